@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import frappe
+from frappe import _
+from frappe.model.document import Document
+
+from dartwing_core.jobs import config
+from dartwing_core.jobs.status import FINISHED
+
+
+class BackgroundJob(Document):
+    """One unit of work. The engine writes rows by SQL alone, so any save of this document is somebody else's."""
+
+    def validate(self) -> None:
+        frappe.throw(_("Background jobs are made and changed by the job engine only."), frappe.PermissionError)
+
+    def before_rename(self, old: str, new: str, merge: bool = False) -> None:
+        frappe.throw(_("A background job can't be renamed."), frappe.PermissionError)
+
+    def validate_share(self, docshare) -> None:
+        frappe.throw(_("Background jobs can't be shared."), frappe.PermissionError)
+
+    def on_trash(self) -> None:
+        if self.status not in FINISHED:
+            frappe.throw(_("Job {0} is {1}. Cancel it before you delete it.").format(self.name, _(self.status)))
+        if waiting := frappe.db.exists(config.JOB, {"depends_on": self.name, "status": "Pending"}):
+            frappe.throw(_("Job {0} waits for this job. Cancel it first.").format(waiting))
+        frappe.db.delete(config.LOG, {"background_job": self.name})
+        frappe.db.delete(config.RUN, {"background_job": self.name})
+
+
+def on_doctype_update() -> None:
+    """Indexes for the queries of `dartwing_core.jobs.store`, `queries` and `access`."""
+    for fields in (
+        ["status", "available_at"],
+        ["status", "queued_at"],
+        ["organization", "creation"],
+        ["owner_user", "creation"],
+        ["depends_on", "status"],
+        ["job_type", "creation"],
+    ):
+        frappe.db.add_index(config.JOB, fields)

@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+import frappe
+from frappe import _
+from frappe.model.document import Document
+
+
+class JobExecutionLog(Document):
+    """One status change of a background job; written by the engine alone."""
+
+    def validate(self) -> None:
+        frappe.throw(_("The execution log is written by the job engine only."), frappe.PermissionError)
+
+    def validate_share(self, docshare) -> None:
+        frappe.throw(_("The execution log can't be shared."), frappe.PermissionError)

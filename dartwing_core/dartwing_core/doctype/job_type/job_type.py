@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import re
+
+import frappe
+from frappe import _
+from frappe.model.document import Document
+
+from dartwing_core.jobs import config, handlers, redis_queue
+
+RANGES: dict[str, tuple[float, float]] = {
+    "default_timeout": (config.MIN_TIMEOUT, config.MAX_TIMEOUT),
+    "max_retries": (0, config.MAX_RETRIES),
+    "deduplication_window": (0, 365 * 86_400),
+    "rate_limit": (0, 10_000),
+    "rate_limit_window": (1, 86_400),
+    "max_concurrent": (0, 10_000),
+    "circuit_breaker_failure_threshold": (0.01, 1),
+    "circuit_breaker_min_samples": (1, 10_000),
+    "circuit_breaker_window_minutes": (1, 1_440),
+    "circuit_breaker_cooldown_minutes": (1, 1_440),
+}
+
+
+class JobType(Document):
+    """A kind of background job: its handler and how it runs, retries and is limited."""
+
+    def validate(self) -> None:
+        self._validate_name()
+        self._validate_ranges()
+        self._validate_delays()
+        self._validate_queue()
+        self._validate_handlers()
+        self._validate_permission()
+
+    def _validate_name(self) -> None:
+        if not re.fullmatch(r"[a-z][a-z0-9_]{0,99}", self.type_name or ""):
+            frappe.throw(_("Type Name must be small letters, digits and underscores, and begin with a letter."))
+        self.display_name = self.display_name or self.type_name.replace("_", " ").title()
+
+    def _validate_ranges(self) -> None:
+        for fieldname, (lowest, highest) in RANGES.items():
+            value = self.get(fieldname)
+            if value is None:
+                value = self.meta.get_field(fieldname).default
+                self.set(fieldname, value)
+            if not lowest <= float(value or 0) <= highest:
+                label = _(self.meta.get_label(fieldname))
+                frappe.throw(_("{0} must be between {1} and {2}.").format(label, lowest, highest))
+
+    def _validate_delays(self) -> None:
+        try:
+            config.parse_delays(self.retry_delays)
+        except ValueError:
+            frappe.throw(_("Retry Delays must be seconds with commas between them, such as 10, 60, 600."))
+
+    def _validate_queue(self) -> None:
+        self.queue = (self.queue or "").strip()
+        names = redis_queue.queue_names()
+        if self.queue and self.queue not in names:
+            frappe.throw(_("There is no worker queue {0}. Use one of: {1}.").format(self.queue, ", ".join(names)))
+
+    def _validate_handlers(self) -> None:
+        for fieldname in ("handler_method", "timeout_handler_method"):
+            self.set(fieldname, (self.get(fieldname) or "").strip())
+            if self.get(fieldname):
+                handlers.resolve(self.get(fieldname))
+
+    def _validate_permission(self) -> None:
+        requirement = (self.requires_permission or "").strip()
+        doctype, colon, _ptype = requirement.partition(":")
+        exists = frappe.db.exists("DocType", doctype) or (not colon and frappe.db.exists("Role", requirement))
+        if requirement and not exists:
+            frappe.throw(_("Requires Permission: there is no DocType or role {0}.").format(doctype))
+        self.requires_permission = requirement

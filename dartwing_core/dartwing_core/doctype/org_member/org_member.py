@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import frappe
+from frappe import _
+from frappe.model.document import Document
+from frappe.utils import getdate
+
+from dartwing_core.jobs import ids
+
+
+class OrgMember(Document):
+    """Membership of a user in an organization."""
+
+    def autoname(self) -> None:
+        self.name = ids.time_ordered_id()
+
+    def validate(self) -> None:
+        if self.start_date and self.end_date and getdate(self.start_date) > getdate(self.end_date):
+            frappe.throw(_("The End Date is before the Start Date."))
+        others = {"organization": self.organization, "user": self.user, "name": ["!=", self.name]}
+        if frappe.db.exists("Org Member", others):
+            frappe.throw(_("{0} is a member of {1} already.").format(self.user, self.organization))
+
+
+def on_doctype_update() -> None:
+    """One row for each user and organization, found from either side."""
+    frappe.db.add_unique("Org Member", ["user", "organization"])
+    frappe.db.add_index("Org Member", ["organization", "status"])

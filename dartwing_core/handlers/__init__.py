@@ -1,0 +1,1 @@
+"""Job handlers that come with the app."""

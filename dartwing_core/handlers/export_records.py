@@ -1,0 +1,8 @@
+from __future__ import annotations
+
+from dartwing_core.jobs import JobContext, job_handler
+
+
+@job_handler
+def export_records(context: JobContext) -> dict:
+    return {}

@@ -1,0 +1,57 @@
+"""Sample handlers: for a first try, for demonstrations and for tests of an installation."""
+
+from __future__ import annotations
+
+import time
+
+from dartwing_core.jobs import JobContext, PermanentError, TransientError, job_handler
+
+STEP_SECONDS = 0.1
+MAX_SECONDS = 3_600
+
+
+@job_handler
+def sample_job(context: JobContext) -> dict:
+    """Works for `duration` seconds (1 by default), with progress.
+
+    `fail_type` "transient" or "permanent" makes it fail when `fail_at_progress` percent (50 by default) is reached;
+    with `fail_attempts` only that many attempts fail.
+    """
+    parameters = context.parameters
+    duration = _number(parameters.get("duration", 1), "duration", MAX_SECONDS)
+    fail_at = _number(parameters.get("fail_at_progress", 50), "fail_at_progress", 100)
+    fail_type = parameters.get("fail_type")
+    if fail_type not in (None, "", "transient", "permanent"):
+        raise PermanentError(f"fail_type must be transient or permanent, not {fail_type}")
+    fails = fail_type and context.attempt <= parameters.get("fail_attempts", context.attempt)
+    steps = max(1, round(duration / STEP_SECONDS))
+    for step in range(1, steps + 1):
+        percent = 100 * step / steps
+        if fails and percent >= fail_at:
+            raise (TransientError if fail_type == "transient" else PermanentError)(f"Failed at {percent:.0f} %, as asked")
+        time.sleep(duration / steps)
+        context.update_progress(percent, f"Step {step} of {steps}")
+    return {"steps": steps, "attempt": context.attempt}
+
+
+@job_handler
+def echo_job(context: JobContext) -> dict:
+    """Returns its parameters."""
+    return {"echo": context.parameters}
+
+
+@job_handler
+def long_running_job(context: JobContext) -> dict:
+    """Works for `duration` seconds (60 by default), one step a second, and stops when it is canceled."""
+    duration = _number(context.parameters.get("duration", 60), "duration", MAX_SECONDS)
+    began = time.monotonic()
+    while (elapsed := time.monotonic() - began) < duration:
+        context.update_progress(100 * elapsed / duration, f"{elapsed:.0f} of {duration:.0f} s")
+        time.sleep(min(1.0, duration - elapsed))
+    return {"seconds": round(time.monotonic() - began, 1)}
+
+
+def _number(value: object, name: str, highest: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= highest:
+        raise PermanentError(f"{name} must be a number from 0 to {highest}")
+    return float(value)

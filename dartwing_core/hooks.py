@@ -1,0 +1,55 @@
+app_name = "dartwing_core"
+app_title = "Dartwing Core"
+app_publisher = "Opensoft"
+app_description = "Durable background jobs for the Frappe Framework"
+app_email = "developers@opensoft.one"
+app_license = "MIT"
+
+# Installation
+# ------------
+
+after_install = "dartwing_core.install.after_install"
+after_migrate = "dartwing_core.install.after_migrate"
+
+# Permissions
+# -----------
+
+permission_query_conditions = {
+    "Background Job": "dartwing_core.jobs.access.job_conditions",
+    "Background Job Run": "dartwing_core.jobs.access.run_conditions",
+    "Job Execution Log": "dartwing_core.jobs.access.log_conditions",
+    "Organization": "dartwing_core.jobs.access.organization_conditions",
+    "Org Member": "dartwing_core.jobs.access.member_conditions",
+}
+
+has_permission = {
+    "Background Job": "dartwing_core.jobs.access.has_job_permission",
+    "Background Job Run": "dartwing_core.jobs.access.has_history_permission",
+    "Job Execution Log": "dartwing_core.jobs.access.has_history_permission",
+    "Organization": "dartwing_core.jobs.access.has_organization_permission",
+    "Org Member": "dartwing_core.jobs.access.has_member_permission",
+}
+
+# Scheduler
+# ---------
+
+scheduler_events = {
+    "all": ["dartwing_core.jobs.sweeper.scheduled"],
+}
+
+# Job handlers
+# ------------
+
+background_job_handlers = [
+    "dartwing_core.handlers.samples",
+    "dartwing_core.handlers.export_records",
+    "dartwing_core.handlers.http_request",
+]
+
+# REST: the names of the original app
+# -----------------------------------
+
+override_whitelisted_methods = {
+    f"dartwing.dartwing_core.api.jobs.{name}": f"dartwing_core.api.jobs.{name}"
+    for name in ("submit_job", "cancel_job", "retry_job", "get_job_status", "list_jobs", "get_job_history")
+}

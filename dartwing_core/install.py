@@ -1,0 +1,79 @@
+"""What a site gets on install and keeps on migrate: roles and Job Types, inserted only where missing."""
+
+from __future__ import annotations
+
+import frappe
+
+ROLES = ("Dartwing User", "Dartwing Admin")
+
+JOB_TYPES: tuple[dict, ...] = (
+    {
+        "type_name": "sample_job",
+        "display_name": "Sample Job",
+        "description": "Works for a while, and fails if asked to.",
+        "handler_method": "dartwing_core.handlers.samples.sample_job",
+        "default_timeout": 60,
+        "max_retries": 3,
+        "deduplication_window": 300,
+    },
+    {
+        "type_name": "echo_job",
+        "display_name": "Echo",
+        "description": "Returns its parameters.",
+        "handler_method": "dartwing_core.handlers.samples.echo_job",
+        "default_timeout": 30,
+        "max_retries": 1,
+        "deduplication_window": 60,
+    },
+    {
+        "type_name": "long_running_job",
+        "display_name": "Long Running Job",
+        "description": "Works for a minute or longer and can be canceled.",
+        "handler_method": "dartwing_core.handlers.samples.long_running_job",
+        "default_timeout": 1800,
+        "default_priority": "Low",
+        "max_retries": 2,
+        "deduplication_window": 600,
+    },
+    {
+        "type_name": "export_records",
+        "display_name": "Export Records",
+        "description": "Writes the records of a DocType that the owner may read to a CSV or XLSX file.",
+        "handler_method": "dartwing_core.handlers.export_records.export_records",
+        "default_timeout": 3600,
+        "default_priority": "Low",
+        "max_retries": 3,
+        "deduplication_window": 60,
+    },
+    {
+        "type_name": "http_request",
+        "display_name": "HTTP Request",
+        "description": "Delivers a JSON payload to a URL, again until it is accepted.",
+        "handler_method": "dartwing_core.handlers.http_request.http_request",
+        "requires_permission": "",
+        "default_timeout": 120,
+        "max_retries": 5,
+        "deduplication_window": 60,
+    },
+)
+
+
+def after_install() -> None:
+    seed()
+
+
+def after_migrate() -> None:
+    seed()
+
+
+def seed() -> None:
+    """Insert missing roles and Job Types; what a site has changed stays as it is."""
+    for role in ROLES:
+        _insert_if_missing("Role", role, {"role_name": role, "desk_access": 1})
+    for job_type in JOB_TYPES:
+        _insert_if_missing("Job Type", job_type["type_name"], job_type)
+
+
+def _insert_if_missing(doctype: str, name: str, values: dict) -> None:
+    if not frappe.db.exists(doctype, name):
+        frappe.get_doc({"doctype": doctype, **values}).insert(ignore_permissions=True)

@@ -1,0 +1,58 @@
+"""The public names of the job engine; everything else in this package may change.
+
+from dartwing_core.jobs import submit_job, job_handler, TransientError, PermanentError
+"""
+
+from __future__ import annotations
+
+from .canonical import generate_job_hash
+from .classification import classify_error, get_error_type
+from .context import JobContext
+from .engine import cancel_job, retry_job, submit_job, submit_jobs
+from .errors import (
+    DuplicateJobError,
+    InvalidJobError,
+    InvalidTransitionError,
+    JobCanceledError,
+    JobError,
+    JobNotFoundError,
+    JobTimeoutError,
+    PermanentError,
+    QueueFullError,
+    RateLimitError,
+    TransientError,
+    UnknownHandlerError,
+)
+from .handlers import job_handler
+from .queries import get_job_history, get_job_status, list_jobs
+from .retry import calculate_backoff
+from .status import JobStatus
+
+__all__ = [
+    "DuplicateJobError",
+    "InvalidJobError",
+    "InvalidTransitionError",
+    "JobCanceledError",
+    "JobContext",
+    "JobError",
+    "JobNotFoundError",
+    "JobStatus",
+    "JobTimeoutError",
+    "PermanentError",
+    "QueueFullError",
+    "RateLimitError",
+    "TransientError",
+    "UnknownHandlerError",
+    "calculate_backoff",
+    "cancel_job",
+    "classify_error",
+    "generate_job_hash",
+    "get_error_type",
+    "get_job_history",
+    "get_job_status",
+    "job_handler",
+    "list_jobs",
+    "retry_job",
+    "submit_job",
+    "submit_jobs",
+]

@@ -1,0 +1,55 @@
+"""The engine's only clock.
+
+Leases are seconds since 1970 (UTC), which no change of daylight saving time moves. Times that people read
+are Frappe's: naive, in the site's time zone. Those run backwards for an hour each autumn; `wall_clock_repeats`
+tells when, so that a due time can be compared by its seconds instead.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
+
+from frappe.utils import get_system_timezone
+
+
+def now_epoch() -> float:
+    """Seconds since 1970, UTC."""
+    return time.time()
+
+
+def site_time(epoch: float | None = None) -> datetime:
+    """A moment as a naive datetime in the site's time zone, as Frappe stores it; now by default."""
+    moment = datetime.fromtimestamp(now_epoch() if epoch is None else epoch, _zone())
+    return moment.replace(tzinfo=None)
+
+
+def site_clock() -> Callable[[], datetime]:
+    """`site_time` for threads that have no site: the time zone is read now."""
+    zone = _zone()
+    return lambda: datetime.fromtimestamp(now_epoch(), zone).replace(tzinfo=None)
+
+
+def to_epoch(moment: datetime) -> float:
+    """Seconds since 1970 of an aware datetime, or of a naive one in the site's time zone."""
+    return (moment if moment.tzinfo else moment.replace(tzinfo=_zone())).timestamp()
+
+
+def isoformat(moment: datetime | None) -> str | None:
+    """ISO 8601 with offset of a naive datetime in the site's time zone."""
+    return moment.replace(tzinfo=_zone()).isoformat() if moment else None
+
+
+def wall_clock_repeats(epoch: float) -> bool:
+    """Whether the site's clock is set back within the two hours on either side of this moment."""
+    zone = _zone()
+    before, after = (
+        datetime.fromtimestamp(epoch + hours * 3600, timezone.utc).astimezone(zone).utcoffset() for hours in (-2, 2)
+    )
+    return (after or timedelta()) < (before or timedelta())
+
+
+def _zone() -> ZoneInfo:
+    return ZoneInfo(get_system_timezone())

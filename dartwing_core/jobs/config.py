@@ -1,0 +1,77 @@
+"""Settings of the engine and of Job Types, read through Frappe's document cache (no SQL when warm)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import frappe
+from frappe.utils import cint
+
+JOB = "Background Job"
+RUN = "Background Job Run"
+LOG = "Job Execution Log"
+JOB_TYPE = "Job Type"
+SETTINGS = "Job Engine Settings"
+
+PRIORITIES = ("Low", "Normal", "High", "Critical")
+QUEUE_OF_PRIORITY = {"Critical": "short", "High": "short", "Normal": "default", "Low": "long"}
+
+MIN_TIMEOUT, MAX_TIMEOUT = 1, 86_400
+MAX_RETRIES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Job Engine Settings with the defaults of a site that never saved them."""
+
+    is_paused: bool = False
+    max_parameter_bytes: int = 1_000_000
+    max_result_bytes: int = 1_000_000
+    retry_base_delay: int = 60
+    retry_delay_cap: int = 3_600
+    sweep_batch: int = 500
+    requeue_after: int = 15
+    allow_private_addresses: bool = False
+
+
+_SWITCHES = frozenset({"is_paused", "allow_private_addresses"})
+
+
+def settings() -> Settings:
+    """The settings in force."""
+    saved = frappe.get_cached_doc(SETTINGS)
+    values = {}
+    for name in Settings.__dataclass_fields__:
+        value = cint(saved.get(name))
+        if name in _SWITCHES:
+            values[name] = bool(value)
+        elif value > 0:
+            values[name] = value
+    return Settings(**values)
+
+
+def job_type(name: str):
+    """The Job Type document, from the cache; None if there is none of this name."""
+    try:
+        return frappe.get_cached_doc(JOB_TYPE, name)
+    except frappe.DoesNotExistError:
+        frappe.clear_last_message()
+        return None
+
+
+def queue_for(job_type_doc, priority: str) -> str:
+    """The queue that a job of this type and priority goes to."""
+    return job_type_doc.queue or QUEUE_OF_PRIORITY[priority]
+
+
+def retry_delays(job_type_doc) -> list[int]:
+    """The type's own delays in seconds, or an empty list for exponential backoff."""
+    return parse_delays(job_type_doc.retry_delays)
+
+
+def parse_delays(text: str | None) -> list[int]:
+    """"10, 60, 600" as numbers. Raises ValueError for anything else, also for negative ones."""
+    delays = [int(part) for part in (text or "").replace(";", ",").split(",") if part.strip()]
+    if any(delay < 0 for delay in delays):
+        raise ValueError("negative delay")
+    return delays

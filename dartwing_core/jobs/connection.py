@@ -1,0 +1,37 @@
+"""The worker's database connection after something went wrong in it."""
+
+from __future__ import annotations
+
+import frappe
+
+from .sql import database_code
+
+LOST = frozenset({0, 2006, 2013, 2055, 1927, 1053})
+"""Error numbers of a connection that is gone; PyMySQL says 0 for one that it closed itself."""
+
+
+def discard() -> None:
+    """Undo everything since the last commit, callbacks included, and leave a usable connection.
+
+    A connection that can't even roll back (a time limit hits PyMySQL in the middle of a statement, the server is
+    gone, a rollback callback raises) is closed, which rolls back too, and opened anew.
+    """
+    try:
+        frappe.db.rollback()
+    except Exception:
+        _reopen()
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether the error says that the connection is gone."""
+    return database_code(error) in LOST or type(error).__name__ == "InterfaceError"
+
+
+def _reopen() -> None:
+    user = frappe.session.user
+    try:
+        frappe.db.close()
+    except Exception:
+        frappe.db._conn = None
+    frappe.connect(set_admin_as_user=False)
+    frappe.set_user(user)

@@ -1,0 +1,95 @@
+"""What a handler gets: its job's data, and the ways to report progress and to learn that it should stop."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .errors import JobCanceledError
+
+MESSAGE_LENGTH = 500
+
+
+@dataclass
+class Progress:
+    """The latest progress of an attempt; the handler's thread writes it, the heartbeat's reads it."""
+
+    percent: float = 0.0
+    message: str = ""
+    steps: list[str] = field(default_factory=list)
+    version: int = 0
+
+
+class JobContext:
+    """The only argument of a job handler.
+
+    `deadline` is in seconds of `time.monotonic()`. `idempotency_key` is the same for every attempt of the job:
+    hand it to systems outside the database, which may see the same attempt's work more than once.
+    """
+
+    def __init__(
+        self,
+        *,
+        job_id: str,
+        job_type: str,
+        organization: str,
+        parameters: Mapping[str, Any],
+        timeout_seconds: int,
+        attempt: int,
+        owner_user: str,
+        started: float | None = None,
+    ):
+        self.job_id = job_id
+        self.job_type = job_type
+        self.organization = organization
+        self.parameters = dict(parameters)
+        self.timeout_seconds = timeout_seconds
+        self.attempt = attempt
+        self.owner_user = owner_user
+        self.idempotency_key = job_id
+        self.deadline = (time.monotonic() if started is None else started) + timeout_seconds
+        self.progress = Progress()
+        self.cancel_requested = threading.Event()
+        self.wake_heartbeat: Callable[[], None] = lambda: None
+
+    def remaining_seconds(self) -> float:
+        """Seconds until the time limit; never below 0."""
+        return max(0.0, self.deadline - time.monotonic())
+
+    def is_canceled(self) -> bool:
+        """Whether somebody asked this job to stop. True within about two seconds of the request."""
+        return self.cancel_requested.is_set()
+
+    def update_progress(self, percent: float, message: str | None = None, force: bool = False) -> None:
+        """Report progress, `percent` cut to 0–100.
+
+        Costs no SQL and can't fail the job: others see it within about two seconds, at once with `force`.
+        Raises JobCanceledError once the job is canceled.
+        """
+        if self.is_canceled():
+            raise JobCanceledError("The job was canceled.")
+        self.progress.percent = _clamp(percent)
+        if message is not None:
+            self.progress.message = str(message)[:MESSAGE_LENGTH]
+        self._changed(at_once=force)
+
+    def set_steps(self, steps: Iterable[str]) -> None:
+        """Name the steps of the work, done and to come; shown beside the progress."""
+        self.progress.steps = [str(step)[:MESSAGE_LENGTH] for step in steps]
+        self._changed(at_once=False)
+
+    def _changed(self, at_once: bool) -> None:
+        self.progress.version += 1
+        if at_once:
+            self.wake_heartbeat()
+
+
+def _clamp(percent: Any) -> float:
+    try:
+        number = float(percent)
+    except (TypeError, ValueError):
+        return 0.0
+    return min(100.0, max(0.0, number)) if number == number else 0.0

@@ -1,0 +1,84 @@
+"""One job at a time for one content: the nullable UNIQUE column `active_key` (invariant I6).
+
+Correctness rests on the column alone. The named lock in front of it makes a second submitter wait for the first
+one's commit or rollback instead of running into a deadlock that would cost it its whole transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import frappe
+from frappe import _
+
+from . import access, clock, config, dispatch, sql
+from .errors import DuplicateJobError, InvalidJobError, TransientError
+from .status import FINISHED, JobStatus
+
+LOCK_WAIT_SECONDS = 30
+
+
+def lock(keys: Iterable[str]) -> None:
+    """Wait until no other open transaction is submitting one of these keys; held until this one ends.
+
+    Raises TransientError if that takes longer than LOCK_WAIT_SECONDS. Sorted, so that two bulk submits
+    can't wait for each other.
+    """
+    if frappe.db.db_type != "mariadb":
+        return
+    outbox = dispatch.outbox()
+    for key in sorted(keys):
+        name = f"{frappe.conf.db_name}:{key}"[:64]
+        got = frappe.db.sql("SELECT GET_LOCK(%s, %s)", (name, LOCK_WAIT_SECONDS))[0][0]
+        if not got:
+            raise TransientError(_("The same job is being submitted by somebody else. Please try again."))
+        outbox.locks.append(name)
+
+
+def holder(key: str) -> dict | None:
+    """The job that holds a key, also one committed after this transaction's snapshot.
+
+    The locking read is answered from the unique index alone, so it neither waits for a worker nor ends in error 1020.
+    """
+    names = frappe.db.sql("SELECT name FROM `tabBackground Job` WHERE active_key = %s LOCK IN SHARE MODE", (key,))
+    if not names:
+        return None
+    job = frappe.qb.DocType(config.JOB)
+    fields = [job[field] for field in ("name", "status", "owner_user", "organization", "dedup_until")]
+    rows = frappe.qb.from_(job).select(*fields).where(job.name == names[0][0]).run(as_dict=True)
+    return rows[0] if rows else {"name": names[0][0], "status": None, "owner_user": None, "organization": None, "dedup_until": None}
+
+
+def free_if_over(key: str) -> bool:
+    """Take the key from a job that was canceled, or that has finished and whose window has ended."""
+    job = frappe.qb.DocType(config.JOB)
+    finished = [str(status) for status in FINISHED]
+    is_over = (job.status == str(JobStatus.CANCELED)) | (
+        job.status.isin(finished) & (job.dedup_until.isnull() | (job.dedup_until <= clock.site_time()))
+    )
+    query = frappe.qb.update(job).set(job.active_key, None).where((job.active_key == key) & is_over)
+    return bool(sql.run_update(query))
+
+
+def duplicate_error(found: Mapping[str, Any], user: str) -> DuplicateJobError:
+    """Names the existing job only to somebody who may see it."""
+    if found["owner_user"] and access.can_see(user, found["owner_user"], found["organization"]):
+        text = _("The same job exists already: {0} ({1}).").format(found["name"], _(found["status"]))
+        return DuplicateJobError(text, existing_job_id=found["name"], status=found["status"])
+    return DuplicateJobError(_("The same job was submitted already."))
+
+
+def check_policy(on_duplicate: str) -> None:
+    """Raises InvalidJobError for an unknown `on_duplicate`."""
+    if on_duplicate not in ("raise", "return"):
+        raise InvalidJobError(_("on_duplicate must be one of: {0}.").format("raise, return"))
+
+
+def is_duplicate(error: Exception) -> bool:
+    """Whether an INSERT failed because its `active_key` is taken."""
+    return frappe.db.is_unique_key_violation(error) and not frappe.db.is_primary_key_violation(error)
+
+
+def keys_of(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [row["active_key"] for row in rows if row["active_key"]]

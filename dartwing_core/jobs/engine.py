@@ -1,0 +1,170 @@
+"""The operations on jobs. Desk buttons, REST, CLI and Python all call these functions.
+
+None of them commits (invariant I2): what they write belongs to the caller's transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import frappe
+from frappe import _
+
+from . import access, clock, dedup, dispatch, runs, store, submission
+from .errors import DuplicateJobError, InvalidJobError, InvalidTransitionError
+from .status import JobStatus, can_move
+from .submission import Prepared, Request
+
+ON_RETURN = "return"
+BULK_LIMIT = 10_000
+
+
+def submit_job(
+    job_type: str,
+    organization: str,
+    parameters: Mapping[str, Any] | None = None,
+    priority: str | None = None,
+    depends_on: str | None = None,
+    available_at: datetime | timedelta | str | float | None = None,
+    dedup_key: str | None = None,
+    on_duplicate: str = "raise",
+):
+    """Have a job done for `organization`, owned by the current user; returns its Background Job document.
+
+    The job exists exactly when the caller's transaction commits; it is queued right after. Redis is not needed for that.
+
+    `parameters`: a dict with a faithful JSON form. `priority`: Low, Normal, High or Critical; the type's by default.
+    `depends_on`: a job of the same organization that must complete first. `available_at`: not before this time
+    (datetime, ISO text, or a delay as timedelta or seconds). `dedup_key`: what makes two jobs the same, instead
+    of equal parameters. `on_duplicate`: "raise", or "return" the job that exists.
+
+    Raises InvalidJobError (a frappe.ValidationError), frappe.PermissionError or DuplicateJobError.
+    """
+    request = Request(job_type, organization, parameters, priority, depends_on, available_at, dedup_key, on_duplicate)
+    return _submit([request])[0]
+
+
+def submit_jobs(requests: Iterable[Mapping[str, Any]]) -> list:
+    """Submit many jobs: all or none, in one INSERT and with one dispatch. Each is a dict of `submit_job`'s arguments."""
+    checked = [_request(arguments) for arguments in requests]
+    if len(checked) > BULK_LIMIT:
+        raise InvalidJobError(_("At most {0} jobs can be submitted at once.").format(BULK_LIMIT))
+    return _submit(checked) if checked else []
+
+
+def cancel_job(job_id: str, reason: str | None = None):
+    """Cancel a job; returns its document.
+
+    A waiting job is Canceled at once. A running one is asked to stop: it becomes Canceled when its handler next
+    reports progress. Raises InvalidTransitionError if it has finished, JobNotFoundError if it can't be seen.
+    """
+    job = access.require_visible(store.load(job_id) if isinstance(job_id, str) else None, job_id)
+    status = JobStatus(job["status"])
+    if status == JobStatus.RUNNING:
+        runs.request_cancel(job["name"], job["attempt"])
+        return submission.as_document(job)
+    if not can_move(status, JobStatus.CANCELED):
+        raise InvalidTransitionError(_("Job {0} is {1} and can't be canceled.").format(job["name"], _(status.value)))
+    message = f"Job canceled: {reason}" if reason else "Job canceled"
+    values = {
+        "canceled_at": clock.site_time(),
+        "canceled_by": frappe.session.user,
+        "active_key": None,
+        "next_retry_at": None,
+    }
+    return _moved(job, JobStatus.CANCELED, message, values)
+
+
+def retry_job(job_id: str):
+    """Start a fresh series of attempts of a job that failed; returns its document, Pending until the commit.
+
+    Raises InvalidTransitionError unless it is Failed, Timed Out or Dead Letter.
+    """
+    job = access.require_visible(store.load(job_id) if isinstance(job_id, str) else None, job_id)
+    status = JobStatus(job["status"])
+    if status not in (JobStatus.FAILED, JobStatus.TIMED_OUT, JobStatus.DEAD_LETTER):
+        raise InvalidTransitionError(
+            _("Job {0} is {1}; only a failed job can be retried.").format(job["name"], _(status.value))
+        )
+    now = clock.now_epoch()
+    values = {
+        "retry_count": 0,
+        "crash_count": 0,
+        "available_at": clock.site_time(now),
+        "due_epoch": now,
+        "next_retry_at": None,
+        "completed_at": None,
+        "error_message": None,
+        "error_type": None,
+        "progress": 0,
+        "progress_message": None,
+    }
+    document = _moved(job, JobStatus.PENDING, "Job re-queued for execution", values)
+    dispatch.outbox().jobs.append({**job, **values, "status": str(JobStatus.PENDING)})
+    return document
+
+
+def _submit(requests: list[Request]) -> list:
+    user = frappe.session.user
+    prepared = [submission.prepare(request, user) for request in requests]
+    dedup.lock(dedup.keys_of([item.row for item in prepared]))
+    if not _inserted([item.row for item in prepared]):
+        return _submit_around_duplicates(prepared, user)
+    _to_outbox(prepared)
+    return [submission.as_document(item.row) for item in prepared]
+
+
+def _submit_around_duplicates(prepared: list[Prepared], user: str) -> list:
+    """Some key is taken: free those that are over, and answer each real duplicate as its request asked."""
+    documents, new = {}, []
+    for item in prepared:
+        found = _live_twin(item.row["active_key"])
+        if found is None:
+            new.append(item)
+        elif item.on_duplicate == ON_RETURN and access.can_see(user, found["owner_user"], found["organization"]):
+            documents[item.row["name"]] = submission.as_document(store.load(found["name"]) or found)
+        else:
+            raise dedup.duplicate_error(found, user)
+    if new and not _inserted([item.row for item in new]):
+        raise DuplicateJobError(_("Two of these jobs are the same."))
+    _to_outbox(new)
+    documents |= {item.row["name"]: submission.as_document(item.row) for item in new}
+    return [documents[item.row["name"]] for item in prepared]
+
+
+def _live_twin(key: str | None) -> dict | None:
+    if key is None or dedup.free_if_over(key):
+        return None
+    return dedup.holder(key)
+
+
+def _inserted(rows: list[dict[str, Any]]) -> bool:
+    """Insert the rows; False if one of their keys is taken."""
+    try:
+        store.insert_jobs(rows)
+    except Exception as error:
+        if not dedup.is_duplicate(error):
+            raise
+        return False
+    return True
+
+
+def _to_outbox(prepared: list[Prepared]) -> None:
+    dispatch.outbox().jobs += [item.row for item in prepared if item.can_go]
+
+
+def _moved(job: dict[str, Any], to_status: JobStatus, message: str, values: dict[str, Any]):
+    if not store.transition(job, to_status, message, values=values):
+        raise InvalidTransitionError(_("Job {0} has just changed; look at it again.").format(job["name"]))
+    return submission.as_document({**job, **values, "status": str(to_status)})
+
+
+def _request(arguments: Any) -> Request:
+    if not isinstance(arguments, Mapping):
+        raise InvalidJobError(_("Each job must be an object with job_type and organization."))
+    unknown = set(arguments) - set(Request.__dataclass_fields__)
+    if unknown:
+        raise InvalidJobError(_("Unknown argument: {0}.").format(", ".join(sorted(map(str, unknown)))))
+    return Request(**{"job_type": None, "organization": None, **arguments})

@@ -1,0 +1,97 @@
+"""Exceptions of the job engine.
+
+What a handler raises decides what becomes of its job (see `classification`);
+what a caller may get carries the HTTP status that the REST layer answers with.
+"""
+
+from __future__ import annotations
+
+import frappe
+
+
+class JobError(Exception):
+    """Base of the errors that a job handler may raise.
+
+    `cause` is the exception behind it, if any.
+    """
+
+    is_retryable = True
+
+    def __init__(self, message: str = "", cause: BaseException | None = None):
+        super().__init__(message)
+        self.cause = cause
+
+
+class TransientError(JobError):
+    """Might work when tried again: the job is retried.
+
+    `retry_after`, in seconds, is the least delay before the next attempt.
+    """
+
+    def __init__(self, message: str = "", cause: BaseException | None = None, retry_after: float | None = None):
+        super().__init__(message, cause)
+        self.retry_after = retry_after
+
+
+class PermanentError(JobError):
+    """Will fail each time: the job goes to Dead Letter at once."""
+
+    is_retryable = False
+
+
+class JobCanceledError(JobError):
+    """The job was canceled while it ran."""
+
+    is_retryable = False
+
+
+class JobTimeoutError(TransientError):
+    """The attempt reached its time limit."""
+
+
+class InvalidJobError(frappe.ValidationError):
+    """A job was asked for that can't be made or changed like this."""
+
+    http_status_code = 400
+
+
+class JobNotFoundError(frappe.DoesNotExistError):
+    """No such job, or none that this user may see: the two look alike on purpose."""
+
+    http_status_code = 404
+
+
+class InvalidTransitionError(InvalidJobError):
+    """The job is not in a state in which this can be done."""
+
+
+class UnknownHandlerError(InvalidJobError):
+    """The Job Type names a handler that is not registered."""
+
+
+class DuplicateJobError(frappe.DuplicateEntryError):
+    """The same job (type, organization, parameters) exists already.
+
+    `existing_job_id` and `status` tell which, unless the caller may not see it; then both are None.
+    """
+
+    http_status_code = 409
+
+    def __init__(self, message: str, existing_job_id: str | None = None, status: str | None = None):
+        super().__init__(message)
+        self.existing_job_id = existing_job_id
+        self.status = status
+
+
+class RateLimitError(frappe.RateLimitExceededError):
+    """Too many jobs of this type by this user; `retry_after` in seconds."""
+
+    http_status_code = 429
+
+    def __init__(self, message: str, retry_after: float | None = None):
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class QueueFullError(RateLimitError):
+    """The organization has as many waiting jobs as it may have."""

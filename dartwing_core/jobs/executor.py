@@ -1,0 +1,235 @@
+"""Runs one attempt of one job inside a Frappe worker.
+
+Claim, run as the owner, settle. The worker's own time limit (RQ's) is the only one; the handler runs in the
+main thread (invariant I8). Nothing that happens here reaches Frappe's `execute_job` as an error: it would run the
+job again as Administrator, or tell RQ what only the row may say.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import frappe
+from frappe import _
+
+from . import canonical, clock, config, connection, followup, handlers, ids, outcome, permission, runs, sql, store, tenancy
+from .context import JobContext
+from .errors import JobTimeoutError, PermanentError
+from .heartbeat import Heartbeat
+from .outcome import Outcome
+from .status import JobStatus
+
+ENGINE = "Administrator"
+HOLD_SECONDS = 60
+TRIES = 3
+
+
+def execute_job(background_job: str, attempt: int) -> None:
+    """RQ entry point: make attempt number `attempt` of the job, unless it was made or overtaken already."""
+    try:
+        run_one(background_job, int(attempt))
+    except Exception:
+        # The row still says Queued or Running; the sweeper takes it from there.
+        frappe.logger("dartwing_core").exception(f"{background_job}, attempt {attempt}: left to the sweeper")
+        connection.discard()
+
+
+def run_one(name: str, attempt: int) -> None:
+    """One attempt, which leaves nothing behind in `frappe.local` or on the connection."""
+    user, lang = frappe.session.user, frappe.local.lang
+    job = _claim(name, attempt)
+    if job is None:
+        return
+    try:
+        Attempt(job).make()
+    finally:
+        frappe.set_user(user)
+        frappe.local.lang = lang
+    followup.after(job)
+
+
+class Attempt:
+    """A claimed attempt: runs the handler and settles the job."""
+
+    def __init__(self, job: dict[str, Any]):
+        self.job = job
+        self.started = time.monotonic()
+        self.context = JobContext(
+            job_id=job["name"],
+            job_type=job["job_type"],
+            organization=job["organization"],
+            parameters=canonical.load(job["input_parameters"]) or {},
+            timeout_seconds=job["timeout_seconds"],
+            attempt=job["attempt"],
+            owner_user=job["owner_user"],
+            started=self.started,
+        )
+        self.heartbeat = Heartbeat(self.context, self._run_values())
+
+    def make(self) -> None:
+        """Run the handler to its end and settle, whatever that end is."""
+        try:
+            result = self._run_handler()
+            self._succeed(result)
+        except Exception as error:
+            self._fail(error)
+        except BaseException as error:
+            # SystemExit, KeyboardInterrupt: the worker is going down, the job is not.
+            self._fail(error)
+            raise
+
+    def _run_handler(self) -> Any:
+        job_type = config.job_type(self.job["job_type"])
+        if job_type is None:
+            raise PermanentError(_("Job Type {0} does not exist any more.").format(self.job["job_type"]))
+        frappe.set_user(self.job["owner_user"])
+        frappe.local.lang = self.job["owner_language"] or frappe.local.lang
+        permission.check_owner(self.job, job_type)
+        handler = handlers.resolve(job_type.handler_method)
+        self.heartbeat.start()
+        try:
+            return handler(self.context)
+        finally:
+            self.heartbeat.stop()
+
+    def _succeed(self, result: Any) -> None:
+        """The handler's writes and Completed in one commit (invariant I5)."""
+        if self.context.remaining_seconds() <= 0:
+            # The handler swallowed RQ's exception, or was deaf to it (invariant I9).
+            raise JobTimeoutError(_("The time limit was reached."))
+        settings = config.settings()
+        end = outcome.success(result, self.context.progress.message, settings.max_result_bytes)
+        if not self._write(end):
+            connection.discard()  # overtaken: what this attempt did must not stay (invariant I4)
+            return
+        try:
+            frappe.db.commit()
+        except BaseException as error:
+            if not self._is_committed():
+                raise
+            frappe.logger("dartwing_core").warning(f"{self.job['name']}: a callback after its commit failed: {error!r}")
+
+    def _fail(self, error: BaseException) -> None:
+        """The handler's writes are undone first; then outcome and retry schedule in one write (invariant I5)."""
+        end = outcome.failure(self.job, error, self._retry_delays())
+        for attempt in range(1, TRIES + 1):
+            connection.discard()
+            try:
+                self._write(end)
+                frappe.db.sql("commit")
+                frappe.db.begin()
+                return
+            except Exception as problem:
+                if attempt == TRIES or not (sql.is_conflict(problem) or connection.is_lost(problem)):
+                    raise
+
+    def _write(self, end: Outcome) -> bool:
+        duration = time.monotonic() - self.started
+        values = {"progress": self.context.progress.percent, "progress_message": self.context.progress.message or None}
+        moved = store.transition(
+            self.job,
+            end.status,
+            end.message,
+            values=values | end.values,
+            actor=ENGINE,
+            duration=duration,
+            worker=worker_name(),
+        )
+        if moved:
+            runs.finish(self._run_name(), self._end_values(end, duration), exists=self.heartbeat.began)
+        return moved
+
+    def _is_committed(self) -> bool:
+        connection.discard()
+        now = store.load(self.job["name"], "status", "attempt")
+        return bool(now) and now["status"] == str(JobStatus.COMPLETED) and now["attempt"] == self.context.attempt
+
+    def _retry_delays(self) -> list[int]:
+        job_type = config.job_type(self.job["job_type"])
+        return config.retry_delays(job_type) if job_type else []
+
+    def _run_name(self) -> str:
+        return ids.run_name(self.job["name"], self.context.attempt)
+
+    def _run_values(self) -> dict[str, Any]:
+        return {
+            "name": ids.run_name(self.job["name"], self.job["attempt"]),
+            "background_job": self.job["name"],
+            "attempt": self.job["attempt"],
+            "worker": worker_name(),
+            "rq_job_id": ids.run_name(self.job["name"], self.job["attempt"]),
+            "connection_id": sql.connection_id(),
+            "started_at": self.job["started_at"],
+        }
+
+    def _end_values(self, end: Outcome, duration: float) -> dict[str, Any]:
+        values = {key: value for key, value in self._run_values().items() if key != "name"}
+        return values | {
+            "outcome": str(end.status),
+            "ended_at": clock.site_time(),
+            "duration": duration,
+            "progress": end.values.get("progress", self.context.progress.percent),
+            "progress_message": self.context.progress.message or None,
+            "error_message": end.error,
+            "traceback": (end.traceback or "")[-runs.TRACEBACK_LENGTH :] or None,
+            "lease_expires_epoch": 0,
+        }
+
+
+def worker_name() -> str:
+    """This process, for people: host and process id."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _claim(name: str, attempt: int) -> dict[str, Any] | None:
+    """Take the job for this attempt; None if it is not there to be taken."""
+    for number in range(1, TRIES + 1):
+        try:
+            job = _try_claim(name, attempt)
+            frappe.db.commit()
+            return job
+        except Exception as error:
+            connection.discard()
+            if number == TRIES or not (sql.is_conflict(error) or connection.is_lost(error)):
+                raise
+    return None
+
+
+def _try_claim(name: str, attempt: int) -> dict[str, Any] | None:
+    job = store.load_for_run(name)
+    if not job or job["status"] != str(JobStatus.QUEUED) or job["attempt"] != attempt - 1:
+        return None  # a stale or doubled message: the row says what is true
+    if reason := _reason_to_hold(job):
+        _hold(job, reason)
+        return None
+    values = {
+        "attempt": attempt,
+        "started_at": clock.site_time(),
+        "next_retry_at": None,
+        "progress": 0,
+        "progress_message": None,
+    }
+    message = f"Worker started execution, attempt {attempt}"
+    if not store.transition(job, JobStatus.RUNNING, message, values=values, actor=ENGINE, worker=worker_name()):
+        return None
+    return {**job, **values, "status": str(JobStatus.RUNNING)}
+
+
+def _reason_to_hold(job: Mapping[str, Any]) -> str | None:
+    """Why the job may not start now although its turn has come."""
+    if config.settings().is_paused:
+        return "Held: all jobs are paused"
+    state = tenancy.standing_of_owner(job).state
+    if state in ("Suspended", "Inactive"):
+        return f"Held: the organization is {state.lower()}"
+    return None
+
+
+def _hold(job: Mapping[str, Any], reason: str) -> None:
+    due = clock.now_epoch() + HOLD_SECONDS
+    values = {"available_at": clock.site_time(due), "due_epoch": due}
+    store.transition(job, JobStatus.PENDING, reason, values=values, actor=ENGINE)

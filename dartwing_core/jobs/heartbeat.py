@@ -1,0 +1,129 @@
+"""Tells the database that an attempt is alive, and the attempt what the database knows.
+
+A daemon thread with a plain autocommit connection of its own: it renews the lease on the run row, writes the
+latest progress there and reads the cancel flag. It touches neither the handler's connection nor `frappe.local`,
+runs no handler code, and costs an attempt of under two seconds nothing but the thread.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import frappe
+
+from . import clock, runs
+from .context import JobContext
+
+FIRST_BEAT = 2.0
+INTERVAL = 2.0
+STOP_TIMEOUT = 5.0
+
+_BEGIN = """
+    INSERT INTO `tabBackground Job Run`
+        (name, creation, modified, owner, modified_by, docstatus, idx, background_job, attempt, worker, rq_job_id,
+         connection_id, started_at, cancel_requested, progress, progress_message, steps, lease_expires_epoch)
+    VALUES
+        (%(name)s, %(now)s, %(now)s, 'Administrator', 'Administrator', 0, 0, %(background_job)s, %(attempt)s, %(worker)s,
+         %(rq_job_id)s, %(connection_id)s, %(started_at)s, 0, %(progress)s, %(progress_message)s, %(steps)s, %(lease)s)
+    ON DUPLICATE KEY UPDATE
+        modified = %(now)s, worker = %(worker)s, rq_job_id = %(rq_job_id)s, connection_id = %(connection_id)s,
+        started_at = %(started_at)s, progress = %(progress)s, progress_message = %(progress_message)s,
+        steps = %(steps)s, lease_expires_epoch = %(lease)s
+"""
+_BEAT = """
+    UPDATE `tabBackground Job Run`
+    SET modified = %(now)s, progress = %(progress)s, progress_message = %(progress_message)s, steps = %(steps)s,
+        lease_expires_epoch = %(lease)s
+    WHERE name = %(name)s AND cancel_requested = %(canceled)s
+"""
+_READ_CANCEL = "SELECT cancel_requested FROM `tabBackground Job Run` WHERE name = %(name)s"
+
+
+class Heartbeat:
+    """Beats for one attempt between `start` and `stop`."""
+
+    def __init__(self, context: JobContext, run: Mapping[str, Any]):
+        self.began = False
+        """Whether the run row exists by our hand."""
+        self._context = context
+        self._run = dict(run)
+        self._connect = connector()
+        self._clock = clock.site_clock()
+        self._connection: Any = None
+        self._wake = threading.Event()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._loop, name="job-heartbeat", daemon=True)
+
+    def start(self) -> None:
+        self._context.wake_heartbeat = self._wake.set
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; when this returns, no beat follows."""
+        self._stopping = True
+        self._wake.set()
+        self._thread.join(STOP_TIMEOUT)
+
+    def _loop(self) -> None:
+        self._wake.wait(FIRST_BEAT)
+        while not self._stopping:
+            self._wake.clear()
+            self._try_beat()
+            self._wake.wait(INTERVAL)
+        if self._connection is not None:
+            self._quietly(self._connection.close)
+
+    def _try_beat(self) -> None:
+        try:
+            if self._connection is None:
+                self._connection = self._connect()
+            self._beat()
+        except Exception:
+            # The next beat tries again; the lease outlasts several lost ones.
+            if self._connection is not None:
+                self._quietly(self._connection.close)
+            self._connection = None
+
+    def _beat(self) -> None:
+        values = self._values()
+        with self._connection.cursor() as cursor:
+            if self.began:
+                cursor.execute(_BEAT, values)
+                if cursor.rowcount:
+                    return
+            else:
+                cursor.execute(_BEGIN, values)
+                self.began = True
+            cursor.execute(_READ_CANCEL, values)
+            row = cursor.fetchone()
+            if row and row[0]:
+                self._context.cancel_requested.set()
+
+    def _values(self) -> dict[str, Any]:
+        progress = self._context.progress
+        return self._run | {
+            "now": self._clock(),
+            "canceled": int(self._context.is_canceled()),
+            "progress": progress.percent,
+            "progress_message": progress.message,
+            "steps": json.dumps(progress.steps) if progress.steps else None,
+            "lease": clock.now_epoch() + runs.LEASE_SECONDS,
+        }
+
+    def _quietly(self, action: Callable[[], Any]) -> None:
+        try:
+            action()
+        except Exception:
+            self._connection = None
+
+
+def connector() -> Callable[[], Any]:
+    """A function that opens one more connection to the site's database, callable from any thread."""
+    settings = dict(frappe.db.get_connection_settings())
+    driver = importlib.import_module(type(frappe.db._conn).__module__.split(".")[0])
+    settings.pop("cursorclass", None)
+    return lambda: driver.connect(**settings, autocommit=True)

@@ -1,0 +1,71 @@
+"""Job Execution Log: one row for each change of a job's status."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import frappe
+
+from . import clock, config, ids
+from .status import JobStatus
+
+MESSAGE_LENGTH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One status change of one job."""
+
+    background_job: str
+    organization: str
+    from_status: JobStatus | None
+    to_status: JobStatus
+    message: str
+    actor: str
+    retry_attempt: int = 0
+    duration: float = 0
+    worker: str | None = None
+
+
+_FIELDS = ("background_job", "organization", "from_status", "to_status", "message", "actor", "retry_attempt", "duration", "worker")
+_STANDARD = ("name", "creation", "modified", "owner", "modified_by", "docstatus", "idx", "timestamp")
+
+
+def write(events: Sequence[Event], at: datetime | None = None) -> None:
+    """Add the events, in one statement."""
+    if not events:
+        return
+    now = at or clock.site_time()
+    log = frappe.qb.DocType(config.LOG)
+    query = frappe.qb.into(log).columns(*_STANDARD, *_FIELDS)
+    query.insert(*(_row(event, now) for event in events)).run()
+
+
+def of_job(job_id: str) -> list[dict]:
+    """The events of a job, oldest first (names are in the order of their making)."""
+    log = frappe.qb.DocType(config.LOG)
+    return (
+        frappe.qb.from_(log)
+        .select(log.from_status, log.to_status, log.timestamp, log.actor, log.message, log.retry_attempt, log.duration, log.worker)
+        .where(log.background_job == job_id)
+        .orderby(log.name)
+    ).run(as_dict=True)
+
+
+def _row(event: Event, now: datetime) -> tuple:
+    standard = (ids.time_ordered_id(), now, now, event.actor, event.actor, 0, 0, now)
+    from_status = str(event.from_status) if event.from_status else None
+    return (
+        *standard,
+        event.background_job,
+        event.organization,
+        from_status,
+        str(event.to_status),
+        event.message[:MESSAGE_LENGTH],
+        event.actor,
+        event.retry_attempt,
+        event.duration,
+        event.worker,
+    )

@@ -1,0 +1,127 @@
+"""What becomes of a job when an attempt ends: pure decisions, no database."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import frappe
+from frappe import _
+from rq.timeouts import BaseTimeoutException
+
+from . import canonical, classification, clock, config, retry
+from .errors import InvalidJobError, JobCanceledError, JobTimeoutError, JobError
+from .status import JobStatus
+
+ERROR_LENGTH = 5_000
+REFERENCE_LENGTH = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The status an attempt ends with, and the columns written with it."""
+
+    status: JobStatus
+    message: str
+    values: dict[str, Any] = field(default_factory=dict)
+    error: str | None = None
+    traceback: str | None = None
+
+
+def success(result: Any, progress_message: str, max_bytes: int) -> Outcome:
+    """The handler returned."""
+    reference = result.get("output_reference") if isinstance(result, Mapping) else None
+    values = {
+        "completed_at": clock.site_time(),
+        "progress": 100,
+        "progress_message": progress_message or None,
+        "result": storable(result, max_bytes),
+        "output_reference": str(reference)[:REFERENCE_LENGTH] if reference is not None else None,
+        "error_message": None,
+        "error_type": None,
+        "crash_count": 0,
+    }
+    return Outcome(JobStatus.COMPLETED, "Job completed successfully", values)
+
+
+def failure(job: Mapping[str, Any], error: BaseException, delays: list[int]) -> Outcome:
+    """The handler raised: retry, Dead Letter or Canceled, with the schedule in the same write."""
+    if isinstance(error, JobCanceledError):
+        return _canceled(error)
+    message = describe(error)
+    details = {"error_message": message, "error_type": classification.get_error_type(error)}
+    status = JobStatus.TIMED_OUT if is_timeout(error) else JobStatus.FAILED
+    trace = traceback_of(error)
+    if not classification.classify_error(error):
+        return Outcome(JobStatus.DEAD_LETTER, f"Failed for good: {message}", _ended(details), message, trace)
+    if job["retry_count"] >= job["max_retries"]:
+        text = f"{status} and no retries are left: {message}"
+        return Outcome(JobStatus.DEAD_LETTER, text, _ended(details), message, trace)
+    number = job["retry_count"] + 1
+    schedule = _schedule(number, delays, classification.retry_after(error))
+    text = f"{status}, retry {number} of {job['max_retries']} at {schedule['next_retry_at']:%Y-%m-%d %H:%M:%S}: {message}"
+    return Outcome(status, text, details | schedule | {"retry_count": number}, message, trace)
+
+
+def is_timeout(error: BaseException) -> bool:
+    """Whether the attempt ended by its time limit (RQ's exception or the engine's own)."""
+    return isinstance(error, BaseTimeoutException | JobTimeoutError)
+
+
+def storable(result: Any, max_bytes: int) -> str | None:
+    """A handler's result as JSON. One that can't be stored is replaced by a note: the work itself is done."""
+    if result is None:
+        return None
+    try:
+        text = frappe.as_json(canonical.plain(result, "result"), indent=None, separators=(",", ":"))
+    except InvalidJobError as error:
+        return _note(str(error))
+    except Exception as error:
+        return _note(_("The result can't be stored: {0}").format(describe(error)))
+    if len(text) > max_bytes:
+        return _note(_("The result is larger than {0} bytes; attach it as a File instead.").format(max_bytes))
+    return text
+
+
+def describe(error: BaseException) -> str:
+    """One line for the owner: the kind of error and its text, without a traceback. Never raises."""
+    if is_timeout(error):
+        return _("The time limit was reached.")
+    try:
+        text = str(error).strip()
+    except Exception:
+        text = ""
+    if isinstance(error, JobError) and text:
+        return text[:ERROR_LENGTH]
+    return f"{type(error).__name__}: {text}"[:ERROR_LENGTH] if text else type(error).__name__
+
+
+def traceback_of(error: BaseException) -> str:
+    """The traceback for administrators. Never raises, whatever the exception's `str()` does."""
+    try:
+        return "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    except Exception:
+        return "".join(traceback.format_tb(error.__traceback__)) + type(error).__name__
+
+
+def _canceled(error: JobCanceledError) -> Outcome:
+    return Outcome(JobStatus.CANCELED, "Job canceled while running", {"canceled_at": clock.site_time()})
+
+
+def _ended(details: dict[str, Any]) -> dict[str, Any]:
+    return details | {"completed_at": clock.site_time(), "next_retry_at": None}
+
+
+def _schedule(number: int, delays: list[int], asked: float | None) -> dict[str, Any]:
+    settings = config.settings()
+    delay = retry.next_delay(
+        number, delays=delays, base_delay=settings.retry_base_delay, cap=settings.retry_delay_cap, at_least=asked
+    )
+    due = clock.now_epoch() + delay
+    return {"next_retry_at": clock.site_time(due), "available_at": clock.site_time(due), "due_epoch": due}
+
+
+def _note(text: str) -> str:
+    return frappe.as_json({"not_stored": text}, indent=None)

@@ -1,0 +1,140 @@
+"""Reading jobs: status, lists, history. Only what the current user may see, whoever calls."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import frappe
+from frappe import _
+from frappe.query_builder.functions import Count
+from frappe.utils import get_datetime
+from pypika import Order
+
+from . import access, canonical, clock, config, history, runs, store
+from .errors import InvalidJobError
+from .status import JobStatus
+
+MAX_LIMIT = 100
+SORTABLE = ("creation", "modified", "status", "priority", "available_at", "started_at", "completed_at")
+
+_STATUS_FIELDS = (
+    "name job_type status progress progress_message created_at started_at completed_at retry_count next_retry_at "
+    "output_reference error_message error_type organization priority attempt max_retries canceled_at result "
+    "owner_user available_at depends_on"
+).split()
+_LIST_FIELDS = (
+    "name job_type organization status priority progress progress_message owner_user attempt created_at available_at "
+    "started_at completed_at retry_count next_retry_at output_reference error_message error_type"
+).split()
+
+
+def get_job_status(job_id: str) -> dict[str, Any]:
+    """State, progress and outcome of a job; a running one's progress is live.
+
+    Raises JobNotFoundError for a job that does not exist or may not be seen.
+    """
+    job = store.load(job_id, *_STATUS_FIELDS) if isinstance(job_id, str) and job_id else None
+    job = access.require_visible(job, job_id)
+    job["result"] = canonical.load(job["result"])
+    if job["status"] == str(JobStatus.RUNNING):
+        job |= _live(runs.live(job["name"], job["attempt"]))
+    return _public(job)
+
+
+def list_jobs(
+    organization: str | None = None,
+    status: str | None = None,
+    job_type: str | None = None,
+    limit: int = 20,
+    offset: int = 0,
+    priority: str | None = None,
+    owner_user: str | None = None,
+    from_date: datetime | str | None = None,
+    to_date: datetime | str | None = None,
+    order_by: str = "creation desc",
+) -> dict[str, Any]:
+    """Jobs that the user may see, newest first: `{jobs, total, limit, offset}`; `limit` is cut to 1–100.
+
+    `from_date` and `to_date` bound the creation. `order_by`: a field of SORTABLE, with "asc" or "desc".
+    Raises InvalidJobError for an unknown status, priority, field or date.
+    """
+    job = frappe.qb.DocType(config.JOB)
+    _check_choice("status", status, [item.value for item in JobStatus])
+    _check_choice("priority", priority, config.PRIORITIES)
+    condition = access.visible(job, frappe.session.user)
+    equal = {"organization": organization, "status": status, "job_type": job_type, "priority": priority, "owner_user": owner_user}
+    for field, value in equal.items():
+        if value:
+            condition &= job[field] == value
+    if from_date:
+        condition &= job.creation >= _date(from_date, "from_date")
+    if to_date:
+        condition &= job.creation <= _date(to_date, "to_date")
+    limit, offset = _bounded(limit, 1, MAX_LIMIT, "limit"), _bounded(offset, 0, 10**9, "offset")
+    column, direction = _order(order_by)
+    query = frappe.qb.from_(job).select(*(job[field] for field in _LIST_FIELDS)).where(condition)
+    query = query.orderby(job[column], order=direction).orderby(job.name, order=direction)
+    rows = query.limit(limit).offset(offset).run(as_dict=True)
+    total = frappe.qb.from_(job).select(Count("*")).where(condition).run()[0][0]
+    return {"jobs": [_public(row) for row in _with_live_progress(rows)], "total": total, "limit": limit, "offset": offset}
+
+
+def get_job_history(job_id: str) -> dict[str, Any]:
+    """Every status change of a job, oldest first: `{job_id, history}`."""
+    job = store.load(job_id, "name", "owner_user", "organization") if isinstance(job_id, str) and job_id else None
+    job = access.require_visible(job, job_id)
+    events = history.of_job(job["name"])
+    for event in events:
+        event["timestamp"] = clock.isoformat(event["timestamp"])
+    return {"job_id": job["name"], "history": [dict(event) for event in events]}
+
+
+def _public(job: dict[str, Any]) -> dict[str, Any]:
+    """For callers: `job_id` instead of name, times in ISO 8601 with offset."""
+    public = {key: clock.isoformat(value) if isinstance(value, datetime) else value for key, value in job.items()}
+    return {"job_id": public.pop("name"), **public}
+
+
+def _with_live_progress(rows: list[dict]) -> list[dict]:
+    running = [row for row in rows if row["status"] == str(JobStatus.RUNNING)]
+    live = runs.live_progress(running)
+    for row in running:
+        row.update(_live(live.get(row["name"])))
+    return rows
+
+
+def _live(run: dict | None) -> dict[str, Any]:
+    return {"progress": run["progress"], "progress_message": run["progress_message"]} if run else {}
+
+
+def _check_choice(argument: str, value: Any, choices) -> None:
+    if value and value not in choices:
+        raise InvalidJobError(
+            _("Unknown {0}: {1}. Use one of: {2}.").format(argument, str(value)[:40], ", ".join(choices))
+        )
+
+
+def _bounded(value: Any, lowest: int, highest: int, argument: str) -> int:
+    try:
+        number = int(value)
+    except (TypeError, ValueError):
+        raise InvalidJobError(_("{0} must be a whole number.").format(argument)) from None
+    return min(max(number, lowest), highest)
+
+
+def _date(value: Any, argument: str) -> datetime:
+    try:
+        moment = get_datetime(value)
+    except Exception:
+        moment = None
+    if moment is None:
+        raise InvalidJobError(_("{0} is no date: {1}.").format(argument, str(value)[:40]))
+    return clock.site_time(moment.timestamp()) if moment.tzinfo else moment
+
+
+def _order(order_by: str) -> tuple[str, Order]:
+    column, _space, direction = str(order_by or "creation desc").strip().lower().partition(" ")
+    if column not in SORTABLE or direction.strip() not in ("", "asc", "desc"):
+        raise InvalidJobError(_("order_by must be one of: {0}; with asc or desc.").format(", ".join(SORTABLE)))
+    return column, Order.desc if direction.strip() == "desc" else Order.asc

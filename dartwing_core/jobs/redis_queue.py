@@ -1,0 +1,139 @@
+"""RQ entries for jobs: the doorbell. All that is known of Redis and RQ is here.
+
+Entries go to Frappe's own queues and call Frappe's own `execute_job`, so that any `bench worker` runs them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import frappe
+import redis
+from frappe.utils.background_jobs import create_job_id, generate_qname, get_queues_timeout
+from rq import Callback, Queue
+from rq.job import Job
+
+from . import ids
+
+EXECUTE = "dartwing_core.jobs.executor.execute_job"
+FAILURE_TTL = 24 * 3600
+CONNECT_TIMEOUT = 0.5
+ANSWER_TIMEOUT = 2.0
+
+# A job of which RQ says one of these is waiting or running; of any other it has forgotten, or is done with, it.
+PRESENT = frozenset({"queued", "started", "deferred", "scheduled"})
+
+
+def connection() -> redis.Redis:
+    """A client for the queue's Redis that gives up soon; Frappe's own retries for 4 s inside the caller's request.
+
+    Raises redis.exceptions.RedisError if Redis does not answer.
+    """
+    conf = frappe.conf
+    if conf.get("redis_queue_sentinel_enabled"):
+        from frappe.utils.background_jobs import get_redis_conn
+
+        return get_redis_conn()
+    client = redis.Redis.from_url(
+        conf.redis_queue,
+        socket_connect_timeout=CONNECT_TIMEOUT,
+        socket_timeout=ANSWER_TIMEOUT,
+        **_credentials(),
+    )
+    client.ping()
+    return client
+
+
+def push(jobs: Iterable[Mapping[str, Any]], client: redis.Redis) -> None:
+    """Add an entry for the next attempt of each job, in one round trip for each queue.
+
+    `jobs` hold name, attempt, queue, priority and timeout_seconds. An entry with the same id is overwritten;
+    ringing twice is harmless, since only one claim of an attempt succeeds.
+    """
+    by_queue: dict[str, list] = {}
+    for job in jobs:
+        by_queue.setdefault(job["queue"], []).append(job)
+    for queue_name, members in by_queue.items():
+        for at_front, batch in _by_urgency(members):
+            _push_batch(Queue(generate_qname(queue_name), connection=client), batch, at_front, client)
+
+
+def missing(jobs: Sequence[Mapping[str, Any]], client: redis.Redis) -> list[Mapping[str, Any]]:
+    """Those Queued jobs of which RQ has no entry that will still run."""
+    pipeline = client.pipeline(transaction=False)
+    for job in jobs:
+        pipeline.hget(Job.key_for(rq_id(job["name"], job["attempt"] + 1)), "status")
+    statuses = pipeline.execute()
+    return [job for job, status in zip(jobs, statuses, strict=True) if (status or b"").decode() not in PRESENT]
+
+
+def remove(jobs: Iterable[Mapping[str, Any]], client: redis.Redis) -> None:
+    """Take the entries of the next attempt of Queued jobs out of RQ."""
+    pipeline = client.pipeline(transaction=False)
+    for job in jobs:
+        rq_job_id = rq_id(job["name"], job["attempt"] + 1)
+        pipeline.lrem(Queue.redis_queue_namespace_prefix + generate_qname(job["queue"]), 1, rq_job_id)
+        pipeline.delete(Job.key_for(rq_job_id))
+    pipeline.execute()
+
+
+def rq_id(job: str, attempt: int) -> str:
+    """RQ's id of an attempt of this site; the separator differs between Frappe's versions."""
+    return create_job_id(ids.run_name(job, attempt))
+
+
+def queue_names() -> list[str]:
+    """The queues that this bench's workers know."""
+    return list(get_queues_timeout())
+
+
+def _push_batch(queue: Queue, jobs: Sequence[Mapping[str, Any]], at_front: bool, client: redis.Redis) -> None:
+    pipeline = client.pipeline()
+    pipeline.sadd(Queue.redis_queues_keys, queue.key)  # RQ 1.15's enqueue_many leaves this out
+    queue.enqueue_many([_entry(job, at_front) for job in jobs], pipeline=pipeline)
+    pipeline.execute()
+
+
+def _by_urgency(jobs: list) -> list[tuple[bool, list]]:
+    """Critical jobs go to the front of their queue, in their order."""
+    critical = [job for job in reversed(jobs) if job["priority"] == "Critical"]
+    others = [job for job in jobs if job["priority"] != "Critical"]
+    return [(at_front, batch) for at_front, batch in ((True, critical), (False, others)) if batch]
+
+
+def _entry(job: Mapping[str, Any], at_front: bool):
+    attempt = job["attempt"] + 1
+    return Queue.prepare_data(
+        "frappe.utils.background_jobs.execute_job",
+        kwargs={
+            "site": frappe.local.site,
+            "user": "Administrator",
+            "method": EXECUTE,
+            "event": None,
+            "job_name": EXECUTE,
+            "is_async": True,
+            "kwargs": {"background_job": job["name"], "attempt": attempt},
+        },
+        timeout=job["timeout_seconds"],
+        result_ttl=0,
+        failure_ttl=FAILURE_TTL,
+        description=f"{job['name']}, attempt {attempt}",
+        job_id=rq_id(job["name"], attempt),
+        at_front=at_front,
+        on_failure=Callback("frappe.utils.background_jobs.truncate_failed_registry"),
+    )
+
+
+def _credentials() -> dict[str, str]:
+    """User and password as `frappe.utils.background_jobs.get_redis_conn` takes them."""
+    import os
+
+    from frappe.utils import get_bench_id
+
+    conf = frappe.conf
+    if conf.get("use_rq_auth"):
+        return {"username": conf.rq_username or get_bench_id(), "password": conf.rq_password}
+    if password := os.environ.get("RQ_ADMIN_PASWORD"):  # Frappe's spelling
+        return {"username": "default", "password": password}
+    return {}

@@ -1,0 +1,85 @@
+"""Background Job Run: one row an attempt, and the only place for what changes while it runs (invariant I7).
+
+The row of a short attempt is inserted when it ends; that of a longer one by its heartbeat, or by whoever asks it to
+stop, whichever comes first. Until there is one, the attempt's lease counts from the start noted on the job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import frappe
+
+from . import clock, config, ids, sql
+
+LEASE_SECONDS = 30
+TEXT_LENGTH = 2_000
+TRACEBACK_LENGTH = 50_000
+
+
+def finish(run: str, values: Mapping[str, Any], *, exists: bool) -> None:
+    """Write an attempt's end, in the transaction of its settle.
+
+    `exists`: whether the row may be there already (the attempt has a heartbeat, or was asked to stop).
+    """
+    if exists and _update(run, values):
+        return
+    try:
+        _insert(run, values)
+    except Exception as error:
+        if not frappe.db.is_primary_key_violation(error):
+            raise
+        _update(run, values)
+
+
+def request_cancel(job: str, attempt: int) -> None:
+    """Ask a running attempt to stop; its heartbeat sees it."""
+    run = ids.run_name(job, attempt)
+    values = {"cancel_requested": 1}
+    if not _update(run, values):
+        finish(run, {"background_job": job, "attempt": attempt, **values}, exists=False)
+
+
+def live(job: str, attempt: int) -> dict | None:
+    """Progress of the running attempt; None while it is too young to have a row."""
+    fields = ["progress", "progress_message", "steps", "cancel_requested"]
+    return frappe.db.get_value(config.RUN, ids.run_name(job, attempt), fields, as_dict=True)
+
+
+def live_progress(jobs: list[Mapping[str, Any]]) -> dict[str, dict]:
+    """Progress of running jobs by job, in one statement."""
+    names = [ids.run_name(job["name"], job["attempt"]) for job in jobs]
+    if not names:
+        return {}
+    run = frappe.qb.DocType(config.RUN)
+    query = frappe.qb.from_(run).select(run.background_job, run.progress, run.progress_message).where(run.name.isin(names))
+    return {row.background_job: row for row in query.run(as_dict=True)}
+
+
+def _insert(run: str, values: Mapping[str, Any]) -> None:
+    row = {**_standard(run), **values}
+    frappe.qb.into(frappe.qb.DocType(config.RUN)).columns(*row).insert(*row.values()).run()
+
+
+def _update(run: str, values: Mapping[str, Any]) -> bool:
+    table = frappe.qb.DocType(config.RUN)
+    query = frappe.qb.update(table).set(table.modified, clock.site_time()).where(table.name == run)
+    for column, value in values.items():
+        query = query.set(table[column], value)
+    return bool(sql.run_update(query))
+
+
+def _standard(run: str) -> dict[str, Any]:
+    now, user = clock.site_time(), frappe.session.user
+    return {
+        "name": run,
+        "creation": now,
+        "modified": now,
+        "owner": user,
+        "modified_by": user,
+        "docstatus": 0,
+        "idx": 0,
+        "progress": 0,
+        "cancel_requested": 0,
+    }

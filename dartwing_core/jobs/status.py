@@ -1,0 +1,64 @@
+"""The states of a background job and the moves between them, as data."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class JobStatus(str, Enum):
+    """State of a Background Job; `docs/state_machine.md` draws it."""
+
+    PENDING = "Pending"
+    QUEUED = "Queued"
+    RUNNING = "Running"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    DEAD_LETTER = "Dead Letter"
+    CANCELED = "Canceled"
+    TIMED_OUT = "Timed Out"
+
+    # Database drivers and f-strings must see the value, not "JobStatus.QUEUED".
+    __str__ = str.__str__
+    __format__ = str.__format__
+
+
+TRANSITIONS: dict[JobStatus | None, frozenset[JobStatus]] = {
+    None: frozenset({JobStatus.PENDING}),
+    JobStatus.PENDING: frozenset({JobStatus.QUEUED, JobStatus.CANCELED, JobStatus.DEAD_LETTER}),
+    JobStatus.QUEUED: frozenset(
+        {JobStatus.RUNNING, JobStatus.CANCELED, JobStatus.DEAD_LETTER, JobStatus.PENDING}
+    ),
+    JobStatus.RUNNING: frozenset(
+        {
+            JobStatus.COMPLETED,
+            JobStatus.FAILED,
+            JobStatus.TIMED_OUT,
+            JobStatus.DEAD_LETTER,
+            JobStatus.CANCELED,
+            JobStatus.PENDING,
+        }
+    ),
+    JobStatus.FAILED: frozenset(
+        {JobStatus.QUEUED, JobStatus.PENDING, JobStatus.DEAD_LETTER, JobStatus.CANCELED}
+    ),
+    JobStatus.TIMED_OUT: frozenset(
+        {JobStatus.QUEUED, JobStatus.PENDING, JobStatus.DEAD_LETTER, JobStatus.CANCELED}
+    ),
+    JobStatus.DEAD_LETTER: frozenset({JobStatus.QUEUED, JobStatus.PENDING}),
+    JobStatus.COMPLETED: frozenset(),
+    JobStatus.CANCELED: frozenset(),
+}
+"""From each state (None: the job does not exist yet) to those it may become."""
+
+FINISHED = frozenset({JobStatus.COMPLETED, JobStatus.CANCELED, JobStatus.DEAD_LETTER})
+"""Nothing happens to such a job any more unless a person asks for it."""
+
+LIVE = frozenset(JobStatus) - FINISHED
+
+WAITING = frozenset({JobStatus.PENDING, JobStatus.FAILED, JobStatus.TIMED_OUT})
+"""Waits in the database for its time; the dispatcher may queue it."""
+
+
+def can_move(from_status: JobStatus | None, to_status: JobStatus) -> bool:
+    """Whether the state machine has this move."""
+    return to_status in TRANSITIONS[from_status]

@@ -1,0 +1,232 @@
+"""All writes to the Background Job table, and the reads that decide them.
+
+Every status change is one guarded UPDATE plus one log row (invariant I3): it happens only if the job is still
+in the state, and at the attempt, that the caller saw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import frappe
+
+from . import clock, config, history, sql, tenancy
+from .errors import InvalidTransitionError
+from .status import JobStatus, can_move
+
+# Parameters and results can be large: only who needs them reads them.
+HEAVY_FIELDS = ("input_parameters", "result")
+
+
+def insert_jobs(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert new jobs, which share their columns, in one statement, and their first log rows in another.
+
+    A taken `active_key` comes out as the driver's IntegrityError; nothing is inserted then.
+    """
+    job = frappe.qb.DocType(config.JOB)
+    query = frappe.qb.into(job).columns(*rows[0])
+    query.insert(*(tuple(row.values()) for row in rows)).run()
+    history.write(
+        [
+            history.Event(
+                background_job=row["name"],
+                organization=row["organization"],
+                from_status=None,
+                to_status=JobStatus.PENDING,
+                message="Job created",
+                actor=row["owner"],
+            )
+            for row in rows
+        ]
+    )
+
+
+def transition(
+    job: Mapping[str, Any],
+    to_status: JobStatus,
+    message: str,
+    *,
+    values: Mapping[str, Any] | None = None,
+    actor: str | None = None,
+    duration: float = 0,
+    worker: str | None = None,
+) -> bool:
+    """Move one job from the state and attempt in `job` to `to_status`, with further column `values`.
+
+    `job` holds name, organization, status, attempt and retry_count as the caller read them. Returns False,
+    and writes nothing, if the job is not there any more: somebody else was first, or this attempt is an old one.
+    Does not commit.
+    """
+    from_status = JobStatus(job["status"])
+    if not can_move(from_status, to_status):
+        raise InvalidTransitionError(f"A job can't go from {from_status} to {to_status}.")
+    values = dict(values or {})
+    actor = actor or frappe.session.user
+    if not _guarded_update([job["name"]], from_status, to_status, values, actor, attempt=job["attempt"]):
+        return False
+    event = history.Event(
+        background_job=job["name"],
+        organization=job["organization"],
+        from_status=from_status,
+        to_status=to_status,
+        message=message,
+        actor=actor,
+        retry_attempt=values.get("retry_count", job["retry_count"]),
+        duration=duration,
+        worker=worker,
+    )
+    history.write([event])
+    return True
+
+
+def queue_all(jobs: Sequence[Mapping[str, Any]], from_status: JobStatus, message: str) -> list[Mapping[str, Any]]:
+    """Move many jobs from one state to Queued, in two statements; returns those that moved.
+
+    Jobs that are gone (rolled back to a savepoint) or were moved by somebody else are left out.
+    """
+    if not jobs:
+        return []
+    actor = frappe.session.user
+    now = clock.site_time()
+    moved = _guarded_update([job["name"] for job in jobs], from_status, JobStatus.QUEUED, {"queued_at": now}, actor, now=now)
+    if moved < len(jobs):
+        queued = _names_queued_at([job["name"] for job in jobs], now)
+        jobs = [job for job in jobs if job["name"] in queued]
+    history.write(
+        [
+            history.Event(
+                background_job=job["name"],
+                organization=job["organization"],
+                from_status=from_status,
+                to_status=JobStatus.QUEUED,
+                message=message,
+                actor=actor,
+                retry_attempt=job["retry_count"],
+            )
+            for job in jobs
+        ],
+        at=now,
+    )
+    return list(jobs)
+
+
+def load(name: str, *fields: str) -> dict | None:
+    """The job's columns; without `fields` all but the heavy ones."""
+    return frappe.db.get_value(config.JOB, name, list(fields) or light_fields(), as_dict=True)
+
+
+def load_for_run(name: str) -> dict | None:
+    """What an attempt needs, in one statement: the job, whether its owner is enabled, and their standing."""
+    job, user = frappe.qb.DocType(config.JOB), frappe.qb.DocType("User")
+    query = (
+        frappe.qb.from_(job)
+        .left_join(user)
+        .on(user.name == job.owner_user)
+        .select(*(job[field] for field in light_fields()), job.input_parameters, user.enabled.as_("owner_enabled"), user.language.as_("owner_language"))
+        .where(job.name == name)
+    )
+    rows = tenancy.with_standing(query, job).run(as_dict=True)
+    return rows[0] if rows else None
+
+
+def due(status: JobStatus, epoch: float, limit: int) -> list[dict]:
+    """Waiting jobs of one state whose time has come and whose dependency is met, the longest due first."""
+    job, parent = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.JOB).as_("parent")
+    return (
+        frappe.qb.from_(job)
+        .left_join(parent)
+        .on(parent.name == job.depends_on)
+        .select(*(job[field] for field in DISPATCH_FIELDS))
+        .where((job.status == str(status)) & is_due(job, epoch))
+        .where(job.depends_on.isnull() | (parent.status == str(JobStatus.COMPLETED)))
+        .orderby(job.available_at)
+        .limit(limit)
+    ).run(as_dict=True)
+
+
+def children(parent: str, limit: int, *, due_only: bool = False) -> list[dict]:
+    """Jobs that wait for `parent`, the oldest first; with `due_only` those that wait for nothing else."""
+    job = frappe.qb.DocType(config.JOB)
+    condition = (job.depends_on == parent) & (job.status == str(JobStatus.PENDING))
+    if due_only:
+        condition &= is_due(job, clock.now_epoch())
+    query = frappe.qb.from_(job).select(*(job[field] for field in DISPATCH_FIELDS)).where(condition)
+    return query.orderby(job.name).limit(limit).run(as_dict=True)
+
+
+def orphans(limit: int) -> list[dict]:
+    """Pending jobs whose parent ended without completing, or is gone; with the parent's status as `parent_status`."""
+    job, parent = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.JOB).as_("parent")
+    ended = [str(JobStatus.CANCELED), str(JobStatus.DEAD_LETTER)]
+    return (
+        frappe.qb.from_(job)
+        .left_join(parent)
+        .on(parent.name == job.depends_on)
+        .select(*(job[field] for field in DISPATCH_FIELDS), job.depends_on, parent.status.as_("parent_status"))
+        .where((job.status == str(JobStatus.PENDING)) & job.depends_on.isnotnull())
+        .where(parent.name.isnull() | parent.status.isin(ended))
+        .limit(limit)
+    ).run(as_dict=True)
+
+
+def queued_before(moment: datetime, limit: int) -> list[dict]:
+    """Queued jobs, the longest queued first."""
+    job = frappe.qb.DocType(config.JOB)
+    return (
+        frappe.qb.from_(job)
+        .select(*(job[field] for field in DISPATCH_FIELDS))
+        .where((job.status == str(JobStatus.QUEUED)) & (job.queued_at <= moment))
+        .orderby(job.queued_at)
+        .limit(limit)
+    ).run(as_dict=True)
+
+
+DISPATCH_FIELDS = ("name", "organization", "status", "attempt", "retry_count", "queue", "priority", "timeout_seconds")
+
+
+def light_fields() -> list[str]:
+    """All columns of Background Job but the heavy ones."""
+    columns = frappe.get_meta(config.JOB).get_valid_columns()
+    return [column for column in columns if column not in HEAVY_FIELDS]
+
+
+def is_due(job, epoch: float):
+    """Query builder condition: the job's time has come.
+
+    `available_at` is in the site's time, which repeats an hour when daylight saving time ends; within reach
+    of that hour the seconds in `due_epoch` decide.
+    """
+    if clock.wall_clock_repeats(epoch):
+        return job.due_epoch <= epoch
+    return job.available_at <= clock.site_time(epoch)
+
+
+def _guarded_update(
+    names: Sequence[str],
+    from_status: JobStatus,
+    to_status: JobStatus,
+    values: Mapping[str, Any],
+    actor: str,
+    *,
+    attempt: int | None = None,
+    now: datetime | None = None,
+) -> int:
+    """UPDATE … WHERE status (and attempt) are what the caller saw; the number of rows it changed."""
+    job = frappe.qb.DocType(config.JOB)
+    now = now or clock.site_time()
+    query = frappe.qb.update(job).set(job.status, str(to_status)).set(job.modified, now).set(job.modified_by, actor)
+    for column, value in values.items():
+        query = query.set(job[column], value)
+    where = (job.name == names[0]) if len(names) == 1 else job.name.isin(list(names))
+    query = query.where(where & (job.status == str(from_status)))
+    if attempt is not None:
+        query = query.where(job.attempt == attempt)
+    return sql.run_update(query)
+
+
+def _names_queued_at(names: Sequence[str], moment: datetime) -> set[str]:
+    job = frappe.qb.DocType(config.JOB)
+    condition = job.name.isin(list(names)) & (job.status == str(JobStatus.QUEUED)) & (job.queued_at == moment)
+    return set(frappe.qb.from_(job).select(job.name).where(condition).run(pluck=True))

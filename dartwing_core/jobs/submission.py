@@ -1,0 +1,185 @@
+"""Checks a request for a job and turns it into the row to insert."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import frappe
+from frappe import _
+from frappe.utils import get_datetime
+
+from . import canonical, clock, config, dedup, dependencies, handlers, ids, permission, redis_queue
+from .errors import InvalidJobError
+from .status import JobStatus
+
+KEY_LENGTH = 140
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The arguments of `submit_job`."""
+
+    job_type: str
+    organization: str
+    parameters: Mapping[str, Any] | None = None
+    priority: str | None = None
+    depends_on: str | None = None
+    available_at: datetime | timedelta | str | float | None = None
+    dedup_key: str | None = None
+    on_duplicate: str = "raise"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A checked request: the row, and whether it may be queued as soon as it is committed."""
+
+    row: dict[str, Any]
+    can_go: bool
+    on_duplicate: str
+
+
+def prepare(request: Request, user: str) -> Prepared:
+    """Check everything, write nothing. Raises what `submit_job` documents."""
+    job_type = _job_type(request.job_type)
+    organization = _text(request.organization, "organization")
+    permission.check_submit(user, organization, job_type)
+    handlers.resolve(job_type.handler_method)
+    dedup.check_policy(request.on_duplicate)
+    parameters = canonical.canonical_json(request.parameters)
+    _check_size(parameters)
+    priority = _priority(request.priority or job_type.default_priority or "Normal")
+    must_wait = dependencies.check(request.depends_on, organization, user)
+    due = _due(request.available_at)
+    row = _row(request, job_type, user, parameters, priority, due)
+    return Prepared(row, not must_wait and due <= clock.now_epoch(), request.on_duplicate)
+
+
+def _row(request: Request, job_type, user: str, parameters: str, priority: str, due: float) -> dict[str, Any]:
+    now = clock.now_epoch()
+    site_now = clock.site_time(now)
+    window = max(job_type.deduplication_window or 0, 0)
+    content = canonical.hash_of(job_type.name, request.organization, parameters)
+    return {
+        "name": ids.job_name(),
+        "creation": site_now,
+        "modified": site_now,
+        "owner": user,
+        "modified_by": user,
+        "docstatus": 0,
+        "idx": 0,
+        "job_type": job_type.name,
+        "organization": request.organization,
+        "owner_user": user,
+        "status": str(JobStatus.PENDING),
+        "priority": priority,
+        "queue": _queue(job_type, priority),
+        "depends_on": request.depends_on or None,
+        "input_parameters": parameters,
+        "job_hash": content,
+        "active_key": _active_key(request, job_type.name, content) if window else None,
+        "dedup_until": clock.site_time(now + window) if window else None,
+        "created_at": site_now,
+        "available_at": site_now if due <= now else clock.site_time(due),
+        "due_epoch": due,
+        "timeout_seconds": job_type.default_timeout or 300,
+        "max_retries": job_type.max_retries or 0,
+        "attempt": 0,
+        "retry_count": 0,
+        "crash_count": 0,
+        "progress": 0,
+    }
+
+
+def _job_type(name: Any):
+    job_type = config.job_type(_text(name, "job_type"))
+    if job_type is None:
+        raise InvalidJobError(_("Unknown Job Type: {0}.").format(str(name)[:140]))
+    if not job_type.is_enabled:
+        raise InvalidJobError(_("Job Type {0} is disabled and takes no new jobs.").format(job_type.name))
+    return job_type
+
+
+def _text(value: Any, argument: str) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidJobError(_("{0} is missing.").format(argument))
+    return value
+
+
+def _check_size(parameters: str) -> None:
+    limit = config.settings().max_parameter_bytes
+    size = len(parameters)  # as_json writes ASCII: one byte a character
+    if size > limit:
+        raise InvalidJobError(
+            _("The parameters are {0} bytes as JSON; at most {1} are allowed. Put large data in a File and pass its name.").format(
+                size, limit
+            )
+        )
+
+
+def _priority(priority: Any) -> str:
+    if priority not in config.PRIORITIES:
+        raise InvalidJobError(
+            _("Unknown priority {0}. Use one of: {1}.").format(str(priority)[:40], ", ".join(config.PRIORITIES))
+        )
+    return priority
+
+
+def _queue(job_type, priority: str) -> str:
+    queue = config.queue_for(job_type, priority)
+    if queue not in redis_queue.queue_names():
+        raise InvalidJobError(_("Job Type {0}: no worker queue is named {1}.").format(job_type.name, queue))
+    return queue
+
+
+def _active_key(request: Request, job_type: str, content: str) -> str:
+    """The content's hash, or that of the caller's own key for this type and organization."""
+    if request.dedup_key is None:
+        return content
+    key = _text(request.dedup_key, "dedup_key")
+    if len(key) > KEY_LENGTH:
+        raise InvalidJobError(_("dedup_key is longer than {0} characters.").format(KEY_LENGTH))
+    return canonical.hash_of(job_type, request.organization, f"key:{key}")
+
+
+def _due(available_at: Any) -> float:
+    """Seconds since 1970 of a datetime (naive: in the site's time zone), ISO text or delay (seconds or timedelta)."""
+    now = clock.now_epoch()
+    if available_at is None:
+        return now
+    if isinstance(available_at, timedelta):
+        return now + available_at.total_seconds()
+    if isinstance(available_at, int | float) and not isinstance(available_at, bool):
+        return _moment(lambda: now + available_at, available_at)
+    if isinstance(available_at, datetime):
+        return clock.to_epoch(available_at)
+    return _moment(lambda: clock.to_epoch(_parse(available_at)), available_at)
+
+
+def _parse(text: Any) -> datetime:
+    if not isinstance(text, str) or not text.strip():
+        raise ValueError(text)
+    try:
+        return datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
+    except ValueError:
+        return get_datetime(text.strip())
+
+
+def _moment(convert, given: Any) -> float:
+    try:
+        epoch = convert()
+        clock.site_time(epoch)
+        return epoch
+    except Exception:
+        raise InvalidJobError(
+            _("available_at is no time: {0}. Pass a datetime, ISO 8601 text or a delay in seconds.").format(str(given)[:60])
+        ) from None
+
+
+def as_document(row: Mapping[str, Any]):
+    """The Background Job document of an inserted row, without reading it back."""
+    document = frappe.get_doc({"doctype": config.JOB, **row})
+    document.set("__islocal", False)
+    return document

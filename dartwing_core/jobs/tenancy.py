@@ -1,0 +1,135 @@
+"""Which organizations a user belongs to, asked of one adapter.
+
+The hook `background_job_tenancy` names an object (or module) with `orgs_of(user)`, `is_member(user, organization)`,
+`is_admin(user, organization)` and `state_of(organization)`; the default reads Organization and Org Member.
+An adapter may also offer `standing(user, organization)`, which answers all of it at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import frappe
+from frappe.query_builder.functions import Min
+from frappe.utils import getdate
+
+ACTIVE = "Active"
+ADMIN = "Admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a user is to an organization at this moment."""
+
+    state: str | None
+    """The organization's status, or None if it does not exist."""
+    role: str | None
+    """"Member" or "Admin"; None for everybody else."""
+
+    @property
+    def is_active(self) -> bool:
+        return self.state == ACTIVE
+
+    @property
+    def is_member(self) -> bool:
+        return self.role is not None
+
+
+class OrgMemberTenancy:
+    """The default: Active rows of Org Member whose dates include today."""
+
+    def orgs_of(self, user: str) -> list[str]:
+        return [row.organization for row in self.memberships(user)]
+
+    def admin_orgs_of(self, user: str) -> list[str]:
+        return [row.organization for row in self.memberships(user) if row.role == ADMIN]
+
+    def is_member(self, user: str, organization: str) -> bool:
+        return self.standing(user, organization).is_member
+
+    def is_admin(self, user: str, organization: str) -> bool:
+        return self.standing(user, organization).role == ADMIN
+
+    def state_of(self, organization: str) -> str | None:
+        return frappe.db.get_value("Organization", organization, "status")
+
+    def standing(self, user: str, organization: str) -> Standing:
+        """One statement for the organization's state and the user's role in it."""
+        org = frappe.qb.DocType("Organization")
+        member = frappe.qb.DocType("Org Member")
+        rows = (
+            frappe.qb.from_(org)
+            .left_join(member)
+            .on((member.organization == org.name) & self._is_current(member, user))
+            .select(org.status, member.role)
+            .where(org.name == organization)
+        ).run()
+        if not rows:
+            return Standing(None, None)
+        roles = {row[1] for row in rows}
+        return Standing(rows[0][0], ADMIN if ADMIN in roles else next(iter(roles)))
+
+    def with_standing(self, query, job):
+        """Adds `organization_state` and `owner_role` of each job's owner to a query on Background Job."""
+        org, member = frappe.qb.DocType("Organization"), frappe.qb.DocType("Org Member")
+        role = (
+            frappe.qb.from_(member)
+            .select(Min(member.role))  # "Admin" sorts before "Member"
+            .where((member.organization == job.organization) & self._is_current(member, job.owner_user))
+        )
+        return query.left_join(org).on(org.name == job.organization).select(
+            org.status.as_("organization_state"), role.as_("owner_role")
+        )
+
+    def memberships(self, user: str) -> list:
+        member = frappe.qb.DocType("Org Member")
+        query = frappe.qb.from_(member).select(member.organization, member.role)
+        return query.where(self._is_current(member, user)).run(as_dict=True)
+
+    def _is_current(self, member, user):
+        today = getdate()
+        return (
+            (member.user == user)
+            & (member.status == ACTIVE)
+            & (member.start_date.isnull() | (member.start_date <= today))
+            & (member.end_date.isnull() | (member.end_date >= today))
+        )
+
+
+def adapter():
+    """The tenancy adapter of this site."""
+    paths = frappe.get_hooks("background_job_tenancy")
+    if not paths:
+        return _DEFAULT
+    found = frappe.get_attr(paths[-1])
+    return found() if isinstance(found, type) else found
+
+
+def standing(user: str, organization: str) -> Standing:
+    """What `user` is to `organization`, through the site's adapter."""
+    tenancy = adapter()
+    if hasattr(tenancy, "standing"):
+        return tenancy.standing(user, organization)
+    role = "Member" if tenancy.is_member(user, organization) else None
+    if role and tenancy.is_admin(user, organization):
+        role = ADMIN
+    return Standing(tenancy.state_of(organization), role)
+
+
+def with_standing(query, job):
+    """A query on Background Job (`job`) with the owner's standing as columns `organization_state` and `owner_role`.
+
+    Only the default adapter can answer in the same statement; `standing_of_owner` asks any other one.
+    """
+    tenancy = adapter()
+    return tenancy.with_standing(query, job) if hasattr(tenancy, "with_standing") else query
+
+
+def standing_of_owner(job) -> Standing:
+    """The standing of a job's owner, from the columns of `with_standing` or else from the adapter."""
+    if "organization_state" in job:
+        return Standing(job["organization_state"], job["owner_role"])
+    return standing(job["owner_user"], job["organization"])
+
+
+_DEFAULT = OrgMemberTenancy()

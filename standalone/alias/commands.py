@@ -1,0 +1,32 @@
+"""What an app's `commands.py` imports from `frappe.commands`, a module the fork dropped."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import click
+import monoframe
+
+
+def pass_context(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Call a command with bench's context (`sites`, `force`, `verbose`) as its first argument."""
+
+    @functools.wraps(function)
+    def wrapper(ctx: click.Context, *args: Any, **kwargs: Any) -> Any:
+        return function(monoframe._dict(ctx.obj), *args, **kwargs)
+
+    return click.pass_context(wrapper)
+
+
+def get_site(context: Any, raise_err: bool = True) -> str | None:
+    """The one site a command is for."""
+    if context.sites:
+        return context.sites[0]
+    if raise_err:
+        raise monoframe.SiteNotSpecifiedError
+    return None
+
+
+commands: list[click.Command] = []

@@ -1,0 +1,147 @@
+"""Installing, migrating and removing apps restored. The fork installs only itself, and removes nothing."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+import monoframe
+from monoframe import installer, patches
+from monoframe.database import db_manager
+from monoframe.model import sync
+
+from .apps import clear_installed_apps, real
+from .imports import CORE
+
+
+def install_app(name: str, verbose: bool = False, set_as_patched: bool = True, force: bool = False) -> None:
+    """The steps of Frappe 15's `install-app`, in its order."""
+    name = real(name)
+    flags = monoframe.flags
+    flags.in_install, flags.ignore_in_install = name, False
+    monoframe.clear_cache()
+    hooks = monoframe.get_hooks(app_name=name)
+    for required in hooks.required_apps or []:
+        install_app(required.split("/")[-1], verbose=verbose)
+    flags.in_install = name
+    if name not in monoframe.get_all_apps():
+        raise Exception(f"App {name} is not in apps.txt")
+    if not force and name in monoframe.get_installed_apps():
+        click.secho(f"App {name} already installed", fg="yellow")
+        return
+    print(f"\nInstalling {name}...")
+    if name != CORE:
+        monoframe.only_for("System Manager")
+    if any(monoframe.get_attr(method)() is False for method in hooks.before_install or []):
+        return
+    _call(monoframe.get_hooks("before_app_install"), name)
+    if name != CORE:
+        installer.add_module_defs(name, ignore_if_duplicate=force)
+    sync.sync_for(name, force=force, reset_permissions=True)
+    installer.add_to_installed_apps(name)
+    monoframe.get_doc("Portal Settings", "Portal Settings").sync_menu()
+    if set_as_patched:
+        installer.set_all_patches_as_completed(name)
+    _call(hooks.after_install)
+    _call(monoframe.get_hooks("after_app_install"), name)
+    _sync_extras(name)
+    _call(hooks.after_sync)
+    monoframe.clear_cache()
+    clear_installed_apps()
+    flags.in_install = False
+
+
+def _call(methods: list[str] | None, *args: Any) -> None:
+    for method in methods or []:
+        monoframe.get_attr(method)(*args)
+
+
+def _sync_extras(app: str) -> None:
+    from monoframe.core.doctype.scheduled_job_type.scheduled_job_type import sync_jobs
+    from monoframe.model.module_utils import sync_customizations
+    from monoframe.utils.dashboard import sync_dashboards
+    from monoframe.utils.fixtures import sync_fixtures
+
+    sync_jobs()
+    sync_fixtures(app)
+    sync_customizations(app)
+    sync_dashboards(app)
+
+
+def add_to_installed_apps(app_name: str, rebuild_website: bool = True) -> None:
+    """The list of installed apps lives in the database again. In the fork this records nothing."""
+    apps = monoframe.get_installed_apps()
+    if app_name not in apps:
+        _set_installed_apps([*apps, app_name])
+    if monoframe.flags.in_install:
+        installer.post_install(rebuild_website)
+
+
+def remove_from_installed_apps(app_name: str) -> None:
+    _set_installed_apps([app for app in monoframe.get_installed_apps() if app != real(app_name)])
+
+
+def _set_installed_apps(apps: list[str]) -> None:
+    monoframe.db.set_global("installed_apps", json.dumps(apps))
+    monoframe.db.commit()
+    clear_installed_apps()
+
+
+def remove_app(
+    app_name: str, dry_run: bool = False, yes: bool = False, no_backup: bool = False, force: bool = False
+) -> None:
+    """Frappe 15's `uninstall-app` without its backup and its question: these sites are made to be thrown away."""
+    if app_name not in monoframe.get_installed_apps() and not force:
+        click.secho(f"App {app_name} not installed", fg="yellow")
+        return
+    hooks = monoframe.get_hooks(app_name=app_name)
+    monoframe.flags.in_uninstall = True
+    _call(hooks.before_uninstall)
+    _call(monoframe.get_hooks("before_app_uninstall"), app_name)
+    modules = monoframe.get_all("Module Def", filters={"app_name": app_name}, pluck="name")
+    installer._delete_doctypes(installer._delete_modules(modules, dry_run=dry_run), dry_run=dry_run)
+    if not dry_run:
+        remove_from_installed_apps(app_name)
+    _call(hooks.after_uninstall)
+    _call(monoframe.get_hooks("after_app_uninstall"), app_name)
+    monoframe.flags.in_uninstall = False
+
+
+def sync_all(force: int = 0, reset_permissions: bool = False) -> None:
+    """Sync the DocTypes of all installed apps. The fork syncs its own only."""
+    patches._patch_mode(True)
+    for app in monoframe.get_installed_apps():
+        sync.sync_for(app, force, reset_permissions=reset_permissions)
+    patches._patch_mode(False)
+    monoframe.clear_cache()
+
+
+def get_all_patches(patch_type: Any = None) -> list[str]:
+    """The patches of all installed apps. The fork reads its own only."""
+    return [p for app in monoframe.get_installed_apps() for p in patches.get_patches_from_app(app, patch_type)]
+
+
+def restore_database(
+    self: Any, verbose: bool, target: str, source: str, user: str, password: str | None = None
+) -> None:
+    """Run an SQL file over the connection that is open, so that no `mariadb` client needs to be installed."""
+    from pymysql.constants import CLIENT
+
+    settings = monoframe.db.get_connection_settings() | {"client_flag": CLIENT.MULTI_STATEMENTS}
+    import pymysql
+
+    with open(source) as file, pymysql.connect(**settings) as connection, connection.cursor() as cursor:
+        cursor.execute(file.read())
+        while cursor.nextset():
+            pass
+        connection.commit()
+    monoframe.cache.delete_keys("")
+
+
+def apply() -> None:
+    for function in (install_app, add_to_installed_apps, remove_from_installed_apps, remove_app):
+        setattr(installer, function.__name__, function)
+    sync.sync_all = sync_all
+    patches.get_all_patches = get_all_patches
+    db_manager.DbManager.restore_database = restore_database

@@ -1,0 +1,47 @@
+"""HTTP under Frappe's names: headers and the choice of the site."""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import Any
+
+import monoframe
+from monoframe import app
+
+from .site import current_site, sites_path
+
+HEADERS = {"HTTP_X_FRAPPE_CSRF_TOKEN": "HTTP_X_MONOFRAME_CSRF_TOKEN"}
+
+_init_request = app.init_request
+_process_response = app.process_response
+
+
+def init_request(request: Any) -> None:
+    """Serve the site that the request names, else the one of this process; and take Frappe's CSRF header.
+
+    The fork renamed the header and dropped the routing by host.
+    """
+    for theirs, ours in HEADERS.items():
+        if theirs in request.environ:
+            request.environ.setdefault(ours, request.environ[theirs])
+    for name in (request.headers.get("X-Frappe-Site-Name"), request.host.split(":")[0]):
+        if name and os.path.isfile(os.path.join(sites_path(), name, "site_config.json")):
+            break
+    else:
+        name = current_site()
+    monoframe.local.site = name
+    _init_request(request)
+
+
+@functools.wraps(_process_response)
+def process_response(response: Any) -> Any:
+    _process_response(response)
+    if response and (identity := response.headers.pop("X-Monoframe-Request-Id", None)):
+        response.headers["X-Frappe-Request-Id"] = identity
+    return response
+
+
+def apply() -> None:
+    app.init_request = init_request
+    app.process_response = process_response

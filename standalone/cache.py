@@ -1,0 +1,123 @@
+"""What is kept between runs: `$XDG_CACHE_HOME/dartwing_core`, with virtual environments and installed sites in it.
+
+Standard library only: `environment` uses it before there is a virtual environment. Three kinds of locks, all `flock`,
+so that a killed process holds none: one shared lock a running command (`hold`), which keeps `clean` away; one exclusive
+lock for each thing that is being built; one lock over the list of entries.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from .processes import die_with_parent
+
+KEEP = 4  # entries of each kind
+READY = ".complete"  # written last: an entry without it is half built
+
+
+def root() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    folder = Path(base) / "dartwing_core"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
+
+
+def entry(kind: str, key: str) -> Path:
+    return root() / f"{kind}-{key}"
+
+
+def is_complete(folder: Path) -> bool:
+    return (folder / READY).exists()
+
+
+def digest(parts: Iterable[bytes | str | Path]) -> str:
+    """A short key of some texts and files."""
+    state = hashlib.sha256()
+    for part in parts:
+        content = part.read_bytes() if isinstance(part, Path) else part.encode() if isinstance(part, str) else part
+        state.update(len(content).to_bytes(8, "big") + content)
+    return state.hexdigest()[:16]
+
+
+@contextlib.contextmanager
+def locked(name: str, *, shared: bool = False, blocking: bool = True) -> Iterator[bool]:
+    """Hold a lock of the cache; False if it is taken and we are not to wait."""
+    with open(root() / f"{name}.lock", "a") as file:
+        try:
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if blocking else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def hold() -> int:
+    """Mark the cache as in use for as long as this process lives, across `exec` too."""
+    descriptor = os.open(root() / "use.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    os.set_inheritable(descriptor, True)
+    return descriptor
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a folder, as cheaply as the file system allows."""
+    command = ["cp", "-a", "--reflink=auto", "--sparse=always", str(source), str(target)]
+    subprocess.run(command, check=True, preexec_fn=die_with_parent)
+
+
+def save(kind: str, key: str, folders: dict[str, Path]) -> None:
+    """Keep copies of folders as one entry. It appears under its name when it is complete."""
+    building = Path(tempfile.mkdtemp(prefix=".building-", dir=root()))
+    try:
+        for name, folder in folders.items():
+            copy(folder, building / name)
+        (building / READY).touch()
+        with locked("entries"):
+            target = entry(kind, key)
+            if target.exists():
+                shutil.rmtree(target)
+            building.rename(target)
+            prune(kind)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def restore(kind: str, key: str, folders: dict[str, Path]) -> bool:
+    """Copy the parts of an entry to where they are wanted; False if there is no such entry."""
+    with locked("entries", shared=True):
+        source = entry(kind, key)
+        if not is_complete(source):
+            return False
+        os.utime(source)
+        for name, folder in folders.items():
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            copy(source / name, folder)
+        return True
+
+
+def prune(kind: str) -> None:
+    """Remove all but the entries used last, and what killed processes left half made."""
+    entries = sorted(root().glob(f"{kind}-*/"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for old in entries[KEEP:]:
+        shutil.rmtree(old, ignore_errors=True)
+    for half in root().glob(".building-*"):
+        if half.stat().st_mtime < time.time() - 3600:
+            shutil.rmtree(half, ignore_errors=True)
+
+
+def clean() -> str | None:
+    """Remove the cache, unless a running command uses it: then say so."""
+    with locked("use", blocking=False) as free:
+        if not free:
+            return "Another ./dev command is running: end it first, then clean."
+        shutil.rmtree(root(), ignore_errors=True)
+    return None

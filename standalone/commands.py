@@ -1,0 +1,157 @@
+"""What `./dev` offers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from . import programs
+from .bench import on_bench
+from .launcher import Stage, running, say
+from .processes import Failed, Process, Stopped
+from .site import ADMIN_PASSWORD, ROOT
+
+USAGE = """\
+./dev demo              a site with workers, and a guided tour of what the engine does
+./dev test [ARG…]       the tests; arguments go to pytest
+./dev test --bench PATH --site NAME [ARG…]     the same tests on a genuine bench
+./dev serve             a site with workers, scheduler and web application, until Ctrl-C
+./dev run FILE [ARG…]   run a Python file in a site with workers and scheduler, as Administrator
+./dev bench [NAME]      run benchmarks/NAME.py the same way (without NAME: list them)
+./dev prepare           install and build everything, then exit
+./dev clean             remove what is kept between runs
+
+Variables: DW_WORKERS=2   DW_ISOLATION=ON|OFF (innodb_snapshot_isolation)   DW_FRESH=1 (build the site anew)
+           DW_WEB=1 (run: with web application)   DW_PORT (serve)   DW_TICK=60 (seconds of the scheduler)
+           DW_DURABLE=1 (MariaDB waits for the disk)   DW_KEEP=1 (keep the run's folder, logs included)
+"""
+
+
+def flag(name: str) -> bool:
+    return os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE")
+
+
+def number(name: str, default: int) -> int:
+    return int(os.environ.get(name) or default)
+
+
+def options() -> dict[str, bool | int]:
+    """What the environment asks of the site."""
+    return {
+        "isolation": flag("DW_ISOLATION"),
+        "fresh": flag("DW_FRESH"),
+        "durable": flag("DW_DURABLE"),
+        "tick": number("DW_TICK", 60),
+    }
+
+
+def foreground(stage: Stage, command: list[str], *, folder: Path | None = None) -> int:
+    """Run a command on our terminal. A signal that asks us to end is passed on, and the command may finish its way out."""
+    process = Process("command", command, folder=folder or stage.sites_path, environment=stage.environment)
+    try:
+        return process.wait()
+    except Stopped as stopped:
+        process.popen.send_signal(signal.SIGINT if stopped.signum == signal.SIGINT else signal.SIGTERM)
+        process.stop_signal = signal.SIGINT
+        with_deadline(process, 10.0)
+        raise
+    finally:
+        process.stop(timeout=2.0)
+
+
+def with_deadline(process: Process, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while process.running and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def in_site(stage: Stage, arguments: list[str]) -> int:
+    stage.environment["DW_CWD"] = os.getcwd()
+    return foreground(stage, [sys.executable, "-P", "-m", "standalone.script", *arguments])
+
+
+def test(arguments: list[str]) -> int:
+    bench, rest = take(arguments, "--bench")
+    site, rest = take(rest, "--site")
+    if bool(bench) != bool(site):
+        raise Failed("--bench PATH and --site NAME belong together.")
+    names_tests = any((ROOT / a.split("::")[0]).exists() or Path(a.split("::")[0]).exists() for a in rest if a[:1] != "-")
+    folder = ROOT if any((ROOT / a.split("::")[0]).exists() for a in rest if a[:1] != "-") else Path.cwd()
+    pytest = ["-m", "pytest", "-p", "standalone.pytest_plugin", f"--rootdir={ROOT}", *rest]
+    pytest += [] if names_tests else [str(ROOT / "tests")]
+    if bench and site:
+        with on_bench(Path(bench).resolve(), site) as stage:
+            return foreground(stage, [stage.environment["DW_PYTHON"], *pytest], folder=folder)
+    with running(workers=0, scheduler=False, **options()) as stage:
+        return foreground(stage, [sys.executable, "-P", *pytest], folder=folder)
+
+
+def take(arguments: list[str], option: str) -> tuple[str | None, list[str]]:
+    """Take `--option VALUE` or `--option=VALUE` out of the arguments."""
+    for position, argument in enumerate(arguments):
+        if argument.startswith(option + "="):
+            return argument.split("=", 1)[1], arguments[:position] + arguments[position + 1 :]
+        if argument == option and position + 1 < len(arguments):
+            return arguments[position + 1], arguments[:position] + arguments[position + 2 :]
+    return None, arguments
+
+
+def run(arguments: list[str]) -> int:
+    if not arguments or not Path(arguments[0]).is_file():
+        raise Failed("Which file? ./dev run FILE [ARG…]")
+    script = [str(Path(arguments[0]).resolve()), *arguments[1:]]
+    with running(workers=number("DW_WORKERS", 2), web=flag("DW_WEB"), **options()) as stage:
+        return in_site(stage, script)
+
+
+def demo(arguments: list[str]) -> int:
+    with running(workers=number("DW_WORKERS", 2), web=flag("DW_WEB"), **options()) as stage:
+        return in_site(stage, ["-m", "standalone.demo", *arguments])
+
+
+def bench(arguments: list[str]) -> int:
+    names = sorted(p.stem for p in (ROOT / "benchmarks").glob("*.py") if not p.stem.startswith("_"))
+    if not arguments or arguments[0] not in names:
+        raise Failed(f"./dev bench NAME, NAME one of: {', '.join(names) or 'none yet'}")
+    return run([str(ROOT / "benchmarks" / f"{arguments[0]}.py"), *arguments[1:]])
+
+
+def serve(arguments: list[str]) -> int:
+    port = number("DW_PORT", 0) or None
+    with running(workers=number("DW_WORKERS", 2), web=True, port=port, **options()) as stage:
+        say(f"\n{stage.url}   user Administrator, password {ADMIN_PASSWORD}   logs in {stage.folder}/logs")
+        say("Ctrl-C ends it.")
+        while all(process.running for process in stage.processes):
+            time.sleep(0.5)
+        gone = next(process for process in stage.processes if not process.running)
+        raise Failed(f"{gone.name} has ended.{gone.tail()}")
+
+
+def prepare(arguments: list[str]) -> int:
+    with running(workers=0, scheduler=False, **options()):
+        return 0
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "demo": demo,
+    "test": test,
+    "serve": serve,
+    "run": run,
+    "bench": bench,
+    "prepare": prepare,
+    "install-only": prepare,
+}
+
+
+def main(arguments: list[str]) -> int:
+    if not arguments or arguments[0] not in COMMANDS:
+        print(USAGE, end="")
+        return 0 if not arguments or arguments[0] in ("-h", "--help", "help") else 2
+    started = time.monotonic()
+    if installed := programs.install_missing():
+        say(f"Installed {', '.join(installed)}", started)
+    return COMMANDS[arguments[0]](arguments[1:])

@@ -1,0 +1,107 @@
+"""The virtual environment: made once for each lock file and Python version, shared by every clone on the machine.
+
+`./dev` starts this file with any Python that is new enough; it uses the standard library and `cache` only, makes sure
+of the environment and becomes `python -m standalone` in it. `clean` ends here, since it removes that environment.
+"""
+
+from __future__ import annotations
+
+import signal
+
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # a build that is cut off is made again: no need for a traceback
+
+# ruff: noqa: E402
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from . import cache
+from .processes import die_with_parent, end_all_of
+
+FOLDER = Path(__file__).resolve().parent
+LOCKS = ("build.txt", "requirements.txt")  # in this order, see build.txt
+
+
+def prepare() -> Path:
+    """The environment's Python, after making it if it is not there or was left half made."""
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    key = cache.digest([version, sys.prefix, *(FOLDER / name for name in LOCKS)])
+    folder = cache.entry("venv", key)
+    if not cache.is_complete(folder):
+        with cache.locked(f"build-venv-{key}"):
+            if not cache.is_complete(folder):
+                build(folder, version)
+    os.utime(folder)
+    return folder / "bin" / "python"
+
+
+def build(folder: Path, version: str) -> None:
+    started = time.monotonic()
+    print(f"Making a virtual environment for Python {version} …", file=sys.stderr, flush=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    make(folder)
+    for name in LOCKS:
+        options = ["--no-deps", "--require-hashes", "--no-build-isolation", "--disable-pip-version-check", "-q"]
+        command = [folder / "bin" / "python", "-m", "pip", "install", *options, "-r", FOLDER / name]
+        if subprocess.run(command, preexec_fn=die_with_parent).returncode:
+            sys.exit("pip could not install what the standalone site needs: see above.")
+    (folder / cache.READY).touch()
+    cache.prune("venv")
+    print(f"Virtual environment made · {time.monotonic() - started:.1f} s", file=sys.stderr, flush=True)
+
+
+def make(folder: Path) -> None:
+    """`python -m venv`; as root on Debian, after installing the part of Python that Debian keeps apart."""
+    command = [sys.executable, "-m", "venv", str(folder)]
+    if subprocess.run(command, capture_output=True).returncode == 0:
+        return
+    package = f"python{sys.version_info[0]}.{sys.version_info[1]}-venv"
+    apt = shutil.which("apt-get")
+    if apt and os.geteuid() == 0 and Path("/etc/debian_version").exists():
+        for step in (["update"], ["install", "-y", "--no-install-recommends", package]):
+            subprocess.run([apt, "-q", *step], capture_output=True)
+        shutil.rmtree(folder, ignore_errors=True)
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"Python cannot make virtual environments here. Debian, Ubuntu: apt-get install {package}")
+
+
+def leftovers() -> list[Path]:
+    """Folders of runs that nobody holds any more (their launcher and its watcher were both killed)."""
+    found = []
+    for folder in Path(tempfile.gettempdir()).glob("dw-*"):
+        try:
+            with open(folder / "lock") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                found.append(folder)
+        except OSError:
+            continue
+    return found
+
+
+def clean() -> int:
+    if refusal := cache.clean():
+        print(refusal, file=sys.stderr)
+        return 1
+    for folder in leftovers():
+        end_all_of(folder.resolve())
+        shutil.rmtree(folder, ignore_errors=True)
+    return 0
+
+
+def main(arguments: list[str]) -> int:
+    if arguments[:1] == ["clean"]:
+        return clean()
+    cache.hold()
+    python = str(prepare())
+    os.environ["PYTHONPATH"] = str(FOLDER.parent)
+    os.execv(python, [python, "-P", "-m", "standalone", *arguments])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,199 @@
+"""A running site as a Python object: what `./dev run`, the demo and the benchmarks stand on.
+
+    with running(workers=2, scheduler=True) as stage:
+        stage.connect()          # `import frappe` in this process, connected to the site
+        ...
+
+Everything started through a stage ends with it. `attach()` gives a process started by `./dev run` the same handle.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from . import programs
+from .processes import Process, Watcher, end_all_of
+from .services import MariaDB, Redis, free_port
+from .site import Bench, prepare
+
+QUEUES = "short,default,long"
+
+
+def say(text: str, since: float | None = None) -> None:
+    """One line a step, on stderr, so that the output of what is run stays alone on stdout."""
+    took = f" · {time.monotonic() - since:.1f} s" if since is not None else ""
+    print(f"{text}{took}", file=sys.stderr, flush=True)
+
+
+def standalone_commands() -> dict[str, list[str]]:
+    """How to start one process of each kind. The folder it runs in is the sites folder."""
+    python = [sys.executable, "-P", "-m"]
+    return {
+        "DW_WORKER_COMMAND": [*python, "standalone.worker", "--queue", QUEUES],
+        "DW_WEB_COMMAND": [*python, "standalone.web"],
+        "DW_SCHEDULER_COMMAND": [*python, "standalone.scheduler"],
+        "DW_CLI_COMMAND": [*python, "standalone.cli"],
+    }
+
+
+class Stage:
+    """A site whose servers run, described by the environment that its processes get."""
+
+    def __init__(
+        self, environment: Mapping[str, str], mariadb: MariaDB | None = None, redis: Redis | None = None
+    ) -> None:
+        self.environment = dict(environment)
+        self.mariadb = mariadb
+        self.redis = redis
+        self.site = environment["DW_SITE"]
+        self.sites_path = Path(environment["DW_SITES_PATH"])
+        self.folder = Path(environment["DW_RUN_DIR"])
+        self.url = environment.get("DW_URL")
+        self.processes: list[Process] = []
+
+    def start(self, name: str, command: list[str], **variables: str) -> Process:
+        """Start any process in the sites folder, its log in the run's folder, to be ended with the stage."""
+        number = sum(p.name.startswith(name) for p in self.processes) + 1
+        log = self.folder / "logs" / f"{name}-{os.getpid()}-{number}.log"
+        log.parent.mkdir(exist_ok=True)
+        environment = self.environment | variables
+        process = Process(f"{name} {number}", command, folder=self.sites_path, log=log, environment=environment)
+        self.processes.append(process)
+        return process
+
+    def _command(self, name: str) -> list[str]:
+        return json.loads(self.environment[name])
+
+    def start_worker(self, queues: str = QUEUES) -> Process:
+        command = self._command("DW_WORKER_COMMAND")
+        return self.start("worker", [*command[:-1], queues])
+
+    def start_scheduler(self) -> Process:
+        return self.start("scheduler", self._command("DW_SCHEDULER_COMMAND"))
+
+    def start_web(self, port: int | None = None, timeout: float = 30.0) -> Process:
+        """Start the web application, wait until it answers, and set `url`."""
+        port = port or free_port()
+        process = self.start("web", [*self._command("DW_WEB_COMMAND"), "--port", str(port)])
+        process.wait_until(lambda: answers(port), timeout)
+        self.url = self.environment["DW_URL"] = f"http://127.0.0.1:{port}"
+        return process
+
+    def stop(self) -> None:
+        """End what was started here: all are asked first, then waited for together."""
+        deadline = time.monotonic() + 3.0
+        for process in self.processes:
+            if process.running:
+                process.popen.send_signal(process.stop_signal)
+        for process in self.processes:
+            process.stop(timeout=max(0.0, deadline - time.monotonic()))
+
+    def connect(self) -> None:
+        """Bring this very process into the site, as Administrator: `import frappe` works from here on."""
+        os.environ.update(self.environment)
+        os.chdir(self.sites_path)
+        if self.environment["DW_MODE"] == "standalone":
+            from . import alias
+
+            alias.install()
+        import frappe
+
+        frappe.init(self.site, sites_path=str(self.sites_path))
+        frappe.connect()
+
+
+def answers(port: int) -> bool:
+    import urllib.error
+    import urllib.request
+
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/method/ping", timeout=5) as response:
+            return response.status == 200
+    except (OSError, urllib.error.URLError):
+        return False
+
+
+def attach() -> Stage:
+    """The stage of the run that started this process."""
+    return Stage({k: v for k, v in os.environ.items() if k != "CI"})
+
+
+@contextlib.contextmanager
+def run_folder() -> Iterator[Path]:
+    """A folder for one run, which goes with it; DW_KEEP=1 (or DARTWING_KEEP=1) keeps it and says where it is."""
+    keep = any(os.environ.get(name) == "1" for name in ("DARTWING_KEEP", "DW_KEEP"))
+    folder = Path(tempfile.mkdtemp(prefix="dw-")).resolve()
+    watcher = Watcher(folder, keep=keep)
+    with open(folder / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # held while we live: `clean` takes folders without it for leftovers
+        try:
+            yield folder
+        finally:
+            end_all_of(folder)
+            if keep:
+                say(f"Kept {folder}")
+            else:
+                shutil.rmtree(folder, ignore_errors=True)
+            watcher.close()
+
+
+@contextlib.contextmanager
+def running(
+    workers: int = 2,
+    web: bool = False,
+    scheduler: bool = True,
+    isolation: bool = False,
+    fresh: bool = False,
+    durable: bool = False,
+    port: int | None = None,
+    tick: int = 60,
+) -> Iterator[Stage]:
+    """A site with its processes. `isolation` is MariaDB's innodb_snapshot_isolation, `fresh` builds the site anew,
+    `durable` makes MariaDB wait for the disk, `tick` is the scheduler's, in seconds."""
+    with run_folder() as folder:
+        bench = Bench(folder, snapshot_isolation=isolation, durable=durable, tick=tick)
+        stage = None
+        try:
+            stage = _start(bench, fresh)
+            started = time.monotonic()
+            for _ in range(workers):
+                stage.start_worker()
+            if scheduler:
+                stage.start_scheduler()
+            if web:
+                stage.start_web(port)
+            if workers or web:
+                names = [f"{workers} workers"] * bool(workers) + ["scheduler"] * scheduler + ["web"] * web
+                say(f"{', '.join(names)} started", started)
+            yield stage
+        finally:
+            if stage:
+                stage.stop()
+            bench.end()
+
+
+def _start(bench: Bench, fresh: bool) -> Stage:
+    started = time.monotonic()
+    how = prepare(bench, fresh=fresh)
+    say(f"Site {how}", started)
+    started = time.monotonic()
+    bench.start()
+    say(f"MariaDB {programs.mariadb_version()} on port {bench.mariadb.port}, Redis on port {bench.redis.port}", started)
+    commands = {name: json.dumps(command) for name, command in standalone_commands().items()}
+    environment = bench.environment() | commands
+    environment |= {
+        "DW_REDIS_CONF": str(bench.redis.configuration),
+        "DW_MARIADB_COMMAND": json.dumps(bench.mariadb.command()),
+        "FRAPPE_REDIS_QUEUE": bench.redis.queue_url,
+        "FRAPPE_REDIS_CACHE": bench.redis.cache_url,
+    }
+    return Stage(environment, bench.mariadb, bench.redis)

@@ -1,0 +1,40 @@
+"""`python -m standalone.script FILE [arguments]`, or `-m MODULE [arguments]`: run it in the site, as Administrator.
+
+A file runs as `__main__`; of a module, `main(site)` is called. What it did not commit is rolled back at the end.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import runpy
+import sys
+from pathlib import Path
+
+from . import alias
+
+
+def main(arguments: list[str]) -> None:
+    alias.install()
+    import frappe
+
+    site = os.environ["DW_SITE"]
+    frappe.init(site, sites_path=os.environ["DW_SITES_PATH"])
+    frappe.connect()
+    try:
+        if arguments[0] == "-m":
+            sys.argv = arguments[1:]
+            sys.exit(importlib.import_module(arguments[1]).main(site))
+        sys.argv = arguments
+        sys.path.insert(0, str(Path(arguments[0]).parent))
+        runpy.run_path(arguments[0], run_name="__main__")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    finally:
+        if getattr(frappe.local, "db", None):
+            frappe.db.rollback()
+        frappe.destroy()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,178 @@
+"""The site: its folder, its configuration, and how it comes to be (restored from the cache, or built and kept there).
+
+Two entries are kept: the bare framework ("core", the long part), and on top of it the app ("site"), so that a changed
+DocType costs one installation of the app and not of everything.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from . import cache, programs
+from .processes import Failed, Process
+from .services import MariaDB, Redis
+
+ROOT = Path(__file__).resolve().parent.parent
+APP = "dartwing_core"
+NAME = "dartwing.localhost"
+DATABASE = "dartwing"
+ADMIN_PASSWORD = "admin"
+
+Report = Callable[[str], None]
+
+
+class Bench:
+    """A folder laid out like a bench (`sites`, `logs`, `config`), with its two servers."""
+
+    def __init__(self, folder: Path, *, snapshot_isolation: bool = False, durable: bool = False, tick: int = 60) -> None:
+        self.folder = folder
+        self.sites = folder / "sites"
+        self.tick = tick
+        environment = self.environment()
+        self.mariadb = MariaDB(folder / "mariadb", snapshot_isolation, durable, environment)
+        self.redis = Redis(folder / "redis", environment)
+
+    def environment(self) -> dict[str, str]:
+        """The environment of every process of the run: whatever marks other sites or other tools is left out."""
+        mine = {k: v for k, v in os.environ.items() if not k.startswith(("FRAPPE_", "MONOFRAME_", "DW_")) and k != "CI"}
+        return mine | {
+            "DW_MODE": "standalone",
+            "DW_RUN_DIR": str(self.folder),
+            "DW_SITES_PATH": str(self.sites),
+            "DW_SITE": NAME,
+            "PYTHONPATH": str(ROOT),
+        }
+
+    def write_configuration(self) -> None:
+        """The common configuration; it names this run's ports, so it is written at every start."""
+        for name in ("sites", "logs", "config", "sites/assets", f"sites/{NAME}/logs", f"sites/{NAME}/public/files"):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        (self.sites / "apps.txt").write_text(f"frappe\n{APP}\n")
+        common = {
+            "db_host": "127.0.0.1",
+            "db_port": self.mariadb.port,
+            "redis_queue": self.redis.queue_url,
+            "redis_cache": self.redis.cache_url,
+            "use_mysqlclient": 0,
+            "default_site": NAME,
+            "serve_default_site": True,
+            "developer_mode": 0,
+            "scheduler_tick_interval": self.tick,
+        }
+        (self.sites / "common_site_config.json").write_text(json.dumps(common, indent=1))
+
+    def write_site_configuration(self) -> None:
+        path = self.sites / NAME / "site_config.json"
+        config = {
+            "db_name": DATABASE,
+            "db_user": DATABASE,
+            "db_type": "mariadb",
+            "db_password": secrets.token_urlsafe(16),
+            "admin_password": ADMIN_PASSWORD,
+            "allow_tests": 1,
+        }
+        path.write_text(json.dumps(config, indent=1))
+        path.chmod(0o600)
+
+    def create_database(self) -> None:
+        password = json.loads((self.sites / NAME / "site_config.json").read_text())["db_password"]
+        self.mariadb.sql(
+            f"CREATE DATABASE {DATABASE} CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci",
+            f"CREATE USER {DATABASE}@'127.0.0.1' IDENTIFIED BY '{password}'",
+            f"GRANT ALL PRIVILEGES ON {DATABASE}.* TO {DATABASE}@'127.0.0.1'",
+        )
+
+    def start(self) -> None:
+        """Start both servers, then write down where they are."""
+        self.mariadb.start()
+        self.redis.start()
+        self.write_configuration()
+
+    def stop(self) -> None:
+        """Shut both down in good order, so that the data folder can be copied."""
+        for service in (self.redis, self.mariadb):
+            service.stop()
+
+    def end(self) -> None:
+        """Kill both: the folder goes with the run, and a MariaDB that is still starting does not hear a SIGTERM."""
+        for service in (self.redis, self.mariadb):
+            service.kill()
+
+    @property
+    def parts(self) -> dict[str, Path]:
+        """What an entry of the cache consists of."""
+        return {"data": self.mariadb.data, "site": self.sites / NAME}
+
+    def install(self, what: str) -> None:
+        """Run one step of the installation in a process of its own."""
+        log = self.folder / "logs" / f"install-{what}.log"
+        command = [sys.executable, "-m", "standalone.install", what]
+        process = Process(f"install {what}", command, folder=self.sites, log=log, environment=self.environment())
+        try:
+            status = process.wait(timeout=600)
+        finally:
+            process.stop(timeout=0)
+        if status:
+            raise Failed(f"The site could not be built ({what}).{process.tail(40)}")
+
+
+def core_key() -> str:
+    own = ["alias", "install.py", "services.py", "site.py", "requirements.txt", "build.txt"]
+    return cache.digest([programs.mariadb_version(), sys.version, *files_of(ROOT / "standalone", own)])
+
+
+def site_key() -> str:
+    """Changes with everything that installing the app reads: DocTypes and their controllers, hooks, installers."""
+    app = ROOT / APP
+    wanted = {p for p in app.rglob("*.json")} | {p for p in (app / APP).rglob("*.py")} | set(app.glob("*.py"))
+    wanted |= set(app.glob("*.txt")) | set(app.glob("patches/**/*.py")) | set(app.glob("fixtures/*"))
+    names = sorted(p for p in wanted if p.is_file())
+    return cache.digest([core_key(), *(str(p.relative_to(app)) for p in names), *names])
+
+
+def files_of(folder: Path, names: list[str]) -> Iterator[Path]:
+    for name in names:
+        path = folder / name
+        yield from sorted(path.rglob("*.py")) if path.is_dir() else [path]
+
+
+def prepare(bench: Bench, *, fresh: bool = False) -> str:
+    """Put an installed site into the bench, its servers stopped; how that was done, in a word."""
+    if fresh:
+        build_core(bench)
+        build_app(bench)
+        return "built anew"
+    key = site_key()
+    if cache.restore("site", key, bench.parts):
+        return "from the cache"
+    with cache.locked(f"build-{core_key()}"):
+        if cache.restore("site", key, bench.parts):  # somebody else has just built it
+            return "from the cache"
+        has_core = cache.restore("core", core_key(), bench.parts)
+        if not has_core:
+            build_core(bench)
+            cache.save("core", core_key(), bench.parts)
+        build_app(bench)
+        cache.save("site", key, bench.parts)
+    return "app installed" if has_core else "built"
+
+
+def build_core(bench: Bench) -> None:
+    bench.mariadb.create()
+    bench.write_configuration()
+    bench.write_site_configuration()
+    bench.start()
+    bench.create_database()
+    bench.install("core")
+    bench.stop()
+
+
+def build_app(bench: Bench) -> None:
+    bench.start()
+    bench.install("app")
+    bench.stop()

@@ -10,7 +10,7 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from . import cache, programs
@@ -23,7 +23,7 @@ NAME = "dartwing.localhost"
 DATABASE = "dartwing"
 ADMIN_PASSWORD = "admin"
 
-Report = Callable[[str], None]
+SITE_FOLDERS = ("logs", "locks", "public/files", "private/files", "private/backups")
 
 
 class Bench:
@@ -50,9 +50,11 @@ class Bench:
 
     def write_configuration(self) -> None:
         """The common configuration; it names this run's ports, so it is written at every start."""
-        for name in ("sites", "logs", "config", "sites/assets", f"sites/{NAME}/logs", f"sites/{NAME}/public/files"):
+        for name in ("logs", "config", "sites/assets", *(f"sites/{NAME}/{part}" for part in SITE_FOLDERS)):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         (self.sites / "apps.txt").write_text(f"frappe\n{APP}\n")
+        # No bundle was built (the wheel has no sources for them), but every page asks for the list.
+        (self.sites / "assets" / "assets.json").write_text("{}")
         common = {
             "db_host": "127.0.0.1",
             "db_port": self.mariadb.port,

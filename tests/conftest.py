@@ -1,0 +1,71 @@
+"""Connects tests to the site under test. Tests in tests/unit need no site and get none."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import factory
+
+HANDLERS_KEY = "background_job_handlers"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        folder = Path(item.path).relative_to(Path(__file__).parent).parts[0]
+        if folder != "unit":
+            item.fixturenames.insert(0, "site")
+
+
+@pytest.fixture(scope="session")
+def _connected() -> Iterator[None]:
+    import frappe
+
+    config = Path(os.environ["DW_SITES_PATH"]) / os.environ["DW_SITE"] / "site_config.json"
+    before = config.read_text()
+    config.write_text(json.dumps(json.loads(before) | {HANDLERS_KEY: [factory.HANDLERS]}, indent=1))
+    frappe.init(os.environ["DW_SITE"], sites_path=os.environ["DW_SITES_PATH"])
+    frappe.connect()
+    frappe.flags.in_test = True
+    try:
+        yield
+    finally:
+        factory.wipe()
+        frappe.destroy()
+        config.write_text(before)
+
+
+@pytest.fixture
+def site(_connected: None) -> Iterator[None]:
+    """A site with the organizations Test Alpha and Test Beta, no test jobs, and Administrator logged in."""
+    import frappe
+
+    from tests.support import processes
+
+    factory.wipe()
+    processes.queue_client().flushdb()
+    factory.organization(factory.ALPHA)
+    factory.organization(factory.BETA)
+    frappe.db.commit()
+    frappe.clear_messages()
+    try:
+        yield
+    finally:
+        frappe.set_user("Administrator")
+        frappe.db.rollback()
+
+
+@pytest.fixture
+def alice() -> str:
+    """A member of Test Alpha."""
+    return factory.user("alice", factory.ALPHA)
+
+
+@pytest.fixture
+def bob() -> str:
+    """A member of Test Beta."""
+    return factory.user("bob", factory.BETA)

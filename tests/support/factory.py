@@ -1,0 +1,72 @@
+"""Organizations, users and Job Types for tests; `wipe` takes them and their jobs away again.
+
+Everything made here has a name that begins with "Test" or "test", and only that is ever deleted: the site
+may be a bench's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import frappe
+
+ALPHA, BETA = "Test Alpha", "Test Beta"
+HANDLERS = "tests.support.handlers"
+
+
+def organization(name: str, **values: Any) -> str:
+    if not frappe.db.exists("Organization", name):
+        frappe.get_doc({"doctype": "Organization", "org_name": name, **values}).insert(ignore_permissions=True)
+    return name
+
+
+def user(name: str, *memberships: str, roles: tuple[str, ...] = ("Dartwing User",), org_role: str = "Member") -> str:
+    """A user with this first name, member of the organizations; returns the e-mail address."""
+    email = f"test_{name}@example.com"
+    if not frappe.db.exists("User", email):
+        values = {"email": email, "first_name": name.title(), "send_welcome_email": 0, "enabled": 1}
+        document = frappe.get_doc({"doctype": "User", **values})
+        document.flags.no_welcome_mail = True
+        document.append_roles(*roles)
+        document.insert(ignore_permissions=True)
+    for name_of_organization in memberships:
+        member(email, name_of_organization, org_role)
+    return email
+
+
+def member(user: str, organization: str, role: str = "Member", **values: Any) -> None:
+    found = frappe.db.exists("Org Member", {"user": user, "organization": organization})
+    if not found:
+        row = {"doctype": "Org Member", "user": user, "organization": organization, "role": role, **values}
+        frappe.get_doc(row).insert(ignore_permissions=True)
+
+
+def job_type(name: str, handler: str = "nothing", **values: Any) -> str:
+    """A Job Type `test_<name>` with a handler of tests/support; no deduplication unless asked for."""
+    type_name = f"test_{name}"
+    if frappe.db.exists("Job Type", type_name):
+        frappe.delete_doc("Job Type", type_name, force=True, ignore_permissions=True)
+    path = handler if "." in handler else f"{HANDLERS}.{handler}"
+    defaults = {"deduplication_window": 0, "max_retries": 2}
+    frappe.get_doc(
+        {"doctype": "Job Type", "type_name": type_name, "handler_method": path, **defaults, **values}
+    ).insert(ignore_permissions=True)
+    return type_name
+
+
+def wipe() -> None:
+    """Delete the jobs of test organizations with their history, and the test Job Types."""
+    frappe.db.rollback()
+    frappe.set_user("Administrator")
+    for doctype in ("Job Execution Log", "Background Job Run"):
+        frappe.db.sql(
+            f"DELETE h FROM `tab{doctype}` h JOIN `tabBackground Job` j ON j.name = h.background_job "
+            "WHERE j.organization LIKE 'Test %'"
+        )
+    frappe.db.sql("DELETE FROM `tabBackground Job` WHERE organization LIKE 'Test %'")
+    frappe.db.sql("DELETE FROM `tabNote` WHERE title LIKE 'test %'")
+    for name in frappe.get_all("Job Type", filters={"name": ["like", "test\\_%"]}, pluck="name"):
+        frappe.delete_doc("Job Type", name, force=True, ignore_permissions=True)
+    for name in frappe.get_all("Organization", filters={"name": ["like", "Test %"], "status": ["!=", "Active"]}, pluck="name"):
+        frappe.db.set_value("Organization", name, "status", "Active")
+    frappe.db.commit()

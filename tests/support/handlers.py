@@ -1,0 +1,85 @@
+"""Job handlers for tests. Workers import them because the test site's configuration names this module."""
+
+from __future__ import annotations
+
+import threading
+
+import frappe
+
+from dartwing_core.jobs import JobContext, PermanentError, TransientError, job_handler
+
+
+def pause(seconds: float) -> None:
+    threading.Event().wait(seconds)
+
+
+@job_handler
+def nothing(context: JobContext) -> None:
+    """Ends at once."""
+
+
+@job_handler
+def whoami(context: JobContext) -> dict:
+    return {"user": frappe.session.user, "roles": sorted(frappe.get_roles()), "lang": frappe.local.lang}
+
+
+@job_handler
+def add_note(context: JobContext) -> dict:
+    """Writes a Note, then does what `then` says: return, fail, fail_for_good, commit_and_fail, swallow_timeout."""
+    note = frappe.get_doc({"doctype": "Note", "title": context.parameters["title"], "public": 1})
+    note.insert(ignore_permissions=True)
+    then = context.parameters.get("then", "return")
+    if then == "commit_and_fail":
+        frappe.db.commit()
+    if then in ("fail", "commit_and_fail"):
+        raise TransientError("asked to fail")
+    if then == "fail_for_good":
+        raise PermanentError("asked to fail for good")
+    if then == "swallow_timeout":
+        try:
+            pause(context.timeout_seconds + 5)
+        except Exception:
+            pass
+    return {"output_reference": note.name}
+
+
+@job_handler
+def slow(context: JobContext) -> dict:
+    """Takes `seconds`, with progress."""
+    seconds = context.parameters["seconds"]
+    for step in range(1, 101):
+        pause(seconds / 100)
+        context.update_progress(step, f"Step {step}")
+    return {"steps": 100}
+
+
+@job_handler
+def returns(context: JobContext):
+    """Returns what cannot be stored, or is not a dict."""
+    return {"list": [1, 2], "set": {1}, "bytes": b"\x00", "text": "word", "large": "x" * 2_000_000}[context.parameters["what"]]
+
+
+@job_handler
+def raises(context: JobContext) -> None:
+    """Raises the exception that `what` names."""
+    raise {
+        "key": KeyError("missing"),
+        "exit": SystemExit(3),
+        "connection": ConnectionResetError("peer"),
+        "validation": frappe.ValidationError("wrong"),
+        "unprintable": Unprintable(),
+        "long": TransientError("x" * 100_000),
+    }[context.parameters["what"]]
+
+
+class Unprintable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def not_registered(context: JobContext) -> None:
+    """Lacks the decorator on purpose."""
+
+
+def takes_two(context: JobContext, other: int) -> None:
+    """Has the wrong signature on purpose."""

@@ -1,0 +1,113 @@
+"""Real processes of the site under test: workers, the web app, Redis. The launcher says how to start them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+
+import redis
+
+from .waiting import until
+
+
+class Process:
+    """A child in a session of its own, with its output in a log file."""
+
+    def __init__(self, name: str, command: Sequence[str]):
+        folder = Path(os.environ["DW_RUN_DIR"]) / "tests"
+        folder.mkdir(exist_ok=True)
+        self.log = folder / f"{name}-{os.getpid()}-{len(list(folder.iterdir()))}.log"
+        with self.log.open("wb") as output:
+            self.popen = subprocess.Popen(
+                command, cwd=os.environ["DW_SITES_PATH"], stdout=output, stderr=output, start_new_session=True
+            )
+
+    @property
+    def pid(self) -> int:
+        return self.popen.pid
+
+    def signal(self, number: int) -> None:
+        self.popen.send_signal(number)
+
+    def stop(self) -> None:
+        """End it and its children, softly at first."""
+        for number, seconds in ((signal.SIGTERM, 5), (signal.SIGKILL, 5)):
+            if self.popen.poll() is not None:
+                break
+            try:
+                os.killpg(self.pid, number)
+                self.popen.wait(seconds)
+            except (ProcessLookupError, subprocess.TimeoutExpired):
+                continue
+        # A work-horse has a process group of its own; it ends with its worker or by SIGKILL.
+        self.popen.wait(5)
+
+
+def _command(variable: str, *more: str) -> list[str]:
+    return [*json.loads(os.environ[variable]), *more]
+
+
+def queue_client() -> redis.Redis:
+    return redis.Redis.from_url(os.environ["FRAPPE_REDIS_QUEUE"], socket_timeout=2)
+
+
+def start_worker() -> Process:
+    """A genuine Frappe worker for all queues; returns when it listens."""
+    client = queue_client()
+    known = client.scard("rq:workers")
+    worker = Process("worker", _command("DW_WORKER_COMMAND"))
+    until(lambda: client.scard("rq:workers") > known or worker.popen.poll() is not None, 30, "a worker")
+    assert worker.popen.poll() is None, worker.log.read_text()[-2000:]
+    return worker
+
+
+def start_web() -> tuple[Process, str]:
+    """The web app on a free port: the process and its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    process = Process("web", _command("DW_WEB_COMMAND", "--port", str(port)))
+    until(lambda: _answers(url) or process.popen.poll() is not None, 60, "the web app")
+    assert process.popen.poll() is None, process.log.read_text()[-2000:]
+    return process, url
+
+
+def stop_redis() -> None:
+    """Shut down the queue's Redis; what it held is gone."""
+    client = queue_client()
+    try:
+        client.shutdown(nosave=True)
+    except redis.exceptions.ConnectionError:
+        pass
+    until(lambda: not _redis_answers(), 10, "the end of Redis")
+
+
+def start_redis() -> Process:
+    """Start the queue's Redis again."""
+    process = Process("redis", ["redis-server", os.environ["DW_REDIS_CONF"]])
+    until(_redis_answers, 10, "Redis")
+    return process
+
+
+def _redis_answers() -> bool:
+    try:
+        return bool(queue_client().ping())
+    except redis.exceptions.RedisError:
+        return False
+
+
+def _answers(url: str) -> bool:
+    request = urllib.request.Request(f"{url}/api/method/ping", headers={"Host": os.environ["DW_SITE"]})
+    try:
+        with urllib.request.urlopen(request, timeout=2) as answer:
+            return answer.status == 200
+    except (urllib.error.URLError, OSError):
+        return False

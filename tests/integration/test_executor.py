@@ -1,0 +1,272 @@
+"""One attempt in one process: claim, run as the owner, settle (regressions 14, 18, 21, 26, 32, 34)."""
+
+from __future__ import annotations
+
+import frappe
+import pytest
+
+from dartwing_core.jobs import executor, get_job_history, get_job_status, retry_job, store, submit_job, sweeper
+from tests.support import database, factory
+
+
+def submitted(job_type: str, **parameters):
+    job = submit_job(job_type, factory.ALPHA, parameters)
+    frappe.db.commit()
+    return job
+
+
+def run(job, attempt: int = 1) -> dict:
+    executor.execute_job(job.name, attempt)
+    return get_job_status(job.name)
+
+
+def runs(job) -> list[dict]:
+    fields = ["attempt", "outcome", "error_message", "traceback", "duration"]
+    return frappe.get_all("Background Job Run", {"background_job": job.name}, fields, order_by="attempt asc")
+
+
+def notes() -> int:
+    return database.value("SELECT COUNT(*) FROM tabNote WHERE title = 'test note'")
+
+
+def test_work_and_completion_are_one_commit():
+    job = submitted(factory.job_type("note", "add_note"), title="test note")
+    status = run(job)
+    assert (status["status"], status["progress"], status["attempt"], status["retry_count"]) == ("Completed", 100, 1, 0)
+    assert status["output_reference"]
+    assert status["result"] == {"output_reference": status["output_reference"]}
+    assert notes() == 1
+    assert [row.outcome for row in runs(job)] == ["Completed"]
+    assert [event["message"] for event in get_job_history(job.name)["history"]] == [
+        "Job created",
+        "Job enqueued",
+        "Worker started execution, attempt 1",
+        "Job completed successfully",
+    ]
+
+
+def test_a_failure_takes_the_handlers_writes_back_and_schedules_the_retry_in_one_write():
+    job = submitted(factory.job_type("note", "add_note", max_retries=2), title="test note", then="fail")
+    status = run(job)
+    assert (status["status"], status["error_type"], status["retry_count"]) == ("Failed", "Transient", 1)
+    assert status["next_retry_at"] == status["available_at"]
+    assert status["error_message"] == "asked to fail"
+    assert notes() == 0
+    assert "asked to fail" in runs(job)[0].traceback
+    last = get_job_history(job.name)["history"][-1]
+    assert last["message"].startswith("Failed, retry 1 of 2 at ")
+    assert last["retry_attempt"] == status["retry_count"], "log and field agree"
+
+
+def test_a_permanent_failure_is_dead_at_once():
+    job = submitted(factory.job_type("note", "add_note"), title="test note", then="fail_for_good")
+    status = run(job)
+    assert (status["status"], status["error_type"], status["retry_count"]) == ("Dead Letter", "Permanent", 0)
+    assert status["next_retry_at"] is None
+    assert notes() == 0
+
+
+def test_retries_are_used_up_and_then_the_job_is_dead():
+    job_type = factory.job_type("note", "add_note", max_retries=2, retry_delays="0")
+    job = submitted(job_type, title="test note", then="fail")
+    for attempt, expected in ((1, "Failed"), (2, "Failed"), (3, "Dead Letter")):
+        assert run(job, attempt)["status"] == expected
+        sweeper.sweep()
+    status = get_job_status(job.name)
+    assert (status["attempt"], status["retry_count"]) == (3, 2)
+    assert [(row.attempt, row.outcome) for row in runs(job)] == [(1, "Failed"), (2, "Failed"), (3, "Dead Letter")]
+
+
+def test_a_manual_retry_is_a_fresh_series():
+    job = submitted(factory.job_type("note", "add_note", max_retries=1, retry_delays="0"), title="test note", then="fail")
+    run(job)
+    sweeper.sweep()
+    assert run(job, 2)["status"] == "Dead Letter"
+    retry_job(job.name)
+    frappe.db.commit()
+    status = run(job, 3)
+    assert (status["status"], status["retry_count"], status["attempt"]) == ("Failed", 1, 3)
+
+
+@pytest.mark.parametrize("attempt", [0, 2, 7])
+def test_a_message_for_another_attempt_does_nothing(attempt):
+    job = submitted(factory.job_type("note", "add_note"), title="test note")
+    assert run(job, attempt)["status"] == "Queued"
+    assert notes() == 0
+
+
+def test_a_doubled_message_runs_the_job_once():
+    job = submitted(factory.job_type("note", "add_note"), title="test note")
+    run(job)
+    before = get_job_history(job.name)
+    run(job)
+    assert get_job_history(job.name) == before
+    assert notes() == 1
+
+
+def test_a_message_for_a_job_that_is_gone_does_nothing():
+    executor.execute_job("JOB-NOWHERE", 1)
+
+
+def test_an_overtaken_attempt_changes_nothing(monkeypatch):
+    # Another worker rescued the job while this one was away: its writes go, its ending is not recorded.
+    job = submitted(factory.job_type("note", "add_note"), title="test note")
+    transition = store.transition
+
+    def rescued_meanwhile(row, to_status, *args, **kwargs):
+        if to_status == "Completed":
+            with database.another_connection() as other, other.cursor() as cursor:
+                cursor.execute("UPDATE `tabBackground Job` SET attempt = 2 WHERE name = %s", (row["name"],))
+        return transition(row, to_status, *args, **kwargs)
+
+    monkeypatch.setattr(store, "transition", rescued_meanwhile)
+    status = run(job)
+    assert (status["status"], status["attempt"]) == ("Running", 2)
+    assert notes() == 0
+    assert runs(job) == []
+
+
+def test_a_swallowed_time_limit_is_timed_out():
+    job = submitted(factory.job_type("slow", "nothing", default_timeout=1))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dartwing_core.jobs.context.JobContext.remaining_seconds", lambda self: 0.0)
+        status = run(job)
+    assert (status["status"], status["error_type"]) == ("Timed Out", "Transient")
+    assert "time limit" in status["error_message"]
+
+
+@pytest.mark.parametrize(
+    ("what", "status"),
+    [
+        ("key", "Dead Letter"),
+        ("validation", "Dead Letter"),
+        ("connection", "Failed"),
+        ("unprintable", "Failed"),
+        ("long", "Failed"),
+    ],
+)
+def test_whatever_a_handler_raises_ends_in_one_clear_state(what, status):
+    job = submitted(factory.job_type("raising", "raises"), what=what)
+    assert run(job)["status"] == status
+    assert runs(job)[0].outcome == status
+
+
+def test_a_worker_that_is_told_to_exit_leaves_the_job_to_be_retried():
+    job = submitted(factory.job_type("raising", "raises"), what="exit")
+    with pytest.raises(SystemExit):
+        executor.execute_job(job.name, 1)
+    assert get_job_status(job.name)["status"] == "Failed"
+
+
+@pytest.mark.parametrize(
+    ("what", "stored"),
+    [("list", [1, 2]), ("text", "word"), ("set", "not_stored"), ("bytes", "not_stored"), ("large", "not_stored")],
+)
+def test_whatever_a_handler_returns_the_job_completes(what, stored):
+    job = submitted(factory.job_type("returning", "returns"), what=what)
+    status = run(job)
+    assert status["status"] == "Completed"
+    assert status["result"] == stored or stored in status["result"]
+
+
+def test_a_long_output_reference_does_not_fail_the_job(monkeypatch):
+    from tests.support import handlers
+
+    def long_reference(context):
+        return {"output_reference": "x" * 5_000}
+
+    handlers.job_handler(long_reference)
+    monkeypatch.setattr(handlers, "nothing", long_reference)
+    job = submitted(factory.job_type("long", "nothing"))
+    status = run(job)
+    assert status["status"] == "Completed"
+    assert status["output_reference"] == "x" * 2_000
+
+
+def test_it_runs_as_its_owner_and_leaves_nothing_behind(alice):
+    job_type = factory.job_type("who", "whoami")
+    frappe.db.commit()
+    frappe.set_user(alice)
+    job = submit_job(job_type, factory.ALPHA)
+    frappe.db.commit()
+    frappe.set_user("Administrator")
+    result = run(job)["result"]
+    assert result["user"] == alice
+    assert "Dartwing User" in result["roles"]
+    assert "System Manager" not in result["roles"]
+    assert frappe.session.user == "Administrator"
+
+
+def _owned_by(user: str, job_type: str):
+    frappe.set_user(user)
+    job = submit_job(job_type, factory.ALPHA)
+    frappe.db.commit()
+    frappe.set_user("Administrator")
+    return job
+
+
+def test_an_owner_who_is_disabled_meanwhile_gets_no_run():
+    user = factory.user("eve", factory.ALPHA)
+    job = _owned_by(user, factory.job_type("plain"))
+    frappe.db.set_value("User", user, "enabled", 0)
+    frappe.db.commit()
+    try:
+        status = run(job)
+    finally:
+        frappe.db.set_value("User", user, "enabled", 1)
+        frappe.db.commit()
+    assert (status["status"], status["error_type"]) == ("Dead Letter", "Permanent")
+    assert "disabled" in status["error_message"]
+
+
+def test_an_owner_who_left_the_organization_gets_no_run():
+    user = factory.user("eve", factory.ALPHA)
+    job = _owned_by(user, factory.job_type("plain"))
+    frappe.db.delete("Org Member", {"user": user})
+    frappe.db.commit()
+    status = run(job)
+    assert status["status"] == "Dead Letter"
+    assert "not a member" in status["error_message"]
+
+
+def test_an_owner_who_lost_the_permission_gets_no_run(alice):
+    job_type = factory.job_type("plain")
+    job = _owned_by(alice, job_type)
+    frappe.db.set_value("Job Type", job_type, "requires_permission", "System Manager")
+    frappe.db.commit()
+    frappe.clear_document_cache("Job Type", job_type)
+    status = run(job)
+    assert status["status"] == "Dead Letter"
+    assert "lacks the permission" in status["error_message"]
+
+
+def test_jobs_of_a_suspended_organization_are_held_not_lost():
+    job = submitted(factory.job_type("plain"))
+    frappe.db.set_value("Organization", factory.ALPHA, "status", "Suspended")
+    frappe.db.commit()
+    status = run(job)
+    assert (status["status"], status["attempt"]) == ("Pending", 0)
+    assert get_job_history(job.name)["history"][-1]["message"] == "Held: the organization is suspended"
+
+
+def test_a_disabled_type_runs_the_jobs_it_has():
+    # Regression 20: re-validation on each transition froze them.
+    job_type = factory.job_type("plain")
+    job = submitted(job_type)
+    frappe.db.set_value("Job Type", job_type, "is_enabled", 0)
+    frappe.db.commit()
+    assert run(job)["status"] == "Completed"
+
+
+def test_from_queued_to_completed_costs_six_statements_in_the_worker(alice):
+    job_type = factory.job_type("plain")
+    frappe.db.commit()
+    _owned_by(alice, job_type)
+    job = _owned_by(alice, job_type)
+    run(job)
+    second = _owned_by(alice, job_type)
+    with database.statements() as seen:
+        executor.run_one(second.name, 1)
+    own = [statement for statement in seen if "depends_on`=" not in statement]
+    assert len(own) <= 6, own
+    assert len(seen) <= 7, seen

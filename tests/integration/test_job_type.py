@@ -1,0 +1,100 @@
+"""A Job Type names only registered handlers, and sensible numbers (regressions 8, show-stopper 2)."""
+
+from __future__ import annotations
+
+import frappe
+import pytest
+
+from dartwing_core.jobs import UnknownHandlerError, handlers
+from tests.support import factory
+
+HERE = factory.HANDLERS
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "os.system",
+        "subprocess.run",
+        "frappe.db.sql",
+        "frappe.utils.background_jobs.test_job",
+        "dartwing_core.jobs.submit_job",
+        f"{HERE}.not_registered",
+        f"{HERE}.takes_two",
+        f"{HERE}.missing",
+        f"{HERE}.threading",
+        f"{HERE}.JobContext",
+        "dartwing_core.handlers.nowhere.job",
+        "__import__('os').system",
+        "nodots",
+        "a..b",
+    ],
+)
+def test_a_function_that_is_not_registered_is_refused(path):
+    with pytest.raises(UnknownHandlerError):
+        factory.job_type("bad", handler=path if "." in path else f"x.{path}")
+
+
+def test_nothing_outside_apps_and_registry_is_even_imported():
+    import sys
+
+    assert "this" not in sys.modules
+    with pytest.raises(UnknownHandlerError):
+        handlers.resolve("this.s")
+    assert "this" not in sys.modules
+
+
+def test_registered_handlers_are_listed():
+    listed = handlers.registered()
+    assert f"{HERE}.whoami" in listed
+    assert "dartwing_core.handlers.samples.sample_job" in listed
+    assert f"{HERE}.not_registered" not in listed
+
+
+def test_the_decorator_refuses_a_wrong_signature():
+    for function in (lambda: None, lambda a, b: None, len):
+        with pytest.raises(TypeError):
+            handlers.job_handler(function)
+
+    @handlers.job_handler
+    def fine(context, option=1):
+        return None
+
+    assert handlers.is_marked(fine)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("default_timeout", 0),
+        ("default_timeout", 86_401),
+        ("max_retries", -1),
+        ("max_retries", 11),
+        ("deduplication_window", -1),
+        ("rate_limit", 10_001),
+        ("rate_limit_window", 0),
+        ("circuit_breaker_failure_threshold", 1.5),
+        ("retry_delays", "soon"),
+        ("retry_delays", "-1"),
+        ("queue", "nowhere"),
+        ("requires_permission", "No Such Thing"),
+        ("requires_permission", "No Such Thing:read"),
+    ],
+)
+def test_values_out_of_range_are_refused(field, value):
+    with pytest.raises(frappe.ValidationError):
+        factory.job_type("bad", **{field: value})
+
+
+@pytest.mark.parametrize("name", ["Test Type", "test-type", "9test", "", "tést"])
+def test_a_type_name_is_plain(name):
+    values = {"doctype": "Job Type", "type_name": name, "handler_method": f"{HERE}.nothing"}
+    with pytest.raises(frappe.ValidationError):
+        frappe.get_doc(values).insert()
+
+
+def test_only_managers_may_write_types(alice):
+    frappe.set_user(alice)
+    values = {"doctype": "Job Type", "type_name": "test_mine", "handler_method": f"{HERE}.nothing"}
+    with pytest.raises(frappe.PermissionError):
+        frappe.get_doc(values).insert()

@@ -1,0 +1,230 @@
+"""What `submit_job` takes and refuses; what it refuses leaves nothing behind."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import frappe
+import pytest
+
+from dartwing_core.jobs import DuplicateJobError, InvalidJobError, cancel_job, get_job_status, submit_job
+from tests.support import database, factory
+
+
+@pytest.fixture
+def job_type() -> str:
+    name = factory.job_type("plain")
+    frappe.db.commit()
+    return name
+
+
+def count() -> int:
+    return frappe.db.count("Background Job", {"organization": ["like", "Test %"]})
+
+
+def refused(error: type[Exception], match: str, *args, **kwargs) -> None:
+    with pytest.raises(error, match=match):
+        submit_job(*args, **kwargs)
+    assert count() == 0
+    assert frappe.message_log == [], "no message of the framework leaks into the response"
+
+
+def test_an_unknown_type_is_refused():
+    refused(InvalidJobError, "Unknown Job Type: nowhere", "nowhere", factory.ALPHA)
+
+
+def test_a_disabled_type_takes_no_new_jobs():
+    refused(InvalidJobError, "disabled", factory.job_type("off", is_enabled=0), factory.ALPHA)
+
+
+def test_a_type_whose_handler_is_gone_takes_no_new_jobs(job_type):
+    frappe.db.set_value("Job Type", job_type, "handler_method", "tests.support.handlers.not_registered")
+    refused(InvalidJobError, "not a registered job handler", job_type, factory.ALPHA)
+
+
+@pytest.mark.parametrize("missing", [None, "", "  ", 5])
+def test_type_and_organization_are_required(job_type, missing):
+    refused(InvalidJobError, "job_type is missing", missing, factory.ALPHA)
+    refused(InvalidJobError, "organization is missing", job_type, missing)
+
+
+@pytest.mark.parametrize("parameters", [[1], "text", 3])
+def test_parameters_must_be_an_object(job_type, parameters):
+    refused(InvalidJobError, "must be an object", job_type, factory.ALPHA, parameters)
+
+
+def test_parameters_without_json_form_are_refused(job_type):
+    refused(InvalidJobError, r"parameters\.data", job_type, factory.ALPHA, {"data": b"x"})
+
+
+def test_parameters_have_a_size_limit(job_type):
+    settings = frappe.get_doc("Job Engine Settings")
+    settings.max_parameter_bytes = 100
+    settings.save()
+    refused(InvalidJobError, "at most 100", job_type, factory.ALPHA, {"data": "x" * 100})
+    settings.max_parameter_bytes = 0  # unset: the default of 1 MB
+    settings.save()
+    assert submit_job(job_type, factory.ALPHA, {"data": "x" * 900_000}).name
+    frappe.db.rollback()
+    refused(InvalidJobError, "at most 1000000", job_type, factory.ALPHA, {"data": "x" * 1_000_000})
+
+
+def test_an_unknown_priority_is_refused(job_type):
+    refused(InvalidJobError, "Unknown priority", job_type, factory.ALPHA, priority="Urgent")
+
+
+def test_an_organization_that_does_not_exist_is_refused(job_type):
+    refused(InvalidJobError, "not found", job_type, "Test Nowhere")
+
+
+def test_foreign_and_missing_organizations_look_alike_to_a_user(job_type, alice):
+    frappe.set_user(alice)
+    texts = set()
+    for organization in (factory.BETA, "Test Nowhere"):
+        with pytest.raises(frappe.PermissionError) as caught:
+            submit_job(job_type, organization)
+        texts.add(str(caught.value).replace(organization, "X"))
+    assert len(texts) == 1
+    assert count() == 0
+
+
+def test_guests_may_not_submit(job_type):
+    frappe.set_user("Guest")
+    with pytest.raises(frappe.PermissionError):
+        submit_job(job_type, factory.ALPHA)
+
+
+@pytest.mark.parametrize("state", ["Suspended", "Inactive", "Dissolved"])
+def test_an_organization_that_is_not_active_takes_no_jobs(job_type, state):
+    frappe.db.set_value("Organization", factory.ALPHA, "status", state)
+    refused(InvalidJobError, f"is {state.lower()}", job_type, factory.ALPHA)
+
+
+@pytest.mark.parametrize(("values", "allowed"), [({"end_date": "2020-01-01"}, False), ({"start_date": "2999-01-01"}, False), ({"status": "Inactive"}, False), ({"end_date": "2999-01-01"}, True)])
+def test_membership_counts_only_while_it_lasts(job_type, values, allowed):
+    user = factory.user("dora", factory.ALPHA)
+    member = frappe.get_doc("Org Member", {"user": user, "organization": factory.ALPHA})
+    member.update(values).save()
+    frappe.set_user(user)
+    if allowed:
+        assert submit_job(job_type, factory.ALPHA).owner_user == user
+    else:
+        with pytest.raises(frappe.PermissionError, match="not a member"):
+            submit_job(job_type, factory.ALPHA)
+    frappe.set_user("Administrator")
+    frappe.delete_doc("Org Member", member.name)
+
+
+@pytest.mark.parametrize(
+    ("requirement", "allowed"),
+    [("Dartwing User", True), ("System Manager", False), ("Note", True), ("User:delete", False), ("Error Log", False)],
+)
+def test_a_type_may_require_a_role_or_a_permission(alice, requirement, allowed):
+    job_type = factory.job_type("guarded", requires_permission=requirement)
+    frappe.set_user(alice)
+    if allowed:
+        assert submit_job(job_type, factory.ALPHA).owner_user == alice
+    else:
+        with pytest.raises(frappe.PermissionError, match="need the permission"):
+            submit_job(job_type, factory.ALPHA)
+
+
+def test_the_row_holds_what_the_type_says_unless_the_caller_says_otherwise():
+    # Regressions 37 and 50: a type's default priority was never used; DocType defaults beat its settings.
+    job_type = factory.job_type("tuned", default_priority="High", default_timeout=77, max_retries=0)
+    frappe.db.commit()
+    job = submit_job(job_type, factory.ALPHA, {"b": 1, "a": [1]})
+    assert (job.priority, job.queue, job.timeout_seconds, job.max_retries) == ("High", "short", 77, 0)
+    assert job.input_parameters == '{"a":[1],"b":1}'
+    assert job.owner_user == "Administrator"
+    assert submit_job(job_type, factory.ALPHA, {"n": 2}, priority="Low").queue == "long"
+    stored = frappe.get_doc("Background Job", job.name)
+    assert (stored.priority, stored.max_retries, stored.status) == ("High", 0, "Pending")
+
+
+def test_a_job_due_later_waits_in_the_database(job_type):
+    moment = datetime.now(timezone.utc) + timedelta(hours=1)
+    given = [moment, moment.isoformat(), 3600, 3600.0, timedelta(hours=1)]
+    jobs = [submit_job(job_type, factory.ALPHA, {"n": n}, available_at=when) for n, when in enumerate(given)]
+    frappe.db.commit()
+    for job in jobs:
+        status = get_job_status(job.name)
+        assert status["status"] == "Pending"
+        assert abs((datetime.fromisoformat(status["available_at"]) - moment).total_seconds()) < 5
+
+
+@pytest.mark.parametrize("when", ["someday", "", [], {}, True, float("nan"), float("inf"), 10**18, "2026-13-45"])
+def test_a_due_time_that_is_none_is_refused(job_type, when):
+    refused(InvalidJobError, "available_at is no time", job_type, factory.ALPHA, available_at=when)
+
+
+def test_a_duplicate_is_refused_and_names_the_first():
+    job_type = factory.job_type("once", deduplication_window=300)
+    frappe.db.commit()
+    first = submit_job(job_type, factory.ALPHA, {"a": 1, "b": 2})
+    frappe.db.commit()
+    with pytest.raises(DuplicateJobError, match=first.name) as caught:
+        submit_job(job_type, factory.ALPHA, {"b": 2, "a": 1})
+    assert (caught.value.existing_job_id, caught.value.status) == (first.name, "Queued")
+    assert frappe.message_log == []
+    assert submit_job(job_type, factory.ALPHA, {"a": 1, "b": 2}, on_duplicate="return").name == first.name
+    assert submit_job(job_type, factory.ALPHA, {"a": 2}).name != first.name
+    assert submit_job(job_type, factory.BETA, {"a": 1, "b": 2}).name != first.name
+
+
+def test_a_duplicates_name_is_kept_from_those_who_may_not_see_it(alice):
+    job_type = factory.job_type("once", deduplication_window=300)
+    submit_job(job_type, factory.ALPHA, {"a": 1})
+    frappe.db.commit()
+    frappe.set_user(alice)
+    with pytest.raises(DuplicateJobError) as caught:
+        submit_job(job_type, factory.ALPHA, {"a": 1})
+    assert caught.value.existing_job_id is None
+    assert "JOB-" not in str(caught.value)
+
+
+def test_the_callers_own_key_decides_what_is_a_duplicate():
+    job_type = factory.job_type("once", deduplication_window=300)
+    frappe.db.commit()
+    submit_job(job_type, factory.ALPHA, {"a": 1}, dedup_key="invoice-7")
+    with pytest.raises(DuplicateJobError):
+        submit_job(job_type, factory.ALPHA, {"a": 2}, dedup_key="invoice-7")
+    assert submit_job(job_type, factory.ALPHA, {"a": 1}, dedup_key="invoice-8").name
+
+
+def test_a_key_is_free_again_after_rollback_cancel_and_window():
+    job_type = factory.job_type("once", deduplication_window=300)
+    frappe.db.commit()
+    submit_job(job_type, factory.ALPHA, {"a": 1})
+    frappe.db.rollback()
+    second = submit_job(job_type, factory.ALPHA, {"a": 1})
+    cancel_job(second.name)
+    third = submit_job(job_type, factory.ALPHA, {"a": 1})
+    frappe.db.set_value("Background Job", third.name, {"status": "Completed", "dedup_until": "2020-01-01"})
+    fourth = submit_job(job_type, factory.ALPHA, {"a": 1})
+    frappe.db.set_value("Background Job", fourth.name, {"dedup_until": "2020-01-01"})
+    with pytest.raises(DuplicateJobError):  # the window is over, but the job still lives
+        submit_job(job_type, factory.ALPHA, {"a": 1})
+
+
+def test_a_dependency_of_another_organization_looks_like_a_missing_one(job_type, alice):
+    foreign = submit_job(job_type, factory.BETA)
+    frappe.db.commit()
+    frappe.set_user(alice)
+    texts = set()
+    for parent in (foreign.name, "JOB-NOWHERE"):
+        with pytest.raises(InvalidJobError) as caught:
+            submit_job(job_type, factory.ALPHA, depends_on=parent)
+        texts.add(str(caught.value).replace(parent, "X"))
+    assert len(texts) == 1
+
+
+def test_submitting_costs_at_most_five_statements(alice):
+    job_type = factory.job_type("once", deduplication_window=300)
+    frappe.db.commit()
+    frappe.set_user(alice)
+    submit_job(job_type, factory.ALPHA, {"warm": True})
+    frappe.db.commit()
+    with database.statements() as seen:
+        submit_job(job_type, factory.ALPHA, {"a": 1})
+    assert len(seen) <= 5, seen

@@ -1,0 +1,57 @@
+"""Looking at the database from the outside, and counting what a piece of code asks of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import frappe
+
+CONTROL = re.compile(r"(commit|rollback|start transaction|begin|savepoint|release savepoint)\b", re.IGNORECASE)
+
+
+@contextmanager
+def another_connection() -> Iterator[Any]:
+    """An autocommit connection of its own: what others see."""
+    from dartwing_core.jobs.heartbeat import connector
+
+    connection = connector()()
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def value(sql: str, *parameters: Any) -> Any:
+    """First column of the first row, as another session sees it."""
+    with another_connection() as connection, connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        row = cursor.fetchone()
+        return row[0] if row else None
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """The statements that run meanwhile on this connection, without those that only control the transaction."""
+    seen: list[str] = []
+    cursor_class = type(frappe.db._cursor)
+    execute = cursor_class.execute
+
+    def record(cursor, query, args=None):
+        if not CONTROL.match(query.strip()):
+            seen.append(query)
+        return execute(cursor, query, args)
+
+    cursor_class.execute = record
+    try:
+        yield seen
+    finally:
+        cursor_class.execute = execute
+
+
+def explain(query) -> list[dict]:
+    """The plan of a query builder query."""
+    statement, parameters = query.walk()
+    return frappe.db.sql(f"EXPLAIN {statement}", parameters, as_dict=True)

@@ -1,0 +1,127 @@
+"""Hash and stored parameters are the same text, each time (seed review 1.4, regressions 40, show-stopper 1)."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+import frappe
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dartwing_core.jobs import InvalidJobError, generate_job_hash
+from dartwing_core.jobs.canonical import canonical_json
+
+plain_json = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+def test_hash_ignores_key_order_also_in_nested_objects():
+    first = generate_job_hash("t", "o", {"a": {"x": 1, "y": [1, {"p": 1, "q": 2}]}, "b": 2})
+    second = generate_job_hash("t", "o", {"b": 2, "a": {"y": [1, {"q": 2, "p": 1}], "x": 1}})
+    assert first == second
+    assert len(first) == 64
+
+
+def test_hash_differs_by_type_organization_and_parameters():
+    hashes = {
+        generate_job_hash("t", "o", {"a": 1}),
+        generate_job_hash("u", "o", {"a": 1}),
+        generate_job_hash("t", "p", {"a": 1}),
+        generate_job_hash("t", "o", {"a": 2}),
+        generate_job_hash("to", "", {"a": 1}),
+    }
+    assert len(hashes) == 5
+
+
+def test_rendering_is_frappes_as_json():
+    parameters = {"b": datetime(2026, 1, 2, 3, 4, 5), "a": "ü"}
+    assert canonical_json(parameters) == frappe.as_json(parameters, indent=None, separators=(",", ":"))
+
+
+def test_dates_decimals_and_uuids_are_allowed():
+    parameters = {
+        "when": datetime(2026, 1, 2, 3, 4, 5, 678),
+        "day": date(2026, 1, 2),
+        "at": time(3, 4),
+        "for": timedelta(hours=30, minutes=1),
+        "amount": Decimal("12.50"),
+        "id": UUID(int=1),
+        "pair": (1, 2),
+    }
+    assert json.loads(canonical_json(parameters)) == {
+        "when": "2026-01-02 03:04:05.000678",
+        "day": "2026-01-02",
+        "at": "03:04:00",
+        "for": "30:01:00",
+        "amount": 12.5,
+        "id": "00000000-0000-0000-0000-000000000001",
+        "pair": [1, 2],
+    }
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        float("nan"),
+        float("inf"),
+        Decimal("NaN"),
+        Decimal("0.1234567890123456789012345"),
+        b"bytes",
+        {1, 2},
+        object(),
+        print,
+        ValueError("x"),
+        {1: "a"},
+        {None: "a"},
+        10**30,
+        "\ud800",
+        (item for item in "ab"),
+        range(3),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_has_no_faithful_form_is_refused_and_named(value):
+    with pytest.raises(InvalidJobError, match=r"parameters\.deep\[0\]"):
+        canonical_json({"deep": [value]})
+
+
+def test_cycles_and_depth_are_refused():
+    cycle: dict = {}
+    cycle["self"] = cycle
+    with pytest.raises(InvalidJobError, match="contains itself"):
+        canonical_json(cycle)
+    deep: dict = {}
+    inner = deep
+    for _level in range(200):
+        inner["d"] = inner = {}
+    with pytest.raises(InvalidJobError, match="nested too deeply"):
+        canonical_json(deep)
+
+
+def test_the_same_object_twice_is_no_cycle():
+    shared = {"x": 1}
+    assert json.loads(canonical_json({"a": shared, "b": shared})) == {"a": {"x": 1}, "b": {"x": 1}}
+
+
+@pytest.mark.parametrize("parameters", [[1], "text", 5, True])
+def test_parameters_must_be_an_object(parameters):
+    with pytest.raises(InvalidJobError, match="must be an object"):
+        canonical_json(parameters)
+
+
+@given(st.dictionaries(st.text(), plain_json, max_size=5))
+def test_plain_parameters_come_back_equal(parameters):
+    assert json.loads(canonical_json(parameters)) == parameters
+
+
+@given(st.dictionaries(st.text(), plain_json, max_size=5))
+def test_canonical_form_is_stable(parameters):
+    text = canonical_json(parameters)
+    assert canonical_json(json.loads(text)) == text

@@ -1,0 +1,69 @@
+"""What a handler can do with its context."""
+
+from __future__ import annotations
+
+import pytest
+
+from dartwing_core.jobs import JobCanceledError, JobContext
+
+
+@pytest.fixture
+def context() -> JobContext:
+    return JobContext(
+        job_id="JOB-1",
+        job_type="t",
+        organization="o",
+        parameters={"a": 1},
+        timeout_seconds=60,
+        attempt=2,
+        owner_user="user@example.com",
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"), [(50, 50), (-5, 0), (250, 100), ("42", 42), ("much", 0), (None, 0), (float("nan"), 0)]
+)
+def test_progress_is_cut_to_a_percentage_and_never_fails(context, given, stored):
+    context.update_progress(given)
+    assert context.progress.percent == stored
+
+
+def test_a_long_message_is_cut(context):
+    context.update_progress(1, "x" * 10_000)
+    assert len(context.progress.message) == 500
+
+
+def test_a_message_stays_until_the_next(context):
+    context.update_progress(1, "first")
+    context.update_progress(2)
+    assert context.progress.message == "first"
+
+
+def test_progress_of_a_canceled_job_raises(context):
+    context.cancel_requested.set()
+    assert context.is_canceled()
+    with pytest.raises(JobCanceledError):
+        context.update_progress(1)
+
+
+def test_forced_progress_wakes_the_heartbeat(context):
+    woken = []
+    context.wake_heartbeat = lambda: woken.append(True)
+    context.update_progress(1)
+    assert not woken
+    context.update_progress(2, force=True)
+    assert woken
+
+
+def test_the_idempotency_key_is_the_same_for_each_attempt(context):
+    assert context.idempotency_key == context.job_id
+
+
+def test_remaining_time_ends_at_zero(context):
+    assert 59 < context.remaining_seconds() <= 60
+    context.deadline -= 100
+    assert context.remaining_seconds() == 0
+
+
+def test_the_handler_gets_a_copy_of_the_parameters(context):
+    assert context.parameters == {"a": 1}

@@ -1,0 +1,36 @@
+"""Which MariaDB servers have snapshot isolation, and which errors are lost races."""
+
+from __future__ import annotations
+
+import frappe
+import pymysql.err
+import pytest
+
+from dartwing_core.jobs import sql
+
+
+@pytest.mark.parametrize(
+    ("version", "known"),
+    [
+        ("11.8.3-MariaDB-0+deb13u1", True),
+        ("5.5.5-11.4.2-MariaDB-log", True),
+        ("11.4.1-MariaDB", False),
+        ("10.11.8-MariaDB", True),
+        ("10.11.7-MariaDB", False),
+        ("10.6.18-MariaDB", True),
+        ("10.5.29-MariaDB", False),
+        ("12.0.1-MariaDB", True),
+        ("8.0.36", False),
+        ("", False),
+    ],
+)
+def test_snapshot_isolation_is_told_by_the_version(version, known):
+    assert sql.knows_snapshot_isolation(version) is known
+
+
+def test_lost_races_are_recognized_behind_frappes_wrappers():
+    deadlock = pymysql.err.OperationalError(1213, "deadlock")
+    assert sql.is_conflict(deadlock)
+    assert sql.is_conflict(frappe.QueryDeadlockError(deadlock))
+    assert not sql.is_conflict(pymysql.err.IntegrityError(1062, "duplicate"))
+    assert not sql.is_conflict(ValueError(1213))

@@ -1,0 +1,47 @@
+"""The state machine is data, and nothing but the table of the design (seed review 2.1)."""
+
+from __future__ import annotations
+
+import pytest
+
+from dartwing_core.jobs.status import FINISHED, LIVE, TRANSITIONS, JobStatus, can_move
+
+TABLE = """
+(new)       > Pending
+Pending     > Queued, Canceled, Dead Letter
+Queued      > Running, Canceled, Dead Letter, Pending
+Running     > Completed, Failed, Timed Out, Dead Letter, Canceled, Pending
+Failed      > Queued, Pending, Dead Letter, Canceled
+Timed Out   > Queued, Pending, Dead Letter, Canceled
+Dead Letter > Queued, Pending
+Completed   >
+Canceled    >
+"""
+
+
+def _designed() -> dict:
+    moves = {}
+    for line in TABLE.strip().splitlines():
+        source, _arrow, targets = line.partition(">")
+        key = None if source.strip() == "(new)" else JobStatus(source.strip())
+        moves[key] = {JobStatus(target.strip()) for target in targets.split(",") if target.strip()}
+    return moves
+
+
+def test_transitions_are_those_of_the_design():
+    assert {source: set(targets) for source, targets in TRANSITIONS.items()} == _designed()
+
+
+@pytest.mark.parametrize("status", JobStatus)
+def test_every_status_reads_as_its_value(status):
+    # MariaDB's driver and f-strings call str(); "JobStatus.QUEUED" must never reach a row or a message.
+    assert str(status) == f"{status}" == status.value
+
+
+def test_nothing_follows_completed_or_canceled():
+    assert not any(can_move(JobStatus.COMPLETED, target) or can_move(JobStatus.CANCELED, target) for target in JobStatus)
+
+
+def test_live_and_finished_divide_all_states():
+    assert LIVE | FINISHED == set(JobStatus)
+    assert not LIVE & FINISHED

@@ -139,5 +139,11 @@ def _as_sql(criterion: Criterion) -> str:
         return ""
     values = NamedParameterWrapper()
     sql = criterion.get_sql(param_wrapper=values, quote_char="`", with_namespace=True)
-    escaped = {name: frappe.db.escape(value, percent=False) for name, value in values.get_parameters().items()}
-    return f"({sql % escaped})"
+    return f"({sql % {name: _literal(value) for name, value in values.get_parameters().items()}})"
+
+
+def _literal(value: str) -> str:
+    """One value as SQL. Frappe 16 formats the condition once more, Frappe 15 does not: so a percent sign goes as hex."""
+    if "%" in value:
+        return f"_utf8mb4 X'{value.encode().hex()}'"
+    return frappe.db.escape(value, percent=False)

@@ -1,0 +1,67 @@
+"""What a site gets on install, and keeps on migrate (regression: fixtures in a folder Frappe does not read)."""
+
+from __future__ import annotations
+
+import frappe
+import pytest
+
+from dartwing_core import install
+from dartwing_core.jobs import handlers
+
+CONTRACT = {
+    "sample_job": (60, "Normal", 3, 300),
+    "echo_job": (30, "Normal", 1, 60),
+    "long_running_job": (1800, "Low", 2, 600),
+}
+
+
+@pytest.mark.parametrize("name", CONTRACT)
+def test_sample_types_are_those_of_the_contract(name):
+    found = frappe.get_doc("Job Type", name)
+    values = (found.default_timeout, found.default_priority, found.max_retries, found.deduplication_window)
+    assert values == CONTRACT[name]
+    assert found.is_enabled
+
+
+def test_every_seeded_type_has_a_registered_handler():
+    for job_type in install.JOB_TYPES:
+        assert handlers.resolve(job_type["handler_method"])
+
+
+def test_migrating_keeps_what_the_site_changed_and_restores_what_is_missing():
+    frappe.db.set_value("Job Type", "echo_job", "default_timeout", 99)
+    frappe.delete_doc("Job Type", "sample_job", force=True)
+    install.after_migrate()
+    assert frappe.db.get_value("Job Type", "echo_job", "default_timeout") == 99
+    assert frappe.db.exists("Job Type", "sample_job")
+    frappe.db.rollback()
+    frappe.clear_document_cache("Job Type", "echo_job")
+    frappe.clear_document_cache("Job Type", "sample_job")
+
+
+def test_roles_exist():
+    for role in install.ROLES:
+        assert frappe.db.exists("Role", role)
+
+
+def test_unique_and_composite_indexes_exist():
+    rows = frappe.db.sql("SHOW INDEX FROM `tabBackground Job`", as_dict=True)
+    indexes: dict[str, list[str]] = {}
+    for row in sorted(rows, key=lambda row: row.Seq_in_index):
+        indexes.setdefault(row.Key_name, []).append(row.Column_name)
+    columns = [tuple(index) for index in indexes.values()]
+    for expected in (
+        ("active_key",),
+        ("status", "available_at"),
+        ("status", "queued_at"),
+        ("organization", "creation"),
+        ("owner_user", "creation"),
+        ("depends_on", "status"),
+    ):
+        assert expected in columns
+    unique = {row.Column_name for row in rows if not row.Non_unique}
+    assert "active_key" in unique
+
+
+def test_the_scheduler_knows_the_sweeper():
+    assert frappe.db.exists("Scheduled Job Type", {"method": "dartwing_core.jobs.sweeper.scheduled"})

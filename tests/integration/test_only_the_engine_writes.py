@@ -1,0 +1,75 @@
+"""Jobs can't be made, re-owned, changed or set Running by hand (regression 7); deleting takes the history along."""
+
+from __future__ import annotations
+
+import frappe
+import pytest
+
+from dartwing_core.jobs import submit_job
+from tests.support import factory
+
+
+@pytest.fixture
+def job():
+    made = submit_job(factory.job_type("plain"), factory.ALPHA)
+    frappe.db.commit()
+    return frappe.get_doc("Background Job", made.name)
+
+
+@pytest.mark.parametrize("doctype", ["Background Job", "Background Job Run", "Job Execution Log"])
+def test_nobody_inserts_by_hand(doctype, job):
+    values = {
+        "Background Job": {"job_type": job.job_type, "organization": factory.ALPHA, "owner_user": "Administrator", "status": "Pending"},
+        "Background Job Run": {"background_job": job.name, "attempt": 9},
+        "Job Execution Log": {"background_job": job.name, "to_status": "Completed"},
+    }[doctype]
+    with pytest.raises(frappe.PermissionError, match="engine only"):
+        frappe.get_doc({"doctype": doctype, **values}).insert()
+
+
+@pytest.mark.parametrize(("field", "value"), [("status", "Running"), ("owner_user", "Guest"), ("input_parameters", "{}"), ("retry_count", 0)])
+def test_not_even_administrator_changes_a_job(job, field, value):
+    job.set(field, value)
+    with pytest.raises(frappe.PermissionError, match="engine only"):
+        job.save(ignore_permissions=True)
+
+
+def test_no_role_may_create_write_or_share():
+    for doctype in ("Background Job", "Background Job Run", "Job Execution Log"):
+        for permission in frappe.get_meta(doctype).permissions:
+            assert not permission.create, doctype
+            assert not permission.write, doctype
+            assert not permission.share, doctype
+
+
+def test_every_field_is_read_only():
+    for doctype in ("Background Job", "Background Job Run", "Job Execution Log"):
+        layout = ("Section Break", "Column Break", "Tab Break")
+        fields = [field for field in frappe.get_meta(doctype).fields if field.fieldtype not in layout]
+        assert [field.fieldname for field in fields if not field.read_only] == []
+
+
+def test_a_job_is_not_renamed_or_shared(job):
+    with pytest.raises(frappe.PermissionError):
+        job.before_rename(job.name, "other")
+    with pytest.raises(frappe.PermissionError):
+        frappe.share.add("Background Job", job.name, "Guest")
+
+
+def test_a_live_job_is_not_deleted(job):
+    with pytest.raises(frappe.ValidationError, match="Cancel it before"):
+        frappe.delete_doc("Background Job", job.name)
+
+
+def test_deleting_a_finished_job_takes_its_history_along(job):
+    frappe.db.set_value("Background Job", job.name, "status", "Completed")
+    frappe.delete_doc("Background Job", job.name)
+    assert not frappe.db.exists("Background Job", job.name)
+    assert not frappe.db.count("Job Execution Log", {"background_job": job.name})
+
+
+def test_a_job_that_others_wait_for_is_not_deleted(job):
+    submit_job(job.job_type, factory.ALPHA, {"child": True}, depends_on=job.name)
+    frappe.db.set_value("Background Job", job.name, "status", "Dead Letter")
+    with pytest.raises(frappe.ValidationError, match="waits for this job"):
+        frappe.delete_doc("Background Job", job.name)

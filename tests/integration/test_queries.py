@@ -1,0 +1,181 @@
+"""Status, list and history show what they should, and only to whom they should (regressions 1, 12, 47)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import frappe
+import pytest
+
+from dartwing_core.jobs import InvalidJobError, JobNotFoundError, get_job_history, get_job_status, list_jobs, submit_job
+from tests.support import factory
+
+STATUS_FIELDS = {
+    "job_id",
+    "job_type",
+    "status",
+    "progress",
+    "progress_message",
+    "created_at",
+    "started_at",
+    "completed_at",
+    "retry_count",
+    "next_retry_at",
+    "output_reference",
+    "error_message",
+    "error_type",
+    "organization",
+    "priority",
+    "attempt",
+    "max_retries",
+    "canceled_at",
+    "result",
+}
+
+
+def submit_as(user: str, organization: str, number: int = 1, **parameters) -> list[str]:
+    job_type = "test_plain" if frappe.db.exists("Job Type", "test_plain") else factory.job_type("plain")
+    frappe.set_user(user)
+    names = [submit_job(job_type, organization, {"n": n, **parameters}).name for n in range(number)]
+    frappe.db.commit()
+    frappe.set_user("Administrator")
+    return names
+
+
+@pytest.fixture
+def jobs(alice, bob) -> dict[str, str]:
+    """One job each of two members of Test Alpha and of one of Test Beta."""
+    anna = factory.user("anna", factory.ALPHA)
+    return {
+        "alice": submit_as(alice, factory.ALPHA)[0],
+        "anna": submit_as(anna, factory.ALPHA)[0],
+        "bob": submit_as(bob, factory.BETA)[0],
+    }
+
+
+def seen_by(user: str) -> set[str]:
+    frappe.set_user(user)
+    listed = {job["job_id"] for job in list_jobs()["jobs"]}
+    desk = set(frappe.get_list("Background Job", pluck="name", filters={"organization": ["like", "Test %"]}))
+    assert listed == desk, "Desk and API agree"
+    return listed
+
+
+def test_a_member_sees_only_own_jobs(jobs, alice):
+    assert seen_by(alice) == {jobs["alice"]}
+
+
+def test_an_admin_sees_all_jobs_of_the_organization_and_no_other(jobs):
+    admin = factory.user("ada", factory.ALPHA, org_role="Admin", roles=("Dartwing User", "Dartwing Admin"))
+    assert seen_by(admin) == {jobs["alice"], jobs["anna"]}
+
+
+def test_a_system_manager_sees_all(jobs):
+    manager = factory.user("max", roles=("System Manager",))
+    assert seen_by(manager) >= set(jobs.values())
+
+
+def test_somebody_without_organization_sees_none(jobs):
+    assert seen_by(factory.user("olga")) == set()
+
+
+def test_own_jobs_of_an_organization_one_has_left_are_hidden(jobs):
+    anna = "test_anna@example.com"
+    frappe.db.delete("Org Member", {"user": anna})
+    frappe.db.commit()
+    assert seen_by(anna) == set()
+
+
+def test_a_foreign_job_looks_like_a_missing_one(jobs, alice):
+    frappe.set_user(alice)
+    for function in (get_job_status, get_job_history):
+        texts = set()
+        for job_id in (jobs["bob"], jobs["anna"], "JOB-NOWHERE"):
+            with pytest.raises(JobNotFoundError) as caught:
+                function(job_id)
+            texts.add(str(caught.value).replace(job_id, "X"))
+        assert len(texts) == 1
+
+
+@pytest.mark.parametrize("job_id", [None, "", 5, [], {"a": 1}, "x" * 1000, "' OR 1=1 -- "])
+def test_an_id_that_is_none_is_not_found(job_id):
+    with pytest.raises(JobNotFoundError):
+        get_job_status(job_id)
+    with pytest.raises(JobNotFoundError):
+        get_job_history(job_id)
+
+
+def test_documents_and_history_rows_follow_the_job(jobs, alice):
+    log = frappe.get_all("Job Execution Log", {"background_job": jobs["bob"]}, pluck="name")[0]
+    own_log = frappe.get_all("Job Execution Log", {"background_job": jobs["alice"]}, pluck="name")[0]
+    frappe.set_user(alice)
+    assert frappe.has_permission("Background Job", doc=frappe.get_doc("Background Job", jobs["alice"]))
+    assert not frappe.has_permission("Background Job", doc=frappe.get_doc("Background Job", jobs["bob"]))
+    assert frappe.has_permission("Job Execution Log", doc=frappe.get_doc("Job Execution Log", own_log))
+    assert not frappe.has_permission("Job Execution Log", doc=frappe.get_doc("Job Execution Log", log))
+    visible = set(frappe.get_list("Job Execution Log", pluck="background_job"))
+    assert visible == {jobs["alice"]}
+    assert frappe.get_list("Organization", pluck="name", filters={"name": ["like", "Test %"]}) == [factory.ALPHA]
+    assert set(frappe.get_list("Org Member", pluck="user")) == {alice}
+
+
+def test_conditions_escape_what_they_hold(bob):
+    # The conditions reach Frappe as SQL text; a name may hold anything.
+    odd = "Test \\' OR 1=1 -- %(x)s 100%"
+    factory.organization(odd)
+    user = factory.user("odd", odd)
+    job = submit_as(user, odd)[0]
+    submit_as(bob, factory.BETA)
+    assert seen_by(user) == {job}
+    admin = factory.user("oddadmin", odd, org_role="Admin")
+    assert seen_by(admin) == {job}
+
+
+def test_status_has_the_contracts_fields_and_times_with_offset(jobs):
+    status = get_job_status(jobs["alice"])
+    assert set(status) >= STATUS_FIELDS
+    assert datetime.fromisoformat(status["created_at"]).tzinfo is not None
+    assert (status["status"], status["progress"], status["retry_count"]) == ("Queued", 0, 0)
+
+
+def test_lists_are_newest_first_in_pages_with_a_total(alice):
+    names = submit_as(alice, factory.ALPHA, number=5)
+    frappe.set_user(alice)
+    page = list_jobs(limit=2, offset=1)
+    assert [job["job_id"] for job in page["jobs"]] == [names[3], names[2]]
+    assert (page["total"], page["limit"], page["offset"]) == (5, 2, 1)
+    oldest = list_jobs(order_by="creation asc", limit=1)
+    assert oldest["jobs"][0]["job_id"] == names[0]
+
+
+@pytest.mark.parametrize(("limit", "offset", "used"), [(0, -5, (1, 0)), (-1, 0, (1, 0)), (1000, 0, (100, 0)), ("7", "3", (7, 3))])
+def test_paging_bounds(limit, offset, used):
+    page = list_jobs(limit=limit, offset=offset)
+    assert (page["limit"], page["offset"]) == used
+
+
+def test_filters(alice, bob):
+    submit_as(alice, factory.ALPHA)
+    submit_as(bob, factory.BETA)
+    assert list_jobs(organization=factory.BETA)["total"] == 1
+    assert list_jobs(owner_user=alice, status="Queued", job_type="test_plain", priority="Normal")["total"] == 1
+    assert list_jobs(organization=factory.ALPHA, status="Completed")["total"] == 0
+    assert list_jobs(organization=factory.ALPHA, from_date="2999-01-01")["total"] == 0
+    assert list_jobs(organization=factory.ALPHA, to_date="2999-01-01", from_date="2000-01-01T00:00:00+00:00")["total"] == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"status": "Sleeping"},
+        {"priority": "Urgent"},
+        {"limit": "many"},
+        {"offset": []},
+        {"order_by": "creation; DROP TABLE tabUser"},
+        {"order_by": "input_parameters desc"},
+        {"from_date": "yesterday-ish"},
+    ],
+)
+def test_bad_filters_are_refused(arguments):
+    with pytest.raises(InvalidJobError):
+        list_jobs(**arguments)

@@ -1,0 +1,235 @@
+"""What the straight way missed is put right (regressions 19, 29, 30, 33)."""
+
+from __future__ import annotations
+
+import frappe
+import pytest
+
+from dartwing_core.jobs import (
+    cancel_job,
+    clock,
+    executor,
+    get_job_status,
+    redis_queue,
+    store,
+    submit_job,
+    sweeper,
+)
+from dartwing_core.jobs.status import JobStatus
+from tests.support import database, factory, processes
+
+
+@pytest.fixture
+def job_type() -> str:
+    name = factory.job_type("plain", max_retries=3)
+    frappe.db.commit()
+    return name
+
+
+def entries() -> set[str]:
+    return {key.decode().rsplit("JOB-", 1)[1] for key in processes.queue_client().keys("rq:job:*")}
+
+
+def status(job) -> str:
+    return get_job_status(job.name)["status"]
+
+
+def submitted(job_type: str, **arguments):
+    job = submit_job(job_type, factory.ALPHA, **arguments)
+    frappe.db.commit()
+    return job
+
+
+def set_columns(job, **values) -> None:
+    frappe.db.set_value("Background Job", job.name, values)
+    frappe.db.commit()
+
+
+def make_old(job) -> None:
+    set_columns(job, queued_at="2020-01-01")
+
+
+def test_a_job_whose_doorbell_never_rang_is_queued(job_type):
+    job = submitted(job_type, available_at=3600)
+    set_columns(job, available_at="2020-01-01", due_epoch=1)
+    report = sweeper.sweep()
+    assert (status(job), report.queued, len(entries())) == ("Queued", 1, 1)
+
+
+def test_a_job_due_later_stays(job_type):
+    job = submitted(job_type, available_at=3600)
+    sweeper.sweep()
+    assert status(job) == "Pending"
+
+
+def test_retries_are_queued_when_due_and_not_before(job_type):
+    due, later = submitted(job_type, parameters={"n": 1}), submitted(job_type, parameters={"n": 2})
+    set_columns(due, status="Failed", attempt=1, available_at="2020-01-01", due_epoch=1)
+    set_columns(later, status="Timed Out", attempt=1, available_at="2999-01-01", due_epoch=clock.now_epoch() + 10**6)
+    processes.queue_client().flushdb()
+    sweeper.process_retry_queue()
+    assert (status(due), status(later)) == ("Queued", "Timed Out")
+    assert entries() == {f"{due.name[4:]}-2"}, "the entry is for the next attempt"
+
+
+def test_the_longest_due_come_first_in_batches(job_type):
+    settings = frappe.get_doc("Job Engine Settings")
+    settings.sweep_batch = 2
+    settings.save()
+    jobs = [submitted(job_type, parameters={"n": n}, available_at=3600) for n in range(4)]
+    for number, job in enumerate(reversed(jobs)):
+        set_columns(job, available_at=f"2020-01-0{number + 1}", due_epoch=number + 1)
+    try:
+        assert sweeper.sweep().queued == 2
+    finally:
+        settings.sweep_batch = 0
+        settings.save()
+        frappe.db.commit()
+    assert [status(job) for job in jobs] == ["Pending", "Pending", "Queued", "Queued"]
+
+
+def test_an_entry_that_redis_lost_is_renewed(job_type):
+    job = submitted(job_type)
+    processes.queue_client().flushdb()
+    assert sweeper.sweep().rung_again == 0, "a job queued just now gets a little time"
+    make_old(job)
+    assert sweeper.sweep().rung_again == 1
+    assert entries() == {f"{job.name[4:]}-1"}
+
+
+def test_an_entry_that_is_there_is_left_alone(job_type):
+    job = submitted(job_type)
+    make_old(job)
+    assert sweeper.sweep().rung_again == 0
+    queue = processes.queue_client()
+    key = next(key for key in queue.keys("rq:queue:*") if queue.type(key) == b"list")
+    assert queue.llen(key) == 1
+
+
+def test_a_queued_job_whose_entry_rq_gave_up_is_rung_again(job_type):
+    job = submitted(job_type)
+    make_old(job)
+    processes.queue_client().hset(processes.queue_client().keys("rq:job:*")[0], "status", "failed")
+    assert sweeper.sweep().rung_again == 1
+
+
+def test_redis_down_moves_nothing_and_raises_nothing(job_type, monkeypatch):
+    job = submitted(job_type, available_at=3600)
+    set_columns(job, available_at="2020-01-01", due_epoch=1)
+    monkeypatch.setitem(frappe.local.conf, "redis_queue", "redis://127.0.0.1:1")
+    report = sweeper.sweep()
+    assert (status(job), report.queued, report.rung_again) == ("Pending", 0, 0)
+
+
+def test_two_sweeps_queue_a_job_once(job_type):
+    job = submitted(job_type, available_at=3600)
+    set_columns(job, available_at="2020-01-01", due_epoch=1)
+    assert [sweeper.sweep().queued, sweeper.sweep().queued] == [1, 0]
+    assert len(entries()) == 1
+    assert database.value("SELECT COUNT(*) FROM `tabJob Execution Log` WHERE background_job = %s", job.name) == 2
+
+
+def test_a_paused_engine_queues_nothing_and_accepts_all(job_type):
+    settings = frappe.get_doc("Job Engine Settings")
+    settings.is_paused = 1
+    settings.save()
+    frappe.db.commit()
+    try:
+        job = submitted(job_type)
+        sweeper.sweep()
+        assert (status(job), entries()) == ("Pending", set())
+    finally:
+        settings.is_paused = 0
+        settings.save()
+        frappe.db.commit()
+    sweeper.sweep()
+    assert status(job) == "Queued"
+
+
+def test_a_child_waits_without_an_entry_and_is_released_by_its_parent(job_type):
+    parent = submitted(job_type, parameters={"n": 1})
+    child = submitted(job_type, parameters={"n": 2}, depends_on=parent.name)
+    sweeper.sweep()
+    assert (status(child), entries()) == ("Pending", {f"{parent.name[4:]}-1"})
+    executor.execute_job(parent.name, 1)
+    assert status(child) == "Queued"
+
+
+def test_a_child_whose_release_was_missed_is_found_once(job_type):
+    parent = submitted(job_type, parameters={"n": 1})
+    child = submitted(job_type, parameters={"n": 2}, depends_on=parent.name)
+    set_columns(parent, status="Completed")
+    assert sweeper.sweep().queued == 1
+    assert sweeper.sweep().queued == 0
+    assert status(child) == "Queued"
+
+
+@pytest.mark.parametrize("fate", ["Canceled", "Dead Letter"])
+def test_a_child_whose_parent_will_never_complete_is_dead_and_says_why(job_type, fate):
+    parent = submitted(job_type, parameters={"n": 1})
+    child = submitted(job_type, parameters={"n": 2}, depends_on=parent.name)
+    set_columns(parent, status=fate)
+    assert sweeper.sweep().orphans == 1
+    after = get_job_status(child.name)
+    assert after["status"] == "Dead Letter"
+    assert after["error_message"] == f"The job it depends on, {parent.name}, is {fate}"
+
+
+def test_a_child_whose_parent_awaits_its_retry_keeps_waiting(job_type):
+    parent = submitted(job_type, parameters={"n": 1})
+    child = submitted(job_type, parameters={"n": 2}, depends_on=parent.name)
+    set_columns(parent, status="Failed", available_at="2999-01-01", due_epoch=clock.now_epoch() + 10**6)
+    sweeper.sweep()
+    assert status(child) == "Pending"
+
+
+def test_a_canceled_job_is_not_run_by_the_entry_it_left(job_type):
+    job = submitted(job_type)
+    cancel_job(job.name)
+    frappe.db.commit()
+    executor.execute_job(job.name, 1)
+    assert status(job) == "Canceled"
+
+
+def test_critical_jobs_go_before_high_ones(job_type):
+    submitted(job_type, parameters={"n": 1}, priority="High")
+    critical = submitted(job_type, parameters={"n": 2}, priority="Critical")
+    queue = processes.queue_client()
+    key = next(key for key in queue.keys("rq:queue:*") if queue.type(key) == b"list")
+    assert critical.name.encode() in queue.lrange(key, 0, 0)[0]
+
+
+def test_the_time_limit_is_rqs_own(job_type):
+    job = submitted(factory.job_type("limited", default_timeout=77))
+    key = processes.queue_client().keys("rq:job:*")[0]
+    assert processes.queue_client().hget(key, "timeout") == b"77"
+    assert key.decode().endswith(f"{job.name}-1")
+
+
+def test_the_sweeps_queries_use_indexes(job_type):
+    submitted(job_type)
+    job = frappe.qb.DocType("Background Job")
+    plans = {
+        "due": frappe.qb.from_(job).select(job.name).where((job.status == "Pending") & store.is_due(job, clock.now_epoch())).orderby(job.available_at).limit(500),
+        "queued": frappe.qb.from_(job).select(job.name).where((job.status == "Queued") & (job.queued_at <= clock.site_time())).orderby(job.queued_at).limit(500),
+        "children": frappe.qb.from_(job).select(job.name).where((job.depends_on == "JOB-1") & (job.status == "Pending")),
+        "key": frappe.qb.from_(job).select(job.name).where(job.active_key == "k"),
+    }
+    for name, query in plans.items():
+        plan = database.explain(query)[0]
+        assert plan["key"] or plan["Extra"] == "Impossible WHERE noticed after reading const tables", (name, plan)
+        assert "filesort" not in (plan["Extra"] or ""), (name, plan)
+
+
+def test_rq_is_asked_for_all_entries_at_once(job_type):
+    jobs = [submitted(job_type, parameters={"n": n}) for n in range(20)]
+    client = redis_queue.connection()
+    before = client.info("stats")["total_net_output_bytes"], client.info("commandstats").get("cmdstat_hget", {}).get("calls", 0)
+    rows = store.queued_before(clock.site_time(), 100)
+    assert {row["name"] for row in rows} == {job.name for job in jobs}
+    assert redis_queue.missing(rows, client) == []
+    assert client.info("commandstats")["cmdstat_hget"]["calls"] - before[1] == 20
+
+
+def test_statuses_that_wait_are_all_swept():
+    assert set(sweeper.DUE_MESSAGES) == {JobStatus.PENDING, JobStatus.FAILED, JobStatus.TIMED_OUT}

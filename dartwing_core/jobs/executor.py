@@ -11,10 +11,12 @@ import os
 import socket
 import time
 from collections.abc import Mapping
+from datetime import timezone
 from typing import Any
 
 import frappe
 from frappe import _
+from rq import get_current_job
 
 from . import canonical, clock, config, connection, followup, handlers, ids, outcome, permission, runs, sql, store, tenancy
 from .context import JobContext
@@ -57,7 +59,7 @@ class Attempt:
 
     def __init__(self, job: dict[str, Any]):
         self.job = job
-        self.started = time.monotonic()
+        self.started = started_monotonic()
         self.context = JobContext(
             job_id=job["name"],
             job_type=job["job_type"],
@@ -183,6 +185,19 @@ class Attempt:
 def worker_name() -> str:
     """This process, for people: host and process id."""
     return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def started_monotonic() -> float:
+    """When RQ's time limit began to run, as `time.monotonic()`; now, if no RQ job is running.
+
+    Not the claim's time, which is later: a handler that swallows RQ's exception would seem to be in time.
+    """
+    rq_job = get_current_job()
+    if rq_job is None or rq_job.started_at is None:
+        return time.monotonic()
+    began = rq_job.started_at
+    began = began.replace(tzinfo=timezone.utc) if began.tzinfo is None else began  # naive before RQ 2.2
+    return time.monotonic() - (clock.now_epoch() - began.timestamp())
 
 
 def _claim(name: str, attempt: int) -> dict[str, Any] | None:

@@ -87,17 +87,17 @@ def stop_redis() -> None:
         client.shutdown(nosave=True)
     except redis.exceptions.ConnectionError:
         pass
-    until(lambda: not _redis_answers(), 10, "the end of Redis")
+    until(lambda: not redis_answers(), 10, "the end of Redis")
 
 
 def start_redis() -> Process:
     """Start the queue's Redis again."""
     process = Process("redis", ["redis-server", os.environ["DW_REDIS_CONF"]])
-    until(_redis_answers, 10, "Redis")
+    until(redis_answers, 10, "Redis")
     return process
 
 
-def _redis_answers() -> bool:
+def redis_answers() -> bool:
     try:
         return bool(queue_client().ping())
     except redis.exceptions.RedisError:

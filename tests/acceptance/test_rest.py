@@ -1,0 +1,149 @@
+"""The REST endpoints of this stage, over HTTP (regressions 6, 12, 47)."""
+
+from __future__ import annotations
+
+import json
+
+import frappe
+import pytest
+
+from dartwing_core.jobs import submit_job
+from tests.support import factory, http
+from tests.support.http import Client
+
+PASSWORD = "correct-horse-battery"
+
+
+@pytest.fixture
+def client(web, alice) -> Client:
+    frappe.db.commit()
+    http.set_password(alice, PASSWORD)
+    return Client(web).log_in(alice, PASSWORD)
+
+
+@pytest.fixture
+def foreign(bob) -> str:
+    frappe.set_user(bob)
+    job = submit_job("echo_job", factory.BETA, {"secret": 1})
+    frappe.db.commit()
+    frappe.set_user("Administrator")
+    return job.name
+
+
+def submit(client: Client, **more) -> dict:
+    answer = client.post("submit_job", job_type="echo_job", organization=factory.ALPHA, **more)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["message"]
+
+
+def test_submit_status_list_and_history(client):
+    made = submit(client, parameters={"a": 1})
+    assert made["message"] == "Job submitted successfully"
+    status = client.get("get_job_status", job_id=made["job_id"]).json()["message"]
+    assert (status["job_id"], status["status"], status["job_type"]) == (made["job_id"], "Queued", "echo_job")
+    listed = client.get("list_jobs", limit=5).json()["message"]
+    assert [job["job_id"] for job in listed["jobs"]] == [made["job_id"]]
+    assert (listed["total"], listed["limit"], listed["offset"]) == (1, 5, 0)
+    history = client.get("get_job_history", job_id=made["job_id"]).json()["message"]
+    assert [event["to_status"] for event in history["history"]] == ["Pending", "Queued"]
+
+
+def test_form_fields_may_hold_json(client):
+    answer = client.post_form(
+        "submit_job", job_type="echo_job", organization=factory.ALPHA, parameters=json.dumps({"a": 1}), available_at="3600"
+    )
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["message"]["status"] == "Pending"
+
+
+def test_an_api_key_works_too(web, alice):
+    assert submit(Client(web).with_token(alice))["job_id"]
+
+
+def test_state_does_not_change_by_get(client):
+    answer = client.get("submit_job", job_type="echo_job", organization=factory.ALPHA)
+    assert answer.status_code == 403
+    assert frappe.db.count("Background Job", {"organization": factory.ALPHA}) == 0
+
+
+def test_a_post_without_csrf_token_is_refused(client):
+    del client.http.headers["X-Frappe-CSRF-Token"]
+    answer = client.post("submit_job", job_type="echo_job", organization=factory.ALPHA)
+    assert answer.status_code == 400
+    frappe.db.rollback()
+    assert frappe.db.count("Background Job", {"organization": factory.ALPHA}) == 0
+
+
+def test_guests_get_nothing(web):
+    guest = Client(web)
+    assert guest.get("list_jobs").status_code in (401, 403)
+    assert guest.post("submit_job", job_type="echo_job", organization=factory.ALPHA).status_code in (400, 401, 403)
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "text"),
+    [
+        ({"job_type": "nowhere"}, 400, "Unknown Job Type"),
+        ({"job_type": None}, 400, "job_type is missing"),
+        ({"parameters": [1]}, 400, "must be an object"),
+        ({"parameters": "{not json"}, 400, "not valid JSON"),
+        ({"priority": "Urgent"}, 400, "Unknown priority"),
+        ({"organization": "Test Beta"}, 403, "not a member"),
+        ({"available_at": "someday"}, 400, "available_at is no time"),
+        ({"on_duplicate": "explode"}, 400, "on_duplicate"),
+        ({"depends_on": "JOB-NOWHERE"}, 400, "not found in this organization"),
+    ],
+)
+def test_bad_input_is_answered_clearly_and_writes_nothing(client, body, code, text):
+    answer = client.post("submit_job", **{"job_type": "echo_job", "organization": factory.ALPHA, **body})
+    assert answer.status_code == code, answer.text
+    assert text in answer.text
+    assert "Traceback" not in json.loads(answer.text).get("_server_messages", "")
+    frappe.db.rollback()
+    assert frappe.db.count("Background Job", {"organization": ["like", "Test %"]}) == 0
+
+
+def test_a_duplicate_is_409_and_names_the_first(client):
+    made = submit(client, parameters={"a": 1})
+    answer = client.post("submit_job", job_type="echo_job", organization=factory.ALPHA, parameters={"a": 1})
+    assert answer.status_code == 409
+    body = answer.json()
+    assert (body["existing_job_id"], body["status"], body["error"]) == (made["job_id"], "Queued", "duplicate")
+
+
+@pytest.mark.parametrize("call", ["get_job_status", "get_job_history"])
+def test_foreign_and_missing_jobs_are_the_same_404(client, foreign, call):
+    answers = [client.get(call, job_id=job_id) for job_id in (foreign, "JOB-NOWHERE")]
+    assert [answer.status_code for answer in answers] == [404, 404]
+    texts = {answer.text.replace(foreign, "X").replace("JOB-NOWHERE", "X") for answer in answers}
+    assert len(texts) == 1
+
+
+def test_lists_hold_only_own_jobs(client, foreign):
+    assert client.get("list_jobs").json()["message"]["jobs"] == []
+    assert client.get("list_jobs", organization=factory.BETA).json()["message"]["total"] == 0
+
+
+@pytest.mark.parametrize("params", [{"limit": -1}, {"offset": -5}, {"limit": 10**6}])
+def test_paging_out_of_bounds_is_no_error(client, params):
+    assert client.get("list_jobs", **params).status_code == 200
+
+
+@pytest.mark.parametrize("params", [{"limit": "many"}, {"status": "Sleeping"}, {"order_by": "1; DROP TABLE x"}])
+def test_bad_filters_are_400(client, params):
+    assert client.get("list_jobs", **params).status_code == 400
+
+
+def test_cancel_and_retry(client):
+    made = submit(client, available_at=3600)
+    canceled = client.post("cancel_job", job_id=made["job_id"], reason="not needed").json()["message"]
+    assert (canceled["status"], canceled["message"]) == ("Canceled", "Job canceled successfully")
+    assert client.post("cancel_job", job_id=made["job_id"]).status_code == 400
+    assert client.post("retry_job", job_id=made["job_id"]).status_code == 400
+
+
+def test_the_originals_names_answer_too(client):
+    made = submit(client)
+    url = f"{client.url}/api/method/dartwing.dartwing_core.api.jobs.get_job_status"
+    answer = client.http.get(url, params={"job_id": made["job_id"]}, timeout=30)
+    assert answer.json()["message"]["job_id"] == made["job_id"]

@@ -28,7 +28,9 @@ def sample_job(context: JobContext) -> dict:
     for step in range(1, steps + 1):
         percent = 100 * step / steps
         if fails and percent >= fail_at:
-            raise (TransientError if fail_type == "transient" else PermanentError)(f"Failed at {percent:.0f} %, as asked")
+            raise (TransientError if fail_type == "transient" else PermanentError)(
+                f"Failed at {percent:.0f} %, as asked"
+            )
         time.sleep(duration / steps)
         context.update_progress(percent, f"Step {step} of {steps}")
     return {"steps": steps, "attempt": context.attempt}

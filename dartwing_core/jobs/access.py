@@ -143,7 +143,7 @@ def _as_sql(criterion: Criterion) -> str:
 
 
 def _literal(value: str) -> str:
-    """One value as SQL. Frappe 16 formats the condition once more, Frappe 15 does not: so a percent sign goes as hex."""
+    """One value as SQL. Frappe 16 formats the condition once more, Frappe 15 does not: a percent sign goes as hex."""
     if "%" in value:
         return f"_utf8mb4 X'{value.encode().hex()}'"
     return frappe.db.escape(value, percent=False)

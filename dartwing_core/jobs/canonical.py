@@ -24,7 +24,9 @@ from .errors import InvalidJobError
 
 MAX_DEPTH = 100
 SAFE_INTEGER = 2**63
-DOCUMENT_NOISE = frozenset({"modified", "modified_by", "creation", "owner", "idx", "docstatus", "parent", "parentfield", "parenttype"})
+DOCUMENT_NOISE = frozenset(
+    {"modified", "modified_by", "creation", "owner", "idx", "docstatus", "parent", "parentfield", "parenttype"}
+)
 
 
 def canonical_json(parameters: Mapping | None) -> str:

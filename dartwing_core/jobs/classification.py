@@ -79,7 +79,7 @@ def classify_error(exc: BaseException) -> bool:
 
 
 def get_error_type(exc: BaseException) -> str:
-    """"Transient" or "Permanent", as stored in a job's `error_type`."""
+    """ "Transient" or "Permanent", as stored in a job's `error_type`."""
     return "Transient" if classify_error(exc) else "Permanent"
 
 
@@ -107,7 +107,7 @@ def parse_retry_after(value: Any) -> float | None:
     if value is None or isinstance(value, bool):
         return None
     try:
-        seconds = float(value)
+        seconds: float | None = float(value)
     except (TypeError, ValueError):
         seconds = _seconds_until(str(value))
     return max(seconds, 0.0) if seconds is not None and seconds < float("inf") else None

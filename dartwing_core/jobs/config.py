@@ -70,7 +70,7 @@ def retry_delays(job_type_doc) -> list[int]:
 
 
 def parse_delays(text: str | None) -> list[int]:
-    """"10, 60, 600" as numbers. Raises ValueError for anything else, also for negative ones."""
+    """ "10, 60, 600" as numbers. Raises ValueError for anything else, also for negative ones."""
     delays = [int(part) for part in (text or "").replace(";", ",").split(",") if part.strip()]
     if any(delay < 0 for delay in delays):
         raise ValueError("negative delay")

@@ -47,7 +47,11 @@ def holder(key: str) -> dict | None:
     job = frappe.qb.DocType(config.JOB)
     fields = [job[field] for field in ("name", "status", "owner_user", "organization", "dedup_until")]
     rows = frappe.qb.from_(job).select(*fields).where(job.name == names[0][0]).run(as_dict=True)
-    return rows[0] if rows else {"name": names[0][0], "status": None, "owner_user": None, "organization": None, "dedup_until": None}
+    return (
+        rows[0]
+        if rows
+        else {"name": names[0][0], "status": None, "owner_user": None, "organization": None, "dedup_until": None}
+    )
 
 
 def free_if_over(key: str) -> bool:

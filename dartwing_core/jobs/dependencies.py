@@ -5,7 +5,7 @@ A waiting child is only a Pending row: it takes no worker, and no RQ entry until
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import frappe
@@ -28,11 +28,17 @@ def check(depends_on: str | None, organization: str, user: str) -> bool:
     if not depends_on:
         return False
     parent = store.load(depends_on, "name", "status", "organization", "owner_user")
-    visible = parent and parent["organization"] == organization and access.can_see(user, parent["owner_user"], organization)
-    if not visible:
-        raise InvalidJobError(_("depends_on: background job {0} not found in this organization.").format(str(depends_on)[:60]))
+    is_visible = bool(
+        parent and parent["organization"] == organization and access.can_see(user, parent["owner_user"], organization)
+    )
+    if parent is None or not is_visible:
+        raise InvalidJobError(
+            _("depends_on: background job {0} not found in this organization.").format(str(depends_on)[:60])
+        )
     if parent["status"] in ENDED_BADLY:
-        raise InvalidJobError(_("depends_on: background job {0} is {1} and will not complete.").format(depends_on, _(parent["status"])))
+        raise InvalidJobError(
+            _("depends_on: background job {0} is {1} and will not complete.").format(depends_on, _(parent["status"]))
+        )
     return parent["status"] != str(JobStatus.COMPLETED)
 
 
@@ -48,7 +54,7 @@ def parent_ended(parent: str) -> None:
         end_orphans(store.orphans(RELEASE_LIMIT))
 
 
-def end_orphans(orphans: list[Mapping[str, Any]]) -> int:
+def end_orphans(orphans: Sequence[Mapping[str, Any]]) -> int:
     """Move jobs whose parent will never complete to Dead Letter, saying why; commits each."""
     ended = 0
     for job in orphans:

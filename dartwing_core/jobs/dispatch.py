@@ -82,7 +82,7 @@ def in_own_transaction(queue: Callable[[redis.Redis], Sequence[Mapping[str, Any]
 def queue_due_children(parent: str, limit: int) -> int:
     """Queue the jobs that waited for `parent`, which has completed; returns how many."""
     return in_own_transaction(
-        lambda client: store.queue_all(store.children(parent, limit, due_only=True), JobStatus.PENDING, MESSAGE)
+        lambda _client: store.queue_all(store.children(parent, limit, due_only=True), JobStatus.PENDING, MESSAGE)
     )
 
 

@@ -33,7 +33,7 @@ def submit_job(
 ):
     """Have a job done for `organization`, owned by the current user; returns its Background Job document.
 
-    The job exists exactly when the caller's transaction commits; it is queued right after. Redis is not needed for that.
+    The job exists exactly when the caller's transaction commits, and is queued right after; Redis may be down.
 
     `parameters`: a dict with a faithful JSON form. `priority`: Low, Normal, High or Critical; the type's by default.
     `depends_on`: a job of the same organization that must complete first. `available_at`: not before this time
@@ -47,7 +47,7 @@ def submit_job(
 
 
 def submit_jobs(requests: Iterable[Mapping[str, Any]]) -> list:
-    """Submit many jobs: all or none, in one INSERT and with one dispatch. Each is a dict of `submit_job`'s arguments."""
+    """Submit many jobs, each a dict of `submit_job`'s arguments: all or none, in one INSERT and with one dispatch."""
     checked = [_request(arguments) for arguments in requests]
     if len(checked) > BULK_LIMIT:
         raise InvalidJobError(_("At most {0} jobs can be submitted at once.").format(BULK_LIMIT))

@@ -18,7 +18,21 @@ import frappe
 from frappe import _
 from rq import get_current_job
 
-from . import canonical, clock, config, connection, followup, handlers, ids, outcome, permission, runs, sql, store, tenancy
+from . import (
+    canonical,
+    clock,
+    config,
+    connection,
+    followup,
+    handlers,
+    ids,
+    outcome,
+    permission,
+    runs,
+    sql,
+    store,
+    tenancy,
+)
 from .context import JobContext
 from .errors import JobTimeoutError, PermanentError
 from .heartbeat import Heartbeat
@@ -46,12 +60,13 @@ def run_one(name: str, attempt: int) -> None:
     job = _claim(name, attempt)
     if job is None:
         return
+    attempt_made = Attempt(job)
     try:
-        Attempt(job).make()
+        attempt_made.make()
     finally:
         frappe.set_user(user)
         frappe.local.lang = lang
-    followup.after(job)
+    followup.after(job, time.monotonic() - attempt_made.started)
 
 
 class Attempt:
@@ -147,8 +162,8 @@ class Attempt:
 
     def _is_committed(self) -> bool:
         connection.discard()
-        now = store.load(self.job["name"], "status", "attempt")
-        return bool(now) and now["status"] == str(JobStatus.COMPLETED) and now["attempt"] == self.context.attempt
+        now = store.load(self.job["name"], "status", "attempt") or {}
+        return now.get("status") == str(JobStatus.COMPLETED) and now.get("attempt") == self.context.attempt
 
     def _retry_delays(self) -> list[int]:
         job_type = config.job_type(self.job["job_type"])

@@ -7,7 +7,14 @@ from typing import Any
 
 from . import dependencies, dispatch
 
+QUICK_SECONDS = 1.0
 
-def after(job: Mapping[str, Any]) -> None:
-    """Release the jobs that waited for this one."""
-    dispatch.quietly(lambda: dependencies.parent_ended(job["name"]))
+
+def after(job: Mapping[str, Any], duration: float) -> None:
+    """Release the jobs that waited for this one.
+
+    Most jobs have no children, and a quick one that had none when it began has hardly got one since: it
+    is spared the question.
+    """
+    if job["first_child"] or duration > QUICK_SECONDS:
+        dispatch.quietly(lambda: dependencies.parent_ended(job["name"]))

@@ -64,8 +64,8 @@ def registered() -> list[str]:
         if found is None:
             paths.add(name)
             continue
-        members = inspect.getmembers(found, lambda member: is_marked(member) and member.__module__ == found.__name__)
-        paths.update(f"{found.__name__}.{member_name}" for member_name, _member in members)
+        own = [key for key, member in inspect.getmembers(found, is_marked) if member.__module__ == found.__name__]
+        paths.update(f"{found.__name__}.{key}" for key in own)
     return sorted(paths)
 
 
@@ -117,7 +117,7 @@ def _module(name: str) -> Any:
 
 def _unknown(path: str) -> UnknownHandlerError:
     return UnknownHandlerError(
-        _("{0} is not a registered job handler. Decorate the function with @job_handler, or name it in the hook {1}.").format(
-            path or _("An empty name"), HOOK
-        )
+        _(
+            "{0} is not a registered job handler. Decorate the function with @job_handler, or name it in the hook {1}."
+        ).format(path or _("An empty name"), HOOK)
     )

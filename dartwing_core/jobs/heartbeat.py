@@ -27,8 +27,9 @@ _BEGIN = """
         (name, creation, modified, owner, modified_by, docstatus, idx, background_job, attempt, worker, rq_job_id,
          connection_id, started_at, cancel_requested, progress, progress_message, steps, lease_expires_epoch)
     VALUES
-        (%(name)s, %(now)s, %(now)s, 'Administrator', 'Administrator', 0, 0, %(background_job)s, %(attempt)s, %(worker)s,
-         %(rq_job_id)s, %(connection_id)s, %(started_at)s, 0, %(progress)s, %(progress_message)s, %(steps)s, %(lease)s)
+        (%(name)s, %(now)s, %(now)s, 'Administrator', 'Administrator', 0, 0, %(background_job)s, %(attempt)s,
+         %(worker)s, %(rq_job_id)s, %(connection_id)s, %(started_at)s, 0, %(progress)s, %(progress_message)s,
+         %(steps)s, %(lease)s)
     ON DUPLICATE KEY UPDATE
         modified = %(now)s, worker = %(worker)s, rq_job_id = %(rq_job_id)s, connection_id = %(connection_id)s,
         started_at = %(started_at)s, progress = %(progress)s, progress_message = %(progress_message)s,

@@ -29,7 +29,17 @@ class Event:
     worker: str | None = None
 
 
-_FIELDS = ("background_job", "organization", "from_status", "to_status", "message", "actor", "retry_attempt", "duration", "worker")
+_FIELDS = (
+    "background_job",
+    "organization",
+    "from_status",
+    "to_status",
+    "message",
+    "actor",
+    "retry_attempt",
+    "duration",
+    "worker",
+)
 _STANDARD = ("name", "creation", "modified", "owner", "modified_by", "docstatus", "idx", "timestamp")
 
 
@@ -48,7 +58,16 @@ def of_job(job_id: str) -> list[dict]:
     log = frappe.qb.DocType(config.LOG)
     return (
         frappe.qb.from_(log)
-        .select(log.from_status, log.to_status, log.timestamp, log.actor, log.message, log.retry_attempt, log.duration, log.worker)
+        .select(
+            log.from_status,
+            log.to_status,
+            log.timestamp,
+            log.actor,
+            log.message,
+            log.retry_attempt,
+            log.duration,
+            log.worker,
+        )
         .where(log.background_job == job_id)
         .orderby(log.name)
     ).run(as_dict=True)

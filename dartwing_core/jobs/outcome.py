@@ -12,7 +12,7 @@ from frappe import _
 from rq.timeouts import BaseTimeoutException
 
 from . import canonical, classification, clock, config, retry
-from .errors import InvalidJobError, JobCanceledError, JobTimeoutError, JobError
+from .errors import InvalidJobError, JobCanceledError, JobError, JobTimeoutError
 from .status import JobStatus
 
 ERROR_LENGTH = 5_000
@@ -49,7 +49,7 @@ def success(result: Any, progress_message: str, max_bytes: int) -> Outcome:
 def failure(job: Mapping[str, Any], error: BaseException, delays: list[int]) -> Outcome:
     """The handler raised: retry, Dead Letter or Canceled, with the schedule in the same write."""
     if isinstance(error, JobCanceledError):
-        return _canceled(error)
+        return _canceled()
     message = describe(error)
     details = {"error_message": message, "error_type": classification.get_error_type(error)}
     status = JobStatus.TIMED_OUT if is_timeout(error) else JobStatus.FAILED
@@ -61,7 +61,9 @@ def failure(job: Mapping[str, Any], error: BaseException, delays: list[int]) -> 
         return Outcome(JobStatus.DEAD_LETTER, text, _ended(details), message, trace)
     number = job["retry_count"] + 1
     schedule = _schedule(number, delays, classification.retry_after(error))
-    text = f"{status}, retry {number} of {job['max_retries']} at {schedule['next_retry_at']:%Y-%m-%d %H:%M:%S}: {message}"
+    text = (
+        f"{status}, retry {number} of {job['max_retries']} at {schedule['next_retry_at']:%Y-%m-%d %H:%M:%S}: {message}"
+    )
     return Outcome(status, text, details | schedule | {"retry_count": number}, message, trace)
 
 
@@ -106,7 +108,7 @@ def traceback_of(error: BaseException) -> str:
         return "".join(traceback.format_tb(error.__traceback__)) + type(error).__name__
 
 
-def _canceled(error: JobCanceledError) -> Outcome:
+def _canceled() -> Outcome:
     return Outcome(JobStatus.CANCELED, "Job canceled while running", {"canceled_at": clock.site_time()})
 
 

@@ -45,9 +45,7 @@ def check_owner(job: Mapping[str, Any], job_type) -> None:
     if not standing.is_member and not access.sees_everything(user):
         raise PermanentError(_("The owner of this job is not a member of the organization any more."))
     if not has_required(user, job_type.requires_permission):
-        raise PermanentError(
-            _("The owner of this job lacks the permission {0}.").format(job_type.requires_permission)
-        )
+        raise PermanentError(_("The owner of this job lacks the permission {0}.").format(job_type.requires_permission))
 
 
 def has_required(user: str, requirement: str | None) -> bool:

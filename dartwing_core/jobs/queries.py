@@ -18,15 +18,50 @@ from .status import JobStatus
 MAX_LIMIT = 100
 SORTABLE = ("creation", "modified", "status", "priority", "available_at", "started_at", "completed_at")
 
-_STATUS_FIELDS = (
-    "name job_type status progress progress_message created_at started_at completed_at retry_count next_retry_at "
-    "output_reference error_message error_type organization priority attempt max_retries canceled_at result "
-    "owner_user available_at depends_on"
-).split()
-_LIST_FIELDS = (
-    "name job_type organization status priority progress progress_message owner_user attempt created_at available_at "
-    "started_at completed_at retry_count next_retry_at output_reference error_message error_type"
-).split()
+_STATUS_FIELDS = [
+    "name",
+    "job_type",
+    "status",
+    "progress",
+    "progress_message",
+    "created_at",
+    "started_at",
+    "completed_at",
+    "retry_count",
+    "next_retry_at",
+    "output_reference",
+    "error_message",
+    "error_type",
+    "organization",
+    "priority",
+    "attempt",
+    "max_retries",
+    "canceled_at",
+    "result",
+    "owner_user",
+    "available_at",
+    "depends_on",
+]
+_LIST_FIELDS = [
+    "name",
+    "job_type",
+    "organization",
+    "status",
+    "priority",
+    "progress",
+    "progress_message",
+    "owner_user",
+    "attempt",
+    "created_at",
+    "available_at",
+    "started_at",
+    "completed_at",
+    "retry_count",
+    "next_retry_at",
+    "output_reference",
+    "error_message",
+    "error_type",
+]
 
 
 def get_job_status(job_id: str) -> dict[str, Any]:
@@ -63,7 +98,13 @@ def list_jobs(
     _check_choice("status", status, [item.value for item in JobStatus])
     _check_choice("priority", priority, config.PRIORITIES)
     condition = access.visible(job, frappe.session.user)
-    equal = {"organization": organization, "status": status, "job_type": job_type, "priority": priority, "owner_user": owner_user}
+    equal = {
+        "organization": organization,
+        "status": status,
+        "job_type": job_type,
+        "priority": priority,
+        "owner_user": owner_user,
+    }
     for field, value in equal.items():
         if value:
             condition &= job[field] == value
@@ -77,7 +118,12 @@ def list_jobs(
     query = query.orderby(job[column], order=direction).orderby(job.name, order=direction)
     rows = query.limit(limit).offset(offset).run(as_dict=True)
     total = frappe.qb.from_(job).select(Count("*")).where(condition).run()[0][0]
-    return {"jobs": [_public(row) for row in _with_live_progress(rows)], "total": total, "limit": limit, "offset": offset}
+    return {
+        "jobs": [_public(row) for row in _with_live_progress(rows)],
+        "total": total,
+        "limit": limit,
+        "offset": offset,
+    }
 
 
 def get_job_history(job_id: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ stop, whichever comes first. Until there is one, the attempt's lease counts from
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import frappe
@@ -47,13 +47,15 @@ def live(job: str, attempt: int) -> dict | None:
     return frappe.db.get_value(config.RUN, ids.run_name(job, attempt), fields, as_dict=True)
 
 
-def live_progress(jobs: list[Mapping[str, Any]]) -> dict[str, dict]:
+def live_progress(jobs: Sequence[Mapping[str, Any]]) -> dict[str, dict]:
     """Progress of running jobs by job, in one statement."""
     names = [ids.run_name(job["name"], job["attempt"]) for job in jobs]
     if not names:
         return {}
     run = frappe.qb.DocType(config.RUN)
-    query = frappe.qb.from_(run).select(run.background_job, run.progress, run.progress_message).where(run.name.isin(names))
+    query = (
+        frappe.qb.from_(run).select(run.background_job, run.progress, run.progress_message).where(run.name.isin(names))
+    )
     return {row.background_job: row for row in query.run(as_dict=True)}
 
 

@@ -19,15 +19,13 @@ class JobStatus(str, Enum):
 
     # Database drivers and f-strings must see the value, not "JobStatus.QUEUED".
     __str__ = str.__str__
-    __format__ = str.__format__
+    __format__ = str.__format__  # type: ignore[assignment]
 
 
 TRANSITIONS: dict[JobStatus | None, frozenset[JobStatus]] = {
     None: frozenset({JobStatus.PENDING}),
     JobStatus.PENDING: frozenset({JobStatus.QUEUED, JobStatus.CANCELED, JobStatus.DEAD_LETTER}),
-    JobStatus.QUEUED: frozenset(
-        {JobStatus.RUNNING, JobStatus.CANCELED, JobStatus.DEAD_LETTER, JobStatus.PENDING}
-    ),
+    JobStatus.QUEUED: frozenset({JobStatus.RUNNING, JobStatus.CANCELED, JobStatus.DEAD_LETTER, JobStatus.PENDING}),
     JobStatus.RUNNING: frozenset(
         {
             JobStatus.COMPLETED,
@@ -38,12 +36,8 @@ TRANSITIONS: dict[JobStatus | None, frozenset[JobStatus]] = {
             JobStatus.PENDING,
         }
     ),
-    JobStatus.FAILED: frozenset(
-        {JobStatus.QUEUED, JobStatus.PENDING, JobStatus.DEAD_LETTER, JobStatus.CANCELED}
-    ),
-    JobStatus.TIMED_OUT: frozenset(
-        {JobStatus.QUEUED, JobStatus.PENDING, JobStatus.DEAD_LETTER, JobStatus.CANCELED}
-    ),
+    JobStatus.FAILED: frozenset({JobStatus.QUEUED, JobStatus.PENDING, JobStatus.DEAD_LETTER, JobStatus.CANCELED}),
+    JobStatus.TIMED_OUT: frozenset({JobStatus.QUEUED, JobStatus.PENDING, JobStatus.DEAD_LETTER, JobStatus.CANCELED}),
     JobStatus.DEAD_LETTER: frozenset({JobStatus.QUEUED, JobStatus.PENDING}),
     JobStatus.COMPLETED: frozenset(),
     JobStatus.CANCELED: frozenset(),

@@ -90,7 +90,9 @@ def queue_all(jobs: Sequence[Mapping[str, Any]], from_status: JobStatus, message
         return []
     actor = frappe.session.user
     now = clock.site_time()
-    moved = _guarded_update([job["name"] for job in jobs], from_status, JobStatus.QUEUED, {"queued_at": now}, actor, now=now)
+    moved = _guarded_update(
+        [job["name"] for job in jobs], from_status, JobStatus.QUEUED, {"queued_at": now}, actor, now=now
+    )
     if moved < len(jobs):
         queued = _names_queued_at([job["name"] for job in jobs], now)
         jobs = [job for job in jobs if job["name"] in queued]
@@ -118,13 +120,21 @@ def load(name: str, *fields: str) -> dict | None:
 
 
 def load_for_run(name: str) -> dict | None:
-    """What an attempt needs, in one statement: the job, whether its owner is enabled, and their standing."""
+    """What an attempt needs, in one statement: the job, whether its owner is enabled, their standing, a child."""
     job, user = frappe.qb.DocType(config.JOB), frappe.qb.DocType("User")
+    child = frappe.qb.DocType(config.JOB).as_("child")
+    first_child = frappe.qb.from_(child).select(child.name).where(child.depends_on == job.name).limit(1)
     query = (
         frappe.qb.from_(job)
         .left_join(user)
         .on(user.name == job.owner_user)
-        .select(*(job[field] for field in light_fields()), job.input_parameters, user.enabled.as_("owner_enabled"), user.language.as_("owner_language"))
+        .select(
+            *(job[field] for field in light_fields()),
+            job.input_parameters,
+            user.enabled.as_("owner_enabled"),
+            user.language.as_("owner_language"),
+            first_child.as_("first_child"),
+        )
         .where(job.name == name)
     )
     rows = tenancy.with_standing(query, job).run(as_dict=True)

@@ -113,9 +113,9 @@ def _check_size(parameters: str) -> None:
     size = len(parameters)  # as_json writes ASCII: one byte a character
     if size > limit:
         raise InvalidJobError(
-            _("The parameters are {0} bytes as JSON; at most {1} are allowed. Put large data in a File and pass its name.").format(
-                size, limit
-            )
+            _(
+                "The parameters are {0} bytes as JSON; at most {1} are allowed. Put large data in a File and pass its name."
+            ).format(size, limit)
         )
 
 
@@ -174,7 +174,9 @@ def _moment(convert, given: Any) -> float:
         return epoch
     except Exception:
         raise InvalidJobError(
-            _("available_at is no time: {0}. Pass a datetime, ISO 8601 text or a delay in seconds.").format(str(given)[:60])
+            _("available_at is no time: {0}. Pass a datetime, ISO 8601 text or a delay in seconds.").format(
+                str(given)[:60]
+            )
         ) from None
 
 

@@ -77,8 +77,10 @@ class OrgMemberTenancy:
             .select(Min(member.role))  # "Admin" sorts before "Member"
             .where((member.organization == job.organization) & self._is_current(member, job.owner_user))
         )
-        return query.left_join(org).on(org.name == job.organization).select(
-            org.status.as_("organization_state"), role.as_("owner_role")
+        return (
+            query.left_join(org)
+            .on(org.name == job.organization)
+            .select(org.status.as_("organization_state"), role.as_("owner_role"))
         )
 
     def memberships(self, user: str) -> list:

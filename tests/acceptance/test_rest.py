@@ -50,7 +50,11 @@ def test_submit_status_list_and_history(client):
 
 def test_form_fields_may_hold_json(client):
     answer = client.post_form(
-        "submit_job", job_type="echo_job", organization=factory.ALPHA, parameters=json.dumps({"a": 1}), available_at="3600"
+        "submit_job",
+        job_type="echo_job",
+        organization=factory.ALPHA,
+        parameters=json.dumps({"a": 1}),
+        available_at="3600",
     )
     assert answer.status_code == 200, answer.text
     assert answer.json()["message"]["status"] == "Pending"

@@ -87,9 +87,7 @@ def test_a_swallowed_time_limit_is_timed_out_and_leaves_no_writes(workers):
 
 
 def test_a_failed_job_is_retried_and_completes(workers):
-    job_type = factory.job_type(
-        "flaky", "dartwing_core.handlers.samples.sample_job", retry_delays="0", max_retries=2
-    )
+    job_type = factory.job_type("flaky", "dartwing_core.handlers.samples.sample_job", retry_delays="0", max_retries=2)
     frappe.db.commit()
     job = submitted(job_type, parameters={"duration": 0.1, "fail_type": "transient", "fail_attempts": 1})
     assert wait_for(job)["status"] == "Failed"

@@ -19,7 +19,12 @@ def job():
 @pytest.mark.parametrize("doctype", ["Background Job", "Background Job Run", "Job Execution Log"])
 def test_nobody_inserts_by_hand(doctype, job):
     values = {
-        "Background Job": {"job_type": job.job_type, "organization": factory.ALPHA, "owner_user": "Administrator", "status": "Pending"},
+        "Background Job": {
+            "job_type": job.job_type,
+            "organization": factory.ALPHA,
+            "owner_user": "Administrator",
+            "status": "Pending",
+        },
         "Background Job Run": {"background_job": job.name, "attempt": 9},
         "Job Execution Log": {"background_job": job.name, "to_status": "Completed"},
     }[doctype]
@@ -27,7 +32,9 @@ def test_nobody_inserts_by_hand(doctype, job):
         frappe.get_doc({"doctype": doctype, **values}).insert()
 
 
-@pytest.mark.parametrize(("field", "value"), [("status", "Running"), ("owner_user", "Guest"), ("input_parameters", "{}"), ("retry_count", 0)])
+@pytest.mark.parametrize(
+    ("field", "value"), [("status", "Running"), ("owner_user", "Guest"), ("input_parameters", "{}"), ("retry_count", 0)]
+)
 def test_not_even_administrator_changes_a_job(job, field, value):
     job.set(field, value)
     with pytest.raises(frappe.PermissionError, match="engine only"):

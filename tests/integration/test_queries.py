@@ -148,7 +148,9 @@ def test_lists_are_newest_first_in_pages_with_a_total(alice):
     assert oldest["jobs"][0]["job_id"] == names[0]
 
 
-@pytest.mark.parametrize(("limit", "offset", "used"), [(0, -5, (1, 0)), (-1, 0, (1, 0)), (1000, 0, (100, 0)), ("7", "3", (7, 3))])
+@pytest.mark.parametrize(
+    ("limit", "offset", "used"), [(0, -5, (1, 0)), (-1, 0, (1, 0)), (1000, 0, (100, 0)), ("7", "3", (7, 3))]
+)
 def test_paging_bounds(limit, offset, used):
     page = list_jobs(limit=limit, offset=offset)
     assert (page["limit"], page["offset"]) == used
@@ -161,7 +163,9 @@ def test_filters(alice, bob):
     assert list_jobs(owner_user=alice, status="Queued", job_type="test_plain", priority="Normal")["total"] == 1
     assert list_jobs(organization=factory.ALPHA, status="Completed")["total"] == 0
     assert list_jobs(organization=factory.ALPHA, from_date="2999-01-01")["total"] == 0
-    assert list_jobs(organization=factory.ALPHA, to_date="2999-01-01", from_date="2000-01-01T00:00:00+00:00")["total"] == 1
+    assert (
+        list_jobs(organization=factory.ALPHA, to_date="2999-01-01", from_date="2000-01-01T00:00:00+00:00")["total"] == 1
+    )
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,15 @@ def test_an_organization_that_is_not_active_takes_no_jobs(job_type, state):
     refused(InvalidJobError, f"is {state.lower()}", job_type, factory.ALPHA)
 
 
-@pytest.mark.parametrize(("values", "allowed"), [({"end_date": "2020-01-01"}, False), ({"start_date": "2999-01-01"}, False), ({"status": "Inactive"}, False), ({"end_date": "2999-01-01"}, True)])
+@pytest.mark.parametrize(
+    ("values", "allowed"),
+    [
+        ({"end_date": "2020-01-01"}, False),
+        ({"start_date": "2999-01-01"}, False),
+        ({"status": "Inactive"}, False),
+        ({"end_date": "2999-01-01"}, True),
+    ],
+)
 def test_membership_counts_only_while_it_lasts(job_type, values, allowed):
     user = factory.user("dora", factory.ALPHA)
     member = frappe.get_doc("Org Member", {"user": user, "organization": factory.ALPHA})

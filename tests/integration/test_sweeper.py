@@ -210,9 +210,19 @@ def test_the_sweeps_queries_use_indexes(job_type):
     submitted(job_type)
     job = frappe.qb.DocType("Background Job")
     plans = {
-        "due": frappe.qb.from_(job).select(job.name).where((job.status == "Pending") & store.is_due(job, clock.now_epoch())).orderby(job.available_at).limit(500),
-        "queued": frappe.qb.from_(job).select(job.name).where((job.status == "Queued") & (job.queued_at <= clock.site_time())).orderby(job.queued_at).limit(500),
-        "children": frappe.qb.from_(job).select(job.name).where((job.depends_on == "JOB-1") & (job.status == "Pending")),
+        "due": frappe.qb.from_(job)
+        .select(job.name)
+        .where((job.status == "Pending") & store.is_due(job, clock.now_epoch()))
+        .orderby(job.available_at)
+        .limit(500),
+        "queued": frappe.qb.from_(job)
+        .select(job.name)
+        .where((job.status == "Queued") & (job.queued_at <= clock.site_time()))
+        .orderby(job.queued_at)
+        .limit(500),
+        "children": frappe.qb.from_(job)
+        .select(job.name)
+        .where((job.depends_on == "JOB-1") & (job.status == "Pending")),
         "key": frappe.qb.from_(job).select(job.name).where(job.active_key == "k"),
     }
     for name, query in plans.items():
@@ -224,7 +234,10 @@ def test_the_sweeps_queries_use_indexes(job_type):
 def test_rq_is_asked_for_all_entries_at_once(job_type):
     jobs = [submitted(job_type, parameters={"n": n}) for n in range(20)]
     client = redis_queue.connection()
-    before = client.info("stats")["total_net_output_bytes"], client.info("commandstats").get("cmdstat_hget", {}).get("calls", 0)
+    before = (
+        client.info("stats")["total_net_output_bytes"],
+        client.info("commandstats").get("cmdstat_hget", {}).get("calls", 0),
+    )
     rows = store.queued_before(clock.site_time(), 100)
     assert {row["name"] for row in rows} == {job.name for job in jobs}
     assert redis_queue.missing(rows, client) == []

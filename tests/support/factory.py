@@ -67,6 +67,8 @@ def wipe() -> None:
     frappe.db.sql("DELETE FROM `tabNote` WHERE title LIKE 'test %'")
     for name in frappe.get_all("Job Type", filters={"name": ["like", "test\\_%"]}, pluck="name"):
         frappe.delete_doc("Job Type", name, force=True, ignore_permissions=True)
-    for name in frappe.get_all("Organization", filters={"name": ["like", "Test %"], "status": ["!=", "Active"]}, pluck="name"):
+    for name in frappe.get_all(
+        "Organization", filters={"name": ["like", "Test %"], "status": ["!=", "Active"]}, pluck="name"
+    ):
         frappe.db.set_value("Organization", name, "status", "Active")
     frappe.db.commit()

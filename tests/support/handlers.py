@@ -56,7 +56,9 @@ def slow(context: JobContext) -> dict:
 @job_handler
 def returns(context: JobContext):
     """Returns what cannot be stored, or is not a dict."""
-    return {"list": [1, 2], "set": {1}, "bytes": b"\x00", "text": "word", "large": "x" * 2_000_000}[context.parameters["what"]]
+    return {"list": [1, 2], "set": {1}, "bytes": b"\x00", "text": "word", "large": "x" * 2_000_000}[
+        context.parameters["what"]
+    ]
 
 
 @job_handler

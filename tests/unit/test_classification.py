@@ -111,6 +111,8 @@ def test_retry_after_may_be_a_date():
     assert 80 < parse_retry_after(format_datetime(moment, usegmt=True)) <= 90
 
 
-@pytest.mark.parametrize(("value", "seconds"), [("-5", 0), ("soon", None), ("", None), ("inf", None), ("nan", None), (None, None)])
+@pytest.mark.parametrize(
+    ("value", "seconds"), [("-5", 0), ("soon", None), ("", None), ("inf", None), ("nan", None), (None, None)]
+)
 def test_retry_after_that_makes_no_sense(value, seconds):
     assert parse_retry_after(value) == seconds

@@ -39,9 +39,11 @@ def test_every_status_reads_as_its_value(status):
 
 
 def test_nothing_follows_completed_or_canceled():
-    assert not any(can_move(JobStatus.COMPLETED, target) or can_move(JobStatus.CANCELED, target) for target in JobStatus)
+    assert not any(
+        can_move(JobStatus.COMPLETED, target) or can_move(JobStatus.CANCELED, target) for target in JobStatus
+    )
 
 
 def test_live_and_finished_divide_all_states():
-    assert LIVE | FINISHED == set(JobStatus)
+    assert set(JobStatus) == LIVE | FINISHED
     assert not LIVE & FINISHED

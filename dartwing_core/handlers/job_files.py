@@ -1,0 +1,107 @@
+"""A file that a job has made, kept as a private File of its Background Job."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from typing import IO
+
+import frappe
+from frappe.model.base_document import get_controller
+from frappe.utils import call_hook_method, get_files_path
+
+from dartwing_core.jobs import JobContext
+from dartwing_core.jobs.config import JOB
+
+CHUNK_BYTES = 1024 * 1024
+
+
+def scratch_file() -> IO[bytes]:
+    """An open file without a name, on the disk of the site's files: it is gone when its process is, however it ends."""
+    return tempfile.TemporaryFile(dir=_folder())
+
+
+def attach(context: JobContext, content: IO[bytes], title: str, extension: str):
+    """Store `content` as a private File of the running job, in the handler's transaction; returns the File document.
+
+    The file on disk goes when that transaction is rolled back. Its name holds job and attempt, so an attempt never
+    writes over another's, and removes what earlier attempts left behind when their worker was killed. Whoever may
+    see the job may download the file. The job's own row is not written (it must not be, in a handler's transaction).
+    """
+    _remove_leftovers(context)
+    name = f"{re.sub(r'[^A-Za-z0-9]+', '-', title).strip('-')}-{context.job_id}-{context.attempt}.{extension}"
+    path = _folder() / name
+    frappe.db.after_rollback.add(lambda: path.unlink(missing_ok=True))
+    try:
+        _copy(content, path)
+        return _insert(context, name, path.stat().st_size)
+    except BaseException:
+        # A time limit in the middle of a statement closes the connection, and the rollback callback is lost with it.
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _folder() -> Path:
+    return Path(get_files_path(is_private=True)).resolve()
+
+
+def _copy(content: IO[bytes], path: Path) -> None:
+    content.seek(0)
+    with path.open("wb") as target:
+        shutil.copyfileobj(content, target, CHUNK_BYTES)
+        target.flush()
+        os.fsync(target.fileno())
+
+
+def _remove_leftovers(context: JobContext) -> None:
+    if context.attempt == 1:
+        return
+    pattern = re.compile(rf"-{re.escape(context.job_id)}-(\d+)\.\w+$")
+    for path in _folder().glob(f"*-{context.job_id}-*"):
+        found = pattern.search(path.name)
+        if found and int(found[1]) < context.attempt:
+            path.unlink(missing_ok=True)
+
+
+def _insert(context: JobContext, name: str, size: int):
+    url = f"/private/files/{name}"
+    values = {
+        "doctype": "File",
+        "file_name": name,
+        "file_url": url,
+        "is_private": 1,
+        "file_size": size,
+        "attached_to_doctype": JOB,
+        "attached_to_name": context.job_id,
+        # Of the name, not the content: two jobs with equal exports would else share one file on disk.
+        "content_hash": frappe.generate_hash(length=32),
+    }
+    return _stored_file_class()(values).insert(ignore_permissions=True)
+
+
+def _stored_file_class() -> type:
+    """The site's File class, for a file that is on the disk already: inserting it does not read the content."""
+
+    class StoredFile(get_controller("File")):
+        def before_insert(self):
+            self.flags.is_stored = self.flags.ignore_duplicate_entry_error = True
+            super().before_insert()
+            self.flags.is_stored = False
+            # Frappe lets the owner of a File read it for ever; this one is to follow the job's permissions alone.
+            self.owner = "Administrator"
+
+        def get_content(self, *args, **kwargs):
+            return b"" if self.flags.is_stored else super().get_content(*args, **kwargs)
+
+        def save_file(self, *args, **kwargs):
+            if not self.flags.is_stored:
+                return super().save_file(*args, **kwargs)
+            return call_hook_method("before_write_file", file_size=self.file_size)
+
+        def create_attachment_record(self):
+            """No comment on the job: its output_reference shows the file."""
+
+    return StoredFile

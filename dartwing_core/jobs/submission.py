@@ -114,7 +114,7 @@ def _check_size(parameters: str) -> None:
     if size > limit:
         raise InvalidJobError(
             _(
-                "The parameters are {0} bytes as JSON; at most {1} are allowed. Put large data in a File and pass its name."
+                "The parameters are {0} bytes as JSON; at most {1} are allowed. Put large data in a File instead."
             ).format(size, limit)
         )
 

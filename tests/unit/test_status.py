@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from dartwing_core.jobs.status import FINISHED, LIVE, TRANSITIONS, JobStatus, can_move
@@ -47,3 +50,20 @@ def test_nothing_follows_completed_or_canceled():
 def test_live_and_finished_divide_all_states():
     assert set(JobStatus) == LIVE | FINISHED
     assert not LIVE & FINISHED
+
+
+def test_the_document_shows_the_same_table():
+    text = (Path(__file__).parents[2] / "docs" / "state_machine.md").read_text()
+    rows = re.findall(r"^\| ([A-Z(][^|]*?) \| ?([^|]*?) ?\|$", text, re.MULTILINE)
+    documented = {
+        None if source == "(new)" else JobStatus(source): {JobStatus(item) for item in targets.split(", ") if item}
+        for source, targets in rows
+    }
+    assert documented == {source: set(targets) for source, targets in TRANSITIONS.items()}
+
+
+def test_the_diagram_shows_the_same_moves():
+    text = (Path(__file__).parents[2] / "docs" / "state_machine.md").read_text()
+    names = {status.value.replace(" ", ""): status for status in JobStatus}
+    drawn = {(names.get(a), names[b]) for a, b in re.findall(r"^    (\S+) --> ([A-Z]\w+)", text, re.MULTILINE)}
+    assert drawn == {(source, target) for source, targets in TRANSITIONS.items() for target in targets}

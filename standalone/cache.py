@@ -13,6 +13,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
@@ -49,15 +50,20 @@ def digest(parts: Iterable[bytes | str | Path]) -> str:
 
 
 @contextlib.contextmanager
-def locked(name: str, *, shared: bool = False, blocking: bool = True) -> Iterator[bool]:
-    """Hold a lock of the cache; False if it is taken and we are not to wait."""
+def locked(name: str, *, shared: bool = False, blocking: bool = True, waiting: str = "") -> Iterator[bool]:
+    """Hold a lock of the cache. If it is taken: wait for it, saying so if there is something to say, or yield False."""
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     with open(root() / f"{name}.lock", "a") as file:
         try:
-            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if blocking else fcntl.LOCK_NB))
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
         except BlockingIOError:
-            yield False
-        else:
-            yield True
+            if not blocking:
+                yield False
+                return
+            if waiting:
+                print(waiting, file=sys.stderr, flush=True)
+            fcntl.flock(file, kind)
+        yield True
 
 
 def hold() -> int:
@@ -102,6 +108,14 @@ def restore(kind: str, key: str, folders: dict[str, Path]) -> bool:
             folder.parent.mkdir(parents=True, exist_ok=True)
             copy(source / name, folder)
         return True
+
+
+def age(kind: str, key: str) -> int:
+    """The seconds since an entry was made."""
+    try:
+        return int(time.time() - (entry(kind, key) / READY).stat().st_mtime)
+    except FileNotFoundError:
+        return 0
 
 
 def prune(kind: str) -> None:

@@ -67,7 +67,7 @@ def uninstall_app(context: frappe._dict, app: str, yes: bool) -> None:
     from frappe.installer import remove_app
 
     _connect(context)
-    remove_app(app, yes=True, no_backup=True, force=context.force)
+    remove_app(app, yes=yes, force=context.force)
     frappe.db.commit()
     frappe.destroy()
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from . import programs
 from .bench import on_bench
@@ -39,7 +39,7 @@ def number(name: str, default: int) -> int:
     return int(os.environ.get(name) or default)
 
 
-def options() -> dict[str, bool | int]:
+def options() -> dict[str, Any]:
     """What the environment asks of the site."""
     return {
         "isolation": flag("DW_ISOLATION"),
@@ -50,23 +50,15 @@ def options() -> dict[str, bool | int]:
 
 
 def foreground(stage: Stage, command: list[str], *, folder: Path | None = None) -> int:
-    """Run a command on our terminal. A signal that asks us to end is passed on, and the command may finish its way out."""
+    """Run a command on our terminal. A signal that ends us is passed on to it first: it may clear up and report."""
     process = Process("command", command, folder=folder or stage.sites_path, environment=stage.environment)
     try:
         return process.wait()
     except Stopped as stopped:
-        process.popen.send_signal(signal.SIGINT if stopped.signum == signal.SIGINT else signal.SIGTERM)
-        process.stop_signal = signal.SIGINT
-        with_deadline(process, 10.0)
+        process.stop_signal = stopped.signum
         raise
     finally:
-        process.stop(timeout=2.0)
-
-
-def with_deadline(process: Process, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while process.running and time.monotonic() < deadline:
-        time.sleep(0.05)
+        process.stop(timeout=10.0)
 
 
 def in_site(stage: Stage, arguments: list[str]) -> int:
@@ -79,10 +71,12 @@ def test(arguments: list[str]) -> int:
     site, rest = take(rest, "--site")
     if bool(bench) != bool(site):
         raise Failed("--bench PATH and --site NAME belong together.")
-    names_tests = any((ROOT / a.split("::")[0]).exists() or Path(a.split("::")[0]).exists() for a in rest if a[:1] != "-")
-    folder = ROOT if any((ROOT / a.split("::")[0]).exists() for a in rest if a[:1] != "-") else Path.cwd()
+    paths = [argument.split("::")[0] for argument in rest if not argument.startswith("-")]
+    given = any((folder / path).exists() for path in paths for folder in (ROOT, Path.cwd()))
+    folder = Path.cwd() if given and not any((ROOT / path).exists() for path in paths) else ROOT
     pytest = ["-m", "pytest", "-p", "standalone.pytest_plugin", f"--rootdir={ROOT}", *rest]
-    pytest += [] if names_tests else [str(ROOT / "tests")]
+    if not given:
+        pytest.append("tests")
     if bench and site:
         with on_bench(Path(bench).resolve(), site) as stage:
             return foreground(stage, [stage.environment["DW_PYTHON"], *pytest], folder=folder)
@@ -120,7 +114,7 @@ def bench(arguments: list[str]) -> int:
     return run([str(ROOT / "benchmarks" / f"{arguments[0]}.py"), *arguments[1:]])
 
 
-def serve(arguments: list[str]) -> int:
+def serve(_arguments: list[str]) -> int:
     port = number("DW_PORT", 0) or None
     with running(workers=number("DW_WORKERS", 2), web=True, port=port, **options()) as stage:
         say(f"\n{stage.url}   user Administrator, password {ADMIN_PASSWORD}   logs in {stage.folder}/logs")
@@ -131,7 +125,7 @@ def serve(arguments: list[str]) -> int:
         raise Failed(f"{gone.name} has ended.{gone.tail()}")
 
 
-def prepare(arguments: list[str]) -> int:
+def prepare(_arguments: list[str]) -> int:
     with running(workers=0, scheduler=False, **options()):
         return 0
 

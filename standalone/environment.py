@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NoReturn
 
 from . import cache
 from .processes import die_with_parent, end_all_of
@@ -33,7 +34,7 @@ def prepare() -> Path:
     key = cache.digest([version, sys.prefix, *(FOLDER / name for name in LOCKS)])
     folder = cache.entry("venv", key)
     if not cache.is_complete(folder):
-        with cache.locked(f"build-venv-{key}"):
+        with cache.locked(f"build-venv-{key}", waiting="Waiting for another ./dev to make the virtual environment …"):
             if not cache.is_complete(folder):
                 build(folder, version)
     os.utime(folder)
@@ -47,7 +48,7 @@ def build(folder: Path, version: str) -> None:
     make(folder)
     for name in LOCKS:
         options = ["--no-deps", "--require-hashes", "--no-build-isolation", "--disable-pip-version-check", "-q"]
-        command = [folder / "bin" / "python", "-m", "pip", "install", *options, "-r", FOLDER / name]
+        command = [str(folder / "bin" / "python"), "-m", "pip", "install", *options, "-r", str(FOLDER / name)]
         if subprocess.run(command, preexec_fn=die_with_parent).returncode:
             sys.exit("pip could not install what the standalone site needs: see above.")
     (folder / cache.READY).touch()
@@ -94,9 +95,9 @@ def clean() -> int:
     return 0
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str]) -> NoReturn:
     if arguments[:1] == ["clean"]:
-        return clean()
+        sys.exit(clean())
     cache.hold()
     python = str(prepare())
     os.environ["PYTHONPATH"] = str(FOLDER.parent)
@@ -104,4 +105,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

@@ -77,6 +77,15 @@ class Stage:
         command = self._command("DW_WORKER_COMMAND")
         return self.start("worker", [*command[:-1], queues])
 
+    def wait_for_workers(self, number: int, timeout: float = 30.0) -> None:
+        """Wait until so many workers listen; they import for a second first."""
+        import redis
+
+        workers = [process for process in self.processes if process.name.startswith("worker")]
+        with redis.Redis.from_url(self.environment["FRAPPE_REDIS_QUEUE"]) as queue:
+            for process in workers[:1]:
+                process.wait_until(lambda: queue.scard("rq:workers") >= number, timeout)
+
     def start_scheduler(self) -> Process:
         return self.start("scheduler", self._command("DW_SCHEDULER_COMMAND"))
 
@@ -171,6 +180,7 @@ def running(
                 stage.start_scheduler()
             if web:
                 stage.start_web(port)
+            stage.wait_for_workers(workers)
             if workers or web:
                 names = [f"{workers} workers"] * bool(workers) + ["scheduler"] * scheduler + ["web"] * web
                 say(f"{', '.join(names)} started", started)

@@ -7,6 +7,7 @@ carries the mark of its run folder, work-horses of killed workers included, and 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -47,7 +48,7 @@ class Stopped(BaseException):
 def raise_on_signals() -> None:
     """Turn Ctrl-C, SIGTERM and SIGHUP into `Stopped`, once: the clean-up that follows is not to be interrupted."""
 
-    def handler(signum: int, frame: FrameType | None) -> None:
+    def handler(signum: int, _frame: FrameType | None) -> None:
         ignore_signals()
         raise Stopped(signum)
 
@@ -61,7 +62,7 @@ def ignore_signals() -> None:
 
 
 class Process:
-    """A child in a session of its own, so that Ctrl-C reaches only us, with a log file unless it shares our terminal."""
+    """A child in a session of its own, so that Ctrl-C reaches only us; with a log file, or on our terminal."""
 
     def __init__(
         self,
@@ -82,8 +83,7 @@ class Process:
         self.popen = self._start()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        output = open(self.log, "ab") if self.log else None
-        try:
+        with open(self.log, "ab") if self.log else contextlib.nullcontext() as output:
             return subprocess.Popen(
                 self.command,
                 cwd=self.folder,
@@ -94,9 +94,6 @@ class Process:
                 start_new_session=True,
                 preexec_fn=die_with_parent,
             )
-        finally:
-            if output:
-                output.close()
 
     @property
     def pid(self) -> int:
@@ -142,22 +139,26 @@ class Process:
 
 
 def _signal_group(pid: int, signum: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, signum)
-    except ProcessLookupError:
-        pass
 
 
 def processes_of(run_folder: Path | str) -> list[int]:
-    """The processes that carry the mark of this run folder in their environment, ourselves left out."""
+    """The processes that carry the mark of this run folder in their environment, ourselves left out.
+
+    redis-server writes its title over its environment, so one that a test has started is known by where it runs. (Not
+    so other processes: somebody's shell may stand in our folder to read the logs.)
+    """
     mark = f"{RUN_DIR}={run_folder}".encode()
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             variables = (entry / "environ").read_bytes().split(b"\0")
+            name = (entry / "comm").read_text()
+            place = os.readlink(entry / "cwd") if name.startswith(("redis", "valkey")) else ""
         except OSError:  # gone in the meantime, or somebody else's
             continue
-        if mark in variables and int(entry.name) != os.getpid():
+        if (mark in variables or place.startswith(f"{run_folder}/redis")) and int(entry.name) != os.getpid():
             found.append(int(entry.name))
     return found
 
@@ -167,10 +168,8 @@ def end_all_of(run_folder: Path | str, timeout: float = 5.0) -> None:
     deadline = time.monotonic() + timeout
     while (pids := processes_of(run_folder)) and time.monotonic() < deadline:
         for pid in pids:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
         time.sleep(0.02)
 
 
@@ -181,7 +180,7 @@ class Watcher:
         reading, self._writing = os.pipe()
         environment = {k: v for k, v in os.environ.items() if k != RUN_DIR}
         self._popen = subprocess.Popen(
-            [sys.executable, "-m", "standalone.watcher", str(run_folder), "keep" if keep else "remove"],
+            [sys.executable, "-P", "-m", "standalone.watcher", str(run_folder), "keep" if keep else "remove"],
             stdin=reading,
             env=environment | {"PYTHONPATH": str(Path(__file__).parent.parent)},
             start_new_session=True,

@@ -11,8 +11,14 @@ from .processes import Failed
 
 # Servers are often outside a user's PATH.
 PLACES = ("/usr/sbin", "/usr/local/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/opt/homebrew/bin")
-# The core package of MariaDB is the server without a system service: nothing is started, no port is taken.
-PACKAGES = {"mariadbd": "mariadb-server-core", "mariadb-install-db": "mariadb-server-core", "redis-server": "redis-server"}
+# What is needed, by any of its names, and Debian's package for it. MariaDB's core packages are the programs without a
+# system service: installing them starts nothing and takes no port.
+NEEDED = {
+    ("mariadbd", "mysqld"): "mariadb-server-core",
+    ("mariadb-install-db", "mysql_install_db"): "mariadb-server-core",
+    ("my_print_defaults",): "mariadb-client-core",  # mariadb-install-db calls it
+    ("redis-server", "valkey-server"): "redis-server",
+}
 
 
 def find(*names: str) -> str | None:
@@ -49,12 +55,7 @@ def mariadb_version() -> str:
 
 def install_missing() -> list[str]:
     """Install what is missing, where we may; the names of the packages that were installed."""
-    have = {
-        "mariadbd": find("mariadbd", "mysqld"),
-        "mariadb-install-db": find("mariadb-install-db", "mysql_install_db"),
-        "redis-server": find("redis-server", "valkey-server"),
-    }
-    packages = sorted({PACKAGES[name] for name, path in have.items() if not path})
+    packages = sorted({package for names, package in NEEDED.items() if not find(*names)})
     apt = shutil.which("apt-get")
     if not packages or not apt or os.geteuid() != 0 or not Path("/etc/debian_version").exists():
         return []

@@ -14,7 +14,7 @@ if os.environ.get("DW_MODE") == "standalone":
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_configure(config: pytest.Config) -> None:
+def pytest_configure() -> None:
     # Only now: the paths on the command line were meant from the folder pytest was started in.
     if sites := os.environ.get("DW_SITES_PATH"):
         os.chdir(sites)

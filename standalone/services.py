@@ -47,7 +47,8 @@ class Service:
                 self.name, self.command(), folder=self.folder, log=self.log, environment=self.environment
             )
             try:
-                return self.process.wait_until(self.ready, timeout)
+                self.process.wait_until(self.ready, timeout)
+                return
             except Failed as failure:
                 self.process.stop()
                 if attempt == 2 or "ddress already in use" not in str(failure):

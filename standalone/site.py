@@ -29,10 +29,13 @@ SITE_FOLDERS = ("logs", "locks", "public/files", "private/files", "private/backu
 class Bench:
     """A folder laid out like a bench (`sites`, `logs`, `config`), with its two servers."""
 
-    def __init__(self, folder: Path, *, snapshot_isolation: bool = False, durable: bool = False, tick: int = 60) -> None:
+    def __init__(
+        self, folder: Path, *, snapshot_isolation: bool = False, durable: bool = False, tick: int = 60
+    ) -> None:
         self.folder = folder
         self.sites = folder / "sites"
         self.tick = tick
+        self.age = 0  # seconds since the site was built, when it came from the cache
         environment = self.environment()
         self.mariadb = MariaDB(folder / "mariadb", snapshot_isolation, durable, environment)
         self.redis = Redis(folder / "redis", environment)
@@ -94,6 +97,14 @@ class Bench:
         self.mariadb.start()
         self.redis.start()
         self.write_configuration()
+        if self.age:
+            self.renew_schedule()
+
+    def renew_schedule(self) -> None:
+        """Let scheduled jobs be as old as on a site just built, or the first tick would start every daily job."""
+        later = f"+ INTERVAL {self.age} SECOND"
+        table = f"{DATABASE}.`tabScheduled Job Type`"
+        self.mariadb.sql(f"UPDATE {table} SET creation = creation {later}, last_execution = last_execution {later}")
 
     def stop(self) -> None:
         """Shut both down in good order, so that the data folder can be copied."""
@@ -113,7 +124,7 @@ class Bench:
     def install(self, what: str) -> None:
         """Run one step of the installation in a process of its own."""
         log = self.folder / "logs" / f"install-{what}.log"
-        command = [sys.executable, "-m", "standalone.install", what]
+        command = [sys.executable, "-P", "-m", "standalone.install", what]
         process = Process(f"install {what}", command, folder=self.sites, log=log, environment=self.environment())
         try:
             status = process.wait(timeout=600)
@@ -131,7 +142,7 @@ def core_key() -> str:
 def site_key() -> str:
     """Changes with everything that installing the app reads: DocTypes and their controllers, hooks, installers."""
     app = ROOT / APP
-    wanted = {p for p in app.rglob("*.json")} | {p for p in (app / APP).rglob("*.py")} | set(app.glob("*.py"))
+    wanted = set(app.rglob("*.json")) | set((app / APP).rglob("*.py")) | set(app.glob("*.py"))
     wanted |= set(app.glob("*.txt")) | set(app.glob("patches/**/*.py")) | set(app.glob("fixtures/*"))
     names = sorted(p for p in wanted if p.is_file())
     return cache.digest([core_key(), *(str(p.relative_to(app)) for p in names), *names])
@@ -144,15 +155,16 @@ def files_of(folder: Path, names: list[str]) -> Iterator[Path]:
 
 
 def prepare(bench: Bench, *, fresh: bool = False) -> str:
-    """Put an installed site into the bench, its servers stopped; how that was done, in a word."""
+    """Put an installed site into the bench, its servers stopped; how that was done, in a few words."""
     if fresh:
         build_core(bench)
         build_app(bench)
         return "built anew"
     key = site_key()
     if cache.restore("site", key, bench.parts):
+        bench.age = cache.age("site", key)
         return "from the cache"
-    with cache.locked(f"build-{core_key()}"):
+    with cache.locked(f"build-{core_key()}", waiting="Waiting for another ./dev to build the site …"):
         if cache.restore("site", key, bench.parts):  # somebody else has just built it
             return "from the cache"
         has_core = cache.restore("core", core_key(), bench.parts)

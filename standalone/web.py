@@ -6,8 +6,8 @@ import argparse
 import os
 from pathlib import Path
 
+from werkzeug import serving
 from werkzeug.middleware.shared_data import SharedDataMiddleware
-from werkzeug.serving import run_simple
 
 from . import alias
 
@@ -35,8 +35,9 @@ def main() -> None:
     alias.install()
     from frappe.app import application
 
+    serving._log_add_style = False  # the log is a file: no colour codes
     served = SharedDataMiddleware(application, static_folders())
-    run_simple("127.0.0.1", arguments.port, served, threaded=True)
+    serving.run_simple("127.0.0.1", arguments.port, served, threaded=True)
 
 
 if __name__ == "__main__":

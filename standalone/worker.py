@@ -22,6 +22,7 @@ PRELOAD = (
     "frappe.utils.safe_exec",
     "frappe.utils.scheduler",
     "frappe.utils.typing_validations",
+    "frappe.utils.logger",
     "frappe.utils.response",
     "frappe.website.path_resolver",
     "frappe.core.doctype.scheduled_job_type.scheduled_job_type",

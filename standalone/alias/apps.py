@@ -1,5 +1,7 @@
 """Several apps on one site restored. The fork answers every question about apps with "monoframe"."""
 
+# ruff: noqa: ARG001  (Frappe's signatures)
+
 from __future__ import annotations
 
 import inspect

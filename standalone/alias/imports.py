@@ -1,5 +1,7 @@
 """The finder behind `import frappe`, and stand-ins for modules that monoframe imports but that are not there."""
 
+# ruff: noqa: ARG002  (importlib's signatures)
+
 from __future__ import annotations
 
 import importlib
@@ -65,7 +67,9 @@ class Finder(importlib.abc.MetaPathFinder):
 class Missing(ModuleType):
     """A module that is not installed: any name in it is an exception class nobody raises."""
 
-    __path__: list[str] = []
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.__path__ = []
 
     def __getattr__(self, name: str) -> type:
         if name.startswith("__"):
@@ -109,7 +113,7 @@ def install() -> None:
     sys.meta_path.insert(0, Finder())
     importlib.import_module(CORE)
 
-    # monoframe.app imports the mysqlclient driver whatever the configuration says; the PyMySQL one has the same classes.
+    # monoframe.app imports the mysqlclient driver whatever the configuration says; PyMySQL's has the same classes.
     os.environ.setdefault("MONOFRAME_USE_MYSQLCLIENT", "0")
     driver = importlib.import_module("monoframe.database.mariadb.database")
     sys.modules.setdefault("monoframe.database.mariadb.mysqlclient", driver)

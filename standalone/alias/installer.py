@@ -1,5 +1,7 @@
 """Installing, migrating and removing apps restored. The fork installs only itself, and removes nothing."""
 
+# ruff: noqa: ARG001  (Frappe's signatures)
+
 from __future__ import annotations
 
 import json
@@ -7,9 +9,11 @@ from typing import Any
 
 import click
 import monoframe
+import pymysql
 from monoframe import installer, patches
 from monoframe.database import db_manager
 from monoframe.model import sync
+from pymysql.constants import CLIENT
 
 from .apps import clear_installed_apps, real
 from .imports import CORE
@@ -126,11 +130,7 @@ def restore_database(
     self: Any, verbose: bool, target: str, source: str, user: str, password: str | None = None
 ) -> None:
     """Run an SQL file over the connection that is open, so that no `mariadb` client needs to be installed."""
-    from pymysql.constants import CLIENT
-
     settings = monoframe.db.get_connection_settings() | {"client_flag": CLIENT.MULTI_STATEMENTS}
-    import pymysql
-
     with open(source) as file, pymysql.connect(**settings) as connection, connection.cursor() as cursor:
         cursor.execute(file.read())
         while cursor.nextset():

@@ -1,5 +1,7 @@
 """Background jobs and scheduler repaired: both forgot that there are sites."""
 
+# ruff: noqa: ARG001  (Frappe's signatures)
+
 from __future__ import annotations
 
 import time

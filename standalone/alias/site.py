@@ -52,7 +52,7 @@ def connect(site: str | None = None, db_name: str | None = None, set_admin_as_us
     _connect(None, db_name, set_admin_as_user)
 
 
-class init_site:
+class init_site:  # noqa: N801
     """`with frappe.init_site(site)`. The fork's ignores the site."""
 
     def __init__(self, site: str | None = None) -> None:

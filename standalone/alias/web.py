@@ -1,4 +1,4 @@
-"""HTTP under Frappe's names: headers and the choice of the site."""
+"""HTTP and templates under Frappe's names: headers, the choice of the site, `frappe` in Jinja."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import monoframe
 from monoframe import app
+from monoframe.utils import safe_exec
 
 from .site import current_site, sites_path
 
@@ -15,6 +16,7 @@ HEADERS = {"HTTP_X_FRAPPE_CSRF_TOKEN": "HTTP_X_MONOFRAME_CSRF_TOKEN"}
 
 _init_request = app.init_request
 _process_response = app.process_response
+_get_safe_globals = safe_exec.get_safe_globals
 
 
 def init_request(request: Any) -> None:
@@ -42,6 +44,14 @@ def process_response(response: Any) -> Any:
     return response
 
 
+def get_safe_globals() -> Any:
+    """What templates and server scripts see. In the fork they see it as `monoframe` only."""
+    names = _get_safe_globals()
+    names["frappe"] = names["monoframe"]
+    return names
+
+
 def apply() -> None:
+    safe_exec.get_safe_globals = get_safe_globals
     app.init_request = init_request
     app.process_response = process_response

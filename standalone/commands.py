@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -22,6 +23,7 @@ USAGE = """\
 ./dev serve             a site with workers, scheduler and web application, until Ctrl-C
 ./dev run FILE [ARG…]   run a Python file in a site with workers and scheduler, as Administrator
 ./dev bench [NAME]      run benchmarks/NAME.py the same way (without NAME: list them)
+./dev lint              ruff (lint and format) and mypy
 ./dev prepare           install and build everything, then exit
 ./dev clean             remove what is kept between runs
 
@@ -130,12 +132,19 @@ def prepare(_arguments: list[str]) -> int:
         return 0
 
 
+def lint(_arguments: list[str]) -> int:
+    """Lint, format and types of everything; all three run, so that one look shows all there is to mend."""
+    checks = (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"])
+    return max(subprocess.run([sys.executable, "-m", *check], cwd=ROOT).returncode for check in checks)
+
+
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "demo": demo,
     "test": test,
     "serve": serve,
     "run": run,
     "bench": bench,
+    "lint": lint,
     "prepare": prepare,
     "install-only": prepare,
 }

@@ -31,6 +31,8 @@ class Settings:
     retry_delay_cap: int = 3_600
     sweep_batch: int = 500
     requeue_after: int = 15
+    cancel_grace_seconds: int = 10
+    lease_seconds: int = 20
     allow_private_addresses: bool = False
 
 

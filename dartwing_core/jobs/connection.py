@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import frappe
 
-from .sql import database_code
+from . import clock, sql
 
 LOST = frozenset({0, 2006, 2013, 2055, 1927, 1053})
 """Error numbers of a connection that is gone; PyMySQL says 0 for one that it closed itself."""
@@ -24,14 +26,17 @@ def discard() -> None:
 
 def is_lost(error: BaseException) -> bool:
     """Whether the error says that the connection is gone."""
-    return database_code(error) in LOST or type(error).__name__ == "InterfaceError"
+    return sql.database_code(error) in LOST or type(error).__name__ == "InterfaceError"
 
 
 def _reopen() -> None:
-    user = frappe.session.user
+    """A new connection, and an end to the old one's query in the server, which would keep its locks."""
+    user, old = frappe.session.user, sql.connection_id()
     try:
         frappe.db.close()
     except Exception:
         frappe.db._conn = None
     frappe.connect(set_admin_as_user=False)
     frappe.set_user(user)
+    with contextlib.suppress(Exception):
+        sql.kill_connection(old, clock.now_epoch() - 1)

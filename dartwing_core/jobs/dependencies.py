@@ -6,12 +6,12 @@ A waiting child is only a Pending row: it takes no worker, and no RQ entry until
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
-import frappe
 from frappe import _
 
-from . import access, dispatch, store
+from . import access, dispatch, sql, store
 from .errors import InvalidJobError
 from .status import JobStatus
 
@@ -61,6 +61,5 @@ def end_orphans(orphans: Sequence[Mapping[str, Any]]) -> int:
         fate = f"is {job['parent_status']}" if job["parent_status"] else "was deleted"
         message = f"The job it depends on, {job['depends_on']}, {fate}"
         values = {"error_message": message, "error_type": "Permanent"}
-        ended += store.transition(job, JobStatus.DEAD_LETTER, message, values=values)
-        frappe.db.commit()
+        ended += sql.committed(partial(store.transition, job, JobStatus.DEAD_LETTER, message, values=values))
     return ended

@@ -6,8 +6,9 @@ so nothing here may fail a caller whose data is already committed.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import frappe
 import redis.exceptions
@@ -16,6 +17,7 @@ from . import config, redis_queue, sql, store
 from .status import JobStatus
 
 MESSAGE = "Job enqueued"
+T = TypeVar("T")
 
 
 class Outbox:
@@ -27,11 +29,17 @@ class Outbox:
     def __init__(self) -> None:
         self.jobs: list[Mapping[str, Any]] = []
         self.locks: list[str] = []
+        self.actions: list[Callable[[], Any]] = []
+        """Whatever else has to follow the commit; each commits what it writes."""
 
     def __call__(self) -> None:
         quietly(self.release_locks)
-        if self.jobs:
-            quietly(self._queue)
+        jobs, self.jobs = self.jobs, []
+        actions, self.actions = self.actions, []
+        if jobs:
+            quietly(lambda: self._queue(jobs))
+        for action in actions:
+            quietly(action)
 
     def release_locks(self) -> None:
         """Give back the named locks of the transaction that has ended."""
@@ -39,9 +47,9 @@ class Outbox:
         for name in names:
             frappe.db.sql("SELECT RELEASE_LOCK(%s)", (name,))
 
-    def _queue(self) -> None:
+    def _queue(self, jobs: list[Mapping[str, Any]]) -> None:
         if not config.settings().is_paused:
-            in_own_transaction(lambda _client: store.queue_all(self.jobs, JobStatus.PENDING, MESSAGE))
+            in_own_transaction(lambda _client: store.queue_all(jobs, JobStatus.PENDING, MESSAGE))
 
 
 def outbox() -> Outbox:
@@ -58,23 +66,10 @@ def outbox() -> Outbox:
 def in_own_transaction(queue: Callable[[redis.Redis], Sequence[Mapping[str, Any]]]) -> int:
     """Commit what `queue(client)` moved to Queued, then ring for it; returns how many.
 
-    Only where a transaction of ours is open: after-commit callbacks, workers, scheduler, CLI. Commits by SQL,
-    since `frappe.db.commit()` would run other apps' callbacks inside ours. Redis is asked first whether it
-    is there: if not, the jobs stay where they are and the next sweep takes them.
+    Redis is asked first whether it is there: if not, the jobs stay where they are and the next sweep takes them.
     """
     client = redis_queue.connection()
-    for attempt in (1, 2):
-        try:
-            jobs = queue(client)
-            frappe.db.sql("commit")
-        except Exception as error:
-            frappe.db.sql("rollback")
-            if attempt == 2 or not sql.is_conflict(error):
-                raise
-        else:
-            break
-        finally:
-            frappe.db.begin()
+    jobs = sql.committed(lambda: queue(client))
     redis_queue.push(jobs, client)
     return len(jobs)
 
@@ -86,12 +81,14 @@ def queue_due_children(parent: str, limit: int) -> int:
     )
 
 
-def quietly(action: Callable[[], Any]) -> Any:
-    """Run `action`; an error is logged, never raised."""
+def quietly(action: Callable[[], T]) -> T | None:
+    """Run `action`, for which the caller's commit must not fail: an error is logged and its transaction undone."""
     try:
         return action()
     except redis.exceptions.RedisError as error:
         frappe.logger("dartwing_core").warning(f"Redis is not reachable; jobs wait for the next sweep: {error}")
     except Exception:
-        frappe.logger("dartwing_core").exception("Jobs could not be queued; they wait for the next sweep")
+        frappe.logger("dartwing_core").exception("A step was left to the next sweep")
+        with contextlib.suppress(Exception):
+            sql.rollback()
     return None

@@ -12,9 +12,9 @@ from typing import Any
 import frappe
 from frappe import _
 
-from . import access, clock, dedup, dispatch, runs, store, submission
+from . import access, cancel, clock, dedup, dispatch, store, submission
 from .errors import DuplicateJobError, InvalidJobError, InvalidTransitionError
-from .status import JobStatus, can_move
+from .status import JobStatus
 from .submission import Prepared, Request
 
 ON_RETURN = "return"
@@ -57,24 +57,12 @@ def submit_jobs(requests: Iterable[Mapping[str, Any]]) -> list:
 def cancel_job(job_id: str, reason: str | None = None):
     """Cancel a job; returns its document.
 
-    A waiting job is Canceled at once. A running one is asked to stop: it becomes Canceled when its handler next
-    reports progress. Raises InvalidTransitionError if it has finished, JobNotFoundError if it can't be seen.
+    A waiting job is Canceled at once. A running one is asked to stop when the caller's transaction commits: its handler
+    learns of it within two seconds, and is ended by force after the grace period of Job Engine Settings.
+    Raises InvalidTransitionError if it has finished, JobNotFoundError if it can't be seen.
     """
     job = access.require_visible(store.load(job_id) if isinstance(job_id, str) else None, job_id)
-    status = JobStatus(job["status"])
-    if status == JobStatus.RUNNING:
-        runs.request_cancel(job["name"], job["attempt"])
-        return submission.as_document(job)
-    if not can_move(status, JobStatus.CANCELED):
-        raise InvalidTransitionError(_("Job {0} is {1} and can't be canceled.").format(job["name"], _(status.value)))
-    message = f"Job canceled: {reason}" if reason else "Job canceled"
-    values = {
-        "canceled_at": clock.site_time(),
-        "canceled_by": frappe.session.user,
-        "active_key": None,
-        "next_retry_at": None,
-    }
-    return _moved(job, JobStatus.CANCELED, message, values)
+    return submission.as_document(cancel.cancel(job, reason))
 
 
 def retry_job(job_id: str):

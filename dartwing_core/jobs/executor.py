@@ -74,6 +74,7 @@ class Attempt:
 
     def __init__(self, job: dict[str, Any]):
         self.job = job
+        self.run = ids.run_name(job["name"], job["attempt"])
         self.started = started_monotonic()
         self.context = JobContext(
             job_id=job["name"],
@@ -120,7 +121,7 @@ class Attempt:
             raise JobTimeoutError(_("The time limit was reached."))
         settings = config.settings()
         end = outcome.success(result, self.context.progress.message, settings.max_result_bytes)
-        if not self._write(end):
+        if not self._write_success(end):
             connection.discard()  # overtaken: what this attempt did must not stay (invariant I4)
             return
         try:
@@ -136,29 +137,36 @@ class Attempt:
         for attempt in range(1, TRIES + 1):
             connection.discard()
             try:
-                self._write(end)
-                frappe.db.sql("commit")
-                frappe.db.begin()
+                self._write_failure(end)
+                sql.commit()
                 return
             except Exception as problem:
                 if attempt == TRIES or not (sql.is_conflict(problem) or connection.is_lost(problem)):
                     raise
 
-    def _write(self, end: Outcome) -> bool:
+    def _write_failure(self, end: Outcome) -> None:
+        """A request to cancel counts up to this moment: the run row is locked before it is asked for one."""
         duration = time.monotonic() - self.started
-        values = {"progress": self.context.progress.percent, "progress_message": self.context.progress.message or None}
-        moved = store.transition(
-            self.job,
-            end.status,
-            end.message,
-            values=values | end.values,
-            actor=ENGINE,
-            duration=duration,
-            worker=worker_name(),
+        runs.finish(self.run, self._end_values(end, duration), exists=self.heartbeat.began)
+        if request := runs.cancel_request(self.run):
+            end = outcome.canceled(request["canceled_by"], request["cancel_reason"])
+            runs.finish(self.run, {"outcome": str(end.status)}, exists=True)
+        if not self._transition(end, duration):
+            sql.rollback()  # overtaken (invariant I4)
+
+    def _write_success(self, end: Outcome) -> bool:
+        duration = time.monotonic() - self.started
+        if not self._transition(end, duration):
+            return False
+        runs.finish(self.run, self._end_values(end, duration), exists=self.heartbeat.began)
+        return True
+
+    def _transition(self, end: Outcome, duration: float) -> bool:
+        progress = self.context.progress
+        values = {"progress": progress.percent, "progress_message": progress.message or None, **end.values}
+        return store.transition(
+            self.job, end.status, end.message, values=values, actor=ENGINE, duration=duration, worker=worker_name()
         )
-        if moved:
-            runs.finish(self._run_name(), self._end_values(end, duration), exists=self.heartbeat.began)
-        return moved
 
     def _is_committed(self) -> bool:
         connection.discard()
@@ -169,16 +177,13 @@ class Attempt:
         job_type = config.job_type(self.job["job_type"])
         return config.retry_delays(job_type) if job_type else []
 
-    def _run_name(self) -> str:
-        return ids.run_name(self.job["name"], self.context.attempt)
-
     def _run_values(self) -> dict[str, Any]:
         return {
-            "name": ids.run_name(self.job["name"], self.job["attempt"]),
+            "name": self.run,
             "background_job": self.job["name"],
             "attempt": self.job["attempt"],
             "worker": worker_name(),
-            "rq_job_id": ids.run_name(self.job["name"], self.job["attempt"]),
+            "rq_job_id": self.run,
             "connection_id": sql.connection_id(),
             "started_at": self.job["started_at"],
         }

@@ -10,17 +10,19 @@ from __future__ import annotations
 import importlib
 import json
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import frappe
 
-from . import clock, runs
+from . import clock, config
 from .context import JobContext
 
 FIRST_BEAT = 2.0
 INTERVAL = 2.0
 STOP_TIMEOUT = 5.0
+OVERDUE_SECONDS = 1.0
 
 _BEGIN = """
     INSERT INTO `tabBackground Job Run`
@@ -39,9 +41,10 @@ _BEAT = """
     UPDATE `tabBackground Job Run`
     SET modified = %(now)s, progress = %(progress)s, progress_message = %(progress_message)s, steps = %(steps)s,
         lease_expires_epoch = %(lease)s
-    WHERE name = %(name)s AND cancel_requested = %(canceled)s
+    WHERE name = %(name)s AND cancel_requested = %(canceled)s AND outcome IS NULL
 """
-_READ_CANCEL = "SELECT cancel_requested FROM `tabBackground Job Run` WHERE name = %(name)s"
+_READ_STATE = "SELECT cancel_requested, outcome FROM `tabBackground Job Run` WHERE name = %(name)s"
+_KILL_QUERY = "KILL QUERY %(connection_id)s"
 
 
 class Heartbeat:
@@ -54,9 +57,11 @@ class Heartbeat:
         self._run = dict(run)
         self._connect = connector()
         self._clock = clock.site_clock()
+        self._lease_seconds = config.settings().lease_seconds
         self._connection: Any = None
         self._wake = threading.Event()
         self._stopping = False
+        self._killed_query = False
         self._thread = threading.Thread(target=self._loop, name="job-heartbeat", daemon=True)
 
     def start(self) -> None:
@@ -83,6 +88,7 @@ class Heartbeat:
             if self._connection is None:
                 self._connection = self._connect()
             self._beat()
+            self._end_overdue_query()
         except Exception:
             # The next beat tries again; the lease outlasts several lost ones.
             if self._connection is not None:
@@ -99,10 +105,20 @@ class Heartbeat:
             else:
                 cursor.execute(_BEGIN, values)
                 self.began = True
-            cursor.execute(_READ_CANCEL, values)
+            cursor.execute(_READ_STATE, values)
             row = cursor.fetchone()
-            if row and row[0]:
+            if row and (row[0] or row[1]):
+                # Asked to stop, or settled by somebody else while this worker was away.
                 self._context.cancel_requested.set()
+
+    def _end_overdue_query(self) -> None:
+        """A driver in C is deaf to RQ's exception until the server answers: past the time limit the query is ended."""
+        overdue = time.monotonic() - self._context.deadline
+        if self._killed_query or overdue < OVERDUE_SECONDS or not self._run["connection_id"]:
+            return
+        self._killed_query = True
+        with self._connection.cursor() as cursor:
+            cursor.execute(_KILL_QUERY, self._run)
 
     def _values(self) -> dict[str, Any]:
         progress = self._context.progress
@@ -112,7 +128,7 @@ class Heartbeat:
             "progress": progress.percent,
             "progress_message": progress.message,
             "steps": json.dumps(progress.steps) if progress.steps else None,
-            "lease": clock.now_epoch() + runs.LEASE_SECONDS,
+            "lease": clock.now_epoch() + self._lease_seconds,
         }
 
     def _quietly(self, action: Callable[[], Any]) -> None:

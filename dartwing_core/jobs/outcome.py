@@ -17,6 +17,7 @@ from .status import JobStatus
 
 ERROR_LENGTH = 5_000
 REFERENCE_LENGTH = 2_000
+MAX_CRASHES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +50,9 @@ def success(result: Any, progress_message: str, max_bytes: int) -> Outcome:
 def failure(job: Mapping[str, Any], error: BaseException, delays: list[int]) -> Outcome:
     """The handler raised: retry, Dead Letter or Canceled, with the schedule in the same write."""
     if isinstance(error, JobCanceledError):
-        return _canceled()
+        return canceled(None, None)
     message = describe(error)
-    details = {"error_message": message, "error_type": classification.get_error_type(error)}
+    details = {"error_message": message, "error_type": classification.get_error_type(error), "crash_count": 0}
     status = JobStatus.TIMED_OUT if is_timeout(error) else JobStatus.FAILED
     trace = traceback_of(error)
     if not classification.classify_error(error):
@@ -65,6 +66,33 @@ def failure(job: Mapping[str, Any], error: BaseException, delays: list[int]) -> 
         f"{status}, retry {number} of {job['max_retries']} at {schedule['next_retry_at']:%Y-%m-%d %H:%M:%S}: {message}"
     )
     return Outcome(status, text, details | schedule | {"retry_count": number}, message, trace)
+
+
+def lost(job: Mapping[str, Any], delays: list[int]) -> Outcome:
+    """The attempt's worker is gone: at once to the next attempt, or to Dead Letter after MAX_CRASHES in a row.
+
+    It costs no retry: killing a worker, as a deploy does, is not the job's fault. An attempt that was already past
+    its time limit is Timed Out; one that had been asked to stop is Canceled.
+    """
+    if job["cancel_requested"]:
+        return canceled(job["canceled_by"], job["cancel_reason"])
+    now = clock.now_epoch()
+    if now - clock.latest_epoch(job["started_at"]) > job["timeout_seconds"]:
+        return failure(job, JobTimeoutError(), delays)
+    crashes = job["crash_count"] + 1
+    details = {"error_message": _("The worker was lost."), "error_type": "Transient", "crash_count": crashes}
+    if crashes >= MAX_CRASHES:
+        text = f"Worker lost {crashes} times in a row"
+        return Outcome(JobStatus.DEAD_LETTER, text, _ended(details), details["error_message"])
+    schedule = {"next_retry_at": clock.site_time(now), "available_at": clock.site_time(now), "due_epoch": now}
+    return Outcome(JobStatus.FAILED, "Worker lost, to be tried again", details | schedule, details["error_message"])
+
+
+def canceled(user: str | None, reason: str | None, *, by_force: bool = False) -> Outcome:
+    """Somebody canceled the job while it ran."""
+    text = "Job stopped by force after it was canceled" if by_force else "Job canceled while running"
+    values = {"canceled_at": clock.site_time(), "canceled_by": user, "next_retry_at": None}
+    return Outcome(JobStatus.CANCELED, f"{text}: {reason}" if reason else text, values)
 
 
 def is_timeout(error: BaseException) -> bool:
@@ -106,10 +134,6 @@ def traceback_of(error: BaseException) -> str:
         return "".join(traceback.format_exception(type(error), error, error.__traceback__))
     except Exception:
         return "".join(traceback.format_tb(error.__traceback__)) + type(error).__name__
-
-
-def _canceled() -> Outcome:
-    return Outcome(JobStatus.CANCELED, "Job canceled while running", {"canceled_at": clock.site_time()})
 
 
 def _ended(details: dict[str, Any]) -> dict[str, Any]:

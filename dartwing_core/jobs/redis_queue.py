@@ -12,6 +12,8 @@ import frappe
 import redis
 from frappe.utils.background_jobs import create_job_id, generate_qname, get_queues_timeout
 from rq import Callback, Queue
+from rq.command import send_stop_job_command
+from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.job import Job
 
 from . import ids
@@ -76,6 +78,24 @@ def remove(jobs: Iterable[Mapping[str, Any]], client: redis.Redis) -> None:
         pipeline.lrem(Queue.redis_queue_namespace_prefix + generate_qname(job["queue"]), 1, rq_job_id)
         pipeline.delete(Job.key_for(rq_job_id))
     pipeline.execute()
+
+
+def stop(job: str, attempt: int) -> None:
+    """Have RQ end the work-horse that makes this attempt; nothing happens if it is not running any more.
+
+    Raises redis.exceptions.RedisError if Redis does not answer.
+    """
+    client = connection()
+    try:
+        send_stop_job_command(client, rq_id(job, attempt))
+    except (NoSuchJobError, InvalidJobOperation):
+        return  # it has just ended
+
+
+def first_in(name: str, seconds: int, client: redis.Redis) -> bool:
+    """Whether nobody of this site has asked under this name within the last `seconds`: for throttling."""
+    key = f"rq:dartwing_core:{frappe.conf.db_name}:{name}"  # the only prefix that Frappe's Redis users may write
+    return bool(client.set(key, 1, nx=True, ex=seconds))
 
 
 def rq_id(job: str, attempt: int) -> str:

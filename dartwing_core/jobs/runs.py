@@ -13,7 +13,6 @@ import frappe
 
 from . import clock, config, ids, sql
 
-LEASE_SECONDS = 30
 TEXT_LENGTH = 2_000
 TRACEBACK_LENGTH = 50_000
 
@@ -33,17 +32,32 @@ def finish(run: str, values: Mapping[str, Any], *, exists: bool) -> None:
         _update(run, values)
 
 
-def request_cancel(job: str, attempt: int) -> None:
-    """Ask a running attempt to stop; its heartbeat sees it."""
+def request_cancel(job: str, attempt: int, user: str, reason: str | None) -> None:
+    """Ask a running attempt to stop; its heartbeat sees it.
+
+    In a short transaction of its own: the row must not stay locked, or the heartbeat can't renew the lease.
+    """
     run = ids.run_name(job, attempt)
-    values = {"cancel_requested": 1}
+    values = {
+        "cancel_requested": 1,
+        "canceled_by": user,
+        "cancel_reason": (reason or "")[:TEXT_LENGTH] or None,
+        "cancel_requested_epoch": clock.now_epoch(),
+    }
     if not _update(run, values):
         finish(run, {"background_job": job, "attempt": attempt, **values}, exists=False)
 
 
+def cancel_request(run: str) -> dict | None:
+    """Who asked the attempt to stop, and why; None if nobody did."""
+    fields = ["cancel_requested", "canceled_by", "cancel_reason"]
+    row = frappe.db.get_value(config.RUN, run, fields, as_dict=True)
+    return row if row and row["cancel_requested"] else None
+
+
 def live(job: str, attempt: int) -> dict | None:
     """Progress of the running attempt; None while it is too young to have a row."""
-    fields = ["progress", "progress_message", "steps", "cancel_requested"]
+    fields = ["progress", "progress_message", "steps", "cancel_requested", "canceled_by", "cancel_reason"]
     return frappe.db.get_value(config.RUN, ids.run_name(job, attempt), fields, as_dict=True)
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
+from typing import TypeVar
 
 import frappe
+
+from . import clock
 
 # First release of each MariaDB series that knows innodb_snapshot_isolation (MDEV-32898); ON by default since 11.6.2.
 _SNAPSHOT_ISOLATION_SINCE = {
@@ -17,26 +21,86 @@ _SNAPSHOT_ISOLATION_SINCE = {
     (11, 4): 2,
 }
 
+CONFLICT_TRIES = 3
+NO_SUCH_THREAD = 1094
+QUERY_INTERRUPTED = 1317
+T = TypeVar("T")
 CONFLICTS = frozenset({1020, 1205, 1213})  # changed since read · lock wait time-out · deadlock
 
 
-def run_update(query) -> int:
+def run_update(query, lock_wait: int | None = None) -> int:
     """Run an UPDATE against the latest committed rows and return how many it changed.
+
+    `lock_wait`: seconds to wait for a row that somebody holds, instead of the server's usual 50.
 
     Under MariaDB's snapshot isolation, a row that anybody changed since this transaction began would
     end it with error 1020 and take the handler's work along; the guards in our WHERE decide instead.
     """
     statement, parameters = query.walk()
-    if frappe.db.db_type == "mariadb" and knows_snapshot_isolation(frappe.db._conn.get_server_info()):
-        statement = f"SET STATEMENT innodb_snapshot_isolation=OFF FOR {statement}"
+    if frappe.db.db_type == "mariadb":
+        variables: dict[str, object] = {"innodb_lock_wait_timeout": lock_wait} if lock_wait else {}
+        if knows_snapshot_isolation(frappe.db._conn.get_server_info()):
+            variables["innodb_snapshot_isolation"] = "OFF"
+        if variables:
+            settings = ", ".join(f"{name}={value}" for name, value in variables.items())
+            statement = f"SET STATEMENT {settings} FOR {statement}"
     frappe.db.sql(statement, parameters)
     return frappe.db._cursor.rowcount
+
+
+def commit() -> None:
+    """Commit by SQL alone: `frappe.db.commit()` would run the callbacks of whoever else uses this connection."""
+    frappe.db.sql("commit")
+    frappe.db.begin()
+
+
+def rollback() -> None:
+    """Roll back by SQL alone, for the same reason."""
+    frappe.db.sql("rollback")
+    frappe.db.begin()
+
+
+def committed(action: Callable[[], T]) -> T:
+    """Run `action` and commit; once more from the start if it loses against another session.
+
+    Only where a transaction of ours is open: after-commit callbacks, workers, scheduler, command line (invariant I2).
+    """
+    for attempt in range(1, CONFLICT_TRIES + 1):
+        try:
+            result = action()
+            commit()
+            return result
+        except Exception as error:
+            rollback()
+            if attempt == CONFLICT_TRIES or not is_conflict(error):
+                raise
+    raise AssertionError("unreachable")
+
+
+def kill_connection(connection_id: int | None, since: float) -> None:
+    """End a connection of a lost attempt, with its query, locks and open transaction; best effort.
+
+    `since` (UTC seconds): when that connection was in use. A server that started later gives the number to others.
+    """
+    if not connection_id or frappe.db.db_type != "mariadb":
+        return
+    uptime = frappe.db.sql("SHOW GLOBAL STATUS LIKE 'Uptime'")[0][1]
+    if clock.now_epoch() - float(uptime) > since:
+        return
+    try:
+        frappe.db.sql("KILL %s", (int(connection_id),))
+    except Exception as error:
+        if database_code(error) not in (NO_SUCH_THREAD, QUERY_INTERRUPTED):
+            raise
 
 
 def connection_id() -> int | None:
     """The server's number of this connection, with which its query can be killed; None where there is none."""
     thread_id = getattr(frappe.db._conn, "thread_id", None)
-    return int(thread_id()) if callable(thread_id) else None
+    try:
+        return int(thread_id()) if callable(thread_id) else None
+    except Exception:
+        return None  # a connection that is closed already
 
 
 @lru_cache

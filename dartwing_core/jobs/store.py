@@ -181,6 +181,28 @@ def orphans(limit: int) -> list[dict]:
     ).run(as_dict=True)
 
 
+def running() -> list[dict]:
+    """All running attempts with what their run row says (empty while they are too young to have one)."""
+    job, run = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.RUN)
+    live = (
+        "lease_expires_epoch",
+        "connection_id",
+        "cancel_requested",
+        "cancel_requested_epoch",
+        "canceled_by",
+        "cancel_reason",
+        "worker",
+    )
+    fields = (*DISPATCH_FIELDS, "started_at", "crash_count", "max_retries", "job_type")
+    return (
+        frappe.qb.from_(job)
+        .left_join(run)
+        .on((run.background_job == job.name) & (run.attempt == job.attempt))
+        .select(*(job[field] for field in fields), *(run[field] for field in live))
+        .where(job.status == str(JobStatus.RUNNING))
+    ).run(as_dict=True)
+
+
 def queued_before(moment: datetime, limit: int) -> list[dict]:
     """Queued jobs, the longest queued first."""
     job = frappe.qb.DocType(config.JOB)

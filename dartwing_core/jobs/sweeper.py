@@ -1,7 +1,7 @@
 """Puts right what the straight way missed: the promise that a committed job is never lost rests here.
 
 Bounded batches, the longest due first. Two sweepers at once are harmless: every move is a guarded UPDATE.
-Commits; runs in the scheduler, in workers and from the command line only.
+Commits, by SQL alone; runs in the scheduler, in the agent, in workers and in after-commit callbacks only.
 """
 
 from __future__ import annotations
@@ -9,9 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-import frappe
-
-from . import clock, config, dependencies, dispatch, redis_queue, store
+from . import clock, config, dependencies, dispatch, redis_queue, rescue, sql, store
 from .status import JobStatus
 
 DUE_MESSAGES = {
@@ -19,27 +17,42 @@ DUE_MESSAGES = {
     JobStatus.TIMED_OUT: "Job enqueued for retry",
     JobStatus.PENDING: dispatch.MESSAGE,
 }
+SECONDS_BETWEEN = 5
 
 
 @dataclass(slots=True)
 class Report:
     """What one sweep did."""
 
+    rescued: int = 0
+    stopped: int = 0
+    orphans: int = 0
     queued: int = 0
     rung_again: int = 0
-    orphans: int = 0
 
 
 def sweep() -> Report:
-    """One pass over everything that may be due. Redis down: nothing moves, and nothing is lost."""
-    frappe.db.commit()  # a fresh snapshot
+    """One pass over everything that may be due. A step that fails is logged and does not hold up the others."""
+    sql.rollback()  # a fresh snapshot
     report = Report()
-    report.orphans = dependencies.end_orphans(store.orphans(config.settings().sweep_batch))
-    if config.settings().is_paused:
-        return report
-    report.queued = dispatch.quietly(queue_due) or 0
-    report.rung_again = dispatch.quietly(ring_again) or 0
+    report.rescued = dispatch.quietly(rescue.rescue_lost) or 0
+    report.stopped = dispatch.quietly(rescue.stop_canceled) or 0
+    report.orphans = dispatch.quietly(end_orphans) or 0
+    if not config.settings().is_paused:
+        report.queued = dispatch.quietly(queue_due) or 0
+        report.rung_again = dispatch.quietly(ring_again) or 0
     return report
+
+
+def sweep_now_and_then() -> None:
+    """A sweep, unless this site has had one of these within the last seconds: for workers and submitters."""
+    if redis_queue.first_in("sweep", SECONDS_BETWEEN, redis_queue.connection()):
+        sweep()
+
+
+def end_orphans() -> int:
+    """End jobs whose `depends_on` will never complete."""
+    return dependencies.end_orphans(store.orphans(config.settings().sweep_batch))
 
 
 def queue_due() -> int:

@@ -9,6 +9,11 @@ from dartwing_core.jobs import executor, get_job_history, get_job_status, retry_
 from tests.support import database, factory
 
 
+@pytest.fixture(autouse=True)
+def _no_sweep_in_between(monkeypatch):
+    monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
+
+
 def submitted(job_type: str, **parameters):
     job = submit_job(job_type, factory.ALPHA, parameters)
     frappe.db.commit()

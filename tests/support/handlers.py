@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 
 import frappe
@@ -85,3 +87,16 @@ def not_registered(context: JobContext) -> None:
 
 def takes_two(context: JobContext, other: int) -> None:
     """Has the wrong signature on purpose."""
+
+
+@job_handler
+def write_row(context: JobContext) -> None:
+    """Leaves one Note that names the job, after `seconds`."""
+    frappe.get_doc({"doctype": "Note", "title": f"test {context.job_id}", "public": 1}).insert(ignore_permissions=True)
+    pause(context.parameters.get("seconds", 0))
+
+
+@job_handler
+def kill_itself(context: JobContext) -> None:
+    """Takes its worker down, each time."""
+    os.kill(os.getpid(), signal.SIGKILL)

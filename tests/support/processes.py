@@ -111,3 +111,8 @@ def _answers(url: str) -> bool:
             return answer.status == 200
     except (urllib.error.URLError, OSError):
         return False
+
+
+def start_agent() -> Process:
+    """`job-engine agent`, which sweeps each second."""
+    return Process("agent", _command("DW_CLI_COMMAND", "--site", os.environ["DW_SITE"], "job-engine", "agent"))

@@ -1,0 +1,58 @@
+"""`bench --site SITE job-engine …`"""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+import click
+import frappe
+from frappe.commands import get_site, pass_context
+
+
+@click.group("job-engine")
+def job_engine() -> None:
+    """Background jobs of dartwing_core."""
+
+
+@job_engine.command("agent")
+@click.option("--interval", default=1.0, show_default=True, help="Seconds between two sweeps.")
+@pass_context
+def agent(context, interval: float) -> None:
+    """Queue due jobs and retries and rescue lost ones every second, until ended."""
+    from dartwing_core.jobs import agent as loop
+
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_arguments: stop.set())
+    with Site(context):
+        loop.run(stop, interval)
+
+
+@job_engine.command("sweep")
+@pass_context
+def sweep(context) -> None:
+    """Do once what the agent does every second, and say what was done."""
+    from dartwing_core.jobs import sweeper
+
+    with Site(context):
+        report = sweeper.sweep()
+    for name in report.__dataclass_fields__:
+        click.echo(f"{name.replace('_', ' ')}: {getattr(report, name)}")
+
+
+class Site:
+    """The command's site, connected."""
+
+    def __init__(self, context):
+        self.name = get_site(context)
+
+    def __enter__(self) -> None:
+        frappe.init(self.name)
+        frappe.connect()
+
+    def __exit__(self, *_error) -> None:
+        frappe.destroy()
+
+
+commands = [job_engine]

@@ -1,0 +1,64 @@
+"""Cancelling, in every state a job may be in.
+
+A waiting job is Canceled in the caller's transaction. A running one is asked to stop once that transaction has
+committed; its heartbeat tells the handler, and after a grace period `rescue.stop_canceled` ends it by force.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import frappe
+from frappe import _
+
+from . import clock, dependencies, dispatch, redis_queue, runs, sql, store
+from .errors import InvalidTransitionError
+from .status import JobStatus, can_move
+
+
+def cancel(job: Mapping[str, Any], reason: str | None) -> dict[str, Any]:
+    """Cancel a job as read from the database; returns its columns as they are then."""
+    status = JobStatus(job["status"])
+    user = frappe.session.user
+    if status == JobStatus.RUNNING:
+        dispatch.outbox().actions.append(lambda: _ask_to_stop(job["name"], user, reason))
+        return dict(job)
+    if not can_move(status, JobStatus.CANCELED):
+        raise InvalidTransitionError(_("Job {0} is {1} and can't be canceled.").format(job["name"], _(status.value)))
+    values = _values(user)
+    if not store.transition(job, JobStatus.CANCELED, _message(reason), values=values):
+        raise InvalidTransitionError(_("Job {0} has just changed; look at it again.").format(job["name"]))
+    dispatch.outbox().actions.append(lambda: _afterwards(job))
+    return {**job, **values, "status": str(JobStatus.CANCELED)}
+
+
+def _ask_to_stop(name: str, user: str, reason: str | None) -> None:
+    """Leave the request on the run row; if the attempt ends meanwhile, cancel what became of the job instead."""
+    sql.rollback()
+    job = store.load(name)
+    if job and job["status"] == JobStatus.RUNNING:
+        attempt = job["attempt"]
+        sql.committed(lambda: runs.request_cancel(name, attempt, user, reason))
+        job = store.load(name)
+    if job and job["status"] != JobStatus.RUNNING and can_move(JobStatus(job["status"]), JobStatus.CANCELED):
+        waiting = job
+        sql.committed(
+            lambda: store.transition(waiting, JobStatus.CANCELED, _message(reason), values=_values(user), actor=user)
+        )
+        _afterwards(waiting)
+
+
+def _afterwards(job: Mapping[str, Any]) -> None:
+    """Tell the jobs that wait for this one, and take its entry out of RQ."""
+    dependencies.parent_ended(job["name"])
+    if job["status"] == JobStatus.QUEUED:
+        redis_queue.remove([job], redis_queue.connection())
+
+
+def _values(user: str) -> dict[str, Any]:
+    return {"canceled_at": clock.site_time(), "canceled_by": user, "active_key": None, "next_retry_at": None}
+
+
+def _message(reason: str | None) -> str:
+    return f"Job canceled: {reason}" if reason else "Job canceled"

@@ -1,0 +1,65 @@
+"""Workers to kill: who they are, their work-horses, and a fresh one for each that is gone."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+
+import psutil
+
+from . import processes
+from .waiting import until
+
+
+class Fleet:
+    """A few genuine workers and the agent that sweeps each second."""
+
+    def __init__(self) -> None:
+        self.workers: list[processes.Process] = []
+        self.agent = processes.start_agent()
+        self.kills = 0
+
+    def hire(self, number: int = 2) -> None:
+        """Bring the number of living workers up to this."""
+        self.workers = [worker for worker in self.workers if worker.popen.poll() is None]
+        while len(self.workers) < number:
+            self.workers.append(processes.start_worker())
+
+    def horses(self) -> list[psutil.Process]:
+        """The forked processes that run a job right now."""
+        found = []
+        for worker in self.workers:
+            try:
+                found += psutil.Process(worker.pid).children(recursive=True)
+            except psutil.NoSuchProcess:
+                continue
+        return found
+
+    def horse(self, seconds: float = 15) -> psutil.Process:
+        """A work-horse, when there is one."""
+        return until(self.horses, seconds, "a work-horse")[0]
+
+    def kill_one(self, dice: random.Random) -> bool:
+        """Kill -9 a work-horse, or now and then a worker together with its horse; False if nobody works."""
+        horses = self.horses()
+        if not horses:
+            return False
+        victim = dice.choice(horses)
+        try:
+            pids = [victim.pid, victim.ppid()] if dice.random() < 0.3 else [victim.pid]
+            for pid in pids:
+                os.kill(pid, signal.SIGKILL)
+        except (ProcessLookupError, psutil.NoSuchProcess):
+            return False  # it has just ended by itself
+        self.kills += 1
+        return True
+
+    def stop(self) -> None:
+        for horse in self.horses():
+            try:
+                horse.kill()
+            except psutil.NoSuchProcess:
+                continue
+        for process in [self.agent, *self.workers]:
+            process.stop()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from .canonical import generate_job_hash
 from .classification import classify_error, get_error_type
 from .context import JobContext
+from .dead_letter import bulk_retry_dead_letter, delete_dead_letter_job, get_dead_letter_jobs
 from .engine import cancel_job, retry_job, submit_job, submit_jobs
 from .errors import (
     DuplicateJobError,
@@ -43,10 +44,13 @@ __all__ = [
     "RateLimitError",
     "TransientError",
     "UnknownHandlerError",
+    "bulk_retry_dead_letter",
     "calculate_backoff",
     "cancel_job",
     "classify_error",
+    "delete_dead_letter_job",
     "generate_job_hash",
+    "get_dead_letter_jobs",
     "get_error_type",
     "get_job_history",
     "get_job_status",

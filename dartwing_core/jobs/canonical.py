@@ -41,7 +41,12 @@ def canonical_json(parameters: Mapping | None) -> str:
         raise InvalidJobError(
             _("Job parameters must be an object (a dict), not {0}.").format(type(parameters).__name__)
         )
-    return frappe.as_json(plain(parameters), indent=None, separators=(",", ":"))
+    return storage_json(parameters, "parameters")
+
+
+def storage_json(value: Any, name: str) -> str:
+    """Any value as compact JSON; `name` is what errors call it. Raises InvalidJobError if it has no faithful form."""
+    return frappe.as_json(plain(value, name), indent=None, separators=(",", ":"))
 
 
 def generate_job_hash(job_type: str, organization: str, params: Mapping | None) -> str:

@@ -6,11 +6,12 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
-from .errors import JobCanceledError
+from .errors import JobCanceledError, JobSnoozed
 
 MESSAGE_LENGTH = 500
+DONE, ACTIVE, PENDING = "done", "active", "pending"
 
 
 @dataclass
@@ -19,15 +20,16 @@ class Progress:
 
     percent: float = 0.0
     message: str = ""
-    steps: list[str] = field(default_factory=list)
+    steps: list[dict[str, str]] = field(default_factory=list)
     version: int = 0
 
 
 class JobContext:
     """The only argument of a job handler.
 
-    `deadline` is in seconds of `time.monotonic()`. `idempotency_key` is the same for every attempt of the job:
-    hand it to systems outside the database, which may see the same attempt's work more than once.
+    `state` is what an earlier attempt left by `checkpoint`, or None. `deadline` is in seconds of `time.monotonic()`.
+    `idempotency_key` is the same for every attempt of the job: hand it to systems outside the database, which may
+    see the same attempt's work more than once.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class JobContext:
         attempt: int,
         owner_user: str,
         started: float | None = None,
+        state: Any = None,
     ):
         self.job_id = job_id
         self.job_type = job_type
@@ -51,9 +54,11 @@ class JobContext:
         self.owner_user = owner_user
         self.idempotency_key = job_id
         self.deadline = (time.monotonic() if started is None else started) + timeout_seconds
+        self.state = state
         self.progress = Progress()
         self.cancel_requested = threading.Event()
         self.wake_heartbeat: Callable[[], None] = lambda: None
+        self.save_checkpoint: Callable[[Any], None] = lambda _data: None
 
     def remaining_seconds(self) -> float:
         """Seconds until the time limit; never below 0."""
@@ -77,9 +82,40 @@ class JobContext:
         self._changed(at_once=force)
 
     def set_steps(self, steps: Iterable[str]) -> None:
-        """Name the steps of the work, done and to come; shown beside the progress."""
-        self.progress.steps = [str(step)[:MESSAGE_LENGTH] for step in steps]
+        """Name the steps of the work; the first one is active now. Shown beside the progress."""
+        names = [str(step)[:MESSAGE_LENGTH] for step in steps]
+        self.progress.steps = [{"name": name, "state": PENDING} for name in names]
+        self.next_step()
+
+    def next_step(self) -> None:
+        """The active step is done, the next one begins."""
+        steps = [dict(step) for step in self.progress.steps]
+        for step in steps:
+            if step["state"] == ACTIVE:
+                step["state"] = DONE
+            elif step["state"] == PENDING:
+                step["state"] = ACTIVE
+                break
+        self.progress.steps = steps
         self._changed(at_once=False)
+
+    def checkpoint(self, data: Any) -> None:
+        """Commit the work done so far together with `data`, which the next attempt finds as `context.state`.
+
+        What is written after it is rolled back if the attempt fails. Raises JobCanceledError if the job is canceled
+        or was given to another worker, PermanentError if `data` has no JSON form.
+        """
+        if self.is_canceled():
+            raise JobCanceledError("The job was canceled.")
+        self.save_checkpoint(data)
+        self.state = data
+
+    def snooze(self, seconds: float) -> NoReturn:
+        """End this attempt and run the job again in `seconds`; costs no retry.
+
+        What was written since the last checkpoint is rolled back.
+        """
+        raise JobSnoozed(max(0.0, float(seconds)))
 
     def _changed(self, at_once: bool) -> None:
         self.progress.version += 1

@@ -17,6 +17,7 @@ from .errors import DuplicateJobError, InvalidJobError, TransientError
 from .status import FINISHED, JobStatus
 
 LOCK_WAIT_SECONDS = 30
+RAISE, RETURN, REPLACE = POLICIES = ("raise", "return", "replace")
 
 
 def lock(keys: Iterable[str]) -> None:
@@ -29,11 +30,19 @@ def lock(keys: Iterable[str]) -> None:
         return
     outbox = dispatch.outbox()
     for key in sorted(keys):
-        name = f"{frappe.conf.db_name}:{key}"[:64]
+        name = _lock_name(key)
         got = frappe.db.sql("SELECT GET_LOCK(%s, %s)", (name, LOCK_WAIT_SECONDS))[0][0]
         if not got:
             raise TransientError(_("The same job is being submitted by somebody else. Please try again."))
         outbox.locks.append(name)
+
+
+def unlock(key: str) -> None:
+    """Let others go ahead with a key that this transaction will not insert."""
+    name, outbox = _lock_name(key), dispatch.outbox()
+    if name in outbox.locks:
+        outbox.locks.remove(name)
+        frappe.db.sql("SELECT RELEASE_LOCK(%s)", (name,))
 
 
 def holder(key: str) -> dict | None:
@@ -75,8 +84,8 @@ def duplicate_error(found: Mapping[str, Any], user: str) -> DuplicateJobError:
 
 def check_policy(on_duplicate: str) -> None:
     """Raises InvalidJobError for an unknown `on_duplicate`."""
-    if on_duplicate not in ("raise", "return"):
-        raise InvalidJobError(_("on_duplicate must be one of: {0}.").format("raise, return"))
+    if on_duplicate not in POLICIES:
+        raise InvalidJobError(_("on_duplicate must be one of: {0}.").format(", ".join(POLICIES)))
 
 
 def is_duplicate(error: Exception) -> bool:
@@ -86,3 +95,8 @@ def is_duplicate(error: Exception) -> bool:
 
 def keys_of(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return [row["active_key"] for row in rows if row["active_key"]]
+
+
+def _lock_name(key: str) -> str:
+    """Named locks are the whole server's: the database's name keeps sites apart. At most 64 characters."""
+    return f"{frappe.conf.db_name}:{key}"[:64]

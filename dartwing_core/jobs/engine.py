@@ -17,7 +17,6 @@ from .errors import DuplicateJobError, InvalidJobError, InvalidTransitionError
 from .status import JobStatus
 from .submission import Prepared, Request
 
-ON_RETURN = "return"
 BULK_LIMIT = 10_000
 
 
@@ -38,7 +37,8 @@ def submit_job(
     `parameters`: a dict with a faithful JSON form. `priority`: Low, Normal, High or Critical; the type's by default.
     `depends_on`: a job of the same organization that must complete first. `available_at`: not before this time
     (datetime, ISO text, or a delay as timedelta or seconds). `dedup_key`: what makes two jobs the same, instead
-    of equal parameters. `on_duplicate`: "raise", or "return" the job that exists.
+    of equal parameters. `on_duplicate`: "raise", "return" the job that exists, or "replace" its parameters while it is
+    Pending.
 
     Raises InvalidJobError (a frappe.ValidationError), frappe.PermissionError or DuplicateJobError.
     """
@@ -65,9 +65,10 @@ def cancel_job(job_id: str, reason: str | None = None):
     return submission.as_document(cancel.cancel(job, reason))
 
 
-def retry_job(job_id: str):
+def retry_job(job_id: str, parameters: Mapping[str, Any] | None = None):
     """Start a fresh series of attempts of a job that failed; returns its document, Pending until the commit.
 
+    `parameters`: run it with these instead.
     Raises InvalidTransitionError unless it is Failed, Timed Out or Dead Letter.
     """
     job = access.require_visible(store.load(job_id) if isinstance(job_id, str) else None, job_id)
@@ -76,8 +77,18 @@ def retry_job(job_id: str):
         raise InvalidTransitionError(
             _("Job {0} is {1}; only a failed job can be retried.").format(job["name"], _(status.value))
         )
+    values = _fresh_series()
+    if parameters is not None:
+        values |= submission.edited(job, parameters)
+    document = _moved(job, JobStatus.PENDING, "Job re-queued for execution", values)
+    if not job["depends_on"]:
+        dispatch.outbox().jobs.append({**job, **values, "status": str(JobStatus.PENDING)})
+    return document
+
+
+def _fresh_series() -> dict[str, Any]:
     now = clock.now_epoch()
-    values = {
+    return {
         "retry_count": 0,
         "crash_count": 0,
         "available_at": clock.site_time(now),
@@ -89,9 +100,6 @@ def retry_job(job_id: str):
         "progress": 0,
         "progress_message": None,
     }
-    document = _moved(job, JobStatus.PENDING, "Job re-queued for execution", values)
-    dispatch.outbox().jobs.append({**job, **values, "status": str(JobStatus.PENDING)})
-    return document
 
 
 def _submit(requests: list[Request]) -> list:
@@ -111,15 +119,24 @@ def _submit_around_duplicates(prepared: list[Prepared], user: str) -> list:
         found = _live_twin(item.row["active_key"])
         if found is None:
             new.append(item)
-        elif item.on_duplicate == ON_RETURN and access.can_see(user, found["owner_user"], found["organization"]):
-            documents[item.row["name"]] = submission.as_document(store.load(found["name"]) or found)
         else:
-            raise dedup.duplicate_error(found, user)
+            dedup.unlock(item.row["active_key"])
+            documents[item.row["name"]] = _answer_duplicate(item, found, user)
     if new and not _inserted([item.row for item in new]):
         raise DuplicateJobError(_("Two of these jobs are the same."))
     _to_outbox(new)
     documents |= {item.row["name"]: submission.as_document(item.row) for item in new}
     return [documents[item.row["name"]] for item in prepared]
+
+
+def _answer_duplicate(item: Prepared, found: dict, user: str):
+    """The existing job, unchanged or with the new parameters, or DuplicateJobError."""
+    may_see = bool(found["owner_user"]) and access.can_see(user, found["owner_user"], found["organization"])
+    if may_see and item.on_duplicate == dedup.REPLACE and store.replace_pending(found, item.row):
+        return submission.as_document(store.load(found["name"]) or found)
+    if may_see and item.on_duplicate == dedup.RETURN:
+        return submission.as_document(store.load(found["name"]) or found)
+    raise dedup.duplicate_error(found, user)
 
 
 def _live_twin(key: str | None) -> dict | None:

@@ -45,6 +45,14 @@ class JobCanceledError(JobError):
     is_retryable = False
 
 
+class JobSnoozed(JobError):
+    """Raised by `context.snooze`: run the job again in `seconds`, which costs no retry."""
+
+    def __init__(self, seconds: float):
+        super().__init__("The job asked to be run later.")
+        self.seconds = seconds
+
+
 class JobTimeoutError(TransientError):
     """The attempt reached its time limit."""
 

@@ -34,7 +34,7 @@ from . import (
     tenancy,
 )
 from .context import JobContext
-from .errors import JobTimeoutError, PermanentError
+from .errors import InvalidJobError, JobCanceledError, JobTimeoutError, PermanentError, TransientError
 from .heartbeat import Heartbeat
 from .outcome import Outcome
 from .status import JobStatus
@@ -86,6 +86,9 @@ class Attempt:
             owner_user=job["owner_user"],
             started=self.started,
         )
+        self.context.state = canonical.load(runs.latest_state(job["name"])) if job["attempt"] > 1 else None
+        self.context.save_checkpoint = self._save_checkpoint
+        self.connection_id = sql.connection_id()
         self.heartbeat = Heartbeat(self.context, self._run_values())
 
     def make(self) -> None:
@@ -119,6 +122,8 @@ class Attempt:
         if self.context.remaining_seconds() <= 0:
             # The handler swallowed RQ's exception, or was deaf to it (invariant I9).
             raise JobTimeoutError(_("The time limit was reached."))
+        if self.connection_id != sql.connection_id():
+            raise TransientError(_("The database connection was replaced while the handler ran."))
         settings = config.settings()
         end = outcome.success(result, self.context.progress.message, settings.max_result_bytes)
         if not self._write_success(end):
@@ -168,6 +173,17 @@ class Attempt:
             self.job, end.status, end.message, values=values, actor=ENGINE, duration=duration, worker=worker_name()
         )
 
+    def _save_checkpoint(self, data: Any) -> None:
+        try:
+            text = canonical.storage_json(data, "checkpoint")
+        except InvalidJobError as error:
+            raise PermanentError(str(error)) from error
+        if not store.is_current(self.job["name"], self.context.attempt):
+            raise JobCanceledError(_("This attempt was overtaken by another one."))
+        values = {key: value for key, value in self._run_values().items() if key != "name"}
+        runs.save_state(self.run, text, values)
+        frappe.db.commit()
+
     def _is_committed(self) -> bool:
         connection.discard()
         now = store.load(self.job["name"], "status", "attempt") or {}
@@ -184,7 +200,7 @@ class Attempt:
             "attempt": self.job["attempt"],
             "worker": worker_name(),
             "rq_job_id": self.run,
-            "connection_id": sql.connection_id(),
+            "connection_id": self.connection_id,
             "started_at": self.job["started_at"],
         }
 

@@ -12,7 +12,7 @@ from frappe import _
 from rq.timeouts import BaseTimeoutException
 
 from . import canonical, classification, clock, config, retry
-from .errors import InvalidJobError, JobCanceledError, JobError, JobTimeoutError
+from .errors import InvalidJobError, JobCanceledError, JobError, JobSnoozed, JobTimeoutError
 from .status import JobStatus
 
 ERROR_LENGTH = 5_000
@@ -51,6 +51,8 @@ def failure(job: Mapping[str, Any], error: BaseException, delays: list[int]) -> 
     """The handler raised: retry, Dead Letter or Canceled, with the schedule in the same write."""
     if isinstance(error, JobCanceledError):
         return canceled(None, None)
+    if isinstance(error, JobSnoozed):
+        return _snoozed(error)
     message = describe(error)
     details = {"error_message": message, "error_type": classification.get_error_type(error), "crash_count": 0}
     status = JobStatus.TIMED_OUT if is_timeout(error) else JobStatus.FAILED
@@ -95,6 +97,12 @@ def canceled(user: str | None, reason: str | None, *, by_force: bool = False) ->
     return Outcome(JobStatus.CANCELED, f"{text}: {reason}" if reason else text, values)
 
 
+def _snoozed(error: JobSnoozed) -> Outcome:
+    due = clock.now_epoch() + error.seconds
+    values = {"available_at": clock.site_time(due), "due_epoch": due, "crash_count": 0}
+    return Outcome(JobStatus.PENDING, f"Snoozed for {error.seconds:g} s", values)
+
+
 def is_timeout(error: BaseException) -> bool:
     """Whether the attempt ended by its time limit (RQ's exception or the engine's own)."""
     return isinstance(error, BaseTimeoutException | JobTimeoutError)
@@ -105,7 +113,7 @@ def storable(result: Any, max_bytes: int) -> str | None:
     if result is None:
         return None
     try:
-        text = frappe.as_json(canonical.plain(result, "result"), indent=None, separators=(",", ":"))
+        text = canonical.storage_json(result, "result")
     except InvalidJobError as error:
         return _note(str(error))
     except Exception as error:

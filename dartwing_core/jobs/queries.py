@@ -112,7 +112,7 @@ def list_jobs(
         condition &= job.creation >= _date(from_date, "from_date")
     if to_date:
         condition &= job.creation <= _date(to_date, "to_date")
-    limit, offset = _bounded(limit, 1, MAX_LIMIT, "limit"), _bounded(offset, 0, 10**9, "offset")
+    limit, offset = bounded(limit, 1, MAX_LIMIT, "limit"), bounded(offset, 0, 10**9, "offset")
     column, direction = _order(order_by)
     query = frappe.qb.from_(job).select(*(job[field] for field in _LIST_FIELDS)).where(condition)
     query = query.orderby(job[column], order=direction).orderby(job.name, order=direction)
@@ -161,7 +161,7 @@ def _check_choice(argument: str, value: Any, choices) -> None:
         )
 
 
-def _bounded(value: Any, lowest: int, highest: int, argument: str) -> int:
+def bounded(value: Any, lowest: int, highest: int, argument: str) -> int:
     try:
         number = int(value)
     except (TypeError, ValueError):

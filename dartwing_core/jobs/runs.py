@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import frappe
+from pypika import Order
 
 from . import clock, config, ids, sql
 
@@ -53,6 +54,19 @@ def cancel_request(run: str) -> dict | None:
     fields = ["cancel_requested", "canceled_by", "cancel_reason"]
     row = frappe.db.get_value(config.RUN, run, fields, as_dict=True)
     return row if row and row["cancel_requested"] else None
+
+
+def save_state(run: str, state: str, values: Mapping[str, Any]) -> None:
+    """Keep a handler's checkpoint, in the handler's transaction."""
+    finish(run, {**values, "state": state}, exists=True)
+
+
+def latest_state(job: str) -> str | None:
+    """The last checkpoint of the job's attempts, as JSON."""
+    run = frappe.qb.DocType(config.RUN)
+    query = frappe.qb.from_(run).select(run.state).where((run.background_job == job) & run.state.isnotnull())
+    found = query.orderby(run.attempt, order=Order.desc).limit(1).run()
+    return found[0][0] if found else None
 
 
 def live(job: str, attempt: int) -> dict | None:

@@ -36,6 +36,16 @@ def run_update(query, lock_wait: int | None = None) -> int:
     Under MariaDB's snapshot isolation, a row that anybody changed since this transaction began would
     end it with error 1020 and take the handler's work along; the guards in our WHERE decide instead.
     """
+    _run_as_of_now(query, lock_wait)
+    return frappe.db._cursor.rowcount
+
+
+def run_locking_read(query) -> tuple:
+    """Run a SELECT … FOR UPDATE against the latest committed rows, with snapshot isolation too."""
+    return _run_as_of_now(query)
+
+
+def _run_as_of_now(query, lock_wait: int | None = None) -> tuple:
     statement, parameters = query.walk()
     if frappe.db.db_type == "mariadb":
         variables: dict[str, object] = {"innodb_lock_wait_timeout": lock_wait} if lock_wait else {}
@@ -44,8 +54,7 @@ def run_update(query, lock_wait: int | None = None) -> int:
         if variables:
             settings = ", ".join(f"{name}={value}" for name, value in variables.items())
             statement = f"SET STATEMENT {settings} FOR {statement}"
-    frappe.db.sql(statement, parameters)
-    return frappe.db._cursor.rowcount
+    return frappe.db.sql(statement, parameters)
 
 
 def commit() -> None:

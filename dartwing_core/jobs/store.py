@@ -114,6 +114,34 @@ def queue_all(jobs: Sequence[Mapping[str, Any]], from_status: JobStatus, message
     return list(jobs)
 
 
+def replace_pending(found: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
+    """Give a job that is still Pending the parameters and priority of a newer request; False if it is not any more."""
+    job = frappe.qb.DocType(config.JOB)
+    query = frappe.qb.update(job).where((job.name == found["name"]) & (job.status == str(JobStatus.PENDING)))
+    for column in ("modified", "modified_by", "input_parameters", "job_hash", "priority", "queue"):
+        query = query.set(job[column], row[column])
+    if not sql.run_update(query):
+        return False
+    event = history.Event(
+        background_job=found["name"],
+        organization=row["organization"],
+        from_status=JobStatus.PENDING,
+        to_status=JobStatus.PENDING,
+        message="Parameters replaced by a newer request",
+        actor=row["owner"],
+    )
+    history.write([event])
+    return True
+
+
+def is_current(name: str, attempt: int) -> bool:
+    """Whether this attempt is still the running one; keeps it so until the transaction ends."""
+    job = frappe.qb.DocType(config.JOB)
+    query = frappe.qb.from_(job).select(job.name).for_update()
+    query = query.where((job.name == name) & (job.status == str(JobStatus.RUNNING)) & (job.attempt == attempt))
+    return bool(sql.run_locking_read(query))
+
+
 def load(name: str, *fields: str) -> dict | None:
     """The job's columns; without `fields` all but the heavy ones."""
     return frappe.db.get_value(config.JOB, name, list(fields) or light_fields(), as_dict=True)

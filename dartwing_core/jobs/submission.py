@@ -57,6 +57,16 @@ def prepare(request: Request, user: str) -> Prepared:
     return Prepared(row, not must_wait and due <= clock.now_epoch(), request.on_duplicate)
 
 
+def edited(job: Mapping[str, Any], parameters: Any) -> dict[str, Any]:
+    """The columns that change when a job is retried with other parameters. Raises InvalidJobError if they won't do."""
+    text = canonical.canonical_json(parameters)
+    _check_size(text)
+    return {
+        "input_parameters": text,
+        "job_hash": canonical.hash_of(job["job_type"], job["organization"], text),
+    }
+
+
 def _row(request: Request, job_type, user: str, parameters: str, priority: str, due: float) -> dict[str, Any]:
     now = clock.now_epoch()
     site_now = clock.site_time(now)

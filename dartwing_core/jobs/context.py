@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -22,6 +23,10 @@ class Progress:
     message: str = ""
     steps: list[dict[str, str]] = field(default_factory=list)
     version: int = 0
+
+    def steps_json(self) -> str | None:
+        """The steps as stored on the run row."""
+        return json.dumps(self.steps) if self.steps else None
 
 
 class JobContext:

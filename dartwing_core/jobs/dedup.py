@@ -17,6 +17,7 @@ from .errors import DuplicateJobError, InvalidJobError, TransientError
 from .status import FINISHED, JobStatus
 
 LOCK_WAIT_SECONDS = 30
+_HOLDER = "SELECT name, status, owner_user, organization FROM `tabBackground Job` WHERE name = %s"
 RAISE, RETURN, REPLACE = POLICIES = ("raise", "return", "replace")
 
 
@@ -49,18 +50,17 @@ def holder(key: str) -> dict | None:
     """The job that holds a key, also one committed after this transaction's snapshot.
 
     The locking read is answered from the unique index alone, so it neither waits for a worker nor ends in error 1020.
+    What it does not hold is read without a lock, on another connection if need be.
     """
     names = frappe.db.sql("SELECT name FROM `tabBackground Job` WHERE active_key = %s LOCK IN SHARE MODE", (key,))
     if not names:
         return None
-    job = frappe.qb.DocType(config.JOB)
-    fields = [job[field] for field in ("name", "status", "owner_user", "organization", "dedup_until")]
-    rows = frappe.qb.from_(job).select(*fields).where(job.name == names[0][0]).run(as_dict=True)
-    return (
-        rows[0]
-        if rows
-        else {"name": names[0][0], "status": None, "owner_user": None, "organization": None, "dedup_until": None}
-    )
+    return _read(names[0][0]) or sql.outside_transaction(_HOLDER, (names[0][0],))
+
+
+def _read(name: str) -> dict | None:
+    fields = ["name", "status", "owner_user", "organization"]
+    return frappe.db.get_value(config.JOB, name, fields, as_dict=True)
 
 
 def free_if_over(key: str) -> bool:

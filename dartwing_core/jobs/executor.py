@@ -156,7 +156,7 @@ class Attempt:
         if request := runs.cancel_request(self.run):
             end = outcome.canceled(request["canceled_by"], request["cancel_reason"])
             runs.finish(self.run, {"outcome": str(end.status)}, exists=True)
-        if not self._transition(end, duration):
+        if not self._transition(end, duration, end.values.get("canceled_by")):
             sql.rollback()  # overtaken (invariant I4)
 
     def _write_success(self, end: Outcome) -> bool:
@@ -166,11 +166,17 @@ class Attempt:
         runs.finish(self.run, self._end_values(end, duration), exists=self.heartbeat.began)
         return True
 
-    def _transition(self, end: Outcome, duration: float) -> bool:
+    def _transition(self, end: Outcome, duration: float, actor: str | None = None) -> bool:
         progress = self.context.progress
         values = {"progress": progress.percent, "progress_message": progress.message or None, **end.values}
         return store.transition(
-            self.job, end.status, end.message, values=values, actor=ENGINE, duration=duration, worker=worker_name()
+            self.job,
+            end.status,
+            end.message,
+            values=values,
+            actor=actor or ENGINE,
+            duration=duration,
+            worker=worker_name(),
         )
 
     def _save_checkpoint(self, data: Any) -> None:
@@ -212,6 +218,7 @@ class Attempt:
             "duration": duration,
             "progress": end.values.get("progress", self.context.progress.percent),
             "progress_message": self.context.progress.message or None,
+            "steps": self.context.progress.steps_json(),
             "error_message": end.error,
             "traceback": (end.traceback or "")[-runs.TRACEBACK_LENGTH :] or None,
             "lease_expires_epoch": 0,

@@ -7,16 +7,12 @@ runs no handler code, and costs an attempt of under two seconds nothing but the 
 
 from __future__ import annotations
 
-import importlib
-import json
 import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import frappe
-
-from . import clock, config
+from . import clock, config, sql
 from .context import JobContext
 
 FIRST_BEAT = 2.0
@@ -55,7 +51,7 @@ class Heartbeat:
         """Whether the run row exists by our hand."""
         self._context = context
         self._run = dict(run)
-        self._connect = connector()
+        self._connect = sql.connector()
         self._clock = clock.site_clock()
         self._lease_seconds = config.settings().lease_seconds
         self._connection: Any = None
@@ -127,7 +123,7 @@ class Heartbeat:
             "canceled": int(self._context.is_canceled()),
             "progress": progress.percent,
             "progress_message": progress.message,
-            "steps": json.dumps(progress.steps) if progress.steps else None,
+            "steps": progress.steps_json(),
             "lease": clock.now_epoch() + self._lease_seconds,
         }
 
@@ -136,11 +132,3 @@ class Heartbeat:
             action()
         except Exception:
             self._connection = None
-
-
-def connector() -> Callable[[], Any]:
-    """A function that opens one more connection to the site's database, callable from any thread."""
-    settings = dict(frappe.db.get_connection_settings())
-    driver = importlib.import_module(type(frappe.db._conn).__module__.split(".")[0])
-    settings.pop("cursorclass", None)
-    return lambda: driver.connect(**settings, autocommit=True)

@@ -37,6 +37,7 @@ _STATUS_FIELDS = [
     "attempt",
     "max_retries",
     "canceled_at",
+    "canceled_by",
     "result",
     "owner_user",
     "available_at",
@@ -138,8 +139,10 @@ def get_job_history(job_id: str) -> dict[str, Any]:
 
 def _public(job: dict[str, Any]) -> dict[str, Any]:
     """For callers: `job_id` instead of name, times in ISO 8601 with offset."""
-    public = {key: clock.isoformat(value) if isinstance(value, datetime) else value for key, value in job.items()}
-    return {"job_id": public.pop("name"), **public}
+    public: dict[str, Any] = {
+        key: clock.isoformat(value) if isinstance(value, datetime) else value for key, value in job.items()
+    }
+    return {"job_id": public.pop("name"), **public, "progress": round(public["progress"] or 0, 1)}
 
 
 def _with_live_progress(rows: list[dict]) -> list[dict]:

@@ -48,7 +48,7 @@ def connection() -> redis.Redis:
 
 
 def push(jobs: Iterable[Mapping[str, Any]], client: redis.Redis) -> None:
-    """Add an entry for the next attempt of each job, in one round trip for each queue.
+    """Add an entry for the next attempt of each job, all in one round trip.
 
     `jobs` hold name, attempt, queue, priority and timeout_seconds. An entry with the same id is overwritten;
     ringing twice is harmless, since only one claim of an attempt succeeds.
@@ -56,9 +56,15 @@ def push(jobs: Iterable[Mapping[str, Any]], client: redis.Redis) -> None:
     by_queue: dict[str, list] = {}
     for job in jobs:
         by_queue.setdefault(job["queue"], []).append(job)
+    if not by_queue:
+        return
+    pipeline = client.pipeline()
     for queue_name, members in by_queue.items():
+        queue = Queue(generate_qname(queue_name), connection=client)
+        pipeline.sadd(Queue.redis_queues_keys, queue.key)  # RQ 1.15's enqueue_many leaves this out
         for at_front, batch in _by_urgency(members):
-            _push_batch(Queue(generate_qname(queue_name), connection=client), batch, at_front, client)
+            queue.enqueue_many([_entry(job, at_front) for job in batch], pipeline=pipeline)
+    pipeline.execute()
 
 
 def missing(jobs: Sequence[Mapping[str, Any]], client: redis.Redis) -> list[Mapping[str, Any]]:
@@ -106,13 +112,6 @@ def rq_id(job: str, attempt: int) -> str:
 def queue_names() -> list[str]:
     """The queues that this bench's workers know."""
     return list(get_queues_timeout())
-
-
-def _push_batch(queue: Queue, jobs: Sequence[Mapping[str, Any]], at_front: bool, client: redis.Redis) -> None:
-    pipeline = client.pipeline()
-    pipeline.sadd(Queue.redis_queues_keys, queue.key)  # RQ 1.15's enqueue_many leaves this out
-    queue.enqueue_many([_entry(job, at_front) for job in jobs], pipeline=pipeline)
-    pipeline.execute()
 
 
 def _by_urgency(jobs: list) -> list[tuple[bool, list]]:

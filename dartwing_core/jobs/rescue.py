@@ -47,7 +47,12 @@ def _end(job: Mapping[str, Any], end: Outcome) -> bool:
 
 def _settle(job: Mapping[str, Any], end: Outcome) -> bool:
     moved = store.transition(
-        job, end.status, end.message, values=end.values, actor="Administrator", worker=job["worker"]
+        job,
+        end.status,
+        end.message,
+        values=end.values,
+        actor=end.values.get("canceled_by") or "Administrator",
+        worker=job["worker"],
     )
     if moved:
         runs.finish(ids.run_name(job["name"], job["attempt"]), _run_values(job, end), exists=True)

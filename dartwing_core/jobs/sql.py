@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import frappe
 
@@ -101,6 +102,25 @@ def kill_connection(connection_id: int | None, since: float) -> None:
     except Exception as error:
         if database_code(error) not in (NO_SUCH_THREAD, QUERY_INTERRUPTED):
             raise
+
+
+def outside_transaction(query: str, parameters: tuple) -> dict | None:
+    """The first row of a SELECT as committed right now, which this transaction's snapshot may not show yet."""
+    other = connector()()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute(query, parameters)
+            row = cursor.fetchone()
+            return dict(zip([column[0] for column in cursor.description], row, strict=True)) if row else None
+    finally:
+        other.close()
+
+
+def connector() -> Callable[[], Any]:
+    """A function that opens one more connection to the site's database, in autocommit, callable from any thread."""
+    settings = dict(frappe.db.get_connection_settings())
+    driver = importlib.import_module(type(frappe.db._conn).__module__.split(".")[0])
+    return lambda: driver.connect(**settings, autocommit=True)
 
 
 def connection_id() -> int | None:

@@ -100,3 +100,81 @@ def write_row(context: JobContext) -> None:
 def kill_itself(context: JobContext) -> None:
     """Takes its worker down, each time."""
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+@job_handler
+def deaf(context: JobContext) -> None:
+    """Takes `seconds` and neither reports progress nor asks whether it should stop."""
+    pause(context.parameters["seconds"])
+
+
+@job_handler
+def deep_in_c(context: JobContext) -> int:
+    """Holds the interpreter in C code, where no exception and no heartbeat gets through."""
+    return sum(range(context.parameters["numbers"]))
+
+
+@job_handler
+def long_query(context: JobContext) -> None:
+    """Waits in the database."""
+    frappe.db.sql("SELECT SLEEP(%s)", (context.parameters["seconds"],))
+
+
+@job_handler
+def batches(context: JobContext) -> dict:
+    """Writes one Note a batch with a checkpoint after each; fails once after the batch `fail_after`."""
+    first = (context.state or {"done": 0})["done"]
+    for number in range(first + 1, context.parameters["batches"] + 1):
+        title = f"test {context.job_id} {number}"
+        frappe.get_doc({"doctype": "Note", "title": title, "public": 1}).insert(ignore_permissions=True)
+        if number == context.parameters.get("fail_after") and context.attempt == 1:
+            raise TransientError("asked to fail")
+        context.checkpoint({"done": number})
+    return {"first": first}
+
+
+@job_handler
+def snoozes(context: JobContext) -> dict:
+    """Asks to be run later, until its attempt number `until`."""
+    if context.attempt < context.parameters["until"]:
+        frappe.get_doc({"doctype": "Note", "title": f"test {context.job_id}", "public": 1}).insert(
+            ignore_permissions=True
+        )
+        context.snooze(context.parameters.get("seconds", 0))
+    return {"attempt": context.attempt}
+
+
+@job_handler
+def stepped(context: JobContext) -> None:
+    context.set_steps(["read", "write"])
+    context.next_step()
+
+
+@job_handler
+def untidy(context: JobContext) -> None:
+    """Leaves behind what a handler should not: another user, a closed connection, a savepoint, much output."""
+    what = context.parameters["what"]
+    frappe.get_doc({"doctype": "Note", "title": f"test {context.job_id}", "public": 1}).insert(ignore_permissions=True)
+    if what == "user":
+        frappe.set_user("Guest")
+    elif what == "close":
+        frappe.db.close()
+    elif what == "savepoint":
+        frappe.db.savepoint("left_open")
+    elif what == "output":
+        print("x" * 5_000_000)
+    elif what == "callback":
+        frappe.db.after_commit.add(fail)
+    elif what == "refuse":
+        frappe.db.before_commit.add(fail)
+    elif what == "rollback":
+        frappe.db.rollback()
+    elif what == "fork":
+        child = os.fork()
+        if child == 0:
+            os._exit(0)
+        os.waitpid(child, 0)
+
+
+def fail() -> None:
+    raise RuntimeError("a callback of the handler")

@@ -1,0 +1,77 @@
+"""Cancelling jobs that run in real workers (R13; regressions 15 and 16)."""
+
+from __future__ import annotations
+
+import time
+
+import frappe
+
+from dartwing_core.jobs import cancel_job, get_job_history, get_job_status, submit_job
+from tests.support import factory
+from tests.support.fleet import Fleet
+from tests.support.settings import settings
+from tests.support.waiting import until
+
+
+def status(job) -> str:
+    frappe.db.rollback()
+    return get_job_status(job.name)["status"]
+
+
+def running(job_type: str, **parameters):
+    job = submit_job(job_type, factory.ALPHA, parameters)
+    frappe.db.commit()
+    until(lambda: status(job) == "Running", 15, "the start")
+    return job
+
+
+def canceled(job) -> None:
+    cancel_job(job.name, reason="enough")
+    frappe.db.commit()
+
+
+def test_a_handler_learns_of_it_within_two_seconds(fleet: Fleet):
+    job_type = factory.job_type("slow", "slow")
+    frappe.db.commit()
+    fleet.hire(1)
+    job = running(job_type, seconds=60)
+    canceled(job)
+    asked = time.monotonic()
+    until(lambda: status(job) == "Canceled", 10, "the cancel")
+    assert time.monotonic() - asked < 3.5, "two seconds and the handler's own step"
+
+
+def test_a_deaf_handler_is_ended_by_force_and_the_worker_goes_on(fleet: Fleet):
+    job_type = factory.job_type("deaf", "deaf")
+    frappe.db.commit()
+    fleet.hire(1)
+    with settings(cancel_grace_seconds=2):
+        job = running(job_type, seconds=60)
+        canceled(job)
+        until(lambda: status(job) == "Canceled", 15, "the forced stop")
+        after = submit_job("echo_job", factory.ALPHA, {"after": "deaf"})
+        frappe.db.commit()
+        until(lambda: status(after) == "Completed", 15, "the same worker's next job")
+    assert "by force" in get_job_history(job.name)["history"][-1]["message"]
+
+
+def test_cancel_against_completion_leaves_one_terminal_state(fleet: Fleet):
+    job_type = factory.job_type("row", "write_row")
+    frappe.db.commit()
+    fleet.hire(2)
+    rounds = 40
+    jobs = [submit_job(job_type, factory.ALPHA, {"n": n, "seconds": 0.05}) for n in range(rounds)]
+    frappe.db.commit()
+    for job in jobs:
+        try:
+            canceled(job)
+        except frappe.ValidationError:
+            frappe.db.rollback()  # it has finished already
+    until(lambda: all(status(job) in ("Completed", "Canceled") for job in jobs), 60, "all ends")
+    for job in jobs:
+        ends = [
+            e["to_status"] for e in get_job_history(job.name)["history"] if e["to_status"] in ("Completed", "Canceled")
+        ]
+        assert len(ends) == 1
+        rows = frappe.db.count("Note", {"title": f"test {job.name}"})
+        assert rows == (1 if ends == ["Completed"] else 0)

@@ -1,0 +1,94 @@
+"""Redis and MariaDB go away and come back: nothing is lost (R4, R5)."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+
+import frappe
+import pymysql.err
+
+from dartwing_core.jobs import get_job_status, submit_job, submit_jobs, sweeper
+from tests.support import database, factory, processes
+from tests.support.fleet import Fleet
+from tests.support.settings import settings
+from tests.support.waiting import until
+
+
+def completed(job_type: str) -> int:
+    return database.value(
+        "SELECT COUNT(*) FROM `tabBackground Job` WHERE job_type = %s AND status = 'Completed'", job_type
+    )
+
+
+def notes() -> tuple[int, int]:
+    total = database.value("SELECT COUNT(*) FROM tabNote WHERE title LIKE 'test JOB-%%'")
+    return total, database.value("SELECT COUNT(DISTINCT title) FROM tabNote WHERE title LIKE 'test JOB-%%'")
+
+
+def submit_many(job_type: str, number: int) -> None:
+    submit_jobs(
+        {"job_type": job_type, "organization": factory.ALPHA, "parameters": {"n": n, "seconds": 0.02}}
+        for n in range(number)
+    )
+    frappe.db.commit()
+
+
+def test_flushing_redis_loses_no_job(fleet: Fleet):
+    job_type = factory.job_type("row", "write_row")
+    frappe.db.commit()
+    fleet.hire(2)
+    with settings(requeue_after=1):
+        submit_many(job_type, 100)
+        until(lambda: completed(job_type) > 5, 20, "the first jobs")
+        processes.queue_client().flushdb()
+        until(lambda: completed(job_type) == 100, 60, "all jobs")
+    assert notes() == (100, 100)
+
+
+def test_a_redis_that_hangs_delays_a_submit_by_seconds_and_fails_none(site, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as mute:  # takes connections, answers nothing
+        monkeypatch.setitem(frappe.local.conf, "redis_queue", f"redis://127.0.0.1:{mute.getsockname()[1]}")
+        began = time.monotonic()
+        job = submit_job("echo_job", factory.ALPHA, {"while": "hanging"})
+        frappe.db.commit()
+        assert time.monotonic() - began < 4
+    assert get_job_status(job.name)["status"] == "Pending"
+    monkeypatch.undo()
+    sweeper.sweep()
+    assert get_job_status(job.name)["status"] == "Queued"
+
+
+def test_killed_database_connections_lose_no_job(fleet: Fleet):
+    job_type = factory.job_type("row", "write_row", retry_delays="0", max_retries=10)
+    frappe.db.commit()
+    fleet.hire(2)
+    submit_many(job_type, 60)
+    own = frappe.db._conn.thread_id()
+
+    def kill_others() -> None:
+        with database.another_connection() as connection, connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT id FROM information_schema.processlist WHERE db = %s AND id NOT IN (%s, CONNECTION_ID())",
+                (frappe.conf.db_name, own),
+            )
+            for (number,) in cursor.fetchall():
+                with contextlib.suppress(pymysql.err.OperationalError):  # it has ended by itself
+                    cursor.execute("KILL %s", (number,))
+
+    last = 0
+    rounds = 0
+
+    def all_done() -> bool:
+        nonlocal last, rounds
+        fleet.hire(2)
+        done = completed(job_type)
+        if done >= last + 5 and rounds < 8:
+            last, rounds = done, rounds + 1
+            kill_others()
+        return done == 60
+
+    until(all_done, 90, "all jobs")
+    assert rounds >= 5
+    assert notes() == (60, 60)

@@ -1,0 +1,409 @@
+"""Retries, checkpoints, snoozing, dead letters and cancelling (regressions 31 and 32)."""
+
+from __future__ import annotations
+
+import json
+
+import frappe
+import pytest
+
+from dartwing_core.jobs import (
+    DuplicateJobError,
+    InvalidJobError,
+    InvalidTransitionError,
+    JobNotFoundError,
+    bulk_retry_dead_letter,
+    cancel_job,
+    clock,
+    delete_dead_letter_job,
+    executor,
+    get_dead_letter_jobs,
+    get_job_history,
+    get_job_status,
+    rescue,
+    retry_job,
+    runs,
+    store,
+    submit_job,
+    sweeper,
+)
+from tests.support import database, factory, processes
+from tests.support.settings import settings
+
+
+@pytest.fixture(autouse=True)
+def _no_sweep_in_between(monkeypatch):
+    monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
+
+
+def submitted(job_type: str, *, deduplication: bool = False, **parameters):
+    job = submit_job(job_type, factory.ALPHA, parameters)
+    frappe.db.commit()
+    return job
+
+
+def run(job, attempt: int = 1) -> dict:
+    executor.execute_job(job.name, attempt)
+    return get_job_status(job.name)
+
+
+def made(handler: str, **values) -> str:
+    name = factory.job_type(handler, handler, **values)
+    frappe.db.commit()
+    return name
+
+
+def running(job_type: str):
+    """A job that a worker has claimed and not come back from."""
+    job = submitted(job_type)
+    executor._claim(job.name, 1)
+    return job
+
+
+def messages(job) -> list[str]:
+    return [event["message"] for event in get_job_history(job.name)["history"]]
+
+
+def notes(job) -> int:
+    return database.value("SELECT COUNT(*) FROM tabNote WHERE title LIKE %s", f"test {job.name}%")
+
+
+# Checkpoints and snoozing
+
+
+def test_a_retry_goes_on_from_the_checkpoint():
+    job = submitted(made("batches", retry_delays="0"), batches=4, fail_after=3)
+    assert run(job)["status"] == "Failed"
+    assert notes(job) == 2, "what came after the last checkpoint was rolled back"
+    sweeper.sweep()
+    status = run(job, 2)
+    assert (status["status"], status["result"]) == ("Completed", {"first": 2})
+    assert notes(job) == 4
+
+
+def test_a_checkpoint_of_an_overtaken_attempt_is_refused(monkeypatch):
+    job = submitted(made("batches"), batches=2)
+    is_current = store.is_current
+
+    def overtaken(name, attempt):
+        with database.another_connection() as other, other.cursor() as cursor:
+            cursor.execute("UPDATE `tabBackground Job` SET attempt = 2 WHERE name = %s", (name,))
+        return is_current(name, attempt)
+
+    monkeypatch.setattr(store, "is_current", overtaken)
+    assert run(job)["status"] == "Running"
+    assert notes(job) == 0
+
+
+def test_snoozing_costs_no_retry_and_keeps_no_writes():
+    job = submitted(made("snoozes", max_retries=0), until=3)
+    for attempt in (1, 2):
+        status = run(job, attempt)
+        assert (status["status"], status["retry_count"], status["attempt"]) == ("Pending", 0, attempt)
+        sweeper.sweep()
+    assert run(job, 3)["status"] == "Completed"
+    assert notes(job) == 0
+    assert "Snoozed for 0 s" in messages(job)
+
+
+def test_a_snoozed_job_waits_for_its_time():
+    job = submitted(made("snoozes"), until=2, seconds=3600)
+    run(job)
+    sweeper.sweep()
+    assert get_job_status(job.name)["status"] == "Pending"
+
+
+def test_steps_are_kept_with_their_states():
+    job = submitted(made("stepped"))
+    run(job)
+    steps = frappe.db.get_value("Background Job Run", {"background_job": job.name}, "steps")
+    assert json.loads(steps) == [{"name": "read", "state": "done"}, {"name": "write", "state": "active"}]
+
+
+# What handlers leave behind
+
+
+@pytest.mark.parametrize(
+    ("what", "status", "rows"),
+    [
+        ("user", "Completed", 1),
+        ("savepoint", "Completed", 1),
+        ("output", "Completed", 1),
+        ("callback", "Completed", 1),
+        ("fork", "Completed", 1),
+        ("rollback", "Completed", 0),
+        ("close", "Failed", 0),
+        ("refuse", "Failed", 0),
+    ],
+)
+def test_an_untidy_handler_ends_in_one_clear_state(what, status, rows):
+    job = submitted(made("untidy"), what=what)
+    assert run(job)["status"] == status
+    assert notes(job) == rows
+    assert frappe.session.user == "Administrator"
+    assert run(submitted("echo_job", n=what))["status"] == "Completed", "the worker goes on"
+
+
+# Retry by hand
+
+
+def dead(job_type: str, **parameters):
+    job = submitted(job_type, **parameters)
+    frappe.db.set_value("Background Job", job.name, {"status": "Dead Letter", "attempt": 2, "retry_count": 1})
+    frappe.db.commit()
+    processes.queue_client().flushdb()
+    return job
+
+
+def test_a_job_can_be_retried_with_other_parameters():
+    job = dead("echo_job", text="old")
+    retry_job(job.name, parameters={"text": "new"})
+    frappe.db.commit()
+    assert run(job, 3)["result"] == {"echo": {"text": "new"}}
+
+
+@pytest.mark.parametrize("parameters", [[1], {"x": b"y"}])
+def test_parameters_of_a_retry_are_checked_like_new_ones(parameters):
+    job = dead("echo_job")
+    with pytest.raises(InvalidJobError):
+        retry_job(job.name, parameters=parameters)
+    assert get_job_status(job.name)["status"] == "Dead Letter"
+
+
+@pytest.mark.parametrize("status", ["Pending", "Queued", "Running", "Completed", "Canceled"])
+def test_only_failed_jobs_are_retried(status):
+    job = submitted("echo_job")
+    frappe.db.set_value("Background Job", job.name, "status", status)
+    with pytest.raises(InvalidTransitionError):
+        retry_job(job.name)
+
+
+def test_dead_letters_are_listed_and_retried_in_bulk_only_within_reach(alice, bob):
+    job_type = made("nothing")
+    mine, theirs = [], []
+    for user, organization, names in ((alice, factory.ALPHA, mine), (bob, factory.BETA, theirs)):
+        frappe.set_user(user)
+        for number in range(3):
+            names.append(submit_job(job_type, organization, {"n": number}).name)
+        frappe.set_user("Administrator")
+    for name in mine + theirs:
+        frappe.db.set_value("Background Job", name, {"status": "Dead Letter", "attempt": 1})
+    frappe.db.commit()
+    frappe.set_user(alice)
+    assert {job["job_id"] for job in get_dead_letter_jobs()} == set(mine)
+    assert bulk_retry_dead_letter(organization=factory.BETA)["retried"] == []
+    assert bulk_retry_dead_letter(limit=2)["retried"] == mine[:2], "the oldest first"
+    with pytest.raises(JobNotFoundError):
+        retry_job(theirs[0])
+
+
+def test_only_managers_delete_dead_letters(alice):
+    job_type = made("nothing")
+    frappe.set_user(alice)
+    job = submit_job(job_type, factory.ALPHA)
+    frappe.set_user("Administrator")
+    with pytest.raises(InvalidTransitionError, match="not Dead Letter"):
+        delete_dead_letter_job(job.name)
+    frappe.db.set_value("Background Job", job.name, "status", "Dead Letter")
+    frappe.set_user(alice)
+    with pytest.raises(frappe.PermissionError):
+        delete_dead_letter_job(job.name)
+    frappe.set_user("Administrator")
+    delete_dead_letter_job(job.name)
+    assert not frappe.db.exists("Background Job", job.name)
+
+
+# Duplicates
+
+
+def test_a_pending_twin_may_take_the_new_parameters():
+    job_type = made("nothing", deduplication_window=300)
+    first = submit_job(job_type, factory.ALPHA, {"v": 1}, dedup_key="k", available_at=3600)
+    frappe.db.commit()
+    second = submit_job(job_type, factory.ALPHA, {"v": 2}, dedup_key="k", on_duplicate="replace", priority="High")
+    assert second.name == first.name
+    stored = frappe.get_doc("Background Job", first.name)
+    assert (json.loads(stored.input_parameters), stored.priority, stored.queue) == ({"v": 2}, "High", "short")
+    assert messages(first)[-1] == "Parameters replaced by a newer request"
+
+
+def test_a_twin_that_is_queued_already_is_not_replaced():
+    job_type = made("nothing", deduplication_window=300)
+    submit_job(job_type, factory.ALPHA, {"v": 1}, dedup_key="k")
+    frappe.db.commit()
+    with pytest.raises(DuplicateJobError):
+        submit_job(job_type, factory.ALPHA, {"v": 2}, dedup_key="k", on_duplicate="replace")
+
+
+def test_after_a_duplicate_others_need_not_wait_for_the_caller():
+    job_type = made("nothing", deduplication_window=300)
+    submit_job(job_type, factory.ALPHA, {"v": 1})
+    frappe.db.commit()
+    with pytest.raises(DuplicateJobError):
+        submit_job(job_type, factory.ALPHA, {"v": 1})
+    key = database.value("SELECT active_key FROM `tabBackground Job` WHERE job_type = %s", job_type)
+    name = f"{frappe.conf.db_name}:{key}"[:64]
+    assert database.value("SELECT IS_FREE_LOCK(%s)", name) == 1
+
+
+# Cancel
+
+
+@pytest.mark.parametrize("status", ["Pending", "Queued", "Failed", "Timed Out"])
+def test_a_waiting_job_is_canceled_at_once_and_remembers_why(status, alice):
+    job_type = made("nothing", deduplication_window=300)
+    frappe.set_user(alice)
+    job = submit_job(job_type, factory.ALPHA)
+    frappe.db.commit()
+    frappe.db.set_value("Background Job", job.name, "status", status)
+    assert cancel_job(job.name, reason="not needed").status == "Canceled"
+    frappe.db.commit()
+    frappe.set_user("Administrator")
+    stored = frappe.get_doc("Background Job", job.name)
+    assert (stored.canceled_by, stored.active_key, stored.next_retry_at) == (alice, None, None)
+    assert messages(job)[-1] == "Job canceled: not needed"
+
+
+def test_the_entry_of_a_canceled_job_leaves_the_queue():
+    job = submitted("echo_job")
+    assert len(processes.queue_client().keys("rq:job:*")) == 1
+    cancel_job(job.name)
+    assert len(processes.queue_client().keys("rq:job:*")) == 1, "not before the commit"
+    frappe.db.commit()
+    assert processes.queue_client().keys("rq:job:*") == []
+
+
+def test_a_cancel_that_is_rolled_back_is_none():
+    job = submitted("echo_job")
+    cancel_job(job.name)
+    frappe.db.rollback()
+    assert run(job)["status"] == "Completed"
+    other = running(made("nothing"))
+    cancel_job(other.name)
+    frappe.db.rollback()
+    frappe.db.commit()
+    assert runs.cancel_request(f"{other.name}-1") is None
+
+
+def test_children_are_told_of_a_cancel():
+    job_type = made("nothing")
+    parent = submitted(job_type)
+    child = submit_job(job_type, factory.ALPHA, {"child": 1}, depends_on=parent.name)
+    frappe.db.commit()
+    cancel_job(parent.name)
+    frappe.db.commit()
+    assert get_job_status(child.name)["status"] == "Dead Letter"
+
+
+@pytest.mark.parametrize("status", ["Completed", "Canceled", "Dead Letter"])
+def test_a_finished_job_is_not_canceled(status):
+    job = submitted("echo_job")
+    frappe.db.set_value("Background Job", job.name, "status", status)
+    with pytest.raises(InvalidTransitionError):
+        cancel_job(job.name)
+
+
+def test_a_running_job_that_fails_after_the_request_is_canceled_not_retried():
+    job = submitted(made("raises"), what="connection")
+    claimed = executor._claim(job.name, 1)
+    cancel_job(job.name, reason="enough")
+    frappe.db.commit()
+    executor.Attempt(claimed).make()
+    status = get_job_status(job.name)
+    assert status["status"] == "Canceled"
+    assert messages(job)[-1] == "Job canceled while running: enough"
+    assert frappe.db.get_value("Background Job", job.name, "canceled_by") == "Administrator"
+
+
+def test_a_request_that_meets_a_failed_attempt_cancels_the_retry():
+    # The attempt ended between the caller's look at the job and the commit.
+    job = submitted(made("raises"), what="connection")
+    claimed = executor._claim(job.name, 1)
+    cancel_job(job.name)
+    executor_view = {**claimed}
+    assert store.transition(executor_view, store.JobStatus.FAILED, "failed meanwhile", values={"retry_count": 1})
+    frappe.db.commit()
+    assert get_job_status(job.name)["status"] == "Canceled"
+
+
+def test_a_job_that_will_not_stop_is_stopped_by_force_after_the_grace_period():
+    job = running(made("nothing"))
+    cancel_job(job.name, reason="stuck")
+    frappe.db.commit()
+    assert rescue.stop_canceled() == 0
+    frappe.db.set_value("Background Job Run", f"{job.name}-1", "cancel_requested_epoch", clock.now_epoch() - 60)
+    frappe.db.commit()
+    assert rescue.stop_canceled() == 1
+    assert get_job_status(job.name)["status"] == "Canceled"
+    assert messages(job)[-1] == "Job stopped by force after it was canceled: stuck"
+
+
+# Rescue
+
+
+def test_a_young_attempt_is_not_taken_for_lost():
+    job = running(made("nothing"))
+    assert rescue.rescue_lost() == 0
+    assert get_job_status(job.name)["status"] == "Running"
+
+
+def lose(job) -> None:
+    frappe.db.set_value("Background Job", job.name, "started_at", clock.site_time(clock.now_epoch() - 60))
+    frappe.db.commit()
+
+
+def test_an_attempt_without_a_sign_of_life_is_tried_again_and_the_third_is_the_last():
+    job_type = made("nothing", max_retries=0)
+    job = running(job_type)
+    for attempt in (1, 2, 3):
+        lose(job)
+        assert sweeper.sweep().rescued == 1
+        if attempt < 3:
+            assert get_job_status(job.name)["status"] == "Queued"
+            executor._claim(job.name, attempt + 1)
+    status = get_job_status(job.name)
+    assert (status["status"], status["retry_count"]) == ("Dead Letter", 0)
+
+
+def test_two_rescues_at_once_are_one(monkeypatch):
+    job = running(made("nothing"))
+    lose(job)
+    seen = store.running()
+    assert rescue.rescue_lost() == 1
+    monkeypatch.setattr(store, "running", lambda: seen)
+    assert rescue.rescue_lost() == 0
+    assert messages(job).count("Worker lost, to be tried again") == 1
+
+
+def test_a_lost_attempt_past_its_time_limit_is_timed_out():
+    job = running(made("nothing", default_timeout=10, max_retries=1))
+    lose(job)
+    rescue.rescue_lost()
+    assert get_job_status(job.name)["status"] == "Timed Out"
+
+
+def test_a_lost_attempt_that_was_canceled_is_canceled():
+    job = running(made("nothing"))
+    cancel_job(job.name)
+    frappe.db.commit()
+    lose(job)
+    rescue.rescue_lost()
+    assert get_job_status(job.name)["status"] == "Canceled"
+
+
+def test_an_ending_in_between_counts_no_crash_in_a_row():
+    job = submitted(made("raises", retry_delays="0", max_retries=5), what="connection")
+    frappe.db.set_value("Background Job", job.name, "crash_count", 2)
+    frappe.db.commit()
+    run(job)
+    assert frappe.db.get_value("Background Job", job.name, "crash_count") == 0
+
+
+def test_the_lease_is_a_setting_with_a_floor():
+    with settings(lease_seconds=60):
+        job = running(made("nothing"))
+        lose(job)
+        frappe.db.set_value("Background Job", job.name, "started_at", clock.site_time(clock.now_epoch() - 30))
+        assert rescue.rescue_lost() == 0
+    with pytest.raises(frappe.ValidationError, match="at least 5"), settings(lease_seconds=1):
+        pass

@@ -1,0 +1,81 @@
+"""Races between sessions (R7, R8, R9; invariants I3 and I6)."""
+
+from __future__ import annotations
+
+import itertools
+
+import frappe
+import pytest
+
+from dartwing_core.jobs import DuplicateJobError, executor, get_job_history, submit_job
+from tests.support import database, factory, processes
+from tests.support.sessions import in_parallel
+
+SUBMITTERS, ROUNDS = 16, 25
+
+
+def rows(job_type: str) -> int:
+    return database.value("SELECT COUNT(*) FROM `tabBackground Job` WHERE job_type = %s", job_type)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("first_ends", ["commit", "rollback"])
+def test_of_many_submitters_of_one_key_exactly_one_wins(first_ends):
+    # Without the named lock in front of the INSERT, all but one lose their whole transaction to a deadlock
+    # when the first rolls back.
+    job_type = factory.job_type("once", deduplication_window=300)
+    frappe.db.commit()
+    for number in range(ROUNDS):
+        order = itertools.count()
+
+        def submit(number: int = number, order: itertools.count = order) -> str:
+            note = frappe.get_doc({"doctype": "Note", "title": f"test race {frappe.generate_hash()}", "public": 1})
+            note.insert(ignore_permissions=True)
+            try:
+                job = submit_job(job_type, factory.ALPHA, {"n": number})
+            except DuplicateJobError as error:
+                frappe.db.commit()
+                assert frappe.db.exists("Note", note.name), "the caller's other work is kept"
+                return f"duplicate of {error.existing_job_id}"
+            if first_ends == "rollback" and next(order) == 0:
+                frappe.db.rollback()
+                return "rolled back"
+            frappe.db.commit()
+            return job.name
+
+        results = in_parallel([submit] * SUBMITTERS)
+        assert not [result for result in results if isinstance(result, BaseException)], results
+        winners = [result for result in results if result.startswith("JOB-")]
+        assert len(winners) == 1, results
+        expected = SUBMITTERS - 1 - (first_ends == "rollback")
+        assert results.count(f"duplicate of {winners[0]}") == expected, results
+        assert rows(job_type) == number + 1
+
+
+def test_rollbacks_and_savepoint_rollbacks_leave_no_row_and_no_entry():
+    job_type = factory.job_type("plain")
+    frappe.db.commit()
+    for number in range(200):
+        frappe.db.savepoint("before_job")
+        submit_job(job_type, factory.ALPHA, {"n": number})
+        if number % 2:
+            frappe.db.rollback()
+        else:
+            frappe.db.rollback(save_point="before_job")
+            frappe.db.commit()
+    assert rows(job_type) == 0
+    assert processes.queue_client().keys("rq:job:*") == []
+
+
+@pytest.mark.timeout(300)
+def test_one_message_delivered_to_many_runs_once():
+    job_type = factory.job_type("row", "write_row")
+    frappe.db.commit()
+    for number in range(25):
+        job = submit_job(job_type, factory.ALPHA, {"n": number, "seconds": 0.01})
+        frappe.db.commit()
+        results = in_parallel([lambda job=job: executor.execute_job(job.name, 1)] * 8)
+        assert not [result for result in results if result is not None], results
+        assert database.value("SELECT COUNT(*) FROM tabNote WHERE title = %s", f"test {job.name}") == 1
+        starts = [event for event in get_job_history(job.name)["history"] if event["to_status"] == "Running"]
+        assert len(starts) == 1

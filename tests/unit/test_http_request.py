@@ -1,0 +1,221 @@
+"""http_request checks addresses and parameters before anything is sent."""
+
+from __future__ import annotations
+
+import pytest
+
+from dartwing_core.handlers.http_request import _read_parameters, http_request
+from dartwing_core.handlers.safe_connection import is_public, resolve
+from dartwing_core.jobs import JobCanceledError, JobContext, PermanentError
+
+URL = "https://example.com/hook"
+
+
+def context(timeout_seconds: int = 120, **parameters) -> JobContext:
+    return JobContext(
+        job_id="JOB-1",
+        job_type="http_request",
+        organization="o",
+        parameters=parameters,
+        timeout_seconds=timeout_seconds,
+        attempt=1,
+        owner_user="user@example.com",
+    )
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "93.184.215.14",
+        "8.8.8.8",
+        "223.255.255.254",
+        "2606:2800:21f:cb07:6820:80da:af6b:8b2c",
+        "::ffff:8.8.8.8",
+        "64:ff9b::8.8.8.8",
+        "2002:808:808::1",
+    ],
+)
+def test_public_addresses_are_reached(address):
+    assert is_public(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "127.255.255.254",
+        "0.0.0.0",
+        "0.1.2.3",
+        "10.0.0.1",
+        "172.16.0.1",
+        "172.31.255.255",
+        "192.168.1.1",
+        "169.254.169.254",
+        "100.64.0.1",
+        "100.100.100.200",
+        "168.63.129.16",
+        "192.0.0.192",
+        "192.88.99.1",
+        "198.51.100.1",
+        "230.0.0.1",
+        "192.0.2.1",
+        "198.18.0.1",
+        "203.0.113.1",
+        "224.0.0.1",
+        "239.1.1.1",
+        "240.0.0.1",
+        "255.255.255.255",
+        "::",
+        "::1",
+        "::127.0.0.1",
+        "::8.8.8.8",
+        "::ffff:127.0.0.1",
+        "::ffff:10.0.0.1",
+        "::ffff:0:127.0.0.1",
+        "64:ff9b::127.0.0.1",
+        "64:ff9b::169.254.169.254",
+        "64:ff9b:1::1",
+        "2002:7f00:1::",
+        "2002:a00:1::1",
+        "2001:0:53aa:64c:0:7f:f5ff:fffe",
+        "2001:db8::1",
+        "3fff::1",
+        "fc00::1",
+        "fd00:ec2::254",
+        "fe80::1",
+        "fe80::1%eth0",
+        "fec0::1",
+        "ff02::1",
+        "ff0e::1",
+    ],
+)
+def test_private_reserved_and_wrapped_addresses_are_refused(address):
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost",
+        "127.0.0.1",
+        "127.1",
+        "2130706433",
+        "0x7f000001",
+        "0x7f.1",
+        "0177.0.0.1",
+        "017700000001",
+        "0",
+        "0.0.0.0",
+        "::1",
+        "::",
+        "::ffff:127.0.0.1",
+        "::ffff:7f00:1",
+        "①②⑦.⓪.⓪.①",
+        "127。0。0。1",
+    ],
+)
+def test_every_spelling_of_loopback_is_refused(host):
+    with pytest.raises(PermanentError, match="private or reserved"):
+        resolve(host, 80, allow_private=False)
+
+
+def test_one_private_address_among_public_ones_is_enough_to_refuse(monkeypatch):
+    # A name server of our own can't be had here: what it would answer comes from the place of the resolver.
+    found = [(2, 1, 6, "", ("8.8.8.8", 80)), (2, 1, 6, "", ("10.0.0.1", 80))]
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_arguments, **_named: found)
+    with pytest.raises(PermanentError, match="private or reserved"):
+        resolve("mixed.example", 80, allow_private=False)
+    assert len(resolve("mixed.example", 80, allow_private=True)) == 2
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({}, "url is missing"),
+        ({"url": 5}, "url is missing"),
+        ({"url": "example.com"}, "must begin with"),
+        ({"url": "ftp://example.com"}, "must begin with"),
+        ({"url": "file:///etc/passwd"}, "must begin with"),
+        ({"url": "http://"}, "must begin with"),
+        ({"url": "http:///path"}, "must begin with"),
+        ({"url": "http://example.com:0/"}, "must begin with"),
+        ({"url": "http://example.com:99999/"}, "not a valid address"),
+        ({"url": "http://example.com:x/"}, "not a valid address"),
+        ({"url": "http://[::1/"}, "not a valid address"),
+        ({"url": "http://a..b/"}, "not a valid address"),
+        ({"url": "http://example.com/a b"}, "not a valid address"),
+        ({"url": "http://example.com/\r\nX: y"}, "not a valid address"),
+        ({"url": "http://example.com\\@evil.example/"}, "not a valid address"),
+        ({"url": "http://user:secret@example.com/"}, "user name or password"),
+        ({"url": "http://user@example.com/"}, "user name or password"),
+        ({"url": URL, "body": {}}, "Unknown parameter: body"),
+        ({"url": URL, "method": "TRACE"}, "method must be"),
+        ({"url": URL, "method": ["GET"]}, "method must be"),
+        ({"url": URL, "method": "GET", "payload": {}}, "GET request has no payload"),
+        ({"url": URL, "headers": ["X: y"]}, "headers must be"),
+        ({"url": URL, "headers": {"Host": "internal"}}, "'Host' can't be set"),
+        ({"url": URL, "headers": {"content-length": "0"}}, "can't be set"),
+        ({"url": URL, "headers": {"Transfer-Encoding": "chunked"}}, "can't be set"),
+        ({"url": URL, "headers": {"connection": "keep-alive"}}, "can't be set"),
+        ({"url": URL, "headers": {"Idempotency-KEY": "mine"}}, "can't be set"),
+        ({"url": URL, "headers": {"Proxy-Authorization": "x"}}, "can't be set"),
+        ({"url": URL, "headers": {"": "x"}}, "can't be set"),
+        ({"url": URL, "headers": {"X Y": "x"}}, "can't be set"),
+        ({"url": URL, "headers": {"X:Y": "x"}}, "can't be set"),
+        ({"url": URL, "headers": {"X\r\nHost": "x"}}, "can't be set"),
+        ({"url": URL, "headers": {"X": "a\r\nHost: internal"}}, "on one line"),
+        ({"url": URL, "headers": {"X": "a\nb"}}, "on one line"),
+        ({"url": URL, "headers": {"X": "a\x00"}}, "on one line"),
+        ({"url": URL, "headers": {"X": "日本"}}, "Latin-1"),
+        ({"url": URL, "headers": {"X": 5}}, "must be a text"),
+        ({"url": URL, "timeout": 0}, "timeout must be"),
+        ({"url": URL, "timeout": -1}, "timeout must be"),
+        ({"url": URL, "timeout": "5"}, "timeout must be"),
+        ({"url": URL, "timeout": True}, "timeout must be"),
+        ({"url": URL, "timeout": float("nan")}, "timeout must be"),
+    ],
+)
+def test_wrong_parameters_fail_for_good_and_say_why(parameters, message):
+    with pytest.raises(PermanentError, match=message):
+        _read_parameters(context(**parameters))
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://Example.COM", ("http", "example.com", 80, "/")),
+        ("https://example.com:8443/a/b?c=d&e=%20#part", ("https", "example.com", 8443, "/a/b?c=d&e=%20")),
+        ("https://example.com?x=1", ("https", "example.com", 443, "/?x=1")),
+        ("https://münchen.example/straße?q=日", ("https", "xn--mnchen-3ya.example", 443, "/stra%C3%9Fe?q=%E6%97%A5")),
+        ("http://[2606:2800::1]:81/", ("http", "2606:2800::1", 81, "/")),
+    ],
+)
+def test_an_address_is_taken_apart(url, expected):
+    request = _read_parameters(context(url=url))
+    assert (request.scheme, request.host, request.port, request.target) == expected
+
+
+@pytest.mark.parametrize("payload", [{"a": "ü"}, [], "text", 0, False, None])
+def test_any_json_is_a_payload_null_too(payload):
+    request = _read_parameters(context(url=URL, payload=payload))
+    assert request.body is not None
+    assert request.headers["Content-Type"] == "application/json"
+    assert _read_parameters(context(url=URL)).body is None
+
+
+def test_own_headers_replace_the_defaults_whatever_their_case():
+    request = _read_parameters(context(url=URL, payload=1, headers={"content-type": "application/cloudevents+json"}))
+    types = [value for name, value in request.headers.items() if name.lower() == "content-type"]
+    assert types == ["application/cloudevents+json"]
+
+
+def test_the_timeout_leaves_time_to_note_the_outcome():
+    assert _read_parameters(context(url=URL)).timeout == 30
+    assert 8.9 < _read_parameters(context(url=URL, timeout=60, timeout_seconds=10)).timeout <= 9
+
+
+def test_a_canceled_job_sends_nothing():
+    canceled = context(url="http://127.0.0.1:9/")
+    canceled.cancel_requested.set()
+    with pytest.raises(JobCanceledError):
+        http_request(canceled)

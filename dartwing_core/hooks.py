@@ -30,6 +30,9 @@ has_permission = {
     "Org Member": "dartwing_core.jobs.access.has_member_permission",
 }
 
+# A job outlives its Organization, Job Type, owner and parent: the engine says what becomes of it then.
+ignore_links_on_delete = ["Background Job", "Background Job Run", "Job Execution Log"]
+
 # Scheduler
 # ---------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,17 @@ import pytest
 from tests.support import factory
 
 HANDLERS_KEY = "background_job_handlers"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="reliability tests in full size (about an hour)")
+
+
+@pytest.fixture
+def size(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
+    """`size(usual, full)`: how many rounds a reliability test makes."""
+    is_full = request.config.getoption("--full")
+    return lambda usual, full: full if is_full else usual
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,6 +6,7 @@ Entries go to Frappe's own queues and call Frappe's own `execute_job`, so that a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import frappe
@@ -16,12 +17,13 @@ from rq.command import send_stop_job_command
 from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.job import Job
 
-from . import ids
+from . import clock, ids
 
 EXECUTE = "dartwing_core.jobs.executor.execute_job"
 FAILURE_TTL = 24 * 3600
 CONNECT_TIMEOUT = 0.5
 ANSWER_TIMEOUT = 2.0
+CLAIM_SECONDS = 20
 
 # A job of which RQ says one of these is waiting or running; of any other it has forgotten, or is done with, it.
 PRESENT = frozenset({"queued", "started", "deferred", "scheduled"})
@@ -68,12 +70,23 @@ def push(jobs: Iterable[Mapping[str, Any]], client: redis.Redis) -> None:
 
 
 def missing(jobs: Sequence[Mapping[str, Any]], client: redis.Redis) -> list[Mapping[str, Any]]:
-    """Those Queued jobs of which RQ has no entry that will still run."""
+    """Those Queued jobs of which RQ has no entry that will still run.
+
+    An entry that a worker took CLAIM_SECONDS ago, and whose job is Queued all the same, died with its worker
+    before the claim; RQ itself would take a quarter of an hour to notice.
+    """
     pipeline = client.pipeline(transaction=False)
     for job in jobs:
-        pipeline.hget(Job.key_for(rq_id(job["name"], job["attempt"] + 1)), "status")
-    statuses = pipeline.execute()
-    return [job for job, status in zip(jobs, statuses, strict=True) if (status or b"").decode() not in PRESENT]
+        pipeline.hmget(Job.key_for(rq_id(job["name"], job["attempt"] + 1)), "status", "started_at")
+    return [job for job, entry in zip(jobs, pipeline.execute(), strict=True) if not _will_run(*entry)]
+
+
+def _will_run(status: bytes | None, started_at: bytes | None) -> bool:
+    text = (status or b"").decode()
+    if text == "started" and started_at:
+        moment = datetime.fromisoformat(started_at.decode().replace("Z", "+00:00"))
+        return clock.now_epoch() - moment.timestamp() < CLAIM_SECONDS
+    return text in PRESENT
 
 
 def remove(jobs: Iterable[Mapping[str, Any]], client: redis.Redis) -> None:

@@ -170,7 +170,10 @@ def load_for_run(name: str) -> dict | None:
 
 
 def due(status: JobStatus, epoch: float, limit: int) -> list[dict]:
-    """Waiting jobs of one state whose time has come and whose dependency is met, the longest due first."""
+    """Waiting jobs of one state whose time has come and whose dependency is met, the longest due first.
+
+    A job that has been started once needs its parent no more, which may be deleted by now.
+    """
     job, parent = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.JOB).as_("parent")
     return (
         frappe.qb.from_(job)
@@ -178,7 +181,7 @@ def due(status: JobStatus, epoch: float, limit: int) -> list[dict]:
         .on(parent.name == job.depends_on)
         .select(*(job[field] for field in DISPATCH_FIELDS))
         .where((job.status == str(status)) & is_due(job, epoch))
-        .where(job.depends_on.isnull() | (parent.status == str(JobStatus.COMPLETED)))
+        .where(job.depends_on.isnull() | (job.attempt > 0) | (parent.status == str(JobStatus.COMPLETED)))
         .orderby(job.available_at)
         .limit(limit)
     ).run(as_dict=True)
@@ -203,7 +206,7 @@ def orphans(limit: int) -> list[dict]:
         .left_join(parent)
         .on(parent.name == job.depends_on)
         .select(*(job[field] for field in DISPATCH_FIELDS), job.depends_on, parent.status.as_("parent_status"))
-        .where((job.status == str(JobStatus.PENDING)) & job.depends_on.isnotnull())
+        .where((job.status == str(JobStatus.PENDING)) & job.depends_on.isnotnull() & (job.attempt == 0))
         .where(parent.name.isnull() | parent.status.isin(ended))
         .limit(limit)
     ).run(as_dict=True)

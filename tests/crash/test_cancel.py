@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import frappe
+import pytest
 
 from dartwing_core.jobs import cancel_job, get_job_history, get_job_status, submit_job
 from tests.support import factory
@@ -55,11 +56,12 @@ def test_a_deaf_handler_is_ended_by_force_and_the_worker_goes_on(fleet: Fleet):
     assert "by force" in get_job_history(job.name)["history"][-1]["message"]
 
 
-def test_cancel_against_completion_leaves_one_terminal_state(fleet: Fleet):
+@pytest.mark.timeout(3600)
+def test_cancel_against_completion_leaves_one_terminal_state(fleet: Fleet, size):
     job_type = factory.job_type("row", "write_row")
     frappe.db.commit()
     fleet.hire(2)
-    rounds = 40
+    rounds = size(40, 1000)
     jobs = [submit_job(job_type, factory.ALPHA, {"n": n, "seconds": 0.05}) for n in range(rounds)]
     frappe.db.commit()
     for job in jobs:
@@ -67,7 +69,7 @@ def test_cancel_against_completion_leaves_one_terminal_state(fleet: Fleet):
             canceled(job)
         except frappe.ValidationError:
             frappe.db.rollback()  # it has finished already
-    until(lambda: all(status(job) in ("Completed", "Canceled") for job in jobs), 60, "all ends")
+    until(lambda: all(status(job) in ("Completed", "Canceled") for job in jobs), 60 + rounds, "all ends")
     for job in jobs:
         ends = [
             e["to_status"] for e in get_job_history(job.name)["history"] if e["to_status"] in ("Completed", "Canceled")

@@ -228,7 +228,7 @@ def test_the_timeout_is_for_the_whole_exchange(talk):
 
 def slow_reader(connection: socket.socket, end) -> None:
     while not end.wait(0.05):
-        connection.recv(100_000)
+        connection.recv(250_000)
 
 
 @pytest.mark.parametrize("talk", [silent, slow_reader])

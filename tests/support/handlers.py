@@ -7,6 +7,7 @@ import signal
 import threading
 
 import frappe
+from rq.timeouts import JobTimeoutException
 
 from dartwing_core.jobs import JobContext, PermanentError, TransientError, job_handler
 
@@ -178,3 +179,19 @@ def untidy(context: JobContext) -> None:
 
 def fail() -> None:
     raise RuntimeError("a callback of the handler")
+
+
+@job_handler
+def scripted(context: JobContext) -> None:
+    """Writes one Note, then ends as `plan` says for this attempt: ok, fail, dead, late, snooze."""
+    frappe.get_doc({"doctype": "Note", "title": f"test {context.job_id}", "public": 1}).insert(ignore_permissions=True)
+    plan = context.parameters["plan"]
+    ending = plan[(context.attempt - 1) % len(plan)]
+    if ending == "fail":
+        raise TransientError("planned")
+    if ending == "dead":
+        raise PermanentError("planned")
+    if ending == "late":
+        raise JobTimeoutException("planned")
+    if ending == "snooze":
+        context.snooze(30)

@@ -1,0 +1,232 @@
+"""A small world around the engine: submitters, workers, an operator and bad luck, all drawn from one seed.
+
+Workers are split in two, so that anything can happen between a claim and its settle: `deliver` claims, `finish` runs
+the handler and settles, `crash` forgets the claim, `wake` settles a forgotten one long after.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import Any
+
+import frappe
+
+from dartwing_core.jobs import (
+    DuplicateJobError,
+    cancel_job,
+    clock,
+    executor,
+    redis_queue,
+    retry_job,
+    submit_job,
+    sweeper,
+)
+from dartwing_core.jobs.status import FINISHED
+from tests.support import factory, processes
+
+ENDINGS = ("ok", "ok", "ok", "fail", "fail", "late", "dead", "snooze")
+KEYS = 4
+MESSAGE = re.compile(rb"(JOB-[0-9A-Z]+)-(\d+)$")
+
+
+class World:
+    def __init__(self, seed: int, job_type: str):
+        self.dice = random.Random(seed)
+        self.job_type = job_type
+        self.offset = 0.0
+        self.serial = 0
+        self.in_flight: list[dict[str, Any]] = []
+        self.lost: list[dict[str, Any]] = []
+        self.old_messages: list[tuple[str, int]] = []
+        self.actions: dict[str, Callable[[], Any]] = {
+            name.removeprefix("do_"): getattr(self, name) for name in dir(self) if name.startswith("do_")
+        }
+
+    def now(self) -> float:
+        return time.time() + self.offset
+
+    def step(self) -> str:
+        """Do one thing; returns its name."""
+        name = self.dice.choice(sorted(self.actions))
+        self.actions[name]()
+        frappe.db.rollback()
+        return name
+
+    # Submitters ---------------------------------------------------------------------------------------------------
+
+    def submit(self, **arguments: Any):
+        self.serial += 1
+        plan = [*(self.dice.choice(ENDINGS) for _attempt in range(3)), "ok"]
+        organization = self.dice.choice((factory.ALPHA, factory.BETA))
+        try:
+            return submit_job(self.job_type, organization, {"plan": plan, "n": self.serial}, **arguments)
+        except (DuplicateJobError, frappe.ValidationError):
+            return None  # a twin, or a suspended organization
+
+    def do_submit(self) -> None:
+        self.submit()
+        frappe.db.commit()
+
+    def do_submit_several(self) -> None:
+        for _number in range(3):
+            self.submit()
+        frappe.db.commit()
+
+    def do_submit_twin(self) -> None:
+        self.submit(dedup_key=f"key {self.dice.randrange(KEYS)}")
+        frappe.db.commit()
+
+    def do_submit_for_later(self) -> None:
+        self.submit(available_at=self.dice.randrange(1, 600))
+        frappe.db.commit()
+
+    def do_submit_child(self) -> None:
+        parent = self.some_job()
+        if parent:
+            self.submit(depends_on=parent["name"])
+            frappe.db.commit()
+
+    def do_submit_and_roll_back(self) -> None:
+        self.submit(dedup_key=f"key {self.dice.randrange(KEYS)}")
+        frappe.db.rollback()
+
+    def do_submit_and_roll_back_half(self) -> None:
+        self.submit()
+        frappe.db.savepoint("before_second")
+        self.submit()
+        frappe.db.rollback(save_point="before_second")
+        frappe.db.commit()
+
+    # Workers ------------------------------------------------------------------------------------------------------
+
+    def do_deliver(self) -> None:
+        if message := self.pop_message():
+            self.claim(*message)
+
+    def do_deliver_twice(self) -> None:
+        if message := self.pop_message():
+            self.claim(*message)
+            self.claim(*message)
+
+    def do_deliver_an_old_message(self) -> None:
+        if self.old_messages:
+            self.claim(*self.dice.choice(self.old_messages))
+
+    def do_finish(self) -> None:
+        if self.in_flight:
+            self.settle(self.in_flight.pop(self.dice.randrange(len(self.in_flight))))
+
+    def do_crash(self) -> None:
+        if self.in_flight:
+            self.lost.append(self.in_flight.pop(self.dice.randrange(len(self.in_flight))))
+
+    def do_wake(self) -> None:
+        if self.lost:
+            self.settle(self.lost.pop(self.dice.randrange(len(self.lost))))
+
+    def claim(self, name: str, attempt: int) -> None:
+        job = executor._claim(name, attempt)
+        if job:
+            self.in_flight.append(job)
+
+    def settle(self, job: dict[str, Any]) -> None:
+        attempt = executor.Attempt(job)
+        attempt.make()
+        frappe.set_user("Administrator")
+        processes.queue_client().delete(f"rq:job:{redis_queue.rq_id(job['name'], job['attempt'])}")
+
+    def pop_message(self) -> tuple[str, int] | None:
+        client = processes.queue_client()
+        lists = [key for key in sorted(client.keys("rq:queue:*")) if client.type(key) == b"list"]
+        if not lists:
+            return None
+        entry = client.lpop(self.dice.choice(lists))
+        taken = datetime.fromtimestamp(self.now(), timezone.utc).isoformat().replace("+00:00", "Z")
+        client.hset(b"rq:job:" + entry, mapping={"status": "started", "started_at": taken})
+        found = MESSAGE.search(entry)
+        if found is None:  # Frappe's own, such as the clean-up after a deletion
+            return self.pop_message()
+        message = (found[1].decode(), int(found[2]))
+        self.old_messages.append(message)
+        return message
+
+    # The operator and bad luck ------------------------------------------------------------------------------------
+
+    def do_cancel(self) -> None:
+        if (job := self.some_job()) and job["status"] not in FINISHED:
+            cancel_job(job["name"], reason="simulated")
+            frappe.db.commit()
+
+    def do_retry(self) -> None:
+        job = self.some_job("Dead Letter", "Failed", "Timed Out")
+        if job:
+            retry_job(job["name"])
+            frappe.db.commit()
+
+    def do_sweep(self) -> None:
+        sweeper.sweep()
+
+    def do_flush_redis(self) -> None:
+        processes.queue_client().flushdb()
+
+    def do_lose_an_entry(self) -> None:
+        self.pop_message()
+
+    def do_pause(self) -> None:
+        self.set_paused(self.dice.random() < 0.5)
+
+    def do_suspend(self) -> None:
+        self.set_state(factory.BETA, self.dice.choice(("Suspended", "Active")))
+
+    def do_jump(self) -> None:
+        self.offset += self.dice.choice((1, 16, 30, 90, 400))
+
+    def do_delete(self) -> None:
+        job = self.some_job("Completed", "Canceled")
+        if job and not frappe.db.exists("Background Job", {"depends_on": job["name"], "status": "Pending"}):
+            frappe.delete_doc("Background Job", job["name"])
+            frappe.db.commit()
+
+    def set_paused(self, paused: bool) -> None:
+        document = frappe.get_doc("Job Engine Settings")
+        document.is_paused = int(paused)
+        document.save()
+        frappe.db.commit()
+
+    def set_state(self, organization: str, state: str) -> None:
+        frappe.db.set_value("Organization", organization, "status", state)
+        frappe.db.commit()
+
+    def some_job(self, *statuses: str) -> dict | None:
+        jobs = [job for job in self.jobs() if not statuses or job["status"] in statuses]
+        return self.dice.choice(jobs) if jobs else None
+
+    def jobs(self) -> list[dict]:
+        fields = ["name", "status", "attempt", "retry_count", "max_retries", "active_key"]
+        return frappe.get_all("Background Job", {"job_type": self.job_type}, fields, order_by="name asc")
+
+    def drain(self) -> None:
+        """Everything works again; time passes until all jobs have ended."""
+        self.set_paused(False)
+        self.set_state(factory.BETA, "Active")
+        self.lost += self.in_flight
+        self.in_flight = []
+        for _round in range(60):
+            self.offset += 4_000
+            sweeper.sweep()
+            while message := self.pop_message():
+                self.claim(*message)
+            while self.in_flight:
+                self.settle(self.in_flight.pop())
+            frappe.db.rollback()
+            if all(job["status"] in FINISHED for job in self.jobs()):
+                return
+
+
+def now_of(world: World, monkeypatch) -> None:
+    """Let the engine live in the world's time."""
+    monkeypatch.setattr(clock, "now_epoch", world.now)

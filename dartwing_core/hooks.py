@@ -20,6 +20,7 @@ permission_query_conditions = {
     "Job Execution Log": "dartwing_core.jobs.access.log_conditions",
     "Organization": "dartwing_core.jobs.access.organization_conditions",
     "Org Member": "dartwing_core.jobs.access.member_conditions",
+    "File": "dartwing_core.jobs.access.file_conditions",
 }
 
 has_permission = {
@@ -54,5 +55,15 @@ background_job_handlers = [
 
 override_whitelisted_methods = {
     f"dartwing.dartwing_core.api.jobs.{name}": f"dartwing_core.api.jobs.{name}"
-    for name in ("submit_job", "cancel_job", "retry_job", "get_job_status", "list_jobs", "get_job_history")
+    for name in (
+        "submit_job",
+        "cancel_job",
+        "retry_job",
+        "get_job_status",
+        "list_jobs",
+        "get_job_history",
+        "get_dead_letter_jobs",
+        "bulk_retry_dead_letter",
+        "delete_dead_letter_job",
+    )
 }

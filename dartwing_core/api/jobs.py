@@ -12,7 +12,7 @@ from typing import Any
 import frappe
 from frappe import _
 
-from dartwing_core import jobs
+from dartwing_core import jobs as engine
 from dartwing_core.jobs.errors import DuplicateJobError, InvalidJobError
 
 
@@ -29,10 +29,10 @@ def submit_job(
 ) -> dict[str, Any]:
     """Submit a job; 400 for bad input, 403 without permission, 409 for a duplicate."""
     try:
-        job = jobs.submit_job(
+        job = engine.submit_job(
             job_type,
             organization,
-            _object(parameters, "parameters"),
+            _json(parameters, "parameters"),
             priority=priority or None,
             depends_on=depends_on or None,
             available_at=_number_or_text(available_at),
@@ -47,23 +47,57 @@ def submit_job(
 
 
 @frappe.whitelist(methods=["POST"])
+def submit_jobs(jobs: list | str | None = None) -> dict[str, Any]:
+    """Submit several jobs, all or none; `jobs` is a list of objects with the arguments of `submit_job`."""
+    requests = _json(jobs, "jobs")
+    if not isinstance(requests, list):
+        raise InvalidJobError(_("{0} must be a list.").format("jobs"))
+    made = engine.submit_jobs(requests)
+    return {
+        "jobs": [{"job_id": job.name, "status": job.status} for job in made],
+        "message": _("Jobs submitted successfully"),
+    }
+
+
+@frappe.whitelist(methods=["POST"])
 def cancel_job(job_id: str | None = None, reason: str | None = None) -> dict[str, Any]:
     """Cancel a waiting job, or ask a running one to stop."""
-    job = jobs.cancel_job(job_id, reason=reason)
+    job = engine.cancel_job(job_id, reason=reason)
     return {"job_id": job.name, "status": job.status, "message": _("Job canceled successfully")}
 
 
 @frappe.whitelist(methods=["POST"])
-def retry_job(job_id: str | None = None) -> dict[str, Any]:
-    """Start a fresh series of attempts of a failed job."""
-    job = jobs.retry_job(job_id)
+def retry_job(job_id: str | None = None, parameters: dict | str | None = None) -> dict[str, Any]:
+    """Start a fresh series of attempts of a failed job, with other parameters if there are any."""
+    job = engine.retry_job(job_id, parameters=_json(parameters, "parameters"))
     return {"job_id": job.name, "status": job.status, "message": _("Job re-queued for execution")}
+
+
+@frappe.whitelist(methods=["GET"])
+def get_dead_letter_jobs(organization: str | None = None, limit: int = 100) -> dict[str, Any]:
+    """Dead Letter jobs that the user may see, newest first."""
+    return {"jobs": engine.get_dead_letter_jobs(organization, limit)}
+
+
+@frappe.whitelist(methods=["POST"])
+def bulk_retry_dead_letter(
+    organization: str | None = None, job_type: str | None = None, limit: int = 50
+) -> dict[str, Any]:
+    """Retry Dead Letter jobs that the user may see, oldest first."""
+    return engine.bulk_retry_dead_letter(organization, job_type, limit)
+
+
+@frappe.whitelist(methods=["POST"])
+def delete_dead_letter_job(job_id: str | None = None) -> dict[str, Any]:
+    """Delete a Dead Letter job with its history; System Manager only."""
+    engine.delete_dead_letter_job(job_id)
+    return {"job_id": job_id, "message": _("Job deleted")}
 
 
 @frappe.whitelist(methods=["GET"])
 def get_job_status(job_id: str | None = None) -> dict[str, Any]:
     """State, progress and outcome of a job; 404 if there is none that the user may see."""
-    return jobs.get_job_status(job_id)
+    return engine.get_job_status(job_id)
 
 
 @frappe.whitelist(methods=["GET"])
@@ -80,7 +114,7 @@ def list_jobs(
     order_by: str = "creation desc",
 ) -> dict[str, Any]:
     """Jobs that the user may see, newest first."""
-    return jobs.list_jobs(
+    return engine.list_jobs(
         organization, status, job_type, limit, offset, priority, owner_user, from_date, to_date, order_by
     )
 
@@ -88,11 +122,11 @@ def list_jobs(
 @frappe.whitelist(methods=["GET"])
 def get_job_history(job_id: str | None = None) -> dict[str, Any]:
     """Every status change of a job, oldest first."""
-    return jobs.get_job_history(job_id)
+    return engine.get_job_history(job_id)
 
 
-def _object(value: Any, argument: str) -> Any:
-    """A JSON body's object as it is; a form field's JSON text parsed."""
+def _json(value: Any, argument: str) -> Any:
+    """A value of a JSON body as it is; a form field's JSON text parsed."""
     if not isinstance(value, str):
         return value
     if not value.strip():

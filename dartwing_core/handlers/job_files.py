@@ -27,19 +27,19 @@ def scratch_file() -> IO[bytes]:
 def attach(context: JobContext, content: IO[bytes], title: str, extension: str):
     """Store `content` as a private File of the running job, in the handler's transaction; returns the File document.
 
-    The file on disk goes when that transaction is rolled back. Its name holds job and attempt, so an attempt never
-    writes over another's, and removes what earlier attempts left behind when their worker was killed. Whoever may
-    see the job may download the file. The job's own row is not written (it must not be, in a handler's transaction).
+    Frappe removes the file from the disk when that transaction is rolled back. Its name holds job and attempt, so an
+    attempt never writes over another's, and removes what earlier ones left behind when their worker was killed.
+    Whoever may see the job may download the file. The job's own row is not written: it must not be, in a handler's
+    transaction.
     """
     _remove_leftovers(context)
     name = f"{re.sub(r'[^A-Za-z0-9]+', '-', title).strip('-')}-{context.job_id}-{context.attempt}.{extension}"
     path = _folder() / name
-    frappe.db.after_rollback.add(lambda: path.unlink(missing_ok=True))
     try:
         _copy(content, path)
         return _insert(context, name, path.stat().st_size)
     except BaseException:
-        # A time limit in the middle of a statement closes the connection, and the rollback callback is lost with it.
+        # Frappe's rollback callback is registered late, and lost with a connection that a time limit closes.
         path.unlink(missing_ok=True)
         raise
 

@@ -97,6 +97,20 @@ def member_conditions(user: str | None = None, doctype: str | None = None) -> st
     return _as_sql(own | table.organization.isin(admins) if admins else own)
 
 
+def file_conditions(user: str | None = None, doctype: str | None = None) -> str:
+    """`permission_query_conditions` of File: no files of jobs that the user may not see.
+
+    Frappe lists the files of a whole DocType, names and addresses, to everybody who may read any of its documents.
+    """
+    user = user or frappe.session.user
+    if sees_everything(user):
+        return ""
+    file, job = frappe.qb.DocType("File"), frappe.qb.DocType(config.JOB)
+    names = frappe.qb.from_(job).select(job.name).where(visible(job, user))
+    is_other = file.attached_to_doctype.isnull() | (file.attached_to_doctype != config.JOB)
+    return _as_sql(is_other | file.attached_to_name.isin(names))
+
+
 def has_job_permission(doc, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
     """`has_permission` of Background Job."""
     return can_see(user or frappe.session.user, doc.owner_user, doc.organization)

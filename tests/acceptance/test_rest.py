@@ -151,3 +151,29 @@ def test_the_originals_names_answer_too(client):
     url = f"{client.url}/api/method/dartwing.dartwing_core.api.jobs.get_job_status"
     answer = client.http.get(url, params={"job_id": made["job_id"]}, timeout=30)
     assert answer.json()["message"]["job_id"] == made["job_id"]
+
+
+def test_several_jobs_at_once(client):
+    jobs = [{"job_type": "echo_job", "organization": factory.ALPHA, "parameters": {"n": n}} for n in range(3)]
+    answer = client.post("submit_jobs", jobs=jobs)
+    assert len(answer.json()["message"]["jobs"]) == 3
+    for wrong in (None, {}, "x", [5], [{"job_type": "echo_job", "organization": factory.ALPHA, "colour": "red"}]):
+        assert client.post("submit_jobs", jobs=wrong).status_code == 400
+
+
+def test_dead_letters_are_listed_retried_and_not_deleted_by_users(client):
+    made = submit(client)
+    frappe.db.rollback()
+    frappe.db.set_value("Background Job", made["job_id"], {"status": "Dead Letter", "attempt": 1})
+    frappe.db.commit()
+    listed = client.get("get_dead_letter_jobs").json()["message"]["jobs"]
+    assert [job["job_id"] for job in listed] == [made["job_id"]]
+    assert client.post("delete_dead_letter_job", job_id=made["job_id"]).status_code == 403
+    assert client.post("retry_job", job_id=made["job_id"], parameters=[1]).status_code == 400
+    retried = client.post("bulk_retry_dead_letter").json()["message"]
+    assert retried == {"retried": [made["job_id"]], "skipped": {}}
+
+
+def test_a_duplicate_may_be_returned(client):
+    made = submit(client, parameters={"a": 1})
+    assert submit(client, parameters={"a": 1}, on_duplicate="return")["job_id"] == made["job_id"]

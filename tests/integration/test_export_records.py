@@ -472,6 +472,22 @@ def test_the_file_is_for_those_who_may_see_the_job(alice, bob):
     frappe.db.rollback()
 
 
+def test_lists_of_files_show_those_of_visible_jobs_only(alice, bob):
+    records.add(RECORD, {"name": "A"})
+    file_name = run(submitted(user=alice))["result"]["file_name"]
+    note = {"doctype": "File", "file_name": "test_note.txt", "content": "x", "is_private": 1}
+    frappe.set_user(bob)
+    other = frappe.get_doc(note).insert()
+
+    def listed(user: str) -> list[str]:
+        frappe.set_user(user)
+        return frappe.get_list("File", {"file_name": ["in", [file_name, other.file_name]]}, pluck="file_name")
+
+    assert listed(alice) == [file_name]
+    assert listed(bob) == [other.file_name]
+    frappe.db.rollback()
+
+
 def test_the_handler_neither_commits_nor_touches_the_job_row(alice):
     records.add(RECORD, {"name": "A"})
     job = submitted(user=alice)

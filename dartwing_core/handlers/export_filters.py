@@ -1,0 +1,134 @@
+"""Filters of an export: shapes and operators that mean the same in every Frappe version, on fields that may be read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import frappe
+from frappe import _
+from frappe.utils.data import get_datetime, get_time, get_timespan_date_range
+
+from dartwing_core.jobs import PermanentError
+
+COMPARISONS = frozenset({"=", "!=", ">", "<", ">=", "<="})
+LIKE = frozenset({"like", "not like"})
+LISTS = frozenset({"in", "not in"})
+TREE = frozenset(
+    {"descendants of", "descendants of (inclusive)", "not descendants of", "ancestors of", "not ancestors of"}
+)
+OPERATORS = COMPARISONS | LIKE | LISTS | TREE | {"is", "between", "timespan"}
+DATE_TYPES = frozenset({"Date", "Datetime"})
+
+
+def read(doctype: str, given: Any, allowed: list[str]) -> list[list]:
+    """Conditions [doctype, field, operator, value] for `frappe.get_list`, from a dict or a list as it takes them.
+
+    `allowed`: the fields that a filter may name, since a filter tells about their values. Raises PermanentError.
+    """
+    if given is None:
+        return []
+    if isinstance(given, Mapping):
+        conditions = [[name, *_operator_and_value(value)] for name, value in given.items()]
+    elif isinstance(given, list):
+        conditions = [_condition(doctype, item) for item in given]
+    else:
+        raise PermanentError(_("{0} must be an object or a list.").format("filters"))
+    checked = []
+    for name, operator, value in conditions:
+        check_field(doctype, name, allowed)
+        if problem := _problem(doctype, name, operator, value):
+            raise PermanentError(_("Filter on {0}: {1}").format(name, problem))
+        checked += [[doctype, name, *part] for part in _portable(doctype, name, operator, value)]
+    return checked
+
+
+def check_field(doctype: str, name: Any, allowed: list[str]) -> None:
+    """Raises PermanentError, the same for a field that does not exist and one that may not be read."""
+    if name not in allowed:
+        raise PermanentError(_("{0} is no field of {1} that you may export.").format(str(name)[:140], _(doctype)))
+
+
+def _operator_and_value(value: Any) -> list:
+    """`{"field": value}` or `{"field": [operator, value]}`."""
+    if not isinstance(value, list):
+        return ["=", value]
+    return [str(value[0]).lower(), value[1]] if len(value) == 2 else [None, value]
+
+
+def _condition(doctype: str, item: Any) -> list:
+    """[field, operator, value] or [doctype, field, operator, value], perhaps with a list view's flag at its end."""
+    parts = list(item) if isinstance(item, list) else []
+    if len(parts) in (4, 5) and parts[0] == doctype:
+        parts = parts[1:4]
+    if len(parts) != 3 or not isinstance(parts[1], str):
+        raise PermanentError(
+            _("Each filter must be [field, operator, value] with a field of {0} itself.").format(_(doctype))
+        )
+    return [parts[0], parts[1].lower(), parts[2]]
+
+
+def _problem(doctype: str, name: str, operator: Any, value: Any) -> str | None:
+    """What is wrong with a filter's operator and value; None if nothing is."""
+    if operator not in OPERATORS:
+        return _("Unknown operator {0}. Use one of: {1}.").format(str(operator)[:40], ", ".join(sorted(OPERATORS)))
+    if not _goes_with(operator, value):
+        return _("The value does not go with the operator {0}.").format(operator)
+    is_compared = value is not None and (operator in COMPARISONS or operator == "between")
+    if is_compared and not _is_time(doctype, name, value):
+        return _("{0} is not a date or time.").format(str(value)[:60])
+    if operator == "timespan" and not (_is_date(doctype, name) and get_timespan_date_range(value)):
+        return _("timespan needs a date field, and a span like {0}.").format("last month")
+    if operator in TREE and not _is_tree(doctype, name):
+        return _("{0} needs a field that holds nodes of a tree.").format(operator)
+    return None
+
+
+def _goes_with(operator: str, value: Any) -> bool:
+    if operator in ("=", "!="):
+        return value is None or _is_scalar(value)
+    if operator in COMPARISONS:
+        return _is_scalar(value)
+    if operator == "is":
+        return value in ("set", "not set")
+    if operator in LISTS or operator == "between":
+        is_list = isinstance(value, list) and bool(value) and all(_is_scalar(item) for item in value)
+        return is_list and (operator != "between" or len(value) == 2)
+    return isinstance(value, str) and bool(value)
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, str | int | float)
+
+
+def _is_date(doctype: str, name: str) -> bool:
+    df = frappe.get_meta(doctype).get_field(name)
+    return df.fieldtype in DATE_TYPES if df else name in ("creation", "modified")
+
+
+def _is_time(doctype: str, name: str, value: Any) -> bool:
+    """Whether a value for a date or time field is one; True for other fields. Frappe 16 would compare any text."""
+    df = frappe.get_meta(doctype).get_field(name)
+    if not (_is_date(doctype, name) or (df and df.fieldtype == "Time")):
+        return True
+    convert = get_time if df and df.fieldtype == "Time" else get_datetime
+    try:
+        return all(bool(item) and convert(item) is not None for item in (value if isinstance(value, list) else [value]))
+    except Exception:
+        return False
+
+
+def _is_tree(doctype: str, name: str) -> bool:
+    df = frappe.get_meta(doctype).get_field(name)
+    if df and df.fieldtype != "Link":
+        return False
+    return bool(frappe.get_meta(df.options if df else doctype).get("is_tree"))
+
+
+def _portable(doctype: str, name: str, operator: str, value: Any) -> list[list]:
+    """The condition as parts that every Frappe version understands alike."""
+    if value is None:
+        return [["is", "set" if operator == "!=" else "not set"]]
+    if operator == "between" and not _is_date(doctype, name):
+        return [[">=", value[0]], ["<=", value[1]]]  # Frappe 15 takes any other field for a date
+    return [[operator, value]]

@@ -14,7 +14,10 @@ from . import programs
 from .bench import on_bench
 from .launcher import Stage, running, say
 from .processes import Failed, Process, Stopped
+from .services import free_port
 from .site import ADMIN_PASSWORD, ROOT
+
+SERVE_PORT = 8000
 
 USAGE = """\
 ./dev demo              a site with workers, and a guided tour of what the engine does
@@ -28,7 +31,7 @@ USAGE = """\
 ./dev clean             remove what is kept between runs
 
 Variables: DW_WORKERS=2   DW_ISOLATION=ON|OFF (innodb_snapshot_isolation)   DW_FRESH=1 (build the site anew)
-           DW_WEB=1 (run: with web application)   DW_PORT (serve)   DW_TICK=60 (seconds of the scheduler)
+           DW_WEB=1 (run: with web application)   DW_PORT=8000 (serve)   DW_TICK=60 (seconds of the scheduler)
            DW_DURABLE=1 (MariaDB waits for the disk)   DW_KEEP=1 (keep the run's folder, logs included)
 """
 
@@ -117,7 +120,7 @@ def bench(arguments: list[str]) -> int:
 
 
 def serve(_arguments: list[str]) -> int:
-    port = number("DW_PORT", 0) or None
+    port = number("DW_PORT", 0) or free_port(SERVE_PORT)
     with running(workers=number("DW_WORKERS", 2), web=True, port=port, **options()) as stage:
         say(f"\n{stage.url}   user Administrator, password {ADMIN_PASSWORD}   logs in {stage.folder}/logs")
         say("Ctrl-C ends it.")

@@ -32,7 +32,8 @@ def main(arguments: list[str]) -> None:
         sys.exit(130)
     finally:
         if getattr(frappe.local, "db", None):
-            frappe.db.rollback()
+            # Closing rolls back too, also in the middle of a statement that Ctrl-C has cut off.
+            frappe.db.close()
         frappe.destroy()
 
 

@@ -12,11 +12,15 @@ from . import programs
 from .processes import Failed, Process
 
 
-def free_port() -> int:
-    """A port nobody uses at this moment. Another process may be faster: callers start again with another one."""
+def free_port(preferred: int = 0) -> int:
+    """A port of 127.0.0.1 that nobody listens on: `preferred`, or any if that one is taken."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", preferred))
+        except OSError:
+            return free_port()
+        return int(probe.getsockname()[1])
 
 
 class Service:

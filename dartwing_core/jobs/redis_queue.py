@@ -77,7 +77,7 @@ def missing(jobs: Sequence[Mapping[str, Any]], client: redis.Redis) -> list[Mapp
     """
     pipeline = client.pipeline(transaction=False)
     for job in jobs:
-        pipeline.hmget(Job.key_for(rq_id(job["name"], job["attempt"] + 1)), "status", "started_at")
+        pipeline.hmget(Job.key_for(rq_id(job["name"], job["attempt"] + 1)), ["status", "started_at"])
     return [job for job, entry in zip(jobs, pipeline.execute(), strict=True) if not _will_run(*entry)]
 
 

@@ -49,7 +49,9 @@ def conclude(screen: Screen, expectations: Expectations) -> None:
         screen.bullets(expectations.failed)
     else:
         screen.say(f"All {expectations.checked} checks passed.")
-    screen.say("This site is removed now. ./dev serve starts one with the Desk and prints its address and log-in.")
+    screen.say(
+        "This site is removed now. ./dev serve starts one that stays, with the REST API, at http://127.0.0.1:8000."
+    )
     screen.gap()
     screen.say("Look around: ./dev serve")
 

@@ -36,6 +36,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _connected() -> Iterator[None]:
     import frappe
 
+    from tests.support import processes
+
     config = Path(os.environ["DW_SITES_PATH"]) / os.environ["DW_SITE"] / "site_config.json"
     before = config.read_text()
     config.write_text(json.dumps(json.loads(before) | {HANDLERS_KEY: [factory.HANDLERS]}, indent=1))
@@ -48,6 +50,7 @@ def _connected() -> Iterator[None]:
         factory.wipe()
         frappe.destroy()
         config.write_text(before)
+        processes.stop_restarted()
 
 
 @pytest.fixture

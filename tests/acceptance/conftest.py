@@ -18,22 +18,13 @@ def workers(site: None) -> Iterator[list[processes.Process]]:
             worker.stop()
 
 
-@pytest.fixture(scope="session")
-def _restarted() -> Iterator[list[processes.Process]]:
-    """Redis processes that tests started in place of the launcher's; they serve until the end of the run."""
-    started: list[processes.Process] = []
-    yield started
-    for process in started:
-        process.stop()
-
-
 @pytest.fixture
-def redis_restarts(site: None, _restarted: list[processes.Process]) -> Iterator[Callable[[], None]]:
+def redis_restarts(site: None) -> Iterator[Callable[[], None]]:
     """A function that starts Redis again; called at the latest when the test ends."""
 
     def restart() -> None:
         if not processes.redis_answers():
-            _restarted.append(processes.start_redis())
+            processes.start_redis()
 
     yield restart
     restart()

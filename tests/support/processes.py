@@ -16,6 +16,8 @@ import redis
 
 from .waiting import until
 
+_restarted: list[Process] = []
+
 
 class Process:
     """A child in a session of its own, with its output in a log file."""
@@ -90,11 +92,16 @@ def stop_redis() -> None:
     until(lambda: not redis_answers(), 10, "the end of Redis")
 
 
-def start_redis() -> Process:
-    """Start the queue's Redis again."""
-    process = Process("redis", ["redis-server", os.environ["DW_REDIS_CONF"]])
+def start_redis() -> None:
+    """Start the queue's Redis again; it serves until the end of the run, when `stop_restarted` ends it."""
+    _restarted.append(Process("redis", ["redis-server", os.environ["DW_REDIS_CONF"]]))
     until(redis_answers, 10, "Redis")
-    return process
+
+
+def stop_restarted() -> None:
+    """End what `start_redis` started in place of the launcher's."""
+    while _restarted:
+        _restarted.pop().stop()
 
 
 def redis_answers() -> bool:

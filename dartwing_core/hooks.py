@@ -38,7 +38,8 @@ ignore_links_on_delete = ["Background Job", "Background Job Run", "Job Execution
 # ---------
 
 scheduler_events = {
-    "all": ["dartwing_core.jobs.sweeper.scheduled"],
+    # Not "all", which Frappe 15 runs every four minutes.
+    "cron": {"* * * * *": ["dartwing_core.jobs.sweeper.sweep_background_jobs"]},
 }
 
 # Job handlers

@@ -72,8 +72,8 @@ def ring_again() -> int:
     return len(lost)
 
 
-def scheduled() -> None:
-    """Entry of the scheduler, every tick."""
+def sweep_background_jobs() -> None:
+    """Entry of the scheduler, every minute."""
     sweep()
 
 

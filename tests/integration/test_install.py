@@ -63,5 +63,6 @@ def test_unique_and_composite_indexes_exist():
     assert "active_key" in unique
 
 
-def test_the_scheduler_knows_the_sweeper():
-    assert frappe.db.exists("Scheduled Job Type", {"method": "dartwing_core.jobs.sweeper.scheduled"})
+def test_the_scheduler_sweeps_every_minute():
+    found = frappe.get_doc("Scheduled Job Type", {"method": "dartwing_core.jobs.sweeper.sweep_background_jobs"})
+    assert (found.cron_format, found.frequency, found.stopped) == ("* * * * *", "Cron", 0)

@@ -6,6 +6,7 @@ The order of the rules is part of the public contract; `docs/writing_handlers.md
 from __future__ import annotations
 
 import http.client
+from collections.abc import Collection
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -62,8 +63,16 @@ PROGRAMMING_ERRORS = (
 )
 
 
-def classify_error(exc: BaseException) -> bool:
-    """Whether an attempt that ended with this exception should be retried."""
+def classify_error(exc: BaseException, retry_on: Collection[str] = (), never_retry_on: Collection[str] = ()) -> bool:
+    """Whether an attempt that ended with this exception should be retried.
+
+    `retry_on` and `never_retry_on` name exception classes for which a Job Type decides otherwise.
+    """
+    names = {cls.__name__ for cls in type(exc).__mro__}
+    if not names.isdisjoint(never_retry_on):
+        return False
+    if not names.isdisjoint(retry_on):
+        return True
     if isinstance(exc, PermanentError | JobCanceledError):
         return False
     if isinstance(exc, TRANSIENT) or database_code(exc) in RETRYABLE_DATABASE_CODES:

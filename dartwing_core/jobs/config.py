@@ -66,9 +66,30 @@ def queue_for(job_type_doc, priority: str) -> str:
     return job_type_doc.queue or QUEUE_OF_PRIORITY[priority]
 
 
-def retry_delays(job_type_doc) -> list[int]:
-    """The type's own delays in seconds, or an empty list for exponential backoff."""
-    return parse_delays(job_type_doc.retry_delays)
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """What a Job Type says about retries; empty: the engine's own rules."""
+
+    delays: tuple[int, ...] = ()
+    """Seconds before each retry; the last repeats."""
+    retry_on: frozenset[str] = frozenset()
+    never_retry_on: frozenset[str] = frozenset()
+    """Names of exception classes, of base classes too."""
+
+
+def retry_policy(job_type_name: str) -> RetryPolicy:
+    """The policy of a Job Type, which may be gone by now."""
+    found = job_type(job_type_name)
+    if found is None:
+        return RetryPolicy()
+    return RetryPolicy(
+        tuple(parse_delays(found.retry_delays)), parse_names(found.retry_on), parse_names(found.never_retry_on)
+    )
+
+
+def parse_names(text: str | None) -> frozenset[str]:
+    """ "ValueError, BadZipFile" as a set."""
+    return frozenset(part.strip() for part in (text or "").replace("\n", ",").split(",") if part.strip())
 
 
 def parse_delays(text: str | None) -> list[int]:

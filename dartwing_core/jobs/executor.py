@@ -7,10 +7,7 @@ job again as Administrator, or tell RQ what only the row may say.
 
 from __future__ import annotations
 
-import os
-import socket
 import time
-from collections.abc import Mapping
 from datetime import timezone
 from typing import Any
 
@@ -20,6 +17,7 @@ from rq import get_current_job
 
 from . import (
     canonical,
+    claim,
     clock,
     config,
     connection,
@@ -31,7 +29,6 @@ from . import (
     runs,
     sql,
     store,
-    tenancy,
 )
 from .context import JobContext
 from .errors import InvalidJobError, JobCanceledError, JobTimeoutError, PermanentError, TransientError
@@ -39,8 +36,6 @@ from .heartbeat import Heartbeat
 from .outcome import Outcome
 from .status import JobStatus
 
-ENGINE = "Administrator"
-HOLD_SECONDS = 60
 TRIES = 3
 
 
@@ -57,7 +52,7 @@ def execute_job(background_job: str, attempt: int) -> None:
 def run_one(name: str, attempt: int) -> None:
     """One attempt, which leaves nothing behind in `frappe.local` or on the connection."""
     user, lang = frappe.session.user, frappe.local.lang
-    job = _claim(name, attempt)
+    job = claim.claim(name, attempt)
     if job is None:
         return
     attempt_made = Attempt(job)
@@ -138,16 +133,31 @@ class Attempt:
 
     def _fail(self, error: BaseException) -> None:
         """The handler's writes are undone first; then outcome and retry schedule in one write (invariant I5)."""
-        end = outcome.failure(self.job, error, self._retry_delays())
+        end = outcome.failure(self.job, error, config.retry_policy(self.job["job_type"]))
         for attempt in range(1, TRIES + 1):
             connection.discard()
             try:
                 self._write_failure(end)
                 sql.commit()
-                return
+                break
             except Exception as problem:
                 if attempt == TRIES or not (sql.is_conflict(problem) or connection.is_lost(problem)):
                     raise
+
+        if outcome.is_timeout(error):
+            self._clean_up()
+
+    def _clean_up(self) -> None:
+        """The Job Type's own clean-up after a time limit, best effort, in a transaction of its own."""
+        job_type = config.job_type(self.job["job_type"])
+        if job_type is None or not job_type.timeout_handler_method:
+            return
+        try:
+            handlers.resolve(job_type.timeout_handler_method)(self.context)
+            frappe.db.commit()
+        except Exception:
+            frappe.logger("dartwing_core").exception(f"{self.job['name']}: the clean-up after its time limit failed")
+            connection.discard()
 
     def _write_failure(self, end: Outcome) -> None:
         """A request to cancel counts up to this moment: the run row is locked before it is asked for one."""
@@ -174,9 +184,9 @@ class Attempt:
             end.status,
             end.message,
             values=values,
-            actor=actor or ENGINE,
+            actor=actor or claim.ENGINE,
             duration=duration,
-            worker=worker_name(),
+            worker=claim.worker_name(),
         )
 
     def _save_checkpoint(self, data: Any) -> None:
@@ -195,16 +205,12 @@ class Attempt:
         now = store.load(self.job["name"], "status", "attempt") or {}
         return now.get("status") == str(JobStatus.COMPLETED) and now.get("attempt") == self.context.attempt
 
-    def _retry_delays(self) -> list[int]:
-        job_type = config.job_type(self.job["job_type"])
-        return config.retry_delays(job_type) if job_type else []
-
     def _run_values(self) -> dict[str, Any]:
         return {
             "name": self.run,
             "background_job": self.job["name"],
             "attempt": self.job["attempt"],
-            "worker": worker_name(),
+            "worker": claim.worker_name(),
             "rq_job_id": self.run,
             "connection_id": self.connection_id,
             "started_at": self.job["started_at"],
@@ -225,11 +231,6 @@ class Attempt:
         }
 
 
-def worker_name() -> str:
-    """This process, for people: host and process id."""
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
 def started_monotonic() -> float:
     """When RQ's time limit began to run, as `time.monotonic()`; now, if no RQ job is running.
 
@@ -241,53 +242,3 @@ def started_monotonic() -> float:
     began = rq_job.started_at
     began = began.replace(tzinfo=timezone.utc) if began.tzinfo is None else began  # naive before RQ 2.2
     return time.monotonic() - (clock.now_epoch() - began.timestamp())
-
-
-def _claim(name: str, attempt: int) -> dict[str, Any] | None:
-    """Take the job for this attempt; None if it is not there to be taken."""
-    for number in range(1, TRIES + 1):
-        try:
-            job = _try_claim(name, attempt)
-            frappe.db.commit()
-            return job
-        except Exception as error:
-            connection.discard()
-            if number == TRIES or not (sql.is_conflict(error) or connection.is_lost(error)):
-                raise
-    return None
-
-
-def _try_claim(name: str, attempt: int) -> dict[str, Any] | None:
-    job = store.load_for_run(name)
-    if not job or job["status"] != str(JobStatus.QUEUED) or job["attempt"] != attempt - 1:
-        return None  # a stale or doubled message: the row says what is true
-    if reason := _reason_to_hold(job):
-        _hold(job, reason)
-        return None
-    values = {
-        "attempt": attempt,
-        "started_at": clock.site_time(),
-        "next_retry_at": None,
-        "progress": 0,
-        "progress_message": None,
-    }
-    message = f"Worker started execution, attempt {attempt}"
-    if not store.transition(job, JobStatus.RUNNING, message, values=values, actor=ENGINE, worker=worker_name()):
-        return None
-    return {**job, **values, "status": str(JobStatus.RUNNING)}
-
-
-def _reason_to_hold(job: Mapping[str, Any]) -> str | None:
-    """Why the job may not start now although its turn has come."""
-    if config.settings().is_paused:
-        return "Held: all jobs are paused"
-    state = tenancy.standing_of_owner(job).state
-    if state in ("Suspended", "Inactive"):
-        return f"Held: the organization is {state.lower()}"
-    return None
-
-
-def _hold(job: Mapping[str, Any], reason: str) -> None:
-    due = clock.now_epoch() + HOLD_SECONDS
-    values = {"available_at": clock.site_time(due), "due_epoch": due}
-    store.transition(job, JobStatus.PENDING, reason, values=values, actor=ENGINE)

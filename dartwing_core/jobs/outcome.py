@@ -12,6 +12,7 @@ from frappe import _
 from rq.timeouts import BaseTimeoutException
 
 from . import canonical, classification, clock, config, retry
+from .config import RetryPolicy
 from .errors import InvalidJobError, JobCanceledError, JobError, JobSnoozed, JobTimeoutError
 from .status import JobStatus
 
@@ -47,30 +48,35 @@ def success(result: Any, progress_message: str, max_bytes: int) -> Outcome:
     return Outcome(JobStatus.COMPLETED, "Job completed successfully", values)
 
 
-def failure(job: Mapping[str, Any], error: BaseException, delays: list[int]) -> Outcome:
+def failure(job: Mapping[str, Any], error: BaseException, policy: RetryPolicy) -> Outcome:
     """The handler raised: retry, Dead Letter or Canceled, with the schedule in the same write."""
     if isinstance(error, JobCanceledError):
         return canceled(None, None)
     if isinstance(error, JobSnoozed):
         return _snoozed(error)
     message = describe(error)
-    details = {"error_message": message, "error_type": classification.get_error_type(error), "crash_count": 0}
+    is_retryable = classification.classify_error(error, policy.retry_on, policy.never_retry_on)
+    details = {
+        "error_message": message,
+        "error_type": "Transient" if is_retryable else "Permanent",
+        "crash_count": 0,
+    }
     status = JobStatus.TIMED_OUT if is_timeout(error) else JobStatus.FAILED
     trace = traceback_of(error)
-    if not classification.classify_error(error):
+    if not is_retryable:
         return Outcome(JobStatus.DEAD_LETTER, f"Failed for good: {message}", _ended(details), message, trace)
     if job["retry_count"] >= job["max_retries"]:
         text = f"{status} and no retries are left: {message}"
         return Outcome(JobStatus.DEAD_LETTER, text, _ended(details), message, trace)
     number = job["retry_count"] + 1
-    schedule = _schedule(number, delays, classification.retry_after(error))
+    schedule = _schedule(number, policy, classification.retry_after(error))
     text = (
         f"{status}, retry {number} of {job['max_retries']} at {schedule['next_retry_at']:%Y-%m-%d %H:%M:%S}: {message}"
     )
     return Outcome(status, text, details | schedule | {"retry_count": number}, message, trace)
 
 
-def lost(job: Mapping[str, Any], delays: list[int]) -> Outcome:
+def lost(job: Mapping[str, Any], policy: RetryPolicy) -> Outcome:
     """The attempt's worker is gone: at once to the next attempt, or to Dead Letter after MAX_CRASHES in a row.
 
     It costs no retry: killing a worker, as a deploy does, is not the job's fault. An attempt that was already past
@@ -80,7 +86,7 @@ def lost(job: Mapping[str, Any], delays: list[int]) -> Outcome:
         return canceled(job["canceled_by"], job["cancel_reason"])
     now = clock.now_epoch()
     if now - clock.latest_epoch(job["started_at"]) > job["timeout_seconds"]:
-        return failure(job, JobTimeoutError(), delays)
+        return failure(job, JobTimeoutError(), policy)
     crashes = job["crash_count"] + 1
     details = {"error_message": _("The worker was lost."), "error_type": "Transient", "crash_count": crashes}
     if crashes >= MAX_CRASHES:
@@ -148,10 +154,10 @@ def _ended(details: dict[str, Any]) -> dict[str, Any]:
     return details | {"completed_at": clock.site_time(), "next_retry_at": None}
 
 
-def _schedule(number: int, delays: list[int], asked: float | None) -> dict[str, Any]:
+def _schedule(number: int, policy: RetryPolicy, asked: float | None) -> dict[str, Any]:
     settings = config.settings()
     delay = retry.next_delay(
-        number, delays=delays, base_delay=settings.retry_base_delay, cap=settings.retry_delay_cap, at_least=asked
+        number, delays=policy.delays, base_delay=settings.retry_base_delay, cap=settings.retry_delay_cap, at_least=asked
     )
     due = clock.now_epoch() + delay
     return {"next_retry_at": clock.site_time(due), "available_at": clock.site_time(due), "due_epoch": due}

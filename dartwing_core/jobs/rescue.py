@@ -17,7 +17,7 @@ def rescue_lost() -> int:
     """End attempts whose lease is over, so that their jobs are tried again; returns how many."""
     now = clock.now_epoch()
     lost = [job for job in store.running() if lease_end(job) < now]
-    return sum(_end(job, outcome.lost(job, _delays(job))) for job in lost)
+    return sum(_end(job, outcome.lost(job, config.retry_policy(job["job_type"]))) for job in lost)
 
 
 def stop_canceled() -> int:
@@ -71,8 +71,3 @@ def _run_values(job: Mapping[str, Any], end: Outcome) -> dict[str, Any]:
         "error_message": end.error,
         "lease_expires_epoch": 0,
     }
-
-
-def _delays(job: Mapping[str, Any]) -> list[int]:
-    job_type = config.job_type(job["job_type"])
-    return config.retry_delays(job_type) if job_type else []

@@ -52,11 +52,13 @@ def transition(
     actor: str | None = None,
     duration: float = 0,
     worker: str | None = None,
+    lock_wait: int | None = None,
 ) -> bool:
     """Move one job from the state and attempt in `job` to `to_status`, with further column `values`.
 
     `job` holds name, organization, status, attempt and retry_count as the caller read them. Returns False,
     and writes nothing, if the job is not there any more: somebody else was first, or this attempt is an old one.
+    `lock_wait`: seconds to wait for somebody who holds the row.
     Does not commit.
     """
     from_status = JobStatus(job["status"])
@@ -64,7 +66,9 @@ def transition(
         raise InvalidTransitionError(f"A job can't go from {from_status} to {to_status}.")
     values = dict(values or {})
     actor = actor or frappe.session.user
-    if not _guarded_update([job["name"]], from_status, to_status, values, actor, attempt=job["attempt"]):
+    if not _guarded_update(
+        [job["name"]], from_status, to_status, values, actor, attempt=job["attempt"], lock_wait=lock_wait
+    ):
         return False
     event = history.Event(
         background_job=job["name"],
@@ -275,6 +279,7 @@ def _guarded_update(
     *,
     attempt: int | None = None,
     now: datetime | None = None,
+    lock_wait: int | None = None,
 ) -> int:
     """UPDATE … WHERE status (and attempt) are what the caller saw; the number of rows it changed."""
     job = frappe.qb.DocType(config.JOB)
@@ -286,7 +291,7 @@ def _guarded_update(
     query = query.where(where & (job.status == str(from_status)))
     if attempt is not None:
         query = query.where(job.attempt == attempt)
-    return sql.run_update(query)
+    return sql.run_update(query, lock_wait)
 
 
 def _names_queued_at(names: Sequence[str], moment: datetime) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import frappe
 import pytest
@@ -14,6 +15,7 @@ from dartwing_core.jobs import (
     JobNotFoundError,
     bulk_retry_dead_letter,
     cancel_job,
+    claim,
     clock,
     delete_dead_letter_job,
     executor,
@@ -28,6 +30,7 @@ from dartwing_core.jobs import (
     sweeper,
 )
 from tests.support import database, factory, processes
+from tests.support.sessions import in_parallel
 from tests.support.settings import settings
 
 
@@ -56,7 +59,7 @@ def made(handler: str, **values) -> str:
 def running(job_type: str):
     """A job that a worker has claimed and not come back from."""
     job = submitted(job_type)
-    executor._claim(job.name, 1)
+    claim.claim(job.name, 1)
     return job
 
 
@@ -305,7 +308,7 @@ def test_a_finished_job_is_not_canceled(status):
 
 def test_a_running_job_that_fails_after_the_request_is_canceled_not_retried():
     job = submitted(made("raises"), what="connection")
-    claimed = executor._claim(job.name, 1)
+    claimed = claim.claim(job.name, 1)
     cancel_job(job.name, reason="enough")
     frappe.db.commit()
     executor.Attempt(claimed).make()
@@ -318,7 +321,7 @@ def test_a_running_job_that_fails_after_the_request_is_canceled_not_retried():
 def test_a_request_that_meets_a_failed_attempt_cancels_the_retry():
     # The attempt ended between the caller's look at the job and the commit.
     job = submitted(made("raises"), what="connection")
-    claimed = executor._claim(job.name, 1)
+    claimed = claim.claim(job.name, 1)
     cancel_job(job.name)
     executor_view = {**claimed}
     assert store.transition(executor_view, store.JobStatus.FAILED, "failed meanwhile", values={"retry_count": 1})
@@ -360,7 +363,7 @@ def test_an_attempt_without_a_sign_of_life_is_tried_again_and_the_third_is_the_l
         assert sweeper.sweep().rescued == 1
         if attempt < 3:
             assert get_job_status(job.name)["status"] == "Queued"
-            executor._claim(job.name, attempt + 1)
+            claim.claim(job.name, attempt + 1)
     status = get_job_status(job.name)
     assert (status["status"], status["retry_count"]) == ("Dead Letter", 0)
 
@@ -407,3 +410,46 @@ def test_the_lease_is_a_setting_with_a_floor():
         assert rescue.rescue_lost() == 0
     with pytest.raises(frappe.ValidationError, match="at least 5"), settings(lease_seconds=1):
         pass
+
+
+# What a Job Type decides
+
+
+def test_a_type_may_retry_what_is_permanent_and_the_reverse():
+    assert run(submitted(made("raises", retry_on="KeyError"), what="key"))["status"] == "Failed"
+    status = run(submitted(made("raises", never_retry_on="ConnectionError"), what="connection"))
+    assert (status["status"], status["error_type"]) == ("Dead Letter", "Permanent")
+    with pytest.raises(frappe.ValidationError, match="not the name of an exception"):
+        made("raises", retry_on="no name!")
+
+
+@pytest.mark.parametrize(("cleanup", "rows"), [("write_row", 1), ("raises", 0)])
+def test_the_clean_up_after_a_time_limit_is_best_effort(cleanup, rows, monkeypatch):
+    job_type = made("nothing", timeout_handler_method=f"{factory.HANDLERS}.{cleanup}", max_retries=0)
+    job = submitted(job_type, what="key")
+    monkeypatch.setattr("dartwing_core.jobs.context.JobContext.remaining_seconds", lambda self: 0.0)
+    assert run(job)["status"] == "Dead Letter"
+    assert notes(job) == rows
+
+
+def test_two_sweeps_at_the_same_time_do_each_thing_once():
+    job_type = made("nothing")
+    jobs = [submit_job(job_type, factory.ALPHA, {"n": n}, available_at=3600) for n in range(30)]
+    frappe.db.sql("UPDATE `tabBackground Job` SET available_at = '2020-01-01' WHERE job_type = %s", (job_type,))
+    frappe.db.commit()
+    reports = in_parallel([sweeper.sweep] * 4)
+    assert sum(report.queued for report in reports) == 30, reports
+    for job in jobs:
+        assert messages(job) == ["Job created", "Job enqueued"]
+
+
+def test_a_claim_does_not_wait_for_somebody_who_holds_the_row():
+    job = submitted("echo_job")
+    with database.another_connection() as other, other.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("SELECT name FROM `tabBackground Job` WHERE name = %s FOR UPDATE", (job.name,))
+        began = time.monotonic()
+        executor.execute_job(job.name, 1)
+        assert time.monotonic() - began < 10
+        cursor.execute("ROLLBACK")
+    assert run(job)["status"] == "Completed"

@@ -18,6 +18,7 @@ import frappe
 from dartwing_core.jobs import (
     DuplicateJobError,
     cancel_job,
+    claim,
     clock,
     executor,
     redis_queue,
@@ -129,7 +130,7 @@ class World:
             self.settle(self.lost.pop(self.dice.randrange(len(self.lost))))
 
     def claim(self, name: str, attempt: int) -> None:
-        job = executor._claim(name, attempt)
+        job = claim.claim(name, attempt)
         if job:
             self.in_flight.append(job)
 

@@ -116,3 +116,14 @@ def test_retry_after_may_be_a_date():
 )
 def test_retry_after_that_makes_no_sense(value, seconds):
     assert parse_retry_after(value) == seconds
+
+
+class BadZip(ValueError):
+    pass
+
+
+def test_a_job_type_may_decide_by_the_exceptions_name():
+    assert classify_error(KeyError("x"), retry_on={"LookupError"})
+    assert not classify_error(BadZip(), never_retry_on={"BadZip"})
+    assert not classify_error(BadZip(), never_retry_on={"ValueError"}), "base classes count"
+    assert not classify_error(BadZip(), retry_on={"BadZip"}, never_retry_on={"ValueError"}), "never is stronger"

@@ -29,6 +29,7 @@ class JobType(Document):
         self._validate_name()
         self._validate_ranges()
         self._validate_delays()
+        self._validate_error_names()
         self._validate_queue()
         self._validate_handlers()
         self._validate_permission()
@@ -53,6 +54,12 @@ class JobType(Document):
             config.parse_delays(self.retry_delays)
         except ValueError:
             frappe.throw(_("Retry Delays must be seconds with commas between them, such as 10, 60, 600."))
+
+    def _validate_error_names(self) -> None:
+        for fieldname in ("retry_on", "never_retry_on"):
+            wrong = [name for name in config.parse_names(self.get(fieldname)) if not name.isidentifier()]
+            if wrong:
+                frappe.throw(_("{0} is not the name of an exception.").format(wrong[0]))
 
     def _validate_queue(self) -> None:
         self.queue = (self.queue or "").strip()

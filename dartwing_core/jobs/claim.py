@@ -1,0 +1,83 @@
+"""Taking a Queued job for an attempt: one guarded UPDATE, so that of any number of messages one succeeds."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from typing import Any
+
+import frappe
+
+from . import clock, config, connection, sql, store, tenancy
+from .status import JobStatus
+
+ENGINE = "Administrator"
+"""Who the log names for what the engine does by itself."""
+HOLD_SECONDS = 60
+TRIES = 3
+LOCK_WAIT = 2  # seconds: somebody who cancels the job in a long transaction must not hold a worker
+
+
+def worker_name() -> str:
+    """This process, for people: host and process id."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def claim(name: str, attempt: int) -> dict[str, Any] | None:
+    """Take the job for this attempt; None if it is not there to be taken."""
+    for number in range(1, TRIES + 1):
+        try:
+            job = _try_claim(name, attempt)
+            frappe.db.commit()
+            return job
+        except Exception as error:
+            connection.discard()
+            if number == TRIES or not (sql.is_conflict(error) or connection.is_lost(error)):
+                raise
+    return None
+
+
+def _try_claim(name: str, attempt: int) -> dict[str, Any] | None:
+    job = store.load_for_run(name)
+    if not job or job["status"] != str(JobStatus.QUEUED) or job["attempt"] != attempt - 1:
+        return None  # a stale or doubled message: the row says what is true
+    if reason := _reason_to_hold(job):
+        _hold(job, reason)
+        return None
+    values = {
+        "attempt": attempt,
+        "started_at": clock.site_time(),
+        "next_retry_at": None,
+        "progress": 0,
+        "progress_message": None,
+    }
+    message = f"Worker started execution, attempt {attempt}"
+    moved = store.transition(
+        job,
+        JobStatus.RUNNING,
+        message,
+        values=values,
+        actor=ENGINE,
+        worker=worker_name(),
+        lock_wait=LOCK_WAIT,
+    )
+    if not moved:
+        return None
+    return {**job, **values, "status": str(JobStatus.RUNNING)}
+
+
+def _reason_to_hold(job: Mapping[str, Any]) -> str | None:
+    """Why the job may not start now although its turn has come."""
+    if config.settings().is_paused:
+        return "Held: all jobs are paused"
+    state = tenancy.standing_of_owner(job).state
+    if state in ("Suspended", "Inactive"):
+        return f"Held: the organization is {state.lower()}"
+    return None
+
+
+def _hold(job: Mapping[str, Any], reason: str) -> None:
+    due = clock.now_epoch() + HOLD_SECONDS
+    values = {"available_at": clock.site_time(due), "due_epoch": due}
+    store.transition(job, JobStatus.PENDING, reason, values=values, actor=ENGINE)

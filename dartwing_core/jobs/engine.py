@@ -104,7 +104,7 @@ def _fresh_series() -> dict[str, Any]:
 
 def _submit(requests: list[Request]) -> list:
     user = frappe.session.user
-    prepared = [submission.prepare(request, user) for request in requests]
+    prepared = submission.prepare_all(requests, user)
     dedup.lock(dedup.keys_of([item.row for item in prepared]))
     if not _inserted([item.row for item in prepared]):
         return _submit_around_duplicates(prepared, user)

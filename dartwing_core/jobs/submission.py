@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -41,12 +41,22 @@ class Prepared:
     on_duplicate: str
 
 
-def prepare(request: Request, user: str) -> Prepared:
-    """Check everything, write nothing. Raises what `submit_job` documents."""
+def prepare_all(requests: Sequence[Request], user: str) -> list[Prepared]:
+    """Check everything, write nothing. Raises what `submit_job` documents.
+
+    Whether the user may submit is asked once for each type and organization.
+    """
+    allowed: set[tuple[str, str]] = set()
+    return [_prepare(request, user, allowed) for request in requests]
+
+
+def _prepare(request: Request, user: str, allowed: set[tuple[str, str]]) -> Prepared:
     job_type = _job_type(request.job_type)
     organization = _text(request.organization, "organization")
-    permission.check_submit(user, organization, job_type)
-    handlers.resolve(job_type.handler_method)
+    if (job_type.name, organization) not in allowed:
+        permission.check_submit(user, organization, job_type)
+        handlers.resolve(job_type.handler_method)
+        allowed.add((job_type.name, organization))
     dedup.check_policy(request.on_duplicate)
     parameters = canonical.canonical_json(request.parameters)
     _check_size(parameters)

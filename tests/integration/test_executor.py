@@ -204,6 +204,15 @@ def test_it_runs_as_its_owner_and_leaves_nothing_behind(alice):
     assert frappe.session.user == "Administrator"
 
 
+def test_it_runs_in_its_owners_language_and_gives_the_workers_back(alice):
+    frappe.db.set_value("User", alice, "language", "de")
+    job_type = factory.job_type("who", "whoami")
+    frappe.db.commit()
+    before = frappe.local.lang
+    assert run(_owned_by(alice, job_type))["result"]["lang"] == "de"
+    assert frappe.local.lang == before != "de"
+
+
 def _owned_by(user: str, job_type: str):
     frappe.set_user(user)
     job = submit_job(job_type, factory.ALPHA)

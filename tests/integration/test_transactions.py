@@ -106,6 +106,7 @@ def test_many_jobs_at_once_are_one_insert(job_type):
         jobs = submit_jobs(requests)
     inserts = [statement for statement in seen if statement.startswith("INSERT INTO `tabBackground Job`")]
     assert len(inserts) == 1
+    assert len(seen) == 3, "who may submit is asked once; jobs and log rows are one statement each"
     assert len({job.name for job in jobs}) == 50
     frappe.db.commit()
     assert (entries(), rows()) == (50, 50)

@@ -7,7 +7,15 @@ from datetime import datetime
 import frappe
 import pytest
 
-from dartwing_core.jobs import InvalidJobError, JobNotFoundError, get_job_history, get_job_status, list_jobs, submit_job
+from dartwing_core.jobs import (
+    InvalidJobError,
+    JobNotFoundError,
+    executor,
+    get_job_history,
+    get_job_status,
+    list_jobs,
+    submit_job,
+)
 from tests.support import factory
 
 STATUS_FIELDS = {
@@ -117,6 +125,41 @@ def test_documents_and_history_rows_follow_the_job(jobs, alice):
     assert visible == {jobs["alice"]}
     assert frappe.get_list("Organization", pluck="name", filters={"name": ["like", "Test %"]}) == [factory.ALPHA]
     assert set(frappe.get_list("Org Member", pluck="user")) == {alice}
+
+
+def test_attempts_members_and_organizations_are_as_private_as_jobs(jobs, alice, bob):
+    for name in jobs.values():
+        executor.execute_job(name, 1)
+    foreign = {
+        "Background Job Run": f"{jobs['bob']}-1",
+        "Org Member": frappe.db.get_value("Org Member", {"user": bob, "organization": factory.BETA}),
+        "Organization": factory.BETA,
+    }
+    own = {
+        "Background Job Run": f"{jobs['alice']}-1",
+        "Org Member": frappe.db.get_value("Org Member", {"user": alice, "organization": factory.ALPHA}),
+        "Organization": factory.ALPHA,
+    }
+    frappe.set_user(alice)
+    for doctype, name in own.items():
+        assert frappe.has_permission(doctype, doc=frappe.get_doc(doctype, name)), doctype
+        assert frappe.get_list(doctype, {"name": name}, pluck="name") == [name]
+    for doctype, name in foreign.items():
+        assert not frappe.has_permission(doctype, doc=frappe.get_doc(doctype, name)), doctype
+        assert frappe.get_list(doctype, {"name": name}, pluck="name") == []
+
+
+def test_tracebacks_are_for_admins(jobs, alice):
+    admin = factory.user("ada", factory.ALPHA, org_role="Admin", roles=("Dartwing User", "Dartwing Admin"))
+    frappe.db.set_value("Background Job", jobs["alice"], "job_type", "test_gone")  # the attempt fails
+    executor.execute_job(jobs["alice"], 1)
+    run = f"{jobs['alice']}-1"
+    for user, visible in ((alice, False), (admin, True)):
+        frappe.set_user(user)
+        document = frappe.get_doc("Background Job Run", run)
+        document.apply_fieldlevel_read_permissions()
+        assert bool(document.get("traceback")) is visible, user
+        assert document.error_message
 
 
 def test_conditions_escape_what_they_hold(bob):

@@ -23,9 +23,18 @@ def run(stop: threading.Event, interval: float = INTERVAL) -> int:
     while not stop.wait(interval if sweeps else 0):
         sweeps += 1
         try:
-            frappe.local.request_cache.clear()
+            _forget_cached()
             sweeper.sweep()
         except Exception:
             frappe.logger("dartwing_core").exception("The agent could not sweep; it tries again")
             dispatch.quietly(connection.discard)
     return sweeps
+
+
+def _forget_cached() -> None:
+    """Frappe keeps documents for the length of a request; this process has none, and must see settings change."""
+    for name in ("cache", "document_cache", "request_cache"):
+        cached = getattr(frappe.local, name, None)
+        if cached is not None:
+            cached.clear()
+    frappe.db.value_cache.clear()

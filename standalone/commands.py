@@ -25,7 +25,7 @@ USAGE = """\
 ./dev test --bench PATH --site NAME [ARG…]     the same tests on a genuine bench
 ./dev serve             a site with workers, scheduler and web application, until Ctrl-C
 ./dev run FILE [ARG…]   run a Python file in a site with workers and scheduler, as Administrator
-./dev bench [NAME]      run benchmarks/NAME.py the same way (without NAME: list them)
+./dev bench [NAME]      run benchmarks/NAME.py in a site (without NAME: list them); --bench PATH --site NAME as above
 ./dev lint              ruff (lint and format) and mypy
 ./dev prepare           install and build everything, then exit
 ./dev clean             remove what is kept between runs
@@ -113,10 +113,17 @@ def demo(arguments: list[str]) -> int:
 
 
 def bench(arguments: list[str]) -> int:
+    path, rest = take(arguments, "--bench")
+    site, rest = take(rest, "--site")
     names = sorted(p.stem for p in (ROOT / "benchmarks").glob("*.py") if not p.stem.startswith("_"))
-    if not arguments or arguments[0] not in names:
+    if not rest or rest[0] not in names:
         raise Failed(f"./dev bench NAME, NAME one of: {', '.join(names) or 'none yet'}")
-    return run([str(ROOT / "benchmarks" / f"{arguments[0]}.py"), *arguments[1:]])
+    script = [str(ROOT / "benchmarks" / f"{rest[0]}.py"), *rest[1:]]
+    if path and site:
+        with on_bench(Path(path).resolve(), site) as stage:
+            return foreground(stage, [stage.environment["DW_PYTHON"], *script])
+    with running(workers=0, **options()) as stage:  # each starts the workers that it measures
+        return in_site(stage, script)
 
 
 def serve(_arguments: list[str]) -> int:

@@ -17,7 +17,6 @@ from uuid import UUID
 
 import frappe
 from frappe import _
-from frappe.model.document import Document
 from frappe.utils import format_timedelta
 
 from .errors import InvalidJobError
@@ -78,12 +77,12 @@ def plain(value: Any, path: str = "parameters", parents: tuple[int, ...] = ()) -
     if len(parents) >= MAX_DEPTH:
         raise InvalidJobError(_("{0} is nested too deeply (more than {1} levels).").format(path, MAX_DEPTH))
     parents = (*parents, id(value))
-    if isinstance(value, Document):
-        return _plain_document(value, path, parents)
     if isinstance(value, Mapping):
         return {_key(key, path): plain(item, f"{path}.{key}", parents) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item, f"{path}[{index}]", parents) for index, item in enumerate(value)]
+    if _is_document(value):
+        return _plain_document(value, path, parents)
     raise InvalidJobError(
         _("{0} is of type {1}, which has no faithful JSON form. Pass text, numbers, lists or objects.").format(
             path, type(value).__name__
@@ -124,7 +123,13 @@ def _plain_decimal(number: Decimal, path: str) -> float:
     return as_float
 
 
-def _plain_document(document: Document, path: str, parents: tuple[int, ...]) -> dict:
+def _is_document(value: Any) -> bool:
+    from frappe.model.document import Document  # slow to import, and most workers' jobs have none
+
+    return isinstance(value, Document)
+
+
+def _plain_document(document: Any, path: str, parents: tuple[int, ...]) -> dict:
     """A document without what changes each time it is loaded or saved."""
     fields = document.as_dict(no_nulls=True, convert_dates_to_str=True)
     return plain(_without_noise(fields), path, parents)

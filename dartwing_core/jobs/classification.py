@@ -6,6 +6,7 @@ The order of the rules is part of the public contract; `docs/writing_handlers.md
 from __future__ import annotations
 
 import http.client
+import sys
 from collections.abc import Collection
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -13,7 +14,6 @@ from typing import Any
 
 import frappe
 import redis.exceptions
-import requests.exceptions
 from rq.timeouts import BaseTimeoutException
 
 from .errors import JobCanceledError, JobError, PermanentError, TransientError
@@ -31,9 +31,6 @@ TRANSIENT = (
     ConnectionError,
     TimeoutError,
     http.client.HTTPException,
-    requests.exceptions.ConnectionError,
-    requests.exceptions.Timeout,
-    requests.exceptions.ChunkedEncodingError,
     redis.exceptions.ConnectionError,
     redis.exceptions.TimeoutError,
     redis.exceptions.BusyLoadingError,
@@ -75,7 +72,7 @@ def classify_error(exc: BaseException, retry_on: Collection[str] = (), never_ret
         return True
     if isinstance(exc, PermanentError | JobCanceledError):
         return False
-    if isinstance(exc, TRANSIENT) or database_code(exc) in RETRYABLE_DATABASE_CODES:
+    if isinstance(exc, TRANSIENT) or _is_lost_request(exc) or database_code(exc) in RETRYABLE_DATABASE_CODES:
         return True
     if isinstance(exc, JobError):
         return exc.is_retryable
@@ -130,3 +127,12 @@ def _seconds_until(http_date: str) -> float | None:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=timezone.utc)
     return (moment - datetime.now(timezone.utc)).total_seconds()
+
+
+def _is_lost_request(exc: BaseException) -> bool:
+    """A connection or time-out error of requests, which is slow to import: only a handler that uses it has it."""
+    if "requests" not in sys.modules:
+        return False
+    from requests import exceptions
+
+    return isinstance(exc, exceptions.ConnectionError | exceptions.Timeout | exceptions.ChunkedEncodingError)

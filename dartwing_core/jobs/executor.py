@@ -99,13 +99,12 @@ class Attempt:
             raise
 
     def _run_handler(self) -> Any:
-        job_type = config.job_type(self.job["job_type"])
-        if job_type is None:
+        if not self.job["handler_method"]:
             raise PermanentError(_("Job Type {0} does not exist any more.").format(self.job["job_type"]))
         frappe.set_user(self.job["owner_user"])
         frappe.local.lang = self.job["owner_language"] or frappe.local.lang
-        permission.check_owner(self.job, job_type)
-        handler = handlers.resolve(job_type.handler_method)
+        permission.check_owner(self.job)
+        handler = handlers.resolve(self.job["handler_method"])
         self.heartbeat.start()
         try:
             return handler(self.context)
@@ -149,11 +148,10 @@ class Attempt:
 
     def _clean_up(self) -> None:
         """The Job Type's own clean-up after a time limit, best effort, in a transaction of its own."""
-        job_type = config.job_type(self.job["job_type"])
-        if job_type is None or not job_type.timeout_handler_method:
+        if not self.job["timeout_handler_method"]:
             return
         try:
-            handlers.resolve(job_type.timeout_handler_method)(self.context)
+            handlers.resolve(self.job["timeout_handler_method"])(self.context)
             frappe.db.commit()
         except Exception:
             frappe.logger("dartwing_core").exception(f"{self.job['name']}: the clean-up after its time limit failed")

@@ -32,7 +32,7 @@ def check_submit(user: str, organization: str, job_type) -> None:
         )
 
 
-def check_owner(job: Mapping[str, Any], job_type) -> None:
+def check_owner(job: Mapping[str, Any]) -> None:
     """Raises PermanentError if the job may not run (any more) for its owner."""
     user = job["owner_user"]
     if not job["owner_enabled"]:
@@ -44,8 +44,8 @@ def check_owner(job: Mapping[str, Any], job_type) -> None:
         raise PermanentError(_("The organization is {0}.").format(_(standing.state).lower()))
     if not standing.is_member and not access.sees_everything(user):
         raise PermanentError(_("The owner of this job is not a member of the organization any more."))
-    if not has_required(user, job_type.requires_permission):
-        raise PermanentError(_("The owner of this job lacks the permission {0}.").format(job_type.requires_permission))
+    if not has_required(user, job["requires_permission"]):
+        raise PermanentError(_("The owner of this job lacks the permission {0}.").format(job["requires_permission"]))
 
 
 def has_required(user: str, requirement: str | None) -> bool:

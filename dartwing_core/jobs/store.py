@@ -18,6 +18,20 @@ from .status import JobStatus, can_move
 
 # Parameters and results can be large: only who needs them reads them.
 HEAVY_FIELDS = ("input_parameters", "result")
+RUN_FIELDS = (
+    "name",
+    "organization",
+    "owner_user",
+    "job_type",
+    "status",
+    "attempt",
+    "retry_count",
+    "max_retries",
+    "crash_count",
+    "timeout_seconds",
+    "depends_on",
+    "input_parameters",
+)
 
 
 def insert_jobs(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -152,17 +166,21 @@ def load(name: str, *fields: str) -> dict | None:
 
 
 def load_for_run(name: str) -> dict | None:
-    """What an attempt needs, in one statement: the job, whether its owner is enabled, their standing, a child."""
-    job, user = frappe.qb.DocType(config.JOB), frappe.qb.DocType("User")
+    """What an attempt needs, in one statement: job, type, owner and their standing, and a child if there is one."""
+    job, user, job_type = (frappe.qb.DocType(doctype) for doctype in (config.JOB, "User", config.JOB_TYPE))
     child = frappe.qb.DocType(config.JOB).as_("child")
     first_child = frappe.qb.from_(child).select(child.name).where(child.depends_on == job.name).limit(1)
     query = (
         frappe.qb.from_(job)
         .left_join(user)
         .on(user.name == job.owner_user)
+        .left_join(job_type)
+        .on(job_type.name == job.job_type)
         .select(
-            *(job[field] for field in light_fields()),
-            job.input_parameters,
+            *(job[field] for field in RUN_FIELDS),
+            job_type.handler_method,
+            job_type.timeout_handler_method,
+            job_type.requires_permission,
             user.enabled.as_("owner_enabled"),
             user.language.as_("owner_language"),
             first_child.as_("first_child"),

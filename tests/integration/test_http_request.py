@@ -250,6 +250,7 @@ def test_the_timeout_is_for_sending_too(talk):
         b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 500,
         b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000,
     ],
+    ids=["nothing", "no http", "half a body", "half a chunk", "too many headers", "a huge header"],
 )
 def test_an_answer_that_is_broken_or_breaks_off_is_tried_again(answer):
     def talk(connection: socket.socket, _end) -> None:

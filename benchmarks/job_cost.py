@@ -1,0 +1,141 @@
+"""What one job costs after `submit_job` has returned, beside bare `frappe.enqueue` of the same.
+
+The job counted writes one row, since a bare job that writes nothing commits nothing either.
+
+Both are enqueued after commit by an ordinary member and run by the same kind of worker. Counted on the wire (`_wire`):
+everything that the submitter asks of MariaDB from the return of the call on, and everything that the work-horse asks
+until its connections are closed, so also what happens after Completed. Then, timed and without the relay: some hundred
+of each through the same two workers, in turn.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import statistics
+import time
+from collections.abc import Callable
+
+import frappe
+
+from benchmarks import _bare, _report, _site, _wire, _workers
+from dartwing_core.jobs import config
+from tests.support.database import value
+from tests.support.processes import queue_client
+from tests.support.waiting import until
+
+WARM_UP, COUNTED = 3, 10
+ROUNDS, JOBS = 3, 200
+WIDTH = 118
+
+
+def count_one(relay: _wire.Relay, call: Callable[[], None]) -> _wire.Count:
+    """All that one job asks of the database after `call` has returned."""
+    call()
+    relay.take()
+    opened = relay.opened
+    frappe.db.commit()
+    until(lambda: relay.opened > opened and len(relay.open) == 1, 30, "the end of the work-horse")
+    return relay.take()
+
+
+def typical(counts: list[_wire.Count]) -> _wire.Count:
+    """The one of median cost; the first ones, which fill caches, are left out by the caller."""
+    return sorted(counts, key=lambda count: (len(count.work), count.commits))[len(counts) // 2]
+
+
+def shown(statement: str) -> str:
+    """A statement in one line, with the data left out, so that two runs of it read the same."""
+    text = re.sub(r"\s+", " ", statement).strip()
+    text = re.sub(r"'(?:[^'\\]|\\.|'')*'", "'…'", text)
+    text = re.sub(r"\b\d+(\.\d+)?\b", "0", text)
+    text = re.sub(r"(?<=INSERT INTO `)(tab[\w ]+`).*", r"\1 …", text)
+    text = re.sub(r"(?<=SELECT ).{60,}?(?= FROM)", "…", text)
+    text = re.sub(r"(?<= SET ).{20,}(?= WHERE)", "…", text)
+    return text if len(text) <= WIDTH else text[: WIDTH - 1] + "…"
+
+
+def difference(bare: _wire.Count, ours: _wire.Count) -> str:
+    lists = [[shown(statement.text) for statement in count.statements] for count in (bare, ours)]
+    lines = difflib.ndiff(*lists)
+    return "\n".join(line for line in lines if not line.startswith("?"))
+
+
+def cost(report: _report.Report, user: str) -> None:
+    with _wire.counted() as relay, _workers.workers(1):
+        frappe.set_user(user)
+        counts: dict[str, list[_wire.Count]] = {"enqueue": [], "submit": []}
+        for _ in range(WARM_UP + COUNTED):
+            counts["enqueue"].append(count_one(relay, lambda: _site.enqueue(_bare.write)))
+            counts["submit"].append(count_one(relay, _site.submit))
+        if completed() != WARM_UP + COUNTED:
+            raise SystemExit("Not every job was completed: see the worker's log.")
+    bare, ours = (typical(list_[WARM_UP:]) for list_ in counts.values())
+    print("From the return of the call to the end of the work-horse (+ submit_job only, - frappe.enqueue only):\n")
+    print(difference(bare, ours), "\n")
+    rows = [
+        [name, len(count.work), count.commits, count.writing_commits]
+        for name, count in (("frappe.enqueue", bare), ("submit_job", ours))
+    ]
+    rows.append(["difference", *(b - a for a, b in zip(rows[0][1:], rows[1][1:], strict=True))])
+    report.table(["a job that writes a row", "statements", "commits", "of them writing"], rows)
+    report.target("statements beyond bare enqueue", rows[2][1], 8)
+    report.target("writing commits beyond bare enqueue", rows[2][3], 2)
+
+
+def completed() -> int:
+    query = f"SELECT COUNT(*) FROM `tab{config.JOB}` WHERE status = 'Completed' AND organization = %s"
+    return value(query, _site.ORGANIZATION)
+
+
+def throughput() -> tuple[list[float], list[float]]:
+    """Seconds for JOBS jobs from the commit that enqueues them to the end of the last, bare and ours in turn."""
+    bare, ours = [], []
+    client = queue_client()
+    with _workers.workers(2):
+        for number in range(ROUNDS):
+            before = finished(client)
+            for _ in range(JOBS):
+                _site.enqueue()
+            bare.append(timed(lambda before=before: finished(client) - before >= JOBS))
+            for _ in range(JOBS):
+                _site.submit()
+            ours.append(timed(lambda number=number: completed() >= (number + 1) * JOBS))
+    return bare, ours
+
+
+def timed(done: Callable[[], bool]) -> float:
+    began = time.perf_counter()
+    frappe.db.commit()
+    until(done, 120, "the end of the jobs")
+    return time.perf_counter() - began
+
+
+def finished(client) -> int:
+    """Bare jobs done, by RQ's registry of finished jobs."""
+    return sum(client.zcard(key) for key in client.scan_iter("rq:finished:*"))
+
+
+def main() -> None:
+    report = _report.Report("job_cost: one no-op job beside bare frappe.enqueue")
+    with _site.site():
+        print(_report.where())
+        _site.job_type("benchmark", "write")
+        user = _site.member()
+        cost(report, user)
+        _site.factory.wipe()
+        _site.job_type("benchmark", "nothing")
+        frappe.set_user(user)
+        bare, ours = throughput()
+    ratio = statistics.median(b / a for a, b in zip(bare, ours, strict=True))
+    rows = [
+        ["frappe.enqueue", statistics.median(bare), JOBS / statistics.median(bare)],
+        ["submit_job", statistics.median(ours), JOBS / statistics.median(ours)],
+    ]
+    report.table([f"{JOBS} no-op jobs, 2 workers", "seconds", "jobs/s"], rows)
+    print(f"      ratio, median of {ROUNDS} rounds: {ratio:.2f}")
+    report.exit()
+
+
+if __name__ == "__main__":
+    main()

@@ -189,6 +189,9 @@ def test_a_duplicates_name_is_kept_from_those_who_may_not_see_it(alice):
         submit_job(job_type, factory.ALPHA, {"a": 1})
     assert caught.value.existing_job_id is None
     assert "JOB-" not in str(caught.value)
+    for policy in ("return", "replace"):
+        with pytest.raises(DuplicateJobError):
+            submit_job(job_type, factory.ALPHA, {"a": 1}, on_duplicate=policy)
 
 
 def test_the_callers_own_key_decides_what_is_a_duplicate():

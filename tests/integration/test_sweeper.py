@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
+from zoneinfo import ZoneInfo
+
 import frappe
 import pytest
 import redis.client
@@ -255,6 +258,25 @@ def test_an_entry_that_died_with_its_worker_before_the_claim_is_renewed(job_type
     for started, expected in (("2999-01-01T00:00:00.000000Z", 0), ("2020-01-01T00:00:00.000000Z", 1)):
         queue.hset(key, mapping={"status": "started", "started_at": started})
         assert sweeper.sweep().rung_again == expected
+
+
+def test_in_the_hour_that_repeats_the_seconds_decide(job_type, monkeypatch):
+    # 2026-10-25, Berlin: 02:10 comes twice. The job is due at the second one, and it is 02:50 of the first.
+    monkeypatch.setattr(clock, "_zone", lambda: ZoneInfo("Europe/Berlin"))
+    due = datetime(2026, 10, 25, 1, 10, tzinfo=timezone.utc).timestamp()
+    job = submitted(job_type, available_at=3600)
+    set_columns(job, available_at=clock.site_time(due), due_epoch=due)
+    monkeypatch.setattr(clock, "now_epoch", lambda: due - 20 * 60)
+    assert job.name not in [row["name"] for row in store.due(JobStatus.PENDING, clock.now_epoch(), 10)]
+    monkeypatch.setattr(clock, "now_epoch", lambda: due + 1)
+    assert job.name in [row["name"] for row in store.due(JobStatus.PENDING, clock.now_epoch(), 10)]
+
+
+def test_a_child_due_later_is_not_released_early(job_type):
+    parent = submitted(job_type, parameters={"n": 1})
+    child = submitted(job_type, parameters={"n": 2}, depends_on=parent.name, available_at=3600)
+    executor.execute_job(parent.name, 1)
+    assert status(child) == "Pending"
 
 
 def test_statuses_that_wait_are_all_swept():

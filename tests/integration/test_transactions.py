@@ -5,9 +5,11 @@ from __future__ import annotations
 import frappe
 import pytest
 
-from dartwing_core.jobs import get_job_history, get_job_status, retry_job, submit_job, submit_jobs, sweeper
+from dartwing_core.jobs import get_job_history, get_job_status, retry_job, store, submit_job, submit_jobs, sweeper
 from dartwing_core.jobs.dispatch import Outbox
 from tests.support import database, factory, processes
+
+QUEUED = "SELECT COUNT(*) FROM `tabBackground Job` WHERE job_type = %s AND status = 'Queued'"
 
 
 @pytest.fixture
@@ -136,3 +138,39 @@ def test_a_manual_retry_is_queued_with_its_transaction(job_type):
     frappe.db.commit()
     after = get_job_status(job.name)
     assert (after["status"], after["retry_count"], entries()) == ("Queued", 0, 1)
+
+
+def test_an_error_of_the_dispatch_never_reaches_the_caller(job_type, monkeypatch):
+    def broken(*_arguments):
+        raise RuntimeError("dispatch")
+
+    ran = []
+    job = submit_job(job_type, factory.ALPHA)
+    frappe.db.after_commit.add(lambda: ran.append(True))
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "queue_all", broken)
+        frappe.db.commit()
+    assert ran == [True], "callbacks of others run all the same"
+    assert get_job_status(job.name)["status"] == "Pending"
+    sweeper.sweep()
+    assert get_job_status(job.name)["status"] == "Queued"
+
+
+def test_a_callback_behind_ours_does_not_run_within_our_commit(job_type):
+    # frappe.db.commit() in our callback would run the others inside ours, and raise their errors there.
+    order = []
+    submit_job(job_type, factory.ALPHA)
+    frappe.db.after_commit.add(lambda: order.append(database.value(QUEUED, job_type)))
+    frappe.db.commit()
+    assert order == [1], "it sees our commit, and ran once"
+
+
+@pytest.mark.parametrize("end", ["commit", "rollback"])
+def test_the_locks_of_a_transaction_end_with_it(end):
+    job_type = factory.job_type("once", deduplication_window=300)
+    frappe.db.commit()
+    key = submit_job(job_type, factory.ALPHA).active_key
+    name = f"{frappe.conf.db_name}:{key}"[:64]
+    assert database.value("SELECT IS_FREE_LOCK(%s)", name) == 0
+    getattr(frappe.db, end)()
+    assert database.value("SELECT IS_FREE_LOCK(%s)", name) == 1

@@ -13,6 +13,7 @@ import frappe
 from frappe import _
 
 from . import clock, dependencies, dispatch, redis_queue, runs, sql, store
+from .context import text_for_storage
 from .errors import InvalidTransitionError
 from .status import JobStatus, can_move
 
@@ -61,4 +62,4 @@ def _values(user: str) -> dict[str, Any]:
 
 
 def _message(reason: str | None) -> str:
-    return f"Job canceled: {reason}" if reason else "Job canceled"
+    return text_for_storage(f"Job canceled: {reason}" if reason else "Job canceled")

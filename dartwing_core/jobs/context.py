@@ -83,12 +83,12 @@ class JobContext:
             raise JobCanceledError("The job was canceled.")
         self.progress.percent = _clamp(percent)
         if message is not None:
-            self.progress.message = str(message)[:MESSAGE_LENGTH]
+            self.progress.message = text_for_storage(message)[:MESSAGE_LENGTH]
         self._changed(at_once=force)
 
     def set_steps(self, steps: Iterable[str]) -> None:
         """Name the steps of the work; the first one is active now. Shown beside the progress."""
-        names = [str(step)[:MESSAGE_LENGTH] for step in steps]
+        names = [text_for_storage(step)[:MESSAGE_LENGTH] for step in steps]
         self.progress.steps = [{"name": name, "state": PENDING} for name in names]
         self.next_step()
 
@@ -134,3 +134,8 @@ def _clamp(percent: Any) -> float:
     except (TypeError, ValueError):
         return 0.0
     return min(100.0, max(0.0, number)) if number == number else 0.0
+
+
+def text_for_storage(value: Any) -> str:
+    """The value's text as the database takes it: a file name may hold half a character, which no column does."""
+    return str(value).encode("utf-8", "replace").decode("utf-8")

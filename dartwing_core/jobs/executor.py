@@ -132,6 +132,7 @@ class Attempt:
 
     def _fail(self, error: BaseException) -> None:
         """The handler's writes are undone first; then outcome and retry schedule in one write (invariant I5)."""
+        connection.discard()  # first of all: a connection that a time limit has cut off answers nothing more
         end = outcome.failure(self.job, error, config.retry_policy(self.job["job_type"]))
         for attempt in range(1, TRIES + 1):
             connection.discard()

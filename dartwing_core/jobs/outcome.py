@@ -13,6 +13,7 @@ from rq.timeouts import BaseTimeoutException
 
 from . import canonical, classification, clock, config, retry
 from .config import RetryPolicy
+from .context import text_for_storage
 from .errors import InvalidJobError, JobCanceledError, JobError, JobSnoozed, JobTimeoutError
 from .status import JobStatus
 
@@ -40,7 +41,7 @@ def success(result: Any, progress_message: str, max_bytes: int) -> Outcome:
         "progress": 100,
         "progress_message": progress_message or None,
         "result": storable(result, max_bytes),
-        "output_reference": str(reference)[:REFERENCE_LENGTH] if reference is not None else None,
+        "output_reference": text_for_storage(reference)[:REFERENCE_LENGTH] if reference is not None else None,
         "error_message": None,
         "error_type": None,
         "crash_count": 0,
@@ -134,7 +135,7 @@ def describe(error: BaseException) -> str:
     if is_timeout(error):
         return _("The time limit was reached.")
     try:
-        text = str(error).strip()
+        text = text_for_storage(error).strip()
     except Exception:
         text = ""
     if isinstance(error, JobError) and text:
@@ -145,7 +146,7 @@ def describe(error: BaseException) -> str:
 def traceback_of(error: BaseException) -> str:
     """The traceback for administrators. Never raises, whatever the exception's `str()` does."""
     try:
-        return "".join(traceback.format_exception(type(error), error, error.__traceback__))
+        return text_for_storage("".join(traceback.format_exception(type(error), error, error.__traceback__)))
     except Exception:
         return "".join(traceback.format_tb(error.__traceback__)) + type(error).__name__
 

@@ -18,6 +18,7 @@ from .status import JobStatus, can_move
 
 # Parameters and results can be large: only who needs them reads them.
 HEAVY_FIELDS = ("input_parameters", "result")
+LOCK_WAIT = 2  # seconds, for a dispatch: it may run inside a web request
 RUN_FIELDS = (
     "name",
     "organization",
@@ -109,7 +110,13 @@ def queue_all(jobs: Sequence[Mapping[str, Any]], from_status: JobStatus, message
     actor = frappe.session.user
     now = clock.site_time()
     moved = _guarded_update(
-        [job["name"] for job in jobs], from_status, JobStatus.QUEUED, {"queued_at": now}, actor, now=now
+        [job["name"] for job in jobs],
+        from_status,
+        JobStatus.QUEUED,
+        {"queued_at": now},
+        actor,
+        now=now,
+        lock_wait=LOCK_WAIT,
     )
     if moved < len(jobs):
         queued = _names_queued_at([job["name"] for job in jobs], now)
@@ -309,7 +316,7 @@ def _guarded_update(
     query = query.where(where & (job.status == str(from_status)))
     if attempt is not None:
         query = query.where(job.attempt == attempt)
-    return sql.run_update(query, lock_wait)
+    return sql.run_update(query, lock_wait, by_name=True)
 
 
 def _names_queued_at(names: Sequence[str], moment: datetime) -> set[str]:

@@ -149,6 +149,7 @@ def test_a_swallowed_time_limit_is_timed_out():
         ("validation", "Dead Letter"),
         ("connection", "Failed"),
         ("unprintable", "Failed"),
+        ("half", "Failed"),
         ("long", "Failed"),
     ],
 )

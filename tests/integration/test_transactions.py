@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import frappe
 import pytest
 
@@ -174,3 +176,22 @@ def test_the_locks_of_a_transaction_end_with_it(end):
     assert database.value("SELECT IS_FREE_LOCK(%s)", name) == 0
     getattr(frappe.db, end)()
     assert database.value("SELECT IS_FREE_LOCK(%s)", name) == 1
+
+
+@pytest.mark.parametrize("number", [1, 5, 200])
+def test_the_dispatch_waits_for_nobodys_open_transaction(job_type, number):
+    requests = [{"job_type": job_type, "organization": factory.ALPHA, "parameters": {"n": n}} for n in range(number)]
+    submit_jobs([{**request, "available_at": 3600} for request in requests])
+    frappe.db.commit()
+    with database.another_connection() as other, other.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute(
+            "INSERT INTO `tabBackground Job` (name, status, available_at, organization)"
+            " VALUES ('JOB-OPEN', 'Pending', NOW(), 'Test Alpha')"
+        )
+        jobs = submit_jobs(requests)
+        began = time.monotonic()
+        frappe.db.commit()
+        assert time.monotonic() - began < 1.5
+        assert get_job_status(jobs[0].name)["status"] == "Queued"
+        cursor.execute("ROLLBACK")

@@ -73,6 +73,7 @@ def raises(context: JobContext) -> None:
         "connection": ConnectionResetError("peer"),
         "validation": frappe.ValidationError("wrong"),
         "unprintable": Unprintable(),
+        "half": FileNotFoundError(2, "No such file", "caf\udce9.csv"),
         "long": TransientError("x" * 100_000),
     }[context.parameters["what"]]
 

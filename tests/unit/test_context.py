@@ -33,6 +33,11 @@ def test_a_long_message_is_cut(context):
     assert len(context.progress.message) == 500
 
 
+def test_a_message_with_half_a_character_is_made_storable(context):
+    context.update_progress(1, "caf\udce9.csv")
+    assert context.progress.message == "caf?.csv"
+
+
 def test_a_message_stays_until_the_next(context):
     context.update_progress(1, "first")
     context.update_progress(2)

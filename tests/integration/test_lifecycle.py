@@ -453,3 +453,17 @@ def test_a_claim_does_not_wait_for_somebody_who_holds_the_row():
         assert time.monotonic() - began < 10
         cursor.execute("ROLLBACK")
     assert run(job)["status"] == "Completed"
+
+
+def test_parameters_of_a_retry_have_the_size_limit_too():
+    job = dead("echo_job")
+    with settings(max_parameter_bytes=100), pytest.raises(InvalidJobError, match="at most 100"):
+        retry_job(job.name, parameters={"x": "y" * 200})
+
+
+def test_a_queued_job_is_held_when_all_jobs_are_paused():
+    job = submitted("echo_job", paused=True)
+    with settings(is_paused=1):
+        status = run(job)
+    assert (status["status"], status["attempt"]) == ("Pending", 0)
+    assert messages(job)[-1] == "Held: all jobs are paused"

@@ -17,7 +17,7 @@ from .errors import DuplicateJobError, InvalidJobError, TransientError
 from .status import FINISHED, JobStatus
 
 LOCK_WAIT_SECONDS = 30
-_HOLDER = "SELECT name, status, owner_user, organization FROM `tabBackground Job` WHERE name = %s"
+_HOLDER = "SELECT name, status, owner_user, organization, dedup_until FROM `tabBackground Job` WHERE name = %s"
 RAISE, RETURN, REPLACE = POLICIES = ("raise", "return", "replace")
 
 
@@ -55,11 +55,21 @@ def holder(key: str) -> dict | None:
     names = frappe.db.sql("SELECT name FROM `tabBackground Job` WHERE active_key = %s LOCK IN SHARE MODE", (key,))
     if not names:
         return None
-    return _read(names[0][0]) or sql.outside_transaction(_HOLDER, (names[0][0],))
+    found = _read(names[0][0])
+    if found and is_over(found):
+        return found
+    return sql.outside_transaction(_HOLDER, (names[0][0],)) or found
+
+
+def is_over(job: Mapping[str, Any]) -> bool:
+    """Whether a job holds its key no more: it was canceled, or it has finished and its window has ended."""
+    if job["status"] == JobStatus.CANCELED:
+        return True
+    return job["status"] in FINISHED and (not job["dedup_until"] or job["dedup_until"] <= clock.site_time())
 
 
 def _read(name: str) -> dict | None:
-    fields = ["name", "status", "owner_user", "organization"]
+    fields = ["name", "status", "owner_user", "organization", "dedup_until"]
     return frappe.db.get_value(config.JOB, name, fields, as_dict=True)
 
 

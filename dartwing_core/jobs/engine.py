@@ -79,6 +79,9 @@ def retry_job(job_id: str, parameters: Mapping[str, Any] | None = None):
         )
     values = _fresh_series()
     if parameters is not None:
+        if job["owner_user"] != frappe.session.user:
+            # The handler runs as the owner: another person's parameters would borrow the owner's permissions.
+            raise frappe.PermissionError(_("Only the owner of a job may change its parameters."))
         values |= submission.edited(job, parameters)
     document = _moved(job, JobStatus.PENDING, "Job re-queued for execution", values)
     if not job["depends_on"]:
@@ -132,7 +135,8 @@ def _submit_around_duplicates(prepared: list[Prepared], user: str) -> list:
 def _answer_duplicate(item: Prepared, found: dict, user: str):
     """The existing job, unchanged or with the new parameters, or DuplicateJobError."""
     may_see = bool(found["owner_user"]) and access.can_see(user, found["owner_user"], found["organization"])
-    if may_see and item.on_duplicate == dedup.REPLACE and store.replace_pending(found, item.row):
+    is_own = found["owner_user"] == user
+    if is_own and may_see and item.on_duplicate == dedup.REPLACE and store.replace_pending(found, item.row):
         return submission.as_document(store.load(found["name"]) or found)
     if may_see and item.on_duplicate == dedup.RETURN:
         return submission.as_document(store.load(found["name"]) or found)
@@ -140,9 +144,13 @@ def _answer_duplicate(item: Prepared, found: dict, user: str):
 
 
 def _live_twin(key: str | None) -> dict | None:
-    if key is None or dedup.free_if_over(key):
+    if key is None:
         return None
-    return dedup.holder(key)
+    found = dedup.holder(key)
+    # Looked at before the UPDATE, which would lock a live job's row until the caller's transaction ends.
+    if found and dedup.is_over(found) and dedup.free_if_over(key):
+        return None
+    return found
 
 
 def _inserted(rows: list[dict[str, Any]]) -> bool:

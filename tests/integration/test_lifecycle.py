@@ -467,3 +467,30 @@ def test_a_queued_job_is_held_when_all_jobs_are_paused():
         status = run(job)
     assert (status["status"], status["attempt"]) == ("Pending", 0)
     assert messages(job)[-1] == "Held: all jobs are paused"
+
+
+def test_only_the_owner_changes_the_parameters_of_a_job(alice):
+    # The handler runs as the owner: an admin's parameters would borrow the owner's permissions.
+    job_type = made("nothing", deduplication_window=300)
+    foreign = submit_job(job_type, factory.ALPHA, {"v": 1}, dedup_key="k", available_at=3600)
+    failed = dead("echo_job")
+    admin = factory.user("ada", factory.ALPHA, org_role="Admin", roles=("Dartwing User", "Dartwing Admin"))
+    frappe.db.commit()
+    frappe.set_user(admin)
+    with pytest.raises(frappe.PermissionError, match="Only the owner"):
+        retry_job(failed.name, parameters={"text": "mine"})
+    with pytest.raises(DuplicateJobError):
+        submit_job(job_type, factory.ALPHA, {"v": 2}, dedup_key="k", on_duplicate="replace")
+    assert retry_job(failed.name).status == "Pending"
+    assert foreign.owner_user == "Administrator"
+
+
+def test_a_duplicates_open_transaction_holds_up_no_worker():
+    job_type = made("nothing", deduplication_window=300)
+    job = submit_job(job_type, factory.ALPHA, {"v": 1})
+    frappe.db.commit()
+    with pytest.raises(DuplicateJobError):
+        submit_job(job_type, factory.ALPHA, {"v": 1})
+    with database.another_connection() as other, other.cursor() as cursor:
+        cursor.execute("SET innodb_lock_wait_timeout = 1")
+        cursor.execute("UPDATE `tabBackground Job` SET progress = progress + 1 WHERE name = %s", (job.name,))

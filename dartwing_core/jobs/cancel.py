@@ -58,7 +58,7 @@ def _afterwards(job: Mapping[str, Any]) -> None:
 
 
 def _values(user: str) -> dict[str, Any]:
-    return {"canceled_at": clock.site_time(), "canceled_by": user, "active_key": None, "next_retry_at": None}
+    return {"canceled_at": clock.site_time(), "canceled_by": user, "next_retry_at": None}
 
 
 def _message(reason: str | None) -> str:

@@ -13,7 +13,7 @@ def nothing(context: JobContext) -> None:
 
 @job_handler
 def write(_context: JobContext) -> None:
-    """The least that a job is for: one writing statement."""
+    """Adds one row."""
     _bare.write()
 
 

@@ -1,11 +1,10 @@
 """What one job costs after `submit_job` has returned, beside bare `frappe.enqueue` of the same.
 
-The job counted writes one row, since a bare job that writes nothing commits nothing either.
-
 Both are enqueued after commit by an ordinary member and run by the same kind of worker. Counted on the wire (`_wire`):
 everything that the submitter asks of MariaDB from the return of the call on, and everything that the work-horse asks
-until its connections are closed, so also what happens after Completed. Then, timed and without the relay: some hundred
-of each through the same two workers, in turn.
+until its connections are closed, so also what happens after Completed. Counted for a no-op, whose bare form writes and
+so commits nothing, and for a job that writes one row, whose bare form commits it. Then, timed and without the relay:
+some hundred no-ops of each through the same two workers, in turn.
 """
 
 from __future__ import annotations
@@ -61,26 +60,31 @@ def difference(bare: _wire.Count, ours: _wire.Count) -> str:
     return "\n".join(line for line in lines if not line.startswith("?"))
 
 
-def cost(report: _report.Report, user: str) -> None:
+def count_both(handler: str, user: str) -> tuple[_wire.Count, _wire.Count]:
+    """A typical bare job with the function of this name in `_bare`, and a typical one of the engine with the handler."""
+    _site.factory.wipe()
+    _site.job_type("benchmark", handler)
+    bare, ours = [], []
     with _wire.counted() as relay, _workers.workers(1):
         frappe.set_user(user)
-        counts: dict[str, list[_wire.Count]] = {"enqueue": [], "submit": []}
         for _ in range(WARM_UP + COUNTED):
-            counts["enqueue"].append(count_one(relay, lambda: _site.enqueue(_bare.write)))
-            counts["submit"].append(count_one(relay, _site.submit))
+            bare.append(count_one(relay, lambda: _site.enqueue(getattr(_bare, handler))))
+            ours.append(count_one(relay, _site.submit))
         if completed() != WARM_UP + COUNTED:
             raise SystemExit("Not every job was completed: see the worker's log.")
-    bare, ours = (typical(list_[WARM_UP:]) for list_ in counts.values())
-    print("From the return of the call to the end of the work-horse (+ submit_job only, - frappe.enqueue only):\n")
-    print(difference(bare, ours), "\n")
+    return typical(bare[WARM_UP:]), typical(ours[WARM_UP:])
+
+
+def cost(report: _report.Report, name: str, bare: _wire.Count, ours: _wire.Count) -> None:
     rows = [
-        [name, len(count.work), count.commits, count.writing_commits]
-        for name, count in (("frappe.enqueue", bare), ("submit_job", ours))
+        [label, len(count.work), count.commits, count.writing_commits]
+        for label, count in (("frappe.enqueue", bare), ("submit_job", ours))
     ]
-    rows.append(["difference", *(b - a for a, b in zip(rows[0][1:], rows[1][1:], strict=True))])
-    report.table(["a job that writes a row", "statements", "commits", "of them writing"], rows)
-    report.target("statements beyond bare enqueue", rows[2][1], 8)
-    report.target("writing commits beyond bare enqueue", rows[2][3], 2)
+    beyond = [b - a for a, b in zip(rows[0][1:], rows[1][1:], strict=True)]
+    report.table([name, "statements", "commits", "of them writing"], [*rows, ["beyond", *beyond]])
+    report.target(f"{name}: statements beyond bare enqueue", beyond[0], 8)
+    report.target(f"{name}: writing commits beyond bare enqueue", beyond[2], 2)
+    print()
 
 
 def completed() -> int:
@@ -117,16 +121,19 @@ def finished(client) -> int:
 
 
 def main() -> None:
-    report = _report.Report("job_cost: one no-op job beside bare frappe.enqueue")
+    report = _report.Report("job_cost: one job beside the same by bare frappe.enqueue")
     with _site.site():
         print(_report.where())
-        _site.job_type("benchmark", "write")
         user = _site.member()
-        cost(report, user)
+        no_op, one_row = (count_both(handler, user) for handler in ("nothing", "write"))
         _site.factory.wipe()
         _site.job_type("benchmark", "nothing")
         frappe.set_user(user)
         bare, ours = throughput()
+    print("No-op, from the return of the call to the end of the work-horse (+ submit_job, - frappe.enqueue only):\n")
+    print(difference(*no_op), "\n")
+    cost(report, "no-op", *no_op)
+    cost(report, "writes a row", *one_row)
     ratio = statistics.median(b / a for a, b in zip(bare, ours, strict=True))
     rows = [
         ["frappe.enqueue", statistics.median(bare), JOBS / statistics.median(bare)],

@@ -21,7 +21,7 @@ from frappe.utils import format_timedelta
 
 from .errors import InvalidJobError
 
-MAX_DEPTH = 100
+MAX_DEPTH = 30  # MariaDB's JSON check ends at 32
 SAFE_INTEGER = 2**63
 DOCUMENT_NOISE = frozenset(
     {"modified", "modified_by", "creation", "owner", "idx", "docstatus", "parent", "parentfield", "parenttype"}

@@ -18,6 +18,7 @@ QUEUE_OF_PRIORITY = {"Critical": "short", "High": "short", "Normal": "default", 
 
 MIN_TIMEOUT, MAX_TIMEOUT = 1, 86_400
 MAX_RETRIES = 10
+MAX_DELAY = 365 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,6 @@ def parse_names(text: str | None) -> frozenset[str]:
 def parse_delays(text: str | None) -> list[int]:
     """ "10, 60, 600" as numbers. Raises ValueError for anything else, also for negative ones."""
     delays = [int(part) for part in (text or "").replace(";", ",").split(",") if part.strip()]
-    if any(delay < 0 for delay in delays):
-        raise ValueError("negative delay")
+    if any(not 0 <= delay <= MAX_DELAY for delay in delays):
+        raise ValueError("delay out of range")
     return delays

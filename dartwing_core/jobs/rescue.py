@@ -7,9 +7,10 @@ moves on first, which fences the attempt off (invariant I4); then its connection
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
-from . import clock, config, ids, outcome, redis_queue, runs, sql, store
+from . import clock, config, dispatch, ids, outcome, redis_queue, runs, sql, store
 from .outcome import Outcome
 
 
@@ -17,7 +18,11 @@ def rescue_lost() -> int:
     """End attempts whose lease is over, so that their jobs are tried again; returns how many."""
     now = clock.now_epoch()
     lost = [job for job in store.running() if lease_end(job) < now]
-    return sum(_end(job, outcome.lost(job, config.retry_policy(job["job_type"]))) for job in lost)
+    return sum(bool(dispatch.quietly(partial(_rescue, job))) for job in lost)
+
+
+def _rescue(job: Mapping[str, Any]) -> bool:
+    return _end(job, outcome.lost(job, config.retry_policy(job["job_type"])))
 
 
 def stop_canceled() -> int:

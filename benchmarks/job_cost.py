@@ -61,7 +61,7 @@ def difference(bare: _wire.Count, ours: _wire.Count) -> str:
 
 
 def count_both(handler: str, user: str) -> tuple[_wire.Count, _wire.Count]:
-    """A typical bare job with the function of this name in `_bare`, and a typical one of the engine with the handler."""
+    """A typical bare job with the function of this name in `_bare`, and a typical one with the handler."""
     _site.factory.wipe()
     _site.job_type("benchmark", handler)
     bare, ours = [], []

@@ -115,7 +115,7 @@ def _row(request: Request, job_type, user: str, parameters: str, priority: str, 
 
 def _job_type(name: Any):
     job_type = config.job_type(_text(name, "job_type"))
-    if job_type is None:
+    if job_type is None or job_type.name != name:  # MariaDB finds other spellings too; they would dodge the cache
         raise InvalidJobError(_("Unknown Job Type: {0}.").format(str(name)[:140]))
     if not job_type.is_enabled:
         raise InvalidJobError(_("Job Type {0} is disabled and takes no new jobs.").format(job_type.name))

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import frappe
 from frappe.query_builder.functions import Min
-from frappe.utils import getdate
+
+from . import clock
 
 ACTIVE = "Active"
 ADMIN = "Admin"
@@ -61,10 +62,11 @@ class OrgMemberTenancy:
             frappe.qb.from_(org)
             .left_join(member)
             .on((member.organization == org.name) & self._is_current(member, user))
-            .select(org.status, member.role)
+            .select(org.status, member.role, org.name)
             .where(org.name == organization)
         ).run()
-        if not rows:
+        # MariaDB takes "ACME " for "Acme"; stored, the two would be tenants apart.
+        if not rows or rows[0][2] != organization:
             return Standing(None, None)
         roles = {row[1] for row in rows}
         return Standing(rows[0][0], ADMIN if ADMIN in roles else next(iter(roles)))
@@ -89,7 +91,7 @@ class OrgMemberTenancy:
         return query.where(self._is_current(member, user)).run(as_dict=True)
 
     def _is_current(self, member, user):
-        today = getdate()
+        today = clock.site_time().date()  # getdate() costs a fresh process 7 ms on Frappe 15
         return (
             (member.user == user)
             & (member.status == ACTIVE)

@@ -239,3 +239,13 @@ def test_submitting_costs_at_most_five_statements(alice):
     with database.statements() as seen:
         submit_job(job_type, factory.ALPHA, {"a": 1})
     assert len(seen) <= 5, seen
+
+
+def test_other_spellings_of_type_and_organization_are_unknown(job_type, alice):
+    refused(InvalidJobError, "Unknown Job Type", job_type.upper(), factory.ALPHA)
+    for organization in (factory.ALPHA.upper(), f"{factory.ALPHA} "):
+        refused(InvalidJobError, "not found", job_type, organization)
+        frappe.set_user(alice)
+        with pytest.raises(frappe.PermissionError):
+            submit_job(job_type, organization)
+        frappe.set_user("Administrator")

@@ -5,12 +5,15 @@ Entries go to Frappe's own queues and call Frappe's own `execute_job`, so that a
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import frappe
 import redis
+from frappe.utils import get_bench_id
 from frappe.utils.background_jobs import create_job_id, generate_qname, get_queues_timeout
 from rq import Callback, Queue
 from rq.command import send_stop_job_command
@@ -39,12 +42,7 @@ def connection() -> redis.Redis:
         from frappe.utils.background_jobs import get_redis_conn
 
         return get_redis_conn()
-    client = redis.Redis.from_url(
-        conf.redis_queue,
-        socket_connect_timeout=CONNECT_TIMEOUT,
-        socket_timeout=ANSWER_TIMEOUT,
-        **_credentials(),
-    )
+    client = _client(conf.redis_queue, *_credentials())
     client.ping()
     return client
 
@@ -157,15 +155,23 @@ def _entry(job: Mapping[str, Any], at_front: bool):
     )
 
 
-def _credentials() -> dict[str, str]:
+@lru_cache
+def _client(url: str, username: str | None, password: str | None) -> redis.Redis:
+    """One client for a process: it keeps its connection from one sweep or submit to the next, and renews it."""
+    return redis.Redis.from_url(
+        url,
+        username=username,
+        password=password,
+        socket_connect_timeout=CONNECT_TIMEOUT,
+        socket_timeout=ANSWER_TIMEOUT,
+    )
+
+
+def _credentials() -> tuple[str | None, str | None]:
     """User and password as `frappe.utils.background_jobs.get_redis_conn` takes them."""
-    import os
-
-    from frappe.utils import get_bench_id
-
     conf = frappe.conf
     if conf.get("use_rq_auth"):
-        return {"username": conf.rq_username or get_bench_id(), "password": conf.rq_password}
+        return conf.rq_username or get_bench_id(), conf.rq_password
     if password := os.environ.get("RQ_ADMIN_PASWORD"):  # Frappe's spelling
-        return {"username": "default", "password": password}
-    return {}
+        return "default", password
+    return None, None

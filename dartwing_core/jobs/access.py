@@ -6,12 +6,14 @@ jobs, a System Manager all. Lists, documents, REST and Python all ask here.
 
 from __future__ import annotations
 
+from typing import Any
+
 import frappe
 from frappe import _
 from frappe.query_builder.terms import NamedParameterWrapper
 from pypika.terms import Criterion, EmptyCriterion
 
-from . import config, tenancy
+from . import config, store, tenancy
 from .errors import JobNotFoundError
 
 
@@ -24,7 +26,7 @@ def visible(job, user: str) -> Criterion:
     """The condition on Background Job (a query builder table) for the rows that `user` may see."""
     if sees_everything(user):
         return EmptyCriterion()
-    members, admins = _organizations(user)
+    members, admins = tenancy.organizations_of(user)
     own = (job.owner_user == user) & job.organization.isin(members) if members else _nothing(job)
     return own | job.organization.isin(admins) if admins else own
 
@@ -37,21 +39,15 @@ def can_see(user: str, owner_user: str, organization: str) -> bool:
     return standing.role == tenancy.ADMIN or (standing.is_member and owner_user == user)
 
 
-def require_visible(job: dict | None, job_id: str, user: str | None = None) -> dict:
-    """The job, or JobNotFoundError: the same for a job that is missing and one that may not be seen."""
-    user = user or frappe.session.user
-    if not job or not can_see(user, job["owner_user"], job["organization"]):
+def visible_job(job_id: Any, *fields: str) -> dict:
+    """The job's columns (without `fields` all light ones), if the current user may see it.
+
+    Raises JobNotFoundError: the same for a job that is missing and one that may not be seen.
+    """
+    job = store.load(job_id, *fields) if isinstance(job_id, str) and job_id else None
+    if not job or not can_see(frappe.session.user, job["owner_user"], job["organization"]):
         raise JobNotFoundError(_("Background job {0} not found.").format(str(job_id)[:60]))
     return job
-
-
-def _organizations(user: str) -> tuple[list[str], list[str]]:
-    """Organizations of which the user is a member, and of which an admin."""
-    adapter = tenancy.adapter()
-    members = list(adapter.orgs_of(user))
-    if hasattr(adapter, "admin_orgs_of"):
-        return members, list(adapter.admin_orgs_of(user))
-    return members, [organization for organization in members if adapter.is_admin(user, organization)]
 
 
 def _nothing(job) -> Criterion:
@@ -82,7 +78,7 @@ def organization_conditions(user: str | None = None, doctype: str | None = None)
     if sees_everything(user):
         return ""
     table = frappe.qb.DocType("Organization")
-    members, _admins = _organizations(user)
+    members, _admins = tenancy.organizations_of(user)
     return _as_sql(table.name.isin(members) if members else _nothing(table))
 
 
@@ -92,7 +88,7 @@ def member_conditions(user: str | None = None, doctype: str | None = None) -> st
     if sees_everything(user):
         return ""
     table = frappe.qb.DocType("Org Member")
-    _members, admins = _organizations(user)
+    _members, admins = tenancy.organizations_of(user)
     own = table.user == user
     return _as_sql(own | table.organization.isin(admins) if admins else own)
 

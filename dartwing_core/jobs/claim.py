@@ -9,13 +9,12 @@ from typing import Any
 
 import frappe
 
-from . import clock, config, connection, sql, store, tenancy
+from . import clock, config, connection, store, tenancy
 from .status import JobStatus
 
 ENGINE = "Administrator"
 """Who the log names for what the engine does by itself."""
 HOLD_SECONDS = 60
-TRIES = 3
 LOCK_WAIT = 2  # seconds: somebody who cancels the job in a long transaction must not hold a worker
 
 
@@ -26,16 +25,13 @@ def worker_name() -> str:
 
 def claim(name: str, attempt: int) -> dict[str, Any] | None:
     """Take the job for this attempt; None if it is not there to be taken."""
-    for number in range(1, TRIES + 1):
-        try:
-            job = _try_claim(name, attempt)
-            frappe.db.commit()
-            return job
-        except Exception as error:
-            connection.discard()
-            if number == TRIES or not (sql.is_conflict(error) or connection.is_lost(error)):
-                raise
-    return None
+
+    def take() -> dict[str, Any] | None:
+        job = _try_claim(name, attempt)
+        frappe.db.commit()
+        return job
+
+    return connection.retried(take)
 
 
 def _try_claim(name: str, attempt: int) -> dict[str, Any] | None:
@@ -78,6 +74,5 @@ def _reason_to_hold(job: Mapping[str, Any]) -> str | None:
 
 
 def _hold(job: Mapping[str, Any], reason: str) -> None:
-    due = clock.now_epoch() + HOLD_SECONDS
-    values = {"available_at": clock.site_time(due), "due_epoch": due}
+    values = clock.due_columns(clock.now_epoch() + HOLD_SECONDS)
     store.transition(job, JobStatus.PENDING, reason, values=values, actor=ENGINE)

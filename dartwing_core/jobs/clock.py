@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from frappe.utils import get_system_timezone
@@ -45,6 +46,11 @@ def latest_epoch(moment: datetime) -> float:
 def isoformat(moment: datetime | None) -> str | None:
     """ISO 8601 with offset of a naive datetime in the site's time zone."""
     return moment.replace(tzinfo=_zone()).isoformat() if moment else None
+
+
+def due_columns(epoch: float) -> dict[str, Any]:
+    """The two columns of a job's due time; see `store.is_due`."""
+    return {"available_at": site_time(epoch), "due_epoch": epoch}
 
 
 def wall_clock_repeats(epoch: float) -> bool:

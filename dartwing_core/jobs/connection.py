@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
+from typing import TypeVar
 
 import frappe
 
 from . import clock, sql
 
+TRIES = 3
+T = TypeVar("T")
 LOST = frozenset({0, 2006, 2013, 2055, 1927, 1053})
 """Error numbers of a connection that is gone; PyMySQL says 0 for one that it closed itself."""
 
@@ -22,6 +26,22 @@ def discard() -> None:
         frappe.db.rollback()
     except Exception:
         _reopen()
+
+
+def retried(action: Callable[[], T]) -> T:
+    """Run `action`, TRIES times in all while it loses against another session or loses its connection.
+
+    What a failed try wrote is undone. For workers only: undoing drops the transaction's callbacks too, which
+    `sql.committed` leaves alone.
+    """
+    for attempt in range(1, TRIES + 1):
+        try:
+            return action()
+        except Exception as error:
+            discard()
+            if attempt == TRIES or not (sql.is_conflict(error) or is_lost(error)):
+                raise
+    raise AssertionError("unreachable")
 
 
 def is_lost(error: BaseException) -> bool:

@@ -22,7 +22,6 @@ class Progress:
     percent: float = 0.0
     message: str = ""
     steps: list[dict[str, str]] = field(default_factory=list)
-    version: int = 0
 
     def steps_json(self) -> str | None:
         """The steps as stored on the run row."""
@@ -84,7 +83,8 @@ class JobContext:
         self.progress.percent = _clamp(percent)
         if message is not None:
             self.progress.message = text_for_storage(message)[:MESSAGE_LENGTH]
-        self._changed(at_once=force)
+        if force:
+            self.wake_heartbeat()
 
     def set_steps(self, steps: Iterable[str]) -> None:
         """Name the steps of the work; the first one is active now. Shown beside the progress."""
@@ -102,7 +102,6 @@ class JobContext:
                 step["state"] = ACTIVE
                 break
         self.progress.steps = steps
-        self._changed(at_once=False)
 
     def checkpoint(self, data: Any) -> None:
         """Commit the work done so far together with `data`, which the next attempt finds as `context.state`.
@@ -121,11 +120,6 @@ class JobContext:
         What was written since the last checkpoint is rolled back.
         """
         raise JobSnoozed(max(0.0, float(seconds)))
-
-    def _changed(self, at_once: bool) -> None:
-        self.progress.version += 1
-        if at_once:
-            self.wake_heartbeat()
 
 
 def _clamp(percent: Any) -> float:

@@ -42,8 +42,7 @@ def unlock(key: str) -> None:
     """Let others go ahead with a key that this transaction will not insert."""
     name, outbox = _lock_name(key), dispatch.outbox()
     if name in outbox.locks:
-        outbox.locks.remove(name)
-        frappe.db.sql("SELECT RELEASE_LOCK(%s)", (name,))
+        outbox.release_lock(name)
 
 
 def holder(key: str) -> dict | None:

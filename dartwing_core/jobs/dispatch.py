@@ -43,13 +43,17 @@ class Outbox:
 
     def release_locks(self) -> None:
         """Give back the named locks of the transaction that has ended."""
-        names, self.locks = self.locks, []
-        for name in names:
-            frappe.db.sql("SELECT RELEASE_LOCK(%s)", (name,))
+        while self.locks:
+            self.release_lock(self.locks[-1])
+
+    def release_lock(self, name: str) -> None:
+        """Give back one of them."""
+        self.locks.remove(name)
+        frappe.db.sql("SELECT RELEASE_LOCK(%s)", (name,))
 
     def _queue(self, jobs: list[Mapping[str, Any]]) -> None:
         if not config.settings().is_paused:
-            in_own_transaction(lambda _client: store.queue_all(jobs, JobStatus.PENDING, MESSAGE))
+            in_own_transaction(lambda: store.queue_all(jobs, JobStatus.PENDING, MESSAGE))
 
 
 def outbox() -> Outbox:
@@ -63,13 +67,13 @@ def outbox() -> Outbox:
     return box
 
 
-def in_own_transaction(queue: Callable[[redis.Redis], Sequence[Mapping[str, Any]]]) -> int:
-    """Commit what `queue(client)` moved to Queued, then ring for it; returns how many.
+def in_own_transaction(queue: Callable[[], Sequence[Mapping[str, Any]]]) -> int:
+    """Commit what `queue()` moved to Queued, then ring for it; returns how many.
 
     Redis is asked first whether it is there: if not, the jobs stay where they are and the next sweep takes them.
     """
     client = redis_queue.connection()
-    jobs = sql.committed(lambda: queue(client))
+    jobs = sql.committed(queue)
     redis_queue.push(jobs, client)
     return len(jobs)
 
@@ -77,7 +81,7 @@ def in_own_transaction(queue: Callable[[redis.Redis], Sequence[Mapping[str, Any]
 def queue_due_children(parent: str, limit: int) -> int:
     """Queue the jobs that waited for `parent`, which has completed; returns how many."""
     return in_own_transaction(
-        lambda _client: store.queue_all(store.children(parent, limit, due_only=True), JobStatus.PENDING, MESSAGE)
+        lambda: store.queue_all(store.children(parent, limit, due_only=True), JobStatus.PENDING, MESSAGE)
     )
 
 

@@ -61,7 +61,7 @@ def cancel_job(job_id: str, reason: str | None = None):
     learns of it within two seconds, and is ended by force after the grace period of Job Engine Settings.
     Raises InvalidTransitionError if it has finished, JobNotFoundError if it can't be seen.
     """
-    job = access.require_visible(store.load(job_id) if isinstance(job_id, str) else None, job_id)
+    job = access.visible_job(job_id)
     return submission.as_document(cancel.cancel(job, reason))
 
 
@@ -71,7 +71,7 @@ def retry_job(job_id: str, parameters: Mapping[str, Any] | None = None):
     `parameters`: run it with these instead.
     Raises InvalidTransitionError unless it is Failed, Timed Out or Dead Letter.
     """
-    job = access.require_visible(store.load(job_id) if isinstance(job_id, str) else None, job_id)
+    job = access.visible_job(job_id)
     status = JobStatus(job["status"])
     if status not in (JobStatus.FAILED, JobStatus.TIMED_OUT, JobStatus.DEAD_LETTER):
         raise InvalidTransitionError(
@@ -90,12 +90,10 @@ def retry_job(job_id: str, parameters: Mapping[str, Any] | None = None):
 
 
 def _fresh_series() -> dict[str, Any]:
-    now = clock.now_epoch()
     return {
+        **clock.due_columns(clock.now_epoch()),
         "retry_count": 0,
         "crash_count": 0,
-        "available_at": clock.site_time(now),
-        "due_epoch": now,
         "next_retry_at": None,
         "completed_at": None,
         "error_message": None,

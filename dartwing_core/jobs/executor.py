@@ -36,8 +36,6 @@ from .heartbeat import Heartbeat
 from .outcome import Outcome
 from .status import JobStatus
 
-TRIES = 3
-
 
 def execute_job(background_job: str, attempt: int) -> None:
     """RQ entry point: make attempt number `attempt` of the job, unless it was made or overtaken already."""
@@ -84,7 +82,7 @@ class Attempt:
         self.context.state = canonical.load(runs.latest_state(job["name"])) if job["attempt"] > 1 else None
         self.context.save_checkpoint = self._save_checkpoint
         self.connection_id = sql.connection_id()
-        self.heartbeat = Heartbeat(self.context, self._run_values())
+        self.heartbeat = Heartbeat(self.context, {"name": self.run, **self._run_values()})
 
     def make(self) -> None:
         """Run the handler to its end and settle, whatever that end is."""
@@ -134,16 +132,7 @@ class Attempt:
         """The handler's writes are undone first; then outcome and retry schedule in one write (invariant I5)."""
         connection.discard()  # first of all: a connection that a time limit has cut off answers nothing more
         end = outcome.failure(self.job, error, config.retry_policy(self.job["job_type"]))
-        for attempt in range(1, TRIES + 1):
-            connection.discard()
-            try:
-                self._write_failure(end)
-                sql.commit()
-                break
-            except Exception as problem:
-                if attempt == TRIES or not (sql.is_conflict(problem) or connection.is_lost(problem)):
-                    raise
-
+        connection.retried(lambda: self._write_failure(end))
         if outcome.is_timeout(error):
             self._clean_up()
 
@@ -165,7 +154,9 @@ class Attempt:
         if request := runs.cancel_request(self.run):
             end = outcome.canceled(request["canceled_by"], request["cancel_reason"])
             runs.finish(self.run, {"outcome": str(end.status)}, exists=True)
-        if not self._transition(end, duration, end.values.get("canceled_by")):
+        if self._transition(end, duration, end.values.get("canceled_by")):
+            sql.commit()
+        else:
             sql.rollback()  # overtaken (invariant I4)
 
     def _write_success(self, end: Outcome) -> bool:
@@ -195,8 +186,7 @@ class Attempt:
             raise PermanentError(str(error)) from error
         if not store.is_current(self.job["name"], self.context.attempt):
             raise JobCanceledError(_("This attempt was overtaken by another one."))
-        values = {key: value for key, value in self._run_values().items() if key != "name"}
-        runs.save_state(self.run, text, values)
+        runs.save_state(self.run, text, self._run_values())
         frappe.db.commit()
 
     def _is_committed(self) -> bool:
@@ -206,7 +196,6 @@ class Attempt:
 
     def _run_values(self) -> dict[str, Any]:
         return {
-            "name": self.run,
             "background_job": self.job["name"],
             "attempt": self.job["attempt"],
             "worker": claim.worker_name(),
@@ -216,8 +205,7 @@ class Attempt:
         }
 
     def _end_values(self, end: Outcome, duration: float) -> dict[str, Any]:
-        values = {key: value for key, value in self._run_values().items() if key != "name"}
-        return values | {
+        return self._run_values() | {
             "outcome": str(end.status),
             "ended_at": clock.site_time(),
             "duration": duration,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import frappe
 
@@ -27,6 +28,14 @@ class Event:
     retry_attempt: int = 0
     duration: float = 0
     worker: str | None = None
+
+
+def event_of(
+    job: Mapping[str, Any], from_status: JobStatus | None, to_status: JobStatus, message: str, actor: str, **more: Any
+) -> Event:
+    """The event of a job's row: name, organization and retry_count come from there; `more` are further fields."""
+    fields = {"retry_attempt": job["retry_count"], **more}
+    return Event(job["name"], job["organization"], from_status, to_status, message, actor, **fields)
 
 
 _FIELDS = (

@@ -93,7 +93,7 @@ def lost(job: Mapping[str, Any], policy: RetryPolicy) -> Outcome:
     if crashes >= MAX_CRASHES:
         text = f"Worker lost {crashes} times in a row"
         return Outcome(JobStatus.DEAD_LETTER, text, _ended(details), details["error_message"])
-    schedule = {"next_retry_at": clock.site_time(now), "available_at": clock.site_time(now), "due_epoch": now}
+    schedule = _retry_at(now)
     return Outcome(JobStatus.FAILED, "Worker lost, to be tried again", details | schedule, details["error_message"])
 
 
@@ -106,7 +106,7 @@ def canceled(user: str | None, reason: str | None, *, by_force: bool = False) ->
 
 def _snoozed(error: JobSnoozed) -> Outcome:
     due = clock.now_epoch() + error.seconds
-    values = {"available_at": clock.site_time(due), "due_epoch": due, "crash_count": 0}
+    values = {**clock.due_columns(due), "crash_count": 0}
     return Outcome(JobStatus.PENDING, f"Snoozed for {error.seconds:g} s", values)
 
 
@@ -160,8 +160,11 @@ def _schedule(number: int, policy: RetryPolicy, asked: float | None) -> dict[str
     delay = retry.next_delay(
         number, delays=policy.delays, base_delay=settings.retry_base_delay, cap=settings.retry_delay_cap, at_least=asked
     )
-    due = clock.now_epoch() + delay
-    return {"next_retry_at": clock.site_time(due), "available_at": clock.site_time(due), "due_epoch": due}
+    return _retry_at(clock.now_epoch() + delay)
+
+
+def _retry_at(epoch: float) -> dict[str, Any]:
+    return {**clock.due_columns(epoch), "next_retry_at": clock.site_time(epoch)}
 
 
 def _note(text: str) -> str:

@@ -11,38 +11,13 @@ from frappe.query_builder.functions import Count
 from frappe.utils import get_datetime
 from pypika import Order
 
-from . import access, canonical, clock, config, history, runs, store
+from . import access, canonical, clock, config, history, runs
 from .errors import InvalidJobError
 from .status import JobStatus
 
 MAX_LIMIT = 100
 SORTABLE = ("creation", "modified", "status", "priority", "available_at", "started_at", "completed_at")
 
-_STATUS_FIELDS = [
-    "name",
-    "job_type",
-    "status",
-    "progress",
-    "progress_message",
-    "created_at",
-    "started_at",
-    "completed_at",
-    "retry_count",
-    "next_retry_at",
-    "output_reference",
-    "error_message",
-    "error_type",
-    "organization",
-    "priority",
-    "attempt",
-    "max_retries",
-    "canceled_at",
-    "canceled_by",
-    "result",
-    "owner_user",
-    "available_at",
-    "depends_on",
-]
 _LIST_FIELDS = [
     "name",
     "job_type",
@@ -63,6 +38,7 @@ _LIST_FIELDS = [
     "error_message",
     "error_type",
 ]
+_STATUS_FIELDS = [*_LIST_FIELDS, "max_retries", "canceled_at", "canceled_by", "result", "depends_on"]
 
 
 def get_job_status(job_id: str) -> dict[str, Any]:
@@ -70,8 +46,7 @@ def get_job_status(job_id: str) -> dict[str, Any]:
 
     Raises JobNotFoundError for a job that does not exist or may not be seen.
     """
-    job = store.load(job_id, *_STATUS_FIELDS) if isinstance(job_id, str) and job_id else None
-    job = access.require_visible(job, job_id)
+    job = access.visible_job(job_id, *_STATUS_FIELDS)
     job["result"] = canonical.load(job["result"])
     if job["status"] == str(JobStatus.RUNNING):
         job |= _live(runs.live(job["name"], job["attempt"]))
@@ -129,8 +104,7 @@ def list_jobs(
 
 def get_job_history(job_id: str) -> dict[str, Any]:
     """Every status change of a job, oldest first: `{job_id, history}`."""
-    job = store.load(job_id, "name", "owner_user", "organization") if isinstance(job_id, str) and job_id else None
-    job = access.require_visible(job, job_id)
+    job = access.visible_job(job_id, "name", "owner_user", "organization")
     events = history.of_job(job["name"])
     for event in events:
         event["timestamp"] = clock.isoformat(event["timestamp"])

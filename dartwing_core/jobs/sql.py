@@ -39,7 +39,7 @@ def run_update(query, lock_wait: int | None = None, by_name: bool = False) -> in
     Under MariaDB's snapshot isolation, a row that anybody changed since this transaction began would
     end it with error 1020 and take the handler's work along; the guards in our WHERE decide instead.
     """
-    _run_as_of_now(query, lock_wait, " SET ", " FORCE INDEX (PRIMARY) SET " if by_name else " SET ")
+    _run_as_of_now(query, lock_wait, by_name)
     return frappe.db._cursor.rowcount
 
 
@@ -48,11 +48,11 @@ def run_locking_read(query) -> tuple:
     return _run_as_of_now(query)
 
 
-def _run_as_of_now(query, lock_wait: int | None = None, before: str = "", after: str = "") -> tuple:
-    """Run the query; `before` is replaced by `after` once, for what the query builder can't say."""
+def _run_as_of_now(query, lock_wait: int | None = None, by_name: bool = False) -> tuple:
     statement, parameters = query.walk()
     if frappe.db.db_type == "mariadb":
-        statement = statement.replace(before, after, 1)
+        if by_name:  # the query builder knows no FORCE INDEX for an UPDATE
+            statement = statement.replace(" SET ", " FORCE INDEX (PRIMARY) SET ", 1)
         variables: dict[str, object] = {"innodb_lock_wait_timeout": lock_wait} if lock_wait else {}
         if knows_snapshot_isolation(frappe.db._conn.get_server_info()):
             variables["innodb_snapshot_isolation"] = "OFF"
@@ -75,7 +75,7 @@ def rollback() -> None:
 
 
 def committed(action: Callable[[], T]) -> T:
-    """Run `action` and commit; once more from the start if it loses against another session.
+    """Run `action` and commit; again from the start, CONFLICT_TRIES times in all, if it loses against another session.
 
     Only where a transaction of ours is open: after-commit callbacks, workers, scheduler, command line (invariant I2).
     """

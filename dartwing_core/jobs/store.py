@@ -43,19 +43,7 @@ def insert_jobs(rows: Sequence[Mapping[str, Any]]) -> None:
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.into(job).columns(*rows[0])
     query.insert(*(tuple(row.values()) for row in rows)).run()
-    history.write(
-        [
-            history.Event(
-                background_job=row["name"],
-                organization=row["organization"],
-                from_status=None,
-                to_status=JobStatus.PENDING,
-                message="Job created",
-                actor=row["owner"],
-            )
-            for row in rows
-        ]
-    )
+    history.write([history.event_of(row, None, JobStatus.PENDING, "Job created", row["owner"]) for row in rows])
 
 
 def transition(
@@ -85,18 +73,21 @@ def transition(
         [job["name"]], from_status, to_status, values, actor, attempt=job["attempt"], lock_wait=lock_wait
     ):
         return False
-    event = history.Event(
-        background_job=job["name"],
-        organization=job["organization"],
-        from_status=from_status,
-        to_status=to_status,
-        message=message,
-        actor=actor,
-        retry_attempt=values.get("retry_count", job["retry_count"]),
-        duration=duration,
-        worker=worker,
+    retries = values.get("retry_count", job["retry_count"])
+    history.write(
+        [
+            history.event_of(
+                job,
+                from_status,
+                to_status,
+                message,
+                actor,
+                retry_attempt=retries,
+                duration=duration,
+                worker=worker,
+            )
+        ]
     )
-    history.write([event])
     return True
 
 
@@ -121,21 +112,7 @@ def queue_all(jobs: Sequence[Mapping[str, Any]], from_status: JobStatus, message
     if moved < len(jobs):
         queued = _names_queued_at([job["name"] for job in jobs], now)
         jobs = [job for job in jobs if job["name"] in queued]
-    history.write(
-        [
-            history.Event(
-                background_job=job["name"],
-                organization=job["organization"],
-                from_status=from_status,
-                to_status=JobStatus.QUEUED,
-                message=message,
-                actor=actor,
-                retry_attempt=job["retry_count"],
-            )
-            for job in jobs
-        ],
-        at=now,
-    )
+    history.write([history.event_of(job, from_status, JobStatus.QUEUED, message, actor) for job in jobs], at=now)
     return list(jobs)
 
 
@@ -147,15 +124,8 @@ def replace_pending(found: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
         query = query.set(job[column], row[column])
     if not sql.run_update(query):
         return False
-    event = history.Event(
-        background_job=found["name"],
-        organization=row["organization"],
-        from_status=JobStatus.PENDING,
-        to_status=JobStatus.PENDING,
-        message="Parameters replaced by a newer request",
-        actor=row["owner"],
-    )
-    history.write([event])
+    pending, text = JobStatus.PENDING, "Parameters replaced by a newer request"
+    history.write([history.event_of({**row, "name": found["name"]}, pending, pending, text, row["owner"])])
     return True
 
 

@@ -89,5 +89,5 @@ def process_dependent_jobs() -> None:
 
 def _queue_due_in(status: JobStatus, message: str, limit: int) -> int:
     return dispatch.in_own_transaction(
-        lambda _client: store.queue_all(store.due(status, clock.now_epoch(), limit), status, message)
+        lambda: store.queue_all(store.due(status, clock.now_epoch(), limit), status, message)
     )

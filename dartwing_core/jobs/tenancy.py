@@ -42,9 +42,6 @@ class OrgMemberTenancy:
     def orgs_of(self, user: str) -> list[str]:
         return [row.organization for row in self.memberships(user)]
 
-    def admin_orgs_of(self, user: str) -> list[str]:
-        return [row.organization for row in self.memberships(user) if row.role == ADMIN]
-
     def is_member(self, user: str, organization: str) -> bool:
         return self.standing(user, organization).is_member
 
@@ -118,6 +115,16 @@ def standing(user: str, organization: str) -> Standing:
     if role and tenancy.is_admin(user, organization):
         role = ADMIN
     return Standing(tenancy.state_of(organization), role)
+
+
+def organizations_of(user: str) -> tuple[list[str], list[str]]:
+    """Organizations of which the user is a member, and of which an admin."""
+    tenancy = adapter()
+    if hasattr(tenancy, "memberships"):
+        rows = tenancy.memberships(user)
+        return [row.organization for row in rows], [row.organization for row in rows if row.role == ADMIN]
+    members = list(tenancy.orgs_of(user))
+    return members, [organization for organization in members if tenancy.is_admin(user, organization)]
 
 
 def with_standing(query, job):

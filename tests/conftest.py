@@ -88,3 +88,22 @@ def alice() -> str:
 def bob() -> str:
     """A member of Test Beta."""
     return factory.user("bob", factory.BETA)
+
+
+@pytest.fixture(scope="module")
+def _record_doctypes(_connected: None) -> Iterator[None]:
+    from tests.support import records
+
+    records.make_doctypes()
+    yield
+    records.remove_doctypes()
+
+
+@pytest.fixture
+def record_doctypes(_record_doctypes: None) -> Iterator[None]:
+    """The DocTypes of tests/support/records, without records."""
+    from tests.support import records
+
+    records.clean()
+    yield
+    records.clean()

@@ -10,9 +10,10 @@ import frappe
 import openpyxl
 import pytest
 
-from dartwing_core.jobs import config, get_job_status, submit_job
+from dartwing_core.jobs import config, get_job_status
 from tests.support import factory, http, records
 from tests.support.http import Client
+from tests.support.jobs import submitted_by
 from tests.support.receiver import Answer, Receiver
 from tests.support.records import RECORD
 from tests.support.waiting import until
@@ -20,18 +21,7 @@ from tests.support.waiting import until
 PASSWORD = "correct-horse-battery"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _doctypes(_connected: None):
-    records.make_doctypes()
-    yield
-    records.remove_doctypes()
-
-
-@pytest.fixture(autouse=True)
-def _clean(_doctypes: None):
-    records.clean()
-    yield
-    records.clean()
+pytestmark = pytest.mark.usefixtures("record_doctypes")
 
 
 @pytest.fixture
@@ -51,15 +41,6 @@ def _allow_private(value: int) -> None:
     frappe.clear_document_cache(config.SETTINGS, config.SETTINGS)
 
 
-def submitted(user: str, job_type: str, **parameters):
-    frappe.db.commit()
-    frappe.set_user(user)
-    job = submit_job(job_type, factory.ALPHA, parameters)
-    frappe.db.commit()
-    frappe.set_user("Administrator")
-    return job
-
-
 def ends_as(job, status: str, seconds: float = 30) -> dict:
     def now() -> dict | None:
         frappe.db.rollback()
@@ -74,7 +55,7 @@ def ends_as(job, status: str, seconds: float = 30) -> dict:
 @pytest.mark.parametrize("file_format", ["csv", "xlsx"])
 def test_an_export_can_be_downloaded_by_its_owner_and_by_nobody_else(workers, web, alice, bob, file_format):
     records.add(RECORD, *({"name": f"R{n:04}", "title": "=ü\n"} for n in range(3_000)))
-    job = submitted(alice, "export_records", doctype=RECORD, fields=["name", "title"], file_format=file_format)
+    job = submitted_by(alice, "export_records", doctype=RECORD, fields=["name", "title"], file_format=file_format)
     status = ends_as(job, "Completed")
     assert status["progress_message"] == "3,000 of 3,000 rows"
     url = web + status["output_reference"]
@@ -97,7 +78,7 @@ def test_an_export_can_be_downloaded_by_its_owner_and_by_nobody_else(workers, we
 
 
 def test_an_export_that_may_not_be_is_dead_at_once_and_says_why(workers, alice):
-    status = ends_as(submitted(alice, "export_records", doctype="Error Log"), "Dead Letter")
+    status = ends_as(submitted_by(alice, "export_records", doctype="Error Log"), "Dead Letter")
     assert status["error_message"] == "You are not allowed to read Error Log."
     assert status["retry_count"] == 0
 
@@ -106,7 +87,7 @@ def test_a_delivery_is_repeated_with_the_same_key_until_it_is_accepted(workers, 
     receiver.answers = [Answer(503, b"busy", (("Retry-After", "0"),)), Answer(200, b'{"id": 7}')]
     handler = "dartwing_core.handlers.http_request.http_request"
     job_type = factory.job_type("delivery", handler, retry_delays="0", max_retries=2)
-    job = submitted(alice, job_type, url=receiver.url(path="/hook"), payload={"n": 1})
+    job = submitted_by(alice, job_type, url=receiver.url(path="/hook"), payload={"n": 1})
     status = ends_as(job, "Completed")
     assert status["attempt"] == 2
     assert status["result"]["body"] == {"id": 7}
@@ -117,6 +98,6 @@ def test_a_delivery_is_repeated_with_the_same_key_until_it_is_accepted(workers, 
 
 def test_a_delivery_to_a_private_address_is_refused_by_default(workers, receiver, alice):
     _allow_private(0)
-    status = ends_as(submitted(alice, "http_request", url=receiver.url("localhost")), "Dead Letter")
+    status = ends_as(submitted_by(alice, "http_request", url=receiver.url("localhost")), "Dead Letter")
     assert status["error_message"].startswith("localhost is or resolves to a private or reserved address")
     assert receiver.connections == 0

@@ -7,21 +7,16 @@ import time
 import frappe
 import pytest
 
-from dartwing_core.jobs import cancel_job, get_job_history, get_job_status, submit_job
+from dartwing_core.jobs import cancel_job, get_job_history, submit_job
 from tests.support import factory
 from tests.support.fleet import Fleet
+from tests.support.jobs import status, submitted
 from tests.support.settings import settings
 from tests.support.waiting import until
 
 
-def status(job) -> str:
-    frappe.db.rollback()
-    return get_job_status(job.name)["status"]
-
-
 def running(job_type: str, **parameters):
-    job = submit_job(job_type, factory.ALPHA, parameters)
-    frappe.db.commit()
+    job = submitted(job_type, **parameters)
     until(lambda: status(job) == "Running", 15, "the start")
     return job
 

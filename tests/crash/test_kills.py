@@ -13,21 +13,11 @@ import time
 import frappe
 import pytest
 
-from dartwing_core.jobs import get_job_history, get_job_status, submit_job, submit_jobs
+from dartwing_core.jobs import get_job_history, get_job_status, submit_jobs
 from tests.support import database, factory
 from tests.support.fleet import Fleet
+from tests.support.jobs import status, submitted
 from tests.support.waiting import until
-
-
-def status(job) -> str:
-    frappe.db.rollback()
-    return get_job_status(job.name)["status"]
-
-
-def submitted(job_type: str, **parameters):
-    job = submit_job(job_type, factory.ALPHA, parameters)
-    frappe.db.commit()
-    return job
 
 
 def rows(job) -> int:

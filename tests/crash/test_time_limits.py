@@ -5,21 +5,11 @@ from __future__ import annotations
 import frappe
 import pytest
 
-from dartwing_core.jobs import get_job_status, submit_job
+from dartwing_core.jobs import get_job_status
 from tests.support import database, factory
 from tests.support.fleet import Fleet
+from tests.support.jobs import status, submitted
 from tests.support.waiting import until
-
-
-def status(job) -> str:
-    frappe.db.rollback()
-    return get_job_status(job.name)["status"]
-
-
-def submitted(job_type: str, **parameters):
-    job = submit_job(job_type, factory.ALPHA, parameters)
-    frappe.db.commit()
-    return job
 
 
 def sleeping_queries() -> int:

@@ -7,22 +7,12 @@ import pytest
 
 from dartwing_core.jobs import executor, get_job_history, get_job_status, retry_job, store, submit_job, sweeper
 from tests.support import database, factory
+from tests.support.jobs import run, submitted, submitted_by
 
 
 @pytest.fixture(autouse=True)
 def _no_sweep_in_between(monkeypatch):
     monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
-
-
-def submitted(job_type: str, **parameters):
-    job = submit_job(job_type, factory.ALPHA, parameters)
-    frappe.db.commit()
-    return job
-
-
-def run(job, attempt: int = 1) -> dict:
-    executor.execute_job(job.name, attempt)
-    return get_job_status(job.name)
 
 
 def runs(job) -> list[dict]:
@@ -210,21 +200,13 @@ def test_it_runs_in_its_owners_language_and_gives_the_workers_back(alice):
     job_type = factory.job_type("who", "whoami")
     frappe.db.commit()
     before = frappe.local.lang
-    assert run(_owned_by(alice, job_type))["result"]["lang"] == "de"
+    assert run(submitted_by(alice, job_type))["result"]["lang"] == "de"
     assert frappe.local.lang == before != "de"
-
-
-def _owned_by(user: str, job_type: str):
-    frappe.set_user(user)
-    job = submit_job(job_type, factory.ALPHA)
-    frappe.db.commit()
-    frappe.set_user("Administrator")
-    return job
 
 
 def test_an_owner_who_is_disabled_meanwhile_gets_no_run():
     user = factory.user("eve", factory.ALPHA)
-    job = _owned_by(user, factory.job_type("plain"))
+    job = submitted_by(user, factory.job_type("plain"))
     frappe.db.set_value("User", user, "enabled", 0)
     frappe.db.commit()
     try:
@@ -238,7 +220,7 @@ def test_an_owner_who_is_disabled_meanwhile_gets_no_run():
 
 def test_an_owner_who_left_the_organization_gets_no_run():
     user = factory.user("eve", factory.ALPHA)
-    job = _owned_by(user, factory.job_type("plain"))
+    job = submitted_by(user, factory.job_type("plain"))
     frappe.db.delete("Org Member", {"user": user})
     frappe.db.commit()
     status = run(job)
@@ -248,7 +230,7 @@ def test_an_owner_who_left_the_organization_gets_no_run():
 
 def test_an_owner_who_lost_the_permission_gets_no_run(alice):
     job_type = factory.job_type("plain")
-    job = _owned_by(alice, job_type)
+    job = submitted_by(alice, job_type)
     frappe.db.set_value("Job Type", job_type, "requires_permission", "System Manager")
     frappe.db.commit()
     frappe.clear_document_cache("Job Type", job_type)
@@ -278,10 +260,10 @@ def test_a_disabled_type_runs_the_jobs_it_has():
 def test_from_queued_to_completed_costs_six_statements_in_the_worker(alice):
     job_type = factory.job_type("plain")
     frappe.db.commit()
-    _owned_by(alice, job_type)
-    job = _owned_by(alice, job_type)
+    submitted_by(alice, job_type)
+    job = submitted_by(alice, job_type)
     run(job)
-    second = _owned_by(alice, job_type)
+    second = submitted_by(alice, job_type)
     with database.statements() as seen:
         executor.run_one(second.name, 1)
     assert len(seen) <= 6, seen

@@ -16,25 +16,15 @@ from frappe.core.doctype.file.utils import find_file_by_url
 
 from dartwing_core.handlers import job_files, record_files, record_query
 from dartwing_core.handlers.export_records import export_records
-from dartwing_core.jobs import JobCanceledError, JobContext, PermanentError, executor, get_job_status, submit_job
+from dartwing_core.jobs import JobCanceledError, JobContext, PermanentError
 from tests.support import database, factory, records
+from tests.support.jobs import run, submitted_by
 from tests.support.records import OWN, RECORD
 
 HANDLER = "dartwing_core.handlers.export_records.export_records"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _doctypes(_connected: None):
-    records.make_doctypes()
-    yield
-    records.remove_doctypes()
-
-
-@pytest.fixture(autouse=True)
-def _clean(_doctypes: None):
-    records.clean()
-    yield
-    records.clean()
+pytestmark = pytest.mark.usefixtures("record_doctypes")
 
 
 class Context(JobContext):
@@ -87,17 +77,7 @@ def content_of(result: dict) -> bytes:
 
 def submitted(doctype: str = RECORD, *, user: str, **parameters):
     job_type = "test_export" if frappe.db.exists("Job Type", "test_export") else factory.job_type("export", HANDLER)
-    frappe.db.commit()
-    frappe.set_user(user)
-    job = submit_job(job_type, factory.ALPHA, {"doctype": doctype, **parameters})
-    frappe.db.commit()
-    frappe.set_user("Administrator")
-    return job
-
-
-def run(job, attempt: int = 1) -> dict:
-    executor.execute_job(job.name, attempt)
-    return get_job_status(job.name)
+    return submitted_by(user, job_type, doctype=doctype, **parameters)
 
 
 # Content ----------------------------------------------------------------------------------------------------------

@@ -19,9 +19,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from dartwing_core.handlers.http_request import BODY_BYTES, http_request
-from dartwing_core.jobs import JobContext, PermanentError, TransientError, clock, executor, get_job_status, submit_job
+from dartwing_core.jobs import JobContext, PermanentError, TransientError, clock
 from dartwing_core.jobs import config as engine_config
 from tests.support import factory
+from tests.support.jobs import run, submitted_by
 from tests.support.receiver import Answer, Receiver, raw_server
 
 
@@ -367,17 +368,7 @@ def test_http_spoken_to_an_https_port_is_tried_again(tls_receiver, receiver):
 
 def submitted(url: str, user: str, **parameters):
     job_type = factory.job_type("http", "dartwing_core.handlers.http_request.http_request", max_retries=1)
-    frappe.db.commit()
-    frappe.set_user(user)
-    job = submit_job(job_type, factory.ALPHA, {"url": url, **parameters})
-    frappe.db.commit()
-    frappe.set_user("Administrator")
-    return job
-
-
-def run(job) -> dict:
-    executor.execute_job(job.name, 1)
-    return get_job_status(job.name)
+    return submitted_by(user, job_type, url=url, **parameters)
 
 
 def test_a_delivery_completes_with_the_answer_as_result(receiver, alice):

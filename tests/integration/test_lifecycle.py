@@ -30,6 +30,7 @@ from dartwing_core.jobs import (
     sweeper,
 )
 from tests.support import database, factory, processes
+from tests.support.jobs import run, submitted
 from tests.support.sessions import in_parallel
 from tests.support.settings import settings
 
@@ -37,17 +38,6 @@ from tests.support.settings import settings
 @pytest.fixture(autouse=True)
 def _no_sweep_in_between(monkeypatch):
     monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
-
-
-def submitted(job_type: str, *, deduplication: bool = False, **parameters):
-    job = submit_job(job_type, factory.ALPHA, parameters)
-    frappe.db.commit()
-    return job
-
-
-def run(job, attempt: int = 1) -> dict:
-    executor.execute_job(job.name, attempt)
-    return get_job_status(job.name)
 
 
 def made(handler: str, **values) -> str:

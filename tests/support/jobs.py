@@ -1,0 +1,39 @@
+"""Submitting and running jobs, as most tests do it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import frappe
+
+from dartwing_core.jobs import executor, get_job_status, submit_job
+
+from . import factory
+
+
+def submitted(job_type: str, **parameters: Any):
+    """A job of Test Alpha with these parameters, committed."""
+    job = submit_job(job_type, factory.ALPHA, parameters)
+    frappe.db.commit()
+    return job
+
+
+def submitted_by(user: str, job_type: str, **parameters: Any):
+    """The same by another user; Administrator is logged in again afterwards."""
+    frappe.db.commit()
+    frappe.set_user(user)
+    job = submitted(job_type, **parameters)
+    frappe.set_user("Administrator")
+    return job
+
+
+def run(job, attempt: int = 1) -> dict[str, Any]:
+    """Make an attempt in this process; the job's status after it."""
+    executor.execute_job(job.name, attempt)
+    return get_job_status(job.name)
+
+
+def status(job) -> str:
+    """The job's status as committed now."""
+    frappe.db.rollback()
+    return get_job_status(job.name)["status"]

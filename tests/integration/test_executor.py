@@ -195,12 +195,13 @@ def test_it_runs_as_its_owner_and_leaves_nothing_behind(alice):
     assert frappe.session.user == "Administrator"
 
 
-def test_it_runs_in_its_owners_language_and_gives_the_workers_back(alice):
-    frappe.db.set_value("User", alice, "language", "de")
+def test_it_runs_in_its_owners_language_and_gives_the_workers_back():
+    user = factory.user("greta", factory.ALPHA)  # of her own: the users of other tests keep their language
+    frappe.db.set_value("User", user, "language", "de")
     job_type = factory.job_type("who", "whoami")
     frappe.db.commit()
     before = frappe.local.lang
-    assert run(submitted_by(alice, job_type))["result"]["lang"] == "de"
+    assert run(submitted_by(user, job_type))["result"]["lang"] == "de"
     assert frappe.local.lang == before != "de"
 
 

@@ -2,8 +2,9 @@
 
 Both are enqueued after commit by an ordinary member and run by the same kind of worker. Counted on the wire (`_wire`):
 everything that the submitter asks of MariaDB from the return of the call on, and everything that the work-horse asks
-until its connections are closed, so also what happens after Completed. Counted for a no-op, whose bare form writes and
-so commits nothing, and for a job that writes one row, whose bare form commits it. Then, timed and without the relay:
+until its connections are closed, so also what happens after Completed. Counted for a no-op, whose bare form commits
+nothing but says so, and for a job that writes one row. The submitter's own commit is one of each; that of `submit_job`
+always writes. Then, timed and without the relay:
 some hundred no-ops of each through the same two workers, in turn.
 """
 
@@ -83,7 +84,7 @@ def cost(report: _report.Report, name: str, bare: _wire.Count, ours: _wire.Count
     beyond = [b - a for a, b in zip(rows[0][1:], rows[1][1:], strict=True)]
     report.table([name, "statements", "commits", "of them writing"], [*rows, ["beyond", *beyond]])
     report.target(f"{name}: statements beyond bare enqueue", beyond[0], 8)
-    report.target(f"{name}: writing commits beyond bare enqueue", beyond[2], 2)
+    report.target(f"{name}: commits beyond bare enqueue", beyond[1], 2)
     print()
 
 

@@ -41,6 +41,7 @@ def _ask_to_stop(name: str, user: str, reason: str | None) -> None:
     if job and job["status"] == JobStatus.RUNNING:
         attempt = job["attempt"]
         sql.committed(lambda: runs.request_cancel(name, attempt, user, reason))
+        dispatch.quietly(lambda: redis_queue.flag_stop(name, attempt))
         job = store.load(name)
     if job and job["status"] != JobStatus.RUNNING and can_move(JobStatus(job["status"]), JobStatus.CANCELED):
         waiting = job

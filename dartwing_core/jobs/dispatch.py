@@ -1,13 +1,13 @@
-"""From the database to RQ: after the submitter's commit, and by the sweeper.
+"""From the database to RQ: with the submitter's commit, and by the sweeper.
 
-The rows are the truth, Redis is a doorbell (invariant I1): whatever fails here is put right by the next sweep,
-so nothing here may fail a caller whose data is already committed.
+The rows are the truth, Redis is a doorbell (invariant I1): whatever fails after the commit is put right by the next
+sweep, so nothing there may fail a caller whose data is already committed.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import frappe
@@ -21,23 +21,36 @@ T = TypeVar("T")
 
 
 class Outbox:
-    """The jobs submitted in the current transaction, and the one callback that queues them once it commits.
+    """The jobs submitted in the current transaction: Queued as its last act, announced to RQ once it is committed.
 
-    It lives in `frappe.db.after_commit` alone: a rollback drops it there, so there is no flag that could go stale.
+    It lives in Frappe's callbacks of the transaction alone: a rollback drops it there, so there is no flag that could
+    go stale.
     """
 
     def __init__(self) -> None:
-        self.jobs: list[Mapping[str, Any]] = []
         self.locks: list[str] = []
         self.actions: list[Callable[[], Any]] = []
         """Whatever else has to follow the commit; each commits what it writes."""
+        self._waiting: list[Mapping[str, Any]] = []
+        self._queued: list[Mapping[str, Any]] = []
+        self._is_armed = False
+
+    def add(self, jobs: Iterable[Mapping[str, Any]]) -> None:
+        """Queue these Pending jobs when the transaction commits."""
+        self._waiting += jobs
+        if self._waiting and not self._is_armed:
+            self._is_armed = True
+            frappe.db.before_commit.add(self._queue)
 
     def __call__(self) -> None:
+        """The transaction is committed."""
         quietly(self.release_locks)
-        jobs, self.jobs = self.jobs, []
+        queued, self._queued = self._queued, []
         actions, self.actions = self.actions, []
-        if jobs:
-            quietly(lambda: self._queue(jobs))
+        if queued:
+            quietly(lambda: redis_queue.push(queued, redis_queue.client()))
+        if self._waiting:  # submitted by another after-commit callback: that was too late for this commit
+            quietly(lambda: in_own_transaction(self._move))
         for action in actions:
             quietly(action)
 
@@ -51,9 +64,21 @@ class Outbox:
         self.locks.remove(name)
         frappe.db.sql("SELECT RELEASE_LOCK(%s)", (name,))
 
-    def _queue(self, jobs: list[Mapping[str, Any]]) -> None:
-        if not config.settings().is_paused:
-            in_own_transaction(lambda: store.queue_all(jobs, JobStatus.PENDING, MESSAGE))
+    def _queue(self) -> None:
+        """Part of the caller's transaction, so that queueing takes no commit of its own."""
+        self._is_armed = False
+        frappe.db.after_rollback.add(self.release_locks)  # Frappe has just dropped it, and may not get to commit
+        self._queued += self._move()
+
+    def _move(self) -> list[Mapping[str, Any]]:
+        jobs, self._waiting = self._waiting, []
+        try:
+            return [] if config.settings().is_paused else store.queue_all(jobs, JobStatus.PENDING, MESSAGE)
+        except Exception as error:
+            if sql.database_code(error) is not None:
+                raise  # the transaction may be undone, or half of this written: the caller must not commit it
+            frappe.logger("dartwing_core").exception("Jobs were left to the next sweep")
+            return []
 
 
 def outbox() -> Outbox:

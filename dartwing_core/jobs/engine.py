@@ -85,7 +85,7 @@ def retry_job(job_id: str, parameters: Mapping[str, Any] | None = None):
         values |= submission.edited(job, parameters)
     document = _moved(job, JobStatus.PENDING, "Job re-queued for execution", values)
     if not job["depends_on"]:
-        dispatch.outbox().jobs.append({**job, **values, "status": str(JobStatus.PENDING)})
+        dispatch.outbox().add([{**job, **values, "status": str(JobStatus.PENDING)}])
     return document
 
 
@@ -163,7 +163,7 @@ def _inserted(rows: list[dict[str, Any]]) -> bool:
 
 
 def _to_outbox(prepared: list[Prepared]) -> None:
-    dispatch.outbox().jobs += [item.row for item in prepared if item.can_go]
+    dispatch.outbox().add([item.row for item in prepared if item.can_go])
 
 
 def _moved(job: dict[str, Any], to_status: JobStatus, message: str, values: dict[str, Any]):

@@ -5,8 +5,9 @@ Entries go to Frappe's own queues and call Frappe's own `execute_job`, so that a
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -27,24 +28,30 @@ FAILURE_TTL = 24 * 3600
 CONNECT_TIMEOUT = 0.5
 ANSWER_TIMEOUT = 2.0
 CLAIM_SECONDS = 20
+LIST_LIMIT = 5_000  # longer lists are not read whole to look for an entry
 
 # A job of which RQ says one of these is waiting or running; of any other it has forgotten, or is done with, it.
 PRESENT = frozenset({"queued", "started", "deferred", "scheduled"})
 
 
-def connection() -> redis.Redis:
-    """A client for the queue's Redis that gives up soon; Frappe's own retries for 4 s inside the caller's request.
-
-    Raises redis.exceptions.RedisError if Redis does not answer.
-    """
+def client() -> redis.Redis:
+    """A client for the queue's Redis that gives up soon; Frappe's own retries for 4 s inside the caller's request."""
     conf = frappe.conf
     if conf.get("redis_queue_sentinel_enabled"):
         from frappe.utils.background_jobs import get_redis_conn
 
         return get_redis_conn()
-    client = _client(conf.redis_queue, *_credentials())
-    client.ping()
-    return client
+    return _client(conf.redis_queue, *_credentials())
+
+
+def connection() -> redis.Redis:
+    """A client for the queue's Redis, which has just answered.
+
+    Raises redis.exceptions.RedisError if it does not.
+    """
+    asked = client()
+    asked.ping()
+    return asked
 
 
 def push(jobs: Iterable[Mapping[str, Any]], client: redis.Redis) -> None:
@@ -71,20 +78,40 @@ def missing(jobs: Sequence[Mapping[str, Any]], client: redis.Redis) -> list[Mapp
     """Those Queued jobs of which RQ has no entry that will still run.
 
     An entry that a worker took CLAIM_SECONDS ago, and whose job is Queued all the same, died with its worker
-    before the claim; RQ itself would take a quarter of an hour to notice.
+    before the claim; RQ itself would take a quarter of an hour to notice. One that says "queued" and is in no list
+    died with its worker even earlier, or its list was lost.
     """
+    queues = sorted({job["queue"] for job in jobs})
+    ids_of_jobs = [rq_id(job["name"], job["attempt"] + 1) for job in jobs]
     pipeline = client.pipeline(transaction=False)
-    for job in jobs:
-        pipeline.hmget(Job.key_for(rq_id(job["name"], job["attempt"] + 1)), ["status", "started_at"])
-    return [job for job, entry in zip(jobs, pipeline.execute(), strict=True) if not _will_run(*entry)]
+    for queue in queues:  # before the entries: what a worker takes meanwhile then says "started"
+        pipeline.lrange(_list_key(queue), 0, LIST_LIMIT)
+    for rq_job_id in ids_of_jobs:
+        pipeline.hmget(Job.key_for(rq_job_id), ["status", "started_at"])
+    answers = pipeline.execute()
+    listed = dict(zip(queues, map(_listed, answers), strict=False))
+    entries = zip(jobs, ids_of_jobs, answers[len(queues) :], strict=True)
+    return [job for job, rq_job_id, entry in entries if not _will_run(entry, rq_job_id, listed[job["queue"]])]
 
 
-def _will_run(status: bytes | None, started_at: bytes | None) -> bool:
+def _will_run(entry: Sequence[bytes | None], rq_job_id: str, listed: set[str] | None) -> bool:
+    status, started_at = entry
     text = (status or b"").decode()
     if text == "started" and started_at:
         moment = datetime.fromisoformat(started_at.decode().replace("Z", "+00:00"))
         return clock.now_epoch() - moment.timestamp() < CLAIM_SECONDS
+    if text == "queued" and listed is not None:
+        return rq_job_id in listed
     return text in PRESENT
+
+
+def _listed(entries: list[bytes]) -> set[str] | None:
+    """The ids in a queue's list; None if there are too many to know them all."""
+    return {entry.decode() for entry in entries} if len(entries) <= LIST_LIMIT else None
+
+
+def _list_key(queue: str) -> str:
+    return Queue.redis_queue_namespace_prefix + generate_qname(queue)
 
 
 def remove(jobs: Iterable[Mapping[str, Any]], client: redis.Redis) -> None:
@@ -92,7 +119,7 @@ def remove(jobs: Iterable[Mapping[str, Any]], client: redis.Redis) -> None:
     pipeline = client.pipeline(transaction=False)
     for job in jobs:
         rq_job_id = rq_id(job["name"], job["attempt"] + 1)
-        pipeline.lrem(Queue.redis_queue_namespace_prefix + generate_qname(job["queue"]), 1, rq_job_id)
+        pipeline.lrem(_list_key(job["queue"]), 1, rq_job_id)
         pipeline.delete(Job.key_for(rq_job_id))
     pipeline.execute()
 
@@ -109,10 +136,48 @@ def stop(job: str, attempt: int) -> None:
         return  # it has just ended
 
 
+def flag_stop(job: str, attempt: int) -> None:
+    """Tell the heartbeat of a running attempt to look at its row now.
+
+    Raises redis.exceptions.RedisError if Redis does not answer; the heartbeat then looks a few seconds later.
+    """
+    client().set(_stop_key(job, attempt), 1, ex=3600)
+
+
+def stop_flag(job: str, attempt: int) -> Callable[[], bool]:
+    """A function that tells whether `flag_stop` was called for this attempt; for threads that have no site."""
+    asked, key = client(), _stop_key(job, attempt)
+
+    def is_flagged() -> bool:
+        with contextlib.suppress(redis.exceptions.RedisError):
+            return bool(asked.exists(key))
+        return False
+
+    return is_flagged
+
+
+def _stop_key(job: str, attempt: int) -> str:
+    return _site_key(f"stop:{ids.run_name(job, attempt)}")
+
+
 def first_in(name: str, seconds: int, client: redis.Redis) -> bool:
     """Whether nobody of this site has asked under this name within the last `seconds`: for throttling."""
-    key = f"rq:dartwing_core:{frappe.conf.db_name}:{name}"  # the only prefix that Frappe's Redis users may write
-    return bool(client.set(key, 1, nx=True, ex=seconds))
+    return bool(client.set(_site_key(name), 1, nx=True, ex=seconds))
+
+
+def remember(name: str, value: str, client: redis.Redis) -> None:
+    """Keep a note of this site for an hour; only what may be lost."""
+    client.set(_site_key(name), value, ex=3600)
+
+
+def remembered(name: str, client: redis.Redis) -> str:
+    """What was last kept under this name, or ""."""
+    found: Any = client.get(_site_key(name))
+    return (found or b"").decode()
+
+
+def _site_key(name: str) -> str:
+    return f"rq:dartwing_core:{frappe.conf.db_name}:{name}"  # the only prefix that Frappe's Redis users may write
 
 
 def rq_id(job: str, attempt: int) -> str:

@@ -30,6 +30,7 @@ RUN_FIELDS = (
     "max_retries",
     "crash_count",
     "timeout_seconds",
+    "started_at",
     "depends_on",
     "input_parameters",
 )
@@ -233,16 +234,15 @@ def running() -> list[dict]:
     ).run(as_dict=True)
 
 
-def queued_before(moment: datetime, limit: int) -> list[dict]:
-    """Queued jobs, the longest queued first."""
+def queued_before(moment: datetime, limit: int, after: tuple[datetime, str] | None = None) -> list[dict]:
+    """Queued jobs, the longest queued first; those behind the one that was queued at `after`, of that name."""
     job = frappe.qb.DocType(config.JOB)
-    return (
-        frappe.qb.from_(job)
-        .select(*(job[field] for field in DISPATCH_FIELDS))
-        .where((job.status == str(JobStatus.QUEUED)) & (job.queued_at <= moment))
-        .orderby(job.queued_at)
-        .limit(limit)
-    ).run(as_dict=True)
+    condition = (job.status == str(JobStatus.QUEUED)) & (job.queued_at <= moment)
+    if after:
+        since, name = after
+        condition &= (job.queued_at >= since) & ((job.queued_at > since) | (job.name > name))
+    query = frappe.qb.from_(job).select(*(job[field] for field in DISPATCH_FIELDS), job.queued_at).where(condition)
+    return query.orderby(job.queued_at).orderby(job.name).limit(limit).run(as_dict=True)
 
 
 DISPATCH_FIELDS = ("name", "organization", "status", "attempt", "retry_count", "queue", "priority", "timeout_seconds")

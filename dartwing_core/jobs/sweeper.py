@@ -7,7 +7,7 @@ Commits, by SQL alone; runs in the scheduler, in the agent, in workers and in af
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from . import clock, config, dependencies, dispatch, redis_queue, rescue, sql, store
 from .status import JobStatus
@@ -18,6 +18,7 @@ DUE_MESSAGES = {
     JobStatus.PENDING: dispatch.MESSAGE,
 }
 SECONDS_BETWEEN = 5
+SEEN = "seen-queued"
 
 
 @dataclass(slots=True)
@@ -62,13 +63,21 @@ def queue_due() -> int:
 
 
 def ring_again() -> int:
-    """Renew the RQ entries of Queued jobs that Redis has lost (flushed, restarted, taken by a killed worker)."""
+    """Renew the RQ entries of Queued jobs that Redis has lost (flushed, restarted, taken by a killed worker).
+
+    Each sweep looks at the next batch, so that a long queue which no worker serves does not hide the others.
+    """
     settings = config.settings()
     client = redis_queue.connection()
     moment = clock.site_time() - timedelta(seconds=settings.requeue_after)
-    queued = store.queued_before(moment, settings.sweep_batch)
+    since, _, name = redis_queue.remembered(SEEN, client).partition(" ")
+    queued = store.queued_before(moment, settings.sweep_batch, (datetime.fromisoformat(since), name) if since else None)
     lost = redis_queue.missing(queued, client) if queued else []
     redis_queue.push(lost, client)
+    if queued or since:
+        is_last = len(queued) < settings.sweep_batch
+        seen = "" if is_last else f"{queued[-1]['queued_at'].isoformat()} {queued[-1]['name']}"
+        redis_queue.remember(SEEN, seen, client)
     return len(lost)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import datetime, timezone
 from zoneinfo import ZoneInfo
 
@@ -12,6 +13,7 @@ import redis.client
 from dartwing_core.jobs import (
     cancel_job,
     clock,
+    config,
     executor,
     get_job_status,
     redis_queue,
@@ -258,6 +260,33 @@ def test_an_entry_that_died_with_its_worker_before_the_claim_is_renewed(job_type
     for started, expected in (("2999-01-01T00:00:00.000000Z", 0), ("2020-01-01T00:00:00.000000Z", 1)):
         queue.hset(key, mapping={"status": "started", "started_at": started})
         assert sweeper.sweep().rung_again == expected
+
+
+def test_an_entry_that_is_in_no_list_any_more_is_renewed(job_type):
+    # A worker was killed between taking it from the list and saying "started", or the list alone was lost.
+    taken, kept = submitted(job_type, parameters={"n": 1}), submitted(job_type, parameters={"n": 2})
+    make_old(taken)
+    make_old(kept)
+    queue = processes.queue_client()
+    (list_key,) = queue.keys("rq:queue:*")
+    assert sweeper.sweep().rung_again == 0
+    queue.lrem(list_key, 1, redis_queue.rq_id(taken.name, 1))
+    assert sweeper.sweep().rung_again == 1
+    assert queue.lpos(list_key, redis_queue.rq_id(taken.name, 1)) is not None
+
+
+def test_a_queue_that_nobody_serves_hides_no_lost_entry(job_type, monkeypatch):
+    # The sweeper looks at a batch at a time: those that wait for long, and rightly so, must not be all it ever sees.
+    batch = dataclasses.replace(config.settings(), sweep_batch=3)
+    monkeypatch.setattr(config, "settings", lambda: batch)
+    jobs = [submitted(job_type, parameters={"n": n}) for n in range(8)]
+    for job in jobs:
+        make_old(job)
+    queue = processes.queue_client()
+    queue.delete(f"rq:job:{redis_queue.rq_id(jobs[-1].name, 1)}")
+    assert sum(sweeper.sweep().rung_again for _ in range(3)) == 1
+    queue.delete(f"rq:job:{redis_queue.rq_id(jobs[0].name, 1)}")
+    assert sum(sweeper.sweep().rung_again for _ in range(3)) == 1, "and it begins again"
 
 
 def test_in_the_hour_that_repeats_the_seconds_decide(job_type, monkeypatch):

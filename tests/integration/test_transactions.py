@@ -86,6 +86,7 @@ def test_a_failing_callback_of_another_app_costs_no_job(job_type):
     frappe.db.commit()
     assert rows() == 2
     assert entries() == 1, "the second transaction rings for its own job"
+    database.age_queued(factory.ALPHA, 60)
     sweeper.sweep()
     assert entries() == 2, "the sweep rings for the first one's"
 
@@ -156,6 +157,54 @@ def test_an_error_of_the_dispatch_never_reaches_the_caller(job_type, monkeypatch
     assert get_job_status(job.name)["status"] == "Pending"
     sweeper.sweep()
     assert get_job_status(job.name)["status"] == "Queued"
+
+
+def test_a_database_error_while_queueing_is_the_callers(job_type, monkeypatch):
+    # A deadlock undoes the whole transaction: swallowed, the caller would believe that its work is committed.
+    def deadlock(*_arguments):
+        frappe.db.sql("SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = 1213")
+
+    job = submit_job(job_type, factory.ALPHA)
+    monkeypatch.setattr(store, "queue_all", deadlock)
+    with pytest.raises(frappe.QueryDeadlockError):
+        frappe.db.commit()
+    frappe.db.rollback()
+    assert (entries(), rows()) == (0, 0), job.name
+
+
+def test_queueing_takes_no_commit_of_its_own(job_type):
+    before = database.value(
+        "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME='Com_commit'"
+    )
+    submit_job(job_type, factory.ALPHA)
+    frappe.db.commit()
+    after = database.value(
+        "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME='Com_commit'"
+    )
+    assert int(after) - int(before) == 1
+    assert database.value(QUEUED, job_type) == 1
+
+
+def test_a_job_submitted_by_a_later_before_commit_callback_is_queued_too(job_type):
+    submit_job(job_type, factory.ALPHA, {"n": 1})
+    frappe.db.before_commit.add(lambda: submit_job(job_type, factory.ALPHA, {"n": 2}))
+    frappe.db.commit()
+    assert (entries(), database.value(QUEUED, job_type)) == (2, 2)
+
+
+def test_a_lock_ends_with_a_commit_that_another_before_commit_callback_stopped():
+    # Frappe drops the rollback callbacks before it runs those.
+    def refuse():
+        raise RuntimeError("another app")
+
+    job_type = factory.job_type("once", deduplication_window=300)
+    frappe.db.commit()
+    key = submit_job(job_type, factory.ALPHA).active_key
+    frappe.db.before_commit.add(refuse)
+    with pytest.raises(RuntimeError, match="another app"):
+        frappe.db.commit()
+    frappe.db.rollback()
+    assert database.value("SELECT IS_FREE_LOCK(%s)", f"{frappe.conf.db_name}:{key}"[:64]) == 1
 
 
 def test_a_callback_behind_ours_does_not_run_within_our_commit(job_type):

@@ -32,6 +32,16 @@ def value(sql: str, *parameters: Any) -> Any:
         return row[0] if row else None
 
 
+def age_queued(organization: str, seconds: int) -> None:
+    """Make the Queued jobs of an organization look as if they had been queued so long ago."""
+    frappe.db.sql(
+        "UPDATE `tabBackground Job` SET queued_at = queued_at - INTERVAL %s SECOND"
+        " WHERE status = 'Queued' AND organization = %s",
+        (seconds, organization),
+    )
+    frappe.db.commit()
+
+
 @contextmanager
 def statements() -> Iterator[list[str]]:
     """The statements that run meanwhile on this connection, without those that only control the transaction."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
-import frappe
-
-from . import clock, config, connection, store, tenancy
+from . import clock, config, connection, sql, store, tenancy
 from .status import JobStatus
 
 ENGINE = "Administrator"
@@ -25,17 +24,20 @@ def worker_name() -> str:
 
 def claim(name: str, attempt: int) -> dict[str, Any] | None:
     """Take the job for this attempt; None if it is not there to be taken."""
+    now = clock.site_time()
 
     def take() -> dict[str, Any] | None:
-        job = _try_claim(name, attempt)
-        frappe.db.commit()
+        job = _try_claim(name, attempt, now)
+        sql.commit()  # callbacks of other apps could raise, and the attempt would be nobody's
         return job
 
     return connection.retried(take)
 
 
-def _try_claim(name: str, attempt: int) -> dict[str, Any] | None:
+def _try_claim(name: str, attempt: int, now: datetime) -> dict[str, Any] | None:
     job = store.load_for_run(name)
+    if job and job["status"] == str(JobStatus.RUNNING) and (job["attempt"], job["started_at"]) == (attempt, now):
+        return job  # our own claim: the connection was lost in its commit
     if not job or job["status"] != str(JobStatus.QUEUED) or job["attempt"] != attempt - 1:
         return None  # a stale or doubled message: the row says what is true
     if reason := _reason_to_hold(job):
@@ -43,7 +45,7 @@ def _try_claim(name: str, attempt: int) -> dict[str, Any] | None:
         return None
     values = {
         "attempt": attempt,
-        "started_at": clock.site_time(),
+        "started_at": now,
         "next_retry_at": None,
         "progress": 0,
         "progress_message": None,

@@ -5,6 +5,7 @@ The order of the rules is part of the public contract; `docs/writing_handlers.md
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import sys
 from collections.abc import Collection
@@ -91,9 +92,8 @@ def get_error_type(exc: BaseException) -> str:
 
 def http_status(exc: BaseException) -> int | None:
     """The HTTP status that an exception carries, in any of the usual places."""
-    response = getattr(exc, "response", None)
-    places = [getattr(exc, name, None) for name in ("http_status", "status_code", "http_status_code")]
-    for value in (*places, getattr(response, "status_code", None)):
+    places = [_attribute(exc, name) for name in ("http_status", "status_code", "http_status_code")]
+    for value in (*places, _attribute(_attribute(exc, "response"), "status_code")):
         if isinstance(value, int) and not isinstance(value, bool):
             return value
     return None
@@ -101,11 +101,20 @@ def http_status(exc: BaseException) -> int | None:
 
 def retry_after(exc: BaseException) -> float | None:
     """Seconds that the failed peer asked us to wait (RFC 9110, section 10.2.3), or None."""
-    asked = getattr(exc, "retry_after", None)
+    asked = _attribute(exc, "retry_after")
     if asked is None:
-        headers = getattr(getattr(exc, "response", None), "headers", None)
-        asked = headers.get("Retry-After") if headers is not None else None
+        headers = _attribute(_attribute(exc, "response"), "headers")
+        with contextlib.suppress(Exception):
+            asked = headers.get("Retry-After")
     return parse_retry_after(asked)
+
+
+def _attribute(thing: Any, name: str) -> Any:
+    """None also where reading it raises: an exception of any library may be anything."""
+    try:
+        return getattr(thing, name, None)
+    except Exception:
+        return None
 
 
 def parse_retry_after(value: Any) -> float | None:
@@ -114,15 +123,17 @@ def parse_retry_after(value: Any) -> float | None:
         return None
     try:
         seconds: float | None = float(value)
+    except OverflowError:
+        return None
     except (TypeError, ValueError):
-        seconds = _seconds_until(str(value))
+        seconds = _seconds_until(value) if isinstance(value, str) else None
     return max(seconds, 0.0) if seconds is not None and seconds < float("inf") else None
 
 
 def _seconds_until(http_date: str) -> float | None:
     try:
         moment = parsedate_to_datetime(http_date)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=timezone.utc)

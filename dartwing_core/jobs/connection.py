@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -10,10 +11,11 @@ import frappe
 
 from . import clock, sql
 
-TRIES = 3
+PAUSES = (0.1, 1, 2, 4)
+"""Seconds between tries while the database is away: together less than a lease."""
 T = TypeVar("T")
-LOST = frozenset({0, 2006, 2013, 2055, 1927, 1053})
-"""Error numbers of a connection that is gone; PyMySQL says 0 for one that it closed itself."""
+LOST = frozenset({0, 1040, 1053, 1927, 2002, 2003, 2006, 2013, 2055})
+"""Error numbers of a connection that is gone or can't be had; PyMySQL says 0 for one that it closed itself."""
 
 
 def discard() -> None:
@@ -28,19 +30,27 @@ def discard() -> None:
         _reopen()
 
 
-def retried(action: Callable[[], T]) -> T:
-    """Run `action`, TRIES times in all while it loses against another session or loses its connection.
+def retried(action: Callable[[], T], *, undo_first: bool = False) -> T:
+    """Run `action`; again while it loses against another session or the database is away for some seconds.
 
-    What a failed try wrote is undone. For workers only: undoing drops the transaction's callbacks too, which
-    `sql.committed` leaves alone.
+    What a failed try wrote is undone; with `undo_first` also what was written before. For workers only: undoing
+    drops the transaction's callbacks too, which `sql.committed` leaves alone.
     """
-    for attempt in range(1, TRIES + 1):
+    must_undo = undo_first
+    for pause in (*PAUSES, None):
         try:
+            if must_undo:
+                discard()  # first of all: a connection that a time limit has cut off answers nothing more
             return action()
         except Exception as error:
-            discard()
-            if attempt == TRIES or not (sql.is_conflict(error) or is_lost(error)):
+            must_undo = True
+            is_away = is_lost(error)
+            if pause is None or not (is_away or sql.is_conflict(error)):
+                with contextlib.suppress(Exception):
+                    discard()
                 raise
+            if is_away:
+                time.sleep(pause)
     raise AssertionError("unreachable")
 
 

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from .errors import JobCanceledError, JobSnoozed
 
 MESSAGE_LENGTH = 500
+MAX_SNOOZE = 365 * 86_400.0
 DONE, ACTIVE, PENDING = "done", "active", "pending"
 
 
@@ -115,11 +116,14 @@ class JobContext:
         self.state = data
 
     def snooze(self, seconds: float) -> NoReturn:
-        """End this attempt and run the job again in `seconds`; costs no retry.
+        """End this attempt and run the job again in `seconds`, at most a year; costs no retry.
 
-        What was written since the last checkpoint is rolled back.
+        What was written since the last checkpoint is rolled back. Raises ValueError if `seconds` is no number.
         """
-        raise JobSnoozed(max(0.0, float(seconds)))
+        delay = float(seconds)
+        if delay != delay:
+            raise ValueError("snooze: seconds is not a number")
+        raise JobSnoozed(min(max(0.0, delay), MAX_SNOOZE))
 
 
 def _clamp(percent: Any) -> float:

@@ -14,6 +14,7 @@ from typing import Any
 import frappe
 from frappe import _
 from rq import get_current_job
+from rq.timeouts import BaseTimeoutException
 
 from . import (
     canonical,
@@ -30,11 +31,13 @@ from . import (
     sql,
     store,
 )
+from .config import RetryPolicy
 from .context import JobContext
 from .errors import InvalidJobError, JobCanceledError, JobTimeoutError, PermanentError, TransientError
 from .heartbeat import Heartbeat
 from .outcome import Outcome
 from .status import JobStatus
+from .transaction import TransactionWatch
 
 
 def execute_job(background_job: str, attempt: int) -> None:
@@ -73,16 +76,16 @@ class Attempt:
             job_id=job["name"],
             job_type=job["job_type"],
             organization=job["organization"],
-            parameters=canonical.load(job["input_parameters"]) or {},
+            parameters={},
             timeout_seconds=job["timeout_seconds"],
             attempt=job["attempt"],
             owner_user=job["owner_user"],
             started=self.started,
         )
-        self.context.state = canonical.load(runs.latest_state(job["name"])) if job["attempt"] > 1 else None
         self.context.save_checkpoint = self._save_checkpoint
         self.connection_id = sql.connection_id()
-        self.heartbeat = Heartbeat(self.context, {"name": self.run, **self._run_values()})
+        self.watch = TransactionWatch()
+        self.heartbeat: Heartbeat | None = None
 
     def make(self) -> None:
         """Run the handler to its end and settle, whatever that end is."""
@@ -96,18 +99,21 @@ class Attempt:
             self._fail(error)
             raise
 
+    def _prepare(self) -> Heartbeat:
+        self.context.parameters = canonical.load(self.job["input_parameters"]) or {}
+        if self.job["attempt"] > 1:
+            self.context.state = canonical.load(runs.latest_state(self.job["name"]))
+        return Heartbeat(self.context, {"name": self.run, **self._run_values()})
+
     def _run_handler(self) -> Any:
         if not self.job["handler_method"]:
             raise PermanentError(_("Job Type {0} does not exist any more.").format(self.job["job_type"]))
         frappe.set_user(self.job["owner_user"])
         frappe.local.lang = self.job["owner_language"] or frappe.local.lang
         permission.check_owner(self.job)
-        handler = handlers.resolve(self.job["handler_method"])
-        self.heartbeat.start()
-        try:
-            return handler(self.context)
-        finally:
-            self.heartbeat.stop()
+        self.heartbeat = self._prepare()
+        with self.heartbeat, self.watch:
+            return handlers.resolve(self.job["handler_method"])(self.context)
 
     def _succeed(self, result: Any) -> None:
         """The handler's writes and Completed in one commit (invariant I5)."""
@@ -116,6 +122,7 @@ class Attempt:
             raise JobTimeoutError(_("The time limit was reached."))
         if self.connection_id != sql.connection_id():
             raise TransientError(_("The database connection was replaced while the handler ran."))
+        self.watch.check()
         settings = config.settings()
         end = outcome.success(result, self.context.progress.message, settings.max_result_bytes)
         if not self._write_success(end):
@@ -130,9 +137,10 @@ class Attempt:
 
     def _fail(self, error: BaseException) -> None:
         """The handler's writes are undone first; then outcome and retry schedule in one write (invariant I5)."""
-        connection.discard()  # first of all: a connection that a time limit has cut off answers nothing more
-        end = outcome.failure(self.job, error, config.retry_policy(self.job["job_type"]))
-        connection.retried(lambda: self._write_failure(end))
+        try:
+            connection.retried(lambda: self._write_failure(error), undo_first=True)
+        except BaseTimeoutException:  # the time limit struck in here; it does so once
+            connection.retried(lambda: self._write_failure(error), undo_first=True)
         if outcome.is_timeout(error):
             self._clean_up()
 
@@ -147,10 +155,11 @@ class Attempt:
             frappe.logger("dartwing_core").exception(f"{self.job['name']}: the clean-up after its time limit failed")
             connection.discard()
 
-    def _write_failure(self, end: Outcome) -> None:
+    def _write_failure(self, error: BaseException) -> None:
         """A request to cancel counts up to this moment: the run row is locked before it is asked for one."""
+        end = self._outcome_of(error)
         duration = time.monotonic() - self.started
-        runs.finish(self.run, self._end_values(end, duration), exists=self.heartbeat.began)
+        runs.finish(self.run, self._end_values(end, duration), exists=self._has_row())
         if request := runs.cancel_request(self.run):
             end = outcome.canceled(request["canceled_by"], request["cancel_reason"])
             runs.finish(self.run, {"outcome": str(end.status)}, exists=True)
@@ -159,12 +168,25 @@ class Attempt:
         else:
             sql.rollback()  # overtaken (invariant I4)
 
+    def _outcome_of(self, error: BaseException) -> Outcome:
+        """Also of an error that can't be looked at, or when the Job Type's rules can't be read."""
+        try:
+            return outcome.failure(self.job, error, config.retry_policy(self.job["job_type"]))
+        except Exception as another:
+            if sql.database_code(another) is not None:
+                raise
+            frappe.logger("dartwing_core").exception(f"{self.job['name']}: its error can't be classified")
+            return outcome.failure(self.job, TransientError(type(error).__name__), RetryPolicy())
+
     def _write_success(self, end: Outcome) -> bool:
         duration = time.monotonic() - self.started
         if not self._transition(end, duration):
             return False
-        runs.finish(self.run, self._end_values(end, duration), exists=self.heartbeat.began)
+        runs.finish(self.run, self._end_values(end, duration), exists=self._has_row())
         return True
+
+    def _has_row(self) -> bool:
+        return self.heartbeat is not None and self.heartbeat.began
 
     def _transition(self, end: Outcome, duration: float, actor: str | None = None) -> bool:
         progress = self.context.progress
@@ -184,6 +206,8 @@ class Attempt:
             text = canonical.storage_json(data, "checkpoint")
         except InvalidJobError as error:
             raise PermanentError(str(error)) from error
+        if self.context.remaining_seconds() <= 0:
+            raise JobTimeoutError(_("The time limit was reached."))
         if not store.is_current(self.job["name"], self.context.attempt):
             raise JobCanceledError(_("This attempt was overtaken by another one."))
         runs.save_state(self.run, text, self._run_values())

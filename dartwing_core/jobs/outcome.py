@@ -13,7 +13,7 @@ from rq.timeouts import BaseTimeoutException
 
 from . import canonical, classification, clock, config, retry
 from .config import RetryPolicy
-from .context import text_for_storage
+from .context import MAX_SNOOZE, text_for_storage
 from .errors import InvalidJobError, JobCanceledError, JobError, JobSnoozed, JobTimeoutError
 from .status import JobStatus
 
@@ -105,7 +105,7 @@ def canceled(user: str | None, reason: str | None, *, by_force: bool = False) ->
 
 
 def _snoozed(error: JobSnoozed) -> Outcome:
-    due = clock.now_epoch() + error.seconds
+    due = clock.now_epoch() + min(error.seconds, MAX_SNOOZE)
     values = {**clock.due_columns(due), "crash_count": 0}
     return Outcome(JobStatus.PENDING, f"Snoozed for {error.seconds:g} s", values)
 

@@ -27,6 +27,7 @@ NO_SUCH_THREAD = 1094
 QUERY_INTERRUPTED = 1317
 T = TypeVar("T")
 CONFLICTS = frozenset({1020, 1205, 1213})  # changed since read · lock wait time-out · deadlock
+UNDOING = frozenset({1020, 1213})  # after these the whole transaction is gone
 
 
 def run_update(query, lock_wait: int | None = None, by_name: bool = False) -> int:
@@ -54,7 +55,7 @@ def _run_as_of_now(query, lock_wait: int | None = None, by_name: bool = False) -
         if by_name:  # the query builder knows no FORCE INDEX for an UPDATE
             statement = statement.replace(" SET ", " FORCE INDEX (PRIMARY) SET ", 1)
         variables: dict[str, object] = {"innodb_lock_wait_timeout": lock_wait} if lock_wait else {}
-        if knows_snapshot_isolation(frappe.db._conn.get_server_info()):
+        if knows_snapshot_isolation(_connected().get_server_info()):
             variables["innodb_snapshot_isolation"] = "OFF"
         if variables:
             settings = ", ".join(f"{name}={value}" for name, value in variables.items())
@@ -123,8 +124,15 @@ def outside_transaction(query: str, parameters: tuple) -> dict | None:
 def connector() -> Callable[[], Any]:
     """A function that opens one more connection to the site's database, in autocommit, callable from any thread."""
     settings = dict(frappe.db.get_connection_settings())
-    driver = importlib.import_module(type(frappe.db._conn).__module__.split(".")[0])
+    driver = importlib.import_module(type(_connected()).__module__.split(".")[0])
     return lambda: driver.connect(**settings, autocommit=True)
+
+
+def _connected() -> Any:
+    """The driver's connection; Frappe opens it with the first statement."""
+    if not frappe.db._conn:
+        frappe.db.connect()
+    return frappe.db._conn
 
 
 def connection_id() -> int | None:

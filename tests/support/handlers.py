@@ -10,6 +10,7 @@ import frappe
 from rq.timeouts import JobTimeoutException
 
 from dartwing_core.jobs import JobContext, PermanentError, TransientError, job_handler
+from dartwing_core.jobs.sql import connector
 
 
 def pause(seconds: float) -> None:
@@ -44,6 +45,12 @@ def add_note(context: JobContext) -> dict:
         except Exception:
             pass
     return {"output_reference": note.name}
+
+
+@job_handler
+def quiet(context: JobContext) -> None:
+    """Takes `seconds`, and tells nothing."""
+    pause(context.parameters["seconds"])
 
 
 @job_handler
@@ -196,3 +203,87 @@ def scripted(context: JobContext) -> None:
         raise JobTimeoutException("planned")
     if ending == "snooze":
         context.snooze(30)
+
+
+@job_handler
+def deadlocked(context: JobContext) -> dict:
+    """Adds a Note, loses it in a deadlock, catches the error, adds another, does what `then` says, adds a third."""
+    title = context.parameters["title"]
+    context.parameters["title"] = f"{title} 1"
+    add_note(context)
+    lose_a_deadlock()
+    then = context.parameters["then"]
+    context.parameters["title"] = f"{title} 2"
+    add_note(context)
+    if then == "rollback":
+        frappe.db.rollback()
+        add_note(context)
+    elif then == "commit":
+        frappe.db.commit()
+    elif then == "checkpoint":
+        context.checkpoint({"done": 1})
+    context.parameters["title"] = f"{title} 3"
+    return add_note(context)
+
+
+def lose_a_deadlock() -> None:
+    """Against a transaction that has written more, which is why MariaDB undoes this one."""
+    ours, theirs = names = ("test-deadlock-a", "test-deadlock-b")
+    insert, lock = (
+        "INSERT INTO tabToDo (name, description) VALUES (%s, 'test')",
+        "SELECT 1 FROM tabToDo WHERE name = %s",
+    )
+    with connector()() as other, other.cursor() as cursor:
+        cursor.executemany(insert, [(name,) for name in names])
+        frappe.db.sql(f"{lock} FOR UPDATE", (ours,))
+        cursor.execute("BEGIN")
+        cursor.executemany(insert, [(f"test-deadlock-{n}",) for n in range(50)])
+        cursor.execute(f"{lock} FOR UPDATE", (theirs,))
+        waiting = threading.Thread(target=lambda: cursor.execute(f"{lock} FOR UPDATE", (ours,)))
+        waiting.start()
+        try:
+            frappe.db.sql(f"{lock} FOR UPDATE", (theirs,))
+        except frappe.QueryDeadlockError:
+            pass
+        else:
+            raise AssertionError("no deadlock")
+        waiting.join()
+        cursor.execute("ROLLBACK")
+        cursor.executemany("DELETE FROM tabToDo WHERE name = %s", [(name,) for name in names])
+
+
+@job_handler
+def changes_the_schema(context: JobContext) -> dict:
+    """DDL commits by itself; what follows is part of the job again."""
+    frappe.db.sql_ddl("CREATE OR REPLACE TABLE `test_made_by_a_job` (n INT)")
+    frappe.db.sql_ddl("DROP TABLE `test_made_by_a_job`")
+    return add_note(context)
+
+
+class OddResponse:
+    """What some library may hang on its exceptions."""
+
+    @property
+    def headers(self):
+        raise RuntimeError("no headers")
+
+    @property
+    def status_code(self):
+        raise RuntimeError("no status")
+
+
+class OddError(Exception):
+    """Any attribute of it may raise, or be anything."""
+
+    response = OddResponse()
+    retry_after = 10**400
+
+
+@job_handler
+def raises_something_odd(context: JobContext) -> None:
+    raise OddError("odd")
+
+
+@job_handler
+def snoozes_for(context: JobContext) -> None:
+    context.snooze(float(context.parameters["seconds"]))

@@ -1,0 +1,63 @@
+"""Notices when the server has undone a handler's transaction and the handler goes on as if nothing had happened.
+
+A deadlock (1213), or a row changed under snapshot isolation (1020), undoes the whole transaction, not the statement
+alone. A handler that catches the exception and returns would end Completed without what it wrote before.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import frappe
+from frappe import _
+
+from . import sql
+from .errors import TransientError
+
+LOCK_WAIT_TIMEOUT = 1205  # undoes the statement, or the transaction if innodb_rollback_on_timeout is ON
+
+
+class TransactionWatch:
+    """While entered, sees the errors of `frappe.db.sql`, whoever catches them; costs no statement."""
+
+    def __init__(self) -> None:
+        self.is_undone = False
+
+    def __enter__(self) -> TransactionWatch:
+        self._database = frappe.db
+        self._replaced = vars(self._database).get("sql")
+        self._sql = self._database.sql
+        self._database.sql = self._run
+        return self
+
+    def __exit__(self, *_exception: Any) -> None:
+        if self._replaced is None:
+            del self._database.sql
+        else:
+            self._database.sql = self._replaced
+
+    def check(self) -> None:
+        """Raises TransientError if writes are missing that the handler believes it has made."""
+        if self.is_undone:
+            raise TransientError(
+                _("The database undid this job's transaction (deadlock), but the handler caught the error and went on.")
+            )
+
+    def _run(self, query: Any, *arguments: Any, **options: Any) -> Any:
+        word = query.strip().lower() if isinstance(query, str) and len(query) < 20 else ""
+        if word == "commit":
+            self.check()  # half of the work must not be made permanent
+        try:
+            result = self._sql(query, *arguments, **options)
+        except Exception as error:
+            self.is_undone = self.is_undone or self._undoes_transaction(error)
+            raise
+        if word == "rollback":
+            self.is_undone = False  # the handler knows, and begins again
+        return result
+
+    def _undoes_transaction(self, error: Exception) -> bool:
+        code = sql.database_code(error)
+        if code == LOCK_WAIT_TIMEOUT:
+            return bool(self._sql("SELECT @@innodb_rollback_on_timeout")[0][0])
+        return code in sql.UNDOING

@@ -1,0 +1,140 @@
+"""What goes wrong around a handler: in the database, its exceptions, the settle itself (regressions 22, 26, 32)."""
+
+from __future__ import annotations
+
+import frappe
+import pytest
+from rq.timeouts import JobTimeoutException
+
+from dartwing_core.jobs import claim, config, executor, get_job_history, sql, sweeper
+from tests.support import database, factory
+from tests.support.jobs import run, submitted
+
+
+@pytest.fixture(autouse=True)
+def _no_sweep_in_between(monkeypatch):
+    monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
+
+
+def notes() -> int:
+    return database.value("SELECT COUNT(*) FROM tabNote WHERE title LIKE 'test note%%'")
+
+
+@pytest.mark.parametrize("then", ["swallow", "commit", "checkpoint"])
+def test_a_swallowed_deadlock_never_ends_completed_without_the_lost_writes(then):
+    # Broken by taking `self.watch.check()` out of the executor: Completed, with one Note of two.
+    job = submitted(factory.job_type("deadlock", "deadlocked"), title="test note", then=then)
+    after = run(job)
+    assert (after["status"], after["error_type"]) == ("Failed", "Transient")
+    assert "deadlock" in after["error_message"]
+    assert notes() == 0
+
+
+def test_a_handler_that_rolls_back_after_a_deadlock_and_begins_again_completes():
+    job = submitted(factory.job_type("deadlock", "deadlocked"), title="test note", then="rollback")
+    assert run(job)["status"] == "Completed"
+    assert notes() == 2
+
+
+def test_a_handler_may_change_the_schema():
+    # DDL ends the transaction without losing anything; a savepoint as a tell-tale would take it for a deadlock.
+    job = submitted(factory.job_type("ddl", "changes_the_schema"), title="test note")
+    assert run(job)["status"] == "Completed"
+    assert notes() == 1
+
+
+def test_the_database_object_is_left_as_it_was():
+    run(submitted(factory.job_type("plain")))
+    assert "sql" not in vars(frappe.db)
+
+
+def test_an_exception_that_cant_be_looked_at_is_a_failure_like_another():
+    after = run(submitted(factory.job_type("odd", "raises_something_odd")))
+    assert (after["status"], after["error_message"]) == ("Failed", "OddError: odd")
+
+
+def test_a_failure_whose_rules_cant_be_read_is_retried(monkeypatch):
+    def unreadable(_name):
+        raise ValueError("delays")
+
+    monkeypatch.setattr(config, "retry_policy", unreadable)
+    after = run(submitted(factory.job_type("note", "add_note"), title="test note", then="fail_for_good"))
+    assert (after["status"], after["error_message"]) == ("Failed", "PermanentError")
+
+
+@pytest.mark.parametrize("seconds", ["inf", "1e300"])
+def test_a_snooze_is_a_year_at_most(seconds):
+    after = run(submitted(factory.job_type("snooze", "snoozes_for"), seconds=seconds))
+    assert after["status"] == "Pending"
+    assert "3.1536e+07 s" in get_job_history(after["job_id"])["history"][-1]["message"]
+
+
+def test_a_snooze_that_is_no_number_fails_the_job():
+    assert run(submitted(factory.job_type("snooze", "snoozes_for"), seconds="nan"))["status"] in (
+        "Failed",
+        "Dead Letter",
+    )
+
+
+def once(monkeypatch, owner, name: str, error: BaseException, *, after: bool = False) -> None:
+    """Have this function raise at its first call, before or after it does its work."""
+    original, left = getattr(owner, name), [error]
+
+    def wrapped(*arguments, **options):
+        if after:
+            result = original(*arguments, **options)
+        if left:
+            raise left.pop()
+        return result if after else original(*arguments, **options)
+
+    monkeypatch.setattr(owner, name, wrapped)
+
+
+def gone() -> Exception:
+    driver = type(frappe.db._conn).__module__.split(".")[0]
+    return __import__(driver).OperationalError(2013, "Lost connection to server during query")
+
+
+def deadlock() -> Exception:
+    driver = type(frappe.db._conn).__module__.split(".")[0]
+    return __import__(driver).OperationalError(1213, "Deadlock found")
+
+
+def test_a_time_limit_that_strikes_while_a_failure_is_written_loses_nothing(monkeypatch):
+    job = submitted(factory.job_type("note", "add_note"), title="test note", then="fail")
+    once(monkeypatch, executor.runs, "finish", JobTimeoutException("late"))
+    after = run(job)
+    assert (after["status"], after["error_message"]) == ("Failed", "asked to fail")
+
+
+@pytest.mark.parametrize("error", [gone, deadlock])
+def test_a_failure_is_written_although_the_database_was_away_for_a_moment(monkeypatch, error):
+    monkeypatch.setattr(executor.connection, "PAUSES", (0, 0))
+    once(monkeypatch, executor.runs, "finish", error())
+    after = run(submitted(factory.job_type("note", "add_note"), title="test note", then="fail"))
+    assert (after["status"], after["retry_count"]) == ("Failed", 1)
+
+
+def test_a_claim_whose_commit_was_not_answered_is_still_ours(monkeypatch):
+    # The server committed and the answer was lost: taken for a stale message, the job would wait for its rescue.
+    monkeypatch.setattr(executor.connection, "PAUSES", (0, 0))
+    job = submitted(factory.job_type("note", "add_note"), title="test note")
+    with monkeypatch.context() as patch:
+        once(patch, sql, "commit", gone(), after=True)
+        assert run(job)["status"] == "Completed"
+    assert notes() == 1
+
+
+def test_another_workers_claim_is_not_ours(monkeypatch):
+    job = submitted(factory.job_type("note", "add_note"), title="test note")
+    assert claim.claim(job.name, 1)
+    assert claim.claim(job.name, 1) is None
+
+
+def test_a_callback_of_another_app_does_not_strand_the_attempt():
+    def fail():
+        raise RuntimeError("another app")
+
+    job = submitted(factory.job_type("note", "add_note"), title="test note")
+    frappe.db.after_commit.add(fail)
+    assert run(job)["status"] == "Completed"

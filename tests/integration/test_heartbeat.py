@@ -1,0 +1,122 @@
+"""What a heartbeat costs, and what it sees (I7; budgets: nothing for short jobs, then 2 statements in 5 s)."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from dartwing_core.jobs import heartbeat, redis_queue, sql, sweeper
+from tests.support import database, factory
+from tests.support.jobs import run, submitted
+
+FASTER = 10  # than the intervals of a site, so that the test does not take half a minute
+
+
+class CountedCursor:
+    def __init__(self, cursor: Any, seen: list[str]):
+        self._cursor, self._seen = cursor, seen
+
+    def __enter__(self) -> CountedCursor:
+        return self
+
+    def __exit__(self, *_exception: Any) -> None:
+        self._cursor.close()
+
+    def execute(self, query: str, parameters: Any) -> None:
+        self._seen.append(query.split()[0])
+        self._cursor.execute(query, parameters)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cursor, name)
+
+
+class CountedConnection:
+    def __init__(self, connection: Any, seen: list[str]):
+        self._connection, self._seen = connection, seen
+
+    def cursor(self) -> CountedCursor:
+        return CountedCursor(self._connection.cursor(), self._seen)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+@pytest.fixture
+def beats(monkeypatch) -> list[str]:
+    """The statements of heartbeats, which are ten times as fast as on a site."""
+    monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
+    for name in ("FIRST_BEAT", "LOOK_INTERVAL", "PROGRESS_INTERVAL", "LEASE_INTERVAL"):
+        monkeypatch.setattr(heartbeat, name, getattr(heartbeat, name) / FASTER)
+    seen: list[str] = []
+    connector = sql.connector
+
+    def counting_connector():
+        connect = connector()
+        return lambda: CountedConnection(connect(), seen)
+
+    monkeypatch.setattr(heartbeat.sql, "connector", counting_connector)
+    return seen
+
+
+def test_a_short_job_costs_nothing(beats):
+    assert run(submitted(factory.job_type("quiet", "quiet"), seconds=1.5 / FASTER))["status"] == "Completed"
+    assert beats == []
+
+
+def test_a_quiet_job_costs_at_most_two_statements_in_five_seconds(beats):
+    # Broken by a LEASE_INTERVAL of 2 s, as it was: 2.5 of them.
+    seconds = 22
+    assert run(submitted(factory.job_type("quiet", "quiet"), seconds=seconds / FASTER))["status"] == "Completed"
+    first_insert_and_look = 2
+    assert 3 <= len(beats) - first_insert_and_look <= (seconds - 2) / 5 * 2
+
+
+def test_progress_is_seen_by_others_within_two_seconds(beats):
+    job = submitted(factory.job_type("slow", "slow"), seconds=12 / FASTER)
+    seen: set[float] = set()
+    done = threading.Event()
+
+    query = "SELECT progress FROM `tabBackground Job Run` WHERE background_job = %s"
+    with database.another_connection() as other, other.cursor() as cursor:
+
+        def look() -> None:
+            while not done.wait(0.02):
+                cursor.execute(query, (job.name,))
+                seen.update(row[0] for row in cursor.fetchall())
+
+        looking = threading.Thread(target=look)
+        looking.start()
+        after = run(job)
+        done.set()
+        looking.join()
+    assert after["status"] == "Completed"
+    assert len(seen) >= 4, "about one value each two seconds"
+
+
+@pytest.mark.parametrize("redis_is_there", [True, False])
+def test_a_request_to_stop_is_seen(beats, monkeypatch, redis_is_there):
+    # By the note in Redis at once; without it by the next renewal of the lease.
+    job = submitted(factory.job_type("slow", "slow"), seconds=10)
+    asked = threading.Timer(0.5, _ask_to_stop, [job.name, redis_is_there, _another_thread(job.name)])
+    asked.start()
+    after = run(job)
+    asked.join()
+    assert after["status"] == "Canceled"
+
+
+def _another_thread(job: str):
+    flag = redis_queue.client(), redis_queue._stop_key(job, 1)
+    connection = sql.connector()
+    return flag, connection
+
+
+def _ask_to_stop(job: str, with_redis: bool, means) -> None:
+    (client, key), connect = means
+    other = connect()
+    with other.cursor() as cursor:
+        cursor.execute("UPDATE `tabBackground Job Run` SET cancel_requested = 1 WHERE background_job = %s", (job,))
+    other.close()
+    if with_redis:
+        client.set(key, 1, ex=60)

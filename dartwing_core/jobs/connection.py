@@ -36,22 +36,21 @@ def retried(action: Callable[[], T], *, undo_first: bool = False) -> T:
     What a failed try wrote is undone; with `undo_first` also what was written before. For workers only: undoing
     drops the transaction's callbacks too, which `sql.committed` leaves alone.
     """
-    must_undo = undo_first
-    for pause in (*PAUSES, None):
+    must_undo, pauses, conflicts = undo_first, iter(PAUSES), 0
+    while True:
         try:
             if must_undo:
                 discard()  # first of all: a connection that a time limit has cut off answers nothing more
             return action()
         except Exception as error:
             must_undo = True
-            is_away = is_lost(error)
-            if pause is None or not (is_away or sql.is_conflict(error)):
+            conflicts += sql.is_conflict(error)
+            pause = next(pauses, None) if is_lost(error) else None
+            if pause is None and not (sql.is_conflict(error) and conflicts < sql.CONFLICT_TRIES):
                 with contextlib.suppress(Exception):
                     discard()
                 raise
-            if is_away:
-                time.sleep(pause)
-    raise AssertionError("unreachable")
+            time.sleep(pause or 0)
 
 
 def is_lost(error: BaseException) -> bool:

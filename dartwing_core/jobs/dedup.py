@@ -7,16 +7,21 @@ one's commit or rollback instead of running into a deadlock that would cost it i
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import frappe
 from frappe import _
 
-from . import access, clock, config, dispatch, sql
-from .errors import DuplicateJobError, InvalidJobError, TransientError
+from . import access, clock, config, dispatch, sql, store
+from .errors import DuplicateJobError, InvalidJobError, JobBusyError
 from .status import FINISHED, JobStatus
 
+if TYPE_CHECKING:
+    from .submission import Prepared
+
 LOCK_WAIT_SECONDS = 30
+LOCK_BATCH = 200
+NOT_SUPPORTED, DEADLOCK = 1235, 1213
 _HOLDER = "SELECT name, status, owner_user, organization, dedup_until FROM `tabBackground Job` WHERE name = %s"
 RAISE, RETURN, REPLACE = POLICIES = ("raise", "return", "replace")
 
@@ -24,25 +29,55 @@ RAISE, RETURN, REPLACE = POLICIES = ("raise", "return", "replace")
 def lock(keys: Iterable[str]) -> None:
     """Wait until no other open transaction is submitting one of these keys; held until this one ends.
 
-    Raises TransientError if that takes longer than LOCK_WAIT_SECONDS. Sorted, so that two bulk submits
-    can't wait for each other.
+    Raises JobBusyError if that takes longer than LOCK_WAIT_SECONDS, or if somebody who waits for a key of ours holds
+    this one. Sorted, so that two bulk submits can't wait for each other.
     """
     if frappe.db.db_type != "mariadb":
         return
-    outbox = dispatch.outbox()
-    for key in sorted(keys):
-        name = _lock_name(key)
-        got = frappe.db.sql("SELECT GET_LOCK(%s, %s)", (name, LOCK_WAIT_SECONDS))[0][0]
-        if not got:
-            raise TransientError(_("The same job is being submitted by somebody else. Please try again."))
-        outbox.locks.append(name)
+    names = sorted({_lock_name(key) for key in keys})
+    for start in range(0, len(names), LOCK_BATCH):
+        if not _lock(names[start : start + LOCK_BATCH]):
+            raise JobBusyError(_("The same job is being submitted by somebody else. Please try again."))
+
+
+def _lock(names: list[str]) -> bool:
+    calls = ", ".join(["GET_LOCK(%s, %s)"] * len(names))
+    values = [value for name in names for value in (name, LOCK_WAIT_SECONDS)]
+    dispatch.outbox().locks += names  # before they are had: an error in the middle leaves the first ones held
+    try:
+        return all(frappe.db.sql(f"SELECT {calls}", values)[0])
+    except Exception as error:
+        code = sql.database_code(error)
+        if code == NOT_SUPPORTED:  # Galera: the UNIQUE column alone has to do
+            return True
+        if code == DEADLOCK:  # of named locks alone, which undoes no transaction
+            return False
+        raise
 
 
 def unlock(key: str) -> None:
     """Let others go ahead with a key that this transaction will not insert."""
     name, outbox = _lock_name(key), dispatch.outbox()
     if name in outbox.locks:
-        outbox.release_lock(name)
+        outbox.release_locks([name])
+
+
+def merge_equal(prepared: Sequence[Prepared]) -> dict[str, Prepared]:
+    """Of equal jobs in one bulk submit, which one stands for each: by the name of each job's row.
+
+    The first one, with the parameters of the last if that asks to replace. Raises DuplicateJobError where it does not.
+    """
+    first: dict[str, Prepared] = {}
+    stands_for = {}
+    for item in prepared:
+        key = item.row["active_key"]
+        chosen = first.setdefault(key, item) if key else item
+        if chosen is not item and item.on_duplicate == RAISE:
+            raise DuplicateJobError(_("Two of these jobs are the same."))
+        if chosen is not item and item.on_duplicate == REPLACE:
+            chosen.row.update({column: item.row[column] for column in store.REPLACEABLE})
+        stands_for[item.row["name"]] = chosen
+    return stands_for
 
 
 def holder(key: str) -> dict | None:

@@ -27,6 +27,8 @@ def check(depends_on: str | None, organization: str, user: str) -> bool:
     """
     if not depends_on:
         return False
+    if not isinstance(depends_on, str):
+        raise InvalidJobError(_("depends_on must be the id of a job."))
     parent = store.load(depends_on, "name", "status", "organization", "owner_user")
     is_visible = bool(
         parent and parent["organization"] == organization and access.can_see(user, parent["owner_user"], organization)

@@ -17,6 +17,7 @@ from . import config, redis_queue, sql, store
 from .status import JobStatus
 
 MESSAGE = "Job enqueued"
+RELEASE_BATCH = 200
 T = TypeVar("T")
 
 
@@ -54,15 +55,16 @@ class Outbox:
         for action in actions:
             quietly(action)
 
-    def release_locks(self) -> None:
-        """Give back the named locks of the transaction that has ended."""
-        while self.locks:
-            self.release_lock(self.locks[-1])
-
-    def release_lock(self, name: str) -> None:
-        """Give back one of them."""
-        self.locks.remove(name)
-        frappe.db.sql("SELECT RELEASE_LOCK(%s)", (name,))
+    def release_locks(self, names: list[str] | None = None) -> None:
+        """Give back the named locks of the transaction that has ended; with `names` only these."""
+        if names is None:
+            names, self.locks = self.locks, []
+        else:
+            for name in names:
+                self.locks.remove(name)
+        for start in range(0, len(names), RELEASE_BATCH):
+            batch = names[start : start + RELEASE_BATCH]
+            frappe.db.sql(f"SELECT {', '.join(['RELEASE_LOCK(%s)'] * len(batch))}", batch)
 
     def _queue(self) -> None:
         """Part of the caller's transaction, so that queueing takes no commit of its own."""

@@ -12,7 +12,7 @@ from typing import Any
 import frappe
 from frappe import _
 
-from . import access, cancel, clock, dedup, dispatch, store, submission
+from . import access, cancel, clock, dedup, dispatch, runs, store, submission
 from .errors import DuplicateJobError, InvalidJobError, InvalidTransitionError
 from .status import JobStatus
 from .submission import Prepared, Request
@@ -83,6 +83,7 @@ def retry_job(job_id: str, parameters: Mapping[str, Any] | None = None):
             # The handler runs as the owner: another person's parameters would borrow the owner's permissions.
             raise frappe.PermissionError(_("Only the owner of a job may change its parameters."))
         values |= submission.edited(job, parameters)
+        runs.forget_state(job["name"])  # a checkpoint of other work
     document = _moved(job, JobStatus.PENDING, "Job re-queued for execution", values)
     if not job["depends_on"]:
         dispatch.outbox().add([{**job, **values, "status": str(JobStatus.PENDING)}])
@@ -105,15 +106,19 @@ def _fresh_series() -> dict[str, Any]:
 
 def _submit(requests: list[Request]) -> list:
     user = frappe.session.user
-    prepared = submission.prepare_all(requests, user)
+    asked = submission.prepare_all(requests, user)
+    stands_for = dedup.merge_equal(asked)
+    prepared = [item for item in asked if stands_for[item.row["name"]] is item]
     dedup.lock(dedup.keys_of([item.row for item in prepared]))
-    if not _inserted([item.row for item in prepared]):
-        return _submit_around_duplicates(prepared, user)
-    _to_outbox(prepared)
-    return [submission.as_document(item.row) for item in prepared]
+    if _inserted([item.row for item in prepared]):
+        _to_outbox(prepared)
+        documents = {item.row["name"]: submission.as_document(item.row) for item in prepared}
+    else:
+        documents = _submit_around_duplicates(prepared, user)
+    return [documents[stands_for[item.row["name"]].row["name"]] for item in asked]
 
 
-def _submit_around_duplicates(prepared: list[Prepared], user: str) -> list:
+def _submit_around_duplicates(prepared: list[Prepared], user: str) -> dict[str, Any]:
     """Some key is taken: free those that are over, and answer each real duplicate as its request asked."""
     documents, new = {}, []
     for item in prepared:
@@ -126,8 +131,7 @@ def _submit_around_duplicates(prepared: list[Prepared], user: str) -> list:
     if new and not _inserted([item.row for item in new]):
         raise DuplicateJobError(_("Two of these jobs are the same."))
     _to_outbox(new)
-    documents |= {item.row["name"]: submission.as_document(item.row) for item in new}
-    return [documents[item.row["name"]] for item in prepared]
+    return documents | {item.row["name"]: submission.as_document(item.row) for item in new}
 
 
 def _answer_duplicate(item: Prepared, found: dict, user: str):

@@ -91,6 +91,12 @@ class DuplicateJobError(frappe.DuplicateEntryError):
         self.status = status
 
 
+class JobBusyError(TransientError):
+    """Somebody else is submitting the same job right now; it may work in a moment."""
+
+    http_status_code = 409
+
+
 class RateLimitError(frappe.RateLimitExceededError):
     """Too many jobs of this type by this user; `retry_after` in seconds."""
 

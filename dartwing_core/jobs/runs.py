@@ -69,6 +69,14 @@ def latest_state(job: str) -> str | None:
     return found[0][0] if found else None
 
 
+def forget_state(job: str) -> None:
+    """Drop the checkpoints of a job's attempts."""
+    run = frappe.qb.DocType(config.RUN)
+    sql.run_update(
+        frappe.qb.update(run).set(run.state, None).where((run.background_job == job) & run.state.isnotnull())
+    )
+
+
 def live(job: str, attempt: int) -> dict | None:
     """Progress of the running attempt; None while it is too young to have a row."""
     fields = ["progress", "progress_message", "steps", "cancel_requested", "canceled_by", "cancel_reason"]

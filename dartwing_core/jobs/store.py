@@ -6,7 +6,7 @@ in the state, and at the attempt, that the caller saw.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +18,9 @@ from .status import JobStatus, can_move
 
 # Parameters and results can be large: only who needs them reads them.
 HEAVY_FIELDS = ("input_parameters", "result")
+REPLACEABLE = ("modified", "modified_by", "input_parameters", "job_hash", "priority", "queue")
+SAVEPOINT = "dartwing_core_insert"
+INSERT_BYTES, ROW_BYTES = 4_000_000, 1_000  # max_allowed_packet is 16 MB by default
 LOCK_WAIT = 2  # seconds, for a dispatch: it may run inside a web request
 RUN_FIELDS = (
     "name",
@@ -39,12 +42,36 @@ RUN_FIELDS = (
 def insert_jobs(rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert new jobs, which share their columns, in one statement, and their first log rows in another.
 
-    A taken `active_key` comes out as the driver's IntegrityError; nothing is inserted then.
+    In several statements where one would be larger than a server takes. A taken `active_key` comes out as the driver's
+    IntegrityError; nothing is inserted then.
     """
-    job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.into(job).columns(*rows[0])
-    query.insert(*(tuple(row.values()) for row in rows)).run()
-    history.write([history.event_of(row, None, JobStatus.PENDING, "Job created", row["owner"]) for row in rows])
+    batches = list(_by_size(rows))
+    if len(batches) > 1:
+        frappe.db.savepoint(SAVEPOINT)
+    try:
+        for batch in batches:
+            query = frappe.qb.into(frappe.qb.DocType(config.JOB)).columns(*rows[0])
+            query.insert(*(tuple(row.values()) for row in batch)).run()
+    except Exception as error:
+        if len(batches) > 1 and frappe.db.is_duplicate_entry(error):
+            frappe.db.rollback(save_point=SAVEPOINT)
+        raise
+    for batch in batches:
+        history.write([history.event_of(row, None, JobStatus.PENDING, "Job created", row["owner"]) for row in batch])
+
+
+def _by_size(rows: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+    """The rows in batches of about INSERT_BYTES."""
+    batch: list[Mapping[str, Any]] = []
+    size = 0
+    for row in rows:
+        size += len(row["input_parameters"]) + ROW_BYTES
+        if batch and size > INSERT_BYTES:
+            yield batch
+            batch, size = [], len(row["input_parameters"]) + ROW_BYTES
+        batch.append(row)
+    if batch:
+        yield batch
 
 
 def transition(
@@ -121,7 +148,7 @@ def replace_pending(found: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
     """Give a job that is still Pending the parameters and priority of a newer request; False if it is not any more."""
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.update(job).where((job.name == found["name"]) & (job.status == str(JobStatus.PENDING)))
-    for column in ("modified", "modified_by", "input_parameters", "job_hash", "priority", "queue"):
+    for column in REPLACEABLE:
         query = query.set(job[column], row[column])
     if not sql.run_update(query):
         return False

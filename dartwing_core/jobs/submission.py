@@ -170,11 +170,11 @@ def _due(available_at: Any) -> float:
     if available_at is None:
         return now
     if isinstance(available_at, timedelta):
-        return now + available_at.total_seconds()
+        return _moment(lambda: now + available_at.total_seconds(), available_at)
     if isinstance(available_at, int | float) and not isinstance(available_at, bool):
         return _moment(lambda: now + available_at, available_at)
     if isinstance(available_at, datetime):
-        return clock.to_epoch(available_at)
+        return _moment(lambda: clock.to_epoch(available_at), available_at)
     return _moment(lambda: clock.to_epoch(_parse(available_at)), available_at)
 
 

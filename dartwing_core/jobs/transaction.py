@@ -50,13 +50,15 @@ class TransactionWatch:
         try:
             result = self._sql(query, *arguments, **options)
         except Exception as error:
-            self.is_undone = self.is_undone or self._undoes_transaction(error)
+            self.is_undone = self.is_undone or self._undoes_transaction(str(query), error)
             raise
         if word == "rollback":
             self.is_undone = False  # the handler knows, and begins again
         return result
 
-    def _undoes_transaction(self, error: Exception) -> bool:
+    def _undoes_transaction(self, query: str, error: Exception) -> bool:
+        if "GET_LOCK" in query:
+            return False  # a deadlock of named locks alone leaves the transaction as it is
         code = sql.database_code(error)
         if code == LOCK_WAIT_TIMEOUT:
             return bool(self._sql("SELECT @@innodb_rollback_on_timeout")[0][0])

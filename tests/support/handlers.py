@@ -287,3 +287,12 @@ def raises_something_odd(context: JobContext) -> None:
 @job_handler
 def snoozes_for(context: JobContext) -> None:
     context.snooze(float(context.parameters["seconds"]))
+
+
+@job_handler
+def keeps_state(context: JobContext) -> dict:
+    """Leaves a checkpoint and fails, or tells what checkpoint it found."""
+    if context.parameters["fail"]:
+        context.checkpoint({"done": 1})
+        raise PermanentError("asked to fail")
+    return {"state": context.state}

@@ -63,10 +63,12 @@ def site(_connected: None) -> Iterator[None]:
     """A site with the organizations Test Alpha and Test Beta, no test jobs, and Administrator logged in."""
     import frappe
 
+    from dartwing_core.jobs import redis_queue
     from tests.support import processes
 
     factory.wipe()
     processes.queue_client().flushdb()
+    redis_queue._away_until = 0
     factory.organization(factory.ALPHA)
     factory.organization(factory.BETA)
     frappe.db.commit()

@@ -36,7 +36,7 @@ def cancel(job: Mapping[str, Any], reason: str | None) -> dict[str, Any]:
 
 def _ask_to_stop(name: str, user: str, reason: str | None) -> None:
     """Leave the request on the run row; if the attempt ends meanwhile, cancel what became of the job instead."""
-    sql.rollback()
+    sql.commit()  # a fresh snapshot
     job = store.load(name)
     if job and job["status"] == JobStatus.RUNNING:
         attempt = job["attempt"]

@@ -43,6 +43,11 @@ class Outbox:
             self._is_armed = True
             frappe.db.before_commit.add(self._queue)
 
+    def afterwards(self, action: Callable[[], Any]) -> None:
+        """Have something else follow the commit, once however often it is asked for."""
+        if action not in self.actions:
+            self.actions.append(action)
+
     def __call__(self) -> None:
         """The transaction is committed."""
         quietly(self.release_locks)
@@ -75,7 +80,9 @@ class Outbox:
     def _move(self) -> list[Mapping[str, Any]]:
         jobs, self._waiting = self._waiting, []
         try:
-            return [] if config.settings().is_paused else store.queue_all(jobs, JobStatus.PENDING, MESSAGE)
+            if config.settings().is_paused or not redis_queue.answers():
+                return []  # they stay Pending for the next sweep
+            return store.queue_all(jobs, JobStatus.PENDING, MESSAGE)
         except Exception as error:
             if sql.database_code(error) is not None:
                 raise  # the transaction may be undone, or half of this written: the caller must not commit it

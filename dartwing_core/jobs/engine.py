@@ -12,7 +12,7 @@ from typing import Any
 import frappe
 from frappe import _
 
-from . import access, cancel, clock, dedup, dispatch, runs, store, submission
+from . import access, cancel, clock, dedup, dispatch, runs, store, submission, sweeper
 from .errors import DuplicateJobError, InvalidJobError, InvalidTransitionError
 from .status import JobStatus
 from .submission import Prepared, Request
@@ -167,7 +167,9 @@ def _inserted(rows: list[dict[str, Any]]) -> bool:
 
 
 def _to_outbox(prepared: list[Prepared]) -> None:
-    dispatch.outbox().add([item.row for item in prepared if item.can_go])
+    outbox = dispatch.outbox()
+    outbox.add([item.row for item in prepared if item.can_go])
+    outbox.afterwards(sweeper.sweep_after_submit)
 
 
 def _moved(job: dict[str, Any], to_status: JobStatus, message: str, values: dict[str, Any]):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -27,6 +28,7 @@ EXECUTE = "dartwing_core.jobs.executor.execute_job"
 FAILURE_TTL = 24 * 3600
 CONNECT_TIMEOUT = 0.5
 ANSWER_TIMEOUT = 2.0
+AWAY_SECONDS = 2.0
 CLAIM_SECONDS = 20
 LIST_LIMIT = 5_000  # longer lists are not read whole to look for an entry
 
@@ -52,6 +54,22 @@ def connection() -> redis.Redis:
     asked = client()
     asked.ping()
     return asked
+
+
+def answers() -> bool:
+    """Whether the queue's Redis is there; after a "no" this process asks again only AWAY_SECONDS later."""
+    global _away_until
+    if time.monotonic() < _away_until:
+        return False
+    try:
+        connection()
+    except redis.exceptions.RedisError:
+        _away_until = time.monotonic() + AWAY_SECONDS
+        return False
+    return True
+
+
+_away_until = 0.0
 
 
 def push(jobs: Iterable[Mapping[str, Any]], client: redis.Redis) -> None:

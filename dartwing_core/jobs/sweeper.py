@@ -18,6 +18,7 @@ DUE_MESSAGES = {
     JobStatus.PENDING: dispatch.MESSAGE,
 }
 SECONDS_BETWEEN = 5
+SUBMITTER_BATCH = 50
 SEEN = "seen-queued"
 
 
@@ -32,50 +33,66 @@ class Report:
     rung_again: int = 0
 
 
-def sweep() -> Report:
-    """One pass over everything that may be due. A step that fails is logged and does not hold up the others."""
-    sql.rollback()  # a fresh snapshot
+def sweep(batch: int | None = None) -> Report:
+    """One pass over everything that may be due. A step that fails is logged and does not hold up the others.
+
+    `batch`: at most so many jobs of each kind; `sweep_batch` of the settings by default.
+    """
+    sql.commit()  # a fresh snapshot; not by a rollback, which could cost another app's callback its work
+    batch = batch or config.settings().sweep_batch
     report = Report()
     report.rescued = dispatch.quietly(rescue.rescue_lost) or 0
     report.stopped = dispatch.quietly(rescue.stop_canceled) or 0
-    report.orphans = dispatch.quietly(end_orphans) or 0
+    report.orphans = dispatch.quietly(lambda: end_orphans(batch)) or 0
     if not config.settings().is_paused:
-        report.queued = dispatch.quietly(queue_due) or 0
-        report.rung_again = dispatch.quietly(ring_again) or 0
+        report.queued = dispatch.quietly(lambda: queue_due(batch)) or 0
+        report.rung_again = dispatch.quietly(lambda: ring_again(batch)) or 0
+    sql.commit()  # whoever goes on with this connection gets a fresh snapshot too
     return report
 
 
 def sweep_now_and_then() -> None:
-    """A sweep, unless this site has had one of these within the last seconds: for workers and submitters."""
-    if redis_queue.first_in("sweep", SECONDS_BETWEEN, redis_queue.connection()):
+    """A sweep by a worker that has just settled, unless another one of this site did so within the last seconds."""
+    if _is_time("sweep"):
         sweep()
 
 
-def end_orphans() -> int:
+def sweep_after_submit() -> None:
+    """A sweep by a submitter, likewise; in a small batch, since a request waits for it.
+
+    Apart from the workers' own: a retry that is due soon after its settle must not have to wait for the scheduler.
+    """
+    if _is_time("sweep-by-submitter"):
+        sweep(SUBMITTER_BATCH)
+
+
+def _is_time(kind: str) -> bool:
+    return redis_queue.answers() and redis_queue.first_in(kind, SECONDS_BETWEEN, redis_queue.client())
+
+
+def end_orphans(limit: int) -> int:
     """End jobs whose `depends_on` will never complete."""
-    return dependencies.end_orphans(store.orphans(config.settings().sweep_batch))
+    return dependencies.end_orphans(store.orphans(limit))
 
 
-def queue_due() -> int:
+def queue_due(limit: int) -> int:
     """Queue waiting jobs whose time has come: retries first, then those submitted for later or never dispatched."""
-    limit = config.settings().sweep_batch
     return sum(_queue_due_in(status, message, limit) for status, message in DUE_MESSAGES.items())
 
 
-def ring_again() -> int:
+def ring_again(limit: int) -> int:
     """Renew the RQ entries of Queued jobs that Redis has lost (flushed, restarted, taken by a killed worker).
 
     Each sweep looks at the next batch, so that a long queue which no worker serves does not hide the others.
     """
-    settings = config.settings()
     client = redis_queue.connection()
-    moment = clock.site_time() - timedelta(seconds=settings.requeue_after)
+    moment = clock.site_time() - timedelta(seconds=config.settings().requeue_after)
     since, _, name = redis_queue.remembered(SEEN, client).partition(" ")
-    queued = store.queued_before(moment, settings.sweep_batch, (datetime.fromisoformat(since), name) if since else None)
+    queued = store.queued_before(moment, limit, (datetime.fromisoformat(since), name) if since else None)
     lost = redis_queue.missing(queued, client) if queued else []
     redis_queue.push(lost, client)
     if queued or since:
-        is_last = len(queued) < settings.sweep_batch
+        is_last = len(queued) < limit
         seen = "" if is_last else f"{queued[-1]['queued_at'].isoformat()} {queued[-1]['name']}"
         redis_queue.remember(SEEN, seen, client)
     return len(lost)

@@ -161,7 +161,9 @@ def test_a_job_due_later_waits_in_the_database(job_type):
         assert abs((datetime.fromisoformat(status["available_at"]) - moment).total_seconds()) < 5
 
 
-@pytest.mark.parametrize("when", ["someday", "", [], {}, True, float("nan"), float("inf"), 10**18, timedelta.max, "2026-13-45"])
+@pytest.mark.parametrize(
+    "when", ["someday", "", [], {}, True, float("nan"), float("inf"), 10**18, timedelta.max, "2026-13-45"]
+)
 def test_a_due_time_that_is_none_is_refused(job_type, when):
     refused(InvalidJobError, "available_at is no time", job_type, factory.ALPHA, available_at=when)
 

@@ -172,7 +172,8 @@ def test_a_database_error_while_queueing_is_the_callers(job_type, monkeypatch):
     assert (entries(), rows()) == (0, 0), job.name
 
 
-def test_queueing_takes_no_commit_of_its_own(job_type):
+def test_queueing_takes_no_commit_of_its_own(job_type, monkeypatch):
+    monkeypatch.setattr(sweeper, "sweep_after_submit", lambda: None)
     before = database.value(
         "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME='Com_commit'"
     )
@@ -183,6 +184,30 @@ def test_queueing_takes_no_commit_of_its_own(job_type):
     )
     assert int(after) - int(before) == 1
     assert database.value(QUEUED, job_type) == 1
+
+
+def test_a_submit_sweeps_up_what_others_left_but_seldom(job_type):
+    # On a site without a scheduler, whose workers are idle or busy for hours, nobody else would.
+    left = submit_job(job_type, factory.ALPHA, {"n": 1})
+    frappe.db.sql("commit")  # the callbacks did not run: a process that died after its commit
+    submit_job(job_type, factory.ALPHA, {"n": 2})
+    frappe.db.commit()
+    assert get_job_status(left.name)["status"] == "Queued"
+    with database.statements() as seen:
+        submit_job(job_type, factory.ALPHA, {"n": 3})
+        frappe.db.commit()
+    assert len(seen) <= 7, seen
+
+
+def test_a_sweep_after_a_submit_leaves_other_callbacks_their_work(job_type):
+    def write_a_note():
+        frappe.get_doc({"doctype": "Note", "title": "test note", "public": 1}).insert()
+
+    frappe.db.after_commit.add(write_a_note)
+    submit_job(job_type, factory.ALPHA)
+    frappe.db.commit()
+    frappe.db.commit()
+    assert database.value("SELECT COUNT(*) FROM tabNote WHERE title = 'test note'") == 1
 
 
 def test_a_job_submitted_by_a_later_before_commit_callback_is_queued_too(job_type):

@@ -226,30 +226,29 @@ def deadlocked(context: JobContext) -> dict:
     return add_note(context)
 
 
+DEADLOCK_ROWS = ("test-deadlock-a", "test-deadlock-b")
+
+
 def lose_a_deadlock() -> None:
-    """Against a transaction that has written more, which is why MariaDB undoes this one."""
-    ours, theirs = names = ("test-deadlock-a", "test-deadlock-b")
-    insert, lock = (
-        "INSERT INTO tabToDo (name, description) VALUES (%s, 'test')",
-        "SELECT 1 FROM tabToDo WHERE name = %s",
-    )
+    """Over DEADLOCK_ROWS, against a transaction that has written more, which is why MariaDB undoes this one."""
+    ours, theirs = DEADLOCK_ROWS
+    insert = "INSERT INTO tabToDo (name, description) VALUES (%s, 'test')"
+    lock = "SELECT 1 FROM tabToDo WHERE name = %s FOR UPDATE"
     with connector()() as other, other.cursor() as cursor:
-        cursor.executemany(insert, [(name,) for name in names])
-        frappe.db.sql(f"{lock} FOR UPDATE", (ours,))
+        frappe.db.sql(lock, (ours,))
         cursor.execute("BEGIN")
         cursor.executemany(insert, [(f"test-deadlock-{n}",) for n in range(50)])
-        cursor.execute(f"{lock} FOR UPDATE", (theirs,))
-        waiting = threading.Thread(target=lambda: cursor.execute(f"{lock} FOR UPDATE", (ours,)))
+        cursor.execute(lock, (theirs,))
+        waiting = threading.Thread(target=lambda: cursor.execute(lock, (ours,)))
         waiting.start()
         try:
-            frappe.db.sql(f"{lock} FOR UPDATE", (theirs,))
+            frappe.db.sql(lock, (theirs,))
         except frappe.QueryDeadlockError:
             pass
         else:
             raise AssertionError("no deadlock")
         waiting.join()
         cursor.execute("ROLLBACK")
-        cursor.executemany("DELETE FROM tabToDo WHERE name = %s", [(name,) for name in names])
 
 
 @job_handler

@@ -7,6 +7,7 @@ job again as Administrator, or tell RQ what only the row may say.
 
 from __future__ import annotations
 
+import os
 import time
 from datetime import timezone
 from typing import Any
@@ -71,6 +72,7 @@ class Attempt:
     def __init__(self, job: dict[str, Any]):
         self.job = job
         self.run = ids.run_name(job["name"], job["attempt"])
+        self.pid = os.getpid()
         self.started = started_monotonic()
         self.context = JobContext(
             job_id=job["name"],
@@ -113,7 +115,11 @@ class Attempt:
         permission.check_owner(self.job)
         self.heartbeat = self._prepare()
         with self.heartbeat, self.watch:
-            return handlers.resolve(self.job["handler_method"])(self.context)
+            try:
+                return handlers.resolve(self.job["handler_method"])(self.context)
+            finally:
+                if os.getpid() != self.pid:
+                    os._exit(1)  # a child that the handler has forked must not settle too, on its parent's connection
 
     def _succeed(self, result: Any) -> None:
         """The handler's writes and Completed in one commit (invariant I5)."""

@@ -96,6 +96,7 @@ def test_the_longest_due_come_first_in_batches(job_type):
 
 
 def test_an_entry_that_redis_lost_is_renewed(job_type):
+    # I1. Broken by taking `redis_queue.push` out of `sweeper.ring_again`.
     job = submitted(job_type)
     processes.queue_client().flushdb()
     assert sweeper.sweep().rung_again == 0, "a job queued just now gets a little time"

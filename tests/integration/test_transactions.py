@@ -65,6 +65,7 @@ def test_several_jobs_in_one_transaction_share_one_callback(job_type):
 
 
 def test_the_callers_other_work_is_neither_committed_nor_lost(job_type):
+    # I2. Broken by a `frappe.db.commit()` anywhere in `engine._submit`.
     note = frappe.get_doc({"doctype": "Note", "title": "test note", "public": 1}).insert()
     submit_job(job_type, factory.ALPHA)
     assert database.value("SELECT name FROM tabNote WHERE name = %s", note.name) is None

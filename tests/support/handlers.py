@@ -179,10 +179,8 @@ def untidy(context: JobContext) -> None:
     elif what == "rollback":
         frappe.db.rollback()
     elif what == "fork":
-        child = os.fork()
-        if child == 0:
-            os._exit(0)
-        os.waitpid(child, 0)
+        if child := os.fork():  # the child comes back from the handler like its parent
+            os.waitpid(child, 0)
 
 
 def fail() -> None:

@@ -178,9 +178,8 @@ def untidy(context: JobContext) -> None:
         frappe.db.before_commit.add(fail)
     elif what == "rollback":
         frappe.db.rollback()
-    elif what == "fork":
-        if child := os.fork():  # the child comes back from the handler like its parent
-            os.waitpid(child, 0)
+    elif what == "fork" and (child := os.fork()):  # the child comes back from the handler like its parent
+        os.waitpid(child, 0)
 
 
 def fail() -> None:

@@ -109,14 +109,15 @@ def kill_connection(connection_id: int | None, since: float) -> None:
             raise
 
 
-def outside_transaction(query: str, parameters: tuple) -> dict | None:
-    """The first row of a SELECT as committed right now, which this transaction's snapshot may not show yet."""
+def rows_outside_transaction(query) -> list[dict[str, Any]]:
+    """The rows of a SELECT as committed right now, which this transaction's snapshot may not show yet."""
+    statement, parameters = query.walk()
     other = connector()()
     try:
         with other.cursor() as cursor:
-            cursor.execute(query, parameters)
-            row = cursor.fetchone()
-            return dict(zip([column[0] for column in cursor.description], row, strict=True)) if row else None
+            cursor.execute(statement, parameters)
+            columns = [column[0] for column in cursor.description]
+            return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
     finally:
         other.close()
 

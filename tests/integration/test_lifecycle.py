@@ -235,7 +235,7 @@ def test_after_a_duplicate_others_need_not_wait_for_the_caller():
     frappe.db.commit()
     with pytest.raises(DuplicateJobError):
         submit_job(job_type, factory.ALPHA, {"v": 1})
-    key = database.value("SELECT active_key FROM `tabBackground Job` WHERE job_type = %s", job_type)
+    key = database.value("SELECT dedup_hash FROM `tabBackground Job` WHERE job_type = %s", job_type)
     name = f"{frappe.conf.db_name}:{key}"[:64]
     assert database.value("SELECT IS_FREE_LOCK(%s)", name) == 1
 

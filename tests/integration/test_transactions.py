@@ -225,7 +225,7 @@ def test_a_lock_ends_with_a_commit_that_another_before_commit_callback_stopped()
 
     job_type = factory.job_type("once", deduplication_window=300)
     frappe.db.commit()
-    key = submit_job(job_type, factory.ALPHA).active_key
+    key = submit_job(job_type, factory.ALPHA).dedup_hash
     frappe.db.before_commit.add(refuse)
     with pytest.raises(RuntimeError, match="another app"):
         frappe.db.commit()
@@ -246,7 +246,7 @@ def test_a_callback_behind_ours_does_not_run_within_our_commit(job_type):
 def test_the_locks_of_a_transaction_end_with_it(end):
     job_type = factory.job_type("once", deduplication_window=300)
     frappe.db.commit()
-    key = submit_job(job_type, factory.ALPHA).active_key
+    key = submit_job(job_type, factory.ALPHA).dedup_hash
     name = f"{frappe.conf.db_name}:{key}"[:64]
     assert database.value("SELECT IS_FREE_LOCK(%s)", name) == 0
     getattr(frappe.db, end)()

@@ -11,7 +11,7 @@ from typing import Any
 
 from frappe import _
 
-from . import access, dispatch, sql, store
+from . import access, config, dispatch, sql, store
 from .errors import InvalidJobError
 from .status import JobStatus
 
@@ -63,5 +63,6 @@ def end_orphans(orphans: Sequence[Mapping[str, Any]]) -> int:
         fate = f"is {job['parent_status']}" if job["parent_status"] else "was deleted"
         message = f"The job it depends on, {job['depends_on']}, {fate}"
         values = {"error_message": message, "error_type": "Permanent"}
-        ended += sql.committed(partial(store.transition, job, JobStatus.DEAD_LETTER, message, values=values))
+        end = partial(store.transition, job, JobStatus.DEAD_LETTER, message, values=values, actor=config.ENGINE)
+        ended += sql.committed(end)
     return ended

@@ -34,7 +34,7 @@ from . import (
 )
 from .config import RetryPolicy
 from .context import JobContext
-from .errors import InvalidJobError, JobCanceledError, JobTimeoutError, PermanentError, TransientError
+from .errors import InvalidJobError, JobCanceledError, JobSnoozed, JobTimeoutError, PermanentError, TransientError
 from .heartbeat import Heartbeat
 from .outcome import Outcome
 from .status import JobStatus
@@ -95,11 +95,20 @@ class Attempt:
             result = self._run_handler()
             self._succeed(result)
         except Exception as error:
-            self._fail(error)
+            self._fail(self._in_truth(error))
         except BaseException as error:
             # SystemExit, KeyboardInterrupt: the worker is going down, the job is not.
             self._fail(error)
             raise
+
+    def _in_truth(self, error: Exception) -> Exception:
+        """What ended the attempt: a handler may have made something else of RQ's exception (invariant I9)."""
+        says_it_itself = outcome.is_timeout(error) or isinstance(error, JobCanceledError | JobSnoozed)
+        if says_it_itself or self.context.remaining_seconds() > 0:
+            return error
+        timeout = JobTimeoutError(_("The time limit was reached."))
+        timeout.__cause__ = error
+        return timeout
 
     def _prepare(self) -> Heartbeat:
         self.context.parameters = canonical.load(self.job["input_parameters"]) or {}
@@ -202,7 +211,7 @@ class Attempt:
             end.status,
             end.message,
             values=values,
-            actor=actor or claim.ENGINE,
+            actor=actor or config.ENGINE,
             duration=duration,
             worker=claim.worker_name(),
         )

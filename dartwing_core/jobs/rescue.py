@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from . import claim, clock, config, dispatch, ids, outcome, redis_queue, runs, sql, store
+from . import clock, config, dispatch, ids, outcome, redis_queue, runs, sql, store
 from .outcome import Outcome
 
 
@@ -56,7 +56,7 @@ def _settle(job: Mapping[str, Any], end: Outcome) -> bool:
         end.status,
         end.message,
         values=end.values,
-        actor=end.values.get("canceled_by") or claim.ENGINE,
+        actor=end.values.get("canceled_by") or config.ENGINE,
         worker=job["worker"],
     )
     if moved:

@@ -119,14 +119,21 @@ def transition(
     return True
 
 
-def queue_all(jobs: Sequence[Mapping[str, Any]], from_status: JobStatus, message: str) -> list[Mapping[str, Any]]:
-    """Move many jobs from one state to Queued, in two statements; returns those that moved.
+def queue_all(
+    jobs: Sequence[Mapping[str, Any]], from_status: JobStatus, message: str, submitter: str | None = None
+) -> list[Mapping[str, Any]]:
+    """Move many jobs from one state to Queued; returns those that moved.
+
+    Their `submitter`, in the transaction that inserts them, needs two statements. The engine itself leaves out jobs
+    that somebody holds, so that one open transaction does not keep all others waiting, and those that ran meanwhile.
 
     Jobs that are gone (rolled back to a savepoint) or were moved by somebody else are left out.
     """
+    if submitter is None:
+        jobs = _free(jobs, from_status)
     if not jobs:
         return []
-    actor = frappe.session.user
+    actor = submitter or config.ENGINE  # not whoever happens to be logged in where the engine sweeps
     now = clock.site_time()
     moved = _guarded_update(
         [job["name"] for job in jobs],
@@ -314,6 +321,17 @@ def _guarded_update(
     if attempt is not None:
         query = query.where(job.attempt == attempt)
     return sql.run_update(query, lock_wait, by_name=True)
+
+
+def _free(jobs: Sequence[Mapping[str, Any]], status: JobStatus) -> list[Mapping[str, Any]]:
+    """Those of the jobs that are as the caller saw them and that nobody holds; they are ours until the commit."""
+    if not jobs:
+        return []
+    job = frappe.qb.DocType(config.JOB)
+    query = frappe.qb.from_(job).force_index("PRIMARY").select(job.name, job.attempt).for_update(skip_locked=True)
+    query = query.where(job.name.isin([row["name"] for row in jobs]) & (job.status == str(status)))
+    free = set(sql.run_locking_read(query))
+    return [row for row in jobs if (row["name"], row["attempt"]) in free]
 
 
 def _names_queued_at(names: Sequence[str], moment: datetime) -> set[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from . import clock, config, dependencies, dispatch, redis_queue, rescue, sql, store
 from .status import JobStatus
@@ -77,7 +78,8 @@ def end_orphans(limit: int) -> int:
 
 def queue_due(limit: int) -> int:
     """Queue waiting jobs whose time has come: retries first, then those submitted for later or never dispatched."""
-    return sum(_queue_due_in(status, message, limit) for status, message in DUE_MESSAGES.items())
+    steps = [partial(_queue_due_in, status, message, limit) for status, message in DUE_MESSAGES.items()]
+    return sum(dispatch.quietly(step) or 0 for step in steps)
 
 
 def ring_again(limit: int) -> int:

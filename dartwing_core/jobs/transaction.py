@@ -44,15 +44,16 @@ class TransactionWatch:
             )
 
     def _run(self, query: Any, *arguments: Any, **options: Any) -> Any:
-        word = query.strip().lower() if isinstance(query, str) and len(query) < 20 else ""
-        if word == "commit":
+        words = query[:40].lower().split() if isinstance(query, str) else []
+        is_rollback = words[:1] == ["rollback"] and "to" not in words  # and not to a savepoint
+        if words[:1] == ["commit"]:
             self.check()  # half of the work must not be made permanent
         try:
             result = self._sql(query, *arguments, **options)
         except Exception as error:
             self.is_undone = self.is_undone or self._undoes_transaction(str(query), error)
             raise
-        if word == "rollback":
+        if is_rollback:
             self.is_undone = False  # the handler knows, and begins again
         return result
 

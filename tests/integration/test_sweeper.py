@@ -15,6 +15,7 @@ from dartwing_core.jobs import (
     clock,
     config,
     executor,
+    get_job_history,
     get_job_status,
     redis_queue,
     store,
@@ -311,3 +312,32 @@ def test_a_child_due_later_is_not_released_early(job_type):
 
 def test_statuses_that_wait_are_all_swept():
     assert set(sweeper.DUE_MESSAGES) == {JobStatus.PENDING, JobStatus.FAILED, JobStatus.TIMED_OUT}
+
+
+def test_a_row_that_somebody_holds_keeps_no_other_job_waiting(job_type):
+    # Broken by one UPDATE for the whole batch without SKIP LOCKED in `store.queue_all`: it fails as a whole, each time.
+    jobs = [submit_job(job_type, factory.ALPHA, {"n": n}, available_at=3600) for n in range(5)]
+    frappe.db.sql("UPDATE `tabBackground Job` SET available_at = '2020-01-01' WHERE job_type = %s", (job_type,))
+    frappe.db.sql("commit")
+    with database.another_connection() as other, other.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("UPDATE `tabBackground Job` SET progress = 1 WHERE name = %s", (jobs[0].name,))
+        assert sweeper.sweep().queued == 4
+        cursor.execute("ROLLBACK")
+    assert sweeper.sweep().queued == 1
+
+
+def test_who_happens_to_sweep_is_not_named_in_the_history_of_others(job_type, bob):
+    job = submit_job(job_type, factory.ALPHA, available_at=3600)
+    parent = submit_job(job_type, factory.ALPHA, {"n": "parent"})
+    child = submit_job(job_type, factory.ALPHA, {"n": "child"}, depends_on=parent.name)
+    frappe.db.sql("UPDATE `tabBackground Job` SET available_at = '2020-01-01' WHERE name = %s", (job.name,))
+    frappe.db.sql("UPDATE `tabBackground Job` SET status = 'Dead Letter' WHERE name = %s", (parent.name,))
+    frappe.db.sql("commit")
+    frappe.set_user(bob)
+    sweeper.sweep()
+    frappe.set_user("Administrator")
+    for swept, status in ((job, "Queued"), (child, "Dead Letter")):
+        last = get_job_history(swept.name)["history"][-1]
+        assert (last["to_status"], last["actor"]) == (status, "Administrator")
+        assert frappe.db.get_value("Background Job", swept.name, "modified_by") == "Administrator"

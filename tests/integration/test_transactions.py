@@ -6,6 +6,7 @@ import time
 
 import frappe
 import pytest
+from rq.timeouts import JobTimeoutException
 
 from dartwing_core.jobs import get_job_history, get_job_status, retry_job, store, submit_job, submit_jobs, sweeper
 from dartwing_core.jobs.dispatch import Outbox
@@ -96,6 +97,29 @@ def test_a_job_submitted_by_another_after_commit_callback_is_queued_too(job_type
     frappe.db.after_commit.add(lambda: submit_job(job_type, factory.ALPHA, {"n": "late"}))
     frappe.db.commit()
     assert (entries(), rows()) == (1, 1)
+
+
+@pytest.mark.parametrize("available_at", [None, 3600])
+def test_a_job_submitted_by_another_after_commit_callback_is_kept_while_redis_is_away(
+    job_type, available_at, monkeypatch
+):
+    monkeypatch.setitem(frappe.local.conf, "redis_queue", "redis://127.0.0.1:1")
+    frappe.db.after_commit.add(lambda: submit_job(job_type, factory.ALPHA, available_at=available_at))
+    frappe.db.commit()
+    frappe.db.rollback()
+    assert rows() == 1
+
+
+def test_a_time_limit_that_strikes_while_jobs_are_queued_is_not_swallowed(job_type, monkeypatch):
+    def strike(*_arguments):
+        raise JobTimeoutException("planned")
+
+    submit_job(job_type, factory.ALPHA)
+    monkeypatch.setattr(store, "queue_all", strike)
+    with pytest.raises(JobTimeoutException):
+        frappe.db.commit()
+    frappe.db.rollback()
+    assert rows() == 0
 
 
 def test_callbacks_behind_ours_still_run(job_type):

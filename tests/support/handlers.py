@@ -215,8 +215,13 @@ def deadlocked(context: JobContext) -> dict:
     if then == "rollback":
         frappe.db.rollback()
         add_note(context)
+    elif then == "rollback_chain":
+        frappe.db.rollback(chain=True)
+        add_note(context)
     elif then == "commit":
         frappe.db.commit()
+    elif then == "chain":
+        frappe.db.commit(chain=True)
     elif then == "checkpoint":
         context.checkpoint({"done": 1})
     context.parameters["title"] = f"{title} 3"

@@ -85,7 +85,7 @@ def retry_job(job_id: str, parameters: Mapping[str, Any] | None = None):
         values |= submission.edited(job, parameters)
         runs.forget_state(job["name"])  # a checkpoint of other work
     document = _moved(job, JobStatus.PENDING, "Job re-queued for execution", values)
-    if not job["depends_on"]:
+    if not job["waits_for"]:
         dispatch.outbox().add([{**job, **values, "status": str(JobStatus.PENDING)}])
     return document
 

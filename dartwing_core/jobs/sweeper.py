@@ -23,7 +23,7 @@ DUE_MESSAGES = {
 SECONDS_BETWEEN = 5
 SUBMITTER_BATCH = 50
 SEEN_QUEUED, SEEN_PARENTS = "seen-queued", "seen-parents"
-PARENTS_PER_JOB = 10
+PARENTS_PER_JOB = 4
 """So many parents are looked at in a sweep for each job that it may move."""
 
 

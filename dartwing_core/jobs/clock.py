@@ -49,7 +49,7 @@ def isoformat(moment: datetime | None) -> str | None:
 
 
 def due_columns(epoch: float) -> dict[str, Any]:
-    """The two columns of a job's due time; see `store.is_due`."""
+    """The two columns of a job's due time; see `backlog.due`."""
     return {"available_at": site_time(epoch), "due_epoch": epoch}
 
 

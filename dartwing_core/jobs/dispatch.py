@@ -118,11 +118,9 @@ def in_own_transaction(queue: Callable[[], Sequence[Mapping[str, Any]]]) -> int:
     return len(jobs)
 
 
-def queue_due_children(parent: str, limit: int) -> int:
-    """Queue the jobs that waited for `parent`, which has completed; returns how many."""
-    return in_own_transaction(
-        lambda: store.queue_all(store.children(parent, limit, due_only=True), JobStatus.PENDING, MESSAGE)
-    )
+def queue_released(jobs: Sequence[Mapping[str, Any]]) -> int:
+    """Queue jobs that waited for another one and whose time has come; returns how many."""
+    return in_own_transaction(lambda: store.queue_all(jobs, JobStatus.PENDING, MESSAGE)) if jobs else 0
 
 
 def quietly(action: Callable[[], T]) -> T | None:

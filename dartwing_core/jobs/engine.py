@@ -87,7 +87,7 @@ def retry_job(job_id: str, parameters: Mapping[str, Any] | None = None):
         runs.forget_state(job["name"])  # a checkpoint of other work
     values["active_key"] = dedup.take_again(job, values.get("dedup_hash", job["dedup_hash"]))
     document = _moved(job, JobStatus.PENDING, "Job re-queued for execution", values)
-    if not job["depends_on"]:
+    if not job["waits_for"]:
         dispatch.outbox().add([{**job, **values, "status": str(JobStatus.PENDING)}])
     return document
 

@@ -6,18 +6,25 @@ moves on first, which fences the attempt off (invariant I4); then its connection
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from . import clock, config, dispatch, ids, outcome, redis_queue, runs, sql, store
+from . import backlog, clock, config, dispatch, ids, outcome, redis_queue, runs, sql, store
 from .outcome import Outcome
 
+ATTEMPTS = 500  # looked at in one go
 
-def rescue_lost() -> int:
+
+def doubtful(limit: int = ATTEMPTS) -> list[dict[str, Any]]:
+    """The running attempts that one of the functions below may have to end."""
+    return backlog.doubtful(clock.now_epoch(), limit)
+
+
+def rescue_lost(attempts: Sequence[Mapping[str, Any]] | None = None) -> int:
     """End attempts whose lease is over, so that their jobs are tried again; returns how many."""
     now = clock.now_epoch()
-    lost = [job for job in store.running() if lease_end(job) < now]
+    lost = [job for job in (doubtful() if attempts is None else attempts) if lease_end(job) < now]
     return sum(bool(dispatch.quietly(partial(_rescue, job))) for job in lost)
 
 
@@ -25,10 +32,11 @@ def _rescue(job: Mapping[str, Any]) -> bool:
     return _end(job, outcome.lost(job, config.retry_policy(job["job_type"])))
 
 
-def stop_canceled() -> int:
+def stop_canceled(attempts: Sequence[Mapping[str, Any]] | None = None) -> int:
     """End by force attempts that were asked to stop longer than the grace period ago; returns how many."""
     latest = clock.now_epoch() - config.settings().cancel_grace_seconds
-    stubborn = [job for job in store.running() if job["cancel_requested"] and job["cancel_requested_epoch"] < latest]
+    asked = [job for job in (doubtful() if attempts is None else attempts) if job["cancel_requested"]]
+    stubborn = [job for job in asked if job["cancel_requested_epoch"] < latest]
     ended = 0
     for job in stubborn:
         if _end(job, outcome.canceled(job["canceled_by"], job["cancel_reason"], by_force=True)):

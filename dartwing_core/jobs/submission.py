@@ -64,6 +64,7 @@ def _prepare(request: Request, user: str, allowed: set[tuple[str, str]]) -> Prep
     must_wait = dependencies.check(request.depends_on, organization, user)
     due = _due(request.available_at)
     row = _row(request, job_type, user, parameters, priority, due)
+    row["waits_for"] = request.depends_on if must_wait else None
     return Prepared(row, not must_wait and due <= clock.now_epoch(), request.on_duplicate)
 
 

@@ -363,9 +363,9 @@ def test_an_attempt_without_a_sign_of_life_is_tried_again_and_the_third_is_the_l
 def test_two_rescues_at_once_are_one(monkeypatch):
     job = running(made("nothing"))
     lose(job)
-    seen = store.running()
+    seen = rescue.doubtful()
     assert rescue.rescue_lost() == 1
-    monkeypatch.setattr(store, "running", lambda: seen)
+    monkeypatch.setattr(rescue, "doubtful", lambda: seen)
     assert rescue.rescue_lost() == 0
     assert messages(job).count("Worker lost, to be tried again") == 1
 

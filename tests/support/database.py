@@ -65,3 +65,16 @@ def explain(query) -> list[dict]:
     """The plan of a query builder query."""
     statement, parameters = query.walk()
     return frappe.db.sql(f"EXPLAIN {statement}", parameters, as_dict=True)
+
+
+def rows_read(query) -> int:
+    """How many rows and index entries the server reads to answer a query builder query."""
+    before = _reads()
+    idle = _reads() - before  # what the question itself reads
+    before = _reads()
+    query.run()
+    return _reads() - before - idle
+
+
+def _reads() -> int:
+    return sum(int(number) for _name, number in frappe.db.sql("SHOW SESSION STATUS LIKE 'Handler_read%'"))

@@ -11,14 +11,13 @@ from datetime import datetime, timedelta
 import frappe
 from pypika.functions import Coalesce
 
-from . import clock, config
+from . import clock, config, sql
 from .status import JobStatus
 
 DISPATCH_FIELDS = ("name", "organization", "status", "attempt", "retry_count", "queue", "priority", "timeout_seconds")
-RUNNING_FIELDS = (*DISPATCH_FIELDS, "started_at", "crash_count", "max_retries", "job_type")
+RUNNING_FIELDS = (*DISPATCH_FIELDS, "started_at", "started_epoch", "crash_count", "max_retries", "job_type")
 LIVE_FIELDS = (
     "lease_expires_epoch",
-    "connection_id",
     "cancel_requested",
     "cancel_requested_epoch",
     "canceled_by",
@@ -70,23 +69,26 @@ def parents_query(after: str, limit: int):
     return query.select(window.name, parent.status).orderby(window.name)
 
 
-def doubtful(epoch: float, limit: int) -> list[dict]:
+def doubtful(limit: int) -> list[dict]:
     """Running attempts, the earliest first, that show no sign of life (or none yet) or were asked to stop.
 
-    With what their run row says; that is empty while they are too young to have one.
+    With what their run row says, which is empty while they are too young to have one, and the database's time as
+    `database_epoch`: the clocks of the machines may differ.
     """
-    return doubtful_query(epoch, limit).run(as_dict=True)
+    return doubtful_query(limit).run(as_dict=True)
 
 
-def doubtful_query(epoch: float, limit: int):
+def doubtful_query(limit: int):
     job, run = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.RUN)
     return (
         frappe.qb.from_(job)
         .left_join(run)
         .on((run.background_job == job.name) & (run.attempt == job.attempt))
         .select(*(job[field] for field in RUNNING_FIELDS), *(run[field] for field in LIVE_FIELDS))
+        .select(Coalesce(run.connection_id, job.connection_id).as_("connection_id"))
+        .select(sql.database_epoch().as_("database_epoch"))
         .where(job.status == str(JobStatus.RUNNING))
-        .where((Coalesce(run.lease_expires_epoch, 0) < epoch) | (run.cancel_requested == 1))
+        .where((Coalesce(run.lease_expires_epoch, 0) < sql.database_epoch()) | (run.cancel_requested == 1))
         .orderby(job.started_at)
         .limit(limit)
     )

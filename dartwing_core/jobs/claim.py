@@ -44,6 +44,8 @@ def _try_claim(name: str, attempt: int, now: datetime) -> dict[str, Any] | None:
     values = {
         "attempt": attempt,
         "started_at": now,
+        "started_epoch": sql.database_epoch(),
+        "connection_id": sql.this_connection(),
         "next_retry_at": None,
         "progress": 0,
         "progress_message": None,

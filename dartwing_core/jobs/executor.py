@@ -85,7 +85,7 @@ class Attempt:
             started=self.started,
         )
         self.context.save_checkpoint = self._save_checkpoint
-        self.connection_id = sql.connection_id()
+        self.connection_id = sql.this_connection()
         self.watch = TransactionWatch()
         self.heartbeat: Heartbeat | None = None
 
@@ -135,7 +135,7 @@ class Attempt:
         if self.context.remaining_seconds() <= 0:
             # The handler swallowed RQ's exception, or was deaf to it (invariant I9).
             raise JobTimeoutError(_("The time limit was reached."))
-        if self.connection_id != sql.connection_id():
+        if self.connection_id != sql.this_connection():
             raise TransientError(_("The database connection was replaced while the handler ran."))
         self.watch.check()
         settings = config.settings()

@@ -77,23 +77,23 @@ def failure(job: Mapping[str, Any], error: BaseException, policy: RetryPolicy) -
     return Outcome(status, text, details | schedule | {"retry_count": number}, message, trace)
 
 
-def lost(job: Mapping[str, Any], policy: RetryPolicy) -> Outcome:
-    """The attempt's worker is gone: at once to the next attempt, or to Dead Letter after MAX_CRASHES in a row.
+def lost(job: Mapping[str, Any], age: float, policy: RetryPolicy) -> Outcome:
+    """The worker of an attempt that began `age` seconds ago is gone: at once to the next attempt, or to Dead Letter
+    after MAX_CRASHES in a row.
 
     It costs no retry: killing a worker, as a deploy does, is not the job's fault. An attempt that was already past
     its time limit is Timed Out; one that had been asked to stop is Canceled.
     """
     if job["cancel_requested"]:
         return canceled(job["canceled_by"], job["cancel_reason"])
-    now = clock.now_epoch()
-    if now - clock.latest_epoch(job["started_at"]) > job["timeout_seconds"]:
+    if age > job["timeout_seconds"]:
         return failure(job, JobTimeoutError(), policy)
     crashes = job["crash_count"] + 1
     details = {"error_message": _("The worker was lost."), "error_type": "Transient", "crash_count": crashes}
     if crashes >= MAX_CRASHES:
         text = f"Worker lost {crashes} times in a row"
         return Outcome(JobStatus.DEAD_LETTER, text, _ended(details), details["error_message"])
-    schedule = _retry_at(now)
+    schedule = _retry_at(clock.now_epoch())
     return Outcome(JobStatus.FAILED, "Worker lost, to be tried again", details | schedule, details["error_message"])
 
 

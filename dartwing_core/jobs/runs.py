@@ -18,13 +18,14 @@ TEXT_LENGTH = 2_000
 TRACEBACK_LENGTH = 50_000
 
 
-def finish(run: str, values: Mapping[str, Any], *, exists: bool) -> None:
+def finish(run: str, values: Mapping[str, Any], *, exists: bool, lock_wait: int | None = None) -> None:
     """Write an attempt's end, in the transaction of its settle.
 
-    `exists`: whether the row may be there already (the attempt has a heartbeat, or was asked to stop).
+    `exists`: whether the row may be there already (the attempt has a heartbeat, or was asked to stop). `lock_wait`:
+    seconds to wait for somebody who holds it.
     """
     if exists:
-        _insert_or_update(run, values)
+        _insert_or_update(run, values, lock_wait)
         return
     try:
         _insert(run, values)
@@ -44,7 +45,7 @@ def request_cancel(job: str, attempt: int, user: str, reason: str | None) -> Non
         "cancel_requested": 1,
         "canceled_by": user,
         "cancel_reason": (reason or "")[:TEXT_LENGTH] or None,
-        "cancel_requested_epoch": clock.now_epoch(),
+        "cancel_requested_epoch": sql.database_epoch(),
     }
     _insert_or_update(run, {"background_job": job, "attempt": attempt, **values})
 
@@ -95,7 +96,7 @@ def live_progress(jobs: Sequence[Mapping[str, Any]]) -> dict[str, dict]:
     return {row.background_job: row for row in query.run(as_dict=True)}
 
 
-def _insert_or_update(run: str, values: Mapping[str, Any]) -> None:
+def _insert_or_update(run: str, values: Mapping[str, Any], lock_wait: int | None = None) -> None:
     """In one statement: an UPDATE that finds no row locks a gap, and two of them deadlock with their INSERTs."""
     if frappe.db.db_type != "mariadb":
         if not _update(run, values):
@@ -105,7 +106,7 @@ def _insert_or_update(run: str, values: Mapping[str, Any]) -> None:
     query = frappe.qb.into(frappe.qb.DocType(config.RUN)).columns(*row).insert(*row.values())
     for column, value in {"modified": row["modified"], **values}.items():
         query = query.on_duplicate_key_update(column, value)
-    sql.run_update(query)
+    sql.run_update(query, lock_wait)
 
 
 def _insert(run: str, values: Mapping[str, Any]) -> None:

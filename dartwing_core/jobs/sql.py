@@ -9,8 +9,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 import frappe
-
-from . import clock
+from pypika.terms import CustomFunction
 
 # First release of each MariaDB series that knows innodb_snapshot_isolation (MDEV-32898); ON by default since 11.6.2.
 _SNAPSHOT_ISOLATION_SINCE = {
@@ -23,9 +22,12 @@ _SNAPSHOT_ISOLATION_SINCE = {
 }
 
 CONFLICT_TRIES = 3
+LOCK_WAIT_TIMEOUT = 1205
 NO_SUCH_THREAD = 1094
 QUERY_INTERRUPTED = 1317
 T = TypeVar("T")
+database_epoch = CustomFunction("UNIX_TIMESTAMP")
+"""Seconds since 1970 by the clock that all workers and sweepers share, whatever their own say: for leases."""
 CONFLICTS = frozenset({1020, 1205, 1213})  # changed since read · lock wait time-out · deadlock
 UNDOING = frozenset({1020, 1213})  # after these the whole transaction is gone
 
@@ -75,32 +77,32 @@ def rollback() -> None:
     frappe.db.begin()
 
 
-def committed(action: Callable[[], T]) -> T:
-    """Run `action` and commit; again from the start, CONFLICT_TRIES times in all, if it loses against another session.
+def committed(action: Callable[[], T], tries: int = CONFLICT_TRIES) -> T:
+    """Run `action` and commit; again from the start, so many times in all, if it loses against another session.
 
     Only where a transaction of ours is open: after-commit callbacks, workers, scheduler, command line (invariant I2).
     """
-    for attempt in range(1, CONFLICT_TRIES + 1):
+    for attempt in range(1, tries + 1):
         try:
             result = action()
             commit()
             return result
         except Exception as error:
             rollback()
-            if attempt == CONFLICT_TRIES or not is_conflict(error):
+            if attempt == tries or not is_conflict(error):
                 raise
     raise AssertionError("unreachable")
 
 
-def kill_connection(connection_id: int | None, since: float) -> None:
+def kill_connection(connection_id: int | None, seconds_ago: float) -> None:
     """End a connection of a lost attempt, with its query, locks and open transaction; best effort.
 
-    `since` (UTC seconds): when that connection was in use. A server that started later gives the number to others.
+    `seconds_ago`: when that connection was in use. A server that started later gives the number to others.
     """
-    if not connection_id or frappe.db.db_type != "mariadb":
+    if not connection_id or connection_id == this_connection() or frappe.db.db_type != "mariadb":
         return
     uptime = frappe.db.sql("SHOW GLOBAL STATUS LIKE 'Uptime'")[0][1]
-    if clock.now_epoch() - float(uptime) > since:
+    if float(uptime) < seconds_ago:
         return
     try:
         frappe.db.sql("KILL %s", (int(connection_id),))
@@ -136,7 +138,7 @@ def _connected() -> Any:
     return frappe.db._conn
 
 
-def connection_id() -> int | None:
+def this_connection() -> int | None:
     """The server's number of this connection, with which its query can be killed; None where there is none."""
     thread_id = getattr(frappe.db._conn, "thread_id", None)
     try:

@@ -44,10 +44,10 @@ def sweep(batch: int | None = None) -> Report:
     `batch`: at most so many jobs of each kind; `sweep_batch` of the settings by default.
     """
     sql.commit()  # a fresh snapshot; not by a rollback, which could cost another app's callback its work
-    batch = batch or config.settings().sweep_batch
     report = Report()
-    doubtful = dispatch.quietly(lambda: rescue.doubtful(batch))
-    if doubtful:
+    if batch is None:  # not for submitters: it may have to wait for a row that a lost attempt holds
+        batch = config.settings().sweep_batch
+        doubtful = dispatch.quietly(rescue.doubtful) or []
         report.rescued = dispatch.quietly(lambda: rescue.rescue_lost(doubtful)) or 0
         report.stopped = dispatch.quietly(lambda: rescue.stop_canceled(doubtful)) or 0
     report.orphans = dispatch.quietly(lambda: tell_children(batch)) or 0

@@ -14,8 +14,6 @@ from frappe import _
 from . import sql
 from .errors import TransientError
 
-LOCK_WAIT_TIMEOUT = 1205  # undoes the statement, or the transaction if innodb_rollback_on_timeout is ON
-
 
 class TransactionWatch:
     """While entered, sees the errors of `frappe.db.sql`, whoever catches them; costs no statement."""
@@ -61,6 +59,6 @@ class TransactionWatch:
         if "GET_LOCK" in query:
             return False  # a deadlock of named locks alone leaves the transaction as it is
         code = sql.database_code(error)
-        if code == LOCK_WAIT_TIMEOUT:
+        if code == sql.LOCK_WAIT_TIMEOUT:  # undoes the statement, or the transaction if that variable is ON
             return bool(self._sql("SELECT @@innodb_rollback_on_timeout")[0][0])
         return code in sql.UNDOING

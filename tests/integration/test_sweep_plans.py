@@ -62,7 +62,7 @@ def test_the_sweeps_queries_use_indexes(crowd, monkeypatch):
 
 
 def test_only_doubtful_attempts_are_returned_and_only_running_ones_read(crowd):
-    query = backlog.doubtful_query(clock.now_epoch(), LIMIT)
+    query = backlog.doubtful_query(LIMIT)
     plans = {plan["table"]: plan for plan in database.explain(query)}
     assert "status" in index_of(plans[f"tab{config.JOB}"]), plans
     assert index_of(plans[f"tab{config.RUN}"]) == {"background_job"}, plans

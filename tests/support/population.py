@@ -43,7 +43,7 @@ _COLUMNS = {
 _NAME = "CONCAT('JOB-', %(letter)s, LPAD(seq, 19, '0'))"
 _LATER = {"available_at": "%(now)s + INTERVAL 86400 + seq SECOND", "due_epoch": "%(epoch)s + 86400 + seq"}
 _BEFORE = {"available_at": "%(now)s - INTERVAL 86400 + seq SECOND", "due_epoch": "%(epoch)s - (86400 + seq)"}
-_TRIED = {"attempt": "1", "started_at": "%(now)s - INTERVAL 30 SECOND"}
+_TRIED = {"attempt": "1", "started_at": "%(now)s - INTERVAL 30 SECOND", "started_epoch": "UNIX_TIMESTAMP() - 30"}
 _PARENT = "CONCAT('JOB-L', LPAD(1 + seq %% %(parents)s, 19, '0'))"
 
 

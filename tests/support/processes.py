@@ -94,12 +94,17 @@ def stop_redis() -> None:
 
 def start_redis() -> None:
     """Start the queue's Redis again; it serves until the end of the run, when `stop_restarted` ends it."""
-    _restarted.append(Process("redis", ["redis-server", os.environ["DW_REDIS_CONF"]]))
+    start_again("redis", ["redis-server", os.environ["DW_REDIS_CONF"]])
     until(redis_answers, 10, "Redis")
 
 
+def start_again(name: str, command: Sequence[str]) -> None:
+    """Start a server in place of the launcher's, which a test has ended; it serves until the end of the run."""
+    _restarted.append(Process(name, command))
+
+
 def stop_restarted() -> None:
-    """End what `start_redis` started in place of the launcher's."""
+    """End what was started in place of the launcher's."""
     while _restarted:
         _restarted.pop().stop()
 

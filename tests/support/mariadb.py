@@ -6,6 +6,7 @@ import getpass
 import json
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,10 +35,10 @@ def option(name: str) -> str:
 
 def answers() -> bool:
     try:
-        pymysql.connect(unix_socket=option("socket"), user=getpass.getuser()).close()
-    except pymysql.err.OperationalError:
+        with socket.create_connection(("127.0.0.1", int(option("port"))), timeout=1) as greeting:
+            return bool(greeting.recv(1))
+    except OSError:
         return False
-    return True
 
 
 def stop(number: int = signal.SIGTERM) -> None:

@@ -60,11 +60,11 @@ def queue_client() -> redis.Redis:
     return redis.Redis.from_url(os.environ["FRAPPE_REDIS_QUEUE"], socket_timeout=2)
 
 
-def start_worker() -> Process:
-    """A genuine Frappe worker for all queues; returns when it listens."""
+def start_worker(queues: str | None = None) -> Process:
+    """A genuine Frappe worker for these queues, all by default; returns when it listens."""
     client = queue_client()
     known = client.scard("rq:workers")
-    worker = Process("worker", _command("DW_WORKER_COMMAND"))
+    worker = Process("worker", _command("DW_WORKER_COMMAND", *(["--queue", queues] if queues else [])))
     until(lambda: client.scard("rq:workers") > known or worker.popen.poll() is not None, 30, "a worker")
     assert worker.popen.poll() is None, worker.log.read_text()[-2000:]
     return worker

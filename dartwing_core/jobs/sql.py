@@ -26,7 +26,8 @@ CONFLICT_TRIES = 3
 NO_SUCH_THREAD = 1094
 QUERY_INTERRUPTED = 1317
 T = TypeVar("T")
-CONFLICTS = frozenset({1020, 1205, 1213})  # changed since read · lock wait time-out · deadlock
+TABLE_CHANGED = 1412  # by DDL since this transaction's snapshot: all of its statements on that table fail
+CONFLICTS = frozenset({1020, 1205, 1213, TABLE_CHANGED})  # changed since read · lock wait time-out · deadlock
 UNDOING = frozenset({1020, 1213})  # after these the whole transaction is gone
 
 
@@ -157,7 +158,7 @@ def knows_snapshot_isolation(server_version: str) -> bool:
 
 
 def is_conflict(error: BaseException) -> bool:
-    """Whether a statement lost against another session (deadlock, lock wait, changed row) and may be run again."""
+    """Whether a statement lost against another session (deadlock, lock wait, change since read) and may be rerun."""
     return database_code(error) in CONFLICTS
 
 

@@ -25,6 +25,7 @@ from . import (
     followup,
     handlers,
     ids,
+    leftovers,
     outcome,
     permission,
     runs,
@@ -52,16 +53,12 @@ def execute_job(background_job: str, attempt: int) -> None:
 
 def run_one(name: str, attempt: int) -> None:
     """One attempt, which leaves nothing behind in `frappe.local` or on the connection."""
-    user, lang = frappe.session.user, frappe.local.lang
     job = claim.claim(name, attempt)
     if job is None:
         return
     attempt_made = Attempt(job)
-    try:
+    with leftovers.cleared():
         attempt_made.make()
-    finally:
-        frappe.set_user(user)
-        frappe.local.lang = lang
     followup.after(job, time.monotonic() - attempt_made.started)
 
 

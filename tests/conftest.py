@@ -45,7 +45,7 @@ def _connected() -> Iterator[None]:
 
     config = Path(os.environ["DW_SITES_PATH"]) / os.environ["DW_SITE"] / "site_config.json"
     before = config.read_text()
-    config.write_text(json.dumps(json.loads(before) | {HANDLERS_KEY: [factory.HANDLERS]}, indent=1))
+    config.write_text(json.dumps(json.loads(before) | {HANDLERS_KEY: [factory.HANDLERS, factory.FAULTS]}, indent=1))
     frappe.init(os.environ["DW_SITE"], sites_path=os.environ["DW_SITES_PATH"])
     frappe.connect()
     frappe.flags.in_test = True

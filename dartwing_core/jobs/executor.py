@@ -26,6 +26,7 @@ from . import (
     followup,
     handlers,
     ids,
+    leftovers,
     outcome,
     permission,
     runs,
@@ -53,16 +54,12 @@ def execute_job(background_job: str, attempt: int) -> None:
 
 def run_one(name: str, attempt: int) -> None:
     """One attempt, which leaves nothing behind in `frappe.local` or on the connection."""
-    user, lang = frappe.session.user, frappe.local.lang
     job = claim.claim(name, attempt)
     if job is None:
         return
     attempt_made = Attempt(job)
-    try:
+    with leftovers.cleared():
         attempt_made.make()
-    finally:
-        frappe.set_user(user)
-        frappe.local.lang = lang
     followup.after(job, time.monotonic() - attempt_made.started)
 
 
@@ -153,10 +150,10 @@ class Attempt:
     def _fail(self, error: BaseException) -> None:
         """The handler's writes are undone first; then outcome and retry schedule in one write (invariant I5)."""
         try:
-            connection.retried(lambda: self._write_failure(error), undo_first=True)
+            is_written = connection.retried(lambda: self._write_failure(error), undo_first=True)
         except BaseTimeoutException:  # the time limit struck in here; it does so once
-            connection.retried(lambda: self._write_failure(error), undo_first=True)
-        if outcome.is_timeout(error):
+            is_written = connection.retried(lambda: self._write_failure(error), undo_first=True)
+        if is_written and outcome.is_timeout(error):
             self._clean_up()
 
     def _clean_up(self) -> None:
@@ -170,18 +167,23 @@ class Attempt:
             frappe.logger("dartwing_core").exception(f"{self.job['name']}: the clean-up after its time limit failed")
             connection.discard()
 
-    def _write_failure(self, error: BaseException) -> None:
-        """A request to cancel counts up to this moment: the run row is locked before it is asked for one."""
+    def _write_failure(self, error: BaseException) -> bool:
+        """Whether the end was this attempt's to write.
+
+        A request to cancel counts up to this moment: the run row is locked before it is asked for one.
+        """
         end = self._outcome_of(error)
         duration = time.monotonic() - self.started
         runs.finish(self.run, self._end_values(end, duration), exists=self._has_row())
         if request := runs.cancel_request(self.run):
             end = outcome.canceled(request["canceled_by"], request["cancel_reason"])
             runs.finish(self.run, {"outcome": str(end.status)}, exists=True)
-        if self._transition(end, duration, end.values.get("canceled_by")):
+        is_written = self._transition(end, duration, end.values.get("canceled_by"))
+        if is_written:
             sql.commit()
         else:
             sql.rollback()  # overtaken (invariant I4)
+        return is_written
 
     def _outcome_of(self, error: BaseException) -> Outcome:
         """Also of an error that can't be looked at, or when the Job Type's rules can't be read."""

@@ -28,7 +28,8 @@ QUERY_INTERRUPTED = 1317
 T = TypeVar("T")
 database_epoch = CustomFunction("UNIX_TIMESTAMP")
 """Seconds since 1970 by the clock that all workers and sweepers share, whatever their own say: for leases."""
-CONFLICTS = frozenset({1020, 1205, 1213})  # changed since read · lock wait time-out · deadlock
+TABLE_CHANGED = 1412  # by DDL since this transaction's snapshot: all of its statements on that table fail
+CONFLICTS = frozenset({1020, 1205, 1213, TABLE_CHANGED})  # changed since read · lock wait time-out · deadlock
 UNDOING = frozenset({1020, 1213})  # after these the whole transaction is gone
 
 
@@ -160,7 +161,7 @@ def knows_snapshot_isolation(server_version: str) -> bool:
 
 
 def is_conflict(error: BaseException) -> bool:
-    """Whether a statement lost against another session (deadlock, lock wait, changed row) and may be run again."""
+    """Whether a statement lost against another session (deadlock, lock wait, change since read) and may be rerun."""
     return database_code(error) in CONFLICTS
 
 

@@ -191,3 +191,36 @@ def test_a_callback_of_another_app_does_not_strand_the_attempt():
     job = submitted(factory.job_type("note", "add_note"), title="test note")
     frappe.db.after_commit.add(fail)
     assert run(job)["status"] == "Completed"
+
+
+@pytest.mark.parametrize(("times", "ends"), [(1, ["Failed", "Completed"]), (3, ["Failed", "Failed", "Dead Letter"])])
+def test_a_table_changed_under_an_attempt_costs_no_retry(times, ends):
+    # The settle's statements fail (1412) until a new snapshot is taken, so the attempt's work can't be kept.
+    # Seen failing (Dead Letter at once, as the type allows no retries) without `TABLE_CHANGED` in `outcome.failure`.
+    job_type = factory.job_type("migrated", f"{factory.FAULTS}.migrated", max_retries=0)
+    job = submitted(job_type, times=times)
+    for attempt, end in enumerate(ends, 1):
+        after = run(job, attempt)
+        assert (after["status"], after["retry_count"]) == (end, 0)
+        sweeper.sweep()
+    assert database.value("SELECT COUNT(*) FROM tabNote WHERE title = %s", f"test {job.name}") == ("Completed" in ends)
+    assert "migration" in "".join(event["message"] for event in get_job_history(job.name)["history"])
+
+
+def test_a_sweep_whose_snapshot_is_older_than_a_migration_takes_another():
+    # Seen failing (0) without `TABLE_CHANGED` in `sql.CONFLICTS`.
+    job = submitted(factory.job_type("plain"), n=1)
+    run(job)
+    looks = []
+
+    def look_and_migrate() -> int:
+        found = frappe.db.sql("SELECT 1 FROM tabNote LIMIT 1")
+        if not looks:
+            with database.another_connection() as other, other.cursor() as cursor:
+                cursor.execute("ALTER TABLE `tabBackground Job` FORCE")
+        looks.append(found)
+        return len(frappe.db.sql("SELECT name FROM `tabBackground Job` WHERE name = %s", job.name))
+
+    frappe.db.rollback()
+    assert sql.committed(look_and_migrate) == 1
+    assert len(looks) == 2

@@ -24,12 +24,17 @@ def another_connection() -> Iterator[Any]:
         connection.close()
 
 
-def value(sql: str, *parameters: Any) -> Any:
-    """First column of the first row, as another session sees it."""
+def rows(sql: str, *parameters: Any) -> list[tuple]:
+    """All rows, as another session sees them."""
     with another_connection() as connection, connection.cursor() as cursor:
         cursor.execute(sql, parameters)
-        row = cursor.fetchone()
-        return row[0] if row else None
+        return list(cursor.fetchall())
+
+
+def value(sql: str, *parameters: Any) -> Any:
+    """First column of the first row, as another session sees it."""
+    found = rows(sql, *parameters)
+    return found[0][0] if found else None
 
 
 def age_queued(organization: str, seconds: int) -> None:

@@ -241,7 +241,7 @@ class Attempt:
             "attempt": self.job["attempt"],
             "worker": claim.worker_name(),
             "rq_job_id": self.run,
-            "connection_id": self.connection_id,
+            "connection_id": self.connection_id or 0,
             "started_at": self.job["started_at"],
         }
 

@@ -117,8 +117,8 @@ def rename(job_type: str, path: str) -> None:
 def test_jobs_whose_handler_is_gone_are_dead_with_a_clear_message_and_live_again_after_mending(fleet: Fleet):
     job_type = factory.job_type("row", "write_row", max_retries=2)
     frappe.db.commit()
-    # Seen failing (Failed, to be retried in vain) without `frappe.ValidationError` in `FRAPPE_PERMANENT` and without
-    # the rule for HTTP status 400 to 499; either is enough.
+    # Seen failing (Failed, to be retried in vain) without both `frappe.ValidationError` in `FRAPPE_PERMANENT` and the
+    # rule for HTTP status 400 to 499.
     job = submitted(job_type)
     gone = f"{factory.HANDLERS}.write_row_of_last_year"
     rename(job_type, gone)

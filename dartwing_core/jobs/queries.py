@@ -10,6 +10,7 @@ from frappe import _
 from frappe.query_builder.functions import Count
 from frappe.utils import get_datetime
 from pypika import Order
+from pypika.terms import Criterion
 
 from . import access, canonical, clock, config, history, runs
 from .errors import InvalidJobError
@@ -74,16 +75,15 @@ def list_jobs(
     _check_choice("status", status, [item.value for item in JobStatus])
     _check_choice("priority", priority, config.PRIORITIES)
     condition = access.visible(job, frappe.session.user)
-    equal = {
-        "organization": organization,
-        "status": status,
-        "job_type": job_type,
-        "priority": priority,
-        "owner_user": owner_user,
-    }
-    for field, value in equal.items():
-        if value:
-            condition &= job[field] == value
+    condition = narrowed(
+        condition,
+        job,
+        organization=organization,
+        status=status,
+        job_type=job_type,
+        priority=priority,
+        owner_user=owner_user,
+    )
     if from_date:
         condition &= job.creation >= _date(from_date, "from_date")
     if to_date:
@@ -100,6 +100,16 @@ def list_jobs(
         "limit": limit,
         "offset": offset,
     }
+
+
+def narrowed(condition: Criterion, job, **filters: Any) -> Criterion:
+    """`condition`, and these fields having these values; empty ones do not count. Raises InvalidJobError if no text."""
+    for field, value in filters.items():
+        if value and not isinstance(value, str):
+            raise InvalidJobError(_("{0} must be text.").format(field))
+        if value:
+            condition &= job[field] == value
+    return condition
 
 
 def get_job_history(job_id: str) -> dict[str, Any]:
@@ -132,7 +142,7 @@ def _live(run: dict | None) -> dict[str, Any]:
 
 
 def _check_choice(argument: str, value: Any, choices) -> None:
-    if value and value not in choices:
+    if value and (not isinstance(value, str) or value not in choices):
         raise InvalidJobError(
             _("Unknown {0}: {1}. Use one of: {2}.").format(argument, str(value)[:40], ", ".join(choices))
         )

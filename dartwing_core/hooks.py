@@ -58,6 +58,7 @@ override_whitelisted_methods = {
     f"dartwing.dartwing_core.api.jobs.{name}": f"dartwing_core.api.jobs.{name}"
     for name in (
         "submit_job",
+        "submit_jobs",
         "cancel_job",
         "retry_job",
         "get_job_status",
@@ -66,5 +67,10 @@ override_whitelisted_methods = {
         "get_dead_letter_jobs",
         "bulk_retry_dead_letter",
         "delete_dead_letter_job",
+        "get_job_metrics",
+        "get_execution_time_stats",
+        "get_slowest_jobs",
     )
 }
+
+after_request = ["dartwing_core.api.error_answers.after_request"]

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import frappe
+from frappe import _
+
+from dartwing_core.jobs import access
 
 from . import error_answers, rate_limits
 
@@ -43,6 +46,7 @@ def endpoint(
             if not getattr(frappe.local, "request", None):
                 return function(*arguments, **named)
             try:
+                _check_enabled()
                 rate_limits.take(limit, cost(**named))
                 return function(*arguments, **named)
             except Exception as error:
@@ -52,6 +56,12 @@ def endpoint(
         return frappe.whitelist(methods=[method])(call)
 
     return decorate
+
+
+def _check_enabled() -> None:
+    """Frappe 15 lets the API key of a disabled user in."""
+    if not access.viewer().is_enabled:
+        raise frappe.AuthenticationError(_("This user is disabled."))
 
 
 def of_path(path: str) -> Endpoint | None:

@@ -76,7 +76,7 @@ def get_slowest_jobs(
 
 
 def _visible(job, organization: str | None) -> Criterion:
-    return queries.narrowed(access.visible(job, frappe.session.user), job, organization=organization)
+    return queries.narrowed(access.viewer().visible(job), job, organization=organization)
 
 
 def _since(job, hours: Any) -> Criterion:

@@ -74,9 +74,9 @@ def list_jobs(
     job = frappe.qb.DocType(config.JOB)
     _check_choice("status", status, [item.value for item in JobStatus])
     _check_choice("priority", priority, config.PRIORITIES)
-    condition = access.visible(job, frappe.session.user)
+    viewer = access.viewer()
     condition = narrowed(
-        condition,
+        viewer.visible(job),
         job,
         organization=organization,
         status=status,
@@ -95,7 +95,7 @@ def list_jobs(
     rows = query.limit(limit).offset(offset).run(as_dict=True)
     total = frappe.qb.from_(job).select(Count("*")).where(condition).run()[0][0]
     return {
-        "jobs": [_public(row) for row in _with_live_progress(rows)],
+        "jobs": [_public(viewer.without_hidden_result(row)) for row in _with_live_progress(rows)],
         "total": total,
         "limit": limit,
         "offset": offset,

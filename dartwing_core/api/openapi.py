@@ -147,9 +147,21 @@ def _error_response(text: str, shape: Any, components: dict[str, Any]) -> dict[s
 def _schema(hint: Any, components: dict[str, Any]) -> dict[str, Any]:
     from pydantic import TypeAdapter  # slow to import, and needed here alone
 
-    made = TypeAdapter(hint).json_schema(ref_template=REFERENCE, mode="serialization")
+    made = _plain(TypeAdapter(hint).json_schema(ref_template=REFERENCE, mode="serialization"))
     components.update(made.pop("$defs", {}))
     if "properties" not in made:
         return made
     components[hint.__name__] = made
     return {"$ref": REFERENCE.format(model=hint.__name__)}
+
+
+def _plain(schema: Any) -> Any:
+    """Without what only some versions of pydantic say, so that every site serves the same."""
+    if isinstance(schema, list):
+        return [_plain(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {key: value for key, value in schema.items() if key != "propertyNames"}
+    if kept.get("additionalProperties") is True:
+        del kept["additionalProperties"]
+    return {key: _plain(value) for key, value in kept.items()}

@@ -91,7 +91,7 @@ class JobStatusAnswer(ListedJob):
 
 
 class JobList(TypedDict):
-    """One page; `total` counts all that fit."""
+    """One page; `total` counts all that fit, up to 10,000."""
 
     jobs: list[ListedJob]
     total: int

@@ -76,7 +76,7 @@ def get_slowest_jobs(
 
 
 def _visible(job, organization: str | None) -> Criterion:
-    return queries.narrowed(access.viewer().visible(job), job, organization=organization)
+    return access.viewer().visible(job, queries.organization_filter(organization))
 
 
 def _since(job, hours: Any) -> Criterion:

@@ -252,7 +252,7 @@ def test_a_membership_that_is_not_current_opens_nothing(values):
 
 
 def test_a_disabled_user_sees_nothing_not_even_a_system_manager():
-    user = factory.user("dora", factory.ALPHA, roles=("System Manager", "Dartwing User"), org_role="Admin")
+    user = factory.user("disabled_manager", factory.ALPHA, roles=("System Manager", "Dartwing User"), org_role="Admin")
     job = submitted(factory.job_type("plain"))
     for enabled in (1, 0):
         frappe.db.set_value("User", user, "enabled", enabled)

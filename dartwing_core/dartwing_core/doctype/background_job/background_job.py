@@ -38,8 +38,10 @@ def on_doctype_update() -> None:
         ["status", "available_at"],
         ["status", "queued_at"],
         ["organization", "creation"],
+        ["organization", "status", "job_type", "creation"],
         ["owner_user", "creation"],
         ["depends_on", "status"],
         ["job_type", "creation"],
     ):
         frappe.db.add_index(config.JOB, fields)
+    frappe.db.add_index(config.JOB, ["creation"], "creation")  # by this name Frappe 16 makes it itself

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
 
@@ -39,6 +40,16 @@ def sweep(context) -> None:
         report = sweeper.sweep()
     for name in report.__dataclass_fields__:
         click.echo(f"{name.replace('_', ' ')}: {getattr(report, name)}")
+
+
+@job_engine.command("openapi")
+@pass_context
+def openapi(context) -> None:
+    """Print the OpenAPI description of the REST API."""
+    with Site(context):
+        from dartwing_core.api import jobs, openapi  # noqa: F401 - jobs for its endpoints
+
+        click.echo(json.dumps(openapi.describe(), indent=1))
 
 
 class Site:

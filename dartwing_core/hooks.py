@@ -16,20 +16,30 @@ after_migrate = "dartwing_core.install.after_migrate"
 # -----------
 
 permission_query_conditions = {
-    "Background Job": "dartwing_core.jobs.access.job_conditions",
-    "Background Job Run": "dartwing_core.jobs.access.run_conditions",
-    "Job Execution Log": "dartwing_core.jobs.access.log_conditions",
-    "Organization": "dartwing_core.jobs.access.organization_conditions",
-    "Org Member": "dartwing_core.jobs.access.member_conditions",
-    "File": "dartwing_core.jobs.access.file_conditions",
+    "Background Job": "dartwing_core.jobs.desk_access.job_conditions",
+    "Background Job Run": "dartwing_core.jobs.desk_access.run_conditions",
+    "Job Execution Log": "dartwing_core.jobs.desk_access.log_conditions",
+    "Organization": "dartwing_core.jobs.desk_access.organization_conditions",
+    "Org Member": "dartwing_core.jobs.desk_access.member_conditions",
+    "File": "dartwing_core.jobs.desk_access.file_conditions",
 }
 
 has_permission = {
-    "Background Job": "dartwing_core.jobs.access.has_job_permission",
-    "Background Job Run": "dartwing_core.jobs.access.has_history_permission",
-    "Job Execution Log": "dartwing_core.jobs.access.has_history_permission",
-    "Organization": "dartwing_core.jobs.access.has_organization_permission",
-    "Org Member": "dartwing_core.jobs.access.has_member_permission",
+    "Background Job": "dartwing_core.jobs.desk_access.has_job_permission",
+    "Background Job Run": "dartwing_core.jobs.desk_access.has_history_permission",
+    "Job Execution Log": "dartwing_core.jobs.desk_access.has_history_permission",
+    "Organization": "dartwing_core.jobs.desk_access.has_organization_permission",
+    "Org Member": "dartwing_core.jobs.desk_access.has_member_permission",
+    "File": "dartwing_core.jobs.desk_access.has_file_permission",
+}
+
+_check_reference = "dartwing_core.jobs.desk_access.check_reference"
+doc_events = {
+    "Comment": {"validate": _check_reference},
+    "Communication": {"validate": _check_reference},
+    "ToDo": {"validate": _check_reference},
+    "Tag Link": {"validate": _check_reference},
+    "File": {"before_insert": "dartwing_core.jobs.desk_access.check_file", "validate": _check_reference},
 }
 
 # A job outlives its Organization, Job Type, owner and parent: the engine says what becomes of it then.
@@ -52,13 +62,14 @@ background_job_handlers = [
     "dartwing_core.handlers.http_request",
 ]
 
-# REST: the names of the original app
-# -----------------------------------
+# REST: the names of the original app, and functions of Frappe's that do not ask for permission
+# ---------------------------------------------------------------------------------------------
 
 override_whitelisted_methods = {
     f"dartwing.dartwing_core.api.jobs.{name}": f"dartwing_core.api.jobs.{name}"
     for name in (
         "submit_job",
+        "submit_jobs",
         "cancel_job",
         "retry_job",
         "get_job_status",
@@ -67,5 +78,28 @@ override_whitelisted_methods = {
         "get_dead_letter_jobs",
         "bulk_retry_dead_letter",
         "delete_dead_letter_job",
+        "get_job_metrics",
+        "get_execution_time_stats",
+        "get_slowest_jobs",
     )
+} | {
+    "frappe.client.get_count": "dartwing_core.api.frappe_methods.get_count",
+    "frappe.client.validate_link": "dartwing_core.api.frappe_methods.validate_link",
+    "frappe.client.get_doc_permissions": "dartwing_core.api.frappe_methods.get_doc_permissions",
+    "frappe.desk.search.search_link": "dartwing_core.api.frappe_methods.search_link",
+    "frappe.desk.search.search_widget": "dartwing_core.api.frappe_methods.search_widget",
+    "frappe.desk.search.get_link_title": "dartwing_core.api.frappe_methods.get_link_title",
+    "frappe.desk.listview.get_group_by_count": "dartwing_core.api.frappe_methods.get_group_by_count",
+    "frappe.desk.like.toggle_like": "dartwing_core.api.frappe_methods.toggle_like",
+    "frappe.desk.doctype.tag.tag.add_tag": "dartwing_core.api.frappe_methods.add_tag",
+    "frappe.desk.doctype.tag.tag.add_tags": "dartwing_core.api.frappe_methods.add_tags",
+    "frappe.desk.doctype.tag.tag.remove_tag": "dartwing_core.api.frappe_methods.remove_tag",
+    "frappe.desk.doctype.tag.tag.get_tagged_docs": "dartwing_core.api.frappe_methods.get_tagged_docs",
+    "frappe.desk.form.linked_with.get": "dartwing_core.api.frappe_methods.get_linked",
+    "frappe.desk.form.document_follow.update_follow": "dartwing_core.api.frappe_methods.update_follow",
+    "frappe.desk.form.document_follow.follow_document": "dartwing_core.api.frappe_methods.follow_document",
+    "frappe.desk.form.document_follow.get_follow_users": "dartwing_core.api.frappe_methods.get_follow_users",
+    "frappe.desk.doctype.dashboard_chart.dashboard_chart.get": "dartwing_core.api.frappe_methods.get_chart",
 }
+
+after_request = ["dartwing_core.api.error_answers.after_request"]

@@ -1,54 +1,86 @@
 """REST endpoints of the job engine: `/api/method/dartwing_core.api.jobs.<name>`.
 
-Thin: arguments in, an operation of `dartwing_core.jobs`, the answer out. `docs/rest_api.md` has examples.
+Thin: arguments in, an operation of `dartwing_core.jobs`, the answer out. `docs/rest_api.md` has examples, and
+`docs/openapi.json` the description made of this file.
 Annotations are not evaluated here (`from __future__`), so that Frappe leaves the parsing of arguments to us.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Annotated, Any, Literal
 
-import frappe
 from frappe import _
+from werkzeug.wrappers import Response
 
 from dartwing_core import jobs as engine
-from dartwing_core.jobs.errors import DuplicateJobError, InvalidJobError
+from dartwing_core.jobs.errors import InvalidJobError
+
+from .endpoint import endpoint
+from .schemas import (
+    REQUIRED,
+    BulkRetry,
+    DeadLetters,
+    Deleted,
+    ExecutionTimes,
+    History,
+    Hours,
+    JobId,
+    JobList,
+    JobRequest,
+    JobStatusAnswer,
+    JobTypeName,
+    Limit,
+    Metrics,
+    OrganizationName,
+    Parameters,
+    Priority,
+    SlowJobs,
+    Status,
+    Submitted,
+    SubmittedJobs,
+)
+
+JOBS_PER_REQUEST = 100
+"""A bulk submit counts as one request for each so many jobs begun."""
 
 
-@frappe.whitelist(methods=["POST"])
+@endpoint("POST", limit="submit")
 def submit_job(
-    job_type: str | None = None,
-    organization: str | None = None,
-    parameters: dict | str | None = None,
-    priority: str | None = None,
-    depends_on: str | None = None,
-    available_at: str | float | None = None,
-    dedup_key: str | None = None,
-    on_duplicate: str = "raise",
-) -> dict[str, Any]:
-    """Submit a job; 400 for bad input, 403 without permission, 409 for a duplicate."""
-    try:
-        job = engine.submit_job(
-            job_type,
-            organization,
-            _json(parameters, "parameters"),
-            priority=priority or None,
-            depends_on=depends_on or None,
-            available_at=_number_or_text(available_at),
-            dedup_key=dedup_key or None,
-            on_duplicate=on_duplicate or "raise",
-        )
-    except DuplicateJobError as error:
-        body = {"error": "duplicate", "existing_job_id": error.existing_job_id, "status": error.status}
-        frappe.local.response.update(body)
-        raise
+    job_type: JobTypeName = REQUIRED,
+    organization: OrganizationName = REQUIRED,
+    parameters: Parameters | None = None,
+    priority: Priority | None = None,
+    depends_on: Annotated[str, "A job of the same organization that must complete first"] | None = None,
+    available_at: Annotated[str | float, "Not before this time (ISO 8601), or so many seconds from now"] | None = None,
+    dedup_key: Annotated[str, "What makes two jobs the same, instead of equal parameters"] | None = None,
+    on_duplicate: Literal["raise", "return", "replace"] = "raise",
+) -> Submitted:
+    """Submit a job.
+
+    If the same job exists: answer 409, return that job, or replace its parameters while it is Pending.
+    """
+    job = engine.submit_job(
+        job_type,
+        organization,
+        _json(parameters, "parameters"),
+        priority=priority or None,
+        depends_on=depends_on or None,
+        available_at=_number_or_text(available_at),
+        dedup_key=dedup_key or None,
+        on_duplicate=on_duplicate or "raise",
+    )
     return {"job_id": job.name, "status": job.status, "message": _("Job submitted successfully")}
 
 
-@frappe.whitelist(methods=["POST"])
-def submit_jobs(jobs: list | str | None = None) -> dict[str, Any]:
-    """Submit several jobs, all or none; `jobs` is a list of objects with the arguments of `submit_job`."""
+def _cost_of_jobs(jobs: Any = None, **_more: Any) -> int:
+    requests = _json(jobs, "jobs")
+    return max(1, -(-len(requests) // JOBS_PER_REQUEST)) if isinstance(requests, list) else 1
+
+
+@endpoint("POST", limit="submit", cost=_cost_of_jobs)
+def submit_jobs(jobs: Annotated[list[JobRequest], "Each with the arguments of submit_job"] = REQUIRED) -> SubmittedJobs:
+    """Submit several jobs, all or none."""
     requests = _json(jobs, "jobs")
     if not isinstance(requests, list):
         raise InvalidJobError(_("{0} must be a list.").format("jobs"))
@@ -59,70 +91,103 @@ def submit_jobs(jobs: list | str | None = None) -> dict[str, Any]:
     }
 
 
-@frappe.whitelist(methods=["POST"])
-def cancel_job(job_id: str | None = None, reason: str | None = None) -> dict[str, Any]:
+@endpoint("POST", limit="cancel")
+def cancel_job(job_id: JobId = REQUIRED, reason: Annotated[str, "Kept with the job"] | None = None) -> Submitted:
     """Cancel a waiting job, or ask a running one to stop."""
     job = engine.cancel_job(job_id, reason=reason)
     return {"job_id": job.name, "status": job.status, "message": _("Job canceled successfully")}
 
 
-@frappe.whitelist(methods=["POST"])
-def retry_job(job_id: str | None = None, parameters: dict | str | None = None) -> dict[str, Any]:
+@endpoint("POST", limit="submit")
+def retry_job(job_id: JobId = REQUIRED, parameters: Parameters | None = None) -> Submitted:
     """Start a fresh series of attempts of a failed job, with other parameters if there are any."""
     job = engine.retry_job(job_id, parameters=_json(parameters, "parameters"))
     return {"job_id": job.name, "status": job.status, "message": _("Job re-queued for execution")}
 
 
-@frappe.whitelist(methods=["GET"])
-def get_dead_letter_jobs(organization: str | None = None, limit: int = 100) -> dict[str, Any]:
-    """Dead Letter jobs that the user may see, newest first."""
+@endpoint("GET", limit="list")
+def get_dead_letter_jobs(organization: OrganizationName | None = None, limit: Limit = 100) -> DeadLetters:
+    """Dead Letter jobs that you may see, newest first."""
     return {"jobs": engine.get_dead_letter_jobs(organization, limit)}
 
 
-@frappe.whitelist(methods=["POST"])
+@endpoint("POST", limit="submit")
 def bulk_retry_dead_letter(
-    organization: str | None = None, job_type: str | None = None, limit: int = 50
-) -> dict[str, Any]:
-    """Retry Dead Letter jobs that the user may see, oldest first."""
+    organization: OrganizationName | None = None, job_type: JobTypeName | None = None, limit: Limit = 50
+) -> BulkRetry:
+    """Retry Dead Letter jobs that you may see, oldest first."""
     return engine.bulk_retry_dead_letter(organization, job_type, limit)
 
 
-@frappe.whitelist(methods=["POST"])
-def delete_dead_letter_job(job_id: str | None = None) -> dict[str, Any]:
+@endpoint("POST", limit="cancel")
+def delete_dead_letter_job(job_id: JobId = REQUIRED) -> Deleted:
     """Delete a Dead Letter job with its history; System Manager only."""
     engine.delete_dead_letter_job(job_id)
     return {"job_id": job_id, "message": _("Job deleted")}
 
 
-@frappe.whitelist(methods=["GET"])
-def get_job_status(job_id: str | None = None) -> dict[str, Any]:
-    """State, progress and outcome of a job; 404 if there is none that the user may see."""
+@endpoint("GET", limit="status")
+def get_job_status(job_id: JobId = REQUIRED) -> JobStatusAnswer:
+    """State, progress and outcome of a job."""
     return engine.get_job_status(job_id)
 
 
-@frappe.whitelist(methods=["GET"])
+@endpoint("GET", limit="list")
 def list_jobs(
-    organization: str | None = None,
-    status: str | None = None,
-    job_type: str | None = None,
-    limit: int = 20,
-    offset: int = 0,
-    priority: str | None = None,
-    owner_user: str | None = None,
-    from_date: str | None = None,
-    to_date: str | None = None,
-    order_by: str = "creation desc",
-) -> dict[str, Any]:
-    """Jobs that the user may see, newest first."""
+    organization: OrganizationName | None = None,
+    status: Status | None = None,
+    job_type: JobTypeName | None = None,
+    limit: Limit = 20,
+    offset: Annotated[int, "Leave out so many"] = 0,
+    priority: Priority | None = None,
+    owner_user: Annotated[str, "Only jobs of this user"] | None = None,
+    from_date: Annotated[str, "Made at this time (ISO 8601) or later"] | None = None,
+    to_date: Annotated[str, "Made at this time (ISO 8601) or before"] | None = None,
+    order_by: Annotated[str, "creation, modified, status, priority or a time, with asc or desc"] = "creation desc",
+) -> JobList:
+    """Jobs that you may see, newest first."""
     return engine.list_jobs(
         organization, status, job_type, limit, offset, priority, owner_user, from_date, to_date, order_by
     )
 
 
-@frappe.whitelist(methods=["GET"])
-def get_job_history(job_id: str | None = None) -> dict[str, Any]:
+@endpoint("GET", limit="status")
+def get_job_history(job_id: JobId = REQUIRED) -> History:
     """Every status change of a job, oldest first."""
     return engine.get_job_history(job_id)
+
+
+@endpoint("GET", limit="metrics")
+def get_job_metrics(organization: OrganizationName | None = None, hours: Hours = 24) -> Metrics:
+    """How many jobs there are in each state and waiting, and how long they take and how often they fail."""
+    return engine.get_metrics(organization, hours)
+
+
+@endpoint("GET", limit="metrics")
+def get_execution_time_stats(
+    organization: OrganizationName | None = None, job_type: JobTypeName | None = None, hours: Hours = 24
+) -> ExecutionTimes:
+    """How long completed jobs took."""
+    return engine.get_execution_time_stats(organization, job_type, hours)
+
+
+@endpoint("GET", limit="metrics")
+def get_slowest_jobs(
+    organization: OrganizationName | None = None,
+    job_type: JobTypeName | None = None,
+    hours: Hours = 24,
+    limit: Limit = 10,
+) -> SlowJobs:
+    """The completed jobs that took longest."""
+    return {"jobs": engine.get_slowest_jobs(organization, job_type, hours, limit)}
+
+
+@endpoint("GET", limit="list")
+def get_openapi() -> dict[str, Any]:
+    """This description, as it is (not in `message`)."""
+    from . import openapi
+
+    return Response(json.dumps(openapi.describe()), content_type="application/json")
 
 
 def _json(value: Any, argument: str) -> Any:
@@ -133,7 +198,7 @@ def _json(value: Any, argument: str) -> Any:
         return None
     try:
         return json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InvalidJobError(_("{0} is not valid JSON.").format(argument)) from None
 
 

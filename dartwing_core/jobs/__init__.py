@@ -14,6 +14,7 @@ from .errors import (
     DuplicateJobError,
     InvalidJobError,
     InvalidTransitionError,
+    JobBusyError,
     JobCanceledError,
     JobError,
     JobNotFoundError,
@@ -25,6 +26,7 @@ from .errors import (
     UnknownHandlerError,
 )
 from .handlers import job_handler
+from .metrics import get_execution_time_stats, get_metrics, get_slowest_jobs
 from .queries import get_job_history, get_job_status, list_jobs
 from .retry import calculate_backoff
 from .status import JobStatus
@@ -33,6 +35,7 @@ __all__ = [
     "DuplicateJobError",
     "InvalidJobError",
     "InvalidTransitionError",
+    "JobBusyError",
     "JobCanceledError",
     "JobContext",
     "JobError",
@@ -52,8 +55,11 @@ __all__ = [
     "generate_job_hash",
     "get_dead_letter_jobs",
     "get_error_type",
+    "get_execution_time_stats",
     "get_job_history",
     "get_job_status",
+    "get_metrics",
+    "get_slowest_jobs",
     "job_handler",
     "list_jobs",
     "retry_job",

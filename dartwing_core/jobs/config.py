@@ -38,6 +38,11 @@ class Settings:
     cancel_grace_seconds: int = 10
     lease_seconds: int = 20
     allow_private_addresses: bool = False
+    submit_limit: int = 100
+    status_limit: int = 600
+    list_limit: int = 60
+    cancel_limit: int = 30
+    metrics_limit: int = 30
 
 
 _SWITCHES = frozenset({"is_paused", "allow_private_addresses"})

@@ -33,6 +33,7 @@ class JobContext:
     """The only argument of a job handler.
 
     `state` is what an earlier attempt left by `checkpoint`, or None. `deadline` is in seconds of `time.monotonic()`.
+    `time_zone` is the owner's: Frappe itself computes in the site's, whoever the user is.
     `idempotency_key` is the same for every attempt of the job: hand it to systems outside the database, which may
     see the same attempt's work more than once.
     """
@@ -47,6 +48,7 @@ class JobContext:
         timeout_seconds: int,
         attempt: int,
         owner_user: str,
+        time_zone: str = "UTC",
         started: float | None = None,
         state: Any = None,
     ):
@@ -57,6 +59,7 @@ class JobContext:
         self.timeout_seconds = timeout_seconds
         self.attempt = attempt
         self.owner_user = owner_user
+        self.time_zone = time_zone
         self.idempotency_key = job_id
         self.deadline = (time.monotonic() if started is None else started) + timeout_seconds
         self.state = state

@@ -44,9 +44,7 @@ def bulk_retry_dead_letter(
 
 def _visible_names(organization: str | None, job_type: str | None, limit: int) -> list[str]:
     job = frappe.qb.DocType(config.JOB)
-    condition = access.visible(job, frappe.session.user) & (job.status == JobStatus.DEAD_LETTER.value)
-    if organization:
-        condition &= job.organization == organization
-    if job_type:
-        condition &= job.job_type == job_type
+    condition = access.viewer().visible(job, queries.organization_filter(organization))
+    condition &= job.status == JobStatus.DEAD_LETTER.value
+    condition = queries.narrowed(condition, job, job_type=job_type)
     return frappe.qb.from_(job).select(job.name).where(condition).orderby(job.name).limit(limit).run(pluck=True)

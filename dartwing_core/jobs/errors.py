@@ -94,7 +94,7 @@ class DuplicateJobError(frappe.DuplicateEntryError):
 class JobBusyError(TransientError):
     """Somebody else is submitting the same job right now; it may work in a moment."""
 
-    http_status_code = 409
+    http_status_code = 503
 
 
 class RateLimitError(frappe.RateLimitExceededError):

@@ -14,6 +14,7 @@ from typing import Any
 
 import frappe
 from frappe import _
+from frappe.utils import get_system_timezone
 from rq import get_current_job
 from rq.timeouts import BaseTimeoutException
 
@@ -79,6 +80,7 @@ class Attempt:
             timeout_seconds=job["timeout_seconds"],
             attempt=job["attempt"],
             owner_user=job["owner_user"],
+            time_zone=job["owner_time_zone"] or get_system_timezone(),
             started=self.started,
         )
         self.context.save_checkpoint = self._save_checkpoint

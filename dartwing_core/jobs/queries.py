@@ -10,12 +10,14 @@ from frappe import _
 from frappe.query_builder.functions import Count
 from frappe.utils import get_datetime
 from pypika import Order
+from pypika.terms import Criterion
 
 from . import access, canonical, clock, config, history, runs
 from .errors import InvalidJobError
 from .status import JobStatus
 
 MAX_LIMIT = 100
+MAX_TOTAL = 10_000
 SORTABLE = ("creation", "modified", "status", "priority", "available_at", "started_at", "completed_at")
 
 _LIST_FIELDS = [
@@ -65,41 +67,65 @@ def list_jobs(
     to_date: datetime | str | None = None,
     order_by: str = "creation desc",
 ) -> dict[str, Any]:
-    """Jobs that the user may see, newest first: `{jobs, total, limit, offset}`; `limit` is cut to 1–100.
+    """Jobs that the user may see, newest first: `{jobs, total, limit, offset}`.
 
+    `limit` is cut to 1–100, `total` to MAX_TOTAL.
     `from_date` and `to_date` bound the creation. `order_by`: a field of SORTABLE, with "asc" or "desc".
     Raises InvalidJobError for an unknown status, priority, field or date.
     """
     job = frappe.qb.DocType(config.JOB)
     _check_choice("status", status, [item.value for item in JobStatus])
     _check_choice("priority", priority, config.PRIORITIES)
-    condition = access.visible(job, frappe.session.user)
-    equal = {
-        "organization": organization,
-        "status": status,
-        "job_type": job_type,
-        "priority": priority,
-        "owner_user": owner_user,
-    }
-    for field, value in equal.items():
-        if value:
-            condition &= job[field] == value
+    viewer = access.viewer()
+    condition = viewer.visible(job, organization_filter(organization))
+    condition = narrowed(condition, job, status=status, job_type=job_type, priority=priority, owner_user=owner_user)
     if from_date:
         condition &= job.creation >= _date(from_date, "from_date")
     if to_date:
         condition &= job.creation <= _date(to_date, "to_date")
     limit, offset = bounded(limit, 1, MAX_LIMIT, "limit"), bounded(offset, 0, 10**9, "offset")
-    column, direction = _order(order_by)
-    query = frappe.qb.from_(job).select(*(job[field] for field in _LIST_FIELDS)).where(condition)
-    query = query.orderby(job[column], order=direction).orderby(job.name, order=direction)
-    rows = query.limit(limit).offset(offset).run(as_dict=True)
-    total = frappe.qb.from_(job).select(Count("*")).where(condition).run()[0][0]
+    rows = page_query(condition, _order(order_by), limit, offset).run(as_dict=True)
     return {
-        "jobs": [_public(row) for row in _with_live_progress(rows)],
-        "total": total,
+        "jobs": [_public(viewer.without_hidden_result(row)) for row in _with_live_progress(rows)],
+        "total": total_query(condition).run()[0][0],
         "limit": limit,
         "offset": offset,
     }
+
+
+def page_query(condition: Criterion, order: tuple[str, Order], limit: int, offset: int):
+    """One page of jobs: found and sorted on an index, before any whole row is read."""
+    job, row = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.JOB).as_("row")
+    column, direction = order
+    names = frappe.qb.from_(job).select(job.name).where(condition)
+    names = names.orderby(job[column], order=direction).orderby(job.name, order=direction)
+    page = names.limit(limit).offset(offset).as_("page")
+    query = frappe.qb.from_(page).join(row).on(row.name == page.name).select(*(row[field] for field in _LIST_FIELDS))
+    return query.orderby(row[column], order=direction).orderby(row.name, order=direction)
+
+
+def total_query(condition: Criterion):
+    """How many jobs there are, but not beyond MAX_TOTAL: counting a million takes longer than anybody waits."""
+    job = frappe.qb.DocType(config.JOB)
+    counted = frappe.qb.from_(job).select(job.name).where(condition).limit(MAX_TOTAL).as_("counted")
+    return frappe.qb.from_(counted).select(Count("*"))
+
+
+def organization_filter(organization: Any) -> str | None:
+    """The filter, None if there is none. Raises InvalidJobError if it is no text."""
+    if organization and not isinstance(organization, str):
+        raise InvalidJobError(_("{0} must be text.").format("organization"))
+    return organization or None
+
+
+def narrowed(condition: Criterion, job, **filters: Any) -> Criterion:
+    """`condition`, and these fields having these values; empty ones do not count. Raises InvalidJobError if no text."""
+    for field, value in filters.items():
+        if value and not isinstance(value, str):
+            raise InvalidJobError(_("{0} must be text.").format(field))
+        if value:
+            condition &= job[field] == value
+    return condition
 
 
 def get_job_history(job_id: str) -> dict[str, Any]:
@@ -132,7 +158,7 @@ def _live(run: dict | None) -> dict[str, Any]:
 
 
 def _check_choice(argument: str, value: Any, choices) -> None:
-    if value and value not in choices:
+    if value and (not isinstance(value, str) or value not in choices):
         raise InvalidJobError(
             _("Unknown {0}: {1}. Use one of: {2}.").format(argument, str(value)[:40], ", ".join(choices))
         )

@@ -203,6 +203,7 @@ def load_for_run(name: str) -> dict | None:
             job_type.requires_permission,
             user.enabled.as_("owner_enabled"),
             user.language.as_("owner_language"),
+            user.time_zone.as_("owner_time_zone"),
             first_child.as_("first_child"),
         )
         .where(job.name == name)

@@ -219,11 +219,12 @@ def test_it_runs_as_its_owner_and_leaves_nothing_behind(alice):
 
 def test_it_runs_in_its_owners_language_and_gives_the_workers_back():
     user = factory.user("greta", factory.ALPHA)  # of her own: the users of other tests keep their language
-    frappe.db.set_value("User", user, "language", "de")
+    frappe.db.set_value("User", user, {"language": "de", "time_zone": "Asia/Tokyo"})
     job_type = factory.job_type("who", "whoami")
     frappe.db.commit()
     before = frappe.local.lang
-    assert run(submitted_by(user, job_type))["result"]["lang"] == "de"
+    result = run(submitted_by(user, job_type))["result"]
+    assert (result["lang"], result["time_zone"]) == ("de", "Asia/Tokyo")
     assert frappe.local.lang == before != "de"
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import frappe
 import pytest
 
-from dartwing_core.jobs import submit_job
+from dartwing_core.jobs import delete_dead_letter_job, executor, submit_job
 from tests.support import factory
 
 
@@ -14,6 +16,12 @@ def job():
     made = submit_job(factory.job_type("plain"), factory.ALPHA)
     frappe.db.commit()
     return frappe.get_doc("Background Job", made.name)
+
+
+def attach(job, is_private: int = 1):
+    values = {"file_name": f"{job.name}.txt", "content": job.name, "is_private": is_private}
+    attached = {"attached_to_doctype": "Background Job", "attached_to_name": job.name}
+    return frappe.get_doc({"doctype": "File", **values, **attached}).insert(ignore_permissions=True)
 
 
 @pytest.mark.parametrize("doctype", ["Background Job", "Background Job Run", "Job Execution Log"])
@@ -69,10 +77,44 @@ def test_a_live_job_is_not_deleted(job):
 
 
 def test_deleting_a_finished_job_takes_its_history_along(job):
-    frappe.db.set_value("Background Job", job.name, "status", "Completed")
+    executor.execute_job(job.name, 1)
+    file = attach(job)
+    assert Path(file.get_full_path()).exists()
     frappe.delete_doc("Background Job", job.name)
     assert not frappe.db.exists("Background Job", job.name)
-    assert not frappe.db.count("Job Execution Log", {"background_job": job.name})
+    for doctype in ("Job Execution Log", "Background Job Run"):
+        assert not frappe.db.count(doctype, {"background_job": job.name})
+    assert not frappe.db.exists("File", file.name)
+    assert not Path(file.get_full_path()).exists()
+
+
+def test_only_system_managers_delete(job, alice):
+    frappe.db.set_value("Background Job", job.name, {"status": "Completed", "owner_user": alice})
+    frappe.set_user(alice)
+    for delete in (frappe.delete_doc, lambda _doctype, name: delete_dead_letter_job(name)):
+        with pytest.raises((frappe.PermissionError, frappe.ValidationError)):
+            delete("Background Job", job.name)
+    assert frappe.db.exists("Background Job", job.name)
+
+
+def test_a_job_s_file_is_private_and_nobody_s_own(job, alice):
+    frappe.set_user(alice)
+    with pytest.raises(frappe.ValidationError, match="must be private"):
+        attach(job, is_private=0)
+    assert attach(job).owner == "Administrator", "Frappe lets the owner of a File read it for ever"
+
+
+def test_a_job_is_not_assigned_or_tagged(job):
+    reference = {"reference_type": "Background Job", "reference_name": job.name}
+    with pytest.raises(frappe.PermissionError, match="assigned or tagged"):
+        frappe.get_doc({"doctype": "ToDo", "description": "x", **reference}).insert()
+
+
+@pytest.mark.parametrize("doctype", ["Organization", "Org Member"])
+def test_organizations_and_members_are_not_shared(doctype, alice):
+    name = frappe.get_all(doctype, limit=1, pluck="name")[0]
+    with pytest.raises(frappe.PermissionError, match="shared"):
+        frappe.share.add(doctype, name, alice)
 
 
 def test_a_job_that_others_wait_for_is_not_deleted(job):

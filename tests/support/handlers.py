@@ -24,7 +24,8 @@ def nothing(context: JobContext) -> None:
 
 @job_handler
 def whoami(context: JobContext) -> dict:
-    return {"user": frappe.session.user, "roles": sorted(frappe.get_roles()), "lang": frappe.local.lang}
+    found = {"user": frappe.session.user, "roles": sorted(frappe.get_roles()), "lang": frappe.local.lang}
+    return {**found, "time_zone": context.time_zone}
 
 
 @job_handler

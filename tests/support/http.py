@@ -55,3 +55,9 @@ def set_password(user: str, password: str) -> None:
 
     update_password(user, password)
     frappe.db.commit()
+
+
+def forget_limits() -> None:
+    """Begin the minute of every user's request limits anew."""
+    for key in frappe.cache.keys(frappe.cache.make_key("dartwing_core:limit:").decode() + "*"):
+        frappe.cache.delete(key)

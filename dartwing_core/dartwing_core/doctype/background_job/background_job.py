@@ -4,12 +4,15 @@ import frappe
 from frappe import _
 from frappe.model.document import Document
 
-from dartwing_core.jobs import config
+from dartwing_core.jobs import config, desk_access
 from dartwing_core.jobs.status import FINISHED
 
 
 class BackgroundJob(Document):
     """One unit of work. The engine writes rows by SQL alone, so any save of this document is somebody else's."""
+
+    def load_from_db(self):
+        return desk_access.load_visible(self, super().load_from_db)
 
     def validate(self) -> None:
         frappe.throw(_("Background jobs are made and changed by the job engine only."), frappe.PermissionError)
@@ -35,8 +38,10 @@ def on_doctype_update() -> None:
         ["status", "waits_for", "available_at"],
         ["status", "queued_at"],
         ["organization", "creation"],
+        ["organization", "status", "job_type", "creation"],
         ["owner_user", "creation"],
         ["depends_on", "status"],
         ["job_type", "creation"],
     ):
         frappe.db.add_index(config.JOB, fields)
+    frappe.db.add_index(config.JOB, ["creation"], "creation")  # by this name Frappe 16 makes it itself

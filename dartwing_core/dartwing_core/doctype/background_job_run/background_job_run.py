@@ -4,9 +4,14 @@ import frappe
 from frappe import _
 from frappe.model.document import Document
 
+from dartwing_core.jobs import desk_access
+
 
 class BackgroundJobRun(Document):
     """One attempt of a background job; written by the engine alone."""
+
+    def load_from_db(self):
+        return desk_access.load_visible(self, super().load_from_db)
 
     def validate(self) -> None:
         frappe.throw(_("Attempts are recorded by the job engine only."), frappe.PermissionError)

@@ -5,7 +5,7 @@ from frappe import _
 from frappe.model.document import Document
 from frappe.utils import getdate
 
-from dartwing_core.jobs import ids
+from dartwing_core.jobs import access, ids
 
 
 class OrgMember(Document):
@@ -20,6 +20,15 @@ class OrgMember(Document):
         others = {"organization": self.organization, "user": self.user, "name": ["!=", self.name]}
         if frappe.db.exists("Org Member", others):
             frappe.throw(_("{0} is a member of {1} already.").format(self.user, self.organization))
+
+    def on_update(self) -> None:
+        access.forget()
+
+    def on_trash(self) -> None:
+        access.forget()
+
+    def validate_share(self, docshare) -> None:
+        frappe.throw(_("Memberships can't be shared."), frappe.PermissionError)
 
 
 def on_doctype_update() -> None:

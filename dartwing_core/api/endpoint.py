@@ -1,0 +1,74 @@
+"""What all REST endpoints share: the verb, the limit, and one form for errors."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import frappe
+from frappe import _
+
+from dartwing_core.jobs import access
+
+from . import error_answers, rate_limits
+
+MODULE = "dartwing_core.api.jobs"
+PREFIXES = (f"{MODULE}.", "dartwing.dartwing_core.api.jobs.")
+"""The second are the original app's names, see `override_whitelisted_methods` in hooks.py."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A function that answers under `/api/method/dartwing_core.api.jobs.<its name>`."""
+
+    function: Callable[..., Any]
+    method: str
+    limit: str
+
+
+ENDPOINTS: dict[str, Endpoint] = {}
+
+
+def endpoint(
+    method: str, limit: str, cost: Callable[..., int] = lambda **_arguments: 1
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Whitelist a function for one HTTP method, count it against a limit, and answer its errors as documented.
+
+    `cost`: how many requests a call with these arguments counts as. Called from Python, it counts nothing and its
+    errors are exceptions.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def call(*arguments: Any, **named: Any) -> Any:
+            if not getattr(frappe.local, "request", None):
+                return function(*arguments, **named)
+            try:
+                _check_enabled()
+                rate_limits.take(limit, cost(**named))
+                return function(*arguments, **named)
+            except Exception as error:
+                return error_answers.answer(error)
+
+        ENDPOINTS[function.__name__] = Endpoint(function, method, limit)
+        return frappe.whitelist(methods=[method])(call)
+
+    return decorate
+
+
+def _check_enabled() -> None:
+    """Frappe 15 lets the API key of a disabled user in."""
+    if not access.viewer().is_enabled:
+        raise frappe.AuthenticationError(_("This user is disabled."))
+
+
+def of_path(path: str) -> Endpoint | None:
+    """The endpoint that a URL's path calls, under either name and in either version of Frappe's API."""
+    called = path.rpartition("/method/")[2].partition("/")[0] if path.startswith("/api/") else ""
+    name = next((called[len(prefix) :] for prefix in PREFIXES if called.startswith(prefix)), None)
+    if name is None:
+        return None
+    frappe.get_module(MODULE)  # makes ENDPOINTS
+    return ENDPOINTS.get(name)

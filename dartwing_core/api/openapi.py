@@ -1,0 +1,167 @@
+"""The REST API as an OpenAPI 3.1 description, made of the endpoints' type hints and docstrings.
+
+`bench --site SITE job-engine openapi > docs/openapi.json` renews the committed copy; a test holds it current.
+"""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from typing import Any
+
+from dartwing_core import __version__
+
+from . import schemas
+from .endpoint import ENDPOINTS, Endpoint
+
+BASE = "/api/method/dartwing_core.api.jobs."
+REFERENCE = "#/components/schemas/{model}"
+ERRORS = {
+    "400": ("Bad input, or a state that does not allow it", schemas.Error),
+    "401": ("Not logged in, or a wrong key", schemas.Error),
+    "403": ("Not permitted", schemas.Error),
+    "404": ("No such job, or none that you may see", schemas.Error),
+    "409": ("The same job exists already", schemas.DuplicateError),
+    "429": ("Too many requests", schemas.RateError),
+    "503": ("Busy; try again", schemas.Error),
+}
+DUPLICATES = ("submit_job", "submit_jobs")
+
+
+def describe() -> dict[str, Any]:
+    """The description, as an object, of the endpoints that are imported by now."""
+    components: dict[str, Any] = {}
+    paths = {BASE + name: {_verb(item): _operation(name, item, components)} for name, item in _sorted()}
+    responses = {code: _error_response(*error, components) for code, error in ERRORS.items()}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "dartwing_core jobs",
+            "version": __version__,
+            "description": "Background jobs of a Frappe site. Answers are in `message`, times ISO 8601 with offset.",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "/"}],
+        "security": [{"token": []}, {"session": [], "csrf": []}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                "token": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "Authorization",
+                    "description": "token API_KEY:API_SECRET of a User",
+                },
+                "session": {"type": "apiKey", "in": "cookie", "name": "sid"},
+                "csrf": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "X-Frappe-CSRF-Token",
+                    "description": "With a session, for every POST",
+                },
+            },
+            "responses": responses,
+            "schemas": dict(sorted(components.items())),
+        },
+    }
+
+
+def _sorted() -> list[tuple[str, Endpoint]]:
+    return sorted(ENDPOINTS.items())
+
+
+def _verb(item: Endpoint) -> str:
+    return item.method.lower()
+
+
+def _operation(name: str, item: Endpoint, components: dict[str, Any]) -> dict[str, Any]:
+    hints = typing.get_type_hints(item.function, include_extras=True)
+    summary, _, more = inspect.cleandoc(item.function.__doc__ or name).partition("\n\n")
+    operation: dict[str, Any] = {"operationId": name, "summary": " ".join(summary.split())}
+    if more:
+        operation["description"] = " ".join(more.split())
+    parameters = inspect.signature(item.function).parameters.values()
+    if item.method == "GET":
+        operation["parameters"] = [_query(parameter, hints[parameter.name], components) for parameter in parameters]
+    elif parameters:
+        operation["requestBody"] = _body(list(parameters), hints, components)
+    answer = {
+        "type": "object",
+        "properties": {"message": _schema(hints["return"], components)},
+        "required": ["message"],
+    }
+    codes = [code for code in ERRORS if code != "409" or name in DUPLICATES]
+    operation["responses"] = {
+        "200": {"description": "Done", "content": {"application/json": {"schema": answer}}},
+        **{code: {"$ref": f"#/components/responses/{code}"} for code in codes},
+    }
+    return operation
+
+
+def _query(parameter: inspect.Parameter, hint: Any, components: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": parameter.name,
+        "in": "query",
+        "required": _is_required(parameter),
+        **_description(hint),
+        "schema": _with_default(parameter, _schema(hint, components)),
+    }
+
+
+def _body(parameters: list[inspect.Parameter], hints: dict[str, Any], components: dict[str, Any]) -> dict[str, Any]:
+    properties = {
+        item.name: {**_with_default(item, _schema(hints[item.name], components)), **_description(hints[item.name])}
+        for item in parameters
+    }
+    schema: dict[str, Any] = {"type": "object", "properties": properties}
+    required = [item.name for item in parameters if _is_required(item)]
+    if required:
+        schema["required"] = required
+    objects = {name: {"contentType": "application/json"} for name in ("parameters", "jobs") if name in properties}
+    form = {"schema": schema, "encoding": objects} if objects else {"schema": schema}
+    content = {"application/json": {"schema": schema}, "application/x-www-form-urlencoded": form}
+    return {"required": bool(required), "content": content}
+
+
+def _is_required(parameter: inspect.Parameter) -> bool:
+    """No None in the type, but None as default: `schemas.REQUIRED`."""
+    return parameter.default is None and "None" not in str(parameter.annotation)
+
+
+def _with_default(parameter: inspect.Parameter, schema: dict[str, Any]) -> dict[str, Any]:
+    return schema if parameter.default is None else {**schema, "default": parameter.default}
+
+
+def _description(hint: Any) -> dict[str, str]:
+    for part in (hint, *typing.get_args(hint)):
+        texts = [text for text in getattr(part, "__metadata__", ()) if isinstance(text, str)]
+        if texts:
+            return {"description": texts[0]}
+    return {}
+
+
+def _error_response(text: str, shape: Any, components: dict[str, Any]) -> dict[str, Any]:
+    return {"description": text, "content": {"application/json": {"schema": _schema(shape, components)}}}
+
+
+def _schema(hint: Any, components: dict[str, Any]) -> dict[str, Any]:
+    from pydantic import TypeAdapter  # slow to import, and needed here alone
+
+    made = _plain(TypeAdapter(hint).json_schema(ref_template=REFERENCE, mode="serialization"))
+    components.update(made.pop("$defs", {}))
+    if "properties" not in made:
+        return made
+    components[hint.__name__] = made
+    return {"$ref": REFERENCE.format(model=hint.__name__)}
+
+
+def _plain(schema: Any) -> Any:
+    """Without what only some versions of pydantic say, so that every site serves the same."""
+    if isinstance(schema, list):
+        return [_plain(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {key: value for key, value in schema.items() if key != "propertyNames"}
+    if kept.get("additionalProperties") is True:
+        del kept["additionalProperties"]
+    return {key: _plain(value) for key, value in kept.items()}

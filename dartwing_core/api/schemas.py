@@ -1,0 +1,203 @@
+"""The arguments and answers of the REST API as types: `openapi` makes the description of them.
+
+The text in an `Annotated` type is the argument's description.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from typing_extensions import TypedDict
+
+REQUIRED: Any = None
+"""Default of an argument that has to be there: the engine refuses its absence with a message of ours."""
+
+Status = Literal["Pending", "Queued", "Running", "Completed", "Failed", "Dead Letter", "Canceled", "Timed Out"]
+Priority = Literal["Low", "Normal", "High", "Critical"]
+
+JobId = Annotated[str, "Id of a job, such as JOB-1K11R5XW3ZB0000ABCDE"]
+JobTypeName = Annotated[str, "Name of a Job Type"]
+OrganizationName = Annotated[str, "Name of an organization of yours"]
+Parameters = Annotated[dict[str, Any], "What the handler gets: an object"]
+Limit = Annotated[int, "At most so many; cut to what is allowed"]
+Hours = Annotated[int, "Of jobs submitted in so many last hours"]
+
+
+class Submitted(TypedDict):
+    """A job that was submitted, canceled or queued again."""
+
+    job_id: str
+    status: Status
+    message: str
+
+
+class JobAndStatus(TypedDict):
+    job_id: str
+    status: Status
+
+
+class SubmittedJobs(TypedDict):
+    """Jobs in the order of the request."""
+
+    jobs: list[JobAndStatus]
+    message: str
+
+
+class JobRequest(TypedDict, total=False):
+    """The arguments of submit_job."""
+
+    job_type: str
+    organization: str
+    parameters: dict[str, Any] | None
+    priority: Priority | None
+    depends_on: str | None
+    available_at: str | float | None
+    dedup_key: str | None
+    on_duplicate: Literal["raise", "return", "replace"]
+
+
+class ListedJob(TypedDict):
+    """A job in a list; times are ISO 8601 with offset."""
+
+    job_id: str
+    job_type: str
+    organization: str
+    status: Status
+    priority: Priority
+    progress: float
+    progress_message: str | None
+    owner_user: str
+    attempt: int
+    created_at: datetime
+    available_at: datetime | None
+    started_at: datetime | None
+    completed_at: datetime | None
+    retry_count: int
+    next_retry_at: datetime | None
+    output_reference: str | None
+    error_message: str | None
+    error_type: Literal["Transient", "Permanent"] | None
+
+
+class JobStatusAnswer(ListedJob):
+    """State, progress and outcome of a job."""
+
+    max_retries: int
+    canceled_at: datetime | None
+    canceled_by: str | None
+    result: Any
+    depends_on: str | None
+
+
+class JobList(TypedDict):
+    """One page; `total` counts all that fit, up to 10,000."""
+
+    jobs: list[ListedJob]
+    total: int
+    limit: int
+    offset: int
+
+
+class DeadLetters(TypedDict):
+    jobs: list[ListedJob]
+
+
+class Event(TypedDict):
+    """One change of a job's status; `retry_attempt` is the number of retries so far."""
+
+    from_status: Status | None
+    to_status: Status
+    timestamp: datetime
+    actor: str
+    message: str | None
+    retry_attempt: int
+    duration: float | None
+    worker: str | None
+
+
+class History(TypedDict):
+    """Oldest first."""
+
+    job_id: str
+    history: list[Event]
+
+
+class BulkRetry(TypedDict):
+    """What was retried, and what was not and why."""
+
+    retried: list[str]
+    skipped: dict[str, str]
+
+
+class Deleted(TypedDict):
+    job_id: str
+    message: str
+
+
+class ProcessingTime(TypedDict):
+    average_seconds: float | None
+    p95_seconds: float | None
+
+
+class Metrics(TypedDict):
+    """Of the jobs you may see; times and failure rates (0 to 1) of those of the last hours."""
+
+    job_count_by_status: dict[Status, int]
+    queue_depth_by_priority: dict[Priority, int]
+    processing_time: ProcessingTime
+    failure_rate_by_type: dict[str, float]
+    processing_time_by_type: dict[str, float | None]
+    timestamp: datetime
+
+
+class ExecutionTimes(ProcessingTime):
+    count: int
+    min_seconds: float | None
+    max_seconds: float | None
+    p50_seconds: float | None
+
+
+class SlowJob(TypedDict):
+    job_id: str
+    job_type: str
+    organization: str
+    owner_user: str
+    completed_at: datetime
+    seconds: float
+
+
+class SlowJobs(TypedDict):
+    jobs: list[SlowJob]
+
+
+class Error(TypedDict):
+    """Every error answers like this; `message` is for people, in their language."""
+
+    error: Literal[
+        "invalid",
+        "wrong_state",
+        "unauthorized",
+        "forbidden",
+        "not_found",
+        "duplicate",
+        "rate_limited",
+        "queue_full",
+        "busy",
+        "internal",
+    ]
+    message: str
+    exc_type: str
+
+
+class DuplicateError(Error):
+    """Both null if you may not see the job."""
+
+    existing_job_id: str | None
+    status: Status | None
+
+
+class RateError(Error):
+    """Seconds, as in the header Retry-After."""
+
+    retry_after: int

@@ -1,0 +1,295 @@
+"""The matrix of reading: every kind of user × every path × every job. Nobody learns of a job that is not theirs
+(regressions 1, 2, 10, 11, 12), and what may not be seen answers as what is not there."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+import requests
+
+from tests.support import http, tenants
+from tests.support.http import Client
+from tests.support.tenants import ACTORS, TARGETS, Target
+
+JOB, RUN, LOG = "Background Job", "Background Job Run", "Job Execution Log"
+Call = Callable[[Client, Target], requests.Response]
+
+
+@dataclass(frozen=True)
+class Path:
+    """A way to read a job. `shows`: whether an answer shows it."""
+
+    call: Call
+    shows: Callable[[requests.Response, Target], bool]
+    needs_desk: bool = True
+    only_manager: bool = False
+    """Only System Managers have the rights for it."""
+    is_mute: bool = False
+    """Shows nothing of a job to anybody; only has to keep silent about others'."""
+    is_uniform: bool = True
+    """Hidden and missing answer the same; not where the answer holds other jobs too."""
+
+
+def method(name: str, /, **arguments: object) -> Call:
+    """A GET of a whitelisted function; "$" in a value stands for the job's id."""
+
+    def call(client: Client, target: Target) -> requests.Response:
+        params = {
+            key: (value if isinstance(value, str) else json.dumps(value)).replace("$", target.name)
+            for key, value in arguments.items()
+        }
+        return client.http.get(f"{client.url}/api/method/{name}", params=params, timeout=60)
+
+    return call
+
+
+def posted(name: str, /, **arguments: object) -> Call:
+    def call(client: Client, target: Target) -> requests.Response:
+        body = json.loads(json.dumps(arguments).replace("$", target.name))
+        return client.http.post(f"{client.url}/api/method/{name}", json=body, timeout=60)
+
+    return call
+
+
+def url(path: str, /, **params: object) -> Call:
+    def call(client: Client, target: Target) -> requests.Response:
+        query = {key: json.dumps(value).replace("$", target.name) for key, value in params.items()}
+        return client.http.get(client.url + path.replace("$", target.name), params=query, timeout=60)
+
+    return call
+
+
+def rest(name: str, /, **arguments: object) -> Call:
+    return method(f"dartwing_core.api.jobs.{name}", **arguments)
+
+
+def secret(answer: requests.Response, target: Target) -> bool:
+    return target.secret in answer.text
+
+
+def named(answer: requests.Response, target: Target) -> bool:
+    """The id stands in a successful answer that was not simply told it."""
+    return answer.status_code == 200 and target.name in answer.text
+
+
+def counted(answer: requests.Response, target: Target) -> bool:
+    return answer.status_code == 200 and bool(re.search(r"[1-9]", json.dumps(_payload(answer))))
+
+
+def affirmed(answer: requests.Response, target: Target) -> bool:
+    return answer.status_code == 200 and "true" in json.dumps(_payload(answer))
+
+
+def _payload(answer: requests.Response) -> object:
+    body = answer.json()
+    return body.get("message", body.get("data"))
+
+
+ONE = {"name": "$"}
+LISTED = [[JOB, "name", "=", "$"]]
+TEXTS = ["name", "progress_message", "error_message", "output_reference"]
+DOC = "frappe.desk.form"
+CHART = {"name": "x", "document_type": JOB, "based_on": "creation", "value_based_on": "", "group_by_type": "Count"}
+
+# fmt: off
+PATHS: dict[str, Path] = {
+    # our REST
+    "get_job_status": Path(rest("get_job_status", job_id="$"), secret, needs_desk=False),
+    "get_job_history": Path(rest("get_job_history", job_id="$"), secret, needs_desk=False),
+    "list_jobs": Path(rest("list_jobs", limit=100), named, needs_desk=False, is_uniform=False),
+    "get_slowest_jobs": Path(rest("get_slowest_jobs", limit=100), named, needs_desk=False, is_uniform=False),
+    "the original's name": Path(
+        method("dartwing.dartwing_core.api.jobs.get_job_status", job_id="$"), secret, needs_desk=False
+    ),
+    # Frappe's REST
+    "resource": Path(url(f"/api/resource/{JOB}/$"), secret),
+    "resource list": Path(url(f"/api/resource/{JOB}", filters=LISTED, fields=TEXTS), secret),
+    "resource run": Path(url(f"/api/resource/{RUN}/$-1"), secret),
+    "v2 document": Path(url(f"/api/v2/document/{JOB}/$"), secret),
+    "v2 list": Path(url(f"/api/v2/document/{JOB}", filters=LISTED, fields=TEXTS), secret),
+    "v2 count": Path(url(f"/api/v2/doctype/{JOB}/count", filters=LISTED), counted),
+    # frappe.client
+    "client.get": Path(method("frappe.client.get", doctype=JOB, name="$"), secret),
+    "client.get by filter": Path(method("frappe.client.get", doctype=JOB, filters=ONE), secret),
+    "client.get_value": Path(
+        method("frappe.client.get_value", doctype=JOB, fieldname="output_reference", filters=ONE), secret
+    ),
+    "client.get_list": Path(method("frappe.client.get_list", doctype=JOB, filters=ONE, fields=TEXTS), secret),
+    "client.get_count": Path(method("frappe.client.get_count", doctype=JOB, filters=ONE), counted),
+    "client.get_count of files": Path(
+        method("frappe.client.get_count", doctype="File", filters={"attached_to_name": "$"}), counted
+    ),
+    "client.get_count of log": Path(
+        method("frappe.client.get_count", doctype=LOG, filters={"background_job": "$"}), counted
+    ),
+    "client.has_permission": Path(
+        method("frappe.client.has_permission", doctype=JOB, docname="$", perm_type="read"), affirmed
+    ),
+    "client.get_doc_permissions": Path(
+        method("frappe.client.get_doc_permissions", doctype=JOB, docname="$"), counted
+    ),
+    "client.validate_link": Path(
+        method("frappe.client.validate_link", doctype=JOB, docname="$", fields=["output_reference"]), secret
+    ),
+    # Desk: lists and reports
+    "reportview.get": Path(method("frappe.desk.reportview.get", doctype=JOB, filters=LISTED, fields=TEXTS), secret),
+    "reportview.get_list": Path(
+        method("frappe.desk.reportview.get_list", doctype=JOB, filters=LISTED, fields=TEXTS), secret
+    ),
+    "reportview.get_count": Path(
+        method("frappe.desk.reportview.get_count", doctype=JOB, filters=LISTED, fields=[]), counted
+    ),
+    "reportview.get_stats": Path(
+        method("frappe.desk.reportview.get_stats", doctype=JOB, filters=LISTED, stats=["output_reference"]), secret
+    ),
+    "reportview.export": Path(
+        method(
+            "frappe.desk.reportview.export_query", doctype=JOB, filters=LISTED, file_format_type="CSV", title="x",
+            fields=[f"`tab{JOB}`.`{field}`" for field in TEXTS], csv_quoting="0", csv_delimiter=",",
+        ),
+        secret,
+        only_manager=True,
+    ),
+    "report of attempts": Path(
+        method(
+            "frappe.desk.reportview.get", doctype=RUN, fields=["progress_message"],
+            filters=[[RUN, "background_job", "=", "$"]],
+        ),
+        secret,
+    ),
+    "report of log": Path(
+        method(
+            "frappe.desk.reportview.get", doctype=LOG, fields=["message"], filters=[[LOG, "background_job", "=", "$"]]
+        ),
+        secret,
+    ),
+    "group by": Path(
+        method("frappe.desk.listview.get_group_by_count", doctype=JOB, current_filters=LISTED, field="owner_user"),
+        counted,
+    ),
+    "group by assignee": Path(
+        method("frappe.desk.listview.get_group_by_count", doctype=JOB, current_filters=LISTED, field="assigned_to"),
+        counted,
+        is_mute=True,
+    ),
+    "number card": Path(
+        method(
+            "frappe.desk.doctype.number_card.number_card.get_result", filters=LISTED,
+            doc={"document_type": JOB, "function": "Count"},
+        ),
+        counted,
+    ),
+    "chart": Path(
+        method(
+            "frappe.desk.doctype.dashboard_chart.dashboard_chart.get", filters=LISTED,
+            chart={**CHART, "chart_type": "Group By", "group_by_based_on": "output_reference"},
+        ),
+        secret,
+    ),
+    "heat map": Path(
+        method(
+            "frappe.desk.doctype.dashboard_chart.dashboard_chart.get", filters=LISTED, heatmap_year="2026",
+            chart={**CHART, "chart_type": "Count", "type": "Heatmap"},
+        ),
+        counted,
+        is_mute=True,
+    ),
+    "data export": Path(
+        posted(
+            "frappe.core.doctype.data_export.exporter.export_data", doctype=JOB, with_data=1, file_type="CSV",
+            filters=json.dumps(ONE), select_columns=json.dumps({JOB: ["name", "output_reference"]}),
+            export_without_column_meta="true", template="false",
+        ),
+        secret,
+        only_manager=True,
+    ),
+    # Desk: links
+    "link search": Path(posted("frappe.desk.search.search_link", doctype=JOB, txt="$"), named),
+    "link search past permissions": Path(
+        posted("frappe.desk.search.search_link", doctype=JOB, txt="$", ignore_user_permissions=1), named
+    ),
+    "search box past permissions": Path(
+        posted("frappe.desk.search.search_widget", doctype=JOB, txt="$", ignore_user_permissions=1), named
+    ),
+    "link preview": Path(
+        method("frappe.desk.link_preview.get_preview_data", doctype=JOB, docname="$"), named, is_mute=True
+    ),
+    "tagged": Path(
+        method("frappe.desk.doctype.tag.tag.get_tagged_docs", doctype=JOB, tag="%"), named, is_mute=True
+    ),
+    # Desk: the form
+    "getdoc": Path(method(f"{DOC}.load.getdoc", doctype=JOB, name="$"), secret),
+    "getdoc of attempt": Path(method(f"{DOC}.load.getdoc", doctype=RUN, name="$-1"), secret),
+    "get_docinfo": Path(method(f"{DOC}.load.get_docinfo", doctype=JOB, name="$"), secret),
+    "get_communications": Path(method(f"{DOC}.load.get_communications", doctype=JOB, name="$"), affirmed, is_mute=True),
+    "linked with": Path(method(f"{DOC}.linked_with.get", doctype=JOB, docname="$"), secret, only_manager=True),
+    "open count": Path(
+        method("frappe.desk.notifications.get_open_count", doctype=JOB, name="$", items=[LOG]),
+        counted,
+        only_manager=True,
+    ),
+    "shared with": Path(method("frappe.share.get_users", doctype=JOB, name="$"), secret, is_mute=True),
+    "followers": Path(
+        method(f"{DOC}.document_follow.get_follow_users", doctype=JOB, doc_name="$"), secret, is_mute=True
+    ),
+    "print": Path(posted("frappe.www.printview.get_html_and_style", doc=JOB, name="$"), secret, is_mute=True),
+    "print page": Path(url(f"/printview?doctype={JOB}&name=$"), secret, is_mute=True),
+    "room": Path(method("frappe.realtime.can_subscribe_doc", doctype=JOB, docname="$"), affirmed),
+    "room of later Frappe": Path(method("frappe.realtime.has_permission", doctype=JOB, name="$"), affirmed),
+    # files
+    "file list": Path(
+        method(
+            "frappe.client.get_list", doctype="File", filters={"attached_to_name": "$"}, fields=["file_name"]
+        ),
+        secret,
+    ),
+    "download": Path(
+        lambda client, target: client.http.get(f"{client.url}/private/files/{target.secret}.txt", timeout=60),
+        lambda answer, target: answer.status_code == 200 and answer.text == target.secret,
+        is_uniform=False,
+    ),
+}
+# fmt: on
+
+
+@pytest.fixture(autouse=True)
+def _fresh_limits(site):
+    http.forget_limits()
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", ACTORS)
+def test_everybody_reads_their_own_jobs_and_no_other(web, name):
+    actor, client, jobs = ACTORS[name], tenants.client_of(name, web), tenants.targets(name)
+    wrong = []
+    for title, path in PATHS.items():
+        answers = {key: path.call(client, jobs[key]) for key in TARGETS}
+        if "Failed to get method" in answers["none"].text:
+            continue  # this Frappe does not have it
+        for key, answer in answers.items():
+            expected = tenants.visible(actor, key, path.needs_desk)
+            shown = path.shows(answer, jobs[key])
+            if shown and not expected:
+                wrong.append(f"LEAK {title} of {key}: {answer.status_code} {answer.text[:300]}")
+            must_show = expected and not path.is_mute and (actor.is_manager or not path.only_manager)
+            if must_show and not shown:
+                wrong.append(f"not shown: {title} of {key}: {answer.status_code} {answer.text[:300]}")
+            if key in actor.sees and not expected:
+                continue  # known to exist through REST, whatever Desk says to somebody without a role
+            if answer.status_code >= 500:
+                wrong.append(f"{answer.status_code} {title} of {key}: {answer.text[:300]}")
+            plain, missing = _plain(answer, jobs[key]), _plain(answers["none"], jobs["none"])
+            if not expected and path.is_uniform and plain != missing:
+                wrong.append(f"tells {key} from none: {title}: {plain} {missing}")
+    assert wrong == [], "\n".join(wrong)
+
+
+def _plain(answer: requests.Response, target: Target) -> tuple[int, str]:
+    """An answer without what differs between any two."""
+    text = answer.text.replace(target.name, "$")
+    text = re.sub(r'\\*"__\w+_exc_id\\*": ?\\*"\w+\\*"', "", text)
+    return answer.status_code, re.sub(r"[0-9a-f]{32,}", "", text)

@@ -1,0 +1,116 @@
+"""Lists and counts go along an index, and read whole rows only of the page they show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import frappe
+import pytest
+from frappe.desk import reportview
+from pypika import Order
+
+from dartwing_core.jobs import access, config, list_jobs, queries
+from tests.support import crowd, database, factory
+
+ROWS = 20_000
+JOB = config.JOB
+NEWEST = ("creation", Order.desc)
+ORGANIZATION = crowd.organization(7)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _crowd(_connected) -> Iterator[None]:
+    factory.wipe()
+    crowd.insert(ROWS)
+    yield
+    factory.wipe()
+
+
+@pytest.fixture(autouse=True)
+def site() -> Iterator[None]:
+    """Instead of the usual one, which begins by deleting the crowd."""
+    yield
+    frappe.set_user("Administrator")
+    frappe.db.rollback()
+
+
+@pytest.fixture
+def admin() -> str:
+    return factory.user("crowd_admin", ORGANIZATION, org_role="Admin", roles=("Dartwing User", "Dartwing Admin"))
+
+
+def condition(user: str, **filters: str):
+    job = frappe.qb.DocType(JOB)
+    return queries.narrowed(access.viewer(user).visible(job), job, **filters)
+
+
+def plan(query) -> dict:
+    """The step of the plan that finds the jobs."""
+    steps = [step for step in database.explain(query) if step["table"] == f"tab{JOB}"]
+    assert len(steps) == 1, steps
+    return steps[0]
+
+
+FILTERS = [{}, {"status": "Failed"}, {"status": "Completed", "job_type": "echo_job"}]
+
+
+@pytest.mark.parametrize("filters", FILTERS)
+def test_an_admins_page_and_total_are_found_on_an_index_alone(admin, filters):
+    found = condition(admin, **filters)
+    for query in (queries.page_query(found, NEWEST, 20, 0), queries.total_query(found)):
+        step = plan(query)
+        assert step["key"].startswith("organization"), step
+        assert "Using index" in step["Extra"].replace("Using index condition", ""), step
+        assert int(step["rows"]) <= ROWS / 10, step
+
+
+@pytest.mark.parametrize("filters", FILTERS)
+def test_a_member_reads_only_own_jobs(filters):
+    found = condition(factory.user("crowd_7_3", ORGANIZATION), **filters)
+    for query in (queries.page_query(found, NEWEST, 20, 0), queries.total_query(found)):
+        step = plan(query)
+        assert step["key"], step
+        assert int(step["rows"]) <= ROWS / 50, step
+
+
+def test_an_admin_of_many_reads_only_their_jobs():
+    user = factory.user("crowd_many", *(crowd.organization(number) for number in range(5)), org_role="Admin")
+    for query in (queries.page_query(condition(user), NEWEST, 20, 0), queries.total_query(condition(user))):
+        step = plan(query)
+        assert "Using index" in step["Extra"] or step["key"] == "creation", step
+
+
+def test_who_sees_everything_reads_only_the_page():
+    user = factory.user("crowd_max", roles=("System Manager",))
+    step = plan(queries.page_query(condition(user), NEWEST, 20, 0))
+    assert (step["key"], step["type"]) == ("creation", "index"), step
+    assert plan(queries.total_query(condition(user)))["key"]
+
+
+@pytest.mark.parametrize("filters", [[], [[JOB, "status", "=", "Failed"]], [[JOB, "organization", "=", ORGANIZATION]]])
+def test_desks_list_reads_no_whole_table(admin, filters, monkeypatch):
+    frappe.set_user(admin)
+    fields, order = ["name", "status", "job_type", "progress"], f"`tab{JOB}`.`creation` desc"
+    arguments = {"doctype": JOB, "fields": fields, "filters": filters, "order_by": order, "page_length": 20}
+    frappe.local.form_dict = frappe._dict(arguments)
+    run, seen = frappe.db.sql, []
+
+    def record(query, *values, **more):
+        seen.append((str(query), *values[:1]))
+        return run(query, *values, **more)
+
+    monkeypatch.setattr(frappe.db, "sql", record)
+    assert reportview.get()["values"]
+    monkeypatch.undo()
+    asked = next(one for one in seen if one[0].lower().lstrip().startswith("select") and f"tab{JOB}" in one[0])
+    step = frappe.db.sql(f"EXPLAIN {asked[0]}", *asked[1:], as_dict=True)[0]
+    assert step["type"] != "ALL", step
+    assert step["key"] == "creation" or int(step["rows"]) <= ROWS / 10, step
+
+
+def test_the_total_is_counted_up_to_a_bound(admin, monkeypatch):
+    frappe.set_user(admin)
+    assert list_jobs()["total"] == ROWS // crowd.ORGANIZATIONS
+    monkeypatch.setattr(queries, "MAX_TOTAL", 100)
+    page = list_jobs(offset=300, limit=2)
+    assert (page["total"], len(page["jobs"])) == (100, 2)

@@ -1,0 +1,330 @@
+"""What becomes of jobs and of who sees them when memberships, organizations and Job Types change (regressions 4, 5)."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import frappe
+import pytest
+
+from dartwing_core.jobs import (
+    InvalidJobError,
+    access,
+    cancel_job,
+    claim,
+    executor,
+    get_job_history,
+    get_job_status,
+    list_jobs,
+    retry_job,
+    submit_job,
+    sweeper,
+    tenancy,
+)
+from tests.support import database, factory
+from tests.support.jobs import run, submitted, submitted_by
+
+JOB, RUN, LOG = "Background Job", "Background Job Run", "Job Execution Log"
+
+
+@pytest.fixture(autouse=True)
+def _no_sweep_in_between(monkeypatch):
+    monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
+
+
+@pytest.fixture
+def admin() -> str:
+    return factory.user("ada", factory.ALPHA, org_role="Admin", roles=("Dartwing User", "Dartwing Admin"))
+
+
+def become(state: str) -> None:
+    frappe.set_user("Administrator")
+    document = frappe.get_doc("Organization", factory.ALPHA)
+    document.status = state
+    document.save()
+    frappe.db.commit()
+
+
+def attach(job) -> str:
+    values = {"file_name": f"{job.name}.txt", "content": "x", "is_private": 1}
+    attached = {"attached_to_doctype": JOB, "attached_to_name": job.name}
+    return frappe.get_doc({"doctype": "File", **values, **attached}).insert(ignore_permissions=True).name
+
+
+def seen_in_desk(job, file: str) -> set[str]:
+    """Which of the job, its history and its file the current user finds in lists and may open."""
+    found = set()
+    for doctype, filters in (
+        (JOB, {"name": job.name}),
+        (LOG, {"background_job": job.name}),
+        (RUN, {"background_job": job.name}),
+        ("File", {"name": file}),
+    ):
+        listed = frappe.get_list(doctype, filters=filters, limit=1, pluck="name")
+        name = frappe.get_all(doctype, filters=filters, limit=1, pluck="name")[0]
+        may_open = frappe.has_permission(doctype, doc=frappe.get_doc(doctype, name))
+        assert bool(listed) is bool(may_open), f"list and document of {doctype} agree"
+        if listed:
+            found.add(doctype)
+    return found
+
+
+# Suspended
+
+
+def test_results_are_hidden_while_the_organization_is_suspended(alice, admin):
+    job = submitted_by(alice, factory.job_type("store"), kept="secret")
+    frappe.db.set_value(JOB, job.name, {"status": "Completed", "result": '{"a": 1}', "output_reference": "secret"})
+    executor.execute_job(job.name, 1)
+    frappe.db.sql(f"INSERT INTO `tab{RUN}` (name, background_job, attempt) VALUES (%s, %s, 1)", (job.name, job.name))
+    file = attach(job)
+    frappe.db.commit()
+    for state, is_hidden in (("Suspended", True), ("Inactive", True), ("Dissolved", True), ("Active", False)):
+        become(state)
+        for user in (alice, admin):
+            frappe.set_user(user)
+            status = get_job_status(job.name)
+            assert status["status"] == "Completed", "that it is done is no secret"
+            assert (status["result"], status["output_reference"]) == (
+                (None, None) if is_hidden else ({"a": 1}, "secret")
+            )
+            listed = next(one for one in list_jobs(limit=100)["jobs"] if one["job_id"] == job.name)
+            assert listed["output_reference"] == (None if is_hidden else "secret")
+            assert seen_in_desk(job, file) == (set() if is_hidden else {JOB, LOG, RUN, "File"}), (state, user)
+        frappe.set_user(factory.user("max", roles=("System Manager",)))
+        assert get_job_status(job.name)["result"] == {"a": 1}
+        assert seen_in_desk(job, file) == {JOB, LOG, RUN, "File"}
+        frappe.set_user("Administrator")
+
+
+def test_a_file_of_a_job_that_is_not_completed_is_hidden_too(alice):
+    job = submitted_by(alice, factory.job_type("plain"))
+    file = frappe.get_doc("File", attach(job))
+    become("Suspended")
+    frappe.set_user(alice)
+    assert not frappe.has_permission("File", doc=file)
+    assert frappe.get_list("File", filters={"name": file.name}) == []
+    frappe.local.request = SimpleNamespace(path=file.file_url)
+    try:
+        assert not file.is_downloadable()
+    finally:
+        del frappe.local.request
+
+
+def test_a_running_job_finishes_while_its_organization_is_suspended(alice):
+    job = submitted_by(alice, factory.job_type("who", "whoami"))
+    attempt = executor.Attempt(claim.claim(job.name, 1))
+    handler = attempt._run_handler
+
+    def suspend_meanwhile():
+        result = handler()
+        frappe.db.sql("UPDATE `tabOrganization` SET status = 'Suspended' WHERE name = %s", (factory.ALPHA,))
+        return result
+
+    attempt._run_handler = suspend_meanwhile
+    attempt.make()
+    frappe.set_user(alice)
+    status = get_job_status(job.name)
+    assert (status["status"], status["result"]) == ("Completed", None)
+    become("Active")
+    frappe.set_user(alice)
+    assert get_job_status(job.name)["result"]["user"] == alice
+
+
+def test_held_jobs_run_when_the_organization_is_active_again(alice):
+    job = submitted_by(alice, factory.job_type("plain"))
+    become("Suspended")
+    assert run(job)["status"] == "Pending"
+    become("Active")
+    frappe.db.set_value(JOB, job.name, {"available_at": "2020-01-01", "due_epoch": 0})
+    frappe.db.commit()
+    sweeper.sweep()
+    assert run(job)["status"] == "Completed"
+
+
+def test_jobs_of_a_suspended_organization_can_be_canceled(alice):
+    job = submitted_by(alice, factory.job_type("plain"))
+    become("Suspended")
+    frappe.set_user(alice)
+    cancel_job(job.name)
+    assert get_job_status(job.name)["status"] == "Canceled"
+    with pytest.raises(InvalidJobError, match="suspended"):
+        submit_job("test_plain", factory.ALPHA, {"n": 2})
+
+
+# Dissolved, deleted
+
+
+def test_jobs_of_a_dissolved_organization_fail_for_good(alice):
+    job = submitted_by(alice, factory.job_type("plain"))
+    become("Dissolved")
+    status = run(job)
+    assert (status["status"], status["error_type"]) == ("Dead Letter", "Permanent")
+    assert status["error_message"] == "The organization is dissolved."
+
+
+def test_jobs_of_a_deleted_organization_fail_with_the_contracts_words():
+    factory.organization("Test Gone")
+    user = factory.user("gone", "Test Gone")
+    job_type = factory.job_type("plain")
+    frappe.set_user(user)
+    job = submit_job(job_type, "Test Gone")
+    frappe.db.commit()
+    frappe.set_user("Administrator")
+    frappe.db.delete("Org Member", {"organization": "Test Gone"})
+    frappe.delete_doc("Organization", "Test Gone")
+    frappe.db.commit()
+    status = run(job)
+    assert (status["status"], status["error_message"]) == ("Dead Letter", "Organization not found")
+    frappe.set_user(user)
+    assert list_jobs()["total"] == 0
+
+
+# Job Types
+
+
+def test_jobs_of_a_deleted_type_fail_for_good(alice):
+    job_type = factory.job_type("plain")
+    job = submitted_by(alice, job_type)
+    frappe.delete_doc("Job Type", job_type)
+    frappe.db.commit()
+    status = run(job)
+    assert (status["status"], status["error_type"]) == ("Dead Letter", "Permanent")
+    assert "does not exist any more" in status["error_message"]
+
+
+def test_a_job_type_is_not_renamed():
+    job_type = factory.job_type("plain")
+    with pytest.raises(frappe.ValidationError):
+        frappe.rename_doc("Job Type", job_type, "test_renamed")
+    assert frappe.db.exists("Job Type", job_type)
+
+
+# Whose rights
+
+
+def test_a_job_that_an_admin_retries_runs_as_its_owner(alice, admin):
+    job = submitted_by(alice, factory.job_type("who", "whoami"))
+    frappe.db.set_value(JOB, job.name, {"status": "Dead Letter", "attempt": 1})
+    frappe.db.commit()
+    frappe.set_user(admin)
+    retry_job(job.name)
+    frappe.db.commit()
+    frappe.set_user("Administrator")
+    assert run(job, 2)["result"]["user"] == alice
+    assert get_job_history(job.name)["history"][-4]["actor"] == admin
+
+
+def test_a_dependent_runs_as_its_own_owner(alice, admin):
+    job_type = factory.job_type("who", "whoami")
+    parent = submitted_by(alice, job_type)
+    frappe.set_user(admin)
+    child = submit_job(job_type, factory.ALPHA, depends_on=parent.name)
+    frappe.db.commit()
+    frappe.set_user("Administrator")
+    assert run(parent)["result"]["user"] == alice
+    assert run(child)["result"]["user"] == admin
+
+
+# Memberships
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"status": "Inactive"},
+        {"status": "Pending"},
+        {"start_date": "2999-01-01"},
+        {"end_date": "2020-01-01"},
+    ],
+)
+def test_a_membership_that_is_not_current_opens_nothing(values):
+    name = "m" + frappe.generate_hash(length=8)
+    user = factory.user(name)
+    factory.member(user, factory.ALPHA, "Admin", **values)
+    job = submitted(factory.job_type("plain"))
+    frappe.db.set_value(JOB, job.name, "owner_user", user)
+    frappe.set_user(user)
+    assert list_jobs()["total"] == 0
+    assert frappe.get_list("Organization") == []
+    with pytest.raises(frappe.PermissionError):
+        submit_job("test_plain", factory.ALPHA, {"n": 3})
+
+
+def test_a_disabled_user_sees_nothing_not_even_a_system_manager():
+    user = factory.user("disabled_manager", factory.ALPHA, roles=("System Manager", "Dartwing User"), org_role="Admin")
+    job = submitted(factory.job_type("plain"))
+    for enabled in (1, 0):
+        frappe.db.set_value("User", user, "enabled", enabled)
+        assert access.can_see(user, "Administrator", factory.ALPHA) is bool(enabled)
+        assert access.sees_everything(user) is bool(enabled)
+        listed = frappe.get_list(JOB, filters={"name": job.name}, user=user)
+        assert bool(listed) is bool(enabled)
+
+
+def test_another_apps_tenants_decide_alike(alice, monkeypatch):
+    class Teams:
+        def orgs_of(self, user):
+            return ["North", "South"] if user == alice else []
+
+        def is_member(self, user, organization):
+            return organization in self.orgs_of(user)
+
+        def is_admin(self, user, organization):
+            return organization == "South"
+
+        def state_of(self, organization):
+            return {"North": "Active", "South": "Suspended"}.get(organization)
+
+    monkeypatch.setattr(tenancy, "adapter", Teams)
+    viewer = access.viewer(alice)
+    assert (viewer.reach.members, viewer.reach.admins, viewer.hidden) == (["North", "South"], ["South"], ["South"])
+    assert not access.viewer("test_bob@example.com").reach.members
+    assert viewer.can_see("x@example.com", "South")
+    assert not viewer.can_see("x@example.com", "North")
+
+
+# Cost
+
+
+def test_status_costs_at_most_three_statements(alice):
+    job = submitted_by(alice, factory.job_type("plain"))
+    claim.claim(job.name, 1)
+    frappe.set_user(alice)
+    get_job_status(job.name)
+    with database.statements() as seen:
+        assert get_job_status(job.name)["status"] == "Running"
+    assert len(seen) <= 3, seen
+
+
+def test_permissions_cost_one_statement_a_request(alice):
+    job = submitted_by(alice, factory.job_type("plain"))
+    frappe.set_user(alice)
+    frappe.get_list(JOB)
+    frappe.local.request = SimpleNamespace(path="/")
+    try:
+        with database.statements() as seen:
+            document = frappe.get_doc(JOB, job.name)
+            assert document.has_permission("read")
+            assert frappe.get_list(JOB, pluck="name") == [job.name]
+            assert frappe.get_list("Organization", pluck="name") == [factory.ALPHA]
+            assert list_jobs()["total"] == 1
+    finally:
+        del frappe.local.request
+    asked = [statement for statement in seen if "tabOrg Member" in statement]
+    assert len(asked) == 1, asked
+
+
+def test_a_change_of_members_counts_in_the_same_request(alice):
+    frappe.local.request = SimpleNamespace(path="/")
+    try:
+        assert access.viewer(alice).reach.members == [factory.ALPHA]
+        factory.member(alice, factory.BETA)
+        assert set(access.viewer(alice).reach.members) == {factory.ALPHA, factory.BETA}
+        become("Suspended")
+        assert access.viewer(alice).hidden == [factory.ALPHA]
+    finally:
+        del frappe.local.request
+        frappe.db.rollback()
+        frappe.db.delete("Org Member", {"user": alice, "organization": factory.BETA})
+        frappe.db.commit()

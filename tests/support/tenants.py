@@ -1,0 +1,133 @@
+"""The cast of the tenant matrix: one user of each kind, and a job of each relation to them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import frappe
+
+from dartwing_core.jobs import submit_job
+
+from . import factory
+from .http import Client
+
+NOWHERE = "JOB-1K0000000000000NOWHERE"
+
+
+@dataclass(frozen=True)
+class Actor:
+    """`sees`: which jobs ("own", "alpha", "beta"); `has_desk`: whether a role lets them read DocTypes."""
+
+    name: str
+    sees: frozenset[str]
+    has_desk: bool = False
+    is_manager: bool = False
+
+
+ALL = frozenset({"own", "alpha", "beta"})
+NOTHING: frozenset[str] = frozenset()
+ACTORS = {
+    actor.name: actor
+    for actor in (
+        Actor("guest", NOTHING),
+        Actor("roleless", NOTHING),
+        Actor("user", frozenset({"own"}), has_desk=True),
+        Actor("portal", frozenset({"own"})),
+        Actor("admin_a", frozenset({"own", "alpha"}), has_desk=True),
+        Actor("admin_b", frozenset({"own", "beta"}), has_desk=True),
+        Actor("manager", ALL, has_desk=True, is_manager=True),
+        Actor("former", NOTHING, has_desk=True),
+        Actor("disabled", NOTHING, has_desk=True),
+    )
+}
+TARGETS = ("own", "alpha", "beta", "none")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A job; `secret` is in every text of it that a person might read."""
+
+    name: str
+    secret: str
+    organization: str
+
+
+def email_of(actor: str) -> str:
+    """The user behind an actor's name, made if need be."""
+    if actor == "guest":
+        return "Guest"
+    alpha, beta = factory.ALPHA, factory.BETA
+    made = {
+        "roleless": lambda: factory.user("m_roleless", roles=()),
+        "user": lambda: factory.user("m_user", alpha),
+        "portal": lambda: factory.user("m_portal", alpha, roles=()),
+        "admin_a": lambda: factory.user("m_admin_a", alpha, roles=("Dartwing Admin",), org_role="Admin"),
+        "admin_b": lambda: factory.user("m_admin_b", beta, roles=("Dartwing Admin",), org_role="Admin"),
+        "manager": lambda: factory.user("m_manager", roles=("System Manager", "Dartwing User")),
+        "former": lambda: factory.user("m_former", roles=("Dartwing User", "Dartwing Admin")),
+        "disabled": lambda: factory.user("m_disabled", alpha),
+    }[actor]()
+    if actor == "former":
+        factory.member(made, alpha, "Admin", status="Inactive")
+        factory.member(made, beta, "Admin", end_date="2020-01-01")
+    return made
+
+
+def client_of(actor: str, url: str) -> Client:
+    """A client with the actor's API key; a disabled user got it before."""
+    client = Client(url)
+    if actor == "guest":
+        return client
+    user = email_of(actor)
+    frappe.db.set_value("User", user, "enabled", 1)
+    client.with_token(user)
+    if actor == "disabled":
+        frappe.db.set_value("User", user, "enabled", 0)
+        frappe.db.commit()
+    return client
+
+
+def targets(actor: str) -> dict[str, Target]:
+    """A job of the actor's own, one of somebody else in each organization, and one that does not exist."""
+    alpha, beta = factory.user("m_anna", factory.ALPHA), factory.user("m_bert", factory.BETA)
+    own_organization = factory.BETA if actor == "admin_b" else factory.ALPHA
+    made = {
+        "own": _job(email_of(actor), own_organization, "s3cret-own"),
+        "alpha": _job(alpha, factory.ALPHA, "s3cret-alpha"),
+        "beta": _job(beta, factory.BETA, "s3cret-beta"),
+        "none": Target(NOWHERE, "s3cret-none", factory.BETA),
+    }
+    frappe.db.commit()
+    return made
+
+
+def _job(owner: str, organization: str, secret: str) -> Target:
+    """A completed job with an attempt, a log and a file, whoever `owner` is; written by SQL, as the engine does."""
+    name = submit_job("echo_job", organization, {"text": secret}, dedup_key=frappe.generate_hash()).name
+    frappe.db.commit()
+    frappe.db.sql("UPDATE `tabBackground Job` SET owner_user = %s, owner = %s WHERE name = %s", (owner, owner, name))
+    set_status(name, "Completed", secret)
+    frappe.db.sql("UPDATE `tabJob Execution Log` SET message = %s WHERE background_job = %s", (secret, name))
+    run = frappe.qb.DocType("Background Job Run")
+    columns = {"name": f"{name}-1", "background_job": name, "attempt": 1, "progress_message": secret, "owner": owner}
+    frappe.qb.into(run).columns(*columns).insert(*columns.values()).run()
+    values = {"file_name": f"{secret}.txt", "content": secret, "is_private": 1}
+    attached = {"attached_to_doctype": "Background Job", "attached_to_name": name}
+    frappe.get_doc({"doctype": "File", **values, **attached}).insert(ignore_permissions=True)
+    return Target(name, secret, organization)
+
+
+def set_status(name: str, status: str, secret: str) -> None:
+    """Put the job into a state, with its secret in all texts."""
+    frappe.db.sql(
+        "UPDATE `tabBackground Job` SET status = %s, attempt = 1, retry_count = 0, started_at = created_at,"
+        " completed_at = created_at, progress_message = %s, error_message = %s, output_reference = %s, result = %s,"
+        " input_parameters = %s WHERE name = %s",
+        (status, secret, secret, secret, json.dumps({"text": secret}), json.dumps({"text": secret}), name),
+    )
+
+
+def visible(actor: Actor, key: str, needs_desk: bool) -> bool:
+    """What the matrix says of this cell."""
+    return key in actor.sees and (actor.has_desk or not needs_desk)

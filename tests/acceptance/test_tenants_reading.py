@@ -227,6 +227,10 @@ PATHS: dict[str, Path] = {
     "get_docinfo": Path(method(f"{DOC}.load.get_docinfo", doctype=JOB, name="$"), secret),
     "get_communications": Path(method(f"{DOC}.load.get_communications", doctype=JOB, name="$"), affirmed, is_mute=True),
     "linked with": Path(method(f"{DOC}.linked_with.get", doctype=JOB, docname="$"), secret, only_manager=True),
+    "next of another": Path(
+        method(f"{DOC}.utils.get_next", doctype=JOB, value="$", prev="1", sort_field="progress_message"),
+        named, is_mute=True,
+    ),
     "open count": Path(
         method("frappe.desk.notifications.get_open_count", doctype=JOB, name="$", items=[LOG]),
         counted,

@@ -19,6 +19,11 @@ def write() -> None:
 
 def stamp(path: str) -> None:
     """Note the time at which a job's own code begins."""
+    note(path, str(time.time()))
+
+
+def note(path: str, text: str) -> None:
+    """Add a line to a file that several processes write."""
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    os.write(descriptor, f"{time.time()}\n".encode())
+    os.write(descriptor, f"{text}\n".encode())
     os.close(descriptor)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import threading
+import time
+
 from benchmarks import _bare
 from dartwing_core.jobs import JobContext, job_handler
 
@@ -21,3 +25,17 @@ def write(_context: JobContext) -> None:
 def stamp(context: JobContext) -> None:
     """Note the time at which a job's own code begins."""
     _bare.stamp(context.parameters["path"])
+
+
+@job_handler
+def linger(context: JobContext) -> None:
+    """Note who makes which attempt, and when it began; the first one then waits to be killed."""
+    _bare.note(context.parameters["path"], f"{context.job_id} {context.attempt} {os.getpid()} {time.time()}")
+    if context.attempt == 1:
+        threading.Event().wait(context.timeout_seconds)
+
+
+@job_handler
+def second(_context: JobContext) -> None:
+    """Takes a second."""
+    threading.Event().wait(1)

@@ -8,6 +8,7 @@ app_license = "MIT"
 # Installation
 # ------------
 
+before_install = "dartwing_core.install.before_install"
 after_install = "dartwing_core.install.after_install"
 after_migrate = "dartwing_core.install.after_migrate"
 

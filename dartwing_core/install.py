@@ -58,6 +58,14 @@ JOB_TYPES: tuple[dict, ...] = (
 )
 
 
+def before_install() -> None:
+    """Have Frappe look at the apps of the bench anew.
+
+    A process that started while another one's cache did not know this app yet would look for our modules in Frappe.
+    """
+    frappe.setup_module_map()  # `install_app` has just cleared what it reads
+
+
 def after_install() -> None:
     seed()
 

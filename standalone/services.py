@@ -166,6 +166,7 @@ class MariaDB(Service):
             f"--datadir={self.data}",
             f"--socket={self.socket}",
             f"--pid-file={self.folder / 'pid'}",
+            f"--tmpdir={self.folder}",  # in a shared one, any server that starts deletes the others' temporary tables
             f"--port={self.port}",
             "--bind-address=127.0.0.1",
             "--skip-name-resolve",

@@ -45,13 +45,14 @@ def _connected() -> Iterator[None]:
 
     config = Path(os.environ["DW_SITES_PATH"]) / os.environ["DW_SITE"] / "site_config.json"
     before = config.read_text()
-    config.write_text(json.dumps(json.loads(before) | {HANDLERS_KEY: [factory.HANDLERS]}, indent=1))
+    config.write_text(json.dumps(json.loads(before) | {HANDLERS_KEY: [factory.HANDLERS, factory.FAULTS]}, indent=1))
     frappe.init(os.environ["DW_SITE"], sites_path=os.environ["DW_SITES_PATH"])
     frappe.connect()
     frappe.flags.in_test = True
     try:
         yield
     finally:
+        processes.queue_client().flushdb()
         factory.wipe()
         frappe.destroy()
         config.write_text(before)
@@ -66,6 +67,7 @@ def site(_connected: None) -> Iterator[None]:
     from dartwing_core.jobs import redis_queue
     from tests.support import processes
 
+    processes.queue_client().flushdb()  # first: Frappe deletes no document while a queue is long
     factory.wipe()
     processes.queue_client().flushdb()
     redis_queue._away_until = 0

@@ -11,8 +11,6 @@ from typing import Any
 from . import clock, config, connection, sql, store, tenancy
 from .status import JobStatus
 
-ENGINE = "Administrator"
-"""Who the log names for what the engine does by itself."""
 HOLD_SECONDS = 60
 LOCK_WAIT = 2  # seconds: somebody who cancels the job in a long transaction must not hold a worker
 
@@ -46,6 +44,8 @@ def _try_claim(name: str, attempt: int, now: datetime) -> dict[str, Any] | None:
     values = {
         "attempt": attempt,
         "started_at": now,
+        "started_epoch": sql.database_epoch(),
+        "connection_id": sql.this_connection(),
         "next_retry_at": None,
         "progress": 0,
         "progress_message": None,
@@ -56,7 +56,7 @@ def _try_claim(name: str, attempt: int, now: datetime) -> dict[str, Any] | None:
         JobStatus.RUNNING,
         message,
         values=values,
-        actor=ENGINE,
+        actor=config.ENGINE,
         worker=worker_name(),
         lock_wait=LOCK_WAIT,
     )
@@ -77,4 +77,4 @@ def _reason_to_hold(job: Mapping[str, Any]) -> str | None:
 
 def _hold(job: Mapping[str, Any], reason: str) -> None:
     values = clock.due_columns(clock.now_epoch() + HOLD_SECONDS)
-    store.transition(job, JobStatus.PENDING, reason, values=values, actor=ENGINE)
+    store.transition(job, JobStatus.PENDING, reason, values=values, actor=config.ENGINE)

@@ -38,18 +38,13 @@ def to_epoch(moment: datetime) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=_zone())).timestamp()
 
 
-def latest_epoch(moment: datetime) -> float:
-    """Like `to_epoch` for a naive datetime; of the two moments it may mean in a repeated hour, the later one."""
-    return max(moment.replace(tzinfo=_zone(), fold=fold).timestamp() for fold in (0, 1))
-
-
 def isoformat(moment: datetime | None) -> str | None:
     """ISO 8601 with offset of a naive datetime in the site's time zone."""
     return moment.replace(tzinfo=_zone()).isoformat() if moment else None
 
 
 def due_columns(epoch: float) -> dict[str, Any]:
-    """The two columns of a job's due time; see `store.is_due`."""
+    """The two columns of a job's due time; see `backlog.due`."""
     return {"available_at": site_time(epoch), "due_epoch": epoch}
 
 

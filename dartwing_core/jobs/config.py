@@ -13,6 +13,9 @@ LOG = "Job Execution Log"
 JOB_TYPE = "Job Type"
 SETTINGS = "Job Engine Settings"
 
+ENGINE = "Administrator"
+"""Who the log names for what the engine does by itself."""
+
 PRIORITIES = ("Low", "Normal", "High", "Critical")
 QUEUE_OF_PRIORITY = {"Critical": "short", "High": "short", "Normal": "default", "Low": "long"}
 

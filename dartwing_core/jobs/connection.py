@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import frappe
 
-from . import clock, sql
+from . import sql
 
 PAUSES = (0.1, 1, 2, 4)
 """Seconds between tries while the database is away: together less than a lease."""
@@ -60,7 +60,7 @@ def is_lost(error: BaseException) -> bool:
 
 def _reopen() -> None:
     """A new connection, and an end to the old one's query in the server, which would keep its locks."""
-    user, old = frappe.session.user, sql.connection_id()
+    user, old = frappe.session.user, sql.this_connection()
     try:
         frappe.db.close()
     except Exception:
@@ -68,4 +68,4 @@ def _reopen() -> None:
     frappe.connect(set_admin_as_user=False)
     frappe.set_user(user)
     with contextlib.suppress(Exception):
-        sql.kill_connection(old, clock.now_epoch() - 1)
+        sql.kill_connection(old, 1)

@@ -8,7 +8,7 @@ import frappe
 from frappe import _
 
 from . import access, config, engine, queries
-from .errors import InvalidTransitionError
+from .errors import DuplicateJobError, InvalidTransitionError
 from .status import JobStatus
 
 MAX_LIMIT = 1_000
@@ -37,7 +37,7 @@ def bulk_retry_dead_letter(
     for name in names:
         try:
             retried.append(engine.retry_job(name).name)
-        except InvalidTransitionError as error:  # somebody else was faster
+        except (InvalidTransitionError, DuplicateJobError) as error:  # somebody else was faster
             skipped[name] = str(error)
     return {"retried": retried, "skipped": skipped}
 

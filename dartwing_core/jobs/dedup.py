@@ -1,16 +1,25 @@
 """One job at a time for one content: the nullable UNIQUE column `active_key` (invariant I6).
 
-Correctness rests on the column alone. The named lock in front of it makes a second submitter wait for the first
-one's commit or rollback instead of running into a deadlock that would cost it its whole transaction.
+Correctness rests on the column alone. Two things keep submitters out of each other's way, since a duplicate key error
+locks the gap below the key as well until the transaction ends, against other jobs and other tenants:
+
+- A named lock makes a second submitter of a content wait for the first one's commit or rollback.
+- Under it, who holds the content is looked up without locks, as committed right now; only what is free is inserted.
+
+`active_key` is the content's hash (`dedup_hash`) and a generation. The job with the highest one holds the content; once
+that job is over, the next takes the next generation, and no value is used twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import frappe
 from frappe import _
+from frappe.query_builder.functions import Max, Substring
+from pypika import Order
+from pypika.terms import Criterion
 
 from . import access, clock, config, dispatch, sql, store
 from .errors import DuplicateJobError, InvalidJobError, JobBusyError
@@ -20,24 +29,28 @@ if TYPE_CHECKING:
     from .submission import Prepared
 
 LOCK_WAIT_SECONDS = 30
-LOCK_BATCH = 200
+BATCH = 200
+HASH_LENGTH = 64
 NOT_SUPPORTED, DEADLOCK = 1235, 1213
-_HOLDER = "SELECT name, status, owner_user, organization, dedup_until FROM `tabBackground Job` WHERE name = %s"
+HOLDER_FIELDS = ("name", "active_key", "status", "owner_user", "organization", "dedup_until")
 RAISE, RETURN, REPLACE = POLICIES = ("raise", "return", "replace")
 
 
-def lock(keys: Iterable[str]) -> None:
-    """Wait until no other open transaction is submitting one of these keys; held until this one ends.
+def lock(hashes: Collection[str]) -> set[str]:
+    """Wait until no other open transaction is submitting one of these contents; held until this one ends.
 
-    Raises JobBusyError if that takes longer than LOCK_WAIT_SECONDS, or if somebody who waits for a key of ours holds
-    this one. Sorted, so that two bulk submits can't wait for each other.
+    Returns those that this transaction had locked before. Raises JobBusyError if it takes longer than
+    LOCK_WAIT_SECONDS, or if somebody who waits for a content of ours holds this one. Sorted, so that two bulk submits
+    can't wait for each other.
     """
     if frappe.db.db_type != "mariadb":
-        return
-    names = sorted({_lock_name(key) for key in keys})
-    for start in range(0, len(names), LOCK_BATCH):
-        if not _lock(names[start : start + LOCK_BATCH]):
+        return set()
+    before = set(dispatch.outbox().locks)
+    names = sorted({_lock_name(content) for content in hashes})
+    for start in range(0, len(names), BATCH):
+        if not _lock(names[start : start + BATCH]):
             raise JobBusyError(_("The same job is being submitted by somebody else. Please try again."))
+    return {content for content in hashes if _lock_name(content) in before}
 
 
 def _lock(names: list[str]) -> bool:
@@ -55,11 +68,62 @@ def _lock(names: list[str]) -> bool:
         raise
 
 
-def unlock(key: str) -> None:
-    """Let others go ahead with a key that this transaction will not insert."""
-    name, outbox = _lock_name(key), dispatch.outbox()
+def unlock(content: str) -> None:
+    """Let others go ahead with a content that this transaction will not insert."""
+    name, outbox = _lock_name(content), dispatch.outbox()
     if name in outbox.locks:
         outbox.release_locks([name])
+
+
+def holders(hashes: Collection[str], our_own: Collection[str] = ()) -> dict[str, dict]:
+    """The job that holds each content, over or not, by content; looked up without a lock.
+
+    As committed right now, which this transaction's snapshot may not show yet. Contents of `our_own` are looked for in
+    this transaction too.
+    """
+    found: dict[str, dict] = {}
+    for contents, read in ((hashes, sql.rows_outside_transaction), (our_own, _rows_inside)):
+        ordered = sorted(contents)
+        for start in range(0, len(ordered), BATCH):
+            for row in read(_holders_query(ordered[start : start + BATCH])):
+                content = row["active_key"].partition(":")[0]
+                if content not in found or row["active_key"] >= found[content]["active_key"]:
+                    found[content] = row
+    return found
+
+
+def _holders_query(hashes: Sequence[str]):
+    job = frappe.qb.DocType(config.JOB)
+    is_one = Criterion.any([job.active_key.like(f"{content}:%") for content in hashes])
+    query = frappe.qb.from_(job).select(*(job[field] for field in HOLDER_FIELDS))
+    if len(hashes) == 1:
+        return query.where(is_one).orderby(job.active_key, order=Order.desc).limit(1)
+    content = Substring(job.active_key, 1, HASH_LENGTH)
+    latest = frappe.qb.from_(job).select(Max(job.active_key).as_("active_key")).where(is_one).groupby(content)
+    return query.join(latest).on(job.active_key == latest.active_key)
+
+
+def _rows_inside(query) -> list[dict]:
+    return query.run(as_dict=True)
+
+
+def key_after(content: str, holder: Mapping[str, Any] | None) -> str:
+    """The `active_key` of a job that takes a content over from `holder`."""
+    generation = int(holder["active_key"].partition(":")[2]) if holder else 0
+    return f"{content}:{generation + 1:010d}"
+
+
+def take_again(job: Mapping[str, Any], content: str) -> str | None:
+    """The `active_key` with which a job that has ended is run again. Raises DuplicateJobError if a newer one has it."""
+    if not content:
+        return None
+    holder = holders([content], lock([content])).get(content)
+    if holder and holder["name"] == job["name"]:
+        return holder["active_key"]
+    if holder and not is_over(holder):
+        unlock(content)
+        raise duplicate_error(holder, frappe.session.user)
+    return key_after(content, holder)
 
 
 def merge_equal(prepared: Sequence[Prepared]) -> dict[str, Prepared]:
@@ -70,8 +134,8 @@ def merge_equal(prepared: Sequence[Prepared]) -> dict[str, Prepared]:
     first: dict[str, Prepared] = {}
     stands_for = {}
     for item in prepared:
-        key = item.row["active_key"]
-        chosen = first.setdefault(key, item) if key else item
+        content = item.row["dedup_hash"]
+        chosen = first.setdefault(content, item) if content else item
         if chosen is not item and item.on_duplicate == RAISE:
             raise DuplicateJobError(_("Two of these jobs are the same."))
         if chosen is not item and item.on_duplicate == REPLACE:
@@ -80,42 +144,11 @@ def merge_equal(prepared: Sequence[Prepared]) -> dict[str, Prepared]:
     return stands_for
 
 
-def holder(key: str) -> dict | None:
-    """The job that holds a key, also one committed after this transaction's snapshot.
-
-    The locking read is answered from the unique index alone, so it neither waits for a worker nor ends in error 1020.
-    What it does not hold is read without a lock, on another connection if need be.
-    """
-    names = frappe.db.sql("SELECT name FROM `tabBackground Job` WHERE active_key = %s LOCK IN SHARE MODE", (key,))
-    if not names:
-        return None
-    found = _read(names[0][0])
-    if found and is_over(found):
-        return found
-    return sql.outside_transaction(_HOLDER, (names[0][0],)) or found
-
-
 def is_over(job: Mapping[str, Any]) -> bool:
-    """Whether a job holds its key no more: it was canceled, or it has finished and its window has ended."""
+    """Whether a job holds its content no more: it was canceled, or it has finished and its window has ended."""
     if job["status"] == JobStatus.CANCELED:
         return True
     return job["status"] in FINISHED and (not job["dedup_until"] or job["dedup_until"] <= clock.site_time())
-
-
-def _read(name: str) -> dict | None:
-    fields = ["name", "status", "owner_user", "organization", "dedup_until"]
-    return frappe.db.get_value(config.JOB, name, fields, as_dict=True)
-
-
-def free_if_over(key: str) -> bool:
-    """Take the key from a job that was canceled, or that has finished and whose window has ended."""
-    job = frappe.qb.DocType(config.JOB)
-    finished = [str(status) for status in FINISHED]
-    is_over = (job.status == str(JobStatus.CANCELED)) | (
-        job.status.isin(finished) & (job.dedup_until.isnull() | (job.dedup_until <= clock.site_time()))
-    )
-    query = frappe.qb.update(job).set(job.active_key, None).where((job.active_key == key) & is_over)
-    return bool(sql.run_update(query))
 
 
 def duplicate_error(found: Mapping[str, Any], user: str) -> DuplicateJobError:
@@ -137,10 +170,6 @@ def is_duplicate(error: Exception) -> bool:
     return frappe.db.is_unique_key_violation(error) and not frappe.db.is_primary_key_violation(error)
 
 
-def keys_of(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    return [row["active_key"] for row in rows if row["active_key"]]
-
-
-def _lock_name(key: str) -> str:
+def _lock_name(content: str) -> str:
     """Named locks are the whole server's: the database's name keeps sites apart. At most 64 characters."""
-    return f"{frappe.conf.db_name}:{key}"[:64]
+    return f"{frappe.conf.db_name}:{content}"[:64]

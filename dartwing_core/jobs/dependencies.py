@@ -1,17 +1,17 @@
 """Jobs that wait for another job (`depends_on`).
 
-A waiting child is only a Pending row: it takes no worker, and no RQ entry until its parent has completed.
+A waiting child is only a Pending row: it takes no worker, and no RQ entry until its parent has completed. `waits_for`
+names the parent until then, and is empty from then on, whatever becomes of the parent's row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from frappe import _
 
-from . import access, dispatch, sql, store
+from . import access, backlog, clock, config, dispatch, sql, store
 from .errors import InvalidJobError
 from .status import JobStatus
 
@@ -46,22 +46,42 @@ def check(depends_on: str | None, organization: str, user: str) -> bool:
 
 def parent_ended(parent: str) -> None:
     """Release or end the children of a job that has just settled; commits. Only in workers and the sweeper."""
-    waiting = store.children(parent, limit=1)
-    if not waiting:
+    if not backlog.children(parent, limit=1):
         return
-    status = store.load(parent, "status")
-    if status and status["status"] == str(JobStatus.COMPLETED):
-        dispatch.queue_due_children(parent, RELEASE_LIMIT)
-    elif status and status["status"] in ENDED_BADLY:
-        end_orphans(store.orphans(RELEASE_LIMIT))
+    found = store.load(parent, "status")
+    status = found["status"] if found else None
+    if status == str(JobStatus.COMPLETED):
+        while waiting := release(parent, RELEASE_LIMIT):
+            due = [job for job in waiting if job["due_epoch"] <= clock.now_epoch()]
+            dispatch.quietly(partial(dispatch.queue_released, due))
+    elif status in ENDED_BADLY:
+        end(parent, status, RELEASE_LIMIT)
 
 
-def end_orphans(orphans: Sequence[Mapping[str, Any]]) -> int:
-    """Move jobs whose parent will never complete to Dead Letter, saying why; commits each."""
+def release(parent: str, limit: int) -> list[dict[str, Any]]:
+    """Let jobs that wait for a completed job wait no more; returns those, and commits."""
+
+    def move() -> list[dict[str, Any]]:
+        waiting = backlog.children(parent, limit)
+        return waiting if waiting and store.release([job["name"] for job in waiting]) else []
+
+    return sql.committed(move)
+
+
+def end(parent: str, parent_status: str | None, limit: int) -> int:
+    """Move the jobs that wait for one that will never complete to Dead Letter, and those that wait for them.
+
+    Says why, and commits each; returns how many. `parent_status`: None if it is gone.
+    """
     ended = 0
-    for job in orphans:
-        fate = f"is {job['parent_status']}" if job["parent_status"] else "was deleted"
-        message = f"The job it depends on, {job['depends_on']}, {fate}"
+    parents = [(parent, parent_status)]
+    while parents and ended < limit:
+        name, status = parents.pop()
+        message = f"The job it depends on, {name}, {f'is {status}' if status else 'was deleted'}"
         values = {"error_message": message, "error_type": "Permanent"}
-        ended += sql.committed(partial(store.transition, job, JobStatus.DEAD_LETTER, message, values=values))
+        for job in backlog.children(name, limit - ended):
+            move = partial(store.transition, job, JobStatus.DEAD_LETTER, message, values=values, actor=config.ENGINE)
+            if sql.committed(move):
+                ended += 1
+                parents.append((job["name"], str(JobStatus.DEAD_LETTER)))
     return ended

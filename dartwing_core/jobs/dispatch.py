@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import frappe
 import redis.exceptions
+from rq.timeouts import BaseTimeoutException
 
 from . import config, redis_queue, sql, store
 from .status import JobStatus
@@ -39,7 +40,7 @@ class Outbox:
     def add(self, jobs: Iterable[Mapping[str, Any]]) -> None:
         """Queue these Pending jobs when the transaction commits."""
         self._waiting += jobs
-        if self._waiting and not self._is_armed:
+        if not self._is_armed:
             self._is_armed = True
             frappe.db.before_commit.add(self._queue)
 
@@ -55,7 +56,8 @@ class Outbox:
         actions, self.actions = self.actions, []
         if queued:
             quietly(lambda: redis_queue.push(queued, redis_queue.client()))
-        if self._waiting:  # submitted by another after-commit callback: that was too late for this commit
+        if self._is_armed:  # submitted by another after-commit callback: that was too late for this commit
+            quietly(sql.commit)  # whatever comes of the queueing
             quietly(lambda: in_own_transaction(self._move))
         for action in actions:
             quietly(action)
@@ -80,9 +82,13 @@ class Outbox:
     def _move(self) -> list[Mapping[str, Any]]:
         jobs, self._waiting = self._waiting, []
         try:
+            if not jobs:
+                return []
             if config.settings().is_paused or not redis_queue.answers():
                 return []  # they stay Pending for the next sweep
-            return store.queue_all(jobs, JobStatus.PENDING, MESSAGE)
+            return store.queue_all(jobs, JobStatus.PENDING, MESSAGE, frappe.session.user)
+        except BaseTimeoutException:
+            raise  # the time limit of whoever submits, in the middle of this: half of it must not be committed
         except Exception as error:
             if sql.database_code(error) is not None:
                 raise  # the transaction may be undone, or half of this written: the caller must not commit it
@@ -112,11 +118,9 @@ def in_own_transaction(queue: Callable[[], Sequence[Mapping[str, Any]]]) -> int:
     return len(jobs)
 
 
-def queue_due_children(parent: str, limit: int) -> int:
-    """Queue the jobs that waited for `parent`, which has completed; returns how many."""
-    return in_own_transaction(
-        lambda: store.queue_all(store.children(parent, limit, due_only=True), JobStatus.PENDING, MESSAGE)
-    )
+def queue_released(jobs: Sequence[Mapping[str, Any]]) -> int:
+    """Queue jobs that waited for another one and whose time has come; returns how many."""
+    return in_own_transaction(lambda: store.queue_all(jobs, JobStatus.PENDING, MESSAGE)) if jobs else 0
 
 
 def quietly(action: Callable[[], T]) -> T | None:
@@ -125,6 +129,8 @@ def quietly(action: Callable[[], T]) -> T | None:
         return action()
     except redis.exceptions.RedisError as error:
         frappe.logger("dartwing_core").warning(f"Redis is not reachable; jobs wait for the next sweep: {error}")
+    except BaseTimeoutException:
+        raise  # it comes once only, and who swallows it lets a plain background job run for ever
     except Exception:
         frappe.logger("dartwing_core").exception("A step was left to the next sweep")
         with contextlib.suppress(Exception):

@@ -13,7 +13,7 @@ import frappe
 from frappe import _
 
 from . import access, cancel, clock, dedup, dispatch, runs, store, submission, sweeper
-from .errors import DuplicateJobError, InvalidJobError, InvalidTransitionError
+from .errors import InvalidJobError, InvalidTransitionError, JobBusyError
 from .status import JobStatus
 from .submission import Prepared, Request
 
@@ -69,7 +69,8 @@ def retry_job(job_id: str, parameters: Mapping[str, Any] | None = None):
     """Start a fresh series of attempts of a job that failed; returns its document, Pending until the commit.
 
     `parameters`: run it with these instead.
-    Raises InvalidTransitionError unless it is Failed, Timed Out or Dead Letter.
+    Raises InvalidTransitionError unless it is Failed, Timed Out or Dead Letter, DuplicateJobError if the same job was
+    submitted again meanwhile.
     """
     job = access.visible_job(job_id)
     status = JobStatus(job["status"])
@@ -84,8 +85,9 @@ def retry_job(job_id: str, parameters: Mapping[str, Any] | None = None):
             raise frappe.PermissionError(_("Only the owner of a job may change its parameters."))
         values |= submission.edited(job, parameters)
         runs.forget_state(job["name"])  # a checkpoint of other work
+    values["active_key"] = dedup.take_again(job, values.get("dedup_hash", job["dedup_hash"]))
     document = _moved(job, JobStatus.PENDING, "Job re-queued for execution", values)
-    if not job["depends_on"]:
+    if not job["waits_for"]:
         dispatch.outbox().add([{**job, **values, "status": str(JobStatus.PENDING)}])
     return document
 
@@ -109,61 +111,57 @@ def _submit(requests: list[Request]) -> list:
     asked = submission.prepare_all(requests, user)
     stands_for = dedup.merge_equal(asked)
     prepared = [item for item in asked if stands_for[item.row["name"]] is item]
-    dedup.lock(dedup.keys_of([item.row for item in prepared]))
-    if _inserted([item.row for item in prepared]):
-        _to_outbox(prepared)
-        documents = {item.row["name"]: submission.as_document(item.row) for item in prepared}
-    else:
-        documents = _submit_around_duplicates(prepared, user)
+    documents = _answer_duplicates(prepared, user)
+    new = [item for item in prepared if item.row["name"] not in documents]
+    if new:
+        _insert([item.row for item in new])
+        _to_outbox(new)
+    documents |= {item.row["name"]: submission.as_document(item.row) for item in new}
     return [documents[stands_for[item.row["name"]].row["name"]] for item in asked]
 
 
-def _submit_around_duplicates(prepared: list[Prepared], user: str) -> dict[str, Any]:
-    """Some key is taken: free those that are over, and answer each real duplicate as its request asked."""
-    documents, new = {}, []
+def _answer_duplicates(prepared: list[Prepared], user: str) -> dict[str, Any]:
+    """The documents of jobs that exist already, by the name of the row asked for; the others get their `active_key`.
+
+    Raises DuplicateJobError where the request says so.
+    """
+    contents = {item.row["dedup_hash"] for item in prepared if item.row["dedup_hash"]}
+    if not contents:
+        return {}
+    holders = dedup.holders(contents, dedup.lock(contents))
+    documents = {}
     for item in prepared:
-        found = _live_twin(item.row["active_key"])
-        if found is None:
-            new.append(item)
-        else:
-            dedup.unlock(item.row["active_key"])
-            documents[item.row["name"]] = _answer_duplicate(item, found, user)
-    if new and not _inserted([item.row for item in new]):
-        raise DuplicateJobError(_("Two of these jobs are the same."))
-    _to_outbox(new)
-    return documents | {item.row["name"]: submission.as_document(item.row) for item in new}
+        content = item.row["dedup_hash"]
+        holder = holders.get(content)
+        if holder and not dedup.is_over(holder):
+            dedup.unlock(content)
+            documents[item.row["name"]] = _answer_duplicate(item, holder, user)
+        elif content:
+            item.row["active_key"] = dedup.key_after(content, holder)
+    return documents
 
 
 def _answer_duplicate(item: Prepared, found: dict, user: str):
     """The existing job, unchanged or with the new parameters, or DuplicateJobError."""
-    may_see = bool(found["owner_user"]) and access.can_see(user, found["owner_user"], found["organization"])
+    may_see = access.can_see(user, found["owner_user"], found["organization"])
     is_own = found["owner_user"] == user
-    if is_own and may_see and item.on_duplicate == dedup.REPLACE and store.replace_pending(found, item.row):
+    may_replace = is_own and may_see and item.on_duplicate == dedup.REPLACE
+    # Asked only of a job that waits: even an UPDATE that changes nothing would lock the row of a running one.
+    if may_replace and found["status"] == JobStatus.PENDING and store.replace_pending(found, item.row):
         return submission.as_document(store.load(found["name"]) or found)
     if may_see and item.on_duplicate == dedup.RETURN:
         return submission.as_document(store.load(found["name"]) or found)
     raise dedup.duplicate_error(found, user)
 
 
-def _live_twin(key: str | None) -> dict | None:
-    if key is None:
-        return None
-    found = dedup.holder(key)
-    # Looked at before the UPDATE, which would lock a live job's row until the caller's transaction ends.
-    if found and dedup.is_over(found) and dedup.free_if_over(key):
-        return None
-    return found
-
-
-def _inserted(rows: list[dict[str, Any]]) -> bool:
-    """Insert the rows; False if one of their keys is taken."""
+def _insert(rows: list[dict[str, Any]]) -> None:
+    """Insert the rows. Where there are no named locks, a key may be taken meanwhile: raises JobBusyError."""
     try:
         store.insert_jobs(rows)
     except Exception as error:
         if not dedup.is_duplicate(error):
             raise
-        return False
-    return True
+        raise JobBusyError(_("The same job is being submitted by somebody else. Please try again.")) from error
 
 
 def _to_outbox(prepared: list[Prepared]) -> None:

@@ -7,6 +7,7 @@ job again as Administrator, or tell RQ what only the row may say.
 
 from __future__ import annotations
 
+import os
 import time
 from datetime import timezone
 from typing import Any
@@ -26,6 +27,7 @@ from . import (
     followup,
     handlers,
     ids,
+    leftovers,
     outcome,
     permission,
     runs,
@@ -34,7 +36,7 @@ from . import (
 )
 from .config import RetryPolicy
 from .context import JobContext
-from .errors import InvalidJobError, JobCanceledError, JobTimeoutError, PermanentError, TransientError
+from .errors import InvalidJobError, JobCanceledError, JobSnoozed, JobTimeoutError, PermanentError, TransientError
 from .heartbeat import Heartbeat
 from .outcome import Outcome
 from .status import JobStatus
@@ -53,16 +55,12 @@ def execute_job(background_job: str, attempt: int) -> None:
 
 def run_one(name: str, attempt: int) -> None:
     """One attempt, which leaves nothing behind in `frappe.local` or on the connection."""
-    user, lang = frappe.session.user, frappe.local.lang
     job = claim.claim(name, attempt)
     if job is None:
         return
     attempt_made = Attempt(job)
-    try:
+    with leftovers.cleared():
         attempt_made.make()
-    finally:
-        frappe.set_user(user)
-        frappe.local.lang = lang
     followup.after(job, time.monotonic() - attempt_made.started)
 
 
@@ -72,6 +70,7 @@ class Attempt:
     def __init__(self, job: dict[str, Any]):
         self.job = job
         self.run = ids.run_name(job["name"], job["attempt"])
+        self.pid = os.getpid()
         self.started = started_monotonic()
         self.context = JobContext(
             job_id=job["name"],
@@ -85,7 +84,7 @@ class Attempt:
             started=self.started,
         )
         self.context.save_checkpoint = self._save_checkpoint
-        self.connection_id = sql.connection_id()
+        self.connection_id = sql.this_connection()
         self.watch = TransactionWatch()
         self.heartbeat: Heartbeat | None = None
 
@@ -95,11 +94,20 @@ class Attempt:
             result = self._run_handler()
             self._succeed(result)
         except Exception as error:
-            self._fail(error)
+            self._fail(self._in_truth(error))
         except BaseException as error:
             # SystemExit, KeyboardInterrupt: the worker is going down, the job is not.
             self._fail(error)
             raise
+
+    def _in_truth(self, error: Exception) -> Exception:
+        """What ended the attempt: a handler may have made something else of RQ's exception (invariant I9)."""
+        says_it_itself = outcome.is_timeout(error) or isinstance(error, JobCanceledError | JobSnoozed)
+        if says_it_itself or self.context.remaining_seconds() > 0:
+            return error
+        timeout = JobTimeoutError(_("The time limit was reached."))
+        timeout.__cause__ = error
+        return timeout
 
     def _prepare(self) -> Heartbeat:
         self.context.parameters = canonical.load(self.job["input_parameters"]) or {}
@@ -115,14 +123,18 @@ class Attempt:
         permission.check_owner(self.job)
         self.heartbeat = self._prepare()
         with self.heartbeat, self.watch:
-            return handlers.resolve(self.job["handler_method"])(self.context)
+            try:
+                return handlers.resolve(self.job["handler_method"])(self.context)
+            finally:
+                if os.getpid() != self.pid:
+                    os._exit(1)  # a child that the handler has forked must not settle too, on its parent's connection
 
     def _succeed(self, result: Any) -> None:
         """The handler's writes and Completed in one commit (invariant I5)."""
         if self.context.remaining_seconds() <= 0:
             # The handler swallowed RQ's exception, or was deaf to it (invariant I9).
             raise JobTimeoutError(_("The time limit was reached."))
-        if self.connection_id != sql.connection_id():
+        if self.connection_id != sql.this_connection():
             raise TransientError(_("The database connection was replaced while the handler ran."))
         self.watch.check()
         settings = config.settings()
@@ -140,10 +152,10 @@ class Attempt:
     def _fail(self, error: BaseException) -> None:
         """The handler's writes are undone first; then outcome and retry schedule in one write (invariant I5)."""
         try:
-            connection.retried(lambda: self._write_failure(error), undo_first=True)
+            is_written = connection.retried(lambda: self._write_failure(error), undo_first=True)
         except BaseTimeoutException:  # the time limit struck in here; it does so once
-            connection.retried(lambda: self._write_failure(error), undo_first=True)
-        if outcome.is_timeout(error):
+            is_written = connection.retried(lambda: self._write_failure(error), undo_first=True)
+        if is_written and outcome.is_timeout(error):
             self._clean_up()
 
     def _clean_up(self) -> None:
@@ -157,18 +169,23 @@ class Attempt:
             frappe.logger("dartwing_core").exception(f"{self.job['name']}: the clean-up after its time limit failed")
             connection.discard()
 
-    def _write_failure(self, error: BaseException) -> None:
-        """A request to cancel counts up to this moment: the run row is locked before it is asked for one."""
+    def _write_failure(self, error: BaseException) -> bool:
+        """Whether the end was this attempt's to write.
+
+        A request to cancel counts up to this moment: the run row is locked before it is asked for one.
+        """
         end = self._outcome_of(error)
         duration = time.monotonic() - self.started
         runs.finish(self.run, self._end_values(end, duration), exists=self._has_row())
         if request := runs.cancel_request(self.run):
             end = outcome.canceled(request["canceled_by"], request["cancel_reason"])
             runs.finish(self.run, {"outcome": str(end.status)}, exists=True)
-        if self._transition(end, duration, end.values.get("canceled_by")):
+        is_written = self._transition(end, duration, end.values.get("canceled_by"))
+        if is_written:
             sql.commit()
         else:
             sql.rollback()  # overtaken (invariant I4)
+        return is_written
 
     def _outcome_of(self, error: BaseException) -> Outcome:
         """Also of an error that can't be looked at, or when the Job Type's rules can't be read."""
@@ -198,7 +215,7 @@ class Attempt:
             end.status,
             end.message,
             values=values,
-            actor=actor or claim.ENGINE,
+            actor=actor or config.ENGINE,
             duration=duration,
             worker=claim.worker_name(),
         )
@@ -226,7 +243,7 @@ class Attempt:
             "attempt": self.job["attempt"],
             "worker": claim.worker_name(),
             "rq_job_id": self.run,
-            "connection_id": self.connection_id,
+            "connection_id": self.connection_id or 0,
             "started_at": self.job["started_at"],
         }
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from . import dependencies, dispatch, sweeper
+import frappe
+import redis.exceptions
+
+from . import connection, dependencies, sweeper
 
 QUICK_SECONDS = 1.0
 
@@ -17,5 +20,16 @@ def after(job: Mapping[str, Any], duration: float) -> None:
     is spared the question.
     """
     if job["first_child"] or duration > QUICK_SECONDS:
-        dispatch.quietly(lambda: dependencies.parent_ended(job["name"]))
-    dispatch.quietly(sweeper.sweep_now_and_then)
+        _best_effort(lambda: dependencies.parent_ended(job["name"]))
+    _best_effort(sweeper.sweep_now_and_then)
+
+
+def _best_effort(step: Callable[[], Any]) -> None:
+    """An error is logged only; the worker keeps a usable connection even if the time limit struck in the middle."""
+    try:
+        step()
+    except redis.exceptions.RedisError as error:
+        frappe.logger("dartwing_core").warning(f"Redis is not reachable; left to the next sweep: {error}")
+    except Exception:
+        frappe.logger("dartwing_core").exception("A step was left to the next sweep")
+        connection.discard()

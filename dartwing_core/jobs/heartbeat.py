@@ -32,16 +32,16 @@ _BEGIN = """
     VALUES
         (%(name)s, %(now)s, %(now)s, 'Administrator', 'Administrator', 0, 0, %(background_job)s, %(attempt)s,
          %(worker)s, %(rq_job_id)s, %(connection_id)s, %(started_at)s, 0, %(progress)s, %(progress_message)s,
-         %(steps)s, %(lease)s)
+         %(steps)s, UNIX_TIMESTAMP() + %(lease_seconds)s)
     ON DUPLICATE KEY UPDATE
         modified = %(now)s, worker = %(worker)s, rq_job_id = %(rq_job_id)s, connection_id = %(connection_id)s,
         started_at = %(started_at)s, progress = %(progress)s, progress_message = %(progress_message)s,
-        steps = %(steps)s, lease_expires_epoch = %(lease)s
+        steps = %(steps)s, lease_expires_epoch = UNIX_TIMESTAMP() + %(lease_seconds)s
 """
 _BEAT = """
     UPDATE `tabBackground Job Run`
     SET modified = %(now)s, progress = %(progress)s, progress_message = %(progress_message)s, steps = %(steps)s,
-        lease_expires_epoch = %(lease)s
+        lease_expires_epoch = UNIX_TIMESTAMP() + %(lease_seconds)s
     WHERE name = %(name)s AND cancel_requested = %(canceled)s AND outcome IS NULL
 """
 _READ_STATE = "SELECT cancel_requested, outcome FROM `tabBackground Job Run` WHERE name = %(name)s"
@@ -152,7 +152,7 @@ class Heartbeat:
             "progress": percent,
             "progress_message": message,
             "steps": steps,
-            "lease": clock.now_epoch() + self._lease_seconds,
+            "lease_seconds": self._lease_seconds,
         }
 
     def _quietly(self, action: Callable[[], Any]) -> None:

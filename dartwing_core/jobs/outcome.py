@@ -11,7 +11,7 @@ import frappe
 from frappe import _
 from rq.timeouts import BaseTimeoutException
 
-from . import canonical, classification, clock, config, retry
+from . import canonical, classification, clock, config, retry, sql
 from .config import RetryPolicy
 from .context import MAX_SNOOZE, text_for_storage
 from .errors import InvalidJobError, JobCanceledError, JobError, JobSnoozed, JobTimeoutError
@@ -50,12 +50,14 @@ def success(result: Any, progress_message: str, max_bytes: int) -> Outcome:
 
 
 def failure(job: Mapping[str, Any], error: BaseException, policy: RetryPolicy) -> Outcome:
-    """The handler raised: retry, Dead Letter or Canceled, with the schedule in the same write."""
+    """The handler or its settle failed: retry, Dead Letter or Canceled, with the schedule in the same write."""
     if isinstance(error, JobCanceledError):
         return canceled(None, None)
     if isinstance(error, JobSnoozed):
         return _snoozed(error)
     message = describe(error)
+    if sql.database_code(error) == sql.TABLE_CHANGED:
+        return _not_to_blame(job, "Table changed by a migration", message, traceback_of(error))
     is_retryable = classification.classify_error(error, policy.retry_on, policy.never_retry_on)
     details = {
         "error_message": message,
@@ -77,24 +79,28 @@ def failure(job: Mapping[str, Any], error: BaseException, policy: RetryPolicy) -
     return Outcome(status, text, details | schedule | {"retry_count": number}, message, trace)
 
 
-def lost(job: Mapping[str, Any], policy: RetryPolicy) -> Outcome:
-    """The attempt's worker is gone: at once to the next attempt, or to Dead Letter after MAX_CRASHES in a row.
+def lost(job: Mapping[str, Any], age: float, policy: RetryPolicy) -> Outcome:
+    """The worker of an attempt that began `age` seconds ago is gone: at once to the next attempt, or to Dead Letter
+    after MAX_CRASHES in a row.
 
     It costs no retry: killing a worker, as a deploy does, is not the job's fault. An attempt that was already past
     its time limit is Timed Out; one that had been asked to stop is Canceled.
     """
     if job["cancel_requested"]:
         return canceled(job["canceled_by"], job["cancel_reason"])
-    now = clock.now_epoch()
-    if now - clock.latest_epoch(job["started_at"]) > job["timeout_seconds"]:
+    if age > job["timeout_seconds"]:
         return failure(job, JobTimeoutError(), policy)
+    return _not_to_blame(job, "Worker lost", _("The worker was lost."))
+
+
+def _not_to_blame(job: Mapping[str, Any], what: str, error: str, trace: str | None = None) -> Outcome:
+    """What ended the attempt is not the job's doing, unless it happens MAX_CRASHES times in a row."""
     crashes = job["crash_count"] + 1
-    details = {"error_message": _("The worker was lost."), "error_type": "Transient", "crash_count": crashes}
+    details = {"error_message": error, "error_type": "Transient", "crash_count": crashes}
     if crashes >= MAX_CRASHES:
-        text = f"Worker lost {crashes} times in a row"
-        return Outcome(JobStatus.DEAD_LETTER, text, _ended(details), details["error_message"])
-    schedule = _retry_at(now)
-    return Outcome(JobStatus.FAILED, "Worker lost, to be tried again", details | schedule, details["error_message"])
+        return Outcome(JobStatus.DEAD_LETTER, f"{what} {crashes} times in a row", _ended(details), error, trace)
+    schedule = _retry_at(clock.now_epoch())
+    return Outcome(JobStatus.FAILED, f"{what}, to be tried again", details | schedule, error, trace)
 
 
 def canceled(user: str | None, reason: str | None, *, by_force: bool = False) -> Outcome:

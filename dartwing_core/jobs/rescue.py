@@ -6,48 +6,70 @@ moves on first, which fences the attempt off (invariant I4); then its connection
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from . import claim, clock, config, dispatch, ids, outcome, redis_queue, runs, sql, store
+from . import backlog, clock, config, dispatch, ids, outcome, redis_queue, runs, sql, store
 from .outcome import Outcome
 
+ATTEMPTS = 500  # looked at in one go
+LOCK_WAIT = 1  # second
 
-def rescue_lost() -> int:
+
+def doubtful(limit: int = ATTEMPTS) -> list[dict[str, Any]]:
+    """The running attempts that one of the functions below may have to end."""
+    return backlog.doubtful(limit)
+
+
+def rescue_lost(attempts: Sequence[Mapping[str, Any]] | None = None) -> int:
     """End attempts whose lease is over, so that their jobs are tried again; returns how many."""
-    now = clock.now_epoch()
-    lost = [job for job in store.running() if lease_end(job) < now]
+    lost = [job for job in (doubtful() if attempts is None else attempts) if lease_end(job) < job["database_epoch"]]
     return sum(bool(dispatch.quietly(partial(_rescue, job))) for job in lost)
 
 
 def _rescue(job: Mapping[str, Any]) -> bool:
-    return _end(job, outcome.lost(job, config.retry_policy(job["job_type"])))
+    return _end(job, outcome.lost(job, age(job), config.retry_policy(job["job_type"])))
 
 
-def stop_canceled() -> int:
+def stop_canceled(attempts: Sequence[Mapping[str, Any]] | None = None) -> int:
     """End by force attempts that were asked to stop longer than the grace period ago; returns how many."""
-    latest = clock.now_epoch() - config.settings().cancel_grace_seconds
-    stubborn = [job for job in store.running() if job["cancel_requested"] and job["cancel_requested_epoch"] < latest]
-    ended = 0
-    for job in stubborn:
-        if _end(job, outcome.canceled(job["canceled_by"], job["cancel_reason"], by_force=True)):
-            ended += 1
-            redis_queue.stop(job["name"], job["attempt"])
-    return ended
+    grace = config.settings().cancel_grace_seconds
+    asked = [job for job in (doubtful() if attempts is None else attempts) if job["cancel_requested"]]
+    stubborn = [job for job in asked if job["cancel_requested_epoch"] + grace < job["database_epoch"]]
+    return sum(bool(dispatch.quietly(partial(_stop, job))) for job in stubborn)
+
+
+def _stop(job: Mapping[str, Any]) -> bool:
+    has_ended = _end(job, outcome.canceled(job["canceled_by"], job["cancel_reason"], by_force=True))
+    if has_ended:
+        redis_queue.stop(job["name"], job["attempt"])
+    return has_ended
 
 
 def lease_end(job: Mapping[str, Any]) -> float:
-    """Until when the attempt counts as alive (UTC seconds): by its heartbeat, or by its start before the first one."""
-    return job["lease_expires_epoch"] or clock.latest_epoch(job["started_at"]) + config.settings().lease_seconds
+    """Until when the attempt counts as alive, by the database's clock: by its heartbeat, or its start before that."""
+    return job["lease_expires_epoch"] or (job["started_epoch"] or 0) + config.settings().lease_seconds
+
+
+def age(job: Mapping[str, Any]) -> float:
+    """Seconds since the attempt began."""
+    return job["database_epoch"] - (job["started_epoch"] or 0)
 
 
 def _end(job: Mapping[str, Any], end: Outcome) -> bool:
     """Settle an attempt from outside; False if it has just settled itself."""
-    if not sql.committed(lambda: _settle(job, end)):
-        return False
-    sql.kill_connection(job["connection_id"], clock.latest_epoch(job["started_at"]))
-    return True
+    try:
+        has_moved = sql.committed(partial(_settle, job, end), tries=1)
+    except Exception as error:
+        if not sql.is_conflict(error):
+            raise
+        # Its own transaction may hold the row, by a comment on its job. Its time is over: it goes first.
+        sql.kill_connection(job["connection_id"], age(job))
+        return sql.committed(partial(_settle, job, end))
+    if has_moved:
+        sql.kill_connection(job["connection_id"], age(job))
+    return has_moved
 
 
 def _settle(job: Mapping[str, Any], end: Outcome) -> bool:
@@ -56,11 +78,13 @@ def _settle(job: Mapping[str, Any], end: Outcome) -> bool:
         end.status,
         end.message,
         values=end.values,
-        actor=end.values.get("canceled_by") or claim.ENGINE,
+        actor=end.values.get("canceled_by") or config.ENGINE,
         worker=job["worker"],
+        lock_wait=LOCK_WAIT,
     )
     if moved:
-        runs.finish(ids.run_name(job["name"], job["attempt"]), _run_values(job, end), exists=True)
+        run = ids.run_name(job["name"], job["attempt"])
+        runs.finish(run, _run_values(job, end), exists=True, lock_wait=LOCK_WAIT)
     return moved
 
 
@@ -72,7 +96,7 @@ def _run_values(job: Mapping[str, Any], end: Outcome) -> dict[str, Any]:
         "started_at": job["started_at"],
         "outcome": str(end.status),
         "ended_at": now,
-        "duration": max(0.0, (now - job["started_at"]).total_seconds()),
+        "duration": max(0.0, age(job)),
         "error_message": end.error,
         "lease_expires_epoch": 0,
     }

@@ -18,12 +18,14 @@ TEXT_LENGTH = 2_000
 TRACEBACK_LENGTH = 50_000
 
 
-def finish(run: str, values: Mapping[str, Any], *, exists: bool) -> None:
+def finish(run: str, values: Mapping[str, Any], *, exists: bool, lock_wait: int | None = None) -> None:
     """Write an attempt's end, in the transaction of its settle.
 
-    `exists`: whether the row may be there already (the attempt has a heartbeat, or was asked to stop).
+    `exists`: whether the row may be there already (the attempt has a heartbeat, or was asked to stop). `lock_wait`:
+    seconds to wait for somebody who holds it.
     """
-    if exists and _update(run, values):
+    if exists:
+        _insert_or_update(run, values, lock_wait)
         return
     try:
         _insert(run, values)
@@ -43,10 +45,9 @@ def request_cancel(job: str, attempt: int, user: str, reason: str | None) -> Non
         "cancel_requested": 1,
         "canceled_by": user,
         "cancel_reason": (reason or "")[:TEXT_LENGTH] or None,
-        "cancel_requested_epoch": clock.now_epoch(),
+        "cancel_requested_epoch": sql.database_epoch(),
     }
-    if not _update(run, values):
-        finish(run, {"background_job": job, "attempt": attempt, **values}, exists=False)
+    _insert_or_update(run, {"background_job": job, "attempt": attempt, **values})
 
 
 def cancel_request(run: str) -> dict | None:
@@ -95,6 +96,19 @@ def live_progress(jobs: Sequence[Mapping[str, Any]]) -> dict[str, dict]:
     return {row.background_job: row for row in query.run(as_dict=True)}
 
 
+def _insert_or_update(run: str, values: Mapping[str, Any], lock_wait: int | None = None) -> None:
+    """In one statement: an UPDATE that finds no row locks a gap, and two of them deadlock with their INSERTs."""
+    if frappe.db.db_type != "mariadb":
+        if not _update(run, values):
+            _insert(run, values)
+        return
+    row = {**_standard(run), **values}
+    query = frappe.qb.into(frappe.qb.DocType(config.RUN)).columns(*row).insert(*row.values())
+    for column, value in {"modified": row["modified"], **values}.items():
+        query = query.on_duplicate_key_update(column, value)
+    sql.run_update(query, lock_wait)
+
+
 def _insert(run: str, values: Mapping[str, Any]) -> None:
     row = {**_standard(run), **values}
     frappe.qb.into(frappe.qb.DocType(config.RUN)).columns(*row).insert(*row.values()).run()
@@ -109,13 +123,13 @@ def _update(run: str, values: Mapping[str, Any]) -> bool:
 
 
 def _standard(run: str) -> dict[str, Any]:
-    now, user = clock.site_time(), frappe.session.user
+    now = clock.site_time()
     return {
         "name": run,
         "creation": now,
         "modified": now,
-        "owner": user,
-        "modified_by": user,
+        "owner": config.ENGINE,
+        "modified_by": config.ENGINE,
         "docstatus": 0,
         "idx": 0,
         "progress": 0,

@@ -9,8 +9,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 import frappe
-
-from . import clock
+from pypika.terms import CustomFunction
 
 # First release of each MariaDB series that knows innodb_snapshot_isolation (MDEV-32898); ON by default since 11.6.2.
 _SNAPSHOT_ISOLATION_SINCE = {
@@ -23,10 +22,14 @@ _SNAPSHOT_ISOLATION_SINCE = {
 }
 
 CONFLICT_TRIES = 3
+LOCK_WAIT_TIMEOUT = 1205
 NO_SUCH_THREAD = 1094
 QUERY_INTERRUPTED = 1317
 T = TypeVar("T")
-CONFLICTS = frozenset({1020, 1205, 1213})  # changed since read · lock wait time-out · deadlock
+database_epoch = CustomFunction("UNIX_TIMESTAMP")
+"""Seconds since 1970 by the clock that all workers and sweepers share, whatever their own say: for leases."""
+TABLE_CHANGED = 1412  # by DDL since this transaction's snapshot: all of its statements on that table fail
+CONFLICTS = frozenset({1020, 1205, 1213, TABLE_CHANGED})  # changed since read · lock wait time-out · deadlock
 UNDOING = frozenset({1020, 1213})  # after these the whole transaction is gone
 
 
@@ -75,32 +78,32 @@ def rollback() -> None:
     frappe.db.begin()
 
 
-def committed(action: Callable[[], T]) -> T:
-    """Run `action` and commit; again from the start, CONFLICT_TRIES times in all, if it loses against another session.
+def committed(action: Callable[[], T], tries: int = CONFLICT_TRIES) -> T:
+    """Run `action` and commit; again from the start, so many times in all, if it loses against another session.
 
     Only where a transaction of ours is open: after-commit callbacks, workers, scheduler, command line (invariant I2).
     """
-    for attempt in range(1, CONFLICT_TRIES + 1):
+    for attempt in range(1, tries + 1):
         try:
             result = action()
             commit()
             return result
         except Exception as error:
             rollback()
-            if attempt == CONFLICT_TRIES or not is_conflict(error):
+            if attempt == tries or not is_conflict(error):
                 raise
     raise AssertionError("unreachable")
 
 
-def kill_connection(connection_id: int | None, since: float) -> None:
+def kill_connection(connection_id: int | None, seconds_ago: float) -> None:
     """End a connection of a lost attempt, with its query, locks and open transaction; best effort.
 
-    `since` (UTC seconds): when that connection was in use. A server that started later gives the number to others.
+    `seconds_ago`: when that connection was in use. A server that started later gives the number to others.
     """
-    if not connection_id or frappe.db.db_type != "mariadb":
+    if not connection_id or connection_id == this_connection() or frappe.db.db_type != "mariadb":
         return
     uptime = frappe.db.sql("SHOW GLOBAL STATUS LIKE 'Uptime'")[0][1]
-    if clock.now_epoch() - float(uptime) > since:
+    if float(uptime) < seconds_ago:
         return
     try:
         frappe.db.sql("KILL %s", (int(connection_id),))
@@ -109,14 +112,15 @@ def kill_connection(connection_id: int | None, since: float) -> None:
             raise
 
 
-def outside_transaction(query: str, parameters: tuple) -> dict | None:
-    """The first row of a SELECT as committed right now, which this transaction's snapshot may not show yet."""
+def rows_outside_transaction(query) -> list[dict[str, Any]]:
+    """The rows of a SELECT as committed right now, which this transaction's snapshot may not show yet."""
+    statement, parameters = query.walk()
     other = connector()()
     try:
         with other.cursor() as cursor:
-            cursor.execute(query, parameters)
-            row = cursor.fetchone()
-            return dict(zip([column[0] for column in cursor.description], row, strict=True)) if row else None
+            cursor.execute(statement, parameters)
+            columns = [column[0] for column in cursor.description]
+            return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
     finally:
         other.close()
 
@@ -135,7 +139,7 @@ def _connected() -> Any:
     return frappe.db._conn
 
 
-def connection_id() -> int | None:
+def this_connection() -> int | None:
     """The server's number of this connection, with which its query can be killed; None where there is none."""
     thread_id = getattr(frappe.db._conn, "thread_id", None)
     try:
@@ -157,7 +161,7 @@ def knows_snapshot_isolation(server_version: str) -> bool:
 
 
 def is_conflict(error: BaseException) -> bool:
-    """Whether a statement lost against another session (deadlock, lock wait, changed row) and may be run again."""
+    """Whether a statement lost against another session (deadlock, lock wait, change since read) and may be rerun."""
     return database_code(error) in CONFLICTS
 
 

@@ -1,4 +1,4 @@
-"""All writes to the Background Job table, and the reads that decide them.
+"""All writes to the Background Job table, and the reads of single jobs; those of many are in `backlog`.
 
 Every status change is one guarded UPDATE plus one log row (invariant I3): it happens only if the job is still
 in the state, and at the attempt, that the caller saw.
@@ -119,14 +119,21 @@ def transition(
     return True
 
 
-def queue_all(jobs: Sequence[Mapping[str, Any]], from_status: JobStatus, message: str) -> list[Mapping[str, Any]]:
-    """Move many jobs from one state to Queued, in two statements; returns those that moved.
+def queue_all(
+    jobs: Sequence[Mapping[str, Any]], from_status: JobStatus, message: str, submitter: str | None = None
+) -> list[Mapping[str, Any]]:
+    """Move many jobs from one state to Queued; returns those that moved.
+
+    Their `submitter`, in the transaction that inserts them, needs two statements. The engine itself leaves out jobs
+    that somebody holds, so that one open transaction does not keep all others waiting, and those that ran meanwhile.
 
     Jobs that are gone (rolled back to a savepoint) or were moved by somebody else are left out.
     """
+    if submitter is None:
+        jobs = _free(jobs, from_status)
     if not jobs:
         return []
-    actor = frappe.session.user
+    actor = submitter or config.ENGINE  # not whoever happens to be logged in where the engine sweeps
     now = clock.site_time()
     moved = _guarded_update(
         [job["name"] for job in jobs],
@@ -142,6 +149,14 @@ def queue_all(jobs: Sequence[Mapping[str, Any]], from_status: JobStatus, message
         jobs = [job for job in jobs if job["name"] in queued]
     history.write([history.event_of(job, from_status, JobStatus.QUEUED, message, actor) for job in jobs], at=now)
     return list(jobs)
+
+
+def release(names: Sequence[str]) -> int:
+    """Let Pending jobs wait for their parent no more: it has completed. Returns how many."""
+    job = frappe.qb.DocType(config.JOB)
+    query = frappe.qb.update(job).set(job.waits_for, None)
+    query = query.where(job.name.isin(list(names)) & (job.status == str(JobStatus.PENDING)))
+    return sql.run_update(query, LOCK_WAIT, by_name=True)
 
 
 def replace_pending(found: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
@@ -197,100 +212,10 @@ def load_for_run(name: str) -> dict | None:
     return rows[0] if rows else None
 
 
-def due(status: JobStatus, epoch: float, limit: int) -> list[dict]:
-    """Waiting jobs of one state whose time has come and whose dependency is met, the longest due first.
-
-    A job that has been started once needs its parent no more, which may be deleted by now.
-    """
-    job, parent = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.JOB).as_("parent")
-    return (
-        frappe.qb.from_(job)
-        .left_join(parent)
-        .on(parent.name == job.depends_on)
-        .select(*(job[field] for field in DISPATCH_FIELDS))
-        .where((job.status == str(status)) & is_due(job, epoch))
-        .where(job.depends_on.isnull() | (job.attempt > 0) | (parent.status == str(JobStatus.COMPLETED)))
-        .orderby(job.available_at)
-        .limit(limit)
-    ).run(as_dict=True)
-
-
-def children(parent: str, limit: int, *, due_only: bool = False) -> list[dict]:
-    """Jobs that wait for `parent`, the oldest first; with `due_only` those that wait for nothing else."""
-    job = frappe.qb.DocType(config.JOB)
-    condition = (job.depends_on == parent) & (job.status == str(JobStatus.PENDING))
-    if due_only:
-        condition &= is_due(job, clock.now_epoch())
-    query = frappe.qb.from_(job).select(*(job[field] for field in DISPATCH_FIELDS)).where(condition)
-    return query.orderby(job.name).limit(limit).run(as_dict=True)
-
-
-def orphans(limit: int) -> list[dict]:
-    """Pending jobs whose parent ended without completing, or is gone; with the parent's status as `parent_status`."""
-    job, parent = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.JOB).as_("parent")
-    ended = [str(JobStatus.CANCELED), str(JobStatus.DEAD_LETTER)]
-    return (
-        frappe.qb.from_(job)
-        .left_join(parent)
-        .on(parent.name == job.depends_on)
-        .select(*(job[field] for field in DISPATCH_FIELDS), job.depends_on, parent.status.as_("parent_status"))
-        .where((job.status == str(JobStatus.PENDING)) & job.depends_on.isnotnull() & (job.attempt == 0))
-        .where(parent.name.isnull() | parent.status.isin(ended))
-        .limit(limit)
-    ).run(as_dict=True)
-
-
-def running() -> list[dict]:
-    """All running attempts with what their run row says (empty while they are too young to have one)."""
-    job, run = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.RUN)
-    live = (
-        "lease_expires_epoch",
-        "connection_id",
-        "cancel_requested",
-        "cancel_requested_epoch",
-        "canceled_by",
-        "cancel_reason",
-        "worker",
-    )
-    fields = (*DISPATCH_FIELDS, "started_at", "crash_count", "max_retries", "job_type")
-    return (
-        frappe.qb.from_(job)
-        .left_join(run)
-        .on((run.background_job == job.name) & (run.attempt == job.attempt))
-        .select(*(job[field] for field in fields), *(run[field] for field in live))
-        .where(job.status == str(JobStatus.RUNNING))
-    ).run(as_dict=True)
-
-
-def queued_before(moment: datetime, limit: int, after: tuple[datetime, str] | None = None) -> list[dict]:
-    """Queued jobs, the longest queued first; those behind the one that was queued at `after`, of that name."""
-    job = frappe.qb.DocType(config.JOB)
-    condition = (job.status == str(JobStatus.QUEUED)) & (job.queued_at <= moment)
-    if after:
-        since, name = after
-        condition &= (job.queued_at >= since) & ((job.queued_at > since) | (job.name > name))
-    query = frappe.qb.from_(job).select(*(job[field] for field in DISPATCH_FIELDS), job.queued_at).where(condition)
-    return query.orderby(job.queued_at).orderby(job.name).limit(limit).run(as_dict=True)
-
-
-DISPATCH_FIELDS = ("name", "organization", "status", "attempt", "retry_count", "queue", "priority", "timeout_seconds")
-
-
 def light_fields() -> list[str]:
     """All columns of Background Job but the heavy ones."""
     columns = frappe.get_meta(config.JOB).get_valid_columns()
     return [column for column in columns if column not in HEAVY_FIELDS]
-
-
-def is_due(job, epoch: float):
-    """Query builder condition: the job's time has come.
-
-    `available_at` is in the site's time, which repeats an hour when daylight saving time ends; within reach
-    of that hour the seconds in `due_epoch` decide.
-    """
-    if clock.wall_clock_repeats(epoch):
-        return job.due_epoch <= epoch
-    return job.available_at <= clock.site_time(epoch)
 
 
 def _guarded_update(
@@ -315,6 +240,17 @@ def _guarded_update(
     if attempt is not None:
         query = query.where(job.attempt == attempt)
     return sql.run_update(query, lock_wait, by_name=True)
+
+
+def _free(jobs: Sequence[Mapping[str, Any]], status: JobStatus) -> list[Mapping[str, Any]]:
+    """Those of the jobs that are as the caller saw them and that nobody holds; they are ours until the commit."""
+    if not jobs:
+        return []
+    job = frappe.qb.DocType(config.JOB)
+    query = frappe.qb.from_(job).force_index("PRIMARY").select(job.name, job.attempt).for_update(skip_locked=True)
+    query = query.where(job.name.isin([row["name"] for row in jobs]) & (job.status == str(status)))
+    free = set(sql.run_locking_read(query))
+    return [row for row in jobs if (row["name"], row["attempt"]) in free]
 
 
 def _names_queued_at(names: Sequence[str], moment: datetime) -> set[str]:

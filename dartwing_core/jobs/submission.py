@@ -64,6 +64,7 @@ def _prepare(request: Request, user: str, allowed: set[tuple[str, str]]) -> Prep
     must_wait = dependencies.check(request.depends_on, organization, user)
     due = _due(request.available_at)
     row = _row(request, job_type, user, parameters, priority, due)
+    row["waits_for"] = request.depends_on if must_wait else None
     return Prepared(row, not must_wait and due <= clock.now_epoch(), request.on_duplicate)
 
 
@@ -71,9 +72,12 @@ def edited(job: Mapping[str, Any], parameters: Any) -> dict[str, Any]:
     """The columns that change when a job is retried with other parameters. Raises InvalidJobError if they won't do."""
     text = canonical.canonical_json(parameters)
     _check_size(text)
+    content = canonical.hash_of(job["job_type"], job["organization"], text)
+    is_by_content = job["dedup_hash"] == job["job_hash"]  # and not by a key of the caller's own
     return {
         "input_parameters": text,
-        "job_hash": canonical.hash_of(job["job_type"], job["organization"], text),
+        "job_hash": content,
+        "dedup_hash": content if is_by_content else job["dedup_hash"],
     }
 
 
@@ -99,7 +103,8 @@ def _row(request: Request, job_type, user: str, parameters: str, priority: str, 
         "depends_on": request.depends_on or None,
         "input_parameters": parameters,
         "job_hash": content,
-        "active_key": _active_key(request, job_type.name, content) if window else None,
+        "dedup_hash": _dedup_hash(request, job_type.name, content) if window else None,
+        "active_key": None,
         "dedup_until": clock.site_time(now + window) if window else None,
         "created_at": site_now,
         "available_at": site_now if due <= now else clock.site_time(due),
@@ -154,7 +159,7 @@ def _queue(job_type, priority: str) -> str:
     return queue
 
 
-def _active_key(request: Request, job_type: str, content: str) -> str:
+def _dedup_hash(request: Request, job_type: str, content: str) -> str:
     """The content's hash, or that of the caller's own key for this type and organization."""
     if request.dedup_key is None:
         return content

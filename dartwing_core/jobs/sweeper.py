@@ -6,10 +6,13 @@ Commits, by SQL alone; runs in the scheduler, in the agent, in workers and in af
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
 
-from . import clock, config, dependencies, dispatch, redis_queue, rescue, sql, store
+from . import backlog, clock, config, dependencies, dispatch, redis_queue, rescue, sql, store
 from .status import JobStatus
 
 DUE_MESSAGES = {
@@ -19,7 +22,9 @@ DUE_MESSAGES = {
 }
 SECONDS_BETWEEN = 5
 SUBMITTER_BATCH = 50
-SEEN = "seen-queued"
+SEEN_QUEUED, SEEN_PARENTS = "seen-queued", "seen-parents"
+PARENTS_PER_JOB = 4
+"""So many parents are looked at in a sweep for each job that it may move."""
 
 
 @dataclass(slots=True)
@@ -39,11 +44,13 @@ def sweep(batch: int | None = None) -> Report:
     `batch`: at most so many jobs of each kind; `sweep_batch` of the settings by default.
     """
     sql.commit()  # a fresh snapshot; not by a rollback, which could cost another app's callback its work
-    batch = batch or config.settings().sweep_batch
     report = Report()
-    report.rescued = dispatch.quietly(rescue.rescue_lost) or 0
-    report.stopped = dispatch.quietly(rescue.stop_canceled) or 0
-    report.orphans = dispatch.quietly(lambda: end_orphans(batch)) or 0
+    if batch is None:  # not for submitters: it may have to wait for a row that a lost attempt holds
+        batch = config.settings().sweep_batch
+        doubtful = dispatch.quietly(rescue.doubtful) or []
+        report.rescued = dispatch.quietly(lambda: rescue.rescue_lost(doubtful)) or 0
+        report.stopped = dispatch.quietly(lambda: rescue.stop_canceled(doubtful)) or 0
+    report.orphans = dispatch.quietly(lambda: tell_children(batch)) or 0
     if not config.settings().is_paused:
         report.queued = dispatch.quietly(lambda: queue_due(batch)) or 0
         report.rung_again = dispatch.quietly(lambda: ring_again(batch)) or 0
@@ -70,14 +77,44 @@ def _is_time(kind: str) -> bool:
     return redis_queue.answers() and redis_queue.first_in(kind, SECONDS_BETWEEN, redis_queue.client())
 
 
-def end_orphans(limit: int) -> int:
-    """End jobs whose `depends_on` will never complete."""
-    return dependencies.end_orphans(store.orphans(limit))
+def tell_children(limit: int) -> int:
+    """Release jobs whose parent has completed, and end those whose parent never will: the straight way did not get
+    that far, or a job was submitted while its parent settled. Returns how many were ended.
+
+    Each sweep looks at the next parents, so that children of unfinished ones do not hide the others.
+    """
+    after = dispatch.quietly(lambda: redis_queue.remembered(SEEN_PARENTS, redis_queue.client())) or ""
+    window = limit * PARENTS_PER_JOB
+    parents = backlog.parents(after, window)
+    seen = after
+    told = ended = 0
+    for parent in parents:
+        released, dead = _tell_children_of(parent, limit - told)
+        told, ended = told + released + dead, ended + dead
+        if told >= limit:
+            break  # this one may have more of them
+        seen = parent["name"]
+    else:
+        seen = seen if len(parents) == window else ""
+    if seen != after:
+        dispatch.quietly(lambda: redis_queue.remember(SEEN_PARENTS, seen, redis_queue.client()))
+    return ended
+
+
+def _tell_children_of(parent: Mapping[str, Any], limit: int) -> tuple[int, int]:
+    """How many children were released, and how many ended."""
+    name, status = parent["name"], parent["status"]
+    if status == str(JobStatus.COMPLETED):
+        return len(dispatch.quietly(partial(dependencies.release, name, limit)) or ()), 0
+    if status is None or status in dependencies.ENDED_BADLY:
+        return 0, dispatch.quietly(partial(dependencies.end, name, status, limit)) or 0
+    return 0, 0
 
 
 def queue_due(limit: int) -> int:
     """Queue waiting jobs whose time has come: retries first, then those submitted for later or never dispatched."""
-    return sum(_queue_due_in(status, message, limit) for status, message in DUE_MESSAGES.items())
+    steps = [partial(_queue_due_in, status, message, limit) for status, message in DUE_MESSAGES.items()]
+    return sum(dispatch.quietly(step) or 0 for step in steps)
 
 
 def ring_again(limit: int) -> int:
@@ -87,14 +124,14 @@ def ring_again(limit: int) -> int:
     """
     client = redis_queue.connection()
     moment = clock.site_time() - timedelta(seconds=config.settings().requeue_after)
-    since, _, name = redis_queue.remembered(SEEN, client).partition(" ")
-    queued = store.queued_before(moment, limit, (datetime.fromisoformat(since), name) if since else None)
+    since, _, name = redis_queue.remembered(SEEN_QUEUED, client).partition(" ")
+    queued = backlog.queued_before(moment, limit, (datetime.fromisoformat(since), name) if since else None)
     lost = redis_queue.missing(queued, client) if queued else []
     redis_queue.push(lost, client)
     if queued or since:
         is_last = len(queued) < limit
         seen = "" if is_last else f"{queued[-1]['queued_at'].isoformat()} {queued[-1]['name']}"
-        redis_queue.remember(SEEN, seen, client)
+        redis_queue.remember(SEEN_QUEUED, seen, client)
     return len(lost)
 
 
@@ -115,5 +152,5 @@ def process_dependent_jobs() -> None:
 
 def _queue_due_in(status: JobStatus, message: str, limit: int) -> int:
     return dispatch.in_own_transaction(
-        lambda: store.queue_all(store.due(status, clock.now_epoch(), limit), status, message)
+        lambda: store.queue_all(backlog.due(status, clock.now_epoch(), limit), status, message)
     )

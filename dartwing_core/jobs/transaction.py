@@ -14,8 +14,6 @@ from frappe import _
 from . import sql
 from .errors import TransientError
 
-LOCK_WAIT_TIMEOUT = 1205  # undoes the statement, or the transaction if innodb_rollback_on_timeout is ON
-
 
 class TransactionWatch:
     """While entered, sees the errors of `frappe.db.sql`, whoever catches them; costs no statement."""
@@ -44,15 +42,16 @@ class TransactionWatch:
             )
 
     def _run(self, query: Any, *arguments: Any, **options: Any) -> Any:
-        word = query.strip().lower() if isinstance(query, str) and len(query) < 20 else ""
-        if word == "commit":
+        words = query[:40].lower().split() if isinstance(query, str) else []
+        is_rollback = words[:1] == ["rollback"] and "to" not in words  # and not to a savepoint
+        if words[:1] == ["commit"]:
             self.check()  # half of the work must not be made permanent
         try:
             result = self._sql(query, *arguments, **options)
         except Exception as error:
             self.is_undone = self.is_undone or self._undoes_transaction(str(query), error)
             raise
-        if word == "rollback":
+        if is_rollback:
             self.is_undone = False  # the handler knows, and begins again
         return result
 
@@ -60,6 +59,6 @@ class TransactionWatch:
         if "GET_LOCK" in query:
             return False  # a deadlock of named locks alone leaves the transaction as it is
         code = sql.database_code(error)
-        if code == LOCK_WAIT_TIMEOUT:
+        if code == sql.LOCK_WAIT_TIMEOUT:  # undoes the statement, or the transaction if that variable is ON
             return bool(self._sql("SELECT @@innodb_rollback_on_timeout")[0][0])
         return code in sql.UNDOING

@@ -7,7 +7,15 @@ import threading
 import frappe
 import pytest
 
-from dartwing_core.jobs import DuplicateJobError, InvalidJobError, retry_job, submit_job, submit_jobs
+from dartwing_core.jobs import (
+    DuplicateJobError,
+    InvalidJobError,
+    bulk_retry_dead_letter,
+    generate_job_hash,
+    retry_job,
+    submit_job,
+    submit_jobs,
+)
 from dartwing_core.jobs.errors import JobBusyError
 from tests.support import database, factory
 from tests.support.jobs import run
@@ -85,7 +93,7 @@ def test_locks_are_had_and_given_back_in_few_statements(once):
 
 
 def test_a_key_locked_twice_is_free_in_the_end(once):
-    key = submit_job(once, factory.ALPHA, {"n": 1}).active_key
+    key = submit_job(once, factory.ALPHA, {"n": 1}).dedup_hash
     for _ in range(2):
         submit_job(once, factory.ALPHA, {"n": 1}, on_duplicate="return")
     frappe.db.commit()
@@ -111,6 +119,115 @@ def test_two_that_wait_for_each_others_keys_lose_no_transaction(once):
     assert sorted(in_parallel([lambda: submit("a", "b"), lambda: submit("b", "a")])) == [False, True]
     frappe.db.rollback()
     assert count() == 2
+
+
+# A duplicate key error would lock the gap below the key too, until the transaction ends.
+
+
+def test_a_duplicates_open_transaction_keeps_nobody_from_other_jobs(once):
+    # Broken by an INSERT that runs into the duplicate key, as it was: the second submit waits until 1205.
+    submit_jobs(requests(once, *range(3)))
+    frappe.db.commit()
+    for number in range(3):
+        submit_job(once, factory.ALPHA, {"n": number}, on_duplicate="return")
+
+    def submit_others() -> None:
+        frappe.db.sql("SET innodb_lock_wait_timeout = 1")
+        submit_jobs(requests(once, *range(10, 60)))
+        frappe.db.commit()
+
+    assert in_parallel([submit_others]) == [None]
+
+
+@pytest.mark.parametrize("fate", ["lives", "window is over", "was canceled"])
+def test_submitters_of_twins_and_of_new_jobs_do_not_deadlock(once, fate):
+    numbers = sorted(range(40), key=lambda n: generate_job_hash(once, factory.ALPHA, {"n": n}))
+    submit_jobs(requests(once, numbers[10], numbers[30]))
+    frappe.db.commit()
+    if fate != "lives":
+        values = {"status": "Canceled" if fate == "was canceled" else "Completed", "dedup_until": "2020-01-01"}
+        frappe.db.set_value("Background Job", {"job_type": once}, values)
+        frappe.db.commit()
+    both_have_one = threading.Barrier(2)
+
+    def submit(twin: int, new: int, title: str) -> str:
+        note = frappe.get_doc({"doctype": "Note", "title": title, "public": 1}).insert()
+        submit_job(once, factory.ALPHA, {"n": twin}, on_duplicate="return")
+        both_have_one.wait(10)
+        submit_job(once, factory.ALPHA, {"n": new})
+        frappe.db.commit()
+        return note.name
+
+    results = in_parallel(
+        [
+            lambda: submit(numbers[10], numbers[20], "test note 1"),
+            lambda: submit(numbers[30], numbers[5], "test note 2"),
+        ]
+    )
+    assert not [result for result in results if isinstance(result, BaseException)], results
+
+
+# One live job for a content, whichever way it came to life
+
+
+def finish(job, status: str) -> None:
+    frappe.db.set_value("Background Job", job.name, {"status": status, "dedup_until": "2020-01-01"})
+    frappe.db.commit()
+
+
+def test_a_dead_job_is_not_retried_beside_a_newer_twin(once):
+    first = submit_job(once, factory.ALPHA, {"n": 1})
+    finish(first, "Dead Letter")
+    second = submit_job(once, factory.ALPHA, {"n": 1})
+    frappe.db.commit()
+    with pytest.raises(DuplicateJobError, match=second.name):
+        retry_job(first.name)
+    assert first.name in bulk_retry_dead_letter()["skipped"]
+    finish(second, "Completed")
+    retry_job(first.name)
+    with pytest.raises(DuplicateJobError, match=first.name):
+        submit_job(once, factory.ALPHA, {"n": 1})
+    frappe.db.commit()
+    finish(first, "Completed")
+    assert submit_job(once, factory.ALPHA, {"n": 1}).name != first.name
+
+
+def test_a_retry_with_other_parameters_stands_for_these(once):
+    job = submit_job(once, factory.ALPHA, {"n": 1})
+    finish(job, "Dead Letter")
+    retry_job(job.name, {"n": 2})
+    with pytest.raises(DuplicateJobError, match=job.name):
+        submit_job(once, factory.ALPHA, {"n": 2})
+    assert submit_job(once, factory.ALPHA, {"n": 1}).name != job.name
+
+
+def test_a_retry_with_other_parameters_keeps_the_callers_key(once):
+    job = submit_job(once, factory.ALPHA, {"n": 1}, dedup_key="k")
+    finish(job, "Dead Letter")
+    retry_job(job.name, {"n": 2})
+    with pytest.raises(DuplicateJobError, match=job.name):
+        submit_job(once, factory.ALPHA, {"n": 3}, dedup_key="k")
+
+
+def test_a_retry_that_is_rolled_back_gives_the_content_back(once):
+    job = submit_job(once, factory.ALPHA, {"n": 1})
+    finish(job, "Dead Letter")
+    retry_job(job.name)
+    frappe.db.rollback()
+    assert submit_job(once, factory.ALPHA, {"n": 1}).name != job.name
+
+
+def test_a_replacement_that_comes_too_late_locks_no_running_job(once):
+    # Broken by not asking for Pending in `engine._answer_duplicate`: the worker's settle would wait for the caller.
+    job = submit_job(once, factory.ALPHA, {"n": 1}, dedup_key="k")
+    frappe.db.commit()
+    frappe.db.set_value("Background Job", job.name, "status", "Running")
+    frappe.db.commit()
+    with pytest.raises(DuplicateJobError):
+        submit_job(once, factory.ALPHA, {"n": 2}, dedup_key="k", on_duplicate="replace")
+    with database.another_connection() as other, other.cursor() as cursor:
+        cursor.execute("SET innodb_lock_wait_timeout = 1")
+        cursor.execute("UPDATE `tabBackground Job` SET progress = 1 WHERE name = %s", (job.name,))
 
 
 def test_edited_parameters_do_not_meet_the_checkpoint_of_other_work():

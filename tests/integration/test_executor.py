@@ -6,6 +6,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import executor, get_job_history, get_job_status, retry_job, store, submit_job, sweeper
+from dartwing_core.jobs import runs as runs_module
 from tests.support import database, factory
 from tests.support.jobs import run, submitted, submitted_by
 
@@ -40,7 +41,25 @@ def test_work_and_completion_are_one_commit():
     ]
 
 
+def test_others_see_work_and_completion_at_the_same_time(monkeypatch):
+    # I5. Broken by a commit before `_write_success` in `executor.Attempt._succeed`.
+    job = submitted(factory.job_type("note", "add_note"), title="test note")
+    seen = []
+    finish = runs_module.finish
+
+    def look_and_finish(*args, **kwargs):
+        state = database.value("SELECT status FROM `tabBackground Job` WHERE name = %s", job.name)
+        seen.append((state, notes()))
+        return finish(*args, **kwargs)
+
+    monkeypatch.setattr(runs_module, "finish", look_and_finish)
+    assert run(job)["status"] == "Completed"
+    assert seen == [("Running", 0)]
+    assert notes() == 1
+
+
 def test_a_failure_takes_the_handlers_writes_back_and_schedules_the_retry_in_one_write():
+    # I5. Broken by `undo_first` being left out in `executor.Attempt._fail`.
     job = submitted(factory.job_type("note", "add_note", max_retries=2), title="test note", then="fail")
     status = run(job)
     assert (status["status"], status["error_type"], status["retry_count"]) == ("Failed", "Transient", 1)
@@ -106,6 +125,7 @@ def test_a_message_for_a_job_that_is_gone_does_nothing():
 
 
 def test_an_overtaken_attempt_changes_nothing(monkeypatch):
+    # I4. Broken by leaving the attempt out of the WHERE in `store._guarded_update`.
     # Another worker rescued the job while this one was away: its writes go, its ending is not recorded.
     job = submitted(factory.job_type("note", "add_note"), title="test note")
     transition = store.transition
@@ -124,6 +144,7 @@ def test_an_overtaken_attempt_changes_nothing(monkeypatch):
 
 
 def test_a_swallowed_time_limit_is_timed_out():
+    # I9. Broken by not asking for `remaining_seconds` in `executor.Attempt._succeed`.
     job = submitted(factory.job_type("slow", "nothing", default_timeout=1))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("dartwing_core.jobs.context.JobContext.remaining_seconds", lambda self: 0.0)
@@ -182,6 +203,7 @@ def test_a_long_output_reference_does_not_fail_the_job(monkeypatch):
 
 
 def test_it_runs_as_its_owner_and_leaves_nothing_behind(alice):
+    # I8. Broken by taking `frappe.set_user` out of `executor.Attempt._run_handler`.
     job_type = factory.job_type("who", "whoami")
     frappe.db.commit()
     frappe.set_user(alice)
@@ -207,6 +229,7 @@ def test_it_runs_in_its_owners_language_and_gives_the_workers_back():
 
 
 def test_an_owner_who_is_disabled_meanwhile_gets_no_run():
+    # I8. Broken, like the next two, by taking `permission.check_owner` out of `executor.Attempt._run_handler`.
     user = factory.user("eve", factory.ALPHA)
     job = submitted_by(user, factory.job_type("plain"))
     frappe.db.set_value("User", user, "enabled", 0)

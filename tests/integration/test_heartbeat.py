@@ -74,6 +74,7 @@ def test_a_quiet_job_costs_at_most_two_statements_in_five_seconds(beats):
 
 
 def test_progress_is_seen_by_others_within_two_seconds(beats):
+    # I7. Broken by taking `autocommit` from the heartbeat's connection in `sql.connector`.
     job = submitted(factory.job_type("slow", "slow"), seconds=12 / FASTER)
     seen: set[float] = set()
     done = threading.Event()

@@ -52,7 +52,7 @@ def test_unique_and_composite_indexes_exist():
     columns = [tuple(index) for index in indexes.values()]
     for expected in (
         ("active_key",),
-        ("status", "available_at"),
+        ("status", "waits_for", "available_at"),
         ("status", "queued_at"),
         ("organization", "creation"),
         ("owner_user", "creation"),

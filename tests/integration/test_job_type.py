@@ -5,7 +5,7 @@ from __future__ import annotations
 import frappe
 import pytest
 
-from dartwing_core.jobs import UnknownHandlerError, handlers
+from dartwing_core.jobs import UnknownHandlerError, handlers, submit_job
 from tests.support import factory
 
 HERE = factory.HANDLERS
@@ -86,7 +86,14 @@ def test_values_out_of_range_are_refused(field, value):
         factory.job_type("bad", **{field: value})
 
 
-@pytest.mark.parametrize("name", ["Test Type", "test-type", "9test", "", "tést"])
+@pytest.mark.parametrize("name", ["test_type", "Test Type", "test-type.2", "T"])
+def test_a_type_name_may_be_like_this(name):
+    frappe.get_doc({"doctype": "Job Type", "type_name": name, "handler_method": f"{HERE}.nothing"}).insert()
+    job = submit_job(name, factory.ALPHA)
+    assert job.job_type == name
+
+
+@pytest.mark.parametrize("name", ["9test", "", "tést", "test;b", "te'st", "test\n", "t" * 101])
 def test_a_type_name_is_plain(name):
     values = {"doctype": "Job Type", "type_name": name, "handler_method": f"{HERE}.nothing"}
     with pytest.raises(frappe.ValidationError):

@@ -11,13 +11,14 @@ import pytest
 import redis.client
 
 from dartwing_core.jobs import (
+    backlog,
     cancel_job,
     clock,
     config,
     executor,
+    get_job_history,
     get_job_status,
     redis_queue,
-    store,
     submit_job,
     sweeper,
 )
@@ -96,6 +97,7 @@ def test_the_longest_due_come_first_in_batches(job_type):
 
 
 def test_an_entry_that_redis_lost_is_renewed(job_type):
+    # I1. Broken by taking `redis_queue.push` out of `sweeper.ring_again`.
     job = submitted(job_type)
     processes.queue_client().flushdb()
     assert sweeper.sweep().rung_again == 0, "a job queued just now gets a little time"
@@ -153,43 +155,6 @@ def test_a_paused_engine_queues_nothing_and_accepts_all(job_type):
     assert status(job) == "Queued"
 
 
-def test_a_child_waits_without_an_entry_and_is_released_by_its_parent(job_type):
-    parent = submitted(job_type, parameters={"n": 1})
-    child = submitted(job_type, parameters={"n": 2}, depends_on=parent.name)
-    sweeper.sweep()
-    assert (status(child), entries()) == ("Pending", {f"{parent.name[4:]}-1"})
-    executor.execute_job(parent.name, 1)
-    assert status(child) == "Queued"
-
-
-def test_a_child_whose_release_was_missed_is_found_once(job_type):
-    parent = submitted(job_type, parameters={"n": 1})
-    child = submitted(job_type, parameters={"n": 2}, depends_on=parent.name)
-    set_columns(parent, status="Completed")
-    assert sweeper.sweep().queued == 1
-    assert sweeper.sweep().queued == 0
-    assert status(child) == "Queued"
-
-
-@pytest.mark.parametrize("fate", ["Canceled", "Dead Letter"])
-def test_a_child_whose_parent_will_never_complete_is_dead_and_says_why(job_type, fate):
-    parent = submitted(job_type, parameters={"n": 1})
-    child = submitted(job_type, parameters={"n": 2}, depends_on=parent.name)
-    set_columns(parent, status=fate)
-    assert sweeper.sweep().orphans == 1
-    after = get_job_status(child.name)
-    assert after["status"] == "Dead Letter"
-    assert after["error_message"] == f"The job it depends on, {parent.name}, is {fate}"
-
-
-def test_a_child_whose_parent_awaits_its_retry_keeps_waiting(job_type):
-    parent = submitted(job_type, parameters={"n": 1})
-    child = submitted(job_type, parameters={"n": 2}, depends_on=parent.name)
-    set_columns(parent, status="Failed", available_at="2999-01-01", due_epoch=clock.now_epoch() + 10**6)
-    sweeper.sweep()
-    assert status(child) == "Pending"
-
-
 def test_a_canceled_job_is_not_run_by_the_entry_it_left(job_type):
     job = submitted(job_type)
     cancel_job(job.name)
@@ -213,34 +178,9 @@ def test_the_time_limit_is_rqs_own(job_type):
     assert key.decode().endswith(f"{job.name}-1")
 
 
-def test_the_sweeps_queries_use_indexes(job_type):
-    submitted(job_type)
-    job = frappe.qb.DocType("Background Job")
-    plans = {
-        "due": frappe.qb.from_(job)
-        .select(job.name)
-        .where((job.status == "Pending") & store.is_due(job, clock.now_epoch()))
-        .orderby(job.available_at)
-        .limit(500),
-        "queued": frappe.qb.from_(job)
-        .select(job.name)
-        .where((job.status == "Queued") & (job.queued_at <= clock.site_time()))
-        .orderby(job.queued_at)
-        .limit(500),
-        "children": frappe.qb.from_(job)
-        .select(job.name)
-        .where((job.depends_on == "JOB-1") & (job.status == "Pending")),
-        "key": frappe.qb.from_(job).select(job.name).where(job.active_key == "k"),
-    }
-    for name, query in plans.items():
-        plan = database.explain(query)[0]
-        assert plan["key"] or plan["Extra"] == "Impossible WHERE noticed after reading const tables", (name, plan)
-        assert "filesort" not in (plan["Extra"] or ""), (name, plan)
-
-
 def test_rq_is_asked_for_all_entries_at_once(job_type, monkeypatch):
     jobs = [submitted(job_type, parameters={"n": n}) for n in range(20)]
-    rows = store.queued_before(clock.site_time(), 100)
+    rows = backlog.queued_before(clock.site_time(), 100)
     assert {row["name"] for row in rows} >= {job.name for job in jobs}
     client = redis_queue.connection()
     trips = []
@@ -296,17 +236,39 @@ def test_in_the_hour_that_repeats_the_seconds_decide(job_type, monkeypatch):
     job = submitted(job_type, available_at=3600)
     set_columns(job, available_at=clock.site_time(due), due_epoch=due)
     monkeypatch.setattr(clock, "now_epoch", lambda: due - 20 * 60)
-    assert job.name not in [row["name"] for row in store.due(JobStatus.PENDING, clock.now_epoch(), 10)]
+    assert job.name not in [row["name"] for row in backlog.due(JobStatus.PENDING, clock.now_epoch(), 10)]
     monkeypatch.setattr(clock, "now_epoch", lambda: due + 1)
-    assert job.name in [row["name"] for row in store.due(JobStatus.PENDING, clock.now_epoch(), 10)]
-
-
-def test_a_child_due_later_is_not_released_early(job_type):
-    parent = submitted(job_type, parameters={"n": 1})
-    child = submitted(job_type, parameters={"n": 2}, depends_on=parent.name, available_at=3600)
-    executor.execute_job(parent.name, 1)
-    assert status(child) == "Pending"
+    assert job.name in [row["name"] for row in backlog.due(JobStatus.PENDING, clock.now_epoch(), 10)]
 
 
 def test_statuses_that_wait_are_all_swept():
     assert set(sweeper.DUE_MESSAGES) == {JobStatus.PENDING, JobStatus.FAILED, JobStatus.TIMED_OUT}
+
+
+def test_a_row_that_somebody_holds_keeps_no_other_job_waiting(job_type):
+    # Broken by one UPDATE for the whole batch without SKIP LOCKED in `store.queue_all`: it fails as a whole, each time.
+    jobs = [submit_job(job_type, factory.ALPHA, {"n": n}, available_at=3600) for n in range(5)]
+    frappe.db.sql("UPDATE `tabBackground Job` SET available_at = '2020-01-01' WHERE job_type = %s", (job_type,))
+    frappe.db.sql("commit")
+    with database.another_connection() as other, other.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("UPDATE `tabBackground Job` SET progress = 1 WHERE name = %s", (jobs[0].name,))
+        assert sweeper.sweep().queued == 4
+        cursor.execute("ROLLBACK")
+    assert sweeper.sweep().queued == 1
+
+
+def test_who_happens_to_sweep_is_not_named_in_the_history_of_others(job_type, bob):
+    job = submit_job(job_type, factory.ALPHA, available_at=3600)
+    parent = submit_job(job_type, factory.ALPHA, {"n": "parent"})
+    child = submit_job(job_type, factory.ALPHA, {"n": "child"}, depends_on=parent.name)
+    frappe.db.sql("UPDATE `tabBackground Job` SET available_at = '2020-01-01' WHERE name = %s", (job.name,))
+    frappe.db.sql("UPDATE `tabBackground Job` SET status = 'Dead Letter' WHERE name = %s", (parent.name,))
+    frappe.db.sql("commit")
+    frappe.set_user(bob)
+    sweeper.sweep()
+    frappe.set_user("Administrator")
+    for swept, status in ((job, "Queued"), (child, "Dead Letter")):
+        last = get_job_history(swept.name)["history"][-1]
+        assert (last["to_status"], last["actor"]) == (status, "Administrator")
+        assert frappe.db.get_value("Background Job", swept.name, "modified_by") == "Administrator"

@@ -6,6 +6,7 @@ import time
 
 import frappe
 import pytest
+from rq.timeouts import JobTimeoutException
 
 from dartwing_core.jobs import get_job_history, get_job_status, retry_job, store, submit_job, submit_jobs, sweeper
 from dartwing_core.jobs.dispatch import Outbox
@@ -65,6 +66,7 @@ def test_several_jobs_in_one_transaction_share_one_callback(job_type):
 
 
 def test_the_callers_other_work_is_neither_committed_nor_lost(job_type):
+    # I2. Broken by a `frappe.db.commit()` anywhere in `engine._submit`.
     note = frappe.get_doc({"doctype": "Note", "title": "test note", "public": 1}).insert()
     submit_job(job_type, factory.ALPHA)
     assert database.value("SELECT name FROM tabNote WHERE name = %s", note.name) is None
@@ -95,6 +97,29 @@ def test_a_job_submitted_by_another_after_commit_callback_is_queued_too(job_type
     frappe.db.after_commit.add(lambda: submit_job(job_type, factory.ALPHA, {"n": "late"}))
     frappe.db.commit()
     assert (entries(), rows()) == (1, 1)
+
+
+@pytest.mark.parametrize("available_at", [None, 3600])
+def test_a_job_submitted_by_another_after_commit_callback_is_kept_while_redis_is_away(
+    job_type, available_at, monkeypatch
+):
+    monkeypatch.setitem(frappe.local.conf, "redis_queue", "redis://127.0.0.1:1")
+    frappe.db.after_commit.add(lambda: submit_job(job_type, factory.ALPHA, available_at=available_at))
+    frappe.db.commit()
+    frappe.db.rollback()
+    assert rows() == 1
+
+
+def test_a_time_limit_that_strikes_while_jobs_are_queued_is_not_swallowed(job_type, monkeypatch):
+    def strike(*_arguments):
+        raise JobTimeoutException("planned")
+
+    submit_job(job_type, factory.ALPHA)
+    monkeypatch.setattr(store, "queue_all", strike)
+    with pytest.raises(JobTimeoutException):
+        frappe.db.commit()
+    frappe.db.rollback()
+    assert rows() == 0
 
 
 def test_callbacks_behind_ours_still_run(job_type):
@@ -224,7 +249,7 @@ def test_a_lock_ends_with_a_commit_that_another_before_commit_callback_stopped()
 
     job_type = factory.job_type("once", deduplication_window=300)
     frappe.db.commit()
-    key = submit_job(job_type, factory.ALPHA).active_key
+    key = submit_job(job_type, factory.ALPHA).dedup_hash
     frappe.db.before_commit.add(refuse)
     with pytest.raises(RuntimeError, match="another app"):
         frappe.db.commit()
@@ -245,7 +270,7 @@ def test_a_callback_behind_ours_does_not_run_within_our_commit(job_type):
 def test_the_locks_of_a_transaction_end_with_it(end):
     job_type = factory.job_type("once", deduplication_window=300)
     frappe.db.commit()
-    key = submit_job(job_type, factory.ALPHA).active_key
+    key = submit_job(job_type, factory.ALPHA).dedup_hash
     name = f"{frappe.conf.db_name}:{key}"[:64]
     assert database.value("SELECT IS_FREE_LOCK(%s)", name) == 0
     getattr(frappe.db, end)()

@@ -19,6 +19,7 @@ def rows(job_type: str) -> int:
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("first_ends", ["commit", "rollback"])
 def test_of_many_submitters_of_one_key_exactly_one_wins(first_ends, size):
+    # I6. Broken by an `active_key` of None in `submission._row`.
     # Without the named lock in front of the INSERT, all but one lose their whole transaction to a deadlock
     # when the first rolls back.
     job_type = factory.job_type("once", deduplication_window=300)

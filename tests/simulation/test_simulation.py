@@ -87,5 +87,6 @@ def test_a_random_history_keeps_the_invariants_and_loses_no_job(seed, steps, mon
         print(f"SIMULATION_SEED={seed}\n{' '.join(done)}")
         raise
     finally:
+        frappe.db.sql("SET timestamp = DEFAULT")
         world.set_paused(False)
         world.set_state(factory.BETA, "Active")

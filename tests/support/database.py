@@ -24,12 +24,17 @@ def another_connection() -> Iterator[Any]:
         connection.close()
 
 
-def value(sql: str, *parameters: Any) -> Any:
-    """First column of the first row, as another session sees it."""
+def rows(sql: str, *parameters: Any) -> list[tuple]:
+    """All rows, as another session sees them."""
     with another_connection() as connection, connection.cursor() as cursor:
         cursor.execute(sql, parameters)
-        row = cursor.fetchone()
-        return row[0] if row else None
+        return list(cursor.fetchall())
+
+
+def value(sql: str, *parameters: Any) -> Any:
+    """First column of the first row, as another session sees it."""
+    found = rows(sql, *parameters)
+    return found[0][0] if found else None
 
 
 def age_queued(organization: str, seconds: int) -> None:
@@ -65,3 +70,16 @@ def explain(query) -> list[dict]:
     """The plan of a query builder query."""
     statement, parameters = query.walk()
     return frappe.db.sql(f"EXPLAIN {statement}", parameters, as_dict=True)
+
+
+def rows_read(query) -> int:
+    """How many rows and index entries the server reads to answer a query builder query."""
+    before = _reads()
+    idle = _reads() - before  # what the question itself reads
+    before = _reads()
+    query.run()
+    return _reads() - before - idle
+
+
+def _reads() -> int:
+    return sum(int(number) for _name, number in frappe.db.sql("SHOW SESSION STATUS LIKE 'Handler_read%'"))

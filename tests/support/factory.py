@@ -12,6 +12,7 @@ import frappe
 
 ALPHA, BETA = "Test Alpha", "Test Beta"
 HANDLERS = "tests.support.handlers"
+FAULTS = "tests.support.faults"
 
 
 def organization(name: str, **values: Any) -> str:

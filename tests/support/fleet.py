@@ -13,18 +13,18 @@ from .waiting import until
 
 
 class Fleet:
-    """A few genuine workers and the agent that sweeps each second."""
+    """A few genuine workers and, unless it is to be missing, the agent that sweeps each second."""
 
-    def __init__(self) -> None:
+    def __init__(self, has_agent: bool = True) -> None:
         self.workers: list[processes.Process] = []
-        self.agent = processes.start_agent()
+        self.agent = processes.start_agent() if has_agent else None
         self.kills = 0
 
-    def hire(self, number: int = 2) -> None:
-        """Bring the number of living workers up to this."""
+    def hire(self, number: int = 2, queues: str | None = None) -> None:
+        """Bring the number of living workers up to this; new ones serve these queues, all by default."""
         self.workers = [worker for worker in self.workers if worker.popen.poll() is None]
         while len(self.workers) < number:
-            self.workers.append(processes.start_worker())
+            self.workers.append(processes.start_worker(queues))
 
     def horses(self) -> list[psutil.Process]:
         """The forked processes that run a job right now."""
@@ -55,11 +55,17 @@ class Fleet:
         self.kills += 1
         return True
 
-    def stop(self) -> None:
+    def dismiss(self) -> None:
+        """End the workers, and whatever they run."""
         for horse in self.horses():
             try:
                 horse.kill()
             except psutil.NoSuchProcess:
                 continue
-        for process in [self.agent, *self.workers]:
+        for process in self.workers:
             process.stop()
+
+    def stop(self) -> None:
+        self.dismiss()
+        if self.agent:
+            self.agent.stop()

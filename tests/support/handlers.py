@@ -179,10 +179,7 @@ def untidy(context: JobContext) -> None:
         frappe.db.before_commit.add(fail)
     elif what == "rollback":
         frappe.db.rollback()
-    elif what == "fork":
-        child = os.fork()
-        if child == 0:
-            os._exit(0)
+    elif what == "fork" and (child := os.fork()):  # the child comes back from the handler like its parent
         os.waitpid(child, 0)
 
 
@@ -219,8 +216,13 @@ def deadlocked(context: JobContext) -> dict:
     if then == "rollback":
         frappe.db.rollback()
         add_note(context)
+    elif then == "rollback_chain":
+        frappe.db.rollback(chain=True)
+        add_note(context)
     elif then == "commit":
         frappe.db.commit()
+    elif then == "chain":
+        frappe.db.commit(chain=True)
     elif then == "checkpoint":
         context.checkpoint({"done": 1})
     context.parameters["title"] = f"{title} 3"

@@ -60,11 +60,11 @@ def queue_client() -> redis.Redis:
     return redis.Redis.from_url(os.environ["FRAPPE_REDIS_QUEUE"], socket_timeout=2)
 
 
-def start_worker() -> Process:
-    """A genuine Frappe worker for all queues; returns when it listens."""
+def start_worker(queues: str | None = None) -> Process:
+    """A genuine Frappe worker for these queues, all by default; returns when it listens."""
     client = queue_client()
     known = client.scard("rq:workers")
-    worker = Process("worker", _command("DW_WORKER_COMMAND"))
+    worker = Process("worker", _command("DW_WORKER_COMMAND", *(["--queue", queues] if queues else [])))
     until(lambda: client.scard("rq:workers") > known or worker.popen.poll() is not None, 30, "a worker")
     assert worker.popen.poll() is None, worker.log.read_text()[-2000:]
     return worker
@@ -94,12 +94,17 @@ def stop_redis() -> None:
 
 def start_redis() -> None:
     """Start the queue's Redis again; it serves until the end of the run, when `stop_restarted` ends it."""
-    _restarted.append(Process("redis", ["redis-server", os.environ["DW_REDIS_CONF"]]))
+    start_again("redis", ["redis-server", os.environ["DW_REDIS_CONF"]])
     until(redis_answers, 10, "Redis")
 
 
+def start_again(name: str, command: Sequence[str]) -> None:
+    """Start a server in place of the launcher's, which a test has ended; it serves until the end of the run."""
+    _restarted.append(Process(name, command))
+
+
 def stop_restarted() -> None:
-    """End what `start_redis` started in place of the launcher's."""
+    """End what was started in place of the launcher's."""
     while _restarted:
         _restarted.pop().stop()
 

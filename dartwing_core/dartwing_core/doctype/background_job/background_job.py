@@ -33,9 +33,9 @@ class BackgroundJob(Document):
 
 
 def on_doctype_update() -> None:
-    """Indexes for the queries of `dartwing_core.jobs.store`, `queries` and `access`."""
+    """Indexes for the queries of `dartwing_core.jobs.backlog`, `store`, `queries` and `access`."""
     for fields in (
-        ["status", "available_at"],
+        ["status", "waits_for", "available_at"],
         ["status", "queued_at"],
         ["organization", "creation"],
         ["organization", "status", "job_type", "creation"],

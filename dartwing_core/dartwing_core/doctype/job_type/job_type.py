@@ -35,8 +35,13 @@ class JobType(Document):
         self._validate_permission()
 
     def _validate_name(self) -> None:
-        if not re.fullmatch(r"[a-z][a-z0-9_]{0,99}", self.type_name or ""):
-            frappe.throw(_("Type Name must be small letters, digits and underscores, and begin with a letter."))
+        if not re.fullmatch(r"[A-Za-z][\w .-]{0,98}[\w]|[A-Za-z]", self.type_name or "", re.ASCII):
+            frappe.throw(
+                _(
+                    "Type Name must begin with a letter and have only letters, digits, spaces, dots, hyphens and"
+                    " underscores; at most 100."
+                )
+            )
         self.display_name = self.display_name or self.type_name.replace("_", " ").title()
 
     def _validate_ranges(self) -> None:

@@ -1,0 +1,120 @@
+"""What waits and what runs: the reads of the sweeper and of whoever releases jobs.
+
+Each goes along an index in the order it wants its rows in and stops at a limit, so that its time depends on what it
+returns and not on how many jobs there are (`test_the_sweeps_queries_use_indexes`).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import frappe
+from pypika.functions import Coalesce
+
+from . import clock, config, sql
+from .status import JobStatus
+
+DISPATCH_FIELDS = ("name", "organization", "status", "attempt", "retry_count", "queue", "priority", "timeout_seconds")
+RUNNING_FIELDS = (*DISPATCH_FIELDS, "started_at", "started_epoch", "crash_count", "max_retries", "job_type")
+LIVE_FIELDS = (
+    "lease_expires_epoch",
+    "cancel_requested",
+    "cancel_requested_epoch",
+    "canceled_by",
+    "cancel_reason",
+    "worker",
+)
+LARGEST_SHIFT = timedelta(hours=2)  # by which daylight saving time sets a clock back, anywhere
+
+
+def due(status: JobStatus, epoch: float, limit: int) -> list[dict]:
+    """Waiting jobs of one state that wait for no other job and whose time has come, the longest due first."""
+    return due_query(status, epoch, limit).run(as_dict=True)
+
+
+def due_query(status: JobStatus, epoch: float, limit: int):
+    job = frappe.qb.DocType(config.JOB)
+    return (
+        frappe.qb.from_(job)
+        .select(*(job[field] for field in DISPATCH_FIELDS))
+        .where((job.status == str(status)) & job.waits_for.isnull() & _is_due(job, epoch))
+        .orderby(job.available_at)
+        .limit(limit)
+    )
+
+
+def children(parent: str, limit: int) -> list[dict]:
+    """Jobs that wait for `parent`, the longest due first, with their due time."""
+    return children_query(parent, limit).run(as_dict=True)
+
+
+def children_query(parent: str, limit: int):
+    job = frappe.qb.DocType(config.JOB)
+    query = frappe.qb.from_(job).select(*(job[field] for field in DISPATCH_FIELDS), job.due_epoch)
+    query = query.where((job.status == str(JobStatus.PENDING)) & (job.waits_for == parent))
+    return query.orderby(job.available_at).limit(limit)
+
+
+def parents(after: str, limit: int) -> list[dict]:
+    """The jobs that others wait for, by name and behind the one named `after`; with their status, None if gone."""
+    return parents_query(after, limit).run(as_dict=True)
+
+
+def parents_query(after: str, limit: int):
+    child, parent = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.JOB).as_("parent")
+    condition = (child.status == str(JobStatus.PENDING)) & (child.waits_for > after)
+    names = frappe.qb.from_(child).select(child.waits_for.as_("name")).where(condition)
+    window = names.groupby(child.waits_for).orderby(child.waits_for).limit(limit).as_("window")
+    query = frappe.qb.from_(window).left_join(parent).on(parent.name == window.name)
+    return query.select(window.name, parent.status).orderby(window.name)
+
+
+def doubtful(limit: int) -> list[dict]:
+    """Running attempts, the earliest first, that show no sign of life (or none yet) or were asked to stop.
+
+    With what their run row says, which is empty while they are too young to have one, and the database's time as
+    `database_epoch`: the clocks of the machines may differ.
+    """
+    return doubtful_query(limit).run(as_dict=True)
+
+
+def doubtful_query(limit: int):
+    job, run = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.RUN)
+    return (
+        frappe.qb.from_(job)
+        .left_join(run)
+        .on((run.background_job == job.name) & (run.attempt == job.attempt))
+        .select(*(job[field] for field in RUNNING_FIELDS), *(run[field] for field in LIVE_FIELDS))
+        .select(Coalesce(run.connection_id, job.connection_id).as_("connection_id"))
+        .select(sql.database_epoch().as_("database_epoch"))
+        .where(job.status == str(JobStatus.RUNNING))
+        .where((Coalesce(run.lease_expires_epoch, 0) < sql.database_epoch()) | (run.cancel_requested == 1))
+        .orderby(job.started_at)
+        .limit(limit)
+    )
+
+
+def queued_before(moment: datetime, limit: int, after: tuple[datetime, str] | None = None) -> list[dict]:
+    """Queued jobs, the longest queued first; those behind the one that was queued at `after`, of that name."""
+    return queued_query(moment, limit, after).run(as_dict=True)
+
+
+def queued_query(moment: datetime, limit: int, after: tuple[datetime, str] | None = None):
+    job = frappe.qb.DocType(config.JOB)
+    condition = (job.status == str(JobStatus.QUEUED)) & (job.queued_at <= moment)
+    if after:
+        since, name = after
+        condition &= (job.queued_at >= since) & ((job.queued_at > since) | (job.name > name))
+    query = frappe.qb.from_(job).select(*(job[field] for field in DISPATCH_FIELDS), job.queued_at).where(condition)
+    return query.orderby(job.queued_at).orderby(job.name).limit(limit)
+
+
+def _is_due(job, epoch: float):
+    """Query builder condition: the job's time has come.
+
+    `available_at` is in the site's time, which repeats an hour when daylight saving time ends; within reach
+    of that hour the seconds in `due_epoch` decide.
+    """
+    if clock.wall_clock_repeats(epoch):
+        return (job.due_epoch <= epoch) & (job.available_at <= clock.site_time(epoch) + LARGEST_SHIFT)
+    return job.available_at <= clock.site_time(epoch)

@@ -1,0 +1,148 @@
+"""What a deploy does to jobs that run and wait: workers told to end, tables migrated, handlers renamed (R17)."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import frappe
+import pytest
+from frappe.model.sync import sync_for
+
+from dartwing_core.install import after_migrate
+from dartwing_core.jobs import get_job_history, get_job_status, retry_job, submit_jobs
+from tests.support import database, factory
+from tests.support.fleet import Fleet
+from tests.support.jobs import status, submitted
+from tests.support.waiting import until
+
+ENDED = "SELECT COUNT(*) FROM `tabBackground Job` WHERE job_type = %s AND status = 'Completed'"
+ATTEMPTS = "SELECT SUM(attempt) FROM `tabBackground Job` WHERE job_type = %s"
+TABLES = ("Background Job", "Background Job Run", "Job Execution Log")
+
+
+@pytest.fixture
+def job_type() -> str:
+    name = factory.job_type("row", "write_row", max_retries=0)
+    frappe.db.commit()
+    return name
+
+
+def submit(job_type: str, number: int, seconds: float = 0.05) -> None:
+    submit_jobs(
+        {"job_type": job_type, "organization": factory.ALPHA, "parameters": {"n": n, "seconds": seconds}}
+        for n in range(number)
+    )
+    frappe.db.commit()
+
+
+def completed(job_type: str) -> int:
+    return database.value(ENDED, job_type)
+
+
+def assert_each_ran_once(number: int) -> None:
+    for distinct in ("", "DISTINCT"):
+        count = f"SELECT COUNT({distinct} title) FROM tabNote WHERE title LIKE 'test JOB-%%'"
+        assert database.value(count) == number
+
+
+def test_workers_told_to_end_finish_their_job_and_take_no_other(fleet: Fleet, job_type, size):
+    # Seen failing (more attempts than jobs) with a signal handler of our own in the attempt, which takes the default.
+    number, warnings = size(50, 500), size(4, 30)
+    submit(job_type, number)
+    given = 0
+    last = 0
+
+    def all_done() -> bool:
+        nonlocal given, last
+        fleet.hire(2)
+        done = completed(job_type)
+        if given < warnings and done >= last + 6 and fleet.horses():
+            fleet.workers[given % 2].signal((signal.SIGTERM, signal.SIGINT)[given % 2])
+            given, last = given + 1, done
+        return done == number
+
+    until(all_done, size(60, 300), "all jobs")
+    assert given == warnings
+    assert database.value(ATTEMPTS, job_type) == number, "a warm shutdown costs no attempt"
+    assert_each_ran_once(number)
+
+
+def test_a_worker_told_twice_or_with_its_work_horse_costs_an_attempt_and_no_job(fleet: Fleet, job_type):
+    # Seen failing (stuck in Running) without `rescue_lost` in the sweep.
+    submit(job_type, 2, seconds=4)
+    fleet.hire(2)
+    cold, grouped = fleet.workers
+    until(lambda: len(fleet.horses()) == 2, 15, "two work-horses")
+    for horse in fleet.horses():
+        if horse.ppid() == grouped.pid:
+            horse.send_signal(signal.SIGTERM)
+    grouped.signal(signal.SIGTERM)
+    cold.signal(signal.SIGTERM)
+    again = time.monotonic() + 1.2  # within a second RQ takes the second signal for an echo of the first
+    until(lambda: time.monotonic() > again, 5, "a second")
+    cold.signal(signal.SIGTERM)
+    until(lambda: all(worker.popen.poll() is not None for worker in (cold, grouped)), 15, "the end of both workers")
+    fleet.hire(2)
+    until(lambda: completed(job_type) == 2, 30, "both jobs")
+    assert database.value(ATTEMPTS, job_type) == 4
+    assert_each_ran_once(2)
+
+
+@pytest.mark.timeout(300)
+def test_a_migration_under_load_loses_no_job(fleet: Fleet, job_type, size):
+    # Seen failing (jobs in Dead Letter, for they have no retries) without `TABLE_CHANGED` in `outcome.failure`.
+    number = size(100, 500)
+    fleet.hire(2)
+    submit(job_type, number)
+    until(lambda: completed(job_type) >= 5, 30, "the first jobs")
+    sync_for("dartwing_core", force=True)
+    after_migrate()
+    frappe.db.commit()
+    for table in TABLES:  # as a new column would: the table is rebuilt while workers write to it
+        frappe.db.sql_ddl(f"ALTER TABLE `tab{table}` FORCE")
+    frappe.clear_cache()
+    assert completed(job_type) < number, "there was load all the time"
+    until(lambda: fleet.hire(2) or completed(job_type) == number, 90, "all jobs")
+    assert_each_ran_once(number)
+
+
+def rename(job_type: str, path: str) -> None:
+    """As a deploy does, behind the engine's back: nothing is checked."""
+    frappe.db.set_value("Job Type", job_type, "handler_method", path)
+    frappe.db.commit()
+    frappe.clear_document_cache("Job Type", job_type)
+
+
+def test_jobs_whose_handler_is_gone_are_dead_with_a_clear_message_and_live_again_after_mending(fleet: Fleet):
+    job_type = factory.job_type("row", "write_row", max_retries=2)
+    frappe.db.commit()
+    # Seen failing (Failed, to be retried in vain) without both `frappe.ValidationError` in `FRAPPE_PERMANENT` and the
+    # rule for HTTP status 400 to 499.
+    job = submitted(job_type)
+    gone = f"{factory.HANDLERS}.write_row_of_last_year"
+    rename(job_type, gone)
+    fleet.hire(1)
+    until(lambda: status(job) == "Dead Letter", 20, "the end")
+    message = get_job_status(job.name)["error_message"]
+    assert gone in message
+    assert "@job_handler" in message
+    moved = submitted(factory.job_type("other", "nothing"))
+    until(lambda: status(moved) == "Completed", 20, "the worker's next job")
+    rename(job_type, f"{factory.FAULTS}.first_hangs")
+    retry_job(job.name)
+    frappe.db.commit()
+    until(lambda: status(job) == "Completed", 20, "the retry")
+    assert [event["to_status"] for event in get_job_history(job.name)["history"]].count("Dead Letter") == 1
+    assert_each_ran_once(1)
+
+
+def test_waiting_jobs_run_the_new_handler_of_their_type(fleet: Fleet, job_type):
+    job = submitted(job_type, text="new")
+    document = frappe.get_doc("Job Type", job_type)
+    document.handler_method = "dartwing_core.handlers.samples.echo_job"
+    document.save()
+    frappe.db.commit()
+    fleet.hire(1)
+    until(lambda: status(job) == "Completed", 20, "the job")
+    assert get_job_status(job.name)["result"] == {"echo": {"text": "new"}}

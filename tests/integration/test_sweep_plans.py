@@ -1,0 +1,70 @@
+"""What a sweep asks goes along indexes and stops at its limit, however many jobs there are.
+
+Among 15,000 jobs: on a table of a few rows MariaDB would read all of it, and be right.
+Seen failing: without the index on status, waits_for, available_at; without that on status, queued_at; without that on
+the runs' background_job.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import frappe
+import pytest
+
+from dartwing_core.jobs import backlog, clock, config
+from dartwing_core.jobs.sweeper import DUE_MESSAGES
+from tests.support import database, factory, population
+
+LIMIT = 100
+DIVISOR = 20
+DUE_INDEX = {"status", "waits_for", "available_at"}
+QUEUED_INDEX = {"status", "queued_at"}
+
+
+@pytest.fixture
+def crowd(site: None) -> None:
+    population.fill(factory.job_type("plain"), DIVISOR)
+
+
+def index_of(plan: dict) -> set[str]:
+    """The columns of the index that a plan uses."""
+    table = config.RUN if plan["table"] == f"tab{config.RUN}" else config.JOB
+    rows = frappe.db.sql(f"SHOW INDEX FROM `tab{table}` WHERE Key_name = %s", (plan["key"],), as_dict=True)
+    return {row.Column_name for row in rows}
+
+
+def check(query, columns: set[str], reads: int) -> None:
+    """The job table is entered by the index on these columns, without sorting it; at most so many rows are read."""
+    plans = database.explain(query)
+    entry = next(plan for plan in plans if plan["table"] == f"tab{config.JOB}")
+    assert index_of(entry) == columns, plans
+    assert "filesort" not in (entry["Extra"] or ""), plans
+    assert all(plan["type"] != "ALL" or plan["table"].startswith("<derived") for plan in plans), plans
+    assert database.rows_read(query) <= reads, plans
+
+
+def test_the_sweeps_queries_use_indexes(crowd, monkeypatch):
+    now = clock.now_epoch()
+    moment = clock.site_time(now)
+    for status in DUE_MESSAGES:
+        check(backlog.due_query(status, now, LIMIT), DUE_INDEX, 5)  # 1,000 are due, but wait for others
+        check(backlog.due_query(status, now + 10 * 86_400, LIMIT), DUE_INDEX, LIMIT + 5)
+    parent = population.name("L", 2)
+    check(backlog.children_query(parent, LIMIT), DUE_INDEX, 5)
+    check(backlog.parents_query("", LIMIT), DUE_INDEX, 7 * LIMIT)  # two children each, their parent, a temporary table
+    check(backlog.parents_query(parent, LIMIT), DUE_INDEX, 7 * LIMIT)
+    check(backlog.queued_query(moment, LIMIT), QUEUED_INDEX, LIMIT + 5)
+    halfway = (moment - timedelta(seconds=3_600 - 0.3), population.name("Q", 300))
+    check(backlog.queued_query(moment, LIMIT, halfway), QUEUED_INDEX, LIMIT + 5)
+    monkeypatch.setattr(clock, "wall_clock_repeats", lambda _epoch: True)
+    check(backlog.due_query("Pending", now, LIMIT), DUE_INDEX, 5)
+
+
+def test_only_doubtful_attempts_are_returned_and_only_running_ones_read(crowd):
+    query = backlog.doubtful_query(LIMIT)
+    plans = {plan["table"]: plan for plan in database.explain(query)}
+    assert "status" in index_of(plans[f"tab{config.JOB}"]), plans
+    assert index_of(plans[f"tab{config.RUN}"]) == {"background_job"}, plans
+    assert database.rows_read(query) <= 6 * (300 // DIVISOR)
+    assert query.run() == ()

@@ -132,7 +132,7 @@ def test_a_change_of_daylight_saving_time_moves_no_due_time(wall, job_type, monk
 @pytest.mark.parametrize("change", [AUTUMN, SPRING], ids=["autumn", "spring"])
 @pytest.mark.parametrize("begins", [-5, 5])
 def test_a_running_job_outlives_a_change_of_daylight_saving_time(wall, job_type, monkeypatch, change, begins):
-    # Seen failing (rescued at once): in autumn with `min` for `max` in `clock.latest_epoch`, in spring without the zone.
+    # Seen failing (rescued at once): in autumn with `min` for `max` in `clock.latest_epoch`, in spring without zone.
     monkeypatch.setattr(clock, "_zone", lambda: ZoneInfo("Europe/Berlin"))
     wall.set(change + begins)
     job = submitted(job_type)

@@ -36,8 +36,14 @@ def submit(job_type: str, number: int, seconds: float = 0.05) -> None:
     frappe.db.commit()
 
 
+def in_status(job_type: str, status: str) -> int:
+    return database.value(
+        "SELECT COUNT(*) FROM `tabBackground Job` WHERE job_type = %s AND status = %s", job_type, status
+    )
+
+
 def completed(job_type: str) -> int:
-    return database.value(ENDED, job_type)
+    return in_status(job_type, "Completed")
 
 
 def assert_each_ran_once(number: int) -> None:
@@ -73,7 +79,7 @@ def test_a_worker_told_twice_or_with_its_work_horse_costs_an_attempt_and_no_job(
     submit(job_type, 2, seconds=4)
     fleet.hire(2)
     cold, grouped = fleet.workers
-    until(lambda: len(fleet.horses()) == 2, 15, "two work-horses")
+    until(lambda: in_status(job_type, "Running") == 2, 15, "two attempts")
     for horse in fleet.horses():
         if horse.ppid() == grouped.pid:
             horse.send_signal(signal.SIGTERM)

@@ -16,7 +16,6 @@ from tests.support.fleet import Fleet
 from tests.support.jobs import status, submitted
 from tests.support.waiting import until
 
-ENDED = "SELECT COUNT(*) FROM `tabBackground Job` WHERE job_type = %s AND status = 'Completed'"
 ATTEMPTS = "SELECT SUM(attempt) FROM `tabBackground Job` WHERE job_type = %s"
 TABLES = ("Background Job", "Background Job Run", "Job Execution Log")
 

@@ -75,7 +75,7 @@ def test_workers_told_to_end_finish_their_job_and_take_no_other(fleet: Fleet, jo
 
 def test_a_worker_told_twice_or_with_its_work_horse_costs_an_attempt_and_no_job(fleet: Fleet, job_type):
     # Seen failing (stuck in Running) without `rescue_lost` in the sweep.
-    submit(job_type, 2, seconds=4)
+    submit(job_type, 2, seconds=8)
     fleet.hire(2)
     cold, grouped = fleet.workers
     until(lambda: in_status(job_type, "Running") == 2, 15, "two attempts")

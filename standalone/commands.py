@@ -8,14 +8,15 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from . import programs
 from .bench import on_bench
 from .launcher import Stage, running, say
-from .processes import Failed, Process, Stopped
+from .options import flag, foreground, number, options, take
+from .processes import Failed
 from .services import free_port
 from .site import ADMIN_PASSWORD, ROOT
+from .testing import test
 
 SERVE_PORT = 8000
 
@@ -36,67 +37,9 @@ Variables: DW_WORKERS=2   DW_ISOLATION=ON|OFF (innodb_snapshot_isolation)   DW_F
 """
 
 
-def flag(name: str) -> bool:
-    return os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE")
-
-
-def number(name: str, default: int) -> int:
-    return int(os.environ.get(name) or default)
-
-
-def options() -> dict[str, Any]:
-    """What the environment asks of the site."""
-    return {
-        "isolation": flag("DW_ISOLATION"),
-        "fresh": flag("DW_FRESH"),
-        "durable": flag("DW_DURABLE"),
-        "tick": number("DW_TICK", 60),
-    }
-
-
-def foreground(stage: Stage, command: list[str], *, folder: Path | None = None) -> int:
-    """Run a command on our terminal. A signal that ends us is passed on to it first: it may clear up and report."""
-    process = Process("command", command, folder=folder or stage.sites_path, environment=stage.environment)
-    try:
-        return process.wait()
-    except Stopped as stopped:
-        process.stop_signal = stopped.signum
-        raise
-    finally:
-        process.stop(timeout=10.0)
-
-
 def in_site(stage: Stage, arguments: list[str]) -> int:
     stage.environment["DW_CWD"] = os.getcwd()
     return foreground(stage, [sys.executable, "-P", "-m", "standalone.script", *arguments])
-
-
-def test(arguments: list[str]) -> int:
-    bench, rest = take(arguments, "--bench")
-    site, rest = take(rest, "--site")
-    if bool(bench) != bool(site):
-        raise Failed("--bench PATH and --site NAME belong together.")
-    paths = [argument.split("::")[0] for argument in rest if not argument.startswith("-")]
-    given = any((folder / path).exists() for path in paths for folder in (ROOT, Path.cwd()))
-    folder = Path.cwd() if given and not any((ROOT / path).exists() for path in paths) else ROOT
-    pytest = ["-m", "pytest", "-p", "standalone.pytest_plugin", f"--rootdir={ROOT}", *rest]
-    if not given:
-        pytest.append("tests")
-    if bench and site:
-        with on_bench(Path(bench).resolve(), site) as stage:
-            return foreground(stage, [stage.environment["DW_PYTHON"], *pytest], folder=folder)
-    with running(workers=0, scheduler=False, **options()) as stage:
-        return foreground(stage, [sys.executable, "-P", *pytest], folder=folder)
-
-
-def take(arguments: list[str], option: str) -> tuple[str | None, list[str]]:
-    """Take `--option VALUE` or `--option=VALUE` out of the arguments."""
-    for position, argument in enumerate(arguments):
-        if argument.startswith(option + "="):
-            return argument.split("=", 1)[1], arguments[:position] + arguments[position + 1 :]
-        if argument == option and position + 1 < len(arguments):
-            return arguments[position + 1], arguments[:position] + arguments[position + 2 :]
-    return None, arguments
 
 
 def run(arguments: list[str]) -> int:

@@ -39,7 +39,11 @@ doc_events = {
     "Communication": {"validate": _check_reference},
     "ToDo": {"validate": _check_reference},
     "Tag Link": {"validate": _check_reference},
-    "File": {"before_insert": "dartwing_core.jobs.desk_access.check_file", "validate": _check_reference},
+    "File": {
+        "before_insert": ["dartwing_core.jobs.desk_access.check_file", "dartwing_core.jobs.desk_access.check_file_url"],
+        "before_validate": "dartwing_core.jobs.desk_access.check_file_url",
+        "validate": _check_reference,
+    },
 }
 
 # A job outlives its Organization, Job Type, owner and parent: the engine says what becomes of it then.
@@ -84,6 +88,14 @@ override_whitelisted_methods = {
     )
 } | {
     "frappe.client.get_count": "dartwing_core.api.frappe_methods.get_count",
+    "frappe.client.get": "dartwing_core.api.frappe_methods.get",
+    "frappe.client.delete": "dartwing_core.api.frappe_methods.delete",
+    "frappe.desk.reportview.delete_items": "dartwing_core.api.frappe_methods.delete_items",
+    "frappe.utils.goal.get_monthly_goal_graph_data": "dartwing_core.api.frappe_methods.get_monthly_goal_graph_data",
+    "frappe.desk.notifications.get_open_count": "dartwing_core.api.frappe_methods.get_open_count",
+    "frappe.workflow.doctype.workflow.workflow.get_workflow_state_count": (
+        "dartwing_core.api.frappe_methods.get_workflow_state_count"
+    ),
     "frappe.client.validate_link": "dartwing_core.api.frappe_methods.validate_link",
     "frappe.client.get_doc_permissions": "dartwing_core.api.frappe_methods.get_doc_permissions",
     "frappe.desk.search.search_link": "dartwing_core.api.frappe_methods.search_link",

@@ -11,6 +11,7 @@ import frappe
 from frappe import _
 
 from dartwing_core.jobs import access
+from dartwing_core.jobs.errors import InvalidJobError
 
 from . import error_answers, rate_limits
 
@@ -48,6 +49,7 @@ def endpoint(
             try:
                 _check_enabled()
                 rate_limits.take(limit, cost(**named))
+                _check_text(named)
                 return function(*arguments, **named)
             except Exception as error:
                 return error_answers.answer(error)
@@ -72,3 +74,13 @@ def of_path(path: str) -> Endpoint | None:
         return None
     frappe.get_module(MODULE)  # makes ENDPOINTS
     return ENDPOINTS.get(name)
+
+
+def _check_text(arguments: dict[str, Any]) -> None:
+    """Half a character, which JSON can hold and no column."""
+    for name, value in arguments.items():
+        if isinstance(value, str) and name != "parameters":
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise InvalidJobError(_("{0} is no text.").format(name)) from None

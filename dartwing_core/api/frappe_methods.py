@@ -3,6 +3,8 @@
 Frappe 15 counts, tags, likes and follows any document for any user, finds links past the permissions when told to,
 and keeps a chart that one user has seen for the next. `override_whitelisted_methods` in hooks.py puts these in
 their place: for our DocTypes they ask first, for all others they do what they did.
+
+The originals are named by their modules: Frappe serves every attribute of a module that is a whitelisted function.
 """
 
 from __future__ import annotations
@@ -14,27 +16,15 @@ from typing import Any
 
 import frappe
 import frappe.client
-from frappe import _
-from frappe.client import get_count as _get_count
-from frappe.client import get_doc_permissions as _get_doc_permissions
-from frappe.desk import reportview
-from frappe.desk.doctype.dashboard_chart.dashboard_chart import get as _get_chart
-from frappe.desk.doctype.tag.tag import add_tag as _add_tag
-from frappe.desk.doctype.tag.tag import add_tags as _add_tags
-from frappe.desk.doctype.tag.tag import get_tagged_docs as _get_tagged_docs
-from frappe.desk.doctype.tag.tag import remove_tag as _remove_tag
-from frappe.desk.form.document_follow import follow_document as _follow_document
-from frappe.desk.form.document_follow import get_follow_users as _get_follow_users
-from frappe.desk.form.document_follow import update_follow as _update_follow
-from frappe.desk.form.linked_with import get as _get_linked
-from frappe.desk.form.utils import get_next as _get_next
-from frappe.desk.like import toggle_like as _toggle_like
-from frappe.desk.listview import get_group_by_count as _get_group_by_count
-from frappe.desk.search import get_link_title as _get_link_title
-from frappe.desk.search import search_link as _search_link
-from frappe.desk.search import search_widget as _search_widget
-from frappe.utils import get_safe_filters
+from frappe import _, client
+from frappe.desk import like, listview, notifications, reportview, search
+from frappe.desk.doctype.dashboard_chart import dashboard_chart
+from frappe.desk.doctype.tag import tag
+from frappe.desk.form import document_follow, linked_with, utils
+from frappe.utils import get_safe_filters, goal
+from frappe.workflow.doctype.workflow import workflow
 
+from dartwing_core.jobs import access
 from dartwing_core.jobs.desk_access import ENGINE_DOCTYPES, TENANT_DOCTYPES, throw_missing
 
 # What hangs on documents names them: who counts with a filter on that reads it letter by letter.
@@ -47,6 +37,11 @@ COUNTED = frozenset(
 )
 
 
+AGGREGATIONS = ("sum", "count", "avg", "min", "max")
+GUARDED = frozenset({*TENANT_DOCTYPES, "File"})
+"""Of which one learns nothing that one may not list."""
+
+
 def _instead_of(original: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Whitelist a function for the original's verbs, with the original's arguments, which it gets by name."""
 
@@ -55,7 +50,12 @@ def _instead_of(original: Callable[..., Any]) -> Callable[[Callable[..., Any]], 
 
         @functools.wraps(original)
         def call(*arguments: Any, **named: Any) -> Any:
-            given = dict(signature.bind(*arguments, **named).arguments)
+            try:
+                given = dict(signature.bind(*arguments, **named).arguments)
+            except TypeError:
+                raise frappe.ValidationError(_("An argument is missing or unknown.")) from None
+            if any(name in given and not isinstance(given[name], str) for name in ("doctype", "dt")):
+                raise frappe.ValidationError(_("{0} must be text.").format("doctype"))
             for parameter in signature.parameters.values():
                 if parameter.kind is inspect.Parameter.VAR_KEYWORD:
                     given.update(given.pop(parameter.name, {}))
@@ -66,135 +66,199 @@ def _instead_of(original: Callable[..., Any]) -> Callable[[Callable[..., Any]], 
     return decorate
 
 
-@_instead_of(_get_count)
+@_instead_of(client.get_count)
 def get_count(given: dict[str, Any]) -> Any:
     """Count only what the user may read."""
     if given.get("doctype") not in COUNTED:
-        return _get_count(**given)
+        return client.get_count(**given)
     frappe.form_dict.clear()
     frappe.form_dict.update(doctype=given["doctype"], filters=get_safe_filters(given.get("filters")))
     return reportview.get_count()
 
 
-if _validate_link := getattr(frappe.client, "validate_link", None):  # Frappe 15
+if hasattr(client, "validate_link"):  # Frappe 15
 
-    @_instead_of(_validate_link)
+    @_instead_of(client.validate_link)
     def validate_link(given: dict[str, Any]) -> Any:
         """A link to what one may not see leads nowhere."""
-        return _validate_link(**given) if _is_listed(given["doctype"], given["docname"]) else frappe._dict(name=None)
+        return (
+            client.validate_link(**given) if _is_listed(given["doctype"], given["docname"]) else frappe._dict(name=None)
+        )
 
 
-@_instead_of(_get_link_title)
+@_instead_of(search.get_link_title)
 def get_link_title(given: dict[str, Any]) -> Any:
     """The title of what one may see."""
-    return _get_link_title(**given) if _is_listed(given["doctype"], given["docname"]) else given["docname"]
+    return search.get_link_title(**given) if _is_listed(given["doctype"], given["docname"]) else given["docname"]
 
 
-@_instead_of(_get_doc_permissions)
+@_instead_of(client.get_doc_permissions)
 def get_doc_permissions(given: dict[str, Any]) -> Any:
     """The permissions for what one may see."""
-    return _checked(_get_doc_permissions, given, "doctype", "docname")
+    return _checked(client.get_doc_permissions, given, "doctype", "docname")
 
 
-@_instead_of(_get_linked)
+@_instead_of(linked_with.get)
 def get_linked(given: dict[str, Any]) -> Any:
     """Documents that link to what one may see."""
-    return _checked(_get_linked, given, "doctype", "docname")
+    return _checked(linked_with.get, given, "doctype", "docname")
 
 
-@_instead_of(_get_next)
+@_instead_of(utils.get_next)
 def get_next(given: dict[str, Any]) -> Any:
     """The next one after what one may see: Frappe compares any field of any document with those of the user's."""
-    return _checked(_get_next, given, "doctype", "value")
+    return _checked(utils.get_next, given, "doctype", "value")
 
 
-@_instead_of(_update_follow)
+@_instead_of(document_follow.update_follow)
 def update_follow(given: dict[str, Any]) -> Any:
     """Follow only what one may see: who follows a document is sent its changes."""
-    return _checked(_update_follow, given, "doctype", "doc_name")
+    return _checked(document_follow.update_follow, given, "doctype", "doc_name")
 
 
-@_instead_of(_follow_document)
+@_instead_of(document_follow.follow_document)
 def follow_document(given: dict[str, Any]) -> Any:
     """The same for another user, whom Frappe does not ask."""
     if given["doctype"] in TENANT_DOCTYPES and given["user"] != frappe.session.user:
         raise frappe.PermissionError
-    return _checked(_follow_document, given, "doctype", "doc_name")
+    return _checked(document_follow.follow_document, given, "doctype", "doc_name")
 
 
-@_instead_of(_get_follow_users)
+@_instead_of(document_follow.get_follow_users)
 def get_follow_users(given: dict[str, Any]) -> Any:
     """Who follows what one may see."""
-    return _checked(_get_follow_users, given, "doctype", "doc_name")
+    return _checked(document_follow.get_follow_users, given, "doctype", "doc_name")
 
 
-@_instead_of(_toggle_like)
+@_instead_of(like.toggle_like)
 def toggle_like(given: dict[str, Any]) -> Any:
     """Nobody writes a like into the row of a job; an organization is liked by who may see it."""
-    return _not_on_jobs(_toggle_like, given, "doctype", given["name"])
+    return _not_on_jobs(like.toggle_like, given, "doctype", given["name"])
 
 
-@_instead_of(_add_tag)
+@_instead_of(tag.add_tag)
 def add_tag(given: dict[str, Any]) -> Any:
     """The same for a tag."""
-    return _not_on_jobs(_add_tag, given, "dt", given["dn"])
+    return _not_on_jobs(tag.add_tag, given, "dt", given["dn"])
 
 
-@_instead_of(_remove_tag)
+@_instead_of(tag.remove_tag)
 def remove_tag(given: dict[str, Any]) -> Any:
     """The same for taking a tag away."""
-    return _not_on_jobs(_remove_tag, given, "dt", given["dn"])
+    return _not_on_jobs(tag.remove_tag, given, "dt", given["dn"])
 
 
-@_instead_of(_add_tags)
+@_instead_of(tag.add_tags)
 def add_tags(given: dict[str, Any]) -> Any:
     """The same for several."""
-    return _not_on_jobs(_add_tags, given, "dt", *frappe.parse_json(given["docs"]))
+    return _not_on_jobs(tag.add_tags, given, "dt", *frappe.parse_json(given["docs"]))
 
 
-@_instead_of(_get_tagged_docs)
+@_instead_of(tag.get_tagged_docs)
 def get_tagged_docs(given: dict[str, Any]) -> Any:
     """Tagged documents that one may see."""
     if given["doctype"] not in TENANT_DOCTYPES:
-        return _get_tagged_docs(**given)
+        return tag.get_tagged_docs(**given)
     return frappe.get_list(given["doctype"], filters={"_user_tags": ["like", given["tag"]]}, as_list=True)
 
 
-@_instead_of(_get_group_by_count)
+@_instead_of(listview.get_group_by_count)
 def get_group_by_count(given: dict[str, Any]) -> Any:
     """Jobs have no assignments, so there is nothing to group by them."""
     if given["doctype"] in TENANT_DOCTYPES and given["field"] == "assigned_to":
         return []
-    return _get_group_by_count(**given)
+    return listview.get_group_by_count(**given)
 
 
-@_instead_of(_search_link)
+@_instead_of(search.search_link)
 def search_link(given: dict[str, Any]) -> Any:
     """Frappe takes `ignore_user_permissions` for all permissions."""
-    return _search_link(**_without_bypass(given))
+    return search.search_link(**_without_bypass(given))
 
 
-@_instead_of(_search_widget)
+@_instead_of(search.search_widget)
 def search_widget(given: dict[str, Any]) -> Any:
     """The same for the search box."""
-    return _search_widget(**_without_bypass(given))
+    return search.search_widget(**_without_bypass(given))
 
 
-@_instead_of(_get_chart)
+@_instead_of(dashboard_chart.get)
 def get_chart(given: dict[str, Any]) -> Any:
     """A chart of our DocTypes is made anew for each user, and not as heat map, which Frappe makes of all rows."""
     chart = frappe.parse_json(given.get("chart")) if not given.get("chart_name") else None
     if chart is None and given.get("chart_name"):
         chart = frappe.get_doc("Dashboard Chart", given["chart_name"])
     if not chart or chart.get("document_type") not in TENANT_DOCTYPES:
-        return _get_chart(**given)
+        return dashboard_chart.get(**given)
     if chart.get("type") == "Heatmap" and chart.get("chart_type") != "Group By":
         frappe.throw(_("Heat maps are not available for {0}.").format(_(chart.get("document_type"))))
-    return inspect.unwrap(_get_chart)(**given)
+    return inspect.unwrap(dashboard_chart.get)(**given)
+
+
+@_instead_of(workflow.get_workflow_state_count)
+def get_workflow_state_count(given: dict[str, Any]) -> Any:
+    """Frappe groups all rows by any column. Our DocTypes have no workflows."""
+    if given.get("doctype") in COUNTED:
+        raise frappe.PermissionError(_("There are no workflows of {0}.").format(_(given["doctype"])))
+    return workflow.get_workflow_state_count(**given)
+
+
+@_instead_of(notifications.get_open_count)
+def get_open_count(given: dict[str, Any]) -> Any:
+    """Frappe counts all rows that link to a document: those of our DocTypes are left out."""
+    found = notifications.get_open_count(**given)
+    counts = found.get("count") if not access.viewer().sees_everything else None
+    for kind in ("external_links_found", "internal_links_found"):
+        if isinstance(counts, dict) and kind in counts:
+            counts[kind] = [link for link in counts[kind] if link.get("doctype") not in COUNTED]
+    return found
+
+
+@_instead_of(goal.get_monthly_goal_graph_data)
+def get_monthly_goal_graph_data(given: dict[str, Any]) -> Any:
+    """Frappe 15 puts its arguments into SQL as they are, and sums up all rows."""
+    is_plain = str(given.get("aggregation", "sum")).lower() in AGGREGATIONS and all(
+        str(given.get(name) or "x").isidentifier() for name in ("goal_doctype_link", "goal_field", "date_field")
+    )
+    if not is_plain or given.get("goal_doctype") in COUNTED:
+        raise frappe.PermissionError(_("This is not allowed."))
+    return goal.get_monthly_goal_graph_data(**given)
+
+
+@_instead_of(client.get)
+def get(given: dict[str, Any]) -> Any:
+    """By a filter, the first one that one may see: Frappe takes the first of all, and so tells what it holds."""
+    filters = frappe.parse_json(given.get("filters"))
+    if given.get("doctype") in TENANT_DOCTYPES and filters and not given.get("name"):
+        names = frappe.get_list(given["doctype"], filters=filters, pluck="name", limit=1)
+        if not names:
+            throw_missing(given["doctype"], _("document"))
+        given |= {"name": names[0], "filters": None}
+    return client.get(**given)
+
+
+@_instead_of(client.delete)
+def delete(given: dict[str, Any]) -> Any:
+    """By name alone: Frappe would take a filter for one."""
+    _check_names(given["doctype"], given["name"])
+    return client.delete(**given)
+
+
+@_instead_of(reportview.delete_items)
+def delete_items(given: dict[str, Any]) -> Any:
+    """The same for several, which Frappe takes from the request."""
+    items = frappe.parse_json(frappe.form_dict.get("items") or "[]")
+    _check_names(frappe.form_dict.get("doctype"), *(items if isinstance(items, list) else [items]))
+    return reportview.delete_items(**given)
+
+
+def _check_names(doctype: Any, *names: Any) -> None:
+    if doctype in TENANT_DOCTYPES and not all(isinstance(name, str | int) for name in names):
+        raise frappe.ValidationError(_("{0} must be text.").format("name"))
 
 
 def _is_listed(doctype: str, name: Any) -> bool:
-    if doctype not in TENANT_DOCTYPES:
+    if doctype not in GUARDED:
         return True
     return isinstance(name, str) and bool(frappe.get_list(doctype, filters={"name": name}, limit=1))
 
@@ -216,6 +280,6 @@ def _not_on_jobs(original: Callable[..., Any], given: dict[str, Any], doctype_ke
 
 
 def _without_bypass(given: dict[str, Any]) -> dict[str, Any]:
-    if given.get("doctype") in TENANT_DOCTYPES:
+    if given.get("doctype") in GUARDED:
         given.pop("ignore_user_permissions", None)
     return given

@@ -8,7 +8,7 @@ from typing import Any
 
 import frappe
 from frappe import _
-from frappe.desk.reportview import get_count
+from frappe.desk import reportview
 from frappe.model import default_fields, get_permitted_fields, no_value_fields
 
 from dartwing_core.jobs import PermanentError
@@ -40,7 +40,7 @@ class RecordQuery:
         form = frappe.local.form_dict
         frappe.local.form_dict = frappe._dict(doctype=self.doctype, filters=self._filters())
         try:
-            found = get_count()
+            found = reportview.get_count()
         finally:
             frappe.local.form_dict = form
         return min(found, self.limit or found)

@@ -5,8 +5,10 @@ Lists and reports can't hide a column of a row, so they leave out a job whose re
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import unquote
 
 import frappe
 from frappe import _
@@ -143,6 +145,8 @@ def load_visible(doc, load: Callable[[], Any]) -> Any:
     """
     if not getattr(frappe.local, "request", None):
         return load()
+    if not isinstance(doc.name, str):  # a filter: it would tell what the first of all rows holds
+        throw_missing(doc.doctype, _("document"))
     asked, loaded = doc.name, None
     try:
         loaded = load()
@@ -196,6 +200,21 @@ def check_file(doc, method: str | None = None) -> None:
     if not doc.is_private:
         frappe.throw(_("Files of background jobs must be private."))
     doc.owner = "Administrator"
+
+
+def check_file_url(doc, method: str | None = None) -> None:
+    """`before_validate` of File: no other File has the address of a job's, and none of a job's is published.
+
+    Before Frappe's own `validate`, which moves the file on the disk.
+    """
+    if doc.attached_to_doctype in ENGINE_DOCTYPES and not doc.is_private:
+        frappe.throw(_("Files of background jobs must be private."), frappe.PermissionError)
+    if not getattr(frappe.local, "request", None) or not doc.file_url:
+        return
+    address = os.path.normpath("/" + unquote(str(doc.file_url)).strip().lstrip("/"))
+    same = {"file_url": address, "attached_to_doctype": ["in", ENGINE_DOCTYPES], "name": ["!=", doc.name or ""]}
+    if frappe.db.exists("File", same):
+        frappe.throw(_("This file belongs to a background job."), frappe.PermissionError)
 
 
 def _job(name: str):

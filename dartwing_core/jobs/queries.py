@@ -176,7 +176,7 @@ def _check_choice(argument: str, value: Any, choices) -> None:
 def bounded(value: Any, lowest: int, highest: int, argument: str) -> int:
     try:
         number = int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InvalidJobError(_("{0} must be a whole number.").format(argument)) from None
     return min(max(number, lowest), highest)
 
@@ -184,11 +184,13 @@ def bounded(value: Any, lowest: int, highest: int, argument: str) -> int:
 def _date(value: Any, argument: str) -> datetime:
     try:
         moment = get_datetime(value)
+        if moment is not None and moment.tzinfo:
+            moment = clock.site_time(moment.timestamp())
     except Exception:
         moment = None
     if moment is None:
         raise InvalidJobError(_("{0} is no date: {1}.").format(argument, str(value)[:40]))
-    return clock.site_time(moment.timestamp()) if moment.tzinfo else moment
+    return moment
 
 
 def _order(order_by: str) -> tuple[str, Order]:

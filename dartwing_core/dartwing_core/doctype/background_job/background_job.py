@@ -17,6 +17,9 @@ class BackgroundJob(Document):
     def validate(self) -> None:
         frappe.throw(_("Background jobs are made and changed by the job engine only."), frappe.PermissionError)
 
+    def notify_update(self) -> None:
+        """Nothing: Frappe would tell the name to everybody in the room of the DocType."""
+
     def before_rename(self, old: str, new: str, merge: bool = False) -> None:
         frappe.throw(_("A background job can't be renamed."), frappe.PermissionError)
 

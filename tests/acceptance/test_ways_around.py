@@ -1,0 +1,151 @@
+"""Ways around the permissions that go through Frappe's own functions, or this app's modules, over HTTP."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+
+import frappe
+import pytest
+
+import dartwing_core
+from dartwing_core.api import frappe_methods
+from tests.support import factory
+from tests.support.http import Client
+from tests.support.jobs import run, submitted_by
+
+JOB = "Background Job"
+SECRET = "a secret of Alpha"
+
+
+@pytest.fixture
+def job(alice):
+    """A failed job of Alice's in Alpha, with a secret in its parameters and a private file."""
+    job_type = factory.job_type("note", "add_note", max_retries=0)
+    frappe.db.commit()
+    made = submitted_by(alice, job_type, title=SECRET, then="fail_for_good")
+    assert run(made)["status"] == "Dead Letter"
+    file = frappe.get_doc(
+        doctype="File",
+        file_name=f"{made.name}.csv",
+        content=SECRET,
+        is_private=1,
+        attached_to_doctype=JOB,
+        attached_to_name=made.name,
+    ).insert(ignore_permissions=True)
+    frappe.db.commit()
+    yield made, file
+    frappe.db.rollback()
+    file.delete(ignore_permissions=True)
+    frappe.db.commit()
+
+
+@pytest.fixture
+def stranger(web, bob) -> Client:
+    return Client(web).with_token(bob)
+
+
+def call(client: Client, method: str, /, **body):
+    return client.http.post(f"{client.url}/api/method/{method}", json=body, timeout=60)
+
+
+def test_no_module_of_the_app_serves_a_function_of_frappes():
+    # Frappe answers for every attribute that is a whitelisted function: an import would go around the override.
+    for module in pkgutil.walk_packages(dartwing_core.__path__, "dartwing_core."):
+        importlib.import_module(module.name)
+    found = [
+        f"{module}.{name}"
+        for module in [name for name in sys.modules if name.startswith("dartwing_core")]
+        for name, value in vars(sys.modules[module]).items()
+        if callable(value)
+        and value in [*frappe.whitelisted]
+        and not module.endswith((".jobs", "error_answers"))
+        and getattr(sys.modules.get(value.__module__), value.__name__, None) is value
+        and not value.__module__.startswith("dartwing_core")
+    ]
+    assert found == []
+    assert frappe_methods.get_count in [*frappe.whitelisted]
+
+
+@pytest.mark.parametrize("field", ["input_parameters", "result", "name", "owner_user"])
+def test_rows_are_not_grouped_as_states_of_a_workflow(stranger, job, field):
+    name = "frappe.workflow.doctype.workflow.workflow.get_workflow_state_count"
+    for doctype, column in ((JOB, field), ("File", "file_url")):
+        answer = call(stranger, name, doctype=doctype, workflow_state_field=column, states=["x"])
+        assert answer.status_code == 403
+        assert job[0].name not in answer.text
+
+
+def test_the_links_of_a_type_or_organization_are_not_counted(stranger, job):
+    for doctype, name in (("Job Type", job[0].job_type), ("Organization", factory.BETA)):
+        answer = call(stranger, "frappe.desk.notifications.get_open_count", doctype=doctype, name=name)
+        assert JOB not in answer.text, answer.text
+
+
+def test_a_goal_takes_no_sql_and_sums_up_no_jobs(stranger, job):
+    name = "frappe.utils.goal.get_monthly_goal_graph_data"
+    body = {"title": "x", "doctype": "User", "docname": "Guest", "goal_value_field": "idx", "goal_total_field": "idx"}
+    body |= {"goal_history_field": "idx", "goal_doctype_link": "owner", "goal_field": "idx", "date_field": "creation"}
+    sql = "extractvalue(1, concat(0x7e, (select input_parameters from `tabBackground Job` limit 1)))+count"
+    for goal_doctype, aggregation in (("Note", sql), (JOB, "count")):
+        answer = call(stranger, name, **body, goal_doctype=goal_doctype, aggregation=aggregation)
+        assert answer.status_code == 403
+        assert SECRET not in answer.text
+
+
+def test_what_a_job_depends_on_is_no_way_to_its_columns(stranger, job):
+    answer = stranger.http.get(
+        f"{stranger.url}/api/resource/{JOB}", params={"fields": '["name", "depends_on.input_parameters"]'}, timeout=60
+    )
+    assert answer.status_code in (403, 417), answer.text
+
+
+def test_a_filter_in_place_of_a_name_tells_nothing(stranger, job):
+    for guess in (SECRET, "something else"):
+        filters = {"name": job[0].name, "input_parameters": ["like", f"%{guess}%"]}
+        answers = [
+            call(stranger, "frappe.client.delete", doctype=JOB, name=[filters]),
+            call(stranger, "frappe.desk.reportview.delete_items", doctype=JOB, items=[[filters]]),
+            call(stranger, "frappe.client.get", doctype=JOB, filters=filters),
+        ]
+        assert [answer.status_code for answer in answers] == [417, 417, 404]
+        assert SECRET not in "".join(answer.text for answer in answers)
+
+
+def test_no_other_file_has_the_address_of_a_jobs_file(stranger, job):
+    # Whoever owns a File of the same address may read it, publish it, and delete it from the disk.
+    _job, file = job
+    url = file.file_url
+    for address in (url, url.replace("/private", "/private/."), url.replace("files", "%66iles"), f"/{url}"):
+        answer = stranger.http.post(f"{stranger.url}/api/resource/File", json={"file_url": address, "is_private": 1})
+        assert answer.status_code in (403, 404, 417), (address, answer.text)
+    own = stranger.http.post(
+        f"{stranger.url}/api/method/upload_file",
+        files={"file": ("own.txt", b"own")},
+        data={"is_private": 1},
+    ).json()["message"]["name"]
+    put = stranger.http.put(f"{stranger.url}/api/resource/File/{own}", json={"file_url": url, "is_private": 0})
+    assert put.status_code == 403, put.text
+    assert stranger.http.get(stranger.url + url).status_code == 403
+    assert frappe.get_doc("File", file.name).get_content() == SECRET, "it lies where it lay"
+
+
+def test_files_are_not_found_by_link_search(stranger, job):
+    for flag in (0, 1):
+        answer = call(
+            stranger, "frappe.desk.search.search_link", doctype="File", txt=job[0].name, ignore_user_permissions=flag
+        )
+        assert job[0].name not in answer.text.replace(f'"{job[0].name}"', "")
+
+
+@pytest.mark.parametrize("name", ["job_type", "organization", "depends_on", "dedup_key"])
+def test_half_a_character_is_bad_input(web, alice, name):
+    body = {"job_type": "echo_job", "organization": factory.ALPHA, name: "\ud800"}
+    assert Client(web).with_token(alice).post("submit_job", **body).status_code == 400
+
+
+def test_numbers_and_dates_out_of_range_are_bad_input(web, alice):
+    client = Client(web).with_token(alice)
+    assert client.get("list_jobs", limit="Infinity").status_code == 400
+    assert client.get("list_jobs", from_date="20260101T000000+99:99").status_code == 400

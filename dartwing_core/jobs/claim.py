@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from . import clock, config, connection, sql, store, tenancy
+from . import admission, clock, config, connection, sql, store, tenancy
 from .status import JobStatus
 
-HOLD_SECONDS = 60
 LOCK_WAIT = 2  # seconds: somebody who cancels the job in a long transaction must not hold a worker
 
 
@@ -69,12 +68,18 @@ def _reason_to_hold(job: Mapping[str, Any]) -> str | None:
     """Why the job may not start now although its turn has come."""
     if config.settings().is_paused:
         return "Held: all jobs are paused"
-    state = tenancy.standing_of_owner(job).state
-    if state in ("Suspended", "Inactive"):
-        return f"Held: the organization is {state.lower()}"
+    if admission.is_paused(job["queue"]):
+        return f"Held: the queue {job['queue']} is paused"
+    if not admission.type_may_start(job["job_type"]):
+        return "Held: jobs of this type are paused"
+    limits = tenancy.standing_of_owner(job).limits
+    if limits.is_paused:
+        return "Held: the organization's jobs are paused"
+    if not limits.may_start:
+        return f"Held: the organization is {str(limits.state).lower()}"
     return None
 
 
 def _hold(job: Mapping[str, Any], reason: str) -> None:
-    values = clock.due_columns(clock.now_epoch() + HOLD_SECONDS)
-    store.transition(job, JobStatus.PENDING, reason, values=values, actor=config.ENGINE)
+    """Back in line, in its old place."""
+    store.transition(job, JobStatus.PENDING, reason, values={"in_line": 1}, actor=config.ENGINE)

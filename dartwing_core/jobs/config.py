@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import frappe
 from frappe.utils import cint
@@ -38,6 +39,9 @@ class Settings:
     cancel_grace_seconds: int = 10
     lease_seconds: int = 20
     allow_private_addresses: bool = False
+    queue_window: int = 0
+    """Jobs of a queue in RQ; 0: by its workers."""
+    paused_queues: frozenset[str] = frozenset()
     submit_limit: int = 100
     status_limit: int = 600
     list_limit: int = 60
@@ -51,8 +55,8 @@ _SWITCHES = frozenset({"is_paused", "allow_private_addresses"})
 def settings() -> Settings:
     """The settings in force."""
     saved = frappe.get_cached_doc(SETTINGS)
-    values = {}
-    for name in Settings.__dataclass_fields__:
+    values: dict[str, Any] = {"paused_queues": parse_names(saved.get("paused_queues"))}
+    for name in Settings.__dataclass_fields__.keys() - values.keys():
         value = cint(saved.get(name))
         if name in _SWITCHES:
             values[name] = bool(value)

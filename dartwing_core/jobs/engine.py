@@ -12,8 +12,9 @@ from typing import Any
 import frappe
 from frappe import _
 
-from . import access, cancel, clock, dedup, dispatch, runs, store, submission, sweeper
+from . import access, cancel, clock, dedup, runs, store, submission, sweeper, waiting
 from .errors import InvalidJobError, InvalidTransitionError, JobBusyError
+from .outbox import outbox
 from .status import JobStatus
 from .submission import Prepared, Request
 
@@ -78,7 +79,7 @@ def retry_job(job_id: str, parameters: Mapping[str, Any] | None = None):
         raise InvalidTransitionError(
             _("Job {0} is {1}; only a failed job can be retried.").format(job["name"], _(status.value))
         )
-    values = _fresh_series()
+    values = _fresh_series(job)
     if parameters is not None:
         if job["owner_user"] != frappe.session.user:
             # The handler runs as the owner: another person's parameters would borrow the owner's permissions.
@@ -87,14 +88,14 @@ def retry_job(job_id: str, parameters: Mapping[str, Any] | None = None):
         runs.forget_state(job["name"])  # a checkpoint of other work
     values["active_key"] = dedup.take_again(job, values.get("dedup_hash", job["dedup_hash"]))
     document = _moved(job, JobStatus.PENDING, "Job re-queued for execution", values)
-    if not job["waits_for"]:
-        dispatch.outbox().add([{**job, **values, "status": str(JobStatus.PENDING)}])
+    if values["in_line"]:
+        outbox().line_up([job["queue"]])
     return document
 
 
-def _fresh_series() -> dict[str, Any]:
+def _fresh_series(job: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        **clock.due_columns(clock.now_epoch()),
+        **waiting.columns(clock.now_epoch(), job["priority"], job["waits_for"]),
         "retry_count": 0,
         "crash_count": 0,
         "next_retry_at": None,
@@ -165,9 +166,10 @@ def _insert(rows: list[dict[str, Any]]) -> None:
 
 
 def _to_outbox(prepared: list[Prepared]) -> None:
-    outbox = dispatch.outbox()
-    outbox.add([item.row for item in prepared if item.can_go])
-    outbox.afterwards(sweeper.sweep_after_submit)
+    box = outbox()
+    box.add([item.row for item in prepared if item.can_go])
+    box.line_up({item.row["queue"] for item in prepared if item.must_line_up})
+    box.afterwards(sweeper.sweep_after_submit)
 
 
 def _moved(job: dict[str, Any], to_status: JobStatus, message: str, values: dict[str, Any]):

@@ -12,14 +12,9 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from . import backlog, clock, config, dependencies, dispatch, redis_queue, rescue, sql, store
+from . import admission, backlog, clock, config, dependencies, dispatch, redis_queue, rescue, sql, waiting
 from .status import JobStatus
 
-DUE_MESSAGES = {
-    JobStatus.FAILED: "Job enqueued for retry",
-    JobStatus.TIMED_OUT: "Job enqueued for retry",
-    JobStatus.PENDING: dispatch.MESSAGE,
-}
 SECONDS_BETWEEN = 5
 SUBMITTER_BATCH = 50
 SEEN_QUEUED, SEEN_PARENTS = "seen-queued", "seen-parents"
@@ -112,9 +107,9 @@ def _tell_children_of(parent: Mapping[str, Any], limit: int) -> tuple[int, int]:
 
 
 def queue_due(limit: int) -> int:
-    """Queue waiting jobs whose time has come: retries first, then those submitted for later or never dispatched."""
-    steps = [partial(_queue_due_in, status, message, limit) for status, message in DUE_MESSAGES.items()]
-    return sum(dispatch.quietly(step) or 0 for step in steps)
+    """Let jobs whose time has come line up, then queue those whose turn it is; returns how many were queued."""
+    dispatch.quietly(lambda: sql.committed(lambda: waiting.line_up_due(limit)))
+    return admission.admit_all()
 
 
 def ring_again(limit: int) -> int:
@@ -148,9 +143,3 @@ def process_retry_queue() -> None:
 def process_dependent_jobs() -> None:
     """The original's name for the part of the sweep that releases dependent jobs."""
     sweep()
-
-
-def _queue_due_in(status: JobStatus, message: str, limit: int) -> int:
-    return dispatch.in_own_transaction(
-        lambda: store.queue_all(backlog.due(status, clock.now_epoch(), limit), status, message)
-    )

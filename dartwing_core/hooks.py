@@ -96,6 +96,7 @@ override_whitelisted_methods = {
     "frappe.desk.doctype.tag.tag.remove_tag": "dartwing_core.api.frappe_methods.remove_tag",
     "frappe.desk.doctype.tag.tag.get_tagged_docs": "dartwing_core.api.frappe_methods.get_tagged_docs",
     "frappe.desk.form.linked_with.get": "dartwing_core.api.frappe_methods.get_linked",
+    "frappe.desk.form.utils.get_next": "dartwing_core.api.frappe_methods.get_next",
     "frappe.desk.form.document_follow.update_follow": "dartwing_core.api.frappe_methods.update_follow",
     "frappe.desk.form.document_follow.follow_document": "dartwing_core.api.frappe_methods.follow_document",
     "frappe.desk.form.document_follow.get_follow_users": "dartwing_core.api.frappe_methods.get_follow_users",

@@ -27,6 +27,7 @@ from frappe.desk.form.document_follow import follow_document as _follow_document
 from frappe.desk.form.document_follow import get_follow_users as _get_follow_users
 from frappe.desk.form.document_follow import update_follow as _update_follow
 from frappe.desk.form.linked_with import get as _get_linked
+from frappe.desk.form.utils import get_next as _get_next
 from frappe.desk.like import toggle_like as _toggle_like
 from frappe.desk.listview import get_group_by_count as _get_group_by_count
 from frappe.desk.search import get_link_title as _get_link_title
@@ -99,6 +100,12 @@ def get_doc_permissions(given: dict[str, Any]) -> Any:
 def get_linked(given: dict[str, Any]) -> Any:
     """Documents that link to what one may see."""
     return _checked(_get_linked, given, "doctype", "docname")
+
+
+@_instead_of(_get_next)
+def get_next(given: dict[str, Any]) -> Any:
+    """The next one after what one may see: Frappe compares any field of any document with those of the user's."""
+    return _checked(_get_next, given, "doctype", "value")
 
 
 @_instead_of(_update_follow)

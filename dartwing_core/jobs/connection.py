@@ -14,7 +14,9 @@ from . import sql
 PAUSES = (0.1, 1, 2, 4)
 """Seconds between tries while the database is away: together less than a lease."""
 T = TypeVar("T")
-_LOADED = time.monotonic()  # before any connection that is reopened here: a server that started later knows none of them
+_LOADED = (
+    time.monotonic()
+)  # before any connection that is reopened here: a server that started later knows none of them
 LOST = frozenset({0, 1040, 1053, 1927, 2002, 2003, 2006, 2013, 2055})
 """Error numbers of a connection that is gone or can't be had; PyMySQL says 0 for one that it closed itself."""
 

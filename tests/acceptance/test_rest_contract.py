@@ -12,7 +12,7 @@ from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request, Response
 
 from dartwing_core.api import error_answers
-from dartwing_core.jobs import JobBusyError, submit_job
+from dartwing_core.jobs import InvalidJobError, JobBusyError, submit_job
 from tests.support import database, factory, http
 from tests.support import settings as engine_settings
 from tests.support.http import API, Client
@@ -135,6 +135,15 @@ def test_a_refused_request_leaves_nothing_behind(client):
     assert count() == 0
 
 
+def test_what_was_written_before_an_error_is_undone(site, alice):
+    # The answer is no exception, after which Frappe would commit.
+    frappe.set_user(alice)
+    job = submit_job("echo_job", factory.ALPHA, {"half": "done"})
+    error_answers.answer(InvalidJobError("no"))
+    frappe.db.commit()
+    assert not frappe.db.exists("Background Job", job.name)
+
+
 # Limits
 
 
@@ -154,12 +163,13 @@ def test_of_200_submits_at_once_exactly_as_many_as_allowed_are_taken(client, ali
     assert count() == 100
 
 
-def test_who_is_over_the_limit_is_told_when_to_come_back(client, bob):
+def test_who_is_over_the_limit_is_told_when_to_come_back(client, alice, bob):
     with engine_settings.settings(list_limit=2):
         codes = [client.get("list_jobs").status_code for _ in range(3)]
         refused = client.get("list_jobs")
         assert codes == [200, 200, 429]
         assert 1 <= int(refused.headers["Retry-After"]) <= 60
+        assert 1 <= frappe.cache.ttl(frappe.cache.make_key(f"dartwing_core:limit:list:{alice}")) <= 60, "it ends"
         assert refused.json()["retry_after"] == int(refused.headers["Retry-After"])
         assert refused.json()["error"] == "rate_limited"
         assert client.get("get_job_metrics").status_code == 200, "another limit"

@@ -154,6 +154,10 @@ DELETES: dict[str, Call] = {
     "delete_items": call(f"{DESK}.reportview.delete_items", doctype=JOB, items=json.dumps(["$"])),
     "delete_dead_letter_job": call("dartwing_core.api.jobs.delete_dead_letter_job", job_id="$"),
 }
+HUNG = {
+    "ToDo": {"reference_type": "Organization", "reference_name": "Test Beta"},
+    "File": {"attached_to_doctype": "Organization", "attached_to_name": "Test Beta"},
+}
 TRACES = ("ToDo", "DocShare", "Tag Link", "Document Follow", "Communication", "Comment")
 
 
@@ -231,6 +235,28 @@ def test_only_who_sees_a_job_comments_on_it(web, name):
         frappe.db.rollback()
         written = frappe.db.count("Comment", {"reference_name": jobs[key].name, "comment_type": "Comment"})
         assert bool(written) is is_visible
+
+
+@pytest.mark.parametrize("name", ACTORS)
+def test_nothing_is_hung_on_an_organization_that_one_does_not_see(web, name):
+    # Frappe writes assignments and comments into the row they hang on, and asks nobody.
+    client, answers = tenants.client_of(name, web), {}
+    for organization in ("Test Beta", "Test Nowhere"):
+        for doctype, reference in (
+            ("ToDo", {"reference_type": "Organization", "reference_name": organization, "description": "x"}),
+            ("File", {"attached_to_doctype": "Organization", "attached_to_name": organization}),
+        ):
+            document = {"doctype": doctype, "file_url": "https://example.com/x", "is_private": 1, **reference}
+            answer = call("frappe.client.insert", doc=document)(client, tenants.targets(name)["none"])
+            answers[organization, doctype] = answer.status_code
+    may_see = name in ("admin_b", "manager")
+    frappe.db.rollback()
+    hung = {doctype: len(frappe.get_all(doctype, filters=filters)) for doctype, filters in HUNG.items()}
+    for doctype, filters in HUNG.items():
+        frappe.db.delete(doctype, filters)
+    frappe.db.commit()
+    assert bool(hung["File"]) is may_see, answers
+    assert may_see or not hung["ToDo"], answers
 
 
 @pytest.mark.parametrize("name", ACTORS)

@@ -31,7 +31,7 @@ from dartwing_core.jobs import (
     sweeper,
 )
 from tests.support import database, factory, processes
-from tests.support.jobs import run, submitted
+from tests.support.jobs import lose, run, submitted
 from tests.support.sessions import in_parallel
 from tests.support.settings import settings
 from tests.support.waiting import until
@@ -342,14 +342,6 @@ def test_a_young_attempt_is_not_taken_for_lost():
     job = running(made("nothing"))
     assert rescue.rescue_lost() == 0
     assert get_job_status(job.name)["status"] == "Running"
-
-
-def lose(job, seconds: int = 60) -> None:
-    """Let its attempt have begun so long ago."""
-    frappe.db.sql(
-        "UPDATE `tabBackground Job` SET started_epoch = UNIX_TIMESTAMP() - %s WHERE name = %s", (seconds, job.name)
-    )
-    frappe.db.commit()
 
 
 def test_an_attempt_without_a_sign_of_life_is_tried_again_and_the_third_is_the_last():

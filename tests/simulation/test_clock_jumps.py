@@ -17,7 +17,7 @@ HOUR = 3600.0
 
 
 class Wall:
-    """The clocks of all the engine and of its database; `jump` sets them, as an administrator or NTP does."""
+    """The clock of the engine and of its database; `jump` sets both, as NTP does on a machine that has them both."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch):
         self.offset, now = 0.0, clock.now_epoch
@@ -135,7 +135,7 @@ def test_a_change_of_daylight_saving_time_moves_no_due_time(wall, job_type, monk
 @pytest.mark.parametrize("change", [AUTUMN, SPRING], ids=["autumn", "spring"])
 @pytest.mark.parametrize("begins", [-5, 5])
 def test_a_running_job_outlives_a_change_of_daylight_saving_time(wall, job_type, monkeypatch, change, begins):
-    # Seen failing (rescued at once) with a lease counted from `started_at`, which repeats an hour.
+    # Seen failing (rescued at once, in autumn) with a `started_epoch` made of the site's time in the claim.
     monkeypatch.setattr(clock, "_zone", lambda: ZoneInfo("Europe/Berlin"))
     wall.set(change + begins)
     job = submitted(job_type)

@@ -37,3 +37,11 @@ def status(job) -> str:
     """The job's status as committed now."""
     frappe.db.rollback()
     return get_job_status(job.name)["status"]
+
+
+def lose(job, seconds: int = 60) -> None:
+    """Let its attempt have begun so long ago."""
+    frappe.db.sql(
+        "UPDATE `tabBackground Job` SET started_epoch = UNIX_TIMESTAMP() - %s WHERE name = %s", (seconds, job.name)
+    )
+    frappe.db.commit()

@@ -4,7 +4,7 @@ Of each queue only a window of jobs is in RQ at any time; the rest waits in the 
 and limits hold. A pass asks a handful of questions, each answered from an index, however many jobs wait.
 
 Passes run after commits that left jobs waiting, after settled jobs and in the sweeper; one at a time for a queue of a
-site. Who finds a pass under way leaves a note, and the pass is made once more.
+site. Who wants one leaves a note first: whoever makes passes right now then makes one more, and nobody has to wait.
 """
 
 from __future__ import annotations
@@ -12,13 +12,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import frappe
+
 from . import config, dispatch, limits, notes, redis_queue, sql, store, tenancy, waiting
 from .fairness import Turns
 from .status import JobStatus
 
 SMALLEST_WINDOW = 8
 JOBS_PER_WORKER = 4
-PASSES = 3
+LET_IN = 500  # held jobs of an organization in one pass
+PASSES = 10
+"""At most so many in a row: the session may be that of a web request."""
 MESSAGES = {JobStatus.PENDING: dispatch.MESSAGE}
 RETRY_MESSAGE = "Job enqueued for retry"
 
@@ -30,12 +34,12 @@ def window(workers: int) -> int:
 
 def has_room(look: redis_queue.Look, number: int) -> bool:
     """Whether so many jobs may be queued at once, since nobody awaits a turn."""
-    return not look.has_backlog and look.length + number <= window(look.workers)
+    return look.backlog is False and look.length + number <= window(look.workers)
 
 
 def is_limited(organization: tenancy.Limits, job_type: Any) -> bool:
     """Whether jobs of this type and organization can't go without asking who else is running."""
-    caps = organization.max_running or job_type.max_concurrent or job_type.max_concurrent_per_organization
+    caps = limits.caps_of(organization, job_type, "", "")
     return bool(caps or organization.is_paused or job_type.is_paused)
 
 
@@ -44,48 +48,65 @@ def admit_all() -> int:
     return sum(admit(queue) for queue in waiting.queues())
 
 
-def after_settle(queue: str) -> int:
-    """A pass if jobs wait for this queue and its window is half empty or less."""
+def after_settle(job: Mapping[str, Any]) -> int:
+    """A pass if jobs wait for the queue and its window is half empty or less; returns how many were queued.
+
+    The end of a job under a cap may let others start that wait for other queues.
+    """
+    queue = job["queue"]
     look = redis_queue.look([queue])[queue]
-    if not look.has_backlog or look.length > window(look.workers) // 2:
-        return 0
-    return admit(queue)
+    is_low = look.backlog is not False and look.length <= window(look.workers) // 2
+    queues = {queue} if is_low else set()
+    if job["caps"]:
+        queues |= notes.backlogged()
+    return sum(admit(name) for name in sorted(queues))
 
 
 def admit(queue: str) -> int:
     """Queue as many waiting jobs as there is room for; returns how many. Commits."""
+    if is_paused(queue):
+        return 0
     admitted = 0
+    notes.ask_for_pass(queue)
     for _pass in range(PASSES):
         with sql.named_lock(f"admit:{queue}") as is_ours:
-            if not is_ours:
-                notes.note_again(queue)
-                return admitted
+            if not is_ours or not notes.take_request(queue):
+                break  # who holds the lock looks for the note when it is released
             admitted += _admit(queue)
-        if not notes.is_noted_again(queue):
-            break
     return admitted
 
 
 def _admit(queue: str) -> int:
-    if is_paused(queue):
-        return 0
     look = redis_queue.look([queue])[queue]
     sql.commit()  # a snapshot that shows what the pass before this one did
     return dispatch.in_own_transaction(lambda: _queue_next(queue, window(look.workers)))
 
 
-def is_paused(queue: str) -> bool:
-    """Whether nothing of this queue may start."""
+def is_paused(queue: str | None = None) -> bool:
+    """Whether nothing of this queue, or of any, may start."""
+    return why_paused(queue) is not None
+
+
+def why_paused(queue: str | None = None) -> str | None:
+    """For the history of a job that is held back; None if the queue is not paused."""
     settings = config.settings()
-    return settings.is_paused or queue in settings.paused_queues
+    if frappe.conf.maintenance_mode:
+        return "the site is being maintained"
+    if settings.is_paused:
+        return "all jobs are paused"
+    return f"the queue {queue} is paused" if queue in settings.paused_queues else None
 
 
 def _queue_next(queue: str, size: int) -> list[Mapping[str, Any]]:
+    heads, held = waiting.heads(queue)
+    is_held = bool(held) and _let_in(queue, held)
+    if held:
+        heads = waiting.heads(queue)[0]
     in_service = waiting.in_service()
     queued = sum(row["number"] for row in in_service if row["queue"] == queue and row["status"] == JobStatus.QUEUED)
-    choice = Choice(queue, waiting.heads(queue), in_service)
+    choice = Choice(queue, heads, in_service)
     chosen = choice.take(max(0, size - queued))
-    notes.set_backlog(queue, choice.leaves_some)
+    notes.set_backlog(queue, choice.leaves_some or is_held)
     moved: list[Mapping[str, Any]] = []
     for status in {job["status"] for job in chosen}:
         of_status = [job for job in chosen if job["status"] == status]
@@ -94,18 +115,28 @@ def _queue_next(queue: str, size: int) -> list[Mapping[str, Any]]:
     return [job for job in chosen if job["name"] in names]  # in the order of their turns
 
 
+def _let_in(queue: str, held: list[dict]) -> bool:
+    """Let held jobs line up, where the waiting caps have room again; whether some stay held."""
+    room = {}
+    for name, limits_of in tenancy.limits_of(sorted({head["organization"] for head in held})).items():
+        is_capped = limits_of.max_waiting and limits_of.on_queue_full == "Hold"
+        room[name] = min(LET_IN, limits.places(name, limits_of.max_waiting) if is_capped else LET_IN)
+    return waiting.let_in(queue, held, room)
+
+
 class Choice:
     """The next jobs of a queue, by turns of the organizations and within the limits."""
 
     def __init__(self, queue: str, heads: list[dict], in_service: list[dict]):
         self._queue = queue
         limits_of = tenancy.limits_of(sorted({row["organization"] for row in heads}))
-        self._slots = limits.Slots(in_service, AllLimits(limits_of))
+        types = {name: config.job_type(name) for name in {row["job_type"] for row in heads}}
+        self._slots = limits.Slots(in_service, limits_of, types)
         self._ranks: dict[str, dict[str, float]] = {}
         self._lines: dict[tuple[str, str], list[dict]] = {}
         self._is_limited = False
         for row in heads:
-            if limits_of[row["organization"]].may_start and type_may_start(row["job_type"]):
+            if limits_of[row["organization"]].may_start and may_start(types[row["job_type"]]):
                 self._ranks.setdefault(row["organization"], {})[row["job_type"]] = row["rank"]
         weights = {name: limits_of[name].weight for name in self._ranks}
         self._turns = Turns(notes.passes(queue), weights)
@@ -164,14 +195,6 @@ class Choice:
         return self._lines[key]
 
 
-class AllLimits(dict):
-    """Limits by organization; none for one that has jobs in service but does not wait here."""
-
-    def __missing__(self, name: str) -> tenancy.Limits:
-        return tenancy.Limits()
-
-
-def type_may_start(name: str) -> bool:
-    """Whether jobs of this type are not paused."""
-    found = config.job_type(name)
-    return found is None or not found.is_paused  # of a type that is gone the jobs fail at once, and say why
+def may_start(job_type: Any) -> bool:
+    """Whether jobs of this Job Type are not paused."""
+    return job_type is None or not job_type.is_paused  # of a type that is gone the jobs fail at once, and say why

@@ -37,7 +37,7 @@ def due_query(status: JobStatus, epoch: float, limit: int):
     return (
         frappe.qb.from_(job)
         .select(*(job[field] for field in DISPATCH_FIELDS))
-        .where((job.in_line == 0) & (job.status == str(status)) & job.waits_for.isnull() & _is_due(job, epoch))
+        .where((job.in_line == 0) & (job.status == str(status)) & job.waits_for.isnull() & is_due(job, epoch))
         .orderby(job.available_at)
         .limit(limit)
     )
@@ -109,7 +109,7 @@ def queued_query(moment: datetime, limit: int, after: tuple[datetime, str] | Non
     return query.orderby(job.queued_at).orderby(job.name).limit(limit)
 
 
-def _is_due(job, epoch: float):
+def is_due(job, epoch: float):
     """Query builder condition: the job's time has come.
 
     `available_at` is in the site's time, which repeats an hour when daylight saving time ends; within reach

@@ -18,6 +18,8 @@ ENGINE = "Administrator"
 """Who the log names for what the engine does by itself."""
 
 PRIORITIES = ("Low", "Normal", "High", "Critical")
+HEAD_START = {"Critical": 86_400, "High": 3_600, "Normal": 0, "Low": -3_600}
+"""Seconds that a job of a priority is ahead of a Normal one due then: Low waits longer, but not for ever."""
 QUEUE_OF_PRIORITY = {"Critical": "short", "High": "short", "Normal": "default", "Low": "long"}
 
 MIN_TIMEOUT, MAX_TIMEOUT = 1, 86_400

@@ -21,7 +21,7 @@ def after(job: Mapping[str, Any], duration: float) -> None:
     """
     if job["first_child"] or duration > QUICK_SECONDS:
         _best_effort(lambda: dependencies.parent_ended(job["name"]))
-    _best_effort(lambda: admission.after_settle(job["queue"]))
+    _best_effort(lambda: admission.after_settle(job))
     _best_effort(sweeper.sweep_now_and_then)
 
 

@@ -10,17 +10,22 @@ from . import redis_queue
 
 def set_backlog(queue: str, has_backlog: bool) -> None:
     """Note whether jobs of a queue await their turn in the database: what is submitted then has to line up too."""
-    change = redis_queue.client().sadd if has_backlog else redis_queue.client().srem
-    change(redis_queue.site_key("backlog"), queue)
+    redis_queue.client().hset(redis_queue.site_key(redis_queue.BACKLOG), queue, str(int(has_backlog)))
 
 
-def note_again(queue: str) -> None:
-    """Ask whoever admits jobs to a queue right now to look once more."""
+def backlogged() -> set[str]:
+    """The queues for which jobs await their turn."""
+    found: Any = redis_queue.client().hgetall(redis_queue.site_key(redis_queue.BACKLOG))
+    return {queue.decode() for queue, note in found.items() if note == b"1"}
+
+
+def ask_for_pass(queue: str) -> None:
+    """Have a pass made that sees all that is committed by now, by whoever gets to it first."""
     redis_queue.client().set(redis_queue.site_key(f"again:{queue}"), 1, ex=60)
 
 
-def is_noted_again(queue: str) -> bool:
-    """Whether somebody asked; the note is gone then."""
+def take_request(queue: str) -> bool:
+    """Whether somebody has asked for a pass; the note is gone then."""
     return bool(redis_queue.client().delete(redis_queue.site_key(f"again:{queue}")))
 
 

@@ -30,6 +30,7 @@ FAILURE_TTL = 24 * 3600
 CONNECT_TIMEOUT = 0.5
 ANSWER_TIMEOUT = 2.0
 AWAY_SECONDS = 2.0
+BACKLOG = "backlog"
 CLAIM_SECONDS = 20
 T = TypeVar("T")
 LIST_LIMIT = 5_000  # longer lists are not read whole to look for an entry
@@ -88,7 +89,8 @@ class Look:
 
     length: int
     workers: int
-    has_backlog: bool
+    backlog: bool | None
+    """As an admission pass has noted; None if Redis has lost the note, so that the rows have to be asked."""
 
 
 def look(queues: Sequence[str]) -> dict[str, Look]:
@@ -97,11 +99,11 @@ def look(queues: Sequence[str]) -> dict[str, Look]:
     for queue in queues:
         pipeline.llen(_list_key(queue))
         pipeline.scard(f"rq:workers:{generate_qname(queue)}")
-        pipeline.sismember(site_key("backlog"), queue)
+        pipeline.hget(site_key(BACKLOG), queue)
     answers = pipeline.execute()
     return {
-        queue: Look(length, workers, bool(is_member))
-        for queue, length, workers, is_member in zip(queues, *(answers[n::3] for n in range(3)), strict=True)
+        queue: Look(length, workers, None if note is None else note == b"1")
+        for queue, length, workers, note in zip(queues, *(answers[n::3] for n in range(3)), strict=True)
     }
 
 

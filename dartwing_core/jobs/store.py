@@ -159,6 +159,7 @@ def replace_pending(found: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
     query = frappe.qb.update(job).where((job.name == found["name"]) & (job.status == str(JobStatus.PENDING)))
     for column in REPLACEABLE:
         query = query.set(job[column], row[column])
+    query = query.set(job.admission_rank, job.due_epoch - config.HEAD_START[row["priority"]])
     if not sql.run_update(query):
         return False
     pending, text = JobStatus.PENDING, "Parameters replaced by a newer request"

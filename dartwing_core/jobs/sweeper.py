@@ -29,6 +29,7 @@ class Report:
     rescued: int = 0
     stopped: int = 0
     orphans: int = 0
+    lined_up: int = 0
     queued: int = 0
     rung_again: int = 0
 
@@ -46,8 +47,9 @@ def sweep(batch: int | None = None) -> Report:
         report.rescued = dispatch.quietly(lambda: rescue.rescue_lost(doubtful)) or 0
         report.stopped = dispatch.quietly(lambda: rescue.stop_canceled(doubtful)) or 0
     report.orphans = dispatch.quietly(lambda: tell_children(batch)) or 0
-    if not config.settings().is_paused:
-        report.queued = dispatch.quietly(lambda: queue_due(batch)) or 0
+    report.lined_up = dispatch.quietly(lambda: sql.committed(lambda: waiting.line_up_due(batch))) or 0
+    if not admission.is_paused():
+        report.queued = dispatch.quietly(admission.admit_all) or 0
         report.rung_again = dispatch.quietly(lambda: ring_again(batch)) or 0
     sql.commit()  # whoever goes on with this connection gets a fresh snapshot too
     return report
@@ -104,12 +106,6 @@ def _tell_children_of(parent: Mapping[str, Any], limit: int) -> tuple[int, int]:
     if status is None or status in dependencies.ENDED_BADLY:
         return 0, dispatch.quietly(partial(dependencies.end, name, status, limit)) or 0
     return 0, 0
-
-
-def queue_due(limit: int) -> int:
-    """Let jobs whose time has come line up, then queue those whose turn it is; returns how many were queued."""
-    dispatch.quietly(lambda: sql.committed(lambda: waiting.line_up_due(limit)))
-    return admission.admit_all()
 
 
 def ring_again(limit: int) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 import frappe
 from frappe import _
 
-from . import access, cancel, clock, dedup, runs, store, submission, sweeper, waiting
+from . import access, cancel, clock, dedup, quota, runs, store, submission, sweeper, waiting
 from .errors import InvalidJobError, InvalidTransitionError, JobBusyError
 from .outbox import outbox
 from .status import JobStatus
@@ -41,7 +41,8 @@ def submit_job(
     of equal parameters. `on_duplicate`: "raise", "return" the job that exists, or "replace" its parameters while it is
     Pending.
 
-    Raises InvalidJobError (a frappe.ValidationError), frappe.PermissionError or DuplicateJobError.
+    Raises InvalidJobError (a frappe.ValidationError), frappe.PermissionError, DuplicateJobError, RateLimitError or
+    QueueFullError.
     """
     request = Request(job_type, organization, parameters, priority, depends_on, available_at, dedup_key, on_duplicate)
     return _submit([request])[0]
@@ -115,6 +116,7 @@ def _submit(requests: list[Request]) -> list:
     documents = _answer_duplicates(prepared, user)
     new = [item for item in prepared if item.row["name"] not in documents]
     if new:
+        quota.check(new, user)
         _insert([item.row for item in new])
         _to_outbox(new)
     documents |= {item.row["name"]: submission.as_document(item.row) for item in new}
@@ -149,6 +151,7 @@ def _answer_duplicate(item: Prepared, found: dict, user: str):
     may_replace = is_own and may_see and item.on_duplicate == dedup.REPLACE
     # Asked only of a job that waits: even an UPDATE that changes nothing would lock the row of a running one.
     if may_replace and found["status"] == JobStatus.PENDING and store.replace_pending(found, item.row):
+        outbox().line_up([item.row["queue"]])  # the new priority may have taken it there
         return submission.as_document(store.load(found["name"]) or found)
     if may_see and item.on_duplicate == dedup.RETURN:
         return submission.as_document(store.load(found["name"]) or found)
@@ -167,8 +170,9 @@ def _insert(rows: list[dict[str, Any]]) -> None:
 
 def _to_outbox(prepared: list[Prepared]) -> None:
     box = outbox()
-    box.add([item.row for item in prepared if item.can_go])
-    box.line_up({item.row["queue"] for item in prepared if item.must_line_up})
+    held = {item.row["name"] for item in prepared if item.row["in_line"] == waiting.HELD}
+    box.add([item.row for item in prepared if item.can_go and item.row["name"] not in held])
+    box.line_up({item.row["queue"] for item in prepared if item.must_line_up or item.row["name"] in held})
     box.afterwards(sweeper.sweep_after_submit)
 
 

@@ -42,6 +42,7 @@ class Prepared:
     must_line_up: bool
     """It may start now as well, but limits have to be asked first."""
     on_duplicate: str
+    limits: Limits
 
 
 def prepare_all(requests: Sequence[Request], user: str) -> list[Prepared]:
@@ -70,7 +71,7 @@ def _prepare(request: Request, user: str, allowed: dict[tuple[str, str], Limits]
     row |= waiting.columns(due, priority, request.depends_on if must_wait else None)
     is_limited = admission.is_limited(limits, job_type)
     can_start = bool(row["in_line"])
-    return Prepared(row, can_start and not is_limited, can_start and is_limited, request.on_duplicate)
+    return Prepared(row, can_start and not is_limited, can_start and is_limited, request.on_duplicate, limits)
 
 
 def edited(job: Mapping[str, Any], parameters: Any) -> dict[str, Any]:

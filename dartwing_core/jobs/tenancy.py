@@ -114,6 +114,11 @@ class OrgMemberTenancy:
         found = {row[0]: Limits(*row[1:]) for row in rows}
         return {name: found.get(name) or Limits(None) for name in organizations}
 
+    def admins_of(self, organization: str) -> list[str]:
+        member = frappe.qb.DocType("Org Member")
+        query = frappe.qb.from_(member).select(member.user).where(member.organization == organization)
+        return query.where((member.role == ADMIN) & self._is_current(member, member.user)).run(pluck=True)
+
     def with_standing(self, query, job):
         """Adds `organization_state` and `owner_role` of each job's owner to a query on Background Job."""
         org, member = frappe.qb.DocType("Organization"), frappe.qb.DocType("Org Member")
@@ -199,6 +204,12 @@ def limits_of(organizations: Sequence[str]) -> dict[str, Limits]:
     if hasattr(tenancy, "limits_of"):
         return tenancy.limits_of(organizations)
     return {name: Limits(tenancy.state_of(name)) for name in organizations}
+
+
+def admins_of(organization: str) -> list[str]:
+    """The users who administer an organization; an adapter may have no answer."""
+    tenancy = adapter()
+    return tenancy.admins_of(organization) if hasattr(tenancy, "admins_of") else []
 
 
 def with_standing(query, job):

@@ -31,6 +31,8 @@ from tests.support import factory, processes
 
 ENDINGS = ("ok", "ok", "ok", "fail", "fail", "late", "dead", "snooze")
 KEYS = 4
+WINDOW = 4
+ORGANIZATIONS = (factory.ALPHA, factory.BETA)
 MESSAGE = re.compile(rb"(JOB-[0-9A-Z]+)-(\d+)$")
 
 
@@ -40,6 +42,7 @@ class World:
         self.job_type = job_type
         self.offset = 0.0
         self.serial = 0
+        self.caps: dict[str, int] = {}
         self.in_flight: list[dict[str, Any]] = []
         self.lost: list[dict[str, Any]] = []
         self.old_messages: list[tuple[str, int]] = []
@@ -188,6 +191,26 @@ class World:
     def do_suspend(self) -> None:
         self.set_state(factory.BETA, self.dice.choice(("Suspended", "Active")))
 
+    def do_pause_the_queue(self) -> None:
+        self.set_setting("paused_queues", self.dice.choice(("default", "")))
+
+    def do_pause_the_type(self) -> None:
+        self.set_type(is_paused=int(self.dice.random() < 0.5))
+
+    def do_pause_an_organization(self) -> None:
+        self.set_organization(factory.BETA, is_paused=int(self.dice.random() < 0.5))
+
+    def do_cap(self) -> None:
+        """Limits are only drawn while few enough are running: what runs already is not ended by them."""
+        if not self.running():
+            self.caps = {name: self.dice.choice((0, 1, 2)) for name in (*ORGANIZATIONS, self.job_type)}
+            for name in ORGANIZATIONS:
+                self.set_organization(name, max_running=self.caps[name])
+            self.set_type(max_concurrent=self.caps[self.job_type])
+
+    def do_weigh(self) -> None:
+        self.set_organization(factory.ALPHA, weight=self.dice.choice((1, 5)))
+
     def do_jump(self) -> None:
         self.offset += self.dice.choice((1, 16, 30, 90, 400))
 
@@ -198,10 +221,42 @@ class World:
             frappe.db.commit()
 
     def set_paused(self, paused: bool) -> None:
+        self.set_setting("is_paused", int(paused))
+
+    def set_setting(self, name: str, value: Any) -> None:
         document = frappe.get_doc("Job Engine Settings")
-        document.is_paused = int(paused)
+        document.set(name, value)
         document.save()
         frappe.db.commit()
+
+    def set_type(self, **values: int) -> None:
+        document = frappe.get_doc("Job Type", self.job_type)
+        document.update(values)
+        document.save()
+        frappe.db.commit()
+
+    def set_organization(self, name: str, **values: int) -> None:
+        document = frappe.get_doc("Organization", name)
+        document.update(values)
+        document.save()
+        frappe.db.commit()
+
+    def set_all_free(self) -> None:
+        """No pause and no limit."""
+        self.set_paused(False)
+        self.set_setting("paused_queues", "")
+        self.set_setting("queue_window", 0)
+        self.set_state(factory.BETA, "Active")
+        self.caps = {}
+        for name in ORGANIZATIONS:
+            self.set_organization(name, is_paused=0, max_running=0, weight=1)
+        if frappe.db.exists("Job Type", self.job_type):
+            self.set_type(is_paused=0, max_concurrent=0)
+
+    def running(self) -> list[dict]:
+        """The jobs that run, as the rows say."""
+        fields = ["name", "organization", "job_type"]
+        return frappe.get_all("Background Job", {"job_type": self.job_type, "status": "Running"}, fields)
 
     def set_state(self, organization: str, state: str) -> None:
         frappe.db.set_value("Organization", organization, "status", state)
@@ -218,7 +273,10 @@ class World:
     def drain(self) -> None:
         """Everything works again; time passes until all jobs have ended."""
         self.set_paused(False)
+        self.set_setting("paused_queues", "")
         self.set_state(factory.BETA, "Active")
+        self.set_type(is_paused=0)
+        self.set_organization(factory.BETA, is_paused=0)
         self.lost += self.in_flight
         self.in_flight = []
         for _round in range(60):

@@ -22,7 +22,7 @@ LIMIT = 300
 JOB = "Background Job"
 FIELDS = ["name", "job_type", "organization", "status", "priority", "progress", "owner_user", "creation"]
 
-ONLY_SHOWN = ("list_jobs, by completed_at", "get_metrics")
+ONLY_SHOWN = ("get_metrics",)
 """Without a target: they read every job in question."""
 
 

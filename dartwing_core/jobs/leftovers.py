@@ -58,5 +58,6 @@ def _forget() -> None:
     for name in FORGOTTEN:
         if hasattr(frappe.local, name):
             delattr(frappe.local, name)
-    frappe.local.request_cache.clear()
+    if hasattr(frappe.local, "request_cache"):  # Frappe 15 makes it on demand
+        frappe.local.request_cache.clear()
     frappe.db.value_cache.clear()

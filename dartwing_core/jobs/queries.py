@@ -69,7 +69,7 @@ def list_jobs(
 ) -> dict[str, Any]:
     """Jobs that the user may see, newest first: `{jobs, total, limit, offset}`.
 
-    `limit` is cut to 1–100, `total` to MAX_TOTAL.
+    `limit` is cut to 1–100, `total` to MAX_TOTAL; by another order than creation the newest MAX_TOTAL are sorted.
     `from_date` and `to_date` bound the creation. `order_by`: a field of SORTABLE, with "asc" or "desc".
     Raises InvalidJobError for an unknown status, priority, field or date.
     """
@@ -94,11 +94,20 @@ def list_jobs(
 
 
 def page_query(condition: Criterion, order: tuple[str, Order], limit: int, offset: int):
-    """One page of jobs: found and sorted on an index, before any whole row is read."""
+    """One page of jobs: found and sorted on an index, before any whole row is read.
+
+    No index has another order than creation: by that, the newest MAX_TOTAL are sorted.
+    """
     job, row = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.JOB).as_("row")
     column, direction = order
     names = frappe.qb.from_(job).select(job.name).where(condition)
-    names = names.orderby(job[column], order=direction).orderby(job.name, order=direction)
+    if column == "creation":
+        names = names.orderby(job.creation, order=direction).orderby(job.name, order=direction)
+    else:
+        newest = names.select(job[column]).orderby(job.creation, order=Order.desc).orderby(job.name, order=Order.desc)
+        found = newest.limit(MAX_TOTAL).as_("newest")
+        names = frappe.qb.from_(found).select(found.name)
+        names = names.orderby(found[column], order=direction).orderby(found.name, order=direction)
     page = names.limit(limit).offset(offset).as_("page")
     query = frappe.qb.from_(page).join(row).on(row.name == page.name).select(*(row[field] for field in _LIST_FIELDS))
     return query.orderby(row[column], order=direction).orderby(row.name, order=direction)

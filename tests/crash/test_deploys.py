@@ -16,7 +16,6 @@ from tests.support.fleet import Fleet
 from tests.support.jobs import status, submitted
 from tests.support.waiting import until
 
-ENDED = "SELECT COUNT(*) FROM `tabBackground Job` WHERE job_type = %s AND status = 'Completed'"
 ATTEMPTS = "SELECT SUM(attempt) FROM `tabBackground Job` WHERE job_type = %s"
 TABLES = ("Background Job", "Background Job Run", "Job Execution Log")
 
@@ -36,8 +35,14 @@ def submit(job_type: str, number: int, seconds: float = 0.05) -> None:
     frappe.db.commit()
 
 
+def in_status(job_type: str, status: str) -> int:
+    return database.value(
+        "SELECT COUNT(*) FROM `tabBackground Job` WHERE job_type = %s AND status = %s", job_type, status
+    )
+
+
 def completed(job_type: str) -> int:
-    return database.value(ENDED, job_type)
+    return in_status(job_type, "Completed")
 
 
 def assert_each_ran_once(number: int) -> None:
@@ -70,10 +75,10 @@ def test_workers_told_to_end_finish_their_job_and_take_no_other(fleet: Fleet, jo
 
 def test_a_worker_told_twice_or_with_its_work_horse_costs_an_attempt_and_no_job(fleet: Fleet, job_type):
     # Seen failing (stuck in Running) without `rescue_lost` in the sweep.
-    submit(job_type, 2, seconds=4)
+    submit(job_type, 2, seconds=8)
     fleet.hire(2)
     cold, grouped = fleet.workers
-    until(lambda: len(fleet.horses()) == 2, 15, "two work-horses")
+    until(lambda: in_status(job_type, "Running") == 2, 15, "two attempts")
     for horse in fleet.horses():
         if horse.ppid() == grouped.pid:
             horse.send_signal(signal.SIGTERM)

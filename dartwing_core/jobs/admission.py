@@ -70,9 +70,12 @@ def admit(queue: str) -> int:
     notes.ask_for_pass(queue)
     for _pass in range(PASSES):
         with sql.named_lock(f"admit:{queue}") as is_ours:
-            if not is_ours or not notes.take_request(queue):
+            if not is_ours:
                 break  # who holds the lock looks for the note when it is released
-            admitted += _admit(queue)
+            if notes.take_request(queue):
+                admitted += _admit(queue)
+        if not notes.is_requested(queue):
+            break
     return admitted
 
 

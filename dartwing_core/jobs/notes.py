@@ -29,6 +29,11 @@ def take_request(queue: str) -> bool:
     return bool(redis_queue.client().delete(redis_queue.site_key(f"again:{queue}")))
 
 
+def is_requested(queue: str) -> bool:
+    """Whether somebody has asked for a pass that nobody has begun."""
+    return bool(redis_queue.client().exists(redis_queue.site_key(f"again:{queue}")))
+
+
 def passes(queue: str) -> dict[str, float]:
     """What `keep_passes` kept; if Redis has lost it, all organizations are level again."""
     found: Any = redis_queue.client().hgetall(redis_queue.site_key(f"turns:{queue}"))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from contextlib import contextmanager
 
 import frappe
 import pytest
 
-from dartwing_core.jobs import admission, executor, notes, submit_job, submit_jobs, sweeper, waiting
+from dartwing_core.jobs import admission, executor, notes, sql, submit_job, submit_jobs, sweeper, waiting
 from tests.support import database, factory, processes
 from tests.support.jobs import next_entry, run, status, submitted
 from tests.support.sessions import in_parallel
@@ -136,6 +137,27 @@ def test_who_comes_during_a_pass_is_seen_by_the_next(job_type, window, no_sweeps
     monkeypatch.setattr(admission, "_admit", admit)
     admission.admit("default")
     assert status(late[1]) == "Queued"
+
+
+@pytest.mark.parametrize("release", [1, 2])
+def test_who_comes_just_before_the_lock_is_let_go_is_seen_too(job_type, window, no_sweeps, monkeypatch, release):
+    # Broken by looking for the note under the lock only: who finds it held leaves the note behind that look.
+    limited = factory.job_type("limited", max_concurrent=100)
+    frappe.db.commit()
+    original, releases, late = sql.named_lock, [], []
+
+    @contextmanager
+    def lock(name: str, wait: float = 0):
+        with original(name, wait) as is_ours:
+            yield is_ours
+            releases.append(name)
+            if len(releases) == release:
+                late.extend(in_parallel([lambda: submit_and_commit(limited)]))
+
+    monkeypatch.setattr(sql, "named_lock", lock)
+    admission.admit("default")
+    assert all(status(job) == "Queued" for job in late)
+    assert late or release == 2
 
 
 def submit_and_commit(job_type: str):

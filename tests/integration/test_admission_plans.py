@@ -1,7 +1,7 @@
 """What an admission pass asks reads as many rows as there are organizations and places, however many jobs wait.
 
-Seen failing: without the index on in_line, queue, organization, job_type, admission_rank; with `in_line = 1` instead of
-a range in `waiting.heads_query`, of which MariaDB reads all entries: 100 ms with 100,000.
+Seen failing: without the index on in_line, queue, organization, job_type, admission_rank; with `in_line = 1` and one
+queue in `waiting.heads_query` instead of a range over all: MariaDB then reads all entries, 100 ms with 100,000.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ import frappe
 
 from dartwing_core.jobs import (
     DuplicateJobError,
+    admission,
     cancel_job,
     claim,
     clock,
@@ -32,6 +33,8 @@ from tests.support import factory, processes
 ENDINGS = ("ok", "ok", "ok", "fail", "fail", "late", "dead", "snooze")
 KEYS = 4
 WINDOW = 4
+OFTEN = ("deliver",) * 6 + ("finish", "finish", "sweep", "sweep", "cap", "jump")
+"""Drawn more often than the rest, so that jobs run, side by side."""
 ORGANIZATIONS = (factory.ALPHA, factory.BETA)
 MESSAGE = re.compile(rb"(JOB-[0-9A-Z]+)-(\d+)$")
 
@@ -43,6 +46,8 @@ class World:
         self.offset = 0.0
         self.serial = 0
         self.caps: dict[str, int] = {}
+        self.ran: dict[str, int] = {}
+        """How many of each ran when last looked at."""
         self.in_flight: list[dict[str, Any]] = []
         self.lost: list[dict[str, Any]] = []
         self.old_messages: list[tuple[str, int]] = []
@@ -57,9 +62,13 @@ class World:
         """Leases go by the clock of the database, which stands still between two steps."""
         frappe.db.sql("SET timestamp = %s", (self.now(),))
 
+    def seldom(self) -> bool:
+        """For pauses: half a dozen that held half of the time each would leave nothing to happen."""
+        return self.dice.random() < 0.2
+
     def step(self) -> str:
         """Do one thing; returns its name."""
-        name = self.dice.choice(sorted(self.actions))
+        name = self.dice.choice([*sorted(self.actions), *OFTEN])
         self.set_database_clock()
         self.actions[name]()
         frappe.db.rollback()
@@ -148,6 +157,17 @@ class World:
         frappe.set_user("Administrator")
         processes.queue_client().delete(f"rq:job:{redis_queue.rq_id(job['name'], job['attempt'])}")
 
+    def work(self) -> None:
+        """Do all that is in RQ, and what is admitted behind it, as workers do."""
+        while True:
+            while message := self.pop_message():
+                self.claim(*message)
+            if not self.in_flight:
+                return
+            while self.in_flight:
+                self.settle(self.in_flight.pop())
+            admission.admit_all()
+
     def pop_message(self) -> tuple[str, int] | None:
         client = processes.queue_client()
         lists = [key for key in sorted(client.keys("rq:queue:*")) if client.type(key) == b"list"]
@@ -186,27 +206,25 @@ class World:
         self.pop_message()
 
     def do_pause(self) -> None:
-        self.set_paused(self.dice.random() < 0.5)
+        self.set_paused(self.seldom())
 
     def do_suspend(self) -> None:
-        self.set_state(factory.BETA, self.dice.choice(("Suspended", "Active")))
+        self.set_state(factory.BETA, "Suspended" if self.seldom() else "Active")
 
     def do_pause_the_queue(self) -> None:
-        self.set_setting("paused_queues", self.dice.choice(("default", "")))
+        self.set_setting("paused_queues", "default" if self.seldom() else "")
 
     def do_pause_the_type(self) -> None:
-        self.set_type(is_paused=int(self.dice.random() < 0.5))
+        self.set_type(is_paused=int(self.seldom()))
 
     def do_pause_an_organization(self) -> None:
-        self.set_organization(factory.BETA, is_paused=int(self.dice.random() < 0.5))
+        self.set_organization(factory.BETA, is_paused=int(self.seldom()))
 
     def do_cap(self) -> None:
-        """Limits are only drawn while few enough are running: what runs already is not ended by them."""
-        if not self.running():
-            self.caps = {name: self.dice.choice((0, 1, 2)) for name in (*ORGANIZATIONS, self.job_type)}
-            for name in ORGANIZATIONS:
-                self.set_organization(name, max_running=self.caps[name])
-            self.set_type(max_concurrent=self.caps[self.job_type])
+        self.caps = {name: self.dice.choice((0, 1, 2)) for name in (*ORGANIZATIONS, self.job_type)}
+        for name in ORGANIZATIONS:
+            self.set_organization(name, max_running=self.caps[name])
+        self.set_type(max_concurrent=self.caps[self.job_type])
 
     def do_weigh(self) -> None:
         self.set_organization(factory.ALPHA, weight=self.dice.choice((1, 5)))
@@ -283,10 +301,7 @@ class World:
             self.offset += 4_000
             self.set_database_clock()
             sweeper.sweep()
-            while message := self.pop_message():
-                self.claim(*message)
-            while self.in_flight:
-                self.settle(self.in_flight.pop())
+            self.work()
             frappe.db.rollback()
             if all(job["status"] in FINISHED for job in self.jobs()):
                 return

@@ -1,6 +1,7 @@
 """One sweep over a site with 100,000 live jobs and 200,000 finished ones, in this process.
 
-First when nothing is to do, then each time with one batch of due jobs: their cost is given for each job. Waiting jobs
+First when nothing is to do, then each time with one batch of jobs that are due, and line up behind a full queue: their
+cost is given for each job. Waiting jobs
 of all kinds are there (`tests/support/population.py`), and 12,000 Queued ones that no worker takes, so that each sweep
 asks Redis for a batch of entries, too.
 """
@@ -45,7 +46,7 @@ def due(batch: int) -> list[float]:
     for number in range(WARM_UP + ROUNDS):
         make_due(number * batch + 1, batch)
         milliseconds, report = timed()
-        if report.queued != batch:
+        if report.lined_up != batch:
             raise SystemExit(f"{batch} jobs were due: {report}")
         times.append(milliseconds)
     return times[WARM_UP:]

@@ -37,7 +37,7 @@ def due_query(status: JobStatus, epoch: float, limit: int):
     return (
         frappe.qb.from_(job)
         .select(*(job[field] for field in DISPATCH_FIELDS))
-        .where((job.status == str(status)) & job.waits_for.isnull() & _is_due(job, epoch))
+        .where((job.in_line == 0) & (job.status == str(status)) & job.waits_for.isnull() & is_due(job, epoch))
         .orderby(job.available_at)
         .limit(limit)
     )
@@ -51,7 +51,7 @@ def children(parent: str, limit: int) -> list[dict]:
 def children_query(parent: str, limit: int):
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(*(job[field] for field in DISPATCH_FIELDS), job.due_epoch)
-    query = query.where((job.status == str(JobStatus.PENDING)) & (job.waits_for == parent))
+    query = query.where((job.in_line == 0) & (job.status == str(JobStatus.PENDING)) & (job.waits_for == parent))
     return query.orderby(job.available_at).limit(limit)
 
 
@@ -62,7 +62,7 @@ def parents(after: str, limit: int) -> list[dict]:
 
 def parents_query(after: str, limit: int):
     child, parent = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.JOB).as_("parent")
-    condition = (child.status == str(JobStatus.PENDING)) & (child.waits_for > after)
+    condition = (child.in_line == 0) & (child.status == str(JobStatus.PENDING)) & (child.waits_for > after)
     names = frappe.qb.from_(child).select(child.waits_for.as_("name")).where(condition)
     window = names.groupby(child.waits_for).orderby(child.waits_for).limit(limit).as_("window")
     query = frappe.qb.from_(window).left_join(parent).on(parent.name == window.name)
@@ -109,7 +109,7 @@ def queued_query(moment: datetime, limit: int, after: tuple[datetime, str] | Non
     return query.orderby(job.queued_at).orderby(job.name).limit(limit)
 
 
-def _is_due(job, epoch: float):
+def is_due(job, epoch: float):
     """Query builder condition: the job's time has come.
 
     `available_at` is in the site's time, which repeats an hour when daylight saving time ends; within reach

@@ -15,6 +15,7 @@ from frappe import _
 from . import clock, dependencies, dispatch, redis_queue, runs, sql, store
 from .context import text_for_storage
 from .errors import InvalidTransitionError
+from .outbox import outbox
 from .status import JobStatus, can_move
 
 
@@ -23,14 +24,14 @@ def cancel(job: Mapping[str, Any], reason: str | None) -> dict[str, Any]:
     status = JobStatus(job["status"])
     user = frappe.session.user
     if status == JobStatus.RUNNING:
-        dispatch.outbox().actions.append(lambda: _ask_to_stop(job["name"], user, reason))
+        outbox().actions.append(lambda: _ask_to_stop(job["name"], user, reason))
         return dict(job)
     if not can_move(status, JobStatus.CANCELED):
         raise InvalidTransitionError(_("Job {0} is {1} and can't be canceled.").format(job["name"], _(status.value)))
     values = _values(user)
     if not store.transition(job, JobStatus.CANCELED, _message(reason), values=values):
         raise InvalidTransitionError(_("Job {0} has just changed; look at it again.").format(job["name"]))
-    dispatch.outbox().actions.append(lambda: _afterwards(job))
+    outbox().actions.append(lambda: _afterwards(job))
     return {**job, **values, "status": str(JobStatus.CANCELED)}
 
 

@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from . import clock, config, connection, sql, store, tenancy
+from . import admission, clock, config, connection, dispatch, limits, sql, store, tenancy
 from .status import JobStatus
 
-HOLD_SECONDS = 60
 LOCK_WAIT = 2  # seconds: somebody who cancels the job in a long transaction must not hold a worker
 
 
@@ -21,7 +20,7 @@ def worker_name() -> str:
 
 
 def claim(name: str, attempt: int) -> dict[str, Any] | None:
-    """Take the job for this attempt; None if it is not there to be taken."""
+    """Take the job for this attempt; None if it is not there to be taken, or must not start now."""
     now = clock.site_time()
 
     def take() -> dict[str, Any] | None:
@@ -29,20 +28,47 @@ def claim(name: str, attempt: int) -> dict[str, Any] | None:
         sql.commit()  # callbacks of other apps could raise, and the attempt would be nobody's
         return job
 
-    return connection.retried(take)
+    job = connection.retried(take)
+    if job and job["status"] != str(JobStatus.RUNNING):
+        queue = job["queue"]
+        dispatch.quietly(lambda: admission.admit(queue))  # what held it may be over by now
+        return None
+    return job
 
 
 def _try_claim(name: str, attempt: int, now: datetime) -> dict[str, Any] | None:
+    """The job as it is then: Running, or Pending if it was held back; None if there was nothing to be taken."""
     job = store.load_for_run(name)
-    if job and job["status"] == str(JobStatus.RUNNING) and (job["attempt"], job["started_at"]) == (attempt, now):
-        return job  # our own claim: the connection was lost in its commit
-    if not job or job["status"] != str(JobStatus.QUEUED) or job["attempt"] != attempt - 1:
-        return None  # a stale or doubled message: the row says what is true
-    if reason := _reason_to_hold(job):
-        _hold(job, reason)
+    if not job:
         return None
+    limits_of_organization = tenancy.standing_of_owner(job).limits
+    type_doc = config.job_type(job["job_type"])
+    job["caps"] = limits.caps_of(limits_of_organization, type_doc, job["organization"], job["job_type"])
+    if job["status"] == str(JobStatus.RUNNING) and (job["attempt"], job["started_at"]) == (attempt, now):
+        return job  # our own claim: the connection was lost in its commit
+    if job["status"] != str(JobStatus.QUEUED) or job["attempt"] != attempt - 1:
+        return None  # a stale or doubled message: the row says what is true
+    if reason := _reason_to_hold(job, type_doc, limits_of_organization):
+        return _hold(job, reason)
+    return _start_under_caps(job, now) if job["caps"] else _start(job, now)
+
+
+def _start_under_caps(job: dict[str, Any], now: datetime) -> dict[str, Any] | None:
+    """One such claim after another: each counts what the one before it has committed."""
+    with limits.locked(job["caps"]) as are_ours:
+        sql.commit()  # a snapshot of what runs now
+        if not are_ours:
+            return _hold(job, "the limits could not be asked")
+        if key := limits.reached(job["caps"]):
+            return _hold(job, f"{job['caps'][key]} jobs of its {'type' if key[1] else 'organization'} are running")
+        started = _start(job, now)
+        sql.commit()
+    return started
+
+
+def _start(job: dict[str, Any], now: datetime) -> dict[str, Any] | None:
     values = {
-        "attempt": attempt,
+        "attempt": job["attempt"] + 1,
         "started_at": now,
         "started_epoch": sql.database_epoch(),
         "connection_id": sql.this_connection(),
@@ -50,31 +76,32 @@ def _try_claim(name: str, attempt: int, now: datetime) -> dict[str, Any] | None:
         "progress": 0,
         "progress_message": None,
     }
-    message = f"Worker started execution, attempt {attempt}"
     moved = store.transition(
         job,
         JobStatus.RUNNING,
-        message,
+        f"Worker started execution, attempt {values['attempt']}",
         values=values,
         actor=config.ENGINE,
         worker=worker_name(),
         lock_wait=LOCK_WAIT,
     )
-    if not moved:
-        return None
-    return {**job, **values, "status": str(JobStatus.RUNNING)}
+    return {**job, **values, "status": str(JobStatus.RUNNING)} if moved else None
 
 
-def _reason_to_hold(job: Mapping[str, Any]) -> str | None:
+def _reason_to_hold(job: Mapping[str, Any], type_doc: Any, limits_of_organization: tenancy.Limits) -> str | None:
     """Why the job may not start now although its turn has come."""
-    if config.settings().is_paused:
-        return "Held: all jobs are paused"
-    state = tenancy.standing_of_owner(job).state
-    if state in ("Suspended", "Inactive"):
-        return f"Held: the organization is {state.lower()}"
+    if reason := admission.why_paused(job["queue"]):
+        return reason
+    if not admission.may_start(type_doc):
+        return "jobs of this type are paused"
+    if limits_of_organization.is_paused:
+        return "the organization's jobs are paused"
+    if not limits_of_organization.may_start:
+        return f"the organization is {str(limits_of_organization.state).lower()}"
     return None
 
 
-def _hold(job: Mapping[str, Any], reason: str) -> None:
-    values = clock.due_columns(clock.now_epoch() + HOLD_SECONDS)
-    store.transition(job, JobStatus.PENDING, reason, values=values, actor=config.ENGINE)
+def _hold(job: Mapping[str, Any], reason: str) -> dict[str, Any] | None:
+    """Back in line, in its old place."""
+    moved = store.transition(job, JobStatus.PENDING, f"Held: {reason}", values={"in_line": 1}, actor=config.ENGINE)
+    return {**job, "status": str(JobStatus.PENDING)} if moved else None

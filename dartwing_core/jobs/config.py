@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import frappe
 from frappe.utils import cint
@@ -17,6 +18,8 @@ ENGINE = "Administrator"
 """Who the log names for what the engine does by itself."""
 
 PRIORITIES = ("Low", "Normal", "High", "Critical")
+HEAD_START = {"Critical": 86_400, "High": 3_600, "Normal": 0, "Low": -3_600}
+"""Seconds that a job of a priority is ahead of a Normal one due then: Low waits longer, but not for ever."""
 QUEUE_OF_PRIORITY = {"Critical": "short", "High": "short", "Normal": "default", "Low": "long"}
 
 MIN_TIMEOUT, MAX_TIMEOUT = 1, 86_400
@@ -38,6 +41,9 @@ class Settings:
     cancel_grace_seconds: int = 10
     lease_seconds: int = 20
     allow_private_addresses: bool = False
+    queue_window: int = 0
+    """Jobs of a queue in RQ; 0: by its workers."""
+    paused_queues: frozenset[str] = frozenset()
     submit_limit: int = 100
     status_limit: int = 600
     list_limit: int = 60
@@ -51,8 +57,8 @@ _SWITCHES = frozenset({"is_paused", "allow_private_addresses"})
 def settings() -> Settings:
     """The settings in force."""
     saved = frappe.get_cached_doc(SETTINGS)
-    values = {}
-    for name in Settings.__dataclass_fields__:
+    values: dict[str, Any] = {"paused_queues": parse_names(saved.get("paused_queues"))}
+    for name in Settings.__dataclass_fields__.keys() - values.keys():
         value = cint(saved.get(name))
         if name in _SWITCHES:
             values[name] = bool(value)

@@ -21,8 +21,9 @@ from frappe.query_builder.functions import Max, Substring
 from pypika import Order
 from pypika.terms import Criterion
 
-from . import access, clock, config, dispatch, sql, store
+from . import access, clock, config, sql, store
 from .errors import DuplicateJobError, InvalidJobError, JobBusyError
+from .outbox import outbox
 from .status import FINISHED, JobStatus
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 LOCK_WAIT_SECONDS = 30
 BATCH = 200
 HASH_LENGTH = 64
-NOT_SUPPORTED, DEADLOCK = 1235, 1213
+DEADLOCK = 1213
 HOLDER_FIELDS = ("name", "active_key", "status", "owner_user", "organization", "dedup_until")
 RAISE, RETURN, REPLACE = POLICIES = ("raise", "return", "replace")
 
@@ -45,7 +46,7 @@ def lock(hashes: Collection[str]) -> set[str]:
     """
     if frappe.db.db_type != "mariadb":
         return set()
-    before = set(dispatch.outbox().locks)
+    before = set(outbox().locks)
     names = sorted({_lock_name(content) for content in hashes})
     for start in range(0, len(names), BATCH):
         if not _lock(names[start : start + BATCH]):
@@ -56,12 +57,12 @@ def lock(hashes: Collection[str]) -> set[str]:
 def _lock(names: list[str]) -> bool:
     calls = ", ".join(["GET_LOCK(%s, %s)"] * len(names))
     values = [value for name in names for value in (name, LOCK_WAIT_SECONDS)]
-    dispatch.outbox().locks += names  # before they are had: an error in the middle leaves the first ones held
+    outbox().locks += names  # before they are had: an error in the middle leaves the first ones held
     try:
         return all(frappe.db.sql(f"SELECT {calls}", values)[0])
     except Exception as error:
         code = sql.database_code(error)
-        if code == NOT_SUPPORTED:  # Galera: the UNIQUE column alone has to do
+        if code == sql.NAMED_LOCKS_NOT_SUPPORTED:  # Galera: the UNIQUE column alone has to do
             return True
         if code == DEADLOCK:  # of named locks alone, which undoes no transaction
             return False
@@ -70,9 +71,9 @@ def _lock(names: list[str]) -> bool:
 
 def unlock(content: str) -> None:
     """Let others go ahead with a content that this transaction will not insert."""
-    name, outbox = _lock_name(content), dispatch.outbox()
-    if name in outbox.locks:
-        outbox.release_locks([name])
+    name, box = _lock_name(content), outbox()
+    if name in box.locks:
+        box.release_locks([name])
 
 
 def holders(hashes: Collection[str], our_own: Collection[str] = ()) -> dict[str, dict]:

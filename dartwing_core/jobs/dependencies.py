@@ -11,7 +11,7 @@ from typing import Any
 
 from frappe import _
 
-from . import access, backlog, clock, config, dispatch, sql, store
+from . import access, admission, backlog, config, dispatch, sql, store, waiting
 from .errors import InvalidJobError
 from .status import JobStatus
 
@@ -51,19 +51,21 @@ def parent_ended(parent: str) -> None:
     found = store.load(parent, "status")
     status = found["status"] if found else None
     if status == str(JobStatus.COMPLETED):
-        while waiting := release(parent, RELEASE_LIMIT):
-            due = [job for job in waiting if job["due_epoch"] <= clock.now_epoch()]
-            dispatch.quietly(partial(dispatch.queue_released, due))
+        queues: set[str] = set()
+        while released := release(parent, RELEASE_LIMIT):
+            queues.update(job["queue"] for job in released)
+        for queue in sorted(queues):
+            dispatch.quietly(partial(admission.admit, queue))
     elif status in ENDED_BADLY:
         end(parent, status, RELEASE_LIMIT)
 
 
 def release(parent: str, limit: int) -> list[dict[str, Any]]:
-    """Let jobs that wait for a completed job wait no more; returns those, and commits."""
+    """Let jobs that wait for a completed job line up, or wait for their time; returns those, and commits."""
 
     def move() -> list[dict[str, Any]]:
-        waiting = backlog.children(parent, limit)
-        return waiting if waiting and store.release([job["name"] for job in waiting]) else []
+        children = backlog.children(parent, limit)
+        return children if waiting.line_up([job["name"] for job in children]) else []
 
     return sql.committed(move)
 

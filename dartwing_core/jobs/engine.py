@@ -12,8 +12,9 @@ from typing import Any
 import frappe
 from frappe import _
 
-from . import access, cancel, clock, dedup, dispatch, runs, store, submission, sweeper
+from . import access, cancel, clock, dedup, quota, runs, store, submission, sweeper, waiting
 from .errors import InvalidJobError, InvalidTransitionError, JobBusyError
+from .outbox import outbox
 from .status import JobStatus
 from .submission import Prepared, Request
 
@@ -40,7 +41,8 @@ def submit_job(
     of equal parameters. `on_duplicate`: "raise", "return" the job that exists, or "replace" its parameters while it is
     Pending.
 
-    Raises InvalidJobError (a frappe.ValidationError), frappe.PermissionError or DuplicateJobError.
+    Raises InvalidJobError (a frappe.ValidationError), frappe.PermissionError, DuplicateJobError, RateLimitError or
+    QueueFullError.
     """
     request = Request(job_type, organization, parameters, priority, depends_on, available_at, dedup_key, on_duplicate)
     return _submit([request])[0]
@@ -78,7 +80,7 @@ def retry_job(job_id: str, parameters: Mapping[str, Any] | None = None):
         raise InvalidTransitionError(
             _("Job {0} is {1}; only a failed job can be retried.").format(job["name"], _(status.value))
         )
-    values = _fresh_series()
+    values = _fresh_series(job)
     if parameters is not None:
         if job["owner_user"] != frappe.session.user:
             # The handler runs as the owner: another person's parameters would borrow the owner's permissions.
@@ -87,14 +89,14 @@ def retry_job(job_id: str, parameters: Mapping[str, Any] | None = None):
         runs.forget_state(job["name"])  # a checkpoint of other work
     values["active_key"] = dedup.take_again(job, values.get("dedup_hash", job["dedup_hash"]))
     document = _moved(job, JobStatus.PENDING, "Job re-queued for execution", values)
-    if not job["waits_for"]:
-        dispatch.outbox().add([{**job, **values, "status": str(JobStatus.PENDING)}])
+    if values["in_line"]:
+        outbox().line_up([job["queue"]])
     return document
 
 
-def _fresh_series() -> dict[str, Any]:
+def _fresh_series(job: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        **clock.due_columns(clock.now_epoch()),
+        **waiting.columns(clock.now_epoch(), job["priority"], job["waits_for"]),
         "retry_count": 0,
         "crash_count": 0,
         "next_retry_at": None,
@@ -114,6 +116,7 @@ def _submit(requests: list[Request]) -> list:
     documents = _answer_duplicates(prepared, user)
     new = [item for item in prepared if item.row["name"] not in documents]
     if new:
+        quota.check(new, user)
         _insert([item.row for item in new])
         _to_outbox(new)
     documents |= {item.row["name"]: submission.as_document(item.row) for item in new}
@@ -148,6 +151,7 @@ def _answer_duplicate(item: Prepared, found: dict, user: str):
     may_replace = is_own and may_see and item.on_duplicate == dedup.REPLACE
     # Asked only of a job that waits: even an UPDATE that changes nothing would lock the row of a running one.
     if may_replace and found["status"] == JobStatus.PENDING and store.replace_pending(found, item.row):
+        outbox().line_up([item.row["queue"]])  # the new priority may have taken it there
         return submission.as_document(store.load(found["name"]) or found)
     if may_see and item.on_duplicate == dedup.RETURN:
         return submission.as_document(store.load(found["name"]) or found)
@@ -165,9 +169,11 @@ def _insert(rows: list[dict[str, Any]]) -> None:
 
 
 def _to_outbox(prepared: list[Prepared]) -> None:
-    outbox = dispatch.outbox()
-    outbox.add([item.row for item in prepared if item.can_go])
-    outbox.afterwards(sweeper.sweep_after_submit)
+    box = outbox()
+    held = {item.row["name"] for item in prepared if item.row["in_line"] == waiting.HELD}
+    box.add([item.row for item in prepared if item.can_go and item.row["name"] not in held])
+    box.line_up({item.row["queue"] for item in prepared if item.must_line_up or item.row["name"] in held})
+    box.afterwards(sweeper.sweep_after_submit)
 
 
 def _moved(job: dict[str, Any], to_status: JobStatus, message: str, values: dict[str, Any]):

@@ -8,7 +8,7 @@ from typing import Any
 import frappe
 import redis.exceptions
 
-from . import connection, dependencies, sweeper
+from . import admission, connection, dependencies, sweeper
 
 QUICK_SECONDS = 1.0
 
@@ -17,10 +17,11 @@ def after(job: Mapping[str, Any], duration: float) -> None:
     """Release the jobs that waited for this one, and sweep if nobody has done so for some seconds.
 
     Most jobs have no children, and a quick one that had none when it began has hardly got one since: it
-    is spared the question.
+    is spared the question. An admission pass follows if jobs wait for the queue.
     """
     if job["first_child"] or duration > QUICK_SECONDS:
         _best_effort(lambda: dependencies.parent_ended(job["name"]))
+    _best_effort(lambda: admission.after_settle(job))
     _best_effort(sweeper.sweep_now_and_then)
 
 

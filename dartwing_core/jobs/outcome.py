@@ -11,7 +11,7 @@ import frappe
 from frappe import _
 from rq.timeouts import BaseTimeoutException
 
-from . import canonical, classification, clock, config, retry, sql
+from . import canonical, classification, clock, config, retry, sql, waiting
 from .config import RetryPolicy
 from .context import MAX_SNOOZE, text_for_storage
 from .errors import InvalidJobError, JobCanceledError, JobError, JobSnoozed, JobTimeoutError
@@ -54,7 +54,7 @@ def failure(job: Mapping[str, Any], error: BaseException, policy: RetryPolicy) -
     if isinstance(error, JobCanceledError):
         return canceled(None, None)
     if isinstance(error, JobSnoozed):
-        return _snoozed(error)
+        return _snoozed(job, error)
     message = describe(error)
     if sql.database_code(error) == sql.TABLE_CHANGED:
         return _not_to_blame(job, "Table changed by a migration", message, traceback_of(error))
@@ -72,7 +72,7 @@ def failure(job: Mapping[str, Any], error: BaseException, policy: RetryPolicy) -
         text = f"{status} and no retries are left: {message}"
         return Outcome(JobStatus.DEAD_LETTER, text, _ended(details), message, trace)
     number = job["retry_count"] + 1
-    schedule = _schedule(number, policy, classification.retry_after(error))
+    schedule = _schedule(job, number, policy, classification.retry_after(error))
     text = (
         f"{status}, retry {number} of {job['max_retries']} at {schedule['next_retry_at']:%Y-%m-%d %H:%M:%S}: {message}"
     )
@@ -99,7 +99,7 @@ def _not_to_blame(job: Mapping[str, Any], what: str, error: str, trace: str | No
     details = {"error_message": error, "error_type": "Transient", "crash_count": crashes}
     if crashes >= MAX_CRASHES:
         return Outcome(JobStatus.DEAD_LETTER, f"{what} {crashes} times in a row", _ended(details), error, trace)
-    schedule = _retry_at(clock.now_epoch())
+    schedule = _retry_at(job, clock.now_epoch())
     return Outcome(JobStatus.FAILED, f"{what}, to be tried again", details | schedule, error, trace)
 
 
@@ -110,9 +110,9 @@ def canceled(user: str | None, reason: str | None, *, by_force: bool = False) ->
     return Outcome(JobStatus.CANCELED, f"{text}: {reason}" if reason else text, values)
 
 
-def _snoozed(error: JobSnoozed) -> Outcome:
+def _snoozed(job: Mapping[str, Any], error: JobSnoozed) -> Outcome:
     due = clock.now_epoch() + min(error.seconds, MAX_SNOOZE)
-    values = {**clock.due_columns(due), "crash_count": 0}
+    values = {**waiting.columns(due, job["priority"]), "crash_count": 0}
     return Outcome(JobStatus.PENDING, f"Snoozed for {error.seconds:g} s", values)
 
 
@@ -161,16 +161,16 @@ def _ended(details: dict[str, Any]) -> dict[str, Any]:
     return details | {"completed_at": clock.site_time(), "next_retry_at": None}
 
 
-def _schedule(number: int, policy: RetryPolicy, asked: float | None) -> dict[str, Any]:
+def _schedule(job: Mapping[str, Any], number: int, policy: RetryPolicy, asked: float | None) -> dict[str, Any]:
     settings = config.settings()
     delay = retry.next_delay(
         number, delays=policy.delays, base_delay=settings.retry_base_delay, cap=settings.retry_delay_cap, at_least=asked
     )
-    return _retry_at(clock.now_epoch() + delay)
+    return _retry_at(job, clock.now_epoch() + delay)
 
 
-def _retry_at(epoch: float) -> dict[str, Any]:
-    return {**clock.due_columns(epoch), "next_retry_at": clock.site_time(epoch)}
+def _retry_at(job: Mapping[str, Any], epoch: float) -> dict[str, Any]:
+    return {**waiting.columns(epoch, job["priority"]), "next_retry_at": clock.site_time(epoch)}
 
 
 def _note(text: str) -> str:

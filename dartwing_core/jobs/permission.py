@@ -12,8 +12,11 @@ from . import access, tenancy
 from .errors import InvalidJobError, PermanentError
 
 
-def check_submit(user: str, organization: str, job_type) -> None:
-    """Raises PermissionError or InvalidJobError, with the same words whether or not a foreign organization exists."""
+def check_submit(user: str, organization: str, job_type) -> tenancy.Limits:
+    """What the organization may use.
+
+    Raises PermissionError or InvalidJobError, with the same words whether or not a foreign organization exists.
+    """
     if user == "Guest":
         raise frappe.PermissionError(_("Log in to submit background jobs."))
     standing = tenancy.standing(user, organization)
@@ -30,6 +33,7 @@ def check_submit(user: str, organization: str, job_type) -> None:
         raise frappe.PermissionError(
             _("Jobs of type {0} need the permission {1}.").format(job_type.name, job_type.requires_permission)
         )
+    return standing.limits
 
 
 def check_owner(job: Mapping[str, Any]) -> None:

@@ -9,9 +9,10 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import frappe
 import redis
@@ -29,7 +30,9 @@ FAILURE_TTL = 24 * 3600
 CONNECT_TIMEOUT = 0.5
 ANSWER_TIMEOUT = 2.0
 AWAY_SECONDS = 2.0
+BACKLOG = "backlog"
 CLAIM_SECONDS = 20
+T = TypeVar("T")
 LIST_LIMIT = 5_000  # longer lists are not read whole to look for an entry
 
 # A job of which RQ says one of these is waiting or running; of any other it has forgotten, or is done with, it.
@@ -58,18 +61,50 @@ def connection() -> redis.Redis:
 
 def answers() -> bool:
     """Whether the queue's Redis is there; after a "no" this process asks again only AWAY_SECONDS later."""
+    return _if_there(connection) is not None
+
+
+def look_if_there(queues: Sequence[str]) -> dict[str, Look] | None:
+    """`look`, or None if the queue's Redis is not there; asks like `answers`."""
+    return _if_there(lambda: look(queues))
+
+
+def _if_there(ask: Callable[[], T]) -> T | None:
     global _away_until
     if time.monotonic() < _away_until:
-        return False
+        return None
     try:
-        connection()
+        return ask()
     except redis.exceptions.RedisError:
         _away_until = time.monotonic() + AWAY_SECONDS
-        return False
-    return True
+        return None
 
 
 _away_until = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A queue at this moment: entries in its list (others' too), its workers, whether jobs await their turn."""
+
+    length: int
+    workers: int
+    backlog: bool | None
+    """As an admission pass has noted; None if Redis has lost the note, so that the rows have to be asked."""
+
+
+def look(queues: Sequence[str]) -> dict[str, Look]:
+    """Each queue at this moment, in one round trip. Raises redis.exceptions.RedisError."""
+    pipeline = client().pipeline(transaction=False)
+    for queue in queues:
+        pipeline.llen(_list_key(queue))
+        pipeline.scard(f"rq:workers:{generate_qname(queue)}")
+        pipeline.hget(site_key(BACKLOG), queue)
+    answers = pipeline.execute()
+    return {
+        queue: Look(length, workers, None if note is None else note == b"1")
+        for queue, length, workers, note in zip(queues, *(answers[n::3] for n in range(3)), strict=True)
+    }
 
 
 def push(jobs: Iterable[Mapping[str, Any]], client: redis.Redis) -> None:
@@ -175,26 +210,26 @@ def stop_flag(job: str, attempt: int) -> Callable[[], bool]:
 
 
 def _stop_key(job: str, attempt: int) -> str:
-    return _site_key(f"stop:{ids.run_name(job, attempt)}")
+    return site_key(f"stop:{ids.run_name(job, attempt)}")
 
 
 def first_in(name: str, seconds: int, client: redis.Redis) -> bool:
     """Whether nobody of this site has asked under this name within the last `seconds`: for throttling."""
-    return bool(client.set(_site_key(name), 1, nx=True, ex=seconds))
+    return bool(client.set(site_key(name), 1, nx=True, ex=seconds))
 
 
 def remember(name: str, value: str, client: redis.Redis) -> None:
     """Keep a note of this site for an hour; only what may be lost."""
-    client.set(_site_key(name), value, ex=3600)
+    client.set(site_key(name), value, ex=3600)
 
 
 def remembered(name: str, client: redis.Redis) -> str:
     """What was last kept under this name, or ""."""
-    found: Any = client.get(_site_key(name))
+    found: Any = client.get(site_key(name))
     return (found or b"").decode()
 
 
-def _site_key(name: str) -> str:
+def site_key(name: str) -> str:
     return f"rq:dartwing_core:{frappe.conf.db_name}:{name}"  # the only prefix that Frappe's Redis users may write
 
 

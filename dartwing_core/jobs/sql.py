@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -23,6 +24,7 @@ _SNAPSHOT_ISOLATION_SINCE = {
 
 CONFLICT_TRIES = 3
 LOCK_WAIT_TIMEOUT = 1205
+NAMED_LOCKS_NOT_SUPPORTED = 1235
 NO_SUCH_THREAD = 1094
 QUERY_INTERRUPTED = 1317
 T = TypeVar("T")
@@ -93,6 +95,27 @@ def committed(action: Callable[[], T], tries: int = CONFLICT_TRIES) -> T:
             if attempt == tries or not is_conflict(error):
                 raise
     raise AssertionError("unreachable")
+
+
+@contextlib.contextmanager
+def named_lock(name: str, wait: float = 0) -> Iterator[bool]:
+    """Hold a lock of the server, apart for each site, while entered; yields False if another session has it.
+
+    Where there are no such locks (Galera, other databases) everybody has it.
+    """
+    full_name = f"{frappe.conf.db_name}:{name}"[:64]
+    is_real = frappe.db.db_type == "mariadb"
+    try:
+        is_ours = not is_real or bool(frappe.db.sql("SELECT GET_LOCK(%s, %s)", (full_name, wait))[0][0])
+    except Exception as error:
+        if database_code(error) != NAMED_LOCKS_NOT_SUPPORTED:
+            raise
+        is_ours, is_real = True, False
+    try:
+        yield is_ours
+    finally:
+        if is_ours and is_real:
+            frappe.db.sql("SELECT RELEASE_LOCK(%s)", (full_name,))
 
 
 def kill_connection(connection_id: int | None, seconds_ago: float) -> None:

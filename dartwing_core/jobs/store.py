@@ -35,6 +35,8 @@ RUN_FIELDS = (
     "timeout_seconds",
     "started_at",
     "depends_on",
+    "priority",
+    "queue",
     "input_parameters",
 )
 
@@ -151,20 +153,13 @@ def queue_all(
     return list(jobs)
 
 
-def release(names: Sequence[str]) -> int:
-    """Let Pending jobs wait for their parent no more: it has completed. Returns how many."""
-    job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.update(job).set(job.waits_for, None)
-    query = query.where(job.name.isin(list(names)) & (job.status == str(JobStatus.PENDING)))
-    return sql.run_update(query, LOCK_WAIT, by_name=True)
-
-
 def replace_pending(found: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
     """Give a job that is still Pending the parameters and priority of a newer request; False if it is not any more."""
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.update(job).where((job.name == found["name"]) & (job.status == str(JobStatus.PENDING)))
     for column in REPLACEABLE:
         query = query.set(job[column], row[column])
+    query = query.set(job.admission_rank, job.due_epoch - config.HEAD_START[row["priority"]])
     if not sql.run_update(query):
         return False
     pending, text = JobStatus.PENDING, "Parameters replaced by a newer request"
@@ -233,7 +228,7 @@ def _guarded_update(
     job = frappe.qb.DocType(config.JOB)
     now = now or clock.site_time()
     query = frappe.qb.update(job).set(job.status, str(to_status)).set(job.modified, now).set(job.modified_by, actor)
-    for column, value in values.items():
+    for column, value in {"in_line": 0, **values}.items():  # who lines up again says so
         query = query.set(job[column], value)
     where = (job.name == names[0]) if len(names) == 1 else job.name.isin(list(names))
     query = query.where(where & (job.status == str(from_status)))

@@ -11,9 +11,10 @@ import frappe
 from frappe import _
 from frappe.utils import get_datetime
 
-from . import canonical, clock, config, dedup, dependencies, handlers, ids, permission, redis_queue
+from . import admission, canonical, clock, config, dedup, dependencies, handlers, ids, permission, redis_queue, waiting
 from .errors import InvalidJobError
 from .status import JobStatus
+from .tenancy import Limits
 
 KEY_LENGTH = 140
 
@@ -38,7 +39,10 @@ class Prepared:
 
     row: dict[str, Any]
     can_go: bool
+    must_line_up: bool
+    """It may start now as well, but limits have to be asked first."""
     on_duplicate: str
+    limits: Limits
 
 
 def prepare_all(requests: Sequence[Request], user: str) -> list[Prepared]:
@@ -46,26 +50,28 @@ def prepare_all(requests: Sequence[Request], user: str) -> list[Prepared]:
 
     Whether the user may submit is asked once for each type and organization.
     """
-    allowed: set[tuple[str, str]] = set()
+    allowed: dict[tuple[str, str], Limits] = {}
     return [_prepare(request, user, allowed) for request in requests]
 
 
-def _prepare(request: Request, user: str, allowed: set[tuple[str, str]]) -> Prepared:
+def _prepare(request: Request, user: str, allowed: dict[tuple[str, str], Limits]) -> Prepared:
     job_type = _job_type(request.job_type)
     organization = _text(request.organization, "organization")
     if (job_type.name, organization) not in allowed:
-        permission.check_submit(user, organization, job_type)
+        allowed[job_type.name, organization] = permission.check_submit(user, organization, job_type)
         handlers.resolve(job_type.handler_method)
-        allowed.add((job_type.name, organization))
+    limits = allowed[job_type.name, organization]
     dedup.check_policy(request.on_duplicate)
     parameters = canonical.canonical_json(request.parameters)
     _check_size(parameters)
     priority = _priority(request.priority or job_type.default_priority or "Normal")
     must_wait = dependencies.check(request.depends_on, organization, user)
     due = _due(request.available_at)
-    row = _row(request, job_type, user, parameters, priority, due)
-    row["waits_for"] = request.depends_on if must_wait else None
-    return Prepared(row, not must_wait and due <= clock.now_epoch(), request.on_duplicate)
+    row = _row(request, job_type, user, parameters, priority)
+    row |= waiting.columns(due, priority, request.depends_on if must_wait else None)
+    is_limited = admission.is_limited(limits, job_type)
+    can_start = bool(row["in_line"])
+    return Prepared(row, can_start and not is_limited, can_start and is_limited, request.on_duplicate, limits)
 
 
 def edited(job: Mapping[str, Any], parameters: Any) -> dict[str, Any]:
@@ -81,7 +87,7 @@ def edited(job: Mapping[str, Any], parameters: Any) -> dict[str, Any]:
     }
 
 
-def _row(request: Request, job_type, user: str, parameters: str, priority: str, due: float) -> dict[str, Any]:
+def _row(request: Request, job_type, user: str, parameters: str, priority: str) -> dict[str, Any]:
     now = clock.now_epoch()
     site_now = clock.site_time(now)
     window = max(job_type.deduplication_window or 0, 0)
@@ -107,8 +113,6 @@ def _row(request: Request, job_type, user: str, parameters: str, priority: str, 
         "active_key": None,
         "dedup_until": clock.site_time(now + window) if window else None,
         "created_at": site_now,
-        "available_at": site_now if due <= now else clock.site_time(due),
-        "due_epoch": due,
         "timeout_seconds": job_type.default_timeout or 300,
         "max_retries": job_type.max_retries or 0,
         "attempt": 0,

@@ -12,14 +12,9 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from . import backlog, clock, config, dependencies, dispatch, redis_queue, rescue, sql, store
+from . import admission, backlog, clock, config, dependencies, dispatch, redis_queue, rescue, sql, waiting
 from .status import JobStatus
 
-DUE_MESSAGES = {
-    JobStatus.FAILED: "Job enqueued for retry",
-    JobStatus.TIMED_OUT: "Job enqueued for retry",
-    JobStatus.PENDING: dispatch.MESSAGE,
-}
 SECONDS_BETWEEN = 5
 SUBMITTER_BATCH = 50
 SEEN_QUEUED, SEEN_PARENTS = "seen-queued", "seen-parents"
@@ -34,6 +29,7 @@ class Report:
     rescued: int = 0
     stopped: int = 0
     orphans: int = 0
+    lined_up: int = 0
     queued: int = 0
     rung_again: int = 0
 
@@ -51,8 +47,9 @@ def sweep(batch: int | None = None) -> Report:
         report.rescued = dispatch.quietly(lambda: rescue.rescue_lost(doubtful)) or 0
         report.stopped = dispatch.quietly(lambda: rescue.stop_canceled(doubtful)) or 0
     report.orphans = dispatch.quietly(lambda: tell_children(batch)) or 0
-    if not config.settings().is_paused:
-        report.queued = dispatch.quietly(lambda: queue_due(batch)) or 0
+    report.lined_up = dispatch.quietly(lambda: sql.committed(lambda: waiting.line_up_due(batch))) or 0
+    if not admission.is_paused():
+        report.queued = dispatch.quietly(admission.admit_all) or 0
         report.rung_again = dispatch.quietly(lambda: ring_again(batch)) or 0
     sql.commit()  # whoever goes on with this connection gets a fresh snapshot too
     return report
@@ -111,12 +108,6 @@ def _tell_children_of(parent: Mapping[str, Any], limit: int) -> tuple[int, int]:
     return 0, 0
 
 
-def queue_due(limit: int) -> int:
-    """Queue waiting jobs whose time has come: retries first, then those submitted for later or never dispatched."""
-    steps = [partial(_queue_due_in, status, message, limit) for status, message in DUE_MESSAGES.items()]
-    return sum(dispatch.quietly(step) or 0 for step in steps)
-
-
 def ring_again(limit: int) -> int:
     """Renew the RQ entries of Queued jobs that Redis has lost (flushed, restarted, taken by a killed worker).
 
@@ -148,9 +139,3 @@ def process_retry_queue() -> None:
 def process_dependent_jobs() -> None:
     """The original's name for the part of the sweep that releases dependent jobs."""
     sweep()
-
-
-def _queue_due_in(status: JobStatus, message: str, limit: int) -> int:
-    return dispatch.in_own_transaction(
-        lambda: store.queue_all(backlog.due(status, clock.now_epoch(), limit), status, message)
-    )

@@ -7,6 +7,7 @@ An adapter may also offer `standing(user, organization)` and `reach_of(user)`, w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import frappe
@@ -18,6 +19,27 @@ ACTIVE = "Active"
 ADMIN = "Admin"
 
 
+HELD_STATES = ("Suspended", "Inactive")
+LIMIT_FIELDS = ("is_paused", "weight", "max_running", "max_waiting", "on_queue_full")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an organization may use; no limits by default."""
+
+    state: str | None = ACTIVE
+    is_paused: int = 0
+    weight: int = 1
+    max_running: int = 0
+    max_waiting: int = 0
+    on_queue_full: str = "Reject"
+
+    @property
+    def may_start(self) -> bool:
+        """Whether its waiting jobs may start; those of an organization that is gone may, and fail."""
+        return not self.is_paused and self.state not in HELD_STATES
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """What a user is to an organization at this moment."""
@@ -26,6 +48,7 @@ class Standing:
     """The organization's status, or None if it does not exist."""
     role: str | None
     """"Member" or "Admin"; None for everybody else."""
+    limits: Limits = Limits()
 
     @property
     def is_active(self) -> bool:
@@ -74,14 +97,27 @@ class OrgMemberTenancy:
             frappe.qb.from_(org)
             .left_join(member)
             .on((member.organization == org.name) & self._is_current(member, user))
-            .select(org.status, member.role, org.name)
+            .select(member.role, org.name, org.status, *(org[field] for field in LIMIT_FIELDS))
             .where(org.name == organization)
         ).run()
         # MariaDB takes "ACME " for "Acme"; stored, the two would be tenants apart.
-        if not rows or rows[0][2] != organization:
+        if not rows or rows[0][1] != organization:
             return Standing(None, None)
-        roles = {row[1] for row in rows}
-        return Standing(rows[0][0], ADMIN if ADMIN in roles else next(iter(roles)))
+        roles = {row[0] for row in rows}
+        return Standing(rows[0][2], ADMIN if ADMIN in roles else next(iter(roles)), Limits(*rows[0][2:]))
+
+    def limits_of(self, organizations: Sequence[str]) -> dict[str, Limits]:
+        """What each of these may use, in one statement; one that does not exist has the state None."""
+        org = frappe.qb.DocType("Organization")
+        query = frappe.qb.from_(org).select(org.name, org.status, *(org[field] for field in LIMIT_FIELDS))
+        rows = query.where(org.name.isin(list(organizations))).run() if organizations else ()
+        found = {row[0]: Limits(*row[1:]) for row in rows}
+        return {name: found.get(name) or Limits(None) for name in organizations}
+
+    def admins_of(self, organization: str) -> list[str]:
+        member = frappe.qb.DocType("Org Member")
+        query = frappe.qb.from_(member).select(member.user).where(member.organization == organization)
+        return query.where((member.role == ADMIN) & self._is_current(member, member.user)).run(pluck=True)
 
     def with_standing(self, query, job):
         """Adds `organization_state` and `owner_role` of each job's owner to a query on Background Job."""
@@ -94,7 +130,7 @@ class OrgMemberTenancy:
         return (
             query.left_join(org)
             .on(org.name == job.organization)
-            .select(org.status.as_("organization_state"), role.as_("owner_role"))
+            .select(org.status.as_("organization_state"), role.as_("owner_role"), org.max_running, org.is_paused)
         )
 
     def reach_of(self, user: str) -> Reach:
@@ -146,7 +182,8 @@ def standing(user: str, organization: str) -> Standing:
     role = "Member" if tenancy.is_member(user, organization) else None
     if role and tenancy.is_admin(user, organization):
         role = ADMIN
-    return Standing(tenancy.state_of(organization), role)
+    limits = limits_of([organization])[organization]
+    return Standing(limits.state, role, limits)
 
 
 def reach_of(user: str) -> Reach:
@@ -161,6 +198,20 @@ def reach_of(user: str) -> Reach:
     return Reach(True, members, admins, [name for name in members if tenancy.state_of(name) != ACTIVE])
 
 
+def limits_of(organizations: Sequence[str]) -> dict[str, Limits]:
+    """What each organization may use. An adapter without `limits_of` of its own sets no limits but the state."""
+    tenancy = adapter()
+    if hasattr(tenancy, "limits_of"):
+        return tenancy.limits_of(organizations)
+    return {name: Limits(tenancy.state_of(name)) for name in organizations}
+
+
+def admins_of(organization: str) -> list[str]:
+    """The users who administer an organization; an adapter may have no answer."""
+    tenancy = adapter()
+    return tenancy.admins_of(organization) if hasattr(tenancy, "admins_of") else []
+
+
 def with_standing(query, job):
     """A query on Background Job (`job`) with the owner's standing as columns `organization_state` and `owner_role`.
 
@@ -173,7 +224,9 @@ def with_standing(query, job):
 def standing_of_owner(job) -> Standing:
     """The standing of a job's owner, from the columns of `with_standing` or else from the adapter."""
     if "organization_state" in job:
-        return Standing(job["organization_state"], job["owner_role"])
+        state = job["organization_state"]
+        limits = Limits(state, job["is_paused"] or 0, max_running=job["max_running"] or 0)
+        return Standing(state, job["owner_role"], limits)
     return standing(job["owner_user"], job["organization"])
 
 

@@ -20,6 +20,7 @@ from dartwing_core.jobs.errors import JobBusyError
 from tests.support import database, factory
 from tests.support.jobs import run
 from tests.support.sessions import in_parallel
+from tests.support.settings import settings
 
 
 @pytest.fixture
@@ -85,7 +86,7 @@ def test_a_duplicate_in_a_later_insert_leaves_none_of_the_earlier_ones(once):
 
 
 def test_locks_are_had_and_given_back_in_few_statements(once):
-    with database.statements() as seen:
+    with settings(queue_window=1000), database.statements() as seen:
         submit_jobs(requests(once, *range(300)))
         frappe.db.commit()
     assert sum("GET_LOCK" in statement for statement in seen) == 2

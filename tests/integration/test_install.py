@@ -52,7 +52,8 @@ def test_unique_and_composite_indexes_exist():
     columns = [tuple(index) for index in indexes.values()]
     for expected in (
         ("active_key",),
-        ("status", "waits_for", "available_at"),
+        ("in_line", "status", "waits_for", "available_at"),
+        ("in_line", "queue", "organization", "job_type", "admission_rank"),
         ("status", "queued_at"),
         ("organization", "creation"),
         ("owner_user", "creation"),

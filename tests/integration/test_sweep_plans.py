@@ -1,8 +1,8 @@
 """What a sweep asks goes along indexes and stops at its limit, however many jobs there are.
 
 Among 15,000 jobs: on a table of a few rows MariaDB would read all of it, and be right.
-Seen failing: without the index on status, waits_for, available_at; without that on status, queued_at; without that on
-the runs' background_job.
+Seen failing: without the index on in_line, status, waits_for, available_at; without that on status, queued_at; without
+that on the runs' background_job.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import backlog, clock, config
-from dartwing_core.jobs.sweeper import DUE_MESSAGES
+from dartwing_core.jobs.status import WAITING
 from tests.support import database, factory, population
 
 LIMIT = 100
 DIVISOR = 20
-DUE_INDEX = {"status", "waits_for", "available_at"}
+DUE_INDEX = {"in_line", "status", "waits_for", "available_at"}
 QUEUED_INDEX = {"status", "queued_at"}
 
 
@@ -47,7 +47,7 @@ def check(query, columns: set[str], reads: int) -> None:
 def test_the_sweeps_queries_use_indexes(crowd, monkeypatch):
     now = clock.now_epoch()
     moment = clock.site_time(now)
-    for status in DUE_MESSAGES:
+    for status in WAITING:
         check(backlog.due_query(status, now, LIMIT), DUE_INDEX, 5)  # 1,000 are due, but wait for others
         check(backlog.due_query(status, now + 10 * 86_400, LIMIT), DUE_INDEX, LIMIT + 5)
     parent = population.name("L", 2)

@@ -22,8 +22,9 @@ from dartwing_core.jobs import (
     submit_job,
     sweeper,
 )
-from dartwing_core.jobs.status import JobStatus
+from dartwing_core.jobs.status import WAITING, JobStatus
 from tests.support import database, factory, processes
+from tests.support.settings import settings
 
 
 @pytest.fixture
@@ -179,7 +180,8 @@ def test_the_time_limit_is_rqs_own(job_type):
 
 
 def test_rq_is_asked_for_all_entries_at_once(job_type, monkeypatch):
-    jobs = [submitted(job_type, parameters={"n": n}) for n in range(20)]
+    with settings(queue_window=20):
+        jobs = [submitted(job_type, parameters={"n": n}) for n in range(20)]
     rows = backlog.queued_before(clock.site_time(), 100)
     assert {row["name"] for row in rows} >= {job.name for job in jobs}
     client = redis_queue.connection()
@@ -242,7 +244,7 @@ def test_in_the_hour_that_repeats_the_seconds_decide(job_type, monkeypatch):
 
 
 def test_statuses_that_wait_are_all_swept():
-    assert set(sweeper.DUE_MESSAGES) == {JobStatus.PENDING, JobStatus.FAILED, JobStatus.TIMED_OUT}
+    assert set(WAITING) == {JobStatus.PENDING, JobStatus.FAILED, JobStatus.TIMED_OUT}
 
 
 def test_a_row_that_somebody_holds_keeps_no_other_job_waiting(job_type):

@@ -14,7 +14,7 @@ import pytest
 
 from dartwing_core.jobs import sweeper
 from dartwing_core.jobs.status import FINISHED
-from tests.simulation.world import World, now_of
+from tests.simulation.world import ORGANIZATIONS, WINDOW, World, now_of
 from tests.support import factory
 
 SEED = os.environ.get("SIMULATION_SEED")
@@ -46,6 +46,21 @@ def check(world: World) -> None:
         assert written.get(job["name"], 0) == expected, (job, chain)
 
 
+def check_limits(world: World) -> None:
+    """No job starts beyond a cap (those that ran when it was set go on), and the window holds.
+
+    One transaction of the world submits three jobs at most; it may find a place for all of them at once, or for none.
+    """
+    running = world.running()
+    for name in (*ORGANIZATIONS, world.job_type):
+        cap = world.caps.get(name, 0)
+        number = sum(name in (job["organization"], job["job_type"]) for job in running)
+        assert not cap or number <= max(cap, world.ran.get(name, 0)), (name, cap, running)
+        world.ran[name] = number
+    queued = [job["name"] for job in world.jobs() if job["status"] == "Queued"]
+    assert len(queued) <= WINDOW + 3, queued
+
+
 def histories(job_type: str) -> dict[str, list[tuple]]:
     rows = frappe.db.sql(
         "SELECT l.background_job, l.from_status, l.to_status FROM `tabJob Execution Log` l"
@@ -72,10 +87,12 @@ def test_a_random_history_keeps_the_invariants_and_loses_no_job(seed, steps, mon
     for own_accord in ("sweep_now_and_then", "sweep_after_submit"):  # by real time, which no seed decides
         monkeypatch.setattr(sweeper, own_accord, lambda: None)
     done: list[str] = []
+    world.set_setting("queue_window", WINDOW)
     try:
         for _number in range(steps):
             done.append(world.step())
             check(world)
+            check_limits(world)
         world.drain()
         check(world)
         left = [job for job in world.jobs() if job["status"] not in FINISHED]
@@ -88,5 +105,4 @@ def test_a_random_history_keeps_the_invariants_and_loses_no_job(seed, steps, mon
         raise
     finally:
         frappe.db.sql("SET timestamp = DEFAULT")
-        world.set_paused(False)
-        world.set_state(factory.BETA, "Active")
+        world.set_all_free()

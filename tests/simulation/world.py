@@ -17,6 +17,7 @@ import frappe
 
 from dartwing_core.jobs import (
     DuplicateJobError,
+    admission,
     cancel_job,
     claim,
     clock,
@@ -31,6 +32,10 @@ from tests.support import factory, processes
 
 ENDINGS = ("ok", "ok", "ok", "fail", "fail", "late", "dead", "snooze")
 KEYS = 4
+WINDOW = 4
+OFTEN = ("deliver",) * 6 + ("finish", "finish", "sweep", "sweep", "cap", "jump")
+"""Drawn more often than the rest, so that jobs run, side by side."""
+ORGANIZATIONS = (factory.ALPHA, factory.BETA)
 MESSAGE = re.compile(rb"(JOB-[0-9A-Z]+)-(\d+)$")
 
 
@@ -40,6 +45,9 @@ class World:
         self.job_type = job_type
         self.offset = 0.0
         self.serial = 0
+        self.caps: dict[str, int] = {}
+        self.ran: dict[str, int] = {}
+        """How many of each ran when last looked at."""
         self.in_flight: list[dict[str, Any]] = []
         self.lost: list[dict[str, Any]] = []
         self.old_messages: list[tuple[str, int]] = []
@@ -54,9 +62,13 @@ class World:
         """Leases go by the clock of the database, which stands still between two steps."""
         frappe.db.sql("SET timestamp = %s", (self.now(),))
 
+    def seldom(self) -> bool:
+        """For pauses: half a dozen that held half of the time each would leave nothing to happen."""
+        return self.dice.random() < 0.2
+
     def step(self) -> str:
         """Do one thing; returns its name."""
-        name = self.dice.choice(sorted(self.actions))
+        name = self.dice.choice([*sorted(self.actions), *OFTEN])
         self.set_database_clock()
         self.actions[name]()
         frappe.db.rollback()
@@ -145,6 +157,17 @@ class World:
         frappe.set_user("Administrator")
         processes.queue_client().delete(f"rq:job:{redis_queue.rq_id(job['name'], job['attempt'])}")
 
+    def work(self) -> None:
+        """Do all that is in RQ, and what is admitted behind it, as workers do."""
+        while True:
+            while message := self.pop_message():
+                self.claim(*message)
+            if not self.in_flight:
+                return
+            while self.in_flight:
+                self.settle(self.in_flight.pop())
+            admission.admit_all()
+
     def pop_message(self) -> tuple[str, int] | None:
         client = processes.queue_client()
         lists = [key for key in sorted(client.keys("rq:queue:*")) if client.type(key) == b"list"]
@@ -183,10 +206,28 @@ class World:
         self.pop_message()
 
     def do_pause(self) -> None:
-        self.set_paused(self.dice.random() < 0.5)
+        self.set_paused(self.seldom())
 
     def do_suspend(self) -> None:
-        self.set_state(factory.BETA, self.dice.choice(("Suspended", "Active")))
+        self.set_state(factory.BETA, "Suspended" if self.seldom() else "Active")
+
+    def do_pause_the_queue(self) -> None:
+        self.set_setting("paused_queues", "default" if self.seldom() else "")
+
+    def do_pause_the_type(self) -> None:
+        self.set_type(is_paused=int(self.seldom()))
+
+    def do_pause_an_organization(self) -> None:
+        self.set_organization(factory.BETA, is_paused=int(self.seldom()))
+
+    def do_cap(self) -> None:
+        self.caps = {name: self.dice.choice((0, 1, 2)) for name in (*ORGANIZATIONS, self.job_type)}
+        for name in ORGANIZATIONS:
+            self.set_organization(name, max_running=self.caps[name])
+        self.set_type(max_concurrent=self.caps[self.job_type])
+
+    def do_weigh(self) -> None:
+        self.set_organization(factory.ALPHA, weight=self.dice.choice((1, 5)))
 
     def do_jump(self) -> None:
         self.offset += self.dice.choice((1, 16, 30, 90, 400))
@@ -198,10 +239,42 @@ class World:
             frappe.db.commit()
 
     def set_paused(self, paused: bool) -> None:
+        self.set_setting("is_paused", int(paused))
+
+    def set_setting(self, name: str, value: Any) -> None:
         document = frappe.get_doc("Job Engine Settings")
-        document.is_paused = int(paused)
+        document.set(name, value)
         document.save()
         frappe.db.commit()
+
+    def set_type(self, **values: int) -> None:
+        document = frappe.get_doc("Job Type", self.job_type)
+        document.update(values)
+        document.save()
+        frappe.db.commit()
+
+    def set_organization(self, name: str, **values: int) -> None:
+        document = frappe.get_doc("Organization", name)
+        document.update(values)
+        document.save()
+        frappe.db.commit()
+
+    def set_all_free(self) -> None:
+        """No pause and no limit."""
+        self.set_paused(False)
+        self.set_setting("paused_queues", "")
+        self.set_setting("queue_window", 0)
+        self.set_state(factory.BETA, "Active")
+        self.caps = {}
+        for name in ORGANIZATIONS:
+            self.set_organization(name, is_paused=0, max_running=0, weight=1)
+        if frappe.db.exists("Job Type", self.job_type):
+            self.set_type(is_paused=0, max_concurrent=0)
+
+    def running(self) -> list[dict]:
+        """The jobs that run, as the rows say."""
+        fields = ["name", "organization", "job_type"]
+        return frappe.get_all("Background Job", {"job_type": self.job_type, "status": "Running"}, fields)
 
     def set_state(self, organization: str, state: str) -> None:
         frappe.db.set_value("Organization", organization, "status", state)
@@ -218,17 +291,17 @@ class World:
     def drain(self) -> None:
         """Everything works again; time passes until all jobs have ended."""
         self.set_paused(False)
+        self.set_setting("paused_queues", "")
         self.set_state(factory.BETA, "Active")
+        self.set_type(is_paused=0)
+        self.set_organization(factory.BETA, is_paused=0)
         self.lost += self.in_flight
         self.in_flight = []
         for _round in range(60):
             self.offset += 4_000
             self.set_database_clock()
             sweeper.sweep()
-            while message := self.pop_message():
-                self.claim(*message)
-            while self.in_flight:
-                self.settle(self.in_flight.pop())
+            self.work()
             frappe.db.rollback()
             if all(job["status"] in FINISHED for job in self.jobs()):
                 return

@@ -8,7 +8,7 @@ import frappe
 
 from dartwing_core.jobs import executor, get_job_status, submit_job
 
-from . import factory
+from . import factory, processes
 
 
 def submitted(job_type: str, **parameters: Any):
@@ -45,3 +45,14 @@ def lose(job, seconds: int = 60) -> None:
         "UPDATE `tabBackground Job` SET started_epoch = UNIX_TIMESTAMP() - %s WHERE name = %s", (seconds, job.name)
     )
     frappe.db.commit()
+
+
+def next_entry() -> str | None:
+    """The job of the next RQ entry, which is taken from its list."""
+    client = processes.queue_client()
+    lists = [key for key in client.keys("rq:queue:*") if client.type(key) == b"list"]
+    entry = client.lpop(lists[0]) if lists else None
+    if entry is None:
+        return None
+    client.delete(b"rq:job:" + entry)
+    return entry.decode()[entry.decode().index("JOB-") :].rpartition("-")[0]

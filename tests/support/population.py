@@ -41,8 +41,10 @@ _COLUMNS = {
     "progress": "0",
 }
 _NAME = "CONCAT('JOB-', %(letter)s, LPAD(seq, 19, '0'))"
-_LATER = {"available_at": "%(now)s + INTERVAL 86400 + seq SECOND", "due_epoch": "%(epoch)s + 86400 + seq"}
-_BEFORE = {"available_at": "%(now)s - INTERVAL 86400 + seq SECOND", "due_epoch": "%(epoch)s - (86400 + seq)"}
+_RANKS = ("due_epoch", "admission_rank")
+_LATER_EPOCH, _BEFORE_EPOCH = "%(epoch)s + 86400 + seq", "%(epoch)s - (86400 + seq)"
+_LATER = {"available_at": "%(now)s + INTERVAL 86400 + seq SECOND"} | dict.fromkeys(_RANKS, _LATER_EPOCH)
+_BEFORE = {"available_at": "%(now)s - INTERVAL 86400 + seq SECOND"} | dict.fromkeys(_RANKS, _BEFORE_EPOCH)
 _TRIED = {"attempt": "1", "started_at": "%(now)s - INTERVAL 30 SECOND", "started_epoch": "UNIX_TIMESTAMP() - 30"}
 _PARENT = "CONCAT('JOB-L', LPAD(1 + seq %% %(parents)s, 19, '0'))"
 
@@ -123,3 +125,22 @@ def _ring() -> None:
     rows = frappe.qb.from_(job).select(*fields).where(job.status == "Queued").orderby(job.name).run(as_dict=True)
     for start in range(0, len(rows), PUSHED):
         redis_queue.push(rows[start : start + PUSHED], redis_queue.connection())
+
+
+def line_up(job_type: str, number: int, organizations: int, types: int = 1) -> None:
+    """Insert so many jobs that await their turn, of so many organizations; commits.
+
+    Organizations without a row of their own will do: limits are looked up, and are none.
+    """
+    columns = {"name": _NAME, "status": "'Pending'", **_COLUMNS, **_BEFORE, "in_line": "1"}
+    columns["organization"] = f"CONCAT('Test Line ', seq %% {organizations})"
+    columns["job_type"] = f"CONCAT(%(job_type)s, IF(seq DIV {organizations} %% {types}, '_other', ''))"
+    now = clock.now_epoch()
+    frappe.db.sql(
+        f"INSERT INTO `tab{config.JOB}` ({', '.join(columns)})"
+        f" SELECT {', '.join(columns.values())} FROM seq_1_to_{number}",
+        {"letter": "N", "job_type": job_type, "now": clock.site_time(now), "epoch": now},
+    )
+    frappe.db.commit()
+    frappe.db.sql(f"ANALYZE TABLE `tab{config.JOB}`")
+    frappe.db.commit()

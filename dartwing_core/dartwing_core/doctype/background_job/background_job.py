@@ -38,7 +38,8 @@ class BackgroundJob(Document):
 def on_doctype_update() -> None:
     """Indexes for the queries of `dartwing_core.jobs.backlog`, `store`, `queries` and `access`."""
     for fields in (
-        ["status", "waits_for", "available_at"],
+        ["in_line", "status", "waits_for", "available_at"],
+        ["in_line", "queue", "organization", "job_type", "admission_rank"],
         ["status", "queued_at"],
         ["organization", "creation"],
         ["organization", "status", "job_type", "creation"],

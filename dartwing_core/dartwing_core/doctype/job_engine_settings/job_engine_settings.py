@@ -5,6 +5,9 @@ from frappe import _
 from frappe.model.document import Document
 from frappe.utils import cint
 
+from dartwing_core.jobs import admission, config, redis_queue
+from dartwing_core.jobs.outbox import outbox
+
 MIN_LEASE_SECONDS = 5  # two beats of the heartbeat
 
 
@@ -14,3 +17,10 @@ class JobEngineSettings(Document):
     def validate(self) -> None:
         if 0 < cint(self.lease_seconds) < MIN_LEASE_SECONDS:
             frappe.throw(_("Lost After must be at least {0} seconds.").format(MIN_LEASE_SECONDS))
+        known = redis_queue.queue_names()
+        unknown = sorted(config.parse_names(self.paused_queues) - set(known))
+        if unknown:
+            frappe.throw(_("There is no worker queue {0}. Use one of: {1}.").format(unknown[0], ", ".join(known)))
+
+    def on_update(self) -> None:
+        outbox().afterwards(admission.admit_all)  # whoever was held back may go on

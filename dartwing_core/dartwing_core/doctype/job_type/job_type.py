@@ -6,7 +6,8 @@ import frappe
 from frappe import _
 from frappe.model.document import Document
 
-from dartwing_core.jobs import config, handlers, redis_queue
+from dartwing_core.jobs import admission, config, handlers, redis_queue
+from dartwing_core.jobs.outbox import outbox
 
 RANGES: dict[str, tuple[float, float]] = {
     "default_timeout": (config.MIN_TIMEOUT, config.MAX_TIMEOUT),
@@ -15,6 +16,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "rate_limit": (0, 10_000),
     "rate_limit_window": (1, 86_400),
     "max_concurrent": (0, 10_000),
+    "max_concurrent_per_organization": (0, 10_000),
     "circuit_breaker_failure_threshold": (0.01, 1),
     "circuit_breaker_min_samples": (1, 10_000),
     "circuit_breaker_window_minutes": (1, 1_440),
@@ -33,6 +35,9 @@ class JobType(Document):
         self._validate_queue()
         self._validate_handlers()
         self._validate_permission()
+
+    def on_update(self) -> None:
+        outbox().afterwards(admission.admit_all)  # whoever was held back may go on
 
     def _validate_name(self) -> None:
         if not re.fullmatch(r"[A-Za-z][\w .-]{0,98}[\w]|[A-Za-z]", self.type_name or "", re.ASCII):

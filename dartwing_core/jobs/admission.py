@@ -1,0 +1,203 @@
+"""Which waiting jobs are queued next.
+
+Of each queue only a window of jobs is in RQ at any time; the rest waits in the database, where organizations take turns
+and limits hold. A pass asks a handful of questions, each answered from an index, however many jobs wait.
+
+Passes run after commits that left jobs waiting, after settled jobs and in the sweeper; one at a time for a queue of a
+site. Who wants one leaves a note first: whoever makes passes right now then makes one more, and nobody has to wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import frappe
+
+from . import config, dispatch, limits, notes, redis_queue, sql, store, tenancy, waiting
+from .fairness import Turns
+from .status import JobStatus
+
+SMALLEST_WINDOW = 8
+JOBS_PER_WORKER = 4
+LET_IN = 500  # held jobs of an organization in one pass
+PASSES = 10
+"""At most so many in a row: the session may be that of a web request."""
+MESSAGES = {JobStatus.PENDING: dispatch.MESSAGE}
+RETRY_MESSAGE = "Job enqueued for retry"
+
+
+def window(workers: int) -> int:
+    """How many jobs of a queue may be in RQ; by the number of its workers unless a setting says otherwise."""
+    return config.settings().queue_window or max(SMALLEST_WINDOW, JOBS_PER_WORKER * workers)
+
+
+def has_room(look: redis_queue.Look, number: int) -> bool:
+    """Whether so many jobs may be queued at once, since nobody awaits a turn."""
+    return look.backlog is False and look.length + number <= window(look.workers)
+
+
+def is_limited(organization: tenancy.Limits, job_type: Any) -> bool:
+    """Whether jobs of this type and organization can't go without asking who else is running."""
+    caps = limits.caps_of(organization, job_type, "", "")
+    return bool(caps or organization.is_paused or job_type.is_paused)
+
+
+def admit_all() -> int:
+    """A pass over each queue that somebody waits for; returns how many jobs were queued."""
+    return sum(admit(queue) for queue in waiting.queues())
+
+
+def after_settle(job: Mapping[str, Any]) -> int:
+    """A pass if jobs wait for the queue and its window is half empty or less; returns how many were queued.
+
+    The end of a job under a cap may let others start that wait for other queues.
+    """
+    queue = job["queue"]
+    look = redis_queue.look([queue])[queue]
+    is_low = look.backlog is not False and look.length <= window(look.workers) // 2
+    queues = {queue} if is_low else set()
+    if job["caps"]:
+        queues |= notes.backlogged()
+    return sum(admit(name) for name in sorted(queues))
+
+
+def admit(queue: str) -> int:
+    """Queue as many waiting jobs as there is room for; returns how many. Commits."""
+    if is_paused(queue):
+        return 0
+    admitted = 0
+    notes.ask_for_pass(queue)
+    for _pass in range(PASSES):
+        with sql.named_lock(f"admit:{queue}") as is_ours:
+            if not is_ours:
+                break  # who holds the lock looks for the note when it is released
+            if notes.take_request(queue):
+                admitted += _admit(queue)
+        if not notes.is_requested(queue):
+            break
+    return admitted
+
+
+def _admit(queue: str) -> int:
+    look = redis_queue.look([queue])[queue]
+    sql.commit()  # a snapshot that shows what the pass before this one did
+    return dispatch.in_own_transaction(lambda: _queue_next(queue, window(look.workers)))
+
+
+def is_paused(queue: str | None = None) -> bool:
+    """Whether nothing of this queue, or of any, may start."""
+    return why_paused(queue) is not None
+
+
+def why_paused(queue: str | None = None) -> str | None:
+    """For the history of a job that is held back; None if the queue is not paused."""
+    settings = config.settings()
+    if frappe.conf.maintenance_mode:
+        return "the site is being maintained"
+    if settings.is_paused:
+        return "all jobs are paused"
+    return f"the queue {queue} is paused" if queue in settings.paused_queues else None
+
+
+def _queue_next(queue: str, size: int) -> list[Mapping[str, Any]]:
+    heads, held = waiting.heads(queue)
+    is_held = bool(held) and _let_in(queue, held)
+    if held:
+        heads = waiting.heads(queue)[0]
+    in_service = waiting.in_service()
+    queued = sum(row["number"] for row in in_service if row["queue"] == queue and row["status"] == JobStatus.QUEUED)
+    choice = Choice(queue, heads, in_service)
+    chosen = choice.take(max(0, size - queued))
+    notes.set_backlog(queue, choice.leaves_some or is_held)
+    moved: list[Mapping[str, Any]] = []
+    for status in {job["status"] for job in chosen}:
+        of_status = [job for job in chosen if job["status"] == status]
+        moved += store.queue_all(of_status, JobStatus(status), MESSAGES.get(JobStatus(status), RETRY_MESSAGE))
+    names = {job["name"] for job in moved}
+    return [job for job in chosen if job["name"] in names]  # in the order of their turns
+
+
+def _let_in(queue: str, held: list[dict]) -> bool:
+    """Let held jobs line up, where the waiting caps have room again; whether some stay held."""
+    room = {}
+    for name, limits_of in tenancy.limits_of(sorted({head["organization"] for head in held})).items():
+        is_capped = limits_of.max_waiting and limits_of.on_queue_full == "Hold"
+        room[name] = min(LET_IN, limits.places(name, limits_of.max_waiting) if is_capped else LET_IN)
+    return waiting.let_in(queue, held, room)
+
+
+class Choice:
+    """The next jobs of a queue, by turns of the organizations and within the limits."""
+
+    def __init__(self, queue: str, heads: list[dict], in_service: list[dict]):
+        self._queue = queue
+        limits_of = tenancy.limits_of(sorted({row["organization"] for row in heads}))
+        types = {name: config.job_type(name) for name in {row["job_type"] for row in heads}}
+        self._slots = limits.Slots(in_service, limits_of, types)
+        self._ranks: dict[str, dict[str, float]] = {}
+        self._lines: dict[tuple[str, str], list[dict]] = {}
+        self._is_limited = False
+        for row in heads:
+            if limits_of[row["organization"]].may_start and may_start(types[row["job_type"]]):
+                self._ranks.setdefault(row["organization"], {})[row["job_type"]] = row["rank"]
+        weights = {name: limits_of[name].weight for name in self._ranks}
+        self._turns = Turns(notes.passes(queue), weights)
+        self.leaves_some = bool(self._ranks)
+        """Whether somebody is left who could go when a job ends; not those who are paused or suspended."""
+
+    def take(self, number: int) -> list[dict]:
+        """At most `number` jobs, in the order in which they are to be queued."""
+        taken: list[dict] = []
+        while len(taken) < number and (found := self._next(number - len(taken))):
+            taken.append(found)
+        self.leaves_some = bool(self._ranks) or self._is_limited
+        notes.keep_passes(self._queue, self._turns.passes)
+        return taken
+
+    def _next(self, most: int) -> dict | None:
+        while self._ranks:
+            first = {name: min(types.values()) for name, types in self._ranks.items()}
+            organization = self._turns.next(first, first)
+            job = self._first_of(organization, most)
+            if job:
+                self._turns.took(organization)
+                self._slots.take(organization, job["job_type"])
+            if not self._ranks[organization]:
+                del self._ranks[organization]
+            if job:
+                return job
+        return None
+
+    def _first_of(self, organization: str, most: int) -> dict | None:
+        """The next job of an organization, of the types of which one more fits.
+
+        One more than can be taken is read of each line, so that an empty one has no more behind it.
+        """
+        types = self._ranks[organization]
+        while types:
+            job_type = min(types, key=lambda name: types[name])
+            line = self._line(organization, job_type, most)
+            is_over = bool(line) and not self._slots.fits(organization, job_type)
+            if is_over or not line:
+                self._is_limited = self._is_limited or is_over
+                del types[job_type]
+                continue
+            job = line.pop(0)
+            if line:
+                types[job_type] = line[0]["admission_rank"]
+            else:
+                del types[job_type]
+            return job
+        return None
+
+    def _line(self, organization: str, job_type: str, most: int) -> list[dict]:
+        key = organization, job_type
+        if key not in self._lines:
+            self._lines[key] = waiting.line(self._queue, organization, job_type, most + 1)
+        return self._lines[key]
+
+
+def may_start(job_type: Any) -> bool:
+    """Whether jobs of this Job Type are not paused."""
+    return job_type is None or not job_type.is_paused  # of a type that is gone the jobs fail at once, and say why

@@ -1,0 +1,28 @@
+"""Counting within a time window, in Frappe's cache Redis."""
+
+from __future__ import annotations
+
+import frappe
+import redis.exceptions
+
+# Look and count in one step: no two can take the same last place, and who is refused takes none.
+_TAKE = """
+local used = tonumber(redis.call('GET', KEYS[1]) or '0')
+if used + tonumber(ARGV[1]) > tonumber(ARGV[2]) then return math.max(redis.call('TTL', KEYS[1]), 1) end
+redis.call('INCRBY', KEYS[1], ARGV[1])
+if used == 0 then redis.call('EXPIRE', KEYS[1], ARGV[3]) end
+return 0
+"""
+
+
+def take(name: str, amount: int, limit: int, seconds: int) -> int:
+    """Count `amount` under this name; or count nothing, if that would be more than `limit`, and return when to come
+    again in seconds.
+
+    The window of so many seconds begins with the first that is counted. Without Redis nobody is refused.
+    """
+    key = frappe.cache.make_key(f"dartwing_core:limit:{name}")
+    try:
+        return int(frappe.cache.eval(_TAKE, 1, key, amount, limit, seconds))
+    except redis.exceptions.RedisError:
+        return 0

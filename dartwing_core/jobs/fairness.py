@@ -1,0 +1,28 @@
+"""Whose turn it is: stride scheduling over organizations, without a database.
+
+Each organization has a pass; the lowest is next, and pays 1 / weight for its turn. Who comes back after a pause starts
+level with the others, so nobody saves up turns. (Waldspurger and Weihl, Stride Scheduling, MIT 1995.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+
+class Turns:
+    """The passes of the organizations that have waiting jobs in one queue."""
+
+    def __init__(self, passes: Mapping[str, float], weights: Mapping[str, int]):
+        """`passes`: as kept from the last time; organizations that had none then begin at the lowest of the others."""
+        known = {name: passes[name] for name in weights if name in passes}
+        start = min(known.values(), default=0.0)
+        self._weights = weights
+        self.passes = {name: max(known.get(name, start), start) for name in weights}
+
+    def next(self, candidates: Iterable[str], rank: Mapping[str, float]) -> str:
+        """The organization whose turn it is; among equals the one that has waited longest."""
+        return min(candidates, key=lambda name: (self.passes[name], rank[name], name))
+
+    def took(self, name: str) -> None:
+        """It has had a turn."""
+        self.passes[name] += 1 / max(1, self._weights[name])

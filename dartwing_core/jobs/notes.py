@@ -1,0 +1,51 @@
+"""What admission notes in Redis. All of it may be lost: the rows are the truth, a lost note costs a turn at most."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from . import redis_queue
+
+
+def set_backlog(queue: str, has_backlog: bool) -> None:
+    """Note whether jobs of a queue await their turn in the database: what is submitted then has to line up too."""
+    redis_queue.client().hset(redis_queue.site_key(redis_queue.BACKLOG), queue, str(int(has_backlog)))
+
+
+def backlogged() -> set[str]:
+    """The queues for which jobs await their turn."""
+    found: Any = redis_queue.client().hgetall(redis_queue.site_key(redis_queue.BACKLOG))
+    return {queue.decode() for queue, note in found.items() if note == b"1"}
+
+
+def ask_for_pass(queue: str) -> None:
+    """Have a pass made that sees all that is committed by now, by whoever gets to it first."""
+    redis_queue.client().set(redis_queue.site_key(f"again:{queue}"), 1, ex=60)
+
+
+def take_request(queue: str) -> bool:
+    """Whether somebody has asked for a pass; the note is gone then."""
+    return bool(redis_queue.client().delete(redis_queue.site_key(f"again:{queue}")))
+
+
+def is_requested(queue: str) -> bool:
+    """Whether somebody has asked for a pass that nobody has begun."""
+    return bool(redis_queue.client().exists(redis_queue.site_key(f"again:{queue}")))
+
+
+def passes(queue: str) -> dict[str, float]:
+    """What `keep_passes` kept; if Redis has lost it, all organizations are level again."""
+    found: Any = redis_queue.client().hgetall(redis_queue.site_key(f"turns:{queue}"))
+    return {name.decode(): float(value) for name, value in found.items()}
+
+
+def keep_passes(queue: str, passes: Mapping[str, float]) -> None:
+    """Keep the passes of the organizations that have waiting jobs; the others' are forgotten."""
+    key = redis_queue.site_key(f"turns:{queue}")
+    pipeline = redis_queue.client().pipeline()
+    pipeline.delete(key)
+    if passes:
+        pipeline.hset(key, mapping=dict(passes))
+        pipeline.expire(key, 3600)
+    pipeline.execute()

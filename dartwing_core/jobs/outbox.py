@@ -1,0 +1,122 @@
+"""What a transaction that submits jobs leaves to its commit.
+
+Jobs for which there is room become Queued as the transaction's last act and are announced to RQ once it is committed;
+the others line up, and an admission pass follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+import frappe
+from rq.timeouts import BaseTimeoutException
+
+from . import admission, dispatch, redis_queue, sql, store
+from .dispatch import quietly
+from .status import JobStatus
+
+RELEASE_BATCH = 200
+
+
+class Outbox:
+    """The jobs submitted in the current transaction.
+
+    It lives in Frappe's callbacks of the transaction alone: a rollback drops it there, so there is no flag that could
+    go stale.
+    """
+
+    def __init__(self) -> None:
+        self.locks: list[str] = []
+        self.actions: list[Callable[[], Any]] = []
+        """Whatever else has to follow the commit; each commits what it writes."""
+        self._waiting: list[Mapping[str, Any]] = []
+        self._queued: list[Mapping[str, Any]] = []
+        self._lines: set[str] = set()
+        self._is_armed = False
+
+    def add(self, jobs: Iterable[Mapping[str, Any]]) -> None:
+        """Queue these Pending jobs when the transaction commits, if there is room."""
+        self._waiting += jobs
+        if not self._is_armed:
+            self._is_armed = True
+            frappe.db.before_commit.add(self._queue)
+
+    def line_up(self, queues: Iterable[str]) -> None:
+        """Have an admission pass over these queues follow the commit."""
+        self._lines.update(queues)
+
+    def afterwards(self, action: Callable[[], Any]) -> None:
+        """Have something else follow the commit, once however often it is asked for."""
+        if action not in self.actions:
+            self.actions.append(action)
+
+    def __call__(self) -> None:
+        """The transaction is committed."""
+        quietly(self.release_locks)
+        queued, self._queued = self._queued, []
+        actions, self.actions = self.actions, []
+        if queued:
+            quietly(lambda: redis_queue.push(queued, redis_queue.client()))
+        if self._is_armed:  # submitted by another after-commit callback: that was too late for this commit
+            quietly(sql.commit)  # whatever comes of the queueing
+            quietly(lambda: dispatch.in_own_transaction(self._move))
+        lines, self._lines = self._lines, set()
+        for queue in sorted(lines):
+            quietly(partial(admission.admit, queue))
+        for action in actions:
+            quietly(action)
+
+    def release_locks(self, names: list[str] | None = None) -> None:
+        """Give back the named locks of the transaction that has ended; with `names` only these."""
+        if names is None:
+            names, self.locks = self.locks, []
+        else:
+            for name in names:
+                self.locks.remove(name)
+        for start in range(0, len(names), RELEASE_BATCH):
+            batch = names[start : start + RELEASE_BATCH]
+            frappe.db.sql(f"SELECT {', '.join(['RELEASE_LOCK(%s)'] * len(batch))}", batch)
+
+    def _queue(self) -> None:
+        """Part of the caller's transaction, so that queueing takes no commit of its own."""
+        self._is_armed = False
+        frappe.db.after_rollback.add(self.release_locks)  # Frappe has just dropped it, and may not get to commit
+        self._queued += self._move()
+
+    def _move(self) -> list[Mapping[str, Any]]:
+        jobs, self._waiting = self._waiting, []
+        try:
+            return store.queue_all(self._with_room(jobs), JobStatus.PENDING, dispatch.MESSAGE, frappe.session.user)
+        except BaseTimeoutException:
+            raise  # the time limit of whoever submits, in the middle of this: half of it must not be committed
+        except Exception as error:
+            if sql.database_code(error) is not None:
+                raise  # the transaction may be undone, or half of this written: the caller must not commit it
+            frappe.logger("dartwing_core").exception("Jobs were left to the next sweep")
+            return []
+
+    def _with_room(self, jobs: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """Those that need not line up. While Redis is away or all is paused they wait for the sweeper."""
+        by_queue: dict[str, list] = {}
+        for job in jobs:
+            if not admission.is_paused(job["queue"]):
+                by_queue.setdefault(job["queue"], []).append(job)
+        looks = redis_queue.look_if_there(list(by_queue)) if by_queue else None
+        if looks is None:
+            return []
+        full = {queue for queue, members in by_queue.items() if not admission.has_room(looks[queue], len(members))}
+        self.line_up(full)
+        return [job for queue, members in by_queue.items() if queue not in full for job in members]
+
+
+def outbox() -> Outbox:
+    """The outbox of the current transaction."""
+    for callback in getattr(frappe.db.after_commit, "_functions", ()):
+        if isinstance(callback, Outbox):
+            return callback
+    box = Outbox()
+    frappe.db.after_commit.add(box)
+    frappe.db.after_rollback.add(box.release_locks)
+    return box

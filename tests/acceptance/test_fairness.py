@@ -1,0 +1,67 @@
+"""No organization starves another (R15)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import frappe
+import pytest
+
+from dartwing_core.jobs import submit_job, submit_jobs
+from tests.support import database, factory
+from tests.support.waiting import until
+
+DONE = "SELECT COUNT(*) FROM `tabBackground Job` WHERE status = 'Completed' AND organization = %s"
+DELAY = "SELECT TIMESTAMPDIFF(MICROSECOND, created_at, started_at) / 1e6 FROM `tabBackground Job` WHERE name = %s"
+
+
+@pytest.fixture
+def job_type(site: None) -> str:
+    name = factory.job_type("row", "write_row")
+    frappe.db.commit()
+    return name
+
+
+@pytest.fixture
+def heavy_beta(site: None) -> Iterator[None]:
+    """Test Beta counts for three."""
+    frappe.db.set_value("Organization", factory.BETA, "weight", 3)
+    frappe.db.commit()
+    yield
+    frappe.db.set_value("Organization", factory.BETA, "weight", 1)
+    frappe.db.commit()
+
+
+def submit_many(job_type: str, organization: str, number: int) -> None:
+    parameters = ({"seconds": 0.05, "n": n} for n in range(number))
+    submit_jobs({"job_type": job_type, "organization": organization, "parameters": each} for each in parameters)
+    frappe.db.commit()
+
+
+def delay(job) -> float | None:
+    """Seconds from submit to start; None before."""
+    return database.value(DELAY, job.name)
+
+
+@pytest.mark.timeout(600)
+def test_one_job_starts_soon_though_another_organization_has_thousands_waiting(workers, job_type, size):
+    submit_many(job_type, factory.ALPHA, 2_000)
+    until(lambda: database.value(DONE, factory.ALPHA) > 5, 60, "the first ones")
+    delays = []
+    for number in range(size(20, 60)):
+        job = submit_job(job_type, factory.BETA, {"seconds": 0.05, "n": number})
+        frappe.db.commit()
+        delays.append(float(until(lambda job=job: delay(job), 30, "the start")))
+    print("seconds until the start:", sorted(delays))
+    assert database.value(DONE, factory.ALPHA) < 2_000, "others were waiting all the time"
+    assert sorted(delays)[int(len(delays) * 0.95) - 1] <= 2
+
+
+@pytest.mark.timeout(600)
+def test_weights_share_out_the_workers(workers, job_type, heavy_beta):
+    submit_many(job_type, factory.ALPHA, 300)
+    submit_many(job_type, factory.BETA, 300)
+    until(lambda: database.value(DONE, factory.BETA) >= 60, 120, "sixty of Beta's jobs")
+    alpha, beta = database.value(DONE, factory.ALPHA), database.value(DONE, factory.BETA)
+    print(f"Alpha {alpha}, Beta {beta}")
+    assert 2 <= beta / (alpha - 8) <= 4.5, "three to one, but for Alpha's first window"

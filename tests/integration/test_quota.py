@@ -1,0 +1,201 @@
+"""How much may be submitted: jobs waiting in an organization, jobs of a type by a user in a time."""
+
+from __future__ import annotations
+
+import time
+
+import frappe
+import pytest
+from frappe.realtime import get_user_room
+
+from dartwing_core.jobs import (
+    InvalidJobError,
+    QueueFullError,
+    RateLimitError,
+    cancel_job,
+    executor,
+    quota,
+    submit_job,
+    submit_jobs,
+    sweeper,
+)
+from tests.support import database, factory
+from tests.support.jobs import next_entry, run, status, submitted
+from tests.support.sessions import in_parallel
+from tests.support.settings import settings
+
+NO_LIMITS = {"max_waiting": 0, "on_queue_full": "Reject"}
+
+
+@pytest.fixture(autouse=True)
+def no_sweeps(site: None, monkeypatch):
+    """Nobody sweeps of their own accord; and no limits are left behind."""
+    monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
+    monkeypatch.setattr(sweeper, "sweep_after_submit", lambda: None)
+    frappe.cache.delete_keys("dartwing_core:limit:")
+    yield
+    frappe.db.set_value("Organization", factory.ALPHA, NO_LIMITS)
+    frappe.db.commit()
+
+
+@pytest.fixture
+def job_type() -> str:
+    name = factory.job_type("plain")
+    frappe.db.commit()
+    return name
+
+
+def cap(number: int, policy: str) -> None:
+    frappe.db.set_value("Organization", factory.ALPHA, {"max_waiting": number, "on_queue_full": policy})
+    frappe.db.commit()
+
+
+def rows() -> int:
+    return database.value("SELECT COUNT(*) FROM `tabBackground Job` WHERE organization LIKE 'Test %%'")
+
+
+# Jobs that wait
+
+
+def test_a_full_organization_takes_no_more_jobs(job_type):
+    cap(3, "Reject")
+    jobs = [submitted(job_type, n=n) for n in range(2)]
+    with pytest.raises(QueueFullError, match="Queue full: at most 3 jobs") as caught:
+        submit_jobs({"job_type": job_type, "organization": factory.ALPHA, "parameters": {"more": n}} for n in range(2))
+    assert caught.value.retry_after > 0
+    frappe.db.rollback()
+    assert rows() == 2
+    assert submit_job(job_type, factory.BETA), "others are not concerned"
+    frappe.db.rollback()
+    submitted(job_type, n=3)
+    run(jobs[0])
+    assert submitted(job_type, n=4), "there is room again"
+
+
+def test_jobs_for_later_and_retries_count_as_waiting(job_type):
+    cap(2, "Reject")
+    for number, delay in enumerate((3600, None)):
+        submit_job(job_type, factory.ALPHA, {"n": number}, available_at=delay)
+    with pytest.raises(QueueFullError):
+        submit_job(job_type, factory.ALPHA, {"n": 3})
+
+
+def test_what_is_beyond_the_cap_is_held_until_there_is_room(job_type):
+    cap(3, "Hold")
+    with settings(queue_window=2):
+        jobs = [submitted(job_type, n=n) for n in range(7)]
+        assert sorted(status(job) for job in jobs) == ["Pending"] * 5 + ["Queued"] * 2
+        in_line = "SELECT COUNT(*) FROM `tabBackground Job` WHERE in_line = 1 AND organization = %s"
+        assert 1 <= database.value(in_line, factory.ALPHA) <= 3
+        while name := next_entry():
+            assert database.value(in_line, factory.ALPHA) <= 3
+            executor.execute_job(name, 1)
+    assert {status(job) for job in jobs} == {"Completed"}
+
+
+def test_held_jobs_go_on_when_the_cap_is_taken_away(job_type):
+    cap(1, "Hold")
+    with settings(queue_window=1):
+        jobs = [submitted(job_type, n=n) for n in range(6)]
+    cap(0, "Reject")
+    sweeper.sweep()
+    assert {status(job) for job in jobs} == {"Queued"}
+
+
+def test_a_held_job_can_be_canceled(job_type):
+    cap(1, "Hold")
+    with settings(queue_window=1):
+        jobs = [submitted(job_type, n=n) for n in range(4)]
+        cancel_job(jobs[-1].name)
+        frappe.db.commit()
+    sweeper.sweep()
+    assert status(jobs[-1]) == "Canceled"
+
+
+def test_a_warning_goes_to_the_admins_once_a_minute(job_type, alice, monkeypatch):
+    admin = factory.user("ada", factory.ALPHA, org_role="Admin")
+    sent = []
+    monkeypatch.setattr(frappe, "publish_realtime", lambda event, message, room: sent.append((event, message, room)))
+    cap(1, "Warn")
+    jobs = [submitted(job_type, n=n) for n in range(4)]
+    assert {status(job) for job in jobs} == {"Queued"}, "all are accepted"
+    assert {event for event, _message, _room in sent} == {quota.WARNING}
+    rooms = [room for _event, _message, room in sent]
+    assert get_user_room(admin) in rooms
+    assert get_user_room(alice) not in rooms, "to admins only"
+    assert len(rooms) == len(set(rooms)), "once"
+    assert sent[0][1] == {"organization": factory.ALPHA, "max_waiting": 1}
+
+
+def test_a_cap_costs_one_statement_and_none_where_there_is_none(job_type):
+    submit_job(job_type, factory.ALPHA, {"warm": 1})
+
+    def cost(number: int) -> int:
+        with database.statements() as seen:
+            submit_job(job_type, factory.ALPHA, {"n": number})
+        return len(seen)
+
+    without = cost(1)
+    frappe.db.commit()
+    cap(100, "Reject")
+    assert cost(2) == without + 1
+
+
+# Jobs of a type by a user
+
+
+def limited(limit: int = 3, window: int = 60, **values) -> str:
+    name = factory.job_type("limited", rate_limit=limit, rate_limit_window=window, **values)
+    frappe.db.commit()
+    return name
+
+
+def test_a_user_may_submit_so_many_of_a_type_in_a_window(alice):
+    job_type = limited()
+    frappe.set_user(alice)
+    for number in range(3):
+        submit_job(job_type, factory.ALPHA, {"n": number})
+    with pytest.raises(RateLimitError, match="at most 3 in 60 seconds") as caught:
+        submit_job(job_type, factory.ALPHA, {"n": 3})
+    assert 1 <= caught.value.retry_after <= 60
+    frappe.set_user("Administrator")
+    assert submit_job(job_type, factory.ALPHA, {"n": 4}), "each user has their own"
+
+
+def test_the_window_ends():
+    job_type = limited(1, 1)
+    submit_job(job_type, factory.ALPHA, {"n": 1})
+    with pytest.raises(RateLimitError):
+        submit_job(job_type, factory.ALPHA, {"n": 2})
+    time.sleep(1.2)
+    assert submit_job(job_type, factory.ALPHA, {"n": 2})
+
+
+def test_more_at_once_than_the_limit_is_refused_as_such():
+    job_type = limited(2)
+    with pytest.raises(InvalidJobError, match="At most 2 jobs"):
+        submit_jobs({"job_type": job_type, "organization": factory.ALPHA, "parameters": {"n": n}} for n in range(3))
+
+
+def test_a_duplicate_that_makes_no_job_counts_nothing():
+    job_type = limited(2, deduplication_window=300)
+    for _number in range(5):
+        submit_job(job_type, factory.ALPHA, {"n": 1}, on_duplicate="return")
+    assert submit_job(job_type, factory.ALPHA, {"n": 2})
+
+
+def test_of_many_at_once_exactly_as_many_as_allowed_get_through():
+    job_type = limited(5)
+
+    def submit(number: int) -> bool:
+        frappe.set_user("Administrator")
+        try:
+            submit_job(job_type, factory.ALPHA, {"n": number})
+        except RateLimitError:
+            return False
+        frappe.db.commit()
+        return True
+
+    results = in_parallel([lambda number=number: submit(number) for number in range(12)])
+    assert sorted(results, key=str) == [False] * 7 + [True] * 5
+    assert rows() == 5

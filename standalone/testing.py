@@ -41,7 +41,7 @@ def test(arguments: list[str]) -> int:
             return foreground(stage, [sys.executable, "-P", *pytest], folder=folder)
         with beside(rest, Path(stage.environment[RUN_DIR]) / "crash-tests.log") as other:
             say(f"{SIDE} runs beside the other tests, on a site of its own; what it says comes last")
-            status = foreground(stage, [sys.executable, "-P", *pytest, f"--ignore={SIDE}"], folder=folder)
+            status = foreground(stage, [sys.executable, "-P", *pytest, f"--ignore={ROOT / SIDE}"], folder=folder)
             other_status = other.wait()
             print(f"\n{SIDE}:\n{other.log.read_text() if other.log else ''}", flush=True)
         return status or other_status

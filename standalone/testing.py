@@ -50,7 +50,8 @@ def test(arguments: list[str]) -> int:
 @contextmanager
 def beside(arguments: list[str], log: Path) -> Iterator[Process]:
     """The crash tests in a run of their own; ended with ours."""
-    command = [sys.executable, "-P", "-m", "standalone", "test", SIDE, *arguments]
+    # With less claim to the processors: the other tests measure more.
+    command = ["nice", "-n", "5", sys.executable, "-P", "-m", "standalone", "test", SIDE, *arguments]
     environment = {name: value for name, value in os.environ.items() if name != RUN_DIR}
     process = Process("crash tests", command, folder=ROOT, log=log, environment=environment)
     try:

@@ -135,7 +135,7 @@ def test_a_change_of_daylight_saving_time_moves_no_due_time(wall, job_type, monk
 @pytest.mark.parametrize("change", [AUTUMN, SPRING], ids=["autumn", "spring"])
 @pytest.mark.parametrize("begins", [-5, 5])
 def test_a_running_job_outlives_a_change_of_daylight_saving_time(wall, job_type, monkeypatch, change, begins):
-    # Seen failing (rescued at once, in autumn) with a `started_epoch` made of the site's time in the claim.
+    # Seen failing (rescued at once, in autumn) with `started_epoch` made of `started_at` in the claim.
     monkeypatch.setattr(clock, "_zone", lambda: ZoneInfo("Europe/Berlin"))
     wall.set(change + begins)
     job = submitted(job_type)

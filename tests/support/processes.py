@@ -63,10 +63,14 @@ def queue_client() -> redis.Redis:
 def start_worker(queues: str | None = None) -> Process:
     """A genuine Frappe worker for these queues, all by default; returns when it listens."""
     client = queue_client()
-    known = client.scard("rq:workers")
+    known = client.smembers("rq:workers")  # not their number: another may be leaving right now
     worker = Process("worker", _command("DW_WORKER_COMMAND", *(["--queue", queues] if queues else [])))
-    until(lambda: client.scard("rq:workers") > known or worker.popen.poll() is not None, 30, "a worker")
-    assert worker.popen.poll() is None, worker.log.read_text()[-2000:]
+    try:
+        until(lambda: client.smembers("rq:workers") - known or worker.popen.poll() is not None, 60, "a worker")
+        assert worker.popen.poll() is None, worker.log.read_text()[-2000:]
+    except AssertionError:
+        worker.stop()
+        raise
     return worker
 
 

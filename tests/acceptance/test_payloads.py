@@ -1,6 +1,6 @@
 """Odd parameters come back from a real worker as they were sent, or are refused when they are submitted (R21).
 
-Seen failing: each with its converter or check in `canonical` taken away; "5 MB" with the usual limit of parameters.
+Seen failing: each with its converter or check in `canonical` taken away.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ doc_events = {
     "ToDo": {"validate": _check_reference},
     "Tag Link": {"validate": _check_reference},
     "File": {
-        "before_insert": ["dartwing_core.jobs.desk_access.check_file", "dartwing_core.jobs.desk_access.check_file_url"],
+        "before_insert": "dartwing_core.jobs.desk_access.check_file",
         "before_validate": "dartwing_core.jobs.desk_access.check_file_url",
         "validate": _check_reference,
     },
@@ -92,6 +92,7 @@ override_whitelisted_methods = {
     "frappe.client.delete": "dartwing_core.api.frappe_methods.delete",
     "frappe.desk.reportview.delete_items": "dartwing_core.api.frappe_methods.delete_items",
     "frappe.utils.goal.get_monthly_goal_graph_data": "dartwing_core.api.frappe_methods.get_monthly_goal_graph_data",
+    "frappe.utils.file_manager.add_attachments": "dartwing_core.api.frappe_methods.add_attachments",
     "frappe.desk.notifications.get_open_count": "dartwing_core.api.frappe_methods.get_open_count",
     "frappe.workflow.doctype.workflow.workflow.get_workflow_state_count": (
         "dartwing_core.api.frappe_methods.get_workflow_state_count"

@@ -129,6 +129,8 @@ def has_file_permission(doc, ptype: str | None = None, user: str | None = None, 
         is_visible = bool(job) and viewer.can_see(job.owner_user, job.organization)
         if not viewer.sees_everything and not (is_visible and viewer.can_see_result(job.organization)):
             return False
+    if ptype == "create" and _has_address_of_a_jobs(doc):  # before Frappe copies what lies there
+        return False
     others = [path for path in frappe.get_hooks("has_permission").get("File", []) if not path.startswith(__name__)]
     for path in reversed(others):
         opinion = frappe.call(path, doc=doc, ptype=ptype, user=user or frappe.session.user, debug=debug)
@@ -209,12 +211,17 @@ def check_file_url(doc, method: str | None = None) -> None:
     """
     if doc.attached_to_doctype in ENGINE_DOCTYPES and not doc.is_private:
         frappe.throw(_("Files of background jobs must be private."), frappe.PermissionError)
-    if not getattr(frappe.local, "request", None) or not doc.file_url:
-        return
-    address = os.path.normpath("/" + unquote(str(doc.file_url)).strip().lstrip("/"))
-    same = {"file_url": address, "attached_to_doctype": ["in", ENGINE_DOCTYPES], "name": ["!=", doc.name or ""]}
-    if frappe.db.exists("File", same):
+    if _has_address_of_a_jobs(doc):
         frappe.throw(_("This file belongs to a background job."), frappe.PermissionError)
+
+
+def _has_address_of_a_jobs(file) -> bool:
+    """Whether, in a web request, a File points to where another one of a job lies."""
+    if not getattr(frappe.local, "request", None) or not file.file_url:
+        return False
+    address = os.path.normpath("/" + unquote(str(file.file_url)).strip().lstrip("/"))
+    same = {"file_url": address, "attached_to_doctype": ["in", ENGINE_DOCTYPES], "name": ["!=", file.name or ""]}
+    return bool(frappe.db.exists("File", same))
 
 
 def _job(name: str):

@@ -131,6 +131,22 @@ def test_no_other_file_has_the_address_of_a_jobs_file(stranger, job):
     assert frappe.get_doc("File", file.name).get_content() == SECRET, "it lies where it lay"
 
 
+def test_a_jobs_file_is_not_copied(stranger, job):
+    # As a handler leaves it: with a hash of its own, so that Frappe takes no other file for the same and copies it.
+    _job, file = job
+    frappe.db.set_value("File", file.name, "content_hash", frappe.generate_hash())
+    frappe.db.commit()
+    body = {"file_url": file.file_url, "file_name": "mine.csv", "is_private": 1}
+    answers = [
+        stranger.http.post(f"{stranger.url}/api/resource/File", json=body),
+        stranger.http.post(f"{stranger.url}/api/method/upload_file", data=body),
+        call(stranger, "frappe.utils.file_manager.add_attachments", doctype=None, name=None, attachments=[file.name]),
+    ]
+    assert [answer.status_code for answer in answers] == [403, 403, 404], [answer.text for answer in answers]
+    frappe.db.rollback()
+    assert not frappe.db.exists("File", {"file_name": ["like", "mine%"]})
+
+
 def test_files_are_not_found_by_link_search(stranger, job):
     for flag in (0, 1):
         answer = call(

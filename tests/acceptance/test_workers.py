@@ -5,8 +5,9 @@ from __future__ import annotations
 import frappe
 import pytest
 
-from dartwing_core.jobs import cancel_job, get_job_history, get_job_status, list_jobs, submit_job, sweeper
+from dartwing_core.jobs import cancel_job, get_job_history, get_job_status, list_jobs, sweeper
 from tests.support import database, factory, processes
+from tests.support.jobs import submitted_with
 from tests.support.waiting import until
 
 
@@ -20,19 +21,13 @@ def wait_for(job, seconds: float = 30) -> dict:
     return until(lambda: ended(job.name), seconds, f"the end of {job.name}")
 
 
-def submitted(job_type: str, **arguments):
-    job = submit_job(job_type, factory.ALPHA, **arguments)
-    frappe.db.commit()
-    return job
-
-
 @pytest.mark.parametrize(
     ("job_type", "parameters"),
     [("echo_job", {"text": "ü"}), ("sample_job", {"duration": 0.2}), ("long_running_job", {"duration": 0.1})],
 )
 def test_each_sample_type_completes(workers, alice, job_type, parameters):
     frappe.set_user(alice)
-    job = submitted(job_type, parameters=parameters)
+    job = submitted_with(job_type, parameters=parameters)
     frappe.set_user("Administrator")
     status = wait_for(job)
     assert status["status"] == "Completed", status
@@ -44,7 +39,7 @@ def test_a_worker_runs_a_job_as_its_owner(workers, alice):
     job_type = factory.job_type("who", "whoami")
     frappe.db.commit()
     frappe.set_user(alice)
-    job = submitted(job_type)
+    job = submitted_with(job_type)
     frappe.set_user("Administrator")
     assert wait_for(job)["result"]["user"] == alice
 
@@ -53,7 +48,7 @@ def test_progress_is_seen_by_others_while_the_job_runs(workers):
     # Regression 15: progress was written in the handler's transaction and unseen until its end.
     job_type = factory.job_type("slow", "slow")
     frappe.db.commit()
-    job = submitted(job_type, parameters={"seconds": 5})
+    job = submitted_with(job_type, parameters={"seconds": 5})
 
     def in_progress() -> dict | None:
         frappe.db.rollback()
@@ -71,17 +66,17 @@ def test_progress_is_seen_by_others_while_the_job_runs(workers):
 def test_a_time_limit_ends_the_attempt_and_frees_the_worker(workers):
     job_type = factory.job_type("slow", "slow", default_timeout=1, max_retries=0)
     frappe.db.commit()
-    job = submitted(job_type, parameters={"seconds": 30})
+    job = submitted_with(job_type, parameters={"seconds": 30})
     status = wait_for(job)
     assert status["status"] == "Dead Letter"
     assert "time limit" in status["error_message"]
-    assert wait_for(submitted("echo_job"))["status"] == "Completed"
+    assert wait_for(submitted_with("echo_job"))["status"] == "Completed"
 
 
 def test_a_swallowed_time_limit_is_timed_out_and_leaves_no_writes(workers):
     job_type = factory.job_type("deaf", "add_note", default_timeout=1, max_retries=1)
     frappe.db.commit()
-    job = submitted(job_type, parameters={"title": "test note", "then": "swallow_timeout"})
+    job = submitted_with(job_type, parameters={"title": "test note", "then": "swallow_timeout"})
     assert wait_for(job)["status"] == "Timed Out"
     assert database.value("SELECT COUNT(*) FROM tabNote WHERE title = 'test note'") == 0
 
@@ -89,7 +84,7 @@ def test_a_swallowed_time_limit_is_timed_out_and_leaves_no_writes(workers):
 def test_a_failed_job_is_retried_and_completes(workers):
     job_type = factory.job_type("flaky", "dartwing_core.handlers.samples.sample_job", retry_delays="0", max_retries=2)
     frappe.db.commit()
-    job = submitted(job_type, parameters={"duration": 0.1, "fail_type": "transient", "fail_attempts": 1})
+    job = submitted_with(job_type, parameters={"duration": 0.1, "fail_type": "transient", "fail_attempts": 1})
     until(lambda: (ended(job.name) or {}).get("status") == "Completed", 20, "the retry")
     messages = [event["message"] for event in get_job_history(job.name)["history"]]
     assert "Job enqueued for retry" in messages
@@ -97,7 +92,7 @@ def test_a_failed_job_is_retried_and_completes(workers):
 
 
 def test_a_running_job_stops_when_it_is_canceled(workers):
-    job = submitted("long_running_job", parameters={"duration": 60})
+    job = submitted_with("long_running_job", parameters={"duration": 60})
     until(lambda: frappe.db.rollback() or get_job_status(job.name)["status"] == "Running", 20, "the start")
     cancel_job(job.name)
     frappe.db.commit()
@@ -107,20 +102,20 @@ def test_a_running_job_stops_when_it_is_canceled(workers):
 def test_an_exiting_handler_costs_the_worker_nothing(workers):
     job_type = factory.job_type("raising", "raises", max_retries=0)
     frappe.db.commit()
-    job = submitted(job_type, parameters={"what": "exit"})
+    job = submitted_with(job_type, parameters={"what": "exit"})
     assert wait_for(job)["status"] == "Dead Letter"
-    assert wait_for(submitted("echo_job"))["status"] == "Completed"
+    assert wait_for(submitted_with("echo_job"))["status"] == "Completed"
 
 
 def test_nothing_of_a_finished_job_stays_in_redis(workers):
-    job = submitted("echo_job")
+    job = submitted_with("echo_job")
     wait_for(job)
     until(lambda: processes.queue_client().keys("rq:job:*JOB-*") == [], 10, "the entry's removal")
 
 
 def test_a_submit_with_redis_down_succeeds_and_the_job_runs_once_redis_is_back(redis_restarts):
     processes.stop_redis()
-    job = submitted("echo_job", parameters={"while": "down"})
+    job = submitted_with("echo_job", parameters={"while": "down"})
     assert get_job_status(job.name)["status"] == "Pending"
     redis_restarts()
     worker = processes.start_worker()

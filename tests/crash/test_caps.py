@@ -24,6 +24,7 @@ class Watch(threading.Thread):
         super().__init__(daemon=True)
         self.most = self.looks = 0
         self.is_over = False
+        self._pause = threading.Event()
         self._query = (
             "SELECT COUNT(*) FROM `tabBackground Job` WHERE status = 'Running' AND job_type = %s",
             (job_type,),
@@ -36,7 +37,7 @@ class Watch(threading.Thread):
                 cursor.execute(*self._query)
                 self.most = max(self.most, cursor.fetchone()[0])
                 self.looks += 1
-                time.sleep(0.002)
+                self._pause.wait(0.002)
 
 
 @pytest.mark.timeout(1800)

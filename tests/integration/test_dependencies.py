@@ -19,10 +19,10 @@ from dartwing_core.jobs import (
     executor,
     get_job_status,
     retry_job,
-    submit_job,
     sweeper,
 )
-from tests.support import factory, processes
+from tests.support import factory
+from tests.support.jobs import entries, set_columns, status, submitted_with
 
 
 @pytest.fixture
@@ -32,29 +32,12 @@ def job_type() -> str:
     return name
 
 
-def entries() -> set[str]:
-    return {key.decode().rsplit("JOB-", 1)[1] for key in processes.queue_client().keys("rq:job:*")}
-
-
-def status(job) -> str:
-    return get_job_status(job.name)["status"]
-
-
-def submitted(job_type: str, **arguments):
-    job = submit_job(job_type, factory.ALPHA, **arguments)
-    frappe.db.commit()
-    return job
-
-
-def set_columns(job, **values) -> None:
-    frappe.db.set_value("Background Job", job.name, values)
-    frappe.db.commit()
-
-
 def family(job_type: str, number: int) -> list[tuple]:
     """So many parents, in the order of their names, and a child of each."""
-    parents = [submitted(job_type, parameters={"n": n}) for n in range(number)]
-    return [(parent, submitted(job_type, parameters={"of": parent.name}, depends_on=parent.name)) for parent in parents]
+    parents = [submitted_with(job_type, parameters={"n": n}) for n in range(number)]
+    return [
+        (parent, submitted_with(job_type, parameters={"of": parent.name}, depends_on=parent.name)) for parent in parents
+    ]
 
 
 def small_batches(monkeypatch, size: int) -> None:
@@ -64,8 +47,8 @@ def small_batches(monkeypatch, size: int) -> None:
 
 
 def test_a_child_waits_without_an_entry_and_is_released_by_its_parent(job_type):
-    parent = submitted(job_type, parameters={"n": 1})
-    child = submitted(job_type, parameters={"n": 2}, depends_on=parent.name)
+    parent = submitted_with(job_type, parameters={"n": 1})
+    child = submitted_with(job_type, parameters={"n": 2}, depends_on=parent.name)
     sweeper.sweep()
     assert (status(child), entries()) == ("Pending", {f"{parent.name[4:]}-1"})
     executor.execute_job(parent.name, 1)
@@ -73,8 +56,8 @@ def test_a_child_waits_without_an_entry_and_is_released_by_its_parent(job_type):
 
 
 def test_a_child_whose_release_was_missed_is_found_once(job_type):
-    parent = submitted(job_type, parameters={"n": 1})
-    child = submitted(job_type, parameters={"n": 2}, depends_on=parent.name)
+    parent = submitted_with(job_type, parameters={"n": 1})
+    child = submitted_with(job_type, parameters={"n": 2}, depends_on=parent.name)
     set_columns(parent, status="Completed")
     assert sweeper.sweep().queued == 1
     assert sweeper.sweep().queued == 0
@@ -83,8 +66,8 @@ def test_a_child_whose_release_was_missed_is_found_once(job_type):
 
 @pytest.mark.parametrize("fate", ["Canceled", "Dead Letter"])
 def test_a_child_whose_parent_will_never_complete_is_dead_and_says_why(job_type, fate):
-    parent = submitted(job_type, parameters={"n": 1})
-    child = submitted(job_type, parameters={"n": 2}, depends_on=parent.name)
+    parent = submitted_with(job_type, parameters={"n": 1})
+    child = submitted_with(job_type, parameters={"n": 2}, depends_on=parent.name)
     set_columns(parent, status=fate)
     assert sweeper.sweep().orphans == 1
     after = get_job_status(child.name)
@@ -93,16 +76,16 @@ def test_a_child_whose_parent_will_never_complete_is_dead_and_says_why(job_type,
 
 
 def test_a_child_whose_parent_awaits_its_retry_keeps_waiting(job_type):
-    parent = submitted(job_type, parameters={"n": 1})
-    child = submitted(job_type, parameters={"n": 2}, depends_on=parent.name)
+    parent = submitted_with(job_type, parameters={"n": 1})
+    child = submitted_with(job_type, parameters={"n": 2}, depends_on=parent.name)
     set_columns(parent, status="Failed", available_at="2999-01-01", due_epoch=clock.now_epoch() + 10**6)
     sweeper.sweep()
     assert status(child) == "Pending"
 
 
 def test_a_child_due_later_is_not_released_early(job_type):
-    parent = submitted(job_type, parameters={"n": 1})
-    child = submitted(job_type, parameters={"n": 2}, depends_on=parent.name, available_at=3600)
+    parent = submitted_with(job_type, parameters={"n": 1})
+    child = submitted_with(job_type, parameters={"n": 2}, depends_on=parent.name, available_at=3600)
     executor.execute_job(parent.name, 1)
     assert status(child) == "Pending"
 
@@ -118,8 +101,8 @@ def test_children_of_live_parents_hide_no_orphan(job_type, monkeypatch):
 
 
 def test_more_children_than_a_batch_are_released_by_the_next_sweeps(job_type, monkeypatch):
-    parent = submitted(job_type)
-    children = [submitted(job_type, parameters={"n": n}, depends_on=parent.name) for n in range(5)]
+    parent = submitted_with(job_type)
+    children = [submitted_with(job_type, parameters={"n": n}, depends_on=parent.name) for n in range(5)]
     set_columns(parent, status="Completed")
     small_batches(monkeypatch, 2)
     assert [sweeper.sweep().queued for _ in range(4)] == [2, 2, 1, 0]
@@ -129,16 +112,16 @@ def test_more_children_than_a_batch_are_released_by_the_next_sweeps(job_type, mo
 def test_all_children_are_released_when_their_parent_ends(job_type, monkeypatch):
     monkeypatch.setattr(dependencies, "RELEASE_LIMIT", 2)
     monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
-    parent = submitted(job_type)
-    children = [submitted(job_type, parameters={"n": n}, depends_on=parent.name) for n in range(5)]
+    parent = submitted_with(job_type)
+    children = [submitted_with(job_type, parameters={"n": n}, depends_on=parent.name) for n in range(5)]
     executor.execute_job(parent.name, 1)
     assert {status(child) for child in children} == {"Queued"}
 
 
 def test_grandchildren_end_with_their_parent(job_type):
-    parent = submitted(job_type, parameters={"n": 1})
-    child = submitted(job_type, parameters={"n": 2}, depends_on=parent.name)
-    grandchild = submitted(job_type, parameters={"n": 3}, depends_on=child.name)
+    parent = submitted_with(job_type, parameters={"n": 1})
+    child = submitted_with(job_type, parameters={"n": 2}, depends_on=parent.name)
+    grandchild = submitted_with(job_type, parameters={"n": 3}, depends_on=child.name)
     set_columns(parent, status="Canceled")
     assert sweeper.sweep().orphans == 2
     message = f"The job it depends on, {child.name}, is Dead Letter"
@@ -154,8 +137,8 @@ def test_orphans_end_while_redis_is_away(job_type, monkeypatch):
 
 
 def test_a_released_child_needs_the_row_of_its_parent_no_more(job_type):
-    parent = submitted(job_type, parameters={"n": 1})
-    child = submitted(job_type, parameters={"n": 2}, depends_on=parent.name, available_at=3600)
+    parent = submitted_with(job_type, parameters={"n": 1})
+    child = submitted_with(job_type, parameters={"n": 2}, depends_on=parent.name, available_at=3600)
     executor.execute_job(parent.name, 1)
     frappe.db.sql("DELETE FROM `tabBackground Job` WHERE name = %s", (parent.name,))  # as retention does
     frappe.db.commit()

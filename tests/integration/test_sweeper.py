@@ -17,13 +17,13 @@ from dartwing_core.jobs import (
     config,
     executor,
     get_job_history,
-    get_job_status,
     redis_queue,
     submit_job,
     sweeper,
 )
 from dartwing_core.jobs.status import WAITING, JobStatus
 from tests.support import database, factory, processes
+from tests.support.jobs import entries, set_columns, status, submitted_with
 from tests.support.settings import settings
 
 
@@ -34,31 +34,12 @@ def job_type() -> str:
     return name
 
 
-def entries() -> set[str]:
-    return {key.decode().rsplit("JOB-", 1)[1] for key in processes.queue_client().keys("rq:job:*")}
-
-
-def status(job) -> str:
-    return get_job_status(job.name)["status"]
-
-
-def submitted(job_type: str, **arguments):
-    job = submit_job(job_type, factory.ALPHA, **arguments)
-    frappe.db.commit()
-    return job
-
-
-def set_columns(job, **values) -> None:
-    frappe.db.set_value("Background Job", job.name, values)
-    frappe.db.commit()
-
-
 def make_old(job) -> None:
     set_columns(job, queued_at="2020-01-01")
 
 
 def test_a_job_whose_doorbell_never_rang_is_queued(job_type):
-    job = submitted(job_type, available_at=3600)
+    job = submitted_with(job_type, available_at=3600)
     set_columns(job, available_at="2020-01-01", due_epoch=1)
     assert sweeper.sweep().queued >= 1
     assert status(job) == "Queued"
@@ -66,13 +47,13 @@ def test_a_job_whose_doorbell_never_rang_is_queued(job_type):
 
 
 def test_a_job_due_later_stays(job_type):
-    job = submitted(job_type, available_at=3600)
+    job = submitted_with(job_type, available_at=3600)
     sweeper.sweep()
     assert status(job) == "Pending"
 
 
 def test_retries_are_queued_when_due_and_not_before(job_type):
-    due, later = submitted(job_type, parameters={"n": 1}), submitted(job_type, parameters={"n": 2})
+    due, later = submitted_with(job_type, parameters={"n": 1}), submitted_with(job_type, parameters={"n": 2})
     set_columns(due, status="Failed", attempt=1, available_at="2020-01-01", due_epoch=1)
     set_columns(later, status="Timed Out", attempt=1, available_at="2999-01-01", due_epoch=clock.now_epoch() + 10**6)
     processes.queue_client().flushdb()
@@ -85,7 +66,7 @@ def test_the_longest_due_come_first_in_batches(job_type):
     settings = frappe.get_doc("Job Engine Settings")
     settings.sweep_batch = 2
     settings.save()
-    jobs = [submitted(job_type, parameters={"n": n}, available_at=3600) for n in range(4)]
+    jobs = [submitted_with(job_type, parameters={"n": n}, available_at=3600) for n in range(4)]
     for number, job in enumerate(reversed(jobs)):
         set_columns(job, available_at=f"2020-01-0{number + 1}", due_epoch=number + 1)
     try:
@@ -99,7 +80,7 @@ def test_the_longest_due_come_first_in_batches(job_type):
 
 def test_an_entry_that_redis_lost_is_renewed(job_type):
     # I1. Broken by taking `redis_queue.push` out of `sweeper.ring_again`.
-    job = submitted(job_type)
+    job = submitted_with(job_type)
     processes.queue_client().flushdb()
     assert sweeper.sweep().rung_again == 0, "a job queued just now gets a little time"
     make_old(job)
@@ -108,7 +89,7 @@ def test_an_entry_that_redis_lost_is_renewed(job_type):
 
 
 def test_an_entry_that_is_there_is_left_alone(job_type):
-    job = submitted(job_type)
+    job = submitted_with(job_type)
     make_old(job)
     assert sweeper.sweep().rung_again == 0
     queue = processes.queue_client()
@@ -117,14 +98,14 @@ def test_an_entry_that_is_there_is_left_alone(job_type):
 
 
 def test_a_queued_job_whose_entry_rq_gave_up_is_rung_again(job_type):
-    job = submitted(job_type)
+    job = submitted_with(job_type)
     make_old(job)
     processes.queue_client().hset(processes.queue_client().keys("rq:job:*")[0], "status", "failed")
     assert sweeper.sweep().rung_again == 1
 
 
 def test_redis_down_moves_nothing_and_raises_nothing(job_type, monkeypatch):
-    job = submitted(job_type, available_at=3600)
+    job = submitted_with(job_type, available_at=3600)
     set_columns(job, available_at="2020-01-01", due_epoch=1)
     monkeypatch.setitem(frappe.local.conf, "redis_queue", "redis://127.0.0.1:1")
     report = sweeper.sweep()
@@ -132,7 +113,7 @@ def test_redis_down_moves_nothing_and_raises_nothing(job_type, monkeypatch):
 
 
 def test_two_sweeps_queue_a_job_once(job_type):
-    job = submitted(job_type, available_at=3600)
+    job = submitted_with(job_type, available_at=3600)
     set_columns(job, available_at="2020-01-01", due_epoch=1)
     assert [sweeper.sweep().queued, sweeper.sweep().queued] == [1, 0]
     assert len(entries()) == 1
@@ -145,7 +126,7 @@ def test_a_paused_engine_queues_nothing_and_accepts_all(job_type):
     settings.save()
     frappe.db.commit()
     try:
-        job = submitted(job_type)
+        job = submitted_with(job_type)
         sweeper.sweep()
         assert (status(job), entries()) == ("Pending", set())
     finally:
@@ -157,7 +138,7 @@ def test_a_paused_engine_queues_nothing_and_accepts_all(job_type):
 
 
 def test_a_canceled_job_is_not_run_by_the_entry_it_left(job_type):
-    job = submitted(job_type)
+    job = submitted_with(job_type)
     cancel_job(job.name)
     frappe.db.commit()
     executor.execute_job(job.name, 1)
@@ -165,15 +146,15 @@ def test_a_canceled_job_is_not_run_by_the_entry_it_left(job_type):
 
 
 def test_critical_jobs_go_before_high_ones(job_type):
-    submitted(job_type, parameters={"n": 1}, priority="High")
-    critical = submitted(job_type, parameters={"n": 2}, priority="Critical")
+    submitted_with(job_type, parameters={"n": 1}, priority="High")
+    critical = submitted_with(job_type, parameters={"n": 2}, priority="Critical")
     queue = processes.queue_client()
     key = next(key for key in queue.keys("rq:queue:*") if queue.type(key) == b"list")
     assert critical.name.encode() in queue.lrange(key, 0, 0)[0]
 
 
 def test_the_time_limit_is_rqs_own(job_type):
-    job = submitted(factory.job_type("limited", default_timeout=77))
+    job = submitted_with(factory.job_type("limited", default_timeout=77))
     key = processes.queue_client().keys("rq:job:*")[0]
     assert processes.queue_client().hget(key, "timeout") == b"77"
     assert key.decode().endswith(f"{job.name}-1")
@@ -181,7 +162,7 @@ def test_the_time_limit_is_rqs_own(job_type):
 
 def test_rq_is_asked_for_all_entries_at_once(job_type, monkeypatch):
     with settings(queue_window=20):
-        jobs = [submitted(job_type, parameters={"n": n}) for n in range(20)]
+        jobs = [submitted_with(job_type, parameters={"n": n}) for n in range(20)]
     rows = backlog.queued_before(clock.site_time(), 100)
     assert {row["name"] for row in rows} >= {job.name for job in jobs}
     client = redis_queue.connection()
@@ -195,7 +176,7 @@ def test_rq_is_asked_for_all_entries_at_once(job_type, monkeypatch):
 
 def test_an_entry_that_died_with_its_worker_before_the_claim_is_renewed(job_type):
     # RQ says "started" for a quarter of an hour then.
-    job = submitted(job_type)
+    job = submitted_with(job_type)
     make_old(job)
     queue = processes.queue_client()
     key = queue.keys("rq:job:*")[0]
@@ -206,7 +187,7 @@ def test_an_entry_that_died_with_its_worker_before_the_claim_is_renewed(job_type
 
 def test_an_entry_that_is_in_no_list_any_more_is_renewed(job_type):
     # A worker was killed between taking it from the list and saying "started", or the list alone was lost.
-    taken, kept = submitted(job_type, parameters={"n": 1}), submitted(job_type, parameters={"n": 2})
+    taken, kept = submitted_with(job_type, parameters={"n": 1}), submitted_with(job_type, parameters={"n": 2})
     make_old(taken)
     make_old(kept)
     queue = processes.queue_client()
@@ -221,7 +202,7 @@ def test_a_queue_that_nobody_serves_hides_no_lost_entry(job_type, monkeypatch):
     # The sweeper looks at a batch at a time: those that wait for long, and rightly so, must not be all it ever sees.
     batch = dataclasses.replace(config.settings(), sweep_batch=3)
     monkeypatch.setattr(config, "settings", lambda: batch)
-    jobs = [submitted(job_type, parameters={"n": n}) for n in range(8)]
+    jobs = [submitted_with(job_type, parameters={"n": n}) for n in range(8)]
     for job in jobs:
         make_old(job)
     queue = processes.queue_client()
@@ -235,7 +216,7 @@ def test_in_the_hour_that_repeats_the_seconds_decide(job_type, monkeypatch):
     # 2026-10-25, Berlin: 02:10 comes twice. The job is due at the second one, and it is 02:50 of the first.
     monkeypatch.setattr(clock, "_zone", lambda: ZoneInfo("Europe/Berlin"))
     due = datetime(2026, 10, 25, 1, 10, tzinfo=timezone.utc).timestamp()
-    job = submitted(job_type, available_at=3600)
+    job = submitted_with(job_type, available_at=3600)
     set_columns(job, available_at=clock.site_time(due), due_epoch=due)
     monkeypatch.setattr(clock, "now_epoch", lambda: due - 20 * 60)
     assert job.name not in [row["name"] for row in backlog.due(JobStatus.PENDING, clock.now_epoch(), 10)]
@@ -270,7 +251,7 @@ def test_who_happens_to_sweep_is_not_named_in_the_history_of_others(job_type, bo
     frappe.set_user(bob)
     sweeper.sweep()
     frappe.set_user("Administrator")
-    for swept, status in ((job, "Queued"), (child, "Dead Letter")):
+    for swept, reached in ((job, "Queued"), (child, "Dead Letter")):
         last = get_job_history(swept.name)["history"][-1]
-        assert (last["to_status"], last["actor"]) == (status, "Administrator")
+        assert (last["to_status"], last["actor"]) == (reached, "Administrator")
         assert frappe.db.get_value("Background Job", swept.name, "modified_by") == "Administrator"

@@ -18,6 +18,13 @@ def submitted(job_type: str, **parameters: Any):
     return job
 
 
+def submitted_with(job_type: str, **arguments: Any):
+    """A job of Test Alpha submitted with these arguments, committed."""
+    job = submit_job(job_type, factory.ALPHA, **arguments)
+    frappe.db.commit()
+    return job
+
+
 def submitted_by(user: str, job_type: str, **parameters: Any):
     """The same by another user; Administrator is logged in again afterwards."""
     frappe.db.commit()
@@ -56,3 +63,14 @@ def next_entry() -> str | None:
         return None
     client.delete(b"rq:job:" + entry)
     return entry.decode()[entry.decode().index("JOB-") :].rpartition("-")[0]
+
+
+def set_columns(job, **values: Any) -> None:
+    """Write these columns of its row, committed, as nobody but a test does."""
+    frappe.db.set_value("Background Job", job.name, values)
+    frappe.db.commit()
+
+
+def entries() -> set[str]:
+    """The attempts that have an RQ entry: their names without "JOB-"."""
+    return {key.decode().rsplit("JOB-", 1)[1] for key in processes.queue_client().keys("rq:job:*")}

@@ -67,3 +67,16 @@ def test_unique_and_composite_indexes_exist():
 def test_the_scheduler_sweeps_every_minute():
     found = frappe.get_doc("Scheduled Job Type", {"method": "dartwing_core.jobs.sweeper.sweep_background_jobs"})
     assert (found.cron_format, found.frequency, found.stopped) == ("* * * * *", "Cron", 0)
+
+
+@pytest.mark.parametrize("doctype", ["Background Job", "Background Job Run"])
+def test_a_connections_number_has_room(doctype):
+    # A server counts beyond 2³¹. And "Long Int" is no type that Frappe lets a DocType be saved with.
+    column = frappe.db.sql(f"SHOW COLUMNS FROM `tab{doctype}` LIKE 'connection_id'", as_dict=True)[0]
+    assert column["Type"].startswith("bigint")
+
+
+@pytest.mark.parametrize("doctype", ["Background Job", "Background Job Run", "Job Execution Log", "Job Type"])
+def test_every_field_is_of_a_type_that_may_be_saved(doctype):
+    allowed = frappe.get_meta("DocField").get_field("fieldtype").options.split("\n")
+    assert [field.fieldname for field in frappe.get_meta(doctype).fields if field.fieldtype not in allowed] == []

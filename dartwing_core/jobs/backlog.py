@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import frappe
-from pypika.functions import Coalesce
+from pypika.functions import Coalesce, NullIf
 
 from . import clock, config, sql
 from .status import JobStatus
@@ -85,7 +85,7 @@ def doubtful_query(limit: int):
         .left_join(run)
         .on((run.background_job == job.name) & (run.attempt == job.attempt))
         .select(*(job[field] for field in RUNNING_FIELDS), *(run[field] for field in LIVE_FIELDS))
-        .select(Coalesce(run.connection_id, job.connection_id).as_("connection_id"))
+        .select(Coalesce(NullIf(run.connection_id, 0), job.connection_id).as_("connection_id"))
         .select(sql.database_epoch().as_("database_epoch"))
         .where(job.status == str(JobStatus.RUNNING))
         .where((Coalesce(run.lease_expires_epoch, 0) < sql.database_epoch()) | (run.cancel_requested == 1))

@@ -138,7 +138,7 @@ def kill_connection(connection_id: int | None, seconds_ago: float) -> None:
 def rows_outside_transaction(query) -> list[dict[str, Any]]:
     """The rows of a SELECT as committed right now, which this transaction's snapshot may not show yet."""
     statement, parameters = query.walk()
-    other = connector()()
+    other = connector(is_brief=True)()
     try:
         with other.cursor() as cursor:
             cursor.execute(statement, parameters)
@@ -148,11 +148,18 @@ def rows_outside_transaction(query) -> list[dict[str, Any]]:
         other.close()
 
 
-def connector() -> Callable[[], Any]:
-    """A function that opens one more connection to the site's database, in autocommit, callable from any thread."""
+def connector(is_brief: bool = False) -> Callable[[], Any]:
+    """A function that opens one more connection to the site's database, in autocommit, callable from any thread.
+
+    `is_brief`: for one statement of plain ASCII. PyMySQL then names the character set in the handshake alone, and not
+    in a statement of its own, which some servers need for anything else.
+    """
     settings = dict(frappe.db.get_connection_settings())
     driver = importlib.import_module(type(_connected()).__module__.split(".")[0])
-    return lambda: driver.connect(**settings, autocommit=True)
+    connect = driver.connect
+    if is_brief and driver.__name__ == "pymysql":
+        connect = type("Connection", (driver.connections.Connection,), {"set_character_set": lambda *_: None})
+    return lambda: connect(**settings, autocommit=True)
 
 
 def _connected() -> Any:

@@ -71,7 +71,7 @@ def _start(job: dict[str, Any], now: datetime) -> dict[str, Any] | None:
         "attempt": job["attempt"] + 1,
         "started_at": now,
         "started_epoch": sql.database_epoch(),
-        "connection_id": sql.this_connection(),
+        "connection_id": sql.this_connection() or 0,
         "next_retry_at": None,
         "progress": 0,
         "progress_message": None,

@@ -14,7 +14,17 @@ from pypika.functions import Coalesce, NullIf
 from . import clock, config, sql
 from .status import JobStatus
 
-DISPATCH_FIELDS = ("name", "organization", "status", "attempt", "retry_count", "queue", "priority", "timeout_seconds")
+DISPATCH_FIELDS = (
+    "name",
+    "organization",
+    "owner_user",
+    "status",
+    "attempt",
+    "retry_count",
+    "queue",
+    "priority",
+    "timeout_seconds",
+)
 RUNNING_FIELDS = (*DISPATCH_FIELDS, "started_at", "started_epoch", "crash_count", "max_retries", "job_type")
 LIVE_FIELDS = (
     "lease_expires_epoch",

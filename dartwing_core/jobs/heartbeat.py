@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from . import clock, config, redis_queue, sql
+from . import clock, config, events, redis_queue, sql
 from .context import JobContext
 
 FIRST_BEAT = 2.0
@@ -61,6 +61,7 @@ class Heartbeat:
         self._lease_seconds = config.settings().lease_seconds
         self._lease_interval = min(LEASE_INTERVAL, self._lease_seconds / 4)
         self._is_asked_to_stop = redis_queue.stop_flag(run["background_job"], run["attempt"])
+        self._teller = events.ProgressTeller(run["background_job"], context.owner_user)
         self._connection: Any = None
         self._wake = threading.Event()
         self._stopping = False
@@ -78,14 +79,18 @@ class Heartbeat:
         self._stopping = True
         self._wake.set()
         self._thread.join(STOP_TIMEOUT)
+        self._teller.tell(self._progress(), is_last=True)
 
     def _loop(self) -> None:
-        self._wake.wait(FIRST_BEAT)
+        began = time.monotonic()
+        self._wake.wait(LOOK_INTERVAL)
         while not self._stopping:
             is_woken = self._wake.is_set()
             self._wake.clear()
-            if is_woken or self._is_time():
+            is_young = not self._last_beat and time.monotonic() - began < FIRST_BEAT
+            if is_woken or (not is_young and self._is_time()):
                 self._try_beat()
+            self._teller.tell(self._progress())
             self._wake.wait(LOOK_INTERVAL)
         if self._connection is not None:
             self._quietly(self._connection.close)

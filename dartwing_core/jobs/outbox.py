@@ -35,6 +35,7 @@ class Outbox:
         self._queued: list[Mapping[str, Any]] = []
         self._lines: set[str] = set()
         self._is_armed = False
+        frappe.db.after_rollback.add(self.release_locks)
 
     def add(self, jobs: Iterable[Mapping[str, Any]]) -> None:
         """Queue these Pending jobs when the transaction commits, if there is room."""
@@ -113,10 +114,4 @@ class Outbox:
 
 def outbox() -> Outbox:
     """The outbox of the current transaction."""
-    for callback in getattr(frappe.db.after_commit, "_functions", ()):
-        if isinstance(callback, Outbox):
-            return callback
-    box = Outbox()
-    frappe.db.after_commit.add(box)
-    frappe.db.after_rollback.add(box.release_locks)
-    return box
+    return sql.callback_of_transaction(Outbox)

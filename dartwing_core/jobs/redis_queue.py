@@ -61,15 +61,16 @@ def connection() -> redis.Redis:
 
 def answers() -> bool:
     """Whether the queue's Redis is there; after a "no" this process asks again only AWAY_SECONDS later."""
-    return _if_there(connection) is not None
+    return if_there(connection) is not None
 
 
 def look_if_there(queues: Sequence[str]) -> dict[str, Look] | None:
     """`look`, or None if the queue's Redis is not there; asks like `answers`."""
-    return _if_there(lambda: look(queues))
+    return if_there(lambda: look(queues))
 
 
-def _if_there(ask: Callable[[], T]) -> T | None:
+def if_there(ask: Callable[[], T]) -> T | None:
+    """What `ask` returns, or None if the queue's Redis is not there, or was not a moment ago."""
     global _away_until
     if time.monotonic() < _away_until:
         return None

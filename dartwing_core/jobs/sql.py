@@ -72,12 +72,37 @@ def commit() -> None:
     """Commit by SQL alone: `frappe.db.commit()` would run the callbacks of whoever else uses this connection."""
     frappe.db.sql("commit")
     frappe.db.begin()
+    for callback in _take_own_callbacks():
+        callback()
 
 
 def rollback() -> None:
     """Roll back by SQL alone, for the same reason."""
     frappe.db.sql("rollback")
     frappe.db.begin()
+    _take_own_callbacks()
+
+
+def callback_of_transaction(kind: type[T]) -> T:
+    """The one instance of `kind` that is called when this transaction is committed, by Frappe or by `commit` above.
+
+    It lives in Frappe's callbacks alone, so that there is no state beside them that could go stale. A kind that
+    `commit` is to call too says so with `is_for_any_commit`.
+    """
+    for callback in frappe.db.after_commit._functions:
+        if isinstance(callback, kind):
+            return callback
+    callback = kind()
+    frappe.db.after_commit.add(callback)
+    return callback
+
+
+def _take_own_callbacks() -> list[Callable[[], Any]]:
+    functions = frappe.db.after_commit._functions
+    own = [callback for callback in functions if getattr(callback, "is_for_any_commit", False)]
+    for callback in own:
+        functions.remove(callback)
+    return own
 
 
 def committed(action: Callable[[], T], tries: int = CONFLICT_TRIES) -> T:

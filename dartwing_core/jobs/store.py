@@ -12,7 +12,7 @@ from typing import Any
 
 import frappe
 
-from . import clock, config, history, sql, tenancy
+from . import clock, config, events, history, sql, tenancy
 from .errors import InvalidTransitionError
 from .status import JobStatus, can_move
 
@@ -103,6 +103,7 @@ def transition(
         [job["name"]], from_status, to_status, values, actor, attempt=job["attempt"], lock_wait=lock_wait
     ):
         return False
+    events.announce([job], from_status, to_status, values)
     retries = values.get("retry_count", job["retry_count"])
     history.write(
         [
@@ -150,6 +151,7 @@ def queue_all(
         queued = _names_queued_at([job["name"] for job in jobs], now)
         jobs = [job for job in jobs if job["name"] in queued]
     history.write([history.event_of(job, from_status, JobStatus.QUEUED, message, actor) for job in jobs], at=now)
+    events.announce(jobs, from_status, JobStatus.QUEUED, {})
     return list(jobs)
 
 

@@ -161,6 +161,13 @@ def stepped(context: JobContext) -> None:
 
 
 @job_handler
+def suspends(context: JobContext) -> dict:
+    """Suspends its own organization, and has an output."""
+    frappe.db.set_value("Organization", context.organization, "status", "Suspended")
+    return {"output_reference": "REPORT-1"}
+
+
+@job_handler
 def untidy(context: JobContext) -> None:
     """Leaves behind what a handler should not: another user, a closed connection, a savepoint, much output."""
     what = context.parameters["what"]

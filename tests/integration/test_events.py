@@ -1,0 +1,129 @@
+"""Realtime: what the job's owner and whoever has it open are told, and what nobody is told."""
+
+from __future__ import annotations
+
+import frappe
+import pytest
+
+from dartwing_core.jobs import cancel_job, submit_job, sweeper
+from tests.support import factory
+from tests.support.jobs import lose, run, submitted, submitted_by
+from tests.support.listener import Heard, listening
+
+STATUS, PROGRESS = "job_status_changed", "job_progress"
+
+
+@pytest.fixture
+def heard():
+    with listening() as found:
+        yield found
+
+
+def made(handler: str, **values) -> str:
+    name = factory.job_type(handler, handler, **values)
+    frappe.db.commit()
+    return name
+
+
+def moves(heard: Heard, job, room: str) -> list[tuple[str, str]]:
+    return [(message["from_status"], message["to_status"]) for message in heard.of(job, STATUS, room)]
+
+
+def doc_room(job) -> str:
+    return f"doc:Background Job/{job.name}"
+
+
+def test_owner_and_viewers_of_the_job_hear_each_change_once(alice):
+    # Broken by leaving out `_take_own_callbacks` in `sql.commit`: the claim is told with the settle, or never.
+    with listening() as heard:
+        job = submitted_by(alice, made("add_note"), title="test note")
+        run(job)
+    for room in (f"user:{alice}", doc_room(job)):
+        assert moves(heard, job, room) == [("Pending", "Queued"), ("Queued", "Running"), ("Running", "Completed")]
+    times = [message["updated_at"] for message in heard.of(job, STATUS, doc_room(job))]
+    assert times == sorted(times) and "+" in times[0]
+
+
+def test_nobody_else_hears_of_a_job(alice, bob):
+    with listening() as heard:
+        job = submitted_by(alice, made("nothing"))
+        run(job)
+    rooms = {room for _event, room, message in heard.messages if message.get("job_id") == job.name}
+    assert rooms == {f"user:{alice}", doc_room(job)}
+
+
+def test_what_is_rolled_back_is_not_told():
+    # Broken by publishing in `store.transition` instead of after the commit.
+    job = submitted(made("nothing"))
+    with listening() as heard:
+        cancel_job(job.name)
+        frappe.db.rollback()
+        submit_job(made("nothing"), factory.ALPHA, {"other": 1})
+        frappe.db.rollback()
+    assert [message for message in heard.messages if message[0] == STATUS] == []
+
+
+def test_an_error_and_an_output_are_told_with_the_end():
+    with listening() as heard:
+        failed = submitted(made("add_note", max_retries=0), title="test note", then="fail_for_good")
+        run(failed)
+        done = submitted(made("add_note"), title="test note")
+        run(done)
+    assert heard.of(failed, STATUS, doc_room(failed))[-1]["error_message"] == "asked to fail for good"
+    assert heard.of(done, STATUS, doc_room(done))[-1]["output_reference"] == frappe.db.get_value("Note", {}, "name")
+
+
+def test_the_output_of_a_suspended_organization_is_not_told():
+    # Broken by leaving `_is_active` out of `events._messages`.
+    job_type = made("suspends")
+    try:
+        with listening() as heard:
+            job = submitted(job_type)
+            assert run(job)["status"] == "Completed"
+    finally:
+        frappe.db.set_value("Organization", factory.ALPHA, "status", "Active")
+        frappe.db.commit()
+    assert "output_reference" not in heard.of(job, STATUS, doc_room(job))[-1]
+
+
+def test_a_lost_attempt_is_told_by_the_sweeper():
+    job = submitted(made("nothing"))
+    frappe.db.set_value("Background Job", job.name, {"status": "Running", "attempt": 1})
+    lose(job)
+    with listening() as heard:
+        sweeper.sweep()
+    assert moves(heard, job, doc_room(job)) == [("Running", "Failed"), ("Failed", "Queued")]
+
+
+def test_progress_is_told_at_most_once_a_second_and_always_the_last():
+    # Broken by PROGRESS_INTERVAL = 0.
+    with listening() as heard:
+        job = submitted(made("slow", default_timeout=60), seconds=2.5)
+        run(job)
+    told = heard.of(job, PROGRESS, doc_room(job))
+    assert 3 <= len(told) <= 5, told
+    assert told == heard.of(job, PROGRESS, f"user:{job.owner_user}")
+    assert (told[-1]["progress"], told[-1]["progress_message"]) == (100, "Step 100")
+    assert 0 < told[0]["progress"] < 60
+    assert set(told[0]) == {"job_id", "status", "progress", "progress_message", "steps", "updated_at"}
+
+
+def test_a_job_that_reports_no_progress_tells_none():
+    with listening() as heard:
+        job = submitted(made("nothing"))
+        run(job)
+    assert heard.of(job, PROGRESS, doc_room(job)) == []
+
+
+def test_steps_are_told_with_the_progress():
+    with listening() as heard:
+        job = submitted(made("stepped"))
+        run(job)
+    assert [step["state"] for step in heard.of(job, PROGRESS, doc_room(job))[-1]["steps"]] == ["done", "active"]
+
+
+def test_a_redis_that_is_down_fails_no_settle(monkeypatch):
+    # Broken by publishing without `redis_queue.if_there`.
+    job = submitted(made("slow"), seconds=0.1)
+    monkeypatch.setitem(frappe.local.conf, "redis_queue", "redis://127.0.0.1:1")
+    assert run(job)["status"] == "Completed"

@@ -41,7 +41,8 @@ def test_owner_and_viewers_of_the_job_hear_each_change_once(alice):
     for room in (f"user:{alice}", doc_room(job)):
         assert moves(heard, job, room) == [("Pending", "Queued"), ("Queued", "Running"), ("Running", "Completed")]
     times = [message["updated_at"] for message in heard.of(job, STATUS, doc_room(job))]
-    assert times == sorted(times) and "+" in times[0]
+    assert times == sorted(times)
+    assert "+" in times[0]
 
 
 def test_nobody_else_hears_of_a_job(alice, bob):

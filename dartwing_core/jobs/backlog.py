@@ -16,6 +16,7 @@ from .status import JobStatus
 
 DISPATCH_FIELDS = (
     "name",
+    "job_type",
     "organization",
     "owner_user",
     "status",
@@ -25,7 +26,7 @@ DISPATCH_FIELDS = (
     "priority",
     "timeout_seconds",
 )
-RUNNING_FIELDS = (*DISPATCH_FIELDS, "started_at", "started_epoch", "crash_count", "max_retries", "job_type")
+RUNNING_FIELDS = (*DISPATCH_FIELDS, "started_at", "started_epoch", "crash_count", "max_retries")
 LIVE_FIELDS = (
     "lease_expires_epoch",
     "cancel_requested",

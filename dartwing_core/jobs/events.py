@@ -53,6 +53,12 @@ def announce(
         sql.callback_of_transaction(Announcement).changes.extend(changes)
 
 
+def tell_user(user: str, event: str, message: Mapping[str, Any]) -> None:
+    """Send a user an event, now."""
+    told = [(event, dict(message), get_user_room(user), frappe.local.site)]
+    redis_queue.if_there(lambda: _publish(told, redis_queue.client()))
+
+
 class ProgressTeller:
     """Tells of an attempt's progress, for threads that have no site: at most once a second, and of the last."""
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import frappe
 
-from . import clock, config, events, history, sql, tenancy
+from . import clock, config, events, history, notifications, sql, tenancy
 from .errors import InvalidTransitionError
 from .status import JobStatus, can_move
 
@@ -104,6 +104,7 @@ def transition(
     ):
         return False
     events.announce([job], from_status, to_status, values)
+    notifications.note(job, to_status, values)
     retries = values.get("retry_count", job["retry_count"])
     history.write(
         [

@@ -161,6 +161,12 @@ def stepped(context: JobContext) -> None:
 
 
 @job_handler
+def fails_with(context: JobContext) -> None:
+    """Fails for good, with the words given."""
+    raise PermanentError(context.parameters["message"])
+
+
+@job_handler
 def suspends(context: JobContext) -> dict:
     """Suspends its own organization, and has an output."""
     frappe.db.set_value("Organization", context.organization, "status", "Suspended")

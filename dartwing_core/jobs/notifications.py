@@ -1,0 +1,106 @@
+"""Tells a job's owner how it ended: a Notification Log, and a toast with a link where the owner is in Desk.
+
+Once for each end, by whatever made it: worker, sweeper, or the end of a parent. After the commit, best effort, and in
+moderation: of many jobs of a type that fail within an hour, an owner hears of the first ones only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import frappe
+from frappe import _
+from frappe.translate import get_user_lang
+from frappe.utils import escape_html, get_url_to_form
+
+from . import config, counters, dispatch, events, sql
+from .status import JobStatus
+
+NEVER, ALWAYS = "Never", "Always"
+PER_HOUR = 10
+"""Ends of an owner's jobs of one type, of one kind, that are told one by one."""
+HOUR = 3_600
+ERROR_LENGTH = 140
+_TOLD = frozenset({JobStatus.COMPLETED, JobStatus.DEAD_LETTER})
+
+
+class Notices:
+    """The ends in the current transaction of which owners are to be told."""
+
+    is_for_any_commit = True
+
+    def __init__(self) -> None:
+        self.ends: list[dict[str, Any]] = []
+
+    def __call__(self) -> None:
+        ends, self.ends = self.ends, []
+        for end in ends:
+            dispatch.quietly(partial(_notify, end))
+
+
+def note(job: Mapping[str, Any], to_status: JobStatus, values: Mapping[str, Any]) -> None:
+    """Tell the owner of this end once the transaction is committed, if the Job Type says so.
+
+    `job` holds name, job_type, organization and owner_user; `values` are the columns written with the change.
+    """
+    if to_status not in _TOLD or not _is_wanted(job["job_type"], to_status):
+        return
+    end = {key: job[key] for key in ("name", "job_type", "organization", "owner_user")}
+    notices = sql.callback_of_transaction(Notices)
+    notices.ends.append(end | {"status": to_status, "error": values.get("error_message")})
+
+
+def _is_wanted(job_type: str, status: JobStatus) -> bool:
+    found = config.job_type(job_type)
+    choice = found.notify_on if found else None
+    return choice == ALWAYS or (choice != NEVER and status == JobStatus.DEAD_LETTER)
+
+
+def _notify(end: Mapping[str, Any]) -> None:
+    from . import access  # which reads jobs through `store`, as `store` calls this module
+
+    owner = end["owner_user"]
+    if not access.can_see(owner, owner, end["organization"]):
+        return
+    kind = f"told:{owner}:{end['job_type']}:{end['status']}"
+    is_too_much = bool(counters.take(kind, 1, PER_HOUR, HOUR))
+    if is_too_much and counters.take(f"{kind}:more", 1, 1, HOUR):
+        return
+    subject = _subject(end, is_too_much)
+    if frappe.db.get_value("Notification Settings", owner, "enabled") != 0:  # None: never saved
+        sql.committed(lambda: _log(end, subject))
+    events.tell_user(owner, "notification", {})  # lights the bell
+    events.tell_user(owner, "msgprint", _toast(end, subject))
+
+
+def _log(end: Mapping[str, Any], subject: str) -> None:
+    values = {
+        "doctype": "Notification Log",
+        "type": "Alert",
+        "subject": subject,
+        "for_user": end["owner_user"],
+        "document_type": config.JOB,
+        "document_name": end["name"],
+    }
+    frappe.get_doc(values).insert(ignore_permissions=True)
+
+
+def _toast(end: Mapping[str, Any], subject: str) -> dict[str, Any]:
+    link = f'<a href="{escape_html(get_url_to_form(config.JOB, end["name"]))}">{subject}</a>'
+    return {"message": link, "alert": 1, "indicator": "green" if end["status"] == JobStatus.COMPLETED else "red"}
+
+
+def _subject(end: Mapping[str, Any], is_too_much: bool) -> str:
+    """HTML, as Notification Log and toast show it, in the owner's language."""
+    lang = get_user_lang(end["owner_user"])
+    name = escape_html(end["job_type"])
+    if end["status"] == JobStatus.COMPLETED:
+        text = _("Job {0} is done", lang=lang).format(name)
+    else:
+        error = (end["error"] or "").strip()[:ERROR_LENGTH]
+        text = _("Job {0} has failed: {1}", lang=lang).format(name, escape_html(error))
+    if is_too_much:
+        text += " " + _("More such jobs of this hour are in the list only.", lang=lang)
+    return text

@@ -1,0 +1,126 @@
+"""What owners are told of the ends of their jobs: once, in moderation, and nobody else."""
+
+from __future__ import annotations
+
+import frappe
+import pytest
+
+from dartwing_core.jobs import dependencies, notifications, sweeper
+from tests.support import factory
+from tests.support.jobs import lose, run, submitted_by, submitted_with
+from tests.support.listener import listening
+
+
+@pytest.fixture(autouse=True)
+def _nobody_was_told_before():
+    frappe.cache.delete_keys("dartwing_core:limit:told:")
+    yield
+    frappe.db.delete("Notification Log", {"document_type": "Background Job"})
+    frappe.db.delete("Notification Settings", {"name": ["like", "%test%"]})
+    frappe.db.commit()
+
+
+def made(handler: str = "add_note", **values) -> str:
+    name = factory.job_type(handler, handler, **values)
+    frappe.db.commit()
+    return name
+
+
+def told(user: str) -> list[dict]:
+    frappe.db.rollback()
+    fields = ["subject", "document_type", "document_name", "type"]
+    return frappe.get_all("Notification Log", filters={"for_user": user}, fields=fields, order_by="creation")
+
+
+def failed(user: str, job_type: str, **parameters):
+    job = submitted_by(user, job_type, title="test note", then="fail_for_good", **parameters)
+    run(job)
+    return job
+
+
+@pytest.mark.parametrize(
+    ("notify_on", "then", "expected"),
+    [
+        ("Failure", "fail_for_good", ["Job test_add_note has failed: asked to fail for good"]),
+        ("Failure", "return", []),
+        ("Always", "return", ["Job test_add_note is done"]),
+        ("Always", "fail_for_good", ["Job test_add_note has failed: asked to fail for good"]),
+        ("Never", "fail_for_good", []),
+    ],
+)
+def test_the_owner_is_told_what_the_job_type_says(alice, notify_on, then, expected):
+    job = submitted_by(alice, made(notify_on=notify_on), title="test note", then=then)
+    run(job)
+    found = told(alice)
+    assert [row.subject for row in found] == expected
+    assert all((row.document_type, row.document_name) == ("Background Job", job.name) for row in found)
+
+
+def test_a_failure_that_is_retried_is_not_told(alice):
+    job = submitted_by(alice, made(max_retries=3), title="test note", then="fail")
+    assert run(job)["status"] == "Failed"
+    assert told(alice) == []
+
+
+def test_bell_and_toast_reach_the_owner_alone_with_a_link(alice, bob):
+    with listening() as heard:
+        job = failed(alice, made())
+    rung = [(event, room) for event, room, _message in heard.messages if event in ("notification", "msgprint")]
+    assert set(rung) == {("notification", f"user:{alice}"), ("msgprint", f"user:{alice}")}
+    toast = next(message for event, _room, message in heard.messages if event == "msgprint")
+    assert f"/background-job/{job.name}" in toast["message"]
+    assert toast["alert"] == 1
+
+
+def test_what_a_handler_says_is_shown_as_text(alice):
+    # Broken by leaving out `escape_html`: the bell shows its subject as HTML.
+    job = submitted_by(alice, made("fails_with"), message="<img src=x onerror=alert(1)>")
+    run(job)
+    assert "&lt;img" in told(alice)[0].subject
+
+
+def test_many_failures_are_not_told_one_by_one(alice):
+    # Broken by leaving out the second `counters.take`.
+    job_type = made()
+    for number in range(notifications.PER_HOUR + 3):
+        failed(alice, job_type, number=number)
+    found = told(alice)
+    assert len(found) == notifications.PER_HOUR + 1
+    assert "in the list only" in found[-1].subject
+
+
+def test_one_who_is_no_member_any_more_is_not_told():
+    # Broken by leaving `access.can_see` out of `notifications._notify`.
+    leaver = factory.user("leaver", factory.ALPHA)
+    job = submitted_by(leaver, made(), title="test note")
+    frappe.db.delete("Org Member", {"user": leaver})
+    frappe.db.commit()
+    assert run(job)["status"] == "Dead Letter"
+    assert told(leaver) == []
+
+
+def test_one_who_wants_no_notifications_finds_none(alice):
+    settings = frappe.get_doc({"doctype": "Notification Settings", "name": alice, "enabled": 0})
+    settings.insert(ignore_permissions=True, ignore_if_duplicate=True)
+    frappe.db.set_value("Notification Settings", alice, "enabled", 0)
+    failed(alice, made())
+    assert told(alice) == []
+
+
+def test_the_end_of_a_lost_job_is_told_once(alice):
+    job = submitted_by(alice, made("nothing"))
+    frappe.db.set_value("Background Job", job.name, {"status": "Running", "attempt": 1, "crash_count": 2})
+    lose(job)
+    sweeper.sweep()
+    sweeper.sweep()
+    assert len(told(alice)) == 1
+
+
+def test_the_end_of_a_child_is_told(alice):
+    parent = submitted_by(alice, made(), title="test note", then="fail_for_good")
+    frappe.set_user(alice)
+    child = submitted_with(made("nothing"), depends_on=parent.name)
+    frappe.set_user("Administrator")
+    run(parent)
+    dependencies.parent_ended(parent.name)
+    assert {row.document_name for row in told(alice)} == {parent.name, child.name}

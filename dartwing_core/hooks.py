@@ -55,6 +55,7 @@ ignore_links_on_delete = ["Background Job", "Background Job Run", "Job Execution
 scheduler_events = {
     # Not "all", which Frappe 15 runs every four minutes.
     "cron": {"* * * * *": ["dartwing_core.jobs.sweeper.sweep_background_jobs"]},
+    "daily": ["dartwing_core.jobs.digest.send_dead_letter_digest"],
 }
 
 # Job handlers

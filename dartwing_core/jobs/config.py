@@ -44,6 +44,7 @@ class Settings:
     queue_window: int = 0
     """Jobs of a queue in RQ; 0: by its workers."""
     paused_queues: frozenset[str] = frozenset()
+    sends_digest: bool = True
     submit_limit: int = 100
     status_limit: int = 600
     list_limit: int = 60
@@ -57,7 +58,10 @@ _SWITCHES = frozenset({"is_paused", "allow_private_addresses"})
 def settings() -> Settings:
     """The settings in force."""
     saved = frappe.get_cached_doc(SETTINGS)
-    values: dict[str, Any] = {"paused_queues": parse_names(saved.get("paused_queues"))}
+    values: dict[str, Any] = {
+        "paused_queues": parse_names(saved.get("paused_queues")),
+        "sends_digest": saved.get("dead_letter_digest") != "Never",
+    }
     for name in Settings.__dataclass_fields__.keys() - values.keys():
         value = cint(saved.get(name))
         if name in _SWITCHES:

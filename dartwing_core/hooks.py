@@ -58,6 +58,8 @@ scheduler_events = {
     "daily": ["dartwing_core.jobs.digest.send_dead_letter_digest"],
 }
 
+default_log_clearing_doctypes = {"Background Job": 30}  # days
+
 # Job handlers
 # ------------
 

@@ -45,6 +45,7 @@ class Settings:
     """Jobs of a queue in RQ; 0: by its workers."""
     paused_queues: frozenset[str] = frozenset()
     sends_digest: bool = True
+    dead_letter_days: int = 90
     submit_limit: int = 100
     status_limit: int = 600
     list_limit: int = 60

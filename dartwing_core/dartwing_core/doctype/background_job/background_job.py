@@ -4,7 +4,7 @@ import frappe
 from frappe import _
 from frappe.model.document import Document
 
-from dartwing_core.jobs import config, desk_access
+from dartwing_core.jobs import config, desk_access, retention
 from dartwing_core.jobs.status import FINISHED
 
 
@@ -25,6 +25,11 @@ class BackgroundJob(Document):
 
     def validate_share(self, docshare) -> None:
         frappe.throw(_("Background jobs can't be shared."), frappe.PermissionError)
+
+    @staticmethod
+    def clear_old_logs(days: int = retention.DEFAULT_DAYS) -> None:
+        """For Frappe's Log Settings."""
+        retention.clear_old_jobs(days)
 
     def on_trash(self) -> None:
         if self.status not in FINISHED:

@@ -1,0 +1,198 @@
+"""What the daily clean-up deletes, and what it leaves."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import frappe
+import pytest
+
+from dartwing_core.jobs import cancel_job, clock, retention, retry_job
+from tests.support import factory
+from tests.support.database import another_connection, explain
+from tests.support.jobs import run, submitted, submitted_with
+from tests.support.settings import settings
+
+JOB = "Background Job"
+
+
+def made(handler: str = "nothing", **values) -> str:
+    name = factory.job_type(handler, handler, **values)
+    frappe.db.commit()
+    return name
+
+
+def aged(job, days: float) -> None:
+    """Let everything about the job have happened so many days earlier."""
+    columns = ("creation", "modified", "created_at", "available_at", "completed_at", "dedup_until")
+    moved = ", ".join(f"{column} = {column} - INTERVAL {int(days * 24)} HOUR" for column in columns)
+    frappe.db.sql(f"UPDATE `tab{JOB}` SET {moved} WHERE name = %s", (job.name,))
+    frappe.db.commit()
+
+
+def is_there(job) -> bool:
+    frappe.db.rollback()
+    return bool(frappe.db.exists(JOB, job.name))
+
+
+def ended(how: str):
+    if how == "Completed":
+        job = submitted(made(), how=how)
+        run(job)
+    elif how == "Canceled":
+        job = submitted_with(made(), available_at=3600)
+        cancel_job(job.name)
+        frappe.db.commit()
+    elif how == "Dead Letter":
+        job = submitted(made("fails_with"), message="for good")
+        run(job)
+    else:
+        job = submitted_with(made(), available_at=400 * 86_400)
+    return job
+
+
+@pytest.mark.parametrize(
+    ("how", "days", "stays"),
+    [
+        ("Completed", 31, False),
+        ("Completed", 29, True),
+        ("Canceled", 31, False),
+        ("Canceled", 29, True),
+        ("Dead Letter", 31, True),
+        ("Dead Letter", 91, False),
+        ("Pending", 300, True),
+    ],
+)
+def test_finished_jobs_go_after_their_time(how, days, stays):
+    job = ended(how)
+    aged(job, days)
+    retention.clear_old_jobs(30)
+    assert is_there(job) is stays
+
+
+def test_a_job_goes_by_its_end_not_by_its_beginning():
+    job = ended("Completed")
+    frappe.db.sql(f"UPDATE `tab{JOB}` SET creation = creation - INTERVAL 100 DAY WHERE name = %s", (job.name,))
+    frappe.db.commit()
+    retention.clear_old_jobs(30)
+    assert is_there(job)
+
+
+def test_dead_letters_stay_at_least_as_long_as_others():
+    job = ended("Dead Letter")
+    aged(job, 40)
+    frappe.db.sql(f"UPDATE `tab{JOB}` SET creation = creation - INTERVAL 60 DAY WHERE name = %s", (job.name,))
+    frappe.db.commit()
+    with settings(dead_letter_days=10):
+        retention.clear_old_jobs(60)
+        assert is_there(job)
+        retention.clear_old_jobs(30)
+    assert not is_there(job)
+
+
+def test_history_files_and_comments_go_along():
+    job = ended("Completed")
+    values = {"doctype": "File", "file_name": "report.csv", "content": "x", "is_private": 1}
+    file = frappe.get_doc({**values, "attached_to_doctype": JOB, "attached_to_name": job.name})
+    file.insert(ignore_permissions=True)
+    path = file.get_full_path()
+    assert Path(path).exists()
+    frappe.get_doc(
+        {"doctype": "Comment", "comment_type": "Comment", "reference_doctype": JOB, "reference_name": job.name}
+    ).insert(ignore_permissions=True)
+    aged(job, 31)
+    retention.clear_old_jobs(30)
+    for doctype in ("Job Execution Log", "Background Job Run"):
+        assert not frappe.db.exists(doctype, {"background_job": job.name})
+    assert not frappe.db.exists("Comment", {"reference_name": job.name})
+    assert not frappe.db.exists("File", {"attached_to_name": job.name})
+    assert not Path(path).exists()
+
+
+def test_a_parent_stays_until_its_children_have_finished():
+    parent = ended("Completed")
+    child = submitted_with(made(), depends_on=parent.name, available_at=3600)
+    aged(parent, 31)
+    retention.clear_old_jobs(30)
+    assert is_there(parent)
+    cancel_job(child.name)
+    frappe.db.commit()
+    retention.clear_old_jobs(30)
+    assert not is_there(parent)
+
+
+def test_a_job_keeps_its_content_to_the_end_of_its_window():
+    job = submitted(made(deduplication_window=100 * 86_400))
+    run(job)
+    aged(job, 31)
+    retention.clear_old_jobs(30)
+    assert is_there(job)
+
+
+def test_a_dead_letter_that_is_being_retried_stays():
+    # Broken by leaving out SKIP LOCKED: the clean-up waits for the retry, and then deletes a live job or stalls.
+    job = ended("Dead Letter")
+    aged(job, 100)
+    with another_connection() as person, person.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute(f"UPDATE `tab{JOB}` SET status = 'Pending' WHERE name = %s", (job.name,))
+        retention.clear_old_jobs(30)
+        cursor.execute("COMMIT")
+    assert is_there(job)
+
+
+def test_one_retried_just_now_is_young_again():
+    job = ended("Dead Letter")
+    aged(job, 100)
+    retry_job(job.name)
+    frappe.db.commit()
+    retention.clear_old_jobs(30)
+    assert is_there(job)
+
+
+def test_more_than_a_batch_goes_and_kept_ones_hide_none(monkeypatch):
+    monkeypatch.setattr(retention, "BATCH", 2)
+    jobs = [ended("Completed") for _ in range(5)]
+    kept = [ended("Dead Letter") for _ in range(3)]
+    last = ended("Completed")
+    for number, job in enumerate([*jobs, *kept, last]):
+        aged(job, 60 - number)
+    assert retention.clear_old_jobs(30) == 6
+    assert [is_there(job) for job in kept] == [True] * 3
+
+
+def test_log_settings_say_how_long():
+    job = ended("Completed")
+    aged(job, 12)
+    log_settings = frappe.get_doc("Log Settings")
+    log_settings.register_doctype(JOB, 10)
+    log_settings.save()
+    frappe.db.commit()
+    try:
+        assert retention.daily_cleanup() >= 1
+        assert not is_there(job)
+        other = ended("Completed")
+        aged(other, 12)
+        frappe.get_doc("Log Settings").clear_logs()
+        assert not is_there(other)
+    finally:
+        log_settings = frappe.get_doc("Log Settings")
+        log_settings.register_doctype(JOB, 30)
+        log_settings.save()
+        frappe.db.commit()
+
+
+@pytest.mark.parametrize("days", [0, -1])
+def test_no_days_at_all_are_refused(days):
+    # Broken by leaving the check out: every finished job would go.
+    with pytest.raises(ValueError, match="positive"):
+        retention.clear_old_jobs(days)
+
+
+def test_its_queries_go_along_indexes():
+    now = clock.site_time()
+    assert explain(retention.old_query((now - timedelta(days=9), "JOB-1"), now))[0]["key"] == "creation"
+    plan = explain(retention._deletable_query(["JOB-1", "JOB-2"], now, now))
+    assert {row["table"]: row["key"] for row in plan}.get("child", "depends_on_status_index")
+    assert plan[0]["key"] == "PRIMARY"

@@ -13,8 +13,13 @@ from tests.support.listener import listening
 
 @pytest.fixture(autouse=True)
 def _nobody_was_told_before():
-    frappe.cache.delete_keys("dartwing_core:limit:told:")
+    _forget()
     yield
+    _forget()
+
+
+def _forget() -> None:
+    frappe.cache.delete_keys("dartwing_core:limit:told:")
     frappe.db.delete("Notification Log", {"document_type": "Background Job"})
     frappe.db.delete("Notification Settings", {"name": ["like", "%test%"]})
     frappe.db.commit()

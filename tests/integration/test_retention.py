@@ -93,7 +93,7 @@ def test_dead_letters_stay_at_least_as_long_as_others():
 
 def test_history_files_and_comments_go_along():
     job = ended("Completed")
-    values = {"doctype": "File", "file_name": "report.csv", "content": "x", "is_private": 1}
+    values = {"doctype": "File", "file_name": "report.csv", "content": job.name, "is_private": 1}
     file = frappe.get_doc({**values, "attached_to_doctype": JOB, "attached_to_name": job.name})
     file.insert(ignore_permissions=True)
     path = file.get_full_path()

@@ -95,7 +95,7 @@ def test_a_rescue_against_a_late_settle_leaves_one_end(job_type, size):
     for job in jobs:
         lose(job)
     # Claimed by this session, which the rescue must not end: a server that started a minute ago would let it.
-    frappe.db.sql("UPDATE `tabBackground Job` SET connection_id = NULL WHERE job_type = %s", (job_type,))
+    frappe.db.sql("UPDATE `tabBackground Job` SET connection_id = 0 WHERE job_type = %s", (job_type,))
     frappe.db.commit()
 
     def rescue_it(job) -> None:

@@ -18,6 +18,7 @@ after_migrate = "dartwing_core.install.after_migrate"
 permission_query_conditions = {
     "Background Job": "dartwing_core.jobs.desk_access.job_conditions",
     "Background Job Run": "dartwing_core.jobs.desk_access.run_conditions",
+    "Background Job Dependency": "dartwing_core.jobs.desk_access.dependency_conditions",
     "Job Execution Log": "dartwing_core.jobs.desk_access.log_conditions",
     "Organization": "dartwing_core.jobs.desk_access.organization_conditions",
     "Org Member": "dartwing_core.jobs.desk_access.member_conditions",
@@ -27,6 +28,7 @@ permission_query_conditions = {
 has_permission = {
     "Background Job": "dartwing_core.jobs.desk_access.has_job_permission",
     "Background Job Run": "dartwing_core.jobs.desk_access.has_history_permission",
+    "Background Job Dependency": "dartwing_core.jobs.desk_access.has_history_permission",
     "Job Execution Log": "dartwing_core.jobs.desk_access.has_history_permission",
     "Organization": "dartwing_core.jobs.desk_access.has_organization_permission",
     "Org Member": "dartwing_core.jobs.desk_access.has_member_permission",
@@ -47,7 +49,7 @@ doc_events = {
 }
 
 # A job outlives its Organization, Job Type, owner and parent: the engine says what becomes of it then.
-ignore_links_on_delete = ["Background Job", "Background Job Run", "Job Execution Log"]
+ignore_links_on_delete = ["Background Job", "Background Job Run", "Background Job Dependency", "Job Execution Log"]
 
 # Scheduler
 # ---------

@@ -32,6 +32,7 @@ from .schemas import (
     JobTypeName,
     Limit,
     Metrics,
+    OnParentFailure,
     OrganizationName,
     Parameters,
     Priority,
@@ -51,10 +52,12 @@ def submit_job(
     organization: OrganizationName = REQUIRED,
     parameters: Parameters | None = None,
     priority: Priority | None = None,
-    depends_on: Annotated[str, "A job of the same organization that must complete first"] | None = None,
+    depends_on: Annotated[str | list[str], "A job of the same organization that must complete first, or several"]
+    | None = None,
     available_at: Annotated[str | float, "Not before this time (ISO 8601), or so many seconds from now"] | None = None,
     dedup_key: Annotated[str, "What makes two jobs the same, instead of equal parameters"] | None = None,
     on_duplicate: Literal["raise", "return", "replace"] = "raise",
+    on_parent_failure: OnParentFailure = "dead_letter",
 ) -> Submitted:
     """Submit a job.
 
@@ -65,10 +68,11 @@ def submit_job(
         organization,
         _json(parameters, "parameters"),
         priority=priority or None,
-        depends_on=depends_on or None,
+        depends_on=_text_or_list(depends_on, "depends_on"),
         available_at=_number_or_text(available_at),
         dedup_key=dedup_key or None,
         on_duplicate=on_duplicate or "raise",
+        on_parent_failure=on_parent_failure or "dead_letter",
     )
     return {"job_id": job.name, "status": job.status, "message": _("Job submitted successfully")}
 
@@ -200,6 +204,12 @@ def _json(value: Any, argument: str) -> Any:
         return json.loads(value)
     except (ValueError, RecursionError):
         raise InvalidJobError(_("{0} is not valid JSON.").format(argument)) from None
+
+
+def _text_or_list(value: Any, argument: str) -> Any:
+    """A list comes as JSON text in a form field."""
+    is_list = isinstance(value, str) and value.lstrip().startswith("[")
+    return _json(value, argument) if is_list else value or None
 
 
 def _number_or_text(value: Any) -> Any:

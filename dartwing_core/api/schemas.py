@@ -23,6 +23,11 @@ Parameters = Annotated[dict[str, Any], "What the handler gets: an object"]
 Limit = Annotated[int, "At most so many; cut to what is allowed"]
 Hours = Annotated[int, "Of jobs submitted in so many last hours"]
 
+OnParentFailure = Annotated[
+    Literal["cancel", "dead_letter", "run"],
+    "What becomes of the job if one that it depends on is canceled, fails for good or is deleted",
+]
+
 
 class Submitted(TypedDict):
     """A job that was submitted, canceled or queued again."""
@@ -45,16 +50,18 @@ class SubmittedJobs(TypedDict):
 
 
 class JobRequest(TypedDict, total=False):
-    """The arguments of submit_job."""
+    """The arguments of submit_job; `depends_on` of others may name the job by its `key` too."""
 
     job_type: str
     organization: str
     parameters: dict[str, Any] | None
     priority: Priority | None
-    depends_on: str | None
+    depends_on: str | list[str] | None
     available_at: str | float | None
     dedup_key: str | None
     on_duplicate: Literal["raise", "return", "replace"]
+    on_parent_failure: OnParentFailure
+    key: str | None
 
 
 class ListedJob(TypedDict):
@@ -88,6 +95,10 @@ class JobStatusAnswer(ListedJob):
     canceled_by: str | None
     result: Any
     depends_on: str | None
+    parents: list[str]
+    on_parent_failure: Literal["cancel", "dead_letter", "run"] | None
+    key: str | None
+    parent_batch: str | None
 
 
 class JobList(TypedDict):

@@ -6,14 +6,19 @@ returns and not on how many jobs there are (`test_the_sweeps_queries_use_indexes
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import frappe
+from pypika import Order
 from pypika.functions import Coalesce, NullIf
 
 from . import clock, config, sql
-from .status import JobStatus
+from .status import ENDED_BADLY, LIVE, JobStatus
 
+RUN_ANYWAY = "run"
+"""`on_parent_failure` of a job that runs whatever becomes of its parents."""
+BAD_ENDS = tuple(str(status) for status in ENDED_BADLY)
 DISPATCH_FIELDS = (
     "name",
     "job_type",
@@ -26,6 +31,7 @@ DISPATCH_FIELDS = (
     "priority",
     "timeout_seconds",
 )
+CHILD_FIELDS = (*DISPATCH_FIELDS, "waits_for", "on_parent_failure", "parent_batch")
 RUNNING_FIELDS = (*DISPATCH_FIELDS, "started_at", "started_epoch", "crash_count", "max_retries")
 LIVE_FIELDS = (
     "lease_expires_epoch",
@@ -55,15 +61,57 @@ def due_query(status: JobStatus, epoch: float, limit: int):
 
 
 def children(parent: str, limit: int) -> list[dict]:
-    """Jobs that wait for `parent`, the longest due first, with their due time."""
+    """Jobs that wait for `parent`, the longest due first.
+
+    With `next_parent`: which of the jobs that they depend on they have to wait for next; None if for none.
+    """
     return children_query(parent, limit).run(as_dict=True)
 
 
 def children_query(parent: str, limit: int):
     job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).select(*(job[field] for field in DISPATCH_FIELDS), job.due_epoch)
+    query = frappe.qb.from_(job).select(*(job[field] for field in CHILD_FIELDS), _next_parent(job, parent))
     query = query.where((job.in_line == 0) & (job.status == str(JobStatus.PENDING)) & (job.waits_for == parent))
     return query.orderby(job.available_at).limit(limit)
+
+
+def _next_parent(job, parent: str):
+    """Of the parents behind `parent` in the order in which they are waited for, the youngest first, the next that is
+    not over. It is read from the index up to there, so that a child passes each of its parents once."""
+    dependency, other = frappe.qb.DocType(config.DEPENDENCY), frappe.qb.DocType(config.JOB).as_("other")
+    has_failed = other.name.isnull() | other.status.isin(BAD_ENDS)
+    is_awaited = other.status.isin([str(status) for status in LIVE]) | (_minds_failure(job) & has_failed)
+    query = frappe.qb.from_(dependency).left_join(other).on(other.name == dependency.depends_on)
+    query = query.select(dependency.depends_on).where(dependency.background_job == job.name)
+    query = query.where((dependency.depends_on < parent) & is_awaited)
+    return query.orderby(dependency.depends_on, order=Order.desc).limit(1).as_("next_parent")
+
+
+def _minds_failure(job):
+    return Coalesce(job.on_parent_failure, "") != RUN_ANYWAY
+
+
+def other_children(parents: Sequence[str], limit: int) -> list[dict]:
+    """Jobs that would end with one of these as well, but wait for another one at the moment.
+
+    With the one of `parents` as `parent`.
+    """
+    return other_children_query(parents, limit).run(as_dict=True)
+
+
+def other_children_query(parents: Sequence[str], limit: int):
+    dependency, job = frappe.qb.DocType(config.DEPENDENCY), frappe.qb.DocType(config.JOB)
+    query = frappe.qb.from_(dependency).join(job).on(job.name == dependency.background_job)
+    query = query.select(*(job[field] for field in CHILD_FIELDS), dependency.depends_on.as_("parent"))
+    query = query.where(dependency.depends_on.isin(list(parents)) & (job.status == str(JobStatus.PENDING)))
+    query = query.where(job.waits_for.isnotnull() & (job.waits_for != dependency.depends_on))
+    return query.where(_minds_failure(job)).limit(limit)
+
+
+def statuses(names: Sequence[str]) -> dict[str, str]:
+    """The status of each of these jobs that there is."""
+    job = frappe.qb.DocType(config.JOB)
+    return dict(frappe.qb.from_(job).select(job.name, job.status).where(job.name.isin(list(names))).run())
 
 
 def parents(after: str, limit: int) -> list[dict]:

@@ -54,7 +54,7 @@ def _ask_to_stop(name: str, user: str, reason: str | None) -> None:
 
 def _afterwards(job: Mapping[str, Any]) -> None:
     """Tell the jobs that wait for this one, and take its entry out of RQ."""
-    dependencies.parent_ended(job["name"])
+    dependencies.tell([job["name"]])
     if job["status"] == JobStatus.QUEUED:
         redis_queue.remove([job], redis_queue.connection())
 

@@ -11,6 +11,7 @@ from frappe.utils import cint
 JOB = "Background Job"
 RUN = "Background Job Run"
 LOG = "Job Execution Log"
+DEPENDENCY = "Background Job Dependency"
 JOB_TYPE = "Job Type"
 SETTINGS = "Job Engine Settings"
 

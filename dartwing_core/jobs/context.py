@@ -64,9 +64,21 @@ class JobContext:
         self.deadline = (time.monotonic() if started is None else started) + timeout_seconds
         self.state = state
         self.progress = Progress()
+        self._parent_results: Mapping[str, Any] | None = None
         self.cancel_requested = threading.Event()
         self.wake_heartbeat: Callable[[], None] = lambda: None
+        self.load_parent_results: Callable[[], Mapping[str, Any]] = dict
         self.save_checkpoint: Callable[[Any], None] = lambda _data: None
+
+    @property
+    def parent_results(self) -> Mapping[str, Any]:
+        """What the jobs that this one depends on returned, by their ids, and by their keys if they have one.
+
+        Of completed ones alone. Read from the database when first asked for, all in one query.
+        """
+        if self._parent_results is None:
+            self._parent_results = self.load_parent_results()
+        return self._parent_results
 
     def remaining_seconds(self) -> float:
         """Seconds until the time limit; never below 0."""

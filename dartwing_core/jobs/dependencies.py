@@ -1,89 +1,126 @@
-"""Jobs that wait for another job (`depends_on`).
+"""Jobs that wait for other jobs (`depends_on`): what becomes of them when one of those ends.
 
-A waiting child is only a Pending row: it takes no worker, and no RQ entry until its parent has completed. `waits_for`
-names the parent until then, and is empty from then on, whatever becomes of the parent's row.
+A waiting child is only a Pending row: it takes no worker, and no RQ entry until all of its parents are over.
+`waits_for` names one that is not, the youngest first; when that one ends, the child goes on to the next that is not
+over, or lines up, and needs its parents no more. So a settle touches only the children that wait for that very job.
+
+No wake-up is lost between two parents that end at once: whoever lets a child go on to another parent asks, after the
+commit, whether that one has ended meanwhile. What is missed all the same is found by the sweeper.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from frappe import _
-
-from . import access, admission, backlog, config, dispatch, sql, store, waiting
-from .errors import InvalidJobError
-from .status import JobStatus
+from . import admission, backlog, clock, config, dispatch, sql, store, waiting
+from .backlog import RUN_ANYWAY
+from .status import LIVE, JobStatus
 
 RELEASE_LIMIT = 500
-ENDED_BADLY = frozenset({JobStatus.CANCELED, JobStatus.DEAD_LETTER})
+CANCEL, DEAD_LETTER = "cancel", "dead_letter"
+POLICIES = (CANCEL, DEAD_LETTER, RUN_ANYWAY)
+"""What becomes of a job if a parent is canceled, fails for good or is deleted (`on_parent_failure`)."""
 
 
-def check(depends_on: str | None, organization: str, user: str) -> bool:
-    """Whether a new job has to wait for `depends_on`.
+@dataclass(slots=True)
+class Told:
+    """What became of the children of jobs that ended."""
 
-    Raises InvalidJobError, with the same words in each case, if that job does not exist, belongs to another
-    organization or may not be seen, and with the reason if it can never complete.
+    went_on: int = 0
+    """They line up, or wait for another parent."""
+    ended: list[Mapping[str, Any]] = field(default_factory=list)
+    queues: set[str] = field(default_factory=set)
+    """In which some line up."""
+    next_parents: set[str] = field(default_factory=set)
+
+    def add(self, more: Told) -> None:
+        self.went_on += more.went_on
+        self.ended += more.ended
+        self.queues |= more.queues
+        self.next_parents |= more.next_parents
+
+    @property
+    def number(self) -> int:
+        return self.went_on + len(self.ended)
+
+    @property
+    def to_be_told(self) -> set[str]:
+        """Whose children have to be told now."""
+        return self.next_parents | {job["name"] for job in self.ended}
+
+
+def tell(parents: Collection[str], limit: int = RELEASE_LIMIT) -> Told:
+    """Let the children of those of the jobs that are over go on, or end with them; then the children of those.
+
+    At most `limit` of them end. Commits: only in workers, in the sweeper and after a commit. Admission passes follow.
     """
-    if not depends_on:
-        return False
-    if not isinstance(depends_on, str):
-        raise InvalidJobError(_("depends_on must be the id of a job."))
-    parent = store.load(depends_on, "name", "status", "organization", "owner_user")
-    is_visible = bool(
-        parent and parent["organization"] == organization and access.can_see(user, parent["owner_user"], organization)
-    )
-    if parent is None or not is_visible:
-        raise InvalidJobError(
-            _("depends_on: background job {0} not found in this organization.").format(str(depends_on)[:60])
-        )
-    if parent["status"] in ENDED_BADLY:
-        raise InvalidJobError(
-            _("depends_on: background job {0} is {1} and will not complete.").format(depends_on, _(parent["status"]))
-        )
-    return parent["status"] != str(JobStatus.COMPLETED)
+    told, names = Told(), set(parents)
+    while names and len(told.ended) < limit:
+        step = _tell(names, limit - len(told.ended))
+        told.add(step)
+        names = step.to_be_told
+    for queue in sorted(told.queues):
+        dispatch.quietly(partial(admission.admit, queue))
+    return told
 
 
-def parent_ended(parent: str) -> None:
-    """Release or end the children of a job that has just settled; commits. Only in workers and the sweeper."""
-    if not backlog.children(parent, limit=1):
-        return
-    found = store.load(parent, "status")
-    status = found["status"] if found else None
-    if status == str(JobStatus.COMPLETED):
-        queues: set[str] = set()
-        while released := release(parent, RELEASE_LIMIT):
-            queues.update(job["queue"] for job in released)
-        for queue in sorted(queues):
-            dispatch.quietly(partial(admission.admit, queue))
-    elif status in ENDED_BADLY:
-        end(parent, status, RELEASE_LIMIT)
+def _tell(parents: Collection[str], limit: int) -> Told:
+    sql.commit()  # a fresh snapshot
+    statuses = backlog.statuses(sorted(parents))
+    over = {name: statuses.get(name) for name in sorted(parents) if statuses.get(name) not in LIVE}
+    failed = {name: status for name, status in over.items() if status != JobStatus.COMPLETED}
+    told = Told()
+    for name, status in over.items():
+        while len(told.ended) < limit:
+            some = tell_some(name, status, min(limit - len(told.ended), RELEASE_LIMIT))
+            told.add(some)
+            if not some.number:
+                break
+    if failed and len(told.ended) < limit:
+        told.ended += sql.committed(partial(_end_others, failed, limit - len(told.ended)))
+    return told
 
 
-def release(parent: str, limit: int) -> list[dict[str, Any]]:
-    """Let jobs that wait for a completed job line up, or wait for their time; returns those, and commits."""
-
-    def move() -> list[dict[str, Any]]:
-        children = backlog.children(parent, limit)
-        return children if waiting.line_up([job["name"] for job in children]) else []
-
-    return sql.committed(move)
+def tell_some(parent: str, status: str | None, limit: int) -> Told:
+    """The same for the first `limit` jobs that wait for one job which is over, or gone (status None); commits."""
+    return sql.committed(partial(_tell_some, parent, status, limit))
 
 
-def end(parent: str, parent_status: str | None, limit: int) -> int:
-    """Move the jobs that wait for one that will never complete to Dead Letter, and those that wait for them.
+def _tell_some(parent: str, status: str | None, limit: int) -> Told:
+    told = Told()
+    children = backlog.children(parent, limit)
+    if status != JobStatus.COMPLETED:
+        told.ended = _end([job for job in children if job["on_parent_failure"] != RUN_ANYWAY], parent, status)
+        children = [job for job in children if job["on_parent_failure"] == RUN_ANYWAY]
+    free = [job for job in children if not job["next_parent"]]
+    waits_for = {job["name"]: job["next_parent"] for job in children if job["next_parent"]}
+    told.went_on = waiting.line_up([job["name"] for job in free], parent) + waiting.wait_on(waits_for, parent)
+    told.queues = {job["queue"] for job in free}
+    told.next_parents = set(waits_for.values())
+    return told
 
-    Says why, and commits each; returns how many. `parent_status`: None if it is gone.
-    """
-    ended = 0
-    parents = [(parent, parent_status)]
-    while parents and ended < limit:
-        name, status = parents.pop()
-        message = f"The job it depends on, {name}, {f'is {status}' if status else 'was deleted'}"
-        values = {"error_message": message, "error_type": "Permanent"}
-        for job in backlog.children(name, limit - ended):
-            move = partial(store.transition, job, JobStatus.DEAD_LETTER, message, values=values, actor=config.ENGINE)
-            if sql.committed(move):
-                ended += 1
-                parents.append((job["name"], str(JobStatus.DEAD_LETTER)))
-    return ended
+
+def _end_others(failed: Mapping[str, str | None], limit: int) -> list[Mapping[str, Any]]:
+    """End jobs that depend on these too, but wait for other ones: those may take long, and it would be in vain."""
+    by_parent: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for job in backlog.other_children(sorted(failed), limit):
+        by_parent.setdefault(job["parent"], {})[job["name"]] = job
+    ended: dict[str, Mapping[str, Any]] = {}
+    for parent, jobs in by_parent.items():
+        left = [job for name, job in jobs.items() if name not in ended]
+        ended |= {job["name"]: job for job in _end(left, parent, failed[parent])}
+    return list(ended.values())
+
+
+def _end(jobs: Sequence[Mapping[str, Any]], parent: str, status: str | None) -> list[Mapping[str, Any]]:
+    """End those of the jobs that nobody holds, as each of them wants it, and say why."""
+    message = f"The job it depends on, {parent}, {f'is {status}' if status else 'was deleted'}"
+    values = {"error_message": message, "error_type": "Permanent"}
+    to_cancel = [job for job in jobs if job["on_parent_failure"] == CANCEL]
+    others = [job for job in jobs if job["on_parent_failure"] != CANCEL]
+    when = {"canceled_at": clock.site_time()}
+    ended = store.move_all(to_cancel, JobStatus.CANCELED, message, values | when, config.ENGINE)
+    return [*ended, *store.move_all(others, JobStatus.DEAD_LETTER, message, values, config.ENGINE)]

@@ -20,7 +20,7 @@ from .access import Viewer
 from .status import JobStatus
 
 ORGANIZATION, MEMBER = "Organization", "Org Member"
-ENGINE_DOCTYPES = (config.JOB, config.RUN, config.LOG)
+ENGINE_DOCTYPES = (config.JOB, config.RUN, config.LOG, config.DEPENDENCY)
 """Written by the engine alone."""
 TENANT_DOCTYPES = (*ENGINE_DOCTYPES, ORGANIZATION, MEMBER)
 REFERENCES = {
@@ -49,6 +49,11 @@ def log_conditions(user: str | None = None, doctype: str | None = None) -> str:
 def run_conditions(user: str | None = None, doctype: str | None = None) -> str:
     """`permission_query_conditions` of Background Job Run: attempts of visible jobs."""
     return _of_visible_jobs(config.RUN, access.viewer(user))
+
+
+def dependency_conditions(user: str | None = None, doctype: str | None = None) -> str:
+    """`permission_query_conditions` of Background Job Dependency: what visible jobs depend on."""
+    return _of_visible_jobs(config.DEPENDENCY, access.viewer(user))
 
 
 def organization_conditions(user: str | None = None, doctype: str | None = None) -> str:
@@ -101,7 +106,7 @@ def has_job_permission(doc, ptype: str | None = None, user: str | None = None, d
 
 
 def has_history_permission(doc, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
-    """`has_permission` of Job Execution Log and Background Job Run: that of their job."""
+    """`has_permission` of Job Execution Log, Background Job Run and Background Job Dependency: that of their job."""
     job = _job(doc.background_job)
     return bool(job) and has_job_permission(job, ptype, user)
 

@@ -5,15 +5,16 @@ None of them commits (invariant I2): what they write belongs to the caller's tra
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import frappe
 from frappe import _
 
-from . import access, cancel, clock, dedup, quota, runs, store, submission, sweeper, waiting
+from . import access, cancel, clock, dedup, parents, quota, runs, store, submission, sweeper, waiting
 from .errors import InvalidJobError, InvalidTransitionError, JobBusyError
+from .family import Family
 from .outbox import outbox
 from .status import JobStatus
 from .submission import Prepared, Request
@@ -26,30 +27,45 @@ def submit_job(
     organization: str,
     parameters: Mapping[str, Any] | None = None,
     priority: str | None = None,
-    depends_on: str | None = None,
+    depends_on: str | Sequence[str] | None = None,
     available_at: datetime | timedelta | str | float | None = None,
     dedup_key: str | None = None,
     on_duplicate: str = "raise",
+    on_parent_failure: str = "dead_letter",
 ):
     """Have a job done for `organization`, owned by the current user; returns its Background Job document.
 
     The job exists exactly when the caller's transaction commits, and is queued right after; Redis may be down.
 
     `parameters`: a dict with a faithful JSON form. `priority`: Low, Normal, High or Critical; the type's by default.
-    `depends_on`: a job of the same organization that must complete first. `available_at`: not before this time
-    (datetime, ISO text, or a delay as timedelta or seconds). `dedup_key`: what makes two jobs the same, instead
-    of equal parameters. `on_duplicate`: "raise", "return" the job that exists, or "replace" its parameters while it is
-    Pending.
+    `depends_on`: a job of the same organization that must complete first, or several. `on_parent_failure`: what
+    becomes of the new one if one of those is canceled, fails for good or is deleted: "cancel", "dead_letter" or "run"
+    it all the same. `available_at`: not before this time (datetime, ISO text, or a delay as timedelta or seconds).
+    `dedup_key`: what makes two jobs the same, instead of equal parameters. `on_duplicate`: "raise", "return" the job
+    that exists, or "replace" its parameters while it is Pending.
 
     Raises InvalidJobError (a frappe.ValidationError), frappe.PermissionError, DuplicateJobError, RateLimitError or
     QueueFullError.
     """
-    request = Request(job_type, organization, parameters, priority, depends_on, available_at, dedup_key, on_duplicate)
+    request = Request(
+        job_type,
+        organization,
+        parameters,
+        priority,
+        depends_on,
+        available_at,
+        dedup_key,
+        on_duplicate,
+        on_parent_failure,
+    )
     return _submit([request])[0]
 
 
 def submit_jobs(requests: Iterable[Mapping[str, Any]]) -> list:
-    """Submit many jobs, each a dict of `submit_job`'s arguments: all or none, in one INSERT and with one dispatch."""
+    """Submit many jobs, each a dict of `submit_job`'s arguments: all or none, in one INSERT and with one dispatch.
+
+    A job may have a `key` as well, by which `depends_on` of others names it.
+    """
     checked = [_request(arguments) for arguments in requests]
     if len(checked) > BULK_LIMIT:
         raise InvalidJobError(_("At most {0} jobs can be submitted at once.").format(BULK_LIMIT))
@@ -91,6 +107,8 @@ def retry_job(job_id: str, parameters: Mapping[str, Any] | None = None):
     document = _moved(job, JobStatus.PENDING, "Job re-queued for execution", values)
     if values["in_line"]:
         outbox().line_up([job["queue"]])
+    if job["waits_for"]:
+        outbox().watch([job["waits_for"]])
     return document
 
 
@@ -111,16 +129,25 @@ def _fresh_series(job: Mapping[str, Any]) -> dict[str, Any]:
 def _submit(requests: list[Request]) -> list:
     user = frappe.session.user
     asked = submission.prepare_all(requests, user)
+    relations = Family(asked, (), user)
     stands_for = dedup.merge_equal(asked)
     prepared = [item for item in asked if stands_for[item.row["name"]] is item]
     documents = _answer_duplicates(prepared, user)
     new = [item for item in prepared if item.row["name"] not in documents]
+    pairs = relations.connect([_what_came_out(stands_for[item.row["name"]].row, documents) for item in asked])
     if new:
         quota.check(new, user)
         _insert([item.row for item in new])
+        parents.insert(pairs, user)
         _to_outbox(new)
+        outbox().watch({item.row["waits_for"] for item in new} - {item.row["name"] for item in new} - {None})
     documents |= {item.row["name"]: submission.as_document(item.row) for item in new}
     return [documents[stands_for[item.row["name"]].row["name"]] for item in asked]
+
+
+def _what_came_out(row: dict[str, Any], documents: Mapping[str, Any]) -> Mapping[str, Any]:
+    document = documents.get(row["name"])
+    return {"name": document.name, "status": document.status} if document else row
 
 
 def _answer_duplicates(prepared: list[Prepared], user: str) -> dict[str, Any]:
@@ -170,9 +197,8 @@ def _insert(rows: list[dict[str, Any]]) -> None:
 
 def _to_outbox(prepared: list[Prepared]) -> None:
     box = outbox()
-    held = {item.row["name"] for item in prepared if item.row["in_line"] == waiting.HELD}
-    box.add([item.row for item in prepared if item.can_go and item.row["name"] not in held])
-    box.line_up({item.row["queue"] for item in prepared if item.must_line_up or item.row["name"] in held})
+    box.add([item.row for item in prepared if item.can_go])
+    box.line_up({item.row["queue"] for item in prepared if item.must_line_up})
     box.afterwards(sweeper.sweep_after_submit)
 
 

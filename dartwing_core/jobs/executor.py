@@ -29,6 +29,7 @@ from . import (
     ids,
     leftovers,
     outcome,
+    parents,
     permission,
     runs,
     sql,
@@ -84,6 +85,7 @@ class Attempt:
             started=self.started,
         )
         self.context.save_checkpoint = self._save_checkpoint
+        self.context.load_parent_results = lambda: parents.results(job)
         self.connection_id = sql.this_connection()
         self.watch = TransactionWatch()
         self.heartbeat: Heartbeat | None = None

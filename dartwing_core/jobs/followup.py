@@ -19,8 +19,8 @@ def after(job: Mapping[str, Any], duration: float) -> None:
     Most jobs have no children, and a quick one that had none when it began has hardly got one since: it
     is spared the question. An admission pass follows if jobs wait for the queue.
     """
-    if job["first_child"] or duration > QUICK_SECONDS:
-        _best_effort(lambda: dependencies.parent_ended(job["name"]))
+    if job["first_child"] or job["another_child"] or duration > QUICK_SECONDS:
+        _best_effort(lambda: dependencies.tell([job["name"]]))
     _best_effort(lambda: admission.after_settle(job))
     _best_effort(sweeper.sweep_now_and_then)
 

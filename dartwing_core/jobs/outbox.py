@@ -13,7 +13,7 @@ from typing import Any
 import frappe
 from rq.timeouts import BaseTimeoutException
 
-from . import admission, dispatch, redis_queue, sql, store
+from . import admission, dependencies, dispatch, redis_queue, sql, store
 from .dispatch import quietly
 from .status import JobStatus
 
@@ -34,6 +34,7 @@ class Outbox:
         self._waiting: list[Mapping[str, Any]] = []
         self._queued: list[Mapping[str, Any]] = []
         self._lines: set[str] = set()
+        self._parents: set[str] = set()
         self._is_armed = False
         frappe.db.after_rollback.add(self.release_locks)
 
@@ -47,6 +48,10 @@ class Outbox:
     def line_up(self, queues: Iterable[str]) -> None:
         """Have an admission pass over these queues follow the commit."""
         self._lines.update(queues)
+
+    def watch(self, parents: Iterable[str]) -> None:
+        """Look after the commit whether these jobs, which others wait for now, have ended meanwhile."""
+        self._parents.update(parents)
 
     def afterwards(self, action: Callable[[], Any]) -> None:
         """Have something else follow the commit, once however often it is asked for."""
@@ -66,6 +71,9 @@ class Outbox:
         lines, self._lines = self._lines, set()
         for queue in sorted(lines):
             quietly(partial(admission.admit, queue))
+        watched, self._parents = self._parents, set()
+        if watched:
+            quietly(partial(dependencies.tell, watched))
         for action in actions:
             quietly(action)
 

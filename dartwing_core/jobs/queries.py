@@ -12,7 +12,7 @@ from frappe.utils import get_datetime
 from pypika import Order
 from pypika.terms import Criterion
 
-from . import access, canonical, clock, config, history, runs
+from . import access, canonical, clock, config, history, parents, runs
 from .errors import InvalidJobError
 from .status import JobStatus
 
@@ -41,6 +41,7 @@ _LIST_FIELDS = [
     "error_type",
 ]
 _STATUS_FIELDS = [*_LIST_FIELDS, "max_retries", "canceled_at", "canceled_by", "result", "depends_on"]
+_RELATION_FIELDS = ["on_parent_failure", "job_key", "parent_batch"]
 
 
 def get_job_status(job_id: str) -> dict[str, Any]:
@@ -48,7 +49,9 @@ def get_job_status(job_id: str) -> dict[str, Any]:
 
     Raises JobNotFoundError for a job that does not exist or may not be seen.
     """
-    job = access.visible_job(job_id, *_STATUS_FIELDS)
+    job = access.visible_job(job_id, *_STATUS_FIELDS, *_RELATION_FIELDS)
+    job["parents"] = parents.of(job)
+    job["key"] = job.pop("job_key")
     job["result"] = canonical.load(job["result"])
     if job["status"] == str(JobStatus.RUNNING):
         job |= _live(runs.live(job["name"], job["attempt"]))

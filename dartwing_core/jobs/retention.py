@@ -17,14 +17,14 @@ from frappe.utils import cint
 from pypika.functions import Coalesce
 from pypika.terms import ExistsCriterion
 
-from . import clock, config, sql
+from . import clock, config, parents, sql
 from .status import FINISHED, LIVE, JobStatus
 
 DEFAULT_DAYS = 30
 BATCH = 500
 MAX_SECONDS = 1_200.0
 """A run ends after this time; Frappe's workers give the clean-up of all logs 25 minutes."""
-_HISTORY = (config.LOG, config.RUN)
+_HISTORY = (config.LOG, config.RUN, config.DEPENDENCY)
 
 
 def daily_cleanup() -> int:
@@ -69,9 +69,11 @@ def old_query(after: tuple[datetime, str], before: datetime):
 
 
 def _delete(names: Sequence[str], ended_before: datetime, dead_before: datetime) -> int:
-    found = [row[0] for row in sql.run_locking_read(_deletable_query(names, ended_before, dead_before))]
-    if not found:
+    rows = sql.run_locking_read(_deletable_query(names, ended_before, dead_before))
+    if not rows:
         return 0
+    found = [name for name, _status in rows]
+    parents.forget([name for name, status in rows if status == JobStatus.COMPLETED])
     for doctype in _HISTORY:
         frappe.db.delete(doctype, {"background_job": ("in", found)})
     _delete_what_hangs_on(found)
@@ -87,9 +89,12 @@ def _deletable_query(names: Sequence[str], ended_before: datetime, dead_before: 
     is_dead = (job.status == str(JobStatus.DEAD_LETTER)) & (job.modified < dead_before)
     live = [str(status) for status in LIVE]
     children = frappe.qb.from_(child).select(1).where((child.depends_on == job.name) & child.status.isin(live))
-    query = frappe.qb.from_(job).select(job.name).where(job.name.isin(list(names)) & (is_old | is_dead))
+    dependency, other = frappe.qb.DocType(config.DEPENDENCY), frappe.qb.DocType(config.JOB).as_("other")
+    others = frappe.qb.from_(dependency).join(other).on(other.name == dependency.background_job).select(1)
+    others = others.where((dependency.depends_on == job.name) & other.status.isin(live))
+    query = frappe.qb.from_(job).select(job.name, job.status).where(job.name.isin(list(names)) & (is_old | is_dead))
     query = query.where(Coalesce(job.dedup_until, ended_before) <= clock.site_time())
-    return query.where(~ExistsCriterion(children)).for_update(skip_locked=True)
+    return query.where(~ExistsCriterion(children) & ~ExistsCriterion(others)).for_update(skip_locked=True)
 
 
 def _delete_what_hangs_on(names: Sequence[str]) -> None:

@@ -47,6 +47,9 @@ TRANSITIONS: dict[JobStatus | None, frozenset[JobStatus]] = {
 FINISHED = frozenset({JobStatus.COMPLETED, JobStatus.CANCELED, JobStatus.DEAD_LETTER})
 """Nothing happens to such a job any more unless a person asks for it."""
 
+ENDED_BADLY = FINISHED - {JobStatus.COMPLETED}
+"""Will not complete any more, unless a person retries it."""
+
 LIVE = frozenset(JobStatus) - FINISHED
 
 WAITING = frozenset({JobStatus.PENDING, JobStatus.FAILED, JobStatus.TIMED_OUT})

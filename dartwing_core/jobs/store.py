@@ -35,6 +35,7 @@ RUN_FIELDS = (
     "timeout_seconds",
     "started_at",
     "depends_on",
+    "parent_batch",
     "priority",
     "queue",
     "input_parameters",
@@ -156,6 +157,28 @@ def queue_all(
     return list(jobs)
 
 
+def move_all(
+    jobs: Sequence[Mapping[str, Any]], to_status: JobStatus, message: str, values: Mapping[str, Any], actor: str
+) -> list[Mapping[str, Any]]:
+    """Move jobs that are in one and the same state, with further column `values`; returns those that moved.
+
+    Leaves out those that somebody holds or has changed meanwhile, also those that wait for another job now.
+    Does not commit.
+    """
+    jobs = _free(jobs, JobStatus(jobs[0]["status"])) if jobs else []
+    if not jobs:
+        return []
+    from_status = JobStatus(jobs[0]["status"])
+    if not can_move(from_status, to_status):
+        raise InvalidTransitionError(f"A job can't go from {from_status} to {to_status}.")
+    _guarded_update([job["name"] for job in jobs], from_status, to_status, values, actor)
+    events.announce(jobs, from_status, to_status, values)
+    for job in jobs:
+        notifications.note(job, to_status, values)
+    history.write([history.event_of({**job, **values}, from_status, to_status, message, actor) for job in jobs])
+    return jobs
+
+
 def replace_pending(found: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
     """Give a job that is still Pending the parameters and priority of a newer request; False if it is not any more."""
     job = frappe.qb.DocType(config.JOB)
@@ -186,8 +209,8 @@ def load(name: str, *fields: str) -> dict | None:
 def load_for_run(name: str) -> dict | None:
     """What an attempt needs, in one statement: job, type, owner and their standing, and a child if there is one."""
     job, user, job_type = (frappe.qb.DocType(doctype) for doctype in (config.JOB, "User", config.JOB_TYPE))
-    child = frappe.qb.DocType(config.JOB).as_("child")
-    first_child = frappe.qb.from_(child).select(child.name).where(child.depends_on == job.name).limit(1)
+    children = (frappe.qb.DocType(config.JOB).as_("child"), frappe.qb.DocType(config.DEPENDENCY).as_("another"))
+    child, another = (frappe.qb.from_(c).select(c.name).where(c.depends_on == job.name).limit(1) for c in children)
     query = (
         frappe.qb.from_(job)
         .left_join(user)
@@ -202,7 +225,8 @@ def load_for_run(name: str) -> dict | None:
             user.enabled.as_("owner_enabled"),
             user.language.as_("owner_language"),
             user.time_zone.as_("owner_time_zone"),
-            first_child.as_("first_child"),
+            child.as_("first_child"),
+            another.as_("another_child"),
         )
         .where(job.name == name)
     )
@@ -245,10 +269,10 @@ def _free(jobs: Sequence[Mapping[str, Any]], status: JobStatus) -> list[Mapping[
     if not jobs:
         return []
     job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).force_index("PRIMARY").select(job.name, job.attempt).for_update(skip_locked=True)
+    query = frappe.qb.from_(job).force_index("PRIMARY").select(job.name, job.attempt, job.waits_for)
     query = query.where(job.name.isin([row["name"] for row in jobs]) & (job.status == str(status)))
-    free = set(sql.run_locking_read(query))
-    return [row for row in jobs if (row["name"], row["attempt"]) in free]
+    free = {name: seen for name, *seen in sql.run_locking_read(query.for_update(skip_locked=True))}
+    return [row for row in jobs if free.get(row["name"]) == [row["attempt"], row.get("waits_for")]]
 
 
 def _names_queued_at(names: Sequence[str], moment: datetime) -> set[str]:

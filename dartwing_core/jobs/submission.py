@@ -11,7 +11,20 @@ import frappe
 from frappe import _
 from frappe.utils import get_datetime
 
-from . import admission, canonical, clock, config, dedup, dependencies, handlers, ids, permission, redis_queue, waiting
+from . import (
+    admission,
+    canonical,
+    clock,
+    config,
+    dedup,
+    dependencies,
+    family,
+    handlers,
+    ids,
+    permission,
+    redis_queue,
+    waiting,
+)
 from .errors import InvalidJobError
 from .status import JobStatus
 from .tenancy import Limits
@@ -27,22 +40,38 @@ class Request:
     organization: str
     parameters: Mapping[str, Any] | None = None
     priority: str | None = None
-    depends_on: str | None = None
+    depends_on: str | Sequence[str] | None = None
     available_at: datetime | timedelta | str | float | None = None
     dedup_key: str | None = None
     on_duplicate: str = "raise"
+    on_parent_failure: str = dependencies.DEAD_LETTER
+    key: str | None = None
+    """Names the job among those it is submitted with: for `depends_on` of others, and for their handlers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A checked request: the row, and whether it may be queued as soon as it is committed."""
+    """A checked request and its row."""
 
+    request: Request
     row: dict[str, Any]
-    can_go: bool
-    must_line_up: bool
-    """It may start now as well, but limits have to be asked first."""
-    on_duplicate: str
+    is_limited: bool
+    """Who else is running has to be asked before it is queued."""
     limits: Limits
+
+    @property
+    def on_duplicate(self) -> str:
+        return self.request.on_duplicate
+
+    @property
+    def can_go(self) -> bool:
+        """Whether it may be queued as soon as it is committed."""
+        return self.row["in_line"] == waiting.IN_LINE and not self.is_limited
+
+    @property
+    def must_line_up(self) -> bool:
+        """Whether it may start as soon as an admission pass finds room for it."""
+        return bool(self.row["in_line"]) and not self.can_go
 
 
 def prepare_all(requests: Sequence[Request], user: str) -> list[Prepared]:
@@ -65,13 +94,11 @@ def _prepare(request: Request, user: str, allowed: dict[tuple[str, str], Limits]
     parameters = canonical.canonical_json(request.parameters)
     _check_size(parameters)
     priority = _priority(request.priority or job_type.default_priority or "Normal")
-    must_wait = dependencies.check(request.depends_on, organization, user)
+    family.check_policy(request.on_parent_failure)
     due = _due(request.available_at)
     row = _row(request, job_type, user, parameters, priority)
-    row |= waiting.columns(due, priority, request.depends_on if must_wait else None)
-    is_limited = admission.is_limited(limits, job_type)
-    can_start = bool(row["in_line"])
-    return Prepared(row, can_start and not is_limited, can_start and is_limited, request.on_duplicate, limits)
+    row |= waiting.columns(due, priority)
+    return Prepared(request, row, admission.is_limited(limits, job_type), limits)
 
 
 def edited(job: Mapping[str, Any], parameters: Any) -> dict[str, Any]:
@@ -106,7 +133,10 @@ def _row(request: Request, job_type, user: str, parameters: str, priority: str) 
         "status": str(JobStatus.PENDING),
         "priority": priority,
         "queue": _queue(job_type, priority),
-        "depends_on": request.depends_on or None,
+        "depends_on": None,
+        "on_parent_failure": request.on_parent_failure,
+        "job_key": request.key,
+        "parent_batch": None,
         "input_parameters": parameters,
         "job_hash": content,
         "dedup_hash": _dedup_hash(request, job_type.name, content) if window else None,

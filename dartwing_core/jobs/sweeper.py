@@ -6,14 +6,12 @@ Commits, by SQL alone; runs in the scheduler, in the agent, in workers and in af
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 
 from . import admission, backlog, clock, config, dependencies, dispatch, redis_queue, rescue, sql, waiting
-from .status import JobStatus
+from .status import LIVE
 
 SECONDS_BETWEEN = 5
 SUBMITTER_BATCH = 50
@@ -84,28 +82,20 @@ def tell_children(limit: int) -> int:
     window = limit * PARENTS_PER_JOB
     parents = backlog.parents(after, window)
     seen = after
-    told = ended = 0
+    told = dependencies.Told()
     for parent in parents:
-        released, dead = _tell_children_of(parent, limit - told)
-        told, ended = told + released + dead, ended + dead
-        if told >= limit:
+        if parent["status"] not in LIVE:
+            some = partial(dependencies.tell_some, parent["name"], parent["status"], limit - told.number)
+            told.add(dispatch.quietly(some) or dependencies.Told())
+        if told.number >= limit:
             break  # this one may have more of them
         seen = parent["name"]
     else:
         seen = seen if len(parents) == window else ""
     if seen != after:
         dispatch.quietly(lambda: redis_queue.remember(SEEN_PARENTS, seen, redis_queue.client()))
-    return ended
-
-
-def _tell_children_of(parent: Mapping[str, Any], limit: int) -> tuple[int, int]:
-    """How many children were released, and how many ended."""
-    name, status = parent["name"], parent["status"]
-    if status == str(JobStatus.COMPLETED):
-        return len(dispatch.quietly(partial(dependencies.release, name, limit)) or ()), 0
-    if status is None or status in dependencies.ENDED_BADLY:
-        return 0, dispatch.quietly(partial(dependencies.end, name, status, limit)) or 0
-    return 0, 0
+    after_them = dispatch.quietly(partial(dependencies.tell, told.to_be_told, limit)) if told.to_be_told else None
+    return len(told.ended) + (len(after_them.ended) if after_them else 0)
 
 
 def ring_again(limit: int) -> int:

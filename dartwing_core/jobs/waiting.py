@@ -41,9 +41,12 @@ def line_up_due(limit: int) -> int:
     return sum(line_up([job["name"] for job in backlog.due(status, clock.now_epoch(), limit)]) for status in WAITING)
 
 
-def line_up(names: Sequence[str]) -> int:
-    """Let jobs that wait for no other one line up, if their time has come; returns how many. Does not commit."""
-    names = _free(names)
+def line_up(names: Sequence[str], waited_for: str | None = None) -> int:
+    """Let jobs that wait for no other one (any more) line up, if their time has come; returns how many.
+
+    `waited_for`: the job that they have waited for. Does not commit.
+    """
+    names = _free(names, waited_for)
     if not names:
         return 0
     job = frappe.qb.DocType(config.JOB)
@@ -52,13 +55,25 @@ def line_up(names: Sequence[str]) -> int:
     return sql.run_update(query.where(job.name.isin(names)), store.LOCK_WAIT, by_name=True)
 
 
-def _free(names: Sequence[str]) -> list[str]:
-    """Those of the jobs that still wait and that nobody holds; they are ours until the commit."""
+def wait_on(waits_for: Mapping[str, str], waited_for: str) -> int:
+    """Let jobs that have waited for one wait for another one, given by the job's name; how many. Does not commit."""
+    job = frappe.qb.DocType(config.JOB)
+    names = _free(list(waits_for), waited_for)
+    for parent in {waits_for[name] for name in names}:
+        moved = [name for name in names if waits_for[name] == parent]
+        query = frappe.qb.update(job).set(job.waits_for, parent).set(job.modified, clock.site_time())
+        sql.run_update(query.where(job.name.isin(moved)), store.LOCK_WAIT, by_name=True)
+    return len(names)
+
+
+def _free(names: Sequence[str], waited_for: str | None) -> list[str]:
+    """Those of the jobs that still wait, for that, and that nobody holds; they are ours until the commit."""
     if not names:
         return []
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).force_index("PRIMARY").select(job.name).for_update(skip_locked=True)
     query = query.where(job.name.isin(list(names)) & (job.in_line == 0))
+    query = query.where(job.waits_for == waited_for if waited_for else job.waits_for.isnull())
     query = query.where(job.status.isin([str(status) for status in WAITING]))
     return [row[0] for row in sql.run_locking_read(query)]
 

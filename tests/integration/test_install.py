@@ -6,7 +6,7 @@ import frappe
 import pytest
 
 from dartwing_core import install
-from dartwing_core.jobs import handlers
+from dartwing_core.jobs import desk_access, handlers
 
 CONTRACT = {
     "sample_job": (60, "Normal", 3, 300),
@@ -76,7 +76,7 @@ def test_a_connections_number_has_room(doctype):
     assert column["Type"].startswith("bigint")
 
 
-@pytest.mark.parametrize("doctype", ["Background Job", "Background Job Run", "Job Execution Log", "Job Type"])
+@pytest.mark.parametrize("doctype", [*desk_access.ENGINE_DOCTYPES, "Job Type"])
 def test_every_field_is_of_a_type_that_may_be_saved(doctype):
     allowed = frappe.get_meta("DocField").get_field("fieldtype").options.split("\n")
     assert [field.fieldname for field in frappe.get_meta(doctype).fields if field.fieldtype not in allowed] == []

@@ -7,7 +7,7 @@ from pathlib import Path
 import frappe
 import pytest
 
-from dartwing_core.jobs import delete_dead_letter_job, executor, submit_job
+from dartwing_core.jobs import delete_dead_letter_job, desk_access, executor, submit_job
 from tests.support import factory
 
 
@@ -24,7 +24,7 @@ def attach(job, is_private: int = 1):
     return frappe.get_doc({"doctype": "File", **values, **attached}).insert(ignore_permissions=True)
 
 
-@pytest.mark.parametrize("doctype", ["Background Job", "Background Job Run", "Job Execution Log"])
+@pytest.mark.parametrize("doctype", desk_access.ENGINE_DOCTYPES)
 def test_nobody_inserts_by_hand(doctype, job):
     values = {
         "Background Job": {
@@ -35,6 +35,7 @@ def test_nobody_inserts_by_hand(doctype, job):
         },
         "Background Job Run": {"background_job": job.name, "attempt": 9},
         "Job Execution Log": {"background_job": job.name, "to_status": "Completed"},
+        "Background Job Dependency": {"background_job": job.name, "depends_on": job.name},
     }[doctype]
     with pytest.raises(frappe.PermissionError, match="engine only"):
         frappe.get_doc({"doctype": doctype, **values}).insert()
@@ -50,7 +51,7 @@ def test_not_even_administrator_changes_a_job(job, field, value):
 
 
 def test_no_role_may_create_write_or_share():
-    for doctype in ("Background Job", "Background Job Run", "Job Execution Log"):
+    for doctype in desk_access.ENGINE_DOCTYPES:
         for permission in frappe.get_meta(doctype).permissions:
             assert not permission.create, doctype
             assert not permission.write, doctype
@@ -58,7 +59,7 @@ def test_no_role_may_create_write_or_share():
 
 
 def test_every_field_is_read_only():
-    for doctype in ("Background Job", "Background Job Run", "Job Execution Log"):
+    for doctype in desk_access.ENGINE_DOCTYPES:
         layout = ("Section Break", "Column Break", "Tab Break")
         fields = [field for field in frappe.get_meta(doctype).fields if field.fieldtype not in layout]
         assert [field.fieldname for field in fields if not field.read_only] == []

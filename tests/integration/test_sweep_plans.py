@@ -12,7 +12,7 @@ from datetime import timedelta
 import frappe
 import pytest
 
-from dartwing_core.jobs import backlog, clock, config
+from dartwing_core.jobs import backlog, clock, config, parents
 from dartwing_core.jobs.status import WAITING
 from tests.support import database, factory, population
 
@@ -51,7 +51,7 @@ def test_the_sweeps_queries_use_indexes(crowd, monkeypatch):
         check(backlog.due_query(status, now, LIMIT), DUE_INDEX, 5)  # 1,000 are due, but wait for others
         check(backlog.due_query(status, now + 10 * 86_400, LIMIT), DUE_INDEX, LIMIT + 5)
     parent = population.name("L", 2)
-    check(backlog.children_query(parent, LIMIT), DUE_INDEX, 5)
+    check(backlog.children_query(parent, LIMIT), DUE_INDEX, 8)  # two children, and whether they have other parents
     check(backlog.parents_query("", LIMIT), DUE_INDEX, 7 * LIMIT)  # two children each, their parent, a temporary table
     check(backlog.parents_query(parent, LIMIT), DUE_INDEX, 7 * LIMIT)
     check(backlog.queued_query(moment, LIMIT), QUEUED_INDEX, LIMIT + 5)
@@ -59,6 +59,25 @@ def test_the_sweeps_queries_use_indexes(crowd, monkeypatch):
     check(backlog.queued_query(moment, LIMIT, halfway), QUEUED_INDEX, LIMIT + 5)
     monkeypatch.setattr(clock, "wall_clock_repeats", lambda _epoch: True)
     check(backlog.due_query("Pending", now, LIMIT), DUE_INDEX, 5)
+
+
+def test_a_child_goes_on_to_its_next_parent_by_an_index(crowd):
+    last, live, failed = population.name("C", 1_000), population.name("L", 7), population.name("D", 7)
+    done = [population.name("C", number) for number in range(1, 901)]
+    child = population.name("W", 2)
+    parents.insert([(child, name) for name in (*done, live, failed)], "Administrator")
+    frappe.db.set_value(config.JOB, child, {"waits_for": live, "on_parent_failure": "dead_letter"})
+    query = backlog.children_query(live, LIMIT)
+    assert [row["next_parent"] for row in query.run(as_dict=True) if row["name"] == child] == [failed]
+    assert database.rows_read(query) <= 20, "only the parents up to the next one that is not over"
+    frappe.db.set_value(config.JOB, child, "waits_for", last)
+    query = backlog.children_query(last, LIMIT)
+    assert [row["next_parent"] for row in query.run(as_dict=True)] == [None]
+    assert database.rows_read(query) <= 2 * len(done) + 20
+    query = backlog.other_children_query([failed], LIMIT)
+    plans = database.explain(query)
+    assert {plan["type"] for plan in plans} <= {"ref", "eq_ref", "range"}, plans
+    assert database.rows_read(query) <= 5
 
 
 def test_only_doubtful_attempts_are_returned_and_only_running_ones_read(crowd):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import threading
 
 import frappe
 import pytest
 
-from dartwing_core.jobs import DuplicateJobError, executor, get_job_history, submit_job
+from dartwing_core.jobs import DuplicateJobError, executor, get_job_history, submit_job, sweeper
 from tests.support import database, factory, processes
 from tests.support.sessions import in_parallel
 
@@ -65,6 +66,35 @@ def test_rollbacks_and_savepoint_rollbacks_leave_no_row_and_no_entry(size):
             frappe.db.commit()
     assert rows(job_type) == 0
     assert processes.queue_client().keys("rq:job:*") == []
+
+
+@pytest.mark.timeout(3600)
+def test_parents_that_settle_at_once_let_their_child_go_once(size, monkeypatch):
+    # Seen failing when `dependencies.tell` does not look again at whom a child waits for next.
+    monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
+    monkeypatch.setattr(sweeper, "sweep_after_submit", lambda: None)
+    job_type = factory.job_type("plain")
+    frappe.db.commit()
+    number = 4
+    for turn in range(size(25, 200)):
+        parents = [submit_job(job_type, factory.ALPHA, {"n": f"{turn} {n}"}) for n in range(number)]
+        child = submit_job(job_type, factory.ALPHA, {"n": turn}, depends_on=[parent.name for parent in parents])
+        frappe.db.commit()
+        at_once = threading.Barrier(number)
+        succeed = executor.Attempt._succeed
+
+        def wait_and_succeed(attempt, result, succeed=succeed, at_once=at_once):
+            at_once.wait(30)
+            succeed(attempt, result)
+
+        monkeypatch.setattr(executor.Attempt, "_succeed", wait_and_succeed)
+        results = in_parallel([lambda job=job: executor.execute_job(job.name, 1) for job in parents])
+        monkeypatch.setattr(executor.Attempt, "_succeed", succeed)
+        assert not [result for result in results if result is not None], results
+        frappe.db.rollback()
+        moves = [event["to_status"] for event in get_job_history(child.name)["history"]]
+        assert moves == ["Pending", "Queued"], turn
+        executor.execute_job(child.name, 1)
 
 
 @pytest.mark.timeout(3600)

@@ -59,7 +59,7 @@ def wipe() -> None:
     """Delete the jobs of test organizations with their history, and the test Job Types."""
     frappe.db.rollback()
     frappe.set_user("Administrator")
-    for doctype in ("Job Execution Log", "Background Job Run"):
+    for doctype in ("Job Execution Log", "Background Job Run", "Background Job Dependency"):
         frappe.db.sql(
             f"DELETE h FROM `tab{doctype}` h JOIN `tabBackground Job` j ON j.name = h.background_job "
             "WHERE j.organization LIKE 'Test %'"

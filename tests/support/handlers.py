@@ -11,6 +11,7 @@ from rq.timeouts import JobTimeoutException
 
 from dartwing_core.jobs import JobContext, PermanentError, TransientError, job_handler
 from dartwing_core.jobs.sql import connector
+from tests.support.database import statements
 
 
 def pause(seconds: float) -> None:
@@ -311,3 +312,17 @@ def keeps_state(context: JobContext) -> dict:
         context.checkpoint({"done": 1})
         raise PermanentError("asked to fail")
     return {"state": context.state}
+
+
+@job_handler
+def gives(context: JobContext) -> dict:
+    return {"value": context.parameters["value"]}
+
+
+@job_handler
+def gather(context: JobContext) -> dict:
+    """Tells what its parents returned, all of it and by the `keys`, and what it cost to ask twice."""
+    with statements() as asked:
+        results = context.parent_results
+        by_key = [context.parent_results[key] for key in context.parameters["keys"]]
+    return {"results": dict(results), "by_key": by_key, "statements": len(asked)}

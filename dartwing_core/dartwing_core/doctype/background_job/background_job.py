@@ -4,8 +4,8 @@ import frappe
 from frappe import _
 from frappe.model.document import Document
 
-from dartwing_core.jobs import config, desk_access, retention
-from dartwing_core.jobs.status import FINISHED
+from dartwing_core.jobs import config, desk_access, parents, retention
+from dartwing_core.jobs.status import FINISHED, JobStatus
 
 
 class BackgroundJob(Document):
@@ -34,8 +34,11 @@ class BackgroundJob(Document):
     def on_trash(self) -> None:
         if self.status not in FINISHED:
             frappe.throw(_("Job {0} is {1}. Cancel it before you delete it.").format(self.name, _(self.status)))
-        if waiting := frappe.db.exists(config.JOB, {"depends_on": self.name, "status": "Pending"}):
+        if waiting := parents.awaited_by(self.name, self.status):
             frappe.throw(_("Job {0} waits for this job. Cancel it first.").format(waiting))
+        if self.status == JobStatus.COMPLETED:
+            parents.forget([self.name])
+        frappe.db.delete(config.DEPENDENCY, {"background_job": self.name})
         frappe.db.delete(config.LOG, {"background_job": self.name})
         frappe.db.delete(config.RUN, {"background_job": self.name})
 

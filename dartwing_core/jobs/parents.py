@@ -1,0 +1,86 @@
+"""Which jobs a job depends on: one by `depends_on` of its row, several by rows of Background Job Dependency."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import frappe
+
+from . import access, canonical, clock, config, ids
+from .status import JobStatus
+
+INSERT_ROWS = 5_000
+
+
+def insert(pairs: Sequence[tuple[str, str]], owner: str) -> None:
+    """Write down the jobs (second) that a job (first) depends on, where it is several."""
+    table, now = frappe.qb.DocType(config.DEPENDENCY), clock.site_time()
+    standard = ("name", "creation", "modified", "owner", "modified_by", "docstatus", "idx")
+    for start in range(0, len(pairs), INSERT_ROWS):
+        query = frappe.qb.into(table).columns(*standard, "background_job", "depends_on")
+        rows = pairs[start : start + INSERT_ROWS]
+        query.insert(*((ids.time_ordered_id(), now, now, owner, owner, 0, 0, *pair) for pair in rows)).run()
+
+
+def of(job: Mapping[str, Any]) -> list[str]:
+    """The ids of the jobs that a job depends on; `job` holds its name and `depends_on`."""
+    if not job["depends_on"]:
+        return []
+    return _several(job["name"]).run(pluck=True) or [job["depends_on"]]
+
+
+def _several(name: str):
+    dependency = frappe.qb.DocType(config.DEPENDENCY)
+    query = frappe.qb.from_(dependency).select(dependency.depends_on)
+    return query.where(dependency.background_job == name).orderby(dependency.depends_on)
+
+
+def awaited_by(parent: str, status: str) -> str | None:
+    """A job that could not do without the row of one that is over, with this status; None if there is none."""
+    job, dependency = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.DEPENDENCY)
+    waits = job.waits_for.isnotnull() & (job.status == str(JobStatus.PENDING))
+    if status == JobStatus.COMPLETED:
+        query = frappe.qb.from_(job).where((job.in_line == 0) & waits & (job.waits_for == parent))
+        return _first(query.select(job.name))
+    only = frappe.qb.from_(job).select(job.name).where(waits & (job.depends_on == parent))
+    several = frappe.qb.from_(dependency).join(job).on(job.name == dependency.background_job).select(job.name)
+    return _first(only) or _first(several.where(waits & (dependency.depends_on == parent)))
+
+
+def _first(query) -> str | None:
+    found = query.limit(1).run()
+    return found[0][0] if found else None
+
+
+def forget(parents: Sequence[str]) -> None:
+    """Before the rows of completed jobs are deleted: that nobody takes them for parents that failed."""
+    if not parents:
+        return
+    dependency = frappe.qb.DocType(config.DEPENDENCY)
+    frappe.qb.from_(dependency).delete().where(dependency.depends_on.isin(list(parents))).run()
+
+
+class Results(dict):
+    """Results of a job's parents by their ids; a parent's key, if it was submitted with one, finds its result too."""
+
+    def __init__(self, results: Mapping[str, Any], ids_by_key: Mapping[str, str]):
+        super().__init__(results)
+        self.ids_by_key = dict(ids_by_key)
+
+    def __missing__(self, key: str) -> Any:
+        return self[self.ids_by_key[key]]
+
+
+def results(job: Mapping[str, Any]) -> Results:
+    """What the completed parents of a job returned, as far as its owner may see it; reads the results of all."""
+    if not job["depends_on"]:
+        return Results({}, {})
+    parent, dependency = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.DEPENDENCY)
+    several = frappe.qb.from_(dependency).select(dependency.depends_on).where(dependency.background_job == job["name"])
+    query = frappe.qb.from_(parent).select(parent.name, parent.job_key, parent.result).orderby(parent.name)
+    query = query.where((parent.name == job["depends_on"]) | parent.name.isin(several))
+    query = query.where(parent.status == str(JobStatus.COMPLETED))
+    rows = query.where(access.viewer(job["owner_user"]).visible_with_result(parent)).run()
+    keys = {key: name for name, key, _result in rows if key}
+    return Results({name: canonical.load(result) for name, _key, result in rows}, keys)

@@ -127,5 +127,5 @@ def test_the_end_of_a_child_is_told(alice):
     child = submitted_with(made("nothing"), depends_on=parent.name)
     frappe.set_user("Administrator")
     run(parent)
-    dependencies.parent_ended(parent.name)
+    dependencies.tell([parent.name])
     assert {row.document_name for row in told(alice)} == {parent.name, child.name}

@@ -20,6 +20,7 @@ permission_query_conditions = {
     "Background Job Run": "dartwing_core.jobs.desk_access.run_conditions",
     "Background Job Dependency": "dartwing_core.jobs.desk_access.dependency_conditions",
     "Job Execution Log": "dartwing_core.jobs.desk_access.log_conditions",
+    "Job Batch": "dartwing_core.jobs.desk_access.batch_conditions",
     "Organization": "dartwing_core.jobs.desk_access.organization_conditions",
     "Org Member": "dartwing_core.jobs.desk_access.member_conditions",
     "File": "dartwing_core.jobs.desk_access.file_conditions",
@@ -30,6 +31,7 @@ has_permission = {
     "Background Job Run": "dartwing_core.jobs.desk_access.has_history_permission",
     "Background Job Dependency": "dartwing_core.jobs.desk_access.has_history_permission",
     "Job Execution Log": "dartwing_core.jobs.desk_access.has_history_permission",
+    "Job Batch": "dartwing_core.jobs.desk_access.has_batch_permission",
     "Organization": "dartwing_core.jobs.desk_access.has_organization_permission",
     "Org Member": "dartwing_core.jobs.desk_access.has_member_permission",
     "File": "dartwing_core.jobs.desk_access.has_file_permission",
@@ -49,7 +51,13 @@ doc_events = {
 }
 
 # A job outlives its Organization, Job Type, owner and parent: the engine says what becomes of it then.
-ignore_links_on_delete = ["Background Job", "Background Job Run", "Background Job Dependency", "Job Execution Log"]
+ignore_links_on_delete = [
+    "Background Job",
+    "Background Job Run",
+    "Background Job Dependency",
+    "Job Execution Log",
+    "Job Batch",
+]
 
 # Scheduler
 # ---------

@@ -14,12 +14,20 @@ from frappe import _
 from werkzeug.wrappers import Response
 
 from dartwing_core import jobs as engine
+from dartwing_core.jobs import builders
 from dartwing_core.jobs.errors import InvalidJobError
 
 from .endpoint import endpoint
 from .schemas import (
     REQUIRED,
+    BatchId,
+    BatchIdAndStatus,
+    BatchList,
+    BatchRetry,
+    BatchStatus,
+    BatchStatusAnswer,
     BulkRetry,
+    Callback,
     DeadLetters,
     Deleted,
     ExecutionTimes,
@@ -102,6 +110,71 @@ def cancel_job(job_id: JobId = REQUIRED, reason: Annotated[str, "Kept with the j
     return {"job_id": job.name, "status": job.status, "message": _("Job canceled successfully")}
 
 
+def _cost_of_batch(jobs: Any = None, **_more: Any) -> int:
+    try:
+        return max(1, -(-len(builders.plan_of(_json(jobs, "jobs"), "").jobs) // JOBS_PER_REQUEST))
+    except InvalidJobError:
+        return 1
+
+
+@endpoint("POST", limit="submit", cost=_cost_of_batch)
+def submit_batch(
+    organization: OrganizationName = REQUIRED,
+    jobs: Annotated[
+        list[dict[str, Any]], 'Jobs as of submit_jobs, {"chain": [part, …]} or {"group": [part, …]}'
+    ] = REQUIRED,
+    on_complete: Callback | None = None,
+    on_success: Callback | None = None,
+    on_failure: Callback | None = None,
+    description: Annotated[str, "For people"] | None = None,
+) -> BatchIdAndStatus:
+    """Submit jobs that are watched, canceled and retried as a whole, all or none."""
+    batch = engine.submit_batch(
+        organization,
+        _json(jobs, "jobs"),
+        on_complete=_json(on_complete, "on_complete"),
+        on_success=_json(on_success, "on_success"),
+        on_failure=_json(on_failure, "on_failure"),
+        description=description,
+    )
+    return _batch_answer(batch, _("Batch submitted successfully"))
+
+
+@endpoint("GET", limit="status")
+def get_batch_status(batch_id: BatchId = REQUIRED) -> BatchStatusAnswer:
+    """State and progress of a batch, with the number of its jobs in each status."""
+    return engine.get_batch_status(batch_id)
+
+
+@endpoint("GET", limit="list")
+def list_batches(
+    organization: OrganizationName | None = None,
+    status: BatchStatus | None = None,
+    limit: Limit = 20,
+    offset: Annotated[int, "Leave out so many"] = 0,
+) -> BatchList:
+    """Batches that you may see, newest first."""
+    return engine.list_batches(organization, status, limit, offset)
+
+
+@endpoint("POST", limit="cancel")
+def cancel_batch(
+    batch_id: BatchId = REQUIRED, reason: Annotated[str, "Kept with the batch"] | None = None
+) -> BatchIdAndStatus:
+    """Cancel the waiting jobs of a batch, and ask the running ones to stop."""
+    return _batch_answer(engine.cancel_batch(batch_id, reason=reason), _("Batch is being canceled"))
+
+
+@endpoint("POST", limit="submit")
+def retry_batch(batch_id: BatchId = REQUIRED) -> BatchRetry:
+    """Start a fresh series of attempts of all jobs of a batch that have failed."""
+    return engine.retry_batch(batch_id)
+
+
+def _batch_answer(batch: Any, message: str) -> BatchIdAndStatus:
+    return {"batch_id": batch.name, "status": batch.status, "size": batch.size, "message": message}
+
+
 @endpoint("POST", limit="submit")
 def retry_job(job_id: JobId = REQUIRED, parameters: Parameters | None = None) -> Submitted:
     """Start a fresh series of attempts of a failed job, with other parameters if there are any."""
@@ -148,10 +221,11 @@ def list_jobs(
     from_date: Annotated[str, "Made at this time (ISO 8601) or later"] | None = None,
     to_date: Annotated[str, "Made at this time (ISO 8601) or before"] | None = None,
     order_by: Annotated[str, "creation, modified, status, priority or a time, with asc or desc"] = "creation desc",
+    batch: Annotated[str, "Only jobs of this batch"] | None = None,
 ) -> JobList:
     """Jobs that you may see, newest first."""
     return engine.list_jobs(
-        organization, status, job_type, limit, offset, priority, owner_user, from_date, to_date, order_by
+        organization, status, job_type, limit, offset, priority, owner_user, from_date, to_date, order_by, batch
     )
 
 

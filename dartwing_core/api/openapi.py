@@ -25,7 +25,8 @@ ERRORS = {
     "429": ("Too many requests", schemas.RateError),
     "503": ("Busy; try again", schemas.Error),
 }
-DUPLICATES = ("submit_job", "submit_jobs")
+DUPLICATES = ("submit_job", "submit_jobs", "submit_batch")
+OBJECTS = ("parameters", "jobs", "on_complete", "on_success", "on_failure")
 
 
 def describe() -> dict[str, Any]:
@@ -117,7 +118,7 @@ def _body(parameters: list[inspect.Parameter], hints: dict[str, Any], components
     required = [item.name for item in parameters if _is_required(item)]
     if required:
         schema["required"] = required
-    objects = {name: {"contentType": "application/json"} for name in ("parameters", "jobs") if name in properties}
+    objects = {name: {"contentType": "application/json"} for name in OBJECTS if name in properties}
     form = {"schema": schema, "encoding": objects} if objects else {"schema": schema}
     content = {"application/json": {"schema": schema}, "application/x-www-form-urlencoded": form}
     return {"required": bool(required), "content": content}

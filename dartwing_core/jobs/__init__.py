@@ -5,12 +5,15 @@ from dartwing_core.jobs import submit_job, job_handler, TransientError, Permanen
 
 from __future__ import annotations
 
+from .batches import batch, cancel_batch, get_batch_status, list_batches, retry_batch, submit_batch
+from .builders import chain, group, job
 from .canonical import generate_job_hash
 from .classification import classify_error, get_error_type
 from .context import JobContext
 from .dead_letter import bulk_retry_dead_letter, delete_dead_letter_job, get_dead_letter_jobs
 from .engine import cancel_job, retry_job, submit_job, submit_jobs
 from .errors import (
+    BatchNotFoundError,
     DuplicateJobError,
     InvalidJobError,
     InvalidTransitionError,
@@ -32,6 +35,7 @@ from .retry import calculate_backoff
 from .status import JobStatus
 
 __all__ = [
+    "BatchNotFoundError",
     "DuplicateJobError",
     "InvalidJobError",
     "InvalidTransitionError",
@@ -47,12 +51,16 @@ __all__ = [
     "RateLimitError",
     "TransientError",
     "UnknownHandlerError",
+    "batch",
     "bulk_retry_dead_letter",
     "calculate_backoff",
+    "cancel_batch",
     "cancel_job",
+    "chain",
     "classify_error",
     "delete_dead_letter_job",
     "generate_job_hash",
+    "get_batch_status",
     "get_dead_letter_jobs",
     "get_error_type",
     "get_execution_time_stats",
@@ -60,9 +68,14 @@ __all__ = [
     "get_job_status",
     "get_metrics",
     "get_slowest_jobs",
+    "group",
+    "job",
     "job_handler",
+    "list_batches",
     "list_jobs",
+    "retry_batch",
     "retry_job",
+    "submit_batch",
     "submit_job",
     "submit_jobs",
 ]

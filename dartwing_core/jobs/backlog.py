@@ -108,6 +108,17 @@ def other_children_query(parents: Sequence[str], limit: int):
     return query.where(_minds_failure(job)).limit(limit)
 
 
+def awaited(names: Sequence[str]) -> set[str]:
+    """Those of the jobs that a waiting one depends on."""
+    job, dependency = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.DEPENDENCY)
+    waits = job.waits_for.isnotnull() & (job.status == str(JobStatus.PENDING))
+    direct = frappe.qb.from_(job).select(job.waits_for).where((job.in_line == 0) & waits)
+    direct = direct.where(job.waits_for.isin(list(names)))
+    several = frappe.qb.from_(dependency).join(job).on(job.name == dependency.background_job)
+    several = several.select(dependency.depends_on).where(waits & dependency.depends_on.isin(list(names)))
+    return {name for query in (direct, several) for name in query.distinct().run(pluck=True)}
+
+
 def statuses(names: Sequence[str]) -> dict[str, str]:
     """The status of each of these jobs that there is."""
     job = frappe.qb.DocType(config.JOB)

@@ -12,7 +12,7 @@ from typing import Any
 import frappe
 from frappe import _
 
-from . import clock, dependencies, dispatch, redis_queue, runs, sql, store
+from . import batch_end, clock, dispatch, redis_queue, runs, sql, store
 from .context import text_for_storage
 from .errors import InvalidTransitionError
 from .outbox import outbox
@@ -24,18 +24,18 @@ def cancel(job: Mapping[str, Any], reason: str | None) -> dict[str, Any]:
     status = JobStatus(job["status"])
     user = frappe.session.user
     if status == JobStatus.RUNNING:
-        outbox().actions.append(lambda: _ask_to_stop(job["name"], user, reason))
+        outbox().actions.append(lambda: ask_to_stop(job["name"], user, reason))
         return dict(job)
     if not can_move(status, JobStatus.CANCELED):
         raise InvalidTransitionError(_("Job {0} is {1} and can't be canceled.").format(job["name"], _(status.value)))
-    values = _values(user)
-    if not store.transition(job, JobStatus.CANCELED, _message(reason), values=values):
+    written = values(user)
+    if not store.transition(job, JobStatus.CANCELED, message(reason), values=written):
         raise InvalidTransitionError(_("Job {0} has just changed; look at it again.").format(job["name"]))
     outbox().actions.append(lambda: _afterwards(job))
-    return {**job, **values, "status": str(JobStatus.CANCELED)}
+    return {**job, **written, "status": str(JobStatus.CANCELED)}
 
 
-def _ask_to_stop(name: str, user: str, reason: str | None) -> None:
+def ask_to_stop(name: str, user: str, reason: str | None) -> None:
     """Leave the request on the run row; if the attempt ends meanwhile, cancel what became of the job instead."""
     sql.commit()  # a fresh snapshot
     job = store.load(name)
@@ -47,21 +47,23 @@ def _ask_to_stop(name: str, user: str, reason: str | None) -> None:
     if job and job["status"] != JobStatus.RUNNING and can_move(JobStatus(job["status"]), JobStatus.CANCELED):
         waiting = job
         sql.committed(
-            lambda: store.transition(waiting, JobStatus.CANCELED, _message(reason), values=_values(user), actor=user)
+            lambda: store.transition(waiting, JobStatus.CANCELED, message(reason), values=values(user), actor=user)
         )
         _afterwards(waiting)
 
 
 def _afterwards(job: Mapping[str, Any]) -> None:
     """Tell the jobs that wait for this one, and take its entry out of RQ."""
-    dependencies.tell([job["name"]])
+    batch_end.job_ended(job)
     if job["status"] == JobStatus.QUEUED:
         redis_queue.remove([job], redis_queue.connection())
 
 
-def _values(user: str) -> dict[str, Any]:
+def values(user: str) -> dict[str, Any]:
+    """The columns of a job that a user has canceled."""
     return {"canceled_at": clock.site_time(), "canceled_by": user, "next_retry_at": None}
 
 
-def _message(reason: str | None) -> str:
+def message(reason: str | None) -> str:
+    """What its history says then."""
     return text_for_storage(f"Job canceled: {reason}" if reason else "Job canceled")

@@ -12,6 +12,7 @@ JOB = "Background Job"
 RUN = "Background Job Run"
 LOG = "Job Execution Log"
 DEPENDENCY = "Background Job Dependency"
+BATCH = "Job Batch"
 JOB_TYPE = "Job Type"
 SETTINGS = "Job Engine Settings"
 

@@ -33,7 +33,8 @@ class JobContext:
     """The only argument of a job handler.
 
     `state` is what an earlier attempt left by `checkpoint`, or None. `deadline` is in seconds of `time.monotonic()`.
-    `time_zone` is the owner's: Frappe itself computes in the site's, whoever the user is.
+    `batch_id` is the Job Batch of a member or callback. `time_zone` is the owner's: Frappe itself computes in the
+    site's, whoever the user is.
     `idempotency_key` is the same for every attempt of the job: hand it to systems outside the database, which may
     see the same attempt's work more than once.
     """
@@ -49,6 +50,7 @@ class JobContext:
         attempt: int,
         owner_user: str,
         time_zone: str = "UTC",
+        batch_id: str | None = None,
         started: float | None = None,
         state: Any = None,
     ):
@@ -60,6 +62,7 @@ class JobContext:
         self.attempt = attempt
         self.owner_user = owner_user
         self.time_zone = time_zone
+        self.batch_id = batch_id
         self.idempotency_key = job_id
         self.deadline = (time.monotonic() if started is None else started) + timeout_seconds
         self.state = state

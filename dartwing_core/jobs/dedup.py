@@ -116,15 +116,36 @@ def key_after(content: str, holder: Mapping[str, Any] | None) -> str:
 
 def take_again(job: Mapping[str, Any], content: str) -> str | None:
     """The `active_key` with which a job that has ended is run again. Raises DuplicateJobError if a newer one has it."""
-    if not content:
-        return None
-    holder = holders([content], lock([content])).get(content)
-    if holder and holder["name"] == job["name"]:
-        return holder["active_key"]
-    if holder and not is_over(holder):
+    keys, refused = take_all_again([{"name": job["name"], "dedup_hash": content}])
+    if refused:
         unlock(content)
-        raise duplicate_error(holder, frappe.session.user)
-    return key_after(content, holder)
+        raise refused[job["name"]]
+    return keys[job["name"]]
+
+
+def take_all_again(
+    jobs: Sequence[Mapping[str, Any]],
+) -> tuple[dict[str, str | None], dict[str, DuplicateJobError]]:
+    """The same for several by their `dedup_hash`: the keys by name, and the errors of those that can't have one."""
+    contents = {job["dedup_hash"] for job in jobs if job["dedup_hash"]}
+    found = holders(contents, lock(contents)) if contents else {}
+    holding = {holder["name"] for holder in found.values()}
+    keys: dict[str, str | None] = {}
+    refused: dict[str, DuplicateJobError] = {}
+    taken: set[str] = set()
+    for job in sorted(jobs, key=lambda job: job["name"] not in holding):  # who holds a content has it first
+        name, content = job["name"], job["dedup_hash"]
+        holder = found.get(content)
+        if not content:
+            keys[name] = None
+        elif content in taken:
+            refused[name] = DuplicateJobError(_("Two of these jobs are the same."))
+        elif holder and holder["name"] != name and not is_over(holder):
+            refused[name] = duplicate_error(holder, frappe.session.user)
+        else:
+            keys[name] = holder["active_key"] if holder and holder["name"] == name else key_after(content, holder)
+            taken.add(content)
+    return keys, refused
 
 
 def merge_equal(prepared: Sequence[Prepared]) -> dict[str, Prepared]:

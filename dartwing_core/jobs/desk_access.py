@@ -20,7 +20,7 @@ from .access import Viewer
 from .status import JobStatus
 
 ORGANIZATION, MEMBER = "Organization", "Org Member"
-ENGINE_DOCTYPES = (config.JOB, config.RUN, config.LOG, config.DEPENDENCY)
+ENGINE_DOCTYPES = (config.JOB, config.RUN, config.LOG, config.DEPENDENCY, config.BATCH)
 """Written by the engine alone."""
 TENANT_DOCTYPES = (*ENGINE_DOCTYPES, ORGANIZATION, MEMBER)
 REFERENCES = {
@@ -54,6 +54,11 @@ def run_conditions(user: str | None = None, doctype: str | None = None) -> str:
 def dependency_conditions(user: str | None = None, doctype: str | None = None) -> str:
     """`permission_query_conditions` of Background Job Dependency: what visible jobs depend on."""
     return _of_visible_jobs(config.DEPENDENCY, access.viewer(user))
+
+
+def batch_conditions(user: str | None = None, doctype: str | None = None) -> str:
+    """`permission_query_conditions` of Job Batch: as of jobs."""
+    return _as_sql(access.viewer(user).visible(frappe.qb.DocType(config.BATCH)))
 
 
 def organization_conditions(user: str | None = None, doctype: str | None = None) -> str:
@@ -111,6 +116,11 @@ def has_history_permission(doc, ptype: str | None = None, user: str | None = Non
     return bool(job) and has_job_permission(job, ptype, user)
 
 
+def has_batch_permission(doc, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
+    """`has_permission` of Job Batch."""
+    return access.viewer(user).can_see(doc.owner_user, doc.organization)
+
+
 def has_organization_permission(doc, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
     """`has_permission` of Organization."""
     viewer = access.viewer(user)
@@ -144,6 +154,9 @@ def has_file_permission(doc, ptype: str | None = None, user: str | None = None, 
     return True
 
 
+_PERMISSIONS = {config.JOB: has_job_permission, config.BATCH: has_batch_permission}
+
+
 def load_visible(doc, load: Callable[[], Any]) -> Any:
     """`load_from_db` of ENGINE_DOCTYPES: in a web request, what its user may not see is missing.
 
@@ -157,7 +170,7 @@ def load_visible(doc, load: Callable[[], Any]) -> Any:
     asked, loaded = doc.name, None
     try:
         loaded = load()
-        is_permitted = has_job_permission if doc.doctype == config.JOB else has_history_permission
+        is_permitted = _PERMISSIONS.get(doc.doctype, has_history_permission)
         is_visible = is_permitted(doc)
     except frappe.DoesNotExistError:
         frappe.clear_last_message()

@@ -5,14 +5,14 @@ None of them commits (invariant I2): what they write belongs to the caller's tra
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import frappe
 from frappe import _
 
-from . import access, cancel, clock, dedup, parents, quota, runs, store, submission, sweeper, waiting
+from . import access, batch_store, cancel, clock, dedup, parents, quota, runs, store, submission, sweeper, waiting
 from .errors import InvalidJobError, InvalidTransitionError, JobBusyError
 from .family import Family
 from .outbox import outbox
@@ -20,6 +20,7 @@ from .status import JobStatus
 from .submission import Prepared, Request
 
 BULK_LIMIT = 10_000
+RETRY_MESSAGE = "Job re-queued for execution"
 
 
 def submit_job(
@@ -96,15 +97,17 @@ def retry_job(job_id: str, parameters: Mapping[str, Any] | None = None):
         raise InvalidTransitionError(
             _("Job {0} is {1}; only a failed job can be retried.").format(job["name"], _(status.value))
         )
-    values = _fresh_series(job)
+    values = fresh_series(job)
     if parameters is not None:
         if job["owner_user"] != frappe.session.user:
             # The handler runs as the owner: another person's parameters would borrow the owner's permissions.
             raise frappe.PermissionError(_("Only the owner of a job may change its parameters."))
         values |= submission.edited(job, parameters)
         runs.forget_state(job["name"])  # a checkpoint of other work
+    if job["parent_batch"] and status == JobStatus.DEAD_LETTER:
+        batch_store.reopen(job["parent_batch"])
     values["active_key"] = dedup.take_again(job, values.get("dedup_hash", job["dedup_hash"]))
-    document = _moved(job, JobStatus.PENDING, "Job re-queued for execution", values)
+    document = _moved(job, JobStatus.PENDING, RETRY_MESSAGE, values)
     if values["in_line"]:
         outbox().line_up([job["queue"]])
     if job["waits_for"]:
@@ -112,7 +115,8 @@ def retry_job(job_id: str, parameters: Mapping[str, Any] | None = None):
     return document
 
 
-def _fresh_series(job: Mapping[str, Any]) -> dict[str, Any]:
+def fresh_series(job: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns that begin a fresh series of attempts."""
     return {
         **waiting.columns(clock.now_epoch(), job["priority"], job["waits_for"]),
         "retry_count": 0,
@@ -127,9 +131,28 @@ def _fresh_series(job: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _submit(requests: list[Request]) -> list:
+    rows, documents = _place(requests)
+    documents |= {row["name"]: submission.as_document(row) for row in rows if row["name"] not in documents}
+    return [documents[row["name"]] for row in rows]
+
+
+def place_batch(jobs: Sequence[Mapping[str, Any]], after: Sequence[Collection[int]], batch: str) -> int:
+    """Submit the jobs of a batch; returns how many are new, and so its members.
+
+    `after`: for each the positions of those that it has to follow, beside what its `depends_on` says.
+    """
+    rows, documents = _place([_request(arguments) for arguments in jobs], after, batch)
+    return len({row["name"] for row in rows} - documents.keys())
+
+
+def _place(
+    requests: list[Request], after: Sequence[Collection[int]] = (), batch: str | None = None
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Insert what is new. Returns the row that stands for each request, and instead of some of those, by the row's
+    name, the document of a job that existed already."""
     user = frappe.session.user
     asked = submission.prepare_all(requests, user)
-    relations = Family(asked, (), user)
+    relations = Family(asked, after, user)
     stands_for = dedup.merge_equal(asked)
     prepared = [item for item in asked if stands_for[item.row["name"]] is item]
     documents = _answer_duplicates(prepared, user)
@@ -137,12 +160,13 @@ def _submit(requests: list[Request]) -> list:
     pairs = relations.connect([_what_came_out(stands_for[item.row["name"]].row, documents) for item in asked])
     if new:
         quota.check(new, user)
+        for item in new:
+            item.row["parent_batch"] = batch
         _insert([item.row for item in new])
         parents.insert(pairs, user)
         _to_outbox(new)
         outbox().watch({item.row["waits_for"] for item in new} - {item.row["name"] for item in new} - {None})
-    documents |= {item.row["name"]: submission.as_document(item.row) for item in new}
-    return [documents[stands_for[item.row["name"]].row["name"]] for item in asked]
+    return [stands_for[item.row["name"]].row for item in asked], documents
 
 
 def _what_came_out(row: dict[str, Any], documents: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -69,6 +69,10 @@ class JobNotFoundError(frappe.DoesNotExistError):
     http_status_code = 404
 
 
+class BatchNotFoundError(JobNotFoundError):
+    """No such batch, or none that this user may see."""
+
+
 class InvalidTransitionError(InvalidJobError):
     """The job is not in a state in which this can be done."""
 

@@ -82,6 +82,7 @@ class Attempt:
             attempt=job["attempt"],
             owner_user=job["owner_user"],
             time_zone=job["owner_time_zone"] or get_system_timezone(),
+            batch_id=job["parent_batch"] or job["callback_of"],
             started=self.started,
         )
         self.context.save_checkpoint = self._save_checkpoint

@@ -8,19 +8,21 @@ from typing import Any
 import frappe
 import redis.exceptions
 
-from . import admission, connection, dependencies, sweeper
+from . import admission, batch_end, connection, sweeper
 
 QUICK_SECONDS = 1.0
 
 
 def after(job: Mapping[str, Any], duration: float) -> None:
-    """Release the jobs that waited for this one, and sweep if nobody has done so for some seconds.
+    """Release the jobs that waited for this one, close its batch if it was the last, sweep if nobody has for a while.
 
     Most jobs have no children, and a quick one that had none when it began has hardly got one since: it
     is spared the question. An admission pass follows if jobs wait for the queue.
     """
     if job["first_child"] or job["another_child"] or duration > QUICK_SECONDS:
-        _best_effort(lambda: dependencies.tell([job["name"]]))
+        _best_effort(lambda: batch_end.job_ended(job))
+    elif job["parent_batch"]:
+        _best_effort(lambda: batch_end.look([job["parent_batch"]]))
     _best_effort(lambda: admission.after_settle(job))
     _best_effort(sweeper.sweep_now_and_then)
 

@@ -27,6 +27,10 @@ def job_name() -> str:
     return f"JOB-{time_ordered_id()}"
 
 
+def batch_name() -> str:
+    return f"BATCH-{time_ordered_id()}"
+
+
 def first_job_name(epoch: float) -> str:
     """What sorts before the names of all jobs made since this moment (UTC seconds)."""
     return f"JOB-{_base32(max(0, int(epoch * 1_000_000)), TIME_CHARACTERS)}"

@@ -69,19 +69,22 @@ def list_jobs(
     from_date: datetime | str | None = None,
     to_date: datetime | str | None = None,
     order_by: str = "creation desc",
+    batch: str | None = None,
 ) -> dict[str, Any]:
     """Jobs that the user may see, newest first: `{jobs, total, limit, offset}`.
 
     `limit` is cut to 1–100, `total` to MAX_TOTAL; by another order than creation the newest MAX_TOTAL are sorted.
-    `from_date` and `to_date` bound the creation. `order_by`: a field of SORTABLE, with "asc" or "desc".
+    `from_date` and `to_date` bound the creation. `batch`: only its members.
+    `order_by`: a field of SORTABLE, with "asc" or "desc".
     Raises InvalidJobError for an unknown status, priority, field or date.
     """
     job = frappe.qb.DocType(config.JOB)
-    _check_choice("status", status, [item.value for item in JobStatus])
-    _check_choice("priority", priority, config.PRIORITIES)
+    check_choice("status", status, [item.value for item in JobStatus])
+    check_choice("priority", priority, config.PRIORITIES)
     viewer = access.viewer()
     condition = viewer.visible(job, organization_filter(organization))
-    condition = narrowed(condition, job, status=status, job_type=job_type, priority=priority, owner_user=owner_user)
+    filters = {"status": status, "job_type": job_type, "priority": priority, "owner_user": owner_user}
+    condition = narrowed(condition, job, **filters, parent_batch=batch)
     if from_date:
         condition &= job.creation >= _date(from_date, "from_date")
     if to_date:
@@ -116,10 +119,10 @@ def page_query(condition: Criterion, order: tuple[str, Order], limit: int, offse
     return query.orderby(row[column], order=direction).orderby(row.name, order=direction)
 
 
-def total_query(condition: Criterion):
-    """How many jobs there are, but not beyond MAX_TOTAL: counting a million takes longer than anybody waits."""
-    job = frappe.qb.DocType(config.JOB)
-    counted = frappe.qb.from_(job).select(job.name).where(condition).limit(MAX_TOTAL).as_("counted")
+def total_query(condition: Criterion, table=None):
+    """How many jobs (or rows of `table`) there are, up to MAX_TOTAL: to count a million takes longer than one waits."""
+    table = table or frappe.qb.DocType(config.JOB)
+    counted = frappe.qb.from_(table).select(table.name).where(condition).limit(MAX_TOTAL).as_("counted")
     return frappe.qb.from_(counted).select(Count("*"))
 
 
@@ -151,10 +154,13 @@ def get_job_history(job_id: str) -> dict[str, Any]:
 
 def _public(job: dict[str, Any]) -> dict[str, Any]:
     """For callers: `job_id` instead of name, times in ISO 8601 with offset."""
-    public: dict[str, Any] = {
-        key: clock.isoformat(value) if isinstance(value, datetime) else value for key, value in job.items()
-    }
-    return {"job_id": public.pop("name"), **public, "progress": round(public["progress"] or 0, 1)}
+    found = public(job)
+    return {"job_id": found.pop("name"), **found, "progress": round(found["progress"] or 0, 1)}
+
+
+def public(row: dict[str, Any]) -> dict[str, Any]:
+    """The columns with times in ISO 8601 with offset."""
+    return {key: clock.isoformat(value) if isinstance(value, datetime) else value for key, value in row.items()}
 
 
 def _with_live_progress(rows: list[dict]) -> list[dict]:
@@ -169,7 +175,7 @@ def _live(run: dict | None) -> dict[str, Any]:
     return {"progress": run["progress"], "progress_message": run["progress_message"]} if run else {}
 
 
-def _check_choice(argument: str, value: Any, choices) -> None:
+def check_choice(argument: str, value: Any, choices) -> None:
     if value and (not isinstance(value, str) or value not in choices):
         raise InvalidJobError(
             _("Unknown {0}: {1}. Use one of: {2}.").format(argument, str(value)[:40], ", ".join(choices))

@@ -36,6 +36,7 @@ RUN_FIELDS = (
     "started_at",
     "depends_on",
     "parent_batch",
+    "callback_of",
     "priority",
     "queue",
     "input_parameters",

@@ -114,11 +114,9 @@ def edited(job: Mapping[str, Any], parameters: Any) -> dict[str, Any]:
     }
 
 
-def _row(request: Request, job_type, user: str, parameters: str, priority: str) -> dict[str, Any]:
-    now = clock.now_epoch()
+def new_row(user: str, organization: str, now: float) -> dict[str, Any]:
+    """The columns that all new jobs have in common; `user` is their owner."""
     site_now = clock.site_time(now)
-    window = max(job_type.deduplication_window or 0, 0)
-    content = canonical.hash_of(job_type.name, request.organization, parameters)
     return {
         "name": ids.job_name(),
         "creation": site_now,
@@ -127,28 +125,35 @@ def _row(request: Request, job_type, user: str, parameters: str, priority: str) 
         "modified_by": user,
         "docstatus": 0,
         "idx": 0,
-        "job_type": job_type.name,
-        "organization": request.organization,
+        "organization": organization,
         "owner_user": user,
         "status": str(JobStatus.PENDING),
-        "priority": priority,
-        "queue": _queue(job_type, priority),
-        "depends_on": None,
-        "on_parent_failure": request.on_parent_failure,
-        "job_key": request.key,
-        "parent_batch": None,
-        "input_parameters": parameters,
-        "job_hash": content,
-        "dedup_hash": _dedup_hash(request, job_type.name, content) if window else None,
-        "active_key": None,
-        "dedup_until": clock.site_time(now + window) if window else None,
+        **dict.fromkeys(("depends_on", "on_parent_failure", "job_key", "parent_batch", "callback_of")),
+        **dict.fromkeys(("dedup_hash", "active_key", "dedup_until")),
         "created_at": site_now,
-        "timeout_seconds": job_type.default_timeout or 300,
-        "max_retries": job_type.max_retries or 0,
         "attempt": 0,
         "retry_count": 0,
         "crash_count": 0,
         "progress": 0,
+    }
+
+
+def _row(request: Request, job_type, user: str, parameters: str, priority: str) -> dict[str, Any]:
+    now = clock.now_epoch()
+    window = max(job_type.deduplication_window or 0, 0)
+    content = canonical.hash_of(job_type.name, request.organization, parameters)
+    return new_row(user, request.organization, now) | {
+        "job_type": job_type.name,
+        "priority": priority,
+        "queue": _queue(job_type, priority),
+        "on_parent_failure": request.on_parent_failure,
+        "job_key": request.key,
+        "input_parameters": parameters,
+        "job_hash": content,
+        "dedup_hash": _dedup_hash(request, job_type.name, content) if window else None,
+        "dedup_until": clock.site_time(now + window) if window else None,
+        "timeout_seconds": job_type.default_timeout or 300,
+        "max_retries": job_type.max_retries or 0,
     }
 
 

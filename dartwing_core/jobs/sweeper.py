@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from . import admission, backlog, clock, config, dependencies, dispatch, redis_queue, rescue, sql, waiting
+from . import admission, backlog, batch_cancel, clock, config, dependencies, dispatch, redis_queue, rescue, sql, waiting
 from .status import LIVE
 
 SECONDS_BETWEEN = 5
@@ -30,6 +30,7 @@ class Report:
     lined_up: int = 0
     queued: int = 0
     rung_again: int = 0
+    batches: int = 0
 
 
 def sweep(batch: int | None = None) -> Report:
@@ -45,6 +46,7 @@ def sweep(batch: int | None = None) -> Report:
         report.rescued = dispatch.quietly(lambda: rescue.rescue_lost(doubtful)) or 0
         report.stopped = dispatch.quietly(lambda: rescue.stop_canceled(doubtful)) or 0
     report.orphans = dispatch.quietly(lambda: tell_children(batch)) or 0
+    report.batches = dispatch.quietly(batch_cancel.sweep) or 0
     report.lined_up = dispatch.quietly(lambda: sql.committed(lambda: waiting.line_up_due(batch))) or 0
     if not admission.is_paused():
         report.queued = dispatch.quietly(admission.admit_all) or 0

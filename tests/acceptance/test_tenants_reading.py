@@ -16,6 +16,7 @@ from tests.support.http import Client
 from tests.support.tenants import ACTORS, TARGETS, Target
 
 JOB, RUN, LOG = "Background Job", "Background Job Run", "Job Execution Log"
+BATCH, DEPENDENCY = "Job Batch", "Background Job Dependency"
 Call = Callable[[Client, Target], requests.Response]
 
 
@@ -102,6 +103,9 @@ PATHS: dict[str, Path] = {
     "get_job_history": Path(rest("get_job_history", job_id="$"), secret, needs_desk=False),
     "list_jobs": Path(rest("list_jobs", limit=100), named, needs_desk=False, is_uniform=False),
     "get_slowest_jobs": Path(rest("get_slowest_jobs", limit=100), named, needs_desk=False, is_uniform=False),
+    "get_batch_status": Path(rest("get_batch_status", batch_id="BATCH-$"), secret, needs_desk=False),
+    "list_batches": Path(rest("list_batches", limit=100), named, needs_desk=False, is_uniform=False),
+    "jobs of a batch": Path(rest("list_jobs", batch="BATCH-$"), secret, needs_desk=False),
     "the original's name": Path(
         method("dartwing.dartwing_core.api.jobs.get_job_status", job_id="$"), secret, needs_desk=False
     ),
@@ -109,6 +113,8 @@ PATHS: dict[str, Path] = {
     "resource": Path(url(f"/api/resource/{JOB}/$"), secret),
     "resource list": Path(url(f"/api/resource/{JOB}", filters=LISTED, fields=TEXTS), secret),
     "resource run": Path(url(f"/api/resource/{RUN}/$-1"), secret),
+    "resource batch": Path(url(f"/api/resource/{BATCH}/BATCH-$"), secret),
+    "resource dependency": Path(url(f"/api/resource/{DEPENDENCY}/$-D"), secret),
     "v2 document": Path(url(f"/api/v2/document/{JOB}/$"), secret),
     "v2 list": Path(url(f"/api/v2/document/{JOB}", filters=LISTED, fields=TEXTS), secret),
     "v2 count": Path(url(f"/api/v2/doctype/{JOB}/count", filters=LISTED), counted),
@@ -125,6 +131,19 @@ PATHS: dict[str, Path] = {
     ),
     "client.get_count of log": Path(
         method("frappe.client.get_count", doctype=LOG, filters={"background_job": "$"}), counted
+    ),
+    "client.get of a batch": Path(method("frappe.client.get", doctype=BATCH, name="BATCH-$"), secret),
+    "client.get_value of a batch": Path(
+        method("frappe.client.get_value", doctype=BATCH, fieldname="on_success", filters={"name": "BATCH-$"}), secret
+    ),
+    "client.get_count of batches": Path(
+        method("frappe.client.get_count", doctype=BATCH, filters={"name": "BATCH-$"}), counted
+    ),
+    "client.get_count of dependencies": Path(
+        method("frappe.client.get_count", doctype=DEPENDENCY, filters={"background_job": "$"}), counted
+    ),
+    "client.has_permission for a batch": Path(
+        method("frappe.client.has_permission", doctype=BATCH, docname="BATCH-$", perm_type="read"), affirmed
     ),
     "client.has_permission": Path(
         method("frappe.client.has_permission", doctype=JOB, docname="$", perm_type="read"), affirmed
@@ -165,6 +184,16 @@ PATHS: dict[str, Path] = {
         method(
             "frappe.desk.reportview.get", doctype=LOG, fields=["message"], filters=[[LOG, "background_job", "=", "$"]]
         ),
+        secret,
+    ),
+    "report of batches": Path(
+        method("frappe.desk.reportview.get", doctype=BATCH, fields=["description"],
+               filters=[[BATCH, "name", "=", "BATCH-$"]]),
+        secret,
+    ),
+    "report of dependencies": Path(
+        method("frappe.desk.reportview.get", doctype=DEPENDENCY, fields=["depends_on"],
+               filters=[[DEPENDENCY, "background_job", "=", "$"]]),
         secret,
     ),
     "group by": Path(
@@ -212,6 +241,9 @@ PATHS: dict[str, Path] = {
     "link search past permissions": Path(
         posted("frappe.desk.search.search_link", doctype=JOB, txt="$", ignore_user_permissions=1), named
     ),
+    "link search of batches past permissions": Path(
+        posted("frappe.desk.search.search_link", doctype=BATCH, txt="BATCH-$", ignore_user_permissions=1), named
+    ),
     "search box past permissions": Path(
         posted("frappe.desk.search.search_widget", doctype=JOB, txt="$", ignore_user_permissions=1), named
     ),
@@ -224,6 +256,7 @@ PATHS: dict[str, Path] = {
     # Desk: the form
     "getdoc": Path(method(f"{DOC}.load.getdoc", doctype=JOB, name="$"), secret),
     "getdoc of attempt": Path(method(f"{DOC}.load.getdoc", doctype=RUN, name="$-1"), secret),
+    "getdoc of a batch": Path(method(f"{DOC}.load.getdoc", doctype=BATCH, name="BATCH-$"), secret),
     "get_docinfo": Path(method(f"{DOC}.load.get_docinfo", doctype=JOB, name="$"), secret),
     "get_communications": Path(method(f"{DOC}.load.get_communications", doctype=JOB, name="$"), affirmed, is_mute=True),
     "linked with": Path(method(f"{DOC}.linked_with.get", doctype=JOB, docname="$"), secret, only_manager=True),
@@ -243,6 +276,7 @@ PATHS: dict[str, Path] = {
     "print": Path(posted("frappe.www.printview.get_html_and_style", doc=JOB, name="$"), secret, is_mute=True),
     "print page": Path(url(f"/printview?doctype={JOB}&name=$"), secret, is_mute=True),
     "room": Path(method("frappe.realtime.can_subscribe_doc", doctype=JOB, docname="$"), affirmed),
+    "room of a batch": Path(method("frappe.realtime.can_subscribe_doc", doctype=BATCH, docname="BATCH-$"), affirmed),
     "room of later Frappe": Path(method("frappe.realtime.has_permission", doctype=JOB, name="$"), affirmed),
     # files
     "file list": Path(

@@ -16,6 +16,7 @@ from tests.support.http import Client
 from tests.support.tenants import ACTORS, TARGETS, Target
 
 JOB, RUN, LOG = "Background Job", "Background Job Run", "Job Execution Log"
+BATCH, DEPENDENCY = "Job Batch", "Background Job Dependency"
 Call = Callable[[Client, Target], requests.Response]
 
 
@@ -77,6 +78,24 @@ WRITES: dict[str, Call] = {
         f"{CLIENT}.attach_file", filename="x.txt", filedata="eA==", decode_base64=1, doctype=JOB, docname="$",
         docfield="output_reference", is_private=1,
     ),
+    # batches and dependencies
+    "resource POST of batch": request("POST", f"/api/resource/{BATCH}", organization="Test Alpha", status="Running"),
+    "resource PUT of batch": request("PUT", f"/api/resource/{BATCH}/BATCH-$", status="Completed"),
+    "client.set_value of batch": call(
+        f"{CLIENT}.set_value", doctype=BATCH, name="BATCH-$", fieldname="owner_user", value="Guest"
+    ),
+    "batch method": request("POST", f"/api/resource/{BATCH}/BATCH-$?run_method=db_set", fieldname="status", value="x"),
+    "rename of batch": call(f"{CLIENT}.rename_doc", doctype=BATCH, old_name="BATCH-$", new_name="BATCH-RENAMED"),
+    "tag of batch": call(f"{DESK}.doctype.tag.tag.add_tag", tag="urgent", dt=BATCH, dn="BATCH-$"),
+    "like of batch": call(f"{DESK}.like.toggle_like", doctype=BATCH, name="BATCH-$", add="Yes"),
+    "share of batch": call(
+        "frappe.share.add", doctype=BATCH, name="BATCH-$", user="test_bob@example.com", read=1, write=1
+    ),
+    "client.insert dependency": call(
+        f"{CLIENT}.insert", doc={"doctype": DEPENDENCY, "background_job": "$", "depends_on": "JOB-X"}
+    ),
+    "cancel of batch by GET": request("GET", "/api/method/dartwing_core.api.jobs.cancel_batch?batch_id=BATCH-$"),
+    "retry of batch by GET": request("GET", "/api/method/dartwing_core.api.jobs.retry_batch?batch_id=BATCH-$"),
     # Desk
     "savedocs": call(f"{DESK}.form.save.savedocs", doc=json.dumps(DOC), action="Save"),
     "savedocs new": call(f"{DESK}.form.save.savedocs", doc=json.dumps({**DOC, "__islocal": 1}), action="Save"),
@@ -149,6 +168,8 @@ WRITES: dict[str, Call] = {
 DELETES: dict[str, Call] = {
     "resource DELETE": request("DELETE", f"/api/resource/{JOB}/$"),
     "resource DELETE of log": request("DELETE", f"/api/resource/{RUN}/$-1"),
+    "resource DELETE of batch": request("DELETE", f"/api/resource/{BATCH}/BATCH-$"),
+    "resource DELETE of dependency": request("DELETE", f"/api/resource/{DEPENDENCY}/$-D"),
     "v2 DELETE": request("DELETE", f"/api/v2/document/{JOB}/$"),
     "client.delete": call(f"{CLIENT}.delete", doctype=JOB, name="$"),
     "delete_items": call(f"{DESK}.reportview.delete_items", doctype=JOB, items=json.dumps(["$"])),
@@ -175,9 +196,13 @@ def snapshot(jobs: dict[str, Target]) -> dict[str, Any]:
         (JOB, "name"),
         (RUN, "background_job"),
         (LOG, "background_job"),
+        (DEPENDENCY, "background_job"),
         ("File", "attached_to_name"),
     ):
         found[doctype] = frappe.get_all(doctype, filters={column: ["in", names]}, fields=["*"], order_by="name asc")
+    batches = {"name": ["in", [f"BATCH-{name}" for name in names]]}
+    found[BATCH] = frappe.get_all(BATCH, filters=batches, fields=["*"], order_by="name asc")
+    found["batches"] = database.value(f"SELECT COUNT(*) FROM `tab{BATCH}`")
     for doctype in TRACES:
         found[doctype] = database.value(f"SELECT COUNT(*) FROM `tab{doctype}`")
     return found
@@ -220,6 +245,25 @@ def test_the_engines_operations_are_for_who_sees_the_job(web, name, operation, f
             row = next(row for row in after[JOB] if row.name == job.name)
             owner = next(row for row in before[JOB] if row.name == job.name).owner_user
             assert row.owner_user == owner, "it runs as its owner, whoever retries it"
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", ACTORS)
+@pytest.mark.parametrize(("operation", "becomes"), [("cancel_batch", "Canceled"), ("retry_batch", "Queued")])
+def test_operations_on_batches_are_for_who_sees_them(web, name, operation, becomes):
+    actor, client, jobs = ACTORS[name], tenants.client_of(name, web), tenants.targets(name)
+    for key in TARGETS:
+        job = jobs[key]
+        tenants.set_status(job.name, "Failed", job.secret)
+        frappe.db.commit()
+        before = snapshot(jobs)
+        answer = client.post(operation, batch_id=f"BATCH-{job.name}")
+        expected = 200 if key in actor.sees else 401 if name in ("guest", "disabled") else 404
+        assert answer.status_code == expected, (key, answer.text)
+        after = snapshot(jobs)
+        assert (after == before) is (expected != 200), key
+        if expected == 200:
+            assert [row.status for row in after[JOB] if row.name == job.name] == [becomes]
 
 
 @pytest.mark.parametrize("name", ACTORS)

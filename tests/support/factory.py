@@ -64,7 +64,8 @@ def wipe() -> None:
             f"DELETE h FROM `tab{doctype}` h JOIN `tabBackground Job` j ON j.name = h.background_job "
             "WHERE j.organization LIKE 'Test %'"
         )
-    frappe.db.sql("DELETE FROM `tabBackground Job` WHERE organization LIKE 'Test %'")
+    for doctype in ("Background Job", "Job Batch"):
+        frappe.db.sql(f"DELETE FROM `tab{doctype}` WHERE organization LIKE 'Test %'")
     frappe.db.sql("DELETE FROM `tabNote` WHERE title LIKE 'test %'")
     for name in frappe.get_all("Job Type", filters={"name": ["like", "test\\_%"]}, pluck="name"):
         frappe.delete_doc("Job Type", name, force=True, ignore_permissions=True)

@@ -326,3 +326,9 @@ def gather(context: JobContext) -> dict:
         results = context.parent_results
         by_key = [context.parent_results[key] for key in context.parameters["keys"]]
     return {"results": dict(results), "by_key": by_key, "statements": len(asked)}
+
+
+@job_handler
+def told(context: JobContext) -> dict:
+    """Tells what a callback gets."""
+    return {"batch_id": context.batch_id, "parameters": context.parameters}

@@ -105,7 +105,10 @@ def targets(actor: str) -> dict[str, Target]:
 
 
 def _job(owner: str, organization: str, secret: str) -> Target:
-    """A completed job with an attempt, a log and a file, whoever `owner` is; written by SQL, as the engine does."""
+    """A completed job with an attempt, a log, a file, a dependency and its batch `BATCH-<job>`, whoever `owner` is.
+
+    Written by SQL, as the engine does.
+    """
     name = submit_job("echo_job", organization, {"text": secret}, dedup_key=frappe.generate_hash()).name
     frappe.db.commit()
     frappe.db.sql("UPDATE `tabBackground Job` SET owner_user = %s, owner = %s WHERE name = %s", (owner, owner, name))
@@ -114,10 +117,23 @@ def _job(owner: str, organization: str, secret: str) -> Target:
     run = frappe.qb.DocType("Background Job Run")
     columns = {"name": f"{name}-1", "background_job": name, "attempt": 1, "progress_message": secret, "owner": owner}
     frappe.qb.into(run).columns(*columns).insert(*columns.values()).run()
+    _belonging(name, owner, organization, secret)
     values = {"file_name": f"{secret}.txt", "content": secret, "is_private": 1}
     attached = {"attached_to_doctype": "Background Job", "attached_to_name": name}
     frappe.get_doc({"doctype": "File", **values, **attached}).insert(ignore_permissions=True)
     return Target(name, secret, organization)
+
+
+def _belonging(name: str, owner: str, organization: str, secret: str) -> None:
+    """A batch of which the job is the only member, and a job (that is not there) that it depends on."""
+    batch = {"name": f"BATCH-{name}", "organization": organization, "owner_user": owner, "description": secret}
+    batch |= {"status": "Running", "size": 1, "on_success": json.dumps({"text": secret}), "owner": owner}
+    dependency = {"name": f"{name}-D", "background_job": name, "depends_on": secret, "owner": owner}
+    for doctype, columns in (("Job Batch", batch), ("Background Job Dependency", dependency)):
+        now = frappe.utils.now()
+        columns |= {"creation": now, "modified": now}
+        frappe.qb.into(frappe.qb.DocType(doctype)).columns(*columns).insert(*columns.values()).run()
+    frappe.db.sql("UPDATE `tabBackground Job` SET parent_batch = %s WHERE name = %s", (batch["name"], name))
 
 
 def set_status(name: str, status: str, secret: str) -> None:

@@ -4,7 +4,7 @@ import frappe
 from frappe import _
 from frappe.model.document import Document
 
-from dartwing_core.jobs import config, desk_access, parents, retention
+from dartwing_core.jobs import batch_store, config, desk_access, parents, retention
 from dartwing_core.jobs.status import FINISHED, JobStatus
 
 
@@ -34,6 +34,10 @@ class BackgroundJob(Document):
     def on_trash(self) -> None:
         if self.status not in FINISHED:
             frappe.throw(_("Job {0} is {1}. Cancel it before you delete it.").format(self.name, _(self.status)))
+        if self.parent_batch and batch_store.is_running(self.parent_batch):
+            frappe.throw(
+                _("Batch {0}, to which job {1} belongs, is still running.").format(self.parent_batch, self.name)
+            )
         if waiting := parents.awaited_by(self.name, self.status):
             frappe.throw(_("Job {0} waits for this job. Cancel it first.").format(waiting))
         if self.status == JobStatus.COMPLETED:
@@ -53,6 +57,7 @@ def on_doctype_update() -> None:
         ["organization", "status", "job_type", "creation"],
         ["owner_user", "creation"],
         ["depends_on", "status"],
+        ["parent_batch", "status"],
         ["job_type", "creation"],
     ):
         frappe.db.add_index(config.JOB, fields)

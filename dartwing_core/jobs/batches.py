@@ -1,0 +1,243 @@
+"""The operations on batches. Like those on jobs, none of them commits."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import frappe
+from frappe import _
+
+from . import (
+    access,
+    batch_cancel,
+    batch_end,
+    batch_store,
+    builders,
+    clock,
+    config,
+    dedup,
+    engine,
+    ids,
+    queries,
+    store,
+    submission,
+)
+from .batch_store import CALLBACKS, RUNNING
+from .builders import Part
+from .context import text_for_storage
+from .errors import BatchNotFoundError, InvalidJobError, InvalidTransitionError
+from .outbox import outbox
+from .status import LIVE, JobStatus
+
+TEXT_LENGTH = 2_000
+RETRY_AT_ONCE = 1_000
+CALLBACK_ARGUMENTS = frozenset({"job_type", "parameters", "priority", "organization"})
+RETRYABLE = (JobStatus.DEAD_LETTER, JobStatus.FAILED, JobStatus.TIMED_OUT)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Jobs to be submitted as a batch; made by `batch`."""
+
+    jobs: tuple[Part, ...]
+    callbacks: Mapping[str, Part | None] = field(default_factory=dict)
+    description: str | None = None
+
+    def submit(self, organization: str):
+        """Submit it for an organization; returns the Job Batch document. See `submit_batch`."""
+        return submit_batch(organization, self.jobs, description=self.description, **self.callbacks)
+
+
+def batch(
+    *parts: Part,
+    on_complete: Part | None = None,
+    on_success: Part | None = None,
+    on_failure: Part | None = None,
+    description: str | None = None,
+) -> Batch:
+    """A batch of parts that begin side by side: `batch(chain(a, group(b, c)), on_success=d).submit("Acme")`."""
+    callbacks = {"on_complete": on_complete, "on_success": on_success, "on_failure": on_failure}
+    return Batch(parts, callbacks, description)
+
+
+def submit_batch(
+    organization: str,
+    jobs: Sequence[Part],
+    on_complete: Part | None = None,
+    on_success: Part | None = None,
+    on_failure: Part | None = None,
+    description: str | None = None,
+):
+    """Submit jobs that are watched, canceled and retried as a whole; returns the Job Batch document.
+
+    All or none, in the caller's transaction; at most 10,000. `jobs`: what `job`, `chain` and `group` return.
+
+    The callbacks are jobs too, each made at most once in the life of the batch, with `batch_id` among its parameters:
+    `on_success` when all jobs are completed, `on_complete` when all have ended in whatever way, `on_failure` when the
+    first one has failed for good or was canceled. Raises what `submit_job` does.
+    """
+    plan = builders.plan_of(jobs, organization)
+    row = _batch_row(organization, description)
+    callbacks = {"on_complete": on_complete, "on_success": on_success, "on_failure": on_failure}
+    row |= _callbacks({kind: part for kind, part in callbacks.items() if part is not None}, row)
+    if not plan.jobs and not any(row[kind] for kind in CALLBACKS):
+        raise InvalidJobError(_("A batch needs a job."))
+    row["size"] = engine.place_batch(plan.jobs, plan.after, row["name"]) if plan.jobs else 0
+    batch_store.insert(row)
+    if not row["size"]:
+        outbox().actions.append(partial(batch_end.look, [row["name"]]))
+    return _document(row)
+
+
+def get_batch_status(batch_id: str) -> dict[str, Any]:
+    """State and progress of a batch, with the number of its jobs in each status.
+
+    Raises BatchNotFoundError for one that does not exist or may not be seen.
+    """
+    found = visible_batch(batch_id)
+    counts = batch_store.counts(found["name"])
+    ended = sum(number for status, number in counts.items() if status not in LIVE)
+    total = sum(counts.values())
+    progress = round(100 * ended / total, 1) if total else 100.0
+    return {**_public(found), "job_count_by_status": counts, "progress": progress}
+
+
+def list_batches(
+    organization: str | None = None, status: str | None = None, limit: int = 20, offset: int = 0
+) -> dict[str, Any]:
+    """Batches that the user may see, newest first: `{batches, total, limit, offset}`; bounded like `list_jobs`."""
+    queries.check_choice("status", status, batch_store.STATUSES)
+    table = frappe.qb.DocType(config.BATCH)
+    condition = access.viewer().visible(table, queries.organization_filter(organization))
+    condition = queries.narrowed(condition, table, status=status)
+    limit, offset = queries.bounded(limit, 1, queries.MAX_LIMIT, "limit"), queries.bounded(offset, 0, 10**9, "offset")
+    page = frappe.qb.from_(table).select(*(table[name] for name in batch_store.PUBLIC_FIELDS)).where(condition)
+    page = page.orderby(table.creation, order=queries.Order.desc).orderby(table.name, order=queries.Order.desc)
+    rows = page.limit(limit).offset(offset).run(as_dict=True)
+    total = queries.total_query(condition, table).run()[0][0]
+    return {"batches": [_public(row) for row in rows], "total": total, "limit": limit, "offset": offset}
+
+
+def cancel_batch(batch_id: str, reason: str | None = None):
+    """Cancel what has not ended of a batch; returns its document.
+
+    When the caller's transaction commits, waiting jobs are Canceled in steps and running ones are asked to stop.
+    Raises InvalidTransitionError if the batch has ended, BatchNotFoundError if it can't be seen.
+    """
+    found = visible_batch(batch_id)
+    values = {"cancel_requested": 1, "canceled_by": frappe.session.user, "cancel_reason": _text(reason)}
+    if not batch_store.update(found["name"], values, status=RUNNING):
+        raise InvalidTransitionError(_("Batch {0} has ended already.").format(found["name"]))
+    outbox().actions.append(partial(batch_cancel.drain, found["name"]))
+    return _document({**found, **values})
+
+
+def retry_batch(batch_id: str) -> dict[str, Any]:
+    """Start a fresh series of attempts of all jobs of a batch that have failed: `{batch_id, retried, skipped}`.
+
+    `retried`: how many; `skipped`: why not, by job. Raises InvalidTransitionError if none has failed,
+    BatchNotFoundError if the batch can't be seen.
+    """
+    name = visible_batch(batch_id)["name"]
+    failed = batch_store.members(name, RETRYABLE, engine.BULK_LIMIT)
+    if not failed:
+        raise InvalidTransitionError(_("No job of batch {0} has failed.").format(name))
+    batch_store.reopen(name)
+    keys, skipped = dedup.take_all_again(failed)
+    moved = set()
+    for values, jobs in _alike([job for job in failed if job["name"] not in skipped], keys):
+        for start in range(0, len(jobs), RETRY_AT_ONCE):
+            step = jobs[start : start + RETRY_AT_ONCE]
+            message, user = engine.RETRY_MESSAGE, frappe.session.user
+            moved |= {job["name"] for job in store.move_all(step, JobStatus.PENDING, message, values, user)}
+    retried = [job for job in failed if job["name"] in moved]
+    outbox().line_up({job["queue"] for job in retried})
+    outbox().watch({job["waits_for"] for job in retried if job["waits_for"]})
+    changed = _("It has just changed; look at it again.")
+    left = {job["name"]: changed for job in failed if job["name"] not in moved}
+    return {"batch_id": name, "retried": len(retried), "skipped": left | {job: str(skipped[job]) for job in skipped}}
+
+
+def _alike(
+    failed: Sequence[Mapping[str, Any]], keys: Mapping[str, str | None]
+) -> list[tuple[dict, list[Mapping[str, Any]]]]:
+    """The jobs by what is written into their rows: of most of them the same."""
+    found: dict[tuple, list[Mapping[str, Any]]] = defaultdict(list)
+    for job in failed:
+        new_key = keys.get(job["name"])
+        key = new_key if new_key != job["active_key"] else None
+        found[job["status"], job["priority"], job["waits_for"], key].append(job)
+    return [(_fresh(jobs[0], key), jobs) for (_status, _priority, _waits_for, key), jobs in found.items()]
+
+
+def _fresh(job: Mapping[str, Any], key: str | None) -> dict[str, Any]:
+    return {**engine.fresh_series(job), **({"active_key": key} if key else {})}
+
+
+def visible_batch(batch_id: Any) -> dict[str, Any]:
+    """The batch's columns, if the current user may see it.
+
+    Raises BatchNotFoundError: the same for one that is missing and one that may not be seen.
+    """
+    found = batch_store.load(batch_id) if isinstance(batch_id, str) and batch_id else None
+    if not found or not access.viewer().can_see(found["owner_user"], found["organization"]):
+        raise BatchNotFoundError(_("Batch {0} not found.").format(str(batch_id)[:60]))
+    return found
+
+
+def _batch_row(organization: str, description: str | None) -> dict[str, Any]:
+    user, now = frappe.session.user, clock.site_time()
+    return {
+        "name": ids.batch_name(),
+        "creation": now,
+        "modified": now,
+        "owner": user,
+        "modified_by": user,
+        "docstatus": 0,
+        "idx": 0,
+        "organization": organization,
+        "owner_user": user,
+        "description": _text(description),
+        "status": RUNNING,
+        "created_at": now,
+        "cancel_requested": 0,
+    }
+
+
+def _callbacks(parts: Mapping[str, Any], batch: Mapping[str, Any]) -> dict[str, str | None]:
+    """The callbacks' columns of a batch, checked as the jobs that they will be."""
+    requests = [_callback_request(kind, part, batch) for kind, part in parts.items()]
+    prepared = submission.prepare_all(requests, batch["owner_user"])
+    made = {kind: batch_end.as_callback(item.row) for kind, item in zip(parts, prepared, strict=True)}
+    return {**dict.fromkeys(CALLBACKS), **made}
+
+
+def _callback_request(kind: str, part: Any, batch: Mapping[str, Any]) -> submission.Request:
+    if not isinstance(part, Mapping) or part.keys() - CALLBACK_ARGUMENTS:
+        raise InvalidJobError(_("{0} must be a job with job_type, parameters and priority alone.").format(kind))
+    if part.get("organization") not in (None, batch["organization"]):
+        raise InvalidJobError(_("All jobs of a batch must be of its organization."))
+    parameters = part.get("parameters") or {}
+    if not isinstance(parameters, Mapping):
+        raise InvalidJobError(_("{0} must be an object.").format("parameters"))
+    told = {**parameters, "batch_id": batch["name"]}
+    return submission.Request(part.get("job_type"), batch["organization"], told, part.get("priority"))  # type: ignore[arg-type]
+
+
+def _text(value: Any) -> str | None:
+    return text_for_storage(value)[:TEXT_LENGTH] or None if value is not None else None
+
+
+def _document(row: Mapping[str, Any]):
+    document = frappe.get_doc({"doctype": config.BATCH, **row})
+    document.set("__islocal", False)
+    return document
+
+
+def _public(row: Mapping[str, Any]) -> dict[str, Any]:
+    found = queries.public(dict(row))
+    return {"batch_id": found.pop("name"), **found, "cancel_requested": bool(found["cancel_requested"])}

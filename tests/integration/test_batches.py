@@ -33,6 +33,7 @@ from dartwing_core.jobs import (
 )
 from tests.support import factory
 from tests.support.jobs import next_entry, status, submitted_with
+from tests.support.sessions import in_parallel
 
 CALLBACKS = ("on_complete", "on_success", "on_failure")
 
@@ -403,6 +404,37 @@ def test_a_single_retry_opens_the_batch_again(step):
     assert state(found) == "Running"
     run(name)
     assert (state(found), callbacks(found).keys()) == ("Completed", {"on_success"})
+
+
+def failed_but_for_one(step) -> tuple:
+    """A batch, its member that has failed, and the last one that has not ended."""
+    found = made(step("a", "dead", "ok"), step("b"), callbacks=("on_complete",))
+    names = members(found)
+    run(names["a"])
+    return found, names["a"], names["b"]
+
+
+def test_a_batch_is_not_closed_while_a_member_is_being_retried(step):
+    # Seen failing when `reopen` leaves a running batch alone.
+    found, failed, last = failed_but_for_one(step)
+    retry_job(failed)
+    assert in_parallel([lambda: executor.execute_job(last, 1)]) == [None]
+    frappe.db.commit()
+    assert (state(found), callbacks(found)) == ("Running", {})
+
+
+def test_a_batch_is_closed_by_what_is_true_under_its_lock(step, monkeypatch):
+    # Seen failing with a snapshot that is older than the lock.
+    found, failed, last = failed_but_for_one(step)
+    lock = batch_store.lock
+
+    def retried_meanwhile(name: str) -> bool:
+        assert in_parallel([lambda: [retry_job(failed), frappe.db.commit()][1]]) == [None]
+        return lock(name)
+
+    monkeypatch.setattr(batch_store, "lock", retried_meanwhile)
+    run(last)
+    assert (state(found), callbacks(found)) == ("Running", {})
 
 
 def test_a_retry_leaves_out_what_was_submitted_again_meanwhile(step):

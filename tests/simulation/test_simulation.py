@@ -12,7 +12,8 @@ import random
 import frappe
 import pytest
 
-from dartwing_core.jobs import sweeper
+from dartwing_core.jobs import parents, sweeper
+from dartwing_core.jobs.batch_store import CALLBACKS
 from dartwing_core.jobs.status import FINISHED
 from tests.simulation.world import ORGANIZATIONS, WINDOW, World, now_of
 from tests.support import factory
@@ -61,6 +62,53 @@ def check_limits(world: World) -> None:
     assert len(queued) <= WINDOW + 3, queued
 
 
+def check_relations(world: World) -> None:
+    """No job ran before its parents were over, or it does not mind; a batch says what is true of its jobs."""
+    jobs = {job["name"]: job for job in world.jobs()}
+    moves = moves_of(world.job_type)
+    for name, job in jobs.items():
+        start = next((at for at, to in moves[name] if to == "Running"), None)
+        for parent in parents.of(job) if start else ():
+            before = [to for at, to in moves.get(parent, ()) if at < start]  # none: it was deleted, so it was over
+            allowed = ("Completed", "Canceled", "Dead Letter") if job["on_parent_failure"] == "run" else ("Completed",)
+            assert not before or before[-1] in allowed, (job, parent, before)
+    for batch in world.batches():
+        members = [job["status"] for job in jobs.values() if job["parent_batch"] == batch["name"]]
+        made = [job["name"] for job in jobs.values() if job["callback_of"] == batch["name"]]
+        noted = [batch[f"{kind}_job"] for kind in CALLBACKS if batch[f"{kind}_job"]]
+        assert set(made) <= set(noted), batch
+        assert len(made) == len(set(noted)) - sum(name not in jobs for name in noted), batch  # some may be deleted
+        is_live = any(status not in FINISHED for status in members)
+        assert batch["status"] == "Running" or not is_live, (batch, members)
+        has_failed = any(status in ("Canceled", "Dead Letter") for status in members)
+        if batch["status"] == "Completed" or batch["on_success_job"]:
+            assert not has_failed, (batch, members)
+
+
+def check_ends(world: World) -> None:
+    """When all is over, each callback that was due has been made."""
+    jobs = world.jobs()
+    for batch in world.batches():
+        assert batch["status"] != "Running"
+        members = [job["status"] for job in jobs if job["parent_batch"] == batch["name"]]
+        due = {"on_complete"} | ({"on_failure"} if set(members) & {"Canceled", "Dead Letter"} else set())
+        due |= {"on_success"} if batch["status"] == "Completed" else set()
+        assert not [kind for kind in due if batch[kind] and not batch[f"{kind}_job"]], (batch, members)
+
+
+def moves_of(job_type: str) -> dict[str, list[tuple[str, str]]]:
+    """Of each job the log rows with the status reached; their names are in the order of their making."""
+    rows = frappe.db.sql(
+        "SELECT l.background_job, l.name, l.to_status FROM `tabJob Execution Log` l"
+        " JOIN `tabBackground Job` j ON j.name = l.background_job WHERE j.job_type = %s ORDER BY l.name",
+        (job_type,),
+    )
+    found: dict[str, list[tuple[str, str]]] = {}
+    for job, name, status in rows:
+        found.setdefault(job, []).append((name, status))
+    return found
+
+
 def histories(job_type: str) -> dict[str, list[tuple]]:
     rows = frappe.db.sql(
         "SELECT l.background_job, l.from_status, l.to_status FROM `tabJob Execution Log` l"
@@ -93,8 +141,11 @@ def test_a_random_history_keeps_the_invariants_and_loses_no_job(seed, steps, mon
             done.append(world.step())
             check(world)
             check_limits(world)
+            check_relations(world)
         world.drain()
         check(world)
+        check_relations(world)
+        check_ends(world)
         left = [job for job in world.jobs() if job["status"] not in FINISHED]
         assert left == []
         for job in world.lost:  # workers that wake at the end of all days

@@ -17,16 +17,25 @@ import frappe
 
 from dartwing_core.jobs import (
     DuplicateJobError,
+    InvalidTransitionError,
     admission,
+    batch,
+    cancel_batch,
     cancel_job,
+    chain,
     claim,
     clock,
     executor,
+    group,
+    job,
     redis_queue,
+    retry_batch,
     retry_job,
     submit_job,
     sweeper,
 )
+from dartwing_core.jobs.batch_store import CALLBACKS, PUBLIC_FIELDS
+from dartwing_core.jobs.dependencies import POLICIES
 from dartwing_core.jobs.status import FINISHED
 from tests.support import factory, processes
 
@@ -76,12 +85,16 @@ class World:
 
     # Submitters ---------------------------------------------------------------------------------------------------
 
-    def submit(self, **arguments: Any):
+    def part(self, **arguments: Any) -> dict[str, Any]:
+        """A job like no other."""
         self.serial += 1
         plan = [*(self.dice.choice(ENDINGS) for _attempt in range(3)), "ok"]
-        organization = self.dice.choice((factory.ALPHA, factory.BETA))
+        return job(self.job_type, {"plan": plan, "n": self.serial}, **arguments)
+
+    def submit(self, organization: str | None = None, **arguments: Any):
+        part = self.part(**arguments)
         try:
-            return submit_job(self.job_type, organization, {"plan": plan, "n": self.serial}, **arguments)
+            return submit_job(organization=organization or self.dice.choice(ORGANIZATIONS), **part)
         except (DuplicateJobError, frappe.ValidationError):
             return None  # a twin, or a suspended organization
 
@@ -107,6 +120,25 @@ class World:
         if parent:
             self.submit(depends_on=parent["name"])
             frappe.db.commit()
+
+    def do_submit_child_of_several(self) -> None:
+        organization = self.dice.choice(ORGANIZATIONS)
+        jobs = [job["name"] for job in self.jobs() if job["organization"] == organization]
+        if jobs:
+            parents = self.dice.sample(jobs, min(len(jobs), self.dice.choice((2, 3, 4))))
+            policy = self.dice.choice(POLICIES)
+            self.submit(organization=organization, depends_on=parents, on_parent_failure=policy)
+            frappe.db.commit()
+
+    def do_submit_batch(self) -> None:
+        a, b, c, d = (self.part(on_parent_failure=self.dice.choice(POLICIES)) for _part in range(4))
+        parts = self.dice.choice(((a, b), (chain(a, b, c),), (chain(a, group(b, c), d),), (a, chain(b, c), d)))
+        callbacks = {kind: self.part() for kind in CALLBACKS if self.dice.random() < 0.7}
+        try:
+            batch(*parts, **callbacks).submit(self.dice.choice(ORGANIZATIONS))
+        except frappe.ValidationError:
+            return  # a suspended organization
+        frappe.db.commit()
 
     def do_submit_and_roll_back(self) -> None:
         self.submit(dedup_key=f"key {self.dice.randrange(KEYS)}")
@@ -196,6 +228,19 @@ class World:
             retry_job(job["name"])
             frappe.db.commit()
 
+    def do_cancel_batch(self) -> None:
+        if name := self.some_batch("Running"):
+            cancel_batch(name, reason="simulated")
+            frappe.db.commit()
+
+    def do_retry_batch(self) -> None:
+        if name := self.some_batch("Running", "Failed", "Canceled"):
+            try:
+                retry_batch(name)
+            except InvalidTransitionError:
+                return  # none has failed
+            frappe.db.commit()
+
     def do_sweep(self) -> None:
         sweeper.sweep()
 
@@ -234,8 +279,12 @@ class World:
 
     def do_delete(self) -> None:
         job = self.some_job("Completed", "Canceled")
-        if job and not frappe.db.exists("Background Job", {"depends_on": job["name"], "status": "Pending"}):
-            frappe.delete_doc("Background Job", job["name"])
+        if job:
+            try:
+                frappe.delete_doc("Background Job", job["name"])
+            except frappe.ValidationError:
+                frappe.db.rollback()  # another one waits for it, or its batch is running
+                return
             frappe.db.commit()
 
     def set_paused(self, paused: bool) -> None:
@@ -284,8 +333,17 @@ class World:
         jobs = [job for job in self.jobs() if not statuses or job["status"] in statuses]
         return self.dice.choice(jobs) if jobs else None
 
+    def some_batch(self, *statuses: str) -> str | None:
+        names = [row["name"] for row in self.batches() if row["status"] in statuses]
+        return self.dice.choice(names) if names else None
+
+    def batches(self) -> list[dict]:
+        filters = {"organization": ["in", ORGANIZATIONS]}
+        return frappe.get_all("Job Batch", filters, [*PUBLIC_FIELDS, *CALLBACKS], order_by="name asc")
+
     def jobs(self) -> list[dict]:
-        fields = ["name", "status", "attempt", "retry_count", "max_retries", "active_key"]
+        fields = ["name", "organization", "status", "attempt", "retry_count", "max_retries", "active_key"]
+        fields += ["depends_on", "on_parent_failure", "parent_batch", "callback_of"]
         return frappe.get_all("Background Job", {"job_type": self.job_type}, fields, order_by="name asc")
 
     def drain(self) -> None:
@@ -303,7 +361,8 @@ class World:
             sweeper.sweep()
             self.work()
             frappe.db.rollback()
-            if all(job["status"] in FINISHED for job in self.jobs()):
+            is_over = all(job["status"] in FINISHED for job in self.jobs())
+            if is_over and all(row["status"] != "Running" for row in self.batches()):
                 return
 
 

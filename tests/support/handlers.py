@@ -332,3 +332,13 @@ def gather(context: JobContext) -> dict:
 def told(context: JobContext) -> dict:
     """Tells what a callback gets."""
     return {"batch_id": context.batch_id, "parameters": context.parameters}
+
+
+@job_handler
+def planned(context: JobContext) -> None:
+    """Ends as `plan` says for this attempt: ok, fail or dead."""
+    ending = context.parameters["plan"][context.attempt - 1]
+    if ending == "fail":
+        raise TransientError("planned")
+    if ending == "dead":
+        raise PermanentError("planned")

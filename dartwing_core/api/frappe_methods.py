@@ -291,7 +291,9 @@ def _list(given: dict[str, Any], name: str) -> list[str]:
 
 
 def _dict(given: dict[str, Any], name: str) -> dict[str, Any]:
-    value = _parsed(given, name) or {}
+    value = _parsed(given, name)
+    if value is None:
+        return {}
     if not isinstance(value, dict):
         raise frappe.ValidationError(_("{0} must be an object.").format(name))
     return value

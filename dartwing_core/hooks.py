@@ -15,15 +15,18 @@ after_migrate = "dartwing_core.install.after_migrate"
 # Permissions
 # -----------
 
+_tenant_doctypes = (
+    *("Background Job", "Background Job Run", "Background Job Dependency", "Job Execution Log", "Job Batch"),
+    *("Organization", "Org Member"),
+)
+_references = (
+    *("Comment", "Communication", "ToDo", "Tag Link", "Document Follow", "Version", "DocShare", "View Log"),
+    *("Activity Log", "Email Queue", "Milestone", "Energy Point Log", "File"),
+)
+
 permission_query_conditions = {
-    "Background Job": "dartwing_core.jobs.desk_access.job_conditions",
-    "Background Job Run": "dartwing_core.jobs.desk_access.run_conditions",
-    "Background Job Dependency": "dartwing_core.jobs.desk_access.dependency_conditions",
-    "Job Execution Log": "dartwing_core.jobs.desk_access.log_conditions",
-    "Job Batch": "dartwing_core.jobs.desk_access.batch_conditions",
-    "Organization": "dartwing_core.jobs.desk_access.organization_conditions",
-    "Org Member": "dartwing_core.jobs.desk_access.member_conditions",
-    "File": "dartwing_core.jobs.desk_access.file_conditions",
+    **dict.fromkeys(_tenant_doctypes, "dartwing_core.jobs.desk_access.conditions"),
+    **dict.fromkeys(_references, "dartwing_core.jobs.references.reference_conditions"),
 }
 
 has_permission = {
@@ -34,18 +37,16 @@ has_permission = {
     "Job Batch": "dartwing_core.jobs.desk_access.has_batch_permission",
     "Organization": "dartwing_core.jobs.desk_access.has_organization_permission",
     "Org Member": "dartwing_core.jobs.desk_access.has_member_permission",
-    "File": "dartwing_core.jobs.desk_access.has_file_permission",
+    **dict.fromkeys(_references, "dartwing_core.jobs.references.has_reference_permission"),
+    "File": "dartwing_core.jobs.references.has_file_permission",
 }
 
-_check_reference = "dartwing_core.jobs.desk_access.check_reference"
+_check_reference = "dartwing_core.jobs.references.check_reference"
 doc_events = {
-    "Comment": {"validate": _check_reference},
-    "Communication": {"validate": _check_reference},
-    "ToDo": {"validate": _check_reference},
-    "Tag Link": {"validate": _check_reference},
+    **{doctype: {"validate": _check_reference} for doctype in _references},
     "File": {
-        "before_insert": "dartwing_core.jobs.desk_access.check_file",
-        "before_validate": "dartwing_core.jobs.desk_access.check_file_url",
+        "before_insert": "dartwing_core.jobs.references.check_file",
+        "before_validate": "dartwing_core.jobs.references.check_file_url",
         "validate": _check_reference,
     },
 }
@@ -102,8 +103,6 @@ override_whitelisted_methods = {
 } | {
     "frappe.client.get_count": "dartwing_core.api.frappe_methods.get_count",
     "frappe.client.get": "dartwing_core.api.frappe_methods.get",
-    "frappe.client.delete": "dartwing_core.api.frappe_methods.delete",
-    "frappe.desk.reportview.delete_items": "dartwing_core.api.frappe_methods.delete_items",
     "frappe.utils.goal.get_monthly_goal_graph_data": "dartwing_core.api.frappe_methods.get_monthly_goal_graph_data",
     "frappe.utils.file_manager.add_attachments": "dartwing_core.api.frappe_methods.add_attachments",
     "frappe.desk.notifications.get_open_count": "dartwing_core.api.frappe_methods.get_open_count",
@@ -111,7 +110,6 @@ override_whitelisted_methods = {
         "dartwing_core.api.frappe_methods.get_workflow_state_count"
     ),
     "frappe.client.validate_link": "dartwing_core.api.frappe_methods.validate_link",
-    "frappe.client.get_doc_permissions": "dartwing_core.api.frappe_methods.get_doc_permissions",
     "frappe.desk.search.search_link": "dartwing_core.api.frappe_methods.search_link",
     "frappe.desk.search.search_widget": "dartwing_core.api.frappe_methods.search_widget",
     "frappe.desk.search.get_link_title": "dartwing_core.api.frappe_methods.get_link_title",
@@ -121,12 +119,12 @@ override_whitelisted_methods = {
     "frappe.desk.doctype.tag.tag.add_tags": "dartwing_core.api.frappe_methods.add_tags",
     "frappe.desk.doctype.tag.tag.remove_tag": "dartwing_core.api.frappe_methods.remove_tag",
     "frappe.desk.doctype.tag.tag.get_tagged_docs": "dartwing_core.api.frappe_methods.get_tagged_docs",
-    "frappe.desk.form.linked_with.get": "dartwing_core.api.frappe_methods.get_linked",
     "frappe.desk.form.utils.get_next": "dartwing_core.api.frappe_methods.get_next",
-    "frappe.desk.form.document_follow.update_follow": "dartwing_core.api.frappe_methods.update_follow",
     "frappe.desk.form.document_follow.follow_document": "dartwing_core.api.frappe_methods.follow_document",
-    "frappe.desk.form.document_follow.get_follow_users": "dartwing_core.api.frappe_methods.get_follow_users",
+    "frappe.email.relink": "dartwing_core.api.frappe_methods.relink",
     "frappe.desk.doctype.dashboard_chart.dashboard_chart.get": "dartwing_core.api.frappe_methods.get_chart",
 }
 
+# Every request, as soon as Frappe knows its user.
+auth_hooks = ["dartwing_core.api.guard.check_request"]
 after_request = ["dartwing_core.api.error_answers.after_request"]

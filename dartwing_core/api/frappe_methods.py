@@ -15,27 +15,30 @@ from collections.abc import Callable
 from typing import Any
 
 import frappe
-from frappe import _, client
+from frappe import _, client, email
 from frappe.desk import like, listview, notifications, reportview, search
 from frappe.desk.doctype.dashboard_chart import dashboard_chart
 from frappe.desk.doctype.tag import tag
-from frappe.desk.form import document_follow, linked_with, utils
+from frappe.desk.form import document_follow, utils
 from frappe.utils import file_manager, get_safe_filters, goal
 from frappe.workflow.doctype.workflow import workflow
 
 from dartwing_core.jobs import access
 from dartwing_core.jobs.desk_access import ENGINE_DOCTYPES, TENANT_DOCTYPES, throw_missing
+from dartwing_core.jobs.references import REFERENCES, is_visible
 
 # What hangs on documents names them: who counts with a filter on that reads it letter by letter.
 COUNTED = frozenset(
     {
         *TENANT_DOCTYPES,
-        *("File", "Comment", "Communication", "Version", "ToDo", "Tag Link", "DocShare", "Document Follow"),
-        *("Deleted Document", "View Log", "Access Log", "Activity Log", "Notification Log", "Error Log"),
+        *REFERENCES,
+        *("Deleted Document", "Access Log", "Notification Log", "Error Log", "Route History", "RQ Job", "RQ Worker"),
     }
 )
 
 
+REPLACED: set[Callable[..., Any]] = set()
+"""Frappe's functions that have a substitute here."""
 AGGREGATIONS = ("sum", "count", "avg", "min", "max")
 GUARDED = frozenset({*TENANT_DOCTYPES, "File"})
 """Of which one learns nothing that one may not list."""
@@ -46,6 +49,7 @@ def _instead_of(original: Callable[..., Any]) -> Callable[[Callable[..., Any]], 
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         signature = inspect.signature(original)
+        REPLACED.add(original)
 
         @functools.wraps(original)
         def call(*arguments: Any, **named: Any) -> Any:
@@ -68,7 +72,7 @@ def _instead_of(original: Callable[..., Any]) -> Callable[[Callable[..., Any]], 
 @_instead_of(client.get_count)
 def get_count(given: dict[str, Any]) -> Any:
     """Count only what the user may read."""
-    if given.get("doctype") not in COUNTED:
+    if not _names_ours(given.get("doctype")):
         return client.get_count(**given)
     frappe.form_dict.clear()
     frappe.form_dict.update(doctype=given["doctype"], filters=get_safe_filters(given.get("filters")))
@@ -91,28 +95,10 @@ def get_link_title(given: dict[str, Any]) -> Any:
     return search.get_link_title(**given) if _is_listed(given["doctype"], given["docname"]) else given["docname"]
 
 
-@_instead_of(client.get_doc_permissions)
-def get_doc_permissions(given: dict[str, Any]) -> Any:
-    """The permissions for what one may see."""
-    return _checked(client.get_doc_permissions, given, "doctype", "docname")
-
-
-@_instead_of(linked_with.get)
-def get_linked(given: dict[str, Any]) -> Any:
-    """Documents that link to what one may see."""
-    return _checked(linked_with.get, given, "doctype", "docname")
-
-
 @_instead_of(utils.get_next)
 def get_next(given: dict[str, Any]) -> Any:
     """The next one after what one may see: Frappe compares any field of any document with those of the user's."""
     return _checked(utils.get_next, given, "doctype", "value")
-
-
-@_instead_of(document_follow.update_follow)
-def update_follow(given: dict[str, Any]) -> Any:
-    """Follow only what one may see: who follows a document is sent its changes."""
-    return _checked(document_follow.update_follow, given, "doctype", "doc_name")
 
 
 @_instead_of(document_follow.follow_document)
@@ -121,12 +107,6 @@ def follow_document(given: dict[str, Any]) -> Any:
     if given["doctype"] in TENANT_DOCTYPES and given["user"] != frappe.session.user:
         raise frappe.PermissionError
     return _checked(document_follow.follow_document, given, "doctype", "doc_name")
-
-
-@_instead_of(document_follow.get_follow_users)
-def get_follow_users(given: dict[str, Any]) -> Any:
-    """Who follows what one may see."""
-    return _checked(document_follow.get_follow_users, given, "doctype", "doc_name")
 
 
 @_instead_of(like.toggle_like)
@@ -150,7 +130,7 @@ def remove_tag(given: dict[str, Any]) -> Any:
 @_instead_of(tag.add_tags)
 def add_tags(given: dict[str, Any]) -> Any:
     """The same for several."""
-    return _not_on_jobs(tag.add_tags, given, "dt", *frappe.parse_json(given["docs"]))
+    return _not_on_jobs(tag.add_tags, given, "dt", *_list(given, "docs"))
 
 
 @_instead_of(tag.get_tagged_docs)
@@ -158,7 +138,7 @@ def get_tagged_docs(given: dict[str, Any]) -> Any:
     """Tagged documents that one may see."""
     if given["doctype"] not in TENANT_DOCTYPES:
         return tag.get_tagged_docs(**given)
-    return frappe.get_list(given["doctype"], filters={"_user_tags": ["like", given["tag"]]}, as_list=True)
+    return frappe.get_list(given["doctype"], filters={"_user_tags": ["like", _text(given, "tag")]}, as_list=True)
 
 
 @_instead_of(listview.get_group_by_count)
@@ -184,9 +164,8 @@ def search_widget(given: dict[str, Any]) -> Any:
 @_instead_of(dashboard_chart.get)
 def get_chart(given: dict[str, Any]) -> Any:
     """A chart of our DocTypes is made anew for each user, and not as heat map, which Frappe makes of all rows."""
-    chart = frappe.parse_json(given.get("chart")) if not given.get("chart_name") else None
-    if chart is None and given.get("chart_name"):
-        chart = frappe.get_doc("Dashboard Chart", given["chart_name"])
+    name = given.get("chart_name")
+    chart = frappe.get_doc("Dashboard Chart", _text(given, "chart_name")) if name else _dict(given, "chart")
     if not chart or chart.get("document_type") not in TENANT_DOCTYPES:
         return dashboard_chart.get(**given)
     if chart.get("type") == "Heatmap" and chart.get("chart_type") != "Group By":
@@ -197,7 +176,7 @@ def get_chart(given: dict[str, Any]) -> Any:
 @_instead_of(workflow.get_workflow_state_count)
 def get_workflow_state_count(given: dict[str, Any]) -> Any:
     """Frappe groups all rows by any column. Our DocTypes have no workflows."""
-    if given.get("doctype") in COUNTED:
+    if _names_ours(given.get("doctype")):
         raise frappe.PermissionError(_("There are no workflows of {0}.").format(_(given["doctype"])))
     return workflow.get_workflow_state_count(**given)
 
@@ -219,7 +198,7 @@ def get_monthly_goal_graph_data(given: dict[str, Any]) -> Any:
     is_plain = str(given.get("aggregation", "sum")).lower() in AGGREGATIONS and all(
         str(given.get(name) or "x").isidentifier() for name in ("goal_doctype_link", "goal_field", "date_field")
     )
-    if not is_plain or given.get("goal_doctype") in COUNTED:
+    if not is_plain or _names_ours(given.get("goal_doctype")):
         raise frappe.PermissionError(_("This is not allowed."))
     return goal.get_monthly_goal_graph_data(**given)
 
@@ -227,16 +206,28 @@ def get_monthly_goal_graph_data(given: dict[str, Any]) -> Any:
 @_instead_of(file_manager.add_attachments)
 def add_attachments(given: dict[str, Any]) -> Any:
     """Frappe copies any File that is named, whoever asks."""
-    for name in frappe.parse_json(given["attachments"]):
+    for name in _list(given, "attachments"):
         if not _is_listed("File", name):
             throw_missing("File", name)
     return file_manager.add_attachments(**given)
 
 
+@_instead_of(email.relink)
+def relink(given: dict[str, Any]) -> Any:
+    """Frappe moves any communication: one that hangs on what one may not see is as one that is not there."""
+    reference = frappe.db.get_value(
+        "Communication", _text(given, "name"), ["reference_doctype", "reference_name"], as_dict=True
+    )
+    if reference and reference.reference_doctype in TENANT_DOCTYPES and reference.reference_name:
+        if not is_visible(reference.reference_doctype, reference.reference_name):
+            return None
+    return email.relink(**given)
+
+
 @_instead_of(client.get)
 def get(given: dict[str, Any]) -> Any:
     """By a filter, the first one that one may see: Frappe takes the first of all, and so tells what it holds."""
-    filters = frappe.parse_json(given.get("filters"))
+    filters = _parsed(given, "filters")
     if given.get("doctype") in TENANT_DOCTYPES and filters and not given.get("name"):
         names = frappe.get_list(given["doctype"], filters=filters, pluck="name", limit=1)
         if not names:
@@ -245,24 +236,13 @@ def get(given: dict[str, Any]) -> Any:
     return client.get(**given)
 
 
-@_instead_of(client.delete)
-def delete(given: dict[str, Any]) -> Any:
-    """By name alone: Frappe would take a filter for one."""
-    _check_names(given["doctype"], given["name"])
-    return client.delete(**given)
-
-
-@_instead_of(reportview.delete_items)
-def delete_items(given: dict[str, Any]) -> Any:
-    """The same for several, which Frappe takes from the request."""
-    items = frappe.parse_json(frappe.form_dict.get("items") or "[]")
-    _check_names(frappe.form_dict.get("doctype"), *(items if isinstance(items, list) else [items]))
-    return reportview.delete_items(**given)
-
-
-def _check_names(doctype: Any, *names: Any) -> None:
-    if doctype in TENANT_DOCTYPES and not all(isinstance(name, str | int) for name in names):
-        raise frappe.ValidationError(_("{0} must be text.").format("name"))
+def _names_ours(doctype: Any) -> bool:
+    """Whether rows of a DocType may hold names of ours."""
+    if not isinstance(doctype, str) or doctype in COUNTED or not frappe.db.exists("DocType", doctype):
+        return True
+    fields = frappe.get_meta(doctype).fields
+    links = {field.options for field in fields if field.fieldtype == "Link"}
+    return bool(links & {*TENANT_DOCTYPES}) or any(field.fieldtype == "Dynamic Link" for field in fields)
 
 
 def _is_listed(doctype: str, name: Any) -> bool:
@@ -291,3 +271,35 @@ def _without_bypass(given: dict[str, Any]) -> dict[str, Any]:
     if given.get("doctype") in GUARDED:
         given.pop("ignore_user_permissions", None)
     return given
+
+
+# Arguments that would end in an error of Python's --------------------------------------------------------------------
+
+
+def _parsed(given: dict[str, Any], name: str) -> Any:
+    try:
+        return frappe.parse_json(given.get(name))
+    except (ValueError, RecursionError):
+        raise frappe.ValidationError(_("{0} is not valid JSON.").format(name)) from None
+
+
+def _list(given: dict[str, Any], name: str) -> list[str]:
+    values = _parsed(given, name)
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise frappe.ValidationError(_("{0} must be a list.").format(name))
+    return values
+
+
+def _dict(given: dict[str, Any], name: str) -> dict[str, Any]:
+    value = _parsed(given, name)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise frappe.ValidationError(_("{0} must be an object.").format(name))
+    return value
+
+
+def _text(given: dict[str, Any], name: str) -> str:
+    if not isinstance(given.get(name), str):
+        raise frappe.ValidationError(_("{0} must be text.").format(name))
+    return given[name]

@@ -90,6 +90,28 @@ def test_a_request_without_a_valid_key_is_401(client):
     assert "Traceback" not in answer.text
 
 
+def test_the_open_session_of_a_disabled_user_is_401(web):
+    leaver = factory.user("leaver", factory.ALPHA)
+    frappe.db.set_value("User", leaver, "enabled", 1)
+    http.set_password(leaver, "a long way home 17")
+    browser = Client(web).log_in(leaver, "a long way home 17")
+    assert browser.get("list_jobs").status_code == 200
+    frappe.db.set_value("User", leaver, "enabled", 0)
+    frappe.db.commit()
+    for answer in (browser.get("list_jobs"), submit(browser)):
+        assert (answer.status_code, answer.json()["error"]) == (401, "unauthorized")
+        assert leaver not in answer.text
+
+
+def test_that_frappe_refuses_a_disabled_user_in_its_own_way(site):
+    leaver = factory.user("leaver", factory.ALPHA)
+    frappe.db.set_value("User", leaver, "enabled", 0)
+    frappe.set_user(leaver)
+    refusal = Response(json.dumps({"exc_type": "ValidationError"}), 417, content_type="application/json")
+    error_answers.after_request(refusal, Request(EnvironBuilder(f"{API}list_jobs").get_environ()))
+    assert (refusal.status_code, refusal.get_json()["error"]) == (401, "unauthorized")
+
+
 @pytest.mark.parametrize("verb", ["GET", "PUT", "DELETE", "PATCH", "TRACE"])
 def test_another_verb_is_refused_and_told_the_right_one(client, verb):
     answer = client.http.request(verb, f"{client.url}{API}submit_job", params={"job_type": "echo_job"}, timeout=30)

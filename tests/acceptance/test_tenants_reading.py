@@ -306,7 +306,7 @@ def test_everybody_reads_their_own_jobs_and_no_other(web, name):
     wrong = []
     for title, path in PATHS.items():
         answers = {key: path.call(client, jobs[key]) for key in TARGETS}
-        if "Failed to get method" in answers["none"].text:
+        if any("Failed to get method" in answer.text for answer in answers.values()):
             continue  # this Frappe does not have it
         for key, answer in answers.items():
             expected = tenants.visible(actor, key, path.needs_desk)

@@ -14,7 +14,7 @@ from dartwing_core.jobs import submit_job
 from . import factory
 from .http import Client
 
-NOWHERE = "JOB-1K0000000000000NOWHERE"
+NOWHERE = "JOB-1K00000000000NOWHERE"
 
 
 @dataclass(frozen=True)

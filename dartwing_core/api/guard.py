@@ -1,0 +1,128 @@
+"""Asks, before Frappe does anything for a request, whether its user may see the documents of ours that it names.
+
+Frappe's own functions ask for permission late, differently or not at all, and tell by what they answer whether a
+document exists. So a request that names a job, an attempt, a log row, an organization or a member that its user may
+not see ends here, as one that names none. Functions of other apps are their own business: they load documents, which
+`desk_access.load_visible` guards, or ask `frappe.has_permission`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import frappe
+from frappe import _
+
+from dartwing_core.jobs import access, config, references
+from dartwing_core.jobs.desk_access import ENGINE_DOCTYPES, throw_missing
+
+from . import asked
+from .asked import Call, Named
+
+QUEUE_DOCTYPES = frozenset({"RQ Job", "RQ Worker"})
+"""Frappe lists them, with the arguments of all jobs, to everybody who is logged in."""
+ADMINS_FIELD = re.compile(r"\btraceback\b", re.IGNORECASE)
+FUNCTION_NAME = re.compile(r"[A-Za-z_]\w*(\.\w+)+")
+ANSWER_THEMSELVES = frozenset({"validate_link", "validate_link_and_fetch", "get_link_title"})
+"""Say of what is not there, and so of what may not be seen, that it is not there; so does `getdoc` of what does not load."""
+PAGES_OF_DESK = ("/app", "/desk", "/assets", "/files", "/private", "/login")
+
+
+def check_request() -> None:
+    """Hook (`auth_hooks`): refuse what the user may not ask for. Raises Frappe's errors, each from one line."""
+    if frappe.local.request.method == "OPTIONS" or frappe.local.request.path.startswith(PAGES_OF_DESK):
+        return
+    call = asked.of_request()
+    if not _is_frappes(call):
+        return
+    _check_function(call)
+    named = list(call.names())
+    queues = QUEUE_DOCTYPES.intersection(call.texts())
+    asks_for_traceback = _asks_for_traceback(call)
+    if not (named or queues or asks_for_traceback):
+        return
+    _let_others_authenticate()
+    if access.viewer().sees_everything or _is_refused_anyway():
+        return
+    for doctype in queues:
+        frappe.has_permission(doctype, throw=True)
+    if asks_for_traceback and "traceback" not in _fields(config.RUN):
+        raise frappe.PermissionError(_("Tracebacks are for administrators."))
+    _check_names(call, named)
+
+
+def _is_frappes(call: Call) -> bool:
+    """Whether Frappe itself answers: a route of documents, a page, or one of its functions."""
+    if not call.command:
+        return True
+    root = frappe.get_module("frappe.handler").__name__.partition(".")[0]
+    module = getattr(call.function, "__module__", None) or ""
+    return call.function is None or module.partition(".")[0] in ("frappe", root)
+
+
+def _check_function(call: Call) -> None:
+    """A function that has a substitute of ours is called by the one name that leads there."""
+    from .frappe_methods import REPLACED
+
+    is_past_ours = call.function in REPLACED and not _is_overridden(call.command)
+    # Some functions call another one, named by an argument.
+    names = [value for value in call.arguments.values() if isinstance(value, str) and FUNCTION_NAME.fullmatch(value)]
+    if is_past_ours or any(asked.function(name) in REPLACED for name in names if name != call.command):
+        raise frappe.PermissionError(_("Call this function by its own name."))
+
+
+def _is_overridden(command: str) -> bool:
+    return command.startswith("dartwing_core.") or command in frappe.get_hooks("override_whitelisted_methods", {})
+
+
+def _let_others_authenticate() -> None:
+    """Apps that are installed later may know the user; Frappe asks them after us."""
+    if frappe.session.user != "Guest":
+        return
+    hooks = frappe.get_hooks("auth_hooks", [])
+    for path in hooks[hooks.index(f"{__name__}.check_request") + 1 :]:
+        frappe.get_attr(path)()
+
+
+def _is_refused_anyway() -> bool:
+    """Whether Frappe answers 401 next, to a wrong key."""
+    return frappe.session.user == "Guest" and len((frappe.get_request_header("Authorization") or "").split(" ")) == 2
+
+
+def _asks_for_traceback(call: Call) -> bool:
+    """Whether a request may filter or sort by the field of a higher permission level: Frappe only hides it in answers."""
+    texts = list(call.texts())
+    return any(map(ADMINS_FIELD.search, texts)) and any(config.RUN.casefold() in text.casefold() for text in texts)
+
+
+def _fields(doctype: str) -> list[str]:
+    meta = frappe.get_meta(doctype)
+    levels = meta.get_permlevel_access("read")
+    return [field.fieldname for field in meta.fields if field.permlevel in levels]
+
+
+def _check_names(call: Call, named: Iterable[Named]) -> None:
+    called = getattr(call.function, "__name__", "")
+    for document in named:
+        is_silent = called in ANSWER_THEMSELVES or (called == "getdoc" and document.doctype in ENGINE_DOCTYPES)
+        if is_silent or references.is_visible(document.doctype, document.name) or _is_held_already(document):
+            continue
+        if frappe.session.user == "Guest":
+            raise frappe.PermissionError(_("Log in to access this page."))
+        throw_missing(document.doctype, document.text)
+
+
+def _is_held_already(document: Named) -> bool:
+    """Whether a document that is saved linked there before: who may read it knows the name, and changes nothing."""
+    holder: Any = document.holder
+    if not holder or not all(isinstance(holder.get(key), str) for key in ("doctype", "name")):
+        return False
+    doctype, name = holder["doctype"], holder["name"]
+    if asked.tenant_doctype(doctype) or not frappe.db.exists("DocType", doctype):
+        return False
+    if not frappe.get_meta(doctype).has_field(document.field):
+        return False
+    is_same = frappe.db.get_value(doctype, name, document.field) == document.text
+    return is_same and frappe.has_permission(doctype, "read", doc=name)

@@ -1,0 +1,154 @@
+"""Documents of other DocTypes that hang on jobs, attempts, organizations and members: comments, tags, files and so on.
+
+What hangs on something is seen by those who see that; nothing is hung on what one may not see.
+"""
+
+from __future__ import annotations
+
+import os
+from urllib.parse import unquote
+
+import frappe
+from frappe import _
+
+from . import access, config, desk_access
+from .access import Viewer
+from .desk_access import ENGINE_DOCTYPES, TENANT_DOCTYPES, as_sql, throw_missing, visible_names
+
+REFERENCES = {
+    "Comment": ("reference_doctype", "reference_name"),
+    "Communication": ("reference_doctype", "reference_name"),
+    "ToDo": ("reference_type", "reference_name"),
+    "Tag Link": ("document_type", "document_name"),
+    "Document Follow": ("ref_doctype", "ref_docname"),
+    "Version": ("ref_doctype", "docname"),
+    "DocShare": ("share_doctype", "share_name"),
+    "View Log": ("reference_doctype", "reference_name"),
+    "Activity Log": ("reference_doctype", "reference_name"),
+    "Email Queue": ("reference_doctype", "reference_name"),
+    "Milestone": ("reference_type", "reference_name"),
+    "Energy Point Log": ("reference_doctype", "reference_name"),
+    "File": ("attached_to_doctype", "attached_to_name"),
+}
+"""Fields with which a document of another DocType hangs on one of ours. Some DocTypes are there in Frappe 15 only."""
+
+
+# Who sees what hangs there ---------------------------------------------------------------------------------------
+
+
+def reference_conditions(user: str | None = None, doctype: str = "Comment") -> str:
+    """`permission_query_conditions` of REFERENCES: without what hangs on what the user may not see.
+
+    Frappe lists tags, followers and files, with the names of the documents, to everybody who has a role.
+    """
+    viewer = access.viewer(user)
+    if viewer.sees_everything:
+        return ""
+    table, fields = frappe.qb.DocType(doctype), REFERENCES[doctype]
+    kind, name = (table[field] for field in fields)
+    condition = kind.isnull() | kind.notin(TENANT_DOCTYPES)
+    for tenant_doctype in TENANT_DOCTYPES:
+        is_file = doctype == "File" and tenant_doctype == config.JOB
+        names = _names_with_files(viewer) if is_file else visible_names(tenant_doctype, viewer)
+        condition |= (kind == tenant_doctype) & name.isin(names)
+    return as_sql(condition)
+
+
+def _names_with_files(viewer: Viewer):
+    """Of visible jobs whose files are not hidden, as results are."""
+    job = frappe.qb.DocType(config.JOB)
+    query = frappe.qb.from_(job).select(job.name).where(viewer.visible(job))
+    return query.where(job.organization.notin(viewer.hidden)) if viewer.hidden else query
+
+
+def has_reference_permission(doc, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
+    """`has_permission` of REFERENCES: no for what hangs on what the user may not see; else the other hooks decide."""
+    kind, name = (doc.get(field) for field in REFERENCES[doc.doctype])
+    if kind in TENANT_DOCTYPES and name and not is_visible(kind, name, user):
+        return False
+    return _ask_others(doc, ptype, user, debug)
+
+
+def is_visible(doctype: str, name: str, user: str | None = None) -> bool:
+    """Whether a user may see this document of one of TENANT_DOCTYPES, whatever their roles."""
+    viewer = access.viewer(user)
+    if viewer.sees_everything:
+        return True
+    table = frappe.qb.DocType(doctype)
+    query = visible_names(doctype, viewer).where(table.name == name)
+    return bool(query.run())
+
+
+def has_file_permission(doc, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
+    """`has_permission` of File: a job's files are as private as its result; of others the other hooks decide."""
+    if doc.attached_to_doctype == config.JOB:
+        viewer, job = access.viewer(user), desk_access.job_of(doc.attached_to_name)
+        is_visible = bool(job) and viewer.can_see(job.owner_user, job.organization)
+        if not viewer.sees_everything and not (is_visible and viewer.can_see_result(job.organization)):
+            return False
+    if ptype == "create" and _has_address_of_a_jobs(doc):  # before Frappe copies what lies there
+        return False
+    return _ask_others(doc, ptype, user, debug)
+
+
+def _ask_others(doc, ptype: str | None, user: str | None, debug: bool) -> bool:
+    """Frappe 15 asks only the last hook that has an opinion, Frappe 16 takes none for a no: so ours asks the others."""
+    hooks = frappe.get_hooks("has_permission").get(doc.doctype, [])
+    for path in reversed([path for path in hooks if not path.startswith(__name__)]):
+        opinion = frappe.call(path, doc=doc, ptype=ptype, user=user or frappe.session.user, debug=debug)
+        if opinion is not None:
+            return bool(opinion)
+    return True
+
+
+# What may be hung there ------------------------------------------------------------------------------------------
+
+
+def check_reference(doc, method: str | None = None) -> None:
+    """`validate` of Comment, Communication, ToDo, Tag Link and File: nothing is hung on what one may not see.
+
+    Frappe writes comments, assignments and tags into the row they hang on: under a running job, or another tenant's.
+    """
+    doctype_field, name_field = REFERENCES[doc.doctype]
+    doctype, name = doc.get(doctype_field), doc.get(name_field)
+    if doctype not in TENANT_DOCTYPES or not name:
+        return
+    if doctype in ENGINE_DOCTYPES and doc.doctype in ("ToDo", "Tag Link"):
+        frappe.throw(_("Background jobs can't be assigned or tagged."), frappe.PermissionError)
+    if getattr(frappe.local, "request", None) and not frappe.has_permission(doctype, "read", doc=name):
+        throw_missing(doctype, name)
+
+
+def check_file(doc, method: str | None = None) -> None:
+    """`before_insert` of File: a job's files come from code, are private, and follow the job's permissions alone.
+
+    Frappe takes uploads from everybody who may read the document, and lets the owner of a File read it for ever, also
+    when they have left the organization.
+    """
+    if doc.attached_to_doctype not in ENGINE_DOCTYPES:
+        return
+    if getattr(frappe.local, "request", None) and not doc.flags.ignore_permissions:
+        frappe.throw(_("Files of background jobs come from their handlers."), frappe.PermissionError)
+    if not doc.is_private:
+        frappe.throw(_("Files of background jobs must be private."))
+    doc.owner = "Administrator"
+
+
+def check_file_url(doc, method: str | None = None) -> None:
+    """`before_validate` of File: no other File has the address of a job's, and none of a job's is published.
+
+    Before Frappe's own `validate`, which moves the file on the disk.
+    """
+    if doc.attached_to_doctype in ENGINE_DOCTYPES and not doc.is_private:
+        frappe.throw(_("Files of background jobs must be private."), frappe.PermissionError)
+    if _has_address_of_a_jobs(doc):
+        frappe.throw(_("This file belongs to a background job."), frappe.PermissionError)
+
+
+def _has_address_of_a_jobs(file) -> bool:
+    """Whether, in a web request, a File points to where another one of a job lies."""
+    if not getattr(frappe.local, "request", None) or not file.file_url:
+        return False
+    address = os.path.normpath("/" + unquote(str(file.file_url)).strip().lstrip("/"))
+    same = {"file_url": address, "attached_to_doctype": ["in", ENGINE_DOCTYPES], "name": ["!=", file.name or ""]}
+    return bool(frappe.db.exists("File", same))

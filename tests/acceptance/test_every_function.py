@@ -1,0 +1,124 @@
+"""Every function that Frappe serves, asked about a job of another organization, and about one that does not exist.
+
+The two answer alike, and neither changes anything.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import pkgutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import frappe
+import pytest
+
+from tests.support import http, tenants
+from tests.support.tenants import Target
+
+from .test_tenants_writing import snapshot
+
+JOB = "Background Job"
+NOT_CALLED = {"logout", "web_logout", "generate_keys", "reset_password", "sign_up", "create_dashboard_settings"}
+"""They end the session, send e-mail or wait."""
+DOCTYPES = {"doctype", "dt", "reference_doctype", "ref_doctype", "reference_dt", "document_type", "reminder_doctype"}
+TEXTS = {"txt", "content", "reply", "title", "reason", "description", "comment", "message", "subject"}
+VALUES: dict[str, Any] = {
+    "filters": "{}",
+    "fields": '["name"]',
+    "field_map": '{"start": "creation", "end": "modified"}',
+    "verb": "POST",
+    "user": "test_bob@example.com",
+    "assign_to": '["test_bob@example.com"]',
+    "recipients": "x@example.com",
+    "limit": 5,
+    "start": 0,
+    "page_length": 5,
+    "page_len": 5,
+    "frequency": "Daily",
+    "remind_at": "2030-01-01 10:00:00",
+    "perm_type": "read",
+    "action": "Approve",
+    "fieldname": "status",
+    "field": "status",
+    "sort_field": "progress_message",
+    "prev": 1,
+    "add": "Yes",
+    "tag": "urgent",
+    "tags": '["urgent"]',
+    "comment_email": "test_bob@example.com",
+    "comment_by": "Bob",
+    "method": "add_comment",
+    "points": 1,
+    "following": True,
+    "send_email": 0,
+    "permission_to": "read",
+    "read": 1,
+    "to_user": "test_alice@example.com",
+    "route": "x",
+    "like": 1,
+    "query": None,
+    "tree_method": "frappe.desk.treeview.get_children",
+}
+
+
+def functions() -> Iterator[tuple[str, Callable[..., Any]]]:
+    """Names and functions of all that Frappe serves by name."""
+    root = frappe.get_module("frappe.handler").__name__.partition(".")[0]
+    for module in pkgutil.walk_packages(importlib.import_module(root).__path__, f"{root}."):
+        if not {"tests", "patches"} & {*module.name.split(".")} and ".test_" not in module.name:
+            try:
+                importlib.import_module(module.name)
+            except Exception:  # wants what is not installed
+                continue
+    for function in sorted({*frappe.whitelisted}, key=lambda one: (one.__module__, one.__qualname__)):
+        module, name = function.__module__, function.__name__
+        is_served = module.partition(".")[0] == root and function.__qualname__ == name
+        if is_served and not {name} & NOT_CALLED and "doctype.user.user" not in module:
+            yield f"frappe.{module.partition('.')[2]}.{name}", function
+
+
+def arguments(function: Callable[..., Any], target: Target) -> dict[str, Any]:
+    """Something for each argument that has a name we know: the job, as much as can be."""
+    document = json.dumps({"doctype": JOB, "name": target.name})
+    made: dict[str, Any] = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        if name in VALUES:
+            made[name] = VALUES[name]
+        elif name in DOCTYPES:
+            made[name] = JOB
+        elif name in ("docs", "docnames", "names", "items", "source_names"):
+            made[name] = json.dumps([target.name])
+        elif name in ("doc", "args"):
+            made[name] = document
+        elif name in TEXTS:
+            made[name] = "hello"
+        elif parameter.default is inspect.Parameter.empty or "name" in name or "reference" in name:
+            made[name] = target.name
+    return made or {"doctype": JOB, "name": target.name, "docname": target.name, "items": json.dumps([target.name])}
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", ["user", "portal", "admin_b"])
+def test_nothing_that_frappe_serves_knows_a_job_of_others(web, name):
+    http.forget_limits()
+    client, jobs = tenants.client_of(name, web), tenants.targets(name)
+    hidden, missing = jobs["alpha"], jobs["none"]
+    called, wrong, before = 0, [], snapshot(jobs)
+    for title, function in functions():
+        answers = []
+        for target in (hidden, missing):
+            body = arguments(function, target)
+            answers.append(client.http.post(f"{web}/api/method/{title}", json=body, timeout=60))
+        called += 1
+        if hidden.secret in answers[0].text:
+            wrong.append(f"LEAK {title}: {answers[0].text[:300]}")
+        told = [tenants.plain(answer, one.name) for answer, one in zip(answers, (hidden, missing), strict=True)]
+        if told[0] != told[1]:
+            wrong.append(f"tells: {title}: {told[0][0]} {told[0][1][:300]} | {told[1][0]} {told[1][1][:300]}")
+    after = snapshot(jobs)
+    assert called > 300, "they were found"
+    assert wrong == [], "\n".join(wrong)
+    assert after == before

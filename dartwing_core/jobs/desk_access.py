@@ -90,6 +90,9 @@ def has_member_permission(doc, ptype: str | None = None, user: str | None = None
     return viewer.sees_everything or is_own or doc.organization in viewer.reach.admins
 
 
+_PERMISSIONS = {config.JOB: has_job_permission, config.BATCH: has_batch_permission}
+
+
 def load_visible(doc, load: Callable[[], Any]) -> Any:
     """`load_from_db` of ENGINE_DOCTYPES: in a web request, what its user may not see is missing.
 

@@ -116,10 +116,14 @@ def counts_query(name: str):
 
 def members(name: str, statuses: Iterable[JobStatus], limit: int, after: str = "") -> list[dict]:
     """Members in one of these states, by name and behind the one named `after`."""
+    return members_query(name, statuses, limit, after).run(as_dict=True)
+
+
+def members_query(name: str, statuses: Iterable[JobStatus], limit: int, after: str):
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(*(job[field] for field in MEMBER_FIELDS)).where(job.parent_batch == name)
     query = query.where(job.status.isin([str(status) for status in statuses]) & (job.name > after))
-    return query.orderby(job.name).limit(limit).run(as_dict=True)
+    return query.orderby(job.name).limit(limit)
 
 
 def to_be_stopped(name: str) -> list[str]:

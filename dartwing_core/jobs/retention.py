@@ -18,6 +18,7 @@ from pypika.functions import Coalesce
 from pypika.terms import ExistsCriterion
 
 from . import clock, config, parents, sql
+from .batch_store import CANCELED, COMPLETED, FAILED, RUNNING
 from .status import FINISHED, LIVE, JobStatus
 
 DEFAULT_DAYS = 30
@@ -37,8 +38,9 @@ def clear_old_jobs(days: int) -> int:
     """Delete jobs that were completed or canceled more than `days` ago, and dead letters after the days that Job Engine
     Settings give them, but at least as many.
 
-    Stay: jobs that an unfinished one depends on, and those whose deduplication window lasts. Returns how many were
-    deleted; commits. Raises ValueError if `days` is not positive.
+    Stay: jobs that an unfinished one depends on, members of a running batch, and those whose deduplication window
+    lasts. Batches that have ended as long ago go when none of their jobs is left. Returns how many jobs were deleted;
+    commits. Raises ValueError if `days` is not positive.
     """
     if days <= 0:
         raise ValueError("days must be positive")
@@ -54,6 +56,8 @@ def clear_old_jobs(days: int) -> int:
         after = page[-1]
         names = [name for _creation, name in page]
         deleted += sql.committed(partial(_delete, names, ended_before, dead_before))
+    while time.monotonic() < deadline and sql.committed(partial(_delete_batches, ended_before)) == BATCH:
+        pass
     return deleted
 
 
@@ -93,8 +97,25 @@ def _deletable_query(names: Sequence[str], ended_before: datetime, dead_before: 
     others = frappe.qb.from_(dependency).join(other).on(other.name == dependency.background_job).select(1)
     others = others.where((dependency.depends_on == job.name) & other.status.isin(live))
     query = frappe.qb.from_(job).select(job.name, job.status).where(job.name.isin(list(names)) & (is_old | is_dead))
+    batch = frappe.qb.DocType(config.BATCH)
+    running = frappe.qb.from_(batch).select(1).where((batch.name == job.parent_batch) & (batch.status == RUNNING))
+    query = query.where(~ExistsCriterion(running))
     query = query.where(Coalesce(job.dedup_until, ended_before) <= clock.site_time())
     return query.where(~ExistsCriterion(children) & ~ExistsCriterion(others)).for_update(skip_locked=True)
+
+
+def _delete_batches(ended_before: datetime) -> int:
+    names = empty_batches_query(ended_before).run(pluck=True)
+    frappe.db.delete(config.BATCH, {"name": ("in", names or [""]), "status": ("!=", RUNNING)})
+    return len(names)
+
+
+def empty_batches_query(ended_before: datetime):
+    """Batches that ended before this moment and have no job left."""
+    batch, member = frappe.qb.DocType(config.BATCH), frappe.qb.DocType(config.JOB).as_("member")
+    members = frappe.qb.from_(member).select(1).where(member.parent_batch == batch.name)
+    query = frappe.qb.from_(batch).select(batch.name).where(batch.status.isin([COMPLETED, FAILED, CANCELED]))
+    return query.where((batch.completed_at < ended_before) & ~ExistsCriterion(members)).limit(BATCH)
 
 
 def _delete_what_hangs_on(names: Sequence[str]) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 import frappe
 import pytest
 
-from dartwing_core.jobs import cancel_job, clock, retention, retry_job
+from dartwing_core.jobs import batch, cancel_job, clock, dependencies, job, retention, retry_job, sweeper
 from tests.support import factory
 from tests.support.database import another_connection, explain
-from tests.support.jobs import run, submitted, submitted_with
+from tests.support.jobs import run, status, submitted, submitted_with
 from tests.support.settings import settings
 
 JOB = "Background Job"
@@ -122,6 +122,59 @@ def test_a_parent_stays_until_its_children_have_finished():
     assert not is_there(parent)
 
 
+def test_one_of_several_parents_stays_until_its_children_have_finished():
+    # Seen failing with `depends_on` of the child's row alone, which names the first parent.
+    first, second = ended("Completed"), submitted(made(), how="other")
+    run(second)
+    names = [first.name, second.name]
+    child = submitted_with(made(), depends_on=names, available_at=3600)
+    aged(second, 31)
+    retention.clear_old_jobs(30)
+    assert is_there(second)
+    cancel_job(child.name)
+    frappe.db.commit()
+    retention.clear_old_jobs(30)
+    assert not is_there(second)
+
+
+def test_a_child_retried_after_its_completed_parents_are_gone_does_not_mind():
+    # Seen failing without `parents.forget`: it was told that they had been deleted.
+    done, failed = submitted(made(), how="done"), submitted_with(made(), available_at=3600)
+    run(done)
+    child = submitted_with(made(), parameters={"child": 1}, depends_on=[done.name, failed.name])
+    frappe.db.set_value(JOB, failed.name, "status", "Dead Letter")
+    frappe.db.commit()
+    dependencies.tell([failed.name])
+    aged(done, 31)
+    retention.clear_old_jobs(30)
+    assert not is_there(done)
+    retry_job(failed.name)
+    retry_job(child.name)
+    frappe.db.commit()
+    sweeper.sweep()
+    run(failed)
+    run(child)
+    assert status(child) == "Completed"
+
+
+def test_a_job_of_a_running_batch_stays_and_a_batch_goes_with_its_last_job():
+    found = batch(job(made(), {"n": 1}), job(made(), {"n": 2})).submit(factory.ALPHA)
+    frappe.db.commit()
+    names = frappe.get_all(JOB, {"parent_batch": found.name}, order_by="name asc")
+    run(names[0])
+    aged(names[0], 31)
+    retention.clear_old_jobs(30)
+    assert is_there(names[0])
+    run(names[1])
+    frappe.db.sql("UPDATE `tabJob Batch` SET completed_at = completed_at - INTERVAL 31 DAY")
+    frappe.db.commit()
+    retention.clear_old_jobs(30)
+    assert (is_there(names[0]), bool(frappe.db.exists("Job Batch", found.name))) == (False, True)
+    aged(names[1], 31)
+    retention.clear_old_jobs(30)
+    assert not frappe.db.exists("Job Batch", found.name)
+
+
 def test_a_job_keeps_its_content_to_the_end_of_its_window():
     job = submitted(made(deduplication_window=100 * 86_400))
     run(job)
@@ -156,8 +209,8 @@ def test_more_than_a_batch_goes_and_kept_ones_hide_none(monkeypatch):
     jobs = [ended("Completed") for _ in range(5)]
     kept = [ended("Dead Letter") for _ in range(3)]
     last = ended("Completed")
-    for number, job in enumerate([*jobs, *kept, last]):
-        aged(job, 60 - number)
+    for number, one in enumerate([*jobs, *kept, last]):
+        aged(one, 60 - number)
     assert retention.clear_old_jobs(30) == 6
     assert [is_there(job) for job in kept] == [True] * 3
 

@@ -31,6 +31,6 @@ class JobBatch(Document):
 
 
 def on_doctype_update() -> None:
-    """Indexes for the queries of `dartwing_core.jobs.batch_store` and `batches`."""
-    for fields in (["status"], ["organization", "creation"], ["owner_user", "creation"]):
+    """Indexes for the queries of `dartwing_core.jobs.batch_store`, `batches` and `retention`."""
+    for fields in (["status"], ["status", "completed_at"], ["organization", "creation"], ["owner_user", "creation"]):
         frappe.db.add_index(config.BATCH, fields)

@@ -515,6 +515,19 @@ def test_batches_are_listed_for_those_who_may_see_them(step, alice, bob):
         list_batches(status="Pending")
 
 
+def test_a_batch_is_read_by_who_may_see_it_and_written_by_nobody(step, alice, bob):
+    frappe.set_user(alice)
+    document = frappe.get_doc("Job Batch", made(step("a"), callbacks=()).name)
+    frappe.set_user("Administrator")
+    assert frappe.has_permission("Job Batch", "read", doc=document, user=alice)
+    assert not frappe.has_permission("Job Batch", "read", doc=document, user=bob)
+    assert not frappe.has_permission("Job Batch", "delete", doc=document, user=alice)
+    assert [len(frappe.get_list("Job Batch", user=user)) for user in (alice, bob)] == [1, 0]
+    document.status = "Completed"
+    with pytest.raises(frappe.PermissionError, match="engine only"):
+        document.save(ignore_permissions=True)
+
+
 def test_a_settle_without_a_batch_asks_nothing_about_batches(step):
     plain = submitted_with("test_step", parameters={"plan": ["ok"], "key": "x"})
     found = made(*(step(str(n)) for n in range(3)), callbacks=())

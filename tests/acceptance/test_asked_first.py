@@ -152,7 +152,8 @@ def test_as_mariadb_compares_names(user, job, spelling):
         told = []
         for name in (job, NOWHERE):
             spelled = SPELLINGS[spelling](name)
-            told.append(tenants.plain(send(user, verb, path, spelled, body), spelled))
+            plain = tenants.plain(send(user, verb, path, spelled, body), spelled)
+            told.append((plain[0], plain[1].replace(json.dumps(spelled)[2:-1], "$").replace(name[1:], "$")))
         assert told[0] == told[1], way
         assert told[0][0] == 404, way
 

@@ -119,7 +119,7 @@ def of_request() -> Call:
         return Call(str(command), function(str(command)), arguments, ())
     if parts[:1] != ("api",):
         return Call("", None, arguments, ())
-    kind, *path = parts[2:] if parts[1:2] in (("v1",), ("v2",)) else parts[1:] or ("",)
+    kind, *path = parts[2 if parts[1:2] in (("v1",), ("v2",)) else 1 :] or ("",)
     if kind == "method":
         command = path[0] if path else ""
         return Call(command, function(command), arguments, tuple(path[1:]))
@@ -149,6 +149,11 @@ def function(command: str) -> Callable[..., Any] | None:
 def tenant_doctype(text: Any) -> str | None:
     """Which of our DocTypes a text means, as MariaDB compares it."""
     return _TENANT_DOCTYPES.get(plain(text)) if isinstance(text, str) and len(text) < LONGEST_NAME else None
+
+
+def is_text(text: str) -> bool:
+    """Whether the database takes it: no halves of characters, which JSON can hold."""
+    return text.isascii() or not any(unicodedata.category(letter) == "Cs" for letter in text)
 
 
 def plain(text: str) -> str:
@@ -214,7 +219,7 @@ def _strings(value: Any, key: str) -> Iterator[str]:
     for item in parsed if isinstance(parsed, list) else [value]:
         if isinstance(item, Mapping) and key == "docs":  # each names itself
             continue
-        if isinstance(item, Mapping | list):
+        if isinstance(item, Mapping | list) or (isinstance(item, str) and not is_text(item)):
             raise frappe.ValidationError(_("{0} must be text.").format(key))
         if isinstance(item, str):
             yield item

@@ -37,7 +37,13 @@ def check_request() -> None:
     """Hook (`auth_hooks`): refuse what the user may not ask for. Raises Frappe's errors, each from one line."""
     if frappe.local.request.method == "OPTIONS" or frappe.local.request.path.startswith(PAGES_OF_DESK):
         return
-    call = asked.of_request()
+    try:
+        _check(asked.of_request())
+    except RecursionError:
+        raise frappe.ValidationError(_("The request is nested too deeply.")) from None
+
+
+def _check(call: Call) -> None:
     if not _is_frappes(call):
         return
     _check_function(call)
@@ -109,6 +115,17 @@ def _check_doctypes(doctypes: Mapping[str, str]) -> None:
             frappe.has_permission(doctype, throw=True)
 
 
+def _meta(doctype: Any):
+    """That of a DocType, if there is one."""
+    if not isinstance(doctype, str) or not asked.is_text(doctype):
+        return None
+    try:
+        return frappe.get_meta(doctype)
+    except Exception:  # says no more than that there is none
+        frappe.clear_last_message()
+        return None
+
+
 def _permitted_fields(doctype: str) -> list[str]:
     meta = frappe.get_meta(doctype)
     levels = meta.get_permlevel_access("read")
@@ -122,11 +139,8 @@ def _joins_ours(call: Call) -> bool:
     """
     doctype = call.path[0] if call.path else call.arguments.get("doctype")
     query = [text for key in QUERY_KEYS for text in asked.texts(call.arguments.get(key)) if "." in text]
-    if not query or not isinstance(doctype, str) or doctype in TENANT_DOCTYPES:
-        return False
-    if not frappe.db.exists("DocType", doctype, cache=True):
-        return False
-    fields = frappe.get_meta(doctype).get_link_fields()
+    meta = _meta(doctype) if query and doctype not in TENANT_DOCTYPES else None
+    fields = meta.get_link_fields() if meta else []
     links = [re.compile(rf"\b{field.fieldname}\W*\.") for field in fields if field.options in TENANT_DOCTYPES]
     return any(link.search(text) for link in links for text in query)
 
@@ -148,9 +162,8 @@ def _is_held_already(document: Named) -> bool:
     if not holder or not all(isinstance(holder.get(key), str) for key in ("doctype", "name")):
         return False
     doctype, name = holder["doctype"], holder["name"]
-    if asked.tenant_doctype(doctype) or not frappe.db.exists("DocType", doctype):
-        return False
-    if not frappe.get_meta(doctype).has_field(document.field):
+    meta = None if asked.tenant_doctype(doctype) else _meta(doctype)
+    if not meta or not meta.has_field(document.field) or not asked.is_text(name):
         return False
     is_same = frappe.db.get_value(doctype, name, document.field) == document.text
     return is_same and frappe.has_permission(doctype, "read", doc=name)

@@ -11,6 +11,8 @@ import pytest
 import requests
 
 from dartwing_core.api import frappe_methods
+from dartwing_core.jobs import job as part
+from dartwing_core.jobs import submit_batch
 from tests.support import factory, tenants
 from tests.support.http import Client
 from tests.support.tenants import NOWHERE
@@ -456,6 +458,28 @@ def test_a_hidden_and_a_missing_organization_answer_alike(web, name):
     assert wrong == [], "\n".join(wrong)
 
 
+def test_a_hidden_and_a_missing_batch_answer_alike(stranger, site):
+    batch = submit_batch(factory.ALPHA, [part("echo_job", {"of": frappe.generate_hash()})]).name
+    frappe.db.commit()
+    ways = {
+        "resource": ("GET", "/api/resource/Job Batch/$", None),
+        "DELETE": ("DELETE", "/api/resource/Job Batch/$", None),
+        "delete": method("frappe.client.delete", doctype="Job Batch", name="$"),
+        "value": method("frappe.client.set_value", doctype="ToDo", name="x", fieldname="reference_name", value="$"),
+        "comment": method("frappe.client.insert", doc={**COMMENT, "reference_doctype": "Job Batch"}),
+        "reminder": method(
+            "frappe.client.insert", doc={**LINKS["Reminder"], "reminder_doctype": "Job Batch"}
+        ),
+    }  # fmt: skip
+    for title, (verb, path, body) in ways.items():
+        told = [
+            tenants.plain(send(stranger, verb, path, name, body), name)
+            for name in (batch, "BATCH-1K00000000000NOWHERE")
+        ]
+        assert told[0] == told[1], title
+        assert told[0][0] != 200, title
+
+
 # Arguments that nobody sends -------------------------------------------------------------------------------------
 
 ODD = {
@@ -480,3 +504,27 @@ def test_odd_arguments_are_bad_input(user, web, odd):
     name, arguments = ODD[odd]
     answer = user.http.post(f"{web}/api/method/{name}", json=arguments, timeout=60)
     assert 400 <= answer.status_code < 500, answer.text
+
+
+ANYTHING = [
+    *(None, True, 7, -1, 1e300, "", " ", "x" * 5000, "\ud800", "\x00", "\U0001f600", "JOB-", "::", "' OR 1=1 --"),
+    *([], {}, [[]], [{}], [None], "[", "{", "[]", "{}", '"x"', "[" * 3000, "[" * 500 + "]" * 500, '{"doctype": 7}'),
+    *({"doctype": None}, {"doctype": [JOB], "name": "x"}, {JOB: ["\ud800"]}, {"doctype": "\ud800", "name": "x"}),
+    *({"doctype": "Reminder", "name": "\ud800", "reminder_docname": NOWHERE}, ["JOB-" + "\u00ad" * 400]),
+]
+
+
+@pytest.mark.parametrize(
+    "key", ["doctype", "name", "doc", "cmd", "filters", "fields", "reference_doctype", "items", "x"]
+)
+def test_no_argument_is_too_odd_for_the_guard(user, web, key):
+    for value in ANYTHING:
+        for path in ("/api/method/frappe.client.get_list", "/api/resource/Reminder", "/api/v2/document/Organization/x"):
+            body = {"doctype": "Organization", "name": "x", key: value}
+            answer = user.http.request("PUT" if "v2" in path else "POST", web + path, data=json.dumps(body), timeout=60,
+                                       headers={"Content-Type": "application/json"})  # fmt: skip
+            is_ours = "dartwing_core/api" in answer.text
+            assert answer.status_code < 500 or not is_ours, (key, str(value)[:50], path, answer.text[-1500:])
+    for path in ("/api", "/api/method", "/api/method/", "/api/resource//x", "/api/v2", "/api/v2/doctype/", "/api/%00"):
+        answer = user.http.get(web + path, timeout=60)
+        assert answer.status_code < 500 or "dartwing_core/api" not in answer.text, path

@@ -24,7 +24,10 @@ JOB_ID = re.compile(r"(?:.*(?:::|\|\|))?(JOB-[0-9A-Z]{20})(-\d+)?", re.DOTALL)
 """Of a job, of an attempt, or of what Frappe makes of that for RQ: `site::job-attempt`, later `site||job-attempt`."""
 
 BATCH_ID = re.compile(r"BATCH-[0-9A-Z]{20}")
-MAY_HOLD_NAMES = re.compile(r"JOB-|BATCH|\\U|JOB RUN|JOB DEPENDENCY|EXECUTION LOG|ORGANIZATION|ORG MEMBER")
+LONGEST_NAME = 300
+MAY_HOLD_NAMES = re.compile(
+    r"JOB-|BATCH|\\U|BACKGROUND JOB|JOB DEPENDENCY|EXECUTION LOG|ORGANIZATION|ORG MEMBER|RQ JOB|RQ WORKER"
+)
 NAME_KEYS = (
     (
         ("doctype", "dt", "doc"),
@@ -42,6 +45,7 @@ NAME_KEYS = (
     ),
 )
 """Arguments and fields that hold a DocType, and those that hold the name of a document of it."""
+DOCTYPE_KEYS = frozenset(key for doctype_keys, _names in NAME_KEYS for key in doctype_keys)
 NOT_NAMES = frozenset(
     {
         *("filters", "or_filters", "current_filters", "extra_filters", "link_filters", "export_filters", "fields"),
@@ -85,7 +89,12 @@ class Call:
     def texts(self) -> Iterator[str]:
         """Every key and text of the request but prose."""
         yield from self.path
-        yield from _texts(self.arguments)
+        yield from texts(self.arguments)
+
+    def doctypes(self) -> Iterator[str]:
+        """What stands where a DocType is named."""
+        yield from self.path[:1]
+        yield from _doctypes(self.arguments)
 
     def names(self) -> Iterator[Named]:
         """The documents of ours that it names. Raises frappe.ValidationError for a filter in place of a name."""
@@ -110,7 +119,7 @@ def of_request() -> Call:
         return Call(str(command), function(str(command)), arguments, ())
     if parts[:1] != ("api",):
         return Call("", None, arguments, ())
-    kind, *path = parts[2:] if parts[1:2] in (("v1",), ("v2",)) else parts[1:] or ("",)
+    kind, *path = parts[2 if parts[1:2] in (("v1",), ("v2",)) else 1 :] or ("",)
     if kind == "method":
         command = path[0] if path else ""
         return Call(command, function(command), arguments, tuple(path[1:]))
@@ -139,10 +148,15 @@ def function(command: str) -> Callable[..., Any] | None:
 
 def tenant_doctype(text: Any) -> str | None:
     """Which of our DocTypes a text means, as MariaDB compares it."""
-    return _TENANT_DOCTYPES.get(_plain(text)) if isinstance(text, str) else None
+    return _TENANT_DOCTYPES.get(plain(text)) if isinstance(text, str) and len(text) < LONGEST_NAME else None
 
 
-def _plain(text: str) -> str:
+def is_text(text: str) -> bool:
+    """Whether the database takes it: no halves of characters, which JSON can hold."""
+    return text.isascii() or not any(unicodedata.category(letter) == "Cs" for letter in text)
+
+
+def plain(text: str) -> str:
     """Text without what MariaDB's collation does not tell apart: case, accents, forms of a letter, invisible marks."""
     if not text.isascii():
         letters = unicodedata.normalize("NFKD", text)
@@ -150,15 +164,15 @@ def _plain(text: str) -> str:
     return text.strip().upper()
 
 
-_TENANT_DOCTYPES = {_plain(doctype): doctype for doctype in TENANT_DOCTYPES}
+_TENANT_DOCTYPES = {plain(doctype): doctype for doctype in TENANT_DOCTYPES}
 
 
 def _ids(text: str, holder: Any = None, field: str = "") -> Iterator[Named]:
-    plain = _plain(text) if len(text) < 300 else ""
-    if found := JOB_ID.fullmatch(plain):
+    spelled = plain(text) if len(text) < LONGEST_NAME else ""
+    if found := JOB_ID.fullmatch(spelled):
         yield Named(config.JOB, found[1], text, holder, field)
-    elif BATCH_ID.fullmatch(plain):
-        yield Named(config.BATCH, plain, text, holder, field)
+    elif BATCH_ID.fullmatch(spelled):
+        yield Named(config.BATCH, spelled, text, holder, field)
 
 
 def _names(value: Any, holder: Any = None, key: str = "") -> Iterator[Named]:
@@ -205,7 +219,7 @@ def _strings(value: Any, key: str) -> Iterator[str]:
     for item in parsed if isinstance(parsed, list) else [value]:
         if isinstance(item, Mapping) and key == "docs":  # each names itself
             continue
-        if isinstance(item, Mapping | list):
+        if isinstance(item, Mapping | list) or (isinstance(item, str) and not is_text(item)):
             raise frappe.ValidationError(_("{0} must be text.").format(key))
         if isinstance(item, str):
             yield item
@@ -213,7 +227,7 @@ def _strings(value: Any, key: str) -> Iterator[str]:
 
 def _parsed(text: str) -> Any:
     """What JSON text holds, if it may hold names; else None."""
-    if text.lstrip()[:1] not in ("{", "[", '"') or not MAY_HOLD_NAMES.search(_plain(text)):
+    if text.lstrip()[:1] not in ("{", "[", '"') or not MAY_HOLD_NAMES.search(plain(text)):
         return None
     try:
         return json.loads(text)
@@ -221,7 +235,21 @@ def _parsed(text: str) -> Any:
         return None
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _doctypes(value: Any, key: str = "") -> Iterator[str]:
+    if isinstance(value, str):
+        if key in DOCTYPE_KEYS:
+            yield value
+        value = _parsed(value)
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _doctypes(inner, name)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _doctypes(inner, key)
+
+
+def texts(value: Any) -> Iterator[str]:
+    """All keys and texts in a value but prose, those in JSON text too."""
     if isinstance(value, str):
         yield value
         value = _parsed(value)
@@ -229,7 +257,7 @@ def _texts(value: Any) -> Iterator[str]:
         for key, inner in value.items():
             if key not in PROSE:
                 yield str(key)
-                yield from _texts(inner)
+                yield from texts(inner)
     elif isinstance(value, list):
         for inner in value:
-            yield from _texts(inner)
+            yield from texts(inner)

@@ -215,13 +215,10 @@ def add_attachments(given: dict[str, Any]) -> Any:
 @_instead_of(email.relink)
 def relink(given: dict[str, Any]) -> Any:
     """Frappe moves any communication: one that hangs on what one may not see is as one that is not there."""
-    reference = frappe.db.get_value(
-        "Communication", _text(given, "name"), ["reference_doctype", "reference_name"], as_dict=True
-    )
-    if reference and reference.reference_doctype in TENANT_DOCTYPES and reference.reference_name:
-        if not is_visible(reference.reference_doctype, reference.reference_name):
-            return None
-    return email.relink(**given)
+    fields = REFERENCES["Communication"]
+    doctype, name = frappe.db.get_value("Communication", _text(given, "name"), fields) or (None, None)
+    is_hidden = doctype in TENANT_DOCTYPES and name and not is_visible(doctype, name)
+    return None if is_hidden else email.relink(**given)
 
 
 @_instead_of(client.get)

@@ -9,24 +9,27 @@ not see ends here, as one that names none. Functions of other apps are their own
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import frappe
 from frappe import _
 
 from dartwing_core.jobs import access, config, references
-from dartwing_core.jobs.desk_access import ENGINE_DOCTYPES, throw_missing
+from dartwing_core.jobs.desk_access import ENGINE_DOCTYPES, TENANT_DOCTYPES, throw_missing
 
 from . import asked
 from .asked import Call, Named
 
-QUEUE_DOCTYPES = frozenset({"RQ Job", "RQ Worker"})
+QUEUE_DOCTYPES = {"RQ JOB": "RQ Job", "RQ WORKER": "RQ Worker"}
 """Frappe lists them, with the arguments of all jobs, to everybody who is logged in."""
+QUERY_KEYS = ("fields", "filters", "or_filters", "order_by", "group_by", "field", "fieldname", "sort_field", "stats")
+# Frappe hides fields of a higher level in its answers, but filters and sorts by them.
 ADMINS_FIELD = re.compile(r"\btraceback\b", re.IGNORECASE)
+RUN_TABLE = re.compile(re.escape(config.RUN), re.IGNORECASE)
 FUNCTION_NAME = re.compile(r"[A-Za-z_]\w*(\.\w+)+")
 ANSWER_THEMSELVES = frozenset({"validate_link", "validate_link_and_fetch", "get_link_title"})
-"""Say of what is not there, and so of what may not be seen, that it is not there; so does `getdoc` of what does not load."""
+"""Say of what is not there, and so of what may not be seen, that it is not there; as does `getdoc` of jobs."""
 PAGES_OF_DESK = ("/app", "/desk", "/assets", "/files", "/private", "/login")
 
 
@@ -34,22 +37,30 @@ def check_request() -> None:
     """Hook (`auth_hooks`): refuse what the user may not ask for. Raises Frappe's errors, each from one line."""
     if frappe.local.request.method == "OPTIONS" or frappe.local.request.path.startswith(PAGES_OF_DESK):
         return
-    call = asked.of_request()
+    try:
+        _check(asked.of_request())
+    except RecursionError:
+        raise frappe.ValidationError(_("The request is nested too deeply.")) from None
+
+
+def _check(call: Call) -> None:
     if not _is_frappes(call):
         return
     _check_function(call)
-    named = list(call.names())
-    queues = QUEUE_DOCTYPES.intersection(call.texts())
-    asks_for_traceback = _asks_for_traceback(call)
-    if not (named or queues or asks_for_traceback):
+    texts, named = list(call.texts()), list(call.names())
+    doctypes = {text: doctype for text in call.doctypes() if (doctype := _doctype(text))}
+    asks_for_traceback = any(map(ADMINS_FIELD.search, texts)) and any(map(RUN_TABLE.search, texts))
+    joins_ours = _joins_ours(call)
+    if not (named or doctypes or asks_for_traceback or joins_ours):
         return
     _let_others_authenticate()
     if access.viewer().sees_everything or _is_refused_anyway():
         return
-    for doctype in queues:
-        frappe.has_permission(doctype, throw=True)
-    if asks_for_traceback and "traceback" not in _fields(config.RUN):
+    _check_doctypes(doctypes)
+    if asks_for_traceback and "traceback" not in _permitted_fields(config.RUN):
         raise frappe.PermissionError(_("Tracebacks are for administrators."))
+    if joins_ours:
+        raise frappe.PermissionError(_("Fields of background jobs can't be read through a link."))
     _check_names(call, named)
 
 
@@ -91,16 +102,47 @@ def _is_refused_anyway() -> bool:
     return frappe.session.user == "Guest" and len((frappe.get_request_header("Authorization") or "").split(" ")) == 2
 
 
-def _asks_for_traceback(call: Call) -> bool:
-    """Whether a request may filter or sort by the field of a higher permission level: Frappe only hides it in answers."""
-    texts = list(call.texts())
-    return any(map(ADMINS_FIELD.search, texts)) and any(config.RUN.casefold() in text.casefold() for text in texts)
+def _doctype(text: str) -> str | None:
+    return asked.tenant_doctype(text) or QUEUE_DOCTYPES.get(asked.plain(text) if len(text) < asked.LONGEST_NAME else "")
 
 
-def _fields(doctype: str) -> list[str]:
+def _check_doctypes(doctypes: Mapping[str, str]) -> None:
+    """By no other spelling, for which no hook is asked; what RQ holds, for those alone who have a role for it."""
+    for text, doctype in doctypes.items():
+        if text != doctype:
+            throw_missing("DocType", text)
+        if doctype in QUEUE_DOCTYPES.values():
+            frappe.has_permission(doctype, throw=True)
+
+
+def _meta(doctype: Any):
+    """That of a DocType, if there is one."""
+    if not isinstance(doctype, str) or not asked.is_text(doctype):
+        return None
+    try:
+        return frappe.get_meta(doctype)
+    except Exception:  # says no more than that there is none
+        frappe.clear_last_message()
+        return None
+
+
+def _permitted_fields(doctype: str) -> list[str]:
     meta = frappe.get_meta(doctype)
     levels = meta.get_permlevel_access("read")
     return [field.fieldname for field in meta.fields if field.permlevel in levels]
+
+
+def _joins_ours(call: Call) -> bool:
+    """Whether a query on another DocType names fields of ours through one of its links (`link.field`).
+
+    Frappe joins the rows that are linked to, whoever may see them.
+    """
+    doctype = call.path[0] if call.path else call.arguments.get("doctype")
+    query = [text for key in QUERY_KEYS for text in asked.texts(call.arguments.get(key)) if "." in text]
+    meta = _meta(doctype) if query and doctype not in TENANT_DOCTYPES else None
+    fields = meta.get_link_fields() if meta else []
+    links = [re.compile(rf"\b{field.fieldname}\W*\.") for field in fields if field.options in TENANT_DOCTYPES]
+    return any(link.search(text) for link in links for text in query)
 
 
 def _check_names(call: Call, named: Iterable[Named]) -> None:
@@ -120,9 +162,8 @@ def _is_held_already(document: Named) -> bool:
     if not holder or not all(isinstance(holder.get(key), str) for key in ("doctype", "name")):
         return False
     doctype, name = holder["doctype"], holder["name"]
-    if asked.tenant_doctype(doctype) or not frappe.db.exists("DocType", doctype):
-        return False
-    if not frappe.get_meta(doctype).has_field(document.field):
+    meta = None if asked.tenant_doctype(doctype) else _meta(doctype)
+    if not meta or not meta.has_field(document.field) or not asked.is_text(name):
         return False
     is_same = frappe.db.get_value(doctype, name, document.field) == document.text
     return is_same and frappe.has_permission(doctype, "read", doc=name)

@@ -178,9 +178,7 @@ def duplicate_error(found: Mapping[str, Any], user: str) -> DuplicateJobError:
     if found["owner_user"] and access.can_see(user, found["owner_user"], found["organization"]):
         text = _("The same job exists already: {0} ({1}).").format(found["name"], _(found["status"]))
         return DuplicateJobError(text, existing_job_id=found["name"], status=found["status"])
-    text = _(
-        "The same job was submitted already in your organization. Wait for it, or give yours a dedup_key of its own."
-    )
+    text = _("A colleague submitted the same job already. Wait for it, or give yours a dedup_key of its own.")
     return DuplicateJobError(text)
 
 

@@ -105,10 +105,13 @@ def _ask_others(doc, ptype: str | None, user: str | None, debug: bool) -> bool:
 
 
 def check_reference(doc, method: str | None = None) -> None:
-    """`validate` of Comment, Communication, ToDo, Tag Link and File: nothing is hung on what one may not see.
+    """`validate` of REFERENCES: nothing is hung on what one may not see.
 
     Frappe writes comments, assignments and tags into the row they hang on: under a running job, or another tenant's.
     """
+    if doc.doctype == "Communication":  # an e-mail to an address with the name of any document is linked to it
+        links = [link for link in doc.timeline_links if link.link_doctype not in ENGINE_DOCTYPES]
+        doc.set("timeline_links", links)
     doctype_field, name_field = REFERENCES[doc.doctype]
     doctype, name = doc.get(doctype_field), doc.get(name_field)
     if doctype not in TENANT_DOCTYPES or not name:

@@ -11,6 +11,8 @@ import pytest
 import requests
 
 from dartwing_core.api import frappe_methods
+from dartwing_core.jobs import job as part
+from dartwing_core.jobs import submit_batch
 from tests.support import factory, tenants
 from tests.support.http import Client
 from tests.support.tenants import NOWHERE
@@ -105,7 +107,8 @@ WAYS = {
     "delete_items": method("frappe.desk.reportview.delete_items", doctype=JOB, items=json.dumps(["$"])),
     "set_value": method("frappe.client.set_value", doctype=JOB, name="$", fieldname="status", value="Queued"),
     "relink": method("frappe.email.relink", name="x", reference_doctype=JOB, reference_name="$"),
-    "auto repeat": method("frappe.automation.doctype.auto_repeat.auto_repeat.make_auto_repeat", doctype=JOB, docname="$"),
+    "auto repeat": method("frappe.automation.doctype.auto_repeat.auto_repeat.make_auto_repeat", doctype=JOB,
+                          docname="$"),
     "reminder": method(
         "frappe.automation.doctype.reminder.reminder.create_new_reminder", reminder_doctype=JOB, reminder_docname="$",
         remind_at="2035-01-01 10:00:00", description="x",
@@ -127,7 +130,8 @@ WAYS = {
         "frappe.templates.includes.likes.likes.like", reference_doctype=JOB, reference_name="$", like=1
     ),
     "PDF": ("GET", f"/api/method/frappe.utils.print_format.download_pdf?doctype={JOB}&name=$", None),
-    "PDF of several": method("frappe.utils.print_format.download_multi_pdf", doctype=json.dumps({JOB: ["$"]}), name="x"),
+    "PDF of several": method("frappe.utils.print_format.download_multi_pdf", doctype=json.dumps({JOB: ["$"]}),
+                             name="x"),
     "print page": ("GET", f"/printview?doctype={JOB}&name=$", None),
     "web form": method("frappe.website.doctype.web_form.web_form.get_form_data", doctype=JOB, docname="$"),
     "in small letters": ("GET", "/api/resource/background job/$", None),
@@ -152,7 +156,8 @@ def test_as_mariadb_compares_names(user, job, spelling):
         told = []
         for name in (job, NOWHERE):
             spelled = SPELLINGS[spelling](name)
-            told.append(tenants.plain(send(user, verb, path, spelled, body), spelled))
+            plain = tenants.plain(send(user, verb, path, spelled, body), spelled)
+            told.append((plain[0], plain[1].replace(json.dumps(spelled)[2:-1], "$").replace(name[1:], "$")))
         assert told[0] == told[1], way
         assert told[0][0] == 404, way
 
@@ -209,7 +214,7 @@ def test_a_substitute_is_not_gone_around_by_another_name(user, job):
         ("frappe.desk.search.search_link", {"query": "frappe.client.get_count", "txt": "x"}),
         ("frappe.desk.search.search_widget", {"query": "frappe.desk.like.follow_document", "txt": "x"}),
         ("frappe.desk.treeview.get_all_nodes", {"tree_method": "frappe.client.get_count", "parent": "", "label": ""}),
-        ("frappe.model.mapper.map_docs", {"method": "frappe.client.get_count", "source_names": '["x"]', "target_doc": ""}),
+        ("frappe.model.mapper.map_docs", {"method": "frappe.client.get_count", "source_names": "[]", "target_doc": ""}),
         ("frappe.model.mapper.make_mapped_doc", {"method": "frappe.share.follow_document", "source_name": "x"}),
     ],
 )  # fmt: skip
@@ -232,14 +237,53 @@ def test_an_endpoint_is_not_called_by_get_through_another_function(web, called):
 # Rows, without a name --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("doctype", ["RQ Job", "RQ Worker"])
+@pytest.mark.parametrize("doctype", ["RQ Job", "RQ Worker", "rq job"])
 def test_the_jobs_of_rq_are_listed_to_nobody_else(stranger, job, doctype):
     body = {"doctype": doctype, "filters": [], "fields": ["name"], "stats": "[]"}
     for name in ("reportview.get", "reportview.get_list", "reportview.get_count", "reportview.get_sidebar_stats"):
         answer = send(stranger, *method(f"frappe.desk.{name}")[:2], job, body)
-        assert answer.status_code in (401, 403), (name, answer.text)
+        assert answer.status_code in (401, 403, 404), (name, answer.text)
     for path in (f"/api/resource/{doctype}", f"/api/v2/doctype/{doctype}/count", f"/api/v2/document/{doctype}"):
-        assert send(stranger, "GET", path, job).status_code in (401, 403), path
+        assert send(stranger, "GET", path, job).status_code in (401, 403, 404), path
+
+
+def test_a_doctype_has_one_spelling(user, job):
+    # By another, Frappe finds the DocType, but none of the hooks that are asked for it.
+    for doctype in ("background job", "BACKGROUND JOB", "Background Job ", "Organizatio\u0301n"):
+        body = {"doctype": doctype, "fields": ["name"], "filters": {}}
+        for name in ("client.get_list", "client.get_count", "desk.reportview.get"):
+            assert send(user, *method(f"frappe.{name}")[:2], job, body).status_code in (403, 404), (name, doctype)
+        assert send(user, "GET", f"/api/resource/{doctype}", job).status_code in (403, 404)
+
+
+@pytest.fixture
+def linking(site):
+    """A DocType of another app, that all users read, with a link to jobs."""
+    fields = [{"fieldname": "job", "fieldtype": "Link", "options": JOB, "label": "Job"}]
+    permissions = [{"role": "All", "read": 1, "write": 1, "create": 1}]
+    values = {"name": "Test Invoice", "module": "Core", "custom": 1, "fields": fields, "permissions": permissions}
+    made = frappe.get_doc({"doctype": "DocType", **values}).insert(ignore_if_duplicate=True)
+    frappe.db.commit()
+    yield made.name
+    frappe.delete_doc("DocType", made.name, force=True)
+    frappe.db.commit()
+
+
+def test_a_link_of_another_app_is_no_way_to_a_jobs_fields(web, user, job, linking):
+    row = frappe.get_doc({"doctype": linking, "job": job}).insert(ignore_permissions=True)
+    frappe.db.commit()
+    for fields in (["name", "job.error_message"], ["job.error_message as x"], ["`job` . input_parameters"]):
+        for name in ("client.get_list", "desk.reportview.get"):
+            answer = send(user, *method(f"frappe.{name}")[:2], job, {"doctype": linking, "fields": fields})
+            assert answer.status_code in (403, 417), answer.text
+            assert "s3cret" not in answer.text
+    listed = send(user, "GET", f"/api/resource/{linking}?fields=[%22name%22,%22job%22]", job).json()["data"]
+    assert [one["job"] for one in listed] == [job], "what the other app shows"
+    changed = send(user, "PUT", f"/api/resource/{linking}/{row.name}", job, {"job": "$"})
+    assert changed.status_code == 200, "what it holds already"
+    for name in (job, NOWHERE):
+        other = {"doctype": linking, "job": "$"}
+        assert send(user, *method("frappe.client.insert")[:2], name, {"doc": other}).status_code == 404
 
 
 FILTER = {"traceback": ["like", f"%{TRACE}%"]}
@@ -350,6 +394,92 @@ def test_a_communication_is_not_moved_away(user, web, job, kind):
     assert tenants.plain(answers[0], row.name) == tenants.plain(answers[1], "nowhere")
 
 
+def test_an_e_mail_is_not_linked_to_a_job_by_its_address(job):
+    account = {"doctype": "Email Account", "email_id": "x@example.com", "email_account_name": "x", "enable_incoming": 1}
+    row = frappe.get_doc({**account, "enable_automatic_linking": 1, "enable_outgoing": 0})
+    row.db_insert()
+    try:
+        address = f"x+Background%20Job={job}@example.com"
+        mail = {"doctype": "Communication", "subject": "x", "recipients": address, "sender": "y@example.com"}
+        linked = frappe.get_doc({**mail, "communication_medium": "Email"}).insert(ignore_permissions=True)
+        assert [one.link_name for one in linked.timeline_links if one.link_doctype == JOB] == []
+    finally:
+        frappe.db.rollback()
+
+
+# Organizations and their members -----------------------------------------------------------------------------------
+
+FOREIGN = {
+    "resource": ("GET", "/api/resource/Organization/$", None),
+    "v2": ("GET", "/api/v2/document/Organization/$", None),
+    "DELETE": ("DELETE", "/api/resource/Organization/$", None),
+    "PUT": ("PUT", "/api/resource/Organization/$", {"weight": 3}),
+    "get": method("frappe.client.get", doctype="Organization", name="$"),
+    "get by filter": method("frappe.client.get", doctype="Organization", name={"name": "$"}),
+    "getdoc": method("frappe.desk.form.load.getdoc", doctype="Organization", name="$"),
+    "delete": method("frappe.client.delete", doctype="Organization", name="$"),
+    "delete_items": method("frappe.desk.reportview.delete_items", doctype="Organization", items=json.dumps(["$"])),
+    "save": method("frappe.client.save", doc=document("Organization", name="$", org_name="$")),
+    "rename": method("frappe.client.rename_doc", doctype="Organization", old_name="$", new_name="Test Renamed"),
+    "a member": method(
+        "frappe.client.insert", doc=document("Org Member", user="test_bob@example.com", organization="$")
+    ),
+    "POST a member": ("POST", "/api/resource/Org Member", {"user": "test_bob@example.com", "organization": "$"}),
+    "a permission": method(
+        "frappe.client.insert",
+        doc=document("User Permission", user="test_bob@example.com", allow="Organization", for_value="$"),
+    ),
+    "a ToDo": method(
+        "frappe.client.insert",
+        doc=document("ToDo", description="x", reference_type="Organization", reference_name="$"),
+    ),
+    "unlock": method("frappe.model.document.unlock_document", doctype="Organization", name="$"),
+    "unlock by args": method("frappe.model.document.unlock_document", args='{"doctype": "Organization", "name": "$"}'),
+    "follow": method(
+        "frappe.desk.form.document_follow.update_follow", doctype="Organization", doc_name="$", following=True
+    ),
+    "like of a page": method(
+        "frappe.templates.includes.likes.likes.like", reference_doctype="Organization", reference_name="$", like=1
+    ),
+    "room": ("GET", "/api/method/frappe.realtime.can_subscribe_doc?doctype=Organization&docname=$", None),
+}  # fmt: skip
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", ["user", "portal", "roleless", "guest"])
+def test_a_hidden_and_a_missing_organization_answer_alike(web, name):
+    client, wrong = tenants.client_of(name, web), []
+    for title, (verb, path, body) in FOREIGN.items():
+        told = []
+        for organization in (factory.BETA, "Test Nowhere"):
+            told.append(tenants.plain(send(client, verb, path, organization, body), organization))
+        if told[0] != told[1] or told[0][0] == 200:
+            wrong.append(f"{title}: {told[0][0]} {told[0][1][:200]} | {told[1][0]} {told[1][1][:200]}")
+    assert wrong == [], "\n".join(wrong)
+
+
+def test_a_hidden_and_a_missing_batch_answer_alike(stranger, site):
+    batch = submit_batch(factory.ALPHA, [part("echo_job", {"of": frappe.generate_hash()})]).name
+    frappe.db.commit()
+    ways = {
+        "resource": ("GET", "/api/resource/Job Batch/$", None),
+        "DELETE": ("DELETE", "/api/resource/Job Batch/$", None),
+        "delete": method("frappe.client.delete", doctype="Job Batch", name="$"),
+        "value": method("frappe.client.set_value", doctype="ToDo", name="x", fieldname="reference_name", value="$"),
+        "comment": method("frappe.client.insert", doc={**COMMENT, "reference_doctype": "Job Batch"}),
+        "reminder": method(
+            "frappe.client.insert", doc={**LINKS["Reminder"], "reminder_doctype": "Job Batch"}
+        ),
+    }  # fmt: skip
+    for title, (verb, path, body) in ways.items():
+        told = [
+            tenants.plain(send(stranger, verb, path, name, body), name)
+            for name in (batch, "BATCH-1K00000000000NOWHERE")
+        ]
+        assert told[0] == told[1], title
+        assert told[0][0] != 200, title
+
+
 # Arguments that nobody sends -------------------------------------------------------------------------------------
 
 ODD = {
@@ -374,3 +504,27 @@ def test_odd_arguments_are_bad_input(user, web, odd):
     name, arguments = ODD[odd]
     answer = user.http.post(f"{web}/api/method/{name}", json=arguments, timeout=60)
     assert 400 <= answer.status_code < 500, answer.text
+
+
+ANYTHING = [
+    *(None, True, 7, -1, 1e300, "", " ", "x" * 5000, "\ud800", "\x00", "\U0001f600", "JOB-", "::", "' OR 1=1 --"),
+    *([], {}, [[]], [{}], [None], "[", "{", "[]", "{}", '"x"', "[" * 3000, "[" * 500 + "]" * 500, '{"doctype": 7}'),
+    *({"doctype": None}, {"doctype": [JOB], "name": "x"}, {JOB: ["\ud800"]}, {"doctype": "\ud800", "name": "x"}),
+    *({"doctype": "Reminder", "name": "\ud800", "reminder_docname": NOWHERE}, ["JOB-" + "\u00ad" * 400]),
+]
+
+
+@pytest.mark.parametrize(
+    "key", ["doctype", "name", "doc", "cmd", "filters", "fields", "reference_doctype", "items", "x"]
+)
+def test_no_argument_is_too_odd_for_the_guard(user, web, key):
+    for value in ANYTHING:
+        for path in ("/api/method/frappe.client.get_list", "/api/resource/Reminder", "/api/v2/document/Organization/x"):
+            body = {"doctype": "Organization", "name": "x", key: value}
+            answer = user.http.request("PUT" if "v2" in path else "POST", web + path, data=json.dumps(body), timeout=60,
+                                       headers={"Content-Type": "application/json"})  # fmt: skip
+            is_ours = "dartwing_core/api" in answer.text
+            assert answer.status_code < 500 or not is_ours, (key, str(value)[:50], path, answer.text[-1500:])
+    for path in ("/api", "/api/method", "/api/method/", "/api/resource//x", "/api/v2", "/api/v2/doctype/", "/api/%00"):
+        answer = user.http.get(web + path, timeout=60)
+        assert answer.status_code < 500 or "dartwing_core/api" not in answer.text, path

@@ -137,8 +137,7 @@ def _worker(queue: str, looks: Mapping[str, redis_queue.Look]) -> str:
 
 def clock_time(epoch: float, now: float) -> str:
     """The moment by the clock of the user's time zone: "14:05", with the date unless it is today."""
-    zone = _zone()
-    moment, today = (datetime.fromtimestamp(value, timezone.utc).astimezone(zone) for value in (epoch, now))
+    moment, today = (datetime.fromtimestamp(value, timezone.utc).astimezone(zone()) for value in (epoch, now))
     text = f"{moment:%H:%M}"
     return text if moment.date() == today.date() else f"{formatdate(moment.date())} {text}"
 
@@ -155,7 +154,8 @@ def time_until(epoch: float, now: float) -> str:
     return _("in {0} days").format(round(seconds / DAY))
 
 
-def _zone() -> ZoneInfo:
+def zone() -> ZoneInfo:
+    """The user's time zone, else the site's, as Desk does it."""
     user = frappe.session.user
     name = frappe.get_cached_value("User", user, "time_zone") if user != "Guest" else None
     try:

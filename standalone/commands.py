@@ -108,6 +108,6 @@ def main(arguments: list[str]) -> int:
         print(USAGE, end="")
         return 0 if not arguments or arguments[0] in ("-h", "--help", "help") else 2
     started = time.monotonic()
-    if installed := programs.install_missing():
+    if installed := programs.install_missing(for_tests=arguments[0] in ("test", "prepare", "install-only")):
         say(f"Installed {', '.join(installed)}", started)
     return COMMANDS[arguments[0]](arguments[1:])

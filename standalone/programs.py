@@ -19,6 +19,7 @@ NEEDED = {
     ("my_print_defaults",): "mariadb-client-core",  # mariadb-install-db calls it
     ("redis-server", "valkey-server"): "redis-server",
 }
+NEEDED_BY_TESTS = {("chromium", "chromium-browser", "google-chrome"): "chromium"}
 
 
 def find(*names: str) -> str | None:
@@ -53,9 +54,15 @@ def mariadb_version() -> str:
     return words[words.index("Ver") + 1].split("-")[0] if "Ver" in words else "unknown"
 
 
-def install_missing() -> list[str]:
+def chromium() -> str | None:
+    """The browser that the tests drive, if there is one."""
+    return next((found for names in NEEDED_BY_TESTS if (found := find(*names))), None)
+
+
+def install_missing(*, for_tests: bool = False) -> list[str]:
     """Install what is missing, where we may; the names of the packages that were installed."""
-    packages = sorted({package for names, package in NEEDED.items() if not find(*names)})
+    needed = NEEDED | (NEEDED_BY_TESTS if for_tests else {})
+    packages = sorted({package for names, package in needed.items() if not find(*names)})
     apt = shutil.which("apt-get")
     if not packages or not apt or os.geteuid() != 0 or not Path("/etc/debian_version").exists():
         return []

@@ -11,13 +11,15 @@ from werkzeug.middleware.shared_data import SharedDataMiddleware
 
 from . import alias
 
+ASSETS = Path(__file__).resolve().parent / "assets"
+
 
 def static_folders() -> dict[str, str]:
     """Where `/assets/<app>` and `/files` are on disk."""
     import frappe
 
     site = Path(os.environ["DW_SITES_PATH"], os.environ["DW_SITE"])
-    folders = {"/files": str(site / "public" / "files")}
+    folders = {"/files": str(site / "public" / "files"), "/assets/standalone": str(ASSETS)}
     frappe.init(os.environ["DW_SITE"])
     for app in frappe.get_all_apps():
         public = frappe.get_app_path(app, "public")

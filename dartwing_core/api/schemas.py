@@ -69,8 +69,19 @@ class JobRequest(TypedDict, total=False):
     key: str | None
 
 
+class Step(TypedDict):
+    """A step of a running job that its handler has named."""
+
+    name: str
+    state: Literal["done", "active", "pending"]
+
+
 class ListedJob(TypedDict):
-    """A job in a list; times are ISO 8601 with offset."""
+    """A job in a list; times are ISO 8601 with offset.
+
+    `waiting_reason`: why it is not running yet, for people. `cancel_requested`: it runs, and was asked to stop.
+    `output_url`: the path of the file of this site that is the job's outcome.
+    """
 
     job_id: str
     job_type: str
@@ -86,16 +97,22 @@ class ListedJob(TypedDict):
     started_at: datetime | None
     completed_at: datetime | None
     retry_count: int
+    max_retries: int
     next_retry_at: datetime | None
     output_reference: str | None
     error_message: str | None
     error_type: Literal["Transient", "Permanent"] | None
+    steps: list[Step]
+    waiting_reason: str | None
+    cancel_requested: bool
+    can_cancel: bool
+    can_retry: bool
+    output_url: str | None
 
 
 class JobStatusAnswer(ListedJob):
     """State, progress and outcome of a job."""
 
-    max_retries: int
     canceled_at: datetime | None
     canceled_by: str | None
     result: Any

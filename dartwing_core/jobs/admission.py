@@ -23,6 +23,7 @@ JOBS_PER_WORKER = 4
 LET_IN = 500  # held jobs of an organization in one pass
 PASSES = 10
 """At most so many in a row: the session may be that of a web request."""
+MAINTENANCE, EVERYTHING, QUEUE = "maintenance", "everything", "queue"
 MESSAGES = {JobStatus.PENDING: dispatch.MESSAGE}
 RETRY_MESSAGE = "Job enqueued for retry"
 
@@ -87,17 +88,29 @@ def _admit(queue: str) -> int:
 
 def is_paused(queue: str | None = None) -> bool:
     """Whether nothing of this queue, or of any, may start."""
-    return why_paused(queue) is not None
+    return pause_in_force(queue) is not None
+
+
+def pause_in_force(queue: str | None = None) -> str | None:
+    """MAINTENANCE, EVERYTHING or QUEUE, whichever keeps jobs of this queue (or of any) from starting; None if none."""
+    settings = config.settings()
+    if frappe.conf.maintenance_mode:
+        return MAINTENANCE
+    if settings.is_paused:
+        return EVERYTHING
+    return QUEUE if queue in settings.paused_queues else None
 
 
 def why_paused(queue: str | None = None) -> str | None:
     """For the history of a job that is held back; None if the queue is not paused."""
-    settings = config.settings()
-    if frappe.conf.maintenance_mode:
-        return "the site is being maintained"
-    if settings.is_paused:
-        return "all jobs are paused"
-    return f"the queue {queue} is paused" if queue in settings.paused_queues else None
+    pause = pause_in_force(queue)
+    if pause is None:
+        return None
+    return {
+        MAINTENANCE: "the site is being maintained",
+        EVERYTHING: "all jobs are paused",
+        QUEUE: f"the queue {queue} is paused",
+    }[pause]
 
 
 def _queue_next(queue: str, size: int) -> list[Mapping[str, Any]]:

@@ -62,7 +62,7 @@ def has_job_permission(doc, ptype: str | None = None, user: str | None = None, d
     viewer = access.viewer(user)
     if not viewer.can_see(doc.owner_user, doc.organization):
         return False
-    is_result = doc.status == JobStatus.COMPLETED.value or _is_download()
+    is_result = doc.status == JobStatus.COMPLETED.value or is_download()
     return not is_result or viewer.can_see_result(doc.organization)
 
 
@@ -129,7 +129,7 @@ def job_of(name: str):
     return frappe.db.get_value(config.JOB, name, ["owner_user", "organization", "status"], as_dict=True)
 
 
-def _is_download() -> bool:
+def is_download() -> bool:
     """Frappe asks for the permission of the document when one of its files is downloaded."""
     request = getattr(frappe.local, "request", None)
     return request is not None and request.path.startswith("/private/files/")

@@ -16,7 +16,7 @@ from . import access, batch_store, cancel, clock, dedup, parents, quota, runs, s
 from .errors import InvalidJobError, InvalidTransitionError, JobBusyError
 from .family import Family
 from .outbox import outbox
-from .status import JobStatus
+from .status import RETRYABLE, JobStatus
 from .submission import Prepared, Request
 
 BULK_LIMIT = 10_000
@@ -93,7 +93,7 @@ def retry_job(job_id: str, parameters: Mapping[str, Any] | None = None):
     """
     job = access.visible_job(job_id)
     status = JobStatus(job["status"])
-    if status not in (JobStatus.FAILED, JobStatus.TIMED_OUT, JobStatus.DEAD_LETTER):
+    if status not in RETRYABLE:
         raise InvalidTransitionError(
             _("Job {0} is {1}; only a failed job can be retried.").format(job["name"], _(status.value))
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 import frappe
 from frappe import _
@@ -12,9 +13,9 @@ from frappe.utils import get_datetime
 from pypika import Order
 from pypika.terms import Criterion
 
-from . import access, canonical, clock, config, history, parents, runs
+from . import access, canonical, clock, config, history, parents, runs, waiting_reason
 from .errors import InvalidJobError
-from .status import JobStatus
+from .status import RETRYABLE, JobStatus, can_move
 
 MAX_LIMIT = 100
 MAX_TOTAL = 10_000
@@ -35,13 +36,18 @@ _LIST_FIELDS = [
     "started_at",
     "completed_at",
     "retry_count",
+    "max_retries",
     "next_retry_at",
     "output_reference",
     "error_message",
     "error_type",
 ]
-_STATUS_FIELDS = [*_LIST_FIELDS, "max_retries", "canceled_at", "canceled_by", "result", "depends_on"]
+_STATUS_FIELDS = [*_LIST_FIELDS, "canceled_at", "canceled_by", "result", "depends_on"]
 _RELATION_FIELDS = ["on_parent_failure", "job_key", "parent_batch"]
+_INNER_FIELDS = [field for field in waiting_reason.FIELDS if field not in _LIST_FIELDS]
+"""Read, and not shown."""
+_READ_FIELDS = [*_LIST_FIELDS, *_INNER_FIELDS]
+FILES = ("/files/", "/private/files/")
 
 
 def get_job_status(job_id: str) -> dict[str, Any]:
@@ -49,13 +55,11 @@ def get_job_status(job_id: str) -> dict[str, Any]:
 
     Raises JobNotFoundError for a job that does not exist or may not be seen.
     """
-    job = access.visible_job(job_id, *_STATUS_FIELDS, *_RELATION_FIELDS)
+    job = access.visible_job(job_id, *_STATUS_FIELDS, *_RELATION_FIELDS, *_INNER_FIELDS)
     job["parents"] = parents.of(job)
     job["key"] = job.pop("job_key")
     job["result"] = canonical.load(job["result"])
-    if job["status"] == str(JobStatus.RUNNING):
-        job |= _live(runs.live(job["name"], job["attempt"]))
-    return _public(job)
+    return _public([job])[0]
 
 
 def list_jobs(
@@ -92,7 +96,7 @@ def list_jobs(
     limit, offset = bounded(limit, 1, MAX_LIMIT, "limit"), bounded(offset, 0, 10**9, "offset")
     rows = page_query(condition, _order(order_by), limit, offset).run(as_dict=True)
     return {
-        "jobs": [_public(viewer.without_hidden_result(row)) for row in _with_live_progress(rows)],
+        "jobs": _public([viewer.without_hidden_result(row) for row in rows]),
         "total": total_query(condition).run()[0][0],
         "limit": limit,
         "offset": offset,
@@ -115,7 +119,7 @@ def page_query(condition: Criterion, order: tuple[str, Order], limit: int, offse
         names = frappe.qb.from_(found).select(found.name)
         names = names.orderby(found[column], order=direction).orderby(found.name, order=direction)
     page = names.limit(limit).offset(offset).as_("page")
-    query = frappe.qb.from_(page).join(row).on(row.name == page.name).select(*(row[field] for field in _LIST_FIELDS))
+    query = frappe.qb.from_(page).join(row).on(row.name == page.name).select(*(row[field] for field in _READ_FIELDS))
     return query.orderby(row[column], order=direction).orderby(row.name, order=direction)
 
 
@@ -152,10 +156,30 @@ def get_job_history(job_id: str) -> dict[str, Any]:
     return {"job_id": job["name"], "history": [dict(event) for event in events]}
 
 
-def _public(job: dict[str, Any]) -> dict[str, Any]:
-    """For callers: `job_id` instead of name, times in ISO 8601 with offset."""
-    found = public(job)
-    return {"job_id": found.pop("name"), **found, "progress": round(found["progress"] or 0, 1)}
+def _public(jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """For callers: with what a running one's attempt says, why others wait, and what may be done with each."""
+    live = runs.live_progress([job for job in jobs if job["status"] == str(JobStatus.RUNNING)])
+    reasons = waiting_reason.of_jobs(jobs)
+    return [_public_job(job, live.get(job["name"]), reasons.get(job["name"])) for job in jobs]
+
+
+def _public_job(job: dict[str, Any], run: dict | None, reason: str | None) -> dict[str, Any]:
+    """`job_id` instead of name."""
+    shown = public({key: value for key, value in job.items() if key == "name" or key not in _INNER_FIELDS})
+    is_stopping = bool(run and run["cancel_requested"])
+    status = JobStatus(job["status"])
+    return {
+        "job_id": shown.pop("name"),
+        **shown,
+        "progress": round((run or job)["progress"] or 0, 1),
+        "progress_message": (run or job)["progress_message"],
+        "steps": (canonical.load(run["steps"]) if run else None) or [],
+        "waiting_reason": reason,
+        "cancel_requested": is_stopping,
+        "can_cancel": can_move(status, JobStatus.CANCELED) and not is_stopping,
+        "can_retry": status in RETRYABLE,
+        "output_url": _file_url(job["output_reference"]),
+    }
 
 
 def public(row: dict[str, Any]) -> dict[str, Any]:
@@ -163,16 +187,11 @@ def public(row: dict[str, Any]) -> dict[str, Any]:
     return {key: clock.isoformat(value) if isinstance(value, datetime) else value for key, value in row.items()}
 
 
-def _with_live_progress(rows: list[dict]) -> list[dict]:
-    running = [row for row in rows if row["status"] == str(JobStatus.RUNNING)]
-    live = runs.live_progress(running)
-    for row in running:
-        row.update(_live(live.get(row["name"])))
-    return rows
-
-
-def _live(run: dict | None) -> dict[str, Any]:
-    return {"progress": run["progress"], "progress_message": run["progress_message"]} if run else {}
+def _file_url(reference: str | None) -> str | None:
+    """The address of a file of this site that the job has made; None if its outcome is something else."""
+    if not reference or not reference.startswith(FILES) or ".." in reference:
+        return None
+    return quote(reference)
 
 
 def check_choice(argument: str, value: Any, choices) -> None:

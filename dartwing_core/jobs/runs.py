@@ -78,21 +78,14 @@ def forget_state(job: str) -> None:
     )
 
 
-def live(job: str, attempt: int) -> dict | None:
-    """Progress of the running attempt; None while it is too young to have a row."""
-    fields = ["progress", "progress_message", "steps", "cancel_requested", "canceled_by", "cancel_reason"]
-    return frappe.db.get_value(config.RUN, ids.run_name(job, attempt), fields, as_dict=True)
-
-
 def live_progress(jobs: Sequence[Mapping[str, Any]]) -> dict[str, dict]:
-    """Progress of running jobs by job, in one statement."""
+    """What the attempts of running jobs say, by job, in one statement; those too young to have a row are left out."""
     names = [ids.run_name(job["name"], job["attempt"]) for job in jobs]
     if not names:
         return {}
     run = frappe.qb.DocType(config.RUN)
-    query = (
-        frappe.qb.from_(run).select(run.background_job, run.progress, run.progress_message).where(run.name.isin(names))
-    )
+    columns = (run.background_job, run.progress, run.progress_message, run.steps, run.cancel_requested)
+    query = frappe.qb.from_(run).select(*columns).where(run.name.isin(names))
     return {row.background_job: row for row in query.run(as_dict=True)}
 
 

@@ -55,6 +55,9 @@ LIVE = frozenset(JobStatus) - FINISHED
 WAITING = frozenset({JobStatus.PENDING, JobStatus.FAILED, JobStatus.TIMED_OUT})
 """Waits in the database for its time; the dispatcher may queue it."""
 
+RETRYABLE = frozenset({JobStatus.FAILED, JobStatus.TIMED_OUT, JobStatus.DEAD_LETTER})
+"""A person may start a fresh series of attempts."""
+
 
 def can_move(from_status: JobStatus | None, to_status: JobStatus) -> bool:
     """Whether the state machine has this move."""

@@ -289,6 +289,7 @@ PATHS: dict[str, Path] = {
         lambda client, target: client.http.get(f"{client.url}/private/files/{target.secret}.txt", timeout=60),
         lambda answer, target: answer.status_code == 200 and answer.text == target.secret,
         is_uniform=False,
+        needs_desk=False,
     ),
 }
 # fmt: on

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 
 import frappe
@@ -10,10 +11,12 @@ import pytest
 from dartwing_core.jobs import (
     InvalidJobError,
     JobNotFoundError,
+    claim,
     executor,
     get_job_history,
     get_job_status,
     list_jobs,
+    runs,
     submit_job,
 )
 from tests.support import factory
@@ -227,3 +230,71 @@ def test_filters(alice, bob):
 def test_bad_filters_are_refused(arguments):
     with pytest.raises(InvalidJobError):
         list_jobs(**arguments)
+
+
+def test_a_running_job_tells_its_steps_and_that_it_is_to_stop(alice):
+    job = submit_as(alice, factory.ALPHA)[0]
+    claim.claim(job, 1)
+    steps = [{"name": "Read", "state": "done"}, {"name": "Write", "state": "active"}]
+    runs.finish(f"{job}-1", {"background_job": job, "attempt": 1, "steps": json.dumps(steps)}, exists=True)
+    frappe.db.commit()
+    frappe.set_user(alice)
+    for told in (get_job_status(job), list_jobs()["jobs"][0]):
+        assert (told["steps"], told["cancel_requested"], told["can_cancel"]) == (steps, False, True)
+    runs.request_cancel(job, 1, alice, None)
+    frappe.db.commit()
+    for told in (get_job_status(job), list_jobs()["jobs"][0]):
+        assert (told["cancel_requested"], told["can_cancel"], told["can_retry"]) == (True, False, False)
+
+
+@pytest.mark.parametrize(
+    ("status", "cancel", "retry"),
+    [
+        ("Pending", True, False),
+        ("Failed", True, True),
+        ("Timed Out", True, True),
+        ("Dead Letter", False, True),
+        ("Completed", False, False),
+        ("Canceled", False, False),
+    ],
+)
+def test_an_answer_says_what_may_be_done(alice, status, cancel, retry):
+    job = submit_as(alice, factory.ALPHA)[0]
+    frappe.db.set_value("Background Job", job, "status", status)
+    told = get_job_status(job)
+    assert (told["can_cancel"], told["can_retry"]) == (cancel, retry)
+
+
+@pytest.mark.parametrize(
+    ("reference", "url"),
+    [
+        ("/private/files/Contacts-1.xlsx", "/private/files/Contacts-1.xlsx"),
+        ("/files/a b#1?.csv", "/files/a%20b%231%3F.csv"),
+        ("/private/files/../../app", None),
+        ("https://example.com/files/x", None),
+        ("javascript:alert(1)", None),
+        ("//evil.example/files/x", None),
+        ("NOTE-1", None),
+        (None, None),
+    ],
+)
+def test_only_files_of_the_site_become_addresses(alice, reference, url):
+    job = submit_as(alice, factory.ALPHA)[0]
+    frappe.db.set_value("Background Job", job, {"status": "Completed", "output_reference": reference})
+    assert get_job_status(job)["output_url"] == url
+
+
+def test_a_hidden_result_has_no_address(alice):
+    job = submit_as(alice, factory.ALPHA)[0]
+    values = {"status": "Completed", "output_reference": "/private/files/x.csv"}
+    frappe.db.set_value("Background Job", job, values)
+    frappe.db.set_value("Organization", factory.ALPHA, "status", "Inactive")
+    frappe.set_user(alice)
+    assert get_job_status(job)["output_url"] is None
+    assert list_jobs()["jobs"][0]["output_url"] is None
+
+
+def test_what_the_words_are_made_of_is_not_shown(alice):
+    job = submit_as(alice, factory.ALPHA)[0]
+    for told in (get_job_status(job), list_jobs(organization=factory.ALPHA)["jobs"][0]):
+        assert not set(told) & {"name", "queue", "in_line", "waits_for", "due_epoch"}

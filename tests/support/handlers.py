@@ -9,6 +9,7 @@ import threading
 import frappe
 from rq.timeouts import JobTimeoutException
 
+from dartwing_core.handlers import job_files
 from dartwing_core.jobs import JobContext, PermanentError, TransientError, job_handler
 from dartwing_core.jobs.sql import connector
 from tests.support.database import statements
@@ -342,3 +343,12 @@ def planned(context: JobContext) -> None:
         raise TransientError("planned")
     if ending == "dead":
         raise PermanentError("planned")
+
+
+@job_handler
+def makes_file(context: JobContext) -> dict:
+    """Attaches a file with `content`."""
+    with job_files.scratch_file() as file:
+        file.write(context.parameters["content"].encode())
+        attached = job_files.attach(context, file, "A test & more", "txt")
+    return {"output_reference": attached.file_url}

@@ -14,6 +14,12 @@ class BackgroundJob(Document):
     def load_from_db(self):
         return desk_access.load_visible(self, super().load_from_db)
 
+    def has_permission(self, permtype: str = "read", **more) -> bool:
+        """Who may see the job may download its files, also without a role: Frappe asks for both here."""
+        if permtype == "read" and desk_access.is_download():
+            return desk_access.has_job_permission(self, user=more.get("user"))
+        return super().has_permission(permtype, **more)
+
     def validate(self) -> None:
         frappe.throw(_("Background jobs are made and changed by the job engine only."), frappe.PermissionError)
 

@@ -1,0 +1,164 @@
+"""Why a job is not running yet, in words for people: one place for REST, Desk and the job center.
+
+    waiting_reason.of_job(job)       # "Waits for JOB-1K11….", "Retries at 14:05 (in 3 min), attempt 3 of 5.", None
+
+The words name nothing of other organizations. They cost one statement, and only where jobs are in line; jobs that are
+Queued cost a round trip to Redis, and are answered without it while it is away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timezone
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import frappe
+from frappe import _
+from frappe.utils import formatdate, get_system_timezone
+
+from . import admission, clock, config, redis_queue, tenancy, waiting
+from .status import WAITING, JobStatus
+
+FIELDS = (
+    "name",
+    "status",
+    "organization",
+    "job_type",
+    "queue",
+    "waits_for",
+    "in_line",
+    "due_epoch",
+    "retry_count",
+    "max_retries",
+)
+"""The columns of Background Job that the words are made of."""
+
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
+Job = Mapping[str, Any]
+
+
+def of_job(job: Job) -> str | None:
+    """Why this job (with the columns FIELDS) is not running; None if it is, or has ended for good."""
+    return of_jobs([job]).get(job["name"])
+
+
+def of_jobs(jobs: Iterable[Job]) -> dict[str, str]:
+    """The same of many, by name; those that wait for nothing are left out."""
+    now = clock.now_epoch()
+    reasons: dict[str, str] = {}
+    in_line: list[Job] = []
+    queued: list[Job] = []
+    for job in jobs:
+        if job["status"] == str(JobStatus.QUEUED):
+            queued.append(job)
+        elif job["status"] in WAITING:
+            if reason := _until(job, now):
+                reasons[job["name"]] = reason
+            else:
+                in_line.append(job)
+    return reasons | _in_line(in_line) | _queued(queued)
+
+
+def _until(job: Job, now: float) -> str | None:
+    """Another job, or a time that has not come."""
+    if job["waits_for"]:
+        return _("Waits for {0}.").format(job["waits_for"])
+    due = job["due_epoch"] or 0
+    if due <= now:
+        return None
+    moment, distance = clock_time(due, now), time_until(due, now)
+    if job["status"] == str(JobStatus.PENDING):
+        return _("Starts at {0} ({1}).").format(moment, distance)
+    # Neither a crash nor a snooze costs a retry: this counts those that did.
+    words = _("Retries at {0} ({1}), attempt {2} of {3}.")
+    return words.format(moment, distance, (job["retry_count"] or 0) + 1, (job["max_retries"] or 0) + 1)
+
+
+def _in_line(jobs: list[Job]) -> dict[str, str]:
+    if not jobs:
+        return {}
+    limits_of = tenancy.limits_of(sorted({job["organization"] for job in jobs}))
+    return {job["name"]: _held(job, limits_of[job["organization"]]) or _turn(job, limits_of) for job in jobs}
+
+
+def _held(job: Job, limits: tenancy.Limits) -> str | None:
+    """What keeps the job from starting however many workers are free."""
+    if reason := _paused(job["queue"]):
+        return reason
+    if limits.state in tenancy.HELD_STATES:
+        return _("Held: the organization is {0}.").format(_(limits.state).lower())
+    if limits.is_paused:
+        return _("Held: the jobs of the organization are paused.")
+    if not admission.may_start(config.job_type(job["job_type"])):
+        return _("Held: jobs of this type are paused.")
+    if job["in_line"] == waiting.HELD:
+        return _("Held: the organization is over its limit of {0} waiting jobs.").format(limits.max_waiting)
+    return None
+
+
+def _paused(queue: str) -> str | None:
+    pause = admission.pause_in_force(queue)
+    if pause is None:
+        return None
+    return {
+        admission.MAINTENANCE: _("Held: the site is being maintained."),
+        admission.EVERYTHING: _("Held: all jobs are paused."),
+        admission.QUEUE: _("Held: the queue {0} is paused.").format(queue),
+    }[pause]
+
+
+def _turn(job: Job, limits_of: Mapping[str, tenancy.Limits]) -> str:
+    """It may start as soon as there is room; with the caps that it may be waiting under."""
+    job_type = config.job_type(job["job_type"])
+    rules = [
+        (limits_of[job["organization"]].max_running, _("The organization runs at most {0} jobs at once.")),
+        (job_type.max_concurrent if job_type else 0, _("At most {0} jobs of this type run at once.")),
+        (
+            job_type.max_concurrent_per_organization if job_type else 0,
+            _("The organization runs at most {0} jobs of this type at once."),
+        ),
+    ]
+    return " ".join([_("Waits for its turn."), *(words.format(cap) for cap, words in rules if cap)])
+
+
+def _queued(jobs: list[Job]) -> dict[str, str]:
+    if not jobs:
+        return {}
+    looks = redis_queue.look_if_there(sorted({job["queue"] for job in jobs})) or {}
+    return {job["name"]: _paused(job["queue"]) or _worker(job["queue"], looks) for job in jobs}
+
+
+def _worker(queue: str, looks: Mapping[str, redis_queue.Look]) -> str:
+    if queue in looks and not looks[queue].workers:
+        return _("No worker serves the queue {0} at the moment.").format(queue)
+    return _("Waits for a free worker.")
+
+
+def clock_time(epoch: float, now: float) -> str:
+    """The moment by the clock of the user's time zone: "14:05", with the date unless it is today."""
+    moment, today = (datetime.fromtimestamp(value, timezone.utc).astimezone(zone()) for value in (epoch, now))
+    text = f"{moment:%H:%M}"
+    return text if moment.date() == today.date() else f"{formatdate(moment.date())} {text}"
+
+
+def time_until(epoch: float, now: float) -> str:
+    """How long until then, in one unit: "in 40 s", "in 3 min", "in 5 h", "in 2 days"."""
+    seconds = max(1, round(epoch - now))
+    if seconds < MINUTE:
+        return _("in {0} s").format(seconds)
+    if seconds < 90 * MINUTE:
+        return _("in {0} min").format(round(seconds / MINUTE))
+    if seconds < 2 * DAY:
+        return _("in {0} h").format(round(seconds / HOUR))
+    return _("in {0} days").format(round(seconds / DAY))
+
+
+def zone() -> ZoneInfo:
+    """The user's time zone, else the site's, as Desk does it."""
+    user = frappe.session.user
+    name = frappe.get_cached_value("User", user, "time_zone") if user != "Guest" else None
+    try:
+        return ZoneInfo(name or get_system_timezone())
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo(get_system_timezone())

@@ -1,0 +1,70 @@
+/* Asking the REST API (docs/rest_api.md), and what its errors mean for this page. */
+(() => {
+	"use strict";
+
+	const center = window.dartwingJobCenter;
+	const { say } = center.words;
+	const BASE = "/api/method/dartwing_core.api.jobs.";
+	const TIMEOUT = 20_000;
+
+	/**
+	 * `kind`: login (the session has ended), reload (its token is an old one), gone (no such job), busy (later, after
+	 * `seconds`), offline, refused (not in this state, not permitted) or failed. `message` is for people.
+	 */
+	class ApiError extends Error {
+		constructor(kind, message, seconds = 0) {
+			super(message);
+			this.kind = kind;
+			this.seconds = seconds;
+		}
+	}
+
+	const read = (name, values) => ask(`${name}?${new URLSearchParams(given(values))}`, { method: "GET" });
+
+	const write = (name, values) =>
+		ask(name, {
+			method: "POST",
+			body: JSON.stringify(values),
+			headers: { "Content-Type": "application/json", "X-Frappe-CSRF-Token": center.data.csrf_token },
+		});
+
+	function given(values) {
+		return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== "" && value != null));
+	}
+
+	async function ask(path, options) {
+		const headers = { Accept: "application/json", ...options.headers };
+		const limits = { cache: "no-store", credentials: "same-origin", signal: AbortSignal.timeout(TIMEOUT) };
+		let response, body;
+		try {
+			response = await fetch(BASE + path, { ...options, ...limits, headers });
+			body = await response.json();
+		} catch (error) {
+			if (response && error instanceof SyntaxError) body = {};
+			else throw new ApiError("offline", say("offline"));
+		}
+		if (response.ok && body.message) return body.message;
+		throw refusal(response, body);
+	}
+
+	function refusal(response, body) {
+		const { status } = response;
+		if (status === 401 || (status === 403 && !body.error)) return new ApiError("login", say("session_ended"));
+		if (status === 429 || status === 502 || status === 503 || status === 504) {
+			return new ApiError("busy", say("busy"), Number(response.headers.get("Retry-After")) || 5);
+		}
+		if (body.exc_type === "CSRFTokenError") return new ApiError("reload", say("page_is_old"));
+		if (status === 404) return new ApiError("gone", say("gone"));
+		if (status < 500 && typeof body.message === "string") return new ApiError("refused", body.message);
+		return new ApiError("failed", say("failed"));
+	}
+
+	center.api = {
+		ApiError,
+		list: (filters) => read("list_jobs", filters),
+		status: (job) => read("get_job_status", { job_id: job }),
+		history: async (job) => (await read("get_job_history", { job_id: job })).history,
+		cancel: (job) => write("cancel_job", { job_id: job }),
+		retry: (job) => write("retry_job", { job_id: job }),
+	};
+})();

@@ -1,0 +1,131 @@
+/* A job in the list, and what list and details show alike. */
+(() => {
+	"use strict";
+
+	const center = window.dartwingJobCenter;
+	const { words, dom } = center;
+	const { make, button, setText, setAttribute, show } = dom;
+
+	const COLORS = {
+		Running: "busy",
+		Queued: "wait",
+		Pending: "wait",
+		Completed: "good",
+		Failed: "warn",
+		"Timed Out": "warn",
+		"Dead Letter": "bad",
+		Canceled: "wait",
+	};
+
+	function pill() {
+		return make("span", { class: "jc-pill" });
+	}
+
+	function showPill(element, job) {
+		setText(element, job.cancel_requested ? words.say("stopping") : words.status(job.status));
+		setAttribute(element, "data-color", job.cancel_requested ? "warn" : COLORS[job.status] ?? "wait");
+	}
+
+	/** Percent of a running job; null while it has not told any. */
+	function percentOf(job) {
+		return job.progress > 0 || job.progress_message ? job.progress : null;
+	}
+
+	/** One line on what the job is doing, waits for, or has ended with. */
+	function lineOf(job) {
+		if (job.status === "Running") {
+			const step = job.steps.find(({ state }) => state === "active");
+			return job.progress_message || step?.name || "";
+		}
+		if (job.status === "Completed" || job.status === "Canceled") return "";
+		return [job.waiting_reason, job.error_message].filter(Boolean).join(" ");
+	}
+
+	/** The buttons of a job. `actions`: cancel, retry (called with the job). */
+	function actionBar(actions, instead) {
+		let job;
+		const cancel = button(words.say("cancel"), () => actions.cancel(job), { "data-action": "cancel" });
+		const retry = button(words.say("retry"), () => actions.retry(job), { "data-action": "retry" });
+		const file = make("a", { class: "jc-button jc-button-main", "data-action": "download", download: "" });
+		setText(file, words.say("download"));
+		const element = make("div", { class: "jc-actions" }, file, retry, cancel);
+		return {
+			element,
+			show(current) {
+				job = current;
+				const name = words.type(job.job_type);
+				const isBusy = actions.isBusy(job.job_id);
+				for (const [node, isShown, word] of [
+					[cancel, job.can_cancel, "cancel"],
+					[retry, job.can_retry, "retry"],
+					[file, Boolean(job.output_url), "download"],
+				]) {
+					show(node, isShown, instead);
+					setAttribute(node, "aria-label", `${words.say(word)}: ${name}`);
+				}
+				for (const node of [cancel, retry]) setAttribute(node, "aria-disabled", isBusy ? "true" : null);
+				setAttribute(file, "href", job.output_url && isPath(job.output_url) ? job.output_url : null);
+				show(element, job.can_cancel || job.can_retry || Boolean(job.output_url));
+			},
+		};
+	}
+
+	/** A path on this site, whatever the server says. */
+	function isPath(url) {
+		return url.startsWith("/") && !url.startsWith("//") && !url.startsWith("/\\");
+	}
+
+	/** A list item that `show(job)` brings up to date without making it anew. */
+	function card(actions) {
+		let job;
+		const title = button("", () => actions.open(job.job_id), { class: "jc-card-title", "aria-haspopup": "dialog" });
+		const state = pill();
+		const meta = make("p", { class: "jc-meta" });
+		const bar = dom.bar();
+		const line = make("p", { class: "jc-line" });
+		const bars = actionBar(actions, title);
+		const text = make("div", { class: "jc-card-text" });
+		text.append(make("div", { class: "jc-card-head" }, make("h3", {}, title), state), meta, bar.element, line);
+		const element = make("li", { class: "jc-card" }, text, bars.element);
+		let shown = "";
+		return {
+			element,
+			title,
+			show(current) {
+				job = current;
+				const name = words.type(job.job_type);
+				element.dataset.job = job.job_id;
+				element.dataset.status = job.status;
+				setText(title, name);
+				showPill(state, job);
+				show(bar.element, job.status === "Running");
+				if (job.status === "Running") bar.show(percentOf(job), `${words.say("progress")}: ${name}`);
+				setText(line, lineOf(job));
+				line.classList.toggle("jc-line-error", Boolean(job.error_message) && job.status === "Dead Letter");
+				show(line, Boolean(line.textContent));
+				bars.show(job);
+				const now = [job.organization, job.owner_user, job.status, momentOf(job)].join();
+				if (now === shown) return;
+				shown = now;
+				meta.replaceChildren(...metaOf(job));
+			},
+		};
+	}
+
+	/** The moment that matters in this state. */
+	function momentOf(job) {
+		if (job.status === "Running") return job.started_at;
+		return job.completed_at ?? job.created_at;
+	}
+
+	function metaOf(job) {
+		const parts = [job.organization];
+		if (job.owner_user !== center.data.user) parts.push(job.owner_user);
+		const nodes = parts.map((part) => make("span", {}, part));
+		const moment = momentOf(job);
+		if (moment) nodes.push(dom.time(moment));
+		return nodes;
+	}
+
+	center.card = { card, pill, showPill, actionBar, percentOf, lineOf, COLORS };
+})();

@@ -1,0 +1,71 @@
+/* The filter: what its form says, what it offers, and the address of the page, which keeps it. */
+(() => {
+	"use strict";
+
+	const center = window.dartwingJobCenter;
+	const { data, words, dom } = center;
+
+	/** `onChange()` is called when somebody changes it. */
+	class Filters {
+		constructor(form, onChange) {
+			this.form = form;
+			this.offer("organization", new Map(data.organizations.map((name) => [name, name])));
+			this.offer("job_type", new Map(Object.entries(data.job_types)));
+			dom.show(form.elements.mine.parentElement, data.sees_others);
+			form.addEventListener("change", onChange);
+			form.addEventListener("submit", (event) => event.preventDefault());
+			dom.show(form, true);
+		}
+
+		/** As the arguments of `list_jobs`. */
+		get values() {
+			const { mine, ...more } = Object.fromEntries(new FormData(this.form));
+			return { ...more, owner_user: mine ? data.user : "" };
+		}
+
+		get isSet() {
+			return Object.values(this.values).some(Boolean);
+		}
+
+		/** Offer organizations and types that turn up in jobs and were not known. */
+		learn(jobs) {
+			this.offer("organization", new Map(jobs.map((job) => [job.organization, job.organization])));
+			this.offer("job_type", new Map(jobs.map((job) => [job.job_type, words.type(job.job_type)])));
+		}
+
+		offer(name, options) {
+			const select = this.form.elements[name];
+			const known = new Set([...select.options].map(({ value }) => value));
+			for (const [value, label] of options) {
+				if (!known.has(value)) select.append(dom.make("option", { value }, label));
+			}
+			if (name === "organization") dom.show(select.parentElement, select.options.length > 2);
+		}
+
+		/** Take over what the address says; returns its page (from 0) and the job that it opens. */
+		readAddress() {
+			const given = new URLSearchParams(location.search);
+			const { elements } = this.form;
+			for (const name of ["organization", "job_type"]) {
+				const value = given.get(name) ?? "";
+				if (value) this.offer(name, new Map([[value, value]]));
+				elements[name].value = value;
+			}
+			const status = [...elements.status].find(({ value }) => value === (given.get("status") ?? ""));
+			if (status) status.checked = true;
+			elements.mine.checked = data.sees_others && given.get("mine") === "1";
+			return { page: Math.max(0, (Number.parseInt(given.get("page"), 10) || 1) - 1), job: given.get("job") };
+		}
+
+		writeAddress(page, job) {
+			const wanted = new URLSearchParams();
+			for (const [name, value] of new FormData(this.form)) if (value) wanted.set(name, value);
+			if (page) wanted.set("page", String(page + 1));
+			if (job) wanted.set("job", job);
+			const text = wanted.toString();
+			history.replaceState(null, "", text ? `?${text}` : location.pathname);
+		}
+	}
+
+	center.Filters = Filters;
+})();

@@ -1,0 +1,85 @@
+/* Saying what is wrong, on the page or in the dialog that covers it; and whether the page is up to date. */
+(() => {
+	"use strict";
+
+	const center = window.dartwingJobCenter;
+	const { dom, api } = center;
+	const { make, button, setText, show } = dom;
+	const { say } = center.words;
+	const IS_DOWN = '.jc-notice:is([data-kind="offline"], [data-kind="login"])';
+
+	/** `page` and `dialog` take notices, `connection` the state; `again()` asks the server once more. */
+	class Notices {
+		constructor({ page, dialog, connection, again }) {
+			Object.assign(this, { page, dialog, connection, again, isConnected: false });
+		}
+
+		/** Say an error. `source`: "polling" (the next answer takes it back) or "action" (the next action does). */
+		say(error, source) {
+			if (!(error instanceof api.ApiError)) {
+				console.error(error);
+				error = new api.ApiError("failed", say("failed"));
+			}
+			const { kind, message } = error;
+			const place = this.dialog.closest("dialog").open ? this.dialog : this.page;
+			const current = place.firstChild;
+			const isSaid = current?.dataset.kind === kind && current.firstChild.textContent === message;
+			if (isSaid || current?.dataset.kind === "login") return;
+			const notice = make("div", { class: "jc-notice", "data-kind": kind, "data-source": source });
+			notice.append(...[make("p", {}, message), this.wayOut(kind, source)].filter(Boolean));
+			place.replaceChildren(notice);
+			this.showConnection();
+		}
+
+		/** What a person can do about it. */
+		wayOut(kind, source) {
+			const main = { class: "jc-button jc-button-main" };
+			if (kind === "login") return make("a", { ...main, href: center.data.login }, say("log_in"));
+			if (kind === "reload") return button(say("reload"), () => location.reload(), main);
+			if (kind === "offline") return button(say("try_again"), () => this.again());
+			return source === "action" ? button(say("dismiss"), () => this.forget("action")) : null;
+		}
+
+		/** Take back what was said of this source. The end of the session stays said. */
+		forget(source) {
+			for (const place of [this.page, this.dialog]) {
+				const { kind, source: said } = place.firstChild?.dataset ?? {};
+				if (said === source && kind !== "login") place.replaceChildren();
+			}
+			this.showConnection();
+		}
+
+		/** The dialog has closed: what is true of the page as well goes there. */
+		leaveDialog() {
+			const notice = this.dialog.firstChild;
+			if (notice?.dataset.source === "polling") this.page.replaceChildren(notice);
+			this.dialog.replaceChildren();
+		}
+
+		showConnection(isConnected = this.isConnected) {
+			this.isConnected = isConnected;
+			const state = document.querySelector(IS_DOWN) ? "down" : isConnected ? "live" : "polling";
+			show(this.connection, true);
+			this.connection.dataset.state = state;
+			setText(this.connection, say(`connection_${state}`));
+		}
+	}
+
+	/** Ask before a job is canceled; true if it is to be. */
+	function confirmCancel(dialog, job) {
+		return new Promise((resolve) => {
+			const question = say(job.status === "Running" ? "cancel_running" : "cancel_waiting");
+			const keep = button(say("keep"), () => dialog.close("no"), { autofocus: true });
+			const danger = { class: "jc-button jc-button-danger" };
+			const buttons = make("div", { class: "jc-actions" });
+			buttons.append(keep, button(say("cancel_job"), () => dialog.close("yes"), danger));
+			const title = say("cancel_title", center.words.type(job.job_type));
+			dialog.replaceChildren(make("h2", { id: "jc-confirm-title" }, title), make("p", {}, question), buttons);
+			dialog.returnValue = "no";
+			dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
+			dialog.showModal();
+		});
+	}
+
+	Object.assign(center, { Notices, confirmCancel });
+})();

@@ -1,0 +1,63 @@
+/* Words, times and numbers for people, in the page's language. */
+(() => {
+	"use strict";
+
+	const data = JSON.parse(document.getElementById("jc-data").textContent);
+	const SECONDS = { day: 86400, hour: 3600, minute: 60, second: 1 };
+
+	const language = (() => {
+		const tag = (document.documentElement.lang || "en").replace("_", "-");
+		try {
+			return Intl.getCanonicalLocales(tag)[0];
+		} catch {
+			return "en";
+		}
+	})();
+	const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
+	// By the same clock as the texts that come from the server.
+	const clock = { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23", timeZone: data.time_zone };
+	const exact = (() => {
+		try {
+			return new Intl.DateTimeFormat(language, clock);
+		} catch {
+			return new Intl.DateTimeFormat(language, { ...clock, timeZone: undefined }); // one that the browser does not know
+		}
+	})();
+	const whole = new Intl.NumberFormat(language, { maximumFractionDigits: 0 });
+	const short = new Intl.NumberFormat(language, { maximumFractionDigits: 1 });
+	const share = new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 0 });
+
+	/** The text of a key with its {0}, {1} … filled in. */
+	function say(key, ...values) {
+		const words = data.words[key] ?? key;
+		return words.replace(/\{(\d)\}/g, (_mark, number) => String(values[number] ?? ""));
+	}
+
+	/** "3 minutes ago", "in 2 hours". */
+	function distance(moment) {
+		const seconds = Math.round((new Date(moment) - Date.now()) / 1000);
+		const [unit, size] = Object.entries(SECONDS).find(([, size]) => Math.abs(seconds) >= size) ?? ["second", 1];
+		return relative.format(Math.trunc(seconds / size), unit);
+	}
+
+	/** "4.2 s", "3 min 5 s", "2 h 10 min". */
+	function duration(seconds) {
+		if (seconds < 60) return say("seconds", short.format(seconds));
+		if (seconds < 3600) return say("minutes", whole.format(Math.floor(seconds / 60)), whole.format(seconds % 60));
+		return say("hours", whole.format(Math.floor(seconds / 3600)), whole.format(Math.floor((seconds % 3600) / 60)));
+	}
+
+	window.dartwingJobCenter = {
+		data,
+		words: {
+			say,
+			distance,
+			duration,
+			exact: (moment) => exact.format(new Date(moment)),
+			number: (value) => whole.format(value),
+			percent: (value) => share.format(value / 100),
+			status: (status) => data.statuses[status] ?? status,
+			type: (name) => data.job_types[name] ?? name,
+		},
+	};
+})();

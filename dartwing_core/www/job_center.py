@@ -1,0 +1,175 @@
+"""`/job-center`: the jobs of a user without Desk. The page is a frame; its script asks the REST API for the rest."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import frappe
+from frappe import _
+from frappe.sessions import get_csrf_token
+
+from dartwing_core import __version__
+from dartwing_core.jobs import access, config, permission, waiting_reason
+
+no_cache = 1  # it holds the user's name and CSRF token
+sitemap = 0
+
+ROUTE = "/job-center"
+SCRIPTS = ("words", "dom", "api", "card", "details", "notice", "filters", "live", "main")
+"""In this order: each may use those before it."""
+
+
+def get_context(context) -> None:
+    if frappe.session.user == "Guest":
+        frappe.flags.redirect_location = f"/login?redirect-to={quote(_wanted(), safe='')}"
+        raise frappe.Redirect(302)
+    viewer = access.viewer()
+    context.no_breadcrumbs = True
+    context.show_sidebar = False
+    context.full_width = True
+    context.title = _("Job Center")
+    context.job_center = {
+        "is_member": viewer.sees_everything or bool(viewer.reach.members),
+        "statuses": status_names(),
+        "style": _asset("job_center.css"),
+        "scripts": [_asset(f"{name}.js") for name in SCRIPTS],
+        "data": _as_script_data(page_data(viewer)),
+    }
+
+
+def page_data(viewer: access.Viewer) -> dict[str, Any]:
+    """What the script has to know before its first request."""
+    return {
+        "user": viewer.user,
+        "csrf_token": get_csrf_token(),
+        "login": f"/login?redirect-to={quote(ROUTE, safe='')}",
+        "organizations": sorted(viewer.reach.members),
+        "hidden": viewer.hidden,
+        "sees_others": viewer.sees_everything or bool(viewer.reach.admins),
+        "time_zone": waiting_reason.zone().key,
+        "job_types": _job_types(viewer.user),
+        "statuses": status_names(),
+        "words": words(),
+    }
+
+
+def _job_types(user: str) -> dict[str, str]:
+    """The Job Types that the user may have, by name: what they are called."""
+    fields = ["name", "display_name", "requires_permission"]
+    found = frappe.get_all(config.JOB_TYPE, fields=fields, order_by="name asc")
+    return {
+        row.name: _(row.display_name or row.name)
+        for row in found
+        if permission.has_required(user, row.requires_permission)
+    }
+
+
+def _wanted() -> str:
+    request = getattr(frappe.local, "request", None)
+    query = request.query_string.decode("utf-8", "replace") if request else ""
+    return f"{ROUTE}?{query}" if query else ROUTE
+
+
+def _asset(name: str) -> str:
+    """The address of a static file, a new one for each version of it: benches let browsers keep files for a year."""
+    path = Path(frappe.get_app_path("dartwing_core", "public", "job_center", name))
+    return f"/assets/dartwing_core/job_center/{name}?v={__version__}-{path.stat().st_mtime_ns:x}"
+
+
+def _as_script_data(data: dict[str, Any]) -> str:
+    """JSON for a script element: no text in it ends the element, or is one of the marks that Frappe replaces."""
+    text = json.dumps(data)
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    for mark in ("index", "next"):
+        text = text.replace(f"{{{mark}}}", f"\\u007b{mark}}}")
+    return text
+
+
+def status_names() -> dict[str, str]:
+    """The states in words for whoever does not know the engine, in the order of the filter."""
+    return {
+        "Running": _("Running"),
+        "Queued": _("Queued"),
+        "Pending": _("Waiting"),
+        "Completed": _("Completed"),
+        "Failed": _("Failed, retrying"),
+        "Timed Out": _("Timed out, retrying"),
+        "Dead Letter": _("Failed for good"),
+        "Canceled": _("Canceled"),
+    }
+
+
+def words() -> dict[str, str]:
+    """The texts of the script by its keys: `__()` has no translations on website pages."""
+    return {
+        "asked_to_cancel": _("{0}: canceling."),
+        "asked_to_retry": _("{0}: queued again."),
+        "attempts": _("Attempts"),
+        "attempts_of": _("{0} of {1}"),
+        "busy": _("The server is busy. The page tries again by itself."),
+        "cancel": _("Cancel"),
+        "cancel_job": _("Cancel the job"),
+        "cancel_running": _("It is running, and stops as soon as it can."),
+        "cancel_title": _("Cancel {0}?"),
+        "cancel_waiting": _("It will not run."),
+        "canceled": _("Canceled"),
+        "canceled_by": _("Canceled by"),
+        "close": _("Close"),
+        "completed": _("Ended"),
+        "connection_down": _("Not connected"),
+        "connection_live": _("Live"),
+        "connection_polling": _("Updated every few seconds"),
+        "created": _("Created"),
+        "depends_on": _("Depends on"),
+        "dismiss": _("Dismiss"),
+        "download": _("Download"),
+        "due": _("Not before"),
+        "error": _("Error"),
+        "facts": _("Details"),
+        "failed": _("Something went wrong. Please try again later."),
+        "gone": _("This job does not exist any more, or you may not see it any more."),
+        "history": _("History"),
+        "hours": _("{0} h {1} min"),
+        "job": _("Job"),
+        "keep": _("Keep it"),
+        "loading": _("Loading …"),
+        "log_in": _("Log in"),
+        "minutes": _("{0} min {1} s"),
+        "no_jobs": _("No jobs yet"),
+        "no_jobs_yet": _(
+            "What you start in the background, such as an export, is shown here with its progress and result."
+        ),
+        "nothing_fits": _("No job fits this filter"),
+        "offline": _("The server can't be reached. The page tries again by itself."),
+        "organization": _("Organization"),
+        "outcome": _("Outcome"),
+        "owner": _("Owner"),
+        "page_is_old": _("You have logged in again since this page was opened. Reload it, and try again."),
+        "priority": _("Priority"),
+        "priority_Critical": _("Critical"),
+        "priority_High": _("High"),
+        "priority_Low": _("Low"),
+        "priority_Normal": _("Normal"),
+        "progress": _("Progress"),
+        "range": _("{0} to {1} of {2}"),
+        "range_or_more": _("{0} to {1} of {2} or more"),
+        "reload": _("Reload"),
+        "result": _("Result"),
+        "result_hidden": _("The result is hidden while the organization is not active."),
+        "retry": _("Retry"),
+        "seconds": _("{0} s"),
+        "session_ended": _("Your session has ended. Log in again to go on."),
+        "show_all": _("Show all jobs"),
+        "started": _("Started"),
+        "step_active": _("under way"),
+        "step_done": _("done"),
+        "step_pending": _("to come"),
+        "steps": _("Steps"),
+        "stopping": _("Stopping"),
+        "took": _("took {0}"),
+        "try_again": _("Try again"),
+    }

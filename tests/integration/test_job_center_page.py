@@ -1,0 +1,78 @@
+"""What the server gives the /job-center page, and that its scripts keep to the rules."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import frappe
+import pytest
+
+from dartwing_core.jobs import access
+from dartwing_core.www import job_center
+from tests.support import factory
+
+FOLDER = Path(job_center.__file__).parents[1]
+SCRIPTS = {path.stem: path.read_text() for path in (FOLDER / "public" / "job_center").glob("*.js")}
+TEMPLATE = (FOLDER / "www" / "job-center.html").read_text()
+FAMILIES = {"connection", "priority", "step"}
+"""Keys that are put together, such as `step_done`."""
+
+
+def test_each_text_of_the_scripts_is_in_the_table_and_each_of_the_table_is_used():
+    # Seen failing: with a key left out, and with one too many.
+    source = "\n".join(SCRIPTS.values())
+    said = set(re.findall(r'say\(\s*"(\w+)"', source))
+    handed_on = re.findall(r'\? "(\w+)" : "(\w+)"|^\t+\["(\w+)", |api\.\w+, "(\w+)"\)', source, re.MULTILINE)
+    used = said | {key for keys in handed_on for key in keys}
+    table = set(job_center.words())
+    assert said <= table
+    assert {key for key in table - used if key.partition("_")[0] not in FAMILIES} == set()
+    assert all(f"say(`{family}_" in source for family in FAMILIES)
+
+
+def test_every_state_has_words():
+    from dartwing_core.jobs.status import JobStatus
+
+    assert set(job_center.status_names()) == {status.value for status in JobStatus}
+
+
+def test_scripts_make_no_markup_of_data_and_the_page_has_no_inline_handlers():
+    # A browser test (`test_texts_of_jobs_never_become_markup`) shows the effect; this holds for what it does not reach.
+    for name, source in SCRIPTS.items():
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function", source), (
+            name
+        )
+        assert not re.search(r"\.on\w+ = |[\"']style[\"']", source), name
+    assert not re.search(r"\s(on\w+|style)\s*=", TEMPLATE)
+    assert set(job_center.SCRIPTS) == set(SCRIPTS)
+
+
+def test_data_for_the_script_ends_no_element_and_is_nothing_that_frappe_replaces():
+    name = "Evil </script><!-- csrf_token --> {index} {next} & Söhne"
+    text = job_center._as_script_data({"organizations": [name]})
+    assert not re.search(r"[<>&]|\{index\}|\{next\}", text)
+    assert json.loads(text) == {"organizations": [name]}
+
+
+def test_each_change_of_a_file_gives_it_another_address(tmp_path, monkeypatch):
+    monkeypatch.setattr(frappe, "get_app_path", lambda *parts: str(tmp_path / "main.js"))
+    (tmp_path / "main.js").write_text("1")
+    before = job_center._asset("main.js")
+    (tmp_path / "main.js").write_text("22")
+    assert job_center._asset("main.js") != before
+
+
+@pytest.mark.parametrize(("role", "sees_others"), [("Member", False), ("Admin", True)])
+def test_the_page_knows_what_its_user_may(site, monkeypatch, role, sees_others):
+    monkeypatch.setattr(job_center, "get_csrf_token", lambda: "token")
+    user = factory.user(f"page_{role.lower()}", factory.ALPHA, roles=(), org_role=role)
+    factory.job_type("plain", display_name="Plain work")
+    factory.job_type("secret", requires_permission="System Manager")
+    frappe.set_user(user)
+    data = job_center.page_data(access.viewer())
+    assert (data["user"], data["organizations"], data["sees_others"]) == (user, [factory.ALPHA], sees_others)
+    assert data["job_types"]["test_plain"] == "Plain work"
+    assert "test_secret" not in data["job_types"], "a type that the user may not have"
+    assert data["time_zone"]

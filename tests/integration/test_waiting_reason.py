@@ -1,0 +1,188 @@
+"""The words for why a job is not running: true, complete, and the same for REST and Desk.
+
+Seen failing: each case without its branch in `waiting_reason`.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import frappe
+import pytest
+from frappe.utils import formatdate
+
+from dartwing_core.jobs import claim, clock, get_job_status, list_jobs, sweeper, waiting, waiting_reason
+from tests.support import database, factory, processes
+from tests.support.jobs import run, set_columns, submitted, submitted_with
+from tests.support.settings import settings
+
+
+@pytest.fixture(autouse=True)
+def no_sweeps(site: None, monkeypatch) -> None:
+    monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
+    monkeypatch.setattr(sweeper, "sweep_after_submit", lambda: None)
+
+
+@pytest.fixture
+def plain() -> str:
+    return factory.job_type("plain")
+
+
+@pytest.fixture
+def in_line(plain):
+    """A function that makes a job that awaits its turn."""
+
+    def make(state: int = waiting.IN_LINE):
+        job = submitted(plain)
+        set_columns(job, status="Pending", in_line=state)
+        return job
+
+    return make
+
+
+@pytest.fixture
+def limited():
+    """A function that sets columns of Test Alpha; they are reset at the end."""
+    before = frappe.db.get_value(
+        "Organization", factory.ALPHA, ["status", "is_paused", "max_running", "max_waiting", "on_queue_full"], as_dict=1
+    )
+
+    def change(**values):
+        frappe.db.set_value("Organization", factory.ALPHA, values)
+        frappe.db.commit()
+
+    yield change
+    change(**before)
+
+
+def reason(job) -> str | None:
+    frappe.db.rollback()
+    return get_job_status(job.name)["waiting_reason"]
+
+
+def test_a_child_names_its_parent(plain):
+    parent = submitted(plain)
+    child = submitted_with(plain, depends_on=parent.name)
+    assert reason(child) == f"Waits for {parent.name}."
+
+
+def test_a_later_job_says_when_it_starts(plain):
+    job = submitted_with(plain, available_at=timedelta(minutes=3))
+    at = clock.site_time(job.due_epoch)
+    assert re.fullmatch(rf"Starts at (\S+ )?{at:%H:%M} \(in 3 min\)\.", reason(job))
+
+
+def test_a_failed_job_says_when_it_is_retried_and_how_often(site):
+    job = submitted(factory.job_type("fails", "raises", max_retries=4, retry_delays="300"), what="connection")
+    assert run(job)["status"] == "Failed"
+    frappe.db.commit()
+    assert re.fullmatch(r"Retries at (\S+ )?\d\d:\d\d \(in 5 min\), attempt 2 of 5\.", reason(job))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "in 1 s"), (59, "in 59 s"), (180, "in 3 min"), (9000, "in 2 h"), (400_000, "in 5 days")]
+)
+def test_distances_have_one_unit(seconds, text):
+    assert waiting_reason.time_until(1000 + seconds, 1000) == text
+
+
+def test_times_are_those_of_the_users_zone(site, alice):
+    noon = 1_700_049_600  # 12:00 UTC on 15 November 2023
+    frappe.db.set_value("User", alice, "time_zone", "Asia/Tokyo")
+    frappe.clear_document_cache("User", alice)
+    frappe.set_user(alice)
+    try:
+        assert waiting_reason.clock_time(noon, noon) == "21:00"
+        tomorrow = waiting_reason.clock_time(noon + 4 * 3600, noon)
+        assert tomorrow == f"{formatdate('2023-11-16')} 01:00"
+        frappe.db.set_value("User", alice, "time_zone", "Nowhere/Else")
+        frappe.clear_document_cache("User", alice)
+        assert waiting_reason.clock_time(noon, noon)
+    finally:
+        frappe.set_user("Administrator")
+        frappe.db.set_value("User", alice, "time_zone", None)
+        frappe.clear_document_cache("User", alice)
+        frappe.db.commit()
+
+
+def test_a_pause_is_named(in_line, limited):
+    with settings(is_paused=1):
+        assert reason(in_line()) == "Held: all jobs are paused."
+    with settings(paused_queues="default"):
+        assert reason(in_line()) == "Held: the queue default is paused."
+    job = in_line()
+    limited(is_paused=1)
+    assert reason(job) == "Held: the jobs of the organization are paused."
+    limited(is_paused=0, status="Suspended")
+    assert reason(job) == "Held: the organization is suspended."
+    limited(status="Active")
+    frappe.get_doc("Job Type", job.job_type).update({"is_paused": 1}).save()
+    frappe.db.commit()
+    assert reason(in_line()) == "Held: jobs of this type are paused."
+
+
+def test_maintenance_is_named(in_line, monkeypatch):
+    monkeypatch.setitem(frappe.conf, "maintenance_mode", 1)
+    assert reason(in_line()) == "Held: the site is being maintained."
+
+
+def test_an_organization_over_its_waiting_limit_is_named(in_line, limited):
+    limited(max_waiting=20, on_queue_full="Hold")
+    assert reason(in_line(waiting.HELD)) == "Held: the organization is over its limit of 20 waiting jobs."
+
+
+def test_caps_are_named_with_the_turn(in_line, limited):
+    factory.job_type("plain", max_concurrent=7, max_concurrent_per_organization=2)
+    limited(max_running=3)
+    assert reason(in_line()) == (
+        "Waits for its turn. The organization runs at most 3 jobs at once. At most 7 jobs of this type run at once."
+        " The organization runs at most 2 jobs of this type at once."
+    )
+
+
+def test_a_queued_job_says_whether_anybody_serves_its_queue(plain):
+    job = submitted(plain)
+    assert reason(job) == "No worker serves the queue default at the moment."
+    worker = processes.start_worker("default")
+    try:
+        set_columns(job, status="Pending", in_line=0)  # whatever the worker has made of it
+        set_columns(job, status="Queued")
+        assert reason(job) == "Waits for a free worker."
+    finally:
+        worker.stop()
+
+
+def test_without_redis_a_queued_job_has_words_too(plain, monkeypatch):
+    job = submitted(plain)
+    monkeypatch.setattr("dartwing_core.jobs.redis_queue.look_if_there", lambda queues: None)
+    assert reason(job) == "Waits for a free worker."
+
+
+def test_jobs_that_wait_for_nothing_have_no_reason(plain):
+    job = submitted(plain)
+    claim.claim(job.name, 1)
+    assert reason(job) is None
+    for status in ("Completed", "Canceled", "Dead Letter"):
+        set_columns(job, status=status)
+        assert reason(job) is None
+
+
+def test_an_orphan_of_organization_and_type_has_words(in_line):
+    job = in_line()
+    set_columns(job, organization="Test Gone", job_type="test_gone")
+    assert reason(job) == "Waits for its turn."
+
+
+def test_the_words_cost_one_statement_however_many_jobs(in_line, alice):
+    jobs = [in_line() for _number in range(3)]
+    for job in jobs:
+        set_columns(job, owner_user=alice)
+    frappe.set_user(alice)
+    get_job_status(jobs[0].name)
+    with database.statements() as seen:
+        assert get_job_status(jobs[0].name)["waiting_reason"] == "Waits for its turn."
+    assert len(seen) <= 3, seen
+    with database.statements() as seen:
+        assert {job["waiting_reason"] for job in list_jobs()["jobs"]} == {"Waits for its turn."}
+    assert len(seen) <= 4, seen

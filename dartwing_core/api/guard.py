@@ -147,13 +147,24 @@ def _joins_ours(call: Call) -> bool:
 
 def _check_names(call: Call, named: Iterable[Named]) -> None:
     called = getattr(call.function, "__name__", "")
+    if called in ANSWER_THEMSELVES:
+        return
+    asked_of: dict[str, list[Named]] = {}
     for document in named:
-        is_silent = called in ANSWER_THEMSELVES or (called == "getdoc" and document.doctype in ENGINE_DOCTYPES)
-        if is_silent or references.is_visible(document.doctype, document.name) or _is_held_already(document):
-            continue
-        if frappe.session.user == "Guest":
-            raise frappe.PermissionError(_("Log in to access this page."))
-        throw_missing(document.doctype, document.text)
+        if called != "getdoc" or document.doctype not in ENGINE_DOCTYPES:
+            asked_of.setdefault(document.doctype, []).append(document)
+    for doctype, documents in asked_of.items():
+        names = {document.name for document in documents}
+        visible = {asked.plain(name) for name in references.visible_of(doctype, names)}
+        for document in documents:
+            if asked.plain(document.name) not in visible and not _is_held_already(document):
+                _throw_missing(document)
+
+
+def _throw_missing(document: Named) -> None:
+    if frappe.session.user == "Guest":
+        raise frappe.PermissionError(_("Log in to access this page."))
+    throw_missing(document.doctype, document.text)
 
 
 def _is_held_already(document: Named) -> bool:

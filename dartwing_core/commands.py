@@ -10,6 +10,10 @@ import click
 import frappe
 from frappe.commands import get_site, pass_context
 
+from . import worker_preload
+
+worker_preload.in_a_worker()
+
 
 @click.group("job-engine")
 def job_engine() -> None:

@@ -1,0 +1,53 @@
+"""What jobs need, imported by the worker before it forks.
+
+A work-horse is a fork of the worker: what is imported there costs a job nothing, what is not, each job imports anew.
+Frappe 16's own worker pool preloads for the same reason; Frappe 15's worker does not, and `bench` imports the
+`commands` module of each app before it starts one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import pkgutil
+import sys
+
+WORKER_COMMANDS = frozenset({"worker", "worker-pool"})
+FRAPPES = (
+    "pymysql",
+    "rq.job",
+    "frappe.database.mariadb.database",
+    "frappe.database.query",
+    "frappe.query_builder",
+    "frappe.utils.safe_exec",
+    "frappe.utils.scheduler",
+    "frappe.utils.typing_validations",
+    "frappe.utils.logger",
+    "frappe.utils.response",
+    "frappe.website.path_resolver",
+    "frappe.core.doctype.scheduled_job_type.scheduled_job_type",
+    "frappe.core.doctype.user.user",
+    "frappe.monitor",
+    "frappe.recorder",
+    "frappe.realtime",
+    "frappe.model.document",
+)
+OURS = ("dartwing_core.jobs", "dartwing_core.dartwing_core.doctype")
+
+
+def in_a_worker() -> None:
+    """Preload if this process is about to become one of Frappe's workers."""
+    if WORKER_COMMANDS & set(sys.argv[1:]):
+        preload()
+
+
+def preload() -> None:
+    """Import them. A module that fails to import will say so in the job that needs it, not here."""
+    for name in FRAPPES:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    for package in OURS:
+        with contextlib.suppress(Exception):
+            for module in pkgutil.walk_packages(importlib.import_module(package).__path__, package + "."):
+                with contextlib.suppress(Exception):
+                    importlib.import_module(module.name)

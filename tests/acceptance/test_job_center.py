@@ -196,7 +196,7 @@ def test_two_members_see_only_their_own_and_an_admin_both(visit, portal_user):
     job_type = factory.job_type("plain", display_name="Plain work")
     own, other = submitted_by(portal_user, job_type), submitted_by(anna, job_type)
     for user, seen, unseen in ((portal_user, own, other), (anna, other, own)):
-        page = visit(user, f"{PATH}?job={unseen.name}").page
+        page = visit(user, f"{PATH}#{unseen.name}").page
         details = page.get_by_role("dialog")
         expect(details).to_contain_text("This job does not exist any more, or you may not see it any more.")
         page.keyboard.press("Escape")
@@ -271,7 +271,7 @@ def test_details_show_steps_the_reason_and_what_it_depends_on(visit, portal_user
     parent = running(progress=30, steps=json.dumps(steps))
     child = submitted_by(portal_user, "test_plain", child=1)
     set_columns(child, status="Pending", waits_for=parent.name, depends_on=parent.name, in_line=0)
-    page = visit(portal_user, f"{PATH}?job={child.name}").page
+    page = visit(portal_user, f"{PATH}#{child.name}").page
     details = page.get_by_role("dialog")
     expect(details).to_contain_text(f"Waits for {parent.name}.")
     details.get_by_role("button", name=parent.name).click()
@@ -395,7 +395,7 @@ def test_texts_of_jobs_never_become_markup(visit, portal_user):
         values = {"background_job": job.name, "attempt": 1, "progress": 5, "progress_message": HACK, "steps": steps}
         runs.finish(f"{job.name}-1", values, exists=True)
         frappe.db.commit()
-        page = visit(portal_user, f"{PATH}?job={job.name}").page
+        page = visit(portal_user, f"{PATH}#{job.name}").page
         expect(page.locator("#jc-details .jc-line")).to_have_text(HACK)
         set_columns(
             job, status="Dead Letter", error_message=HACK, result=json.dumps({HACK: HACK}), canceled_by=HACK[:140]
@@ -417,7 +417,7 @@ def test_texts_of_jobs_never_become_markup(visit, portal_user):
 
 def test_a_job_deleted_while_it_is_open_ends_in_a_plain_message(visit, portal_user, running):
     job = running(progress=10)
-    page = visit(portal_user, f"{PATH}?job={job.name}").page
+    page = visit(portal_user, f"{PATH}#{job.name}").page
     expect(page.locator(".jc-events > li").first).to_be_visible()
     for doctype, column in (("Background Job Run", "background_job"), ("Background Job", "name")):
         frappe.db.delete(doctype, {column: job.name})

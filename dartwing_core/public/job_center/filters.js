@@ -54,16 +54,25 @@
 			const status = [...elements.status].find(({ value }) => value === (given.get("status") ?? ""));
 			if (status) status.checked = true;
 			elements.mine.checked = data.sees_others && given.get("mine") === "1";
-			return { page: Math.max(0, (Number.parseInt(given.get("page"), 10) || 1) - 1), job: given.get("job") };
+			return { page: Math.max(0, (Number.parseInt(given.get("page"), 10) || 1) - 1), job: this.jobOfAddress };
+		}
+
+		/** The open job is behind the #, which the server does not see: it may be one that the user may not see. */
+		get jobOfAddress() {
+			try {
+				return decodeURIComponent(location.hash.slice(1));
+			} catch {
+				return "";
+			}
 		}
 
 		writeAddress(page, job) {
 			const wanted = new URLSearchParams();
 			for (const [name, value] of new FormData(this.form)) if (value) wanted.set(name, value);
 			if (page) wanted.set("page", String(page + 1));
-			if (job) wanted.set("job", job);
-			const text = wanted.toString();
-			history.replaceState(null, "", text ? `?${text}` : location.pathname);
+			const query = wanted.size ? `?${wanted}` : "";
+			const hash = job ? `#${encodeURIComponent(job)}` : "";
+			history.replaceState(null, "", location.pathname + query + hash);
 		}
 	}
 

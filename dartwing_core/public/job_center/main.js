@@ -299,6 +299,10 @@
 	page = given.page;
 	find("jc-pages").addEventListener("click", ({ target }) => target.dataset.go && goTo(page + Number(target.dataset.go)));
 	dialog.addEventListener("close", closed);
+	window.addEventListener("hashchange", () => {
+		const id = filters.jobOfAddress;
+		if (id && id !== opened?.id) open(id);
+	});
 	live.listen(onEvent, (isConnected) => {
 		notices.showConnection(isConnected);
 		poller.now();

@@ -35,7 +35,8 @@ PAGES_OF_DESK = ("/app", "/desk", "/assets", "/files", "/private", "/login")
 
 def check_request() -> None:
     """Hook (`auth_hooks`): refuse what the user may not ask for. Raises Frappe's errors, each from one line."""
-    if frappe.local.request.method == "OPTIONS" or frappe.local.request.path.startswith(PAGES_OF_DESK):
+    is_page = frappe.local.request.path.startswith(PAGES_OF_DESK) and "cmd" not in frappe.local.form_dict
+    if frappe.local.request.method == "OPTIONS" or is_page:
         return
     try:
         _check(asked.of_request())

@@ -103,6 +103,8 @@ WAYS = {
     ),
     "v2 method of a DocType": ("POST", "/api/v2/method/Tag/add_tag", {"tag": "x", "dt": JOB, "dn": "$"}),
     "by cmd": ("POST", "/?cmd=frappe.client.delete", {"cmd": "frappe.client.delete", "doctype": JOB, "name": "$"}),
+    "by cmd on a page of Desk": ("POST", "/app?cmd=frappe.client.delete",
+                                 {"cmd": "frappe.client.delete", "doctype": JOB, "name": "$"}),
     "client.delete": method("frappe.client.delete", doctype=JOB, name="$"),
     "delete_items": method("frappe.desk.reportview.delete_items", doctype=JOB, items=json.dumps(["$"])),
     "set_value": method("frappe.client.set_value", doctype=JOB, name="$", fieldname="status", value="Queued"),

@@ -14,8 +14,9 @@ def main() -> None:
     parser.add_argument("--quiet", action="store_true")
     arguments = parser.parse_args()
     alias.install()
-    from dartwing_core import worker_preload
     from frappe.utils.background_jobs import start_worker
+
+    from dartwing_core import worker_preload
 
     worker_preload.preload()
     start_worker(queue=arguments.queue, burst=arguments.burst, quiet=arguments.quiet)

@@ -47,6 +47,11 @@ class Settings:
     """Jobs of a queue in RQ; 0: by its workers."""
     paused_queues: frozenset[str] = frozenset()
     sends_digest: bool = True
+    mutes_alerts: bool = False
+    alert_dead_letters: int = 50
+    alert_jobs_in_line: int = 1_000
+    alert_overtime: int = 2
+    """A running job's multiple of its time limit."""
     dead_letter_days: int = 90
     submit_limit: int = 100
     status_limit: int = 600
@@ -55,7 +60,7 @@ class Settings:
     metrics_limit: int = 30
 
 
-_SWITCHES = frozenset({"is_paused", "allow_private_addresses"})
+_SWITCHES = frozenset({"is_paused", "allow_private_addresses", "mutes_alerts"})
 
 
 def settings() -> Settings:

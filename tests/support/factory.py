@@ -30,6 +30,9 @@ def user(name: str, *memberships: str, roles: tuple[str, ...] = ("Dartwing User"
         document.flags.no_welcome_mail = True
         document.append_roles(*roles)
         document.insert(ignore_permissions=True)
+        # Frappe makes the first user of Desk a System Manager, if only Administrator is one.
+        frappe.db.delete("Has Role", {"parent": email, "parenttype": "User", "role": ["not in", roles]})
+        frappe.clear_cache(user=email)
     for name_of_organization in memberships:
         member(email, name_of_organization, org_role)
     return email

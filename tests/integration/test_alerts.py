@@ -1,0 +1,145 @@
+"""What administrators of the site are told when jobs pile up or get stuck: once, until it is over."""
+
+from __future__ import annotations
+
+import frappe
+import pytest
+
+from dartwing_core.jobs import alerts, clock, config, submit_jobs
+from tests.support import factory
+from tests.support.database import explain
+from tests.support.jobs import run, set_columns, submitted
+from tests.support.settings import settings
+
+
+@pytest.fixture(autouse=True)
+def _nothing_was_told_before():
+    _forget()
+    yield
+    _forget()
+
+
+def _forget() -> None:
+    frappe.db.rollback()
+    frappe.db.delete("Notification Log", {"document_type": "Background Job"})
+    frappe.db.set_single_value("Job Engine Settings", alerts.RAISED, None)
+    frappe.db.commit()
+
+
+@pytest.fixture
+def manager() -> str:
+    name = factory.user("manager", roles=("System Manager",))
+    frappe.db.commit()
+    return name
+
+
+def told(user: str) -> list[str]:
+    frappe.db.rollback()
+    return frappe.get_all("Notification Log", filters={"for_user": user}, pluck="subject", order_by="creation")
+
+
+def dead(number: int) -> list:
+    job_type = factory.job_type("plain")
+    jobs = [submitted(job_type, n=n) for n in range(number)]
+    for job in jobs:
+        set_columns(job, status="Dead Letter", in_line=0)
+    return jobs
+
+
+def wait_in_line(number: int) -> None:
+    """Jobs of a paused type, in the queue `long`."""
+    job_type = factory.job_type("plain", queue="long", is_paused=1)
+    submit_jobs([{"job_type": job_type, "organization": factory.ALPHA, "parameters": {"n": n}} for n in range(number)])
+    frappe.db.commit()
+
+
+def test_dead_letters_over_the_threshold_are_told_once(manager):
+    with settings(alert_dead_letters=3):
+        jobs = dead(3)
+        assert alerts.check_alerts() == []
+        jobs += dead(1)
+        assert alerts.check_alerts() == ["dead letters"]
+        assert alerts.check_alerts() == []
+    assert told(manager) == ["More than 3 jobs have failed for good. Retry or delete them."]
+
+
+def test_an_alert_that_is_over_may_be_raised_again(manager):
+    with settings(alert_dead_letters=5):
+        jobs = dead(6)
+        assert alerts.check_alerts() == ["dead letters"]
+        set_columns(jobs[0], status="Canceled")
+        assert alerts.check_alerts() == [], "still more than four fifths"
+        set_columns(jobs[0], status="Dead Letter")
+        assert alerts.check_alerts() == [], "it was not over"
+        for job in jobs[:3]:
+            set_columns(job, status="Canceled")
+        assert alerts.check_alerts() == []
+        for job in jobs[:3]:
+            set_columns(job, status="Dead Letter")
+        assert alerts.check_alerts() == ["dead letters"]
+    assert len(told(manager)) == 2
+
+
+def test_a_queue_in_which_too_many_wait_is_told_by_its_name(manager):
+    with settings(alert_jobs_in_line=4):
+        wait_in_line(4)
+        assert alerts.check_alerts() == []
+        submitted("test_plain", n="one more")
+        assert alerts.check_alerts() == ["queue long"]
+    assert told(manager) == ["More than 4 jobs wait in the queue long. Start workers for it, or see what holds it."]
+
+
+def test_a_job_far_over_its_time_limit_is_told(manager):
+    job, other = submitted(factory.job_type("plain", default_timeout=10)), submitted("test_plain", n=2)
+    start = clock.now_epoch()
+    set_columns(job, status="Running", attempt=1, in_line=0, started_epoch=start - 21, timeout_seconds=10)
+    set_columns(other, status="Running", attempt=1, in_line=0, started_epoch=start - 12, timeout_seconds=10)
+    assert alerts.check_alerts() == [f"job {job.name}"]
+    [subject] = told(manager)
+    assert subject.startswith(f"Job {job.name} has taken more than 2 times its time limit.")
+
+
+def test_nobody_but_system_managers_is_told(manager):
+    admin = factory.user("head", factory.ALPHA, org_role="Admin")
+    frappe.db.commit()
+    with settings(alert_dead_letters=1):
+        dead(2)
+        alerts.check_alerts()
+    assert told(manager)
+    assert told(admin) == []
+
+
+def test_they_can_be_muted(manager):
+    with settings(alert_dead_letters=1, mutes_alerts=1):
+        dead(2)
+        assert alerts.check_alerts() == []
+    assert told(manager) == []
+
+
+def test_what_broke_off_is_told_the_next_time(manager, monkeypatch):
+    with settings(alert_dead_letters=1):
+        dead(2)
+        monkeypatch.setattr(alerts, "_log", fail)
+        with pytest.raises(RuntimeError):
+            alerts.check_alerts()
+        monkeypatch.undo()
+        assert alerts.check_alerts() == ["dead letters"]
+    assert len(told(manager)) == 1
+
+
+def fail(*_arguments):
+    raise RuntimeError("asked to fail")
+
+
+def test_jobs_that_run_through_raise_nothing(manager):
+    run(submitted(factory.job_type("plain")))
+    assert alerts.check_alerts() == []
+
+
+def test_counting_stops_at_the_threshold_and_goes_along_an_index():
+    dead(5)
+    job = frappe.qb.DocType(config.JOB)
+    query = alerts.count_query((job.in_line == 0) & (job.status == "Dead Letter"), 3)
+    assert query.run()[0][0] == 4
+    assert "status" in explain(query)[-1]["key"]
+    assert "status" in explain(alerts.stuck_query(2))[0]["key"]

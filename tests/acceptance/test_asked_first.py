@@ -138,7 +138,7 @@ WAYS = {
     "web form": method("frappe.website.doctype.web_form.web_form.get_form_data", doctype=JOB, docname="$"),
     "in small letters": ("GET", "/api/resource/background job/$", None),
 }  # fmt: skip
-SPELLINGS = {"as it is": lambda name: name, "small": str.lower, "wide J": lambda name: name.replace("J", "\uff2a")}
+SPELLINGS = {"as it is": lambda name: name, "small": str.lower, "wide J": lambda name: name.replace("J", "\uff2a", 1)}
 
 
 @pytest.mark.timeout(300)

@@ -14,12 +14,13 @@ from frappe import _
 from werkzeug.wrappers import Response
 
 from dartwing_core import jobs as engine
-from dartwing_core.jobs import builders
+from dartwing_core.jobs import builders, clock, waiting_reason
 from dartwing_core.jobs.errors import InvalidJobError
 
 from .endpoint import endpoint
 from .schemas import (
     REQUIRED,
+    AvailableAt,
     BatchId,
     BatchIdAndStatus,
     BatchList,
@@ -30,6 +31,7 @@ from .schemas import (
     Callback,
     DeadLetters,
     Deleted,
+    DueAgain,
     ExecutionTimes,
     History,
     Hours,
@@ -62,7 +64,7 @@ def submit_job(
     priority: Priority | None = None,
     depends_on: Annotated[str | list[str], "A job of the same organization that must complete first, or several"]
     | None = None,
-    available_at: Annotated[str | float, "Not before this time (ISO 8601), or so many seconds from now"] | None = None,
+    available_at: AvailableAt | None = None,
     dedup_key: Annotated[str, "What makes two jobs the same, instead of equal parameters"] | None = None,
     on_duplicate: Literal["raise", "return", "replace"] = "raise",
     on_parent_failure: OnParentFailure = "dead_letter",
@@ -180,6 +182,29 @@ def retry_job(job_id: JobId = REQUIRED, parameters: Parameters | None = None) ->
     """Start a fresh series of attempts of a failed job, with other parameters if there are any."""
     job = engine.retry_job(job_id, parameters=_json(parameters, "parameters"))
     return {"job_id": job.name, "status": job.status, "message": _("Job re-queued for execution")}
+
+
+@endpoint("POST", limit="submit")
+def reschedule_job(job_id: JobId = REQUIRED, available_at: AvailableAt = REQUIRED) -> DueAgain:
+    """Let a pending job start at another time."""
+    return _due_again(engine.reschedule_job(job_id, _number_or_text(available_at)), _("Job rescheduled"))
+
+
+@endpoint("POST", limit="submit")
+def run_now(job_id: JobId = REQUIRED) -> DueAgain:
+    """Skip the wait of a job for its time or its retry; what else holds it stays."""
+    return _due_again(engine.run_now(job_id), _("Job is due now"))
+
+
+def _due_again(job: Any, done: str) -> DueAgain:
+    reason = waiting_reason.of_job(job.as_dict())
+    return {
+        "job_id": job.name,
+        "status": job.status,
+        "available_at": clock.iso(job.due_epoch),
+        "waiting_reason": reason,
+        "message": f"{done}. {reason}" if reason else done,
+    }
 
 
 @endpoint("GET", limit="list")

@@ -19,6 +19,7 @@ Priority = Literal["Low", "Normal", "High", "Critical"]
 JobId = Annotated[str, "Id of a job, such as JOB-1K11R5XW3ZB0000ABCDE"]
 JobTypeName = Annotated[str, "Name of a Job Type"]
 OrganizationName = Annotated[str, "Name of an organization of yours"]
+AvailableAt = Annotated[str | float, "Not before this time (ISO 8601), or so many seconds from now"]
 Parameters = Annotated[dict[str, Any], "What the handler gets: an object"]
 Limit = Annotated[int, "At most so many; cut to what is allowed"]
 Hours = Annotated[int, "Of jobs submitted in so many last hours"]
@@ -40,6 +41,13 @@ class Submitted(TypedDict):
     job_id: str
     status: Status
     message: str
+
+
+class DueAgain(Submitted):
+    """A job with another due time; `waiting_reason`: what it still waits for."""
+
+    available_at: datetime
+    waiting_reason: str | None
 
 
 class JobAndStatus(TypedDict):
@@ -107,6 +115,8 @@ class ListedJob(TypedDict):
     cancel_requested: bool
     can_cancel: bool
     can_retry: bool
+    can_reschedule: bool
+    can_run_now: bool
     output_url: str | None
 
 

@@ -31,6 +31,7 @@ from .errors import (
 from .handlers import job_handler
 from .metrics import get_execution_time_stats, get_metrics, get_slowest_jobs
 from .queries import get_job_history, get_job_status, list_jobs
+from .reschedule import reschedule_job, run_now
 from .retry import calculate_backoff
 from .status import JobStatus
 
@@ -73,8 +74,10 @@ __all__ = [
     "job_handler",
     "list_batches",
     "list_jobs",
+    "reschedule_job",
     "retry_batch",
     "retry_job",
+    "run_now",
     "submit_batch",
     "submit_job",
     "submit_jobs",

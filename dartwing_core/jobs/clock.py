@@ -49,6 +49,11 @@ def isoformat(moment: datetime | None) -> str | None:
     return moment.replace(tzinfo=_zone()).isoformat() if moment else None
 
 
+def iso(epoch: float) -> str:
+    """A moment by the site's clock, as ISO 8601 with offset, to the second."""
+    return datetime.fromtimestamp(epoch, _zone()).isoformat(timespec="seconds")
+
+
 def due_columns(epoch: float) -> dict[str, Any]:
     """The two columns of a job's due time; see `backlog.due`."""
     return {"available_at": site_time(epoch), "due_epoch": epoch}

@@ -49,6 +49,13 @@ class Outbox:
         """Have an admission pass over these queues follow the commit."""
         self._lines.update(queues)
 
+    def reconsider(self, job: Mapping[str, Any]) -> None:
+        """A job that was submitted in this transaction or before is due at another time now: have a pass decide."""
+        self._waiting = [row for row in self._waiting if row["name"] != job["name"]]
+        self.line_up([job["queue"]])
+        if job["waits_for"]:
+            self.watch([job["waits_for"]])
+
     def watch(self, parents: Iterable[str]) -> None:
         """Look after the commit whether these jobs, which others wait for now, have ended meanwhile."""
         self._parents.update(parents)

@@ -13,7 +13,7 @@ from frappe.utils import get_datetime
 from pypika import Order
 from pypika.terms import Criterion
 
-from . import access, canonical, clock, config, history, parents, runs, waiting_reason
+from . import access, canonical, clock, config, history, parents, reschedule, runs, waiting_reason
 from .errors import InvalidJobError
 from .status import RETRYABLE, JobStatus, can_move
 
@@ -178,6 +178,8 @@ def _public_job(job: dict[str, Any], run: dict | None, reason: str | None) -> di
         "cancel_requested": is_stopping,
         "can_cancel": can_move(status, JobStatus.CANCELED) and not is_stopping,
         "can_retry": status in RETRYABLE,
+        "can_reschedule": status == JobStatus.PENDING,
+        "can_run_now": reschedule.waits_for_its_time(job, clock.now_epoch()),
         "output_url": _file_url(job["output_reference"]),
     }
 

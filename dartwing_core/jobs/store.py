@@ -136,7 +136,7 @@ def queue_all(
     Jobs that are gone (rolled back to a savepoint) or were moved by somebody else are left out.
     """
     if submitter is None:
-        jobs = _free(jobs, from_status)
+        jobs = _free(jobs, from_status, is_in_line=True)
     if not jobs:
         return []
     actor = submitter or config.ENGINE  # not whoever happens to be logged in where the engine sweeps
@@ -265,13 +265,18 @@ def _guarded_update(
     return sql.run_update(query, lock_wait, by_name=True)
 
 
-def _free(jobs: Sequence[Mapping[str, Any]], status: JobStatus) -> list[Mapping[str, Any]]:
-    """Those of the jobs that are as the caller saw them and that nobody holds; they are ours until the commit."""
+def _free(jobs: Sequence[Mapping[str, Any]], status: JobStatus, is_in_line: bool = False) -> list[Mapping[str, Any]]:
+    """Those of the jobs that are as the caller saw them and that nobody holds; they are ours until the commit.
+
+    `is_in_line`: and that are in line, and were not put off meanwhile.
+    """
     if not jobs:
         return []
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).force_index("PRIMARY").select(job.name, job.attempt, job.waits_for)
     query = query.where(job.name.isin([row["name"] for row in jobs]) & (job.status == str(status)))
+    if is_in_line:
+        query = query.where(job.in_line > 0)
     free = {name: seen for name, *seen in sql.run_locking_read(query.for_update(skip_locked=True))}
     return [row for row in jobs if free.get(row["name"]) == [row["attempt"], row.get("waits_for")]]
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import frappe
 from frappe import _
-from frappe.utils import get_datetime
 
 from . import (
     admission,
@@ -18,6 +17,7 @@ from . import (
     config,
     dedup,
     dependencies,
+    due_times,
     family,
     handlers,
     ids,
@@ -95,7 +95,7 @@ def _prepare(request: Request, user: str, allowed: dict[tuple[str, str], Limits]
     _check_size(parameters)
     priority = _priority(request.priority or job_type.default_priority or "Normal")
     family.check_policy(request.on_parent_failure)
-    due = _due(request.available_at)
+    due = due_times.epoch_of(request.available_at)
     row = _row(request, job_type, user, parameters, priority)
     row |= waiting.columns(due, priority)
     return Prepared(request, row, admission.is_limited(limits, job_type), limits)
@@ -206,42 +206,6 @@ def _dedup_hash(request: Request, job_type: str, content: str) -> str:
     if len(key) > KEY_LENGTH:
         raise InvalidJobError(_("dedup_key is longer than {0} characters.").format(KEY_LENGTH))
     return canonical.hash_of(job_type, request.organization, f"key:{key}")
-
-
-def _due(available_at: Any) -> float:
-    """Seconds since 1970 of a datetime (naive: in the site's time zone), ISO text or delay (seconds or timedelta)."""
-    now = clock.now_epoch()
-    if available_at is None:
-        return now
-    if isinstance(available_at, timedelta):
-        return _moment(lambda: now + available_at.total_seconds(), available_at)
-    if isinstance(available_at, int | float) and not isinstance(available_at, bool):
-        return _moment(lambda: now + available_at, available_at)
-    if isinstance(available_at, datetime):
-        return _moment(lambda: clock.to_epoch(available_at), available_at)
-    return _moment(lambda: clock.to_epoch(_parse(available_at)), available_at)
-
-
-def _parse(text: Any) -> datetime:
-    if not isinstance(text, str) or not text.strip():
-        raise ValueError(text)
-    try:
-        return datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
-    except ValueError:
-        return get_datetime(text.strip())
-
-
-def _moment(convert, given: Any) -> float:
-    try:
-        epoch = convert()
-        clock.site_time(epoch)
-        return epoch
-    except Exception:
-        raise InvalidJobError(
-            _("available_at is no time: {0}. Pass a datetime, ISO 8601 text or a delay in seconds.").format(
-                str(given)[:60]
-            )
-        ) from None
 
 
 def as_document(row: Mapping[str, Any]):

@@ -36,6 +36,33 @@ def columns(due_epoch: float, priority: str, waits_for: str | None = None) -> di
     }
 
 
+def due_values(job: Mapping[str, Any], due_epoch: float) -> dict[str, Any]:
+    """The columns of a waiting job that is due at another time, as they are if nobody changes it meanwhile."""
+    values = columns(due_epoch, job["priority"], job["waits_for"])
+    if values["in_line"] and job["in_line"] == HELD:
+        values["in_line"] = HELD
+    if job["status"] != JobStatus.PENDING:
+        values["next_retry_at"] = values["available_at"]
+    return values
+
+
+def set_due(job: Mapping[str, Any], due_epoch: float) -> bool:
+    """Give a waiting job another due time; False if its status or attempt is not what the caller saw. Does not commit.
+
+    What it waits for may change at the same moment, so that is read from the row.
+    """
+    values, row = due_values(job, due_epoch), frappe.qb.DocType(config.JOB)
+    del values["waits_for"]
+    if due_epoch <= clock.now_epoch():
+        in_line = Case().when(row.waits_for.isnotnull(), 0).when(row.in_line == HELD, HELD)
+        values["in_line"] = in_line.else_(IN_LINE)
+    query = frappe.qb.update(row).set(row.modified, clock.site_time()).set(row.modified_by, frappe.session.user)
+    for column, value in values.items():
+        query = query.set(row[column], value)
+    condition = (row.name == job["name"]) & (row.status == job["status"]) & (row.attempt == job["attempt"])
+    return bool(sql.run_update(query.where(condition), by_name=True))
+
+
 def line_up_due(limit: int) -> int:
     """Let jobs whose time has come line up, the longest due of each state first; returns how many. Does not commit."""
     return sum(line_up([job["name"] for job in backlog.due(status, clock.now_epoch(), limit)]) for status in WAITING)

@@ -11,6 +11,7 @@ import frappe
 import pytest
 import requests
 
+from dartwing_core.jobs import clock
 from tests.support import database, http, tenants
 from tests.support.http import Client
 from tests.support.tenants import ACTORS, TARGETS, Target
@@ -160,6 +161,10 @@ WRITES: dict[str, Call] = {
     # state by GET, by both names
     "cancel by GET": request("GET", "/api/method/dartwing_core.api.jobs.cancel_job?job_id=$"),
     "retry by GET": request("GET", "/api/method/dartwing.dartwing_core.api.jobs.retry_job?job_id=$"),
+    "reschedule by GET": request(
+        "GET", "/api/method/dartwing_core.api.jobs.reschedule_job?job_id=$&available_at=60"
+    ),
+    "run now by GET": request("GET", "/api/method/dartwing_core.api.jobs.run_now?job_id=$"),
     "delete by GET": request("GET", "/api/method/dartwing_core.api.jobs.delete_dead_letter_job?job_id=$"),
 }
 # fmt: on
@@ -227,7 +232,14 @@ def test_nobody_but_the_engine_writes_jobs(web, name):
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", ACTORS)
 @pytest.mark.parametrize(
-    ("operation", "from_status"), [("cancel_job", "Failed"), ("retry_job", "Dead Letter"), ("retry_job", "Failed")]
+    ("operation", "from_status"),
+    [
+        ("cancel_job", "Failed"),
+        ("retry_job", "Dead Letter"),
+        ("retry_job", "Failed"),
+        ("run_now", "Failed"),
+        ("reschedule_job", "Pending"),
+    ],
 )
 def test_the_engines_operations_are_for_who_sees_the_job(web, name, operation, from_status):
     actor, client, jobs = ACTORS[name], tenants.client_of(name, web), tenants.targets(name)
@@ -235,8 +247,11 @@ def test_the_engines_operations_are_for_who_sees_the_job(web, name, operation, f
         job = jobs[key]
         tenants.set_status(job.name, from_status, job.secret)
         frappe.db.commit()
+        frappe.db.set_value(JOB, job.name, clock.due_columns(clock.now_epoch() + 3_600), update_modified=False)
+        frappe.db.commit()
         before = snapshot(jobs)
-        answer = client.post(operation, job_id=job.name)
+        more = {"available_at": 7_200} if operation == "reschedule_job" else {}
+        answer = client.post(operation, job_id=job.name, **more)
         expected = 200 if key in actor.sees else 401 if name in ("guest", "disabled") else 404
         assert answer.status_code == expected, (key, answer.text)
         after = snapshot(jobs)

@@ -263,6 +263,7 @@ def test_an_answer_says_what_may_be_done(alice, status, cancel, retry):
     frappe.db.set_value("Background Job", job, "status", status)
     told = get_job_status(job)
     assert (told["can_cancel"], told["can_retry"]) == (cancel, retry)
+    assert (told["can_reschedule"], told["can_run_now"]) == (status == "Pending", False)
 
 
 @pytest.mark.parametrize(

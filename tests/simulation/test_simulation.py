@@ -14,7 +14,7 @@ import pytest
 
 from dartwing_core.jobs import parents, sweeper
 from dartwing_core.jobs.batch_store import CALLBACKS
-from dartwing_core.jobs.status import FINISHED
+from dartwing_core.jobs.status import FINISHED, WAITING
 from tests.simulation.world import ORGANIZATIONS, WINDOW, World, now_of
 from tests.support import factory
 
@@ -45,6 +45,18 @@ def check(world: World) -> None:
         assert job["retry_count"] <= job["max_retries"], job
         expected = 1 if job["status"] == "Completed" else 0
         assert written.get(job["name"], 0) == expected, (job, chain)
+
+
+def check_due_times(world: World) -> None:
+    """No job is queued before the time that was given to it last."""
+    due = {job["name"]: job for job in world.jobs()}
+    for name, job in due.items():
+        assert not (job["in_line"] and job["waits_for"]), job
+        assert not (job["in_line"] and job["due_epoch"] > world.now()), job
+        before = world.due.get(name)
+        is_started = job["status"] in ("Queued", "Running") and before and before["status"] in WAITING
+        assert not is_started or job["due_epoch"] <= world.now(), (before, job)
+    world.due = due
 
 
 def check_limits(world: World) -> None:
@@ -141,6 +153,7 @@ def test_a_random_history_keeps_the_invariants_and_loses_no_job(seed, steps, mon
             done.append(world.step())
             check(world)
             check_limits(world)
+            check_due_times(world)
             check_relations(world)
         world.drain()
         check(world)

@@ -29,8 +29,10 @@ from dartwing_core.jobs import (
     group,
     job,
     redis_queue,
+    reschedule_job,
     retry_batch,
     retry_job,
+    run_now,
     submit_job,
     sweeper,
 )
@@ -57,6 +59,8 @@ class World:
         self.caps: dict[str, int] = {}
         self.ran: dict[str, int] = {}
         """How many of each ran when last looked at."""
+        self.due: dict[str, dict] = {}
+        """The jobs by name, when last looked at."""
         self.in_flight: list[dict[str, Any]] = []
         self.lost: list[dict[str, Any]] = []
         self.old_messages: list[tuple[str, int]] = []
@@ -228,6 +232,16 @@ class World:
             retry_job(job["name"])
             frappe.db.commit()
 
+    def do_reschedule(self) -> None:
+        if job := self.some_job("Pending"):
+            reschedule_job(job["name"], self.dice.choice((-5, 0, 20, 300)))
+            frappe.db.commit()
+
+    def do_run_now(self) -> None:
+        if job := self.some_job("Pending", "Failed", "Timed Out"):
+            run_now(job["name"])
+            frappe.db.commit()
+
     def do_cancel_batch(self) -> None:
         if name := self.some_batch("Running"):
             cancel_batch(name, reason="simulated")
@@ -344,6 +358,7 @@ class World:
     def jobs(self) -> list[dict]:
         fields = ["name", "organization", "status", "attempt", "retry_count", "max_retries", "active_key"]
         fields += ["depends_on", "on_parent_failure", "parent_batch", "callback_of"]
+        fields += ["due_epoch", "in_line", "waits_for"]
         return frappe.get_all("Background Job", {"job_type": self.job_type}, fields, order_by="name asc")
 
     def drain(self) -> None:

@@ -1,0 +1,52 @@
+"""When a job is due, as callers say it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from frappe import _
+from frappe.utils import get_datetime
+
+from . import clock
+from .errors import InvalidJobError
+
+
+def epoch_of(available_at: Any) -> float:
+    """Seconds since 1970 of a datetime (naive: in the site's time zone), ISO text or delay (seconds or timedelta).
+
+    None is now. A naive time that the clock skips counts as the one an hour later, one that comes twice as the first.
+    Raises InvalidJobError for anything else.
+    """
+    now = clock.now_epoch()
+    if available_at is None:
+        return now
+    if isinstance(available_at, timedelta):
+        return _moment(lambda: now + available_at.total_seconds(), available_at)
+    if isinstance(available_at, int | float) and not isinstance(available_at, bool):
+        return _moment(lambda: now + available_at, available_at)
+    if isinstance(available_at, datetime):
+        return _moment(lambda: clock.to_epoch(available_at), available_at)
+    return _moment(lambda: clock.to_epoch(_parse(available_at)), available_at)
+
+
+def _parse(text: Any) -> datetime:
+    if not isinstance(text, str) or not text.strip():
+        raise ValueError(text)
+    try:
+        return datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
+    except ValueError:
+        return get_datetime(text.strip())
+
+
+def _moment(convert, given: Any) -> float:
+    try:
+        epoch = convert()
+        clock.site_time(epoch)
+        return epoch
+    except Exception:
+        raise InvalidJobError(
+            _("available_at is no time: {0}. Pass a datetime, ISO 8601 text or a delay in seconds.").format(
+                str(given)[:60]
+            )
+        ) from None

@@ -54,6 +54,16 @@ def run_locking_read(query) -> tuple:
     return _run_as_of_now(query)
 
 
+def latest(doctype: str, name: str, column: str) -> Any:
+    """A column as committed right now, which this transaction's snapshot may not show yet; None if the row is gone.
+
+    The row is locked until the transaction ends.
+    """
+    table = frappe.qb.DocType(doctype)
+    found = run_locking_read(frappe.qb.from_(table).select(table[column]).where(table.name == name).for_update())
+    return found[0][0] if found else None
+
+
 def _run_as_of_now(query, lock_wait: int | None = None, by_name: bool = False) -> tuple:
     statement, parameters = query.walk()
     if frappe.db.db_type == "mariadb":

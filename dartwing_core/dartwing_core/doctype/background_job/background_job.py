@@ -4,7 +4,7 @@ import frappe
 from frappe import _
 from frappe.model.document import Document
 
-from dartwing_core.jobs import batch_store, config, desk_access, parents, retention
+from dartwing_core.jobs import batch_store, config, desk_access, parents, retention, sql
 from dartwing_core.jobs.status import FINISHED, JobStatus
 
 
@@ -38,8 +38,9 @@ class BackgroundJob(Document):
         retention.clear_old_jobs(days)
 
     def on_trash(self) -> None:
-        if self.status not in FINISHED:
-            frappe.throw(_("Job {0} is {1}. Cancel it before you delete it.").format(self.name, _(self.status)))
+        status = sql.latest(config.JOB, self.name, "status") or self.status  # somebody may have retried it just now
+        if status not in FINISHED:
+            frappe.throw(_("Job {0} is {1}. Cancel it before you delete it.").format(self.name, _(status)))
         if self.parent_batch and batch_store.is_running(self.parent_batch):
             frappe.throw(
                 _("Batch {0}, to which job {1} belongs, is still running.").format(self.parent_batch, self.name)

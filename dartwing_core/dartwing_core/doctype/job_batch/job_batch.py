@@ -4,7 +4,7 @@ import frappe
 from frappe import _
 from frappe.model.document import Document
 
-from dartwing_core.jobs import batch_store, config, desk_access
+from dartwing_core.jobs import batch_store, config, desk_access, sql
 
 
 class JobBatch(Document):
@@ -26,7 +26,8 @@ class JobBatch(Document):
         frappe.throw(_("Batches can't be shared."), frappe.PermissionError)
 
     def on_trash(self) -> None:
-        if self.status == batch_store.RUNNING:
+        # Not `self.status`: a retry may just have opened it again.
+        if sql.latest(config.BATCH, self.name, "status") == batch_store.RUNNING:
             frappe.throw(_("Batch {0} is running. Cancel it before you delete it.").format(self.name))
 
 

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import frappe
+from pypika.functions import Coalesce, Max
 
-from . import access, canonical, clock, config, ids
+from . import access, canonical, clock, config, ids, waiting
 from .status import JobStatus
 
 INSERT_ROWS = 5_000
+POINT_ROWS = 500
 
 
 def insert(pairs: Sequence[tuple[str, str]], owner: str) -> None:
@@ -59,6 +61,19 @@ def forget(parents: Sequence[str]) -> None:
         return
     dependency = frappe.qb.DocType(config.DEPENDENCY)
     frappe.qb.from_(dependency).delete().where(dependency.depends_on.isin(list(parents))).run()
+    pointing = _pointing_to(parents).run()
+    for start in range(0, len(pointing), POINT_ROWS):
+        waiting.set_parents(dict(pointing[start : start + POINT_ROWS]), [JobStatus.DEAD_LETTER])
+
+
+def _pointing_to(parents: Sequence[str]):
+    """Jobs that ended while they waited for one of these, and whom they wait for next if somebody retries them."""
+    job, dependency = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.DEPENDENCY)
+    following = frappe.qb.from_(dependency).select(Max(dependency.depends_on))
+    following = following.where((dependency.background_job == job.name) & (dependency.depends_on < job.waits_for))
+    query = frappe.qb.from_(job).select(job.name, following.as_("following"))
+    query = query.where((job.in_line == 0) & (job.status == str(JobStatus.DEAD_LETTER)))
+    return query.where(job.waits_for.isin(list(parents)))
 
 
 class Results(dict):
@@ -76,11 +91,17 @@ def results(job: Mapping[str, Any]) -> Results:
     """What the completed parents of a job returned, as far as its owner may see it; reads the results of all."""
     if not job["depends_on"]:
         return Results({}, {})
-    parent, dependency = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.DEPENDENCY)
-    several = frappe.qb.from_(dependency).select(dependency.depends_on).where(dependency.background_job == job["name"])
-    query = frappe.qb.from_(parent).select(parent.name, parent.job_key, parent.result).orderby(parent.name)
-    query = query.where((parent.name == job["depends_on"]) | parent.name.isin(several))
-    query = query.where(parent.status == str(JobStatus.COMPLETED))
-    rows = query.where(access.viewer(job["owner_user"]).visible_with_result(parent)).run()
+    rows = results_query(job, access.viewer(job["owner_user"])).run()
     keys = {key: name for name, key, _result in rows if key}
     return Results({name: canonical.load(result) for name, _key, result in rows}, keys)
+
+
+def results_query(job: Mapping[str, Any], viewer: access.Viewer):
+    """From the child to each of its parents: asked for "this one or those", the server would read all jobs."""
+    child, dependency = frappe.qb.DocType(config.JOB).as_("child"), frappe.qb.DocType(config.DEPENDENCY)
+    parent = frappe.qb.DocType(config.JOB)
+    query = frappe.qb.from_(child).left_join(dependency).on(dependency.background_job == child.name)
+    query = query.join(parent).on(parent.name == Coalesce(dependency.depends_on, child.depends_on))
+    query = query.select(parent.name, parent.job_key, parent.result).where(child.name == job["name"])
+    query = query.where(parent.status == str(JobStatus.COMPLETED)).where(viewer.visible_with_result(parent))
+    return query.orderby(parent.name)

@@ -6,7 +6,7 @@ of sweeper and admission is one range of an index, however many jobs wait for so
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import frappe
@@ -84,13 +84,20 @@ def line_up(names: Sequence[str], waited_for: str | None = None) -> int:
 
 def wait_on(waits_for: Mapping[str, str], waited_for: str) -> int:
     """Let jobs that have waited for one wait for another one, given by the job's name; how many. Does not commit."""
+    return set_parents({name: waits_for[name] for name in _free(list(waits_for), waited_for)}, WAITING)
+
+
+def set_parents(waits_for: Mapping[str, str | None], statuses: Iterable[JobStatus]) -> int:
+    """Write down whom jobs in these states wait for from now on, by the jobs' names, in one statement; how many."""
+    if not waits_for:
+        return 0
     job = frappe.qb.DocType(config.JOB)
-    names = _free(list(waits_for), waited_for)
-    for parent in {waits_for[name] for name in names}:
-        moved = [name for name in names if waits_for[name] == parent]
-        query = frappe.qb.update(job).set(job.waits_for, parent).set(job.modified, clock.site_time())
-        sql.run_update(query.where(job.name.isin(moved)), store.LOCK_WAIT, by_name=True)
-    return len(names)
+    parent = Case()
+    for name, waited_for in waits_for.items():
+        parent = parent.when(job.name == name, waited_for)
+    query = frappe.qb.update(job).set(job.waits_for, parent).set(job.modified, clock.site_time())
+    query = query.where(job.name.isin(list(waits_for)) & job.status.isin([str(status) for status in statuses]))
+    return sql.run_update(query, store.LOCK_WAIT, by_name=True)
 
 
 def _free(names: Sequence[str], waited_for: str | None) -> list[str]:

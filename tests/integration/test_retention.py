@@ -157,6 +157,29 @@ def test_a_child_retried_after_its_completed_parents_are_gone_does_not_mind():
     assert status(child) == "Completed"
 
 
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_child_that_ended_with_a_parent_runs_if_that_completed_and_is_gone(number):
+    # Seen failing with a child that still waits for the one that is gone.
+    parents = [submitted_with(made(), parameters={"n": n}, available_at=3600) for n in range(number)]
+    child = submitted_with(made(), parameters={"child": 1}, depends_on=[parent.name for parent in parents])
+    last = parents[-1]
+    frappe.db.set_value(JOB, last.name, "status", "Dead Letter")
+    frappe.db.commit()
+    dependencies.tell([last.name])
+    assert status(child) == "Dead Letter"
+    retry_job(last.name)
+    frappe.db.commit()
+    run(last)
+    aged(last, 31)
+    retention.clear_old_jobs(30)
+    assert not is_there(last)
+    retry_job(child.name)
+    frappe.db.commit()
+    assert status(child) == ("Pending" if number == 2 else "Queued")
+    if number == 2:
+        assert frappe.db.get_value(JOB, child.name, "waits_for") == parents[0].name
+
+
 def test_a_job_of_a_running_batch_stays_and_a_batch_goes_with_its_last_job():
     found = batch(job(made(), {"n": 1}), job(made(), {"n": 2})).submit(factory.ALPHA)
     frappe.db.commit()

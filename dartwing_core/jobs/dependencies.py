@@ -19,7 +19,9 @@ from . import admission, backlog, clock, config, dispatch, sql, store, waiting
 from .backlog import RUN_ANYWAY
 from .status import LIVE, JobStatus
 
-RELEASE_LIMIT = 500
+AT_ONCE = 500  # in one transaction
+END_LIMIT = 10_000
+"""So many end with a parent straight away: as many as a batch may have; the sweeper ends the others."""
 CANCEL, DEAD_LETTER = "cancel", "dead_letter"
 POLICIES = (CANCEL, DEAD_LETTER, RUN_ANYWAY)
 """What becomes of a job if a parent is canceled, fails for good or is deleted (`on_parent_failure`)."""
@@ -52,7 +54,7 @@ class Told:
         return self.next_parents | {job["name"] for job in self.ended}
 
 
-def tell(parents: Collection[str], limit: int = RELEASE_LIMIT) -> Told:
+def tell(parents: Collection[str], limit: int = END_LIMIT) -> Told:
     """Let the children of those of the jobs that are over go on, or end with them; then the children of those.
 
     At most `limit` of them end. Commits: only in workers, in the sweeper and after a commit. Admission passes follow.
@@ -71,16 +73,22 @@ def _tell(parents: Collection[str], limit: int) -> Told:
     sql.commit()  # a fresh snapshot
     statuses = backlog.statuses(sorted(parents))
     over = {name: statuses.get(name) for name in sorted(parents) if statuses.get(name) not in LIVE}
+    if len(over) > 1:  # most of them have no children
+        awaited = backlog.awaited(list(over))
+        over = {name: status for name, status in over.items() if name in awaited}
     failed = {name: status for name, status in over.items() if status != JobStatus.COMPLETED}
     told = Told()
     for name, status in over.items():
         while len(told.ended) < limit:
-            some = tell_some(name, status, min(limit - len(told.ended), RELEASE_LIMIT))
+            some = tell_some(name, status, min(limit - len(told.ended), AT_ONCE))
             told.add(some)
             if not some.number:
                 break
-    if failed and len(told.ended) < limit:
-        told.ended += sql.committed(partial(_end_others, failed, limit - len(told.ended)))
+    while failed and len(told.ended) < limit:
+        others = sql.committed(partial(_end_others, failed, min(limit - len(told.ended), AT_ONCE)))
+        told.ended += others
+        if not others:
+            break
     return told
 
 

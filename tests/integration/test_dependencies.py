@@ -110,7 +110,7 @@ def test_more_children_than_a_batch_are_released_by_the_next_sweeps(job_type, mo
 
 
 def test_all_children_are_released_when_their_parent_ends(job_type, monkeypatch):
-    monkeypatch.setattr(dependencies, "RELEASE_LIMIT", 2)
+    monkeypatch.setattr(dependencies, "AT_ONCE", 2)
     monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
     parent = submitted_with(job_type)
     children = [submitted_with(job_type, parameters={"n": n}, depends_on=parent.name) for n in range(5)]

@@ -7,16 +7,19 @@ import pytest
 
 from dartwing_core.jobs import (
     InvalidJobError,
+    access,
     cancel_job,
     dependencies,
     executor,
     get_job_status,
     retry_job,
+    store,
     submit_job,
     submit_jobs,
     sweeper,
 )
-from tests.support import database, factory
+from dartwing_core.jobs import parents as job_parents
+from tests.support import database, factory, population
 from tests.support.jobs import entries, set_columns, status, submitted, submitted_with
 
 BAD_ENDS = ("Canceled", "Dead Letter", "gone")
@@ -234,6 +237,47 @@ def test_a_thousand_parents_cost_each_settle_next_to_nothing(job_type, monkeypat
     assert frappe.db.get_value("Background Job", child.name, "in_line") == 1
 
 
+def test_children_that_go_on_to_parents_of_their_own_do_so_in_one_statement(job_type, monkeypatch):
+    # Seen failing with one UPDATE for each next parent.
+    monkeypatch.setattr(dependencies.admission, "admit", lambda _queue: 0)
+    own = [_request(job_type, n=n, key=f"own {n}") for n in range(20)]
+    children = [_request(job_type, n=-n - 1, depends_on=["common", f"own {n}"]) for n in range(20)]
+    jobs = submit_jobs([*own, _request(job_type, key="common"), *children])
+    frappe.db.commit()
+    set_columns(jobs[20], status="Completed")
+    with database.statements() as asked:
+        dependencies.tell([jobs[20].name])
+    assert len(asked) <= 8, asked
+    waits_for = dict(frappe.get_all("Background Job", {"job_type": job_type}, ["name", "waits_for"], as_list=True))
+    assert [waits_for[child.name] for child in jobs[21:]] == [parent.name for parent in jobs[:20]]
+
+
+def test_children_that_end_and_have_none_of_their_own_cost_no_statement_each(job_type):
+    # Seen failing when each of them is asked for its children.
+    parent = submitted(job_type, plan=["dead"])
+    requests = [_request(job_type, n=n, depends_on=parent.name, on_parent_failure="cancel") for n in range(30)]
+    child = submit_jobs(requests)[0]
+    submit_job(job_type, factory.ALPHA, {"last": 1}, depends_on=child.name, on_parent_failure="cancel")
+    frappe.db.commit()
+    set_columns(parent, status="Dead Letter")
+    with database.statements() as asked:
+        assert len(dependencies.tell([parent.name]).ended) == 31
+    assert len(asked) <= 25, asked
+
+
+@pytest.mark.parametrize("waited_for", [1, 0])
+def test_all_jobs_that_depend_on_one_that_failed_end_straight_away(job_type, monkeypatch, waited_for):
+    # Seen failing with as many as one transaction takes: an idle site took an hour for 10,000, sweep by sweep.
+    monkeypatch.setattr(dependencies, "AT_ONCE", 2)
+    parents = parents_of(job_type, 2, "dead")
+    for number in range(5):
+        submit_job(job_type, factory.ALPHA, {"child": number}, depends_on=[parent.name for parent in parents])
+    frappe.db.commit()
+    executor.execute_job(parents[waited_for].name, 1)
+    frappe.db.rollback()
+    assert frappe.db.count("Background Job", {"job_type": job_type, "status": "Dead Letter"}) == 6
+
+
 # What is submitted together ---------------------------------------------------------------------------------------
 
 
@@ -370,3 +414,17 @@ def test_results_that_the_owner_may_not_see_any_more_are_left_out(job_type, alic
     frappe.db.set_value("Org Member", {"user": alice, "organization": factory.ALPHA}, "role", "Member")
     frappe.db.commit()
     assert results_of(child)["results"] == {}
+
+
+def test_results_are_read_from_the_parents_alone(job_type):
+    # Seen failing with "the parent is this one OR one of those": the server reads the whole table.
+    population.fill(factory.job_type("other"), 100)
+    parents = parents_of(job_type, 3)
+    for parent in parents:
+        set_columns(parent, status="Completed")
+    children = [child_of(job_type, parents), child_of(job_type, parents[:1])]
+    frappe.db.sql("ANALYZE TABLE `tabBackground Job`, `tabBackground Job Dependency`")
+    for child, number in zip(children, (3, 1), strict=True):
+        query = job_parents.results_query(store.load(child.name), access.viewer())
+        assert len(query.run()) == number
+        assert database.rows_read(query) <= 20

@@ -32,7 +32,7 @@ DISPATCH_FIELDS = (
     "timeout_seconds",
 )
 CHILD_FIELDS = (*DISPATCH_FIELDS, "waits_for", "on_parent_failure", "parent_batch")
-RUNNING_FIELDS = (*DISPATCH_FIELDS, "started_at", "started_epoch", "crash_count", "max_retries")
+RUNNING_FIELDS = (*DISPATCH_FIELDS, "started_at", "started_epoch", "crash_count", "max_retries", "parent_batch")
 LIVE_FIELDS = (
     "lease_expires_epoch",
     "cancel_requested",

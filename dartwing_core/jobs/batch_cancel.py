@@ -5,27 +5,32 @@ The request stands on the batch's row until no member is live, so that a sweep g
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from . import backlog, batch_end, batch_store, cancel, dependencies, dispatch, redis_queue, sql, store
+from . import backlog, batch_end, batch_store, cancel, dispatch, redis_queue, sql, store
 from .status import JobStatus
 
 AT_ONCE = 500
+ALL = sys.maxsize
 SEEN_BATCHES = "seen-batches"
 BATCHES = 200  # looked at in one sweep
 WAITING = (JobStatus.PENDING, JobStatus.QUEUED, JobStatus.FAILED, JobStatus.TIMED_OUT)
 
 
-def sweep() -> int:
-    """What members' settles and cancels have missed; each sweep looks at the next batches. How many have changed."""
+def sweep(limit: int = ALL) -> int:
+    """What members' settles and cancels have missed; each sweep looks at the next batches. How many have changed.
+
+    `limit`: of each batch that is canceled at most so many jobs.
+    """
     after = dispatch.quietly(lambda: redis_queue.remembered(SEEN_BATCHES, redis_queue.client())) or ""
     names = batch_store.running(after, BATCHES)
     states = batch_store.states(names)
     for state in states:
         if state["cancel_requested"] and state["is_live"]:
-            dispatch.quietly(partial(drain, state["name"]))
+            dispatch.quietly(partial(drain, state["name"], limit))
     changed = batch_end.settle(states)
     seen = names[-1] if len(names) == BATCHES else ""
     if seen != after:
@@ -33,28 +38,36 @@ def sweep() -> int:
     return changed
 
 
-def drain(name: str) -> int:
-    """End the live members of a batch whose cancel was requested; how many were canceled. Commits."""
+def drain(name: str, limit: int = ALL) -> int:
+    """End the live members of a batch whose cancel was requested, at most `limit` of those that wait; how many were
+    canceled. Commits."""
     sql.commit()  # a fresh snapshot
     request = batch_store.load(name, "cancel_requested", "canceled_by", "cancel_reason")
     if not request or not request["cancel_requested"]:
         return 0
     user, reason = request["canceled_by"], request["cancel_reason"]
-    canceled = [job for status in WAITING for job in _cancel_waiting(name, status, user, reason)]
+    canceled: list[Mapping[str, Any]] = []
+    for status in WAITING:
+        canceled += _cancel_waiting(name, status, user, reason, limit - len(canceled))
+    if len(canceled) == limit:
+        return limit  # the next sweep goes on, and tells those who wait for these
     for step in range(0, len(canceled), AT_ONCE):
         awaited = backlog.awaited([job["name"] for job in canceled[step : step + AT_ONCE]])
-        dispatch.quietly(partial(dependencies.tell, awaited))
+        dispatch.quietly(partial(batch_end.tell, awaited))
     for member in batch_store.to_be_stopped(name):
         dispatch.quietly(partial(cancel.ask_to_stop, member, user, reason))
     batch_end.look([name])
     return len(canceled)
 
 
-def _cancel_waiting(name: str, status: JobStatus, user: str, reason: str | None) -> list[Mapping[str, Any]]:
-    """The members in one state; their children are told later, so that members end canceled and not with a parent."""
+def _cancel_waiting(name: str, status: JobStatus, user: str, reason: str | None, limit: int) -> list[Mapping[str, Any]]:
+    """The members in one state, at most `limit`.
+
+    Their children are told later, so that members end canceled and not with a parent.
+    """
     canceled: list[Mapping[str, Any]] = []
     after = ""
-    while jobs := batch_store.members(name, [status], AT_ONCE, after):
+    while (left := limit - len(canceled)) and (jobs := batch_store.members(name, [status], min(AT_ONCE, left), after)):
         after = jobs[-1]["name"]
         moved = sql.committed(partial(_cancel, jobs, user, reason))
         canceled += moved

@@ -29,8 +29,14 @@ CALLBACK_COLUMNS = (
 
 def job_ended(job: Mapping[str, Any]) -> None:
     """Tell those who wait for a job that has ended: its children and its batch. Commits."""
-    told = dependencies.tell([job["name"]])
-    look({job["parent_batch"], *(child["parent_batch"] for child in told.ended)} - {None})
+    tell([job["name"]], {job["parent_batch"]})
+
+
+def tell(parents: Collection[str], batches: Collection[str | None] = ()) -> None:
+    """Tell the children of those of the jobs that are over, then these batches and those of children that ended with
+    them. Commits."""
+    told = dependencies.tell(parents)
+    look({*batches, *(child["parent_batch"] for child in told.ended)} - {None})
 
 
 def look(names: Collection[str]) -> int:
@@ -60,6 +66,8 @@ def _settle(name: str) -> set[str] | None:
     queues = sql.committed(partial(_write, name))
     for queue in sorted(queues or ()):
         dispatch.quietly(partial(admission.admit, queue))
+    if queues is not None:
+        look([name])  # the last member may have ended meanwhile, and found the row locked by us
     return queues
 
 

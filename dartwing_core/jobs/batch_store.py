@@ -55,9 +55,10 @@ def update(name: str, values: Mapping[str, Any], status: str | None = None) -> b
 def reopen(name: str) -> None:
     """Before a member that has failed for good is retried, in the same transaction.
 
-    Who is closing the batch right now has the row locked: either they see the member live, or we open it again.
+    Who is closing the batch right now has the row locked: either they see the member live, or we open it again. A
+    cancel that has not come to its end goes on, and takes the member along.
     """
-    update(name, {"status": RUNNING, "completed_at": None, "cancel_requested": 0})
+    update(name, {"status": RUNNING, "completed_at": None})
 
 
 def lock(name: str) -> bool:

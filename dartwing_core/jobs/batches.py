@@ -146,10 +146,12 @@ def retry_batch(batch_id: str) -> dict[str, Any]:
     failed = batch_store.members(name, RETRYABLE, engine.BULK_LIMIT)
     if not failed:
         raise InvalidTransitionError(_("No job of batch {0} has failed.").format(name))
-    batch_store.reopen(name)
     keys, skipped = dedup.take_all_again(failed)
+    may_go = [job for job in failed if job["name"] not in skipped]
+    if may_go:
+        batch_store.reopen(name)
     moved = set()
-    for values, jobs in _alike([job for job in failed if job["name"] not in skipped], keys):
+    for values, jobs in _alike(may_go, keys):
         for start in range(0, len(jobs), RETRY_AT_ONCE):
             step = jobs[start : start + RETRY_AT_ONCE]
             message, user = engine.RETRY_MESSAGE, frappe.session.user
@@ -170,12 +172,14 @@ def _alike(
     for job in failed:
         new_key = keys.get(job["name"])
         key = new_key if new_key != job["active_key"] else None
-        found[job["status"], job["priority"], job["waits_for"], key].append(job)
-    return [(_fresh(jobs[0], key), jobs) for (_status, _priority, _waits_for, key), jobs in found.items()]
+        found[job["status"], job["priority"], bool(job["waits_for"]), key].append(job)
+    return [(_fresh(jobs[0], key), jobs) for (_status, _priority, _waits, key), jobs in found.items()]
 
 
 def _fresh(job: Mapping[str, Any], key: str | None) -> dict[str, Any]:
-    return {**engine.fresh_series(job), **({"active_key": key} if key else {})}
+    values = {**engine.fresh_series(job), **({"active_key": key} if key else {})}
+    del values["waits_for"]  # stays as it is: each may wait for another one
+    return values
 
 
 def visible_batch(batch_id: Any) -> dict[str, Any]:

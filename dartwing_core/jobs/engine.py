@@ -104,9 +104,9 @@ def retry_job(job_id: str, parameters: Mapping[str, Any] | None = None):
             raise frappe.PermissionError(_("Only the owner of a job may change its parameters."))
         values |= submission.edited(job, parameters)
         runs.forget_state(job["name"])  # a checkpoint of other work
+    values["active_key"] = dedup.take_again(job, values.get("dedup_hash", job["dedup_hash"]))
     if job["parent_batch"] and status == JobStatus.DEAD_LETTER:
         batch_store.reopen(job["parent_batch"])
-    values["active_key"] = dedup.take_again(job, values.get("dedup_hash", job["dedup_hash"]))
     document = _moved(job, JobStatus.PENDING, RETRY_MESSAGE, values)
     if values["in_line"]:
         outbox().line_up([job["queue"]])

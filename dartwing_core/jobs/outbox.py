@@ -13,7 +13,7 @@ from typing import Any
 import frappe
 from rq.timeouts import BaseTimeoutException
 
-from . import admission, dependencies, dispatch, redis_queue, sql, store
+from . import admission, dispatch, redis_queue, sql, store
 from .dispatch import quietly
 from .status import JobStatus
 
@@ -80,7 +80,9 @@ class Outbox:
             quietly(partial(admission.admit, queue))
         watched, self._parents = self._parents, set()
         if watched:
-            quietly(partial(dependencies.tell, watched))
+            from . import batch_end  # which makes callbacks, as what makes jobs calls this module
+
+            quietly(partial(batch_end.tell, watched))
         for action in actions:
             quietly(action)
 

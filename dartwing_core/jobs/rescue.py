@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from . import backlog, clock, config, dispatch, ids, outcome, redis_queue, runs, sql, store
+from . import backlog, batch_end, clock, config, dispatch, ids, outcome, redis_queue, runs, sql, store
 from .outcome import Outcome
+from .status import FINISHED
 
 ATTEMPTS = 500  # looked at in one go
 LOCK_WAIT = 1  # second
@@ -29,7 +30,7 @@ def rescue_lost(attempts: Sequence[Mapping[str, Any]] | None = None) -> int:
 
 
 def _rescue(job: Mapping[str, Any]) -> bool:
-    return _end(job, outcome.lost(job, age(job), config.retry_policy(job["job_type"])))
+    return _end_and_tell(job, outcome.lost(job, age(job), config.retry_policy(job["job_type"])))
 
 
 def stop_canceled(attempts: Sequence[Mapping[str, Any]] | None = None) -> int:
@@ -41,7 +42,7 @@ def stop_canceled(attempts: Sequence[Mapping[str, Any]] | None = None) -> int:
 
 
 def _stop(job: Mapping[str, Any]) -> bool:
-    has_ended = _end(job, outcome.canceled(job["canceled_by"], job["cancel_reason"], by_force=True))
+    has_ended = _end_and_tell(job, outcome.canceled(job["canceled_by"], job["cancel_reason"], by_force=True))
     if has_ended:
         redis_queue.stop(job["name"], job["attempt"])
     return has_ended
@@ -55,6 +56,13 @@ def lease_end(job: Mapping[str, Any]) -> float:
 def age(job: Mapping[str, Any]) -> float:
     """Seconds since the attempt began."""
     return job["database_epoch"] - (job["started_epoch"] or 0)
+
+
+def _end_and_tell(job: Mapping[str, Any], end: Outcome) -> bool:
+    has_ended = _end(job, end)
+    if has_ended and end.status in FINISHED:
+        dispatch.quietly(partial(batch_end.job_ended, job))
+    return has_ended
 
 
 def _end(job: Mapping[str, Any], end: Outcome) -> bool:

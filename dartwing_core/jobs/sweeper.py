@@ -40,13 +40,14 @@ def sweep(batch: int | None = None) -> Report:
     """
     sql.commit()  # a fresh snapshot; not by a rollback, which could cost another app's callback its work
     report = Report()
+    members = batch or batch_cancel.ALL
     if batch is None:  # not for submitters: it may have to wait for a row that a lost attempt holds
         batch = config.settings().sweep_batch
         doubtful = dispatch.quietly(rescue.doubtful) or []
         report.rescued = dispatch.quietly(lambda: rescue.rescue_lost(doubtful)) or 0
         report.stopped = dispatch.quietly(lambda: rescue.stop_canceled(doubtful)) or 0
     report.orphans = dispatch.quietly(lambda: tell_children(batch)) or 0
-    report.batches = dispatch.quietly(batch_cancel.sweep) or 0
+    report.batches = dispatch.quietly(lambda: batch_cancel.sweep(members)) or 0
     report.lined_up = dispatch.quietly(lambda: sql.committed(lambda: waiting.line_up_due(batch))) or 0
     if not admission.is_paused():
         report.queued = dispatch.quietly(admission.admit_all) or 0

@@ -87,13 +87,21 @@ def site(_connected: None) -> Iterator[None]:
 @pytest.fixture
 def alice() -> str:
     """A member of Test Alpha."""
-    return factory.user("alice", factory.ALPHA)
+    return _member("alice", factory.ALPHA)
 
 
 @pytest.fixture
 def bob() -> str:
     """A member of Test Beta."""
-    return factory.user("bob", factory.BETA)
+    return _member("bob", factory.BETA)
+
+
+def _member(name: str, organization: str) -> str:
+    import frappe
+
+    user = factory.user(name, organization)
+    frappe.db.commit()
+    return user
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ moderation: of many jobs of a type that fail within an hour, an owner hears of t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -23,6 +23,7 @@ PER_HOUR = 10
 """Ends of an owner's jobs of one type, of one kind, that are told one by one."""
 HOUR = 3_600
 ERROR_LENGTH = 140
+ALIKE = ("owner_user", "organization", "job_type", "status")
 _TOLD = frozenset({JobStatus.COMPLETED, JobStatus.DEAD_LETTER})
 
 
@@ -36,8 +37,11 @@ class Notices:
 
     def __call__(self) -> None:
         ends, self.ends = self.ends, []
+        alike: dict[tuple, list[Mapping[str, Any]]] = {}
         for end in ends:
-            dispatch.quietly(partial(_notify, end))
+            alike.setdefault(tuple(end[key] for key in ALIKE), []).append(end)
+        for some in alike.values():
+            dispatch.quietly(partial(_tell, some))
 
 
 def note(job: Mapping[str, Any], to_status: JobStatus, values: Mapping[str, Any]) -> None:
@@ -58,16 +62,23 @@ def _is_wanted(job_type: str, status: JobStatus) -> bool:
     return choice == ALWAYS or (choice != NEVER and status == JobStatus.DEAD_LETTER)
 
 
-def _notify(end: Mapping[str, Any]) -> None:
+def _tell(ends: Sequence[Mapping[str, Any]]) -> None:
+    """Tell of the first of some ends that are alike; ten thousand jobs may end with one parent."""
     from . import access  # which reads jobs through `store`, as `store` calls this module
 
+    owner, organization, job_type, status = (ends[0][key] for key in ALIKE)
+    if not access.can_see(owner, owner, organization):
+        return
+    kind = f"told:{owner}:{job_type}:{status}"
+    for end in ends[: PER_HOUR + 1]:
+        is_too_much = bool(counters.take(kind, 1, PER_HOUR, HOUR))
+        if is_too_much and counters.take(f"{kind}:more", 1, 1, HOUR):
+            return
+        dispatch.quietly(partial(_notify, end, is_too_much))
+
+
+def _notify(end: Mapping[str, Any], is_too_much: bool) -> None:
     owner = end["owner_user"]
-    if not access.can_see(owner, owner, end["organization"]):
-        return
-    kind = f"told:{owner}:{end['job_type']}:{end['status']}"
-    is_too_much = bool(counters.take(kind, 1, PER_HOUR, HOUR))
-    if is_too_much and counters.take(f"{kind}:more", 1, 1, HOUR):
-        return
     subject = _subject(end, is_too_much)
     if frappe.db.get_value("Notification Settings", owner, "enabled") != 0:  # None: never saved
         sql.committed(lambda: _log(end, subject))

@@ -7,6 +7,7 @@ import pytest
 
 from dartwing_core.jobs import dependencies, notifications, sweeper
 from tests.support import factory
+from tests.support.database import statements
 from tests.support.jobs import lose, run, submitted_by, submitted_with
 from tests.support.listener import listening
 
@@ -95,7 +96,7 @@ def test_many_failures_are_not_told_one_by_one(alice):
 
 
 def test_one_who_is_no_member_any_more_is_not_told():
-    # Broken by leaving `access.can_see` out of `notifications._notify`.
+    # Broken by leaving `access.can_see` out of `notifications._tell`.
     leaver = factory.user("leaver", factory.ALPHA)
     job = submitted_by(leaver, made(), title="test note")
     frappe.db.delete("Org Member", {"user": leaver})
@@ -129,3 +130,18 @@ def test_the_end_of_a_child_is_told(alice):
     run(parent)
     dependencies.tell([parent.name])
     assert {row.document_name for row in told(alice)} == {parent.name, child.name}
+
+
+def test_who_may_be_told_is_asked_once_for_many_ends(alice):
+    # Seen failing when each end asks: a thousand children of a job that failed cost a thousand statements.
+    frappe.set_user(alice)
+    parent = submitted_with(made("nothing"), available_at=3600)
+    for number in range(notifications.PER_HOUR + 30):
+        submitted_with(parent.job_type, parameters={"n": number}, depends_on=parent.name)
+    frappe.set_user("Administrator")
+    frappe.db.set_value("Background Job", parent.name, "status", "Dead Letter")
+    frappe.db.commit()
+    with statements() as asked:
+        dependencies.tell([parent.name])
+    assert sum("`tabOrg Member`" in text for text in asked) <= 2
+    assert len(told(alice)) == notifications.PER_HOUR + 1

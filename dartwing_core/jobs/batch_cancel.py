@@ -61,14 +61,14 @@ def drain(name: str, limit: int = ALL) -> int:
 
 
 def _cancel_waiting(name: str, status: JobStatus, user: str, reason: str | None, limit: int) -> list[Mapping[str, Any]]:
-    """The members in one state, at most `limit`.
+    """The members in one state, at most `limit`, the youngest first.
 
-    Their children are told later, so that members end canceled and not with a parent.
+    So children come before their parents, which nobody is told of until then: members end canceled, not with a parent.
     """
     canceled: list[Mapping[str, Any]] = []
-    after = ""
-    while (left := limit - len(canceled)) and (jobs := batch_store.members(name, [status], min(AT_ONCE, left), after)):
-        after = jobs[-1]["name"]
+    last = None
+    while (left := limit - len(canceled)) and (jobs := batch_store.members(name, [status], min(AT_ONCE, left), last)):
+        last = jobs[-1]["name"]
         moved = sql.committed(partial(_cancel, jobs, user, reason))
         canceled += moved
         if status == JobStatus.QUEUED and moved:

@@ -10,7 +10,7 @@ from typing import Any
 
 import frappe
 from frappe.query_builder.functions import Count
-from pypika import Case
+from pypika import Case, Order
 
 from . import backlog, clock, config, sql
 from .status import LIVE, JobStatus
@@ -115,16 +115,17 @@ def counts_query(name: str):
     return frappe.qb.from_(job).select(job.status, Count("*")).where(job.parent_batch == name).groupby(job.status)
 
 
-def members(name: str, statuses: Iterable[JobStatus], limit: int, after: str = "") -> list[dict]:
-    """Members in one of these states, by name and behind the one named `after`."""
-    return members_query(name, statuses, limit, after).run(as_dict=True)
+def members(name: str, statuses: Iterable[JobStatus], limit: int, before: str | None = None) -> list[dict]:
+    """Members in one of these states, the youngest first; those that are older than the one named `before`."""
+    return members_query(name, statuses, limit, before).run(as_dict=True)
 
 
-def members_query(name: str, statuses: Iterable[JobStatus], limit: int, after: str):
+def members_query(name: str, statuses: Iterable[JobStatus], limit: int, before: str | None = None):
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(*(job[field] for field in MEMBER_FIELDS)).where(job.parent_batch == name)
-    query = query.where(job.status.isin([str(status) for status in statuses]) & (job.name > after))
-    return query.orderby(job.name).limit(limit)
+    query = query.where(job.status.isin([str(status) for status in statuses]))
+    query = query.where(job.name < before) if before else query
+    return query.orderby(job.name, order=Order.desc).limit(limit)
 
 
 def to_be_stopped(name: str) -> list[str]:

@@ -563,6 +563,23 @@ def test_a_retry_does_not_undo_a_cancel_that_goes_on(step, monkeypatch):
     assert (state(found), status_of(names["a"]), status_of(names["b"])) == ("Canceled", "Canceled", "Canceled")
 
 
+def test_a_sweep_during_a_cancel_ends_no_job_with_its_parent(step, monkeypatch):
+    # Seen failing with the oldest first: jobs of a chain end in Dead Letter, their owner is told, and a retry runs them.
+    found = made(chain(step("a"), step("b"), step("c")), callbacks=())
+    cancel_some = batch_cancel._cancel
+
+    def before_a_sweep(*arguments):
+        sweeper.tell_children(10)
+        return cancel_some(*arguments)
+
+    monkeypatch.setattr(batch_cancel, "AT_ONCE", 1)
+    monkeypatch.setattr(batch_cancel, "_cancel", before_a_sweep)
+    cancel_batch(found.name)
+    frappe.db.commit()
+    frappe.db.rollback()
+    assert get_batch_status(found.name)["job_count_by_status"] == {"Canceled": 3}
+
+
 def test_a_submitter_s_sweep_cancels_a_few_jobs_only(step, monkeypatch):
     # A cancel that broke off may be somebody else's, and of ten thousand jobs. Seen failing without the limit.
     found = made(*(step(str(n)) for n in range(5)), callbacks=())

@@ -619,17 +619,18 @@ def test_a_running_batch_and_its_jobs_are_not_deleted(step):
     assert frappe.db.exists("Background Job", names["b"])
 
 
-def test_what_was_retried_just_now_is_not_deleted(step):
-    # Seen failing when the status is that of the deleter's snapshot.
+@pytest.mark.parametrize("doctype", ["Job Batch", "Background Job"])
+def test_what_was_retried_just_now_is_not_deleted(step, doctype):
+    # Seen failing when the status is that of the deleter's snapshot. Under snapshot isolation the server objects first.
     found = made(step("a", "dead"), callbacks=())
     name = members(found)["a"]
     run(name)
     assert state(found) == "Failed"
     assert in_parallel([lambda: [retry_job(name), frappe.db.commit()][1]]) == [None]
-    with pytest.raises(frappe.ValidationError, match="is running"):
-        frappe.delete_doc("Job Batch", found.name)
-    with pytest.raises(frappe.ValidationError, match="Cancel it before"):
-        frappe.delete_doc("Background Job", name)
+    with pytest.raises((frappe.ValidationError, frappe.QueryTimeoutError)):
+        frappe.delete_doc(doctype, found.name if doctype == "Job Batch" else name)
+    assert state(found) == "Running"
+    assert status_of(name) == "Queued"
 
 
 def test_batches_are_listed_for_those_who_may_see_them(step, alice, bob):

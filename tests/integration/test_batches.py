@@ -375,6 +375,13 @@ def test_progress_counts_the_jobs_by_status(step):
     assert list_jobs(batch=found.name)["total"] == 4
 
 
+def test_progress_is_100_when_all_have_ended_and_not_before(step, monkeypatch):
+    # Seen failing with `round`.
+    found = made(step("a"), callbacks=())
+    monkeypatch.setattr(batch_store, "counts", lambda _name: {"Completed": 9_999, "Queued": 1})
+    assert get_batch_status(found.name)["progress"] == 99.9
+
+
 def test_cancel_ends_what_waits_and_asks_what_runs(step):
     found = made(chain(step("a"), step("b")), step("c"), step("d", "fail", "ok"), step("e"))
     names = members(found)

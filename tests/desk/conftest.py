@@ -75,10 +75,12 @@ def visit(browser, web) -> Iterator[Visit]:
 
 
 @pytest.fixture
-def worker(site: None) -> Iterator[processes.Process]:
-    started = processes.start_worker()
-    yield started
-    started.stop()
+def work(site: None) -> Iterator[Callable[[], None]]:
+    """A function that starts a worker: once the page is there, which may take Desk some seconds."""
+    started: list[processes.Process] = []
+    yield lambda: started.append(processes.start_worker())
+    for worker in started:
+        worker.stop()
 
 
 @pytest.fixture

@@ -34,10 +34,12 @@ def dead_letter(owner: str, **parameters):
     return job
 
 
-def test_a_form_follows_its_job_to_the_end_without_a_reload(visit, worker, member):
+def test_a_form_follows_its_job_to_the_end_without_a_reload(visit, work, member):
     job = submitted_by(member, factory.job_type("slow", "slow", display_name="Slow work"), seconds=6)
     page = visit(member, form(job)).page
     place = view(page)
+    expect(pill(place)).to_have_text("Queued")
+    work()
     expect(pill(place)).to_have_text("Running", timeout=30_000)
     page.evaluate("""() => {
         window.seen = new Set();
@@ -112,16 +114,18 @@ def test_a_dead_letter_is_retried(visit, member):
     assert get_status(job) == "Queued"
 
 
-def test_parameters_are_edited_and_the_job_retried(visit, worker, member):
+def test_parameters_are_edited_and_the_job_retried(visit, work, member):
     job = dead_letter(member)
     page = visit(member, form(job)).page
     button(view(page), "Edit and retry").click()
     shown = dialog(page)
     expect(shown.locator(".ace_content")).to_contain_text("fail_for_good")
+    page.wait_for_function("window.cur_dialog")
     page.evaluate("""() => cur_dialog.set_value("parameters", '[1]')""")
     shown.get_by_role("button", name="Retry").click()
     expect(page.locator(".desk-alert")).to_contain_text("must be a JSON object")
     page.evaluate("""() => cur_dialog.set_value("parameters", '{"title": "test edited"}')""")
+    work()
     shown.get_by_role("button", name="Retry").click()
     expect(pill(view(page))).to_have_text("Completed", timeout=30_000)
     expect(view(page).locator(".dw-data")).to_contain_text("test edited")
@@ -203,7 +207,7 @@ def test_a_form_that_was_left_asks_and_listens_no_more(visit, member):
     listeners = "() => frappe.realtime.socket.listeners('job_status_changed').length"
     assert page.evaluate(listeners) == 1
     page.evaluate("(name) => frappe.set_route('Form', 'Background Job', name)", second.name)
-    expect(page.locator(".page-head:visible")).to_contain_text(second.name)
+    expect(page.locator(".page-head:visible")).to_contain_text("test_other")
     expect(pill(view(page))).to_be_visible()
     assert page.evaluate(listeners) == 1, "that of the second"
     page.evaluate("frappe.set_route('List', 'Job Type')")

@@ -77,9 +77,11 @@ def test_quick_filters_show_what_they_say(visit, admin, member):
     expect(row(page, dead)).to_be_visible()
 
 
-def test_a_running_job_moves_in_the_list(visit, worker, member):
+def test_a_running_job_moves_in_the_list(visit, work, member):
     job = submitted_by(member, factory.job_type("slow", "slow"), seconds=8)
     page = visit(member, LIST).page
+    expect(row(page, job)).to_contain_text("Queued")
+    work()
     expect(row(page, job).locator(".progress-bar")).to_be_visible(timeout=30_000)
     page.wait_for_function(
         "(name) => parseInt(document.querySelector(`[data-job='${name}'] .dw-percent`)?.textContent) > 5", arg=job.name
@@ -88,7 +90,8 @@ def test_a_running_job_moves_in_the_list(visit, worker, member):
 
 
 def test_the_list_is_silent_while_it_is_not_on_screen(visit, member):
-    submitted_by(member, factory.job_type("plain"), n=1)
+    kind = factory.job_type("plain")
+    submitted_by(member, kind, n=1)
     page = visit(member, LIST).page
     expect(chip(page, "Waiting")).to_have_text("Waiting1")
     page.evaluate("frappe.set_route('List', 'Job Type')")
@@ -96,7 +99,7 @@ def test_the_list_is_silent_while_it_is_not_on_screen(visit, member):
     assert page.evaluate("frappe.realtime.socket.listeners('job_status_changed').length") == 0
     page.wait_for_load_state("networkidle")
     called = calls_of(page)
-    claim.claim(submitted_by(member, factory.job_type("other"), n=2).name, 1)
+    claim.claim(submitted_by(member, kind, n=2).name, 1)
     frappe.db.commit()
     page.wait_for_timeout(6_500)  # longer than the list's slowest answer to an event or a lost socket
     assert called == []

@@ -5,6 +5,8 @@ import { COLORS } from "./dom";
 import { JobView } from "./job_view";
 import { LiveJob } from "./live_job";
 
+const PATIENCE = 2_000; // a socket that comes back within this time is not worth a word
+
 /** Sections whose fields the view shows better; they stay for whoever has no view. */
 const REPLACED = ["progress", "outcome", "parameters", "times", "relations"].map((name) => `section_${name}`);
 
@@ -36,21 +38,42 @@ class JobPage {
 			return;
 		}
 		this.close();
-		this.view.say("");
+		this.trouble = null;
 		this.live = new LiveJob(job_id, {
 			read: () => read("get_job_details", { job_id }),
 			on_change: (job) => this.show(job),
 			on_error: (error) => this.failed(error),
-			on_connection: (is_live) => this.view.element.classList.toggle("dw-polling", !is_live),
+			on_connection: (is_live) => this.connection(is_live),
 		}).start();
 	}
 
 	close() {
+		clearTimeout(this.waiting);
 		this.live?.stop();
 	}
 
+	connection(is_live) {
+		clearTimeout(this.waiting);
+		this.is_cut = false;
+		if (!is_live) {
+			this.waiting = setTimeout(() => {
+				this.is_cut = true;
+				this.say();
+			}, PATIENCE);
+		}
+		this.say();
+	}
+
+	/** What is wrong with asking, else with the socket, else nothing. */
+	say() {
+		const cut = this.is_cut ? __("No live connection: the page asks for news every few seconds.") : "";
+		const reload = this.trouble?.kind === "login" ? [__("Reload"), () => location.reload()] : [];
+		this.view.say(this.trouble?.message ?? cut, ...reload);
+	}
+
 	show(job) {
-		this.view.say(this.live.is_live ? "" : __("No live connection: the page asks for news every few seconds."));
+		this.trouble = null;
+		this.say();
 		this.view.show(job);
 		this.frm.page.set_indicator(__(job.status), COLORS[job.status]);
 		const fields = ["status", "priority", "queue", "attempt", "retry_count", "max_retries"];
@@ -60,8 +83,8 @@ class JobPage {
 
 	failed(error) {
 		if (error.kind === "gone") this.view.disable();
-		const reload = error.kind === "login" ? [__("Reload"), () => location.reload()] : [];
-		this.view.say(error.message, ...reload);
+		this.trouble = error;
+		this.say();
 	}
 
 	actions() {

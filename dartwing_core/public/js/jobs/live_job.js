@@ -21,7 +21,7 @@ export class LiveJob {
 			job_progress: (message) => message?.job_id === job_id && this.take_progress(message),
 			job_status_changed: (message) => message?.job_id === job_id && this.refresh(),
 			connect: () => this.connected(),
-			disconnect: () => this.on_connection?.(false),
+			disconnect: () => this.disconnected(),
 		};
 		this.wake = () => document.hidden || this.refresh();
 	}
@@ -91,6 +91,11 @@ export class LiveJob {
 			if (socket && !socket.connected) socket.connect(); // Frappe's client gives up after three attempts
 			this.refresh();
 		}, milliseconds);
+	}
+
+	disconnected() {
+		this.on_connection?.(false);
+		if (this.job) this.again_after(this.interval());
 	}
 
 	connected() {

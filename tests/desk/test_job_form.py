@@ -7,7 +7,7 @@ import time
 import frappe
 import pytest
 
-from dartwing_core.jobs import claim, get_job_status, retry_job, runs
+from dartwing_core.jobs import claim, get_job_status, retry_job, runs, submit_job
 from tests.support import browser as browsers
 from tests.support import factory
 from tests.support.jobs import run, set_columns, submitted_by
@@ -130,6 +130,27 @@ def test_parameters_are_edited_and_the_job_retried(visit, work, member):
     expect(pill(view(page))).to_have_text("Completed", timeout=30_000)
     expect(view(page).locator(".dw-data")).to_contain_text("test edited")
     assert frappe.db.exists("Note", {"title": "test edited"})
+
+
+def test_a_job_for_later_is_rescheduled_and_run_now(visit, member):
+    kind = factory.job_type("plain")
+    frappe.set_user(member)
+    job = submit_job(kind, factory.ALPHA, available_at=3_600)
+    frappe.db.commit()
+    frappe.set_user("Administrator")
+    page = visit(member, form(job)).page
+    place = view(page)
+    expect(place.locator(".dw-line")).to_contain_text("in 60 min")
+    button(place, "Reschedule").click()
+    page.wait_for_function("window.cur_dialog")
+    page.evaluate("() => cur_dialog.set_value('available_at', frappe.datetime.add_days(frappe.datetime.nowdate(), 3))")
+    dialog(page).get_by_role("button", name="Reschedule").click()
+    expect(place.locator(".dw-line")).to_contain_text("in 3 days")
+    expect(dialog(page)).to_have_count(0)
+    button(place, "Run now").click()
+    confirm(page)
+    expect(pill(place)).to_have_text("Queued")
+    assert get_status(job) == "Queued"
 
 
 def test_tracebacks_and_deleting_are_for_those_who_may(visit, member, manager):

@@ -44,6 +44,36 @@ export async function retry(job) {
 	return is_sure && done(write("retry_job", { job_id: job.job_id }), __("Queued again."));
 }
 
+export async function run_now(job) {
+	const is_sure = await confirmed(__("Skip the wait, and run this job as soon as a worker is free?"));
+	if (!is_sure) return false;
+	try {
+		tell((await write("run_now", { job_id: job.job_id })).message);
+		return true;
+	} catch (error) {
+		tell_error(error);
+		return false;
+	}
+}
+
+/** A dialog for another due time. */
+export function reschedule(job) {
+	return new Promise((resolve) => {
+		let is_done = false;
+		const dialog = new frappe.ui.Dialog({
+			title: __("Reschedule"),
+			fields: [{ fieldname: "available_at", fieldtype: "Datetime", label: __("Not Before"), reqd: 1 }],
+			primary_action_label: __("Reschedule"),
+			async primary_action({ available_at }) {
+				is_done = await done(write("reschedule_job", { job_id: job.job_id, available_at }), __("Rescheduled."));
+				if (is_done) dialog.hide();
+			},
+		});
+		dialog.onhide = () => resolve(is_done);
+		dialog.show();
+	});
+}
+
 export async function remove(job) {
 	if (!(await confirmed(__("Delete this job with its attempts and history? This can't be undone.")))) return false;
 	try {

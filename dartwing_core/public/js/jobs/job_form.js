@@ -15,6 +15,7 @@ export function setup_job_form() {
 		refresh(frm) {
 			frm.disable_save();
 			frm.toggle_display(REPLACED, false);
+			frm.dashboard.links_area.hide(); // the view has them
 			frm.job_page ??= new JobPage(frm);
 			frm.job_page.open();
 		},
@@ -98,13 +99,23 @@ class JobPage {
 		};
 		return [
 			{
+				label: __("Run now"),
+				kind: "primary",
+				is_offered: (job) => job.can_run_now,
+				run: (job) => then(actions.run_now(job)),
+			},
+			{
+				label: __("Reschedule"),
+				is_offered: (job) => job.can_reschedule,
+				run: (job) => then(actions.reschedule(job)),
+			},
+			{
 				label: __("Cancel"),
 				is_offered: (job) => job.can_cancel,
 				run: (job) => then(actions.cancel(job)),
 			},
 			{
 				label: __("Retry"),
-				kind: "primary",
 				is_offered: (job) => job.can_retry,
 				run: (job) => then(actions.retry(job)),
 			},

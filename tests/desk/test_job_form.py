@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import frappe
@@ -145,7 +146,7 @@ def test_a_job_for_later_is_rescheduled_and_run_now(visit, member):
     page.wait_for_function("window.cur_dialog")
     page.evaluate("() => cur_dialog.set_value('available_at', frappe.datetime.add_days(frappe.datetime.nowdate(), 3))")
     dialog(page).get_by_role("button", name="Reschedule").click()
-    expect(place.locator(".dw-line")).to_contain_text("in 3 days")
+    expect(place.locator(".dw-line")).to_contain_text(re.compile(r"in [23] days"))
     expect(dialog(page)).to_have_count(0)
     button(place, "Run now").click()
     confirm(page)

@@ -38,6 +38,7 @@ def act(page, name: str) -> None:
 def test_the_list_opens_with_one_request_of_ours(visit, member):
     job = submitted_by(member, factory.job_type("plain"))
     visitor = visit(member, "/app/job-type")
+    expect(visitor.page.locator(".list-row-container").first).to_be_visible()
     called = calls_of(visitor.page)
     visitor.page.evaluate("frappe.set_route('List', 'Background Job')")
     expect(row(visitor.page, job)).to_be_visible()

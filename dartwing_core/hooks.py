@@ -12,6 +12,12 @@ before_install = "dartwing_core.install.before_install"
 after_install = "dartwing_core.install.after_install"
 after_migrate = "dartwing_core.install.after_migrate"
 
+# Desk
+# ----
+
+app_include_js = "dartwing_core.bundle.js"
+app_include_css = "dartwing_core.bundle.css"
+
 # Permissions
 # -----------
 

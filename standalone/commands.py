@@ -24,6 +24,7 @@ USAGE = """\
 ./dev demo              a site with workers, and a guided tour of what the engine does
 ./dev test [ARG…]       the tests; arguments go to pytest
 ./dev test --bench PATH --site NAME [ARG…]     the same tests on a genuine bench
+./dev test --bench PATH --site NAME --desk     the tests of its Desk, in a browser (after `bench build`)
 ./dev serve             a site with workers, scheduler and web application, until Ctrl-C
 ./dev run FILE [ARG…]   run a Python file in a site with workers and scheduler, as Administrator
 ./dev bench [NAME]      run benchmarks/NAME.py in a site (without NAME: list them); --bench PATH --site NAME as above

@@ -18,6 +18,7 @@ from .processes import RUN_DIR, Failed, Process
 from .site import ROOT
 
 SIDE = "tests/crash"
+DESK = "tests/desk"
 SELECTING = ("-k", "-m", "--lf", "--last-failed", "--ff", "--co", "--collect-only", "--ignore", "--deselect")
 
 
@@ -26,14 +27,19 @@ def test(arguments: list[str]) -> int:
     site, rest = take(rest, "--site")
     if bool(bench) != bool(site):
         raise Failed("--bench PATH and --site NAME belong together.")
+    is_desk = "--desk" in rest
+    rest = [argument for argument in rest if argument != "--desk"]
+    if is_desk and not bench:
+        raise Failed("--desk needs a genuine Desk: --bench PATH --site NAME.")
     paths = [argument.split("::")[0] for argument in rest if not argument.startswith("-")]
     given = any((folder / path).exists() for path in paths for folder in (ROOT, Path.cwd()))
     folder = Path.cwd() if given and not any((ROOT / path).exists() for path in paths) else ROOT
     pytest = ["-m", "pytest", "-p", "standalone.pytest_plugin", f"--rootdir={ROOT}", *rest]
     if not given:
-        pytest.append("tests")
+        pytest.append(DESK if is_desk else "tests")
     if bench and site:
         with on_bench(Path(bench).resolve(), site) as stage:
+            stage.environment["DW_DESK"] = "1" if is_desk else ""
             return foreground(stage, [stage.environment["DW_PYTHON"], *pytest], folder=folder)
     selects = any(argument.split("=")[0] in SELECTING for argument in rest)
     with running(workers=0, scheduler=False, **options()) as stage:

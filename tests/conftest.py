@@ -16,6 +16,9 @@ from tests.support import factory
 hypothesis.settings.register_profile("tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("tests")
 
+collect_ignore = [] if os.environ.get("DW_DESK") else ["desk"]
+"""Desk is tested where there is one: `./dev test --bench PATH --site NAME --desk`."""
+
 HANDLERS_KEY = "background_job_handlers"
 
 

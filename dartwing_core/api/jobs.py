@@ -27,6 +27,7 @@ from .schemas import (
     BatchRetry,
     BatchStatus,
     BatchStatusAnswer,
+    Bulk,
     BulkRetry,
     Callback,
     DeadLetters,
@@ -35,11 +36,15 @@ from .schemas import (
     ExecutionTimes,
     History,
     Hours,
+    JobCounts,
+    JobDetails,
     JobId,
+    JobIds,
     JobList,
     JobRequest,
     JobStatusAnswer,
     JobTypeName,
+    JobTypeOverview,
     Limit,
     Metrics,
     OnParentFailure,
@@ -207,6 +212,29 @@ def _due_again(job: Any, done: str) -> DueAgain:
     }
 
 
+def _cost_of_ids(job_ids: Any = None, **_more: Any) -> int:
+    names = _json(job_ids, "job_ids")
+    return max(1, -(-len(names) // JOBS_PER_REQUEST)) if isinstance(names, list) else 1
+
+
+@endpoint("POST", limit="cancel", cost=_cost_of_ids)
+def cancel_jobs(job_ids: JobIds = REQUIRED, reason: Annotated[str, "Kept with the jobs"] | None = None) -> Bulk:
+    """Cancel several jobs, each for itself."""
+    return engine.cancel_jobs(_json(job_ids, "job_ids"), reason=reason)
+
+
+@endpoint("POST", limit="submit", cost=_cost_of_ids)
+def retry_jobs(job_ids: JobIds = REQUIRED) -> Bulk:
+    """Start a fresh series of attempts of several failed jobs, each for itself."""
+    return engine.retry_jobs(_json(job_ids, "job_ids"))
+
+
+@endpoint("POST", limit="cancel", cost=_cost_of_ids)
+def delete_jobs(job_ids: JobIds = REQUIRED) -> Bulk:
+    """Delete several jobs that are over, with their history, each for itself; System Manager only."""
+    return engine.delete_jobs(_json(job_ids, "job_ids"))
+
+
 @endpoint("GET", limit="list")
 def get_dead_letter_jobs(organization: OrganizationName | None = None, limit: Limit = 100) -> DeadLetters:
     """Dead Letter jobs that you may see, newest first."""
@@ -232,6 +260,18 @@ def delete_dead_letter_job(job_id: JobId = REQUIRED) -> Deleted:
 def get_job_status(job_id: JobId = REQUIRED) -> JobStatusAnswer:
     """State, progress and outcome of a job."""
     return engine.get_job_status(job_id)
+
+
+@endpoint("GET", limit="status")
+def get_job_details(job_id: JobId = REQUIRED) -> JobDetails:
+    """All there is to know of a job: state, parameters, attempts, relatives, history, and what may be done with it."""
+    return engine.get_job_details(job_id)
+
+
+@endpoint("GET", limit="list")
+def get_job_counts(organization: OrganizationName | None = None) -> JobCounts:
+    """How many jobs run, wait, have failed today and are dead letters."""
+    return engine.get_job_counts(organization)
 
 
 @endpoint("GET", limit="list")
@@ -264,6 +304,12 @@ def get_job_history(job_id: JobId = REQUIRED) -> History:
 def get_job_metrics(organization: OrganizationName | None = None, hours: Hours = 24) -> Metrics:
     """How many jobs there are in each state and waiting, and how long they take and how often they fail."""
     return engine.get_metrics(organization, hours)
+
+
+@endpoint("GET", limit="status")
+def get_job_type_overview(job_type: JobTypeName = REQUIRED, hours: Hours = 24) -> JobTypeOverview:
+    """How the jobs of a type fare, the newest ten, and the JSON Schema of what they take."""
+    return engine.get_job_type_overview(job_type, hours)
 
 
 @endpoint("GET", limit="metrics")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import IO, Any
+from dataclasses import dataclass
+from typing import IO, Annotated, Any, Literal
 
 import frappe
 from frappe import _
@@ -13,10 +14,23 @@ from dartwing_core.jobs import JobContext, PermanentError, job_handler
 from . import export_parameters, job_files, record_files
 from .record_query import RecordQuery
 
-PARAMETERS = frozenset({"doctype", "filters", "fields", "file_format", "order_by", "limit"})
+
+@dataclass
+class ExportParameters:
+    """What export_records takes; see there."""
+
+    doctype: Annotated[str, "DocType to export"]
+    file_format: Literal["csv", "xlsx"] = "csv"
+    filters: Annotated[dict | list | None, "As for frappe.get_list"] = None
+    fields: Annotated[list[str] | None, "Field names; by default those of the form"] = None
+    order_by: Annotated[str | None, "A field name, with asc or desc behind it"] = None
+    limit: Annotated[int | None, "At most so many records"] = None
 
 
-@job_handler
+PARAMETERS = frozenset(ExportParameters.__dataclass_fields__)
+
+
+@job_handler(parameters=ExportParameters)
 def export_records(context: JobContext) -> dict:
     """Writes the records that the job's owner may read and export to a private File of the job.
 

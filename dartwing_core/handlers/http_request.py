@@ -10,7 +10,7 @@ import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit
 
 from frappe import _
@@ -30,7 +30,6 @@ from dartwing_core.jobs.config import settings
 
 from .safe_connection import Deadline, open_connection
 
-PARAMETERS = frozenset({"url", "method", "payload", "headers", "timeout"})
 METHODS = ("POST", "PUT", "PATCH", "DELETE", "GET")
 DEFAULT_TIMEOUT = 30
 SHARE_OF_TIME = 0.9
@@ -95,7 +94,21 @@ class Response:
     is_cut: bool
 
 
-@job_handler
+@dataclass
+class RequestParameters:
+    """What http_request takes; see there."""
+
+    url: Annotated[str, "http or https, without user and password"]
+    method: Literal["POST", "PUT", "PATCH", "DELETE", "GET"] = "POST"
+    payload: Annotated[Any, "Any JSON value"] = None
+    headers: Annotated[dict[str, str] | None, "No tokens: whoever may see the job sees them"] = None
+    timeout: Annotated[float | None, "Seconds for the whole exchange; 30 by default"] = None
+
+
+PARAMETERS = frozenset(RequestParameters.__dataclass_fields__)
+
+
+@job_handler(parameters=RequestParameters)
 def http_request(context: JobContext) -> dict:
     """Sends one HTTP request and returns the answer, if it is a success (2xx).
 

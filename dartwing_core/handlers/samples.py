@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
 from dartwing_core.jobs import JobContext, PermanentError, TransientError, job_handler
 
@@ -10,7 +12,24 @@ STEP_SECONDS = 0.1
 MAX_SECONDS = 3_600
 
 
-@job_handler
+@dataclass
+class SampleParameters:
+    """What sample_job takes."""
+
+    duration: Annotated[float, "Seconds of work"] = 1
+    fail_type: Annotated[Literal["transient", "permanent"] | None, "Lets it fail"] = None
+    fail_at_progress: Annotated[float, "When so many percent are reached"] = 50
+    fail_attempts: Annotated[int | None, "Only so many attempts fail; all by default"] = None
+
+
+@dataclass
+class LongRunningParameters:
+    """What long_running_job takes."""
+
+    duration: Annotated[float, "Seconds of work"] = 60
+
+
+@job_handler(parameters=SampleParameters)
 def sample_job(context: JobContext) -> dict:
     """Works for `duration` seconds (1 by default), with progress.
 
@@ -42,7 +61,7 @@ def echo_job(context: JobContext) -> dict:
     return {"echo": context.parameters}
 
 
-@job_handler
+@job_handler(parameters=LongRunningParameters)
 def long_running_job(context: JobContext) -> dict:
     """Works for `duration` seconds (60 by default), one step a second, and stops when it is canceled."""
     duration = _number(context.parameters.get("duration", 60), "duration", MAX_SECONDS)

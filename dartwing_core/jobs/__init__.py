@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from .batches import batch, cancel_batch, get_batch_status, list_batches, retry_batch, submit_batch
 from .builders import chain, group, job
+from .bulk import cancel_jobs, delete_jobs, retry_jobs
 from .canonical import generate_job_hash
 from .classification import classify_error, get_error_type
 from .context import JobContext
 from .dead_letter import bulk_retry_dead_letter, delete_dead_letter_job, get_dead_letter_jobs
+from .details import get_job_details
 from .engine import cancel_job, retry_job, submit_job, submit_jobs
 from .errors import (
     BatchNotFoundError,
@@ -29,11 +31,12 @@ from .errors import (
     UnknownHandlerError,
 )
 from .handlers import job_handler
-from .metrics import get_execution_time_stats, get_metrics, get_slowest_jobs
+from .metrics import get_execution_time_stats, get_job_counts, get_metrics, get_slowest_jobs
 from .queries import get_job_history, get_job_status, list_jobs
 from .reschedule import reschedule_job, run_now
 from .retry import calculate_backoff
 from .status import JobStatus
+from .type_overview import get_job_type_overview
 
 __all__ = [
     "BatchNotFoundError",
@@ -57,16 +60,21 @@ __all__ = [
     "calculate_backoff",
     "cancel_batch",
     "cancel_job",
+    "cancel_jobs",
     "chain",
     "classify_error",
     "delete_dead_letter_job",
+    "delete_jobs",
     "generate_job_hash",
     "get_batch_status",
     "get_dead_letter_jobs",
     "get_error_type",
     "get_execution_time_stats",
+    "get_job_counts",
+    "get_job_details",
     "get_job_history",
     "get_job_status",
+    "get_job_type_overview",
     "get_metrics",
     "get_slowest_jobs",
     "group",
@@ -77,6 +85,7 @@ __all__ = [
     "reschedule_job",
     "retry_batch",
     "retry_job",
+    "retry_jobs",
     "run_now",
     "submit_batch",
     "submit_job",

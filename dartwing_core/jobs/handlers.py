@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_type_hints, overload
 
 import frappe
 from frappe import _
@@ -19,19 +19,51 @@ from .errors import UnknownHandlerError
 
 HOOK = "background_job_handlers"
 _MARK = "__background_job_handler__"
+_PARAMETERS = "__background_job_parameters__"
 
 Handler = Callable[[Any], "dict | None"]
 
 
-def job_handler(function: Handler) -> Handler:
+@overload
+def job_handler(function: Handler) -> Handler: ...
+
+
+@overload
+def job_handler(*, parameters: type) -> Callable[[Handler], Handler]: ...
+
+
+def job_handler(function: Handler | None = None, *, parameters: type | None = None) -> Any:
     """Decorator: a Job Type may name this function, `handler(context) -> dict | None`, as its handler.
 
+    `parameters`: a dataclass, TypedDict or pydantic model of what it takes, of which Desk makes the dialog to run
+    such a job; a text in an `Annotated` type is a field's description.
     Raises TypeError if it can't be called with just a context.
     """
-    if problem := signature_problem(function):
-        raise TypeError(f"{function.__module__}.{function.__qualname__}: {problem}")
-    setattr(function, _MARK, True)
-    return function
+
+    def mark(function: Handler) -> Handler:
+        if problem := signature_problem(function):
+            raise TypeError(f"{function.__module__}.{function.__qualname__}: {problem}")
+        setattr(function, _MARK, True)
+        setattr(function, _PARAMETERS, parameters)
+        return function
+
+    return mark(function) if function is not None else mark
+
+
+def parameters_schema(path: str) -> dict[str, Any] | None:
+    """The JSON Schema of the parameters that the handler of this path has declared; None if it has not."""
+    declared = getattr(resolve(path), _PARAMETERS, None)
+    if declared is None:
+        return None
+    from pydantic import TypeAdapter  # late: it takes a worker's time to import, and no worker needs it
+
+    schema = TypeAdapter(declared).json_schema()
+    for name, hint in get_type_hints(declared, include_extras=True).items():
+        described = schema.get("properties", {}).get(name, {})
+        texts = [text for text in getattr(hint, "__metadata__", ()) if isinstance(text, str)]
+        if texts:
+            described.setdefault("description", texts[0])
+    return schema
 
 
 def resolve(path: str) -> Handler:

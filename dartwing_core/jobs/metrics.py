@@ -46,6 +46,28 @@ def get_metrics(organization: str | None = None, hours: int = 24) -> dict[str, A
     }
 
 
+def get_job_counts(organization: str | None = None) -> dict[str, Any]:
+    """How many jobs run, wait, have failed today and are dead letters, each up to 10,000, and since when "today" is.
+
+    `{running, waiting, failed_today, dead_letter, today}`; `today` is midnight by the site's clock.
+    """
+    job = frappe.qb.DocType(config.JOB)
+    visible = _visible(job, organization)
+    today = clock.site_time().replace(hour=0, minute=0, second=0, microsecond=0)
+    return {
+        "running": _number(job, visible, [JobStatus.RUNNING]),
+        "waiting": _number(job, visible, WAITING),
+        "failed_today": _number(job, visible & (job.modified >= today), FAILED),
+        "dead_letter": _number(job, visible, [JobStatus.DEAD_LETTER]),
+        "today": f"{today:%Y-%m-%d %H:%M:%S}",
+    }
+
+
+def _number(job, condition: Criterion, statuses: Sequence[JobStatus]) -> int:
+    condition &= job.status.isin([status.value for status in statuses])
+    return queries.total_query(condition).run()[0][0]
+
+
 def get_execution_time_stats(
     organization: str | None = None, job_type: str | None = None, hours: int = 24
 ) -> dict[str, Any]:
@@ -56,6 +78,26 @@ def get_execution_time_stats(
     job = frappe.qb.DocType(config.JOB)
     condition = queries.narrowed(_visible(job, organization) & _since(job, hours), job, job_type=job_type)
     return _times(job, condition, in_full=True)
+
+
+def get_type_figures(job_type: str, hours: int = 24) -> dict[str, Any]:
+    """Of a type's jobs: `{running, waiting, dead_letter, count, failure_rate, average_seconds, p95_seconds, hours}`.
+
+    `count` is of those that were submitted in the last `hours` and have ended; with it come rate and times.
+    """
+    job = frappe.qb.DocType(config.JOB)
+    visible = _visible(job, None) & (job.job_type == job_type)
+    recent = visible & _since(job, hours)
+    ended = _by_type(job, recent).get(job_type) or {"failure_rate": None, "count": 0}
+    return {
+        "running": _number(job, visible, [JobStatus.RUNNING]),
+        "waiting": _number(job, visible, WAITING),
+        "dead_letter": _number(job, visible, [JobStatus.DEAD_LETTER]),
+        "count": ended["count"],
+        "failure_rate": ended["failure_rate"] if ended["count"] else None,
+        **_times(job, recent),
+        "hours": queries.bounded(hours, 1, MAX_HOURS, "hours"),
+    }
 
 
 def get_slowest_jobs(
@@ -123,20 +165,21 @@ def _percentile(job, condition: Criterion, seconds, count: int, share: float) ->
     return _rounded(query.limit(1).offset(rank).run()[0][0])
 
 
-def _by_type(job, condition: Criterion) -> dict[str, dict[str, float | None]]:
+def _by_type(job, condition: Criterion) -> dict[str, dict[str, Any]]:
     rows: Sequence[tuple] = (
         frappe.qb.from_(job)
         .select(job.job_type, job.status, Count("*"), Avg(_seconds(job)))
         .where(condition)
         .groupby(job.job_type, job.status)
     ).run()
-    figures: dict[str, dict[str, float | None]] = {}
+    figures: dict[str, dict[str, Any]] = {}
     for name in sorted({row[0] for row in rows}):
         counts = {row[1]: row[2] for row in rows if row[0] == name}
         failed = sum(counts.get(status.value, 0) for status in FAILED)
         ended = failed + counts.get(JobStatus.COMPLETED.value, 0)
         average = next((row[3] for row in rows if row[:2] == (name, JobStatus.COMPLETED.value)), None)
         figures[name] = {
+            "count": ended,
             "failure_rate": round(failed / ended, 4) if ended else 0.0,
             "average_seconds": _rounded(average),
         }

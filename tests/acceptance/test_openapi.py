@@ -76,7 +76,7 @@ if schemathesis:
         case.headers, case.cookies = {}, {}  # our own key instead of a made-up one
         answer = case.call(base_url=unlimited.url, headers=dict(unlimited.http.headers))
         assert answer.status_code < 500, answer.text[:500]
-        assert "Traceback" not in answer.text
+        assert "Traceback (most" not in answer.text
 
 
 # Odd arguments
@@ -105,6 +105,6 @@ def test_no_odd_argument_is_a_server_error_or_writes_anything(unlimited, name):
             before = count()
             answer = call(name, **{**good, argument: value})
             assert answer.status_code < 500, (argument, value, answer.text[:500])
-            assert "Traceback" not in answer.text
+            assert "Traceback (most" not in answer.text
             if answer.status_code != 200:
                 assert count() == before, (argument, value)

@@ -101,6 +101,7 @@ PATHS: dict[str, Path] = {
     # our REST
     "get_job_status": Path(rest("get_job_status", job_id="$"), secret, needs_desk=False),
     "get_job_history": Path(rest("get_job_history", job_id="$"), secret, needs_desk=False),
+    "get_job_details": Path(rest("get_job_details", job_id="$"), secret, needs_desk=False),
     "list_jobs": Path(rest("list_jobs", limit=100), named, needs_desk=False, is_uniform=False),
     "get_slowest_jobs": Path(rest("get_slowest_jobs", limit=100), named, needs_desk=False, is_uniform=False),
     "get_batch_status": Path(rest("get_batch_status", batch_id="BATCH-$"), secret, needs_desk=False),

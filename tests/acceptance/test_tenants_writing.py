@@ -335,6 +335,36 @@ def test_bulk_operations_reach_only_what_one_sees(web, name):
 
 
 @pytest.mark.parametrize("name", ACTORS)
+@pytest.mark.parametrize(
+    ("operation", "from_status"), [("cancel_jobs", "Failed"), ("retry_jobs", "Failed"), ("delete_jobs", "Dead Letter")]
+)
+def test_operations_on_many_jobs_reach_only_what_one_sees(web, name, operation, from_status):
+    actor, client, jobs = ACTORS[name], tenants.client_of(name, web), tenants.targets(name)
+    frappe.db.sql("UPDATE `tabJob Batch` SET status = 'Failed' WHERE organization LIKE 'Test %%'")
+    for key in ("own", "alpha", "beta"):
+        tenants.set_status(jobs[key].name, from_status, jobs[key].secret)
+    frappe.db.commit()
+    before = snapshot(jobs)
+    answer = client.post(operation, job_ids=[job.name for job in jobs.values()])
+    after = snapshot(jobs)
+    if name in ("guest", "disabled"):
+        assert (answer.status_code, after) == (401, before)
+        return
+    may = actor.sees if operation != "delete_jobs" or actor.is_manager else frozenset()
+    told = answer.json()["message"]
+    assert set(told["done"]) == {jobs[key].name for key in may}
+    untouched = [jobs[key].name for key in jobs if key not in may]
+    assert set(told["refused"]) == set(untouched)
+    hidden = {told["refused"][jobs[key].name].replace(jobs[key].name, "$") for key in jobs if key not in actor.sees}
+    assert len(hidden) == 1, "hidden and missing are refused alike"
+    for doctype in (JOB, RUN, LOG, BATCH):
+        kept = [
+            [row for row in found[doctype] if any(job in str(row) for job in untouched)] for found in (before, after)
+        ]
+        assert kept[0] == kept[1], doctype
+
+
+@pytest.mark.parametrize("name", ACTORS)
 def test_figures_count_only_what_one_sees(web, name):
     actor, client, jobs = ACTORS[name], tenants.client_of(name, web), tenants.targets(name)
     if name in ("guest", "disabled"):
@@ -350,3 +380,16 @@ def test_figures_count_only_what_one_sees(web, name):
         assert client.get("list_jobs", organization=organization).json()["message"]["total"] == expected
         slow = client.get("get_slowest_jobs", organization=organization).json()["message"]["jobs"]
         assert len(slow) == expected
+    for key in ("own", "alpha", "beta"):
+        tenants.set_status(jobs[key].name, "Dead Letter", jobs[key].secret)
+    frappe.db.commit()
+    counts = client.get("get_job_counts").json()["message"]
+    assert counts["dead_letter"] - _dead_letters_of_others(name) == len(actor.sees)
+
+
+def _dead_letters_of_others(name: str) -> int:
+    """Those of real organizations, on a bench's site, that a System Manager sees too."""
+    if name != "manager":
+        return 0
+    of_others = {"status": "Dead Letter", "organization": ["not like", "Test %"]}
+    return frappe.db.count(JOB, of_others)

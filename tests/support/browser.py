@@ -45,8 +45,8 @@ def chromium() -> Iterator[Any]:
 class Visitor:
     """A user in a browser context of their own; `page` is their tab, `errors` what its console says."""
 
-    def __init__(self, browser: Any, url: str, user: str | None = None, **options: Any):
-        self.url = f"http://{os.environ['DW_SITE']}:{urlsplit(url).port}"
+    def __init__(self, browser: Any, url: str, user: str | None = None, host: str | None = None, **options: Any):
+        self.url = f"http://{host or os.environ['DW_SITE']}:{urlsplit(url).port}"
         self._client = http.Client(url)
         self.context = browser.new_context(base_url=self.url, locale="en-US", **options)
         self.context.set_default_timeout(10_000)

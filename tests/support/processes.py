@@ -76,14 +76,33 @@ def start_worker(queues: str | None = None) -> Process:
 
 def start_web() -> tuple[Process, str]:
     """The web app on a free port: the process and its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     process = Process("web", _command("DW_WEB_COMMAND", "--port", str(port)))
     until(lambda: _answers(url) or process.popen.poll() is not None, 60, "the web app")
     assert process.popen.poll() is None, process.log.read_text()[-2000:]
     return process, url
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def start_realtime(port: int) -> Process:
+    """Frappe's socket.io server, which a bench has; returns when it listens."""
+    script = Path(os.environ["DW_SITES_PATH"]).parent / "apps" / "frappe" / "socketio.js"
+    settings = [f"FRAPPE_SOCKETIO_PORT={port}", f"FRAPPE_SITE={os.environ['DW_SITE']}"]
+    process = Process("realtime", ["env", *settings, "node", str(script)])
+    until(lambda: _listens(port) or process.popen.poll() is not None, 30, "the realtime server")
+    assert process.popen.poll() is None, process.log.read_text()[-2000:]
+    return process
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def stop_redis() -> None:

@@ -34,6 +34,7 @@ class JobType(Document):
         self._validate_error_names()
         self._validate_queue()
         self._validate_handlers()
+        self._validate_schema()
         self._validate_permission()
 
     def on_update(self) -> None:
@@ -82,6 +83,16 @@ class JobType(Document):
             self.set(fieldname, (self.get(fieldname) or "").strip())
             if self.get(fieldname):
                 handlers.resolve(self.get(fieldname))
+
+    def _validate_schema(self) -> None:
+        """A schema that the dialog can be made of: an object with properties."""
+        try:
+            schema = frappe.parse_json(self.parameters_schema or "{}")
+        except ValueError:
+            schema = None
+        properties = schema.get("properties", {}) if isinstance(schema, dict) else None
+        if not isinstance(properties, dict) or not all(isinstance(value, dict) for value in properties.values()):
+            frappe.throw(_("Parameters Schema must be a JSON Schema of an object, with properties."))
 
     def _validate_permission(self) -> None:
         requirement = (self.requires_permission or "").strip()

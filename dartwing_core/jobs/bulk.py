@@ -1,0 +1,66 @@
+"""One operation on many jobs: each is done or refused by itself, and the answer says which and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import frappe
+from frappe import _
+from frappe.utils import strip_html
+
+from . import access, config, engine
+from .errors import DuplicateJobError, InvalidJobError
+
+MAX_JOBS = 500
+SAVEPOINT = "dartwing_core_bulk"
+REFUSALS = (frappe.ValidationError, frappe.PermissionError, frappe.DoesNotExistError, DuplicateJobError)
+"""What the state of a job, or a permission, says no with. A lost transaction is not among them."""
+
+
+def cancel_jobs(job_ids: Sequence[str], reason: str | None = None) -> dict[str, Any]:
+    """Cancel these jobs, at most 500: `{done: [job ids], refused: {job id: why}}`. See `cancel_job`."""
+    return _each(job_ids, lambda name: engine.cancel_job(name, reason=reason))
+
+
+def retry_jobs(job_ids: Sequence[str]) -> dict[str, Any]:
+    """Start a fresh series of attempts of these jobs: the same answer. See `retry_job`."""
+    return _each(job_ids, engine.retry_job)
+
+
+def delete_jobs(job_ids: Sequence[str]) -> dict[str, Any]:
+    """Delete these jobs with their history, those that are over; System Manager only. The same answer."""
+    return _each(job_ids, _delete)
+
+
+def _delete(name: str) -> None:
+    job = access.visible_job(name, "name", "owner_user", "organization")
+    if not frappe.has_permission(config.JOB, "delete"):
+        raise frappe.PermissionError(_("Only a System Manager may delete jobs."))
+    frappe.delete_doc(config.JOB, job["name"])
+
+
+def _each(job_ids: Any, work: Callable[[str], Any]) -> dict[str, Any]:
+    done: list[str] = []
+    refused: dict[str, str] = {}
+    for name in _names(job_ids):
+        told = len(frappe.local.message_log)
+        frappe.db.savepoint(SAVEPOINT)
+        try:
+            work(name)
+        except REFUSALS as error:
+            frappe.db.rollback(save_point=SAVEPOINT)
+            del frappe.local.message_log[told:]  # the answer says it
+            refused[name] = strip_html(str(error)) or _("This is not allowed.")
+        else:
+            done.append(name)
+    return {"done": done, "refused": refused}
+
+
+def _names(job_ids: Any) -> list[str]:
+    is_list = isinstance(job_ids, list | tuple) and all(isinstance(name, str) and name for name in job_ids)
+    if not is_list:
+        raise InvalidJobError(_("{0} must be a list of job ids.").format("job_ids"))
+    if len(job_ids) > MAX_JOBS:
+        raise InvalidJobError(_("At most {0} jobs at once.").format(MAX_JOBS))
+    return list(dict.fromkeys(job_ids))

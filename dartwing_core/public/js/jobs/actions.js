@@ -1,0 +1,169 @@
+// What may be done with a job. Each asks first, and resolves to true when it is done; what is refused is said.
+import { write } from "./api";
+import { make } from "./dom";
+
+const plain = (text) => frappe.utils.escape_html(text);
+
+export function tell(text, indicator = "green") {
+	frappe.show_alert({ message: plain(text), indicator });
+}
+
+/** Say what went wrong. */
+export function tell_error(error) {
+	if (!error.kind) throw error;
+	frappe.msgprint({ title: __("Not done"), message: plain(error.message), indicator: "red" });
+}
+
+function confirmed(text) {
+	return new Promise((resolve) => {
+		frappe.confirm(plain(text), () => resolve(true), () => resolve(false));
+	});
+}
+
+async function done(request, text) {
+	try {
+		await request;
+		if (text) tell(text);
+		return true;
+	} catch (error) {
+		tell_error(error);
+		return false;
+	}
+}
+
+export async function cancel(job) {
+	const text =
+		job.status === "Running"
+			? __("Cancel this job? It is running, and stops as soon as it can.")
+			: __("Cancel this job? It will not run.");
+	return (await confirmed(text)) && done(write("cancel_job", { job_id: job.job_id }), __("Canceling."));
+}
+
+export async function retry(job) {
+	const is_sure = await confirmed(__("Run this job again, with the same parameters?"));
+	return is_sure && done(write("retry_job", { job_id: job.job_id }), __("Queued again."));
+}
+
+export async function run_now(job) {
+	const is_sure = await confirmed(__("Skip the wait, and run this job as soon as a worker is free?"));
+	if (!is_sure) return false;
+	try {
+		tell((await write("run_now", { job_id: job.job_id })).message);
+		return true;
+	} catch (error) {
+		tell_error(error);
+		return false;
+	}
+}
+
+/** A dialog for another due time. */
+export function reschedule(job) {
+	return new Promise((resolve) => {
+		let is_done = false;
+		const dialog = new frappe.ui.Dialog({
+			title: __("Reschedule"),
+			fields: [{ fieldname: "available_at", fieldtype: "Datetime", label: __("Not Before"), reqd: 1 }],
+			primary_action_label: __("Reschedule"),
+			async primary_action({ available_at }) {
+				is_done = await done(write("reschedule_job", { job_id: job.job_id, available_at }), __("Rescheduled."));
+				if (is_done) dialog.hide();
+			},
+		});
+		dialog.onhide = () => resolve(is_done);
+		dialog.show();
+	});
+}
+
+export async function remove(job) {
+	if (!(await confirmed(__("Delete this job with its attempts and history? This can't be undone.")))) return false;
+	try {
+		const { refused } = await write("delete_jobs", { job_ids: [job.job_id] });
+		const why = Object.values(refused)[0];
+		if (why) frappe.msgprint({ title: __("Not done"), message: plain(why), indicator: "red" });
+		return !why;
+	} catch (error) {
+		tell_error(error);
+		return false;
+	}
+}
+
+/** A dialog with the parameters as JSON. */
+export function edit_and_retry(job) {
+	return new Promise((resolve) => {
+		let is_done = false;
+		const dialog = new frappe.ui.Dialog({
+			title: __("Edit parameters and retry"),
+			size: "large",
+			fields: [{ fieldname: "parameters", fieldtype: "Code", options: "JSON", label: __("Parameters"), reqd: 1 }],
+			primary_action_label: __("Retry"),
+			async primary_action({ parameters }) {
+				const read_parameters = parse(parameters);
+				if (!read_parameters) return;
+				const request = write("retry_job", { job_id: job.job_id, parameters: read_parameters });
+				is_done = await done(request, __("Queued again."));
+				if (is_done) dialog.hide();
+			},
+		});
+		dialog.onhide = () => resolve(is_done);
+		dialog.set_value("parameters", JSON.stringify(job.parameters ?? {}, null, 2));
+		dialog.show();
+	});
+}
+
+/** JSON text as an object; says so, and returns null, if it is none. */
+export function parse(text) {
+	try {
+		const value = JSON.parse(text || "{}");
+		if (value && typeof value === "object" && !Array.isArray(value)) return value;
+		tell(__("The parameters must be a JSON object."), "red");
+	} catch (error) {
+		tell(__("The parameters are no valid JSON: {0}", [error.message]), "red");
+	}
+	return null;
+}
+
+const BULK = {
+	cancel_jobs: {
+		ask: (count) => __("Cancel {0} jobs? Those that run stop as soon as they can.", [count]),
+		said: (count) => __("{0} canceled", [count]),
+	},
+	retry_jobs: {
+		ask: (count) => __("Retry {0} jobs?", [count]),
+		said: (count) => __("{0} queued again", [count]),
+	},
+	delete_jobs: {
+		ask: (count) => __("Delete {0} jobs with their history? This can't be undone.", [count]),
+		said: (count) => __("{0} deleted", [count]),
+	},
+};
+
+/** `name`: cancel_jobs, retry_jobs or delete_jobs. Says how many it was done with, and why not with others. */
+export async function bulk(name, job_ids) {
+	const words = BULK[name];
+	if (!(await confirmed(words.ask(job_ids.length)))) return false;
+	try {
+		show_summary(words, await write(name, { job_ids }));
+		return true;
+	} catch (error) {
+		tell_error(error);
+		return false;
+	}
+}
+
+function show_summary(words, { done: finished, refused }) {
+	const reasons = Object.entries(refused);
+	if (!reasons.length) {
+		tell(words.said(finished.length));
+		return;
+	}
+	const rows = reasons.map(([job_id, why]) =>
+		make("li", {}, make("code", {}, job_id), " ", why)
+	);
+	const summary = make("div", { class: "dw-summary" });
+	summary.append(
+		make("p", {}, words.said(finished.length) + ". " + __("{0} refused:", [reasons.length])),
+		make("ul", {}, rows)
+	);
+	frappe.msgprint({ title: __("Result"), message: summary.outerHTML, indicator: finished.length ? "orange" : "red" });
+}
+

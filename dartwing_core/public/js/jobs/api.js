@@ -1,0 +1,64 @@
+// Asking the REST API (docs/rest_api.md). Not by frappe.call, which puts a dialog up for every error: a poll would repeat it.
+
+const BASE = "/api/method/dartwing_core.api.jobs.";
+const TIMEOUT = 20_000;
+const LOGGED_OUT = 401;
+const TOO_MANY = 429;
+
+/**
+ * `kind`: login (the session has ended), gone (no such job), busy (later, after `seconds`), offline, refused (not in this
+ * state, not permitted) or failed. `message` is plain text for people.
+ */
+export class ApiError extends Error {
+	constructor(kind, message, seconds = 0) {
+		super(message);
+		this.kind = kind;
+		this.seconds = seconds;
+	}
+}
+
+export function read(name, values = {}) {
+	const given = Object.entries(values).filter(([, value]) => value !== "" && value != null);
+	return ask(`${name}?${new URLSearchParams(given)}`, { method: "GET" });
+}
+
+export function write(name, values = {}) {
+	const headers = { "Content-Type": "application/json", "X-Frappe-CSRF-Token": frappe.csrf_token };
+	return ask(name, { method: "POST", body: JSON.stringify(values), headers });
+}
+
+async function ask(path, options) {
+	const headers = { Accept: "application/json", ...options.headers };
+	const limits = { cache: "no-store", credentials: "same-origin", signal: AbortSignal.timeout(TIMEOUT) };
+	let response, body;
+	try {
+		response = await fetch(BASE + path, { ...options, ...limits, headers });
+		body = await response.json();
+	} catch (error) {
+		if (!response || !(error instanceof SyntaxError)) throw new ApiError("offline", said().offline);
+		body = {};
+	}
+	if (response.ok && body.message !== undefined) return body.message;
+	throw refusal(response, body);
+}
+
+function refusal({ status, headers }, body) {
+	if (status === LOGGED_OUT || body.exc_type === "CSRFTokenError") return new ApiError("login", said().login);
+	if (status === TOO_MANY || (status > 501 && status < 505)) {
+		return new ApiError("busy", said().busy, Number(headers.get("Retry-After")) || 5);
+	}
+	if (status === 404) return new ApiError("gone", said().gone);
+	if (status < 500 && typeof body.message === "string") return new ApiError("refused", body.message);
+	return new ApiError("failed", said().failed);
+}
+
+/** Translated when it is needed: the words come later than this script. */
+function said() {
+	return {
+		offline: __("The server can't be reached. The page tries again by itself."),
+		login: __("Your session has ended. Reload the page and log in again."),
+		busy: __("The server is busy. Please try again in a moment."),
+		gone: __("This job does not exist any more, or you may not see it any more."),
+		failed: __("Something went wrong. Please try again later."),
+	};
+}

@@ -1,0 +1,80 @@
+import { tell, tell_error } from "./actions";
+import { read, write } from "./api";
+import { bar, button, link, make, pill } from "./dom";
+import { Overview, figures, job_table, lists } from "./overview";
+
+const LATEST = 10;
+const CALLBACKS = () => ({
+	on_complete_job: __("On complete"),
+	on_success_job: __("On success"),
+	on_failure_job: __("On failure"),
+});
+
+/** The form of a Job Batch: how far it is, cancel and retry of the whole. */
+export function setup_batch_form() {
+	frappe.ui.form.on("Job Batch", {
+		refresh(frm) {
+			frm.disable_save();
+			frm.batch_page ??= new Overview(frm, ask, render(frm));
+			frm.batch_page.open();
+		},
+		on_hide: (frm) => frm.batch_page?.close(),
+	});
+}
+
+async function ask(batch_id) {
+	const [batch, { jobs }] = await Promise.all([
+		read("get_batch_status", { batch_id }),
+		read("list_jobs", { batch: batch_id, limit: LATEST }),
+	]);
+	return { ...batch, jobs };
+}
+
+const render = (frm) => (batch) => {
+	const counts = batch.job_count_by_status;
+	const progress = bar(__("Progress"));
+	progress.show(batch.progress);
+	return [
+		make("div", { class: "dw-row" }, pill(batch.status), batch.cancel_requested && __("Stopping"), ...buttons(frm, batch)),
+		progress.element,
+		figures(Object.entries(counts).map(([status, count]) => [__(status), count, status === "Dead Letter" && "bad"])),
+		callbacks(batch),
+		make("h4", {}, __("Latest jobs")),
+		job_table(batch.jobs, { with_type: true }),
+		lists([[__("All jobs of the batch"), "Background Job", { parent_batch: batch.batch_id }]]),
+	];
+};
+
+function callbacks(batch) {
+	const rows = Object.entries(CALLBACKS()).filter(([field]) => batch[field]);
+	return rows.map(([field, label]) =>
+		make("div", { class: "dw-row" }, make("span", { class: "text-muted" }, label), link("Background Job", batch[field]))
+	);
+}
+
+function buttons(frm, batch) {
+	const counts = batch.job_count_by_status;
+	const has_failed = ["Dead Letter", "Failed", "Timed Out"].some((status) => counts[status]);
+	const found = [];
+	if (batch.status === "Running" && !batch.cancel_requested) {
+		const text = __("Cancel all jobs of this batch that have not ended?");
+		found.push(button(__("Cancel"), () => act(frm, text, "cancel_batch", __("Canceling."))));
+	}
+	if (has_failed) {
+		const text = __("Retry all jobs of this batch that have failed?");
+		found.push(button(__("Retry failed jobs"), () => act(frm, text, "retry_batch", __("Queued again."))));
+	}
+	return found;
+}
+
+function act(frm, text, name, said) {
+	frappe.confirm(frappe.utils.escape_html(text), async () => {
+		try {
+			await write(name, { batch_id: frm.docname });
+			tell(said);
+			frm.batch_page.open();
+		} catch (error) {
+			tell_error(error);
+		}
+	});
+}

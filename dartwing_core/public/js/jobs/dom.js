@@ -1,0 +1,83 @@
+// Elements without HTML in strings: what a job says is text, whatever it says.
+
+/** An element with attributes (`on_click` and the like are handlers) and children; nothing of what is null or false. */
+export function make(tag, attributes = {}, ...children) {
+	const element = document.createElement(tag);
+	for (const [name, value] of Object.entries(attributes)) {
+		if (value == null || value === false) continue;
+		if (name.startsWith("on_")) element.addEventListener(name.slice(3), value);
+		else element.setAttribute(name, value === true ? "" : value);
+	}
+	element.append(...children.flat().filter((child) => child != null && child !== false && child !== ""));
+	return element;
+}
+
+export function button(label, on_click, kind = "default") {
+	return make("button", { type: "button", class: `btn btn-${kind} btn-sm`, on_click }, label);
+}
+
+export const COLORS = {
+	Pending: "gray",
+	Queued: "blue",
+	Running: "light-blue",
+	Completed: "green",
+	Failed: "orange",
+	"Timed Out": "orange",
+	"Dead Letter": "red",
+	Canceled: "gray",
+};
+
+export function pill(status) {
+	return make("span", { class: `indicator-pill ${COLORS[status] ?? "gray"} no-indicator-dot` }, __(status));
+}
+
+/** A progress bar; `show(percent)` moves it. */
+export function bar(label) {
+	const filling = make("div", { class: "progress-bar" });
+	const track = make("div", { class: "progress dw-bar", role: "progressbar", "aria-label": label }, filling);
+	track.setAttribute("aria-valuemin", "0");
+	track.setAttribute("aria-valuemax", "100");
+	const number = make("span", { class: "dw-percent" });
+	return {
+		element: make("div", { class: "dw-progress" }, track, number),
+		show(percent) {
+			const rounded = Math.round(percent || 0);
+			filling.style.width = `${rounded}%`;
+			track.setAttribute("aria-valuenow", rounded);
+			number.textContent = `${rounded} %`;
+		},
+	};
+}
+
+/** A moment (ISO 8601) by the user's clock, with how long ago it was. */
+export function time(moment_text) {
+	const at = moment(moment_text);
+	const system = at.clone().tz(frappe.boot.time_zone?.system || frappe.sys_defaults.time_zone);
+	const text = frappe.datetime.str_to_user(system.format("YYYY-MM-DD HH:mm:ss"));
+	return make("time", { datetime: moment_text, title: at.fromNow() }, text);
+}
+
+/** Seconds for people: "0.4 s", "12 s", "3 min 20 s", "2 h 5 min". */
+export function duration(seconds) {
+	if (seconds == null) return "";
+	if (seconds < 10) return __("{0} s", [Math.round(seconds * 10) / 10]);
+	if (seconds < 60) return __("{0} s", [Math.round(seconds)]);
+	const minutes = Math.floor(seconds / 60);
+	if (minutes < 60) return __("{0} min {1} s", [minutes, Math.round(seconds % 60)]);
+	return __("{0} h {1} min", [Math.floor(minutes / 60), minutes % 60]);
+}
+
+/** A link to a document in Desk. */
+export function link(doctype, name, text = name) {
+	return make("a", { href: frappe.utils.get_form_link(doctype, name) }, text);
+}
+
+/** A value as indented JSON. */
+export function json(value) {
+	return make("pre", { class: "dw-json", tabindex: "0" }, JSON.stringify(value, null, 2));
+}
+
+/** A part that opens and closes. */
+export function fold(title, ...children) {
+	return make("details", { class: "dw-fold" }, make("summary", {}, title), ...children);
+}

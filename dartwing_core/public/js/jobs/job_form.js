@@ -1,0 +1,134 @@
+// The form of a Background Job: a view that keeps itself up to date while it is on screen.
+import * as actions from "./actions";
+import { read } from "./api";
+import { COLORS } from "./dom";
+import { JobView } from "./job_view";
+import { LiveJob } from "./live_job";
+
+const PATIENCE = 2_000; // a socket that comes back within this time is not worth a word
+
+/** Sections whose fields the view shows better; they stay for whoever has no view. */
+const REPLACED = ["progress", "outcome", "parameters", "times", "relations"].map((name) => `section_${name}`);
+
+export function setup_job_form() {
+	frappe.ui.form.on("Background Job", {
+		refresh(frm) {
+			frm.disable_save();
+			frm.toggle_display(REPLACED, false);
+			frm.dashboard.links_area.hide(); // the view has them
+			frm.job_page ??= new JobPage(frm);
+			frm.job_page.open();
+		},
+		on_hide(frm) {
+			frm.job_page?.close();
+		},
+	});
+}
+
+class JobPage {
+	constructor(frm) {
+		this.frm = frm;
+		this.view = new JobView(frm.get_field("overview").$wrapper[0], this.actions());
+	}
+
+	/** Show the form's job, and follow it until the form is left. */
+	open() {
+		const job_id = this.frm.docname;
+		if (this.live?.job_id === job_id && !this.live.is_stopped) {
+			this.live.refresh();
+			return;
+		}
+		this.close();
+		this.trouble = null;
+		this.live = new LiveJob(job_id, {
+			read: () => read("get_job_details", { job_id }),
+			on_change: (job) => this.show(job),
+			on_error: (error) => this.failed(error),
+			on_connection: (is_live) => this.connection(is_live),
+		}).start();
+	}
+
+	close() {
+		clearTimeout(this.waiting);
+		this.live?.stop();
+	}
+
+	connection(is_live) {
+		clearTimeout(this.waiting);
+		this.is_cut = false;
+		if (!is_live) {
+			this.waiting = setTimeout(() => {
+				this.is_cut = true;
+				this.say();
+			}, PATIENCE);
+		}
+		this.say();
+	}
+
+	/** What is wrong with asking, else with the socket, else nothing. */
+	say() {
+		const cut = this.is_cut ? __("No live connection: the page asks for news every few seconds.") : "";
+		const reload = this.trouble?.kind === "login" ? [__("Reload"), () => location.reload()] : [];
+		this.view.say(this.trouble?.message ?? cut, ...reload);
+	}
+
+	show(job) {
+		this.trouble = null;
+		this.say();
+		this.view.show(job);
+		this.frm.page.set_indicator(__(job.status), COLORS[job.status]);
+		const fields = ["status", "priority", "queue", "attempt", "retry_count", "max_retries"];
+		for (const field of fields) this.frm.doc[field] = job[field];
+		fields.forEach((field) => this.frm.refresh_field(field));
+	}
+
+	failed(error) {
+		if (error.kind === "gone") this.view.disable();
+		this.trouble = error;
+		this.say();
+	}
+
+	actions() {
+		const then = async (promise) => (await promise) && this.live.refresh();
+		const deleted = async (promise) => {
+			if (!(await promise)) return;
+			this.close();
+			actions.tell(__("Job deleted"));
+			frappe.model.clear_doc("Background Job", this.frm.docname);
+			frappe.set_route("List", "Background Job");
+		};
+		return [
+			{
+				label: __("Run now"),
+				kind: "primary",
+				is_offered: (job) => job.can_run_now,
+				run: (job) => then(actions.run_now(job)),
+			},
+			{
+				label: __("Reschedule"),
+				is_offered: (job) => job.can_reschedule,
+				run: (job) => then(actions.reschedule(job)),
+			},
+			{
+				label: __("Cancel"),
+				is_offered: (job) => job.can_cancel,
+				run: (job) => then(actions.cancel(job)),
+			},
+			{
+				label: __("Retry"),
+				is_offered: (job) => job.can_retry,
+				run: (job) => then(actions.retry(job)),
+			},
+			{
+				label: __("Edit and retry"),
+				is_offered: (job) => job.can_edit,
+				run: (job) => then(actions.edit_and_retry(job)),
+			},
+			{
+				label: __("Delete"),
+				is_offered: (job) => job.can_delete,
+				run: (job) => deleted(actions.remove(job)),
+			},
+		];
+	}
+}

@@ -1,0 +1,198 @@
+// The list of Background Jobs: quick filters with their numbers, bulk actions, live while it is on screen.
+import { bulk } from "./actions";
+import { read } from "./api";
+import { COLORS, make } from "./dom";
+
+const JOB = "Background Job";
+const REFRESH_SOON = 1_500; // changes of many jobs become one refresh
+const POLL = 5_000; // without a socket, or for jobs of others, of which no event tells
+const POLL_WITH_SOCKET = 15_000;
+const COUNTS_AGAIN = 5_000;
+const MOST = 10_000;
+const MOVING = new Set(["Pending", "Queued", "Running", "Failed", "Timed Out"]);
+const FAILED = ["Failed", "Timed Out", "Dead Letter"];
+/** Frappe's own, which jobs do not take: they can't be tagged, assigned or printed. Delete is ours, with a summary. */
+const NOT_OFFERED = ["Assign To", "Apply Assignment Rule", "Add Tags", "Print", "Delete", "Edit"];
+
+export function job_list_settings() {
+	return {
+		hide_name_column: true,
+		add_fields: ["status", "progress", "progress_message", "owner_user", "organization", "error_message"],
+		get_indicator: ({ status }) => [__(status), COLORS[status], `status,=,${status}`],
+		formatters: { progress: (_value, _df, job) => progress_cell(job) },
+		onload(listview) {
+			listview.job_list ??= new JobList(listview);
+		},
+		refresh(listview) {
+			listview.job_list?.refreshed();
+		},
+	};
+}
+
+/** The words and the bar of a row; `data-job` is where events find it. */
+function progress_cell(job) {
+	const percent = Math.round(job.progress || 0);
+	const bar = make("div", { class: "progress-bar", style: `width: ${percent}%` });
+	const track = make("div", { class: "progress dw-bar" }, bar);
+	const cell = make("div", { class: "dw-cell", "data-job": job.name, title: job.progress_message || null });
+	if (job.status === "Running") cell.append(track, make("span", { class: "dw-percent" }, `${percent} %`));
+	else if (FAILED.includes(job.status)) cell.append(make("span", { class: "text-muted ellipsis" }, job.error_message || ""));
+	return cell.outerHTML;
+}
+
+class JobList {
+	constructor(listview) {
+		this.listview = listview;
+		this.bar = make("div", { class: "dw-filters", role: "group", "aria-label": __("Show") });
+		listview.$frappe_list.before(this.bar);
+		this.offer_actions();
+		this.handlers = {
+			job_progress: (message) => this.show_progress(message),
+			job_status_changed: () => this.refresh_soon(),
+			connect: () => this.refresh_soon(),
+		};
+		const page = $(listview.parent);
+		page.on("show", () => this.attach());
+		page.on("hide", () => this.detach());
+		document.addEventListener("visibilitychange", () => document.hidden || this.refresh_soon());
+		this.attach();
+	}
+
+	get is_on_screen() {
+		return this.is_attached && !document.hidden;
+	}
+
+	attach() {
+		if (this.is_attached) return;
+		this.is_attached = true;
+		for (const [event, handler] of Object.entries(this.handlers)) frappe.realtime.on(event, handler);
+		this.poll();
+	}
+
+	detach() {
+		this.is_attached = false;
+		clearTimeout(this.timer);
+		clearTimeout(this.refreshing);
+		this.refreshing = null;
+		for (const [event, handler] of Object.entries(this.handlers)) frappe.realtime.off(event, handler);
+	}
+
+	/** Jobs of others tell us nothing: their owners' rooms are not ours. */
+	poll() {
+		clearTimeout(this.timer);
+		const { data = [] } = this.listview;
+		const moving = data.filter((job) => MOVING.has(job.status));
+		const is_told = frappe.realtime.socket?.connected && moving.every((job) => job.owner_user === frappe.session.user);
+		this.timer = setTimeout(() => {
+			if (this.is_on_screen && moving.length) this.refresh();
+			this.poll();
+		}, is_told ? POLL_WITH_SOCKET : POLL);
+	}
+
+	refresh_soon() {
+		if (!this.is_attached) return;
+		this.refreshing ??= setTimeout(() => {
+			this.refreshing = null;
+			if (this.is_on_screen) this.refresh();
+		}, REFRESH_SOON);
+	}
+
+	/** Not while somebody chooses rows or a filter. Frappe drops a refresh that follows an equal one within 3 s. */
+	refresh() {
+		const { listview } = this;
+		if (listview.$checks?.length || listview.avoid_realtime_update?.()) return;
+		listview.last_args = null;
+		listview.refresh();
+	}
+
+	refreshed() {
+		this.poll();
+		this.show_counts();
+	}
+
+	show_progress({ job_id, progress, progress_message }) {
+		const cell = this.listview.$result[0].querySelector(`[data-job="${CSS.escape(job_id)}"]`);
+		const job = this.listview.data?.find(({ name }) => name === job_id);
+		if (!cell || !job) return;
+		Object.assign(job, { progress, progress_message });
+		cell.outerHTML = progress_cell(job);
+	}
+
+	// Quick filters ---------------------------------------------------------------------------------------------------
+
+	async show_counts() {
+		if (Date.now() - (this.counted ?? 0) < COUNTS_AGAIN) return;
+		this.counted = Date.now();
+		try {
+			this.counts = await read("get_job_counts");
+		} catch (error) {
+			if (!error.kind) throw error; // numbers are a help: without them the filters still work
+		}
+		this.render_filters();
+	}
+
+	filters() {
+		const { counts } = this;
+		const is_in = (statuses) => [["status", "in", statuses]];
+		return [
+			{ label: __("All"), filters: [] },
+			{ label: __("Mine"), filters: [["owner_user", "=", frappe.session.user]] },
+			{ label: __("Running"), count: counts?.running, filters: [["status", "=", "Running"]] },
+			{ label: __("Waiting"), count: counts?.waiting, filters: is_in(["Pending", "Queued"]) },
+			{
+				label: __("Failed today"),
+				count: counts?.failed_today,
+				filters: [...is_in(FAILED), ["modified", ">=", counts?.today ?? frappe.datetime.get_today()]],
+			},
+			{ label: __("Dead letter"), count: counts?.dead_letter, filters: [["status", "=", "Dead Letter"]] },
+		];
+	}
+
+	render_filters() {
+		const current = key_of(this.listview.filter_area.get().map((filter) => filter.slice(1, 4)));
+		this.bar.replaceChildren(
+			...this.filters().map(({ label, count, filters }) => {
+				const is_on = key_of(filters) === current;
+				const attributes = { type: "button", class: "btn btn-xs dw-filter", "aria-pressed": String(is_on) };
+				const number = count == null ? null : make("span", { class: "dw-number" }, count < MOST ? count : `${MOST}+`);
+				return make("button", { ...attributes, on_click: () => this.apply(filters) }, label, number);
+			})
+		);
+	}
+
+	async apply(filters) {
+		const area = this.listview.filter_area;
+		await area.clear(false);
+		if (filters.length) await area.set(filters.map((filter) => [JOB, ...filter]));
+		this.listview.start = 0;
+		this.listview.last_args = null;
+		this.listview.refresh();
+		this.render_filters();
+	}
+
+	// Bulk ------------------------------------------------------------------------------------------------------------
+
+	offer_actions() {
+		const { page } = this.listview;
+		for (const label of NOT_OFFERED) {
+			const words = __(label, null, "Button in list view actions menu");
+			page.actions.find(`[data-label="${encodeURIComponent(words)}"]`).closest("li").remove();
+		}
+		const offer = (label, name) => page.add_actions_menu_item(label, () => this.run(name), false);
+		offer(__("Cancel"), "cancel_jobs");
+		offer(__("Retry"), "retry_jobs");
+		if (frappe.model.can_delete(JOB)) offer(__("Delete"), "delete_jobs");
+	}
+
+	async run(name) {
+		const { listview } = this;
+		if (!(await bulk(name, listview.get_checked_items(true)))) return;
+		listview.clear_checked_items();
+		this.counted = 0;
+		this.refresh();
+	}
+}
+
+function key_of(filters) {
+	return JSON.stringify(filters.map(([field, operator, value]) => [field, operator.toLowerCase(), String(value)]).sort());
+}

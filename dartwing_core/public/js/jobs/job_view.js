@@ -1,0 +1,203 @@
+// What the form of a Background Job shows above its fields. A part is made anew only when what it shows has changed, so
+// that what somebody has opened stays open.
+import { bar, button, duration, fold, json, link, make, pill, time } from "./dom";
+
+const JOB = "Background Job";
+const RUN = "Background Job Run";
+
+export class JobView {
+	/** `actions`: `{ label, is_offered(job), run(job), kind }` of each button. */
+	constructor(parent, actions) {
+		this.actions = actions;
+		this.shown = {};
+		this.notice = make("div", { class: "dw-notice", role: "status" });
+		this.notice.hidden = true;
+		this.progress = bar(__("Progress"));
+		this.parts = {};
+		const names = ["head", "line", "steps", "buttons", "outcome", "attempts", "relatives", "data", "times", "history"];
+		for (const name of names) this.parts[name] = make("div", { class: `dw-part dw-${name}` });
+		const { head, line, steps, buttons, ...rest } = this.parts;
+		line.setAttribute("aria-live", "polite");
+		const top = make("div", { class: "dw-top" }, make("div", { class: "dw-row" }, head, buttons));
+		top.append(this.progress.element, line, steps);
+		this.element = make("div", { class: "dw-job" }, this.notice, top, ...Object.values(rest));
+		parent.replaceChildren(this.element);
+	}
+
+	/** A plain message above everything; none with an empty text. */
+	say(text, label, on_click) {
+		this.notice.hidden = !text;
+		this.notice.replaceChildren(...(text ? [make("span", {}, text)] : []));
+		if (text && label) this.notice.append(button(label, on_click));
+	}
+
+	show(job) {
+		this.show_progress(job);
+		this.part("head", [job.status, job.cancel_requested, job.attempt], () => head(job));
+		this.part("steps", job.steps, () => steps(job.steps));
+		this.part("buttons", this.offered(job).map(({ label }) => label), () => this.buttons(job));
+		this.part("outcome", [job.status, job.error_message, job.output_reference, job.result_is_hidden], () => outcome(job));
+		this.part("attempts", job.attempts, () => attempts(job));
+		this.part("relatives", [job.relatives, job.batch, job.callback_of], () => relatives(job));
+		this.part("data", [job.parameters, job.result], () => data(job));
+		this.part("times", TIMES().map(([field]) => job[field]), () => times(job));
+		this.part("history", job.history, () => history(job));
+		this.job = job;
+	}
+
+	/** Nothing may be done with a job that is gone. */
+	disable() {
+		this.parts.buttons.replaceChildren();
+		this.shown.buttons = null;
+	}
+
+	show_progress(job) {
+		const is_shown = job.status === "Running" || (job.progress > 0 && job.status !== "Completed");
+		this.progress.element.hidden = !is_shown;
+		this.progress.show(job.progress);
+		this.parts.line.textContent = job.waiting_reason || job.progress_message || "";
+		this.parts.line.hidden = !this.parts.line.textContent || job.status === "Completed";
+	}
+
+	offered(job) {
+		return this.actions.filter((action) => action.is_offered(job));
+	}
+
+	buttons(job) {
+		return this.offered(job).map(({ label, run, kind }) => button(label, () => run(this.job), kind));
+	}
+
+	part(name, value, render) {
+		const now = JSON.stringify(value ?? null);
+		if (this.shown[name] === now) return;
+		this.shown[name] = now;
+		const part = this.parts[name];
+		const open = new Set([...part.querySelectorAll("details[open]")].map((fold) => fold.firstChild.textContent));
+		part.replaceChildren(...[render()].flat().filter(Boolean));
+		for (const fold of part.querySelectorAll("details")) fold.open ||= open.has(fold.firstChild.textContent);
+		part.hidden = !part.childNodes.length;
+	}
+}
+
+function head(job) {
+	const more = job.cancel_requested ? __("Stopping") : "";
+	return [pill(job.status), more && make("span", { class: "text-muted" }, more)];
+}
+
+const STEP_WORDS = () => ({ done: __("done"), active: __("under way"), pending: __("to come") });
+
+function steps(list) {
+	if (!list?.length) return [];
+	const words = STEP_WORDS();
+	const items = list.map(({ name, state }) =>
+		make("li", { class: `dw-step dw-step-${state}`, title: words[state] ?? state }, name)
+	);
+	return make("ol", { class: "dw-step-list", "aria-label": __("Steps") }, items);
+}
+
+function outcome(job) {
+	const nodes = [];
+	if (job.error_message) {
+		const kind = { Permanent: __("Permanent error"), Transient: __("Transient error") }[job.error_type] ?? __("Error");
+		nodes.push(make("div", { class: "dw-error" }, make("strong", {}, kind), make("p", {}, job.error_message)));
+	}
+	if (job.result_is_hidden) nodes.push(make("p", {}, __("The result is hidden while the organization is not active.")));
+	if (job.output_url) {
+		const href = job.output_url;
+		nodes.push(make("a", { class: "btn btn-primary btn-sm", href, download: "" }, __("Download the file")));
+	} else if (job.output_reference) {
+		nodes.push(make("p", {}, make("strong", {}, __("Outcome")), " ", job.output_reference));
+	}
+	return nodes;
+}
+
+function attempts(job) {
+	if (!job.attempts.length) return [];
+	const items = [...job.attempts].reverse().map((attempt) => attempt_item(job, attempt));
+	return [make("h4", {}, __("Attempts")), make("ol", { class: "dw-timeline" }, items)];
+}
+
+function attempt_item(job, attempt) {
+	const line = make("div", { class: "dw-row" }, make("strong", {}, link_to_run(job, attempt)));
+	if (attempt.outcome) line.append(pill(attempt.outcome));
+	if (attempt.started_at) line.append(time(attempt.started_at));
+	if (attempt.duration != null && attempt.ended_at) line.append(make("span", {}, duration(attempt.duration)));
+	const where = attempt.worker && make("div", { class: "text-muted small dw-worker" }, attempt.worker);
+	const item = make("li", {}, line, where);
+	if (attempt.error_message) item.append(make("div", { class: "dw-error" }, attempt.error_message));
+	if (attempt.traceback) {
+		const text = make("pre", { class: "dw-json", tabindex: "0" }, attempt.traceback);
+		item.append(fold(__("Traceback of attempt {0}", [attempt.attempt]), text));
+	}
+	return item;
+}
+
+function link_to_run(job, { attempt, ended_at }) {
+	const text = __("Attempt {0}", [attempt]);
+	return ended_at ? link(RUN, `${job.job_id}-${attempt}`, text) : text;
+}
+
+function relatives(job) {
+	const { parents, children, has_more_children } = job.relatives;
+	const rows = [
+		[__("Depends on"), parents.map(relative)],
+		[__("Jobs that depend on it"), children.map(relative)],
+		[__("Batch"), job.batch ? [batch(job.batch)] : []],
+		[__("Made for the end of"), job.callback_of ? [link("Job Batch", job.callback_of)] : []],
+	].filter(([, items]) => items.length);
+	if (has_more_children) rows.find(([label]) => label === __("Jobs that depend on it"))[1].push(__("and more"));
+	return rows.length ? [make("h4", {}, __("Relations")), table(rows)] : [];
+}
+
+function relative({ job_id, job_type, status }) {
+	return make("div", { class: "dw-row" }, link(JOB, job_id), job_type, status && pill(status));
+}
+
+function batch({ batch_id, description, status }) {
+	return make("div", { class: "dw-row" }, link("Job Batch", batch_id), description, pill(status));
+}
+
+function table(rows) {
+	const list = make("dl", { class: "dw-facts" });
+	for (const [label, items] of rows) list.append(make("dt", {}, label), make("dd", {}, items));
+	return list;
+}
+
+function data(job) {
+	const parts = [make("div", {}, make("h4", {}, __("Parameters")), json(job.parameters ?? {}))];
+	if (job.result != null) parts.push(make("div", {}, make("h4", {}, __("Result")), json(job.result)));
+	return parts;
+}
+
+const TIMES = () => [
+	["created_at", __("Created")],
+	["available_at", __("Due")],
+	["started_at", __("Started")],
+	["next_retry_at", __("Next retry")],
+	["completed_at", __("Ended")],
+	["canceled_at", __("Canceled")],
+	["canceled_by", __("Canceled by")],
+];
+
+function times(job) {
+	const is_time = (field) => field.endsWith("_at");
+	const rows = TIMES().filter(([field]) => job[field]);
+	return table(rows.map(([field, label]) => [label, [is_time(field) ? time(job[field]) : job[field]]]));
+}
+
+function history(job) {
+	const rows = job.history.map((event) =>
+		make(
+			"tr",
+			{},
+			make("td", {}, time(event.timestamp)),
+			make("td", {}, pill(event.to_status)),
+			make("td", {}, event.message),
+			make("td", {}, event.actor)
+		)
+	);
+	const list = make("div", { class: "dw-scroll" }, make("table", { class: "table dw-log" }, make("tbody", {}, rows)));
+	const log = frappe.utils.get_form_link("Job Execution Log", "").replace(/\/$/, "");
+	const href = `${log}?background_job=${encodeURIComponent(job.job_id)}`;
+	return fold(__("History ({0})", [job.history.length]), list, make("a", { href }, __("Open in the log")));
+}

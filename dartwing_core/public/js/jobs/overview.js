@@ -1,0 +1,97 @@
+// What the forms of Job Type, Job Batch and Organization have in common: figures in a row, a list of jobs, and asking again
+// while they are on screen.
+import { bar, duration, link, make, pill, time } from "./dom";
+
+const AGAIN = 10_000;
+
+/** Figures side by side: `[[label, value, color]]`; those without a value are left out. */
+export function figures(rows) {
+	const items = rows
+		.filter(([, value]) => value != null && value !== "")
+		.map(([label, value, color]) =>
+			make("div", { class: "dw-figure" }, make("div", { class: `dw-value ${color ? `dw-${color}` : ""}` }, value), label)
+		);
+	return make("div", { class: "dw-figures" }, items);
+}
+
+export const percent = (share) => (share == null ? null : `${Math.round(share * 1000) / 10} %`);
+export const seconds = (value) => (value == null ? null : duration(value));
+
+/** Jobs as `list_jobs` answers, newest first. */
+export function job_table(jobs, { with_type = false } = {}) {
+	if (!jobs.length) return make("p", { class: "text-muted" }, __("No jobs yet"));
+	return make("ul", { class: "dw-jobs" }, jobs.map((job) => job_row(job, with_type)));
+}
+
+function job_row(job, with_type) {
+	const row = make("li", { class: "dw-row" }, pill(job.status), link("Background Job", job.job_id));
+	if (with_type) row.append(make("span", {}, job.job_type));
+	row.append(make("span", { class: "text-muted" }, job.organization, " · ", job.owner_user), time(job.created_at));
+	if (job.status === "Running") {
+		const progress = bar(__("Progress"));
+		progress.show(job.progress);
+		row.append(progress.element);
+	}
+	const line = job.waiting_reason || job.error_message;
+	if (line) row.append(make("span", { class: "text-muted dw-wide" }, line));
+	return row;
+}
+
+/** Links to lists with a filter: `[[label, doctype, filters]]`. */
+export function lists(rows) {
+	const items = rows.map(([label, doctype, filters]) => {
+		const path = frappe.utils.get_form_link(doctype, "").replace(/\/$/, "");
+		return make("a", { href: `${path}?${new URLSearchParams(filters)}` }, label);
+	});
+	return make("div", { class: "dw-row" }, items);
+}
+
+export class Overview {
+	/** `ask(name)` answers what `render(answer)` makes nodes of, in the form's field `overview`. */
+	constructor(frm, ask, render) {
+		Object.assign(this, { frm, ask, render });
+		this.notice = make("div", { class: "dw-notice", role: "status" });
+		this.body = make("div", { class: "dw-job" });
+		frm.get_field("overview").$wrapper[0].replaceChildren(this.notice, this.body);
+		this.say("");
+	}
+
+	say(text) {
+		this.notice.textContent = text;
+		this.notice.hidden = !text;
+	}
+
+	async open() {
+		clearTimeout(this.timer);
+		const name = this.frm.docname;
+		if (this.frm.is_new()) {
+			this.body.replaceChildren();
+			return;
+		}
+		if (this.name !== name) this.body.replaceChildren();
+		this.name = name;
+		this.is_open = true;
+		let wait = AGAIN;
+		try {
+			const answer = await this.ask(name);
+			if (!this.is_open || this.frm.docname !== name) return;
+			this.say("");
+			this.body.replaceChildren(...this.render(answer).flat().filter(Boolean));
+		} catch (error) {
+			if (!error.kind) throw error;
+			this.say(error.message);
+			if (error.kind === "login" || error.kind === "gone") return;
+			wait = Math.max(wait, error.seconds * 1000);
+		}
+		this.timer = setTimeout(() => (document.hidden ? this.again() : this.open()), wait);
+	}
+
+	again() {
+		this.timer = setTimeout(() => this.open(), AGAIN);
+	}
+
+	close() {
+		this.is_open = false;
+		clearTimeout(this.timer);
+	}
+}

@@ -1,0 +1,60 @@
+import { write } from "./api";
+import { parse, tell_error } from "./actions";
+import { link } from "./dom";
+import { fields_of, parameters_of } from "./schema_fields";
+
+/** Ask for what a job of this type takes, submit it, and call `on_submitted(job_id)`. */
+export function run_dialog({ job_type, display_name, schema }, on_submitted) {
+	const own = schema ? fields_of(schema) : [];
+	const raw = { fieldname: "_parameters", fieldtype: "Code", options: "JSON", label: __("Parameters"), default: "{}" };
+	const dialog = new frappe.ui.Dialog({
+		title: __("Run {0}", [frappe.utils.escape_html(__(display_name))]),
+		fields: [
+			...head(),
+			{ fieldtype: "Section Break", label: __("Parameters") },
+			...(own.length ? own : [raw]),
+		],
+		primary_action_label: __("Run"),
+		async primary_action(values) {
+			const parameters = own.length ? parameters_of(own, values) : parse(values._parameters);
+			if (parameters && (await submit(request_of(job_type, values, parameters), on_submitted))) dialog.hide();
+		},
+	});
+	dialog.show();
+	return dialog;
+}
+
+function head() {
+	return [
+		{ fieldname: "_organization", fieldtype: "Link", options: "Organization", label: __("Organization"), reqd: 1 },
+		{ fieldtype: "Column Break" },
+		{
+			fieldname: "_priority",
+			fieldtype: "Select",
+			label: __("Priority"),
+			options: ["", "Low", "Normal", "High", "Critical"].join("\n"),
+			description: __("Empty: that of the Job Type"),
+		},
+		{ fieldname: "_available_at", fieldtype: "Datetime", label: __("Not Before") },
+	];
+}
+
+function request_of(job_type, { _organization, _priority, _available_at }, parameters) {
+	const request = { job_type, organization: _organization, parameters };
+	if (_priority) request.priority = _priority;
+	if (_available_at) request.available_at = _available_at;
+	return request;
+}
+
+async function submit(request, on_submitted) {
+	try {
+		const { job_id } = await write("submit_job", request);
+		const to_job = link("Background Job", job_id, __("Job submitted")).outerHTML;
+		frappe.show_alert({ message: to_job, indicator: "green" }, 10);
+		on_submitted(job_id);
+		return true;
+	} catch (error) {
+		tell_error(error);
+		return false;
+	}
+}

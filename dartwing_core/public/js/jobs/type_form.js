@@ -1,0 +1,65 @@
+import { tell, tell_error } from "./actions";
+import { read } from "./api";
+import { button, make } from "./dom";
+import { Overview, figures, job_table, lists, percent, seconds } from "./overview";
+import { run_dialog } from "./run_dialog";
+
+/** The form of a Job Type: run one, how its jobs fare, pause. */
+export function setup_type_form() {
+	frappe.ui.form.on("Job Type", {
+		refresh(frm) {
+			frm.type_page ??= new Overview(frm, (job_type) => read("get_job_type_overview", { job_type }), render(frm));
+			frm.type_page.open();
+		},
+		on_hide: (frm) => frm.type_page?.close(),
+	});
+}
+
+const render = (frm) => (type) => [
+	make("div", { class: "dw-row" }, ...buttons(frm, type)),
+	type.is_paused && make("p", { class: "text-muted" }, __("Paused: new jobs are accepted, and wait.")),
+	figures(rows_of(type.figures)),
+	make("h4", {}, __("Recent jobs")),
+	job_table(type.recent),
+	lists([
+		[__("All jobs"), "Background Job", { job_type: type.job_type }],
+		[__("Dead letters"), "Background Job", { job_type: type.job_type, status: "Dead Letter" }],
+	]),
+];
+
+function rows_of(found) {
+	return [
+		[__("Running"), found.running],
+		[__("Waiting"), found.waiting],
+		[__("Dead letters"), found.dead_letter, found.dead_letter ? "bad" : ""],
+		[__("Ended in {0} h", [found.hours]), found.count],
+		[__("Failure rate"), percent(found.failure_rate), found.failure_rate > 0.5 ? "bad" : ""],
+		[__("Average"), seconds(found.average_seconds)],
+		[__("95th percentile"), seconds(found.p95_seconds)],
+	];
+}
+
+function buttons(frm, type) {
+	const found = [];
+	if (type.can_run) found.push(button(__("Run"), () => run_dialog(type, () => frm.type_page.open()), "primary"));
+	if (type.can_change) {
+		const label = type.is_paused ? __("Resume") : __("Pause");
+		found.push(button(label, () => set_paused(frm, !type.is_paused)));
+	}
+	return found;
+}
+
+/** Through the document, whose controller lets waiting jobs go on. */
+export async function set_paused(frm, is_paused) {
+	if (frm.is_dirty()) {
+		tell(__("Save your changes first."), "orange");
+		return;
+	}
+	try {
+		await frm.set_value("is_paused", is_paused ? 1 : 0);
+		await frm.save();
+		tell(is_paused ? __("Paused") : __("Resumed"));
+	} catch (error) {
+		if (error?.kind) tell_error(error);
+	}
+}

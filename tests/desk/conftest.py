@@ -1,0 +1,101 @@
+"""A genuine Desk in a browser: the bench's own pages and bundles, and its realtime server, on ports of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import browser as browsers
+from tests.support import factory, http, processes
+from tests.support.browser import Visitor
+
+HOST = "127.0.0.1"  # whatever the site's name is: the realtime server asks the web app by the page's own address
+Visit = Callable[..., Visitor]
+
+
+@pytest.fixture(scope="session")
+def browser(_connected: None) -> Iterator:
+    with browsers.chromium() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def realtime(_connected: None) -> Iterator[processes.Process]:
+    """The realtime server; pages learn its port from the site's configuration."""
+    config = Path(os.environ["DW_SITES_PATH"]) / os.environ["DW_SITE"] / "site_config.json"
+    before, port = config.read_text(), processes.free_port()
+    config.write_text(json.dumps(json.loads(before) | {"socketio_port": port}, indent=1))
+    process = processes.start_realtime(port)
+    try:
+        yield process
+    finally:
+        process.stop()
+        config.write_text(before)
+
+
+@pytest.fixture(scope="session")
+def web(realtime: processes.Process) -> Iterator[str]:
+    """The web app, as `bench start` runs it: pages connect to the realtime server directly."""
+    os.environ["DEV_SERVER"] = "1"
+    try:
+        process, url = processes.start_web()
+    finally:
+        del os.environ["DEV_SERVER"]
+    yield url
+    process.stop()
+
+
+@pytest.fixture(autouse=True)
+def limits_anew(site: None) -> None:
+    http.forget_limits()
+
+
+@pytest.fixture
+def visit(browser, web) -> Iterator[Visit]:
+    """A function that opens a page of Desk as a user; the console must stay free of errors."""
+    visitors: list[Visitor] = []
+
+    def open_page(user: str, address: str, **options) -> Visitor:
+        visitor = Visitor(browser, web, user, host=HOST, viewport={"width": 1400, "height": 900}, **options)
+        visitor.context.set_default_timeout(20_000)
+        visitors.append(visitor)
+        visitor.page.goto(address)
+        visitor.page.wait_for_function("window.frappe?.realtime?.socket?.connected")
+        return visitor
+
+    yield open_page
+    for visitor in visitors:
+        visitor.close()
+    errors = [error for visitor in visitors for error in visitor.errors]
+    assert errors == [], "\n".join(errors)
+
+
+@pytest.fixture
+def work(site: None) -> Iterator[Callable[[], None]]:
+    """A function that starts a worker: once the page is there, which may take Desk some seconds."""
+    started: list[processes.Process] = []
+    yield lambda: started.append(processes.start_worker())
+    for worker in started:
+        worker.stop()
+
+
+@pytest.fixture
+def member(site: None) -> str:
+    """A member of Test Alpha with Desk."""
+    return factory.user("desk_member", factory.ALPHA)
+
+
+@pytest.fixture
+def admin(site: None) -> str:
+    """An admin of Test Alpha with Desk."""
+    return factory.user("desk_admin", factory.ALPHA, org_role="Admin", roles=("Dartwing User", "Dartwing Admin"))
+
+
+@pytest.fixture
+def manager(site: None) -> str:
+    """A System Manager."""
+    return factory.user("desk_manager", factory.ALPHA, roles=("System Manager", "Dartwing User"))

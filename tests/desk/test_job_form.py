@@ -1,0 +1,266 @@
+"""The form of a Background Job on a genuine Desk: live, with what may be done, and plain about what goes wrong."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import frappe
+import pytest
+
+from dartwing_core.jobs import claim, get_job_status, retry_job, runs, submit_job
+from tests.support import browser as browsers
+from tests.support import factory
+from tests.support.jobs import run, set_columns, submitted_by
+from tests.support.waiting import until
+
+from .pages import calls_of, confirm, dialog, form, ours, view
+
+expect = browsers.sync_api.expect
+HACK = "<img src=x onerror='window.hacked=1'><script>window.hacked=1</script>"
+
+
+def pill(place):
+    return place.locator(".dw-head .indicator-pill")
+
+
+def button(place, name: str):
+    return place.get_by_role("button", name=name, exact=True)
+
+
+def dead_letter(owner: str, **parameters):
+    kind = factory.job_type("note", "add_note")
+    job = submitted_by(owner, kind, title="test desk", then="fail_for_good", **parameters)
+    run(job)
+    return job
+
+
+def test_a_form_follows_its_job_to_the_end_without_a_reload(visit, work, member):
+    job = submitted_by(member, factory.job_type("slow", "slow", display_name="Slow work"), seconds=6)
+    page = visit(member, form(job)).page
+    place = view(page)
+    expect(pill(place)).to_have_text("Queued")
+    work()
+    expect(pill(place)).to_have_text("Running", timeout=30_000)
+    page.evaluate("""() => {
+        window.seen = new Set();
+        const bar = document.querySelector(".dw-job [role=progressbar]");
+        new MutationObserver(() => window.seen.add(Number(bar.getAttribute("aria-valuenow"))))
+            .observe(bar, { attributes: true });
+    }""")
+    called = calls_of(page)
+    expect(pill(place)).to_have_text("Completed", timeout=30_000)
+    expect(page.locator(".page-head:visible .indicator-pill").first).to_have_text("Completed")
+    seen = page.evaluate("[...window.seen]")
+    assert len([percent for percent in seen if 0 < percent < 100]) >= 3, seen
+    assert len(called) <= 3, "the socket told of the progress"
+    expect(place.locator(".dw-timeline > li")).to_have_count(1)
+
+
+def test_progress_reaches_the_form_within_a_second(visit, member):
+    from dartwing_core.jobs.events import ProgressTeller
+
+    job = submitted_by(member, factory.job_type("plain"))
+    claim.claim(job.name, 1)
+    frappe.db.commit()
+    page = visit(member, form(job)).page
+    expect(pill(view(page))).to_have_text("Running")
+    teller, took = ProgressTeller(job.name, member), []
+    for percent in (20, 40, 60, 80):
+        began = time.monotonic()
+        teller.tell((percent, f"Row {percent}", None), is_last=True)
+        expect(view(page).locator(".dw-line")).to_have_text(f"Row {percent}")
+        took.append(time.monotonic() - began)
+    assert max(took) < 1, took
+
+
+def test_a_form_opens_with_one_request_of_ours(visit, member):
+    job = submitted_by(member, factory.job_type("plain"))
+    visitor = visit(member, "/app/background-job")
+    expect(visitor.page.locator(".dw-filters")).to_be_visible()
+    called = calls_of(visitor.page)
+    visitor.page.evaluate("(name) => frappe.set_route('Form', 'Background Job', name)", job.name)
+    expect(pill(view(visitor.page))).to_be_visible()
+    visitor.page.wait_for_load_state("networkidle")
+    assert len(ours(called)) <= 3, called
+    assert ours(called).count("get_job_details") == 1
+
+
+def test_a_waiting_job_says_why_and_is_canceled(visit, member):
+    job = submitted_by(member, factory.job_type("plain"))
+    page = visit(member, form(job)).page
+    place = view(page)
+    expect(place.locator(".dw-line")).to_contain_text("No worker serves the queue")
+    button(place, "Cancel").click()
+    expect(dialog(page)).to_contain_text("It will not run.")
+    confirm(page)
+    expect(pill(place)).to_have_text("Canceled")
+    expect(button(place, "Cancel")).to_have_count(0)
+    assert get_status(job) == "Canceled"
+
+
+def get_status(job) -> str:
+    frappe.db.rollback()
+    return get_job_status(job.name)["status"]
+
+
+def test_a_dead_letter_is_retried(visit, member):
+    job = dead_letter(member)
+    page = visit(member, form(job)).page
+    place = view(page)
+    expect(place.locator(".dw-outcome")).to_contain_text("asked to fail for good")
+    button(place, "Retry").click()
+    confirm(page)
+    expect(pill(place)).to_have_text("Queued")
+    assert get_status(job) == "Queued"
+
+
+def test_parameters_are_edited_and_the_job_retried(visit, work, member):
+    job = dead_letter(member)
+    page = visit(member, form(job)).page
+    button(view(page), "Edit and retry").click()
+    shown = dialog(page)
+    expect(shown.locator(".ace_content")).to_contain_text("fail_for_good")
+    page.wait_for_function("window.cur_dialog")
+    page.evaluate("""() => cur_dialog.set_value("parameters", '[1]')""")
+    shown.get_by_role("button", name="Retry").click()
+    expect(page.locator(".desk-alert")).to_contain_text("must be a JSON object")
+    page.evaluate("""() => cur_dialog.set_value("parameters", '{"title": "test edited"}')""")
+    work()
+    shown.get_by_role("button", name="Retry").click()
+    expect(pill(view(page))).to_have_text("Completed", timeout=30_000)
+    expect(view(page).locator(".dw-data")).to_contain_text("test edited")
+    assert frappe.db.exists("Note", {"title": "test edited"})
+
+
+def test_a_job_for_later_is_rescheduled_and_run_now(visit, member):
+    kind = factory.job_type("plain")
+    frappe.set_user(member)
+    job = submit_job(kind, factory.ALPHA, available_at=3_600)
+    frappe.db.commit()
+    frappe.set_user("Administrator")
+    page = visit(member, form(job)).page
+    place = view(page)
+    expect(place.locator(".dw-line")).to_contain_text("in 60 min")
+    button(place, "Reschedule").click()
+    page.wait_for_function("window.cur_dialog")
+    page.evaluate("() => cur_dialog.set_value('available_at', frappe.datetime.add_days(frappe.datetime.nowdate(), 3))")
+    dialog(page).get_by_role("button", name="Reschedule").click()
+    expect(place.locator(".dw-line")).to_contain_text(re.compile(r"in [23] days"))
+    expect(dialog(page)).to_have_count(0)
+    button(place, "Run now").click()
+    confirm(page)
+    expect(pill(place)).to_have_text("Queued")
+    assert get_status(job) == "Queued"
+
+
+def test_tracebacks_and_deleting_are_for_those_who_may(visit, member, manager):
+    job = dead_letter(member)
+    place = view(visit(member, form(job)).page)
+    expect(place.locator(".dw-timeline")).to_contain_text("asked to fail for good")
+    expect(place.locator(".dw-timeline summary")).to_have_count(0)
+    expect(button(place, "Delete")).to_have_count(0)
+    page = visit(manager, form(job)).page
+    place = view(page)
+    expect(button(place, "Edit and retry")).to_have_count(0)
+    place.locator(".dw-timeline summary").click()
+    expect(place.locator(".dw-timeline pre")).to_contain_text("Traceback")
+    button(place, "Delete").click()
+    confirm(page)
+    page.wait_for_url("**/app/background-job*")
+    until(lambda: not frappe.db.rollback() and not frappe.db.exists("Background Job", job.name), 10, "its end")
+
+
+def test_a_form_has_no_button_to_save(visit, manager):
+    job = submitted_by(manager, factory.job_type("plain"))
+    page = visit(manager, form(job)).page
+    expect(pill(view(page))).to_be_visible()
+    expect(page.locator(".page-head:visible .primary-action:visible")).to_have_count(0)
+
+
+def test_a_job_that_is_deleted_while_it_is_open_is_said_to_be_gone(visit, member, manager):
+    job = dead_letter(member)
+    place = view(visit(member, form(job)).page)
+    expect(button(place, "Retry")).to_be_visible()
+    frappe.delete_doc("Background Job", job.name)
+    frappe.db.commit()
+    button(place, "Retry").click()
+    confirm(place.page)
+    expect(dialog(place.page)).to_contain_text("does not exist any more")
+    dialog(place.page).locator(".btn-modal-close").first.click()
+    place.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(place.locator(".dw-notice")).to_contain_text("does not exist any more")
+    expect(button(place, "Retry")).to_have_count(0)
+
+
+def test_a_socket_that_drops_is_said_and_asking_takes_its_place(visit, member):
+    job = submitted_by(member, factory.job_type("plain"))
+    page = visit(member, form(job)).page
+    place = view(page)
+    expect(pill(place)).to_have_text("Queued")
+    expect(place.locator(".dw-notice")).to_be_hidden()
+    page.evaluate("""() => {
+        frappe.realtime.socket.connect = () => {};
+        frappe.realtime.socket.disconnect();
+    }""")
+    expect(place.locator(".dw-notice")).to_contain_text("No live connection")
+    claim.claim(job.name, 1)
+    runs.finish(f"{job.name}-1", {"background_job": job.name, "attempt": 1, "progress_message": "Half"}, exists=True)
+    frappe.db.commit()
+    expect(pill(place)).to_have_text("Running", timeout=10_000)
+    expect(place.locator(".dw-line")).to_have_text("Half")
+
+
+def test_a_session_that_ends_is_said(visit, member):
+    job = submitted_by(member, factory.job_type("plain"))
+    visitor = visit(member, form(job))
+    place = view(visitor.page)
+    expect(pill(place)).to_have_text("Queued")
+    visitor.context.clear_cookies()
+    visitor.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(place.locator(".dw-notice")).to_contain_text("Your session has ended")
+    expect(button(place, "Reload")).to_be_visible()
+
+
+def test_a_form_that_was_left_asks_and_listens_no_more(visit, member):
+    first, second = (submitted_by(member, factory.job_type(name)) for name in ("plain", "other"))
+    page = visit(member, form(first)).page
+    expect(pill(view(page))).to_have_text("Queued")
+    listeners = "() => frappe.realtime.socket.listeners('job_status_changed').length"
+    assert page.evaluate(listeners) == 1
+    page.evaluate("(name) => frappe.set_route('Form', 'Background Job', name)", second.name)
+    expect(page.locator(".page-head:visible")).to_contain_text("test_other")
+    expect(pill(view(page))).to_be_visible()
+    assert page.evaluate(listeners) == 1, "that of the second"
+    page.evaluate("frappe.set_route('List', 'Job Type')")
+    page.wait_for_url("**/app/job-type*")
+    assert page.evaluate(listeners) == 0
+    page.evaluate("history.back()")
+    expect(pill(view(page))).to_be_visible()
+    assert page.evaluate(listeners) == 1
+    retried = dead_letter(member)
+    page.evaluate("(name) => frappe.set_route('Form', 'Background Job', name)", retried.name)
+    expect(pill(view(page))).to_have_text("Dead Letter")
+    retry_job(retried.name)
+    frappe.db.commit()
+    expect(pill(view(page))).to_have_text("Queued", timeout=5_000)
+
+
+def test_texts_of_a_job_are_shown_as_text(visit, member):
+    job = dead_letter(member, text=HACK)
+    set_columns(job, error_message=HACK, progress_message=HACK, output_reference=HACK)
+    page = visit(member, form(job)).page
+    expect(view(page).locator(".dw-outcome")).to_contain_text("onerror")
+    expect(view(page).locator(".dw-data")).to_contain_text("onerror")
+    assert page.evaluate("window.hacked") is None
+
+
+@pytest.mark.parametrize("size", [{"width": 390, "height": 844}, {"width": 1400, "height": 900}])
+def test_a_form_fits_the_window(browser, web, member, size):
+    job = dead_letter(member, text="x" * 400)
+    visitor = browsers.Visitor(browser, web, member, host="127.0.0.1", viewport=size)
+    visitor.page.goto(form(job))
+    expect(pill(view(visitor.page))).to_be_visible()
+    assert visitor.page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+    assert browsers.accessibility_faults(visitor.page, ".dw-job") == []
+    visitor.close()

@@ -1,0 +1,173 @@
+"""What a page about one job is told, and the numbers above the list: complete, and only to whom they belong."""
+
+from __future__ import annotations
+
+import frappe
+import pytest
+
+from dartwing_core.jobs import (
+    JobNotFoundError,
+    cancel_job,
+    claim,
+    get_job_counts,
+    get_job_details,
+    submit_batch,
+    submit_job,
+)
+from tests.support import factory
+from tests.support.jobs import run, set_columns, submitted, submitted_by, submitted_for
+
+
+@pytest.fixture
+def admin() -> str:
+    return factory.user("details_admin", factory.ALPHA, org_role="Admin", roles=("Dartwing Admin",))
+
+
+def details_of(job, user: str) -> dict:
+    frappe.set_user(user)
+    found = get_job_details(job.name)
+    frappe.set_user("Administrator")
+    return found
+
+
+def failed_job(owner: str):
+    """A job of the owner whose first attempt has failed for good."""
+    kind = factory.job_type("note", "add_note")
+    job = submitted_by(owner, kind, title="test details", then="fail_for_good")
+    run(job)
+    return job
+
+
+def test_a_failed_job_tells_its_attempts_and_parameters(alice):
+    job = failed_job(alice)
+    found = details_of(job, alice)
+    assert found["parameters"] == {"title": "test details", "then": "fail_for_good"}
+    assert [(row["attempt"], row["outcome"]) for row in found["attempts"]] == [(1, "Dead Letter")]
+    attempt = found["attempts"][0]
+    assert attempt["error_message"] == "asked to fail for good"
+    assert attempt["duration"] is not None
+    assert attempt["worker"]
+    assert attempt["started_at"].endswith(found["created_at"][-6:]), "ISO 8601 with offset"
+    assert [event["to_status"] for event in found["history"]] == ["Pending", "Queued", "Running", "Dead Letter"]
+
+
+def test_tracebacks_are_for_administrators(alice, admin):
+    job = failed_job(alice)
+    assert details_of(job, alice)["attempts"][0]["traceback"] is None
+    assert "asked to fail for good" in details_of(job, admin)["attempts"][0]["traceback"]
+    assert "asked to fail for good" in details_of(job, "Administrator")["attempts"][0]["traceback"]
+
+
+def test_what_may_be_done_is_a_matter_of_state_and_person(alice, admin):
+    job = failed_job(alice)
+    own, of_admin, of_manager = (details_of(job, user) for user in (alice, admin, "Administrator"))
+    allowed = [(found["can_retry"], found["can_edit"], found["can_delete"]) for found in (own, of_admin, of_manager)]
+    assert allowed == [(True, True, False), (True, False, False), (True, False, True)]
+    waiting = submitted_by(alice, factory.job_type("plain"))
+    found = details_of(waiting, "Administrator")
+    assert (found["can_cancel"], found["can_retry"], found["can_delete"]) == (True, False, False)
+
+
+def test_an_attempt_that_has_just_begun_is_told_before_it_has_a_row(alice):
+    job = submitted_by(alice, factory.job_type("plain"))
+    claim.claim(job.name, 1)
+    frappe.db.commit()
+    attempt = details_of(job, alice)["attempts"][0]
+    assert (attempt["attempt"], attempt["outcome"], attempt["ended_at"]) == (1, "Running", None)
+    assert attempt["started_at"]
+
+
+def test_relatives_are_told_with_their_state(alice):
+    kind = factory.job_type("plain")
+    first, second = submitted(kind, n=1), submitted(kind, n=2)
+    only = submit_job(kind, factory.ALPHA, {"n": 3}, depends_on=first.name)
+    both = submit_job(kind, factory.ALPHA, {"n": 4}, depends_on=[first.name, second.name])
+    frappe.db.commit()
+    relatives = get_job_details(first.name)["relatives"]
+    assert {child["job_id"] for child in relatives["children"]} == {only.name, both.name}
+    assert {child["status"] for child in relatives["children"]} == {"Pending"}
+    assert not relatives["has_more_children"]
+    parents = get_job_details(both.name)["relatives"]["parents"]
+    assert [(parent["job_id"], parent["job_type"]) for parent in parents] == [
+        (first.name, kind),
+        (second.name, kind),
+    ]
+
+
+def test_relatives_that_one_may_not_see_are_left_out_or_bare(alice):
+    # Seen failing: with the children not asked through the viewer's condition.
+    kind = factory.job_type("plain")
+    anna = factory.user("anna", factory.ALPHA)
+    job = submitted_by(alice, kind, n=1)
+    child = submit_job(kind, factory.ALPHA, {"n": 2}, depends_on=job.name)
+    frappe.db.commit()
+    set_columns(child, owner_user=anna)
+    assert details_of(job, alice)["relatives"]["children"] == []
+    set_columns(child, owner_user=alice)
+    set_columns(job, owner_user=anna)
+    assert details_of(child, alice)["relatives"]["parents"] == [{"job_id": job.name, "job_type": None, "status": None}]
+
+
+def test_the_batch_is_told(alice):
+    kind = factory.job_type("plain")
+    batch = submit_batch(factory.ALPHA, [{"job_type": kind}], description="March")
+    frappe.db.commit()
+    name = frappe.get_all("Background Job", filters={"parent_batch": batch.name}, pluck="name")[0]
+    found = get_job_details(name)["batch"]
+    assert found == {"batch_id": batch.name, "description": "March", "status": "Running"}
+
+
+def test_a_hidden_result_is_said_to_be_hidden(alice):
+    job = submitted_by(alice, factory.job_type("whoami", "whoami"))
+    run(job)
+    assert details_of(job, alice)["result"]["user"] == alice
+    frappe.db.set_value("Organization", factory.ALPHA, "status", "Suspended")
+    found = details_of(job, alice)
+    assert (found["result"], found["result_is_hidden"]) == (None, True)
+
+
+def test_others_learn_nothing(alice, bob):
+    job = failed_job(alice)
+    for user, name in ((bob, job.name), (alice, "JOB-1K00000000000NOWHERE")):
+        frappe.set_user(user)
+        with pytest.raises(JobNotFoundError):
+            get_job_details(name)
+        frappe.set_user("Administrator")
+
+
+# The numbers above the list ------------------------------------------------------------------------------------------
+
+
+def counts_of(user: str) -> dict:
+    frappe.set_user(user)
+    found = get_job_counts()
+    frappe.set_user("Administrator")
+    return {name: value for name, value in found.items() if name != "today"}
+
+
+def test_counts_are_those_of_the_jobs_that_one_may_see(alice, bob, admin):
+    kind = factory.job_type("plain")
+    submitted_by(alice, kind, n=1)
+    claim.claim(submitted_by(alice, kind, n=2).name, 1)
+    frappe.db.commit()
+    failed_job(alice)
+    submitted_for(bob, factory.BETA, kind, n=3)
+    mine = {"running": 1, "waiting": 1, "failed_today": 1, "dead_letter": 1}
+    assert counts_of(alice) == mine
+    assert counts_of(admin) == mine
+    assert counts_of(bob) == {"running": 0, "waiting": 1, "failed_today": 0, "dead_letter": 0}
+
+
+def test_what_failed_yesterday_did_not_fail_today(alice):
+    job = failed_job(alice)
+    set_columns(job, modified=frappe.utils.add_days(frappe.utils.now_datetime(), -1))
+    frappe.db.sql("UPDATE `tabBackground Job` SET modified = modified - INTERVAL 1 DAY WHERE name = %s", (job.name,))
+    frappe.db.commit()
+    found = counts_of(alice)
+    assert (found["failed_today"], found["dead_letter"]) == (0, 1)
+
+
+def test_canceled_jobs_are_neither_waiting_nor_failed(alice):
+    cancel_job(submitted_by(alice, factory.job_type("plain")).name)
+    frappe.db.commit()
+    assert set(counts_of(alice).values()) == {0}

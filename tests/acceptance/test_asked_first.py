@@ -267,6 +267,7 @@ def linking(site):
     made = frappe.get_doc({"doctype": "DocType", **values}).insert(ignore_if_duplicate=True)
     frappe.db.commit()
     yield made.name
+    frappe.db.delete(made.name)  # Frappe keeps the table
     frappe.delete_doc("DocType", made.name, force=True)
     frappe.db.commit()
 

@@ -17,7 +17,7 @@ after_migrate = "dartwing_core.install.after_migrate"
 
 _tenant_doctypes = (
     *("Background Job", "Background Job Run", "Background Job Dependency", "Job Execution Log", "Job Batch"),
-    *("Organization", "Org Member"),
+    *("Job Circuit", "Organization", "Org Member"),
 )
 _references = (
     *("Comment", "Communication", "ToDo", "Tag Link", "Document Follow", "Version", "DocShare", "View Log"),
@@ -35,6 +35,7 @@ has_permission = {
     "Background Job Dependency": "dartwing_core.jobs.desk_access.has_history_permission",
     "Job Execution Log": "dartwing_core.jobs.desk_access.has_history_permission",
     "Job Batch": "dartwing_core.jobs.desk_access.has_batch_permission",
+    "Job Circuit": "dartwing_core.jobs.desk_access.has_circuit_permission",
     "Organization": "dartwing_core.jobs.desk_access.has_organization_permission",
     "Org Member": "dartwing_core.jobs.desk_access.has_member_permission",
     **dict.fromkeys(_references, "dartwing_core.jobs.references.has_reference_permission"),
@@ -58,6 +59,7 @@ ignore_links_on_delete = [
     "Background Job Dependency",
     "Job Execution Log",
     "Job Batch",
+    "Job Circuit",
 ]
 
 # Scheduler
@@ -102,6 +104,8 @@ override_whitelisted_methods = {
         "get_job_metrics",
         "get_execution_time_stats",
         "get_slowest_jobs",
+        "get_open_circuits",
+        "manually_close_circuit",
     )
 } | {
     "frappe.client.get_count": "dartwing_core.api.frappe_methods.get_count",

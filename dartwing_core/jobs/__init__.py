@@ -8,12 +8,14 @@ from __future__ import annotations
 from .batches import batch, cancel_batch, get_batch_status, list_batches, retry_batch, submit_batch
 from .builders import chain, group, job
 from .canonical import generate_job_hash
+from .circuit_breaker import get_open_circuits, manually_close_circuit
 from .classification import classify_error, get_error_type
 from .context import JobContext
 from .dead_letter import bulk_retry_dead_letter, delete_dead_letter_job, get_dead_letter_jobs
 from .engine import cancel_job, retry_job, submit_job, submit_jobs
 from .errors import (
     BatchNotFoundError,
+    CircuitNotFoundError,
     DuplicateJobError,
     InvalidJobError,
     InvalidTransitionError,
@@ -37,6 +39,7 @@ from .status import JobStatus
 
 __all__ = [
     "BatchNotFoundError",
+    "CircuitNotFoundError",
     "DuplicateJobError",
     "InvalidJobError",
     "InvalidTransitionError",
@@ -68,12 +71,14 @@ __all__ = [
     "get_job_history",
     "get_job_status",
     "get_metrics",
+    "get_open_circuits",
     "get_slowest_jobs",
     "group",
     "job",
     "job_handler",
     "list_batches",
     "list_jobs",
+    "manually_close_circuit",
     "reschedule_job",
     "retry_batch",
     "retry_job",

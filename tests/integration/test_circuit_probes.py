@@ -136,8 +136,22 @@ def test_of_many_claims_at_once_one_succeeds(job_type, times):
     assert set(attempts) == {(0, 0)}, "being held costs nothing"
 
 
-def test_under_a_cap_one_succeeds_too(job_type, times):
+def test_under_a_cap_nobody_sees_a_probe_that_does_not_run_yet(job_type, times, monkeypatch):
     # Broken by noting the probe before the cap's own commit: it looks dead until it runs, and the next takes it over.
+    change(job_type, max_concurrent=8)
+    job = planned(job_type, "ok")
+    times.cool_down()
+    seen = []
+
+    def reached(caps):
+        seen.append(database.value("SELECT status FROM `tabJob Circuit` WHERE job_type = %s", job_type))
+
+    monkeypatch.setattr(claim.limits, "reached", reached)
+    assert claim.claim(job.name, 1)
+    assert (seen, state(job_type)) == (["Open"], "Half Open")
+
+
+def test_under_a_cap_one_succeeds_too(job_type, times):
     change(job_type, max_concurrent=20)
     manually_close_circuit(job_type, factory.ALPHA)
     frappe.db.commit()

@@ -1,7 +1,8 @@
 """Circuit breaker: what opens it, what it holds, what closes it again by hand.
 
 Seen failing: without `circuits.Gates` in `admission.Choice` held jobs are queued; without `_circuit_in_the_way` in the
-claim they run; without `is_transient` permanent errors open it.
+claim they run; without `is_transient` in `circuits.sample` permanent errors count; without `circuit_key` emptied again
+in `Attempt._write_failure` cancels do; without `closed_epoch` in the tally a closed circuit opens at the next failure.
 """
 
 from __future__ import annotations
@@ -125,6 +126,9 @@ def test_only_transient_failures_and_time_limits_open_it(ending):
     for _number in range(SAMPLES):
         made(job_type, ending)
     assert (state(job_type) == "Open") is (ending in COUNTING)
+    if ending in SILENT:
+        fails(job_type)
+        assert state(job_type) is None, "nor do they add to one that counts"
 
 
 def test_a_failure_that_uses_up_the_retries_counts_like_the_others():
@@ -167,6 +171,14 @@ def test_each_organization_and_type_has_a_circuit_of_its_own(job_type):
         assert status(job) == "Queued"
         assert run(job)["status"] == "Completed"
     assert state(job_type, factory.BETA) is None
+
+
+def test_failures_elsewhere_do_not_count(job_type):
+    fails(job_type)
+    elsewhere = submit_job(job_type, factory.BETA, {"plan": ["fail"]})
+    frappe.db.commit()
+    assert run(elsewhere)["status"] == "Failed"
+    assert frappe.db.count("Job Circuit", {"job_type": job_type}) == 0
 
 
 def test_a_type_without_breaker_has_no_circuit():

@@ -23,7 +23,7 @@ app_include_css = "dartwing_core.bundle.css"
 
 _tenant_doctypes = (
     *("Background Job", "Background Job Run", "Background Job Dependency", "Job Execution Log", "Job Batch"),
-    *("Organization", "Org Member"),
+    *("Job Circuit", "Organization", "Org Member"),
 )
 _references = (
     *("Comment", "Communication", "ToDo", "Tag Link", "Document Follow", "Version", "DocShare", "View Log"),
@@ -41,6 +41,7 @@ has_permission = {
     "Background Job Dependency": "dartwing_core.jobs.desk_access.has_history_permission",
     "Job Execution Log": "dartwing_core.jobs.desk_access.has_history_permission",
     "Job Batch": "dartwing_core.jobs.desk_access.has_batch_permission",
+    "Job Circuit": "dartwing_core.jobs.desk_access.has_circuit_permission",
     "Organization": "dartwing_core.jobs.desk_access.has_organization_permission",
     "Org Member": "dartwing_core.jobs.desk_access.has_member_permission",
     **dict.fromkeys(_references, "dartwing_core.jobs.references.has_reference_permission"),
@@ -64,6 +65,7 @@ ignore_links_on_delete = [
     "Background Job Dependency",
     "Job Execution Log",
     "Job Batch",
+    "Job Circuit",
 ]
 
 # Scheduler
@@ -108,6 +110,8 @@ override_whitelisted_methods = {
         "get_job_metrics",
         "get_execution_time_stats",
         "get_slowest_jobs",
+        "get_open_circuits",
+        "manually_close_circuit",
     )
 } | {
     "frappe.client.get_count": "dartwing_core.api.frappe_methods.get_count",

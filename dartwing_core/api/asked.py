@@ -24,9 +24,10 @@ JOB_ID = re.compile(r"(?:.*(?:::|\|\|))?(JOB-[0-9A-Z]{20})(-\d+)?", re.DOTALL)
 """Of a job, of an attempt, or of what Frappe makes of that for RQ: `site::job-attempt`, later `site||job-attempt`."""
 
 BATCH_ID = re.compile(r"BATCH-[0-9A-Z]{20}")
+CIRCUIT_ID = re.compile(r"CIRCUIT-[0-9A-Z]{20}")
 LONGEST_NAME = 300
 MAY_HOLD_NAMES = re.compile(
-    r"JOB-|BATCH|\\U|BACKGROUND JOB|JOB DEPENDENCY|EXECUTION LOG|ORGANIZATION|ORG MEMBER|RQ JOB|RQ WORKER"
+    r"JOB-|BATCH|CIRCUIT|\\U|BACKGROUND JOB|JOB DEPENDENCY|EXECUTION LOG|ORGANIZATION|ORG MEMBER|RQ JOB|RQ WORKER"
 )
 NAME_KEYS = (
     (
@@ -173,6 +174,8 @@ def _ids(text: str, holder: Any = None, field: str = "") -> Iterator[Named]:
         yield Named(config.JOB, found[1], text, holder, field)
     elif BATCH_ID.fullmatch(spelled):
         yield Named(config.BATCH, spelled, text, holder, field)
+    elif CIRCUIT_ID.fullmatch(spelled):
+        yield Named(config.CIRCUIT, spelled, text, holder, field)
 
 
 def _names(value: Any, holder: Any = None, key: str = "") -> Iterator[Named]:

@@ -46,8 +46,10 @@ from .schemas import (
     JobTypeName,
     JobTypeOverview,
     Limit,
+    ManuallyClosed,
     Metrics,
     OnParentFailure,
+    OpenCircuits,
     OrganizationName,
     Parameters,
     Priority,
@@ -329,6 +331,22 @@ def get_slowest_jobs(
 ) -> SlowJobs:
     """The completed jobs that took longest."""
     return {"jobs": engine.get_slowest_jobs(organization, job_type, hours, limit)}
+
+
+@endpoint("GET", limit="list")
+def get_open_circuits(organization: OrganizationName | None = None) -> OpenCircuits:
+    """Circuits that hold jobs back, in organizations that you administer, newest first."""
+    return {"circuits": engine.get_open_circuits(organization)}
+
+
+@endpoint("POST", limit="cancel")
+def manually_close_circuit(
+    job_type: JobTypeName = REQUIRED, organization: OrganizationName = REQUIRED
+) -> ManuallyClosed:
+    """Let held jobs of a type and organization go on before the cool-down is over."""
+    closed = engine.manually_close_circuit(job_type, organization)
+    shown = {name: closed[name] for name in ("circuit_id", "job_type", "organization", "status")}
+    return {**shown, "message": _("Circuit closed")}
 
 
 @endpoint("GET", limit="list")

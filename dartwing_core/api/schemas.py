@@ -198,6 +198,37 @@ class BatchRetry(TypedDict):
     skipped: dict[str, str]
 
 
+class ManuallyClosed(TypedDict):
+    """A circuit that was closed."""
+
+    circuit_id: str
+    job_type: str
+    organization: str
+    status: Literal["Closed"]
+    message: str
+
+
+class OpenCircuit(TypedDict):
+    """Jobs of this type and organization are held until `open_until`; then one of them, `probe_job`, tries.
+
+    `failures` of `samples` attempts had failed when it opened.
+    """
+
+    circuit_id: str
+    job_type: str
+    organization: str
+    status: Literal["Open", "Half Open"]
+    opened_at: datetime
+    open_until: datetime
+    failures: int
+    samples: int
+    probe_job: str | None
+
+
+class OpenCircuits(TypedDict):
+    circuits: list[OpenCircuit]
+
+
 class Event(TypedDict):
     """One change of a job's status; `retry_attempt` is the number of retries so far."""
 

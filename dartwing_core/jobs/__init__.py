@@ -9,6 +9,7 @@ from .batches import batch, cancel_batch, get_batch_status, list_batches, retry_
 from .builders import chain, group, job
 from .bulk import cancel_jobs, delete_jobs, retry_jobs
 from .canonical import generate_job_hash
+from .circuit_breaker import get_open_circuits, manually_close_circuit
 from .classification import classify_error, get_error_type
 from .context import JobContext
 from .dead_letter import bulk_retry_dead_letter, delete_dead_letter_job, get_dead_letter_jobs
@@ -16,6 +17,7 @@ from .details import get_job_details
 from .engine import cancel_job, retry_job, submit_job, submit_jobs
 from .errors import (
     BatchNotFoundError,
+    CircuitNotFoundError,
     DuplicateJobError,
     InvalidJobError,
     InvalidTransitionError,
@@ -40,6 +42,7 @@ from .type_overview import get_job_type_overview
 
 __all__ = [
     "BatchNotFoundError",
+    "CircuitNotFoundError",
     "DuplicateJobError",
     "InvalidJobError",
     "InvalidTransitionError",
@@ -76,12 +79,14 @@ __all__ = [
     "get_job_status",
     "get_job_type_overview",
     "get_metrics",
+    "get_open_circuits",
     "get_slowest_jobs",
     "group",
     "job",
     "job_handler",
     "list_batches",
     "list_jobs",
+    "manually_close_circuit",
     "reschedule_job",
     "retry_batch",
     "retry_job",

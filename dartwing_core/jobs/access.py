@@ -42,6 +42,17 @@ class Viewer:
             return True
         return owner_user == self.user and organization in self.reach.members
 
+    def administers(self, organization: str) -> bool:
+        """Whether what concerns an organization as a whole is visible."""
+        return self.sees_everything or organization in self.reach.admins
+
+    def administered(self, table, organization: str | None = None) -> Criterion:
+        """The condition on a table with an `organization` for the rows of those that the user administers."""
+        if self.sees_everything:
+            return table.organization == organization if organization else EmptyCriterion()
+        names = _only(organization, self.reach.admins)
+        return table.organization.isin(names) if names else table.name.isnull()
+
     def can_see_result(self, organization: str) -> bool:
         """Whether the results of visible jobs are visible too: not while the organization is suspended or the like."""
         return organization not in self.hidden

@@ -14,7 +14,7 @@ from typing import Any
 
 import frappe
 
-from . import config, dispatch, limits, notes, redis_queue, sql, store, tenancy, waiting
+from . import circuits, config, dispatch, limits, notes, redis_queue, sql, store, tenancy, waiting
 from .fairness import Turns
 from .status import JobStatus
 
@@ -38,10 +38,10 @@ def has_room(look: redis_queue.Look, number: int) -> bool:
     return look.backlog is False and look.length + number <= window(look.workers)
 
 
-def is_limited(organization: tenancy.Limits, job_type: Any) -> bool:
+def is_limited(organization: str, limits_of: tenancy.Limits, job_type: Any) -> bool:
     """Whether jobs of this type and organization can't go without asking who else is running."""
-    caps = limits.caps_of(organization, job_type, "", "")
-    return bool(caps or organization.is_paused or job_type.is_paused)
+    caps = limits.caps_of(limits_of, job_type, "", "")
+    return bool(caps or limits_of.is_paused or job_type.is_paused) or circuits.is_noted_open(job_type, organization)
 
 
 def admit_all() -> int:
@@ -148,16 +148,19 @@ class Choice:
         limits_of = tenancy.limits_of(sorted({row["organization"] for row in heads}))
         types = {name: config.job_type(name) for name in {row["job_type"] for row in heads}}
         self._slots = limits.Slots(in_service, limits_of, types)
+        self._gates = circuits.Gates(types, in_service)
         self._ranks: dict[str, dict[str, float]] = {}
         self._lines: dict[tuple[str, str], list[dict]] = {}
         self._is_limited = False
         for row in heads:
-            if limits_of[row["organization"]].may_start and may_start(types[row["job_type"]]):
-                self._ranks.setdefault(row["organization"], {})[row["job_type"]] = row["rank"]
+            organization, job_type = row["organization"], row["job_type"]
+            may_go = limits_of[organization].may_start and may_start(types[job_type])
+            if may_go and self._gates.is_open(organization, job_type):
+                self._ranks.setdefault(organization, {})[job_type] = row["rank"]
         weights = {name: limits_of[name].weight for name in self._ranks}
         self._turns = Turns(notes.passes(queue), weights)
         self.leaves_some = bool(self._ranks)
-        """Whether somebody is left who could go when a job ends; not those who are paused or suspended."""
+        """Whether somebody is left who could go when a job ends; not those who are held."""
 
     def take(self, number: int) -> list[dict]:
         """At most `number` jobs, in the order in which they are to be queued."""
@@ -197,7 +200,8 @@ class Choice:
                 del types[job_type]
                 continue
             job = line.pop(0)
-            if line:
+            self._gates.take(organization, job_type)
+            if line and self._gates.is_open(organization, job_type):
                 types[job_type] = line[0]["admission_rank"]
             else:
                 del types[job_type]

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from . import admission, clock, config, connection, dispatch, limits, sql, store, tenancy
+from . import admission, circuits, clock, config, connection, dispatch, limits, sql, store, tenancy
 from .status import JobStatus
 
+_TRIED_OUT = "the circuit of {} is being tried by another job"
 LOCK_WAIT = 2  # seconds: somebody who cancels the job in a long transaction must not hold a worker
 
 
@@ -48,7 +49,7 @@ def _try_claim(name: str, attempt: int, now: datetime) -> dict[str, Any] | None:
         return job  # our own claim: the connection was lost in its commit
     if job["status"] != str(JobStatus.QUEUED) or job["attempt"] != attempt - 1:
         return None  # a stale or doubled message: the row says what is true
-    if reason := _reason_to_hold(job, type_doc, limits_of_organization):
+    if reason := _reason_to_hold(job, type_doc, limits_of_organization) or _circuit_in_the_way(job):
         return _hold(job, reason)
     return _start_under_caps(job, now) if job["caps"] else _start(job, now)
 
@@ -67,8 +68,13 @@ def _start_under_caps(job: dict[str, Any], now: datetime) -> dict[str, Any] | No
 
 
 def _start(job: dict[str, Any], now: datetime) -> dict[str, Any] | None:
+    attempt, probe = job["attempt"] + 1, {}
+    if circuit := circuits.of_row(job):
+        if not circuits.take_probe(circuit, job["name"], attempt):
+            return _hold(job, _TRIED_OUT.format(job["job_type"]))
+        probe = {"circuit_status": circuits.HALF_OPEN, "probe_job": job["name"], "probe_attempt": attempt}
     values = {
-        "attempt": job["attempt"] + 1,
+        "attempt": attempt,
         "started_at": now,
         "started_epoch": sql.database_epoch(),
         "connection_id": sql.this_connection() or 0,
@@ -85,7 +91,7 @@ def _start(job: dict[str, Any], now: datetime) -> dict[str, Any] | None:
         worker=worker_name(),
         lock_wait=LOCK_WAIT,
     )
-    return {**job, **values, "status": str(JobStatus.RUNNING)} if moved else None
+    return {**job, **values, **probe, "status": str(JobStatus.RUNNING)} if moved else None
 
 
 def _reason_to_hold(job: Mapping[str, Any], type_doc: Any, limits_of_organization: tenancy.Limits) -> str | None:
@@ -99,6 +105,17 @@ def _reason_to_hold(job: Mapping[str, Any], type_doc: Any, limits_of_organizatio
     if not limits_of_organization.may_start:
         return f"the organization is {str(limits_of_organization.state).lower()}"
     return None
+
+
+def _circuit_in_the_way(job: Mapping[str, Any]) -> str | None:
+    circuit = circuits.of_row(job)
+    if circuit is None or not circuit.is_held:
+        return None
+    if not circuit.is_cooling:
+        return _TRIED_OUT.format(circuit.job_type)
+    return (
+        f"the circuit of {circuit.job_type} is open until {clock.site_time(circuit.open_until_epoch):%Y-%m-%d %H:%M:%S}"
+    )
 
 
 def _hold(job: Mapping[str, Any], reason: str) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ RUN = "Background Job Run"
 LOG = "Job Execution Log"
 DEPENDENCY = "Background Job Dependency"
 BATCH = "Job Batch"
+CIRCUIT = "Job Circuit"
 JOB_TYPE = "Job Type"
 SETTINGS = "Job Engine Settings"
 

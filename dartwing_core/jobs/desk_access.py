@@ -18,7 +18,7 @@ from .access import Viewer
 from .status import JobStatus
 
 ORGANIZATION, MEMBER = "Organization", "Org Member"
-ENGINE_DOCTYPES = (config.JOB, config.RUN, config.LOG, config.DEPENDENCY, config.BATCH)
+ENGINE_DOCTYPES = (config.JOB, config.RUN, config.LOG, config.DEPENDENCY, config.BATCH, config.CIRCUIT)
 """Written by the engine alone."""
 TENANT_DOCTYPES = (*ENGINE_DOCTYPES, ORGANIZATION, MEMBER)
 
@@ -38,6 +38,8 @@ def visible(doctype: str, viewer: Viewer, table) -> Criterion:
         return viewer.visible_with_result(table)
     if doctype == config.BATCH:
         return viewer.visible(table)
+    if doctype == config.CIRCUIT:
+        return viewer.administered(table)
     if doctype in ENGINE_DOCTYPES:
         return table.background_job.isin(visible_names(config.JOB, viewer))
     if doctype == ORGANIZATION:
@@ -77,6 +79,11 @@ def has_batch_permission(doc, ptype: str | None = None, user: str | None = None,
     return access.viewer(user).can_see(doc.owner_user, doc.organization)
 
 
+def has_circuit_permission(doc, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
+    """`has_permission` of Job Circuit."""
+    return access.viewer(user).administers(doc.organization)
+
+
 def has_organization_permission(doc, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
     """`has_permission` of Organization."""
     viewer = access.viewer(user)
@@ -90,7 +97,11 @@ def has_member_permission(doc, ptype: str | None = None, user: str | None = None
     return viewer.sees_everything or is_own or doc.organization in viewer.reach.admins
 
 
-_PERMISSIONS = {config.JOB: has_job_permission, config.BATCH: has_batch_permission}
+_PERMISSIONS = {
+    config.JOB: has_job_permission,
+    config.BATCH: has_batch_permission,
+    config.CIRCUIT: has_circuit_permission,
+}
 
 
 def load_visible(doc, load: Callable[[], Any]) -> Any:

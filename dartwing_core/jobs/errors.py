@@ -73,6 +73,10 @@ class BatchNotFoundError(JobNotFoundError):
     """No such batch, or none that this user may see."""
 
 
+class CircuitNotFoundError(JobNotFoundError):
+    """No such circuit, or none that this user may see."""
+
+
 class InvalidTransitionError(InvalidJobError):
     """The job is not in a state in which this can be done."""
 

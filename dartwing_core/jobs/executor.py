@@ -20,6 +20,7 @@ from rq.timeouts import BaseTimeoutException
 
 from . import (
     canonical,
+    circuits,
     claim,
     clock,
     config,
@@ -62,7 +63,7 @@ def run_one(name: str, attempt: int) -> None:
     attempt_made = Attempt(job)
     with leftovers.cleared():
         attempt_made.make()
-    followup.after(job, time.monotonic() - attempt_made.started)
+    followup.after(job, time.monotonic() - attempt_made.started, attempt_made.end)
 
 
 class Attempt:
@@ -90,6 +91,8 @@ class Attempt:
         self.connection_id = sql.this_connection()
         self.watch = TransactionWatch()
         self.heartbeat: Heartbeat | None = None
+        self.end: Outcome | None = None
+        """How it has settled; None before that, and if another attempt was there first."""
 
     def make(self) -> None:
         """Run the handler to its end and settle, whatever that end is."""
@@ -151,6 +154,7 @@ class Attempt:
             if not self._is_committed():
                 raise
             frappe.logger("dartwing_core").warning(f"{self.job['name']}: a callback after its commit failed: {error!r}")
+        self.end = end
 
     def _fail(self, error: BaseException) -> None:
         """The handler's writes are undone first; then outcome and retry schedule in one write (invariant I5)."""
@@ -182,10 +186,11 @@ class Attempt:
         runs.finish(self.run, self._end_values(end, duration), exists=self._has_row())
         if request := runs.cancel_request(self.run):
             end = outcome.canceled(request["canceled_by"], request["cancel_reason"])
-            runs.finish(self.run, {"outcome": str(end.status)}, exists=True)
+            runs.finish(self.run, {"outcome": str(end.status), "circuit_key": None}, exists=True)
         is_written = self._transition(end, duration, end.values.get("canceled_by"))
         if is_written:
             sql.commit()
+            self.end = end
         else:
             sql.rollback()  # overtaken (invariant I4)
         return is_written
@@ -261,6 +266,7 @@ class Attempt:
             "error_message": end.error,
             "traceback": (end.traceback or "")[-runs.TRACEBACK_LENGTH :] or None,
             "lease_expires_epoch": 0,
+            **circuits.sample(self.job, end),
         }
 
 

@@ -8,17 +8,22 @@ from typing import Any
 import frappe
 import redis.exceptions
 
-from . import admission, batch_end, connection, sweeper
+from . import admission, batch_end, circuit_breaker, connection, sweeper
+from .outcome import Outcome
 
 QUICK_SECONDS = 1.0
 
 
-def after(job: Mapping[str, Any], duration: float) -> None:
+def after(job: Mapping[str, Any], duration: float, end: Outcome | None) -> None:
     """Release the jobs that waited for this one, close its batch if it was the last, sweep if nobody has for a while.
 
     Most jobs have no children, and a quick one that had none when it began has hardly got one since: it
     is spared the question. An admission pass follows if jobs wait for the queue.
+
+    `end`: how it settled; None if another attempt was there first.
     """
+    if end is not None:
+        _best_effort(lambda: circuit_breaker.settled(job, end))
     if job["first_child"] or job["another_child"] or duration > QUICK_SECONDS:
         _best_effort(lambda: batch_end.job_ended(job))
     elif job["parent_batch"]:

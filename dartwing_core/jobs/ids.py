@@ -31,6 +31,10 @@ def batch_name() -> str:
     return f"BATCH-{time_ordered_id()}"
 
 
+def circuit_name() -> str:
+    return f"CIRCUIT-{time_ordered_id()}"
+
+
 def first_job_name(epoch: float) -> str:
     """What sorts before the names of all jobs made since this moment (UTC seconds)."""
     return f"JOB-{_base32(max(0, int(epoch * 1_000_000)), TIME_CHARACTERS)}"

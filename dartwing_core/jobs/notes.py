@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from . import redis_queue
+from . import clock, redis_queue
+
+CIRCUIT_SECONDS = 3_600
+"""For so long after its cool-down a circuit counts as open: until its probe has succeeded, most likely."""
 
 
 def set_backlog(queue: str, has_backlog: bool) -> None:
@@ -17,6 +20,21 @@ def backlogged() -> set[str]:
     """The queues for which jobs await their turn."""
     found: Any = redis_queue.client().hgetall(redis_queue.site_key(redis_queue.BACKLOG))
     return {queue.decode() for queue, note in found.items() if note == b"1"}
+
+
+def set_circuit(key: str, until: float | None) -> None:
+    """Note that a circuit is open until then, or closed (None): what is submitted meanwhile has to line up."""
+    client, name = redis_queue.client(), redis_queue.site_key(f"circuit:{key}")
+    if until is None:
+        client.delete(name)
+    else:
+        client.set(name, 1, ex=max(0, round(until - clock.now_epoch())) + CIRCUIT_SECONDS)
+
+
+def is_circuit_open(key: str) -> bool:
+    """Whether `set_circuit` has noted so; no, if Redis is not there or has lost it."""
+    name = redis_queue.site_key(f"circuit:{key}")
+    return bool(redis_queue.if_there(lambda: redis_queue.client().exists(name)))
 
 
 def ask_for_pass(queue: str) -> None:

@@ -31,6 +31,8 @@ class Outcome:
     values: dict[str, Any] = field(default_factory=dict)
     error: str | None = None
     traceback: str | None = None
+    is_transient: bool = False
+    """Failed by an error that may pass, or by its time limit; not by the death of its worker."""
 
 
 def success(result: Any, progress_message: str, max_bytes: int) -> Outcome:
@@ -65,18 +67,18 @@ def failure(job: Mapping[str, Any], error: BaseException, policy: RetryPolicy) -
         "crash_count": 0,
     }
     status = JobStatus.TIMED_OUT if is_timeout(error) else JobStatus.FAILED
-    trace = traceback_of(error)
+    trace, is_transient = traceback_of(error), is_retryable and isinstance(error, Exception)
     if not is_retryable:
         return Outcome(JobStatus.DEAD_LETTER, f"Failed for good: {message}", _ended(details), message, trace)
     if job["retry_count"] >= job["max_retries"]:
         text = f"{status} and no retries are left: {message}"
-        return Outcome(JobStatus.DEAD_LETTER, text, _ended(details), message, trace)
+        return Outcome(JobStatus.DEAD_LETTER, text, _ended(details), message, trace, is_transient)
     number = job["retry_count"] + 1
     schedule = _schedule(job, number, policy, classification.retry_after(error))
     text = (
         f"{status}, retry {number} of {job['max_retries']} at {schedule['next_retry_at']:%Y-%m-%d %H:%M:%S}: {message}"
     )
-    return Outcome(status, text, details | schedule | {"retry_count": number}, message, trace)
+    return Outcome(status, text, details | schedule | {"retry_count": number}, message, trace, is_transient)
 
 
 def lost(job: Mapping[str, Any], age: float, policy: RetryPolicy) -> Outcome:

@@ -10,7 +10,21 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from . import backlog, batch_end, clock, config, dispatch, ids, outcome, redis_queue, runs, sql, store
+from . import (
+    backlog,
+    batch_end,
+    circuit_breaker,
+    circuits,
+    clock,
+    config,
+    dispatch,
+    ids,
+    outcome,
+    redis_queue,
+    runs,
+    sql,
+    store,
+)
 from .outcome import Outcome
 from .status import FINISHED
 
@@ -60,6 +74,8 @@ def age(job: Mapping[str, Any]) -> float:
 
 def _end_and_tell(job: Mapping[str, Any], end: Outcome) -> bool:
     has_ended = _end(job, end)
+    if has_ended:
+        dispatch.quietly(partial(circuit_breaker.settled, job, end))
     if has_ended and end.status in FINISHED:
         dispatch.quietly(partial(batch_end.job_ended, job))
     return has_ended
@@ -107,4 +123,5 @@ def _run_values(job: Mapping[str, Any], end: Outcome) -> dict[str, Any]:
         "duration": max(0.0, age(job)),
         "error_message": end.error,
         "lease_expires_epoch": 0,
+        **circuits.sample(job, end),
     }

@@ -17,7 +17,7 @@ from frappe.utils import cint
 from pypika.functions import Coalesce
 from pypika.terms import ExistsCriterion
 
-from . import clock, config, parents, sql
+from . import circuits, clock, config, parents, sql
 from .batch_store import CANCELED, COMPLETED, FAILED, RUNNING
 from .status import FINISHED, LIVE, JobStatus
 
@@ -39,8 +39,8 @@ def clear_old_jobs(days: int) -> int:
     Settings give them, but at least as many.
 
     Stay: jobs that an unfinished one depends on, members of a running batch, and those whose deduplication window
-    lasts. Batches that have ended as long ago go when none of their jobs is left. Returns how many jobs were deleted;
-    commits. Raises ValueError if `days` is not positive.
+    lasts. Batches that have ended as long ago go when none of their jobs is left, and circuits that have been closed as
+    long. Returns how many jobs were deleted; commits. Raises ValueError if `days` is not positive.
     """
     if days <= 0:
         raise ValueError("days must be positive")
@@ -58,6 +58,7 @@ def clear_old_jobs(days: int) -> int:
         deleted += sql.committed(partial(_delete, names, ended_before, dead_before))
     while time.monotonic() < deadline and sql.committed(partial(_delete_batches, ended_before)) == BATCH:
         pass
+    sql.committed(partial(_delete_circuits, ended_before))
     return deleted
 
 
@@ -116,6 +117,10 @@ def empty_batches_query(ended_before: datetime):
     members = frappe.qb.from_(member).select(1).where(member.parent_batch == batch.name)
     query = frappe.qb.from_(batch).select(batch.name).where(batch.status.isin([COMPLETED, FAILED, CANCELED]))
     return query.where((batch.completed_at < ended_before) & ~ExistsCriterion(members)).limit(BATCH)
+
+
+def _delete_circuits(closed_before: datetime) -> None:
+    frappe.db.delete(config.CIRCUIT, {"status": circuits.CLOSED, "closed_at": ("<", closed_before)})
 
 
 def _delete_what_hangs_on(names: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import frappe
 
-from . import clock, config, events, history, notifications, sql, tenancy
+from . import circuits, clock, config, events, history, notifications, sql, tenancy
 from .errors import InvalidTransitionError
 from .status import JobStatus, can_move
 
@@ -208,7 +208,7 @@ def load(name: str, *fields: str) -> dict | None:
 
 
 def load_for_run(name: str) -> dict | None:
-    """What an attempt needs, in one statement: job, type, owner and their standing, and a child if there is one."""
+    """What an attempt needs, in one statement: job, type, circuit, owner and their standing, and a child if any."""
     job, user, job_type = (frappe.qb.DocType(doctype) for doctype in (config.JOB, "User", config.JOB_TYPE))
     children = (frappe.qb.DocType(config.JOB).as_("child"), frappe.qb.DocType(config.DEPENDENCY).as_("another"))
     child, another = (frappe.qb.from_(c).select(c.name).where(c.depends_on == job.name).limit(1) for c in children)
@@ -231,6 +231,7 @@ def load_for_run(name: str) -> dict | None:
         )
         .where(job.name == name)
     )
+    query = circuits.with_circuit(query, job, job_type)
     rows = tenancy.with_standing(query, job).run(as_dict=True)
     return rows[0] if rows else None
 

@@ -79,17 +79,18 @@ def prepare_all(requests: Sequence[Request], user: str) -> list[Prepared]:
 
     Whether the user may submit is asked once for each type and organization.
     """
-    allowed: dict[tuple[str, str], Limits] = {}
+    allowed: dict[tuple[str, str], tuple[Limits, bool]] = {}
     return [_prepare(request, user, allowed) for request in requests]
 
 
-def _prepare(request: Request, user: str, allowed: dict[tuple[str, str], Limits]) -> Prepared:
+def _prepare(request: Request, user: str, allowed: dict[tuple[str, str], tuple[Limits, bool]]) -> Prepared:
     job_type = _job_type(request.job_type)
     organization = _text(request.organization, "organization")
     if (job_type.name, organization) not in allowed:
-        allowed[job_type.name, organization] = permission.check_submit(user, organization, job_type)
+        found = permission.check_submit(user, organization, job_type)
+        allowed[job_type.name, organization] = found, admission.is_limited(organization, found, job_type)
         handlers.resolve(job_type.handler_method)
-    limits = allowed[job_type.name, organization]
+    limits, is_limited = allowed[job_type.name, organization]
     dedup.check_policy(request.on_duplicate)
     parameters = canonical.canonical_json(request.parameters)
     _check_size(parameters)
@@ -98,7 +99,7 @@ def _prepare(request: Request, user: str, allowed: dict[tuple[str, str], Limits]
     due = due_times.epoch_of(request.available_at)
     row = _row(request, job_type, user, parameters, priority)
     row |= waiting.columns(due, priority)
-    return Prepared(request, row, admission.is_limited(limits, job_type), limits)
+    return Prepared(request, row, is_limited, limits)
 
 
 def edited(job: Mapping[str, Any], parameters: Any) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
     waiting_reason.of_job(job)       # "Waits for JOB-1K11….", "Retries at 14:05 (in 3 min), attempt 3 of 5.", None
 
-The words name nothing of other organizations. They cost one statement, and only where jobs are in line; jobs that are
-Queued cost a round trip to Redis, and are answered without it while it is away.
+The words name nothing of other organizations. They cost one statement, two for types with a circuit breaker, and only
+where jobs are in line; jobs that are Queued cost a round trip to Redis, and are answered without it while it is away.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import frappe
 from frappe import _
 from frappe.utils import formatdate, get_system_timezone
 
-from . import admission, clock, config, redis_queue, tenancy, waiting
+from . import admission, circuits, clock, config, redis_queue, tenancy, waiting
 from .status import WAITING, JobStatus
 
 FIELDS = (
@@ -79,7 +79,29 @@ def _in_line(jobs: list[Job]) -> dict[str, str]:
     if not jobs:
         return {}
     limits_of = tenancy.limits_of(sorted({job["organization"] for job in jobs}))
-    return {job["name"]: _held(job, limits_of[job["organization"]]) or _turn(job, limits_of) for job in jobs}
+    open_circuits = _circuits(jobs)
+    return {
+        job["name"]: _held(job, limits_of[job["organization"]])
+        or _circuit(open_circuits.get((job["organization"], job["job_type"])))
+        or _turn(job, limits_of)
+        for job in jobs
+    }
+
+
+def _circuits(jobs: list[Job]) -> dict[circuits.Pair, circuits.Circuit]:
+    """Those of the jobs that are not closed: one statement, if any has a type with a circuit breaker."""
+    types = {job["job_type"] for job in jobs}
+    guarded = {name for name in types if circuits.has_breaker(config.job_type(name))}
+    return circuits.of_types(guarded, {job["organization"] for job in jobs}) if guarded else {}
+
+
+def _circuit(circuit: circuits.Circuit | None) -> str | None:
+    if circuit is None or not circuit.is_held:
+        return None
+    if not circuit.is_cooling:
+        return _("Held: the circuit of {0} is being tried by another job.").format(circuit.job_type)
+    moment = clock_time(circuit.open_until_epoch, clock.now_epoch())
+    return _("Held: the circuit of {0} is open until {1}.").format(circuit.job_type, moment)
 
 
 def _held(job: Job, limits: tenancy.Limits) -> str | None:

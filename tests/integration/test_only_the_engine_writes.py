@@ -36,6 +36,7 @@ def test_nobody_inserts_by_hand(doctype, job):
         "Background Job Run": {"background_job": job.name, "attempt": 9},
         "Job Execution Log": {"background_job": job.name, "to_status": "Completed"},
         "Background Job Dependency": {"background_job": job.name, "depends_on": job.name},
+        "Job Circuit": {"job_type": job.job_type, "organization": factory.ALPHA, "status": "Closed"},
         "Job Batch": {"organization": factory.ALPHA, "owner_user": "Administrator", "status": "Running"},
     }[doctype]
     with pytest.raises(frappe.PermissionError, match="engine only"):

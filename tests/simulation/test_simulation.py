@@ -16,7 +16,7 @@ from dartwing_core.jobs import parents, sweeper
 from dartwing_core.jobs.batch_store import CALLBACKS
 from dartwing_core.jobs.status import FINISHED, WAITING
 from tests.simulation.world import ORGANIZATIONS, WINDOW, World, now_of
-from tests.support import factory
+from tests.support.circuits import breaking_type
 
 SEED = os.environ.get("SIMULATION_SEED")
 
@@ -72,6 +72,30 @@ def check_limits(world: World) -> None:
         world.ran[name] = number
     queued = [job["name"] for job in world.jobs() if job["status"] == "Queued"]
     assert len(queued) <= WINDOW + 3, queued
+
+
+def check_circuits(world: World) -> None:
+    """Of the attempts that began while their circuit was not closed one is live at most; nothing ends by being held."""
+    frappe.db.rollback()
+    not_closed = set(frappe.get_all("Job Circuit", {"status": ["!=", "Closed"]}, pluck="organization"))
+    running = {job["name"]: job["attempt"] for job in world.jobs() if job["status"] == "Running"}
+    world.probes = [
+        job for job in world.probes if job["organization"] in not_closed and running.get(job["name"]) == job["attempt"]
+    ]
+    of_organizations = [job["organization"] for job in world.probes]
+    assert len(of_organizations) == len(set(of_organizations)), world.probes
+    held = {row for row in held_by_circuits(world.job_type) if row != ("Queued", "Pending")}
+    assert not held
+
+
+def held_by_circuits(job_type: str) -> set[tuple[str, str]]:
+    return set(
+        frappe.db.sql(
+            "SELECT l.from_status, l.to_status FROM `tabJob Execution Log` l JOIN `tabBackground Job` j"
+            " ON j.name = l.background_job WHERE j.job_type = %s AND l.message LIKE 'Held: the circuit%%'",
+            (job_type,),
+        )
+    )
 
 
 def check_relations(world: World) -> None:
@@ -140,8 +164,15 @@ def notes() -> dict[str, int]:
 
 @pytest.mark.timeout(600)
 def test_a_random_history_keeps_the_invariants_and_loses_no_job(seed, steps, monkeypatch):
-    job_type = factory.job_type("scripted", "scripted", deduplication_window=120, max_retries=2, retry_delays="5")
-    frappe.db.commit()
+    job_type = breaking_type(
+        "scripted",
+        "scripted",
+        deduplication_window=120,
+        max_retries=2,
+        retry_delays="5",
+        circuit_breaker_window_minutes=10,
+        circuit_breaker_cooldown_minutes=1,
+    )
     world = World(seed, job_type)
     now_of(world, monkeypatch)
     for own_accord in ("sweep_now_and_then", "sweep_after_submit"):  # by real time, which no seed decides
@@ -154,6 +185,7 @@ def test_a_random_history_keeps_the_invariants_and_loses_no_job(seed, steps, mon
             check(world)
             check_limits(world)
             check_due_times(world)
+            check_circuits(world)
             check_relations(world)
         world.drain()
         check(world)

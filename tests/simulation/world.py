@@ -16,6 +16,7 @@ from typing import Any
 import frappe
 
 from dartwing_core.jobs import (
+    CircuitNotFoundError,
     DuplicateJobError,
     InvalidTransitionError,
     admission,
@@ -23,11 +24,14 @@ from dartwing_core.jobs import (
     cancel_batch,
     cancel_job,
     chain,
+    circuit_breaker,
+    circuits,
     claim,
     clock,
     executor,
     group,
     job,
+    manually_close_circuit,
     redis_queue,
     reschedule_job,
     retry_batch,
@@ -40,6 +44,7 @@ from dartwing_core.jobs.batch_store import CALLBACKS, PUBLIC_FIELDS
 from dartwing_core.jobs.dependencies import POLICIES
 from dartwing_core.jobs.status import FINISHED
 from tests.support import factory, processes
+from tests.support.handlers import Upstream
 
 ENDINGS = ("ok", "ok", "ok", "fail", "fail", "late", "dead", "snooze")
 KEYS = 4
@@ -61,6 +66,8 @@ class World:
         """How many of each ran when last looked at."""
         self.due: dict[str, dict] = {}
         """The jobs by name, when last looked at."""
+        self.probes: list[dict[str, Any]] = []
+        """Attempts that began while their circuit was not closed."""
         self.in_flight: list[dict[str, Any]] = []
         self.lost: list[dict[str, Any]] = []
         self.old_messages: list[tuple[str, int]] = []
@@ -172,7 +179,7 @@ class World:
 
     def do_finish(self) -> None:
         if self.in_flight:
-            self.settle(self.in_flight.pop(self.dice.randrange(len(self.in_flight))))
+            self.settle(self.in_flight.pop(self.dice.randrange(len(self.in_flight))), dies=self.seldom())
 
     def do_crash(self) -> None:
         if self.in_flight:
@@ -183,14 +190,29 @@ class World:
             self.settle(self.lost.pop(self.dice.randrange(len(self.lost))))
 
     def claim(self, name: str, attempt: int) -> None:
+        found = self.circuits()
         job = claim.claim(name, attempt)
-        if job:
-            self.in_flight.append(job)
+        if not job:
+            return
+        self.in_flight.append(job)
+        if circuit := found.get(job["organization"]):
+            assert not circuit.is_held, (job, circuit)
+            self.probes.append(job)
 
-    def settle(self, job: dict[str, Any]) -> None:
+    def circuits(self) -> dict[str, circuits.Circuit]:
+        """Those that are not closed, by organization, if the breaker is on."""
+        frappe.db.rollback()
+        if not circuits.has_breaker(frappe.get_doc("Job Type", self.job_type)):
+            return {}
+        return {organization: found for (organization, _type), found in circuits.of_types([self.job_type]).items()}
+
+    def settle(self, job: dict[str, Any], dies: bool = False) -> None:
+        """`dies`: the worker does, right after its commit."""
         attempt = executor.Attempt(job)
         attempt.make()
         frappe.set_user("Administrator")
+        if attempt.end and not dies:
+            circuit_breaker.settled(job, attempt.end)
         processes.queue_client().delete(f"rq:job:{redis_queue.rq_id(job['name'], job['attempt'])}")
 
     def work(self) -> None:
@@ -285,6 +307,19 @@ class World:
             self.set_organization(name, max_running=self.caps[name])
         self.set_type(max_concurrent=self.caps[self.job_type])
 
+    def do_upstream(self) -> None:
+        Upstream.is_down = self.dice.random() < 0.4
+
+    def do_breaker(self) -> None:
+        self.set_type(enable_circuit_breaker=int(not self.seldom()))
+
+    def do_close_circuit(self) -> None:
+        try:
+            manually_close_circuit(self.job_type, self.dice.choice(ORGANIZATIONS))
+        except (CircuitNotFoundError, InvalidTransitionError):
+            return
+        frappe.db.commit()
+
     def do_weigh(self) -> None:
         self.set_organization(factory.ALPHA, weight=self.dice.choice((1, 5)))
 
@@ -324,6 +359,7 @@ class World:
 
     def set_all_free(self) -> None:
         """No pause and no limit."""
+        Upstream.is_down = False
         self.set_paused(False)
         self.set_setting("paused_queues", "")
         self.set_setting("queue_window", 0)
@@ -363,6 +399,7 @@ class World:
 
     def drain(self) -> None:
         """Everything works again; time passes until all jobs have ended."""
+        Upstream.is_down = False
         self.set_paused(False)
         self.set_setting("paused_queues", "")
         self.set_state(factory.BETA, "Active")

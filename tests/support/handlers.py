@@ -202,13 +202,19 @@ def fail() -> None:
     raise RuntimeError("a callback of the handler")
 
 
+class Upstream:
+    """What `scripted` jobs call: while it is down, all of them fail, whatever their plan."""
+
+    is_down = False
+
+
 @job_handler
 def scripted(context: JobContext) -> None:
     """Writes one Note, then ends as `plan` says for this attempt: ok, fail, dead, late, snooze."""
     frappe.get_doc({"doctype": "Note", "title": f"test {context.job_id}", "public": 1}).insert(ignore_permissions=True)
     plan = context.parameters["plan"]
     ending = plan[(context.attempt - 1) % len(plan)]
-    if ending == "fail":
+    if ending == "fail" or Upstream.is_down:
         raise TransientError("planned")
     if ending == "dead":
         raise PermanentError("planned")
@@ -337,7 +343,8 @@ def told(context: JobContext) -> dict:
 
 @job_handler
 def planned(context: JobContext) -> None:
-    """Ends as `plan` says for this attempt: ok, fail or dead."""
+    """Ends as `plan` says for this attempt: ok, fail or dead; after `seconds`."""
+    pause(context.parameters.get("seconds", 0))
     ending = context.parameters["plan"][context.attempt - 1]
     if ending == "fail":
         raise TransientError("planned")

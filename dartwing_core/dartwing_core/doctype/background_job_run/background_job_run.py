@@ -4,7 +4,7 @@ import frappe
 from frappe import _
 from frappe.model.document import Document
 
-from dartwing_core.jobs import desk_access
+from dartwing_core.jobs import config, desk_access
 
 
 class BackgroundJobRun(Document):
@@ -18,3 +18,8 @@ class BackgroundJobRun(Document):
 
     def validate_share(self, docshare) -> None:
         frappe.throw(_("Attempts can't be shared."), frappe.PermissionError)
+
+
+def on_doctype_update() -> None:
+    """Index for `dartwing_core.jobs.circuits.tally`. Of attempts that do not count all entries begin alike."""
+    frappe.db.add_index(config.RUN, ["circuit_key", "circuit_epoch", "circuit_failure"])

@@ -1,0 +1,129 @@
+"""Opens and closes circuits: by what attempts say when they have ended, and by hand.
+
+Nothing of it is part of a settle. Whatever is missed here, because the worker died in between, the next attempt makes
+good: a failure counts as soon as it is committed, and a probe that is over makes room for the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import frappe
+from frappe import _
+from pypika import Order
+
+from . import access, admission, circuits, clock, config, dispatch, events, notes, queries, sql, tenancy
+from .errors import CircuitNotFoundError, InvalidTransitionError
+from .outbox import outbox
+from .outcome import Outcome
+from .status import JobStatus
+
+CHANGED = "job_circuit_changed"
+"""Realtime event, to the admins of the organization."""
+MAX_LISTED = 1_000
+
+
+def settled(job: Mapping[str, Any], end: Outcome) -> None:
+    """An attempt has ended like this and is committed. Commits; costs nothing if the type has no circuit breaker.
+
+    A transient failure costs one statement; a success none unless it was the probe.
+    """
+    job_type = config.job_type(job["job_type"])
+    if not circuits.has_breaker(job_type):
+        return
+    if end.is_transient:
+        _failed(job, job_type)
+    elif circuits.is_probe(job):
+        if end.status == JobStatus.COMPLETED and sql.committed(partial(circuits.close, job)):
+            _after_change(job, circuits.CLOSED)
+        admission.admit_all()  # or the next may try
+
+
+def _failed(job: Mapping[str, Any], job_type: Any) -> None:
+    seen = circuits.tally(job, job_type)
+    until = clock.now_epoch() + 60 * (job_type.circuit_breaker_cooldown_minutes or 0)
+    if seen.status == circuits.HALF_OPEN and (seen.probe_job, seen.probe_attempt) == (job["name"], job["attempt"]):
+        has_opened = sql.committed(partial(circuits.reopen, job, until))
+    else:
+        must_open = seen.status not in circuits.NOT_CLOSED and is_over(seen, job_type)
+        has_opened = must_open and sql.committed(partial(circuits.open_anew, job, seen, until))
+    if has_opened:
+        _after_change(job, circuits.OPEN, until)
+
+
+def is_over(seen: circuits.Tally, job_type: Any) -> bool:
+    """Whether so many failures open a circuit of this type."""
+    is_enough = seen.samples >= max(1, job_type.circuit_breaker_min_samples or 0)
+    return is_enough and seen.failures >= (job_type.circuit_breaker_failure_threshold or 1) * seen.samples
+
+
+def get_open_circuits(organization: str | None = None) -> list[dict[str, Any]]:
+    """The circuits that hold jobs back, or let one try, in organizations that the user administers; newest first.
+
+    Not those of Job Types whose circuit breaker is off by now. At most MAX_LISTED.
+    """
+    rows = open_query(access.viewer(), queries.organization_filter(organization)).run(as_dict=True)
+    return [_public(row) for row in rows]
+
+
+def open_query(viewer: access.Viewer, organization: str | None):
+    circuit, job_type = frappe.qb.DocType(config.CIRCUIT), frappe.qb.DocType(config.JOB_TYPE)
+    query = frappe.qb.from_(circuit).join(job_type).on(job_type.name == circuit.job_type)
+    query = query.select(*(circuit[name] for name in (*circuits.PUBLIC_FIELDS, *circuits.PROBE_FIELDS)))
+    query = query.where(viewer.administered(circuit, organization) & circuit.status.isin(circuits.NOT_CLOSED))
+    query = query.where((job_type.enable_circuit_breaker == 1) & (job_type.is_enabled == 1))
+    return query.orderby(circuit.opened_at, order=Order.desc).orderby(circuit.name).limit(MAX_LISTED)
+
+
+def manually_close_circuit(job_type: str, organization: str) -> dict[str, Any]:
+    """Let the jobs of a type and organization go on before the cool-down is over; returns the circuit.
+
+    In the caller's transaction; what failed before does not count any more. For admins of the organization.
+    Raises CircuitNotFoundError if it never opened or can't be seen, InvalidTransitionError if it is closed already.
+    """
+    row = _visible(job_type, organization)
+    if not circuits.close_by_hand(row["name"], frappe.session.user):
+        text = _("The circuit of {0} for {1} is closed already.")
+        raise InvalidTransitionError(text.format(row["job_type"], row["organization"]))
+    outbox().actions.append(partial(_after_change, row, circuits.CLOSED))
+    outbox().afterwards(admission.admit_all)
+    return _public({**row, "status": circuits.CLOSED, "probe_job": None})
+
+
+def _visible(job_type: Any, organization: Any) -> dict[str, Any]:
+    """The same error for a circuit that is missing and one that may not be seen."""
+    row = None
+    if isinstance(job_type, str) and isinstance(organization, str) and access.viewer().administers(organization):
+        fields = [*circuits.PUBLIC_FIELDS, *circuits.PROBE_FIELDS]
+        filters = {"job_type": job_type, "organization": organization}
+        row = frappe.db.get_value(config.CIRCUIT, filters, fields, as_dict=True)
+    if not row:
+        text = _("Jobs of type {0} of the organization {1} have no circuit that you may close.")
+        raise CircuitNotFoundError(text.format(str(job_type)[:140], str(organization)[:140]))
+    return row
+
+
+def _public(row: Mapping[str, Any]) -> dict[str, Any]:
+    found = queries.public(dict(row))
+    del found["probe_attempt"]
+    return {"circuit_id": found.pop("name"), **found}
+
+
+def _after_change(job: Mapping[str, Any], status: str, until: float | None = None) -> None:
+    """Best effort, after the commit: the note for submits, and the admins' screens."""
+    dispatch.quietly(lambda: notes.set_circuit(circuits.key(job), until))
+    dispatch.quietly(lambda: _tell(job, status, until))
+
+
+def _tell(job: Mapping[str, Any], status: str, until: float | None) -> None:
+    message = {
+        "job_type": job["job_type"],
+        "organization": job["organization"],
+        "status": status,
+        "open_until": clock.isoformat(clock.site_time(until)) if until else None,
+        "updated_at": clock.iso_clock()(),
+    }
+    for user in tenancy.admins_of(job["organization"]):
+        events.tell_user(user, CHANGED, message)

@@ -1,0 +1,305 @@
+"""All SQL on Job Circuit, and what its rows mean at a moment: whose jobs are held, and which one may try.
+
+A circuit belongs to a Job Type with a circuit breaker and an organization; it has a row from the first time it opens.
+While it is open none of their jobs starts. After the cool-down one attempt may, the probe: the claim that makes it
+Running writes it down here in the same commit. It is the probe for as long as its job's row says that this attempt is
+running, so one that is lost, canceled or snoozed makes room for the next, whoever noticed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import frappe
+from frappe.query_builder.functions import Max, Sum
+from pypika import Case, Order
+from pypika.functions import Coalesce
+
+from . import clock, config, ids, notes, sql
+from .status import JobStatus
+
+if TYPE_CHECKING:
+    from .outcome import Outcome
+
+OPEN, HALF_OPEN, CLOSED = STATUSES = ("Open", "Half Open", "Closed")
+NOT_CLOSED = (OPEN, HALF_OPEN)
+LATEST = 1_000
+"""So many attempts of the window count at most, the latest; or as many as the Job Type wants at least."""
+LOCK_WAIT = 2  # seconds; others hold the row for a few milliseconds
+PUBLIC_FIELDS = ("name", "job_type", "organization", "status", "opened_at", "open_until", "failures", "samples")
+PROBE_FIELDS = ("probe_job", "probe_attempt")
+Pair = tuple[str, str]
+"""Organization and Job Type."""
+
+
+def has_breaker(job_type: Any) -> bool:
+    """Whether the circuits of a Job Type (its document, or None) matter."""
+    return bool(job_type and job_type.is_enabled and job_type.enable_circuit_breaker)
+
+
+def key(job: Mapping[str, Any]) -> str:
+    """Short and the same for all jobs of a type and organization."""
+    pair = repr((job["job_type"], job["organization"]))
+    return hashlib.sha1(pair.encode(), usedforsecurity=False).hexdigest()[:20]
+
+
+# What a row means ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Circuit:
+    """A circuit that is not closed, as a snapshot shows it."""
+
+    name: str
+    job_type: str
+    organization: str
+    status: str
+    open_until_epoch: float
+    probe_job: str | None
+    probe_attempt: int
+    is_probed: bool
+    """Whether the attempt noted as its probe is running."""
+
+    @property
+    def is_cooling(self) -> bool:
+        """Whether nothing may start, not even a probe."""
+        return self.status == OPEN and clock.now_epoch() < self.open_until_epoch
+
+    @property
+    def is_held(self) -> bool:
+        """Whether no job may start now."""
+        return self.is_cooling or (self.status == HALF_OPEN and self.is_probed)
+
+
+def with_circuit(query, job, job_type):
+    """Adds what `of_row` reads to a query on Background Job and Job Type: nothing is looked up without a breaker."""
+    circuit = frappe.qb.DocType(config.CIRCUIT)
+    is_its = (circuit.job_type == job.job_type) & (circuit.organization == job.organization)
+    has_one = (job_type.enable_circuit_breaker == 1) & (job_type.is_enabled == 1)
+    query = query.left_join(circuit).on(has_one & is_its & circuit.status.isin(NOT_CLOSED))
+    return query.select(circuit.name.as_("circuit"), circuit.status.as_("circuit_status"), *_state_columns(circuit))
+
+
+def of_row(job: Mapping[str, Any]) -> Circuit | None:
+    """The circuit of a job that was read by `with_circuit`; None if it is closed or does not matter."""
+    if not job["circuit"]:
+        return None
+    return Circuit(
+        job["circuit"],
+        job["job_type"],
+        job["organization"],
+        job["circuit_status"],
+        job["open_until_epoch"],
+        job["probe_job"],
+        job["probe_attempt"],
+        bool(job["is_probed"]),
+    )
+
+
+def is_probe(job: Mapping[str, Any]) -> bool:
+    """Whether a claimed attempt is the probe of its circuit."""
+    is_noted = (job.get("probe_job"), job.get("probe_attempt")) == (job["name"], job["attempt"])
+    return is_noted and job.get("circuit_status") == HALF_OPEN
+
+
+def of_types(job_types: Iterable[str], organizations: Iterable[str] | None = None) -> dict[Pair, Circuit]:
+    """The circuits of these Job Types that are not closed, in one statement; of all organizations, or of some."""
+    rows = of_types_query(job_types, organizations).run(as_dict=True)
+    return {
+        (row["organization"], row["job_type"]): Circuit(**{**row, "is_probed": bool(row["is_probed"])}) for row in rows
+    }
+
+
+def of_types_query(job_types: Iterable[str], organizations: Iterable[str] | None = None):
+    circuit = frappe.qb.DocType(config.CIRCUIT)
+    columns = (circuit.name, circuit.job_type, circuit.organization, circuit.status, *_state_columns(circuit))
+    query = frappe.qb.from_(circuit).select(*columns)
+    query = query.where(circuit.status.isin(NOT_CLOSED) & circuit.job_type.isin(sorted(job_types)))
+    return query.where(circuit.organization.isin(sorted(organizations))) if organizations is not None else query
+
+
+def _state_columns(circuit) -> tuple:
+    probe = frappe.qb.DocType(config.JOB).as_("probe")
+    running = frappe.qb.from_(probe).select(1).where(probe.name == circuit.probe_job)
+    running = running.where((probe.attempt == circuit.probe_attempt) & (probe.status == str(JobStatus.RUNNING)))
+    is_probed = Coalesce(running, 0).as_("is_probed")
+    return circuit.open_until_epoch, circuit.probe_job, circuit.probe_attempt, is_probed
+
+
+class Gates:
+    """Which jobs the circuits let through at the moment, for an admission pass: all, none, or one to try."""
+
+    def __init__(self, types: Mapping[str, Any], in_service: Iterable[Mapping[str, Any]]):
+        """One statement, and none unless one of `types` (documents by name) has a breaker.
+
+        `in_service`: how many jobs are Queued or Running, by organization, type and status.
+        """
+        guarded = [name for name, job_type in types.items() if has_breaker(job_type)]
+        found = of_types(guarded) if guarded else {}
+        self._places = {pair: 0 if circuit.is_held else 1 for pair, circuit in found.items()}
+        for row in in_service if found else ():
+            pair = row["organization"], row["job_type"]
+            if pair in self._places and row["status"] == JobStatus.QUEUED:  # the one that will try
+                self._places[pair] -= row["number"]
+
+    def is_open(self, organization: str, job_type: str) -> bool:
+        """Whether one more job may be queued."""
+        return self._places.get((organization, job_type), 1) > 0
+
+    def take(self, organization: str, job_type: str) -> None:
+        """One more is queued."""
+        if (organization, job_type) in self._places:
+            self._places[organization, job_type] -= 1
+
+
+# What attempts say -----------------------------------------------------------------------------------------------
+
+
+def sample(job: Mapping[str, Any], end: Outcome) -> dict[str, Any]:
+    """The columns of Background Job Run of an attempt that says whether the type works for the organization.
+
+    A success does, and a transient failure or a time limit; a permanent error is the job's own, and a cancel, a snooze
+    or the death of a worker says nothing. Empty too if the type has no breaker.
+    """
+    is_success = end.status == JobStatus.COMPLETED
+    if not (is_success or end.is_transient) or not has_breaker(config.job_type(job["job_type"])):
+        return {}
+    return {"circuit_key": key(job), "circuit_epoch": clock.now_epoch(), "circuit_failure": int(not is_success)}
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What the latest attempts of a type and organization say, and its circuit's row; `status` is None without one."""
+
+    samples: int
+    failures: int
+    status: str | None
+    probe_job: str | None
+    probe_attempt: int | None
+
+
+def tally(job: Mapping[str, Any], job_type: Any) -> Tally:
+    """Of the attempts within the window, and since the circuit was last closed; one statement."""
+    since = clock.now_epoch() - 60 * (job_type.circuit_breaker_window_minutes or 0)
+    row = tally_query(job, since, max(LATEST, job_type.circuit_breaker_min_samples or 0)).run(as_dict=True)[0]
+    return Tally(
+        int(row["samples"] or 0), int(row["failures"] or 0), *(row[name] for name in ("status", *PROBE_FIELDS))
+    )
+
+
+def tally_query(job: Mapping[str, Any], since: float, limit: int):
+    run, circuit = frappe.qb.DocType(config.RUN), frappe.qb.DocType(config.CIRCUIT)
+    latest = frappe.qb.from_(run).select(run.circuit_epoch, run.circuit_failure)
+    latest = latest.where((run.circuit_key == key(job)) & (run.circuit_epoch >= since))
+    found = latest.orderby(run.circuit_epoch, order=Order.desc).limit(limit).as_("latest")
+    counts = Case().when(found.circuit_epoch > Coalesce(circuit.closed_epoch, 0), 1).else_(0)
+    is_its = (circuit.job_type == job["job_type"]) & (circuit.organization == job["organization"])
+    return (
+        frappe.qb.from_(found)
+        .left_join(circuit)
+        .on(is_its)
+        .select(Sum(counts).as_("samples"), Sum(counts * found.circuit_failure).as_("failures"))
+        .select(*(Max(circuit[name]).as_(name) for name in ("status", *PROBE_FIELDS)))
+    )
+
+
+# Moves: each a guarded write, of which one of several at once succeeds ---------------------------------------------
+
+
+def open_anew(job: Mapping[str, Any], seen: Tally, until: float) -> bool:
+    """Open the circuit of the job's type and organization; False if somebody else has."""
+    now = clock.site_time()
+    values = {
+        "status": OPEN,
+        "opened_at": now,
+        **_until(until),
+        "failures": seen.failures,
+        "samples": seen.samples,
+        "probe_job": None,
+        "probe_attempt": 0,
+        "closed_at": None,
+        "closed_by": None,
+    }
+    if seen.status is not None:
+        return _update(_of(job) & (_table().status == CLOSED), values)
+    row = {"name": ids.circuit_name(), "creation": now, "modified": now, "owner": config.ENGINE}
+    row |= {"modified_by": config.ENGINE, "docstatus": 0, "idx": 0, "closed_epoch": 0}
+    row |= {"job_type": job["job_type"], "organization": job["organization"], **values}
+    try:
+        frappe.qb.into(_table()).columns(*row).insert(*row.values()).run()
+    except Exception as error:
+        if not frappe.db.is_duplicate_entry(error):
+            raise
+        return False
+    return True
+
+
+def take_probe(circuit: Circuit, job: str, attempt: int) -> bool:
+    """Make this attempt the circuit's probe, in the transaction that makes it Running; False if another one is."""
+    table = _table()
+    if circuit.status == OPEN:
+        is_unchanged = (table.status == OPEN) & (table.open_until_epoch <= clock.now_epoch())
+    else:
+        is_unchanged = (table.status == HALF_OPEN) & (table.probe_job == circuit.probe_job)
+        is_unchanged &= table.probe_attempt == circuit.probe_attempt
+    values = {"status": HALF_OPEN, "probe_job": job, "probe_attempt": attempt}
+    return _update((table.name == circuit.name) & is_unchanged, values)
+
+
+def reopen(job: Mapping[str, Any], until: float) -> bool:
+    """The probe has failed: nothing starts until then."""
+    return _update(_of(job) & _is_probe(job), {"status": OPEN, **_until(until)})
+
+
+def close(job: Mapping[str, Any]) -> bool:
+    """The probe has succeeded. What was before does not count any more."""
+    return _update(_of(job) & _is_probe(job), _closed(None))
+
+
+def close_by_hand(name: str, user: str) -> bool:
+    """Close an open circuit; False if it is closed. What was before does not count any more."""
+    table = _table()
+    return _update((table.name == name) & table.status.isin(NOT_CLOSED), _closed(user))
+
+
+def _closed(user: str | None) -> dict[str, Any]:
+    now = clock.now_epoch()
+    closed = {"status": CLOSED, "closed_at": clock.site_time(now), "closed_epoch": now, "closed_by": user}
+    return closed | {"probe_job": None, "probe_attempt": 0}
+
+
+def _until(epoch: float) -> dict[str, Any]:
+    return {"open_until": clock.site_time(epoch), "open_until_epoch": epoch}
+
+
+def _table():
+    return frappe.qb.DocType(config.CIRCUIT)
+
+
+def _of(job: Mapping[str, Any]):
+    return (_table().job_type == job["job_type"]) & (_table().organization == job["organization"])
+
+
+def _is_probe(job: Mapping[str, Any]):
+    table = _table()
+    return (table.status == HALF_OPEN) & (table.probe_job == job["name"]) & (table.probe_attempt == job["attempt"])
+
+
+def _update(condition, values: Mapping[str, Any]) -> bool:
+    query = frappe.qb.update(_table()).set(_table().modified, clock.site_time()).where(condition)
+    for column, value in values.items():
+        query = query.set(_table()[column], value)
+    return bool(sql.run_update(query, LOCK_WAIT))
+
+
+# A note in Redis, so that submits need not ask -----------------------------------------------------------------------
+
+
+def is_noted_open(job_type: Any, organization: str) -> bool:
+    """Whether jobs of this type (its document) have to line up. If Redis has lost the note, the claim holds them."""
+    return has_breaker(job_type) and notes.is_circuit_open(
+        key({"job_type": job_type.name, "organization": organization})
+    )

@@ -1,0 +1,102 @@
+"""Circuit breaker with genuine workers: sixteen who start at once send one probe, and killed ones leave no circuit
+half open for ever."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+
+import frappe
+import pytest
+
+from dartwing_core.jobs import sql, submit_jobs
+from tests.support import database, factory
+from tests.support.circuits import breaking_type
+from tests.support.fleet import Fleet
+from tests.support.waiting import until
+
+OK, DOWN = ["ok"] * 20, 4
+PROBING = (
+    "SELECT COUNT(*), SUM(c.status = 'Open') FROM `tabBackground Job` j"
+    " JOIN `tabJob Circuit` c ON c.job_type = j.job_type AND c.organization = j.organization"
+    " WHERE j.job_type = %s AND j.status = 'Running' AND c.status <> 'Closed' AND j.started_at > c.opened_at"
+)
+
+
+class Watch(threading.Thread):
+    """Looks, again and again, at how many jobs run that began while their circuit was not closed."""
+
+    def __init__(self, job_type: str):
+        super().__init__(daemon=True)
+        self.most = self.looks = 0
+        self.is_over = False
+        self._pause = threading.Event()
+        self._job_type = job_type
+        self._connect = sql.connector()
+
+    def run(self) -> None:
+        with self._connect() as connection, connection.cursor() as cursor:
+            while not self.is_over:
+                cursor.execute(PROBING, (self._job_type,))
+                self.most = max(self.most, cursor.fetchone()[0])
+                self.looks += 1
+                self._pause.wait(0.002)
+
+
+def fail(job_type: str, numbers: range) -> None:
+    """Let the upstream be down for these jobs, the first time each of them runs."""
+    submit_jobs(
+        {"job_type": job_type, "organization": factory.ALPHA, "parameters": {"plan": ["fail", *OK], "n": number}}
+        for number in numbers
+    )
+    frappe.db.commit()
+    until(lambda: state(job_type) == "Open", 60, "the circuit to open")
+
+
+def state(job_type: str) -> str | None:
+    return database.value("SELECT status FROM `tabJob Circuit` WHERE job_type = %s", job_type)
+
+
+def cool(job_type: str) -> None:
+    """The cool-down is over."""
+    frappe.db.sql("UPDATE `tabJob Circuit` SET open_until_epoch = 0 WHERE job_type = %s", (job_type,))
+    frappe.db.commit()
+
+
+@pytest.mark.timeout(900)
+def test_killed_workers_leave_one_probe_at_a_time_and_no_circuit_half_open(fleet: Fleet, size):
+    number, kills, rounds = size(20, 200), size(3, 20), size(2, 8)
+    seed = random.randrange(10**6)
+    print(f"seed {seed}")
+    dice = random.Random(seed)
+    job_type = breaking_type(max_retries=9, retry_delays="1", circuit_breaker_failure_threshold=0.01)
+    fleet.hire(4)
+    watch = Watch(job_type)
+    for turn in range(rounds):
+        fail(job_type, range(turn * DOWN, (turn + 1) * DOWN))
+        submit_jobs(
+            {"job_type": job_type, "organization": factory.ALPHA, "parameters": {"plan": OK, "n": n, "seconds": 0.2}}
+            for n in range(number)
+        )
+        frappe.db.commit()
+        if not turn:
+            watch.start()
+        cool(job_type)
+        next_kill = time.monotonic()
+
+        def all_done(turn: int = turn) -> bool:
+            nonlocal next_kill
+            fleet.hire(4)
+            if fleet.kills < kills * (turn + 1) and time.monotonic() > next_kill and fleet.kill_one(dice):
+                next_kill = time.monotonic() + 1
+            if state(job_type) == "Open":
+                cool(job_type)
+            done = "SELECT COUNT(*) FROM `tabBackground Job` WHERE job_type = %s AND status = 'Completed'"
+            return database.value(done, job_type) == (number + DOWN) * (turn + 1)
+
+        until(all_done, size(240, 900), "all jobs")
+    watch.is_over = True
+    assert watch.looks > 100
+    assert watch.most <= 1
+    assert fleet.kills >= kills

@@ -1,0 +1,62 @@
+"""What the circuit breaker asks goes along indexes: a failing attempt reads the latest attempts of its type and
+organization and no others; an admission pass the circuits that are open.
+
+Seen failing: without the index on circuit_key, circuit_epoch, circuit_failure every failure reads all attempts.
+"""
+
+from __future__ import annotations
+
+import frappe
+import pytest
+
+from dartwing_core.jobs import access, circuit_breaker, circuits, clock, config
+from tests.support import database, factory
+
+ATTEMPTS, LATEST = 20_000, 100
+PAIR = {"job_type": "test_plain", "organization": factory.ALPHA}
+OTHERS = (
+    "INSERT INTO `tabBackground Job Run` (name, creation, background_job, circuit_key, circuit_epoch, circuit_failure)"
+    " SELECT CONCAT('JOB-CIRCUIT-', seq), NOW(6), 'JOB-CIRCUIT', IF(seq %% 4, NULL, IF(seq %% 8, 'other', %s)),"
+    " IF(seq %% 4, 0, %s - seq / 100), seq %% 3 = 0 FROM seq_1_to_{}"
+)
+CIRCUITS = (
+    "INSERT INTO `tabJob Circuit` (name, creation, job_type, organization, status, opened_at, open_until_epoch)"
+    " SELECT CONCAT('CIRCUIT-', seq), NOW(6), CONCAT('test_', seq % 20), CONCAT('Test ', seq),"
+    " IF(seq % 50, 'Closed', 'Open'), NOW(6), 0 FROM seq_1_to_2000"
+)
+
+
+@pytest.fixture(autouse=True)
+def crowd(site: None):
+    now = clock.now_epoch()
+    frappe.db.sql(OTHERS.format(ATTEMPTS), (circuits.key(PAIR), now))
+    frappe.db.sql(CIRCUITS)
+    frappe.db.commit()
+    frappe.db.sql(f"ANALYZE TABLE `tab{config.RUN}`, `tab{config.CIRCUIT}`")
+    yield
+    frappe.db.sql(f"DELETE FROM `tab{config.RUN}` WHERE background_job = 'JOB-CIRCUIT'")
+    frappe.db.sql(f"DELETE FROM `tab{config.CIRCUIT}` WHERE organization LIKE 'Test %'")
+    frappe.db.commit()
+
+
+def test_a_failure_reads_the_latest_of_its_own_attempts_from_the_index_alone():
+    query = circuits.tally_query(PAIR, clock.now_epoch() - 3600, LATEST)
+    plans = database.explain(query)
+    (of_runs,) = [plan for plan in plans if plan["key"] and "circuit_key" in plan["key"]]
+    assert "Using index" in of_runs["Extra"], plans
+    assert "filesort" not in of_runs["Extra"], plans
+    assert database.rows_read(query) <= 3 * LATEST
+    assert query.run(as_dict=True)[0]["samples"] == LATEST
+
+
+def test_a_pass_reads_the_open_circuits_of_its_types():
+    query = circuits.of_types_query(["test_0", "test_10"])
+    assert database.explain(query)[0]["key"] != "PRIMARY"
+    assert database.rows_read(query) <= 100
+    assert len(query.run()) == 40
+
+
+def test_who_lists_open_circuits_reads_no_closed_ones():
+    admin = factory.user("admin", "Test 50", org_role="Admin") if frappe.db.exists("Organization", "Test 50") else None
+    viewer = access.viewer(admin or "Administrator")
+    assert database.rows_read(circuit_breaker.open_query(viewer, "Test 50")) <= 20

@@ -25,6 +25,7 @@ from dartwing_core.jobs import (
     get_open_circuits,
     manually_close_circuit,
     notes,
+    retention,
     submit_job,
     sweeper,
 )
@@ -342,6 +343,21 @@ def test_an_open_circuit_is_listed_and_not_deleted(job_type):
         frappe.delete_doc("Job Circuit", listed["circuit_id"])
     manually_close_circuit(job_type, factory.ALPHA)
     frappe.delete_doc("Job Circuit", listed["circuit_id"])
+
+
+def test_closed_circuits_go_with_old_jobs_and_open_ones_stay(job_type):
+    opened(job_type)
+    frappe.db.sql("UPDATE `tabJob Circuit` SET opened_at = opened_at - INTERVAL 99 DAY")
+    frappe.db.commit()
+    retention.clear_old_jobs(30)
+    manually_close_circuit(job_type, factory.ALPHA)
+    frappe.db.commit()
+    retention.clear_old_jobs(30)
+    assert state(job_type) == "Closed"
+    frappe.db.sql("UPDATE `tabJob Circuit` SET closed_at = closed_at - INTERVAL 31 DAY")
+    frappe.db.commit()
+    retention.clear_old_jobs(30)
+    assert state(job_type) is None
 
 
 def test_admins_hear_of_it_and_nobody_else(job_type, alice):

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import frappe
@@ -73,36 +74,38 @@ class Circuit:
         """Whether no job may start now."""
         return self.is_cooling or (self.status == HALF_OPEN and self.is_probed)
 
+    def is_probe(self, job: str, attempt: int) -> bool:
+        """Whether this attempt is noted as the probe."""
+        return self.status == HALF_OPEN and (self.probe_job, self.probe_attempt) == (job, attempt)
 
-def with_circuit(query, job, job_type):
-    """Adds what `of_row` reads to a query on Background Job and Job Type: nothing is looked up without a breaker."""
-    circuit = frappe.qb.DocType(config.CIRCUIT)
+
+def with_circuit(query):
+    """Adds `circuit` to a query on Background Job and Job Type: the name of the job's circuit, if it is not closed.
+
+    Of types without a breaker nothing is looked up. One column alone: every claim pays for it.
+    """
+    circuit, is_its = _of_the_job()
+    return query.left_join(circuit).on(is_its).select(circuit.name.as_("circuit"))
+
+
+@lru_cache
+def _of_the_job() -> tuple[Any, Any]:
+    circuit, job, job_type = (frappe.qb.DocType(name) for name in (config.CIRCUIT, config.JOB, config.JOB_TYPE))
     is_its = (circuit.job_type == job.job_type) & (circuit.organization == job.organization)
     has_one = (job_type.enable_circuit_breaker == 1) & (job_type.is_enabled == 1)
-    query = query.left_join(circuit).on(has_one & is_its & circuit.status.isin(NOT_CLOSED))
-    return query.select(circuit.name.as_("circuit"), circuit.status.as_("circuit_status"), *_state_columns(circuit))
+    return circuit, has_one & is_its & circuit.status.isin(NOT_CLOSED)
 
 
-def of_row(job: Mapping[str, Any]) -> Circuit | None:
-    """The circuit of a job that was read by `with_circuit`; None if it is closed or does not matter."""
-    if not job["circuit"]:
-        return None
-    return Circuit(
-        job["circuit"],
-        job["job_type"],
-        job["organization"],
-        job["circuit_status"],
-        job["open_until_epoch"],
-        job["probe_job"],
-        job["probe_attempt"],
-        bool(job["is_probed"]),
-    )
+def of_job(job: Mapping[str, Any]) -> Circuit | None:
+    """The circuit of a job that was read by `with_circuit`, as of the same snapshot; None if it is closed."""
+    found = of_types([job["job_type"]], [job["organization"]]) if job["circuit"] else {}
+    return next(iter(found.values()), None)
 
 
 def is_probe(job: Mapping[str, Any]) -> bool:
     """Whether a claimed attempt is the probe of its circuit."""
-    is_noted = (job.get("probe_job"), job.get("probe_attempt")) == (job["name"], job["attempt"])
-    return is_noted and job.get("circuit_status") == HALF_OPEN
+    circuit = job.get("circuit")
+    return circuit is not None and circuit.is_probe(job["name"], job["attempt"])
 
 
 def of_types(job_types: Iterable[str], organizations: Iterable[str] | None = None) -> dict[Pair, Circuit]:
@@ -114,19 +117,13 @@ def of_types(job_types: Iterable[str], organizations: Iterable[str] | None = Non
 
 
 def of_types_query(job_types: Iterable[str], organizations: Iterable[str] | None = None):
-    circuit = frappe.qb.DocType(config.CIRCUIT)
-    columns = (circuit.name, circuit.job_type, circuit.organization, circuit.status, *_state_columns(circuit))
-    query = frappe.qb.from_(circuit).select(*columns)
-    query = query.where(circuit.status.isin(NOT_CLOSED) & circuit.job_type.isin(sorted(job_types)))
-    return query.where(circuit.organization.isin(sorted(organizations))) if organizations is not None else query
-
-
-def _state_columns(circuit) -> tuple:
-    probe = frappe.qb.DocType(config.JOB).as_("probe")
+    circuit, probe = frappe.qb.DocType(config.CIRCUIT), frappe.qb.DocType(config.JOB).as_("probe")
     running = frappe.qb.from_(probe).select(1).where(probe.name == circuit.probe_job)
     running = running.where((probe.attempt == circuit.probe_attempt) & (probe.status == str(JobStatus.RUNNING)))
-    is_probed = Coalesce(running, 0).as_("is_probed")
-    return circuit.open_until_epoch, circuit.probe_job, circuit.probe_attempt, is_probed
+    columns = (circuit[name] for name in Circuit.__dataclass_fields__ if name != "is_probed")
+    query = frappe.qb.from_(circuit).select(*columns, Coalesce(running, 0).as_("is_probed"))
+    query = query.where(circuit.status.isin(NOT_CLOSED) & circuit.job_type.isin(sorted(job_types)))
+    return query.where(circuit.organization.isin(sorted(organizations))) if organizations is not None else query
 
 
 class Gates:
@@ -237,16 +234,17 @@ def open_anew(job: Mapping[str, Any], seen: Tally, until: float) -> bool:
     return True
 
 
-def take_probe(circuit: Circuit, job: str, attempt: int) -> bool:
-    """Make this attempt the circuit's probe, in the transaction that makes it Running; False if another one is."""
+def take_probe(circuit: Circuit, job: str, attempt: int) -> Circuit | None:
+    """Make this attempt the probe, in the transaction that makes it Running; None if another one is."""
     table = _table()
     if circuit.status == OPEN:
         is_unchanged = (table.status == OPEN) & (table.open_until_epoch <= clock.now_epoch())
     else:
         is_unchanged = (table.status == HALF_OPEN) & (table.probe_job == circuit.probe_job)
         is_unchanged &= table.probe_attempt == circuit.probe_attempt
-    values = {"status": HALF_OPEN, "probe_job": job, "probe_attempt": attempt}
-    return _update((table.name == circuit.name) & is_unchanged, values)
+    values: dict[str, Any] = {"status": HALF_OPEN, "probe_job": job, "probe_attempt": attempt}
+    is_taken = _update((table.name == circuit.name) & is_unchanged, values)
+    return replace(circuit, **values, is_probed=True) if is_taken else None
 
 
 def reopen(job: Mapping[str, Any], until: float) -> bool:

@@ -45,6 +45,7 @@ def _try_claim(name: str, attempt: int, now: datetime) -> dict[str, Any] | None:
     limits_of_organization = tenancy.standing_of_owner(job).limits
     type_doc = config.job_type(job["job_type"])
     job["caps"] = limits.caps_of(limits_of_organization, type_doc, job["organization"], job["job_type"])
+    job["circuit"] = circuits.of_job(job)
     if job["status"] == str(JobStatus.RUNNING) and (job["attempt"], job["started_at"]) == (attempt, now):
         return job  # our own claim: the connection was lost in its commit
     if job["status"] != str(JobStatus.QUEUED) or job["attempt"] != attempt - 1:
@@ -68,11 +69,11 @@ def _start_under_caps(job: dict[str, Any], now: datetime) -> dict[str, Any] | No
 
 
 def _start(job: dict[str, Any], now: datetime) -> dict[str, Any] | None:
-    attempt, probe = job["attempt"] + 1, {}
-    if circuit := circuits.of_row(job):
-        if not circuits.take_probe(circuit, job["name"], attempt):
+    attempt, circuit = job["attempt"] + 1, job["circuit"]
+    if circuit:
+        circuit = circuits.take_probe(circuit, job["name"], attempt)
+        if circuit is None:
             return _hold(job, _TRIED_OUT.format(job["job_type"]))
-        probe = {"circuit_status": circuits.HALF_OPEN, "probe_job": job["name"], "probe_attempt": attempt}
     values = {
         "attempt": attempt,
         "started_at": now,
@@ -91,7 +92,7 @@ def _start(job: dict[str, Any], now: datetime) -> dict[str, Any] | None:
         worker=worker_name(),
         lock_wait=LOCK_WAIT,
     )
-    return {**job, **values, **probe, "status": str(JobStatus.RUNNING)} if moved else None
+    return {**job, **values, "circuit": circuit, "status": str(JobStatus.RUNNING)} if moved else None
 
 
 def _reason_to_hold(job: Mapping[str, Any], type_doc: Any, limits_of_organization: tenancy.Limits) -> str | None:
@@ -108,7 +109,7 @@ def _reason_to_hold(job: Mapping[str, Any], type_doc: Any, limits_of_organizatio
 
 
 def _circuit_in_the_way(job: Mapping[str, Any]) -> str | None:
-    circuit = circuits.of_row(job)
+    circuit = job["circuit"]
     if circuit is None or not circuit.is_held:
         return None
     if not circuit.is_cooling:

@@ -231,8 +231,7 @@ def load_for_run(name: str) -> dict | None:
         )
         .where(job.name == name)
     )
-    query = circuits.with_circuit(query, job, job_type)
-    rows = tenancy.with_standing(query, job).run(as_dict=True)
+    rows = tenancy.with_standing(circuits.with_circuit(query), job).run(as_dict=True)
     return rows[0] if rows else None
 
 

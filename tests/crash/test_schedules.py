@@ -1,4 +1,4 @@
-"""A sweeper that is killed between the job of a schedule and its next due time leaves neither; the next one makes it."""
+"""A sweeper that is killed between the job of a schedule and its next due time leaves neither; the next makes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Schedules that are due: one job for each due time, whoever sweeps, whatever broke off, and the rules for missed ones."""
+"""Schedules that are due: one job for each due time, whoever sweeps and whatever breaks off; missed runs."""
 
 from __future__ import annotations
 

@@ -158,6 +158,15 @@ def test_a_type_that_is_disabled_later_does_not_keep_anybody_from_disabling_the_
     found.save()
 
 
+def test_parameters_may_be_an_object_or_its_json(wall, job_type):
+    for given in ({"n": 1}, '{"n": 1}'):
+        assert get_schedule(made(job_type, parameters=given).name)["parameters"] == {"n": 1}
+    for empty in (None, "", " ", {}):
+        assert not get_schedule(made(job_type, parameters=empty).name)["parameters"]
+    with pytest.raises(InvalidJobError, match="JSON"):
+        document(job_type, parameters="{", enabled=0).insert()
+
+
 # Who -------------------------------------------------------------------------------------------------------------
 
 

@@ -23,7 +23,7 @@ app_include_css = "dartwing_core.bundle.css"
 
 _tenant_doctypes = (
     *("Background Job", "Background Job Run", "Background Job Dependency", "Job Execution Log", "Job Batch"),
-    *("Job Circuit", "Organization", "Org Member"),
+    *("Job Circuit", "Job Schedule", "Organization", "Org Member"),
 )
 _references = (
     *("Comment", "Communication", "ToDo", "Tag Link", "Document Follow", "Version", "DocShare", "View Log"),
@@ -42,6 +42,7 @@ has_permission = {
     "Job Execution Log": "dartwing_core.jobs.desk_access.has_history_permission",
     "Job Batch": "dartwing_core.jobs.desk_access.has_batch_permission",
     "Job Circuit": "dartwing_core.jobs.desk_access.has_circuit_permission",
+    "Job Schedule": "dartwing_core.jobs.desk_access.has_schedule_permission",
     "Organization": "dartwing_core.jobs.desk_access.has_organization_permission",
     "Org Member": "dartwing_core.jobs.desk_access.has_member_permission",
     **dict.fromkeys(_references, "dartwing_core.jobs.references.has_reference_permission"),
@@ -58,7 +59,8 @@ doc_events = {
     },
 }
 
-# A job outlives its Organization, Job Type, owner and parent: the engine says what becomes of it then.
+# A job outlives its Organization, Job Type, owner and parent, a schedule its Job Type and owner: the engine says what
+# becomes of it then.
 ignore_links_on_delete = [
     "Background Job",
     "Background Job Run",
@@ -66,6 +68,7 @@ ignore_links_on_delete = [
     "Job Execution Log",
     "Job Batch",
     "Job Circuit",
+    "Job Schedule",
 ]
 
 # Scheduler

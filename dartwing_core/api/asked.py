@@ -25,9 +25,13 @@ JOB_ID = re.compile(r"(?:.*(?:::|\|\|))?(JOB-[0-9A-Z]{20})(-\d+)?", re.DOTALL)
 
 BATCH_ID = re.compile(r"BATCH-[0-9A-Z]{20}")
 CIRCUIT_ID = re.compile(r"CIRCUIT-[0-9A-Z]{20}")
+SCHEDULE_ID = re.compile(r"SCHEDULE-[0-9A-Z]{20}")
 LONGEST_NAME = 300
+WITH_ORGANIZATION = (MEMBER, config.SCHEDULE)
+"""Documents that people make for an organization, which they have to see."""
 MAY_HOLD_NAMES = re.compile(
-    r"JOB-|BATCH|CIRCUIT|\\U|BACKGROUND JOB|JOB DEPENDENCY|EXECUTION LOG|ORGANIZATION|ORG MEMBER|RQ JOB|RQ WORKER"
+    r"JOB-|BATCH|CIRCUIT|SCHEDULE|\\U|BACKGROUND JOB|JOB DEPENDENCY|EXECUTION LOG|ORGANIZATION|ORG MEMBER|RQ JOB"
+    r"|RQ WORKER"
 )
 NAME_KEYS = (
     (
@@ -176,6 +180,8 @@ def _ids(text: str, holder: Any = None, field: str = "") -> Iterator[Named]:
         yield Named(config.BATCH, spelled, text, holder, field)
     elif CIRCUIT_ID.fullmatch(spelled):
         yield Named(config.CIRCUIT, spelled, text, holder, field)
+    elif SCHEDULE_ID.fullmatch(spelled):
+        yield Named(config.SCHEDULE, spelled, text, holder, field)
 
 
 def _names(value: Any, holder: Any = None, key: str = "") -> Iterator[Named]:
@@ -202,7 +208,7 @@ def _pairs(value: Mapping[str, Any], holder: Any) -> Iterator[Named]:
             for key in name_keys:
                 for name in _strings(value.get(key), key):
                     yield Named(doctype, name, name, holder, key)
-    if tenant_doctype(value.get("doctype")) == MEMBER and isinstance(value.get("organization"), str):
+    if tenant_doctype(value.get("doctype")) in WITH_ORGANIZATION and isinstance(value.get("organization"), str):
         yield Named(ORGANIZATION, value["organization"], value["organization"], holder, "organization")
     for key, names in value.items():  # {"Background Job": ["JOB-…"]}
         if isinstance(names, list) and (doctype := tenant_doctype(key)):
@@ -212,7 +218,7 @@ def _pairs(value: Mapping[str, Any], holder: Any) -> Iterator[Named]:
 def _is_new(doctype: str, document: Mapping[str, Any]) -> bool:
     """Whether a document has its name for the time being, or wants it."""
     if document.get("__islocal"):
-        return doctype in (ORGANIZATION, MEMBER)
+        return doctype in (ORGANIZATION, *WITH_ORGANIZATION)
     return doctype == ORGANIZATION and frappe.has_permission(ORGANIZATION, "create")
 
 

@@ -174,7 +174,7 @@ def _is_held_already(document: Named) -> bool:
     if not holder or not all(isinstance(holder.get(key), str) for key in ("doctype", "name")):
         return False
     doctype, name = holder["doctype"], holder["name"]
-    meta = None if asked.tenant_doctype(doctype) else _meta(doctype)
+    meta = None if asked.tenant_doctype(doctype) not in (None, config.SCHEDULE) else _meta(doctype)
     if not meta or not meta.has_field(document.field) or not asked.is_text(name):
         return False
     is_same = frappe.db.get_value(doctype, name, document.field) == document.text

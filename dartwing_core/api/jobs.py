@@ -14,9 +14,18 @@ from frappe import _
 from werkzeug.wrappers import Response
 
 from dartwing_core import jobs as engine
-from dartwing_core.jobs import builders, clock, waiting_reason
+from dartwing_core.jobs import builders
 from dartwing_core.jobs.errors import InvalidJobError
 
+from .due_times import (  # noqa: F401 - served under this module's name
+    get_schedule,
+    list_schedules,
+    number_or_text,
+    preview_schedule,
+    reschedule_job,
+    run_now,
+    run_schedule_now,
+)
 from .endpoint import endpoint
 from .schemas import (
     REQUIRED,
@@ -32,7 +41,6 @@ from .schemas import (
     Callback,
     DeadLetters,
     Deleted,
-    DueAgain,
     ExecutionTimes,
     History,
     Hours,
@@ -86,7 +94,7 @@ def submit_job(
         _json(parameters, "parameters"),
         priority=priority or None,
         depends_on=_text_or_list(depends_on, "depends_on"),
-        available_at=_number_or_text(available_at),
+        available_at=number_or_text(available_at),
         dedup_key=dedup_key or None,
         on_duplicate=on_duplicate or "raise",
         on_parent_failure=on_parent_failure or "dead_letter",
@@ -191,29 +199,6 @@ def retry_job(job_id: JobId = REQUIRED, parameters: Parameters | None = None) ->
     return {"job_id": job.name, "status": job.status, "message": _("Job re-queued for execution")}
 
 
-@endpoint("POST", limit="submit")
-def reschedule_job(job_id: JobId = REQUIRED, available_at: AvailableAt = REQUIRED) -> DueAgain:
-    """Let a pending job start at another time."""
-    return _due_again(engine.reschedule_job(job_id, _number_or_text(available_at)), _("Job rescheduled"))
-
-
-@endpoint("POST", limit="submit")
-def run_now(job_id: JobId = REQUIRED) -> DueAgain:
-    """Skip the wait of a job for its time or its retry; what else holds it stays."""
-    return _due_again(engine.run_now(job_id), _("Job is due now"))
-
-
-def _due_again(job: Any, done: str) -> DueAgain:
-    reason = waiting_reason.of_job(job.as_dict())
-    return {
-        "job_id": job.name,
-        "status": job.status,
-        "available_at": clock.iso(job.due_epoch),
-        "waiting_reason": reason,
-        "message": f"{done}. {reason}" if reason else done,
-    }
-
-
 def _cost_of_ids(job_ids: Any = None, **_more: Any) -> int:
     names = _json(job_ids, "job_ids")
     return max(1, -(-len(names) // JOBS_PER_REQUEST)) if isinstance(names, list) else 1
@@ -289,11 +274,11 @@ def list_jobs(
     to_date: Annotated[str, "Made at this time (ISO 8601) or before"] | None = None,
     order_by: Annotated[str, "creation, modified, status, priority or a time, with asc or desc"] = "creation desc",
     batch: Annotated[str, "Only jobs of this batch"] | None = None,
+    schedule: Annotated[str, "Only jobs of this schedule"] | None = None,
 ) -> JobList:
     """Jobs that you may see, newest first."""
-    return engine.list_jobs(
-        organization, status, job_type, limit, offset, priority, owner_user, from_date, to_date, order_by, batch
-    )
+    filters = (priority, owner_user, from_date, to_date, order_by, batch, schedule)
+    return engine.list_jobs(organization, status, job_type, limit, offset, *filters)
 
 
 @endpoint("GET", limit="status")
@@ -373,11 +358,3 @@ def _text_or_list(value: Any, argument: str) -> Any:
     """A list comes as JSON text in a form field."""
     is_list = isinstance(value, str) and value.lstrip().startswith("[")
     return _json(value, argument) if is_list else value or None
-
-
-def _number_or_text(value: Any) -> Any:
-    """A delay in seconds comes as text in a form field."""
-    try:
-        return float(value) if isinstance(value, str) else value
-    except ValueError:
-        return value or None

@@ -44,13 +44,6 @@ class Submitted(TypedDict):
     message: str
 
 
-class DueAgain(Submitted):
-    """A job with another due time; `waiting_reason`: what it still waits for."""
-
-    available_at: datetime
-    waiting_reason: str | None
-
-
 class JobAndStatus(TypedDict):
     job_id: str
     status: Status
@@ -131,6 +124,7 @@ class JobStatusAnswer(ListedJob):
     parents: list[str]
     on_parent_failure: Literal["cancel", "dead_letter", "run"] | None
     key: str | None
+    schedule: str | None
     parent_batch: str | None
 
 

@@ -29,6 +29,7 @@ from .errors import (
     PermanentError,
     QueueFullError,
     RateLimitError,
+    ScheduleNotFoundError,
     TransientError,
     UnknownHandlerError,
 )
@@ -37,6 +38,7 @@ from .metrics import get_execution_time_stats, get_job_counts, get_metrics, get_
 from .queries import get_job_history, get_job_status, list_jobs
 from .reschedule import reschedule_job, run_now
 from .retry import calculate_backoff
+from .schedules import get_schedule, list_schedules, preview_schedule, run_schedule_now
 from .status import JobStatus
 from .type_overview import get_job_type_overview
 
@@ -56,6 +58,7 @@ __all__ = [
     "PermanentError",
     "QueueFullError",
     "RateLimitError",
+    "ScheduleNotFoundError",
     "TransientError",
     "UnknownHandlerError",
     "batch",
@@ -80,18 +83,22 @@ __all__ = [
     "get_job_type_overview",
     "get_metrics",
     "get_open_circuits",
+    "get_schedule",
     "get_slowest_jobs",
     "group",
     "job",
     "job_handler",
     "list_batches",
     "list_jobs",
+    "list_schedules",
     "manually_close_circuit",
+    "preview_schedule",
     "reschedule_job",
     "retry_batch",
     "retry_job",
     "retry_jobs",
     "run_now",
+    "run_schedule_now",
     "submit_batch",
     "submit_job",
     "submit_jobs",

@@ -14,6 +14,7 @@ LOG = "Job Execution Log"
 DEPENDENCY = "Background Job Dependency"
 BATCH = "Job Batch"
 CIRCUIT = "Job Circuit"
+SCHEDULE = "Job Schedule"
 JOB_TYPE = "Job Type"
 SETTINGS = "Job Engine Settings"
 

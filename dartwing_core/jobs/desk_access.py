@@ -20,7 +20,9 @@ from .status import JobStatus
 ORGANIZATION, MEMBER = "Organization", "Org Member"
 ENGINE_DOCTYPES = (config.JOB, config.RUN, config.LOG, config.DEPENDENCY, config.BATCH, config.CIRCUIT)
 """Written by the engine alone."""
-TENANT_DOCTYPES = (*ENGINE_DOCTYPES, ORGANIZATION, MEMBER)
+TENANT_DOCTYPES = (*ENGINE_DOCTYPES, config.SCHEDULE, ORGANIZATION, MEMBER)
+
+_READING = frozenset({None, "read", "select", "print", "email", "report", "export"})
 
 # Lists, reports, link search, exports, counts --------------------------------------------------------------------
 
@@ -36,7 +38,7 @@ def visible(doctype: str, viewer: Viewer, table) -> Criterion:
     nothing = table.name.isnull()
     if doctype == config.JOB:
         return viewer.visible_with_result(table)
-    if doctype == config.BATCH:
+    if doctype in (config.BATCH, config.SCHEDULE):
         return viewer.visible(table)
     if doctype == config.CIRCUIT:
         return viewer.administered(table)
@@ -84,6 +86,14 @@ def has_circuit_permission(doc, ptype: str | None = None, user: str | None = Non
     return access.viewer(user).administers(doc.organization)
 
 
+def has_schedule_permission(doc, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
+    """`has_permission` of Job Schedule: who sees its jobs sees it; admins of the organization write it."""
+    viewer = access.viewer(user)
+    if ptype in _READING:
+        return viewer.can_see(doc.owner_user, doc.organization)
+    return viewer.administers(doc.organization)
+
+
 def has_organization_permission(doc, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
     """`has_permission` of Organization."""
     viewer = access.viewer(user)
@@ -101,11 +111,12 @@ _PERMISSIONS = {
     config.JOB: has_job_permission,
     config.BATCH: has_batch_permission,
     config.CIRCUIT: has_circuit_permission,
+    config.SCHEDULE: has_schedule_permission,
 }
 
 
 def load_visible(doc, load: Callable[[], Any]) -> Any:
-    """`load_from_db` of ENGINE_DOCTYPES: in a web request, what its user may not see is missing.
+    """`load_from_db` of ENGINE_DOCTYPES and Job Schedule: in a web request, what its user may not see is missing.
 
     Frappe answers 403 for what may not be read and 404 for what is not there, which tells an id that exists. Both
     are raised from one line, since its error pages show stack traces.

@@ -164,7 +164,7 @@ def _place(
             item.row["parent_batch"] = batch
         _insert([item.row for item in new])
         parents.insert(pairs, user)
-        _to_outbox(new)
+        to_outbox(new)
         outbox().watch({item.row["waits_for"] for item in new} - {item.row["name"] for item in new} - {None})
     return [stands_for[item.row["name"]].row for item in asked], documents
 
@@ -219,7 +219,8 @@ def _insert(rows: list[dict[str, Any]]) -> None:
         raise JobBusyError(_("The same job is being submitted by somebody else. Please try again.")) from error
 
 
-def _to_outbox(prepared: list[Prepared]) -> None:
+def to_outbox(prepared: list[Prepared]) -> None:
+    """Have new jobs queued with the commit, or line up after it."""
     box = outbox()
     box.add([item.row for item in prepared if item.can_go])
     box.line_up({item.row["queue"] for item in prepared if item.must_line_up})

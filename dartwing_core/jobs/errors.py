@@ -77,6 +77,10 @@ class CircuitNotFoundError(JobNotFoundError):
     """No such circuit, or none that this user may see."""
 
 
+class ScheduleNotFoundError(JobNotFoundError):
+    """No such schedule, or none that this user may see."""
+
+
 class InvalidTransitionError(InvalidJobError):
     """The job is not in a state in which this can be done."""
 

@@ -35,6 +35,10 @@ def circuit_name() -> str:
     return f"CIRCUIT-{time_ordered_id()}"
 
 
+def schedule_name() -> str:
+    return f"SCHEDULE-{time_ordered_id()}"
+
+
 def first_job_name(epoch: float) -> str:
     """What sorts before the names of all jobs made since this moment (UTC seconds)."""
     return f"JOB-{_base32(max(0, int(epoch * 1_000_000)), TIME_CHARACTERS)}"

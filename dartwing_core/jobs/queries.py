@@ -13,7 +13,7 @@ from frappe.utils import get_datetime
 from pypika import Order
 from pypika.terms import Criterion
 
-from . import access, canonical, clock, config, history, parents, reschedule, runs, waiting_reason
+from . import access, canonical, clock, config, history, parents, reschedule, runs, schedule_store, waiting_reason
 from .errors import InvalidJobError
 from .status import RETRYABLE, JobStatus, can_move
 
@@ -42,7 +42,7 @@ _LIST_FIELDS = [
     "error_message",
     "error_type",
 ]
-_STATUS_FIELDS = [*_LIST_FIELDS, "canceled_at", "canceled_by", "result", "depends_on"]
+_STATUS_FIELDS = [*_LIST_FIELDS, "canceled_at", "canceled_by", "result", "depends_on", "schedule_run"]
 _RELATION_FIELDS = ["on_parent_failure", "job_key", "parent_batch"]
 _INNER_FIELDS = [field for field in waiting_reason.FIELDS if field not in _LIST_FIELDS]
 """Read, and not shown."""
@@ -58,6 +58,7 @@ def get_job_status(job_id: str) -> dict[str, Any]:
     job = access.visible_job(job_id, *_STATUS_FIELDS, *_RELATION_FIELDS, *_INNER_FIELDS)
     job["parents"] = parents.of(job)
     job["key"] = job.pop("job_key")
+    job["schedule"] = schedule_store.schedule_of(job.pop("schedule_run"))
     job["result"] = canonical.load(job["result"])
     return _public([job])[0]
 
@@ -74,11 +75,12 @@ def list_jobs(
     to_date: datetime | str | None = None,
     order_by: str = "creation desc",
     batch: str | None = None,
+    schedule: str | None = None,
 ) -> dict[str, Any]:
     """Jobs that the user may see, newest first: `{jobs, total, limit, offset}`.
 
     `limit` is cut to 1–100, `total` to MAX_TOTAL; by another order than creation the newest MAX_TOTAL are sorted.
-    `from_date` and `to_date` bound the creation. `batch`: only its members.
+    `from_date` and `to_date` bound the creation. `batch`, `schedule`: only those of it.
     `order_by`: a field of SORTABLE, with "asc" or "desc".
     Raises InvalidJobError for an unknown status, priority, field or date.
     """
@@ -89,6 +91,8 @@ def list_jobs(
     condition = viewer.visible(job, organization_filter(organization))
     filters = {"status": status, "job_type": job_type, "priority": priority, "owner_user": owner_user}
     condition = narrowed(condition, job, **filters, parent_batch=batch)
+    if schedule:
+        condition &= job.schedule_run.like(schedule_store.run_pattern(schedule))
     if from_date:
         condition &= job.creation >= _date(from_date, "from_date")
     if to_date:

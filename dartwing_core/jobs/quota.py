@@ -7,9 +7,9 @@ two transactions at once may exceed it by what the other one submits.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import frappe
 from frappe import _
@@ -28,12 +28,14 @@ SECONDS_BETWEEN_WARNINGS = 60
 WARNING = "job_limit_warning"
 
 
-def check(new: Sequence[Prepared], user: str) -> None:
+def check(new: Sequence[Prepared], user: str, afterwards: Callable[[Callable[[], Any]], None] | None = None) -> None:
     """Refuse jobs for which there is no place, or hold them back, as the organization's policy says.
+
+    `afterwards`: takes what is to follow the commit; the outbox of the transaction by default.
 
     Raises QueueFullError, RateLimitError or InvalidJobError.
     """
-    _check_waiting(new)
+    _check_waiting(new, afterwards or outbox().afterwards)
     _check_rates(new, user)  # last, since what it counts is not given back
 
 
@@ -50,7 +52,7 @@ def _check_rates(new: Sequence[Prepared], user: str) -> None:
             raise RateLimitError(text.format(name, limit, window, seconds), seconds)
 
 
-def _check_waiting(new: Sequence[Prepared]) -> None:
+def _check_waiting(new: Sequence[Prepared], afterwards: Callable[[Callable[[], Any]], None]) -> None:
     numbers = Counter(item.row["organization"] for item in new if item.limits.max_waiting)
     for organization, number in sorted(numbers.items()):
         own = [item for item in new if item.row["organization"] == organization]
@@ -61,7 +63,7 @@ def _check_waiting(new: Sequence[Prepared]) -> None:
         if policy == HOLD:
             _hold(own[max(0, cap - found) :])
         elif policy == WARN:
-            outbox().afterwards(partial(_warn, organization, cap))
+            afterwards(partial(_warn, organization, cap))
         else:
             text = _("Queue full: at most {0} jobs of the organization {1} may wait.")
             raise QueueFullError(text.format(cap, organization), FULL_RETRY_SECONDS)

@@ -10,7 +10,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from . import admission, backlog, batch_cancel, clock, config, dependencies, dispatch, redis_queue, rescue, sql, waiting
+from . import (
+    admission,
+    backlog,
+    batch_cancel,
+    clock,
+    config,
+    dependencies,
+    dispatch,
+    redis_queue,
+    rescue,
+    schedule_runs,
+    sql,
+    waiting,
+)
 from .status import LIVE
 
 SECONDS_BETWEEN = 5
@@ -31,6 +44,7 @@ class Report:
     queued: int = 0
     rung_again: int = 0
     batches: int = 0
+    scheduled: int = 0
 
 
 def sweep(batch: int | None = None) -> Report:
@@ -48,6 +62,7 @@ def sweep(batch: int | None = None) -> Report:
         report.stopped = dispatch.quietly(lambda: rescue.stop_canceled(doubtful)) or 0
     report.orphans = dispatch.quietly(lambda: tell_children(batch)) or 0
     report.batches = dispatch.quietly(lambda: batch_cancel.sweep(members)) or 0
+    report.scheduled = dispatch.quietly(lambda: schedule_runs.sweep(batch)) or 0
     report.lined_up = dispatch.quietly(lambda: sql.committed(lambda: waiting.line_up_due(batch))) or 0
     if not admission.is_paused():
         report.queued = dispatch.quietly(admission.admit_all) or 0

@@ -107,6 +107,8 @@ PATHS: dict[str, Path] = {
     "get_batch_status": Path(rest("get_batch_status", batch_id="BATCH-$"), secret, needs_desk=False),
     "list_batches": Path(rest("list_batches", limit=100), named, needs_desk=False, is_uniform=False),
     "jobs of a batch": Path(rest("list_jobs", batch="BATCH-$"), secret, needs_desk=False),
+    "get_schedule": Path(rest("get_schedule", schedule_id="SCHEDULE-$"), secret, needs_desk=False),
+    "list_schedules": Path(rest("list_schedules", limit=100), named, needs_desk=False, is_uniform=False),
     "the original's name": Path(
         method("dartwing.dartwing_core.api.jobs.get_job_status", job_id="$"), secret, needs_desk=False
     ),
@@ -116,6 +118,19 @@ PATHS: dict[str, Path] = {
     "resource run": Path(url(f"/api/resource/{RUN}/$-1"), secret),
     "resource batch": Path(url(f"/api/resource/{BATCH}/BATCH-$"), secret),
     "resource dependency": Path(url(f"/api/resource/{DEPENDENCY}/$-D"), secret),
+    "resource schedule": Path(url("/api/resource/Job Schedule/SCHEDULE-$"), secret),
+    "list of schedules": Path(
+        url("/api/resource/Job Schedule", filters=[["name", "=", "SCHEDULE-$"]], fields=["title"]), secret
+    ),
+    "a schedule's form": Path(
+        method("frappe.desk.form.load.getdoc", doctype="Job Schedule", name="SCHEDULE-$"), secret
+    ),
+    "a schedule's title": Path(
+        posted("frappe.desk.search.get_link_title", doctype="Job Schedule", docname="SCHEDULE-$"), secret
+    ),
+    "search for a schedule": Path(
+        posted("frappe.desk.search.search_link", doctype="Job Schedule", txt="SCHEDULE-$"), named, is_uniform=False
+    ),
     "v2 document": Path(url(f"/api/v2/document/{JOB}/$"), secret),
     "v2 list": Path(url(f"/api/v2/document/{JOB}", filters=LISTED, fields=TEXTS), secret),
     "v2 count": Path(url(f"/api/v2/doctype/{JOB}/count", filters=LISTED), counted),

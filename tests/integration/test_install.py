@@ -61,7 +61,7 @@ def test_unique_and_composite_indexes_exist():
     ):
         assert expected in columns
     unique = {row.Column_name for row in rows if not row.Non_unique}
-    assert "active_key" in unique
+    assert {"active_key", "schedule_run"} <= unique
 
 
 def test_the_scheduler_sweeps_every_minute():
@@ -76,7 +76,7 @@ def test_a_connections_number_has_room(doctype):
     assert column["Type"].startswith("bigint")
 
 
-@pytest.mark.parametrize("doctype", [*desk_access.ENGINE_DOCTYPES, "Job Type"])
+@pytest.mark.parametrize("doctype", [*desk_access.TENANT_DOCTYPES, "Job Type"])
 def test_every_field_is_of_a_type_that_may_be_saved(doctype):
     allowed = frappe.get_meta("DocField").get_field("fieldtype").options.split("\n")
     assert [field.fieldname for field in frappe.get_meta(doctype).fields if field.fieldtype not in allowed] == []

@@ -18,6 +18,7 @@ from dartwing_core.jobs.status import FINISHED, WAITING
 from tests.simulation.world import ORGANIZATIONS, WINDOW, World, now_of
 from tests.support.circuits import breaking_type
 
+EVERY = 60
 SEED = os.environ.get("SIMULATION_SEED")
 
 
@@ -57,6 +58,22 @@ def check_due_times(world: World) -> None:
         is_started = job["status"] in ("Queued", "Running") and before and before["status"] in WAITING
         assert not is_started or job["due_epoch"] <= world.now(), (before, job)
     world.due = due
+
+
+def check_schedules(world: World) -> None:
+    """Each due time that a schedule has passed had one job and never another; none comes before its time."""
+    for job in world.jobs():
+        if run := job["schedule_run"]:
+            assert world.runs.setdefault(run, job["name"]) == job["name"], run
+    for schedule in world.schedules():
+        assert not schedule["refusals"], schedule
+        due = schedule["anchor_epoch"] + EVERY
+        while due < schedule["next_run_epoch"]:
+            assert f"{schedule['name']}@{int(due)}" in world.runs, (schedule, due)
+            due += EVERY
+        made = [run.partition("@")[2] for run in world.runs if run.startswith(schedule["name"])]
+        assert not [run for run in made if run.isdigit() and float(run) >= schedule["next_run_epoch"]], schedule
+        assert schedule["next_run_epoch"] <= world.now() + EVERY, schedule
 
 
 def check_limits(world: World) -> None:
@@ -186,6 +203,7 @@ def test_a_random_history_keeps_the_invariants_and_loses_no_job(seed, steps, mon
             check_limits(world)
             check_due_times(world)
             check_circuits(world)
+            check_schedules(world)
             check_relations(world)
         world.drain()
         check(world)

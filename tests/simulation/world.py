@@ -37,6 +37,7 @@ from dartwing_core.jobs import (
     retry_batch,
     retry_job,
     run_now,
+    run_schedule_now,
     submit_job,
     sweeper,
 )
@@ -49,7 +50,8 @@ from tests.support.handlers import Upstream
 ENDINGS = ("ok", "ok", "ok", "fail", "fail", "late", "dead", "snooze")
 KEYS = 4
 WINDOW = 4
-OFTEN = ("deliver",) * 6 + ("finish", "finish", "sweep", "sweep", "cap", "jump")
+SCHEDULES = 2
+OFTEN = ("deliver",) * 6 + ("finish", "finish", "sweep", "sweep", "cap", "jump", "schedule")
 """Drawn more often than the rest, so that jobs run, side by side."""
 ORGANIZATIONS = (factory.ALPHA, factory.BETA)
 MESSAGE = re.compile(rb"(JOB-[0-9A-Z]+)-(\d+)$")
@@ -68,6 +70,8 @@ class World:
         """The jobs by name, when last looked at."""
         self.probes: list[dict[str, Any]] = []
         """Attempts that began while their circuit was not closed."""
+        self.runs: dict[str, str] = {}
+        """The job of each run of a schedule that there ever was."""
         self.in_flight: list[dict[str, Any]] = []
         self.lost: list[dict[str, Any]] = []
         self.old_messages: list[tuple[str, int]] = []
@@ -161,6 +165,46 @@ class World:
         self.submit()
         frappe.db.rollback(save_point="before_second")
         frappe.db.commit()
+
+    # Schedules ----------------------------------------------------------------------------------------------------
+
+    def do_schedule(self) -> None:
+        """Every minute; all that is missed is made up for."""
+        if len(self.schedules()) < SCHEDULES:
+            self.serial += 1
+            values = {"doctype": "Job Schedule", "title": "simulated", "organization": self.dice.choice(ORGANIZATIONS)}
+            values |= {"job_type": self.job_type, "parameters": self.part()["parameters"], "frequency": "Interval"}
+            values |= {"every": 1, "every_unit": "Minutes", "missed_runs": "Catch Up", "catch_up_limit": 100}
+            try:
+                frappe.get_doc(values).insert()
+            except frappe.ValidationError:
+                return  # a suspended organization
+            frappe.db.commit()
+
+    def do_run_schedule_now(self) -> None:
+        if schedules := self.schedules():
+            try:
+                run_schedule_now(self.dice.choice(schedules)["name"])
+            except frappe.ValidationError:
+                return  # a suspended organization
+            frappe.db.commit()
+
+    def do_edit_schedule(self) -> None:
+        """A form that is saved, with what it showed before; no other timing."""
+        if schedules := self.schedules():
+            document = frappe.get_doc("Job Schedule", self.dice.choice(schedules)["name"])
+            if self.dice.random() < 0.5:
+                sweeper.sweep()
+            document.title = f"edited {self.serial}"
+            try:
+                document.save()
+            except frappe.ValidationError:
+                return
+            frappe.db.commit()
+
+    def schedules(self) -> list[dict]:
+        fields = ["name", "anchor_epoch", "next_run_epoch", "look_at_epoch", "organization", "refusals", "last_error"]
+        return frappe.get_all("Job Schedule", {"job_type": self.job_type}, fields, order_by="name asc")
 
     # Workers ------------------------------------------------------------------------------------------------------
 
@@ -394,12 +438,13 @@ class World:
     def jobs(self) -> list[dict]:
         fields = ["name", "organization", "status", "attempt", "retry_count", "max_retries", "active_key"]
         fields += ["depends_on", "on_parent_failure", "parent_batch", "callback_of"]
-        fields += ["due_epoch", "in_line", "waits_for"]
+        fields += ["due_epoch", "in_line", "waits_for", "schedule_run"]
         return frappe.get_all("Background Job", {"job_type": self.job_type}, fields, order_by="name asc")
 
     def drain(self) -> None:
-        """Everything works again; time passes until all jobs have ended."""
+        """Everything works again, no schedule makes new jobs; time passes until all jobs have ended."""
         Upstream.is_down = False
+        frappe.db.delete("Job Schedule", {"job_type": self.job_type})
         self.set_paused(False)
         self.set_setting("paused_queues", "")
         self.set_state(factory.BETA, "Active")

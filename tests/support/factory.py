@@ -78,7 +78,7 @@ def wipe() -> None:
             f"DELETE h FROM `tab{doctype}` h JOIN `tabBackground Job` j ON j.name = h.background_job "
             "WHERE j.organization LIKE 'Test %'"
         )
-    for doctype in ("Background Job", "Job Batch", "Job Circuit"):
+    for doctype in ("Background Job", "Job Batch", "Job Circuit", "Job Schedule"):
         frappe.db.sql(f"DELETE FROM `tab{doctype}` WHERE organization LIKE 'Test %'")
     frappe.db.sql("DELETE FROM `tabOrg Member` WHERE organization LIKE 'Test %'")
     frappe.db.sql("DELETE FROM `tabNote` WHERE title LIKE 'test %'")

@@ -1,0 +1,34 @@
+"""Tells the owner of a schedule, and the admins of its organization, that a due time got no job, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import frappe
+from frappe import _
+from frappe.translate import get_user_lang
+from frappe.utils import escape_html
+
+from . import access, config, events, sql, tenancy
+
+
+def tell(schedule: Mapping[str, Any], reason: str) -> None:
+    """Leave a Notification Log for each who may see the schedule. Commits."""
+    for user in sorted({schedule["owner_user"], *tenancy.admins_of(schedule["organization"])}):
+        if access.can_see(user, schedule["owner_user"], schedule["organization"]):
+            sql.committed(lambda user=user: _log(user, schedule, reason))  # type: ignore[misc]
+            events.tell_user(user, "notification", {})  # lights the bell
+
+
+def _log(user: str, schedule: Mapping[str, Any], reason: str) -> None:
+    text = _("Schedule {0} could not run: {1}", lang=get_user_lang(user))
+    values = {
+        "doctype": "Notification Log",
+        "type": "Alert",
+        "subject": text.format(escape_html(schedule["title"] or schedule["name"]), escape_html(reason)),
+        "for_user": user,
+        "document_type": config.SCHEDULE,
+        "document_name": schedule["name"],
+    }
+    frappe.get_doc(values).insert(ignore_permissions=True)

@@ -1,0 +1,57 @@
+"""Schedules, and a clock that tests set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import frappe
+import pytest
+
+from dartwing_core.jobs import clock
+
+from . import factory
+
+
+class Wall:
+    """The engine's clock: stands still, and goes where a test sets it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, epoch: float):
+        self.epoch = epoch
+        monkeypatch.setattr(clock, "now_epoch", lambda: self.epoch)
+
+    def advance(self, seconds: float) -> None:
+        self.epoch += seconds
+
+
+def document(job_type: str, /, **values: Any):
+    """A Job Schedule of Test Alpha, each hour unless said otherwise; not saved."""
+    plain = {"title": "Report", "organization": factory.ALPHA, "job_type": job_type}
+    plain |= {"frequency": "Cron", "cron": "0 * * * *", "time_zone": "Europe/Berlin"}
+    return frappe.get_doc({"doctype": "Job Schedule", **plain, **values})
+
+
+def made(job_type: str, /, **values: Any):
+    """The same, saved and committed."""
+    found = document(job_type, **values).insert()
+    frappe.db.commit()
+    return found
+
+
+def every(minutes: int, **values: Any) -> dict[str, Any]:
+    """The fields of an interval."""
+    return {"frequency": "Interval", "cron": None, "every": minutes, "every_unit": "Minutes", **values}
+
+
+def due_times(schedule) -> list[float]:
+    """The due times for which a schedule has jobs, in order."""
+    frappe.db.rollback()
+    keys = frappe.db.sql(
+        "SELECT schedule_run FROM `tabBackground Job` WHERE schedule_run LIKE %s", f"{schedule.name}@%"
+    )
+    return sorted(float(key.partition("@")[2]) for (key,) in keys)
+
+
+def state(schedule) -> dict[str, Any]:
+    """Its columns as committed now."""
+    frappe.db.rollback()
+    return frappe.db.get_value("Job Schedule", schedule.name, "*", as_dict=True)

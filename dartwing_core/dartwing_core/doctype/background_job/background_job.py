@@ -2,35 +2,20 @@ from __future__ import annotations
 
 import frappe
 from frappe import _
-from frappe.model.document import Document
 
+from dartwing_core.dartwing_core.guarded_document import EngineDocument
 from dartwing_core.jobs import batch_store, config, desk_access, parents, retention, sql
 from dartwing_core.jobs.status import FINISHED, JobStatus
 
 
-class BackgroundJob(Document):
-    """One unit of work. The engine writes rows by SQL alone, so any save of this document is somebody else's."""
-
-    def load_from_db(self):
-        return desk_access.load_visible(self, super().load_from_db)
+class BackgroundJob(EngineDocument):
+    """One unit of work; written by the engine alone."""
 
     def has_permission(self, permtype: str = "read", **more) -> bool:
         """Who may see the job may download its files, also without a role: Frappe asks for both here."""
         if permtype == "read" and desk_access.is_download():
             return desk_access.has_job_permission(self, user=more.get("user"))
         return super().has_permission(permtype, **more)
-
-    def validate(self) -> None:
-        frappe.throw(_("Background jobs are made and changed by the job engine only."), frappe.PermissionError)
-
-    def notify_update(self) -> None:
-        """Nothing: Frappe would tell the name to everybody in the room of the DocType."""
-
-    def before_rename(self, old: str, new: str, merge: bool = False) -> None:
-        frappe.throw(_("A background job can't be renamed."), frappe.PermissionError)
-
-    def validate_share(self, docshare) -> None:
-        frappe.throw(_("Background jobs can't be shared."), frappe.PermissionError)
 
     @staticmethod
     def clear_old_logs(days: int = retention.DEFAULT_DAYS) -> None:

@@ -1,0 +1,34 @@
+"""What the documents of tenants have in common, beside their permissions (`dartwing_core.jobs.desk_access`)."""
+
+from __future__ import annotations
+
+import frappe
+from frappe import _
+from frappe.model.document import Document
+
+from dartwing_core.jobs import desk_access
+
+
+class GuardedDocument(Document):
+    """Missing for whoever may not see it, and neither shared nor renamed."""
+
+    def load_from_db(self):
+        return desk_access.load_visible(self, super().load_from_db)
+
+    def notify_update(self) -> None:
+        """Nothing: Frappe would tell the name to everybody in the room of the DocType."""
+
+    def before_rename(self, old: str, new: str, merge: bool = False) -> None:
+        frappe.throw(_("A {0} can't be renamed.").format(_(self.doctype)), frappe.PermissionError)
+
+    def validate_share(self, docshare) -> None:
+        frappe.throw(_("A {0} can't be shared.").format(_(self.doctype)), frappe.PermissionError)
+
+
+class EngineDocument(GuardedDocument):
+    """The engine writes rows by SQL alone, so any save of this document is somebody else's."""
+
+    def validate(self) -> None:
+        frappe.throw(
+            _("A {0} is made and changed by the job engine only.").format(_(self.doctype)), frappe.PermissionError
+        )

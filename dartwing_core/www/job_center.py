@@ -108,6 +108,7 @@ def words() -> dict[str, str]:
     return {
         "asked_to_cancel": _("{0}: canceling."),
         "asked_to_retry": _("{0}: queued again."),
+        "asked_to_run_now": _("{0}: due now."),
         "attempts": _("Attempts"),
         "attempts_of": _("{0} of {1}"),
         "busy": _("The server is busy. The page tries again by itself."),
@@ -161,6 +162,7 @@ def words() -> dict[str, str]:
         "result": _("Result"),
         "result_hidden": _("The result is hidden while the organization is not active."),
         "retry": _("Retry"),
+        "run_now": _("Run now"),
         "seconds": _("{0} s"),
         "session_ended": _("Your session has ended. Log in again to go on."),
         "show_all": _("Show all jobs"),

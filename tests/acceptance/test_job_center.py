@@ -13,7 +13,7 @@ from dartwing_core.jobs import claim, get_job_status, runs
 from tests.support import browser as browsers
 from tests.support import factory, http, processes
 from tests.support.browser import PHONE, Visitor
-from tests.support.jobs import set_columns, submitted_by
+from tests.support.jobs import set_columns, submitted_by, submitted_with
 from tests.support.waiting import until
 
 expect = browsers.sync_api.expect
@@ -180,6 +180,19 @@ def test_a_failed_job_is_retried(visit, worker, portal_user):
     expect(details.locator(".jc-events > li").first).to_contain_text("Job completed successfully")
     expect(details.get_by_label("Result", exact=True)).to_contain_text('"attempt": 2')
     expect(details.locator(".jc-facts")).to_contain_text("2 of 3")
+
+
+def test_a_job_that_waits_for_its_time_is_run_now(visit, worker, portal_user):
+    # Seen failing (Queued for half a minute) without the poll that follows an action.
+    frappe.set_user(portal_user)
+    job = submitted_with("echo_job", parameters={"n": 1}, available_at=3_600)
+    frappe.set_user("Administrator")
+    page = visit(portal_user).page
+    expect(card(page, job)).to_contain_text("Starts at")
+    now = card(page, job).get_by_role("button", name="Run now")
+    now.click()
+    expect(pill(card(page, job))).to_have_text("Completed", timeout=20_000)
+    expect(now).to_be_hidden()
 
 
 def status(job) -> str:

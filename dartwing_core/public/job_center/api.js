@@ -66,5 +66,6 @@
 		history: async (job) => (await read("get_job_history", { job_id: job })).history,
 		cancel: (job) => write("cancel_job", { job_id: job }),
 		retry: (job) => write("retry_job", { job_id: job }),
+		runNow: (job) => write("run_now", { job_id: job }),
 	};
 })();

@@ -41,14 +41,15 @@
 		return [job.waiting_reason, job.error_message].filter(Boolean).join(" ");
 	}
 
-	/** The buttons of a job. `actions`: cancel, retry (called with the job). */
+	/** The buttons of a job. `actions`: cancel, retry, runNow (called with the job). */
 	function actionBar(actions, instead) {
 		let job;
 		const cancel = button(words.say("cancel"), () => actions.cancel(job), { "data-action": "cancel" });
 		const retry = button(words.say("retry"), () => actions.retry(job), { "data-action": "retry" });
+		const runNow = button(words.say("run_now"), () => actions.runNow(job), { "data-action": "run_now" });
 		const file = make("a", { class: "jc-button jc-button-main", "data-action": "download", download: "" });
 		setText(file, words.say("download"));
-		const element = make("div", { class: "jc-actions" }, file, retry, cancel);
+		const element = make("div", { class: "jc-actions" }, file, retry, runNow, cancel);
 		return {
 			element,
 			show(current) {
@@ -58,16 +59,22 @@
 				for (const [node, isShown, word] of [
 					[cancel, job.can_cancel, "cancel"],
 					[retry, job.can_retry, "retry"],
+					[runNow, mayRunNow(job), "run_now"],
 					[file, Boolean(job.output_url), "download"],
 				]) {
 					show(node, isShown, instead);
 					setAttribute(node, "aria-label", `${words.say(word)}: ${name}`);
 				}
-				for (const node of [cancel, retry]) setAttribute(node, "aria-disabled", isBusy ? "true" : null);
+				for (const node of [cancel, retry, runNow]) setAttribute(node, "aria-disabled", isBusy ? "true" : null);
 				setAttribute(file, "href", job.output_url && isPath(job.output_url) ? job.output_url : null);
-				show(element, job.can_cancel || job.can_retry || Boolean(job.output_url));
+				show(element, job.can_cancel || job.can_retry || mayRunNow(job) || Boolean(job.output_url));
 			},
 		};
+	}
+
+	/** Of one that has failed, a retry does the same and more. */
+	function mayRunNow(job) {
+		return job.can_run_now && !job.can_retry;
 	}
 
 	/** A path on this site, whatever the server says. */

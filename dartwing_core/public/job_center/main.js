@@ -22,7 +22,7 @@
 	const jobs = new Map(); // of this page, by id: { job, card, told: when the last event of it was made }
 	const busy = new Set(); // ids of jobs whose button was pressed
 	const changed = new Set(); // ids of jobs that events have told of
-	const actions = { open, cancel, retry, isBusy: (id) => busy.has(id) };
+	const actions = { open, cancel, retry, runNow, isBusy: (id) => busy.has(id) };
 	const view = center.details(dialog, actions);
 	const notices = new center.Notices({
 		page: find("jc-notice"),
@@ -197,6 +197,10 @@
 		await act(job, api.retry, "asked_to_retry");
 	}
 
+	async function runNow(job) {
+		await act(job, api.runNow, "asked_to_run_now");
+	}
+
 	async function act(job, call, done) {
 		const { job_id: id } = job;
 		if (busy.has(id)) return;
@@ -206,6 +210,7 @@
 			await call(id);
 			setText(find("jc-said"), say(done, words.type(job.job_type)));
 			await readOne(id);
+			poller.soon(0); // it moves now, though nothing may have moved before
 		} catch (error) {
 			failed(error, "action");
 			if (["gone", "refused"].includes(error.kind)) poller.now();

@@ -72,6 +72,7 @@ def site(_connected: None) -> Iterator[None]:
 
     processes.queue_client().flushdb()  # first: Frappe deletes no document while a queue is long
     factory.wipe()
+    factory.dismiss()
     processes.queue_client().flushdb()
     redis_queue._away_until = 0
     for queue in redis_queue.queue_names():

@@ -70,7 +70,7 @@ def job_type(name: str, handler: str = "nothing", **values: Any) -> str:
 
 
 def wipe() -> None:
-    """Delete the jobs of test organizations with their history, their members, and the test Job Types."""
+    """Delete the jobs of test organizations with their history, and the test Job Types."""
     frappe.db.rollback()
     frappe.set_user("Administrator")
     for doctype in ("Job Execution Log", "Background Job Run", "Background Job Dependency"):
@@ -80,7 +80,6 @@ def wipe() -> None:
         )
     for doctype in ("Background Job", "Job Batch", "Job Circuit", "Job Schedule"):
         frappe.db.sql(f"DELETE FROM `tab{doctype}` WHERE organization LIKE 'Test %'")
-    frappe.db.sql("DELETE FROM `tabOrg Member` WHERE organization LIKE 'Test %'")
     frappe.db.sql("DELETE FROM `tabNote` WHERE title LIKE 'test %'")
     for name in frappe.get_all("Job Type", filters={"name": ["like", "test\\_%"]}, pluck="name"):
         frappe.delete_doc("Job Type", name, force=True, ignore_permissions=True)
@@ -88,4 +87,10 @@ def wipe() -> None:
         "Organization", filters={"name": ["like", "Test %"], "status": ["!=", "Active"]}, pluck="name"
     ):
         frappe.db.set_value("Organization", name, "status", "Active")
+    frappe.db.commit()
+
+
+def dismiss() -> None:
+    """Delete the memberships of test organizations."""
+    frappe.db.sql("DELETE FROM `tabOrg Member` WHERE organization LIKE 'Test %'")
     frappe.db.commit()

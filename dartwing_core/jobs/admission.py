@@ -63,6 +63,15 @@ def after_settle(job: Mapping[str, Any]) -> int:
     return sum(admit(name) for name in sorted(queues))
 
 
+def after_line_up(queue: str) -> int:
+    """A pass for jobs that have just lined up; returns how many were queued.
+
+    Not if the last pass, a moment ago, has found the window full: the jobs in it make the next one as they settle. So
+    somebody who submits one job after the other behind a long line does not ask each time.
+    """
+    return admit(queue) if notes.ask_for_pass_unless_full(queue) else 0
+
+
 def admit(queue: str) -> int:
     """Queue as many waiting jobs as there is room for; returns how many. Commits."""
     if is_paused(queue):
@@ -122,11 +131,12 @@ def _queue_next(queue: str, size: int) -> list[Mapping[str, Any]]:
     queued = sum(row["number"] for row in in_service if row["queue"] == queue and row["status"] == JobStatus.QUEUED)
     choice = Choice(queue, heads, in_service)
     chosen = choice.take(max(0, size - queued))
-    notes.set_backlog(queue, choice.leaves_some or is_held)
     moved: list[Mapping[str, Any]] = []
     for status in {job["status"] for job in chosen}:
         of_status = [job for job in chosen if job["status"] == status]
         moved += store.queue_all(of_status, JobStatus(status), MESSAGES.get(JobStatus(status), RETRY_MESSAGE))
+    is_full = choice.leaves_some and queued + len(moved) >= size
+    notes.set_backlog(queue, choice.leaves_some or is_held, is_full)
     names = {job["name"] for job in moved}
     return [job for job in chosen if job["name"] in names]  # in the order of their turns
 

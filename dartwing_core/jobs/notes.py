@@ -7,13 +7,23 @@ from typing import Any
 
 from . import clock, redis_queue
 
+FULL_SECONDS = 2
 CIRCUIT_SECONDS = 3_600
 """For so long after its cool-down a circuit counts as open: until its probe has succeeded, most likely."""
 
 
-def set_backlog(queue: str, has_backlog: bool) -> None:
-    """Note whether jobs of a queue await their turn in the database: what is submitted then has to line up too."""
-    redis_queue.client().hset(redis_queue.site_key(redis_queue.BACKLOG), queue, str(int(has_backlog)))
+def set_backlog(queue: str, has_backlog: bool, is_full: bool = False) -> None:
+    """Note whether jobs of a queue await their turn in the database: what is submitted then has to line up too.
+
+    `is_full`: and that this is because the queue's window is full, so that nothing goes before a job in it is settled.
+    """
+    pipeline = redis_queue.client().pipeline()
+    pipeline.hset(redis_queue.site_key(redis_queue.BACKLOG), queue, str(int(has_backlog)))
+    if is_full:
+        pipeline.set(redis_queue.site_key(f"full:{queue}"), 1, ex=FULL_SECONDS)
+    else:
+        pipeline.delete(redis_queue.site_key(f"full:{queue}"))
+    pipeline.execute()
 
 
 def backlogged() -> set[str]:
@@ -40,6 +50,17 @@ def is_circuit_open(key: str) -> bool:
 def ask_for_pass(queue: str) -> None:
     """Have a pass made that sees all that is committed by now, by whoever gets to it first."""
     redis_queue.client().set(redis_queue.site_key(f"again:{queue}"), 1, ex=60)
+
+
+def ask_for_pass_unless_full(queue: str) -> bool:
+    """The same for a job that has just lined up; False if the last pass has just found the window full.
+
+    In this order: a pass under way takes the note away, and looks whether it was asked for before it ends.
+    """
+    pipeline = redis_queue.client().pipeline()
+    pipeline.set(redis_queue.site_key(f"again:{queue}"), 1, ex=60)
+    pipeline.exists(redis_queue.site_key(f"full:{queue}"))
+    return not pipeline.execute()[-1]
 
 
 def take_request(queue: str) -> bool:

@@ -77,7 +77,7 @@ class Outbox:
             quietly(lambda: dispatch.in_own_transaction(self._move))
         lines, self._lines = self._lines, set()
         for queue in sorted(lines):
-            quietly(partial(admission.admit, queue))
+            quietly(partial(admission.after_line_up, queue))
         watched, self._parents = self._parents, set()
         if watched:
             from . import batch_end  # which makes callbacks, as what makes jobs calls this module

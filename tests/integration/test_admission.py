@@ -104,6 +104,28 @@ def test_a_submit_behind_others_lines_up_even_if_there_is_room_in_rq(job_type, w
     assert status(late) == "Pending"
 
 
+def test_behind_a_full_window_a_submit_asks_nothing_after_its_commit(job_type, window, no_sweeps):
+    # The jobs in the window make the next pass as they settle. Broken by making one for each submit.
+    submit_many(job_type, 12)
+    submit_job(job_type, factory.ALPHA, {"late": 1})
+    with database.statements() as asked:
+        frappe.db.commit()
+    assert asked == []
+    assert count("Queued") == window
+
+
+def test_what_lined_up_behind_a_full_window_goes_when_its_jobs_settle(job_type, window, no_sweeps):
+    # Broken by keeping the note that the window is full when a pass has found room.
+    submit_many(job_type, 6)
+    for late in range(8):
+        submitted(job_type, late=late)
+        if late % 2 and (name := next_entry()):
+            executor.execute_job(name, 1)
+    while name := next_entry():
+        executor.execute_job(name, 1)
+    assert (count("Completed"), count("Pending")) == (14, 0)
+
+
 def test_a_submit_that_finds_nobody_waiting_is_queued_within_its_own_commit(job_type, window, no_sweeps, monkeypatch):
     monkeypatch.setattr(admission, "admit", None)  # no pass
     assert status(submitted(job_type)) == "Queued"
@@ -137,6 +159,35 @@ def test_who_comes_during_a_pass_is_seen_by_the_next(job_type, window, no_sweeps
     monkeypatch.setattr(admission, "_admit", admit)
     admission.admit("default")
     assert status(late[1]) == "Queued"
+
+
+def test_who_finds_the_window_full_during_a_pass_that_has_room_is_seen_by_the_next(
+    job_type, window, no_sweeps, monkeypatch
+):
+    # Broken by asking for no pass where the note says that the window is full: it may be a moment old.
+    limited = factory.job_type("limited", max_concurrent=100)
+    submit_many(job_type, window + 1)
+    original, late = waiting.in_service, []
+
+    def in_service() -> list[dict]:
+        found = original()
+        if not late:
+            late.extend(in_parallel([lambda: submit_and_commit(limited)]))
+        return found
+
+    monkeypatch.setattr(waiting, "in_service", in_service)
+    for _ in range(3):
+        executor.execute_job(next_entry(), 1)
+    assert status(late[0]) == "Queued"
+
+
+def test_a_window_that_was_full_a_moment_ago_is_looked_at_again_when_it_is_empty(job_type, window, no_sweeps):
+    # Broken by leaving the note that it is full to its end.
+    limited = factory.job_type("limited", max_concurrent=100)
+    submit_many(job_type, window + 1)
+    while name := next_entry():
+        executor.execute_job(name, 1)
+    assert status(submitted(limited)) == "Queued"
 
 
 @pytest.mark.parametrize("release", [1, 2])

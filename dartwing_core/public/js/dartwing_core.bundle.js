@@ -1,5 +1,6 @@
 // What Desk loads with every page: `dartwing_core.jobs`, for our own forms and for those of other apps (docs/desk.md).
 import { setup_batch_form } from "./jobs/batch_form";
+import { retry_by_error } from "./jobs/dead_letter_report";
 import { setup_job_form } from "./jobs/job_form";
 import { job_list_settings } from "./jobs/job_list";
 import { setup_organization_form } from "./jobs/organization_form";
@@ -10,6 +11,6 @@ import { watch } from "./jobs/watch";
 frappe.provide("dartwing_core.jobs");
 Object.assign(
 	dartwing_core.jobs,
-	{ watch, start, show_progress },
+	{ watch, start, show_progress, retry_by_error },
 	{ job_list_settings, setup_batch_form, setup_job_form, setup_organization_form, setup_type_form }
 );

@@ -1,4 +1,4 @@
-"""What Desk's cards, charts and reports answer over HTTP, past the guard: every kind of user, and only what is theirs."""
+"""What Desk's cards, charts and reports answer over HTTP, past the guard: to every kind of user what is theirs."""
 
 from __future__ import annotations
 

@@ -316,6 +316,7 @@ class JobTypeOverview(TypedDict):
     can_change: bool
     schema: dict[str, Any] | None
     figures: TypeFigures
+    circuits: list[OpenCircuit]
     recent: list[ListedJob]
 
 

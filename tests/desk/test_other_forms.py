@@ -7,7 +7,7 @@ import json
 import frappe
 import pytest
 
-from dartwing_core.jobs import submit_batch
+from dartwing_core.jobs import circuits, clock, submit_batch
 from tests.support import browser as browsers
 from tests.support import factory
 from tests.support.jobs import run, submitted_by
@@ -130,6 +130,26 @@ def test_a_type_is_paused_and_resumed_by_who_may_change_it(visit, member, manage
     until(lambda: not frappe.db.rollback() and frappe.db.get_value("Job Type", kind, "is_paused"), 10, "the pause")
     button(view(page), "Resume").click()
     expect(button(view(page), "Pause")).to_be_visible()
+
+
+def test_an_open_circuit_is_shown_and_closed_by_an_admin(visit, member, admin):
+    kind = factory.job_type("plain", enable_circuit_breaker=1)
+    circuits.open_anew(
+        {"job_type": kind, "organization": factory.ALPHA},
+        circuits.Tally(10, 8, None, None, None),
+        clock.now_epoch() + 600,
+    )
+    frappe.db.commit()
+    place = view(visit(member, f"/app/job-type/{kind}").page)
+    expect(button(place, "Run")).to_be_visible()
+    expect(place.locator(".dw-circuit")).to_have_count(0)
+    page = visit(admin, f"/app/job-type/{kind}").page
+    expect(view(page).locator(".dw-circuit")).to_contain_text(factory.ALPHA)
+    expect(view(page).locator(".dw-circuit")).to_contain_text("Open")
+    button(view(page).locator(".dw-circuit"), "Close").click()
+    confirm(page)
+    expect(page.locator(".desk-alert")).to_contain_text("Circuit closed")
+    expect(view(page).locator(".dw-circuit")).to_have_count(0)
 
 
 # Job Batch and Organization -------------------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
-// What the forms of Job Type, Job Batch and Organization have in common: figures in a row, a list of jobs, and asking again
-// while they are on screen.
+// What the forms of Job Type, Job Batch and Organization have in common: figures in a row, a list of jobs, and asking
+// again while they are on screen.
 import { bar, duration, link, make, pill, time } from "./dom";
 
 const AGAIN = 10_000;

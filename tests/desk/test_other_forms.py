@@ -9,7 +9,7 @@ import pytest
 
 from dartwing_core.jobs import circuits, clock, submit_batch
 from tests.support import browser as browsers
-from tests.support import factory
+from tests.support import factory, schedules
 from tests.support.jobs import run, submitted_by
 from tests.support.waiting import until
 
@@ -194,6 +194,24 @@ def test_an_organization_shows_its_jobs_and_is_paused(visit, member, manager):
     )
     button(view(page), "Resume jobs").click()
     expect(button(view(page), "Pause jobs")).to_be_visible()
+
+
+def test_a_schedule_shows_its_next_runs_and_is_run_once(visit, admin):
+    kind = factory.job_type("plain")
+    frappe.set_user(admin)
+    schedule = schedules.made(kind)
+    frappe.set_user("Administrator")
+    page = visit(admin, f"/app/job-schedule/{schedule.name}").page
+    place = view(page)
+    expect(place.locator(".dw-next li")).to_have_count(5)
+    button(place, "Run once now").click()
+    confirm(page)
+    job = until(lambda: newest(kind), 15, "the job")
+    expect(place.locator(".dw-jobs")).to_contain_text(job)
+    page.evaluate("() => cur_frm.set_value('cron', '0 0 1 1 *')")
+    expect(place.locator(".dw-next li").first).to_contain_text("01-01-")
+    page.evaluate("() => cur_frm.set_value('cron', 'x')")
+    expect(place.locator(".dw-next")).to_contain_text("cron")
 
 
 # The widget for other apps --------------------------------------------------------------------------------------------

@@ -571,11 +571,7 @@ def test_a_retry_does_not_undo_a_cancel_that_goes_on(step, monkeypatch):
 
 
 def test_a_sweep_during_a_cancel_ends_no_job_with_its_parent(step, monkeypatch):
-<<<<<<< HEAD
     # Seen failing with the oldest first: the jobs of a chain end in Dead Letter, and their owner is told.
-=======
-    # Seen failing with the oldest first: jobs of a chain end in Dead Letter, their owner is told, a retry runs them.
->>>>>>> 06df236 (test: the other forms of Desk, the widget, workspace and reports in a browser)
     found = made(chain(step("a"), step("b"), step("c")), callbacks=())
     cancel_some = batch_cancel._cancel
 

@@ -5,6 +5,7 @@ import { setup_job_form } from "./jobs/job_form";
 import { job_list_settings } from "./jobs/job_list";
 import { setup_organization_form } from "./jobs/organization_form";
 import { show_progress, start } from "./jobs/progress_dialog";
+import { setup_schedule_form } from "./jobs/schedule_form";
 import { setup_type_form } from "./jobs/type_form";
 import { watch } from "./jobs/watch";
 
@@ -12,5 +13,5 @@ frappe.provide("dartwing_core.jobs");
 Object.assign(
 	dartwing_core.jobs,
 	{ watch, start, show_progress, retry_by_error },
-	{ job_list_settings, setup_batch_form, setup_job_form, setup_organization_form, setup_type_form }
+	{ job_list_settings, setup_batch_form, setup_job_form, setup_organization_form, setup_schedule_form, setup_type_form }
 );

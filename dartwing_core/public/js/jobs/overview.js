@@ -83,11 +83,12 @@ export class Overview {
 			if (error.kind === "login" || error.kind === "gone") return;
 			wait = Math.max(wait, error.seconds * 1000);
 		}
-		this.timer = setTimeout(() => (document.hidden ? this.again() : this.open()), wait);
+		this.again(wait);
 	}
 
-	again() {
-		this.timer = setTimeout(() => this.open(), AGAIN);
+	/** Not while nobody looks, or somebody fills in the form. */
+	again(wait = AGAIN) {
+		this.timer = setTimeout(() => (document.hidden || this.frm.is_dirty() ? this.again() : this.open()), wait);
 	}
 
 	close() {

@@ -25,8 +25,13 @@ POT = APP / "locale" / "main.pot"
 MADE = datetime(2026, 1, 1, tzinfo=timezone.utc)  # that two runs write the same
 HEADER = "# Template of the translations of dartwing_core; ./dev pot renews it."
 ABOUT: dict[str, Any] = {
-    **{"project": "dartwing_core", "version": __version__, "msgid_bugs_address": "developers@opensoft.one"},
-    **{"creation_date": MADE, "revision_date": MADE, "last_translator": "", "language_team": ""},
+    "project": "dartwing_core",
+    "version": __version__,
+    "msgid_bugs_address": "developers@opensoft.one",
+    "creation_date": MADE,
+    "revision_date": MADE,
+    "last_translator": "",
+    "language_team": "",
 }
 KEYWORDS = {"_": None, "__": None, "_lt": None}
 METHODS = {".py": "python", ".js": "javascript", ".html": "jinja2"}

@@ -6,5 +6,7 @@ frappe.query_reports["Dead Letters by Error"] = {
 	onload(report) {
 		report.page.add_inner_button(__("Retry Selected"), () => dartwing_core.jobs.retry_by_error(report));
 	},
+	formatter: (value, row, column, data, default_formatter) =>
+		column.fieldname === "error" ? dartwing_core.jobs.as_text(value) : default_formatter(value, row, column, data),
 	get_datatable_options: (options) => ({ ...options, checkboxColumn: true }),
 };

@@ -28,7 +28,8 @@ USAGE = """\
 ./dev serve             a site with workers, scheduler and web application, until Ctrl-C
 ./dev run FILE [ARG…]   run a Python file in a site with workers and scheduler, as Administrator
 ./dev bench [NAME]      run benchmarks/NAME.py in a site (without NAME: list them); --bench PATH --site NAME as above
-./dev lint              ruff (lint and format) and mypy
+./dev lint              ruff (lint and format), mypy, and oxlint for JavaScript
+./dev pot               renew the template of translations, dartwing_core/locale/main.pot
 ./dev prepare           install and build everything, then exit
 ./dev clean             remove what is kept between runs
 
@@ -87,9 +88,23 @@ def prepare(_arguments: list[str]) -> int:
 
 
 def lint(_arguments: list[str]) -> int:
-    """Lint, format and types of everything; all three run, so that one look shows all there is to mend."""
-    checks = (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"])
-    return max(subprocess.run([sys.executable, "-m", *check], cwd=ROOT).returncode for check in checks)
+    """Lint, format and types of everything; all of it runs, so that one look shows all there is to mend."""
+    python = [sys.executable, "-m"]
+    checks = (
+        [*python, "ruff", "check", "."],
+        [*python, "ruff", "format", "--check", "."],
+        [*python, "mypy"],
+        [str(Path(sys.executable).parent / "oxlint"), "--deny-warnings", "dartwing_core"],
+    )
+    return max(subprocess.run(check, cwd=ROOT).returncode for check in checks)
+
+
+def pot(_arguments: list[str]) -> int:
+    """Renew the template of translations."""
+    from . import translations
+
+    print(f"{translations.POT.relative_to(ROOT)}: {translations.renew()} texts")
+    return 0
 
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
@@ -99,6 +114,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "run": run,
     "bench": bench,
     "lint": lint,
+    "pot": pot,
     "prepare": prepare,
     "install-only": prepare,
 }

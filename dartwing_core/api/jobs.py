@@ -61,6 +61,7 @@ from .schemas import (
     OrganizationName,
     Parameters,
     Priority,
+    RetriedByError,
     SlowJobs,
     Status,
     Submitted,
@@ -234,6 +235,16 @@ def bulk_retry_dead_letter(
 ) -> BulkRetry:
     """Retry Dead Letter jobs that you may see, oldest first."""
     return engine.bulk_retry_dead_letter(organization, job_type, limit)
+
+
+@endpoint("POST", limit="submit")
+def retry_dead_letters(
+    fingerprints: Annotated[list[str], "Of errors, as the report Dead Letters by Error has them"] = REQUIRED,
+    organization: OrganizationName | None = None,
+    job_type: JobTypeName | None = None,
+) -> RetriedByError:
+    """Retry the Dead Letter jobs that you may see with these kinds of errors, the oldest 500."""
+    return engine.retry_dead_letters(_json(fingerprints, "fingerprints"), organization or None, job_type or None)
 
 
 @endpoint("POST", limit="cancel")

@@ -316,17 +316,20 @@ class JobTypeOverview(TypedDict):
     can_change: bool
     schema: dict[str, Any] | None
     figures: TypeFigures
+    circuits: list[OpenCircuit]
     recent: list[ListedJob]
 
 
 class JobCounts(TypedDict):
-    """Each up to 10,000. `today`: since when jobs count as failed today, by the site's clock."""
+    """Each up to 10,000. `today` and `day_ago`: since when jobs count as failed lately, by the site's clock."""
 
     running: int
     waiting: int
     failed_today: int
+    failed_in_24_hours: int
     dead_letter: int
     today: str
+    day_ago: str
 
 
 class Bulk(TypedDict):
@@ -334,6 +337,12 @@ class Bulk(TypedDict):
 
     done: list[str]
     refused: dict[str, str]
+
+
+class RetriedByError(Bulk):
+    """`left`: how many such jobs there are besides."""
+
+    left: int
 
 
 class BulkRetry(TypedDict):

@@ -36,6 +36,7 @@ from .errors import (
 from .handlers import job_handler
 from .metrics import get_execution_time_stats, get_job_counts, get_metrics, get_slowest_jobs
 from .queries import get_job_history, get_job_status, list_jobs
+from .reports import retry_dead_letters
 from .reschedule import reschedule_job, run_now
 from .retry import calculate_backoff
 from .schedules import get_schedule, list_schedules, preview_schedule, run_schedule_now
@@ -95,6 +96,7 @@ __all__ = [
     "preview_schedule",
     "reschedule_job",
     "retry_batch",
+    "retry_dead_letters",
     "retry_job",
     "retry_jobs",
     "run_now",

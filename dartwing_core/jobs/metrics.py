@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import frappe
@@ -47,19 +48,23 @@ def get_metrics(organization: str | None = None, hours: int = 24) -> dict[str, A
 
 
 def get_job_counts(organization: str | None = None) -> dict[str, Any]:
-    """How many jobs run, wait, have failed today and are dead letters, each up to 10,000, and since when "today" is.
+    """How many jobs run, wait, have failed lately and are dead letters, each up to 10,000.
 
-    `{running, waiting, failed_today, dead_letter, today}`; `today` is midnight by the site's clock.
+    `{running, waiting, failed_today, failed_in_24_hours, dead_letter, today, day_ago}`; the last two say since when, by
+    the site's clock.
     """
     job = frappe.qb.DocType(config.JOB)
     visible = _visible(job, organization)
-    today = clock.site_time().replace(hour=0, minute=0, second=0, microsecond=0)
+    now = clock.site_time()
+    today, day_ago = now.replace(hour=0, minute=0, second=0, microsecond=0), now - timedelta(days=1)
     return {
         "running": _number(job, visible, [JobStatus.RUNNING]),
         "waiting": _number(job, visible, WAITING),
         "failed_today": _number(job, visible & (job.modified >= today), FAILED),
+        "failed_in_24_hours": _number(job, visible & (job.modified >= day_ago), FAILED),
         "dead_letter": _number(job, visible, [JobStatus.DEAD_LETTER]),
         "today": f"{today:%Y-%m-%d %H:%M:%S}",
+        "day_ago": f"{day_ago:%Y-%m-%d %H:%M:%S}",
     }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import frappe
 from frappe import _
 
-from . import config, handlers, metrics, permission, queries
+from . import circuit_breaker, circuits, config, handlers, metrics, permission, queries
 from .errors import InvalidJobError, UnknownHandlerError
 
 RECENT = 10
@@ -17,7 +17,8 @@ def get_job_type_overview(job_type: str, hours: int = 24) -> dict[str, Any]:
     """Figures of a Job Type's jobs that the user may see, the newest ten, and the JSON Schema of its parameters.
 
     Times and failure rate are of jobs submitted in the last `hours`. `schema` is that of the Job Type, else of its
-    handler, else None. `can_run`: whether the user has the permission that it requires.
+    handler, else None. `circuits`: those that hold jobs back, for admins of the organizations.
+    `can_run`: whether the user has the permission that it requires.
     Raises InvalidJobError for a type that does not exist.
     """
     found = config.job_type(job_type) if isinstance(job_type, str) and job_type else None
@@ -31,8 +32,16 @@ def get_job_type_overview(job_type: str, hours: int = 24) -> dict[str, Any]:
         "can_change": bool(frappe.has_permission(config.JOB_TYPE, "write")),
         "schema": schema_of(found),
         "figures": metrics.get_type_figures(found.name, hours),
+        "circuits": _circuits(found),
         "recent": queries.list_jobs(job_type=found.name, limit=RECENT)["jobs"],
     }
+
+
+def _circuits(job_type: Any) -> list[dict[str, Any]]:
+    """The circuits of this type that are not closed, in organizations that the user administers."""
+    if not circuits.has_breaker(job_type):
+        return []
+    return [circuit for circuit in circuit_breaker.get_open_circuits() if circuit["job_type"] == job_type.name]
 
 
 def schema_of(job_type: Any) -> dict[str, Any] | None:

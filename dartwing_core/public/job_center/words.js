@@ -36,7 +36,7 @@
 	/** "3 minutes ago", "in 2 hours". */
 	function distance(moment) {
 		const seconds = Math.round((new Date(moment) - Date.now()) / 1000);
-		const [unit, size] = Object.entries(SECONDS).find(([, size]) => Math.abs(seconds) >= size) ?? ["second", 1];
+		const [unit, size] = Object.entries(SECONDS).find(([, most]) => Math.abs(seconds) >= most) ?? ["second", 1];
 		return relative.format(Math.trunc(seconds / size), unit);
 	}
 

@@ -1,15 +1,18 @@
 // What Desk loads with every page: `dartwing_core.jobs`, for our own forms and for those of other apps (docs/desk.md).
 import { setup_batch_form } from "./jobs/batch_form";
+import { retry_by_error } from "./jobs/dead_letter_report";
 import { setup_job_form } from "./jobs/job_form";
 import { job_list_settings } from "./jobs/job_list";
 import { setup_organization_form } from "./jobs/organization_form";
+import { as_text, show_as_text } from "./jobs/plain_text";
 import { show_progress, start } from "./jobs/progress_dialog";
+import { setup_schedule_form } from "./jobs/schedule_form";
 import { setup_type_form } from "./jobs/type_form";
 import { watch } from "./jobs/watch";
 
 frappe.provide("dartwing_core.jobs");
 Object.assign(
 	dartwing_core.jobs,
-	{ watch, start, show_progress },
-	{ job_list_settings, setup_batch_form, setup_job_form, setup_organization_form, setup_type_form }
+	{ watch, start, show_progress, retry_by_error, as_text, show_as_text },
+	{ job_list_settings, setup_batch_form, setup_job_form, setup_organization_form, setup_schedule_form, setup_type_form }
 );

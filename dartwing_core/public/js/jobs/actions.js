@@ -14,7 +14,7 @@ export function tell_error(error) {
 	frappe.msgprint({ title: __("Not done"), message: plain(error.message), indicator: "red" });
 }
 
-function confirmed(text) {
+export function confirmed(text) {
 	return new Promise((resolve) => {
 		frappe.confirm(plain(text), () => resolve(true), () => resolve(false));
 	});
@@ -150,7 +150,7 @@ export async function bulk(name, job_ids) {
 	}
 }
 
-function show_summary(words, { done: finished, refused }) {
+export function show_summary(words, { done: finished, refused }) {
 	const reasons = Object.entries(refused);
 	if (!reasons.length) {
 		tell(words.said(finished.length));

@@ -1,4 +1,5 @@
-// Asking the REST API (docs/rest_api.md). Not by frappe.call, which puts a dialog up for every error: a poll would repeat it.
+// Asking the REST API (docs/rest_api.md). Not by frappe.call, which puts a dialog up for every error: a poll would
+// repeat it.
 
 const BASE = "/api/method/dartwing_core.api.jobs.";
 const TIMEOUT = 20_000;
@@ -6,8 +7,8 @@ const LOGGED_OUT = 401;
 const TOO_MANY = 429;
 
 /**
- * `kind`: login (the session has ended), gone (no such job), busy (later, after `seconds`), offline, refused (not in this
- * state, not permitted) or failed. `message` is plain text for people.
+ * `kind`: login (the session has ended), gone (no such job), busy (later, after `seconds`), offline, refused (not in
+ * this state, not permitted) or failed. `message` is plain text for people.
  */
 export class ApiError extends Error {
 	constructor(kind, message, seconds = 0) {

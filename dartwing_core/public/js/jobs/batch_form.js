@@ -35,7 +35,7 @@ const render = (frm) => (batch) => {
 	const progress = bar(__("Progress"));
 	progress.show(batch.progress);
 	return [
-		make("div", { class: "dw-row" }, pill(batch.status), batch.cancel_requested && __("Stopping"), ...buttons(frm, batch)),
+		make("div", { class: "dw-row" }, pill(batch.status), stopping(batch), ...buttons(frm, batch)),
 		progress.element,
 		figures(Object.entries(counts).map(([status, count]) => [__(status), count, status === "Dead Letter" && "bad"])),
 		callbacks(batch),
@@ -44,6 +44,8 @@ const render = (frm) => (batch) => {
 		lists([[__("All jobs of the batch"), "Background Job", { parent_batch: batch.batch_id }]]),
 	];
 };
+
+const stopping = (batch) => batch.status === "Running" && batch.cancel_requested && __("Stopping");
 
 function callbacks(batch) {
 	const rows = Object.entries(CALLBACKS()).filter(([field]) => batch[field]);

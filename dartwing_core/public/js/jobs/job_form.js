@@ -5,6 +5,8 @@ import { COLORS } from "./dom";
 import { JobView } from "./job_view";
 import { LiveJob } from "./live_job";
 
+/** Of the sidebar: the engine refuses all of it for jobs. */
+const NOT_OFFERED = ".form-assignments, .form-tags, .form-shared, .form-attachments .add-attachment-btn";
 const PATIENCE = 2_000; // a socket that comes back within this time is not worth a word
 
 /** Sections whose fields the view shows better; they stay for whoever has no view. */
@@ -16,6 +18,7 @@ export function setup_job_form() {
 			frm.disable_save();
 			frm.toggle_display(REPLACED, false);
 			frm.dashboard.links_area.hide(); // the view has them
+			frm.page.sidebar?.find(NOT_OFFERED).hide();
 			frm.job_page ??= new JobPage(frm);
 			frm.job_page.open();
 		},

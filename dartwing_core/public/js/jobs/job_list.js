@@ -36,7 +36,9 @@ function progress_cell(job) {
 	const track = make("div", { class: "progress dw-bar" }, bar);
 	const cell = make("div", { class: "dw-cell", "data-job": job.name, title: job.progress_message || null });
 	if (job.status === "Running") cell.append(track, make("span", { class: "dw-percent" }, `${percent} %`));
-	else if (FAILED.includes(job.status)) cell.append(make("span", { class: "text-muted ellipsis" }, job.error_message || ""));
+	else if (FAILED.includes(job.status)) {
+		cell.append(make("span", { class: "text-muted ellipsis" }, job.error_message || ""));
+	}
 	return cell.outerHTML;
 }
 
@@ -194,5 +196,6 @@ class JobList {
 }
 
 function key_of(filters) {
-	return JSON.stringify(filters.map(([field, operator, value]) => [field, operator.toLowerCase(), String(value)]).sort());
+	const plain = filters.map(([field, operator, value]) => [field, operator.toLowerCase(), String(value)]);
+	return JSON.stringify(plain.sort());
 }

@@ -16,10 +16,10 @@ export class JobView {
 		this.parts = {};
 		const names = ["head", "line", "steps", "buttons", "outcome", "attempts", "relatives", "data", "times", "history"];
 		for (const name of names) this.parts[name] = make("div", { class: `dw-part dw-${name}` });
-		const { head, line, steps, buttons, ...rest } = this.parts;
+		const { head: state, line, steps: list, buttons, ...rest } = this.parts;
 		line.setAttribute("aria-live", "polite");
-		const top = make("div", { class: "dw-top" }, make("div", { class: "dw-row" }, head, buttons));
-		top.append(this.progress.element, line, steps);
+		const top = make("div", { class: "dw-top" }, make("div", { class: "dw-row" }, state, buttons));
+		top.append(this.progress.element, line, list);
 		this.element = make("div", { class: "dw-job" }, this.notice, top, ...Object.values(rest));
 		parent.replaceChildren(this.element);
 	}
@@ -72,9 +72,9 @@ export class JobView {
 		if (this.shown[name] === now) return;
 		this.shown[name] = now;
 		const part = this.parts[name];
-		const open = new Set([...part.querySelectorAll("details[open]")].map((fold) => fold.firstChild.textContent));
+		const open = new Set([...part.querySelectorAll("details[open]")].map(({ firstChild }) => firstChild.textContent));
 		part.replaceChildren(...[render()].flat().filter(Boolean));
-		for (const fold of part.querySelectorAll("details")) fold.open ||= open.has(fold.firstChild.textContent);
+		for (const details of part.querySelectorAll("details")) details.open ||= open.has(details.firstChild.textContent);
 		part.hidden = !part.childNodes.length;
 	}
 }

@@ -1,5 +1,5 @@
-// What the forms of Job Type, Job Batch and Organization have in common: figures in a row, a list of jobs, and asking again
-// while they are on screen.
+// What the forms of Job Type, Job Batch and Organization have in common: figures in a row, a list of jobs, and asking
+// again while they are on screen.
 import { bar, duration, link, make, pill, time } from "./dom";
 
 const AGAIN = 10_000;
@@ -83,11 +83,12 @@ export class Overview {
 			if (error.kind === "login" || error.kind === "gone") return;
 			wait = Math.max(wait, error.seconds * 1000);
 		}
-		this.timer = setTimeout(() => (document.hidden ? this.again() : this.open()), wait);
+		this.again(wait);
 	}
 
-	again() {
-		this.timer = setTimeout(() => this.open(), AGAIN);
+	/** Not while nobody looks, or somebody fills in the form. */
+	again(wait = AGAIN) {
+		this.timer = setTimeout(() => (document.hidden || this.frm.is_dirty() ? this.again() : this.open()), wait);
 	}
 
 	close() {

@@ -25,7 +25,8 @@ function resolved(property, schema) {
 
 function field_of(fieldname, property, is_required) {
 	const label = property.title ?? frappe.unscrub(fieldname);
-	const field = { fieldname, label: __(label), description: __(property.description ?? ""), reqd: is_required ? 1 : 0 };
+	const { description } = property;
+	const field = { fieldname, label: __(label), description: description && __(description), reqd: is_required ? 1 : 0 };
 	const type = type_of(property);
 	if (property.default != null) field.default = type.kind === AS_JSON ? text_of(property.default) : property.default;
 	return { ...field, ...type.df, _kind: type.kind };

@@ -1,6 +1,6 @@
-import { tell, tell_error } from "./actions";
-import { read } from "./api";
-import { button, make } from "./dom";
+import { confirmed, tell, tell_error } from "./actions";
+import { read, write } from "./api";
+import { button, link, make, time } from "./dom";
 import { Overview, figures, job_table, lists, percent, seconds } from "./overview";
 import { run_dialog } from "./run_dialog";
 
@@ -19,6 +19,8 @@ const render = (frm) => (type) => [
 	make("div", { class: "dw-row" }, ...buttons(frm, type)),
 	type.is_paused && make("p", { class: "text-muted" }, __("Paused: new jobs are accepted, and wait.")),
 	figures(rows_of(type.figures)),
+	type.circuits.length > 0 && make("h4", {}, __("Circuits that hold jobs back")),
+	...type.circuits.map((circuit) => circuit_row(frm, circuit)),
 	make("h4", {}, __("Recent jobs")),
 	job_table(type.recent),
 	lists([
@@ -26,6 +28,25 @@ const render = (frm) => (type) => [
 		[__("Dead letters"), "Background Job", { job_type: type.job_type, status: "Dead Letter" }],
 	]),
 ];
+
+function circuit_row(frm, { job_type, organization, status, open_until, probe_job }) {
+	const row = make("div", { class: "dw-row dw-circuit" }, make("strong", {}, organization));
+	row.append(make("span", { class: `indicator-pill ${status === "Open" ? "red" : "orange"}` }, __(status)));
+	if (status === "Open" && open_until) row.append(make("span", {}, __("until"), " "), time(open_until));
+	if (probe_job) row.append(__("tried by"), link("Background Job", probe_job));
+	row.append(button(__("Close"), () => close_circuit(frm, { job_type, organization })));
+	return row;
+}
+
+async function close_circuit(frm, circuit) {
+	if (!(await confirmed(__("Let the jobs of {0} go on now?", [circuit.organization])))) return;
+	try {
+		tell((await write("manually_close_circuit", circuit)).message);
+		frm.type_page.open();
+	} catch (error) {
+		tell_error(error);
+	}
+}
 
 function rows_of(found) {
 	return [

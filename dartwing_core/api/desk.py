@@ -1,0 +1,65 @@
+"""What number cards and charts of the workspace ask for. Desk calls these by the names in their JSON files.
+
+Each shows only what the current user may see, and keeps nothing for the next user.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import frappe
+
+from dartwing_core import jobs as engine
+from dartwing_core.jobs import charts, config
+
+FAILED = ["Failed", "Timed Out", "Dead Letter"]
+CHARTS: dict[str, tuple[Callable[[], dict[str, Any]], str]] = {
+    "Completed Background Jobs by Hour": (charts.throughput, "Completed"),
+    "Failed Background Jobs by Type": (charts.failures, "Failed"),
+    "Waiting Time of Background Jobs": (charts.waiting_time, "Seconds"),
+}
+
+
+@frappe.whitelist()
+def running_jobs(**_filters: Any) -> dict[str, Any]:
+    """Number card: jobs that run."""
+    return _card("running", status="Running")
+
+
+@frappe.whitelist()
+def waiting_jobs(**_filters: Any) -> dict[str, Any]:
+    """Number card: jobs that wait for their turn, their time or another job."""
+    return _card("waiting", status=["in", ["Pending", "Queued"]])
+
+
+@frappe.whitelist()
+def failed_jobs(**_filters: Any) -> dict[str, Any]:
+    """Number card: jobs that have failed within 24 hours."""
+    counts = engine.get_job_counts()
+    options = {"status": ["in", FAILED], "modified": [">=", counts["day_ago"]]}
+    return _answer(counts["failed_in_24_hours"], options)
+
+
+@frappe.whitelist()
+def dead_letters(**_filters: Any) -> dict[str, Any]:
+    """Number card: jobs that have failed for good."""
+    return _card("dead_letter", status="Dead Letter")
+
+
+@frappe.whitelist()
+def get_chart(chart_name: str = "", **_more: Any) -> dict[str, Any]:
+    """The data of one of the workspace's charts."""
+    if chart_name not in CHARTS:
+        raise frappe.ValidationError(frappe._("There is no chart {0}.").format(str(chart_name)[:60]))
+    figures, label = CHARTS[chart_name]
+    found = figures()
+    return {"labels": found["labels"], "datasets": [{"name": frappe._(label), "values": found["values"]}]}
+
+
+def _card(name: str, **route_options: Any) -> dict[str, Any]:
+    return _answer(engine.get_job_counts()[name], route_options)
+
+
+def _answer(value: int, route_options: dict[str, Any]) -> dict[str, Any]:
+    return {"value": value, "fieldtype": "Int", "route": ["List", config.JOB], "route_options": route_options}

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from typing import Any
+
+from frappe import _
+
+from dartwing_core.jobs import reports
+
+
+def execute(filters: Any = None) -> tuple[list[dict], list[dict]]:
+    """Dead letters by type and kind of error, of those that the user may see."""
+    filters = filters or {}
+    return columns(), reports.dead_letters_by_error(filters.get("organization"), filters.get("job_type"))
+
+
+def columns() -> list[dict[str, Any]]:
+    link = {"fieldtype": "Link", "options": "Background Job"}
+    return [
+        {"fieldname": "job_type", "label": _("Job Type"), "fieldtype": "Link", "options": "Job Type", "width": 180},
+        {"fieldname": "error", "label": _("Error"), "fieldtype": "Data", "width": 480},
+        {"fieldname": "jobs", "label": _("Jobs"), "fieldtype": "Int", "width": 80},
+        {"fieldname": "organizations", "label": _("Organizations"), "fieldtype": "Int", "width": 120},
+        {"fieldname": "first", "label": _("First"), "fieldtype": "Datetime", "width": 170},
+        {"fieldname": "last", "label": _("Last"), "fieldtype": "Datetime", "width": 170},
+        {"fieldname": "sample", "label": _("Latest Job"), "width": 220, **link},
+    ]

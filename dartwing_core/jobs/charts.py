@@ -1,0 +1,82 @@
+"""Figures of the last 24 hours for the charts of the workspace: only of jobs that the current user may see.
+
+Of jobs submitted within that time, which are a range of the primary key.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import frappe
+from frappe.query_builder.functions import Coalesce, Count, Min
+from pypika import Order
+from pypika.analytics import AnalyticFunction
+from pypika.terms import Criterion, CustomFunction, PseudoColumn
+
+from . import access, clock, config, ids
+from .metrics import FAILED
+from .status import JobStatus
+
+HOURS = 24
+TYPES = 10
+P95 = 0.95
+_difference = CustomFunction("TIMESTAMPDIFF", ["unit", "start", "end"])
+_later = CustomFunction("GREATEST", ["one", "other"])
+
+
+def throughput() -> dict[str, Any]:
+    """Completed jobs by the hour of their end: `{labels, values}`, the present hour last."""
+    job = frappe.qb.DocType(config.JOB)
+    now = clock.site_time()
+    ago = _hours_ago(job.completed_at, now)
+    condition = _recent(job) & (job.status == str(JobStatus.COMPLETED)) & job.completed_at.isnotnull()
+    rows = frappe.qb.from_(job).select(ago, Count("*")).where(condition).groupby(ago).run()
+    return _by_hour(now, dict(rows))
+
+
+def waiting_time() -> dict[str, Any]:
+    """Seconds from being due to the start that 95 of 100 jobs were below, by the hour of their start."""
+    job = frappe.qb.DocType(config.JOB)
+    now = clock.site_time()
+    ago = _hours_ago(job.started_at, now).as_("ago")
+    due = _later(job.created_at, Coalesce(job.available_at, job.created_at))
+    waited = _difference(PseudoColumn("MICROSECOND"), due, job.started_at).as_("waited")
+    condition = _recent(job) & job.started_at.isnotnull()
+    waits = frappe.qb.from_(job).select(ago, waited).where(condition).as_("waits")
+    rank = AnalyticFunction("CUME_DIST").over(waits.ago).orderby(waits.waited).as_("share")
+    ranked = frappe.qb.from_(waits).select(waits.ago, waits.waited, rank).as_("ranked")
+    query = frappe.qb.from_(ranked).select(ranked.ago, Min(ranked.waited)).where(ranked.share >= P95)
+    rows = query.groupby(ranked.ago).run()
+    return _by_hour(now, {hour: max(0.0, round(float(waited) / 1_000_000, 2)) for hour, waited in rows})
+
+
+def failures() -> dict[str, Any]:
+    """Jobs that have failed, by type, those with the most first."""
+    job = frappe.qb.DocType(config.JOB)
+    condition = _recent(job) & job.status.isin([status.value for status in FAILED])
+    number = Count("*")
+    query = frappe.qb.from_(job).select(job.job_type, number).where(condition).groupby(job.job_type)
+    rows = query.orderby(number, order=Order.desc).orderby(job.job_type).limit(TYPES).run()
+    return {"labels": [row[0] for row in rows], "values": [row[1] for row in rows]}
+
+
+def _recent(job) -> Criterion:
+    return access.viewer().visible(job) & (job.name >= ids.first_job_name(clock.now_epoch() - HOURS * 3_600))
+
+
+def _hours_ago(column, now):
+    """By the clock's hours: 0 for the one that has begun."""
+    return _difference(PseudoColumn("HOUR"), column, _end_of_hour(now))
+
+
+def _end_of_hour(now):
+    return now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1) - timedelta(microseconds=1)
+
+
+def _by_hour(now, values: dict[int, Any]) -> dict[str, Any]:
+    hours = range(HOURS - 1, -1, -1)
+    return {
+        "labels": [f"{now - timedelta(hours=hour):%H}:00" for hour in hours],
+        "values": [values.get(hour, 0) for hour in hours],
+    }

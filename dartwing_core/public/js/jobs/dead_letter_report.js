@@ -1,0 +1,24 @@
+import { confirmed, show_summary, tell, tell_error } from "./actions";
+import { write } from "./api";
+
+/** Retry the jobs of the rows that are checked in the report "Dead Letters by Error". */
+export async function retry_by_error(report) {
+	const checked = report.datatable?.rowmanager.getCheckedRows() ?? [];
+	const rows = checked.map((index) => report.data[index]).filter((row) => row?.fingerprint);
+	if (!rows.length) {
+		tell(__("Check the errors first whose jobs are to be retried."), "orange");
+		return;
+	}
+	const count = rows.reduce((sum, row) => sum + row.jobs, 0);
+	if (!(await confirmed(__("Retry {0} jobs?", [count])))) return;
+	const { organization, job_type } = report.get_filter_values();
+	const fingerprints = rows.map((row) => row.fingerprint);
+	try {
+		const answer = await write("retry_dead_letters", { fingerprints, organization, job_type });
+		const left = answer.left ? " " + __("{0} more are left: retry again.", [answer.left]) : "";
+		show_summary({ said: (number) => __("{0} queued again", [number]) + left }, answer);
+		report.refresh();
+	} catch (error) {
+		tell_error(error);
+	}
+}

@@ -1,0 +1,71 @@
+import { confirmed, tell_error } from "./actions";
+import { read, write } from "./api";
+import { button, link, make, time } from "./dom";
+import { Overview, job_table, lists } from "./overview";
+
+const LATEST = 5;
+const WHEN = ["frequency", "cron", "every", "every_unit", "time_zone"];
+const SOON = 400; // milliseconds after a key
+
+/** The form of a Job Schedule: its next runs, also of what is not saved yet, its latest jobs, run once now. */
+export function setup_schedule_form() {
+	const preview = frappe.utils.debounce(show_preview, SOON);
+	frappe.ui.form.on("Job Schedule", {
+		refresh(frm) {
+			frm.schedule_page ??= new Overview(frm, ask, render(frm));
+			frm.schedule_page.open();
+			if (frm.is_new()) preview(frm);
+		},
+		on_hide: (frm) => frm.schedule_page?.close(),
+		...Object.fromEntries(WHEN.map((field) => [field, preview])),
+	});
+}
+
+async function ask(schedule_id) {
+	const [schedule, { jobs }] = await Promise.all([
+		read("get_schedule", { schedule_id }),
+		read("list_jobs", { schedule: schedule_id, limit: LATEST }),
+	]);
+	return { ...schedule, jobs };
+}
+
+const render = (frm) => (schedule) => [
+	make("div", { class: "dw-row" }, button(__("Run once now"), () => run_now(frm), "primary")),
+	schedule.last_error && make("div", { class: "dw-error" }, `${__("Last error")}: ${schedule.last_error}`),
+	schedule.enabled ? next_runs(schedule.next_runs) : make("p", { class: "text-muted" }, __("Disabled: nothing is due.")),
+	make("h4", {}, __("Latest jobs")),
+	job_table(schedule.jobs),
+	lists([[__("All jobs of the schedule"), "Background Job", { schedule: schedule.schedule_id }]]),
+];
+
+function next_runs(moments) {
+	const items = moments.map((moment) => make("li", {}, time(moment)));
+	return make("div", { class: "dw-next" }, make("h4", {}, __("Next runs")), make("ul", {}, items));
+}
+
+/** When it would be due if it were saved as it is. Refused while half is filled in: then nothing. */
+async function show_preview(frm) {
+	const { body } = frm.schedule_page;
+	if (!frm.is_new() && !frm.is_dirty()) return;
+	const values = Object.fromEntries(WHEN.map((field) => [field, frm.doc[field]]));
+	try {
+		const { next_runs: moments } = await read("preview_schedule", values);
+		body.querySelector(".dw-next")?.remove();
+		body.prepend(next_runs(moments));
+	} catch (error) {
+		if (!error.kind) throw error;
+		body.querySelector(".dw-next")?.replaceChildren(make("p", { class: "text-muted" }, error.message));
+	}
+}
+
+async function run_now(frm) {
+	if (!(await confirmed(__("Submit its job once more now, beside its due times?")))) return;
+	try {
+		const { job_id } = await write("run_schedule_now", { schedule_id: frm.docname });
+		const message = link("Background Job", job_id, __("Job submitted")).outerHTML;
+		frappe.show_alert({ message, indicator: "green" }, 10);
+		frm.schedule_page.open();
+	} catch (error) {
+		tell_error(error);
+	}
+}

@@ -1,0 +1,319 @@
+"""The forms of Job Type, Job Batch and Organization, and the widget for other apps, on a genuine Desk."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import frappe
+import pytest
+
+from dartwing_core.jobs import circuits, clock, submit_batch
+from tests.support import browser as browsers
+from tests.support import factory, schedules
+from tests.support.jobs import run, submitted_by
+from tests.support.waiting import until
+
+from .pages import calls_of, confirm, dialog, ours, view
+
+expect = browsers.sync_api.expect
+
+
+def button(place, name: str):
+    return place.get_by_role("button", name=name, exact=True)
+
+
+def figure(place, label: str):
+    return place.locator(".dw-figure", has_text=label).locator(".dw-value")
+
+
+def newest(job_type: str) -> str | None:
+    frappe.db.rollback()
+    found = frappe.get_all(
+        "Background Job", filters={"job_type": job_type}, order_by="name desc", limit=1, pluck="name"
+    )
+    return found[0] if found else None
+
+
+def choose_organization(page) -> None:
+    page.wait_for_function("window.cur_dialog")
+    page.evaluate("(name) => cur_dialog.set_value('_organization', name)", factory.ALPHA)
+
+
+# Job Type ------------------------------------------------------------------------------------------------------------
+
+SCHEMA = {
+    "type": "object",
+    "required": ["title"],
+    "properties": {
+        "title": {"type": "string", "description": "Of the note"},
+        "then": {"enum": ["return", "fail_for_good"], "default": "return"},
+        "urgent": {"type": "boolean"},
+        "copies": {"anyOf": [{"type": "integer"}, {"type": "null"}], "default": None},
+        "tags": {"type": "array", "items": {"type": "string"}},
+    },
+}
+
+
+def test_a_job_is_run_with_a_dialog_made_of_the_schema(visit, work, member):
+    kind = factory.job_type("note", "add_note", parameters_schema=json.dumps(SCHEMA), display_name="Make a note")
+    frappe.db.commit()
+    page = visit(member, f"/app/job-type/{kind}").page
+    button(view(page), "Run").click()
+    shown = dialog(page)
+    expect(shown).to_contain_text("Run Make a note")
+    expect(shown).to_contain_text("Of the note")
+    choose_organization(page)
+    shown.get_by_role("button", name="Run").click()
+    expect(page.locator(".modal.show", has_text="Missing Values Required")).to_be_visible()
+    page.locator(".modal.show", has_text="Missing Values Required").locator(".btn-modal-close").click()
+    page.evaluate("""() => cur_dialog.set_values({ title: "test run", urgent: 1, copies: 2, tags: '["a", "b"]' })""")
+    shown.get_by_role("button", name="Run").click()
+    job = until(lambda: newest(kind), 15, "the job")
+    parameters = json.loads(frappe.db.get_value("Background Job", job, "input_parameters"))
+    assert parameters == {"title": "test run", "then": "return", "urgent": True, "copies": 2, "tags": ["a", "b"]}
+    expect(view(page).locator(".dw-jobs")).to_contain_text(job)
+
+
+def test_the_dialog_of_a_seeded_type_is_made_of_its_handlers_parameters(visit, member):
+    page = visit(member, "/app/job-type/sample_job").page
+    button(view(page), "Run").click()
+    expect(dialog(page)).to_contain_text("Seconds of work")
+    choose_organization(page)
+    page.evaluate("() => cur_dialog.set_values({ duration: 0.2, fail_type: 'permanent' })")
+    dialog(page).get_by_role("button", name="Run").click()
+    job = until(lambda: newest("sample_job"), 15, "the job")
+    parameters = json.loads(frappe.db.get_value("Background Job", job, "input_parameters"))
+    assert parameters == {"duration": 0.2, "fail_type": "permanent", "fail_at_progress": 50}
+
+
+def test_a_type_without_a_schema_takes_json(visit, member):
+    kind = factory.job_type("plain")
+    frappe.db.commit()
+    page = visit(member, f"/app/job-type/{kind}").page
+    button(view(page), "Run").click()
+    choose_organization(page)
+    page.evaluate("""() => cur_dialog.set_value("_parameters", '{"n": 1')""")
+    dialog(page).get_by_role("button", name="Run").click()
+    expect(page.locator(".desk-alert")).to_contain_text("no valid JSON")
+    page.evaluate("""() => cur_dialog.set_value("_parameters", '{"n": 1}')""")
+    dialog(page).get_by_role("button", name="Run").click()
+    assert until(lambda: newest(kind), 15, "the job")
+
+
+def test_a_types_form_shows_how_its_jobs_fare_with_one_request(visit, member):
+    kind = factory.job_type("note", "add_note")
+    run(submitted_by(member, kind, title="test good"))
+    run(submitted_by(member, kind, title="test bad", then="fail_for_good"))
+    submitted_by(member, kind, title="test waiting")
+    visitor = visit(member, "/app/job-type")
+    expect(visitor.page.locator(".list-row-container").first).to_be_visible()
+    called = calls_of(visitor.page)
+    visitor.page.evaluate("(name) => frappe.set_route('Form', 'Job Type', name)", kind)
+    place = view(visitor.page)
+    expect(figure(place, "Waiting")).to_have_text("1")
+    expect(figure(place, "Failure rate")).to_have_text("50 %")
+    expect(figure(place, "Dead letters")).to_have_text("1")
+    expect(figure(place, "95th percentile")).to_contain_text("s")
+    expect(place.locator(".dw-jobs > li")).to_have_count(3)
+    assert ours(called) == ["get_job_type_overview"]
+
+
+def test_a_type_is_paused_and_resumed_by_who_may_change_it(visit, member, manager):
+    kind = factory.job_type("plain")
+    frappe.db.commit()
+    page = visit(member, f"/app/job-type/{kind}").page
+    expect(button(view(page), "Run")).to_be_visible()
+    expect(button(view(page), "Pause")).to_have_count(0)
+    page = visit(manager, f"/app/job-type/{kind}").page
+    button(view(page), "Pause").click()
+    expect(view(page)).to_contain_text("new jobs are accepted, and wait")
+    until(lambda: not frappe.db.rollback() and frappe.db.get_value("Job Type", kind, "is_paused"), 10, "the pause")
+    button(view(page), "Resume").click()
+    expect(button(view(page), "Pause")).to_be_visible()
+
+
+def test_an_open_circuit_is_shown_and_closed_by_an_admin(visit, member, admin):
+    kind = factory.job_type("plain", enable_circuit_breaker=1)
+    circuits.open_anew(
+        {"job_type": kind, "organization": factory.ALPHA},
+        circuits.Tally(10, 8, None, None, None),
+        clock.now_epoch() + 600,
+    )
+    frappe.db.commit()
+    place = view(visit(member, f"/app/job-type/{kind}").page)
+    expect(button(place, "Run")).to_be_visible()
+    expect(place.locator(".dw-circuit")).to_have_count(0)
+    page = visit(admin, f"/app/job-type/{kind}").page
+    expect(view(page).locator(".dw-circuit")).to_contain_text(factory.ALPHA)
+    expect(view(page).locator(".dw-circuit")).to_contain_text("Open")
+    button(view(page).locator(".dw-circuit"), "Close").click()
+    confirm(page)
+    expect(page.locator(".desk-alert")).to_contain_text("Circuit closed")
+    expect(view(page).locator(".dw-circuit")).to_have_count(0)
+
+
+# Job Batch and Organization -------------------------------------------------------------------------------------------
+
+
+def test_a_batch_shows_how_far_it_is_and_is_retried(visit, member):
+    kind = factory.job_type("note", "add_note")
+    jobs = [
+        {"job_type": kind, "parameters": {"title": f"test {then}", "then": then}}
+        for then in ("return", "fail_for_good")
+    ]
+    frappe.set_user(member)
+    batch = submit_batch(factory.ALPHA, jobs, description="March import")
+    frappe.db.commit()
+    frappe.set_user("Administrator")
+    page = visit(member, f"/app/job-batch/{batch.name}").page
+    place = view(page)
+    expect(figure(place, "Queued")).to_have_text("2")
+    expect(button(place, "Cancel")).to_be_visible()
+    for name in frappe.get_all("Background Job", filters={"parent_batch": batch.name}, pluck="name"):
+        run(frappe.get_doc("Background Job", name))
+    expect(place.locator(".indicator-pill").first).to_have_text("Failed", timeout=20_000)
+    expect(figure(place, "Dead Letter")).to_have_text("1")
+    button(place, "Retry failed jobs").click()
+    confirm(page)
+    expect(place.locator(".indicator-pill").first).to_have_text("Running")
+    button(place, "Cancel").click()
+    confirm(page)
+    expect(place.locator(".indicator-pill").first).to_have_text("Canceled", timeout=20_000)
+
+
+def test_an_organization_shows_its_jobs_and_is_paused(visit, member, manager):
+    submitted_by(member, factory.job_type("plain"))
+    page = visit(member, f"/app/organization/{factory.ALPHA}").page
+    expect(figure(view(page), "Waiting")).to_have_text("1")
+    expect(button(view(page), "Pause jobs")).to_have_count(0)
+    page = visit(manager, f"/app/organization/{factory.ALPHA}").page
+    button(view(page), "Pause jobs").click()
+    expect(button(view(page), "Resume jobs")).to_be_visible()
+    until(
+        lambda: not frappe.db.rollback() and frappe.db.get_value("Organization", factory.ALPHA, "is_paused"), 10, "it"
+    )
+    button(view(page), "Resume jobs").click()
+    expect(button(view(page), "Pause jobs")).to_be_visible()
+
+
+def test_a_schedule_shows_its_next_runs_and_is_run_once(visit, admin):
+    kind = factory.job_type("plain")
+    frappe.set_user(admin)
+    schedule = schedules.made(kind)
+    frappe.set_user("Administrator")
+    page = visit(admin, f"/app/job-schedule/{schedule.name}").page
+    place = view(page)
+    expect(place.locator(".dw-next li")).to_have_count(5)
+    button(place, "Run once now").click()
+    confirm(page)
+    job = until(lambda: newest(kind), 15, "the job")
+    expect(place.locator(".dw-jobs")).to_contain_text(job)
+    page.evaluate("() => cur_frm.set_value('cron', '0 0 1 1 *')")
+    expect(place.locator(".dw-next li").first).to_contain_text(re.compile("31-12-2026 23:00|01-01-2027"))
+    page.evaluate("() => cur_frm.set_value('cron', 'x')")
+    expect(place.locator(".dw-next")).to_contain_text("cron")
+
+
+# The widget for other apps --------------------------------------------------------------------------------------------
+
+
+def test_another_form_starts_a_job_and_shows_its_bar_in_three_lines(visit, work, member):
+    kind = factory.job_type("slow", "slow")
+    frappe.db.commit()
+    page = visit(member, "/app/todo").page
+    page.evaluate(
+        """([job_type, organization]) => {
+        dartwing_core.jobs.start({
+            job_type, organization, parameters: { seconds: 4 }, title: "Slow work",
+            on_done: (job) => (window.ended = job),
+        });
+    }""",
+        [kind, factory.ALPHA],
+    )
+    expect(dialog(page)).to_contain_text("Slow work")
+    expect(dialog(page)).to_contain_text("Queued")
+    work()
+    expect(dialog(page)).to_contain_text("Running", timeout=30_000)
+    expect(dialog(page).locator("[role=progressbar]")).to_be_visible()
+    page.wait_for_function("window.ended", timeout=30_000)
+    assert page.evaluate("window.ended.status") == "Completed"
+    expect(dialog(page)).to_contain_text("Completed")
+    assert page.evaluate("frappe.realtime.socket.listeners('job_progress').length") == 0
+
+
+def test_what_is_refused_is_said_by_the_widget(visit, member):
+    page = visit(member, "/app/todo").page
+    page.evaluate("() => dartwing_core.jobs.start({ job_type: 'nowhere', organization: 'Test Alpha' })")
+    expect(dialog(page)).to_contain_text("Unknown Job Type: nowhere.")
+
+
+def test_watch_tells_each_change_and_the_end_once(visit, work, member):
+    job = submitted_by(member, factory.job_type("slow", "slow"), seconds=3)
+    page = visit(member, "/app/todo").page
+    page.evaluate(
+        """(name) => {
+        window.told = []; window.ends = [];
+        dartwing_core.jobs.watch(name, {
+            on_progress: (job) => told.push(job.status + Math.round(job.progress)),
+            on_done: (job) => ends.push(job.status),
+        });
+    }""",
+        job.name,
+    )
+    page.wait_for_function("window.told.length")
+    work()
+    page.wait_for_function("window.ends.length", timeout=30_000)
+    assert page.evaluate("window.ends") == ["Completed"]
+    told = page.evaluate("window.told")
+    assert told[0] == "Queued0"
+    assert [text for text in told if text.startswith("Running")]
+
+
+# Workspace and reports ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def dead_letters(member) -> list:
+    kind = factory.job_type("note", "add_note")
+    jobs = [submitted_by(member, kind, title=f"test {n}", then="fail_for_good") for n in range(2)]
+    for job in jobs:
+        run(job)
+    return jobs
+
+
+def test_the_workspace_shows_figures_and_leads_to_the_jobs(visit, member, dead_letters):
+    page = visit(member, "/app/background-jobs").page
+    for label, value in (
+        ("Running Jobs", "0"),
+        ("Waiting Jobs", "0"),
+        ("Failed in 24 Hours", "2"),
+        ("Dead Letters", "2"),
+    ):
+        card = page.locator(".number-widget-box", has_text=label).first
+        expect(card.locator(".number")).to_have_text(value)
+    for title in ("Completed by Hour", "Failures by Type in 24 Hours", "Waiting Seconds"):
+        expect(page.locator(".dashboard-widget-box", has_text=title).locator("svg.frappe-chart")).to_be_visible()
+    page.locator(".number-widget-box", has_text="Dead Letters").first.locator(".number").click()
+    page.wait_for_url("**/app/background-job?**")
+    expect(page.locator(".list-row-container")).to_have_count(2)
+
+
+def test_dead_letters_are_retried_from_the_report(visit, member, dead_letters):
+    page = visit(member, "/app/query-report/Dead Letters by Error").page
+    expect(page.locator(".datatable")).to_contain_text("asked to fail for good")
+    button(page, "Retry Selected").click()
+    expect(page.locator(".desk-alert")).to_contain_text("Check the errors first")
+    page.locator(".datatable .dt-row-0 input[type=checkbox]").check()
+    button(page, "Retry Selected").click()
+    expect(dialog(page)).to_contain_text("Retry 2 jobs?")
+    confirm(page)
+    expect(page.locator(".desk-alert", has_text="2 queued again")).to_be_visible()
+    frappe.db.rollback()
+    assert {frappe.db.get_value("Background Job", job.name, "status") for job in dead_letters} == {"Queued"}
+
+
+def test_the_report_of_types_shows_a_row_for_each(visit, member, dead_letters):
+    page = visit(member, "/app/query-report/Job Type Performance").page
+    expect(page.locator(".datatable")).to_contain_text("test_note")
+    expect(page.locator(".datatable")).to_contain_text("100%")

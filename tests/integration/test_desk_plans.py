@@ -1,0 +1,92 @@
+"""What Desk's pages ask goes along indexes, and reads a share of the table that belongs to who asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import frappe
+import pytest
+
+from dartwing_core.jobs import (
+    config,
+    get_job_counts,
+    get_job_details,
+    get_job_type_overview,
+    reports,
+    retry_dead_letters,
+)
+from tests.support import crowd, factory
+
+ROWS = 20_000
+ORGANIZATION = crowd.organization(7)
+FINGERPRINT = "0" * 20
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _crowd(_connected) -> Iterator[None]:
+    factory.wipe()
+    crowd.insert(ROWS)
+    yield
+    factory.wipe()
+
+
+@pytest.fixture(autouse=True)
+def site() -> Iterator[None]:
+    """Instead of the usual one, which begins by deleting the crowd."""
+    yield
+    frappe.set_user("Administrator")
+    frappe.db.rollback()
+
+
+@pytest.fixture
+def admin() -> str:
+    return factory.user("crowd_admin", ORGANIZATION, org_role="Admin", roles=("Dartwing User", "Dartwing Admin"))
+
+
+def plans(monkeypatch, call: Callable[[], object]) -> list[tuple[str, dict]]:
+    """Each SELECT on jobs that a call makes, with the step of its plan that reads the table."""
+    run, seen = frappe.db.sql, []
+
+    def record(query, *values, **more):
+        seen.append((str(query), *values[:1]))
+        return run(query, *values, **more)
+
+    monkeypatch.setattr(frappe.db, "sql", record)
+    call()
+    monkeypatch.undo()
+    asked = [one for one in seen if one[0].lstrip().upper().startswith("SELECT") and f"`tab{config.JOB}`" in one[0]]
+    steps = [(one[0], step) for one in asked for step in frappe.db.sql(f"EXPLAIN {one[0]}", *one[1:], as_dict=True)]
+    return [(query, step) for query, step in steps if step["table"] == f"tab{config.JOB}"]
+
+
+def job_of(organization: str) -> str:
+    return frappe.get_all(config.JOB, filters={"organization": organization}, limit=1, pluck="name")[0]
+
+
+CALLS: dict[str, Callable[[], object]] = {
+    "counts": get_job_counts,
+    "counts of an organization": lambda: get_job_counts(ORGANIZATION),
+    "details": lambda: get_job_details(job_of(ORGANIZATION)),
+    "type": lambda: get_job_type_overview("echo_job"),
+    "dead letters by error": reports.dead_letters_by_error,
+    "retry of an error": lambda: retry_dead_letters([FINGERPRINT]),
+    "performance": reports.type_performance,
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_an_admin_reads_a_share_of_the_table(name, admin, monkeypatch):
+    frappe.set_user(admin)
+    found = plans(monkeypatch, CALLS[name])
+    assert found
+    for query, step in found:
+        assert step["type"] != "ALL", (query, step)
+        assert step["key"], (query, step)
+        assert int(step["rows"]) <= ROWS / 10, (query, step)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_who_sees_everything_reads_along_an_index(name, monkeypatch):
+    for query, step in plans(monkeypatch, CALLS[name]):
+        assert step["type"] != "ALL", (query, step)
+        assert step["key"], (query, step)

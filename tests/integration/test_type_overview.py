@@ -1,0 +1,77 @@
+"""What the form of a Job Type is told: figures of one's own jobs, and what the dialog to run one is made of."""
+
+from __future__ import annotations
+
+import json
+
+import frappe
+import pytest
+
+from dartwing_core.jobs import get_job_type_overview, handlers
+from dartwing_core.jobs.errors import InvalidJobError
+from tests.support import factory
+from tests.support.jobs import run, submitted_by, submitted_for
+
+SCHEMA = {"type": "object", "properties": {"title": {"type": "string"}}}
+
+
+def overview(user: str, job_type: str) -> dict:
+    frappe.set_user(user)
+    try:
+        return get_job_type_overview(job_type)
+    finally:
+        frappe.set_user("Administrator")
+
+
+def test_figures_and_recent_jobs_are_those_that_one_may_see(alice, bob):
+    kind = factory.job_type("note", "add_note")
+    run(submitted_by(alice, kind, title="test good"))
+    run(submitted_by(alice, kind, title="test bad", then="fail_for_good"))
+    waiting = submitted_by(alice, kind, title="test waiting")
+    submitted_for(bob, factory.BETA, kind, title="test foreign")
+    found = overview(alice, kind)
+    figures = {name: found["figures"][name] for name in ("running", "waiting", "dead_letter", "count", "failure_rate")}
+    assert figures == {"running": 0, "waiting": 1, "dead_letter": 1, "count": 2, "failure_rate": 0.5}
+    assert found["figures"]["p95_seconds"] is not None
+    assert found["recent"][0]["job_id"] == waiting.name
+    assert len(found["recent"]) == 3
+    assert overview(bob, kind)["figures"]["waiting"] == 1
+
+
+def test_a_type_without_ended_jobs_has_no_rate(alice):
+    assert overview(alice, factory.job_type("plain"))["figures"]["failure_rate"] is None
+
+
+def test_who_may_run_and_change_is_said(alice):
+    kind = factory.job_type("plain", requires_permission="System Manager")
+    assert (overview(alice, kind)["can_run"], overview(alice, kind)["can_change"]) == (False, False)
+    assert (overview("Administrator", kind)["can_run"], overview("Administrator", kind)["can_change"]) == (True, True)
+    disabled = factory.job_type("disabled", is_enabled=0)
+    assert not overview("Administrator", disabled)["can_run"]
+
+
+def test_the_schema_is_the_types_else_its_handlers(alice):
+    assert overview(alice, factory.job_type("plain"))["schema"] is None
+    assert overview(alice, factory.job_type("own", parameters_schema=json.dumps(SCHEMA)))["schema"] == SCHEMA
+    seeded = overview(alice, "export_records")["schema"]
+    assert seeded["required"] == ["doctype"]
+    assert seeded["properties"]["doctype"] == {"title": "Doctype", "type": "string", "description": "DocType to export"}
+    assert seeded["properties"]["file_format"]["enum"] == ["csv", "xlsx"]
+
+
+@pytest.mark.parametrize("job_type", ["sample_job", "long_running_job", "export_records", "http_request"])
+def test_the_seeded_handlers_say_what_they_take(job_type):
+    path = frappe.db.get_value("Job Type", job_type, "handler_method")
+    assert handlers.parameters_schema(path)["properties"]
+
+
+@pytest.mark.parametrize("schema", ["[1]", '"x"', '{"properties": []}', '{"properties": {"a": 1}}', "{", "7"])
+def test_what_is_no_schema_of_an_object_is_refused(schema):
+    with pytest.raises(frappe.ValidationError):
+        factory.job_type("odd", parameters_schema=schema)
+
+
+@pytest.mark.parametrize("name", ["", None, "nowhere", ["sample_job"], 5])
+def test_an_unknown_type_is_said(name):
+    with pytest.raises(InvalidJobError):
+        get_job_type_overview(name)

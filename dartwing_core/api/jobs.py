@@ -17,6 +17,7 @@ from dartwing_core import jobs as engine
 from dartwing_core.jobs import builders
 from dartwing_core.jobs.errors import InvalidJobError
 
+from .arguments import parsed, requests_for, text_or_list
 from .due_times import (  # noqa: F401 - served under this module's name
     get_schedule,
     list_schedules,
@@ -27,6 +28,15 @@ from .due_times import (  # noqa: F401 - served under this module's name
     run_schedule_now,
 )
 from .endpoint import endpoint
+from .pages import (  # noqa: F401 - served under this module's name
+    cancel_jobs,
+    delete_jobs,
+    get_job_counts,
+    get_job_details,
+    get_job_type_overview,
+    retry_dead_letters,
+    retry_jobs,
+)
 from .schemas import (
     REQUIRED,
     AvailableAt,
@@ -36,7 +46,6 @@ from .schemas import (
     BatchRetry,
     BatchStatus,
     BatchStatusAnswer,
-    Bulk,
     BulkRetry,
     Callback,
     DeadLetters,
@@ -44,15 +53,11 @@ from .schemas import (
     ExecutionTimes,
     History,
     Hours,
-    JobCounts,
-    JobDetails,
     JobId,
-    JobIds,
     JobList,
     JobRequest,
     JobStatusAnswer,
     JobTypeName,
-    JobTypeOverview,
     Limit,
     ManuallyClosed,
     Metrics,
@@ -61,15 +66,11 @@ from .schemas import (
     OrganizationName,
     Parameters,
     Priority,
-    RetriedByError,
     SlowJobs,
     Status,
     Submitted,
     SubmittedJobs,
 )
-
-JOBS_PER_REQUEST = 100
-"""A bulk submit counts as one request for each so many jobs begun."""
 
 
 @endpoint("POST", limit="submit")
@@ -92,9 +93,9 @@ def submit_job(
     job = engine.submit_job(
         job_type,
         organization,
-        _json(parameters, "parameters"),
+        parsed(parameters, "parameters"),
         priority=priority or None,
-        depends_on=_text_or_list(depends_on, "depends_on"),
+        depends_on=text_or_list(depends_on, "depends_on"),
         available_at=number_or_text(available_at),
         dedup_key=dedup_key or None,
         on_duplicate=on_duplicate or "raise",
@@ -104,14 +105,13 @@ def submit_job(
 
 
 def _cost_of_jobs(jobs: Any = None, **_more: Any) -> int:
-    requests = _json(jobs, "jobs")
-    return max(1, -(-len(requests) // JOBS_PER_REQUEST)) if isinstance(requests, list) else 1
+    return requests_for(parsed(jobs, "jobs"))
 
 
 @endpoint("POST", limit="submit", cost=_cost_of_jobs)
 def submit_jobs(jobs: Annotated[list[JobRequest], "Each with the arguments of submit_job"] = REQUIRED) -> SubmittedJobs:
     """Submit several jobs, all or none."""
-    requests = _json(jobs, "jobs")
+    requests = parsed(jobs, "jobs")
     if not isinstance(requests, list):
         raise InvalidJobError(_("{0} must be a list.").format("jobs"))
     made = engine.submit_jobs(requests)
@@ -130,7 +130,7 @@ def cancel_job(job_id: JobId = REQUIRED, reason: Annotated[str, "Kept with the j
 
 def _cost_of_batch(jobs: Any = None, **_more: Any) -> int:
     try:
-        return max(1, -(-len(builders.plan_of(_json(jobs, "jobs"), "").jobs) // JOBS_PER_REQUEST))
+        return requests_for([*builders.plan_of(parsed(jobs, "jobs"), "").jobs])
     except InvalidJobError:
         return 1
 
@@ -149,10 +149,10 @@ def submit_batch(
     """Submit jobs that are watched, canceled and retried as a whole, all or none."""
     batch = engine.submit_batch(
         organization,
-        _json(jobs, "jobs"),
-        on_complete=_json(on_complete, "on_complete"),
-        on_success=_json(on_success, "on_success"),
-        on_failure=_json(on_failure, "on_failure"),
+        parsed(jobs, "jobs"),
+        on_complete=parsed(on_complete, "on_complete"),
+        on_success=parsed(on_success, "on_success"),
+        on_failure=parsed(on_failure, "on_failure"),
         description=description,
     )
     return _batch_answer(batch, _("Batch submitted successfully"))
@@ -196,31 +196,8 @@ def _batch_answer(batch: Any, message: str) -> BatchIdAndStatus:
 @endpoint("POST", limit="submit")
 def retry_job(job_id: JobId = REQUIRED, parameters: Parameters | None = None) -> Submitted:
     """Start a fresh series of attempts of a failed job, with other parameters if there are any."""
-    job = engine.retry_job(job_id, parameters=_json(parameters, "parameters"))
+    job = engine.retry_job(job_id, parameters=parsed(parameters, "parameters"))
     return {"job_id": job.name, "status": job.status, "message": _("Job re-queued for execution")}
-
-
-def _cost_of_ids(job_ids: Any = None, **_more: Any) -> int:
-    names = _json(job_ids, "job_ids")
-    return max(1, -(-len(names) // JOBS_PER_REQUEST)) if isinstance(names, list) else 1
-
-
-@endpoint("POST", limit="cancel", cost=_cost_of_ids)
-def cancel_jobs(job_ids: JobIds = REQUIRED, reason: Annotated[str, "Kept with the jobs"] | None = None) -> Bulk:
-    """Cancel several jobs, each for itself."""
-    return engine.cancel_jobs(_json(job_ids, "job_ids"), reason=reason)
-
-
-@endpoint("POST", limit="submit", cost=_cost_of_ids)
-def retry_jobs(job_ids: JobIds = REQUIRED) -> Bulk:
-    """Start a fresh series of attempts of several failed jobs, each for itself."""
-    return engine.retry_jobs(_json(job_ids, "job_ids"))
-
-
-@endpoint("POST", limit="cancel", cost=_cost_of_ids)
-def delete_jobs(job_ids: JobIds = REQUIRED) -> Bulk:
-    """Delete several jobs that are over, with their history, each for itself; System Manager only."""
-    return engine.delete_jobs(_json(job_ids, "job_ids"))
 
 
 @endpoint("GET", limit="list")
@@ -237,16 +214,6 @@ def bulk_retry_dead_letter(
     return engine.bulk_retry_dead_letter(organization, job_type, limit)
 
 
-@endpoint("POST", limit="submit")
-def retry_dead_letters(
-    fingerprints: Annotated[list[str], "Of errors, as the report Dead Letters by Error has them"] = REQUIRED,
-    organization: OrganizationName | None = None,
-    job_type: JobTypeName | None = None,
-) -> RetriedByError:
-    """Retry the Dead Letter jobs that you may see with these kinds of errors, the oldest 500."""
-    return engine.retry_dead_letters(_json(fingerprints, "fingerprints"), organization or None, job_type or None)
-
-
 @endpoint("POST", limit="cancel")
 def delete_dead_letter_job(job_id: JobId = REQUIRED) -> Deleted:
     """Delete a Dead Letter job with its history; System Manager only."""
@@ -258,18 +225,6 @@ def delete_dead_letter_job(job_id: JobId = REQUIRED) -> Deleted:
 def get_job_status(job_id: JobId = REQUIRED) -> JobStatusAnswer:
     """State, progress and outcome of a job."""
     return engine.get_job_status(job_id)
-
-
-@endpoint("GET", limit="status")
-def get_job_details(job_id: JobId = REQUIRED) -> JobDetails:
-    """All there is to know of a job: state, parameters, attempts, relatives, history, and what may be done with it."""
-    return engine.get_job_details(job_id)
-
-
-@endpoint("GET", limit="list")
-def get_job_counts(organization: OrganizationName | None = None) -> JobCounts:
-    """How many jobs run, wait, have failed today and are dead letters."""
-    return engine.get_job_counts(organization)
 
 
 @endpoint("GET", limit="list")
@@ -302,12 +257,6 @@ def get_job_history(job_id: JobId = REQUIRED) -> History:
 def get_job_metrics(organization: OrganizationName | None = None, hours: Hours = 24) -> Metrics:
     """How many jobs there are in each state and waiting, and how long they take and how often they fail."""
     return engine.get_metrics(organization, hours)
-
-
-@endpoint("GET", limit="status")
-def get_job_type_overview(job_type: JobTypeName = REQUIRED, hours: Hours = 24) -> JobTypeOverview:
-    """How the jobs of a type fare, the newest ten, and the JSON Schema of what they take."""
-    return engine.get_job_type_overview(job_type, hours)
 
 
 @endpoint("GET", limit="metrics")
@@ -351,21 +300,3 @@ def get_openapi() -> dict[str, Any]:
     from . import openapi
 
     return Response(json.dumps(openapi.describe()), content_type="application/json")
-
-
-def _json(value: Any, argument: str) -> Any:
-    """A value of a JSON body as it is; a form field's JSON text parsed."""
-    if not isinstance(value, str):
-        return value
-    if not value.strip():
-        return None
-    try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
-        raise InvalidJobError(_("{0} is not valid JSON.").format(argument)) from None
-
-
-def _text_or_list(value: Any, argument: str) -> Any:
-    """A list comes as JSON text in a form field."""
-    is_list = isinstance(value, str) and value.lstrip().startswith("[")
-    return _json(value, argument) if is_list else value or None

@@ -17,7 +17,6 @@ Status = Literal["Pending", "Queued", "Running", "Completed", "Failed", "Dead Le
 Priority = Literal["Low", "Normal", "High", "Critical"]
 
 JobId = Annotated[str, "Id of a job, such as JOB-1K11R5XW3ZB0000ABCDE"]
-JobIds = Annotated[list[str], "Ids of at most 500 jobs"]
 JobTypeName = Annotated[str, "Name of a Job Type"]
 OrganizationName = Annotated[str, "Name of an organization of yours"]
 AvailableAt = Annotated[str | float, "Not before this time (ISO 8601), or so many seconds from now"]
@@ -241,108 +240,6 @@ class History(TypedDict):
 
     job_id: str
     history: list[Event]
-
-
-class Relative(TypedDict):
-    """Another job; type and status are null where you may not see it, or it is gone."""
-
-    job_id: str
-    job_type: str | None
-    status: Status | None
-
-
-class Relatives(TypedDict):
-    """The jobs that this one depends on, and those that depend on it."""
-
-    parents: list[Relative]
-    children: list[Relative]
-    has_more_children: bool
-
-
-class Attempt(TypedDict):
-    """One attempt of a job; `outcome` is the status that it ended with. `traceback` is for administrators."""
-
-    attempt: int
-    outcome: Status | None
-    worker: str | None
-    started_at: datetime | None
-    ended_at: datetime | None
-    duration: float | None
-    error_message: str | None
-    traceback: str | None
-
-
-class BatchName(TypedDict):
-    batch_id: str
-    description: str | None
-    status: BatchStatus
-
-
-class JobDetails(JobStatusAnswer):
-    """All there is to know of a job, for a page that shows it, and what may be done with it."""
-
-    queue: str | None
-    callback_of: str | None
-    parameters: Any
-    result_is_hidden: bool
-    attempts: list[Attempt]
-    relatives: Relatives
-    batch: BatchName | None
-    history: list[Event]
-    can_edit: bool
-    can_delete: bool
-
-
-class TypeFigures(TypedDict):
-    """`count`: jobs submitted in the last `hours` that have ended; failure rate (0 to 1) and times are of those."""
-
-    running: int
-    waiting: int
-    dead_letter: int
-    count: int
-    failure_rate: float | None
-    average_seconds: float | None
-    p95_seconds: float | None
-    hours: int
-
-
-class JobTypeOverview(TypedDict):
-    """How the jobs of a type fare, of those you may see. `schema`: the JSON Schema of what they take, if known."""
-
-    job_type: str
-    display_name: str
-    is_paused: bool
-    can_run: bool
-    can_change: bool
-    schema: dict[str, Any] | None
-    figures: TypeFigures
-    circuits: list[OpenCircuit]
-    recent: list[ListedJob]
-
-
-class JobCounts(TypedDict):
-    """Each up to 10,000. `today` and `day_ago`: since when jobs count as failed lately, by the site's clock."""
-
-    running: int
-    waiting: int
-    failed_today: int
-    failed_in_24_hours: int
-    dead_letter: int
-    today: str
-    day_ago: str
-
-
-class Bulk(TypedDict):
-    """The jobs with which it was done, and why not with the others."""
-
-    done: list[str]
-    refused: dict[str, str]
-
-
-class RetriedByError(Bulk):
-    """`left`: how many such jobs there are besides."""
-
-    left: int
 
 
 class BulkRetry(TypedDict):

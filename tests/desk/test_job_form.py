@@ -301,12 +301,14 @@ def test_texts_of_the_engine_are_shown_as_text_wherever_frappe_shows_them(visit,
     assert page.evaluate("window.hacked") is None
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", [{"width": 390, "height": 844}, {"width": 1400, "height": 900}])
-def test_a_form_fits_the_window(browser, web, member, size):
+def test_a_form_fits_the_window_and_is_accessible(browser, web, member, size, theme):
     job = dead_letter(member, text="x" * 400)
     visitor = browsers.Visitor(browser, web, member, host="127.0.0.1", viewport=size)
     visitor.page.goto(form(job))
     expect(pill(view(visitor.page))).to_be_visible()
+    visitor.page.evaluate("(theme) => document.documentElement.setAttribute('data-theme', theme)", theme)
     assert visitor.page.evaluate("document.documentElement.scrollWidth") <= size["width"]
     assert browsers.accessibility_faults(visitor.page, ".dw-job") == []
     visitor.close()

@@ -90,6 +90,15 @@ def test_a_running_job_moves_in_the_list(visit, work, member):
     expect(row(page, job)).to_contain_text("Completed", timeout=30_000)
 
 
+def test_jobs_of_others_of_which_no_event_tells_move_too(visit, admin, member):
+    job = submitted_by(member, factory.job_type("plain"))
+    page = visit(admin, LIST).page
+    expect(row(page, job)).to_contain_text("Queued")
+    claim.claim(job.name, 1)
+    frappe.db.commit()
+    expect(row(page, job)).to_contain_text("Running", timeout=10_000)
+
+
 def test_the_list_is_silent_while_it_is_not_on_screen(visit, member):
     kind = factory.job_type("plain")
     submitted_by(member, kind, n=1)

@@ -8,7 +8,7 @@ import re
 import frappe
 import pytest
 
-from dartwing_core.jobs import circuits, clock, submit_batch
+from dartwing_core.jobs import circuits, clock, manually_close_circuit, submit_batch
 from tests.support import browser as browsers
 from tests.support import factory, schedules
 from tests.support.jobs import run, submitted_by
@@ -151,6 +151,29 @@ def test_an_open_circuit_is_shown_and_closed_by_an_admin(visit, member, admin):
     confirm(page)
     expect(page.locator(".desk-alert")).to_contain_text("Circuit closed")
     expect(view(page).locator(".dw-circuit")).to_have_count(0)
+
+
+def test_admins_hear_of_circuits_and_of_a_full_queue_wherever_they_are(visit, member, admin):
+    kind = factory.job_type("plain", enable_circuit_breaker=1)
+    opened = circuits.Tally(10, 8, None, None, None)
+    circuits.open_anew({"job_type": kind, "organization": factory.ALPHA}, opened, clock.now_epoch() + 600)
+    frappe.db.commit()
+    page = visit(admin, "/app/note").page
+    others = visit(member, "/app/note").page
+    manually_close_circuit(kind, factory.ALPHA)
+    frappe.db.commit()
+    expect(page.locator("#alert-container")).to_contain_text(f"Jobs of type {kind} run again in {factory.ALPHA}.")
+    organization = frappe.get_doc("Organization", factory.ALPHA)
+    organization.update({"max_waiting": 1, "on_queue_full": "Warn"}).save()
+    frappe.db.commit()
+    try:
+        for number in range(2):
+            submitted_by(member, kind, n=number)
+    finally:
+        organization.update({"max_waiting": 0, "on_queue_full": "Reject"}).save()
+        frappe.db.commit()
+    expect(page.locator("#alert-container")).to_contain_text(f"More than 1 jobs of {factory.ALPHA} are waiting.")
+    expect(others.locator("#alert-container")).not_to_contain_text("jobs of")
 
 
 # Job Batch and Organization -------------------------------------------------------------------------------------------

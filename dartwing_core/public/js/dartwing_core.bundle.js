@@ -1,4 +1,5 @@
 // What Desk loads with every page: `dartwing_core.jobs`, for our own forms and for those of other apps (docs/desk.md).
+import { setup_admin_notices } from "./jobs/admin_notices";
 import { setup_batch_form } from "./jobs/batch_form";
 import { retry_by_error } from "./jobs/dead_letter_report";
 import { setup_job_form } from "./jobs/job_form";
@@ -16,3 +17,5 @@ Object.assign(
 	{ watch, start, show_progress, retry_by_error, as_text, show_as_text },
 	{ job_list_settings, setup_batch_form, setup_job_form, setup_organization_form, setup_schedule_form, setup_type_form }
 );
+
+setup_admin_notices();

@@ -158,7 +158,7 @@ class Choice:
         limits_of = tenancy.limits_of(sorted({row["organization"] for row in heads}))
         types = {name: config.job_type(name) for name in {row["job_type"] for row in heads}}
         self._slots = limits.Slots(in_service, limits_of, types)
-        self._gates = circuits.Gates(types, in_service)
+        self._gates = circuits.Gates(queue, types, in_service)
         self._ranks: dict[str, dict[str, float]] = {}
         self._lines: dict[tuple[str, str], list[dict]] = {}
         self._is_limited = False

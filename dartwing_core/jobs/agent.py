@@ -32,8 +32,8 @@ def run(stop: threading.Event, interval: float = INTERVAL) -> int:
 
 
 def _forget_cached() -> None:
-    """Frappe keeps documents for the length of a request; this process has none, and must see settings change."""
-    for name in ("cache", "document_cache", "request_cache"):
+    """Frappe keeps documents and permissions for the length of a request; this process has none, but sees changes."""
+    for name in ("cache", "document_cache", "request_cache", "role_permissions"):
         cached = getattr(frappe.local, name, None)
         if cached is not None:
             cached.clear()

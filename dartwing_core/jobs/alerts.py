@@ -19,7 +19,7 @@ from frappe.utils import escape_html, get_url_to_form, get_url_to_list
 from frappe.utils.user import get_users_with_role
 from pypika.terms import Criterion
 
-from . import clock, config, events, sql, waiting
+from . import clock, config, events, notices, sql, waiting
 from .status import JobStatus
 
 RAISED = "raised_alerts"
@@ -126,9 +126,7 @@ def _administrators() -> list[str]:
 
 
 def _log(user: str, level: Level) -> None:
-    values = {"type": "Alert", "for_user": user, "document_type": config.JOB, "link": level.link}
-    subject = level.text(get_user_lang(user))
-    frappe.get_doc({"doctype": "Notification Log", "subject": subject, **values}).insert(ignore_permissions=True)
+    notices.leave(user, level.text(get_user_lang(user)), document_type=config.JOB, link=level.link)
 
 
 def _list(**filters: str) -> str:

@@ -129,17 +129,18 @@ def of_types_query(job_types: Iterable[str], organizations: Iterable[str] | None
 class Gates:
     """Which jobs the circuits let through at the moment, for an admission pass: all, none, or one to try."""
 
-    def __init__(self, types: Mapping[str, Any], in_service: Iterable[Mapping[str, Any]]):
+    def __init__(self, queue: str, types: Mapping[str, Any], in_service: Iterable[Mapping[str, Any]]):
         """One statement, and none unless one of `types` (documents by name) has a breaker.
 
-        `in_service`: how many jobs are Queued or Running, by organization, type and status.
+        `in_service`: how many jobs are Queued or Running, by queue, organization, type and status. Each queue has one
+        that will try, since no worker may serve the others; the claim sees to it that one alone does.
         """
         guarded = [name for name, job_type in types.items() if has_breaker(job_type)]
         found = of_types(guarded) if guarded else {}
         self._places = {pair: 0 if circuit.is_held else 1 for pair, circuit in found.items()}
         for row in in_service if found else ():
             pair = row["organization"], row["job_type"]
-            if pair in self._places and row["status"] == JobStatus.QUEUED:  # the one that will try
+            if pair in self._places and (row["queue"], row["status"]) == (queue, JobStatus.QUEUED):
                 self._places[pair] -= row["number"]
 
     def is_open(self, organization: str, job_type: str) -> bool:
@@ -291,6 +292,11 @@ def _update(condition, values: Mapping[str, Any]) -> bool:
     for column, value in values.items():
         query = query.set(_table()[column], value)
     return bool(sql.run_update(query, LOCK_WAIT))
+
+
+def forget(organization: str) -> None:
+    """Delete the circuits of an organization that is deleted: another one may get its name."""
+    frappe.db.delete(config.CIRCUIT, {"organization": organization})
 
 
 # A note in Redis, so that submits need not ask -----------------------------------------------------------------------

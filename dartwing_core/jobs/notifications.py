@@ -15,7 +15,7 @@ from frappe import _
 from frappe.translate import get_user_lang
 from frappe.utils import escape_html, get_url_to_form
 
-from . import config, counters, dispatch, events, sql
+from . import config, counters, dispatch, events, notices, sql
 from .status import JobStatus
 
 NEVER, ALWAYS = "Never", "Always"
@@ -52,8 +52,8 @@ def note(job: Mapping[str, Any], to_status: JobStatus, values: Mapping[str, Any]
     if to_status not in _TOLD or not _is_wanted(job["job_type"], to_status):
         return
     end = {key: job[key] for key in ("name", "job_type", "organization", "owner_user")}
-    notices = sql.callback_of_transaction(Notices)
-    notices.ends.append(end | {"status": to_status, "error": values.get("error_message")})
+    noted = sql.callback_of_transaction(Notices)
+    noted.ends.append(end | {"status": to_status, "error": values.get("error_message")})
 
 
 def _is_wanted(job_type: str, status: JobStatus) -> bool:
@@ -81,21 +81,9 @@ def _notify(end: Mapping[str, Any], is_too_much: bool) -> None:
     owner = end["owner_user"]
     subject = _subject(end, is_too_much)
     if frappe.db.get_value("Notification Settings", owner, "enabled") != 0:  # None: never saved
-        sql.committed(lambda: _log(end, subject))
+        sql.committed(lambda: notices.leave(owner, subject, document_type=config.JOB, document_name=end["name"]))
     events.tell_user(owner, "notification", {})  # lights the bell
     events.tell_user(owner, "msgprint", _toast(end, subject))
-
-
-def _log(end: Mapping[str, Any], subject: str) -> None:
-    values = {
-        "doctype": "Notification Log",
-        "type": "Alert",
-        "subject": subject,
-        "for_user": end["owner_user"],
-        "document_type": config.JOB,
-        "document_name": end["name"],
-    }
-    frappe.get_doc(values).insert(ignore_permissions=True)
 
 
 def _toast(end: Mapping[str, Any], subject: str) -> dict[str, Any]:

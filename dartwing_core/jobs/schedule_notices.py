@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import frappe
 from frappe import _
 from frappe.translate import get_user_lang
 from frappe.utils import escape_html
 
-from . import access, config, events, sql, tenancy
+from . import access, config, events, notices, sql, tenancy
 
 
 def tell(schedule: Mapping[str, Any], reason: str) -> None:
@@ -23,12 +22,5 @@ def tell(schedule: Mapping[str, Any], reason: str) -> None:
 
 def _log(user: str, schedule: Mapping[str, Any], reason: str) -> None:
     text = _("Schedule {0} could not run: {1}", lang=get_user_lang(user))
-    values = {
-        "doctype": "Notification Log",
-        "type": "Alert",
-        "subject": text.format(escape_html(schedule["title"] or schedule["name"]), escape_html(reason)),
-        "for_user": user,
-        "document_type": config.SCHEDULE,
-        "document_name": schedule["name"],
-    }
-    frappe.get_doc(values).insert(ignore_permissions=True)
+    subject = text.format(escape_html(schedule["title"] or schedule["name"]), escape_html(reason))
+    notices.leave(user, subject, document_type=config.SCHEDULE, document_name=schedule["name"])

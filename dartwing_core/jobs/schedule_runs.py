@@ -31,12 +31,10 @@ from .errors import InvalidJobError, JobBusyError, RateLimitError
 from .recurrence import Recurrence
 from .submission import Prepared
 
-AT_ONCE = 50
-"""Schedules in one sweep."""
 ON_TIME = 300
 """Seconds after its due time in which a run is not missed: the scheduler of Frappe 16 ticks every 240."""
 LOOK_AGAIN = 60
-"""Seconds until a schedule that can't run now (suspended, queue full) is looked at again."""
+"""Seconds until a schedule that can't run now (suspended, queue full, an unexpected error) is looked at again."""
 ERROR_LENGTH = 500
 SKIP, CATCH_UP = "Skip", "Catch Up"
 NOT_NOW = (RateLimitError, JobBusyError)
@@ -53,19 +51,37 @@ class Result:
 
 
 def sweep(limit: int) -> int:
-    """Make the jobs that are due by now; returns how many. Commits. One statement if there are none."""
-    names = schedule_store.due(clock.now_epoch(), min(limit, AT_ONCE))
-    return sum(dispatch.quietly(partial(_run, name)) or 0 for name in names)
+    """Make the jobs that are due by now; returns how many. Commits. One statement if there are none.
+
+    Looks at so many schedules at most, and ends with the one whose jobs make it so many.
+    """
+    made = 0
+    for name in schedule_store.due(clock.now_epoch(), limit):
+        if made >= limit:
+            break
+        number = dispatch.quietly(partial(_run, name))
+        if number is None:  # it must not stay the longest due, in front of all others
+            dispatch.quietly(partial(sql.committed, partial(_put_off, name)))
+        made += number or 0
+    return made
 
 
 def _run(name: str) -> int:
     messages = len(frappe.local.message_log)
     sql.commit()  # the snapshot has to be younger than the lock
-    result = sql.committed(partial(_settle, name))
-    for action in result.after_commit:
-        dispatch.quietly(action)
-    del frappe.local.message_log[messages:]  # what was refused here is no news for whoever's request sweeps
+    try:
+        result = sql.committed(partial(_settle, name))
+        for action in result.after_commit:
+            dispatch.quietly(action)
+    finally:
+        del frappe.local.message_log[messages:]  # what was refused here is no news for whoever's request sweeps
     return result.made
+
+
+def _put_off(name: str) -> None:
+    now = clock.now_epoch()
+    if schedule_store.lock_due(name, now):
+        schedule_store.update(name, {"look_at_epoch": now + LOOK_AGAIN})
 
 
 def _settle(name: str) -> Result:

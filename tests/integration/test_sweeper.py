@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from datetime import datetime, timezone
 from zoneinfo import ZoneInfo
 
@@ -11,12 +12,14 @@ import pytest
 import redis.client
 
 from dartwing_core.jobs import (
+    agent,
     backlog,
     cancel_job,
     clock,
     config,
     executor,
     get_job_history,
+    permission,
     redis_queue,
     submit_job,
     sweeper,
@@ -255,3 +258,34 @@ def test_who_happens_to_sweep_is_not_named_in_the_history_of_others(job_type, bo
         last = get_job_history(swept.name)["history"][-1]
         assert (last["to_status"], last["actor"]) == (reached, "Administrator")
         assert frappe.db.get_value("Background Job", swept.name, "modified_by") == "Administrator"
+
+
+def test_the_agent_sees_that_permissions_change(alice):
+    # Seen failing (refused until the agent is started again): Frappe keeps permissions for the length of a request.
+    role, requirement = {"parent": alice, "role": "Script Manager"}, "Server Script:read"
+    answers: list[bool] = []
+
+    class Stop(threading.Event):
+        def wait(self, timeout=None):
+            if len(answers) == 1:  # another process gives the role
+                frappe.db.sql(
+                    "INSERT INTO `tabHas Role` (name, parent, parenttype, parentfield, role)"
+                    " VALUES ('test-role', %(parent)s, 'User', 'roles', %(role)s)",
+                    role,
+                )
+                frappe.db.commit()
+                frappe.cache.hdel("roles", alice)
+            return len(answers) == 2
+
+    def sweep():
+        answers.append(permission.has_required(alice, requirement))
+
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sweeper, "sweep", sweep)
+            agent.run(Stop(), 0)
+    finally:
+        frappe.db.delete("Has Role", role)
+        frappe.db.commit()
+        frappe.clear_cache(user=alice)
+    assert answers == [False, True]

@@ -4,7 +4,7 @@ import frappe
 from frappe import _
 from frappe.model.document import Document
 
-from dartwing_core.jobs import access, admission, schedule_store
+from dartwing_core.jobs import access, admission, circuits, schedule_store
 from dartwing_core.jobs.outbox import outbox
 
 MAX_WEIGHT = 100
@@ -24,6 +24,7 @@ class Organization(Document):
 
     def on_trash(self) -> None:
         schedule_store.forget(self.name)
+        circuits.forget(self.name)
 
     def validate_share(self, docshare) -> None:
         frappe.throw(_("Organizations can't be shared. Make the user an Org Member instead."), frappe.PermissionError)

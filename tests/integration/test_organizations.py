@@ -328,3 +328,10 @@ def test_a_change_of_members_counts_in_the_same_request(alice):
         frappe.db.rollback()
         frappe.db.delete("Org Member", {"user": alice, "organization": factory.BETA})
         frappe.db.commit()
+
+
+@pytest.mark.parametrize("limit", [{"max_running": -1}, {"max_waiting": -1}, {"weight": -1}, {"weight": 101}])
+def test_impossible_limits_are_refused(limit):
+    organization = frappe.get_doc("Organization", factory.ALPHA).update(limit)
+    with pytest.raises(frappe.ValidationError):
+        organization.save()

@@ -15,19 +15,20 @@ from .errors import InvalidJobError
 def epoch_of(available_at: Any) -> float:
     """Seconds since 1970 of a datetime (naive: in the site's time zone), ISO text or delay (seconds or timedelta).
 
-    None is now. A naive time that the clock skips counts as the one an hour later, one that comes twice as the first.
+    None is now, and so is what has passed: the due time is the place in the line. A naive time that the clock skips
+    counts as the one an hour later, one that comes twice as the first.
     Raises InvalidJobError for anything else.
     """
     now = clock.now_epoch()
     if available_at is None:
         return now
     if isinstance(available_at, timedelta):
-        return _moment(lambda: now + available_at.total_seconds(), available_at)
+        return _moment(lambda: now + available_at.total_seconds(), available_at, now)
     if isinstance(available_at, int | float) and not isinstance(available_at, bool):
-        return _moment(lambda: now + available_at, available_at)
+        return _moment(lambda: now + available_at, available_at, now)
     if isinstance(available_at, datetime):
-        return _moment(lambda: clock.to_epoch(available_at), available_at)
-    return _moment(lambda: clock.to_epoch(_parse(available_at)), available_at)
+        return _moment(lambda: clock.to_epoch(available_at), available_at, now)
+    return _moment(lambda: clock.to_epoch(_parse(available_at)), available_at, now)
 
 
 def _parse(text: Any) -> datetime:
@@ -39,11 +40,11 @@ def _parse(text: Any) -> datetime:
         return get_datetime(text.strip())
 
 
-def _moment(convert, given: Any) -> float:
+def _moment(convert, given: Any, now: float) -> float:
     try:
         epoch = convert()
         clock.site_time(epoch)
-        return epoch
+        return max(epoch, now)
     except Exception:
         raise InvalidJobError(
             _("available_at is no time: {0}. Pass a datetime, ISO 8601 text or a delay in seconds.").format(

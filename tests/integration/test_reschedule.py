@@ -115,8 +115,21 @@ def test_an_earlier_time_starts_it_then_and_a_later_one_not_before(job_type):
 def test_a_time_without_a_zone_is_the_sites(job_type, monkeypatch, given, expected):
     monkeypatch.setattr(clock, "_zone", lambda: ZoneInfo("Europe/Berlin"))
     job = later(job_type)
+    monkeypatch.setattr(clock, "now_epoch", lambda: datetime(2025, 12, 1, tzinfo=timezone.utc).timestamp())
     committed(job.name, reschedule_job, given)
     assert due(job) == datetime.fromisoformat(expected).timestamp()
+
+
+@pytest.mark.parametrize("given", ["1990-01-01", -10 * 365 * 86_400, timedelta(days=-2)])
+def test_a_time_that_has_passed_is_now_and_goes_before_nobody(job_type, given):
+    # Seen failing (before all jobs of the organization, critical ones too): the due time is the place in the line.
+    with settings(is_paused=1):
+        critical = submit_job(job_type, factory.ALPHA, {"n": 1}, priority="Critical")
+        job = submit_job(job_type, factory.ALPHA, {"n": 2}, available_at=given)
+        reschedule_job(job.name, given)
+        frappe.db.commit()
+    ranks = dict(frappe.get_all("Background Job", fields=["name", "admission_rank"], as_list=True))
+    assert ranks[critical.name] < ranks[job.name]
 
 
 @pytest.mark.parametrize("given", [None, "", "soon", float("inf"), True, [], "2026-13-01"])

@@ -78,6 +78,7 @@ def parameters_of(schedule: Mapping[str, Any]) -> Any:
 
 def _fill_in(schedule) -> None:
     schedule.cron = " ".join((schedule.cron or "").split())
+    schedule.enabled = cint(schedule.enabled)  # forms may send text
     schedule.time_zone = (schedule.time_zone or "").strip() or get_system_timezone()
     if not isinstance(schedule.parameters, str | None):  # from Python, or a JSON body
         schedule.parameters = frappe.as_json(schedule.parameters)
@@ -122,4 +123,4 @@ def _set_next(schedule, found: Recurrence, now: float) -> None:
 
 
 def _differs(schedule, before, fields) -> bool:
-    return any((schedule.get(field) or "") != (before.get(field) or "") for field in fields)
+    return any(str(schedule.get(field) or "") != str(before.get(field) or "") for field in fields)

@@ -158,6 +158,21 @@ def test_a_type_that_is_disabled_later_does_not_keep_anybody_from_disabling_the_
     found.save()
 
 
+def test_numbers_may_be_text_as_forms_send_them(wall, job_type):
+    # Frappe casts nothing before `validate`. Seen failing: the type is refused as if it were enabled, and the interval
+    # counted anew.
+    found = made(job_type, **every(30))
+    wall.advance(600)
+    found.update({"every": "30", "enabled": "1", "title": "Renamed"})
+    found.save()
+    assert found.anchor_epoch == NOW
+    frappe.get_doc("Job Type", job_type).update({"is_enabled": 0}).save()
+    found.enabled = "0"
+    found.save()
+    frappe.db.commit()
+    assert state(found).enabled == 0
+
+
 def test_parameters_may_be_an_object_or_its_json(wall, job_type):
     for given in ({"n": 1}, '{"n": 1}'):
         assert get_schedule(made(job_type, parameters=given).name)["parameters"] == {"n": 1}

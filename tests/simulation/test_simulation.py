@@ -49,8 +49,10 @@ def check(world: World) -> None:
 
 
 def check_due_times(world: World) -> None:
-    """No job is queued before the time that was given to it last."""
+    """No job is queued before the time that was given to it last, and none is gone before its end."""
     due = {job["name"]: job for job in world.jobs()}
+    for name, before in world.due.items():
+        assert name in due or before["status"] in FINISHED, before
     for name, job in due.items():
         assert not (job["in_line"] and job["waits_for"]), job
         assert not (job["in_line"] and job["due_epoch"] > world.now()), job

@@ -34,6 +34,7 @@ from dartwing_core.jobs import (
     manually_close_circuit,
     redis_queue,
     reschedule_job,
+    retention,
     retry_batch,
     retry_job,
     run_now,
@@ -49,6 +50,7 @@ from tests.support.handlers import Upstream
 
 ENDINGS = ("ok", "ok", "ok", "fail", "fail", "late", "dead", "snooze")
 KEYS = 4
+PURGED_AFTER = 0.001  # days: a minute and a half
 WINDOW = 4
 SCHEDULES = 2
 OFTEN = ("deliver",) * 6 + ("finish", "finish", "sweep", "sweep", "cap", "jump", "schedule")
@@ -379,6 +381,10 @@ class World:
                 frappe.db.rollback()  # another one waits for it, or its batch is running
                 return
             frappe.db.commit()
+
+    def do_purge(self) -> None:
+        self.offset += 2 * 86_400 * PURGED_AFTER
+        retention.clear_old_jobs(PURGED_AFTER)  # type: ignore[arg-type]
 
     def set_paused(self, paused: bool) -> None:
         self.set_setting("is_paused", int(paused))

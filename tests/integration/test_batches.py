@@ -637,7 +637,8 @@ def test_what_was_retried_just_now_is_not_deleted(step, doctype):
     assert in_parallel([lambda: [retry_job(name), frappe.db.commit()][1]]) == [None]
     with pytest.raises(Exception) as refused:
         frappe.delete_doc(doctype, found.name if doctype == "Job Batch" else name)
-    assert isinstance(refused.value, frappe.ValidationError) or sql.is_conflict(refused.value)
+    is_refusal = isinstance(refused.value, frappe.ValidationError | frappe.QueryTimeoutError)
+    assert is_refusal or sql.is_conflict(refused.value)
     frappe.db.rollback()
     assert state(found) == "Running"
     assert status_of(name) == "Queued"

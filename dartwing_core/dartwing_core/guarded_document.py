@@ -8,6 +8,10 @@ from frappe.model.document import Document
 
 from dartwing_core.jobs import desk_access
 
+TEXTS = frozenset({"Data", "Small Text", "Text", "Long Text", "JSON"})
+"""Kinds of fields that print formats show as HTML; of Code they escape it."""
+AS_TEXT = str.maketrans({"<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"})
+
 
 class GuardedDocument(Document):
     """Missing for whoever may not see it, and neither shared nor renamed."""
@@ -17,6 +21,13 @@ class GuardedDocument(Document):
 
     def notify_update(self) -> None:
         """Nothing: Frappe would tell the name to everybody in the room of the DocType."""
+
+    def before_print(self, settings=None) -> None:
+        """What handlers and other systems say is text: print formats take it for HTML that was cleaned when saved."""
+        for field in self.meta.fields:
+            value = self.get(field.fieldname)
+            if field.fieldtype in TEXTS and isinstance(value, str):
+                self.set(field.fieldname, value.translate(AS_TEXT))
 
     def before_rename(self, old: str, new: str, merge: bool = False) -> None:
         frappe.throw(_("A {0} can't be renamed.").format(_(self.doctype)), frappe.PermissionError)

@@ -33,6 +33,7 @@ _references = (
 permission_query_conditions = {
     **dict.fromkeys(_tenant_doctypes, "dartwing_core.jobs.desk_access.conditions"),
     **dict.fromkeys(_references, "dartwing_core.jobs.references.reference_conditions"),
+    "Prepared Report": "dartwing_core.jobs.report_access.prepared_conditions",
 }
 
 has_permission = {
@@ -47,6 +48,7 @@ has_permission = {
     "Org Member": "dartwing_core.jobs.desk_access.has_member_permission",
     **dict.fromkeys(_references, "dartwing_core.jobs.references.has_reference_permission"),
     "File": "dartwing_core.jobs.references.has_file_permission",
+    "Prepared Report": "dartwing_core.jobs.report_access.has_prepared_permission",
 }
 
 _check_reference = "dartwing_core.jobs.references.check_reference"
@@ -57,6 +59,7 @@ doc_events = {
         "before_validate": "dartwing_core.jobs.references.check_file_url",
         "validate": _check_reference,
     },
+    "Auto Email Report": {"validate": "dartwing_core.jobs.report_access.check_sending"},
 }
 
 # A job outlives its Organization, Job Type, owner and parent, a schedule its Job Type and owner: the engine says what

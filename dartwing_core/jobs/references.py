@@ -67,7 +67,7 @@ def has_reference_permission(doc, ptype: str | None = None, user: str | None = N
     kind, name = (doc.get(field) for field in REFERENCES[doc.doctype])
     if kind in TENANT_DOCTYPES and name and not is_visible(kind, name, user):
         return False
-    return _ask_others(doc, ptype, user, debug)
+    return ask_others(doc, ptype, user, debug)
 
 
 def is_visible(doctype: str, name: str, user: str | None = None) -> bool:
@@ -91,13 +91,13 @@ def has_file_permission(doc, ptype: str | None = None, user: str | None = None, 
             return False
     if ptype == "create" and _has_address_of_a_jobs(doc):  # before Frappe copies what lies there
         return False
-    return _ask_others(doc, ptype, user, debug)
+    return ask_others(doc, ptype, user, debug)
 
 
-def _ask_others(doc, ptype: str | None, user: str | None, debug: bool) -> bool:
+def ask_others(doc, ptype: str | None, user: str | None, debug: bool) -> bool:
     """Frappe 15 asks only the last hook that has an opinion, Frappe 16 takes none for a no: so ours asks the others."""
     hooks = frappe.get_hooks("has_permission").get(doc.doctype, [])
-    for path in reversed([path for path in hooks if not path.startswith(__name__)]):
+    for path in reversed([path for path in hooks if not path.startswith("dartwing_core.")]):
         opinion = frappe.call(path, doc=doc, ptype=ptype, user=user or frappe.session.user, debug=debug)
         if opinion is not None:
             return bool(opinion)

@@ -9,7 +9,7 @@ import time
 import frappe
 import pytest
 
-from dartwing_core.jobs import claim, get_job_status, retry_job, runs, submit_batch, submit_job
+from dartwing_core.jobs import cancel_job, claim, get_job_status, retry_job, runs, submit_batch, submit_job
 from tests.support import browser as browsers
 from tests.support import factory
 from tests.support.jobs import run, set_columns, submitted_by
@@ -73,6 +73,27 @@ def test_progress_reaches_the_form_within_a_second(visit, member):
         expect(view(page).locator(".dw-line")).to_have_text(f"Row {percent}")
         took.append(time.monotonic() - began)
     assert max(took) < 1, took
+
+
+def test_progress_does_not_take_the_place_of_an_answer_under_way(visit, member):
+    from dartwing_core.jobs.events import ProgressTeller
+
+    job = submitted_by(member, factory.job_type("plain"))
+    claim.claim(job.name, 1)
+    frappe.db.commit()
+    page = visit(member, form(job)).page
+    expect(pill(view(page))).to_have_text("Running")
+    held: list = []
+    page.route("**/*.get_job_details?*", lambda route: held.append(route))
+    cancel_job(job.name)
+    frappe.db.commit()
+    with page.expect_request("**/*.get_job_details?*"):
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    ProgressTeller(job.name, member).tell((50, "Half", None), is_last=True)
+    expect(view(page).locator(".dw-line")).to_have_text("Half")
+    held[-1].continue_()
+    expect(view(page).locator(".dw-head")).to_contain_text("Stopping")
+    expect(view(page).locator(".dw-line")).to_have_text("Half")
 
 
 def test_a_form_opens_with_one_request_of_ours(visit, member):

@@ -119,6 +119,47 @@ def test_a_types_form_shows_how_its_jobs_fare_with_one_request(visit, member):
     assert ours(called) == ["get_job_type_overview"]
 
 
+OVERVIEW = "**/*.get_job_type_overview?*"
+SOONER = """() => {
+    const later = window.setTimeout;
+    window.setTimeout = (work, ms, ...more) => later(work, ms === 10_000 ? 1_500 : ms, ...more);
+}"""
+
+
+@pytest.mark.parametrize("leaves", ["before the answers", "after the answers"])
+def test_a_form_that_was_left_asks_no_more_though_it_was_refreshed_twice(visit, member, leaves):
+    kind = factory.job_type("plain")
+    frappe.db.commit()
+    page = visit(member, f"/app/job-type/{kind}").page
+    expect(figure(view(page), "Running")).to_have_text("0")
+    page.evaluate(SOONER)
+    held: list = []
+    page.route(OVERVIEW, lambda route: held.append(route))
+    for _time in range(2):
+        with page.expect_request(OVERVIEW):
+            page.evaluate("() => void cur_frm.refresh()")
+
+    def answer() -> None:
+        for route in held:
+            route.fulfill(status=503, json={})
+
+    def leave() -> None:
+        page.evaluate("frappe.set_route('List', 'Job Type')")
+        page.wait_for_url("**/app/job-type*")
+
+    if leaves == "before the answers":
+        leave()
+        called = calls_of(page)
+        answer()
+    else:
+        answer()
+        expect(view(page).locator("..").locator(".dw-notice")).to_contain_text("busy")
+        leave()
+        called = calls_of(page)
+    page.wait_for_timeout(3_000)  # twice as long as it takes to ask again
+    assert ours(called) == []
+
+
 def test_a_type_is_paused_and_resumed_by_who_may_change_it(visit, member, manager):
     kind = factory.job_type("plain")
     frappe.db.commit()

@@ -55,12 +55,13 @@ export class LiveJob {
 		if (this.is_stopped) return;
 		clearTimeout(this.timer);
 		const number = (this.question += 1);
+		this.told = null;
 		try {
 			const job = await this.read();
 			if (this.is_stopped || number !== this.question) return;
 			this.failures = 0;
-			this.job = job;
-			this.on_change(job);
+			this.job = job.status === "Running" ? { ...job, ...this.told } : job;
+			this.on_change(this.job);
 			this.again_after(this.interval());
 		} catch (error) {
 			if (this.is_stopped || number !== this.question) return;
@@ -106,8 +107,8 @@ export class LiveJob {
 
 	take_progress({ progress, progress_message, steps }) {
 		if (this.is_stopped || this.job?.status !== "Running") return;
-		this.question += 1; // an answer under way is older
-		this.job = { ...this.job, progress, progress_message, steps: steps ?? [] };
+		this.told = { progress, progress_message, steps: steps ?? [] }; // newer than in an answer under way
+		this.job = { ...this.job, ...this.told };
 		this.on_change(this.job);
 		this.again_after(this.interval());
 	}

@@ -49,7 +49,7 @@ export function lists(rows) {
 export class Overview {
 	/** `ask(name)` answers what `render(answer)` makes nodes of, in the form's field `overview`. */
 	constructor(frm, ask, render) {
-		Object.assign(this, { frm, ask, render });
+		Object.assign(this, { frm, ask, render, question: 0 });
 		this.notice = make("div", { class: "dw-notice", role: "status" });
 		this.body = make("div", { class: "dw-job" });
 		frm.get_field("overview").$wrapper[0].replaceChildren(this.notice, this.body);
@@ -62,7 +62,7 @@ export class Overview {
 	}
 
 	async open() {
-		clearTimeout(this.timer);
+		this.close();
 		const name = this.frm.docname;
 		if (this.frm.is_new()) {
 			this.body.replaceChildren();
@@ -70,15 +70,16 @@ export class Overview {
 		}
 		if (this.name !== name) this.body.replaceChildren();
 		this.name = name;
-		this.is_open = true;
+		const number = this.question;
 		let wait = AGAIN;
 		try {
 			const answer = await this.ask(name);
-			if (!this.is_open || this.frm.docname !== name) return;
+			if (number !== this.question) return;
 			this.say("");
 			this.body.replaceChildren(...this.render(answer).flat().filter(Boolean));
 		} catch (error) {
 			if (!error.kind) throw error;
+			if (number !== this.question) return;
 			this.say(error.message);
 			if (error.kind === "login" || error.kind === "gone") return;
 			wait = Math.max(wait, error.seconds * 1000);
@@ -91,8 +92,9 @@ export class Overview {
 		this.timer = setTimeout(() => (document.hidden || this.frm.is_dirty() ? this.again() : this.open()), wait);
 	}
 
+	/** Ask no more; an answer under way comes too late. */
 	close() {
-		this.is_open = false;
+		this.question += 1;
 		clearTimeout(this.timer);
 	}
 }

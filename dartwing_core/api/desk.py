@@ -9,15 +9,16 @@ from collections.abc import Callable
 from typing import Any
 
 import frappe
+from frappe import _
 
 from dartwing_core import jobs as engine
 from dartwing_core.jobs import charts, config
 
 FAILED = ["Failed", "Timed Out", "Dead Letter"]
-CHARTS: dict[str, tuple[Callable[[], dict[str, Any]], str]] = {
-    "Completed Background Jobs by Hour": (charts.throughput, "Completed"),
-    "Failed Background Jobs by Type": (charts.failures, "Failed"),
-    "Waiting Time of Background Jobs": (charts.waiting_time, "Seconds"),
+CHARTS: dict[str, tuple[Callable[[], dict[str, Any]], Callable[[], str]]] = {
+    "Completed Background Jobs by Hour": (charts.throughput, lambda: _("Completed")),
+    "Failed Background Jobs by Type": (charts.failures, lambda: _("Failed")),
+    "Waiting Time of Background Jobs": (charts.waiting_time, lambda: _("Seconds")),
 }
 
 
@@ -51,10 +52,10 @@ def dead_letters(**_filters: Any) -> dict[str, Any]:
 def get_chart(chart_name: str = "", **_more: Any) -> dict[str, Any]:
     """The data of one of the workspace's charts."""
     if chart_name not in CHARTS:
-        raise frappe.ValidationError(frappe._("There is no chart {0}.").format(str(chart_name)[:60]))
+        raise frappe.ValidationError(_("There is no chart {0}.").format(str(chart_name)[:60]))
     figures, label = CHARTS[chart_name]
     found = figures()
-    return {"labels": found["labels"], "datasets": [{"name": frappe._(label), "values": found["values"]}]}
+    return {"labels": found["labels"], "datasets": [{"name": label(), "values": found["values"]}]}
 
 
 def _card(name: str, **route_options: Any) -> dict[str, Any]:

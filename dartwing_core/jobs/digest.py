@@ -80,7 +80,7 @@ def _tell(user: str, organization: str, rows: Sequence[Mapping[str, Any]]) -> bo
                 "intro": _("These jobs of {0} have failed for good since the last message:", lang=lang).format(
                     organization
                 ),
-                "heads": [_(head, lang=lang) for head in ("Job Type", "Jobs", "For example")],
+                "heads": [_("Job Type", lang=lang), _("Jobs", lang=lang), _("For example", lang=lang)],
                 "rows": [{**row, "example": (row["example"] or "")[:EXAMPLE_LENGTH]} for row in rows],
                 "link": _list_of(organization),
                 "action": _("Look at them and retry", lang=lang),

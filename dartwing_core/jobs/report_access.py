@@ -23,7 +23,7 @@ def check_sending(doc, method: str | None = None) -> None:
         frappe.throw(text.format(_(doc.report)), frappe.PermissionError)
 
 
-def prepared_conditions(user: str | None = None, doctype: str = PREPARED) -> str:
+def prepared_conditions(user: str | None = None) -> str:
     """`permission_query_conditions` of Prepared Report: of ours, those that one has made."""
     viewer = access.viewer(user)
     if viewer.sees_everything:

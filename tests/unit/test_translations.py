@@ -27,6 +27,8 @@ def test_the_committed_template_is_current():
         "Dead Letters by Error",  # a report
         "Job Circuit",  # a DocType
         "Log in",  # the job center
+        "Seconds",  # a chart
+        "For example",  # an e-mail
     ],
 )
 def test_texts_of_every_kind_are_found(text):

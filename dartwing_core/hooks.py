@@ -141,6 +141,8 @@ override_whitelisted_methods = {
     "frappe.desk.form.utils.get_next": "dartwing_core.api.frappe_methods.get_next",
     "frappe.desk.form.document_follow.follow_document": "dartwing_core.api.frappe_methods.follow_document",
     "frappe.email.relink": "dartwing_core.api.frappe_methods.relink",
+    "frappe.desk.query_report.run": "dartwing_core.api.frappe_methods.run_report",
+    "frappe.desk.query_report.export_query": "dartwing_core.api.frappe_methods.export_query",
     "frappe.desk.doctype.dashboard_chart.dashboard_chart.get": "dartwing_core.api.frappe_methods.get_chart",
 }
 

@@ -16,14 +16,14 @@ from typing import Any
 
 import frappe
 from frappe import _, client, email
-from frappe.desk import like, listview, notifications, reportview, search
+from frappe.desk import like, listview, notifications, query_report, reportview, search
 from frappe.desk.doctype.dashboard_chart import dashboard_chart
 from frappe.desk.doctype.tag import tag
 from frappe.desk.form import document_follow, utils
 from frappe.utils import file_manager, get_safe_filters, goal
 from frappe.workflow.doctype.workflow import workflow
 
-from dartwing_core.jobs import access
+from dartwing_core.jobs import access, report_access
 from dartwing_core.jobs.desk_access import ENGINE_DOCTYPES, TENANT_DOCTYPES, throw_missing
 from dartwing_core.jobs.references import REFERENCES, is_visible
 
@@ -171,6 +171,29 @@ def get_chart(given: dict[str, Any]) -> Any:
     if chart.get("type") == "Heatmap" and chart.get("chart_type") != "Group By":
         frappe.throw(_("Heat maps are not available for {0}.").format(_(chart.get("document_type"))))
     return inspect.unwrap(dashboard_chart.get)(**given)
+
+
+@_instead_of(query_report.run)
+def run_report(given: dict[str, Any]) -> Any:
+    """For oneself: Frappe hands out what it has kept of a report for whoever is named."""
+    if report_access.is_on_jobs(_text(given, "report_name")):
+        given.pop("user", None)
+        _check_kept(given)
+    return query_report.run(**given)
+
+
+@_instead_of(query_report.export_query)
+def export_query(given: dict[str, Any]) -> Any:
+    """The same as a file."""
+    if report_access.is_on_jobs(_text(frappe.form_dict, "report_name")):
+        _check_kept(frappe.form_dict)
+    return query_report.export_query(**given)
+
+
+def _check_kept(given: dict[str, Any]) -> None:
+    kept = _dict(given, "filters").get("prepared_report_name")
+    if kept and (not isinstance(kept, str) or report_access.is_of_another(kept)):
+        throw_missing(report_access.PREPARED, kept)
 
 
 @_instead_of(workflow.get_workflow_state_count)

@@ -23,6 +23,17 @@ def check_sending(doc, method: str | None = None) -> None:
         frappe.throw(text.format(_(doc.report)), frappe.PermissionError)
 
 
+def is_on_jobs(report: str) -> bool:
+    """Whether a report is on one of our DocTypes, and so holds what its maker may see."""
+    return frappe.db.get_value("Report", report, "ref_doctype") in TENANT_DOCTYPES
+
+
+def is_of_another(prepared: str) -> bool:
+    """Whether a Prepared Report was made by somebody else."""
+    viewer = access.viewer()
+    return not viewer.sees_everything and frappe.db.get_value(PREPARED, prepared, "owner") != viewer.user
+
+
 def prepared_conditions(user: str | None = None) -> str:
     """`permission_query_conditions` of Prepared Report: of ours, those that one has made."""
     viewer = access.viewer(user)
@@ -37,6 +48,6 @@ def has_prepared_permission(doc, ptype: str | None = None, user: str | None = No
     """`has_permission` of Prepared Report. Frappe gives each to all who may make the report, whatever it holds."""
     viewer = access.viewer(user)
     is_own = viewer.sees_everything or doc.owner == viewer.user
-    if not is_own and frappe.db.get_value("Report", doc.report_name, "ref_doctype") in TENANT_DOCTYPES:
+    if not is_own and is_on_jobs(doc.report_name):
         return False
     return ask_others(doc, ptype, user, debug)

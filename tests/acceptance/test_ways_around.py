@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import pkgutil
 import sys
 
@@ -169,3 +170,40 @@ def test_numbers_and_dates_out_of_range_are_bad_input(web, alice):
     client = Client(web).with_token(alice)
     assert client.get("list_jobs", limit="Infinity").status_code == 400
     assert client.get("list_jobs", from_date="20260101T000000+99:99").status_code == 400
+
+
+def test_a_report_that_frappe_keeps_for_somebody_is_not_handed_to_others(web, alice, bob):
+    # Frappe keeps what a report holds by itself once it has taken 15 seconds, and asks the caller whose to hand out.
+    from frappe.core.doctype.prepared_report.prepared_report import create_json_gz_file
+
+    name, role = "Dead Letters by Error", "Dartwing User"
+    for user in (alice, bob):
+        frappe.get_doc("User", user).add_roles(role)
+    kept = frappe.get_doc({"doctype": "Prepared Report", "report_name": name, "filters": "{}"})
+    kept.name = frappe.generate_hash(length=10)
+    kept.db_insert()
+    columns = [{"fieldname": "error", "label": "Error", "fieldtype": "Data"}]
+    create_json_gz_file({"columns": columns, "result": [{"error": SECRET}]}, "Prepared Report", kept.name, name)
+    frappe.db.set_value("Prepared Report", kept.name, {"owner": alice, "status": "Completed"})
+    frappe.db.set_value("Report", name, "prepared_report", 1)
+    frappe.db.commit()
+    run_report, export = "frappe.desk.query_report.run", "frappe.desk.query_report.export_query"
+    by_name, by_owner = ({"prepared_report_name": which} for which in (kept.name, {"owner": alice}))
+    try:
+        own, other = (Client(web).with_token(user) for user in (alice, bob))
+        assert SECRET in call(own, run_report, report_name=name, filters={}).text
+        assert SECRET in call(own, run_report, report_name=name, filters=by_name).text
+        for body in ({"filters": {}, "user": alice}, {"filters": by_name}, {"filters": by_owner}):
+            assert SECRET not in call(other, run_report, report_name=name, **body).text, body
+        more = {"file_format_type": "CSV", "visible_idx": "[0]"}
+        for filters in (by_name, by_owner):
+            answer = call(other, export, report_name=name, filters=json.dumps(filters), **more)
+            assert answer.status_code in (403, 404), answer.text  # 403 of Frappe 16, to who has no role for these
+            assert SECRET not in answer.text
+    finally:
+        frappe.db.rollback()
+        frappe.db.set_value("Report", name, "prepared_report", 0)
+        frappe.delete_doc("Prepared Report", kept.name, force=True)
+        for user in (alice, bob):
+            frappe.get_doc("User", user).remove_roles(role)
+        frappe.db.commit()

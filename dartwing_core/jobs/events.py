@@ -91,13 +91,28 @@ class ProgressTeller:
 def _messages(changes: Sequence[Mapping[str, Any]]) -> list[tuple[str, dict, str, str]]:
     now = clock.iso_clock()()
     messages = []
+    have_left: dict[tuple[str, str], bool] = {}
     for change in changes:
         job, message = change["job"], change["message"] | {"updated_at": now}
+        rooms = _rooms(job["name"], job["owner_user"])
+        if any(key in message for key in _TOLD_WITH_STATUS):
+            pair = job["owner_user"], job["organization"]
+            if pair not in have_left:
+                have_left[pair] = _has_left(*pair)
+            if have_left[pair]:  # may still have a socket, also in the job's room
+                message = {key: value for key, value in message.items() if key not in _TOLD_WITH_STATUS}
+                rooms = rooms[1:]
         if "output_reference" in message and not _is_active(job["organization"]):
             del message["output_reference"]  # results of a suspended organization are hidden
-        for room in _rooms(job["name"], job["owner_user"]):
-            messages.append((STATUS_CHANGED, message, room, frappe.local.site))
+        messages += [(STATUS_CHANGED, message, room, frappe.local.site) for room in rooms]
     return messages
+
+
+def _has_left(owner: str, organization: str) -> bool:
+    """Whether the owner of a job may not see it any more."""
+    from . import access  # which reads jobs through `store`, as `store` calls this module
+
+    return not access.can_see(owner, owner, organization)
 
 
 def _is_active(organization: str) -> bool:

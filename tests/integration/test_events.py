@@ -87,6 +87,17 @@ def test_the_output_of_a_suspended_organization_is_not_told():
     assert "output_reference" not in heard.of(job, STATUS, doc_room(job))[-1]
 
 
+def test_who_has_left_the_organization_hears_nothing_of_how_their_job_ends(alice):
+    # A socket outlives a membership. Broken by leaving `_has_left` out of `events._messages`.
+    job = submitted_by(alice, made("add_note", max_retries=0), title="test note", then="fail_for_good")
+    frappe.db.set_value("Org Member", {"user": alice}, "status", "Inactive")
+    frappe.db.commit()
+    with listening() as heard:
+        assert run(job)["status"] == "Dead Letter"
+    assert "Dead Letter" not in dict(moves(heard, job, f"user:{alice}")).values()
+    assert "error_message" not in heard.of(job, STATUS, doc_room(job))[-1]
+
+
 def test_a_lost_attempt_is_told_by_the_sweeper():
     job = submitted(made("nothing"))
     frappe.db.set_value("Background Job", job.name, {"status": "Running", "attempt": 1})

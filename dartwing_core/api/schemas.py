@@ -197,7 +197,7 @@ class ManuallyClosed(TypedDict):
     circuit_id: str
     job_type: str
     organization: str
-    status: Literal["Closed"]
+    status: Literal["Open", "Half Open", "Closed"]
     message: str
 
 

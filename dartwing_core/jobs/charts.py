@@ -9,19 +9,16 @@ from datetime import timedelta
 from typing import Any
 
 import frappe
-from frappe.query_builder.functions import Coalesce, Count, Min
+from frappe.query_builder.functions import Coalesce, Count
 from pypika import Order
-from pypika.analytics import AnalyticFunction
 from pypika.terms import Criterion, CustomFunction, PseudoColumn
 
-from . import access, clock, config, ids
-from .metrics import FAILED
+from . import access, clock, config
+from .metrics import FAILED, difference, p95_of_each, since
 from .status import JobStatus
 
 HOURS = 24
 TYPES = 10
-P95 = 0.95
-_difference = CustomFunction("TIMESTAMPDIFF", ["unit", "start", "end"])
 _later = CustomFunction("GREATEST", ["one", "other"])
 
 
@@ -41,14 +38,11 @@ def waiting_time() -> dict[str, Any]:
     now = clock.site_time()
     ago = _hours_ago(job.started_at, now).as_("ago")
     due = _later(job.created_at, Coalesce(job.available_at, job.created_at))
-    waited = _difference(PseudoColumn("MICROSECOND"), due, job.started_at).as_("waited")
+    waited = difference(PseudoColumn("MICROSECOND"), due, job.started_at).as_("waited")
     condition = _recent(job) & job.started_at.isnotnull()
     waits = frappe.qb.from_(job).select(ago, waited).where(condition).as_("waits")
-    rank = AnalyticFunction("CUME_DIST").over(waits.ago).orderby(waits.waited).as_("share")
-    ranked = frappe.qb.from_(waits).select(waits.ago, waits.waited, rank).as_("ranked")
-    query = frappe.qb.from_(ranked).select(ranked.ago, Min(ranked.waited)).where(ranked.share >= P95)
-    rows = query.groupby(ranked.ago).run()
-    return _by_hour(now, {hour: max(0.0, round(float(waited) / 1_000_000, 2)) for hour, waited in rows})
+    slowest = p95_of_each(waits, "ago", "waited")
+    return _by_hour(now, {hour: max(0.0, round(float(waited) / 1_000_000, 2)) for hour, waited in slowest.items()})
 
 
 def failures() -> dict[str, Any]:
@@ -62,12 +56,12 @@ def failures() -> dict[str, Any]:
 
 
 def _recent(job) -> Criterion:
-    return access.viewer().visible(job) & (job.name >= ids.first_job_name(clock.now_epoch() - HOURS * 3_600))
+    return access.viewer().visible(job) & since(job, HOURS)
 
 
 def _hours_ago(column, now):
     """By the clock's hours: 0 for the one that has begun."""
-    return _difference(PseudoColumn("HOUR"), column, _end_of_hour(now))
+    return difference(PseudoColumn("HOUR"), column, _end_of_hour(now))
 
 
 def _end_of_hour(now):

@@ -13,6 +13,7 @@ from typing import Any
 import frappe
 from frappe.query_builder.functions import Avg, Count, Max, Min
 from pypika import Order
+from pypika.analytics import AnalyticFunction
 from pypika.terms import Criterion, CustomFunction, PseudoColumn
 
 from . import access, clock, config, ids, queries
@@ -22,7 +23,8 @@ WAITING = (JobStatus.PENDING, JobStatus.QUEUED)
 FAILED = (JobStatus.FAILED, JobStatus.TIMED_OUT, JobStatus.DEAD_LETTER)
 MAX_HOURS = 24 * 31
 MAX_LIMIT = 100
-_difference = CustomFunction("TIMESTAMPDIFF", ["unit", "start", "end"])
+P95 = 0.95
+difference = CustomFunction("TIMESTAMPDIFF", ["unit", "start", "end"])
 
 
 def get_metrics(organization: str | None = None, hours: int = 24) -> dict[str, Any]:
@@ -34,7 +36,7 @@ def get_metrics(organization: str | None = None, hours: int = 24) -> dict[str, A
     """
     job = frappe.qb.DocType(config.JOB)
     visible = _visible(job, organization)
-    recent = visible & _since(job, hours)
+    recent = visible & since(job, hours)
     by_status = _counts(job, job.status, visible)
     by_type = _by_type(job, recent)
     return {
@@ -81,7 +83,7 @@ def get_execution_time_stats(
     `{count, average_seconds, min_seconds, max_seconds, p50_seconds, p95_seconds}`; None where there is none.
     """
     job = frappe.qb.DocType(config.JOB)
-    condition = queries.narrowed(_visible(job, organization) & _since(job, hours), job, job_type=job_type)
+    condition = queries.narrowed(_visible(job, organization) & since(job, hours), job, job_type=job_type)
     return _times(job, condition, in_full=True)
 
 
@@ -92,7 +94,7 @@ def get_type_figures(job_type: str, hours: int = 24) -> dict[str, Any]:
     """
     job = frappe.qb.DocType(config.JOB)
     visible = _visible(job, None) & (job.job_type == job_type)
-    recent = visible & _since(job, hours)
+    recent = visible & since(job, hours)
     ended = _by_type(job, recent).get(job_type) or {"failure_rate": None, "count": 0}
     return {
         "running": _number(job, visible, [JobStatus.RUNNING]),
@@ -110,9 +112,9 @@ def get_slowest_jobs(
 ) -> list[dict[str, Any]]:
     """The completed jobs of the last `hours` that took longest, the slowest first, with their `seconds`."""
     job = frappe.qb.DocType(config.JOB)
-    condition = queries.narrowed(_visible(job, organization) & _since(job, hours), job, job_type=job_type)
+    condition = queries.narrowed(_visible(job, organization) & since(job, hours), job, job_type=job_type)
     condition &= _completed(job)
-    seconds = _seconds(job)
+    seconds = run_seconds(job)
     fields = (job.name.as_("job_id"), job.job_type, job.organization, job.owner_user, job.completed_at)
     query = frappe.qb.from_(job).select(*fields, seconds.as_("seconds")).where(condition)
     rows = query.orderby(seconds, order=Order.desc).limit(queries.bounded(limit, 1, MAX_LIMIT, "limit"))
@@ -126,7 +128,8 @@ def _visible(job, organization: str | None) -> Criterion:
     return access.viewer().visible(job, queries.organization_filter(organization))
 
 
-def _since(job, hours: Any) -> Criterion:
+def since(job, hours: Any) -> Criterion:
+    """Jobs submitted in so many last hours, MAX_HOURS at most."""
     past = queries.bounded(hours, 1, MAX_HOURS, "hours") * 3600
     return job.name >= ids.first_job_name(clock.now_epoch() - past)
 
@@ -135,8 +138,9 @@ def _completed(job) -> Criterion:
     return (job.status == JobStatus.COMPLETED.value) & job.started_at.isnotnull() & job.completed_at.isnotnull()
 
 
-def _seconds(job):
-    return _difference(PseudoColumn("MICROSECOND"), job.started_at, job.completed_at) / 1_000_000
+def run_seconds(job):
+    """How long the attempt took that completed the job."""
+    return difference(PseudoColumn("MICROSECOND"), job.started_at, job.completed_at) / 1_000_000
 
 
 def _counts(job, column, condition: Criterion) -> dict[str, int]:
@@ -151,10 +155,10 @@ def _depths(job, condition: Criterion) -> dict[str, int]:
 
 
 def _times(job, condition: Criterion, *, in_full: bool = False) -> dict[str, Any]:
-    done, seconds = condition & _completed(job), _seconds(job)
+    done, seconds = condition & _completed(job), run_seconds(job)
     query = frappe.qb.from_(job).select(Count("*"), Avg(seconds), Min(seconds), Max(seconds)).where(done)
     count, average, least, most = query.run()[0]
-    figures = {"average_seconds": _rounded(average), "p95_seconds": _percentile(job, done, seconds, count, 0.95)}
+    figures = {"average_seconds": _rounded(average), "p95_seconds": _percentile(job, done, seconds, count, P95)}
     if in_full:
         figures |= {"count": count, "min_seconds": _rounded(least), "max_seconds": _rounded(most)}
         figures["p50_seconds"] = _percentile(job, done, seconds, count, 0.5)
@@ -170,10 +174,18 @@ def _percentile(job, condition: Criterion, seconds, count: int, share: float) ->
     return _rounded(query.limit(1).offset(rank).run()[0][0])
 
 
+def p95_of_each(rows, group: str, value: str) -> dict[Any, Any]:
+    """The nearest-rank percentile of a column for each group of rows (a query with an alias), in one statement."""
+    share = AnalyticFunction("CUME_DIST").over(rows[group]).orderby(rows[value]).as_("share")
+    ranked = frappe.qb.from_(rows).select(rows[group], rows[value], share).as_("ranked")
+    query = frappe.qb.from_(ranked).select(ranked[group], Min(ranked[value])).where(ranked.share >= P95)
+    return dict(query.groupby(ranked[group]).run())
+
+
 def _by_type(job, condition: Criterion) -> dict[str, dict[str, Any]]:
     rows: Sequence[tuple] = (
         frappe.qb.from_(job)
-        .select(job.job_type, job.status, Count("*"), Avg(_seconds(job)))
+        .select(job.job_type, job.status, Count("*"), Avg(run_seconds(job)))
         .where(condition)
         .groupby(job.job_type, job.status)
     ).run()

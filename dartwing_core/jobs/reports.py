@@ -8,22 +8,19 @@ import frappe
 from frappe import _
 from frappe.query_builder.functions import Avg, Coalesce, Count, Max, Min
 from pypika import Case, Order
-from pypika.analytics import AnalyticFunction
 from pypika.functions import Sum
-from pypika.terms import Criterion, CustomFunction, PseudoColumn
+from pypika.terms import Criterion, CustomFunction
 
-from . import access, bulk, clock, config, ids, queries
+from . import access, bulk, config, queries
 from .errors import InvalidJobError
-from .metrics import FAILED, MAX_HOURS
+from .metrics import FAILED, p95_of_each, run_seconds, since
 from .status import JobStatus
 
-P95 = 0.95
 GROUPS = 500
 PATTERN_LENGTH = 200
 VARIABLE = r"[0-9a-fA-F]{8}[0-9a-fA-F-]*|[0-9]+"
 """What differs between two errors of one cause: numbers, and ids in hexadecimal digits."""
 
-_difference = CustomFunction("TIMESTAMPDIFF", ["unit", "start", "end"])
 _replace = CustomFunction("REGEXP_REPLACE", ["text", "pattern", "replacement"])
 _left = CustomFunction("LEFT", ["text", "length"])
 _sha2 = CustomFunction("SHA2", ["text", "bits"])
@@ -37,7 +34,7 @@ def type_performance(organization: str | None = None, hours: int = 24) -> list[d
     the failure rate is the percentage of those that ended, not counting canceled ones.
     """
     job = frappe.qb.DocType(config.JOB)
-    recent = access.viewer().visible(job, queries.organization_filter(organization)) & _since(job, hours)
+    recent = access.viewer().visible(job, queries.organization_filter(organization)) & since(job, hours)
     number, seconds = Count("*"), _seconds(job)
     columns = (
         job.job_type,
@@ -69,25 +66,16 @@ def _p95(job, condition: Criterion) -> dict[str, Any]:
     """The nearest-rank percentile of each type's completed jobs."""
     done = condition & _seconds(job).isnotnull()
     times = frappe.qb.from_(job).select(job.job_type, _seconds(job).as_("seconds")).where(done).as_("times")
-    share = AnalyticFunction("CUME_DIST").over(times.job_type).orderby(times.seconds).as_("share")
-    ranked = frappe.qb.from_(times).select(times.job_type, times.seconds, share).as_("ranked")
-    query = frappe.qb.from_(ranked).select(ranked.job_type, Min(ranked.seconds)).where(ranked.share >= P95)
-    return dict(query.groupby(ranked.job_type).run())
+    return p95_of_each(times, "job_type", "seconds")
 
 
 def _seconds(job):
     """How long the attempt took that completed the job; NULL for others."""
-    took = _difference(PseudoColumn("MICROSECOND"), job.started_at, job.completed_at) / 1_000_000
-    return Case().when(job.status == str(JobStatus.COMPLETED), took)
+    return Case().when(job.status == str(JobStatus.COMPLETED), run_seconds(job))
 
 
 def _sum(condition: Criterion):
     return Sum(Case().when(condition, 1).else_(0))
-
-
-def _since(job, hours: Any) -> Criterion:
-    past = queries.bounded(hours, 1, MAX_HOURS, "hours") * 3_600
-    return job.name >= ids.first_job_name(clock.now_epoch() - past)
 
 
 def _rounded(value: Any) -> float | None:

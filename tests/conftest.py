@@ -89,6 +89,15 @@ def site(_connected: None) -> Iterator[None]:
 
 
 @pytest.fixture
+def no_sweeps(site: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody sweeps of their own accord: what is seen then is done by the straight way alone."""
+    from dartwing_core.jobs import sweeper
+
+    monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
+    monkeypatch.setattr(sweeper, "sweep_after_submit", lambda: None)
+
+
+@pytest.fixture
 def alice() -> str:
     """A member of Test Alpha."""
     return _member("alice", factory.ALPHA)

@@ -12,16 +12,12 @@ from tests.support import database, factory, processes
 from tests.support.schedules import due_times, every, made, state
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.usefixtures("no_sweeps")
+
 WAITING = (
     "SELECT COUNT(*) FROM information_schema.PROCESSLIST"
     " WHERE STATE LIKE 'Waiting for table%%' AND INFO LIKE '%%INSERT INTO `tabJob Execution Log`%%'"
 )
-
-
-@pytest.fixture(autouse=True)
-def _no_sweep_in_between(monkeypatch):
-    for own_accord in ("sweep_now_and_then", "sweep_after_submit"):
-        monkeypatch.setattr(sweeper, own_accord, lambda: None)
 
 
 def test_a_killed_sweeper_leaves_a_due_time_to_the_next_one(site):

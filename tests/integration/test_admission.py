@@ -32,13 +32,6 @@ def window():
         yield WINDOW
 
 
-@pytest.fixture
-def no_sweeps(monkeypatch) -> None:
-    """Nobody sweeps of their own accord: what is seen then is done by admission alone."""
-    monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
-    monkeypatch.setattr(sweeper, "sweep_after_submit", lambda: None)
-
-
 def submit_many(job_type: str, number: int, organization: str = factory.ALPHA, **arguments) -> list:
     requests = ({"job_type": job_type, "organization": organization, "parameters": {"n": n}} for n in range(number))
     jobs = submit_jobs({**request, **arguments} for request in requests)

@@ -41,13 +41,9 @@ from tests.support.database import statements
 from tests.support.jobs import lose, next_entry, status, submitted_with
 from tests.support.sessions import in_parallel
 
+pytestmark = pytest.mark.usefixtures("no_sweeps")
+
 CALLBACKS = ("on_complete", "on_success", "on_failure")
-
-
-@pytest.fixture(autouse=True)
-def by_the_straight_way(monkeypatch) -> None:
-    monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
-    monkeypatch.setattr(sweeper, "sweep_after_submit", lambda: None)
 
 
 @pytest.fixture

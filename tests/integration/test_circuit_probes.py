@@ -26,13 +26,9 @@ from tests.support.jobs import lose, run, status
 from tests.support.sessions import in_parallel
 from tests.support.settings import settings
 
+pytestmark = pytest.mark.usefixtures("no_sweeps")
+
 CLAIMS = 16
-
-
-@pytest.fixture(autouse=True)
-def no_sweeps(site: None, monkeypatch) -> None:
-    monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
-    monkeypatch.setattr(sweeper, "sweep_after_submit", lambda: None)
 
 
 @pytest.fixture

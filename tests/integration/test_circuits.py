@@ -49,11 +49,7 @@ from tests.support.listener import listening
 from tests.support.sessions import in_parallel
 from tests.support.settings import settings
 
-
-@pytest.fixture(autouse=True)
-def no_sweeps(site: None, monkeypatch) -> None:
-    monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
-    monkeypatch.setattr(sweeper, "sweep_after_submit", lambda: None)
+pytestmark = pytest.mark.usefixtures("no_sweeps")
 
 
 @pytest.fixture

@@ -30,13 +30,9 @@ from tests.support.jobs import run, set_columns, status, submitted, submitted_by
 from tests.support.sessions import in_parallel
 from tests.support.settings import settings
 
+pytestmark = pytest.mark.usefixtures("no_sweeps")
+
 HOUR = 3_600
-
-
-@pytest.fixture(autouse=True)
-def _no_sweep_in_between(monkeypatch):
-    for own_accord in ("sweep_now_and_then", "sweep_after_submit"):
-        monkeypatch.setattr(sweeper, own_accord, lambda: None)
 
 
 @pytest.fixture

@@ -25,14 +25,10 @@ from tests.support.jobs import run
 from tests.support.schedules import Wall, due_times, every, made, state
 from tests.support.sessions import in_parallel
 
+pytestmark = pytest.mark.usefixtures("no_sweeps")
+
 NOW = datetime(2026, 11, 25, 15, 0, 10, tzinfo=timezone.utc).timestamp()
 HOUR = 3_600
-
-
-@pytest.fixture(autouse=True)
-def _no_sweep_in_between(monkeypatch):
-    for own_accord in ("sweep_now_and_then", "sweep_after_submit"):
-        monkeypatch.setattr(sweeper, own_accord, lambda: None)
 
 
 @pytest.fixture

@@ -25,13 +25,9 @@ from tests.support import database, factory
 from tests.support.jobs import run
 from tests.support.schedules import Wall, document, every, made, state
 
+pytestmark = pytest.mark.usefixtures("no_sweeps")
+
 NOW = datetime(2026, 11, 25, 15, 7, 30, tzinfo=timezone.utc).timestamp()
-
-
-@pytest.fixture(autouse=True)
-def _no_sweep_in_between(monkeypatch):
-    for own_accord in ("sweep_now_and_then", "sweep_after_submit"):
-        monkeypatch.setattr(sweeper, own_accord, lambda: None)
 
 
 @pytest.fixture

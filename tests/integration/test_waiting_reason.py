@@ -12,16 +12,12 @@ import frappe
 import pytest
 from frappe.utils import formatdate
 
-from dartwing_core.jobs import claim, clock, get_job_status, list_jobs, sweeper, waiting, waiting_reason
+from dartwing_core.jobs import claim, clock, get_job_status, list_jobs, waiting, waiting_reason
 from tests.support import database, factory, processes
 from tests.support.jobs import run, set_columns, submitted, submitted_with
 from tests.support.settings import settings
 
-
-@pytest.fixture(autouse=True)
-def no_sweeps(site: None, monkeypatch) -> None:
-    monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
-    monkeypatch.setattr(sweeper, "sweep_after_submit", lambda: None)
+pytestmark = pytest.mark.usefixtures("no_sweeps")
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import frappe
 import pytest
@@ -15,32 +15,10 @@ from dartwing_core.jobs import (
     reports,
     retry_dead_letters,
 )
-from tests.support import crowd, factory
 
-ROWS = 20_000
-ORGANIZATION = crowd.organization(7)
+from .conftest import ORGANIZATION, ROWS
+
 FINGERPRINT = "0" * 20
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _crowd(_connected) -> Iterator[None]:
-    factory.wipe()
-    crowd.insert(ROWS)
-    yield
-    factory.wipe()
-
-
-@pytest.fixture(autouse=True)
-def site() -> Iterator[None]:
-    """Instead of the usual one, which begins by deleting the crowd."""
-    yield
-    frappe.set_user("Administrator")
-    frappe.db.rollback()
-
-
-@pytest.fixture
-def admin() -> str:
-    return factory.user("crowd_admin", ORGANIZATION, org_role="Admin", roles=("Dartwing User", "Dartwing Admin"))
 
 
 def plans(monkeypatch, call: Callable[[], object]) -> list[tuple[str, dict]]:

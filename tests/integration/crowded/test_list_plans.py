@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import frappe
 import pytest
 from frappe.desk import reportview
@@ -12,31 +10,10 @@ from pypika import Order
 from dartwing_core.jobs import access, config, list_jobs, queries
 from tests.support import crowd, database, factory
 
-ROWS = 20_000
+from .conftest import ORGANIZATION, ROWS
+
 JOB = config.JOB
 NEWEST = ("creation", Order.desc)
-ORGANIZATION = crowd.organization(7)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _crowd(_connected) -> Iterator[None]:
-    factory.wipe()
-    crowd.insert(ROWS)
-    yield
-    factory.wipe()
-
-
-@pytest.fixture(autouse=True)
-def site() -> Iterator[None]:
-    """Instead of the usual one, which begins by deleting the crowd."""
-    yield
-    frappe.set_user("Administrator")
-    frappe.db.rollback()
-
-
-@pytest.fixture
-def admin() -> str:
-    return factory.user("crowd_admin", ORGANIZATION, org_role="Admin", roles=("Dartwing User", "Dartwing Admin"))
 
 
 def condition(user: str, **filters: str):

@@ -458,7 +458,7 @@ class World:
         self.set_organization(factory.BETA, is_paused=0)
         self.lost += self.in_flight
         self.in_flight = []
-        for _round in range(60):
+        for _round in range(200):  # an open circuit lets one attempt through in each
             self.offset += 4_000
             self.set_database_clock()
             sweeper.sweep()

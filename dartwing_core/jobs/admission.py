@@ -56,8 +56,12 @@ def after_settle(job: Mapping[str, Any]) -> int:
     """
     queue = job["queue"]
     look = redis_queue.look([queue])[queue]
-    is_low = look.backlog is not False and look.length <= window(look.workers) // 2
-    queues = {queue} if is_low else set()
+    queues = set()
+    if look.backlog is not False:
+        if look.length <= _enough(window(look.workers)):
+            queues.add(queue)
+        else:  # perhaps with entries of others, whose ends tell us nothing
+            notes.forget_full(queue)
     if job["caps"]:
         queues |= notes.backlogged()
     return sum(admit(name) for name in sorted(queues))
@@ -66,10 +70,16 @@ def after_settle(job: Mapping[str, Any]) -> int:
 def after_line_up(queue: str) -> int:
     """A pass for jobs that have just lined up; returns how many were queued.
 
-    Not if the last pass, a moment ago, has found the window full: the jobs in it make the next one as they settle. So
-    somebody who submits one job after the other behind a long line does not ask each time.
+    Not if the last pass, a moment ago, has found the window full, and entries are left with which a settle makes no
+    pass yet: the jobs behind them will make the next one. So somebody who submits one job after the other behind a long
+    line does not ask each time.
     """
     return admit(queue) if notes.ask_for_pass_unless_full(queue) else 0
+
+
+def _enough(size: int) -> int:
+    """With so many entries left in a queue's list, or fewer, a settle makes the next pass."""
+    return size // 2
 
 
 def admit(queue: str) -> int:
@@ -136,7 +146,7 @@ def _queue_next(queue: str, size: int) -> list[Mapping[str, Any]]:
         of_status = [job for job in chosen if job["status"] == status]
         moved += store.queue_all(of_status, JobStatus(status), MESSAGES.get(JobStatus(status), RETRY_MESSAGE))
     is_full = choice.leaves_some and queued + len(moved) >= size
-    notes.set_backlog(queue, choice.leaves_some or is_held, is_full)
+    notes.set_backlog(queue, choice.leaves_some or is_held, _enough(size) if is_full else None)
     names = {job["name"] for job in moved}
     return [job for job in chosen if job["name"] in names]  # in the order of their turns
 

@@ -12,7 +12,7 @@ from typing import Any
 import frappe
 from frappe import _
 
-from . import batch_end, clock, dispatch, redis_queue, runs, sql, store
+from . import admission, batch_end, clock, dispatch, redis_queue, runs, sql, store
 from .context import text_for_storage
 from .errors import InvalidTransitionError
 from .outbox import outbox
@@ -53,10 +53,11 @@ def ask_to_stop(name: str, user: str, reason: str | None) -> None:
 
 
 def _afterwards(job: Mapping[str, Any]) -> None:
-    """Tell the jobs that wait for this one, and take its entry out of RQ."""
+    """Tell the jobs that wait for this one, take its entry out of RQ, and let others have its place."""
     batch_end.job_ended(job)
     if job["status"] == JobStatus.QUEUED:
         redis_queue.remove([job], redis_queue.connection())
+        admission.admit(job["queue"])
 
 
 def values(user: str) -> dict[str, Any]:

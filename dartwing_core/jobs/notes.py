@@ -12,15 +12,16 @@ CIRCUIT_SECONDS = 3_600
 """For so long after its cool-down a circuit counts as open: until its probe has succeeded, most likely."""
 
 
-def set_backlog(queue: str, has_backlog: bool, is_full: bool = False) -> None:
+def set_backlog(queue: str, has_backlog: bool, enough: int | None = None) -> None:
     """Note whether jobs of a queue await their turn in the database: what is submitted then has to line up too.
 
-    `is_full`: and that this is because the queue's window is full, so that nothing goes before a job in it is settled.
+    `enough`: and that this is because the queue's window is full; a settle makes the next pass once no more than so
+    many entries are left.
     """
     pipeline = redis_queue.client().pipeline()
     pipeline.hset(redis_queue.site_key(redis_queue.BACKLOG), queue, str(int(has_backlog)))
-    if is_full:
-        pipeline.set(redis_queue.site_key(f"full:{queue}"), 1, ex=FULL_SECONDS)
+    if enough is not None:
+        pipeline.set(redis_queue.site_key(f"full:{queue}"), enough, ex=FULL_SECONDS)
     else:
         pipeline.delete(redis_queue.site_key(f"full:{queue}"))
     pipeline.execute()
@@ -53,14 +54,22 @@ def ask_for_pass(queue: str) -> None:
 
 
 def ask_for_pass_unless_full(queue: str) -> bool:
-    """The same for a job that has just lined up; False if the last pass has just found the window full.
+    """The same for a job that has just lined up; False if the last pass has just found the window full, and so many
+    entries are left that a settle will make the next.
 
     In this order: a pass under way takes the note away, and looks whether it was asked for before it ends.
     """
     pipeline = redis_queue.client().pipeline()
     pipeline.set(redis_queue.site_key(f"again:{queue}"), 1, ex=60)
-    pipeline.exists(redis_queue.site_key(f"full:{queue}"))
-    return not pipeline.execute()[-1]
+    pipeline.get(redis_queue.site_key(f"full:{queue}"))
+    redis_queue.ask_length(pipeline, queue)
+    _set, enough, length = pipeline.execute()
+    return enough is None or length <= int(enough)
+
+
+def forget_full(queue: str) -> None:
+    """A job has ended: there may be room again."""
+    redis_queue.client().delete(redis_queue.site_key(f"full:{queue}"))
 
 
 def take_request(queue: str) -> bool:

@@ -98,7 +98,7 @@ def look(queues: Sequence[str]) -> dict[str, Look]:
     """Each queue at this moment, in one round trip. Raises redis.exceptions.RedisError."""
     pipeline = client().pipeline(transaction=False)
     for queue in queues:
-        pipeline.llen(_list_key(queue))
+        ask_length(pipeline, queue)
         pipeline.scard(f"rq:workers:{generate_qname(queue)}")
         pipeline.hget(site_key(BACKLOG), queue)
     answers = pipeline.execute()
@@ -106,6 +106,11 @@ def look(queues: Sequence[str]) -> dict[str, Look]:
         queue: Look(length, workers, None if note is None else note == b"1")
         for queue, length, workers, note in zip(queues, *(answers[n::3] for n in range(3)), strict=True)
     }
+
+
+def ask_length(pipeline: redis.client.Pipeline, queue: str) -> None:
+    """Ask how many entries are in a queue's list, others' too."""
+    pipeline.llen(_list_key(queue))
 
 
 def push(jobs: Iterable[Mapping[str, Any]], client: redis.Redis) -> None:

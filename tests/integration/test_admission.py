@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import frappe
 import pytest
 
-from dartwing_core.jobs import admission, executor, notes, sql, submit_job, submit_jobs, sweeper, waiting
+from dartwing_core.jobs import admission, cancel_job, executor, notes, sql, submit_job, submit_jobs, sweeper, waiting
 from tests.support import database, factory, processes
 from tests.support.jobs import next_entry, run, status, submitted
 from tests.support.sessions import in_parallel
@@ -117,6 +117,28 @@ def test_what_lined_up_behind_a_full_window_goes_when_its_jobs_settle(job_type, 
     while name := next_entry():
         executor.execute_job(name, 1)
     assert (count("Completed"), count("Pending")) == (14, 0)
+
+
+def test_canceled_jobs_give_their_places_to_others(job_type, window, no_sweeps):
+    # Nobody settles who could. Broken by leaving out the pass after a cancel.
+    jobs = submit_many(job_type, 12)
+    for job in [job for job in jobs if status(job) == "Queued"]:
+        cancel_job(job.name)
+        frappe.db.commit()
+        assert count("Queued") == window
+    submitted(job_type, late=True)
+    assert count("Queued") == entries() == window
+
+
+def test_a_submit_lines_up_for_a_pass_when_all_of_the_window_was_claimed(job_type, window, no_sweeps):
+    # Broken by trusting the note that the window is full though no entry is left in RQ.
+    submit_many(job_type, window + 1)
+    while next_entry():
+        pass
+    frappe.db.sql("UPDATE `tabBackground Job` SET status = 'Running', attempt = 1 WHERE status = 'Queued'")
+    frappe.db.commit()
+    submitted(job_type, late=True)
+    assert (count("Queued"), count("Pending")) == (2, 0)
 
 
 def test_a_submit_that_finds_nobody_waiting_is_queued_within_its_own_commit(job_type, window, no_sweeps, monkeypatch):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -48,22 +48,42 @@ def age_queued(organization: str, seconds: int) -> None:
 
 
 @contextmanager
-def statements() -> Iterator[list[str]]:
-    """The statements that run meanwhile on this connection, without those that only control the transaction."""
-    seen: list[str] = []
+def _watched(tell: Callable[[str, Any], None]) -> Iterator[None]:
+    """Tell of each statement that runs meanwhile, with what its cursor was given."""
+    # By the cursor's class: on `frappe.db` itself, undoing by pytest's monkeypatch leaves an attribute behind.
     cursor_class = type(frappe.db._cursor)
     execute = cursor_class.execute
 
-    def record(cursor, query, args=None):
-        if not CONTROL.match(query.strip()):
-            seen.append(query)
+    def watched(cursor, query, args=None):
+        tell(query, args)
         return execute(cursor, query, args)
 
-    cursor_class.execute = record
+    cursor_class.execute = watched
     try:
-        yield seen
+        yield
     finally:
         cursor_class.execute = execute
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """The statements that run meanwhile on this connection, without those that only control the transaction."""
+    seen: list[str] = []
+    with _watched(lambda query, _args: None if CONTROL.match(query.strip()) else seen.append(query)):
+        yield seen
+
+
+def plans(call: Callable[[], object], doctype: str) -> list[tuple[str, dict]]:
+    """Each SELECT of a call that reads this DocType's table, with each step of its plan that reads it."""
+    seen: list[tuple[str, Any]] = []
+    with _watched(lambda query, args: seen.append((query, args))):
+        call()
+    found = []
+    for query, args in seen:
+        if query.lstrip().upper().startswith("SELECT") and f"`tab{doctype}`" in query:
+            steps = frappe.db.sql(f"EXPLAIN {query}", *([] if args is None else [args]), as_dict=True)
+            found += [(query, step) for step in steps if step["table"] == f"tab{doctype}"]
+    return found
 
 
 def explain(query) -> list[dict]:

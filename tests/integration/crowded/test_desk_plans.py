@@ -15,26 +15,11 @@ from dartwing_core.jobs import (
     reports,
     retry_dead_letters,
 )
+from tests.support import database
 
 from .conftest import ORGANIZATION, ROWS
 
 FINGERPRINT = "0" * 20
-
-
-def plans(monkeypatch, call: Callable[[], object]) -> list[tuple[str, dict]]:
-    """Each SELECT on jobs that a call makes, with the step of its plan that reads the table."""
-    run, seen = frappe.db.sql, []
-
-    def record(query, *values, **more):
-        seen.append((str(query), *values[:1]))
-        return run(query, *values, **more)
-
-    monkeypatch.setattr(frappe.db, "sql", record)
-    call()
-    monkeypatch.undo()
-    asked = [one for one in seen if one[0].lstrip().upper().startswith("SELECT") and f"`tab{config.JOB}`" in one[0]]
-    steps = [(one[0], step) for one in asked for step in frappe.db.sql(f"EXPLAIN {one[0]}", *one[1:], as_dict=True)]
-    return [(query, step) for query, step in steps if step["table"] == f"tab{config.JOB}"]
 
 
 def job_of(organization: str) -> str:
@@ -53,9 +38,9 @@ CALLS: dict[str, Callable[[], object]] = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_an_admin_reads_a_share_of_the_table(name, admin, monkeypatch):
+def test_an_admin_reads_a_share_of_the_table(name, admin):
     frappe.set_user(admin)
-    found = plans(monkeypatch, CALLS[name])
+    found = database.plans(CALLS[name], config.JOB)
     assert found
     for query, step in found:
         assert step["type"] != "ALL", (query, step)
@@ -64,7 +49,9 @@ def test_an_admin_reads_a_share_of_the_table(name, admin, monkeypatch):
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_who_sees_everything_reads_along_an_index(name, monkeypatch):
-    for query, step in plans(monkeypatch, CALLS[name]):
+def test_who_sees_everything_reads_along_an_index(name):
+    found = database.plans(CALLS[name], config.JOB)
+    assert found
+    for query, step in found:
         assert step["type"] != "ALL", (query, step)
         assert step["key"], (query, step)

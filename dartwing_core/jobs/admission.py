@@ -16,6 +16,7 @@ import frappe
 
 from . import circuits, config, dispatch, limits, notes, redis_queue, sql, store, tenancy, waiting
 from .fairness import Turns
+from .lines import Lines
 from .status import JobStatus
 
 SMALLEST_WINDOW = 8
@@ -146,7 +147,7 @@ def _queue_next(queue: str, size: int) -> list[Mapping[str, Any]]:
         of_status = [job for job in chosen if job["status"] == status]
         moved += store.queue_all(of_status, JobStatus(status), MESSAGES.get(JobStatus(status), RETRY_MESSAGE))
     is_full = choice.leaves_some and queued + len(moved) >= size
-    notes.set_backlog(queue, choice.leaves_some or is_held, _enough(size) if is_full else None)
+    notes.keep(queue, choice.leaves_some or is_held, choice.passes, _enough(size) if is_full else None)
     names = {job["name"] for job in moved}
     return [job for job in chosen if job["name"] in names]  # in the order of their turns
 
@@ -164,13 +165,12 @@ class Choice:
     """The next jobs of a queue, by turns of the organizations and within the limits."""
 
     def __init__(self, queue: str, heads: list[dict], in_service: list[dict]):
-        self._queue = queue
         limits_of = tenancy.limits_of(sorted({row["organization"] for row in heads}))
         types = {name: config.job_type(name) for name in {row["job_type"] for row in heads}}
         self._slots = limits.Slots(in_service, limits_of, types)
         self._gates = circuits.Gates(queue, types, in_service)
         self._ranks: dict[str, dict[str, float]] = {}
-        self._lines: dict[tuple[str, str], list[dict]] = {}
+        self._lines = Lines(queue)
         self._is_limited = False
         for row in heads:
             organization, job_type = row["organization"], row["job_type"]
@@ -182,18 +182,34 @@ class Choice:
         self.leaves_some = bool(self._ranks)
         """Whether somebody is left who could go when a job ends; not those who are held."""
 
+    @property
+    def passes(self) -> dict[str, float]:
+        """What the organizations have paid for their turns so far."""
+        return self._turns.passes
+
     def take(self, number: int) -> list[dict]:
         """At most `number` jobs, in the order in which they are to be queued."""
+        self._read_ahead(number)
         taken: list[dict] = []
         while len(taken) < number and (found := self._next(number - len(taken))):
             taken.append(found)
         self.leaves_some = bool(self._ranks) or self._is_limited
-        notes.keep_passes(self._queue, self._turns.passes)
         return taken
+
+    def _read_ahead(self, number: int) -> None:
+        """Of those whose turns come first so many jobs as they get if turns are equal, and one: is anything left?"""
+        if not self._ranks or not number:
+            return
+        next_ones = self._turns.first(number, self._ranks, self._first_ranks())
+        lines = [(name, min(self._ranks[name], key=self._ranks[name].__getitem__)) for name in next_ones]
+        self._lines.read_ahead(lines, -(-number // len(lines)) + 1)
+
+    def _first_ranks(self) -> dict[str, float]:
+        return {name: min(types.values()) for name, types in self._ranks.items()}
 
     def _next(self, most: int) -> dict | None:
         while self._ranks:
-            first = {name: min(types.values()) for name, types in self._ranks.items()}
+            first = self._first_ranks()
             organization = self._turns.next(first, first)
             job = self._first_of(organization, most)
             if job:
@@ -206,33 +222,26 @@ class Choice:
         return None
 
     def _first_of(self, organization: str, most: int) -> dict | None:
-        """The next job of an organization, of the types of which one more fits.
-
-        One more than can be taken is read of each line, so that an empty one has no more behind it.
-        """
+        """The next job of an organization, of the types of which one more fits."""
         types = self._ranks[organization]
         while types:
             job_type = min(types, key=lambda name: types[name])
-            line = self._line(organization, job_type, most)
-            is_over = bool(line) and not self._slots.fits(organization, job_type)
-            if is_over or not line:
+            line = organization, job_type
+            job = self._lines.first(line, most + 1)
+            is_over = bool(job) and not self._slots.fits(organization, job_type)
+            if is_over or not job:
                 self._is_limited = self._is_limited or is_over
                 del types[job_type]
                 continue
-            job = line.pop(0)
+            self._lines.take(line)
             self._gates.take(organization, job_type)
-            if line and self._gates.is_open(organization, job_type):
-                types[job_type] = line[0]["admission_rank"]
+            behind = self._lines.first(line, most)
+            if behind and self._gates.is_open(organization, job_type):
+                types[job_type] = behind["admission_rank"]
             else:
                 del types[job_type]
             return job
         return None
-
-    def _line(self, organization: str, job_type: str, most: int) -> list[dict]:
-        key = organization, job_type
-        if key not in self._lines:
-            self._lines[key] = waiting.line(self._queue, organization, job_type, most + 1)
-        return self._lines[key]
 
 
 def may_start(job_type: Any) -> bool:

@@ -23,11 +23,11 @@ T = TypeVar("T")
 def in_own_transaction(queue: Callable[[], Sequence[Mapping[str, Any]]]) -> int:
     """Commit what `queue()` moved to Queued, then ring for it; returns how many.
 
-    Redis is asked first whether it is there: if not, the jobs stay where they are and the next sweep takes them.
+    Redis has just answered the caller, or `queue()` asks it: if it is not there, the jobs stay where they are and the
+    next sweep takes them.
     """
-    client = redis_queue.connection()
     jobs = sql.committed(queue)
-    redis_queue.push(jobs, client)
+    redis_queue.push(jobs, redis_queue.client())
     return len(jobs)
 
 

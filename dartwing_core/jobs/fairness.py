@@ -6,7 +6,8 @@ level with the others, so nobody saves up turns. (Waldspurger and Weihl, Stride 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from heapq import nsmallest
 
 
 class Turns:
@@ -21,7 +22,14 @@ class Turns:
 
     def next(self, candidates: Iterable[str], rank: Mapping[str, float]) -> str:
         """The organization whose turn it is; among equals the one that has waited longest."""
-        return min(candidates, key=lambda name: (self.passes[name], rank[name], name))
+        return min(candidates, key=self._place(rank))
+
+    def first(self, number: int, candidates: Iterable[str], rank: Mapping[str, float]) -> list[str]:
+        """So many of the organizations, in the order of their next turns."""
+        return nsmallest(number, candidates, key=self._place(rank))
+
+    def _place(self, rank: Mapping[str, float]) -> Callable[[str], tuple]:
+        return lambda name: (self.passes[name], rank[name], name)
 
     def took(self, name: str) -> None:
         """It has had a turn."""

@@ -12,10 +12,11 @@ CIRCUIT_SECONDS = 3_600
 """For so long after its cool-down a circuit counts as open: until its probe has succeeded, most likely."""
 
 
-def set_backlog(queue: str, has_backlog: bool, enough: int | None = None) -> None:
-    """Note whether jobs of a queue await their turn in the database: what is submitted then has to line up too.
+def keep(queue: str, has_backlog: bool, passes: Mapping[str, float], enough: int | None = None) -> None:
+    """Note what a pass leaves: whether jobs of a queue await their turn in the database, so that what is submitted has
+    to line up too, and the passes of the organizations that have waiting jobs.
 
-    `enough`: and that this is because the queue's window is full; a settle makes the next pass once no more than so
+    `enough`: there is a backlog because the queue's window is full; a settle makes the next pass once no more than so
     many entries are left.
     """
     pipeline = redis_queue.client().pipeline()
@@ -24,6 +25,11 @@ def set_backlog(queue: str, has_backlog: bool, enough: int | None = None) -> Non
         pipeline.set(redis_queue.site_key(f"full:{queue}"), enough, ex=FULL_SECONDS)
     else:
         pipeline.delete(redis_queue.site_key(f"full:{queue}"))
+    turns = redis_queue.site_key(f"turns:{queue}")
+    pipeline.delete(turns)
+    if passes:
+        pipeline.hset(turns, mapping=dict(passes))
+        pipeline.expire(turns, 3600)
     pipeline.execute()
 
 
@@ -83,17 +89,6 @@ def is_requested(queue: str) -> bool:
 
 
 def passes(queue: str) -> dict[str, float]:
-    """What `keep_passes` kept; if Redis has lost it, all organizations are level again."""
+    """The passes that `keep` kept; if Redis has lost them, all organizations are level again."""
     found: Any = redis_queue.client().hgetall(redis_queue.site_key(f"turns:{queue}"))
     return {name.decode(): float(value) for name, value in found.items()}
-
-
-def keep_passes(queue: str, passes: Mapping[str, float]) -> None:
-    """Keep the passes of the organizations that have waiting jobs; the others' are forgotten."""
-    key = redis_queue.site_key(f"turns:{queue}")
-    pipeline = redis_queue.client().pipeline()
-    pipeline.delete(key)
-    if passes:
-        pipeline.hset(key, mapping=dict(passes))
-        pipeline.expire(key, 3600)
-    pipeline.execute()

@@ -7,11 +7,13 @@ of sweeper and admission is one range of an index, however many jobs wait for so
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 import frappe
 from frappe.query_builder.functions import Count, Min
 from pypika import Case
+from pypika.terms import ValueWrapper
 
 from . import backlog, clock, config, sql, store
 from .status import WAITING, JobStatus
@@ -141,6 +143,25 @@ def heads_query():
 def line(queue: str, organization: str, job_type: str, limit: int, state: int = IN_LINE) -> list[dict]:
     """The first jobs of an organization and type that are in line, the next first."""
     return line_query(queue, organization, job_type, limit, state).run(as_dict=True)
+
+
+def lines(queue: str, keys: Sequence[tuple[str, str]], limit: int) -> list[list[dict]]:
+    """The same of several organizations and types, in one statement."""
+    found: list[list[dict]] = [[] for _key in keys]
+    for row in lines_query(queue, keys, limit).run(as_dict=True):
+        found[row.pop("place")].append(row)
+    return found
+
+
+def lines_query(queue: str, keys: Sequence[tuple[str, str]], limit: int):
+    """With the `place` among `keys` of the line that a job is from."""
+    parts = []
+    for place, (organization, job_type) in enumerate(keys):
+        parts.append(line_query(queue, organization, job_type, limit).select(ValueWrapper(place, alias="place")))
+        parts[-1].wrap_set_operation_queries = True  # in parentheses: each has an order and a limit of its own
+    if len(parts) == 1:
+        return parts[0]
+    return frappe.qb.from_(reduce(lambda before, part: before.union_all(part), parts).as_("line")).select("*")
 
 
 def line_query(queue: str, organization: str, job_type: str, limit: int, state: int = IN_LINE):

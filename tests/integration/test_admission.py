@@ -286,11 +286,12 @@ def test_weights_share_out_the_places(job_type, no_sweeps):
     frappe.db.set_value("Organization", factory.BETA, "weight", 3)
     try:
         with settings(is_paused=1):
-            submit_many(job_type, 40)
-            submit_many(job_type, 40, factory.BETA)
+            alpha, beta = submit_many(job_type, 40), submit_many(job_type, 40, factory.BETA)
         with settings(queue_window=20):
             admission.admit_all()
         assert Counter(organizations_in_rq()) == {factory.ALPHA: 5, factory.BETA: 15}
+        assert [status(job) for job in alpha] == ["Queued"] * 5 + ["Pending"] * 35
+        assert [status(job) for job in beta] == ["Queued"] * 15 + ["Pending"] * 25, "the longest waiting, also of more"
     finally:
         frappe.db.set_value("Organization", factory.BETA, "weight", 1)
         frappe.db.commit()

@@ -48,7 +48,8 @@ def _connected() -> Iterator[None]:
 
     config = Path(os.environ["DW_SITES_PATH"]) / os.environ["DW_SITE"] / "site_config.json"
     before = config.read_text()
-    config.write_text(json.dumps(json.loads(before) | {HANDLERS_KEY: [factory.HANDLERS, factory.FAULTS]}, indent=1))
+    handlers = [factory.HANDLERS, factory.FAULTS, factory.TEXTS]
+    config.write_text(json.dumps(json.loads(before) | {HANDLERS_KEY: handlers}, indent=1))
     frappe.init(os.environ["DW_SITE"], sites_path=os.environ["DW_SITES_PATH"])
     frappe.connect()
     frappe.flags.in_test = True

@@ -203,9 +203,9 @@ def _answer_duplicate(item: Prepared, found: dict, user: str):
     # Asked only of a job that waits: even an UPDATE that changes nothing would lock the row of a running one.
     if may_replace and found["status"] == JobStatus.PENDING and store.replace_pending(found, item.row):
         outbox().line_up([item.row["queue"]])  # the new priority may have taken it there
-        return submission.as_document(store.load(found["name"]) or found)
+        return submission.as_document(store.load_whole(found["name"]) or found)
     if may_see and item.on_duplicate == dedup.RETURN:
-        return submission.as_document(store.load(found["name"]) or found)
+        return submission.as_document(store.load_whole(found["name"]) or found)
     raise dedup.duplicate_error(found, user)
 
 

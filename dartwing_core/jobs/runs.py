@@ -11,6 +11,7 @@ from typing import Any
 
 import frappe
 from pypika import Order
+from pypika.terms import Values
 
 from . import clock, config, ids, sql
 
@@ -97,8 +98,8 @@ def _insert_or_update(run: str, values: Mapping[str, Any], lock_wait: int | None
         return
     row = {**_standard(run), **values}
     query = frappe.qb.into(frappe.qb.DocType(config.RUN)).columns(*row).insert(*row.values())
-    for column, value in {"modified": row["modified"], **values}.items():
-        query = query.on_duplicate_key_update(column, value)
+    for column in ("modified", *values):
+        query = query.on_duplicate_key_update(column, Values(column))  # a value itself would be put into the SQL's text
     sql.run_update(query, lock_wait)
 
 

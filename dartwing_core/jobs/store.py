@@ -207,6 +207,11 @@ def load(name: str, *fields: str) -> dict | None:
     return frappe.db.get_value(config.JOB, name, list(fields) or light_fields(), as_dict=True)
 
 
+def load_whole(name: str) -> dict | None:
+    """All columns of the job."""
+    return load(name, *frappe.get_meta(config.JOB).get_valid_columns())
+
+
 def load_for_run(name: str) -> dict | None:
     """What an attempt needs, in one statement: job, type, circuit, owner and their standing, and a child if any."""
     job, user, job_type = (frappe.qb.DocType(doctype) for doctype in (config.JOB, "User", config.JOB_TYPE))

@@ -48,17 +48,17 @@ def age_queued(organization: str, seconds: int) -> None:
 
 
 @contextmanager
-def _watched(tell: Callable[[str, Any], None]) -> Iterator[None]:
+def watched(tell: Callable[[str, Any], None]) -> Iterator[None]:
     """Tell of each statement that runs meanwhile, with what its cursor was given."""
     # By the cursor's class: on `frappe.db` itself, undoing by pytest's monkeypatch leaves an attribute behind.
     cursor_class = type(frappe.db._cursor)
     execute = cursor_class.execute
 
-    def watched(cursor, query, args=None):
+    def tell_and_execute(cursor, query, args=None):
         tell(query, args)
         return execute(cursor, query, args)
 
-    cursor_class.execute = watched
+    cursor_class.execute = tell_and_execute
     try:
         yield
     finally:
@@ -69,14 +69,14 @@ def _watched(tell: Callable[[str, Any], None]) -> Iterator[None]:
 def statements() -> Iterator[list[str]]:
     """The statements that run meanwhile on this connection, without those that only control the transaction."""
     seen: list[str] = []
-    with _watched(lambda query, _args: None if CONTROL.match(query.strip()) else seen.append(query)):
+    with watched(lambda query, _args: None if CONTROL.match(query.strip()) else seen.append(query)):
         yield seen
 
 
 def plans(call: Callable[[], object], doctype: str) -> list[tuple[str, dict]]:
     """Each SELECT of a call that reads this DocType's table, with each step of its plan that reads it."""
     seen: list[tuple[str, Any]] = []
-    with _watched(lambda query, args: seen.append((query, args))):
+    with watched(lambda query, args: seen.append((query, args))):
         call()
     found = []
     for query, args in seen:

@@ -13,6 +13,7 @@ import frappe
 ALPHA, BETA = "Test Alpha", "Test Beta"
 HANDLERS = "tests.support.handlers"
 FAULTS = "tests.support.faults"
+TEXTS = "tests.support.texts"
 
 
 def organization(name: str, **values: Any) -> str:

@@ -30,7 +30,7 @@ def discard() -> None:
     try:
         frappe.db.rollback()
     except Exception:
-        _reopen()
+        renew()
 
 
 def retried(action: Callable[[], T], *, undo_first: bool = False) -> T:
@@ -61,8 +61,8 @@ def is_lost(error: BaseException) -> bool:
     return sql.database_code(error) in LOST or type(error).__name__ == "InterfaceError"
 
 
-def _reopen() -> None:
-    """A new connection, and an end to the old one's query in the server, which would keep its locks."""
+def renew() -> None:
+    """Open a new connection, and end the old one's query in the server, which would keep its locks."""
     user, old = frappe.session.user, sql.this_connection()
     try:
         frappe.db.close()

@@ -16,7 +16,6 @@ import frappe
 from frappe import _
 from frappe.utils import get_system_timezone
 from rq import get_current_job
-from rq.timeouts import BaseTimeoutException
 
 from . import (
     canonical,
@@ -128,12 +127,14 @@ class Attempt:
         frappe.local.lang = self.job["owner_language"] or frappe.local.lang
         permission.check_owner(self.job)
         self.heartbeat = self._prepare()
+        site = leftovers.Site()
         with self.heartbeat, self.watch:
             try:
                 return handlers.resolve(self.job["handler_method"])(self.context)
             finally:
                 if os.getpid() != self.pid:
                     os._exit(1)  # a child that the handler has forked must not settle too, on its parent's connection
+                site.come_back()
 
     def _succeed(self, result: Any) -> None:
         """The handler's writes and Completed in one commit (invariant I5)."""
@@ -160,7 +161,10 @@ class Attempt:
         """The handler's writes are undone first; then outcome and retry schedule in one write (invariant I5)."""
         try:
             is_written = connection.retried(lambda: self._write_failure(error), undo_first=True)
-        except BaseTimeoutException:  # the time limit struck in here; it does so once
+        except (
+            Exception
+        ):  # the time limit struck in here; it does so once. Or the handler has made its session read only
+            connection.renew()
             is_written = connection.retried(lambda: self._write_failure(error), undo_first=True)
         if is_written and outcome.is_timeout(error):
             self._clean_up()

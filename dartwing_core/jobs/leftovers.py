@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import frappe
 
@@ -33,6 +33,35 @@ FORGOTTEN = (
 )
 """Made on demand, for one user or for one transaction."""
 CALLBACKS = ("before_commit", "after_commit", "before_rollback", "after_rollback")
+NEEDED = ("db", "conf", "flags", "session", "lang", "form_dict", "response", "message_log", "error_log", "debug_log")
+"""Without which Frappe can do nothing."""
+
+
+class Site:
+    """The site that a handler is called on, to be back on it after whatever the handler did to Frappe's context."""
+
+    def __init__(self) -> None:
+        self._name, self._path, self._user = frappe.local.site, frappe.local.sites_path, frappe.session.user
+        self._before = {name: getattr(frappe.local, name) for name in NEEDED}
+
+    def come_back(self) -> None:
+        """Begin anew if the handler has ended Frappe's context or gone to another site; put back what is missing."""
+        local = frappe.local
+        if not getattr(local, "initialised", None) or getattr(local, "site", None) != self._name:
+            with suppress(Exception):
+                frappe.destroy()
+            frappe.init(self._name, sites_path=self._path, force=True)
+            frappe.connect(set_admin_as_user=False)
+            frappe.set_user(self._user)
+        for name, value in self._before.items():
+            if getattr(local, name, None) is None:
+                setattr(local, name, value)
+        for name in FORGOTTEN:
+            if getattr(local, name, "") is None:
+                delattr(local, name)
+        if local.db is not self._before["db"]:
+            with suppress(Exception):
+                self._before["db"].close()  # its transaction would hold its locks as long as somebody refers to it
 
 
 @contextmanager

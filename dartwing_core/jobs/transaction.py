@@ -22,7 +22,7 @@ class TransactionWatch:
         self.is_undone = False
 
     def __enter__(self) -> TransactionWatch:
-        self._database = frappe.db
+        self._database = frappe.local.db  # itself, not whatever `frappe.db` stands for when a handler has reconnected
         self._replaced = vars(self._database).get("sql")
         self._sql = self._database.sql
         self._database.sql = self._run

@@ -8,7 +8,7 @@ import threading
 
 import frappe
 
-from dartwing_core.jobs import JobContext, PermanentError, job_handler
+from dartwing_core.jobs import JobContext, PermanentError, TransientError, job_handler
 from dartwing_core.jobs.sql import connector
 
 from .handlers import fail, pause
@@ -127,3 +127,37 @@ def leaves_a_mess(context: JobContext) -> None:
         raise SystemExit(3)
     if then == "time":
         pause(LONG)
+
+
+def _init(site: str) -> None:
+    frappe.init(site, sites_path=frappe.local.sites_path, force=True)
+
+
+CONTEXT_BREAKERS = {
+    "connect": lambda: frappe.connect(),
+    "close and connect": lambda: (frappe.db.close(), frappe.connect()),
+    "init and connect": lambda: (_init(frappe.local.site), frappe.connect()),
+    "init": lambda: _init(frappe.local.site),
+    "destroy": lambda: frappe.destroy(),
+    "no database": lambda: setattr(frappe.local, "db", None),
+    "database gone": lambda: delattr(frappe.local, "db"),
+    "no flags": lambda: setattr(frappe.local, "flags", None),
+    "no conf": lambda: setattr(frappe.local, "conf", None),
+    "no session": lambda: setattr(frappe.local, "session", None),
+    "no system settings": lambda: setattr(frappe.local, "system_settings", None),
+    "read only": lambda: (frappe.db.commit(), frappe.db.sql("SET SESSION TRANSACTION READ ONLY")),
+    "another site": lambda: setattr(frappe.local, "site", "another.site"),
+}
+"""What a handler may do to Frappe under the engine's feet."""
+
+
+@job_handler
+def breaks_the_context(context: JobContext) -> None:
+    """Writes, breaks something, then returns or fails as `then` says."""
+    leave_note(context)
+    CONTEXT_BREAKERS[context.parameters["what"]]()
+    then = context.parameters["then"]
+    if then == "transient":
+        raise TransientError("asked to fail")
+    if then == "permanent":
+        raise PermanentError("asked to fail")

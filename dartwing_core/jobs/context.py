@@ -101,13 +101,13 @@ class JobContext:
             raise JobCanceledError("The job was canceled.")
         self.progress.percent = _clamp(percent)
         if message is not None:
-            self.progress.message = text_for_storage(message)[:MESSAGE_LENGTH]
+            self.progress.message = shown(message)[:MESSAGE_LENGTH]
         if force:
             self.wake_heartbeat()
 
     def set_steps(self, steps: Iterable[str]) -> None:
         """Name the steps of the work; the first one is active now. Shown beside the progress."""
-        names = [text_for_storage(step)[:MESSAGE_LENGTH] for step in steps]
+        names = [shown(step)[:MESSAGE_LENGTH] for step in steps] if isinstance(steps, Iterable) else []
         self.progress.steps = [{"name": name, "state": PENDING} for name in names]
         self.next_step()
 
@@ -147,9 +147,17 @@ class JobContext:
 def _clamp(percent: Any) -> float:
     try:
         number = float(percent)
-    except (TypeError, ValueError):
+    except Exception:  # whatever it is, telling of the work must not fail it
         return 0.0
     return min(100.0, max(0.0, number)) if number == number else 0.0
+
+
+def shown(value: Any) -> str:
+    """The value's text, or its kind where it has none. Never raises."""
+    try:
+        return text_for_storage(value)
+    except Exception:
+        return type(value).__name__
 
 
 def text_for_storage(value: Any) -> str:

@@ -21,10 +21,10 @@ from frappe.query_builder.functions import Max, Substring
 from pypika import Order
 from pypika.terms import Criterion
 
-from . import access, clock, config, sql, store
+from . import access, backlog, clock, config, sql, store
 from .errors import DuplicateJobError, InvalidJobError, JobBusyError
 from .outbox import outbox
-from .status import FINISHED, JobStatus
+from .status import FINISHED, LIVE, JobStatus
 
 if TYPE_CHECKING:
     from .submission import Prepared
@@ -80,7 +80,7 @@ def holders(hashes: Collection[str], our_own: Collection[str] = ()) -> dict[str,
     """The job that holds each content, over or not, by content; looked up without a lock.
 
     As committed right now, which this transaction's snapshot may not show yet. Contents of `our_own` are looked for in
-    this transaction too.
+    this transaction too, and so is whether it has canceled a holder itself.
     """
     found: dict[str, dict] = {}
     for contents, read in ((hashes, sql.rows_outside_transaction), (our_own, _rows_inside)):
@@ -90,6 +90,10 @@ def holders(hashes: Collection[str], our_own: Collection[str] = ()) -> dict[str,
                 content = row["active_key"].partition(":")[0]
                 if content not in found or row["active_key"] >= found[content]["active_key"]:
                     found[content] = row
+    if live := {row["name"]: row for row in found.values() if row["status"] in LIVE}:
+        for name, status in backlog.statuses(list(live)).items():
+            if status == JobStatus.CANCELED:
+                live[name]["status"] = status
     return found
 
 

@@ -13,7 +13,7 @@ from rq.timeouts import BaseTimeoutException
 
 from . import canonical, classification, clock, config, retry, sql, waiting
 from .config import RetryPolicy
-from .context import MAX_SNOOZE, text_for_storage
+from .context import MAX_SNOOZE, shown, text_for_storage
 from .errors import InvalidJobError, JobCanceledError, JobError, JobSnoozed, JobTimeoutError
 from .status import JobStatus
 
@@ -43,7 +43,7 @@ def success(result: Any, progress_message: str, max_bytes: int) -> Outcome:
         "progress": 100,
         "progress_message": progress_message or None,
         "result": storable(result, max_bytes),
-        "output_reference": text_for_storage(reference)[:REFERENCE_LENGTH] if reference is not None else None,
+        "output_reference": shown(reference)[:REFERENCE_LENGTH] if reference is not None else None,
         "error_message": None,
         "error_type": None,
         "crash_count": 0,
@@ -81,16 +81,15 @@ def failure(job: Mapping[str, Any], error: BaseException, policy: RetryPolicy) -
     return Outcome(status, text, details | schedule | {"retry_count": number}, message, trace, is_transient)
 
 
-def lost(job: Mapping[str, Any], age: float, policy: RetryPolicy) -> Outcome:
-    """The worker of an attempt that began `age` seconds ago is gone: at once to the next attempt, or to Dead Letter
-    after MAX_CRASHES in a row.
+def lost(job: Mapping[str, Any], outlived_its_limit: bool, policy: RetryPolicy) -> Outcome:
+    """The worker of an attempt is gone: at once to the next attempt, or to Dead Letter after MAX_CRASHES in a row.
 
-    It costs no retry: killing a worker, as a deploy does, is not the job's fault. An attempt that was already past
-    its time limit is Timed Out; one that had been asked to stop is Canceled.
+    It costs no retry: killing a worker, as a deploy does, is not the job's fault. An attempt that lived past its time
+    limit is Timed Out; one that had been asked to stop is Canceled.
     """
     if job["cancel_requested"]:
         return canceled(job["canceled_by"], job["cancel_reason"])
-    if age > job["timeout_seconds"]:
+    if outlived_its_limit:
         return failure(job, JobTimeoutError(), policy)
     return _not_to_blame(job, "Worker lost", _("The worker was lost."))
 
@@ -144,7 +143,7 @@ def describe(error: BaseException) -> str:
         return _("The time limit was reached.")
     try:
         text = text_for_storage(error).strip()
-    except Exception:
+    except BaseException:  # it may raise SystemExit
         text = ""
     if isinstance(error, JobError) and text:
         return text[:ERROR_LENGTH]
@@ -155,7 +154,7 @@ def traceback_of(error: BaseException) -> str:
     """The traceback for administrators. Never raises, whatever the exception's `str()` does."""
     try:
         return text_for_storage("".join(traceback.format_exception(type(error), error, error.__traceback__)))
-    except Exception:
+    except BaseException:
         return "".join(traceback.format_tb(error.__traceback__)) + type(error).__name__
 
 

@@ -22,6 +22,7 @@ from rq import Callback, Queue
 from rq.command import send_stop_job_command
 from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.job import Job
+from rq.registry import FailedJobRegistry
 
 from . import clock, ids
 
@@ -193,6 +194,18 @@ def stop(job: str, attempt: int) -> None:
         send_stop_job_command(client, rq_id(job, attempt))
     except (NoSuchJobError, InvalidJobOperation):
         return  # it has just ended
+
+
+def died_at(job: Mapping[str, Any]) -> float | None:
+    """When RQ noticed that the work-horse of this attempt had ended without a word, in seconds since 1970; None if it
+    has not, or its worker is gone as well.
+
+    Raises redis.exceptions.RedisError if Redis does not answer.
+    """
+    asked = client()
+    failed = FailedJobRegistry(generate_qname(job["queue"]), connection=asked)
+    forgotten_at: Any = asked.zscore(failed.key, rq_id(job["name"], job["attempt"]))
+    return None if forgotten_at is None else forgotten_at - FAILURE_TTL
 
 
 def flag_stop(job: str, attempt: int) -> None:

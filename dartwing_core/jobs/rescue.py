@@ -44,7 +44,7 @@ def rescue_lost(attempts: Sequence[Mapping[str, Any]] | None = None) -> int:
 
 
 def _rescue(job: Mapping[str, Any]) -> bool:
-    return _end_and_tell(job, outcome.lost(job, age(job), config.retry_policy(job["job_type"])))
+    return _end_and_tell(job, outcome.lost(job, _outlived_its_limit(job), config.retry_policy(job["job_type"])))
 
 
 def stop_canceled(attempts: Sequence[Mapping[str, Any]] | None = None) -> int:
@@ -70,6 +70,20 @@ def lease_end(job: Mapping[str, Any]) -> float:
 def age(job: Mapping[str, Any]) -> float:
     """Seconds since the attempt began."""
     return job["database_epoch"] - (job["started_epoch"] or 0)
+
+
+def _outlived_its_limit(job: Mapping[str, Any]) -> bool:
+    """Whether the attempt was still being made when its time was up.
+
+    Not because nobody has looked before: a worker that dies early costs no retry.
+    """
+    began, limit = job["started_epoch"] or 0, job["timeout_seconds"]
+    if age(job) <= limit:
+        return False
+    if lease_end(job) - config.settings().lease_seconds - began > limit:
+        return True  # by its last beat
+    died_at = dispatch.quietly(partial(redis_queue.died_at, job))
+    return died_at - began > limit if died_at else sql.is_connected(job["connection_id"], age(job))
 
 
 def _end_and_tell(job: Mapping[str, Any], end: Outcome) -> bool:

@@ -158,16 +158,26 @@ def kill_connection(connection_id: int | None, seconds_ago: float) -> None:
 
     `seconds_ago`: when that connection was in use. A server that started later gives the number to others.
     """
-    if not connection_id or connection_id == this_connection() or frappe.db.db_type != "mariadb":
-        return
-    uptime = frappe.db.sql("SHOW GLOBAL STATUS LIKE 'Uptime'")[0][1]
-    if float(uptime) < seconds_ago:
+    if not _is_known(connection_id, seconds_ago) or connection_id == this_connection():
         return
     try:
-        frappe.db.sql("KILL %s", (int(connection_id),))
+        frappe.db.sql("KILL %s", (connection_id,))
     except Exception as error:
         if database_code(error) not in (NO_SUCH_THREAD, QUERY_INTERRUPTED):
             raise
+
+
+def is_connected(connection_id: int | None, seconds_ago: float) -> bool:
+    """Whether a connection that was in use so long ago is still there, and so its process."""
+    if not _is_known(connection_id, seconds_ago):
+        return False
+    return bool(frappe.db.sql("SELECT 1 FROM information_schema.PROCESSLIST WHERE ID = %s", (connection_id,)))
+
+
+def _is_known(connection_id: int | None, seconds_ago: float) -> bool:
+    if not connection_id or frappe.db.db_type != "mariadb":
+        return False
+    return float(frappe.db.sql("SHOW GLOBAL STATUS LIKE 'Uptime'")[0][1]) >= seconds_ago
 
 
 def rows_outside_transaction(query) -> list[dict[str, Any]]:

@@ -53,7 +53,7 @@ def test_a_handler_deep_in_c_code_is_timed_out_from_outside(fleet: Fleet):
 
 def test_a_work_horse_killed_past_its_limit_is_timed_out_not_lost(fleet: Fleet):
     # What RQ's parent does a minute after the limit to a handler that hears nothing.
-    # Seen failing ("Worker lost") without the comparison with `timeout_seconds` in `outcome.lost`.
+    # Seen failing ("Worker lost") without `died_at` in `rescue._outlived_its_limit`.
     job_type = factory.job_type("deep", "deep_in_c", default_timeout=1, max_retries=1)
     frappe.db.commit()
     fleet.hire(1)
@@ -71,7 +71,7 @@ def test_a_work_horse_killed_past_its_limit_is_timed_out_not_lost(fleet: Fleet):
 @pytest.mark.skipif(not mariadb.is_ours(), reason="takes the rights of the server's root")
 def test_a_limit_that_strikes_in_commit_leaves_one_end(fleet: Fleet):
     # Either end is right; both, or a Note beside Timed Out, are not. The worker lives on.
-    # Seen failing (stuck in Running) without `_reopen` in `connection.discard`.
+    # Seen failing (stuck in Running) without `renew` in `connection.discard`.
     job_type = factory.job_type("row", "write_row", default_timeout=2, max_retries=1)
     frappe.db.commit()
     with settings(lease_seconds=60):

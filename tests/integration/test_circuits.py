@@ -44,7 +44,7 @@ from tests.support.circuits import (
     state,
     succeeds,
 )
-from tests.support.jobs import lose, run, set_columns, status, submitted
+from tests.support.jobs import lose, lose_long_ago, run, set_columns, status, submitted
 from tests.support.listener import listening
 from tests.support.sessions import in_parallel
 from tests.support.settings import settings
@@ -95,8 +95,9 @@ def made(job_type: str, ending: str) -> None:
         job = planned(job_type, "ok")
         set_columns(job, timeout_seconds=5)
         assert claim.claim(job.name, 1)
-        lose(job)
-        assert sweeper.sweep().rescued == 1
+        lose_long_ago(job)
+        with settings(lease_seconds=5):
+            assert sweeper.sweep().rescued == 1
         assert status(job) == "Timed Out"
     elif ending == "canceled":
         job = planned(job_type, "fail")

@@ -31,10 +31,9 @@ from dartwing_core.jobs import (
     sweeper,
 )
 from tests.support import database, factory, processes
-from tests.support.jobs import lose, run, submitted
+from tests.support.jobs import LONG_AGO, lose, lose_long_ago, run, set_columns, submitted
 from tests.support.sessions import in_parallel
 from tests.support.settings import settings
-from tests.support.waiting import until
 
 
 @pytest.fixture(autouse=True)
@@ -261,6 +260,21 @@ def test_a_waiting_job_is_canceled_at_once_and_remembers_why(status, alice):
     assert messages(job)[-1] == "Job canceled: not needed"
 
 
+def test_a_cancel_frees_the_key_within_its_own_transaction_too(alice):
+    # Seen failing (DuplicateJobError) without the statuses in `dedup.holders`.
+    frappe.set_user(alice)
+    job_type = made("nothing", deduplication_window=300)
+    job = submitted(job_type)
+    cancel_job(job.name)
+    again = submit_job(job_type, factory.ALPHA, {})
+    frappe.db.commit()
+    assert [get_job_status(name)["status"] for name in (job.name, again.name)] == ["Canceled", "Queued"]
+    cancel_job(again.name)
+    frappe.db.rollback()
+    with pytest.raises(DuplicateJobError):
+        submit_job(job_type, factory.ALPHA, {})
+
+
 def test_the_entry_of_a_canceled_job_leaves_the_queue():
     job = submitted("echo_job")
     assert len(processes.queue_client().keys("rq:job:*")) == 1
@@ -362,7 +376,6 @@ def test_an_attempt_that_holds_its_own_row_is_ended_all_the_same(asked_to_stop):
     # A comment on its job is enough for that. Broken by settling without a KILL before it in `rescue._end`: the UPDATE
     # waits for the lost attempt, three times, and so does every job behind it.
     # A server that started after the attempt has given its connection's number to somebody else.
-    until(lambda: int(frappe.db.sql("SHOW GLOBAL STATUS LIKE 'Uptime'")[0][1]) > 8, 15, "a server old enough")
     jobs = [running(made(name)) for name in ("nothing", "stepped")]
     for job in jobs:
         if asked_to_stop:
@@ -372,7 +385,7 @@ def test_an_attempt_that_holds_its_own_row_is_ended_all_the_same(asked_to_stop):
             frappe.db.set_value("Background Job Run", f"{job.name}-1", "cancel_requested_epoch", long_ago)
             frappe.db.commit()
         else:
-            lose(job, 7)
+            lose_long_ago(job)
     with settings(lease_seconds=5), database.another_connection() as attempt, attempt.cursor() as cursor:
         number = attempt.thread_id()
         frappe.db.set_value("Background Job", jobs[0].name, "connection_id", number, update_modified=False)
@@ -408,11 +421,39 @@ def test_two_rescues_at_once_are_one(monkeypatch):
     assert messages(job).count("Worker lost, to be tried again") == 1
 
 
-def test_a_lost_attempt_past_its_time_limit_is_timed_out():
-    job = running(made("nothing", default_timeout=10, max_retries=1))
-    lose(job)
-    rescue.rescue_lost()
-    assert get_job_status(job.name)["status"] == "Timed Out"
+def rescued_late(connection_id: int | None = None, last_beat: float | None = None) -> tuple[str, int]:
+    """How an attempt with a limit of 2 s ends, and the job's retries, if somebody looks after 10 s.
+
+    It beat for `last_beat` seconds.
+    """
+    job = running(made("nothing", default_timeout=2, max_retries=1))
+    lose_long_ago(job)
+    if connection_id:
+        set_columns(job, connection_id=connection_id)
+    if last_beat:
+        (now,) = database.rows("SELECT UNIX_TIMESTAMP()")[0]
+        beat = {"background_job": job.name, "attempt": 1, "lease_expires_epoch": float(now) - LONG_AGO + last_beat + 5}
+        runs.finish(f"{job.name}-1", beat, exists=True)
+        frappe.db.commit()
+    with settings(lease_seconds=5):
+        assert rescue.rescue_lost() == 1
+    end = next(event for event in get_job_history(job.name)["history"] if event["from_status"] == "Running")
+    return end["to_status"], get_job_status(job.name)["retry_count"]
+
+
+def closed_connection() -> int:
+    with database.another_connection() as other:
+        return other.thread_id()
+
+
+def test_a_lost_attempt_that_is_still_there_after_its_time_limit_is_timed_out():
+    assert rescued_late() == ("Timed Out", 1)
+
+
+@pytest.mark.parametrize(("last_beat", "end"), [(None, ("Failed", 0)), (1, ("Failed", 0)), (4, ("Timed Out", 1))])
+def test_an_attempt_that_died_before_its_time_limit_costs_no_retry_however_late_somebody_looks(last_beat, end):
+    # Seen failing ("Timed Out") with the age at the rescue in place of the last sign of life.
+    assert rescued_late(closed_connection(), last_beat) == end
 
 
 def test_a_lost_attempt_that_was_canceled_is_canceled():

@@ -21,7 +21,8 @@ def context() -> JobContext:
 
 
 @pytest.mark.parametrize(
-    ("given", "stored"), [(50, 50), (-5, 0), (250, 100), ("42", 42), ("much", 0), (None, 0), (float("nan"), 0)]
+    ("given", "stored"),
+    [(50, 50), (-5, 0), (250, 100), ("42", 42), ("much", 0), (None, 0), (float("nan"), 0), (10**400, 0)],
 )
 def test_progress_is_cut_to_a_percentage_and_never_fails(context, given, stored):
     context.update_progress(given)
@@ -36,6 +37,23 @@ def test_a_long_message_is_cut(context):
 def test_a_message_with_half_a_character_is_made_storable(context):
     context.update_progress(1, "caf\udce9.csv")
     assert context.progress.message == "caf?.csv"
+
+
+class Speechless:
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def test_what_has_no_text_is_told_by_its_kind(context):
+    context.update_progress(1, Speechless())
+    assert context.progress.message == "Speechless"
+    context.set_steps([Speechless(), "two"])
+    assert [step["name"] for step in context.progress.steps] == ["Speechless", "two"]
+
+
+def test_steps_that_are_none_are_no_steps(context):
+    context.set_steps(None)
+    assert context.progress.steps == []
 
 
 def test_a_message_stays_until_the_next(context):

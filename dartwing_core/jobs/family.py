@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import frappe
 from frappe import _
 
-from . import access, config, dependencies
+from . import access, canonical, config, dependencies
 from .errors import InvalidJobError
 from .status import ENDED_BADLY, LIVE, JobStatus
 
@@ -118,6 +118,7 @@ def _keys(asked: Sequence[Prepared]) -> dict[str, int]:
             raise InvalidJobError(
                 _("key must be text of at most {0} characters that does not look like a job's id.").format(KEY_LENGTH)
             )
+        key = canonical.plain(key, "key")
         if key in found:
             raise InvalidJobError(_("Two of these jobs have the key {0}.").format(key))
         found[key] = number
@@ -128,7 +129,7 @@ def _listed(depends_on: Any) -> list[str]:
     names = [depends_on] if isinstance(depends_on, str) else list(depends_on or ()) if _is_list(depends_on) else None
     if names is None or not all(isinstance(name, str) and name.strip() for name in names):
         raise InvalidJobError(_("depends_on must be the id of a job, or a list of ids."))
-    return names
+    return canonical.plain(names, "depends_on")
 
 
 def _is_list(value: Any) -> bool:

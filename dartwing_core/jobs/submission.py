@@ -170,7 +170,7 @@ def _job_type(name: Any):
 def _text(value: Any, argument: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise InvalidJobError(_("{0} is missing.").format(argument))
-    return value
+    return canonical.plain(value, argument)
 
 
 def _check_size(parameters: str) -> None:

@@ -1,7 +1,7 @@
 // The list of Background Jobs: quick filters with their numbers, bulk actions, live while it is on screen.
 import { bulk } from "./actions";
 import { live_progress, read } from "./api";
-import { COLORS, make } from "./dom";
+import { COLORS, make, one_at_a_time } from "./dom";
 
 const JOB = "Background Job";
 const REFRESH_SOON = 1_500; // changes of many jobs become one refresh
@@ -219,7 +219,7 @@ class JobList {
 			const words = __(label, null, "Button in list view actions menu");
 			page.actions.find(`[data-label="${encodeURIComponent(words)}"]`).closest("li").remove();
 		}
-		const offer = (label, name) => page.add_actions_menu_item(label, () => this.run(name), false);
+		const offer = (label, name) => page.add_actions_menu_item(label, one_at_a_time(() => this.run(name)), false);
 		offer(__("Cancel"), "cancel_jobs");
 		offer(__("Retry"), "retry_jobs");
 		if (frappe.model.can_delete(JOB)) offer(__("Delete"), "delete_jobs");

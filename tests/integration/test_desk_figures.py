@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
+from functools import partial
+from zoneinfo import ZoneInfo
 
 import frappe
 import pytest
@@ -161,6 +163,22 @@ def test_waiting_time_is_that_of_95_of_100_jobs(alice):
         done(alice, factory.ALPHA, number, started_at=now, created_at=due, available_at=due)
     values = as_user(alice, charts.waiting_time)["values"]
     assert [value for value in values if value] == [19.0]
+
+
+def test_hours_are_those_of_the_users_clock(alice):
+    # Seen failing: the hours were those of the site's clock, whoever looked.
+    now = datetime.now(timezone.utc)
+    for zone in ("Asia/Kolkata", "America/New_York"):
+        frappe.db.set_value("User", alice, "time_zone", zone)
+        frappe.clear_cache(user=alice)
+        shown = as_user(alice, charts.throughput)["labels"][-1]
+        begun = {(now - ago).astimezone(ZoneInfo(zone)) for ago in (timedelta(minutes=m) for m in range(61))}
+        assert shown in {f"{moment:%H:%M}" for moment in begun}
+    frappe.db.set_value("User", alice, "time_zone", None)
+    frappe.clear_cache(user=alice)
+    assert as_user(alice, charts.throughput)["labels"][-1] in {
+        f"{clock.site_time() - ago:%H}:00" for ago in (timedelta(), timedelta(minutes=1))
+    }
 
 
 def test_nobody_without_jobs_sees_figures(history):

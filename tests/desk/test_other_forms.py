@@ -8,7 +8,7 @@ import re
 import frappe
 import pytest
 
-from dartwing_core.jobs import circuits, clock, manually_close_circuit, submit_batch
+from dartwing_core.jobs import cancel_batch, circuits, clock, manually_close_circuit, submit_batch
 from tests.support import browser as browsers
 from tests.support import factory, schedules
 from tests.support.jobs import run, submitted_by
@@ -297,6 +297,24 @@ def test_a_batch_shows_how_far_it_is_and_is_retried(visit, member):
     button(place, "Cancel").click()
     confirm(page)
     expect(place.locator(".indicator-pill").first).to_have_text("Canceled", timeout=20_000)
+
+
+def test_a_batch_that_has_ended_meanwhile_offers_nothing_more(visit, member):
+    # Seen failing: its buttons stayed until it was asked for again, some seconds later.
+    kind = factory.job_type("plain")
+    frappe.set_user(member)
+    batch = submit_batch(factory.ALPHA, [{"job_type": kind}])
+    frappe.db.commit()
+    frappe.set_user("Administrator")
+    page = visit(member, f"/app/job-batch/{batch.name}").page
+    button(view(page), "Cancel").click()
+    page.evaluate("() => cur_frm.batch_page.close()")  # it asks no more by itself
+    cancel_batch(batch.name)
+    frappe.db.commit()
+    confirm(page)
+    expect(dialog(page)).to_contain_text("Not done")
+    expect(view(page).locator(".indicator-pill").first).to_have_text("Canceled")
+    expect(button(view(page), "Cancel")).to_have_count(0)
 
 
 def test_an_organization_shows_its_jobs_and_is_paused(visit, member, manager):

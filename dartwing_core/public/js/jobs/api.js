@@ -19,6 +19,9 @@ export class ApiError extends Error {
 	}
 }
 
+/** Whether what was refused is shown as it was: there is something else, or nothing, to be done by now. */
+export const is_outdated = ({ kind }) => kind === "gone" || kind === "refused";
+
 export function read(name, values = {}) {
 	const given = Object.entries(values).filter(([, value]) => value !== "" && value != null);
 	return ask(`${BASE}${name}?${new URLSearchParams(given)}`, { method: "GET" });

@@ -81,6 +81,7 @@ export class Overview {
 			if (!error.kind) throw error;
 			if (number !== this.question) return;
 			this.say(error.message);
+			if (error.kind === "gone") this.body.replaceChildren(); // nothing may be done with it
 			if (error.kind === "login" || error.kind === "gone") return;
 			wait = Math.max(wait, error.seconds * 1000);
 		}

@@ -350,6 +350,26 @@ def test_a_schedule_shows_its_next_runs_and_is_run_once(visit, admin):
     expect(place.locator(".dw-next")).to_contain_text("cron")
 
 
+def test_a_new_schedule_is_previewed_once_there_is_something_to_ask(visit, admin):
+    # Seen failing: each half of a schedule was asked for and refused, with an error in the console.
+    page = visit(admin, "/app/job-schedule").page
+    refused: list[str] = []
+    page.on("response", lambda response: response.status >= 400 and refused.append(response.url))
+    page.evaluate("() => frappe.new_doc('Job Schedule')")
+    page.wait_for_function("window.cur_frm?.doctype === 'Job Schedule' && cur_frm.is_new() && cur_frm.schedule_page")
+    called = calls_of(page)
+    page.evaluate("() => cur_frm.set_value('frequency', 'Interval')")
+    page.wait_for_timeout(800)  # twice as long as it waits for more keys
+    page.evaluate("() => cur_frm.set_value('frequency', 'Cron')")
+    page.wait_for_timeout(800)
+    assert [name for name in called if name.endswith("preview_schedule")] == []
+    page.evaluate("() => cur_frm.set_value('cron', 'x y')")
+    expect(view(page).locator(".dw-next")).to_contain_text("cron")
+    page.evaluate("() => cur_frm.set_value('cron', '0 7 * * *')")
+    expect(view(page).locator(".dw-next li")).to_have_count(5)
+    assert refused == []
+
+
 # The widget for other apps --------------------------------------------------------------------------------------------
 
 

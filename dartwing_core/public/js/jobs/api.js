@@ -36,6 +36,11 @@ export function live_progress(job_ids) {
 	return post(`${DESK}live_progress`, { job_ids });
 }
 
+/** When a schedule with these fields would be due next: `{ next_runs, reason }`, the reason if they will not do. */
+export function preview_schedule(values) {
+	return post(`${DESK}preview_schedule`, values);
+}
+
 function post(address, values) {
 	const headers = { "Content-Type": "application/json", "X-Frappe-CSRF-Token": frappe.csrf_token };
 	return ask(address, { method: "POST", body: JSON.stringify(values), headers });

@@ -397,6 +397,18 @@ def test_another_form_starts_a_job_and_shows_its_bar_in_three_lines(visit, work,
     assert page.evaluate("frappe.realtime.socket.listeners('job_progress').length") == 0
 
 
+def test_the_widget_says_why_an_attempt_has_failed(visit, member):
+    # Seen failing: "Failed, 0 %, Retries at …".
+    job = submitted_by(member, factory.job_type("note", "add_note"), title="test widget", then="fail")
+    run(job)
+    page = visit(member, "/app/todo").page
+    page.evaluate("(name) => void dartwing_core.jobs.show_progress(name)", job.name)
+    expect(dialog(page)).to_contain_text("Failed")
+    expect(dialog(page).locator(".dw-error")).to_have_text("asked to fail")
+    expect(dialog(page).locator(".dw-line")).to_contain_text("Retries")
+    expect(dialog(page).locator("[role=progressbar]")).to_be_hidden()
+
+
 def test_what_is_refused_is_said_by_the_widget(visit, member):
     page = visit(member, "/app/todo").page
     page.evaluate("() => dartwing_core.jobs.start({ job_type: 'nowhere', organization: 'Test Alpha' })")

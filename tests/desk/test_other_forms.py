@@ -11,7 +11,7 @@ import pytest
 from dartwing_core.jobs import cancel_batch, circuits, clock, manually_close_circuit, submit_batch
 from tests.support import browser as browsers
 from tests.support import factory, schedules
-from tests.support.jobs import run, submitted_by
+from tests.support.jobs import run, set_columns, submitted_by
 from tests.support.waiting import until
 
 from .pages import calls_of, confirm, dialog, ours, view
@@ -126,6 +126,17 @@ def test_a_double_click_submits_once(visit, member):
     page.wait_for_load_state("networkidle")
     assert ours(called).count("submit_job") == 1
     assert frappe.db.count("Background Job", {"job_type": kind}) == 1
+
+
+def test_long_errors_in_lists_of_jobs_are_clipped(visit, member):
+    kind = factory.job_type("plain")
+    job = submitted_by(member, kind)
+    error = "It went wrong. " * 300
+    set_columns(job, status="Dead Letter", error_message=error)
+    page = visit(member, f"/app/job-type/{kind}").page
+    line = view(page).locator(".dw-jobs .dw-wide")
+    expect(line).to_have_attribute("title", error)
+    assert line.bounding_box()["height"] < 60
 
 
 def test_the_dialog_of_a_seeded_type_is_made_of_its_handlers_parameters(visit, member):
@@ -409,6 +420,16 @@ def test_the_widget_says_why_an_attempt_has_failed(visit, member):
     expect(dialog(page).locator("[role=progressbar]")).to_be_hidden()
 
 
+def test_a_long_word_stays_within_its_toast_on_a_phone(visit, member):
+    page = visit(member, "/app/todo").page
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.evaluate("() => frappe.show_alert({ message: 'x'.repeat(200), indicator: 'red' }, 60)")
+    expect(page.locator(".desk-alert")).to_be_visible()
+    toast, text = (page.locator(name).bounding_box() for name in (".desk-alert", ".desk-alert .alert-message"))
+    assert text["x"] + text["width"] <= toast["x"] + toast["width"]
+    assert page.locator(".desk-alert .alert-message").evaluate("(part) => part.scrollWidth - part.clientWidth") <= 0
+
+
 def test_what_is_refused_is_said_by_the_widget(visit, member):
     page = visit(member, "/app/todo").page
     page.evaluate("() => dartwing_core.jobs.start({ job_type: 'nowhere', organization: 'Test Alpha' })")
@@ -478,6 +499,15 @@ def test_dead_letters_are_retried_from_the_report(visit, member, dead_letters):
     expect(page.locator(".desk-alert", has_text="2 queued again")).to_be_visible()
     frappe.db.rollback()
     assert {frappe.db.get_value("Background Job", job.name, "status") for job in dead_letters} == {"Queued"}
+
+
+def test_times_of_dead_letters_are_shown_whole(visit, member, dead_letters):
+    page = visit(member, "/app/query-report/Dead Letters by Error").page
+    expect(page.locator(".datatable")).to_contain_text("asked to fail for good")
+    cut = page.evaluate("""() => [...document.querySelectorAll(".datatable .dt-row-0 .dt-cell__content")]
+        .filter((cell) => /\\d\\d:\\d\\d/.test(cell.textContent) && cell.scrollWidth > cell.clientWidth)
+        .map((cell) => cell.textContent)""")
+    assert cut == []
 
 
 def test_the_report_of_types_shows_a_row_for_each(visit, member, dead_letters):

@@ -33,7 +33,7 @@ function job_row(job, with_type) {
 		row.append(progress.element);
 	}
 	const line = job.waiting_reason || job.error_message;
-	if (line) row.append(make("span", { class: "text-muted dw-wide" }, line));
+	if (line) row.append(make("span", { class: "text-muted dw-wide dw-clip", title: line }, line));
 	return row;
 }
 

@@ -1,4 +1,4 @@
-"""What number cards and charts of the workspace ask for. Desk calls these by the names in their JSON files.
+"""What the list of jobs asks for, and number cards and charts of the workspace, by the names in their JSON files.
 
 Each shows only what the current user may see, and keeps nothing for the next user.
 """
@@ -10,9 +10,14 @@ from typing import Any
 
 import frappe
 from frappe import _
+from frappe.utils import strip_html
 
 from dartwing_core import jobs as engine
-from dartwing_core.jobs import charts, config
+from dartwing_core.jobs import charts, config, queries
+from dartwing_core.jobs.errors import InvalidJobError
+
+from . import rate_limits
+from .arguments import parsed
 
 FAILED = ["Failed", "Timed Out", "Dead Letter"]
 CHARTS: dict[str, tuple[Callable[[], dict[str, Any]], Callable[[], str]]] = {
@@ -56,6 +61,25 @@ def get_chart(chart_name: str = "", **_more: Any) -> dict[str, Any]:
     figures, label = CHARTS[chart_name]
     found = figures()
     return {"labels": found["labels"], "datasets": [{"name": label(), "values": found["values"]}]}
+
+
+@frappe.whitelist(methods=["POST"])
+def live_progress(job_ids: Any = None) -> dict[str, Any]:
+    """List: how far the jobs are that it shows as running. Their rows say it only once they have ended."""
+    return queries.get_live_progress(parsed(job_ids, "job_ids") or [])
+
+
+@frappe.whitelist(methods=["POST"])
+def preview_schedule(
+    frequency: Any = None, cron: Any = None, every: Any = None, every_unit: Any = None, time_zone: Any = None
+) -> dict[str, Any]:
+    """Form of a schedule: when it would be due next, or the reason why it can't be saved as it is filled in."""
+    rate_limits.take("status")
+    try:
+        return {"next_runs": engine.preview_schedule(frequency, cron, every, every_unit, time_zone), "reason": None}
+    except InvalidJobError as error:
+        frappe.clear_messages()
+        return {"next_runs": [], "reason": strip_html(str(error))}
 
 
 def _card(name: str, **route_options: Any) -> dict[str, Any]:

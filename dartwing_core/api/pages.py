@@ -79,7 +79,10 @@ class JobDetails(JobStatusAnswer):
 
 
 class TypeFigures(TypedDict):
-    """`count`: jobs submitted in the last `hours` that have ended; failure rate (0 to 1) and times are of those."""
+    """`count`: jobs submitted in the last `hours` that have ended; times are of those that completed.
+
+    `failure_rate` (0 to 1): the share that failed of those that have completed or failed, those that are retried too.
+    """
 
     running: int
     waiting: int

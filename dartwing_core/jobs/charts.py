@@ -5,7 +5,7 @@ Of jobs submitted within that time, which are a range of the primary key.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import frappe
@@ -13,7 +13,7 @@ from frappe.query_builder.functions import Coalesce, Count
 from pypika import Order
 from pypika.terms import Criterion, CustomFunction, PseudoColumn
 
-from . import access, clock, config
+from . import access, clock, config, waiting_reason
 from .metrics import FAILED, difference, p95_of_each, since
 from .status import JobStatus
 
@@ -69,8 +69,10 @@ def _end_of_hour(now):
 
 
 def _by_hour(now, values: dict[int, Any]) -> dict[str, Any]:
-    hours = range(HOURS - 1, -1, -1)
+    """Hours of the site's clock, called by when they began on the user's, as Desk shows all other times."""
+    hours, zone = range(HOURS - 1, -1, -1), waiting_reason.zone()
+    begun = clock.to_epoch(now.replace(minute=0, second=0, microsecond=0))
     return {
-        "labels": [f"{now - timedelta(hours=hour):%H}:00" for hour in hours],
+        "labels": [f"{datetime.fromtimestamp(begun - hour * 3600, zone):%H:%M}" for hour in hours],
         "values": [values.get(hour, 0) for hour in hours],
     }

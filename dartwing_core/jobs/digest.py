@@ -9,16 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 import frappe
 from frappe import _
 from frappe.query_builder.functions import Count, Min
 from frappe.translate import get_user_lang
-from frappe.utils import get_datetime, get_url_to_list
+from frappe.utils import get_datetime
 from pypika import Order
 
-from . import clock, config, sql, tenancy
+from . import clock, config, links, sql, tenancy
 from .status import JobStatus
 
 UNTIL = "digest_until"
@@ -82,7 +81,7 @@ def _tell(user: str, organization: str, rows: Sequence[Mapping[str, Any]]) -> bo
                 ),
                 "heads": [_("Job Type", lang=lang), _("Jobs", lang=lang), _("For example", lang=lang)],
                 "rows": [{**row, "example": (row["example"] or "")[:EXAMPLE_LENGTH]} for row in rows],
-                "link": _list_of(organization),
+                "link": links.to_list(user, organization=organization, status=str(JobStatus.DEAD_LETTER)),
                 "action": _("Look at them and retry", lang=lang),
             },
         )
@@ -101,8 +100,3 @@ def _can_send() -> bool:
 
 def _number(rows: Sequence[Mapping[str, Any]]) -> int:
     return sum(row["jobs"] for row in rows)
-
-
-def _list_of(organization: str) -> str:
-    filters = {"organization": organization, "status": str(JobStatus.DEAD_LETTER)}
-    return f"{get_url_to_list(config.JOB)}?{urlencode(filters)}"

@@ -90,18 +90,19 @@ def get_execution_time_stats(
 def get_type_figures(job_type: str, hours: int = 24) -> dict[str, Any]:
     """Of a type's jobs: `{running, waiting, dead_letter, count, failure_rate, average_seconds, p95_seconds, hours}`.
 
-    `count` is of those that were submitted in the last `hours` and have ended; with it come rate and times.
+    `count` is of those that were submitted in the last `hours` and have ended, for good or bad; times are of those
+    that completed. The failure rate, as everywhere, also counts a failure that is retried.
     """
     job = frappe.qb.DocType(config.JOB)
     visible = _visible(job, None) & (job.job_type == job_type)
     recent = visible & since(job, hours)
-    ended = _by_type(job, recent).get(job_type) or {"failure_rate": None, "count": 0}
+    found = _by_type(job, recent).get(job_type) or {"ended": 0, "tried": 0}
     return {
         "running": _number(job, visible, [JobStatus.RUNNING]),
         "waiting": _number(job, visible, WAITING),
         "dead_letter": _number(job, visible, [JobStatus.DEAD_LETTER]),
-        "count": ended["count"],
-        "failure_rate": ended["failure_rate"] if ended["count"] else None,
+        "count": found["ended"],
+        "failure_rate": found["failure_rate"] if found["tried"] else None,
         **_times(job, recent),
         "hours": queries.bounded(hours, 1, MAX_HOURS, "hours"),
     }
@@ -193,11 +194,13 @@ def _by_type(job, condition: Criterion) -> dict[str, dict[str, Any]]:
     for name in sorted({row[0] for row in rows}):
         counts = {row[1]: row[2] for row in rows if row[0] == name}
         failed = sum(counts.get(status.value, 0) for status in FAILED)
-        ended = failed + counts.get(JobStatus.COMPLETED.value, 0)
+        completed = counts.get(JobStatus.COMPLETED.value, 0)
+        tried = failed + completed
         average = next((row[3] for row in rows if row[:2] == (name, JobStatus.COMPLETED.value)), None)
         figures[name] = {
-            "count": ended,
-            "failure_rate": round(failed / ended, 4) if ended else 0.0,
+            "ended": completed + counts.get(JobStatus.DEAD_LETTER.value, 0),
+            "tried": tried,
+            "failure_rate": round(failed / tried, 4) if tried else 0.0,
             "average_seconds": _rounded(average),
         }
     return figures

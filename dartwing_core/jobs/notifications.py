@@ -13,9 +13,9 @@ from typing import Any
 import frappe
 from frappe import _
 from frappe.translate import get_user_lang
-from frappe.utils import escape_html, get_url_to_form
+from frappe.utils import escape_html
 
-from . import config, counters, dispatch, events, notices, sql
+from . import config, counters, dispatch, events, links, notices, sql
 from .status import JobStatus
 
 NEVER, ALWAYS = "Never", "Always"
@@ -81,13 +81,21 @@ def _notify(end: Mapping[str, Any], is_too_much: bool) -> None:
     owner = end["owner_user"]
     subject = _subject(end, is_too_much)
     if frappe.db.get_value("Notification Settings", owner, "enabled") != 0:  # None: never saved
-        sql.committed(lambda: notices.leave(owner, subject, document_type=config.JOB, document_name=end["name"]))
+        sql.committed(lambda: notices.leave(owner, subject, **_where(end)))
     events.tell_user(owner, "notification", {})  # lights the bell
     events.tell_user(owner, "msgprint", _toast(end, subject))
 
 
+def _where(end: Mapping[str, Any]) -> dict[str, Any]:
+    """Columns of the notice that say what it leads to: without `link` the document in Desk."""
+    owner, job_id = end["owner_user"], end["name"]
+    document = {"document_type": config.JOB, "document_name": job_id}
+    return document if links.has_desk(owner) else document | {"link": links.to_job(owner, job_id)}
+
+
 def _toast(end: Mapping[str, Any], subject: str) -> dict[str, Any]:
-    link = f'<a href="{escape_html(get_url_to_form(config.JOB, end["name"]))}">{subject}</a>'
+    address = links.to_job(end["owner_user"], end["name"])
+    link = f'<a href="{escape_html(address)}">{subject}</a>'
     return {"message": link, "alert": 1, "indicator": "green" if end["status"] == JobStatus.COMPLETED else "red"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -19,6 +20,7 @@ from .status import RETRYABLE, JobStatus, can_move
 
 MAX_LIMIT = 100
 MAX_TOTAL = 10_000
+MAX_ASKED = 500
 SORTABLE = ("creation", "modified", "status", "priority", "available_at", "started_at", "completed_at")
 
 _LIST_FIELDS = [
@@ -107,6 +109,24 @@ def list_jobs(
     }
 
 
+def get_live_progress(job_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """How far those of these jobs are that run: `{job id: {attempt, progress, progress_message}}`.
+
+    Those that do not run, or that the user may not see, are left out; so are more than MAX_ASKED.
+    """
+    if not isinstance(job_ids, list | tuple) or not all(isinstance(name, str) for name in job_ids):
+        raise InvalidJobError(_("{0} must be a list of job ids.").format("job_ids"))
+    if not job_ids:
+        return {}
+    job = frappe.qb.DocType(config.JOB)
+    is_running = job.name.isin(job_ids[:MAX_ASKED]) & (job.status == str(JobStatus.RUNNING))
+    columns = (job.name, job.attempt, job.progress, job.progress_message)
+    query = frappe.qb.from_(job).select(*columns).where(access.viewer().visible(job) & is_running)
+    rows = query.run(as_dict=True)
+    live = runs.live_progress(rows)
+    return {row["name"]: {"attempt": row["attempt"], **_progress(row, live.get(row["name"]))} for row in rows}
+
+
 def page_query(condition: Criterion, order: tuple[str, Order], limit: int, offset: int):
     """One page of jobs: found and sorted on an index, before any whole row is read.
 
@@ -175,8 +195,7 @@ def _public_job(job: dict[str, Any], run: dict | None, reason: str | None) -> di
     return {
         "job_id": shown.pop("name"),
         **shown,
-        "progress": round((run or job)["progress"] or 0, 1),
-        "progress_message": (run or job)["progress_message"],
+        **_progress(job, run),
         "steps": (canonical.load(run["steps"]) if run else None) or [],
         "waiting_reason": reason,
         "cancel_requested": is_stopping,
@@ -186,6 +205,12 @@ def _public_job(job: dict[str, Any], run: dict | None, reason: str | None) -> di
         "can_run_now": reschedule.waits_for_its_time(job, clock.now_epoch()),
         "output_url": _file_url(job["output_reference"]),
     }
+
+
+def _progress(job: dict[str, Any], run: dict | None) -> dict[str, Any]:
+    """As the attempt says it, else as the row of the job."""
+    said = run or job
+    return {"progress": round(said["progress"] or 0, 1), "progress_message": said["progress_message"]}
 
 
 def public(row: dict[str, Any]) -> dict[str, Any]:

@@ -61,6 +61,23 @@ def test_cards_and_charts_count_only_what_one_sees(web, name):
     assert actor.is_manager or sum(values) == expected
 
 
+@pytest.mark.parametrize("name", ACTORS)
+def test_the_list_is_told_how_far_those_jobs_are_that_one_sees(web, name):
+    actor, (client, jobs) = ACTORS[name], prepared(name, web)
+    for key in ("own", "alpha", "beta"):
+        tenants.set_status(jobs[key].name, "Running", jobs[key].secret)
+    frappe.db.commit()
+    answer = ask(client, f"{DESK}.live_progress", job_ids=[job.name for job in jobs.values()])
+    if name == "guest":
+        assert answer.status_code in (401, 403)
+        return
+    if answer.status_code != 200:
+        assert name in LOCKED_OUT, answer.text[:300]
+        return
+    expected = () if name in LOCKED_OUT else actor.sees
+    assert set(answer.json()["message"]) == {jobs[key].name for key in expected}
+
+
 def _dead_letters_elsewhere() -> int:
     return frappe.db.count("Background Job", {"status": "Dead Letter", "organization": ["not like", "Test %"]})
 

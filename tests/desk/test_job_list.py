@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import frappe
 
-from dartwing_core.jobs import claim
+from dartwing_core.jobs import claim, runs
+from dartwing_core.jobs.events import ProgressTeller
 from tests.support import browser as browsers
 from tests.support import factory
 from tests.support.jobs import run, status, submitted_by, submitted_for
@@ -97,6 +98,50 @@ def test_jobs_of_others_of_which_no_event_tells_move_too(visit, admin, member):
     claim.claim(job.name, 1)
     frappe.db.commit()
     expect(row(page, job)).to_contain_text("Running", timeout=10_000)
+
+
+def running(owner: str, percent: float):
+    """A job whose attempt says that it has come so far."""
+    job = submitted_by(owner, factory.job_type("plain"))
+    claim.claim(job.name, 1)
+    values = {"background_job": job.name, "attempt": 1, "progress": percent, "progress_message": "Rows"}
+    runs.finish(f"{job.name}-1", values, exists=True)
+    frappe.db.commit()
+    return job
+
+
+def percent(page, job):
+    return row(page, job).locator(".dw-percent")
+
+
+def test_how_far_jobs_of_others_are_is_shown_and_moves(visit, admin, member):
+    # Seen failing without `ask_progress`: 0 % until they have ended.
+    job = running(member, 40)
+    page = visit(admin, LIST).page
+    called = calls_of(page)
+    expect(percent(page, job)).to_have_text("40 %")
+    runs.finish(f"{job.name}-1", {"progress": 60}, exists=True)
+    frappe.db.commit()
+    expect(percent(page, job)).to_have_text("60 %", timeout=10_000)
+    assert called.count("dartwing_core.api.desk.live_progress") <= 4, called
+
+
+def test_a_refresh_does_not_set_back_what_was_told(visit, member):
+    # Seen failing without `said`: each refresh of the list began at 0 % again.
+    job = running(member, 10)
+    page = visit(member, LIST).page
+    expect(percent(page, job)).to_have_text("10 %")
+    ProgressTeller(job.name, member).tell((50, "Half", None), is_last=True)
+    expect(percent(page, job)).to_have_text("50 %")
+    page.evaluate("""() => {
+        window.seen = new Set();
+        new MutationObserver(() => window.seen.add(document.querySelector(".dw-percent")?.textContent))
+            .observe(document.querySelector(".frappe-list"), { childList: true, subtree: true });
+    }""")
+    with page.expect_response("**/*.live_progress"):
+        page.evaluate("() => { cur_list.last_args = null; cur_list.refresh(); }")
+    page.wait_for_load_state("networkidle")
+    assert set(page.evaluate("[...window.seen].filter(Boolean)")) == {"50 %"}
 
 
 def test_the_list_is_silent_while_it_is_not_on_screen(visit, member):

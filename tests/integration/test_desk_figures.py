@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
+from functools import partial
+from zoneinfo import ZoneInfo
 
 import frappe
 import pytest
@@ -163,6 +165,22 @@ def test_waiting_time_is_that_of_95_of_100_jobs(alice):
     assert [value for value in values if value] == [19.0]
 
 
+def test_hours_are_those_of_the_users_clock(alice):
+    # Seen failing: the hours were those of the site's clock, whoever looked.
+    now = datetime.now(timezone.utc)
+    for zone in ("Asia/Kolkata", "America/New_York"):
+        frappe.db.set_value("User", alice, "time_zone", zone)
+        frappe.clear_cache(user=alice)
+        shown = as_user(alice, charts.throughput)["labels"][-1]
+        begun = {(now - ago).astimezone(ZoneInfo(zone)) for ago in (timedelta(minutes=m) for m in range(61))}
+        assert shown in {f"{moment:%H:%M}" for moment in begun}
+    frappe.db.set_value("User", alice, "time_zone", None)
+    frappe.clear_cache(user=alice)
+    assert as_user(alice, charts.throughput)["labels"][-1] in {
+        f"{clock.site_time() - ago:%H}:00" for ago in (timedelta(), timedelta(minutes=1))
+    }
+
+
 def test_nobody_without_jobs_sees_figures(history):
     stranger = factory.user("figures_stranger")
     assert set(as_user(stranger, charts.throughput)["values"]) == {0}
@@ -187,6 +205,25 @@ def test_cards_count_and_lead_to_what_they_count(alice, bob):
         listed = frappe.get_list("Background Job", filters=answer["route_options"], pluck="name")
         assert len(listed) == answer["value"], answer
     assert [as_user(bob, card)["value"] for card in cards] == [0, 1, 0, 0]
+
+
+def test_a_schedule_is_previewed_or_the_reason_said(alice):
+    preview = partial(as_user, alice, desk.preview_schedule)
+    found = preview(frequency="Cron", cron="0 7 * * *", time_zone="UTC")
+    assert (len(found["next_runs"]), found["reason"]) == (5, None)
+    assert len(preview(frequency="Interval", every="2", every_unit="Hours")["next_runs"]) == 5
+    for odd in (
+        {},
+        {"frequency": "Cron", "cron": "x"},
+        {"frequency": "Cron", "cron": ["*"]},
+        {"frequency": "Interval", "every": "x", "every_unit": "Hours"},
+        {"frequency": "Interval", "every": 0, "every_unit": "Hours"},
+        {"frequency": 7, "time_zone": ["x"]},
+        {"frequency": "Cron", "cron": "0 7 * * *", "time_zone": "Nowhere"},
+    ):
+        found = preview(**odd)
+        assert found["next_runs"] == []
+        assert found["reason"], odd
 
 
 def test_charts_are_found_by_their_names(alice):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import email
 import email.policy
+import html
+import re
 from datetime import timedelta
 
 import frappe
@@ -77,6 +79,20 @@ def test_the_admins_of_the_organization_alone_are_told(admin):
     assert set(mails) == {admin}
     assert "test_digest" in mails[admin]
     assert "no such customer" in mails[admin]
+
+
+def test_the_link_leads_to_where_one_may_look(admin):
+    # Seen failing: admins without Desk were led there.
+    portal = factory.user("portal_head", factory.ALPHA, org_role="Admin", roles=())
+    dead(message="no such customer")
+    try:
+        assert digest.send_dead_letter_digest() == 2
+        mails = queued()
+    finally:
+        factory.dismiss()
+    links = {user: re.search(r'href="([^"]+Dead\+Letter)"', html.unescape(mails[user])) for user in mails}
+    assert re.search(r"/(app|desk)/background-job\?organization=Test\+Alpha&status=Dead\+Letter", links[admin][1])
+    assert links[portal][1].endswith("/job-center?organization=Test+Alpha&status=Dead+Letter")
 
 
 def test_each_job_is_told_once(admin):

@@ -19,6 +19,7 @@ from dartwing_core.jobs import (
     runs,
     submit_job,
 )
+from dartwing_core.jobs.queries import get_live_progress
 from tests.support import factory
 
 STATUS_FIELDS = {
@@ -299,3 +300,34 @@ def test_what_the_words_are_made_of_is_not_shown(alice):
     job = submit_as(alice, factory.ALPHA)[0]
     for told in (get_job_status(job), list_jobs(organization=factory.ALPHA)["jobs"][0]):
         assert not set(told) & {"name", "queue", "in_line", "waits_for", "due_epoch"}
+
+
+# The list of Desk -----------------------------------------------------------------------------------------------------
+
+
+def test_how_far_running_jobs_are_is_told_to_who_may_see_them(jobs, alice, bob):
+    # Seen failing (of all to everybody) without the viewer's condition.
+    admin = factory.user("ada", factory.ALPHA, org_role="Admin", roles=("Dartwing User", "Dartwing Admin"))
+    waiting = submit_as(alice, factory.ALPHA)[0]
+    for name in jobs.values():
+        claim.claim(name, 1)
+    said = {"background_job": jobs["alice"], "attempt": 1, "progress": 41.25, "progress_message": "Row 7"}
+    runs.finish(f"{jobs['alice']}-1", said, exists=True)
+    frappe.db.commit()
+    names = [*jobs.values(), waiting, "JOB-1K00000000000NOWHERE"]
+    seen = {}
+    for user in (alice, bob, admin, "Administrator"):
+        frappe.set_user(user)
+        seen[user] = get_live_progress(names)
+    frappe.set_user("Administrator")
+    assert seen[alice] == {jobs["alice"]: {"attempt": 1, "progress": 41.2, "progress_message": "Row 7"}}
+    assert set(seen[bob]) == {jobs["bob"]}
+    assert set(seen[admin]) == {jobs["alice"], jobs["anna"]}
+    assert set(seen["Administrator"]) == set(jobs.values())
+    assert seen[admin][jobs["anna"]] == {"attempt": 1, "progress": 0, "progress_message": None}, "too young to say"
+
+
+@pytest.mark.parametrize("odd", ["JOB-1", 7, {"a": 1}, [None], [["x"]]])
+def test_odd_ids_are_refused(odd):
+    with pytest.raises(InvalidJobError):
+        get_live_progress(odd)

@@ -38,6 +38,17 @@ def test_figures_and_recent_jobs_are_those_that_one_may_see(alice, bob):
     assert overview(bob, kind)["figures"]["waiting"] == 1
 
 
+def test_what_is_retried_has_not_ended(alice):
+    # Seen failing: a job that had failed, with a retry to come, was counted as ended.
+    kind = factory.job_type("note", "add_note")
+    assert run(submitted_by(alice, kind, title="test retried", then="fail"))["status"] == "Failed"
+    figures = overview(alice, kind)["figures"]
+    assert (figures["count"], figures["failure_rate"]) == (0, 1.0)
+    run(submitted_by(alice, kind, title="test good"))
+    figures = overview(alice, kind)["figures"]
+    assert (figures["count"], figures["failure_rate"]) == (1, 0.5)
+
+
 def test_a_type_without_ended_jobs_has_no_rate(alice):
     assert overview(alice, factory.job_type("plain"))["figures"]["failure_rate"] is None
 

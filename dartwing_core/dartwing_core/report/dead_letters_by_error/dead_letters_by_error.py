@@ -20,7 +20,7 @@ def columns() -> list[dict[str, Any]]:
         {"fieldname": "error", "label": _("Error"), "fieldtype": "Data", "width": 480},
         {"fieldname": "jobs", "label": _("Jobs"), "fieldtype": "Int", "width": 80},
         {"fieldname": "organizations", "label": _("Organizations"), "fieldtype": "Int", "width": 120},
-        {"fieldname": "first", "label": _("First"), "fieldtype": "Datetime", "width": 170},
-        {"fieldname": "last", "label": _("Last"), "fieldtype": "Datetime", "width": 170},
+        {"fieldname": "first", "label": _("First"), "fieldtype": "Datetime", "width": 210},
+        {"fieldname": "last", "label": _("Last"), "fieldtype": "Datetime", "width": 210},
         {"fieldname": "sample", "label": _("Latest Job"), "width": 220, **link},
     ]

@@ -1,6 +1,6 @@
 // What may be done with a job. Each asks first, and resolves to true when it is done; what is refused is said.
 import { write } from "./api";
-import { make } from "./dom";
+import { make, one_at_a_time } from "./dom";
 
 const plain = (text) => frappe.utils.escape_html(text);
 
@@ -64,10 +64,10 @@ export function reschedule(job) {
 			title: __("Reschedule"),
 			fields: [{ fieldname: "available_at", fieldtype: "Datetime", label: __("Not Before"), reqd: 1 }],
 			primary_action_label: __("Reschedule"),
-			async primary_action({ available_at }) {
+			primary_action: one_at_a_time(async ({ available_at }) => {
 				is_done = await done(write("reschedule_job", { job_id: job.job_id, available_at }), __("Rescheduled."));
 				if (is_done) dialog.hide();
-			},
+			}),
 		});
 		dialog.onhide = () => resolve(is_done);
 		dialog.show();
@@ -96,13 +96,13 @@ export function edit_and_retry(job) {
 			size: "large",
 			fields: [{ fieldname: "parameters", fieldtype: "Code", options: "JSON", label: __("Parameters"), reqd: 1 }],
 			primary_action_label: __("Retry"),
-			async primary_action({ parameters }) {
+			primary_action: one_at_a_time(async ({ parameters }) => {
 				const read_parameters = parse(parameters);
 				if (!read_parameters) return;
 				const request = write("retry_job", { job_id: job.job_id, parameters: read_parameters });
 				is_done = await done(request, __("Queued again."));
 				if (is_done) dialog.hide();
-			},
+			}),
 		});
 		dialog.onhide = () => resolve(is_done);
 		dialog.set_value("parameters", JSON.stringify(job.parameters ?? {}, null, 2));

@@ -2,6 +2,7 @@
 // repeat it.
 
 const BASE = "/api/method/dartwing_core.api.jobs.";
+const DESK = "/api/method/dartwing_core.api.desk."; // what no other client needs
 const TIMEOUT = 20_000;
 const LOGGED_OUT = 401;
 const TOO_MANY = 429;
@@ -18,22 +19,39 @@ export class ApiError extends Error {
 	}
 }
 
+/** Whether what was refused is shown as it was: there is something else, or nothing, to be done by now. */
+export const is_outdated = ({ kind }) => kind === "gone" || kind === "refused";
+
 export function read(name, values = {}) {
 	const given = Object.entries(values).filter(([, value]) => value !== "" && value != null);
-	return ask(`${name}?${new URLSearchParams(given)}`, { method: "GET" });
+	return ask(`${BASE}${name}?${new URLSearchParams(given)}`, { method: "GET" });
 }
 
 export function write(name, values = {}) {
-	const headers = { "Content-Type": "application/json", "X-Frappe-CSRF-Token": frappe.csrf_token };
-	return ask(name, { method: "POST", body: JSON.stringify(values), headers });
+	return post(BASE + name, values);
 }
 
-async function ask(path, options) {
+/** How far these jobs are, of those that run: `{ job id: { attempt, progress, progress_message } }`. */
+export function live_progress(job_ids) {
+	return post(`${DESK}live_progress`, { job_ids });
+}
+
+/** When a schedule with these fields would be due next: `{ next_runs, reason }`, the reason if they will not do. */
+export function preview_schedule(values) {
+	return post(`${DESK}preview_schedule`, values);
+}
+
+function post(address, values) {
+	const headers = { "Content-Type": "application/json", "X-Frappe-CSRF-Token": frappe.csrf_token };
+	return ask(address, { method: "POST", body: JSON.stringify(values), headers });
+}
+
+async function ask(address, options) {
 	const headers = { Accept: "application/json", ...options.headers };
 	const limits = { cache: "no-store", credentials: "same-origin", signal: AbortSignal.timeout(TIMEOUT) };
 	let response, body;
 	try {
-		response = await fetch(BASE + path, { ...options, ...limits, headers });
+		response = await fetch(address, { ...options, ...limits, headers });
 		body = await response.json();
 	} catch (error) {
 		if (!response || !(error instanceof SyntaxError)) throw new ApiError("offline", said().offline);

@@ -1,5 +1,5 @@
-import { tell, tell_error } from "./actions";
-import { read, write } from "./api";
+import { confirmed, tell, tell_error } from "./actions";
+import { is_outdated, read, write } from "./api";
 import { bar, button, link, make, pill } from "./dom";
 import { Overview, figures, job_table, lists } from "./overview";
 
@@ -69,14 +69,14 @@ function buttons(frm, batch) {
 	return found;
 }
 
-function act(frm, text, name, said) {
-	frappe.confirm(frappe.utils.escape_html(text), async () => {
-		try {
-			await write(name, { batch_id: frm.docname });
-			tell(said);
-			frm.batch_page.open();
-		} catch (error) {
-			tell_error(error);
-		}
-	});
+async function act(frm, text, name, said) {
+	if (!(await confirmed(text))) return;
+	try {
+		await write(name, { batch_id: frm.docname });
+		tell(said);
+	} catch (error) {
+		tell_error(error);
+		if (!is_outdated(error)) return;
+	}
+	frm.batch_page.open();
 }

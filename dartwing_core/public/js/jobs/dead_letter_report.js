@@ -1,8 +1,9 @@
 import { confirmed, show_summary, tell, tell_error } from "./actions";
 import { write } from "./api";
+import { one_at_a_time } from "./dom";
 
 /** Retry the jobs of the rows that are checked in the report "Dead Letters by Error". */
-export async function retry_by_error(report) {
+export const retry_by_error = one_at_a_time(async (report) => {
 	const checked = report.datatable?.rowmanager.getCheckedRows() ?? [];
 	const rows = checked.map((index) => report.data[index]).filter((row) => row?.fingerprint);
 	if (!rows.length) {
@@ -21,4 +22,4 @@ export async function retry_by_error(report) {
 	} catch (error) {
 		tell_error(error);
 	}
-}
+});

@@ -12,8 +12,27 @@ export function make(tag, attributes = {}, ...children) {
 	return element;
 }
 
+/** A button; a second click is for nothing until what the first has begun is over. */
 export function button(label, on_click, kind = "default") {
-	return make("button", { type: "button", class: `btn btn-${kind} btn-sm`, on_click }, label);
+	const attributes = { type: "button", class: `btn btn-${kind} btn-sm`, on_click: one_at_a_time(on_click) };
+	return make("button", attributes, label);
+}
+
+/** `work`, but not again before it is over: a double click submits once. Blocks the button of a dialog meanwhile. */
+export function one_at_a_time(work) {
+	let is_busy = false;
+	return async function (...values) {
+		if (is_busy) return;
+		is_busy = true;
+		const primary = this instanceof frappe.ui.Dialog ? this.get_primary_btn() : null;
+		primary?.prop("disabled", true);
+		try {
+			await work.apply(this, values);
+		} finally {
+			is_busy = false;
+			primary?.prop("disabled", false);
+		}
+	};
 }
 
 export const COLORS = {

@@ -92,9 +92,16 @@ class JobPage {
 	}
 
 	actions() {
-		const then = async (promise) => (await promise) && this.live.refresh();
+		// Also after a refusal: the job is not what it was when its buttons were shown.
+		const then = async (promise) => {
+			await promise;
+			this.live.refresh();
+		};
 		const deleted = async (promise) => {
-			if (!(await promise)) return;
+			if (!(await promise)) {
+				this.live.refresh();
+				return;
+			}
 			this.close();
 			actions.tell(__("Job deleted"));
 			frappe.model.clear_doc("Background Job", this.frm.docname);

@@ -1,23 +1,27 @@
 // The list of Background Jobs: quick filters with their numbers, bulk actions, live while it is on screen.
 import { bulk } from "./actions";
-import { read } from "./api";
-import { COLORS, make } from "./dom";
+import { live_progress, read } from "./api";
+import { COLORS, make, one_at_a_time } from "./dom";
 
 const JOB = "Background Job";
 const REFRESH_SOON = 1_500; // changes of many jobs become one refresh
 const POLL = 5_000; // without a socket, or for jobs of others, of which no event tells
 const POLL_WITH_SOCKET = 15_000;
 const COUNTS_AGAIN = 5_000;
+const FRESH = 3_000; // an event so young may be newer than what its attempt has written down for us to ask
 const MOST = 10_000;
 const MOVING = new Set(["Pending", "Queued", "Running", "Failed", "Timed Out"]);
 const FAILED = ["Failed", "Timed Out", "Dead Letter"];
 /** Frappe's own, which jobs do not take: they can't be tagged, assigned or printed. Delete is ours, with a summary. */
 const NOT_OFFERED = ["Assign To", "Apply Assignment Rule", "Add Tags", "Print", "Delete", "Edit"];
 
+/** By job: what its attempt has said. The rows that Frappe lists say it only once the attempt has ended. */
+const said = new Map();
+
 export function job_list_settings() {
 	return {
 		hide_name_column: true,
-		add_fields: ["status", "progress", "progress_message", "owner_user", "organization", "error_message"],
+		add_fields: ["status", "progress", "progress_message", "owner_user", "organization", "error_message", "attempt"],
 		get_indicator: ({ status }) => [__(status), COLORS[status], `status,=,${status}`],
 		formatters: { progress: (_value, _df, job) => progress_cell(job) },
 		onload(listview) {
@@ -31,15 +35,22 @@ export function job_list_settings() {
 
 /** The words and the bar of a row; `data-job` is where events find it. */
 function progress_cell(job) {
-	const percent = Math.round(job.progress || 0);
+	const { progress, progress_message } = said_of(job) ?? job;
+	const percent = Math.round(progress || 0);
 	const bar = make("div", { class: "progress-bar", style: `width: ${percent}%` });
 	const track = make("div", { class: "progress dw-bar" }, bar);
-	const cell = make("div", { class: "dw-cell", "data-job": job.name, title: job.progress_message || null });
+	const cell = make("div", { class: "dw-cell", "data-job": job.name, title: progress_message || null });
 	if (job.status === "Running") cell.append(track, make("span", { class: "dw-percent" }, `${percent} %`));
 	else if (FAILED.includes(job.status)) {
 		cell.append(make("span", { class: "text-muted ellipsis" }, job.error_message || ""));
 	}
 	return cell.outerHTML;
+}
+
+/** What the attempt has said that the row is of. */
+function said_of({ name, status, attempt }) {
+	const found = said.get(name);
+	return status === "Running" && found?.attempt === attempt ? found : null;
 }
 
 class JobList {
@@ -110,14 +121,42 @@ class JobList {
 	refreshed() {
 		this.poll();
 		this.show_counts();
+		this.ask_progress();
+	}
+
+	get running() {
+		return (this.listview.data ?? []).filter(({ status }) => status === "Running");
+	}
+
+	/** What the attempts say of the jobs that run; what events have just told of them is newer. */
+	async ask_progress() {
+		const { running } = this;
+		const shown = new Set(running.map(({ name }) => name));
+		for (const name of said.keys()) if (!shown.has(name)) said.delete(name);
+		if (!running.length) return;
+		try {
+			const answer = await live_progress([...shown]);
+			for (const [name, found] of Object.entries(answer)) {
+				const known = said.get(name);
+				if (known?.attempt === found.attempt && Date.now() - known.told < FRESH) continue;
+				said.set(name, found);
+			}
+			this.running.forEach((job) => this.show_cell(job));
+		} catch (error) {
+			if (!error.kind) throw error; // the next refresh asks again
+		}
 	}
 
 	show_progress({ job_id, progress, progress_message }) {
-		const cell = this.listview.$result[0].querySelector(`[data-job="${CSS.escape(job_id)}"]`);
-		const job = this.listview.data?.find(({ name }) => name === job_id);
-		if (!cell || !job) return;
-		Object.assign(job, { progress, progress_message });
-		cell.outerHTML = progress_cell(job);
+		const job = this.running.find(({ name }) => name === job_id);
+		if (!job) return;
+		said.set(job_id, { attempt: job.attempt, progress, progress_message, told: Date.now() });
+		this.show_cell(job);
+	}
+
+	show_cell(job) {
+		const cell = this.listview.$result[0].querySelector(`[data-job="${CSS.escape(job.name)}"]`);
+		if (cell) cell.outerHTML = progress_cell(job);
 	}
 
 	// Quick filters ---------------------------------------------------------------------------------------------------
@@ -180,7 +219,7 @@ class JobList {
 			const words = __(label, null, "Button in list view actions menu");
 			page.actions.find(`[data-label="${encodeURIComponent(words)}"]`).closest("li").remove();
 		}
-		const offer = (label, name) => page.add_actions_menu_item(label, () => this.run(name), false);
+		const offer = (label, name) => page.add_actions_menu_item(label, one_at_a_time(() => this.run(name)), false);
 		offer(__("Cancel"), "cancel_jobs");
 		offer(__("Retry"), "retry_jobs");
 		if (frappe.model.can_delete(JOB)) offer(__("Delete"), "delete_jobs");

@@ -33,7 +33,7 @@ function job_row(job, with_type) {
 		row.append(progress.element);
 	}
 	const line = job.waiting_reason || job.error_message;
-	if (line) row.append(make("span", { class: "text-muted dw-wide" }, line));
+	if (line) row.append(make("span", { class: "text-muted dw-wide dw-clip", title: line }, line));
 	return row;
 }
 
@@ -81,6 +81,7 @@ export class Overview {
 			if (!error.kind) throw error;
 			if (number !== this.question) return;
 			this.say(error.message);
+			if (error.kind === "gone") this.body.replaceChildren(); // nothing may be done with it
 			if (error.kind === "login" || error.kind === "gone") return;
 			wait = Math.max(wait, error.seconds * 1000);
 		}

@@ -4,6 +4,9 @@ import { bar, button, link, make, pill } from "./dom";
 import { is_finished } from "./live_job";
 import { watch } from "./watch";
 
+/** Nothing moves: there is an error instead. */
+const HAS_NO_BAR = new Set(["Failed", "Timed Out", "Dead Letter", "Canceled"]);
+
 /**
  * Submit a job and show its progress in a dialog: `start({ job_type, organization, parameters, title, on_done })`.
  * Takes the arguments of `submit_job`; resolves to the job when it has ended or the dialog was closed, null if refused.
@@ -44,22 +47,25 @@ export function show_progress(job_id, { title = __("Background Job"), on_done } 
 function small_view(on_cancel) {
 	const state = make("span");
 	const line = make("p", { class: "dw-line", "aria-live": "polite" });
+	const fault = make("div", { class: "dw-error" });
 	const progress = bar(__("Progress"));
 	const file = make("a", { class: "btn btn-primary btn-sm", download: "" }, __("Download"));
 	const stop = button(__("Cancel"), on_cancel);
 	const more = make("span", { class: "dw-more" });
 	const element = make("div", { class: "dw-job" });
-	element.append(state, progress.element, line, make("div", { class: "dw-buttons" }, file, stop, more));
+	element.append(state, progress.element, fault, line, make("div", { class: "dw-buttons" }, file, stop, more));
 	const say = (text) => (line.textContent = text ?? "");
-	file.hidden = stop.hidden = true;
+	file.hidden = stop.hidden = fault.hidden = true;
 	return {
 		element,
 		say,
 		show(job) {
 			state.replaceChildren(pill(job.status));
 			progress.show(job.status === "Completed" ? 100 : job.progress);
-			progress.element.hidden = is_finished(job) && job.status !== "Completed";
-			say(is_finished(job) ? job.error_message : job.waiting_reason || job.progress_message);
+			progress.element.hidden = HAS_NO_BAR.has(job.status);
+			fault.textContent = HAS_NO_BAR.has(job.status) ? job.error_message ?? "" : "";
+			fault.hidden = !fault.textContent;
+			say(is_finished(job) ? "" : job.waiting_reason || job.progress_message);
 			stop.hidden = !job.can_cancel;
 			file.hidden = !job.output_url;
 			if (job.output_url) file.href = job.output_url;

@@ -1,6 +1,6 @@
 import { write } from "./api";
 import { parse, tell_error } from "./actions";
-import { link } from "./dom";
+import { link, one_at_a_time } from "./dom";
 import { fields_of, parameters_of } from "./schema_fields";
 
 /** Ask for what a job of this type takes, submit it, and call `on_submitted(job_id)`. */
@@ -15,10 +15,10 @@ export function run_dialog({ job_type, display_name, schema }, on_submitted) {
 			...(own.length ? own : [raw]),
 		],
 		primary_action_label: __("Run"),
-		async primary_action(values) {
+		primary_action: one_at_a_time(async (values) => {
 			const parameters = own.length ? parameters_of(own, values) : parse(values._parameters);
 			if (parameters && (await submit(request_of(job_type, values, parameters), on_submitted))) dialog.hide();
-		},
+		}),
 	});
 	dialog.show();
 	return dialog;

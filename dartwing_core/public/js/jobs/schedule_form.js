@@ -1,5 +1,5 @@
 import { confirmed, tell_error } from "./actions";
-import { read, write } from "./api";
+import { is_outdated, preview_schedule, read, write } from "./api";
 import { button, link, make, time } from "./dom";
 import { Overview, job_table, lists } from "./overview";
 
@@ -43,20 +43,34 @@ function next_runs(moments) {
 	return make("div", { class: "dw-next" }, make("h4", {}, __("Next runs")), make("ul", {}, items));
 }
 
-/** When it would be due if it were saved as it is. Refused while half is filled in: then nothing. */
+/** Whether enough is filled in to say when. */
+function says_when({ frequency, cron, every, every_unit }) {
+	return frequency === "Interval" ? every > 0 && Boolean(every_unit) : Boolean(cron);
+}
+
+/** When it would be due if it were saved as it is, or why it can't be. */
 async function show_preview(frm) {
-	const { body } = frm.schedule_page;
 	if (!frm.is_new() && !frm.is_dirty()) return;
 	const values = Object.fromEntries(WHEN.map((field) => [field, frm.doc[field]]));
-	try {
-		const { next_runs: moments } = await read("preview_schedule", values);
+	const show = (part) => {
+		const { body } = frm.schedule_page;
 		body.querySelector(".dw-next")?.remove();
-		body.prepend(next_runs(moments));
+		if (part) body.prepend(part);
+	};
+	if (!says_when(values)) {
+		show(null);
+		return;
+	}
+	try {
+		const { next_runs: moments, reason } = await preview_schedule(values);
+		show(reason ? no_runs(reason) : next_runs(moments));
 	} catch (error) {
 		if (!error.kind) throw error;
-		body.querySelector(".dw-next")?.replaceChildren(make("p", { class: "text-muted" }, error.message));
+		show(no_runs(error.message));
 	}
 }
+
+const no_runs = (reason) => make("div", { class: "dw-next" }, make("p", { class: "text-muted" }, reason));
 
 async function run_now(frm) {
 	if (!(await confirmed(__("Submit its job once more now, beside its due times?")))) return;
@@ -64,8 +78,9 @@ async function run_now(frm) {
 		const { job_id } = await write("run_schedule_now", { schedule_id: frm.docname });
 		const message = link("Background Job", job_id, __("Job submitted")).outerHTML;
 		frappe.show_alert({ message, indicator: "green" }, 10);
-		frm.schedule_page.open();
 	} catch (error) {
 		tell_error(error);
+		if (!is_outdated(error)) return;
 	}
+	frm.schedule_page.open();
 }

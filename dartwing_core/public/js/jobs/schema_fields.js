@@ -24,16 +24,31 @@ function resolved(property, schema) {
 }
 
 function field_of(fieldname, property, is_required) {
-	const label = property.title ?? frappe.unscrub(fieldname);
+	const title = __(property.title ?? frappe.unscrub(fieldname));
 	const { description } = property;
-	const field = { fieldname, label: __(label), description: description && __(description), reqd: is_required ? 1 : 0 };
-	const type = type_of(property);
-	if (property.default != null) field.default = type.kind === AS_JSON ? text_of(property.default) : property.default;
-	return { ...field, ...type.df, _kind: type.kind };
+	const field = { fieldname, label: as_html(title), reqd: is_required ? 1 : 0 };
+	if (description) field.description = as_html(__(description));
+	const { kind, df } = type_of(property);
+	if (property.default != null) field.default = default_of(property.default, kind);
+	return { ...field, ...df, _kind: kind, _title: title, _choices: property.enum };
 }
 
+/** Frappe renders what its fields say as HTML; this is text. */
+const as_html = (text) => frappe.utils.escape_html(String(text));
+
+function default_of(value, kind) {
+	if (kind === "choice") return choice_text(value);
+	return kind === AS_JSON ? text_of(value) : value;
+}
+
+/** What stands for one of `enum` in a Select. */
+const choice_text = (value) => as_html(typeof value === "string" ? value : JSON.stringify(value));
+
 function type_of({ type, enum: values, format, maxLength }) {
-	if (values) return { kind: "choice", df: { fieldtype: "Select", options: ["", ...values].join("\n") } };
+	if (values) {
+		const texts = values.filter((value) => value != null && value !== "").map(choice_text);
+		return { kind: "choice", df: { fieldtype: "Select", options: ["", ...texts].map((text) => ({ value: text, label: text })) } };
+	}
 	if (type === "boolean") return { kind: "flag", df: { fieldtype: "Check", reqd: 0 } };
 	if (type === "integer") return { kind: "number", df: { fieldtype: "Int" } };
 	if (type === "number") return { kind: "number", df: { fieldtype: "Float" } };
@@ -50,21 +65,23 @@ function text_of(value) {
 /** What was filled in, without what was left empty; null, and says so, where JSON is wrong. */
 export function parameters_of(fields, values) {
 	const parameters = {};
-	for (const { fieldname, label, _kind, default: preset } of fields) {
+	for (const { fieldname, _title, _kind, _choices } of fields) {
 		const value = values[fieldname];
 		if (_kind === "flag") {
 			parameters[fieldname] = Boolean(value);
-		} else if (_kind === "number") {
-			if (value || value === 0) if (value || preset != null) parameters[fieldname] = value;
-		} else if (value && _kind !== AS_JSON) {
-			parameters[fieldname] = value;
-		} else if (value) {
+		} else if (value == null || value === "") {
+			continue;
+		} else if (_kind === "choice") {
+			parameters[fieldname] = _choices.find((choice) => choice_text(choice) === value);
+		} else if (_kind === AS_JSON) {
 			try {
 				parameters[fieldname] = JSON.parse(value);
 			} catch (error) {
-				tell(__("{0} is no valid JSON: {1}", [label, error.message]), "red");
+				tell(__("{0} is no valid JSON: {1}", [_title, error.message]), "red");
 				return null;
 			}
+		} else {
+			parameters[fieldname] = value;
 		}
 	}
 	return parameters;

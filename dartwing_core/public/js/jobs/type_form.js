@@ -1,5 +1,5 @@
 import { confirmed, tell, tell_error } from "./actions";
-import { read, write } from "./api";
+import { is_outdated, read, write } from "./api";
 import { button, link, make, time } from "./dom";
 import { Overview, figures, job_table, lists, percent, seconds } from "./overview";
 import { run_dialog } from "./run_dialog";
@@ -42,10 +42,11 @@ async function close_circuit(frm, circuit) {
 	if (!(await confirmed(__("Let the jobs of {0} go on now?", [circuit.organization])))) return;
 	try {
 		tell((await write("manually_close_circuit", circuit)).message);
-		frm.type_page.open();
 	} catch (error) {
 		tell_error(error);
+		if (!is_outdated(error)) return;
 	}
+	frm.type_page.open();
 }
 
 function rows_of(found) {

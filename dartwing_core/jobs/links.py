@@ -1,0 +1,28 @@
+"""Where a person looks at jobs: in Desk, or in the job center if they have no Desk."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+import frappe
+from frappe.utils import get_url, get_url_to_form, get_url_to_list
+
+from . import config
+
+JOB_CENTER = "/job-center"
+
+
+def has_desk(user: str) -> bool:
+    """Whether this user may open Desk: others are answered 403 there."""
+    return frappe.get_cached_value("User", user, "user_type") == "System User"
+
+
+def to_job(user: str, job_id: str) -> str:
+    """The address of a job for this user."""
+    return get_url_to_form(config.JOB, job_id) if has_desk(user) else f"{get_url(JOB_CENTER)}#{job_id}"
+
+
+def to_list(user: str, **filters: str) -> str:
+    """The address of a list of jobs for this user; the filters are fields that both know (organization, status)."""
+    page = get_url_to_list(config.JOB) if has_desk(user) else get_url(JOB_CENTER)
+    return f"{page}?{urlencode(filters)}"

@@ -119,6 +119,15 @@ def can_see(user: str, owner_user: str, organization: str) -> bool:
     return viewer(user).can_see(owner_user, organization)
 
 
+def may_edit(owner_user: str, user: str) -> bool:
+    """Whether `user` may change what a job of this owner will do.
+
+    Not admins of its organization: the handler runs as the owner, so another person's parameters would borrow the
+    owner's permissions.
+    """
+    return owner_user == user or sees_everything(user)
+
+
 def visible_job(job_id: Any, *fields: str) -> dict:
     """The job's columns (without `fields` all light ones), if the current user may see it; hidden results are None.
 

@@ -40,15 +40,9 @@ def get_job_details(job_id: str) -> dict[str, Any]:
         },
         "batch": _batch(shown["parent_batch"]),
         "history": [queries.public(dict(event)) for event in history.of_job(job["name"])],
-        "can_edit": shown["can_retry"] and _may_edit(shown["owner_user"]),
+        "can_edit": shown["can_retry"] and access.may_edit(shown["owner_user"], frappe.session.user),
         "can_delete": JobStatus(shown["status"]) in FINISHED and frappe.has_permission(config.JOB, "delete"),
     }
-
-
-def _may_edit(owner: str) -> bool:
-    """The job runs as its owner, with what somebody else has written: that is for System Managers, not for admins."""
-    user = frappe.session.user
-    return owner == user or access.sees_everything(user)
 
 
 def may_see_tracebacks() -> bool:

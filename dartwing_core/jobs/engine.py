@@ -99,9 +99,8 @@ def retry_job(job_id: str, parameters: Mapping[str, Any] | None = None):
         )
     values = fresh_series(job)
     if parameters is not None:
-        if job["owner_user"] != frappe.session.user:
-            # The handler runs as the owner: another person's parameters would borrow the owner's permissions.
-            raise frappe.PermissionError(_("Only the owner of a job may change its parameters."))
+        if not access.may_edit(job["owner_user"], frappe.session.user):
+            raise frappe.PermissionError(_("Only the owner of a job and System Managers may change its parameters."))
         values |= submission.edited(job, parameters)
         runs.forget_state(job["name"])  # a checkpoint of other work
     values["active_key"] = dedup.take_again(job, values.get("dedup_hash", job["dedup_hash"]))

@@ -83,7 +83,9 @@ def _outlived_its_limit(job: Mapping[str, Any]) -> bool:
     if lease_end(job) - config.settings().lease_seconds - began > limit:
         return True  # by its last beat
     died_at = dispatch.quietly(partial(redis_queue.died_at, job))
-    return died_at - began > limit if died_at else sql.is_connected(job["connection_id"], age(job))
+    if died_at:
+        return died_at - began >= limit  # both are whole seconds
+    return sql.is_connected(job["connection_id"], age(job))
 
 
 def _end_and_tell(job: Mapping[str, Any], end: Outcome) -> bool:

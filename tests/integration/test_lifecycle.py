@@ -31,7 +31,7 @@ from dartwing_core.jobs import (
     sweeper,
 )
 from tests.support import database, factory, processes
-from tests.support.jobs import LONG_AGO, lose, lose_long_ago, run, set_columns, submitted
+from tests.support.jobs import LONG_AGO, lose, lose_long_ago, run, set_columns, submitted, submitted_by
 from tests.support.sessions import in_parallel
 from tests.support.settings import settings
 
@@ -558,6 +558,16 @@ def test_only_the_owner_changes_the_parameters_of_a_job(alice):
         submit_job(job_type, factory.ALPHA, {"v": 2}, dedup_key="k", on_duplicate="replace")
     assert retry_job(failed.name).status == "Pending"
     assert foreign.owner_user == "Administrator"
+
+
+def test_a_system_manager_may_change_the_parameters_of_a_job_which_still_runs_as_its_owner(alice):
+    job = submitted_by(alice, made("raises"), what="validation")
+    assert run(job)["status"] == "Dead Letter"
+    frappe.set_user(factory.user("mia", roles=("System Manager",)))
+    retried = retry_job(job.name, parameters={"what": "connection"})
+    frappe.db.commit()
+    frappe.set_user("Administrator")
+    assert (run(job, 2)["status"], retried.owner_user) == ("Failed", alice)
 
 
 def test_a_duplicates_open_transaction_holds_up_no_worker():

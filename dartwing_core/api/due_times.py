@@ -75,7 +75,7 @@ class NextRuns(TypedDict):
 @endpoint("POST", limit="submit")
 def reschedule_job(job_id: JobId = REQUIRED, available_at: AvailableAt = REQUIRED) -> DueAgain:
     """Let a pending job start at another time."""
-    return _due_again(engine.reschedule_job(job_id, number_or_text(available_at)), _("Job rescheduled"))
+    return _due_again(engine.reschedule_job(job_id, available_at or None), _("Job rescheduled"))
 
 
 @endpoint("POST", limit="submit")
@@ -129,11 +129,3 @@ def _due_again(job: Any, done: str) -> DueAgain:
         "waiting_reason": reason,
         "message": f"{done}. {reason}" if reason else done,
     }
-
-
-def number_or_text(value: Any) -> Any:
-    """A delay in seconds comes as text in a form field."""
-    try:
-        return float(value) if isinstance(value, str) else value
-    except ValueError:
-        return value or None

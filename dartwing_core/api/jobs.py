@@ -21,7 +21,6 @@ from .arguments import parsed, requests_for, text_or_list
 from .due_times import (  # noqa: F401 - served under this module's name
     get_schedule,
     list_schedules,
-    number_or_text,
     preview_schedule,
     reschedule_job,
     run_now,
@@ -96,7 +95,7 @@ def submit_job(
         parsed(parameters, "parameters"),
         priority=priority or None,
         depends_on=text_or_list(depends_on, "depends_on"),
-        available_at=number_or_text(available_at),
+        available_at=available_at or None,
         dedup_key=dedup_key or None,
         on_duplicate=on_duplicate or "raise",
         on_parent_failure=on_parent_failure or "dead_letter",

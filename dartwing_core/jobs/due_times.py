@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,9 +12,13 @@ from frappe.utils import get_datetime
 from . import clock
 from .errors import InvalidJobError
 
+DELAY = re.compile(r"\s*[+-]?\d+(\.\d+)?\s*")
+DATE = re.compile(r"\s*\d{4}-\d{2}-\d{2}")
+
 
 def epoch_of(available_at: Any) -> float:
-    """Seconds since 1970 of a datetime (naive: in the site's time zone), ISO text or delay (seconds or timedelta).
+    """Seconds since 1970 of a datetime (naive: in the site's time zone), ISO text or delay (seconds, also as text, or
+    timedelta).
 
     None is now, and so is what has passed: the due time is the place in the line. A naive time that the clock skips
     counts as the one an hour later, one that comes twice as the first.
@@ -24,6 +29,8 @@ def epoch_of(available_at: Any) -> float:
         return now
     if isinstance(available_at, timedelta):
         return _moment(lambda: now + available_at.total_seconds(), available_at, now)
+    if isinstance(available_at, str) and DELAY.fullmatch(available_at):
+        available_at = float(available_at)
     if isinstance(available_at, int | float) and not isinstance(available_at, bool):
         return _moment(lambda: now + available_at, available_at, now)
     if isinstance(available_at, datetime):
@@ -32,8 +39,8 @@ def epoch_of(available_at: Any) -> float:
 
 
 def _parse(text: Any) -> datetime:
-    if not isinstance(text, str) or not text.strip():
-        raise ValueError(text)
+    if not isinstance(text, str) or not DATE.match(text):
+        raise ValueError(text)  # Frappe's own reader takes "5 m" for a time, too
     try:
         return datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
     except ValueError:

@@ -152,7 +152,7 @@ def test_the_row_holds_what_the_type_says_unless_the_caller_says_otherwise():
 
 def test_a_job_due_later_waits_in_the_database(job_type):
     moment = datetime.now(timezone.utc) + timedelta(hours=1)
-    given = [moment, moment.isoformat(), 3600, 3600.0, timedelta(hours=1)]
+    given = [moment, moment.isoformat(), 3600, 3600.0, "3600", " 3600.5", timedelta(hours=1)]
     jobs = [submit_job(job_type, factory.ALPHA, {"n": n}, available_at=when) for n, when in enumerate(given)]
     frappe.db.commit()
     for job in jobs:
@@ -161,9 +161,11 @@ def test_a_job_due_later_waits_in_the_database(job_type):
         assert abs((datetime.fromisoformat(status["available_at"]) - moment).total_seconds()) < 5
 
 
-@pytest.mark.parametrize(
-    "when", ["someday", "", [], {}, True, float("nan"), float("inf"), 10**18, timedelta.max, "2026-13-45"]
-)
+TEXTS_THAT_ARE_NO_TIME = ("someday", "monday", "5 m", "1e5", "inf", "", "9" * 18, "2026-13-45", "20261125T10")
+NO_TIMES = ([], {}, True, float("nan"), float("inf"), 10**18, timedelta.max)
+
+
+@pytest.mark.parametrize("when", [*TEXTS_THAT_ARE_NO_TIME, *NO_TIMES])
 def test_a_due_time_that_is_none_is_refused(job_type, when):
     refused(InvalidJobError, "available_at is no time", job_type, factory.ALPHA, available_at=when)
 

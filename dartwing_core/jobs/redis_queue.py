@@ -202,9 +202,11 @@ def died_at(job: Mapping[str, Any]) -> float | None:
 
     Raises redis.exceptions.RedisError if Redis does not answer.
     """
-    asked = client()
-    failed = FailedJobRegistry(generate_qname(job["queue"]), connection=asked)
-    forgotten_at: Any = asked.zscore(failed.key, rq_id(job["name"], job["attempt"]))
+    asked, rq_job_id = client(), rq_id(job["name"], job["attempt"])
+    origin: Any = asked.hget(Job.key_for(rq_job_id), "origin")
+    if origin is None:
+        return None
+    forgotten_at: Any = asked.zscore(FailedJobRegistry(origin.decode(), connection=asked).key, rq_job_id)
     return None if forgotten_at is None else forgotten_at - FAILURE_TTL
 
 

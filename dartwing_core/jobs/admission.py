@@ -215,6 +215,8 @@ class Choice:
             if job:
                 self._turns.took(organization)
                 self._slots.take(organization, job["job_type"])
+            else:
+                self._turns.missed(organization)
             if not self._ranks[organization]:
                 del self._ranks[organization]
             if job:

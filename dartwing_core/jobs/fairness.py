@@ -39,3 +39,7 @@ class Turns:
     def missed(self, name: str) -> None:
         """It was its turn, and a limit kept it from taking it: kept, its pass would fall behind all others."""
         del self.passes[name]
+
+    def is_even(self, name: str) -> bool:
+        """True before every other of its turns."""
+        return int(self.passes[name] * max(1, self._weights[name]) + 1e-6) % 2 == 0

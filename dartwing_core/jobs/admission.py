@@ -14,9 +14,8 @@ from typing import Any
 
 import frappe
 
-from . import circuits, config, dispatch, limits, notes, redis_queue, sql, store, tenancy, waiting
-from .fairness import Turns
-from .lines import Lines
+from . import circuits, config, dispatch, lifting, limits, notes, redis_queue, sql, store, tenancy, waiting
+from .choice import Choice
 from .status import JobStatus
 
 SMALLEST_WINDOW = 8
@@ -87,7 +86,7 @@ def admit(queue: str) -> int:
     """Queue as many waiting jobs as there is room for; returns how many. Commits."""
     if is_paused(queue):
         return 0
-    admitted = 0
+    admitted: list[Mapping[str, Any]] = []
     notes.ask_for_pass(queue)
     for _pass in range(PASSES):
         with sql.named_lock(f"admit:{queue}") as is_ours:
@@ -97,10 +96,11 @@ def admit(queue: str) -> int:
                 admitted += _admit(queue)
         if not notes.is_requested(queue):
             break
-    return admitted
+    # A line makes its passes as the jobs of its own window settle: whoever was lifted out of there is replaced.
+    return len(admitted) + sum(admit(name) for name in sorted(lifting.left_by(admitted)))
 
 
-def _admit(queue: str) -> int:
+def _admit(queue: str) -> list[Mapping[str, Any]]:
     look = redis_queue.look([queue])[queue]
     sql.commit()  # a snapshot that shows what the pass before this one did
     return dispatch.in_own_transaction(lambda: _queue_next(queue, window(look.workers)))
@@ -134,22 +134,32 @@ def why_paused(queue: str | None = None) -> str | None:
 
 
 def _queue_next(queue: str, size: int) -> list[Mapping[str, Any]]:
-    heads, held = waiting.heads(queue)
-    is_held = bool(held) and _let_in(queue, held)
-    if held:
-        heads = waiting.heads(queue)[0]
+    lines = waiting.heads()
+    if held := [row for row in lines if row["queue"] == queue and row["in_line"] == waiting.HELD]:
+        is_held = _let_in(queue, held)
+        lines = waiting.heads()
+    else:
+        is_held = False
+    heads = [row for row in lines if row["queue"] == queue and row["in_line"] == waiting.IN_LINE]
     in_service = waiting.in_service()
     queued = sum(row["number"] for row in in_service if row["queue"] == queue and row["status"] == JobStatus.QUEUED)
-    choice = Choice(queue, heads, in_service)
-    chosen = choice.take(max(0, size - queued))
+    room = max(0, size - queued)
+    behind = [name for name in config.queues_behind(queue) if not is_paused(name)] if room and heads else []
+    choice = Choice(queue, heads, in_service, lifting.candidates(queue, behind, lines, in_service))
+    chosen = choice.take(room)
     moved: list[Mapping[str, Any]] = []
     for status in {job["status"] for job in chosen}:
         of_status = [job for job in chosen if job["status"] == status]
-        moved += store.queue_all(of_status, JobStatus(status), MESSAGES.get(JobStatus(status), RETRY_MESSAGE))
+        if status == JobStatus.QUEUED:
+            moved += store.lift(of_status, queue)
+        else:
+            message = MESSAGES.get(JobStatus(status), RETRY_MESSAGE)
+            moved += store.queue_all(of_status, JobStatus(status), message, queue=queue)
     is_full = choice.leaves_some and queued + len(moved) >= size
     notes.keep(queue, choice.leaves_some or is_held, choice.passes, _enough(size) if is_full else None)
     names = {job["name"] for job in moved}
-    return [job for job in chosen if job["name"] in names]  # in the order of their turns
+    # In the order of their turns.
+    return [lifting.in_queue(job, queue) for job in chosen if job["name"] in names]
 
 
 def _let_in(queue: str, held: list[dict]) -> bool:
@@ -159,91 +169,3 @@ def _let_in(queue: str, held: list[dict]) -> bool:
         is_capped = limits_of.max_waiting and limits_of.on_queue_full == "Hold"
         room[name] = min(LET_IN, limits.places(name, limits_of.max_waiting) if is_capped else LET_IN)
     return waiting.let_in(queue, held, room)
-
-
-class Choice:
-    """The next jobs of a queue, by turns of the organizations and within the limits."""
-
-    def __init__(self, queue: str, heads: list[dict], in_service: list[dict]):
-        limits_of = tenancy.limits_of(sorted({row["organization"] for row in heads}))
-        types = {name: config.job_type(name) for name in {row["job_type"] for row in heads}}
-        self._slots = limits.Slots(in_service, limits_of, types)
-        self._gates = circuits.Gates(queue, types, in_service)
-        self._ranks: dict[str, dict[str, float]] = {}
-        self._lines = Lines(queue)
-        self._is_limited = False
-        for row in heads:
-            organization, job_type = row["organization"], row["job_type"]
-            may_go = limits_of[organization].may_start and may_start(types[job_type])
-            if may_go and self._gates.is_open(organization, job_type):
-                self._ranks.setdefault(organization, {})[job_type] = row["rank"]
-        weights = {name: limits_of[name].weight for name in self._ranks}
-        self._turns = Turns(notes.passes(queue), weights)
-        self.leaves_some = bool(self._ranks)
-        """Whether somebody is left who could go when a job ends; not those who are held."""
-
-    @property
-    def passes(self) -> dict[str, float]:
-        """What the organizations have paid for their turns so far."""
-        return self._turns.passes
-
-    def take(self, number: int) -> list[dict]:
-        """At most `number` jobs, in the order in which they are to be queued."""
-        self._read_ahead(number)
-        taken: list[dict] = []
-        while len(taken) < number and (found := self._next(number - len(taken))):
-            taken.append(found)
-        self.leaves_some = bool(self._ranks) or self._is_limited
-        return taken
-
-    def _read_ahead(self, number: int) -> None:
-        """Of those whose turns come first so many jobs as they get if turns are equal, and one: is anything left?"""
-        if not self._ranks or not number:
-            return
-        next_ones = self._turns.first(number, self._ranks, self._first_ranks())
-        lines = [(name, min(self._ranks[name], key=self._ranks[name].__getitem__)) for name in next_ones]
-        self._lines.read_ahead(lines, -(-number // len(lines)) + 1)
-
-    def _first_ranks(self) -> dict[str, float]:
-        return {name: min(types.values()) for name, types in self._ranks.items()}
-
-    def _next(self, most: int) -> dict | None:
-        while self._ranks:
-            first = self._first_ranks()
-            organization = self._turns.next(first, first)
-            job = self._first_of(organization, most)
-            if job:
-                self._turns.took(organization)
-                self._slots.take(organization, job["job_type"])
-            if not self._ranks[organization]:
-                del self._ranks[organization]
-            if job:
-                return job
-        return None
-
-    def _first_of(self, organization: str, most: int) -> dict | None:
-        """The next job of an organization, of the types of which one more fits."""
-        types = self._ranks[organization]
-        while types:
-            job_type = min(types, key=lambda name: types[name])
-            line = organization, job_type
-            job = self._lines.first(line, most + 1)
-            is_over = bool(job) and not self._slots.fits(organization, job_type)
-            if is_over or not job:
-                self._is_limited = self._is_limited or is_over
-                del types[job_type]
-                continue
-            self._lines.take(line)
-            self._gates.take(organization, job_type)
-            behind = self._lines.first(line, most)
-            if behind and self._gates.is_open(organization, job_type):
-                types[job_type] = behind["admission_rank"]
-            else:
-                del types[job_type]
-            return job
-        return None
-
-
-def may_start(job_type: Any) -> bool:
-    """Whether jobs of this Job Type are not paused."""
-    return job_type is None or not job_type.is_paused  # of a type that is gone the jobs fail at once, and say why

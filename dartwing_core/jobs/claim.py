@@ -6,9 +6,10 @@ import os
 import socket
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 
-from . import admission, circuits, clock, config, connection, dispatch, limits, sql, store, tenancy
+from . import admission, choice, circuits, clock, config, connection, dispatch, limits, sql, store, tenancy
 from .status import JobStatus
 
 _TRIED_OUT = "the circuit of {} is being tried by another job"
@@ -31,8 +32,8 @@ def claim(name: str, attempt: int) -> dict[str, Any] | None:
 
     job = connection.retried(take)
     if job and job["status"] != str(JobStatus.RUNNING):
-        queue = job["queue"]
-        dispatch.quietly(lambda: admission.admit(queue))  # what held it may be over by now
+        for queue in sorted({job["queue"], job["own_queue"]}):
+            dispatch.quietly(partial(admission.admit, queue))  # what held it may be over by now
         return None
     return job
 
@@ -46,6 +47,7 @@ def _try_claim(name: str, attempt: int, now: datetime) -> dict[str, Any] | None:
     type_doc = config.job_type(job["job_type"])
     job["caps"] = limits.caps_of(limits_of_organization, type_doc, job["organization"], job["job_type"])
     job["circuit"] = circuits.of_job(job)
+    job["own_queue"] = config.own_queue(type_doc, job["priority"], job["queue"])
     if job["status"] == str(JobStatus.RUNNING) and (job["attempt"], job["started_at"]) == (attempt, now):
         return job  # our own claim: the connection was lost in its commit
     if job["status"] != str(JobStatus.QUEUED) or job["attempt"] != attempt - 1:
@@ -76,6 +78,7 @@ def _start(job: dict[str, Any], now: datetime) -> dict[str, Any] | None:
             return _hold(job, _TRIED_OUT.format(job["job_type"]))
     values = {
         "attempt": attempt,
+        "queue": job["own_queue"],
         "started_at": now,
         "started_epoch": sql.database_epoch(),
         "connection_id": sql.this_connection() or 0,
@@ -92,14 +95,17 @@ def _start(job: dict[str, Any], now: datetime) -> dict[str, Any] | None:
         worker=worker_name(),
         lock_wait=LOCK_WAIT,
     )
-    return {**job, **values, "circuit": circuit, "status": str(JobStatus.RUNNING)} if moved else None
+    if not moved:
+        return None
+    # The queue that it was taken from: its end makes room there, wherever its retries will wait.
+    return {**job, **values, "queue": job["queue"], "circuit": circuit, "status": str(JobStatus.RUNNING)}
 
 
 def _reason_to_hold(job: Mapping[str, Any], type_doc: Any, limits_of_organization: tenancy.Limits) -> str | None:
     """Why the job may not start now although its turn has come."""
-    if reason := admission.why_paused(job["queue"]):
+    if reason := admission.why_paused(job["own_queue"]) or admission.why_paused(job["queue"]):
         return reason
-    if not admission.may_start(type_doc):
+    if not choice.may_start(type_doc):
         return "jobs of this type are paused"
     if limits_of_organization.is_paused:
         return "the organization's jobs are paused"
@@ -120,6 +126,7 @@ def _circuit_in_the_way(job: Mapping[str, Any]) -> str | None:
 
 
 def _hold(job: Mapping[str, Any], reason: str) -> dict[str, Any] | None:
-    """Back in line, in its old place."""
-    moved = store.transition(job, JobStatus.PENDING, f"Held: {reason}", values={"in_line": 1}, actor=config.ENGINE)
+    """Back in line, in its old place, of its own queue."""
+    values = {"in_line": 1, "queue": job["own_queue"]}
+    moved = store.transition(job, JobStatus.PENDING, f"Held: {reason}", values=values, actor=config.ENGINE)
     return {**job, "status": str(JobStatus.PENDING)} if moved else None

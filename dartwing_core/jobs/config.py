@@ -25,6 +25,7 @@ PRIORITIES = ("Low", "Normal", "High", "Critical")
 HEAD_START = {"Critical": 86_400, "High": 3_600, "Normal": 0, "Low": -3_600}
 """Seconds that a job of a priority is ahead of a Normal one due then: Low waits longer, but not for ever."""
 QUEUE_OF_PRIORITY = {"Critical": "short", "High": "short", "Normal": "default", "Low": "long"}
+QUEUES_BY_PRIORITY = tuple(dict.fromkeys(QUEUE_OF_PRIORITY[name] for name in reversed(PRIORITIES)))
 
 MIN_TIMEOUT, MAX_TIMEOUT = 1, 86_400
 MAX_RETRIES = 10
@@ -93,6 +94,20 @@ def job_type(name: str):
 def queue_for(job_type_doc, priority: str) -> str:
     """The queue that a job of this type and priority goes to."""
     return job_type_doc.queue or QUEUE_OF_PRIORITY[priority]
+
+
+def queues_behind(queue: str) -> tuple[str, ...]:
+    """The queues of lower priorities."""
+    if queue not in QUEUES_BY_PRIORITY:
+        return ()
+    return QUEUES_BY_PRIORITY[QUEUES_BY_PRIORITY.index(queue) + 1 :]
+
+
+def own_queue(job_type_doc, priority: str, queue: str) -> str:
+    """The queue that a job in `queue` belongs to: another one if it was lifted (see `lifting`)."""
+    by_priority = QUEUE_OF_PRIORITY.get(priority, queue)
+    is_lifted = bool(job_type_doc) and not job_type_doc.queue and by_priority in queues_behind(queue)
+    return by_priority if is_lifted else queue
 
 
 @dataclass(frozen=True, slots=True)

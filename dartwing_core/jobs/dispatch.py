@@ -7,7 +7,7 @@ sweep, so nothing there may fail a caller whose data is already committed.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import frappe
@@ -20,15 +20,16 @@ MESSAGE = "Job enqueued"
 T = TypeVar("T")
 
 
-def in_own_transaction(queue: Callable[[], Sequence[Mapping[str, Any]]]) -> int:
-    """Commit what `queue()` moved to Queued, then ring for it; returns how many.
+def in_own_transaction(queue: Callable[[], list[Mapping[str, Any]]]) -> list[Mapping[str, Any]]:
+    """Commit what `queue()` moved to Queued, then ring for it; returns what it moved.
 
     Redis has just answered the caller, or `queue()` asks it: if it is not there, the jobs stay where they are and the
     next sweep takes them.
     """
     jobs = sql.committed(queue)
-    redis_queue.push(jobs, redis_queue.client())
-    return len(jobs)
+    client = redis_queue.client()
+    redis_queue.push(redis_queue.without_taken(jobs, client), client)
+    return jobs
 
 
 def quietly(action: Callable[[], T]) -> T | None:

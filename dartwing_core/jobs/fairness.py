@@ -1,7 +1,8 @@
 """Whose turn it is: stride scheduling over organizations, without a database.
 
-Each organization has a pass; the lowest is next, and pays 1 / weight for its turn. Who comes back after a pause starts
-level with the others, so nobody saves up turns. (Waldspurger and Weihl, Stride Scheduling, MIT 1995.)
+Each organization has a pass; the lowest is next, and pays 1 / weight for its turn. A pass is worth something while its
+owner can go. Who had no jobs, was paused, or could not take its turn when it came has none left, and comes back level
+with the lowest of those that can go: nobody saves up turns. (Waldspurger and Weihl, Stride Scheduling, MIT 1995.)
 """
 
 from __future__ import annotations
@@ -34,3 +35,11 @@ class Turns:
     def took(self, name: str) -> None:
         """It has had a turn."""
         self.passes[name] += 1 / max(1, self._weights[name])
+
+    def missed(self, name: str) -> None:
+        """It was its turn, and a limit kept it from taking it: kept, its pass would fall behind all others."""
+        del self.passes[name]
+
+    def is_even(self, name: str) -> bool:
+        """True before every other of its turns."""
+        return int(self.passes[name] * max(1, self._weights[name]) + 1e-6) % 2 == 0

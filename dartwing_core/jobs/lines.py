@@ -45,3 +45,23 @@ class Lines:
     def take(self, line: Line) -> None:
         """The next job of a line is taken: the one behind it is next."""
         self._taken[line] += 1
+
+
+class InRq(Lines):
+    """Jobs that are Queued already, in another queue: not in line, but taken like those that are."""
+
+    def __init__(self, jobs: Sequence[dict]):
+        super().__init__("")
+        for job in sorted(jobs, key=lambda job: job["admission_rank"]):
+            self._jobs.setdefault((job["organization"], job["job_type"]), []).append(job)
+        self._is_whole.update(self._jobs)
+
+    def heads(self) -> list[dict]:
+        """As `waiting.heads` tells of lines."""
+        return [
+            {"organization": organization, "job_type": job_type, "rank": jobs[0]["admission_rank"]}
+            for (organization, job_type), jobs in self._jobs.items()
+        ]
+
+    def read_ahead(self, lines: Sequence[Line], number: int) -> None:
+        """All of them are there."""

@@ -109,6 +109,24 @@ def look(queues: Sequence[str]) -> dict[str, Look]:
     }
 
 
+def queues_served_with(queue: str, others: Sequence[str]) -> set[str]:
+    """Those of `others` that have workers, each of which serves `queue` too. Raises redis.exceptions.RedisError.
+
+    A worker that was killed stays in RQ's sets for a while; its own key ends.
+    """
+    asked = client()
+    pipeline = asked.pipeline(transaction=False)
+    for name in (queue, *others):
+        pipeline.smembers(f"rq:workers:{generate_qname(name)}")
+    serving, *of_others = pipeline.execute()
+    keys = sorted(set().union(*of_others))
+    for key in keys:
+        pipeline.exists(key)
+    live = {key for key, is_there in zip(keys, pipeline.execute() if keys else (), strict=True) if is_there}
+    of_live = [workers & live for workers in of_others]
+    return {name for name, workers in zip(others, of_live, strict=True) if workers and workers <= serving}
+
+
 def ask_length(pipeline: redis.client.Pipeline, queue: str) -> None:
     """Ask how many entries are in a queue's list, others' too."""
     pipeline.llen(_list_key(queue))
@@ -182,6 +200,19 @@ def remove(jobs: Iterable[Mapping[str, Any]], client: redis.Redis) -> None:
         pipeline.lrem(_list_key(job["queue"]), 1, rq_job_id)
         pipeline.delete(Job.key_for(rq_job_id))
     pipeline.execute()
+
+
+def without_taken(jobs: Sequence[Mapping[str, Any]], client: redis.Redis) -> Sequence[Mapping[str, Any]]:
+    """Take the entries of jobs that were in another queue, `left`, out of its list; returns all jobs but those whose
+    entry is not there: a worker has just taken it, or Redis has lost it and the sweeper will know."""
+    lifted = [job for job in jobs if job.get("left")]
+    if not lifted:
+        return jobs
+    pipeline = client.pipeline(transaction=False)
+    for job in lifted:
+        pipeline.lrem(_list_key(job["left"]), 1, rq_id(job["name"], job["attempt"] + 1))
+    taken = {job["name"] for job, number in zip(lifted, pipeline.execute(), strict=True) if not number}
+    return [job for job in jobs if job["name"] not in taken]
 
 
 def stop(job: str, attempt: int) -> None:

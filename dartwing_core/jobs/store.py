@@ -126,9 +126,13 @@ def transition(
 
 
 def queue_all(
-    jobs: Sequence[Mapping[str, Any]], from_status: JobStatus, message: str, submitter: str | None = None
+    jobs: Sequence[Mapping[str, Any]],
+    from_status: JobStatus,
+    message: str,
+    submitter: str | None = None,
+    queue: str | None = None,
 ) -> list[Mapping[str, Any]]:
-    """Move many jobs from one state to Queued; returns those that moved.
+    """Move many jobs from one state to Queued, of `queue` if it is given; returns those that moved.
 
     Their `submitter`, in the transaction that inserts them, needs two statements. The engine itself leaves out jobs
     that somebody holds, so that one open transaction does not keep all others waiting, and those that ran meanwhile.
@@ -145,7 +149,7 @@ def queue_all(
         [job["name"] for job in jobs],
         from_status,
         JobStatus.QUEUED,
-        {"queued_at": now},
+        {"queued_at": now, **({"queue": queue} if queue else {})},
         actor,
         now=now,
         lock_wait=LOCK_WAIT,
@@ -155,6 +159,24 @@ def queue_all(
         jobs = [job for job in jobs if job["name"] in queued]
     history.write([history.event_of(job, from_status, JobStatus.QUEUED, message, actor) for job in jobs], at=now)
     events.announce(jobs, from_status, JobStatus.QUEUED, {})
+    return list(jobs)
+
+
+def lift(jobs: Sequence[Mapping[str, Any]], queue: str) -> list[Mapping[str, Any]]:
+    """Move Queued jobs to another queue; returns those that moved: that are as the caller saw them, and nobody holds.
+
+    Does not commit.
+    """
+    job = frappe.qb.DocType(config.JOB)
+    query = frappe.qb.from_(job).force_index("PRIMARY").select(job.name, job.attempt, job.queue)
+    query = query.where(job.name.isin([row["name"] for row in jobs]) & (job.status == str(JobStatus.QUEUED)))
+    free = {name: seen for name, *seen in sql.run_locking_read(query.for_update(skip_locked=True))}
+    jobs = [row for row in jobs if free.get(row["name"]) == [row["attempt"], row["queue"]]]
+    if jobs:
+        now = clock.site_time()
+        update = frappe.qb.update(job).set(job.queue, queue).set(job.queued_at, now).set(job.modified, now)
+        condition = job.name.isin([row["name"] for row in jobs]) & (job.status == str(JobStatus.QUEUED))
+        sql.run_update(update.where(condition), LOCK_WAIT, by_name=True)
     return list(jobs)
 
 

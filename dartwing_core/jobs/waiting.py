@@ -126,14 +126,13 @@ def queues_query():
     return query.groupby(job.in_line, job.queue)
 
 
-def heads(queue: str) -> tuple[list[dict], list[dict]]:
-    """Who is in line, and who is held: each organization and type, with the rank of its first job."""
-    rows = [row for row in heads_query().run(as_dict=True) if row["queue"] == queue]
-    return [row for row in rows if row["in_line"] == IN_LINE], [row for row in rows if row["in_line"] == HELD]
+def heads() -> list[dict]:
+    """Who is in line, and who is held: each queue, organization and type, with the rank of its first job."""
+    return heads_query().run(as_dict=True)
 
 
 def heads_query():
-    """Of all queues in one: asked for one queue, the server would read all of its entries."""
+    """Of all queues: asked for one queue, the server would read all of its entries."""
     job = frappe.qb.DocType(config.JOB)
     keys = (job.in_line, job.queue, job.organization, job.job_type)
     query = frappe.qb.from_(job).select(*keys, Min(job.admission_rank).as_("rank"))

@@ -17,7 +17,7 @@ import frappe
 from frappe import _
 from frappe.utils import formatdate, get_system_timezone
 
-from . import admission, circuits, clock, config, redis_queue, tenancy, waiting
+from . import admission, choice, circuits, clock, config, redis_queue, tenancy, waiting
 from .status import WAITING, JobStatus
 
 FIELDS = (
@@ -26,6 +26,7 @@ FIELDS = (
     "organization",
     "job_type",
     "queue",
+    "priority",
     "waits_for",
     "in_line",
     "due_epoch",
@@ -112,7 +113,7 @@ def _held(job: Job, limits: tenancy.Limits) -> str | None:
         return _("Held: the organization is {0}.").format(_(limits.state).lower())
     if limits.is_paused:
         return _("Held: the jobs of the organization are paused.")
-    if not admission.may_start(config.job_type(job["job_type"])):
+    if not choice.may_start(config.job_type(job["job_type"])):
         return _("Held: jobs of this type are paused.")
     if job["in_line"] == waiting.HELD:
         return _("Held: the organization is over its limit of {0} waiting jobs.").format(limits.max_waiting)
@@ -148,7 +149,12 @@ def _queued(jobs: list[Job]) -> dict[str, str]:
     if not jobs:
         return {}
     looks = redis_queue.look_if_there(sorted({job["queue"] for job in jobs})) or {}
-    return {job["name"]: _paused(job["queue"]) or _worker(job["queue"], looks) for job in jobs}
+    own = {
+        job["name"]: config.own_queue(config.job_type(job["job_type"]), job["priority"], job["queue"]) for job in jobs
+    }
+    return {
+        job["name"]: _paused(own[job["name"]]) or _paused(job["queue"]) or _worker(job["queue"], looks) for job in jobs
+    }
 
 
 def _worker(queue: str, looks: Mapping[str, redis_queue.Look]) -> str:

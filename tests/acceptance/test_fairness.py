@@ -7,10 +7,13 @@ from collections.abc import Iterator
 import frappe
 import pytest
 
-from dartwing_core.jobs import submit_job, submit_jobs
+from dartwing_core.jobs import admission, submit_job, submit_jobs
 from tests.support import database, factory
+from tests.support.jobs import set_columns
+from tests.support.settings import settings
 from tests.support.waiting import until
 
+DAY = 86_400
 DONE = "SELECT COUNT(*) FROM `tabBackground Job` WHERE status = 'Completed' AND organization = %s"
 DELAY = "SELECT TIMESTAMPDIFF(MICROSECOND, created_at, started_at) / 1e6 FROM `tabBackground Job` WHERE name = %s"
 
@@ -32,9 +35,9 @@ def heavy_beta(site: None) -> Iterator[None]:
     frappe.db.commit()
 
 
-def submit_many(job_type: str, organization: str, number: int) -> None:
-    parameters = ({"seconds": 0.05, "n": n} for n in range(number))
-    submit_jobs({"job_type": job_type, "organization": organization, "parameters": each} for each in parameters)
+def submit_many(job_type: str, organization: str, number: int, priority: str = "Normal") -> None:
+    request = {"job_type": job_type, "organization": organization, "priority": priority}
+    submit_jobs({**request, "parameters": {"seconds": 0.05, "n": n}} for n in range(number))
     frappe.db.commit()
 
 
@@ -65,3 +68,28 @@ def test_weights_share_out_the_workers(workers, job_type, heavy_beta):
     alpha, beta = database.value(DONE, factory.ALPHA), database.value(DONE, factory.BETA)
     print(f"Alpha {alpha}, Beta {beta}")
     assert 2 <= beta / (alpha - 8) <= 4.5, "three to one, but for Alpha's first window"
+
+
+@pytest.mark.timeout(600)
+def test_a_normal_job_starts_soon_though_another_organization_floods_the_first_queue(workers, job_type):
+    # Seen failing (after all of Alpha's) without `lifting`: both workers serve `short` before `default`.
+    submit_many(job_type, factory.ALPHA, 400, "High")
+    until(lambda: database.value(DONE, factory.ALPHA) > 5, 60, "the first ones")
+    for priority in ("Normal", "Low"):
+        job = submit_job(job_type, factory.BETA, {"seconds": 0.05, "of": priority}, priority=priority)
+        frappe.db.commit()
+        print(priority, until(lambda job=job: delay(job), 30, "the start"))
+    assert database.value(DONE, factory.ALPHA) < 380, "others were waiting all the time"
+
+
+@pytest.mark.timeout(600)
+def test_a_low_job_that_has_waited_for_long_goes_before_its_organizations_others(workers, job_type):
+    # Seen failing likewise.
+    with settings(is_paused=1):
+        job = submit_job(job_type, factory.ALPHA, {"seconds": 0.05, "of": "Low"}, priority="Low")
+        frappe.db.commit()
+        set_columns(job, due_epoch=job.due_epoch - 2 * DAY, admission_rank=job.due_epoch - 2 * DAY + 3_600)
+        submit_many(job_type, factory.ALPHA, 400)
+    admission.admit_all()
+    until(lambda: delay(job), 30, "the start")
+    assert database.value(DONE, factory.ALPHA) < 380

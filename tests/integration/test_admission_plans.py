@@ -62,6 +62,14 @@ def test_jobs_in_service_are_read_and_no_others(crowd):
     assert sum(row["number"] for row in waiting.in_service()) == 9
 
 
+def test_jobs_that_may_be_lifted_are_read_and_no_others(crowd):
+    with settings(queue_window=9):
+        admission.admit("default")
+    query = backlog.queued_in_query(["default", "long"], 500)
+    assert database.rows_read(query) <= 30
+    assert len(query.run()) == 9
+
+
 def test_a_pass_asks_a_fixed_number_of_questions(crowd):
     with settings(queue_window=4):
         admission.admit("default")

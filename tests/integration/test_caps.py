@@ -11,7 +11,7 @@ import pytest
 
 from dartwing_core.jobs import claim, executor, get_job_history, submit_job, sweeper
 from tests.support import database, factory
-from tests.support.jobs import lose, run, status, submitted
+from tests.support.jobs import lose, next_entry, run, status, submitted
 from tests.support.sessions import in_parallel
 from tests.support.settings import settings
 
@@ -141,6 +141,28 @@ def test_a_full_organization_takes_no_turn_from_the_others():
     jobs = [submitted(job_type, n=n) for n in range(3)]
     other = queued(job_type, 1, factory.BETA)[0]
     assert ([status(job) for job in jobs], status(other)) == (["Queued", "Pending", "Pending"], "Queued")
+
+
+def test_who_was_stopped_by_a_cap_has_saved_up_no_turns():
+    # Broken by keeping the pass of the organization that could not go: Alpha had twenty turns in a row.
+    capped, free = type_with(max_concurrent_per_organization=1), factory.job_type("plain")
+    with settings(queue_window=4):
+        first, second = queued(capped, 2)
+        assert claim.claim(first.name, 1)
+        assert next_entry() == first.name
+        queued(free, 60, factory.BETA)
+        order = [take_and_run() for _number in range(20)]
+        assert (set(order), status(second)) == ({factory.BETA}, "Pending")
+        queued(free, 20)
+        order = [take_and_run() for _number in range(24)]
+    assert 9 <= order[4:].count(factory.ALPHA) <= 11, order
+
+
+def take_and_run() -> str:
+    """Run the job of the next RQ entry; its organization."""
+    name = next_entry()
+    executor.execute_job(name, 1)
+    return frappe.db.get_value("Background Job", name, "organization")
 
 
 def test_a_lost_attempt_leaves_no_slot_taken():

@@ -1,6 +1,6 @@
 """Circuit breaker: what opens it, what it holds, what closes it again by hand.
 
-Seen failing: without `circuits.Gates` in `admission.Choice` held jobs are queued; without `_circuit_in_the_way` in the
+Seen failing: without `circuits.Gates` in `choice.Choice` held jobs are queued; without `_circuit_in_the_way` in the
 claim they run; without `is_transient` in `circuits.sample` permanent errors count; without `circuit_key` emptied again
 in `Attempt._write_failure` cancels do; without `closed_epoch` in the tally a closed circuit opens at the next failure.
 """

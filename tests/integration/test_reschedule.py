@@ -260,9 +260,9 @@ def test_a_job_put_off_between_the_choice_of_a_pass_and_its_update_is_not_queued
     set_columns(job, in_line=waiting.IN_LINE, **clock.due_columns(clock.now_epoch() - 1))
     queue_all = store.queue_all
 
-    def put_off_first(jobs, *arguments):
+    def put_off_first(jobs, *arguments, **more):
         in_parallel([lambda: committed(job.name, reschedule_job, 24 * HOUR)])
-        return queue_all(jobs, *arguments)
+        return queue_all(jobs, *arguments, **more)
 
     monkeypatch.setattr(store, "queue_all", put_off_first)
     assert admission.admit(job.queue) == 0

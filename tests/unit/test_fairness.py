@@ -34,3 +34,33 @@ def test_who_comes_anew_or_comes_back_starts_level_with_the_others():
     scheduler = Turns({"a": 1000.0, "b": 1000.5}, {"a": 1, "b": 1, "new": 1})
     taken = turns(scheduler, 6, {"a": 0.0, "b": 0.0, "new": 9.0})
     assert Counter(taken) == {"a": 2, "b": 2, "new": 2}
+
+
+def test_who_could_not_take_its_turns_has_saved_none_up():
+    # Broken by keeping the pass of one that a limit stops: it stays where it is while the others go on.
+    weights, rank = {"a": 1, "b": 1}, {"a": 0.0, "b": 1.0}
+    passes: dict[str, float] = {}
+    for _pass in range(50):
+        scheduler = Turns(passes, weights)
+        assert scheduler.next(rank, rank) == "a", "the one that is stopped has waited longest"
+        scheduler.missed("a")
+        turns(scheduler, 1, {"b": 1.0})
+        passes = scheduler.passes
+    assert Counter(turns(Turns(passes, weights), 10, rank)) == {"a": 5, "b": 5}
+
+
+def test_who_is_stopped_and_comes_back_gains_nothing_by_it():
+    # It is its turn only when nobody's pass is lower.
+    scheduler = Turns({"a": 7.0, "b": 7.5}, {"a": 1, "b": 1})
+    scheduler.missed("a")
+    assert Turns(scheduler.passes, {"a": 1, "b": 1}).passes == {"a": 7.5, "b": 7.5}
+
+
+@given(st.integers(1, 100), st.floats(0, 1e6))
+def test_every_other_turn_is_even_whatever_the_weight(weight, begin):
+    scheduler = Turns({"a": begin}, {"a": weight})
+    taken = []
+    for _turn in range(20):
+        taken.append(scheduler.is_even("a"))
+        scheduler.took("a")
+    assert abs(taken.count(True) - 10) <= 1, taken

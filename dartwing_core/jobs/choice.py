@@ -1,0 +1,153 @@
+"""Which jobs an admission pass takes: by turns of the organizations, and within the limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from . import circuits, config, lifting, limits, notes, tenancy
+from .fairness import Turns
+from .lines import InRq, Lines
+from .status import JobStatus
+
+Place = tuple[Lines, str]
+"""Where an organization's jobs of a type wait: the lines of a queue, and the type."""
+
+
+class Choice:
+    """The next jobs of a queue.
+
+    Organizations take turns; of one the job with the lowest rank is next. Jobs of queues behind this one take part
+    while it has a line that may go (see `lifting`); where they are ahead of an organization's own jobs of this queue,
+    they get every other of its turns, so that neither a long backlog keeps urgent jobs waiting nor the reverse.
+    """
+
+    def __init__(
+        self,
+        queue: str,
+        heads: list[dict],
+        in_service: list[dict],
+        behind: lifting.Candidates = lifting.NOBODY,
+    ):
+        rows = [*heads, *behind]
+        self._limits_of = tenancy.limits_of(sorted({row["organization"] for row in rows}))
+        self._types = {name: config.job_type(name) for name in {row["job_type"] for row in rows}}
+        self._slots = limits.Slots(in_service, self._limits_of, self._types)
+        self._gates = circuits.Gates(queue, self._types, in_service)
+        self._ranks: dict[str, dict[Place, float]] = {}
+        self._lines = Lines(queue)
+        self._own = 0
+        """Places that are in line for this very queue."""
+        self._is_limited = False
+        self._add(heads, self._lines)
+        if behind is not lifting.NOBODY and self._is_in_the_way():
+            for name in sorted({row["queue"] for row in behind.heads}):
+                self._add((row for row in behind.heads if row["queue"] == name), Lines(name))
+            in_rq = InRq(behind.queued)
+            self._add(in_rq.heads(), in_rq)
+        weights = {name: self._limits_of[name].weight for name in self._ranks}
+        self._turns = Turns(notes.passes(queue), weights)
+        self.leaves_some = bool(self._own)
+        """Whether somebody is left who could go when a job ends; not those who are held."""
+
+    def _add(self, heads: Iterable[Mapping[str, Any]], lines: Lines) -> None:
+        for row in heads:
+            organization, job_type = row["organization"], row["job_type"]
+            may_go = self._limits_of[organization].may_start and may_start(self._types[job_type])
+            if may_go and self._gates.is_open(organization, job_type):
+                self._ranks.setdefault(organization, {})[lines, job_type] = row["rank"]
+                self._own += lines is self._lines
+
+    def _is_in_the_way(self) -> bool:
+        """Whether somebody of this queue's own line may go."""
+        places = ((name, job_type) for name, types in self._ranks.items() for _lines, job_type in types)
+        return any(self._slots.fits(*place) for place in places)
+
+    @property
+    def passes(self) -> dict[str, float]:
+        """What the organizations have paid for their turns so far."""
+        return self._turns.passes
+
+    def take(self, number: int) -> list[dict]:
+        """At most `number` jobs, in the order in which they are to be queued."""
+        self._read_ahead(number)
+        taken: list[dict] = []
+        while len(taken) < number and (found := self._next(number - len(taken))):
+            taken.append(found)
+        self.leaves_some = bool(self._own) or self._is_limited
+        return taken
+
+    def _read_ahead(self, number: int) -> None:
+        """Of those whose turns come first so many jobs as they get if turns are equal, and one: is anything left?"""
+        if not self._own or not number:
+            return
+        next_ones = self._turns.first(number, self._ranks, self._first_ranks())
+        wanted: dict[Lines, list[tuple[str, str]]] = {}
+        for name in next_ones:
+            for lines, job_type in {self._first_place(name), self._first_place(name, is_own=True)}:
+                wanted.setdefault(lines, []).append((name, job_type))
+        for lines, keys in wanted.items():
+            lines.read_ahead(keys, -(-number // len(next_ones)) + 1)
+
+    def _first_ranks(self) -> dict[str, float]:
+        return {name: min(places.values()) for name, places in self._ranks.items()}
+
+    def _first_place(self, organization: str, is_own: bool = False) -> Place:
+        """Where the job with the lowest rank is; `is_own`: of those in line for this queue, if there are any."""
+        places = self._ranks[organization]
+        own = [place for place in places if place[0] is self._lines] if is_own else []
+        return min(own or places, key=places.__getitem__)
+
+    def _next(self, most: int) -> dict | None:
+        while self._own:
+            first = self._first_ranks()
+            organization = self._turns.next(first, first)
+            job = self._first_of(organization, most)
+            if job:
+                self._turns.took(organization)
+            else:
+                self._turns.missed(organization)
+            if not self._ranks[organization]:
+                del self._ranks[organization]
+            if job:
+                return job
+        return None
+
+    def _first_of(self, organization: str, most: int) -> dict | None:
+        """The next job of an organization, of the types of which one more fits."""
+        places = self._ranks[organization]
+        is_own = not self._turns.is_even(organization)
+        while places:
+            place = self._first_place(organization, is_own)
+            lines, job_type = place
+            line = organization, job_type
+            job = lines.first(line, most + 1)
+            is_over = job is not None and not self._fits(job)
+            if is_over or job is None or not self._gates.is_open(*line):
+                self._is_limited = self._is_limited or (is_over and lines is self._lines)
+                self._drop(organization, place)
+                continue
+            lines.take(line)
+            self._gates.take(*line)
+            if job["status"] != JobStatus.QUEUED:
+                self._slots.take(*line)
+            behind = lines.first(line, most)
+            if behind and self._gates.is_open(*line):
+                places[place] = behind["admission_rank"]
+            else:
+                self._drop(organization, place)
+            return job
+        return None
+
+    def _fits(self, job: Mapping[str, Any]) -> bool:
+        """Whether one more of its organization and type fits; one that is Queued is counted already."""
+        return job["status"] == JobStatus.QUEUED or self._slots.fits(job["organization"], job["job_type"])
+
+    def _drop(self, organization: str, place: Place) -> None:
+        del self._ranks[organization][place]
+        self._own -= place[0] is self._lines
+
+
+def may_start(job_type: Any) -> bool:
+    """Whether jobs of this Job Type are not paused."""
+    return job_type is None or not job_type.is_paused  # of a type that is gone the jobs fail at once, and say why

@@ -74,7 +74,7 @@ def test_what_an_attempt_says(says, then, status):
 
 def test_why_somebody_cancels(says):
     for by_force in (False, True):
-        stopped = submitted(says, text="", n=by_force)
+        stopped = submitted(says, text="", n=by_force, then="fail")
         claimed = claim.claim(stopped.name, 1)
         cancel_job(stopped.name, reason=ODD)
         frappe.db.commit()

@@ -9,7 +9,7 @@ from tests.support.waiting import until
 MARK = "Speech"
 ODD = MARK + " 100% %s %(name)s, it's \\' \\ \\u00e9 \"q\" `b` {0} #{1} ; -- /* é ü\n\tend\\"
 """All that means something to a driver, a template, JSON or SQL."""
-BEATS = "SELECT COUNT(*) FROM `tabBackground Job Run` WHERE background_job = %s AND attempt = %s"
+BEATS = "SELECT COUNT(*) FROM `tabBackground Job Run` WHERE name = %s AND lease_expires_epoch > 0"
 
 
 @job_handler
@@ -18,7 +18,7 @@ def says(context: JobContext) -> dict:
     text = context.parameters["text"]
     context.set_steps([text, "another"])
     context.update_progress(50, text, force=True)
-    until(lambda: value(BEATS, context.job_id, context.attempt), what="a beat")
+    until(lambda: value(BEATS, f"{context.job_id}-{context.attempt}"), what="a beat")
     for number in range(2):  # the second finds the row of the first
         context.checkpoint({"text": text, "number": number})
     then = context.parameters.get("then")

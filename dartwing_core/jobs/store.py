@@ -167,16 +167,11 @@ def lift(jobs: Sequence[Mapping[str, Any]], queue: str) -> list[Mapping[str, Any
 
     Does not commit.
     """
-    job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).force_index("PRIMARY").select(job.name, job.attempt, job.queue)
-    query = query.where(job.name.isin([row["name"] for row in jobs]) & (job.status == str(JobStatus.QUEUED)))
-    free = {name: seen for name, *seen in sql.run_locking_read(query.for_update(skip_locked=True))}
-    jobs = [row for row in jobs if free.get(row["name"]) == [row["attempt"], row["queue"]]]
+    jobs = _free(jobs, JobStatus.QUEUED, is_in_its_queue=True)
     if jobs:
-        now = clock.site_time()
-        update = frappe.qb.update(job).set(job.queue, queue).set(job.queued_at, now).set(job.modified, now)
-        condition = job.name.isin([row["name"] for row in jobs]) & (job.status == str(JobStatus.QUEUED))
-        sql.run_update(update.where(condition), LOCK_WAIT, by_name=True)
+        names, now = [job["name"] for job in jobs], clock.site_time()
+        values = {"queue": queue, "queued_at": now}
+        _guarded_update(names, JobStatus.QUEUED, JobStatus.QUEUED, values, config.ENGINE, now=now, lock_wait=LOCK_WAIT)
     return list(jobs)
 
 
@@ -292,20 +287,28 @@ def _guarded_update(
     return sql.run_update(query, lock_wait, by_name=True)
 
 
-def _free(jobs: Sequence[Mapping[str, Any]], status: JobStatus, is_in_line: bool = False) -> list[Mapping[str, Any]]:
+def _free(
+    jobs: Sequence[Mapping[str, Any]], status: JobStatus, is_in_line: bool = False, is_in_its_queue: bool = False
+) -> list[Mapping[str, Any]]:
     """Those of the jobs that are as the caller saw them and that nobody holds; they are ours until the commit.
 
-    `is_in_line`: and that are in line, and were not put off meanwhile.
+    `is_in_line`: and that are in line, and were not put off meanwhile. `is_in_its_queue`: and were not lifted.
     """
     if not jobs:
         return []
     job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).force_index("PRIMARY").select(job.name, job.attempt, job.waits_for)
+    query = frappe.qb.from_(job).force_index("PRIMARY").select(job.name, job.attempt, job.waits_for, job.queue)
     query = query.where(job.name.isin([row["name"] for row in jobs]) & (job.status == str(status)))
     if is_in_line:
         query = query.where(job.in_line > 0)
     free = {name: seen for name, *seen in sql.run_locking_read(query.for_update(skip_locked=True))}
-    return [row for row in jobs if free.get(row["name"]) == [row["attempt"], row.get("waits_for")]]
+
+    def is_free(row: Mapping[str, Any]) -> bool:
+        attempt, waits_for, queue = free.get(row["name"], (None, None, None))
+        is_here = not is_in_its_queue or queue == row["queue"]
+        return (attempt, waits_for) == (row["attempt"], row.get("waits_for")) and is_here
+
+    return [row for row in jobs if is_free(row)]
 
 
 def _names_queued_at(names: Sequence[str], moment: datetime) -> set[str]:

@@ -161,9 +161,8 @@ class Attempt:
         """The handler's writes are undone first; then outcome and retry schedule in one write (invariant I5)."""
         try:
             is_written = connection.retried(lambda: self._write_failure(error), undo_first=True)
-        except (
-            Exception
-        ):  # the time limit struck in here; it does so once. Or the handler has made its session read only
+        except Exception:
+            # The time limit struck in here, which it does once, or the handler has made its session read only.
             connection.renew()
             is_written = connection.retried(lambda: self._write_failure(error), undo_first=True)
         if is_written and outcome.is_timeout(error):

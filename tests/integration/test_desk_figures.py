@@ -15,6 +15,7 @@ from dartwing_core.jobs import charts, claim, clock, reports, retry_dead_letters
 from dartwing_core.jobs.errors import InvalidJobError
 from tests.support import factory
 from tests.support.jobs import run, set_columns, status, submitted_by, submitted_for
+from tests.support.sessions import as_user
 
 MODULE = "Dartwing Core"
 
@@ -22,14 +23,6 @@ MODULE = "Dartwing Core"
 @pytest.fixture
 def admin() -> str:
     return factory.user("figures_admin", factory.ALPHA, org_role="Admin", roles=("Dartwing Admin",))
-
-
-def as_user(user: str, function, *arguments, **named):
-    frappe.set_user(user)
-    try:
-        return function(*arguments, **named)
-    finally:
-        frappe.set_user("Administrator")
 
 
 def done(owner: str, organization: str, number: int, seconds: float = 1, **columns):

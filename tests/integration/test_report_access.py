@@ -6,6 +6,7 @@ import frappe
 import pytest
 
 from tests.support import factory
+from tests.support.sessions import as_user
 
 REPORT = "Dead Letters by Error"
 
@@ -17,14 +18,6 @@ def kept_report(owner: str):
     made.db_insert()
     frappe.db.set_value("Prepared Report", made.name, "owner", owner)
     return frappe.get_doc("Prepared Report", made.name)
-
-
-def as_user(user: str, function, *arguments, **named):
-    frappe.set_user(user)
-    try:
-        return function(*arguments, **named)
-    finally:
-        frappe.set_user("Administrator")
 
 
 @pytest.fixture

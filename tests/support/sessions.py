@@ -6,7 +6,7 @@ import contextvars
 import os
 import threading
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import frappe
 
@@ -37,3 +37,12 @@ def in_parallel(actions: Sequence[Callable[[], T]], seconds: float = 60) -> list
         thread.join(seconds)
         assert not thread.is_alive(), "a session hangs"
     return results  # type: ignore[return-value]
+
+
+def as_user(user: str, function: Callable[..., T], *arguments: Any, **named: Any) -> T:
+    """Call the function as this user; Administrator is logged in again afterwards."""
+    frappe.set_user(user)
+    try:
+        return function(*arguments, **named)
+    finally:
+        frappe.set_user("Administrator")

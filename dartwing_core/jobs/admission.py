@@ -46,7 +46,7 @@ def is_limited(organization: str, limits_of: tenancy.Limits, job_type: Any) -> b
 
 def admit_all() -> int:
     """A pass over each queue that somebody waits for; returns how many jobs were queued."""
-    return sum(admit(queue) for queue in waiting.queues())
+    return sum(admit(queue) for queue in config.by_priority(waiting.queues()))
 
 
 def after_settle(job: Mapping[str, Any]) -> int:
@@ -64,7 +64,7 @@ def after_settle(job: Mapping[str, Any]) -> int:
             notes.forget_full(queue)
     if job["caps"]:
         queues |= notes.backlogged()
-    return sum(admit(name) for name in sorted(queues))
+    return sum(admit(name) for name in config.by_priority(queues))
 
 
 def after_line_up(queue: str) -> int:

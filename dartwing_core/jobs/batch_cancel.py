@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from . import admission, backlog, batch_end, batch_store, cancel, dispatch, redis_queue, sql, store
+from . import admission, backlog, batch_end, batch_store, cancel, config, dispatch, redis_queue, sql, store
 from .status import JobStatus
 
 AT_ONCE = 500
@@ -73,7 +73,7 @@ def _cancel_waiting(name: str, status: JobStatus, user: str, reason: str | None,
         canceled += moved
         if status == JobStatus.QUEUED and moved:
             dispatch.quietly(partial(redis_queue.remove, moved, redis_queue.client()))
-            for queue in sorted({job["queue"] for job in moved}):
+            for queue in config.by_priority(job["queue"] for job in moved):
                 dispatch.quietly(partial(admission.admit, queue))
     return canceled
 

@@ -39,6 +39,8 @@ class Choice:
         self._own = 0
         """Places that are in line for this very queue."""
         self._is_limited = False
+        self._behind_others: set[str] = set()
+        """Who could not take a turn because other organizations have the slots of a type."""
         self._add(heads, self._lines)
         if behind is not lifting.NOBODY and self._is_in_the_way():
             for name in sorted({row["queue"] for row in behind.heads}):
@@ -74,6 +76,7 @@ class Choice:
         taken: list[dict] = []
         while len(taken) < number and (found := self._next(number - len(taken))):
             taken.append(found)
+        self._turns.keep_close(self._behind_others)
         self.leaves_some = bool(self._own) or self._is_limited
         return taken
 
@@ -105,7 +108,7 @@ class Choice:
             job = self._first_of(organization, most)
             if job:
                 self._turns.took(organization)
-            else:
+            elif organization not in self._behind_others:
                 self._turns.missed(organization)
             if not self._ranks[organization]:
                 del self._ranks[organization]
@@ -125,6 +128,8 @@ class Choice:
             is_over = job is not None and not self._fits(job)
             if is_over or job is None or not self._gates.is_open(*line):
                 self._is_limited = self._is_limited or (is_over and lines is self._lines)
+                if is_over and self._slots.full(*line) == (None, job_type):
+                    self._behind_others.add(organization)
                 self._drop(organization, place)
                 continue
             lines.take(line)

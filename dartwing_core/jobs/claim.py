@@ -32,7 +32,7 @@ def claim(name: str, attempt: int) -> dict[str, Any] | None:
 
     job = connection.retried(take)
     if job and job["status"] != str(JobStatus.RUNNING):
-        for queue in sorted({job["queue"], job["own_queue"]}):
+        for queue in config.by_priority([job["queue"], job["own_queue"]]):
             dispatch.quietly(partial(admission.admit, queue))  # what held it may be over by now
         return None
     return job

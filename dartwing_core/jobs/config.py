@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,6 +102,11 @@ def queues_behind(queue: str) -> tuple[str, ...]:
     if queue not in QUEUES_BY_PRIORITY:
         return ()
     return QUEUES_BY_PRIORITY[QUEUES_BY_PRIORITY.index(queue) + 1 :]
+
+
+def by_priority(queues: Iterable[str]) -> list[str]:
+    """The queues in the order in which a slot that is free is offered to them; those of no priority come last."""
+    return sorted(set(queues), key=lambda name: (name not in QUEUES_BY_PRIORITY, -len(queues_behind(name)), name))
 
 
 def own_queue(job_type_doc, priority: str, queue: str) -> str:

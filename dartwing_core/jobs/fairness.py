@@ -19,6 +19,7 @@ class Turns:
         known = {name: passes[name] for name in weights if name in passes}
         start = min(known.values(), default=0.0)
         self._weights = weights
+        self._took: set[str] = set()
         self.passes = {name: max(known.get(name, start), start) for name in weights}
 
     def next(self, candidates: Iterable[str], rank: Mapping[str, float]) -> str:
@@ -35,10 +36,20 @@ class Turns:
     def took(self, name: str) -> None:
         """It has had a turn."""
         self.passes[name] += 1 / max(1, self._weights[name])
+        self._took.add(name)
 
     def missed(self, name: str) -> None:
         """It was its turn, and a limit kept it from taking it: kept, its pass would fall behind all others."""
         del self.passes[name]
+        self._took.discard(name)
+
+    def keep_close(self, names: Iterable[str]) -> None:
+        """Who waits for a slot that others have stays before those that took turns, by one turn at most."""
+        if not self._took:
+            return
+        lowest = min(self.passes[name] for name in self._took)
+        for name in names:
+            self.passes[name] = max(self.passes[name], lowest - 1 / max(1, self._weights[name]))
 
     def is_even(self, name: str) -> bool:
         """True before every other of its turns."""

@@ -41,8 +41,13 @@ class Slots:
 
     def fits(self, organization: str, job_type: str) -> bool:
         """Whether one more may be queued."""
+        return self.full(organization, job_type) is None
+
+    def full(self, organization: str, job_type: str) -> Key | None:
+        """The first of its caps, its organization's own before that of all, under which no more fits."""
         caps = caps_of(self._limits[organization], self._types[job_type], organization, job_type)
-        return all(self._used[key] < cap for key, cap in caps.items())
+        own_first = sorted(caps, key=lambda key: key[0] is None)
+        return next((key for key in own_first if self._used[key] >= caps[key]), None)
 
 
 def caps_of(limits: tenancy.Limits, job_type_doc: Any, organization: str, job_type: str) -> dict[Key, int]:

@@ -26,6 +26,13 @@ def test_everybody_gets_the_share_of_their_weight(weights):
         assert abs(taken[name] - 3 * weight) <= 2, (taken, weights)
 
 
+def test_who_waits_for_a_slot_of_others_stays_before_them_by_one_turn():
+    scheduler = Turns({"a": 50.0, "b": 3.0, "c": 49.5}, {"a": 1, "b": 1, "c": 1})
+    scheduler.took("a")
+    scheduler.keep_close(["b", "c"])
+    assert scheduler.passes == {"a": 51.0, "b": 50.0, "c": 50.0}
+
+
 def test_equals_take_turns_and_who_waits_longest_begins():
     assert turns(Turns({}, {"a": 1, "b": 1}), 4, {"a": 2.0, "b": 1.0}) == ["b", "a", "b", "a"]
 

@@ -7,7 +7,7 @@ RQ. A job that is chosen goes to the queue for this dispatch: it counts for the 
 there. As soon as it is claimed, or held back, its row names its own queue again.
 
 Not lifted are jobs of types that name a queue; out of a queue that is paused, or that a worker serves which does not
-serve the other: that one starves nobody, and could not run what is taken from it.
+serve the other before it: that one starves nobody, and perhaps could not run what is taken from it.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def candidates(queue: str, behind: Iterable[str], lines: Iterable[dict], in_serv
     found = {row["queue"] for row in heads} | set(queued)
     if not found:
         return NOBODY
-    served = redis_queue.queues_served_with(queue, sorted(found))
+    served = redis_queue.queues_served_after(queue, sorted(found))
     in_rq = backlog.queued_in(sorted(served & set(queued)), MOST) if served & set(queued) else []
     return Candidates([row for row in heads if row["queue"] in served], [row for row in in_rq if _is_movable(row)])
 

@@ -109,22 +109,32 @@ def look(queues: Sequence[str]) -> dict[str, Look]:
     }
 
 
-def queues_served_with(queue: str, others: Sequence[str]) -> set[str]:
-    """Those of `others` that have workers, each of which serves `queue` too. Raises redis.exceptions.RedisError.
+def queues_served_after(queue: str, others: Sequence[str]) -> set[str]:
+    """Those of `others` that have workers, each of which serves `queue` first. Raises redis.exceptions.RedisError.
 
-    A worker that was killed stays in RQ's sets for a while; its own key ends.
+    A worker that was killed stays in RQ's sets for a while; its own key, which names its queues in order, ends.
     """
     asked = client()
     pipeline = asked.pipeline(transaction=False)
-    for name in (queue, *others):
+    for name in others:
         pipeline.smembers(f"rq:workers:{generate_qname(name)}")
-    serving, *of_others = pipeline.execute()
+    of_others = pipeline.execute()
     keys = sorted(set().union(*of_others))
     for key in keys:
-        pipeline.exists(key)
-    live = {key for key, is_there in zip(keys, pipeline.execute() if keys else (), strict=True) if is_there}
-    of_live = [workers & live for workers in of_others]
-    return {name for name, workers in zip(others, of_live, strict=True) if workers and workers <= serving}
+        pipeline.hget(key, "queues")
+    answers = pipeline.execute() if keys else []
+    served = {key: answer.decode().split(",") for key, answer in zip(keys, answers, strict=True) if answer}
+    found = set()
+    for name, workers in zip(others, of_others, strict=True):
+        orders = [served[key] for key in workers if key in served]
+        if orders and all(_is_before(queue, name, order) for order in orders):
+            found.add(name)
+    return found
+
+
+def _is_before(queue: str, other: str, order: list[str]) -> bool:
+    first, second = generate_qname(queue), generate_qname(other)
+    return first in order and second in order and order.index(first) < order.index(second)
 
 
 def ask_length(pipeline: redis.client.Pipeline, queue: str) -> None:

@@ -140,7 +140,7 @@ def queue_all(
     Jobs that are gone (rolled back to a savepoint) or were moved by somebody else are left out.
     """
     if submitter is None:
-        jobs = _free(jobs, from_status, is_in_line=True)
+        jobs = _free(jobs, from_status, is_in_line=True, is_in_its_queue=True)
     if not jobs:
         return []
     actor = submitter or config.ENGINE  # not whoever happens to be logged in where the engine sweeps

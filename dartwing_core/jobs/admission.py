@@ -156,7 +156,8 @@ def _queue_next(queue: str, size: int) -> list[Mapping[str, Any]]:
             message = MESSAGES.get(JobStatus(status), RETRY_MESSAGE)
             moved += store.queue_all(of_status, JobStatus(status), message, queue=queue)
     is_full = choice.leaves_some and queued + len(moved) >= size
-    notes.keep(queue, choice.leaves_some or is_held, choice.passes, _enough(size) if is_full else None)
+    enough = _enough(size) if is_full else None
+    notes.keep(queue, choice.leaves_some or is_held, choice.passes, choice.lifted_last, enough)
     names = {job["name"] for job in moved}
     # In the order of their turns.
     return [lifting.in_queue(job, queue) for job in chosen if job["name"] in names]

@@ -19,7 +19,8 @@ class Choice:
 
     Organizations take turns; of one the job with the lowest rank is next. Jobs of queues behind this one take part
     while it has a line that may go (see `lifting`); where they are ahead of an organization's own jobs of this queue,
-    they get every other of its turns, so that neither a long backlog keeps urgent jobs waiting nor the reverse.
+    they get every other of its turns, so that neither a long backlog keeps urgent jobs waiting nor the reverse. Whose
+    last turn was theirs is noted from pass to pass: under a cap a pass may be of one turn.
     """
 
     def __init__(
@@ -48,7 +49,10 @@ class Choice:
             in_rq = InRq(behind.queued)
             self._add(in_rq.heads(), in_rq)
         weights = {name: self._limits_of[name].weight for name in self._ranks}
-        self._turns = Turns(notes.passes(queue), weights)
+        passes, lifted_last = notes.turns(queue)
+        self._turns = Turns(passes, weights)
+        self.lifted_last = lifted_last & weights.keys()
+        """The organizations whose last turn went to a job of a queue behind this one."""
         self.leaves_some = bool(self._own)
         """Whether somebody is left who could go when a job ends; not those who are held."""
 
@@ -119,7 +123,7 @@ class Choice:
     def _first_of(self, organization: str, most: int) -> dict | None:
         """The next job of an organization, of the types of which one more fits."""
         places = self._ranks[organization]
-        is_own = not self._turns.is_even(organization)
+        is_own = organization in self.lifted_last
         while places:
             place = self._first_place(organization, is_own)
             lines, job_type = place
@@ -133,6 +137,7 @@ class Choice:
                 self._drop(organization, place)
                 continue
             lines.take(line)
+            self._note_whose(organization, lines)
             self._gates.take(*line)
             if job["status"] != JobStatus.QUEUED:
                 self._slots.take(*line)
@@ -143,6 +148,12 @@ class Choice:
                 self._drop(organization, place)
             return job
         return None
+
+    def _note_whose(self, organization: str, lines: Lines) -> None:
+        if lines is self._lines:
+            self.lifted_last.discard(organization)
+        else:
+            self.lifted_last.add(organization)
 
     def _fits(self, job: Mapping[str, Any]) -> bool:
         """Whether one more of its organization and type fits; one that is Queued is counted already."""

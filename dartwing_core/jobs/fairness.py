@@ -50,7 +50,3 @@ class Turns:
         lowest = min(self.passes[name] for name in self._took)
         for name in names:
             self.passes[name] = max(self.passes[name], lowest - 1 / max(1, self._weights[name]))
-
-    def is_even(self, name: str) -> bool:
-        """True before every other of its turns."""
-        return int(self.passes[name] * max(1, self._weights[name]) + 1e-6) % 2 == 0

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from . import clock, redis_queue
 
 FULL_SECONDS = 2
+TURNS_SECONDS = 3_600
 CIRCUIT_SECONDS = 3_600
 """For so long after its cool-down a circuit counts as open: until its probe has succeeded, most likely."""
 
 
-def keep(queue: str, has_backlog: bool, passes: Mapping[str, float], enough: int | None = None) -> None:
+def keep(
+    queue: str,
+    has_backlog: bool,
+    passes: Mapping[str, float],
+    lifted_last: Collection[str] = (),
+    enough: int | None = None,
+) -> None:
     """Note what a pass leaves: whether jobs of a queue await their turn in the database, so that what is submitted has
-    to line up too, and the passes of the organizations that have waiting jobs.
+    to line up too, the passes of the organizations that have waiting jobs, and whose last turn a lifted job had.
 
     `enough`: there is a backlog because the queue's window is full; a settle makes the next pass once no more than so
     many entries are left.
@@ -25,11 +32,14 @@ def keep(queue: str, has_backlog: bool, passes: Mapping[str, float], enough: int
         pipeline.set(redis_queue.site_key(f"full:{queue}"), enough, ex=FULL_SECONDS)
     else:
         pipeline.delete(redis_queue.site_key(f"full:{queue}"))
-    turns = redis_queue.site_key(f"turns:{queue}")
-    pipeline.delete(turns)
+    turns, lifted = redis_queue.site_key(f"turns:{queue}"), redis_queue.site_key(f"lifted:{queue}")
+    pipeline.delete(turns, lifted)
     if passes:
         pipeline.hset(turns, mapping=dict(passes))
-        pipeline.expire(turns, 3600)
+        pipeline.expire(turns, TURNS_SECONDS)
+    if lifted_last:
+        pipeline.sadd(lifted, *lifted_last)
+        pipeline.expire(lifted, TURNS_SECONDS)
     pipeline.execute()
 
 
@@ -88,7 +98,11 @@ def is_requested(queue: str) -> bool:
     return bool(redis_queue.client().exists(redis_queue.site_key(f"again:{queue}")))
 
 
-def passes(queue: str) -> dict[str, float]:
-    """The passes that `keep` kept; if Redis has lost them, all organizations are level again."""
-    found: Any = redis_queue.client().hgetall(redis_queue.site_key(f"turns:{queue}"))
-    return {name.decode(): float(value) for name, value in found.items()}
+def turns(queue: str) -> tuple[dict[str, float], set[str]]:
+    """The passes that `keep` kept, and whose last turn a lifted job had; if Redis has lost them, all organizations are
+    level again."""
+    pipeline = redis_queue.client().pipeline(transaction=False)
+    pipeline.hgetall(redis_queue.site_key(f"turns:{queue}"))
+    pipeline.smembers(redis_queue.site_key(f"lifted:{queue}"))
+    passes, lifted = pipeline.execute()
+    return {name.decode(): float(value) for name, value in passes.items()}, {name.decode() for name in lifted}

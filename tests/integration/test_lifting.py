@@ -173,6 +173,19 @@ def test_a_backlog_of_old_jobs_gets_every_other_turn_of_its_organization(job_typ
     assert [sum(status(job) == "Completed" for job in jobs) for jobs in (backlog, urgent)] == [8, 8]
 
 
+def test_under_a_cap_a_backlog_of_old_jobs_gets_every_other_turn_too(job_type, workers):
+    # Broken by forgetting whose the last turn was when the cap is reached: each pass is of one turn.
+    frappe.db.set_value("Organization", factory.ALPHA, "max_running", 1)
+    frappe.db.commit()
+    with settings(is_paused=1):
+        for job in submitted(job_type, "Normal", number=12):
+            age(job, 2 * DAY)
+        submitted(job_type, "High", number=12)
+    admission.admit("short")
+    order = "".join(column(name, "priority")[0] for _turn in range(12) for name in run_next(1))
+    assert order == "NH" * 6
+
+
 def test_organizations_take_turns_whatever_their_jobs_priorities(job_type, workers):
     submitted(job_type, "High", number=40)
     submitted(job_type, "Normal", factory.BETA, 40)

@@ -61,13 +61,3 @@ def test_who_is_stopped_and_comes_back_gains_nothing_by_it():
     scheduler = Turns({"a": 7.0, "b": 7.5}, {"a": 1, "b": 1})
     scheduler.missed("a")
     assert Turns(scheduler.passes, {"a": 1, "b": 1}).passes == {"a": 7.5, "b": 7.5}
-
-
-@given(st.integers(1, 100), st.floats(0, 1e6))
-def test_every_other_turn_is_even_whatever_the_weight(weight, begin):
-    scheduler = Turns({"a": begin}, {"a": weight})
-    taken = []
-    for _turn in range(20):
-        taken.append(scheduler.is_even("a"))
-        scheduler.took("a")
-    assert abs(taken.count(True) - 10) <= 1, taken

@@ -9,7 +9,7 @@ site. Who wants one leaves a note first: whoever makes passes right now then mak
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import frappe
@@ -65,6 +65,14 @@ def after_settle(job: Mapping[str, Any]) -> int:
     if job["caps"]:
         queues |= notes.backlogged()
     return sum(admit(name) for name in config.by_priority(queues))
+
+
+def after_cancel(jobs: Sequence[Mapping[str, Any]]) -> int:
+    """Take the entries of jobs that were Queued when they were canceled out of RQ, and let others have their places;
+    returns how many were queued."""
+    places = [(job, queue) for job in jobs for queue in config.possible_queues(job)]
+    found = redis_queue.remove(places, redis_queue.connection())
+    return sum(admit(queue) for queue in config.by_priority(found | {job["queue"] for job in jobs}))
 
 
 def after_line_up(queue: str) -> int:

@@ -72,11 +72,15 @@ def _cancel_waiting(name: str, status: JobStatus, user: str, reason: str | None,
         moved = sql.committed(partial(_cancel, jobs, user, reason))
         canceled += moved
         if status == JobStatus.QUEUED and moved:
-            dispatch.quietly(partial(redis_queue.remove, moved, redis_queue.client()))
-            for queue in config.by_priority(job["queue"] for job in moved):
-                dispatch.quietly(partial(admission.admit, queue))
+            dispatch.quietly(partial(admission.after_cancel, moved))
     return canceled
 
 
 def _cancel(jobs: Sequence[Mapping[str, Any]], user: str, reason: str | None) -> list[Mapping[str, Any]]:
-    return store.move_all(jobs, JobStatus.CANCELED, cancel.message(reason), cancel.values(user), user)
+    by_queue: dict[str, list[Mapping[str, Any]]] = {}
+    for job in jobs:
+        by_queue.setdefault(config.own_queue(job), []).append(job)
+    moved: list[Mapping[str, Any]] = []
+    for queue, some in by_queue.items():
+        moved += store.move_all(some, JobStatus.CANCELED, cancel.message(reason), cancel.values(user, queue), user)
+    return moved

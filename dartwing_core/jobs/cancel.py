@@ -12,7 +12,7 @@ from typing import Any
 import frappe
 from frappe import _
 
-from . import admission, batch_end, clock, dispatch, redis_queue, runs, sql, store
+from . import admission, batch_end, clock, config, dispatch, redis_queue, runs, sql, store
 from .context import text_for_storage
 from .errors import InvalidTransitionError
 from .outbox import outbox
@@ -28,7 +28,7 @@ def cancel(job: Mapping[str, Any], reason: str | None) -> dict[str, Any]:
         return dict(job)
     if not can_move(status, JobStatus.CANCELED):
         raise InvalidTransitionError(_("Job {0} is {1} and can't be canceled.").format(job["name"], _(status.value)))
-    written = values(user)
+    written = values(user, config.own_queue(job))
     if not store.transition(job, JobStatus.CANCELED, message(reason), values=written):
         raise InvalidTransitionError(_("Job {0} has just changed; look at it again.").format(job["name"]))
     outbox().actions.append(lambda: _afterwards(job))
@@ -45,24 +45,23 @@ def ask_to_stop(name: str, user: str, reason: str | None) -> None:
         dispatch.quietly(lambda: redis_queue.flag_stop(name, attempt))
         job = store.load(name)
     if job and job["status"] != JobStatus.RUNNING and can_move(JobStatus(job["status"]), JobStatus.CANCELED):
-        waiting = job
+        waiting, written = job, values(user, config.own_queue(job))
         sql.committed(
-            lambda: store.transition(waiting, JobStatus.CANCELED, message(reason), values=values(user), actor=user)
+            lambda: store.transition(waiting, JobStatus.CANCELED, message(reason), values=written, actor=user)
         )
         _afterwards(waiting)
 
 
 def _afterwards(job: Mapping[str, Any]) -> None:
-    """Tell the jobs that wait for this one, take its entry out of RQ, and let others have its place."""
+    """Tell the jobs that wait for this one, and let others have its place if it was Queued."""
     batch_end.job_ended(job)
     if job["status"] == JobStatus.QUEUED:
-        redis_queue.remove([job], redis_queue.connection())
-        admission.admit(job["queue"])
+        admission.after_cancel([job])
 
 
-def values(user: str) -> dict[str, Any]:
-    """The columns of a job that a user has canceled."""
-    return {"canceled_at": clock.site_time(), "canceled_by": user, "next_retry_at": None}
+def values(user: str, queue: str) -> dict[str, Any]:
+    """The columns of a job, of this queue, that a user has canceled."""
+    return {"canceled_at": clock.site_time(), "canceled_by": user, "next_retry_at": None, "queue": queue}
 
 
 def message(reason: str | None) -> str:

@@ -47,7 +47,7 @@ def _try_claim(name: str, attempt: int, now: datetime) -> dict[str, Any] | None:
     type_doc = config.job_type(job["job_type"])
     job["caps"] = limits.caps_of(limits_of_organization, type_doc, job["organization"], job["job_type"])
     job["circuit"] = circuits.of_job(job)
-    job["own_queue"] = config.own_queue(type_doc, job["priority"], job["queue"])
+    job["own_queue"] = config.own_queue(job)
     if job["status"] == str(JobStatus.RUNNING) and (job["attempt"], job["started_at"]) == (attempt, now):
         return job  # our own claim: the connection was lost in its commit
     if job["status"] != str(JobStatus.QUEUED) or job["attempt"] != attempt - 1:

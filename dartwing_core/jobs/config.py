@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,11 +109,24 @@ def by_priority(queues: Iterable[str]) -> list[str]:
     return sorted(set(queues), key=lambda name: (name not in QUEUES_BY_PRIORITY, -len(queues_behind(name)), name))
 
 
-def own_queue(job_type_doc, priority: str, queue: str) -> str:
-    """The queue that a job in `queue` belongs to: another one if it was lifted (see `lifting`)."""
-    by_priority = QUEUE_OF_PRIORITY.get(priority, queue)
-    is_lifted = bool(job_type_doc) and not job_type_doc.queue and by_priority in queues_behind(queue)
-    return by_priority if is_lifted else queue
+def own_queue(job: Mapping[str, Any]) -> str:
+    """The queue that a job belongs to: another one than that of its row if it was lifted (see `lifting`)."""
+    by_priority, queue = QUEUE_OF_PRIORITY.get(job["priority"]), job["queue"]
+    return by_priority if by_priority in queues_behind(queue) and is_movable(job["job_type"]) else queue
+
+
+def is_movable(job_type_name: str) -> bool:
+    """Whether jobs of this type may be lifted: not if it names a queue, nor if it is gone."""
+    found = job_type(job_type_name)
+    return bool(found) and not found.queue
+
+
+def possible_queues(job: Mapping[str, Any]) -> tuple[str, ...]:
+    """Where the entry of a Queued job may be: in its own queue, or in one that it was lifted to meanwhile."""
+    own = own_queue(job)
+    if own not in QUEUES_BY_PRIORITY or not is_movable(job["job_type"]):
+        return (own,)
+    return QUEUES_BY_PRIORITY[: QUEUES_BY_PRIORITY.index(own) + 1]
 
 
 @dataclass(frozen=True, slots=True)

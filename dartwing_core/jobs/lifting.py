@@ -44,23 +44,19 @@ def candidates(queue: str, behind: Iterable[str], lines: Iterable[dict], in_serv
     Asks nobody if nobody is there; else Redis whom the queues are served by, and for the jobs that are Queued.
     """
     behind = set(behind)
-    heads = [row for row in lines if row["queue"] in behind and row["in_line"] == waiting.IN_LINE and _is_movable(row)]
-    queued = [
-        row["queue"]
-        for row in in_service
-        if row["queue"] in behind and row["status"] == JobStatus.QUEUED and _is_movable(row)
-    ]
+    in_line = [row for row in lines if row["queue"] in behind and row["in_line"] == waiting.IN_LINE]
+    heads = [row for row in in_line if config.is_movable(row["job_type"])]
+    in_rq = [row for row in in_service if row["queue"] in behind and row["status"] == JobStatus.QUEUED]
+    queued = [row["queue"] for row in in_rq if config.is_movable(row["job_type"])]
     found = {row["queue"] for row in heads} | set(queued)
     if not found:
         return NOBODY
     served = redis_queue.queues_served_after(queue, sorted(found))
-    in_rq = backlog.queued_in(sorted(served & set(queued)), MOST) if served & set(queued) else []
-    return Candidates([row for row in heads if row["queue"] in served], [row for row in in_rq if _is_movable(row)])
-
-
-def _is_movable(row: Mapping[str, Any]) -> bool:
-    job_type = config.job_type(row["job_type"])
-    return bool(job_type) and not job_type.queue
+    jobs = backlog.queued_in(sorted(served & set(queued)), MOST) if served & set(queued) else []
+    return Candidates(
+        [row for row in heads if row["queue"] in served],
+        [job for job in jobs if config.is_movable(job["job_type"])],
+    )
 
 
 def in_queue(job: Mapping[str, Any], queue: str) -> Mapping[str, Any]:

@@ -202,26 +202,39 @@ def _list_key(queue: str) -> str:
     return Queue.redis_queue_namespace_prefix + generate_qname(queue)
 
 
-def remove(jobs: Iterable[Mapping[str, Any]], client: redis.Redis) -> None:
-    """Take the entries of the next attempt of Queued jobs out of RQ."""
+def remove(places: Sequence[tuple[Mapping[str, Any], str]], client: redis.Redis) -> set[str]:
+    """Take the entries of the next attempt of Queued jobs out of the lists of queues in which they may be; returns the
+    queues in which one was."""
     pipeline = client.pipeline(transaction=False)
-    for job in jobs:
-        rq_job_id = rq_id(job["name"], job["attempt"] + 1)
-        pipeline.lrem(_list_key(job["queue"]), 1, rq_job_id)
-        pipeline.delete(Job.key_for(rq_job_id))
-    pipeline.execute()
+    for job, queue in places:
+        pipeline.lrem(_list_key(queue), 1, rq_id(job["name"], job["attempt"] + 1))
+    for name, attempt in {(job["name"], job["attempt"]) for job, _queue in places}:
+        pipeline.delete(Job.key_for(rq_id(name, attempt + 1)))
+    answers = pipeline.execute()
+    return {queue for (_job, queue), number in zip(places, answers, strict=False) if number}
 
 
 def without_taken(jobs: Sequence[Mapping[str, Any]], client: redis.Redis) -> Sequence[Mapping[str, Any]]:
-    """Take the entries of jobs that were in another queue, `left`, out of its list; returns all jobs but those whose
-    entry is not there: a worker has just taken it, or Redis has lost it and the sweeper will know."""
+    """Take the entries of jobs that were in another queue, `left`, out of its list; returns all jobs but those of which
+    a worker has just taken the entry: it is not in the list, though RQ has it.
+
+    One that RQ does not have was lost, or whoever queued the job has yet to push it; then there will be two entries, of
+    which one claims the job.
+    """
     lifted = [job for job in jobs if job.get("left")]
     if not lifted:
         return jobs
-    pipeline = client.pipeline(transaction=False)
+    pipeline = client.pipeline()  # both questions at one moment
     for job in lifted:
-        pipeline.lrem(_list_key(job["left"]), 1, rq_id(job["name"], job["attempt"] + 1))
-    taken = {job["name"] for job, number in zip(lifted, pipeline.execute(), strict=True) if not number}
+        rq_job_id = rq_id(job["name"], job["attempt"] + 1)
+        pipeline.lrem(_list_key(job["left"]), 1, rq_job_id)
+        pipeline.exists(Job.key_for(rq_job_id))
+    answers = pipeline.execute()
+    taken = {
+        job["name"]
+        for job, was_listed, is_known in zip(lifted, answers[::2], answers[1::2], strict=True)
+        if is_known and not was_listed
+    }
     return [job for job in jobs if job["name"] not in taken]
 
 

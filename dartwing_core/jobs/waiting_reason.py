@@ -149,9 +149,7 @@ def _queued(jobs: list[Job]) -> dict[str, str]:
     if not jobs:
         return {}
     looks = redis_queue.look_if_there(sorted({job["queue"] for job in jobs})) or {}
-    own = {
-        job["name"]: config.own_queue(config.job_type(job["job_type"]), job["priority"], job["queue"]) for job in jobs
-    }
+    own = {job["name"]: config.own_queue(job) for job in jobs}
     return {
         job["name"]: _paused(own[job["name"]]) or _paused(job["queue"]) or _worker(job["queue"], looks) for job in jobs
     }

@@ -8,28 +8,26 @@ from __future__ import annotations
 
 import frappe
 import pytest
-from frappe.utils.background_jobs import generate_qname
 
-from dartwing_core.jobs import (
-    admission,
-    cancel_job,
-    claim,
-    clock,
-    config,
-    executor,
-    notes,
-    redis_queue,
-    submit_jobs,
-    sweeper,
-    waiting_reason,
-)
+from dartwing_core.jobs import admission, claim, clock, notes, redis_queue, waiting_reason
 from tests.support import database, factory, processes
 from tests.support.circuits import breaking_type
-from tests.support.jobs import set_columns, status
+from tests.support.jobs import status
+from tests.support.queues import (
+    DAY,
+    age,
+    column,
+    listed,
+    one,
+    run_next,
+    seen,
+    serve,
+    serve_all,
+    submitted,
+    taken,
+    type_of,
+)
 from tests.support.settings import settings
-
-ALL = ("short", "default", "long")
-DAY = 86_400
 
 
 @pytest.fixture(autouse=True)
@@ -43,81 +41,12 @@ def window(no_sweeps, monkeypatch):
 
 @pytest.fixture
 def workers(site: None) -> None:
-    """Two that serve all queues."""
-    serve("one", *ALL)
-    serve("two", *ALL)
+    serve_all()
 
 
 @pytest.fixture
 def job_type() -> str:
     return type_of("plain")
-
-
-def type_of(name: str, function: str = "nothing", **values) -> str:
-    name = factory.job_type(name, function, **values)
-    frappe.db.commit()
-    return name
-
-
-def serve(name: str, *queues: str) -> None:
-    """As RQ's workers register themselves."""
-    client, key = processes.queue_client(), f"rq:worker:{name}"
-    client.hset(key, "queues", ",".join(generate_qname(queue) for queue in queues))
-    for queue in queues:
-        client.sadd(f"rq:workers:{generate_qname(queue)}", key)
-
-
-def submitted(job_type: str, priority: str, organization: str = factory.ALPHA, number: int = 1) -> list:
-    parameters = [{"n": n, "what": "long"} for n in range(number)]
-    requests = [{"job_type": job_type, "organization": organization, "parameters": each} for each in parameters]
-    jobs = submit_jobs({**request, "priority": priority, "dedup_key": frappe.generate_hash()} for request in requests)
-    frappe.db.commit()
-    return jobs
-
-
-def one(job_type: str, priority: str, organization: str = factory.ALPHA):
-    (job,) = submitted(job_type, priority, organization)
-    return job
-
-
-def age(job, seconds: float) -> None:
-    """Let the job have been due so long ago."""
-    due = clock.now_epoch() - seconds
-    rank = due - config.HEAD_START[frappe.db.get_value("Background Job", job.name, "priority")]
-    set_columns(job, available_at=clock.site_time(due), due_epoch=due, admission_rank=rank)
-
-
-def listed(queue: str) -> list[str]:
-    """The jobs in a queue's list, from the first to the last."""
-    entries = processes.queue_client().lrange(f"rq:queue:{generate_qname(queue)}", 0, -1)
-    return [entry.decode()[entry.decode().index("JOB-") :].rpartition("-")[0] for entry in entries]
-
-
-def taken(queue: str) -> str | None:
-    """The job of the next entry of a queue, which is taken from its list."""
-    names = listed(queue)
-    if names:
-        processes.queue_client().lpop(f"rq:queue:{generate_qname(queue)}")
-    return names[0] if names else None
-
-
-def run_next(number: int, queue: str = "short") -> list[str]:
-    """Run the jobs of the next entries of a queue, as far as there are any."""
-    names: list[str] = []
-    for _number in range(number):
-        if name := taken(queue):
-            executor.execute_job(name, column(name, "attempt") + 1)
-            names.append(name)
-    return names
-
-
-def column(job, name: str = "queue"):
-    job = job if isinstance(job, str) else job.name
-    return database.value(f"SELECT `{name}` FROM `tabBackground Job` WHERE name = %s", job)
-
-
-def seen(job) -> tuple[str, str]:
-    return status(job), column(job)
 
 
 # Who is lifted
@@ -369,72 +298,6 @@ def test_an_open_circuit_holds_those_who_might_be_lifted_too(job_type, workers):
     submitted(job_type, "High", number=30)
     run_next(8)
     assert seen(late) == ("Queued", "default")
-
-
-# The row and RQ say the same
-
-
-def lifted(job_type: str):
-    submitted(job_type, "High", number=30)
-    late = one(job_type, "Normal", factory.BETA)
-    run_next(2)
-    assert seen(late) == ("Queued", "short")
-    return late
-
-
-def test_one_that_a_worker_takes_in_that_moment_runs_once(job_type, workers):
-    # Its entry is gone from the list: no other is made.
-    submitted(job_type, "High", number=30)
-    late = one(job_type, "Normal", factory.BETA)
-    assert taken("default") == late.name
-    run_next(2)
-    assert seen(late) == ("Queued", "short")
-    assert late.name not in listed("short")
-    executor.execute_job(late.name, 1)
-    assert seen(late) == ("Completed", "default")
-
-
-def test_one_that_was_claimed_in_that_moment_stays_as_it_is(job_type, workers, monkeypatch):
-    # Broken by an UPDATE without the guard.
-    submitted(job_type, "High", number=30)
-    late = one(job_type, "Normal", factory.BETA)
-    original = redis_queue.queues_served_after
-
-    def claim_first(queue, others):
-        database.rows("UPDATE `tabBackground Job` SET status = 'Running', attempt = 1 WHERE name = %s", late.name)
-        return original(queue, others)
-
-    monkeypatch.setattr(redis_queue, "queues_served_after", claim_first)
-    run_next(2)
-    assert seen(late) == ("Running", "default")
-    assert late.name not in listed("short")
-
-
-def test_the_sweeper_finds_the_entries_of_lifted_jobs_and_renews_lost_ones(job_type, workers):
-    late = lifted(job_type)
-    database.age_queued(factory.BETA, 60)
-    assert sweeper.ring_again(100) == 0
-    processes.queue_client().flushdb()
-    database.age_queued(factory.BETA, 60)
-    assert sweeper.ring_again(100) >= 1
-    assert (late.name in listed("short"), listed("default")) == (True, [])
-
-
-def test_a_lifted_job_that_is_canceled_leaves_no_entry(job_type, workers):
-    late = lifted(job_type)
-    cancel_job(late.name)
-    frappe.db.commit()
-    assert late.name not in listed("short")
-
-
-def test_a_retry_of_a_lifted_job_waits_in_its_own_queue(job_type, workers):
-    failing = type_of("failing", function="raises", max_retries=2, retry_delays="1")
-    submitted(job_type, "High", number=30)
-    late = one(failing, "Normal", factory.BETA)
-    run_next(2)
-    assert seen(late) == ("Queued", "short")
-    executor.execute_job(late.name, 1)
-    assert seen(late) == ("Failed", "default")
 
 
 # What it costs

@@ -14,7 +14,7 @@ from typing import Any
 
 import frappe
 
-from . import circuits, config, dispatch, lifting, limits, notes, redis_queue, sql, store, tenancy, waiting
+from . import circuits, config, dispatch, lifting, limits, notes, queueing, redis_queue, sql, tenancy, waiting
 from .choice import Choice
 from .status import JobStatus
 
@@ -24,8 +24,6 @@ LET_IN = 500  # held jobs of an organization in one pass
 PASSES = 10
 """At most so many in a row: the session may be that of a web request."""
 MAINTENANCE, EVERYTHING, QUEUE = "maintenance", "everything", "queue"
-MESSAGES = {JobStatus.PENDING: dispatch.MESSAGE}
-RETRY_MESSAGE = "Job enqueued for retry"
 
 
 def window(workers: int) -> int:
@@ -154,21 +152,11 @@ def _queue_next(queue: str, size: int) -> list[Mapping[str, Any]]:
     room = max(0, size - queued)
     behind = [name for name in config.queues_behind(queue) if not is_paused(name)] if room and heads else []
     choice = Choice(queue, heads, in_service, lifting.candidates(queue, behind, lines, in_service))
-    chosen = choice.take(room)
-    moved: list[Mapping[str, Any]] = []
-    for status in {job["status"] for job in chosen}:
-        of_status = [job for job in chosen if job["status"] == status]
-        if status == JobStatus.QUEUED:
-            moved += store.lift(of_status, queue)
-        else:
-            message = MESSAGES.get(JobStatus(status), RETRY_MESSAGE)
-            moved += store.queue_all(of_status, JobStatus(status), message, queue=queue)
+    moved = queueing.queue_chosen(choice.take(room), queue)
     is_full = choice.leaves_some and queued + len(moved) >= size
     enough = _enough(size) if is_full else None
     notes.keep(queue, choice.leaves_some or is_held, choice.passes, choice.lifted_last, enough)
-    names = {job["name"] for job in moved}
-    # In the order of their turns.
-    return [lifting.in_queue(job, queue) for job in chosen if job["name"] in names]
+    return [lifting.in_queue(job, queue) for job in moved]
 
 
 def _let_in(queue: str, held: list[dict]) -> bool:

@@ -180,13 +180,16 @@ def queued_query(moment: datetime, limit: int, after: tuple[datetime, str] | Non
 
 
 def queued_in(queues: Sequence[str], limit: int) -> list[dict]:
-    """Queued jobs of these queues, the longest queued first, with their place in the line they came from."""
+    """Queued jobs of these queues, the longest queued first: whose they are, and their place in the line they came
+    from."""
     return queued_in_query(queues, limit).run(as_dict=True)
 
 
 def queued_in_query(queues: Sequence[str], limit: int):
     job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).select(*(job[field] for field in DISPATCH_FIELDS), job.admission_rank)
+    query = frappe.qb.from_(job).select(
+        job.name, job.status, job.queue, job.organization, job.job_type, job.admission_rank
+    )
     query = query.where((job.status == str(JobStatus.QUEUED)) & job.queue.isin(list(queues)))
     return query.orderby(job.queued_at).limit(limit)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from . import circuits, config, lifting, limits, notes, tenancy
 from .fairness import Turns
-from .lines import InRq, Lines
+from .lines import InRq, Line, Lines
 from .status import JobStatus
 
 Place = tuple[Lines, str]
@@ -75,7 +75,7 @@ class Choice:
         return self._turns.passes
 
     def take(self, number: int) -> list[dict]:
-        """At most `number` jobs, in the order in which they are to be queued."""
+        """At most `number` jobs (name, status and queue of each), in the order in which they are to be queued."""
         self._read_ahead(number)
         taken: list[dict] = []
         while len(taken) < number and (found := self._next(number - len(taken))):
@@ -129,7 +129,7 @@ class Choice:
             lines, job_type = place
             line = organization, job_type
             job = lines.first(line, most + 1)
-            is_over = job is not None and not self._fits(job)
+            is_over = job is not None and not self._fits(job, line)
             if is_over or job is None or not self._gates.is_open(*line):
                 self._is_limited = self._is_limited or (is_over and lines is self._lines)
                 if is_over and self._slots.full(*line) == (None, job_type):
@@ -155,9 +155,9 @@ class Choice:
         else:
             self.lifted_last.add(organization)
 
-    def _fits(self, job: Mapping[str, Any]) -> bool:
-        """Whether one more of its organization and type fits; one that is Queued is counted already."""
-        return job["status"] == JobStatus.QUEUED or self._slots.fits(job["organization"], job["job_type"])
+    def _fits(self, job: Mapping[str, Any], line: Line) -> bool:
+        """Whether one more of its line fits; one that is Queued is counted already."""
+        return job["status"] == JobStatus.QUEUED or self._slots.fits(*line)
 
     def _drop(self, organization: str, place: Place) -> None:
         del self._ranks[organization][place]

@@ -16,7 +16,6 @@ from rq.timeouts import BaseTimeoutException
 
 from . import redis_queue, sql
 
-MESSAGE = "Job enqueued"
 T = TypeVar("T")
 
 

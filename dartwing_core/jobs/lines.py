@@ -30,7 +30,7 @@ class Lines:
         for start in range(0, len(lines), AT_ONCE):
             some = lines[start : start + AT_ONCE]
             for line, jobs in zip(some, waiting.lines(self._queue, some, number), strict=True):
-                self._jobs[line] = jobs
+                self._jobs[line] = [{**job, "queue": self._queue} for job in jobs]
                 if len(jobs) < number:
                     self._is_whole.add(line)
 

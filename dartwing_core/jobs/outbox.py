@@ -13,9 +13,8 @@ from typing import Any
 import frappe
 from rq.timeouts import BaseTimeoutException
 
-from . import admission, dispatch, redis_queue, sql, store
+from . import admission, dispatch, queueing, redis_queue, sql
 from .dispatch import quietly
-from .status import JobStatus
 
 RELEASE_BATCH = 200
 
@@ -106,7 +105,7 @@ class Outbox:
     def _move(self) -> list[Mapping[str, Any]]:
         jobs, self._waiting = self._waiting, []
         try:
-            return store.queue_all(self._with_room(jobs), JobStatus.PENDING, dispatch.MESSAGE, frappe.session.user)
+            return queueing.queue_new(self._with_room(jobs), frappe.session.user)
         except BaseTimeoutException:
             raise  # the time limit of whoever submits, in the middle of this: half of it must not be committed
         except Exception as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -49,9 +49,13 @@ def run_update(query, lock_wait: int | None = None, by_name: bool = False) -> in
     return frappe.db._cursor.rowcount
 
 
-def run_locking_read(query) -> tuple:
-    """Run a SELECT … FOR UPDATE against the latest committed rows, with snapshot isolation too."""
-    return _run_as_of_now(query)
+def run_locking_read(query, columns: Sequence[str] | None = None) -> Any:
+    """Run a SELECT … FOR UPDATE against the latest committed rows, with snapshot isolation too.
+
+    Returns tuples, or dictionaries of these `columns`.
+    """
+    rows = _run_as_of_now(query)
+    return rows if columns is None else [dict(zip(columns, row, strict=True)) for row in rows]
 
 
 def latest(doctype: str, name: str, column: str) -> Any:

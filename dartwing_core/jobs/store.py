@@ -101,7 +101,7 @@ def transition(
         raise InvalidTransitionError(f"A job can't go from {from_status} to {to_status}.")
     values = dict(values or {})
     actor = actor or frappe.session.user
-    if not _guarded_update(
+    if not guarded_update(
         [job["name"]], from_status, to_status, values, actor, attempt=job["attempt"], lock_wait=lock_wait
     ):
         return False
@@ -125,56 +125,6 @@ def transition(
     return True
 
 
-def queue_all(
-    jobs: Sequence[Mapping[str, Any]],
-    from_status: JobStatus,
-    message: str,
-    submitter: str | None = None,
-    queue: str | None = None,
-) -> list[Mapping[str, Any]]:
-    """Move many jobs from one state to Queued, of `queue` if it is given; returns those that moved.
-
-    Their `submitter`, in the transaction that inserts them, needs two statements. The engine itself leaves out jobs
-    that somebody holds, so that one open transaction does not keep all others waiting, and those that ran meanwhile.
-
-    Jobs that are gone (rolled back to a savepoint) or were moved by somebody else are left out.
-    """
-    if submitter is None:
-        jobs = _free(jobs, from_status, is_in_line=True, is_in_its_queue=True)
-    if not jobs:
-        return []
-    actor = submitter or config.ENGINE  # not whoever happens to be logged in where the engine sweeps
-    now = clock.site_time()
-    moved = _guarded_update(
-        [job["name"] for job in jobs],
-        from_status,
-        JobStatus.QUEUED,
-        {"queued_at": now, **({"queue": queue} if queue else {})},
-        actor,
-        now=now,
-        lock_wait=LOCK_WAIT,
-    )
-    if moved < len(jobs):
-        queued = _names_queued_at([job["name"] for job in jobs], now)
-        jobs = [job for job in jobs if job["name"] in queued]
-    history.write([history.event_of(job, from_status, JobStatus.QUEUED, message, actor) for job in jobs], at=now)
-    events.announce(jobs, from_status, JobStatus.QUEUED, {})
-    return list(jobs)
-
-
-def lift(jobs: Sequence[Mapping[str, Any]], queue: str) -> list[Mapping[str, Any]]:
-    """Move Queued jobs to another queue; returns those that moved: that are as the caller saw them, and nobody holds.
-
-    Does not commit.
-    """
-    jobs = _free(jobs, JobStatus.QUEUED, is_in_its_queue=True)
-    if jobs:
-        names, now = [job["name"] for job in jobs], clock.site_time()
-        values = {"queue": queue, "queued_at": now}
-        _guarded_update(names, JobStatus.QUEUED, JobStatus.QUEUED, values, config.ENGINE, now=now, lock_wait=LOCK_WAIT)
-    return list(jobs)
-
-
 def move_all(
     jobs: Sequence[Mapping[str, Any]], to_status: JobStatus, message: str, values: Mapping[str, Any], actor: str
 ) -> list[Mapping[str, Any]]:
@@ -189,7 +139,7 @@ def move_all(
     from_status = JobStatus(jobs[0]["status"])
     if not can_move(from_status, to_status):
         raise InvalidTransitionError(f"A job can't go from {from_status} to {to_status}.")
-    _guarded_update([job["name"] for job in jobs], from_status, to_status, values, actor)
+    guarded_update([job["name"] for job in jobs], from_status, to_status, values, actor)
     events.announce(jobs, from_status, to_status, values)
     for job in jobs:
         notifications.note(job, to_status, values)
@@ -263,7 +213,7 @@ def light_fields() -> list[str]:
     return [column for column in columns if column not in HEAVY_FIELDS]
 
 
-def _guarded_update(
+def guarded_update(
     names: Sequence[str],
     from_status: JobStatus,
     to_status: JobStatus,
@@ -287,31 +237,12 @@ def _guarded_update(
     return sql.run_update(query, lock_wait, by_name=True)
 
 
-def _free(
-    jobs: Sequence[Mapping[str, Any]], status: JobStatus, is_in_line: bool = False, is_in_its_queue: bool = False
-) -> list[Mapping[str, Any]]:
-    """Those of the jobs that are as the caller saw them and that nobody holds; they are ours until the commit.
-
-    `is_in_line`: and that are in line, and were not put off meanwhile. `is_in_its_queue`: and were not lifted.
-    """
+def _free(jobs: Sequence[Mapping[str, Any]], status: JobStatus) -> list[Mapping[str, Any]]:
+    """Those of the jobs that are as the caller saw them and that nobody holds; they are ours until the commit."""
     if not jobs:
         return []
     job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).force_index("PRIMARY").select(job.name, job.attempt, job.waits_for, job.queue)
+    query = frappe.qb.from_(job).force_index("PRIMARY").select(job.name, job.attempt, job.waits_for)
     query = query.where(job.name.isin([row["name"] for row in jobs]) & (job.status == str(status)))
-    if is_in_line:
-        query = query.where(job.in_line > 0)
-    free = {name: seen for name, *seen in sql.run_locking_read(query.for_update(skip_locked=True))}
-
-    def is_free(row: Mapping[str, Any]) -> bool:
-        attempt, waits_for, queue = free.get(row["name"], (None, None, None))
-        is_here = not is_in_its_queue or queue == row["queue"]
-        return (attempt, waits_for) == (row["attempt"], row.get("waits_for")) and is_here
-
-    return [row for row in jobs if is_free(row)]
-
-
-def _names_queued_at(names: Sequence[str], moment: datetime) -> set[str]:
-    job = frappe.qb.DocType(config.JOB)
-    condition = job.name.isin(list(names)) & (job.status == str(JobStatus.QUEUED)) & (job.queued_at == moment)
-    return set(frappe.qb.from_(job).select(job.name).where(condition).run(pluck=True))
+    free = {name: tuple(seen) for name, *seen in sql.run_locking_read(query.for_update(skip_locked=True))}
+    return [row for row in jobs if free.get(row["name"]) == (row["attempt"], row.get("waits_for"))]

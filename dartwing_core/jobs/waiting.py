@@ -20,7 +20,7 @@ from .status import WAITING, JobStatus
 
 IN_LINE, HELD = 1, 2
 """`in_line` of a job that awaits its turn, and of one for which there is no place in the line yet (`quota`)."""
-LINE_FIELDS = (*backlog.DISPATCH_FIELDS, "admission_rank")
+LINE_FIELDS = ("name", "status", "admission_rank")
 
 
 def rank(due_epoch: float, priority: str) -> float:

@@ -504,7 +504,7 @@ def test_the_clean_up_after_a_time_limit_is_best_effort(cleanup, rows, monkeypat
 
 
 def test_two_sweeps_at_the_same_time_do_each_thing_once(monkeypatch):
-    # I3. Broken by leaving the status out of the WHERE in `store._guarded_update`.
+    # I3. Broken by leaving the status out of the WHERE in `store.guarded_update`.
     monkeypatch.setattr(sweeper, "sweep_after_submit", lambda: None)
     job_type = made("nothing")
     jobs = [submit_job(job_type, factory.ALPHA, {"n": n}, available_at=3600) for n in range(30)]

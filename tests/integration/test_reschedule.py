@@ -17,9 +17,9 @@ from dartwing_core.jobs import (
     clock,
     get_job_history,
     get_job_status,
+    queueing,
     reschedule_job,
     run_now,
-    store,
     submit_job,
     sweeper,
     waiting,
@@ -255,16 +255,16 @@ def test_a_child_that_is_due_still_waits_for_its_parent(job_type):
 
 
 def test_a_job_put_off_between_the_choice_of_a_pass_and_its_update_is_not_queued(job_type, monkeypatch):
-    # Seen failing (Queued, a day early) without `in_line` in the guard of `store.queue_all`.
+    # Seen failing (Queued, a day early) without `in_line` in the guard of `queueing.queue_chosen`.
     job = later(job_type)
     set_columns(job, in_line=waiting.IN_LINE, **clock.due_columns(clock.now_epoch() - 1))
-    queue_all = store.queue_all
+    queue_chosen = queueing.queue_chosen
 
     def put_off_first(jobs, *arguments, **more):
         in_parallel([lambda: committed(job.name, reschedule_job, 24 * HOUR)])
-        return queue_all(jobs, *arguments, **more)
+        return queue_chosen(jobs, *arguments, **more)
 
-    monkeypatch.setattr(store, "queue_all", put_off_first)
+    monkeypatch.setattr(queueing, "queue_chosen", put_off_first)
     assert admission.admit(job.queue) == 0
     assert status(job) == "Pending"
 

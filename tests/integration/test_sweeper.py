@@ -232,7 +232,7 @@ def test_statuses_that_wait_are_all_swept():
 
 
 def test_a_row_that_somebody_holds_keeps_no_other_job_waiting(job_type):
-    # Broken by one UPDATE for the whole batch without SKIP LOCKED in `store.queue_all`: it fails as a whole, each time.
+    # Broken by one UPDATE for the whole batch without SKIP LOCKED in `queueing.queue_chosen`: it fails each time.
     jobs = [submit_job(job_type, factory.ALPHA, {"n": n}, available_at=3600) for n in range(5)]
     frappe.db.sql("UPDATE `tabBackground Job` SET available_at = '2020-01-01' WHERE job_type = %s", (job_type,))
     frappe.db.sql("commit")

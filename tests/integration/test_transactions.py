@@ -8,7 +8,7 @@ import frappe
 import pytest
 from rq.timeouts import JobTimeoutException
 
-from dartwing_core.jobs import get_job_history, get_job_status, retry_job, store, submit_job, submit_jobs, sweeper
+from dartwing_core.jobs import get_job_history, get_job_status, queueing, retry_job, submit_job, submit_jobs, sweeper
 from dartwing_core.jobs.outbox import Outbox
 from tests.support import database, factory, processes
 from tests.support.settings import settings
@@ -116,7 +116,7 @@ def test_a_time_limit_that_strikes_while_jobs_are_queued_is_not_swallowed(job_ty
         raise JobTimeoutException("planned")
 
     submit_job(job_type, factory.ALPHA)
-    monkeypatch.setattr(store, "queue_all", strike)
+    monkeypatch.setattr(queueing, "queue_new", strike)
     with pytest.raises(JobTimeoutException):
         frappe.db.commit()
     frappe.db.rollback()
@@ -175,7 +175,7 @@ def test_a_manual_retry_is_queued_with_its_transaction(job_type):
     assert (after["status"], after["retry_count"], entries()) == ("Queued", 0, 1)
 
 
-def test_an_error_of_the_dispatch_never_reaches_the_caller(job_type, monkeypatch):
+def test_an_error_of_the_dispatch_never_reaches_the_caller(job_type, no_sweeps, monkeypatch):
     def broken(*_arguments):
         raise RuntimeError("dispatch")
 
@@ -183,7 +183,7 @@ def test_an_error_of_the_dispatch_never_reaches_the_caller(job_type, monkeypatch
     job = submit_job(job_type, factory.ALPHA)
     frappe.db.after_commit.add(lambda: ran.append(True))
     with monkeypatch.context() as patch:
-        patch.setattr(store, "queue_all", broken)
+        patch.setattr(queueing, "queue_new", broken)
         frappe.db.commit()
     assert ran == [True], "callbacks of others run all the same"
     assert get_job_status(job.name)["status"] == "Pending"
@@ -197,7 +197,7 @@ def test_a_database_error_while_queueing_is_the_callers(job_type, monkeypatch):
         frappe.db.sql("SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = 1213")
 
     job = submit_job(job_type, factory.ALPHA)
-    monkeypatch.setattr(store, "queue_all", deadlock)
+    monkeypatch.setattr(queueing, "queue_new", deadlock)
     with pytest.raises(frappe.QueryDeadlockError):
         frappe.db.commit()
     frappe.db.rollback()

@@ -9,7 +9,7 @@ from typing import Any
 
 import frappe
 
-from . import clock, config, ids
+from . import clock, config, ids, sql
 from .status import JobStatus
 
 MESSAGE_LENGTH = 500
@@ -57,9 +57,7 @@ def write(events: Sequence[Event], at: datetime | None = None) -> None:
     if not events:
         return
     now = at or clock.site_time()
-    log = frappe.qb.DocType(config.LOG)
-    query = frappe.qb.into(log).columns(*_STANDARD, *_FIELDS)
-    query.insert(*(_row(event, now) for event in events)).run()
+    sql.insert(config.LOG, (*_STANDARD, *_FIELDS), [_row(event, now) for event in events])
 
 
 def of_job(job_id: str) -> list[dict]:

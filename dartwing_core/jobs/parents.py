@@ -8,7 +8,7 @@ from typing import Any
 import frappe
 from pypika.functions import Coalesce, Max
 
-from . import access, canonical, clock, config, ids, waiting
+from . import access, canonical, clock, config, ids, sql, waiting
 from .status import JobStatus
 
 INSERT_ROWS = 5_000
@@ -17,12 +17,12 @@ POINT_ROWS = 500
 
 def insert(pairs: Sequence[tuple[str, str]], owner: str) -> None:
     """Write down the jobs (second) that a job (first) depends on, where it is several."""
-    table, now = frappe.qb.DocType(config.DEPENDENCY), clock.site_time()
+    now = clock.site_time()
     standard = ("name", "creation", "modified", "owner", "modified_by", "docstatus", "idx")
     for start in range(0, len(pairs), INSERT_ROWS):
-        query = frappe.qb.into(table).columns(*standard, "background_job", "depends_on")
-        rows = pairs[start : start + INSERT_ROWS]
-        query.insert(*((ids.time_ordered_id(), now, now, owner, owner, 0, 0, *pair) for pair in rows)).run()
+        some = pairs[start : start + INSERT_ROWS]
+        rows = [(ids.time_ordered_id(), now, now, owner, owner, 0, 0, *pair) for pair in some]
+        sql.insert(config.DEPENDENCY, (*standard, "background_job", "depends_on"), rows)
 
 
 def of(job: Mapping[str, Any]) -> list[str]:

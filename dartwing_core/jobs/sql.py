@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 import frappe
-from pypika.terms import CustomFunction
+from pypika.terms import CustomFunction, Parameter
 
 # First release of each MariaDB series that knows innodb_snapshot_isolation (MDEV-32898); ON by default since 11.6.2.
 _SNAPSHOT_ISOLATION_SINCE = {
@@ -47,6 +47,17 @@ def run_update(query, lock_wait: int | None = None, by_name: bool = False) -> in
     """
     _run_as_of_now(query, lock_wait, by_name)
     return frappe.db._cursor.rowcount
+
+
+def insert(doctype: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """INSERT rows of plain values in one statement.
+
+    The query builder writes the statement for one row; the driver, many times as fast, the values of all.
+    """
+    query = frappe.qb.into(frappe.qb.DocType(doctype)).columns(*columns).insert(*[Parameter("%s")] * len(columns))
+    head, keyword, row = query.get_sql().partition(" VALUES ")
+    statement = head + keyword + ",".join([row] * len(rows))
+    frappe.db.sql(statement, [value for values in rows for value in values])
 
 
 def run_locking_read(query, columns: Sequence[str] | None = None) -> Any:

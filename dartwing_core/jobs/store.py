@@ -54,8 +54,7 @@ def insert_jobs(rows: Sequence[Mapping[str, Any]]) -> None:
         frappe.db.savepoint(SAVEPOINT)
     try:
         for batch in batches:
-            query = frappe.qb.into(frappe.qb.DocType(config.JOB)).columns(*rows[0])
-            query.insert(*(tuple(row.values()) for row in batch)).run()
+            sql.insert(config.JOB, list(rows[0]), [tuple(row.values()) for row in batch])
     except Exception as error:
         if len(batches) > 1 and frappe.db.is_duplicate_entry(error):
             frappe.db.rollback(save_point=SAVEPOINT)

@@ -1,7 +1,8 @@
 """Admission with 100,000 jobs of 200 organizations in line, in this process.
 
-A pass that fills a window, with its commits and its entries in RQ; one that finds it full; and jobs that line up when
-their time has come, in batches of the sweeper.
+A pass that fills a window, with its commits and its entries in RQ; one that finds it full; one that fills a window by
+turns with jobs of this queue and of the one behind it (`lifting`); and jobs that line up when their time has come, in
+batches of the sweeper.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import frappe
 
 from benchmarks import _report, _site
 from dartwing_core.jobs import admission, config, sql, waiting
-from tests.support import population
+from tests.support import population, queues
 from tests.support.database import statements
 
 JOBS, ORGANIZATIONS, WINDOW = 100_000, 200, 8
@@ -22,13 +23,13 @@ WARM_UP, ROUNDS = 3, 30
 MOST_MS, LEAST_ROWS_A_SECOND = 20, 5_000
 
 
-def passes(make_room: Callable[[], object]) -> list[float]:
+def passes(make_room: Callable[[], object], queue: str = "default") -> list[float]:
     """Milliseconds of each pass."""
     times = []
     for _round in range(WARM_UP + ROUNDS):
         make_room()
         began = time.perf_counter()
-        admission.admit("default")
+        admission.admit(queue)
         times.append(1000 * (time.perf_counter() - began))
     return times[WARM_UP:]
 
@@ -38,6 +39,30 @@ def empty_window() -> None:
     frappe.db.sql(f"UPDATE `tab{config.JOB}` SET status = 'Completed' WHERE status = 'Queued'")
     frappe.db.commit()
     _site.clear_queue()
+
+
+def line_up_for_short() -> None:
+    """Two jobs of each organization wait for the queue that workers serve first."""
+    frappe.db.sql(
+        f"UPDATE `tab{config.JOB}` SET queue = 'short', priority = 'High' WHERE in_line = 1 AND queue = 'default'"
+        " ORDER BY name LIMIT %s",
+        (2 * ORGANIZATIONS,),
+    )
+    frappe.db.commit()
+
+
+def empty_windows_with_workers() -> None:
+    """Without a worker that serves both queues nobody is lifted."""
+    empty_window()
+    queues.serve_all()
+
+
+def lifted() -> int:
+    """How many jobs of the last pass are of another queue."""
+    query = (
+        f"SELECT COUNT(*) FROM `tab{config.JOB}` WHERE queue = 'short' AND priority = 'Normal' AND status = 'Queued'"
+    )
+    return frappe.db.sql(query)[0][0]
 
 
 def promotion(batch: int) -> list[float]:
@@ -67,17 +92,26 @@ def main() -> None:
         population.line_up(_site.job_type("benchmark", "nothing"), JOBS, ORGANIZATIONS)
         filling = passes(empty_window)
         full = passes(lambda: None)
+        line_up_for_short()
+        lifting = passes(empty_windows_with_workers, "short")
+        if not lifted():
+            raise SystemExit("Nobody was lifted.")
         empty_window()
         with statements() as asked:
             admission.admit("default")
         batch = config.settings().sweep_batch
         promoted = promotion(batch)
-    rows = [row(f"fills a window of {WINDOW}", filling), row("finds it full", full)]
+    rows = [
+        row(f"fills a window of {WINDOW}", filling),
+        row("finds it full", full),
+        row("fills it from two queues", lifting),
+    ]
     report.table(["ms of a pass that", "median", "p95", "max"], rows)
     report.table(["jobs a second that line up", "median", "least"], [["", statistics.median(promoted), min(promoted)]])
     print(f"A pass that fills a window: {len(asked)} SQL statements\n")
     report.target("a pass that fills a window, median", statistics.median(filling), MOST_MS, " ms")
     report.target("a pass that finds it full, median", statistics.median(full), MOST_MS, " ms")
+    report.target("a pass that fills it from two queues, median", statistics.median(lifting), MOST_MS, " ms")
     report.target("ms for 1,000 jobs that line up", 1e6 / statistics.median(promoted), 1e6 / LEAST_ROWS_A_SECOND, " ms")
     report.exit()
 

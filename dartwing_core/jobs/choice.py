@@ -49,8 +49,9 @@ class Choice:
             in_rq = InRq(behind.queued)
             self._add(in_rq.heads(), in_rq)
         weights = {name: self._limits_of[name].weight for name in self._ranks}
+        ranks = {name: self._first_rank(name) for name in self._ranks}
         passes, lifted_last = notes.turns(queue)
-        self._turns = Turns(passes, weights)
+        self._turns = Turns(passes, weights, ranks)
         self.lifted_last = lifted_last & weights.keys()
         """The organizations whose last turn went to a job of a queue behind this one."""
         self.leaves_some = bool(self._own)
@@ -88,16 +89,19 @@ class Choice:
         """Of those whose turns come first so many jobs as they get if turns are equal, and one: is anything left?"""
         if not self._own or not number:
             return
-        next_ones = self._turns.first(number, self._ranks, self._first_ranks())
-        wanted: dict[Lines, list[tuple[str, str]]] = {}
+        next_ones = self._turns.first(number)
+        wanted: dict[Lines, list[Line]] = {}
         for name in next_ones:
-            for lines, job_type in {self._first_place(name), self._first_place(name, is_own=True)}:
+            places = {self._next_place(name)}
+            if len(next_ones) < number:  # some get more than one
+                places.update((self._first_place(name), self._first_place(name, is_own=True)))
+            for lines, job_type in places:
                 wanted.setdefault(lines, []).append((name, job_type))
         for lines, keys in wanted.items():
             lines.read_ahead(keys, -(-number // len(next_ones)) + 1)
 
-    def _first_ranks(self) -> dict[str, float]:
-        return {name: min(places.values()) for name, places in self._ranks.items()}
+    def _first_rank(self, organization: str) -> float:
+        return min(self._ranks[organization].values())
 
     def _first_place(self, organization: str, is_own: bool = False) -> Place:
         """Where the job with the lowest rank is; `is_own`: of those in line for this queue, if there are any."""
@@ -105,27 +109,25 @@ class Choice:
         own = [place for place in places if place[0] is self._lines] if is_own else []
         return min(own or places, key=places.__getitem__)
 
+    def _next_place(self, organization: str) -> Place:
+        """Where its next job is: of this queue, if its last one was lifted."""
+        return self._first_place(organization, organization in self.lifted_last)
+
     def _next(self, most: int) -> dict | None:
         while self._own:
-            first = self._first_ranks()
-            organization = self._turns.next(first, first)
-            job = self._first_of(organization, most)
-            if job:
-                self._turns.took(organization)
-            elif organization not in self._behind_others:
-                self._turns.missed(organization)
-            if not self._ranks[organization]:
-                del self._ranks[organization]
-            if job:
+            organization = self._turns.next()
+            if job := self._first_of(organization, most):
+                self._turns.took(organization, self._first_rank(organization) if self._ranks[organization] else None)
                 return job
+            if organization not in self._behind_others:
+                self._turns.missed(organization)
         return None
 
     def _first_of(self, organization: str, most: int) -> dict | None:
         """The next job of an organization, of the types of which one more fits."""
         places = self._ranks[organization]
-        is_own = organization in self.lifted_last
         while places:
-            place = self._first_place(organization, is_own)
+            place = self._next_place(organization)
             lines, job_type = place
             line = organization, job_type
             job = lines.first(line, most + 1)

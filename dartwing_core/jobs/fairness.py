@@ -7,36 +7,41 @@ with the lowest of those that can go: nobody saves up turns. (Waldspurger and We
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from heapq import nsmallest
+from collections.abc import Iterable, Mapping
+from heapq import heapify, heappop, heappush, nsmallest
 
 
 class Turns:
-    """The passes of the organizations that have waiting jobs in one queue."""
+    """The passes of the organizations that have waiting jobs in one queue, and the order of their turns."""
 
-    def __init__(self, passes: Mapping[str, float], weights: Mapping[str, int]):
-        """`passes`: as kept from the last time; organizations that had none then begin at the lowest of the others."""
+    def __init__(self, passes: Mapping[str, float], weights: Mapping[str, int], ranks: Mapping[str, float]):
+        """`passes`: as kept from the last time; organizations that had none then begin at the lowest of the others.
+        `ranks`: of their first jobs; among equals the one that has waited longest is next."""
         known = {name: passes[name] for name in weights if name in passes}
         start = min(known.values(), default=0.0)
         self._weights = weights
         self._took: set[str] = set()
         self.passes = {name: max(known.get(name, start), start) for name in weights}
+        self._order = [(self.passes[name], ranks[name], name) for name in weights]
+        heapify(self._order)
 
-    def next(self, candidates: Iterable[str], rank: Mapping[str, float]) -> str:
-        """The organization whose turn it is; among equals the one that has waited longest."""
-        return min(candidates, key=self._place(rank))
+    def next(self) -> str:
+        """The organization whose turn it is; it is out of the order until it `took` its turn.
 
-    def first(self, number: int, candidates: Iterable[str], rank: Mapping[str, float]) -> list[str]:
+        Raises IndexError if there is none.
+        """
+        return heappop(self._order)[2]
+
+    def first(self, number: int) -> list[str]:
         """So many of the organizations, in the order of their next turns."""
-        return nsmallest(number, candidates, key=self._place(rank))
+        return [name for _pass, _rank, name in nsmallest(number, self._order)]
 
-    def _place(self, rank: Mapping[str, float]) -> Callable[[str], tuple]:
-        return lambda name: (self.passes[name], rank[name], name)
-
-    def took(self, name: str) -> None:
-        """It has had a turn."""
+    def took(self, name: str, rank: float | None) -> None:
+        """It has had a turn; `rank`: of its next job, None if it has no more."""
         self.passes[name] += 1 / max(1, self._weights[name])
         self._took.add(name)
+        if rank is not None:
+            heappush(self._order, (self.passes[name], rank, name))
 
     def missed(self, name: str) -> None:
         """It was its turn, and a limit kept it from taking it: kept, its pass would fall behind all others."""

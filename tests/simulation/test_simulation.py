@@ -12,7 +12,7 @@ import random
 import frappe
 import pytest
 
-from dartwing_core.jobs import parents, sweeper
+from dartwing_core.jobs import config, parents, sweeper
 from dartwing_core.jobs.batch_store import CALLBACKS
 from dartwing_core.jobs.status import FINISHED, WAITING
 from tests.simulation.world import ORGANIZATIONS, WINDOW, World, now_of
@@ -89,8 +89,17 @@ def check_limits(world: World) -> None:
         number = sum(name in (job["organization"], job["job_type"]) for job in running)
         assert not cap or number <= max(cap, world.ran.get(name, 0)), (name, cap, running)
         world.ran[name] = number
-    queued = [job["name"] for job in world.jobs() if job["status"] == "Queued"]
-    assert len(queued) <= WINDOW + 3, queued
+    for queue in config.QUEUES_BY_PRIORITY:
+        queued = [job["name"] for job in world.jobs() if job["status"] == "Queued" and job["queue"] == queue]
+        assert len(queued) <= WINDOW + 3, (queue, queued)
+
+
+def check_queues(world: World) -> None:
+    """A job is in the queue of its priority; in one before that only while it is lifted."""
+    order = config.QUEUES_BY_PRIORITY
+    for job in world.jobs():
+        own, found = order.index(config.QUEUE_OF_PRIORITY[job["priority"]]), order.index(job["queue"])
+        assert found == own or (found < own and job["status"] == "Queued"), job
 
 
 def check_circuits(world: World) -> None:
@@ -198,11 +207,15 @@ def test_a_random_history_keeps_the_invariants_and_loses_no_job(seed, steps, mon
         monkeypatch.setattr(sweeper, own_accord, lambda: None)
     done: list[str] = []
     world.set_setting("queue_window", WINDOW)
+    world.do_serve()
+    if seed % 2:
+        world.leave_out_circuits()
     try:
         for _number in range(steps):
             done.append(world.step())
             check(world)
             check_limits(world)
+            check_queues(world)
             check_due_times(world)
             check_circuits(world)
             check_schedules(world)

@@ -45,15 +45,16 @@ from dartwing_core.jobs import (
 from dartwing_core.jobs.batch_store import CALLBACKS, PUBLIC_FIELDS
 from dartwing_core.jobs.dependencies import POLICIES
 from dartwing_core.jobs.status import FINISHED
-from tests.support import factory, processes
+from tests.support import factory, processes, queues
 from tests.support.handlers import Upstream
 
 ENDINGS = ("ok", "ok", "ok", "fail", "fail", "late", "dead", "snooze")
 KEYS = 4
 PURGED_AFTER = 0.001  # days: a minute and a half
-WINDOW = 4
+WINDOW = 3
 SCHEDULES = 2
-OFTEN = ("deliver",) * 6 + ("finish", "finish", "sweep", "sweep", "cap", "jump", "schedule")
+PRIORITIES = ("High", "High", "High", "Normal", "Normal", "Low", "Critical")
+OFTEN = ("deliver",) * 6 + ("finish", "finish", "sweep", "sweep", "cap", "jump", "schedule", "serve", "serve", "flood", "flood")
 """Drawn more often than the rest, so that jobs run, side by side."""
 ORGANIZATIONS = (factory.ALPHA, factory.BETA)
 MESSAGE = re.compile(rb"(JOB-[0-9A-Z]+)-(\d+)$")
@@ -106,6 +107,7 @@ class World:
         """A job like no other."""
         self.serial += 1
         plan = [*(self.dice.choice(ENDINGS) for _attempt in range(3)), "ok"]
+        arguments.setdefault("priority", self.dice.choice(PRIORITIES))
         return job(self.job_type, {"plan": plan, "n": self.serial}, **arguments)
 
     def submit(self, organization: str | None = None, **arguments: Any):
@@ -122,6 +124,15 @@ class World:
     def do_submit_several(self) -> None:
         for _number in range(3):
             self.submit()
+        frappe.db.commit()
+
+    def do_flood(self) -> None:
+        """A line for the first queue, and somebody behind it."""
+        flooding, other = self.dice.sample(ORGANIZATIONS, 2)
+        for _number in range(WINDOW + 2):
+            self.submit(organization=flooding, priority="High")
+            frappe.db.commit()
+        self.submit(organization=other, priority=self.dice.choice(("Normal", "Low")))
         frappe.db.commit()
 
     def do_submit_twin(self) -> None:
@@ -210,6 +221,14 @@ class World:
 
     # Workers ------------------------------------------------------------------------------------------------------
 
+    def do_serve(self) -> None:
+        """A worker says which queues it serves, as it does now and then; only then jobs are lifted."""
+        queues.serve("simulated", *queues.ALL)
+
+    def do_serve_no_more(self) -> None:
+        if self.seldom():
+            processes.queue_client().delete("rq:worker:simulated")
+
     def do_deliver(self) -> None:
         if message := self.pop_message():
             self.claim(*message)
@@ -277,7 +296,8 @@ class World:
         lists = [key for key in sorted(client.keys("rq:queue:*")) if client.type(key) == b"list"]
         if not lists:
             return None
-        entry = client.lpop(self.dice.choice(lists))
+        in_order = sorted(lists, key=lambda key: [key.endswith(name.encode()) for name in queues.ALL], reverse=True)
+        entry = client.lpop(self.dice.choice(lists) if self.seldom() else in_order[0])
         taken = datetime.fromtimestamp(self.now(), timezone.utc).isoformat().replace("+00:00", "Z")
         client.hset(b"rq:job:" + entry, mapping={"status": "started", "started_at": taken})
         found = MESSAGE.search(entry)
@@ -339,7 +359,7 @@ class World:
         self.set_state(factory.BETA, "Suspended" if self.seldom() else "Active")
 
     def do_pause_the_queue(self) -> None:
-        self.set_setting("paused_queues", "default" if self.seldom() else "")
+        self.set_setting("paused_queues", self.dice.choice(queues.ALL) if self.seldom() else "")
 
     def do_pause_the_type(self) -> None:
         self.set_type(is_paused=int(self.seldom()))
@@ -348,7 +368,7 @@ class World:
         self.set_organization(factory.BETA, is_paused=int(self.seldom()))
 
     def do_cap(self) -> None:
-        self.caps = {name: self.dice.choice((0, 1, 2)) for name in (*ORGANIZATIONS, self.job_type)}
+        self.caps = {name: self.dice.choice((0, 0, 0, 1, 2)) for name in (*ORGANIZATIONS, self.job_type)}
         for name in ORGANIZATIONS:
             self.set_organization(name, max_running=self.caps[name])
         self.set_type(max_concurrent=self.caps[self.job_type])
@@ -358,6 +378,11 @@ class World:
 
     def do_breaker(self) -> None:
         self.set_type(enable_circuit_breaker=int(not self.seldom()))
+
+    def leave_out_circuits(self) -> None:
+        """An open one stops all lines of its organization: little else happens then."""
+        del self.actions["breaker"]
+        self.set_type(enable_circuit_breaker=0)
 
     def do_close_circuit(self) -> None:
         try:
@@ -444,7 +469,7 @@ class World:
     def jobs(self) -> list[dict]:
         fields = ["name", "organization", "status", "attempt", "retry_count", "max_retries", "active_key"]
         fields += ["depends_on", "on_parent_failure", "parent_batch", "callback_of"]
-        fields += ["due_epoch", "in_line", "waits_for", "schedule_run"]
+        fields += ["due_epoch", "in_line", "waits_for", "schedule_run", "queue", "priority"]
         return frappe.get_all("Background Job", {"job_type": self.job_type}, fields, order_by="name asc")
 
     def drain(self) -> None:

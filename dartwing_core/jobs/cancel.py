@@ -12,7 +12,7 @@ from typing import Any
 import frappe
 from frappe import _
 
-from . import admission, batch_end, clock, config, dispatch, redis_queue, runs, sql, store
+from . import admission, batch_end, clock, config, dispatch, rq_attempts, runs, sql, store
 from .context import text_for_storage
 from .errors import InvalidTransitionError
 from .outbox import outbox
@@ -42,7 +42,7 @@ def ask_to_stop(name: str, user: str, reason: str | None) -> None:
     if job and job["status"] == JobStatus.RUNNING:
         attempt = job["attempt"]
         sql.committed(lambda: runs.request_cancel(name, attempt, user, reason))
-        dispatch.quietly(lambda: redis_queue.flag_stop(name, attempt))
+        dispatch.quietly(lambda: rq_attempts.flag_stop(name, attempt))
         job = store.load(name)
     if job and job["status"] != JobStatus.RUNNING and can_move(JobStatus(job["status"]), JobStatus.CANCELED):
         waiting, written = job, values(user, config.own_queue(job))

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from . import clock, config, events, redis_queue, sql
+from . import clock, config, events, rq_attempts, sql
 from .context import JobContext
 
 FIRST_BEAT = 2.0
@@ -60,7 +60,7 @@ class Heartbeat:
         self._clock = clock.site_clock()
         self._lease_seconds = config.settings().lease_seconds
         self._lease_interval = min(LEASE_INTERVAL, self._lease_seconds / 4)
-        self._is_asked_to_stop = redis_queue.stop_flag(run["background_job"], run["attempt"])
+        self._is_asked_to_stop = rq_attempts.stop_flag(run["background_job"], run["attempt"])
         self._teller = events.ProgressTeller(run["background_job"], context.owner_user)
         self._connection: Any = None
         self._wake = threading.Event()

@@ -1,11 +1,10 @@
-"""RQ entries for jobs: the doorbell. All that is known of Redis and RQ is here.
+"""RQ entries for jobs: the doorbell. All that is known of RQ is here and in `rq_attempts`.
 
 Entries go to Frappe's own queues and call Frappe's own `execute_job`, so that any `bench worker` runs them.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,10 +18,7 @@ import redis
 from frappe.utils import get_bench_id
 from frappe.utils.background_jobs import create_job_id, generate_qname, get_queues_timeout
 from rq import Callback, Queue
-from rq.command import send_stop_job_command
-from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.job import Job
-from rq.registry import FailedJobRegistry
 
 from . import clock, ids
 
@@ -236,56 +232,6 @@ def without_taken(jobs: Sequence[Mapping[str, Any]], client: redis.Redis) -> Seq
         if is_known and not was_listed
     }
     return [job for job in jobs if job["name"] not in taken]
-
-
-def stop(job: str, attempt: int) -> None:
-    """Have RQ end the work-horse that makes this attempt; nothing happens if it is not running any more.
-
-    Raises redis.exceptions.RedisError if Redis does not answer.
-    """
-    client = connection()
-    try:
-        send_stop_job_command(client, rq_id(job, attempt))
-    except (NoSuchJobError, InvalidJobOperation):
-        return  # it has just ended
-
-
-def died_at(job: Mapping[str, Any]) -> float | None:
-    """When RQ noticed that the work-horse of this attempt had ended without a word, in seconds since 1970; None if it
-    has not, or its worker is gone as well.
-
-    Raises redis.exceptions.RedisError if Redis does not answer.
-    """
-    asked, rq_job_id = client(), rq_id(job["name"], job["attempt"])
-    origin: Any = asked.hget(Job.key_for(rq_job_id), "origin")
-    if origin is None:
-        return None
-    forgotten_at: Any = asked.zscore(FailedJobRegistry(origin.decode(), connection=asked).key, rq_job_id)
-    return None if forgotten_at is None else forgotten_at - FAILURE_TTL
-
-
-def flag_stop(job: str, attempt: int) -> None:
-    """Tell the heartbeat of a running attempt to look at its row now.
-
-    Raises redis.exceptions.RedisError if Redis does not answer; the heartbeat then looks a few seconds later.
-    """
-    client().set(_stop_key(job, attempt), 1, ex=3600)
-
-
-def stop_flag(job: str, attempt: int) -> Callable[[], bool]:
-    """A function that tells whether `flag_stop` was called for this attempt; for threads that have no site."""
-    asked, key = client(), _stop_key(job, attempt)
-
-    def is_flagged() -> bool:
-        with contextlib.suppress(redis.exceptions.RedisError):
-            return bool(asked.exists(key))
-        return False
-
-    return is_flagged
-
-
-def _stop_key(job: str, attempt: int) -> str:
-    return site_key(f"stop:{ids.run_name(job, attempt)}")
 
 
 def first_in(name: str, seconds: int, client: redis.Redis) -> bool:

@@ -20,7 +20,7 @@ from . import (
     dispatch,
     ids,
     outcome,
-    redis_queue,
+    rq_attempts,
     runs,
     sql,
     store,
@@ -58,7 +58,7 @@ def stop_canceled(attempts: Sequence[Mapping[str, Any]] | None = None) -> int:
 def _stop(job: Mapping[str, Any]) -> bool:
     has_ended = _end_and_tell(job, outcome.canceled(job["canceled_by"], job["cancel_reason"], by_force=True))
     if has_ended:
-        redis_queue.stop(job["name"], job["attempt"])
+        rq_attempts.stop(job["name"], job["attempt"])
     return has_ended
 
 
@@ -82,7 +82,7 @@ def _outlived_its_limit(job: Mapping[str, Any]) -> bool:
         return False
     if lease_end(job) - config.settings().lease_seconds - began > limit:
         return True  # by its last beat
-    died_at = dispatch.quietly(partial(redis_queue.died_at, job))
+    died_at = dispatch.quietly(partial(rq_attempts.died_at, job))
     if died_at:
         return died_at - began >= limit  # both are whole seconds
     return sql.is_connected(job["connection_id"], age(job))

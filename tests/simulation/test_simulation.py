@@ -15,7 +15,8 @@ import pytest
 from dartwing_core.jobs import config, parents, sweeper
 from dartwing_core.jobs.batch_store import CALLBACKS
 from dartwing_core.jobs.status import FINISHED, WAITING
-from tests.simulation.world import ORGANIZATIONS, WINDOW, World, now_of
+from tests.simulation.state import ORGANIZATIONS, WINDOW
+from tests.simulation.world import World, now_of
 from tests.support.circuits import breaking_type
 
 EVERY = 60

@@ -1,0 +1,65 @@
+"""What Redis and RQ know of attempts that run: stopping one, and how it died."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import redis
+from rq.command import send_stop_job_command
+from rq.exceptions import InvalidJobOperation, NoSuchJobError
+from rq.job import Job
+from rq.registry import FailedJobRegistry
+
+from . import ids, redis_queue
+
+
+def stop(job: str, attempt: int) -> None:
+    """Have RQ end the work-horse that makes this attempt; nothing happens if it is not running any more.
+
+    Raises redis.exceptions.RedisError if Redis does not answer.
+    """
+    client = redis_queue.connection()
+    try:
+        send_stop_job_command(client, redis_queue.rq_id(job, attempt))
+    except (NoSuchJobError, InvalidJobOperation):
+        return  # it has just ended
+
+
+def died_at(job: Mapping[str, Any]) -> float | None:
+    """When RQ noticed that the work-horse of this attempt had ended without a word, in seconds since 1970; None if it
+    has not, or its worker is gone as well.
+
+    Raises redis.exceptions.RedisError if Redis does not answer.
+    """
+    asked, rq_job_id = redis_queue.client(), redis_queue.rq_id(job["name"], job["attempt"])
+    origin: Any = asked.hget(Job.key_for(rq_job_id), "origin")
+    if origin is None:
+        return None
+    forgotten_at: Any = asked.zscore(FailedJobRegistry(origin.decode(), connection=asked).key, rq_job_id)
+    return None if forgotten_at is None else forgotten_at - redis_queue.FAILURE_TTL
+
+
+def flag_stop(job: str, attempt: int) -> None:
+    """Tell the heartbeat of a running attempt to look at its row now.
+
+    Raises redis.exceptions.RedisError if Redis does not answer; the heartbeat then looks a few seconds later.
+    """
+    redis_queue.client().set(_stop_key(job, attempt), 1, ex=3600)
+
+
+def stop_flag(job: str, attempt: int) -> Callable[[], bool]:
+    """A function that tells whether `flag_stop` was called for this attempt; for threads that have no site."""
+    asked, key = redis_queue.client(), _stop_key(job, attempt)
+
+    def is_flagged() -> bool:
+        with contextlib.suppress(redis.exceptions.RedisError):
+            return bool(asked.exists(key))
+        return False
+
+    return is_flagged
+
+
+def _stop_key(job: str, attempt: int) -> str:
+    return redis_queue.site_key(f"stop:{ids.run_name(job, attempt)}")

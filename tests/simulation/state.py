@@ -1,0 +1,112 @@
+"""What there is in the simulation's world: the jobs, as the rows say, and what the dice and the clock say."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import Any
+
+import frappe
+
+from dartwing_core.jobs.batch_store import CALLBACKS, PUBLIC_FIELDS
+from tests.support import factory
+from tests.support.handlers import Upstream
+
+WINDOW = 3
+ORGANIZATIONS = (factory.ALPHA, factory.BETA)
+
+
+class State:
+    def __init__(self, seed: int, job_type: str):
+        self.dice = random.Random(seed)
+        self.job_type = job_type
+        self.offset = 0.0
+        self.serial = 0
+        self.caps: dict[str, int] = {}
+        self.ran: dict[str, int] = {}
+        """How many of each ran when last looked at."""
+        self.due: dict[str, dict] = {}
+        """The jobs by name, when last looked at."""
+        self.probes: list[dict[str, Any]] = []
+        """Attempts that began while their circuit was not closed."""
+        self.runs: dict[str, str] = {}
+        """The job of each run of a schedule that there ever was."""
+        self.in_flight: list[dict[str, Any]] = []
+        self.lost: list[dict[str, Any]] = []
+        self.old_messages: list[tuple[str, int]] = []
+
+    def now(self) -> float:
+        return time.time() + self.offset
+
+    def set_database_clock(self) -> None:
+        """Leases go by the clock of the database, which stands still between two steps."""
+        frappe.db.sql("SET timestamp = %s", (self.now(),))
+
+    def seldom(self) -> bool:
+        """For pauses: half a dozen that held half of the time each would leave nothing to happen."""
+        return self.dice.random() < 0.2
+
+    def schedules(self) -> list[dict]:
+        fields = ["name", "anchor_epoch", "next_run_epoch", "look_at_epoch", "organization", "refusals", "last_error"]
+        return frappe.get_all("Job Schedule", {"job_type": self.job_type}, fields, order_by="name asc")
+
+    def set_paused(self, paused: bool) -> None:
+        self.set_setting("is_paused", int(paused))
+
+    def set_setting(self, name: str, value: Any) -> None:
+        document = frappe.get_doc("Job Engine Settings")
+        document.set(name, value)
+        document.save()
+        frappe.db.commit()
+
+    def set_type(self, **values: int) -> None:
+        document = frappe.get_doc("Job Type", self.job_type)
+        document.update(values)
+        document.save()
+        frappe.db.commit()
+
+    def set_organization(self, name: str, **values: int) -> None:
+        document = frappe.get_doc("Organization", name)
+        document.update(values)
+        document.save()
+        frappe.db.commit()
+
+    def set_all_free(self) -> None:
+        """No pause and no limit."""
+        Upstream.is_down = False
+        self.set_paused(False)
+        self.set_setting("paused_queues", "")
+        self.set_setting("queue_window", 0)
+        self.set_state(factory.BETA, "Active")
+        self.caps = {}
+        for name in ORGANIZATIONS:
+            self.set_organization(name, is_paused=0, max_running=0, weight=1)
+        if frappe.db.exists("Job Type", self.job_type):
+            self.set_type(is_paused=0, max_concurrent=0)
+
+    def running(self) -> list[dict]:
+        """The jobs that run, as the rows say."""
+        fields = ["name", "organization", "job_type"]
+        return frappe.get_all("Background Job", {"job_type": self.job_type, "status": "Running"}, fields)
+
+    def set_state(self, organization: str, state: str) -> None:
+        frappe.db.set_value("Organization", organization, "status", state)
+        frappe.db.commit()
+
+    def some_job(self, *statuses: str) -> dict | None:
+        jobs = [job for job in self.jobs() if not statuses or job["status"] in statuses]
+        return self.dice.choice(jobs) if jobs else None
+
+    def some_batch(self, *statuses: str) -> str | None:
+        names = [row["name"] for row in self.batches() if row["status"] in statuses]
+        return self.dice.choice(names) if names else None
+
+    def batches(self) -> list[dict]:
+        filters = {"organization": ["in", ORGANIZATIONS]}
+        return frappe.get_all("Job Batch", filters, [*PUBLIC_FIELDS, *CALLBACKS], order_by="name asc")
+
+    def jobs(self) -> list[dict]:
+        fields = ["name", "organization", "status", "attempt", "retry_count", "max_retries", "active_key"]
+        fields += ["depends_on", "on_parent_failure", "parent_batch", "callback_of"]
+        fields += ["due_epoch", "in_line", "waits_for", "schedule_run", "queue", "priority"]
+        return frappe.get_all("Background Job", {"job_type": self.job_type}, fields, order_by="name asc")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dartwing_core.jobs import heartbeat, redis_queue, sql, sweeper
+from dartwing_core.jobs import heartbeat, redis_queue, rq_attempts, sql, sweeper
 from tests.support import database, factory
 from tests.support.jobs import run, submitted
 
@@ -108,7 +108,7 @@ def test_a_request_to_stop_is_seen(beats, monkeypatch, redis_is_there):
 
 
 def _another_thread(job: str):
-    flag = redis_queue.client(), redis_queue._stop_key(job, 1)
+    flag = redis_queue.client(), rq_attempts._stop_key(job, 1)
     connection = sql.connector()
     return flag, connection
 

@@ -77,7 +77,7 @@ def site(_connected: None) -> Iterator[None]:
     processes.queue_client().flushdb()
     redis_queue._away_until = 0
     for queue in redis_queue.queue_names():
-        notes.keep(queue, False, {})  # otherwise the first submit of each asks the rows
+        notes.keep(queue, False)  # otherwise the first submit of each asks the rows
     factory.organization(factory.ALPHA)
     factory.organization(factory.BETA)
     frappe.db.commit()

@@ -10,6 +10,7 @@ site. Who wants one leaves a note first: whoever makes passes right now then mak
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import frappe
@@ -68,9 +69,13 @@ def after_settle(job: Mapping[str, Any]) -> int:
 def after_cancel(jobs: Sequence[Mapping[str, Any]]) -> int:
     """Take the entries of jobs that were Queued when they were canceled out of RQ, and let others have their places;
     returns how many were queued."""
-    places = [(job, queue) for job in jobs for queue in config.possible_queues(job)]
-    found = redis_queue.remove(places, redis_queue.connection())
-    return sum(admit(queue) for queue in config.by_priority(found | {job["queue"] for job in jobs}))
+    client = redis_queue.connection()
+    found = redis_queue.remove([(job, job["queue"]) for job in jobs], client)
+    lifted = [(job, queue) for job in jobs if job["name"] not in found for queue in config.possible_queues(job)]
+    if lifted:
+        found |= redis_queue.remove(lifted, client)
+    queues = {job["queue"] for job in jobs} | set(found.values())
+    return sum(dispatch.quietly(partial(admit, queue)) or 0 for queue in config.by_priority(queues))
 
 
 def after_line_up(queue: str) -> int:
@@ -152,10 +157,12 @@ def _queue_next(queue: str, size: int) -> list[Mapping[str, Any]]:
     room = max(0, size - queued)
     behind = [name for name in config.queues_behind(queue) if not is_paused(name)] if room and heads else []
     choice = Choice(queue, heads, in_service, lifting.candidates(queue, behind, lines, in_service))
-    moved = queueing.queue_chosen(choice.take(room), queue)
+    chosen = choice.take(room)
+    moved = queueing.queue_chosen(chosen, queue)
     is_full = choice.leaves_some and queued + len(moved) >= size
     enough = _enough(size) if is_full else None
-    notes.keep(queue, choice.leaves_some or is_held, choice.passes, choice.lifted_last, enough)
+    # A pass that takes nobody may not have asked who is behind: their turns would be forgotten.
+    notes.keep(queue, choice.leaves_some or is_held, choice.turns if chosen else None, enough)
     return [lifting.in_queue(job, queue) for job in moved]
 
 

@@ -6,7 +6,7 @@ The request stands on the batch's row until no member is live, so that a sweep g
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -77,10 +77,17 @@ def _cancel_waiting(name: str, status: JobStatus, user: str, reason: str | None,
 
 
 def _cancel(jobs: Sequence[Mapping[str, Any]], user: str, reason: str | None) -> list[Mapping[str, Any]]:
-    by_queue: dict[str, list[Mapping[str, Any]]] = {}
-    for job in jobs:
-        by_queue.setdefault(config.own_queue(job), []).append(job)
     moved: list[Mapping[str, Any]] = []
-    for queue, some in by_queue.items():
-        moved += store.move_all(some, JobStatus.CANCELED, cancel.message(reason), cancel.values(user, queue), user)
+    for some in _by_own_queue(jobs):
+        moved += store.move_all(some, JobStatus.CANCELED, cancel.message(reason), cancel.values(user, some[0]), user)
     return moved
+
+
+def _by_own_queue(jobs: Sequence[Mapping[str, Any]]) -> Iterable[Sequence[Mapping[str, Any]]]:
+    """The jobs in parts of which all columns become the same, as `cancel.values` says."""
+    if jobs[0]["status"] != JobStatus.QUEUED:
+        return [jobs]
+    parts: dict[str, list[Mapping[str, Any]]] = {}
+    for job in jobs:
+        parts.setdefault(config.own_queue(job), []).append(job)
+    return parts.values()

@@ -18,6 +18,8 @@ from .errors import InvalidTransitionError
 from .outbox import outbox
 from .status import JobStatus, can_move
 
+TRIES = 3
+
 
 def cancel(job: Mapping[str, Any], reason: str | None) -> dict[str, Any]:
     """Cancel a job as read from the database; returns its columns as they are then."""
@@ -28,7 +30,7 @@ def cancel(job: Mapping[str, Any], reason: str | None) -> dict[str, Any]:
         return dict(job)
     if not can_move(status, JobStatus.CANCELED):
         raise InvalidTransitionError(_("Job {0} is {1} and can't be canceled.").format(job["name"], _(status.value)))
-    written = values(user, config.own_queue(job))
+    written = values(user, job)
     if not store.transition(job, JobStatus.CANCELED, message(reason), values=written):
         raise InvalidTransitionError(_("Job {0} has just changed; look at it again.").format(job["name"]))
     outbox().actions.append(lambda: _afterwards(job))
@@ -36,20 +38,40 @@ def cancel(job: Mapping[str, Any], reason: str | None) -> dict[str, Any]:
 
 
 def ask_to_stop(name: str, user: str, reason: str | None) -> None:
-    """Leave the request on the run row; if the attempt ends meanwhile, cancel what became of the job instead."""
+    """Leave the request on the run row; if the attempt ends meanwhile, cancel what became of the job instead, and if
+    another attempt begins meanwhile, ask that one."""
+    for _try in range(TRIES):
+        if _request(name, user, reason) or _cancel_waiting(name, user, reason):
+            return
+
+
+def _request(name: str, user: str, reason: str | None) -> bool:
+    """Whether an attempt is running; it is asked to stop then."""
     sql.commit()  # a fresh snapshot
     job = store.load(name)
-    if job and job["status"] == JobStatus.RUNNING:
-        attempt = job["attempt"]
-        sql.committed(lambda: runs.request_cancel(name, attempt, user, reason))
-        dispatch.quietly(lambda: rq_attempts.flag_stop(name, attempt))
-        job = store.load(name)
-    if job and job["status"] != JobStatus.RUNNING and can_move(JobStatus(job["status"]), JobStatus.CANCELED):
-        waiting, written = job, values(user, config.own_queue(job))
-        sql.committed(
-            lambda: store.transition(waiting, JobStatus.CANCELED, message(reason), values=written, actor=user)
-        )
-        _afterwards(waiting)
+    if not job or job["status"] != JobStatus.RUNNING:
+        return False
+    attempt = job["attempt"]
+    sql.committed(lambda: runs.request_cancel(name, attempt, user, reason))
+    dispatch.quietly(lambda: rq_attempts.flag_stop(name, attempt))
+    job = store.load(name)
+    return job is not None and (job["status"], job["attempt"]) == (JobStatus.RUNNING, attempt)
+
+
+def _cancel_waiting(name: str, user: str, reason: str | None) -> bool:
+    """Whether nothing is left to be done: the job has ended, or is canceled now."""
+    job = store.load(name)
+    if not job or (job["status"] != JobStatus.RUNNING and not can_move(JobStatus(job["status"]), JobStatus.CANCELED)):
+        return True
+    if job["status"] == JobStatus.RUNNING:
+        return False
+    written = values(user, job)
+    is_canceled = sql.committed(
+        lambda: store.transition(job, JobStatus.CANCELED, message(reason), values=written, actor=user)
+    )
+    if is_canceled:
+        _afterwards(job)
+    return is_canceled
 
 
 def _afterwards(job: Mapping[str, Any]) -> None:
@@ -59,9 +81,10 @@ def _afterwards(job: Mapping[str, Any]) -> None:
         admission.after_cancel([job])
 
 
-def values(user: str, queue: str) -> dict[str, Any]:
-    """The columns of a job, of this queue, that a user has canceled."""
-    return {"canceled_at": clock.site_time(), "canceled_by": user, "next_retry_at": None, "queue": queue}
+def values(user: str, job: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of a job that a user has canceled. One that was Queued may have been lifted."""
+    queue = {"queue": config.own_queue(job)} if job["status"] == JobStatus.QUEUED else {}
+    return {"canceled_at": clock.site_time(), "canceled_by": user, "next_retry_at": None, **queue}
 
 
 def message(reason: str | None) -> str:

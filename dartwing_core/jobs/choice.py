@@ -8,7 +8,6 @@ from typing import Any
 from . import circuits, config, lifting, limits, notes, tenancy
 from .fairness import Turns
 from .lines import InRq, Line, Lines
-from .status import JobStatus
 
 Place = tuple[Lines, str]
 """Where an organization's jobs of a type wait: the lines of a queue, and the type."""
@@ -50,10 +49,9 @@ class Choice:
             self._add(in_rq.heads(), in_rq)
         weights = {name: self._limits_of[name].weight for name in self._ranks}
         ranks = {name: self._first_rank(name) for name in self._ranks}
-        passes, lifted_last = notes.turns(queue)
-        self._turns = Turns(passes, weights, ranks)
-        self.lifted_last = lifted_last & weights.keys()
-        """The organizations whose last turn went to a job of a queue behind this one."""
+        noted = notes.turns(queue)
+        self._turns = Turns(noted.passes, weights, ranks)
+        self._lifted_last = {name for name in noted.lifted_last if name in weights}
         self.leaves_some = bool(self._own)
         """Whether somebody is left who could go when a job ends; not those who are held."""
 
@@ -71,12 +69,14 @@ class Choice:
         return any(self._slots.fits(*place) for place in places)
 
     @property
-    def passes(self) -> dict[str, float]:
-        """What the organizations have paid for their turns so far."""
-        return self._turns.passes
+    def turns(self) -> notes.Turns:
+        """How the turns are now, of those who could take one."""
+        return notes.Turns(self._turns.passes, self._lifted_last)
 
     def take(self, number: int) -> list[dict]:
         """At most `number` jobs (name, status and queue of each), in the order in which they are to be queued."""
+        if not number or not self._is_in_the_way():
+            return []
         self._read_ahead(number)
         taken: list[dict] = []
         while len(taken) < number and (found := self._next(number - len(taken))):
@@ -87,8 +87,6 @@ class Choice:
 
     def _read_ahead(self, number: int) -> None:
         """Of those whose turns come first so many jobs as they get if turns are equal, and one: is anything left?"""
-        if not self._own or not number:
-            return
         next_ones = self._turns.first(number)
         wanted: dict[Lines, list[Line]] = {}
         for name in next_ones:
@@ -111,7 +109,7 @@ class Choice:
 
     def _next_place(self, organization: str) -> Place:
         """Where its next job is: of this queue, if its last one was lifted."""
-        return self._first_place(organization, organization in self.lifted_last)
+        return self._first_place(organization, organization in self._lifted_last)
 
     def _next(self, most: int) -> dict | None:
         while self._own:
@@ -130,8 +128,8 @@ class Choice:
             place = self._next_place(organization)
             lines, job_type = place
             line = organization, job_type
-            job = lines.first(line, most + 1)
-            is_over = job is not None and not self._fits(job, line)
+            is_over = not lines.are_queued and not self._slots.fits(*line)
+            job = None if is_over else lines.first(line, most + 1)
             if is_over or job is None or not self._gates.is_open(*line):
                 self._is_limited = self._is_limited or (is_over and lines is self._lines)
                 if is_over and self._slots.full(*line) == (None, job_type):
@@ -141,7 +139,7 @@ class Choice:
             lines.take(line)
             self._note_whose(organization, lines)
             self._gates.take(*line)
-            if job["status"] != JobStatus.QUEUED:
+            if not lines.are_queued:
                 self._slots.take(*line)
             behind = lines.first(line, most)
             if behind and self._gates.is_open(*line):
@@ -153,13 +151,9 @@ class Choice:
 
     def _note_whose(self, organization: str, lines: Lines) -> None:
         if lines is self._lines:
-            self.lifted_last.discard(organization)
+            self._lifted_last.discard(organization)
         else:
-            self.lifted_last.add(organization)
-
-    def _fits(self, job: Mapping[str, Any], line: Line) -> bool:
-        """Whether one more of its line fits; one that is Queued is counted already."""
-        return job["status"] == JobStatus.QUEUED or self._slots.fits(*line)
+            self._lifted_last.add(organization)
 
     def _drop(self, organization: str, place: Place) -> None:
         del self._ranks[organization][place]

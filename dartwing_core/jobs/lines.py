@@ -19,6 +19,9 @@ Line = tuple[str, str]
 class Lines:
     """The lines of one queue."""
 
+    are_queued = False
+    """Whether their jobs have a slot already, under whatever caps there are."""
+
     def __init__(self, queue: str):
         self._queue = queue
         self._jobs: dict[Line, list[dict]] = {}
@@ -49,6 +52,8 @@ class Lines:
 
 class InRq(Lines):
     """Jobs that are Queued already, in another queue: not in line, but taken like those that are."""
+
+    are_queued = True
 
     def __init__(self, jobs: Sequence[dict]):
         super().__init__("")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from . import clock, redis_queue
@@ -13,15 +14,18 @@ CIRCUIT_SECONDS = 3_600
 """For so long after its cool-down a circuit counts as open: until its probe has succeeded, most likely."""
 
 
-def keep(
-    queue: str,
-    has_backlog: bool,
-    passes: Mapping[str, float],
-    lifted_last: Collection[str] = (),
-    enough: int | None = None,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """Of the organizations that have waiting jobs."""
+
+    passes: Mapping[str, float]
+    lifted_last: Collection[str]
+    """Whose last turn a lifted job had."""
+
+
+def keep(queue: str, has_backlog: bool, turns: Turns | None = None, enough: int | None = None) -> None:
     """Note what a pass leaves: whether jobs of a queue await their turn in the database, so that what is submitted has
-    to line up too, the passes of the organizations that have waiting jobs, and whose last turn a lifted job had.
+    to line up too, and the turns; without `turns` those stay as they are.
 
     `enough`: there is a backlog because the queue's window is full; a settle makes the next pass once no more than so
     many entries are left.
@@ -32,14 +36,15 @@ def keep(
         pipeline.set(redis_queue.site_key(f"full:{queue}"), enough, ex=FULL_SECONDS)
     else:
         pipeline.delete(redis_queue.site_key(f"full:{queue}"))
-    turns, lifted = redis_queue.site_key(f"turns:{queue}"), redis_queue.site_key(f"lifted:{queue}")
-    pipeline.delete(turns, lifted)
-    if passes:
-        pipeline.hset(turns, mapping=dict(passes))
-        pipeline.expire(turns, TURNS_SECONDS)
-    if lifted_last:
-        pipeline.sadd(lifted, *lifted_last)
-        pipeline.expire(lifted, TURNS_SECONDS)
+    passes_key, lifted_key = redis_queue.site_key(f"turns:{queue}"), redis_queue.site_key(f"lifted:{queue}")
+    if turns:
+        pipeline.delete(passes_key, lifted_key)
+        if turns.passes:
+            pipeline.hset(passes_key, mapping=dict(turns.passes))
+        if turns.lifted_last:
+            pipeline.sadd(lifted_key, *turns.lifted_last)
+    pipeline.expire(passes_key, TURNS_SECONDS)
+    pipeline.expire(lifted_key, TURNS_SECONDS)
     pipeline.execute()
 
 
@@ -98,11 +103,10 @@ def is_requested(queue: str) -> bool:
     return bool(redis_queue.client().exists(redis_queue.site_key(f"again:{queue}")))
 
 
-def turns(queue: str) -> tuple[dict[str, float], set[str]]:
-    """The passes that `keep` kept, and whose last turn a lifted job had; if Redis has lost them, all organizations are
-    level again."""
+def turns(queue: str) -> Turns:
+    """What `keep` kept; if Redis has lost it, all organizations are level again."""
     pipeline = redis_queue.client().pipeline(transaction=False)
     pipeline.hgetall(redis_queue.site_key(f"turns:{queue}"))
     pipeline.smembers(redis_queue.site_key(f"lifted:{queue}"))
     passes, lifted = pipeline.execute()
-    return {name.decode(): float(value) for name, value in passes.items()}, {name.decode() for name in lifted}
+    return Turns({name.decode(): float(value) for name, value in passes.items()}, {name.decode() for name in lifted})

@@ -11,8 +11,7 @@ import frappe
 from . import backlog, clock, config, events, history, sql, store
 from .status import JobStatus
 
-MESSAGES = {JobStatus.PENDING: "Job enqueued"}
-RETRY_MESSAGE = "Job enqueued for retry"
+_FIRST, _AGAIN = "Job enqueued", "Job enqueued for retry"
 
 
 def queue_new(jobs: Sequence[Mapping[str, Any]], submitter: str) -> list[Mapping[str, Any]]:
@@ -70,7 +69,7 @@ def _update(names: Sequence[str], from_status: JobStatus, values: Mapping[str, A
 
 
 def _tell(jobs: Sequence[Mapping[str, Any]], from_status: JobStatus, actor: str, now: datetime) -> None:
-    message = MESSAGES.get(from_status, RETRY_MESSAGE)
+    message = _FIRST if from_status == JobStatus.PENDING else _AGAIN
     history.write([history.event_of(job, from_status, JobStatus.QUEUED, message, actor) for job in jobs], at=now)
     events.announce(jobs, from_status, JobStatus.QUEUED, {})
 

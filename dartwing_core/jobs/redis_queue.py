@@ -198,16 +198,16 @@ def _list_key(queue: str) -> str:
     return Queue.redis_queue_namespace_prefix + generate_qname(queue)
 
 
-def remove(places: Sequence[tuple[Mapping[str, Any], str]], client: redis.Redis) -> set[str]:
-    """Take the entries of the next attempt of Queued jobs out of the lists of queues in which they may be; returns the
-    queues in which one was."""
+def remove(places: Sequence[tuple[Mapping[str, Any], str]], client: redis.Redis) -> dict[str, str]:
+    """Take the entries of the next attempt of Queued jobs out of RQ, and out of the lists of queues in which they may
+    be; returns the queue in which one was, by the job's name."""
     pipeline = client.pipeline(transaction=False)
     for job, queue in places:
         pipeline.lrem(_list_key(queue), 1, rq_id(job["name"], job["attempt"] + 1))
     for name, attempt in {(job["name"], job["attempt"]) for job, _queue in places}:
         pipeline.delete(Job.key_for(rq_id(name, attempt + 1)))
     answers = pipeline.execute()
-    return {queue for (_job, queue), number in zip(places, answers, strict=False) if number}
+    return {job["name"]: queue for (job, queue), number in zip(places, answers, strict=False) if number}
 
 
 def without_taken(jobs: Sequence[Mapping[str, Any]], client: redis.Redis) -> Sequence[Mapping[str, Any]]:

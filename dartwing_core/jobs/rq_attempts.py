@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import redis
-from rq.command import send_stop_job_command
+from rq import Worker
+from rq.command import send_command, send_stop_job_command
 from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.job import Job
 from rq.registry import FailedJobRegistry
@@ -20,11 +21,14 @@ def stop(job: str, attempt: int) -> None:
 
     Raises redis.exceptions.RedisError if Redis does not answer.
     """
-    client = redis_queue.connection()
+    client, rq_job_id = redis_queue.connection(), redis_queue.rq_id(job, attempt)
     try:
-        send_stop_job_command(client, redis_queue.rq_id(job, attempt))
+        send_stop_job_command(client, rq_job_id)
     except (NoSuchJobError, InvalidJobOperation):
-        return  # it has just ended
+        # It has just ended, or a second entry of the attempt, whose claim failed, took RQ's record along. Workers know
+        # what they run, and take no notice of what others do.
+        for key in Worker.all_keys(client):
+            send_command(client, key.removeprefix(Worker.redis_worker_namespace_prefix), "stop-job", job_id=rq_job_id)
 
 
 def died_at(job: Mapping[str, Any]) -> float | None:

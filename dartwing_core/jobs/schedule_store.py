@@ -60,18 +60,16 @@ def lock_due(name: str, epoch: float) -> dict[str, Any] | None:
     schedule = frappe.qb.DocType(config.SCHEDULE)
     query = frappe.qb.from_(schedule).select(*(schedule[field] for field in FIELDS))
     query = query.where((schedule.name == name) & (schedule.enabled == 1) & (schedule.look_at_epoch <= epoch))
-    return _first(sql.run_locking_read(query.for_update(skip_locked=True)), FIELDS)
+    rows = sql.run_locking_read(query.for_update(skip_locked=True), FIELDS)
+    return rows[0] if rows else None
 
 
 def lock_state(name: str) -> dict[str, Any]:
     """STATE_FIELDS as committed now; nobody changes them until the transaction ends."""
     schedule = frappe.qb.DocType(config.SCHEDULE)
     query = frappe.qb.from_(schedule).select(*(schedule[field] for field in STATE_FIELDS))
-    return _first(sql.run_locking_read(query.where(schedule.name == name).for_update()), STATE_FIELDS) or {}
-
-
-def _first(rows, fields) -> dict[str, Any] | None:
-    return dict(zip(fields, rows[0], strict=True)) if rows else None
+    rows = sql.run_locking_read(query.where(schedule.name == name).for_update(), STATE_FIELDS)
+    return rows[0] if rows else {}
 
 
 def load(name: str) -> dict[str, Any] | None:

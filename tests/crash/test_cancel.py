@@ -7,8 +7,8 @@ import time
 import frappe
 import pytest
 
-from dartwing_core.jobs import cancel_job, get_job_history, submit_job
-from tests.support import factory
+from dartwing_core.jobs import cancel_job, get_job_history, redis_queue, store, submit_job
+from tests.support import factory, processes
 from tests.support.fleet import Fleet
 from tests.support.jobs import status, submitted
 from tests.support.settings import settings
@@ -49,6 +49,21 @@ def test_a_deaf_handler_is_ended_by_force_and_the_worker_goes_on(fleet: Fleet):
         frappe.db.commit()
         until(lambda: status(after) == "Completed", 15, "the same worker's next job")
     assert "by force" in get_job_history(job.name)["history"][-1]["message"]
+
+
+def test_a_second_entry_of_its_attempt_does_not_keep_a_deaf_handler_going(fleet: Fleet):
+    # Seen failing (Canceled, and still running): the second one takes RQ's record of the attempt along.
+    job_type = factory.job_type("deaf", "deaf")
+    frappe.db.commit()
+    fleet.hire(2)
+    with settings(cancel_grace_seconds=2):
+        job = running(job_type, seconds=60)
+        client, record = processes.queue_client(), "rq:job:" + redis_queue.rq_id(job.name, 1)
+        redis_queue.push([{**store.load(job.name), "attempt": 0, "queue": "short"}], client)
+        until(lambda: not client.exists(record), 15, "the end of the second one")
+        canceled(job)
+        until(lambda: status(job) == "Canceled", 15, "the forced stop")
+        until(lambda: not fleet.horses(), 10, "the end of the handler")
 
 
 @pytest.mark.timeout(3600)

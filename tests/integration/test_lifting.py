@@ -135,6 +135,29 @@ def test_when_the_first_line_ends_the_others_go_on_in_their_own_queues(job_type,
     assert {status(job) for job in normal} == {"Completed"}
 
 
+def test_passes_that_take_nobody_do_not_cost_the_others_their_turns(job_type, workers):
+    # Seen failing (none): such a pass does not ask who is behind, and whoever is was forgotten.
+    submitted(job_type, "High", number=40)
+    submitted(job_type, "Normal", factory.BETA, 20)
+    ran: list[str] = []
+    for _turn in range(24):
+        ran += run_next(1)
+        admission.admit_all()
+        admission.admit_all()  # a sweep, with the window full
+    assert sum(column(name, "organization") == factory.BETA for name in ran) >= 8
+
+
+def test_submits_while_a_shared_slot_is_taken_do_not_cost_the_others_their_turns(workers):
+    job_type = type_of("capped", max_concurrent=1)
+    submitted(job_type, "High", number=30)
+    submitted(job_type, "Normal", factory.BETA, 10)
+    ran: list[str] = []
+    for _turn in range(16):
+        ran += run_next(1) or run_next(1, "default")
+        one(job_type, "High")
+    assert sum(column(name, "organization") == factory.BETA for name in ran) >= 5
+
+
 # Who is not
 
 

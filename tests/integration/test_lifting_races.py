@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+
 import frappe
 import pytest
 
 from dartwing_core.jobs import (
+    admission,
     batch,
     batch_store,
     cancel,
@@ -161,6 +164,51 @@ def test_a_batchs_cancel_that_read_a_member_before_it_was_lifted_leaves_no_entry
     assert seen(late) == ("Canceled", "default")
     assert late.name not in listed("short")
     assert len(listed("short")) == 4
+
+
+def test_after_a_cancel_a_pass_that_fails_holds_up_no_other(job_type, monkeypatch):
+    # Seen failing (`short` alone) with passes of which the first error ends all.
+    jobs = [one(job_type, "High"), one(job_type, "Normal")]
+    asked: list[str] = []
+
+    def fail(queue: str) -> int:
+        asked.append(queue)
+        raise RuntimeError("planned")
+
+    monkeypatch.setattr(admission, "admit", fail)
+    admission.after_cancel([store.load(job.name) for job in jobs])
+    assert asked == ["short", "default"]
+
+
+def test_a_cancel_leaves_a_replaced_job_in_its_new_queue(job_type):
+    # Seen failing (`default`) with the queue as the canceler has read it.
+    with settings(is_paused=1):
+        late = one(job_type, "Normal")
+        before = store.load(late.name)
+        database.rows("UPDATE `tabBackground Job` SET queue = 'short', priority = 'High' WHERE name = %s", late.name)
+        frappe.db.rollback()
+        cancel.cancel(before, None)
+        frappe.db.commit()
+        assert seen(late) == ("Canceled", "short")
+
+
+def test_a_cancel_asks_the_attempt_that_begins_meanwhile(job_type, monkeypatch):
+    # Seen failing with a canceler that takes its UPDATE for done: children told, RQ's record of the attempt removed.
+    late, load, reads = one(job_type, "Normal"), store.load, itertools.count(1)
+
+    def claim_after_reading(name, *fields):
+        row = load(name, *fields)
+        if next(reads) == 2:  # the one before the UPDATE
+            frappe.db.commit()
+            database.rows("UPDATE `tabBackground Job` SET status = 'Running', attempt = 1 WHERE name = %s", name)
+        return row
+
+    told: list = []
+    monkeypatch.setattr(cancel, "_afterwards", told.append)
+    monkeypatch.setattr(store, "load", claim_after_reading)
+    cancel.ask_to_stop(late.name, "Administrator", "enough")
+    assert (status(late), told) == ("Running", [])
+    assert database.value("SELECT cancel_requested FROM `tabBackground Job Run` WHERE background_job = %s", late.name)
 
 
 def test_one_that_is_replaced_by_a_job_of_another_queue_is_not_queued_in_the_old_one(job_type, monkeypatch):

@@ -21,6 +21,14 @@ def running(job_type: str, **parameters):
     return job
 
 
+def deaf_job(fleet: Fleet, workers: int):
+    """One that runs, and hears of no cancel."""
+    job_type = factory.job_type("deaf", "deaf")
+    frappe.db.commit()
+    fleet.hire(workers)
+    return running(job_type, seconds=60)
+
+
 def canceled(job) -> None:
     cancel_job(job.name, reason="enough")
     frappe.db.commit()
@@ -38,11 +46,8 @@ def test_a_handler_learns_of_it_within_two_seconds(fleet: Fleet):
 
 
 def test_a_deaf_handler_is_ended_by_force_and_the_worker_goes_on(fleet: Fleet):
-    job_type = factory.job_type("deaf", "deaf")
-    frappe.db.commit()
-    fleet.hire(1)
     with settings(cancel_grace_seconds=2):
-        job = running(job_type, seconds=60)
+        job = deaf_job(fleet, workers=1)
         canceled(job)
         until(lambda: status(job) == "Canceled", 15, "the forced stop")
         after = submit_job("echo_job", factory.ALPHA, {"after": "deaf"})
@@ -53,11 +58,8 @@ def test_a_deaf_handler_is_ended_by_force_and_the_worker_goes_on(fleet: Fleet):
 
 def test_a_second_entry_of_its_attempt_does_not_keep_a_deaf_handler_going(fleet: Fleet):
     # Seen failing (Canceled, and still running): the second one takes RQ's record of the attempt along.
-    job_type = factory.job_type("deaf", "deaf")
-    frappe.db.commit()
-    fleet.hire(2)
     with settings(cancel_grace_seconds=2):
-        job = running(job_type, seconds=60)
+        job = deaf_job(fleet, workers=2)
         client, record = processes.queue_client(), "rq:job:" + redis_queue.rq_id(job.name, 1)
         redis_queue.push([{**store.load(job.name), "attempt": 0, "queue": "short"}], client)
         until(lambda: not client.exists(record), 15, "the end of the second one")

@@ -15,7 +15,20 @@ from typing import Any
 
 import frappe
 
-from . import circuits, config, dispatch, lifting, limits, notes, queueing, redis_queue, sql, tenancy, waiting
+from . import (
+    circuits,
+    config,
+    dispatch,
+    lifting,
+    limits,
+    notes,
+    queueing,
+    redis_queue,
+    reservations,
+    sql,
+    tenancy,
+    waiting,
+)
 from .choice import Choice
 from .status import JobStatus
 
@@ -32,9 +45,13 @@ def window(workers: int) -> int:
     return config.settings().queue_window or max(SMALLEST_WINDOW, JOBS_PER_WORKER * workers)
 
 
-def has_room(look: redis_queue.Look, number: int) -> bool:
-    """Whether so many jobs may be queued at once, since nobody awaits a turn."""
-    return look.backlog is False and look.length + number <= window(look.workers)
+def has_room(reserved: reservations.Reservation) -> bool:
+    """Whether the jobs for which places are reserved may be queued at once: they fit into the window, and nobody awaits
+    a turn."""
+    look = reserved.look
+    if look.backlog is not False or reserved.is_passing:
+        return False
+    return look.length + reserved.others + reserved.number <= window(look.workers)
 
 
 def is_limited(organization: str, limits_of: tenancy.Limits, job_type: Any) -> bool:
@@ -112,9 +129,10 @@ def admit(queue: str) -> int:
 
 
 def _admit(queue: str) -> list[Mapping[str, Any]]:
-    look = redis_queue.look([queue])[queue]
+    look, reserved = reservations.begin_pass(queue)
     sql.commit()  # a snapshot that shows what the pass before this one did
-    return dispatch.in_own_transaction(lambda: _queue_next(queue, window(look.workers)))
+    queue_next = partial(_queue_next, queue, window(look.workers), reserved)
+    return dispatch.in_own_transaction(queue_next, partial(reservations.end_pass, queue))
 
 
 def is_paused(queue: str | None = None) -> bool:
@@ -144,7 +162,7 @@ def why_paused(queue: str | None = None) -> str | None:
     }[pause]
 
 
-def _queue_next(queue: str, size: int) -> list[Mapping[str, Any]]:
+def _queue_next(queue: str, size: int, reserved: int) -> list[Mapping[str, Any]]:
     lines = waiting.heads()
     if held := [row for row in lines if row["queue"] == queue and row["in_line"] == waiting.HELD]:
         is_held = _let_in(queue, held)
@@ -154,7 +172,7 @@ def _queue_next(queue: str, size: int) -> list[Mapping[str, Any]]:
     heads = [row for row in lines if row["queue"] == queue and row["in_line"] == waiting.IN_LINE]
     in_service = waiting.in_service()
     queued = sum(row["number"] for row in in_service if row["queue"] == queue and row["status"] == JobStatus.QUEUED)
-    room = max(0, size - queued)
+    room = max(0, size - queued - reserved)
     behind = [name for name in config.queues_behind(queue) if not is_paused(name)] if room and heads else []
     choice = Choice(queue, heads, in_service, lifting.candidates(queue, behind, lines, in_service))
     chosen = choice.take(room)

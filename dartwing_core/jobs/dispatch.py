@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import frappe
-import redis.exceptions
+import redis
 from rq.timeouts import BaseTimeoutException
 
 from . import redis_queue, sql
@@ -19,15 +19,18 @@ from . import redis_queue, sql
 T = TypeVar("T")
 
 
-def in_own_transaction(queue: Callable[[], list[Mapping[str, Any]]]) -> list[Mapping[str, Any]]:
-    """Commit what `queue()` moved to Queued, then ring for it; returns what it moved.
+def in_own_transaction(
+    queue: Callable[[], list[Mapping[str, Any]]], also: Callable[[redis.client.Pipeline], None] | None = None
+) -> list[Mapping[str, Any]]:
+    """Commit what `queue()` moved to Queued, then ring for it, with whatever `also` adds to the round trip; returns
+    what it moved.
 
     Redis has just answered the caller, or `queue()` asks it: if it is not there, the jobs stay where they are and the
     next sweep takes them.
     """
     jobs = sql.committed(queue)
     client = redis_queue.client()
-    redis_queue.push(redis_queue.without_taken(jobs, client), client)
+    redis_queue.push(redis_queue.without_taken(jobs, client), client, also)
     return jobs
 
 

@@ -11,9 +11,10 @@ from functools import partial
 from typing import Any
 
 import frappe
+import redis
 from rq.timeouts import BaseTimeoutException
 
-from . import admission, dispatch, queueing, redis_queue, sql
+from . import admission, dispatch, queueing, redis_queue, reservations, sql
 from .dispatch import quietly
 
 RELEASE_BATCH = 200
@@ -32,10 +33,12 @@ class Outbox:
         """Whatever else has to follow the commit; each commits what it writes."""
         self._waiting: list[Mapping[str, Any]] = []
         self._queued: list[Mapping[str, Any]] = []
+        self._reserved: list[reservations.Reservation] = []
+        """Places for what is queued, until it is in RQ."""
         self._lines: set[str] = set()
         self._parents: set[str] = set()
         self._is_armed = False
-        frappe.db.after_rollback.add(self.release_locks)
+        frappe.db.after_rollback.add(self._undone)
 
     def add(self, jobs: Iterable[Mapping[str, Any]]) -> None:
         """Queue these Pending jobs when the transaction commits, if there is room."""
@@ -69,11 +72,12 @@ class Outbox:
         quietly(self.release_locks)
         queued, self._queued = self._queued, []
         actions, self.actions = self.actions, []
-        if queued:
-            quietly(lambda: redis_queue.push(queued, redis_queue.client()))
+        if queued or self._reserved:
+            quietly(lambda: redis_queue.push(queued, redis_queue.client(), self._give_back))
         if self._is_armed:  # submitted by another after-commit callback: that was too late for this commit
             quietly(sql.commit)  # whatever comes of the queueing
             quietly(lambda: dispatch.in_own_transaction(self._move))
+            quietly(self._give_back_now)
         lines, self._lines = self._lines, set()
         for queue in sorted(lines):
             quietly(partial(admission.after_line_up, queue))
@@ -96,10 +100,24 @@ class Outbox:
             batch = names[start : start + RELEASE_BATCH]
             frappe.db.sql(f"SELECT {', '.join(['RELEASE_LOCK(%s)'] * len(batch))}", batch)
 
+    def _undone(self) -> None:
+        """The transaction is rolled back."""
+        self.release_locks()
+        quietly(self._give_back_now)
+
+    def _give_back_now(self) -> None:
+        reserved, self._reserved = self._reserved, []
+        reservations.give_back(reserved)
+
+    def _give_back(self, pipeline: redis.client.Pipeline) -> None:
+        reserved, self._reserved = self._reserved, []
+        for reservation in reserved:
+            reservation.give_back(pipeline)
+
     def _queue(self) -> None:
         """Part of the caller's transaction, so that queueing takes no commit of its own."""
         self._is_armed = False
-        frappe.db.after_rollback.add(self.release_locks)  # Frappe has just dropped it, and may not get to commit
+        frappe.db.after_rollback.add(self._undone)  # Frappe has just dropped it, and may not get to commit
         self._queued += self._move()
 
     def _move(self) -> list[Mapping[str, Any]]:
@@ -120,10 +138,14 @@ class Outbox:
         for job in jobs:
             if not admission.is_paused(job["queue"]):
                 by_queue.setdefault(job["queue"], []).append(job)
-        looks = redis_queue.look_if_there(list(by_queue)) if by_queue else None
-        if looks is None:
+        places = {queue: len(members) for queue, members in by_queue.items()}
+        reserved = reservations.reserve_if_there(places) if places else None
+        if reserved is None:
             return []
-        full = {queue for queue, members in by_queue.items() if not admission.has_room(looks[queue], len(members))}
+        self._reserved += [found for found in reserved if admission.has_room(found)]
+        refused = [found for found in reserved if found not in self._reserved]
+        quietly(partial(reservations.give_back, refused))
+        full = {found.queue for found in refused}
         self.line_up(full)
         return [job for queue, members in by_queue.items() if queue not in full for job in members]
 

@@ -86,6 +86,13 @@ class Results(dict):
     def __missing__(self, key: str) -> Any:
         return self[self.ids_by_key[key]]
 
+    def __contains__(self, key: object) -> bool:
+        return super().__contains__(key) or key in self.ids_by_key
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The result of the parent with this id or key, which `dict.get` does not look for."""
+        return super().get(key, super().get(self.ids_by_key.get(key, ""), default))
+
 
 def results(job: Mapping[str, Any]) -> Results:
     """What the completed parents of a job returned, as far as its owner may see it; reads the results of all."""

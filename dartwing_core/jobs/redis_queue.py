@@ -95,14 +95,22 @@ def look(queues: Sequence[str]) -> dict[str, Look]:
     """Each queue at this moment, in one round trip. Raises redis.exceptions.RedisError."""
     pipeline = client().pipeline(transaction=False)
     for queue in queues:
-        ask_length(pipeline, queue)
-        pipeline.scard(f"rq:workers:{generate_qname(queue)}")
-        pipeline.hget(site_key(BACKLOG), queue)
+        ask_look(pipeline, queue)
     answers = pipeline.execute()
-    return {
-        queue: Look(length, workers, None if note is None else note == b"1")
-        for queue, length, workers, note in zip(queues, *(answers[n::3] for n in range(3)), strict=True)
-    }
+    return {queue: look_of(answers[3 * place : 3 * place + 3]) for place, queue in enumerate(queues)}
+
+
+def ask_look(pipeline: redis.client.Pipeline, queue: str) -> None:
+    """Add the three questions of a look to a pipeline."""
+    ask_length(pipeline, queue)
+    pipeline.scard(f"rq:workers:{generate_qname(queue)}")
+    pipeline.hget(site_key(BACKLOG), queue)
+
+
+def look_of(answers: Sequence[Any]) -> Look:
+    """The answers to them."""
+    length, workers, note = answers
+    return Look(length, workers, None if note is None else note == b"1")
 
 
 def queues_served_after(queue: str, others: Sequence[str]) -> set[str]:
@@ -138,8 +146,10 @@ def ask_length(pipeline: redis.client.Pipeline, queue: str) -> None:
     pipeline.llen(_list_key(queue))
 
 
-def push(jobs: Iterable[Mapping[str, Any]], client: redis.Redis) -> None:
-    """Add an entry for the next attempt of each job, all in one round trip.
+def push(
+    jobs: Iterable[Mapping[str, Any]], client: redis.Redis, also: Callable[[redis.client.Pipeline], None] | None = None
+) -> None:
+    """Add an entry for the next attempt of each job, all in one round trip, with whatever `also` adds to it.
 
     `jobs` hold name, attempt, queue, priority and timeout_seconds. An entry with the same id is overwritten;
     ringing twice is harmless, since only one claim of an attempt succeeds.
@@ -147,7 +157,7 @@ def push(jobs: Iterable[Mapping[str, Any]], client: redis.Redis) -> None:
     by_queue: dict[str, list] = {}
     for job in jobs:
         by_queue.setdefault(job["queue"], []).append(job)
-    if not by_queue:
+    if not by_queue and not also:
         return
     pipeline = client.pipeline()
     for queue_name, members in by_queue.items():
@@ -155,6 +165,8 @@ def push(jobs: Iterable[Mapping[str, Any]], client: redis.Redis) -> None:
         pipeline.sadd(Queue.redis_queues_keys, queue.key)  # RQ 1.15's enqueue_many leaves this out
         for at_front, batch in _by_urgency(members):
             queue.enqueue_many([_entry(job, at_front) for job in batch], pipeline=pipeline)
+    if also:
+        also(pipeline)
     pipeline.execute()
 
 

@@ -169,8 +169,14 @@ def is_current(name: str, attempt: int) -> bool:
 
 
 def load(name: str, *fields: str) -> dict | None:
-    """The job's columns; without `fields` all but the heavy ones."""
-    return frappe.db.get_value(config.JOB, name, list(fields) or light_fields(), as_dict=True)
+    """The job's columns; without `fields` all but the heavy ones.
+
+    By the query builder: `frappe.db.get_value` of Frappe 15 parses the name of each column, for longer than the query.
+    """
+    job = frappe.qb.DocType(config.JOB)
+    query = frappe.qb.from_(job).select(*(job[field] for field in fields or light_fields()))
+    rows = query.where(job.name == name).run(as_dict=True)
+    return rows[0] if rows else None
 
 
 def load_whole(name: str) -> dict | None:

@@ -428,3 +428,11 @@ def test_results_are_read_from_the_parents_alone(job_type):
         query = job_parents.results_query(store.load(child.name), access.viewer())
         assert len(query.run()) == number
         assert database.rows_read(query) <= 20
+
+
+def test_results_are_found_by_id_and_key_however_they_are_asked_for():
+    # Seen failing (None) with `dict.get`, which asks for no missing keys.
+    results = job_parents.Results({"JOB-1": {"rows": 3}}, {"orders": "JOB-1"})
+    assert results["orders"] == results.get("orders") == results.get("JOB-1") == {"rows": 3}
+    assert ("orders" in results, "JOB-1" in results, "other" in results) == (True, True, False)
+    assert (results.get("other"), results.get("other", 5), list(results)) == (None, 5, ["JOB-1"])

@@ -1,0 +1,108 @@
+"""Places in the windows of queues, reserved from the look at a queue until the entries are in its list.
+
+Whoever queues jobs looks at the list first, and pushes after its commit: of many who do so at once each would find room
+for all of its own. So each says in Redis how many it is about to push, in the round trip in which it looks, and is told
+what others have said before. That is forgotten after some seconds, in case somebody never comes to push. While an
+admission pass is under way, who submits lines up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+
+from . import clock, redis_queue
+
+SECONDS = 5
+"""What is said holds for so long at least, and for less than twice as long."""
+KEPT = 3 * SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """Places of one queue, and what was found there."""
+
+    queue: str
+    number: int
+    look: redis_queue.Look
+    others: int
+    """How many places others had reserved by then."""
+    is_passing: bool
+    """Whether an admission pass was under way."""
+    key: str
+
+    def give_back(self, pipeline: redis.client.Pipeline) -> None:
+        """Add to a pipeline that the places are free again, or taken by entries."""
+        pipeline.decrby(self.key, self.number)
+        pipeline.expire(self.key, KEPT)
+
+
+def reserve(places: Mapping[str, int]) -> list[Reservation]:
+    """Look at these queues and reserve so many places in each, in one round trip.
+
+    Raises redis.exceptions.RedisError.
+    """
+    moment = clock.now_epoch()
+    pipeline = redis_queue.client().pipeline(transaction=False)
+    for queue, number in places.items():
+        before, now, after = _keys(queue, moment)
+        pipeline.incrby(now, number)
+        pipeline.expire(now, KEPT)
+        pipeline.mget(before, after, _pass_key(queue))
+        redis_queue.ask_look(pipeline, queue)  # behind it: what is pushed meanwhile counts twice, and not never
+    answers = pipeline.execute()
+    found = []
+    for queue, number in places.items():
+        (total, _expires, (*beside, is_passing), *seen), answers = answers[:6], answers[6:]
+        look, others = redis_queue.look_of(seen), total - number + _sum(beside)
+        found.append(Reservation(queue, number, look, others, bool(is_passing), _keys(queue, moment)[1]))
+    return found
+
+
+def reserve_if_there(places: Mapping[str, int]) -> list[Reservation] | None:
+    """The same, or None if the queue's Redis is not there; asks like `redis_queue.answers`."""
+    return redis_queue.if_there(lambda: reserve(places))
+
+
+def give_back(reserved: Collection[Reservation]) -> None:
+    """The places are free again. Raises redis.exceptions.RedisError."""
+    if reserved:
+        pipeline = redis_queue.client().pipeline()
+        for reservation in reserved:
+            reservation.give_back(pipeline)
+        pipeline.execute()
+
+
+def begin_pass(queue: str) -> tuple[redis_queue.Look, int]:
+    """Say that an admission pass is under way; the queue at this moment, and how many places are reserved.
+
+    Raises redis.exceptions.RedisError.
+    """
+    pipeline = redis_queue.client().pipeline(transaction=False)
+    pipeline.set(_pass_key(queue), 1, ex=2 * SECONDS)
+    pipeline.mget(_keys(queue, clock.now_epoch()))
+    redis_queue.ask_look(pipeline, queue)
+    _set, reserved, *look = pipeline.execute()
+    return redis_queue.look_of(look), _sum(reserved)
+
+
+def end_pass(queue: str, pipeline: redis.client.Pipeline) -> None:
+    """Add to a pipeline that it is over."""
+    pipeline.delete(_pass_key(queue))
+
+
+def _sum(counts: Collection[Any]) -> int:
+    return sum(int(count or 0) for count in counts)
+
+
+def _keys(queue: str, moment: float) -> list[str]:
+    """Of these seconds, between those before and behind them: the machines' clocks may differ a little."""
+    number = int(moment // SECONDS)
+    return [redis_queue.site_key(f"reserved:{queue}:{number + step}") for step in (-1, 0, 1)]
+
+
+def _pass_key(queue: str) -> str:
+    return redis_queue.site_key(f"passing:{queue}")

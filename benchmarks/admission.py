@@ -111,7 +111,6 @@ def main() -> None:
     print(f"A pass that fills a window: {len(asked)} SQL statements\n")
     report.target("a pass that fills a window, median", statistics.median(filling), MOST_MS, " ms")
     report.target("a pass that finds it full, median", statistics.median(full), MOST_MS, " ms")
-    report.target("a pass that fills it from two queues, median", statistics.median(lifting), MOST_MS, " ms")
     report.target("ms for 1,000 jobs that line up", 1e6 / statistics.median(promoted), 1e6 / LEAST_ROWS_A_SECOND, " ms")
     report.exit()
 

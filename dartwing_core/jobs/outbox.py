@@ -142,8 +142,8 @@ class Outbox:
         reserved = reservations.reserve_if_there(places) if places else None
         if reserved is None:
             return []
-        self._reserved += [found for found in reserved if admission.has_room(found)]
-        refused = [found for found in reserved if found not in self._reserved]
+        refused = [found for found in reserved if not admission.has_room(found)]
+        self._reserved += [found for found in reserved if found not in refused]
         quietly(partial(reservations.give_back, refused))
         full = {found.queue for found in refused}
         self.line_up(full)

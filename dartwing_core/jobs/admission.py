@@ -88,9 +88,10 @@ def after_cancel(jobs: Sequence[Mapping[str, Any]]) -> int:
     returns how many were queued."""
     client = redis_queue.connection()
     found = redis_queue.remove([(job, job["queue"]) for job in jobs], client)
-    lifted = [(job, queue) for job in jobs if job["name"] not in found for queue in config.possible_queues(job)]
-    if lifted:
-        found |= redis_queue.remove(lifted, client)
+    left = [job for job in jobs if job["name"] not in found]
+    elsewhere = [(job, queue) for job in left for queue in config.possible_queues(job) if queue != job["queue"]]
+    if elsewhere:
+        found |= redis_queue.remove(elsewhere, client)
     queues = {job["queue"] for job in jobs} | set(found.values())
     return sum(dispatch.quietly(partial(admit, queue)) or 0 for queue in config.by_priority(queues))
 

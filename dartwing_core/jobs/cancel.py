@@ -41,30 +41,26 @@ def ask_to_stop(name: str, user: str, reason: str | None) -> None:
     """Leave the request on the run row; if the attempt ends meanwhile, cancel what became of the job instead, and if
     another attempt begins meanwhile, ask that one."""
     for _try in range(TRIES):
-        if _request(name, user, reason) or _cancel_waiting(name, user, reason):
+        sql.commit()  # a fresh snapshot
+        job = store.load(name)
+        if not job or not can_move(JobStatus(job["status"]), JobStatus.CANCELED):
+            return  # it has ended
+        end = _request if job["status"] == JobStatus.RUNNING else _cancel_waiting
+        if end(job, user, reason):
             return
 
 
-def _request(name: str, user: str, reason: str | None) -> bool:
-    """Whether an attempt is running; it is asked to stop then."""
-    sql.commit()  # a fresh snapshot
-    job = store.load(name)
-    if not job or job["status"] != JobStatus.RUNNING:
-        return False
-    attempt = job["attempt"]
+def _request(job: Mapping[str, Any], user: str, reason: str | None) -> bool:
+    """Ask the running attempt to stop; whether it is there to do so."""
+    name, attempt = job["name"], job["attempt"]
     sql.committed(lambda: runs.request_cancel(name, attempt, user, reason))
     dispatch.quietly(lambda: rq_attempts.flag_stop(name, attempt))
-    job = store.load(name)
-    return job is not None and (job["status"], job["attempt"]) == (JobStatus.RUNNING, attempt)
+    now = store.load(name, "status", "attempt")
+    return now is not None and (now["status"], now["attempt"]) == (JobStatus.RUNNING, attempt)
 
 
-def _cancel_waiting(name: str, user: str, reason: str | None) -> bool:
-    """Whether nothing is left to be done: the job has ended, or is canceled now."""
-    job = store.load(name)
-    if not job or (job["status"] != JobStatus.RUNNING and not can_move(JobStatus(job["status"]), JobStatus.CANCELED)):
-        return True
-    if job["status"] == JobStatus.RUNNING:
-        return False
+def _cancel_waiting(job: Mapping[str, Any], user: str, reason: str | None) -> bool:
+    """Whether it was still waiting, and is canceled now."""
     written = values(user, job)
     is_canceled = sql.committed(
         lambda: store.transition(job, JobStatus.CANCELED, message(reason), values=written, actor=user)

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import backlog, config, redis_queue, waiting
+from . import backlog, config, rq_workers, waiting
 from .status import JobStatus
 
 MOST = 500
@@ -51,7 +51,7 @@ def candidates(queue: str, behind: Iterable[str], lines: Iterable[dict], in_serv
     found = {row["queue"] for row in heads} | set(queued)
     if not found:
         return NOBODY
-    served = redis_queue.queues_served_after(queue, sorted(found))
+    served = rq_workers.queues_served_after(queue, sorted(found))
     jobs = backlog.queued_in(sorted(served & set(queued)), MOST) if served & set(queued) else []
     return Candidates(
         [row for row in heads if row["queue"] in served],

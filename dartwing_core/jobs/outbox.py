@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any
 
 import frappe
-import redis
 from rq.timeouts import BaseTimeoutException
 
 from . import admission, dispatch, queueing, redis_queue, reservations, sql
@@ -72,12 +71,14 @@ class Outbox:
         quietly(self.release_locks)
         queued, self._queued = self._queued, []
         actions, self.actions = self.actions, []
-        if queued or self._reserved:
-            quietly(lambda: redis_queue.push(queued, redis_queue.client(), self._give_back))
+        reserved = self._taken_places()
+        if queued or reserved:
+            also = partial(reservations.give_back, reserved)
+            quietly(lambda: redis_queue.push(queued, redis_queue.client(), also))
         if self._is_armed:  # submitted by another after-commit callback: that was too late for this commit
             quietly(sql.commit)  # whatever comes of the queueing
             quietly(lambda: dispatch.in_own_transaction(self._move))
-            quietly(self._give_back_now)
+            quietly(lambda: reservations.give_back_now(self._taken_places()))
         lines, self._lines = self._lines, set()
         for queue in sorted(lines):
             quietly(partial(admission.after_line_up, queue))
@@ -103,16 +104,12 @@ class Outbox:
     def _undone(self) -> None:
         """The transaction is rolled back."""
         self.release_locks()
-        quietly(self._give_back_now)
+        quietly(lambda: reservations.give_back_now(self._taken_places()))
 
-    def _give_back_now(self) -> None:
+    def _taken_places(self) -> list[reservations.Reservation]:
+        """What is reserved, for the caller to give back."""
         reserved, self._reserved = self._reserved, []
-        reservations.give_back(reserved)
-
-    def _give_back(self, pipeline: redis.client.Pipeline) -> None:
-        reserved, self._reserved = self._reserved, []
-        for reservation in reserved:
-            reservation.give_back(pipeline)
+        return reserved
 
     def _queue(self) -> None:
         """Part of the caller's transaction, so that queueing takes no commit of its own."""
@@ -144,7 +141,7 @@ class Outbox:
             return []
         refused = [found for found in reserved if not admission.has_room(found)]
         self._reserved += [found for found in reserved if found not in refused]
-        quietly(partial(reservations.give_back, refused))
+        quietly(partial(reservations.give_back_now, refused))
         full = {found.queue for found in refused}
         self.line_up(full)
         return [job for queue, members in by_queue.items() if queue not in full for job in members]

@@ -1,4 +1,4 @@
-"""RQ entries for jobs: the doorbell. All that is known of RQ is here and in `rq_attempts`.
+"""RQ entries for jobs: the doorbell. All that is known of RQ is here, in `rq_attempts` and `rq_workers`.
 
 Entries go to Frappe's own queues and call Frappe's own `execute_job`, so that any `bench worker` runs them.
 """
@@ -111,34 +111,6 @@ def look_of(answers: Sequence[Any]) -> Look:
     """The answers to them."""
     length, workers, note = answers
     return Look(length, workers, None if note is None else note == b"1")
-
-
-def queues_served_after(queue: str, others: Sequence[str]) -> set[str]:
-    """Those of `others` that have workers, each of which serves `queue` first. Raises redis.exceptions.RedisError.
-
-    A worker that was killed stays in RQ's sets for a while; its own key, which names its queues in order, ends.
-    """
-    asked = client()
-    pipeline = asked.pipeline(transaction=False)
-    for name in others:
-        pipeline.smembers(f"rq:workers:{generate_qname(name)}")
-    of_others = pipeline.execute()
-    keys = sorted(set().union(*of_others))
-    for key in keys:
-        pipeline.hget(key, "queues")
-    answers = pipeline.execute() if keys else []
-    served = {key: answer.decode().split(",") for key, answer in zip(keys, answers, strict=True) if answer}
-    found = set()
-    for name, workers in zip(others, of_others, strict=True):
-        orders = [served[key] for key in workers if key in served]
-        if orders and all(_is_before(queue, name, order) for order in orders):
-            found.add(name)
-    return found
-
-
-def _is_before(queue: str, other: str, order: list[str]) -> bool:
-    first, second = generate_qname(queue), generate_qname(other)
-    return first in order and second in order and order.index(first) < order.index(second)
 
 
 def ask_length(pipeline: redis.client.Pipeline, queue: str) -> None:

@@ -34,11 +34,6 @@ class Reservation:
     """Whether an admission pass was under way."""
     key: str
 
-    def give_back(self, pipeline: redis.client.Pipeline) -> None:
-        """Add to a pipeline that the places are free again, or taken by entries."""
-        pipeline.decrby(self.key, self.number)
-        pipeline.expire(self.key, KEPT)
-
 
 def reserve(places: Mapping[str, int]) -> list[Reservation]:
     """Look at these queues and reserve so many places in each, in one round trip.
@@ -67,12 +62,18 @@ def reserve_if_there(places: Mapping[str, int]) -> list[Reservation] | None:
     return redis_queue.if_there(lambda: reserve(places))
 
 
-def give_back(reserved: Collection[Reservation]) -> None:
-    """The places are free again. Raises redis.exceptions.RedisError."""
+def give_back(reserved: Collection[Reservation], pipeline: redis.client.Pipeline) -> None:
+    """Add to a pipeline that the places are free again, or taken by entries."""
+    for reservation in reserved:
+        pipeline.decrby(reservation.key, reservation.number)
+        pipeline.expire(reservation.key, KEPT)
+
+
+def give_back_now(reserved: Collection[Reservation]) -> None:
+    """The same in a round trip of its own. Raises redis.exceptions.RedisError."""
     if reserved:
         pipeline = redis_queue.client().pipeline()
-        for reservation in reserved:
-            reservation.give_back(pipeline)
+        give_back(reserved, pipeline)
         pipeline.execute()
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import frappe
 import pytest
 
-from dartwing_core.jobs import admission, claim, clock, notes, redis_queue, waiting_reason
+from dartwing_core.jobs import admission, claim, clock, notes, rq_workers, waiting_reason
 from tests.support import database, factory, processes
 from tests.support.circuits import breaking_type
 from tests.support.jobs import status
@@ -330,7 +330,7 @@ def test_a_pass_that_lifts_nobody_asks_no_more_than_before(job_type, workers, mo
     submitted(job_type, "High", number=30)
     with database.statements() as without:
         run_next(2)
-    monkeypatch.setattr(redis_queue, "queues_served_after", None)
+    monkeypatch.setattr(rq_workers, "queues_served_after", None)
     with database.statements() as asked:
         run_next(2)
     assert len(asked) == len(without)

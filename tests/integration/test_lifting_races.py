@@ -18,6 +18,7 @@ from dartwing_core.jobs import (
     job,
     notes,
     redis_queue,
+    rq_workers,
     store,
     sweeper,
 )
@@ -63,13 +64,13 @@ def test_one_that_was_claimed_in_that_moment_stays_as_it_is(job_type, monkeypatc
     # Broken by an UPDATE without the guard.
     submitted(job_type, "High", number=30)
     late = one(job_type, "Normal", factory.BETA)
-    original = redis_queue.queues_served_after
+    original = rq_workers.queues_served_after
 
     def claim_first(queue, others):
         database.rows("UPDATE `tabBackground Job` SET status = 'Running', attempt = 1 WHERE name = %s", late.name)
         return original(queue, others)
 
-    monkeypatch.setattr(redis_queue, "queues_served_after", claim_first)
+    monkeypatch.setattr(rq_workers, "queues_served_after", claim_first)
     run_next(2)
     assert seen(late) == ("Running", "default")
     assert late.name not in listed("short")
@@ -198,7 +199,7 @@ def test_a_cancel_asks_the_attempt_that_begins_meanwhile(job_type, monkeypatch):
 
     def claim_after_reading(name, *fields):
         row = load(name, *fields)
-        if next(reads) == 2:  # the one before the UPDATE
+        if next(reads) == 1:  # the one before the UPDATE
             frappe.db.commit()
             database.rows("UPDATE `tabBackground Job` SET status = 'Running', attempt = 1 WHERE name = %s", name)
         return row

@@ -9,7 +9,7 @@ site. Who wants one leaves a note first: whoever makes passes right now then mak
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -62,7 +62,7 @@ def is_limited(organization: str, limits_of: tenancy.Limits, job_type: Any) -> b
 
 def admit_all() -> int:
     """A pass over each queue that somebody waits for; returns how many jobs were queued."""
-    return sum(admit(queue) for queue in config.by_priority(waiting.queues()))
+    return _admit_each(waiting.queues())
 
 
 def after_settle(job: Mapping[str, Any]) -> int:
@@ -80,7 +80,7 @@ def after_settle(job: Mapping[str, Any]) -> int:
             notes.forget_full(queue)
     if job["caps"]:
         queues |= notes.backlogged()
-    return sum(admit(name) for name in config.by_priority(queues))
+    return _admit_each(queues)
 
 
 def after_cancel(jobs: Sequence[Mapping[str, Any]]) -> int:
@@ -93,6 +93,11 @@ def after_cancel(jobs: Sequence[Mapping[str, Any]]) -> int:
     if elsewhere:
         found |= redis_queue.remove(elsewhere, client)
     queues = {job["queue"] for job in jobs} | set(found.values())
+    return _admit_each(queues)
+
+
+def _admit_each(queues: Iterable[str]) -> int:
+    """A pass over each of these queues; one that fails holds up no other."""
     return sum(dispatch.quietly(partial(admit, queue)) or 0 for queue in config.by_priority(queues))
 
 
@@ -132,8 +137,13 @@ def admit(queue: str) -> int:
 def _admit(queue: str) -> list[Mapping[str, Any]]:
     look, reserved = reservations.begin_pass(queue)
     sql.commit()  # a snapshot that shows what the pass before this one did
-    queue_next = partial(_queue_next, queue, window(look.workers), reserved)
-    return dispatch.in_own_transaction(queue_next, partial(reservations.end_pass, queue))
+    end_pass = partial(reservations.end_pass, queue)
+    try:
+        queue_next = partial(_queue_next, queue, window(look.workers), reserved)
+        return dispatch.in_own_transaction(queue_next, end_pass)
+    except Exception:
+        dispatch.quietly(lambda: redis_queue.push([], redis_queue.client(), end_pass))
+        raise
 
 
 def is_paused(queue: str | None = None) -> bool:

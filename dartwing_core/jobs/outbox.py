@@ -13,8 +13,9 @@ from typing import Any
 import frappe
 from rq.timeouts import BaseTimeoutException
 
-from . import admission, dispatch, queueing, redis_queue, reservations, sql
+from . import admission, backlog, dispatch, queueing, redis_queue, reservations, sql
 from .dispatch import quietly
+from .status import JobStatus
 
 RELEASE_BATCH = 200
 
@@ -104,7 +105,9 @@ class Outbox:
     def _undone(self) -> None:
         """The transaction is rolled back."""
         self.release_locks()
-        quietly(lambda: reservations.give_back_now(self._taken_places()))
+        queued, self._queued = self._queued, []
+        if reserved := self._taken_places():
+            quietly(partial(_make_up, queued, reserved))
 
     def _taken_places(self) -> list[reservations.Reservation]:
         """What is reserved, for the caller to give back."""
@@ -145,6 +148,19 @@ class Outbox:
         full = {found.queue for found in refused}
         self.line_up(full)
         return [job for queue, members in by_queue.items() if queue not in full for job in members]
+
+
+def _make_up(queued: list[Mapping[str, Any]], reserved: list[reservations.Reservation]) -> None:
+    """The commit failed: give the places back, and let those go who lined up since they found them taken.
+
+    Or it did not, and a callback of another app failed after it, so that ours was not called: then the jobs are there,
+    until the sweep rings for them without entries, and the places stay theirs.
+    """
+    if queued and JobStatus.QUEUED in backlog.statuses([job["name"] for job in queued]).values():
+        return
+    reservations.give_back_now(reserved)
+    for queue in sorted({reservation.queue for reservation in reserved}):
+        quietly(partial(admission.after_line_up, queue))
 
 
 def outbox() -> Outbox:

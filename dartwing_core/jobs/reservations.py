@@ -52,7 +52,7 @@ def reserve(places: Mapping[str, int]) -> list[Reservation]:
     found = []
     for queue, number in places.items():
         (total, _expires, (*beside, is_passing), *seen), answers = answers[:6], answers[6:]
-        look, others = redis_queue.look_of(seen), total - number + _sum(beside)
+        look, others = redis_queue.look_of(seen), max(0, total - number) + _sum(beside)
         found.append(Reservation(queue, number, look, others, bool(is_passing), _keys(queue, moment)[1]))
     return found
 
@@ -96,7 +96,8 @@ def end_pass(queue: str, pipeline: redis.client.Pipeline) -> None:
 
 
 def _sum(counts: Collection[Any]) -> int:
-    return sum(int(count or 0) for count in counts)
+    """Below zero is what was reserved before Redis forgot all, and given back since."""
+    return sum(max(0, int(count or 0)) for count in counts)
 
 
 def _keys(queue: str, moment: float) -> list[str]:

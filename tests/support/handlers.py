@@ -67,6 +67,16 @@ def slow(context: JobContext) -> dict:
 
 
 @job_handler
+def goes_on(context: JobContext) -> None:
+    """Tells of more and more progress, until the file `until` is there."""
+    step = 0
+    while not os.path.exists(context.parameters["until"]):
+        pause(0.1)
+        step += 1
+        context.update_progress(min(step * 0.1, 99), f"Step {step}")
+
+
+@job_handler
 def returns(context: JobContext):
     """Returns what cannot be stored, or is not a dict."""
     return {"list": [1, 2], "set": {1}, "bytes": b"\x00", "text": "word", "large": "x" * 2_000_000}[

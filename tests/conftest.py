@@ -76,8 +76,10 @@ def site(_connected: None) -> Iterator[None]:
     factory.dismiss()
     processes.queue_client().flushdb()
     redis_queue._away_until = 0
+    pipeline = processes.queue_client().pipeline()
     for queue in redis_queue.queue_names():
-        notes.keep(queue, False)  # otherwise the first submit of each asks the rows
+        notes.keep(pipeline, queue, notes.Left(has_backlog=False))  # otherwise the first submit of each asks the rows
+    pipeline.execute()
     factory.organization(factory.ALPHA)
     factory.organization(factory.BETA)
     frappe.db.commit()

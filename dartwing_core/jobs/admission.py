@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 import frappe
+import redis
 
 from . import (
     circuits,
@@ -49,7 +50,7 @@ def has_room(reserved: reservations.Reservation) -> bool:
     """Whether the jobs for which places are reserved may be queued at once: they fit into the window, and nobody awaits
     a turn."""
     look = reserved.look
-    if look.backlog is not False or reserved.is_passing:
+    if look.backlog is not False:
         return False
     return look.length + reserved.others + reserved.number <= window(look.workers)
 
@@ -137,13 +138,8 @@ def admit(queue: str) -> int:
 def _admit(queue: str) -> list[Mapping[str, Any]]:
     look, reserved = reservations.begin_pass(queue)
     sql.commit()  # a snapshot that shows what the pass before this one did
-    end_pass = partial(reservations.end_pass, queue)
-    try:
-        queue_next = partial(_queue_next, queue, window(look.workers), reserved)
-        return dispatch.in_own_transaction(queue_next, end_pass)
-    except Exception:
-        dispatch.quietly(lambda: redis_queue.push([], redis_queue.client(), end_pass))
-        raise
+    this = _Pass(queue, look, reserved)
+    return dispatch.in_own_transaction(this.queue_next, this.note)
 
 
 def is_paused(queue: str | None = None) -> bool:
@@ -173,26 +169,44 @@ def why_paused(queue: str | None = None) -> str | None:
     }[pause]
 
 
-def _queue_next(queue: str, size: int, reserved: int) -> list[Mapping[str, Any]]:
-    lines = waiting.heads()
-    if held := [row for row in lines if row["queue"] == queue and row["in_line"] == waiting.HELD]:
-        is_held = _let_in(queue, held)
+class _Pass:
+    """One pass over a queue: what it takes, and what it leaves behind."""
+
+    def __init__(self, queue: str, look: redis_queue.Look, reserved: int):
+        self._queue = queue
+        self._look = look
+        self._reserved = reserved
+
+    def queue_next(self) -> list[Mapping[str, Any]]:
+        queue, size = self._queue, window(self._look.workers)
         lines = waiting.heads()
-    else:
-        is_held = False
-    heads = [row for row in lines if row["queue"] == queue and row["in_line"] == waiting.IN_LINE]
-    in_service = waiting.in_service()
-    queued = sum(row["number"] for row in in_service if row["queue"] == queue and row["status"] == JobStatus.QUEUED)
-    room = max(0, size - queued - reserved)
-    behind = [name for name in config.queues_behind(queue) if not is_paused(name)] if room and heads else []
-    choice = Choice(queue, heads, in_service, lifting.candidates(queue, behind, lines, in_service))
-    chosen = choice.take(room)
-    moved = queueing.queue_chosen(chosen, queue)
-    is_full = choice.leaves_some and queued + len(moved) >= size
-    enough = _enough(size) if is_full else None
-    # A pass that takes nobody may not have asked who is behind: their turns would be forgotten.
-    notes.keep(queue, choice.leaves_some or is_held, choice.turns if chosen else None, enough)
-    return [lifting.in_queue(job, queue) for job in moved]
+        if held := [row for row in lines if row["queue"] == queue and row["in_line"] == waiting.HELD]:
+            is_held = _let_in(queue, held)
+            lines = waiting.heads()
+        else:
+            is_held = False
+        heads = [row for row in lines if row["queue"] == queue and row["in_line"] == waiting.IN_LINE]
+        in_service = waiting.in_service()
+        queued = sum(row["number"] for row in in_service if row["queue"] == queue and row["status"] == JobStatus.QUEUED)
+        room = max(0, size - queued - self._reserved)
+        behind = [name for name in config.queues_behind(queue) if not is_paused(name)] if room and heads else []
+        choice = Choice(queue, heads, in_service, lifting.candidates(queue, behind, lines, in_service))
+        chosen = choice.take(room)
+        moved = queueing.queue_chosen(chosen, queue)
+        is_full = choice.leaves_some and queued + len(moved) >= size
+        # Whose entries are lost are in the window and not in the list, at which those look who submit.
+        are_lost = queued > self._look.length + self._look.workers
+        self._left = notes.Left(
+            has_backlog=choice.leaves_some or is_held or are_lost,
+            # A pass that takes nobody may not have asked who is behind: their turns would be forgotten.
+            turns=choice.turns if chosen else None,
+            enough=_enough(size) if is_full else None,
+        )
+        return [lifting.in_queue(job, queue) for job in moved]
+
+    def note(self, pipeline: redis.client.Pipeline) -> None:
+        """Add to the round trip that pushes the entries what the pass leaves."""
+        notes.keep(pipeline, self._queue, self._left)
 
 
 def _let_in(queue: str, held: list[dict]) -> bool:

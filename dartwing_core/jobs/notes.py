@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import redis
+
 from . import clock, redis_queue
 
 FULL_SECONDS = 2
@@ -23,29 +25,44 @@ class Turns:
     """Whose last turn a lifted job had."""
 
 
-def keep(queue: str, has_backlog: bool, turns: Turns | None = None, enough: int | None = None) -> None:
-    """Note what a pass leaves: whether jobs of a queue await their turn in the database, so that what is submitted has
-    to line up too, and the turns; without `turns` those stay as they are.
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What an admission pass leaves."""
 
-    `enough`: there is a backlog because the queue's window is full; a settle makes the next pass once no more than so
-    many entries are left.
-    """
-    pipeline = redis_queue.client().pipeline()
-    pipeline.hset(redis_queue.site_key(redis_queue.BACKLOG), queue, str(int(has_backlog)))
-    if enough is not None:
-        pipeline.set(redis_queue.site_key(f"full:{queue}"), enough, ex=FULL_SECONDS)
+    has_backlog: bool
+    """Whether jobs await their turn in the database, so that what is submitted has to line up too."""
+    turns: Turns | None = None
+    """None: those stay as they are."""
+    enough: int | None = None
+    """There is a backlog because the queue's window is full; a settle makes the next pass once no more than so many
+    entries are left."""
+
+
+def begin_pass(pipeline: redis.client.Pipeline, queue: str) -> None:
+    """Add to a pipeline that a pass is about to count: what ends or is submitted from now on asks for another."""
+    _set_backlog(pipeline, queue, True)
+
+
+def keep(pipeline: redis.client.Pipeline, queue: str, left: Left) -> None:
+    """Add to a pipeline what a pass leaves."""
+    _set_backlog(pipeline, queue, left.has_backlog)
+    if left.enough is not None:
+        pipeline.set(redis_queue.site_key(f"full:{queue}"), left.enough, ex=FULL_SECONDS)
     else:
         pipeline.delete(redis_queue.site_key(f"full:{queue}"))
     passes_key, lifted_key = redis_queue.site_key(f"turns:{queue}"), redis_queue.site_key(f"lifted:{queue}")
-    if turns:
+    if left.turns:
         pipeline.delete(passes_key, lifted_key)
-        if turns.passes:
-            pipeline.hset(passes_key, mapping=dict(turns.passes))
-        if turns.lifted_last:
-            pipeline.sadd(lifted_key, *turns.lifted_last)
+        if left.turns.passes:
+            pipeline.hset(passes_key, mapping=dict(left.turns.passes))
+        if left.turns.lifted_last:
+            pipeline.sadd(lifted_key, *left.turns.lifted_last)
     pipeline.expire(passes_key, TURNS_SECONDS)
     pipeline.expire(lifted_key, TURNS_SECONDS)
-    pipeline.execute()
+
+
+def _set_backlog(pipeline: redis.client.Pipeline, queue: str, has_backlog: bool) -> None:
+    pipeline.hset(redis_queue.site_key(redis_queue.BACKLOG), queue, str(int(has_backlog)))
 
 
 def backlogged() -> set[str]:

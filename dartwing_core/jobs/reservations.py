@@ -2,8 +2,7 @@
 
 Whoever queues jobs looks at the list first, and pushes after its commit: of many who do so at once each would find room
 for all of its own. So each says in Redis how many it is about to push, in the round trip in which it looks, and is told
-what others have said before. That is forgotten after some seconds, in case somebody never comes to push. While an
-admission pass is under way, who submits lines up.
+what others have said before. That is forgotten after some seconds, in case somebody never comes to push.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Any
 
 import redis
 
-from . import clock, redis_queue
+from . import clock, notes, redis_queue
 
 SECONDS = 5
 """What is said holds for so long at least, and for less than twice as long."""
@@ -30,8 +29,6 @@ class Reservation:
     look: redis_queue.Look
     others: int
     """How many places others had reserved by then."""
-    is_passing: bool
-    """Whether an admission pass was under way."""
     key: str
 
 
@@ -46,14 +43,14 @@ def reserve(places: Mapping[str, int]) -> list[Reservation]:
         before, now, after = _keys(queue, moment)
         pipeline.incrby(now, number)
         pipeline.expire(now, KEPT)
-        pipeline.mget(before, after, _pass_key(queue))
+        pipeline.mget(before, after)
         redis_queue.ask_look(pipeline, queue)  # behind it: what is pushed meanwhile counts twice, and not never
     answers = pipeline.execute()
     found = []
     for queue, number in places.items():
-        (total, _expires, (*beside, is_passing), *seen), answers = answers[:6], answers[6:]
+        (total, _expires, beside, *seen), answers = answers[:6], answers[6:]
         look, others = redis_queue.look_of(seen), max(0, total - number) + _sum(beside)
-        found.append(Reservation(queue, number, look, others, bool(is_passing), _keys(queue, moment)[1]))
+        found.append(Reservation(queue, number, look, others, _keys(queue, moment)[1]))
     return found
 
 
@@ -78,21 +75,16 @@ def give_back_now(reserved: Collection[Reservation]) -> None:
 
 
 def begin_pass(queue: str) -> tuple[redis_queue.Look, int]:
-    """Say that an admission pass is under way; the queue at this moment, and how many places are reserved.
+    """Have who submits from now on line up; the queue at this moment, and how many places are reserved.
 
     Raises redis.exceptions.RedisError.
     """
     pipeline = redis_queue.client().pipeline(transaction=False)
-    pipeline.set(_pass_key(queue), 1, ex=2 * SECONDS)
+    notes.begin_pass(pipeline, queue)
     pipeline.mget(_keys(queue, clock.now_epoch()))
     redis_queue.ask_look(pipeline, queue)
     _set, reserved, *look = pipeline.execute()
     return redis_queue.look_of(look), _sum(reserved)
-
-
-def end_pass(queue: str, pipeline: redis.client.Pipeline) -> None:
-    """Add to a pipeline that it is over."""
-    pipeline.delete(_pass_key(queue))
 
 
 def _sum(counts: Collection[Any]) -> int:
@@ -104,7 +96,3 @@ def _keys(queue: str, moment: float) -> list[str]:
     """Of these seconds, between those before and behind them: the machines' clocks may differ a little."""
     number = int(moment // SECONDS)
     return [redis_queue.site_key(f"reserved:{queue}:{number + step}") for step in (-1, 0, 1)]
-
-
-def _pass_key(queue: str) -> str:
-    return redis_queue.site_key(f"passing:{queue}")

@@ -99,11 +99,40 @@ def test_a_queue_whose_pass_fails_holds_up_no_other(job_type, monkeypatch):
         assert asked == ["short", "default"]
 
 
-def test_after_a_pass_that_failed_submitters_need_not_line_up(job_type, monkeypatch):
-    # Seen failing (True) with a pass that counts as under way until it is forgotten.
+def test_after_a_pass_that_failed_a_submit_makes_another(job_type, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(admission, "_queue_next", lambda *_arguments: fail())
+        patch.setattr(admission.Choice, "take", lambda *_arguments: fail())
         with pytest.raises(ValueError, match="planned"):
             admission.admit("default")
-    (found,) = reservations.reserve({"default": 1})
-    assert not found.is_passing
+    assert status(submitted(job_type, n=1)) == "Queued"
+
+
+def test_jobs_that_end_while_a_pass_counts_them_make_it_look_again(job_type, monkeypatch):
+    # Seen failing (Pending, and nobody whose end would make a pass) without the note that a pass begins with.
+    submit_many(job_type, WINDOW)
+    frappe.db.commit()
+
+    def take_while_others_end(choice, number: int) -> list:
+        patch.undo()
+        in_parallel([work_off])
+        return choice.take(number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(admission.Choice, "take", take_while_others_end)
+        late = submitted(job_type, n="late")
+    assert status(late) == "Queued"
+
+
+def work_off() -> None:
+    while name := next_entry():
+        executor.execute_job(name, 1)
+
+
+def test_entries_that_redis_lost_keep_their_places_in_the_window(job_type):
+    # Seen failing (9 Queued) when a pass that leaves nobody in line lets who submits look at the list alone.
+    submit_many(job_type, WINDOW - 1)
+    frappe.db.commit()
+    processes.queue_client().flushdb()
+    for n in range(WINDOW):
+        submitted(job_type, late=n)
+    assert database.value(QUEUED) == WINDOW

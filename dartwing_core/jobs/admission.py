@@ -9,6 +9,7 @@ site. Who wants one leaves a note first: whoever makes passes right now then mak
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -23,6 +24,7 @@ from . import (
     lifting,
     limits,
     notes,
+    queue_look,
     queueing,
     redis_queue,
     reservations,
@@ -35,15 +37,35 @@ from .status import JobStatus
 
 SMALLEST_WINDOW = 8
 JOBS_PER_WORKER = 4
+AHEAD_SECONDS = 2.0
+"""A window is worth no more of its workers' time than this, as far as they stay busy."""
+OFTEN_SECONDS = 0.5
+"""Jobs that end no more often than this, on all workers of a queue, each make a pass."""
 LET_IN = 500  # held jobs of an organization in one pass
 PASSES = 10
 """At most so many in a row: the session may be that of a web request."""
 MAINTENANCE, EVERYTHING, QUEUE = "maintenance", "everything", "queue"
 
 
-def window(workers: int) -> int:
-    """How many jobs of a queue may be in RQ; by the number of its workers unless a setting says otherwise."""
-    return config.settings().queue_window or max(SMALLEST_WINDOW, JOBS_PER_WORKER * workers)
+def window(workers: int, run_time: float | None = 0.0) -> int:
+    """How many jobs of a queue may be in RQ, unless a setting says so.
+
+    As many as keep its workers busy from one pass to the next, and no more: who comes waits for those that are there,
+    and what waits in the database is ordered as late as possible. `run_time`: seconds that the queue's jobs take; None
+    if nobody knows yet, which counts as long.
+    """
+    if size := config.settings().queue_window:
+        return size
+    most = max(SMALLEST_WINDOW, JOBS_PER_WORKER * workers)
+    if not workers or run_time == 0:
+        return most
+    least = workers + 1  # and one, in case a worker has died with an entry that it did not claim
+    ahead = 0 if run_time is None else math.ceil(min(most, workers * AHEAD_SECONDS / run_time))
+    return min(most, max(least, ahead))
+
+
+def _window(look: queue_look.Look) -> int:
+    return window(look.workers, look.run_time)
 
 
 def has_room(reserved: reservations.Reservation) -> bool:
@@ -52,7 +74,7 @@ def has_room(reserved: reservations.Reservation) -> bool:
     look = reserved.look
     if look.backlog is not False:
         return False
-    return look.length + reserved.others + reserved.number <= window(look.workers)
+    return look.length + reserved.others + reserved.number <= _window(look)
 
 
 def is_limited(organization: str, limits_of: tenancy.Limits, job_type: Any) -> bool:
@@ -66,16 +88,17 @@ def admit_all() -> int:
     return _admit_each(waiting.queues())
 
 
-def after_settle(job: Mapping[str, Any]) -> int:
-    """A pass if jobs wait for the queue and its window is half empty or less; returns how many were queued.
+def after_settle(job: Mapping[str, Any], run_time: float) -> int:
+    """A pass if jobs wait for the queue and its window is half empty or less, or its workers end seldom; returns how
+    many were queued. `run_time`: seconds that the job took.
 
     The end of a job under a cap may let others start that wait for other queues.
     """
     queue = job["queue"]
-    look = redis_queue.look([queue])[queue]
+    look = queue_look.look(queue, run_time)
     queues = set()
     if look.backlog is not False:
-        if look.length <= _enough(window(look.workers)):
+        if look.length <= _enough(_window(look)) or run_time >= OFTEN_SECONDS * max(1, look.workers):
             queues.add(queue)
         else:  # perhaps with entries of others, whose ends tell us nothing
             notes.forget_full(queue)
@@ -172,13 +195,13 @@ def why_paused(queue: str | None = None) -> str | None:
 class _Pass:
     """One pass over a queue: what it takes, and what it leaves behind."""
 
-    def __init__(self, queue: str, look: redis_queue.Look, reserved: int):
+    def __init__(self, queue: str, look: queue_look.Look, reserved: int):
         self._queue = queue
         self._look = look
         self._reserved = reserved
 
     def queue_next(self) -> list[Mapping[str, Any]]:
-        queue, size = self._queue, window(self._look.workers)
+        queue, size = self._queue, _window(self._look)
         lines = waiting.heads()
         if held := [row for row in lines if row["queue"] == queue and row["in_line"] == waiting.HELD]:
             is_held = _let_in(queue, held)

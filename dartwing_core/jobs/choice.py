@@ -69,9 +69,9 @@ class Choice:
         return any(self._slots.fits(*place) for place in places)
 
     @property
-    def turns(self) -> notes.Turns:
+    def turns(self) -> notes.KeptTurns:
         """How the turns are now, of those who could take one."""
-        return notes.Turns(self._turns.passes, self._lifted_last)
+        return notes.KeptTurns(self._turns.passes, self._lifted_last)
 
     def take(self, number: int) -> list[dict]:
         """At most `number` jobs (name, status and queue of each), in the order in which they are to be queued."""

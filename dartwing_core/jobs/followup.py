@@ -28,7 +28,7 @@ def after(job: Mapping[str, Any], duration: float, end: Outcome | None) -> None:
         _best_effort(lambda: batch_end.job_ended(job))
     elif job["parent_batch"]:
         _best_effort(lambda: batch_end.look([job["parent_batch"]]))
-    _best_effort(lambda: admission.after_settle(job))
+    _best_effort(lambda: admission.after_settle(job, duration))
     _best_effort(sweeper.sweep_now_and_then)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import redis
 
-from . import clock, redis_queue
+from . import clock, queue_look, redis_queue
 
 FULL_SECONDS = 2
 TURNS_SECONDS = 3_600
@@ -17,8 +17,8 @@ CIRCUIT_SECONDS = 3_600
 
 
 @dataclass(frozen=True, slots=True)
-class Turns:
-    """Of the organizations that have waiting jobs."""
+class KeptTurns:
+    """How the turns of the organizations that have waiting jobs stand."""
 
     passes: Mapping[str, float]
     lifted_last: Collection[str]
@@ -31,7 +31,7 @@ class Left:
 
     has_backlog: bool
     """Whether jobs await their turn in the database, so that what is submitted has to line up too."""
-    turns: Turns | None = None
+    turns: KeptTurns | None = None
     """None: those stay as they are."""
     enough: int | None = None
     """There is a backlog because the queue's window is full; a settle makes the next pass once no more than so many
@@ -62,12 +62,12 @@ def keep(pipeline: redis.client.Pipeline, queue: str, left: Left) -> None:
 
 
 def _set_backlog(pipeline: redis.client.Pipeline, queue: str, has_backlog: bool) -> None:
-    pipeline.hset(redis_queue.site_key(redis_queue.BACKLOG), queue, str(int(has_backlog)))
+    pipeline.hset(redis_queue.site_key(queue_look.BACKLOG), queue, str(int(has_backlog)))
 
 
 def backlogged() -> set[str]:
     """The queues for which jobs await their turn."""
-    found: Any = redis_queue.client().hgetall(redis_queue.site_key(redis_queue.BACKLOG))
+    found: Any = redis_queue.client().hgetall(redis_queue.site_key(queue_look.BACKLOG))
     return {queue.decode() for queue, note in found.items() if note == b"1"}
 
 
@@ -100,7 +100,7 @@ def ask_for_pass_unless_full(queue: str) -> bool:
     pipeline = redis_queue.client().pipeline()
     pipeline.set(redis_queue.site_key(f"again:{queue}"), 1, ex=60)
     pipeline.get(redis_queue.site_key(f"full:{queue}"))
-    redis_queue.ask_length(pipeline, queue)
+    queue_look.ask_length(pipeline, queue)
     _set, enough, length = pipeline.execute()
     return enough is None or length <= int(enough)
 
@@ -120,10 +120,12 @@ def is_requested(queue: str) -> bool:
     return bool(redis_queue.client().exists(redis_queue.site_key(f"again:{queue}")))
 
 
-def turns(queue: str) -> Turns:
+def turns(queue: str) -> KeptTurns:
     """What `keep` kept; if Redis has lost it, all organizations are level again."""
     pipeline = redis_queue.client().pipeline(transaction=False)
     pipeline.hgetall(redis_queue.site_key(f"turns:{queue}"))
     pipeline.smembers(redis_queue.site_key(f"lifted:{queue}"))
     passes, lifted = pipeline.execute()
-    return Turns({name.decode(): float(value) for name, value in passes.items()}, {name.decode() for name in lifted})
+    return KeptTurns(
+        {name.decode(): float(value) for name, value in passes.items()}, {name.decode() for name in lifted}
+    )

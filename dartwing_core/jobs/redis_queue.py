@@ -1,4 +1,5 @@
-"""RQ entries for jobs: the doorbell. All that is known of RQ is here, in `rq_attempts` and `rq_workers`.
+"""RQ entries for jobs: the doorbell. All that is known of RQ is here, in `queue_look`, `rq_attempts` and
+`rq_workers`.
 
 Entries go to Frappe's own queues and call Frappe's own `execute_job`, so that any `bench worker` runs them.
 """
@@ -8,7 +9,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -27,7 +27,6 @@ FAILURE_TTL = 24 * 3600
 CONNECT_TIMEOUT = 0.5
 ANSWER_TIMEOUT = 2.0
 AWAY_SECONDS = 2.0
-BACKLOG = "backlog"
 CLAIM_SECONDS = 20
 T = TypeVar("T")
 LIST_LIMIT = 5_000  # longer lists are not read whole to look for an entry
@@ -61,11 +60,6 @@ def answers() -> bool:
     return if_there(connection) is not None
 
 
-def look_if_there(queues: Sequence[str]) -> dict[str, Look] | None:
-    """`look`, or None if the queue's Redis is not there; asks like `answers`."""
-    return if_there(lambda: look(queues))
-
-
 def if_there(ask: Callable[[], T]) -> T | None:
     """What `ask` returns, or None if the queue's Redis is not there, or was not a moment ago."""
     global _away_until
@@ -79,43 +73,6 @@ def if_there(ask: Callable[[], T]) -> T | None:
 
 
 _away_until = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """A queue at this moment: entries in its list (others' too), its workers, whether jobs await their turn."""
-
-    length: int
-    workers: int
-    backlog: bool | None
-    """As an admission pass has noted; None if Redis has lost the note, so that the rows have to be asked."""
-
-
-def look(queues: Sequence[str]) -> dict[str, Look]:
-    """Each queue at this moment, in one round trip. Raises redis.exceptions.RedisError."""
-    pipeline = client().pipeline(transaction=False)
-    for queue in queues:
-        ask_look(pipeline, queue)
-    answers = pipeline.execute()
-    return {queue: look_of(answers[3 * place : 3 * place + 3]) for place, queue in enumerate(queues)}
-
-
-def ask_look(pipeline: redis.client.Pipeline, queue: str) -> None:
-    """Add the three questions of a look to a pipeline."""
-    ask_length(pipeline, queue)
-    pipeline.scard(f"rq:workers:{generate_qname(queue)}")
-    pipeline.hget(site_key(BACKLOG), queue)
-
-
-def look_of(answers: Sequence[Any]) -> Look:
-    """The answers to them."""
-    length, workers, note = answers
-    return Look(length, workers, None if note is None else note == b"1")
-
-
-def ask_length(pipeline: redis.client.Pipeline, queue: str) -> None:
-    """Ask how many entries are in a queue's list, others' too."""
-    pipeline.llen(_list_key(queue))
 
 
 def push(
@@ -153,7 +110,7 @@ def missing(jobs: Sequence[Mapping[str, Any]], client: redis.Redis) -> list[Mapp
     ids_of_jobs = [rq_id(job["name"], job["attempt"] + 1) for job in jobs]
     pipeline = client.pipeline(transaction=False)
     for queue in queues:  # before the entries: what a worker takes meanwhile then says "started"
-        pipeline.lrange(_list_key(queue), 0, LIST_LIMIT)
+        pipeline.lrange(list_key(queue), 0, LIST_LIMIT)
     for rq_job_id in ids_of_jobs:
         pipeline.hmget(Job.key_for(rq_job_id), ["status", "started_at"])
     answers = pipeline.execute()
@@ -178,7 +135,8 @@ def _listed(entries: list[bytes]) -> set[str] | None:
     return {entry.decode() for entry in entries} if len(entries) <= LIST_LIMIT else None
 
 
-def _list_key(queue: str) -> str:
+def list_key(queue: str) -> str:
+    """Redis's key of the list of a queue's entries."""
     return Queue.redis_queue_namespace_prefix + generate_qname(queue)
 
 
@@ -187,7 +145,7 @@ def remove(places: Sequence[tuple[Mapping[str, Any], str]], client: redis.Redis)
     be; returns the queue in which one was, by the job's name."""
     pipeline = client.pipeline(transaction=False)
     for job, queue in places:
-        pipeline.lrem(_list_key(queue), 1, rq_id(job["name"], job["attempt"] + 1))
+        pipeline.lrem(list_key(queue), 1, rq_id(job["name"], job["attempt"] + 1))
     for name, attempt in {(job["name"], job["attempt"]) for job, _queue in places}:
         pipeline.delete(Job.key_for(rq_id(name, attempt + 1)))
     answers = pipeline.execute()
@@ -207,7 +165,7 @@ def without_taken(jobs: Sequence[Mapping[str, Any]], client: redis.Redis) -> Seq
     pipeline = client.pipeline()  # both questions at one moment
     for job in lifted:
         rq_job_id = rq_id(job["name"], job["attempt"] + 1)
-        pipeline.lrem(_list_key(job["left"]), 1, rq_job_id)
+        pipeline.lrem(list_key(job["left"]), 1, rq_job_id)
         pipeline.exists(Job.key_for(rq_job_id))
     answers = pipeline.execute()
     taken = {

@@ -13,11 +13,12 @@ from typing import Any
 
 import redis
 
-from . import clock, notes, redis_queue
+from . import clock, notes, queue_look, redis_queue
 
 SECONDS = 5
 """What is said holds for so long at least, and for less than twice as long."""
 KEPT = 3 * SECONDS
+_ANSWERS = 3 + queue_look.QUESTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Reservation:
 
     queue: str
     number: int
-    look: redis_queue.Look
+    look: queue_look.Look
     others: int
     """How many places others had reserved by then."""
     key: str
@@ -44,12 +45,12 @@ def reserve(places: Mapping[str, int]) -> list[Reservation]:
         pipeline.incrby(now, number)
         pipeline.expire(now, KEPT)
         pipeline.mget(before, after)
-        redis_queue.ask_look(pipeline, queue)  # behind it: what is pushed meanwhile counts twice, and not never
+        queue_look.ask(pipeline, queue)  # behind it: what is pushed meanwhile counts twice, and not never
     answers = pipeline.execute()
     found = []
     for queue, number in places.items():
-        (total, _expires, beside, *seen), answers = answers[:6], answers[6:]
-        look, others = redis_queue.look_of(seen), max(0, total - number) + _sum(beside)
+        (total, _expires, beside, *seen), answers = answers[:_ANSWERS], answers[_ANSWERS:]
+        look, others = queue_look.of(seen), max(0, total - number) + _sum(beside)
         found.append(Reservation(queue, number, look, others, _keys(queue, moment)[1]))
     return found
 
@@ -74,7 +75,7 @@ def give_back_now(reserved: Collection[Reservation]) -> None:
         pipeline.execute()
 
 
-def begin_pass(queue: str) -> tuple[redis_queue.Look, int]:
+def begin_pass(queue: str) -> tuple[queue_look.Look, int]:
     """Have who submits from now on line up; the queue at this moment, and how many places are reserved.
 
     Raises redis.exceptions.RedisError.
@@ -82,9 +83,9 @@ def begin_pass(queue: str) -> tuple[redis_queue.Look, int]:
     pipeline = redis_queue.client().pipeline(transaction=False)
     notes.begin_pass(pipeline, queue)
     pipeline.mget(_keys(queue, clock.now_epoch()))
-    redis_queue.ask_look(pipeline, queue)
+    queue_look.ask(pipeline, queue)
     _set, reserved, *look = pipeline.execute()
-    return redis_queue.look_of(look), _sum(reserved)
+    return queue_look.of(look), _sum(reserved)
 
 
 def _sum(counts: Collection[Any]) -> int:

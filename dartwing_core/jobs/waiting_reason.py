@@ -17,7 +17,7 @@ import frappe
 from frappe import _
 from frappe.utils import formatdate, get_system_timezone
 
-from . import admission, choice, circuits, clock, config, redis_queue, tenancy, waiting
+from . import admission, choice, circuits, clock, config, queue_look, tenancy, waiting
 from .status import WAITING, JobStatus
 
 FIELDS = (
@@ -148,14 +148,14 @@ def _turn(job: Job, limits_of: Mapping[str, tenancy.Limits]) -> str:
 def _queued(jobs: list[Job]) -> dict[str, str]:
     if not jobs:
         return {}
-    looks = redis_queue.look_if_there(sorted({job["queue"] for job in jobs})) or {}
+    looks = queue_look.looks_if_there(sorted({job["queue"] for job in jobs})) or {}
     own = {job["name"]: config.own_queue(job) for job in jobs}
     return {
         job["name"]: _paused(own[job["name"]]) or _paused(job["queue"]) or _worker(job["queue"], looks) for job in jobs
     }
 
 
-def _worker(queue: str, looks: Mapping[str, redis_queue.Look]) -> str:
+def _worker(queue: str, looks: Mapping[str, queue_look.Look]) -> str:
     if queue in looks and not looks[queue].workers:
         return _("No worker serves the queue {0} at the moment.").format(queue)
     return _("Waits for a free worker.")

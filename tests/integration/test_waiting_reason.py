@@ -151,7 +151,7 @@ def test_a_queued_job_says_whether_anybody_serves_its_queue(plain):
 
 def test_without_redis_a_queued_job_has_words_too(plain, monkeypatch):
     job = submitted(plain)
-    monkeypatch.setattr("dartwing_core.jobs.redis_queue.look_if_there", lambda queues: None)
+    monkeypatch.setattr("dartwing_core.jobs.queue_look.looks_if_there", lambda queues: None)
     assert reason(job) == "Waits for a free worker."
 
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import frappe
 import pytest
 
 from tests.support import browser as browsers
@@ -52,6 +53,14 @@ def web(realtime: processes.Process) -> Iterator[str]:
 @pytest.fixture(autouse=True)
 def limits_anew(site: None) -> None:
     http.forget_limits()
+
+
+@pytest.fixture(autouse=True)
+def lists_anew(site: None) -> None:
+    """Desk keeps each user's filters, and saves them some time after they were chosen."""
+    frappe.cache.delete_key("_user_settings")
+    frappe.db.sql("DELETE FROM `__UserSettings` WHERE `user` LIKE 'test\\_%'")
+    frappe.db.commit()
 
 
 @pytest.fixture

@@ -483,6 +483,12 @@ def test_the_lease_is_a_setting_with_a_floor():
         pass
 
 
+def test_a_setting_of_zero_shows_the_default_that_is_in_force(site):
+    with settings(lease_seconds=0, retry_delay_cap=0, queue_window=0):
+        saved = frappe.get_doc("Job Engine Settings")
+        assert (saved.lease_seconds, saved.retry_delay_cap, saved.queue_window) == (20, 3_600, 0)
+
+
 # What a Job Type decides
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import frappe
 import redis
+from rq.timeouts import BaseTimeoutException
 
 from . import (
     circuits,
@@ -38,16 +39,14 @@ from .status import JobStatus
 SMALLEST_WINDOW = 8
 JOBS_PER_WORKER = 4
 AHEAD_SECONDS = 2.0
-"""A window is worth no more of its workers' time than this, as far as they stay busy."""
-OFTEN_SECONDS = 0.5
-"""Jobs that end no more often than this, on all workers of a queue, each make a pass."""
+"""A window holds so many seconds' work of its queue's workers, if that is between the limits."""
 LET_IN = 500  # held jobs of an organization in one pass
 PASSES = 10
 """At most so many in a row: the session may be that of a web request."""
 MAINTENANCE, EVERYTHING, QUEUE = "maintenance", "everything", "queue"
 
 
-def window(workers: int, run_time: float | None = 0.0) -> int:
+def window(workers: int, run_time: float | None) -> int:
     """How many jobs of a queue may be in RQ, unless a setting says so.
 
     As many as keep its workers busy from one pass to the next, and no more: who comes waits for those that are there,
@@ -57,11 +56,11 @@ def window(workers: int, run_time: float | None = 0.0) -> int:
     if size := config.settings().queue_window:
         return size
     most = max(SMALLEST_WINDOW, JOBS_PER_WORKER * workers)
-    if not workers or run_time == 0:
+    if not workers:
         return most
+    ahead = 0 if run_time is None else workers * AHEAD_SECONDS / max(run_time, 0.001)
     least = workers + 1  # and one, in case a worker has died with an entry that it did not claim
-    ahead = 0 if run_time is None else math.ceil(min(most, workers * AHEAD_SECONDS / run_time))
-    return min(most, max(least, ahead))
+    return max(least, math.ceil(min(most, ahead)))
 
 
 def _window(look: queue_look.Look) -> int:
@@ -89,22 +88,24 @@ def admit_all() -> int:
 
 
 def after_settle(job: Mapping[str, Any], run_time: float) -> int:
-    """A pass if jobs wait for the queue and its window is half empty or less, or its workers end seldom; returns how
-    many were queued. `run_time`: seconds that the job took.
+    """A pass if jobs wait for the queue and its window is half empty or less; returns how many were queued.
+    `run_time`: seconds that the job took.
 
     The end of a job under a cap may let others start that wait for other queues.
     """
     queue = job["queue"]
-    look = queue_look.look(queue, run_time)
+    look, ended = queue_look.note_end(queue, run_time)
     queues = set()
     if look.backlog is not False:
-        if look.length <= _enough(_window(look)) or run_time >= OFTEN_SECONDS * max(1, look.workers):
+        size = _window(look)
+        # The list may hold entries of others, whose ends tell us nothing.
+        if look.length <= _enough(size) or ended >= size - _enough(size):
             queues.add(queue)
-        else:  # perhaps with entries of others, whose ends tell us nothing
+        else:
             notes.forget_full(queue)
     if job["caps"]:
         queues |= notes.backlogged()
-    return _admit_each(queues)
+    return _admit_each(queues, after_end=True)
 
 
 def after_cancel(jobs: Sequence[Mapping[str, Any]]) -> int:
@@ -117,12 +118,12 @@ def after_cancel(jobs: Sequence[Mapping[str, Any]]) -> int:
     if elsewhere:
         found |= redis_queue.remove(elsewhere, client)
     queues = {job["queue"] for job in jobs} | set(found.values())
-    return _admit_each(queues)
+    return _admit_each(queues, after_end=True)
 
 
-def _admit_each(queues: Iterable[str]) -> int:
+def _admit_each(queues: Iterable[str], after_end: bool = False) -> int:
     """A pass over each of these queues; one that fails holds up no other."""
-    return sum(dispatch.quietly(partial(admit, queue)) or 0 for queue in config.by_priority(queues))
+    return sum(dispatch.quietly(partial(admit, queue, after_end)) or 0 for queue in config.by_priority(queues))
 
 
 def after_line_up(queue: str) -> int:
@@ -140,22 +141,39 @@ def _enough(size: int) -> int:
     return size // 2
 
 
-def admit(queue: str) -> int:
-    """Queue as many waiting jobs as there is room for; returns how many. Commits."""
+def admit(queue: str, after_end: bool = False) -> int:
+    """Queue as many waiting jobs as there is room for; returns how many. Commits.
+
+    `after_end`: because a job has ended; a pass under way that leaves nobody is enough then.
+    """
     if is_paused(queue):
         return 0
     admitted: list[Mapping[str, Any]] = []
-    notes.ask_for_pass(queue)
+    ask = notes.ask_after_end if after_end else notes.ask_for_pass
+    ask(queue)
     for _pass in range(PASSES):
         with sql.named_lock(f"admit:{queue}") as is_ours:
             if not is_ours:
                 break  # who holds the lock looks for the note when it is released
             if notes.take_request(queue):
-                admitted += _admit(queue)
+                admitted += _admit_for_all(queue)
         if not notes.is_requested(queue):
             break
     # A line makes its passes as the jobs of its own window settle: whoever was lifted out of there is replaced.
     return len(admitted) + sum(admit(name) for name in sorted(lifting.left_by(admitted)))
+
+
+def _admit_for_all(queue: str) -> list[Mapping[str, Any]]:
+    """A pass; if it fails, who has asked for another meanwhile relies on the next."""
+    try:
+        return _admit(queue)
+    except BaseTimeoutException:
+        raise
+    except Exception:
+        if not notes.is_requested(queue):
+            raise
+        frappe.logger("dartwing_core").exception("An admission pass failed, and is made again")
+        return []
 
 
 def _admit(queue: str) -> list[Mapping[str, Any]]:

@@ -12,6 +12,9 @@ from . import clock, queue_look, redis_queue
 
 FULL_SECONDS = 2
 TURNS_SECONDS = 3_600
+REQUEST_SECONDS = 60
+WANTED, IF_SOME_ARE_LEFT = b"1", b"0"
+"""Requests for a pass."""
 CIRCUIT_SECONDS = 3_600
 """For so long after its cool-down a circuit counts as open: until its probe has succeeded, most likely."""
 
@@ -38,14 +41,9 @@ class Left:
     entries are left."""
 
 
-def begin_pass(pipeline: redis.client.Pipeline, queue: str) -> None:
-    """Add to a pipeline that a pass is about to count: what ends or is submitted from now on asks for another."""
-    _set_backlog(pipeline, queue, True)
-
-
 def keep(pipeline: redis.client.Pipeline, queue: str, left: Left) -> None:
     """Add to a pipeline what a pass leaves."""
-    _set_backlog(pipeline, queue, left.has_backlog)
+    queue_look.set_backlog(pipeline, queue, left.has_backlog)
     if left.enough is not None:
         pipeline.set(redis_queue.site_key(f"full:{queue}"), left.enough, ex=FULL_SECONDS)
     else:
@@ -59,10 +57,6 @@ def keep(pipeline: redis.client.Pipeline, queue: str, left: Left) -> None:
             pipeline.sadd(lifted_key, *left.turns.lifted_last)
     pipeline.expire(passes_key, TURNS_SECONDS)
     pipeline.expire(lifted_key, TURNS_SECONDS)
-
-
-def _set_backlog(pipeline: redis.client.Pipeline, queue: str, has_backlog: bool) -> None:
-    pipeline.hset(redis_queue.site_key(queue_look.BACKLOG), queue, str(int(has_backlog)))
 
 
 def backlogged() -> set[str]:
@@ -88,7 +82,12 @@ def is_circuit_open(key: str) -> bool:
 
 def ask_for_pass(queue: str) -> None:
     """Have a pass made that sees all that is committed by now, by whoever gets to it first."""
-    redis_queue.client().set(redis_queue.site_key(f"again:{queue}"), 1, ex=60)
+    redis_queue.client().set(_again_key(queue), WANTED, ex=REQUEST_SECONDS)
+
+
+def ask_after_end(queue: str) -> None:
+    """The same for a job that has ended: if a pass is under way, only in case it leaves somebody."""
+    redis_queue.client().set(_again_key(queue), IF_SOME_ARE_LEFT, nx=True, ex=REQUEST_SECONDS)
 
 
 def ask_for_pass_unless_full(queue: str) -> bool:
@@ -98,7 +97,7 @@ def ask_for_pass_unless_full(queue: str) -> bool:
     In this order: a pass under way takes the note away, and looks whether it was asked for before it ends.
     """
     pipeline = redis_queue.client().pipeline()
-    pipeline.set(redis_queue.site_key(f"again:{queue}"), 1, ex=60)
+    pipeline.set(_again_key(queue), WANTED, ex=REQUEST_SECONDS)
     pipeline.get(redis_queue.site_key(f"full:{queue}"))
     queue_look.ask_length(pipeline, queue)
     _set, enough, length = pipeline.execute()
@@ -112,12 +111,20 @@ def forget_full(queue: str) -> None:
 
 def take_request(queue: str) -> bool:
     """Whether somebody has asked for a pass; the note is gone then."""
-    return bool(redis_queue.client().delete(redis_queue.site_key(f"again:{queue}")))
+    return bool(redis_queue.client().delete(_again_key(queue)))
 
 
 def is_requested(queue: str) -> bool:
-    """Whether somebody has asked for a pass that nobody has begun."""
-    return bool(redis_queue.client().exists(redis_queue.site_key(f"again:{queue}")))
+    """Whether somebody has asked for a pass that nobody has begun, and that is still wanted."""
+    pipeline = redis_queue.client().pipeline(transaction=False)
+    pipeline.get(_again_key(queue))
+    queue_look.ask_backlog(pipeline, queue)
+    request, backlog = pipeline.execute()
+    return request == WANTED or (request == IF_SOME_ARE_LEFT and backlog != b"0")
+
+
+def _again_key(queue: str) -> str:
+    return redis_queue.site_key(f"again:{queue}")
 
 
 def turns(queue: str) -> KeptTurns:

@@ -74,8 +74,7 @@ class Outbox:
         actions, self.actions = self.actions, []
         reserved = self._taken_places()
         if queued or reserved:
-            also = partial(reservations.give_back, reserved)
-            quietly(lambda: redis_queue.push(queued, redis_queue.client(), also))
+            quietly(partial(self._push, queued, reserved))
         if self._is_armed:  # submitted by another after-commit callback: that was too late for this commit
             quietly(sql.commit)  # whatever comes of the queueing
             quietly(lambda: dispatch.in_own_transaction(self._move))
@@ -90,6 +89,11 @@ class Outbox:
             quietly(partial(batch_end.tell, watched))
         for action in actions:
             quietly(action)
+
+    def _push(self, queued: list[Mapping[str, Any]], reserved: list[reservations.Reservation]) -> None:
+        also = partial(reservations.give_back, reserved)
+        answers = redis_queue.push(queued, redis_queue.client(), also)
+        self.line_up(reservations.lined_up(reserved, answers))
 
     def release_locks(self, names: list[str] | None = None) -> None:
         """Give back the named locks of the transaction that has ended; with `names` only these."""

@@ -13,8 +13,7 @@ from . import redis_queue
 
 BACKLOG = "backlog"
 RUN_TIMES = 8
-RUN_TIMES_KEPT = 30 * 86_400
-"""Seconds."""
+KEPT_SECONDS = 30 * 86_400
 QUESTIONS = 4
 
 
@@ -32,16 +31,41 @@ class Look:
     """Seconds that the last jobs took on average; None if that is not known."""
 
 
-def look(queue: str, run_time: float | None = None) -> Look:
-    """The queue at this moment; `run_time`: of a job that has just ended. Raises redis.exceptions.RedisError."""
+def note_end(queue: str, run_time: float) -> tuple[Look, int]:
+    """Note that a job has ended, and how many seconds it took; the queue at this moment, and how many of its jobs have
+    ended since the last admission pass began.
+
+    Raises redis.exceptions.RedisError.
+    """
     pipeline = redis_queue.client().pipeline(transaction=False)
-    if run_time is not None:
-        key = _run_times_key(queue)
-        pipeline.lpush(key, f"{run_time:.3f}")
-        pipeline.ltrim(key, 0, RUN_TIMES - 1)
-        pipeline.expire(key, RUN_TIMES_KEPT)
+    key = _run_times_key(queue)
+    pipeline.lpush(key, f"{run_time:.3f}")
+    pipeline.ltrim(key, 0, RUN_TIMES - 1)
+    pipeline.expire(key, KEPT_SECONDS)
+    pipeline.incr(_ended_key(queue))
+    pipeline.expire(_ended_key(queue), KEPT_SECONDS)
     ask(pipeline, queue)
-    return of(pipeline.execute()[-QUESTIONS:])
+    *_noted, ended, _expires = (answers := pipeline.execute())[:-QUESTIONS]
+    return of(answers[-QUESTIONS:]), ended
+
+
+def begin_pass(pipeline: redis.client.Pipeline, queue: str) -> None:
+    """Add to a pipeline that an admission pass is about to count.
+
+    Until it says what it leaves there is a backlog: whoever is submitted or ends meanwhile may not be in its count.
+    """
+    pipeline.delete(_ended_key(queue))
+    set_backlog(pipeline, queue, True)
+
+
+def set_backlog(pipeline: redis.client.Pipeline, queue: str, has_backlog: bool) -> None:
+    """Add to a pipeline whether jobs await their turn."""
+    pipeline.hset(redis_queue.site_key(BACKLOG), queue, str(int(has_backlog)))
+
+
+def ask_backlog(pipeline: redis.client.Pipeline, queue: str) -> None:
+    """Ask whether jobs await their turn: b"1" or b"0"; None if Redis has lost it."""
+    pipeline.hget(redis_queue.site_key(BACKLOG), queue)
 
 
 def looks_if_there(queues: Sequence[str]) -> dict[str, Look] | None:
@@ -61,7 +85,7 @@ def ask(pipeline: redis.client.Pipeline, queue: str) -> None:
     """Add the QUESTIONS of a look to a pipeline."""
     ask_length(pipeline, queue)
     pipeline.scard(f"rq:workers:{generate_qname(queue)}")
-    pipeline.hget(redis_queue.site_key(BACKLOG), queue)
+    ask_backlog(pipeline, queue)
     pipeline.lrange(_run_times_key(queue), 0, -1)
 
 
@@ -79,3 +103,7 @@ def ask_length(pipeline: redis.client.Pipeline, queue: str) -> None:
 
 def _run_times_key(queue: str) -> str:
     return redis_queue.site_key(f"run_times:{queue}")
+
+
+def _ended_key(queue: str) -> str:
+    return redis_queue.site_key(f"ended:{queue}")

@@ -77,8 +77,9 @@ _away_until = 0.0
 
 def push(
     jobs: Iterable[Mapping[str, Any]], client: redis.Redis, also: Callable[[redis.client.Pipeline], None] | None = None
-) -> None:
-    """Add an entry for the next attempt of each job, all in one round trip, with whatever `also` adds to it.
+) -> list[Any]:
+    """Add an entry for the next attempt of each job, all in one round trip, with whatever `also` adds to it; returns
+    Redis's answers, those to `also` at the end.
 
     `jobs` hold name, attempt, queue, priority and timeout_seconds. An entry with the same id is overwritten;
     ringing twice is harmless, since only one claim of an attempt succeeds.
@@ -87,7 +88,7 @@ def push(
     for job in jobs:
         by_queue.setdefault(job["queue"], []).append(job)
     if not by_queue and not also:
-        return
+        return []
     pipeline = client.pipeline()
     for queue_name, members in by_queue.items():
         queue = Queue(generate_qname(queue_name), connection=client)
@@ -96,7 +97,7 @@ def push(
             queue.enqueue_many([_entry(job, at_front) for job in batch], pipeline=pipeline)
     if also:
         also(pipeline)
-    pipeline.execute()
+    return pipeline.execute()
 
 
 def missing(jobs: Sequence[Mapping[str, Any]], client: redis.Redis) -> list[Mapping[str, Any]]:

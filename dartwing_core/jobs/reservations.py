@@ -7,13 +7,13 @@ what others have said before. That is forgotten after some seconds, in case some
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import redis
 
-from . import clock, notes, queue_look, redis_queue
+from . import clock, queue_look, redis_queue
 
 SECONDS = 5
 """What is said holds for so long at least, and for less than twice as long."""
@@ -60,14 +60,25 @@ def reserve_if_there(places: Mapping[str, int]) -> list[Reservation] | None:
     return redis_queue.if_there(lambda: reserve(places))
 
 
-def give_back(reserved: Collection[Reservation], pipeline: redis.client.Pipeline) -> None:
-    """Add to a pipeline that the places are free again, or taken by entries."""
+def give_back(reserved: Sequence[Reservation], pipeline: redis.client.Pipeline) -> None:
+    """Add to a pipeline that the places are free again, or taken by entries, and ask who lines up by now."""
     for reservation in reserved:
         pipeline.decrby(reservation.key, reservation.number)
         pipeline.expire(reservation.key, KEPT)
+    for reservation in reserved:
+        queue_look.ask_backlog(pipeline, reservation.queue)
 
 
-def give_back_now(reserved: Collection[Reservation]) -> None:
+def lined_up(reserved: Sequence[Reservation], answers: Sequence[Any]) -> set[str]:
+    """The queues of these places, given back by a pipeline with these answers, where jobs await their turn.
+
+    A pass that came between may have counted jobs and their places both.
+    """
+    notes = answers[len(answers) - len(reserved) :]
+    return {reservation.queue for reservation, note in zip(reserved, notes, strict=True) if note == b"1"}
+
+
+def give_back_now(reserved: Sequence[Reservation]) -> None:
     """The same in a round trip of its own. Raises redis.exceptions.RedisError."""
     if reserved:
         pipeline = redis_queue.client().pipeline()
@@ -76,15 +87,15 @@ def give_back_now(reserved: Collection[Reservation]) -> None:
 
 
 def begin_pass(queue: str) -> tuple[queue_look.Look, int]:
-    """Have who submits from now on line up; the queue at this moment, and how many places are reserved.
+    """Note that an admission pass begins; the queue at this moment, and how many places are reserved.
 
     Raises redis.exceptions.RedisError.
     """
     pipeline = redis_queue.client().pipeline(transaction=False)
-    notes.begin_pass(pipeline, queue)
+    queue_look.begin_pass(pipeline, queue)
     pipeline.mget(_keys(queue, clock.now_epoch()))
     queue_look.ask(pipeline, queue)
-    _set, reserved, *look = pipeline.execute()
+    reserved, *look = pipeline.execute()[-1 - queue_look.QUESTIONS :]
     return queue_look.of(look), _sum(reserved)
 
 

@@ -79,8 +79,8 @@ def test_of_many_jobs_a_window_is_in_rq(job_type, window, no_sweeps):
 
 
 def test_the_window_follows_the_number_of_workers(monkeypatch):
-    assert admission.window(0) == admission.window(2) == 8
-    assert admission.window(10) == 40
+    assert admission.window(0, 0.05) == admission.window(2, 0.05) == 8
+    assert admission.window(10, 0.05) == 40
 
 
 def test_the_window_holds_though_redis_forgets_all(job_type, window, no_sweeps):
@@ -250,7 +250,7 @@ def submit_and_commit(job_type: str):
 
 def test_passes_in_many_sessions_at_once_keep_the_window(job_type, window, no_sweeps, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(admission, "admit", lambda _queue: 0)
+        patch.setattr(admission, "admit", lambda *_arguments: 0)
         submit_many(job_type, 30)
     assert count("Queued") == 0
     for _round in range(3):

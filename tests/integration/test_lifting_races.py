@@ -172,7 +172,7 @@ def test_after_a_cancel_a_pass_that_fails_holds_up_no_other(job_type, monkeypatc
     jobs = [one(job_type, "High"), one(job_type, "Normal")]
     asked: list[str] = []
 
-    def fail(queue: str) -> int:
+    def fail(queue: str, _after_end: bool) -> int:
         asked.append(queue)
         raise RuntimeError("planned")
 

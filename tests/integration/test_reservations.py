@@ -94,7 +94,7 @@ def test_a_queue_whose_pass_fails_holds_up_no_other(job_type, monkeypatch):
             submit_job(job_type, factory.ALPHA, {"n": priority}, priority=priority)
         frappe.db.commit()
         asked: list[str] = []
-        monkeypatch.setattr(admission, "admit", lambda queue: asked.append(queue) or fail())
+        monkeypatch.setattr(admission, "admit", lambda queue, _after_end: asked.append(queue) or fail())
         admission.admit_all()
         assert asked == ["short", "default"]
 

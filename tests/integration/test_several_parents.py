@@ -221,7 +221,7 @@ def test_a_parent_that_ends_while_its_child_goes_on_to_it_lets_it_go(job_type, m
 
 
 def test_a_thousand_parents_cost_each_settle_next_to_nothing(job_type, monkeypatch):
-    monkeypatch.setattr(dependencies.admission, "admit", lambda _queue: 0)
+    monkeypatch.setattr(dependencies.admission, "admit", lambda *_arguments: 0)
     names = [job.name for job in submit_jobs([_request(job_type, n=n) for n in range(1_000)])]
     frappe.db.commit()
     child = submitted_with(job_type, parameters={"plan": ["ok"]}, depends_on=names)
@@ -239,7 +239,7 @@ def test_a_thousand_parents_cost_each_settle_next_to_nothing(job_type, monkeypat
 
 def test_children_that_go_on_to_parents_of_their_own_do_so_in_one_statement(job_type, monkeypatch):
     # Seen failing with one UPDATE for each next parent.
-    monkeypatch.setattr(dependencies.admission, "admit", lambda _queue: 0)
+    monkeypatch.setattr(dependencies.admission, "admit", lambda *_arguments: 0)
     own = [_request(job_type, n=n, key=f"own {n}") for n in range(20)]
     children = [_request(job_type, n=-n - 1, depends_on=["common", f"own {n}"]) for n in range(20)]
     jobs = submit_jobs([*own, _request(job_type, key="common"), *children])

@@ -81,15 +81,19 @@ def plans(call: Callable[[], object], doctype: str) -> list[tuple[str, dict]]:
     found = []
     for query, args in seen:
         if query.lstrip().upper().startswith("SELECT") and f"`tab{doctype}`" in query:
-            steps = frappe.db.sql(f"EXPLAIN {query}", *([] if args is None else [args]), as_dict=True)
-            found += [(query, step) for step in steps if step["table"] == f"tab{doctype}"]
+            found += [(query, step) for step in _steps(query, args) if step["table"] == f"tab{doctype}"]
     return found
 
 
 def explain(query) -> list[dict]:
     """The plan of a query builder query."""
-    statement, parameters = query.walk()
-    return frappe.db.sql(f"EXPLAIN {statement}", parameters, as_dict=True)
+    return _steps(*query.walk())
+
+
+def _steps(query: str, args: Any) -> list[dict]:
+    """Of a plan; the server says "41 (2%)" where it filters what an index finds by another."""
+    steps = frappe.db.sql(f"EXPLAIN {query}", *([] if args is None else [args]), as_dict=True)
+    return [{**step, "rows": str(step["rows"]).split()[0]} for step in steps]
 
 
 def rows_read(query) -> int:

@@ -94,12 +94,11 @@ def after_settle(job: Mapping[str, Any], run_time: float) -> int:
     The end of a job under a cap may let others start that wait for other queues.
     """
     queue = job["queue"]
-    look, ended = queue_look.note_end(queue, run_time)
+    look, have_ended = queue_look.note_end(queue, run_time)
     queues = set()
     if look.backlog is not False:
-        size = _window(look)
         # The list may hold entries of others, whose ends tell us nothing.
-        if look.length <= _enough(size) or ended >= size - _enough(size):
+        if have_ended or look.length <= _enough(_window(look)):
             queues.add(queue)
         else:
             notes.forget_full(queue)
@@ -234,7 +233,8 @@ class _Pass:
         choice = Choice(queue, heads, in_service, lifting.candidates(queue, behind, lines, in_service))
         chosen = choice.take(room)
         moved = queueing.queue_chosen(chosen, queue)
-        is_full = choice.leaves_some and queued + len(moved) >= size
+        queued_now = queued + len(moved)
+        is_full = choice.leaves_some and queued_now >= size
         # Whose entries are lost are in the window and not in the list, at which those look who submit.
         are_lost = queued > self._look.length + self._look.workers
         self._left = notes.Left(
@@ -242,6 +242,7 @@ class _Pass:
             # A pass that takes nobody may not have asked who is behind: their turns would be forgotten.
             turns=choice.turns if chosen else None,
             enough=_enough(size) if is_full else None,
+            ends=max(1, queued_now - _enough(queued_now)),
         )
         return [lifting.in_queue(job, queue) for job in moved]
 

@@ -39,11 +39,13 @@ class Left:
     enough: int | None = None
     """There is a backlog because the queue's window is full; a settle makes the next pass once no more than so many
     entries are left."""
+    ends: int = 1
+    """… or so many jobs have ended."""
 
 
 def keep(pipeline: redis.client.Pipeline, queue: str, left: Left) -> None:
     """Add to a pipeline what a pass leaves."""
-    queue_look.set_backlog(pipeline, queue, left.has_backlog)
+    queue_look.end_pass(pipeline, queue, left.has_backlog, left.ends)
     if left.enough is not None:
         pipeline.set(redis_queue.site_key(f"full:{queue}"), left.enough, ex=FULL_SECONDS)
     else:

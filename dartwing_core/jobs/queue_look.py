@@ -31,9 +31,9 @@ class Look:
     """Seconds that the last jobs took on average; None if that is not known."""
 
 
-def note_end(queue: str, run_time: float) -> tuple[Look, int]:
-    """Note that a job has ended, and how many seconds it took; the queue at this moment, and how many of its jobs have
-    ended since the last admission pass began.
+def note_end(queue: str, run_time: float) -> tuple[Look, bool]:
+    """Note that a job has ended, and how many seconds it took; the queue at this moment, and whether so many of its
+    jobs have ended since the last admission pass began that the next one is due.
 
     Raises redis.exceptions.RedisError.
     """
@@ -44,9 +44,10 @@ def note_end(queue: str, run_time: float) -> tuple[Look, int]:
     pipeline.expire(key, KEPT_SECONDS)
     pipeline.incr(_ended_key(queue))
     pipeline.expire(_ended_key(queue), KEPT_SECONDS)
+    pipeline.get(_due_key(queue))
     ask(pipeline, queue)
-    *_noted, ended, _expires = (answers := pipeline.execute())[:-QUESTIONS]
-    return of(answers[-QUESTIONS:]), ended
+    *_noted, ended, _expires, due = (answers := pipeline.execute())[:-QUESTIONS]
+    return of(answers[-QUESTIONS:]), ended >= int(due or 0)
 
 
 def begin_pass(pipeline: redis.client.Pipeline, queue: str) -> None:
@@ -56,6 +57,13 @@ def begin_pass(pipeline: redis.client.Pipeline, queue: str) -> None:
     """
     pipeline.delete(_ended_key(queue))
     set_backlog(pipeline, queue, True)
+
+
+def end_pass(pipeline: redis.client.Pipeline, queue: str, has_backlog: bool, ends: int) -> None:
+    """Add to a pipeline what a pass leaves: whether jobs await their turn, and that the next pass is due after so many
+    ends."""
+    set_backlog(pipeline, queue, has_backlog)
+    pipeline.set(_due_key(queue), ends, ex=KEPT_SECONDS)
 
 
 def set_backlog(pipeline: redis.client.Pipeline, queue: str, has_backlog: bool) -> None:
@@ -107,3 +115,7 @@ def _run_times_key(queue: str) -> str:
 
 def _ended_key(queue: str) -> str:
     return redis_queue.site_key(f"ended:{queue}")
+
+
+def _due_key(queue: str) -> str:
+    return redis_queue.site_key(f"ends_to_pass:{queue}")

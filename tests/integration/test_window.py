@@ -115,6 +115,17 @@ def run_entry(entry: bytes) -> None:
     executor.execute_job(name, 1)
 
 
+def test_nor_while_the_window_opens(job_type, worker):
+    # Seen failing (Pending) with half of the new window's ends, which is more than the old one holds.
+    *_others, last = submitted(job_type, "Normal", number=3)
+    names = listed(QUEUE)
+    assert len(names) == 2, "nobody knows that they are quick"
+    processes.queue_client().lpush(redis_queue.list_key(QUEUE), *(f"another app's {n}" for n in range(20)))
+    for name in names:
+        executor.execute_job(name, 1)
+    assert status(last) == "Queued"
+
+
 @pytest.mark.parametrize("caps", [{}, {"max_concurrent": 50}])
 def test_ends_while_a_pass_is_under_way_make_no_more_of_them_than_somebody_waits_for(
     site, no_sweeps, worker, monkeypatch, caps

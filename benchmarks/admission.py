@@ -55,7 +55,7 @@ def empty_windows_with_workers() -> None:
     """Without a worker that serves both queues nobody is lifted; their jobs are quick."""
     empty_window()
     queues.serve_all()
-    queue_look.note_end("short", 0.05)
+    queue_look.note_end("short", "test_benchmark", 0.05)
 
 
 def lifted() -> int:

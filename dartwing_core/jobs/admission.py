@@ -10,6 +10,7 @@ site. Who wants one leaves a note first: whoever makes passes right now then mak
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -63,17 +64,13 @@ def window(workers: int, run_time: float | None) -> int:
     return max(least, math.ceil(min(most, ahead)))
 
 
-def _window(look: queue_look.Look) -> int:
-    return window(look.workers, look.run_time)
-
-
 def has_room(reserved: reservations.Reservation) -> bool:
     """Whether the jobs for which places are reserved may be queued at once: they fit into the window, and nobody awaits
     a turn."""
     look = reserved.look
     if look.backlog is not False:
         return False
-    return look.length + reserved.others + reserved.number <= _window(look)
+    return look.length + reserved.others + reserved.number <= window(look.workers, reserved.run_time)
 
 
 def is_limited(organization: str, limits_of: tenancy.Limits, job_type: Any) -> bool:
@@ -88,17 +85,16 @@ def admit_all() -> int:
 
 
 def after_settle(job: Mapping[str, Any], run_time: float) -> int:
-    """A pass if jobs wait for the queue and its window is half empty or less; returns how many were queued.
-    `run_time`: seconds that the job took.
+    """A pass if jobs wait for the queue and half of those in RQ have ended; returns how many were queued. `run_time`:
+    seconds that the job took.
 
     The end of a job under a cap may let others start that wait for other queues.
     """
     queue = job["queue"]
-    look, have_ended = queue_look.note_end(queue, run_time)
+    backlog, is_due = queue_look.note_end(queue, job["job_type"], run_time)
     queues = set()
-    if look.backlog is not False:
-        # The list may hold entries of others, whose ends tell us nothing.
-        if have_ended or look.length <= _enough(_window(look)):
+    if backlog is not False:
+        if is_due:
             queues.add(queue)
         else:
             notes.forget_full(queue)
@@ -133,11 +129,6 @@ def after_line_up(queue: str) -> int:
     line does not ask each time.
     """
     return admit(queue) if notes.ask_for_pass_unless_full(queue) else 0
-
-
-def _enough(size: int) -> int:
-    """With so many entries left in a queue's list, or fewer, a settle makes the next pass."""
-    return size // 2
 
 
 def admit(queue: str, after_end: bool = False) -> int:
@@ -218,31 +209,34 @@ class _Pass:
         self._reserved = reserved
 
     def queue_next(self) -> list[Mapping[str, Any]]:
-        queue, size = self._queue, _window(self._look)
+        queue = self._queue
+        in_service = waiting.in_service()
         lines = waiting.heads()
         if held := [row for row in lines if row["queue"] == queue and row["in_line"] == waiting.HELD]:
-            is_held = _let_in(queue, held)
+            is_held = _let_in(queue, held, in_service)
             lines = waiting.heads()
         else:
             is_held = False
         heads = [row for row in lines if row["queue"] == queue and row["in_line"] == waiting.IN_LINE]
-        in_service = waiting.in_service()
         queued = sum(row["number"] for row in in_service if row["queue"] == queue and row["status"] == JobStatus.QUEUED)
-        room = max(0, size - queued - self._reserved)
-        behind = [name for name in config.queues_behind(queue) if not is_paused(name)] if room and heads else []
+
+        def room(run_time: float | None) -> int:
+            return window(self._look.workers, run_time) - queued - self._reserved
+
+        may_lift = heads and room(0) > 0
+        behind = [name for name in config.queues_behind(queue) if not is_paused(name)] if may_lift else []
         choice = Choice(queue, heads, in_service, lifting.candidates(queue, behind, lines, in_service))
         chosen = choice.take(room)
         moved = queueing.queue_chosen(chosen, queue)
-        queued_now = queued + len(moved)
-        is_full = choice.leaves_some and queued_now >= size
         # Whose entries are lost are in the window and not in the list, at which those look who submit.
         are_lost = queued > self._look.length + self._look.workers
         self._left = notes.Left(
             has_backlog=choice.leaves_some or is_held or are_lost,
             # A pass that takes nobody may not have asked who is behind: their turns would be forgotten.
             turns=choice.turns if chosen else None,
-            enough=_enough(size) if is_full else None,
-            ends=max(1, queued_now - _enough(queued_now)),
+            in_rq=queued + len(moved),
+            # Places that are reserved may have been counted twice, or be given back.
+            is_full=choice.leaves_some and choice.found_no_room and not self._reserved,
         )
         return [lifting.in_queue(job, queue) for job in moved]
 
@@ -251,10 +245,14 @@ class _Pass:
         notes.keep(pipeline, self._queue, self._left)
 
 
-def _let_in(queue: str, held: list[dict]) -> bool:
+def _let_in(queue: str, held: list[dict], in_service: list[dict]) -> bool:
     """Let held jobs line up, where the waiting caps have room again; whether some stay held."""
+    queued: Counter[str] = Counter()
+    for row in in_service:
+        queued[row["organization"]] += row["number"] if row["status"] == JobStatus.QUEUED else 0
     room = {}
     for name, limits_of in tenancy.limits_of(sorted({head["organization"] for head in held})).items():
         is_capped = limits_of.max_waiting and limits_of.on_queue_full == "Hold"
-        room[name] = min(LET_IN, limits.places(name, limits_of.max_waiting) if is_capped else LET_IN)
+        cap = max(0, limits_of.max_waiting - queued[name])
+        room[name] = min(LET_IN, limits.places(name, cap) if is_capped else LET_IN)
     return waiting.let_in(queue, held, room)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from . import circuits, config, lifting, limits, notes, tenancy
@@ -11,6 +11,8 @@ from .lines import InRq, Line, Lines
 
 Place = tuple[Lines, str]
 """Where an organization's jobs of a type wait: the lines of a queue, and the type."""
+Room = Callable[[float | None], int]
+"""How many more jobs that take so many seconds fit into the window."""
 
 
 class Choice:
@@ -49,11 +51,13 @@ class Choice:
             self._add(in_rq.heads(), in_rq)
         weights = {name: self._limits_of[name].weight for name in self._ranks}
         ranks = {name: self._first_rank(name) for name in self._ranks}
-        noted = notes.turns(queue)
+        noted, self._run_times = notes.kept(queue, sorted(self._types))
         self._turns = Turns(noted.passes, weights, ranks)
         self._lifted_last = {name for name in noted.lifted_last if name in weights}
         self.leaves_some = bool(self._own)
         """Whether somebody is left who could go when a job ends; not those who are held."""
+        self.found_no_room = False
+        """Whether the window is full for the next one."""
 
     def _add(self, heads: Iterable[Mapping[str, Any]], lines: Lines) -> None:
         for row in heads:
@@ -73,13 +77,19 @@ class Choice:
         """How the turns are now, of those who could take one."""
         return notes.KeptTurns(self._turns.passes, self._lifted_last)
 
-    def take(self, number: int) -> list[dict]:
-        """At most `number` jobs (name, status and queue of each), in the order in which they are to be queued."""
-        if not number or not self._is_in_the_way():
+    def take(self, room: Room) -> list[dict]:
+        """The jobs that go (name, status and queue of each), in the order in which they are to be queued.
+
+        If whose turn it is finds no room, nobody else does: quick ones would keep the window full, and out of it a long
+        one, to which it is smaller.
+        """
+        most = room(0)
+        self.found_no_room = most <= 0
+        if self.found_no_room or not self._is_in_the_way():
             return []
-        self._read_ahead(number)
+        self._read_ahead(most)
         taken: list[dict] = []
-        while len(taken) < number and (found := self._next(number - len(taken))):
+        while found := self._next(room, len(taken), most):
             taken.append(found)
         self._turns.keep_close(self._behind_others)
         self.leaves_some = bool(self._own) or self._is_limited
@@ -111,43 +121,53 @@ class Choice:
         """Where its next job is: of this queue, if its last one was lifted."""
         return self._first_place(organization, organization in self._lifted_last)
 
-    def _next(self, most: int) -> dict | None:
-        while self._own:
+    def _next(self, room: Room, taken: int, most: int) -> dict | None:
+        """The next job, if there is one and it fits behind those that are taken."""
+        while self._own and taken < most:
             organization = self._turns.next()
-            if job := self._first_of(organization, most):
+            place = self._fitting_place(organization, most - taken)
+            if place and taken < room(self._run_times[place[1]]):
+                job = self._take_first(organization, place, most - taken)
                 self._turns.took(organization, self._first_rank(organization) if self._ranks[organization] else None)
                 return job
+            if place:
+                break
             if organization not in self._behind_others:
                 self._turns.missed(organization)
+        self.found_no_room = bool(self._own)
         return None
 
-    def _first_of(self, organization: str, most: int) -> dict | None:
-        """The next job of an organization, of the types of which one more fits."""
+    def _fitting_place(self, organization: str, most: int) -> Place | None:
+        """Where the next job of an organization is, of the types of which one more fits."""
         places = self._ranks[organization]
         while places:
             place = self._next_place(organization)
             lines, job_type = place
             line = organization, job_type
             is_over = not lines.are_queued and not self._slots.fits(*line)
-            job = None if is_over else lines.first(line, most + 1)
-            if is_over or job is None or not self._gates.is_open(*line):
-                self._is_limited = self._is_limited or (is_over and lines is self._lines)
-                if is_over and self._slots.full(*line) == (None, job_type):
-                    self._behind_others.add(organization)
-                self._drop(organization, place)
-                continue
-            lines.take(line)
-            self._note_whose(organization, lines)
-            self._gates.take(*line)
-            if not lines.are_queued:
-                self._slots.take(*line)
-            behind = lines.first(line, most)
-            if behind and self._gates.is_open(*line):
-                places[place] = behind["admission_rank"]
-            else:
-                self._drop(organization, place)
-            return job
+            if not is_over and lines.first(line, most + 1) and self._gates.is_open(*line):
+                return place
+            self._is_limited = self._is_limited or (is_over and lines is self._lines)
+            if is_over and self._slots.full(*line) == (None, job_type):
+                self._behind_others.add(organization)
+            self._drop(organization, place)
         return None
+
+    def _take_first(self, organization: str, place: Place, most: int) -> dict | None:
+        lines, job_type = place
+        line = organization, job_type
+        job = lines.first(line, most + 1)
+        lines.take(line)
+        self._note_whose(organization, lines)
+        self._gates.take(*line)
+        if not lines.are_queued:
+            self._slots.take(*line)
+        behind = lines.first(line, most)
+        if behind and self._gates.is_open(*line):
+            self._ranks[organization][place] = behind["admission_rank"]
+        else:
+            self._drop(organization, place)
+        return job
 
     def _note_whose(self, organization: str, lines: Lines) -> None:
         if lines is self._lines:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import redis
 
-from . import clock, queue_look, redis_queue
+from . import clock, queue_look, redis_queue, run_times
 
 FULL_SECONDS = 2
 TURNS_SECONDS = 3_600
@@ -36,18 +36,17 @@ class Left:
     """Whether jobs await their turn in the database, so that what is submitted has to line up too."""
     turns: KeptTurns | None = None
     """None: those stay as they are."""
-    enough: int | None = None
-    """There is a backlog because the queue's window is full; a settle makes the next pass once no more than so many
-    entries are left."""
-    ends: int = 1
-    """… or so many jobs have ended."""
+    in_rq: int = 0
+    """How many jobs are Queued."""
+    is_full: bool = False
+    """There is a backlog because the queue's window is full: a settle will make the next pass."""
 
 
 def keep(pipeline: redis.client.Pipeline, queue: str, left: Left) -> None:
     """Add to a pipeline what a pass leaves."""
-    queue_look.end_pass(pipeline, queue, left.has_backlog, left.ends)
-    if left.enough is not None:
-        pipeline.set(redis_queue.site_key(f"full:{queue}"), left.enough, ex=FULL_SECONDS)
+    queue_look.end_pass(pipeline, queue, left.has_backlog, left.in_rq)
+    if left.is_full:
+        pipeline.set(redis_queue.site_key(f"full:{queue}"), queue_look.enough(left.in_rq), ex=FULL_SECONDS)
     else:
         pipeline.delete(redis_queue.site_key(f"full:{queue}"))
     passes_key, lifted_key = redis_queue.site_key(f"turns:{queue}"), redis_queue.site_key(f"lifted:{queue}")
@@ -129,12 +128,15 @@ def _again_key(queue: str) -> str:
     return redis_queue.site_key(f"again:{queue}")
 
 
-def turns(queue: str) -> KeptTurns:
-    """What `keep` kept; if Redis has lost it, all organizations are level again."""
+def kept(queue: str, job_types: Sequence[str]) -> tuple[KeptTurns, dict[str, float | None]]:
+    """The turns that `keep` kept, and the run times of these types (see `run_times.of`), in one round trip.
+
+    If Redis has lost the turns, all organizations are level again.
+    """
     pipeline = redis_queue.client().pipeline(transaction=False)
     pipeline.hgetall(redis_queue.site_key(f"turns:{queue}"))
     pipeline.smembers(redis_queue.site_key(f"lifted:{queue}"))
-    passes, lifted = pipeline.execute()
-    return KeptTurns(
-        {name.decode(): float(value) for name, value in passes.items()}, {name.decode() for name in lifted}
-    )
+    run_times.ask(pipeline, job_types)
+    passes, lifted, *times = pipeline.execute()
+    turns = {name.decode(): float(value) for name, value in passes.items()}
+    return KeptTurns(turns, {name.decode() for name in lifted}), run_times.of(job_types, times)

@@ -142,8 +142,7 @@ class Outbox:
         for job in jobs:
             if not admission.is_paused(job["queue"]):
                 by_queue.setdefault(job["queue"], []).append(job)
-        places = {queue: len(members) for queue, members in by_queue.items()}
-        reserved = reservations.reserve_if_there(places) if places else None
+        reserved = reservations.reserve_if_there(by_queue) if by_queue else None
         if reserved is None:
             return []
         refused = [found for found in reserved if not admission.has_room(found)]

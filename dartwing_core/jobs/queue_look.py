@@ -9,12 +9,11 @@ from typing import Any
 import redis
 from frappe.utils.background_jobs import generate_qname
 
-from . import redis_queue
+from . import redis_queue, run_times
 
 BACKLOG = "backlog"
-RUN_TIMES = 8
 KEPT_SECONDS = 30 * 86_400
-QUESTIONS = 4
+QUESTIONS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,27 +26,30 @@ class Look:
     backlog: bool | None
     """Whether jobs await their turn, as an admission pass has noted; None if Redis has lost the note, so that the rows
     have to be asked."""
-    run_time: float | None
-    """Seconds that the last jobs took on average; None if that is not known."""
 
 
-def note_end(queue: str, run_time: float) -> tuple[Look, bool]:
-    """Note that a job has ended, and how many seconds it took; the queue at this moment, and whether so many of its
-    jobs have ended since the last admission pass began that the next one is due.
+def note_end(queue: str, job_type: str, run_time: float) -> tuple[bool | None, bool]:
+    """Note that a job has ended, and how many seconds it took; whether jobs await their turn (as in `Look`), and
+    whether the next admission pass is due: half of the jobs that the last one left in RQ have ended, or half as many
+    entries are in the list.
 
-    Raises redis.exceptions.RedisError.
+    The list may hold entries of others, whose ends tell us nothing. Raises redis.exceptions.RedisError.
     """
     pipeline = redis_queue.client().pipeline(transaction=False)
-    key = _run_times_key(queue)
-    pipeline.lpush(key, f"{run_time:.3f}")
-    pipeline.ltrim(key, 0, RUN_TIMES - 1)
-    pipeline.expire(key, KEPT_SECONDS)
+    run_times.note(pipeline, job_type, run_time)
     pipeline.incr(_ended_key(queue))
     pipeline.expire(_ended_key(queue), KEPT_SECONDS)
-    pipeline.get(_due_key(queue))
+    pipeline.get(_left_key(queue))
     ask(pipeline, queue)
-    *_noted, ended, _expires, due = (answers := pipeline.execute())[:-QUESTIONS]
-    return of(answers[-QUESTIONS:]), ended >= int(due or 0)
+    answers = pipeline.execute()
+    ended, _expires, left = answers[-QUESTIONS - 3 : -QUESTIONS]
+    seen, left = of(answers[-QUESTIONS:]), int(left or 0)
+    return seen.backlog, ended >= max(1, left - enough(left)) or seen.length <= enough(left)
+
+
+def enough(left: int) -> int:
+    """Of so many entries that a pass left in RQ: with so many, or fewer, the next one is due."""
+    return left // 2
 
 
 def begin_pass(pipeline: redis.client.Pipeline, queue: str) -> None:
@@ -59,11 +61,10 @@ def begin_pass(pipeline: redis.client.Pipeline, queue: str) -> None:
     set_backlog(pipeline, queue, True)
 
 
-def end_pass(pipeline: redis.client.Pipeline, queue: str, has_backlog: bool, ends: int) -> None:
-    """Add to a pipeline what a pass leaves: whether jobs await their turn, and that the next pass is due after so many
-    ends."""
+def end_pass(pipeline: redis.client.Pipeline, queue: str, has_backlog: bool, in_rq: int) -> None:
+    """Add to a pipeline what a pass leaves: whether jobs await their turn, and how many are in RQ."""
     set_backlog(pipeline, queue, has_backlog)
-    pipeline.set(_due_key(queue), ends, ex=KEPT_SECONDS)
+    pipeline.set(_left_key(queue), in_rq, ex=KEPT_SECONDS)
 
 
 def set_backlog(pipeline: redis.client.Pipeline, queue: str, has_backlog: bool) -> None:
@@ -94,14 +95,12 @@ def ask(pipeline: redis.client.Pipeline, queue: str) -> None:
     ask_length(pipeline, queue)
     pipeline.scard(f"rq:workers:{generate_qname(queue)}")
     ask_backlog(pipeline, queue)
-    pipeline.lrange(_run_times_key(queue), 0, -1)
 
 
 def of(answers: Sequence[Any]) -> Look:
     """The answers to them."""
-    length, workers, note, run_times = answers
-    mean = sum(map(float, run_times)) / len(run_times) if run_times else None
-    return Look(length, workers, None if note is None else note == b"1", mean)
+    length, workers, note = answers
+    return Look(length, workers, None if note is None else note == b"1")
 
 
 def ask_length(pipeline: redis.client.Pipeline, queue: str) -> None:
@@ -109,13 +108,9 @@ def ask_length(pipeline: redis.client.Pipeline, queue: str) -> None:
     pipeline.llen(redis_queue.list_key(queue))
 
 
-def _run_times_key(queue: str) -> str:
-    return redis_queue.site_key(f"run_times:{queue}")
-
-
 def _ended_key(queue: str) -> str:
     return redis_queue.site_key(f"ended:{queue}")
 
 
-def _due_key(queue: str) -> str:
-    return redis_queue.site_key(f"ends_to_pass:{queue}")
+def _left_key(queue: str) -> str:
+    return redis_queue.site_key(f"left_in_rq:{queue}")

@@ -13,12 +13,14 @@ from typing import Any
 
 import redis
 
-from . import clock, queue_look, redis_queue
+from . import clock, queue_look, redis_queue, run_times
 
 SECONDS = 5
 """What is said holds for so long at least, and for less than twice as long."""
 KEPT = 3 * SECONDS
 _ANSWERS = 3 + queue_look.QUESTIONS
+Jobs = Mapping[str, Sequence[Mapping[str, Any]]]
+"""By queue; `job_type` of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,34 +32,40 @@ class Reservation:
     look: queue_look.Look
     others: int
     """How many places others had reserved by then."""
+    run_time: float | None
+    """Seconds that jobs of those types take (see `run_times.of`); of several the longest."""
     key: str
 
 
-def reserve(places: Mapping[str, int]) -> list[Reservation]:
-    """Look at these queues and reserve so many places in each, in one round trip.
+def reserve(jobs: Jobs) -> list[Reservation]:
+    """Look at these queues and reserve places for the jobs in each, in one round trip.
 
     Raises redis.exceptions.RedisError.
     """
     moment = clock.now_epoch()
+    job_types = sorted({job["job_type"] for members in jobs.values() for job in members})
     pipeline = redis_queue.client().pipeline(transaction=False)
-    for queue, number in places.items():
+    run_times.ask(pipeline, job_types)
+    for queue, members in jobs.items():
         before, now, after = _keys(queue, moment)
-        pipeline.incrby(now, number)
+        pipeline.incrby(now, len(members))
         pipeline.expire(now, KEPT)
         pipeline.mget(before, after)
         queue_look.ask(pipeline, queue)  # behind it: what is pushed meanwhile counts twice, and not never
     answers = pipeline.execute()
+    times, answers = run_times.of(job_types, answers[: len(job_types)]), answers[len(job_types) :]
     found = []
-    for queue, number in places.items():
+    for queue, members in jobs.items():
         (total, _expires, beside, *seen), answers = answers[:_ANSWERS], answers[_ANSWERS:]
-        look, others = queue_look.of(seen), max(0, total - number) + _sum(beside)
-        found.append(Reservation(queue, number, look, others, _keys(queue, moment)[1]))
+        look, others = queue_look.of(seen), max(0, total - len(members)) + _sum(beside)
+        run_time = run_times.longest(times[job["job_type"]] for job in members)
+        found.append(Reservation(queue, len(members), look, others, run_time, _keys(queue, moment)[1]))
     return found
 
 
-def reserve_if_there(places: Mapping[str, int]) -> list[Reservation] | None:
+def reserve_if_there(jobs: Jobs) -> list[Reservation] | None:
     """The same, or None if the queue's Redis is not there; asks like `redis_queue.answers`."""
-    return redis_queue.if_there(lambda: reserve(places))
+    return redis_queue.if_there(lambda: reserve(jobs))
 
 
 def give_back(reserved: Sequence[Reservation], pipeline: redis.client.Pipeline) -> None:

@@ -72,7 +72,7 @@ def test_one_job_starts_soon_though_another_organization_has_thousands_waiting(w
 
 @pytest.mark.timeout(600)
 def test_weights_share_out_the_workers(workers, job_type, heavy_beta):
-    queue_look.note_end("default", 0.05)  # quick jobs, for a window of eight
+    queue_look.note_end("default", job_type, 0.05)  # a quick one, for a window of eight
     submit_many(job_type, factory.ALPHA, 300)
     submit_many(job_type, factory.BETA, 300)
     until(lambda: database.value(DONE, factory.BETA) >= 60, 120, "sixty of Beta's jobs")

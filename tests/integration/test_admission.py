@@ -313,7 +313,7 @@ def test_a_submitter_that_takes_back_its_commit_gives_back_its_places(job_type, 
 def test_places_of_a_submitter_that_was_killed_are_free_again_after_some_seconds(
     job_type, window, no_sweeps, monkeypatch
 ):
-    reservations.reserve({"default": window})
+    reservations.reserve({"default": [{"job_type": job_type}] * window})
     assert admission.admit("default") == 0
     assert status(submitted(job_type, n=1)) == "Pending"
     later = clock.now_epoch() + 2 * reservations.SECONDS

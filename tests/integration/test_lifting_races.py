@@ -215,13 +215,13 @@ def test_a_cancel_asks_the_attempt_that_begins_meanwhile(job_type, monkeypatch):
 def test_one_that_is_replaced_by_a_job_of_another_queue_is_not_queued_in_the_old_one(job_type, monkeypatch):
     # Broken by moving it whatever queue it is in by now.
     *_first, job, other = submitted(job_type, "High", number=6)
-    original = notes.turns
+    original = notes.kept
 
-    def replace_first(queue):
+    def replace_first(*arguments):
         # As a newer request of lower priority does, once the pass has its snapshot.
         database.rows("UPDATE `tabBackground Job` SET queue = 'default', priority = 'Normal' WHERE name = %s", job.name)
-        return original(queue)
+        return original(*arguments)
 
-    monkeypatch.setattr(notes, "turns", replace_first)
+    monkeypatch.setattr(notes, "kept", replace_first)
     run_next(2)
     assert (seen(job), seen(other)) == (("Pending", "default"), ("Queued", "short"))

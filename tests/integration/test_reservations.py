@@ -40,7 +40,7 @@ def test_places_that_redis_forgot_make_no_room_when_they_are_given_back(job_type
     with settings(is_paused=1):
         submit_many(job_type, 4 * WINDOW)
         frappe.db.commit()
-        reserved = reservations.reserve({"default": WINDOW})
+        reserved = reservations.reserve({"default": [{"job_type": job_type}] * WINDOW})
         processes.queue_client().flushdb()
         reservations.give_back_now(reserved)
     admission.admit("default")

@@ -10,7 +10,6 @@ site. Who wants one leaves a note first: whoever makes passes right now then mak
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -210,14 +209,14 @@ class _Pass:
 
     def queue_next(self) -> list[Mapping[str, Any]]:
         queue = self._queue
-        in_service = waiting.in_service()
         lines = waiting.heads()
         if held := [row for row in lines if row["queue"] == queue and row["in_line"] == waiting.HELD]:
-            is_held = _let_in(queue, held, in_service)
+            is_held = _let_in(queue, held)
             lines = waiting.heads()
         else:
             is_held = False
         heads = [row for row in lines if row["queue"] == queue and row["in_line"] == waiting.IN_LINE]
+        in_service = waiting.in_service()
         queued = sum(row["number"] for row in in_service if row["queue"] == queue and row["status"] == JobStatus.QUEUED)
 
         def room(run_time: float | None) -> int:
@@ -235,8 +234,8 @@ class _Pass:
             # A pass that takes nobody may not have asked who is behind: their turns would be forgotten.
             turns=choice.turns if chosen else None,
             in_rq=queued + len(moved),
-            # Places that are reserved may have been counted twice, or be given back.
-            is_full=choice.leaves_some and choice.found_no_room and not self._reserved,
+            # Not if it is for places that are reserved: they may have been counted twice, or be given back.
+            is_full=choice.leaves_some and choice.lacks_room and room(choice.run_time) + self._reserved <= len(moved),
         )
         return [lifting.in_queue(job, queue) for job in moved]
 
@@ -245,14 +244,10 @@ class _Pass:
         notes.keep(pipeline, self._queue, self._left)
 
 
-def _let_in(queue: str, held: list[dict], in_service: list[dict]) -> bool:
+def _let_in(queue: str, held: list[dict]) -> bool:
     """Let held jobs line up, where the waiting caps have room again; whether some stay held."""
-    queued: Counter[str] = Counter()
-    for row in in_service:
-        queued[row["organization"]] += row["number"] if row["status"] == JobStatus.QUEUED else 0
     room = {}
     for name, limits_of in tenancy.limits_of(sorted({head["organization"] for head in held})).items():
         is_capped = limits_of.max_waiting and limits_of.on_queue_full == "Hold"
-        cap = max(0, limits_of.max_waiting - queued[name])
-        room[name] = min(LET_IN, limits.places(name, cap) if is_capped else LET_IN)
+        room[name] = min(LET_IN, limits.places(name, limits_of.max_waiting) if is_capped else LET_IN)
     return waiting.let_in(queue, held, room)

@@ -56,8 +56,10 @@ class Choice:
         self._lifted_last = {name for name in noted.lifted_last if name in weights}
         self.leaves_some = bool(self._own)
         """Whether somebody is left who could go when a job ends; not those who are held."""
-        self.found_no_room = False
-        """Whether the window is full for the next one."""
+        self.lacks_room = False
+        """Whether the window is full for the next one …"""
+        self.run_time: float | None = 0
+        """… which takes so many seconds."""
 
     def _add(self, heads: Iterable[Mapping[str, Any]], lines: Lines) -> None:
         for row in heads:
@@ -83,9 +85,11 @@ class Choice:
         If whose turn it is finds no room, nobody else does: quick ones would keep the window full, and out of it a long
         one, to which it is smaller.
         """
-        most = room(0)
-        self.found_no_room = most <= 0
-        if self.found_no_room or not self._is_in_the_way():
+        times = self._run_times.values()
+        self.run_time = max(times, key=room, default=0)
+        most = room(self.run_time)
+        self.lacks_room = most <= 0
+        if self.lacks_room or not self._is_in_the_way():
             return []
         self._read_ahead(most)
         taken: list[dict] = []
@@ -126,15 +130,16 @@ class Choice:
         while self._own and taken < most:
             organization = self._turns.next()
             place = self._fitting_place(organization, most - taken)
-            if place and taken < room(self._run_times[place[1]]):
+            if place and taken < room(run_time := self._run_times[place[1]]):
                 job = self._take_first(organization, place, most - taken)
                 self._turns.took(organization, self._first_rank(organization) if self._ranks[organization] else None)
                 return job
             if place:
+                self.run_time = run_time
                 break
             if organization not in self._behind_others:
                 self._turns.missed(organization)
-        self.found_no_room = bool(self._own)
+        self.lacks_room = bool(self._own)
         return None
 
     def _fitting_place(self, organization: str, most: int) -> Place | None:

@@ -116,11 +116,18 @@ def take_request(queue: str) -> bool:
 
 
 def is_requested(queue: str) -> bool:
-    """Whether somebody has asked for a pass that nobody has begun, and that is still wanted."""
+    """Whether somebody has asked for a pass that nobody has begun, and that is still wanted.
+
+    Jobs that ended while the last one counted them did not know that they would have to ask: it is done for them.
+    """
     pipeline = redis_queue.client().pipeline(transaction=False)
     pipeline.get(_again_key(queue))
     queue_look.ask_backlog(pipeline, queue)
-    request, backlog = pipeline.execute()
+    queue_look.ask_ends(pipeline, queue)
+    request, backlog, ends = pipeline.execute()
+    if request is None and backlog != b"0" and queue_look.have_ended(*ends):
+        ask_after_end(queue)
+        return True
     return request == WANTED or (request == IF_SOME_ARE_LEFT and backlog != b"0")
 
 

@@ -43,8 +43,19 @@ def note_end(queue: str, job_type: str, run_time: float) -> tuple[bool | None, b
     ask(pipeline, queue)
     answers = pipeline.execute()
     ended, _expires, left = answers[-QUESTIONS - 3 : -QUESTIONS]
-    seen, left = of(answers[-QUESTIONS:]), int(left or 0)
-    return seen.backlog, ended >= max(1, left - enough(left)) or seen.length <= enough(left)
+    seen = of(answers[-QUESTIONS:])
+    return seen.backlog, have_ended(ended, left) or seen.length <= enough(int(left or 0))
+
+
+def ask_ends(pipeline: redis.client.Pipeline, queue: str) -> None:
+    """Ask how many jobs have ended since the last pass began, and how many it left in RQ: for `have_ended`."""
+    pipeline.mget(_ended_key(queue), _left_key(queue))
+
+
+def have_ended(ended: Any, left: Any) -> bool:
+    """Whether half of the jobs that a pass left in RQ have ended, at least one."""
+    number = int(left or 0)
+    return int(ended or 0) >= max(1, number - enough(number))
 
 
 def enough(left: int) -> int:

@@ -175,6 +175,29 @@ def test_ends_while_a_pass_is_under_way_make_no_more_of_them_than_somebody_waits
     assert len(passes) == 1
 
 
+def test_jobs_that_all_end_during_a_pass_that_takes_nobody_make_another(job_type, monkeypatch):
+    # Seen failing (Pending) when only their number since the pass before counts: it was too few.
+    serve("one", QUEUE)
+    serve("two", QUEUE)
+    monkeypatch.setattr(executor, "started_monotonic", lambda: time.monotonic() - 0.6)
+    took(0.6, times=8)
+    submitted(job_type, "Normal", number=7)
+    (late,) = submitted(type_of("import"), "Normal", factory.BETA)
+    processes.queue_client().rpush(redis_queue.list_key(QUEUE), *(f"JOB-of another app-{n}" for n in range(20)))
+    run_next(3, QUEUE)
+    original = waiting.in_service
+
+    def in_service():
+        found = original()
+        monkeypatch.setattr(waiting, "in_service", original)
+        in_parallel([lambda: run_next(3, QUEUE)])
+        return found
+
+    monkeypatch.setattr(waiting, "in_service", in_service)
+    run_next(1, QUEUE)
+    assert status(late) == "Queued"
+
+
 def test_a_pass_between_anothers_commit_and_its_push_leaves_no_worker_idle(job_type, monkeypatch):
     # Seen failing (six of thirteen, for ten workers) when nobody looks again: rows and reserved places count both.
     for number in range(10):

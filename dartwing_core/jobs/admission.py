@@ -209,12 +209,7 @@ class _Pass:
 
     def queue_next(self) -> list[Mapping[str, Any]]:
         queue = self._queue
-        lines = waiting.heads()
-        if held := [row for row in lines if row["queue"] == queue and row["in_line"] == waiting.HELD]:
-            is_held = _let_in(queue, held)
-            lines = waiting.heads()
-        else:
-            is_held = False
+        lines, is_held = self._lines()
         heads = [row for row in lines if row["queue"] == queue and row["in_line"] == waiting.IN_LINE]
         in_service = waiting.in_service()
         queued = sum(row["number"] for row in in_service if row["queue"] == queue and row["status"] == JobStatus.QUEUED)
@@ -227,7 +222,7 @@ class _Pass:
         choice = Choice(queue, heads, in_service, lifting.candidates(queue, behind, lines, in_service))
         chosen = choice.take(room)
         moved = queueing.queue_chosen(chosen, queue)
-        # Whose entries are lost are in the window and not in the list, at which those look who submit.
+        # Those of lost entries are in the window and not in the list, at which those look who submit.
         are_lost = queued > self._look.length + self._look.workers
         self._left = notes.Left(
             has_backlog=choice.leaves_some or is_held or are_lost,
@@ -238,6 +233,15 @@ class _Pass:
             is_full=choice.leaves_some and choice.lacks_room and room(choice.run_time) + self._reserved <= len(moved),
         )
         return [lifting.in_queue(job, queue) for job in moved]
+
+    def _lines(self) -> tuple[list[dict], bool]:
+        """The first jobs of all lines, and whether some of this queue stay held."""
+        lines = waiting.heads()
+        held = [row for row in lines if row["queue"] == self._queue and row["in_line"] == waiting.HELD]
+        if not held:
+            return lines, False
+        is_held = _let_in(self._queue, held)
+        return waiting.heads(), is_held
 
     def note(self, pipeline: redis.client.Pipeline) -> None:
         """Add to the round trip that pushes the entries what the pass leaves."""

@@ -15,9 +15,10 @@ class JobEngineSettings(Document):
     """Settings of the job engine; `dartwing_core.jobs.config` reads them."""
 
     def validate(self) -> None:
+        in_force = config.Settings()
         for field in self.meta.fields:
             if field.fieldtype == "Int" and not cint(self.get(field.fieldname)):  # means the default: let that be seen
-                self.set(field.fieldname, cint(field.default))
+                self.set(field.fieldname, getattr(in_force, field.fieldname))
         if 0 < cint(self.lease_seconds) < MIN_LEASE_SECONDS:
             frappe.throw(_("Lost After must be at least {0} seconds.").format(MIN_LEASE_SECONDS))
         known = redis_queue.queue_names()

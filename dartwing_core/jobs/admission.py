@@ -50,8 +50,8 @@ def window(workers: int, run_time: float | None) -> int:
     """How many jobs of a queue may be in RQ, unless a setting says so.
 
     As many as keep its workers busy from one pass to the next, and no more: who comes waits for those that are there,
-    and what waits in the database is ordered as late as possible. `run_time`: seconds that the queue's jobs take; None
-    if nobody knows yet, which counts as long.
+    and what waits in the database is ordered as late as possible. `run_time`: seconds that jobs of the type take
+    that asks for room; None if nobody knows yet, which counts as long.
     """
     if size := config.settings().queue_window:
         return size
@@ -66,10 +66,8 @@ def window(workers: int, run_time: float | None) -> int:
 def has_room(reserved: reservations.Reservation) -> bool:
     """Whether the jobs for which places are reserved may be queued at once: they fit into the window, and nobody awaits
     a turn."""
-    look = reserved.look
-    if look.backlog is not False:
-        return False
-    return look.length + reserved.others + reserved.number <= window(look.workers, reserved.run_time)
+    look, places = reserved.look, reserved.others + reserved.number
+    return look.backlog is False and look.length + places <= window(look.workers, reserved.run_time)
 
 
 def is_limited(organization: str, limits_of: tenancy.Limits, job_type: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from . import circuits, config, lifting, limits, notes, tenancy
+from . import circuits, config, lifting, limits, notes, run_times, tenancy
 from .fairness import Turns
 from .lines import InRq, Line, Lines
 
@@ -85,8 +85,7 @@ class Choice:
         If whose turn it is finds no room, nobody else does: quick ones would keep the window full, and out of it a long
         one, to which it is smaller.
         """
-        times = self._run_times.values()
-        self.run_time = max(times, key=room, default=0)
+        self.run_time = run_times.shortest(self._run_times.values())
         most = room(self.run_time)
         self.lacks_room = most <= 0
         if self.lacks_room or not self._is_in_the_way():
@@ -130,15 +129,16 @@ class Choice:
         while self._own and taken < most:
             organization = self._turns.next()
             place = self._fitting_place(organization, most - taken)
-            if place and taken < room(run_time := self._run_times[place[1]]):
-                job = self._take_first(organization, place, most - taken)
-                self._turns.took(organization, self._first_rank(organization) if self._ranks[organization] else None)
-                return job
-            if place:
-                self.run_time = run_time
+            if place is None:
+                if organization not in self._behind_others:
+                    self._turns.missed(organization)
+                continue
+            self.run_time = self._run_times[place[1]]
+            if taken >= room(self.run_time):
                 break
-            if organization not in self._behind_others:
-                self._turns.missed(organization)
+            job = self._take_first(organization, place, most - taken)
+            self._turns.took(organization, self._first_rank(organization) if self._ranks[organization] else None)
+            return job
         self.lacks_room = bool(self._own)
         return None
 

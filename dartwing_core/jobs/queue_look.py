@@ -69,18 +69,13 @@ def begin_pass(pipeline: redis.client.Pipeline, queue: str) -> None:
     Until it says what it leaves there is a backlog: whoever is submitted or ends meanwhile may not be in its count.
     """
     pipeline.delete(_ended_key(queue))
-    set_backlog(pipeline, queue, True)
+    _set_backlog(pipeline, queue, True)
 
 
 def end_pass(pipeline: redis.client.Pipeline, queue: str, has_backlog: bool, in_rq: int) -> None:
     """Add to a pipeline what a pass leaves: whether jobs await their turn, and how many are in RQ."""
-    set_backlog(pipeline, queue, has_backlog)
+    _set_backlog(pipeline, queue, has_backlog)
     pipeline.set(_left_key(queue), in_rq, ex=KEPT_SECONDS)
-
-
-def set_backlog(pipeline: redis.client.Pipeline, queue: str, has_backlog: bool) -> None:
-    """Add to a pipeline whether jobs await their turn."""
-    pipeline.hset(redis_queue.site_key(BACKLOG), queue, str(int(has_backlog)))
 
 
 def ask_backlog(pipeline: redis.client.Pipeline, queue: str) -> None:
@@ -117,6 +112,10 @@ def of(answers: Sequence[Any]) -> Look:
 def ask_length(pipeline: redis.client.Pipeline, queue: str) -> None:
     """Ask how many entries are in a queue's list, others' too."""
     pipeline.llen(redis_queue.list_key(queue))
+
+
+def _set_backlog(pipeline: redis.client.Pipeline, queue: str, has_backlog: bool) -> None:
+    pipeline.hset(redis_queue.site_key(BACKLOG), queue, str(int(has_backlog)))
 
 
 def _ended_key(queue: str) -> str:

@@ -41,5 +41,10 @@ def longest(times: Iterable[float | None]) -> float | None:
     return None if None in known else max(time for time in known if time is not None)
 
 
+def shortest(times: Iterable[float | None]) -> float | None:
+    """The same for the quickest; None if nobody knows any."""
+    return min((time for time in times if time is not None), default=None)
+
+
 def _key(job_type: str) -> str:
     return redis_queue.site_key(f"run_times:{job_type}")

@@ -36,6 +36,14 @@ def took(seconds: float, times: int = 1, job_type: str = "test_plain") -> None:
     pipeline.execute()
 
 
+def ran_until(job) -> int:
+    """Run what is in the queue up to this job; how many ran."""
+    ran = run_next(1, QUEUE)
+    while job.name not in ran:
+        ran += run_next(1, QUEUE)
+    return len(ran)
+
+
 @pytest.mark.parametrize(
     ("workers", "run_time", "size"),
     [
@@ -75,10 +83,7 @@ def test_behind_long_jobs_of_others_one_waits_for_few(job_type, worker):
     took(LONG, times=8)
     submitted(job_type, "Normal", number=20)
     late = one(job_type, "Normal", factory.BETA)
-    ran = run_next(1, QUEUE)
-    while late.name not in ran:
-        ran += run_next(1, QUEUE)
-    assert len(ran) <= 4, "two in RQ, and one whose turn it is"
+    assert ran_until(late) <= 4, "two in RQ, and one whose turn it is"
 
 
 def test_long_jobs_are_few_in_rq_though_the_queues_last_ones_were_quick(job_type, worker):
@@ -93,10 +98,7 @@ def test_quick_jobs_keep_no_long_one_out_of_the_window(job_type, worker):
     took(QUICK, times=8)
     submitted(job_type, "Normal", number=60)
     (late,) = submitted(type_of("import"), "Normal", factory.BETA)
-    ran = run_next(1, QUEUE)
-    while late.name not in ran:
-        ran += run_next(1, QUEUE)
-    assert len(ran) <= 17, "eight in RQ, and eight that were quicker"
+    assert ran_until(late) <= 17, "eight in RQ, and eight that were quicker"
 
 
 def test_quick_jobs_may_go_where_long_ones_line_up(job_type, worker):

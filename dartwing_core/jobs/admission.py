@@ -220,10 +220,12 @@ class _Pass:
         choice = Choice(queue, heads, in_service, lifting.candidates(queue, behind, lines, in_service))
         chosen = choice.take(room)
         moved = queueing.queue_chosen(chosen, queue)
+        if is_held and moved and not choice.lacks_room:
+            notes.ask_after_end(queue)  # who is queued has left the line, in which a waiting cap has room again
         # Those of lost entries are in the window and not in the list, at which those look who submit.
         are_lost = queued > self._look.length + self._look.workers
         self._left = notes.Left(
-            has_backlog=choice.leaves_some or is_held or are_lost,
+            has_backlog=choice.leaves_some or len(moved) < len(chosen) or is_held or are_lost,
             # A pass that takes nobody may not have asked who is behind: their turns would be forgotten.
             turns=choice.turns if chosen else None,
             in_rq=queued + len(moved),

@@ -321,6 +321,20 @@ def test_places_of_a_submitter_that_was_killed_are_free_again_after_some_seconds
     assert admission.admit("default") == 1
 
 
+def test_a_job_that_somebody_holds_during_a_pass_goes_with_the_next_event(job_type, no_sweeps):
+    # Seen failing (Pending) when a pass that could not take it says that nobody waits.
+    with settings(queue_window=1):
+        _first, held = submitted(job_type, n=1), submitted(job_type, n=2)
+        with database.another_connection() as other, other.cursor() as cursor:
+            other.begin()
+            cursor.execute("SELECT name FROM `tabBackground Job` WHERE name = %s FOR UPDATE", (held.name,))
+            executor.execute_job(next_entry(), 1)
+            assert status(held) == "Pending"
+            other.rollback()
+        submitted(job_type, n=3)
+        assert status(held) == "Queued"
+
+
 def test_a_queue_that_is_idle_costs_a_settle_no_statement(job_type, no_sweeps):
     run(submitted(job_type, n=1))
     job = submitted(job_type, n=2)

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 import frappe
 import pytest
 
-from dartwing_core.jobs import claim, get_job_status, runs
+from dartwing_core.jobs import claim, get_job_history, get_job_status, runs
 from tests.support import browser as browsers
 from tests.support import factory, http, processes
 from tests.support.browser import PHONE, Visitor
-from tests.support.jobs import set_columns, submitted_by, submitted_with
+from tests.support.jobs import run, set_columns, submitted_by, submitted_with
 from tests.support.waiting import until
 
 expect = browsers.sync_api.expect
@@ -183,6 +183,20 @@ def test_a_failed_job_is_retried(visit, worker, portal_user):
     expect(details.locator(".jc-events > li").first).to_contain_text("Job completed successfully")
     expect(details.get_by_label("Result", exact=True)).to_contain_text('"attempt": 2')
     expect(details.locator(".jc-facts")).to_contain_text("2 of 3")
+
+
+def test_the_history_of_an_open_job_goes_on_after_a_retry(visit, portal_user):
+    # Seen failing: the answer to the retry was taken for what the history had been read for.
+    job = submitted_by(portal_user, factory.job_type("note", "add_note"), title="test open", then="fail_for_good")
+    run(job)
+    page = visit(portal_user, f"{PATH}#{job.name}").page
+    details = page.locator("#jc-details")
+    events = details.locator(".jc-events > li")
+    expect(events).to_have_count(len(get_job_history(job.name)["history"]))
+    details.get_by_role("button", name=re.compile("^Retry")).click()
+    expect(pill(details).first).to_have_text("Queued")
+    frappe.db.rollback()
+    expect(events).to_have_count(len(get_job_history(job.name)["history"]))
 
 
 def test_a_job_that_waits_for_its_time_is_run_now(visit, worker, portal_user):

@@ -45,9 +45,6 @@
 		return {
 			notice,
 			history,
-			get hasHistory() {
-				return !past.hidden;
-			},
 			/** The job is gone. */
 			end() {
 				setText(title, job.job_id);

@@ -36,7 +36,7 @@
 	const detailsPoller = new live.Poller(readOpened, detailsInterval, detailsFailed);
 	let page = 0;
 	let total = 0;
-	let opened = null; // { id, job } in the dialog
+	let opened = null; // { id, job, history: the state of the job that its history was read for } in the dialog
 	let question = 0; // number of the newest list request: answers to older ones are dropped
 	let asking = 0; // timer of the question for changed jobs
 
@@ -109,14 +109,13 @@
 		entry.job = job;
 		entry.card.show(job);
 		if (opened?.id !== job.job_id || !opened.job || opened.job === job) return;
-		const isOther = isOtherState(opened.job, job);
 		opened.job = { ...opened.job, ...job };
 		view.show(opened.job);
-		if (isOther) detailsPoller.now();
+		if (stateOf(job) !== opened.history) detailsPoller.now();
 	}
 
-	function isOtherState(before, now) {
-		return before.status !== now.status || before.attempt !== now.attempt;
+	function stateOf({ status, attempt }) {
+		return `${status} ${attempt}`;
 	}
 
 	function showEmpty() {
@@ -152,7 +151,7 @@
 	// Details -------------------------------------------------------------------------------------------------------
 
 	function open(id) {
-		opened = { id, job: null };
+		opened = { id, job: null, history: null };
 		view.begin(id);
 		const known = jobs.get(id)?.job;
 		if (known) view.show(known);
@@ -177,12 +176,15 @@
 		const { id } = opened;
 		const job = await api.status(id);
 		if (opened?.id !== id) return;
-		const isOther = !opened.job || isOtherState(opened.job, job) || !view.hasHistory;
 		opened.job = job;
 		view.show(job);
 		notices.forget("polling");
 		if (jobs.has(id)) patch(job);
-		if (isOther) await view.history();
+		const state = stateOf(job);
+		if (state !== opened.history) {
+			await view.history();
+			if (opened?.id === id) opened.history = state;
+		}
 		dom.renewTimes(dialog);
 	}
 

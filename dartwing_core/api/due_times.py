@@ -33,6 +33,7 @@ class ListedSchedule(TypedDict):
     schedule_id: str
     title: str
     organization: str
+    organization_name: str
     owner_user: str
     enabled: bool
     frequency: Frequency

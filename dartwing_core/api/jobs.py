@@ -289,7 +289,7 @@ def manually_close_circuit(
 ) -> ManuallyClosed:
     """Let held jobs of a type and organization go on before the cool-down is over."""
     closed = engine.manually_close_circuit(job_type, organization)
-    shown = {name: closed[name] for name in ("circuit_id", "job_type", "organization", "status")}
+    shown = {name: closed[name] for name in ("circuit_id", "job_type", "organization", "organization_name", "status")}
     return {**shown, "message": _("Circuit closed")}
 
 

@@ -18,7 +18,7 @@ Priority = Literal["Low", "Normal", "High", "Critical"]
 
 JobId = Annotated[str, "Id of a job, such as JOB-1K11R5XW3ZB0000ABCDE"]
 JobTypeName = Annotated[str, "Name of a Job Type"]
-OrganizationName = Annotated[str, "Name of an organization of yours"]
+OrganizationName = Annotated[str, "Id of an organization of yours, or its name as it is written there"]
 AvailableAt = Annotated[str | float, "Not before this time (ISO 8601), or so many seconds from now"]
 Parameters = Annotated[dict[str, Any], "What the handler gets: an object"]
 Limit = Annotated[int, "At most so many; cut to what is allowed"]
@@ -87,6 +87,7 @@ class ListedJob(TypedDict):
     job_id: str
     job_type: str
     organization: str
+    organization_name: str
     status: Status
     priority: Priority
     progress: float
@@ -154,6 +155,7 @@ class ListedBatch(TypedDict):
 
     batch_id: str
     organization: str
+    organization_name: str
     owner_user: str
     description: str | None
     status: BatchStatus
@@ -197,6 +199,7 @@ class ManuallyClosed(TypedDict):
     circuit_id: str
     job_type: str
     organization: str
+    organization_name: str
     status: Literal["Open", "Half Open", "Closed"]
     message: str
 
@@ -210,6 +213,7 @@ class OpenCircuit(TypedDict):
     circuit_id: str
     job_type: str
     organization: str
+    organization_name: str
     status: Literal["Open", "Half Open"]
     opened_at: datetime
     open_until: datetime
@@ -281,6 +285,7 @@ class SlowJob(TypedDict):
     job_id: str
     job_type: str
     organization: str
+    organization_name: str
     owner_user: str
     completed_at: datetime
     seconds: float

@@ -6,7 +6,7 @@ import frappe
 from frappe import _
 from frappe.model.document import Document
 
-from dartwing_core.jobs import desk_access
+from dartwing_core.jobs import access, desk_access
 
 TEXTS = frozenset({"Data", "Small Text", "Text", "Long Text", "JSON"})
 """Kinds of fields that print formats show as HTML; of Code they escape it."""
@@ -34,6 +34,15 @@ class GuardedDocument(Document):
 
     def validate_share(self, docshare) -> None:
         frappe.throw(_("A {0} can't be shared.").format(_(self.doctype)), frappe.PermissionError)
+
+
+class OrganizationsDocument(GuardedDocument):
+    """People make it for an organization, which they may name as they do elsewhere."""
+
+    def insert(self, *arguments, **named):
+        if isinstance(self.get("organization"), str):  # before Frappe checks the link
+            self.organization = access.viewer().id_of(self.organization)
+        return super().insert(*arguments, **named)
 
 
 class EngineDocument(GuardedDocument):

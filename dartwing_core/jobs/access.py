@@ -7,6 +7,7 @@ Lists, documents, REST and Python all ask here; `desk_access` puts it into Frapp
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,10 +49,33 @@ class Viewer:
 
     def administered(self, table, organization: str | None = None) -> Criterion:
         """The condition on a table with an `organization` for the rows of those that the user administers."""
+        organization = self.id_of(organization)
         if self.sees_everything:
             return table.organization == organization if organization else EmptyCriterion()
         names = _only(organization, self.reach.admins)
         return table.organization.isin(names) if names else table.name.isnull()
+
+    def id_of(self, organization: str | None) -> str | None:
+        """The id of an organization that is asked for by its id or its name; what is neither stays as it is.
+
+        Asks nothing where the user's own organizations are all that matters.
+        """
+        if not organization:
+            return None
+        names = self.reach.names
+        if self.sees_everything or names is None:
+            return tenancy.resolve(self.user, organization)
+        return tenancy.meant(organization, names) or organization
+
+    def names_of(self, organizations: Iterable[str]) -> dict[str, str]:
+        """What people call these organizations, by their ids. Asks nothing for those of the user."""
+        known = self.reach.names or {}
+        return {**known, **tenancy.names_of(one for one in organizations if one not in known)}
+
+    def with_organization_names(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """These rows with what people call the `organization` of each."""
+        names = self.names_of({row["organization"] for row in rows})
+        return [{**row, "organization_name": names[row["organization"]]} for row in rows]
 
     def can_see_result(self, organization: str) -> bool:
         """Whether the results of visible jobs are visible too: not while the organization is suspended or the like."""
@@ -67,6 +91,7 @@ class Viewer:
 
         With `organization` only those of that one: told here, the condition stays one that a single index answers.
         """
+        organization = self.id_of(organization)
         members, admins = (_only(organization, names) for names in (self.reach.members, self.reach.admins))
         if self.sees_everything:
             return job.organization == organization if organization else EmptyCriterion()
@@ -128,13 +153,13 @@ def may_edit(owner_user: str, user: str) -> bool:
     return owner_user == user or sees_everything(user)
 
 
-def visible_job(job_id: Any, *fields: str) -> dict:
+def visible_job(job_id: Any, *fields: str, looking: Viewer | None = None) -> dict:
     """The job's columns (without `fields` all light ones), if the current user may see it; hidden results are None.
 
     Raises JobNotFoundError: the same for a job that is missing and one that may not be seen.
     """
     job = store.load(job_id, *fields) if isinstance(job_id, str) and job_id else None
-    looking = viewer()
+    looking = looking or viewer()
     if not job or not looking.can_see(job["owner_user"], job["organization"]):
         raise JobNotFoundError(_("Background job {0} not found.").format(str(job_id)[:60]))
     return looking.without_hidden_result(job)

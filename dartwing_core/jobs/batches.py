@@ -80,13 +80,14 @@ def submit_batch(
     `on_success` when all jobs are completed, `on_complete` when all have ended in whatever way, `on_failure` when the
     first one has failed for good or was canceled. Raises what `submit_job` does.
     """
+    organization = submission.organization_id(organization, frappe.session.user)
     plan = builders.plan_of(jobs, organization)
     row = _batch_row(organization, description)
     callbacks = {"on_complete": on_complete, "on_success": on_success, "on_failure": on_failure}
     row |= _callbacks({kind: part for kind, part in callbacks.items() if part is not None}, row)
     if not plan.jobs and not any(row[kind] for kind in CALLBACKS):
         raise InvalidJobError(_("A batch needs a job."))
-    row["size"] = engine.place_batch(plan.jobs, plan.after, row["name"]) if plan.jobs else 0
+    row["size"] = engine.place_batch(plan.jobs, plan.after, row) if plan.jobs else 0
     batch_store.insert(row)
     if not row["size"]:
         outbox().actions.append(partial(batch_end.look, [row["name"]]))
@@ -103,7 +104,7 @@ def get_batch_status(batch_id: str) -> dict[str, Any]:
     ended = sum(number for status, number in counts.items() if status not in LIVE)
     total = sum(counts.values())
     progress = 1_000 * ended // total / 10 if total else 100.0  # 100 only when all have ended
-    return {**_public(found), "job_count_by_status": counts, "progress": progress}
+    return {**_public([found])[0], "job_count_by_status": counts, "progress": progress}
 
 
 def list_batches(
@@ -119,7 +120,7 @@ def list_batches(
     page = page.orderby(table.creation, order=queries.Order.desc).orderby(table.name, order=queries.Order.desc)
     rows = page.limit(limit).offset(offset).run(as_dict=True)
     total = queries.total_query(condition, table).run()[0][0]
-    return {"batches": [_public(row) for row in rows], "total": total, "limit": limit, "offset": offset}
+    return {"batches": _public(rows), "total": total, "limit": limit, "offset": offset}
 
 
 def cancel_batch(batch_id: str, reason: str | None = None):
@@ -216,6 +217,7 @@ def _callbacks(parts: Mapping[str, Any], batch: Mapping[str, Any]) -> dict[str, 
     """The callbacks' columns of a batch, checked as the jobs that they will be."""
     requests = [_callback_request(kind, part, batch) for kind, part in parts.items()]
     prepared = submission.prepare_all(requests, batch["owner_user"])
+    submission.check_organization(prepared, batch["organization"])
     made = {kind: batch_end.as_callback(item.row) for kind, item in zip(parts, prepared, strict=True)}
     return {**dict.fromkeys(CALLBACKS), **made}
 
@@ -223,13 +225,12 @@ def _callbacks(parts: Mapping[str, Any], batch: Mapping[str, Any]) -> dict[str, 
 def _callback_request(kind: str, part: Any, batch: Mapping[str, Any]) -> submission.Request:
     if not isinstance(part, Mapping) or part.keys() - CALLBACK_ARGUMENTS:
         raise InvalidJobError(_("{0} must be a job with job_type, parameters and priority alone.").format(kind))
-    if part.get("organization") not in (None, batch["organization"]):
-        raise InvalidJobError(_("All jobs of a batch must be of its organization."))
+    organization = part.get("organization") or batch["organization"]
     parameters = part.get("parameters") or {}
     if not isinstance(parameters, Mapping):
         raise InvalidJobError(_("{0} must be an object.").format("parameters"))
     told = {**parameters, "batch_id": batch["name"]}
-    return submission.Request(part.get("job_type"), batch["organization"], told, part.get("priority"))  # type: ignore[arg-type]
+    return submission.Request(part.get("job_type"), organization, told, part.get("priority"))  # type: ignore[arg-type]
 
 
 def _text(value: Any) -> str | None:
@@ -242,6 +243,6 @@ def _document(row: Mapping[str, Any]):
     return document
 
 
-def _public(row: Mapping[str, Any]) -> dict[str, Any]:
-    found = queries.public(dict(row))
-    return {"batch_id": found.pop("name"), **found, "cancel_requested": bool(found["cancel_requested"])}
+def _public(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    found = access.viewer().with_organization_names([queries.public(dict(row)) for row in rows])
+    return [{"batch_id": row.pop("name"), **row, "cancel_requested": bool(row["cancel_requested"])} for row in found]

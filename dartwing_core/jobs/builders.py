@@ -46,7 +46,10 @@ class Plan:
 
 
 def plan_of(parts: Any, organization: str) -> Plan:
-    """The plan of parts that begin side by side. Raises InvalidJobError for what is no part, and for too many jobs."""
+    """The plan of parts that begin side by side, whose jobs are of `organization` unless they name one.
+
+    Raises InvalidJobError for what is no part, and for too many jobs.
+    """
     plan = Plan()
     _add_all(plan, _listed(parts), (), organization, 0)
     return plan
@@ -74,9 +77,7 @@ def _add(plan: Plan, part: Any, after: Sequence[int], organization: str, depth: 
 
 
 def _add_job(plan: Plan, part: Part, after: Sequence[int], organization: str) -> list[int]:
-    if part.get("organization") not in (None, organization):
-        raise InvalidJobError(_("All jobs of a batch must be of its organization."))
-    plan.jobs.append({**part, "organization": organization})
+    plan.jobs.append({**part, "organization": part.get("organization") or organization})
     plan.after.append(after)
     plan.dependencies += len(after)
     if len(plan.jobs) > BULK_LIMIT:

@@ -6,7 +6,7 @@ good: a failure counts as soon as it is committed, and a probe that is over make
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -65,7 +65,7 @@ def get_open_circuits(organization: str | None = None) -> list[dict[str, Any]]:
     Not those of Job Types whose circuit breaker is off by now. At most MAX_LISTED.
     """
     rows = open_query(access.viewer(), queries.organization_filter(organization)).run(as_dict=True)
-    return [_public(row) for row in rows]
+    return _public(rows)
 
 
 def open_query(viewer: access.Viewer, organization: str | None):
@@ -84,20 +84,22 @@ def manually_close_circuit(job_type: str, organization: str) -> dict[str, Any]:
     Raises CircuitNotFoundError if it never opened or can't be seen, InvalidTransitionError if it is closed already.
     """
     row = _visible(job_type, organization)
+    [closed] = _public([{**row, "status": circuits.CLOSED, "probe_job": None}])
     if not circuits.close_by_hand(row["name"], frappe.session.user):
         text = _("The circuit of {0} for {1} is closed already.")
-        raise InvalidTransitionError(text.format(row["job_type"], row["organization"]))
+        raise InvalidTransitionError(text.format(row["job_type"], closed["organization_name"]))
     outbox().actions.append(partial(_after_change, row, circuits.CLOSED))
     outbox().afterwards(admission.admit_all)
-    return _public({**row, "status": circuits.CLOSED, "probe_job": None})
+    return closed
 
 
 def _visible(job_type: Any, organization: Any) -> dict[str, Any]:
     """The same error for a circuit that is missing and one that may not be seen."""
-    row = None
-    if isinstance(job_type, str) and isinstance(organization, str) and access.viewer().administers(organization):
+    row, viewer = None, access.viewer()
+    found = viewer.id_of(organization) if isinstance(organization, str) else None
+    if isinstance(job_type, str) and found and viewer.administers(found):
         fields = [*circuits.PUBLIC_FIELDS, *circuits.PROBE_FIELDS]
-        filters = {"job_type": job_type, "organization": organization}
+        filters = {"job_type": job_type, "organization": found}
         row = frappe.db.get_value(config.CIRCUIT, filters, fields, as_dict=True)
     if not row:
         text = _("Jobs of type {0} of the organization {1} have no circuit that you may close.")
@@ -105,10 +107,10 @@ def _visible(job_type: Any, organization: Any) -> dict[str, Any]:
     return row
 
 
-def _public(row: Mapping[str, Any]) -> dict[str, Any]:
-    found = queries.public(dict(row))
-    del found["probe_attempt"]
-    return {"circuit_id": found.pop("name"), **found}
+def _public(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    shown = [{key: value for key, value in row.items() if key != "probe_attempt"} for row in rows]
+    found = access.viewer().with_organization_names([queries.public(row) for row in shown])
+    return [{"circuit_id": row.pop("name"), **row} for row in found]
 
 
 def _after_change(job: Mapping[str, Any], status: str, until: float | None = None) -> None:
@@ -121,6 +123,7 @@ def _tell(job: Mapping[str, Any], status: str, until: float | None) -> None:
     message = {
         "job_type": job["job_type"],
         "organization": job["organization"],
+        "organization_name": tenancy.name_of(job["organization"]),
         "status": status,
         "open_until": clock.isoformat(clock.site_time(until)) if until else None,
         "updated_at": clock.iso_clock()(),

@@ -112,11 +112,13 @@ _PERMISSIONS = {
     config.BATCH: has_batch_permission,
     config.CIRCUIT: has_circuit_permission,
     config.SCHEDULE: has_schedule_permission,
+    ORGANIZATION: has_organization_permission,
+    MEMBER: has_member_permission,
 }
 
 
 def load_visible(doc, load: Callable[[], Any]) -> Any:
-    """`load_from_db` of ENGINE_DOCTYPES and Job Schedule: in a web request, what its user may not see is missing.
+    """`load_from_db` of TENANT_DOCTYPES: in a web request, what its user may not see is missing.
 
     Frappe answers 403 for what may not be read and 404 for what is not there, which tells an id that exists. Both
     are raised from one line, since its error pages show stack traces.

@@ -60,10 +60,11 @@ def failed_query(since: datetime, until: datetime):
 
 
 def _tell_admins(organization: str, rows: Sequence[Mapping[str, Any]]) -> int:
-    return sum(_tell(user, organization, rows) for user in tenancy.admins_of(organization))
+    name = tenancy.name_of(organization)
+    return sum(_tell(user, organization, name, rows) for user in tenancy.admins_of(organization))
 
 
-def _tell(user: str, organization: str, rows: Sequence[Mapping[str, Any]]) -> bool:
+def _tell(user: str, organization: str, name: str, rows: Sequence[Mapping[str, Any]]) -> bool:
     """One e-mail to one admin, in their language; an address that won't do must not keep it from the others."""
     account = frappe.db.get_value("User", user, ["email", "enabled"], as_dict=True)
     if not account or not account.enabled or not account.email:
@@ -73,12 +74,10 @@ def _tell(user: str, organization: str, rows: Sequence[Mapping[str, Any]]) -> bo
     try:
         frappe.sendmail(
             recipients=[account.email],
-            subject=_("{0}: {1} background jobs have failed", lang=lang).format(organization, _number(rows)),
+            subject=_("{0}: {1} background jobs have failed", lang=lang).format(name, _number(rows)),
             template=TEMPLATE,
             args={
-                "intro": _("These jobs of {0} have failed for good since the last message:", lang=lang).format(
-                    organization
-                ),
+                "intro": _("These jobs of {0} have failed for good since the last message:", lang=lang).format(name),
                 "heads": [_("Job Type", lang=lang), _("Jobs", lang=lang), _("For example", lang=lang)],
                 "rows": [{**row, "example": (row["example"] or "")[:EXAMPLE_LENGTH]} for row in rows],
                 "link": links.to_list(user, organization=organization, status=str(JobStatus.DEAD_LETTER)),

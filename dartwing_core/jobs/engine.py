@@ -38,7 +38,8 @@ def submit_job(
 
     The job exists exactly when the caller's transaction commits, and is queued right after; Redis may be down.
 
-    `parameters`: a dict with a faithful JSON form. `priority`: Low, Normal, High or Critical; the type's by default.
+    `organization`: its id or its name. `parameters`: a dict with a faithful JSON form. `priority`: Low, Normal, High
+    or Critical; the type's by default.
     `depends_on`: a job of the same organization that must complete first, or several. `on_parent_failure`: what
     becomes of the new one if one of those is canceled, fails for good or is deleted: "cancel", "dead_letter" or "run"
     it all the same. `available_at`: not before this time (datetime, ISO text, or a delay as timedelta or seconds).
@@ -135,7 +136,7 @@ def _submit(requests: list[Request]) -> list:
     return [documents[row["name"]] for row in rows]
 
 
-def place_batch(jobs: Sequence[Mapping[str, Any]], after: Sequence[Collection[int]], batch: str) -> int:
+def place_batch(jobs: Sequence[Mapping[str, Any]], after: Sequence[Collection[int]], batch: Mapping[str, Any]) -> int:
     """Submit the jobs of a batch; returns how many are new, and so its members.
 
     `after`: for each the positions of those that it has to follow, beside what its `depends_on` says.
@@ -145,12 +146,14 @@ def place_batch(jobs: Sequence[Mapping[str, Any]], after: Sequence[Collection[in
 
 
 def _place(
-    requests: list[Request], after: Sequence[Collection[int]] = (), batch: str | None = None
+    requests: list[Request], after: Sequence[Collection[int]] = (), batch: Mapping[str, Any] | None = None
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Insert what is new. Returns the row that stands for each request, and instead of some of those, by the row's
     name, the document of a job that existed already."""
     user = frappe.session.user
     asked = submission.prepare_all(requests, user)
+    if batch:
+        submission.check_organization(asked, batch["organization"])
     relations = Family(asked, after, user)
     stands_for = dedup.merge_equal(asked)
     prepared = [item for item in asked if stands_for[item.row["name"]] is item]
@@ -160,7 +163,7 @@ def _place(
     if new:
         quota.check(new, user)
         for item in new:
-            item.row["parent_batch"] = batch
+            item.row["parent_batch"] = batch["name"] if batch else None
         _insert([item.row for item in new])
         parents.insert(pairs, user)
         to_outbox(new)

@@ -39,6 +39,10 @@ def schedule_name() -> str:
     return f"SCHEDULE-{time_ordered_id()}"
 
 
+def organization_name() -> str:
+    return f"ORG-{time_ordered_id()}"
+
+
 def first_job_name(epoch: float) -> str:
     """What sorts before the names of all jobs made since this moment (UTC seconds)."""
     return f"JOB-{_base32(max(0, int(epoch * 1_000_000)), TIME_CHARACTERS)}"

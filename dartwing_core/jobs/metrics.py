@@ -118,10 +118,11 @@ def get_slowest_jobs(
     seconds = run_seconds(job)
     fields = (job.name.as_("job_id"), job.job_type, job.organization, job.owner_user, job.completed_at)
     query = frappe.qb.from_(job).select(*fields, seconds.as_("seconds")).where(condition)
-    rows = query.orderby(seconds, order=Order.desc).limit(queries.bounded(limit, 1, MAX_LIMIT, "limit"))
+    query = query.orderby(seconds, order=Order.desc).limit(queries.bounded(limit, 1, MAX_LIMIT, "limit"))
+    rows = access.viewer().with_organization_names(query.run(as_dict=True))
     return [
         {**row, "completed_at": clock.isoformat(row["completed_at"]), "seconds": round(float(row["seconds"]), 3)}
-        for row in rows.run(as_dict=True)
+        for row in rows
     ]
 
 

@@ -12,8 +12,8 @@ from . import access, tenancy
 from .errors import InvalidJobError, PermanentError
 
 
-def check_submit(user: str, organization: str, job_type) -> tenancy.Limits:
-    """What the organization may use.
+def check_submit(user: str, organization: str, job_type) -> tenancy.Standing:
+    """What the user is to the organization, which is asked for by its id or its name.
 
     Raises PermissionError or InvalidJobError, with the same words whether or not a foreign organization exists.
     """
@@ -22,18 +22,20 @@ def check_submit(user: str, organization: str, job_type) -> tenancy.Limits:
     standing = tenancy.standing(user, organization)
     is_privileged = access.sees_everything(user)
     if not standing.is_member and not is_privileged:
-        raise frappe.PermissionError(_("You are not a member of the organization {0}.").format(organization))
+        asked = organization[: tenancy.LONGEST_ID]  # not its name, which would tell that it exists
+        raise frappe.PermissionError(_("You are not a member of the organization {0}.").format(asked))
+    shown = standing.name or organization[: tenancy.LONGEST_ID]
     if standing.state is None:
-        raise InvalidJobError(_("Organization {0} not found.").format(organization))
+        raise InvalidJobError(_("Organization {0} not found.").format(shown))
     if not standing.is_active:
         raise InvalidJobError(
-            _("Organization {0} is {1} and takes no new jobs.").format(organization, _(standing.state).lower())
+            _("Organization {0} is {1} and takes no new jobs.").format(shown, _(standing.state).lower())
         )
     if not has_required(user, job_type.requires_permission):
         raise frappe.PermissionError(
             _("Jobs of type {0} need the permission {1}.").format(job_type.name, job_type.requires_permission)
         )
-    return standing.limits
+    return standing
 
 
 def check_owner(job: Mapping[str, Any]) -> None:

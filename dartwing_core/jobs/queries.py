@@ -57,12 +57,13 @@ def get_job_status(job_id: str) -> dict[str, Any]:
 
     Raises JobNotFoundError for a job that does not exist or may not be seen.
     """
-    job = access.visible_job(job_id, *_STATUS_FIELDS, *_RELATION_FIELDS, *_INNER_FIELDS)
+    viewer = access.viewer()
+    job = access.visible_job(job_id, *_STATUS_FIELDS, *_RELATION_FIELDS, *_INNER_FIELDS, looking=viewer)
     job["parents"] = parents.of(job)
     job["key"] = job.pop("job_key")
     job["schedule"] = schedule_store.schedule_of(job.pop("schedule_run"))
     job["result"] = canonical.load(job["result"])
-    return _public([job])[0]
+    return _public([job], viewer)[0]
 
 
 def list_jobs(
@@ -102,7 +103,7 @@ def list_jobs(
     limit, offset = bounded(limit, 1, MAX_LIMIT, "limit"), bounded(offset, 0, 10**9, "offset")
     rows = page_query(condition, _order(order_by), limit, offset).run(as_dict=True)
     return {
-        "jobs": _public([viewer.without_hidden_result(row) for row in rows]),
+        "jobs": _public([viewer.without_hidden_result(row) for row in rows], viewer),
         "total": total_query(condition).run()[0][0],
         "limit": limit,
         "offset": offset,
@@ -180,11 +181,12 @@ def get_job_history(job_id: str) -> dict[str, Any]:
     return {"job_id": job["name"], "history": [dict(event) for event in events]}
 
 
-def _public(jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _public(jobs: list[dict[str, Any]], viewer: access.Viewer) -> list[dict[str, Any]]:
     """For callers: with what a running one's attempt says, why others wait, and what may be done with each."""
     live = runs.live_progress([job for job in jobs if job["status"] == str(JobStatus.RUNNING)])
     reasons = waiting_reason.of_jobs(jobs)
-    return [_public_job(job, live.get(job["name"]), reasons.get(job["name"])) for job in jobs]
+    shown = viewer.with_organization_names(jobs)
+    return [_public_job(job, live.get(job["name"]), reasons.get(job["name"])) for job in shown]
 
 
 def _public_job(job: dict[str, Any], run: dict | None, reason: str | None) -> dict[str, Any]:

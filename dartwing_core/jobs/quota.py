@@ -66,7 +66,7 @@ def _check_waiting(new: Sequence[Prepared], afterwards: Callable[[Callable[[], A
             afterwards(partial(_warn, organization, cap))
         else:
             text = _("Queue full: at most {0} jobs of the organization {1} may wait.")
-            raise QueueFullError(text.format(cap, organization), FULL_RETRY_SECONDS)
+            raise QueueFullError(text.format(cap, tenancy.name_of(organization)), FULL_RETRY_SECONDS)
 
 
 def _hold(items: Sequence[Prepared]) -> None:
@@ -80,6 +80,6 @@ def _warn(organization: str, cap: int) -> None:
     """Tell the organization's admins, at most once a minute."""
     if not redis_queue.first_in(f"warned:{organization}", SECONDS_BETWEEN_WARNINGS, redis_queue.client()):
         return
+    message = {"organization": organization, "organization_name": tenancy.name_of(organization), "max_waiting": cap}
     for user in tenancy.admins_of(organization):
-        message = {"organization": organization, "max_waiting": cap}
         frappe.publish_realtime(WARNING, message, room=get_user_room(user))

@@ -14,7 +14,7 @@ from frappe import _
 
 from . import access, config, desk_access
 from .access import Viewer
-from .desk_access import ENGINE_DOCTYPES, TENANT_DOCTYPES, as_sql, throw_missing, visible_names
+from .desk_access import ENGINE_DOCTYPES, ORGANIZATION, TENANT_DOCTYPES, as_sql, throw_missing, visible_names
 
 REFERENCES = {
     "Comment": ("reference_doctype", "reference_name"),
@@ -76,10 +76,15 @@ def is_visible(doctype: str, name: str, user: str | None = None) -> bool:
 
 
 def visible_of(doctype: str, names: Collection[str], user: str | None = None) -> list[str]:
-    """Those of these documents that the user may see; one statement."""
-    table = frappe.qb.DocType(doctype)
-    query = visible_names(doctype, access.viewer(user)).where(table.name.isin(list(names)))
-    return query.run(pluck=True) if names else []
+    """Those of these documents that the user may see; one statement. Organizations by their ids or their names."""
+    table, asked = frappe.qb.DocType(doctype), list(names)
+    query = visible_names(doctype, access.viewer(user))
+    if not asked:
+        return []
+    if doctype != ORGANIZATION:
+        return query.where(table.name.isin(asked)).run(pluck=True)
+    rows = query.select(table.org_name).where(table.name.isin(asked) | table.org_name.isin(asked)).run()
+    return [text for row in rows for text in row]
 
 
 def has_file_permission(doc, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:

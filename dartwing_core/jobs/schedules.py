@@ -45,7 +45,7 @@ def list_schedules(
     page = page.orderby(table.creation, order=queries.Order.desc).orderby(table.name, order=queries.Order.desc)
     rows = page.limit(limit).offset(offset).run(as_dict=True)
     total = queries.total_query(condition, table).run()[0][0]
-    return {"schedules": [_public(row) for row in rows], "total": total, "limit": limit, "offset": offset}
+    return {"schedules": _public(rows), "total": total, "limit": limit, "offset": offset}
 
 
 def get_schedule(schedule_id: str) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def get_schedule(schedule_id: str) -> dict[str, Any]:
     """
     found = visible_schedule(schedule_id)
     return {
-        **_public(found),
+        **_public([found])[0],
         "parameters": schedule_form.parameters_of(found),
         "next_runs": _next_runs(found) if found["enabled"] else [],
     }
@@ -115,6 +115,12 @@ def _iso(due: list[float], zone: ZoneInfo) -> list[str]:
     return [datetime.fromtimestamp(moment, zone).isoformat() for moment in due]
 
 
-def _public(row: dict[str, Any]) -> dict[str, Any]:
-    shown = queries.public({key: value for key, value in row.items() if key not in _HIDDEN})
-    return {"schedule_id": row["name"], **shown, "enabled": bool(row["enabled"])}
+def _public(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {"schedule_id": row["name"], **queries.public(_shown(row)), "enabled": bool(row["enabled"])}
+        for row in access.viewer().with_organization_names(rows)
+    ]
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key not in _HIDDEN}

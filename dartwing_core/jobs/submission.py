@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,6 +11,7 @@ import frappe
 from frappe import _
 
 from . import (
+    access,
     admission,
     canonical,
     clock,
@@ -27,7 +28,7 @@ from . import (
 )
 from .errors import InvalidJobError
 from .status import JobStatus
-from .tenancy import Limits
+from .tenancy import Limits, Standing
 
 KEY_LENGTH = 140
 
@@ -79,18 +80,19 @@ def prepare_all(requests: Sequence[Request], user: str) -> list[Prepared]:
 
     Whether the user may submit is asked once for each type and organization.
     """
-    allowed: dict[tuple[str, str], tuple[Limits, bool]] = {}
+    allowed: dict[tuple[str, str], tuple[Standing, bool]] = {}
     return [_prepare(request, user, allowed) for request in requests]
 
 
-def _prepare(request: Request, user: str, allowed: dict[tuple[str, str], tuple[Limits, bool]]) -> Prepared:
+def _prepare(request: Request, user: str, allowed: dict[tuple[str, str], tuple[Standing, bool]]) -> Prepared:
     job_type = _job_type(request.job_type)
-    organization = _text(request.organization, "organization")
-    if (job_type.name, organization) not in allowed:
-        found = permission.check_submit(user, organization, job_type)
-        allowed[job_type.name, organization] = found, admission.is_limited(organization, found, job_type)
+    asked = job_type.name, _text(request.organization, "organization")
+    if asked not in allowed:
+        found = permission.check_submit(user, request.organization, job_type)
+        allowed[asked] = found, admission.is_limited(found.organization, found.limits, job_type)
         handlers.resolve(job_type.handler_method)
-    limits, is_limited = allowed[job_type.name, organization]
+    standing, is_limited = allowed[asked]
+    request = replace(request, organization=standing.organization)
     dedup.check_policy(request.on_duplicate)
     parameters = canonical.canonical_json(request.parameters)
     _check_size(parameters)
@@ -99,7 +101,18 @@ def _prepare(request: Request, user: str, allowed: dict[tuple[str, str], tuple[L
     due = due_times.epoch_of(request.available_at)
     row = _row(request, job_type, user, parameters, priority)
     row |= waiting.columns(due, priority)
-    return Prepared(request, row, is_limited, limits)
+    return Prepared(request, row, is_limited, standing.limits)
+
+
+def organization_id(organization: Any, user: str) -> str:
+    """The id of an organization that is asked for by its id or its name. Raises InvalidJobError for what is no text."""
+    return access.viewer(user).id_of(_text(organization, "organization")) or organization
+
+
+def check_organization(prepared: Sequence[Prepared], organization: str) -> None:
+    """Raises InvalidJobError if jobs of a batch are of another organization."""
+    if any(item.row["organization"] != organization for item in prepared):
+        raise InvalidJobError(_("All jobs of a batch must be of its organization."))
 
 
 def edited(job: Mapping[str, Any], parameters: Any) -> dict[str, Any]:

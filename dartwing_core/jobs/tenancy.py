@@ -2,13 +2,15 @@
 
 The hook `background_job_tenancy` names an object (or module) with `orgs_of(user)`, `is_member(user, organization)`,
 `is_admin(user, organization)` and `state_of(organization)`; the default reads Organization and Org Member.
-An adapter may also offer `standing(user, organization)` and `reach_of(user)`, which answer all of it at once.
+An adapter may also offer `standing(user, organization)` and `reach_of(user)`, which answer all of it at once;
+`resolve(user, organization)` and `names_of(organizations)`, if its organizations have names beside their ids: the
+first turns a name into the id, for a System Manager of all of them, for others of their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import frappe
 from frappe.query_builder.functions import Min
@@ -18,8 +20,7 @@ from . import clock
 
 ACTIVE = "Active"
 ADMIN = "Admin"
-
-
+LONGEST_ID = 140
 HELD_STATES = ("Suspended", "Inactive")
 LIMIT_FIELDS = ("is_paused", "weight", "max_running", "max_waiting", "on_queue_full")
 
@@ -50,6 +51,10 @@ class Standing:
     role: str | None
     """"Member" or "Admin"; None for everybody else."""
     limits: Limits = Limits()
+    organization: str = ""
+    """Its id, which rows hold; it may have been asked for by its name."""
+    name: str | None = None
+    """What people call it."""
 
     @property
     def is_active(self) -> bool:
@@ -70,9 +75,11 @@ class Reach:
     admins: list[str]
     not_active: list[str]
     """Those of `members` that are suspended or the like."""
+    names: Mapping[str, str] | None = None
+    """What people call those of `members`, by their ids; None where the adapter has not said."""
 
 
-NO_REACH = Reach(False, [], [], [])
+NO_REACH = Reach(False, [], [], [], {})
 
 
 class OrgMemberTenancy:
@@ -91,21 +98,33 @@ class OrgMemberTenancy:
         return frappe.db.get_value("Organization", organization, "status")
 
     def standing(self, user: str, organization: str) -> Standing:
-        """One statement for the organization's state and the user's role in it."""
+        """One statement for the organization's state and the user's role in it; it may be asked for by its name."""
         org = frappe.qb.DocType("Organization")
         member = frappe.qb.DocType("Org Member")
         rows = (
             frappe.qb.from_(org)
             .left_join(member)
             .on((member.organization == org.name) & self._is_current(member, user))
-            .select(member.role, org.name, org.status, *(org[field] for field in LIMIT_FIELDS))
-            .where(org.name == organization)
+            .select(org.name, org.org_name, member.role, org.status, *(org[field] for field in LIMIT_FIELDS))
+            .where((org.name == organization) | (org.org_name == organization))
         ).run()
-        # MariaDB takes "ACME " for "Acme"; stored, the two would be tenants apart.
-        if not rows or rows[0][1] != organization:
-            return Standing(None, None)
-        roles = {row[0] for row in rows}
-        return Standing(rows[0][2], ADMIN if ADMIN in roles else next(iter(roles)), Limits(*rows[0][2:]))
+        chosen = meant(organization, {row[0]: row[1] for row in rows}, {row[0] for row in rows if row[2]})
+        if chosen is None:
+            return Standing(None, None, organization=organization)
+        found = [row for row in rows if row[0] == chosen]
+        roles, limits = {row[2] for row in found}, Limits(*found[0][3:])
+        return Standing(limits.state, ADMIN if ADMIN in roles else roles.pop(), limits, chosen, found[0][1])
+
+    def resolve(self, _user: str, organization: str) -> str | None:
+        """The id of one of all organizations, by its id or its name. Asked for those alone who see all of them."""
+        org = frappe.qb.DocType("Organization")
+        query = frappe.qb.from_(org).select(org.name, org.org_name)
+        return meant(organization, dict(query.where((org.name == organization) | (org.org_name == organization)).run()))
+
+    def names_of(self, organizations: Sequence[str]) -> dict[str, str]:
+        """What people call these organizations, in one statement."""
+        org = frappe.qb.DocType("Organization")
+        return dict(frappe.qb.from_(org).select(org.name, org.org_name).where(org.name.isin(organizations)).run())
 
     def limits_of(self, organizations: Sequence[str]) -> dict[str, Limits]:
         """What each of these may use, in one statement; one that does not exist has the state None."""
@@ -147,7 +166,7 @@ class OrgMemberTenancy:
             .on(self._is_current(member, account.name))
             .left_join(org)
             .on(org.name == member.organization)
-            .select(account.enabled, member.organization, member.role, org.status)
+            .select(account.enabled, member.organization, member.role, org.status, org.org_name)
             .where(account.name == user)
         ).run()
         if not rows or not rows[0][0]:
@@ -155,9 +174,10 @@ class OrgMemberTenancy:
         found = [row[1:] for row in rows if row[1]]
         return Reach(
             True,
-            [organization for organization, _role, _state in found],
-            [organization for organization, role, _state in found if role == ADMIN],
-            [organization for organization, _role, state in found if state != ACTIVE],
+            [organization for organization, _role, _state, _name in found],
+            [organization for organization, role, _state, _name in found if role == ADMIN],
+            [organization for organization, _role, state, _name in found if state != ACTIVE],
+            {organization: name or organization for organization, _role, _state, name in found},
         )
 
     def _is_current(self, member, user):
@@ -179,16 +199,51 @@ def adapter():
     return found() if isinstance(found, type) else found
 
 
+def meant(asked: str, names: Mapping[str, str | None], own: Collection[str] = ()) -> str | None:
+    """The id of the organization that a text means, of those with these `names`; those of `own` go first.
+
+    An id goes before a name, and a name that several have means none. Both are compared to the letter, since MariaDB
+    takes "ACME " for "Acme": stored, the two would be tenants apart.
+    """
+    for candidates in (own, names):
+        named = [asked] if asked in candidates else [one for one in candidates if names[one] == asked]
+        if named:
+            return named[0] if len(named) == 1 else None
+    return None
+
+
 def standing(user: str, organization: str) -> Standing:
-    """What `user` is to `organization`, through the site's adapter."""
+    """What `user` is to `organization`, which may be asked for by its name, through the site's adapter."""
+    if len(organization) > LONGEST_ID:
+        return Standing(None, None, organization=organization)
     tenancy = adapter()
     if hasattr(tenancy, "standing"):
-        return tenancy.standing(user, organization)
+        found = tenancy.standing(user, organization)
+        if found.organization:
+            return found
+        organization = resolve(user, organization)
+        return replace(tenancy.standing(user, organization), organization=organization)
+    organization = resolve(user, organization)
     role = "Member" if tenancy.is_member(user, organization) else None
     if role and tenancy.is_admin(user, organization):
         role = ADMIN
     limits = limits_of([organization])[organization]
-    return Standing(limits.state, role, limits)
+    return Standing(limits.state, role, limits, organization)
+
+
+def resolve(user: str, organization: str) -> str:
+    """The id of an organization that is asked for by its id or its name; what is neither stays as it is."""
+    tenancy = adapter()
+    if len(organization) > LONGEST_ID or not hasattr(tenancy, "resolve"):
+        return organization
+    return tenancy.resolve(user, organization) or organization
+
+
+def names_of(organizations: Iterable[str]) -> dict[str, str]:
+    """What people call these organizations, by their ids; an id without a name stands for itself."""
+    tenancy, asked = adapter(), sorted(set(organizations))
+    names = tenancy.names_of(asked) if asked and hasattr(tenancy, "names_of") else {}
+    return {organization: names.get(organization) or organization for organization in asked}
 
 
 def reach_of(user: str) -> Reach:
@@ -209,6 +264,11 @@ def limits_of(organizations: Sequence[str]) -> dict[str, Limits]:
     if hasattr(tenancy, "limits_of"):
         return tenancy.limits_of(organizations)
     return {name: Limits(tenancy.state_of(name)) for name in organizations}
+
+
+def name_of(organization: str) -> str:
+    """What people call this organization; its id if it has no name."""
+    return names_of([organization])[organization]
 
 
 def admins_of(organization: str) -> list[str]:

@@ -19,7 +19,7 @@ ORGANIZATION = "Test Installation"
 class TestEngine(unittest.TestCase):
     def setUp(self) -> None:
         frappe.set_user("Administrator")
-        if not frappe.db.exists("Organization", ORGANIZATION):
+        if not frappe.db.exists("Organization", {"org_name": ORGANIZATION}):
             frappe.get_doc({"doctype": "Organization", "org_name": ORGANIZATION}).insert()
             frappe.db.commit()
 

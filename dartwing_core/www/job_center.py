@@ -46,7 +46,7 @@ def page_data(viewer: access.Viewer) -> dict[str, Any]:
         "user": viewer.user,
         "csrf_token": get_csrf_token(),
         "login": f"/login?redirect-to={quote(ROUTE, safe='')}",
-        "organizations": sorted(viewer.reach.members),
+        "organizations": sorted(viewer.names_of(viewer.reach.members).items(), key=lambda pair: pair[1].lower()),
         "hidden": viewer.hidden,
         "sees_others": viewer.sees_everything or bool(viewer.reach.admins),
         "time_zone": waiting_reason.zone().key,

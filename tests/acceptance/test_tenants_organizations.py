@@ -8,7 +8,7 @@ import frappe
 import pytest
 import requests
 
-from tests.support import factory, http, tenants
+from tests.support import factory, http, named, tenants
 from tests.support.http import Client
 from tests.support.tenants import ACTORS
 
@@ -55,3 +55,30 @@ def test_only_its_members_find_an_organization(web, name):
         assert tenants.plain(link, factory.BETA) == tenants.plain(nowhere, "Test Nowhere")
     document = client.http.get(f"{web}/api/resource/Organization/{factory.BETA}", timeout=60)
     assert (document.status_code == 200) is may_see
+
+
+def test_an_organization_is_asked_for_by_its_name(web):
+    with named.organization("Test Acme") as acme:
+        client = Client(web).with_token(factory.user("anna", acme, org_role="Admin", roles=("Dartwing Admin",)))
+        stranger = tenants.client_of("user", web)
+        body = {"job_type": "echo_job", "organization": "Test Acme", "parameters": {"text": frappe.generate_hash()}}
+        made = client.post("submit_job", **body).json()["message"]
+        status = client.get("get_job_status", job_id=made["job_id"]).json()["message"]
+        assert (status["organization"], status["organization_name"]) == (acme, "Test Acme")
+        assert client.get("list_jobs", organization="Test Acme").json()["message"]["total"] == 1
+        schedule = {"title": "x", "cron": "0 7 * * *", "time_zone": "UTC", "job_type": "echo_job"}
+        answer = client.http.post(
+            f"{web}/api/resource/Job Schedule", json={**schedule, "organization": "Test Acme"}, timeout=60
+        )
+        assert answer.json()["data"]["organization"] == acme, answer.text
+        refused = []
+        for asked in ("Test Acme", "Test Nowhere"):
+            answers = [
+                stranger.post("submit_job", **{**body, "organization": asked}),
+                stranger.get("list_jobs", organization=asked),
+                stranger.http.post(
+                    f"{web}/api/resource/Job Schedule", json={**schedule, "organization": asked}, timeout=60
+                ),
+            ]
+            refused.append([tenants.plain(answer, asked) for answer in answers])
+        assert refused[0] == refused[1]

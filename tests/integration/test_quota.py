@@ -131,7 +131,11 @@ def test_a_warning_goes_to_the_admins_once_a_minute(job_type, alice, monkeypatch
     assert get_user_room(admin) in rooms
     assert get_user_room(alice) not in rooms, "to admins only"
     assert len(rooms) == len(set(rooms)), "once"
-    assert sent[0][1] == {"organization": factory.ALPHA, "max_waiting": 1}
+    assert sent[0][1] == {
+        "organization": factory.ALPHA,
+        "organization_name": factory.title_of(factory.ALPHA),
+        "max_waiting": 1,
+    }
 
 
 def test_a_cap_costs_one_statement_and_none_where_there_is_none(job_type):

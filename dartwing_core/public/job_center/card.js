@@ -111,7 +111,7 @@
 				line.classList.toggle("jc-line-error", Boolean(job.error_message) && job.status === "Dead Letter");
 				show(line, Boolean(line.textContent));
 				bars.show(job);
-				const now = [job.organization, job.owner_user, job.status, momentOf(job)].join();
+				const now = [job.organization_name, job.owner_user, job.status, momentOf(job)].join();
 				if (now === shown) return;
 				shown = now;
 				meta.replaceChildren(...metaOf(job));
@@ -126,7 +126,7 @@
 	}
 
 	function metaOf(job) {
-		const parts = [job.organization];
+		const parts = [job.organization_name];
 		if (job.owner_user !== center.data.user) parts.push(job.owner_user);
 		const nodes = parts.map((part) => make("span", {}, part));
 		const moment = momentOf(job);

@@ -103,7 +103,7 @@
 		const attempts = say("attempts_of", words.number(job.attempt), words.number(job.max_retries + 1));
 		return [
 			["job", job.job_id, "code"],
-			["organization", job.organization],
+			["organization", job.organization_name],
 			["owner", job.owner_user],
 			["priority", say(`priority_${job.priority}`)],
 			["depends_on", (job.parents ?? []).slice(0, PARENTS), "jobs"],

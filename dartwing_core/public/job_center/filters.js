@@ -9,7 +9,7 @@
 	class Filters {
 		constructor(form, onChange) {
 			this.form = form;
-			this.offer("organization", new Map(data.organizations.map((name) => [name, name])));
+			this.offer("organization", new Map(data.organizations));
 			this.offer("job_type", new Map(Object.entries(data.job_types)));
 			dom.show(form.elements.mine.parentElement, data.sees_others);
 			form.addEventListener("change", onChange);
@@ -29,15 +29,16 @@
 
 		/** Offer organizations and types that turn up in jobs and were not known. */
 		learn(jobs) {
-			this.offer("organization", new Map(jobs.map((job) => [job.organization, job.organization])));
+			this.offer("organization", new Map(jobs.map((job) => [job.organization, job.organization_name])));
 			this.offer("job_type", new Map(jobs.map((job) => [job.job_type, words.type(job.job_type)])));
 		}
 
 		offer(name, options) {
 			const select = this.form.elements[name];
-			const known = new Set([...select.options].map(({ value }) => value));
+			const known = new Map([...select.options].map((option) => [option.value, option]));
 			for (const [value, label] of options) {
 				if (!known.has(value)) select.append(dom.make("option", { value }, label));
+				else if (label !== value) known.get(value).textContent = label; // the address knows the id alone
 			}
 			if (name === "organization") dom.show(select.parentElement, select.options.length > 2);
 		}
@@ -48,8 +49,9 @@
 			const { elements } = this.form;
 			for (const name of ["organization", "job_type"]) {
 				const value = given.get(name) ?? "";
-				if (value) this.offer(name, new Map([[value, value]]));
-				elements[name].value = value;
+				const named = [...elements[name].options].find((option) => option.value && option.textContent === value);
+				if (value && !named) this.offer(name, new Map([[value, value]]));
+				elements[name].value = named?.value ?? value;
 			}
 			const status = [...elements.status].find(({ value }) => value === (given.get("status") ?? ""));
 			if (status) status.checked = true;

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import frappe
 
-from dartwing_core.dartwing_core.guarded_document import GuardedDocument
+from dartwing_core.dartwing_core.guarded_document import OrganizationsDocument
 from dartwing_core.jobs import config, ids, schedule_form
 
 
-class JobSchedule(GuardedDocument):
+class JobSchedule(OrganizationsDocument):
     """A job that recurs; written by the admins of its organization, its state by the engine."""
 
     def autoname(self) -> None:

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import frappe
 from frappe import _
-from frappe.model.document import Document
-from frappe.utils import getdate
+from frappe.utils import escape_html, getdate
 
-from dartwing_core.jobs import access, ids
+from dartwing_core.dartwing_core.guarded_document import OrganizationsDocument
+from dartwing_core.jobs import access, ids, tenancy
 
 
-class OrgMember(Document):
+class OrgMember(OrganizationsDocument):
     """Membership of a user in an organization."""
 
     def autoname(self) -> None:
@@ -19,7 +19,8 @@ class OrgMember(Document):
             frappe.throw(_("The End Date is before the Start Date."))
         others = {"organization": self.organization, "user": self.user, "name": ["!=", self.name]}
         if frappe.db.exists("Org Member", others):
-            frappe.throw(_("{0} is a member of {1} already.").format(self.user, self.organization))
+            name = tenancy.name_of(self.organization)
+            frappe.throw(_("{0} is a member of {1} already.").format(self.user, escape_html(name)))
 
     def on_update(self) -> None:
         access.forget()

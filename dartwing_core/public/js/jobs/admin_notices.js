@@ -11,11 +11,11 @@ const CIRCUITS = {
 
 export function setup_admin_notices() {
 	$(document).on("app_ready", () => {
-		frappe.realtime.on("job_limit_warning", ({ organization, max_waiting }) => {
-			tell(__("More than {0} jobs of {1} are waiting.", [max_waiting, organization]), "orange");
+		frappe.realtime.on("job_limit_warning", ({ organization_name, max_waiting }) => {
+			tell(__("More than {0} jobs of {1} are waiting.", [max_waiting, organization_name]), "orange");
 		});
-		frappe.realtime.on("job_circuit_changed", ({ job_type, organization, status }) => {
-			const notice = CIRCUITS[status]?.(job_type, organization);
+		frappe.realtime.on("job_circuit_changed", ({ job_type, organization_name, status }) => {
+			const notice = CIRCUITS[status]?.(job_type, organization_name);
 			if (notice) tell(...notice);
 		});
 	});

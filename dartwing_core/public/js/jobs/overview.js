@@ -26,7 +26,7 @@ export function job_table(jobs, { with_type = false } = {}) {
 function job_row(job, with_type) {
 	const row = make("li", { class: "dw-row" }, pill(job.status), link("Background Job", job.job_id));
 	if (with_type) row.append(make("span", {}, job.job_type));
-	row.append(make("span", { class: "text-muted" }, job.organization, " · ", job.owner_user), time(job.created_at));
+	row.append(make("span", { class: "text-muted" }, job.organization_name, " · ", job.owner_user), time(job.created_at));
 	if (job.status === "Running") {
 		const progress = bar(__("Progress"));
 		progress.show(job.progress);

@@ -29,17 +29,17 @@ const render = (frm) => (type) => [
 	]),
 ];
 
-function circuit_row(frm, { job_type, organization, status, open_until, probe_job }) {
-	const row = make("div", { class: "dw-row dw-circuit" }, make("strong", {}, organization));
+function circuit_row(frm, { job_type, organization, organization_name, status, open_until, probe_job }) {
+	const row = make("div", { class: "dw-row dw-circuit" }, make("strong", {}, organization_name));
 	row.append(make("span", { class: `indicator-pill ${status === "Open" ? "red" : "orange"}` }, __(status)));
 	if (status === "Open" && open_until) row.append(make("span", {}, __("until"), " "), time(open_until));
 	if (probe_job) row.append(__("tried by"), link("Background Job", probe_job));
-	row.append(button(__("Close"), () => close_circuit(frm, { job_type, organization })));
+	row.append(button(__("Close"), () => close_circuit(frm, organization_name, { job_type, organization })));
 	return row;
 }
 
-async function close_circuit(frm, circuit) {
-	if (!(await confirmed(__("Let the jobs of {0} go on now?", [circuit.organization])))) return;
+async function close_circuit(frm, organization_name, circuit) {
+	if (!(await confirmed(__("Let the jobs of {0} go on now?", [organization_name])))) return;
 	try {
 		tell((await write("manually_close_circuit", circuit)).message);
 	} catch (error) {

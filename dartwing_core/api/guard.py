@@ -8,6 +8,7 @@ not see ends here, as one that names none. Functions of other apps are their own
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -26,6 +27,8 @@ QUEUE_DOCTYPES = {"RQ JOB": "RQ Job", "RQ WORKER": "RQ Worker"}
 QUERY_KEYS = ("fields", "filters", "or_filters", "order_by", "group_by", "field", "fieldname", "sort_field", "stats")
 # Frappe hides fields of a higher level in its answers, but filters and sorts by them.
 ADMINS_FIELD = re.compile(r"\btraceback\b", re.IGNORECASE)
+TITLE = re.compile(r"\w+\.org_name( as \w+)?")
+"""Desk asks for the titles of links with every list. The link itself tells as much."""
 RUN_TABLE = re.compile(re.escape(config.RUN), re.IGNORECASE)
 FUNCTION_NAME = re.compile(r"[A-Za-z_]\w*(\.\w+)+")
 ANSWER_THEMSELVES = frozenset({"validate_link", "validate_link_and_fetch", "get_link_title"})
@@ -136,14 +139,26 @@ def _permitted_fields(doctype: str) -> list[str]:
 def _joins_ours(call: Call) -> bool:
     """Whether a query on another DocType names fields of ours through one of its links (`link.field`).
 
-    Frappe joins the rows that are linked to, whoever may see them.
+    Frappe joins the rows that are linked to, whoever may see them. The title of an Organization is a field like others.
     """
     doctype = call.path[0] if call.path else call.arguments.get("doctype")
-    query = [text for key in QUERY_KEYS for text in asked.texts(call.arguments.get(key)) if "." in text]
+    query = [text for key in QUERY_KEYS for text in asked.texts(_without_titles(call.arguments, key)) if "." in text]
     meta = _meta(doctype) if query and doctype not in TENANT_DOCTYPES else None
     fields = meta.get_link_fields() if meta else []
     links = [re.compile(rf"\b{field.fieldname}\W*\.") for field in fields if field.options in TENANT_DOCTYPES]
     return any(link.search(text) for link in links for text in query)
+
+
+def _without_titles(arguments: Mapping[str, Any], key: str) -> Any:
+    value = arguments.get(key)
+    if key != "fields" or not isinstance(value, str):
+        return value
+    try:
+        fields = json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+    is_list = isinstance(fields, list)
+    return [field for field in fields if not (isinstance(field, str) and TITLE.fullmatch(field))] if is_list else value
 
 
 def _check_names(call: Call, named: Iterable[Named]) -> None:

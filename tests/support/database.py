@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +11,9 @@ from typing import Any
 
 import frappe
 
+DRIVERS = [importlib.import_module(name) for name in ("pymysql", "MySQLdb") if importlib.util.find_spec(name)]
+"""Those that are installed: Frappe 16 has both, and uses MySQLdb by default."""
+DRIVER_ERRORS = tuple(driver.Error for driver in DRIVERS)
 CONTROL = re.compile(r"(commit|rollback|start transaction|begin|savepoint|release savepoint)\b", re.IGNORECASE)
 
 

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 
 import frappe
-import pymysql.err
 import pytest
 import redis.exceptions
 import requests
@@ -22,6 +21,7 @@ from dartwing_core.jobs import (
     get_error_type,
 )
 from dartwing_core.jobs.classification import parse_retry_after, retry_after
+from tests.support.database import DRIVERS
 
 
 class HttpError(Exception):
@@ -50,12 +50,9 @@ RETRYABLE = [
     requests.ConnectionError(),
     requests.Timeout(),
     redis.exceptions.ConnectionError(),
-    pymysql.err.OperationalError(1213, "deadlock"),
-    pymysql.err.OperationalError(1205, "lock wait"),
-    pymysql.err.OperationalError(1020, "changed"),
-    pymysql.err.OperationalError(2006, "gone away"),
-    frappe.QueryDeadlockError(pymysql.err.OperationalError(1213, "deadlock")),
-    chained(RuntimeError(), pymysql.err.OperationalError(2013, "lost")),
+    *(driver.OperationalError(code, "x") for driver in DRIVERS for code in (1213, 1205, 1020, 2006)),
+    *(frappe.QueryDeadlockError(driver.OperationalError(1213, "deadlock")) for driver in DRIVERS),
+    *(chained(RuntimeError(), driver.OperationalError(2013, "lost")) for driver in DRIVERS),
     *(http(status) for status in (408, 425, 429, 500, 502, 503, 504, 507)),
     HttpError(http_status=503),
     HttpError(status_code=503),

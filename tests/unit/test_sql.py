@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import frappe
-import pymysql.err
 import pytest
 
 from dartwing_core.jobs import sql
+from tests.support.database import DRIVERS
 
 
 @pytest.mark.parametrize(
@@ -28,9 +28,10 @@ def test_snapshot_isolation_is_told_by_the_version(version, known):
     assert sql.knows_snapshot_isolation(version) is known
 
 
-def test_lost_races_are_recognized_behind_frappes_wrappers():
-    deadlock = pymysql.err.OperationalError(1213, "deadlock")
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_lost_races_are_recognized_behind_frappes_wrappers(driver):
+    deadlock = driver.OperationalError(1213, "deadlock")
     assert sql.is_conflict(deadlock)
     assert sql.is_conflict(frappe.QueryDeadlockError(deadlock))
-    assert not sql.is_conflict(pymysql.err.IntegrityError(1062, "duplicate"))
+    assert not sql.is_conflict(driver.IntegrityError(1062, "duplicate"))
     assert not sql.is_conflict(ValueError(1213))

@@ -7,14 +7,16 @@ returns and not on how many jobs there are (`test_the_sweeps_queries_use_indexes
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
 
 import frappe
 from pypika import Order
 from pypika.functions import Coalesce, NullIf
 
-from . import clock, config, sql
-from .status import ENDED_BADLY, LIVE, JobStatus
+from . import config, sql
+from .status import ENDED_BADLY, LIVE, WAITING, JobStatus
 
 RUN_ANYWAY = "run"
 """`on_parent_failure` of a job that runs whatever becomes of its parents."""
@@ -41,7 +43,48 @@ LIVE_FIELDS = (
     "cancel_reason",
     "worker",
 )
-LARGEST_SHIFT = timedelta(hours=2)  # by which daylight saving time sets a clock back, anywhere
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """Whether there is something to sweep."""
+
+    due_epoch: float
+    """Seconds since 1970 at which something is due; 0 while jobs are Queued, Running or in line, infinity for never."""
+    has_dependents: bool
+    """Whether there are batches that are not over, or jobs that wait for others."""
+
+
+def outlook() -> Outlook:
+    """One statement, which reads the first entry of some ranges of indexes."""
+    *due, batch, child = frappe.db.sql(_outlook_text(frappe.db.db_type))[0]
+    earliest = min((epoch for epoch in due if epoch is not None), default=float("inf"))
+    return Outlook(earliest, bool(batch or child))
+
+
+@lru_cache
+def _outlook_text(_db_type: str) -> str:
+    """`outlook_query`, which takes longer to make than to run."""
+    return outlook_query().get_sql()
+
+
+def outlook_query():
+    job = frappe.qb.DocType(config.JOB)
+    schedule, batch = frappe.qb.DocType(config.SCHEDULE), frappe.qb.DocType(config.BATCH)
+    jobs, waiting = frappe.qb.from_(job), (job.in_line == 0) & job.waits_for.isnull()
+    due = jobs.select(job.due_epoch).orderby(job.due_epoch).limit(1)
+    live = [str(JobStatus.QUEUED), str(JobStatus.RUNNING)]
+    look_at = frappe.qb.from_(schedule).select(schedule.look_at_epoch).where(schedule.enabled == 1)
+    running = frappe.qb.from_(batch).select(1).where(batch.status == "Running")
+    children = jobs.select(1).where((job.in_line == 0) & (job.status == str(JobStatus.PENDING)) & (job.waits_for > ""))
+    return frappe.qb.select(
+        jobs.select(0).where(job.status.isin(live)).limit(1),
+        jobs.select(0).where(job.in_line > 0).limit(1),
+        *(due.where(waiting & (job.status == str(status))) for status in WAITING),
+        look_at.orderby(schedule.look_at_epoch).limit(1),
+        running.limit(1),
+        children.limit(1),
+    )
 
 
 def due(status: JobStatus, epoch: float, limit: int) -> list[dict]:
@@ -55,7 +98,7 @@ def due_query(status: JobStatus, epoch: float, limit: int):
         frappe.qb.from_(job)
         .select(*(job[field] for field in DISPATCH_FIELDS))
         .where((job.in_line == 0) & (job.status == str(status)) & job.waits_for.isnull() & is_due(job, epoch))
-        .orderby(job.available_at)
+        .orderby(job.due_epoch)
         .limit(limit)
     )
 
@@ -72,7 +115,7 @@ def children_query(parent: str, limit: int):
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(*(job[field] for field in CHILD_FIELDS), _next_parent(job, parent))
     query = query.where((job.in_line == 0) & (job.status == str(JobStatus.PENDING)) & (job.waits_for == parent))
-    return query.orderby(job.available_at).limit(limit)
+    return query.orderby(job.due_epoch).limit(limit)
 
 
 def _next_parent(job, parent: str):
@@ -197,9 +240,6 @@ def queued_in_query(queues: Sequence[str], limit: int):
 def is_due(job, epoch: float):
     """Query builder condition: the job's time has come.
 
-    `available_at` is in the site's time, which repeats an hour when daylight saving time ends; within reach
-    of that hour the seconds in `due_epoch` decide.
+    By the seconds: `available_at`, which people read, is in the site's time zone, and that may change.
     """
-    if clock.wall_clock_repeats(epoch):
-        return (job.due_epoch <= epoch) & (job.available_at <= clock.site_time(epoch) + LARGEST_SHIFT)
-    return job.available_at <= clock.site_time(epoch)
+    return job.due_epoch <= epoch

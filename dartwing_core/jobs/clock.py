@@ -1,15 +1,15 @@
 """The engine's only clock.
 
 Leases are seconds since 1970 (UTC), which no change of daylight saving time moves. Times that people read
-are Frappe's: naive, in the site's time zone. Those run backwards for an hour each autumn; `wall_clock_repeats`
-tells when, so that a due time can be compared by its seconds instead.
+are Frappe's: naive, in the site's time zone. Those run backwards for an hour each autumn, and jump when the site gets
+another time zone; so what is due is compared by its seconds.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -57,15 +57,6 @@ def iso(epoch: float) -> str:
 def due_columns(epoch: float) -> dict[str, Any]:
     """The two columns of a job's due time; see `backlog.due`."""
     return {"available_at": site_time(epoch), "due_epoch": epoch}
-
-
-def wall_clock_repeats(epoch: float) -> bool:
-    """Whether the site's clock is set back within the two hours on either side of this moment."""
-    zone = _zone()
-    before, after = (
-        datetime.fromtimestamp(epoch + hours * 3600, timezone.utc).astimezone(zone).utcoffset() for hours in (-2, 2)
-    )
-    return (after or timedelta()) < (before or timedelta())
 
 
 def _zone() -> ZoneInfo:

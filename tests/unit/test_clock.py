@@ -1,4 +1,4 @@
-"""Due times around a change of daylight saving time (R18)."""
+"""The site's time, and seconds since 1970."""
 
 from __future__ import annotations
 
@@ -19,21 +19,6 @@ def _berlin(monkeypatch):
 
 def epoch(*utc: int) -> float:
     return datetime(*utc, tzinfo=timezone.utc).timestamp()
-
-
-@pytest.mark.parametrize(
-    ("moment", "repeats"),
-    [
-        (epoch(2026, 10, 25, 0, 59), True),  # just before clocks go back at 01:00 UTC
-        (epoch(2026, 10, 25, 1, 1), True),
-        (epoch(2026, 10, 24, 20, 0), False),
-        (epoch(2026, 10, 25, 5, 0), False),
-        (epoch(2026, 3, 29, 1, 0), False),  # clocks go forward: no hour repeats
-        (epoch(2026, 7, 1, 1, 0), False),
-    ],
-)
-def test_the_repeated_hour_is_known(moment, repeats):
-    assert clock.wall_clock_repeats(moment) is repeats
 
 
 def test_site_time_and_back():

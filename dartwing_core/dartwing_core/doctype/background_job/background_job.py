@@ -42,7 +42,7 @@ class BackgroundJob(EngineDocument):
 def on_doctype_update() -> None:
     """Indexes for the queries of `dartwing_core.jobs.backlog`, `store`, `queries` and `access`."""
     for fields in (
-        ["in_line", "status", "waits_for", "available_at"],
+        ["in_line", "status", "waits_for", "due_epoch"],
         ["in_line", "queue", "organization", "job_type", "admission_rank"],
         ["status", "queued_at"],
         ["organization", "creation"],

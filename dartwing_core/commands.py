@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import threading
 
 import click
 import frappe
 from frappe.commands import get_site, pass_context
+from frappe.commands.scheduler import start_scheduler
 
-from . import worker_preload
+from . import scheduler_sweeps, worker_preload
 
 worker_preload.in_a_worker()
+scheduler_sweeps.add_to(start_scheduler)
 
 
 @click.group("job-engine")
@@ -21,17 +24,19 @@ def job_engine() -> None:
 
 
 @job_engine.command("agent")
-@click.option("--interval", default=1.0, show_default=True, help="Seconds between two sweeps.")
+@click.option("--interval", default=1.0, show_default=True, help="Seconds between two looks.")
 @pass_context
 def agent(context, interval: float) -> None:
-    """Queue due jobs and retries and rescue lost ones every second, until ended."""
+    """Do what `bench schedule` does for retries, jobs for later and lost jobs, where it does not run; until ended."""
     from dartwing_core.jobs import agent as loop
 
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_arguments: stop.set())
-    with Site(context):
-        loop.run(stop, interval)
+    site = Site(context)
+    with site:
+        sites_path = os.path.abspath(frappe.local.sites_path)
+    loop.run(stop, lambda: [site.name], sites_path, interval)
 
 
 @job_engine.command("sweep")

@@ -60,6 +60,7 @@ doc_events = {
         "validate": _check_reference,
     },
     "Auto Email Report": {"validate": "dartwing_core.jobs.report_access.check_sending"},
+    "System Settings": {"on_update": "dartwing_core.jobs.scheduled_types.follow_time_zone"},
 }
 
 # A job outlives its Organization, Job Type, owner and parent, a schedule its Job Type and owner: the engine says what

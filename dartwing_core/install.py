@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import frappe
 
+from .jobs import clock, scheduled_types
+
 ROLES = ("Dartwing User", "Dartwing Admin")
 
 JOB_TYPES: tuple[dict, ...] = (
@@ -68,10 +70,12 @@ def before_install() -> None:
 
 def after_install() -> None:
     seed()
+    scheduled_types.set_back(clock.site_time())
 
 
 def after_migrate() -> None:
     seed()
+    scheduled_types.set_back(clock.site_time())
 
 
 def seed() -> None:

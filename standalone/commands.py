@@ -67,7 +67,7 @@ def bench(arguments: list[str]) -> int:
     if path and site:
         with on_bench(Path(path).resolve(), site) as stage:
             return foreground(stage, [stage.environment["DW_PYTHON"], *script])
-    with running(workers=0, **options()) as stage:  # each starts the workers that it measures
+    with running(workers=0, scheduler=False, **options()) as stage:  # each starts the processes that it measures
         return in_site(stage, script)
 
 

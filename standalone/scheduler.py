@@ -1,4 +1,4 @@
-"""`python -m standalone.scheduler`: Frappe's scheduler loop; its tick is `scheduler_tick_interval`, in seconds."""
+"""`python -m standalone.scheduler`: `bench schedule`; its tick is `scheduler_tick_interval`, in seconds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from . import alias
 
 def main() -> None:
     alias.install()
-    from frappe.utils.scheduler import start_scheduler
+    from frappe.commands.scheduler import start_scheduler
+
+    import dartwing_core.commands  # noqa: F401 - as `bench` does with those of each app before it runs a command
 
     start_scheduler()
 

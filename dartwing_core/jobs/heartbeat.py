@@ -2,7 +2,8 @@
 
 A daemon thread with a plain autocommit connection of its own: it renews the lease on the run row, writes the
 latest progress there and reads the cancel flag. It touches neither the handler's connection nor `frappe.local`,
-runs no handler code, and costs an attempt of under two seconds nothing but the thread.
+runs no handler code, and costs an attempt of under two seconds nothing but the thread. Where nobody sweeps the site, a
+second thread does so meanwhile (`agent.StandIn`).
 
 One statement each five seconds (a quarter of a shorter lease); more only while there is progress to show, or when Redis
 says that the attempt was asked to stop. Without Redis it learns of that with the next beat.
@@ -15,7 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from . import clock, config, events, rq_attempts, sql
+from . import agent, clock, config, events, rq_attempts, sql
 from .context import JobContext
 
 FIRST_BEAT = 2.0
@@ -62,6 +63,7 @@ class Heartbeat:
         self._lease_interval = min(LEASE_INTERVAL, self._lease_seconds / 4)
         self._is_asked_to_stop = rq_attempts.stop_flag(run["background_job"], run["attempt"])
         self._teller = events.ProgressTeller(run["background_job"], context.owner_user)
+        self._stand_in = agent.StandIn()
         self._connection: Any = None
         self._wake = threading.Event()
         self._stopping = False
@@ -79,6 +81,7 @@ class Heartbeat:
         self._stopping = True
         self._wake.set()
         self._thread.join(STOP_TIMEOUT)
+        self._stand_in.end()
         self._teller.tell(self._progress(), is_last=True)
 
     def _loop(self) -> None:
@@ -90,6 +93,8 @@ class Heartbeat:
             is_young = not self._last_beat and time.monotonic() - began < FIRST_BEAT
             if is_woken or (not is_young and self._is_time()):
                 self._try_beat()
+            if not is_young:
+                self._stand_in.begin_if_needed()
             self._teller.tell(self._progress())
             self._wake.wait(LOOK_INTERVAL)
         if self._connection is not None:

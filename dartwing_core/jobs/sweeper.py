@@ -1,7 +1,8 @@
 """Puts right what the straight way missed: the promise that a committed job is never lost rests here.
 
 Bounded batches, the longest due first. Two sweepers at once are harmless: every move is a guarded UPDATE.
-Commits, by SQL alone; runs in the scheduler, in the agent, in workers and in after-commit callbacks only.
+Commits, by SQL alone; runs in scheduler, agent, workers and after-commit callbacks only. Of those that look again and
+again one leads (`leader`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from . import (
     config,
     dependencies,
     dispatch,
+    leader,
     redis_queue,
     rescue,
     schedule_runs,
@@ -26,7 +28,6 @@ from . import (
 )
 from .status import LIVE
 
-SECONDS_BETWEEN = 5
 SUBMITTER_BATCH = 50
 SEEN_QUEUED, SEEN_PARENTS = "seen-queued", "seen-parents"
 PARENTS_PER_JOB = 4
@@ -67,27 +68,21 @@ def sweep(batch: int | None = None) -> Report:
     if not admission.is_paused():
         report.queued = dispatch.quietly(admission.admit_all) or 0
         report.rung_again = dispatch.quietly(lambda: ring_again(batch)) or 0
+    dispatch.quietly(leader.note_look)
     sql.commit()  # whoever goes on with this connection gets a fresh snapshot too
     return report
 
 
 def sweep_now_and_then() -> None:
-    """A sweep by a worker that has just settled, unless another one of this site did so within the last seconds."""
-    if _is_time("sweep"):
+    """A sweep by a worker that has just settled, where nobody leads and none did so a moment ago."""
+    if redis_queue.answers() and leader.may_pass_by():
         sweep()
 
 
 def sweep_after_submit() -> None:
-    """A sweep by a submitter, likewise; in a small batch, since a request waits for it.
-
-    Apart from the workers' own: a retry that is due soon after its settle must not have to wait for the scheduler.
-    """
-    if _is_time("sweep-by-submitter"):
+    """A sweep by a submitter, likewise; in a small batch, since a request waits for it."""
+    if redis_queue.answers() and leader.may_submitter_sweep():
         sweep(SUBMITTER_BATCH)
-
-
-def _is_time(kind: str) -> bool:
-    return redis_queue.answers() and redis_queue.first_in(kind, SECONDS_BETWEEN, redis_queue.client())
 
 
 def tell_children(limit: int) -> int:

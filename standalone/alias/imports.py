@@ -23,6 +23,7 @@ MOVED = {
     "frappe.modules.patch_handler": "monoframe.patches",
     "frappe.frappeclient": "monoframe.monoframeclient",
     "frappe.commands": "standalone.alias.commands",
+    "frappe.commands.scheduler": "standalone.alias.scheduler_command",
 }
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+import frappe
 import pytest
 
-from dartwing_core.jobs import heartbeat, redis_queue, rq_attempts, sql, sweeper
+from dartwing_core.jobs import agent, heartbeat, leader, redis_queue, rq_attempts, sql, sweeper
 from tests.support import database, factory
-from tests.support.jobs import run, submitted
+from tests.support.jobs import run, set_columns, status, submitted, submitted_with
+from tests.support.waiting import until
 
 FASTER = 10  # than the intervals of a site, so that the test does not take half a minute
 
@@ -121,3 +123,39 @@ def _ask_to_stop(job: str, with_redis: bool, means) -> None:
     other.close()
     if with_redis:
         client.set(key, 1, ex=60)
+
+
+@pytest.fixture
+def stands_in_at_once(monkeypatch) -> None:
+    for name in ("FIRST_BEAT", "LOOK_INTERVAL"):
+        monkeypatch.setattr(heartbeat, name, getattr(heartbeat, name) / FASTER)
+    monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
+    monkeypatch.setattr(sweeper, "sweep_after_submit", lambda: None)
+
+
+def test_a_busy_worker_sweeps_and_disturbs_no_handler(stands_in_at_once, monkeypatch):
+    # Seen failing at 789c3ef (the other job stays Pending). The handler has a transaction open all the while.
+    due = submitted_with(factory.job_type("plain"), available_at=3_600)
+    busy = submitted_with(factory.job_type("busy", "tests.support.faults.leave_note_slowly"), parameters={"seconds": 4})
+    set_columns(due, due_epoch=1)
+    before = (frappe.local.site, frappe.local.db, frappe.session.user)
+    assert run(busy)["status"] == "Completed"
+    assert status(due) == "Queued"
+    assert before == (frappe.local.site, frappe.local.db, frappe.session.user)
+    assert database.value("SELECT COUNT(*) FROM tabNote WHERE title = %s", f"test {busy.name}") == 1
+    until(lambda: "job-sweeps" not in {thread.name for thread in threading.enumerate()}, 10, "the end of the thread")
+    assert redis_queue.client().get(redis_queue.site_key(leader.LEADER)) is None, "and others may lead at once"
+
+
+def test_a_busy_worker_leaves_the_sweeps_to_a_leader(stands_in_at_once, monkeypatch):
+    monkeypatch.setattr(leader, "LEASE", 60.0)
+    assert leader.Candidate().leads()
+    due = submitted_with(factory.job_type("plain"), available_at=3_600)
+    set_columns(due, due_epoch=1)
+    assert run(submitted(factory.job_type("quiet", "quiet"), seconds=2))["status"] == "Completed"
+    assert status(due) == "Pending"
+
+
+def test_a_quick_job_starts_no_second_thread(stands_in_at_once, monkeypatch):
+    monkeypatch.setattr(agent.StandIn, "_run", lambda _self: pytest.fail("a thread for a quick job"))
+    assert run(submitted(factory.job_type("quiet", "quiet"), seconds=0.1))["status"] == "Completed"

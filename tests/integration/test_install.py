@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
 import frappe
 import pytest
 
 from dartwing_core import install
-from dartwing_core.jobs import desk_access, handlers
+from dartwing_core.jobs import clock, desk_access, handlers, scheduled_types
 
 CONTRACT = {
     "sample_job": (60, "Normal", 3, 300),
@@ -39,6 +42,53 @@ def test_migrating_keeps_what_the_site_changed_and_restores_what_is_missing():
     frappe.clear_document_cache("Job Type", "sample_job")
 
 
+@pytest.fixture
+def from_the_future(site) -> list[str]:
+    """Our Scheduled Job Types as another time zone leaves them; one of Frappe's too, as the last."""
+    future = clock.site_time() + timedelta(hours=9)
+    names = frappe.get_all(scheduled_types.DOCTYPE, {"method": ("like", "dartwing_core.%")}, pluck="name")
+    names += frappe.get_all(scheduled_types.DOCTYPE, {"method": ("not like", "dartwing_core.%")}, pluck="name", limit=1)
+    row = frappe.qb.DocType(scheduled_types.DOCTYPE)
+    query = frappe.qb.update(row).set(row.creation, future).set(row.last_execution, future)
+    query.where(row.name.isin(names)).run()
+    return names
+
+
+def in_the_future(names: list[str], now) -> list[str]:
+    rows = frappe.get_all(scheduled_types.DOCTYPE, {"name": ("in", names)}, ["name", "creation", "last_execution"])
+    return [row.name for row in rows if max(row.creation, row.last_execution) > now]
+
+
+def test_migrating_puts_scheduled_job_types_right_that_another_time_zone_put_in_the_future(from_the_future):
+    # Frappe runs none of them until then: on a fresh site of Frappe 16 not for hours.
+    install.after_migrate()
+    *_ours, frappes = from_the_future
+    assert in_the_future(from_the_future, clock.site_time()) == [frappes], "nobody else's"
+    frappe.db.rollback()
+
+
+def test_another_time_zone_in_system_settings_puts_them_right(from_the_future):
+    # The setup wizard saves System Settings too.
+    settings = frappe.get_doc("System Settings")
+    settings.time_zone = "Pacific/Honolulu" if settings.time_zone != "Pacific/Honolulu" else "Asia/Tokyo"
+    settings.flags.ignore_mandatory = True
+    settings.save()
+    *_ours, frappes = from_the_future
+    now = datetime.now(ZoneInfo(settings.time_zone)).replace(tzinfo=None)
+    assert in_the_future(from_the_future, now) == [frappes]
+    frappe.db.rollback()
+    frappe.clear_cache()
+
+
+def test_what_lies_in_the_past_stays_as_it_is(site):
+    query = {"fields": ["name", "creation", "last_execution"], "order_by": "name"}
+    scheduled_types.set_back(clock.site_time())
+    before = frappe.get_all(scheduled_types.DOCTYPE, **query)
+    assert scheduled_types.set_back(clock.site_time()) == 0
+    assert frappe.get_all(scheduled_types.DOCTYPE, **query) == before
+    frappe.db.rollback()
+
+
 def test_roles_exist():
     for role in install.ROLES:
         assert frappe.db.exists("Role", role)
@@ -52,7 +102,7 @@ def test_unique_and_composite_indexes_exist():
     columns = [tuple(index) for index in indexes.values()]
     for expected in (
         ("active_key",),
-        ("in_line", "status", "waits_for", "available_at"),
+        ("in_line", "status", "waits_for", "due_epoch"),
         ("in_line", "queue", "organization", "job_type", "admission_rank"),
         ("status", "queued_at"),
         ("organization", "creation"),

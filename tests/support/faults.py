@@ -23,6 +23,13 @@ def leave_note(context: JobContext, suffix: str = "") -> None:
 
 
 @job_handler
+def leave_note_slowly(context: JobContext) -> None:
+    """Writes first, and takes `seconds` then, with the transaction open."""
+    leave_note(context)
+    pause(context.parameters["seconds"])
+
+
+@job_handler
 def late(context: JobContext) -> None:
     """Returns in time; what it hangs on the `when` of its transaction takes longer than its time limit."""
     leave_note(context)

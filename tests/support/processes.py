@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,8 +12,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import redis
+from frappe.utils import get_bench_id
 
 from .waiting import until
 
@@ -22,13 +25,17 @@ _restarted: list[Process] = []
 class Process:
     """A child in a session of its own, with its output in a log file."""
 
-    def __init__(self, name: str, command: Sequence[str]):
+    def __init__(self, name: str, command: Sequence[str], cwd: Path | None = None):
         folder = Path(os.environ["DW_RUN_DIR"]) / "tests"
         folder.mkdir(exist_ok=True)
         self.log = folder / f"{name}-{os.getpid()}-{len(list(folder.iterdir()))}.log"
         with self.log.open("wb") as output:
             self.popen = subprocess.Popen(
-                command, cwd=os.environ["DW_SITES_PATH"], stdout=output, stderr=output, start_new_session=True
+                command,
+                cwd=cwd or os.environ["DW_SITES_PATH"],
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
             )
 
     @property
@@ -151,3 +158,52 @@ def _answers(url: str) -> bool:
 def start_agent() -> Process:
     """`job-engine agent`, which sweeps each second."""
     return Process("agent", _command("DW_CLI_COMMAND", "--site", os.environ["DW_SITE"], "job-engine", "agent"))
+
+
+class Sites:
+    """A `sites` folder with the site under test alone: a bench may have others, which are nobody's business here."""
+
+    def __init__(self, folder: Path):
+        self.path = folder / "sites"
+        self._real = Path(os.environ["DW_SITES_PATH"])
+        (folder / "logs").mkdir(parents=True)
+        (folder / "config").mkdir()
+        self.path.mkdir()
+        for name in ("apps.txt", "apps.json", "assets"):
+            if (self._real / name).exists():
+                (self.path / name).symlink_to(self._real / name)
+        # The id names the queues. Frappe's own loop does nothing while a test waits.
+        self.configure_all(bench_id=get_bench_id(), scheduler_tick_interval=3_600)
+        self.add(os.environ["DW_SITE"])
+
+    def add(self, name: str, **settings: Any) -> None:
+        """The site, with these changes to its configuration. Frappe takes a folder for one, but no link."""
+        folder = self.path / name
+        folder.mkdir()
+        for entry in (self._real / os.environ["DW_SITE"]).iterdir():
+            if entry.name != "site_config.json":
+                (folder / entry.name).symlink_to(entry)
+        self.configure(name, **settings)
+
+    def configure(self, name: str, **settings: Any) -> None:
+        """Change the configuration as those see it whose folder this is; without `settings` it is the site's own."""
+        config, new = self.path / name / "site_config.json", self.path / name / "new.json"
+        real = json.loads((self._real / os.environ["DW_SITE"] / "site_config.json").read_text())
+        new.write_text(json.dumps(real | settings))
+        new.rename(config)
+
+    def configure_all(self, **settings: Any) -> None:
+        """Change the configuration that all sites have in common, likewise."""
+        config = self.path / "common_site_config.json"
+        source = config if config.exists() else self._real / config.name
+        config.write_text(json.dumps((json.loads(source.read_text()) if source.exists() else {}) | settings))
+
+    def remove(self, name: str) -> None:
+        shutil.rmtree(self.path / name)
+
+
+def start_scheduler(sites: Sites, **variables: str) -> Process:
+    """`bench schedule` for these sites."""
+    settings = {"FRAPPE_BENCH_ROOT": str(sites.path.parent), "DW_SITES_PATH": str(sites.path), **variables}
+    command = ["env", *(f"{name}={value}" for name, value in settings.items()), *_command("DW_SCHEDULER_COMMAND")]
+    return Process("scheduler", command, cwd=sites.path)

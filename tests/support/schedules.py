@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import frappe
 import pytest
 
-from dartwing_core.jobs import clock
+from dartwing_core.jobs import clock, recurrence
 
 from . import factory
 
@@ -40,6 +41,15 @@ def made(job_type: str, /, **values: Any):
 def every(minutes: int, **values: Any) -> dict[str, Any]:
     """The fields of an interval."""
     return {"frequency": "Interval", "cron": None, "every": minutes, "every_unit": "Minutes", **values}
+
+
+def due_in(schedule, seconds: float) -> int:
+    """Let the next run of a schedule with an interval be due so soon, and return when; not committed."""
+    due = round(time.time() + seconds)
+    interval = schedule.every * recurrence.UNITS[schedule.every_unit]
+    values = {"anchor_epoch": due - interval, "next_run_epoch": due, "look_at_epoch": due}
+    frappe.db.set_value("Job Schedule", schedule.name, values)
+    return due
 
 
 def due_times(schedule) -> list[float]:

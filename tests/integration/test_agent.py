@@ -1,0 +1,266 @@
+"""The loop that looks at sites, in this process: what it costs, when it sweeps, whom it leaves alone.
+
+Real processes of it are in tests/acceptance/test_due_times.py.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+import frappe
+import pytest
+
+from dartwing_core import scheduler_sweeps
+from dartwing_core.jobs import agent, clock, config, leader, permission, redis_queue, sweeper
+from tests.support import database, factory, processes
+from tests.support.jobs import set_columns, submitted_with
+from tests.support.schedules import every, made
+from tests.support.waiting import until
+
+SITES = os.environ.get("DW_SITES_PATH", "")
+SITE = os.environ.get("DW_SITE", "")
+
+
+@pytest.fixture
+def job_type() -> str:
+    name = factory.job_type("plain")
+    frappe.db.commit()
+    return name
+
+
+@pytest.fixture
+def sweeps(monkeypatch) -> list[str]:
+    """Gains the site's name with each sweep, which is not made."""
+    seen: list[str] = []
+    monkeypatch.setattr(sweeper, "sweep", lambda: seen.append(frappe.local.site))
+    return seen
+
+
+@pytest.fixture
+def lookout(sweeps) -> agent.Lookout:
+    """One that leads, and has just swept."""
+    found = agent.Lookout()
+    assert found.look() == agent.INTERVAL
+    sweeps.clear()
+    return found
+
+
+def test_an_idle_site_is_not_swept_and_seldom_looked_at(lookout, sweeps):
+    assert (lookout.look(), sweeps) == (agent.IDLE, [])
+
+
+def test_a_look_at_an_idle_site_costs_one_statement_and_two_round_trips(lookout):
+    lookout.look()
+    with database.statements() as seen:
+        lookout.look()
+    assert len(seen) == 1, seen
+
+
+def test_what_is_due_is_swept_and_what_is_due_soon_is_awaited(lookout, sweeps, job_type):
+    job = submitted_with(job_type, available_at=3_600)
+    assert (lookout.look(), sweeps) == (agent.IDLE, [])
+    set_columns(job, due_epoch=clock.now_epoch() + 0.7)
+    assert 0 < lookout.look() < 0.75
+    set_columns(job, due_epoch=1)
+    lookout.look()
+    assert sweeps == [frappe.local.site]
+
+
+@pytest.mark.parametrize("status", ["Failed", "Timed Out", "Queued", "Running"])
+def test_retries_and_live_jobs_are_swept(lookout, sweeps, job_type, status):
+    job = submitted_with(job_type, available_at=3_600)
+    set_columns(job, status=status, due_epoch=1)
+    lookout.look()
+    assert len(sweeps) == 1
+
+
+def test_jobs_in_line_are_swept(lookout, sweeps, job_type):
+    set_columns(submitted_with(job_type, available_at=3_600), in_line=1)
+    lookout.look()
+    assert len(sweeps) == 1
+
+
+def test_schedules_are_swept_when_they_are_due(lookout, sweeps, job_type):
+    schedule = made(job_type, **every(60))
+    assert (lookout.look(), sweeps) == (agent.IDLE, [])
+    frappe.db.set_value(config.SCHEDULE, schedule.name, "look_at_epoch", 1)
+    lookout.look()
+    assert len(sweeps) == 1
+
+
+def test_where_nothing_is_due_a_sweep_follows_all_the_same(lookout, sweeps, monkeypatch, job_type):
+    # What no due time tells: batches and children whose parent's end was missed.
+    monkeypatch.setattr(agent, "WITH_DEPENDENTS", 0)
+    lookout.look()
+    assert sweeps == []
+    parent = submitted_with(job_type, available_at=3_600)
+    submitted_with(job_type, parameters={"n": 1}, depends_on=parent.name)
+    lookout.look()
+    assert len(sweeps) == 1
+    monkeypatch.setattr(agent, "ANYWAY", 0)
+    factory.wipe()
+    lookout.look()
+    assert len(sweeps) == 2
+
+
+def test_of_two_one_leads_until_it_resigns(lookout, sweeps):
+    other = agent.Lookout()
+    assert (other.look(), sweeps) == (agent.INTERVAL, [])
+    lookout.look()
+    lookout.resign()
+    other.look()
+    assert len(sweeps) == 1
+    lookout.resign()
+    assert processes.queue_client().exists(redis_queue.site_key(leader.LEADER)), "it is not its own to give away"
+
+
+def test_another_one_leads_when_the_leader_is_gone(lookout, sweeps, monkeypatch):
+    monkeypatch.setattr(leader, "LEASE", 0.1)
+    lookout.look()
+    other = agent.Lookout()
+    until(lambda: other.look() and sweeps, 5, "a sweep by the other one")
+
+
+def test_who_settles_sweeps_only_where_nobody_leads(lookout, sweeps):
+    lookout.look()
+    sweeper.sweep_now_and_then()
+    sweeper.sweep_after_submit()
+    assert sweeps == []
+    lookout.resign()
+    sweeper.sweep_now_and_then()
+    sweeper.sweep_now_and_then()
+    assert len(sweeps) == 1
+
+
+def test_a_lookout_leads_although_workers_sweep_in_passing(sweeps):
+    sweeper.sweep_now_and_then()
+    agent.Lookout().look()
+    assert len(sweeps) == 2
+
+
+def test_a_site_in_maintenance_is_left_alone(sweeps, monkeypatch):
+    monkeypatch.setitem(frappe.conf, "maintenance_mode", 1)
+    with database.statements() as seen:
+        assert agent.Lookout().look() == agent.IDLE
+    assert (sweeps, len(seen)) == ([], 0)
+
+
+def test_a_site_without_the_app_is_asked_seldom(sweeps, monkeypatch):
+    monkeypatch.setattr(frappe, "get_installed_apps", lambda **_options: ["frappe"])
+    assert (agent.Lookout().look(), sweeps) == (agent.SELDOM, [])
+
+
+def run_for(names, looks: int) -> None:
+    """So many rounds of the loop over these sites."""
+    stop, number = threading.Event(), iter(range(looks))
+
+    def listed() -> list[str]:
+        if next(number, None) is None:
+            stop.set()
+        return names
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(agent, "LIST_INTERVAL", 0.0)
+        agent.run(stop, listed, SITES, interval=0.01)
+
+
+def test_the_loop_touches_no_context_but_its_own(sweeps):
+    before = (frappe.local.site, frappe.local.db, frappe.session.user, frappe.local.conf)
+    run_for([SITE], 30)
+    assert sweeps
+    assert before == (frappe.local.site, frappe.local.db, frappe.session.user, frappe.local.conf)
+    assert frappe.local.db.sql("SELECT 1") == ((1,),)
+
+
+def test_each_look_sees_what_has_changed_since(alice, sweeps, monkeypatch):
+    # Seen failing: Frappe keeps permissions for the length of a request, and the agent had one for its whole life.
+    role, requirement = {"parent": alice, "role": "Script Manager"}, "Server Script:read"
+    answers: list[bool] = []
+    monkeypatch.setattr(agent, "ANYWAY", 0)
+    monkeypatch.setattr(sweeper, "sweep", lambda: answers.append(permission.has_required(alice, requirement)))
+    site = agent.Site(SITE, 1)
+    try:
+        site.look(SITES)
+        frappe.db.sql(
+            "INSERT INTO `tabHas Role` (name, parent, parenttype, parentfield, role)"
+            " VALUES ('test-role', %(parent)s, 'User', 'roles', %(role)s)",
+            role,
+        )
+        frappe.db.commit()
+        frappe.cache.hdel("roles", alice)
+        site.look(SITES)
+    finally:
+        frappe.db.delete("Has Role", role)
+        frappe.db.commit()
+        frappe.clear_cache(user=alice)
+    assert answers == [False, True]
+
+
+def test_a_site_that_can_not_be_looked_at_keeps_no_other_waiting_and_is_logged_once(sweeps, monkeypatch):
+    logged = []
+    monkeypatch.setattr(frappe.logger("dartwing_core", allow_site=False), "exception", logged.append)
+    look = agent.Lookout.look
+    broken = agent.Site(SITE, 0.01)
+
+    def fail(self):
+        if self is broken.lookout:
+            raise RuntimeError("no database")
+        return look(self)
+
+    monkeypatch.setattr(agent.Lookout, "look", fail)
+    pauses = []
+    for _number in range(6):
+        broken.look(SITES)
+        pauses.append(round(broken.next_look - time.monotonic(), 1))
+    assert len(logged) == 1
+    assert pauses == sorted(pauses)
+    assert pauses[-1] <= agent.LONGEST_PAUSE
+    other = agent.Site(SITE, 0.01)
+    other.look(SITES)
+    assert len(sweeps) == 1
+    monkeypatch.setattr(agent.Lookout, "look", look)
+    broken.look(SITES)
+    assert broken.next_look - time.monotonic() <= 1, "all is well again"
+
+
+def test_a_site_that_is_none_any_more_is_harmless(sweeps):
+    run_for([SITE, "gone.test"], 30)
+    assert set(sweeps) == {SITE}
+
+
+def test_without_redis_nothing_is_swept_and_nothing_raised(sweeps, monkeypatch):
+    site = agent.Site(SITE, 1)
+    monkeypatch.setenv("FRAPPE_REDIS_QUEUE", "redis://127.0.0.1:1")
+    site.look(SITES)
+    assert sweeps == []
+    monkeypatch.undo()
+
+
+def test_a_loop_that_dies_begins_anew(monkeypatch):
+    # Seen failing: without the loop in `scheduler_sweeps._keep_on`.
+    monkeypatch.setattr(scheduler_sweeps, "START_DELAY", 0)
+    monkeypatch.setattr(scheduler_sweeps, "RESTART_DELAY", 0)
+    stop, deaths = threading.Event(), [RuntimeError("a bug"), SystemExit(1), ImportError("half an update")]
+
+    def die(_sites_path, _stop):
+        if deaths:
+            raise deaths.pop()
+        stop.set()
+
+    monkeypatch.setattr(scheduler_sweeps, "_look_at_sites", die)
+    scheduler_sweeps._keep_on(SITES, stop)
+    assert deaths == []
+
+
+def test_the_command_runs_although_the_thread_can_not_begin(monkeypatch):
+    import click
+
+    def fail():
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(scheduler_sweeps, "begin", fail)
+    command = click.Command("schedule", callback=lambda value: value + 1)
+    scheduler_sweeps.add_to(command)
+    assert command.callback(1) == 2

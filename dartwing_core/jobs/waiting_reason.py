@@ -3,7 +3,7 @@
     waiting_reason.of_job(job)       # "Waits for JOB-1K11….", "Retries at 14:05 (in 3 min), attempt 3 of 5.", None
 
 The words name nothing of other organizations. They cost one statement, two for types with a circuit breaker, and only
-where jobs are in line; jobs that are Queued cost a round trip to Redis, and are answered without it while it is away.
+where jobs are due; those and jobs that are Queued cost a round trip to Redis, and have words while it is away too.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import frappe
 from frappe import _
 from frappe.utils import formatdate, get_system_timezone
 
-from . import admission, choice, circuits, clock, config, queue_look, tenancy, waiting
+from . import admission, choice, circuits, clock, config, leader, queue_look, redis_queue, tenancy, waiting
 from .status import WAITING, JobStatus
 
 FIELDS = (
@@ -48,7 +48,7 @@ def of_jobs(jobs: Iterable[Job]) -> dict[str, str]:
     """The same of many, by name; those that wait for nothing are left out."""
     now = clock.now_epoch()
     reasons: dict[str, str] = {}
-    in_line: list[Job] = []
+    due: list[Job] = []
     queued: list[Job] = []
     for job in jobs:
         if job["status"] == str(JobStatus.QUEUED):
@@ -57,8 +57,8 @@ def of_jobs(jobs: Iterable[Job]) -> dict[str, str]:
             if reason := _until(job, now):
                 reasons[job["name"]] = reason
             else:
-                in_line.append(job)
-    return reasons | _in_line(in_line) | _queued(queued)
+                due.append(job)
+    return reasons | _due(due, now) | _queued(queued)
 
 
 def _until(job: Job, now: float) -> str | None:
@@ -76,17 +76,33 @@ def _until(job: Job, now: float) -> str | None:
     return words.format(moment, distance, (job["retry_count"] or 0) + 1, (job["max_retries"] or 0) + 1)
 
 
-def _in_line(jobs: list[Job]) -> dict[str, str]:
+def _due(jobs: list[Job], now: float) -> dict[str, str]:
     if not jobs:
         return {}
+    obstacle = _not_swept(now)
     limits_of = tenancy.limits_of(sorted({job["organization"] for job in jobs}))
     open_circuits = _circuits(jobs)
     return {
         job["name"]: _held(job, limits_of[job["organization"]])
         or _circuit(open_circuits.get((job["organization"], job["job_type"])))
-        or _turn(job, limits_of)
+        or obstacle
+        or (_turn(job, limits_of) if job["in_line"] else _("Due, starts within seconds."))
         for job in jobs
     }
+
+
+def _not_swept(now: float) -> str | None:
+    """What keeps jobs that are due from getting in line, and those in line from moving on; None if all is well."""
+    asked = redis_queue.if_there(lambda: (leader.looked_at(),))
+    if asked is None:
+        return _("Due. The queue can't be reached at the moment.")
+    (looked_at,) = asked
+    if looked_at is None:
+        return _("Due, but nothing looks for jobs: no scheduler, agent or worker has been seen.")
+    if now - looked_at < leader.SILENCE:
+        return None
+    words = _("Due, but nothing looks for jobs: no scheduler, agent or worker has been seen since {0}.")
+    return words.format(clock_time(looked_at, now))
 
 
 def _circuits(jobs: list[Job]) -> dict[circuits.Pair, circuits.Circuit]:

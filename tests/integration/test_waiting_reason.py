@@ -12,12 +12,28 @@ import frappe
 import pytest
 from frappe.utils import formatdate
 
-from dartwing_core.jobs import claim, clock, get_job_status, list_jobs, waiting, waiting_reason
+from dartwing_core.jobs import (
+    claim,
+    clock,
+    get_job_status,
+    leader,
+    list_jobs,
+    redis_queue,
+    sweeper,
+    waiting,
+    waiting_reason,
+)
 from tests.support import database, factory, processes
 from tests.support.jobs import run, set_columns, submitted, submitted_with
 from tests.support.settings import settings
 
 pytestmark = pytest.mark.usefixtures("no_sweeps")
+
+
+@pytest.fixture(autouse=True)
+def somebody_sweeps(no_sweeps) -> None:
+    """As on a site with `bench schedule`; though here nobody does."""
+    leader.note_look()
 
 
 @pytest.fixture
@@ -135,6 +151,54 @@ def test_caps_are_named_with_the_turn(in_line, limited):
         "Waits for its turn. The organization runs at most 3 jobs at once. At most 7 jobs of this type run at once."
         " The organization runs at most 2 jobs of this type at once."
     )
+
+
+@pytest.fixture
+def overdue(plain):
+    job = submitted_with(plain, available_at=timedelta(minutes=3))
+    set_columns(job, due_epoch=clock.now_epoch() - 1)
+    return job
+
+
+def test_a_job_that_is_due_says_that_it_starts_soon(overdue):
+    # Seen failing: "Waits for its turn.", for minutes and beside idle workers.
+    assert reason(overdue) == "Due, starts within seconds."
+
+
+@pytest.mark.parametrize("status", ["Failed", "Timed Out"])
+def test_a_retry_that_is_due_says_the_same(overdue, status):
+    set_columns(overdue, status=status, attempt=1)
+    assert reason(overdue) == "Due, starts within seconds."
+
+
+def test_where_nobody_sweeps_the_words_say_so(overdue, in_line):
+    client, key = redis_queue.client(), redis_queue.site_key(leader.LOOKED_AT)
+    last = clock.now_epoch() - 3_600
+    client.set(key, last)
+    at = waiting_reason.clock_time(last, clock.now_epoch())
+    words = f"Due, but nothing looks for jobs: no scheduler, agent or worker has been seen since {at}."
+    assert reason(overdue) == reason(in_line()) == words
+    client.delete(key)
+    assert reason(overdue) == "Due, but nothing looks for jobs: no scheduler, agent or worker has been seen."
+    sweeper.sweep()
+    assert reason(overdue) == "No worker serves the queue default at the moment."
+
+
+def test_a_sweep_by_anybody_is_seen(overdue):
+    redis_queue.client().delete(redis_queue.site_key(leader.LOOKED_AT))
+    sweeper.sweep(1)
+    assert clock.now_epoch() - leader.looked_at() < 10
+
+
+def test_a_pause_is_named_before_the_missing_sweeps(overdue):
+    redis_queue.client().delete(redis_queue.site_key(leader.LOOKED_AT))
+    with settings(is_paused=1):
+        assert reason(overdue) == "Held: all jobs are paused."
+
+
+def test_without_redis_a_job_that_is_due_has_words_too(overdue, monkeypatch):
+    monkeypatch.setattr(redis_queue, "if_there", lambda _ask: None)
+    assert reason(overdue) == "Due. The queue can't be reached at the moment."
 
 
 def test_a_queued_job_says_whether_anybody_serves_its_queue(plain):

@@ -7,7 +7,7 @@ import threading
 import time
 
 from benchmarks import _bare
-from dartwing_core.jobs import JobContext, job_handler
+from dartwing_core.jobs import JobContext, TransientError, job_handler
 
 
 @job_handler
@@ -39,3 +39,16 @@ def linger(context: JobContext) -> None:
 def second(_context: JobContext) -> None:
     """Takes a second."""
     threading.Event().wait(1)
+
+
+@job_handler
+def fails_once(context: JobContext) -> None:
+    """Asks to be tried again after `delay` seconds."""
+    if context.attempt == 1:
+        raise TransientError("asked to fail", retry_after=context.parameters["delay"])
+
+
+@job_handler
+def minutes(_context: JobContext) -> None:
+    """Takes longer than anybody watches."""
+    threading.Event().wait(600)

@@ -101,6 +101,7 @@ def _not_to_blame(job: Mapping[str, Any], what: str, error: str, trace: str | No
     if crashes >= MAX_CRASHES:
         return Outcome(JobStatus.DEAD_LETTER, f"{what} {crashes} times in a row", _ended(details), error, trace)
     schedule = _retry_at(job, clock.now_epoch())
+    del schedule["admission_rank"]  # it has its old place in line
     return Outcome(JobStatus.FAILED, f"{what}, to be tried again", details | schedule, error, trace)
 
 

@@ -31,6 +31,7 @@ from dartwing_core.jobs import (
 )
 from tests.support import database, factory, processes
 from tests.support.jobs import LONG_AGO, lose, lose_long_ago, run, set_columns, submitted, submitted_by
+from tests.support.queues import run_next, taken
 from tests.support.sessions import in_parallel
 from tests.support.settings import settings
 
@@ -408,6 +409,18 @@ def test_leases_go_by_the_clock_of_the_database(monkeypatch):
     assert rescue.rescue_lost() == 0
     lose(job)
     assert rescue.rescue_lost() == 1
+
+
+def test_a_job_whose_worker_was_lost_has_its_old_place_in_line():
+    # Seen failing: behind all that were submitted before its rescue, with the rank of a job that is due now.
+    job_type = made("nothing", queue="short")
+    with settings(queue_window=1):
+        lost = running(job_type)
+        assert taken("short") == lost.name
+        queued, *in_line = (submitted(job_type, n=n) for n in range(4))
+        lose(lost)
+        assert sweeper.sweep().rescued == 1
+        assert run_next(5) == [job.name for job in (queued, lost, *in_line)]
 
 
 def test_two_rescues_at_once_are_one(monkeypatch):

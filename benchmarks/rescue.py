@@ -32,7 +32,7 @@ KILLS, AT_ONCE = 10, 4
 EARLIEST, LATEST = 0.5, 8.0  # seconds of the attempt: before its heartbeat has begun, and between two beats
 BUSY_JOBS = 45
 PATIENCE = 120
-AGENT_TARGET, WORKER_TARGET = 25, 30
+AGENT_TARGET, WORKER_TARGET = 22, 25
 
 
 class Notes:

@@ -68,7 +68,7 @@ def site(_connected: None) -> Iterator[None]:
     """A site with the organizations Test Alpha and Test Beta, no test jobs, and Administrator logged in."""
     import frappe
 
-    from dartwing_core.jobs import notes, redis_queue
+    from dartwing_core.jobs import connection, notes, redis_queue
     from tests.support import processes
 
     processes.queue_client().flushdb()  # first: Frappe deletes no document while a queue is long
@@ -88,7 +88,7 @@ def site(_connected: None) -> Iterator[None]:
         yield
     finally:
         frappe.set_user("Administrator")
-        frappe.db.rollback()
+        connection.discard()
 
 
 @pytest.fixture

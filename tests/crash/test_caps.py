@@ -3,41 +3,19 @@
 from __future__ import annotations
 
 import random
-import threading
 import time
 
 import frappe
 import pytest
 
-from dartwing_core.jobs import sql, submit_jobs
+from dartwing_core.jobs import submit_jobs
 from tests.support import database, factory
 from tests.support.fleet import Fleet
 from tests.support.waiting import until
+from tests.support.watch import Watch
 
 CAP = 2
-
-
-class Watch(threading.Thread):
-    """Looks at how many jobs are running, again and again."""
-
-    def __init__(self, job_type: str):
-        super().__init__(daemon=True)
-        self.most = self.looks = 0
-        self.is_over = False
-        self._pause = threading.Event()
-        self._query = (
-            "SELECT COUNT(*) FROM `tabBackground Job` WHERE status = 'Running' AND job_type = %s",
-            (job_type,),
-        )
-        self._connect = sql.connector()
-
-    def run(self) -> None:
-        with self._connect() as connection, connection.cursor() as cursor:
-            while not self.is_over:
-                cursor.execute(*self._query)
-                self.most = max(self.most, cursor.fetchone()[0])
-                self.looks += 1
-                self._pause.wait(0.002)
+RUNNING = "SELECT COUNT(*) FROM `tabBackground Job` WHERE status = 'Running' AND job_type = %s"
 
 
 @pytest.mark.timeout(1800)
@@ -48,8 +26,6 @@ def test_killed_workers_exceed_no_cap_and_leak_no_slot(fleet: Fleet, size):
     dice = random.Random(seed)
     job_type = factory.job_type("row", "write_row", max_retries=0, max_concurrent=CAP)
     frappe.db.commit()
-    watch = Watch(job_type)
-    watch.start()
     submit_jobs(
         {"job_type": job_type, "organization": factory.ALPHA, "parameters": {"seconds": dice.random() * 0.3, "n": n}}
         for n in range(number)
@@ -65,10 +41,8 @@ def test_killed_workers_exceed_no_cap_and_leak_no_slot(fleet: Fleet, size):
         done = "SELECT COUNT(*) FROM `tabBackground Job` WHERE job_type = %s AND status = 'Completed'"
         return database.value(done, job_type) == number
 
-    try:
+    with Watch(RUNNING, job_type) as watch:
         until(all_done, size(240, 1500), "all jobs")
-    finally:
-        watch.is_over = True
     assert fleet.kills >= kills
     assert watch.looks > 100
     assert watch.most == CAP

@@ -10,6 +10,8 @@ from typing import Any
 
 import frappe
 
+from dartwing_core.jobs import connection
+
 ALPHA, BETA = "Test Alpha", "Test Beta"
 HANDLERS = "tests.support.handlers"
 FAULTS = "tests.support.faults"
@@ -82,7 +84,7 @@ def job_type(name: str, handler: str = "nothing", **values: Any) -> str:
 
 def wipe() -> None:
     """Delete the jobs of test organizations with their history, and the test Job Types."""
-    frappe.db.rollback()
+    connection.discard()
     frappe.set_user("Administrator")
     for doctype in ("Job Execution Log", "Background Job Run", "Background Job Dependency"):
         frappe.db.sql(

@@ -8,8 +8,17 @@ import signal
 
 import psutil
 
-from . import processes
+from dartwing_core.jobs import outcome
+
+from . import database, processes
 from .waiting import until
+
+ON_ITS_LAST = """
+    SELECT l.worker FROM `tabBackground Job` j
+    JOIN `tabJob Execution Log` l ON l.background_job = j.name AND l.to_status = 'Running'
+    WHERE j.status = 'Running' AND j.crash_count >= %s
+"""
+"""Who runs, or ran, a job for which one crash more is the end."""
 
 
 class Fleet:
@@ -41,8 +50,13 @@ class Fleet:
         return until(self.horses, seconds, "a work-horse")[0]
 
     def kill_one(self, dice: random.Random) -> bool:
-        """Kill -9 a work-horse, or now and then a worker together with its horse; False if nobody works."""
+        """Kill -9 a work-horse, or now and then a worker together with its horse; False if nobody works.
+
+        A job that has lost all workers but the last it may lose is spared, or it would be a dead letter.
+        """
         horses = self.horses()
+        spared = {int(name.rpartition(":")[2]) for (name,) in database.rows(ON_ITS_LAST, outcome.MAX_CRASHES - 1)}
+        horses = [horse for horse in horses if horse.pid not in spared]
         if not horses:
             return False
         victim = dice.choice(horses)

@@ -8,6 +8,8 @@ from typing import Any
 
 import frappe
 
+from dartwing_core.jobs import connection
+
 
 @contextmanager
 def settings(**values: Any) -> Iterator[None]:
@@ -17,7 +19,7 @@ def settings(**values: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        frappe.db.rollback()
+        connection.discard()
         _save(before)
 
 

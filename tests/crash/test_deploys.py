@@ -51,6 +51,7 @@ def assert_each_ran_once(number: int) -> None:
         assert database.value(count) == number
 
 
+@pytest.mark.timeout(900)
 def test_workers_told_to_end_finish_their_job_and_take_no_other(fleet: Fleet, job_type, size):
     # RQ waits for the work-horse of a worker that is told once; nothing of the engine may get in its way.
     number, warnings = size(50, 500), size(4, 30)
@@ -67,7 +68,7 @@ def test_workers_told_to_end_finish_their_job_and_take_no_other(fleet: Fleet, jo
             given, last = given + 1, done
         return done == number
 
-    until(all_done, size(60, 300), "all jobs")
+    until(all_done, size(180, 600), "all jobs")
     assert given == warnings
     assert database.value(ATTEMPTS, job_type) == number, "a warm shutdown costs no attempt"
     assert_each_ran_once(number)

@@ -1,4 +1,4 @@
-"""What a site gets on install and keeps on migrate: roles and Job Types, inserted only where missing."""
+"""What a site gets on install and keeps on migrate, inserted only where missing; and what uninstalling takes away."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import frappe
 
 from .jobs import clock, scheduled_types
 
+APP = "dartwing_core"
 ROLES = ("Dartwing User", "Dartwing Admin")
 
 JOB_TYPES: tuple[dict, ...] = (
@@ -76,6 +77,20 @@ def after_install() -> None:
 def after_migrate() -> None:
     seed()
     scheduled_types.set_back(clock.site_time())
+
+
+def before_uninstall() -> None:
+    """Delete what Frappe would leave of the app: its scheduled jobs, and its icon and sidebars in Desk 16."""
+    _delete("Scheduled Job Type", {"method": ["like", f"{APP}.%"]})
+    for doctype in ("Desktop Icon", "Workspace Sidebar"):
+        if frappe.db.exists("DocType", doctype):  # Frappe 15 has no Workspace Sidebar
+            # Without its on_trash, which in developer mode deletes the file of the app too.
+            _delete(doctype, {"app": APP}, ignore_on_trash=True)
+
+
+def _delete(doctype: str, filters: dict, **options: bool) -> None:
+    for name in frappe.get_all(doctype, filters=filters, pluck="name"):
+        frappe.delete_doc(doctype, name, force=True, ignore_permissions=True, **options)
 
 
 def seed() -> None:

@@ -5,6 +5,7 @@ Of jobs submitted within that time, which are a range of the primary key.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,7 +24,7 @@ _later = CustomFunction("GREATEST", ["one", "other"])
 
 
 def throughput() -> dict[str, Any]:
-    """Completed jobs by the hour of their end: `{labels, values}`, the present hour last."""
+    """Completed jobs by the hour of their end: `{labels, values, yMarkers}`, the present hour last; or empty."""
     job = frappe.qb.DocType(config.JOB)
     now = clock.site_time()
     ago = _hours_ago(job.completed_at, now)
@@ -55,6 +56,15 @@ def failures() -> dict[str, Any]:
     return {"labels": [row[0] for row in rows], "values": [row[1] for row in rows]}
 
 
+def whole_axis(values: Sequence[float]) -> list[dict[str, Any]]:
+    """`yMarkers` for a chart: an invisible one, so high that the axis has its ticks at whole numbers.
+
+    Frappe's charts divide an axis of two or less, and one of ten, into quarters.
+    """
+    highest = max(values, default=0)
+    return [{"label": "", "value": 12 if highest == 10 else max(4, highest), "options": {"stroke": "transparent"}}]
+
+
 def _recent(job) -> Criterion:
     return access.viewer().visible(job) & since(job, HOURS)
 
@@ -70,9 +80,12 @@ def _end_of_hour(now):
 
 def _by_hour(now, values: dict[int, Any]) -> dict[str, Any]:
     """Hours of the site's clock, called by when they began on the user's, as Desk shows all other times."""
+    if not values:
+        return {"labels": [], "values": []}
     hours, zone = range(HOURS - 1, -1, -1), waiting_reason.zone()
     begun = clock.to_epoch(now.replace(minute=0, second=0, microsecond=0))
     return {
         "labels": [f"{datetime.fromtimestamp(begun - hour * 3600, zone):%H:%M}" for hour in hours],
         "values": [values.get(hour, 0) for hour in hours],
+        "yMarkers": whole_axis(list(values.values())),
     }

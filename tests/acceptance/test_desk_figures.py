@@ -56,7 +56,8 @@ def test_cards_and_charts_count_only_what_one_sees(web, name):
     others = 0 if not actor.is_manager else _dead_letters_elsewhere()
     assert answers["dead_letters"].json()["message"]["value"] - others == expected
     assert answers["failed_jobs"].json()["message"]["value"] >= expected
-    values = answers["Failed Background Jobs by Type"].json()["message"]["datasets"][0]["values"]
+    chart = answers["Failed Background Jobs by Type"].json()["message"]  # empty if there are none
+    values = chart["datasets"][0]["values"] if chart else []
     assert sum(values) >= expected
     assert actor.is_manager or sum(values) == expected
 

@@ -11,6 +11,7 @@ import frappe
 import pytest
 
 from dartwing_core.api import desk
+from dartwing_core.dartwing_core.report.job_type_performance import job_type_performance
 from dartwing_core.jobs import charts, claim, clock, reports, retry_dead_letters
 from dartwing_core.jobs.errors import InvalidJobError
 from tests.support import factory
@@ -160,6 +161,8 @@ def test_waiting_time_is_that_of_95_of_100_jobs(alice):
 
 def test_hours_are_those_of_the_users_clock(alice):
     # Seen failing: the hours were those of the site's clock, whoever looked.
+    factory.job_type("plain")
+    done(alice, factory.ALPHA, 1)
     now = datetime.now(timezone.utc)
     for zone in ("Asia/Kolkata", "America/New_York"):
         frappe.db.set_value("User", alice, "time_zone", zone)
@@ -176,9 +179,9 @@ def test_hours_are_those_of_the_users_clock(alice):
 
 def test_nobody_without_jobs_sees_figures(history):
     stranger = factory.user("figures_stranger")
-    assert set(as_user(stranger, charts.throughput)["values"]) == {0}
+    assert as_user(stranger, charts.throughput)["values"] == []
     assert as_user(stranger, charts.failures)["values"] == []
-    assert set(as_user(stranger, charts.waiting_time)["values"]) == {0}
+    assert as_user(stranger, charts.waiting_time)["values"] == []
     assert as_user(stranger, reports.type_performance) == []
     assert as_user(stranger, reports.dead_letters_by_error) == []
 
@@ -219,11 +222,31 @@ def test_a_schedule_is_previewed_or_the_reason_said(alice):
         assert found["reason"], odd
 
 
-def test_charts_are_found_by_their_names(alice):
+def test_charts_are_found_by_their_names_and_are_empty_where_there_is_nothing_to_show(history, alice):
+    nobody = factory.user("figures_nobody", factory.ALPHA)
     for name in frappe.get_all("Dashboard Chart", filters={"module": MODULE}, pluck="name"):
         assert as_user(alice, desk.get_chart, chart_name=name)["datasets"]
+        assert as_user(nobody, desk.get_chart, chart_name=name) == {}, "of which Desk says: No Data"
     with pytest.raises(frappe.ValidationError):
         desk.get_chart(chart_name="x")
+
+
+@pytest.mark.parametrize(("values", "top"), [([], 4), ([0, 1], 4), ([2, 7], 7), ([10], 12), ([11], 11)])
+def test_an_axis_of_counts_is_as_long_as_whole_numbers_need(values, top):
+    assert charts.whole_axis(values)[0]["value"] == top
+
+
+def test_the_reports_chart_is_of_types_that_have_something_to_show():
+    ended = [{"job_type": f"t{n}", "completed": n, "failed": 0} for n in range(9)]
+    found = job_type_performance.chart(ended)
+    assert found["data"]["labels"] == ["t1", "t2", "t3", "t4", "t5", "t6"]
+    assert job_type_performance.chart(ended[:1]) is None
+
+
+def test_figures_of_the_report_are_not_taken_for_thousands():
+    # Seen failing: 40 % as "40,000%" where a comma separates the decimals.
+    columns = [column for column in job_type_performance.columns() if column["fieldtype"] in ("Float", "Percent")]
+    assert [column["precision"] for column in columns] == [1, 2, 2]
 
 
 # What a site has ------------------------------------------------------------------------------------------------------

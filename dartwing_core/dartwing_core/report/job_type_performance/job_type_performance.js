@@ -1,6 +1,19 @@
 frappe.query_reports["Job Type Performance"] = {
 	filters: [
 		{ fieldname: "organization", label: __("Organization"), fieldtype: "Link", options: "Organization" },
-		{ fieldname: "hours", label: __("Submitted in the Last Hours"), fieldtype: "Int", default: 24, reqd: 1 },
+		{
+			fieldname: "hours",
+			label: __("Submitted"),
+			fieldtype: "Select",
+			// A filter with a value shows no label, so each of these says what it is.
+			options: [
+				{ value: "1", label: __("Last hour") },
+				{ value: "24", label: __("Last 24 hours") },
+				{ value: "168", label: __("Last 7 days") },
+				{ value: "720", label: __("Last 30 days") },
+			],
+			default: "24",
+			reqd: 1,
+		},
 	],
 };

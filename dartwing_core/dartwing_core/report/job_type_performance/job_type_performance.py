@@ -4,10 +4,12 @@ from typing import Any
 
 from frappe import _
 
-from dartwing_core.jobs import reports
+from dartwing_core.jobs import charts, reports
+
+CHARTED = 6  # types: names of more would be cut
 
 
-def execute(filters: Any = None) -> tuple[list[dict], list[dict], None, dict]:
+def execute(filters: Any = None) -> tuple[list[dict], list[dict], None, dict | None]:
     """How the jobs of each type fare, of those that the user may see."""
     filters = filters or {}
     rows = reports.type_performance(filters.get("organization"), filters.get("hours") or 24)
@@ -23,25 +25,31 @@ def columns() -> list[dict[str, Any]]:
         ("canceled", _("Canceled")),
         ("retries", _("Retries")),
     )
+    # Without a precision Frappe shows three decimals, which in many countries' format look like thousands.
+    seconds = {"fieldtype": "Float", "precision": 2}
     return [
         {"fieldname": "job_type", "label": _("Job Type"), "fieldtype": "Link", "options": "Job Type", "width": 200},
         *({"fieldname": name, "label": label, "fieldtype": "Int", "width": 110} for name, label in numbers),
-        {"fieldname": "failure_rate", "label": _("Failure Rate"), "fieldtype": "Percent", "width": 120},
-        {"fieldname": "average_seconds", "label": _("Average (Seconds)"), "fieldtype": "Float", "width": 150},
-        {"fieldname": "p95_seconds", "label": _("95th Percentile (Seconds)"), "fieldtype": "Float", "width": 200},
+        {"fieldname": "failure_rate", "label": _("Failure Rate"), "fieldtype": "Percent", "precision": 1, "width": 120},
+        {"fieldname": "average_seconds", "label": _("Average (Seconds)"), **seconds, "width": 150},
+        {"fieldname": "p95_seconds", "label": _("95th Percentile (Seconds)"), **seconds, "width": 200},
     ]
 
 
-def chart(rows: list[dict]) -> dict[str, Any]:
-    """Completed and failed jobs of the busiest types."""
-    shown = rows[:10]
+def chart(rows: list[dict]) -> dict[str, Any] | None:
+    """Completed and failed jobs of the busiest types; None where no job has ended so."""
+    shown = [row for row in rows if row["completed"] or row["failed"]][:CHARTED]
+    if not shown:
+        return None
     datasets = [(_("Completed"), "completed"), (_("Failed"), "failed")]
     return {
         "data": {
             "labels": [row["job_type"] for row in shown],
             "datasets": [{"name": label, "values": [int(row[name]) for row in shown]} for label, name in datasets],
+            "yMarkers": charts.whole_axis([int(row["completed"] + row["failed"]) for row in shown]),
         },
         "type": "bar",
         "colors": ["#29CD42", "#E24C4C"],
         "barOptions": {"stacked": 1},
+        "axisOptions": {"seriesLabelSpaceRatio": 0.95},
     }

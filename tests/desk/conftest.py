@@ -14,8 +14,16 @@ from tests.support import browser as browsers
 from tests.support import factory, http, processes
 from tests.support.browser import Visitor
 
+browsers.sync_api.expect.set_options(timeout=20_000)  # Desk is big: a loaded machine takes long to show a page
 HOST = "127.0.0.1"  # whatever the site's name is: the realtime server asks the web app by the page's own address
 Visit = Callable[..., Visitor]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    folder = Path(__file__).parent
+    for item in items:
+        if folder in item.path.parents:
+            item.add_marker(pytest.mark.timeout(300))
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +78,7 @@ def visit(browser, web) -> Iterator[Visit]:
 
     def open_page(user: str, address: str, **options) -> Visitor:
         visitor = Visitor(browser, web, user, host=HOST, viewport={"width": 1400, "height": 900}, **options)
-        visitor.context.set_default_timeout(20_000)
+        visitor.context.set_default_timeout(60_000)
         visitors.append(visitor)
         visitor.page.goto(address)
         visitor.page.wait_for_function("window.frappe?.realtime?.socket?.connected")

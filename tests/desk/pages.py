@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
+from urllib.parse import unquote_plus
 
 API = "dartwing_core.api.jobs."
 FRAPPES_OWN = (
@@ -10,6 +12,15 @@ FRAPPES_OWN = (
     "frappe.desk.form.load.getdoc",
     "frappe.desk.notifications.get_open_count",
 )
+
+
+ROWS = ".list-row-container:has([data-name])"
+"""Of a list: on Frappe 16 its header is a `.list-row-container` too."""
+
+
+def arrive(page: Any, path: str) -> None:
+    """Wait for this list of Desk, whose address begins with `/app` on Frappe 15 and `/desk` on 16."""
+    page.wait_for_url(re.compile(rf"/(app|desk)/{path}(/view/list)?(\?.*)?$"))
 
 
 def form(job) -> str:
@@ -30,15 +41,16 @@ def confirm(page: Any) -> None:
 
 
 def row(page: Any, job):
-    return page.locator(".list-row-container", has=page.locator(f'[data-name="{job.name}"]'))
+    return page.locator(ROWS, has=page.locator(f'[data-name="{job.name}"]'))
 
 
-def calls_of(page: Any) -> list[str]:
-    """Names of the functions that the page calls from now on."""
+def calls_of(page: Any, about: str = "") -> list[str]:
+    """Names of the functions that the page calls from now on; `about`: only of ours, and of those that name this."""
     called: list[str] = []
 
     def note(request: Any) -> None:
-        if "/api/method/" in request.url:
+        asked = unquote_plus(f"{request.url} {request.post_data or ''}")
+        if "/api/method/" in asked and (about in asked or API in asked):
             called.append(request.url.split("/api/method/")[1].split("?")[0])
 
     page.on("request", note)

@@ -15,7 +15,7 @@ from tests.support import factory
 from tests.support.jobs import run, set_columns, submitted_by
 from tests.support.waiting import until
 
-from .pages import calls_of, confirm, dialog, form, ours, view
+from .pages import ROWS, arrive, calls_of, confirm, dialog, form, ours, view
 
 expect = browsers.sync_api.expect
 HACK = "<img src=x onerror='window.hacked=1'><script>window.hacked=1</script>"
@@ -223,7 +223,7 @@ def test_tracebacks_and_deleting_are_for_those_who_may(visit, member, manager):
     expect(place.locator(".dw-timeline pre")).to_contain_text("Traceback")
     button(place, "Delete").click()
     confirm(page)
-    page.wait_for_url("**/app/background-job*")
+    arrive(page, "background-job")
     until(lambda: not frappe.db.rollback() and not frappe.db.exists("Background Job", job.name), 10, "its end")
 
 
@@ -288,7 +288,7 @@ def test_a_form_that_was_left_asks_and_listens_no_more(visit, member):
     expect(pill(view(page))).to_be_visible()
     assert page.evaluate(listeners) == 1, "that of the second"
     page.evaluate("frappe.set_route('List', 'Job Type')")
-    page.wait_for_url("**/app/job-type*")
+    arrive(page, "job-type")
     assert page.evaluate(listeners) == 0
     page.evaluate("history.back()")
     expect(pill(view(page))).to_be_visible()
@@ -315,10 +315,10 @@ def test_texts_of_a_job_are_shown_as_text(visit, member):
     ("address", "shows"),
     [
         ("/app/background-job-run/{job}-1", ".form-page"),
-        ("/app/job-execution-log?background_job={job}", ".list-row-container"),
+        ("/app/job-execution-log?background_job={job}", ROWS),
         ("/app/background-job/view/report?name={job}", ".datatable .dt-row-0"),
         ("/app/job-batch/{batch}", ".form-page"),
-        ("/app/job-batch?name={batch}", ".list-row-container"),
+        ("/app/job-batch?name={batch}", ROWS),
         ("/app/query-report/Dead Letters by Error?organization=Test Alpha", ".datatable .dt-row-0"),
     ],
 )

@@ -14,7 +14,7 @@ from tests.support import factory, schedules
 from tests.support.jobs import run, set_columns, submitted_by
 from tests.support.waiting import until
 
-from .pages import calls_of, confirm, dialog, ours, view
+from .pages import ROWS, arrive, calls_of, confirm, dialog, ours, view
 
 expect = browsers.sync_api.expect
 
@@ -171,7 +171,7 @@ def test_a_types_form_shows_how_its_jobs_fare_with_one_request(visit, member):
     run(submitted_by(member, kind, title="test bad", then="fail_for_good"))
     submitted_by(member, kind, title="test waiting")
     visitor = visit(member, "/app/job-type")
-    expect(visitor.page.locator(".list-row-container").first).to_be_visible()
+    expect(visitor.page.locator(ROWS).first).to_be_visible()
     called = calls_of(visitor.page)
     visitor.page.evaluate("(name) => frappe.set_route('Form', 'Job Type', name)", kind)
     place = view(visitor.page)
@@ -209,7 +209,7 @@ def test_a_form_that_was_left_asks_no_more_though_it_was_refreshed_twice(visit, 
 
     def leave() -> None:
         page.evaluate("frappe.set_route('List', 'Job Type')")
-        page.wait_for_url("**/app/job-type*")
+        arrive(page, "job-type")
 
     if leaves == "before the answers":
         leave()
@@ -356,7 +356,7 @@ def test_a_schedule_shows_its_next_runs_and_is_run_once(visit, admin):
     job = until(lambda: newest(kind), 15, "the job")
     expect(place.locator(".dw-jobs")).to_contain_text(job)
     page.evaluate("() => cur_frm.set_value('cron', '0 0 1 1 *')")
-    expect(place.locator(".dw-next li").first).to_contain_text(re.compile("31-12-2026 23:00|01-01-2027|2027-01-01"))
+    expect(place.locator(".dw-next li").first).to_contain_text(re.compile(r"31.12.2026|01.01.2027|2027.01.01"))
     page.evaluate("() => cur_frm.set_value('cron', 'x')")
     expect(place.locator(".dw-next")).to_contain_text("cron")
 
@@ -471,6 +471,7 @@ def dead_letters(member) -> list:
 
 
 def test_the_workspace_shows_figures_and_leads_to_the_jobs(visit, member, dead_letters):
+    run(submitted_by(member, factory.job_type("plain")))
     page = visit(member, "/app/background-jobs").page
     for label, value in (
         ("Running Jobs", "0"),
@@ -483,8 +484,22 @@ def test_the_workspace_shows_figures_and_leads_to_the_jobs(visit, member, dead_l
     for title in ("Completed by Hour", "Failures by Type in 24 Hours", "Waiting Seconds"):
         expect(page.locator(".dashboard-widget-box", has_text=title).locator("svg.frappe-chart")).to_be_visible()
     page.locator(".number-widget-box", has_text="Dead Letters").first.locator(".number").click()
-    page.wait_for_url("**/app/background-job?**")
-    expect(page.locator(".list-row-container")).to_have_count(2)
+    arrive(page, "background-job")
+    expect(page.locator(ROWS)).to_have_count(2)
+
+
+@pytest.mark.parametrize("user", ["member", "manager"])
+def test_the_shortcut_to_dead_letters_counts_and_shows_no_others(visit, dead_letters, user, request):
+    # Seen failing on Frappe 16, which drops a filter of five elements: the number and the list were of all jobs.
+    submitted_by(request.getfixturevalue("member"), factory.job_type("plain"))
+    page = visit(request.getfixturevalue(user), "/app/background-jobs").page
+    shortcut = page.get_by_role("link", name="Dead Letters", exact=True)
+    number = frappe.db.count("Background Job", {"status": "Dead Letter"}) if user == "manager" else 2
+    expect(shortcut.locator(".indicator-pill")).to_have_text(str(number))
+    shortcut.click()
+    arrive(page, "background-job")
+    expect(page.locator(ROWS).first).to_contain_text("Dead Letter")
+    expect(page.locator(ROWS, has_text="Queued")).to_have_count(0)
 
 
 def test_dead_letters_are_retried_from_the_report(visit, member, dead_letters):
@@ -513,4 +528,47 @@ def test_times_of_dead_letters_are_shown_whole(visit, member, dead_letters):
 def test_the_report_of_types_shows_a_row_for_each(visit, member, dead_letters):
     page = visit(member, "/app/query-report/Job Type Performance").page
     expect(page.locator(".datatable")).to_contain_text("test_note")
-    expect(page.locator(".datatable")).to_contain_text("100%")
+    expect(page.locator(".datatable")).to_contain_text(re.compile(r"100[.,]0%"))
+    expect(page.locator(".page-form:visible")).to_contain_text("Last 24 hours")
+
+
+def test_charts_of_counts_have_whole_numbers_at_their_axis_and_names_that_can_be_read(visit, member, dead_letters):
+    # Seen failing: 0.5 and 1.5 of a job; and of more than a few types "lo ..." for names.
+    for number in range(5):
+        job = submitted_by(member, factory.job_type(f"with_a_rather_long_name_{number}"))
+        set_columns(job, status="Dead Letter")
+    run(submitted_by(member, factory.job_type("plain")))
+    page = visit(member, "/app/background-jobs").page
+    ticks = page.locator(".dashboard-widget-box", has_text="Completed by Hour").locator(".y.axis text")
+    expect(ticks.last).to_be_visible()
+    assert [text for text in ticks.all_text_contents() if "." in text or "," in text] == []
+    names = page.locator(".dashboard-widget-box", has_text="Failures by Type").locator("svg.frappe-chart")
+    for number in range(5):
+        expect(names).to_contain_text(f"test_with_a_rather_long_name_{number}")
+
+
+def test_a_chart_without_figures_says_so(visit, member):
+    # Seen failing: a box with nothing in it.
+    page = visit(member, "/app/background-jobs").page
+    for title in ("Completed by Hour", "Failures by Type", "Waiting Seconds"):
+        expect(page.locator(".dashboard-widget-box", has_text=title)).to_contain_text("No Data")
+
+
+@pytest.mark.parametrize("of_whom", ["Job", "Batch", "Run"])
+def test_what_the_engine_writes_is_called_nobodys_edit(visit, manager, of_whom):
+    # Seen failing: "Last Edited by You", to the user under whose name the engine writes.
+    frappe.set_user(manager)
+    batch = submit_batch(factory.ALPHA, [{"job_type": factory.job_type("plain")}])
+    frappe.db.commit()
+    job = frappe.get_doc("Background Job", {"parent_batch": batch.name})
+    run(job)
+    doctype, name, address = {
+        "Job": ("Background Job", job.name, "background-job"),
+        "Batch": ("Job Batch", batch.name, "job-batch"),
+        "Run": ("Background Job Run", f"{job.name}-1", "background-job-run"),
+    }[of_whom]
+    frappe.db.set_value(doctype, name, "modified_by", manager)
+    frappe.db.commit()
+    page = visit(manager, f"/app/{address}/{name}").page
+    expect(page.locator(".new-timeline:visible")).to_contain_text("Last change")
+    expect(page.locator(".page-container:visible")).not_to_contain_text(re.compile("last edited", re.IGNORECASE))

@@ -4,6 +4,7 @@ import { setup_batch_form } from "./jobs/batch_form";
 import { retry_by_error } from "./jobs/dead_letter_report";
 import { setup_job_form } from "./jobs/job_form";
 import { job_list_settings } from "./jobs/job_list";
+import { setup_engine_form } from "./jobs/last_change";
 import { setup_organization_form } from "./jobs/organization_form";
 import { as_text, show_as_text } from "./jobs/plain_text";
 import { show_progress, start } from "./jobs/progress_dialog";
@@ -15,7 +16,8 @@ frappe.provide("dartwing_core.jobs");
 Object.assign(
 	dartwing_core.jobs,
 	{ watch, start, show_progress, retry_by_error, as_text, show_as_text },
-	{ job_list_settings, setup_batch_form, setup_job_form, setup_organization_form, setup_schedule_form, setup_type_form }
+	{ job_list_settings, setup_batch_form, setup_engine_form, setup_job_form },
+	{ setup_organization_form, setup_schedule_form, setup_type_form }
 );
 
 setup_admin_notices();

@@ -122,17 +122,23 @@ export function parse(text) {
 	return null;
 }
 
+/** The question whether so many jobs are to be retried. */
+export const ask_retry = (count) => (count === 1 ? __("Retry 1 job?") : __("Retry {0} jobs?", [count]));
+
 const BULK = {
 	cancel_jobs: {
-		ask: (count) => __("Cancel {0} jobs? Those that run stop as soon as they can.", [count]),
-		said: (count) => __("{0} canceled", [count]),
+		ask: (count) =>
+			count === 1
+				? __("Cancel 1 job? If it runs, it stops as soon as it can.")
+				: __("Cancel {0} jobs? Those that run stop as soon as they can.", [count]),
+		said: (count) => __("{0} canceled or about to stop", [count]),
 	},
-	retry_jobs: {
-		ask: (count) => __("Retry {0} jobs?", [count]),
-		said: (count) => __("{0} queued again", [count]),
-	},
+	retry_jobs: { ask: ask_retry, said: (count) => __("{0} queued again", [count]) },
 	delete_jobs: {
-		ask: (count) => __("Delete {0} jobs with their history? This can't be undone.", [count]),
+		ask: (count) =>
+			count === 1
+				? __("Delete 1 job with its history? This can't be undone.")
+				: __("Delete {0} jobs with their history? This can't be undone.", [count]),
 		said: (count) => __("{0} deleted", [count]),
 	},
 };

@@ -1,6 +1,7 @@
 import { confirmed, tell, tell_error } from "./actions";
 import { is_outdated, read, write } from "./api";
 import { bar, button, link, make, pill } from "./dom";
+import { hide_editor } from "./last_change";
 import { Overview, figures, job_table, lists } from "./overview";
 
 const LATEST = 10;
@@ -15,6 +16,7 @@ export function setup_batch_form() {
 	frappe.ui.form.on("Job Batch", {
 		refresh(frm) {
 			frm.disable_save();
+			hide_editor(frm);
 			frm.batch_page ??= new Overview(frm, ask, render(frm));
 			frm.batch_page.open();
 		},

@@ -1,4 +1,4 @@
-import { confirmed, show_summary, tell, tell_error } from "./actions";
+import { ask_retry, confirmed, show_summary, tell, tell_error } from "./actions";
 import { write } from "./api";
 import { one_at_a_time } from "./dom";
 
@@ -11,7 +11,7 @@ export const retry_by_error = one_at_a_time(async (report) => {
 		return;
 	}
 	const count = rows.reduce((sum, row) => sum + row.jobs, 0);
-	if (!(await confirmed(__("Retry {0} jobs?", [count])))) return;
+	if (!(await confirmed(ask_retry(count)))) return;
 	const { organization, job_type } = report.get_filter_values();
 	const fingerprints = rows.map((row) => row.fingerprint);
 	try {

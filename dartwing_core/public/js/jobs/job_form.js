@@ -3,6 +3,7 @@ import * as actions from "./actions";
 import { read } from "./api";
 import { COLORS } from "./dom";
 import { JobView } from "./job_view";
+import { hide_editor } from "./last_change";
 import { LiveJob } from "./live_job";
 
 /** Of the sidebar: the engine refuses all of it for jobs. */
@@ -19,6 +20,7 @@ export function setup_job_form() {
 			frm.toggle_display(REPLACED, false);
 			frm.dashboard.links_area.hide(); // the view has them
 			frm.page.sidebar?.find(NOT_OFFERED).hide();
+			hide_editor(frm);
 			frm.job_page ??= new JobPage(frm);
 			frm.job_page.open();
 		},

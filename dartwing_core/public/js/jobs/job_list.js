@@ -13,7 +13,7 @@ const MOST = 10_000;
 const MOVING = new Set(["Pending", "Queued", "Running", "Failed", "Timed Out"]);
 const FAILED = ["Failed", "Timed Out", "Dead Letter"];
 /** Frappe's own, which jobs do not take: they can't be tagged, assigned or printed. Delete is ours, with a summary. */
-const NOT_OFFERED = ["Assign To", "Apply Assignment Rule", "Add Tags", "Print", "Delete", "Edit"];
+const NOT_OFFERED = ["Assign To", "Clear Assignment", "Apply Assignment Rule", "Add Tags", "Print", "Delete", "Edit"];
 
 /** By job: what its attempt has said. The rows that Frappe lists say it only once the attempt has ended. */
 const said = new Map();

@@ -1,0 +1,2 @@
+// See public/js/jobs/last_change.js.
+dartwing_core.jobs.setup_engine_form("Job Circuit");

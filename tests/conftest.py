@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import hypothesis
 import pytest
 
 from tests.support import factory
+from tests.support.settings import site_configuration
 
 # A loaded machine is slow, not wrong.
 hypothesis.settings.register_profile("tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -19,7 +20,11 @@ hypothesis.settings.load_profile("tests")
 collect_ignore = [] if os.environ.get("DW_DESK") else ["desk"]
 """Desk is tested where there is one: `./dev test --bench PATH --site NAME --desk`."""
 
-HANDLERS_KEY = "background_job_handlers"
+SITE_CONFIGURATION = {
+    "background_job_handlers": [factory.HANDLERS, factory.FAULTS, factory.TEXTS],
+    "throttle_user_limit": 100_000,  # Frappe refuses more than 60 new users an hour
+}
+"""What the site under test is told for the time of the tests."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -42,24 +47,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def _connected() -> Iterator[None]:
+    with site_configuration(**SITE_CONFIGURATION), _session():
+        yield
+
+
+@contextmanager
+def _session() -> Iterator[None]:
     import frappe
+    from frappe.utils.password import get_encryption_key
 
     from tests.support import processes
 
-    config = Path(os.environ["DW_SITES_PATH"]) / os.environ["DW_SITE"] / "site_config.json"
-    before = config.read_text()
-    handlers = [factory.HANDLERS, factory.FAULTS, factory.TEXTS]
-    config.write_text(json.dumps(json.loads(before) | {HANDLERS_KEY: handlers}, indent=1))
     frappe.init(os.environ["DW_SITE"], sites_path=os.environ["DW_SITES_PATH"])
     frappe.connect()
     frappe.flags.in_test = True
+    get_encryption_key()  # makes the site's, if it has none: the web process would make another one
     try:
         yield
     finally:
         processes.queue_client().flushdb()
         factory.wipe()
         frappe.destroy()
-        config.write_text(before)
         processes.stop_restarted()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from tests.support import browser as browsers
 from tests.support import factory, http, processes
 from tests.support.browser import Visitor
+from tests.support.settings import site_configuration
 
 browsers.sync_api.expect.set_options(timeout=20_000)  # Desk is big: a loaded machine takes long to show a page
 HOST = "127.0.0.1"  # whatever the site's name is: the realtime server asks the web app by the page's own address
@@ -35,15 +35,11 @@ def browser(_connected: None) -> Iterator:
 @pytest.fixture(scope="session")
 def realtime(_connected: None) -> Iterator[processes.Process]:
     """The realtime server; pages learn its port from the site's configuration."""
-    config = Path(os.environ["DW_SITES_PATH"]) / os.environ["DW_SITE"] / "site_config.json"
-    before, port = config.read_text(), processes.free_port()
-    config.write_text(json.dumps(json.loads(before) | {"socketio_port": port}, indent=1))
-    process = processes.start_realtime(port)
-    try:
+    port = processes.free_port()
+    with site_configuration(socketio_port=port):
+        process = processes.start_realtime(port)
         yield process
-    finally:
         process.stop()
-        config.write_text(before)
 
 
 @pytest.fixture(scope="session")

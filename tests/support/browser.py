@@ -49,7 +49,7 @@ class Visitor:
         self.url = f"http://{host or os.environ['DW_SITE']}:{urlsplit(url).port}"
         self._client = http.Client(url)
         self.context = browser.new_context(base_url=self.url, locale="en-US", **options)
-        self.context.set_default_timeout(10_000)
+        self.context.set_default_timeout(30_000)  # a loaded machine is slow, not wrong
         self.errors: list[str] = []
         if user:
             self.log_in(user)

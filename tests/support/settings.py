@@ -1,9 +1,12 @@
-"""Changing Job Engine Settings for a test."""
+"""Changing Job Engine Settings, or the site's configuration, for a test."""
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import frappe
@@ -28,3 +31,24 @@ def _save(values: dict[str, Any]) -> None:
     document.update(values)
     document.save(ignore_permissions=True)
     frappe.db.commit()
+
+
+@contextmanager
+def site_configuration(**values: Any) -> Iterator[None]:
+    """These values in site_config.json while the block runs. Other keys stay as Frappe writes them meanwhile."""
+    file = Path(os.environ["DW_SITES_PATH"]) / os.environ["DW_SITE"] / "site_config.json"
+    before = json.loads(file.read_text())
+    _write(file, before | values)
+    try:
+        yield
+    finally:
+        others = {name: value for name, value in json.loads(file.read_text()).items() if name not in values}
+        _write(file, others | {name: before[name] for name in values if name in before})
+
+
+def _write(file: Path, configuration: dict[str, Any]) -> None:
+    """In one step: a process that starts meanwhile reads the file too."""
+    new = file.with_suffix(".new")
+    new.write_text(json.dumps(configuration, indent=1, sort_keys=True))
+    new.chmod(file.stat().st_mode)
+    new.replace(file)

@@ -4,13 +4,14 @@ bench's own workers see none of it; its Python, its Frappe and its MariaDB are u
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from .bench_check import lacks_of
 from .launcher import QUEUES, Stage, run_folder, say
 from .processes import Failed
 from .services import Redis
@@ -27,33 +28,47 @@ def bench_commands(python: str, site: str) -> dict[str, list[str]]:
     }
 
 
-def python_of(path: Path, site: str) -> str:
-    """The bench's Python, after a look at whether this is a bench with that site and with pytest."""
-    python = path / "env" / "bin" / "python"
-    if not python.exists():
+def environment_of(path: Path, site: str) -> dict[str, str]:
+    """The environment of every process on a bench, after a look at whether this is a bench with that site."""
+    python = str(path / "env" / "bin" / "python")
+    if not Path(python).exists():
         raise Failed(f"{path} is not a bench: it has no env/bin/python.")
     if not (path / "sites" / site / "site_config.json").exists():
         raise Failed(f"The bench has no site {site}.")
-    if subprocess.run([python, "-c", "import pytest, pytest_timeout, hypothesis"], capture_output=True).returncode:
-        raise Failed(f"The tests need three packages: {python} -m pip install pytest pytest-timeout hypothesis")
-    return str(python)
+    mine = {k: v for k, v in os.environ.items() if not k.startswith(("FRAPPE_REDIS", "DW_")) and k != "CI"}
+    return mine | {
+        "DW_MODE": "bench",
+        "DW_SITES_PATH": str(path / "sites"),
+        "DW_SITE": site,
+        "DW_PYTHON": python,
+        "PYTHONPATH": str(ROOT),
+        **{name: json.dumps(command) for name, command in bench_commands(python, site).items()},
+    }
+
+
+def check(path: Path, site: str, *, desk: bool) -> None:
+    """Refuse a bench that the tests would fail on, with all that it lacks."""
+    if lacks := lacks_of(environment_of(path, site), desk=desk):
+        raise Failed("\n- ".join([f"The tests{' of Desk' * desk} can't run on {site} of {path}. It lacks:", *lacks]))
+
+
+@contextlib.contextmanager
+def alone(path: Path, site: str) -> Iterator[None]:
+    """Hold the site for these tests: two runs at once would delete each other's jobs."""
+    with open(path / "sites" / site / "locks" / "dartwing_core_tests", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Failed(f"Other tests are running on {site}: wait for their end, or use another site.") from None
+        yield
 
 
 @contextlib.contextmanager
 def on_bench(path: Path, site: str) -> Iterator[Stage]:
     """A stage on a bench; `stage.environment["DW_PYTHON"]` is the Python to use."""
-    python = python_of(path, site)
+    environment = environment_of(path, site)
     with run_folder() as folder:
-        mine = {k: v for k, v in os.environ.items() if not k.startswith(("FRAPPE_REDIS", "DW_")) and k != "CI"}
-        environment = mine | {
-            "DW_MODE": "bench",
-            "DW_RUN_DIR": str(folder),
-            "DW_SITES_PATH": str(path / "sites"),
-            "DW_SITE": site,
-            "DW_PYTHON": python,
-            "PYTHONPATH": str(ROOT),
-            **{name: json.dumps(command) for name, command in bench_commands(python, site).items()},
-        }
+        environment |= {"DW_RUN_DIR": str(folder)}
         started = time.monotonic()
         redis = Redis(folder / "redis", environment)
         stage = None

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .bench import on_bench
+from .bench import alone, check, on_bench
 from .launcher import running, say
 from .options import foreground, options, take
 from .processes import RUN_DIR, Failed, Process
@@ -38,7 +38,9 @@ def test(arguments: list[str]) -> int:
     if not given:
         pytest.append(DESK if is_desk else "tests")
     if bench and site:
-        with on_bench(Path(bench).resolve(), site) as stage:
+        path = Path(bench).resolve()
+        check(path, site, desk=is_desk)
+        with alone(path, site), on_bench(path, site) as stage:
             stage.environment["DW_DESK"] = "1" if is_desk else ""
             return foreground(stage, [stage.environment["DW_PYTHON"], *pytest], folder=folder)
     selects = any(argument.split("=")[0] in SELECTING for argument in rest)

@@ -1,0 +1,131 @@
+"""What a genuine bench lacks for the tests.
+
+`lacks_of` is for `./dev`. It runs this file in the bench's Python (3.10 and later), which looks at bench and site.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from . import programs
+
+APP = "dartwing_core"
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = {"pytest": "pytest", "pytest_timeout": "pytest-timeout", "hypothesis": "hypothesis"}
+PACKAGES_FOR_PAGES = {"playwright": "playwright", "axe_playwright_python": "axe-playwright-python"}
+"""Modules, and the packages that bring them."""
+MARK = "lacks: "
+
+
+def lacks_of(environment: dict[str, str], *, desk: bool) -> list[str]:
+    """What the bench of this environment lacks, each with what to do about it; nothing if the tests can begin."""
+    command = [environment["DW_PYTHON"], "-m", "standalone.bench_check", "desk" if desk else ""]
+    folder = environment["DW_SITES_PATH"]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    lines = [line for line in done.stdout.splitlines() if line.startswith(MARK)]
+    if done.returncode or not lines:
+        return [f"Its Python can't look at the site: {(done.stderr.strip().splitlines() or ['no word of why'])[-1]}"]
+    return json.loads(lines[-1].removeprefix(MARK))
+
+
+def packages(python: str, wanted: dict[str, str]) -> Iterator[str]:
+    if missing := [package for module, package in wanted.items() if not importlib.util.find_spec(module)]:
+        yield f"Packages: {python} -m pip install {' '.join(missing)}"
+
+
+def browser() -> Iterator[str]:
+    if programs.chromium() is None:
+        yield "A browser: apt-get install chromium"
+
+
+def state(site: str, *, desk: bool) -> Iterator[str]:
+    """What the site lacks. Connected to it."""
+    import frappe
+
+    if APP not in frappe.get_installed_apps():
+        yield f"The app: bench --site {site} install-app {APP}"
+        return
+    if changed := unmigrated():
+        yield f"A migration to this code ({', '.join(changed)}): bench --site {site} migrate, with apps/{APP} at {ROOT}"
+    elif frappe.db.get_single_value("Job Engine Settings", "is_paused"):
+        yield "Jobs that run: clear Pause All Jobs in Job Engine Settings"
+    if frappe.conf.maintenance_mode:
+        yield f"A site that is open: bench --site {site} set-maintenance-mode off"
+    if desk and not is_set_up():
+        yield "The setup wizard: log in to Desk as Administrator and finish it, or Desk shows nothing else"
+
+
+def unmigrated() -> list[str]:
+    """The DocTypes of this code that the site has otherwise, by the hash that Frappe keeps of each file."""
+    import frappe
+    from frappe.modules.import_file import calculate_hash
+
+    known = dict(frappe.get_all("DocType", fields=["name", "migration_hash"], as_list=True))
+    found = []
+    for file in sorted((ROOT / APP / APP / "doctype").glob("*/*.json")):
+        name = json.loads(file.read_text()).get("name")
+        if name and known.get(name) != calculate_hash(str(file)):
+            found.append(name)
+    return found
+
+
+def is_set_up() -> bool:
+    import frappe
+
+    ask = getattr(frappe, "is_setup_complete", None)  # Frappe 16
+    return bool(ask() if ask else frappe.db.get_single_value("System Settings", "setup_complete"))
+
+
+def desk_files(sites: Path) -> Iterator[str]:
+    """What Desk's pages and its realtime server need beside the site."""
+    apps = sites.parent / "apps"
+    if not programs.find("node") or not (apps / "frappe" / "node_modules" / "socket.io").exists():
+        yield "Node, and Frappe's packages for it: bench setup requirements --node"
+    build = "bench build" if not (sites / "assets" / "assets.json").exists() else f"bench build --app {APP}"
+    if (apps / APP).resolve() != ROOT:
+        yield f"This code as its app: apps/{APP} is {(apps / APP).resolve()}, not {ROOT}; after that {build}"
+    elif not are_built(sites):
+        yield f"Assets of this code: {build}"
+
+
+def are_built(sites: Path) -> bool:
+    """Whether the bundles of Frappe and of the app are there, ours not older than what they are made of."""
+    try:
+        bundles = json.loads((sites / "assets" / "assets.json").read_text())
+    except (OSError, ValueError):
+        return False
+    public = ROOT / APP / "public"
+    names = ["desk.bundle.js", *(file.name for file in public.glob("*/*.bundle.*"))]
+    files = [sites / bundles[name].lstrip("/") for name in names if name in bundles]
+    if len(files) < len(names) or not all(file.exists() for file in files):
+        return False
+    sources = [file for part in ("css", "js") for file in (public / part).rglob("*") if file.is_file()]
+    return max(file.stat().st_mtime for file in sources) <= min(file.stat().st_mtime for file in files[1:])
+
+
+def lacks(site: str, sites: Path, *, desk: bool) -> Iterator[str]:
+    yield from packages(sys.executable, PACKAGES | PACKAGES_FOR_PAGES)
+    yield from browser()
+    if desk:
+        yield from desk_files(sites)
+    import frappe
+
+    frappe.init(site, sites_path=str(sites))
+    try:
+        frappe.connect()
+    except Exception as error:
+        yield f"Its database: {error}"
+        return
+    yield from state(site, desk=desk)
+    frappe.destroy()
+
+
+if __name__ == "__main__":
+    found = list(lacks(os.environ["DW_SITE"], Path(os.environ["DW_SITES_PATH"]), desk="desk" in sys.argv))
+    print(MARK + json.dumps(found))

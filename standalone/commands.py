@@ -9,10 +9,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import programs
 from .bench import on_bench
 from .launcher import Stage, running, say
-from .options import flag, foreground, number, options, take
+from .options import flag, foreground, number, options, take, whole_number
 from .processes import Failed
 from .services import free_port
 from .site import ADMIN_PASSWORD, ROOT
@@ -25,7 +24,7 @@ USAGE = """\
 ./dev test [ARG…]       the tests; arguments go to pytest
 ./dev test --bench PATH --site NAME [ARG…]     the same tests on a genuine bench
 ./dev test --bench PATH --site NAME --desk     the tests of its Desk, in a browser (after `bench build`)
-./dev serve             a site with workers, scheduler and web application, until Ctrl-C
+./dev serve [--port N]  a site with workers, scheduler and web application (job center, REST), until Ctrl-C
 ./dev run FILE [ARG…]   run a Python file in a site with workers and scheduler, as Administrator
 ./dev bench [NAME]      run benchmarks/NAME.py in a site (without NAME: list them); --bench PATH --site NAME as above
 ./dev lint              ruff (lint and format), mypy, and oxlint for JavaScript
@@ -71,15 +70,34 @@ def bench(arguments: list[str]) -> int:
         return in_site(stage, script)
 
 
-def serve(_arguments: list[str]) -> int:
-    port = number("DW_PORT", 0) or free_port(SERVE_PORT)
+def serve(arguments: list[str]) -> int:
+    asked, rest = take(arguments, "--port")
+    if rest:
+        raise Failed("./dev serve [--port N]")
+    port = serve_port(asked)
     with running(workers=number("DW_WORKERS", 2), web=True, port=port, **options()) as stage:
-        say(f"\n{stage.url}   user Administrator, password {ADMIN_PASSWORD}   logs in {stage.folder}/logs")
+        say(f"\nJob center {stage.url}/job-center   user Administrator, password {ADMIN_PASSWORD}")
+        say(f"REST {stage.url}/api/method/dartwing_core.api.jobs.list_jobs   logs in {stage.folder}/logs")
         say("Ctrl-C ends it.")
         while all(process.running for process in stage.processes):
             time.sleep(0.5)
         gone = next(process for process in stage.processes if not process.running)
         raise Failed(f"{gone.name} has ended.{gone.tail()}")
+
+
+def serve_port(asked: str | None) -> int:
+    """The port asked for, by the option or by DW_PORT; or 8000, or a free one where that is taken."""
+    port = whole_number("--port", asked) if asked else number("DW_PORT", 0)
+    if port > 65535:
+        raise Failed(f"{port} is no port: 1 to 65535.")
+    wanted = port or SERVE_PORT
+    free = free_port(wanted)
+    if free == wanted:
+        return free
+    if port:
+        raise Failed(f"Port {port} is taken: name another one with --port.")
+    say(f"Port {wanted} is taken; this takes {free}.")
+    return free
 
 
 def prepare(_arguments: list[str]) -> int:
@@ -124,7 +142,4 @@ def main(arguments: list[str]) -> int:
     if not arguments or arguments[0] not in COMMANDS:
         print(USAGE, end="")
         return 0 if not arguments or arguments[0] in ("-h", "--help", "help") else 2
-    started = time.monotonic()
-    if installed := programs.install_missing(for_tests=arguments[0] in ("test", "prepare", "install-only")):
-        say(f"Installed {', '.join(installed)}", started)
     return COMMANDS[arguments[0]](arguments[1:])

@@ -21,8 +21,8 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
-from . import cache
-from .processes import die_with_parent, end_all_of
+from . import cache, programs
+from .processes import Failed, die_with_parent, end_all_of
 
 FOLDER = Path(__file__).resolve().parent
 LOCKS = ("build.txt", "requirements.txt")  # in this order, see build.txt
@@ -98,6 +98,10 @@ def clean() -> int:
 def main(arguments: list[str]) -> NoReturn:
     if arguments[:1] == ["clean"]:
         sys.exit(clean())
+    try:
+        programs.provide(arguments[0] if arguments else "", has_bench=any(a.startswith("--bench") for a in arguments))
+    except Failed as failure:
+        sys.exit(str(failure))
     cache.hold()
     python = str(prepare())
     os.environ["PYTHONPATH"] = str(FOLDER.parent)

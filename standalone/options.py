@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .launcher import Stage
-from .processes import Process, Stopped
+from .processes import Failed, Process, Stopped
 
 
 def flag(name: str) -> bool:
@@ -15,7 +15,13 @@ def flag(name: str) -> bool:
 
 
 def number(name: str, default: int) -> int:
-    return int(os.environ.get(name) or default)
+    return whole_number(name, os.environ[name]) if os.environ.get(name) else default
+
+
+def whole_number(name: str, text: str) -> int:
+    if not text.isascii() or not text.isdecimal():
+        raise Failed(f"{name} is a whole number, not {text!r}.")
+    return int(text)
 
 
 def options() -> dict[str, Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 from .processes import Failed
@@ -13,13 +15,15 @@ from .processes import Failed
 PLACES = ("/usr/sbin", "/usr/local/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/opt/homebrew/bin")
 # What is needed, by any of its names, and Debian's package for it. MariaDB's core packages are the programs without a
 # system service: installing them starts nothing and takes no port.
-NEEDED = {
+REDIS = {("redis-server", "valkey-server"): "redis-server"}
+MARIADB = {
     ("mariadbd", "mysqld"): "mariadb-server-core",
     ("mariadb-install-db", "mysql_install_db"): "mariadb-server-core",
     ("my_print_defaults",): "mariadb-client-core",  # mariadb-install-db calls it
-    ("redis-server", "valkey-server"): "redis-server",
 }
-NEEDED_BY_TESTS = {("chromium", "chromium-browser", "google-chrome"): "chromium"}
+CHROMIUM = {("chromium", "chromium-browser", "google-chrome"): "chromium"}
+WITH_A_SITE = ("demo", "test", "serve", "run", "bench", "prepare", "install-only")
+WITH_A_BROWSER = ("test", "prepare", "install-only")
 
 
 def find(*names: str) -> str | None:
@@ -56,12 +60,25 @@ def mariadb_version() -> str:
 
 def chromium() -> str | None:
     """The browser that the tests drive, if there is one."""
-    return next((found for names in NEEDED_BY_TESTS if (found := find(*names))), None)
+    return next((found for names in CHROMIUM if (found := find(*names))), None)
 
 
-def install_missing(*, for_tests: bool = False) -> list[str]:
+def provide(command: str, *, has_bench: bool) -> None:
+    """Install what a command needs, where we may; else say at once what is missing, before anything is set up."""
+    if command not in WITH_A_SITE:
+        return
+    servers = REDIS if has_bench else REDIS | MARIADB
+    started = time.monotonic()
+    if installed := install_missing(servers | (CHROMIUM if command in WITH_A_BROWSER else {})):
+        print(f"Installed {', '.join(installed)} · {time.monotonic() - started:.1f} s", file=sys.stderr, flush=True)
+    for names in servers:
+        require(*names)
+    if command == "test" and not chromium():
+        print("Chromium was not found: the tests of pages will fail.", file=sys.stderr, flush=True)
+
+
+def install_missing(needed: dict[tuple[str, ...], str]) -> list[str]:
     """Install what is missing, where we may; the names of the packages that were installed."""
-    needed = NEEDED | (NEEDED_BY_TESTS if for_tests else {})
     packages = sorted({package for names, package in needed.items() if not find(*names)})
     apt = shutil.which("apt-get")
     if not packages or not apt or os.geteuid() != 0 or not Path("/etc/debian_version").exists():

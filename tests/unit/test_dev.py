@@ -1,0 +1,131 @@
+"""`./dev` says at once what it can't do, and what it does otherwise than asked."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from standalone import bench, bench_check, commands, programs
+from standalone.processes import Failed
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port that somebody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+def test_a_number_that_is_none_is_named(monkeypatch):
+    monkeypatch.setenv("DW_PORT", "abc")
+    with pytest.raises(Failed, match="DW_PORT is a whole number, not 'abc'"):
+        commands.serve_port(None)
+    with pytest.raises(Failed, match="--port is a whole number, not '-1'"):
+        commands.serve_port("-1")
+    with pytest.raises(Failed, match="65536 is no port"):
+        commands.serve_port("65536")
+
+
+def test_the_port_asked_for_is_taken_or_refused_and_never_another(monkeypatch, taken):
+    free = commands.free_port()
+    assert commands.serve_port(str(free)) == free
+    monkeypatch.setenv("DW_PORT", str(free))
+    assert commands.serve_port(None) == free
+    with pytest.raises(Failed, match=f"Port {taken} is taken"):
+        commands.serve_port(str(taken))
+
+
+def test_another_port_than_the_usual_one_is_said(monkeypatch, taken, capsys):
+    monkeypatch.delenv("DW_PORT", raising=False)
+    monkeypatch.setattr(commands, "SERVE_PORT", taken)
+    port = commands.serve_port(None)
+    assert port != taken
+    assert f"Port {taken} is taken; this takes {port}." in capsys.readouterr().err
+
+
+def test_what_serve_does_not_know_is_refused():
+    with pytest.raises(Failed, match="--port N"):
+        commands.serve(["--prot", "8001"])
+
+
+@pytest.mark.parametrize(
+    ("command", "has_bench", "missing", "is_refused"),
+    [
+        ("serve", False, "redis-server", True),
+        ("serve", False, "mariadbd", True),
+        ("test", True, "redis-server", True),
+        ("test", True, "mariadbd", False),
+        ("lint", False, "redis-server", False),
+    ],
+)
+def test_a_missing_server_is_said_before_anything_is_set_up(monkeypatch, command, has_bench, missing, is_refused):
+    monkeypatch.setattr(programs, "find", lambda *names: None if missing in names else "/usr/bin/true")
+    monkeypatch.setattr(programs, "install_missing", lambda needed: [])  # as for a user who is not root
+    refusal = pytest.raises(Failed, match=f"{missing} was not found. Install")
+    with refusal if is_refused else contextlib.nullcontext():
+        programs.provide(command, has_bench=has_bench)
+
+
+# Genuine benches
+
+
+@pytest.fixture
+def a_bench(tmp_path) -> Path:
+    """A folder laid out like a bench, whose Python says that the site lacks two things."""
+    python = tmp_path / "env" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\necho noise\necho \'lacks: ["Packages: pip install pytest", "A browser"]\'\n')
+    python.chmod(0o755)
+    (tmp_path / "sites" / "a.site" / "locks").mkdir(parents=True)
+    (tmp_path / "sites" / "a.site" / "site_config.json").write_text("{}")
+    return tmp_path
+
+
+def test_all_that_a_bench_lacks_is_said_at_once(a_bench):
+    with pytest.raises(Failed, match=r"(?s)It lacks:\n- Packages: pip install pytest\n- A browser"):
+        bench.check(a_bench, "a.site", desk=False)
+
+
+def test_a_bench_whose_frappe_can_not_be_imported_says_why(a_bench):
+    (a_bench / "env" / "bin" / "python").write_text("#!/bin/sh\necho 'No module named frappe' >&2\nexit 1\n")
+    with pytest.raises(Failed, match="can't look at the site: No module named frappe"):
+        bench.check(a_bench, "a.site", desk=False)
+
+
+def test_what_is_no_bench_or_no_site_is_said(a_bench):
+    with pytest.raises(Failed, match="is not a bench"):
+        bench.check(a_bench / "sites", "a.site", desk=False)
+    with pytest.raises(Failed, match=r"no site b\.site"):
+        bench.check(a_bench, "b.site", desk=False)
+
+
+def test_two_runs_on_one_site_do_not_meet(a_bench):
+    refusal = pytest.raises(Failed, match=r"Other tests are running on a\.site")
+    with bench.alone(a_bench, "a.site"), refusal, bench.alone(a_bench, "a.site"):
+        pass
+    with bench.alone(a_bench, "a.site"):
+        pass
+
+
+def test_bundles_older_than_their_sources_are_not_built(tmp_path, monkeypatch):
+    public, dist = tmp_path / bench_check.APP / "public", tmp_path / "sites" / "assets" / "dist"
+    for folder in (public / "js", public / "css", dist):
+        folder.mkdir(parents=True)
+    source = public / "js" / "our.bundle.js"
+    for file in (source, dist / "desk.js", dist / "our.js"):
+        file.write_text("")
+    monkeypatch.setattr(bench_check, "ROOT", tmp_path)
+    sites = tmp_path / "sites"
+    assert not bench_check.are_built(sites)  # nothing was ever built
+    names = '{"desk.bundle.js": "/assets/dist/desk.js", "our.bundle.js": "/assets/dist/our.js"}'
+    (sites / "assets" / "assets.json").write_text(names)
+    assert bench_check.are_built(sites)
+    os.utime(source, (2e9, 2e9))
+    assert not bench_check.are_built(sites)

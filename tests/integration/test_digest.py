@@ -12,35 +12,26 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import digest
-from tests.support import factory
+from tests.support import factory, mail
 from tests.support.database import explain
 from tests.support.jobs import run, submitted
 from tests.support.settings import settings
 
-ACCOUNT = "Test Outgoing"
-
 
 @pytest.fixture(autouse=True)
-def account():
-    values = {"email_id": "jobs@example.com", "enable_outgoing": 1, "default_outgoing": 1, "smtp_server": "localhost"}
-    others = frappe.get_all("Email Account", filters={"default_outgoing": 1, "name": ["!=", ACCOUNT]}, pluck="name")
-    for name in others:
-        frappe.db.set_value("Email Account", name, "default_outgoing", 0)
-    document = frappe.get_doc({"doctype": "Email Account", "email_account_name": ACCOUNT, "password": "x", **values})
-    document.flags.ignore_validate = True
-    document.insert(ignore_permissions=True, ignore_mandatory=True)
+def account(site):
+    with mail.outgoing_account():
+        _delete_queue()
+        frappe.db.set_single_value("Job Engine Settings", digest.UNTIL, None)
+        frappe.db.commit()
+        yield
+    _delete_queue()
+    frappe.db.commit()
+
+
+def _delete_queue() -> None:
     frappe.db.delete("Email Queue")
     frappe.db.delete("Email Queue Recipient")
-    frappe.db.set_single_value("Job Engine Settings", digest.UNTIL, None)
-    frappe.db.commit()
-    yield
-    frappe.db.rollback()
-    frappe.delete_doc("Email Account", ACCOUNT, force=True)
-    for name in others:
-        frappe.db.set_value("Email Account", name, "default_outgoing", 1)
-    frappe.db.delete("Email Queue")
-    frappe.db.delete("Email Queue Recipient")
-    frappe.db.commit()
 
 
 @pytest.fixture
@@ -148,10 +139,10 @@ def test_it_can_be_switched_off(admin):
 
 def test_a_site_that_can_send_nothing_keeps_what_it_has_to_tell(admin):
     dead(message="first")
-    frappe.db.set_value("Email Account", ACCOUNT, "enable_outgoing", 0)
+    frappe.db.set_value("Email Account", mail.ACCOUNT, "enable_outgoing", 0)
     frappe.db.commit()
     assert digest.send_dead_letter_digest() == 0
-    frappe.db.set_value("Email Account", ACCOUNT, "enable_outgoing", 1)
+    frappe.db.set_value("Email Account", mail.ACCOUNT, "enable_outgoing", 1)
     frappe.db.commit()
     assert digest.send_dead_letter_digest() == 1
 

@@ -30,14 +30,14 @@ MANAGER = {"role": "System Manager", "read": 1, "export": 1, "write": 1, "create
 
 def make_doctypes() -> None:
     """`RECORD`, which every Dartwing User may read but for one field, and `OWN`, of which each only their own."""
-    _doctype(RECORD, FIELDS, [USER, MANAGER, {"role": "System Manager", "read": 1, "permlevel": 1}])
-    _doctype(OWN, FIELDS[:1], [{**USER, "if_owner": 1}, MANAGER])
+    make_doctype(RECORD, FIELDS, [USER, MANAGER, {"role": "System Manager", "read": 1, "permlevel": 1}])
+    make_doctype(OWN, FIELDS[:1], [{**USER, "if_owner": 1}, MANAGER])
 
 
-def remove_doctypes() -> None:
+def remove_doctypes(*doctypes: str) -> None:
     frappe.db.rollback()
     frappe.set_user("Administrator")
-    for doctype in (RECORD, OWN):
+    for doctype in doctypes or (RECORD, OWN):
         frappe.delete_doc("DocType", doctype, force=True, ignore_missing=True)
         frappe.db.sql_ddl(f"DROP TABLE IF EXISTS `tab{doctype}`")
     frappe.db.commit()
@@ -78,7 +78,7 @@ def clean() -> None:
         (files_folder() / name).unlink()
 
 
-def _doctype(name: str, fields: tuple[dict[str, Any], ...], permissions: list[dict[str, Any]]) -> None:
+def make_doctype(name: str, fields: tuple[dict[str, Any], ...], permissions: list[dict[str, Any]]) -> None:
     if frappe.db.exists("DocType", name):
         return
     values = {"module": "Dartwing Core", "custom": 1, "autoname": "hash", "naming_rule": "Random"}

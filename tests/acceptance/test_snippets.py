@@ -1,0 +1,298 @@
+"""What README and docs print works as printed: Python, curl, JSON and `./dev`, one document after the other."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import textwrap
+import types
+import unittest
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import frappe
+import pytest
+
+from dartwing_core.jobs import batch, handlers, job, reports, submit_job
+from dartwing_core.jobs.testing import run_jobs
+from standalone.commands import COMMANDS
+from tests.support import circuits, factory, http, mail, records, schedules
+from tests.support.jobs import run, submitted, submitted_with
+from tests.support.snippets import DOCUMENTS, Call, Snippet, calls, definitions, job_types, snippets
+
+MODULE = "your_app.jobs"
+CUSTOMER, STATEMENT = "Customer", "test_send_statement"
+PLACES = {
+    '"Acme"': f'"{factory.ALPHA}"',
+    '"Other"': f'"{factory.BETA}"',
+    "organization=Acme": "organization=" + factory.ALPHA.replace(" ", "%20"),
+}
+
+
+class Invoice:
+    """A document of some app, with what the examples read of it."""
+
+    def __init__(self, name: str, customer: str):
+        self.name, self.customer, self.organization = name, customer, factory.ALPHA
+
+    def submit(self) -> None:
+        submit_job("echo_job", self.organization, {"customer": self.customer})
+
+
+@pytest.fixture
+def app(site, monkeypatch) -> types.ModuleType:
+    """The module that the Python snippets of a document are written into; its handlers are registered."""
+    module = types.ModuleType(MODULE)
+    monkeypatch.setitem(sys.modules, "your_app", types.ModuleType("your_app"))
+    monkeypatch.setitem(sys.modules, MODULE, module)
+    named = [*frappe.conf.background_job_handlers, MODULE]
+    monkeypatch.setitem(frappe.conf, "background_job_handlers", named)
+    module.__dict__.update(frappe=frappe, url="https://example.com/orders.csv", pages=3, import_page=[].append)
+    return module
+
+
+@pytest.fixture
+def customers(site) -> Iterator[None]:
+    """ERPNext's Customer, where there is none: a DocType with an e-mail address."""
+    made = not frappe.db.exists("DocType", CUSTOMER)
+    if made:
+        fields = ({"fieldname": "email_id", "fieldtype": "Data", "label": "E-mail"},)
+        records.make_doctype(CUSTOMER, fields, [records.USER, records.MANAGER])
+    yield
+    if made:
+        records.remove_doctypes(CUSTOMER)
+
+
+@pytest.fixture
+def tokens(site) -> dict[bool, str]:
+    """API keys: of an admin of Test Alpha, and of a System Manager (True)."""
+    admin = factory.user("reader", factory.ALPHA, roles=("Dartwing User", "Dartwing Admin"), org_role="Admin")
+    manager = factory.user("reading_manager", factory.ALPHA, roles=("System Manager", "Dartwing User"))
+    return {False: http.new_token(admin), True: http.new_token(manager)}
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_the_snippets_of_a_document_run_in_their_order(document, app, customers, web, tokens, tmp_path, no_sweeps):
+    found = snippets(document)
+    for job_type in {name for snippet in found for name in job_types(snippet.text)} - {"nowhere"}:
+        if not frappe.db.exists("Job Type", job_type):
+            factory.job_type(job_type, deduplication_window=300)
+    app.another = submitted("echo_job", n="another")
+    reader = Reader(web, tokens, tmp_path)
+    for snippet in found:
+        snippet.text = localized(snippet.text)
+        {"python": lambda s: write(app, s), "sh": reader.type, "json": check_error, "js": skip, "mermaid": skip}[
+            snippet.language
+        ](snippet)
+
+
+def localized(text: str) -> str:
+    """The same of organizations and Job Types that tests may make and delete."""
+    for name in job_types(text):
+        if frappe.db.exists("Job Type", f"test_{name}"):
+            text = text.replace(f'"{name}"', f'"test_{name}"')
+    for printed, ours in PLACES.items():
+        text = text.replace(printed, ours)
+    return text
+
+
+def skip(snippet: Snippet) -> None:
+    """JavaScript and diagrams are not run here."""
+
+
+# Python
+
+
+def write(app: types.ModuleType, snippet: Snippet) -> None:
+    """Run the snippet in the app's module, or, if it is the inside of a handler, in a job; then use what it defines."""
+    tree = ast.parse(snippet.text)
+    if any(isinstance(part, ast.Raise) for part in tree.body):
+        for part in tree.body:
+            assert inside_a_job(app, ast.unparse(part))["error_message"]
+        return
+    if any(isinstance(part, ast.For) for part in tree.body):
+        assert inside_a_job(app, snippet.text)["status"] == "Completed"
+        return
+    known = set(vars(app))
+    exec(compile(tree, snippet.heading, "exec", dont_inherit=True), vars(app))
+    frappe.db.commit()
+    for name in set(vars(app)) - known:
+        if use := USES.get((snippet.heading, name)):
+            use(app)
+
+
+def inside_a_job(app: types.ModuleType, text: str) -> dict[str, Any]:
+    """The status of a job whose handler is this text."""
+    header = "from dartwing_core.jobs import *\n@job_handler\ndef inside(context):\n"
+    exec(header + textwrap.indent(text, "    "), vars(app))
+    return run(submitted(factory.job_type("inside", f"{MODULE}.inside")))
+
+
+def add_customer(**values: Any) -> str:
+    name = frappe.get_doc({"doctype": CUSTOMER, **values}).insert(ignore_permissions=True).name
+    frappe.db.commit()
+    return name
+
+
+def send_statements(app: types.ModuleType) -> None:
+    """To a customer without an address, and to one who has it."""
+    frappe.db.set_value("Job Type", STATEMENT, "handler_method", f"{MODULE}.send_statement")
+    assert run(submitted(STATEMENT, customer=add_customer()))["error_message"] == "No e-mail address yet"
+    app.customer = add_customer(email_id="ann@example.com")
+    with mail.outgoing_account():
+        done = run(submitted(STATEMENT, customer=app.customer, copy=1))
+    assert (done["status"], done["output_reference"]) == ("Completed", app.customer)
+
+
+def submit_two_invoices(app: types.ModuleType) -> None:
+    """The second document of a customer comes when the job of the first has just completed."""
+    for name in ("INV-1", "INV-2"):
+        app.on_submit(Invoice(name, app.customer))
+        frappe.db.commit()
+        with mail.outgoing_account():
+            assert "Completed" in run_jobs().values(), name
+
+
+def run_their_test(app: types.ModuleType) -> None:
+    app.invoice = Invoice("INV-9", "Ann")
+    run_jobs()
+    app.test_a_statement_is_sent(unittest.TestCase())
+
+
+def ask_for_schema(app: types.ModuleType) -> None:
+    schema = handlers.parameters_schema(f"{MODULE}.send_statement")
+    assert list(schema["properties"]) == ["customer", "language", "with_items", "note"]
+
+
+USES = {
+    ("A handler in ten lines", "send_statement"): send_statements,
+    ("Submit", "on_submit"): submit_two_invoices,
+    ("Testing", "test_a_statement_is_sent"): run_their_test,
+    ("The dialog that runs a job", "send_statement"): ask_for_schema,
+}
+"""What somebody does next with what a snippet defines, by the heading above it."""
+
+
+# curl
+
+
+class Reader:
+    """Types the shell snippets of a document, with what they need being there."""
+
+    def __init__(self, url: str, tokens: dict[bool, str], folder: Path):
+        self.url, self.tokens, self.folder = url, tokens, folder
+        self.variables = ""
+        settings = [f'header = "Host: {frappe.local.site}"', "silent", "show-error", r'write-out = "\n%{http_code}"']
+        (folder / ".curlrc").write_text("\n".join(settings))
+
+    def type(self, snippet: Snippet) -> None:
+        unknown = set(re.findall(r"^\./dev (\w+)", snippet.text, re.M)) - {*COMMANDS, "clean"}
+        assert not unknown, f"./dev has no {unknown}"
+        self.variables += definitions(snippet.text)
+        if "curl" not in snippet.text:
+            return
+        http.forget_limits()
+        run_jobs()  # those of the snippets above: nothing is in front of what is prepared now
+        makers = ANYWHERE | PREPARED.get(snippet.heading, {})
+        longest_first = sorted(makers, key=len, reverse=True)
+        found = {name: makers[name]() for name in longest_first if name in snippet.text}
+        for call in calls(snippet.text):
+            self.make(call, found)
+
+    def make(self, call: Call, found: dict[str, str]) -> None:
+        text = self.variables + call.command
+        for name, value in found.items():
+            text = text.replace(name, value)
+        text = text.replace("https://your.site", self.url)
+        text = text.replace("KEY:SECRET", self.tokens["System Manager only" in call.comment])
+        environment = {"PATH": "/usr/bin:/bin", "CURL_HOME": str(self.folder)}
+        done = subprocess.run(["sh", "-c", text], cwd=self.folder, env=environment, capture_output=True, text=True)
+        body, _newline, status = done.stdout.rpartition("\n")
+        assert (done.returncode, status) == (0, str(call.status)), f"{text}\n{done.stderr}\n{body}"
+        if call.answer:
+            missing = call.answer - set(json.loads(body)["message"])
+            assert not missing, f"{call.command} does not answer {missing}: {body}"
+
+
+def check_error(snippet: Snippet) -> None:
+    assert set(json.loads(snippet.text)) == {"error", "message", "exc_type", "_server_messages"}
+
+
+def waiting() -> str:
+    return submitted("echo_job", n=frappe.generate_hash()).name
+
+
+def later() -> str:
+    return submitted_with("echo_job", parameters={"n": frappe.generate_hash()}, available_at=7200).name
+
+
+def completed() -> str:
+    made = submitted("echo_job", n=frappe.generate_hash())
+    assert run(made)["status"] == "Completed"
+    return made.name
+
+
+def dead() -> str:
+    made = submitted("sample_job", duration=0, fail_type="permanent", n=frappe.generate_hash())
+    assert run(made)["status"] == "Dead Letter"
+    return made.name
+
+
+def fingerprint() -> str:
+    dead()
+    return reports.dead_letters_by_error()[0]["fingerprint"]
+
+
+def running_batch() -> str:
+    made = batch(job("echo_job", {"n": frappe.generate_hash()})).submit(factory.ALPHA)
+    frappe.db.commit()
+    return made.name
+
+
+def half_failed_batch() -> str:
+    jobs = job("echo_job", {"n": frappe.generate_hash()}), job("sample_job", {"duration": 0, "fail_type": "permanent"})
+    made = batch(*jobs).submit(factory.ALPHA)
+    frappe.db.commit()
+    failing = frappe.get_doc("Background Job", {"parent_batch": made.name, "job_type": "sample_job"})
+    assert run(failing)["status"] == "Dead Letter"
+    return made.name
+
+
+def schedule() -> str:
+    return schedules.made(factory.job_type("scheduled")).name
+
+
+def open_circuit() -> str:
+    job_type = circuits.breaking_type()
+    circuits.opened(job_type)
+    return job_type
+
+
+def exported() -> str:
+    made = submitted("export_records", doctype="Contact", file_format="xlsx")
+    return run(made)["output_reference"]
+
+
+ANYWHERE = {
+    "JOB-1K11…": completed,
+    "JOB-DONE": completed,
+    "BATCH-1K11…": running_batch,
+    "SCHEDULE-1K11…": schedule,
+    "6f0c…": fingerprint,
+}
+PREPARED = {
+    "POST cancel_batch, POST retry_batch": {"BATCH-1K11…": half_failed_batch},
+    "POST cancel_job": {"JOB-1K11…": waiting},
+    "POST retry_job": {"JOB-1K11…": dead},
+    "POST reschedule_job, POST run_now": {"JOB-1K11…": later},
+    "POST cancel_jobs, POST retry_jobs, POST delete_jobs": {"JOB-1K11…": waiting, "JOB-1K12…": completed},
+    "POST delete_dead_letter_job": {"JOB-1K11…": dead},
+    "GET get_open_circuits, POST manually_close_circuit": {"http_request": open_circuit},
+    "Files": {"/private/files/Contacts-JOB-1K11….xlsx": exported},
+}
+"""What stands for something in the examples, below which heading, and what makes it so."""

@@ -234,7 +234,7 @@ def test_frappes_own_loop_ticks_beside_it(sites, start_scheduler, workers):
     sites.configure_all(scheduler_tick_interval=1)
     start_scheduler()
     latest = "SELECT last_execution > %s FROM `tabScheduled Job Type` WHERE name = %s"
-    until(lambda: database.value(latest, before, name), PATIENCE, "a run by Frappe's scheduler")
+    until(lambda: database.value(latest, before, name), 60, "a run by Frappe's scheduler")
 
 
 def test_scheduled_job_types_from_the_future_are_put_right(scheduler, sites, workers):

@@ -21,6 +21,7 @@ from .status import RETRYABLE, JobStatus, can_move
 MAX_LIMIT = 100
 MAX_TOTAL = 10_000
 MAX_ASKED = 500
+BOOLEANS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 SORTABLE = ("creation", "modified", "status", "priority", "available_at", "started_at", "completed_at")
 
 _LIST_FIELDS = [
@@ -240,6 +241,14 @@ def bounded(value: Any, lowest: int, highest: int, argument: str) -> int:
     except (TypeError, ValueError, OverflowError):
         raise InvalidJobError(_("{0} must be a whole number.").format(argument)) from None
     return min(max(number, lowest), highest)
+
+
+def boolean(value: Any, argument: str) -> bool:
+    """A yes or no as JSON, forms and the addresses of requests have it."""
+    text = str(value).strip().lower()
+    if text not in BOOLEANS:
+        raise InvalidJobError(_("{0} must be true or false.").format(argument))
+    return BOOLEANS[text]
 
 
 def _date(value: Any, argument: str) -> datetime:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import frappe
 from frappe import _
-from frappe.utils import cint, get_system_timezone
+from frappe.utils import get_system_timezone
 
 from . import (
     access,
@@ -39,7 +39,7 @@ def list_schedules(
     table = frappe.qb.DocType(config.SCHEDULE)
     condition = access.viewer().visible(table, queries.organization_filter(organization))
     if enabled not in (None, ""):
-        condition &= table.enabled == cint(enabled)
+        condition &= table.enabled == int(queries.boolean(enabled, "enabled"))
     limit, offset = queries.bounded(limit, 1, queries.MAX_LIMIT, "limit"), queries.bounded(offset, 0, 10**9, "offset")
     page = frappe.qb.from_(table).select(*(table[name] for name in schedule_store.FIELDS)).where(condition)
     page = page.orderby(table.creation, order=queries.Order.desc).orderby(table.name, order=queries.Order.desc)

@@ -9,7 +9,7 @@ import frappe
 from pypika.functions import Coalesce, Max
 
 from . import access, canonical, clock, config, ids, sql, waiting
-from .status import JobStatus
+from .status import LIVE, JobStatus
 
 INSERT_ROWS = 5_000
 POINT_ROWS = 500
@@ -39,15 +39,18 @@ def _several(name: str):
 
 
 def awaited_by(parent: str, status: str) -> str | None:
-    """A job that could not do without the row of one that is over, with this status; None if there is none."""
+    """A job that could not do without the row of one that is over, with this status; None if there is none.
+
+    Of a completed one it may read the result at any time before it has finished itself.
+    """
     job, dependency = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.DEPENDENCY)
-    waits = job.waits_for.isnotnull() & (job.status == str(JobStatus.PENDING))
     if status == JobStatus.COMPLETED:
-        query = frappe.qb.from_(job).where((job.in_line == 0) & waits & (job.waits_for == parent))
-        return _first(query.select(job.name))
-    only = frappe.qb.from_(job).select(job.name).where(waits & (job.depends_on == parent))
+        needs_it = job.status.isin([str(live) for live in LIVE])
+    else:
+        needs_it = job.waits_for.isnotnull() & (job.status == str(JobStatus.PENDING))
+    only = frappe.qb.from_(job).select(job.name).where(needs_it & (job.depends_on == parent))
     several = frappe.qb.from_(dependency).join(job).on(job.name == dependency.background_job).select(job.name)
-    return _first(only) or _first(several.where(waits & (dependency.depends_on == parent)))
+    return _first(only) or _first(several.where(needs_it & (dependency.depends_on == parent)))
 
 
 def _first(query) -> str | None:

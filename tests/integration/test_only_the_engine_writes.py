@@ -123,5 +123,5 @@ def test_organizations_and_members_are_not_shared(doctype, alice):
 def test_a_job_that_others_wait_for_is_not_deleted(job):
     submit_job(job.job_type, factory.ALPHA, {"child": True}, depends_on=job.name)
     frappe.db.set_value("Background Job", job.name, "status", "Dead Letter")
-    with pytest.raises(frappe.ValidationError, match="waits for this job"):
+    with pytest.raises(frappe.ValidationError, match="depends on job"):
         frappe.delete_doc("Background Job", job.name)

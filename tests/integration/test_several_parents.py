@@ -9,6 +9,7 @@ from dartwing_core.jobs import (
     InvalidJobError,
     access,
     cancel_job,
+    delete_jobs,
     dependencies,
     executor,
     get_job_status,
@@ -165,15 +166,37 @@ def test_a_child_retried_in_vain_ends_again_at_once(job_type):
     assert status(child) == "Dead Letter"
 
 
-def test_a_completed_parent_may_be_deleted_while_its_child_waits_for_others(job_type):
-    # Seen failing without `parents.forget`: the child was told that it was deleted.
-    parents = parents_of(job_type, 3)
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("state", ["Pending", "Queued", "Running", "Failed", "Timed Out"])
+def test_a_completed_parent_of_an_unfinished_child_is_not_deleted(job_type, number, state):
+    # Seen failing: it was deleted, and the child ran without its result.
+    parents = parents_of(job_type, number)
     child = child_of(job_type, parents)
-    executor.execute_job(parents[0].name, 1)
-    frappe.delete_doc("Background Job", parents[0].name)
-    frappe.db.commit()
-    for parent in parents[1:]:
+    for parent in parents:
         executor.execute_job(parent.name, 1)
+    set_columns(child, status=state)
+    for parent in parents:
+        with pytest.raises(frappe.ValidationError, match=f"{child.name} depends on job {parent.name} and has not"):
+            frappe.delete_doc("Background Job", parent.name, force=True)
+        assert "depends on" in delete_jobs([parent.name])["refused"][parent.name]
+    set_columns(child, status="Canceled")
+    assert delete_jobs([parent.name for parent in parents])["refused"] == {}
+
+
+def test_a_retried_child_does_not_miss_a_completed_parent_that_was_deleted(job_type):
+    # Broken by leaving out `parents.forget`: the child was told that it was deleted.
+    parents = [*parents_of(job_type, 2), *parents_of(job_type, 1, "dead", "ok")]
+    child = child_of(job_type, parents)
+    for parent in parents[:2]:
+        executor.execute_job(parent.name, 1)
+    end_badly(parents[2], "Dead Letter")
+    assert status(child) == "Dead Letter"
+    frappe.delete_doc("Background Job", parents[0].name)
+    retry_job(parents[2].name)
+    frappe.db.commit()
+    retry_job(child.name)
+    frappe.db.commit()
+    executor.execute_job(parents[2].name, 2)
     assert status(child) == "Queued"
 
 
@@ -182,7 +205,7 @@ def test_an_unhappy_parent_of_a_waiting_child_is_not_deleted(job_type, position)
     parents = parents_of(job_type, 2)
     child_of(job_type, parents)
     set_columns(parents[position], status="Dead Letter")
-    with pytest.raises(frappe.ValidationError, match="waits for this job"):
+    with pytest.raises(frappe.ValidationError, match="depends on job"):
         frappe.delete_doc("Background Job", parents[position].name)
 
 

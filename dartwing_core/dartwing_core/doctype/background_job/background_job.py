@@ -30,9 +30,10 @@ class BackgroundJob(EngineDocument):
             frappe.throw(
                 _("Batch {0}, to which job {1} belongs, is still running.").format(self.parent_batch, self.name)
             )
-        if waiting := parents.awaited_by(self.name, self.status):
-            frappe.throw(_("Job {0} waits for this job. Cancel it first.").format(waiting))
-        if self.status == JobStatus.COMPLETED:
+        if waiting := parents.awaited_by(self.name, status):
+            text = _("Job {0} depends on job {1} and has not finished. Cancel it first, or wait until it has finished.")
+            frappe.throw(text.format(waiting, self.name))
+        if status == JobStatus.COMPLETED:
             parents.forget([self.name])
         frappe.db.delete(config.DEPENDENCY, {"background_job": self.name})
         frappe.db.delete(config.LOG, {"background_job": self.name})

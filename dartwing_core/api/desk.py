@@ -10,10 +10,9 @@ from typing import Any
 
 import frappe
 from frappe import _
-from frappe.utils import strip_html
 
 from dartwing_core import jobs as engine
-from dartwing_core.jobs import charts, config, queries
+from dartwing_core.jobs import charts, config, plain_text, queries
 from dartwing_core.jobs.errors import InvalidJobError
 
 from . import rate_limits
@@ -80,7 +79,7 @@ def preview_schedule(
         return {"next_runs": engine.preview_schedule(frequency, cron, every, every_unit, time_zone), "reason": None}
     except InvalidJobError as error:
         frappe.clear_messages()
-        return {"next_runs": [], "reason": strip_html(str(error))}
+        return {"next_runs": [], "reason": plain_text.of_error(error)}
 
 
 def _card(name: str, **route_options: Any) -> dict[str, Any]:

@@ -11,10 +11,9 @@ from typing import Any
 
 import frappe
 from frappe import _
-from frappe.utils import strip_html
 from werkzeug.wrappers import Request, Response
 
-from dartwing_core.jobs import access, sql
+from dartwing_core.jobs import access, plain_text, sql
 from dartwing_core.jobs.errors import (
     DuplicateJobError,
     InvalidTransitionError,
@@ -77,8 +76,7 @@ def _kind(error: Exception) -> tuple[int, str] | None:
 def _text(error: Exception, code: str) -> str:
     if code == "busy" and not isinstance(error, JobBusyError):
         return _("The database is busy. Please try again.")
-    text = strip_html(str(error)) if error.args else ""
-    return text or _("This is not allowed.")
+    return plain_text.of_error(error) or _("This is not allowed.")
 
 
 def _details(error: Exception) -> dict[str, Any]:

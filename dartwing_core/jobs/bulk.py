@@ -7,9 +7,8 @@ from typing import Any
 
 import frappe
 from frappe import _
-from frappe.utils import strip_html
 
-from . import access, config, engine
+from . import access, config, engine, plain_text
 from .errors import DuplicateJobError, InvalidJobError
 
 MAX_JOBS = 500
@@ -51,7 +50,7 @@ def _each(job_ids: Any, work: Callable[[str], Any]) -> dict[str, Any]:
         except REFUSALS as error:
             frappe.db.rollback(save_point=SAVEPOINT)
             del frappe.local.message_log[told:]  # the answer says it
-            refused[name] = strip_html(str(error)) or _("This is not allowed.")
+            refused[name] = plain_text.of_error(error) or _("This is not allowed.")
         else:
             done.append(name)
     return {"done": done, "refused": refused}

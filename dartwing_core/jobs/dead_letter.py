@@ -7,7 +7,7 @@ from typing import Any
 import frappe
 from frappe import _
 
-from . import access, config, engine, queries
+from . import access, config, engine, plain_text, queries
 from .errors import DuplicateJobError, InvalidTransitionError
 from .status import JobStatus
 
@@ -38,7 +38,7 @@ def bulk_retry_dead_letter(
         try:
             retried.append(engine.retry_job(name).name)
         except (InvalidTransitionError, DuplicateJobError) as error:  # somebody else was faster
-            skipped[name] = str(error)
+            skipped[name] = plain_text.of_error(error)
     return {"retried": retried, "skipped": skipped}
 
 

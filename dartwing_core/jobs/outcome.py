@@ -11,7 +11,7 @@ import frappe
 from frappe import _
 from rq.timeouts import BaseTimeoutException
 
-from . import canonical, classification, clock, config, retry, sql, waiting
+from . import canonical, classification, clock, config, plain_text, retry, sql, waiting
 from .config import RetryPolicy
 from .context import MAX_SNOOZE, shown, text_for_storage
 from .errors import InvalidJobError, JobCanceledError, JobError, JobSnoozed, JobTimeoutError
@@ -139,11 +139,11 @@ def storable(result: Any, max_bytes: int) -> str | None:
 
 
 def describe(error: BaseException) -> str:
-    """One line for the owner: the kind of error and its text, without a traceback. Never raises."""
+    """What the owner reads: the kind of error and its text, plain and without a traceback. Never raises."""
     if is_timeout(error):
         return _("The time limit was reached.")
     try:
-        text = text_for_storage(error).strip()
+        text = text_for_storage(plain_text.of_error(error))
     except BaseException:  # it may raise SystemExit
         text = ""
     if isinstance(error, JobError) and text:

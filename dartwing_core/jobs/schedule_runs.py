@@ -18,6 +18,7 @@ from . import (
     clock,
     dedup,
     dispatch,
+    plain_text,
     quota,
     schedule_form,
     schedule_notices,
@@ -105,7 +106,7 @@ def _make_due(result: Result, schedule: Mapping[str, Any], now: float) -> None:
     try:
         recurrence = schedule_form.recurrence_of(schedule, now)
     except InvalidJobError as error:  # a time zone that this machine does not know
-        _refuse(result, schedule, str(error))
+        _refuse(result, schedule, plain_text.of_error(error))
         result.values["look_at_epoch"] = now + LOOK_AGAIN
         return
     result.values = schedule_store.next_columns(recurrence.after(now))
@@ -113,11 +114,11 @@ def _make_due(result: Result, schedule: Mapping[str, Any], now: float) -> None:
         try:
             _make(result, schedule, due)
         except NOT_NOW as error:
-            _note_error(result, str(error))
+            _note_error(result, plain_text.of_error(error))
             result.values |= schedule_store.next_columns(due) | {"look_at_epoch": now + LOOK_AGAIN}
             return
         except REFUSED as error:
-            _refuse(result, schedule, str(error))
+            _refuse(result, schedule, plain_text.of_error(error))
 
 
 def chosen(schedule: Mapping[str, Any], recurrence: Recurrence, now: float) -> list[float]:

@@ -165,6 +165,15 @@ def visible_job(job_id: Any, *fields: str, looking: Viewer | None = None) -> dic
     return looking.without_hidden_result(job)
 
 
+def visible_job_now(name: str) -> dict | None:
+    """The light columns of a job that `visible_job` has found, as committed right now; None if it is gone.
+
+    For a transaction that may have read before the job changed.
+    """
+    job = store.load_now(name)
+    return viewer().without_hidden_result(job) if job else None
+
+
 def _only(organization: str | None, names: list[str]) -> list[str]:
     return [name for name in names if name == organization] if organization else names
 

@@ -120,6 +120,11 @@ def members(name: str, statuses: Iterable[JobStatus], limit: int, before: str | 
     return members_query(name, statuses, limit, before).run(as_dict=True)
 
 
+def members_now(name: str, statuses: Iterable[JobStatus], limit: int) -> list[dict]:
+    """The same as committed right now, for a transaction that may have read before they changed."""
+    return sql.rows_outside_transaction(members_query(name, statuses, limit))
+
+
 def members_query(name: str, statuses: Iterable[JobStatus], limit: int, before: str | None = None):
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(*(job[field] for field in MEMBER_FIELDS)).where(job.parent_batch == name)

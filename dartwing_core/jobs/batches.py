@@ -144,7 +144,7 @@ def retry_batch(batch_id: str) -> dict[str, Any]:
     BatchNotFoundError if the batch can't be seen.
     """
     name = visible_batch(batch_id)["name"]
-    failed = batch_store.members(name, RETRYABLE, engine.BULK_LIMIT)
+    failed = batch_store.members_now(name, RETRYABLE, engine.BULK_LIMIT)
     if not failed:
         raise InvalidTransitionError(_("No job of batch {0} has failed.").format(name))
     keys, skipped = dedup.take_all_again(failed)

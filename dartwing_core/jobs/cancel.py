@@ -2,39 +2,96 @@
 
 A waiting job is Canceled in the caller's transaction. A running one is asked to stop once that transaction has
 committed; its heartbeat tells the handler, and after a grace period `rescue.stop_canceled` ends it by force.
+
+A cancel that was accepted wins over an attempt that ends meanwhile. From the look at the job until the request is
+written, the caller holds a named lock; a settle looks for it in its guarded UPDATE, and waits for it for some seconds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import frappe
 from frappe import _
 
-from . import admission, batch_end, clock, config, dispatch, rq_attempts, runs, sql, store
+from . import admission, batch_end, clock, config, dispatch, ids, rq_attempts, runs, sql, store
 from .context import text_for_storage
-from .errors import InvalidTransitionError
+from .errors import InvalidTransitionError, JobChangedError
 from .outbox import outbox
 from .status import JobStatus, can_move
 
-TRIES = 3
+TRIES = 5
+SETTLE_WAIT = 2
+"""Seconds in which a settle that is under way should have committed."""
 
 
 def cancel(job: Mapping[str, Any], reason: str | None) -> dict[str, Any]:
-    """Cancel a job as read from the database; returns its columns as they are then."""
+    """Cancel a job as read from the database; returns its columns as they are then.
+
+    Raises JobChangedError if it is not as it was read any more.
+    """
     status = JobStatus(job["status"])
     user = frappe.session.user
     if status == JobStatus.RUNNING:
-        outbox().actions.append(lambda: ask_to_stop(job["name"], user, reason))
-        return dict(job)
+        if frappe.db.db_type == "mariadb":
+            _hold_settle(job)
+        return _ask_after_commit(job, user, reason)
     if not can_move(status, JobStatus.CANCELED):
         raise InvalidTransitionError(_("Job {0} is {1} and can't be canceled.").format(job["name"], _(status.value)))
     written = values(user, job)
     if not store.transition(job, JobStatus.CANCELED, message(reason), values=written):
-        raise InvalidTransitionError(_("Job {0} has just changed; look at it again.").format(job["name"]))
+        if not store.is_current(job["name"], job["attempt"] + 1):
+            raise JobChangedError(job["name"])
+        started = {**job, "status": str(JobStatus.RUNNING), "attempt": job["attempt"] + 1}
+        sql.take_lock(lock_of(started))  # the row is ours by now
+        return _ask_after_commit(started, user, reason)
     outbox().actions.append(lambda: _afterwards(job))
     return {**job, **written, "status": str(JobStatus.CANCELED)}
+
+
+def _ask_after_commit(job: Mapping[str, Any], user: str, reason: str | None) -> dict[str, Any]:
+    release = partial(sql.release_lock, lock_of(job))
+
+    def ask() -> None:
+        try:
+            ask_to_stop(job["name"], user, reason)
+        finally:
+            release()
+
+    frappe.db.after_rollback.add(release)
+    outbox().actions.insert(0, ask)  # a settle may wait for it
+    return dict(job)
+
+
+def _hold_settle(job: Mapping[str, Any]) -> None:
+    """Let a settle of the running attempt wait for the end of this transaction; raises JobChangedError if it is over.
+
+    The lock is taken while the row is locked, so that a settle has either committed before or sees the lock.
+    """
+    row = frappe.qb.DocType(config.JOB)
+    query = frappe.qb.from_(row).select(row.status, row.attempt).where(row.name == job["name"]).for_update()
+    with sql.locked_outside(query, SETTLE_WAIT) as now:
+        sql.take_lock(lock_of(job))
+    if now and (now["status"], now["attempt"]) != (job["status"], job["attempt"]):
+        sql.release_lock(lock_of(job))
+        raise JobChangedError(job["name"])
+
+
+def await_decision(job: Mapping[str, Any]) -> None:
+    """Wait until a transaction that is cancelling this attempt has ended, but not for as long as a lease lasts."""
+    try:
+        with sql.named_lock(lock_of(job), config.settings().lease_seconds / 4):
+            pass
+    except Exception as error:  # it waits for a named lock of ours
+        if not sql.is_conflict(error):
+            raise
+
+
+def lock_of(job: Mapping[str, Any]) -> str:
+    """The named lock of whoever is cancelling this attempt."""
+    return f"cancel:{ids.run_name(job['name'], job['attempt'])}"
 
 
 def ask_to_stop(name: str, user: str, reason: str | None) -> None:

@@ -12,8 +12,22 @@ from typing import Any
 import frappe
 from frappe import _
 
-from . import access, batch_store, cancel, clock, dedup, parents, quota, runs, store, submission, sweeper, waiting
-from .errors import InvalidJobError, InvalidTransitionError, JobBusyError
+from . import (
+    access,
+    batch_store,
+    cancel,
+    clock,
+    dedup,
+    optimistic,
+    parents,
+    quota,
+    runs,
+    store,
+    submission,
+    sweeper,
+    waiting,
+)
+from .errors import InvalidJobError, InvalidTransitionError, JobBusyError, JobChangedError
 from .family import Family
 from .outbox import outbox
 from .status import RETRYABLE, JobStatus
@@ -81,8 +95,7 @@ def cancel_job(job_id: str, reason: str | None = None):
     learns of it within two seconds, and is ended by force after the grace period of Job Engine Settings.
     Raises InvalidTransitionError if it has finished, JobNotFoundError if it can't be seen.
     """
-    job = access.visible_job(job_id)
-    return submission.as_document(cancel.cancel(job, reason))
+    return optimistic.operate(job_id, lambda job: submission.as_document(cancel.cancel(job, reason)))
 
 
 def retry_job(job_id: str, parameters: Mapping[str, Any] | None = None):
@@ -92,7 +105,10 @@ def retry_job(job_id: str, parameters: Mapping[str, Any] | None = None):
     Raises InvalidTransitionError unless it is Failed, Timed Out or Dead Letter, DuplicateJobError if the same job was
     submitted again meanwhile.
     """
-    job = access.visible_job(job_id)
+    return optimistic.operate(job_id, lambda job: _retry(job, parameters))
+
+
+def _retry(job: dict[str, Any], parameters: Mapping[str, Any] | None):
     status = JobStatus(job["status"])
     if status not in RETRYABLE:
         raise InvalidTransitionError(
@@ -231,7 +247,7 @@ def to_outbox(prepared: list[Prepared]) -> None:
 
 def _moved(job: dict[str, Any], to_status: JobStatus, message: str, values: dict[str, Any]):
     if not store.transition(job, to_status, message, values=values):
-        raise InvalidTransitionError(_("Job {0} has just changed; look at it again.").format(job["name"]))
+        raise JobChangedError(job["name"])
     return submission.as_document({**job, **values, "status": str(to_status)})
 
 

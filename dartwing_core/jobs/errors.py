@@ -7,6 +7,7 @@ what a caller may get carries the HTTP status that the REST layer answers with.
 from __future__ import annotations
 
 import frappe
+from frappe import _
 
 
 class JobError(Exception):
@@ -83,6 +84,13 @@ class ScheduleNotFoundError(JobNotFoundError):
 
 class InvalidTransitionError(InvalidJobError):
     """The job is not in a state in which this can be done."""
+
+
+class JobChangedError(InvalidTransitionError):
+    """The job is not as it was read any more."""
+
+    def __init__(self, name: str):
+        super().__init__(_("Job {0} has just changed; look at it again.").format(name))
 
 
 class UnknownHandlerError(InvalidJobError):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from datetime import timezone
+from functools import partial
 from typing import Any
 
 import frappe
@@ -18,6 +19,7 @@ from frappe.utils import get_system_timezone
 from rq import get_current_job
 
 from . import (
+    cancel,
     canonical,
     circuits,
     claim,
@@ -146,7 +148,7 @@ class Attempt:
         self.watch.check()
         settings = config.settings()
         end = outcome.success(result, self.context.progress.message, settings.max_result_bytes)
-        if not self._write_success(end):
+        if not self._settle(end):
             connection.discard()  # overtaken: what this attempt did must not stay (invariant I4)
             return
         try:
@@ -180,17 +182,14 @@ class Attempt:
             connection.discard()
 
     def _write_failure(self, error: BaseException) -> bool:
-        """Whether the end was this attempt's to write.
-
-        A request to cancel counts up to this moment: the run row is locked before it is asked for one.
-        """
+        """Whether the end was this attempt's to write."""
         end = self._outcome_of(error)
-        duration = time.monotonic() - self.started
-        runs.finish(self.run, self._end_values(end, duration), exists=self._has_row())
-        if request := runs.cancel_request(self.run):
-            end = outcome.canceled(request["canceled_by"], request["cancel_reason"])
-            runs.finish(self.run, {"outcome": str(end.status), "circuit_key": None}, exists=True)
-        is_written = self._transition(end, duration, end.values.get("canceled_by"))
+        try:
+            is_written = self._settle(end)
+        except JobCanceledError:
+            sql.rollback()
+            end = self._canceled()
+            is_written = self._settle(end)
         if is_written:
             sql.commit()
             self.end = end
@@ -200,6 +199,8 @@ class Attempt:
 
     def _outcome_of(self, error: BaseException) -> Outcome:
         """Also of an error that can't be looked at, or when the Job Type's rules can't be read."""
+        if isinstance(error, JobCanceledError):
+            return self._canceled()
         try:
             return outcome.failure(self.job, error, config.retry_policy(self.job["job_type"]))
         except Exception as another:
@@ -208,28 +209,44 @@ class Attempt:
             frappe.logger("dartwing_core").exception(f"{self.job['name']}: its error can't be classified")
             return outcome.failure(self.job, TransientError(type(error).__name__), RetryPolicy())
 
-    def _write_success(self, end: Outcome) -> bool:
+    def _canceled(self) -> Outcome:
+        request = runs.cancel_request(self.run) or {}
+        return outcome.canceled(request.get("canceled_by"), request.get("cancel_reason"))
+
+    def _settle(self, end: Outcome) -> bool:
+        """Write the end to job and run row; False if this attempt was overtaken (invariant I4). Does not commit.
+
+        Raises JobCanceledError if somebody has canceled the job by now, whatever else became of it.
+        """
         duration = time.monotonic() - self.started
         if not self._transition(end, duration):
             return False
-        runs.finish(self.run, self._end_values(end, duration), exists=self._has_row())
+        values = self._end_values(end, duration)
+        if end.status == JobStatus.CANCELED:
+            runs.write(self.run, values)
+        elif not runs.finish(self.run, values, exists=self._has_row()):
+            raise JobCanceledError(_("The job was canceled."))
         return True
 
     def _has_row(self) -> bool:
         return self.heartbeat is not None and self.heartbeat.began
 
-    def _transition(self, end: Outcome, duration: float, actor: str | None = None) -> bool:
+    def _transition(self, end: Outcome, duration: float) -> bool:
         progress = self.context.progress
-        values = {"progress": progress.percent, "progress_message": progress.message or None, **end.values}
-        return store.transition(
+        move = partial(
+            store.transition,
             self.job,
             end.status,
             end.message,
-            values=values,
-            actor=actor or config.ENGINE,
+            values={"progress": progress.percent, "progress_message": progress.message or None, **end.values},
+            actor=end.values.get("canceled_by") or config.ENGINE,
             duration=duration,
             worker=claim.worker_name(),
         )
+        if move(unless_locked=cancel.lock_of(self.job)):
+            return True
+        cancel.await_decision(self.job)  # or the attempt was overtaken, and nobody has that lock
+        return move()
 
     def _save_checkpoint(self, data: Any) -> None:
         try:
@@ -260,7 +277,7 @@ class Attempt:
 
     def _end_values(self, end: Outcome, duration: float) -> dict[str, Any]:
         return self._run_values() | {
-            "outcome": str(end.status),
+            "outcome": str(end.of_attempt),
             "ended_at": clock.site_time(),
             "duration": duration,
             "progress": end.values.get("progress", self.context.progress.percent),

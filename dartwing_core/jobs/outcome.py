@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import frappe
@@ -14,7 +15,7 @@ from rq.timeouts import BaseTimeoutException
 from . import canonical, classification, clock, config, plain_text, retry, sql, waiting
 from .config import RetryPolicy
 from .context import MAX_SNOOZE, shown, text_for_storage
-from .errors import InvalidJobError, JobCanceledError, JobError, JobSnoozed, JobTimeoutError
+from .errors import InvalidJobError, JobError, JobSnoozed, JobTimeoutError
 from .status import JobStatus
 
 ERROR_LENGTH = 5_000
@@ -33,6 +34,12 @@ class Outcome:
     traceback: str | None = None
     is_transient: bool = False
     """Failed by an error that may pass, or by its time limit; not by the death of its worker."""
+    has_timed_out: bool = False
+
+    @property
+    def of_attempt(self) -> JobStatus:
+        """How the attempt itself ended: one that ran out of time is Timed Out, also the last of a dead job."""
+        return JobStatus.TIMED_OUT if self.has_timed_out else self.status
 
 
 def success(result: Any, progress_message: str, max_bytes: int) -> Outcome:
@@ -52,9 +59,7 @@ def success(result: Any, progress_message: str, max_bytes: int) -> Outcome:
 
 
 def failure(job: Mapping[str, Any], error: BaseException, policy: RetryPolicy) -> Outcome:
-    """The handler or its settle failed: retry, Dead Letter or Canceled, with the schedule in the same write."""
-    if isinstance(error, JobCanceledError):
-        return canceled(None, None)
+    """The handler or its settle failed: retry or Dead Letter, with the schedule in the same write."""
     if isinstance(error, JobSnoozed):
         return _snoozed(job, error)
     message = describe(error)
@@ -67,18 +72,23 @@ def failure(job: Mapping[str, Any], error: BaseException, policy: RetryPolicy) -
         "crash_count": 0,
     }
     status = JobStatus.TIMED_OUT if is_timeout(error) else JobStatus.FAILED
-    trace, is_transient = traceback_of(error), is_retryable and isinstance(error, Exception)
+    ended = partial(
+        Outcome,
+        error=message,
+        traceback=traceback_of(error),
+        is_transient=is_retryable and isinstance(error, Exception),
+        has_timed_out=is_timeout(error),
+    )
     if not is_retryable:
-        return Outcome(JobStatus.DEAD_LETTER, f"Failed for good: {message}", _ended(details), message, trace)
+        return ended(JobStatus.DEAD_LETTER, f"Failed for good: {message}", _ended(details))
     if job["retry_count"] >= job["max_retries"]:
-        text = f"{status} and no retries are left: {message}"
-        return Outcome(JobStatus.DEAD_LETTER, text, _ended(details), message, trace, is_transient)
+        return ended(JobStatus.DEAD_LETTER, f"{status} and no retries are left: {message}", _ended(details))
     number = job["retry_count"] + 1
     schedule = _schedule(job, number, policy, classification.retry_after(error))
     text = (
         f"{status}, retry {number} of {job['max_retries']} at {schedule['next_retry_at']:%Y-%m-%d %H:%M:%S}: {message}"
     )
-    return Outcome(status, text, details | schedule | {"retry_count": number}, message, trace, is_transient)
+    return ended(status, text, details | schedule | {"retry_count": number})
 
 
 def lost(job: Mapping[str, Any], outlived_its_limit: bool, policy: RetryPolicy) -> Outcome:

@@ -8,8 +8,8 @@ from typing import Any
 import frappe
 from frappe import _
 
-from . import access, clock, due_times, history, submission, waiting
-from .errors import InvalidJobError, InvalidTransitionError
+from . import clock, due_times, history, optimistic, submission, waiting
+from .errors import InvalidJobError, InvalidTransitionError, JobChangedError
 from .outbox import outbox
 from .status import WAITING, JobStatus
 
@@ -20,10 +20,13 @@ def reschedule_job(job_id: str, available_at: datetime | timedelta | str | float
     Raises InvalidTransitionError unless it is Pending, JobNotFoundError if it can't be seen, InvalidJobError for what
     is no time.
     """
-    job = access.visible_job(job_id)
     if available_at is None or available_at == "":
         raise InvalidJobError(_("{0} is missing.").format("available_at"))
     due = due_times.epoch_of(available_at)
+    return optimistic.operate(job_id, lambda job: _reschedule(job, due))
+
+
+def _reschedule(job: dict[str, Any], due: float):
     if job["status"] != JobStatus.PENDING:
         raise InvalidTransitionError(
             _("Job {0} is {1}; only a pending job can be rescheduled.").format(job["name"], _(job["status"]))
@@ -38,7 +41,10 @@ def run_now(job_id: str):
     What else it waits for (another job, a pause, a limit, its turn) stays; `waiting_reason.of_job` says it in words.
     Raises InvalidTransitionError if it waits for no time, JobNotFoundError if it can't be seen.
     """
-    job = access.visible_job(job_id)
+    return optimistic.operate(job_id, _run_now)
+
+
+def _run_now(job: dict[str, Any]):
     if job["status"] not in WAITING:
         raise InvalidTransitionError(
             _("Job {0} is {1}; only a job that waits for its time can be run now.").format(
@@ -58,7 +64,7 @@ def waits_for_its_time(job: Any, now: float) -> bool:
 
 def _moved(job: dict[str, Any], due: float, message: str):
     if not waiting.set_due(job, due):
-        raise InvalidTransitionError(_("Job {0} has just changed; look at it again.").format(job["name"]))
+        raise JobChangedError(job["name"])
     status = JobStatus(job["status"])
     history.write([history.event_of(job, status, status, message, frappe.session.user)])
     outbox().reconsider(job)

@@ -124,7 +124,7 @@ def _settle(job: Mapping[str, Any], end: Outcome) -> bool:
     )
     if moved:
         run = ids.run_name(job["name"], job["attempt"])
-        runs.finish(run, _run_values(job, end), exists=True, lock_wait=LOCK_WAIT)
+        runs.write(run, _run_values(job, end), LOCK_WAIT)
     return moved
 
 
@@ -134,7 +134,7 @@ def _run_values(job: Mapping[str, Any], end: Outcome) -> dict[str, Any]:
         "background_job": job["name"],
         "attempt": job["attempt"],
         "started_at": job["started_at"],
-        "outcome": str(end.status),
+        "outcome": str(end.of_attempt),
         "ended_at": now,
         "duration": max(0.0, age(job)),
         "error_message": end.error,

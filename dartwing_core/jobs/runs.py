@@ -19,21 +19,36 @@ TEXT_LENGTH = 2_000
 TRACEBACK_LENGTH = 50_000
 
 
-def finish(run: str, values: Mapping[str, Any], *, exists: bool, lock_wait: int | None = None) -> None:
-    """Write an attempt's end, in the transaction of its settle.
+def write(run: str, values: Mapping[str, Any], lock_wait: int | None = None) -> None:
+    """Write columns of an attempt that may have a row; without waiting longer than `lock_wait` seconds for its holder.
 
-    `exists`: whether the row may be there already (the attempt has a heartbeat, or was asked to stop). `lock_wait`:
-    seconds to wait for somebody who holds it.
+    In one statement: an UPDATE that finds no row locks a gap, and two of them deadlock with their INSERTs.
     """
-    if exists:
-        _insert_or_update(run, values, lock_wait)
+    if frappe.db.db_type != "mariadb":
+        if not _update(run, values):
+            _insert(run, values)
         return
-    try:
-        _insert(run, values)
-    except Exception as error:
-        if not frappe.db.is_primary_key_violation(error):
-            raise
-        _update(run, values)
+    row = {**_standard(run), **values}
+    query = frappe.qb.into(frappe.qb.DocType(config.RUN)).columns(*row).insert(*row.values())
+    for column in ("modified", *values):
+        query = query.on_duplicate_key_update(column, Values(column))  # a value itself would be put into the SQL's text
+    sql.run_update(query, lock_wait)
+
+
+def finish(run: str, values: Mapping[str, Any], *, exists: bool) -> bool:
+    """Write an attempt's end, in the transaction of its settle; False if somebody has asked the attempt to stop.
+
+    `exists`: whether the attempt's heartbeat has made the row. If it has not, a request or a checkpoint may have. A
+    request that comes after this waits for the settle's commit, and finds that the attempt is over.
+    """
+    if not exists and _inserted(run, values):
+        return True
+    if _update(run, values, unless_canceled=True):
+        return True
+    if sql.latest(config.RUN, run, "cancel_requested"):
+        return False
+    write(run, values)
+    return True
 
 
 def request_cancel(job: str, attempt: int, user: str, reason: str | None) -> None:
@@ -48,7 +63,7 @@ def request_cancel(job: str, attempt: int, user: str, reason: str | None) -> Non
         "cancel_reason": (reason or "")[:TEXT_LENGTH] or None,
         "cancel_requested_epoch": sql.database_epoch(),
     }
-    _insert_or_update(run, {"background_job": job, "attempt": attempt, **values})
+    write(run, {"background_job": job, "attempt": attempt, **values})
 
 
 def cancel_request(run: str) -> dict | None:
@@ -60,7 +75,7 @@ def cancel_request(run: str) -> dict | None:
 
 def save_state(run: str, state: str, values: Mapping[str, Any]) -> None:
     """Keep a handler's checkpoint, in the handler's transaction."""
-    finish(run, {**values, "state": state}, exists=True)
+    write(run, {**values, "state": state})
 
 
 def latest_state(job: str) -> str | None:
@@ -90,27 +105,27 @@ def live_progress(jobs: Sequence[Mapping[str, Any]]) -> dict[str, dict]:
     return {row.background_job: row for row in query.run(as_dict=True)}
 
 
-def _insert_or_update(run: str, values: Mapping[str, Any], lock_wait: int | None = None) -> None:
-    """In one statement: an UPDATE that finds no row locks a gap, and two of them deadlock with their INSERTs."""
-    if frappe.db.db_type != "mariadb":
-        if not _update(run, values):
-            _insert(run, values)
-        return
-    row = {**_standard(run), **values}
-    query = frappe.qb.into(frappe.qb.DocType(config.RUN)).columns(*row).insert(*row.values())
-    for column in ("modified", *values):
-        query = query.on_duplicate_key_update(column, Values(column))  # a value itself would be put into the SQL's text
-    sql.run_update(query, lock_wait)
+def _inserted(run: str, values: Mapping[str, Any]) -> bool:
+    """Whether there was no row. As of now: snapshot isolation would answer a row that is new with error 1020."""
+    try:
+        _insert(run, values)
+    except Exception as error:
+        if not frappe.db.is_primary_key_violation(error):
+            raise
+        return False
+    return True
 
 
 def _insert(run: str, values: Mapping[str, Any]) -> None:
     row = {**_standard(run), **values}
-    frappe.qb.into(frappe.qb.DocType(config.RUN)).columns(*row).insert(*row.values()).run()
+    sql.run_update(frappe.qb.into(frappe.qb.DocType(config.RUN)).columns(*row).insert(*row.values()))
 
 
-def _update(run: str, values: Mapping[str, Any]) -> bool:
+def _update(run: str, values: Mapping[str, Any], *, unless_canceled: bool = False) -> bool:
     table = frappe.qb.DocType(config.RUN)
     query = frappe.qb.update(table).set(table.modified, clock.site_time()).where(table.name == run)
+    if unless_canceled:
+        query = query.where(table.cancel_requested == 0)
     for column, value in values.items():
         query = query.set(table[column], value)
     return bool(sql.run_update(query))

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 import frappe
+from pypika.functions import Substring
 from pypika.terms import CustomFunction, Parameter
 
 # First release of each MariaDB series that knows innodb_snapshot_isolation (MDEV-32898); ON by default since 11.6.2.
@@ -153,19 +154,45 @@ def named_lock(name: str, wait: float = 0) -> Iterator[bool]:
 
     Where there are no such locks (Galera, other databases) everybody has it.
     """
-    full_name = f"{frappe.conf.db_name}:{name}"[:64]
-    is_real = frappe.db.db_type == "mariadb"
+    is_ours = take_lock(name, wait)
     try:
-        is_ours = not is_real or bool(frappe.db.sql("SELECT GET_LOCK(%s, %s)", (full_name, wait))[0][0])
+        yield is_ours is not False
+    finally:
+        if is_ours:
+            release_lock(name)
+
+
+def take_lock(name: str, wait: float = 0) -> bool | None:
+    """Whether this connection has the server's lock of this name now; None where there are no such locks."""
+    if frappe.db.db_type != "mariadb":
+        return None
+    try:
+        return bool(frappe.db.sql("SELECT GET_LOCK(%s, %s)", (lock_name(name), wait))[0][0])
     except Exception as error:
         if database_code(error) != NAMED_LOCKS_NOT_SUPPORTED:
             raise
-        is_ours, is_real = True, False
-    try:
-        yield is_ours
-    finally:
-        if is_ours and is_real:
-            frappe.db.sql("SELECT RELEASE_LOCK(%s)", (full_name,))
+        return None
+
+
+def release_lock(name: str) -> None:
+    """Give a named lock back; nothing happens if this connection does not have it."""
+    if frappe.db.db_type == "mariadb":
+        frappe.db.sql("SELECT RELEASE_LOCK(%s)", (lock_name(name),))
+
+
+def is_free(name: str, column: Any):
+    """Query builder condition: nobody has the named lock once the row is locked.
+
+    `column`: any of the row that is not NULL and is compared with nothing. The server would look for a lock whose name
+    is a constant before it waits for the row.
+    """
+    row_dependent = CustomFunction("CONCAT", ["name", "nothing"])(lock_name(name), Substring(column, 1, 0))
+    return CustomFunction("IS_FREE_LOCK", ["name"])(row_dependent) == 1
+
+
+def lock_name(name: str) -> str:
+    """A lock's name in the server, which may hold other sites: at most 64 characters."""
+    return f"{frappe.conf.db_name}:{name}"[:64]
 
 
 def kill_connection(connection_id: int | None, seconds_ago: float) -> None:
@@ -204,6 +231,29 @@ def rows_outside_transaction(query) -> list[dict[str, Any]]:
             cursor.execute(statement, parameters)
             columns = [column[0] for column in cursor.description]
             return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+    finally:
+        other.close()
+
+
+@contextlib.contextmanager
+def locked_outside(query, lock_wait: int) -> Iterator[dict[str, Any] | None]:
+    """The row of a SELECT … FOR UPDATE as committed now, locked by a connection of its own while entered.
+
+    None if there is none, or if somebody holds it for more than `lock_wait` seconds. For MariaDB.
+    """
+    statement, parameters = query.walk()
+    other = connector(is_brief=True)()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("BEGIN")
+            try:
+                cursor.execute(f"SET STATEMENT innodb_lock_wait_timeout={lock_wait:d} FOR {statement}", parameters)
+                row = cursor.fetchone()
+            except Exception as error:
+                if database_code(error) != LOCK_WAIT_TIMEOUT:
+                    raise
+                row = None
+            yield dict(zip([column[0] for column in cursor.description], row, strict=True)) if row else None
     finally:
         other.close()
 

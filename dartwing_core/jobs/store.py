@@ -87,12 +87,13 @@ def transition(
     duration: float = 0,
     worker: str | None = None,
     lock_wait: int | None = None,
+    unless_locked: str | None = None,
 ) -> bool:
     """Move one job from the state and attempt in `job` to `to_status`, with further column `values`.
 
     `job` holds name, organization, status, attempt and retry_count as the caller read them. Returns False,
     and writes nothing, if the job is not there any more: somebody else was first, or this attempt is an old one.
-    `lock_wait`: seconds to wait for somebody who holds the row.
+    `lock_wait`: seconds to wait for somebody who holds the row. `unless_locked`: a named lock that nobody may hold.
     Does not commit.
     """
     from_status = JobStatus(job["status"])
@@ -100,9 +101,8 @@ def transition(
         raise InvalidTransitionError(f"A job can't go from {from_status} to {to_status}.")
     values = dict(values or {})
     actor = actor or frappe.session.user
-    if not guarded_update(
-        [job["name"]], from_status, to_status, values, actor, attempt=job["attempt"], lock_wait=lock_wait
-    ):
+    guards = {"attempt": job["attempt"], "lock_wait": lock_wait, "unless_locked": unless_locked}
+    if not guarded_update([job["name"]], from_status, to_status, values, actor, **guards):
         return False
     events.announce([job], from_status, to_status, values)
     notifications.note(job, to_status, values)
@@ -173,10 +173,19 @@ def load(name: str, *fields: str) -> dict | None:
 
     By the query builder: `frappe.db.get_value` of Frappe 15 parses the name of each column, for longer than the query.
     """
-    job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).select(*(job[field] for field in fields or light_fields()))
-    rows = query.where(job.name == name).run(as_dict=True)
+    rows = _one_query(name, fields or light_fields()).run(as_dict=True)
     return rows[0] if rows else None
+
+
+def load_now(name: str) -> dict | None:
+    """The job's light columns as committed right now; without what this transaction has written."""
+    rows = sql.rows_outside_transaction(_one_query(name, light_fields()))
+    return rows[0] if rows else None
+
+
+def _one_query(name: str, fields: Sequence[str]):
+    job = frappe.qb.DocType(config.JOB)
+    return frappe.qb.from_(job).select(*(job[field] for field in fields)).where(job.name == name)
 
 
 def load_whole(name: str) -> dict | None:
@@ -228,6 +237,7 @@ def guarded_update(
     attempt: int | None = None,
     now: datetime | None = None,
     lock_wait: int | None = None,
+    unless_locked: str | None = None,
 ) -> int:
     """UPDATE … WHERE status (and attempt) are what the caller saw; the number of rows it changed."""
     job = frappe.qb.DocType(config.JOB)
@@ -239,6 +249,8 @@ def guarded_update(
     query = query.where(where & (job.status == str(from_status)))
     if attempt is not None:
         query = query.where(job.attempt == attempt)
+    if unless_locked is not None and frappe.db.db_type == "mariadb":
+        query = query.where(sql.is_free(unless_locked, job.creation))
     return sql.run_update(query, lock_wait, by_name=True)
 
 

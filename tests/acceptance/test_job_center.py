@@ -73,7 +73,7 @@ def running(portal_user) -> Callable[..., object]:
             job = submitted_by(portal_user, factory.job_type("plain", display_name="Monthly report"))
             claim.claim(job.name, 1)
         row = {"background_job": job.name, "attempt": 1, "lease_expires_epoch": 2**31, **values}
-        runs.finish(f"{job.name}-1", row, exists=True)
+        runs.write(f"{job.name}-1", row)
         frappe.db.commit()
         return job
 
@@ -423,7 +423,7 @@ def test_texts_of_jobs_never_become_markup(visit, portal_user):
         claim.claim(job.name, 1)
         steps = json.dumps([{"name": HACK, "state": "active"}])
         values = {"background_job": job.name, "attempt": 1, "progress": 5, "progress_message": HACK, "steps": steps}
-        runs.finish(f"{job.name}-1", values, exists=True)
+        runs.write(f"{job.name}-1", values)
         frappe.db.commit()
         page = visit(portal_user, f"{PATH}#{job.name}").page
         expect(page.locator("#jc-details .jc-line")).to_have_text(HACK)

@@ -260,7 +260,7 @@ def test_a_socket_that_drops_is_said_and_asking_takes_its_place(visit, member):
     }""")
     expect(place.locator(".dw-notice")).to_contain_text("No live connection")
     claim.claim(job.name, 1)
-    runs.finish(f"{job.name}-1", {"background_job": job.name, "attempt": 1, "progress_message": "Half"}, exists=True)
+    runs.write(f"{job.name}-1", {"background_job": job.name, "attempt": 1, "progress_message": "Half"})
     frappe.db.commit()
     expect(pill(place)).to_have_text("Running", timeout=10_000)
     expect(place.locator(".dw-line")).to_have_text("Half")

@@ -141,7 +141,7 @@ def running(owner: str, percent: float):
     job = submitted_by(owner, factory.job_type("plain"))
     claim.claim(job.name, 1)
     values = {"background_job": job.name, "attempt": 1, "progress": percent, "progress_message": "Rows"}
-    runs.finish(f"{job.name}-1", values, exists=True)
+    runs.write(f"{job.name}-1", values)
     frappe.db.commit()
     return job
 
@@ -156,7 +156,7 @@ def test_how_far_jobs_of_others_are_is_shown_and_moves(visit, admin, member):
     page = visit(admin, LIST).page
     called = calls_of(page)
     expect(percent(page, job)).to_have_text("40 %")
-    runs.finish(f"{job.name}-1", {"progress": 60}, exists=True)
+    runs.write(f"{job.name}-1", {"progress": 60})
     frappe.db.commit()
     expect(percent(page, job)).to_have_text("60 %", timeout=10_000)
     assert called.count("dartwing_core.api.desk.live_progress") <= 4, called

@@ -74,17 +74,17 @@ def test_what_a_handler_makes_of_the_time_limit_is_a_time_limit_still(monkeypatc
 
 
 def test_the_first_checkpoints_of_two_jobs_do_not_deadlock(monkeypatch):
-    # Broken by an UPDATE before the INSERT in `runs.finish`: both lock the gap that the other one inserts into.
+    # Broken by an UPDATE before the INSERT in `runs.write`: both lock the gap that the other one inserts into.
     jobs = [submitted(factory.job_type("state", "keeps_state"), fail=True, n=n) for n in range(2)]
     both_write = threading.Barrier(2)
-    finish = runs.finish
+    write = runs.write
 
-    def finish_together(*arguments, **options):
+    def write_together(*arguments, **options):
         if "state" in arguments[1]:
             both_write.wait(10)
-        return finish(*arguments, **options)
+        return write(*arguments, **options)
 
-    monkeypatch.setattr(runs, "finish", finish_together)
+    monkeypatch.setattr(runs, "write", write_together)
     assert in_parallel([lambda job=job: executor.execute_job(job.name, 1) for job in jobs]) == [None, None]
     frappe.db.rollback()
     assert [get_job_status(job.name)["error_message"] for job in jobs] == ["asked to fail"] * 2

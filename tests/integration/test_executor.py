@@ -7,7 +7,7 @@ import pytest
 
 from dartwing_core.jobs import executor, get_job_history, get_job_status, retry_job, store, submit_job, sweeper
 from dartwing_core.jobs import runs as runs_module
-from tests.support import database, factory
+from tests.support import database, factory, handlers
 from tests.support.jobs import run, submitted, submitted_by
 
 
@@ -42,7 +42,7 @@ def test_work_and_completion_are_one_commit():
 
 
 def test_others_see_work_and_completion_at_the_same_time(monkeypatch):
-    # I5. Broken by a commit before `_write_success` in `executor.Attempt._succeed`.
+    # I5. Broken by a commit before `_settle` in `executor.Attempt._succeed`.
     job = submitted(factory.job_type("note", "add_note"), title="test note")
     seen = []
     finish = runs_module.finish
@@ -151,6 +151,29 @@ def test_a_swallowed_time_limit_is_timed_out():
         status = run(job)
     assert (status["status"], status["error_type"]) == ("Timed Out", "Transient")
     assert "time limit" in status["error_message"]
+
+
+def test_the_last_attempt_that_runs_out_of_time_is_timed_out_and_its_job_dead(monkeypatch):
+    # Seen failing: the attempt said "Dead Letter".
+    job = submitted(factory.job_type("slow", "nothing", max_retries=0))
+    monkeypatch.setattr("dartwing_core.jobs.context.JobContext.remaining_seconds", lambda self: 0.0)
+    assert run(job)["status"] == "Dead Letter"
+    assert [row.outcome for row in runs(job)] == ["Timed Out"]
+
+
+def test_an_error_made_of_html_is_told_as_plain_text(monkeypatch):
+    # Seen failing: tags in the error of job, attempt, history and notice.
+    html = frappe.bold("Widget") + " costs < 3:<ul><li>Size</li></ul>"
+    monkeypatch.setattr(handlers, "nothing", handlers.job_handler(lambda context: frappe.throw(html)))
+    job = submitted(factory.job_type("throws", "nothing", notify_on="Always"))
+    status = run(job)
+    text = "Widget costs < 3:\nSize"
+    assert status["error_message"] == f"ValidationError: {text}"
+    assert runs(job)[0].error_message == f"ValidationError: {text}"
+    assert get_job_history(job.name)["history"][-1]["message"] == f"Failed for good: ValidationError: {text}"
+    notice = frappe.get_last_doc("Notification Log", {"document_name": job.name}).subject
+    assert "Widget costs &lt; 3" in notice
+    assert not {"<strong>", "<li>", "strong&gt;"} & set(notice.split())
 
 
 @pytest.mark.parametrize(

@@ -91,10 +91,11 @@ def test_a_limit_while_the_failure_is_written_leaves_one_end(monkeypatch):
     finish, calls = executor.runs.finish, []
 
     def slow_once(*arguments, **options):
-        finish(*arguments, **options)
+        is_written = finish(*arguments, **options)
         calls.append(1)
         if len(calls) == 1:
             pause(LONG)
+        return is_written
 
     monkeypatch.setattr(executor.runs, "finish", slow_once)
     assert run_under_limit(job)["status"] == "Dead Letter"

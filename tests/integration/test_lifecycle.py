@@ -445,7 +445,7 @@ def rescued_late(connection_id: int | None = None, last_beat: float | None = Non
     if last_beat:
         (now,) = database.rows("SELECT UNIX_TIMESTAMP()")[0]
         beat = {"background_job": job.name, "attempt": 1, "lease_expires_epoch": float(now) - LONG_AGO + last_beat + 5}
-        runs.finish(f"{job.name}-1", beat, exists=True)
+        runs.write(f"{job.name}-1", beat)
         frappe.db.commit()
     with settings(lease_seconds=5):
         assert rescue.rescue_lost() == 1
@@ -460,6 +460,16 @@ def closed_connection() -> int:
 
 def test_a_lost_attempt_that_is_still_there_after_its_time_limit_is_timed_out():
     assert rescued_late() == ("Timed Out", 1)
+
+
+def test_a_lost_attempt_that_ran_out_of_time_for_the_last_time_is_timed_out_and_its_job_dead():
+    # Seen failing: the attempt said "Dead Letter".
+    job = running(made("nothing", default_timeout=2, max_retries=0))
+    lose_long_ago(job)
+    with settings(lease_seconds=5):
+        assert rescue.rescue_lost() == 1
+    assert get_job_status(job.name)["status"] == "Dead Letter"
+    assert frappe.db.get_value("Background Job Run", f"{job.name}-1", "outcome") == "Timed Out"
 
 
 @pytest.mark.parametrize(("last_beat", "end"), [(None, ("Failed", 0)), (1, ("Failed", 0)), (4, ("Timed Out", 1))])

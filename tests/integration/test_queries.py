@@ -237,7 +237,7 @@ def test_a_running_job_tells_its_steps_and_that_it_is_to_stop(alice):
     job = submit_as(alice, factory.ALPHA)[0]
     claim.claim(job, 1)
     steps = [{"name": "Read", "state": "done"}, {"name": "Write", "state": "active"}]
-    runs.finish(f"{job}-1", {"background_job": job, "attempt": 1, "steps": json.dumps(steps)}, exists=True)
+    runs.write(f"{job}-1", {"background_job": job, "attempt": 1, "steps": json.dumps(steps)})
     frappe.db.commit()
     frappe.set_user(alice)
     for told in (get_job_status(job), list_jobs()["jobs"][0]):
@@ -312,7 +312,7 @@ def test_how_far_running_jobs_are_is_told_to_who_may_see_them(jobs, alice, bob):
     for name in jobs.values():
         claim.claim(name, 1)
     said = {"background_job": jobs["alice"], "attempt": 1, "progress": 41.25, "progress_message": "Row 7"}
-    runs.finish(f"{jobs['alice']}-1", said, exists=True)
+    runs.write(f"{jobs['alice']}-1", said)
     frappe.db.commit()
     names = [*jobs.values(), waiting, "JOB-1K00000000000NOWHERE"]
     seen = {}

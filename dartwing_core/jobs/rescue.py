@@ -2,6 +2,7 @@
 
 The lease decides, never RQ's word alone: RQ takes a worker for alive that is dead, and the reverse. The job's row
 moves on first, which fences the attempt off (invariant I4); then its connection is ended, whatever state it is in.
+A process that is to be stopped by force is told before: once the row has moved on, no sweep finds it any more.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from . import (
     batch_end,
     circuit_breaker,
     circuits,
+    claim,
     clock,
     config,
     dispatch,
@@ -26,7 +28,7 @@ from . import (
     store,
 )
 from .outcome import Outcome
-from .status import FINISHED
+from .status import FINISHED, JobStatus
 
 ATTEMPTS = 500  # looked at in one go
 LOCK_WAIT = 1  # second
@@ -44,11 +46,17 @@ def rescue_lost(attempts: Sequence[Mapping[str, Any]] | None = None) -> int:
 
 
 def _rescue(job: Mapping[str, Any]) -> bool:
+    if job["cancel_requested"]:
+        dispatch.quietly(partial(rq_attempts.stop_until_gone, job["name"], job["attempt"]))
     return _end_and_tell(job, outcome.lost(job, _outlived_its_limit(job), config.retry_policy(job["job_type"])))
 
 
 def stop_canceled(attempts: Sequence[Mapping[str, Any]] | None = None) -> int:
-    """End by force attempts that were asked to stop longer than the grace period ago; returns how many."""
+    """End by force attempts that were asked to stop longer than the grace period ago; returns how many.
+
+    Those of the sweeps before whose processes still run are stopped again.
+    """
+    dispatch.quietly(rq_attempts.stop_again)
     grace = config.settings().cancel_grace_seconds
     asked = [job for job in (doubtful() if attempts is None else attempts) if job["cancel_requested"]]
     stubborn = [job for job in asked if job["cancel_requested_epoch"] + grace < job["database_epoch"]]
@@ -56,10 +64,17 @@ def stop_canceled(attempts: Sequence[Mapping[str, Any]] | None = None) -> int:
 
 
 def _stop(job: Mapping[str, Any]) -> bool:
-    has_ended = _end_and_tell(job, outcome.canceled(job["canceled_by"], job["cancel_reason"], by_force=True))
-    if has_ended:
-        rq_attempts.stop(job["name"], job["attempt"])
-    return has_ended
+    """Have RQ stop the process, then end the attempt: a sweeper that dies in between leaves both to the next sweep."""
+    sql.commit()  # a fresh snapshot
+    now = store.load(job["name"], "status", "attempt")
+    if now != {"status": str(JobStatus.RUNNING), "attempt": job["attempt"]}:
+        return False
+    stop = partial(rq_attempts.stop_until_gone, job["name"], job["attempt"])
+    end = partial(_end_and_tell, job, outcome.canceled(job["canceled_by"], job["cancel_reason"], by_force=True))
+    if job["worker"] == claim.worker_name():  # the stand-in sweeper of a busy worker stops itself: last of all
+        return end() and stop() is None
+    stop()
+    return end()
 
 
 def lease_end(job: Mapping[str, Any]) -> float:

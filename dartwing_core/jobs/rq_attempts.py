@@ -15,13 +15,49 @@ from rq.registry import FailedJobRegistry
 
 from . import ids, redis_queue
 
+STOPPING = "stopping"
+STOPPED_AT_ONCE = 500
+STOPPING_SECONDS = 86_400  # no attempt lasts longer
 
-def stop(job: str, attempt: int) -> None:
-    """Have RQ end the work-horse that makes this attempt; nothing happens if it is not running any more.
+
+def stop_until_gone(job: str, attempt: int) -> None:
+    """Have RQ end the work-horse that makes this attempt, and `stop_again` see to it that it does.
+
+    Nothing happens if it is not running any more. Raises redis.exceptions.RedisError if Redis does not answer.
+    """
+    client, rq_job_id = redis_queue.connection(), redis_queue.rq_id(job, attempt)
+    key = redis_queue.site_key(STOPPING)
+    client.sadd(key, rq_job_id)
+    client.expire(key, STOPPING_SECONDS)
+    _stop(rq_job_id, client)
+
+
+def stop_again() -> None:
+    """Repeat the stop of attempts whose worker, by RQ's word, is still making them: a command may get lost.
 
     Raises redis.exceptions.RedisError if Redis does not answer.
     """
-    client, rq_job_id = redis_queue.connection(), redis_queue.rq_id(job, attempt)
+    client, key = redis_queue.client(), redis_queue.site_key(STOPPING)
+    stopping: Any = client.srandmember(key, STOPPED_AT_ONCE)
+    if not stopping:
+        return
+    made = _made_now(client)
+    for rq_job_id in stopping:
+        if rq_job_id in made:
+            _stop(rq_job_id.decode(), client)
+        else:
+            client.srem(key, rq_job_id)
+
+
+def _made_now(client: redis.Redis) -> set[bytes]:
+    """RQ's ids of what its workers are making, of this site and others."""
+    pipeline = client.pipeline(transaction=False)
+    for key in Worker.all_keys(client):
+        pipeline.hget(key, "current_job")
+    return set(pipeline.execute()) - {None}
+
+
+def _stop(rq_job_id: str, client: redis.Redis) -> None:
     try:
         send_stop_job_command(client, rq_job_id)
     except (NoSuchJobError, InvalidJobOperation):

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 import frappe
 import pytest
 
-from dartwing_core.jobs import cancel_job, get_job_history, redis_queue, store, submit_job
+from dartwing_core.jobs import (
+    cancel_job,
+    get_job_history,
+    redis_queue,
+    rescue,
+    rq_attempts,
+    store,
+    submit_job,
+    sweeper,
+)
 from tests.support import factory, processes
 from tests.support.fleet import Fleet
 from tests.support.jobs import status, submitted
@@ -68,6 +78,27 @@ def test_a_second_entry_of_its_attempt_does_not_keep_a_deaf_handler_going(fleet:
         until(lambda: not fleet.horses(), 10, "the end of the handler")
 
 
+@pytest.mark.parametrize("dies", ["before the command", "before the row"])
+def test_the_stop_of_a_deaf_handler_is_repeated_until_its_process_is_gone(monkeypatch, dies):
+    # Seen failing: Canceled, and its process running to its time limit, if the sweeper dies before RQ's command.
+    fleet = Fleet(has_agent=False)
+    with settings(cancel_grace_seconds=1), contextlib.ExitStack() as stack:
+        stack.callback(fleet.stop)
+        job = deaf_job(fleet, workers=1)
+        canceled(job)
+        lost: list[int] = []
+        with monkeypatch.context() as patch:
+            if dies == "before the command":
+                patch.setattr(rq_attempts, "send_stop_job_command", lambda *_: lost.append(1))
+            else:
+                patch.setattr(rescue, "_end", lambda *_: lost.append(1))
+            until(lambda: sweeper.sweep() and lost, 15, "the first sweep after the grace period")
+        until(lambda: sweeper.sweep() and not fleet.horses(), 15, "the end of the process")
+        until(lambda: sweeper.sweep() and status(job) == "Canceled", 15, "the end of the job")
+        stopping = redis_queue.site_key(rq_attempts.STOPPING)
+        until(lambda: sweeper.sweep() and not processes.queue_client().exists(stopping), 15, "nothing left to stop")
+
+
 @pytest.mark.timeout(3600)
 def test_cancel_against_completion_leaves_one_terminal_state(fleet: Fleet, size):
     job_type = factory.job_type("row", "write_row")
@@ -76,9 +107,11 @@ def test_cancel_against_completion_leaves_one_terminal_state(fleet: Fleet, size)
     rounds = size(40, 1000)
     jobs = [submit_job(job_type, factory.ALPHA, {"n": n, "seconds": 0.05}) for n in range(rounds)]
     frappe.db.commit()
+    accepted: set[str] = set()
     for job in jobs:
         try:
             canceled(job)
+            accepted.add(job.name)
         except frappe.ValidationError:
             frappe.db.rollback()  # it has finished already
     until(lambda: all(status(job) in ("Completed", "Canceled") for job in jobs), 60 + rounds, "all ends")
@@ -86,6 +119,6 @@ def test_cancel_against_completion_leaves_one_terminal_state(fleet: Fleet, size)
         ends = [
             e["to_status"] for e in get_job_history(job.name)["history"] if e["to_status"] in ("Completed", "Canceled")
         ]
-        assert len(ends) == 1
+        assert ends == (["Canceled"] if job.name in accepted else ["Completed"])
         rows = frappe.db.count("Note", {"title": f"test {job.name}"})
         assert rows == (1 if ends == ["Completed"] else 0)

@@ -349,6 +349,22 @@ def test_a_job_that_will_not_stop_is_stopped_by_force_after_the_grace_period():
     assert messages(job)[-1] == "Job stopped by force after it was canceled: stuck"
 
 
+@pytest.mark.parametrize(("is_own", "status"), [(False, "Running"), (True, "Canceled")])
+def test_the_stop_comes_before_the_row_moves_on_but_for_the_process_that_sweeps(is_own, status, monkeypatch):
+    # A busy worker may sweep itself; who then comes to an end by its own command does nothing after it.
+    job = running(made("nothing"))
+    cancel_job(job.name)
+    frappe.db.commit()
+    asked = {"cancel_requested_epoch": clock.now_epoch() - 60, "worker": claim.worker_name() if is_own else "other:1"}
+    runs.write(f"{job.name}-1", asked)
+    frappe.db.commit()
+    seen = []
+    query = "SELECT status FROM `tabBackground Job` WHERE name = %s"
+    monkeypatch.setattr(rescue.rq_attempts, "stop_until_gone", lambda *_: seen.append(database.value(query, job.name)))
+    assert rescue.stop_canceled() == 1
+    assert (seen, get_job_status(job.name)["status"]) == ([status], "Canceled")
+
+
 # Rescue
 
 

@@ -31,6 +31,8 @@ UNITS = {"Minutes": 60, "Hours": 3_600, "Days": 86_400}
 SHORTEST, LONGEST = 60, 366 * 86_400
 """Seconds between two due times of an interval."""
 FIELDS = 5
+LONGEST_CRON = 140
+"""Characters: as many as the field of a schedule holds. croniter needs time for the square of what a list names."""
 HOUR_FIELD = 1
 # croniter would give such a field another value each time it is read.
 NOT_FIXED = re.compile(r"(?<![A-Za-z])[HhRr](?![A-Za-z])")
@@ -157,6 +159,8 @@ def _checked_cron(text: Any) -> str:
     cron = " ".join(str(text or "").split())
     if not cron:
         raise InvalidJobError(_("A cron expression is missing."))
+    if len(cron) > LONGEST_CRON:
+        raise InvalidJobError(_("A cron expression has at most {0} characters.").format(LONGEST_CRON))
     if NOT_FIXED.search(cron):
         raise InvalidJobError(_("The cron expression {0} has a random field (H or R).").format(_cut(cron)))
     try:

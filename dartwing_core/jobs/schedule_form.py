@@ -77,7 +77,7 @@ def parameters_of(schedule: Mapping[str, Any]) -> Any:
 
 
 def _fill_in(schedule) -> None:
-    schedule.cron = " ".join((schedule.cron or "").split())
+    schedule.cron = " ".join(str(schedule.cron or "").split())
     schedule.enabled = cint(schedule.enabled)  # forms may send text
     schedule.time_zone = (schedule.time_zone or "").strip() or get_system_timezone()
     if not isinstance(schedule.parameters, str | None):  # from Python, or a JSON body

@@ -56,13 +56,15 @@ _check_reference = "dartwing_core.jobs.references.check_reference"
 doc_events = {
     **{doctype: {"validate": _check_reference} for doctype in _references},
     "File": {
-        "before_insert": "dartwing_core.jobs.references.check_file",
-        "before_validate": "dartwing_core.jobs.references.check_file_url",
+        "before_insert": "dartwing_core.jobs.references.check_new_file",
+        "before_validate": "dartwing_core.jobs.references.check_file",
         "validate": _check_reference,
     },
     "Auto Email Report": {"validate": "dartwing_core.jobs.report_access.check_sending"},
     "System Settings": {"on_update": "dartwing_core.jobs.scheduled_types.follow_time_zone"},
 }
+
+override_doctype_class = {"File": "dartwing_core.dartwing_core.guarded_file.File"}
 
 # A job outlives its Organization, Job Type, owner and parent, a schedule its Job Type and owner: the engine says what
 # becomes of it then.
@@ -150,4 +152,4 @@ override_whitelisted_methods = {
 
 # Every request, as soon as Frappe knows its user.
 auth_hooks = ["dartwing_core.api.guard.check_request"]
-after_request = ["dartwing_core.api.error_answers.after_request"]
+after_request = ["dartwing_core.api.error_answers.after_request", "dartwing_core.www.job_center.after_request"]

@@ -2,41 +2,36 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import tempfile
-from pathlib import Path
 from typing import IO
 
-import frappe
 from frappe.model.base_document import get_controller
-from frappe.utils import call_hook_method, get_files_path
+from frappe.utils import call_hook_method
 
-from dartwing_core.jobs import JobContext
+from dartwing_core.jobs import JobContext, result_files
 from dartwing_core.jobs.config import JOB
-
-CHUNK_BYTES = 1024 * 1024
 
 
 def scratch_file() -> IO[bytes]:
     """An open file without a name, on the disk of the site's files: it is gone when its process is, however it ends."""
-    return tempfile.TemporaryFile(dir=_folder())
+    return tempfile.TemporaryFile(dir=result_files.folder())
 
 
 def attach(context: JobContext, content: IO[bytes], title: str, extension: str):
     """Store `content` as a private File of the running job, in the handler's transaction; returns the File document.
 
-    Frappe removes the file from the disk when that transaction is rolled back. Its name holds job and attempt, so an
-    attempt never writes over another's, and removes what earlier ones left behind when their worker was killed.
+    Frappe removes the file from the disk when that transaction is rolled back. Its name holds job and attempt, so that
+    an attempt removes what earlier ones left behind when their worker was killed, and a part that nobody can guess.
     Whoever may see the job may download the file. The job's own row is not written: it must not be, in a handler's
     transaction.
     """
     _remove_leftovers(context)
-    name = f"{re.sub(r'[^A-Za-z0-9]+', '-', title).strip('-')}-{context.job_id}-{context.attempt}.{extension}"
-    path = _folder() / name
+    plain_title = re.sub(r"[^A-Za-z0-9]+", "-", title).strip("-")
+    name = result_files.unguessable(f"{plain_title}-{context.job_id}-{context.attempt}.{extension}")
+    path = result_files.folder() / name
+    result_files.write(content, path)
     try:
-        _copy(content, path)
         return _insert(context, name, path.stat().st_size)
     except BaseException:
         # Frappe's rollback callback is registered late, and lost with a connection that a time limit closes.
@@ -44,40 +39,26 @@ def attach(context: JobContext, content: IO[bytes], title: str, extension: str):
         raise
 
 
-def _folder() -> Path:
-    return Path(get_files_path(is_private=True)).resolve()
-
-
-def _copy(content: IO[bytes], path: Path) -> None:
-    content.seek(0)
-    with path.open("wb") as target:
-        shutil.copyfileobj(content, target, CHUNK_BYTES)
-        target.flush()
-        os.fsync(target.fileno())
-
-
 def _remove_leftovers(context: JobContext) -> None:
     if context.attempt == 1:
         return
-    pattern = re.compile(rf"-{re.escape(context.job_id)}-(\d+)\.\w+$")
-    for path in _folder().glob(f"*-{context.job_id}-*"):
+    pattern = re.compile(rf"-{re.escape(context.job_id)}-(\d+)(-[0-9a-f]{{32}})?\.\w+$")
+    for path in result_files.folder().glob(f"*-{context.job_id}-*"):
         found = pattern.search(path.name)
         if found and int(found[1]) < context.attempt:
             path.unlink(missing_ok=True)
 
 
 def _insert(context: JobContext, name: str, size: int):
-    url = f"/private/files/{name}"
     values = {
         "doctype": "File",
         "file_name": name,
-        "file_url": url,
+        "file_url": result_files.FOLDER + name,
         "is_private": 1,
         "file_size": size,
         "attached_to_doctype": JOB,
         "attached_to_name": context.job_id,
-        # Of the name, not the content: two jobs with equal exports would else share one file on disk.
-        "content_hash": frappe.generate_hash(length=32),
+        "content_hash": result_files.own_hash(),
     }
     return _stored_file_class()(values).insert(ignore_permissions=True)
 

@@ -5,14 +5,12 @@ What hangs on something is seen by those who see that; nothing is hung on what o
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection
-from urllib.parse import unquote
 
 import frappe
 from frappe import _
 
-from . import access, config, desk_access
+from . import access, config, desk_access, result_files
 from .access import Viewer
 from .desk_access import ENGINE_DOCTYPES, ORGANIZATION, TENANT_DOCTYPES, as_sql, throw_missing, visible_names
 
@@ -94,7 +92,7 @@ def has_file_permission(doc, ptype: str | None = None, user: str | None = None, 
         is_visible = bool(job) and viewer.can_see(job.owner_user, job.organization)
         if not viewer.sees_everything and not (is_visible and viewer.can_see_result(job.organization)):
             return False
-    if ptype == "create" and _has_address_of_a_jobs(doc):  # before Frappe copies what lies there
+    if result_files.is_foreign(doc, result_files.addresses(doc), but_for_twins=ptype != "create"):
         return False
     return ask_others(doc, ptype, user, debug)
 
@@ -130,7 +128,7 @@ def check_reference(doc, method: str | None = None) -> None:
         throw_missing(doctype, name)
 
 
-def check_file(doc, method: str | None = None) -> None:
+def check_new_file(doc, method: str | None = None) -> None:
     """`before_insert` of File: a job's files come from code, are private, and follow the job's permissions alone.
 
     Frappe takes uploads from everybody who may read the document, and lets the owner of a File read it for ever, also
@@ -138,28 +136,22 @@ def check_file(doc, method: str | None = None) -> None:
     """
     if doc.attached_to_doctype not in ENGINE_DOCTYPES:
         return
-    if getattr(frappe.local, "request", None) and not doc.flags.ignore_permissions:
-        frappe.throw(_("Files of background jobs come from their handlers."), frappe.PermissionError)
     if not doc.is_private:
         frappe.throw(_("Files of background jobs must be private."))
     doc.owner = "Administrator"
+    result_files.keep_apart(doc)
 
 
-def check_file_url(doc, method: str | None = None) -> None:
-    """`before_validate` of File: no other File has the address of a job's, and none of a job's is published.
+def check_file(doc, method: str | None = None) -> None:
+    """`before_validate` of File: nothing is attached to a job by hand, none of its files is published, and no File of
+    another document leads to one.
 
     Before Frappe's own `validate`, which moves the file on the disk.
     """
-    if doc.attached_to_doctype in ENGINE_DOCTYPES and not doc.is_private:
+    is_of_job = doc.attached_to_doctype in ENGINE_DOCTYPES
+    is_attached = doc.is_new() or any(map(doc.has_value_changed, ("attached_to_doctype", "attached_to_name")))
+    if is_of_job and is_attached and getattr(frappe.local, "request", None) and not doc.flags.ignore_permissions:
+        frappe.throw(_("Files of background jobs come from their handlers."), frappe.PermissionError)
+    if is_of_job and not doc.is_private:
         frappe.throw(_("Files of background jobs must be private."), frappe.PermissionError)
-    if _has_address_of_a_jobs(doc):
-        frappe.throw(_("This file belongs to a background job."), frappe.PermissionError)
-
-
-def _has_address_of_a_jobs(file) -> bool:
-    """Whether, in a web request, a File points to where another one of a job lies."""
-    if not getattr(frappe.local, "request", None) or not file.file_url:
-        return False
-    address = os.path.normpath("/" + unquote(str(file.file_url)).strip().lstrip("/"))
-    same = {"file_url": address, "attached_to_doctype": ["in", ENGINE_DOCTYPES], "name": ["!=", file.name or ""]}
-    return bool(frappe.db.exists("File", same))
+    result_files.refuse_if_foreign(doc)

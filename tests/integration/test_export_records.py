@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import tempfile
 import tracemalloc
 from datetime import date, datetime
@@ -16,7 +17,7 @@ from frappe.core.doctype.file.utils import find_file_by_url
 
 from dartwing_core.handlers import job_files, record_files, record_query
 from dartwing_core.handlers.export_records import export_records
-from dartwing_core.jobs import JobCanceledError, JobContext, PermanentError
+from dartwing_core.jobs import JobCanceledError, JobContext, PermanentError, result_files
 from tests.support import database, factory, records
 from tests.support.jobs import run, submitted_by
 from tests.support.records import OWN, RECORD
@@ -128,7 +129,7 @@ def test_xlsx_holds_numbers_and_dates_as_such(alice):
     frappe.set_user(alice)
     result = export_records(Context({"doctype": RECORD, "file_format": "xlsx"}))
     assert result["output_reference"] == f"/private/files/{result['file_name']}"
-    assert result["file_name"] == "Test-Export-Record-JOB-TEST-1.xlsx"
+    assert re.fullmatch(r"Test-Export-Record-JOB-TEST-1-[0-9a-f]{32}\.xlsx", result["file_name"])
     sheet = openpyxl.load_workbook(path_of(result), read_only=False).active
     assert sheet.title == RECORD
     titles, first, second = sheet.iter_rows(values_only=True)
@@ -406,7 +407,8 @@ def test_a_completed_job_has_its_file_and_the_export_is_logged(alice):
     job = submitted(user=alice)
     status = run(job)
     assert status["status"] == "Completed", status
-    file_name = f"Test-Export-Record-{job.name}-1.csv"
+    file_name = status["result"]["file_name"]
+    assert re.fullmatch(rf"Test-Export-Record-{job.name}-1-[0-9a-f]{{32}}\.csv", file_name), "which nobody can guess"
     assert status["result"] == {
         "output_reference": f"/private/files/{file_name}",
         "rows": 2,
@@ -520,18 +522,27 @@ def test_a_failure_to_insert_the_file_leaves_none(monkeypatch):
 
 
 def test_an_attempt_removes_what_killed_ones_left():
+    part = "0" * 32
     kept = [
-        "Test-Export-Record-JOB-TEST-3.csv",
-        "Test-Export-Record-JOB-TEST-4.csv",
+        f"Test-Export-Record-JOB-TEST-3-{part}.csv",
+        f"Test-Export-Record-JOB-TEST-4-{part}.csv",
         "Test-Export-Record-JOB-OTHER-1.csv",
         "Test-Export-JOB-TEST-1",
     ]
-    for name in ["Test-Export-Record-JOB-TEST-1.csv", "Test-Export-Own-JOB-TEST-2.xlsx", *kept]:
+    for name in ["Test-Export-Record-JOB-TEST-1.csv", f"Test-Export-Own-JOB-TEST-2-{part}.xlsx", *kept]:
         (records.files_folder() / name).write_text("part")
-    export_records(Context({"doctype": RECORD}, attempt=3))
-    assert records.export_files() == sorted(kept)
-    content = (records.files_folder() / kept[0]).read_bytes()
-    assert content.startswith(b"\xef\xbb\xbfID,")
+    result = export_records(Context({"doctype": RECORD}, attempt=3))
+    assert records.export_files() == sorted([*kept, result["file_name"]])
+    assert content_of(result).startswith(b"\xef\xbb\xbfID,")
+
+
+def test_no_file_is_written_over(monkeypatch):
+    monkeypatch.setattr(result_files.secrets, "token_hex", lambda _size: "0" * 32)
+    planted = records.files_folder() / f"Test-Export-Record-JOB-TEST-1-{'0' * 32}.csv"
+    planted.write_text("planted")
+    with pytest.raises(FileExistsError):
+        export_records(Context({"doctype": RECORD}))
+    assert planted.read_text() == "planted"
 
 
 def test_equal_exports_of_two_jobs_are_two_files(alice):

@@ -1,0 +1,54 @@
+"""Frappe's File, which gives away no bytes of a job's file through the File of somebody else.
+
+Frappe reads, copies and deletes what lies at a File's address in many functions, and some ask for no permission: so
+this is asked where the bytes are.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import frappe
+from frappe.core.doctype.file.file import File as FrappesFile
+
+from dartwing_core.jobs import desk_access, result_files
+
+NAME = f"{__name__}.File"
+
+
+def __getattr__(name: str) -> type:
+    """`File` (hook `override_doctype_class`): the class that the site has without this app, guarded."""
+    if name != "File":
+        raise AttributeError(name)
+    others = [path for path in frappe.get_hooks("override_doctype_class").get("File", []) if path != NAME]
+    return _guarded(frappe.get_attr(others[-1]) if others else FrappesFile)
+
+
+@functools.cache
+def _guarded(base: type) -> type:
+    guarded = type("File", (JobAwareFile, base), {"__module__": __name__, "__doc__": base.__doc__})
+    guarded.__qualname__ = "File"  # it is pickled by this name
+    return guarded
+
+
+class JobAwareFile:
+    """What is added to the class of File."""
+
+    def get_full_path(self) -> str:
+        path = super().get_full_path()
+        address = result_files.address_of(path)
+        if address and result_files.is_foreign(self, [address], but_for_twins=True):
+            result_files.throw_foreign()
+        return path
+
+    def is_downloadable(self) -> bool:
+        """Frappe looks for the File of a path as the database compares: also in other cases of its letters."""
+        found = result_files.addresses(self)
+        if desk_access.is_download():
+            found |= result_files.private_addresses(frappe.local.request.path)
+        return not result_files.is_foreign(self, found, but_for_twins=True) and super().is_downloadable()
+
+    def delete_file_from_filesystem(self, only_thumbnail: bool = False) -> None:
+        """Not what is a job's: its file goes with the job's own File."""
+        if not result_files.is_foreign(self, result_files.addresses(self)):
+            super().delete_file_from_filesystem(only_thumbnail=only_thumbnail)

@@ -1,0 +1,153 @@
+"""Where the files of jobs lie on the disk, and that no File but the job's own leads there.
+
+Frappe goes by the address in a File document, or by its file name if it has none: whoever owns a File with the address
+of another one reads, publishes and deletes what lies there. So a job's file has a name that nobody can guess, and
+every File that would lead to it is refused (here, and by `guarded_file` when its bytes are asked for).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO
+from urllib.parse import unquote
+
+import frappe
+from frappe import _
+from frappe.utils import get_files_path
+
+from .desk_access import ENGINE_DOCTYPES
+
+FOLDER = "/private/files/"
+OWN_HASH = "job-"
+"""Begins the content hash of a job's file, which is of the file and not of its content: Frappe takes Files of the same
+hash for one file, and deletes and publishes them together."""
+CHUNK_BYTES = 1024 * 1024
+LONGEST_NAME = 255
+LONGEST_STEM = 150
+MOST_UNQUOTED = 5
+
+
+def folder() -> Path:
+    """The folder of the site's private files."""
+    return Path(get_files_path(is_private=True)).resolve()
+
+
+def unguessable(name: str) -> str:
+    """A file name with a random part of 128 bits before its extension."""
+    stem, extension = os.path.splitext(name)
+    return f"{stem[:LONGEST_STEM]}-{secrets.token_hex(16)}{extension}"
+
+
+def own_hash() -> str:
+    """A content hash that no other File has."""
+    return f"{OWN_HASH}{secrets.token_hex(16)}"
+
+
+def write(content: IO[bytes], path: Path) -> None:
+    """Copy `content` into a new file. Raises FileExistsError rather than write over another one."""
+    content.seek(0)
+    with path.open("xb") as target:
+        try:
+            shutil.copyfileobj(content, target, CHUNK_BYTES)
+            target.flush()
+            os.fsync(target.fileno())
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+
+
+def keep_apart(file) -> None:
+    """Give the bytes of a File that Frappe has just stored for a job a name and a hash of their own."""
+    address = file.file_url or ""
+    if file.is_folder or (file.content_hash or "").startswith(OWN_HASH) or not address.startswith(FOLDER):
+        return
+    path = folder() / address.removeprefix(FOLDER)
+    if not path.is_file():
+        return
+    name = unguessable(path.name)
+    with path.open("rb") as content:
+        write(content, folder() / name)
+    if not frappe.db.exists("File", {"file_url": address}):  # else it is another File of the same content
+        path.unlink()
+    file.file_url, file.content_hash = FOLDER + name, own_hash()
+
+
+# Whose a file is ---------------------------------------------------------------------------------------------------
+
+
+def refuse_if_foreign(file) -> None:
+    """Raises frappe.PermissionError for a File that leads to a file of a job, whatever the form of its address."""
+    is_marked = (file.content_hash or "").startswith(OWN_HASH) and file.attached_to_doctype not in ENGINE_DOCTYPES
+    if is_marked or is_foreign(file, addresses(file)):
+        throw_foreign()
+
+
+def throw_foreign() -> None:
+    frappe.throw(_("This file belongs to a background job."), frappe.PermissionError)
+
+
+def is_foreign(file, found: Iterable[str], *, but_for_twins: bool = False) -> bool:
+    """Whether one of these addresses is that of a job's file, and the File document is not of that job.
+
+    `but_for_twins`: files that have shared their bytes with a File of the same content since before they were kept
+    apart are not foreign to it.
+    """
+    wanted = sorted(found)
+    if not wanted:
+        return False
+    table = frappe.qb.DocType("File")
+    query = frappe.qb.from_(table).where(table.attached_to_doctype.isin(ENGINE_DOCTYPES) & table.file_url.isin(wanted))
+    rows = query.select(table.file_url, table.attached_to_doctype, table.attached_to_name, table.content_hash).run(
+        as_dict=True
+    )
+    rows = [row for row in rows if row.file_url in wanted]  # the database takes "A" for "a", the disk does not
+    return bool(rows) and not any(_is_of_same_job(file, row) or (but_for_twins and _is_twin(file, row)) for row in rows)
+
+
+def _is_of_same_job(file, row) -> bool:
+    return all(file.get(field) == row[field] for field in ("attached_to_doctype", "attached_to_name"))
+
+
+def _is_twin(file, row) -> bool:
+    known = row.content_hash or OWN_HASH
+    return not known.startswith(OWN_HASH) and file.get("content_hash") == known
+
+
+def addresses(file) -> set[str]:
+    """The addresses of private files that a File document may lead to, for whichever of Frappe's functions."""
+    given = [file.get("file_url"), file.get("thumbnail_url")]
+    if not file.get("file_url") and not file.get("content"):
+        given.append(file.get("file_name"))
+    return {address for text in given if isinstance(text, str) and text for address in private_addresses(text)}
+
+
+def private_addresses(text: str) -> set[str]:
+    """What an address may mean: on any of the site's host names, unquoted, without a query, or its last part alone,
+    by which Frappe deletes.
+    """
+    found = set()
+    for form in _forms(text):
+        _before, is_local, rest = form.partition(FOLDER)
+        found |= {os.path.normpath(rest)} if is_local else set()
+        found.add(form.strip("/").rpartition("/")[2])
+    return {FOLDER + name for name in found if 0 < len(name.encode()) <= LONGEST_NAME}
+
+
+def _forms(text: str) -> Iterator[str]:
+    for _round in range(MOST_UNQUOTED):  # Frappe does it once each time that a File is saved
+        text = text.encode("utf-8", "ignore").decode()
+        yield from {text.strip(), re.split(r"[?#]", text, maxsplit=1)[0].strip()}
+        if "%" not in text:
+            return
+        text = unquote(text)
+
+
+def address_of(path: str) -> str | None:
+    """The address of what lies at a path, if that is among the private files."""
+    relative = ".." if "\0" in path else os.path.relpath(os.path.realpath(path), folder())
+    return None if relative.startswith("..") else FOLDER + relative

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
+import secrets
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import frappe
 from frappe import _
 from frappe.sessions import get_csrf_token
+from werkzeug.wrappers import Request, Response
 
 from dartwing_core import __version__
 from dartwing_core.jobs import access, config, permission, waiting_reason
@@ -21,12 +24,22 @@ ROUTE = "/job-center"
 SCRIPTS = ("words", "dom", "api", "card", "details", "notice", "filters", "live", "main")
 """In this order: each may use those before it."""
 
+SCRIPT_TAG = re.compile(rb"<script\b", re.IGNORECASE)
+# Styles, pictures and fonts may come from elsewhere: a site's theme, its logo, avatars.
+POLICY = (
+    "default-src 'self'; script-src 'self' 'nonce-{nonce}'; connect-src 'self' {socket}; style-src * 'unsafe-inline';"
+    " img-src * data: blob:; font-src * data:; object-src 'none'; base-uri 'self'; form-action 'self';"
+    " frame-ancestors 'self'"
+)
+
 
 def get_context(context) -> None:
     if frappe.session.user == "Guest":
         frappe.flags.redirect_location = f"/login?redirect-to={quote(_wanted(), safe='')}"
         raise frappe.Redirect(302)
     viewer = access.viewer()
+    if not viewer.is_enabled:  # whose session is still open
+        raise frappe.PermissionError(_("This user is disabled."))
     context.no_breadcrumbs = True
     context.show_sidebar = False
     context.full_width = True
@@ -38,6 +51,28 @@ def get_context(context) -> None:
         "scripts": [_asset(f"{name}.js") for name in SCRIPTS],
         "data": _as_script_data(page_data(viewer)),
     }
+
+
+def after_request(response: Response | None, request: Request) -> None:
+    """Hook: let the page run the scripts that the server has put into it, and no others, and be framed by no other site.
+
+    The nonce goes to Frappe's and the site's own scripts as well, of which some are inline.
+    """
+    if response is None or request.path.rstrip("/") != ROUTE or response.mimetype != "text/html":
+        return
+    nonce = secrets.token_urlsafe(16)
+    response.set_data(SCRIPT_TAG.sub(f'<script nonce="{nonce}"'.encode(), response.get_data()))
+    response.headers.setdefault("Content-Security-Policy", POLICY.format(nonce=nonce, socket=_socket(request)))
+    response.headers.setdefault("X-Frame-Options", "SAMEORIGIN")
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Referrer-Policy", "same-origin")
+
+
+def _socket(request: Request) -> str:
+    """Where Frappe's realtime server listens, if not behind the site's own address: on a port of its own, for developers."""
+    host = urlsplit(request.host_url).hostname or ""
+    address = f"{f'[{host}]' if ':' in host else host}:{frappe.conf.socketio_port or 9000}"
+    return f"{request.scheme}://{address} {'wss' if request.is_secure else 'ws'}://{address}"
 
 
 def page_data(viewer: access.Viewer) -> dict[str, Any]:

@@ -29,7 +29,7 @@ REFUSED = (403, 404, 417)
 
 def png(color: str) -> bytes:
     content = io.BytesIO()
-    Image.new("RGB", (40, 40), color).save(content, "png")
+    Image.new("RGB", (40, 40), color).save(content, "png", compress_level=0)  # so that there is something to optimize
     return content.getvalue()
 
 

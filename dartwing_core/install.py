@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import frappe
 
-from .jobs import clock, scheduled_types
+from .jobs import clock, idempotency, scheduled_types
 
 APP = "dartwing_core"
 ROLES = ("Dartwing User", "Dartwing Admin")
@@ -99,6 +99,7 @@ def seed() -> None:
         _insert_if_missing("Role", role, {"role_name": role, "desk_access": 1})
     for job_type in JOB_TYPES:
         _insert_if_missing("Job Type", job_type["type_name"], job_type)
+    idempotency.make_secret()
 
 
 def _insert_if_missing(doctype: str, name: str, values: dict) -> None:

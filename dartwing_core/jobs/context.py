@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+from . import idempotency
 from .errors import JobCanceledError, JobSnoozed
 
 MESSAGE_LENGTH = 500
@@ -35,8 +36,6 @@ class JobContext:
     `state` is what an earlier attempt left by `checkpoint`, or None. `deadline` is in seconds of `time.monotonic()`.
     `batch_id` is the Job Batch of a member or callback. `time_zone` is the owner's: Frappe itself computes in the
     site's, whoever the user is.
-    `idempotency_key` is the same for every attempt of the job: hand it to systems outside the database, which may
-    see the same attempt's work more than once.
     """
 
     def __init__(
@@ -63,7 +62,6 @@ class JobContext:
         self.owner_user = owner_user
         self.time_zone = time_zone
         self.batch_id = batch_id
-        self.idempotency_key = job_id
         self.deadline = (time.monotonic() if started is None else started) + timeout_seconds
         self.state = state
         self.progress = Progress()
@@ -72,6 +70,13 @@ class JobContext:
         self.wake_heartbeat: Callable[[], None] = lambda: None
         self.load_parent_results: Callable[[], Mapping[str, Any]] = dict
         self.save_checkpoint: Callable[[Any], None] = lambda _data: None
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same for every attempt of the job: hand it to systems outside the database, which may see the same
+        attempt's work more than once. It does not tell the job's id.
+        """
+        return idempotency.key_of(self.job_id)
 
     @property
     def parent_results(self) -> Mapping[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 import time
@@ -19,11 +20,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from dartwing_core.handlers.http_request import BODY_BYTES, http_request
-from dartwing_core.jobs import JobContext, PermanentError, TransientError, clock
+from dartwing_core.jobs import JobContext, PermanentError, TransientError, clock, idempotency, ids
 from dartwing_core.jobs import config as engine_config
 from tests.support import factory
 from tests.support.jobs import run, submitted_by
 from tests.support.receiver import Answer, Receiver, raw_server
+from tests.support.sessions import as_user
 
 
 def allow_private(value: int) -> None:
@@ -88,7 +90,39 @@ def test_a_get_has_no_body(receiver):
 def test_the_idempotency_key_is_the_same_in_each_attempt(receiver):
     send(receiver.url())
     send(receiver.url(), attempt=2)
-    assert [request.headers["Idempotency-Key"] for request in receiver.requests] == ["JOB-TEST"] * 2
+    first, second = (request.headers["Idempotency-Key"] for request in receiver.requests)
+    assert first == second
+    assert re.fullmatch("[0-9a-f]{32}", first), "which does not tell the job's id"
+
+
+def test_the_idempotency_key_of_a_job_stays_what_its_first_attempt_has_sent(monkeypatch):
+    # Before there was a secret, the id; and a second process makes no second secret.
+    job, later = "JOB-1K159VQ8E4BFY1M9A5S1", "JOB-1Z159VQ8E4BFY1M9A5S1"
+    before = frappe.db.get_single_value("Job Engine Settings", "idempotency_secret")
+    try:
+        frappe.db.set_single_value("Job Engine Settings", "idempotency_secret", None)
+        frappe.clear_document_cache(engine_config.SETTINGS, engine_config.SETTINGS)
+        assert idempotency.key_of(job) == job
+        idempotency.make_secret()
+        idempotency.make_secret()
+        since, secret = frappe.db.get_single_value("Job Engine Settings", "idempotency_secret").split()
+        assert ids.job_name() > since
+        assert len(secret) == 64
+        assert idempotency.key_of(job) == job, "it is older than the secret"
+        assert idempotency.key_of(later) != later
+        manager = factory.user("manager", roles=("System Manager",))
+        form = as_user(manager, frappe.get_doc, "Job Engine Settings")
+        form.idempotency_secret = "mine"
+        as_user(manager, form.save)
+        assert frappe.db.get_single_value("Job Engine Settings", "idempotency_secret") == f"{since} {secret}"
+        form = as_user(manager, frappe.get_doc, "Job Engine Settings")
+        as_user(manager, form.apply_fieldlevel_read_permissions)
+        assert not form.get("idempotency_secret")
+    finally:
+        frappe.db.rollback()
+        frappe.db.set_single_value("Job Engine Settings", "idempotency_secret", before)
+        frappe.db.commit()
+        frappe.clear_document_cache(engine_config.SETTINGS, engine_config.SETTINGS)
 
 
 def test_proxies_of_the_environment_are_not_used(receiver, monkeypatch):

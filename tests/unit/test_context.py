@@ -78,10 +78,6 @@ def test_forced_progress_wakes_the_heartbeat(context):
     assert woken
 
 
-def test_the_idempotency_key_is_the_same_for_each_attempt(context):
-    assert context.idempotency_key == context.job_id
-
-
 def test_remaining_time_ends_at_zero(context):
     assert 59 < context.remaining_seconds() <= 60
     context.deadline -= 100

@@ -45,7 +45,9 @@ class Relatives(TypedDict):
 
 
 class Attempt(TypedDict):
-    """One attempt of a job; `outcome` is the status that it ended with. `traceback` is for administrators."""
+    """One attempt of a job; `outcome` is the status that it ended with. `traceback` is for administrators, `worker` for
+    System Managers.
+    """
 
     attempt: int
     outcome: Status | None

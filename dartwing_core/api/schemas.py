@@ -227,7 +227,7 @@ class OpenCircuits(TypedDict):
 
 
 class Event(TypedDict):
-    """One change of a job's status; `retry_attempt` is the number of retries so far."""
+    """One change of a job's status; `retry_attempt` counts the retries so far, `worker` is for System Managers."""
 
     from_status: Status | None
     to_status: Status

@@ -8,20 +8,24 @@ from typing import Any
 import frappe
 from pypika import Order
 
-from . import access, batch_store, canonical, config, history, queries
+from . import access, batch_store, canonical, config, queries
 from .status import FINISHED, JobStatus
 
 ATTEMPTS = 50
 CHILDREN = 20
 TRACEBACK_LEVEL = 1
-_ATTEMPT_FIELDS = ("attempt", "outcome", "worker", "started_at", "ended_at", "duration", "error_message")
+_ATTEMPT_FIELDS = (
+    *("attempt", "outcome", "worker", "started_at", "ended_at", "duration", "error_message"),
+    "traceback",
+)
 
 
 def get_job_details(job_id: str) -> dict[str, Any]:
     """What `get_job_status` says, and the job's parameters, attempts, relatives, history and what may be done with it.
 
     Attempts and history are in order, the latest last, and relatives those that the user may see. Tracebacks are for
-    administrators. Raises JobNotFoundError for a job that does not exist or may not be seen.
+    administrators, names of workers for System Managers. Raises JobNotFoundError for a job that does not exist or may
+    not be seen.
     """
     shown = queries.get_job_status(job_id)
     job = access.visible_job(job_id, "name", "owner_user", "organization", "input_parameters", "callback_of", "queue")
@@ -39,7 +43,7 @@ def get_job_details(job_id: str) -> dict[str, Any]:
             "has_more_children": len(children) > CHILDREN,
         },
         "batch": _batch(shown["parent_batch"]),
-        "history": [queries.public(dict(event)) for event in history.of_job(job["name"])],
+        "history": queries.events_of(job["name"]),
         "can_edit": shown["can_retry"] and access.may_edit(shown["owner_user"], frappe.session.user),
         "can_delete": JobStatus(shown["status"]) in FINISHED and frappe.has_permission(config.JOB, "delete"),
     }
@@ -52,13 +56,15 @@ def may_see_tracebacks() -> bool:
 
 def _attempts(job: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The latest ones. That of a running job has no row in its first seconds."""
-    fields = [*_ATTEMPT_FIELDS, *(["traceback"] if may_see_tracebacks() else [])]
+    hidden = {"worker"} if not access.viewer().sees_everything else set()
+    hidden |= {"traceback"} if not may_see_tracebacks() else set()
+    fields = [field for field in _ATTEMPT_FIELDS if field not in hidden]
     run = frappe.qb.DocType(config.RUN)
     query = frappe.qb.from_(run).select(*(run[field] for field in fields)).where(run.background_job == job["job_id"])
     found = query.orderby(run.attempt, order=Order.desc).limit(ATTEMPTS).run(as_dict=True)
-    rows = {row["attempt"]: queries.public({"traceback": None, **row}) for row in reversed(found)}
+    rows = {row["attempt"]: queries.public({**dict.fromkeys(hidden), **row}) for row in reversed(found)}
     if job["status"] == JobStatus.RUNNING:
-        begun = dict.fromkeys([*_ATTEMPT_FIELDS, "traceback"]) | rows.get(job["attempt"], {})
+        begun = dict.fromkeys(_ATTEMPT_FIELDS) | rows.get(job["attempt"], {})
         rows[job["attempt"]] = begun | {
             "attempt": job["attempt"],
             "started_at": begun["started_at"] or job["started_at"],

@@ -176,10 +176,13 @@ def narrowed(condition: Criterion, job, **filters: Any) -> Criterion:
 def get_job_history(job_id: str) -> dict[str, Any]:
     """Every status change of a job, oldest first: `{job_id, history}`."""
     job = access.visible_job(job_id, "name", "owner_user", "organization")
-    events = history.of_job(job["name"])
-    for event in events:
-        event["timestamp"] = clock.isoformat(event["timestamp"])
-    return {"job_id": job["name"], "history": [dict(event) for event in events]}
+    return {"job_id": job["name"], "history": events_of(job["name"])}
+
+
+def events_of(job_id: str) -> list[dict[str, Any]]:
+    """The history of a job that the user may see; on which workers it ran is for System Managers."""
+    hidden = {} if access.viewer().sees_everything else {"worker": None}
+    return [public({**event, **hidden}) for event in history.of_job(job_id)]
 
 
 def _public(jobs: list[dict[str, Any]], viewer: access.Viewer) -> list[dict[str, Any]]:

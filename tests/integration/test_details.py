@@ -11,6 +11,7 @@ from dartwing_core.jobs import (
     claim,
     get_job_counts,
     get_job_details,
+    get_job_history,
     submit_batch,
     submit_job,
 )
@@ -46,7 +47,6 @@ def test_a_failed_job_tells_its_attempts_and_parameters(alice):
     attempt = found["attempts"][0]
     assert attempt["error_message"] == "asked to fail for good"
     assert attempt["duration"] is not None
-    assert attempt["worker"]
     assert attempt["started_at"].endswith(found["created_at"][-6:]), "ISO 8601 with offset"
     assert [event["to_status"] for event in found["history"]] == ["Pending", "Queued", "Running", "Dead Letter"]
 
@@ -56,6 +56,27 @@ def test_tracebacks_are_for_administrators(alice, admin):
     assert details_of(job, alice)["attempts"][0]["traceback"] is None
     assert "asked to fail for good" in details_of(job, admin)["attempts"][0]["traceback"]
     assert "asked to fail for good" in details_of(job, "Administrator")["attempts"][0]["traceback"]
+
+
+def test_names_of_workers_are_for_system_managers(alice, admin):
+    # They tell the host and the process.
+    job = failed_job(alice)
+    for user, is_told in ((alice, False), (admin, False), ("Administrator", True)):
+        found = details_of(job, user)
+        frappe.set_user(user)
+        history = get_job_history(job.name)["history"]
+        rows = [
+            *found["attempts"],
+            *(event for event in (*found["history"], *history) if event["to_status"] == "Running"),
+        ]
+        assert [bool(row["worker"]) for row in rows] == [is_told] * 3, user
+        for doctype in ("Background Job Run", "Job Execution Log"):
+            listed = frappe.get_list(doctype, {"background_job": job.name}, ["name", "worker"], limit=0)
+            assert any(row.get("worker") for row in listed) == is_told, (user, doctype)
+        document = frappe.get_doc("Background Job Run", f"{job.name}-1")
+        document.apply_fieldlevel_read_permissions()
+        assert bool(document.get("worker")) == is_told
+    frappe.set_user("Administrator")
 
 
 def test_what_may_be_done_is_a_matter_of_state_and_person(alice, admin):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import frappe
 from frappe import _
+from frappe.model import default_fields
 from frappe.model.document import Document
 
 from dartwing_core.jobs import access, desk_access
@@ -21,6 +22,12 @@ class GuardedDocument(Document):
 
     def notify_update(self) -> None:
         """Nothing: Frappe would tell the name to everybody in the room of the DocType."""
+
+    def forget(self) -> None:
+        """Keep nothing but the name: Frappe stores what is deleted (Deleted Document), with all that it holds."""
+        kept = {*default_fields}
+        for field in {*self.meta.get_valid_columns(), *(field.fieldname for field in self.meta.fields)} - kept:
+            self.set(field, [] if field in self._table_fieldnames else None)
 
     def before_print(self, settings=None) -> None:
         """What handlers and other systems say is text: print formats take it for HTML that was cleaned when saved."""
@@ -47,6 +54,9 @@ class OrganizationsDocument(GuardedDocument):
 
 class EngineDocument(GuardedDocument):
     """The engine writes rows by SQL alone, so any save of this document is somebody else's."""
+
+    def after_delete(self) -> None:
+        self.forget()
 
     def validate(self) -> None:
         frappe.throw(

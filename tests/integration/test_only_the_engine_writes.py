@@ -7,7 +7,8 @@ from pathlib import Path
 import frappe
 import pytest
 
-from dartwing_core.jobs import delete_dead_letter_job, desk_access, executor, submit_job
+from dartwing_core.jobs import delete_dead_letter_job, desk_access, executor, submit_batch, submit_job
+from dartwing_core.jobs import job as part
 from tests.support import factory
 
 
@@ -89,6 +90,27 @@ def test_deleting_a_finished_job_takes_its_history_along(job):
         assert not frappe.db.count(doctype, {"background_job": job.name})
     assert not frappe.db.exists("File", file.name)
     assert not Path(file.get_full_path()).exists()
+
+
+def test_a_deleted_document_keeps_nothing_of_ours(job):
+    executor.execute_job(job.name, 1)
+    frappe.db.set_value("Background Job", job.name, {"input_parameters": '{"text": "s3cret"}', "result": '"s3cret"'})
+    batch = submit_batch(factory.ALPHA, [part(job.job_type, {"text": "s3cret"})], description="s3cret").name
+    frappe.db.set_value("Job Batch", batch, "status", "Canceled")
+    schedule = {"title": "s3cret", "parameters": '{"text": "s3cret"}', "cron": "0 7 * * *", "frequency": "Cron"}
+    schedule |= {"doctype": "Job Schedule", "organization": factory.ALPHA, "job_type": job.job_type}
+    schedule = frappe.get_doc(schedule).insert().name
+    run = frappe.get_all("Background Job Run", {"background_job": job.name}, pluck="name")[0]
+    log = frappe.get_all("Job Execution Log", {"background_job": job.name}, pluck="name")[0]
+    frappe.db.set_value("Background Job Run", run, "traceback", "s3cret")
+    frappe.db.set_value("Job Execution Log", log, "message", "s3cret")
+    gone = [("Background Job Run", run), ("Job Execution Log", log), ("Background Job", job.name), ("Job Batch", batch)]
+    for doctype, name in (*gone, ("Job Schedule", schedule)):
+        frappe.delete_doc(doctype, name)
+        kept = frappe.get_all("Deleted Document", {"deleted_name": name}, pluck="data")
+        assert len(kept) == 1, doctype
+        assert "s3cret" not in kept[0], doctype
+        assert factory.ALPHA not in kept[0], doctype
 
 
 def test_only_system_managers_delete(job, alice):

@@ -34,7 +34,6 @@ _references = (
 permission_query_conditions = {
     **dict.fromkeys(_tenant_doctypes, "dartwing_core.jobs.desk_access.conditions"),
     **dict.fromkeys(_references, "dartwing_core.jobs.references.reference_conditions"),
-    "Prepared Report": "dartwing_core.jobs.report_access.prepared_conditions",
 }
 
 has_permission = {
@@ -49,7 +48,6 @@ has_permission = {
     "Org Member": "dartwing_core.jobs.desk_access.has_member_permission",
     **dict.fromkeys(_references, "dartwing_core.jobs.references.has_reference_permission"),
     "File": "dartwing_core.jobs.references.has_file_permission",
-    "Prepared Report": "dartwing_core.jobs.report_access.has_prepared_permission",
 }
 
 _check_reference = "dartwing_core.jobs.references.check_reference"
@@ -62,6 +60,7 @@ doc_events = {
     },
     "Auto Email Report": {"validate": "dartwing_core.jobs.report_access.check_sending"},
     "System Settings": {"on_update": "dartwing_core.jobs.scheduled_types.follow_time_zone"},
+    "Prepared Report": {"before_insert": "dartwing_core.jobs.report_access.check_preparing"},
 }
 
 override_doctype_class = {"File": "dartwing_core.dartwing_core.guarded_file.File"}
@@ -147,9 +146,14 @@ override_whitelisted_methods = {
     "frappe.email.relink": "dartwing_core.api.frappe_methods.relink",
     "frappe.desk.query_report.run": "dartwing_core.api.frappe_methods.run_report",
     "frappe.desk.query_report.export_query": "dartwing_core.api.frappe_methods.export_query",
+    "frappe.desk.reportview.export_query": "dartwing_core.api.frappe_methods.export_list",
     "frappe.desk.doctype.dashboard_chart.dashboard_chart.get": "dartwing_core.api.frappe_methods.get_chart",
 }
 
 # Every request, as soon as Frappe knows its user.
 auth_hooks = ["dartwing_core.api.guard.check_request"]
-after_request = ["dartwing_core.api.error_answers.after_request", "dartwing_core.www.job_center.after_request"]
+after_request = [
+    "dartwing_core.api.error_answers.after_request",
+    "dartwing_core.api.exports.after_request",
+    "dartwing_core.www.job_center.after_request",
+]

@@ -39,6 +39,8 @@ COUNTED = frozenset(
 
 REPLACED: set[Callable[..., Any]] = set()
 """Frappe's functions that have a substitute here."""
+IN_BACKGROUND = "export_in_background"
+"""Frappe 16 keeps what it exports so for all who may read the report, in a file of which everybody guesses the name."""
 AGGREGATIONS = ("sum", "count", "avg", "min", "max")
 GUARDED = frozenset({*TENANT_DOCTYPES, "File"})
 """Of which one learns nothing that one may not list."""
@@ -175,25 +177,29 @@ def get_chart(given: dict[str, Any]) -> Any:
 
 @_instead_of(query_report.run)
 def run_report(given: dict[str, Any]) -> Any:
-    """For oneself: Frappe hands out what it has kept of a report for whoever is named."""
-    if report_access.is_on_jobs(_text(given, "report_name")):
-        given.pop("user", None)
-        _check_kept(given)
+    """Anew and for oneself: Frappe keeps what a report holds, and hands it out for whoever is named."""
+    name = _text(given, "report_name")
+    if report_access.is_on_jobs(name):
+        given |= {"user": None, "ignore_prepared_report": True}
     return query_report.run(**given)
 
 
 @_instead_of(query_report.export_query)
 def export_query(given: dict[str, Any]) -> Any:
-    """The same as a file."""
-    if report_access.is_on_jobs(_text(frappe.form_dict, "report_name")):
-        _check_kept(frappe.form_dict)
+    """The same as a file, and at once."""
+    name = _text(frappe.form_dict, "report_name")
+    if report_access.is_on_jobs(name):
+        report_access.prepare_no_more(name)
+        frappe.form_dict.pop(IN_BACKGROUND, None)
     return query_report.export_query(**given)
 
 
-def _check_kept(given: dict[str, Any]) -> None:
-    kept = _dict(given, "filters").get("prepared_report_name")
-    if kept and (not isinstance(kept, str) or report_access.is_of_another(kept)):
-        throw_missing(report_access.PREPARED, kept)
+@_instead_of(reportview.export_query)
+def export_list(given: dict[str, Any]) -> Any:
+    """A list as a file, and at once."""
+    if frappe.form_dict.get("doctype") in TENANT_DOCTYPES:
+        frappe.form_dict.pop(IN_BACKGROUND, None)
+    return reportview.export_query(**given)
 
 
 @_instead_of(workflow.get_workflow_state_count)

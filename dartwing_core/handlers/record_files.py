@@ -7,6 +7,7 @@ import csv
 import io
 import os
 import re
+import zipfile
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from typing import IO, Any, Protocol
@@ -15,6 +16,8 @@ from openpyxl import Workbook
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+NUMBER = re.compile(r"[+-]?[0-9][0-9.,]*")
+CELL_WITH_FORMULA = re.compile(rb"<c ([^>]*)><f>(.*?)</f><v\s*(?:/>|></v>)</c>", re.DOTALL)
 XLSX_ROWS = 1_048_576
 XLSX_FIRST_YEAR = 1900
 
@@ -110,3 +113,33 @@ def _time_of_day(value: timedelta) -> str:
 def neutral(text: str) -> str:
     """Text that no spreadsheet takes for a formula: an apostrophe goes before what begins like one."""
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+
+
+# Files that Frappe has made --------------------------------------------------------------------------------------
+
+
+def neutral_csv(content: bytes, delimiter: str = ",") -> bytes:
+    """CSV with an apostrophe before each text that begins like a formula; numbers and all else stay as they are."""
+    end = re.escape(delimiter)
+    field = re.compile(rf'("(?:[^"]|"")*"|[^{end}\r\n]*)({end}|\r\n|\r|\n|\Z)')
+    return field.sub(_neutral_field, content.decode()).encode()
+
+
+def _neutral_field(found: re.Match[str]) -> str:
+    field, end = found.groups()
+    quote = field[:1] if field.startswith('"') else ""
+    text = field[len(quote) :]
+    is_harmless = not text.startswith(FORMULA_STARTS) or NUMBER.fullmatch(text.removesuffix('"'))
+    return f"{field}{end}" if is_harmless else f"{quote}'{text}{end}"
+
+
+def neutral_xlsx(content: bytes) -> bytes:
+    """An XLSX file as openpyxl writes it, with text in place of what it took for formulas: what begins with "="."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as source, zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as target:
+        for part in source.infolist():
+            data = source.read(part)
+            if part.filename.startswith("xl/worksheets/"):
+                data = CELL_WITH_FORMULA.sub(rb'<c \1 t="inlineStr"><is><t>=\2</t></is></c>', data)
+            target.writestr(part, data)
+    return made.getvalue()

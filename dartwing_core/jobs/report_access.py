@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import frappe
 from frappe import _
-from frappe.query_builder import DocType
 
-from . import access
-from .desk_access import TENANT_DOCTYPES, as_sql
-from .references import ask_others
+from .desk_access import TENANT_DOCTYPES
 
-PREPARED = "Prepared Report"
 BY_QUERY = "Report Builder"
 """The type of reports that Frappe makes for the user that it is told."""
 
@@ -28,26 +24,16 @@ def is_on_jobs(report: str) -> bool:
     return frappe.db.get_value("Report", report, "ref_doctype") in TENANT_DOCTYPES
 
 
-def is_of_another(prepared: str) -> bool:
-    """Whether a Prepared Report was made by somebody else."""
-    viewer = access.viewer()
-    return not viewer.sees_everything and frappe.db.get_value(PREPARED, prepared, "owner") != viewer.user
+def check_preparing(doc, method: str | None = None) -> None:
+    """`before_insert` of Prepared Report: none of ours. Frappe keeps it for all who may make the report, in a file of
+    which everybody guesses the name.
+    """
+    if is_on_jobs(doc.report_name):
+        text = _("The report {0} is not prepared in the background: what it holds would be kept for others.")
+        frappe.throw(text.format(_(doc.report_name)), frappe.PermissionError)
 
 
-def prepared_conditions(user: str | None = None) -> str:
-    """`permission_query_conditions` of Prepared Report: of ours, those that one has made."""
-    viewer = access.viewer(user)
-    if viewer.sees_everything:
-        return ""
-    prepared, report = DocType(PREPARED), DocType("Report")
-    ours = frappe.qb.from_(report).select(report.name).where(report.ref_doctype.isin(TENANT_DOCTYPES))
-    return as_sql((prepared.owner == viewer.user) | prepared.report_name.notin(ours))
-
-
-def has_prepared_permission(doc, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
-    """`has_permission` of Prepared Report. Frappe gives each to all who may make the report, whatever it holds."""
-    viewer = access.viewer(user)
-    is_own = viewer.sees_everything or doc.owner == viewer.user
-    if not is_own and is_on_jobs(doc.report_name):
-        return False
-    return ask_others(doc, ptype, user, debug)
+def prepare_no_more(report: str) -> None:
+    """Frappe prepares a report by itself once it has taken 15 seconds."""
+    if frappe.db.get_value("Report", report, "prepared_report"):
+        frappe.db.set_value("Report", report, "prepared_report", 0)

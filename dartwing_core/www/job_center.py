@@ -54,7 +54,7 @@ def get_context(context) -> None:
 
 
 def after_request(response: Response | None, request: Request) -> None:
-    """Hook: let the page run the scripts that the server has put into it, and no others, and be framed by no other site.
+    """Hook: the page runs the scripts that the server has put into it, no others, and is framed by no other site.
 
     The nonce goes to Frappe's and the site's own scripts as well, of which some are inline.
     """
@@ -69,7 +69,7 @@ def after_request(response: Response | None, request: Request) -> None:
 
 
 def _socket(request: Request) -> str:
-    """Where Frappe's realtime server listens, if not behind the site's own address: on a port of its own, for developers."""
+    """Where Frappe's realtime server listens for developers: not behind the site's address, but on its own port."""
     host = urlsplit(request.host_url).hostname or ""
     address = f"{f'[{host}]' if ':' in host else host}:{frappe.conf.socketio_port or 9000}"
     return f"{request.scheme}://{address} {'wss' if request.is_secure else 'ws'}://{address}"

@@ -117,7 +117,7 @@ def with_socket(visitor: Visitor) -> None:
 
 
 def test_the_page_runs_only_its_own_scripts_and_is_framed_by_no_other_site(visit, portal_user):
-    # Seen failing: no header at all. What Frappe's and our scripts need is seen in all tests here: errors in the console.
+    # Seen failing: no header at all. That nothing needed is refused all tests here show: by no errors in the console.
     visitor = visit(portal_user)
     headers = visitor.page.goto(PATH).headers
     policy = headers["content-security-policy"]

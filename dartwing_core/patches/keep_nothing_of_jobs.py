@@ -1,0 +1,17 @@
+"""Removes what Frappe has kept of jobs where others may come by it: prepared reports and deleted documents."""
+
+from __future__ import annotations
+
+import frappe
+
+from dartwing_core.jobs import config
+from dartwing_core.jobs.desk_access import ENGINE_DOCTYPES, TENANT_DOCTYPES
+
+
+def execute() -> None:
+    ours = ["in", TENANT_DOCTYPES]
+    reports = frappe.get_all("Report", filters={"ref_doctype": ours}, pluck="name")
+    frappe.db.set_value("Report", {"ref_doctype": ours}, "prepared_report", 0)
+    for name in frappe.get_all("Prepared Report", filters={"report_name": ["in", reports]}, pluck="name"):
+        frappe.delete_doc("Prepared Report", name, ignore_permissions=True, force=True, delete_permanently=True)
+    frappe.db.delete("Deleted Document", {"deleted_doctype": ["in", [*ENGINE_DOCTYPES, config.SCHEDULE]]})

@@ -31,6 +31,8 @@ REFERENCES = {
 }
 """Fields with which a document of another DocType hangs on one of ours. Some DocTypes are there in Frappe 15 only."""
 
+IDENTITY_OF_FILES = ("attached_to_doctype", "attached_to_name", "file_url", "content_hash")
+
 
 # Who sees what hangs there ---------------------------------------------------------------------------------------
 
@@ -87,11 +89,14 @@ def visible_of(doctype: str, names: Collection[str], user: str | None = None) ->
 
 def has_file_permission(doc, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
     """`has_permission` of File: a job's files are as private as its result; of others the other hooks decide."""
-    if doc.attached_to_doctype == config.JOB:
-        viewer, job = access.viewer(user), desk_access.job_of(doc.attached_to_name)
-        is_visible = bool(job) and viewer.can_see(job.owner_user, job.organization)
-        if not viewer.sees_everything and not (is_visible and viewer.can_see_result(job.organization)):
+    doctype, name = doc.attached_to_doctype, doc.attached_to_name
+    if doctype == config.JOB:
+        viewer, job = access.viewer(user), desk_access.job_of(name)
+        may_see = bool(job) and viewer.can_see(job.owner_user, job.organization)
+        if not viewer.sees_everything and not (may_see and viewer.can_see_result(job.organization)):
             return False
+    elif doctype in ENGINE_DOCTYPES and not is_visible(doctype, name, user):
+        return False
     if result_files.is_foreign(doc, result_files.addresses(doc), but_for_twins=ptype != "create"):
         return False
     return ask_others(doc, ptype, user, debug)
@@ -143,14 +148,16 @@ def check_new_file(doc, method: str | None = None) -> None:
 
 
 def check_file(doc, method: str | None = None) -> None:
-    """`before_validate` of File: nothing is attached to a job by hand, none of its files is published, and no File of
-    another document leads to one.
+    """`before_validate` of File: nothing is attached to a job or taken from it by hand, none of its files is published,
+    and no File of another document leads to one.
 
     Before Frappe's own `validate`, which moves the file on the disk.
     """
-    is_of_job = doc.attached_to_doctype in ENGINE_DOCTYPES
-    is_attached = doc.is_new() or any(map(doc.has_value_changed, ("attached_to_doctype", "attached_to_name")))
-    if is_of_job and is_attached and getattr(frappe.local, "request", None) and not doc.flags.ignore_permissions:
+    is_of_job, before = doc.attached_to_doctype in ENGINE_DOCTYPES, doc.get_doc_before_save()
+    is_changed = any(map(doc.has_value_changed, IDENTITY_OF_FILES))  # also if it is new
+    is_taken = bool(before) and before.attached_to_doctype in ENGINE_DOCTYPES and is_changed
+    is_by_hand = is_of_job and is_changed and getattr(frappe.local, "request", None)
+    if (is_taken or is_by_hand) and not doc.flags.ignore_permissions:
         frappe.throw(_("Files of background jobs come from their handlers."), frappe.PermissionError)
     if is_of_job and not doc.is_private:
         frappe.throw(_("Files of background jobs must be private."), frappe.PermissionError)

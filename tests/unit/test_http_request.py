@@ -6,9 +6,14 @@ import pytest
 
 from dartwing_core.handlers.http_request import _read_parameters, http_request
 from dartwing_core.handlers.safe_connection import is_public, resolve
-from dartwing_core.jobs import JobCanceledError, JobContext, PermanentError
+from dartwing_core.jobs import JobCanceledError, JobContext, PermanentError, idempotency
 
 URL = "https://example.com/hook"
+
+
+@pytest.fixture(autouse=True)
+def _key_without_a_site(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(idempotency, "key_of", lambda job_id: f"key of {job_id}")
 
 
 def context(timeout_seconds: int = 120, **parameters) -> JobContext:

@@ -43,6 +43,7 @@ JOB_TYPES: tuple[dict, ...] = (
         "display_name": "Export Records",
         "description": "Writes the records of a DocType that the owner may read to a CSV or XLSX file.",
         "handler_method": "dartwing_core.handlers.export_records.export_records",
+        "results_visible_to": "Owner Only",
         "default_timeout": 3600,
         "default_priority": "Low",
         "max_retries": 3,

@@ -71,7 +71,6 @@ class JobDetails(JobStatusAnswer):
     queue: str | None
     callback_of: str | None
     parameters: Any
-    result_is_hidden: bool
     attempts: list[Attempt]
     relatives: Relatives
     batch: BatchName | None

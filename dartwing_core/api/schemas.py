@@ -115,7 +115,7 @@ class ListedJob(TypedDict):
 
 
 class JobStatusAnswer(ListedJob):
-    """State, progress and outcome of a job."""
+    """State, progress and outcome of a job. `result_is_hidden`: you may see the job, but not its result and files."""
 
     canceled_at: datetime | None
     canceled_by: str | None
@@ -126,6 +126,7 @@ class JobStatusAnswer(ListedJob):
     key: str | None
     schedule: str | None
     parent_batch: str | None
+    result_is_hidden: bool
 
 
 class JobList(TypedDict):

@@ -1,7 +1,8 @@
 """Who may see and touch which jobs: the one place that decides (invariant I10).
 
 A person sees the jobs of their own in organizations they are a member of, an admin of an organization all of its
-jobs, a System Manager all. Results of an organization that is not active are hidden from its members.
+jobs, a System Manager all. Results of an organization that is not active are hidden from its members, and those of
+some jobs from everybody but their owners.
 Lists, documents, REST and Python all ask here; `desk_access` puts it into Frappe's hooks.
 """
 
@@ -15,12 +16,16 @@ import frappe
 from frappe import _
 from pypika.terms import Criterion, EmptyCriterion
 
-from . import store, tenancy
+from . import config, store, tenancy
 from .errors import JobNotFoundError
 from .status import JobStatus
 from .tenancy import NO_REACH, Reach
 
 RESULT_FIELDS = ("result", "output_reference")
+DECIDING_FIELDS = ("owner_user", "organization", "job_type", "is_result_private")
+"""What `can_see_result` asks of a job."""
+OWNER_ONLY = "Owner Only"
+"""`results_visible_to` of a Job Type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +82,16 @@ class Viewer:
         names = self.names_of({row["organization"] for row in rows})
         return [{**row, "organization_name": names[row["organization"]]} for row in rows]
 
-    def can_see_result(self, organization: str) -> bool:
-        """Whether the results of visible jobs are visible too: not while the organization is suspended or the like."""
-        return organization not in self.hidden
+    def can_see_result(self, job: Any) -> bool:
+        """Whether the result of a visible job is visible too, with the files it has made.
+
+        Not while its organization is suspended or the like, and not of others' jobs if it is for their owners alone.
+        `job`: a row or document with its owner_user, organization, job_type and is_result_private.
+        """
+        if self.sees_everything:
+            return True
+        is_own = job.get("owner_user") == self.user
+        return job.get("organization") not in self.hidden and (is_own or not is_result_private(job))
 
     @property
     def hidden(self) -> list[str]:
@@ -105,14 +117,30 @@ class Viewer:
     def visible_with_result(self, job) -> Criterion:
         """The same where no single column can be hidden: without completed jobs whose results are."""
         condition = self.visible(job)
-        if not self.hidden:
-            return condition
-        return condition & (job.organization.notin(self.hidden) | (job.status != JobStatus.COMPLETED.value))
+        parts = self._result_conditions(job)
+        return condition & ((job.status != JobStatus.COMPLETED.value) | Criterion.all(parts)) if parts else condition
+
+    def visible_with_files(self, job) -> Criterion:
+        """The same for their files, which may be there before a job is completed."""
+        return Criterion.all([self.visible(job), *self._result_conditions(job)])
+
+    def _result_conditions(self, job) -> list[Criterion]:
+        """`can_see_result` as conditions on Background Job."""
+        parts = []
+        if self.hidden:
+            parts.append(job.organization.notin(self.hidden))
+        if self.reach.admins and not self.sees_everything:  # others see no jobs but their own
+            of_type = frappe.qb.DocType(config.JOB_TYPE)
+            private = frappe.qb.from_(of_type).select(of_type.name).where(of_type.results_visible_to == OWNER_ONLY)
+            is_open = (job.is_result_private == 0) & job.job_type.notin(private)
+            parts.append((job.owner_user == self.user) | is_open)
+        return parts
 
     def without_hidden_result(self, job: dict) -> dict:
         """The job's columns, those with its result None if they are hidden."""
-        if not self.can_see_result(job["organization"]):
-            job.update({field: None for field in RESULT_FIELDS if field in job})
+        found = [field for field in RESULT_FIELDS if field in job]
+        if found and not self.can_see_result(job):
+            job.update(dict.fromkeys(found))
         return job
 
 
@@ -142,6 +170,16 @@ def sees_everything(user: str) -> bool:
 def can_see(user: str, owner_user: str, organization: str) -> bool:
     """Whether `user` may see a job of this owner and organization."""
     return viewer(user).can_see(owner_user, organization)
+
+
+def is_result_private(job: Any) -> bool:
+    """Whether the result of a job (a row or document) is for its owner alone.
+
+    It is what the owner's permissions have made: those of an admin of the organization may be fewer.
+    """
+    job_type = config.job_type(job.get("job_type"))
+    is_of_type = job_type is not None and job_type.results_visible_to == OWNER_ONLY
+    return is_of_type or bool(job.get("is_result_private", True))
 
 
 def may_edit(owner_user: str, user: str) -> bool:

@@ -23,6 +23,7 @@ CALLBACK_COLUMNS = (
     "job_hash",
     "timeout_seconds",
     "max_retries",
+    "is_result_private",
 )
 """What is kept of a callback until it is made: as it was when it was submitted and checked."""
 

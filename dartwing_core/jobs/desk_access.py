@@ -67,7 +67,7 @@ def has_job_permission(doc, ptype: str | None = None, user: str | None = None, d
     if not viewer.can_see(doc.owner_user, doc.organization):
         return False
     is_result = doc.status == JobStatus.COMPLETED.value or is_download()
-    return not is_result or viewer.can_see_result(doc.organization)
+    return not is_result or viewer.can_see_result(doc)
 
 
 def has_history_permission(doc, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
@@ -150,7 +150,7 @@ def throw_missing(doctype: str, name: Any) -> None:
 
 
 def job_of(name: str):
-    return frappe.db.get_value(config.JOB, name, ["owner_user", "organization", "status"], as_dict=True)
+    return frappe.db.get_value(config.JOB, name, ["status", *access.DECIDING_FIELDS], as_dict=True)
 
 
 def is_download() -> bool:

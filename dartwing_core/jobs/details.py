@@ -35,7 +35,6 @@ def get_job_details(job_id: str) -> dict[str, Any]:
         "queue": job["queue"],
         "callback_of": job["callback_of"],
         "parameters": canonical.load(job["input_parameters"]),
-        "result_is_hidden": not access.viewer().can_see_result(job["organization"]),
         "attempts": _attempts(shown),
         "relatives": {
             "parents": _named(shown["parents"]),

@@ -221,10 +221,16 @@ def _answer_duplicate(item: Prepared, found: dict, user: str):
     # Asked only of a job that waits: even an UPDATE that changes nothing would lock the row of a running one.
     if may_replace and found["status"] == JobStatus.PENDING and store.replace_pending(found, item.row):
         outbox().line_up([item.row["queue"]])  # the new priority may have taken it there
-        return submission.as_document(store.load_whole(found["name"]) or found)
+        return submission.as_document(_shown(found, user))
     if may_see and item.on_duplicate == dedup.RETURN:
-        return submission.as_document(store.load_whole(found["name"]) or found)
+        return submission.as_document(_shown(found, user))
     raise dedup.duplicate_error(found, user)
+
+
+def _shown(found: dict, user: str) -> dict:
+    """All columns of a job that the user may see."""
+    row = store.load_whole(found["name"])
+    return access.viewer(user).without_hidden_result(row) if row else found
 
 
 def _insert(rows: list[dict[str, Any]]) -> None:

@@ -104,7 +104,11 @@ def _messages(changes: Sequence[Mapping[str, Any]]) -> list[tuple[str, dict, str
                 rooms = rooms[1:]
         if "output_reference" in message and not _is_active(job["organization"]):
             del message["output_reference"]  # results of a suspended organization are hidden
-        messages += [(STATUS_CHANGED, message, room, frappe.local.site) for room in rooms]
+        for_others = {key: value for key, value in message.items() if key not in _private(job)}
+        own_room = get_user_room(job["owner_user"])
+        messages += [
+            (STATUS_CHANGED, message if room == own_room else for_others, room, frappe.local.site) for room in rooms
+        ]
     return messages
 
 
@@ -113,6 +117,13 @@ def _has_left(owner: str, organization: str) -> bool:
     from . import access  # which reads jobs through `store`, as `store` calls this module
 
     return not access.can_see(owner, owner, organization)
+
+
+def _private(job: Mapping[str, Any]) -> tuple[str, ...]:
+    """What of a change only the owner hears: admins may have the job open too."""
+    from . import access  # which reads jobs through `store`, as `store` calls this module
+
+    return access.RESULT_FIELDS if access.is_result_private(job) else ()
 
 
 def _is_active(organization: str) -> bool:

@@ -47,7 +47,9 @@ _LIST_FIELDS = [
 ]
 _STATUS_FIELDS = [*_LIST_FIELDS, "canceled_at", "canceled_by", "result", "depends_on", "schedule_run"]
 _RELATION_FIELDS = ["on_parent_failure", "job_key", "parent_batch"]
-_INNER_FIELDS = [field for field in waiting_reason.FIELDS if field not in _LIST_FIELDS]
+_INNER_FIELDS = [
+    field for field in (*waiting_reason.FIELDS, *access.DECIDING_FIELDS) if field not in _LIST_FIELDS
+]
 """Read, and not shown."""
 _READ_FIELDS = [*_LIST_FIELDS, *_INNER_FIELDS]
 FILES = ("/files/", "/private/files/")
@@ -64,7 +66,7 @@ def get_job_status(job_id: str) -> dict[str, Any]:
     job["key"] = job.pop("job_key")
     job["schedule"] = schedule_store.schedule_of(job.pop("schedule_run"))
     job["result"] = canonical.load(job["result"])
-    return _public([job], viewer)[0]
+    return {**_public([job], viewer)[0], "result_is_hidden": not viewer.can_see_result(job)}
 
 
 def list_jobs(

@@ -58,8 +58,7 @@ def reference_conditions(user: str | None = None, doctype: str = "Comment") -> s
 def _names_with_files(viewer: Viewer):
     """Of visible jobs whose files are not hidden, as results are."""
     job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).select(job.name).where(viewer.visible(job))
-    return query.where(job.organization.notin(viewer.hidden)) if viewer.hidden else query
+    return frappe.qb.from_(job).select(job.name).where(viewer.visible_with_files(job))
 
 
 def has_reference_permission(doc, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
@@ -93,7 +92,7 @@ def has_file_permission(doc, ptype: str | None = None, user: str | None = None, 
     if doctype == config.JOB:
         viewer, job = access.viewer(user), desk_access.job_of(name)
         may_see = bool(job) and viewer.can_see(job.owner_user, job.organization)
-        if not viewer.sees_everything and not (may_see and viewer.can_see_result(job.organization)):
+        if not viewer.sees_everything and not (may_see and viewer.can_see_result(job)):
             return False
     elif doctype in ENGINE_DOCTYPES and not is_visible(doctype, name, user):
         return False

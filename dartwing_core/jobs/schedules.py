@@ -77,15 +77,18 @@ def preview_schedule(
 def run_schedule_now(schedule_id: str):
     """Submit its job once more, beside its due times, as its owner; returns the Background Job document.
 
-    Also of a schedule that is disabled. Raises ScheduleNotFoundError, and what `submit_job` raises if the owner may not
+    Also of a schedule that is disabled. Whoever is not the owner may see the job, but not its result: it is what the
+    owner's permissions make at a time of somebody else's choice. Raises ScheduleNotFoundError, and what `submit_job` raises if the owner may not
     have the job (any more).
     """
     schedule = visible_schedule(schedule_id)
     item = schedule_runs.prepare(schedule)
+    user = frappe.session.user
+    item.row["is_result_private"] |= int(user != schedule["owner_user"])
     quota.check([item], schedule["owner_user"])
     store.insert_jobs([item.row])
     text = f"Run once from schedule {schedule['name']} by hand"
-    pending, user = JobStatus.PENDING, frappe.session.user
+    pending = JobStatus.PENDING
     history.write([history.event_of(item.row, pending, pending, text, user)])
     engine.to_outbox([item])
     return submission.as_document(item.row)

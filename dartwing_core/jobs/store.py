@@ -39,6 +39,7 @@ RUN_FIELDS = (
     "callback_of",
     "priority",
     "queue",
+    "is_result_private",
     "input_parameters",
 )
 

@@ -149,6 +149,7 @@ def new_row(user: str, organization: str, now: float) -> dict[str, Any]:
         "retry_count": 0,
         "crash_count": 0,
         "progress": 0,
+        "is_result_private": 0,
     }
 
 
@@ -166,6 +167,7 @@ def _row(request: Request, job_type, user: str, parameters: str, priority: str) 
         "job_hash": content,
         "dedup_hash": _dedup_hash(request, job_type.name, content) if window else None,
         "dedup_until": clock.site_time(now + window) if window else None,
+        "is_result_private": int(job_type.results_visible_to == access.OWNER_ONLY),
         "timeout_seconds": job_type.default_timeout or 300,
         "max_retries": job_type.max_retries or 0,
     }

@@ -82,7 +82,6 @@ def page_data(viewer: access.Viewer) -> dict[str, Any]:
         "csrf_token": get_csrf_token(),
         "login": f"/login?redirect-to={quote(ROUTE, safe='')}",
         "organizations": sorted(viewer.names_of(viewer.reach.members).items(), key=lambda pair: pair[1].lower()),
-        "hidden": viewer.hidden,
         "sees_others": viewer.sees_everything or bool(viewer.reach.admins),
         "time_zone": waiting_reason.zone().key,
         "job_types": _job_types(viewer.user),
@@ -195,7 +194,9 @@ def words() -> dict[str, str]:
         "range_or_more": _("{0} to {1} of {2} or more"),
         "reload": _("Reload"),
         "result": _("Result"),
-        "result_hidden": _("The result is hidden while the organization is not active."),
+        "result_hidden": _(
+            "The result is hidden: the organization is not active, or only the owner of the job may see it."
+        ),
         "retry": _("Retry"),
         "run_now": _("Run now"),
         "seconds": _("{0} s"),

@@ -71,7 +71,7 @@
 				show(line, Boolean(reason));
 				showSteps(steps, job.steps);
 				bars.show(job);
-				show(hidden, job.status === "Completed" && center.data.hidden.includes(job.organization));
+				show(hidden, job.status === "Completed" && job.result_is_hidden);
 				setText(error.lastChild, job.error_message);
 				show(error, Boolean(job.error_message));
 				const text = job.result == null ? "" : JSON.stringify(job.result, null, 2);

@@ -101,7 +101,10 @@ function outcome(job) {
 		const kind = { Permanent: __("Permanent error"), Transient: __("Transient error") }[job.error_type] ?? __("Error");
 		nodes.push(make("div", { class: "dw-error" }, make("strong", {}, kind), make("p", {}, job.error_message)));
 	}
-	if (job.result_is_hidden) nodes.push(make("p", {}, __("The result is hidden while the organization is not active.")));
+	if (job.result_is_hidden && job.status === "Completed") {
+		const text = __("The result is hidden: the organization is not active, or only the owner of the job may see it.");
+		nodes.push(make("p", {}, text));
+	}
 	if (job.output_url) {
 		const href = job.output_url;
 		nodes.push(make("a", { class: "btn btn-primary btn-sm", href, download: "" }, __("Download the file")));

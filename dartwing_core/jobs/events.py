@@ -104,11 +104,7 @@ def _messages(changes: Sequence[Mapping[str, Any]]) -> list[tuple[str, dict, str
                 rooms = rooms[1:]
         if "output_reference" in message and not _is_active(job["organization"]):
             del message["output_reference"]  # results of a suspended organization are hidden
-        for_others = {key: value for key, value in message.items() if key not in _private(job)}
-        own_room = get_user_room(job["owner_user"])
-        messages += [
-            (STATUS_CHANGED, message if room == own_room else for_others, room, frappe.local.site) for room in rooms
-        ]
+        messages += [(STATUS_CHANGED, _for_room(message, job, room), room, frappe.local.site) for room in rooms]
     return messages
 
 
@@ -119,11 +115,14 @@ def _has_left(owner: str, organization: str) -> bool:
     return not access.can_see(owner, owner, organization)
 
 
-def _private(job: Mapping[str, Any]) -> tuple[str, ...]:
-    """What of a change only the owner hears: admins may have the job open too."""
+def _for_room(message: dict[str, Any], job: Mapping[str, Any], room: str) -> dict[str, Any]:
+    """Without an outcome that is for the owner alone, where that is not the owner's own room."""
     from . import access  # which reads jobs through `store`, as `store` calls this module
 
-    return access.RESULT_FIELDS if access.is_result_private(job) else ()
+    if "output_reference" not in message or room == get_user_room(job["owner_user"]):
+        return message
+    is_private = access.is_result_private(job)
+    return {key: value for key, value in message.items() if key != "output_reference" or not is_private}
 
 
 def _is_active(organization: str) -> bool:

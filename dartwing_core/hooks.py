@@ -24,7 +24,7 @@ app_include_css = "dartwing_core.bundle.css"
 
 _tenant_doctypes = (
     *("Background Job", "Background Job Run", "Background Job Dependency", "Job Execution Log", "Job Batch"),
-    *("Job Circuit", "Job Schedule", "Organization", "Org Member"),
+    *("Job Circuit", "Job Schedule", "Organization", "Org Member", "Organization Removal"),
 )
 _references = (
     *("Comment", "Communication", "ToDo", "Tag Link", "Document Follow", "Version", "DocShare", "View Log"),
@@ -46,6 +46,7 @@ has_permission = {
     "Job Schedule": "dartwing_core.jobs.desk_access.has_schedule_permission",
     "Organization": "dartwing_core.jobs.desk_access.has_organization_permission",
     "Org Member": "dartwing_core.jobs.desk_access.has_member_permission",
+    "Organization Removal": "dartwing_core.jobs.desk_access.has_removal_permission",
     **dict.fromkeys(_references, "dartwing_core.jobs.references.has_reference_permission"),
     "File": "dartwing_core.jobs.references.has_file_permission",
 }

@@ -6,7 +6,7 @@ returns and not on how many jobs there are (`test_the_sweeps_queries_use_indexes
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -243,3 +243,19 @@ def is_due(job, epoch: float):
     By the seconds: `available_at`, which people read, is in the site's time zone, and that may change.
     """
     return job.due_epoch <= epoch
+
+
+def to_be_stopped(field: str, value: str) -> list[str]:
+    """Running jobs with this value in a column, whose attempt nobody has asked to stop."""
+    job, run = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.RUN)
+    query = frappe.qb.from_(job).left_join(run).on((run.background_job == job.name) & (run.attempt == job.attempt))
+    query = query.where((job[field] == value) & (job.status == str(JobStatus.RUNNING)))
+    return query.where(run.name.isnull() | (run.cancel_requested == 0)).select(job.name).run(pluck=True)
+
+
+def of_organization_query(organization: str, statuses: Iterable[JobStatus], limit: int):
+    """Jobs of an organization in these states."""
+    job = frappe.qb.DocType(config.JOB)
+    query = frappe.qb.from_(job).select(*(job[field] for field in CHILD_FIELDS))
+    states = sorted(str(status) for status in statuses)
+    return query.where((job.organization == organization) & job.status.isin(states)).limit(limit)

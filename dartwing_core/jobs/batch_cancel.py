@@ -54,7 +54,7 @@ def drain(name: str, limit: int = ALL) -> int:
     for step in range(0, len(canceled), AT_ONCE):
         awaited = backlog.awaited([job["name"] for job in canceled[step : step + AT_ONCE]])
         dispatch.quietly(partial(batch_end.tell, awaited))
-    for member in batch_store.to_be_stopped(name):
+    for member in backlog.to_be_stopped("parent_batch", name):
         dispatch.quietly(partial(cancel.ask_to_stop, member, user, reason))
     batch_end.look([name])
     return len(canceled)

@@ -131,11 +131,3 @@ def members_query(name: str, statuses: Iterable[JobStatus], limit: int, before: 
     query = query.where(job.status.isin([str(status) for status in statuses]))
     query = query.where(job.name < before) if before else query
     return query.orderby(job.name, order=Order.desc).limit(limit)
-
-
-def to_be_stopped(name: str) -> list[str]:
-    """Running members whose attempt nobody has asked to stop."""
-    job, run = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.RUN)
-    query = frappe.qb.from_(job).left_join(run).on((run.background_job == job.name) & (run.attempt == job.attempt))
-    query = query.where((job.parent_batch == name) & (job.status == str(JobStatus.RUNNING)))
-    return query.where(run.name.isnull() | (run.cancel_requested == 0)).select(job.name).run(pluck=True)

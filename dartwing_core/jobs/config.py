@@ -16,6 +16,7 @@ DEPENDENCY = "Background Job Dependency"
 BATCH = "Job Batch"
 CIRCUIT = "Job Circuit"
 SCHEDULE = "Job Schedule"
+REMOVAL = "Organization Removal"
 JOB_TYPE = "Job Type"
 SETTINGS = "Job Engine Settings"
 

@@ -18,7 +18,7 @@ from .access import Viewer
 from .status import JobStatus
 
 ORGANIZATION, MEMBER = "Organization", "Org Member"
-ENGINE_DOCTYPES = (config.JOB, config.RUN, config.LOG, config.DEPENDENCY, config.BATCH, config.CIRCUIT)
+ENGINE_DOCTYPES = (config.JOB, config.RUN, config.LOG, config.DEPENDENCY, config.BATCH, config.CIRCUIT, config.REMOVAL)
 """Written by the engine alone."""
 TENANT_DOCTYPES = (*ENGINE_DOCTYPES, config.SCHEDULE, ORGANIZATION, MEMBER)
 
@@ -42,6 +42,8 @@ def visible(doctype: str, viewer: Viewer, table) -> Criterion:
         return viewer.visible(table)
     if doctype == config.CIRCUIT:
         return viewer.administered(table)
+    if doctype == config.REMOVAL:
+        return nothing
     if doctype in ENGINE_DOCTYPES:
         return table.background_job.isin(visible_names(config.JOB, viewer))
     if doctype == ORGANIZATION:
@@ -86,6 +88,11 @@ def has_circuit_permission(doc, ptype: str | None = None, user: str | None = Non
     return access.viewer(user).administers(doc.organization)
 
 
+def has_removal_permission(doc, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
+    """`has_permission` of Organization Removal: what is left of an organization is for System Managers."""
+    return access.viewer(user).sees_everything
+
+
 def has_schedule_permission(doc, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
     """`has_permission` of Job Schedule: who sees its jobs sees it; admins of the organization write it."""
     viewer = access.viewer(user)
@@ -112,6 +119,7 @@ _PERMISSIONS = {
     config.BATCH: has_batch_permission,
     config.CIRCUIT: has_circuit_permission,
     config.SCHEDULE: has_schedule_permission,
+    config.REMOVAL: has_removal_permission,
     ORGANIZATION: has_organization_permission,
     MEMBER: has_member_permission,
 }

@@ -47,9 +47,7 @@ _LIST_FIELDS = [
 ]
 _STATUS_FIELDS = [*_LIST_FIELDS, "canceled_at", "canceled_by", "result", "depends_on", "schedule_run"]
 _RELATION_FIELDS = ["on_parent_failure", "job_key", "parent_batch"]
-_INNER_FIELDS = [
-    field for field in (*waiting_reason.FIELDS, *access.DECIDING_FIELDS) if field not in _LIST_FIELDS
-]
+_INNER_FIELDS = [field for field in (*waiting_reason.FIELDS, *access.DECIDING_FIELDS) if field not in _LIST_FIELDS]
 """Read, and not shown."""
 _READ_FIELDS = [*_LIST_FIELDS, *_INNER_FIELDS]
 FILES = ("/files/", "/private/files/")

@@ -8,7 +8,7 @@ that breaks off goes on the next day.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -75,15 +75,20 @@ def old_query(after: tuple[datetime, str], before: datetime):
 
 def _delete(names: Sequence[str], ended_before: datetime, dead_before: datetime) -> int:
     rows = sql.run_locking_read(_deletable_query(names, ended_before, dead_before))
-    if not rows:
-        return 0
-    found = [name for name, _status in rows]
-    parents.forget([name for name, status in rows if status == JobStatus.COMPLETED])
+    delete_jobs(dict(rows))
+    return len(rows)
+
+
+def delete_jobs(jobs: Mapping[str, str]) -> None:
+    """Delete jobs (with the status of each), which are locked by us, with all that belongs to them."""
+    if not jobs:
+        return
+    found = list(jobs)
+    parents.forget([name for name, status in jobs.items() if status == JobStatus.COMPLETED])
     for doctype in _HISTORY:
         frappe.db.delete(doctype, {"background_job": ("in", found)})
     _delete_what_hangs_on(found)
     frappe.db.delete(config.JOB, {"name": ("in", found)})
-    return len(found)
 
 
 def _deletable_query(names: Sequence[str], ended_before: datetime, dead_before: datetime):

@@ -78,8 +78,8 @@ def run_schedule_now(schedule_id: str):
     """Submit its job once more, beside its due times, as its owner; returns the Background Job document.
 
     Also of a schedule that is disabled. Whoever is not the owner may see the job, but not its result: it is what the
-    owner's permissions make at a time of somebody else's choice. Raises ScheduleNotFoundError, and what `submit_job` raises if the owner may not
-    have the job (any more).
+    owner's permissions make at a time of somebody else's choice.
+    Raises ScheduleNotFoundError, and what `submit_job` raises if the owner may not have the job (any more).
     """
     schedule = visible_schedule(schedule_id)
     item = schedule_runs.prepare(schedule)

@@ -21,6 +21,7 @@ from . import (
     dispatch,
     leader,
     redis_queue,
+    removal,
     rescue,
     schedule_runs,
     sql,
@@ -46,6 +47,7 @@ class Report:
     rung_again: int = 0
     batches: int = 0
     scheduled: int = 0
+    removed: int = 0
 
 
 def sweep(batch: int | None = None) -> Report:
@@ -61,6 +63,7 @@ def sweep(batch: int | None = None) -> Report:
         doubtful = dispatch.quietly(rescue.doubtful) or []
         report.rescued = dispatch.quietly(lambda: rescue.rescue_lost(doubtful)) or 0
         report.stopped = dispatch.quietly(lambda: rescue.stop_canceled(doubtful)) or 0
+        report.removed = dispatch.quietly(removal.sweep) or 0
     report.orphans = dispatch.quietly(lambda: tell_children(batch)) or 0
     report.batches = dispatch.quietly(lambda: batch_cancel.sweep(members)) or 0
     report.scheduled = dispatch.quietly(lambda: schedule_runs.sweep(batch)) or 0

@@ -39,6 +39,7 @@ def test_nobody_inserts_by_hand(doctype, job):
         "Background Job Dependency": {"background_job": job.name, "depends_on": job.name},
         "Job Circuit": {"job_type": job.job_type, "organization": factory.ALPHA, "status": "Closed"},
         "Job Batch": {"organization": factory.ALPHA, "owner_user": "Administrator", "status": "Running"},
+        "Organization Removal": {"organization_name": "x", "status": "Running"},
     }[doctype]
     with pytest.raises(frappe.PermissionError, match="engine only"):
         frappe.get_doc({"doctype": doctype, **values}).insert()

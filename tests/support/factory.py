@@ -93,6 +93,7 @@ def wipe() -> None:
         )
     for doctype in ("Background Job", "Job Batch", "Job Circuit", "Job Schedule"):
         frappe.db.sql(f"DELETE FROM `tab{doctype}` WHERE organization LIKE 'Test %'")
+    frappe.db.sql("DELETE FROM `tabOrganization Removal` WHERE name LIKE 'Test %'")
     frappe.db.sql("DELETE FROM `tabNote` WHERE title LIKE 'test %'")
     names = frappe.get_all("Job Type", pluck="name")
     for name in [name for name in names if name.startswith("test_")]:  # Frappe 15 escapes the escape of LIKE

@@ -38,4 +38,5 @@ def remove(*organizations: str) -> None:
         for doctype in BELONGING:
             frappe.db.delete(doctype, {"organization": name})
         frappe.db.delete("Organization", {"name": name})
+        frappe.db.delete("Organization Removal", {"name": name})
     frappe.db.commit()

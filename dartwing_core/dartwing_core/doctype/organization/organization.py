@@ -5,7 +5,7 @@ from frappe import _
 from frappe.utils import escape_html
 
 from dartwing_core.dartwing_core.guarded_document import GuardedDocument
-from dartwing_core.jobs import access, admission, circuits, ids, schedule_store
+from dartwing_core.jobs import access, admission, ids, removal
 from dartwing_core.jobs.outbox import outbox
 
 MAX_WEIGHT = 100
@@ -19,6 +19,8 @@ class Organization(GuardedDocument):
 
     def validate(self) -> None:
         self._check_name()
+        if self.is_new() and removal.is_running(self.name):
+            frappe.throw(_("What belonged to the deleted organization {0} is still being removed.").format(self.name))
         self.weight = self.weight or 1
         if not 1 <= int(self.weight) <= MAX_WEIGHT:
             frappe.throw(_("Weight must be between {0} and {1}.").format(1, MAX_WEIGHT))
@@ -34,8 +36,12 @@ class Organization(GuardedDocument):
         outbox().afterwards(admission.admit_all)  # whoever was held back may go on
 
     def on_trash(self) -> None:
-        schedule_store.forget(self.name)
-        circuits.forget(self.name)
+        """Members go before Frappe looks who links here."""
+        sizes = removal.sizes(self.name)
+        removal.begin(self.name, self.org_name)
+        if any(sizes.values()):
+            text = _("What belongs to {0} is being removed for good: {1} jobs, {2} schedules, {3} members.")
+            frappe.msgprint(text.format(frappe.bold(escape_html(self.org_name)), *sizes.values()))
 
     def validate_share(self, docshare) -> None:
         frappe.throw(_("Organizations can't be shared. Make the user an Org Member instead."), frappe.PermissionError)

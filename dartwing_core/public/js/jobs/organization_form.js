@@ -1,3 +1,4 @@
+import { confirmed, tell_error } from "./actions";
 import { read } from "./api";
 import { button, make } from "./dom";
 import { Overview, figures, job_table, lists } from "./overview";
@@ -11,6 +12,7 @@ export function setup_organization_form() {
 		refresh(frm) {
 			frm.organization_page ??= new Overview(frm, ask, render(frm));
 			frm.organization_page.open();
+			frm.savetrash = () => remove(frm);
 		},
 		on_hide: (frm) => frm.organization_page?.close(),
 	});
@@ -22,6 +24,30 @@ async function ask(organization) {
 		read("list_jobs", { organization, limit: LATEST }),
 	]);
 	return { organization, ...counts, jobs };
+}
+
+/** Frappe's own question says nothing of what goes with it. */
+async function remove(frm) {
+	const organization = frm.docname;
+	const members = frappe.db.count("Org Member", { filters: { organization } });
+	try {
+		const [jobs, schedules] = await Promise.all([
+			read("list_jobs", { organization, limit: 1 }),
+			read("list_schedules", { organization, limit: 1 }),
+		]);
+		const what = [jobs.total, schedules.total, await members];
+		const text = __(
+			"Delete {0} with its {1} jobs, their results and files, {2} schedules and {3} members? Jobs that run are stopped. Nothing of it can be brought back.",
+			[frm.doc.org_name, ...what]
+		);
+		if (!(await confirmed(text))) return;
+	} catch (error) {
+		tell_error(error);
+		return;
+	}
+	await frappe.xcall("frappe.client.delete", { doctype: frm.doctype, name: organization });
+	frappe.model.clear_doc(frm.doctype, organization);
+	frappe.set_route("List", frm.doctype);
 }
 
 const render = (frm) => (found) => {

@@ -156,7 +156,7 @@ def test_a_disabled_user_whose_session_is_open_gets_no_page(visit, portal_user):
     frappe.db.commit()
     try:
         answer = visitor.page.goto(PATH)
-        assert answer.status in (401, 403)
+        assert answer.status in (401, 403, 417)  # of Frappe 15, before it comes to the page
         assert "jc-data" not in answer.text()
         assert factory.ALPHA not in answer.text()
     finally:

@@ -21,11 +21,12 @@ from dartwing_core.jobs import batch, handlers, job, reports, submit_job
 from dartwing_core.jobs.testing import run_jobs
 from standalone.commands import COMMANDS
 from tests.support import circuits, factory, http, mail, records, schedules
-from tests.support.jobs import run, submitted, submitted_with
+from tests.support.jobs import run, submitted, submitted_by, submitted_with
 from tests.support.snippets import DOCUMENTS, Call, Snippet, calls, definitions, job_types, snippets
 
 MODULE = "your_app.jobs"
 CUSTOMER, STATEMENT = "Customer", "test_send_statement"
+MANAGER = "reading_manager"
 PLACES = {
     '"Acme"': f'"{factory.ALPHA}"',
     '"Other"': f'"{factory.BETA}"',
@@ -71,7 +72,7 @@ def customers(site) -> Iterator[None]:
 def tokens(site) -> dict[bool, str]:
     """API keys: of an admin of Test Alpha, and of a System Manager (True)."""
     admin = factory.user("reader", factory.ALPHA, roles=("Dartwing User", "Dartwing Admin"), org_role="Admin")
-    manager = factory.user("reading_manager", factory.ALPHA, roles=("System Manager", "Dartwing User"))
+    manager = factory.user(MANAGER, factory.ALPHA, roles=("System Manager", "Dartwing User"))
     return {False: http.new_token(admin), True: http.new_token(manager)}
 
 
@@ -209,7 +210,10 @@ class Reader:
         for name, value in found.items():
             text = text.replace(name, value)
         text = text.replace("https://your.site", self.url)
-        text = text.replace("KEY:SECRET", self.tokens["System Manager only" in call.comment])
+        is_managers = (
+            "System Manager only" in call.comment or "/private/files/" in call.command
+        )  # a file is its owner's
+        text = text.replace("KEY:SECRET", self.tokens[is_managers])
         environment = {"PATH": "/usr/bin:/bin", "CURL_HOME": str(self.folder)}
         done = subprocess.run(["sh", "-c", text], cwd=self.folder, env=environment, capture_output=True, text=True)
         body, _newline, status = done.stdout.rpartition("\n")
@@ -274,7 +278,7 @@ def open_circuit() -> str:
 
 
 def exported() -> str:
-    made = submitted("export_records", doctype="Contact", file_format="xlsx")
+    made = submitted_by(f"test_{MANAGER}@example.com", "export_records", doctype="Contact", file_format="xlsx")
     return run(made)["output_reference"]
 
 

@@ -351,7 +351,7 @@ def test_an_organization_is_deleted_after_a_word_on_what_goes_with_it(visit, mem
         submitted_for(member, doomed, factory.job_type("plain"))
         page = visit(manager, f"/app/organization/{doomed}").page
         expect(figure(view(page), "Waiting")).to_have_text("1")
-        page.evaluate("() => cur_frm.savetrash()")
+        page.evaluate("() => { cur_frm.savetrash(); }")
         expect(dialog(page)).to_contain_text("Delete Test Doomed with its 1 jobs")
         expect(dialog(page)).to_contain_text("0 schedules and 1 members")
         confirm(page)

@@ -16,6 +16,7 @@ from dartwing_core.jobs.errors import InvalidJobError
 from . import error_answers, rate_limits
 
 MODULE = "dartwing_core.api.jobs"
+LONGEST_TEXT = 10_000
 PREFIXES = (f"{MODULE}.", "dartwing.dartwing_core.api.jobs.")
 """The second are the original app's names, see `override_whitelisted_methods` in hooks.py."""
 
@@ -84,9 +85,11 @@ def of_path(path: str) -> Endpoint | None:
 
 
 def _check_text(arguments: dict[str, Any]) -> None:
-    """Half a character, which JSON can hold and no column."""
+    """No half characters, which JSON can hold and no column; and no megabytes but in JSON."""
     for name, value in arguments.items():
         if isinstance(value, str) and name != "parameters":
+            if len(value) > LONGEST_TEXT and value.lstrip()[:1] not in ("[", "{"):
+                raise InvalidJobError(_("{0} is longer than {1} characters.").format(name, LONGEST_TEXT))
             try:
                 value.encode()
             except UnicodeEncodeError:

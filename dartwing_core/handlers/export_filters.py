@@ -10,6 +10,7 @@ from frappe import _
 from frappe.utils.data import get_datetime, get_time, get_timespan_date_range
 
 from dartwing_core.jobs import PermanentError
+from dartwing_core.jobs.texts import cut
 
 COMPARISONS = frozenset({"=", "!=", ">", "<", ">=", "<="})
 LIKE = frozenset({"like", "not like"})
@@ -46,7 +47,7 @@ def read(doctype: str, given: Any, allowed: list[str]) -> list[list]:
 def check_field(doctype: str, name: Any, allowed: list[str]) -> None:
     """Raises PermanentError, the same for a field that does not exist and one that may not be read."""
     if name not in allowed:
-        raise PermanentError(_("{0} is no field of {1} that you may export.").format(str(name)[:140], _(doctype)))
+        raise PermanentError(_("{0} is no field of {1} that you may export.").format(cut(name), _(doctype)))
 
 
 def _operator_and_value(value: Any) -> list:
@@ -71,12 +72,12 @@ def _condition(doctype: str, item: Any) -> list:
 def _problem(doctype: str, name: str, operator: Any, value: Any) -> str | None:
     """What is wrong with a filter's operator and value; None if nothing is."""
     if operator not in OPERATORS:
-        return _("Unknown operator {0}. Use one of: {1}.").format(str(operator)[:40], ", ".join(sorted(OPERATORS)))
+        return _("Unknown operator {0}. Use one of: {1}.").format(cut(operator), ", ".join(sorted(OPERATORS)))
     if not _goes_with(operator, value):
         return _("The value does not go with the operator {0}.").format(operator)
     is_compared = value is not None and (operator in COMPARISONS or operator == "between")
     if is_compared and not _is_time(doctype, name, value):
-        return _("{0} is not a date or time.").format(str(value)[:60])
+        return _("{0} is not a date or time.").format(cut(value))
     if operator == "timespan" and not (_is_date(doctype, name) and get_timespan_date_range(value)):
         return _("timespan needs a date field, and a span like {0}.").format("last month")
     if operator in TREE and not _is_tree(doctype, name):

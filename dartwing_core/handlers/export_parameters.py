@@ -10,6 +10,7 @@ from frappe import _
 from frappe.permissions import get_role_permissions
 
 from dartwing_core.jobs import PermanentError
+from dartwing_core.jobs.texts import cut
 
 from . import export_filters
 from .export_filters import check_field
@@ -38,7 +39,7 @@ def _doctype(name: Any) -> str:
         raise PermanentError(_("{0} is missing.").format("doctype"))
     found = frappe.db.exists("DocType", name)
     if not found:
-        raise PermanentError(_("Unknown DocType: {0}.").format(name[:140]))
+        raise PermanentError(_("Unknown DocType: {0}.").format(cut(name)))
     meta = frappe.get_meta(found)
     if meta.istable or meta.issingle or meta.get("is_virtual"):
         raise PermanentError(

@@ -10,6 +10,7 @@ import frappe
 from frappe import _
 
 from dartwing_core.jobs import JobContext, PermanentError, job_handler
+from dartwing_core.jobs.texts import cut
 
 from . import export_parameters, job_files, record_files
 from .record_query import RecordQuery
@@ -72,7 +73,7 @@ def export_records(context: JobContext) -> dict:
 
 def _read_parameters(parameters: Mapping[str, Any]) -> tuple[str, RecordQuery]:
     if unknown := set(parameters) - PARAMETERS:
-        raise PermanentError(_("Unknown parameter: {0}.").format(", ".join(sorted(unknown))))
+        raise PermanentError(_("Unknown parameter: {0}.").format(cut(", ".join(sorted(unknown)))))
     file_format = parameters.get("file_format") or "csv"
     if file_format not in record_files.FORMATS:
         raise PermanentError(_("file_format must be one of: {0}.").format(", ".join(record_files.FORMATS)))

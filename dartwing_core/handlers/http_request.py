@@ -27,6 +27,7 @@ from dartwing_core.jobs import (
 from dartwing_core.jobs.canonical import plain
 from dartwing_core.jobs.classification import RETRYABLE_HTTP_STATUS, parse_retry_after
 from dartwing_core.jobs.config import settings
+from dartwing_core.jobs.texts import cut
 
 from .safe_connection import Deadline, open_connection
 
@@ -222,7 +223,7 @@ def _body(response: Response) -> Any:
 def _read_parameters(context: JobContext) -> Request:
     parameters = context.parameters
     if unknown := set(parameters) - PARAMETERS:
-        raise PermanentError(_("Unknown parameter: {0}.").format(", ".join(sorted(unknown))))
+        raise PermanentError(_("Unknown parameter: {0}.").format(cut(", ".join(sorted(unknown)))))
     method = _method(parameters.get("method"))
     scheme, host, port, target = _url(parameters.get("url"))
     body = _payload(method, parameters)
@@ -271,9 +272,9 @@ def _headers(given: Any) -> dict[str, str]:
         raise PermanentError(_("headers must be an object of texts."))
     for name, value in given.items():
         if not HEADER_NAME.fullmatch(name) or name.lower().startswith("proxy-") or name.lower() in OWN_HEADERS:
-            raise PermanentError(_("The header {0} can't be set.").format(repr(name)[:60]))
+            raise PermanentError(_("The header {0} can't be set.").format(cut(repr(name))))
         if not isinstance(value, str) or not HEADER_VALUE.fullmatch(value):
-            raise PermanentError(_("The header {0} must be a text in Latin-1, on one line.").format(name[:60]))
+            raise PermanentError(_("The header {0} must be a text in Latin-1, on one line.").format(cut(name)))
     return dict(given)
 
 

@@ -20,6 +20,7 @@ from . import config, store, tenancy
 from .errors import JobNotFoundError
 from .status import JobStatus
 from .tenancy import NO_REACH, Reach
+from .texts import cut
 
 RESULT_FIELDS = ("result", "output_reference")
 DECIDING_FIELDS = ("owner_user", "organization", "job_type", "is_result_private")
@@ -199,7 +200,7 @@ def visible_job(job_id: Any, *fields: str, looking: Viewer | None = None) -> dic
     job = store.load(job_id, *fields) if isinstance(job_id, str) and job_id else None
     looking = looking or viewer()
     if not job or not looking.can_see(job["owner_user"], job["organization"]):
-        raise JobNotFoundError(_("Background job {0} not found.").format(str(job_id)[:60]))
+        raise JobNotFoundError(_("Background job {0} not found.").format(cut(job_id)))
     return looking.without_hidden_result(job)
 
 

@@ -32,6 +32,7 @@ from .context import text_for_storage
 from .errors import BatchNotFoundError, InvalidJobError, InvalidTransitionError
 from .outbox import outbox
 from .status import LIVE, JobStatus
+from .texts import cut
 
 TEXT_LENGTH = 2_000
 RETRY_AT_ONCE = 1_000
@@ -190,7 +191,7 @@ def visible_batch(batch_id: Any) -> dict[str, Any]:
     """
     found = batch_store.load(batch_id) if isinstance(batch_id, str) and batch_id else None
     if not found or not access.viewer().can_see(found["owner_user"], found["organization"]):
-        raise BatchNotFoundError(_("Batch {0} not found.").format(str(batch_id)[:60]))
+        raise BatchNotFoundError(_("Batch {0} not found.").format(cut(batch_id)))
     return found
 
 

@@ -10,6 +10,7 @@ from frappe import _
 
 from . import access, config, engine, plain_text
 from .errors import DuplicateJobError, InvalidJobError
+from .texts import cut
 
 MAX_JOBS = 500
 SAVEPOINT = "dartwing_core_bulk"
@@ -50,16 +51,16 @@ def _each(job_ids: Any, work: Callable[[str], Any]) -> dict[str, Any]:
         except REFUSALS as error:
             frappe.db.rollback(save_point=SAVEPOINT)
             del frappe.local.message_log[told:]  # the answer says it
-            refused[name] = plain_text.of_error(error) or _("This is not allowed.")
+            refused[cut(name)] = plain_text.of_error(error) or _("This is not allowed.")
         else:
             done.append(name)
     return {"done": done, "refused": refused}
 
 
 def _names(job_ids: Any) -> list[str]:
+    if isinstance(job_ids, list | tuple) and len(job_ids) > MAX_JOBS:
+        raise InvalidJobError(_("At most {0} jobs at once.").format(MAX_JOBS))
     is_list = isinstance(job_ids, list | tuple) and all(isinstance(name, str) and name for name in job_ids)
     if not is_list:
         raise InvalidJobError(_("{0} must be a list of job ids.").format("job_ids"))
-    if len(job_ids) > MAX_JOBS:
-        raise InvalidJobError(_("At most {0} jobs at once.").format(MAX_JOBS))
     return list(dict.fromkeys(job_ids))

@@ -20,6 +20,7 @@ from frappe import _
 from frappe.utils import format_timedelta
 
 from .errors import InvalidJobError
+from .texts import cut
 
 MAX_DEPTH = 30  # MariaDB's JSON check ends at 32
 SAFE_INTEGER = 2**63
@@ -92,7 +93,7 @@ def plain(value: Any, path: str = "parameters", parents: tuple[int, ...] = ()) -
 
 def _key(key: Any, path: str) -> str:
     if not isinstance(key, str):
-        raise InvalidJobError(_("Keys in {0} must be text; {1} is not.").format(path, repr(key)[:40]))
+        raise InvalidJobError(_("Keys in {0} must be text; {1} is not.").format(path, cut(repr(key))))
     return _plain_text(str.__str__(key), path)
 
 

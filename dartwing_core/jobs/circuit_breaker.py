@@ -19,6 +19,7 @@ from .errors import CircuitNotFoundError, InvalidTransitionError
 from .outbox import outbox
 from .outcome import Outcome
 from .status import JobStatus
+from .texts import cut
 
 CHANGED = "job_circuit_changed"
 """Realtime event, to the admins of the organization."""
@@ -103,7 +104,7 @@ def _visible(job_type: Any, organization: Any) -> dict[str, Any]:
         row = frappe.db.get_value(config.CIRCUIT, filters, fields, as_dict=True)
     if not row:
         text = _("Jobs of type {0} of the organization {1} have no circuit that you may close.")
-        raise CircuitNotFoundError(text.format(str(job_type)[:140], str(organization)[:140]))
+        raise CircuitNotFoundError(text.format(cut(job_type), cut(organization)))
     return row
 
 

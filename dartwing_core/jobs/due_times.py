@@ -11,6 +11,7 @@ from frappe.utils import get_datetime
 
 from . import clock
 from .errors import InvalidJobError
+from .texts import cut
 
 DELAY = re.compile(r"\s*[+-]?\d+(\.\d+)?\s*")
 DATE = re.compile(r"\s*\d{4}-\d{2}-\d{2}")
@@ -54,7 +55,5 @@ def _moment(convert, given: Any, now: float) -> float:
         return max(epoch, now)
     except Exception:
         raise InvalidJobError(
-            _("available_at is no time: {0}. Pass a datetime, ISO 8601 text or a delay in seconds.").format(
-                str(given)[:60]
-            )
+            _("available_at is no time: {0}. Pass a datetime, ISO 8601 text or a delay in seconds.").format(cut(given))
         ) from None

@@ -32,6 +32,7 @@ from .family import Family
 from .outbox import outbox
 from .status import RETRYABLE, JobStatus
 from .submission import Prepared, Request
+from .texts import cut
 
 BULK_LIMIT = 10_000
 RETRY_MESSAGE = "Job re-queued for execution"
@@ -262,5 +263,5 @@ def _request(arguments: Any) -> Request:
         raise InvalidJobError(_("Each job must be an object with job_type and organization."))
     unknown = set(arguments) - set(Request.__dataclass_fields__)
     if unknown:
-        raise InvalidJobError(_("Unknown argument: {0}.").format(", ".join(sorted(map(str, unknown)))))
+        raise InvalidJobError(_("Unknown argument: {0}.").format(cut(", ".join(sorted(map(str, unknown))))))
     return Request(**{"job_type": None, "organization": None, **arguments})

@@ -11,12 +11,15 @@ from frappe import _
 from . import access, canonical, config, dependencies
 from .errors import InvalidJobError
 from .status import ENDED_BADLY, LIVE, JobStatus
+from .texts import cut
 
 if TYPE_CHECKING:
     from .submission import Prepared
 
 MAX_DEPENDENCIES = 100_000
 """In one submit."""
+MOST_PARENTS = 10_000
+"""Jobs that exist already, in one submit."""
 KEY_LENGTH = 140
 READ_AT_ONCE = 1_000
 
@@ -33,7 +36,9 @@ class Family:
         self._parents = [self._parents_of(item, after[n] if after else ()) for n, item in enumerate(asked)]
         if sum(map(len, self._parents)) > MAX_DEPENDENCIES:
             raise InvalidJobError(_("At most {0} dependencies can be made at once.").format(MAX_DEPENDENCIES))
-        self._existing = _existing(sorted({p for many in self._parents for p in many if isinstance(p, str)}))
+        existing = sorted({p for many in self._parents for p in many if isinstance(p, str)})
+        _check_number(existing)
+        self._existing = _existing(existing)
         self._check(user)
 
     def connect(self, final: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
@@ -81,7 +86,7 @@ class Family:
         found = self._existing.get(name)
         is_own = found is not None and found["organization"] == organization
         if found is None or not is_own or not looking or not looking.can_see(found["owner_user"], organization):
-            raise InvalidJobError(_("depends_on: background job {0} not found in this organization.").format(name[:60]))
+            raise InvalidJobError(_("depends_on: background job {0} not found in this organization.").format(cut(name)))
         if found["status"] in ENDED_BADLY and item.row["on_parent_failure"] != dependencies.RUN_ANYWAY:
             raise InvalidJobError(
                 _("depends_on: background job {0} is {1} and will not complete.").format(name, _(found["status"]))
@@ -120,16 +125,22 @@ def _keys(asked: Sequence[Prepared]) -> dict[str, int]:
             )
         key = canonical.plain(key, "key")
         if key in found:
-            raise InvalidJobError(_("Two of these jobs have the key {0}.").format(key))
+            raise InvalidJobError(_("Two of these jobs have the key {0}.").format(cut(key)))
         found[key] = number
     return found
 
 
 def _listed(depends_on: Any) -> list[str]:
     names = [depends_on] if isinstance(depends_on, str) else list(depends_on or ()) if _is_list(depends_on) else None
+    _check_number(names or ())
     if names is None or not all(isinstance(name, str) and name.strip() for name in names):
         raise InvalidJobError(_("depends_on must be the id of a job, or a list of ids."))
     return canonical.plain(names, "depends_on")
+
+
+def _check_number(names: Collection[str]) -> None:
+    if len(names) > MOST_PARENTS:
+        raise InvalidJobError(_("depends_on: at most {0} jobs can be named at once.").format(MOST_PARENTS))
 
 
 def _is_list(value: Any) -> bool:
@@ -165,8 +176,7 @@ def _refuse_cycle(graph: Mapping[Any, Collection[Any]], names: Mapping[Any, str]
                 free.append(child)
     if missing:
         called = sorted(names[job] for job in missing if job in names)
+        shown = cut(", ".join(called[:10])) or "?"
         if any(job in graph[job] for job in missing):
-            raise InvalidJobError(_("depends_on: a job can't depend on itself ({0}).").format(", ".join(called[:5])))
-        raise InvalidJobError(
-            _("depends_on: these jobs would wait for each other: {0}.").format(", ".join(called[:10]) or "?")
-        )
+            raise InvalidJobError(_("depends_on: a job can't depend on itself ({0}).").format(shown))
+        raise InvalidJobError(_("depends_on: these jobs would wait for each other: {0}.").format(shown))

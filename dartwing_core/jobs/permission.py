@@ -10,6 +10,7 @@ from frappe import _
 
 from . import access, tenancy
 from .errors import InvalidJobError, PermanentError
+from .texts import cut
 
 
 def check_submit(user: str, organization: str, job_type) -> tenancy.Standing:
@@ -22,9 +23,9 @@ def check_submit(user: str, organization: str, job_type) -> tenancy.Standing:
     standing = tenancy.standing(user, organization)
     is_privileged = access.sees_everything(user)
     if not standing.is_member and not is_privileged:
-        asked = organization[: tenancy.LONGEST_ID]  # not its name, which would tell that it exists
+        asked = cut(organization)  # not its name, which would tell that it exists
         raise frappe.PermissionError(_("You are not a member of the organization {0}.").format(asked))
-    shown = standing.name or organization[: tenancy.LONGEST_ID]
+    shown = standing.name or cut(organization)
     if standing.state is None:
         raise InvalidJobError(_("Organization {0} not found.").format(shown))
     if not standing.is_active:

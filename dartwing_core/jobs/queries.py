@@ -17,6 +17,7 @@ from pypika.terms import Criterion
 from . import access, canonical, clock, config, history, parents, reschedule, runs, schedule_store, waiting_reason
 from .errors import InvalidJobError
 from .status import RETRYABLE, JobStatus, can_move
+from .texts import cut
 
 MAX_LIMIT = 100
 MAX_TOTAL = 10_000
@@ -116,7 +117,7 @@ def get_live_progress(job_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
 
     Those that do not run, or that the user may not see, are left out; so are more than MAX_ASKED.
     """
-    if not isinstance(job_ids, list | tuple) or not all(isinstance(name, str) for name in job_ids):
+    if not isinstance(job_ids, list | tuple) or not all(isinstance(name, str) for name in job_ids[:MAX_ASKED]):
         raise InvalidJobError(_("{0} must be a list of job ids.").format("job_ids"))
     if not job_ids:
         return {}
@@ -233,9 +234,7 @@ def _file_url(reference: str | None) -> str | None:
 
 def check_choice(argument: str, value: Any, choices) -> None:
     if value and (not isinstance(value, str) or value not in choices):
-        raise InvalidJobError(
-            _("Unknown {0}: {1}. Use one of: {2}.").format(argument, str(value)[:40], ", ".join(choices))
-        )
+        raise InvalidJobError(_("Unknown {0}: {1}. Use one of: {2}.").format(argument, cut(value), ", ".join(choices)))
 
 
 def bounded(value: Any, lowest: int, highest: int, argument: str) -> int:
@@ -262,7 +261,7 @@ def _date(value: Any, argument: str) -> datetime:
     except Exception:
         moment = None
     if moment is None:
-        raise InvalidJobError(_("{0} is no date: {1}.").format(argument, str(value)[:40]))
+        raise InvalidJobError(_("{0} is no date: {1}.").format(argument, cut(value)))
     return moment
 
 

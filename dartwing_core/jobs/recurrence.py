@@ -25,6 +25,7 @@ from croniter.croniter import CroniterBadDateError
 from frappe import _
 
 from .errors import InvalidJobError
+from .texts import cut
 
 CRON, INTERVAL = "Cron", "Interval"
 UNITS = {"Minutes": 60, "Hours": 3_600, "Days": 86_400}
@@ -128,10 +129,10 @@ def of(frequency: Any, cron: Any, every: Any, every_unit: Any, time_zone: Any, a
     if frequency == INTERVAL:
         return Recurrence(zone, interval=_interval(every, every_unit), anchor=math.floor(anchor))
     if frequency != CRON:
-        raise InvalidJobError(_("Unknown frequency: {0}. Use one of: {1}.").format(_cut(frequency), "Cron, Interval"))
+        raise InvalidJobError(_("Unknown frequency: {0}. Use one of: {1}.").format(cut(frequency), "Cron, Interval"))
     recurrence = Recurrence(zone, cron=_checked_cron(cron))
     if recurrence.after(now) is None:
-        raise InvalidJobError(_("The cron expression {0} means a time that never comes.").format(recurrence.cron))
+        raise InvalidJobError(_("The cron expression {0} means a time that never comes.").format(cut(recurrence.cron)))
     return recurrence
 
 
@@ -140,7 +141,7 @@ def _zone(name: Any) -> ZoneInfo:
         return ZoneInfo(name)
     except Exception:  # KeyError, ValueError, TypeError, and OSError for "Europe" alone
         raise InvalidJobError(
-            _("There is no time zone {0}. Use a name such as Europe/Berlin.").format(_cut(name))
+            _("There is no time zone {0}. Use a name such as Europe/Berlin.").format(cut(name))
         ) from None
 
 
@@ -162,17 +163,13 @@ def _checked_cron(text: Any) -> str:
     if len(cron) > LONGEST_CRON:
         raise InvalidJobError(_("A cron expression has at most {0} characters.").format(LONGEST_CRON))
     if NOT_FIXED.search(cron):
-        raise InvalidJobError(_("The cron expression {0} has a random field (H or R).").format(_cut(cron)))
+        raise InvalidJobError(_("The cron expression {0} has a random field (H or R).").format(cut(cron)))
     try:
         fields = len(croniter.expand(cron)[0])
     except Exception as error:  # of many kinds, by croniter's release
-        raise InvalidJobError(_("{0} is no cron expression: {1}").format(_cut(cron), _cut(error))) from None
+        raise InvalidJobError(_("{0} is no cron expression: {1}").format(cut(cron), cut(error))) from None
     if fields != FIELDS:
         raise InvalidJobError(
             _("A cron expression has five fields: minute, hour, day, month, weekday. At most once a minute.")
         )
     return cron
-
-
-def _cut(value: Any) -> str:
-    return str(value)[:100]

@@ -114,8 +114,9 @@ def retry_dead_letters(
 
     `left`: how many such jobs there are besides. Raises InvalidJobError for what is no list of fingerprints.
     """
-    is_list = isinstance(fingerprints, list) and all(isinstance(text, str) for text in fingerprints)
-    if not is_list or len(fingerprints) > GROUPS:
+    if isinstance(fingerprints, list) and len(fingerprints) > GROUPS:
+        raise InvalidJobError(_("{0}: at most {1} at once.").format("fingerprints", GROUPS))
+    if not isinstance(fingerprints, list) or not all(isinstance(text, str) for text in fingerprints):
         raise InvalidJobError(_("{0} must be a list of texts.").format("fingerprints"))
     if not fingerprints:
         return {"done": [], "refused": {}, "left": 0}

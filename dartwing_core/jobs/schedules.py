@@ -27,6 +27,7 @@ from . import (
 )
 from .errors import InvalidJobError, ScheduleNotFoundError
 from .status import JobStatus
+from .texts import cut
 
 NEXT = 5
 _HIDDEN = frozenset({"name", "next_run_epoch", "look_at_epoch", "anchor_epoch", "parameters"})
@@ -101,7 +102,7 @@ def visible_schedule(schedule_id: Any) -> dict[str, Any]:
     """
     found = schedule_store.load(schedule_id) if isinstance(schedule_id, str) and schedule_id else None
     if not found or not access.viewer().can_see(found["owner_user"], found["organization"]):
-        raise ScheduleNotFoundError(_("Schedule {0} not found.").format(str(schedule_id)[:60]))
+        raise ScheduleNotFoundError(_("Schedule {0} not found.").format(cut(schedule_id)))
     return found
 
 

@@ -29,6 +29,7 @@ from . import (
 from .errors import InvalidJobError
 from .status import JobStatus
 from .tenancy import Limits, Standing
+from .texts import cut
 
 KEY_LENGTH = 140
 
@@ -176,7 +177,7 @@ def _row(request: Request, job_type, user: str, parameters: str, priority: str) 
 def _job_type(name: Any):
     job_type = config.job_type(_text(name, "job_type"))
     if job_type is None or job_type.name != name:  # MariaDB finds other spellings too; they would dodge the cache
-        raise InvalidJobError(_("Unknown Job Type: {0}.").format(str(name)[:140]))
+        raise InvalidJobError(_("Unknown Job Type: {0}.").format(cut(name)))
     if not job_type.is_enabled:
         raise InvalidJobError(_("Job Type {0} is disabled and takes no new jobs.").format(job_type.name))
     return job_type
@@ -202,7 +203,7 @@ def _check_size(parameters: str) -> None:
 def _priority(priority: Any) -> str:
     if priority not in config.PRIORITIES:
         raise InvalidJobError(
-            _("Unknown priority {0}. Use one of: {1}.").format(str(priority)[:40], ", ".join(config.PRIORITIES))
+            _("Unknown priority {0}. Use one of: {1}.").format(cut(priority), ", ".join(config.PRIORITIES))
         )
     return priority
 

@@ -9,6 +9,7 @@ from frappe import _
 
 from . import circuit_breaker, circuits, config, handlers, metrics, permission, queries
 from .errors import InvalidJobError, UnknownHandlerError
+from .texts import cut
 
 RECENT = 10
 
@@ -23,7 +24,7 @@ def get_job_type_overview(job_type: str, hours: int = 24) -> dict[str, Any]:
     """
     found = config.job_type(job_type) if isinstance(job_type, str) and job_type else None
     if found is None:
-        raise InvalidJobError(_("Unknown Job Type: {0}.").format(str(job_type)[:60]))
+        raise InvalidJobError(_("Unknown Job Type: {0}.").format(cut(job_type)))
     return {
         "job_type": found.name,
         "display_name": found.display_name,

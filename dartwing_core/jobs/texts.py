@@ -1,0 +1,13 @@
+"""Text for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+LONGEST_SHOWN = 100
+
+
+def cut(value: Any) -> str:
+    """What a caller gave, as an error says it: cut, since it may be megabytes long."""
+    text = str(value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"

@@ -14,6 +14,7 @@ from frappe import _
 from dartwing_core import jobs as engine
 from dartwing_core.jobs import charts, config, plain_text, queries
 from dartwing_core.jobs.errors import InvalidJobError
+from dartwing_core.jobs.texts import cut
 
 from . import rate_limits
 from .arguments import parsed
@@ -41,7 +42,7 @@ def waiting_jobs(**_filters: Any) -> dict[str, Any]:
 @frappe.whitelist()
 def failed_jobs(**_filters: Any) -> dict[str, Any]:
     """Number card: jobs that have failed within 24 hours."""
-    counts = engine.get_job_counts()
+    counts = _counts()
     options = {"status": ["in", FAILED], "modified": [">=", counts["day_ago"]]}
     return _answer(counts["failed_in_24_hours"], options)
 
@@ -56,7 +57,8 @@ def dead_letters(**_filters: Any) -> dict[str, Any]:
 def get_chart(chart_name: str = "", **_more: Any) -> dict[str, Any]:
     """The data of one of the workspace's charts; nothing if there is none, so that Desk says so."""
     if chart_name not in CHARTS:
-        raise frappe.ValidationError(_("There is no chart {0}.").format(str(chart_name)[:60]))
+        raise frappe.ValidationError(_("There is no chart {0}.").format(cut(chart_name)))
+    rate_limits.take_view()
     figures, label = CHARTS[chart_name]
     found = figures()
     values = found.pop("values")
@@ -66,6 +68,7 @@ def get_chart(chart_name: str = "", **_more: Any) -> dict[str, Any]:
 @frappe.whitelist(methods=["POST"])
 def live_progress(job_ids: Any = None) -> dict[str, Any]:
     """List: how far the jobs are that it shows as running. Their rows say it only once they have ended."""
+    rate_limits.take_view()
     return queries.get_live_progress(parsed(job_ids, "job_ids") or [])
 
 
@@ -83,7 +86,12 @@ def preview_schedule(
 
 
 def _card(name: str, **route_options: Any) -> dict[str, Any]:
-    return _answer(engine.get_job_counts()[name], route_options)
+    return _answer(_counts()[name], route_options)
+
+
+def _counts() -> dict[str, Any]:
+    rate_limits.take_view()
+    return engine.get_job_counts()
 
 
 def _answer(value: int, route_options: dict[str, Any]) -> dict[str, Any]:

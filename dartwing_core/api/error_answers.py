@@ -22,6 +22,8 @@ from dartwing_core.jobs.errors import (
     RateLimitError,
 )
 
+from .rate_limits import RETRY_AFTER
+
 BUSY_SECONDS = 1
 
 # The first that fits decides: HTTP status and the `error` of the body.
@@ -99,6 +101,8 @@ def after_request(response: Response | None, request: Request) -> None:
     from .endpoint import of_path
 
     found = of_path(request.path)
+    if response is not None and response.status_code == 429 and (seconds := frappe.flags.get(RETRY_AFTER)):
+        response.headers["Retry-After"] = str(seconds)
     if found is None or response is None or response.status_code < 400 or isinstance(response, Answer):
         return
     status, code, text = _refusal(response.status_code, request, found.method)

@@ -17,6 +17,7 @@ from dartwing_core import jobs as engine
 from dartwing_core.jobs import builders
 from dartwing_core.jobs.errors import InvalidJobError
 
+from . import rate_limits
 from .arguments import parsed, requests_for, text_or_list
 from .due_times import (  # noqa: F401 - served under this module's name
     get_schedule,
@@ -185,7 +186,9 @@ def cancel_batch(
 @endpoint("POST", limit="submit")
 def retry_batch(batch_id: BatchId = REQUIRED) -> BatchRetry:
     """Start a fresh series of attempts of all jobs of a batch that have failed."""
-    return engine.retry_batch(batch_id)
+    retried = engine.retry_batch(batch_id)
+    rate_limits.take_for("submit", retried["retried"] + len(retried["skipped"]))
+    return retried
 
 
 def _batch_answer(batch: Any, message: str) -> BatchIdAndStatus:
@@ -210,7 +213,9 @@ def bulk_retry_dead_letter(
     organization: OrganizationName | None = None, job_type: JobTypeName | None = None, limit: Limit = 50
 ) -> BulkRetry:
     """Retry Dead Letter jobs that you may see, oldest first."""
-    return engine.bulk_retry_dead_letter(organization, job_type, limit)
+    retried = engine.bulk_retry_dead_letter(organization, job_type, limit)
+    rate_limits.take_for("submit", len(retried["retried"]) + len(retried["skipped"]))
+    return retried
 
 
 @endpoint("POST", limit="cancel")

@@ -9,6 +9,7 @@ from typing_extensions import TypedDict
 
 from dartwing_core import jobs as engine
 
+from . import rate_limits
 from .arguments import parsed, requests_for
 from .endpoint import endpoint
 from .schemas import (
@@ -181,4 +182,6 @@ def retry_dead_letters(
     job_type: JobTypeName | None = None,
 ) -> RetriedByError:
     """Retry the Dead Letter jobs that you may see with these kinds of errors, the oldest 500."""
-    return engine.retry_dead_letters(parsed(fingerprints, "fingerprints"), organization or None, job_type or None)
+    found = engine.retry_dead_letters(parsed(fingerprints, "fingerprints"), organization or None, job_type or None)
+    rate_limits.take_for("submit", len(found["done"]) + len(found["refused"]))
+    return found

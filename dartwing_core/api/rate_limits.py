@@ -11,7 +11,11 @@ from frappe import _
 from dartwing_core.jobs import config, counters
 from dartwing_core.jobs.errors import RateLimitError
 
+from .arguments import JOBS_PER_REQUEST
+
 WINDOW_SECONDS = 60
+RETRY_AFTER = "dartwing_retry_after"
+"""In `frappe.flags`: seconds, for the header of an answer that Frappe makes."""
 
 
 def take(bucket: str, amount: int = 1) -> None:
@@ -25,3 +29,26 @@ def take(bucket: str, amount: int = 1) -> None:
         raise RateLimitError(
             _("Too many requests: at most {0} a minute. Try again in {1} seconds.").format(limit, seconds), seconds
         )
+
+
+def take_for(bucket: str, jobs: int) -> None:
+    """Count a request, which was counted as one, for all the jobs that it started.
+
+    It never costs more than a minute's limit: a large batch could not be retried at all.
+    """
+    limit = getattr(config.settings(), f"{bucket}_limit")
+    more = min(-(-jobs // JOBS_PER_REQUEST), limit) - 1
+    if more > 0:
+        take(bucket, more)
+
+
+def take_view() -> None:
+    """Count a look at a card, chart or report of Desk's; nothing outside a web request."""
+    if not getattr(frappe.local, "request", None):
+        return
+    try:
+        take("desk")
+    except RateLimitError as error:
+        frappe.flags[RETRY_AFTER] = error.retry_after
+        frappe.msgprint(str(error), indicator="red")
+        raise

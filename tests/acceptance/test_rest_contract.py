@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,8 +11,10 @@ import pytest
 from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request, Response
 
+import dartwing_core.api.jobs  # noqa: F401 - makes ENDPOINTS
 from dartwing_core.api import error_answers
-from dartwing_core.jobs import InvalidJobError, JobBusyError, submit_job
+from dartwing_core.api.endpoint import ENDPOINTS
+from dartwing_core.jobs import InvalidJobError, JobBusyError, reports, submit_job
 from tests.support import database, factory, http
 from tests.support import settings as engine_settings
 from tests.support.http import API, Client
@@ -231,6 +234,117 @@ def test_a_bulk_submit_counts_by_the_hundred(client):
         assert bulk(250, 0) == 200
         assert bulk(1, 1000) == 429
     assert count() == 250
+
+
+def dead(client, number: int) -> str:
+    """So many dead letters of one batch, whose id is returned."""
+    parts = [{"job_type": "echo_job", "parameters": {"of": frappe.generate_hash()}} for _ in range(number)]
+    made = client.post("submit_batch", organization=factory.ALPHA, jobs=parts)
+    assert made.status_code == 200, made.text
+    batch = made.json()["message"]["batch_id"]
+    frappe.db.sql(
+        "UPDATE `tabBackground Job` SET status = 'Dead Letter', error_message = 'no' WHERE parent_batch = %s", batch
+    )
+    frappe.db.commit()
+    return batch
+
+
+@pytest.mark.parametrize("call", ["retry_batch", "bulk_retry_dead_letter", "retry_dead_letters"])
+def test_a_bulk_retry_counts_by_the_hundred_too(client, call):
+    # They cost one request however many jobs they started.
+    batch = dead(client, 101)
+    http.forget_limits()
+    arguments = {"retry_batch": {"batch_id": batch}, "bulk_retry_dead_letter": {"limit": 1000}}
+    if call == "retry_dead_letters":
+        arguments[call] = {"fingerprints": [row["fingerprint"] for row in reports.dead_letters_by_error()]}
+    with engine_settings.settings(submit_limit=3):
+        assert submit(client, parameters={"n": 1}).status_code == 200
+        assert submit(client, parameters={"n": 2}).status_code == 200
+        refused = client.post(call, **arguments[call])
+        frappe.db.rollback()
+        assert (refused.status_code, refused.json()["error"]) == (429, "rate_limited"), refused.text
+        assert int(refused.headers["Retry-After"]) > 0
+        assert frappe.db.count("Background Job", {"parent_batch": batch, "status": "Dead Letter"}) == 101, "undone"
+        http.forget_limits()
+        assert client.post(call, **arguments[call]).status_code == 200
+        assert submit(client, parameters={"n": 3}).status_code == 200
+        assert submit(client, parameters={"n": 4}).status_code == 429
+
+
+def test_a_batch_that_is_larger_than_the_limit_is_retried_all_the_same(client):
+    batch = dead(client, 101)
+    http.forget_limits()
+    with engine_settings.settings(submit_limit=1):
+        assert client.post("retry_batch", batch_id=batch).status_code == 200
+        assert client.post("retry_batch", batch_id=batch).status_code == 429
+
+
+DESK = "/api/method/dartwing_core.api.desk."
+
+
+def test_cards_charts_progress_and_reports_have_a_limit(client, alice):
+    frappe.get_doc("User", alice).add_roles("Dartwing User")
+    frappe.db.commit()
+    run = "/api/method/frappe.desk.query_report.run"
+    views = [
+        *((f"{DESK}{card}", {}) for card in ("running_jobs", "waiting_jobs", "failed_jobs", "dead_letters")),
+        (f"{DESK}get_chart", {"chart_name": "Failed Background Jobs by Type"}),
+        (f"{DESK}live_progress", {"job_ids": "[]"}),
+        (run, {"report_name": "Job Type Performance", "filters": "{}"}),
+    ]
+    try:
+        for path, body in views:
+            http.forget_limits()
+            with engine_settings.settings(desk_limit=1):
+                first, second = (client.http.post(client.url + path, json=body, timeout=60) for _ in range(2))
+            assert (first.status_code, second.status_code) == (200, 429), (path, first.text, second.text)
+            assert 1 <= int(second.headers["Retry-After"]) <= 60
+            assert "Too many requests" in second.text, "Desk shows it"
+        other = {"report_name": "ToDo", "filters": "{}"}
+        assert client.http.post(client.url + run, json=other, timeout=60).status_code != 429, "theirs have none"
+    finally:
+        frappe.get_doc("User", alice).remove_roles("Dartwing User")
+        frappe.db.commit()
+
+
+# Sizes
+
+LONG = "x" * 200_000
+
+
+@pytest.mark.parametrize("call", sorted(ENDPOINTS))
+def test_no_error_echoes_more_than_a_line_of_what_it_was_given(client, call):
+    # A name of 5 MB was answered with 10 MB.
+    found = ENDPOINTS[call]
+    for name in inspect.signature(found.function).parameters:
+        http.forget_limits()
+        for value in (LONG, [LONG]):
+            body = {"job_type": "echo_job", "organization": factory.ALPHA, "job_id": "JOB-NOWHERE", name: value}
+            answer = client.http.request(found.method, client.url + API + call, json=body, timeout=60)
+            assert answer.status_code < 500, (call, name, answer.text[:1000])
+            assert "x" * 150 not in answer.text, (call, name, answer.text[:1000])
+            assert len(answer.content) < 60_000, (call, name)
+        frappe.db.rollback()
+
+
+IDS = [f"JOB-1K{number:018d}" for number in range(100_000)]
+
+
+@pytest.mark.parametrize(
+    ("call", "arguments"),
+    [
+        ("submit_job", {"job_type": "echo_job", "organization": factory.ALPHA, "depends_on": IDS}),
+        ("cancel_jobs", {"job_ids": IDS}),
+        ("retry_jobs", {"job_ids": IDS}),
+        ("delete_jobs", {"job_ids": IDS}),
+        ("retry_dead_letters", {"fingerprints": IDS}),
+    ],
+)
+def test_a_hundred_thousand_ids_are_refused_at_once(client, call, arguments):
+    with engine_settings.settings(submit_limit=10_000, cancel_limit=10_000):
+        answer = client.post(call, **arguments)
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid"), answer.text
+    assert len(answer.content) < 1000
 
 
 # Figures

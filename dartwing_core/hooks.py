@@ -144,6 +144,7 @@ override_whitelisted_methods = {
     "frappe.desk.doctype.tag.tag.get_tagged_docs": "dartwing_core.api.frappe_methods.get_tagged_docs",
     "frappe.desk.form.utils.get_next": "dartwing_core.api.frappe_methods.get_next",
     "frappe.desk.form.document_follow.follow_document": "dartwing_core.api.frappe_methods.follow_document",
+    "frappe.www.printview.get_html_and_style": "dartwing_core.api.frappe_methods.get_html_and_style",
     "frappe.email.relink": "dartwing_core.api.frappe_methods.relink",
     "frappe.desk.query_report.run": "dartwing_core.api.frappe_methods.run_report",
     "frappe.desk.query_report.export_query": "dartwing_core.api.frappe_methods.export_query",
@@ -153,6 +154,7 @@ override_whitelisted_methods = {
 
 # Every request, as soon as Frappe knows its user.
 auth_hooks = ["dartwing_core.api.guard.check_request"]
+before_job = ["dartwing_core.api.links.before_job"]
 after_request = [
     "dartwing_core.api.error_answers.after_request",
     "dartwing_core.api.exports.after_request",

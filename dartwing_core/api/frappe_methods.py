@@ -1,8 +1,7 @@
 """Frappe's own whitelisted functions that read or write documents without asking for permission.
 
-Frappe 15 counts, tags, likes and follows any document for any user, finds links past the permissions when told to,
-and keeps a chart that one user has seen for the next. `override_whitelisted_methods` in hooks.py puts these in
-their place: for our DocTypes they ask first, for all others they do what they did.
+`override_whitelisted_methods` in hooks.py puts these in their place. Each names the hole that it closes and the
+versions that have it; of what is not ours, and for who sees everything, it answers what the original answers.
 
 The originals are named by their modules: Frappe serves every attribute of a module that is a whitelisted function.
 """
@@ -21,29 +20,28 @@ from frappe.desk.doctype.dashboard_chart import dashboard_chart
 from frappe.desk.doctype.tag import tag
 from frappe.desk.form import document_follow, utils
 from frappe.utils import file_manager, get_safe_filters, goal
+from frappe.utils.data import make_filter_tuple
 from frappe.workflow.doctype.workflow import workflow
+from frappe.www import printview
+from pypika.functions import Count
 
 from dartwing_core.jobs import access, report_access
 from dartwing_core.jobs.desk_access import ENGINE_DOCTYPES, TENANT_DOCTYPES, throw_missing
-from dartwing_core.jobs.references import REFERENCES, is_visible
+from dartwing_core.jobs.errors import InvalidJobError
+from dartwing_core.jobs.references import REFERENCES, is_visible, visible_of
 
-# What hangs on documents names them: who counts with a filter on that reads it letter by letter.
-COUNTED = frozenset(
-    {
-        *TENANT_DOCTYPES,
-        *REFERENCES,
-        *("Deleted Document", "Access Log", "Notification Log", "Error Log", "Route History", "RQ Job", "RQ Worker"),
-    }
-)
+from . import links, rate_limits
+from .mentions import asks_for_names, kind_fields, links_to_ours, naming_ours
 
+IS_15 = hasattr(client, "validate_link")
+"""Frappe 15. Later versions ask for permission where they count, sum up and search."""
+MOST_NAMES = 500
+AGGREGATIONS = ("sum", "count", "avg", "min", "max")
 
 REPLACED: set[Callable[..., Any]] = set()
 """Frappe's functions that have a substitute here."""
 IN_BACKGROUND = "export_in_background"
 """Frappe 16 keeps what it exports so for all who may read the report, in a file of which everybody guesses the name."""
-AGGREGATIONS = ("sum", "count", "avg", "min", "max")
-GUARDED = frozenset({*TENANT_DOCTYPES, "File"})
-"""Of which one learns nothing that one may not list."""
 
 
 def _instead_of(original: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -58,9 +56,7 @@ def _instead_of(original: Callable[..., Any]) -> Callable[[Callable[..., Any]], 
             try:
                 given = dict(signature.bind(*arguments, **named).arguments)
             except TypeError:
-                raise frappe.ValidationError(_("An argument is missing or unknown.")) from None
-            if any(name in given and not isinstance(given[name], str | None) for name in ("doctype", "dt")):
-                raise frappe.ValidationError(_("{0} must be text.").format("doctype"))
+                return original(*arguments, **named)  # which says what is missing
             for parameter in signature.parameters.values():
                 if parameter.kind is inspect.Parameter.VAR_KEYWORD:
                     given.update(given.pop(parameter.name, {}))
@@ -71,190 +67,17 @@ def _instead_of(original: Callable[..., Any]) -> Callable[[Callable[..., Any]], 
     return decorate
 
 
-@_instead_of(client.get_count)
-def get_count(given: dict[str, Any]) -> Any:
-    """Count only what the user may read."""
-    if not _names_ours(given.get("doctype")):
-        return client.get_count(**given)
-    frappe.form_dict.clear()
-    frappe.form_dict.update(doctype=given["doctype"], filters=get_safe_filters(given.get("filters")))
-    return reportview.get_count()
-
-
-if hasattr(client, "validate_link"):  # Frappe 15
-
-    @_instead_of(client.validate_link)
-    def validate_link(given: dict[str, Any]) -> Any:
-        """A link to what one may not see leads nowhere."""
-        return (
-            client.validate_link(**given) if _is_listed(given["doctype"], given["docname"]) else frappe._dict(name=None)
-        )
-
-
-@_instead_of(search.get_link_title)
-def get_link_title(given: dict[str, Any]) -> Any:
-    """The title of what one may see."""
-    return search.get_link_title(**given) if _is_listed(given["doctype"], given["docname"]) else given["docname"]
-
-
-@_instead_of(utils.get_next)
-def get_next(given: dict[str, Any]) -> Any:
-    """The next one after what one may see: Frappe compares any field of any document with those of the user's."""
-    return _checked(utils.get_next, given, "doctype", "value")
-
-
-@_instead_of(document_follow.follow_document)
-def follow_document(given: dict[str, Any]) -> Any:
-    """The same for another user, whom Frappe does not ask."""
-    if given["doctype"] in TENANT_DOCTYPES and given["user"] != frappe.session.user:
-        raise frappe.PermissionError
-    return _checked(document_follow.follow_document, given, "doctype", "doc_name")
-
-
-@_instead_of(like.toggle_like)
-def toggle_like(given: dict[str, Any]) -> Any:
-    """Nobody writes a like into the row of a job; an organization is liked by who may see it."""
-    return _not_on_jobs(like.toggle_like, given, "doctype", given["name"])
-
-
-@_instead_of(tag.add_tag)
-def add_tag(given: dict[str, Any]) -> Any:
-    """The same for a tag."""
-    return _not_on_jobs(tag.add_tag, given, "dt", given["dn"])
-
-
-@_instead_of(tag.remove_tag)
-def remove_tag(given: dict[str, Any]) -> Any:
-    """The same for taking a tag away."""
-    return _not_on_jobs(tag.remove_tag, given, "dt", given["dn"])
-
-
-@_instead_of(tag.add_tags)
-def add_tags(given: dict[str, Any]) -> Any:
-    """The same for several."""
-    return _not_on_jobs(tag.add_tags, given, "dt", *_list(given, "docs"))
-
-
-@_instead_of(tag.get_tagged_docs)
-def get_tagged_docs(given: dict[str, Any]) -> Any:
-    """Tagged documents that one may see."""
-    if given["doctype"] not in TENANT_DOCTYPES:
-        return tag.get_tagged_docs(**given)
-    return frappe.get_list(given["doctype"], filters={"_user_tags": ["like", _text(given, "tag")]}, as_list=True)
-
-
-@_instead_of(listview.get_group_by_count)
-def get_group_by_count(given: dict[str, Any]) -> Any:
-    """Jobs have no assignments, so there is nothing to group by them."""
-    if given["doctype"] in TENANT_DOCTYPES and given["field"] == "assigned_to":
-        return []
-    return listview.get_group_by_count(**given)
-
-
-@_instead_of(search.search_link)
-def search_link(given: dict[str, Any]) -> Any:
-    """Frappe takes `ignore_user_permissions` for all permissions."""
-    return search.search_link(**_without_bypass(given))
-
-
-@_instead_of(search.search_widget)
-def search_widget(given: dict[str, Any]) -> Any:
-    """The same for the search box."""
-    return search.search_widget(**_without_bypass(given))
-
-
-@_instead_of(dashboard_chart.get)
-def get_chart(given: dict[str, Any]) -> Any:
-    """A chart of our DocTypes is made anew for each user, and not as heat map, which Frappe makes of all rows."""
-    name = given.get("chart_name")
-    chart = frappe.get_doc("Dashboard Chart", _text(given, "chart_name")) if name else _dict(given, "chart")
-    if not chart or chart.get("document_type") not in TENANT_DOCTYPES:
-        return dashboard_chart.get(**given)
-    if chart.get("type") == "Heatmap" and chart.get("chart_type") != "Group By":
-        frappe.throw(_("Heat maps are not available for {0}.").format(_(chart.get("document_type"))))
-    return inspect.unwrap(dashboard_chart.get)(**given)
-
-
-@_instead_of(query_report.run)
-def run_report(given: dict[str, Any]) -> Any:
-    """Anew and for oneself: Frappe keeps what a report holds, and hands it out for whoever is named."""
-    name = _text(given, "report_name")
-    if report_access.is_on_jobs(name):
-        given |= {"user": None, "ignore_prepared_report": True}
-    return query_report.run(**given)
-
-
-@_instead_of(query_report.export_query)
-def export_query(given: dict[str, Any]) -> Any:
-    """The same as a file, and at once."""
-    name = _text(frappe.form_dict, "report_name")
-    if report_access.is_on_jobs(name):
-        report_access.prepare_no_more(name)
-        frappe.form_dict.pop(IN_BACKGROUND, None)
-    return query_report.export_query(**given)
-
-
-@_instead_of(reportview.export_query)
-def export_list(given: dict[str, Any]) -> Any:
-    """A list as a file, and at once."""
-    if frappe.form_dict.get("doctype") in TENANT_DOCTYPES:
-        frappe.form_dict.pop(IN_BACKGROUND, None)
-    return reportview.export_query(**given)
-
-
-@_instead_of(workflow.get_workflow_state_count)
-def get_workflow_state_count(given: dict[str, Any]) -> Any:
-    """Frappe groups all rows by any column. Our DocTypes have no workflows."""
-    if _names_ours(given.get("doctype")):
-        raise frappe.PermissionError(_("There are no workflows of {0}.").format(_(given["doctype"])))
-    return workflow.get_workflow_state_count(**given)
-
-
-@_instead_of(notifications.get_open_count)
-def get_open_count(given: dict[str, Any]) -> Any:
-    """Frappe counts all rows that link to a document: those of our DocTypes are left out."""
-    found = notifications.get_open_count(**given)
-    counts = found.get("count") if not access.viewer().sees_everything else None
-    for kind in ("external_links_found", "internal_links_found"):
-        if isinstance(counts, dict) and kind in counts:
-            counts[kind] = [link for link in counts[kind] if link.get("doctype") not in COUNTED]
-    return found
-
-
-@_instead_of(goal.get_monthly_goal_graph_data)
-def get_monthly_goal_graph_data(given: dict[str, Any]) -> Any:
-    """Frappe 15 puts its arguments into SQL as they are, and sums up all rows."""
-    is_plain = str(given.get("aggregation", "sum")).lower() in AGGREGATIONS and all(
-        str(given.get(name) or "x").isidentifier() for name in ("goal_doctype_link", "goal_field", "date_field")
-    )
-    if not is_plain or _names_ours(given.get("goal_doctype")):
-        raise frappe.PermissionError(_("This is not allowed."))
-    return goal.get_monthly_goal_graph_data(**given)
-
-
-@_instead_of(file_manager.add_attachments)
-def add_attachments(given: dict[str, Any]) -> Any:
-    """Frappe copies any File that is named, whoever asks."""
-    for name in _list(given, "attachments"):
-        if not _is_listed("File", name):
-            throw_missing("File", name)
-    return file_manager.add_attachments(**given)
-
-
-@_instead_of(email.relink)
-def relink(given: dict[str, Any]) -> Any:
-    """Frappe moves any communication: one that hangs on what one may not see is as one that is not there."""
-    fields = REFERENCES["Communication"]
-    doctype, name = frappe.db.get_value("Communication", _text(given, "name"), fields) or (None, None)
-    is_hidden = doctype in TENANT_DOCTYPES and name and not is_visible(doctype, name)
-    return None if is_hidden else email.relink(**given)
+# One document --------------------------------------------------------------------------------------------------------
 
 
 @_instead_of(client.get)
 def get(given: dict[str, Any]) -> Any:
-    """By a filter, the first one that one may see: Frappe takes the first of all, and so tells what it holds."""
-    filters = _parsed(given, "filters")
-    if given.get("doctype") in TENANT_DOCTYPES and filters and not given.get("name"):
+    """By a filter, the first one that one may see: Frappe takes the first of all, and so tells what it holds.
+
+    15, 16.
+    """
+    filters = _parsed(given, "filters") if _is_ours(given.get("doctype")) else None
+    if filters and not given.get("name"):
         names = frappe.get_list(given["doctype"], filters=filters, pluck="name", limit=1)
         if not names:
             throw_missing(given["doctype"], _("document"))
@@ -262,41 +85,331 @@ def get(given: dict[str, Any]) -> Any:
     return client.get(**given)
 
 
-def _names_ours(doctype: Any) -> bool:
-    """Whether rows of a DocType may hold names of ours."""
-    if not isinstance(doctype, str) or doctype in COUNTED or not frappe.db.exists("DocType", doctype):
-        return True
-    fields = frappe.get_meta(doctype).fields
-    links = {field.options for field in fields if field.fieldtype == "Link"}
-    return bool(links & {*TENANT_DOCTYPES}) or any(field.fieldtype == "Dynamic Link" for field in fields)
+if IS_15:
+
+    @_instead_of(client.validate_link)
+    def validate_link(given: dict[str, Any]) -> Any:
+        """A link to what one may not see leads nowhere: Frappe asks for the permission of the DocType alone. 15."""
+        if _is_hidden(given["doctype"], given["docname"]):
+            given["docname"] = ""
+        return client.validate_link(**given)
 
 
-def _is_listed(doctype: str, name: Any) -> bool:
-    if doctype not in GUARDED:
-        return True
-    return isinstance(name, str) and bool(frappe.get_list(doctype, filters={"name": name}, limit=1))
+@_instead_of(search.get_link_title)
+def get_link_title(given: dict[str, Any]) -> Any:
+    """The title of what one may see: Frappe tells any. 15, 16."""
+    hidden = _is_hidden(given["doctype"], given["docname"])
+    return given["docname"] if hidden else search.get_link_title(**given)
 
 
-def _checked(original: Callable[..., Any], given: dict[str, Any], doctype_key: str, name_key: str) -> Any:
-    if not _is_listed(given[doctype_key], given[name_key]):
-        throw_missing(given[doctype_key], given[name_key])
-    return original(**given)
+@_instead_of(utils.get_next)
+def get_next(given: dict[str, Any]) -> Any:
+    """The next one after what one may see: Frappe compares any field of any document with those of the user's.
+
+    15, 16.
+    """
+    _check(given["doctype"], given["value"])
+    return utils.get_next(**given)
 
 
-def _not_on_jobs(original: Callable[..., Any], given: dict[str, Any], doctype_key: str, *names: Any) -> Any:
-    doctype = given[doctype_key]
-    if doctype in ENGINE_DOCTYPES:
-        frappe.throw(_("Background jobs can't be tagged or liked."), frappe.PermissionError)
-    for name in names:
-        if not _is_listed(doctype, name):
-            throw_missing(doctype, name)
-    return original(**given)
+@_instead_of(document_follow.follow_document)
+def follow_document(given: dict[str, Any]) -> Any:
+    """For oneself: Frappe does not ask whether another user may see what they are told of. 15, 16."""
+    doctype = given["doctype"]
+    if _is_ours(doctype) and given["user"] != frappe.session.user and not _sees_everything():
+        raise frappe.PermissionError
+    _check(doctype, given["doc_name"])
+    return document_follow.follow_document(**given)
+
+
+@_instead_of(like.toggle_like)
+def toggle_like(given: dict[str, Any]) -> Any:
+    """Frappe writes a like into any row. Nobody writes one into that of a job. 15, 16."""
+    _check_mark(given["doctype"], given["name"])
+    return like.toggle_like(**given)
+
+
+@_instead_of(tag.add_tag)
+def add_tag(given: dict[str, Any]) -> Any:
+    """The same for a tag. 15, 16."""
+    _check_mark(given["dt"], given["dn"])
+    return tag.add_tag(**given)
+
+
+@_instead_of(tag.remove_tag)
+def remove_tag(given: dict[str, Any]) -> Any:
+    """The same for taking a tag away. 15, 16."""
+    _check_mark(given["dt"], given["dn"])
+    return tag.remove_tag(**given)
+
+
+@_instead_of(tag.add_tags)
+def add_tags(given: dict[str, Any]) -> Any:
+    """The same for several. 15, 16."""
+    if _is_ours(given["dt"]):
+        _check_mark(given["dt"], *_list(given, "docs"))
+    return tag.add_tags(**given)
+
+
+@_instead_of(email.relink)
+def relink(given: dict[str, Any]) -> Any:
+    """Frappe moves any communication to any document. One that hangs on what may not be seen is not there. 15, 16."""
+    communication = _text(given, "name")
+    kind, name = frappe.db.get_value("Communication", communication, REFERENCES["Communication"]) or (None, None)
+    if name and _is_hidden(kind, name):
+        return None
+    _check(given.get("reference_doctype"), given.get("reference_name"))
+    return email.relink(**given)
+
+
+@_instead_of(printview.get_html_and_style)
+def get_html_and_style(given: dict[str, Any]) -> Any:
+    """Frappe prints a document that is only sent, with the titles of whatever it links to. 15, 16."""
+    sent = None if isinstance(given.get("name"), str) else _parsed(given, "doc")
+    if isinstance(sent, dict) and sent.get("doctype"):
+        links.check(frappe.get_doc(sent), lambda: _stored(sent))
+    return printview.get_html_and_style(**given)
+
+
+def _stored(sent: dict[str, Any]) -> Any:
+    doctype, name = sent["doctype"], sent.get("name")
+    is_there = isinstance(name, str) and frappe.db.exists(doctype, name)
+    return frappe.get_doc(doctype, name) if is_there and frappe.has_permission(doctype, "read", doc=name) else None
+
+
+@_instead_of(file_manager.add_attachments)
+def add_attachments(given: dict[str, Any]) -> Any:
+    """Frappe copies any File that is named, whoever asks. 15, 16."""
+    names = [] if _sees_everything() else _parsed(given, "attachments")
+    names = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+    for name in names and frappe.get_all("File", _on_ours(names), pluck="name"):
+        if not frappe.get_list("File", {"name": name}, limit=1):
+            throw_missing("File", name)
+    return file_manager.add_attachments(**given)
+
+
+def _on_ours(names: list[str]) -> dict[str, Any]:
+    return {"name": ["in", names], "attached_to_doctype": ["in", TENANT_DOCTYPES]}
+
+
+# Many documents ------------------------------------------------------------------------------------------------------
+
+
+@_instead_of(client.get_count)
+def get_count(given: dict[str, Any]) -> Any:
+    """Frappe counts with any filter what nobody may read. Of what is ours, or names it, what one may read. 15."""
+    doctype, filters = given.get("doctype"), given.get("filters")
+    if not IS_15 or _sees_everything():
+        return client.get_count(**given)
+    if _is_ours(doctype) or asks_for_names(doctype, filters):
+        return _count_permitted(doctype, filters)
+    counted = client.get_count(**given)
+    if counted and (ours := naming_ours(doctype, frappe.qb.DocType(doctype))):
+        query = frappe.qb.get_query(doctype, filters=get_safe_filters(filters), fields=Count("*"))
+        named = query.where(ours).run()[0][0]
+        counted += (_count_permitted_naming_ours(doctype, filters) if named else 0) - named
+    return counted
+
+
+def _count_permitted(doctype: str, filters: Any, or_filters: Any = None) -> int:
+    frappe.form_dict.clear()
+    frappe.form_dict.update(doctype=doctype, filters=get_safe_filters(filters), or_filters=or_filters)
+    return reportview.get_count()
+
+
+def _count_permitted_naming_ours(doctype: str, filters: Any) -> int:
+    either = [[doctype, field, "in", TENANT_DOCTYPES] for field in kind_fields(doctype)]
+    try:
+        return _count_permitted(doctype, filters, either) if either else 0
+    except frappe.PermissionError:
+        frappe.clear_last_message()
+        return 0
+
+
+@_instead_of(workflow.get_workflow_state_count)
+def get_workflow_state_count(given: dict[str, Any]) -> Any:
+    """Frappe groups all rows by any column. Ours, which have no workflows, and those that name ours are left out.
+
+    15, 16.
+    """
+    doctype, field = given["doctype"], given["workflow_state_field"]
+    if _sees_everything():
+        return workflow.get_workflow_state_count(**given)
+    if _is_ours(doctype):
+        raise frappe.PermissionError(_("There are no workflows of {0}.").format(_(doctype)))
+    counted = workflow.get_workflow_state_count(**given)
+    if counted and (linked := links_to_ours(doctype).get(field)):
+        visible = visible_of(linked, [row[field] for row in counted])
+        counted = [row for row in counted if row[field] in visible]
+    table = frappe.qb.DocType(doctype)
+    if counted and (ours := naming_ours(doctype, table)):
+        query = frappe.qb.from_(table).select(table[field], Count("*")).where(ours).groupby(table[field])
+        named = dict(query.run())
+        for row in counted:
+            row["count"] -= named.get(row[field], 0)
+        counted = [row for row in counted if row["count"]]
+    return counted
+
+
+@_instead_of(notifications.get_open_count)
+def get_open_count(given: dict[str, Any]) -> Any:
+    """Frappe counts all rows that link to a document: those of our DocTypes are left out. 15, 16."""
+    found = notifications.get_open_count(**given)
+    counts = found.get("count")
+    if isinstance(counts, dict) and not _sees_everything():
+        links = counts["external_links_found"]
+        counts["external_links_found"] = [link for link in links if not _is_ours(link["doctype"])]
+    return found
+
+
+@_instead_of(goal.get_monthly_goal_graph_data)
+def get_monthly_goal_graph_data(given: dict[str, Any]) -> Any:
+    """Frappe puts its arguments into SQL as they are, and sums up all rows. 15."""
+    if not IS_15 or _sees_everything():
+        return goal.get_monthly_goal_graph_data(**given)
+    doctype = given.get("goal_doctype")
+    is_plain = str(given.get("aggregation", "sum")).lower() in AGGREGATIONS and all(
+        str(given.get(name) or "x").isidentifier() for name in ("goal_doctype_link", "goal_field", "date_field")
+    )
+    if not is_plain or _is_ours(doctype) or asks_for_names(doctype, given.get("filters")):
+        raise frappe.PermissionError(_("This is not allowed."))
+    ours = naming_ours(doctype, table := frappe.qb.DocType(doctype))
+    if ours and (names := frappe.qb.from_(table).select(table.name).where(ours).run(pluck=True)):
+        filters = frappe.parse_json(given.get("filters") or "{}")
+        if "name" in filters:
+            raise frappe.PermissionError(_("This is not allowed."))
+        given["filters"] = {**filters, "name": ["not in", names]}
+    return goal.get_monthly_goal_graph_data(**given)
+
+
+@_instead_of(tag.get_tagged_docs)
+def get_tagged_docs(given: dict[str, Any]) -> Any:
+    """Tagged documents that one may see: Frappe lists all. 15, 16."""
+    if not _is_ours(given["doctype"]) or _sees_everything():
+        return tag.get_tagged_docs(**given)
+    return frappe.get_list(given["doctype"], filters={"_user_tags": ["like", _text(given, "tag")]}, as_list=True)
+
+
+@_instead_of(listview.get_group_by_count)
+def get_group_by_count(given: dict[str, Any]) -> Any:
+    """Frappe counts the assignments of all rows. Jobs have none, so there is nothing to group by them. 15."""
+    if given["field"] == "assigned_to" and _is_ours(given["doctype"]) and not _sees_everything():
+        return []
+    return listview.get_group_by_count(**given)
+
+
+@_instead_of(search.search_link)
+def search_link(given: dict[str, Any]) -> Any:
+    """Frappe takes `ignore_user_permissions` for all permissions. 15."""
+    return search.search_link(**_without_bypass(given))
+
+
+@_instead_of(search.search_widget)
+def search_widget(given: dict[str, Any]) -> Any:
+    """The same for the search box. 15."""
+    return search.search_widget(**_without_bypass(given))
 
 
 def _without_bypass(given: dict[str, Any]) -> dict[str, Any]:
-    if given.get("doctype") in GUARDED:
-        given.pop("ignore_user_permissions", None)
+    doctype = given.get("doctype")
+    if not IS_15 or not given.get("ignore_user_permissions") or given.get("query") or _sees_everything():
+        return given
+    if _is_ours(doctype) or asks_for_names(doctype, given.get("filters")):
+        return given | {"ignore_user_permissions": False}
+    if kinds := kind_fields(doctype):
+        filters = _parsed(given, "filters") or []
+        if isinstance(filters, dict):  # as Frappe does next
+            filters = [make_filter_tuple(doctype, key, value) for key, value in filters.items()]
+        # Rows that name ours are found without the bypass.
+        return given | {"filters": [*filters, *([doctype, kind, "not in", TENANT_DOCTYPES] for kind in kinds)]}
     return given
+
+
+# Charts and reports --------------------------------------------------------------------------------------------------
+
+
+@_instead_of(dashboard_chart.get)
+def get_chart(given: dict[str, Any]) -> Any:
+    """A chart of our DocTypes is made anew for each user: Frappe keeps what one has seen for whoever names the chart.
+
+    And not as heat map, which Frappe makes of all rows. 15, 16.
+    """
+    if given.get("chart_name"):
+        chart = frappe.get_doc("Dashboard Chart", given["chart_name"])
+        given["chart_name"] = chart.name
+    else:
+        chart = _dict(given, "chart")
+    if not _is_ours(chart.get("document_type")):
+        return dashboard_chart.get(**given)
+    if chart.get("type") == "Heatmap" and chart.get("chart_type") != "Group By" and not _sees_everything():
+        frappe.throw(_("Heat maps are not available for {0}.").format(_(chart.get("document_type"))))
+    return inspect.unwrap(dashboard_chart.get)(**given)
+
+
+@_instead_of(query_report.run)
+def run_report(given: dict[str, Any]) -> Any:
+    """Anew and for oneself: Frappe keeps what a report holds, and hands it out for whoever is named. 15, 16."""
+    if _is_on_jobs(given["report_name"]):
+        given |= {"user": None, "ignore_prepared_report": True}
+    return query_report.run(**given)
+
+
+@_instead_of(query_report.export_query)
+def export_query(given: dict[str, Any]) -> Any:
+    """The same as a file, and at once. 15, 16."""
+    name = frappe.form_dict.get("report_name")
+    if _is_on_jobs(name):
+        report_access.prepare_no_more(name)
+        frappe.form_dict.pop(IN_BACKGROUND, None)
+    return query_report.export_query(**given)
+
+
+def _is_on_jobs(report: Any) -> bool:
+    """Whether a report is one of ours, which count against a limit."""
+    if not isinstance(report, str):
+        raise frappe.ValidationError(_("{0} must be text.").format("report_name"))
+    is_ours = report_access.is_on_jobs(report)
+    if is_ours:
+        rate_limits.take_view()
+    return is_ours
+
+
+@_instead_of(reportview.export_query)
+def export_list(given: dict[str, Any]) -> Any:
+    """A list as a file, and at once. 16."""
+    if frappe.form_dict.get("doctype") in TENANT_DOCTYPES:
+        frappe.form_dict.pop(IN_BACKGROUND, None)
+    return reportview.export_query(**given)
+
+
+# What is ours --------------------------------------------------------------------------------------------------------
+
+
+def _is_ours(doctype: Any) -> bool:
+    return isinstance(doctype, str) and doctype in TENANT_DOCTYPES
+
+
+def _sees_everything() -> bool:
+    return access.sees_everything(frappe.session.user)
+
+
+def _is_hidden(doctype: Any, name: Any) -> bool:
+    """Whether this is a document of ours that the user may not see, or that is not there."""
+    return _is_ours(doctype) and not (isinstance(name, str) and is_visible(doctype, name))
+
+
+def _check(doctype: Any, name: Any) -> None:
+    if name and _is_hidden(doctype, name):
+        throw_missing(doctype, name)
+
+
+def _check_mark(doctype: Any, *names: Any) -> None:
+    if isinstance(doctype, str) and doctype in ENGINE_DOCTYPES:
+        frappe.throw(_("Background jobs can't be tagged or liked."), frappe.PermissionError)
+    if len(names) > MOST_NAMES:
+        raise InvalidJobError(_("At most {0} names at once.").format(MOST_NAMES))
+    for name in names:
+        _check(doctype, name)
 
 
 # Arguments that would end in an error of Python's --------------------------------------------------------------------

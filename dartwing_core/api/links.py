@@ -1,0 +1,107 @@
+"""A link to a document of ours leads to what the user may see, spelled as it is stored.
+
+Frappe looks a link up, and copies fields through it (`fetch_from`), without asking whether the user may read what it
+leads to (15, 16); 15 does so before it asks whether they may make the document at all. So its errors tell anybody
+which names exist, its copies what is in the rows, and rows of strangers keep a document from being deleted. No hook
+of Frappe's comes before that, so the method that does it is wrapped: for requests and background jobs of a site that
+has this app, and for links to our DocTypes alone.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import frappe
+from frappe.model.document import Document
+
+from dartwing_core.jobs import access, references
+from dartwing_core.jobs.desk_access import throw_missing
+
+from .doctypes import tenant_doctype
+
+FLAG = "dartwing_links_by_frappe"
+"""In `frappe.flags`: whether one of Frappe's own functions runs, which take links from whoever calls them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A field that leads to one of our DocTypes, and its value."""
+
+    row: Any
+    """The document, or the row of a child table of it."""
+    field: str
+    doctype: str
+    name: Any
+
+
+def watch(by_frappe: bool) -> None:
+    """From here on, links of what is saved are checked: always in Frappe's own functions, else with permissions."""
+    frappe.flags[FLAG] = by_frappe
+
+
+def before_job(method: Any = None, **_more: Any) -> None:
+    """Hook: Frappe imports and changes documents in the background too, as the user who asked for it."""
+    watch(str(method).partition(".")[0] in ("frappe", frappe.get_module("frappe.handler").__name__.partition(".")[0]))
+
+
+def check(doc, stored: Callable[[], Any]) -> list[Link]:
+    """The hidden links that were there before, which stay as they are; `stored` returns the document as it was.
+
+    Raises Frappe's error for a missing document if another one leads to what is not there, or may not be seen.
+    """
+    links = [] if access.sees_everything(frappe.session.user) else list(_links(doc))
+    visible = {
+        (doctype, name)
+        for doctype in {link.doctype for link in links}
+        for name in references.visible_of(doctype, [str(link.name) for link in links if link.doctype == doctype])
+    }
+    hidden = [link for link in links if (link.doctype, link.name) not in visible]
+    before = stored() if hidden else None
+    for link in hidden:
+        if not _was_there(link, doc, before):
+            throw_missing(link.doctype, link.name)
+    return hidden
+
+
+def _links(doc) -> Iterator[Link]:
+    for row in [doc, *doc.get_all_children()]:
+        for field in row.meta.get_link_fields() + row.meta.get_dynamic_link_fields():
+            name = row.get(field.fieldname)
+            kind = field.options if field.fieldtype == "Link" else row.get(field.options)
+            if name and (doctype := tenant_doctype(kind)):
+                yield Link(row, field.fieldname, doctype, name)
+
+
+def _was_there(link: Link, doc, before) -> bool:
+    if before is None:
+        return False
+    if link.row is doc:
+        return before.get(link.field) == link.name
+    rows = before.get(link.row.parentfield) or []
+    return any(row.name == link.row.name and row.get(link.field) == link.name for row in rows)
+
+
+def _wrapped(validate):
+    @functools.wraps(validate)
+    def validate_links(doc):
+        by_frappe = frappe.flags.get(FLAG)
+        is_trusted = by_frappe is None or (doc.flags.ignore_permissions and not by_frappe)
+        if is_trusted or doc.flags.ignore_links or doc._action == "cancel":
+            return validate(doc)
+        kept = check(doc, doc.get_doc_before_save)
+        # Not looked up again: Frappe would copy what the row holds by now.
+        for link in kept:
+            link.row.set(link.field, None)
+        try:
+            return validate(doc)
+        finally:
+            for link in kept:
+                link.row.set(link.field, link.name)
+
+    return validate_links
+
+
+Document._validate_links = _wrapped(Document._validate_links)

@@ -1,0 +1,65 @@
+"""Rows of Frappe's and other apps' DocTypes that name one of ours: comments, files, followers, logs and so on.
+
+Who filters, groups or counts all of them reads letter by letter what they hold.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import frappe
+from frappe.utils import get_safe_filters
+from pypika.terms import Criterion
+
+from dartwing_core.jobs.desk_access import TENANT_DOCTYPES
+
+AS_TEXT = {"Deleted Document": ["deleted_doctype"], "Access Log": ["export_from"]}
+"""Fields that hold the name of a DocType and are no links to it."""
+ROUTES = {"Route History": "route"}
+
+
+def kind_fields(doctype: Any) -> list[str]:
+    """Fields of a DocType that say of which DocType another document is that the row names; [] if there are none."""
+    meta = meta_of(doctype)
+    if meta is None or doctype in TENANT_DOCTYPES:
+        return []
+    dynamic = [field.options for field in meta.get("fields", {"fieldtype": "Dynamic Link"})]
+    linked = [field.fieldname for field in meta.get("fields", {"fieldtype": "Link", "options": "DocType"})]
+    stored = {*meta.get_valid_columns()}
+    return [name for name in dict.fromkeys([*dynamic, *linked, *AS_TEXT.get(doctype, ())]) if name in stored]
+
+
+def naming_ours(doctype: Any, table) -> Criterion | None:
+    """The condition for the rows of a DocType that name a document of ours by its DocType; None if none can."""
+    conditions = [table[field].isin(TENANT_DOCTYPES) for field in kind_fields(doctype)]
+    if route := ROUTES.get(doctype):
+        conditions += [table[route].like(f"%/{tenant_doctype}/%") for tenant_doctype in TENANT_DOCTYPES]
+    return Criterion.any(conditions) if conditions else None
+
+
+def links_to_ours(doctype: Any) -> dict[str, str]:
+    """Link fields of another app's DocType that lead to one of ours, and to which."""
+    meta = meta_of(doctype)
+    links = meta.get_link_fields() if meta and doctype not in TENANT_DOCTYPES else []
+    return {field.fieldname: field.options for field in links if field.options in TENANT_DOCTYPES}
+
+
+def asks_for_names(doctype: Any, filters: Any) -> bool:
+    """Whether filters on a DocType ask for names of ours: by a link, or by a child table that holds some."""
+    meta = meta_of(doctype)
+    children = {field.options for field in meta.get_table_fields()} if meta else set()
+    names = [*links_to_ours(doctype), *(child for child in children if links_to_ours(child) or kind_fields(child))]
+    text = frappe.as_json(get_safe_filters(filters)) if names and filters else ""
+    return any(name in text for name in names)
+
+
+def meta_of(doctype: Any):
+    """That of a DocType whose rows lie in a table of its own; None for anything else."""
+    if not isinstance(doctype, str):
+        return None
+    try:
+        meta = frappe.get_meta(doctype)
+    except Exception:  # says no more than that there is none
+        frappe.clear_last_message()
+        return None
+    return None if meta.issingle or meta.get("is_virtual") else meta

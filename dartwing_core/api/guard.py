@@ -1,95 +1,179 @@
-"""Asks, before Frappe does anything for a request, whether its user may see the documents of ours that it names.
+"""Asks, before Frappe does anything for a request, what no hook of Frappe's is asked for. The rules that are here:
 
-Frappe's own functions ask for permission late, differently or not at all, and tell by what they answer whether a
-document exists. So a request that names a job, an attempt, a log row, an organization or a member that its user may
-not see ends here, as one that names none. Functions of other apps are their own business: they load documents, which
-`desk_access.load_visible` guards, or ask `frappe.has_permission`.
+- A function that has a substitute (`frappe_methods`) is called by the one name that leads there. Frappe serves each
+  by every name under which some module imports it, and some call another one that an argument names. (15, 16)
+- Our DocTypes are called by their name: a server that takes table names in any case finds the rows of
+  `background job`, but Frappe none of the hooks for them. (15, 16)
+- RQ Job and RQ Worker are for who has a role for them: Frappe lists them, with all jobs, to everybody. (15, 16)
+- Tracebacks are for admins also where one filters and sorts by them: Frappe hides fields of a higher level in its
+  answers alone. (15, 16)
+- `link.field` in a query leads to no row of ours: Frappe joins what is linked to, whoever may see it. (15, 16)
+- A document of ours that a request names beside its DocType is one that the user sees, spelled as it is stored: Frappe
+  locks what it is told to delete, and says whether it is there, before it loads it or asks for permission. Ids can't
+  be guessed, names of old organizations can. (15, 16)
+
+What documents hold, and links lead to, is asked for later and whatever the spelling: `GuardedDocument`, `links`.
+Functions of other apps are their own business.
 """
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import frappe
 from frappe import _
 
 from dartwing_core.jobs import access, config, references
-from dartwing_core.jobs.desk_access import ENGINE_DOCTYPES, TENANT_DOCTYPES, throw_missing
+from dartwing_core.jobs.desk_access import TENANT_DOCTYPES, throw_missing
+from dartwing_core.jobs.errors import InvalidJobError
 
-from . import asked
-from .asked import Call, Named
+from . import links
+from .doctypes import queue_doctype, tenant_doctype
+from .mentions import links_to_ours
 
-QUEUE_DOCTYPES = {"RQ JOB": "RQ Job", "RQ WORKER": "RQ Worker"}
-"""Frappe lists them, with the arguments of all jobs, to everybody who is logged in."""
+DOCTYPE_KEYS = ("doctype", "dt")
+NAME_KEYS = ("name", "docname", "dn", "doc_name", "docnames", "items", "old_name")
+MOST_NAMES = 1_000
 QUERY_KEYS = ("fields", "filters", "or_filters", "order_by", "group_by", "field", "fieldname", "sort_field", "stats")
-# Frappe hides fields of a higher level in its answers, but filters and sorts by them.
-ADMINS_FIELD = re.compile(r"\btraceback\b", re.IGNORECASE)
+TRACEBACK = re.compile(r"\btraceback\b", re.IGNORECASE)
+RUN_TABLE = re.compile(re.escape(config.RUN), re.IGNORECASE)
+MAY_ASK_FOR_TRACEBACK = re.compile(r"traceback|\\u", re.IGNORECASE)
+FUNCTION_NAME = re.compile(r"[A-Za-z_]\w*(\.\w+)+")
+ANSWER_THEMSELVES = frozenset({"validate_link", "validate_link_and_fetch", "get_link_title", "getdoc"})
+"""Say of what may not be seen, as of what is not there, that it is not there."""
 TITLE = re.compile(r"\w+\.org_name( as \w+)?")
 """Desk asks for the titles of links with every list. The link itself tells as much."""
-RUN_TABLE = re.compile(re.escape(config.RUN), re.IGNORECASE)
-FUNCTION_NAME = re.compile(r"[A-Za-z_]\w*(\.\w+)+")
-ANSWER_THEMSELVES = frozenset({"validate_link", "validate_link_and_fetch", "get_link_title"})
-"""Say of what is not there, and so of what may not be seen, that it is not there; as does `getdoc` of jobs."""
 PAGES_OF_DESK = ("/app", "/desk", "/assets", "/files", "/private", "/login")
+PROSE = frozenset({"content", "comment", "description", "message", "text", "subject", "reply", "reason"})
+"""Arguments that people write in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a request calls. `function` is None for the routes of documents and for pages."""
+
+    command: str
+    function: Callable[..., Any] | None
+    arguments: Mapping[str, Any]
+    path: tuple[str, ...]
+    """What follows `/api/resource` and the like: DocType, name, …"""
+
+    @property
+    def doctypes(self) -> list[str]:
+        """What stands where a DocType is named."""
+        named = [self.arguments.get(key) for key in DOCTYPE_KEYS]
+        return [*self.path[:1], *(value for value in named if isinstance(value, str))]
+
+    @property
+    def is_frappes(self) -> bool:
+        """Whether Frappe itself answers: a route of documents, a page, or one of its functions."""
+        root = frappe.get_module("frappe.handler").__name__.partition(".")[0]
+        module = getattr(self.function, "__module__", None) or "frappe"
+        return module.partition(".")[0] in ("frappe", root)
+
+    def names(self) -> set[str]:
+        """What stands where the name of a document is. Raises frappe.ValidationError for filters in place of one."""
+        if self.path:
+            return {"/".join(self.path[1:]).partition("/method/")[0].removesuffix("/copy")} - {""}
+        found: set[str] = set()
+        for key in NAME_KEYS:
+            value = self.arguments.get(key)
+            many = _list(value) or [value]
+            if len(many) > MOST_NAMES:
+                raise InvalidJobError(_("{0}: at most {1} at once.").format(key, MOST_NAMES))
+            if any(isinstance(one, dict | list) for one in many):
+                raise frappe.ValidationError(_("{0} must be text.").format(key))
+            found.update(one for one in many if isinstance(one, str) and one)
+        return found
 
 
 def check_request() -> None:
     """Hook (`auth_hooks`): refuse what the user may not ask for. Raises Frappe's errors, each from one line."""
-    is_page = frappe.local.request.path.startswith(PAGES_OF_DESK) and "cmd" not in frappe.local.form_dict
-    if frappe.local.request.method == "OPTIONS" or is_page:
+    call = of_request()
+    links.watch(call.is_frappes)
+    is_page = frappe.local.request.path.startswith(PAGES_OF_DESK) and not call.command
+    if frappe.local.request.method == "OPTIONS" or is_page or not call.is_frappes:
         return
     try:
-        _check(asked.of_request())
+        _check(call)
     except RecursionError:
         raise frappe.ValidationError(_("The request is nested too deeply.")) from None
 
 
 def _check(call: Call) -> None:
-    if not _is_frappes(call):
-        return
     _check_function(call)
-    texts, named = list(call.texts()), list(call.names())
-    doctypes = {text: doctype for text in call.doctypes() if (doctype := _doctype(text))}
-    asks_for_traceback = any(map(ADMINS_FIELD.search, texts)) and any(map(RUN_TABLE.search, texts))
+    asked_for = [text for text in call.doctypes if tenant_doctype(text) not in (None, text) or queue_doctype(text)]
+    ours = [text for text in call.doctypes if text in TENANT_DOCTYPES]
+    asks_for_traceback = _asks_for_traceback(call)
     joins_ours = _joins_ours(call)
-    if not (named or doctypes or asks_for_traceback or joins_ours):
+    if not (asked_for or ours or asks_for_traceback or joins_ours):
         return
     _let_others_authenticate()
     if access.viewer().sees_everything or _is_refused_anyway():
         return
-    _check_doctypes(doctypes)
+    for text in asked_for:
+        _check_doctype(text)
     if asks_for_traceback and "traceback" not in _permitted_fields(config.RUN):
         raise frappe.PermissionError(_("Tracebacks are for administrators."))
     if joins_ours:
         raise frappe.PermissionError(_("Fields of background jobs can't be read through a link."))
-    _check_names(call, named)
+    if ours and getattr(call.function, "__name__", "") not in ANSWER_THEMSELVES:
+        names = call.names()
+        for doctype in ours:
+            _check_names(doctype, names)
 
 
-def _is_frappes(call: Call) -> bool:
-    """Whether Frappe itself answers: a route of documents, a page, or one of its functions."""
-    if not call.command:
-        return True
-    root = frappe.get_module("frappe.handler").__name__.partition(".")[0]
-    module = getattr(call.function, "__module__", None) or ""
-    return call.function is None or module.partition(".")[0] in ("frappe", root)
+# What is called ------------------------------------------------------------------------------------------------------
+
+
+def of_request() -> Call:
+    """The call that the current request makes."""
+    request, arguments = frappe.local.request, frappe.local.form_dict
+    parts = tuple(part for part in request.path.split("/") if part)
+    if command := arguments.get("cmd"):
+        return Call(str(command), function(str(command)), arguments, ())
+    if parts[:1] != ("api",):
+        return Call("", None, arguments, ())
+    kind, *path = parts[2 if parts[1:2] in (("v1",), ("v2",)) else 1 :] or ("",)
+    if kind == "method":
+        command = path[0] if path else ""
+        return Call(command, function(command), arguments, tuple(path[1:]))
+    return Call("", None, arguments, tuple(path[:1] if kind == "doctype" else path))
+
+
+def function(command: str) -> Callable[..., Any] | None:
+    """The function of an installed app that Frappe calls by this name."""
+    try:
+        if "." not in command:
+            found = getattr(frappe.get_module("frappe.handler"), command)
+        elif command.partition(".")[0] in ("frappe", *frappe.get_installed_apps()):
+            found = frappe.get_attr(command)
+        else:
+            return None
+    except Exception:
+        return None
+    return found if inspect.isfunction(found) else None
 
 
 def _check_function(call: Call) -> None:
-    """A function that has a substitute of ours is called by the one name that leads there."""
     from .frappe_methods import REPLACED
 
     is_past_ours = call.function in REPLACED and not _is_overridden(call.command)
-    # Some functions call another one, named by an argument.
     names = [value for value in call.arguments.values() if isinstance(value, str) and FUNCTION_NAME.fullmatch(value)]
-    if is_past_ours or any(asked.function(name) in REPLACED for name in names if name != call.command):
+    if is_past_ours or any(function(name) in REPLACED for name in names if name != call.command):
         raise frappe.PermissionError(_("Call this function by its own name."))
 
 
 def _is_overridden(command: str) -> bool:
     return command.startswith("dartwing_core.") or command in frappe.get_hooks("override_whitelisted_methods", {})
+
+
+# Who asks ------------------------------------------------------------------------------------------------------------
 
 
 def _let_others_authenticate() -> None:
@@ -106,28 +190,22 @@ def _is_refused_anyway() -> bool:
     return frappe.session.user == "Guest" and len((frappe.get_request_header("Authorization") or "").split(" ")) == 2
 
 
-def _doctype(text: str) -> str | None:
-    return asked.tenant_doctype(text) or QUEUE_DOCTYPES.get(asked.plain(text) if len(text) < asked.LONGEST_NAME else "")
+# What is asked for ---------------------------------------------------------------------------------------------------
 
 
-def _check_doctypes(doctypes: Mapping[str, str]) -> None:
-    """By no other spelling, for which no hook is asked; what RQ holds, for those alone who have a role for it."""
-    for text, doctype in doctypes.items():
-        if text != doctype:
-            throw_missing("DocType", text)
-        if doctype in QUEUE_DOCTYPES.values():
-            frappe.has_permission(doctype, throw=True)
+def _check_doctype(text: str) -> None:
+    if text not in (tenant_doctype(text), queue_doctype(text)):
+        throw_missing("DocType", text)
+    if queue_doctype(text):
+        frappe.has_permission(text, throw=True)
 
 
-def _meta(doctype: Any):
-    """That of a DocType, if there is one."""
-    if not isinstance(doctype, str) or not asked.is_text(doctype):
-        return None
-    try:
-        return frappe.get_meta(doctype)
-    except Exception:  # says no more than that there is none
-        frappe.clear_last_message()
-        return None
+def _check_names(doctype: str, names: set[str]) -> None:
+    hidden = sorted(names.difference(references.visible_of(doctype, names)))
+    if hidden and frappe.session.user == "Guest":
+        raise frappe.PermissionError(_("Log in to access this page."))
+    for name in hidden:
+        throw_missing(doctype, name)
 
 
 def _permitted_fields(doctype: str) -> list[str]:
@@ -136,61 +214,68 @@ def _permitted_fields(doctype: str) -> list[str]:
     return [field.fieldname for field in meta.fields if field.permlevel in levels]
 
 
+def _asks_for_traceback(call: Call) -> bool:
+    values = [*call.path, *call.arguments, *call.arguments.values()]
+    if not any(not isinstance(value, str) or MAY_ASK_FOR_TRACEBACK.search(value) for value in values):
+        return False
+    found = [*call.path, *texts(call.arguments)]
+    return any(map(TRACEBACK.search, found)) and any(map(RUN_TABLE.search, found))
+
+
 def _joins_ours(call: Call) -> bool:
     """Whether a query on another DocType names fields of ours through one of its links (`link.field`).
 
-    Frappe joins the rows that are linked to, whoever may see them. The title of an Organization is a field like others.
+    The title of an Organization is a field like others, where it is only shown.
     """
-    doctype = call.path[0] if call.path else call.arguments.get("doctype")
-    query = [text for key in QUERY_KEYS for text in asked.texts(_without_titles(call.arguments, key)) if "." in text]
-    meta = _meta(doctype) if query and doctype not in TENANT_DOCTYPES else None
-    fields = meta.get_link_fields() if meta else []
-    links = [re.compile(rf"\b{field.fieldname}\W*\.") for field in fields if field.options in TENANT_DOCTYPES]
-    return any(link.search(text) for link in links for text in query)
+    for doctype, query in _queries(call):
+        fields = links_to_ours(doctype) if query else {}
+        if not fields:
+            continue
+        asked = query.get("fields")
+        shown = [text for text in _list(asked) or [asked] if not (isinstance(text, str) and TITLE.fullmatch(text))]
+        joins = [re.compile(rf"\b{field}\W*\.") for field in fields]
+        if any(join.search(text) for join in joins for text in texts({**query, "fields": shown})):
+            return True
+    return False
 
 
-def _without_titles(arguments: Mapping[str, Any], key: str) -> Any:
-    value = arguments.get(key)
-    if key != "fields" or not isinstance(value, str):
-        return value
+def _queries(call: Call) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """DocTypes that are queried, each with what is asked of it. Charts and cards come as documents."""
+    asked = {key: call.arguments[key] for key in QUERY_KEYS if call.arguments.get(key)}
+    yield (call.path or [call.arguments.get("doctype")])[0], asked
+    for key in ("chart", "doc"):
+        sent = call.arguments.get(key)
+        if isinstance(sent, str):
+            sent = _parsed(sent) if "document_type" in sent or "\\u" in sent else None
+        if isinstance(sent, dict) and "document_type" in sent:
+            yield sent["document_type"], {**sent, **asked}
+
+
+def texts(value: Any) -> Iterator[str]:
+    """All keys and texts in a value but prose, those in JSON text too."""
+    if isinstance(value, str):
+        yield value
+        value = _parsed(value)
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if key not in PROSE:
+                yield str(key)
+                yield from texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from texts(inner)
+
+
+def _list(value: Any) -> list[Any]:
+    parsed = _parsed(value) if isinstance(value, str) else value
+    return parsed if isinstance(parsed, list) else []
+
+
+def _parsed(text: str) -> Any:
+    """What JSON text holds; None if it is none."""
+    if text.lstrip()[:1] not in ("{", "[", '"'):
+        return None
     try:
-        fields = json.loads(value)
+        return json.loads(text)
     except (ValueError, RecursionError):
-        return value
-    is_list = isinstance(fields, list)
-    return [field for field in fields if not (isinstance(field, str) and TITLE.fullmatch(field))] if is_list else value
-
-
-def _check_names(call: Call, named: Iterable[Named]) -> None:
-    called = getattr(call.function, "__name__", "")
-    if called in ANSWER_THEMSELVES:
-        return
-    asked_of: dict[str, list[Named]] = {}
-    for document in named:
-        if called != "getdoc" or document.doctype not in ENGINE_DOCTYPES:
-            asked_of.setdefault(document.doctype, []).append(document)
-    for doctype, documents in asked_of.items():
-        names = {document.name for document in documents}
-        visible = {asked.plain(name) for name in references.visible_of(doctype, names)}
-        for document in documents:
-            if asked.plain(document.name) not in visible and not _is_held_already(document):
-                _throw_missing(document)
-
-
-def _throw_missing(document: Named) -> None:
-    if frappe.session.user == "Guest":
-        raise frappe.PermissionError(_("Log in to access this page."))
-    throw_missing(document.doctype, document.text)
-
-
-def _is_held_already(document: Named) -> bool:
-    """Whether a document that is saved linked there before: who may read it knows the name, and changes nothing."""
-    holder: Any = document.holder
-    if not holder or not all(isinstance(holder.get(key), str) for key in ("doctype", "name")):
-        return False
-    doctype, name = holder["doctype"], holder["name"]
-    meta = None if asked.tenant_doctype(doctype) not in (None, config.SCHEDULE) else _meta(doctype)
-    if not meta or not meta.has_field(document.field) or not asked.is_text(name):
-        return False
-    is_same = frappe.db.get_value(doctype, name, document.field) == document.text
-    return is_same and frappe.has_permission(doctype, "read", doc=name)
+        return None

@@ -1,0 +1,28 @@
+"""A web request in this process, as far as Frappe's hooks see it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import frappe
+from werkzeug.test import EnvironBuilder
+from werkzeug.wrappers import Request
+
+
+@contextmanager
+def made(method: str, path: str, user: str, arguments: dict[str, Any] | None = None) -> Iterator[None]:
+    """Within it, `frappe.local` holds the request of this user, its path and arguments (a JSON body)."""
+    before = frappe.session.user, frappe.local.form_dict
+    builder = EnvironBuilder(path, method=method, data=json.dumps(arguments or {}), content_type="application/json")
+    frappe.local.request = Request(builder.get_environ())
+    frappe.local.form_dict = frappe._dict(arguments or {})
+    frappe.set_user(user)
+    try:
+        yield
+    finally:
+        del frappe.local.request
+        frappe.set_user(before[0])
+        frappe.local.form_dict = before[1]

@@ -203,8 +203,8 @@ def test_a_lost_attempt_leaves_no_slot_taken():
     lose(first)
     sweeper.sweep()
     assert running() == 0
-    executor.execute_job(second.name, 1)  # the other one is due again later than this
-    executor.execute_job(first.name, 2)
+    executor.execute_job(first.name, 2)  # it keeps its place in line
+    executor.execute_job(second.name, 1)
     assert (status(first), status(second)) == ("Completed", "Completed")
 
 

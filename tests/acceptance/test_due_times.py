@@ -145,21 +145,22 @@ def test_beside_the_agent_what_is_due_starts_on_time(site, workers):
 
 
 def test_of_many_one_leads_and_another_one_follows_when_it_is_killed(start_scheduler, scheduler, workers, sites):
-    first, agent = leader_now(), processes.start_agent()
+    of_scheduler, agent = leader_now(), processes.start_agent()
     try:
-        looks = 0
-        last = None
+        looks, holder, last = 0, of_scheduler, None
 
         def has_looked_on() -> bool:
-            nonlocal looks, last
+            """On a busy machine a leader may be late for its next look, and the other one leads from then on."""
+            nonlocal looks, holder, last
             seen = processes.queue_client().get(redis_queue.site_key(leader.LOOKED_AT))
-            looks, last = looks + (seen != last), seen
-            assert leader_now() == first
+            now = leader_now()
+            looks = looks + (seen != last) if now == holder else 0
+            holder, last = now, seen
             return looks > 5
 
-        until(has_looked_on, 60, "five looks, all by the first")
-        scheduler.signal(signal.SIGKILL)
-        until(lambda: leader_now() not in (first, None), 20, "another leader")
+        until(has_looked_on, 60, "five looks in a row by one of them")
+        (scheduler if holder == of_scheduler else agent).signal(signal.SIGKILL)
+        until(lambda: leader_now() not in (holder, None), 20, "another leader")
         assert is_on_time()
     finally:
         agent.stop()

@@ -24,6 +24,8 @@ KINDS = (
     *("reminder_doctype", "deleted_doctype", "export_from", "doc_type", "dt", "allow", "link_doctype"),
 )
 LINKING = "Test Linked"
+UNSTEADY = "Scheduled Job Type"
+"""Its next execution has a random part."""
 PRINTED = ("Note", "ToDo", "User")
 
 
@@ -144,7 +146,7 @@ def rows(site, monkeypatch) -> Iterator[dict[str, str | None]]:
     doctypes = [*frappe.get_all("DocType", filters=theirs, pluck="name"), "DocField", "Dynamic Link"]
     found: dict[str, str | None] = {}
     for doctype in doctypes:
-        if not frappe.db.table_exists(doctype):
+        if doctype == UNSTEADY or not frappe.db.table_exists(doctype):
             continue
         for column in {*KINDS} & {*frappe.db.get_table_columns(doctype)}:
             frappe.db.delete(doctype, {column: ["in", TENANT_DOCTYPES]})

@@ -126,7 +126,9 @@ PATHS: dict[str, Path] = {
         method("frappe.desk.form.load.getdoc", doctype="Job Schedule", name="SCHEDULE-$"), secret
     ),
     "a schedule's title": Path(
-        posted("frappe.desk.search.get_link_title", doctype="Job Schedule", docname="SCHEDULE-$"), secret
+        posted("frappe.desk.search.get_link_title", doctype="Job Schedule", docname="SCHEDULE-$"),
+        secret,
+        needs_desk=False,
     ),
     "search for a schedule": Path(
         posted("frappe.desk.search.search_link", doctype="Job Schedule", txt="SCHEDULE-$"), named, is_uniform=False
@@ -302,7 +304,7 @@ PATHS: dict[str, Path] = {
         secret,
     ),
     "download": Path(
-        lambda client, target: client.http.get(f"{client.url}/private/files/{target.secret}.txt", timeout=60),
+        lambda client, target: client.http.get(f"{client.url}{target.file_url}", timeout=60),
         lambda answer, target: answer.status_code == 200 and answer.text == target.secret,
         is_uniform=False,
         needs_desk=False,

@@ -53,6 +53,7 @@ class Target:
     name: str
     secret: str
     organization: str
+    file_url: str = "/private/files/none.txt"
 
 
 def email_of(actor: str) -> str:
@@ -120,8 +121,8 @@ def _job(owner: str, organization: str, secret: str) -> Target:
     _belonging(name, owner, organization, secret)
     values = {"file_name": f"{secret}.txt", "content": secret, "is_private": 1}
     attached = {"attached_to_doctype": "Background Job", "attached_to_name": name}
-    frappe.get_doc({"doctype": "File", **values, **attached}).insert(ignore_permissions=True)
-    return Target(name, secret, organization)
+    file = frappe.get_doc({"doctype": "File", **values, **attached}).insert(ignore_permissions=True)
+    return Target(name, secret, organization, file.file_url)
 
 
 def _belonging(name: str, owner: str, organization: str, secret: str) -> None:

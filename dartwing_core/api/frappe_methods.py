@@ -156,7 +156,7 @@ def relink(given: dict[str, Any]) -> Any:
     """Frappe moves any communication to any document. One that hangs on what may not be seen is not there. 15, 16."""
     communication = _text(given, "name")
     kind, name = frappe.db.get_value("Communication", communication, REFERENCES["Communication"]) or (None, None)
-    if name and _is_hidden(kind, name):
+    if name and _is_ours(kind) and not is_visible(kind, name):
         return None
     _check(given.get("reference_doctype"), given.get("reference_name"))
     return email.relink(**given)
@@ -182,8 +182,8 @@ def add_attachments(given: dict[str, Any]) -> Any:
     """Frappe copies any File that is named, whoever asks. 15, 16."""
     names = [] if _sees_everything() else _parsed(given, "attachments")
     names = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
-    for name in names and frappe.get_all("File", _on_ours(names), pluck="name"):
-        if not frappe.get_list("File", {"name": name}, limit=1):
+    for name in names and frappe.get_all("File", filters=_on_ours(names), pluck="name"):
+        if not frappe.get_list("File", filters={"name": name}, limit=1):
             throw_missing("File", name)
     return file_manager.add_attachments(**given)
 
@@ -394,8 +394,10 @@ def _sees_everything() -> bool:
 
 
 def _is_hidden(doctype: Any, name: Any) -> bool:
-    """Whether this is a document of ours that the user may not see, or that is not there."""
-    return _is_ours(doctype) and not (isinstance(name, str) and is_visible(doctype, name))
+    """Whether this is a document of ours that the user would not find in its list."""
+    return _is_ours(doctype) and not (
+        isinstance(name, str) and frappe.get_list(doctype, filters={"name": name}, limit=1)
+    )
 
 
 def _check(doctype: Any, name: Any) -> None:

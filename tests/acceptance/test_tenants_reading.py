@@ -126,9 +126,7 @@ PATHS: dict[str, Path] = {
         method("frappe.desk.form.load.getdoc", doctype="Job Schedule", name="SCHEDULE-$"), secret
     ),
     "a schedule's title": Path(
-        posted("frappe.desk.search.get_link_title", doctype="Job Schedule", docname="SCHEDULE-$"),
-        secret,
-        needs_desk=False,
+        posted("frappe.desk.search.get_link_title", doctype="Job Schedule", docname="SCHEDULE-$"), secret
     ),
     "search for a schedule": Path(
         posted("frappe.desk.search.search_link", doctype="Job Schedule", txt="SCHEDULE-$"), named, is_uniform=False

@@ -23,6 +23,7 @@ from frappe.utils.scheduler import is_dormant
 from benchmarks import _report, _site, _workers
 from dartwing_core.jobs import agent, clock, config, leader, redis_queue, submit_jobs
 from tests.support import factory, processes, schedules
+from tests.support.settings import system_settings
 from tests.support.waiting import until
 
 NUMBER = 15
@@ -48,30 +49,23 @@ def scheduler(**settings: object) -> Iterator[None]:
         process.stop()
 
 
+class NoDormancyError(Exception):
+    """This Frappe takes no site for dormant."""
+
+
 @contextmanager
-def system_setting(name: str, value: object) -> Iterator[None]:
-    """`bench schedule` on a site with this in System Settings."""
-    before = frappe.db.get_single_value("System Settings", name)
-    _save(name, value)
-    try:
-        with scheduler():
-            yield
-    finally:
-        _save(name, before)
-
-
-def _save(name: str, value: object) -> None:
-    frappe.db.set_single_value("System Settings", name, value)
-    frappe.db.commit()
-    frappe.clear_cache()
+def scheduler_with(**values: object) -> Iterator[None]:
+    """`bench schedule` on a site with these System Settings."""
+    with system_settings(**values), scheduler():
+        yield
 
 
 @contextmanager
 def dormant() -> Iterator[None]:
     """On a dormant site, or not at all where Frappe knows none."""
-    with system_setting("dormant_days", -1):
+    with scheduler_with(dormant_days=-1):
         if not is_dormant():
-            raise NotImplementedError
+            raise NoDormancyError
         yield
 
 
@@ -95,7 +89,7 @@ def busy_worker() -> Iterator[None]:
 SET_UPS: dict[str, Callable[[], AbstractContextManager[None]]] = {
     "bench schedule": scheduler,
     "  paused": lambda: scheduler(pause_scheduler=1),
-    "  disabled": lambda: system_setting("enable_scheduler", 0),
+    "  disabled": lambda: scheduler_with(enable_scheduler=0),
     "  dormant": dormant,
     "agent": beside_the_agent,
     "a busy worker": busy_worker,
@@ -147,7 +141,7 @@ def measure_in(set_up: Callable[[], AbstractContextManager[None]], number: int, 
             if set_up is not busy_worker:
                 until(lambda: processes.queue_client().exists(redis_queue.site_key(leader.LEADER)), 60, "a look")
             return measure(number, dice)
-    except NotImplementedError:
+    except NoDormancyError:
         return {}
     finally:
         _site.clear_queue()

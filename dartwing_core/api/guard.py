@@ -72,9 +72,7 @@ class Call:
     @property
     def is_frappes(self) -> bool:
         """Whether Frappe itself answers: a route of documents, a page, or one of its functions."""
-        root = frappe.get_module("frappe.handler").__name__.partition(".")[0]
-        module = getattr(self.function, "__module__", None) or "frappe"
-        return module.partition(".")[0] in ("frappe", root)
+        return links.is_frappes(getattr(self.function, "__module__", None) or "frappe")
 
     def names(self) -> set[str]:
         """What stands where the name of a document is. Raises frappe.ValidationError for filters in place of one."""

@@ -44,7 +44,13 @@ def watch(by_frappe: bool) -> None:
 
 def before_job(method: Any = None, **_more: Any) -> None:
     """Hook: Frappe imports and changes documents in the background too, as the user who asked for it."""
-    watch(str(method).partition(".")[0] in ("frappe", frappe.get_module("frappe.handler").__name__.partition(".")[0]))
+    watch(is_frappes(str(method)))
+
+
+def is_frappes(path: str) -> bool:
+    """Whether a module, or what lies in it, is Frappe's own."""
+    root = frappe.get_module("frappe.handler").__name__.partition(".")[0]
+    return path.partition(".")[0] in ("frappe", root)
 
 
 def check(doc, stored: Callable[[], Any]) -> list[Link]:

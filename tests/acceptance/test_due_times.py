@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from dartwing_core.jobs import clock, get_job_status, leader, redis_queue, sched
 from tests.support import database, factory, processes
 from tests.support.jobs import submitted_with
 from tests.support.schedules import due_in, due_times, every, made
+from tests.support.settings import system_settings
 from tests.support.waiting import until
 
 SOON = 4
@@ -51,23 +51,6 @@ def scheduler(start_scheduler) -> processes.Process:
     process = start_scheduler()
     until(leader_now, 60, "the first look")
     return process
-
-
-@contextmanager
-def system_settings(**values: object) -> Iterator[None]:
-    before = {name: frappe.db.get_single_value("System Settings", name) for name in values}
-    _set_system_settings(values)
-    try:
-        yield
-    finally:
-        _set_system_settings(before)
-
-
-def _set_system_settings(values: dict) -> None:
-    for name, value in values.items():
-        frappe.db.set_single_value("System Settings", name, value)
-    frappe.db.commit()
-    frappe.clear_cache(doctype="System Settings")
 
 
 def leader_now() -> bytes | None:

@@ -1,4 +1,4 @@
-"""Changing Job Engine Settings, or the site's configuration, for a test."""
+"""Changing Job Engine Settings, System Settings or the site's configuration, for a test."""
 
 from __future__ import annotations
 
@@ -24,6 +24,24 @@ def settings(**values: Any) -> Iterator[None]:
     finally:
         connection.discard()
         _save(before)
+
+
+@contextmanager
+def system_settings(**values: Any) -> Iterator[None]:
+    """These values in System Settings while the block runs; committed, so that other processes see them."""
+    before = {name: frappe.db.get_single_value("System Settings", name) for name in values}
+    _set_system_settings(values)
+    try:
+        yield
+    finally:
+        _set_system_settings(before)
+
+
+def _set_system_settings(values: dict[str, Any]) -> None:
+    for name, value in values.items():
+        frappe.db.set_single_value("System Settings", name, value)
+    frappe.db.commit()
+    frappe.clear_cache(doctype="System Settings")
 
 
 def _save(values: dict[str, Any]) -> None:

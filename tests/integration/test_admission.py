@@ -35,13 +35,6 @@ OF_STATUS = "SELECT COUNT(*) FROM `tabBackground Job` WHERE organization LIKE 'T
 
 
 @pytest.fixture
-def job_type() -> str:
-    name = factory.job_type("plain")
-    frappe.db.commit()
-    return name
-
-
-@pytest.fixture
 def window():
     with settings(queue_window=WINDOW):
         yield WINDOW

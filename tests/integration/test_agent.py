@@ -24,13 +24,6 @@ SITE = os.environ.get("DW_SITE", "")
 
 
 @pytest.fixture
-def job_type() -> str:
-    name = factory.job_type("plain")
-    frappe.db.commit()
-    return name
-
-
-@pytest.fixture
 def sweeps(monkeypatch) -> list[str]:
     """Gains the site's name with each sweep, which is not made."""
     seen: list[str] = []

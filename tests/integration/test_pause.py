@@ -19,13 +19,6 @@ from tests.support.settings import settings
 pytestmark = pytest.mark.usefixtures("no_sweeps")
 
 
-@pytest.fixture
-def job_type() -> str:
-    name = factory.job_type("plain")
-    frappe.db.commit()
-    return name
-
-
 @contextmanager
 def changed(doctype: str, name: str, field: str, value, back) -> Iterator[None]:
     """A field of a document while the block runs, saved as people save it."""

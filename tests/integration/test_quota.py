@@ -37,13 +37,6 @@ def no_sweeps(site: None, monkeypatch):
     frappe.db.commit()
 
 
-@pytest.fixture
-def job_type() -> str:
-    name = factory.job_type("plain")
-    frappe.db.commit()
-    return name
-
-
 def cap(number: int, policy: str) -> None:
     frappe.db.set_value("Organization", factory.ALPHA, {"max_waiting": number, "on_queue_full": policy})
     frappe.db.commit()

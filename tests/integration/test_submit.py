@@ -11,13 +11,6 @@ from dartwing_core.jobs import DuplicateJobError, InvalidJobError, cancel_job, g
 from tests.support import database, factory
 
 
-@pytest.fixture
-def job_type() -> str:
-    name = factory.job_type("plain")
-    frappe.db.commit()
-    return name
-
-
 def count() -> int:
     return frappe.db.count("Background Job", {"organization": ["like", "Test %"]})
 

@@ -16,13 +16,6 @@ from tests.support.settings import settings
 QUEUED = "SELECT COUNT(*) FROM `tabBackground Job` WHERE job_type = %s AND status = 'Queued'"
 
 
-@pytest.fixture
-def job_type() -> str:
-    name = factory.job_type("plain")
-    frappe.db.commit()
-    return name
-
-
 def entries() -> int:
     return len(processes.queue_client().keys("rq:job:*"))
 

@@ -26,6 +26,12 @@ PATIENCE = 20
 STARTED = "SELECT COUNT(*) FROM `tabBackground Job` WHERE name = %s AND attempt >= %s"
 
 
+@pytest.fixture(autouse=True)
+def _nobody_leads(site) -> None:
+    """A process that was ended keeps its lease for some seconds, into the next test."""
+    processes.queue_client().delete(redis_queue.site_key(leader.LEADER))
+
+
 @pytest.fixture
 def sites(tmp_path: Path) -> processes.Sites:
     return processes.Sites(tmp_path / "bench")

@@ -13,7 +13,7 @@ import requests
 from dartwing_core.api import frappe_methods
 from dartwing_core.jobs import job as part
 from dartwing_core.jobs import submit_batch
-from tests.support import factory, tenants
+from tests.support import factory, records, tenants
 from tests.support.http import Client
 from tests.support.tenants import NOWHERE
 
@@ -263,13 +263,10 @@ def linking(site):
     """A DocType of another app, that all users read, with a link to jobs."""
     fields = [{"fieldname": "job", "fieldtype": "Link", "options": JOB, "label": "Job"}]
     permissions = [{"role": "All", "read": 1, "write": 1, "create": 1}]
-    values = {"name": "Test Invoice", "module": "Core", "custom": 1, "fields": fields, "permissions": permissions}
-    made = frappe.get_doc({"doctype": "DocType", **values}).insert(ignore_if_duplicate=True)
+    records.make_doctype("Test Invoice", fields, permissions, module="Core")
     frappe.db.commit()
-    yield made.name
-    frappe.db.delete(made.name)  # Frappe keeps the table
-    frappe.delete_doc("DocType", made.name, force=True)
-    frappe.db.commit()
+    yield "Test Invoice"
+    records.remove_doctypes("Test Invoice")
 
 
 def test_a_link_of_another_app_is_no_way_to_a_jobs_fields(web, user, job, linking):

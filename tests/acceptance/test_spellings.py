@@ -15,7 +15,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs.texts import cut
-from tests.support import http, tenants
+from tests.support import http, records, tenants
 from tests.support.http import Client
 from tests.support.tenants import NOWHERE
 
@@ -111,8 +111,7 @@ def world(_connected) -> Iterator[dict[str, str]]:
         {"fieldname": "other", "fieldtype": "Dynamic Link", "options": "kind", "label": "Other"},
     ]
     permissions = [{"role": "All", "read": 1, "write": 1, "create": 1, "print": 1}]
-    values = {"name": LINKING, "module": "Core", "custom": 1, "fields": fields, "permissions": permissions}
-    frappe.get_doc({"doctype": "DocType", **values}).insert(ignore_if_duplicate=True)
+    records.make_doctype(LINKING, fields, permissions, module="Core")
     if not frappe.db.exists("Organization", OLD):
         old = frappe.get_doc({"doctype": "Organization", "org_name": OLD, "org_type": "Family", "status": "Active"})
         old.name = OLD
@@ -123,9 +122,7 @@ def world(_connected) -> Iterator[dict[str, str]]:
     mail.db_insert()
     frappe.db.commit()
     yield {"job": job, "mail": mail.name}
-    frappe.db.rollback()
-    frappe.db.delete(LINKING)  # Frappe keeps the table
-    frappe.delete_doc("DocType", LINKING, force=True)
+    records.remove_doctypes(LINKING)
     frappe.db.delete("Communication", {"name": mail.name})
     frappe.db.delete("Organization", {"name": OLD})
     frappe.db.commit()

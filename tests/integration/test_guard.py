@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.guard import OTHERS
 from dartwing_core.api import guard, links
-from tests.support import tenants, web_request
+from tests.support import records, tenants, web_request
 from tests.support.database import statements
 
 LINKING = "Test Guarded"
@@ -32,18 +32,13 @@ def hidden(site) -> Iterator[str]:
     """A job of somebody else's, and a DocType whose documents copy from jobs."""
     fields = [{"fieldname": "job", "fieldtype": "Link", "options": JOB, "label": "Job"}, FETCH]
     permissions = [{"role": "All", "read": 1, "write": 1, "create": 1}]
-    values = {"name": LINKING, "module": "Core", "custom": 1, "fields": fields, "permissions": permissions}
-    frappe.get_doc({"doctype": "DocType", **values}).insert(ignore_if_duplicate=True)
+    records.make_doctype(LINKING, fields, permissions, module="Core")
     job = tenants.targets("user")["alpha"].name
     frappe.db.set_value(JOB, job, "error_message", "s3cret")
     frappe.set_user(tenants.email_of("user"))
     yield job
-    frappe.db.rollback()
     frappe.flags.pop(links.FLAG, None)
-    frappe.set_user("Administrator")
-    frappe.db.delete(LINKING)  # Frappe keeps the table
-    frappe.delete_doc("DocType", LINKING, force=True)
-    frappe.db.commit()
+    records.remove_doctypes(LINKING)
 
 
 def linked(job: str, **flags: bool):

@@ -16,7 +16,7 @@ from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request
 
 from dartwing_core.jobs.desk_access import TENANT_DOCTYPES
-from tests.support import factory, tenants
+from tests.support import factory, records, tenants
 
 PATH = "frappe.workflow.doctype.workflow.workflow.get_workflow_state_count"
 KINDS = (
@@ -132,8 +132,7 @@ def rows(site, monkeypatch) -> Iterator[dict[str, str | None]]:
         {"fieldname": "state", "fieldtype": "Select", "options": "a\nb", "label": "State"},
     ]
     permissions = [{"role": "All", "read": 1, "write": 1, "create": 1, "report": 1}]
-    values = {"name": LINKING, "module": "Core", "custom": 1, "fields": fields, "permissions": permissions}
-    frappe.get_doc({"doctype": "DocType", **values}).insert(ignore_if_duplicate=True)
+    records.make_doctype(LINKING, fields, permissions, module="Core")
     for state in ("a", "a", "b"):
         frappe.get_doc({"doctype": LINKING, "state": state, "organization": factory.ALPHA}).insert()
         frappe.get_doc({"doctype": LINKING, "state": state, "kind": "User", "other": "Administrator"}).insert()
@@ -156,9 +155,7 @@ def rows(site, monkeypatch) -> Iterator[dict[str, str | None]]:
     frappe.db.rollback()
     frappe.local.request = None
     del frappe.local.request
-    frappe.set_user("Administrator")
-    frappe.db.delete(LINKING)  # Frappe keeps the table
-    frappe.delete_doc("DocType", LINKING, force=True)
+    records.remove_doctypes(LINKING)
     for name in frappe.get_all("ToDo", filters={"description": "a"}, pluck="name"):
         frappe.delete_doc("ToDo", name)
     frappe.db.commit()

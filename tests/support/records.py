@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -78,10 +79,11 @@ def clean() -> None:
         (files_folder() / name).unlink()
 
 
-def make_doctype(name: str, fields: tuple[dict[str, Any], ...], permissions: list[dict[str, Any]]) -> None:
+def make_doctype(name: str, fields: Iterable[dict[str, Any]], permissions: list[dict[str, Any]], **values: Any) -> None:
+    """A DocType made by hand, if it is not there; of this app unless `module` is among the values."""
     if frappe.db.exists("DocType", name):
         return
-    values = {"module": "Dartwing Core", "custom": 1, "autoname": "hash", "naming_rule": "Random"}
+    values = {"module": "Dartwing Core", "custom": 1, "autoname": "hash", "naming_rule": "Random", **values}
     permissions = [{"role": "System Manager", **permission} for permission in permissions]
     frappe.get_doc(
         {"doctype": "DocType", "name": name, **values, "fields": list(fields), "permissions": permissions}

@@ -187,7 +187,8 @@ def test_a_job_is_watched_to_its_end_and_its_file_downloaded(visit, worker, port
     }""",
         bar.element_handle(),
     )
-    page.wait_for_function("window.seen.size >= 2", timeout=30_000)
+    # By `evaluate`: the page's policy keeps playwright from compiling what it waits for.
+    until(lambda: page.evaluate("window.seen.size >= 2"), 30, "two values of the bar")
     (tmp_path / "end").touch()
     expect(pill(card(page, job))).to_have_text("Completed", timeout=20_000)
     expect(page.locator("#jc-said")).to_have_text("Slow work: Completed")

@@ -5,8 +5,7 @@
 - Our DocTypes are called by their name: a server that takes table names in any case finds the rows of
   `background job`, but Frappe none of the hooks for them. (15, 16)
 - RQ Job and RQ Worker are for who has a role for them: Frappe lists them, with all jobs, to everybody. (15, 16)
-- Tracebacks are for admins also where one filters and sorts by them: Frappe hides fields of a higher level in its
-  answers alone. (15, 16)
+- Fields of a higher permission level are hidden also where one filters and sorts by them (`hidden_fields`). (15, 16)
 - `link.field` in a query leads to no row of ours: Frappe joins what is linked to, whoever may see it. (15, 16)
 - A document of ours that a request names beside its DocType is one that the user sees, spelled as it is stored: Frappe
   locks what it is told to delete, and says whether it is there, before it loads it or asks for permission. Ids can't
@@ -19,7 +18,6 @@ Functions of other apps are their own business.
 from __future__ import annotations
 
 import inspect
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -28,29 +26,26 @@ from typing import Any
 import frappe
 from frappe import _
 
-from dartwing_core.jobs import access, config, references
+from dartwing_core.jobs import access, references
 from dartwing_core.jobs.desk_access import TENANT_DOCTYPES, throw_missing
 from dartwing_core.jobs.errors import InvalidJobError
 
 from . import links
 from .doctypes import queue_doctype, tenant_doctype
+from .hidden_fields import hidden_fields, refuse_hidden_fields
 from .mentions import links_to_ours
+from .request_texts import listed, parsed, texts
 
 DOCTYPE_KEYS = ("doctype", "dt")
 NAME_KEYS = ("name", "docname", "dn", "doc_name", "docnames", "items", "old_name")
 MOST_NAMES = 1_000
 QUERY_KEYS = ("fields", "filters", "or_filters", "order_by", "group_by", "field", "fieldname", "sort_field", "stats")
-TRACEBACK = re.compile(r"\btraceback\b", re.IGNORECASE)
-RUN_TABLE = re.compile(re.escape(config.RUN), re.IGNORECASE)
-MAY_ASK_FOR_TRACEBACK = re.compile(r"traceback|\\u", re.IGNORECASE)
 FUNCTION_NAME = re.compile(r"[A-Za-z_]\w*(\.\w+)+")
 ANSWER_THEMSELVES = frozenset({"validate_link", "validate_link_and_fetch", "get_link_title", "getdoc"})
 """Say of what may not be seen, as of what is not there, that it is not there."""
 TITLE = re.compile(r"\w+\.org_name( as \w+)?")
 """Desk asks for the titles of links with every list. The link itself tells as much."""
 PAGES_OF_DESK = ("/app", "/desk", "/assets", "/files", "/private", "/login")
-PROSE = frozenset({"content", "comment", "description", "message", "text", "subject", "reply", "reason"})
-"""Arguments that people write in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +76,7 @@ class Call:
         found: set[str] = set()
         for key in NAME_KEYS:
             value = self.arguments.get(key)
-            many = _list(value) or [value]
+            many = listed(value) or [value]
             if len(many) > MOST_NAMES:
                 raise InvalidJobError(_("{0}: at most {1} at once.").format(key, MOST_NAMES))
             if any(isinstance(one, dict | list) for one in many):
@@ -107,17 +102,16 @@ def _check(call: Call) -> None:
     _check_function(call)
     asked_for = [text for text in call.doctypes if tenant_doctype(text) not in (None, text) or queue_doctype(text)]
     ours = [text for text in call.doctypes if text in TENANT_DOCTYPES]
-    asks_for_traceback = _asks_for_traceback(call)
+    hidden = hidden_fields(call.path, call.arguments)
     joins_ours = _joins_ours(call)
-    if not (asked_for or ours or asks_for_traceback or joins_ours):
+    if not (asked_for or ours or hidden or joins_ours):
         return
     _let_others_authenticate()
     if access.viewer().sees_everything or _is_refused_anyway():
         return
     for text in asked_for:
         _check_doctype(text)
-    if asks_for_traceback and "traceback" not in _permitted_fields(config.RUN):
-        raise frappe.PermissionError(_("Tracebacks are for administrators."))
+    refuse_hidden_fields(hidden)
     if joins_ours:
         raise frappe.PermissionError(_("Fields of background jobs can't be read through a link."))
     if ours and getattr(call.function, "__name__", "") not in ANSWER_THEMSELVES:
@@ -206,20 +200,6 @@ def _check_names(doctype: str, names: set[str]) -> None:
         throw_missing(doctype, name)
 
 
-def _permitted_fields(doctype: str) -> list[str]:
-    meta = frappe.get_meta(doctype)
-    levels = meta.get_permlevel_access("read")
-    return [field.fieldname for field in meta.fields if field.permlevel in levels]
-
-
-def _asks_for_traceback(call: Call) -> bool:
-    values = [*call.path, *call.arguments, *call.arguments.values()]
-    if not any(not isinstance(value, str) or MAY_ASK_FOR_TRACEBACK.search(value) for value in values):
-        return False
-    found = [*call.path, *texts(call.arguments)]
-    return any(map(TRACEBACK.search, found)) and any(map(RUN_TABLE.search, found))
-
-
 def _joins_ours(call: Call) -> bool:
     """Whether a query on another DocType names fields of ours through one of its links (`link.field`).
 
@@ -230,7 +210,7 @@ def _joins_ours(call: Call) -> bool:
         if not fields:
             continue
         asked = query.get("fields")
-        shown = [text for text in _list(asked) or [asked] if not (isinstance(text, str) and TITLE.fullmatch(text))]
+        shown = [text for text in listed(asked) or [asked] if not (isinstance(text, str) and TITLE.fullmatch(text))]
         joins = [re.compile(rf"\b{field}\W*\.") for field in fields]
         if any(join.search(text) for join in joins for text in texts({**query, "fields": shown})):
             return True
@@ -244,36 +224,6 @@ def _queries(call: Call) -> Iterator[tuple[Any, dict[str, Any]]]:
     for key in ("chart", "doc"):
         sent = call.arguments.get(key)
         if isinstance(sent, str):
-            sent = _parsed(sent) if "document_type" in sent or "\\u" in sent else None
+            sent = parsed(sent) if "document_type" in sent or "\\u" in sent else None
         if isinstance(sent, dict) and "document_type" in sent:
             yield sent["document_type"], {**sent, **asked}
-
-
-def texts(value: Any) -> Iterator[str]:
-    """All keys and texts in a value but prose, those in JSON text too."""
-    if isinstance(value, str):
-        yield value
-        value = _parsed(value)
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            if key not in PROSE:
-                yield str(key)
-                yield from texts(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from texts(inner)
-
-
-def _list(value: Any) -> list[Any]:
-    parsed = _parsed(value) if isinstance(value, str) else value
-    return parsed if isinstance(parsed, list) else []
-
-
-def _parsed(text: str) -> Any:
-    """What JSON text holds; None if it is none."""
-    if text.lstrip()[:1] not in ("{", "[", '"'):
-        return None
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None

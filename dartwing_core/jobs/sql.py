@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +25,7 @@ _SNAPSHOT_ISOLATION_SINCE = {
 }
 
 CONFLICT_TRIES = 3
+LONGEST_LOCK_NAME = 64
 LOCK_WAIT_TIMEOUT = 1205
 NAMED_LOCKS_NOT_SUPPORTED = 1235
 NO_SUCH_THREAD = 1094
@@ -191,8 +193,9 @@ def is_free(name: str, column: Any):
 
 
 def lock_name(name: str) -> str:
-    """A lock's name in the server, which may hold other sites: at most 64 characters."""
-    return f"{frappe.conf.db_name}:{name}"[:64]
+    """A lock's name in the server, which may hold other sites; a hash where the server would refuse the length."""
+    full = f"{frappe.conf.db_name}:{name}"
+    return full if len(full) <= LONGEST_LOCK_NAME else hashlib.sha256(full.encode()).hexdigest()
 
 
 def kill_connection(connection_id: int | None, seconds_ago: float) -> None:

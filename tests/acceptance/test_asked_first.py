@@ -325,6 +325,11 @@ ORACLES = {
     ),
     "list of a portal": ("frappe.www.list.get_list_data", {"doctype": RUN, "traceback": json.dumps(["like", "%"])}),
     "escaped": ("frappe.client.get_list", {"doctype": RUN, "filters": '{"trace\\u0062ack": ["like", "%x%"]}'}),
+    "worker": ("frappe.client.get_list", {"doctype": RUN, "filters": {"worker": ["like", "%"]}}),
+    "worker of a change": ("frappe.client.get_list", {"doctype": LOG, "filters": [[LOG, "worker", "like", "%"]]}),
+    "RQ's id": ("frappe.client.get_list", {"doctype": RUN, "order_by": "rq_job_id desc"}),
+    "connection": ("frappe.client.get_list", {"doctype": RUN, "filters": [["connection_id", ">", 0]]}),
+    "in a function": ("frappe.client.get_list", {"doctype": RUN, "fields": ["name", "max(worker) as w"]}),
 }  # fmt: skip
 
 
@@ -343,6 +348,22 @@ def test_admins_and_all_lists_work_as_before(user, web, job):
     listed = user.http.get(f"{web}/api/resource/{RUN}", params={"fields": '["*"]'}, timeout=60).json()["data"]
     assert listed
     assert all("traceback" not in row for row in listed)
+
+
+HARMLESS = {
+    "value": {"doctype": RUN, "filters": [["error_message", "!=", "the worker"]]},
+    "values": {"doctype": RUN, "filters": [["outcome", "not in", ["traceback", "worker"]]]},
+    "value of a field": {"doctype": RUN, "filters": {"name": ["!=", "worker"], "owner": ["!=", "worker"]}},
+    "shown": {"doctype": RUN, "fields": ["name", "worker", f"`tab{RUN}`.`traceback`"]},
+}
+
+
+@pytest.mark.parametrize("way", HARMLESS)
+def test_members_may_use_the_words_that_name_what_only_admins_read(user, web, job, way):
+    answer = user.http.post(f"{web}/api/method/frappe.client.get_list", json=HARMLESS[way], timeout=60)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["message"]
+    assert all(set(row) <= {"name"} for row in answer.json()["message"])
 
 
 HANGING = {

@@ -9,6 +9,8 @@ import pytest
 
 from benchmarks.guard import OTHERS
 from dartwing_core.api import guard, links
+from dartwing_core.api.hidden_fields import HIDDEN
+from dartwing_core.jobs.desk_access import TENANT_DOCTYPES
 from tests.support import records, tenants, web_request
 from tests.support.database import statements
 
@@ -73,3 +75,9 @@ def test_what_one_sees_is_linked_to_and_copied(hidden):
     frappe.set_user(tenants.email_of("user"))
     links.watch(by_frappe=True)
     assert linked(own).error == "s3cret-own"
+
+
+def test_the_guard_knows_all_fields_that_have_a_permission_level():
+    for doctype in TENANT_DOCTYPES:
+        levels = {field.fieldname for field in frappe.get_meta(doctype).fields if field.permlevel}
+        assert levels == set(HIDDEN.get(doctype, ())), doctype

@@ -552,7 +552,7 @@ def test_two_sweeps_at_the_same_time_do_each_thing_once(monkeypatch):
     monkeypatch.setattr(sweeper, "sweep_after_submit", lambda: None)
     job_type = made("nothing")
     jobs = [submit_job(job_type, factory.ALPHA, {"n": n}, available_at=3600) for n in range(30)]
-    frappe.db.sql("UPDATE `tabBackground Job` SET available_at = '2020-01-01' WHERE job_type = %s", (job_type,))
+    frappe.db.sql("UPDATE `tabBackground Job` SET due_epoch = 1 WHERE job_type = %s", (job_type,))
     frappe.db.commit()
     with settings(queue_window=30):
         reports = in_parallel([sweeper.sweep] * 4)

@@ -118,6 +118,7 @@ def answer(function: Callable, arguments: dict[str, Any]) -> tuple[Any, ...]:
         return type(error).__name__, str(error), [message.get("message") for message in frappe.get_message_log()]
     finally:
         frappe.db.rollback(save_point="asked")
+        frappe.db.sql("SET SESSION max_statement_time = DEFAULT")  # Frappe's `get_open_count` leaves one second
         frappe.db.value_cache.clear()
 
 

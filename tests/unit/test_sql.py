@@ -35,3 +35,12 @@ def test_lost_races_are_recognized_behind_frappes_wrappers(driver):
     assert sql.is_conflict(frappe.QueryDeadlockError(deadlock))
     assert not sql.is_conflict(driver.IntegrityError(1062, "duplicate"))
     assert not sql.is_conflict(ValueError(1213))
+
+
+def test_locks_have_names_of_their_own_however_long_the_databases_is(monkeypatch):
+    # Seen failing with names that were cut: all cancels of such a site waited for each other.
+    monkeypatch.setattr(frappe.local, "conf", frappe._dict(db_name="d" * 60), raising=False)
+    names = {sql.lock_name(f"cancel:JOB-{number:020}-1") for number in range(3)}
+    assert len(names) == 3
+    assert all(len(name) <= 64 for name in names)
+    assert sql.lock_name("a") == f"{'d' * 60}:a"

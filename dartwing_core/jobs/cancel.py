@@ -18,7 +18,7 @@ from frappe import _
 
 from . import admission, batch_end, clock, config, dispatch, ids, rq_attempts, runs, sql, store
 from .context import text_for_storage
-from .errors import InvalidTransitionError, JobChangedError
+from .errors import InvalidTransitionError, JobCanceledError, JobChangedError
 from .outbox import outbox
 from .status import JobStatus, can_move
 
@@ -80,7 +80,12 @@ def _hold_settle(job: Mapping[str, Any]) -> None:
 
 
 def await_decision(job: Mapping[str, Any]) -> None:
-    """Wait until a transaction that is cancelling this attempt has ended, but not for as long as a lease lasts."""
+    """Wait until a transaction that is cancelling this attempt has ended, but not for as long as a lease lasts.
+
+    Raises JobCanceledError if it is the attempt's own: its handler has canceled the job.
+    """
+    if sql.has_lock(lock_of(job)):
+        raise JobCanceledError(_("The job was canceled by its own handler."))
     try:
         with sql.named_lock(lock_of(job), config.settings().lease_seconds / 4):
             pass

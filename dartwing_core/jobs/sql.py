@@ -176,6 +176,13 @@ def take_lock(name: str, wait: float = 0) -> bool | None:
         return None
 
 
+def has_lock(name: str) -> bool:
+    """Whether it is this connection that has the named lock."""
+    if frappe.db.db_type != "mariadb":
+        return False
+    return bool(frappe.db.sql("SELECT IS_USED_LOCK(%s) = CONNECTION_ID()", (lock_name(name),))[0][0])
+
+
 def release_lock(name: str) -> None:
     """Give a named lock back; nothing happens if this connection does not have it."""
     if frappe.db.db_type == "mariadb":

@@ -386,3 +386,18 @@ def test_retrying_a_batch_takes_along_members_that_have_just_failed():
     assert retry_batch(found.name) == {"batch_id": found.name, "retried": 2, "skipped": {}}
     frappe.db.commit()
     assert {get_job_status(name)["status"] for name in members} <= {"Pending", "Queued"}
+
+
+def test_a_handler_that_cancels_its_own_job_and_returns_ends_canceled(handled):
+    def cancel_itself(context):
+        add_note(context)
+        cancel_job(context.job_id, reason="nothing to do")
+        cancel_job(context.job_id)
+
+    made = submitted(handled(cancel_itself))
+    assert run(made)["status"] == "Canceled"
+    assert notes(made) == 0
+    lock = sql.lock_name(cancel.lock_of({"name": made.name, "attempt": 1}))
+    with database.another_connection() as other, other.cursor() as cursor:
+        cursor.execute("SELECT IS_FREE_LOCK(%s)", (lock,))
+        assert cursor.fetchone()[0] == 1

@@ -1,6 +1,6 @@
 """`./dev test`: the tests, on a site of their own or on a genuine bench.
 
-All of them are two runs side by side, each with a site of its own: the crash tests wait more than they work.
+All of them are three runs side by side, each with a site of its own: many tests wait more than they work.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from .bench import alone, check, on_bench
@@ -17,7 +17,8 @@ from .options import foreground, options, take
 from .processes import RUN_DIR, Failed, Process
 from .site import ROOT
 
-SIDE = "tests/crash"
+SIDES = ("tests/acceptance", "tests/crash")
+"""These run beside the other tests, with less claim to the processors: the others measure more."""
 DESK = "tests/desk"
 SELECTING = ("-k", "-m", "--lf", "--last-failed", "--ff", "--co", "--collect-only", "--ignore", "--deselect")
 
@@ -47,21 +48,25 @@ def test(arguments: list[str]) -> int:
     with running(workers=0, scheduler=False, **options()) as stage:
         if given or selects:
             return foreground(stage, [sys.executable, "-P", *pytest], folder=folder)
-        with beside(rest, Path(stage.environment[RUN_DIR]) / "crash-tests.log") as other:
-            say(f"{SIDE} runs beside the other tests, on a site of its own; what it says comes last")
-            status = foreground(stage, [sys.executable, "-P", *pytest, f"--ignore={ROOT / SIDE}"], folder=folder)
-            other_status = other.wait()
-            print(f"\n{SIDE}:\n{other.log.read_text() if other.log else ''}", flush=True)
-        return status or other_status
+        logs = Path(stage.environment[RUN_DIR])
+        with ExitStack() as stack:
+            others = [stack.enter_context(beside(part, rest, logs)) for part in SIDES]
+            say(f"{' and '.join(SIDES)} run beside the other tests; what they say comes last")
+            ignored = [f"--ignore={ROOT / part}" for part in SIDES]
+            status = foreground(stage, [sys.executable, "-P", *pytest, *ignored], folder=folder)
+            for part, other in zip(SIDES, others, strict=True):
+                status = other.wait() or status
+                print(f"\n{part}:\n{other.log.read_text() if other.log else ''}", flush=True)
+        return status
 
 
 @contextmanager
-def beside(arguments: list[str], log: Path) -> Iterator[Process]:
-    """The crash tests in a run of their own; ended with ours."""
-    # With less claim to the processors: the other tests measure more.
-    command = ["nice", "-n", "5", sys.executable, "-P", "-m", "standalone", "test", SIDE, *arguments]
+def beside(part: str, arguments: list[str], logs: Path) -> Iterator[Process]:
+    """A part of the tests in a run of its own, with a log in this folder; ended with ours."""
+    command = ["nice", "-n", "5", sys.executable, "-P", "-m", "standalone", "test", part, *arguments]
     environment = {name: value for name, value in os.environ.items() if name != RUN_DIR}
-    process = Process("crash tests", command, folder=ROOT, log=log, environment=environment)
+    log = logs / f"{part.replace('/', '-')}.log"
+    process = Process(part, command, folder=ROOT, log=log, environment=environment)
     try:
         yield process
     finally:

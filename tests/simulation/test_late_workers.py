@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -110,10 +111,15 @@ def test_a_cancel_against_a_completion_leaves_one_end(job_type, size):
     # Seen failing (Canceled after Completed) without the status in the guard of `store.transition`.
     jobs = [submitted(job_type, number) for number in range(size(200, 1000))]
 
+    took = [0.01]
+
     def run(job) -> None:
+        began = time.monotonic()
         executor.execute_job(job.name, 1)
+        took.append(time.monotonic() - began)
 
     def cancel(job) -> None:
+        threading.Event().wait(random.random() * 2 * took[-1])  # before the attempt's end as often as after it
         try:
             cancel_job(job.name, reason="enough")
             frappe.db.commit()

@@ -7,6 +7,7 @@
 - RQ Job and RQ Worker are for who has a role for them: Frappe lists them, with all jobs, to everybody. (15, 16)
 - Fields of a higher permission level are hidden also where one filters and sorts by them (`hidden_fields`). (15, 16)
 - `link.field` in a query leads to no row of ours: Frappe joins what is linked to, whoever may see it. (15, 16)
+- A query holds no other query, which would read any table: Frappe looks for one at the beginning of a field. (15)
 - A document of ours that a request names beside its DocType is one that the user sees, spelled as it is stored: Frappe
   locks what it is told to delete, and says whether it is there, before it loads it or asks for permission. Ids can't
   be guessed, names of old organizations can. (15, 16)
@@ -33,16 +34,22 @@ from dartwing_core.jobs.errors import InvalidJobError
 from . import links
 from .doctypes import queue_doctype, tenant_doctype
 from .hidden_fields import hidden_fields, refuse_hidden_fields
-from .mentions import links_to_ours
-from .request_texts import listed, parsed, texts
+from .mentions import fields_that_link_to_ours
+from .request_texts import conditions, listed, parsed, texts
 
 DOCTYPE_KEYS = ("doctype", "dt")
-NAME_KEYS = ("name", "docname", "dn", "doc_name", "docnames", "items", "old_name")
+NAME_KEYS = ("name", "docname", "dn", "doc_name", "docnames", "old_name")
+NAMES_IN_ITEMS = "delete_items"
+"""For other functions `items` are DocTypes."""
 MOST_NAMES = 1_000
 QUERY_KEYS = ("fields", "filters", "or_filters", "order_by", "group_by", "field", "fieldname", "sort_field", "stats")
 FUNCTION_NAME = re.compile(r"[A-Za-z_]\w*(\.\w+)+")
 ANSWER_THEMSELVES = frozenset({"validate_link", "validate_link_and_fetch", "get_link_title", "getdoc"})
 """Say of what may not be seen, as of what is not there, that it is not there."""
+SQL_OF_CHARTS = ("based_on", "value_based_on", "group_by_based_on", "aggregate_function_based_on")
+"""Of a chart or card that comes as a document: what Frappe puts into its query."""
+SUB_QUERY = re.compile(r"(?<![a-z_])(select|union)(?![a-z0-9_])", re.IGNORECASE)
+MAY_HOLD_ONE = re.compile(r"select|union|\\u", re.IGNORECASE)
 TITLE = re.compile(r"\w+\.org_name( as \w+)?")
 """Desk asks for the titles of links with every list. The link itself tells as much."""
 PAGES_OF_DESK = ("/app", "/desk", "/assets", "/files", "/private", "/login")
@@ -74,7 +81,8 @@ class Call:
         if self.path:
             return {"/".join(self.path[1:]).partition("/method/")[0].removesuffix("/copy")} - {""}
         found: set[str] = set()
-        for key in NAME_KEYS:
+        is_items = getattr(self.function, "__name__", "") == NAMES_IN_ITEMS
+        for key in (*NAME_KEYS, *["items"] * is_items):
             value = self.arguments.get(key)
             many = listed(value) or [value]
             if len(many) > MOST_NAMES:
@@ -104,7 +112,8 @@ def _check(call: Call) -> None:
     ours = [text for text in call.doctypes if text in TENANT_DOCTYPES]
     hidden = hidden_fields(call.path, call.arguments)
     joins_ours = _joins_ours(call)
-    if not (asked_for or ours or hidden or joins_ours):
+    has_sub_query = _has_sub_query(call)
+    if not (asked_for or ours or hidden or joins_ours or has_sub_query):
         return
     _let_others_authenticate()
     if access.viewer().sees_everything or _is_refused_anyway():
@@ -114,6 +123,8 @@ def _check(call: Call) -> None:
     refuse_hidden_fields(hidden)
     if joins_ours:
         raise frappe.PermissionError(_("Fields of background jobs can't be read through a link."))
+    if has_sub_query:
+        raise frappe.PermissionError(_("Use of sub-queries is restricted."))
     if ours and getattr(call.function, "__name__", "") not in ANSWER_THEMSELVES:
         names = call.names()
         for doctype in ours:
@@ -206,13 +217,24 @@ def _joins_ours(call: Call) -> bool:
     The title of an Organization is a field like others, where it is only shown.
     """
     for doctype, query in _queries(call):
-        fields = links_to_ours(doctype) if query else {}
+        fields = fields_that_link_to_ours(doctype) if query else {}
         if not fields:
             continue
         asked = query.get("fields")
         shown = [text for text in listed(asked) or [asked] if not (isinstance(text, str) and TITLE.fullmatch(text))]
         joins = [re.compile(rf"\b{field}\W*\.") for field in fields]
         if any(join.search(text) for join in joins for text in texts({**query, "fields": shown})):
+            return True
+    return False
+
+
+def _has_sub_query(call: Call) -> bool:
+    """Whether a query holds another one, otherwise than as a value that it compares with."""
+    for _doctype, query in _queries(call):
+        asked = {key: query[key] for key in (*QUERY_KEYS, *SQL_OF_CHARTS) if query.get(key)}
+        if not any(not isinstance(value, str) or MAY_HOLD_ONE.search(value) for value in asked.values()):
+            continue
+        if any("(" in text and SUB_QUERY.search(text) for text in texts({**asked, **conditions(asked)})):
             return True
     return False
 

@@ -7,7 +7,7 @@ field reads it letter by letter.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import frappe
@@ -15,15 +15,13 @@ from frappe import _
 
 from dartwing_core.jobs import config
 
-from .request_texts import listed, parsed, texts
+from .request_texts import conditions, listed, texts
 
 HIDDEN = {config.RUN: ("traceback", "worker", "rq_job_id", "connection_id"), config.LOG: ("worker",)}
 """Fields with a permission level, of the DocTypes that members read. A test compares this with the DocTypes."""
 _NAMES = sorted({field for fields in HIDDEN.values() for field in fields})
 _MAY_NAME = re.compile("|".join([*_NAMES, r"\\u"]), re.IGNORECASE)
 _PLAIN = re.compile(rf"(`?tab[\w ]+`?\.)?`?({'|'.join(_NAMES)})`?", re.IGNORECASE)
-_FILTERS = ("filters", "or_filters")
-_OPERATORS = frozenset({"=", "!=", "<", ">", "<=", ">=", "<>", "like", "not like", "in", "not in", "between", "is"})
 
 
 def hidden_fields(path: tuple[str, ...], arguments: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -32,7 +30,7 @@ def hidden_fields(path: tuple[str, ...], arguments: Mapping[str, Any]) -> list[t
     if not any(not isinstance(value, str) or _MAY_NAME.search(value) for value in values):
         return []
     shown = [one for one in listed(arguments.get("fields")) if not (isinstance(one, str) and _PLAIN.fullmatch(one))]
-    asked = {key: _without_values(value, is_filter=key in _FILTERS) for key, value in arguments.items()}
+    asked = {**arguments, **conditions(arguments)}
     if listed(arguments.get("fields")):
         asked["fields"] = shown
     found = [*path, *texts(asked)]
@@ -55,22 +53,3 @@ def refuse_hidden_fields(asked: list[tuple[str, str]]) -> None:
 
 def _names(found: list[str], pattern: str) -> bool:
     return any(re.search(pattern, text, re.IGNORECASE) for text in found)
-
-
-def _without_values(value: Any, is_filter: bool = False) -> Any:
-    """A value as it was, but without what filters compare with."""
-    inner = parsed(value) if isinstance(value, str) else value
-    if isinstance(inner, list):
-        return list(_but_values(inner))
-    if isinstance(inner, Mapping):
-        return list(inner) if is_filter else {key: _without_values(one) for key, one in inner.items()}
-    return value
-
-
-def _but_values(values: list[Any]) -> Iterator[Any]:
-    """The parts of a list but those that follow an operator."""
-    is_compared = False
-    for value in values:
-        if not is_compared:
-            yield _without_values(value)
-        is_compared = isinstance(value, str) and value.strip().lower() in _OPERATORS

@@ -39,8 +39,13 @@ def naming_ours(doctype: Any, table) -> Criterion | None:
 
 def links_to_ours(doctype: Any) -> dict[str, str]:
     """Link fields of another app's DocType that lead to one of ours, and to which."""
+    return {} if doctype in TENANT_DOCTYPES else fields_that_link_to_ours(doctype)
+
+
+def fields_that_link_to_ours(doctype: Any) -> dict[str, str]:
+    """The same of any DocType: ours link to each other."""
     meta = meta_of(doctype)
-    links = meta.get_link_fields() if meta and doctype not in TENANT_DOCTYPES else []
+    links = meta.get_link_fields() if meta else []
     return {field.fieldname: field.options for field in links if field.options in TENANT_DOCTYPES}
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 PROSE = frozenset({"content", "comment", "description", "message", "text", "subject", "reply", "reason"})
 """Arguments that people write in."""
+FILTERS = ("filters", "or_filters")
+OPERATORS = frozenset({"=", "!=", "<", ">", "<=", ">=", "<>", "like", "not like", "in", "not in", "between", "is"})
 
 
 def texts(value: Any) -> Iterator[str]:
@@ -39,3 +41,24 @@ def parsed(text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
+
+
+def conditions(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The filters among a query's arguments, without what they compare with."""
+    return {key: _without_values(arguments[key]) for key in FILTERS if arguments.get(key)}
+
+
+def _without_values(value: Any) -> Any:
+    inner = parsed(value) if isinstance(value, str) else value
+    if isinstance(inner, Mapping):
+        return list(inner)
+    return list(_but_values(inner)) if isinstance(inner, list) else value
+
+
+def _but_values(values: list[Any]) -> Iterator[Any]:
+    """The parts of a list but those that follow an operator."""
+    is_compared = False
+    for value in values:
+        if not is_compared:
+            yield _without_values(value)
+        is_compared = isinstance(value, str) and value.strip().lower() in OPERATORS

@@ -45,7 +45,7 @@ def cancel(job: Mapping[str, Any], reason: str | None) -> dict[str, Any]:
         if not store.is_current(job["name"], job["attempt"] + 1):
             raise JobChangedError(job["name"])
         started = {**job, "status": str(JobStatus.RUNNING), "attempt": job["attempt"] + 1}
-        sql.take_lock(lock_of(started))  # the row is ours by now
+        _take_lock(started)  # the row is ours by now
         return _ask_after_commit(started, user, reason)
     outbox().actions.append(lambda: _afterwards(job))
     return {**job, **written, "status": str(JobStatus.CANCELED)}
@@ -68,15 +68,31 @@ def _ask_after_commit(job: Mapping[str, Any], user: str, reason: str | None) -> 
 def _hold_settle(job: Mapping[str, Any]) -> None:
     """Let a settle of the running attempt wait for the end of this transaction; raises JobChangedError if it is over.
 
-    The lock is taken while the row is locked, so that a settle has either committed before or sees the lock.
+    The row is locked once the lock is taken, so that a settle has either committed before or sees the lock.
     """
+    _take_lock(job)
     row = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(row).select(row.status, row.attempt).where(row.name == job["name"]).for_update()
     with sql.locked_outside(query, SETTLE_WAIT) as now:
-        sql.take_lock(lock_of(job))
+        pass
     if now and (now["status"], now["attempt"]) != (job["status"], job["attempt"]):
         sql.release_lock(lock_of(job))
         raise JobChangedError(job["name"])
+
+
+def _take_lock(job: Mapping[str, Any]) -> None:
+    """Take the named lock of whoever cancels this attempt; raises InvalidTransitionError if somebody else keeps it.
+
+    Two can't have it: once the first one has rolled back, no settle would wait for the second.
+    """
+    try:
+        is_free = sql.take_lock(lock_of(job), SETTLE_WAIT) is not False
+    except Exception as error:  # each of two waits for a lock of the other
+        if not sql.is_conflict(error):
+            raise
+        is_free = False
+    if not is_free:
+        raise InvalidTransitionError(_("Job {0} is being canceled by somebody else.").format(job["name"]))
 
 
 def await_decision(job: Mapping[str, Any]) -> None:

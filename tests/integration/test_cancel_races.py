@@ -42,6 +42,8 @@ LOOKS_AT_THE_ROW = """
     WHERE INFO LIKE 'SET STATEMENT innodb_lock_wait_timeout=%% FOR SELECT `status`,`attempt` %% FOR UPDATE'
 """
 
+WAITS_FOR_THE_LOCK = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'SELECT GET_LOCK(%%cancel:%%'"
+
 
 @pytest.fixture(autouse=True)
 def _no_sweep_in_between(monkeypatch):
@@ -198,6 +200,71 @@ def test_a_settle_that_waits_for_the_row_sees_who_is_cancelling_meanwhile(handle
     assert run(made)["status"] == "Canceled"
     assert canceller[0].answer() is None
     assert notes(made) == 0
+
+
+@pytest.mark.parametrize("then", ["commit", "rollback"])
+def test_of_two_who_cancel_at_once_none_is_told_so_in_vain(handled, monkeypatch, then):
+    # Seen failing: with the first one's rollback the job was Completed, after the second one's cancel was accepted.
+    is_canceled, is_second, is_settling, is_over = (threading.Event() for _ in range(4))
+    await_decision = cancel.await_decision
+
+    def settling(claimed):
+        is_settling.set()
+        await_decision(claimed)
+
+    def first(name: str) -> None:
+        cancel_job(name)
+        is_canceled.set()
+        assert is_second.wait(30)
+        assert is_settling.wait(30)
+        frappe.db.commit() if then == "commit" else frappe.db.rollback()
+
+    def second(name: str) -> str:
+        try:
+            cancel_job(name)
+        except InvalidTransitionError as error:
+            return str(error)
+        finally:
+            is_second.set()
+        assert is_over.wait(30)
+        frappe.db.commit()
+        return "accepted"
+
+    def handler(context):
+        add_note(context)
+        others.append(Meanwhile(lambda: first(context.job_id)))
+        assert is_canceled.wait(30)
+        others.append(Meanwhile(lambda: second(context.job_id)))
+        assert is_second.wait(30)
+
+    others: list[Meanwhile] = []
+    monkeypatch.setattr(cancel, "await_decision", settling)
+    made = submitted(handled(handler))
+    run(made)
+    is_over.set()
+    assert others[0].answer() is None
+    assert "is being canceled by somebody else" in others[1].answer()
+    assert status(made) == ("Canceled" if then == "commit" else "Completed")
+
+
+def test_who_cancels_a_moment_after_somebody_else_waits_for_them(handled):
+    def first(name: str) -> None:
+        cancel_job(name, reason="first")
+        is_canceled.set()
+        until(lambda: database.value(WAITS_FOR_THE_LOCK), 20, "the second one")
+        frappe.db.rollback()
+
+    def handler(context):
+        others.append(Meanwhile(lambda: first(context.job_id)))
+        assert is_canceled.wait(30)
+        elsewhere(cancel_job, context.job_id, reason="second")
+
+    is_canceled = threading.Event()
+    others: list[Meanwhile] = []
+    made = submitted(handled(handler))
+    assert run(made)["status"] == "Canceled"
+    assert others[0].answer() is None
+    assert get_job_history(made.name)["history"][-1]["message"] == "Job canceled while running: second"
 
 
 def test_a_cancel_that_just_misses_the_claim_does_not_wait_for_itself(monkeypatch):

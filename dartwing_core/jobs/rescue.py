@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from frappe import _
+
 from . import (
     backlog,
     batch_end,
@@ -27,6 +29,7 @@ from . import (
     sql,
     store,
 )
+from .errors import JobCanceledError
 from .outcome import Outcome
 from .status import FINISHED, JobStatus
 
@@ -48,7 +51,12 @@ def rescue_lost(attempts: Sequence[Mapping[str, Any]] | None = None) -> int:
 def _rescue(job: Mapping[str, Any]) -> bool:
     if job["cancel_requested"]:
         dispatch.quietly(partial(rq_attempts.stop_until_gone, job["name"], job["attempt"]))
-    return _end_and_tell(job, outcome.lost(job, _outlived_its_limit(job), config.retry_policy(job["job_type"])))
+    end = outcome.lost(job, _outlived_its_limit(job), config.retry_policy(job["job_type"]))
+    try:
+        return _end_and_tell(job, end)
+    except JobCanceledError:  # asked to stop since it was read
+        request = runs.cancel_request(ids.run_name(job["name"], job["attempt"]))
+        return _rescue({**job, "cancel_requested": 1, **(request or {})})
 
 
 def stop_canceled(attempts: Sequence[Mapping[str, Any]] | None = None) -> int:
@@ -113,7 +121,10 @@ def _end_and_tell(job: Mapping[str, Any], end: Outcome) -> bool:
 
 
 def _end(job: Mapping[str, Any], end: Outcome) -> bool:
-    """Settle an attempt from outside; False if it has just settled itself."""
+    """Settle an attempt from outside; False if it has just settled itself.
+
+    Raises JobCanceledError if `end` is another one and somebody has asked the attempt to stop.
+    """
     try:
         has_moved = sql.committed(partial(_settle, job, end), tries=1)
     except Exception as error:
@@ -137,10 +148,14 @@ def _settle(job: Mapping[str, Any], end: Outcome) -> bool:
         worker=job["worker"],
         lock_wait=LOCK_WAIT,
     )
-    if moved:
-        run = ids.run_name(job["name"], job["attempt"])
-        runs.write(run, _run_values(job, end), LOCK_WAIT)
-    return moved
+    if not moved:
+        return False
+    run, values = ids.run_name(job["name"], job["attempt"]), _run_values(job, end)
+    if end.status == JobStatus.CANCELED:
+        runs.write(run, values, LOCK_WAIT)
+    elif not runs.finish(run, values, exists=job["cancel_requested"] is not None, lock_wait=LOCK_WAIT):
+        raise JobCanceledError(_("The job was canceled."))
+    return True
 
 
 def _run_values(job: Mapping[str, Any], end: Outcome) -> dict[str, Any]:

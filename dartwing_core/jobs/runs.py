@@ -35,19 +35,19 @@ def write(run: str, values: Mapping[str, Any], lock_wait: int | None = None) -> 
     sql.run_update(query, lock_wait)
 
 
-def finish(run: str, values: Mapping[str, Any], *, exists: bool) -> bool:
+def finish(run: str, values: Mapping[str, Any], *, exists: bool, lock_wait: int | None = None) -> bool:
     """Write an attempt's end, in the transaction of its settle; False if somebody has asked the attempt to stop.
 
     `exists`: whether the attempt's heartbeat has made the row. If it has not, a request or a checkpoint may have. A
     request that comes after this waits for the settle's commit, and finds that the attempt is over.
     """
-    if not exists and _inserted(run, values):
+    if not exists and _inserted(run, values, lock_wait):
         return True
-    if _update(run, values, unless_canceled=True):
+    if _update(run, values, lock_wait, unless_canceled=True):
         return True
     if sql.latest(config.RUN, run, "cancel_requested"):
         return False
-    write(run, values)
+    write(run, values, lock_wait)
     return True
 
 
@@ -105,10 +105,10 @@ def live_progress(jobs: Sequence[Mapping[str, Any]]) -> dict[str, dict]:
     return {row.background_job: row for row in query.run(as_dict=True)}
 
 
-def _inserted(run: str, values: Mapping[str, Any]) -> bool:
+def _inserted(run: str, values: Mapping[str, Any], lock_wait: int | None) -> bool:
     """Whether there was no row. As of now: snapshot isolation would answer a row that is new with error 1020."""
     try:
-        _insert(run, values)
+        _insert(run, values, lock_wait)
     except Exception as error:
         if not frappe.db.is_primary_key_violation(error):
             raise
@@ -116,19 +116,21 @@ def _inserted(run: str, values: Mapping[str, Any]) -> bool:
     return True
 
 
-def _insert(run: str, values: Mapping[str, Any]) -> None:
+def _insert(run: str, values: Mapping[str, Any], lock_wait: int | None = None) -> None:
     row = {**_standard(run), **values}
-    sql.run_update(frappe.qb.into(frappe.qb.DocType(config.RUN)).columns(*row).insert(*row.values()))
+    sql.run_update(frappe.qb.into(frappe.qb.DocType(config.RUN)).columns(*row).insert(*row.values()), lock_wait)
 
 
-def _update(run: str, values: Mapping[str, Any], *, unless_canceled: bool = False) -> bool:
+def _update(
+    run: str, values: Mapping[str, Any], lock_wait: int | None = None, *, unless_canceled: bool = False
+) -> bool:
     table = frappe.qb.DocType(config.RUN)
     query = frappe.qb.update(table).set(table.modified, clock.site_time()).where(table.name == run)
     if unless_canceled:
         query = query.where(table.cancel_requested == 0)
     for column, value in values.items():
         query = query.set(table[column], value)
-    return bool(sql.run_update(query))
+    return bool(sql.run_update(query, lock_wait))
 
 
 def _standard(run: str) -> dict[str, Any]:

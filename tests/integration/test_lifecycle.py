@@ -503,6 +503,26 @@ def test_a_lost_attempt_that_was_canceled_is_canceled():
     assert get_job_status(job.name)["status"] == "Canceled"
 
 
+@pytest.mark.parametrize("has_row", [True, False])
+@pytest.mark.parametrize("limit", [2, 3600])
+def test_a_cancel_after_the_look_for_lost_attempts_wins(has_row, limit):
+    # Seen failing: the job was tried again, after a cancel that was accepted.
+    job = running(made("nothing", default_timeout=limit))
+    if has_row:
+        runs.write(f"{job.name}-1", {"background_job": job.name, "attempt": 1, "lease_expires_epoch": 1})
+        frappe.db.commit()
+    lose_long_ago(job)
+    with settings(lease_seconds=5):
+        seen = [row for row in rescue.doubtful() if row["name"] == job.name]
+        cancel_job(job.name, reason="enough")
+        frappe.db.commit()
+        assert rescue.rescue_lost(seen) == 1
+    assert get_job_status(job.name)["status"] == "Canceled"
+    assert messages(job)[-1] == "Job canceled while running: enough"
+    attempt = frappe.get_doc("Background Job Run", f"{job.name}-1")
+    assert (attempt.outcome, attempt.error_message) == ("Canceled", None)
+
+
 def test_an_ending_in_between_counts_no_crash_in_a_row():
     job = submitted(made("raises", retry_delays="0", max_retries=5), what="connection")
     frappe.db.set_value("Background Job", job.name, "crash_count", 2)

@@ -44,7 +44,7 @@ MESSAGE = "Organization not found"
 
 
 def begin(organization: str, name: str) -> None:
-    """Have all that belongs to an organization removed, which is deleted in the caller's transaction.
+    """Have all that belongs to an organization removed, which has been deleted in the caller's transaction.
 
     What could make new jobs goes with it: schedules, and the memberships of those who could submit.
     """
@@ -151,5 +151,10 @@ def _complete(organization: str) -> None:
 def _forget(organization: str) -> None:
     schedule_store.forget(organization)
     circuits.forget(organization)
+    dismiss(organization)
+
+
+def dismiss(organization: str) -> None:
+    """Delete all memberships of an organization."""
     frappe.db.delete("Org Member", {"organization": organization})
     access.forget()

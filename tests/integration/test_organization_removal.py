@@ -247,6 +247,25 @@ def test_a_deletion_that_is_rolled_back_removes_nothing(doomed, job_type, times)
     assert left(doomed) == {"Background Job": 3}
 
 
+def test_a_deletion_that_frappe_refuses_removes_nothing_whatever_becomes_of_the_transaction(
+    doomed, job_type, times, monkeypatch
+):
+    # Seen failing: the jobs ended, and the schedules were gone, of an organization that was there.
+    def refuse(*_arguments):
+        raise frappe.LinkExistsError
+
+    jobs_of(doomed, job_type)
+    schedules.made(job_type, organization=doomed)
+    monkeypatch.setattr(frappe.get_module("frappe.model.delete_doc"), "check_if_doc_is_linked", refuse)
+    with pytest.raises(frappe.LinkExistsError):
+        frappe.delete_doc("Organization", doomed)
+    frappe.db.commit()
+    times.pass_by(MINUTE)
+    assert sweeper.sweep().removed == 0
+    assert left(doomed) == {"Background Job": 3, "Job Schedule": 1}
+    assert set(frappe.get_all("Background Job", {"organization": doomed}, pluck="status")) == {"Queued"}
+
+
 def test_a_sweep_with_nothing_to_remove_costs_one_statement(site):
     with database.statements() as seen:
         assert removal.sweep() == 0

@@ -36,12 +36,15 @@ class Organization(GuardedDocument):
         outbox().afterwards(admission.admit_all)  # whoever was held back may go on
 
     def on_trash(self) -> None:
-        """Members go before Frappe looks who links here."""
+        """Members go before Frappe looks who links here, and may refuse; the rest when it has not."""
         sizes = removal.sizes(self.name)
-        removal.begin(self.name, self.org_name)
+        removal.dismiss(self.name)
         if any(sizes.values()):
             text = _("What belongs to {0} is being removed for good: {1} jobs, {2} schedules, {3} members.")
             frappe.msgprint(text.format(frappe.bold(escape_html(self.org_name)), *sizes.values()))
+
+    def after_delete(self) -> None:
+        removal.begin(self.name, self.org_name)
 
     def validate_share(self, docshare) -> None:
         frappe.throw(_("Organizations can't be shared. Make the user an Org Member instead."), frappe.PermissionError)

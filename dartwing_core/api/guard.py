@@ -26,6 +26,7 @@ from typing import Any
 
 import frappe
 from frappe import _
+from frappe.modules.utils import load_doctype_module
 
 from dartwing_core.jobs import access, references
 from dartwing_core.jobs.desk_access import TENANT_DOCTYPES, throw_missing
@@ -144,9 +145,18 @@ def of_request() -> Call:
         return Call("", None, arguments, ())
     kind, *path = parts[2 if parts[1:2] in (("v1",), ("v2",)) else 1 :] or ("",)
     if kind == "method":
-        command = path[0] if path else ""
-        return Call(command, function(command), arguments, tuple(path[1:]))
+        command = _in_doctype(*path) if parts[1] == "v2" and len(path) == 2 else "/".join(path)
+        return Call(command, function(command), arguments, ())
     return Call("", None, arguments, tuple(path[:1] if kind == "doctype" else path))
+
+
+def _in_doctype(doctype: str, name: str) -> str:
+    """The full name of a function in the module of a DocType."""
+    try:
+        return f"{load_doctype_module(doctype).__name__}.{name}"
+    except Exception:  # there is no such DocType, as Frappe is about to say
+        frappe.clear_last_message()
+        return f"{doctype}/{name}"
 
 
 def function(command: str) -> Callable[..., Any] | None:
@@ -154,7 +164,7 @@ def function(command: str) -> Callable[..., Any] | None:
     try:
         if "." not in command:
             found = getattr(frappe.get_module("frappe.handler"), command)
-        elif command.partition(".")[0] in ("frappe", *frappe.get_installed_apps()):
+        elif links.is_frappes(command) or command.partition(".")[0] in frappe.get_installed_apps():
             found = frappe.get_attr(command)
         else:
             return None

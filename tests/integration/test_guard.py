@@ -6,10 +6,13 @@ from collections.abc import Iterator
 
 import frappe
 import pytest
+from frappe import client
+from frappe.desk.doctype.tag import tag
 
 from benchmarks.guard import OTHERS
 from dartwing_core.api import guard, links
 from dartwing_core.api.hidden_fields import HIDDEN
+from dartwing_core.dartwing_core.doctype.org_member import org_member
 from dartwing_core.jobs.desk_access import TENANT_DOCTYPES
 from tests.support import records, tenants, web_request
 from tests.support.database import statements
@@ -27,6 +30,23 @@ def test_a_request_that_names_nothing_of_ours_costs_no_statement(site, title):
         with statements() as seen:
             guard.check_request()
     assert seen == []
+
+
+@pytest.mark.parametrize(
+    ("path", "function", "is_frappes"),
+    [
+        ("/api/v2/method/Tag/add_tag", tag.add_tag, True),
+        ("/api/v2/method/Org Member/on_doctype_update", org_member.on_doctype_update, False),
+        ("/api/v2/method/No Such/thing", None, True),
+        ("/api/method/Tag/add_tag", None, True),
+        ("/api/v2/method/frappe.client.get", client.get, True),
+    ],
+)
+def test_a_function_in_the_module_of_a_doctype_is_known(site, path, function, is_frappes):
+    # Seen failing: there was none, so that of another app was taken for Frappe's.
+    with web_request.made("POST", path, "Guest"):
+        call = guard.of_request()
+    assert (call.function, call.is_frappes) == (function, is_frappes)
 
 
 @pytest.fixture

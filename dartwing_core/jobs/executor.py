@@ -39,7 +39,7 @@ from . import (
 )
 from .config import RetryPolicy
 from .context import JobContext
-from .errors import InvalidJobError, JobCanceledError, JobSnoozed, JobTimeoutError, PermanentError, TransientError
+from .errors import InvalidJobError, JobCanceledError, JobTimeoutError, PermanentError, TransientError
 from .heartbeat import Heartbeat
 from .outcome import Outcome
 from .status import JobStatus
@@ -109,7 +109,7 @@ class Attempt:
 
     def _in_truth(self, error: Exception) -> Exception:
         """What ended the attempt: a handler may have made something else of RQ's exception (invariant I9)."""
-        says_it_itself = outcome.is_timeout(error) or isinstance(error, JobCanceledError | JobSnoozed)
+        says_it_itself = outcome.is_timeout(error) or isinstance(error, JobCanceledError)
         if says_it_itself or self.context.remaining_seconds() > 0:
             return error
         timeout = JobTimeoutError(_("The time limit was reached."))

@@ -153,6 +153,14 @@ def test_a_swallowed_time_limit_is_timed_out():
     assert "time limit" in status["error_message"]
 
 
+def test_a_snooze_behind_the_time_limit_is_timed_out(monkeypatch):
+    # I9. Seen failing (Pending): a handler that always does so was run for ever, at no cost of a retry.
+    job = submitted(factory.job_type("slow", "snoozes_for", default_timeout=1), seconds=0)
+    monkeypatch.setattr("dartwing_core.jobs.context.JobContext.remaining_seconds", lambda self: 0.0)
+    status = run(job)
+    assert (status["status"], status["retry_count"]) == ("Timed Out", 1)
+
+
 def test_the_last_attempt_that_runs_out_of_time_is_timed_out_and_its_job_dead(monkeypatch):
     # Seen failing: the attempt said "Dead Letter".
     job = submitted(factory.job_type("slow", "nothing", max_retries=0))

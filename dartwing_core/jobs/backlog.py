@@ -207,14 +207,22 @@ def doubtful_query(limit: int):
     )
 
 
-def queued_before(moment: datetime, limit: int, after: tuple[datetime, str] | None = None) -> list[dict]:
-    """Queued jobs, the longest queued first; those behind the one that was queued at `after`, of that name."""
-    return queued_query(moment, limit, after).run(as_dict=True)
+def queued_before(
+    moment: datetime, limit: int, after: tuple[datetime, str] | None = None, ahead: datetime | None = None
+) -> list[dict]:
+    """Queued jobs, the longest queued first; those behind the one that was queued at `after`, of that name.
+
+    `ahead`: those, too, that seem to be queued later than this: the site's clock was set back since.
+    """
+    return queued_query(moment, limit, after, ahead).run(as_dict=True)
 
 
-def queued_query(moment: datetime, limit: int, after: tuple[datetime, str] | None = None):
+def queued_query(
+    moment: datetime, limit: int, after: tuple[datetime, str] | None = None, ahead: datetime | None = None
+):
     job = frappe.qb.DocType(config.JOB)
-    condition = (job.status == str(JobStatus.QUEUED)) & (job.queued_at <= moment)
+    is_old = (job.queued_at <= moment) | (job.queued_at > ahead) if ahead else job.queued_at <= moment
+    condition = (job.status == str(JobStatus.QUEUED)) & is_old
     if after:
         since, name = after
         condition &= (job.queued_at >= since) & ((job.queued_at > since) | (job.name > name))

@@ -120,9 +120,10 @@ def ring_again(limit: int) -> int:
     Each sweep looks at the next batch, so that a long queue which no worker serves does not hide the others.
     """
     client = redis_queue.connection()
-    moment = clock.site_time() - timedelta(seconds=config.settings().requeue_after)
+    now, patience = clock.site_time(), timedelta(seconds=config.settings().requeue_after)
     since, _, name = redis_queue.remembered(SEEN_QUEUED, client).partition(" ")
-    queued = backlog.queued_before(moment, limit, (datetime.fromisoformat(since), name) if since else None)
+    after = (datetime.fromisoformat(since), name) if since else None
+    queued = backlog.queued_before(now - patience, limit, after, now + patience)
     lost = redis_queue.missing(queued, client) if queued else []
     redis_queue.push(lost, client)
     if queued or since:

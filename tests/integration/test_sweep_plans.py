@@ -57,6 +57,9 @@ def test_the_sweeps_queries_use_indexes(crowd):
     check(backlog.queued_query(moment, LIMIT), QUEUED_INDEX, LIMIT + 5)
     halfway = (moment - timedelta(seconds=3_600 - 0.3), population.name("Q", 300))
     check(backlog.queued_query(moment, LIMIT, halfway), QUEUED_INDEX, LIMIT + 5)
+    ahead = moment + timedelta(seconds=30)
+    check(backlog.queued_query(moment, LIMIT, halfway, ahead), QUEUED_INDEX, LIMIT + 5)
+    check(backlog.queued_query(moment - timedelta(days=1), LIMIT, None, ahead), QUEUED_INDEX, 5)
 
 
 def test_the_look_before_a_sweep_reads_a_row_of_each_kind(crowd):

@@ -235,6 +235,16 @@ def test_another_time_zone_of_the_site_moves_no_due_time(job_type, monkeypatch):
         assert backlog.due(JobStatus.PENDING, job.due_epoch - 1, 10) == []
 
 
+def test_an_entry_that_was_lost_before_the_site_got_another_time_zone_is_renewed(job_type, monkeypatch):
+    # Seen failing: not for ten hours, in which the job also kept its place in the window of its queue.
+    monkeypatch.setattr(clock, "_zone", lambda: ZoneInfo("Asia/Kolkata"))
+    job = submitted_with(job_type)
+    processes.queue_client().flushdb()
+    monkeypatch.setattr(clock, "_zone", lambda: ZoneInfo("America/New_York"))
+    assert sweeper.sweep().rung_again == 1
+    assert f"{job.name[4:]}-1" in entries()
+
+
 def test_statuses_that_wait_are_all_swept():
     assert set(WAITING) == {JobStatus.PENDING, JobStatus.FAILED, JobStatus.TIMED_OUT}
 

@@ -26,6 +26,11 @@ LEASE_INTERVAL = 5.0
 STOP_TIMEOUT = 5.0
 OVERDUE_SECONDS = 1.0
 
+_BEGUN = (
+    *("modified", "worker", "rq_job_id", "connection_id", "started_at"),
+    *("progress", "progress_message", "steps", "lease_expires_epoch"),
+)
+"""Written to a row that a request or a checkpoint has made; not to that of an attempt which has ended."""
 _BEGIN = """
     INSERT INTO `tabBackground Job Run`
         (name, creation, modified, owner, modified_by, docstatus, idx, background_job, attempt, worker, rq_job_id,
@@ -35,10 +40,7 @@ _BEGIN = """
          %(worker)s, %(rq_job_id)s, %(connection_id)s, %(started_at)s, 0, %(progress)s, %(progress_message)s,
          %(steps)s, UNIX_TIMESTAMP() + %(lease_seconds)s)
     ON DUPLICATE KEY UPDATE
-        modified = %(now)s, worker = %(worker)s, rq_job_id = %(rq_job_id)s, connection_id = %(connection_id)s,
-        started_at = %(started_at)s, progress = %(progress)s, progress_message = %(progress_message)s,
-        steps = %(steps)s, lease_expires_epoch = UNIX_TIMESTAMP() + %(lease_seconds)s
-"""
+    """ + ", ".join(f"{column} = IF(outcome IS NULL, VALUES({column}), {column})" for column in _BEGUN)
 _BEAT = """
     UPDATE `tabBackground Job Run`
     SET modified = %(now)s, progress = %(progress)s, progress_message = %(progress_message)s, steps = %(steps)s,

@@ -8,9 +8,9 @@ from typing import Any
 import frappe
 import pytest
 
-from dartwing_core.jobs import agent, heartbeat, leader, redis_queue, rq_attempts, sql, sweeper
-from tests.support import database, factory
-from tests.support.jobs import run, set_columns, status, submitted, submitted_with
+from dartwing_core.jobs import agent, heartbeat, leader, redis_queue, rescue, rq_attempts, sql, sweeper
+from tests.support import database, factory, handlers
+from tests.support.jobs import lose, run, set_columns, status, submitted, submitted_with
 from tests.support.waiting import until
 
 FASTER = 10  # than the intervals of a site, so that the test does not take half a minute
@@ -159,3 +159,21 @@ def test_a_busy_worker_leaves_the_sweeps_to_a_leader(stands_in_at_once, monkeypa
 def test_a_quick_job_starts_no_second_thread(stands_in_at_once, monkeypatch):
     monkeypatch.setattr(agent.StandIn, "_run", lambda _self: pytest.fail("a thread for a quick job"))
     assert run(submitted(factory.job_type("quiet", "quiet"), seconds=0.1))["status"] == "Completed"
+
+
+def test_the_first_beat_of_an_overtaken_attempt_changes_nothing(monkeypatch):
+    # Seen failing: an attempt that had ended got a lease and a progress.
+    def overtaken(context) -> None:
+        set_columns(made, connection_id=0)  # of this session, which the rescue must not end
+        lose(made)
+        assert rescue.rescue_lost() == 1
+        context.update_progress(50, "late", force=True)
+        until(context.is_canceled, 20, "the first beat")
+
+    monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
+    monkeypatch.setattr(handlers, "nothing", handlers.job_handler(overtaken))
+    made = submitted(factory.job_type("overtaken", "nothing"))
+    run(made)
+    assert status(made) == "Failed"
+    fields = ["outcome", "lease_expires_epoch", "progress", "progress_message"]
+    assert frappe.db.get_value("Background Job Run", f"{made.name}-1", fields) == ("Failed", 0, 0, None)

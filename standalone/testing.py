@@ -18,7 +18,7 @@ from .processes import RUN_DIR, Failed, Process
 from .site import ROOT
 
 SIDES = ("tests/acceptance", "tests/crash")
-"""These run beside the other tests, with less claim to the processors: the others measure more."""
+"""These measure times, so the other tests run beside them with less claim to the processors."""
 DESK = "tests/desk"
 SELECTING = ("-k", "-m", "--lf", "--last-failed", "--ff", "--co", "--collect-only", "--ignore", "--deselect")
 
@@ -53,7 +53,7 @@ def test(arguments: list[str]) -> int:
             others = [stack.enter_context(beside(part, rest, logs)) for part in SIDES]
             say(f"{' and '.join(SIDES)} run beside the other tests; what they say comes last")
             ignored = [f"--ignore={ROOT / part}" for part in SIDES]
-            status = foreground(stage, [sys.executable, "-P", *pytest, *ignored], folder=folder)
+            status = foreground(stage, ["nice", "-n", "5", sys.executable, "-P", *pytest, *ignored], folder=folder)
             for part, other in zip(SIDES, others, strict=True):
                 status = other.wait() or status
                 print(f"\n{part}:\n{other.log.read_text() if other.log else ''}", flush=True)
@@ -63,7 +63,7 @@ def test(arguments: list[str]) -> int:
 @contextmanager
 def beside(part: str, arguments: list[str], logs: Path) -> Iterator[Process]:
     """A part of the tests in a run of its own, with a log in this folder; ended with ours."""
-    command = ["nice", "-n", "5", sys.executable, "-P", "-m", "standalone", "test", part, *arguments]
+    command = [sys.executable, "-P", "-m", "standalone", "test", part, *arguments]
     environment = {name: value for name, value in os.environ.items() if name != RUN_DIR}
     log = logs / f"{part.replace('/', '-')}.log"
     process = Process(part, command, folder=ROOT, log=log, environment=environment)

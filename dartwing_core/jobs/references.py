@@ -76,7 +76,8 @@ def is_visible(doctype: str, name: str, user: str | None = None) -> bool:
 
 def visible_of(doctype: str, names: Collection[str], user: str | None = None) -> list[str]:
     """Those of these documents that the user may see; one statement. Organizations by their ids or their names."""
-    table, asked = frappe.qb.DocType(doctype), list(names)
+    table = frappe.qb.DocType(doctype)
+    asked = [name for name in names if _is_text(name)]
     query = visible_names(doctype, access.viewer(user))
     if not asked:
         return []
@@ -84,6 +85,14 @@ def visible_of(doctype: str, names: Collection[str], user: str | None = None) ->
         return query.where(table.name.isin(asked)).run(pluck=True)
     rows = query.select(table.org_name).where(table.name.isin(asked) | table.org_name.isin(asked)).run()
     return [text for row in rows for text in row]
+
+
+def _is_text(name: str) -> bool:
+    """Whether a driver takes it: JSON may hold half a character."""
+    try:
+        return bool(name.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def has_file_permission(doc, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:

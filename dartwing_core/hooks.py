@@ -60,6 +60,7 @@ doc_events = {
         "validate": _check_reference,
     },
     "Auto Email Report": {"validate": "dartwing_core.jobs.report_access.check_sending"},
+    "Report": {"validate": "dartwing_core.jobs.report_access.check_report"},
     "System Settings": {"on_update": "dartwing_core.jobs.scheduled_types.follow_time_zone"},
     "Prepared Report": {"before_insert": "dartwing_core.jobs.report_access.check_preparing"},
 }

@@ -24,6 +24,7 @@ from frappe.utils.data import make_filter_tuple
 from frappe.workflow.doctype.workflow import workflow
 from frappe.www import printview
 from pypika.functions import Count
+from pypika.terms import Criterion
 
 from dartwing_core.jobs import access, report_access
 from dartwing_core.jobs.desk_access import ENGINE_DOCTYPES, TENANT_DOCTYPES, throw_missing
@@ -31,10 +32,9 @@ from dartwing_core.jobs.errors import InvalidJobError
 from dartwing_core.jobs.references import REFERENCES, is_visible, visible_of
 
 from . import links, rate_limits
+from .frappe_version import IS_15
 from .mentions import asks_for_names, kind_fields, links_to_ours, naming_ours
 
-IS_15 = hasattr(client, "validate_link")
-"""Frappe 15. Later versions ask for permission where they count, sum up and search."""
 MOST_NAMES = 500
 AGGREGATIONS = ("sum", "count", "avg", "min", "max")
 
@@ -74,15 +74,35 @@ def _instead_of(original: Callable[..., Any]) -> Callable[[Callable[..., Any]], 
 def get(given: dict[str, Any]) -> Any:
     """By a filter, the first one that one may see: Frappe takes the first of all, and so tells what it holds.
 
-    15, 16.
+    Of another DocType, the first that does not hang on what one may not see. 15, 16.
     """
-    filters = _parsed(given, "filters") if _is_ours(given.get("doctype")) else None
-    if filters and not given.get("name"):
-        names = frappe.get_list(given["doctype"], filters=filters, pluck="name", limit=1)
+    doctype = given.get("doctype")
+    filters = None if given.get("name") else _parsed(given, "filters")
+    if filters and _is_ours(doctype):
+        names = frappe.get_list(doctype, filters=filters, pluck="name", limit=1)
         if not names:
-            throw_missing(given["doctype"], _("document"))
+            throw_missing(doctype, _("document"))
         given |= {"name": names[0], "filters": None}
+    elif filters and kind_fields(doctype) and not _sees_everything():
+        found = frappe.db.get_value(doctype, filters)
+        if found and _names_ours(doctype, found) and not frappe.has_permission(doctype, "read", doc=found):
+            found = _first_not_naming_ours(doctype, filters)
+            given |= {"name": found or throw_missing(doctype, _("document")), "filters": None}
     return client.get(**given)
+
+
+def _names_ours(doctype: str, name: str) -> bool:
+    table = frappe.qb.DocType(doctype)
+    query = frappe.qb.from_(table).select(table.name).where((table.name == name) & naming_ours(doctype, table))
+    return bool(query.run())
+
+
+def _first_not_naming_ours(doctype: str, filters: Any) -> str | None:
+    table = frappe.qb.DocType(doctype)
+    others = Criterion.all(table[kind].isnull() | table[kind].notin(TENANT_DOCTYPES) for kind in kind_fields(doctype))
+    query = frappe.qb.get_query(doctype, filters=get_safe_filters(filters), fields=[table.name])
+    found = query.where(others).limit(1).run()
+    return found[0][0] if found else None
 
 
 if IS_15:
@@ -212,18 +232,18 @@ def get_count(given: dict[str, Any]) -> Any:
 
 
 def _count_permitted(doctype: str, filters: Any, or_filters: Any = None) -> int:
+    filters = get_safe_filters(filters)
+    if isinstance(filters, list) and all(isinstance(one, str) for one in filters):
+        filters = {"name": ["in", filters]} if filters else {}  # as `client.get_count` takes it, and not as SQL
     frappe.form_dict.clear()
-    frappe.form_dict.update(doctype=doctype, filters=get_safe_filters(filters), or_filters=or_filters)
+    frappe.form_dict.update(doctype=doctype, filters=filters, or_filters=or_filters)
     return reportview.get_count()
 
 
 def _count_permitted_naming_ours(doctype: str, filters: Any) -> int:
     either = [[doctype, field, "in", TENANT_DOCTYPES] for field in kind_fields(doctype)]
-    try:
-        return _count_permitted(doctype, filters, either) if either else 0
-    except frappe.PermissionError:
-        frappe.clear_last_message()
-        return 0
+    may_read = either and frappe.has_permission(doctype, "read")  # Frappe's refusal would say that there are some
+    return _count_permitted(doctype, filters, either) if may_read else 0
 
 
 @_instead_of(workflow.get_workflow_state_count)

@@ -8,6 +8,9 @@
 - Fields of a higher permission level are hidden also where one filters and sorts by them (`hidden_fields`). (15, 16)
 - `link.field` in a query leads to no row of ours: Frappe joins what is linked to, whoever may see it. (15, 16)
 - A query holds no other query, which would read any table: Frappe looks for one at the beginning of a field. (15)
+- A filter is no bare text: Frappe writes it into the query as it is. (15)
+- The name of a document that may hang on one of ours is text. Frappe takes filters too, and tells by its answer whether
+  there is a row. (15, 16)
 - A document of ours that a request names beside its DocType is one that the user sees, spelled as it is stored: Frappe
   locks what it is told to delete, and says whether it is there, before it loads it or asks for permission. Ids can't
   be guessed, names of old organizations can. (15, 16)
@@ -34,8 +37,9 @@ from dartwing_core.jobs.errors import InvalidJobError
 
 from . import links
 from .doctypes import queue_doctype, tenant_doctype
+from .frappe_version import IS_15
 from .hidden_fields import hidden_fields, refuse_hidden_fields
-from .mentions import fields_that_link_to_ours
+from .mentions import fields_that_link_to_ours, kind_fields
 from .request_texts import conditions, listed, parsed, texts
 
 DOCTYPE_KEYS = ("doctype", "dt")
@@ -45,10 +49,15 @@ NAMES_IN_ITEMS = "delete_items"
 MOST_NAMES = 1_000
 QUERY_KEYS = ("fields", "filters", "or_filters", "order_by", "group_by", "field", "fieldname", "sort_field", "stats")
 FUNCTION_NAME = re.compile(r"[A-Za-z_]\w*(\.\w+)+")
-ANSWER_THEMSELVES = frozenset({"validate_link", "validate_link_and_fetch", "get_link_title", "getdoc"})
-"""Say of what may not be seen, as of what is not there, that it is not there."""
+LONGEST_FUNCTION_NAME = 200
+MOST_FUNCTION_NAMES = 50
+ANSWER_THEMSELVES = frozenset({"validate_link", "validate_link_and_fetch", "get_link_title", "getdoc", "save_report"})
+"""Say of what may not be seen, as of what is not there, that it is not there; or name no document of the DocType."""
 SQL_OF_CHARTS = ("based_on", "value_based_on", "group_by_based_on", "aggregate_function_based_on")
 """Of a chart or card that comes as a document: what Frappe puts into its query."""
+FILTER_KEYS = ("filters", "or_filters", "current_filters", "filters_json", "dynamic_filters_json")
+COUNTS_NAMES = "get_count"
+"""Takes a list of texts for names."""
 SUB_QUERY = re.compile(r"(?<![a-z_])(select|union)(?![a-z0-9_])", re.IGNORECASE)
 MAY_HOLD_ONE = re.compile(r"select|union|\\u", re.IGNORECASE)
 TITLE = re.compile(r"\w+\.org_name( as \w+)?")
@@ -113,8 +122,9 @@ def _check(call: Call) -> None:
     ours = [text for text in call.doctypes if text in TENANT_DOCTYPES]
     hidden = hidden_fields(call.path, call.arguments)
     joins_ours = _joins_ours(call)
-    has_sub_query = _has_sub_query(call)
-    if not (asked_for or ours or hidden or joins_ours or has_sub_query):
+    has_filters = _has_filters_for_name(call)
+    has_sql = _has_sub_query(call) or (IS_15 and _has_text_for_filter(call))
+    if not (asked_for or ours or hidden or joins_ours or has_sql or has_filters):
         return
     _let_others_authenticate()
     if access.viewer().sees_everything or _is_refused_anyway():
@@ -124,8 +134,10 @@ def _check(call: Call) -> None:
     refuse_hidden_fields(hidden)
     if joins_ours:
         raise frappe.PermissionError(_("Fields of background jobs can't be read through a link."))
-    if has_sub_query:
-        raise frappe.PermissionError(_("Use of sub-queries is restricted."))
+    if has_sql:
+        raise frappe.PermissionError(_("A query holds no SQL of its own: name fields, and filter by field and value."))
+    if has_filters:
+        raise frappe.ValidationError(_("The name of a document must be text."))
     if ours and getattr(call.function, "__name__", "") not in ANSWER_THEMSELVES:
         names = call.names()
         for doctype in ours:
@@ -161,6 +173,8 @@ def _in_doctype(doctype: str, name: str) -> str:
 
 def function(command: str) -> Callable[..., Any] | None:
     """The function of an installed app that Frappe calls by this name."""
+    if len(command) > LONGEST_FUNCTION_NAME:  # each dot costs an import
+        return None
     try:
         if "." not in command:
             found = getattr(frappe.get_module("frappe.handler"), command)
@@ -177,8 +191,12 @@ def _check_function(call: Call) -> None:
     from .frappe_methods import REPLACED
 
     is_past_ours = call.function in REPLACED and not _is_overridden(call.command)
-    names = [value for value in call.arguments.values() if isinstance(value, str) and FUNCTION_NAME.fullmatch(value)]
-    if is_past_ours or any(function(name) in REPLACED for name in names if name != call.command):
+    texts_sent = [value for value in call.arguments.values() if isinstance(value, str)]
+    short = [text for text in texts_sent if len(text) <= LONGEST_FUNCTION_NAME]
+    names = {text for text in short if FUNCTION_NAME.fullmatch(text)}
+    if len(names) > MOST_FUNCTION_NAMES:
+        raise frappe.ValidationError(_("The request names too many functions."))
+    if is_past_ours or any(function(name) in REPLACED for name in names - {call.command}):
         raise frappe.PermissionError(_("Call this function by its own name."))
 
 
@@ -238,6 +256,22 @@ def _joins_ours(call: Call) -> bool:
     return False
 
 
+def _has_filters_for_name(call: Call) -> bool:
+    """Whether filters stand where the name of a document is, and the document may hang on one of ours."""
+    named = [call.arguments[key] for key in (*NAME_KEYS, "fid", "file_list") if key in call.arguments]
+    named = [value for value in named if not isinstance(value, str) or value.lstrip()[:1] in ("{", "[")]
+    if not any(_holds_filters(value) for value in named):
+        return False
+    return "file_list" in call.arguments or "fid" in call.arguments or any(map(kind_fields, call.doctypes))
+
+
+def _holds_filters(value: Any) -> bool:
+    inner = parsed(value) if isinstance(value, str) else value
+    if isinstance(inner, dict):
+        return "name" not in inner or not isinstance(inner["name"], str)
+    return isinstance(inner, list) and any(map(_holds_filters, inner))
+
+
 def _has_sub_query(call: Call) -> bool:
     """Whether a query holds another one, otherwise than as a value that it compares with."""
     for _doctype, query in _queries(call):
@@ -249,9 +283,17 @@ def _has_sub_query(call: Call) -> bool:
     return False
 
 
+def _has_text_for_filter(call: Call) -> bool:
+    """Whether a list of filters holds a text in place of one."""
+    if getattr(call.function, "__name__", "") == COUNTS_NAMES and not call.path:
+        return False
+    filters = [query.get(key) for _doctype, query in _queries(call) for key in FILTER_KEYS]
+    return any(isinstance(one, str) for found in filters for one in listed(found))
+
+
 def _queries(call: Call) -> Iterator[tuple[Any, dict[str, Any]]]:
     """DocTypes that are queried, each with what is asked of it. Charts and cards come as documents."""
-    asked = {key: call.arguments[key] for key in QUERY_KEYS if call.arguments.get(key)}
+    asked = {key: call.arguments[key] for key in (*QUERY_KEYS, *FILTER_KEYS) if call.arguments.get(key)}
     yield (call.path or [call.arguments.get("doctype")])[0], asked
     for key in ("chart", "doc"):
         sent = call.arguments.get(key)

@@ -5,18 +5,37 @@ from __future__ import annotations
 import frappe
 from frappe import _
 
+from . import access
 from .desk_access import TENANT_DOCTYPES
+from .references import REFERENCES
 
 BY_QUERY = "Report Builder"
 """The type of reports that Frappe makes for the user that it is told."""
 
 
 def check_sending(doc, method: str | None = None) -> None:
-    """`validate` of Auto Email Report: Frappe runs the scripts of reports as the scheduler, who sees everything."""
-    report = frappe.db.get_value("Report", doc.report, ["ref_doctype", "report_type"], as_dict=True)
-    if report and report.ref_doctype in TENANT_DOCTYPES and report.report_type != BY_QUERY:
+    """`validate` of Auto Email Report: Frappe runs the scripts of reports as the scheduler, who sees everything, and
+    others as whoever is named."""
+    report = frappe.db.get_value("Report", doc.report, ["name", "ref_doctype", "report_type"], as_dict=True)
+    if report:
+        _check_sent(report, doc.user)
+
+
+def check_report(doc, method: str | None = None) -> None:
+    """`validate` of Report: one that is sent does not come to hold what its recipients may not see."""
+    if doc.ref_doctype in (*TENANT_DOCTYPES, *REFERENCES) and not doc.is_new():
+        for user in frappe.get_all("Auto Email Report", filters={"report": doc.name}, pluck="user"):
+            _check_sent(doc, user)
+
+
+def _check_sent(report, user: str) -> None:
+    if report.ref_doctype in TENANT_DOCTYPES and report.report_type != BY_QUERY:
         text = _("The report {0} can't be sent: it would hold the jobs of all organizations.")
-        frappe.throw(text.format(_(doc.report)), frappe.PermissionError)
+        frappe.throw(text.format(_(report.name)), frappe.PermissionError)
+    is_for_others = user != frappe.session.user and not access.viewer().sees_everything
+    if report.ref_doctype in (*TENANT_DOCTYPES, *REFERENCES) and is_for_others:
+        text = _("The report {0} can be sent only with what you may see yourself: enter yourself as its user.")
+        frappe.throw(text.format(_(report.name)), frappe.PermissionError)
 
 
 def is_on_jobs(report: str) -> bool:

@@ -5,17 +5,16 @@
 - Our DocTypes are called by their name: a server that takes table names in any case finds the rows of
   `background job`, but Frappe none of the hooks for them. (15, 16)
 - RQ Job and RQ Worker are for who has a role for them: Frappe lists them, with all jobs, to everybody. (15, 16)
-- Fields of a higher permission level are hidden also where one filters and sorts by them (`hidden_fields`). (15, 16)
-- `link.field` in a query leads to no row of ours: Frappe joins what is linked to, whoever may see it. (15, 16)
-- A query holds no other query, which would read any table: Frappe looks for one at the beginning of a field. (15)
-- A filter is no bare text: Frappe writes it into the query as it is. (15)
 - The name of a document that may hang on one of ours is text. Frappe takes filters too, and tells by its answer whether
   there is a row. (15, 16)
+- A filter holds no placeholder: several of Frappe's functions write filters into the text of a query, and fill that
+  text with other arguments. (15, 16)
 - A document of ours that a request names beside its DocType is one that the user sees, spelled as it is stored: Frappe
   locks what it is told to delete, and says whether it is there, before it loads it or asks for permission. Ids can't
   be guessed, names of old organizations can. (15, 16)
 
-What documents hold, and links lead to, is asked for later and whatever the spelling: `GuardedDocument`, `links`.
+What documents hold, links lead to and queries ask for comes later, whatever the spelling: `GuardedDocument`, `links`,
+`query_rules`.
 Functions of other apps are their own business.
 """
 
@@ -23,7 +22,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,33 +34,23 @@ from dartwing_core.jobs import access, references
 from dartwing_core.jobs.desk_access import TENANT_DOCTYPES, throw_missing
 from dartwing_core.jobs.errors import InvalidJobError
 
-from . import links
+from . import links, query_rules  # noqa: F401 - wraps what makes queries
 from .doctypes import queue_doctype, tenant_doctype
-from .frappe_version import IS_15
-from .hidden_fields import hidden_fields, refuse_hidden_fields
-from .mentions import fields_that_link_to_ours, kind_fields
-from .request_texts import conditions, listed, parsed, texts
+from .mentions import kind_fields
+from .request_texts import listed, parsed, texts
 
 DOCTYPE_KEYS = ("doctype", "dt")
 NAME_KEYS = ("name", "docname", "dn", "doc_name", "docnames", "old_name")
 NAMES_IN_ITEMS = "delete_items"
 """For other functions `items` are DocTypes."""
 MOST_NAMES = 1_000
-QUERY_KEYS = ("fields", "filters", "or_filters", "order_by", "group_by", "field", "fieldname", "sort_field", "stats")
+FILTER_KEYS = ("filters", "or_filters")
+PLACEHOLDER = re.compile(r"%\(\w+\)s")
 FUNCTION_NAME = re.compile(r"[A-Za-z_]\w*(\.\w+)+")
 LONGEST_FUNCTION_NAME = 200
 MOST_FUNCTION_NAMES = 50
 ANSWER_THEMSELVES = frozenset({"validate_link", "validate_link_and_fetch", "get_link_title", "getdoc", "save_report"})
 """Say of what may not be seen, as of what is not there, that it is not there; or name no document of the DocType."""
-SQL_OF_CHARTS = ("based_on", "value_based_on", "group_by_based_on", "aggregate_function_based_on")
-"""Of a chart or card that comes as a document: what Frappe puts into its query."""
-FILTER_KEYS = ("filters", "or_filters", "current_filters", "filters_json", "dynamic_filters_json")
-COUNTS_NAMES = "get_count"
-"""Takes a list of texts for names."""
-SUB_QUERY = re.compile(r"(?<![a-z_])(select|union)(?![a-z0-9_])", re.IGNORECASE)
-MAY_HOLD_ONE = re.compile(r"select|union|\\u", re.IGNORECASE)
-TITLE = re.compile(r"\w+\.org_name( as \w+)?")
-"""Desk asks for the titles of links with every list. The link itself tells as much."""
 PAGES_OF_DESK = ("/app", "/desk", "/assets", "/files", "/private", "/login")
 
 
@@ -120,22 +109,17 @@ def _check(call: Call) -> None:
     _check_function(call)
     asked_for = [text for text in call.doctypes if tenant_doctype(text) not in (None, text) or queue_doctype(text)]
     ours = [text for text in call.doctypes if text in TENANT_DOCTYPES]
-    hidden = hidden_fields(call.path, call.arguments)
-    joins_ours = _joins_ours(call)
     has_filters = _has_filters_for_name(call)
-    has_sql = _has_sub_query(call) or (IS_15 and _has_text_for_filter(call))
-    if not (asked_for or ours or hidden or joins_ours or has_sql or has_filters):
+    has_placeholder = _has_placeholder(call)
+    if not (asked_for or ours or has_filters or has_placeholder):
         return
     _let_others_authenticate()
     if access.viewer().sees_everything or _is_refused_anyway():
         return
     for text in asked_for:
         _check_doctype(text)
-    refuse_hidden_fields(hidden)
-    if joins_ours:
-        raise frappe.PermissionError(_("Fields of background jobs can't be read through a link."))
-    if has_sql:
-        raise frappe.PermissionError(_("A query holds no SQL of its own: name fields, and filter by field and value."))
+    if has_placeholder:
+        raise frappe.PermissionError(_("A filter holds no placeholder of a query, such as %(user)s."))
     if has_filters:
         raise frappe.ValidationError(_("The name of a document must be text."))
     if ours and getattr(call.function, "__name__", "") not in ANSWER_THEMSELVES:
@@ -239,23 +223,6 @@ def _check_names(doctype: str, names: set[str]) -> None:
         throw_missing(doctype, name)
 
 
-def _joins_ours(call: Call) -> bool:
-    """Whether a query on another DocType names fields of ours through one of its links (`link.field`).
-
-    The title of an Organization is a field like others, where it is only shown.
-    """
-    for doctype, query in _queries(call):
-        fields = fields_that_link_to_ours(doctype) if query else {}
-        if not fields:
-            continue
-        asked = query.get("fields")
-        shown = [text for text in listed(asked) or [asked] if not (isinstance(text, str) and TITLE.fullmatch(text))]
-        joins = [re.compile(rf"\b{field}\W*\.") for field in fields]
-        if any(join.search(text) for join in joins for text in texts({**query, "fields": shown})):
-            return True
-    return False
-
-
 def _has_filters_for_name(call: Call) -> bool:
     """Whether filters stand where the name of a document is, and the document may hang on one of ours."""
     named = [call.arguments[key] for key in (*NAME_KEYS, "fid", "file_list") if key in call.arguments]
@@ -265,39 +232,14 @@ def _has_filters_for_name(call: Call) -> bool:
     return "file_list" in call.arguments or "fid" in call.arguments or any(map(kind_fields, call.doctypes))
 
 
+def _has_placeholder(call: Call) -> bool:
+    sent = [call.arguments[key] for key in FILTER_KEYS if call.arguments.get(key)]
+    sent = [value for value in sent if not isinstance(value, str) or "%(" in value or "\\u" in value]
+    return any(PLACEHOLDER.search(text) for value in sent for text in texts(value))
+
+
 def _holds_filters(value: Any) -> bool:
     inner = parsed(value) if isinstance(value, str) else value
     if isinstance(inner, dict):
         return "name" not in inner or not isinstance(inner["name"], str)
     return isinstance(inner, list) and any(map(_holds_filters, inner))
-
-
-def _has_sub_query(call: Call) -> bool:
-    """Whether a query holds another one, otherwise than as a value that it compares with."""
-    for _doctype, query in _queries(call):
-        asked = {key: query[key] for key in (*QUERY_KEYS, *SQL_OF_CHARTS) if query.get(key)}
-        if not any(not isinstance(value, str) or MAY_HOLD_ONE.search(value) for value in asked.values()):
-            continue
-        if any("(" in text and SUB_QUERY.search(text) for text in texts({**asked, **conditions(asked)})):
-            return True
-    return False
-
-
-def _has_text_for_filter(call: Call) -> bool:
-    """Whether a list of filters holds a text in place of one."""
-    if getattr(call.function, "__name__", "") == COUNTS_NAMES and not call.path:
-        return False
-    filters = [query.get(key) for _doctype, query in _queries(call) for key in FILTER_KEYS]
-    return any(isinstance(one, str) for found in filters for one in listed(found))
-
-
-def _queries(call: Call) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """DocTypes that are queried, each with what is asked of it. Charts and cards come as documents."""
-    asked = {key: call.arguments[key] for key in (*QUERY_KEYS, *FILTER_KEYS) if call.arguments.get(key)}
-    yield (call.path or [call.arguments.get("doctype")])[0], asked
-    for key in ("chart", "doc"):
-        sent = call.arguments.get(key)
-        if isinstance(sent, str):
-            sent = parsed(sent) if "document_type" in sent or "\\u" in sent else None
-        if isinstance(sent, dict) and "document_type" in sent:
-            yield sent["document_type"], {**sent, **asked}

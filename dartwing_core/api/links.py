@@ -42,11 +42,6 @@ def watch(by_frappe: bool) -> None:
     frappe.flags[FLAG] = by_frappe
 
 
-def before_job(method: Any = None, **_more: Any) -> None:
-    """Hook: Frappe imports and changes documents in the background too, as the user who asked for it."""
-    watch(is_frappes(str(method)))
-
-
 def is_frappes(path: str) -> bool:
     """Whether a module, or what lies in it, is Frappe's own."""
     root = frappe.get_module("frappe.handler").__name__.partition(".")[0]

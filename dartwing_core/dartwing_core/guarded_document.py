@@ -18,13 +18,16 @@ class GuardedDocument(Document):
     """Missing for whoever may not see it, and neither shared nor renamed."""
 
     def load_from_db(self):
-        return desk_access.load_visible(self, super().load_from_db)
+        """Frappe 16 shows the whole of what a document links to (`expand_links`), whoever may read which fields."""
+        found = desk_access.load_visible(self, super().load_from_db)
+        if _expands_links():
+            self.apply_fieldlevel_read_permissions()
+        return found
 
     def check_permission(self, permtype: str = "read", *more, **named) -> None:
-        """Frappe 16 then shows the whole of what the document links to (`expand_links`), whoever may read that."""
-        asked = getattr(frappe.local, "form_dict", None)
-        if asked and not access.viewer().sees_everything:
-            asked.pop("expand_links", None)
+        """Nor does it then ask for the permission of what is linked to."""
+        if _expands_links():
+            frappe.local.form_dict.pop("expand_links")
         super().check_permission(permtype, *more, **named)
 
     def notify_update(self) -> None:
@@ -48,6 +51,11 @@ class GuardedDocument(Document):
 
     def validate_share(self, docshare) -> None:
         frappe.throw(_("A {0} can't be shared.").format(_(self.doctype)), frappe.PermissionError)
+
+
+def _expands_links() -> bool:
+    asked = getattr(frappe.local, "form_dict", None)
+    return bool(asked) and "expand_links" in asked and not access.viewer().sees_everything
 
 
 class OrganizationsDocument(GuardedDocument):

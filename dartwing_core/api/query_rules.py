@@ -1,0 +1,123 @@
+"""What a query with permissions may ask for, however the request spelled it, and whatever it was stored in.
+
+Frappe's lists, reports, charts, cards and exports all come to one function, which is wrapped here as links are (see
+`links`): for requests and jobs of a site that has this app, and for people who do not see everything. The rules:
+
+- Fields of a higher permission level are hidden also where one filters, groups and sorts by them: Frappe takes them
+  out of its answer alone. (15; functions of fields: 16)
+- `link.field` leads to no row of ours: Frappe joins what is linked to, whoever may see it. (15, 16)
+- A query names no table of ours, or of what hangs on ours, in a query within: Frappe looks for one at the beginning of
+  a field. (15)
+- A filter on ours, or on what hangs on ours, is no bare text: Frappe writes it into the query as it is, before what
+  permissions add to it. (15)
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import frappe
+from frappe import _
+
+from dartwing_core.jobs import access, config
+from dartwing_core.jobs.desk_access import TENANT_DOCTYPES
+from dartwing_core.jobs.references import REFERENCES
+
+from . import links
+from .frappe_version import IS_15
+from .mentions import fields_that_link_to_ours
+from .request_texts import listed, parsed, texts
+
+HIDDEN = {config.RUN: ("traceback", "worker", "rq_job_id", "connection_id"), config.LOG: ("worker",)}
+"""Fields with a permission level, of the DocTypes that members read. A test compares this with the DocTypes."""
+GUARDED = frozenset((*TENANT_DOCTYPES, *REFERENCES))
+SHOWN, FILTERS, OTHERS = "fields", ("filters", "or_filters"), ("group_by", "order_by")
+OPERATORS = frozenset({"=", "!=", "<", ">", "<=", ">=", "<>", "like", "not like", "in", "not in", "between", "is"})
+SUB_QUERY = re.compile(r"(?<![a-z_])(select|union)(?![a-z0-9_])", re.IGNORECASE)
+TABLES = re.compile("|".join(f"tab{re.escape(doctype)}\\b" for doctype in sorted(GUARDED)), re.IGNORECASE)
+TITLE = re.compile(r"\w+\.org_name( as \w+)?")
+"""Desk asks for the titles of links with every list. The link itself tells as much."""
+
+
+def before_job(method: Any = None, **_more: Any) -> None:
+    """Hook: Frappe imports, changes and asks for documents in the background too, as the user who asked for it."""
+    links.watch(links.is_frappes(str(method)))
+
+
+def check(doctype: str, query: Mapping[str, Any]) -> None:
+    """Raise frappe.PermissionError if the query asks for what no permission of Frappe's protects.
+
+    `query`: fields, filters, or_filters, group_by and order_by, as Frappe takes them.
+    """
+    shown = listed(query.get(SHOWN)) or [query.get(SHOWN)]
+    conditions = [text for key in FILTERS for text in texts(_without_values(query.get(key)))]
+    others = [*conditions, *(text for key in OTHERS for text in texts(query.get(key)))]
+    asked = [*(text for text in texts(shown)), *others]
+    if any("(" in text and SUB_QUERY.search(text) and TABLES.search(text) for text in asked):
+        _refuse_sql()
+    if IS_15 and doctype in GUARDED and any(isinstance(one, str) for key in FILTERS for one in listed(query.get(key))):
+        _refuse_sql()
+    _check_hidden(doctype, shown, others)
+    _check_joins(doctype, shown, others)
+
+
+def _refuse_sql() -> None:
+    raise frappe.PermissionError(_("A query holds no SQL of its own: name fields, and filter by field and value."))
+
+
+def _check_hidden(doctype: str, shown: list[Any], others: list[str]) -> None:
+    for field in HIDDEN.get(doctype, ()):
+        # Frappe takes a plain field out of its answer, but not one within a function.
+        within = [text for text in texts(shown) if "(" in text or " " in text.strip()]
+        if any(re.search(rf"\b{field}\b", text, re.IGNORECASE) for text in (*within, *others)):
+            meta = frappe.get_meta(doctype)
+            if meta.get_field(field).permlevel not in meta.get_permlevel_access("read"):
+                raise frappe.PermissionError(_("You may not read the field {0}, or ask by it.").format(_(field)))
+
+
+def _check_joins(doctype: str, shown: list[Any], others: list[str]) -> None:
+    """The title of an Organization is a field like others, where it is only shown."""
+    named = [text for text in texts(shown) if not TITLE.fullmatch(text)]
+    joined = [text for text in (*named, *others) if "." in text]
+    fields = fields_that_link_to_ours(doctype) if joined else {}
+    if any(re.search(rf"\b{field}\W*\.", text) for field in fields for text in joined):
+        raise frappe.PermissionError(_("Fields of background jobs can't be read through a link."))
+
+
+def _without_values(value: Any) -> Any:
+    """Filters without what they compare with."""
+    inner = parsed(value) if isinstance(value, str) else value
+    if isinstance(inner, Mapping):
+        return list(inner)
+    if not isinstance(inner, list | tuple):
+        return value
+    found, is_compared = [], False
+    for one in inner:
+        if not is_compared:
+            found.append(_without_values(one) if not isinstance(one, str) else one)
+        is_compared = isinstance(one, str) and one.strip().lower() in OPERATORS
+    return found
+
+
+def _wrapped(execute):
+    signature = inspect.signature(execute)
+
+    @functools.wraps(execute)
+    def checked(self, *arguments, **named):
+        if links.FLAG in frappe.flags and not named.get("ignore_permissions"):
+            given = signature.bind(self, *arguments, **named).arguments
+            user = given.get("user") or frappe.session.user
+            is_named = isinstance(self.doctype, str)
+            if is_named and not given.get("ignore_permissions") and not access.sees_everything(user):
+                check(self.doctype, given)
+        return execute(self, *arguments, **named)
+
+    return checked
+
+
+_Query = frappe.get_module("frappe.model.db_query" if IS_15 else "frappe.model.qb_query").DatabaseQuery
+_Query.execute = _wrapped(_Query.execute)

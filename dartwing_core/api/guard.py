@@ -7,8 +7,8 @@
 - RQ Job and RQ Worker are for who has a role for them: Frappe lists them, with all jobs, to everybody. (15, 16)
 - The name of a document that may hang on one of ours is text. Frappe takes filters too, and tells by its answer whether
   there is a row. (15, 16)
-- A filter holds no placeholder: several of Frappe's functions write filters into the text of a query, and fill that
-  text with other arguments. (15, 16)
+- A filter holds no placeholder for another argument: several of Frappe's functions write filters into the text of a
+  query, and then fill it in. (15, 16)
 - A document of ours that a request names beside its DocType is one that the user sees, spelled as it is stored: Frappe
   locks what it is told to delete, and says whether it is there, before it loads it or asks for permission. Ids can't
   be guessed, names of old organizations can. (15, 16)
@@ -45,7 +45,7 @@ NAMES_IN_ITEMS = "delete_items"
 """For other functions `items` are DocTypes."""
 MOST_NAMES = 1_000
 FILTER_KEYS = ("filters", "or_filters")
-PLACEHOLDER = re.compile(r"%\(\w+\)s")
+PLACEHOLDER = re.compile(r"%\((\w+)\)")
 FUNCTION_NAME = re.compile(r"[A-Za-z_]\w*(\.\w+)+")
 LONGEST_FUNCTION_NAME = 200
 MOST_FUNCTION_NAMES = 50
@@ -235,7 +235,8 @@ def _has_filters_for_name(call: Call) -> bool:
 def _has_placeholder(call: Call) -> bool:
     sent = [call.arguments[key] for key in FILTER_KEYS if call.arguments.get(key)]
     sent = [value for value in sent if not isinstance(value, str) or "%(" in value or "\\u" in value]
-    return any(PLACEHOLDER.search(text) for value in sent for text in texts(value))
+    keys = {key for value in sent for text in texts(value) for key in PLACEHOLDER.findall(text)}
+    return bool(keys & {*call.arguments})
 
 
 def _holds_filters(value: Any) -> bool:

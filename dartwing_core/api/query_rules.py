@@ -6,10 +6,10 @@ Frappe's lists, reports, charts, cards and exports all come to one function, whi
 - Fields of a higher permission level are hidden also where one filters, groups and sorts by them: Frappe takes them
   out of its answer alone. (15; functions of fields: 16)
 - `link.field` leads to no row of ours: Frappe joins what is linked to, whoever may see it. (15, 16)
-- A query names no table of ours, or of what hangs on ours, in a query within: Frappe looks for one at the beginning of
-  a field. (15)
-- A filter on ours, or on what hangs on ours, is no bare text: Frappe writes it into the query as it is, before what
-  permissions add to it. (15)
+- A query holds no other query, which reads any table: Frappe looks for one at the beginning of a field. (15)
+- A filter is no bare text: Frappe writes it into the query as it is, before what permissions add to it. (15)
+
+The last two are for what Frappe's own functions are told; what other apps write themselves may not name tables of ours.
 """
 
 from __future__ import annotations
@@ -49,20 +49,36 @@ def before_job(method: Any = None, **_more: Any) -> None:
 
 
 def check(doctype: str, query: Mapping[str, Any]) -> None:
-    """Raise frappe.PermissionError if the query asks for what no permission of Frappe's protects.
+    """Raise frappe.PermissionError if the query asks for fields that no permission of Frappe's protects.
 
     `query`: fields, filters, or_filters, group_by and order_by, as Frappe takes them.
     """
-    shown = listed(query.get(SHOWN)) or [query.get(SHOWN)]
-    conditions = [text for key in FILTERS for text in texts(_without_values(query.get(key)))]
-    others = [*conditions, *(text for key in OTHERS for text in texts(query.get(key)))]
-    asked = [*(text for text in texts(shown)), *others]
-    if any("(" in text and SUB_QUERY.search(text) and TABLES.search(text) for text in asked):
-        _refuse_sql()
-    if IS_15 and doctype in GUARDED and any(isinstance(one, str) for key in FILTERS for one in listed(query.get(key))):
-        _refuse_sql()
+    shown, others = _shown(query), _asked(query)
     _check_hidden(doctype, shown, others)
     _check_joins(doctype, shown, others)
+
+
+def check_sql(query: Mapping[str, Any], by_frappe: bool) -> None:
+    """Raise frappe.PermissionError if the query holds another one; `by_frappe`: one on any table."""
+    text = " ".join([*texts(_shown(query)), *_asked(query)])  # as Frappe joins them
+    if "(" in text and SUB_QUERY.search(text) and (by_frappe or TABLES.search(text)):
+        _refuse_sql()
+
+
+def check_filters(filters: Any, doctype: Any, by_frappe: bool) -> None:
+    """Raise frappe.PermissionError if a filter is SQL; `by_frappe`: on any DocType."""
+    found = [one for one in filters if isinstance(one, str)] if isinstance(filters, list | tuple) else []
+    if found and (by_frappe or doctype in GUARDED or TABLES.search(" ".join(found))):
+        _refuse_sql()
+
+
+def _shown(query: Mapping[str, Any]) -> list[Any]:
+    return listed(query.get(SHOWN)) or [query.get(SHOWN)]
+
+
+def _asked(query: Mapping[str, Any]) -> list[str]:
+    conditions = [text for key in FILTERS for text in texts(_without_values(query.get(key)))]
+    return [*conditions, *(text for key in OTHERS for text in texts(query.get(key)))]
 
 
 def _refuse_sql() -> None:
@@ -103,21 +119,37 @@ def _without_values(value: Any) -> Any:
     return found
 
 
+def _is_checked(user: str) -> bool:
+    return links.FLAG in frappe.flags and not access.sees_everything(user)
+
+
 def _wrapped(execute):
     signature = inspect.signature(execute)
 
     @functools.wraps(execute)
     def checked(self, *arguments, **named):
-        if links.FLAG in frappe.flags and not named.get("ignore_permissions"):
-            given = signature.bind(self, *arguments, **named).arguments
-            user = given.get("user") or frappe.session.user
-            is_named = isinstance(self.doctype, str)
-            if is_named and not given.get("ignore_permissions") and not access.sees_everything(user):
+        given = signature.bind(self, *arguments, **named).arguments if links.FLAG in frappe.flags else {}
+        if given and isinstance(self.doctype, str) and _is_checked(given.get("user") or frappe.session.user):
+            if IS_15:
+                check_sql(given, by_frappe=frappe.flags[links.FLAG])
+            if not given.get("ignore_permissions"):
                 check(self.doctype, given)
         return execute(self, *arguments, **named)
 
     return checked
 
 
+def _with_checked_filters(build):
+    @functools.wraps(build)
+    def checked(self, filters, *arguments, **named):
+        if _is_checked(frappe.session.user):
+            check_filters(filters, self.doctype, by_frappe=frappe.flags[links.FLAG])
+        return build(self, filters, *arguments, **named)
+
+    return checked
+
+
 _Query = frappe.get_module("frappe.model.db_query" if IS_15 else "frappe.model.qb_query").DatabaseQuery
 _Query.execute = _wrapped(_Query.execute)
+if IS_15:
+    _Query.build_filter_conditions = _with_checked_filters(_Query.build_filter_conditions)

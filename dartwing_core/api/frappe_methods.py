@@ -87,7 +87,7 @@ def get(given: dict[str, Any]) -> Any:
         found = frappe.db.get_value(doctype, filters)
         if found and _names_ours(doctype, found) and not frappe.has_permission(doctype, "read", doc=found):
             found = _first_not_naming_ours(doctype, filters)
-            given |= {"name": found or throw_missing(doctype, _("document")), "filters": None}
+            given |= {"name": found or throw_missing(doctype, str(filters)), "filters": None}  # as Frappe says it
     return client.get(**given)
 
 

@@ -7,7 +7,8 @@ Frappe's lists, reports, charts, cards and exports all come to one function, whi
   out of its answer alone. (15; functions of fields: 16)
 - `link.field` leads to no row of ours: Frappe joins what is linked to, whoever may see it. (15, 16)
 - A query holds no other query, which reads any table: Frappe looks for one at the beginning of a field. (15)
-- A filter is no bare text: Frappe writes it into the query as it is, before what permissions add to it. (15)
+- A filter is no bare text, and its field a name: Frappe writes both into the query as they are, before what permissions
+  add to it. (15)
 
 The last two are for what Frappe's own functions are told; what other apps write themselves may not name tables of ours.
 """
@@ -39,6 +40,8 @@ SHOWN, FILTERS, OTHERS = "fields", ("filters", "or_filters"), ("group_by", "orde
 OPERATORS = frozenset({"=", "!=", "<", ">", "<=", ">=", "<>", "like", "not like", "in", "not in", "between", "is"})
 SUB_QUERY = re.compile(r"(?<![a-z_])(select|union)(?![a-z0-9_])", re.IGNORECASE)
 TABLES = re.compile("|".join(f"tab{re.escape(doctype)}\\b" for doctype in sorted(GUARDED)), re.IGNORECASE)
+FIELD = re.compile(r"""[\w .`]+|ifnull\([\w .`]+, ?('[^'\\]*'|"[^"\\]*"|\w+)\)""", re.IGNORECASE)
+"""A field of a filter, as people and Frappe's calendar name it."""
 TITLE = re.compile(r"\w+\.org_name( as \w+)?")
 """Desk asks for the titles of links with every list. The link itself tells as much."""
 
@@ -67,9 +70,17 @@ def check_sql(query: Mapping[str, Any], by_frappe: bool) -> None:
 
 def check_filters(filters: Any, doctype: Any, by_frappe: bool) -> None:
     """Raise frappe.PermissionError if a filter is SQL; `by_frappe`: on any DocType."""
-    found = [one for one in filters if isinstance(one, str)] if isinstance(filters, list | tuple) else []
-    if found and (by_frappe or doctype in GUARDED or TABLES.search(" ".join(found))):
-        _refuse_sql()
+    if by_frappe or doctype in GUARDED or TABLES.search(" ".join(texts(filters))):
+        for one in [filters] if isinstance(filters, Mapping) else filters:
+            if isinstance(one, str) or not all(FIELD.fullmatch(str(field)) for field in _fields_of(one)):
+                _refuse_sql()
+
+
+def _fields_of(one: Any) -> list[Any]:
+    """The fields of a filter: an object, [field, operator, value] or [DocType, field, operator, value]."""
+    if isinstance(one, Mapping):
+        return list(one)
+    return [one[0] if len(one) == 3 else one[1]] if isinstance(one, list | tuple) and len(one) > 2 else []
 
 
 def _shown(query: Mapping[str, Any]) -> list[Any]:

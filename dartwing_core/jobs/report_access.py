@@ -11,6 +11,10 @@ from .references import REFERENCES
 
 BY_QUERY = "Report Builder"
 """The type of reports that Frappe makes for the user that it is told."""
+MAY_HOLD_OURS = frozenset(
+    (*TENANT_DOCTYPES, *REFERENCES, "Discussion Topic", "Discussion Reply", "Reminder", "Deleted Document", "Error Log")
+)
+"""DocTypes whose rows are ours, or may be about ours."""
 
 
 def check_sending(doc, method: str | None = None) -> None:
@@ -23,7 +27,7 @@ def check_sending(doc, method: str | None = None) -> None:
 
 def check_report(doc, method: str | None = None) -> None:
     """`validate` of Report: one that is sent does not come to hold what its recipients may not see."""
-    if doc.ref_doctype in (*TENANT_DOCTYPES, *REFERENCES) and not doc.is_new():
+    if doc.ref_doctype in MAY_HOLD_OURS and not doc.is_new():
         for user in frappe.get_all("Auto Email Report", filters={"report": doc.name}, pluck="user"):
             _check_sent(doc, user)
 
@@ -33,7 +37,7 @@ def _check_sent(report, user: str) -> None:
         text = _("The report {0} can't be sent: it would hold the jobs of all organizations.")
         frappe.throw(text.format(_(report.name)), frappe.PermissionError)
     is_for_others = user != frappe.session.user and not access.viewer().sees_everything
-    if report.ref_doctype in (*TENANT_DOCTYPES, *REFERENCES) and is_for_others:
+    if report.ref_doctype in MAY_HOLD_OURS and is_for_others:
         text = _("The report {0} can be sent only with what you may see yourself: enter yourself as its user.")
         frappe.throw(text.format(_(report.name)), frappe.PermissionError)
 

@@ -289,6 +289,7 @@ def test_a_form_that_was_left_asks_and_listens_no_more(visit, member):
     assert page.evaluate(listeners) == 1, "that of the second"
     page.evaluate("frappe.set_route('List', 'Job Type')")
     arrive(page, "job-type")
+    page.wait_for_load_state("networkidle")  # Desk's list stumbles over a form that comes before its own title
     assert page.evaluate(listeners) == 0
     page.evaluate("history.back()")
     expect(pill(view(page))).to_be_visible()

@@ -51,29 +51,35 @@ def before_job(method: Any = None, **_more: Any) -> None:
     links.watch(links.is_frappes(str(method)))
 
 
-def check(doctype: str, query: Mapping[str, Any]) -> None:
-    """Raise frappe.PermissionError if the query asks for fields that no permission of Frappe's protects.
+def offence(doctype: str, query: Mapping[str, Any]) -> str | None:
+    """What is wrong with a query that asks for fields which no permission of Frappe's protects; None if nothing is.
 
     `query`: fields, filters, or_filters, group_by and order_by, as Frappe takes them.
     """
     shown, others = _shown(query), _asked(query)
-    _check_hidden(doctype, shown, others)
-    _check_joins(doctype, shown, others)
+    return _hidden_field(doctype, shown, others) or _join(doctype, shown, others)
 
 
-def check_sql(query: Mapping[str, Any], by_frappe: bool) -> None:
-    """Raise frappe.PermissionError if the query holds another one; `by_frappe`: one on any table."""
+def sql_within(query: Mapping[str, Any], by_frappe: bool) -> str | None:
+    """The same of a query that holds another one; `by_frappe`: one on any table."""
     text = " ".join([*texts(_shown(query)), *_asked(query)])  # as Frappe joins them
-    if "(" in text and SUB_QUERY.search(text) and (by_frappe or TABLES.search(text)):
-        _refuse_sql()
+    has_one = "(" in text and SUB_QUERY.search(text)
+    return _no_sql() if has_one and (by_frappe or TABLES.search(text)) else None
 
 
-def check_filters(filters: Any, doctype: Any, by_frappe: bool) -> None:
-    """Raise frappe.PermissionError if a filter is SQL; `by_frappe`: on any DocType."""
-    if by_frappe or doctype in GUARDED or TABLES.search(" ".join(texts(filters))):
-        for one in [filters] if isinstance(filters, Mapping) else filters:
-            if isinstance(one, str) or not all(FIELD.fullmatch(str(field)) for field in _fields_of(one)):
-                _refuse_sql()
+def sql_in_filters(filters: Any, doctype: Any, by_frappe: bool) -> str | None:
+    """The same of filters that are SQL; `by_frappe`: on any DocType."""
+    given = [filters] if isinstance(filters, Mapping) else filters
+    is_sql = any(isinstance(one, str) or not all(map(_is_field, _fields_of(one))) for one in given)
+    return _no_sql() if is_sql and (by_frappe or doctype in GUARDED or TABLES.search(" ".join(texts(filters)))) else None
+
+
+def _no_sql() -> str:
+    return _("A query holds no SQL of its own: name fields, and filter by field and value.")
+
+
+def _is_field(field: Any) -> bool:
+    return bool(FIELD.fullmatch(str(field)))
 
 
 def _fields_of(one: Any) -> list[Any]:
@@ -92,27 +98,25 @@ def _asked(query: Mapping[str, Any]) -> list[str]:
     return [*conditions, *(text for key in OTHERS for text in texts(query.get(key)))]
 
 
-def _refuse_sql() -> None:
-    raise frappe.PermissionError(_("A query holds no SQL of its own: name fields, and filter by field and value."))
-
-
-def _check_hidden(doctype: str, shown: list[Any], others: list[str]) -> None:
+def _hidden_field(doctype: str, shown: list[Any], others: list[str]) -> str | None:
     for field in HIDDEN.get(doctype, ()):
         # Frappe takes a plain field out of its answer, but not one within a function.
         within = [text for text in texts(shown) if "(" in text or " " in text.strip()]
         if any(re.search(rf"\b{field}\b", text, re.IGNORECASE) for text in (*within, *others)):
             meta = frappe.get_meta(doctype)
             if meta.get_field(field).permlevel not in meta.get_permlevel_access("read"):
-                raise frappe.PermissionError(_("You may not read the field {0}, or ask by it.").format(_(field)))
+                return _("You may not read the field {0}, or ask by it.").format(_(field))
+    return None
 
 
-def _check_joins(doctype: str, shown: list[Any], others: list[str]) -> None:
+def _join(doctype: str, shown: list[Any], others: list[str]) -> str | None:
     """The title of an Organization is a field like others, where it is only shown."""
     named = [text for text in texts(shown) if not TITLE.fullmatch(text)]
     joined = [text for text in (*named, *others) if "." in text]
     fields = fields_that_link_to_ours(doctype) if joined else {}
     if any(re.search(rf"\b{field}\W*\.", text) for field in fields for text in joined):
-        raise frappe.PermissionError(_("Fields of background jobs can't be read through a link."))
+        return _("Fields of background jobs can't be read through a link.")
+    return None
 
 
 def _without_values(value: Any) -> Any:
@@ -130,8 +134,13 @@ def _without_values(value: Any) -> Any:
     return found
 
 
-def _is_checked(user: str) -> bool:
-    return links.FLAG in frappe.flags and not access.sees_everything(user)
+# Where Frappe makes queries ------------------------------------------------------------------------------------------
+
+
+def _refuse(found: str | None, user: str | None = None) -> None:
+    """The user last: to know what they see takes queries."""
+    if found and not access.sees_everything(user or frappe.session.user):
+        raise frappe.PermissionError(found)
 
 
 def _wrapped(execute):
@@ -139,12 +148,11 @@ def _wrapped(execute):
 
     @functools.wraps(execute)
     def checked(self, *arguments, **named):
-        given = signature.bind(self, *arguments, **named).arguments if links.FLAG in frappe.flags else {}
-        if given and isinstance(self.doctype, str) and _is_checked(given.get("user") or frappe.session.user):
-            if IS_15:
-                check_sql(given, by_frappe=frappe.flags[links.FLAG])
-            if not given.get("ignore_permissions"):
-                check(self.doctype, given)
+        if links.FLAG in frappe.flags and isinstance(self.doctype, str):
+            given = signature.bind(self, *arguments, **named).arguments
+            found = sql_within(given, by_frappe=frappe.flags[links.FLAG]) if IS_15 else None
+            is_permitted = given.get("ignore_permissions")
+            _refuse(found or (None if is_permitted else offence(self.doctype, given)), given.get("user"))
         return execute(self, *arguments, **named)
 
     return checked
@@ -153,8 +161,8 @@ def _wrapped(execute):
 def _with_checked_filters(build):
     @functools.wraps(build)
     def checked(self, filters, *arguments, **named):
-        if _is_checked(frappe.session.user):
-            check_filters(filters, self.doctype, by_frappe=frappe.flags[links.FLAG])
+        if links.FLAG in frappe.flags:
+            _refuse(sql_in_filters(filters, self.doctype, by_frappe=frappe.flags[links.FLAG]))
         return build(self, filters, *arguments, **named)
 
     return checked

@@ -71,7 +71,8 @@ def sql_in_filters(filters: Any, doctype: Any, by_frappe: bool) -> str | None:
     """The same of filters that are SQL; `by_frappe`: on any DocType."""
     given = [filters] if isinstance(filters, Mapping) else filters
     is_sql = any(isinstance(one, str) or not all(map(_is_field, _fields_of(one))) for one in given)
-    return _no_sql() if is_sql and (by_frappe or doctype in GUARDED or TABLES.search(" ".join(texts(filters)))) else None
+    is_ours = by_frappe or doctype in GUARDED or TABLES.search(" ".join(texts(filters)))
+    return _no_sql() if is_sql and is_ours else None
 
 
 def _no_sql() -> str:

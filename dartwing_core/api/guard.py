@@ -41,6 +41,10 @@ from .request_texts import listed, parsed, texts
 
 DOCTYPE_KEYS = ("doctype", "dt")
 NAME_KEYS = ("name", "docname", "dn", "doc_name", "docnames", "old_name")
+SENT_KEYS = ("doc", "docs", "args", "event", "file_list")
+"""Documents that are sent, or what names some."""
+NAMES_ALONE = ("fid", "reference_docname", "reference_name", "ref_docname")
+MAY_HOLD_FILTERS = re.compile(r"""name\\*"\s*:\s*\\*"?[\[{]|\\u""")
 NAMES_IN_ITEMS = "delete_items"
 """For other functions `items` are DocTypes."""
 MOST_NAMES = 1_000
@@ -224,12 +228,29 @@ def _check_names(doctype: str, names: set[str]) -> None:
 
 
 def _has_filters_for_name(call: Call) -> bool:
-    """Whether filters stand where the name of a document is, and the document may hang on one of ours."""
-    named = [call.arguments[key] for key in (*NAME_KEYS, "fid", "file_list") if key in call.arguments]
+    """Whether filters stand where the name of a document is: of one that may hang on ours, or of one that is sent."""
+    sent = [value for key in SENT_KEYS if (value := call.arguments.get(key))]
+    is_suspicious = any(not isinstance(value, str) or MAY_HOLD_FILTERS.search(value) for value in sent)
+    if is_suspicious and any(map(_holds_filters, sent)):
+        return True
+    if any(isinstance(_parsed(call.arguments.get(key)), dict) for key in NAMES_ALONE):
+        return True
+    named = [call.arguments[key] for key in NAME_KEYS if key in call.arguments]
     named = [value for value in named if not isinstance(value, str) or value.lstrip()[:1] in ("{", "[")]
-    if not any(_holds_filters(value) for value in named):
-        return False
-    return "file_list" in call.arguments or "fid" in call.arguments or any(map(kind_fields, call.doctypes))
+    is_filter = any(isinstance(one, dict) for value in named for one in (listed(value) or [_parsed(value)]))
+    return is_filter and any(map(kind_fields, call.doctypes))
+
+
+def _parsed(value: Any) -> Any:
+    return parsed(value) if isinstance(value, str) else value
+
+
+def _holds_filters(value: Any) -> bool:
+    """Whether a document in there has filters for its name."""
+    inner = _parsed(value)
+    if isinstance(inner, dict):
+        return isinstance(inner.get("name"), dict | list) or any(map(_holds_filters, inner.values()))
+    return isinstance(inner, list) and any(map(_holds_filters, inner))
 
 
 def _has_placeholder(call: Call) -> bool:
@@ -237,10 +258,3 @@ def _has_placeholder(call: Call) -> bool:
     sent = [value for value in sent if not isinstance(value, str) or "%(" in value or "\\u" in value]
     keys = {key for value in sent for text in texts(value) for key in PLACEHOLDER.findall(text)}
     return bool(keys & {*call.arguments})
-
-
-def _holds_filters(value: Any) -> bool:
-    inner = parsed(value) if isinstance(value, str) else value
-    if isinstance(inner, dict):
-        return "name" not in inner or not isinstance(inner["name"], str)
-    return isinstance(inner, list) and any(map(_holds_filters, inner))

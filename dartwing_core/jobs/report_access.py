@@ -9,8 +9,8 @@ from . import access
 from .desk_access import TENANT_DOCTYPES
 from .references import REFERENCES
 
-BY_QUERY = "Report Builder"
-"""The type of reports that Frappe makes for the user that it is told."""
+CUSTOM, BY_QUERY = "Custom Report", "Report Builder"
+"""The latter is the type of reports that Frappe makes for the user that it is told."""
 MAY_HOLD_OURS = frozenset(
     (*TENANT_DOCTYPES, *REFERENCES, "Discussion Topic", "Discussion Reply", "Reminder", "Deleted Document", "Error Log")
 )
@@ -20,16 +20,28 @@ MAY_HOLD_OURS = frozenset(
 def check_sending(doc, method: str | None = None) -> None:
     """`validate` of Auto Email Report: Frappe runs the scripts of reports as the scheduler, who sees everything, and
     others as whoever is named."""
-    report = frappe.db.get_value("Report", doc.report, ["name", "ref_doctype", "report_type"], as_dict=True)
-    if report:
+    if report := _report(doc.report):
         _check_sent(report, doc.user)
+
+
+def _report(name: str):
+    """What a report runs: of a Custom Report the one that it refers to."""
+    fields = ["name", "ref_doctype", "report_type", "reference_report"]
+    found = frappe.db.get_value("Report", name, fields, as_dict=True)
+    if found and found.report_type == CUSTOM and found.reference_report:
+        return frappe.db.get_value("Report", found.reference_report, fields, as_dict=True) or found
+    return found
 
 
 def check_report(doc, method: str | None = None) -> None:
     """`validate` of Report: one that is sent does not come to hold what its recipients may not see."""
-    if doc.ref_doctype in MAY_HOLD_OURS and not doc.is_new():
+    if doc.is_new():
+        return
+    is_custom = doc.report_type == CUSTOM and doc.reference_report
+    runs = (_report(doc.reference_report) if is_custom else None) or doc
+    if runs.ref_doctype in MAY_HOLD_OURS:
         for user in frappe.get_all("Auto Email Report", filters={"report": doc.name}, pluck="user"):
-            _check_sent(doc, user)
+            _check_sent(runs, user)
 
 
 def _check_sent(report, user: str) -> None:
@@ -44,7 +56,8 @@ def _check_sent(report, user: str) -> None:
 
 def is_on_jobs(report: str) -> bool:
     """Whether a report is on one of our DocTypes, and so holds what its maker may see."""
-    return frappe.db.get_value("Report", report, "ref_doctype") in TENANT_DOCTYPES
+    found = _report(report)
+    return bool(found) and found.ref_doctype in TENANT_DOCTYPES
 
 
 def check_preparing(doc, method: str | None = None) -> None:

@@ -106,6 +106,20 @@ SUB_QUERIES = {
     "after an operator": ("frappe.client.get_list", {"doctype": "User", "fields": ["like", READ_ALL]}),
     "fields as text": ("frappe.client.get_list", {"doctype": "User", "fields": READ_ALL.replace("select", "SeLeCT")}),
     "escaped": ("frappe.client.get_list", {"doctype": "User", "fields": f'["{READ_ALL}"]'.replace("s", "\\u0073")}),
+    "union": (
+        "frappe.client.get_list",
+        {"doctype": "User", "fields": [
+            "`tabUser`.`name`, 1 as b from `tabUser` where 1=0 union select j.name, j.input_parameters from"
+            " `tabBackground Job` j union select `tabUser`.`name`, 2 as b"]},
+    ),
+    "another end": (
+        "frappe.client.get_list",
+        {"doctype": "User", "fields": ["1, j.input_parameters from `tabBackground Job` j -- `tabUser`.`name`"]},
+    ),
+    "pluck": (
+        "frappe.desk.reportview.get_list",
+        {"doctype": "User", "pluck": "name`, (select max(input_parameters) from `tabBackground Job`) as `x"},
+    ),
     "a value": ("frappe.client.get_value", {"doctype": "User", "filters": {}, "fieldname": [READ_ALL]}),
     "a report": ("frappe.desk.reportview.get", {"doctype": "User", "fields": [READ_ALL]}),
     "sessions": ("frappe.client.get_list", {"doctype": "User", "fields": ["max((select sid from tabSessions))"]}),
@@ -217,6 +231,21 @@ FILTERS_FOR_NAMES = {
         "frappe.desk.doctype.tag.tag.add_tag",
         lambda text: {"dt": "File", "dn": {"file_name": ["like", text]}, "tag": "x"},
     ),
+    "a document": (
+        "frappe.model.workflow.get_transitions",
+        lambda text: {"doc": json.dumps({"doctype": "File", "name": {"file_name": ["like", text]}})},
+    ),
+    "a method": (
+        "run_doc_method",
+        lambda text: {
+            "method": "get_content",
+            "docs": json.dumps({"doctype": "File", "name": {"file_name": ["like", text]}}),
+        },
+    ),
+    "assign": (
+        "frappe.desk.form.assign_to.add",
+        lambda text: {"args": {"doctype": "File", "name": {"file_name": ["like", text]}, "assign_to": ["x@x.com"]}},
+    ),
     "move": (
         "frappe.core.api.file.move_file",
         lambda text: {"file_list": [{"name": {"file_name": ["like", text]}}], "new_parent": "Home", "old_parent": "x"},
@@ -276,6 +305,11 @@ def test_a_report_on_jobs_is_sent_only_with_what_its_maker_sees(web, alice):
         assert answer.status_code == status, answer.text
     answer = make("Auto Email Report", report=f"{title}-2", user="Administrator", no_of_rows=100, **sent)
     assert answer.status_code == 200, "of what is not ours as before"
+    custom = {**kinds, "report_type": "Custom Report", "reference_report": "Dead Letters by Error"}
+    assert make("Report", report_name=f"{title}-3", ref_doctype="Note", **custom).status_code == 200
+    by_script = {**sent, "report_type": "Custom Report"}
+    answer = make("Auto Email Report", report=f"{title}-3", user=bold, no_of_rows=100, **by_script)
+    assert answer.status_code == 403, answer.text
     changed = client.http.put(f"{web}/api/resource/Report/{title}-2", json={"ref_doctype": JOB}, timeout=60)
     assert changed.status_code == 403, changed.text
 

@@ -138,6 +138,7 @@ override_whitelisted_methods = {
     "frappe.desk.search.search_widget": "dartwing_core.api.frappe_methods.search_widget",
     "frappe.desk.search.get_link_title": "dartwing_core.api.frappe_methods.get_link_title",
     "frappe.desk.listview.get_group_by_count": "dartwing_core.api.frappe_methods.get_group_by_count",
+    "frappe.desk.calendar.get_events": "dartwing_core.api.frappe_methods.get_calendar_events",
     "frappe.desk.like.toggle_like": "dartwing_core.api.frappe_methods.toggle_like",
     "frappe.desk.doctype.tag.tag.add_tag": "dartwing_core.api.frappe_methods.add_tag",
     "frappe.desk.doctype.tag.tag.add_tags": "dartwing_core.api.frappe_methods.add_tags",

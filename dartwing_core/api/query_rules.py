@@ -39,7 +39,13 @@ HIDDEN = {config.RUN: ("traceback", "worker", "rq_job_id", "connection_id"), con
 GUARDED = frozenset((*TENANT_DOCTYPES, *REFERENCES))
 SHOWN, FILTERS, OTHERS = "fields", ("filters", "or_filters"), ("group_by", "order_by", "pluck")
 OPERATORS = frozenset({"=", "!=", "<", ">", "<=", ">=", "<>", "like", "not like", "in", "not in", "between", "is"})
-SQL = re.compile(r"(?<![a-z_])(select|union|from|where|having|into|join)(?![a-z0-9_])|--|#|/\*|;", re.IGNORECASE)
+STRING = re.compile(r"""'(?:[^'\\]|\\.)*'""", re.DOTALL)
+QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`[^`]*`""", re.DOTALL)
+SQL = re.compile(
+    r"""(?<![a-z_])(select|union|from|where|having|into|join)(?![a-z0-9_])|--|#|/\*|;|['"`]""", re.IGNORECASE
+)
+"""Words of a query, comments, and quotes without an end, outside what is quoted: Frappe writes what people look for
+into a field, quoted."""
 PLAIN = re.compile(r"(`?tab[\w ]+`?\.)?`?\w+`?( (as|asc|desc) ?`?\w*`?)?", re.IGNORECASE)
 JOINS = frozenset({"left join", "inner join", "right join"})
 TABLES = re.compile("|".join(f"tab{re.escape(doctype)}\\b" for doctype in sorted(GUARDED)), re.IGNORECASE)
@@ -66,9 +72,19 @@ def offence(doctype: str, query: Mapping[str, Any]) -> str | None:
 def sql_within(query: Mapping[str, Any], by_frappe: bool) -> str | None:
     """The same of a query that holds another one; `by_frappe`: one on any table."""
     parts = [part for part in [*texts(_shown(query)), *_asked(query)] if not PLAIN.fullmatch(part.strip())]
-    text = " ".join(parts)  # as Frappe joins them
-    has_sql = SQL.search(text) or query.get("join", "left join") not in JOINS
-    return _no_sql() if has_sql and (by_frappe or TABLES.search(text)) else None
+    has_sql = any(map(_has_sql, parts)) or query.get("join", "left join") not in JOINS
+    return _no_sql() if has_sql and (by_frappe or TABLES.search(" ".join(parts))) else None
+
+
+def _has_sql(text: str) -> bool:
+    """From left to right: a quote within a comment begins nothing, and the other way round."""
+    at = 0
+    while found := SQL.search(text, at):
+        quoted = QUOTED.match(text, found.start())
+        if not quoted:
+            return True
+        at = quoted.end()
+    return False
 
 
 def sql_in_filters(filters: Any, doctype: Any, by_frappe: bool) -> str | None:
@@ -107,7 +123,8 @@ def _hidden_field(doctype: str, shown: list[Any], others: list[str]) -> str | No
     for field in HIDDEN.get(doctype, ()):
         # Frappe takes a plain field out of its answer, but not one within a function.
         within = [text for text in texts(shown) if "(" in text or " " in text.strip()]
-        if any(re.search(rf"\b{field}\b", text, re.IGNORECASE) for text in (*within, *others)):
+        asked = [STRING.sub("''", text) for text in (*within, *others)]
+        if any(re.search(rf"\b{field}\b", text, re.IGNORECASE) for text in asked):
             meta = frappe.get_meta(doctype)
             if meta.get_field(field).permlevel not in meta.get_permlevel_access("read"):
                 return _("You may not read the field {0}, or ask by it.").format(_(field))

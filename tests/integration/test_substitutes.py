@@ -56,6 +56,10 @@ def calls(name: str, doctype: str, row: str | None) -> Iterator[dict[str, Any]]:
         "get_group_by_count": [
             {"current_filters": "[]", "field": field} for field in ("owner", "assigned_to")
         ],
+        "get_events": [
+            {"start": "2020-01-01", "end": "2099-01-01",
+             "field_map": json.dumps({"start": "creation", "end": "modified", "title": shown})}
+        ],
         "get_tagged_docs": [{"tag": "%a%"}],
         "search_link": [{"txt": "a", "ignore_user_permissions": flag} for flag in (0, 1)],
         "search_widget": [

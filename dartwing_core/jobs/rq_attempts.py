@@ -13,11 +13,14 @@ from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.job import Job
 from rq.registry import FailedJobRegistry
 
-from . import ids, redis_queue
+from . import clock, ids, redis_queue
 
-STOPPING = "stopping"
+STOPPING = "stopping-since"
 STOPPED_AT_ONCE = 500
 STOPPING_SECONDS = 86_400  # no attempt lasts longer
+STOP_AGAIN_AFTER = 5.0
+"""Seconds in which a worker should have noticed a stop. Told once more while it clears up after its work-horse, RQ's
+worker ends its own process group: it takes the number 0, of no work-horse, for one."""
 
 
 def stop_until_gone(job: str, attempt: int) -> None:
@@ -27,9 +30,9 @@ def stop_until_gone(job: str, attempt: int) -> None:
     """
     client, rq_job_id = redis_queue.connection(), redis_queue.rq_id(job, attempt)
     key = redis_queue.site_key(STOPPING)
-    client.sadd(key, rq_job_id)
-    client.expire(key, STOPPING_SECONDS)
-    _stop(rq_job_id, client)
+    if client.zadd(key, {rq_job_id: clock.now_epoch()}, nx=True):
+        client.expire(key, STOPPING_SECONDS)
+        _stop(rq_job_id, client)
 
 
 def stop_again() -> None:
@@ -37,34 +40,38 @@ def stop_again() -> None:
 
     Raises redis.exceptions.RedisError if Redis does not answer.
     """
-    client, key = redis_queue.client(), redis_queue.site_key(STOPPING)
-    stopping: Any = client.srandmember(key, STOPPED_AT_ONCE)
-    if not stopping:
-        return
-    made = _made_now(client)
-    for rq_job_id in stopping:
-        if rq_job_id in made:
+    client, key, now = redis_queue.client(), redis_queue.site_key(STOPPING), clock.now_epoch()
+    stopping: Any = client.zrange(key, 0, STOPPED_AT_ONCE - 1, withscores=True)
+    made = _made_now(client) if stopping else {}
+    for rq_job_id, since in stopping:
+        if rq_job_id not in made:
+            client.zrem(key, rq_job_id)
+        elif since <= now - STOP_AGAIN_AFTER:
+            client.zadd(key, {rq_job_id: now})
             _stop(rq_job_id.decode(), client)
-        else:
-            client.srem(key, rq_job_id)
 
 
-def _made_now(client: redis.Redis) -> set[bytes]:
-    """RQ's ids of what its workers are making, of this site and others."""
+def _made_now(client: redis.Redis) -> dict[bytes, str]:
+    """RQ's ids of what its workers are making, of this site and others, and by which of them.
+
+    An idle one may still name its last.
+    """
+    keys = Worker.all_keys(client)
     pipeline = client.pipeline(transaction=False)
-    for key in Worker.all_keys(client):
-        pipeline.hget(key, "current_job")
-    return set(pipeline.execute()) - {None}
+    for key in keys:
+        pipeline.hmget(key, ["state", "current_job"])
+    workers = zip(keys, pipeline.execute(), strict=True)
+    prefix = Worker.redis_worker_namespace_prefix
+    return {made: key.removeprefix(prefix) for key, (state, made) in workers if state == b"busy" and made}
 
 
 def _stop(rq_job_id: str, client: redis.Redis) -> None:
     try:
         send_stop_job_command(client, rq_job_id)
     except (NoSuchJobError, InvalidJobOperation):
-        # It has just ended, or a second entry of the attempt, whose claim failed, took RQ's record along. Workers know
-        # what they run, and take no notice of what others do.
-        for key in Worker.all_keys(client):
-            send_command(client, key.removeprefix(Worker.redis_worker_namespace_prefix), "stop-job", job_id=rq_job_id)
+        # It has just ended, or a second entry of the attempt, whose claim failed, took RQ's record along.
+        if worker := _made_now(client).get(rq_job_id.encode()):
+            send_command(client, worker, "stop-job", job_id=rq_job_id)
 
 
 def died_at(job: Mapping[str, Any]) -> float | None:

@@ -105,6 +105,8 @@ def test_the_stop_of_a_deaf_handler_is_repeated_until_its_process_is_gone(monkey
         until(lambda: sweep() and status(job) == "Canceled", 15, "the end of the job")
         stopping = redis_queue.site_key(rq_attempts.STOPPING)
         until(lambda: sweep() and not processes.queue_client().exists(stopping), 15, "nothing left to stop")
+        # Seen failing: told again while it cleared up, RQ's worker ended itself.
+        assert all(worker.popen.poll() is None for worker in fleet.workers)
 
 
 @pytest.mark.timeout(3600)

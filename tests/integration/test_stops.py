@@ -1,0 +1,65 @@
+"""A stop is repeated while a worker makes the attempt, and is sent to no other: RQ's worker would end itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from rq.command import PUBSUB_CHANNEL_TEMPLATE
+
+from dartwing_core.jobs import clock, redis_queue, rq_attempts
+from tests.support import processes
+from tests.support.waiting import until
+
+JOB, WORKER = "JOB-OF-NOBODY", "test-worker"
+
+
+@pytest.fixture
+def heard(site) -> Iterator[list]:
+    """What a worker that says it makes the attempt is told."""
+    client, key = processes.queue_client(), f"rq:worker:{WORKER}"
+    client.sadd("rq:workers", key)
+    client.hset(key, mapping={"state": "busy", "current_job": redis_queue.rq_id(JOB, 1)})
+    channel = client.pubsub(ignore_subscribe_messages=True)
+    channel.subscribe(PUBSUB_CHANNEL_TEMPLATE % WORKER)
+    told: list = []
+
+    def listen() -> list:
+        ends = time.monotonic() + 0.5
+        while time.monotonic() < ends:
+            told.extend(filter(None, [channel.get_message(timeout=0.1)]))
+        return told
+
+    until(lambda: client.pubsub_numsub(PUBSUB_CHANNEL_TEMPLATE % WORKER)[0][1] == 1, 10, "the subscription")
+    yield listen
+    channel.close()
+
+
+def stopping() -> list:
+    return processes.queue_client().zrange(redis_queue.site_key(rq_attempts.STOPPING), 0, -1)
+
+
+def test_a_worker_is_told_again_only_after_a_while(heard):
+    rq_attempts.stop_until_gone(JOB, 1)
+    assert len(heard()) == 1
+    rq_attempts.stop_until_gone(JOB, 1)
+    rq_attempts.stop_again()
+    assert len(heard()) == 1, "it may be clearing up"
+    since = clock.now_epoch() - rq_attempts.STOP_AGAIN_AFTER
+    processes.queue_client().zadd(redis_queue.site_key(rq_attempts.STOPPING), {redis_queue.rq_id(JOB, 1): since})
+    rq_attempts.stop_again()
+    rq_attempts.stop_again()
+    assert len(heard()) == 2
+
+
+@pytest.mark.parametrize("now", [{"state": "idle"}, {"current_job": "another"}])
+def test_a_worker_that_does_not_make_it_is_told_nothing(heard, now):
+    # Seen failing: an idle worker that still named its last job was told, and so were all others.
+    client = processes.queue_client()
+    client.hset(f"rq:worker:{WORKER}", mapping=now)
+    rq_attempts.stop_until_gone(JOB, 1)
+    assert stopping()
+    rq_attempts.stop_again()
+    assert not stopping()
+    assert heard() == []

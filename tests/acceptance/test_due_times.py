@@ -54,7 +54,9 @@ def scheduler(start_scheduler) -> processes.Process:
 
 
 def leader_now() -> bytes | None:
-    return processes.queue_client().get(redis_queue.site_key(leader.LEADER))
+    """None while a worker that sweeps in passing has the lead, which it does not keep."""
+    found = processes.queue_client().get(redis_queue.site_key(leader.LEADER))
+    return None if found == leader.PASSER_BY else found
 
 
 def starts(job, attempt: int = 1) -> bool:

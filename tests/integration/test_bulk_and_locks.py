@@ -13,6 +13,7 @@ from dartwing_core.jobs import (
     bulk_retry_dead_letter,
     generate_job_hash,
     retry_job,
+    sql,
     submit_job,
     submit_jobs,
 )
@@ -98,7 +99,7 @@ def test_a_key_locked_twice_is_free_in_the_end(once):
     for _ in range(2):
         submit_job(once, factory.ALPHA, {"n": 1}, on_duplicate="return")
     frappe.db.commit()
-    assert database.value("SELECT IS_FREE_LOCK(%s)", f"{frappe.conf.db_name}:{key}"[:64]) == 1
+    assert database.value("SELECT IS_FREE_LOCK(%s)", sql.lock_name(key)) == 1
 
 
 def test_two_that_wait_for_each_others_keys_lose_no_transaction(once):

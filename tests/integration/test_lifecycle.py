@@ -25,6 +25,7 @@ from dartwing_core.jobs import (
     rescue,
     retry_job,
     runs,
+    sql,
     store,
     submit_job,
     sweeper,
@@ -237,7 +238,7 @@ def test_after_a_duplicate_others_need_not_wait_for_the_caller():
     with pytest.raises(DuplicateJobError):
         submit_job(job_type, factory.ALPHA, {"v": 1})
     key = database.value("SELECT dedup_hash FROM `tabBackground Job` WHERE job_type = %s", job_type)
-    name = f"{frappe.conf.db_name}:{key}"[:64]
+    name = sql.lock_name(key)
     assert database.value("SELECT IS_FREE_LOCK(%s)", name) == 1
 
 

@@ -8,7 +8,16 @@ import frappe
 import pytest
 from rq.timeouts import JobTimeoutException
 
-from dartwing_core.jobs import get_job_history, get_job_status, queueing, retry_job, submit_job, submit_jobs, sweeper
+from dartwing_core.jobs import (
+    get_job_history,
+    get_job_status,
+    queueing,
+    retry_job,
+    sql,
+    submit_job,
+    submit_jobs,
+    sweeper,
+)
 from dartwing_core.jobs.outbox import Outbox
 from tests.support import database, factory, processes
 from tests.support.settings import settings
@@ -254,7 +263,7 @@ def test_a_lock_ends_with_a_commit_that_another_before_commit_callback_stopped()
     with pytest.raises(RuntimeError, match="another app"):
         frappe.db.commit()
     frappe.db.rollback()
-    assert database.value("SELECT IS_FREE_LOCK(%s)", f"{frappe.conf.db_name}:{key}"[:64]) == 1
+    assert database.value("SELECT IS_FREE_LOCK(%s)", sql.lock_name(key)) == 1
 
 
 def test_a_callback_behind_ours_does_not_run_within_our_commit(job_type):
@@ -271,7 +280,7 @@ def test_the_locks_of_a_transaction_end_with_it(end):
     job_type = factory.job_type("once", deduplication_window=300)
     frappe.db.commit()
     key = submit_job(job_type, factory.ALPHA).dedup_hash
-    name = f"{frappe.conf.db_name}:{key}"[:64]
+    name = sql.lock_name(key)
     assert database.value("SELECT IS_FREE_LOCK(%s)", name) == 0
     getattr(frappe.db, end)()
     assert database.value("SELECT IS_FREE_LOCK(%s)", name) == 1

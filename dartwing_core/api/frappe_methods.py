@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import frappe
@@ -288,8 +288,8 @@ def get_monthly_goal_graph_data(given: dict[str, Any]) -> Any:
     if not IS_15 or _sees_everything():
         return goal.get_monthly_goal_graph_data(**given)
     doctype = given.get("goal_doctype")
-    is_plain = str(given.get("aggregation", "sum")).lower() in AGGREGATIONS and all(
-        str(given.get(name) or "x").isidentifier() for name in ("goal_doctype_link", "goal_field", "date_field")
+    is_plain = str(given.get("aggregation", "sum")).lower() in AGGREGATIONS and _are_names(
+        given.get(name) for name in ("goal_doctype_link", "goal_field", "date_field")
     )
     if not is_plain or _is_ours(doctype) or asks_for_names(doctype, given.get("filters")):
         raise frappe.PermissionError(_("This is not allowed."))
@@ -372,7 +372,7 @@ def get_chart(given: dict[str, Any]) -> Any:
 def _heat_map_filters(chart: Any, given: dict[str, Any]) -> list[Any]:
     doctype = chart.get("document_type")
     filters = _parsed(given, "filters") or frappe.parse_json(chart.get("filters_json")) or []
-    is_plain = all(str(chart.get(name) or "x").isidentifier() for name in ("based_on", "value_based_on"))
+    is_plain = _are_names([chart.get("based_on"), chart.get("value_based_on")])
     if not is_plain or not isinstance(filters, list) or asks_for_names(doctype, filters):
         raise frappe.PermissionError(_("This is not allowed."))
     names = _rows_naming_ours(doctype)
@@ -389,8 +389,8 @@ def get_calendar_events(given: dict[str, Any]) -> Any:
     """Frappe puts the fields that it is told into its filters as SQL. 15, 16."""
     fields = [field for field in _dict(given, "field_map").values() if isinstance(field, str) and field]
     if not _sees_everything():
-        wrong = None if all(field.isidentifier() for field in fields) else _("A field is called by its name.")
-        if wrong := wrong or query_rules.offence(given["doctype"], {"order_by": " ".join(fields)}):
+        wrong = None if _are_names(fields) else _("A field is called by its name.")
+        if wrong := wrong or query_rules.offence(given["doctype"], [], fields):
             raise frappe.PermissionError(wrong)
     return calendar.get_events(**given)
 
@@ -461,6 +461,11 @@ def _check_mark(doctype: Any, *names: Any) -> None:
         raise InvalidJobError(_("At most {0} names at once.").format(MOST_NAMES))
     for name in names:
         _check(doctype, name)
+
+
+def _are_names(fields: Iterable[Any]) -> bool:
+    """Whether these are plain names of fields, or not given."""
+    return all(str(field or "x").isidentifier() for field in fields)
 
 
 # Arguments that would end in an error of Python's --------------------------------------------------------------------

@@ -34,7 +34,7 @@ from dartwing_core.jobs import access, references
 from dartwing_core.jobs.desk_access import TENANT_DOCTYPES, throw_missing
 from dartwing_core.jobs.errors import InvalidJobError
 
-from . import links, query_rules  # noqa: F401 - wraps what makes queries
+from . import links, query_rules
 from .doctypes import queue_doctype, tenant_doctype
 from .mentions import kind_fields
 from .request_texts import listed, parsed, texts
@@ -48,7 +48,6 @@ MAY_HOLD_FILTERS = re.compile(r"""name\\*"\s*:\s*\\*"?[\[{]|\\u""")
 NAMES_IN_ITEMS = "delete_items"
 """For other functions `items` are DocTypes."""
 MOST_NAMES = 1_000
-FILTER_KEYS = ("filters", "or_filters")
 PLACEHOLDER = re.compile(r"%\((\w+)\)")
 FUNCTION_NAME = re.compile(r"[A-Za-z_]\w*(\.\w+)+")
 LONGEST_FUNCTION_NAME = 200
@@ -233,28 +232,24 @@ def _has_filters_for_name(call: Call) -> bool:
     is_suspicious = any(not isinstance(value, str) or MAY_HOLD_FILTERS.search(value) for value in sent)
     if is_suspicious and any(map(_holds_filters, sent)):
         return True
-    if any(isinstance(_parsed(call.arguments.get(key)), dict) for key in NAMES_ALONE):
+    if any(isinstance(parsed(call.arguments.get(key)), dict) for key in NAMES_ALONE):
         return True
     named = [call.arguments[key] for key in NAME_KEYS if key in call.arguments]
     named = [value for value in named if not isinstance(value, str) or value.lstrip()[:1] in ("{", "[")]
-    is_filter = any(isinstance(one, dict) for value in named for one in (listed(value) or [_parsed(value)]))
+    is_filter = any(isinstance(one, dict) for value in named for one in (listed(value) or [parsed(value)]))
     return is_filter and any(map(kind_fields, call.doctypes))
-
-
-def _parsed(value: Any) -> Any:
-    return parsed(value) if isinstance(value, str) else value
 
 
 def _holds_filters(value: Any) -> bool:
     """Whether a document in there has filters for its name."""
-    inner = _parsed(value)
+    inner = parsed(value)
     if isinstance(inner, dict):
         return isinstance(inner.get("name"), dict | list) or any(map(_holds_filters, inner.values()))
     return isinstance(inner, list) and any(map(_holds_filters, inner))
 
 
 def _has_placeholder(call: Call) -> bool:
-    sent = [call.arguments[key] for key in FILTER_KEYS if call.arguments.get(key)]
+    sent = [call.arguments[key] for key in query_rules.FILTERS if call.arguments.get(key)]
     sent = [value for value in sent if not isinstance(value, str) or "%(" in value or "\\u" in value]
     keys = {key for value in sent for text in texts(value) for key in PLACEHOLDER.findall(text)}
     return bool(keys & {*call.arguments})

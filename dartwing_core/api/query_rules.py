@@ -60,19 +60,18 @@ def before_job(method: Any = None, **_more: Any) -> None:
     links.watch(links.is_frappes(str(method)))
 
 
-def offence(doctype: str, query: Mapping[str, Any]) -> str | None:
+def offence(doctype: str, shown: list[Any], others: list[str]) -> str | None:
     """What is wrong with a query that asks for fields which no permission of Frappe's protects; None if nothing is.
 
-    `query`: fields, filters, or_filters, group_by and order_by, as Frappe takes them.
+    `shown`: its fields, as Frappe takes them. `others`: the texts by which it filters, groups and sorts.
     """
-    shown, others = _shown(query), _asked(query)
     return _hidden_field(doctype, shown, others) or _join(doctype, shown, others)
 
 
-def sql_within(query: Mapping[str, Any], by_frappe: bool) -> str | None:
+def sql_within(shown: list[Any], others: list[str], join: Any, by_frappe: bool) -> str | None:
     """The same of a query that holds another one; `by_frappe`: one on any table."""
-    parts = [part for part in [*texts(_shown(query)), *_asked(query)] if not PLAIN.fullmatch(part.strip())]
-    has_sql = any(map(_has_sql, parts)) or query.get("join", "left join") not in JOINS
+    parts = [part for part in [*texts(shown), *others] if not PLAIN.fullmatch(part.strip())]
+    has_sql = any(map(_has_sql, parts)) or join not in JOINS
     return _no_sql() if has_sql and (by_frappe or TABLES.search(" ".join(parts))) else None
 
 
@@ -114,7 +113,7 @@ def _shown(query: Mapping[str, Any]) -> list[Any]:
     return listed(query.get(SHOWN)) or [query.get(SHOWN)]
 
 
-def _asked(query: Mapping[str, Any]) -> list[str]:
+def _others(query: Mapping[str, Any]) -> list[str]:
     conditions = [text for key in FILTERS for text in texts(_without_values(query.get(key)))]
     return [*conditions, *(text for key in OTHERS for text in texts(query.get(key)))]
 
@@ -143,7 +142,7 @@ def _join(doctype: str, shown: list[Any], others: list[str]) -> str | None:
 
 def _without_values(value: Any) -> Any:
     """Filters without what they compare with."""
-    inner = parsed(value) if isinstance(value, str) else value
+    inner = parsed(value)
     if isinstance(inner, Mapping):
         return list(inner)
     if not isinstance(inner, list | tuple):
@@ -172,9 +171,11 @@ def _wrapped(execute):
     def checked(self, *arguments, **named):
         if links.FLAG in frappe.flags and isinstance(self.doctype, str):
             given = signature.bind(self, *arguments, **named).arguments
-            found = sql_within(given, by_frappe=frappe.flags[links.FLAG]) if IS_15 else None
+            shown, others = _shown(given), _others(given)
+            join = given.get("join", "left join")
+            found = sql_within(shown, others, join, by_frappe=frappe.flags[links.FLAG]) if IS_15 else None
             is_permitted = given.get("ignore_permissions")
-            _refuse(found or (None if is_permitted else offence(self.doctype, given)), given.get("user"))
+            _refuse(found or (None if is_permitted else offence(self.doctype, shown, others)), given.get("user"))
         return execute(self, *arguments, **named)
 
     return checked

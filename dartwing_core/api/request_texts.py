@@ -23,15 +23,17 @@ def texts(value: Any) -> Iterator[str]:
 
 def listed(value: Any) -> list[Any]:
     """A list, sent as such or as JSON text; empty for anything else."""
-    found = parsed(value) if isinstance(value, str) else value
+    found = parsed(value)
     return list(found) if isinstance(found, list | tuple) else []
 
 
-def parsed(text: str) -> Any:
-    """What JSON text holds; None if it is none."""
-    if text.lstrip()[:1] not in ("{", "[", '"'):
+def parsed(value: Any) -> Any:
+    """What JSON text holds, None if a text is none; anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip()[:1] not in ("{", "[", '"'):
         return None
     try:
-        return json.loads(text)
+        return json.loads(value)
     except (ValueError, RecursionError):
         return None

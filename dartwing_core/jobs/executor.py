@@ -222,10 +222,7 @@ class Attempt:
         if not self._transition(end, duration):
             return False
         values = self._end_values(end, duration)
-        if end.status == JobStatus.CANCELED:
-            runs.write(self.run, values)
-        elif not runs.finish(self.run, values, exists=self._has_row()):
-            raise JobCanceledError(_("The job was canceled."))
+        runs.settle(self.run, values, is_canceled=end.status == JobStatus.CANCELED, exists=self._has_row())
         return True
 
     def _has_row(self) -> bool:

@@ -11,8 +11,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from frappe import _
-
 from . import (
     backlog,
     batch_end,
@@ -151,10 +149,8 @@ def _settle(job: Mapping[str, Any], end: Outcome) -> bool:
     if not moved:
         return False
     run, values = ids.run_name(job["name"], job["attempt"]), _run_values(job, end)
-    if end.status == JobStatus.CANCELED:
-        runs.write(run, values, LOCK_WAIT)
-    elif not runs.finish(run, values, exists=job["cancel_requested"] is not None, lock_wait=LOCK_WAIT):
-        raise JobCanceledError(_("The job was canceled."))
+    is_canceled, exists = end.status == JobStatus.CANCELED, job["cancel_requested"] is not None
+    runs.settle(run, values, is_canceled=is_canceled, exists=exists, lock_wait=LOCK_WAIT)
     return True
 
 

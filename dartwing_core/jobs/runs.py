@@ -10,10 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import frappe
+from frappe import _
 from pypika import Order
 from pypika.terms import Values
 
 from . import clock, config, ids, sql
+from .errors import JobCanceledError
 
 TEXT_LENGTH = 2_000
 TRACEBACK_LENGTH = 50_000
@@ -33,6 +35,20 @@ def write(run: str, values: Mapping[str, Any], lock_wait: int | None = None) -> 
     for column in ("modified", *values):
         query = query.on_duplicate_key_update(column, Values(column))  # a value itself would be put into the SQL's text
     sql.run_update(query, lock_wait)
+
+
+def settle(
+    run: str, values: Mapping[str, Any], *, is_canceled: bool, exists: bool, lock_wait: int | None = None
+) -> None:
+    """Write an attempt's end, in the transaction of its settle.
+
+    Raises JobCanceledError if that is another one than a cancel, and somebody has asked the attempt to stop. For
+    `exists` see `finish`.
+    """
+    if is_canceled:
+        write(run, values, lock_wait)
+    elif not finish(run, values, exists=exists, lock_wait=lock_wait):
+        raise JobCanceledError(_("The job was canceled."))
 
 
 def finish(run: str, values: Mapping[str, Any], *, exists: bool, lock_wait: int | None = None) -> bool:

@@ -37,8 +37,7 @@ from .request_texts import listed, parsed, texts
 HIDDEN = {config.RUN: ("traceback", "worker", "rq_job_id", "connection_id"), config.LOG: ("worker",)}
 """Fields with a permission level, of the DocTypes that members read. A test compares this with the DocTypes."""
 GUARDED = frozenset((*TENANT_DOCTYPES, *REFERENCES))
-SHOWN, FILTERS, OTHERS = "fields", ("filters", "or_filters"), ("group_by", "order_by", "pluck")
-OPERATORS = frozenset({"=", "!=", "<", ">", "<=", ">=", "<>", "like", "not like", "in", "not in", "between", "is"})
+SHOWN, FILTERS, OTHERS = "fields", ("filters", "or_filters"), ("group_by", "order_by")
 STRING = re.compile(r"""'(?:[^'\\]|\\.)*'""", re.DOTALL)
 QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`[^`]*`""", re.DOTALL)
 SQL = re.compile(
@@ -46,10 +45,12 @@ SQL = re.compile(
 )
 """Words of a query, comments, and quotes without an end, outside what is quoted: Frappe writes what people look for
 into a field, quoted."""
-PLAIN = re.compile(r"(`?tab[\w ]+`?\.)?`?\w+`?( (as|asc|desc) ?`?\w*`?)?", re.IGNORECASE)
+NAME = r"((`tab[\w ]+`|`\w+`|\w+)\.)?(`\w+`|\w+)"
+"""A field, perhaps of a table or behind a link; what is quoted ends."""
+PLAIN = re.compile(rf"{NAME}( (as|asc|desc) ?(`\w*`|\w*))?", re.IGNORECASE)
 JOINS = frozenset({"left join", "inner join", "right join"})
 TABLES = re.compile("|".join(f"tab{re.escape(doctype)}\\b" for doctype in sorted(GUARDED)), re.IGNORECASE)
-FIELD = re.compile(r"""[\w .`]+|ifnull\([\w .`]+, ?('[^'\\]*'|"[^"\\]*"|\w+)\)""", re.IGNORECASE)
+FIELD = re.compile(rf"""{NAME}|ifnull\({NAME}, ?('[^'\\]*'|"[^"\\]*"|\w+)\)""", re.IGNORECASE)
 """A field of a filter, as people and Frappe's calendar name it."""
 TITLE = re.compile(r"\w+\.org_name( as \w+)?")
 """Desk asks for the titles of links with every list. The link itself tells as much."""
@@ -71,8 +72,13 @@ def offence(doctype: str, shown: list[Any], others: list[str]) -> str | None:
 def sql_within(shown: list[Any], others: list[str], join: Any, by_frappe: bool) -> str | None:
     """The same of a query that holds another one; `by_frappe`: one on any table."""
     parts = [part for part in [*texts(shown), *others] if not PLAIN.fullmatch(part.strip())]
-    has_sql = any(map(_has_sql, parts)) or join not in JOINS
+    has_sql = any(_has_sql(part) or (_is_quoted(part) and _has_sql(f"`{part}`")) for part in parts) or join not in JOINS
     return _no_sql() if has_sql and (by_frappe or TABLES.search(" ".join(parts))) else None
+
+
+def _is_quoted(text: str) -> bool:
+    """Whether Frappe puts a field into backticks, which makes of its own what is quoted and of the rest what is not."""
+    return "(" not in text and text.strip()[:1] not in ("`", "*", "'", '"')
 
 
 def _has_sql(text: str) -> bool:
@@ -89,7 +95,7 @@ def _has_sql(text: str) -> bool:
 def sql_in_filters(filters: Any, doctype: Any, by_frappe: bool) -> str | None:
     """The same of filters that are SQL; `by_frappe`: on any DocType."""
     given = [filters] if isinstance(filters, Mapping) else filters
-    is_sql = any(isinstance(one, str) or not all(map(_is_field, _fields_of(one))) for one in given)
+    is_sql = any(isinstance(one, str) or not all(map(_is_field, _fields_of(one))) or _has_table(one) for one in given)
     is_ours = by_frappe or doctype in GUARDED or TABLES.search(" ".join(texts(filters)))
     return _no_sql() if is_sql and is_ours else None
 
@@ -109,13 +115,37 @@ def _fields_of(one: Any) -> list[Any]:
     return [one[0] if len(one) == 3 else one[1]] if isinstance(one, list | tuple) and len(one) > 2 else []
 
 
+def _has_table(one: Any) -> bool:
+    """Whether the DocType of a filter is something else."""
+    return isinstance(one, list | tuple) and len(one) > 3 and "`" in str(one[0])
+
+
 def _shown(query: Mapping[str, Any]) -> list[Any]:
     return listed(query.get(SHOWN)) or [query.get(SHOWN)]
 
 
 def _others(query: Mapping[str, Any]) -> list[str]:
-    conditions = [text for key in FILTERS for text in texts(_without_values(query.get(key)))]
-    return [*conditions, *(text for key in OTHERS for text in texts(query.get(key)))]
+    conditions = [text for key in FILTERS for text in _filtered_by(query.get(key))]
+    plucked = [f"`{query['pluck']}`"] if query.get("pluck") else []
+    return [*conditions, *(text for key in OTHERS for text in texts(query.get(key))), *plucked]
+
+
+def _filtered_by(filters: Any) -> list[str]:
+    """The fields of filters, and what stands there in place of one; not what they are compared with."""
+    inner = parsed(filters)
+    if isinstance(inner, str) or inner is None:
+        return [filters] if isinstance(filters, str) else []
+    if isinstance(inner, Mapping):
+        return [str(field) for field in inner]
+    if not isinstance(inner, list | tuple):
+        return []
+    if (
+        len(inner) in (3, 4)
+        and isinstance(inner[0], str)
+        and not any(isinstance(one, list | Mapping) for one in inner[:-1])
+    ):
+        return [str(field) for field in _fields_of(inner)]
+    return [text for one in inner for text in ([one] if isinstance(one, str) else _filtered_by(one))]
 
 
 def _hidden_field(doctype: str, shown: list[Any], others: list[str]) -> str | None:
@@ -138,21 +168,6 @@ def _join(doctype: str, shown: list[Any], others: list[str]) -> str | None:
     if any(re.search(rf"\b{field}\W*\.", text) for field in fields for text in joined):
         return _("Fields of background jobs can't be read through a link.")
     return None
-
-
-def _without_values(value: Any) -> Any:
-    """Filters without what they compare with."""
-    inner = parsed(value)
-    if isinstance(inner, Mapping):
-        return list(inner)
-    if not isinstance(inner, list | tuple):
-        return value
-    found, is_compared = [], False
-    for one in inner:
-        if not is_compared:
-            found.append(_without_values(one) if not isinstance(one, str) else one)
-        is_compared = isinstance(one, str) and one.strip().lower() in OPERATORS
-    return found
 
 
 # Where Frappe makes queries ------------------------------------------------------------------------------------------

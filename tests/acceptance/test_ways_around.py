@@ -116,6 +116,11 @@ SUB_QUERIES = {
         "frappe.client.get_list",
         {"doctype": "User", "fields": ["1, j.input_parameters from `tabBackground Job` j -- `tabUser`.`name`"]},
     ),
+    "within what Frappe quotes": (
+        "frappe.client.get_list",
+        {"doctype": "User", "fields": ["name`, `owner` from `tabUser` union select `name`, `input_parameters` from"
+                                       f" `tab{JOB}` union select `name`, `owner"]},
+    ),
     "pluck": (
         "frappe.desk.reportview.get_list",
         {"doctype": "User", "pluck": "name`, (select max(input_parameters) from `tabBackground Job`) as `x"},
@@ -185,6 +190,11 @@ SQL_FILTERS = {
         {"doctype": JOB, "start": "2020-01-01", "end": "0000", "fields": '["name", "input_parameters"]',
          "field_map": json.dumps({"start": "creation`,'2')='z' or 1=1 or ifnull(`creation", "end": "modified",
                                   "title": "name"})},
+    ),
+    "two fields in one": (
+        "frappe.desk.listview.get_group_by_count",
+        {"doctype": JOB, "field": "input_parameters",
+         "current_filters": json.dumps([[JOB, f"name` is not null or `tab{JOB}`.`name", "=", "x"]])},
     ),
     "two texts": (
         "frappe.desk.listview.get_group_by_count",
@@ -358,6 +368,14 @@ def test_people_may_search_for_words_of_sql(web, alice, doctype, text):
     assert answer.status_code == 200, answer.text
     if doctype == RUN:
         assert call(client, "frappe.desk.search.search_link", doctype=RUN, txt="worker").status_code == 200
+
+
+@pytest.mark.parametrize("operator", ["=", "not descendants of", "descendants of"])
+def test_people_may_compare_with_words_of_sql(web, alice, operator):
+    # Seen refused on Frappe 15: "Goods from Overseas", after an operator that was not thought of.
+    client, filters = Client(web).with_token(alice), [["ToDo", "status", operator, "Goods from Overseas' shop"]]
+    answer = call(client, "frappe.client.get_list", doctype="ToDo", filters=filters)
+    assert "SQL" not in answer.text
 
 
 def test_a_calendar_is_asked_by_no_field_that_only_admins_read(web, alice, job):

@@ -73,8 +73,12 @@ def _hold_settle(job: Mapping[str, Any]) -> None:
     _take_lock(job)
     row = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(row).select(row.status, row.attempt).where(row.name == job["name"]).for_update()
-    with sql.locked_outside(query, SETTLE_WAIT) as now:
-        pass
+    try:
+        with sql.locked_outside(query, SETTLE_WAIT) as now:
+            pass
+    except BaseException:
+        sql.release_lock(lock_of(job))
+        raise
     if now and (now["status"], now["attempt"]) != (job["status"], job["attempt"]):
         sql.release_lock(lock_of(job))
         raise JobChangedError(job["name"])

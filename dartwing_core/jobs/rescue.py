@@ -14,6 +14,7 @@ from typing import Any
 from . import (
     backlog,
     batch_end,
+    cancel,
     circuit_breaker,
     circuits,
     claim,
@@ -145,6 +146,7 @@ def _settle(job: Mapping[str, Any], end: Outcome) -> bool:
         actor=end.values.get("canceled_by") or config.ENGINE,
         worker=job["worker"],
         lock_wait=LOCK_WAIT,
+        unless_locked=None if end.status == JobStatus.CANCELED or _has_waited(job) else cancel.lock_of(job),
     )
     if not moved:
         return False
@@ -152,6 +154,11 @@ def _settle(job: Mapping[str, Any], end: Outcome) -> bool:
     is_canceled, exists = end.status == JobStatus.CANCELED, job["cancel_requested"] is not None
     runs.settle(run, values, is_canceled=is_canceled, exists=exists, lock_wait=LOCK_WAIT)
     return True
+
+
+def _has_waited(job: Mapping[str, Any]) -> bool:
+    """Whether a rescue waits no more for a transaction that is cancelling the attempt: as long as a settle does."""
+    return job["database_epoch"] > lease_end(job) + config.settings().lease_seconds / 4
 
 
 def _run_values(job: Mapping[str, Any], end: Outcome) -> dict[str, Any]:

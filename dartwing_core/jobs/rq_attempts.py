@@ -8,8 +8,7 @@ from typing import Any
 
 import redis
 from rq import Worker
-from rq.command import send_command, send_stop_job_command
-from rq.exceptions import InvalidJobOperation, NoSuchJobError
+from rq.command import send_command
 from rq.job import Job
 from rq.registry import FailedJobRegistry
 
@@ -66,12 +65,10 @@ def _made_now(client: redis.Redis) -> dict[bytes, str]:
 
 
 def _stop(rq_job_id: str, client: redis.Redis) -> None:
-    try:
-        send_stop_job_command(client, rq_job_id)
-    except (NoSuchJobError, InvalidJobOperation):
-        # It has just ended, or a second entry of the attempt, whose claim failed, took RQ's record along.
-        if worker := _made_now(client).get(rq_job_id.encode()):
-            send_command(client, worker, "stop-job", job_id=rq_job_id)
+    # Not by RQ's record of the job: a second entry of the attempt, whose claim failed, may have taken it along, and it
+    # does not say whether its worker is idle by now.
+    if worker := _made_now(client).get(rq_job_id.encode()):
+        send_command(client, worker, "stop-job", job_id=rq_job_id)
 
 
 def died_at(job: Mapping[str, Any]) -> float | None:

@@ -97,7 +97,7 @@ def test_the_stop_of_a_deaf_handler_is_repeated_until_its_process_is_gone(monkey
         until(candidate.leads, 15, "the lead")
         with monkeypatch.context() as patch:
             if dies == "before the command":
-                patch.setattr(rq_attempts, "send_stop_job_command", lambda *_: lost.append(1))
+                patch.setattr(rq_attempts, "send_command", lambda *_, **_more: lost.append(1))
             else:
                 patch.setattr(rescue, "_end", lambda *_: lost.append(1))
             until(lambda: sweep() and lost, 15, "the first sweep after the grace period")

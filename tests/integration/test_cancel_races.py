@@ -21,6 +21,7 @@ from dartwing_core.jobs import (
     get_job_status,
     job,
     reschedule_job,
+    rescue,
     retry_batch,
     retry_job,
     retry_jobs,
@@ -30,7 +31,7 @@ from dartwing_core.jobs import (
     sweeper,
 )
 from tests.support import database, factory, handlers
-from tests.support.jobs import run, set_columns, status, submitted, submitted_with
+from tests.support.jobs import lose, run, set_columns, status, submitted, submitted_with
 from tests.support.sessions import in_parallel
 from tests.support.settings import settings
 from tests.support.waiting import until
@@ -468,3 +469,29 @@ def test_a_handler_that_cancels_its_own_job_and_returns_ends_canceled(handled):
     with database.another_connection() as other, other.cursor() as cursor:
         cursor.execute("SELECT IS_FREE_LOCK(%s)", (lock,))
         assert cursor.fetchone()[0] == 1
+
+
+@pytest.mark.parametrize(("seconds", "end"), [(21, "Canceled"), (60, "Dead Letter")])
+def test_a_rescue_waits_for_a_cancel_as_long_as_a_settle_does(handled, seconds, end):
+    # Seen failing: Dead Letter, though the cancel had been accepted before.
+    made = submitted(handled(add_note))
+    claim.claim(made.name, 1)
+    set_columns(made, crash_count=2)
+    lose(made, seconds)
+    is_accepted, is_over = threading.Event(), threading.Event()
+
+    def cancel_slowly():
+        cancel_job(made.name)
+        is_accepted.set()
+        assert is_over.wait(30)
+        frappe.db.commit()
+
+    with settings(lease_seconds=20):
+        canceller = Meanwhile(cancel_slowly)
+        assert is_accepted.wait(30)
+        rescue.rescue_lost()
+        assert status(made) == ("Running" if end == "Canceled" else end)
+        is_over.set()
+        assert canceller.answer() is None
+        rescue.rescue_lost()
+    assert status(made) == end

@@ -6,7 +6,9 @@ those who settle or submit sweep in passing. It is all in Redis and may be lost:
 
 from __future__ import annotations
 
+import os
 import secrets
+import socket
 
 import redis
 
@@ -33,7 +35,7 @@ class Candidate:
     def __init__(self) -> None:
         self._client = redis_queue.client()
         self._key, self._looked_at = redis_queue.site_key(LEADER), redis_queue.site_key(LOOKED_AT)
-        self._token = secrets.token_hex(8).encode()
+        self._token = f"{socket.gethostname()} {os.getpid()} {secrets.token_hex(4)}".encode()
 
     def leads(self) -> bool:
         """Whether this is the leader, which it becomes if there is none; for another LEASE then."""

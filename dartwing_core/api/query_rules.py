@@ -52,6 +52,8 @@ JOINS = frozenset({"left join", "inner join", "right join"})
 TABLES = re.compile("|".join(f"tab{re.escape(doctype)}\\b" for doctype in sorted(GUARDED)), re.IGNORECASE)
 FIELD = re.compile(rf"""{NAME}|ifnull\({NAME}, ?('[^'\\]*'|"[^"\\]*"|\w+)\)""", re.IGNORECASE)
 """A field of a filter, as people and Frappe's calendar name it."""
+BY_FRAPPE = re.compile(r"ifnull\(`\w+`,''\)!=''|\((\w+) = '' or \1 is null\)")
+"""The filters that Frappe's counts of a field's values write as SQL."""
 TITLE = re.compile(r"\w+\.org_name( as \w+)?")
 """Desk asks for the titles of links with every list. The link itself tells as much."""
 
@@ -95,9 +97,15 @@ def _has_sql(text: str) -> bool:
 def sql_in_filters(filters: Any, doctype: Any, by_frappe: bool) -> str | None:
     """The same of filters that are SQL; `by_frappe`: on any DocType."""
     given = [filters] if isinstance(filters, Mapping) else filters
-    is_sql = any(isinstance(one, str) or not all(map(_is_field, _fields_of(one))) or _has_table(one) for one in given)
+    is_sql = any(map(_is_sql, given))
     is_ours = by_frappe or doctype in GUARDED or TABLES.search(" ".join(texts(filters)))
     return _no_sql() if is_sql and is_ours else None
+
+
+def _is_sql(one: Any) -> bool:
+    if isinstance(one, str):
+        return not BY_FRAPPE.fullmatch(one)
+    return not all(map(_is_field, _fields_of(one))) or _has_table(one)
 
 
 def _no_sql() -> str:

@@ -9,6 +9,7 @@
   there is a row. (15, 16)
 - A filter holds no placeholder for another argument: several of Frappe's functions write filters into the text of a
   query, and then fill it in. (15, 16)
+- How many rows are asked for is a number: some of Frappe's lists write it into a query as it is. (15)
 - A document of ours that a request names beside its DocType is one that the user sees, spelled as it is stored: Frappe
   locks what it is told to delete, and says whether it is there, before it loads it or asks for permission. Ids can't
   be guessed, names of old organizations can. (15, 16)
@@ -48,6 +49,9 @@ MAY_HOLD_FILTERS = re.compile(r"""name\\*"\s*:\s*\\*"?[\[{]|\\u""")
 NAMES_IN_ITEMS = "delete_items"
 """For other functions `items` are DocTypes."""
 MOST_NAMES = 1_000
+NUMBER_KEYS = ("limit", "limit_start", "limit_page_length", "page_length")
+NUMBER = re.compile(r"-?[\w.]*")
+"""And words such as `null`, of which Frappe makes what it likes."""
 PLACEHOLDER = re.compile(r"%\((\w+)\)")
 FUNCTION_NAME = re.compile(r"[A-Za-z_]\w*(\.\w+)+")
 LONGEST_FUNCTION_NAME = 200
@@ -114,13 +118,16 @@ def _check(call: Call) -> None:
     ours = [text for text in call.doctypes if text in TENANT_DOCTYPES]
     has_filters = _has_filters_for_name(call)
     has_placeholder = _has_placeholder(call)
-    if not (asked_for or ours or has_filters or has_placeholder):
+    odd_number = _odd_number(call)
+    if not (asked_for or ours or has_filters or has_placeholder or odd_number):
         return
     _let_others_authenticate()
     if access.viewer().sees_everything or _is_refused_anyway():
         return
     for text in asked_for:
         _check_doctype(text)
+    if odd_number:
+        raise frappe.ValidationError(_("{0} must be a number.").format(odd_number))
     if has_placeholder:
         raise frappe.PermissionError(_("A filter holds no placeholder of a query, such as %(user)s."))
     if has_filters:
@@ -246,6 +253,12 @@ def _holds_filters(value: Any) -> bool:
     if isinstance(inner, dict):
         return isinstance(inner.get("name"), dict | list) or any(map(_holds_filters, inner.values()))
     return isinstance(inner, list) and any(map(_holds_filters, inner))
+
+
+def _odd_number(call: Call) -> str | None:
+    """The argument that is no number of rows."""
+    sent = ((key, call.arguments.get(key)) for key in NUMBER_KEYS)
+    return next((key for key, value in sent if isinstance(value, str) and not NUMBER.fullmatch(value.strip())), None)
 
 
 def _has_placeholder(call: Call) -> bool:

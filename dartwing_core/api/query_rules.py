@@ -1,4 +1,4 @@
-"""What a query with permissions may ask for, however the request spelled it, and whatever it was stored in.
+"""What a query may ask for, however the request spelled it, and whatever it was stored in.
 
 Frappe's lists, reports, charts, cards and exports all come to one function, which is wrapped here as links are (see
 `links`): for requests and jobs of a site that has this app, and for people who do not see everything. The rules:
@@ -10,8 +10,9 @@ Frappe's lists, reports, charts, cards and exports all come to one function, whi
   field. (15)
 - A filter is no bare text, and its field a name: Frappe writes both into the query as they are, before what permissions
   add to it. (15)
+- The same of what is looked up of one row, without permissions: that goes through another function of Frappe's. (15)
 
-The last two are for what Frappe's own functions are told; what other apps write themselves may not name tables of ours.
+The last three are for what Frappe's own functions are told; what other apps write themselves may not name tables of ours.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ HIDDEN = {config.RUN: ("traceback", "worker", "rq_job_id", "connection_id"), con
 """Fields with a permission level, of the DocTypes that members read. A test compares this with the DocTypes."""
 GUARDED = frozenset((*TENANT_DOCTYPES, *REFERENCES))
 SHOWN, FILTERS, OTHERS = "fields", ("filters", "or_filters"), ("group_by", "order_by")
-STRING = re.compile(r"""'(?:[^'\\]|\\.)*'""", re.DOTALL)
+STRING = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`[^`]*`""", re.DOTALL)
 SQL = re.compile(
     r"""(?<![a-z_])(select|union|from|where|having|into|join)(?![a-z0-9_])|--|#|/\*|;|['"`]""", re.IGNORECASE
@@ -54,7 +55,9 @@ FIELD = re.compile(rf"""{NAME}|ifnull\({NAME}, ?('[^'\\]*'|"[^"\\]*"|\w+)\)""", 
 """A field of a filter, as people and Frappe's calendar name it."""
 BY_FRAPPE = re.compile(r"ifnull\(`\w+`,''\)!=''|\((\w+) = '' or \1 is null\)")
 """The filters that Frappe's counts of a field's values write as SQL."""
-TITLE = re.compile(r"\w+\.org_name( as \w+)?")
+ALIAS = re.compile("|".join(rf"tab{re.escape(doctype)}_\d" for doctype in sorted(GUARDED)), re.IGNORECASE)
+"""What Frappe calls the table behind a link in the query."""
+TITLE = re.compile(r"(\w+)\.org_name( as \w+)?")
 """Desk asks for the titles of links with every list. The link itself tells as much."""
 
 
@@ -170,10 +173,12 @@ def _hidden_field(doctype: str, shown: list[Any], others: list[str]) -> str | No
 
 def _join(doctype: str, shown: list[Any], others: list[str]) -> str | None:
     """The title of an Organization is a field like others, where it is only shown."""
-    named = [text for text in texts(shown) if not TITLE.fullmatch(text)]
-    joined = [text for text in (*named, *others) if "." in text]
+    joined = [text for text in (*texts(shown), *others) if "." in text]
     fields = fields_that_link_to_ours(doctype) if joined else {}
-    if any(re.search(rf"\b{field}\W*\.", text) for field in fields for text in joined):
+    titles = {field for field, linked in fields.items() if linked == "Organization"}
+    asked = [text for text in texts(shown) if not ((title := TITLE.fullmatch(text)) and title[1] in titles)]
+    asked = [text for text in (*asked, *others) if "." in text]
+    if any(re.search(rf"\b{field}\W*\.", text) for field in fields for text in asked) or any(map(ALIAS.search, asked)):
         return _("Fields of background jobs can't be read through a link.")
     return None
 
@@ -208,13 +213,50 @@ def _with_checked_filters(build):
     @functools.wraps(build)
     def checked(self, filters, *arguments, **named):
         if links.FLAG in frappe.flags:
-            _refuse(sql_in_filters(filters, self.doctype, by_frappe=frappe.flags[links.FLAG]))
+            _refuse(sql_in_filters(filters, self.doctype, by_frappe=frappe.flags[links.FLAG]), self.user)
         return build(self, filters, *arguments, **named)
 
     return checked
+
+
+def _with_checked_names(get_query):
+    """Frappe's other builder of queries: single values of a row are looked up with it, without permissions."""
+
+    @functools.wraps(get_query)
+    def checked(self, table, fields=None, filters=None, order_by=None, group_by=None, *arguments, **named):
+        if links.FLAG in frappe.flags:
+            ordered = [text.strip() for text in str(order_by or "").split(",")]
+            others = [*_looked_up_by(filters), *ordered, *texts(group_by)]
+            _refuse(_offence_of_lookup(table, list(texts(fields)), others))
+        return get_query(self, table, fields, filters, order_by, group_by, *arguments, **named)
+
+    return checked
+
+
+def _looked_up_by(filters: Any) -> list[str]:
+    """The fields of the filters of a lookup; a text, or a list of texts, are names of rows there."""
+    if isinstance(filters, Mapping):
+        return [str(field) for field in filters]
+    if not isinstance(filters, list | tuple):
+        return []
+    found = [one[1] if len(one) > 3 else one[0] for one in filters if isinstance(one, list | tuple) and one]
+    return [*map(str, found), *(str(field) for one in filters if isinstance(one, Mapping) for field in one)]
+
+
+def _offence_of_lookup(table: Any, shown: list[str], others: list[str]) -> str | None:
+    by_frappe = frappe.flags[links.FLAG]
+    folded = [text.casefold() for text in shown]  # as that builder does, which makes other letters of some
+    found = sql_within([*shown, *folded], others, "left join", by_frappe)
+    if found or not by_frappe:
+        return found
+    if not all(PLAIN.fullmatch(name) or FIELD.fullmatch(name) for name in others if name):
+        return _no_sql()
+    return offence(table, shown, others) if isinstance(table, str) else None
 
 
 _Query = frappe.get_module("frappe.model.db_query" if IS_15 else "frappe.model.qb_query").DatabaseQuery
 _Query.execute = _wrapped(_Query.execute)
 if IS_15:
     _Query.build_filter_conditions = _with_checked_filters(_Query.build_filter_conditions)
+    _Lookup = frappe.get_module("frappe.database.query").Engine
+    _Lookup.get_query = _with_checked_names(_Lookup.get_query)

@@ -11,8 +11,10 @@ Frappe's lists, reports, charts, cards and exports all come to one function, whi
 - A filter is no bare text, and its field a name: Frappe writes both into the query as they are, before what permissions
   add to it. (15)
 - The same of what is looked up of one row, without permissions: that goes through another function of Frappe's. (15)
+- The name of a column holds no backtick, which would end it: the query builder writes it as it is. (15, 16)
 
-The last three are for what Frappe's own functions are told; what other apps write themselves may not name tables of ours.
+The last four are for what Frappe's own functions are told; what other apps write themselves may not name tables of
+ours.
 """
 
 from __future__ import annotations
@@ -24,6 +26,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import frappe
+import pypika.queries
+import pypika.terms
+import pypika.utils
 from frappe import _
 
 from dartwing_core.jobs import access, config
@@ -150,11 +155,7 @@ def _filtered_by(filters: Any) -> list[str]:
         return [str(field) for field in inner]
     if not isinstance(inner, list | tuple):
         return []
-    if (
-        len(inner) in (3, 4)
-        and isinstance(inner[0], str)
-        and not any(isinstance(one, list | Mapping) for one in inner[:-1])
-    ):
+    if len(inner) > 2 and isinstance(inner[0], str) and not any(isinstance(one, list | Mapping) for one in inner[:-1]):
         return [str(field) for field in _fields_of(inner)]
     return [text for one in inner for text in ([one] if isinstance(one, str) else _filtered_by(one))]
 
@@ -254,6 +255,19 @@ def _offence_of_lookup(table: Any, shown: list[str], others: list[str]) -> str |
     return offence(table, shown, others) if isinstance(table, str) else None
 
 
+def _with_checked_quotes(quote):
+    @functools.wraps(quote)
+    def checked(value, quote_char):
+        if quote_char == "`" and isinstance(value, str) and "`" in value and frappe.flags.get(links.FLAG):
+            _refuse(_no_sql())
+        return quote(value, quote_char)
+
+    return checked
+
+
+_quoted = _with_checked_quotes(pypika.utils.format_quotes)
+for _module in (pypika.utils, pypika.terms, pypika.queries):
+    _module.format_quotes = _quoted
 _Query = frappe.get_module("frappe.model.db_query" if IS_15 else "frappe.model.qb_query").DatabaseQuery
 _Query.execute = _wrapped(_Query.execute)
 if IS_15:

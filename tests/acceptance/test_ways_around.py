@@ -184,6 +184,27 @@ def test_a_lookup_by_what_is_stored_holds_no_query(stranger, bob, job):
         frappe.db.commit()
 
 
+def test_a_column_that_is_written_has_a_plain_name(stranger, job):
+    # Frappe 15 and 16 let anybody name it, and the query builder takes what stands behind a backtick for SQL.
+    read = f"description`=(select input_parameters from `tab{JOB}` limit 1),`is_skipped"
+    step = frappe.get_doc(
+        doctype="Onboarding Step", name="Test Step", title="Test Step", action="Watch Video", description="Mine"
+    )
+    step.insert(ignore_permissions=True)
+    frappe.db.commit()
+    try:
+        answer = call(stranger, "frappe.desk.desktop.update_onboarding_step", name=step.name, field=read, value=0)
+        assert answer.status_code == 403, answer.text
+        frappe.db.rollback()
+        assert frappe.db.get_value("Onboarding Step", step.name, "description") == "Mine"
+        answer = call(stranger, "frappe.desk.desktop.update_onboarding_step", name=step.name, field="idx", value=7)
+        assert "SQL" not in answer.text
+    finally:
+        frappe.db.rollback()
+        step.delete(ignore_permissions=True)
+        frappe.db.commit()
+
+
 @pytest.mark.parametrize("limit", [f"1 union select {READ_BY_ERROR}", "(select 1)", "1 procedure analyse(1, 1)", "1;"])
 def test_a_number_of_rows_is_a_number(web, stranger, job, limit):
     # Frappe 15 writes it into the query of the blog, which guests may read.
@@ -448,6 +469,9 @@ def test_people_may_compare_with_words_of_sql(web, alice, operator):
     # Seen refused on Frappe 15: "Goods from Overseas", after an operator that was not thought of.
     client, filters = Client(web).with_token(alice), [["ToDo", "status", operator, "Goods from Overseas' shop"]]
     answer = call(client, "frappe.client.get_list", doctype="ToDo", filters=filters)
+    assert "SQL" not in answer.text
+    counted = [[*filters[0], False]]  # as charts and number cards send it
+    answer = call(client, "frappe.desk.reportview.get_count", doctype="ToDo", filters=counted, fields=[])
     assert "SQL" not in answer.text
 
 

@@ -18,10 +18,12 @@ PASSWORD = "correct-horse-battery"
 PHONE = {"width": 390, "height": 844}
 EXPECTED_NOISE = (
     "Failed to load resource",
+    "Error connecting to socket.io",
     "NotFoundError: Failed to execute 'removeChild' on 'Node': The node to be removed is not a child of this node.",
 )
-"""In the console: answers with an error status, which tests provoke, and bundles that the standalone site has not; and
-the end of an animation of Frappe's charts, where another one has begun."""
+"""In the console: answers with an error status, which tests provoke, and bundles that the standalone site has not; that
+no realtime server runs, of which Frappe 16 complains; and the end of an animation of Frappe's charts, where another one
+has begun."""
 
 
 @contextmanager

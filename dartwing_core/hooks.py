@@ -52,6 +52,7 @@ has_permission = {
 }
 
 _check_reference = "dartwing_core.jobs.references.check_reference"
+_check_stored_query = "dartwing_core.api.stored_queries.check"
 doc_events = {
     **{doctype: {"validate": _check_reference} for doctype in _references},
     "File": {
@@ -59,8 +60,9 @@ doc_events = {
         "before_validate": "dartwing_core.jobs.references.check_file",
         "validate": _check_reference,
     },
-    "Auto Email Report": {"validate": "dartwing_core.jobs.report_access.check_sending"},
-    "Report": {"validate": "dartwing_core.jobs.report_access.check_report"},
+    "Auto Email Report": {"validate": ["dartwing_core.jobs.report_access.check_sending", _check_stored_query]},
+    "Report": {"validate": ["dartwing_core.jobs.report_access.check_report", _check_stored_query]},
+    **{doctype: {"validate": _check_stored_query} for doctype in ("Dashboard Chart", "Number Card", "Kanban Board")},
     "System Settings": {"on_update": "dartwing_core.jobs.scheduled_types.follow_time_zone"},
     "Prepared Report": {"before_insert": "dartwing_core.jobs.report_access.check_preparing"},
 }

@@ -188,8 +188,8 @@ def _join(doctype: str, shown: list[Any], others: list[str]) -> str | None:
 
 
 def _refuse(found: str | None, user: str | None = None) -> None:
-    """The user last: to know what they see takes queries."""
-    if found and not access.sees_everything(user or frappe.session.user):
+    """The users last: to know what they see takes queries. `user`: as whom it is asked, who is not always who asks."""
+    if found and not all(map(access.sees_everything, {user or frappe.session.user, frappe.session.user})):
         raise frappe.PermissionError(found)
 
 

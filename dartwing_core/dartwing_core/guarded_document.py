@@ -7,6 +7,7 @@ from frappe import _
 from frappe.model import default_fields
 from frappe.model.document import Document
 
+from dartwing_core.api import links
 from dartwing_core.jobs import access, desk_access
 
 TEXTS = frozenset({"Data", "Small Text", "Text", "Long Text", "JSON"})
@@ -25,10 +26,16 @@ class GuardedDocument(Document):
         return found
 
     def check_permission(self, permtype: str = "read", *more, **named) -> None:
-        """Nor does it then ask for the permission of what is linked to."""
+        """Also where one of Frappe's functions asks for none; and where it would ask that of what is linked to."""
         if _expands_links():
             frappe.local.form_dict.pop("expand_links")
-        super().check_permission(permtype, *more, **named)
+        ignored = self.flags.ignore_permissions
+        if ignored and frappe.flags.get(links.FLAG) and not access.viewer().sees_everything:
+            self.flags.ignore_permissions = False  # a Web Form's maker says who may write, and not the DocType
+        try:
+            super().check_permission(permtype, *more, **named)
+        finally:
+            self.flags.ignore_permissions = ignored
 
     def notify_update(self) -> None:
         """Nothing: Frappe would tell the name to everybody in the room of the DocType."""

@@ -1,0 +1,69 @@
+"""What people keep of a query in documents of Frappe's holds no SQL: Frappe 15 runs it later, perhaps as somebody else.
+
+The scheduler sends reports as the user whom they name, and a chart that an Administrator has opened is kept for others.
+So what is stored is checked when it is saved, by who does not see everything; `query_rules` has the rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import frappe
+
+from dartwing_core.jobs import access
+
+from . import query_rules
+from .frappe_version import IS_15
+from .request_texts import parsed
+
+FIELDS = {
+    "Dashboard Chart": ("based_on", "value_based_on", "group_by_based_on", "aggregate_function_based_on"),
+    "Number Card": ("aggregate_function_based_on",),
+    "Kanban Board": ("field_name",),
+}
+FILTERS = {
+    "Dashboard Chart": "filters_json",
+    "Number Card": "filters_json",
+    "Kanban Board": "filters",
+    "Auto Email Report": "filters",
+}
+ORDERS = ("order_by", "sort_by", "sort_by_next", "sort_order", "sort_order_next")
+
+
+def check(doc: Any, _method: str | None = None) -> None:
+    """`validate` of these DocTypes and of Report. Raises frappe.PermissionError for SQL in place of a field."""
+    if not IS_15 or access.viewer().sees_everything:
+        return
+    if doc.doctype == "Report":
+        fields, filters = _of_report(parsed(doc.json))
+    else:
+        fields = [doc.get(field) for field in FIELDS.get(doc.doctype, ())]
+        filters = parsed(doc.get(FILTERS[doc.doctype]))
+    # Some are written into a query as they are, others between backticks.
+    written = [form for field in fields if field for form in (field, f"`{field}`")]
+    found = query_rules.sql_within(written, [], "left join", by_frappe=True)
+    if not found and isinstance(filters, Mapping | list):
+        found = query_rules.sql_in_filters(filters, None, by_frappe=True)
+    if found:
+        raise frappe.PermissionError(found)
+
+
+def _of_report(stored: Any) -> tuple[list[str], Any]:
+    if not isinstance(stored, Mapping):
+        return [], []
+    fields = [field for key in ("fields", "columns") for field in _texts(stored.get(key))]
+    grouped = stored.get("group_by")
+    fields += [str(field) for field in grouped.values()] if isinstance(grouped, Mapping) else _texts(grouped)
+    fields += [part.strip() for key in ORDERS for part in str(stored.get(key) or "").split(",")]
+    return fields, stored.get("filters")
+
+
+def _texts(columns: Any) -> list[str]:
+    """Fields, each perhaps with its DocType."""
+    return list(_parts(columns)) if isinstance(columns, list) else []
+
+
+def _parts(columns: list[Any]) -> Iterator[str]:
+    for column in columns:
+        yield from map(str, column) if isinstance(column, list) else [str(column)]

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import time
 
+DESCRIPTION = "test benchmark"
+"""What ToDos say that are made here."""
+
 
 def nothing() -> None:
     """Ends at once."""
@@ -15,6 +18,20 @@ def write() -> None:
     import frappe
 
     frappe.db.sql("INSERT INTO `tabNote` (name, title) VALUES (UUID(), 'test benchmark')")
+
+
+def document() -> None:
+    """Reads a document with its DocType, and inserts another: what a small job does in practice."""
+    import frappe
+
+    user = frappe.get_doc("User", frappe.session.user)
+    todo = {"doctype": "ToDo", "description": f"{DESCRIPTION} of {user.full_name}"}
+    frappe.get_doc(todo).insert(ignore_permissions=True)
+
+
+def pause() -> None:
+    """Waits for 50 ms, as for another system."""
+    time.sleep(0.05)
 
 
 def stamp(path: str) -> None:

@@ -22,6 +22,18 @@ def write(_context: JobContext) -> None:
 
 
 @job_handler
+def document(_context: JobContext) -> None:
+    """Reads a document and inserts another."""
+    _bare.document()
+
+
+@job_handler
+def pause(_context: JobContext) -> None:
+    """Waits for 50 ms."""
+    _bare.pause()
+
+
+@job_handler
 def stamp(context: JobContext) -> None:
     """Note the time at which a job's own code begins."""
     _bare.stamp(context.parameters["path"])

@@ -4,16 +4,13 @@ Both are enqueued after commit by an ordinary member and run by the same kind of
 everything that the submitter asks of MariaDB from the return of the call on, and everything that the work-horse asks
 until its connections are closed, so also what happens after Completed. Counted for a no-op, whose bare form commits
 nothing but says so, and for a job that writes one row. The submitter's own commit is one of each; that of `submit_job`
-always writes. Then, timed and without the relay:
-some hundred no-ops of each through the same two workers, in turn.
+always writes.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-import statistics
-import time
 from collections.abc import Callable
 
 import frappe
@@ -21,11 +18,9 @@ import frappe
 from benchmarks import _bare, _report, _site, _wire, _workers
 from dartwing_core.jobs import config
 from tests.support.database import value
-from tests.support.processes import queue_client
 from tests.support.waiting import until
 
 WARM_UP, COUNTED = 3, 10
-ROUNDS, JOBS = 3, 200
 WIDTH = 118
 
 
@@ -93,55 +88,16 @@ def completed() -> int:
     return value(query, _site.ORGANIZATION)
 
 
-def throughput() -> tuple[list[float], list[float]]:
-    """Seconds for JOBS jobs from the commit that enqueues them to the end of the last, bare and ours in turn."""
-    bare, ours = [], []
-    client = queue_client()
-    with _workers.workers(2):
-        for number in range(ROUNDS):
-            before = finished(client)
-            for _ in range(JOBS):
-                _site.enqueue()
-            bare.append(timed(lambda before=before: finished(client) - before >= JOBS))
-            for _ in range(JOBS):
-                _site.submit()
-            ours.append(timed(lambda number=number: completed() >= (number + 1) * JOBS))
-    return bare, ours
-
-
-def timed(done: Callable[[], bool]) -> float:
-    began = time.perf_counter()
-    frappe.db.commit()
-    until(done, 120, "the end of the jobs")
-    return time.perf_counter() - began
-
-
-def finished(client) -> int:
-    """Bare jobs done, by RQ's registry of finished jobs."""
-    return sum(client.zcard(key) for key in client.scan_iter("rq:finished:*"))
-
-
 def main() -> None:
     report = _report.Report("job_cost: one job beside the same by bare frappe.enqueue")
     with _site.site():
         print(_report.where())
         user = _site.member()
         no_op, one_row = (count_both(handler, user) for handler in ("nothing", "write"))
-        _site.factory.wipe()
-        _site.job_type("benchmark", "nothing")
-        frappe.set_user(user)
-        bare, ours = throughput()
     print("No-op, from the return of the call to the end of the work-horse (+ submit_job, - frappe.enqueue only):\n")
     print(difference(*no_op), "\n")
     cost(report, "no-op", *no_op)
     cost(report, "writes a row", *one_row)
-    ratio = statistics.median(b / a for a, b in zip(bare, ours, strict=True))
-    rows = [
-        ["frappe.enqueue", statistics.median(bare), JOBS / statistics.median(bare)],
-        ["submit_job", statistics.median(ours), JOBS / statistics.median(ours)],
-    ]
-    report.table([f"{JOBS} no-op jobs, 2 workers", "seconds", "jobs/s"], rows)
-    print(f"      ratio, median of {ROUNDS} rounds: {ratio:.2f}")
     report.exit()
 
 

@@ -158,7 +158,7 @@ override_whitelisted_methods = {
 
 # Every request, as soon as Frappe knows its user.
 auth_hooks = ["dartwing_core.api.guard.check_request"]
-before_job = ["dartwing_core.api.query_rules.before_job"]
+before_job = ["dartwing_core.api.guard.before_job"]
 after_request = [
     "dartwing_core.api.error_answers.after_request",
     "dartwing_core.api.exports.after_request",

@@ -13,7 +13,7 @@ import pkgutil
 import sys
 
 WORKER_COMMANDS = frozenset({"worker", "worker-pool"})
-FRAPPES = (
+MODULES = (
     "pymysql",
     "rq.job",
     "frappe.database.mariadb.database",
@@ -31,8 +31,9 @@ FRAPPES = (
     "frappe.recorder",
     "frappe.realtime",
     "frappe.model.document",
+    "dartwing_core.api.guard",
 )
-OURS = ("dartwing_core.jobs", "dartwing_core.dartwing_core.doctype")
+PACKAGES = ("dartwing_core.jobs", "dartwing_core.dartwing_core.doctype")
 
 
 def in_a_worker() -> None:
@@ -43,10 +44,10 @@ def in_a_worker() -> None:
 
 def preload() -> None:
     """Import them. A module that fails to import will say so in the job that needs it, not here."""
-    for name in FRAPPES:
+    for name in MODULES:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
-    for package in OURS:
+    for package in PACKAGES:
         with contextlib.suppress(Exception):
             for module in pkgutil.walk_packages(importlib.import_module(package).__path__, package + "."):
                 with contextlib.suppress(Exception):

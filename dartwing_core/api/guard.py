@@ -35,7 +35,7 @@ from dartwing_core.jobs import access, references
 from dartwing_core.jobs.desk_access import TENANT_DOCTYPES, throw_missing
 from dartwing_core.jobs.errors import InvalidJobError
 
-from . import links, query_rules
+from . import links, query_rules, statement_rules  # noqa: F401 (they wrap Frappe's functions)
 from .doctypes import queue_doctype, tenant_doctype
 from .mentions import kind_fields
 from .request_texts import listed, parsed, texts
@@ -110,6 +110,11 @@ def check_request() -> None:
         _check(call)
     except RecursionError:
         raise frappe.ValidationError(_("The request is nested too deeply.")) from None
+
+
+def before_job(method: Any = None, **_more: Any) -> None:
+    """Hook: Frappe imports, changes and asks for documents in the background too, as the user who asked for it."""
+    links.watch(links.is_frappes(str(method)))
 
 
 def _check(call: Call) -> None:

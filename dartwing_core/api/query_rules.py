@@ -66,11 +66,6 @@ TITLE = re.compile(r"(\w+)\.org_name( as \w+)?")
 """Desk asks for the titles of links with every list. The link itself tells as much."""
 
 
-def before_job(method: Any = None, **_more: Any) -> None:
-    """Hook: Frappe imports, changes and asks for documents in the background too, as the user who asked for it."""
-    links.watch(links.is_frappes(str(method)))
-
-
 def offence(doctype: str, shown: list[Any], others: list[str]) -> str | None:
     """What is wrong with a query that asks for fields which no permission of Frappe's protects; None if nothing is.
 
@@ -83,7 +78,7 @@ def sql_within(shown: list[Any], others: list[str], join: Any, by_frappe: bool) 
     """The same of a query that holds another one; `by_frappe`: one on any table."""
     parts = [part for part in [*texts(shown), *others] if not PLAIN.fullmatch(part.strip())]
     has_sql = any(_has_sql(part) or (_is_quoted(part) and _has_sql(f"`{part}`")) for part in parts) or join not in JOINS
-    return _no_sql() if has_sql and (by_frappe or TABLES.search(" ".join(parts))) else None
+    return no_sql() if has_sql and (by_frappe or TABLES.search(" ".join(parts))) else None
 
 
 def _is_quoted(text: str) -> bool:
@@ -107,7 +102,7 @@ def sql_in_filters(filters: Any, doctype: Any, by_frappe: bool) -> str | None:
     given = [filters] if isinstance(filters, Mapping) else filters
     is_sql = any(map(_is_sql, given))
     is_ours = by_frappe or doctype in GUARDED or TABLES.search(" ".join(texts(filters)))
-    return _no_sql() if is_sql and is_ours else None
+    return no_sql() if is_sql and is_ours else None
 
 
 def _is_sql(one: Any) -> bool:
@@ -116,7 +111,7 @@ def _is_sql(one: Any) -> bool:
     return not all(map(_is_field, _fields_of(one))) or _has_table(one)
 
 
-def _no_sql() -> str:
+def no_sql() -> str:
     return _("A query holds no SQL of its own: name fields, and filter by field and value.")
 
 
@@ -251,7 +246,7 @@ def _offence_of_lookup(table: Any, shown: list[str], others: list[str]) -> str |
     if found or not by_frappe:
         return found
     if not all(PLAIN.fullmatch(name) or FIELD.fullmatch(name) for name in others if name):
-        return _no_sql()
+        return no_sql()
     return offence(table, shown, others) if isinstance(table, str) else None
 
 
@@ -259,7 +254,7 @@ def _with_checked_quotes(quote):
     @functools.wraps(quote)
     def checked(value, quote_char):
         if quote_char == "`" and isinstance(value, str) and "`" in value and frappe.flags.get(links.FLAG):
-            _refuse(_no_sql())
+            _refuse(no_sql())
         return quote(value, quote_char)
 
     return checked

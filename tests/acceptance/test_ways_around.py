@@ -8,6 +8,7 @@ import json
 import pkgutil
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 
 import frappe
@@ -15,7 +16,7 @@ import openpyxl
 import pytest
 
 import dartwing_core
-from dartwing_core.api import frappe_methods, links, query_rules
+from dartwing_core.api import frappe_methods, guard, links
 from dartwing_core.api.frappe_version import IS_15
 from dartwing_core.jobs import job as part
 from dartwing_core.jobs import submit_batch
@@ -207,6 +208,52 @@ def test_a_column_that_is_written_has_a_plain_name(stranger, job):
         frappe.db.commit()
 
 
+MIXED = {
+    "a sub-query": f"SELECT name FROM tabNote WHERE (SELECT input_parameters FROM `tab{JOB}` LIMIT 1) IS NULL",
+    "a union": f"SELECT name FROM `tabNote` UNION SELECT input_parameters FROM `tab{JOB}`",
+    "in another case": f"SELECT name FROM `tabNote` UNION SELECT input_parameters FROM `TAB{JOB.upper()}`",
+    "sessions": "SELECT name FROM `tabNote` UNION SELECT sid FROM tabSessions",
+    "passwords": "SELECT password FROM `tabNote`, `__Auth`",
+    "passwords and jobs": f"SELECT name FROM `tab{JOB}` UNION SELECT password FROM __Auth",
+    "an update": f"UPDATE `tabNote` SET title = (SELECT input_parameters FROM `tab{JOB}` LIMIT 1)",
+}
+
+
+@pytest.fixture
+def within_frappe(bob) -> Iterator[None]:
+    """As in a function of Frappe's that Bob has called."""
+    frappe.set_user(bob)
+    links.watch(by_frappe=True)
+    yield
+    frappe.flags.pop(links.FLAG)
+    frappe.set_user("Administrator")
+    frappe.db.rollback()
+
+
+@pytest.mark.parametrize("statement", MIXED.values(), ids=MIXED)
+def test_no_statement_of_frappes_reads_a_table_of_ours_beside_another(within_frappe, statement):
+    # The net below all that is known of Frappe's holes.
+    with pytest.raises(frappe.PermissionError, match="SQL"):
+        frappe.db.sql(statement)
+
+
+def test_what_frappe_asks_by_itself_goes_on(within_frappe, bob):
+    frappe.db.sql(f"SELECT name FROM `tab{JOB}` LIMIT 1")
+    frappe.db.sql("SELECT sid FROM tabSessions WHERE user = %s", bob)
+    frappe.get_list("ToDo", filters=[["description", "like", "%select%"]], limit=1)
+    frappe.get_list(JOB, fields=["name", "organization.org_name", "owner_user.full_name"], limit=1)
+    frappe.set_user("Administrator")
+    frappe.db.sql(f"SELECT name FROM `tabNote` UNION SELECT name FROM `tab{JOB}`")
+
+
+@pytest.mark.skipif(not IS_15, reason="a hole of Frappe 15's")
+def test_the_net_holds_where_a_hole_is_not_known(within_frappe, job):
+    find = frappe.get_attr("frappe.website.doctype.blog_post.blog_post.get_blog_list")
+    limit = f'") union select {", ".join(["input_parameters"] * 19)} from `tab{JOB}` -- '
+    with pytest.raises(frappe.PermissionError, match="SQL"):
+        find("Blog Post", txt="a", limit_page_length=limit)
+
+
 STORED = {
     "Report": {"report_name": "Test Kept", "ref_doctype": "Note", "report_type": "Report Builder",
                "is_standard": "No",
@@ -322,7 +369,7 @@ def test_what_people_stored_is_judged_as_theirs_when_the_scheduler_sends_it(bob,
     report.insert(ignore_permissions=True)
     sent = frappe.get_doc(doctype="Auto Email Report", report=report.name, user=bob, report_type="Report Builder")
     sent.update({"format": "CSV", "frequency": "Daily", "email_to": bob, "no_of_rows": 100})
-    query_rules.before_job("frappe.email.doctype.auto_email_report.auto_email_report.send_daily")
+    guard.before_job("frappe.email.doctype.auto_email_report.auto_email_report.send_daily")
     try:
         with suppress(frappe.PermissionError, frappe.ValidationError):
             assert SECRET not in str(sent.get_report_content())

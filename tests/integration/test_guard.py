@@ -10,7 +10,7 @@ from frappe import client
 from frappe.desk.doctype.tag import tag
 
 from benchmarks.guard import OTHERS
-from dartwing_core.api import guard, links, query_rules
+from dartwing_core.api import guard, links
 from dartwing_core.api.query_rules import HIDDEN
 from dartwing_core.dartwing_core.doctype.org_member import org_member
 from dartwing_core.jobs.desk_access import TENANT_DOCTYPES
@@ -70,14 +70,14 @@ def linked(job: str, **flags: bool):
 
 
 def test_the_user_whom_frappe_imports_for_in_the_background_gets_nothing_of_a_hidden_job(hidden):
-    query_rules.before_job(method="frappe.core.doctype.data_import.data_import.start_import", kwargs={})
+    guard.before_job(method="frappe.core.doctype.data_import.data_import.start_import", kwargs={})
     for spelled in (hidden, hidden + " " * 300, f"{hidden}\u200b"):
         with pytest.raises(frappe.DoesNotExistError):
             linked(spelled, ignore_permissions=True)
 
 
 def test_code_of_other_apps_that_asks_for_no_permission_links_as_before(hidden):
-    query_rules.before_job(method="other_app.tasks.make", kwargs={})
+    guard.before_job(method="other_app.tasks.make", kwargs={})
     assert linked(hidden, ignore_permissions=True).job == hidden
     with pytest.raises(frappe.DoesNotExistError):
         linked(hidden)

@@ -22,7 +22,9 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+import sys
 from collections.abc import Mapping
+from types import FrameType
 from typing import Any
 
 import frappe
@@ -43,17 +45,24 @@ from .request_texts import listed, parsed, texts
 HIDDEN = {config.RUN: ("traceback", "worker", "rq_job_id", "connection_id"), config.LOG: ("worker",)}
 """Fields with a permission level, of the DocTypes that members read. A test compares this with the DocTypes."""
 GUARDED = frozenset((*TENANT_DOCTYPES, *REFERENCES))
+LINK_OPTIONS = "get_link_options"
 SHOWN, FILTERS, OTHERS = "fields", ("filters", "or_filters"), ("group_by", "order_by")
-STRING = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`[^`]*`""", re.DOTALL)
-SQL = re.compile(
-    r"""(?<![a-z_])(select|union|from|where|having|into|join)(?![a-z0-9_])|--|#|/\*|;|['"`]""", re.IGNORECASE
-)
-"""Words of a query, comments, and quotes without an end, outside what is quoted: Frappe writes what people look for
-into a field, quoted."""
+WORDS = re.compile(r"(?<![a-z_])(select|union|from|where|having|into|join)(?![a-z0-9_])|--|#|/\*|;", re.IGNORECASE)
+"""Words of a query, comments, and its end."""
 NAME = r"((`tab[\w ]+`|`\w+`|\w+)\.)?(`\w+`|\w+)"
 """A field, perhaps of a table or behind a link; what is quoted ends."""
-PLAIN = re.compile(rf"{NAME}( (as|asc|desc) ?(`\w*`|\w*))?", re.IGNORECASE)
+PLAIN = re.compile(
+    rf"(distinct )?({NAME}|(`tab[\w ]+`\.)?\*)( (as )?(\w+|`[\w :.-]+`|'[\w :.-]+'))?( (asc|desc))?", re.IGNORECASE
+)
+"""A column with its alias, as Desk writes it; whatever Frappe puts around it."""
+CALL = re.compile(
+    r"(distinct )?\w+ ?\(.*\)( (as )?(\w+|`[\w :.-]+`|'[\w :.-]+'))?( (asc|desc))?", re.IGNORECASE | re.DOTALL
+)
+TOKENS = re.compile(r"`[\w :.-]+`|'(?:[^'\\]|\\.)*'", re.DOTALL)
+VALUE = re.compile(rf"\w+\((distinct )?({NAME}|\*|-?\d+)(, ?({NAME}|-?\d+))*\)( as \w+)?", re.IGNORECASE | re.ASCII)
+"""A function in a lookup: the builder takes its text apart, and drops what follows."""
+UNQUOTED = re.compile(r"[\w\s.,()*+/<>=%:!-]*")
 JOINS = frozenset({"left join", "inner join", "right join"})
 TABLES = re.compile("|".join(f"tab{re.escape(doctype)}\\b" for doctype in sorted(GUARDED)), re.IGNORECASE)
 FIELD = re.compile(rf"""{NAME}|ifnull\({NAME}, ?('[^'\\]*'|"[^"\\]*"|\w+)\)""", re.IGNORECASE)
@@ -75,26 +84,28 @@ def offence(doctype: str, shown: list[Any], others: list[str]) -> str | None:
 
 
 def sql_within(shown: list[Any], others: list[str], join: Any, by_frappe: bool) -> str | None:
-    """The same of a query that holds another one; `by_frappe`: one on any table."""
-    parts = [part for part in [*texts(shown), *others] if not PLAIN.fullmatch(part.strip())]
-    has_sql = any(_has_sql(part) or (_is_quoted(part) and _has_sql(f"`{part}`")) for part in parts) or join not in JOINS
-    return no_sql() if has_sql and (by_frappe or TABLES.search(" ".join(parts))) else None
+    """The same of a query that holds another one; `by_frappe`: one on any table.
+
+    Each column is what a column may be. It would not do that it holds nothing suspicious: Frappe takes some apart, and
+    writes one after the other, so that a quote in one could begin what another one ends.
+    """
+    columns = [part.strip() for text in (*texts(shown), *others) for part in _parts_of(text)]
+    is_sql = not all(map(_is_column, columns)) or join not in JOINS
+    return no_sql() if is_sql and (by_frappe or TABLES.search(" ".join(columns))) else None
 
 
-def _is_quoted(text: str) -> bool:
-    """Whether Frappe puts a field into backticks, which makes of its own what is quoted and of the rest what is not."""
-    return "(" not in text and text.strip()[:1] not in ("`", "*", "'", '"')
+def _is_column(text: str) -> bool:
+    if PLAIN.fullmatch(text):
+        return True
+    bare = TOKENS.sub("x", text) if CALL.fullmatch(text) else text
+    return bool(UNQUOTED.fullmatch(bare)) and not WORDS.search(bare)
 
 
-def _has_sql(text: str) -> bool:
-    """From left to right: a quote within a comment begins nothing, and the other way round."""
-    at = 0
-    while found := SQL.search(text, at):
-        quoted = QUOTED.match(text, found.start())
-        if not quoted:
-            return True
-        at = quoted.end()
-    return False
+def _parts_of(text: str) -> list[str]:
+    """What stands between the commas that are not within parentheses or quotes."""
+    return re.findall(
+        r"(?:\([^()]*(?:\([^()]*\)[^()]*)*\)|'(?:[^'\\]|\\.)*'|`[^`]*`|[^,()'`]|[()'`])+", text, re.DOTALL
+    )
 
 
 def sql_in_filters(filters: Any, doctype: Any, by_frappe: bool) -> str | None:
@@ -158,13 +169,18 @@ def _filtered_by(filters: Any) -> list[str]:
 def _hidden_field(doctype: str, shown: list[Any], others: list[str]) -> str | None:
     for field in HIDDEN.get(doctype, ()):
         # Frappe takes a plain field out of its answer, but not one within a function.
-        within = [text for text in texts(shown) if "(" in text or " " in text.strip()]
-        asked = [STRING.sub("''", text) for text in (*within, *others)]
+        within = [text for text in texts(shown) if re.search("[(, ]", text.strip())]
+        asked = [_without_strings(text) for text in (*within, *others)]
         if any(re.search(rf"\b{field}\b", text, re.IGNORECASE) for text in asked):
             meta = frappe.get_meta(doctype)
             if meta.get_field(field).permlevel not in meta.get_permlevel_access("read"):
                 return _("You may not read the field {0}, or ask by it.").format(_(field))
     return None
+
+
+def _without_strings(text: str) -> str:
+    """From left to right, as the database reads it: a name between backticks may hold quotes."""
+    return QUOTED.sub(lambda quoted: quoted[0] if quoted[0].startswith("`") else "''", text)
 
 
 def _join(doctype: str, shown: list[Any], others: list[str]) -> str | None:
@@ -194,15 +210,27 @@ def _wrapped(execute):
     @functools.wraps(execute)
     def checked(self, *arguments, **named):
         if links.FLAG in frappe.flags and isinstance(self.doctype, str):
-            given = signature.bind(self, *arguments, **named).arguments
+            bound = signature.bind(self, *arguments, **named)
+            given = bound.arguments
             shown, others = _shown(given), _others(given)
             join = given.get("join", "left join")
             found = sql_within(shown, others, join, by_frappe=frappe.flags[links.FLAG]) if IS_15 else None
             is_permitted = given.get("ignore_permissions")
             _refuse(found or (None if is_permitted else offence(self.doctype, shown, others)), given.get("user"))
+            if is_permitted and self.doctype in TENANT_DOCTYPES and _is_for_a_web_form():
+                given["ignore_permissions"] = False
+                return execute(*bound.args, **bound.kwargs) if frappe.has_permission(self.doctype) else []
         return execute(self, *arguments, **named)
 
     return checked
+
+
+def _is_for_a_web_form() -> bool:
+    """Whether it is asked what a Web Form offers for a link: Frappe offers whoever opens it all that there is."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame and frame.f_code.co_name != LINK_OPTIONS:
+        frame = frame.f_back
+    return frame is not None
 
 
 def _with_checked_filters(build):
@@ -241,10 +269,12 @@ def _looked_up_by(filters: Any) -> list[str]:
 
 def _offence_of_lookup(table: Any, shown: list[str], others: list[str]) -> str | None:
     by_frappe = frappe.flags[links.FLAG]
-    folded = [text.casefold() for text in shown]  # as that builder does, which makes other letters of some
-    found = sql_within([*shown, *folded], others, "left join", by_frappe)
+    found = sql_within(shown, others, "left join", by_frappe)
     if found or not by_frappe:
         return found
+    columns = [part.strip() for text in shown for part in _parts_of(text)]
+    if not all(PLAIN.fullmatch(column) or VALUE.fullmatch(column) for column in columns):
+        return no_sql()
     if not all(PLAIN.fullmatch(name) or FIELD.fullmatch(name) for name in others if name):
         return no_sql()
     return offence(table, shown, others) if isinstance(table, str) else None
@@ -263,9 +293,9 @@ def _with_checked_quotes(quote):
 _quoted = _with_checked_quotes(pypika.utils.format_quotes)
 for _module in (pypika.utils, pypika.terms, pypika.queries):
     _module.format_quotes = _quoted
-_Query = frappe.get_module("frappe.model.db_query" if IS_15 else "frappe.model.qb_query").DatabaseQuery
-_Query.execute = _wrapped(_Query.execute)
+Query = frappe.get_module("frappe.model.db_query" if IS_15 else "frappe.model.qb_query").DatabaseQuery
+Lookup = frappe.get_module("frappe.database.query").Engine
+Query.execute = _wrapped(Query.execute)
 if IS_15:
-    _Query.build_filter_conditions = _with_checked_filters(_Query.build_filter_conditions)
-    _Lookup = frappe.get_module("frappe.database.query").Engine
-    _Lookup.get_query = _with_checked_names(_Lookup.get_query)
+    Query.build_filter_conditions = _with_checked_filters(Query.build_filter_conditions)
+    Lookup.get_query = _with_checked_names(Lookup.get_query)

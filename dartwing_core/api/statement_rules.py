@@ -20,50 +20,84 @@ from typing import Any
 import frappe
 
 from dartwing_core.jobs import access
-from dartwing_core.jobs.desk_access import ORGANIZATION, OWN_CONDITION, TENANT_DOCTYPES
+from dartwing_core.jobs.desk_access import TENANT_DOCTYPES
 
 from . import links, query_rules
+from .frappe_version import IS_15
 
-SECRETS = frozenset({"__auth", "tabsessions"})
-"""Each of them stands alone in Frappe's own statements."""
+SECRETS = frozenset({"__auth", "tabsessions", "processlist"})
+"""Each of them stands alone in Frappe's own statements; the last one tells what others ask."""
 OURS = frozenset(f"tab{doctype}".lower() for doctype in TENANT_DOCTYPES)
-TITLES = f"tab{ORGANIZATION}".lower()
-"""Lists show the titles of what they link to."""
-TABLE = re.compile(r"`((?:tab|__)[^`]+)`|\b(tab[A-Z]\w*|__[A-Za-z]\w*)")
+TOKENS = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`[^`]*`""", re.DOTALL)
+TABLE = re.compile(
+    r"`((?:tab|__)[^`]+)`|(?<!`)\b((?-i:tab[A-Z]\w*)|tabsessions|taborganization|processlist|__[a-z]\w*)", re.IGNORECASE
+)
+NESTED = re.compile(r"--|#|/\*|(?<![\w.`])(select|union|with)\b", re.IGNORECASE)
+"""Where a query within another begins, or a comment; the statement's own first word is cut off."""
+COUNTED = re.compile(r"\s*select count\(\*\) from \((.*)\) p\s*", re.DOTALL)
+"""How Frappe counts a list; it is the list that is judged."""
+ODD_FORMAT = re.compile(r"%(?!%|[sd]|\(\w+\)[sd])")
+"""A placeholder that makes something else of the text than it shows."""
+CONDITIONS = "dartwing_conditions"
+"""In `frappe.flags`: what permissions have added to lists, ours and those of other apps, which are no part of what is
+told."""
 BUILDERS = ("database", "query_builder", "model.db_query", "model.qb_query", "model.utils")
 """Modules of Frappe's that ask for others."""
 SCRIPTS = ("safe_exec", "read_sql", "execute_query_report")
 """Functions of Frappe's that run what people have written who may write code."""
 
 
-def _guarded(statement: str) -> set[str]:
-    """What of it is named. Each statement comes here, and a regular expression would take ten times as long."""
+def _is_named(statement: str) -> bool:
+    """Whether something that is guarded may be named. Each statement comes here: a look, and no regular expression."""
     lower = statement.lower()
-    return {name for name in (*SECRETS, *OURS) if name in lower}
+    return any(name in lower for name in (*SECRETS, *OURS))
 
 
-def _is_mixed(statement: str, guarded: set[str]) -> bool:
-    """Whether it names what is guarded, and another table."""
-    named = guarded | {(quoted or bare).lower() for quoted, bare in TABLE.findall(statement)}
-    return bool(guarded & SECRETS and len(named) > 1) or bool(guarded & OURS and named - OURS)
+def _without_texts(statement: str) -> str:
+    """It is the whole that the database reads, so that each quote is what it is taken for."""
+    return TOKENS.sub(lambda token: token[0] if token[0].startswith("`") else "''", statement)
 
 
-def _is_known(guarded: set[str]) -> bool:
-    """Whether this app asks, a script, or one of the lists that `query_rules` has looked at."""
+def _is_plain(code: str, own: set[str] | None) -> bool:
+    """Whether it is one query on tables that go together: what is guarded alone, or `own`."""
+    if NESTED.search(code.strip()[6:]):
+        return False
+    named = _named(code)
+    if own is not None:
+        return not {name for name in named if name not in own and re.sub(r"_\d+$", "", name) not in own}
+    if named & SECRETS:
+        return len(named) == 1
+    return not (named & OURS and named - OURS)
+
+
+def _named(code: str) -> set[str]:
+    """All tables that are named, and words that might be the names of some."""
+    return {(quoted or bare).lower() for quoted, bare in TABLE.findall(code)}
+
+
+def _is_known(code: str) -> tuple[bool, set[str] | None]:
+    """Whether an app or a script asks; and the tables of the list for which Frappe asks, if it is one."""
     for frame in _frames():
         query = frame.f_locals.get("self")
-        is_list = type(query).__name__ == "DatabaseQuery" and not guarded & SECRETS
-        if is_list and (guarded == {TITLES} or query.doctype in TENANT_DOCTYPES):
-            return True
+        if type(query).__name__ == "DatabaseQuery":
+            return False, _tables_of(query, code)
         module = frame.f_globals.get("__name__", "")
         root, _dot, inner = module.partition(".")
         is_frappes = links.is_frappes(root)
         if is_frappes and frame.f_code.co_name in SCRIPTS:
-            return True
+            return True, None
         is_builder = is_frappes and (not inner or inner.startswith(BUILDERS))
         if not (is_builder or root == "pypika" or module in (__name__, query_rules.__name__)):
-            return root == __name__.partition(".")[0]
-    return False
+            return not is_frappes, None
+    return False, None
+
+
+def _tables_of(query: Any, code: str) -> set[str]:
+    """Those that it joins by itself; on 16, which lets nobody write more, all that are named."""
+    if not IS_15:
+        return _named(code)
+    joined = [table.table_name for table in getattr(query, "link_tables", ())]
+    return {str(table).strip("`").lower() for table in (*query.tables, *joined)}
 
 
 def _frames() -> Iterator[FrameType]:
@@ -78,20 +112,42 @@ def _wrapped(sql):
     @functools.wraps(sql)
     def checked(self, query, *arguments, **named):
         if frappe.flags.get(links.FLAG):
-            _check(query if isinstance(query, str) else str(query))
+            has_values = bool(named.get("values") or (arguments and arguments[0]))
+            _check(query if isinstance(query, str) else str(query), has_values)
         return sql(self, query, *arguments, **named)
 
     return checked
 
 
-def _check(statement: str) -> None:
-    if not _guarded(statement):
+def _check(statement: str, has_values: bool) -> None:
+    is_odd = has_values and ODD_FORMAT.search(statement.replace("%%", ""))
+    if not (_is_named(statement) or is_odd):
         return
-    statement = OWN_CONDITION.sub("", statement)
-    guarded = _guarded(statement)
-    if _is_mixed(statement, guarded) and not _is_known(guarded) and not access.sees_everything(frappe.session.user):
+    for condition in frappe.flags.get(CONDITIONS) or ():
+        statement = statement.replace(condition, "1")
+    code = _without_texts(statement)
+    if counted := COUNTED.fullmatch(code):
+        code = counted[1]
+    if not is_odd and (not _is_named(code) or _is_plain(code, None)):
+        return
+    is_known, own = _is_known(code)
+    if not (is_known or (own and not is_odd and _is_plain(code, own)) or access.sees_everything(frappe.session.user)):
         raise frappe.PermissionError(query_rules.no_sql())
+
+
+def _remembering(get_conditions):
+    @functools.wraps(get_conditions)
+    def remembered(*arguments, **named):
+        found = get_conditions(*arguments, **named)
+        texts = [found] if isinstance(found, str) else [one.get_sql() for one in found]
+        known = frappe.flags.setdefault(CONDITIONS, set())
+        known.update(form for text in texts if text for form in (text, text.replace("%", "%%")))
+        return found
+
+    return remembered
 
 
 _Database: Any = frappe.get_module("frappe.database.database").Database
 _Database.sql = _wrapped(_Database.sql)
+_Lists: Any = query_rules.Query if IS_15 else query_rules.Lookup
+_Lists.get_permission_query_conditions = _remembering(_Lists.get_permission_query_conditions)

@@ -40,9 +40,7 @@ def check(doc: Any, _method: str | None = None) -> None:
     else:
         fields = [doc.get(field) for field in FIELDS.get(doc.doctype, ())]
         filters = parsed(doc.get(FILTERS[doc.doctype]))
-    # Some are written into a query as they are, others between backticks.
-    written = [form for field in fields if field for form in (field, f"`{field}`")]
-    found = query_rules.sql_within(written, [], "left join", by_frappe=True)
+    found = query_rules.sql_within([field for field in fields if field], [], "left join", by_frappe=True)
     if not found and isinstance(filters, Mapping | list):
         found = query_rules.sql_in_filters(filters, None, by_frappe=True)
     if found:
@@ -66,4 +64,5 @@ def _texts(columns: Any) -> list[str]:
 
 def _parts(columns: list[Any]) -> Iterator[str]:
     for column in columns:
-        yield from map(str, column) if isinstance(column, list) else [str(column)]
+        # As Frappe writes it: [field, DocType].
+        yield f"`tab{column[1]}`.`{column[0]}`" if isinstance(column, list) and len(column) > 1 else str(column)

@@ -5,8 +5,6 @@ Lists and reports can't hide a column of a row, so they leave out a job whose re
 
 from __future__ import annotations
 
-import re
-import secrets
 from collections.abc import Callable
 from typing import Any
 
@@ -23,9 +21,6 @@ from .texts import cut
 ORGANIZATION, MEMBER = "Organization", "Org Member"
 ENGINE_DOCTYPES = (config.JOB, config.RUN, config.LOG, config.DEPENDENCY, config.BATCH, config.CIRCUIT, config.REMOVAL)
 """Written by the engine alone."""
-_MARK = f"/*{secrets.token_hex(8)}*/"
-OWN_CONDITION = re.compile(rf"{re.escape(_MARK)}.*?{re.escape(_MARK)}", re.DOTALL)
-"""The conditions of this app within the text of a query, which nobody else can write."""
 TENANT_DOCTYPES = (*ENGINE_DOCTYPES, config.SCHEDULE, ORGANIZATION, MEMBER)
 
 _READING = frozenset({None, "read", "select", "print", "email", "report", "export"})
@@ -183,7 +178,7 @@ def as_sql(criterion: Criterion) -> str:
         return ""
     values = NamedParameterWrapper()
     sql = criterion.get_sql(param_wrapper=values, quote_char="`", with_namespace=True)
-    return f"{_MARK}({sql % {name: _literal(value) for name, value in values.get_parameters().items()}}){_MARK}"
+    return f"({sql % {name: _literal(value) for name, value in values.get_parameters().items()}})"
 
 
 def _literal(value: Any) -> str:

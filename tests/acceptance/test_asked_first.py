@@ -378,6 +378,21 @@ def test_no_column_of_a_report_shows_what_only_admins_read(user, web, job, field
     assert TRACE not in answer.text
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"fields": [f"`tab{RUN}`.`name` as `a'`, left(traceback, 99) as `b'`"]},
+        {"fields": [f"`tab{RUN}`.`name`,`tab{RUN}`.`traceback`"]},
+        {"fields": [f"`tab{RUN}`.`name` as `a'`"], "order_by": "`a'`, traceback, `a'`"},
+    ],
+)
+def test_no_quote_within_a_name_hides_what_only_admins_read(user, web, job, more):
+    body = {"doctype": RUN, **more}
+    answer = user.http.post(f"{web}/api/method/frappe.client.get_list", json=body, timeout=60)
+    assert answer.status_code >= 400
+    assert TRACE not in answer.text
+
+
 def test_no_function_shows_what_only_admins_read(user, web, job):
     fields = ["name", "max(worker) as w"]
     body = {"doctype": RUN, "fields": fields}

@@ -57,11 +57,12 @@ PLAIN = re.compile(
 )
 """A column with its alias, as Desk writes it; whatever Frappe puts around it."""
 CALL = re.compile(
-    r"(distinct )?\w+ ?\(.*\)( (as )?(\w+|`[\w :.-]+`|'[\w :.-]+'))?( (asc|desc))?", re.IGNORECASE | re.DOTALL
+    r"(distinct )?\w* ?\(.*\)( (as )?(\w+|`[\w :.-]+`|'[\w :.-]+'))?( (asc|desc))?", re.IGNORECASE | re.DOTALL
 )
 TOKENS = re.compile(r"`[\w :.-]+`|'(?:[^'\\]|\\.)*'", re.DOTALL)
 VALUE = re.compile(rf"\w+\((distinct )?({NAME}|\*|-?\d+)(, ?({NAME}|-?\d+))*\)( as \w+)?", re.IGNORECASE | re.ASCII)
 """A function in a lookup: the builder takes its text apart, and drops what follows."""
+MARKS = re.compile(r"`[^`]*`|'(?:[^'\\]|\\.)*'|[(),]", re.DOTALL)
 UNQUOTED = re.compile(r"[\w\s.,()*+/<>=%:!-]*")
 JOINS = frozenset({"left join", "inner join", "right join"})
 TABLES = re.compile("|".join(f"tab{re.escape(doctype)}\\b" for doctype in sorted(GUARDED)), re.IGNORECASE)
@@ -95,7 +96,7 @@ def sql_within(shown: list[Any], others: list[str], join: Any, by_frappe: bool) 
 
 
 def _is_column(text: str) -> bool:
-    if PLAIN.fullmatch(text):
+    if PLAIN.fullmatch(text) or BY_FRAPPE.fullmatch(text):
         return True
     bare = TOKENS.sub("x", text) if CALL.fullmatch(text) else text
     return bool(UNQUOTED.fullmatch(bare)) and not WORDS.search(bare)
@@ -103,9 +104,13 @@ def _is_column(text: str) -> bool:
 
 def _parts_of(text: str) -> list[str]:
     """What stands between the commas that are not within parentheses or quotes."""
-    return re.findall(
-        r"(?:\([^()]*(?:\([^()]*\)[^()]*)*\)|'(?:[^'\\]|\\.)*'|`[^`]*`|[^,()'`]|[()'`])+", text, re.DOTALL
-    )
+    parts, begin, depth = [], 0, 0
+    for mark in MARKS.finditer(text):
+        depth += {"(": 1, ")": -1}.get(mark[0], 0)
+        if mark[0] == "," and not depth:
+            parts.append(text[begin : mark.start()])
+            begin = mark.end()
+    return [*parts, text[begin:]]
 
 
 def sql_in_filters(filters: Any, doctype: Any, by_frappe: bool) -> str | None:

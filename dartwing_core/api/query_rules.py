@@ -48,8 +48,12 @@ GUARDED = frozenset((*TENANT_DOCTYPES, *REFERENCES))
 LINK_OPTIONS = "get_link_options"
 SHOWN, FILTERS, OTHERS = "fields", ("filters", "or_filters"), ("group_by", "order_by")
 QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`[^`]*`""", re.DOTALL)
-WORDS = re.compile(r"(?<![a-z_])(select|union|from|where|having|into|join)(?![a-z0-9_])|--|#|/\*|;", re.IGNORECASE)
-"""Words of a query, comments, and its end."""
+WORDS = re.compile(
+    r"(?<![a-z_])(select|union|from|where|having|into|join)(?![a-z0-9_])|--|#|/\*|;"
+    r"|\b(benchmark|sleep|get_lock|release_lock|load_file|extractvalue|updatexml)\s*\(",
+    re.IGNORECASE,
+)
+"""Words of a query, comments, its end, and functions that wait or tell by their errors."""
 NAME = r"((`tab[\w ]+`|`\w+`|\w+)\.)?(`\w+`|\w+)"
 """A field, perhaps of a table or behind a link; what is quoted ends."""
 PLAIN = re.compile(
@@ -148,7 +152,18 @@ def _has_table(one: Any) -> bool:
 
 
 def _shown(query: Mapping[str, Any]) -> list[Any]:
-    return listed(query.get(SHOWN)) or [query.get(SHOWN)]
+    shown = query.get(SHOWN)
+    if isinstance(shown, str) and parsed(shown) is None:
+        return shown.split(",")  # as Frappe does
+    return listed(shown) or [shown]
+
+
+def _as_taken(query: Mapping[str, Any]) -> dict[str, Any]:
+    """Frappe 15 takes filters for fields and the other way round, where they look like it."""
+    fields, filters = query.get(SHOWN), query.get("filters")
+    is_filters = isinstance(fields, dict) or (fields and isinstance(fields, list) and isinstance(fields[0], list))
+    is_fields = fields and isinstance(filters, list) and len(filters) > 1 and isinstance(filters[0], str)
+    return {**query, SHOWN: filters, "filters": fields} if is_filters or is_fields else dict(query)
 
 
 def _others(query: Mapping[str, Any]) -> list[str]:
@@ -176,7 +191,10 @@ def _hidden_field(doctype: str, shown: list[Any], others: list[str]) -> str | No
         # Frappe takes a plain field out of its answer, but not one within a function.
         within = [text for text in texts(shown) if re.search("[(, ]", text.strip())]
         asked = [_without_strings(text) for text in (*within, *others)]
-        if any(re.search(rf"\b{field}\b", text, re.IGNORECASE) for text in asked):
+        # Frappe looks at the first column of each text alone.
+        if any(len(_parts_of(text)) > 1 for text in texts(shown)) or any(
+            re.search(rf"\b{field}\b", text, re.IGNORECASE) for text in asked
+        ):
             meta = frappe.get_meta(doctype)
             if meta.get_field(field).permlevel not in meta.get_permlevel_access("read"):
                 return _("You may not read the field {0}, or ask by it.").format(_(field))
@@ -216,14 +234,14 @@ def _wrapped(execute):
     def checked(self, *arguments, **named):
         if links.FLAG in frappe.flags and isinstance(self.doctype, str):
             bound = signature.bind(self, *arguments, **named)
-            given = bound.arguments
+            given = _as_taken(bound.arguments) if IS_15 else bound.arguments
             shown, others = _shown(given), _others(given)
             join = given.get("join", "left join")
             found = sql_within(shown, others, join, by_frappe=frappe.flags[links.FLAG]) if IS_15 else None
             is_permitted = given.get("ignore_permissions")
             _refuse(found or (None if is_permitted else offence(self.doctype, shown, others)), given.get("user"))
             if is_permitted and self.doctype in TENANT_DOCTYPES and _is_for_a_web_form():
-                given["ignore_permissions"] = False
+                bound.arguments["ignore_permissions"] = False
                 return execute(*bound.args, **bound.kwargs) if frappe.has_permission(self.doctype) else []
         return execute(self, *arguments, **named)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import FrameType
 from typing import Any
 
@@ -28,7 +28,7 @@ from .frappe_version import IS_15
 SECRETS = frozenset({"__auth", "tabsessions", "processlist"})
 """Each of them stands alone in Frappe's own statements; the last one tells what others ask."""
 OURS = frozenset(f"tab{doctype}".lower() for doctype in TENANT_DOCTYPES)
-TOKENS = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`[^`]*`""", re.DOTALL)
+TOKENS = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`[^`]*`|/\*.*?\*/|(?:--|\#)[^\n]*""", re.DOTALL)
 TABLE = re.compile(
     r"`((?:tab|__)[^`]+)`|(?<!`)\b((?-i:tab[A-Z]\w*)|tabsessions|taborganization|processlist|__[a-z]\w*)", re.IGNORECASE
 )
@@ -36,7 +36,7 @@ NESTED = re.compile(r"--|#|/\*|(?<![\w.`])(select|union|with)\b", re.IGNORECASE)
 """Where a query within another begins, or a comment; the statement's own first word is cut off."""
 COUNTED = re.compile(r"\s*select count\(\*\) from \((.*)\) p\s*", re.DOTALL)
 """How Frappe counts a list; it is the list that is judged."""
-ODD_FORMAT = re.compile(r"%(?!%|[sd]|\(\w+\)[sd])")
+BY_NAME, BY_PLACE = re.compile(r"%(?!\(\w+\)[sd])"), re.compile(r"%(?![sd])")
 """A placeholder that makes something else of the text than it shows."""
 CONDITIONS = "dartwing_conditions"
 """In `frappe.flags`: what permissions have added to lists, ours and those of other apps, which are no part of what is
@@ -55,7 +55,7 @@ def _is_named(statement: str) -> bool:
 
 def _without_texts(statement: str) -> str:
     """It is the whole that the database reads, so that each quote is what it is taken for."""
-    return TOKENS.sub(lambda token: token[0] if token[0].startswith("`") else "''", statement)
+    return TOKENS.sub(lambda token: "''" if token[0][0] in "'\"" else token[0], statement)
 
 
 def _is_plain(code: str, own: set[str] | None) -> bool:
@@ -112,15 +112,19 @@ def _wrapped(sql):
     @functools.wraps(sql)
     def checked(self, query, *arguments, **named):
         if frappe.flags.get(links.FLAG):
-            has_values = bool(named.get("values") or (arguments and arguments[0]))
-            _check(query if isinstance(query, str) else str(query), has_values)
+            _check(query if isinstance(query, str) else str(query), *arguments[:1], **_values(named))
         return sql(self, query, *arguments, **named)
 
     return checked
 
 
-def _check(statement: str, has_values: bool) -> None:
-    is_odd = has_values and ODD_FORMAT.search(statement.replace("%%", ""))
+def _values(named: Mapping[str, Any]) -> dict[str, Any]:
+    return {"values": named["values"]} if "values" in named else {}
+
+
+def _check(statement: str, values: Any = None) -> None:
+    odd = BY_NAME if isinstance(values, Mapping) else BY_PLACE
+    is_odd = bool(values) and odd.search(statement.replace("%%", ""))
     if not (_is_named(statement) or is_odd):
         return
     for condition in frappe.flags.get(CONDITIONS) or ():

@@ -77,6 +77,13 @@ class OrganizationsDocument(GuardedDocument):
 class EngineDocument(GuardedDocument):
     """The engine writes rows by SQL alone, so any save of this document is somebody else's."""
 
+    def load_from_db(self):
+        """Some of Frappe's functions answer with the document, whoever may read which fields."""
+        found = super().load_from_db()
+        if frappe.flags.get(links.FLAG):
+            self.apply_fieldlevel_read_permissions()
+        return found
+
     def after_delete(self) -> None:
         self.forget()
 

@@ -383,6 +383,7 @@ def test_no_column_of_a_report_shows_what_only_admins_read(user, web, job, field
     [
         {"fields": [f"`tab{RUN}`.`name` as `a'`, left(traceback, 99) as `b'`"]},
         {"fields": [f"`tab{RUN}`.`name`,`tab{RUN}`.`traceback`"]},
+        {"fields": [f"`tab{RUN}`.`name`, `tab{RUN}`.*"]},
         {"fields": [f"`tab{RUN}`.`name` as `a'`"], "order_by": "`a'`, traceback, `a'`"},
     ],
 )
@@ -391,6 +392,15 @@ def test_no_quote_within_a_name_hides_what_only_admins_read(user, web, job, more
     answer = user.http.post(f"{web}/api/method/frappe.client.get_list", json=body, timeout=60)
     assert answer.status_code >= 400
     assert TRACE not in answer.text
+
+
+def test_an_answer_with_the_document_leaves_out_what_only_admins_read(user, web, job):
+    # Seen failing: `docs` held the whole row.
+    name = frappe.get_all(RUN, filters={"background_job": job}, pluck="name")[0]
+    body = {"dt": RUN, "dn": name, "method": "add_comment", "args": json.dumps({"text": "x"})}
+    answer = user.http.post(f"{web}/api/method/run_doc_method", json=body, timeout=60)
+    assert TRACE not in answer.text
+    assert "w0rker" not in answer.text
 
 
 def test_no_function_shows_what_only_admins_read(user, web, job):

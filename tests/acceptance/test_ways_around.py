@@ -134,6 +134,7 @@ SUB_QUERIES = {
         {"doctype": JOB, "fields": ['name`as`a"b`,`name as "',
                                     f"""",(select group_concat(input_parameters) from `tab{JOB}`) as z #",name"""]},
     ),
+    "what waits": ("frappe.client.get_list", {"doctype": "ToDo", "fields": ["max(benchmark(9, md5(1))) as x"]}),
     "behind a link": (
         "frappe.client.get_list",
         {"doctype": "ToDo", "fields": [f"""allocated_to.name`as`a"b`, (select max(result) from `tab{JOB}`)z #\""""]},
@@ -240,6 +241,8 @@ MIXED = {
     "behind a quote": f"SELECT '`tab ' FROM `tabNote`, `tab{JOB}`",
     "a plain name": "SELECT 1 FROM `tabNote` WHERE EXISTS(SELECT 1 FROM tabOrganization)",
     "one of ours within another": f"SELECT (SELECT MAX(result) FROM `tab{JOB}`) FROM `tab{JOB}`",
+    "a quote within a comment": "SELECT name /*'*/ ,(SELECT password FROM `__Auth` LIMIT 1) /*'*/ FROM `tabUser`",
+    "a quote in a line": f"SELECT name FROM `tabNote` -- '\nUNION SELECT result FROM `tab{JOB}` -- '",
     "a comment": f"SELECT name FROM `tab{JOB}` WHERE owner_user = 'x' OR 1=1 -- AND 2=2",
     "an update": f"UPDATE `tabNote` SET title = (SELECT input_parameters FROM `tab{JOB}` LIMIT 1)",
 }
@@ -270,10 +273,17 @@ def asked_by_frappe(statement: str, values=()):
     return module["ask"](statement, values)
 
 
-def test_what_the_driver_would_format_into_a_name_is_none(within_frappe):
-    hidden = "SELECT name FROM `tabNote` UNION SELECT result FROM `tabBackgro%.0sund Job` WHERE name != %(name)s"
+@pytest.mark.parametrize("hidden", ["`tabBackgro%.0sund Job` WHERE name != %(name)s", "`tabNote` WHERE name = %s"])
+def test_what_the_driver_would_format_into_a_statement_is_none(within_frappe, hidden):
     with pytest.raises(frappe.PermissionError, match="SQL"):
-        asked_by_frappe(hidden, {"name": "x"})
+        asked_by_frappe(f"SELECT name FROM `tabNote` UNION SELECT title FROM {hidden}", {"name": "x"})
+
+
+def test_frappe_15_swaps_fields_and_filters(within_frappe, bob):
+    # Seen failing: nobody but System Managers could open Desk.
+    assert frappe.get_all("User", {"name": ("in", [bob, "O'Brien"])}, ["name", "full_name"])[0].name == bob
+    assert frappe.get_all("User", [["name", "=", bob]], ["name"])
+    assert frappe.get_all("User", ["name", "enabled"], {"name": bob})
 
 
 def test_other_apps_and_texts_are_their_own_business(within_frappe):
@@ -300,7 +310,7 @@ def test_doctypes_whose_names_begin_like_ours_are_nobodys_business(within_frappe
 
 
 @pytest.mark.skipif(not IS_15, reason="a hole of Frappe 15's")
-def test_the_net_holds_where_a_hole_is_not_known(within_frappe, job):
+def test_the_net_holds_where_a_hole_is_not_known(job, within_frappe):
     find = frappe.get_attr("frappe.website.doctype.blog_post.blog_post.get_blog_list")
     limit = f'") union select {", ".join(["input_parameters"] * 19)} from `tab{JOB}` -- '
     with pytest.raises(frappe.PermissionError, match="SQL"):

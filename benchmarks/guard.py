@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import statistics
 import time
+from contextlib import suppress
 from typing import Any
 
 import frappe
@@ -48,15 +49,21 @@ OURS: dict[str, tuple[str, str, dict[str, Any]]] = {
 def measure(user: str, call: tuple[str, str, dict[str, Any]]) -> tuple[float, float, int]:
     """Median and 95th percentile in milliseconds, and statements of one."""
     with web_request.made(call[0], call[1], user, call[2]):
-        guard.check_request()
+        _ask()
         with statements() as seen:
-            guard.check_request()
+            _ask()
         times = []
         for _round in range(ROUNDS):
             began = time.perf_counter()
-            guard.check_request()
+            _ask()
             times.append(1000 * (time.perf_counter() - began))
     return statistics.median(times), _report.percentile(times, 95), len(seen)
+
+
+def _ask() -> None:
+    """A job that is not there is refused, which takes its time too."""
+    with suppress(frappe.DoesNotExistError):
+        guard.check_request()
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import frappe
 
 from benchmarks import _bare
-from tests.support import factory, processes
+from tests.support import database, factory, processes
 
 HANDLERS = "benchmarks._handlers"
 ORGANIZATION = factory.ALPHA
@@ -88,6 +88,14 @@ def submit() -> None:
     from dartwing_core.jobs import submit_job
 
     submit_job("test_benchmark", ORGANIZATION)
+
+
+def completed() -> int:
+    """How many jobs of the organization are."""
+    from dartwing_core.jobs import config
+
+    query = f"SELECT COUNT(*) FROM `tab{config.JOB}` WHERE status = 'Completed' AND organization = %s"
+    return database.value(query, ORGANIZATION)
 
 
 @contextmanager

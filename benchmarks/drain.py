@@ -13,8 +13,6 @@ import frappe
 from frappe.utils.background_jobs import generate_qname
 
 from benchmarks import _bare, _report, _site, _workers
-from dartwing_core.jobs import config
-from tests.support.database import value
 from tests.support.processes import queue_client
 from tests.support.waiting import until
 
@@ -24,7 +22,6 @@ KINDS = {
     "read a document, insert a ToDo": ("document", 1_000),
     "50 ms": ("pause", 200),
 }
-COMPLETED = f"SELECT COUNT(*) FROM `tab{config.JOB}` WHERE status = 'Completed' AND organization = %s"
 
 
 def drain_bare(function: Callable[[], None], number: int) -> float:
@@ -37,10 +34,10 @@ def drain_bare(function: Callable[[], None], number: int) -> float:
 
 def drain_ours(number: int) -> float:
     """Seconds for so many jobs of the engine."""
-    before = _completed()
+    before = _site.completed()
     for _ in range(number):
         _site.submit()
-    return _timed(lambda: _completed() - before >= number)
+    return _timed(lambda: _site.completed() - before >= number)
 
 
 def measure(handler: str, number: int, user: str) -> list[tuple[float, float]]:
@@ -57,10 +54,6 @@ def _timed(is_done: Callable[[], bool]) -> float:
     frappe.db.commit()
     until(is_done, PATIENCE, "the end of the jobs")
     return time.perf_counter() - began
-
-
-def _completed() -> int:
-    return value(COMPLETED, _site.ORGANIZATION)
 
 
 def _finished() -> int:

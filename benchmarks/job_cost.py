@@ -16,8 +16,6 @@ from collections.abc import Callable
 import frappe
 
 from benchmarks import _bare, _report, _site, _wire, _workers
-from dartwing_core.jobs import config
-from tests.support.database import value
 from tests.support.waiting import until
 
 WARM_UP, COUNTED = 3, 10
@@ -66,7 +64,7 @@ def count_both(handler: str, user: str) -> tuple[_wire.Count, _wire.Count]:
         for _ in range(WARM_UP + COUNTED):
             bare.append(count_one(relay, lambda: _site.enqueue(getattr(_bare, handler))))
             ours.append(count_one(relay, _site.submit))
-        if completed() != WARM_UP + COUNTED:
+        if _site.completed() != WARM_UP + COUNTED:
             raise SystemExit("Not every job was completed: see the worker's log.")
     return typical(bare[WARM_UP:]), typical(ours[WARM_UP:])
 
@@ -81,11 +79,6 @@ def cost(report: _report.Report, name: str, bare: _wire.Count, ours: _wire.Count
     report.target(f"{name}: statements beyond bare enqueue", beyond[0], 8)
     report.target(f"{name}: commits beyond bare enqueue", beyond[1], 2)
     print()
-
-
-def completed() -> int:
-    query = f"SELECT COUNT(*) FROM `tab{config.JOB}` WHERE status = 'Completed' AND organization = %s"
-    return value(query, _site.ORGANIZATION)
 
 
 def main() -> None:

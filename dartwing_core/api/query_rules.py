@@ -22,9 +22,7 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-import sys
 from collections.abc import Mapping
-from types import FrameType
 from typing import Any
 
 import frappe
@@ -34,46 +32,29 @@ import pypika.utils
 from frappe import _
 
 from dartwing_core.jobs import access, config
-from dartwing_core.jobs.desk_access import TENANT_DOCTYPES
-from dartwing_core.jobs.references import REFERENCES
+from dartwing_core.jobs.desk_access import ORGANIZATION, TENANT_DOCTYPES
 
-from . import links
+from . import callers, links
+from .column_rules import (
+    GUARDED,
+    columns_of,
+    fields_of,
+    is_name,
+    is_value,
+    no_sql,
+    parts_of,
+    sql_in_filters,
+    sql_within,
+    without_strings,
+)
 from .frappe_version import IS_15
 from .mentions import fields_that_link_to_ours
 from .request_texts import listed, parsed, texts
 
 HIDDEN = {config.RUN: ("traceback", "worker", "rq_job_id", "connection_id"), config.LOG: ("worker",)}
 """Fields with a permission level, of the DocTypes that members read. A test compares this with the DocTypes."""
-GUARDED = frozenset((*TENANT_DOCTYPES, *REFERENCES))
 LINK_OPTIONS = "get_link_options"
 SHOWN, FILTERS, OTHERS = "fields", ("filters", "or_filters"), ("group_by", "order_by")
-QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`[^`]*`""", re.DOTALL)
-WORDS = re.compile(
-    r"(?<![a-z_])(select|union|from|where|having|into|join)(?![a-z0-9_])|--|#|/\*|;"
-    r"|\b(benchmark|sleep|get_lock|release_lock|load_file|extractvalue|updatexml)\s*\(",
-    re.IGNORECASE,
-)
-"""Words of a query, comments, its end, and functions that wait or tell by their errors."""
-NAME = r"((`tab[\w ]+`|`\w+`|\w+)\.)?(`\w+`|\w+)"
-"""A field, perhaps of a table or behind a link; what is quoted ends."""
-PLAIN = re.compile(
-    rf"(distinct )?({NAME}|(`tab[\w ]+`\.)?\*)( (as )?(\w+|`[\w :.-]+`|'[\w :.-]+'))?( (asc|desc))?", re.IGNORECASE
-)
-"""A column with its alias, as Desk writes it; whatever Frappe puts around it."""
-CALL = re.compile(
-    r"(distinct )?\w* ?\(.*\)( (as )?(\w+|`[\w :.-]+`|'[\w :.-]+'))?( (asc|desc))?", re.IGNORECASE | re.DOTALL
-)
-TOKENS = re.compile(r"`[\w :.-]+`|'(?:[^'\\]|\\.)*'", re.DOTALL)
-VALUE = re.compile(rf"\w+\((distinct )?({NAME}|\*|-?\d+)(, ?({NAME}|-?\d+))*\)( as \w+)?", re.IGNORECASE | re.ASCII)
-"""A function in a lookup: the builder takes its text apart, and drops what follows."""
-MARKS = re.compile(r"`[^`]*`|'(?:[^'\\]|\\.)*'|[(),]", re.DOTALL)
-UNQUOTED = re.compile(r"[\w\s.,()*+/<>=%:!-]*")
-JOINS = frozenset({"left join", "inner join", "right join"})
-TABLES = re.compile("|".join(f"tab{re.escape(doctype)}\\b" for doctype in sorted(GUARDED)), re.IGNORECASE)
-FIELD = re.compile(rf"""{NAME}|ifnull\({NAME}, ?('[^'\\]*'|"[^"\\]*"|\w+)\)""", re.IGNORECASE)
-"""A field of a filter, as people and Frappe's calendar name it."""
-BY_FRAPPE = re.compile(r"ifnull\(`\w+`,''\)!=''|\((\w+) = '' or \1 is null\)")
-"""The filters that Frappe's counts of a field's values write as SQL."""
 ALIAS = re.compile("|".join(rf"tab{re.escape(doctype)}_\d" for doctype in sorted(GUARDED)), re.IGNORECASE)
 """What Frappe calls the table behind a link in the query."""
 TITLE = re.compile(r"(\w+)\.org_name( as \w+)?")
@@ -86,69 +67,6 @@ def offence(doctype: str, shown: list[Any], others: list[str]) -> str | None:
     `shown`: its fields, as Frappe takes them. `others`: the texts by which it filters, groups and sorts.
     """
     return _hidden_field(doctype, shown, others) or _join(doctype, shown, others)
-
-
-def sql_within(shown: list[Any], others: list[str], join: Any, by_frappe: bool) -> str | None:
-    """The same of a query that holds another one; `by_frappe`: one on any table.
-
-    Each column is what a column may be. It would not do that it holds nothing suspicious: Frappe takes some apart, and
-    writes one after the other, so that a quote in one could begin what another one ends.
-    """
-    columns = [part.strip() for text in (*texts(shown), *others) for part in _parts_of(text)]
-    is_sql = not all(map(_is_column, columns)) or join not in JOINS
-    return no_sql() if is_sql and (by_frappe or TABLES.search(" ".join(columns))) else None
-
-
-def _is_column(text: str) -> bool:
-    if PLAIN.fullmatch(text) or BY_FRAPPE.fullmatch(text):
-        return True
-    bare = TOKENS.sub("x", text) if CALL.fullmatch(text) else text
-    return bool(UNQUOTED.fullmatch(bare)) and not WORDS.search(bare)
-
-
-def _parts_of(text: str) -> list[str]:
-    """What stands between the commas that are not within parentheses or quotes."""
-    parts, begin, depth = [], 0, 0
-    for mark in MARKS.finditer(text):
-        depth += {"(": 1, ")": -1}.get(mark[0], 0)
-        if mark[0] == "," and not depth:
-            parts.append(text[begin : mark.start()])
-            begin = mark.end()
-    return [*parts, text[begin:]]
-
-
-def sql_in_filters(filters: Any, doctype: Any, by_frappe: bool) -> str | None:
-    """The same of filters that are SQL; `by_frappe`: on any DocType."""
-    given = [filters] if isinstance(filters, Mapping) else filters
-    is_sql = any(map(_is_sql, given))
-    is_ours = by_frappe or doctype in GUARDED or TABLES.search(" ".join(texts(filters)))
-    return no_sql() if is_sql and is_ours else None
-
-
-def _is_sql(one: Any) -> bool:
-    if isinstance(one, str):
-        return not BY_FRAPPE.fullmatch(one)
-    return not all(map(_is_field, _fields_of(one))) or _has_table(one)
-
-
-def no_sql() -> str:
-    return _("A query holds no SQL of its own: name fields, and filter by field and value.")
-
-
-def _is_field(field: Any) -> bool:
-    return bool(FIELD.fullmatch(str(field)))
-
-
-def _fields_of(one: Any) -> list[Any]:
-    """The fields of a filter: an object, [field, operator, value] or [DocType, field, operator, value]."""
-    if isinstance(one, Mapping):
-        return list(one)
-    return [one[0] if len(one) == 3 else one[1]] if isinstance(one, list | tuple) and len(one) > 2 else []
-
-
-def _has_table(one: Any) -> bool:
-    """Whether the DocType of a filter is something else."""
-    return isinstance(one, list | tuple) and len(one) > 3 and "`" in str(one[0])
 
 
 def _shown(query: Mapping[str, Any]) -> list[Any]:
@@ -182,35 +100,30 @@ def _filtered_by(filters: Any) -> list[str]:
     if not isinstance(inner, list | tuple):
         return []
     if len(inner) > 2 and isinstance(inner[0], str) and not any(isinstance(one, list | Mapping) for one in inner[:-1]):
-        return [str(field) for field in _fields_of(inner)]
+        return [str(field) for field in fields_of(inner)]
     return [text for one in inner for text in ([one] if isinstance(one, str) else _filtered_by(one))]
 
 
 def _hidden_field(doctype: str, shown: list[Any], others: list[str]) -> str | None:
-    for field in HIDDEN.get(doctype, ()):
-        # Frappe takes a plain field out of its answer, but not one within a function.
-        within = [text for text in texts(shown) if re.search("[(, ]", text.strip())]
-        asked = [_without_strings(text) for text in (*within, *others)]
-        # Frappe looks at the first column of each text alone.
-        if any(len(_parts_of(text)) > 1 for text in texts(shown)) or any(
-            re.search(rf"\b{field}\b", text, re.IGNORECASE) for text in asked
-        ):
+    if doctype not in HIDDEN:
+        return None
+    # Frappe takes a plain field out of its answer, but not one within a function; and looks at the first column alone.
+    within = [text for text in texts(shown) if re.search("[(, ]", text.strip())]
+    has_many = any(len(parts_of(text)) > 1 for text in texts(shown))
+    asked = [without_strings(text) for text in (*within, *others)]
+    for field in HIDDEN[doctype]:
+        if has_many or any(re.search(rf"\b{field}\b", text, re.IGNORECASE) for text in asked):
             meta = frappe.get_meta(doctype)
             if meta.get_field(field).permlevel not in meta.get_permlevel_access("read"):
                 return _("You may not read the field {0}, or ask by it.").format(_(field))
     return None
 
 
-def _without_strings(text: str) -> str:
-    """From left to right, as the database reads it: a name between backticks may hold quotes."""
-    return QUOTED.sub(lambda quoted: quoted[0] if quoted[0].startswith("`") else "''", text)
-
-
 def _join(doctype: str, shown: list[Any], others: list[str]) -> str | None:
     """The title of an Organization is a field like others, where it is only shown."""
     joined = [text for text in (*texts(shown), *others) if "." in text]
     fields = fields_that_link_to_ours(doctype) if joined else {}
-    titles = {field for field, linked in fields.items() if linked == "Organization"}
+    titles = {field for field, linked in fields.items() if linked == ORGANIZATION}
     asked = [text for text in texts(shown) if not ((title := TITLE.fullmatch(text)) and title[1] in titles)]
     asked = [text for text in (*asked, *others) if "." in text]
     if any(re.search(rf"\b{field}\W*\.", text) for field in fields for text in asked) or any(map(ALIAS.search, asked)):
@@ -250,10 +163,7 @@ def _wrapped(execute):
 
 def _is_for_a_web_form() -> bool:
     """Whether it is asked what a Web Form offers for a link: Frappe offers whoever opens it all that there is."""
-    frame: FrameType | None = sys._getframe(2)
-    while frame and frame.f_code.co_name != LINK_OPTIONS:
-        frame = frame.f_back
-    return frame is not None
+    return any(frame.f_code.co_name == LINK_OPTIONS for frame in callers.frames())
 
 
 def _with_checked_filters(build):
@@ -295,10 +205,7 @@ def _offence_of_lookup(table: Any, shown: list[str], others: list[str]) -> str |
     found = sql_within(shown, others, "left join", by_frappe)
     if found or not by_frappe:
         return found
-    columns = [part.strip() for text in shown for part in _parts_of(text)]
-    if not all(PLAIN.fullmatch(column) or VALUE.fullmatch(column) for column in columns):
-        return no_sql()
-    if not all(PLAIN.fullmatch(name) or FIELD.fullmatch(name) for name in others if name):
+    if not (all(map(is_value, columns_of(shown))) and all(map(is_name, filter(None, others)))):
         return no_sql()
     return offence(table, shown, others) if isinstance(table, str) else None
 

@@ -4,17 +4,14 @@ Frappe 15 has functions that write what they are told into SQL, and no list of t
 told gets into a statement on another table. So no statement that one of Frappe's functions makes for a person names a
 table of ours, of sessions or of passwords beside another one. (15, 16)
 
-Exempt are what this app itself asks, its conditions within lists, lists of our own DocTypes, which `query_rules` looks
-at, and scripts of people who may write code.
+Exempt are what apps and scripts ask themselves, conditions that permissions add to lists, and what lists join.
 """
 
 from __future__ import annotations
 
 import functools
 import re
-import sys
-from collections.abc import Iterator, Mapping
-from types import FrameType
+from collections.abc import Mapping
 from typing import Any
 
 import frappe
@@ -22,13 +19,13 @@ import frappe
 from dartwing_core.jobs import access
 from dartwing_core.jobs.desk_access import TENANT_DOCTYPES
 
-from . import links, query_rules
+from . import callers, column_rules, links, query_rules
 from .frappe_version import IS_15
 
 SECRETS = frozenset({"__auth", "tabsessions", "processlist"})
 """Each of them stands alone in Frappe's own statements; the last one tells what others ask."""
 OURS = frozenset(f"tab{doctype}".lower() for doctype in TENANT_DOCTYPES)
-TOKENS = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`[^`]*`|/\*.*?\*/|(?:--|\#)[^\n]*""", re.DOTALL)
+GUARDED = (*SECRETS, *OURS)
 TABLE = re.compile(
     r"`((?:tab|__)[^`]+)`|(?<!`)\b((?-i:tab[A-Z]\w*)|tabsessions|taborganization|processlist|__[a-z]\w*)", re.IGNORECASE
 )
@@ -50,12 +47,7 @@ SCRIPTS = ("safe_exec", "read_sql", "execute_query_report")
 def _is_named(statement: str) -> bool:
     """Whether something that is guarded may be named. Each statement comes here: a look, and no regular expression."""
     lower = statement.lower()
-    return any(name in lower for name in (*SECRETS, *OURS))
-
-
-def _without_texts(statement: str) -> str:
-    """It is the whole that the database reads, so that each quote is what it is taken for."""
-    return TOKENS.sub(lambda token: "''" if token[0][0] in "'\"" else token[0], statement)
+    return any(name in lower for name in GUARDED)
 
 
 def _is_plain(code: str, own: set[str] | None) -> bool:
@@ -77,7 +69,7 @@ def _named(code: str) -> set[str]:
 
 def _is_known(code: str) -> tuple[bool, set[str] | None]:
     """Whether an app or a script asks; and the tables of the list for which Frappe asks, if it is one."""
-    for frame in _frames():
+    for frame in callers.frames():
         query = frame.f_locals.get("self")
         if type(query).__name__ == "DatabaseQuery":
             return False, _tables_of(query, code)
@@ -100,43 +92,31 @@ def _tables_of(query: Any, code: str) -> set[str]:
     return {str(table).strip("`").lower() for table in (*query.tables, *joined)}
 
 
-def _frames() -> Iterator[FrameType]:
-    """From whoever asks outwards."""
-    frame: FrameType | None = sys._getframe(2)
-    while frame:
-        yield frame
-        frame = frame.f_back
-
-
 def _wrapped(sql):
     @functools.wraps(sql)
     def checked(self, query, *arguments, **named):
         if frappe.flags.get(links.FLAG):
-            _check(query if isinstance(query, str) else str(query), *arguments[:1], **_values(named))
+            _check(str(query), arguments[0] if arguments else named.get("values"))
         return sql(self, query, *arguments, **named)
 
     return checked
 
 
-def _values(named: Mapping[str, Any]) -> dict[str, Any]:
-    return {"values": named["values"]} if "values" in named else {}
-
-
-def _check(statement: str, values: Any = None) -> None:
+def _check(statement: str, values: Any) -> None:
     odd = BY_NAME if isinstance(values, Mapping) else BY_PLACE
     is_odd = bool(values) and odd.search(statement.replace("%%", ""))
     if not (_is_named(statement) or is_odd):
         return
     for condition in frappe.flags.get(CONDITIONS) or ():
         statement = statement.replace(condition, "1")
-    code = _without_texts(statement)
+    code = column_rules.without_strings(statement)  # of the whole, so that each quote is what it is taken for
     if counted := COUNTED.fullmatch(code):
         code = counted[1]
     if not is_odd and (not _is_named(code) or _is_plain(code, None)):
         return
     is_known, own = _is_known(code)
     if not (is_known or (own and not is_odd and _is_plain(code, own)) or access.sees_everything(frappe.session.user)):
-        raise frappe.PermissionError(query_rules.no_sql())
+        raise frappe.PermissionError(column_rules.no_sql())
 
 
 def _remembering(get_conditions):

@@ -1,19 +1,19 @@
 """What people keep of a query in documents of Frappe's holds no SQL: Frappe 15 runs it later, perhaps as somebody else.
 
 The scheduler sends reports as the user whom they name, and a chart that an Administrator has opened is kept for others.
-So what is stored is checked when it is saved, by who does not see everything; `query_rules` has the rules.
+So what is stored is checked when it is saved, by who does not see everything; `column_rules` has the rules.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import frappe
 
 from dartwing_core.jobs import access
 
-from . import query_rules
+from . import column_rules
 from .frappe_version import IS_15
 from .request_texts import parsed
 
@@ -40,9 +40,9 @@ def check(doc: Any, _method: str | None = None) -> None:
     else:
         fields = [doc.get(field) for field in FIELDS.get(doc.doctype, ())]
         filters = parsed(doc.get(FILTERS[doc.doctype]))
-    found = query_rules.sql_within([field for field in fields if field], [], "left join", by_frappe=True)
+    found = column_rules.sql_within([field for field in fields if field], [], "left join", by_frappe=True)
     if not found and isinstance(filters, Mapping | list):
-        found = query_rules.sql_in_filters(filters, None, by_frappe=True)
+        found = column_rules.sql_in_filters(filters, None, by_frappe=True)
     if found:
         raise frappe.PermissionError(found)
 
@@ -50,19 +50,16 @@ def check(doc: Any, _method: str | None = None) -> None:
 def _of_report(stored: Any) -> tuple[list[str], Any]:
     if not isinstance(stored, Mapping):
         return [], []
-    fields = [field for key in ("fields", "columns") for field in _texts(stored.get(key))]
+    fields = [field for key in ("fields", "columns") for field in _columns(stored.get(key))]
     grouped = stored.get("group_by")
-    fields += [str(field) for field in grouped.values()] if isinstance(grouped, Mapping) else _texts(grouped)
+    fields += [str(field) for field in grouped.values()] if isinstance(grouped, Mapping) else _columns(grouped)
     fields += [part.strip() for key in ORDERS for part in str(stored.get(key) or "").split(",")]
     return fields, stored.get("filters")
 
 
-def _texts(columns: Any) -> list[str]:
-    """Fields, each perhaps with its DocType."""
-    return list(_parts(columns)) if isinstance(columns, list) else []
-
-
-def _parts(columns: list[Any]) -> Iterator[str]:
-    for column in columns:
-        # As Frappe writes it: [field, DocType].
-        yield f"`tab{column[1]}`.`{column[0]}`" if isinstance(column, list) and len(column) > 1 else str(column)
+def _columns(stored: Any) -> list[str]:
+    """Fields, or [field, DocType], as Frappe writes them."""
+    return [
+        f"`tab{column[1]}`.`{column[0]}`" if isinstance(column, list) and len(column) > 1 else str(column)
+        for column in (stored if isinstance(stored, list) else ())
+    ]

@@ -1,0 +1,127 @@
+"""What a text may be that Frappe writes into a query: a column, the field of a filter; nothing else.
+
+Frappe 15 takes some apart and writes one after the other. So each is judged by what it may be, and not by holding
+nothing suspicious: a quote in one could begin what another one ends. `query_rules` says where this is asked.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from frappe import _
+
+from dartwing_core.jobs.desk_access import TENANT_DOCTYPES
+from dartwing_core.jobs.references import REFERENCES
+
+from .request_texts import texts
+
+GUARDED = frozenset((*TENANT_DOCTYPES, *REFERENCES))
+TEXTS = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`[^`]*`|/\*.*?\*/|(?:--|\#)[^\n]*""", re.DOTALL)
+"""What is quoted, and comments, as the database reads them."""
+WORDS = re.compile(
+    r"(?<![a-z_])(select|union|from|where|having|into|join)(?![a-z0-9_])|--|#|/\*|;"
+    r"|\b(benchmark|sleep|get_lock|release_lock|load_file|extractvalue|updatexml)\s*\(",
+    re.IGNORECASE,
+)
+"""Words of a query, comments, its end, and functions that wait or tell by their errors."""
+NAME = r"((`tab[\w ]+`|`\w+`|\w+)\.)?(`\w+`|\w+)"
+"""A field, perhaps of a table or behind a link; what is quoted ends."""
+PLAIN = re.compile(
+    rf"(distinct )?({NAME}|(`tab[\w ]+`\.)?\*)( (as )?(\w+|`[\w :.-]+`|'[\w :.-]+'))?( (asc|desc))?", re.IGNORECASE
+)
+"""A column with its alias, as Desk writes it; whatever Frappe puts around it."""
+CALL = re.compile(
+    r"(distinct )?\w* ?\(.*\)( (as )?(\w+|`[\w :.-]+`|'[\w :.-]+'))?( (asc|desc))?", re.IGNORECASE | re.DOTALL
+)
+TOKENS = re.compile(r"`[\w :.-]+`|'(?:[^'\\]|\\.)*'", re.DOTALL)
+VALUE = re.compile(rf"\w+\((distinct )?({NAME}|\*|-?\d+)(, ?({NAME}|-?\d+))*\)( as \w+)?", re.IGNORECASE | re.ASCII)
+"""A function in a lookup: the builder takes its text apart, and drops what follows."""
+MARKS = re.compile(r"`[^`]*`|'(?:[^'\\]|\\.)*'|[(),]", re.DOTALL)
+UNQUOTED = re.compile(r"[\w\s.,()*+/<>=%:!-]*")
+JOINS = frozenset({"left join", "inner join", "right join"})
+TABLES = re.compile("|".join(f"tab{re.escape(doctype)}\\b" for doctype in sorted(GUARDED)), re.IGNORECASE)
+FIELD = re.compile(rf"""{NAME}|ifnull\({NAME}, ?('[^'\\]*'|"[^"\\]*"|\w+)\)""", re.IGNORECASE)
+"""A field of a filter, as people and Frappe's calendar name it."""
+BY_FRAPPE = re.compile(r"ifnull\(`\w+`,''\)!=''|\((\w+) = '' or \1 is null\)")
+"""The filters that Frappe's counts of a field's values write as SQL."""
+
+
+def sql_within(shown: list[Any], others: list[str], join: Any, by_frappe: bool) -> str | None:
+    """What is wrong with a query that holds another one, None if nothing is; `by_frappe`: one on any table."""
+    columns = columns_of((*texts(shown), *others))
+    is_sql = not all(map(_is_column, columns)) or join not in JOINS
+    return no_sql() if is_sql and (by_frappe or TABLES.search(" ".join(columns))) else None
+
+
+def _is_column(text: str) -> bool:
+    if PLAIN.fullmatch(text) or BY_FRAPPE.fullmatch(text):
+        return True
+    bare = TOKENS.sub("x", text) if CALL.fullmatch(text) else text
+    return bool(UNQUOTED.fullmatch(bare)) and not WORDS.search(bare)
+
+
+def columns_of(given: Iterable[str]) -> list[str]:
+    """Each by itself."""
+    return [part.strip() for text in given for part in parts_of(text)]
+
+
+def is_value(column: str) -> bool:
+    """Whether it is one that the builder of lookups can be told."""
+    return bool(PLAIN.fullmatch(column) or VALUE.fullmatch(column))
+
+
+def is_name(text: str) -> bool:
+    """Whether it is one by which lookups may filter, group and sort."""
+    return bool(PLAIN.fullmatch(text) or FIELD.fullmatch(text))
+
+
+def without_strings(text: str) -> str:
+    """Without what is quoted, from left to right as the database reads it. Names in backticks stay, and comments."""
+    return TEXTS.sub(lambda token: "''" if token[0][0] in "'\"" else token[0], text)
+
+
+def parts_of(text: str) -> list[str]:
+    """What stands between the commas that are not within parentheses or quotes."""
+    parts, begin, depth = [], 0, 0
+    for mark in MARKS.finditer(text):
+        depth += {"(": 1, ")": -1}.get(mark[0], 0)
+        if mark[0] == "," and not depth:
+            parts.append(text[begin : mark.start()])
+            begin = mark.end()
+    return [*parts, text[begin:]]
+
+
+def sql_in_filters(filters: Any, doctype: Any, by_frappe: bool) -> str | None:
+    """The same of filters that are SQL; `by_frappe`: on any DocType."""
+    given = [filters] if isinstance(filters, Mapping) else filters
+    is_sql = any(map(_is_sql, given))
+    is_ours = by_frappe or doctype in GUARDED or TABLES.search(" ".join(texts(filters)))
+    return no_sql() if is_sql and is_ours else None
+
+
+def _is_sql(one: Any) -> bool:
+    if isinstance(one, str):
+        return not BY_FRAPPE.fullmatch(one)
+    return not all(map(_is_field, fields_of(one))) or _has_table(one)
+
+
+def no_sql() -> str:
+    return _("A query holds no SQL of its own: name fields, and filter by field and value.")
+
+
+def _is_field(field: Any) -> bool:
+    return bool(FIELD.fullmatch(str(field)))
+
+
+def fields_of(one: Any) -> list[Any]:
+    """The fields of a filter: an object, [field, operator, value] or [DocType, field, operator, value]."""
+    if isinstance(one, Mapping):
+        return list(one)
+    return [one[0] if len(one) == 3 else one[1]] if isinstance(one, list | tuple) and len(one) > 2 else []
+
+
+def _has_table(one: Any) -> bool:
+    """Whether the DocType of a filter is something else."""
+    return isinstance(one, list | tuple) and len(one) > 3 and "`" in str(one[0])

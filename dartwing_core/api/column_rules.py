@@ -18,8 +18,10 @@ from dartwing_core.jobs.references import REFERENCES
 from .request_texts import texts
 
 GUARDED = frozenset((*TENANT_DOCTYPES, *REFERENCES))
-TEXTS = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`[^`]*`|/\*.*?\*/|(?:--|\#)[^\n]*""", re.DOTALL)
-"""What is quoted, and comments, as the database reads them."""
+TEXTS = re.compile(
+    r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`[^`]*`|/\*(?!M?!).*?\*/|(?:--(?=\s|$)|\#)[^\n]*""", re.DOTALL
+)
+"""What is quoted, and comments, as MariaDB reads them: of those that begin with `/*!` it runs what is in them."""
 WORDS = re.compile(
     r"(?<![a-z_])(select|union|from|where|having|into|join)(?![a-z0-9_])|--|#|/\*|;"
     r"|\b(benchmark|sleep|get_lock|release_lock|load_file|extractvalue|updatexml)\s*\(",

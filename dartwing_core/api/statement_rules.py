@@ -38,10 +38,7 @@ BY_NAME, BY_PLACE = re.compile(r"%(?!\(\w+\)[sd])"), re.compile(r"%(?![sd])")
 CONDITIONS = "dartwing_conditions"
 """In `frappe.flags`: what permissions have added to lists, ours and those of other apps, which are no part of what is
 told."""
-BUILDERS = ("database", "query_builder", "model.db_query", "model.qb_query", "model.utils")
-"""Modules of Frappe's that ask for others."""
-SCRIPTS = ("safe_exec", "read_sql", "execute_query_report")
-"""Functions of Frappe's that run what people have written who may write code."""
+WRAPPERS = (__name__, query_rules.__name__)
 
 
 def _is_named(statement: str) -> bool:
@@ -71,16 +68,10 @@ def _is_known(code: str) -> tuple[bool, set[str] | None]:
     """Whether an app or a script asks; and the tables of the list for which Frappe asks, if it is one."""
     for frame in callers.frames():
         query = frame.f_locals.get("self")
-        if type(query).__name__ == "DatabaseQuery":
+        if isinstance(query, query_rules.Query):
             return False, _tables_of(query, code)
-        module = frame.f_globals.get("__name__", "")
-        root, _dot, inner = module.partition(".")
-        is_frappes = links.is_frappes(root)
-        if is_frappes and frame.f_code.co_name in SCRIPTS:
-            return True, None
-        is_builder = is_frappes and (not inner or inner.startswith(BUILDERS))
-        if not (is_builder or root == "pypika" or module in (__name__, query_rules.__name__)):
-            return not is_frappes, None
+        if not callers.asks_for_others(frame, callers.BUILDERS, WRAPPERS):
+            return not callers.is_frappes(frame), None
     return False, None
 
 
@@ -107,7 +98,7 @@ def _check(statement: str, values: Any) -> None:
     is_odd = bool(values) and odd.search(statement.replace("%%", ""))
     if not (_is_named(statement) or is_odd):
         return
-    for condition in frappe.flags.get(CONDITIONS) or ():
+    for condition in sorted(frappe.flags.get(CONDITIONS) or (), key=len, reverse=True):  # one may hold another
         statement = statement.replace(condition, "1")
     code = column_rules.without_strings(statement)  # of the whole, so that each quote is what it is taken for
     if counted := COUNTED.fullmatch(code):
@@ -123,9 +114,10 @@ def _remembering(get_conditions):
     @functools.wraps(get_conditions)
     def remembered(*arguments, **named):
         found = get_conditions(*arguments, **named)
-        texts = [found] if isinstance(found, str) else [one.get_sql() for one in found]
-        known = frappe.flags.setdefault(CONDITIONS, set())
-        known.update(form for text in texts if text for form in (text, text.replace("%", "%%")))
+        if frappe.flags.get(links.FLAG) and isinstance(found, str | list):
+            texts = [found] if isinstance(found, str) else [one.get_sql() for one in found]
+            known = frappe.flags.setdefault(CONDITIONS, set())
+            known.update(form for text in texts if text for form in (text, text.replace("%", "%%")))
         return found
 
     return remembered

@@ -58,8 +58,11 @@ def _of_report(stored: Any) -> tuple[list[str], Any]:
 
 
 def _columns(stored: Any) -> list[str]:
-    """Fields, or [field, DocType], as Frappe writes them."""
-    return [
-        f"`tab{column[1]}`.`{column[0]}`" if isinstance(column, list) and len(column) > 1 else str(column)
-        for column in (stored if isinstance(stored, list) else ())
-    ]
+    """Fields, [field, DocType], or objects, as Frappe writes them."""
+    return list(map(_column, stored)) if isinstance(stored, list) else []
+
+
+def _column(stored: Any) -> str:
+    if isinstance(stored, Mapping):  # of a Custom Report
+        return str(stored.get("fieldname"))
+    return f"`tab{stored[1]}`.`{stored[0]}`" if isinstance(stored, list) and len(stored) > 1 else str(stored)

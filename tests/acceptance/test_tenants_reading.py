@@ -178,6 +178,9 @@ PATHS: dict[str, Path] = {
     "reportview.get_count": Path(
         method("frappe.desk.reportview.get_count", doctype=JOB, filters=LISTED, fields=[]), counted
     ),
+    "reportview.get_count, as the list asks": Path(
+        method("frappe.desk.reportview.get_count", doctype=JOB, filters=LISTED, fields=[], limit=1001), counted
+    ),
     "reportview.get_stats": Path(
         method("frappe.desk.reportview.get_stats", doctype=JOB, filters=LISTED, stats=["output_reference"]), secret
     ),

@@ -31,7 +31,7 @@ from dartwing_core.jobs.desk_access import ENGINE_DOCTYPES, TENANT_DOCTYPES, thr
 from dartwing_core.jobs.errors import InvalidJobError
 from dartwing_core.jobs.references import REFERENCES, is_visible, visible_of
 
-from . import links, query_rules, rate_limits
+from . import links, query_rules, rate_limits, sent_names
 from .frappe_version import IS_15
 from .mentions import asks_for_names, kind_fields, links_to_ours, naming_ours
 
@@ -128,6 +128,7 @@ def get_next(given: dict[str, Any]) -> Any:
 
     15, 16.
     """
+    sent_names.refuse("value", given["value"])
     _check(given["doctype"], given["value"])
     return utils.get_next(**given)
 

@@ -14,8 +14,8 @@
   locks what it is told to delete, and says whether it is there, before it loads it or asks for permission. Ids can't
   be guessed, names of old organizations can. (15, 16)
 
-What documents hold, links lead to and queries ask for comes later, whatever the spelling: `GuardedDocument`, `links`,
-`query_rules`.
+What documents hold and are called, links lead to and queries ask for comes later, whatever the spelling:
+`GuardedDocument`, `sent_names`, `links`, `query_rules`.
 Functions of other apps are their own business.
 """
 
@@ -35,7 +35,7 @@ from dartwing_core.jobs import access, references
 from dartwing_core.jobs.desk_access import TENANT_DOCTYPES, throw_missing
 from dartwing_core.jobs.errors import InvalidJobError
 
-from . import links, query_rules, statement_rules  # noqa: F401 (they wrap Frappe's functions)
+from . import links, query_rules, sent_names, statement_rules  # noqa: F401 (they wrap Frappe's functions)
 from .doctypes import queue_doctype, tenant_doctype
 from .mentions import kind_fields
 from .request_texts import listed, parsed, texts
@@ -103,6 +103,7 @@ def check_request() -> None:
     """Hook (`auth_hooks`): refuse what the user may not ask for. Raises Frappe's errors, each from one line."""
     call = of_request()
     links.watch(call.is_frappes)
+    sent_names.remember(call.arguments)
     is_page = PAGES_OF_DESK.match(frappe.local.request.path) and not call.command
     if frappe.local.request.method == "OPTIONS" or is_page or not call.is_frappes:
         return

@@ -4,7 +4,7 @@ Frappe looks a link up, and copies fields through it (`fetch_from`), without ask
 leads to (15, 16); 15 does so before it asks whether they may make the document at all. So its errors tell anybody
 which names exist, its copies what is in the rows, and rows of strangers keep a document from being deleted. No hook
 of Frappe's comes before that, so the method that does it is wrapped: for requests and background jobs of a site that
-has this app, and for links to our DocTypes alone.
+has this app. Links to other DocTypes are as they were, but hold no filters.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import frappe
+from frappe import _
 from frappe.model.document import Document
 
 from dartwing_core.jobs import access, references
@@ -71,6 +72,8 @@ def _links(doc) -> Iterator[Link]:
     for row in [doc, *doc.get_all_children()]:
         for field in row.meta.get_link_fields() + row.meta.get_dynamic_link_fields():
             name = row.get(field.fieldname)
+            if isinstance(name, dict | list):  # Frappe would look up the first row that these filters match
+                raise frappe.ValidationError(_("{0} must be text.").format(field.fieldname))
             kind = field.options if field.fieldtype == "Link" else row.get(field.options)
             if name and (doctype := tenant_doctype(kind)):
                 yield Link(row, field.fieldname, doctype, name)

@@ -40,5 +40,10 @@ def is_frappes(frame: FrameType) -> bool:
 
 def frappe_asks(builders: tuple[str, ...], own: tuple[str, ...]) -> bool:
     """Whether it is a function of Frappe's that asks, and not an app or a script that has its say within one."""
-    asking = next((frame for frame in frames() if not asks_for_others(frame, builders, own)), None)
-    return asking is not None and is_frappes(asking)
+    frame = asking(builders, own)
+    return frame is not None and is_frappes(frame)
+
+
+def asking(builders: tuple[str, ...], own: tuple[str, ...]) -> FrameType | None:
+    """The function that asks; not those that ask for others."""
+    return next((frame for frame in frames() if not asks_for_others(frame, builders, own)), None)

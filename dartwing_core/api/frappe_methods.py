@@ -33,7 +33,7 @@ from dartwing_core.jobs.references import REFERENCES, is_visible, visible_of
 
 from . import links, query_rules, rate_limits, sent_names
 from .frappe_version import IS_15
-from .mentions import asks_for_names, kind_fields, links_to_ours, naming_ours
+from .mentions import asks_for_names, kind_fields, links_to_ours, meta_of, naming_ours
 
 MOST_NAMES = 500
 AGGREGATIONS = ("sum", "count", "avg", "min", "max")
@@ -74,7 +74,8 @@ def _instead_of(original: Callable[..., Any]) -> Callable[[Callable[..., Any]], 
 def get(given: dict[str, Any]) -> Any:
     """By a filter, the first one that one may see: Frappe takes the first of all, and so tells what it holds.
 
-    Of another DocType, the first that does not hang on what one may not see. 15, 16.
+    Of another DocType, the first that does not hang on what one may not see, and none for who may read none: Frappe
+    looks before it asks, and 404 or 403 tells the tokens of others letter by letter. 15, 16.
     """
     doctype = given.get("doctype")
     filters = None if given.get("name") else _parsed(given, "filters")
@@ -83,8 +84,10 @@ def get(given: dict[str, Any]) -> Any:
         if not names:
             throw_missing(doctype, _("document"))
         given |= {"name": names[0], "filters": None}
-    elif filters and kind_fields(doctype) and not _sees_everything():
-        found = frappe.db.get_value(doctype, filters)
+    elif filters and (meta := meta_of(doctype)) and not _sees_everything():
+        if not meta.istable:  # the permission for which is that of what it is a part of
+            frappe.has_permission(doctype, "read", throw=True)
+        found = frappe.db.get_value(doctype, filters) if kind_fields(doctype) else None
         if found and _names_ours(doctype, found) and not frappe.has_permission(doctype, "read", doc=found):
             found = _first_not_naming_ours(doctype, filters)
             given |= {"name": found or throw_missing(doctype, str(filters)), "filters": None}  # as Frappe says it
@@ -218,33 +221,19 @@ def _on_ours(names: list[str]) -> dict[str, Any]:
 
 @_instead_of(client.get_count)
 def get_count(given: dict[str, Any]) -> Any:
-    """Frappe counts with any filter what nobody may read. Of what is ours, or names it, what one may read. 15."""
-    doctype, filters = given.get("doctype"), given.get("filters")
+    """Counts what one may read, as Frappe 16 does: 15 counts with any filter what nobody may read. 15.
+
+    Of every DocType: others hold tokens of users and texts that name no job (mails, logs of exports); and of nothing
+    that is none, such as sessions and passwords.
+    """
+    filters = get_safe_filters(given.get("filters"))
     if not IS_15 or _sees_everything():
         return client.get_count(**given)
-    if _is_ours(doctype) or asks_for_names(doctype, filters):
-        return _count_permitted(doctype, filters)
-    counted = client.get_count(**given)
-    if counted and (ours := naming_ours(doctype, frappe.qb.DocType(doctype))):
-        query = frappe.qb.get_query(doctype, filters=get_safe_filters(filters), fields=Count("*"))
-        named = query.where(ours).run()[0][0]
-        counted += (_count_permitted_naming_ours(doctype, filters) if named else 0) - named
-    return counted
-
-
-def _count_permitted(doctype: str, filters: Any, or_filters: Any = None) -> int:
-    filters = get_safe_filters(filters)
     if isinstance(filters, list) and all(isinstance(one, str) for one in filters):
         filters = {"name": ["in", filters]} if filters else {}  # as `client.get_count` takes it, and not as SQL
     frappe.form_dict.clear()
-    frappe.form_dict.update(doctype=doctype, filters=filters, or_filters=or_filters)
+    frappe.form_dict.update(doctype=given["doctype"], filters=filters)
     return reportview.get_count()
-
-
-def _count_permitted_naming_ours(doctype: str, filters: Any) -> int:
-    either = [[doctype, field, "in", TENANT_DOCTYPES] for field in kind_fields(doctype)]
-    may_read = either and frappe.has_permission(doctype, "read")  # Frappe's refusal would say that there are some
-    return _count_permitted(doctype, filters, either) if may_read else 0
 
 
 @_instead_of(workflow.get_workflow_state_count)
@@ -285,7 +274,7 @@ def get_open_count(given: dict[str, Any]) -> Any:
 
 @_instead_of(goal.get_monthly_goal_graph_data)
 def get_monthly_goal_graph_data(given: dict[str, Any]) -> Any:
-    """Frappe puts its arguments into SQL as they are, and sums up all rows. 15."""
+    """Frappe puts its arguments into SQL as they are, and sums up all rows: here those that one may read. 15."""
     if not IS_15 or _sees_everything():
         return goal.get_monthly_goal_graph_data(**given)
     doctype = given.get("goal_doctype")
@@ -294,12 +283,22 @@ def get_monthly_goal_graph_data(given: dict[str, Any]) -> Any:
     )
     if not is_plain or _is_ours(doctype) or asks_for_names(doctype, given.get("filters")):
         raise frappe.PermissionError(_("This is not allowed."))
-    if names := _rows_naming_ours(doctype):
-        filters = frappe.parse_json(given.get("filters") or "{}")
+    frappe.has_permission(doctype, "read", throw=True)
+    if among := _permitted(doctype):
+        filters = _dict(given, "filters")
         if "name" in filters:
             raise frappe.PermissionError(_("This is not allowed."))
-        given["filters"] = {**filters, "name": ["not in", names]}
+        given["filters"] = {**filters, "name": among}
     return goal.get_monthly_goal_graph_data(**given)
+
+
+def _permitted(doctype: str) -> list[Any] | None:
+    """The filter for the names of the rows that one may read and that name none of ours; None if that is all."""
+    if reportview.build_match_conditions(doctype):
+        hidden = {*_rows_naming_ours(doctype)}
+        return ["in", [name for name in frappe.get_list(doctype, pluck="name", limit=0) if name not in hidden] or [""]]
+    names = _rows_naming_ours(doctype)
+    return ["not in", names] if names else None
 
 
 @_instead_of(tag.get_tagged_docs)

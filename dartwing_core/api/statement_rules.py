@@ -2,7 +2,8 @@
 
 Frappe 15 has functions that write what they are told into SQL, and no list of them is ever complete. But what they are
 told gets into a statement on another table. So no statement that one of Frappe's functions makes for a person names a
-table of ours, of sessions or of passwords beside another one. (15, 16)
+table of ours beside another one. Sessions and passwords are read for nobody but by the modules that keep them: some
+of Frappe's functions are told which table to look into. (15, 16)
 
 Exempt are what apps and scripts ask themselves, conditions that permissions add to lists, and what lists join.
 """
@@ -24,6 +25,9 @@ from .frappe_version import IS_15
 
 SECRETS = frozenset({"__auth", "tabsessions", "processlist"})
 """Each of them stands alone in Frappe's own statements; the last one tells what others ask."""
+KEEPERS = ("sessions", "utils.password", "core.doctype.user.user", "custom.doctype.custom_field.custom_field")
+"""Modules of Frappe's that ask for sessions and passwords: to log in and out, to list the own sessions, to keep keys
+and passwords, and to rename the field of one."""
 OURS = frozenset(f"tab{doctype}".lower() for doctype in TENANT_DOCTYPES)
 GUARDED = (*SECRETS, *OURS)
 TABLE = re.compile(
@@ -50,15 +54,22 @@ def _is_named(statement: str) -> bool:
 
 
 def _is_plain(code: str, own: set[str] | None) -> bool:
-    """Whether it is one query on tables that go together: what is guarded alone, or `own`."""
+    """Whether it is one query on tables that go together: what is guarded alone, for who may ask for it, or `own`."""
     if NESTED.search(code.strip()[6:]):
         return False
     named = _named(code)
+    if named & SECRETS:
+        return len(named) == 1 and _may_know_secrets()
     if own is not None:
         return not {name for name in named if name not in own and re.sub(r"_\d+$", "", name) not in own}
-    if named & SECRETS:
-        return len(named) == 1
     return not (named & OURS and named - OURS)
+
+
+def _may_know_secrets() -> bool:
+    """Whether one of KEEPERS asks, or an app or a script."""
+    frame = callers.asking(callers.BUILDERS, WRAPPERS)
+    module = frame.f_globals.get("__name__", "") if frame else ""
+    return frame is not None and (not callers.is_frappes(frame) or module.partition(".")[2] in KEEPERS)
 
 
 def _named(code: str) -> set[str]:

@@ -2,16 +2,16 @@ from __future__ import annotations
 
 import frappe
 from frappe import _
-from frappe.model.document import Document
 from frappe.utils import cint
 
+from dartwing_core.dartwing_core.guarded_document import OwnDocument
 from dartwing_core.jobs import admission, config, redis_queue
 from dartwing_core.jobs.outbox import outbox
 
 MIN_LEASE_SECONDS = 5  # two beats of the heartbeat
 
 
-class JobEngineSettings(Document):
+class JobEngineSettings(OwnDocument):
     """Settings of the job engine; `dartwing_core.jobs.config` reads them."""
 
     def validate(self) -> None:

@@ -4,8 +4,8 @@ import re
 
 import frappe
 from frappe import _
-from frappe.model.document import Document
 
+from dartwing_core.dartwing_core.guarded_document import OwnDocument
 from dartwing_core.jobs import admission, config, handlers, redis_queue
 from dartwing_core.jobs.outbox import outbox
 
@@ -24,7 +24,7 @@ RANGES: dict[str, tuple[float, float]] = {
 }
 
 
-class JobType(Document):
+class JobType(OwnDocument):
     """A kind of background job: its handler and how it runs, retries and is limited."""
 
     def validate(self) -> None:

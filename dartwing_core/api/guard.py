@@ -157,7 +157,10 @@ def of_request() -> Call:
         return Call("", None, arguments, ())
     kind, *path = parts[2 if parts[1:2] in (("v1",), ("v2",)) else 1 :] or ("",)
     if kind == "method":
-        command = _in_doctype(*path) if parts[1] == "v2" and len(path) == 2 else "/".join(path)
+        if parts[1] == "v2":
+            command = _in_doctype(*path) if len(path) == 2 else "/".join(path)
+        else:
+            command = path[0] if path else ""  # Frappe drops what follows
         return Call(command, function(command), arguments, ())
     return Call("", None, arguments, tuple(path[:1] if kind == "doctype" else path))
 

@@ -39,6 +39,8 @@ def test_a_request_that_names_nothing_of_ours_costs_no_statement(site, title):
         ("/api/v2/method/Org Member/on_doctype_update", org_member.on_doctype_update, False),
         ("/api/v2/method/No Such/thing", None, True),
         ("/api/method/Tag/add_tag", None, True),
+        ("/api/method/frappe.client.get/x", client.get, True),
+        ("/api/v1/method/frappe.client.get/x/y/", client.get, True),
         ("/api/v2/method/frappe.client.get", client.get, True),
     ],
 )

@@ -34,13 +34,16 @@ PLAIN = re.compile(
     rf"(distinct )?({NAME}|(`tab[\w ]+`\.)?\*)( (as )?(\w+|`[\w :.-]+`|'[\w :.-]+'))?( (asc|desc))?", re.IGNORECASE
 )
 """A column with its alias, as Desk writes it; whatever Frappe puts around it."""
+TITLE = r"[\w :./()+-]+"
+TITLED = re.compile(rf"""(?P<column>.+?) as (`{TITLE}`|'{TITLE}'|"{TITLE}")""", re.IGNORECASE | re.DOTALL)
+"""A column of a list with the title that a person gave it. No quote ends in there, and no comment begins."""
 CALL = re.compile(
     r"(distinct )?\w* ?\(.*\)( (as )?(\w+|`[\w :.-]+`|'[\w :.-]+'))?( (asc|desc))?", re.IGNORECASE | re.DOTALL
 )
 TOKENS = re.compile(r"`[\w :.-]+`|'(?:[^'\\]|\\.)*'", re.DOTALL)
 VALUE = re.compile(rf"\w+\((distinct )?({NAME}|\*|-?\d+)(, ?({NAME}|-?\d+))*\)( as \w+)?", re.IGNORECASE | re.ASCII)
 """A function in a lookup: the builder takes its text apart, and drops what follows."""
-MARKS = re.compile(r"`[^`]*`|'(?:[^'\\]|\\.)*'|[(),]", re.DOTALL)
+MARKS = re.compile(rf"""`[^`]*`|'(?:[^'\\]|\\.)*'|"{TITLE}"|[(),]""", re.DOTALL)
 UNQUOTED = re.compile(r"[\w\s.,()*+/<>=%:!-]*")
 JOINS = frozenset({"left join", "inner join", "right join"})
 TABLES = re.compile("|".join(f"tab{re.escape(doctype)}\\b" for doctype in sorted(GUARDED)), re.IGNORECASE)
@@ -58,6 +61,8 @@ def sql_within(shown: list[Any], others: list[str], join: Any, by_frappe: bool) 
 
 
 def _is_column(text: str) -> bool:
+    if titled := TITLED.fullmatch(text):
+        text = titled["column"]
     if PLAIN.fullmatch(text) or BY_FRAPPE.fullmatch(text):
         return True
     bare = TOKENS.sub("x", text) if CALL.fullmatch(text) else text

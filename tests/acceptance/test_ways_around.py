@@ -17,7 +17,7 @@ import openpyxl
 import pytest
 
 import dartwing_core
-from dartwing_core.api import frappe_methods, guard, links, statement_rules, stored_queries
+from dartwing_core.api import column_rules, frappe_methods, guard, links, statement_rules, stored_queries
 from dartwing_core.api.frappe_version import IS_15
 from dartwing_core.jobs import job as part
 from dartwing_core.jobs import submit_batch
@@ -888,6 +888,23 @@ def test_what_follows_the_name_of_a_function_changes_nothing(stranger, alice):
         told.append((answer.status_code, answer.text.count("not found")))
     assert told[0] == told[1]
     assert told[0][0] == 404
+
+
+@pytest.mark.skipif(not IS_15, reason="16 takes no quoted titles")
+@pytest.mark.parametrize("title", ['"Count"', "'Count (all)'", "`Count (all)`", "'Anzahl/Tag'", '"Anzahl (Tage + ca)"'])
+def test_people_may_give_a_column_a_title(web, alice, title):
+    # Seen refused.
+    client = Client(web).with_token(alice)
+    for column in ("count(name)", "title"):
+        answer = call(client, "frappe.client.get_list", doctype="Note", fields=[f"{column} as {title}"])
+        assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize("title", ['"a"b"', "'a\\'", "`a`b`", "'a/*b'", "'50%'", "'a#b'", "'a' union 'b'"])
+def test_a_title_ends_no_quote_and_begins_no_comment(site, title):
+    # Frappe 15 writes one column behind the other.
+    assert column_rules.sql_within([f"title as {title}"], [], "left join", by_frappe=True)
+    assert column_rules.sql_within([f"count(name) as {title}"], [], "left join", by_frappe=True)
 
 
 def test_a_filter_finds_ones_own_where_the_first_match_is_a_job(stranger, bob, job):

@@ -21,7 +21,7 @@ collect_ignore = [] if os.environ.get("DW_DESK") else ["desk"]
 """Desk is tested where there is one: `./dev test --bench PATH --site NAME --desk`."""
 
 SITE_CONFIGURATION = {
-    "background_job_handlers": [factory.HANDLERS, factory.FAULTS, factory.TEXTS],
+    "background_job_handlers": [factory.HANDLERS, factory.FAULTS, factory.TEXTS, factory.REMAINS],
     "throttle_user_limit": 100_000,  # Frappe refuses more than 60 new users an hour
 }
 """What the site under test is told for the time of the tests."""
@@ -76,7 +76,7 @@ def site(_connected: None) -> Iterator[None]:
     """A site with the organizations Test Alpha and Test Beta, no test jobs, and Administrator logged in."""
     import frappe
 
-    from dartwing_core.jobs import connection, notes, redis_queue
+    from dartwing_core.jobs import connection, redis_queue
     from tests.support import processes
 
     processes.queue_client().flushdb()  # first: Frappe deletes no document while a queue is long
@@ -84,10 +84,6 @@ def site(_connected: None) -> Iterator[None]:
     factory.dismiss()
     processes.queue_client().flushdb()
     redis_queue._away_until = 0
-    pipeline = processes.queue_client().pipeline()
-    for queue in redis_queue.queue_names():
-        notes.keep(pipeline, queue, notes.Left(has_backlog=False))  # otherwise the first submit of each asks the rows
-    pipeline.execute()
     factory.organization(factory.ALPHA)
     factory.organization(factory.BETA)
     frappe.db.commit()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import lru_cache
 
 import frappe
@@ -34,7 +33,15 @@ DISPATCH_FIELDS = (
     "timeout_seconds",
 )
 CHILD_FIELDS = (*DISPATCH_FIELDS, "waits_for", "on_parent_failure", "parent_batch")
-RUNNING_FIELDS = (*DISPATCH_FIELDS, "started_at", "started_epoch", "crash_count", "max_retries", "parent_batch")
+RUNNING_FIELDS = (
+    *DISPATCH_FIELDS,
+    "started_at",
+    "started_epoch",
+    "crash_count",
+    "max_retries",
+    "parent_batch",
+    "rq_job_id",
+)
 LIVE_FIELDS = (
     "lease_expires_epoch",
     "cancel_requested",
@@ -50,7 +57,7 @@ class Outlook:
     """Whether there is something to sweep."""
 
     due_epoch: float
-    """Seconds since 1970 at which something is due; 0 while jobs are Queued, Running or in line, infinity for never."""
+    """Seconds since 1970 at which something is due; 0 while jobs are in line or running, infinity for never."""
     has_dependents: bool
     """Whether there are batches that are not over, or jobs that wait for others."""
 
@@ -73,12 +80,11 @@ def outlook_query():
     schedule, batch = frappe.qb.DocType(config.SCHEDULE), frappe.qb.DocType(config.BATCH)
     jobs, waiting = frappe.qb.from_(job), (job.in_line == 0) & job.waits_for.isnull()
     due = jobs.select(job.due_epoch).orderby(job.due_epoch).limit(1)
-    live = [str(JobStatus.QUEUED), str(JobStatus.RUNNING)]
     look_at = frappe.qb.from_(schedule).select(schedule.look_at_epoch).where(schedule.enabled == 1)
     running = frappe.qb.from_(batch).select(1).where(batch.status == "Running")
     children = jobs.select(1).where((job.in_line == 0) & (job.status == str(JobStatus.PENDING)) & (job.waits_for > ""))
     return frappe.qb.select(
-        jobs.select(0).where(job.status.isin(live)).limit(1),
+        jobs.select(0).where(job.status == str(JobStatus.RUNNING)).limit(1),
         jobs.select(0).where(job.in_line > 0).limit(1),
         *(due.where(waiting & (job.status == str(status))) for status in WAITING),
         look_at.orderby(schedule.look_at_epoch).limit(1),
@@ -205,44 +211,6 @@ def doubtful_query(limit: int):
         .orderby(job.started_at)
         .limit(limit)
     )
-
-
-def queued_before(
-    moment: datetime, limit: int, after: tuple[datetime, str] | None = None, ahead: datetime | None = None
-) -> list[dict]:
-    """Queued jobs, the longest queued first; those behind the one that was queued at `after`, of that name.
-
-    `ahead`: those, too, that seem to be queued later than this: the site's clock was set back since.
-    """
-    return queued_query(moment, limit, after, ahead).run(as_dict=True)
-
-
-def queued_query(
-    moment: datetime, limit: int, after: tuple[datetime, str] | None = None, ahead: datetime | None = None
-):
-    job = frappe.qb.DocType(config.JOB)
-    is_old = (job.queued_at <= moment) | (job.queued_at > ahead) if ahead else job.queued_at <= moment
-    condition = (job.status == str(JobStatus.QUEUED)) & is_old
-    if after:
-        since, name = after
-        condition &= (job.queued_at >= since) & ((job.queued_at > since) | (job.name > name))
-    query = frappe.qb.from_(job).select(*(job[field] for field in DISPATCH_FIELDS), job.queued_at).where(condition)
-    return query.orderby(job.queued_at).orderby(job.name).limit(limit)
-
-
-def queued_in(queues: Sequence[str], limit: int) -> list[dict]:
-    """Queued jobs of these queues, the longest queued first: whose they are, and their place in the line they came
-    from."""
-    return queued_in_query(queues, limit).run(as_dict=True)
-
-
-def queued_in_query(queues: Sequence[str], limit: int):
-    job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).select(
-        job.name, job.status, job.queue, job.organization, job.job_type, job.admission_rank
-    )
-    query = query.where((job.status == str(JobStatus.QUEUED)) & job.queue.isin(list(queues)))
-    return query.orderby(job.queued_at).limit(limit)
 
 
 def is_due(job, epoch: float):

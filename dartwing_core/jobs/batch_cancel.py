@@ -6,11 +6,11 @@ The request stands on the batch's row until no member is live, so that a sweep g
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from . import admission, backlog, batch_end, batch_store, cancel, config, dispatch, redis_queue, sql, store
+from . import backlog, batch_end, batch_store, cancel, dispatch, redis_queue, sql, store, wake
 from .status import JobStatus
 
 AT_ONCE = 500
@@ -72,22 +72,9 @@ def _cancel_waiting(name: str, status: JobStatus, user: str, reason: str | None,
         moved = sql.committed(partial(_cancel, jobs, user, reason))
         canceled += moved
         if status == JobStatus.QUEUED and moved:
-            dispatch.quietly(partial(admission.after_cancel, moved))
+            dispatch.quietly(wake.let_in)
     return canceled
 
 
 def _cancel(jobs: Sequence[Mapping[str, Any]], user: str, reason: str | None) -> list[Mapping[str, Any]]:
-    moved: list[Mapping[str, Any]] = []
-    for some in _by_own_queue(jobs):
-        moved += store.move_all(some, JobStatus.CANCELED, cancel.message(reason), cancel.values(user, some[0]), user)
-    return moved
-
-
-def _by_own_queue(jobs: Sequence[Mapping[str, Any]]) -> Iterable[Sequence[Mapping[str, Any]]]:
-    """The jobs in parts of which all columns become the same, as `cancel.values` says."""
-    if jobs[0]["status"] != JobStatus.QUEUED:
-        return [jobs]
-    parts: dict[str, list[Mapping[str, Any]]] = {}
-    for job in jobs:
-        parts.setdefault(config.own_queue(job), []).append(job)
-    return parts.values()
+    return store.move_all(jobs, JobStatus.CANCELED, cancel.message(reason), cancel.values(user), user)

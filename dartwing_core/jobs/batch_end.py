@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any
 
-from . import admission, batch_store, clock, dependencies, dispatch, sql, store, submission, waiting
+from . import batch_store, clock, dependencies, dispatch, sql, store, submission, waiting, wake
 from .batch_store import ON_COMPLETE, ON_FAILURE, ON_SUCCESS
 
 CALLBACK_COLUMNS = (
@@ -61,18 +61,18 @@ def _is_news(state: Mapping[str, Any]) -> bool:
     return not state["is_live"] or bool(state["has_failed"] and state["awaits_failure"])
 
 
-def _settle(name: str) -> set[str] | None:
-    """Write down what has become of a batch, together with the callbacks; the queues of those, None if of no change."""
+def _settle(name: str) -> list[dict[str, Any]] | None:
+    """Write down what has become of a batch, together with the callbacks; the rows of those, None if of no change."""
     sql.commit()  # the snapshot has to be younger than the lock
-    queues = sql.committed(partial(_write, name))
-    for queue in sorted(queues or ()):
-        dispatch.quietly(partial(admission.admit, queue))
-    if queues is not None:
+    callbacks = sql.committed(partial(_write, name))
+    if callbacks:
+        dispatch.quietly(partial(wake.wake_for, callbacks))
+    if callbacks is not None:
         look([name])  # the last member may have ended meanwhile, and found the row locked by us
-    return queues
+    return callbacks
 
 
-def _write(name: str) -> set[str] | None:
+def _write(name: str) -> list[dict[str, Any]] | None:
     if not batch_store.lock(name):
         return None
     state = batch_store.states([name])[0]
@@ -89,7 +89,7 @@ def _write(name: str) -> set[str] | None:
     batch_store.update(name, values)
     if rows:
         store.insert_jobs(list(rows.values()))
-    return {row["queue"] for row in rows.values()}
+    return list(rows.values())
 
 
 def _end(state: Mapping[str, Any]) -> str:

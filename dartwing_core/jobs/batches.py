@@ -157,9 +157,12 @@ def retry_batch(batch_id: str) -> dict[str, Any]:
         for start in range(0, len(jobs), RETRY_AT_ONCE):
             step = jobs[start : start + RETRY_AT_ONCE]
             message, user = engine.RETRY_MESSAGE, frappe.session.user
-            moved |= {job["name"] for job in store.move_all(step, JobStatus.PENDING, message, values, user)}
+            columns = dict(values)
+            to_status = JobStatus(columns.pop("status"))
+            moved |= {job["name"] for job in store.move_all(step, to_status, message, columns, user)}
+            if to_status == JobStatus.QUEUED:
+                outbox().wake_for(step)
     retried = [job for job in failed if job["name"] in moved]
-    outbox().line_up({job["queue"] for job in retried})
     outbox().watch({job["waits_for"] for job in retried if job["waits_for"]})
     changed = _("It has just changed; look at it again.")
     left = {job["name"]: changed for job in failed if job["name"] not in moved}

@@ -16,7 +16,7 @@ from typing import Any
 import frappe
 from frappe import _
 
-from . import admission, batch_end, clock, config, dispatch, ids, rq_attempts, runs, sql, store
+from . import batch_end, clock, config, dispatch, ids, rq_attempts, runs, sql, store, wake
 from .context import text_for_storage
 from .errors import InvalidTransitionError, JobCanceledError, JobChangedError
 from .outbox import outbox
@@ -40,14 +40,16 @@ def cancel(job: Mapping[str, Any], reason: str | None) -> dict[str, Any]:
         return _ask_after_commit(job, user, reason)
     if not can_move(status, JobStatus.CANCELED):
         raise InvalidTransitionError(_("Job {0} is {1} and can't be canceled.").format(job["name"], _(status.value)))
-    written = values(user, job)
+    written = values(user)
     if not store.transition(job, JobStatus.CANCELED, message(reason), values=written):
         if not store.is_current(job["name"], job["attempt"] + 1):
             raise JobChangedError(job["name"])
         started = {**job, "status": str(JobStatus.RUNNING), "attempt": job["attempt"] + 1}
         _take_lock(started)  # the row is ours by now
         return _ask_after_commit(started, user, reason)
-    outbox().actions.append(lambda: _afterwards(job))
+    outbox().actions.append(lambda: batch_end.job_ended(job))
+    if status == JobStatus.QUEUED:
+        outbox().afterwards(wake.let_in)
     return {**job, **written, "status": str(JobStatus.CANCELED)}
 
 
@@ -143,26 +145,19 @@ def _request(job: Mapping[str, Any], user: str, reason: str | None) -> bool:
 
 def _cancel_waiting(job: Mapping[str, Any], user: str, reason: str | None) -> bool:
     """Whether it was still waiting, and is canceled now."""
-    written = values(user, job)
+    written = values(user)
     is_canceled = sql.committed(
         lambda: store.transition(job, JobStatus.CANCELED, message(reason), values=written, actor=user)
     )
     if is_canceled:
-        _afterwards(job)
+        batch_end.job_ended(job)
+        wake.let_in()
     return is_canceled
 
 
-def _afterwards(job: Mapping[str, Any]) -> None:
-    """Tell the jobs that wait for this one, and let others have its place if it was Queued."""
-    batch_end.job_ended(job)
-    if job["status"] == JobStatus.QUEUED:
-        admission.after_cancel([job])
-
-
-def values(user: str, job: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns of a job that a user has canceled. One that was Queued may have been lifted."""
-    queue = {"queue": config.own_queue(job)} if job["status"] == JobStatus.QUEUED else {}
-    return {"canceled_at": clock.site_time(), "canceled_by": user, "next_retry_at": None, **queue}
+def values(user: str) -> dict[str, Any]:
+    """The columns of a job that a user has canceled."""
+    return {"canceled_at": clock.site_time(), "canceled_by": user, "next_retry_at": None}
 
 
 def message(reason: str | None) -> str:

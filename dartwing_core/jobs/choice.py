@@ -1,190 +1,118 @@
-"""Which jobs an admission pass takes: by turns of the organizations, and within the limits."""
+"""Who runs next: turns of the organizations, without a database.
+
+Stride scheduling: each organization has a pass; the lowest is next, and pays 1 / weight for its turn (Waldspurger and
+Weihl, Stride Scheduling, MIT 1995). A pass is worth something while its owner can go. Who had no jobs, was paused or
+had no slot comes back level with the lowest of those that can go: nobody saves up turns.
+
+Priority is a head start of some turns. They are paid for like all others, from the organization's own pass: an urgent
+job goes ahead of others' floods, and a flood of urgent jobs starves nobody. Within an organization rank decides.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from operator import attrgetter
 
-from . import circuits, config, lifting, limits, notes, run_times, tenancy
-from .fairness import Turns
-from .lines import InRq, Line, Lines
+HEAD_START = {"Critical": 8.0, "High": 2.0, "Normal": 0.0, "Low": -2.0}
+"""Turns that a job of a priority is ahead of Normal ones of other organizations."""
+_Turn = tuple[float, float, str]
+"""Pass less head start, rank of the first job among equals, and the organization."""
 
-Place = tuple[Lines, str]
-"""Where an organization's jobs of a type wait: the lines of a queue, and the type."""
-Room = Callable[[float | None], int]
-"""How many more jobs that take so many seconds fit into the window."""
+
+@dataclass(slots=True)
+class Line:
+    """The jobs in line of one queue, organization, type and priority."""
+
+    queue: str
+    organization: str
+    job_type: str
+    priority: str
+    rank: float
+    """Of its first job; or lower, where that is not known any more."""
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        return self.queue, self.organization, self.job_type, self.priority
 
 
 class Choice:
-    """The next jobs of a queue.
+    """The lines from which a worker may take, and whose turn it is."""
 
-    Organizations take turns; of one the job with the lowest rank is next. Jobs of queues behind this one take part
-    while it has a line that may go (see `lifting`); where they are ahead of an organization's own jobs of this queue,
-    they get every other of its turns, so that neither a long backlog keeps urgent jobs waiting nor the reverse. Whose
-    last turn was theirs is noted from pass to pass: under a cap a pass may be of one turn.
-    """
+    def __init__(self, lines: Iterable[Line], passes: Mapping[str, float], weights: Mapping[str, int]):
+        """`passes`: as kept; organizations that have none begin at the lowest of the others.
 
-    def __init__(
-        self,
-        queue: str,
-        heads: list[dict],
-        in_service: list[dict],
-        behind: lifting.Candidates = lifting.NOBODY,
-    ):
-        rows = [*heads, *behind]
-        self._limits_of = tenancy.limits_of(sorted({row["organization"] for row in rows}))
-        self._types = {name: config.job_type(name) for name in {row["job_type"] for row in rows}}
-        self._slots = limits.Slots(in_service, self._limits_of, self._types)
-        self._gates = circuits.Gates(queue, self._types, in_service)
-        self._ranks: dict[str, dict[Place, float]] = {}
-        self._lines = Lines(queue)
-        self._own = 0
-        """Places that are in line for this very queue."""
-        self._is_limited = False
-        self._behind_others: set[str] = set()
-        """Who could not take a turn because other organizations have the slots of a type."""
-        self._add(heads, self._lines)
-        if behind is not lifting.NOBODY and self._is_in_the_way():
-            for name in sorted({row["queue"] for row in behind.heads}):
-                self._add((row for row in behind.heads if row["queue"] == name), Lines(name))
-            in_rq = InRq(behind.queued)
-            self._add(in_rq.heads(), in_rq)
-        weights = {name: self._limits_of[name].weight for name in self._ranks}
-        ranks = {name: self._first_rank(name) for name in self._ranks}
-        noted, self._run_times = notes.kept(queue, sorted(self._types))
-        self._turns = Turns(noted.passes, weights, ranks)
-        self._lifted_last = {name for name in noted.lifted_last if name in weights}
-        self.leaves_some = bool(self._own)
-        """Whether somebody is left who could go when a job ends; not those who are held."""
-        self.lacks_room = False
-        """Whether the window is full for the next one …"""
-        self.run_time: float | None = 0
-        """… which takes so many seconds."""
-
-    def _add(self, heads: Iterable[Mapping[str, Any]], lines: Lines) -> None:
-        for row in heads:
-            organization, job_type = row["organization"], row["job_type"]
-            may_go = self._limits_of[organization].may_start and may_start(self._types[job_type])
-            if may_go and self._gates.is_open(organization, job_type):
-                self._ranks.setdefault(organization, {})[lines, job_type] = row["rank"]
-                self._own += lines is self._lines
-
-    def _is_in_the_way(self) -> bool:
-        """Whether somebody of this queue's own line may go."""
-        places = ((name, job_type) for name, types in self._ranks.items() for _lines, job_type in types)
-        return any(self._slots.fits(*place) for place in places)
+        `weights`: turns of each organization in a round, 1 by default.
+        """
+        self._lines: dict[str, list[Line]] = {}
+        for line in lines:
+            self._lines.setdefault(line.organization, []).append(line)
+        start = min((passes[name] for name in self._lines if name in passes), default=0.0)
+        self.passes = {name: passes.get(name, start) for name in self._lines}
+        self._weights = weights
+        self._turns: list[_Turn] = []
+        self._turn_of: dict[str, _Turn] = {}
+        for name in self._lines:
+            self._line_up(name)
 
     @property
-    def turns(self) -> notes.KeptTurns:
-        """How the turns are now, of those who could take one."""
-        return notes.KeptTurns(self._turns.passes, self._lifted_last)
+    def lines(self) -> list[Line]:
+        """All lines that may go."""
+        return [line for lines in self._lines.values() for line in lines]
 
-    def take(self, room: Room) -> list[dict]:
-        """The jobs that go (name, status and queue of each), in the order in which they are to be queued.
-
-        If whose turn it is finds no room, nobody else does: quick ones would keep the window full, and out of it a long
-        one, to which it is smaller.
-        """
-        self.run_time = run_times.shortest(self._run_times.values())
-        most = room(self.run_time)
-        self.lacks_room = most <= 0
-        if self.lacks_room or not self._is_in_the_way():
-            return []
-        self._read_ahead(most)
-        taken: list[dict] = []
-        while found := self._next(room, len(taken), most):
-            taken.append(found)
-        self._turns.keep_close(self._behind_others)
-        self.leaves_some = bool(self._own) or self._is_limited
-        return taken
-
-    def _read_ahead(self, number: int) -> None:
-        """Of those whose turns come first so many jobs as they get if turns are equal, and one: is anything left?"""
-        next_ones = self._turns.first(number)
-        wanted: dict[Lines, list[Line]] = {}
-        for name in next_ones:
-            places = {self._next_place(name)}
-            if len(next_ones) < number:  # some get more than one
-                places.update((self._first_place(name), self._first_place(name, is_own=True)))
-            for lines, job_type in places:
-                wanted.setdefault(lines, []).append((name, job_type))
-        for lines, keys in wanted.items():
-            lines.read_ahead(keys, -(-number // len(next_ones)) + 1)
-
-    def _first_rank(self, organization: str) -> float:
-        return min(self._ranks[organization].values())
-
-    def _first_place(self, organization: str, is_own: bool = False) -> Place:
-        """Where the job with the lowest rank is; `is_own`: of those in line for this queue, if there are any."""
-        places = self._ranks[organization]
-        own = [place for place in places if place[0] is self._lines] if is_own else []
-        return min(own or places, key=places.__getitem__)
-
-    def _next_place(self, organization: str) -> Place:
-        """Where its next job is: of this queue, if its last one was lifted."""
-        return self._first_place(organization, organization in self._lifted_last)
-
-    def _next(self, room: Room, taken: int, most: int) -> dict | None:
-        """The next job, if there is one and it fits behind those that are taken."""
-        while self._own and taken < most:
-            organization = self._turns.next()
-            place = self._fitting_place(organization, most - taken)
-            if place is None:
-                if organization not in self._behind_others:
-                    self._turns.missed(organization)
-                continue
-            self.run_time = self._run_times[place[1]]
-            if taken >= room(self.run_time):
-                break
-            job = self._take_first(organization, place, most - taken)
-            self._turns.took(organization, self._first_rank(organization) if self._ranks[organization] else None)
-            return job
-        self.lacks_room = bool(self._own)
+    def next(self) -> Line | None:
+        """The line whose turn it is; None if there is none."""
+        while self._turns:
+            turn = self._turns[0]
+            if self._turn_of.get(turn[2]) is turn:
+                return self._first(turn[2])
+            heappop(self._turns)
         return None
 
-    def _fitting_place(self, organization: str, most: int) -> Place | None:
-        """Where the next job of an organization is, of the types of which one more fits."""
-        places = self._ranks[organization]
-        while places:
-            place = self._next_place(organization)
-            lines, job_type = place
-            line = organization, job_type
-            is_over = not lines.are_queued and not self._slots.fits(*line)
-            if not is_over and lines.first(line, most + 1) and self._gates.is_open(*line):
-                return place
-            self._is_limited = self._is_limited or (is_over and lines is self._lines)
-            if is_over and self._slots.full(*line) == (None, job_type):
-                self._behind_others.add(organization)
-            self._drop(organization, place)
-        return None
+    def in_order(self) -> list[Line]:
+        """All lines that may go, in the order of their turns."""
 
-    def _take_first(self, organization: str, place: Place, most: int) -> dict | None:
-        lines, job_type = place
-        line = organization, job_type
-        job = lines.first(line, most + 1)
-        lines.take(line)
-        self._note_whose(organization, lines)
-        self._gates.take(*line)
-        if not lines.are_queued:
-            self._slots.take(*line)
-        behind = lines.first(line, most)
-        if behind and self._gates.is_open(*line):
-            self._ranks[organization][place] = behind["admission_rank"]
+        def turn(line: Line) -> tuple[float, float]:
+            return self.passes[line.organization] - HEAD_START.get(line.priority, 0.0), line.rank
+
+        return sorted(self.lines, key=turn)
+
+    def is_next(self, line: Line, rank: float) -> bool:
+        """Whether it stays its organization's turn for this line, now that its first job's rank is known."""
+        if line.rank != rank:
+            line.rank = rank
+            self._line_up(line.organization)
+        return self._first(line.organization) is line
+
+    def took(self, line: Line) -> float:
+        """It has had a turn; returns what that costs. The job behind is not known yet, and no earlier than it was."""
+        price = 1 / max(1, self._weights.get(line.organization, 1))
+        self.passes[line.organization] += price
+        self._line_up(line.organization)
+        return price
+
+    def drop(self, line: Line) -> None:
+        """Nobody of this line can go."""
+        name = line.organization
+        self._lines[name] = [other for other in self._lines[name] if other is not line]
+        if self._lines[name]:
+            self._line_up(name)
         else:
-            self._drop(organization, place)
-        return job
+            del self._lines[name], self.passes[name], self._turn_of[name]
 
-    def _note_whose(self, organization: str, lines: Lines) -> None:
-        if lines is self._lines:
-            self._lifted_last.discard(organization)
-        else:
-            self._lifted_last.add(organization)
+    def drop_capped(self, key: tuple[str | None, str | None]) -> None:
+        """Nobody can go of an organization, of a type, or of both (None standing for all)."""
+        organization, job_type = key
+        for line in self.lines:
+            if organization in (None, line.organization) and job_type in (None, line.job_type):
+                self.drop(line)
 
-    def _drop(self, organization: str, place: Place) -> None:
-        del self._ranks[organization][place]
-        self._own -= place[0] is self._lines
+    def _first(self, organization: str) -> Line:
+        return min(self._lines[organization], key=attrgetter("rank"))
 
-
-def may_start(job_type: Any) -> bool:
-    """Whether jobs of this Job Type are not paused."""
-    return job_type is None or not job_type.is_paused  # of a type that is gone the jobs fail at once, and say why
+    def _line_up(self, organization: str) -> None:
+        first = self._first(organization)
+        turn = self.passes[organization] - HEAD_START.get(first.priority, 0.0), first.rank, organization
+        self._turn_of[organization] = turn
+        heappush(self._turns, turn)

@@ -14,7 +14,7 @@ import frappe
 from frappe import _
 from pypika import Order
 
-from . import access, admission, circuits, clock, config, dispatch, events, notes, queries, sql, tenancy
+from . import access, circuits, clock, config, dispatch, events, queries, sql, tenancy, wake
 from .errors import CircuitNotFoundError, InvalidTransitionError
 from .outbox import outbox
 from .outcome import Outcome
@@ -39,7 +39,7 @@ def settled(job: Mapping[str, Any], end: Outcome) -> None:
     elif circuits.is_probe(job):
         if end.status == JobStatus.COMPLETED and sql.committed(partial(circuits.close, job)):
             _after_change(job, circuits.CLOSED)
-        admission.admit_all()  # or the next may try
+        wake.wake_for_line()  # or the next may try
 
 
 def _failed(job: Mapping[str, Any], job_type: Any) -> None:
@@ -90,7 +90,7 @@ def manually_close_circuit(job_type: str, organization: str) -> dict[str, Any]:
         text = _("The circuit of {0} for {1} is closed already.")
         raise InvalidTransitionError(text.format(row["job_type"], closed["organization_name"]))
     outbox().actions.append(partial(_after_change, row, circuits.CLOSED))
-    outbox().afterwards(admission.admit_all)
+    outbox().afterwards(wake.wake_for_line)
     return closed
 
 
@@ -115,8 +115,7 @@ def _public(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _after_change(job: Mapping[str, Any], status: str, until: float | None = None) -> None:
-    """Best effort, after the commit: the note for submits, and the admins' screens."""
-    dispatch.quietly(lambda: notes.set_circuit(circuits.key(job), until))
+    """Best effort, after the commit: the admins' screens."""
     dispatch.quietly(lambda: _tell(job, status, until))
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import frappe
@@ -19,7 +18,7 @@ from frappe.query_builder.functions import Max, Sum
 from pypika import Case, Order
 from pypika.functions import Coalesce
 
-from . import clock, config, ids, notes, sql
+from . import clock, config, ids, sql
 from .status import JobStatus
 
 if TYPE_CHECKING:
@@ -79,29 +78,6 @@ class Circuit:
         return self.status == HALF_OPEN and (self.probe_job, self.probe_attempt) == (job, attempt)
 
 
-def with_circuit(query):
-    """Adds `circuit` to a query on Background Job and Job Type: the name of the job's circuit, if it is not closed.
-
-    Of types without a breaker nothing is looked up. One column alone: every claim pays for it.
-    """
-    circuit, is_its = _of_the_job()
-    return query.left_join(circuit).on(is_its).select(circuit.name.as_("circuit"))
-
-
-@lru_cache
-def _of_the_job() -> tuple[Any, Any]:
-    circuit, job, job_type = (frappe.qb.DocType(name) for name in (config.CIRCUIT, config.JOB, config.JOB_TYPE))
-    is_its = (circuit.job_type == job.job_type) & (circuit.organization == job.organization)
-    has_one = (job_type.enable_circuit_breaker == 1) & (job_type.is_enabled == 1)
-    return circuit, has_one & is_its & circuit.status.isin(NOT_CLOSED)
-
-
-def of_job(job: Mapping[str, Any]) -> Circuit | None:
-    """The circuit of a job that was read by `with_circuit`, as of the same snapshot; None if it is closed."""
-    found = of_types([job["job_type"]], [job["organization"]]) if job["circuit"] else {}
-    return next(iter(found.values()), None)
-
-
 def is_probe(job: Mapping[str, Any]) -> bool:
     """Whether a claimed attempt is the probe of its circuit."""
     circuit = job.get("circuit")
@@ -124,33 +100,6 @@ def of_types_query(job_types: Iterable[str], organizations: Iterable[str] | None
     query = frappe.qb.from_(circuit).select(*columns, Coalesce(running, 0).as_("is_probed"))
     query = query.where(circuit.status.isin(NOT_CLOSED) & circuit.job_type.isin(sorted(job_types)))
     return query.where(circuit.organization.isin(sorted(organizations))) if organizations is not None else query
-
-
-class Gates:
-    """Which jobs the circuits let through at the moment, for an admission pass: all, none, or one to try."""
-
-    def __init__(self, queue: str, types: Mapping[str, Any], in_service: Iterable[Mapping[str, Any]]):
-        """One statement, and none unless one of `types` (documents by name) has a breaker.
-
-        `in_service`: how many jobs are Queued or Running, by queue, organization, type and status. Each queue has one
-        that will try, since no worker may serve the others; the claim sees to it that one alone does.
-        """
-        guarded = [name for name, job_type in types.items() if has_breaker(job_type)]
-        found = of_types(guarded) if guarded else {}
-        self._places = {pair: 0 if circuit.is_held else 1 for pair, circuit in found.items()}
-        for row in in_service if found else ():
-            pair = row["organization"], row["job_type"]
-            if pair in self._places and (row["queue"], row["status"]) == (queue, JobStatus.QUEUED):
-                self._places[pair] -= row["number"]
-
-    def is_open(self, organization: str, job_type: str) -> bool:
-        """Whether one more job may be queued."""
-        return self._places.get((organization, job_type), 1) > 0
-
-    def take(self, organization: str, job_type: str) -> None:
-        """One more is queued."""
-        if (organization, job_type) in self._places:
-            self._places[organization, job_type] -= 1
 
 
 # What attempts say -----------------------------------------------------------------------------------------------
@@ -297,13 +246,3 @@ def _update(condition, values: Mapping[str, Any]) -> bool:
 def forget(organization: str) -> None:
     """Delete the circuits of an organization that is deleted: another one may get its name."""
     frappe.db.delete(config.CIRCUIT, {"organization": organization})
-
-
-# A note in Redis, so that submits need not ask -----------------------------------------------------------------------
-
-
-def is_noted_open(job_type: Any, organization: str) -> bool:
-    """Whether jobs of this type (its document) have to line up. If Redis has lost the note, the claim holds them."""
-    return has_breaker(job_type) and notes.is_circuit_open(
-        key({"job_type": job_type.name, "organization": organization})
-    )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +30,6 @@ PRIORITIES = ("Low", "Normal", "High", "Critical")
 HEAD_START = {"Critical": 86_400, "High": 3_600, "Normal": 0, "Low": -3_600}
 """Seconds that a job of a priority is ahead of a Normal one due then: Low waits longer, but not for ever."""
 QUEUE_OF_PRIORITY = {"Critical": "short", "High": "short", "Normal": "default", "Low": "long"}
-QUEUES_BY_PRIORITY = tuple(dict.fromkeys(QUEUE_OF_PRIORITY[name] for name in reversed(PRIORITIES)))
 
 MIN_TIMEOUT, MAX_TIMEOUT = 1, 86_400
 MAX_RETRIES = 10
@@ -44,12 +46,11 @@ class Settings:
     retry_base_delay: int = 60
     retry_delay_cap: int = 3_600
     sweep_batch: int = 500
-    requeue_after: int = 15
     cancel_grace_seconds: int = 10
     lease_seconds: int = 20
     allow_private_addresses: bool = False
-    queue_window: int = 0
-    """Jobs of a queue in RQ; 0: by its workers."""
+    slice_seconds: float = 5
+    """So long a worker's process takes one job after the other; 0: a process for each job."""
     paused_queues: frozenset[str] = frozenset()
     sends_digest: bool = True
     mutes_alerts: bool = False
@@ -69,14 +70,71 @@ class Settings:
 _SWITCHES = frozenset({"is_paused", "allow_private_addresses", "mutes_alerts"})
 
 
+class _Kept:
+    """What a process has read of the settings and Job Types since it last looked."""
+
+    def __init__(self) -> None:
+        self.settings: Settings | None = None
+        self.types: dict[str, Any] = {}
+
+
+class _OfThread(threading.local):
+    kept: _Kept | None = None
+
+
+_thread = _OfThread()
+KEPT_SECONDS = 0.25
+
+
+def keep() -> None:
+    """Read settings and Job Types once each from now on, in this thread, until the next `keep` or `keep_no_longer`.
+
+    For a process that runs many jobs: between two of them it empties Frappe's caches.
+    """
+    _thread.kept = _Kept()
+
+
+def keep_no_longer() -> None:
+    """Ask Frappe each time again."""
+    _thread.kept = None
+
+
+def is_keeping() -> bool:
+    """Whether `keep` is in force in this thread."""
+    return _thread.kept is not None
+
+
+@contextmanager
+def not_keeping() -> Iterator[None]:
+    """While a handler runs: it sees what is in force. What was kept is forgotten if that takes long."""
+    kept, began = _thread.kept, time.monotonic()
+    _thread.kept = None
+    try:
+        yield
+    finally:
+        if kept is not None:
+            _thread.kept = kept if time.monotonic() - began < KEPT_SECONDS else _Kept()
+
+
 def settings() -> Settings:
     """The settings in force."""
+    kept = _thread.kept
+    if kept is None:
+        return _read_settings()
+    if kept.settings is None:
+        kept.settings = _read_settings()
+    return kept.settings
+
+
+def _read_settings() -> Settings:
     saved = frappe.get_cached_doc(SETTINGS)
     values: dict[str, Any] = {
         "paused_queues": parse_names(saved.get("paused_queues")),
         "sends_digest": saved.get("dead_letter_digest") != "Never",
     }
-    for name in Settings.__dataclass_fields__.keys() - values.keys():
+    if saved.get("slice_seconds") is not None:
+        values["slice_seconds"] = max(0, cint(saved.get("slice_seconds")))
+    for name in Settings.__dataclass_fields__.keys() - {*values, "slice_seconds"}:
         value = cint(saved.get(name))
         if name in _SWITCHES:
             values[name] = bool(value)
@@ -87,6 +145,15 @@ def settings() -> Settings:
 
 def job_type(name: str):
     """The Job Type document, from the cache; None if there is none of this name."""
+    kept = _thread.kept
+    if kept is None:
+        return _read_job_type(name)
+    if name not in kept.types:
+        kept.types[name] = _read_job_type(name)
+    return kept.types[name]
+
+
+def _read_job_type(name: str):
     try:
         return frappe.get_cached_doc(JOB_TYPE, name)
     except frappe.DoesNotExistError:
@@ -97,38 +164,6 @@ def job_type(name: str):
 def queue_for(job_type_doc, priority: str) -> str:
     """The queue that a job of this type and priority goes to."""
     return job_type_doc.queue or QUEUE_OF_PRIORITY[priority]
-
-
-def queues_behind(queue: str) -> tuple[str, ...]:
-    """The queues of lower priorities."""
-    if queue not in QUEUES_BY_PRIORITY:
-        return ()
-    return QUEUES_BY_PRIORITY[QUEUES_BY_PRIORITY.index(queue) + 1 :]
-
-
-def by_priority(queues: Iterable[str]) -> list[str]:
-    """The queues in the order in which a slot that is free is offered to them; those of no priority come last."""
-    return sorted(set(queues), key=lambda name: (name not in QUEUES_BY_PRIORITY, -len(queues_behind(name)), name))
-
-
-def own_queue(job: Mapping[str, Any]) -> str:
-    """The queue that a job belongs to: another one than that of its row if it was lifted (see `lifting`)."""
-    by_priority, queue = QUEUE_OF_PRIORITY.get(job["priority"]), job["queue"]
-    return by_priority if by_priority in queues_behind(queue) and is_movable(job["job_type"]) else queue
-
-
-def is_movable(job_type_name: str) -> bool:
-    """Whether jobs of this type may be lifted: not if it names a queue, nor if it is gone."""
-    found = job_type(job_type_name)
-    return bool(found) and not found.queue
-
-
-def possible_queues(job: Mapping[str, Any]) -> tuple[str, ...]:
-    """Where the entry of a Queued job may be: in its own queue, or in one that it was lifted to meanwhile."""
-    own = own_queue(job)
-    if own not in QUEUES_BY_PRIORITY or not is_movable(job["job_type"]):
-        return (own,)
-    return QUEUES_BY_PRIORITY[: QUEUES_BY_PRIORITY.index(own) + 1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 A waiting child is only a Pending row: it takes no worker, and no RQ entry until all of its parents are over.
 `waits_for` names one that is not, the youngest first; when that one ends, the child goes on to the next that is not
-over, or lines up, and needs its parents no more. So a settle touches only the children that wait for that very job.
+over, or gets in line, and needs its parents no more. So a settle touches only the children that wait for that very job.
 
 No wake-up is lost between two parents that end at once: whoever lets a child go on to another parent asks, after the
 commit, whether that one has ended meanwhile. What is missed all the same is found by the sweeper.
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from . import admission, backlog, clock, config, dispatch, sql, store, waiting
+from . import backlog, clock, config, dispatch, sql, store, waiting, wake
 from .backlog import RUN_ANYWAY
 from .status import LIVE, JobStatus
 
@@ -32,16 +32,16 @@ class Told:
     """What became of the children of jobs that ended."""
 
     went_on: int = 0
-    """They line up, or wait for another parent."""
+    """They wait for nothing but their time, or for another parent."""
     ended: list[Mapping[str, Any]] = field(default_factory=list)
-    queues: set[str] = field(default_factory=set)
-    """In which some line up."""
+    in_line: list[Mapping[str, Any]] = field(default_factory=list)
+    """Those of them that are in line now."""
     next_parents: set[str] = field(default_factory=set)
 
     def add(self, more: Told) -> None:
         self.went_on += more.went_on
         self.ended += more.ended
-        self.queues |= more.queues
+        self.in_line += more.in_line
         self.next_parents |= more.next_parents
 
     @property
@@ -57,15 +57,15 @@ class Told:
 def tell(parents: Collection[str], limit: int = END_LIMIT) -> Told:
     """Let the children of those of the jobs that are over go on, or end with them; then the children of those.
 
-    At most `limit` of them end. Commits: only in workers, in the sweeper and after a commit. Admission passes follow.
+    At most `limit` of them end. Commits: only in workers, in the sweeper and after a commit.
     """
     told, names = Told(), set(parents)
     while names and len(told.ended) < limit:
         step = _tell(names, limit - len(told.ended))
         told.add(step)
         names = step.to_be_told
-    for queue in sorted(told.queues):
-        dispatch.quietly(partial(admission.admit, queue))
+    if told.in_line:
+        dispatch.quietly(partial(wake.wake_for, told.in_line))
     return told
 
 
@@ -105,8 +105,8 @@ def _tell_some(parent: str, status: str | None, limit: int) -> Told:
         children = [job for job in children if job["on_parent_failure"] == RUN_ANYWAY]
     free = [job for job in children if not job["next_parent"]]
     waits_for = {job["name"]: job["next_parent"] for job in children if job["next_parent"]}
-    told.went_on = waiting.line_up([job["name"] for job in free], parent) + waiting.wait_on(waits_for, parent)
-    told.queues = {job["queue"] for job in free}
+    told.went_on, told.in_line = waiting.let_go([job["name"] for job in free], parent)
+    told.went_on += waiting.wait_on(waits_for, parent)
     told.next_parents = set(waits_for.values())
     return told
 

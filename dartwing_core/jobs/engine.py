@@ -124,9 +124,9 @@ def _retry(job: dict[str, Any], parameters: Mapping[str, Any] | None):
     values["active_key"] = dedup.take_again(job, values.get("dedup_hash", job["dedup_hash"]))
     if job["parent_batch"] and status == JobStatus.DEAD_LETTER:
         batch_store.reopen(job["parent_batch"])
-    document = _moved(job, JobStatus.PENDING, RETRY_MESSAGE, values)
+    document = _moved(job, JobStatus(values.pop("status")), RETRY_MESSAGE, values)
     if values["in_line"]:
-        outbox().line_up([job["queue"]])
+        outbox().wake_for([{**job, **values}])
     if job["waits_for"]:
         outbox().watch([job["waits_for"]])
     return document
@@ -149,7 +149,7 @@ def fresh_series(job: Mapping[str, Any]) -> dict[str, Any]:
 
 def _submit(requests: list[Request]) -> list:
     rows, documents = _place(requests)
-    documents |= {row["name"]: submission.as_document(row) for row in rows if row["name"] not in documents}
+    documents |= {row["name"]: submission.as_new_document(row) for row in rows if row["name"] not in documents}
     return [documents[row["name"]] for row in rows]
 
 
@@ -220,8 +220,9 @@ def _answer_duplicate(item: Prepared, found: dict, user: str):
     is_own = found["owner_user"] == user
     may_replace = is_own and may_see and item.on_duplicate == dedup.REPLACE
     # Asked only of a job that waits: even an UPDATE that changes nothing would lock the row of a running one.
-    if may_replace and found["status"] == JobStatus.PENDING and store.replace_pending(found, item.row):
-        outbox().line_up([item.row["queue"]])  # the new priority may have taken it there
+    if may_replace and found["status"] in store.NOT_BEGUN and store.replace_waiting(found, item.row):
+        if found["status"] == JobStatus.QUEUED:  # the new priority may have taken it to another queue
+            outbox().wake_for([{**item.row, "name": found["name"]}])
         return submission.as_document(_shown(found, user))
     if may_see and item.on_duplicate == dedup.RETURN:
         return submission.as_document(_shown(found, user))
@@ -245,17 +246,16 @@ def _insert(rows: list[dict[str, Any]]) -> None:
 
 
 def to_outbox(prepared: list[Prepared]) -> None:
-    """Have new jobs queued with the commit, or line up after it."""
+    """Have workers look at new jobs that are in line, after the commit."""
     box = outbox()
-    box.add([item.row for item in prepared if item.can_go])
-    box.line_up({item.row["queue"] for item in prepared if item.must_line_up})
+    box.wake_for([item.row for item in prepared if item.may_start])
     box.afterwards(sweeper.sweep_after_submit)
 
 
 def _moved(job: dict[str, Any], to_status: JobStatus, message: str, values: dict[str, Any]):
     if not store.transition(job, to_status, message, values=values):
         raise JobChangedError(job["name"])
-    return submission.as_document({**job, **values, "status": str(to_status)})
+    return submission.as_new_document({**job, **values})
 
 
 def _request(arguments: Any) -> Request:

@@ -54,6 +54,10 @@ class JobSnoozed(JobError):
         self.seconds = seconds
 
 
+class JobHeldError(JobError):
+    """The job may not run now: it goes back to its place in line. Raised by the engine alone, before the handler."""
+
+
 class JobTimeoutError(TransientError):
     """The attempt reached its time limit."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import frappe
@@ -23,6 +23,7 @@ from .status import JobStatus
 PROGRESS, STATUS_CHANGED = "job_progress", "job_status_changed"
 CHANNEL = "events"  # of `frappe.realtime.emit_via_redis`, which would take a round trip for each message
 PROGRESS_INTERVAL = 1.0
+Step = Callable[[Any], "Callable[[Any], None] | None"]
 _TOLD_WITH_STATUS = ("output_reference", "error_message")
 
 
@@ -33,10 +34,12 @@ class Announcement:
 
     def __init__(self) -> None:
         self.changes: list[dict[str, Any]] = []
+        self.along: list[Step] = []
 
     def __call__(self) -> None:
         changes, self.changes = self.changes, []
-        redis_queue.if_there(lambda: _publish(_messages(changes), redis_queue.client()))
+        along, self.along = self.along, []
+        redis_queue.if_there(lambda: _publish(_messages(changes), redis_queue.client(), along))
 
 
 def announce(
@@ -51,6 +54,14 @@ def announce(
     changes = [{"job": job, "message": {"job_id": job["name"], **message}} for job in jobs]
     if changes:
         sql.callback_of_transaction(Announcement).changes.extend(changes)
+
+
+def along(step: Step) -> None:
+    """Have `step` add commands to the pipeline in which this transaction's changes are told; best effort.
+
+    It may return a function that takes the answer to the last of them.
+    """
+    sql.callback_of_transaction(Announcement).along.append(step)
 
 
 def tell_user(user: str, event: str, message: Mapping[str, Any]) -> None:
@@ -133,9 +144,13 @@ def _rooms(job_id: str, owner: str) -> list[str]:
     return [get_user_room(owner), get_doc_room(config.JOB, job_id)]
 
 
-def _publish(messages: Sequence[tuple[str, dict, str, str]], client: Any) -> None:
+def _publish(messages: Sequence[tuple[str, dict, str, str]], client: Any, along: Sequence[Step] = ()) -> None:
     pipeline = client.pipeline(transaction=False)
     for event, message, room, site in messages:
         payload = {"event": event, "message": message, "room": room, "namespace": site}
         pipeline.publish(CHANNEL, json.dumps(payload))
-    pipeline.execute()
+    asked = [(step(pipeline), len(pipeline) - 1) for step in along]
+    answers = pipeline.execute()
+    for take_answer, place in asked:
+        if take_answer is not None:
+            take_answer(answers[place])

@@ -1,55 +1,43 @@
-"""Runs one attempt of one job inside a Frappe worker.
+"""RQ entry point: a work-horse takes jobs whose turn it is, one after the other, for a slice of time.
 
-Claim, run as the owner, settle. The worker's own time limit (RQ's) is the only one; the handler runs in the
-main thread (invariant I8). Nothing that happens here reaches Frappe's `execute_job` as an error: it would run the
-job again as Administrator, or tell RQ what only the row may say.
+The handler runs in the worker's main thread (invariant I8). The entry's own job runs under RQ's time limit as it is; a
+job taken instead of it, or after it, under RQ's own class for time limits, which RQ's parent outlasts. Nothing that
+happens here reaches Frappe's `execute_job` as an error: it would run the job again as Administrator, or tell RQ what
+only the row may say.
 """
 
 from __future__ import annotations
 
-import os
 import time
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timezone
 from functools import partial
 from typing import Any
 
 import frappe
-from frappe import _
-from frappe.utils import get_system_timezone
 from rq import get_current_job
+from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 
-from . import (
-    cancel,
-    canonical,
-    circuits,
-    claim,
-    clock,
-    config,
-    connection,
-    followup,
-    handlers,
-    ids,
-    leftovers,
-    outcome,
-    parents,
-    permission,
-    runs,
-    sql,
-    store,
-)
-from .config import RetryPolicy
-from .context import JobContext
-from .errors import InvalidJobError, JobCanceledError, JobTimeoutError, PermanentError, TransientError
-from .heartbeat import Heartbeat
-from .outcome import Outcome
-from .status import JobStatus
-from .transaction import TransactionWatch
+from . import clock, config, connection, dispatch, doorbells, events, followup, history, ids, job_hooks, leftovers, wake
+from .attempt import Attempt
+from .heartbeat import Beater
+from .take import Taker
+
+AFTER_LIMIT = 60.0
+"""Seconds after an entry's time limit at which RQ's parent kills the work-horse."""
 
 
 def execute_job(background_job: str, attempt: int) -> None:
-    """RQ entry point: make attempt number `attempt` of the job, unless it was made or overtaken already."""
+    """RQ entry point, named by entries that ring for a job.
+
+    In a worker: take jobs whose turn it is. Elsewhere: make this attempt of this job, unless it was made or overtaken.
+    """
     try:
-        run_one(background_job, int(attempt))
+        entry = doorbells.answer()
+        if entry is None:
+            run_one(background_job, int(attempt))
+        else:
+            Slice(entry, background_job, int(attempt)).run()
     except Exception:
         # The row still says Queued or Running; the sweeper takes it from there.
         frappe.logger("dartwing_core").exception(f"{background_job}, attempt {attempt}: left to the sweeper")
@@ -57,234 +45,122 @@ def execute_job(background_job: str, attempt: int) -> None:
 
 
 def run_one(name: str, attempt: int) -> None:
-    """One attempt, which leaves nothing behind in `frappe.local` or on the connection."""
-    job = claim.claim(name, attempt)
-    if job is None:
+    """One attempt of one job, which leaves nothing behind in `frappe.local` or on the connection."""
+    job = Taker().take_named(name, attempt)
+    if not job:
         return
-    attempt_made = Attempt(job)
-    with leftovers.cleared():
-        attempt_made.make()
-    followup.after(job, time.monotonic() - attempt_made.started, attempt_made.end)
+    beater = Beater()
+    made = Attempt(job, beater, ids.run_name(name, attempt), time.monotonic())
+    try:
+        with leftovers.cleared():
+            made.make()
+    finally:
+        beater.end()
+    followup.after(job, time.monotonic() - made.started, made.end)
+    followup.sweep()
 
 
-class Attempt:
-    """A claimed attempt: runs the handler and settles the job."""
+class Slice:
+    """What a process does under one entry."""
 
-    def __init__(self, job: dict[str, Any]):
-        self.job = job
-        self.run = ids.run_name(job["name"], job["attempt"])
-        self.pid = os.getpid()
-        self.started = started_monotonic()
-        self.context = JobContext(
-            job_id=job["name"],
-            job_type=job["job_type"],
-            organization=job["organization"],
-            parameters={},
-            timeout_seconds=job["timeout_seconds"],
-            attempt=job["attempt"],
-            owner_user=job["owner_user"],
-            time_zone=job["owner_time_zone"] or get_system_timezone(),
-            batch_id=job["parent_batch"] or job["callback_of"],
-            started=self.started,
-        )
-        self.context.save_checkpoint = self._save_checkpoint
-        self.context.load_parent_results = lambda: parents.results(job)
-        self.connection_id = sql.this_connection()
-        self.watch = TransactionWatch()
-        self.heartbeat: Heartbeat | None = None
-        self.end: Outcome | None = None
-        """How it has settled; None before that, and if another attempt was there first."""
+    def __init__(self, entry: doorbells.Entry, named_job: str, named_attempt: int):
+        self._context = leftovers.Context(keeps_caches=True)  # first of all: nothing of the engine's is cached yet
+        self._process = leftovers.Process()
+        self._entry, self._named = entry, (named_job, named_attempt)
+        self._began = started_monotonic()
+        self._ends_at = self._began + config.settings().slice_seconds
+        killed_at = self._began + entry.timeout + AFTER_LIMIT if entry.timeout > 0 else float("inf")
+        self._taker = Taker(entry.queues, killed_at, entry.id)
+        self._is_first = True
+        self._may_go_on = config.settings().slice_seconds > 0
+        self._found_nobody = self._had_caps = False
 
-    def make(self) -> None:
-        """Run the handler to its end and settle, whatever that end is."""
+    def run(self) -> None:
+        """Take and run jobs until there are none, the slice is over, or the process is no longer what it was."""
+        beater = Beater()
+        config.keep()
         try:
-            result = self._run_handler()
-            self._succeed(result)
-        except Exception as error:
-            self._fail(self._in_truth(error))
-        except BaseException as error:
-            # SystemExit, KeyboardInterrupt: the worker is going down, the job is not.
-            self._fail(error)
-            raise
+            job = self._take()
+            if job and job["queue"] != self._entry.queue:
+                dispatch.quietly(wake.wake_for_line)  # the entry's queue may have workers for which it has rung in vain
+            while job:
+                job = self._make(job, beater)
+        finally:
+            config.keep_no_longer()
+            beater.end()
+            dispatch.quietly(self._ring)
+        followup.sweep()
 
-    def _in_truth(self, error: Exception) -> Exception:
-        """What ended the attempt: a handler may have made something else of RQ's exception (invariant I9)."""
-        says_it_itself = outcome.is_timeout(error) or isinstance(error, JobCanceledError)
-        if says_it_itself or self.context.remaining_seconds() > 0:
-            return error
-        timeout = JobTimeoutError(_("The time limit was reached."))
-        timeout.__cause__ = error
-        return timeout
-
-    def _prepare(self) -> Heartbeat:
-        self.context.parameters = canonical.load(self.job["input_parameters"]) or {}
-        if self.job["attempt"] > 1:
-            self.context.state = canonical.load(runs.latest_state(self.job["name"]))
-        return Heartbeat(self.context, {"name": self.run, **self._run_values()})
-
-    def _run_handler(self) -> Any:
-        if not self.job["handler_method"]:
-            raise PermanentError(_("Job Type {0} does not exist any more.").format(self.job["job_type"]))
-        frappe.set_user(self.job["owner_user"])
-        frappe.local.lang = self.job["owner_language"] or frappe.local.lang
-        permission.check_owner(self.job)
-        self.heartbeat = self._prepare()
-        site = leftovers.Site()
-        with self.heartbeat, self.watch:
+    def _make(self, job: dict[str, Any], beater: Beater) -> dict[str, Any] | None:
+        """Make an attempt; the job that is taken after it."""
+        if not self._is_first:
+            dispatch.quietly(partial(job_hooks.before, job))
+        is_own, self._is_first = self._is_first and (job["name"], job["attempt"]) == self._named, False
+        started = self._began if is_own else time.monotonic()
+        self._may_go_on = self._may_go_on and not job["is_alone"]
+        made = Attempt(job, beater, self._entry.id, started, self._take_along)
+        self._made = made
+        try:
+            with self._time_limit(job, is_own):
+                made.make()
+        except JobTimeoutException:  # between the settle and the end of the time limit
+            self._may_go_on = False
+        finally:
+            _end_time_limit()  # also RQ's own: the engine's work between two jobs has none
             try:
-                return handlers.resolve(self.job["handler_method"])(self.context)
+                dispatch.quietly(partial(job_hooks.after, job))
             finally:
-                if os.getpid() != self.pid:
-                    os._exit(1)  # a child that the handler has forked must not settle too, on its parent's connection
-                site.come_back()
-
-    def _succeed(self, result: Any) -> None:
-        """The handler's writes and Completed in one commit (invariant I5)."""
-        if self.context.remaining_seconds() <= 0:
-            # The handler swallowed RQ's exception, or was deaf to it (invariant I9).
-            raise JobTimeoutError(_("The time limit was reached."))
-        if self.connection_id != sql.this_connection():
-            raise TransientError(_("The database connection was replaced while the handler ran."))
-        self.watch.check()
-        settings = config.settings()
-        end = outcome.success(result, self.context.progress.message, settings.max_result_bytes)
-        if not self._settle(end):
-            connection.discard()  # overtaken: what this attempt did must not stay (invariant I4)
-            return
-        try:
-            frappe.db.commit()
-        except BaseException as error:
-            if not self._is_committed():
-                raise
-            frappe.logger("dartwing_core").warning(f"{self.job['name']}: a callback after its commit failed: {error!r}")
-        self.end = end
-
-    def _fail(self, error: BaseException) -> None:
-        """The handler's writes are undone first; then outcome and retry schedule in one write (invariant I5)."""
-        try:
-            is_written = connection.retried(lambda: self._write_failure(error), undo_first=True)
-        except Exception:
-            # The time limit struck in here, which it does once, or the handler has made its session read only.
+                self._context.restore()
+        if made.session.is_changed and made.has_left_nothing:
             connection.renew()
-            is_written = connection.retried(lambda: self._write_failure(error), undo_first=True)
-        if is_written and outcome.is_timeout(error):
-            self._clean_up()
+            made.session.is_renewed = True
+        followup.after(job, time.monotonic() - made.started, made.end)
+        followup.enter_again(job, made.end)
+        if made.next_job is not None or not self._goes_on():
+            return made.next_job
+        return self._take()
 
-    def _clean_up(self) -> None:
-        """The Job Type's own clean-up after a time limit, best effort, in a transaction of its own."""
-        if not self.job["timeout_handler_method"]:
-            return
-        try:
-            handlers.resolve(self.job["timeout_handler_method"])(self.context)
-            frappe.db.commit()
-        except Exception:
-            frappe.logger("dartwing_core").exception(f"{self.job['name']}: the clean-up after its time limit failed")
-            connection.discard()
+    def _take(self) -> dict[str, Any] | None:
+        taken = self._taker.take()
+        # Whoever gets in line from now on rings. A slot that was freed may let somebody of another queue go.
+        self._found_nobody = taken is None and not self._taker.needs_entry and not self._had_caps
+        self._had_caps = self._had_caps or bool(taken and taken["caps"])
+        return taken
 
-    def _write_failure(self, error: BaseException) -> bool:
-        """Whether the end was this attempt's to write."""
-        end = self._outcome_of(error)
-        try:
-            is_written = self._settle(end)
-        except JobCanceledError:
-            sql.rollback()
-            end = self._canceled()
-            is_written = self._settle(end)
-        if is_written:
-            sql.commit()
-            self.end = end
-        else:
-            sql.rollback()  # overtaken (invariant I4)
-        return is_written
+    def _time_limit(self, job: dict[str, Any], is_own: bool) -> AbstractContextManager[Any]:
+        if is_own:
+            return nullcontext()
+        return UnixSignalDeathPenalty(job["timeout_seconds"], JobTimeoutException, job_id=job["name"])
 
-    def _outcome_of(self, error: BaseException) -> Outcome:
-        """Also of an error that can't be looked at, or when the Job Type's rules can't be read."""
-        if isinstance(error, JobCanceledError):
-            return self._canceled()
-        try:
-            return outcome.failure(self.job, error, config.retry_policy(self.job["job_type"]))
-        except Exception as another:
-            if sql.database_code(another) is not None:
-                raise
-            frappe.logger("dartwing_core").exception(f"{self.job['name']}: its error can't be classified")
-            return outcome.failure(self.job, TransientError(type(error).__name__), RetryPolicy())
+    def _take_along(self, log: list[history.Event]) -> dict[str, Any] | None:
+        job = self._made.job
+        is_followed = job["first_child"] or job["another_child"] or job_hooks.has_left_something()
+        if is_followed or self._made.session.is_changed or not self._goes_on():
+            return None  # what follows this job may take long, and the next one's lease would run
+        taken = self._taker.take_along(log, time.monotonic() - self._made.started)
+        if taken:
+            events.along(self._entry.ask_along)
+            self._had_caps = self._had_caps or bool(taken["caps"])
+        return taken
 
-    def _canceled(self) -> Outcome:
-        request = runs.cancel_request(self.run) or {}
-        return outcome.canceled(request.get("canceled_by"), request.get("cancel_reason"))
+    def _goes_on(self) -> bool:
+        """Whether this process is to run another job."""
+        is_over = self._taker.needs_entry or time.monotonic() >= self._ends_at
+        is_the_same = self._made.has_left_nothing and self._process.is_as_it_was()
+        self._may_go_on = self._may_go_on and not is_over and is_the_same
+        return self._may_go_on and not self._entry.is_worker_ending()
 
-    def _settle(self, end: Outcome) -> bool:
-        """Write the end to job and run row; False if this attempt was overtaken (invariant I4). Does not commit.
+    def _ring(self) -> None:
+        """Who is left in line is taken by the next process."""
+        if self._taker.needs_entry:
+            doorbells.ring([self._taker.needs_entry], at_front=True)
+        if not self._found_nobody:
+            wake.wake_for_line()
 
-        Raises JobCanceledError if somebody has canceled the job by now, whatever else became of it.
-        """
-        duration = time.monotonic() - self.started
-        if not self._transition(end, duration):
-            return False
-        values = self._end_values(end, duration)
-        runs.settle(self.run, values, is_canceled=end.status == JobStatus.CANCELED, exists=self._has_row())
-        return True
 
-    def _has_row(self) -> bool:
-        return self.heartbeat is not None and self.heartbeat.began
-
-    def _transition(self, end: Outcome, duration: float) -> bool:
-        progress = self.context.progress
-        move = partial(
-            store.transition,
-            self.job,
-            end.status,
-            end.message,
-            values={"progress": progress.percent, "progress_message": progress.message or None, **end.values},
-            actor=end.values.get("canceled_by") or config.ENGINE,
-            duration=duration,
-            worker=claim.worker_name(),
-        )
-        if move(unless_locked=cancel.lock_of(self.job)):
-            return True
-        cancel.await_decision(self.job)  # or the attempt was overtaken, and nobody has that lock
-        return move()
-
-    def _save_checkpoint(self, data: Any) -> None:
-        try:
-            text = canonical.storage_json(data, "checkpoint")
-        except InvalidJobError as error:
-            raise PermanentError(str(error)) from error
-        if self.context.remaining_seconds() <= 0:
-            raise JobTimeoutError(_("The time limit was reached."))
-        if not store.is_current(self.job["name"], self.context.attempt):
-            raise JobCanceledError(_("This attempt was overtaken by another one."))
-        runs.save_state(self.run, text, self._run_values())
-        frappe.db.commit()
-
-    def _is_committed(self) -> bool:
-        connection.discard()
-        now = store.load(self.job["name"], "status", "attempt") or {}
-        return now.get("status") == str(JobStatus.COMPLETED) and now.get("attempt") == self.context.attempt
-
-    def _run_values(self) -> dict[str, Any]:
-        return {
-            "background_job": self.job["name"],
-            "attempt": self.job["attempt"],
-            "worker": claim.worker_name(),
-            "rq_job_id": self.run,
-            "connection_id": self.connection_id or 0,
-            "started_at": self.job["started_at"],
-        }
-
-    def _end_values(self, end: Outcome, duration: float) -> dict[str, Any]:
-        return self._run_values() | {
-            "outcome": str(end.of_attempt),
-            "ended_at": clock.site_time(),
-            "duration": duration,
-            "progress": end.values.get("progress", self.context.progress.percent),
-            "progress_message": self.context.progress.message or None,
-            "steps": self.context.progress.steps_json(),
-            "error_message": end.error,
-            "traceback": (end.traceback or "")[-runs.TRACEBACK_LENGTH :] or None,
-            "lease_expires_epoch": 0,
-            **circuits.sample(self.job, end),
-        }
+def _end_time_limit() -> None:
+    """As RQ ends its own, for which that is harmless then."""
+    UnixSignalDeathPenalty(0, JobTimeoutException).cancel_death_penalty()
 
 
 def started_monotonic() -> float:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import frappe
 from frappe import _
 
-from . import access, canonical, config, dependencies
+from . import access, canonical, config, dependencies, waiting
 from .errors import InvalidJobError
 from .status import ENDED_BADLY, LIVE, JobStatus
 from .texts import cut
@@ -109,7 +109,7 @@ def _write(row: dict[str, Any], parents: Mapping[str, str]) -> None:
     ]
     row["depends_on"] = next(iter(parents))
     if unfinished:
-        row |= {"waits_for": max(unfinished), "in_line": 0}
+        row |= waiting.waiting_columns(max(unfinished))
 
 
 def _keys(asked: Sequence[Prepared]) -> dict[str, int]:

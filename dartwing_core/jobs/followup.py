@@ -8,17 +8,17 @@ from typing import Any
 import frappe
 import redis.exceptions
 
-from . import admission, batch_end, circuit_breaker, connection, sweeper
+from . import batch_end, circuit_breaker, clock, connection, sql, sweeper, waiting, wake
 from .outcome import Outcome
 
 QUICK_SECONDS = 1.0
 
 
 def after(job: Mapping[str, Any], duration: float, end: Outcome | None) -> None:
-    """Release the jobs that waited for this one, close its batch if it was the last, sweep if nobody has for a while.
+    """Release the jobs that waited for this one, close its batch if it was the last.
 
     Most jobs have no children, and a quick one that had none when it began has hardly got one since: it
-    is spared the question. An admission pass follows if jobs wait for the queue.
+    is spared the question.
 
     `end`: how it settled; None if another attempt was there first.
     """
@@ -28,7 +28,16 @@ def after(job: Mapping[str, Any], duration: float, end: Outcome | None) -> None:
         _best_effort(lambda: batch_end.job_ended(job))
     elif job["parent_batch"]:
         _best_effort(lambda: batch_end.look([job["parent_batch"]]))
-    _best_effort(lambda: admission.after_settle(job, duration))
+
+
+def enter_again(job: Mapping[str, Any], end: Outcome | None) -> None:
+    """Let a job get in line again whose next attempt is due at once; others wait for the sweeper."""
+    if end is not None and end.values.get("due_epoch", float("inf")) <= clock.now_epoch():
+        _best_effort(lambda: wake.wake_for(sql.committed(lambda: waiting.enter([job["name"]]))))
+
+
+def sweep() -> None:
+    """If nobody has done so for a while."""
     _best_effort(sweeper.sweep_now_and_then)
 
 

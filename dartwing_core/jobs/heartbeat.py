@@ -2,8 +2,8 @@
 
 A daemon thread with a plain autocommit connection of its own: it renews the lease on the run row, writes the
 latest progress there and reads the cancel flag. It touches neither the handler's connection nor `frappe.local`,
-runs no handler code, and costs an attempt of under two seconds nothing but the thread. Where nobody sweeps the site, a
-second thread does so meanwhile (`agent.StandIn`).
+runs no handler code, serves all attempts of its process, and costs one of under two seconds nothing. Where nobody
+sweeps the site, a second thread does so meanwhile (`agent.StandIn`).
 
 One statement each five seconds (a quarter of a shorter lease); more only while there is progress to show, or when Redis
 says that the attempt was asked to stop. Without Redis it learns of that with the next beat.
@@ -11,9 +11,10 @@ says that the attempt was asked to stop. Without Redis it learns of that with th
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from . import agent, clock, config, events, rq_attempts, sql
@@ -25,6 +26,7 @@ PROGRESS_INTERVAL = 1.5
 LEASE_INTERVAL = 5.0
 STOP_TIMEOUT = 5.0
 OVERDUE_SECONDS = 1.0
+THREAD = "job-heartbeat"
 
 _BEGUN = (
     *("modified", "worker", "rq_job_id", "connection_id", "started_at"),
@@ -51,56 +53,101 @@ _READ_STATE = "SELECT cancel_requested, outcome FROM `tabBackground Job Run` WHE
 _KILL_QUERY = "KILL QUERY %(connection_id)s"
 
 
+class Beater:
+    """The thread that beats, for one attempt after the other of a process. Begun with the first."""
+
+    def __init__(self) -> None:
+        """Where the site is connected."""
+        self.wake = threading.Event()
+        self.connection: Any = None
+        self.connect = sql.connector()
+        self.stand_in = agent.StandIn()
+        self._lock = threading.Lock()
+        self._current: Heartbeat | None = None
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+
+    def attend(self, heartbeat: Heartbeat) -> None:
+        """Beat for this attempt from now on."""
+        self._current = heartbeat
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._loop, name=THREAD, daemon=True)
+            self._thread.start()
+
+    def leave(self) -> bool:
+        """Beat for nobody; whether no beat is under way any more when this returns."""
+        if not self._lock.acquire(timeout=STOP_TIMEOUT):
+            self._current = None
+            return False
+        self._current = None
+        self._lock.release()
+        return True
+
+    def end(self) -> None:
+        """End the thread."""
+        self._stopping = True
+        self.wake.set()
+        if self._thread:
+            self._thread.join(STOP_TIMEOUT)
+        self.stand_in.end()
+
+    def _loop(self) -> None:
+        while not self._stopping:
+            self.wake.wait(LOOK_INTERVAL)
+            is_woken = self.wake.is_set()
+            self.wake.clear()
+            with self._lock:
+                if self._current is not None:
+                    self._current.look(is_woken)
+        self.close()
+
+    def close(self) -> None:
+        """Give the connection up; the next beat opens another."""
+        with contextlib.suppress(Exception):
+            if self.connection is not None:
+                self.connection.close()
+        self.connection = None
+
+
 class Heartbeat:
     """Beats for one attempt while entered."""
 
-    def __init__(self, context: JobContext, run: Mapping[str, Any]):
+    def __init__(self, context: JobContext, run: Mapping[str, Any], beater: Beater):
         self.began = False
         """Whether the run row exists by our hand."""
+        self.has_ended = True
+        """Whether no beat is under way any more, once the attempt is over."""
         self._context = context
         self._run = dict(run)
-        self._connect = sql.connector()
+        self._beater = beater
         self._clock = clock.site_clock()
         self._lease_seconds = config.settings().lease_seconds
         self._lease_interval = min(LEASE_INTERVAL, self._lease_seconds / 4)
         self._is_asked_to_stop = rq_attempts.stop_flag(run["background_job"], run["attempt"])
         self._teller = events.ProgressTeller(run["background_job"], context.owner_user)
-        self._stand_in = agent.StandIn()
-        self._connection: Any = None
-        self._wake = threading.Event()
-        self._stopping = False
+        self._began_at = time.monotonic()
         self._last_beat = 0.0
         self._shown: tuple[Any, ...] = ()
         self._killed_query = False
-        self._thread = threading.Thread(target=self._loop, name="job-heartbeat", daemon=True)
 
     def __enter__(self) -> None:
-        self._context.wake_heartbeat = self._wake.set
-        self._thread.start()
+        self._context.wake_heartbeat = self._beater.wake.set
+        self._began_at = time.monotonic()
+        self._beater.attend(self)
 
     def __exit__(self, *_exception: Any) -> None:
-        """End the thread; when this returns, no beat follows."""
-        self._stopping = True
-        self._wake.set()
-        self._thread.join(STOP_TIMEOUT)
-        self._stand_in.end()
+        """When this returns, no beat follows."""
+        self.has_ended = self._beater.leave()
         self._teller.tell(self._progress(), is_last=True)
 
-    def _loop(self) -> None:
-        began = time.monotonic()
-        self._wake.wait(LOOK_INTERVAL)
-        while not self._stopping:
-            is_woken = self._wake.is_set()
-            self._wake.clear()
-            is_young = not self._last_beat and time.monotonic() - began < FIRST_BEAT
-            if is_woken or (not is_young and self._is_time()):
-                self._try_beat()
-            if not is_young:
-                self._stand_in.begin_if_needed()
-            self._teller.tell(self._progress())
-            self._wake.wait(LOOK_INTERVAL)
-        if self._connection is not None:
-            self._quietly(self._connection.close)
+    def look(self, is_woken: bool) -> None:
+        """Beat if it is time, or if the handler has asked for it. In the thread."""
+        is_young = not self._last_beat and time.monotonic() - self._began_at < FIRST_BEAT
+        if is_woken or (not is_young and self._is_time()):
+            self._try_beat()
+        if not is_young:
+            self._beater.stand_in.begin_if_needed()
+        self._teller.tell(self._progress())
 
     def _is_time(self) -> bool:
         since = time.monotonic() - self._last_beat
@@ -113,19 +160,16 @@ class Heartbeat:
     def _try_beat(self) -> None:
         self._last_beat = time.monotonic()
         try:
-            if self._connection is None:
-                self._connection = self._connect()
+            if self._beater.connection is None:
+                self._beater.connection = self._beater.connect()
             self._beat()
             self._end_overdue_query()
         except Exception:
-            # The next beat tries again; the lease outlasts several lost ones.
-            if self._connection is not None:
-                self._quietly(self._connection.close)
-            self._connection = None
+            self._beater.close()  # the next beat tries again; the lease outlasts several lost ones
 
     def _beat(self) -> None:
         values = self._values()
-        with self._connection.cursor() as cursor:
+        with self._beater.connection.cursor() as cursor:
             if self.began:
                 cursor.execute(_BEAT, values)
                 if cursor.rowcount:
@@ -144,7 +188,7 @@ class Heartbeat:
         if not self._is_overdue():
             return
         self._killed_query = True
-        with self._connection.cursor() as cursor:
+        with self._beater.connection.cursor() as cursor:
             cursor.execute(_KILL_QUERY, self._run)
 
     def _is_overdue(self) -> bool:
@@ -166,9 +210,3 @@ class Heartbeat:
             "steps": steps,
             "lease_seconds": self._lease_seconds,
         }
-
-    def _quietly(self, action: Callable[[], Any]) -> None:
-        try:
-            action()
-        except Exception:
-            self._connection = None

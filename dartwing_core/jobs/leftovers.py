@@ -1,40 +1,36 @@
-"""What a handler leaves behind in `frappe.local` and on the connection must not reach the next job of the process.
+"""What a handler leaves behind must not reach the next job of its process.
 
-Frappe ends its context after each RQ job. That is enough for a work-horse that makes one attempt, and not for one that
-makes several; nor for a process that uses its session further. Not undone: variables of the database session (SET
-SESSION) and named locks, which end with the connection.
+Frappe's context is put back to what it was before. So is the database session, by a new connection, if the handler has
+said anything to it that may outlast a transaction. A process that was changed in any other way runs no other job.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+import os
+import re
+import resource
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import frappe
 
-RESTORED = (
-    "flags",
-    "lang",
-    "task_id",
-    "response",
-    "message_log",
-    "error_log",
-    "debug_log",
-    "locked_documents",
-)
-"""As they were before; lists and dicts too, whether the handler changed or replaced them."""
-FORGOTTEN = (
-    "_realtime_log",
-    "_webhook_queue",
-    "user_date_format",
-    "user_time_format",
-    "system_settings",
-)
-"""Made on demand, for one user or for one transaction."""
 CALLBACKS = ("before_commit", "after_commit", "before_rollback", "after_rollback")
 NEEDED = ("db", "conf", "flags", "session", "lang", "form_dict", "response", "message_log", "error_log", "debug_log")
 """Without which Frappe can do nothing."""
+OWN_THREADS = frozenset({"job-heartbeat", "job-sweeps"})
+MEMORY_LIMIT = 256 * 1024
+"""A process that has grown by so many kilobytes runs no other job."""
+_PASSING = re.compile(
+    r"\s*(SELECT|INSERT|UPDATE|DELETE|REPLACE|WITH|SHOW|DESC|DESCRIBE|EXPLAIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|BEGIN|"
+    r"START|SET STATEMENT)\b",
+    re.IGNORECASE,
+)
+_LASTING = re.compile(r":=|\bINTO\s+@|\bGET_LOCK\b|\bTEMPORARY\b|\bLOCK\s+TABLES\b|\bNOT\s+ATOMIC\b", re.IGNORECASE)
 
 
 class Site:
@@ -56,37 +52,150 @@ class Site:
         for name, value in self._before.items():
             if getattr(local, name, None) is None:
                 setattr(local, name, value)
-        for name in FORGOTTEN:
-            if getattr(local, name, "") is None:
-                delattr(local, name)
+        if getattr(local, "system_settings", "") is None:
+            del local.system_settings
         if local.db is not self._before["db"]:
             with suppress(Exception):
                 self._before["db"].close()  # its transaction would hold its locks as long as somebody refers to it
 
 
+class Context:
+    """Frappe's context at one moment, and back to it: all of `frappe.local`, what its lists and dicts held included."""
+
+    def __init__(self, *, keeps_caches: bool) -> None:
+        """`keeps_caches`: what is cached now holds no user's data, and is not outdated soon."""
+        self._user, self._keeps_caches = frappe.session.user, keeps_caches
+        self._before = {name: (value, _content(value)) for name, value in _locals().items()}
+        self._commits = frappe.db.auto_commit_on_many_writes
+        self._forget()
+
+    def restore(self) -> None:
+        """Whatever the handler has added, changed or replaced."""
+        frappe.set_user(self._user)  # which empties what Frappe keeps for a user
+        for name in _locals().keys() - self._before.keys():
+            delattr(frappe.local, name)
+        now = _locals()
+        for name, (value, content) in self._before.items():
+            if name != "db" and (name not in now or now[name] is not value):
+                setattr(frappe.local, name, value)
+            _refill(value, content)
+        self._forget()
+        frappe.db.auto_commit_on_many_writes = self._commits
+        for name in CALLBACKS:
+            getattr(frappe.db, name).reset()
+
+    def _forget(self) -> None:
+        frappe.db.value_cache.clear()
+        if not self._keeps_caches:
+            frappe.local.cache = {}
+        if hasattr(frappe.local, "request_cache"):  # Frappe 15 makes it on demand
+            frappe.local.request_cache.clear()
+        if hasattr(frappe.local, "system_settings"):
+            del frappe.local.system_settings
+
+
 @contextmanager
 def cleared() -> Iterator[None]:
-    """Run one attempt: what was there before is there after it, caches and callbacks are empty."""
-    user, form_dict, commits = frappe.session.user, frappe.local.form_dict, frappe.db.auto_commit_on_many_writes
-    before = {name: copy.copy(getattr(frappe.local, name)) for name in RESTORED if hasattr(frappe.local, name)}
-    _forget()
+    """Run one attempt in a process that goes on with something else: what was there before is there after it."""
+    context = Context(keeps_caches=False)
     try:
         yield
     finally:
-        frappe.set_user(user)  # which empties what Frappe keeps for a user
-        frappe.local.form_dict = form_dict
-        for name, value in before.items():
-            setattr(frappe.local, name, value)
-        _forget()
-        for name in CALLBACKS:
-            getattr(frappe.db, name).reset()
-        frappe.db.auto_commit_on_many_writes = commits
+        context.restore()
 
 
-def _forget() -> None:
-    for name in FORGOTTEN:
-        if hasattr(frappe.local, name):
-            delattr(frappe.local, name)
-    if hasattr(frappe.local, "request_cache"):  # Frappe 15 makes it on demand
-        frappe.local.request_cache.clear()
-    frappe.db.value_cache.clear()
+def _locals() -> dict[str, Any]:
+    return dict(frappe.local)
+
+
+def _content(value: Any) -> Any:
+    return copy.copy(value) if isinstance(value, dict | list) else None
+
+
+def _refill(value: Any, content: Any) -> None:
+    if content is None or value == content:
+        return
+    value.clear()
+    if isinstance(value, dict):
+        value.update(content)
+    else:
+        value.extend(content)
+
+
+class Process:
+    """What can be told of this process at one moment, beside Frappe's context."""
+
+    def __init__(self) -> None:
+        self._before = _process_state()
+        self._memory = _memory()
+
+    def is_as_it_was(self) -> bool:
+        """Whether no handler has left anything behind: threads, signals, folder, environment, time-outs, memory."""
+        return _process_state() == self._before and _memory() - self._memory < MEMORY_LIMIT
+
+
+def _process_state() -> tuple[Any, ...]:
+    threads = {thread for thread in threading.enumerate() if thread.name not in OWN_THREADS}
+    return (
+        threads,
+        os.getcwd(),
+        dict(os.environ),
+        tuple(map(signal.getsignal, _SIGNALS)),
+        socket.getdefaulttimeout(),
+        _umask(),
+        signal.getitimer(signal.ITIMER_VIRTUAL),
+    )
+
+
+_SIGNALS = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGCHLD,
+    signal.SIGHUP,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGPIPE,
+)
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _memory() -> int:
+    """The most memory that this process has had, in kilobytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+class Session:
+    """Watches what is said to the database: whether it may outlast the transaction it is said in."""
+
+    def __init__(self) -> None:
+        self.is_changed = False
+        self.is_renewed = False
+        """Whether there is a new session, in which nobody has said anything."""
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """While a handler runs. Statements pass through the driver's connection, whoever makes them."""
+        watched = frappe.db._conn
+        if watched is None:
+            self.is_changed = True
+            yield
+            return
+        query: Callable[..., Any] = watched.query
+
+        def look_and_query(statement: Any, *arguments: Any, **options: Any) -> Any:
+            text = statement.decode("utf-8", "replace") if isinstance(statement, bytes | bytearray) else statement
+            if not _PASSING.match(text) or _LASTING.search(text):
+                self.is_changed = True
+            return query(statement, *arguments, **options)
+
+        watched.query = look_and_query
+        try:
+            yield
+        finally:
+            with suppress(AttributeError):
+                del watched.query

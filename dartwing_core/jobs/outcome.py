@@ -15,7 +15,7 @@ from rq.timeouts import BaseTimeoutException
 from . import canonical, classification, clock, config, plain_text, retry, sql, waiting
 from .config import RetryPolicy
 from .context import MAX_SNOOZE, shown, text_for_storage
-from .errors import InvalidJobError, JobError, JobSnoozed, JobTimeoutError
+from .errors import InvalidJobError, JobError, JobHeldError, JobSnoozed, JobTimeoutError
 from .status import JobStatus
 
 ERROR_LENGTH = 5_000
@@ -62,6 +62,8 @@ def failure(job: Mapping[str, Any], error: BaseException, policy: RetryPolicy) -
     """The handler or its settle failed: retry or Dead Letter, with the schedule in the same write."""
     if isinstance(error, JobSnoozed):
         return _snoozed(job, error)
+    if isinstance(error, JobHeldError):
+        return _held(job, error)
     message = describe(error)
     if sql.database_code(error) == sql.TABLE_CHANGED:
         return _not_to_blame(job, "Table changed by a migration", message, traceback_of(error))
@@ -124,8 +126,14 @@ def canceled(user: str | None, reason: str | None, *, by_force: bool = False) ->
 
 def _snoozed(job: Mapping[str, Any], error: JobSnoozed) -> Outcome:
     due = clock.now_epoch() + min(error.seconds, MAX_SNOOZE)
-    values = {**waiting.columns(due, job["priority"]), "crash_count": 0}
+    values = {**waiting.due_columns(due, job["priority"]), "crash_count": 0}
     return Outcome(JobStatus.PENDING, f"Snoozed for {error.seconds:g} s", values)
+
+
+def _held(job: Mapping[str, Any], error: JobHeldError) -> Outcome:
+    values = {**waiting.due_columns(clock.now_epoch(), job["priority"]), "crash_count": job["crash_count"]}
+    del values["admission_rank"]  # it has its old place in line
+    return Outcome(JobStatus.PENDING, f"Held: {error}", values)
 
 
 def is_timeout(error: BaseException) -> bool:
@@ -182,7 +190,7 @@ def _schedule(job: Mapping[str, Any], number: int, policy: RetryPolicy, asked: f
 
 
 def _retry_at(job: Mapping[str, Any], epoch: float) -> dict[str, Any]:
-    return {**waiting.columns(epoch, job["priority"]), "next_retry_at": clock.site_time(epoch)}
+    return {**waiting.due_columns(epoch, job["priority"]), "next_retry_at": clock.site_time(epoch)}
 
 
 def _note(text: str) -> str:

@@ -208,7 +208,7 @@ def _public_job(job: dict[str, Any], run: dict | None, reason: str | None) -> di
         "cancel_requested": is_stopping,
         "can_cancel": can_move(status, JobStatus.CANCELED) and not is_stopping,
         "can_retry": status in RETRYABLE,
-        "can_reschedule": status == JobStatus.PENDING,
+        "can_reschedule": reschedule.may_be_rescheduled(job),
         "can_run_now": reschedule.waits_for_its_time(job, clock.now_epoch()),
         "output_url": _file_url(job["output_reference"]),
     }

@@ -70,10 +70,10 @@ def _check_waiting(new: Sequence[Prepared], afterwards: Callable[[Callable[[], A
 
 
 def _hold(items: Sequence[Prepared]) -> None:
-    """Let those that would line up now stay behind, until a pass finds that there is room."""
+    """Let those that would be in line now stay behind, until there is room."""
     for item in items:
         if item.row["in_line"]:
-            item.row["in_line"] = waiting.HELD
+            item.row.update(waiting.held_columns())
 
 
 def _warn(organization: str, cap: int) -> None:

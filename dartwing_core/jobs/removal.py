@@ -16,7 +16,6 @@ from frappe import _
 
 from . import (
     access,
-    admission,
     backlog,
     batch_cancel,
     cancel,
@@ -119,8 +118,6 @@ def _end_waiting(organization: str, status: JobStatus, user: str) -> int:
     jobs = backlog.of_organization_query(organization, [status], AT_ONCE).run(as_dict=True)
     values = {"error_message": MESSAGE, "error_type": "Permanent", "next_retry_at": None}
     moved = sql.committed(lambda: store.move_all(jobs, JobStatus.DEAD_LETTER, MESSAGE, values, user))
-    if status == JobStatus.QUEUED and moved:
-        dispatch.quietly(partial(admission.after_cancel, moved))
     return len(moved)
 
 

@@ -8,16 +8,16 @@ from typing import Any
 import frappe
 from frappe import _
 
-from . import clock, due_times, history, optimistic, submission, waiting
+from . import clock, due_times, history, optimistic, store, submission, waiting
 from .errors import InvalidJobError, InvalidTransitionError, JobChangedError
 from .outbox import outbox
 from .status import WAITING, JobStatus
 
 
 def reschedule_job(job_id: str, available_at: datetime | timedelta | str | float):
-    """Let a Pending job start at another time, as `submit_job` takes it; returns its document.
+    """Let a job that has not begun start at another time, as `submit_job` takes it; returns its document.
 
-    Raises InvalidTransitionError unless it is Pending, JobNotFoundError if it can't be seen, InvalidJobError for what
+    Raises InvalidTransitionError if it has begun, JobNotFoundError if it can't be seen, InvalidJobError for what
     is no time.
     """
     if available_at is None or available_at == "":
@@ -27,12 +27,17 @@ def reschedule_job(job_id: str, available_at: datetime | timedelta | str | float
 
 
 def _reschedule(job: dict[str, Any], due: float):
-    if job["status"] != JobStatus.PENDING:
+    if not may_be_rescheduled(job):
         raise InvalidTransitionError(
-            _("Job {0} is {1}; only a pending job can be rescheduled.").format(job["name"], _(job["status"]))
+            _("Job {0} is {1}; only a job that has not begun can be rescheduled.").format(job["name"], _(job["status"]))
         )
     before, after = clock.iso(job["due_epoch"] or 0), clock.iso(due)
     return _moved(job, due, f"Rescheduled from {before} to {after}")
+
+
+def may_be_rescheduled(job: Any) -> bool:
+    """Whether a job with these columns (status, attempt) waits for its first attempt, or was snoozed."""
+    return job["status"] == JobStatus.PENDING or (job["status"] == JobStatus.QUEUED and not job["attempt"])
 
 
 def run_now(job_id: str):
@@ -45,6 +50,8 @@ def run_now(job_id: str):
 
 
 def _run_now(job: dict[str, Any]):
+    if job["status"] == JobStatus.QUEUED:
+        return submission.as_document(job)
     if job["status"] not in WAITING:
         raise InvalidTransitionError(
             _("Job {0} is {1}; only a job that waits for its time can be run now.").format(
@@ -63,9 +70,25 @@ def waits_for_its_time(job: Any, now: float) -> bool:
 
 
 def _moved(job: dict[str, Any], due: float, message: str):
-    if not waiting.set_due(job, due):
+    if job["status"] == JobStatus.QUEUED and due > clock.now_epoch():
+        job = _out_of_line(job, message)
+    else:
+        status = JobStatus(job["status"])
+        history.write([history.event_of(job, status, status, message, frappe.session.user)])
+    values = waiting.set_due(job, due)
+    if values is None:
         raise JobChangedError(job["name"])
-    status = JobStatus(job["status"])
-    history.write([history.event_of(job, status, status, message, frappe.session.user)])
-    outbox().reconsider(job)
-    return submission.as_document({**job, **waiting.due_values(job, due)})
+    entered = waiting.enter([job["name"]])
+    outbox().wake_for(entered)
+    if entered:
+        values |= {"status": str(JobStatus.QUEUED), "in_line": waiting.IN_LINE}
+    if job["waits_for"]:
+        outbox().watch([job["waits_for"]])
+    return submission.as_document({**job, **values})
+
+
+def _out_of_line(job: dict[str, Any], message: str) -> dict[str, Any]:
+    """The job as it is then: Pending again."""
+    if not store.transition(job, JobStatus.PENDING, message, values={"queued_at": None}):
+        raise JobChangedError(job["name"])
+    return {**job, "status": str(JobStatus.PENDING), "queued_at": None, "in_line": 0}

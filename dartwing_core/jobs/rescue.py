@@ -17,7 +17,6 @@ from . import (
     cancel,
     circuit_breaker,
     circuits,
-    claim,
     clock,
     config,
     dispatch,
@@ -27,6 +26,7 @@ from . import (
     runs,
     sql,
     store,
+    take,
 )
 from .errors import JobCanceledError
 from .outcome import Outcome
@@ -49,7 +49,7 @@ def rescue_lost(attempts: Sequence[Mapping[str, Any]] | None = None) -> int:
 
 def _rescue(job: Mapping[str, Any]) -> bool:
     if job["cancel_requested"]:
-        dispatch.quietly(partial(rq_attempts.stop_until_gone, job["name"], job["attempt"]))
+        return _stop(job, outcome.canceled(job["canceled_by"], job["cancel_reason"]))
     end = outcome.lost(job, _outlived_its_limit(job), config.retry_policy(job["job_type"]))
     try:
         return _end_and_tell(job, end)
@@ -67,21 +67,40 @@ def stop_canceled(attempts: Sequence[Mapping[str, Any]] | None = None) -> int:
     grace = config.settings().cancel_grace_seconds
     asked = [job for job in (doubtful() if attempts is None else attempts) if job["cancel_requested"]]
     stubborn = [job for job in asked if job["cancel_requested_epoch"] + grace < job["database_epoch"]]
-    return sum(bool(dispatch.quietly(partial(_stop, job))) for job in stubborn)
+    return sum(bool(dispatch.quietly(partial(_force, job))) for job in stubborn)
 
 
-def _stop(job: Mapping[str, Any]) -> bool:
-    """Have RQ stop the process, then end the attempt: a sweeper that dies in between leaves both to the next sweep."""
+def _force(job: Mapping[str, Any]) -> bool:
+    return _stop(job, outcome.canceled(job["canceled_by"], job["cancel_reason"], by_force=True))
+
+
+def _stop(job: Mapping[str, Any], end: Outcome) -> bool:
+    """Have RQ stop the process, then end the attempt: a sweeper that dies in between leaves both to the next sweep.
+
+    Under the lock of whoever cancels the attempt: the process can't settle meanwhile, and go on to another job.
+    """
+    with sql.named_lock(cancel.lock_of(job), LOCK_WAIT) as is_ours:
+        if not is_ours or not _is_running(job):
+            return False
+        if job["worker"] == take.worker_name():  # the stand-in sweeper of a busy worker stops itself: last of all
+            has_ended = _end_and_tell(job, end)
+            _stop_process(job)
+            return has_ended
+        _stop_process(job)
+        return _end_and_tell(job, end)
+
+
+def _stop_process(job: Mapping[str, Any]) -> None:
+    """Best effort: RQ may be away, and an attempt that nobody makes has no process."""
+    if job["rq_job_id"]:
+        dispatch.quietly(partial(rq_attempts.stop_until_gone, job["rq_job_id"]))
+
+
+def _is_running(job: Mapping[str, Any]) -> bool:
+    """Whether this attempt is, as committed now."""
     sql.commit()  # a fresh snapshot
     now = store.load(job["name"], "status", "attempt")
-    if now != {"status": str(JobStatus.RUNNING), "attempt": job["attempt"]}:
-        return False
-    stop = partial(rq_attempts.stop_until_gone, job["name"], job["attempt"])
-    end = partial(_end_and_tell, job, outcome.canceled(job["canceled_by"], job["cancel_reason"], by_force=True))
-    if job["worker"] == claim.worker_name():  # the stand-in sweeper of a busy worker stops itself: last of all
-        return end() and stop() is None
-    stop()
-    return end()
+    return now == {"status": str(JobStatus.RUNNING), "attempt": job["attempt"]}
 
 
 def lease_end(job: Mapping[str, Any]) -> float:
@@ -104,7 +123,7 @@ def _outlived_its_limit(job: Mapping[str, Any]) -> bool:
         return False
     if lease_end(job) - config.settings().lease_seconds - began > limit:
         return True  # by its last beat
-    died_at = dispatch.quietly(partial(rq_attempts.died_at, job))
+    died_at = dispatch.quietly(partial(rq_attempts.died_at, job["rq_job_id"])) if job["rq_job_id"] else None
     if died_at:
         return died_at - began >= limit  # both are whole seconds
     return sql.is_connected(job["connection_id"], age(job))
@@ -129,6 +148,8 @@ def _end(job: Mapping[str, Any], end: Outcome) -> bool:
     except Exception as error:
         if not sql.is_conflict(error):
             raise
+        if not _is_running(job):
+            return False  # it was its settle that held the row, and the connection may be another attempt's by now
         # Its own transaction may hold the row, by a comment on its job. Its time is over: it goes first.
         sql.kill_connection(job["connection_id"], age(job))
         return sql.committed(partial(_settle, job, end))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import redis
@@ -22,12 +22,12 @@ STOP_AGAIN_AFTER = 5.0
 worker ends its own process group: it takes the number 0, of no work-horse, for one."""
 
 
-def stop_until_gone(job: str, attempt: int) -> None:
-    """Have RQ end the work-horse that makes this attempt, and `stop_again` see to it that it does.
+def stop_until_gone(rq_job_id: str) -> None:
+    """Have RQ end the work-horse that runs under this entry, and `stop_again` see to it that it does.
 
     Nothing happens if it is not running any more. Raises redis.exceptions.RedisError if Redis does not answer.
     """
-    client, rq_job_id = redis_queue.connection(), redis_queue.rq_id(job, attempt)
+    client = redis_queue.connection()
     key = redis_queue.site_key(STOPPING)
     if client.zadd(key, {rq_job_id: clock.now_epoch()}, nx=True):
         client.expire(key, STOPPING_SECONDS)
@@ -71,13 +71,13 @@ def _stop(rq_job_id: str, client: redis.Redis) -> None:
         send_command(client, worker, "stop-job", job_id=rq_job_id)
 
 
-def died_at(job: Mapping[str, Any]) -> float | None:
-    """When RQ noticed that the work-horse of this attempt had ended without a word, in seconds since 1970; None if it
+def died_at(rq_job_id: str) -> float | None:
+    """When RQ noticed that the work-horse under this entry had ended without a word, in seconds since 1970; None if it
     has not, or its worker is gone as well.
 
     Raises redis.exceptions.RedisError if Redis does not answer.
     """
-    asked, rq_job_id = redis_queue.client(), redis_queue.rq_id(job["name"], job["attempt"])
+    asked = redis_queue.client()
     origin: Any = asked.hget(Job.key_for(rq_job_id), "origin")
     if origin is None:
         return None

@@ -12,7 +12,7 @@ from typing import Any
 import frappe
 from frappe import _
 from pypika import Order
-from pypika.terms import Values
+from pypika.terms import Term, Values
 
 from . import clock, config, ids, sql
 from .errors import JobCanceledError
@@ -134,7 +134,10 @@ def _inserted(run: str, values: Mapping[str, Any], lock_wait: int | None) -> boo
 
 def _insert(run: str, values: Mapping[str, Any], lock_wait: int | None = None) -> None:
     row = {**_standard(run), **values}
-    sql.run_update(frappe.qb.into(frappe.qb.DocType(config.RUN)).columns(*row).insert(*row.values()), lock_wait)
+    if any(isinstance(value, Term) for value in row.values()):
+        sql.run_update(frappe.qb.into(frappe.qb.DocType(config.RUN)).columns(*row).insert(*row.values()), lock_wait)
+    else:
+        sql.insert(config.RUN, list(row), [tuple(row.values())], lock_wait)
 
 
 def _update(

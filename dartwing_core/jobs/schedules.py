@@ -89,10 +89,10 @@ def run_schedule_now(schedule_id: str):
     quota.check([item], schedule["owner_user"])
     store.insert_jobs([item.row])
     text = f"Run once from schedule {schedule['name']} by hand"
-    pending = JobStatus.PENDING
-    history.write([history.event_of(item.row, pending, pending, text, user)])
+    status = JobStatus(item.row["status"])
+    history.write([history.event_of(item.row, status, status, text, user)])
     engine.to_outbox([item])
-    return submission.as_document(item.row)
+    return submission.as_new_document(item.row)
 
 
 def visible_schedule(schedule_id: Any) -> dict[str, Any]:

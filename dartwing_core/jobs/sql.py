@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import importlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -52,15 +52,43 @@ def run_update(query, lock_wait: int | None = None, by_name: bool = False) -> in
     return frappe.db._cursor.rowcount
 
 
-def insert(doctype: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+def execute_as_of_now(statement: str, values: Mapping[str, Any] | Sequence[Any], lock_wait: int | None = None) -> int:
+    """The same for the finished text of a statement, on paths where making it takes longer than running it."""
+    frappe.db.sql(as_of_now(lock_wait) + statement, values)
+    return frappe.db._cursor.rowcount
+
+
+def read_as_of_now(statement: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Run the finished text of a SELECT … FOR UPDATE against the latest committed rows."""
+    return frappe.db.sql(as_of_now() + statement, values, as_dict=True)
+
+
+def as_of_now(lock_wait: int | None = None) -> str:
+    """What stands before a statement that is not to fail by snapshot isolation, nor to wait longer for a row."""
+    if frappe.db.db_type != "mariadb":
+        return ""
+    variables = [f"innodb_lock_wait_timeout={lock_wait:d}"] if lock_wait else []
+    if knows_snapshot_isolation(_connected().get_server_info()):
+        variables.append("innodb_snapshot_isolation=OFF")
+    return f"SET STATEMENT {', '.join(variables)} FOR " if variables else ""
+
+
+def insert(doctype: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], lock_wait: int | None = None) -> None:
     """INSERT rows of plain values in one statement.
 
     The query builder writes the statement for one row; the driver, many times as fast, the values of all.
     """
+    head, row = _insert_text(frappe.db.db_type, doctype, tuple(columns))
+    statement = head + ",".join([row] * len(rows))
+    frappe.db.sql(as_of_now(lock_wait) + statement, [value for values in rows for value in values])
+
+
+@lru_cache(maxsize=64)
+def _insert_text(_db_type: str, doctype: str, columns: tuple[str, ...]) -> tuple[str, str]:
+    """Up to the values, and the parameters of one row."""
     query = frappe.qb.into(frappe.qb.DocType(doctype)).columns(*columns).insert(*[Parameter("%s")] * len(columns))
     head, keyword, row = query.get_sql().partition(" VALUES ")
-    statement = head + keyword + ",".join([row] * len(rows))
-    frappe.db.sql(statement, [value for values in rows for value in values])
+    return head + keyword, row
 
 
 def run_locking_read(query, columns: Sequence[str] | None = None) -> Any:
@@ -84,22 +112,21 @@ def latest(doctype: str, name: str, column: str) -> Any:
 
 def _run_as_of_now(query, lock_wait: int | None = None, by_name: bool = False) -> tuple:
     statement, parameters = query.walk()
-    if frappe.db.db_type == "mariadb":
-        if by_name:  # the query builder knows no FORCE INDEX for an UPDATE
-            statement = statement.replace(" SET ", " FORCE INDEX (PRIMARY) SET ", 1)
-        variables: dict[str, object] = {"innodb_lock_wait_timeout": lock_wait} if lock_wait else {}
-        if knows_snapshot_isolation(_connected().get_server_info()):
-            variables["innodb_snapshot_isolation"] = "OFF"
-        if variables:
-            settings = ", ".join(f"{name}={value}" for name, value in variables.items())
-            statement = f"SET STATEMENT {settings} FOR {statement}"
-    return frappe.db.sql(statement, parameters)
+    return frappe.db.sql(as_of_now(lock_wait) + (force_primary(statement) if by_name else statement), parameters)
+
+
+def force_primary(update: str) -> str:
+    """The text of an UPDATE that finds its rows by their names alone; the query builder knows no FORCE INDEX there."""
+    return update.replace(" SET ", " FORCE INDEX (PRIMARY) SET ", 1) if frappe.db.db_type == "mariadb" else update
 
 
 def commit() -> None:
     """Commit by SQL alone: `frappe.db.commit()` would run the callbacks of whoever else uses this connection."""
-    frappe.db.sql("commit")
-    frappe.db.begin()
+    if frappe.db.db_type == "mariadb":
+        frappe.db.sql("commit and chain")
+    else:
+        frappe.db.sql("commit")
+        frappe.db.begin()
     for callback in _take_own_callbacks():
         callback()
 
@@ -189,13 +216,13 @@ def release_lock(name: str) -> None:
         frappe.db.sql("SELECT RELEASE_LOCK(%s)", (lock_name(name),))
 
 
-def is_free(name: str, column: Any):
-    """Query builder condition: nobody has the named lock once the row is locked.
+def is_free(name: Any, column: Any):
+    """Query builder condition: nobody has the lock of this `lock_name` once the row is locked.
 
     `column`: any of the row that is not NULL and is compared with nothing. The server would look for a lock whose name
     is a constant before it waits for the row.
     """
-    row_dependent = CustomFunction("CONCAT", ["name", "nothing"])(lock_name(name), Substring(column, 1, 0))
+    row_dependent = CustomFunction("CONCAT", ["name", "nothing"])(name, Substring(column, 1, 0))
     return CustomFunction("IS_FREE_LOCK", ["name"])(row_dependent) == 1
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import frappe
+from pypika.terms import Parameter
 
-from . import circuits, clock, config, events, history, notifications, sql, tenancy
+from . import clock, config, events, history, notifications, sql, tenancy
 from .errors import InvalidTransitionError
 from .status import JobStatus, can_move
 
@@ -21,27 +23,8 @@ HEAVY_FIELDS = ("input_parameters", "result")
 REPLACEABLE = ("modified", "modified_by", "input_parameters", "job_hash", "priority", "queue")
 SAVEPOINT = "dartwing_core_insert"
 INSERT_BYTES, ROW_BYTES = 4_000_000, 1_000  # max_allowed_packet is 16 MB by default
-LOCK_WAIT = 2  # seconds, for a dispatch: it may run inside a web request
-RUN_FIELDS = (
-    "name",
-    "organization",
-    "owner_user",
-    "job_type",
-    "status",
-    "attempt",
-    "retry_count",
-    "max_retries",
-    "crash_count",
-    "timeout_seconds",
-    "started_at",
-    "depends_on",
-    "parent_batch",
-    "callback_of",
-    "priority",
-    "queue",
-    "is_result_private",
-    "input_parameters",
-)
+LOCK_WAIT = 2  # seconds, for whoever lets jobs get in line: that may be a web request
+NOT_BEGUN = (JobStatus.PENDING, JobStatus.QUEUED)
 
 
 def insert_jobs(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -61,7 +44,16 @@ def insert_jobs(rows: Sequence[Mapping[str, Any]]) -> None:
             frappe.db.rollback(save_point=SAVEPOINT)
         raise
     for batch in batches:
-        history.write([history.event_of(row, None, JobStatus.PENDING, "Job created", row["owner"]) for row in batch])
+        history.write([event for row in batch for event in _first_events(row)])
+    in_line = [row for row in rows if row["status"] == JobStatus.QUEUED]
+    events.announce(in_line, JobStatus.PENDING, JobStatus.QUEUED, {})
+
+
+def _first_events(row: Mapping[str, Any]) -> Iterator[history.Event]:
+    """A job is created Pending. One that waits for nothing is in line in the same moment."""
+    yield history.event_of(row, None, JobStatus.PENDING, "Job created", row["owner"])
+    if row["status"] == JobStatus.QUEUED:
+        yield history.event_of(row, JobStatus.PENDING, JobStatus.QUEUED, "Job enqueued", row["owner"])
 
 
 def _by_size(rows: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
@@ -89,13 +81,14 @@ def transition(
     worker: str | None = None,
     lock_wait: int | None = None,
     unless_locked: str | None = None,
+    log: list[history.Event] | None = None,
 ) -> bool:
     """Move one job from the state and attempt in `job` to `to_status`, with further column `values`.
 
     `job` holds name, organization, status, attempt and retry_count as the caller read them. Returns False,
     and writes nothing, if the job is not there any more: somebody else was first, or this attempt is an old one.
     `lock_wait`: seconds to wait for somebody who holds the row. `unless_locked`: a named lock that nobody may hold.
-    Does not commit.
+    `log`: takes what is to be written into the history, instead of it being written here. Does not commit.
     """
     from_status = JobStatus(job["status"])
     if not can_move(from_status, to_status):
@@ -108,20 +101,12 @@ def transition(
     events.announce([job], from_status, to_status, values)
     notifications.note(job, to_status, values)
     retries = values.get("retry_count", job["retry_count"])
-    history.write(
-        [
-            history.event_of(
-                job,
-                from_status,
-                to_status,
-                message,
-                actor,
-                retry_attempt=retries,
-                duration=duration,
-                worker=worker,
-            )
-        ]
-    )
+    more = {"retry_attempt": retries, "duration": duration, "worker": worker}
+    event = history.event_of(job, from_status, to_status, message, actor, **more)
+    if log is None:
+        history.write([event])
+    else:
+        log.append(event)
     return True
 
 
@@ -147,17 +132,18 @@ def move_all(
     return jobs
 
 
-def replace_pending(found: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
-    """Give a job that is still Pending the parameters and priority of a newer request; False if it is not any more."""
-    job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.update(job).where((job.name == found["name"]) & (job.status == str(JobStatus.PENDING)))
+def replace_waiting(found: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
+    """Give a job that has not begun the parameters and priority of a newer request; False if it has by now."""
+    job, status = frappe.qb.DocType(config.JOB), JobStatus(found["status"])
+    is_unchanged = (job.status == str(status)) & (job.attempt == 0)
+    query = frappe.qb.update(job).where((job.name == found["name"]) & is_unchanged)
     for column in REPLACEABLE:
         query = query.set(job[column], row[column])
     query = query.set(job.admission_rank, job.due_epoch - config.HEAD_START[row["priority"]])
     if not sql.run_update(query):
         return False
-    pending, text = JobStatus.PENDING, "Parameters replaced by a newer request"
-    history.write([history.event_of({**row, "name": found["name"]}, pending, pending, text, row["owner"])])
+    text = "Parameters replaced by a newer request"
+    history.write([history.event_of({**row, "name": found["name"]}, status, status, text, row["owner"])])
     return True
 
 
@@ -194,32 +180,31 @@ def load_whole(name: str) -> dict | None:
     return load(name, *frappe.get_meta(config.JOB).get_valid_columns())
 
 
-def load_for_run(name: str) -> dict | None:
-    """What an attempt needs, in one statement: job, type, circuit, owner and their standing, and a child if any."""
-    job, user, job_type = (frappe.qb.DocType(doctype) for doctype in (config.JOB, "User", config.JOB_TYPE))
+def standing_for_run(name: str) -> dict[str, Any] | None:
+    """What an attempt needs to know beside its job, in one statement: the owner, their standing, and a child if any.
+
+    As of the transaction's snapshot; None if that does not show the job.
+    """
+    text = _standing_text(frappe.db.db_type, tenancy.adapter(), clock.site_time().date())
+    rows = frappe.db.sql(text, {"name": name}, as_dict=True)
+    return rows[0] if rows else None
+
+
+@lru_cache(maxsize=8)
+def _standing_text(_db_type: str, _adapter: Any, _today: Any) -> str:
+    """`standing_query`, which takes longer to make than to run; its conditions name this day."""
+    return standing_query(Parameter("%(name)s")).get_sql()
+
+
+def standing_query(name: Any):
+    job, user = frappe.qb.DocType(config.JOB), frappe.qb.DocType("User")
     children = (frappe.qb.DocType(config.JOB).as_("child"), frappe.qb.DocType(config.DEPENDENCY).as_("another"))
     child, another = (frappe.qb.from_(c).select(c.name).where(c.depends_on == job.name).limit(1) for c in children)
-    query = (
-        frappe.qb.from_(job)
-        .left_join(user)
-        .on(user.name == job.owner_user)
-        .left_join(job_type)
-        .on(job_type.name == job.job_type)
-        .select(
-            *(job[field] for field in RUN_FIELDS),
-            job_type.handler_method,
-            job_type.timeout_handler_method,
-            job_type.requires_permission,
-            user.enabled.as_("owner_enabled"),
-            user.language.as_("owner_language"),
-            user.time_zone.as_("owner_time_zone"),
-            child.as_("first_child"),
-            another.as_("another_child"),
-        )
-        .where(job.name == name)
-    )
-    rows = tenancy.with_standing(circuits.with_circuit(query), job).run(as_dict=True)
-    return rows[0] if rows else None
+    query = frappe.qb.from_(job).left_join(user).on(user.name == job.owner_user).where(job.name == name)
+    query = query.select(user.enabled.as_("owner_enabled"), user.language.as_("owner_language"))
+    query = query.select(user.time_zone.as_("owner_time_zone"))
+    query = query.select(child.as_("first_child"), another.as_("another_child"))
+    return tenancy.with_standing(query, job)
 
 
 def light_fields() -> list[str]:
@@ -241,18 +226,41 @@ def guarded_update(
     unless_locked: str | None = None,
 ) -> int:
     """UPDATE … WHERE status (and attempt) are what the caller saw; the number of rows it changed."""
-    job = frappe.qb.DocType(config.JOB)
     now = now or clock.site_time()
-    query = frappe.qb.update(job).set(job.status, str(to_status)).set(job.modified, now).set(job.modified_by, actor)
-    for column, value in {"in_line": 0, **values}.items():  # who lines up again says so
-        query = query.set(job[column], value)
-    where = (job.name == names[0]) if len(names) == 1 else job.name.isin(list(names))
-    query = query.where(where & (job.status == str(from_status)))
+    in_line = int(to_status == JobStatus.QUEUED)
+    columns = {"status": str(to_status), "modified": now, "modified_by": actor, "in_line": in_line, **values}
+    guards: dict[str, Any] = {"name": names[0], "from_status": str(from_status)}
     if attempt is not None:
-        query = query.where(job.attempt == attempt)
+        guards["from_attempt"] = attempt
     if unless_locked is not None and frappe.db.db_type == "mariadb":
-        query = query.where(sql.is_free(unless_locked, job.creation))
-    return sql.run_update(query, lock_wait, by_name=True)
+        guards["lock_name"] = sql.lock_name(unless_locked)
+    if len(names) > 1:
+        query = _update_query(columns, {**guards, "name": list(names)})
+        return sql.run_update(query, lock_wait, by_name=True)
+    text = _update_text(frappe.db.db_type, tuple(columns), tuple(guards))
+    return sql.execute_as_of_now(text, {**columns, **guards}, lock_wait)
+
+
+@lru_cache(maxsize=64)
+def _update_text(_db_type: str, columns: tuple[str, ...], guards: tuple[str, ...]) -> str:
+    """`_update_query` of one job, which takes longer to make than to run."""
+    values, conditions = ({name: Parameter(f"%({name})s") for name in names} for names in (columns, guards))
+    return sql.force_primary(_update_query(values, conditions).get_sql())
+
+
+def _update_query(columns: Mapping[str, Any], guards: Mapping[str, Any]):
+    job = frappe.qb.DocType(config.JOB)
+    query = frappe.qb.update(job)
+    for column, value in columns.items():
+        query = query.set(job[column], value)
+    names = guards["name"]
+    query = query.where(job.name.isin(names) if isinstance(names, list) else job.name == names)
+    query = query.where(job.status == guards["from_status"])
+    if "from_attempt" in guards:
+        query = query.where(job.attempt == guards["from_attempt"])
+    if "lock_name" in guards:
+        query = query.where(sql.is_free(guards["lock_name"], job.creation))
+    return query
 
 
 def _free(jobs: Sequence[Mapping[str, Any]], status: JobStatus) -> list[Mapping[str, Any]]:

@@ -12,7 +12,6 @@ from frappe import _
 
 from . import (
     access,
-    admission,
     canonical,
     clock,
     config,
@@ -57,8 +56,8 @@ class Prepared:
 
     request: Request
     row: dict[str, Any]
-    is_limited: bool
-    """Who else is running has to be asked before it is queued."""
+    is_paused: bool
+    """Nobody of its organization or type may start."""
     limits: Limits
 
     @property
@@ -66,14 +65,9 @@ class Prepared:
         return self.request.on_duplicate
 
     @property
-    def can_go(self) -> bool:
-        """Whether it may be queued as soon as it is committed."""
-        return self.row["in_line"] == waiting.IN_LINE and not self.is_limited
-
-    @property
-    def must_line_up(self) -> bool:
-        """Whether it may start as soon as an admission pass finds room for it."""
-        return bool(self.row["in_line"]) and not self.can_go
+    def may_start(self) -> bool:
+        """Whether it is in line, and a worker that is free may take it if the limits allow."""
+        return self.row["in_line"] == waiting.IN_LINE and not self.is_paused
 
 
 def prepare_all(requests: Sequence[Request], user: str) -> list[Prepared]:
@@ -90,9 +84,9 @@ def _prepare(request: Request, user: str, allowed: dict[tuple[str, str], tuple[S
     asked = job_type.name, _text(request.organization, "organization")
     if asked not in allowed:
         found = permission.check_submit(user, request.organization, job_type)
-        allowed[asked] = found, admission.is_limited(found.organization, found.limits, job_type)
+        allowed[asked] = found, not found.limits.may_start or bool(job_type.is_paused)
         handlers.resolve(job_type.handler_method)
-    standing, is_limited = allowed[asked]
+    standing, is_paused = allowed[asked]
     request = replace(request, organization=standing.organization)
     dedup.check_policy(request.on_duplicate)
     parameters = canonical.canonical_json(request.parameters)
@@ -102,7 +96,7 @@ def _prepare(request: Request, user: str, allowed: dict[tuple[str, str], tuple[S
     due = due_times.epoch_of(request.available_at)
     row = _row(request, job_type, user, parameters, priority)
     row |= waiting.columns(due, priority)
-    return Prepared(request, row, is_limited, standing.limits)
+    return Prepared(request, row, is_paused, standing.limits)
 
 
 def organization_id(organization: Any, user: str) -> str:
@@ -223,6 +217,12 @@ def _dedup_hash(request: Request, job_type: str, content: str) -> str:
     if len(key) > KEY_LENGTH:
         raise InvalidJobError(_("dedup_key is longer than {0} characters.").format(KEY_LENGTH))
     return canonical.hash_of(job_type, request.organization, f"key:{key}")
+
+
+def as_new_document(row: Mapping[str, Any]):
+    """The document of a job that begins with the caller's transaction. Pending: nobody can take it before the commit,
+    whatever its row says by then."""
+    return as_document({**row, "status": str(JobStatus.PENDING)})
 
 
 def as_document(row: Mapping[str, Any]):

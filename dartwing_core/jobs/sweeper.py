@@ -8,29 +8,29 @@ again one leads (`leader`).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from functools import partial
 
 from . import (
-    admission,
     backlog,
     batch_cancel,
-    clock,
     config,
     dependencies,
     dispatch,
+    doorbells,
     leader,
+    pauses,
     redis_queue,
     removal,
     rescue,
     schedule_runs,
     sql,
     waiting,
+    wake,
 )
 from .status import LIVE
 
 SUBMITTER_BATCH = 50
-SEEN_QUEUED, SEEN_PARENTS = "seen-queued", "seen-parents"
+SEEN_PARENTS = "seen-parents"
 PARENTS_PER_JOB = 4
 """So many parents are looked at in a sweep for each job that it may move."""
 
@@ -42,9 +42,10 @@ class Report:
     rescued: int = 0
     stopped: int = 0
     orphans: int = 0
-    lined_up: int = 0
     queued: int = 0
-    rung_again: int = 0
+    """Got in line, since they were due."""
+    rung: int = 0
+    """Entries that were made for those in line."""
     batches: int = 0
     scheduled: int = 0
     removed: int = 0
@@ -67,10 +68,9 @@ def sweep(batch: int | None = None) -> Report:
     report.orphans = dispatch.quietly(lambda: tell_children(batch)) or 0
     report.batches = dispatch.quietly(lambda: batch_cancel.sweep(members)) or 0
     report.scheduled = dispatch.quietly(lambda: schedule_runs.sweep(batch)) or 0
-    report.lined_up = dispatch.quietly(lambda: sql.committed(lambda: waiting.line_up_due(batch))) or 0
-    if not admission.is_paused():
-        report.queued = dispatch.quietly(admission.admit_all) or 0
-        report.rung_again = dispatch.quietly(lambda: ring_again(batch)) or 0
+    report.queued = len(dispatch.quietly(lambda: sql.committed(lambda: waiting.enter_due(batch))) or ())
+    if not pauses.is_paused():
+        report.rung = dispatch.quietly(ring) or 0
     dispatch.quietly(leader.note_look)
     sql.commit()  # whoever goes on with this connection gets a fresh snapshot too
     return report
@@ -114,23 +114,13 @@ def tell_children(limit: int) -> int:
     return len(told.ended) + (len(after_them.ended) if after_them else 0)
 
 
-def ring_again(limit: int) -> int:
-    """Renew the RQ entries of Queued jobs that Redis has lost (flushed, restarted, taken by a killed worker).
+def ring() -> int:
+    """Have workers look at the line; entries that died with a worker, or were lost with Redis, are made good for.
 
-    Each sweep looks at the next batch, so that a long queue which no worker serves does not hide the others.
+    Returns how many entries were made.
     """
-    client = redis_queue.connection()
-    now, patience = clock.site_time(), timedelta(seconds=config.settings().requeue_after)
-    since, _, name = redis_queue.remembered(SEEN_QUEUED, client).partition(" ")
-    after = (datetime.fromisoformat(since), name) if since else None
-    queued = backlog.queued_before(now - patience, limit, after, now + patience)
-    lost = redis_queue.missing(queued, client) if queued else []
-    redis_queue.push(lost, client)
-    if queued or since:
-        is_last = len(queued) < limit
-        seen = "" if is_last else f"{queued[-1]['queued_at'].isoformat()} {queued[-1]['name']}"
-        redis_queue.remember(SEEN_QUEUED, seen, client)
-    return len(lost)
+    doorbells.forget_lost(waiting.queues())
+    return wake.wake_for_line()
 
 
 def sweep_background_jobs() -> None:

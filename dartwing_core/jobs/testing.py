@@ -7,9 +7,7 @@ from typing import Any
 
 import frappe
 
-from . import backlog, clock, config, executor, redis_queue, sweeper
-
-AT_ONCE = 500
+from . import backlog, executor, look, sweeper, waiting
 
 
 def run_jobs(limit: int = 1_000) -> dict[str, str]:
@@ -20,21 +18,19 @@ def run_jobs(limit: int = 1_000) -> dict[str, str]:
     worker serves: one may take a job first. Raises RuntimeError rather than make more than `limit` attempts.
     """
     ran: list[str] = []
-    while jobs := _startable():
-        if len(ran) + len(jobs) > limit:
+    while job := _next():
+        if len(ran) >= limit:
             raise RuntimeError(f"More than {limit} attempts: does a job submit another one each time?")
-        for job in jobs:
-            redis_queue.remove([(job, job["queue"])], redis_queue.connection())
-            executor.execute_job(job["name"], job["attempt"] + 1)
-            ran.append(job["name"])
+        executor.run_one(job["name"], job["attempt"] + 1)
+        ran.append(job["name"])
     frappe.db.commit()  # a snapshot that shows all of it
     statuses = backlog.statuses(ran) if ran else {}
     return {name: statuses[name] for name in dict.fromkeys(ran) if name in statuses}
 
 
-def _startable() -> list[Mapping[str, Any]]:
-    """The jobs that are Queued once all is swept, in the order in which a worker takes them."""
+def _next() -> Mapping[str, Any] | None:
+    """The job whose turn it is once all is swept."""
     sweeper.sweep()
-    queued = backlog.queued_before(clock.site_time(), AT_ONCE)
-    order = config.by_priority(job["queue"] for job in queued)
-    return sorted(queued, key=lambda job: order.index(job["queue"]))
+    line = look.look(takes=False).choice.next()
+    rows = waiting.first(line, 1) if line else []
+    return rows[0] if rows else None

@@ -1,26 +1,31 @@
-"""Who is in line: jobs that may be queued as soon as there is room, and how others come to be.
+"""Who waits, and for what; who is in line, and how jobs get there.
 
-A waiting job waits for its due time, for another job (`waits_for`), or for its turn (`in_line`), so that each question
-of sweeper and admission is one range of an index, however many jobs wait for something else.
+A job waits for its due time, for another job (`waits_for`), or for a place under its organization's waiting cap (held).
+Once it waits for nothing it is in line: Queued, and the next free worker may take it. `in_line` says the latter two in
+one column, so that each question of workers and sweeper is one range of an index, however many jobs wait.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache, reduce
+from functools import lru_cache
 from typing import Any
 
 import frappe
-from frappe.query_builder.functions import Count, Min
+from frappe.query_builder.functions import Min
 from pypika import Case
-from pypika.terms import Parameter, ValueWrapper
+from pypika.terms import Parameter
 
-from . import backlog, clock, config, sql, store
+from . import backlog, clock, config, events, history, limits, sql, store, tenancy
+from .choice import Line
 from .status import WAITING, JobStatus
 
 IN_LINE, HELD = 1, 2
-"""`in_line` of a job that awaits its turn, and of one for which there is no place in the line yet (`quota`)."""
-LINE_FIELDS = ("name", "status", "admission_rank")
+"""`in_line` of a job that is Queued, and of a Pending one for which there is no place in the line yet (`quota`)."""
+ENTERED, ENTERED_AGAIN = "Job enqueued", "Job enqueued for retry"
+LET_IN = 500  # held jobs of an organization at once
+LINE = ("queue", "organization", "job_type", "priority")
+"""What the jobs of one line have in common."""
 
 
 def rank(due_epoch: float, priority: str) -> float:
@@ -29,64 +34,57 @@ def rank(due_epoch: float, priority: str) -> float:
 
 
 def columns(due_epoch: float, priority: str, waits_for: str | None = None) -> dict[str, Any]:
-    """The columns of a job that waits from now on."""
+    """The columns of a new job, or one that begins anew: in line at once if it waits for nothing."""
+    is_in_line = not waits_for and due_epoch <= clock.now_epoch()
     return {
-        **clock.due_columns(due_epoch),
-        "admission_rank": rank(due_epoch, priority),
+        **due_columns(due_epoch, priority),
+        "status": str(JobStatus.QUEUED if is_in_line else JobStatus.PENDING),
+        "queued_at": clock.site_time() if is_in_line else None,
         "waits_for": waits_for,
-        "in_line": IN_LINE if not waits_for and due_epoch <= clock.now_epoch() else 0,
+        "in_line": IN_LINE if is_in_line else 0,
     }
 
 
-def due_values(job: Mapping[str, Any], due_epoch: float) -> dict[str, Any]:
-    """The columns of a waiting job that is due at another time, as they are if nobody changes it meanwhile."""
-    values = columns(due_epoch, job["priority"], job["waits_for"])
-    if values["in_line"] and job["in_line"] == HELD:
-        values["in_line"] = HELD
-    if job["status"] != JobStatus.PENDING:
-        values["next_retry_at"] = values["available_at"]
-    return values
+def due_columns(due_epoch: float, priority: str) -> dict[str, Any]:
+    """The columns that say when a job is due, and its place in line then."""
+    return {**clock.due_columns(due_epoch), "admission_rank": rank(due_epoch, priority)}
 
 
-def set_due(job: Mapping[str, Any], due_epoch: float) -> bool:
-    """Give a waiting job another due time; False if its status or attempt is not what the caller saw. Does not commit.
+def waiting_columns(parent: str) -> dict[str, Any]:
+    """What differs in the columns of a new job that waits for another one."""
+    return {"status": str(JobStatus.PENDING), "queued_at": None, "in_line": 0, "waits_for": parent}
 
-    What it waits for may change at the same moment, so that is read from the row.
+
+def held_columns() -> dict[str, Any]:
+    """What differs in the columns of a new job that is due, but for which there is no place in line."""
+    return {"status": str(JobStatus.PENDING), "queued_at": None, "in_line": HELD}
+
+
+# Other times and parents -----------------------------------------------------------------------------------------
+
+
+def set_due(job: Mapping[str, Any], due_epoch: float) -> dict[str, Any] | None:
+    """Give a job that waits another due time; what changed of its columns, None if it is not as the caller saw it.
+
+    What it waits for may change at the same moment, so that is not written. One that is due then gets in line by
+    `enter_due`. Does not commit.
     """
-    values, row = due_values(job, due_epoch), frappe.qb.DocType(config.JOB)
-    del values["waits_for"]
-    if due_epoch <= clock.now_epoch():
-        in_line = Case().when(row.waits_for.isnotnull(), 0).when(row.in_line == HELD, HELD)
-        values["in_line"] = in_line.else_(IN_LINE)
+    values = due_columns(due_epoch, job["priority"])
+    if due_epoch > clock.now_epoch():
+        values["in_line"] = 0  # nor held
+    if job["status"] in (JobStatus.FAILED, JobStatus.TIMED_OUT):
+        values["next_retry_at"] = values["available_at"]
+    row = frappe.qb.DocType(config.JOB)
     query = frappe.qb.update(row).set(row.modified, clock.site_time()).set(row.modified_by, frappe.session.user)
     for column, value in values.items():
         query = query.set(row[column], value)
     condition = (row.name == job["name"]) & (row.status == job["status"]) & (row.attempt == job["attempt"])
-    return bool(sql.run_update(query.where(condition), by_name=True))
-
-
-def line_up_due(limit: int) -> int:
-    """Let jobs whose time has come line up, the longest due of each state first; returns how many. Does not commit."""
-    return sum(line_up([job["name"] for job in backlog.due(status, clock.now_epoch(), limit)]) for status in WAITING)
-
-
-def line_up(names: Sequence[str], waited_for: str | None = None) -> int:
-    """Let jobs that wait for no other one (any more) line up, if their time has come; returns how many.
-
-    `waited_for`: the job that they have waited for. Does not commit.
-    """
-    names = _free(names, waited_for)
-    if not names:
-        return 0
-    job = frappe.qb.DocType(config.JOB)
-    is_due = Case().when(backlog.is_due(job, clock.now_epoch()), 1).else_(0)
-    query = frappe.qb.update(job).set(job.in_line, is_due).set(job.waits_for, None).set(job.modified, clock.site_time())
-    return sql.run_update(query.where(job.name.isin(names)), store.LOCK_WAIT, by_name=True)
+    return values if sql.run_update(query.where(condition), by_name=True) else None
 
 
 def wait_on(waits_for: Mapping[str, str], waited_for: str) -> int:
     """Let jobs that have waited for one wait for another one, given by the job's name; how many. Does not commit."""
-    return set_parents({name: waits_for[name] for name in _free(list(waits_for), waited_for)}, WAITING)
+    return set_parents({row["name"]: waits_for[row["name"]] for row in _free(list(waits_for), waited_for)}, WAITING)
 
 
 def set_parents(waits_for: Mapping[str, str | None], statuses: Iterable[JobStatus]) -> int:
@@ -102,16 +100,134 @@ def set_parents(waits_for: Mapping[str, str | None], statuses: Iterable[JobStatu
     return sql.run_update(query, store.LOCK_WAIT, by_name=True)
 
 
-def _free(names: Sequence[str], waited_for: str | None) -> list[str]:
-    """Those of the jobs that still wait, for that, and that nobody holds; they are ours until the commit."""
+# Into the line ---------------------------------------------------------------------------------------------------
+
+
+def enter_due(limit: int) -> list[Mapping[str, Any]]:
+    """Let jobs whose time has come get in line, the longest due of each state first; those that did.
+
+    Does not commit.
+    """
+    now = clock.now_epoch()
+    return [job for status in WAITING for job in enter([row["name"] for row in backlog.due(status, now, limit)])]
+
+
+def enter(names: Sequence[str]) -> list[Mapping[str, Any]]:
+    """Let jobs get in line that wait for no other one and whose time has come; those that did.
+
+    Left out are those that somebody holds. Does not commit.
+    """
+    now = clock.now_epoch()
+    return _enter([row for row in _free(names, None) if row["due_epoch"] <= now])
+
+
+def let_go(names: Sequence[str], waited_for: str) -> tuple[int, list[Mapping[str, Any]]]:
+    """Let jobs wait for no other one any more, which have waited for `waited_for`: how many there were, and those that
+    are in line now, since their time has come. Does not commit."""
+    rows, now = _free(names, waited_for), clock.now_epoch()
+    if rows:
+        job = frappe.qb.DocType(config.JOB)
+        query = frappe.qb.update(job).set(job.waits_for, None).set(job.modified, clock.site_time())
+        sql.run_update(query.where(job.name.isin([row["name"] for row in rows])), store.LOCK_WAIT, by_name=True)
+    return len(rows), _enter([row for row in rows if row["due_epoch"] <= now])
+
+
+def let_in_held() -> list[Mapping[str, Any]]:
+    """Let held jobs get in line where the waiting caps of their organizations have room again; those that did.
+
+    Does not commit.
+    """
+    return let_in([head for head in heads() if head["in_line"] == HELD])
+
+
+def let_in(held: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The same, of these heads of lines of held jobs."""
+    room = {}
+    for name, limits_of in tenancy.limits_of(sorted({head["organization"] for head in held})).items():
+        is_capped = limits_of.max_waiting and limits_of.on_queue_full == "Hold"
+        room[name] = min(LET_IN, limits.places(name, limits_of.max_waiting) if is_capped else LET_IN)
+    entered: list[Mapping[str, Any]] = []
+    for head in sorted(held, key=lambda head: head["rank"]):
+        organization = head["organization"]
+        if room[organization] > 0:
+            names = _held_query(head, room[organization]).run(pluck=True)
+            rows = _free(names, None, HELD)
+            room[organization] -= len(rows)
+            entered += _enter(rows)
+    return entered
+
+
+def _enter(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Queue jobs that this transaction has locked."""
+    now = clock.site_time()
+    for status in sorted({row["status"] for row in rows}):
+        some = [row for row in rows if row["status"] == status]
+        names, values = [row["name"] for row in some], {"queued_at": now}
+        # Not whoever happens to be logged in where the engine sweeps.
+        store.guarded_update(
+            names, JobStatus(status), JobStatus.QUEUED, values, config.ENGINE, now=now, lock_wait=store.LOCK_WAIT
+        )
+        history.write([entry_event(row, config.ENGINE) for row in some], at=now)
+        events.announce(some, JobStatus(status), JobStatus.QUEUED, {})
+    return list(rows)
+
+
+def entry_event(job: Mapping[str, Any], actor: str, from_status: str | None = None) -> history.Event:
+    """For the history of a job that gets in line."""
+    status = JobStatus(from_status or job["status"])
+    message = ENTERED if status == JobStatus.PENDING else ENTERED_AGAIN
+    return history.event_of(job, status, JobStatus.QUEUED, message, actor)
+
+
+FREE_FIELDS = (*backlog.DISPATCH_FIELDS, "due_epoch")
+NEXT_FIELDS = (*backlog.DISPATCH_FIELDS, "admission_rank")
+
+
+def _free(names: Sequence[str], waited_for: str | None, in_line: int = 0) -> list[dict[str, Any]]:
+    """Those of the jobs that still wait, for that, and that nobody holds; they are ours until the commit.
+
+    Found by name: a locking read of another index locks gaps in it too.
+    """
     if not names:
         return []
     job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).force_index("PRIMARY").select(job.name).for_update(skip_locked=True)
-    query = query.where(job.name.isin(list(names)) & (job.in_line == 0))
+    query = frappe.qb.from_(job).force_index("PRIMARY").select(*(job[field] for field in FREE_FIELDS))
+    query = query.for_update(skip_locked=True).where(job.name.isin(list(names)) & (job.in_line == in_line))
     query = query.where(job.waits_for == waited_for if waited_for else job.waits_for.isnull())
     query = query.where(job.status.isin([str(status) for status in WAITING]))
-    return [row[0] for row in sql.run_locking_read(query)]
+    found = {row["name"]: row for row in sql.run_locking_read(query, FREE_FIELDS)}
+    return [found[name] for name in names if name in found]
+
+
+def _held_query(head: Mapping[str, Any], limit: int):
+    job = frappe.qb.DocType(config.JOB)
+    query = frappe.qb.from_(job).select(job.name).where(job.in_line == HELD)
+    for column in LINE:
+        query = query.where(job[column] == head[column])
+    query = query.where(job.status == str(JobStatus.PENDING))  # whatever somebody wrote by hand
+    return query.orderby(job.admission_rank).limit(limit)
+
+
+# Who is in line --------------------------------------------------------------------------------------------------
+
+
+def first(line: Line, limit: int) -> list[dict[str, Any]]:
+    """The first jobs of a line, with NEXT_FIELDS. Reads without locks."""
+    text = _first_text(frappe.db.db_type, limit)
+    return frappe.db.sql(text, dict(zip(LINE, line.key, strict=True)), as_dict=True)
+
+
+@lru_cache
+def _first_text(_db_type: str, limit: int) -> str:
+    return first_query([Parameter(f"%({column})s") for column in LINE], limit).get_sql()
+
+
+def first_query(key: Sequence[Any], limit: int):
+    job = frappe.qb.DocType(config.JOB)
+    query = frappe.qb.from_(job).select(*(job[field] for field in NEXT_FIELDS)).where(job.in_line == IN_LINE)
+    for column, value in zip(LINE, key, strict=True):
+        query = query.where(job[column] == value)
+    return query.orderby(job.admission_rank).limit(limit)
 
 
 def queues() -> list[str]:
@@ -126,97 +242,20 @@ def queues_query():
     return query.groupby(job.in_line, job.queue)
 
 
-def heads() -> list[dict]:
-    """Who is in line, and who is held: each queue, organization and type, with the rank of its first job."""
-    return heads_query().run(as_dict=True)
+def heads() -> list[dict[str, Any]]:
+    """The lines that there are, of all queues: `in_line` (IN_LINE or HELD), the columns of LINE, and the `rank` of the
+    first job."""
+    return frappe.db.sql(_heads_text(frappe.db.db_type), as_dict=True)
+
+
+@lru_cache
+def _heads_text(_db_type: str) -> str:
+    return heads_query().get_sql()
 
 
 def heads_query():
     """Of all queues: asked for one queue, the server would read all of its entries."""
     job = frappe.qb.DocType(config.JOB)
-    keys = (job.in_line, job.queue, job.organization, job.job_type)
+    keys = (job.in_line, *(job[column] for column in LINE))
     query = frappe.qb.from_(job).select(*keys, Min(job.admission_rank).as_("rank"))
     return query.where(job.in_line >= IN_LINE).groupby(*keys)
-
-
-def line(queue: str, organization: str, job_type: str, limit: int, state: int = IN_LINE) -> list[dict]:
-    """The first jobs of an organization and type that are in line, the next first."""
-    return line_query(queue, organization, job_type, limit, state).run(as_dict=True)
-
-
-def lines(queue: str, keys: Sequence[tuple[str, str]], limit: int) -> list[list[dict]]:
-    """The same of several organizations and types, in one statement."""
-    values = {"queue": queue}
-    for place, (organization, job_type) in enumerate(keys):
-        values |= {f"organization_{place}": organization, f"job_type_{place}": job_type}
-    found: list[list[dict]] = [[] for _key in keys]
-    for row in frappe.db.sql(_lines_text(frappe.db.db_type, len(keys), limit), values, as_dict=True):
-        found[row.pop("place")].append(row)
-    return found
-
-
-@lru_cache(maxsize=256)
-def _lines_text(_db_type: str, number: int, limit: int) -> str:
-    """`lines_query` of so many lines, with parameters: making it takes longer than running it."""
-    keys = [(_parameter(f"organization_{place}"), _parameter(f"job_type_{place}")) for place in range(number)]
-    return lines_query(_parameter("queue"), keys, limit).get_sql()
-
-
-def _parameter(name: str) -> Parameter:
-    return Parameter(f"%({name})s")
-
-
-def lines_query(queue: Any, keys: Sequence[tuple[Any, Any]], limit: int):
-    """With the `place` among `keys` of the line that a job is from."""
-    parts = []
-    for place, (organization, job_type) in enumerate(keys):
-        parts.append(line_query(queue, organization, job_type, limit).select(ValueWrapper(place, alias="place")))
-        parts[-1].wrap_set_operation_queries = True  # in parentheses: each has an order and a limit of its own
-    if len(parts) == 1:
-        return parts[0]
-    return frappe.qb.from_(reduce(lambda before, part: before.union_all(part), parts).as_("line")).select("*")
-
-
-def line_query(queue: Any, organization: Any, job_type: Any, limit: int, state: int = IN_LINE):
-    job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).select(*(job[field] for field in LINE_FIELDS)).where(job.in_line == state)
-    query = query.where((job.queue == queue) & (job.organization == organization) & (job.job_type == job_type))
-    query = query.where(job.status.isin([str(status) for status in WAITING]))  # whatever somebody wrote by hand
-    return query.orderby(job.admission_rank).limit(limit)
-
-
-def let_in(queue: str, held: Sequence[Mapping[str, Any]], room: Mapping[str, int]) -> bool:
-    """Let as many held jobs of each organization line up as there is room; whether some are left. Does not commit.
-
-    `held`: their heads.
-    """
-    left = dict(room)
-    is_left = False
-    for head in sorted(held, key=lambda head: head["rank"]):
-        organization = head["organization"]
-        jobs = line(queue, organization, head["job_type"], left[organization] + 1, HELD)
-        names = [row["name"] for row in jobs[: left[organization]]]
-        is_left = is_left or len(jobs) > len(names)
-        left[organization] -= len(names)
-        if names:
-            _set_in_line(names)
-    return is_left
-
-
-def _set_in_line(names: Sequence[str]) -> None:
-    job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.update(job).set(job.in_line, IN_LINE).set(job.modified, clock.site_time())
-    query = query.where(job.name.isin(list(names)) & (job.in_line == HELD))
-    sql.run_update(query, store.LOCK_WAIT, by_name=True)
-
-
-def in_service() -> list[dict]:
-    """How many jobs are Queued or Running, by queue, organization, type and status: as the rows say, so none leaks."""
-    return in_service_query().run(as_dict=True)
-
-
-def in_service_query():
-    job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).select(job.queue, job.organization, job.job_type, job.status, Count("*").as_("number"))
-    query = query.where(job.status.isin([str(JobStatus.QUEUED), str(JobStatus.RUNNING)]))
-    return query.groupby(job.queue, job.organization, job.job_type, job.status)

@@ -17,7 +17,7 @@ import frappe
 from frappe import _
 from frappe.utils import formatdate, get_system_timezone
 
-from . import admission, choice, circuits, clock, config, leader, queue_look, redis_queue, tenancy, waiting
+from . import circuits, clock, config, doorbells, leader, look, pauses, redis_queue, tenancy, waiting
 from .status import WAITING, JobStatus
 
 FIELDS = (
@@ -49,20 +49,19 @@ def of_jobs(jobs: Iterable[Job]) -> dict[str, str]:
     now = clock.now_epoch()
     reasons: dict[str, str] = {}
     due: list[Job] = []
-    queued: list[Job] = []
     for job in jobs:
-        if job["status"] == str(JobStatus.QUEUED):
-            queued.append(job)
-        elif job["status"] in WAITING:
+        if job["status"] == str(JobStatus.QUEUED) or job["status"] in WAITING:
             if reason := _until(job, now):
                 reasons[job["name"]] = reason
             else:
                 due.append(job)
-    return reasons | _due(due, now) | _queued(queued)
+    return reasons | _due(due, now)
 
 
 def _until(job: Job, now: float) -> str | None:
     """Another job, or a time that has not come."""
+    if job["status"] == str(JobStatus.QUEUED):
+        return None
     if job["waits_for"]:
         return _("Waits for {0}.").format(job["waits_for"])
     due = job["due_epoch"] or 0
@@ -79,20 +78,23 @@ def _until(job: Job, now: float) -> str | None:
 def _due(jobs: list[Job], now: float) -> dict[str, str]:
     if not jobs:
         return {}
-    obstacle = _not_swept(now)
     limits_of = tenancy.limits_of(sorted({job["organization"] for job in jobs}))
     open_circuits = _circuits(jobs)
-    return {
+    reasons = {
         job["name"]: _held(job, limits_of[job["organization"]])
         or _circuit(open_circuits.get((job["organization"], job["job_type"])))
-        or obstacle
-        or (_turn(job, limits_of) if job["in_line"] else _("Due, starts within seconds."))
         for job in jobs
     }
+    left = [job for job in jobs if not reasons[job["name"]]]
+    in_line = [job for job in left if job["status"] == str(JobStatus.QUEUED)]
+    soon = _not_swept(now) or _("Due, starts within seconds.") if len(in_line) < len(left) else ""
+    numbers = _workers(in_line)
+    turns = {job["name"]: _turn(job, limits_of, numbers) for job in in_line}
+    return {name: reason or turns.get(name) or soon for name, reason in reasons.items()}
 
 
 def _not_swept(now: float) -> str | None:
-    """What keeps jobs that are due from getting in line, and those in line from moving on; None if all is well."""
+    """What keeps jobs that are due from getting in line; None if all is well."""
     asked = redis_queue.if_there(lambda: (leader.looked_at(),))
     if asked is None:
         return _("Due. The queue can't be reached at the moment.")
@@ -129,7 +131,7 @@ def _held(job: Job, limits: tenancy.Limits) -> str | None:
         return _("Held: the organization is {0}.").format(_(limits.state).lower())
     if limits.is_paused:
         return _("Held: the jobs of the organization are paused.")
-    if not choice.may_start(config.job_type(job["job_type"])):
+    if not look.may_start(config.job_type(job["job_type"])):
         return _("Held: jobs of this type are paused.")
     if job["in_line"] == waiting.HELD:
         return _("Held: the organization is over its limit of {0} waiting jobs.").format(limits.max_waiting)
@@ -137,18 +139,20 @@ def _held(job: Job, limits: tenancy.Limits) -> str | None:
 
 
 def _paused(queue: str) -> str | None:
-    pause = admission.pause_in_force(queue)
+    pause = pauses.pause_in_force(queue)
     if pause is None:
         return None
     return {
-        admission.MAINTENANCE: _("Held: the site is being maintained."),
-        admission.EVERYTHING: _("Held: all jobs are paused."),
-        admission.QUEUE: _("Held: the queue {0} is paused.").format(queue),
+        pauses.MAINTENANCE: _("Held: the site is being maintained."),
+        pauses.EVERYTHING: _("Held: all jobs are paused."),
+        pauses.QUEUE: _("Held: the queue {0} is paused.").format(queue),
     }[pause]
 
 
-def _turn(job: Job, limits_of: Mapping[str, tenancy.Limits]) -> str:
-    """It may start as soon as there is room; with the caps that it may be waiting under."""
+def _turn(job: Job, limits_of: Mapping[str, tenancy.Limits], workers: Mapping[str, int]) -> str:
+    """It may start as soon as a worker is free; with the caps that it may be waiting under."""
+    if workers.get(job["queue"]) == 0:
+        return _("No worker serves the queue {0} at the moment.").format(job["queue"])
     job_type = config.job_type(job["job_type"])
     rules = [
         (limits_of[job["organization"]].max_running, _("The organization runs at most {0} jobs at once.")),
@@ -158,23 +162,14 @@ def _turn(job: Job, limits_of: Mapping[str, tenancy.Limits]) -> str:
             _("The organization runs at most {0} jobs of this type at once."),
         ),
     ]
-    return " ".join([_("Waits for its turn."), *(words.format(cap) for cap, words in rules if cap)])
+    caps = [words.format(cap) for cap, words in rules if cap]
+    return " ".join([_("Waits for its turn."), *caps]) if caps else _("Waits for a free worker.")
 
 
-def _queued(jobs: list[Job]) -> dict[str, str]:
-    if not jobs:
-        return {}
-    looks = queue_look.looks_if_there(sorted({job["queue"] for job in jobs})) or {}
-    own = {job["name"]: config.own_queue(job) for job in jobs}
-    return {
-        job["name"]: _paused(own[job["name"]]) or _paused(job["queue"]) or _worker(job["queue"], looks) for job in jobs
-    }
-
-
-def _worker(queue: str, looks: Mapping[str, queue_look.Look]) -> str:
-    if queue in looks and not looks[queue].workers:
-        return _("No worker serves the queue {0} at the moment.").format(queue)
-    return _("Waits for a free worker.")
+def _workers(jobs: list[Job]) -> Mapping[str, int]:
+    """How many workers serve the queues of these jobs; of none while Redis is away."""
+    queues = sorted({job["queue"] for job in jobs})
+    return (redis_queue.if_there(lambda: doorbells.workers(queues)) or {}) if queues else {}
 
 
 def clock_time(epoch: float, now: float) -> str:

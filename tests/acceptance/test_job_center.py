@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 import frappe
 import pytest
 
-from dartwing_core.jobs import claim, get_job_history, get_job_status, runs
+from dartwing_core.jobs import get_job_history, get_job_status, runs
+from tests.support import attempts, factory, http, processes
 from tests.support import browser as browsers
-from tests.support import factory, http, processes
 from tests.support.browser import PHONE, Visitor
 from tests.support.jobs import run, set_columns, submitted_by, submitted_with
 from tests.support.waiting import until
@@ -71,7 +71,7 @@ def running(portal_user) -> Callable[..., object]:
     def tell(job=None, **values):
         if job is None:
             job = submitted_by(portal_user, factory.job_type("plain", display_name="Monthly report"))
-            claim.claim(job.name, 1)
+            attempts.taken(job.name, 1)
         row = {"background_job": job.name, "attempt": 1, "lease_expires_epoch": 2**31, **values}
         runs.write(f"{job.name}-1", row)
         frappe.db.commit()
@@ -473,7 +473,7 @@ def test_texts_of_jobs_never_become_markup(visit, portal_user):
     try:
         job = submitted_by(portal_user, job_type, a=1)
         set_columns(job, organization=name)
-        claim.claim(job.name, 1)
+        attempts.taken(job.name, 1)
         steps = json.dumps([{"name": HACK, "state": "active"}])
         values = {"background_job": job.name, "attempt": 1, "progress": 5, "progress_message": HACK, "steps": steps}
         runs.write(f"{job.name}-1", values)

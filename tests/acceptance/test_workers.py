@@ -38,7 +38,7 @@ def test_each_sample_type_completes(workers, alice, job_type, parameters):
 
 
 def test_a_job_that_is_to_run_now_starts_within_a_second(workers):
-    # Seen failing (a minute later) without the admission pass that follows the commit of `run_now`.
+    # Seen failing (a minute later) in the engine before this one, without the pass after the commit of `run_now`.
     job = submitted_with("echo_job", parameters={"n": 1}, available_at=3_600)
     begun = time.monotonic()
     run_now(job.name)
@@ -129,7 +129,7 @@ def test_nothing_of_a_finished_job_stays_in_redis(workers):
 def test_a_submit_with_redis_down_succeeds_and_the_job_runs_once_redis_is_back(redis_restarts):
     processes.stop_redis()
     job = submitted_with("echo_job", parameters={"while": "down"})
-    assert get_job_status(job.name)["status"] == "Pending"
+    assert get_job_status(job.name)["status"] == "Queued"
     redis_restarts()
     worker = processes.start_worker()
     try:

@@ -13,7 +13,6 @@ from dartwing_core.jobs import submit_jobs
 from tests.support import database, factory
 from tests.support.circuits import breaking_type
 from tests.support.fleet import Fleet
-from tests.support.settings import settings
 from tests.support.waiting import until
 from tests.support.watch import Watch
 
@@ -65,8 +64,7 @@ def test_killed_workers_leave_one_probe_at_a_time_and_no_circuit_half_open(fleet
         done = "SELECT COUNT(*) FROM `tabBackground Job` WHERE job_type = %s AND status = 'Completed'"
         return database.value(done, job_type) == (number + DOWN) * (turn + 1)
 
-    # Many kills hit a work-horse before its claim, and nothing of the type runs until that entry is renewed.
-    with settings(requeue_after=1), Watch(PROBING, job_type) as watch:
+    with Watch(PROBING, job_type) as watch:
         for turn in range(rounds):
             fail(job_type, range(turn * DOWN, (turn + 1) * DOWN))
             parameters = ({"plan": OK, "n": n, "seconds": 0.2} for n in range(number))

@@ -15,7 +15,6 @@ from dartwing_core.jobs import submit_job, submit_jobs
 from tests.support import database, factory, mariadb
 from tests.support.fleet import Fleet
 from tests.support.jobs import status
-from tests.support.settings import settings
 from tests.support.waiting import until
 
 pytestmark = [
@@ -47,16 +46,15 @@ def test_a_restart_of_the_database_loses_no_job_and_doubles_none(fleet: Fleet, h
     job_type = factory.job_type("row", "write_row", retry_delays="0", max_retries=3)
     frappe.db.commit()
     fleet.hire(2)
-    with settings(requeue_after=1):
-        submit(job_type, range(JOBS))
+    submit(job_type, range(JOBS))
+    frappe.db.commit()
+    until(lambda: in_status(job_type, "Completed") >= 5, 30, "the first jobs")
+    submit(job_type, range(JOBS, JOBS + 5))  # of a transaction that the restart undoes
+    mariadb.stop(how)
+    with pytest.raises(database.DRIVER_ERRORS):
         frappe.db.commit()
-        until(lambda: in_status(job_type, "Completed") >= 5, 30, "the first jobs")
-        submit(job_type, range(JOBS, JOBS + 5))  # of a transaction that the restart undoes
-        mariadb.stop(how)
-        with pytest.raises(database.DRIVER_ERRORS):
-            frappe.db.commit()
-        mariadb.start()
-        until(lambda: fleet.hire(2) or in_status(job_type, "Completed") == JOBS, 90, "all jobs")
+    mariadb.start()
+    until(lambda: fleet.hire(2) or in_status(job_type, "Completed") == JOBS, 90, "all jobs")
     assert notes() == (JOBS, JOBS)
     assert database.value("SELECT COUNT(*) FROM `tabBackground Job` WHERE job_type = %s", job_type) == JOBS
     fleet.dismiss()

@@ -9,9 +9,9 @@ import time
 import frappe
 import pytest
 
-from dartwing_core.jobs import cancel_job, claim, get_job_status, retry_job, runs, submit_batch, submit_job
+from dartwing_core.jobs import cancel_job, get_job_status, retry_job, runs, submit_batch, submit_job
+from tests.support import attempts, factory
 from tests.support import browser as browsers
-from tests.support import factory
 from tests.support.jobs import run, set_columns, submitted_by
 from tests.support.waiting import until
 
@@ -62,7 +62,7 @@ def test_progress_reaches_the_form_within_a_second(visit, member):
     from dartwing_core.jobs.events import ProgressTeller
 
     job = submitted_by(member, factory.job_type("plain"))
-    claim.claim(job.name, 1)
+    attempts.taken(job.name, 1)
     frappe.db.commit()
     page = visit(member, form(job)).page
     expect(pill(view(page))).to_have_text("Running")
@@ -79,7 +79,7 @@ def test_progress_does_not_take_the_place_of_an_answer_under_way(visit, member):
     from dartwing_core.jobs.events import ProgressTeller
 
     job = submitted_by(member, factory.job_type("plain"))
-    claim.claim(job.name, 1)
+    attempts.taken(job.name, 1)
     frappe.db.commit()
     page = visit(member, form(job)).page
     expect(pill(view(page))).to_have_text("Running")
@@ -259,7 +259,7 @@ def test_a_socket_that_drops_is_said_and_asking_takes_its_place(visit, member):
         frappe.realtime.socket.disconnect();
     }""")
     expect(place.locator(".dw-notice")).to_contain_text("No live connection")
-    claim.claim(job.name, 1)
+    attempts.taken(job.name, 1)
     runs.write(f"{job.name}-1", {"background_job": job.name, "attempt": 1, "progress_message": "Half"})
     frappe.db.commit()
     expect(pill(place)).to_have_text("Running", timeout=10_000)

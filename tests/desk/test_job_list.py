@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import frappe
 
-from dartwing_core.jobs import claim, runs
+from dartwing_core.jobs import runs
 from dartwing_core.jobs.events import ProgressTeller
+from tests.support import attempts, factory
 from tests.support import browser as browsers
-from tests.support import factory
 from tests.support.jobs import run, status, submitted_by, submitted_for
 
 from .pages import ROWS, arrive, calls_of, confirm, dialog, ours, row
@@ -48,7 +48,7 @@ def test_the_list_opens_with_one_request_of_ours(visit, member):
 
 
 def test_the_numbers_are_those_of_what_one_may_see(visit, member, bob):
-    claim.claim(submitted_by(member, factory.job_type("plain"), n=1).name, 1)
+    attempts.taken(submitted_by(member, factory.job_type("plain"), n=1).name, 1)
     frappe.db.commit()
     dead_letter(member)
     hidden = submitted_for(bob, factory.BETA, factory.job_type("other"), n=2)
@@ -95,7 +95,7 @@ def test_jobs_of_others_of_which_no_event_tells_move_too(visit, admin, member):
     job = submitted_by(member, factory.job_type("plain"))
     page = visit(admin, LIST).page
     expect(row(page, job)).to_contain_text("Queued")
-    claim.claim(job.name, 1)
+    attempts.taken(job.name, 1)
     frappe.db.commit()
     expect(row(page, job)).to_contain_text("Running", timeout=10_000)
 
@@ -139,7 +139,7 @@ def test_the_column_of_progress_looks_like_any_other(visit, member):
 def running(owner: str, percent: float):
     """A job whose attempt says that it has come so far."""
     job = submitted_by(owner, factory.job_type("plain"))
-    claim.claim(job.name, 1)
+    attempts.taken(job.name, 1)
     values = {"background_job": job.name, "attempt": 1, "progress": percent, "progress_message": "Rows"}
     runs.write(f"{job.name}-1", values)
     frappe.db.commit()
@@ -190,7 +190,7 @@ def test_the_list_is_silent_while_it_is_not_on_screen(visit, member):
     assert page.evaluate("frappe.realtime.socket.listeners('job_status_changed').length") == 0
     page.wait_for_load_state("networkidle")
     called = calls_of(page, about="Background Job")
-    claim.claim(submitted_by(member, kind, n=2).name, 1)
+    attempts.taken(submitted_by(member, kind, n=2).name, 1)
     frappe.db.commit()
     page.wait_for_timeout(6_500)  # longer than the list's slowest answer to an event or a lost socket
     assert called == []

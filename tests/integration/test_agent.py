@@ -64,7 +64,7 @@ def test_what_is_due_is_swept_and_what_is_due_soon_is_awaited(lookout, sweeps, j
 @pytest.mark.parametrize("status", ["Failed", "Timed Out", "Queued", "Running"])
 def test_retries_and_live_jobs_are_swept(lookout, sweeps, job_type, status):
     job = submitted_with(job_type, available_at=3_600)
-    set_columns(job, status=status, due_epoch=1)
+    set_columns(job, status=status, in_line=int(status == "Queued"), due_epoch=1)
     lookout.look()
     assert len(sweeps) == 1
 

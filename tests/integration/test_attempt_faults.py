@@ -11,8 +11,8 @@ import pytest
 from frappe.database.database import Database
 from rq.timeouts import JobTimeoutException
 
-from dartwing_core.jobs import JobContext, claim, config, executor, get_job_history, get_job_status, runs, sql, sweeper
-from tests.support import database, factory
+from dartwing_core.jobs import JobContext, config, executor, get_job_history, get_job_status, runs, sql, sweeper
+from tests.support import attempts, database, factory
 from tests.support.handlers import DEADLOCK_ROWS
 from tests.support.jobs import run, submitted
 from tests.support.sessions import in_parallel
@@ -166,7 +166,7 @@ def deadlock() -> Exception:
 
 def test_a_time_limit_that_strikes_while_a_failure_is_written_loses_nothing(monkeypatch):
     job = submitted(factory.job_type("note", "add_note"), title="test note", then="fail")
-    once(monkeypatch, executor.runs, "finish", JobTimeoutException("late"))
+    once(monkeypatch, runs, "settle", JobTimeoutException("late"))
     after = run(job)
     assert (after["status"], after["error_message"]) == ("Failed", "asked to fail")
 
@@ -174,7 +174,7 @@ def test_a_time_limit_that_strikes_while_a_failure_is_written_loses_nothing(monk
 @pytest.mark.parametrize("error", [gone, deadlock])
 def test_a_failure_is_written_although_the_database_was_away_for_a_moment(monkeypatch, error):
     monkeypatch.setattr(executor.connection, "PAUSES", (0, 0))
-    once(monkeypatch, executor.runs, "finish", error())
+    once(monkeypatch, runs, "settle", error())
     after = run(submitted(factory.job_type("note", "add_note"), title="test note", then="fail"))
     assert (after["status"], after["retry_count"]) == ("Failed", 1)
 
@@ -191,8 +191,8 @@ def test_a_claim_whose_commit_was_not_answered_is_still_ours(monkeypatch):
 
 def test_another_workers_claim_is_not_ours(monkeypatch):
     job = submitted(factory.job_type("note", "add_note"), title="test note")
-    assert claim.claim(job.name, 1)
-    assert claim.claim(job.name, 1) is None
+    assert attempts.taken(job.name, 1)
+    assert attempts.taken(job.name, 1) is None
 
 
 def test_a_callback_of_another_app_does_not_strand_the_attempt():

@@ -21,7 +21,6 @@ from dartwing_core.jobs.errors import JobBusyError
 from tests.support import database, factory
 from tests.support.jobs import run
 from tests.support.sessions import in_parallel
-from tests.support.settings import settings
 
 
 @pytest.fixture
@@ -70,7 +69,7 @@ def test_more_than_the_server_takes_at_once_is_several_inserts(once):
         submit_jobs(large)
     assert frappe.db._conn.thread_id() == before
     assert count() == 25
-    assert sum(statement.startswith("INSERT INTO `tabBackground Job`") for statement in seen) > 1
+    assert sum("INSERT INTO `tabBackground Job` " in statement for statement in seen) > 1
 
 
 def test_a_duplicate_in_a_later_insert_leaves_none_of_the_earlier_ones(once):
@@ -87,7 +86,7 @@ def test_a_duplicate_in_a_later_insert_leaves_none_of_the_earlier_ones(once):
 
 
 def test_locks_are_had_and_given_back_in_few_statements(once):
-    with settings(queue_window=1000), database.statements() as seen:
+    with database.statements() as seen:
         submit_jobs(requests(once, *range(300)))
         frappe.db.commit()
     assert sum("GET_LOCK" in statement for statement in seen) == 2

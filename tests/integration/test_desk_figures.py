@@ -12,9 +12,9 @@ import pytest
 
 from dartwing_core.api import desk
 from dartwing_core.dartwing_core.report.job_type_performance import job_type_performance
-from dartwing_core.jobs import charts, claim, clock, reports, retry_dead_letters
+from dartwing_core.jobs import charts, clock, reports, retry_dead_letters
 from dartwing_core.jobs.errors import InvalidJobError
-from tests.support import factory
+from tests.support import attempts, factory
 from tests.support.jobs import run, set_columns, status, submitted_by, submitted_for
 from tests.support.sessions import as_user
 
@@ -188,7 +188,7 @@ def test_nobody_without_jobs_sees_figures(history):
 
 def test_cards_count_and_lead_to_what_they_count(alice, bob):
     kind = factory.job_type("plain")
-    claim.claim(submitted_by(alice, kind, n=1).name, 1)
+    attempts.taken(submitted_by(alice, kind, n=1).name, 1)
     submitted_by(alice, kind, n=2)
     run(submitted_by(alice, factory.job_type("note", "add_note"), title="test card", then="fail_for_good"))
     submitted_for(bob, factory.BETA, kind, n=3)

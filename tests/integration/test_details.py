@@ -8,14 +8,13 @@ import pytest
 from dartwing_core.jobs import (
     JobNotFoundError,
     cancel_job,
-    claim,
     get_job_counts,
     get_job_details,
     get_job_history,
     submit_batch,
     submit_job,
 )
-from tests.support import factory
+from tests.support import attempts, factory
 from tests.support.jobs import run, set_columns, submitted, submitted_by, submitted_for
 
 
@@ -92,7 +91,7 @@ def test_what_may_be_done_is_a_matter_of_state_and_person(alice, admin):
 
 def test_an_attempt_that_has_just_begun_is_told_before_it_has_a_row(alice):
     job = submitted_by(alice, factory.job_type("plain"))
-    claim.claim(job.name, 1)
+    attempts.taken(job.name, 1)
     frappe.db.commit()
     attempt = details_of(job, alice)["attempts"][0]
     assert (attempt["attempt"], attempt["outcome"], attempt["ended_at"]) == (1, "Running", None)
@@ -170,7 +169,7 @@ def counts_of(user: str) -> dict:
 def test_counts_are_those_of_the_jobs_that_one_may_see(alice, bob, admin):
     kind = factory.job_type("plain")
     submitted_by(alice, kind, n=1)
-    claim.claim(submitted_by(alice, kind, n=2).name, 1)
+    attempts.taken(submitted_by(alice, kind, n=2).name, 1)
     frappe.db.commit()
     failed_job(alice)
     submitted_for(bob, factory.BETA, kind, n=3)

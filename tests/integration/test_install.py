@@ -106,7 +106,7 @@ def test_unique_and_composite_indexes_exist():
     for expected in (
         ("active_key",),
         ("in_line", "status", "waits_for", "due_epoch"),
-        ("in_line", "queue", "organization", "job_type", "admission_rank"),
+        ("in_line", "queue", "organization", "job_type", "priority", "admission_rank"),
         ("status", "queued_at"),
         ("organization", "creation"),
         ("owner_user", "creation"),

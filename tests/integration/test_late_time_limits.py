@@ -6,7 +6,7 @@ import frappe
 import pytest
 from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 
-from dartwing_core.jobs import executor, get_job_history, sweeper
+from dartwing_core.jobs import executor, get_job_history, runs, sweeper
 from tests.support import factory
 from tests.support.faults import LONG
 from tests.support.handlers import pause
@@ -88,16 +88,16 @@ def test_a_limit_in_a_commit_that_is_made_in_the_end_is_completed_and_not_cleane
 def test_a_limit_while_the_failure_is_written_leaves_one_end(monkeypatch):
     # Seen failing (stuck in Running) without `except BaseTimeoutException` in `Attempt._fail`.
     job = submitted(factory.job_type("raising", "raises", default_timeout=1), what="key")
-    finish, calls = executor.runs.finish, []
+    settle, calls = runs.settle, []
 
     def slow_once(*arguments, **options):
-        is_written = finish(*arguments, **options)
+        is_written = settle(*arguments, **options)
         calls.append(1)
         if len(calls) == 1:
             pause(LONG)
         return is_written
 
-    monkeypatch.setattr(executor.runs, "finish", slow_once)
+    monkeypatch.setattr(runs, "settle", slow_once)
     assert run_under_limit(job)["status"] == "Dead Letter"
     assert (len(calls), ends(job)) == (2, ["Dead Letter"])
     the_worker_goes_on()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 
 import frappe
 import pytest
 from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 
-from dartwing_core.jobs import sweeper
+from dartwing_core.jobs import leftovers, sweeper
 from tests.support import database, factory
 from tests.support.faults import CONTEXT_BREAKERS, surroundings
 from tests.support.jobs import run, submitted
@@ -83,3 +84,42 @@ def test_work_is_completed_with_its_writes_or_tried_again_whatever_the_handler_d
         assert "connection was replaced" in after["error_message"]
     else:
         assert (after["status"], written) == ("Completed", 1)
+
+
+@pytest.mark.parametrize("keeps_caches", [True, False])
+def test_all_of_frappes_context_is_put_back(alice, keeps_caches):
+    frappe.local.of_a_test = {"kept": [1]}
+    before = {name: value for name, value in dict(frappe.local).items() if name not in CACHES}
+    contents = {name: copy.copy(value) for name, value in before.items() if isinstance(value, dict | list)}
+    context = leftovers.Context(keeps_caches=keeps_caches)
+    frappe.set_user(alice)
+    frappe.local.left_by_a_job = 1
+    frappe.local.of_a_test["left"] = 1
+    frappe.local.message_log = [1]
+    frappe.local.flags.left_by_a_job = 1
+    frappe.local.lang = "de"
+    del frappe.local.form_dict
+    context.restore()
+    after = dict(frappe.local)
+    del frappe.local.of_a_test
+    assert frappe.session.user == "Administrator"
+    assert not hasattr(frappe.local, "left_by_a_job")
+    assert {name for name, value in before.items() if after.get(name) is not value} == set()
+    assert {name for name, content in contents.items() if after[name] != content} == set()
+
+
+CACHES = ("cache", "system_settings", "request_cache")
+"""Emptied, or made again on demand."""
+
+
+@pytest.mark.parametrize("keeps_caches", [True, False])
+def test_what_a_job_has_cached_is_gone(keeps_caches):
+    frappe.local.cache[b"before the job"] = 1
+    context = leftovers.Context(keeps_caches=keeps_caches)
+    frappe.local.request_cache["left by a job"] = frappe.db.value_cache["left by a job"] = 1
+    frappe.local.cache[b"left by a job"] = 1
+    context.restore()
+    assert "left by a job" not in frappe.local.request_cache
+    assert "left by a job" not in frappe.db.value_cache
+    assert b"left by a job" not in frappe.local.cache
+    assert (b"before the job" in frappe.local.cache) is keeps_caches

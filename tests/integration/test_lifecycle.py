@@ -15,7 +15,6 @@ from dartwing_core.jobs import (
     JobNotFoundError,
     bulk_retry_dead_letter,
     cancel_job,
-    claim,
     clock,
     delete_dead_letter_job,
     executor,
@@ -29,10 +28,11 @@ from dartwing_core.jobs import (
     store,
     submit_job,
     sweeper,
+    take,
 )
-from tests.support import database, factory, processes
+from tests.support import attempts, database, factory, processes
 from tests.support.jobs import LONG_AGO, lose, lose_long_ago, run, set_columns, submitted, submitted_by
-from tests.support.queues import run_next, taken
+from tests.support.queues import listed
 from tests.support.sessions import in_parallel
 from tests.support.settings import settings
 
@@ -51,7 +51,7 @@ def made(handler: str, **values) -> str:
 def running(job_type: str):
     """A job that a worker has claimed and not come back from."""
     job = submitted(job_type)
-    claim.claim(job.name, 1)
+    attempts.taken(job.name, 1)
     return job
 
 
@@ -223,10 +223,29 @@ def test_a_pending_twin_may_take_the_new_parameters():
     assert messages(first)[-1] == "Parameters replaced by a newer request"
 
 
-def test_a_twin_that_is_queued_already_is_not_replaced():
+def test_a_twin_that_is_in_line_may_take_the_new_parameters_and_the_place_of_its_priority():
     job_type = made("nothing", deduplication_window=300)
-    submit_job(job_type, factory.ALPHA, {"v": 1}, dedup_key="k")
+    first = submit_job(job_type, factory.ALPHA, {"v": 1}, dedup_key="k", priority="Low")
+    other = submit_job(job_type, factory.ALPHA, {"v": 0}, dedup_key="other")
     frappe.db.commit()
+    second = submit_job(job_type, factory.ALPHA, {"v": 2}, dedup_key="k", on_duplicate="replace", priority="High")
+    frappe.db.commit()
+    assert second.name == first.name
+    assert listed("short") == [first.name], "workers of its queue are told"
+    made_attempt = attempts.begun_next()
+    assert (made_attempt.job["name"], json.loads(made_attempt.job["input_parameters"])) == (first.name, {"v": 2})
+    assert attempts.begun_next().job["name"] == other.name
+
+
+@pytest.mark.parametrize("attempt", [0, 1])
+def test_a_twin_that_has_begun_is_not_replaced(attempt):
+    job_type = made("nothing", deduplication_window=300)
+    job = submit_job(job_type, factory.ALPHA, {"v": 1}, dedup_key="k")
+    frappe.db.commit()
+    if attempt:
+        set_columns(job, attempt=1)  # it waits for its retry
+    else:
+        assert attempts.taken(job.name, 1)
     with pytest.raises(DuplicateJobError):
         submit_job(job_type, factory.ALPHA, {"v": 2}, dedup_key="k", on_duplicate="replace")
 
@@ -276,15 +295,6 @@ def test_a_cancel_frees_the_key_within_its_own_transaction_too(alice):
         submit_job(job_type, factory.ALPHA, {})
 
 
-def test_the_entry_of_a_canceled_job_leaves_the_queue():
-    job = submitted("echo_job")
-    assert len(processes.queue_client().keys("rq:job:*")) == 1
-    cancel_job(job.name)
-    assert len(processes.queue_client().keys("rq:job:*")) == 1, "not before the commit"
-    frappe.db.commit()
-    assert processes.queue_client().keys("rq:job:*") == []
-
-
 def test_a_cancel_that_is_rolled_back_is_none():
     job = submitted("echo_job")
     cancel_job(job.name)
@@ -317,10 +327,10 @@ def test_a_finished_job_is_not_canceled(status):
 
 def test_a_running_job_that_fails_after_the_request_is_canceled_not_retried():
     job = submitted(made("raises"), what="connection")
-    claimed = claim.claim(job.name, 1)
+    claimed = attempts.taken(job.name, 1)
     cancel_job(job.name, reason="enough")
     frappe.db.commit()
-    executor.Attempt(claimed).make()
+    attempts.of(claimed).make()
     status = get_job_status(job.name)
     assert status["status"] == "Canceled"
     assert messages(job)[-1] == "Job canceled while running: enough"
@@ -330,7 +340,7 @@ def test_a_running_job_that_fails_after_the_request_is_canceled_not_retried():
 def test_a_request_that_meets_a_failed_attempt_cancels_the_retry():
     # The attempt ended between the caller's look at the job and the commit.
     job = submitted(made("raises"), what="connection")
-    claimed = claim.claim(job.name, 1)
+    claimed = attempts.taken(job.name, 1)
     cancel_job(job.name)
     executor_view = {**claimed}
     assert store.transition(executor_view, store.JobStatus.FAILED, "failed meanwhile", values={"retry_count": 1})
@@ -356,9 +366,9 @@ def test_the_stop_comes_before_the_row_moves_on_but_for_the_process_that_sweeps(
     job = running(made("nothing"))
     cancel_job(job.name)
     frappe.db.commit()
-    asked = {"cancel_requested_epoch": clock.now_epoch() - 60, "worker": claim.worker_name() if is_own else "other:1"}
+    asked = {"cancel_requested_epoch": clock.now_epoch() - 60, "worker": take.worker_name() if is_own else "other:1"}
     runs.write(f"{job.name}-1", asked)
-    frappe.db.commit()
+    set_columns(job, rq_job_id="an entry")
     seen = []
     query = "SELECT status FROM `tabBackground Job` WHERE name = %s"
     monkeypatch.setattr(rescue.rq_attempts, "stop_until_gone", lambda *_: seen.append(database.value(query, job.name)))
@@ -383,7 +393,7 @@ def test_an_attempt_without_a_sign_of_life_is_tried_again_and_the_third_is_the_l
         assert sweeper.sweep().rescued == 1
         if attempt < 3:
             assert get_job_status(job.name)["status"] == "Queued"
-            claim.claim(job.name, attempt + 1)
+            attempts.taken(job.name, attempt + 1)
     status = get_job_status(job.name)
     assert (status["status"], status["retry_count"]) == ("Dead Letter", 0)
 
@@ -431,13 +441,11 @@ def test_leases_go_by_the_clock_of_the_database(monkeypatch):
 def test_a_job_whose_worker_was_lost_has_its_old_place_in_line():
     # Seen failing: behind all that were submitted before its rescue, with the rank of a job that is due now.
     job_type = made("nothing", queue="short")
-    with settings(queue_window=1):
-        lost = running(job_type)
-        assert taken("short") == lost.name
-        queued, *in_line = (submitted(job_type, n=n) for n in range(4))
-        lose(lost)
-        assert sweeper.sweep().rescued == 1
-        assert run_next(5) == [job.name for job in (queued, lost, *in_line)]
+    lost = running(job_type)
+    in_line = [submitted(job_type, n=n) for n in range(4)]
+    lose(lost)
+    assert sweeper.sweep().rescued == 1
+    assert attempts.run_all() == [job.name for job in (lost, *in_line)]
 
 
 def test_two_rescues_at_once_are_one(monkeypatch):
@@ -543,9 +551,9 @@ def test_the_lease_is_a_setting_with_a_floor():
 
 
 def test_a_setting_of_zero_shows_the_default_that_is_in_force(site):
-    with settings(lease_seconds=0, retry_delay_cap=0, queue_window=0):
+    with settings(lease_seconds=0, retry_delay_cap=0, slice_seconds=0):
         saved = frappe.get_doc("Job Engine Settings")
-        assert (saved.lease_seconds, saved.retry_delay_cap, saved.queue_window) == (20, 3_600, 0)
+        assert (saved.lease_seconds, saved.retry_delay_cap, saved.slice_seconds) == (20, 3_600, 0), "0 is off"
 
 
 # What a Job Type decides
@@ -575,8 +583,7 @@ def test_two_sweeps_at_the_same_time_do_each_thing_once(monkeypatch):
     jobs = [submit_job(job_type, factory.ALPHA, {"n": n}, available_at=3600) for n in range(30)]
     frappe.db.sql("UPDATE `tabBackground Job` SET due_epoch = 1 WHERE job_type = %s", (job_type,))
     frappe.db.commit()
-    with settings(queue_window=30):
-        reports = in_parallel([sweeper.sweep] * 4)
+    reports = in_parallel([sweeper.sweep] * 4)
     assert sum(report.queued for report in reports) == 30, reports
     for job in jobs:
         assert messages(job) == ["Job created", "Job enqueued"]
@@ -604,9 +611,9 @@ def test_a_queued_job_is_held_when_all_jobs_are_paused():
     job = submitted("echo_job", paused=True)
     with settings(is_paused=1):
         status = run(job)
-        assert (status["status"], status["attempt"]) == ("Pending", 0)
-        assert messages(job)[-1] == "Held: all jobs are paused"
-    assert messages(job)[-1] == "Job enqueued", "it goes on by itself"
+        assert (status["status"], status["attempt"]) == ("Queued", 0)
+        assert status["waiting_reason"] == "Held: all jobs are paused."
+    assert attempts.run_all() == [job.name], "it goes on by itself"
 
 
 def test_only_the_owner_changes_the_parameters_of_a_job(alice):

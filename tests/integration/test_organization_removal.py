@@ -8,7 +8,6 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import (
-    claim,
     config,
     job,
     list_jobs,
@@ -20,7 +19,7 @@ from dartwing_core.jobs import (
     submit_jobs,
     sweeper,
 )
-from tests.support import circuits, database, factory, named, schedules
+from tests.support import attempts, circuits, database, factory, named, schedules
 from tests.support.circuits import Times
 from tests.support.jobs import run
 
@@ -139,7 +138,7 @@ def test_all_that_belongs_to_it_is_ended_and_removed(doomed, alice, times):
 
 def test_what_runs_is_asked_to_stop_once_and_removed_when_it_has(doomed, job_type, times):
     made = jobs_of(doomed, job_type, 1)[0]
-    claim.claim(made.name, 1)
+    attempts.taken(made.name, 1)
     delete(doomed)
     requests = []
     for _sweep in range(2):

@@ -1,6 +1,6 @@
 """Paused site, queue, Job Type, organization; maintenance: nothing starts, submits are accepted, all goes on by itself.
 
-Seen failing: without the passes in `on_update` of the three DocTypes; without the reasons in `claim._reason_to_hold`.
+Whoever is in line stays there, as it is. Seen failing: without the wake in `on_update` of the three DocTypes.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from contextlib import contextmanager
 import frappe
 import pytest
 
-from dartwing_core.jobs import admission, claim, executor, get_job_history, submit_job, sweeper
-from tests.support import factory
-from tests.support.jobs import next_entry, status, submitted
+from dartwing_core.jobs import executor, get_job_history, get_job_status, submit_job, sweeper, take, waiting_reason
+from tests.support import attempts, factory, processes
+from tests.support.jobs import status, submitted
+from tests.support.queues import listed, type_of
 from tests.support.settings import settings
 
 pytestmark = pytest.mark.usefixtures("no_sweeps")
@@ -22,48 +23,59 @@ pytestmark = pytest.mark.usefixtures("no_sweeps")
 @contextmanager
 def changed(doctype: str, name: str, field: str, value, back) -> Iterator[None]:
     """A field of a document while the block runs, saved as people save it."""
-    for number in (value, back):
-        document = frappe.get_doc(doctype, name)
-        document.set(field, number)
-        document.save(ignore_permissions=True)
-        frappe.db.commit()
-        if number == value:
-            yield
+    _save(doctype, name, field, value)
+    try:
+        yield
+    finally:
+        _save(doctype, name, field, back)
+
+
+def _save(doctype: str, name: str, field: str, value) -> None:
+    frappe.db.rollback()
+    document = frappe.get_doc(doctype, name)
+    document.set(field, value)
+    document.save(ignore_permissions=True)
+    frappe.db.commit()
 
 
 PAUSES: dict[str, tuple[Callable, str]] = {
-    "site": (lambda: settings(is_paused=1), "Held: all jobs are paused"),
-    "queue": (lambda: settings(paused_queues="default"), "Held: the queue default is paused"),
-    "type": (lambda: changed("Job Type", "test_plain", "is_paused", 1, 0), "Held: jobs of this type are paused"),
+    "site": (lambda: settings(is_paused=1), "Held: all jobs are paused."),
+    "queue": (lambda: settings(paused_queues="default"), "Held: the queue default is paused."),
+    "type": (lambda: changed("Job Type", "test_plain", "is_paused", 1, 0), "Held: jobs of this type are paused."),
     "organization": (
         lambda: changed("Organization", factory.ALPHA, "is_paused", 1, 0),
-        "Held: the organization's jobs are paused",
+        "Held: the jobs of the organization are paused.",
     ),
     "suspended organization": (
         lambda: changed("Organization", factory.ALPHA, "status", "Suspended", "Active"),
-        "Held: the organization is suspended",
+        "Held: the organization is suspended.",
     ),
 }
 
 
 @pytest.mark.parametrize("what", PAUSES)
 def test_while_paused_nothing_starts_and_then_all_goes_on_by_itself(job_type, what):
-    pause, reason = PAUSES[what]
+    pause, words = PAUSES[what]
     queued, running = submitted(job_type, n=1), submitted(job_type, n=2)
-    attempt = executor.Attempt(claim.claim(running.name, 1))
+    attempt = attempts.begun(running.name, 1)
     with pause():
         executor.execute_job(queued.name, 1)
-        assert (status(queued), messages(queued)[-1]) == ("Pending", reason)
+        assert take.Taker().take() is None
+        assert (status(queued), reason(queued)) == ("Queued", words)
         attempt.make()
         assert status(running) == "Completed", "what runs finishes"
-        later = None if what.startswith("suspended") else submitted(job_type, n=3)
+        later = [] if what.startswith("suspended") else [submitted(job_type, n=3)]
+        processes.queue_client().flushdb()
         for _round in range(3):
-            sweeper.sweep()
-        assert later is None or status(later) == "Pending"
-        assert messages(queued)[-1] == reason, "it is left alone while it waits"
-        assert len(messages(queued)) == 3
-    assert status(queued) == "Queued"
-    assert later is None or status(later) == "Queued"
+            assert sweeper.sweep().rung == 0
+        assert {status(job) for job in (queued, *later)} == {"Queued"}
+        assert messages(queued) == ["Job created", "Job enqueued"], "it is left alone while it waits"
+    assert listed("default") == [queued.name], "workers look at once"
+    assert attempts.run_all() == [job.name for job in (queued, *later)]
+
+
+def reason(job) -> str | None:
+    return waiting_reason.of_job(frappe.db.get_value("Background Job", job.name, waiting_reason.FIELDS, as_dict=True))
 
 
 def messages(job) -> list[str]:
@@ -76,38 +88,51 @@ def test_during_maintenance_nothing_starts_and_the_next_sweep_goes_on(job_type, 
         patch.setitem(frappe.local.conf, "maintenance_mode", 1)
         executor.execute_job(queued.name, 1)
         later = submitted(job_type, n=2)
-        sweeper.sweep()
-        assert (status(queued), status(later)) == ("Pending", "Pending")
-        assert messages(queued)[-1] == "Held: the site is being maintained"
-    sweeper.sweep()
-    assert (status(queued), status(later)) == ("Queued", "Queued")
+        processes.queue_client().flushdb()
+        assert sweeper.sweep().rung == 0
+        assert take.Taker().take() is None
+        assert (status(queued), status(later)) == ("Queued", "Queued")
+        assert reason(queued) == "Held: the site is being maintained."
+    assert sweeper.sweep().rung == 1
+    assert attempts.run_all() == [queued.name, later.name]
 
 
 @pytest.mark.parametrize("what", ["organization", "suspended organization"])
-def test_jobs_of_a_paused_organization_keep_nobody_elses_from_the_straight_way(job_type, what, monkeypatch):
-    with settings(queue_window=2):
-        jobs = [submitted(job_type, n=n) for n in range(4)]
-        with PAUSES[what][0]():
-            for job in jobs:
-                executor.execute_job(job.name, 1)
-            sweeper.sweep()
-            while next_entry():
-                pass
-            with monkeypatch.context() as patch:
-                patch.setattr(admission, "admit", None)  # no pass
-                other = submit_job(job_type, factory.BETA)
-                frappe.db.commit()
-            assert status(other) == "Queued"
+def test_jobs_of_a_paused_organization_keep_nobody_else_waiting(job_type, what):
+    for n in range(4):
+        submitted(job_type, n=n)
+    with PAUSES[what][0]():
+        other = submit_job(job_type, factory.BETA)
+        frappe.db.commit()
+        assert attempts.run_all() == [other.name]
+
+
+def test_an_attempt_whose_organization_was_paused_since_the_look_goes_back_into_line(job_type):
+    # A look is good for a quarter of a second.
+    job = submitted(job_type)
+    taker = take.Taker()
+    taker._look = take.look.look()
+    taker._look.is_good_until = float("inf")
+    with PAUSES["organization"][0]():
+        attempts.of(taker._take_and_commit()).make()
+        frappe.set_user("Administrator")
+        assert messages(job)[-1] == "Held: The organization is paused or suspended."
+        sweeper.sweep()
+        assert (status(job), get_job_status(job.name)["retry_count"]) == ("Queued", 0)
+        assert take.Taker().take() is None
+    assert take.Taker().take()["name"] == job.name
 
 
 def test_other_queues_and_types_go_on(job_type):
-    other = factory.job_type("other", queue="short")
-    frappe.db.commit()
+    other = type_of("other", queue="short")
+    held = submitted(job_type, n=0)
+    beside = submitted(other)
     with settings(paused_queues="default\nlong"):
-        assert status(submitted(other)) == "Queued"
+        assert attempts.run_all() == [beside.name]
     with changed("Job Type", job_type, "is_paused", 1, 0):
-        assert status(submitted(other, n=2)) == "Queued"
-        assert status(submitted(job_type)) == "Pending"
+        beside = submitted(other, n=2)
+        assert attempts.run_all() == [beside.name]
+    assert attempts.run_all() == [held.name]
 
 
 def test_an_unknown_queue_can_not_be_paused():

@@ -11,7 +11,6 @@ import pytest
 from dartwing_core.jobs import (
     InvalidJobError,
     JobNotFoundError,
-    claim,
     executor,
     get_job_history,
     get_job_status,
@@ -20,7 +19,7 @@ from dartwing_core.jobs import (
     submit_job,
 )
 from dartwing_core.jobs.queries import get_live_progress
-from tests.support import factory
+from tests.support import attempts, factory
 
 STATUS_FIELDS = {
     "job_id",
@@ -235,7 +234,7 @@ def test_bad_filters_are_refused(arguments):
 
 def test_a_running_job_tells_its_steps_and_that_it_is_to_stop(alice):
     job = submit_as(alice, factory.ALPHA)[0]
-    claim.claim(job, 1)
+    attempts.taken(job, 1)
     steps = [{"name": "Read", "state": "done"}, {"name": "Write", "state": "active"}]
     runs.write(f"{job}-1", {"background_job": job, "attempt": 1, "steps": json.dumps(steps)})
     frappe.db.commit()
@@ -252,6 +251,7 @@ def test_a_running_job_tells_its_steps_and_that_it_is_to_stop(alice):
     ("status", "cancel", "retry"),
     [
         ("Pending", True, False),
+        ("Queued", True, False),
         ("Failed", True, True),
         ("Timed Out", True, True),
         ("Dead Letter", False, True),
@@ -264,7 +264,7 @@ def test_an_answer_says_what_may_be_done(alice, status, cancel, retry):
     frappe.db.set_value("Background Job", job, "status", status)
     told = get_job_status(job)
     assert (told["can_cancel"], told["can_retry"]) == (cancel, retry)
-    assert (told["can_reschedule"], told["can_run_now"]) == (status == "Pending", False)
+    assert (told["can_reschedule"], told["can_run_now"]) == (status in ("Pending", "Queued"), False)
 
 
 @pytest.mark.parametrize(
@@ -310,7 +310,7 @@ def test_how_far_running_jobs_are_is_told_to_who_may_see_them(jobs, alice, bob):
     admin = factory.user("ada", factory.ALPHA, org_role="Admin", roles=("Dartwing User", "Dartwing Admin"))
     waiting = submit_as(alice, factory.ALPHA)[0]
     for name in jobs.values():
-        claim.claim(name, 1)
+        attempts.taken(name, 1)
     said = {"background_job": jobs["alice"], "attempt": 1, "progress": 41.25, "progress_message": "Row 7"}
     runs.write(f"{jobs['alice']}-1", said)
     frappe.db.commit()

@@ -12,21 +12,21 @@ from dartwing_core.jobs import (
     InvalidJobError,
     InvalidTransitionError,
     JobNotFoundError,
-    admission,
-    claim,
     clock,
     get_job_history,
     get_job_status,
-    queueing,
+    reschedule,
     reschedule_job,
     run_now,
     submit_job,
     sweeper,
+    take,
     waiting,
     waiting_reason,
 )
-from tests.support import database, factory
+from tests.support import attempts, database, factory
 from tests.support.jobs import run, set_columns, status, submitted, submitted_by, submitted_with
+from tests.support.queues import column, listed
 from tests.support.sessions import in_parallel
 from tests.support.settings import settings
 
@@ -137,15 +137,47 @@ def test_what_is_no_time_is_refused(job_type, given):
     assert due(job) == before
 
 
-@pytest.mark.parametrize("state", ["Queued", "Running", "Completed", "Failed", "Dead Letter", "Canceled", "Timed Out"])
-def test_only_a_pending_job_is_rescheduled(job_type, state):
+@pytest.mark.parametrize("state", ["Running", "Completed", "Failed", "Dead Letter", "Canceled", "Timed Out"])
+def test_only_a_job_that_has_not_begun_is_rescheduled(job_type, state):
     job = later(job_type)
     set_columns(job, status=state)
-    with pytest.raises(InvalidTransitionError, match=f"is {state}; only a pending job"):
+    with pytest.raises(InvalidTransitionError, match=f"is {state}; only a job that has not begun"):
         reschedule_job(job.name, 60)
 
 
-@pytest.mark.parametrize("state", ["Queued", "Running", "Completed", "Dead Letter", "Canceled"])
+def test_a_retry_that_is_in_line_is_not_rescheduled(job_type):
+    job = submitted(job_type)
+    set_columns(job, status="Queued", attempt=1)
+    with pytest.raises(InvalidTransitionError, match="only a job that has not begun"):
+        reschedule_job(job.name, 60)
+
+
+def test_a_job_that_was_snoozed_is_rescheduled(job_type):
+    job = later(job_type)
+    set_columns(job, attempt=1)
+    assert committed(job.name, reschedule_job, HOUR).status == "Pending"
+
+
+def test_a_job_that_is_in_line_leaves_it_until_its_time(job_type):
+    job = submitted(job_type)
+    assert committed(job.name, reschedule_job, HOUR).status == "Pending"
+    assert (status(job), column(job, "in_line"), column(job, "queued_at")) == ("Pending", 0, None)
+    assert take.Taker().take() is None
+    entry = last_entry(job)
+    assert (entry["from_status"], entry["to_status"]) == ("Queued", "Pending")
+    assert entry["message"].startswith("Rescheduled from ")
+    committed(job.name, reschedule_job, -1)
+    assert (status(job), take.Taker().take()["name"]) == ("Queued", job.name)
+
+
+def test_a_job_that_is_in_line_and_due_at_once_stays_in_it(job_type):
+    job = submitted(job_type)
+    assert committed(job.name, reschedule_job, -1).status == "Queued"
+    assert (status(job), column(job, "in_line")) == ("Queued", waiting.IN_LINE)
+    assert take.Taker().take()["name"] == job.name
+
+
+@pytest.mark.parametrize("state", ["Running", "Completed", "Dead Letter", "Canceled"])
 def test_only_a_job_that_waits_for_its_time_is_run_now(job_type, state):
     job = later(job_type)
     set_columns(job, status=state)
@@ -172,11 +204,12 @@ def test_a_rollback_leaves_the_old_time(job_type):
 # Run now ---------------------------------------------------------------------------------------------------------
 
 
-def test_run_now_skips_the_wait_and_is_queued_with_the_commit(job_type):
-    # Seen failing (Pending until the next sweep) without the admission pass after the commit.
+def test_run_now_skips_the_wait_and_is_in_line_with_the_commit(job_type):
     job = later(job_type)
-    assert committed(job.name, run_now).status == "Pending"
+    assert listed(job.queue) == []
+    assert committed(job.name, run_now).status == "Queued"
     assert status(job) == "Queued"
+    assert listed(job.queue) == [job.name], "and workers look"
     assert any("To be run now instead of at" in event["message"] for event in get_job_history(job.name)["history"])
     assert run(job)["status"] == "Completed"
 
@@ -195,46 +228,43 @@ def test_run_now_skips_the_wait_for_a_retry_and_counts_the_same_retry(job_type):
 
 
 def test_a_job_that_is_due_already_is_left_as_it_is(job_type):
-    with settings(is_paused=1):
-        job = submitted(job_type)
-        before, history = due(job), len(get_job_history(job.name)["history"])
-        committed(job.name, run_now)
-        assert (due(job), len(get_job_history(job.name)["history"])) == (before, history)
+    job = submitted(job_type)
+    before, history = due(job), len(get_job_history(job.name)["history"])
+    assert committed(job.name, run_now).status == "Queued"
+    assert (due(job), len(get_job_history(job.name)["history"])) == (before, history)
 
 
 def test_what_may_be_done_is_told(job_type):
     job = later(job_type)
     told = get_job_status(job.name)
     assert (told["can_reschedule"], told["can_run_now"]) == (True, True)
-    with settings(is_paused=1):
-        committed(job.name, run_now)
-        told = get_job_status(job.name)
-        assert (told["can_reschedule"], told["can_run_now"]) == (True, False)
-    sweeper.sweep()
+    committed(job.name, run_now)
     told = get_job_status(job.name)
-    assert (told["status"], told["can_reschedule"], told["can_run_now"]) == ("Queued", False, False)
+    assert (told["status"], told["can_reschedule"], told["can_run_now"]) == ("Queued", True, False)
+    assert attempts.taken(job.name, 1)
+    told = get_job_status(job.name)
+    assert (told["status"], told["can_reschedule"], told["can_run_now"]) == ("Running", False, False)
 
 
 def test_a_paused_job_is_due_and_still_held_and_the_reason_says_so(job_type):
     job = later(job_type)
     with settings(is_paused=1):
         document = committed(job.name, run_now)
-        assert status(job) == "Pending"
+        assert status(job) == "Queued"
         assert waiting_reason.of_job(document.as_dict()) == "Held: all jobs are paused."
-    sweeper.sweep()
-    assert status(job) == "Queued"
+        assert take.Taker().take() is None
+    assert take.Taker().take()["name"] == job.name
 
 
 def test_a_job_over_the_waiting_cap_stays_held(job_type):
     frappe.db.set_value("Organization", factory.ALPHA, {"max_waiting": 1, "on_queue_full": "Hold"})
     frappe.db.commit()
     try:
-        with settings(is_paused=1):
-            submitted(job_type)
-            held = submitted(job_type)
-            assert database.value("SELECT in_line FROM `tabBackground Job` WHERE name = %s", held.name) == waiting.HELD
-            committed(held.name, reschedule_job, -5)
-            assert database.value("SELECT in_line FROM `tabBackground Job` WHERE name = %s", held.name) == waiting.HELD
+        submitted(job_type)
+        held = submitted(job_type)
+        assert column(held, "in_line") == waiting.HELD
+        committed(held.name, reschedule_job, -5)
+        assert (status(held), column(held, "in_line")) == ("Pending", waiting.HELD)
     finally:
         frappe.db.set_value("Organization", factory.ALPHA, {"max_waiting": 0, "on_queue_full": "Reject"})
         frappe.db.commit()
@@ -254,19 +284,45 @@ def test_a_child_that_is_due_still_waits_for_its_parent(job_type):
 # Others at the same moment ---------------------------------------------------------------------------------------
 
 
-def test_a_job_put_off_between_the_choice_of_a_pass_and_its_update_is_not_queued(job_type, monkeypatch):
-    # Seen failing (Queued, a day early) without `in_line` in the guard of `queueing.queue_chosen`.
+def test_a_job_put_off_between_the_choice_of_a_sweep_and_its_update_does_not_get_in_line(job_type, monkeypatch):
     job = later(job_type)
-    set_columns(job, in_line=waiting.IN_LINE, **clock.due_columns(clock.now_epoch() - 1))
-    queue_chosen = queueing.queue_chosen
+    set_columns(job, **clock.due_columns(clock.now_epoch() - 1))
+    enter = waiting.enter
 
-    def put_off_first(jobs, *arguments, **more):
+    def put_off_first(names):
+        monkeypatch.setattr(waiting, "enter", enter)
         in_parallel([lambda: committed(job.name, reschedule_job, 24 * HOUR)])
-        return queue_chosen(jobs, *arguments, **more)
+        return enter(names)
 
-    monkeypatch.setattr(queueing, "queue_chosen", put_off_first)
-    assert admission.admit(job.queue) == 0
+    monkeypatch.setattr(waiting, "enter", put_off_first)
+    assert sweeper.sweep().queued == 0
     assert status(job) == "Pending"
+
+
+def test_a_job_put_off_between_a_look_and_the_take_is_not_taken(job_type):
+    job, other = submitted(job_type, n=1), submitted(job_type, n=2)
+    taker = take.Taker()
+    taker._look = take.look.look()
+    taker._look.first(taker._look.choice.next())
+    in_parallel([lambda: committed(job.name, reschedule_job, HOUR)])
+    assert taker._take_and_commit()["name"] == other.name
+    assert status(job) == "Pending"
+
+
+def test_a_job_that_was_taken_since_it_was_seen_is_not_put_off(job_type, monkeypatch):
+    job = submitted(job_type)
+    transition = reschedule.store.transition
+
+    def taken_first(*arguments, **more):
+        monkeypatch.setattr(reschedule.store, "transition", transition)
+        in_parallel([lambda: attempts.taken(job.name, 1)])
+        return transition(*arguments, **more)
+
+    monkeypatch.setattr(reschedule.store, "transition", taken_first)
+    with pytest.raises(InvalidTransitionError, match="is Running"):
+        reschedule_job(job.name, HOUR)
+    frappe.db.rollback()
+    assert status(job) == "Running"
 
 
 def test_a_job_that_was_claimed_meanwhile_is_not_touched(job_type, monkeypatch):
@@ -275,8 +331,8 @@ def test_a_job_that_was_claimed_meanwhile_is_not_touched(job_type, monkeypatch):
 
     def claimed_first(*arguments):
         def claimed() -> None:
-            set_columns(job, status="Queued")
-            claim.claim(job.name, 1)
+            set_columns(job, status="Queued", in_line=1)
+            attempts.taken(job.name, 1)
 
         in_parallel([claimed])
         return set_due(*arguments)
@@ -297,7 +353,6 @@ def test_two_who_run_it_now_start_it_once(job_type):
 
 
 def test_a_job_put_off_in_the_transaction_that_submits_it_is_not_queued(job_type):
-    # Seen failing (Queued with the commit) without `Outbox.reconsider`.
     job = submit_job(job_type, factory.ALPHA)
     committed(job.name, reschedule_job, HOUR)
     assert status(job) == "Pending"

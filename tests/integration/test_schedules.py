@@ -358,8 +358,9 @@ def test_run_once_now_makes_a_job_of_the_owner_beside_the_due_times(wall, job_ty
         assert (told["owner_user"], told["priority"], told["schedule"]) == (ann, "High", found.name)
         assert told["status"] == "Queued"
         history = get_job_history(job.name)["history"]
-        assert [(event["actor"], event["message"]) for event in history[:2]] == [
+        assert [(event["actor"], event["message"]) for event in history] == [
             (ann, "Job created"),
+            (ann, "Job enqueued"),
             (ada, f"Run once from schedule {found.name} by hand"),
         ]
         assert run(job)["status"] == "Completed"

@@ -13,7 +13,7 @@ from dartwing_core.jobs import clock, redis_queue, rq_attempts
 from tests.support import processes
 from tests.support.waiting import until
 
-JOB, WORKER = "JOB-OF-NOBODY", "test-worker"
+ENTRY, WORKER = "an-entry-of-nobody", "test-worker"
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def heard(site) -> Iterator[list]:
     """What a worker that says it makes the attempt is told."""
     client, key = processes.queue_client(), f"rq:worker:{WORKER}"
     client.sadd("rq:workers", key)
-    client.hset(key, mapping={"state": "busy", "current_job": redis_queue.rq_id(JOB, 1)})
+    client.hset(key, mapping={"state": "busy", "current_job": ENTRY})
     channel = client.pubsub(ignore_subscribe_messages=True)
     channel.subscribe(PUBSUB_CHANNEL_TEMPLATE % WORKER)
     told: list = []
@@ -42,13 +42,13 @@ def stopping() -> list:
 
 
 def test_a_worker_is_told_again_only_after_a_while(heard):
-    rq_attempts.stop_until_gone(JOB, 1)
+    rq_attempts.stop_until_gone(ENTRY)
     assert len(heard()) == 1
-    rq_attempts.stop_until_gone(JOB, 1)
+    rq_attempts.stop_until_gone(ENTRY)
     rq_attempts.stop_again()
     assert len(heard()) == 1, "it may be clearing up"
     since = clock.now_epoch() - rq_attempts.STOP_AGAIN_AFTER
-    processes.queue_client().zadd(redis_queue.site_key(rq_attempts.STOPPING), {redis_queue.rq_id(JOB, 1): since})
+    processes.queue_client().zadd(redis_queue.site_key(rq_attempts.STOPPING), {ENTRY: since})
     rq_attempts.stop_again()
     rq_attempts.stop_again()
     assert len(heard()) == 2
@@ -66,9 +66,9 @@ def test_a_worker_that_does_not_make_it_is_told_nothing(heard, now, has_record):
             "origin": "x",
             "created_at": "2026-01-01T00:00:00.000000Z",
         }
-        client.hset("rq:job:" + redis_queue.rq_id(JOB, 1), mapping={**record, "data": zlib.compress(b"x")})
+        client.hset("rq:job:" + ENTRY, mapping={**record, "data": zlib.compress(b"x")})
     client.hset(f"rq:worker:{WORKER}", mapping=now)
-    rq_attempts.stop_until_gone(JOB, 1)
+    rq_attempts.stop_until_gone(ENTRY)
     assert stopping()
     rq_attempts.stop_again()
     assert not stopping()

@@ -140,7 +140,7 @@ def test_the_row_holds_what_the_type_says_unless_the_caller_says_otherwise():
     assert job.owner_user == "Administrator"
     assert submit_job(job_type, factory.ALPHA, {"n": 2}, priority="Low").queue == "long"
     stored = frappe.get_doc("Background Job", job.name)
-    assert (stored.priority, stored.max_retries, stored.status) == ("High", 0, "Pending")
+    assert (stored.priority, stored.max_retries, stored.status) == ("High", 0, "Queued")
 
 
 def test_a_job_due_later_waits_in_the_database(job_type):

@@ -15,8 +15,6 @@ import pytest
 from dartwing_core.jobs import (
     batch,
     cancel_job,
-    claim,
-    executor,
     get_batch_status,
     get_job_history,
     get_job_status,
@@ -27,7 +25,7 @@ from dartwing_core.jobs import (
     submit_jobs,
     sweeper,
 )
-from tests.support import database, factory
+from tests.support import attempts, database, factory
 from tests.support.jobs import run, submitted
 from tests.support.settings import settings
 from tests.support.texts import MARK, ODD
@@ -75,7 +73,7 @@ def test_what_an_attempt_says(says, then, status):
 def test_why_somebody_cancels(says):
     for by_force in (False, True):
         stopped = submitted(says, text="", n=by_force, then="fail")
-        claimed = claim.claim(stopped.name, 1)
+        claimed = attempts.taken(stopped.name, 1)
         cancel_job(stopped.name, reason=ODD)
         frappe.db.commit()
         assert last_run(stopped.name)["cancel_reason"] == ODD
@@ -84,7 +82,7 @@ def test_why_somebody_cancels(says):
             frappe.db.commit()
             assert rescue.stop_canceled() == 1
         else:
-            executor.Attempt(claimed).make()
+            attempts.of(claimed).make()
         assert get_job_status(stopped.name)["status"] == "Canceled"
         assert get_job_history(stopped.name)["history"][-1]["message"].endswith(ODD)
 

@@ -11,16 +11,15 @@ from rq.timeouts import JobTimeoutException
 from dartwing_core.jobs import (
     get_job_history,
     get_job_status,
-    queueing,
     retry_job,
     sql,
     submit_job,
     submit_jobs,
     sweeper,
+    wake,
 )
 from dartwing_core.jobs.outbox import Outbox
 from tests.support import database, factory, processes
-from tests.support.settings import settings
 
 QUEUED = "SELECT COUNT(*) FROM `tabBackground Job` WHERE job_type = %s AND status = 'Queued'"
 
@@ -65,7 +64,8 @@ def test_several_jobs_in_one_transaction_share_one_callback(job_type):
     outboxes = [callback for callback in frappe.db.after_commit._functions if isinstance(callback, Outbox)]
     assert len(outboxes) == 1
     frappe.db.commit()
-    assert (entries(), rows()) == (5, 5)
+    assert (entries(), rows()) == (1, 5)
+    assert database.value(QUEUED, job_type) == 5
 
 
 def test_the_callers_other_work_is_neither_committed_nor_lost(job_type):
@@ -87,13 +87,18 @@ def test_a_failing_callback_of_another_app_costs_no_job(job_type):
     with pytest.raises(RuntimeError, match="another app"):
         frappe.db.commit()
     frappe.db.rollback()
+    assert (entries(), database.value(QUEUED, job_type)) == (0, 1)
     submit_job(job_type, factory.ALPHA, {"n": 2})
     frappe.db.commit()
-    assert rows() == 2
-    assert entries() == 1, "the second transaction rings for its own job"
-    database.age_queued(factory.ALPHA, 60)
+    assert (entries(), database.value(QUEUED, job_type)) == (1, 2), "the second transaction rings"
+
+
+def test_a_job_that_nobody_rang_for_is_rung_for_by_the_sweep(job_type):
+    submit_job(job_type, factory.ALPHA)
+    frappe.db.sql("commit")  # the callbacks did not run: a process that died after its commit
+    assert (entries(), database.value(QUEUED, job_type)) == (0, 1)
     sweeper.sweep()
-    assert entries() == 2, "the sweep rings for the first one's"
+    assert entries() == 1
 
 
 def test_a_job_submitted_by_another_after_commit_callback_is_queued_too(job_type):
@@ -102,27 +107,31 @@ def test_a_job_submitted_by_another_after_commit_callback_is_queued_too(job_type
     assert (entries(), rows()) == (1, 1)
 
 
+@pytest.mark.parametrize("beside", [0, 1])
 @pytest.mark.parametrize("available_at", [None, 3600])
 def test_a_job_submitted_by_another_after_commit_callback_is_kept_while_redis_is_away(
-    job_type, available_at, monkeypatch
+    job_type, available_at, beside, monkeypatch
 ):
+    # Seen failing (lost with the rollback) without the commit in `Outbox.__call__`.
     monkeypatch.setitem(frappe.local.conf, "redis_queue", "redis://127.0.0.1:1")
     frappe.db.after_commit.add(lambda: submit_job(job_type, factory.ALPHA, available_at=available_at))
+    for _number in range(beside):
+        submit_job(job_type, factory.ALPHA, {"in": "the transaction"})
     frappe.db.commit()
     frappe.db.rollback()
-    assert rows() == 1
+    assert rows() == 1 + beside
 
 
-def test_a_time_limit_that_strikes_while_jobs_are_queued_is_not_swallowed(job_type, monkeypatch):
+def test_a_time_limit_that_strikes_after_the_commit_is_not_swallowed_and_costs_no_job(job_type, monkeypatch):
     def strike(*_arguments):
         raise JobTimeoutException("planned")
 
     submit_job(job_type, factory.ALPHA)
-    monkeypatch.setattr(queueing, "queue_new", strike)
+    monkeypatch.setattr(wake, "wake_for", strike)
     with pytest.raises(JobTimeoutException):
         frappe.db.commit()
     frappe.db.rollback()
-    assert rows() == 0
+    assert database.value(QUEUED, job_type) == 1
 
 
 def test_callbacks_behind_ours_still_run(job_type):
@@ -133,24 +142,18 @@ def test_callbacks_behind_ours_still_run(job_type):
     assert ran == [True]
 
 
-@pytest.fixture
-def wide_window(site: None):
-    with settings(queue_window=1000):
-        yield
-
-
-def test_many_jobs_at_once_are_one_insert(job_type, wide_window):
+def test_many_jobs_at_once_are_one_insert(job_type):
     requests = [{"job_type": job_type, "organization": factory.ALPHA, "parameters": {"n": n}} for n in range(50)]
     submit_jobs(requests)  # warms the cache of Job Types
     frappe.db.rollback()
     with database.statements() as seen:
         jobs = submit_jobs(requests)
-    inserts = [statement for statement in seen if statement.startswith("INSERT INTO `tabBackground Job`")]
+    inserts = [statement for statement in seen if "INSERT INTO `tabBackground Job` " in statement]
     assert len(inserts) == 1
     assert len(seen) == 3, "who may submit is asked once; jobs and log rows are one statement each"
     assert len({job.name for job in jobs}) == 50
     frappe.db.commit()
-    assert (entries(), rows()) == (50, 50)
+    assert (entries(), database.value(QUEUED, job_type)) == (1, 50)
 
 
 def test_many_jobs_are_all_or_none(job_type):
@@ -177,33 +180,21 @@ def test_a_manual_retry_is_queued_with_its_transaction(job_type):
     assert (after["status"], after["retry_count"], entries()) == ("Queued", 0, 1)
 
 
-def test_an_error_of_the_dispatch_never_reaches_the_caller(job_type, no_sweeps, monkeypatch):
+@pytest.mark.parametrize("error", [RuntimeError("dispatch"), frappe.QueryDeadlockError("after the commit")])
+def test_an_error_of_the_dispatch_never_reaches_the_caller(job_type, no_sweeps, monkeypatch, error):
     def broken(*_arguments):
-        raise RuntimeError("dispatch")
+        raise error
 
     ran = []
     job = submit_job(job_type, factory.ALPHA)
     frappe.db.after_commit.add(lambda: ran.append(True))
     with monkeypatch.context() as patch:
-        patch.setattr(queueing, "queue_new", broken)
+        patch.setattr(wake, "wake_for", broken)
         frappe.db.commit()
     assert ran == [True], "callbacks of others run all the same"
-    assert get_job_status(job.name)["status"] == "Pending"
+    assert (get_job_status(job.name)["status"], entries()) == ("Queued", 0)
     sweeper.sweep()
-    assert get_job_status(job.name)["status"] == "Queued"
-
-
-def test_a_database_error_while_queueing_is_the_callers(job_type, monkeypatch):
-    # A deadlock undoes the whole transaction: swallowed, the caller would believe that its work is committed.
-    def deadlock(*_arguments):
-        frappe.db.sql("SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = 1213")
-
-    job = submit_job(job_type, factory.ALPHA)
-    monkeypatch.setattr(queueing, "queue_new", deadlock)
-    with pytest.raises(frappe.QueryDeadlockError):
-        frappe.db.commit()
-    frappe.db.rollback()
-    assert (entries(), rows()) == (0, 0), job.name
+    assert entries() == 1
 
 
 def test_queueing_takes_no_commit_of_its_own(job_type, monkeypatch):
@@ -226,6 +217,7 @@ def test_a_submit_sweeps_up_what_others_left_but_seldom(job_type):
     frappe.db.sql("commit")  # the callbacks did not run: a process that died after its commit
     submit_job(job_type, factory.ALPHA, {"n": 2})
     frappe.db.commit()
+    assert entries() == 1
     assert get_job_status(left.name)["status"] == "Queued"
     with database.statements() as seen:
         submit_job(job_type, factory.ALPHA, {"n": 3})
@@ -248,7 +240,7 @@ def test_a_job_submitted_by_a_later_before_commit_callback_is_queued_too(job_typ
     submit_job(job_type, factory.ALPHA, {"n": 1})
     frappe.db.before_commit.add(lambda: submit_job(job_type, factory.ALPHA, {"n": 2}))
     frappe.db.commit()
-    assert (entries(), database.value(QUEUED, job_type)) == (2, 2)
+    assert (entries(), database.value(QUEUED, job_type)) == (1, 2)
 
 
 def test_a_lock_ends_with_a_commit_that_another_before_commit_callback_stopped():

@@ -13,7 +13,6 @@ import pytest
 from frappe.utils import formatdate
 
 from dartwing_core.jobs import (
-    claim,
     clock,
     get_job_status,
     leader,
@@ -23,8 +22,9 @@ from dartwing_core.jobs import (
     waiting,
     waiting_reason,
 )
-from tests.support import database, factory, processes
+from tests.support import attempts, database, factory, processes
 from tests.support.jobs import run, set_columns, submitted, submitted_with
+from tests.support.queues import serve
 from tests.support.settings import settings
 
 pytestmark = pytest.mark.usefixtures("no_sweeps")
@@ -43,11 +43,13 @@ def plain() -> str:
 
 @pytest.fixture
 def in_line(plain):
-    """A function that makes a job that awaits its turn."""
+    """A function that makes a job that awaits its turn, in a queue that somebody serves."""
+    serve("one", "default")
 
     def make(state: int = waiting.IN_LINE):
         job = submitted(plain)
-        set_columns(job, status="Pending", in_line=state)
+        if state == waiting.HELD:
+            set_columns(job, status="Pending", in_line=state)
         return job
 
     return make
@@ -171,13 +173,13 @@ def test_a_retry_that_is_due_says_the_same(overdue, status):
     assert reason(overdue) == "Due, starts within seconds."
 
 
-def test_where_nobody_sweeps_the_words_say_so(overdue, in_line):
+def test_where_nobody_sweeps_the_words_say_so(overdue):
     client, key = redis_queue.client(), redis_queue.site_key(leader.LOOKED_AT)
     last = clock.now_epoch() - 3_600
     client.set(key, last)
     at = waiting_reason.clock_time(last, clock.now_epoch())
     words = f"Due, but nothing looks for jobs: no scheduler, agent or worker has been seen since {at}."
-    assert reason(overdue) == reason(in_line()) == words
+    assert reason(overdue) == words
     client.delete(key)
     assert reason(overdue) == "Due, but nothing looks for jobs: no scheduler, agent or worker has been seen."
     sweeper.sweep()
@@ -215,13 +217,13 @@ def test_a_queued_job_says_whether_anybody_serves_its_queue(plain):
 
 def test_without_redis_a_queued_job_has_words_too(plain, monkeypatch):
     job = submitted(plain)
-    monkeypatch.setattr("dartwing_core.jobs.queue_look.looks_if_there", lambda queues: None)
+    monkeypatch.setattr(redis_queue, "if_there", lambda _ask: None)
     assert reason(job) == "Waits for a free worker."
 
 
 def test_jobs_that_wait_for_nothing_have_no_reason(plain):
     job = submitted(plain)
-    claim.claim(job.name, 1)
+    attempts.taken(job.name, 1)
     assert reason(job) is None
     for status in ("Completed", "Canceled", "Dead Letter"):
         set_columns(job, status=status)
@@ -231,7 +233,7 @@ def test_jobs_that_wait_for_nothing_have_no_reason(plain):
 def test_an_orphan_of_organization_and_type_has_words(in_line):
     job = in_line()
     set_columns(job, organization="Test Gone", job_type="test_gone")
-    assert reason(job) == "Waits for its turn."
+    assert reason(job) == "Waits for a free worker."
 
 
 def test_the_words_cost_one_statement_however_many_jobs(in_line, alice):
@@ -241,8 +243,8 @@ def test_the_words_cost_one_statement_however_many_jobs(in_line, alice):
     frappe.set_user(alice)
     get_job_status(jobs[0].name)
     with database.statements() as seen:
-        assert get_job_status(jobs[0].name)["waiting_reason"] == "Waits for its turn."
+        assert get_job_status(jobs[0].name)["waiting_reason"] == "Waits for a free worker."
     assert len(seen) <= 3, seen
     with database.statements() as seen:
-        assert {job["waiting_reason"] for job in list_jobs()["jobs"]} == {"Waits for its turn."}
+        assert {job["waiting_reason"] for job in list_jobs()["jobs"]} == {"Waits for a free worker."}
     assert len(seen) <= 4, seen

@@ -38,7 +38,8 @@ class Operators(State):
             frappe.db.commit()
 
     def do_reschedule(self) -> None:
-        if job := self.some_job("Pending"):
+        job = self.some_job("Pending", "Queued")
+        if job and not job["attempt"]:
             reschedule_job(job["name"], self.dice.choice((-5, 0, 20, 300)))
             frappe.db.commit()
 
@@ -67,7 +68,7 @@ class Operators(State):
         processes.queue_client().flushdb()
 
     def do_lose_an_entry(self) -> None:
-        self.pop_message()
+        self.lose_an_entry()
 
     def do_pause(self) -> None:
         self.set_paused(self.seldom())

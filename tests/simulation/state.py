@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 from typing import Any
 
 import frappe
 
+from dartwing_core.jobs import doorbells
 from dartwing_core.jobs.batch_store import CALLBACKS, PUBLIC_FIELDS
 from tests.support import factory
 from tests.support.handlers import Upstream
 
-WINDOW = 3
+FLOOD = 5
 ORGANIZATIONS = (factory.ALPHA, factory.BETA)
 
 
@@ -31,9 +33,16 @@ class State:
         """Attempts that began while their circuit was not closed."""
         self.runs: dict[str, str] = {}
         """The job of each run of a schedule that there ever was."""
-        self.in_flight: list[dict[str, Any]] = []
-        self.lost: list[dict[str, Any]] = []
+        self.in_flight: list[Any] = []
+        """The slices of workers that have taken a job."""
+        self.lost: list[Any] = []
+        """Those that nobody waits for any more; they may wake."""
         self.old_messages: list[tuple[str, int]] = []
+        self.at_front = 0
+        """How many entries were made for jobs that need one of their own."""
+        self.rung: Counter[str] = Counter()
+        self.served: Counter[str] = Counter()
+        """How many entries, and workers, each queue had when last looked at."""
 
     def now(self) -> float:
         return time.time() + self.offset
@@ -45,6 +54,16 @@ class State:
     def seldom(self) -> bool:
         """For pauses: half a dozen that held half of the time each would leave nothing to happen."""
         return self.dice.random() < 0.2
+
+    def may_go(self, job: dict) -> bool:
+        """Whether a job in line may be taken once all that ran has ended; not for jobs with circuits."""
+        settings, job_type = frappe.get_doc("Job Engine Settings"), frappe.get_doc("Job Type", self.job_type)
+        organization = frappe.get_doc("Organization", job["organization"])
+        is_paused = settings.is_paused or organization.is_paused or job_type.is_paused
+        is_paused = is_paused or job["queue"] in (settings.paused_queues or "") or job_type.enable_circuit_breaker
+        return (
+            not is_paused and organization.status == "Active" and bool(doorbells.workers([job["queue"]])[job["queue"]])
+        )
 
     def schedules(self) -> list[dict]:
         fields = ["name", "anchor_epoch", "next_run_epoch", "look_at_epoch", "organization", "refusals", "last_error"]
@@ -58,25 +77,27 @@ class State:
         document.set(name, value)
         document.save()
         frappe.db.commit()
+        self.outdate_looks()
 
     def set_type(self, **values: int) -> None:
         document = frappe.get_doc("Job Type", self.job_type)
         document.update(values)
         document.save()
         frappe.db.commit()
+        self.outdate_looks()
 
     def set_organization(self, name: str, **values: int) -> None:
         document = frappe.get_doc("Organization", name)
         document.update(values)
         document.save()
         frappe.db.commit()
+        self.outdate_looks()
 
     def set_all_free(self) -> None:
         """No pause and no limit."""
         Upstream.is_down = False
         self.set_paused(False)
         self.set_setting("paused_queues", "")
-        self.set_setting("queue_window", 0)
         self.set_state(factory.BETA, "Active")
         self.caps = {}
         for name in ORGANIZATIONS:
@@ -92,6 +113,11 @@ class State:
     def set_state(self, organization: str, state: str) -> None:
         frappe.db.set_value("Organization", organization, "status", state)
         frappe.db.commit()
+        self.outdate_looks()
+
+    def outdate_looks(self) -> None:
+        """What workers have seen before is not what they act on from now on."""
+        raise NotImplementedError
 
     def some_job(self, *statuses: str) -> dict | None:
         jobs = [job for job in self.jobs() if not statuses or job["status"] in statuses]

@@ -18,7 +18,7 @@ from dartwing_core.jobs import (
 )
 from dartwing_core.jobs.batch_store import CALLBACKS
 from dartwing_core.jobs.dependencies import POLICIES
-from tests.simulation.state import ORGANIZATIONS, WINDOW, State
+from tests.simulation.state import FLOOD, ORGANIZATIONS, State
 
 ENDINGS = ("ok", "ok", "ok", "fail", "fail", "late", "dead", "snooze")
 PRIORITIES = ("High", "High", "High", "Normal", "Normal", "Low", "Critical")
@@ -53,7 +53,7 @@ class Submitters(State):
     def do_flood(self) -> None:
         """A line for the first queue, and somebody behind it."""
         flooding, other = self.dice.sample(ORGANIZATIONS, 2)
-        for _number in range(WINDOW + 2):
+        for _number in range(FLOOD):
             self.submit(organization=flooding, priority="High")
             frappe.db.commit()
         self.submit(organization=other, priority=self.dice.choice(("Normal", "Low")))

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 import frappe
 import pytest
 
-from dartwing_core.jobs import claim, clock, executor, get_job_history, get_job_status, submit_job, sweeper
-from tests.support import database, factory
+from dartwing_core.jobs import clock, get_job_history, get_job_status, submit_job, sweeper
+from tests.support import attempts, database, factory
 from tests.support.jobs import run, status, submitted
 
 HOUR = 3600.0
@@ -65,16 +65,16 @@ def test_a_jump_forward_ends_a_lease_but_doubles_no_effect(wall, job_type, jump)
     # The worker lives, but its time limit seems to be over too. Seen failing (Completed by the wrong attempt, whose
     # Note another one doubles) without the attempt in the guard of `store.transition`.
     job = submitted(job_type)
-    alive = claim.claim(job.name, 1)
+    alive = attempts.taken(job.name, 1)
     wall.jump(jump)
     sweeper.sweep()
     assert status(job) == "Timed Out"
     wall.jump(700)
     sweeper.sweep()
-    again = claim.claim(job.name, 2)
-    executor.Attempt(alive).make()
+    again = attempts.taken(job.name, 2)
+    attempts.of(alive).make()
     assert (status(job), notes(job)) == ("Running", 0)
-    executor.Attempt(again).make()
+    attempts.of(again).make()
     assert (status(job), notes(job)) == ("Completed", 1)
 
 
@@ -99,7 +99,7 @@ def test_a_jump_back_starts_nothing_early_and_nothing_twice(wall, job_type):
 def test_a_lost_attempt_is_found_when_a_clock_set_back_has_caught_up(wall, job_type):
     # Not before: its lease, and nothing else, tells whether it is alive. Seen failing without `rescue_lost`.
     job = submitted(job_type)
-    claim.claim(job.name, 1)
+    attempts.taken(job.name, 1)
     wall.jump(-HOUR)
     sweeper.sweep()
     assert status(job) == "Running"
@@ -139,7 +139,7 @@ def test_a_running_job_outlives_a_change_of_daylight_saving_time(wall, job_type,
     monkeypatch.setattr(clock, "_zone", lambda: ZoneInfo("Europe/Berlin"))
     wall.set(change + begins)
     job = submitted(job_type)
-    claim.claim(job.name, 1)
+    attempts.taken(job.name, 1)
     wall.set(change + begins + 10)
     sweeper.sweep()
     assert get_job_status(job.name)["status"] == "Running"

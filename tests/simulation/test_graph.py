@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import os
 import random
-import re
 from collections import Counter
 
 import frappe
 import pytest
 
-from dartwing_core.jobs import admission, batch, executor, get_batch_status, job, sweeper
-from tests.support import factory, processes
+from dartwing_core.jobs import batch, get_batch_status, job, sweeper
+from tests.support import attempts, factory
 from tests.support.database import rows
 
 NODES = 1_000
 PLANS = (["ok"],) * 17 + (["fail", "ok"],) * 2 + (["dead"],)
 POLICIES = ("dead_letter", "cancel", "run")
-MESSAGE = re.compile(rb"(JOB-[0-9A-Z]+)-(\d+)$")
 
 
 def drawn(seed: int) -> list[dict]:
@@ -50,16 +48,9 @@ def expected(nodes: list[dict]) -> list[str]:
 
 
 def work() -> None:
-    """Make all attempts that are in RQ, in whatever order, and what is admitted behind them."""
-    client = processes.queue_client()
-    while True:
-        while entry := next((client.lpop(key) for key in client.keys("rq:queue:*")), None):
-            client.delete(b"rq:job:" + entry)
-            if found := MESSAGE.search(entry):
-                executor.execute_job(found[1].decode(), int(found[2]))
+    """Make the attempts of whoever may go, and of whom a sweep lets go then."""
+    while attempts.run_all():
         sweeper.sweep()
-        if not admission.admit_all() and not client.keys("rq:queue:*"):
-            return
 
 
 def moments(job_type: str) -> dict[str, tuple[str, str]]:

@@ -5,31 +5,29 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import frappe
 import pytest
 
-from dartwing_core.jobs import cancel_job, claim, executor, get_job_history, rescue, sql, submit_job, sweeper
-from tests.support import database, factory
+from dartwing_core.jobs import cancel_job, executor, get_job_history, rescue, sql, submit_job, sweeper
+from tests.support import attempts, database, factory
 from tests.support.jobs import lose, status
 from tests.support.sessions import in_parallel
-from tests.support.settings import settings
 
 pytestmark = pytest.mark.timeout(3600)
 NOTES = "SELECT COUNT(*) FROM tabNote WHERE title = %s"
 
 
 @pytest.fixture
-def job_type(site, monkeypatch) -> Iterator[str]:
+def job_type(site, monkeypatch) -> str:
     monkeypatch.setattr(sql, "kill_connection", lambda *_arguments: None)  # all jobs are claimed on the test's own
     monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
     monkeypatch.setattr(sweeper, "sweep_after_submit", lambda: None)
     name = factory.job_type("row", "write_row", max_retries=0)
     frappe.db.commit()
-    with settings(queue_window=10_000):
-        yield name
+    return name
 
 
 def submitted(job_type: str, number: int):
@@ -50,22 +48,22 @@ def test_a_worker_that_wakes_after_its_rescue_settles_nothing(job_type, size):
     dice = random.Random(3)
     for number in range(size(20, 1000)):
         job = submitted(job_type, number)
-        late = claim.claim(job.name, 1)
+        late = attempts.taken(job.name, 1)
         lose(job)
         sweeper.sweep()
         second = None
         # It wakes when its job waits for the next attempt, in the middle of that one, or after its end.
         for step in range(wakes := dice.randrange(3)):
             if step == 0:
-                second = claim.claim(job.name, 2)
+                second = attempts.taken(job.name, 2)
             else:
-                executor.Attempt(second).make()
-        executor.Attempt(late).make()
+                attempts.of(second).make()
+        attempts.of(late).make()
         assert status(job) == ("Queued", "Running", "Completed")[wakes]
         assert ends(job) == ("Failed", "Completed")[: 1 + (wakes == 2)]
         assert database.value(NOTES, f"test {job.name}") == (wakes == 2)
         if wakes == 1:
-            executor.Attempt(second).make()
+            attempts.of(second).make()
             assert (ends(job), database.value(NOTES, f"test {job.name}")) == (("Failed", "Completed"), 1)
 
 
@@ -92,7 +90,7 @@ def in_rounds(jobs: list, *actors: Callable[[Any], Any]) -> list[tuple[str, ...]
 def test_a_rescue_against_a_late_settle_leaves_one_end(job_type, size):
     # Seen failing (Failed after Completed, or the reverse) without the status in the guard of `store.transition`.
     jobs = [submitted(job_type, number) for number in range(size(100, 500))]
-    claimed = {job.name: claim.claim(job.name, 1) for job in jobs}
+    claimed = {job.name: attempts.taken(job.name, 1) for job in jobs}
     for job in jobs:
         lose(job)
     # Claimed by this session, which the rescue must not end: a server that started a minute ago would let it.
@@ -103,7 +101,7 @@ def test_a_rescue_against_a_late_settle_leaves_one_end(job_type, size):
         threading.Event().wait(random.random() * 0.01)  # an attempt takes a little longer than a rescue
         rescue.rescue_lost([row for row in rescue.doubtful() if row["name"] == job.name])
 
-    endings = in_rounds(jobs, lambda job: executor.Attempt(claimed[job.name]).make(), rescue_it)
+    endings = in_rounds(jobs, lambda job: attempts.of(claimed[job.name]).make(), rescue_it)
     assert set(endings) <= {("Completed",), ("Failed",)}
 
 

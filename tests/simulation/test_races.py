@@ -10,6 +10,7 @@ import pytest
 
 from dartwing_core.jobs import (
     DuplicateJobError,
+    attempt,
     batch,
     executor,
     get_batch_status,
@@ -19,7 +20,7 @@ from dartwing_core.jobs import (
     submit_job,
     sweeper,
 )
-from tests.support import database, factory, processes
+from tests.support import attempts, database, factory
 from tests.support.sessions import in_parallel
 
 
@@ -63,7 +64,8 @@ def test_of_many_submitters_of_one_key_exactly_one_wins(first_ends, size):
         assert rows(job_type) == number + 1
 
 
-def test_rollbacks_and_savepoint_rollbacks_leave_no_row_and_no_entry(size):
+def test_rollbacks_and_savepoint_rollbacks_leave_no_row_and_nothing_to_run(size):
+    # The commit after a rollback to a savepoint may ring; whoever answers finds nobody.
     job_type = factory.job_type("plain")
     frappe.db.commit()
     for number in range(size(200, 1000)):
@@ -75,7 +77,7 @@ def test_rollbacks_and_savepoint_rollbacks_leave_no_row_and_no_entry(size):
             frappe.db.rollback(save_point="before_job")
             frappe.db.commit()
     assert rows(job_type) == 0
-    assert processes.queue_client().keys("rq:job:*") == []
+    assert attempts.run_all() == []
 
 
 @pytest.mark.timeout(3600)
@@ -91,15 +93,15 @@ def test_parents_that_settle_at_once_let_their_child_go_once(size, monkeypatch):
         child = submit_job(job_type, factory.ALPHA, {"n": turn}, depends_on=[parent.name for parent in parents])
         frappe.db.commit()
         at_once = threading.Barrier(number)
-        succeed = executor.Attempt._succeed
+        succeed = attempt.Attempt._succeed
 
-        def wait_and_succeed(attempt, result, succeed=succeed, at_once=at_once):
+        def wait_and_succeed(made, result, succeed=succeed, at_once=at_once):
             at_once.wait(30)
-            succeed(attempt, result)
+            succeed(made, result)
 
-        monkeypatch.setattr(executor.Attempt, "_succeed", wait_and_succeed)
+        monkeypatch.setattr(attempt.Attempt, "_succeed", wait_and_succeed)
         results = in_parallel([lambda job=job: executor.execute_job(job.name, 1) for job in parents])
-        monkeypatch.setattr(executor.Attempt, "_succeed", succeed)
+        monkeypatch.setattr(attempt.Attempt, "_succeed", succeed)
         assert not [result for result in results if result is not None], results
         frappe.db.rollback()
         moves = [event["to_status"] for event in get_job_history(child.name)["history"]]

@@ -1,72 +1,153 @@
 """What workers do in the simulation's world.
 
-They are split in two, so that anything can happen between a claim and its settle: `deliver` claims, `finish` runs the
-handler and settles, `crash` forgets the claim, `wake` settles a forgotten one long after.
+Their work is split, so that anything can happen in between: `deliver` lets a worker answer an entry and take a job,
+`finish` runs the handler and settles, with or without taking the next job along, `crash` forgets what was taken, `wake`
+settles a forgotten one long after.
 """
 
 from __future__ import annotations
 
+import math
 import re
+from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
 import frappe
+from frappe.utils.background_jobs import generate_qname
 
-from dartwing_core.jobs import (
-    admission,
-    circuit_breaker,
-    circuits,
-    claim,
-    executor,
-    redis_queue,
-)
+from dartwing_core.jobs import circuits, doorbells, executor, followup, history, redis_queue, take, wake
 from tests.simulation.state import State
-from tests.support import processes, queues
+from tests.support import attempts, processes, queues
 
-MESSAGE = re.compile(rb"(JOB-[0-9A-Z]+)-(\d+)$")
+MESSAGE = re.compile(rb"(JOB-[0-9A-Z]+)-(\d+)-[0-9a-f]+$")
+SERVED = {"all": queues.ALL, "first": ("short",), "others": ("long", "default"), "two": ("short", "default")}
+"""The workers that there may be, and what they serve, in their order."""
+
+
+class Slice:
+    """A process of a worker, which makes one attempt after another."""
+
+    def __init__(self, worker: str, ends_at: float = math.inf):
+        self.worker = worker
+        self.taker = take.Taker(SERVED[worker], ends_at)
+        self.job: dict[str, Any] = {}
+        """What it was about to do when last looked at, as a taker gives it."""
 
 
 class Workers(State):
     def do_serve(self) -> None:
-        """A worker says which queues it serves, as it does now and then; only then jobs are lifted."""
-        queues.serve("simulated", *queues.ALL)
+        """A worker says which queues it serves, as it does now and then."""
+        name = self.dice.choice(sorted(SERVED))
+        queues.serve(name, *SERVED[name])
 
     def do_serve_no_more(self) -> None:
         if self.seldom():
-            processes.queue_client().delete("rq:worker:simulated")
+            self.leave(self.dice.choice(sorted(SERVED)))
+
+    def leave(self, name: str) -> None:
+        client = processes.queue_client()
+        client.delete(f"rq:worker:{name}")
+        for queue in SERVED[name]:
+            client.srem(f"rq:workers:{generate_qname(queue)}", f"rq:worker:{name}")
 
     def do_deliver(self) -> None:
-        if message := self.pop_message():
-            self.claim(*message)
+        if worker := self.some_idle_worker():
+            self.deliver(worker)
 
     def do_deliver_twice(self) -> None:
-        if message := self.pop_message():
-            self.claim(*message)
-            self.claim(*message)
+        """One attempt is made outside of workers, by two who were told of it."""
+        if job := self.some_job("Queued"):
+            self.claim(job["name"], job["attempt"] + 1)
+            self.claim(job["name"], job["attempt"] + 1)
 
-    def do_deliver_an_old_message(self) -> None:
+    def do_claim_an_old_attempt(self) -> None:
         if self.old_messages:
             self.claim(*self.dice.choice(self.old_messages))
 
     def do_finish(self) -> None:
         if self.in_flight:
-            self.settle(self.in_flight.pop(self.dice.randrange(len(self.in_flight))), dies=self.seldom())
+            self.finish(self.some_slice())
+
+    def do_finish_and_die(self) -> None:
+        """Right after the commit; if it took a job along, nobody makes that."""
+        if self.in_flight:
+            self.settle(found := self.some_slice(), dies=True)
+            if found.job:
+                self.lost.append(found)
 
     def do_crash(self) -> None:
         if self.in_flight:
-            self.lost.append(self.in_flight.pop(self.dice.randrange(len(self.in_flight))))
+            self.lost.append(self.some_slice())
 
     def do_wake(self) -> None:
         if self.lost:
-            self.settle(self.lost.pop(self.dice.randrange(len(self.lost))))
+            self.wake(self.lost.pop(self.dice.randrange(len(self.lost))))
+
+    def wake(self, late: Slice) -> None:
+        """One that was given up settles, and goes on if it was not."""
+        self.settle(late)
+        self.go_on(late)
+
+    def some_slice(self) -> Slice:
+        return self.in_flight.pop(self.dice.randrange(len(self.in_flight)))
+
+    def some_idle_worker(self) -> str | None:
+        busy = {slice_.worker for slice_ in self.in_flight}
+        names = [name for name in self.workers() if name not in busy]
+        return self.dice.choice(names) if names else None
+
+    def workers(self) -> list[str]:
+        """Those that Redis knows."""
+        known = processes.queue_client().keys("rq:worker:*")
+        return sorted(key.decode().removeprefix("rq:worker:") for key in known)
+
+    # One process
+
+    def deliver(self, worker: str) -> bool:
+        """It answers an entry and takes a job, if there is an entry for it; whether there was."""
+        entry = self.pop_entry(worker)
+        if entry is None:
+            return False
+        client = processes.queue_client()
+        for queue in queues.ALL:
+            client.zrem(doorbells.bells_key(queue), entry)
+        client.delete(b"rq:job:" + entry)
+        self.take_next(Slice(worker))
+        return True
+
+    def take_next(self, slice_: Slice) -> None:
+        """It takes a job by a look of its own, or its slice ends."""
+        slice_.job = {}
+        before = self.circuits()
+        taken = slice_.taker.take()
+        slice_.taker._look.is_good_until = math.inf  # until `outdate_looks`
+        if taken:
+            self.began(slice_, taken, before)
+            self.in_flight.append(slice_)
+        else:
+            self.end(slice_, rings=bool(slice_.taker.needs_entry))
+
+    def end(self, slice_: Slice, *, rings: bool) -> None:
+        if slice_.taker.needs_entry:
+            doorbells.ring([slice_.taker.needs_entry], at_front=True)
+            self.at_front += 1
+        if rings:
+            wake.wake_for_line()
 
     def claim(self, name: str, attempt: int) -> None:
-        found = self.circuits()
-        job = claim.claim(name, attempt)
-        if not job:
-            return
-        self.in_flight.append(job)
-        if circuit := found.get(job["organization"]):
+        """It is to be made outside of workers."""
+        outside, before = Slice("all"), self.circuits()
+        taken = outside.taker.take_named(name, attempt)
+        if taken:
+            outside.taker._look.is_good_until = 0
+            self.began(outside, taken, before)
+            self.lost.append(outside)  # its end, if it has one, comes when it wakes
+
+    def began(self, slice_: Slice, taken: Mapping[str, Any], before: Mapping[str, circuits.Circuit]) -> None:
+        slice_.job = job = dict(taken)
+        if circuit := before.get(job["organization"]):
             assert not circuit.is_held, (job, circuit)
             self.probes.append(job)
 
@@ -77,38 +158,77 @@ class Workers(State):
             return {}
         return {organization: found for (organization, _type), found in circuits.of_types([self.job_type]).items()}
 
-    def settle(self, job: dict[str, Any], dies: bool = False) -> None:
-        """`dies`: the worker does, right after its commit."""
-        attempt = executor.Attempt(job)
+    def finish(self, slice_: Slice) -> None:
+        """It settles, and does another job or ends."""
+        self.settle(slice_)
+        self.go_on(slice_)
+
+    def go_on(self, slice_: Slice) -> None:
+        if slice_.job:
+            self.in_flight.append(slice_)
+        elif slice_.taker.needs_entry or self.dice.random() < 0.3:
+            self.end(slice_, rings=True)
+        else:
+            self.take_next(slice_)
+
+    def settle(self, slice_: Slice, dies: bool = False) -> None:
+        """`dies`: the process does, right after its commit. What it took along is in its hands."""
+        before, goes_on = self.circuits(), self.dice.random() < 0.7
+        snapshot_age = self.dice.choice((0, take.YOUNG))  # with another look, or without
+
+        def take_along(log: list[history.Event]) -> dict[str, Any] | None:
+            return slice_.taker.take_along(log, snapshot_age) if goes_on else None
+
+        job, slice_.job = slice_.job, {}
+        attempt = attempts.of(job, take_along)
         attempt.make()
         frappe.set_user("Administrator")
         if attempt.end and not dies:
-            circuit_breaker.settled(job, attempt.end)
-        processes.queue_client().delete(f"rq:job:{redis_queue.rq_id(job['name'], job['attempt'])}")
+            followup.after(job, executor.AFTER_LIMIT if self.seldom() else 0, attempt.end)
+        if attempt.next_job:
+            slice_.taker._look.is_good_until = math.inf
+            self.began(slice_, attempt.next_job, before)
+
+    def outdate_looks(self) -> None:
+        """Limits and pauses are in force a quarter of a second after they were set: later than any look."""
+        for slice_ in (*self.in_flight, *self.lost):
+            slice_.taker._look.is_good_until = 0
+
+    # Work, as long as there is some
+
+    def finish_all(self) -> None:
+        """All who work end what they do, and take nothing else."""
+        while self.in_flight:
+            slice_ = self.some_slice()
+            slice_.taker._look.is_good_until = 0
+            self.settle(slice_)
 
     def work(self) -> None:
-        """Do all that is in RQ, and what is admitted behind it, as workers do."""
+        """Do all that workers have heard of, as they do."""
         while True:
-            while message := self.pop_message():
-                self.claim(*message)
-            if not self.in_flight:
-                return
             while self.in_flight:
-                self.settle(self.in_flight.pop())
-            admission.admit_all()
+                self.finish(self.in_flight.pop())
+            if not any(self.deliver(name) for name in self.workers()):
+                return
 
-    def pop_message(self) -> tuple[str, int] | None:
+    def pop_entry(self, worker: str) -> bytes | None:
+        """The next entry for a worker, which is its from now on."""
         client = processes.queue_client()
-        lists = [key for key in sorted(client.keys("rq:queue:*")) if client.type(key) == b"list"]
-        if not lists:
-            return None
-        in_order = sorted(lists, key=lambda key: [key.endswith(name.encode()) for name in queues.ALL], reverse=True)
-        entry = client.lpop(self.dice.choice(lists) if self.seldom() else in_order[0])
-        taken = datetime.fromtimestamp(self.now(), timezone.utc).isoformat().replace("+00:00", "Z")
-        client.hset(b"rq:job:" + entry, mapping={"status": "started", "started_at": taken})
-        found = MESSAGE.search(entry)
-        if found is None:  # Frappe's own, such as the clean-up after a deletion
-            return self.pop_message()
-        message = (found[1].decode(), int(found[2]))
-        self.old_messages.append(message)
-        return message
+        for queue in SERVED[worker]:
+            while entry := client.lpop(redis_queue.list_key(queue)):
+                if found := MESSAGE.search(entry):  # or it is Frappe's own, such as the clean-up after a deletion
+                    self.old_messages.append((found[1].decode(), int(found[2])))
+                    return entry
+        return None
+
+    def lose_an_entry(self) -> None:
+        """A worker takes it out of its list and dies, before it begins or after that."""
+        names = self.workers()
+        entry = self.pop_entry(self.dice.choice(names)) if names else None
+        if entry and self.dice.random() < 0.5:
+            began = datetime.fromtimestamp(self.now(), timezone.utc).isoformat().replace("+00:00", "Z")
+            processes.queue_client().hset(b"rq:job:" + entry, mapping={"status": "started", "started_at": began})
+
+    def listed(self) -> Counter[str]:
+        """How many entries of ours are in each queue's list."""
+        return Counter({queue: len(queues.listed(queue)) for queue in queues.ALL})

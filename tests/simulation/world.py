@@ -15,7 +15,7 @@ from dartwing_core.jobs.status import FINISHED
 from tests.simulation.operators import Operators
 from tests.simulation.submitters import Submitters
 from tests.simulation.workers import Workers
-from tests.support import factory
+from tests.support import factory, queues
 from tests.support.handlers import Upstream
 
 OFTEN = ("deliver",) * 6 + ("finish", "sweep", "serve", "flood") * 2 + ("cap", "jump", "schedule")
@@ -48,6 +48,7 @@ class World(Submitters, Workers, Operators):
         self.set_organization(factory.BETA, is_paused=0)
         self.lost += self.in_flight
         self.in_flight = []
+        queues.serve("all", *queues.ALL)
         for _round in range(200):  # an open circuit lets one attempt through in each
             self.offset += 4_000
             self.set_database_clock()

@@ -42,16 +42,6 @@ def value(sql: str, *parameters: Any) -> Any:
     return found[0][0] if found else None
 
 
-def age_queued(organization: str, seconds: int) -> None:
-    """Make the Queued jobs of an organization look as if they had been queued so long ago."""
-    frappe.db.sql(
-        "UPDATE `tabBackground Job` SET queued_at = queued_at - INTERVAL %s SECOND"
-        " WHERE status = 'Queued' AND organization = %s",
-        (seconds, organization),
-    )
-    frappe.db.commit()
-
-
 @contextmanager
 def watched(tell: Callable[[str, Any], None]) -> Iterator[None]:
     """Tell of each statement that runs meanwhile, with what its cursor was given."""

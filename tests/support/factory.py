@@ -16,6 +16,7 @@ ALPHA, BETA = "Test Alpha", "Test Beta"
 HANDLERS = "tests.support.handlers"
 FAULTS = "tests.support.faults"
 TEXTS = "tests.support.texts"
+REMAINS = "tests.support.remains"
 
 
 def title_of(organization: str) -> str:

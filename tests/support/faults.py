@@ -168,3 +168,19 @@ def breaks_the_context(context: JobContext) -> None:
         raise TransientError("asked to fail")
     if then == "permanent":
         raise PermanentError("asked to fail")
+
+
+@job_handler
+def changes_its_process(context: JobContext) -> None:
+    """Leaves something in the process itself, as `what` says."""
+    what = context.parameters["what"]
+    if what == "variable":
+        os.environ["LEFT_BY_A_JOB"] = context.job_id
+    elif what == "session":
+        frappe.db.sql("SET @left_by_a_job = 1")
+
+
+@job_handler
+def looks_at_its_session(context: JobContext) -> dict:
+    """What a job before it has left in the database's session."""
+    return {"left": frappe.db.sql("SELECT @left_by_a_job")[0][0], "process": os.getpid()}

@@ -73,15 +73,15 @@ def lose_long_ago(job) -> None:
     lose(job, LONG_AGO)
 
 
-def next_entry() -> str | None:
-    """The job of the next RQ entry, which is taken from its list."""
-    client = processes.queue_client()
-    lists = [key for key in client.keys("rq:queue:*") if client.type(key) == b"list"]
-    entry = client.lpop(lists[0]) if lists else None
-    if entry is None:
-        return None
-    client.delete(b"rq:job:" + entry)
-    return entry.decode()[entry.decode().index("JOB-") :].rpartition("-")[0]
+def named(entry: bytes) -> str:
+    """The job that an RQ entry with this id names."""
+    return attempt_of(entry).rpartition("-")[0]
+
+
+def attempt_of(entry: bytes) -> str:
+    """The attempt that an RQ entry with this id names."""
+    text = entry.decode()
+    return text[text.index("JOB-") :].rpartition("-")[0]
 
 
 def set_columns(job, **values: Any) -> None:
@@ -91,5 +91,5 @@ def set_columns(job, **values: Any) -> None:
 
 
 def entries() -> set[str]:
-    """The attempts that have an RQ entry: their names without "JOB-"."""
-    return {key.decode().rsplit("JOB-", 1)[1] for key in processes.queue_client().keys("rq:job:*")}
+    """The attempts that RQ entries name: without "JOB-"."""
+    return {attempt_of(key).removeprefix("JOB-") for key in processes.queue_client().keys("rq:job:*JOB-*")}

@@ -11,10 +11,9 @@ from typing import Any
 
 import frappe
 
-from dartwing_core.jobs import clock, config, redis_queue
+from dartwing_core.jobs import clock, config, wake
 
 ORGANIZATIONS = 50
-PUSHED = 2_000  # RQ entries in one pipeline
 
 # As submit_job writes them; each job has 250 bytes of parameters.
 _COLUMNS = {
@@ -64,12 +63,13 @@ _WAITS = _BEFORE | {"depends_on": _PARENT, "waits_for": _PARENT}
 _QUEUED = _BEFORE | {
     "queued_at": "%(now)s - INTERVAL 3600000000 + seq * 1000 MICROSECOND",
     "queue": "ELT(1 + GREATEST(0, CAST(seq %% 6 AS SIGNED) - 3), 'default', 'short', 'long')",
+    "in_line": "1",
 }
 
 GROUPS = (
     Group("L", "due later", "Pending", 57_000, _LATER),
     Group("W", "due, but waiting for one of 10,000 unfinished jobs", "Pending", 20_000, _WAITS),
-    Group("Q", "with an RQ entry, for an hour", "Queued", 12_000, _QUEUED),
+    Group("Q", "in line for an hour", "Queued", 12_000, _QUEUED),
     Group("F", "retried later", "Failed", 10_000, _LATER | _TRIED),
     Group("T", "retried later", "Timed Out", 700, _LATER | _TRIED),
     Group("R", "with a lease", "Running", 300, _BEFORE | _TRIED),
@@ -80,14 +80,14 @@ GROUPS = (
 
 
 def fill(job_type: str, divisor: int = 1) -> None:
-    """Insert all groups, each `divisor` times smaller, with run rows and RQ entries; commits."""
+    """Insert all groups, each `divisor` times smaller, with run rows, and ring for those in line; commits."""
     for group in GROUPS:
         _insert(group, job_type, divisor)
     _insert_runs()
     frappe.db.commit()
     frappe.db.sql(f"ANALYZE TABLE `tab{config.JOB}`, `tab{config.RUN}`")
     frappe.db.commit()
-    _ring()
+    wake.wake_for_line()
 
 
 def name(letter: str, number: int) -> str:
@@ -118,21 +118,12 @@ def _insert_runs() -> None:
     )
 
 
-def _ring() -> None:
-    """RQ entries for all that are Queued."""
-    job = frappe.qb.DocType(config.JOB)
-    fields = ("name", "attempt", "queue", "priority", "timeout_seconds")
-    rows = frappe.qb.from_(job).select(*fields).where(job.status == "Queued").orderby(job.name).run(as_dict=True)
-    for start in range(0, len(rows), PUSHED):
-        redis_queue.push(rows[start : start + PUSHED], redis_queue.connection())
-
-
 def line_up(job_type: str, number: int, organizations: int, types: int = 1) -> None:
-    """Insert so many jobs that await their turn, of so many organizations; commits.
+    """Insert so many jobs that are in line, of so many organizations; commits.
 
     Organizations without a row of their own will do: limits are looked up, and are none.
     """
-    columns = {"name": _NAME, "status": "'Pending'", **_COLUMNS, **_BEFORE, "in_line": "1"}
+    columns = {"name": _NAME, "status": "'Queued'", **_COLUMNS, **_BEFORE, "in_line": "1"}
     columns["organization"] = f"CONCAT('Test Line ', seq %% {organizations})"
     columns["job_type"] = f"CONCAT(%(job_type)s, IF(seq DIV {organizations} %% {types}, '_other', ''))"
     now = clock.now_epoch()

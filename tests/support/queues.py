@@ -8,12 +8,11 @@ from __future__ import annotations
 import frappe
 from frappe.utils.background_jobs import generate_qname
 
-from dartwing_core.jobs import clock, config, executor, submit_jobs
+from dartwing_core.jobs import clock, config, submit_jobs
 from tests.support import database, factory, processes
-from tests.support.jobs import set_columns, status
+from tests.support.jobs import named, set_columns
 
 ALL = ("short", "default", "long")
-DAY = 86_400
 
 
 def type_of(name: str, function: str = "nothing", **values) -> str:
@@ -60,35 +59,20 @@ def age(job, seconds: float) -> None:
 
 
 def listed(queue: str) -> list[str]:
-    """The jobs in a queue's list, from the first to the last."""
-    entries = processes.queue_client().lrange(f"rq:queue:{generate_qname(queue)}", 0, -1)
-    return [entry.decode()[entry.decode().index("JOB-") :].rpartition("-")[0] for entry in entries]
+    """The jobs that our entries in a queue's list name, from the first to the last."""
+    return [named(entry) for entry in processes.queue_client().lrange(_list_of(queue), 0, -1) if b"JOB-" in entry]
 
 
-def taken(queue: str) -> str | None:
-    """The job of the next entry of a queue, which is taken from its list."""
-    names = listed(queue)
-    if names:
-        processes.queue_client().lpop(f"rq:queue:{generate_qname(queue)}")
-    return names[0] if names else None
+def take_out(queue: str) -> str:
+    """The job that the next entry of a queue names; it is taken from its list, and nobody answers it."""
+    return named(processes.queue_client().lpop(_list_of(queue)))
 
 
-def run_next(number: int, queue: str = "short") -> list[str]:
-    """Run the jobs of the next entries of a queue, as far as there are any."""
-    names: list[str] = []
-    for _number in range(number):
-        if name := taken(queue):
-            executor.execute_job(name, column(name, "attempt") + 1)
-            names.append(name)
-    return names
+def _list_of(queue: str) -> str:
+    return f"rq:queue:{generate_qname(queue)}"
 
 
 def column(job, name: str = "queue"):
     """What the row says now."""
     job = job if isinstance(job, str) else job.name
     return database.value(f"SELECT `{name}` FROM `tabBackground Job` WHERE name = %s", job)
-
-
-def seen(job) -> tuple[str, str]:
-    """Its status and queue."""
-    return status(job), column(job)

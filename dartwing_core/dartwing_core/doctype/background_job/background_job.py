@@ -44,7 +44,6 @@ def on_doctype_update() -> None:
     """Indexes for the queries of `dartwing_core.jobs.backlog`, `store`, `queries` and `access`."""
     for fields in (
         ["in_line", "status", "waits_for", "due_epoch"],
-        ["in_line", "queue", "organization", "job_type", "admission_rank"],
         ["status", "queued_at"],
         ["organization", "creation"],
         ["organization", "status", "job_type", "creation"],
@@ -54,4 +53,6 @@ def on_doctype_update() -> None:
         ["job_type", "creation"],
     ):
         frappe.db.add_index(config.JOB, fields)
+    line = ["in_line", "queue", "organization", "job_type", "priority", "admission_rank"]
+    frappe.db.add_index(config.JOB, line, "line_index")  # named after its columns it would have a name too long
     frappe.db.add_index(config.JOB, ["creation"], "creation")  # by this name Frappe 16 makes it itself

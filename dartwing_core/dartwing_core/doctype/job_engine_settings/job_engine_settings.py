@@ -5,10 +5,11 @@ from frappe import _
 from frappe.utils import cint
 
 from dartwing_core.dartwing_core.guarded_document import OwnDocument
-from dartwing_core.jobs import admission, config, redis_queue
+from dartwing_core.jobs import config, redis_queue, wake
 from dartwing_core.jobs.outbox import outbox
 
 MIN_LEASE_SECONDS = 5  # two beats of the heartbeat
+ZERO_IS_OFF = frozenset({"slice_seconds"})
 
 
 class JobEngineSettings(OwnDocument):
@@ -17,7 +18,10 @@ class JobEngineSettings(OwnDocument):
     def validate(self) -> None:
         in_force = config.Settings()
         for field in self.meta.fields:
-            if field.fieldtype == "Int" and not cint(self.get(field.fieldname)):  # means the default: let that be seen
+            value = self.get(field.fieldname)
+            if field.fieldname in ZERO_IS_OFF and value not in (None, ""):
+                continue
+            if field.fieldtype == "Int" and not cint(value):  # means the default: let that be seen
                 self.set(field.fieldname, getattr(in_force, field.fieldname))
         if 0 < cint(self.lease_seconds) < MIN_LEASE_SECONDS:
             frappe.throw(_("Lost After must be at least {0} seconds.").format(MIN_LEASE_SECONDS))
@@ -27,4 +31,4 @@ class JobEngineSettings(OwnDocument):
             frappe.throw(_("There is no worker queue {0}. Use one of: {1}.").format(unknown[0], ", ".join(known)))
 
     def on_update(self) -> None:
-        outbox().afterwards(admission.admit_all)  # whoever was held back may go on
+        outbox().afterwards(wake.wake_for_line)  # whoever was held back may go on

@@ -6,7 +6,7 @@ import frappe
 from frappe import _
 
 from dartwing_core.dartwing_core.guarded_document import OwnDocument
-from dartwing_core.jobs import admission, config, handlers, redis_queue
+from dartwing_core.jobs import config, handlers, redis_queue, wake
 from dartwing_core.jobs.outbox import outbox
 
 RANGES: dict[str, tuple[float, float]] = {
@@ -38,7 +38,7 @@ class JobType(OwnDocument):
         self._validate_permission()
 
     def on_update(self) -> None:
-        outbox().afterwards(admission.admit_all)  # whoever was held back may go on
+        outbox().afterwards(wake.wake_for_line)  # whoever was held back may go on
 
     def _validate_name(self) -> None:
         if not re.fullmatch(r"[A-Za-z][\w .-]{0,98}[\w]|[A-Za-z]", self.type_name or "", re.ASCII):

@@ -5,7 +5,7 @@ from frappe import _
 from frappe.utils import escape_html
 
 from dartwing_core.dartwing_core.guarded_document import GuardedDocument
-from dartwing_core.jobs import access, admission, ids, removal
+from dartwing_core.jobs import access, ids, removal, wake
 from dartwing_core.jobs.outbox import outbox
 
 MAX_WEIGHT = 100
@@ -33,7 +33,7 @@ class Organization(GuardedDocument):
 
     def on_update(self) -> None:
         access.forget()
-        outbox().afterwards(admission.admit_all)  # whoever was held back may go on
+        outbox().afterwards(wake.wake_for_line)  # whoever was held back may go on
 
     def on_trash(self) -> None:
         """Members go before Frappe looks who links here, and may refuse; the rest when it has not."""

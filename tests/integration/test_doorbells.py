@@ -1,0 +1,326 @@
+"""RQ entries ring for a worker, and are few (`doorbells`, `wake`): how many, whose, where, what if they are lost."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timezone
+
+import frappe
+import pytest
+import redis
+from frappe.utils.background_jobs import generate_qname
+from rq import Queue
+from rq.job import Job
+
+from dartwing_core.jobs import (
+    cancel_job,
+    clock,
+    doorbells,
+    executor,
+    get_job_history,
+    redis_queue,
+    submit_job,
+    submit_jobs,
+    sweeper,
+    take,
+    wake,
+)
+from tests.support import database, factory, processes
+from tests.support.jobs import set_columns, status, submitted, submitted_with
+from tests.support.queues import listed, serve, take_out, type_of
+from tests.support.sessions import in_parallel
+from tests.support.settings import settings
+
+pytestmark = pytest.mark.usefixtures("no_sweeps")
+
+QUEUE = "default"
+PAUSES = {
+    "all": lambda: settings(is_paused=1),
+    "queue": lambda: settings(paused_queues=QUEUE),
+}
+
+
+def submit_many(job_type: str, number: int, organization: str = factory.ALPHA) -> list[str]:
+    request = {"job_type": job_type, "organization": organization}
+    jobs = submit_jobs({**request, "parameters": {"n": n}} for n in range(number))
+    frappe.db.commit()
+    return [job.name for job in jobs]
+
+
+def entries() -> int:
+    """How many of RQ's records there are, of all queues."""
+    return len(processes.queue_client().keys("rq:job:*"))
+
+
+def entry_of(job) -> Job:
+    """The entry that names this job, as RQ reads it."""
+    client = processes.queue_client()
+    (key,) = (key for key in client.keys("rq:job:*") if job.name.encode() in key)
+    return Job.fetch(key.decode().removeprefix("rq:job:"), connection=client)
+
+
+def let_pass(seconds: float) -> None:
+    """Let the entries that there are have been made so long ago."""
+    client, key = processes.queue_client(), doorbells.bells_key(QUEUE)
+    for entry, made_at in client.zrange(key, 0, -1, withscores=True):
+        client.zadd(key, {entry: made_at - seconds})
+
+
+def others_entry(queue: str = QUEUE) -> str:
+    """An entry of another app; its id."""
+    client = processes.queue_client()
+    return Queue(generate_qname(queue), connection=client).enqueue("frappe.ping", job_id=frappe.generate_hash()).id
+
+
+def whose() -> str:
+    """Of the entries in the queue's list, from the first to the last: "o" for ours, "t" for theirs."""
+    entries = processes.queue_client().lrange(f"rq:queue:{generate_qname(QUEUE)}", 0, -1)
+    return "".join("o" if b"JOB-" in entry else "t" for entry in entries)
+
+
+# How many
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_there_are_as_many_entries_as_workers_and_one_more(job_type, workers):
+    for number in range(workers):
+        serve(f"worker-{number}", QUEUE)
+    submit_many(job_type, 10)
+    assert entries() == len(listed(QUEUE)) == workers + 1
+    submitted(job_type, late=1)
+    sweeper.sweep()
+    assert entries() == len(listed(QUEUE)) == workers + 1
+
+
+def test_each_queue_has_entries_of_its_own(job_type):
+    serve("one", "short", QUEUE)
+    serve("two", QUEUE)
+    other = type_of("other", queue="short")
+    submit_many(job_type, 5)
+    submit_many(other, 5)
+    assert (len(listed(QUEUE)), len(listed("short"))) == (3, 2)
+
+
+def test_many_submitters_at_once_make_no_more_entries(job_type):
+    serve("one", QUEUE)
+
+    def submit(number: int) -> None:
+        frappe.set_user("Administrator")
+        for n in range(5):
+            submit_job(job_type, factory.ALPHA, {"number": number, "n": n})
+            frappe.db.commit()
+
+    found = in_parallel([lambda number=number: submit(number) for number in range(8)])
+    assert not [error for error in found if isinstance(error, BaseException)], found
+    assert entries() == len(listed(QUEUE)) == 2
+    assert database.value("SELECT COUNT(*) FROM `tabBackground Job` WHERE status = 'Queued'") == 40
+
+
+def test_few_jobs_have_few_entries(job_type):
+    for number in range(5):
+        serve(f"worker-{number}", QUEUE)
+    submit_many(job_type, 2)
+    assert entries() == 2
+
+
+def test_an_entry_that_is_answered_makes_room_for_another(job_type, monkeypatch):
+    submit_many(job_type, 3)
+    assert len(listed(QUEUE)) == 1
+    client = processes.queue_client()
+    entry = Job.fetch(client.lpop(redis_queue.list_key(QUEUE)).decode(), connection=client)
+    monkeypatch.setattr(doorbells, "get_current_job", lambda: entry)
+    assert doorbells.answer().id == entry.id
+    assert wake.wake_for_line() == 1
+    assert len(listed(QUEUE)) == 1
+
+
+# Of whom
+
+
+def test_an_entry_names_a_job_and_carries_its_time_limit(job_type):
+    # What Desk's list of RQ jobs shows, and what RQ ends a process by.
+    job = submitted_with(type_of("slow", default_timeout=77), parameters={"n": 1})
+    entry = entry_of(job)
+    assert entry.timeout == 77
+    assert entry.description == f"{job.name}, attempt 1"
+    assert entry.kwargs["kwargs"] == {"background_job": job.name, "attempt": 1}
+    assert entry.kwargs["method"] == redis_queue.EXECUTE
+    assert re.search(rf"\b{job.name}-1-[0-9a-f]{{6}}$", entry.id)
+    assert entry.get_status() == "queued"
+
+
+def test_entries_of_the_same_attempt_are_told_apart(job_type):
+    serve("one", QUEUE)
+    job = submitted(job_type)
+    sweeper.sweep()
+    assert listed(QUEUE) == [job.name] * 2
+    ids = processes.queue_client().lrange(redis_queue.list_key(QUEUE), 0, -1)
+    assert len(set(ids)) == len(ids) == 2
+
+
+def test_who_waits_for_a_time_or_a_job_rings_for_nobody(job_type):
+    first = submitted(job_type)
+    processes.queue_client().flushdb()
+    submitted_with(job_type, parameters={"n": 2}, available_at=60)
+    submitted_with(job_type, parameters={"n": 3}, depends_on=first.name)
+    assert listed(QUEUE) == []
+
+
+@pytest.mark.parametrize("what", PAUSES)
+def test_while_all_or_a_queue_is_paused_nobody_rings_and_then_who_is_in_line_does(job_type, what):
+    with PAUSES[what]():
+        job = submitted(job_type)
+        sweeper.sweep()
+        assert (status(job), entries()) == ("Queued", 0)
+    assert listed(QUEUE) == [job.name], "without a sweep"
+
+
+def test_who_may_not_start_does_not_ring_and_then_does(job_type):
+    paused = type_of("paused", is_paused=1)
+    frappe.db.set_value("Organization", factory.ALPHA, "is_paused", 1)
+    frappe.db.commit()
+    try:
+        jobs = [submitted(job_type), submitted(paused)]
+        sweeper.sweep()
+        assert [status(job) for job in jobs] == ["Queued", "Queued"]
+        assert entries() == 0
+    finally:
+        organization = frappe.get_doc("Organization", factory.ALPHA)
+        organization.is_paused = 0
+        organization.save(ignore_permissions=True)
+        frappe.db.commit()
+    assert listed(QUEUE) == [jobs[0].name], "without a sweep; the type is paused still"
+
+
+def test_who_is_under_a_full_cap_has_no_entry_made_by_the_sweep(job_type):
+    # An entry that finds nobody to take would be made again by each sweep.
+    capped = type_of("capped", max_concurrent=1)
+    running, waits = submitted(capped, n=1), submitted(capped, n=2)
+    assert take.Taker().take()["name"] == running.name
+    processes.queue_client().flushdb()
+    sweeper.sweep()
+    assert (status(waits), entries()) == ("Queued", 0)
+    set_columns(running, status="Completed")
+    sweeper.sweep()
+    assert listed(QUEUE) == [waits.name]
+
+
+# Entries that are lost
+
+
+def test_an_entry_that_its_worker_died_with_is_made_again(job_type):
+    # Taken from its list, never answered: RQ's record says "queued" still.
+    job = submitted(job_type)
+    take_out(QUEUE)
+    assert sweeper.sweep().rung == 0, "a worker may have taken it a moment ago"
+    let_pass(doorbells.LISTED_SECONDS)
+    assert sweeper.sweep().rung == 1
+    assert listed(QUEUE) == [job.name]
+
+
+def test_an_entry_that_was_begun_and_not_answered_is_made_again_after_a_while(job_type):
+    job = submitted(job_type)
+    take_out(QUEUE)
+    begun = clock.now_epoch() - doorbells.ANSWER_SECONDS
+    let_pass(doorbells.ANSWER_SECONDS)
+    for age, rung in ((-5, 0), (5, 1)):
+        moment = datetime.fromtimestamp(begun - age, timezone.utc).isoformat().replace("+00:00", "Z")
+        name = entry_of(job).id
+        processes.queue_client().hset(f"rq:job:{name}", mapping={"status": "started", "started_at": moment})
+        assert sweeper.sweep().rung == rung, age
+
+
+def test_an_entry_that_somebody_has_deleted_is_made_again(job_type):
+    job = submitted(job_type)
+    entry_of(job).delete()
+    let_pass(doorbells.LISTED_SECONDS)
+    assert sweeper.sweep().rung == 1
+    assert listed(QUEUE) == [job.name]
+
+
+def test_an_entry_whose_record_is_gone_is_made_again_though_it_is_listed(job_type):
+    submitted(job_type)
+    client = processes.queue_client()
+    client.delete(*client.keys("rq:job:*"))
+    let_pass(doorbells.LISTED_SECONDS)
+    assert sweeper.sweep().rung == 1
+    assert entries() == 1
+
+
+def test_an_entry_that_waits_in_its_list_is_not_made_again_however_long_that_is(job_type):
+    submitted(job_type)
+    let_pass(doorbells.KEPT_SECONDS / 2)
+    for _sweep in range(3):
+        assert sweeper.sweep().rung == 0
+    assert len(listed(QUEUE)) == 1
+
+
+def test_what_a_flushed_redis_held_is_made_again_by_the_next_sweep(job_type):
+    names = submit_many(job_type, 4)
+    processes.queue_client().flushdb()
+    assert sweeper.sweep().rung == 1
+    assert listed(QUEUE) == names[:1]
+
+
+def test_a_job_that_is_submitted_while_redis_is_away_is_in_line_and_rung_for_by_the_next_sweep(job_type, monkeypatch):
+    port = processes.free_port()
+    with monkeypatch.context() as patch:
+        patch.setattr(redis_queue, "client", lambda: redis.Redis(port=port))
+        job = submitted(job_type)
+        assert status(job) == "Queued"
+    monkeypatch.setattr(redis_queue, "_away_until", 0)
+    assert listed(QUEUE) == []
+    assert sweeper.sweep().rung == 1
+    assert listed(QUEUE) == [job.name]
+
+
+@pytest.mark.parametrize("end", ["canceled", "changed by hand", "taken by another"])
+def test_an_entry_of_a_job_that_is_not_in_line_any_more_does_no_harm(job_type, end):
+    job, other = submitted(job_type, n=1), submitted(job_type, n=2)
+    if end == "canceled":
+        cancel_job(job.name)
+        frappe.db.commit()
+    elif end == "changed by hand":
+        set_columns(job, status="Canceled")
+    else:
+        assert take.Taker().take()["name"] == job.name
+    before = status(job)
+    history = len(get_job_history(job.name)["history"])
+    executor.execute_job(job.name, 1)
+    assert (status(job), status(other)) == (before, "Queued")
+    assert len(get_job_history(job.name)["history"]) == history
+
+
+# Beside entries of other apps
+
+
+def test_each_entry_stands_behind_one_of_another_apps(job_type):
+    # Seen failing with entries at the end of the list: ours would wait for all that another app has put there.
+    for number in range(3):
+        serve(f"worker-{number}", QUEUE)
+    for _entry in range(6):
+        others_entry()
+    submit_many(job_type, 4)
+    assert whose() == "totototott"
+
+
+def test_where_others_have_none_ours_stand_one_behind_the_other(job_type):
+    for number in range(2):
+        serve(f"worker-{number}", QUEUE)
+    names = submit_many(job_type, 3)
+    others_entry()
+    assert whose() == "ooot"
+    assert listed(QUEUE)[:3] == names
+
+
+def test_at_the_front_is_before_all_others_and_whether_there_is_room_or_not(job_type):
+    first, second = submitted(job_type, n=1), submitted(job_type, n=2)
+    others_entry()
+    row = database.rows("SELECT attempt, timeout_seconds FROM `tabBackground Job` WHERE name = %s", second.name)[0]
+    job = {"name": second.name, "queue": QUEUE, "attempt": row[0], "timeout_seconds": row[1]}
+    assert doorbells.ring([job], at_front=True) == 1
+    assert whose() == "oot"
+    client = processes.queue_client()
+    ids = client.lrange(redis_queue.list_key(QUEUE), 0, -1)
+    assert second.name.encode() in ids[0]
+    assert first.name.encode() in ids[1]

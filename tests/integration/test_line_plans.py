@@ -1,0 +1,95 @@
+"""What a worker asks when it looks who is next reads as many rows as there are lines, however many jobs wait.
+
+Seen failing: without the index on in_line, queue, organization, job_type, priority, admission_rank; with `in_line = 1`
+and one queue in `waiting.heads_query` instead of a range over all: MariaDB then reads all entries, 100 ms with 100,000.
+"""
+
+from __future__ import annotations
+
+import frappe
+import pytest
+
+from dartwing_core.jobs import backlog, clock, limits, look, take, waiting
+from dartwing_core.jobs.choice import Line
+from tests.support import database, factory, population
+
+ORGANIZATIONS, TYPES, JOBS = 100, 2, 10_000
+
+
+@pytest.fixture
+def crowd(site: None) -> str:
+    name = factory.job_type("plain")
+    factory.job_type("plain_other")
+    population.line_up(name, JOBS, ORGANIZATIONS, TYPES)
+    return name
+
+
+def set_running(job_type: str, number: int) -> None:
+    frappe.db.sql(
+        "UPDATE `tabBackground Job` SET status = 'Running', in_line = 0, attempt = 1 WHERE job_type = %s LIMIT %s",
+        (job_type, number),
+    )
+    frappe.db.commit()
+
+
+def test_the_heads_of_lines_are_read_from_group_to_group(crowd):
+    query = waiting.heads_query()
+    (plan,) = database.explain(query)
+    assert "Using index for group-by" in plan["Extra"], plan
+    assert len(query.run()) == ORGANIZATIONS * TYPES
+    assert database.rows_read(query) <= 5 * ORGANIZATIONS * TYPES
+
+
+def test_the_first_of_a_line_are_read_in_their_order_and_no_others(crowd):
+    line = Line("default", "Test Line 7", crowd, "Normal", 0.0)
+    query = waiting.first_query(line.key, 9)
+    (plan,) = database.explain(query)
+    assert "filesort" not in (plan["Extra"] or ""), plan
+    assert database.rows_read(query) <= 12
+    ranks = [job["admission_rank"] for job in waiting.first(line, 9)]
+    assert ranks == sorted(ranks)
+    assert len(ranks) == 9
+
+
+def test_queues_with_a_line_are_read_from_group_to_group(crowd):
+    (plan,) = database.explain(waiting.queues_query())
+    assert "Using index for group-by" in plan["Extra"], plan
+    assert waiting.queues() == ["default"]
+
+
+def test_what_runs_is_counted_from_the_running_ones_alone(crowd):
+    set_running(crowd, 9)
+    assert database.rows_read(look.running_query()) <= 60
+    assert sum(row["number"] for row in look.running()) == 9
+    for key in (("Test Line 7", None), (None, crowd), ("Test Line 7", crowd)):
+        steps = [step for _query, step in database.plans(lambda key=key: limits.running(key), "Background Job")]
+        assert {int(step["rows"]) for step in steps} <= set(range(60)), steps
+
+
+def test_places_under_a_waiting_cap_are_counted_up_to_the_cap(crowd):
+    steps = [step for _query, step in database.plans(lambda: limits.places("Test Line 7", 5), "Background Job")]
+    assert steps
+    assert not any(step["type"] == "ALL" for step in steps), steps
+
+
+def test_a_take_costs_a_fixed_number_of_statements_however_many_lines_there_are(crowd):
+    take.Taker().take()
+    with database.statements() as seen:
+        assert take.Taker().take()
+    assert len(seen) <= 7, seen
+
+
+def test_a_look_at_many_lines_is_good_for_many_jobs(crowd):
+    taker = take.Taker()
+    taker.take()
+    taker._look.is_good_until = float("inf")
+    with database.statements() as seen:
+        for _job in range(20):
+            assert taker.take_along([])
+    assert len(seen) <= 20 * 4, "each of other organizations, whose first jobs are read ahead"
+    frappe.db.rollback()
+
+
+def test_jobs_that_are_in_line_cost_the_search_for_due_ones_nothing(crowd):
+    for status in waiting.WAITING:
+        assert database.rows_read(backlog.due_query(status, clock.now_epoch(), 100)) <= 5

@@ -1,0 +1,196 @@
+"""What a process does under one entry (`executor.Slice`): job after job, by turn, as long as it is what it was."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import frappe
+import pytest
+
+from dartwing_core.jobs import doorbells, executor, get_job_status, redis_queue
+from tests.support import database, factory, processes
+from tests.support.jobs import status, submitted, submitted_by, submitted_for, submitted_with
+from tests.support.queues import listed, type_of
+from tests.support.settings import settings
+
+# RQ's class for time limits takes the alarm that pytest-timeout uses.
+pytestmark = [pytest.mark.usefixtures("no_sweeps"), pytest.mark.timeout(60, method="thread")]
+
+WORKER = "rq:worker:of-a-test"
+ENTRY = "an-entry"
+RUNS_UNDER = "SELECT COUNT(*) FROM `tabBackground Job Run` WHERE background_job = %s AND rq_job_id = %s"
+
+
+@pytest.fixture(autouse=True)
+def _no_variable() -> Iterator[None]:
+    yield
+    os.environ.pop("LEFT_BY_A_JOB", None)
+
+
+def run_slice(job, *, timeout: float = 300, queues: tuple[str, ...] = ("default",)) -> None:
+    """Do what a worker does under an entry that names this job."""
+    processes.queue_client().delete(doorbells.bells_key("default"), redis_queue.list_key("default"))
+    executor.Slice(doorbells.Entry(ENTRY, timeout, WORKER, queues[0], queues), job.name, 1).run()
+    frappe.set_user("Administrator")
+
+
+def statuses(jobs) -> list[str]:
+    return [status(job) for job in jobs]
+
+
+def test_a_process_goes_on_until_nobody_is_left_and_each_run_names_its_entry(job_type):
+    jobs = [submitted(job_type, n=n) for n in range(5)]
+    run_slice(jobs[0])
+    assert set(statuses(jobs)) == {"Completed"}
+    assert {database.value(RUNS_UNDER, job.name, ENTRY) for job in jobs} == {1}
+    assert listed("default") == [], "and there is nobody to ring for"
+
+
+def test_the_turn_decides_and_not_the_job_that_the_entry_names(job_type):
+    first, named = submitted(job_type, n=1), submitted(job_type, n=2)
+    with settings(slice_seconds=0):
+        run_slice(named)
+    assert statuses([first, named]) == ["Completed", "Queued"]
+
+
+def test_without_a_slice_a_process_makes_one_attempt_and_rings_for_the_next(job_type):
+    jobs = [submitted(job_type, n=n) for n in range(3)]
+    with settings(slice_seconds=0):
+        run_slice(jobs[0])
+    assert statuses(jobs) == ["Completed", "Queued", "Queued"]
+    assert listed("default") == [jobs[1].name]
+
+
+def test_a_slice_that_is_over_ends_and_rings_for_the_next(job_type, monkeypatch):
+    jobs = [submitted(job_type, n=n) for n in range(3)]
+    monkeypatch.setattr(executor.Slice, "_goes_on", lambda self: False)
+    run_slice(jobs[0])
+    assert statuses(jobs) == ["Completed", "Queued", "Queued"]
+    assert listed("default") == [jobs[1].name]
+
+
+def test_a_worker_that_is_asked_to_end_takes_no_other_job(job_type):
+    jobs = [submitted(job_type, n=n) for n in range(3)]
+    processes.queue_client().hset(WORKER, doorbells.SHUTDOWN, "2026-01-01")
+    run_slice(jobs[0])
+    done = statuses(jobs).count("Completed")
+    assert 1 <= done <= 2, "it may have taken one along, in the round trip in which it asks"
+    assert len(listed("default")) == 1
+
+
+def test_a_job_with_a_process_of_its_own_is_the_only_one_in_it(job_type):
+    alone = type_of("alone", own_process=1)
+    first, second = submitted(alone, n=1), submitted(job_type, n=2)
+    run_slice(first)
+    assert statuses([first, second]) == ["Completed", "Queued"]
+    assert listed("default") == [second.name]
+
+
+def test_a_job_with_a_process_of_its_own_follows_no_other_and_gets_an_entry_in_front(job_type):
+    alone = type_of("alone", own_process=1)
+    first, second, third = submitted(job_type, n=1), submitted(alone, n=2), submitted(job_type, n=3)
+    run_slice(first)
+    assert statuses([first, second, third]) == ["Completed", "Queued", "Queued"]
+    assert listed("default")[0] == second.name
+
+
+def test_a_job_whose_time_limit_does_not_fit_gets_an_entry_of_its_own_in_front(job_type):
+    long = type_of("long", default_timeout=9_000)
+    first, second = submitted(job_type, n=1), submitted(long, n=2)
+    run_slice(first, timeout=300)
+    assert statuses([first, second]) == ["Completed", "Queued"]
+    assert listed("default")[0] == second.name
+    client = processes.queue_client()
+    (key,) = client.keys(f"rq:job:*{second.name}*")[:1]
+    assert client.hget(key, "timeout") == b"9000"
+
+
+def test_an_entry_without_a_time_limit_takes_jobs_of_any(job_type):
+    long = type_of("long", default_timeout=9_000)
+    jobs = [submitted(job_type, n=1), submitted(long, n=2)]
+    run_slice(jobs[0], timeout=-1)
+    assert statuses(jobs) == ["Completed", "Completed"]
+
+
+def test_a_time_limit_ends_the_process_and_the_job_alone(job_type):
+    slow = type_of("slow", "quiet", default_timeout=1, max_retries=0)
+    jobs = [submitted(job_type, n=1), submitted(slow, seconds=30), submitted(job_type, n=3)]
+    run_slice(jobs[0])
+    assert statuses(jobs) == ["Completed", "Dead Letter", "Queued"]
+    assert listed("default") == [jobs[2].name]
+
+
+def test_a_process_that_a_handler_has_changed_runs_no_other_job(job_type):
+    mess = factory.job_type("mess", f"{factory.FAULTS}.changes_its_process")
+    jobs = [submitted(mess, what="variable"), submitted(job_type, n=2)]
+    run_slice(jobs[0])
+    assert statuses(jobs) == ["Completed", "Queued"]
+    assert listed("default") == [jobs[1].name]
+
+
+def test_a_session_that_a_handler_has_changed_is_renewed_for_the_next_job():
+    mess = factory.job_type("mess", f"{factory.FAULTS}.changes_its_process")
+    look = factory.job_type("look", f"{factory.FAULTS}.looks_at_its_session")
+    jobs = [submitted(mess, what="session"), submitted(look, n=2)]
+    before = frappe.db.sql("SELECT CONNECTION_ID()")[0][0]
+    run_slice(jobs[0])
+    assert statuses(jobs) == ["Completed", "Completed"]
+    assert get_job_status(jobs[1].name)["result"]["left"] is None
+    assert frappe.db.sql("SELECT CONNECTION_ID()")[0][0] != before
+
+
+@pytest.mark.parametrize("then", ["return", "callback", "fail"])
+def test_an_attempt_leaves_nothing_to_the_next_of_its_process(then):
+    mess = factory.job_type("mess", f"{factory.FAULTS}.leaves_a_mess", max_retries=0)
+    look = factory.job_type("look", f"{factory.FAULTS}.looks_around")
+    frappe.db.commit()
+    first, messy, second = submitted(look, n=1), submitted(mess, then=then), submitted(look, n=2)
+    frappe.db.rollback()  # the callbacks of a commit's own transaction go with it
+    run_slice(first)
+    if status(second) == "Queued":
+        assert then == "callback", "what fails behind a commit may be anything"
+        run_slice(second)
+    assert status(messy) == ("Dead Letter" if then == "fail" else "Completed")
+    seen = [get_job_status(job.name)["result"] for job in (first, second)]
+    for surroundings in seen:
+        del surroundings["alarm"]  # which RQ sets for the first
+    assert seen[0] == seen[1]
+
+
+def test_each_job_runs_as_its_owner(alice, bob):
+    job_type = type_of("who", "whoami")
+    jobs = [
+        submitted_by(alice, job_type, n=1),
+        submitted_for(bob, factory.BETA, job_type, n=2),
+        submitted(job_type, n=3),
+    ]
+    run_slice(jobs[0])
+    assert [get_job_status(job.name)["result"]["user"] for job in jobs] == [alice, bob, "Administrator"]
+
+
+def test_a_slot_that_was_freed_is_offered_to_other_queues(job_type):
+    # This worker finds nobody to take in its own, and the other's may have found the cap full before.
+    capped = type_of("capped", max_concurrent=1)
+    here = submitted_with(capped, parameters={"n": 1})
+    there = submitted_with(capped, parameters={"n": 2}, priority="Low")
+    processes.queue_client().delete(doorbells.bells_key("long"), redis_queue.list_key("long"))
+    run_slice(here)
+    assert statuses([here, there]) == ["Completed", "Queued"]
+    assert listed("long") == [there.name]
+
+
+def test_a_job_of_a_slice_costs_six_statements(job_type):
+    number = 12
+    warm = submitted(job_type, n=-1)
+    run_slice(warm)
+    jobs = [submitted(job_type, n=n) for n in range(number)]
+    with database.statements() as seen:
+        run_slice(jobs[0])
+    assert set(statuses(jobs)) == {"Completed"}
+    looks = ("SELECT `in_line`,", "SELECT `name`,`status`,`is_paused`", "SELECT `name`,`job_type`,`organization`")
+    others = [statement for statement in seen if not statement.startswith(looks)]
+    # The job, its owner's standing, its start, its end, its run, and what both say in the history. After a look that
+    # is not part of a settle the start says it alone.
+    number_of_looks = sum(statement.startswith(looks[0]) for statement in seen)
+    assert len(others) <= 6 * number + number_of_looks, others

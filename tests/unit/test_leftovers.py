@@ -1,0 +1,209 @@
+"""What tells whether a handler has changed its process or its database session (`leftovers.Process`, `.Session`)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+
+import frappe
+import pytest
+
+from dartwing_core.jobs import leftovers
+
+# The session ------------------------------------------------------------------------------------------------------
+
+PASSING = [
+    "SELECT name FROM tabNote",
+    "\n    select 1 FROM tabNote FOR UPDATE",
+    "INSERT INTO tabNote (name) VALUES ('x')",
+    "UPDATE tabNote SET title = 'SET SESSION'",
+    "DELETE FROM tabNote",
+    "REPLACE INTO tabNote (name) VALUES ('x')",
+    "WITH recent AS (SELECT 1) SELECT * FROM recent",
+    "SHOW TABLES",
+    "DESC tabNote",
+    "EXPLAIN SELECT 1",
+    "commit",
+    "commit and chain",
+    "ROLLBACK TO SAVEPOINT a",
+    "savepoint a",
+    "release savepoint a",
+    "START TRANSACTION",
+    "begin",
+    "SET STATEMENT innodb_snapshot_isolation=OFF FOR UPDATE tabNote SET title = 'x'",
+    "SELECT RELEASE_LOCK('x'), IS_FREE_LOCK('y')",
+    b"SELECT 1",
+]
+LASTING = [
+    "SET SESSION TRANSACTION READ ONLY",
+    "SET sql_mode = ''",
+    "set @a = 1",
+    "SET autocommit = 0",
+    "SET NAMES latin1",
+    "SELECT @a := 1",
+    "SELECT name INTO @a FROM tabNote",
+    "SELECT GET_LOCK('x', 1)",
+    "select  get_lock ('x', 1)",
+    "DO GET_LOCK('x', 1)",
+    "CREATE TEMPORARY TABLE t (a INT)",
+    "LOCK TABLES tabNote WRITE",
+    "USE another_database",
+    "PREPARE s FROM 'SELECT 1'",
+    "CALL a_procedure()",
+    "ALTER TABLE tabNote ADD COLUMN a INT",
+    "BEGIN NOT ATOMIC SET SESSION sql_mode = ''; END",
+    "/* SELECT */ SET sql_mode = ''",
+    b"SET sql_mode = ''",
+    b"\xff\xfe",
+    "",
+]
+
+
+@pytest.fixture
+def connection(monkeypatch) -> SimpleNamespace:
+    """What stands for the driver's connection; `said` is what was said to it."""
+
+    class Connection(SimpleNamespace):
+        def query(self, statement, *arguments, **options):
+            self.said.append((statement, arguments, options))
+            return "answer"
+
+    made = Connection(said=[])
+    monkeypatch.setattr(frappe.local, "db", SimpleNamespace(_conn=made), raising=False)
+    return made
+
+
+@pytest.mark.parametrize("statement", PASSING)
+def test_what_ends_with_its_transaction_leaves_the_session_as_it_is(connection, statement):
+    session = leftovers.Session()
+    with session.watched():
+        assert connection.query(statement, unbuffered=True) == "answer"
+    assert not session.is_changed
+    assert connection.said == [(statement, (), {"unbuffered": True})]
+
+
+@pytest.mark.parametrize("statement", LASTING)
+def test_what_may_outlast_its_transaction_changes_the_session(connection, statement):
+    session = leftovers.Session()
+    with session.watched():
+        assert connection.query(statement) == "answer"
+        connection.query("SELECT 1")
+    assert session.is_changed
+
+
+def test_what_is_said_before_or_after_a_handler_does_not_count(connection):
+    session = leftovers.Session()
+    connection.query("SET sql_mode = ''")
+    with session.watched():
+        pass
+    connection.query("SET sql_mode = ''")
+    assert not session.is_changed
+
+
+def test_the_connection_is_as_it_was_whatever_the_handler_raises(connection):
+    with pytest.raises(KeyboardInterrupt), leftovers.Session().watched():
+        raise KeyboardInterrupt
+    assert "query" not in vars(connection)
+
+
+def test_a_session_that_can_not_be_watched_counts_as_changed(monkeypatch):
+    monkeypatch.setattr(frappe.local, "db", SimpleNamespace(_conn=None), raising=False)
+    session = leftovers.Session()
+    with session.watched():
+        pass
+    assert session.is_changed
+
+
+# The process ------------------------------------------------------------------------------------------------------
+
+
+def a_thread() -> Callable[[], None]:
+    """Start one; what ends it."""
+    end = threading.Event()
+    thread = threading.Thread(target=end.wait, name="left by a job")
+    thread.start()
+    return lambda: (end.set(), thread.join())  # type: ignore[func-returns-value]
+
+
+def another_folder() -> Callable[[], None]:
+    before = os.getcwd()
+    os.chdir("/")
+    return lambda: os.chdir(before)
+
+
+def a_variable() -> Callable[[], None]:
+    os.environ["LEFT_BY_A_JOB"] = "1"
+    return lambda: os.environ.pop("LEFT_BY_A_JOB")
+
+
+def a_signal_handler(number: int) -> Callable[[], None]:
+    before = signal.signal(number, lambda *_: None)
+    return lambda: signal.signal(number, before)
+
+
+def a_time_out() -> Callable[[], None]:
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(12.5)
+    return lambda: socket.setdefaulttimeout(before)
+
+
+def another_umask() -> Callable[[], None]:
+    before = os.umask(0o012)
+    return lambda: os.umask(before)
+
+
+def a_timer() -> Callable[[], None]:
+    signal.setitimer(signal.ITIMER_VIRTUAL, 1_000)
+    return lambda: signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+
+
+CHANGES = {
+    "thread": a_thread,
+    "folder": another_folder,
+    "variable": a_variable,
+    "SIGTERM": lambda: a_signal_handler(signal.SIGTERM),
+    "SIGINT": lambda: a_signal_handler(signal.SIGINT),
+    "SIGCHLD": lambda: a_signal_handler(signal.SIGCHLD),
+    "time-out": a_time_out,
+    "umask": another_umask,
+    "timer": a_timer,
+}
+
+
+@pytest.fixture
+def undo() -> Iterator[list[Callable[[], None]]]:
+    actions: list[Callable[[], None]] = []
+    yield actions
+    for action in actions:
+        action()
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_a_process_that_was_changed_is_not_what_it_was_until_that_is_undone(undo, what):
+    process = leftovers.Process()
+    assert process.is_as_it_was()
+    undo.append(CHANGES[what]())
+    assert not process.is_as_it_was()
+    undo.pop()()
+    assert process.is_as_it_was()
+
+
+@pytest.mark.parametrize("name", leftovers.OWN_THREADS)
+def test_threads_of_the_engine_do_not_count(undo, name):
+    process, end = leftovers.Process(), threading.Event()
+    thread = threading.Thread(target=end.wait, name=name)
+    thread.start()
+    undo.append(end.set)
+    assert process.is_as_it_was()
+
+
+def test_a_process_that_has_grown_much_is_not_what_it_was(monkeypatch):
+    process, before = leftovers.Process(), leftovers._memory()
+    monkeypatch.setattr(leftovers, "_memory", lambda: before + leftovers.MEMORY_LIMIT - 1)
+    assert process.is_as_it_was()
+    monkeypatch.setattr(leftovers, "_memory", lambda: before + leftovers.MEMORY_LIMIT)
+    assert not process.is_as_it_was()

@@ -42,6 +42,8 @@ RUNNING_FIELDS = (
     "parent_batch",
     "rq_job_id",
 )
+OVERTIME = 60
+"""Seconds after its time limit at which an attempt is ended by force: so long RQ waits, too."""
 LIVE_FIELDS = (
     "lease_expires_epoch",
     "cancel_requested",
@@ -189,7 +191,8 @@ def parents_query(after: str, limit: int):
 
 
 def doubtful(limit: int) -> list[dict]:
-    """Running attempts, the earliest first, that show no sign of life (or none yet) or were asked to stop.
+    """Running attempts, the earliest first, that show no sign of life (or none yet), were asked to stop, or go on long
+    after their time limit.
 
     With what their run row says, which is empty while they are too young to have one, and the database's time as
     `database_epoch`: the clocks of the machines may differ.
@@ -207,7 +210,11 @@ def doubtful_query(limit: int):
         .select(Coalesce(NullIf(run.connection_id, 0), job.connection_id).as_("connection_id"))
         .select(sql.database_epoch().as_("database_epoch"))
         .where(job.status == str(JobStatus.RUNNING))
-        .where((Coalesce(run.lease_expires_epoch, 0) < sql.database_epoch()) | (run.cancel_requested == 1))
+        .where(
+            (Coalesce(run.lease_expires_epoch, 0) < sql.database_epoch())
+            | (run.cancel_requested == 1)
+            | (job.started_epoch + job.timeout_seconds + OVERTIME < sql.database_epoch())
+        )
         .orderby(job.started_at)
         .limit(limit)
     )

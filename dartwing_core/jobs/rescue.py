@@ -28,7 +28,7 @@ from . import (
     store,
     take,
 )
-from .errors import JobCanceledError
+from .errors import JobCanceledError, JobTimeoutError
 from .outcome import Outcome
 from .status import FINISHED, JobStatus
 
@@ -68,6 +68,22 @@ def stop_canceled(attempts: Sequence[Mapping[str, Any]] | None = None) -> int:
     asked = [job for job in (doubtful() if attempts is None else attempts) if job["cancel_requested"]]
     stubborn = [job for job in asked if job["cancel_requested_epoch"] + grace < job["database_epoch"]]
     return sum(bool(dispatch.quietly(partial(_force, job))) for job in stubborn)
+
+
+def stop_overdue(attempts: Sequence[Mapping[str, Any]] | None = None) -> int:
+    """End by force attempts that go on long after their time limit; returns how many.
+
+    A handler may swallow RQ's exception. RQ itself kills a process only when the time of its entry is up, which may be
+    longer than that of a job that was taken after the first.
+    """
+    found = doubtful() if attempts is None else attempts
+    alive = [job for job in found if lease_end(job) >= job["database_epoch"]]  # the others are lost
+    overdue = [job for job in alive if age(job) > job["timeout_seconds"] + backlog.OVERTIME]
+    return sum(bool(dispatch.quietly(partial(_stop_overdue, job))) for job in overdue)
+
+
+def _stop_overdue(job: Mapping[str, Any]) -> bool:
+    return _stop(job, outcome.failure(job, JobTimeoutError(), config.retry_policy(job["job_type"])))
 
 
 def _force(job: Mapping[str, Any]) -> bool:
@@ -167,7 +183,7 @@ def _settle(job: Mapping[str, Any], end: Outcome) -> bool:
         actor=end.values.get("canceled_by") or config.ENGINE,
         worker=job["worker"],
         lock_wait=LOCK_WAIT,
-        unless_locked=None if end.status == JobStatus.CANCELED or _has_waited(job) else cancel.lock_of(job),
+        unless_locked=None if _may_ignore_lock(job, end) else cancel.lock_of(job),
     )
     if not moved:
         return False
@@ -175,6 +191,11 @@ def _settle(job: Mapping[str, Any], end: Outcome) -> bool:
     is_canceled, exists = end.status == JobStatus.CANCELED, job["cancel_requested"] is not None
     runs.settle(run, values, is_canceled=is_canceled, exists=exists, lock_wait=LOCK_WAIT)
     return True
+
+
+def _may_ignore_lock(job: Mapping[str, Any], end: Outcome) -> bool:
+    """Whether nobody else can be cancelling the attempt, or it does not matter."""
+    return end.status == JobStatus.CANCELED or _has_waited(job) or sql.has_lock(cancel.lock_of(job))
 
 
 def _has_waited(job: Mapping[str, Any]) -> bool:

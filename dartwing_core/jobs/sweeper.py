@@ -64,6 +64,7 @@ def sweep(batch: int | None = None) -> Report:
         doubtful = dispatch.quietly(rescue.doubtful) or []
         report.rescued = dispatch.quietly(lambda: rescue.rescue_lost(doubtful)) or 0
         report.stopped = dispatch.quietly(lambda: rescue.stop_canceled(doubtful)) or 0
+        report.stopped += dispatch.quietly(lambda: rescue.stop_overdue(doubtful)) or 0
         report.removed = dispatch.quietly(removal.sweep) or 0
     report.orphans = dispatch.quietly(lambda: tell_children(batch)) or 0
     report.batches = dispatch.quietly(lambda: batch_cancel.sweep(members)) or 0

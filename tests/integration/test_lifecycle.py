@@ -376,6 +376,20 @@ def test_the_stop_comes_before_the_row_moves_on_but_for_the_process_that_sweeps(
     assert (seen, get_job_status(job.name)["status"]) == ([status], "Canceled")
 
 
+def test_an_attempt_that_goes_on_long_after_its_limit_is_stopped_and_timed_out(monkeypatch):
+    # Its handler has swallowed RQ's exception, and its entry has a longer limit: RQ would let it go on.
+    job = running(made("nothing", default_timeout=30))
+    stopped: list[str] = []
+    monkeypatch.setattr(rescue.rq_attempts, "stop_until_gone", stopped.append)
+    alive = {"background_job": job.name, "attempt": 1, "lease_expires_epoch": clock.now_epoch() + 20}
+    runs.write(f"{job.name}-1", alive)
+    set_columns(job, rq_job_id="an entry", started_epoch=clock.now_epoch() - 85)
+    assert rescue.stop_overdue() == 0
+    set_columns(job, started_epoch=clock.now_epoch() - 95)
+    assert rescue.stop_overdue() == 1
+    assert (stopped, get_job_status(job.name)["status"]) == (["an entry"], "Timed Out")
+
+
 # Rescue
 
 

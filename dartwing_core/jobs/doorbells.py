@@ -146,8 +146,8 @@ def answer() -> Entry | None:
     worker_key = f"{Worker.redis_worker_namespace_prefix}{rq_job.worker_name}"
     pipeline.hget(worker_key, "queues")
     served = (pipeline.execute()[-1] or b"").decode().split(",")
-    queues = tuple(names[name] for name in served if name in names) or (names.get(rq_job.origin, rq_job.origin),)
     queue = names.get(rq_job.origin, rq_job.origin)
+    queues = tuple(names[name] for name in served if name in names) or (queue,)
     return Entry(rq_job.id, float(rq_job.timeout or 0), worker_key, queue, queues)
 
 

@@ -1,7 +1,7 @@
 """How many jobs may run and wait at once: by organization, by Job Type, and by both.
 
-Slots are counted from the rows each time, so none can leak. Admission counts what is queued or running and is content
-with an estimate; the claim counts what is running, one claim after another, and is exact.
+Slots are counted from the rows each time, so none can leak. A look is content with an estimate; a take under a cap
+counts one after another, and is exact.
 """
 
 from __future__ import annotations
@@ -32,22 +32,14 @@ class Slots:
         self._limits, self._types = limits, types
         self._used: Counter[Key] = Counter()
         for row in in_service:
-            self.take(row["organization"], row["job_type"], row["number"])
-
-    def take(self, organization: str, job_type: str, number: int = 1) -> None:
-        keys: tuple[Key, ...] = ((organization, None), (None, job_type), (organization, job_type))
-        for key in keys:
-            self._used[key] += number
+            organization, job_type = row["organization"], row["job_type"]
+            for key in ((organization, None), (None, job_type), (organization, job_type)):
+                self._used[key] += row["number"]
 
     def fits(self, organization: str, job_type: str) -> bool:
-        """Whether one more may be queued."""
-        return self.full(organization, job_type) is None
-
-    def full(self, organization: str, job_type: str) -> Key | None:
-        """The first of its caps, its organization's own before that of all, under which no more fits."""
+        """Whether one more may run."""
         caps = caps_of(self._limits[organization], self._types[job_type], organization, job_type)
-        own_first = sorted(caps, key=lambda key: key[0] is None)
-        return next((key for key in own_first if self._used[key] >= caps[key]), None)
+        return all(self._used[key] < cap for key, cap in caps.items())
 
 
 def caps_of(limits: tenancy.Limits, job_type_doc: Any, organization: str, job_type: str) -> dict[Key, int]:

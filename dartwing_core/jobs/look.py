@@ -132,7 +132,8 @@ def _look_at(
     *,
     takes: bool = True,
 ) -> Look:
-    lines = [Line(**{column: head[column] for column in (*waiting.LINE, "rank")}) for head in _not_paused(heads)]
+    going = pauses.not_paused(head for head in heads if head["in_line"] == waiting.IN_LINE)
+    lines = [Line(**{column: head[column] for column in (*waiting.LINE, "rank")}) for head in going]
     limits_of = tenancy.limits_of(sorted({line.organization for line in lines}))
     types = {name: config.job_type(name) for name in {line.job_type for line in lines}}
     waits = [line for line in lines if limits_of[line.organization].may_start and may_start(types[line.job_type])]
@@ -144,12 +145,6 @@ def _look_at(
     now = time.monotonic()
     good_for = min(LONGEST, (now - began) * SHARE) - snapshot_age
     return Look(Choice(served, passes, weights), types, limits_of, now + good_for, key)
-
-
-def _not_paused(heads: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Those in line of queues that are not paused."""
-    paused = {queue for queue in {head["queue"] for head in heads} if pauses.is_paused(queue)}
-    return [head for head in heads if head["in_line"] == waiting.IN_LINE and head["queue"] not in paused]
 
 
 def _not_held(lines: list[Line], types: Mapping[str, Any]) -> list[Line]:

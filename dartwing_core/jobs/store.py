@@ -24,6 +24,7 @@ REPLACEABLE = ("modified", "modified_by", "input_parameters", "job_hash", "prior
 SAVEPOINT = "dartwing_core_insert"
 INSERT_BYTES, ROW_BYTES = 4_000_000, 1_000  # max_allowed_packet is 16 MB by default
 LOCK_WAIT = 2  # seconds, for whoever lets jobs get in line: that may be a web request
+ENTERED = "Job enqueued"
 NOT_BEGUN = (JobStatus.PENDING, JobStatus.QUEUED)
 
 
@@ -53,7 +54,7 @@ def _first_events(row: Mapping[str, Any]) -> Iterator[history.Event]:
     """A job is created Pending. One that waits for nothing is in line in the same moment."""
     yield history.event_of(row, None, JobStatus.PENDING, "Job created", row["owner"])
     if row["status"] == JobStatus.QUEUED:
-        yield history.event_of(row, JobStatus.PENDING, JobStatus.QUEUED, "Job enqueued", row["owner"])
+        yield history.event_of(row, JobStatus.PENDING, JobStatus.QUEUED, ENTERED, row["owner"])
 
 
 def _by_size(rows: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:

@@ -22,7 +22,7 @@ from .status import WAITING, JobStatus
 
 IN_LINE, HELD = 1, 2
 """`in_line` of a job that is Queued, and of a Pending one for which there is no place in the line yet (`quota`)."""
-ENTERED, ENTERED_AGAIN = "Job enqueued", "Job enqueued for retry"
+ENTERED_AGAIN = "Job enqueued for retry"
 LET_IN = 500  # held jobs of an organization at once
 LINE = ("queue", "organization", "job_type", "priority")
 """What the jobs of one line have in common."""
@@ -167,16 +167,11 @@ def _enter(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         store.guarded_update(
             names, JobStatus(status), JobStatus.QUEUED, values, config.ENGINE, now=now, lock_wait=store.LOCK_WAIT
         )
-        history.write([entry_event(row, config.ENGINE) for row in some], at=now)
+        message = store.ENTERED if status == JobStatus.PENDING else ENTERED_AGAIN
+        entered = [history.event_of(row, JobStatus(status), JobStatus.QUEUED, message, config.ENGINE) for row in some]
+        history.write(entered, at=now)
         events.announce(some, JobStatus(status), JobStatus.QUEUED, {})
     return list(rows)
-
-
-def entry_event(job: Mapping[str, Any], actor: str, from_status: str | None = None) -> history.Event:
-    """For the history of a job that gets in line."""
-    status = JobStatus(from_status or job["status"])
-    message = ENTERED if status == JobStatus.PENDING else ENTERED_AGAIN
-    return history.event_of(job, status, JobStatus.QUEUED, message, actor)
 
 
 FREE_FIELDS = (*backlog.DISPATCH_FIELDS, "due_epoch")

@@ -13,7 +13,7 @@ def wake_for(jobs: Sequence[Mapping[str, Any]]) -> int:
 
     While Redis is away, or all is paused, the next sweep does it.
     """
-    going = [job for job in jobs if not pauses.is_paused(job["queue"])]
+    going = pauses.not_paused(jobs)
     return (redis_queue.if_there(lambda: doorbells.ring(going)) or 0) if going else 0
 
 

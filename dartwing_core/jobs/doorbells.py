@@ -29,7 +29,8 @@ ANSWER_SECONDS = 20.0
 LISTED_SECONDS = 2.0
 """An entry that is this old is in its list, or a worker has taken it out."""
 KEPT_SECONDS = 86_400
-ASK_SECONDS = 0.1
+ASK_SECONDS = 0.05
+"""A process asks so often, at most, whether it is to go on."""
 SHUTDOWN = "shutdown_requested_date"
 
 _RING = """
@@ -75,23 +76,43 @@ class Entry:
     """In whose list it was."""
     queues: tuple[str, ...]
     """Those that the worker serves, in its order."""
-    _is_ending: bool = False
-    _asked_at: float = 0.0
+    is_worker_ending: bool = False
+    """Whether the worker was asked to shut down: it finishes its job, and takes no other."""
+    is_awaited: bool = False
+    """Whether the next entry of a queue that the worker serves is another app's, or another site's."""
+    asked_at: float = 0.0
+    """When that was so, as `time.monotonic()`."""
 
-    def is_worker_ending(self) -> bool:
-        """Whether the worker was asked to shut down: it finishes its job, and takes no other."""
-        if not self._is_ending and time.monotonic() - self._asked_at > ASK_SECONDS:
-            found: Any = redis_queue.if_there(lambda: redis_queue.client().hget(self.worker_key, SHUTDOWN))
-            self._heard(found)
-        return self._is_ending
+    def ask(self) -> None:
+        """Find out whether the worker is ending and whether others wait for it."""
+        if self._was_just_asked():
+            return
+        pipeline = redis_queue.client().pipeline(transaction=False)
+        self.ask_along(pipeline)
+        answers = redis_queue.if_there(pipeline.execute)
+        if answers is not None:
+            self._hear(answers)
 
-    def ask_along(self, pipeline: Any) -> Callable[[Any], None]:
-        """Ask the same in a round trip that is made anyway."""
+    def ask_along(self, pipeline: Any) -> Callable[[list[Any]], None] | None:
+        """The same in a round trip that is made anyway."""
+        if self._was_just_asked():
+            return None
         pipeline.hget(self.worker_key, SHUTDOWN)
-        return self._heard
+        for queue in self.queues:
+            pipeline.lindex(redis_queue.list_key(queue), 0)
+            pipeline.zrange(bells_key(queue), 0, -1)
+        return self._hear
 
-    def _heard(self, answer: Any) -> None:
-        self._is_ending, self._asked_at = bool(answer), time.monotonic()
+    def _was_just_asked(self) -> bool:
+        return time.monotonic() - self.asked_at < ASK_SECONDS
+
+    def _hear(self, answers: list[Any]) -> None:
+        self.asked_at = time.monotonic()
+        shutdown, *by_queue = answers
+        self.is_worker_ending = bool(shutdown)
+        self.is_awaited = any(
+            first and first not in ours for first, ours in zip(by_queue[::2], by_queue[1::2], strict=True)
+        )
 
 
 def ring(jobs: Iterable[Mapping[str, Any]], *, at_front: bool = False) -> int:
@@ -144,11 +165,14 @@ def answer() -> Entry | None:
     for queue in names.values():
         pipeline.zrem(bells_key(queue), rq_job.id)
     worker_key = f"{Worker.redis_worker_namespace_prefix}{rq_job.worker_name}"
-    pipeline.hget(worker_key, "queues")
-    served = (pipeline.execute()[-1] or b"").decode().split(",")
+    pipeline.hmget(worker_key, "queues", SHUTDOWN)
+    listens, shutdown = pipeline.execute()[-1]
+    served = (listens or b"").decode().split(",")
     queue = names.get(rq_job.origin, rq_job.origin)
     queues = tuple(names[name] for name in served if name in names) or (queue,)
-    return Entry(rq_job.id, float(rq_job.timeout or 0), worker_key, queue, queues)
+    entry = Entry(rq_job.id, float(rq_job.timeout or 0), worker_key, queue, queues)
+    entry.is_worker_ending, entry.asked_at = bool(shutdown), time.monotonic()
+    return entry
 
 
 def forget_lost(queues: Iterable[str]) -> int:

@@ -23,7 +23,7 @@ from .status import JobStatus
 PROGRESS, STATUS_CHANGED = "job_progress", "job_status_changed"
 CHANNEL = "events"  # of `frappe.realtime.emit_via_redis`, which would take a round trip for each message
 PROGRESS_INTERVAL = 1.0
-Step = Callable[[Any], "Callable[[Any], None] | None"]
+Step = Callable[[Any], "Callable[[list[Any]], None] | None"]
 _TOLD_WITH_STATUS = ("output_reference", "error_message")
 
 
@@ -59,7 +59,7 @@ def announce(
 def along(step: Step) -> None:
     """Have `step` add commands to the pipeline in which this transaction's changes are told; best effort.
 
-    It may return a function that takes the answer to the last of them.
+    It may return a function that takes the answers to them.
     """
     sql.callback_of_transaction(Announcement).along.append(step)
 
@@ -149,8 +149,8 @@ def _publish(messages: Sequence[tuple[str, dict, str, str]], client: Any, along:
     for event, message, room, site in messages:
         payload = {"event": event, "message": message, "room": room, "namespace": site}
         pipeline.publish(CHANNEL, json.dumps(payload))
-    asked = [(step(pipeline), len(pipeline) - 1) for step in along]
+    asked = [(len(pipeline), step(pipeline), len(pipeline)) for step in along]
     answers = pipeline.execute()
-    for take_answer, place in asked:
-        if take_answer is not None:
-            take_answer(answers[place])
+    for begin, take_answers, end in asked:
+        if take_answers is not None:
+            take_answers(answers[begin:end])

@@ -23,6 +23,8 @@ from .attempt import Attempt
 from .heartbeat import Beater
 from .take import Taker
 
+SHARED_SECONDS = 0.1
+"""A slice is this long, or one job, while entries of others wait for its worker."""
 AFTER_LIMIT = 60.0
 """Seconds after an entry's time limit at which RQ's parent kills the work-horse."""
 
@@ -145,10 +147,17 @@ class Slice:
 
     def _goes_on(self) -> bool:
         """Whether this process is to run another job."""
-        is_over = self._taker.needs_entry or time.monotonic() >= self._ends_at
         is_the_same = self._made.has_left_nothing and self._process.is_as_it_was()
-        self._may_go_on = self._may_go_on and not is_over and is_the_same
-        return self._may_go_on and not self._entry.is_worker_ending()
+        self._may_go_on = self._may_go_on and is_the_same and not self._is_over()
+        return self._may_go_on
+
+    def _is_over(self) -> bool:
+        """Whether it is time for another process: then, or as soon as others wait for this worker."""
+        if self._taker.needs_entry:
+            return True
+        self._entry.ask()
+        ends_at = min(self._ends_at, self._began + SHARED_SECONDS) if self._entry.is_awaited else self._ends_at
+        return self._entry.is_worker_ending or time.monotonic() >= ends_at
 
     def _ring(self) -> None:
         """Who is left in line is taken by the next process."""

@@ -76,6 +76,8 @@ class Entry:
     """In whose list it was."""
     queues: tuple[str, ...]
     """Those that the worker serves, in its order."""
+    workers: int = 1
+    """How many serve the queue of the entry."""
     is_worker_ending: bool = False
     """Whether the worker was asked to shut down: it finishes its job, and takes no other."""
     is_awaited: bool = False
@@ -165,12 +167,13 @@ def answer() -> Entry | None:
     for queue in names.values():
         pipeline.zrem(bells_key(queue), rq_job.id)
     worker_key = f"{Worker.redis_worker_namespace_prefix}{rq_job.worker_name}"
+    pipeline.scard(f"rq:workers:{rq_job.origin}")
     pipeline.hmget(worker_key, "queues", SHUTDOWN)
-    listens, shutdown = pipeline.execute()[-1]
+    *_rung, workers, (listens, shutdown) = pipeline.execute()
     served = (listens or b"").decode().split(",")
     queue = names.get(rq_job.origin, rq_job.origin)
     queues = tuple(names[name] for name in served if name in names) or (queue,)
-    entry = Entry(rq_job.id, float(rq_job.timeout or 0), worker_key, queue, queues)
+    entry = Entry(rq_job.id, float(rq_job.timeout or 0), worker_key, queue, queues, max(1, workers))
     entry.is_worker_ending, entry.asked_at = bool(shutdown), time.monotonic()
     return entry
 

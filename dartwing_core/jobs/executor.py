@@ -72,7 +72,7 @@ class Slice:
         self._began = started_monotonic()
         self._ends_at = self._began + config.settings().slice_seconds
         killed_at = self._began + entry.timeout + AFTER_LIMIT if entry.timeout > 0 else float("inf")
-        self._taker = Taker(entry.queues, killed_at, entry.id)
+        self._taker = Taker(entry.queues, killed_at, entry.id, entry.workers)
         self._is_first = True
         self._may_go_on = config.settings().slice_seconds > 0
         self._found_nobody = self._had_caps = False
@@ -161,6 +161,7 @@ class Slice:
 
     def _ring(self) -> None:
         """Who is left in line is taken by the next process."""
+        self._taker.turns.flush()
         if self._taker.needs_entry:
             doorbells.ring([self._taker.needs_entry], at_front=True)
         if not self._found_nobody:

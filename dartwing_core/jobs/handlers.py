@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, get_type_hints, overload
 
 import frappe
@@ -121,11 +122,18 @@ def signature_problem(function: Any) -> str | None:
         return _("a handler must be a plain function")
     if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
         return _("a handler can't be a coroutine or a generator")
+    if not _takes_one_argument(function):
+        return _("a handler takes exactly one argument, the job's context")
+    return None
+
+
+@lru_cache(maxsize=1024)
+def _takes_one_argument(function: Any) -> bool:
     try:
         inspect.signature(function).bind(None)
     except TypeError:
-        return _("a handler takes exactly one argument, the job's context")
-    return None
+        return False
+    return True
 
 
 def _named() -> set[str]:

@@ -133,7 +133,7 @@ def _inserted(run: str, values: Mapping[str, Any], lock_wait: int | None) -> boo
 
 
 def _insert(run: str, values: Mapping[str, Any], lock_wait: int | None = None) -> None:
-    row = {**_standard(run), **values}
+    row = {column: value for column, value in {**_standard(run), **values}.items() if value is not None}
     if any(isinstance(value, Term) for value in row.values()):
         sql.run_update(frappe.qb.into(frappe.qb.DocType(config.RUN)).columns(*row).insert(*row.values()), lock_wait)
     else:
@@ -160,8 +160,4 @@ def _standard(run: str) -> dict[str, Any]:
         "modified": now,
         "owner": config.ENGINE,
         "modified_by": config.ENGINE,
-        "docstatus": 0,
-        "idx": 0,
-        "progress": 0,
-        "cancel_requested": 0,
     }

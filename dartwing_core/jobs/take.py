@@ -14,6 +14,7 @@ from typing import Any
 from . import circuits, clock, config, connection, events, history, limits, look, sql, store, waiting
 from .choice import Line
 from .status import JobStatus
+from .turns import Turns
 
 MARGIN = 30.0
 """Seconds before its forced end in which a process does what follows a job."""
@@ -23,12 +24,6 @@ YOUNG = 0.02
 PAUSES = (0, 0.005, 0.02)
 """Before each look: those who were in line may have been taken by others while this process looked."""
 TYPE_FIELDS = ("handler_method", "timeout_handler_method", "requires_permission")
-_LOCK = """
-    SELECT name, attempt, retry_count, max_retries, crash_count, timeout_seconds, owner_user, priority, queue,
-        depends_on, parent_batch, callback_of, is_result_private, input_parameters
-    FROM `tabBackground Job` FORCE INDEX (PRIMARY)
-    WHERE name = %(name)s AND status = 'Queued' FOR UPDATE SKIP LOCKED
-"""
 _START = """
     UPDATE `tabBackground Job` FORCE INDEX (PRIMARY)
     SET status = 'Running', in_line = 0, modified = %(now)s, modified_by = %(engine)s, attempt = %(attempt)s,
@@ -40,12 +35,12 @@ _START = """
 
 def worker_name() -> str:
     """This process, for people: host and process id."""
-    return f"{_host()}:{os.getpid()}"
+    return _worker_name(os.getpid())
 
 
 @lru_cache
-def _host() -> str:
-    return socket.gethostname()
+def _worker_name(pid: int) -> str:
+    return f"{socket.gethostname()}:{pid}"
 
 
 @dataclass(slots=True)
@@ -62,16 +57,21 @@ class Taker:
 
     `queues`: those it may take from; all by default. `ends_at`: when the process is ended by force, as
     `time.monotonic()`: no job is taken whose time limit is behind that. `entry_id`: RQ's id of the entry under which it
-    runs, None outside of workers.
+    runs, None outside of workers. `workers`: how many take from these queues.
     """
 
     def __init__(
-        self, queues: Collection[str] | None = None, ends_at: float = float("inf"), entry_id: str | None = None
+        self,
+        queues: Collection[str] | None = None,
+        ends_at: float = float("inf"),
+        entry_id: str | None = None,
+        workers: int = 1,
     ):
         self._entry_id = entry_id
-        self._queues = queues
+        self._queues, self._workers = queues, workers
         self._ends_at = ends_at
         self._look = look.NOTHING
+        self.turns = Turns(queues)
         self.is_first = True
         """Whether nothing was taken yet: then the process is the job's own, if its type asks for that."""
         self.needs_entry: dict[str, Any] | None = None
@@ -81,8 +81,8 @@ class Taker:
     def take(self) -> dict[str, Any] | None:
         """The next job, Running from now on, with all that an attempt needs; None if there is none.
 
-        Its columns; what `store.standing_for_run` tells; TYPE_FIELDS of its Job Type; and what only the look at it
-        knows: `caps`, `circuit` and `is_alone`. Commits, by SQL alone.
+        What `store.lock_for_run` tells; TYPE_FIELDS of its Job Type; and what only the look at it knows: `caps`,
+        `circuit` and `is_alone`. Commits, by SQL alone.
         """
         self._started = None
         return connection.retried(self._take)
@@ -101,10 +101,10 @@ class Taker:
         if time.monotonic() >= self._look.is_good_until:
             if snapshot_age >= YOUNG:
                 return None
-            found = look.look_along(self._queues, snapshot_age)
+            found = look.look_along(self._queues, self.turns, snapshot_age)
             if found is None:
                 return None
-            self._look = found
+            self._see(found)
         return self._take_next(log, is_along=True)
 
     def _take(self) -> dict[str, Any] | None:
@@ -113,23 +113,27 @@ class Taker:
         for pause in PAUSES:
             time.sleep(pause)
             sql.commit()  # a snapshot of this moment
-            self._look = look.look(self._queues)
+            self._see(look.look(self._queues, self.turns))
             is_nobody_there = not self._look.choice.lines
             taken = self._take_and_commit()
             if taken or self.needs_entry or is_nobody_there:
                 return taken
         return None  # somebody holds those who are there: the next sweep sees to them
 
+    def _see(self, found: look.Look) -> None:
+        self._look = found
+        found.workers = self._workers
+
     def _take_named(self, name: str, attempt: int) -> dict[str, Any] | None:
         if (before := self._taken_before()) is not None:
             return before
         sql.commit()
-        job = store.load(name, *waiting.NEXT_FIELDS)
+        job = store.load(name, "status", "attempt", "admission_rank", *waiting.LINE)
         if not job or job["status"] != JobStatus.QUEUED or job["attempt"] != attempt - 1:
             return None  # a stale or doubled message: the row says what is true
-        only = Line(job["queue"], job["organization"], job["job_type"], job["priority"], job["admission_rank"])
+        only = Line(*(job[column] for column in waiting.LINE), job["admission_rank"])
         self._look = look.look_at(only)
-        self._look.know(only, [job], is_whole=True)
+        self._look.know(only, waiting.Place(name, only.rank))
         return self._take_and_commit()
 
     def _take_and_commit(self) -> dict[str, Any] | None:
@@ -181,14 +185,13 @@ class Taker:
         """The first job of a line that nobody holds; None if there is none, or if another line is first by now."""
         choice = self._look.choice
         while candidate := self._look.first(line):
-            if not choice.is_next(line, candidate["admission_rank"]):
+            if not choice.is_next(line, candidate.rank):
                 return None
+            job = store.lock_for_run(candidate.name)
+            if job:
+                self._look.took(line)
+                return self._take_locked(line, job, log, checked or Checked(clock.site_time()))
             self._look.pass_by(line)
-            # By its name, not in the line's index: there, takers would lock gaps in which others' jobs end up.
-            rows = sql.read_as_of_now(_LOCK, candidate)
-            if rows:
-                checked = checked or Checked(clock.site_time())
-                return self._take_locked(line, {**candidate, **rows[0]}, log, checked)
         choice.drop(line)
         return None
 
@@ -204,24 +207,18 @@ class Taker:
             if circuit is None:
                 self._look.choice.drop(line)
                 return None
-        # Here, so that the handler's transaction does not begin with a lock on the definition of our tables.
-        standing = store.standing_for_run(job["name"])
-        started = self._start(job, log, checked.at) if standing else None
-        if started is None or standing is None:
-            return None  # moved by the same transaction's handler, for instance
+        started = self._start(job, log, checked.at)
+        if started is None:
+            return None
         self._note_turn(line)
         self.is_first = False
         job_type = self._look.types[line.job_type]
-        self._started = (
-            started
-            | standing
-            | {
-                "caps": self._look.caps(line),
-                "circuit": circuit,
-                "is_alone": bool(job_type and job_type.own_process),
-                **{name: job_type.get(name) if job_type else None for name in TYPE_FIELDS},
-            }
-        )
+        self._started = started | {
+            "caps": self._look.caps(line),
+            "circuit": circuit,
+            "is_alone": bool(job_type and job_type.own_process),
+            **{name: job_type.get(name) if job_type else None for name in TYPE_FIELDS},
+        }
         return self._started
 
     def _can_run(self, job: Mapping[str, Any], job_type: Any) -> bool:
@@ -244,9 +241,9 @@ class Taker:
         return job | started | {"status": str(JobStatus.RUNNING)}
 
     def _note_turn(self, line: Line) -> None:
-        key, start = self._look.turns_key, self._look.choice.passes[line.organization]
-        price = self._look.choice.took(line)
-        events.along(lambda pipeline: look.note_turn(pipeline, key, line.organization, start, price))
+        start = self._look.choice.passes[line.organization]
+        self.turns.took(line.organization, start, self._look.choice.took(line))
+        events.along(self.turns.send)
 
     def _taken_before(self) -> dict[str, Any] | None:
         """The job of a try before this one, whose connection was lost in its commit."""

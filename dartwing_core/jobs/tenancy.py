@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import frappe
 from frappe.query_builder.functions import Min
 from pypika.terms import Parameter
 
-from . import clock
+from . import clock, sql
 
 ACTIVE = "Active"
 ADMIN = "Admin"
@@ -143,19 +144,16 @@ class OrgMemberTenancy:
         query = frappe.qb.from_(member).select(member.user).where(member.organization == organization)
         return query.where((member.role == ADMIN) & self._is_current(member, member.user)).run(pluck=True)
 
-    def with_standing(self, query, job):
-        """Adds `organization_state` and `owner_role` of each job's owner to a query on Background Job."""
+    def standing_arrays(self, job):
+        """The standing of a job's owner, as columns of a query on jobs, each an `sql.array` of what its key names."""
         org, member = frappe.qb.DocType("Organization"), frappe.qb.DocType("Org Member")
+        own = frappe.qb.from_(org).select(sql.array(org.status, org.is_paused)).where(org.name == job.organization)
         role = (
             frappe.qb.from_(member)
-            .select(Min(member.role))  # "Admin" sorts before "Member"
+            .select(sql.array(Min(member.role)))  # "Admin" sorts before "Member"
             .where((member.organization == job.organization) & self._is_current(member, job.owner_user))
         )
-        return (
-            query.left_join(org)
-            .on(org.name == job.organization)
-            .select(org.status.as_("organization_state"), role.as_("owner_role"), org.max_running, org.is_paused)
-        )
+        return {("organization_state", "is_paused"): own, ("owner_role",): role}
 
     def reach_of(self, user: str) -> Reach:
         """One statement: whether the user is enabled, and their memberships with the state of each organization."""
@@ -277,21 +275,20 @@ def admins_of(organization: str) -> list[str]:
     return tenancy.admins_of(organization) if hasattr(tenancy, "admins_of") else []
 
 
-def with_standing(query, job):
-    """A query on Background Job (`job`) with the owner's standing as columns `organization_state` and `owner_role`.
+def standing_arrays(job) -> dict[tuple[str, ...], Any]:
+    """Columns of a query on Background Job (`job`) that tell the owner's standing; the keys name what each holds.
 
     Only the default adapter can answer in the same statement; `standing_of_owner` asks any other one.
     """
     tenancy = adapter()
-    return tenancy.with_standing(query, job) if hasattr(tenancy, "with_standing") else query
+    return tenancy.standing_arrays(job) if hasattr(tenancy, "standing_arrays") else {}
 
 
 def standing_of_owner(job) -> Standing:
-    """The standing of a job's owner, from the columns of `with_standing` or else from the adapter."""
+    """The standing of a job's owner, from what `standing_arrays` holds or else from the adapter."""
     if "organization_state" in job:
         state = job["organization_state"]
-        limits = Limits(state, job["is_paused"] or 0, max_running=job["max_running"] or 0)
-        return Standing(state, job["owner_role"], limits)
+        return Standing(state, job["owner_role"], Limits(state, job["is_paused"] or 0))
     return standing(job["owner_user"], job["organization"])
 
 

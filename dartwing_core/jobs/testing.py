@@ -31,6 +31,6 @@ def run_jobs(limit: int = 1_000) -> dict[str, str]:
 def _next() -> Mapping[str, Any] | None:
     """The job whose turn it is once all is swept."""
     sweeper.sweep()
-    line = look.look(takes=False).choice.next()
+    line = look.look().choice.next()
     rows = waiting.first(line, 1) if line else []
     return rows[0] if rows else None

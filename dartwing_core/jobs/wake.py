@@ -22,7 +22,7 @@ def wake_for_line() -> int:
 
     Raises redis.exceptions.RedisError.
     """
-    lines = look.look(takes=False).choice.in_order()
+    lines = look.look().choice.in_order()
     queues = sorted({line.queue for line in lines})
     if not queues:
         return 0

@@ -180,7 +180,7 @@ def test_a_slot_that_was_freed_is_offered_to_other_queues(job_type):
     assert listed("long") == [there.name]
 
 
-def test_a_job_of_a_slice_costs_six_statements(job_type):
+def test_a_job_of_a_slice_costs_five_statements(job_type):
     number = 12
     warm = submitted(job_type, n=-1)
     run_slice(warm)
@@ -188,9 +188,9 @@ def test_a_job_of_a_slice_costs_six_statements(job_type):
     with database.statements() as seen:
         run_slice(jobs[0])
     assert set(statuses(jobs)) == {"Completed"}
-    looks = ("SELECT `in_line`,", "SELECT `name`,`status`,`is_paused`", "SELECT `name`,`job_type`,`organization`")
+    looks = ("SELECT `in_line`,", "SELECT `name`,`status`,`is_paused`", "SELECT `name`,`admission_rank`")
     others = [statement for statement in seen if not statement.startswith(looks)]
-    # The job, its owner's standing, its start, its end, its run, and what both say in the history. After a look that
-    # is not part of a settle the start says it alone.
+    # The job with its owner's standing, its start, its end, its run, and what both say in the history. After a look
+    # that is not part of a settle the start says it alone.
     number_of_looks = sum(statement.startswith(looks[0]) for statement in seen)
-    assert len(others) <= 6 * number + number_of_looks, others
+    assert len(others) <= 5 * number + number_of_looks, others

@@ -246,8 +246,41 @@ def test_a_look_serves_several_jobs(job_type, monkeypatch):
     log: list = []
     with database.statements() as seen:
         assert taker.take_along(log)
-    assert len(seen) == 3, seen  # the job, its owner's standing, its start
+    assert len(seen) == 2, seen  # the job with its owner's standing, and its start
     assert len(log) == 1
+    frappe.db.rollback()
+
+
+def test_workers_of_one_line_do_not_run_into_each_other(job_type):
+    # Broken by taking one after the other as read ahead: each would find every second one taken, and ask in vain.
+    names = submit_many(job_type, 40)
+    takers = [take.Taker(workers=2) for _worker in range(2)]
+    taken = [taker.take() for taker in takers]
+    for taker in takers:
+        taker._look.is_good_until = float("inf")
+    with database.statements() as seen:
+        while True:
+            found = [taker.take_along([], 0.0) for taker in takers]
+            frappe.db.commit()
+            if not any(found):
+                break
+            taken += found
+    assert sorted(job["name"] for job in taken if job) == sorted(names), "each once, and none is left"
+    assert [job["name"] for job in taken[:2]] == names[:2], "who looks anew takes the first"
+    assert len([statement for statement in seen if "SKIP LOCKED" in statement]) <= 1.3 * len(names)
+
+
+def test_who_takes_a_job_locks_neither_its_owner_nor_its_organization(job_type):
+    job = submitted(job_type)
+    taker = take.Taker()
+    assert taker.take() and not taker.take()
+    submit_many(job_type, 1)
+    taker._look = look.look()
+    assert taker.take_along([], 0.0), "not committed yet"
+    with database.another_connection() as other, other.cursor() as cursor:
+        for table, name in (("User", job.owner_user), ("Organization", job.organization)):
+            cursor.execute(f"SELECT name FROM `tab{table}` WHERE name = %s FOR UPDATE NOWAIT", name)
+            assert cursor.fetchall()
     frappe.db.rollback()
 
 

@@ -61,6 +61,22 @@ def state(site: str, *, desk: bool) -> Iterator[str]:
         yield "The setup wizard: log in to Desk as Administrator and finish it, or Desk shows nothing else"
 
 
+def rest(sites: Path, database: str) -> Iterator[str]:
+    """Whether processes of the bench itself would run the tests' jobs, or sweep the site meanwhile."""
+    import redis
+
+    url = json.loads((sites / "common_site_config.json").read_text()).get("redis_queue")
+    if not url:
+        return
+    client = redis.Redis.from_url(url, socket_connect_timeout=1, socket_timeout=1)
+    try:
+        are_there = client.scard("rq:workers") or client.get(f"rq:{APP}:{database}:leader")
+    except redis.RedisError:
+        return  # without it they do nothing
+    if are_there:
+        yield "Rest: its own workers or scheduler run, and would take the tests' jobs: stop them (bench stop)"
+
+
 def unmigrated() -> list[str]:
     """The DocTypes of this code that the site has otherwise, by the hash that Frappe keeps of each file."""
     import frappe
@@ -123,6 +139,7 @@ def lacks(site: str, sites: Path, *, desk: bool) -> Iterator[str]:
         yield f"Its database: {error}"
         return
     yield from state(site, desk=desk)
+    yield from rest(sites, frappe.conf.db_name)
     frappe.destroy()
 
 

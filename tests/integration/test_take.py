@@ -273,7 +273,8 @@ def test_workers_of_one_line_do_not_run_into_each_other(job_type):
 def test_who_takes_a_job_locks_neither_its_owner_nor_its_organization(job_type):
     job = submitted(job_type)
     taker = take.Taker()
-    assert taker.take() and not taker.take()
+    assert taker.take()
+    assert not taker.take()
     submit_many(job_type, 1)
     taker._look = look.look()
     assert taker.take_along([], 0.0), "not committed yet"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 
 from standalone import bench, bench_check, commands, programs
 from standalone.processes import Failed
+from tests.support import processes
 
 
 @pytest.fixture
@@ -129,3 +131,18 @@ def test_bundles_older_than_their_sources_are_not_built(tmp_path, monkeypatch):
     assert bench_check.are_built(sites)
     os.utime(source, (2e9, 2e9))
     assert not bench_check.are_built(sites)
+
+
+def test_a_bench_whose_own_workers_run_is_told_to_stop_them(tmp_path):
+    (tmp_path / "common_site_config.json").write_text("{}")
+    assert not list(bench_check.rest(tmp_path, "a_site"))
+    url = os.environ["FRAPPE_REDIS_QUEUE"]
+    (tmp_path / "common_site_config.json").write_text(json.dumps({"redis_queue": url}))
+    client = processes.queue_client()
+    assert not client.scard("rq:workers")
+    assert not list(bench_check.rest(tmp_path, "a_site"))
+    client.sadd("rq:workers", "rq:worker:somebody")
+    try:
+        assert ["bench stop" in lack for lack in bench_check.rest(tmp_path, "a_site")] == [True]
+    finally:
+        client.srem("rq:workers", "rq:worker:somebody")

@@ -49,7 +49,7 @@ _FIELDS = (
     "duration",
     "worker",
 )
-_STANDARD = ("name", "creation", "modified", "owner", "modified_by", "docstatus", "idx", "timestamp")
+_STANDARD = ("name", "creation", "modified", "owner", "modified_by", "timestamp")
 
 
 def write(events: Sequence[Event], at: datetime | None = None) -> None:
@@ -81,7 +81,7 @@ def of_job(job_id: str) -> list[dict]:
 
 
 def _row(event: Event, now: datetime) -> tuple:
-    standard = (ids.time_ordered_id(), now, now, event.actor, event.actor, 0, 0, now)
+    standard = (ids.time_ordered_id(), now, now, event.actor, event.actor, now)
     from_status = str(event.from_status) if event.from_status else None
     return (
         *standard,

@@ -105,6 +105,18 @@ def is_keeping() -> bool:
 
 
 @contextmanager
+def keeping() -> Iterator[None]:
+    """Read settings and Job Types once each while entered."""
+    before = _thread.kept
+    if before is None:
+        keep()
+    try:
+        yield
+    finally:
+        _thread.kept = before
+
+
+@contextmanager
 def not_keeping() -> Iterator[None]:
     """While a handler runs: it sees what is in force. What was kept is forgotten if that takes long."""
     kept, began = _thread.kept, time.monotonic()

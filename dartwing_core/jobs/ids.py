@@ -9,6 +9,7 @@ import secrets
 import time
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: sorts like the numbers it stands for
+PAIRS = [first + second for first in ALPHABET for second in ALPHABET]
 TIME_CHARACTERS = 11  # microseconds since 1970, enough until the year 3111
 RANDOM_BITS = 45
 
@@ -54,8 +55,8 @@ def run_name(job: str, attempt: int) -> str:
 
 
 def _base32(number: int, length: int) -> str:
-    characters = []
-    for _position in range(length):
-        number, digit = divmod(number, 32)
-        characters.append(ALPHABET[digit])
-    return "".join(reversed(characters))
+    pairs = []
+    for _position in range(0, length, 2):
+        pairs.append(PAIRS[number & 1023])
+        number >>= 10
+    return "".join(reversed(pairs))[-length:]

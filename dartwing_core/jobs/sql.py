@@ -7,6 +7,7 @@ import hashlib
 import importlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -78,9 +79,16 @@ def insert(doctype: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], 
 
     The query builder writes the statement for one row; the driver, many times as fast, the values of all.
     """
-    head, row = _insert_text(frappe.db.db_type, doctype, tuple(columns))
-    statement = head + ",".join([row] * len(rows))
-    frappe.db.sql(as_of_now(lock_wait) + statement, [value for values in rows for value in values])
+    head, parameters = _insert_text(frappe.db.db_type, doctype, tuple(columns))
+    statement = head + ",".join([parameters] * len(rows))
+    values = [_text_of(value) if type(value) is datetime else value for row in rows for value in row]
+    frappe.db.sql(as_of_now(lock_wait) + statement, values)
+
+
+@lru_cache(maxsize=16)
+def _text_of(moment: datetime) -> str:
+    """As the driver writes it; many rows have one moment in several columns."""
+    return moment.isoformat(" ")
 
 
 @lru_cache(maxsize=64)

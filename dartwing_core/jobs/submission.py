@@ -76,7 +76,8 @@ def prepare_all(requests: Sequence[Request], user: str) -> list[Prepared]:
     Whether the user may submit is asked once for each type and organization.
     """
     allowed: dict[tuple[str, str], tuple[Standing, bool]] = {}
-    return [_prepare(request, user, allowed) for request in requests]
+    with config.keeping():
+        return [_prepare(request, user, allowed) for request in requests]
 
 
 def _prepare(request: Request, user: str, allowed: dict[tuple[str, str], tuple[Standing, bool]]) -> Prepared:

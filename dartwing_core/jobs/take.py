@@ -98,7 +98,7 @@ class Taker:
         What is to be written into its history is added to `log`. `snapshot_age`: seconds since the transaction began;
         another look is taken in a young one alone.
         """
-        if time.monotonic() >= self._look.is_good_until:
+        if not self._has_good_look():
             if snapshot_age >= YOUNG:
                 return None
             found = look.look_along(self._queues, self.turns, snapshot_age)
@@ -110,15 +110,23 @@ class Taker:
     def _take(self) -> dict[str, Any] | None:
         if (before := self._taken_before()) is not None:
             return before
+        if self._has_good_look():
+            sql.commit()  # a snapshot of this moment
+            taken = self._take_and_commit()
+            if taken or self.needs_entry:
+                return taken
         for pause in PAUSES:
             time.sleep(pause)
-            sql.commit()  # a snapshot of this moment
+            sql.commit()
             self._see(look.look(self._queues, self.turns))
             is_nobody_there = not self._look.choice.lines
             taken = self._take_and_commit()
             if taken or self.needs_entry or is_nobody_there:
                 return taken
         return None  # somebody holds those who are there: the next sweep sees to them
+
+    def _has_good_look(self) -> bool:
+        return time.monotonic() < self._look.is_good_until
 
     def _see(self, found: look.Look) -> None:
         self._look = found

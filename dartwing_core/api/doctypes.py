@@ -1,33 +1,56 @@
-"""Which of our DocTypes a text means."""
+"""Which of our DocTypes a text means, as the database compares it.
+
+MariaDB takes many spellings for one name: other cases, invisible marks, control characters, combining letters. Frappe
+looks a DocType up by what is sent, and so finds ours. Plain ASCII is compared here; anything else is asked of the
+database itself, which compares as Frappe's queries will.
+"""
 
 from __future__ import annotations
 
-import unicodedata
+import functools
+import re
 from typing import Any
+
+import frappe
 
 from dartwing_core.jobs.desk_access import TENANT_DOCTYPES
 
-LONGEST_NAME = 300
 QUEUE_DOCTYPES = ("RQ Job", "RQ Worker")
+PLAIN = re.compile(r"[A-Za-z0-9 _-]*")
+LONGEST_KEPT = 140
+"""Of a text whose answer is kept. DocTypes have no longer names; more is padding that the database passes over."""
+_KNOWN = {doctype.upper(): doctype for doctype in (*TENANT_DOCTYPES, *QUEUE_DOCTYPES)}
 
 
 def tenant_doctype(text: Any) -> str | None:
-    """The one of TENANT_DOCTYPES that a text means, in whatever case or form of letters."""
-    return _BY_PLAIN.get(plain(text)) if isinstance(text, str) and len(text) < LONGEST_NAME else None
+    """The one of TENANT_DOCTYPES that a text means, however it is spelled."""
+    found = _meant(text)
+    return found if found in TENANT_DOCTYPES else None
 
 
 def queue_doctype(text: Any) -> str | None:
     """The same of QUEUE_DOCTYPES."""
-    return _QUEUES.get(plain(text)) if isinstance(text, str) and len(text) < LONGEST_NAME else None
+    found = _meant(text)
+    return found if found in QUEUE_DOCTYPES else None
 
 
-def plain(text: str) -> str:
-    """Text without case, accents, forms of a letter, and invisible marks."""
-    if not text.isascii():
-        letters = unicodedata.normalize("NFKD", text)
-        text = "".join(letter for letter in letters if unicodedata.category(letter) not in ("Mn", "Cf", "Cc"))
-    return text.strip().upper()
+def _meant(text: Any) -> str | None:
+    if not isinstance(text, str):
+        return None
+    if PLAIN.fullmatch(text):
+        return _KNOWN.get(text.rstrip(" ").upper())
+    ask = _kept if len(text) <= LONGEST_KEPT else _stored
+    return ask(frappe.local.site, text)
 
 
-_BY_PLAIN = {plain(doctype): doctype for doctype in TENANT_DOCTYPES}
-_QUEUES = {plain(doctype): doctype for doctype in QUEUE_DOCTYPES}
+def _stored(_site: str, text: str) -> str | None:
+    doctype = frappe.qb.DocType("DocType")
+    ours = doctype.name.isin([*_KNOWN.values()])
+    try:
+        found = frappe.qb.from_(doctype).select(doctype.name).where(ours & (doctype.name == text)).run()
+    except UnicodeEncodeError:  # half a character, which no driver sends: Frappe finds nothing either
+        return None
+    return found[0][0] if found else None
+
+
+_kept = functools.lru_cache(maxsize=1_000)(_stored)

@@ -32,6 +32,7 @@ from dartwing_core.jobs.errors import InvalidJobError
 from dartwing_core.jobs.references import REFERENCES, is_visible, visible_of
 
 from . import links, query_rules, rate_limits, sent_names
+from .doctypes import tenant_doctype
 from .frappe_version import IS_15
 from .mentions import asks_for_names, kind_fields, links_to_ours, meta_of, naming_ours
 
@@ -435,7 +436,7 @@ def export_list(given: dict[str, Any]) -> Any:
 
 
 def _is_ours(doctype: Any) -> bool:
-    return isinstance(doctype, str) and doctype in TENANT_DOCTYPES
+    return tenant_doctype(doctype) is not None
 
 
 def _sees_everything() -> bool:
@@ -444,9 +445,8 @@ def _sees_everything() -> bool:
 
 def _is_hidden(doctype: Any, name: Any) -> bool:
     """Whether this is a document of ours that the user would not find in its list."""
-    return _is_ours(doctype) and not (
-        isinstance(name, str) and frappe.get_list(doctype, filters={"name": name}, limit=1)
-    )
+    is_asked = doctype in TENANT_DOCTYPES and isinstance(name, str)
+    return _is_ours(doctype) and not (is_asked and frappe.get_list(doctype, filters={"name": name}, limit=1))
 
 
 def _check(doctype: Any, name: Any) -> None:

@@ -83,7 +83,7 @@ class Call:
         return links.is_frappes(getattr(self.function, "__module__", None) or "frappe")
 
     def names(self) -> set[str]:
-        """What stands where the name of a document is. Raises frappe.ValidationError for filters in place of one."""
+        """What stands where the name of a document is. Raises frappe.ValidationError for what is no text."""
         if self.path:
             return {"/".join(self.path[1:]).partition("/method/")[0].removesuffix("/copy")} - {""}
         found: set[str] = set()
@@ -93,9 +93,9 @@ class Call:
             many = listed(value) or [value]
             if len(many) > MOST_NAMES:
                 raise InvalidJobError(_("{0}: at most {1} at once.").format(key, MOST_NAMES))
-            if any(isinstance(one, dict | list) for one in many):
+            if any(not isinstance(one, str | None) for one in many):
                 raise frappe.ValidationError(_("{0} must be text.").format(key))
-            found.update(one for one in many if isinstance(one, str) and one)
+            found.update(one for one in many if one)
         return found
 
 

@@ -35,7 +35,7 @@ class Link:
     """The document, or the row of a child table of it."""
     field: str
     doctype: str
-    name: Any
+    name: str
 
 
 def watch(by_frappe: bool) -> None:
@@ -58,7 +58,7 @@ def check(doc, stored: Callable[[], Any]) -> list[Link]:
     visible = {
         (doctype, name)
         for doctype in {link.doctype for link in links}
-        for name in references.visible_of(doctype, [str(link.name) for link in links if link.doctype == doctype])
+        for name in references.visible_of(doctype, [link.name for link in links if link.doctype == doctype])
     }
     hidden = [link for link in links if (link.doctype, link.name) not in visible]
     before = stored() if hidden else None
@@ -75,7 +75,11 @@ def _links(doc) -> Iterator[Link]:
             if isinstance(name, dict | list):  # Frappe would look up the first row that these filters match
                 raise frappe.ValidationError(_("{0} must be text.").format(field.fieldname))
             kind = field.options if field.fieldtype == "Link" else row.get(field.options)
+            if name and kind and not isinstance(kind, str):  # Frappe would take the first of all DocTypes for a number
+                raise frappe.ValidationError(_("{0} must be text.").format(field.options))
             if name and (doctype := tenant_doctype(kind)):
+                if not isinstance(name, str):  # … and the first of all rows
+                    raise frappe.ValidationError(_("{0} must be text.").format(field.fieldname))
                 yield Link(row, field.fieldname, doctype, name)
 
 

@@ -1,12 +1,14 @@
-"""The name of a document, and what stands in a link, is text or a number, however it was sent.
+"""The name of a document, and what stands in a link, is text or an integer, however it was sent.
 
 Frappe takes filters for it as well: it looks up the first row that they match before it asks for permission, and tells
-by its answer whether there is one. So anybody, guests too, could read any column of any table letter by letter: the
-names of files of jobs, but also tokens and keys of other users. Two rules, for Frappe's own functions and people who do
-not see everything; filters that Frappe writes itself go on. (15, 16)
+by its answer whether there is one. A number with a fraction it passes over, and takes the first row of all. So anybody,
+guests too, could read any column of any table letter by letter: the names of files of jobs, but also tokens and keys of
+other users. Two rules, for Frappe's own functions and people who do not see everything; filters that Frappe writes
+itself go on. (15, 16)
 
 - No document is made of, or changed by, data with filters for its name or in a field that holds a name.
-- No row is looked up by a comparison (`["like", "a%"]`) that was sent in place of a name, or of a value in a filter.
+- No row is looked up by a comparison (`["like", "a%"]`) that was sent in place of a name, or of a value in a filter;
+  nor by a number with a fraction.
 """
 
 from __future__ import annotations
@@ -39,8 +41,8 @@ def remember(arguments: Mapping[str, Any]) -> None:
 
 
 def refuse(field: str, value: Any) -> None:
-    """Raises frappe.ValidationError for filters in place of a name."""
-    if is_filter(value) and not access.sees_everything(frappe.session.user):
+    """Raises frappe.ValidationError for what is no name: filters, or a number with a fraction."""
+    if (is_filter(value) or isinstance(value, float)) and not access.sees_everything(frappe.session.user):
         raise frappe.ValidationError(_("{0} must be text.").format(field))
 
 
@@ -73,11 +75,15 @@ def _with_checked_filters(get_values):
 
     @functools.wraps(get_values)
     def checked(self, doctype, filters=None, *arguments, **named):
-        if is_filter(filters) and frappe.flags.get(links.FLAG) and _was_sent(filters):
+        if frappe.flags.get(links.FLAG) and _is_wrong(filters):
             refuse("name", filters)
         return get_values(self, doctype, filters, *arguments, **named)
 
     return checked
+
+
+def _is_wrong(filters: Any) -> bool:
+    return isinstance(filters, float) or (is_filter(filters) and _was_sent(filters))
 
 
 def _was_sent(filters: Any) -> bool:

@@ -6,6 +6,7 @@ What hangs on something is seen by those who see that; nothing is hung on what o
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 import frappe
 from frappe import _
@@ -87,10 +88,10 @@ def visible_of(doctype: str, names: Collection[str], user: str | None = None) ->
     return [text for row in rows for text in row]
 
 
-def _is_text(name: str) -> bool:
-    """Whether a driver takes it: JSON may hold half a character."""
+def _is_text(name: Any) -> bool:
+    """Whether it is text that a driver takes: JSON may hold numbers, and half a character."""
     try:
-        return bool(name.encode())
+        return isinstance(name, str) and bool(name.encode())
     except UnicodeEncodeError:
         return False
 

@@ -31,9 +31,13 @@ _references = (
     *("Activity Log", "Email Queue", "Milestone", "Energy Point Log", "File"),
 )
 
+_children_of_others = ("Dynamic Link", "Communication Link", "Event Participants")
+_personal = ("Notification Log", "List Filter")
+
 permission_query_conditions = {
     **dict.fromkeys(_tenant_doctypes, "dartwing_core.jobs.desk_access.conditions"),
-    **dict.fromkeys(_references, "dartwing_core.jobs.references.reference_conditions"),
+    **dict.fromkeys((*_references, *_children_of_others), "dartwing_core.jobs.references.reference_conditions"),
+    **dict.fromkeys(_personal, "dartwing_core.jobs.personal_rows.conditions"),
 }
 
 has_permission = {
@@ -48,6 +52,7 @@ has_permission = {
     "Org Member": "dartwing_core.jobs.desk_access.has_member_permission",
     "Organization Removal": "dartwing_core.jobs.desk_access.has_removal_permission",
     **dict.fromkeys(_references, "dartwing_core.jobs.references.has_reference_permission"),
+    **dict.fromkeys(_personal, "dartwing_core.jobs.personal_rows.has_permission"),
     "File": "dartwing_core.jobs.references.has_file_permission",
 }
 

@@ -1,7 +1,8 @@
 """Tells a job's owner how it ended: a Notification Log, and a toast with a link where the owner is in Desk.
 
 Once for each end, by whatever made it: worker, sweeper, or the end of a parent. After the commit, best effort, and in
-moderation: of many jobs of a type that fail within an hour, an owner hears of the first ones only.
+moderation: of many jobs of a type that fail within an hour, an owner hears of the first ones only. What the error says
+is left to the job, which asks who may see it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ NEVER, ALWAYS = "Never", "Always"
 PER_HOUR = 10
 """Ends of an owner's jobs of one type, of one kind, that are told one by one."""
 HOUR = 3_600
-ERROR_LENGTH = 140
 ALIKE = ("owner_user", "organization", "job_type", "status")
 _TOLD = frozenset({JobStatus.COMPLETED, JobStatus.DEAD_LETTER})
 
@@ -44,16 +44,16 @@ class Notices:
             dispatch.quietly(partial(_tell, some))
 
 
-def note(job: Mapping[str, Any], to_status: JobStatus, values: Mapping[str, Any]) -> None:
+def note(job: Mapping[str, Any], to_status: JobStatus) -> None:
     """Tell the owner of this end once the transaction is committed, if the Job Type says so.
 
-    `job` holds name, job_type, organization and owner_user; `values` are the columns written with the change.
+    `job` holds name, job_type, organization and owner_user.
     """
     if to_status not in _TOLD or not _is_wanted(job["job_type"], to_status):
         return
     end = {key: job[key] for key in ("name", "job_type", "organization", "owner_user")}
     noted = sql.callback_of_transaction(Notices)
-    noted.ends.append(end | {"status": to_status, "error": values.get("error_message")})
+    noted.ends.append(end | {"status": to_status})
 
 
 def _is_wanted(job_type: str, status: JobStatus) -> bool:
@@ -106,8 +106,7 @@ def _subject(end: Mapping[str, Any], is_too_much: bool) -> str:
     if end["status"] == JobStatus.COMPLETED:
         text = _("Job {0} is done", lang=lang).format(name)
     else:
-        error = (end["error"] or "").strip()[:ERROR_LENGTH]
-        text = _("Job {0} has failed: {1}", lang=lang).format(name, escape_html(error))
+        text = _("Job {0} has failed", lang=lang).format(name)
     if is_too_much:
-        text += " " + _("More such jobs of this hour are in the list only.", lang=lang)
+        text += ". " + _("More such jobs of this hour are in the list only.", lang=lang)
     return text

@@ -31,6 +31,12 @@ REFERENCES = {
     "File": ("attached_to_doctype", "attached_to_name"),
 }
 """Fields with which a document of another DocType hangs on one of ours. Some DocTypes are there in Frappe 15 only."""
+CHILDREN = {
+    "Dynamic Link": ("link_doctype", "link_name"),
+    "Communication Link": ("link_doctype", "link_name"),
+    "Event Participants": ("reference_doctype", "reference_docname"),
+}
+"""The same of rows of other documents: Frappe 15 lists those of all documents to everybody who has a role for some."""
 
 IDENTITY_OF_FILES = ("attached_to_doctype", "attached_to_name", "file_url", "content_hash")
 
@@ -39,14 +45,14 @@ IDENTITY_OF_FILES = ("attached_to_doctype", "attached_to_name", "file_url", "con
 
 
 def reference_conditions(user: str | None = None, doctype: str = "Comment") -> str:
-    """`permission_query_conditions` of REFERENCES: without what hangs on what the user may not see.
+    """`permission_query_conditions` of REFERENCES and CHILDREN: without what hangs on what the user may not see.
 
     Frappe lists tags, followers and files, with the names of the documents, to everybody who has a role.
     """
     viewer = access.viewer(user)
     if viewer.sees_everything:
         return ""
-    table, fields = frappe.qb.DocType(doctype), REFERENCES[doctype]
+    table, fields = frappe.qb.DocType(doctype), (REFERENCES | CHILDREN)[doctype]
     kind, name = (table[field] for field in fields)
     condition = kind.isnull() | kind.notin(TENANT_DOCTYPES)
     for tenant_doctype in TENANT_DOCTYPES:

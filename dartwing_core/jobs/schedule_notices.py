@@ -1,4 +1,7 @@
-"""Tells the owner of a schedule, and the admins of its organization, that a due time got no job, and why."""
+"""Tells the owner of a schedule, and the admins of its organization, that a due time got no job.
+
+Why is left to the schedule, which asks who may see it.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +15,15 @@ from frappe.utils import escape_html
 from . import access, config, events, notices, sql, tenancy
 
 
-def tell(schedule: Mapping[str, Any], reason: str) -> None:
+def tell(schedule: Mapping[str, Any]) -> None:
     """Leave a Notification Log for each who may see the schedule. Commits."""
     for user in sorted({schedule["owner_user"], *tenancy.admins_of(schedule["organization"])}):
         if access.can_see(user, schedule["owner_user"], schedule["organization"]):
-            sql.committed(lambda user=user: _log(user, schedule, reason))  # type: ignore[misc]
+            sql.committed(lambda user=user: _log(user, schedule))  # type: ignore[misc]
             events.tell_user(user, "notification", {})  # lights the bell
 
 
-def _log(user: str, schedule: Mapping[str, Any], reason: str) -> None:
-    text = _("Schedule {0} could not run: {1}", lang=get_user_lang(user))
-    subject = text.format(escape_html(schedule["title"] or schedule["name"]), escape_html(reason))
+def _log(user: str, schedule: Mapping[str, Any]) -> None:
+    text = _("Schedule {0} could not run", lang=get_user_lang(user))
+    subject = text.format(escape_html(schedule["title"] or schedule["name"]))
     notices.leave(user, subject, document_type=config.SCHEDULE, document_name=schedule["name"])

@@ -161,7 +161,7 @@ def _refuse(result: Result, schedule: Mapping[str, Any], reason: str) -> None:
     _note_error(result, reason)
     result.values["refusals"] = (result.values.get("refusals", schedule["refusals"]) or 0) + 1
     if result.values["refusals"] == 1:
-        result.after_commit.append(partial(schedule_notices.tell, dict(schedule), reason[:ERROR_LENGTH]))
+        result.after_commit.append(partial(schedule_notices.tell, dict(schedule)))
 
 
 def _note_error(result: Result, reason: str) -> None:

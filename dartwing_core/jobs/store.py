@@ -101,7 +101,7 @@ def transition(
     if not guarded_update([job["name"]], from_status, to_status, values, actor, **guards):
         return False
     events.announce([job], from_status, to_status, values)
-    notifications.note(job, to_status, values)
+    notifications.note(job, to_status)
     retries = values.get("retry_count", job["retry_count"])
     more = {"retry_attempt": retries, "duration": duration, "worker": worker}
     event = history.event_of(job, from_status, to_status, message, actor, **more)
@@ -129,7 +129,7 @@ def move_all(
     guarded_update([job["name"] for job in jobs], from_status, to_status, values, actor)
     events.announce(jobs, from_status, to_status, values)
     for job in jobs:
-        notifications.note(job, to_status, values)
+        notifications.note(job, to_status)
     history.write([history.event_of({**job, **values}, from_status, to_status, message, actor) for job in jobs])
     return jobs
 

@@ -271,8 +271,7 @@ def test_a_disabled_owner_gets_no_jobs_the_reason_is_kept_and_people_are_told_on
             wall.advance(HOUR)
             assert sweeper.sweep().scheduled == 0
             refused(found, f"{alice}, is disabled", number)
-        assert len(notices(ann)) == 1
-        assert "&lt;b&gt;Report&lt;/b&gt; could not run" in notices(ann)[0]
+        assert notices(ann) == ["Schedule &lt;b&gt;Report&lt;/b&gt; could not run"], "the reason is the schedule's"
     finally:
         frappe.db.set_value("User", alice, "enabled", 1)
         frappe.db.commit()

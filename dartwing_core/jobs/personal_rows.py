@@ -1,0 +1,36 @@
+"""Rows of Frappe's that are for one user, and tell of our DocTypes: notices of the bell, filters saved for a list.
+
+Frappe lists notices to whom they are for, but shows each to everybody who names it or filters for it; saved filters it
+shows to everybody. Those of other DocTypes stay as they are. (15, 16)
+"""
+
+from __future__ import annotations
+
+import frappe
+
+from . import access
+from .desk_access import TENANT_DOCTYPES, as_sql
+from .references import ask_others
+
+KINDS = {"Notification Log": "document_type", "List Filter": "reference_doctype"}
+"""The field that says which DocType a row is about. `for_user` says whose it is; a filter without one is for all."""
+
+
+def conditions(user: str | None = None, doctype: str = "List Filter") -> str:
+    """`permission_query_conditions` of KINDS."""
+    viewer = access.viewer(user)
+    if viewer.sees_everything:
+        return ""
+    table = frappe.qb.DocType(doctype)
+    kind = table[KINDS[doctype]]
+    is_theirs = kind.isnull() | kind.notin(TENANT_DOCTYPES)
+    return as_sql(is_theirs | table.for_user.isnull() | table.for_user.isin(["", viewer.user]))
+
+
+def has_permission(doc, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
+    """`has_permission` of KINDS: no for those of others about our DocTypes; else the other hooks decide."""
+    viewer = access.viewer(user)
+    is_of_others = bool(doc.for_user) and doc.for_user != viewer.user
+    if is_of_others and doc.get(KINDS[doc.doctype]) in TENANT_DOCTYPES and not viewer.sees_everything:
+        return False
+    return ask_others(doc, ptype, user, debug)

@@ -1,0 +1,164 @@
+"""Rows of Frappe's that tell of our documents: notices, saved filters, titles, child tables, User Permissions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import frappe
+import pytest
+import requests
+
+from dartwing_core.api.frappe_version import IS_15
+from tests.support import factory, http, records, tenants
+from tests.support.http import Client
+
+JOB = "Background Job"
+NOTICE = "Notification Log"
+SUBJECT = "Job of Beta has failed"
+TITLE = "Secret Beta & Sons"
+LINKING = "Test Titled"
+ACTORS = ("roleless", "user", "admin_a", "portal")
+
+
+def call(client: Client, method: str, /, **body) -> requests.Response:
+    return client.http.post(f"{client.url}/api/method/{method}", json=body, timeout=60)
+
+
+def removed(*documents) -> None:
+    frappe.db.rollback()
+    for document in documents:
+        frappe.delete_doc(document.doctype, document.name, force=True, ignore_permissions=True)
+    frappe.db.commit()
+
+
+@pytest.fixture(params=ACTORS)
+def stranger(request, web) -> Client:
+    http.forget_limits()
+    return tenants.client_of(request.param, web)
+
+
+@pytest.fixture
+def notice(site) -> Iterator:
+    """A notice for somebody of Beta about a job."""
+    user = factory.user("m_bert", factory.BETA)
+    about = {"document_type": JOB, "document_name": "JOB-1K00000000000000BETA"}
+    values = {"doctype": NOTICE, "type": "Alert", "for_user": user, "subject": SUBJECT, **about}
+    made = frappe.get_doc(values).insert(ignore_permissions=True)
+    frappe.db.commit()
+    yield made
+    removed(made)
+
+
+def test_a_notice_about_a_job_is_read_by_whom_it_is_for(stranger, notice, web):
+    # Seen failing: Frappe has conditions for lists, and no permission for the document.
+    by_user = {"for_user": notice.for_user, "document_type": JOB}
+    by_text = {"subject": ["like", "%has failed%"], "document_type": JOB}
+    asked = [
+        ("frappe.client.get", {"filters": by_user}),
+        ("frappe.client.get", {"filters": by_text}),
+        ("frappe.client.get", {"name": notice.name}),
+        ("frappe.client.get", {"name": 1.5}),
+        ("frappe.client.get_list", {"filters": by_user, "fields": ["*"]}),
+        ("frappe.client.get_value", {"filters": by_user, "fieldname": ["subject", "document_name"]}),
+        ("frappe.desk.form.load.getdoc", {"name": notice.name}),
+        ("frappe.client.set_value", {"name": notice.name, "fieldname": "subject", "value": "x"}),
+        ("frappe.client.delete", {"name": notice.name}),
+    ]
+    for method, body in asked:
+        answer = call(stranger, method, doctype=NOTICE, **body)
+        assert SUBJECT not in answer.text, f"{method} {body}"
+        assert notice.document_name not in answer.text, f"{method} {body}"
+    answer = stranger.http.get(f"{web}/api/resource/{NOTICE}/{notice.name}")
+    assert answer.status_code == 403, answer.text
+    frappe.db.rollback()
+    assert frappe.db.get_value(NOTICE, notice.name, "subject") == SUBJECT
+
+
+def test_ones_own_notices_and_those_of_other_doctypes_are_read_as_before(notice, web):
+    own = Client(web).with_token(notice.for_user)
+    assert call(own, "frappe.client.get", doctype=NOTICE, name=notice.name).json()["message"]["subject"] == SUBJECT
+    found = call(own, "frappe.client.get", doctype=NOTICE, filters={"document_name": notice.document_name})
+    assert found.json()["message"]["name"] == notice.name
+    listed = call(own, "frappe.client.get_list", doctype=NOTICE, filters={"name": notice.name})
+    assert len(listed.json()["message"]) == 1
+    manager = tenants.client_of("manager", web)
+    assert call(manager, "frappe.client.get", doctype=NOTICE, name=notice.name).status_code == 200
+    frappe.db.set_value(NOTICE, notice.name, "document_type", "ToDo")
+    frappe.db.commit()
+    other = tenants.client_of("user", web)
+    answer = call(other, "frappe.client.get", doctype=NOTICE, name=notice.name)
+    assert answer.status_code == 200, "what Frappe lets an account do with what is not ours"
+
+
+@pytest.fixture
+def filters(site) -> Iterator[dict]:
+    """Saved filters of somebody of Beta: for themselves on jobs and on ToDo, and for everybody on jobs."""
+    user = factory.user("m_bert", factory.BETA)
+    made = {}
+    for name, doctype, owner in (("own", JOB, user), ("other", "ToDo", user), ("shared", JOB, "")):
+        values = {"filter_name": f"test {name}", "filters": f'[["{SUBJECT}"]]', "for_user": owner}
+        row = frappe.get_doc({"doctype": "List Filter", "reference_doctype": doctype, **values})
+        made[name] = row.insert(ignore_permissions=True)
+    frappe.db.commit()
+    yield made
+    removed(*made.values())
+
+
+@pytest.mark.parametrize("actor", ["user", "admin_a"])
+def test_filters_that_somebody_saved_for_the_list_of_jobs_are_theirs(web, filters, actor):
+    # Seen failing: Frappe lists them to all who have Desk, with the values that are looked for.
+    client = tenants.client_of(actor, web)
+    listed = call(client, "frappe.client.get_list", doctype="List Filter", filters={"filter_name": ["like", "test %"]},
+                  fields=["filter_name", "filters"])  # fmt: skip
+    assert {row["filter_name"] for row in listed.json()["message"]} == {"test other", "test shared"}
+    assert call(client, "frappe.client.get", doctype="List Filter", name=filters["own"].name).status_code == 403
+    for name in ("other", "shared"):
+        assert call(client, "frappe.client.get", doctype="List Filter", name=filters[name].name).status_code == 200
+    own = Client(web).with_token(filters["own"].for_user)
+    assert call(own, "frappe.client.get", doctype="List Filter", name=filters["own"].name).status_code == 200
+
+
+@pytest.fixture
+def linked(site) -> Iterator[dict]:
+    """Documents that everybody reads and that link to an organization which few see."""
+    fields = [
+        {"fieldname": "organization", "fieldtype": "Link", "options": "Organization", "label": "Organization"},
+        {"fieldname": "subject", "fieldtype": "Data", "label": "Subject"},
+    ]
+    permissions = [{"role": "All", "read": 1, "print": 1, "report": 1}]
+    records.make_doctype(LINKING, fields, permissions, module="Core")
+    hidden = frappe.get_doc({"doctype": "Organization", "org_name": TITLE, "org_type": "Family"}).insert()
+    start = {"subject": "test", "starts_on": "2035-01-01 10:00:00", "event_type": "Public"}
+    participants = [{"reference_doctype": "Organization", "reference_docname": hidden.name}]
+    event = frappe.get_doc({"doctype": "Event", **start, "event_participants": participants}).insert()
+    links = [{"link_doctype": "Organization", "link_name": hidden.name}]
+    contact = frappe.get_doc({"doctype": "Contact", "first_name": "test", "links": links}).insert()
+    row = frappe.get_doc({"doctype": LINKING, "organization": hidden.name, "subject": "s"}).insert()
+    own = frappe.get_doc({"doctype": LINKING, "organization": factory.ALPHA, "subject": "s"}).insert()
+    frappe.db.commit()
+    yield {"event": event, "contact": contact, "row": row, "own": own, "hidden": hidden}
+    frappe.db.rollback()
+    for document in (event, contact, row, own):
+        frappe.delete_doc(document.doctype, document.name, force=True)
+    records.remove_doctypes(LINKING)
+    removed(hidden)
+
+
+@pytest.mark.parametrize(
+    ("parent", "doctype", "fields"),
+    [
+        ("Contact", "Dynamic Link", ["link_name", "link_title"]),
+        ("Event", "Event Participants", ["reference_docname"]),
+        ("Event", "Event Participants", ["count(name) as n"]),
+    ],
+)
+def test_child_rows_that_name_hidden_organizations_are_not_listed(stranger, linked, parent, doctype, fields):
+    # Seen failing on Frappe 15, which lists those of all documents. 16 lists those of documents that one may read.
+    kind = "link_doctype" if doctype == "Dynamic Link" else "reference_doctype"
+    asked = {"parent": parent, "filters": json.dumps([[kind, "=", "Organization"]]), "fields": json.dumps(fields)}
+    answer = stranger.http.get(f"{stranger.url}/api/resource/{doctype}", params=asked, timeout=60)
+    if IS_15 or parent == "Contact":
+        assert "Secret Beta" not in answer.text, answer.text
+        rows = answer.json().get("data", []) if answer.status_code == 200 else []
+        assert not [row for row in rows if row.get("n") or linked["hidden"].name in row.values()], rows

@@ -34,7 +34,7 @@ from dartwing_core.jobs.references import REFERENCES, is_visible, visible_of
 from . import links, query_rules, rate_limits, sent_names
 from .doctypes import tenant_doctype
 from .frappe_version import IS_15
-from .mentions import asks_for_names, kind_fields, links_to_ours, meta_of, naming_ours
+from .mentions import asks_for_names, fields_that_link_to_ours, kind_fields, links_to_ours, meta_of, naming_ours
 
 MOST_NAMES = 500
 AGGREGATIONS = ("sum", "count", "avg", "min", "max")
@@ -312,10 +312,20 @@ def get_tagged_docs(given: dict[str, Any]) -> Any:
 
 @_instead_of(listview.get_group_by_count)
 def get_group_by_count(given: dict[str, Any]) -> Any:
-    """Frappe counts the assignments of all rows. Jobs have none, so there is nothing to group by them. 15."""
-    if given["field"] == "assigned_to" and _is_ours(given["doctype"]) and not _sees_everything():
+    """Frappe counts the assignments of all rows; jobs have none, so there is nothing to group by them. 15.
+
+    And it tells the titles of what the rows link to, whoever may read it. 16.
+    """
+    doctype, field = given["doctype"], given["field"]
+    if field == "assigned_to" and _is_ours(doctype) and not _sees_everything():
         return []
-    return listview.get_group_by_count(**given)
+    counted = listview.get_group_by_count(**given)
+    if (linked := fields_that_link_to_ours(doctype).get(field)) and not _sees_everything():
+        visible = visible_of(linked, [row.name for row in counted])
+        for row in counted:
+            if row.get("title") and row.name not in visible:
+                row.title = None
+    return counted
 
 
 @_instead_of(search.search_link)

@@ -35,7 +35,7 @@ from dartwing_core.jobs import access, references
 from dartwing_core.jobs.desk_access import TENANT_DOCTYPES, throw_missing
 from dartwing_core.jobs.errors import InvalidJobError
 
-from . import links, query_rules, sent_names, statement_rules  # noqa: F401 (they wrap Frappe's functions)
+from . import link_titles, links, query_rules, sent_names, statement_rules  # noqa: F401 (they wrap Frappe's functions)
 from .doctypes import queue_doctype, tenant_doctype
 from .mentions import kind_fields
 from .request_texts import listed, parsed, texts

@@ -31,7 +31,7 @@ import pypika.terms
 import pypika.utils
 from frappe import _
 
-from dartwing_core.jobs import access, config
+from dartwing_core.jobs import access, config, references
 from dartwing_core.jobs.desk_access import ORGANIZATION, TENANT_DOCTYPES
 
 from . import callers, links
@@ -58,8 +58,8 @@ LINK_OPTIONS = "get_link_options"
 SHOWN, FILTERS, OTHERS = "fields", ("filters", "or_filters"), ("group_by", "order_by")
 ALIAS = re.compile("|".join(rf"tab{re.escape(doctype)}_\d" for doctype in sorted(GUARDED)), re.IGNORECASE)
 """What Frappe calls the table behind a link in the query."""
-TITLE = re.compile(r"(\w+)\.org_name( as \w+)?")
-"""Desk asks for the titles of links with every list. The link itself tells as much."""
+TITLE = re.compile(r"(\w+)\.(org_name)(?: as (\w+))?")
+"""Desk asks for the titles of links with every list; those of hidden organizations are taken out of its rows."""
 
 
 def offence(doctype: str, shown: list[Any], others: list[str]) -> str | None:
@@ -160,14 +160,31 @@ def _wrapped(execute):
             shown, others = _shown(given), _others(given)
             join = given.get("join", "left join")
             found = _found(lambda by_frappe: sql_within(shown, others, join, by_frappe)) if IS_15 else None
+            if given.get("as_list") or given.get("pluck"):
+                others += filter(TITLE.fullmatch, texts(shown))
             is_permitted = given.get("ignore_permissions")
             _refuse(found or (None if is_permitted else offence(self.doctype, shown, others)), given.get("user"))
             if is_permitted and self.doctype in TENANT_DOCTYPES and _is_for_a_web_form():
                 bound.arguments["ignore_permissions"] = False
                 return execute(*bound.args, **bound.kwargs) if frappe.has_permission(self.doctype) else []
+            if frappe.flags[links.FLAG] and not is_permitted:
+                return _without_hidden_titles(self.doctype, shown, execute(self, *arguments, **named))
         return execute(self, *arguments, **named)
 
     return checked
+
+
+def _without_hidden_titles(doctype: str, shown: list[Any], rows: Any) -> Any:
+    """Rows without the titles of organizations that the user does not see."""
+    columns = {title[3] or title[2] for text in texts(shown) if (title := TITLE.fullmatch(text))}
+    is_linked = columns and rows and ORGANIZATION in fields_that_link_to_ours(doctype).values()
+    if not is_linked or not isinstance(rows, list) or access.sees_everything(frappe.session.user):
+        return rows
+    cells = [(row, column) for row in rows if isinstance(row, dict) for column in columns & {*row}]
+    visible = {*references.visible_of(ORGANIZATION, [row[column] for row, column in cells])}
+    for row, column in cells:
+        row[column] = row[column] if row[column] in visible else None
+    return rows
 
 
 def _is_for_a_web_form() -> bool:

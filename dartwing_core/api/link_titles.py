@@ -1,0 +1,69 @@
+"""Titles of documents of ours are told to who may see them.
+
+Frappe adds the titles of all that a document links to, for forms, prints and previews, whoever may read what. (15, 16)
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import MutableMapping
+from typing import Any
+
+import frappe
+from frappe.desk import link_preview
+from frappe.desk.form import load
+from frappe.www import printview
+
+from dartwing_core.jobs import access, references
+
+from . import links
+from .doctypes import tenant_doctype
+
+OF_PRINTS = "set_title_values_for_link_and_dynamic_link_fields"
+
+
+def hidden_titles(titles: MutableMapping[str, Any]) -> set[str]:
+    """Those of the keys, each "DocType::name" as Frappe writes them, that lead to what the user may not see."""
+    found = [(key, *key.partition("::")[::2]) for key in titles]
+    ours = [(key, doctype, name) for key, kind, name in found if (doctype := tenant_doctype(kind))]
+    if not ours or access.sees_everything(frappe.session.user):
+        return set()
+    visible = {
+        (doctype, name)
+        for doctype in {doctype for _key, doctype, _name in ours}
+        for name in references.visible_of(doctype, [name for _key, kind, name in ours if kind == doctype])
+    }
+    return {key for key, doctype, name in ours if (doctype, name) not in visible}
+
+
+def _remove_hidden(titles: MutableMapping[str, Any] | None) -> None:
+    if titles and links.FLAG in frappe.flags:
+        for key in hidden_titles(titles):
+            del titles[key]
+
+
+def _of_form(find):
+    @functools.wraps(find)
+    def titles(*arguments, **named):
+        found = find(*arguments, **named)
+        _remove_hidden(found)
+        return found
+
+    return titles
+
+
+def _of_print(add):
+    @functools.wraps(add)
+    def add_titles(meta, doc, parent_doc=None):
+        add(meta, doc, parent_doc)
+        _remove_hidden((parent_doc or doc).get("__link_titles"))
+
+    return add_titles
+
+
+load.get_title_values_for_link_and_dynamic_link_fields = _of_form(
+    load.get_title_values_for_link_and_dynamic_link_fields
+)
+setattr(printview, OF_PRINTS, _of_print(getattr(printview, OF_PRINTS)))
+if hasattr(link_preview, OF_PRINTS):  # 16
+    setattr(link_preview, OF_PRINTS, getattr(printview, OF_PRINTS))

@@ -137,6 +137,9 @@ override_whitelisted_methods = {
     "frappe.utils.goal.get_monthly_goal_graph_data": "dartwing_core.api.frappe_methods.get_monthly_goal_graph_data",
     "frappe.utils.file_manager.add_attachments": "dartwing_core.api.frappe_methods.add_attachments",
     "frappe.desk.notifications.get_open_count": "dartwing_core.api.frappe_methods.get_open_count",
+    "frappe.core.doctype.user_permission.user_permission.get_user_permissions": (
+        "dartwing_core.api.frappe_methods.get_user_permissions"
+    ),
     "frappe.workflow.doctype.workflow.workflow.get_workflow_state_count": (
         "dartwing_core.api.frappe_methods.get_workflow_state_count"
     ),

@@ -15,6 +15,7 @@ from typing import Any
 
 import frappe
 from frappe import _, client, email
+from frappe.core.doctype.user_permission import user_permission
 from frappe.desk import calendar, like, listview, notifications, query_report, reportview, search
 from frappe.desk.doctype.dashboard_chart import dashboard_chart
 from frappe.desk.doctype.tag import tag
@@ -124,6 +125,15 @@ def get_link_title(given: dict[str, Any]) -> Any:
     """The title of what one may see: Frappe tells any. 15, 16."""
     hidden = _is_hidden(given["doctype"], given["docname"])
     return given["docname"] if hidden else search.get_link_title(**given)
+
+
+@_instead_of(user_permission.get_user_permissions)
+def get_user_permissions(given: dict[str, Any]) -> Any:
+    """Those of others without documents of ours: Frappe tells everybody which ones a user is bound to. 15, 16."""
+    found = user_permission.get_user_permissions(**given)
+    if given.get("user") in (None, "", frappe.session.user) or _sees_everything():
+        return found
+    return {doctype: rows for doctype, rows in found.items() if not _is_ours(doctype)}
 
 
 @_instead_of(utils.get_next)

@@ -66,6 +66,7 @@ def calls(name: str, doctype: str, row: str | None) -> Iterator[dict[str, Any]]:
              "field_map": json.dumps({"start": "creation", "end": "modified", "title": shown})}
         ],
         "get_tagged_docs": [{"tag": "%a%"}],
+        "get_user_permissions": [{}, {"user": tenants.email_of("portal")}] if doctype == "User" else [],
         "search_link": [{"txt": "a", "ignore_user_permissions": flag} for flag in (0, 1)],
         "search_widget": [
             {"txt": "", "filters": filters, "ignore_user_permissions": 1} for filters in (None, by_owner)
@@ -109,7 +110,8 @@ def calls(name: str, doctype: str, row: str | None) -> Iterator[dict[str, Any]]:
         one["toggle_like"] = []
     for arguments in (many | one).get(name, []):
         key = "dt" if name in ("add_tag", "add_tags", "remove_tag") else "doctype"
-        about = {} if name in ("get_monthly_goal_graph_data", "get_chart", "relink") else {key: doctype}
+        about_none = ("get_monthly_goal_graph_data", "get_chart", "relink", "get_user_permissions")
+        about = {} if name in about_none else {key: doctype}
         yield {**about, **arguments}
 
 

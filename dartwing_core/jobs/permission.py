@@ -13,18 +13,23 @@ from .errors import InvalidJobError, PermanentError
 from .texts import cut
 
 
-def check_submit(user: str, organization: str, job_type) -> tenancy.Standing:
+def check_member(user: str, organization: str) -> tenancy.Standing:
     """What the user is to the organization, which is asked for by its id or its name.
 
-    Raises PermissionError or InvalidJobError, with the same words whether or not a foreign organization exists.
+    Raises PermissionError, with the same words whether or not a foreign organization exists.
     """
     if user == "Guest":
         raise frappe.PermissionError(_("Log in to submit background jobs."))
     standing = tenancy.standing(user, organization)
-    is_privileged = access.sees_everything(user)
-    if not standing.is_member and not is_privileged:
+    if not standing.is_member and not access.sees_everything(user):
         asked = cut(organization)  # not its name, which would tell that it exists
         raise frappe.PermissionError(_("You are not a member of the organization {0}.").format(asked))
+    return standing
+
+
+def check_submit(user: str, organization: str, job_type) -> tenancy.Standing:
+    """The same. Also raises InvalidJobError if the organization takes no jobs, and PermissionError for the type."""
+    standing = check_member(user, organization)
     shown = standing.name or cut(organization)
     if standing.state is None:
         raise InvalidJobError(_("Organization {0} not found.").format(shown))

@@ -81,7 +81,11 @@ def prepare_all(requests: Sequence[Request], user: str) -> list[Prepared]:
 
 
 def _prepare(request: Request, user: str, allowed: dict[tuple[str, str], tuple[Standing, bool]]) -> Prepared:
-    job_type = _job_type(request.job_type)
+    try:
+        job_type = _job_type(request.job_type)
+    except InvalidJobError:
+        permission.check_member(user, _text(request.organization, "organization"))  # who alone hears of Job Types
+        raise
     asked = job_type.name, _text(request.organization, "organization")
     if asked not in allowed:
         found = permission.check_submit(user, request.organization, job_type)

@@ -7,7 +7,7 @@ from typing import Any
 import frappe
 from frappe import _
 
-from . import circuit_breaker, circuits, config, handlers, metrics, permission, queries
+from . import access, circuit_breaker, circuits, config, handlers, metrics, permission, queries
 from .errors import InvalidJobError, UnknownHandlerError
 from .texts import cut
 
@@ -20,10 +20,10 @@ def get_job_type_overview(job_type: str, hours: int = 24) -> dict[str, Any]:
     Times and failure rate are of jobs submitted in the last `hours`. `schema` is that of the Job Type, else of its
     handler, else None. `circuits`: those that hold jobs back, for admins of the organizations.
     `can_run`: whether the user has the permission that it requires.
-    Raises InvalidJobError for a type that does not exist.
+    Raises InvalidJobError for a type that does not exist, and for all to who has to do with none.
     """
     found = config.job_type(job_type) if isinstance(job_type, str) and job_type else None
-    if found is None:
+    if found is None or not _may_know_types():
         raise InvalidJobError(_("Unknown Job Type: {0}.").format(cut(job_type)))
     return {
         "job_type": found.name,
@@ -36,6 +36,13 @@ def get_job_type_overview(job_type: str, hours: int = 24) -> dict[str, Any]:
         "circuits": _circuits(found),
         "recent": queries.list_jobs(job_type=found.name, limit=RECENT)["jobs"],
     }
+
+
+def _may_know_types() -> bool:
+    """Whether the user may read Job Types, or has an organization to submit jobs for."""
+    looking = access.viewer()
+    is_concerned = looking.sees_everything or bool(looking.reach.members)
+    return is_concerned or bool(frappe.has_permission(config.JOB_TYPE, "read"))
 
 
 def _circuits(job_type: Any) -> list[dict[str, Any]]:

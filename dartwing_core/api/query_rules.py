@@ -47,6 +47,7 @@ from .column_rules import (
     sql_within,
     without_strings,
 )
+from .doctypes import tenant_doctype
 from .frappe_version import IS_15
 from .mentions import fields_that_link_to_ours
 from .request_texts import listed, parsed, texts
@@ -67,7 +68,7 @@ def offence(doctype: str, shown: list[Any], others: list[str]) -> str | None:
 
     `shown`: its fields, as Frappe takes them. `others`: the texts by which it filters, groups and sorts.
     """
-    return _hidden_field(doctype, shown, others) or _join(doctype, shown, others)
+    return _misspelled(doctype) or _hidden_field(doctype, shown, others) or _join(doctype, shown, others)
 
 
 def _shown(query: Mapping[str, Any]) -> list[Any]:
@@ -103,6 +104,12 @@ def _filtered_by(filters: Any) -> list[str]:
     if len(inner) > 2 and isinstance(inner[0], str) and not any(isinstance(one, list | Mapping) for one in inner[:-1]):
         return [str(field) for field in fields_of(inner)]
     return [text for one in inner for text in ([one] if isinstance(one, str) else _filtered_by(one))]
+
+
+def _misspelled(doctype: str) -> str | None:
+    """A server that takes names of tables in any case finds ours, but Frappe none of the hooks for them."""
+    is_ours = tenant_doctype(doctype) not in (None, doctype)
+    return _("{0} {1} not found").format(_("DocType"), doctype) if is_ours else None
 
 
 def _hidden_field(doctype: str, shown: list[Any], others: list[str]) -> str | None:

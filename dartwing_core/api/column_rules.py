@@ -18,10 +18,14 @@ from dartwing_core.jobs.references import REFERENCES
 from .request_texts import texts
 
 GUARDED = frozenset((*TENANT_DOCTYPES, *REFERENCES))
+SINGLE, DOUBLE = r"'(?:[^'\\]|\\.)*'", r'"(?:[^"\\]|\\.)*"'
 TEXTS = re.compile(
-    r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`[^`]*`|/\*(?!M?!).*?\*/|(?:--(?=\s|$)|\#)[^\n]*""", re.DOTALL
+    rf"""(?P<text>{SINGLE}|{DOUBLE})|`[^`]*`|/\*(?!M?!).*?\*/|(?:--(?=\s|$)|\#)[^\n]*"""
+    r"""|(?:['"]|/\*(?!M?!)).*""",
+    re.DOTALL,
 )
-"""What is quoted, and comments, as MariaDB reads them: of those that begin with `/*!` it runs what is in them."""
+"""What is quoted, and comments, as MariaDB reads them: of those that begin with `/*!` it runs what is in them. At last
+what has no end."""
 WORDS = re.compile(
     r"(?<![a-z_])(select|union|from|where|having|into|join)(?![a-z0-9_])|--|#|/\*|;"
     r"|\b(benchmark|sleep|get_lock|release_lock|load_file|extractvalue|updatexml)\s*\(",
@@ -86,7 +90,7 @@ def is_name(text: str) -> bool:
 
 def without_strings(text: str) -> str:
     """Without what is quoted, from left to right as the database reads it. Names in backticks stay, and comments."""
-    return TEXTS.sub(lambda token: "''" if token[0][0] in "'\"" else token[0], text)
+    return TEXTS.sub(lambda token: "''" if token["text"] else token[0], text)
 
 
 def parts_of(text: str) -> list[str]:

@@ -8,8 +8,6 @@
 - RQ Job and RQ Worker are for who has a role for them: Frappe lists them, with all jobs, to everybody. (15, 16)
 - The name of a document that may hang on one of ours is text. Frappe takes filters too, and tells by its answer whether
   there is a row. (15, 16)
-- A filter holds no placeholder, as for another argument: several of Frappe's functions write filters into the text of a
-  query, and then fill it in. (15, 16)
 - How many rows are asked for is a number: some of Frappe's lists write it into a query as it is. (15)
 - A document of ours that a request names beside its DocType is one that the user sees, spelled as it is stored: Frappe
   locks what it is told to delete, and says whether it is there, before it loads it or asks for permission. Ids can't
@@ -36,10 +34,10 @@ from dartwing_core.jobs import access, references
 from dartwing_core.jobs.desk_access import TENANT_DOCTYPES, throw_missing
 from dartwing_core.jobs.errors import InvalidJobError
 
-from . import link_titles, links, query_rules, sent_names, statement_rules  # noqa: F401 (they wrap Frappe's functions)
+from . import link_titles, links, sent_names, statement_rules  # noqa: F401 (they wrap Frappe's functions)
 from .doctypes import queue_doctype, tenant_doctype
 from .mentions import kind_fields
-from .request_texts import listed, parsed, texts
+from .request_texts import listed, parsed
 
 DOCTYPE_KEYS = ("doctype", "dt")
 NAME_KEYS = ("name", "docname", "dn", "doc_name", "docnames", "old_name")
@@ -53,7 +51,6 @@ MOST_NAMES = 1_000
 NUMBER_KEYS = ("limit", "limit_start", "limit_page_length", "page_length")
 NUMBER = re.compile(r"-?[\w.]*")
 """And words such as `null`, of which Frappe makes what it likes."""
-PLACEHOLDER = re.compile(r"%\([^)]*\)[-#0 +]*[\d*]*(\.[\d*]*)?[hlL]?[diouxXeEfFgGcrsa]")
 FUNCTION_KEYS = ("method", "query", "tree_method")
 """Arguments in which a function of Frappe's takes another one that it calls: mappers, uploads, link search, trees."""
 LONGEST_FUNCTION_NAME = 200
@@ -124,9 +121,8 @@ def _check(call: Call) -> None:
     asked_for = [text for text in call.doctypes if tenant_doctype(text) not in (None, text) or queue_doctype(text)]
     ours = [text for text in call.doctypes if text in TENANT_DOCTYPES]
     has_filters = _has_filters_for_name(call)
-    has_placeholder = _has_placeholder(call)
     odd_number = _odd_number(call)
-    if not (asked_for or ours or has_filters or has_placeholder or odd_number):
+    if not (asked_for or ours or has_filters or odd_number):
         return
     _let_others_authenticate()
     if access.viewer().sees_everything or _is_refused_anyway():
@@ -135,8 +131,6 @@ def _check(call: Call) -> None:
         _check_doctype(text)
     if odd_number:
         raise frappe.ValidationError(_("{0} must be a number.").format(odd_number))
-    if has_placeholder:
-        raise frappe.PermissionError(_("A filter holds no placeholder of a query, such as %(user)s."))
     if has_filters:
         raise frappe.ValidationError(_("The name of a document must be text."))
     if ours and getattr(call.function, "__name__", "") not in ANSWER_THEMSELVES:
@@ -266,9 +260,3 @@ def _odd_number(call: Call) -> str | None:
     """The argument that is no number of rows."""
     sent = ((key, call.arguments.get(key)) for key in NUMBER_KEYS)
     return next((key for key, value in sent if isinstance(value, str) and not NUMBER.fullmatch(value.strip())), None)
-
-
-def _has_placeholder(call: Call) -> bool:
-    sent = [call.arguments[key] for key in query_rules.FILTERS if call.arguments.get(key)]
-    sent = [value for value in sent if not isinstance(value, str) or "%(" in value or "\\u" in value]
-    return any(PLACEHOLDER.search(text) for value in sent for text in texts(value))

@@ -6,6 +6,10 @@ table of ours beside another one. Sessions and passwords are read for nobody but
 of Frappe's functions are told which table to look into. (15, 16)
 
 Exempt are what apps and scripts ask themselves, conditions that permissions add to lists, and what lists join.
+
+And whoever asks: no value is filled in between quotes. Frappe, and apps whose functions it calls, write filters into
+the text of a statement and then fill it in with other arguments. The quotes of one would end those of the filter, and
+what it holds would be SQL. (15, 16)
 """
 
 from __future__ import annotations
@@ -13,9 +17,11 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Mapping
+from numbers import Number
 from typing import Any
 
 import frappe
+from frappe import _
 
 from dartwing_core.jobs import access
 from dartwing_core.jobs.desk_access import TENANT_DOCTYPES
@@ -41,6 +47,7 @@ COUNTED = re.compile(
 """How Frappe counts a list, on 16 for a second at most; it is the list that is judged."""
 BY_NAME, BY_PLACE = re.compile(r"%(?!\(\w+\)[sd])"), re.compile(r"%(?![sd])")
 """A placeholder that makes something else of the text than it shows."""
+NAMED = re.compile(r"%\((\w+)\)s")
 CONDITIONS = "dartwing_conditions"
 """In `frappe.flags`: what permissions have added to lists, ours and those of other apps, which are no part of what is
 told."""
@@ -108,7 +115,10 @@ def _wrapped(sql):
 
 def _check(statement: str, values: Any) -> None:
     odd = BY_NAME if isinstance(values, Mapping) else BY_PLACE
-    is_odd = bool(values) and odd.search(statement.replace("%%", ""))
+    template = statement.replace("%%", "__") if values else ""
+    if _fills_a_text(template, values) and not access.sees_everything(frappe.session.user):
+        raise frappe.PermissionError(_("A filter holds no placeholder of a query, such as %(user)s."))
+    is_odd = odd.search(template)
     if not (_is_named(statement) or is_odd):
         return
     for condition in sorted(frappe.flags.get(CONDITIONS) or (), key=len, reverse=True):  # one may hold another
@@ -121,6 +131,18 @@ def _check(statement: str, values: Any) -> None:
     is_known, own = _is_known(code)
     if not (is_known or (own and not is_odd and _is_plain(code, own)) or access.sees_everything(frappe.session.user)):
         raise frappe.PermissionError(column_rules.no_sql())
+
+
+def _fills_a_text(template: str, values: Any) -> bool:
+    """Whether a value that gets quotes, which numbers do not, goes to a place between quotes."""
+    if "'" not in template and '"' not in template:
+        return False
+    quoted = "".join(token[0] for token in column_rules.TEXTS.finditer(template) if token[0][0] in "'\"")
+    if isinstance(values, Mapping):
+        filled = [values.get(name) for name in NAMED.findall(quoted)]
+    else:
+        filled = (values if isinstance(values, list | tuple) else [values]) if "%s" in quoted else []
+    return not all(isinstance(value, Number) for value in filled)
 
 
 def _remembering(get_conditions):

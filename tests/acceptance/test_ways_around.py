@@ -614,14 +614,55 @@ def test_no_argument_of_another_name_gets_there(stranger, job):
     asked = {"searchfield": "name", "start": 0, "page_len": 50}
     filters = {"ignore_user_type": 1, "name": "%(txt)s"}
     answer = call(stranger, "frappe.desk.treeview.get_all_nodes", doctype="User", **tree, **asked, filters=filters)
-    assert answer.status_code == 403, answer.text
+    if IS_15:
+        assert answer.status_code == 403, answer.text
+    else:  # the other function asks for a list, which is not filled in
+        assert [one["data"] for one in answer.json()["message"]] == [[]]
 
 
-@pytest.mark.parametrize("text", ["100%(of all)", "%(draft)%", "%"])
+@pytest.mark.parametrize("text", ["100%(of all)", "%(draft)%", "%", "(old) address", "(user)s", "%(name)s", "%s"])
 def test_people_may_look_for_percentages(web, alice, text):
-    filters = [["ToDo", "description", "like", f"%{text}%"]]
-    answer = call(Client(web).with_token(alice), "frappe.client.get_list", doctype="ToDo", filters=filters)
-    assert answer.status_code == 200, answer.text
+    # Seen refused: "(old) address", which Desk looks for with a % before it. A list is not filled in.
+    client, filters = Client(web).with_token(alice), [["ToDo", "description", "like", f"%{text}%"]]
+    for name, more in (
+        ("frappe.client.get_list", {}),
+        ("frappe.client.get_count", {}),
+        ("frappe.desk.reportview.get", {"fields": ["name"]}),
+        ("frappe.desk.search.search_link", {"txt": text}),
+    ):
+        answer = call(client, name, doctype="ToDo", filters=filters, **more)
+        assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize("module", ["frappe.desk.made_up", "other_app.queries"])
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("'A%(user)sB'", {"user": " or 1=1 or "}),
+        ('"A%(user)sB"', {"user": " or 1=1 or "}),
+        ("'A\\'%%\\\\%(user)sB'", {"user": " or 1=1 or "}),
+        ("'A%%%sB'", [" or 1=1 or "]),
+        ("'A%sB'", " or 1=1 or "),
+        ("'A%(user)sB", {"user": " or 1=1 or "}),
+    ],
+)
+def test_nothing_is_filled_in_between_quotes(within_frappe, module, text, values):
+    # Frappe 15 and 16, and apps whose functions one of Frappe's calls, write filters into what they fill in afterwards.
+    with pytest.raises(frappe.PermissionError, match="placeholder"):
+        asked_by_frappe(f"SELECT name FROM `tabNote` WHERE title = {text}", values, module)
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("%(user)s OR title = 'it''s 50%%'", {"user": "it's"}),
+        ("'%(days)s days'", {"days": 7}),
+        ("'%s days' OR title LIKE '%%(user)s'", [7]),
+    ],
+)
+def test_what_ends_no_quote_is_filled_in(within_frappe, text, values):
+    asked_by_frappe(f"SELECT name FROM `tabNote` WHERE title = {text}", values, "other_app.queries")
+    asked_by_frappe(f"SELECT name FROM `tabNote` WHERE title = {text}", values)
 
 
 FILTERS_FOR_NAMES = {

@@ -18,8 +18,8 @@ def made(method: str, path: str, user: str, arguments: dict[str, Any] | None = N
     before = frappe.session.user, frappe.local.form_dict
     builder = EnvironBuilder(path, method=method, data=json.dumps(arguments or {}), content_type="application/json")
     frappe.local.request = Request(builder.get_environ())
+    frappe.set_user(user)  # empties the arguments
     frappe.local.form_dict = frappe._dict(arguments or {})
-    frappe.set_user(user)
     try:
         yield
     finally:

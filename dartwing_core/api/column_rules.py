@@ -2,6 +2,9 @@
 
 Frappe 15 takes some apart and writes one after the other. So each is judged by what it may be, and not by holding
 nothing suspicious: a quote in one could begin what another one ends. `query_rules` says where this is asked.
+
+Anybody may send any text, of any length. So a pattern here reads no part of it twice: what repeats can be read in one
+way alone, and a quote without its end takes all that follows. A test sends what would be slow otherwise.
 """
 
 from __future__ import annotations
@@ -32,10 +35,11 @@ WORDS = re.compile(
     re.IGNORECASE,
 )
 """Words of a query, comments, its end, and functions that wait or tell by their errors."""
-NAME = r"((`tab[\w ]+`|`\w+`|\w+)\.)?(`\w+`|\w+)"
+TABLE = r"`tab[\w ]*`"
+NAME = rf"(({TABLE}|`(?!tab)\w+`|\w+)\.)?(`\w+`|\w+)"
 """A field, perhaps of a table or behind a link; what is quoted ends."""
 PLAIN = re.compile(
-    rf"(distinct )?({NAME}|(`tab[\w ]+`\.)?\*)( (as )?(\w+|`[\w :.-]+`|'[\w :.-]+'))?( (asc|desc))?", re.IGNORECASE
+    rf"(distinct )?({NAME}|({TABLE}\.)?\*)( (as )?(\w+|`[\w :.-]+`|'[\w :.-]+'))?( (asc|desc))?", re.IGNORECASE
 )
 """A column with its alias, as Desk writes it; whatever Frappe puts around it."""
 TITLE = r"[\w :./()+-]+"
@@ -44,10 +48,11 @@ TITLED = re.compile(rf"""(?P<column>.+?) as (`{TITLE}`|'{TITLE}'|"{TITLE}")""", 
 CALL = re.compile(
     r"(distinct )?\w* ?\(.*\)( (as )?(\w+|`[\w :.-]+`|'[\w :.-]+'))?( (asc|desc))?", re.IGNORECASE | re.DOTALL
 )
-TOKENS = re.compile(r"`[\w :.-]+`|'(?:[^'\\]|\\.)*'", re.DOTALL)
-VALUE = re.compile(rf"\w+\((distinct )?({NAME}|\*|-?\d+)(, ?({NAME}|-?\d+))*\)( as \w+)?", re.IGNORECASE | re.ASCII)
+TOKENS = re.compile(rf"`[\w :.-]+`|{SINGLE}|(').*", re.DOTALL)
+VALUE = re.compile(r"\w+\((distinct )?(?P<arguments>[^()]*)\)( as \w+)?", re.IGNORECASE | re.ASCII)
 """A function in a lookup: the builder takes its text apart, and drops what follows."""
-MARKS = re.compile(rf"""`[^`]*`|'(?:[^'\\]|\\.)*'|"{TITLE}"|[(),]""", re.DOTALL)
+ARGUMENT = re.compile(rf"{NAME}|-\d+", re.IGNORECASE | re.ASCII)
+MARKS = re.compile(rf"""`[^`]*`|{SINGLE}|{DOUBLE}|[(),]|(?P<open>['"]).*""", re.DOTALL)
 UNQUOTED = re.compile(r"[\w\s.,()*+/<>=%:!-]*")
 JOINS = frozenset({"left join", "inner join", "right join"})
 TABLES = re.compile("|".join(f"tab{re.escape(doctype)}\\b" for doctype in sorted(GUARDED)), re.IGNORECASE)
@@ -69,7 +74,7 @@ def _is_column(text: str) -> bool:
         text = titled["column"]
     if PLAIN.fullmatch(text) or BY_FRAPPE.fullmatch(text):
         return True
-    bare = TOKENS.sub("x", text) if CALL.fullmatch(text) else text
+    bare = TOKENS.sub(r"x\1", text) if CALL.fullmatch(text) else text
     return bool(UNQUOTED.fullmatch(bare)) and not WORDS.search(bare)
 
 
@@ -80,7 +85,9 @@ def columns_of(given: Iterable[str]) -> list[str]:
 
 def is_value(column: str) -> bool:
     """Whether it is one that the builder of lookups can be told."""
-    return bool(PLAIN.fullmatch(column) or VALUE.fullmatch(column))
+    if not (call := VALUE.fullmatch(column)):
+        return bool(PLAIN.fullmatch(column))
+    return call["arguments"] == "*" or all(map(ARGUMENT.fullmatch, re.split(", ?", call["arguments"])))
 
 
 def is_name(text: str) -> bool:
@@ -94,9 +101,11 @@ def without_strings(text: str) -> str:
 
 
 def parts_of(text: str) -> list[str]:
-    """What stands between the commas that are not within parentheses or quotes."""
+    """What stands between the commas that are not within parentheses or quotes; all count if a quote has no end."""
     parts, begin, depth = [], 0, 0
     for mark in MARKS.finditer(text):
+        if mark["open"]:
+            return [*parts, *text[begin:].split(",")]
         depth += {"(": 1, ")": -1}.get(mark[0], 0)
         if mark[0] == "," and not depth:
             parts.append(text[begin : mark.start()])

@@ -19,6 +19,8 @@ from dartwing_core.jobs import plain_text
         ("One<br>two<br/>three", "One\ntwo\nthree"),
         ("<table><tr><td>1</td><td>2</td></tr></table>", "1 2"),
         ('<p class="text-muted">Not  now</p><script>x < 1</script>', "Not now"),
+        ("<style>a</style>b<SCRIPT src='x'>c<style>d</script >e<script>f", "bef"),
+        ("<script>a<style>b</style>c", "ac"),
         ("<!DOCTYPE html><html><body><h1>502</h1>Bad Gateway</body></html>", "502\nBad Gateway"),
         ("Value &lt;b&gt; of <strong>Size</strong>", "Value <b> of Size"),
         ("Value &lt;small&gt; is &quot;wrong&quot;", 'Value <small> is "wrong"'),
@@ -47,7 +49,7 @@ def test_a_list_of_messages_is_one_on_each_line():
     assert plain_text.of_error(ValueError("a", "<b>")) == "('a', '')"
 
 
-@pytest.mark.parametrize("piece", ["<", "<b ", "<b a=", '<b a="', "&", "<!doctype", "<b>", "</p><p>"])
+@pytest.mark.parametrize("piece", ["<", "<b ", "<b a=", '<b a="', "&", "<!doctype", "<b>", "</p><p>", "<script>"])
 def test_a_text_made_to_be_slow_is_not(piece):
     began = time.monotonic()
     plain_text.plain(piece * (1_000_000 // len(piece)))

@@ -35,7 +35,7 @@ WORDS = re.compile(
     re.IGNORECASE,
 )
 """Words of a query, comments, its end, and functions that wait or tell by their errors."""
-TABLE = r"`tab[\w ]*`"
+TABLE = r"`tab(?:[\w ]|-(?!-))*`"
 NAME = rf"(({TABLE}|`(?!tab)\w+`|\w+)\.)?(`\w+`|\w+)"
 """A field, perhaps of a table or behind a link; what is quoted ends."""
 PLAIN = re.compile(

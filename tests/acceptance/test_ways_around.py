@@ -21,7 +21,7 @@ from dartwing_core.api import column_rules, frappe_methods, guard, links, statem
 from dartwing_core.api.frappe_version import IS_15
 from dartwing_core.jobs import job as part
 from dartwing_core.jobs import submit_batch
-from tests.support import factory
+from tests.support import factory, records
 from tests.support.http import Client, set_password
 from tests.support.jobs import run, submitted_by
 
@@ -939,6 +939,42 @@ def test_people_may_give_a_column_a_title(web, alice, title):
     for column in ("count(name)", "title"):
         answer = call(client, "frappe.client.get_list", doctype="Note", fields=[f"{column} as {title}"])
         assert answer.status_code == 200, answer.text
+
+
+HYPHEN = "Test Hy-phen"
+COUNTED = f"count(`tab{HYPHEN}`.`name`) as _aggregate_column" if IS_15 else {"COUNT": "name", "as": "number"}
+ASKED_OF_IT = {
+    "a list": ("frappe.desk.reportview.get", {"fields": [f"`tab{HYPHEN}`.`name`"],
+                                              "order_by": f"`tab{HYPHEN}`.`modified` desc"}),
+    "groups": ("frappe.desk.reportview.get", {"fields": [COUNTED, f"`tab{HYPHEN}`.`subject`"],
+                                              "group_by": f"`tab{HYPHEN}`.`subject`"}),
+    "an export": ("frappe.desk.reportview.export_query", {"fields": [f"`tab{HYPHEN}`.`subject`"],
+                                                          "file_format_type": "CSV"}),
+    "a link": ("frappe.desk.search.search_link", {"txt": "x"}),
+    "a field": ("frappe.desk.listview.get_group_by_count", {"field": "subject", "current_filters": "[]"}),
+    "a lookup": ("frappe.client.get_value", {"fieldname": "subject", "filters": {"subject": "x"}}),
+}  # fmt: skip
+
+
+def test_a_doctype_may_have_a_hyphen_in_its_name(web, alice):
+    # Seen refused on Frappe 15: Desk could not show such a DocType to anybody but System Managers.
+    fields = [{"fieldname": "subject", "fieldtype": "Data", "label": "Subject"}]
+    records.make_doctype(HYPHEN, fields, [{"role": "All", "read": 1, "report": 1, "export": 1}], module="Core")
+    frappe.db.commit()
+    client, told = Client(web).with_token(alice), {}
+    try:
+        for what, (name, body) in ASKED_OF_IT.items():
+            answer = call(client, name, doctype=HYPHEN, **body)
+            told |= {what: answer.text} if answer.status_code != 200 else {}
+    finally:
+        frappe.db.rollback()
+        records.remove_doctypes(HYPHEN)
+        frappe.db.commit()
+    assert told == {}
+
+
+def test_the_name_of_a_doctype_begins_no_comment(site):
+    assert column_rules.sql_within(["`tabA -- B`.`name`"], [], "left join", by_frappe=True)
 
 
 @pytest.mark.parametrize("title", ['"a"b"', "'a\\'", "`a`b`", "'a/*b'", "'50%'", "'a#b'", "'a' union 'b'"])

@@ -42,9 +42,10 @@ PLAIN = re.compile(
     rf"(distinct )?({NAME}|({TABLE}\.)?\*)( (as )?(\w+|`[\w :.-]+`|'[\w :.-]+'))?( (asc|desc))?", re.IGNORECASE
 )
 """A column with its alias, as Desk writes it; whatever Frappe puts around it."""
-TITLE = r"[\w :./()+-]+"
-TITLED = re.compile(rf"""(?P<column>.+?) as (`{TITLE}`|'{TITLE}'|"{TITLE}")""", re.IGNORECASE | re.DOTALL)
-"""A column of a list with the title that a person gave it. No quote ends in there, and no comment begins."""
+TITLE = r"[\w :./()+,-]"
+TITLED = re.compile(rf"""(?P<column>.+?) as (`{TITLE}+`|'({TITLE}|'')+'|"({TITLE}|"")+")""", re.IGNORECASE | re.DOTALL)
+"""A column of a list with the title that a person gave it. No quote ends in there but a doubled one, which is a
+character of the title, and no comment begins."""
 CALL = re.compile(
     r"(distinct )?\w* ?\(.*\)( (as )?(\w+|`[\w :.-]+`|'[\w :.-]+'))?( (asc|desc))?", re.IGNORECASE | re.DOTALL
 )

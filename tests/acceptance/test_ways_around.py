@@ -932,7 +932,10 @@ def test_what_follows_the_name_of_a_function_changes_nothing(stranger, alice):
 
 
 @pytest.mark.skipif(not IS_15, reason="16 takes no quoted titles")
-@pytest.mark.parametrize("title", ['"Count"', "'Count (all)'", "`Count (all)`", "'Anzahl/Tag'", '"Anzahl (Tage + ca)"'])
+@pytest.mark.parametrize(
+    "title",
+    ['"Count"', "'Count (all)'", "`Count (all)`", "'Anzahl/Tag'", '"Anzahl (Tage + ca)"', "'total,net'", "'It''s'"],
+)
 def test_people_may_give_a_column_a_title(web, alice, title):
     # Seen refused.
     client = Client(web).with_token(alice)
@@ -977,7 +980,10 @@ def test_the_name_of_a_doctype_begins_no_comment(site):
     assert column_rules.sql_within(["`tabA -- B`.`name`"], [], "left join", by_frappe=True)
 
 
-@pytest.mark.parametrize("title", ['"a"b"', "'a\\'", "`a`b`", "'a/*b'", "'50%'", "'a#b'", "'a' union 'b'"])
+@pytest.mark.parametrize(
+    "title",
+    ['"a"b"', "'a\\'", "`a`b`", "'a/*b'", "'50%'", "'a#b'", "'a' union 'b'", "'a''', 'b'", "'a\\''"],
+)
 def test_a_title_ends_no_quote_and_begins_no_comment(site, title):
     # Frappe 15 writes one column behind the other.
     assert column_rules.sql_within([f"title as {title}"], [], "left join", by_frappe=True)

@@ -8,7 +8,7 @@ Lists, documents, REST and Python all ask here; `desk_access` puts it into Frapp
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -200,8 +200,22 @@ def visible_job(job_id: Any, *fields: str, looking: Viewer | None = None) -> dic
     job = store.load(job_id, *fields) if isinstance(job_id, str) and job_id else None
     looking = looking or viewer()
     if not job or not looking.can_see(job["owner_user"], job["organization"]):
-        raise JobNotFoundError(_("Background job {0} not found.").format(cut(job_id)))
+        raise not_found(job_id)
     return looking.without_hidden_result(job)
+
+
+def not_found(job_id: Any) -> JobNotFoundError:
+    """The error for a job that is missing or may not be seen."""
+    return JobNotFoundError(_("Background job {0} not found.").format(cut(job_id)))
+
+
+def visible_names(job_ids: Collection[str]) -> list[str]:
+    """Those of these jobs that the current user may see, in one statement."""
+    if not job_ids:
+        return []
+    job = frappe.qb.DocType(config.JOB)
+    query = frappe.qb.from_(job).select(job.name).where(job.name.isin(job_ids))
+    return query.where(viewer().visible(job)).run(pluck=True)
 
 
 def visible_job_now(name: str) -> dict | None:

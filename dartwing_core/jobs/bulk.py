@@ -43,7 +43,12 @@ def _delete(name: str) -> None:
 def _each(job_ids: Any, work: Callable[[str], Any]) -> dict[str, Any]:
     done: list[str] = []
     refused: dict[str, str] = {}
-    for name in _names(job_ids):
+    names = _names(job_ids)
+    visible = {name.casefold() for name in access.visible_names(names)}
+    for name in names:
+        if name.strip().casefold() not in visible:  # the database takes many a spelling for the name
+            refused[cut(name)] = plain_text.of_error(access.not_found(name))
+            continue
         told = len(frappe.local.message_log)
         frappe.db.savepoint(SAVEPOINT)
         try:

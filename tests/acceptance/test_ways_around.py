@@ -976,6 +976,29 @@ def test_a_doctype_may_have_a_hyphen_in_its_name(web, alice):
     assert told == {}
 
 
+@pytest.mark.parametrize(
+    "column",
+    [
+        f"`tab{HYPHEN}`.`name`",
+        f"`tab{HYPHEN}`.*",
+        f"count(`tab{HYPHEN}`.`name`) as _aggregate_column",
+        f"`tab{HYPHEN}`.`modified` desc",
+        f"`tab{HYPHEN}`.name as '{HYPHEN}:name'",
+        "sum(amount) as 'total, net'",
+        "subject as 'It''s'",
+        'subject as "6""-pipe, short"',
+    ],
+)
+def test_a_column_that_desk_or_people_write_is_no_sql(site, column):
+    # Seen refused.
+    assert column_rules.sql_within([column], [column], "left join", by_frappe=True) is None
+
+
+def test_names_of_doctypes_with_hyphens_are_names_in_lookups_too(site):
+    assert column_rules.is_name(f"ifnull(`tab{HYPHEN}`.`name`, '')")
+    assert column_rules.is_value(f"max(`tab{HYPHEN}`.`name`)")
+
+
 def test_the_name_of_a_doctype_begins_no_comment(site):
     assert column_rules.sql_within(["`tabA -- B`.`name`"], [], "left join", by_frappe=True)
 

@@ -168,7 +168,7 @@ def answer() -> Entry | None:
         pipeline.zrem(bells_key(queue), rq_job.id)
     worker_key = f"{Worker.redis_worker_namespace_prefix}{rq_job.worker_name}"
     pipeline.scard(f"rq:workers:{rq_job.origin}")
-    pipeline.hmget(worker_key, "queues", SHUTDOWN)
+    pipeline.hmget(worker_key, ["queues", SHUTDOWN])
     *_rung, workers, (listens, shutdown) = pipeline.execute()
     served = (listens or b"").decode().split(",")
     queue = names.get(rq_job.origin, rq_job.origin)

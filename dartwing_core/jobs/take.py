@@ -139,7 +139,7 @@ class Taker:
         job = store.load(name, "status", "attempt", "admission_rank", *waiting.LINE)
         if not job or job["status"] != JobStatus.QUEUED or job["attempt"] != attempt - 1:
             return None  # a stale or doubled message: the row says what is true
-        only = Line(*(job[column] for column in waiting.LINE), job["admission_rank"])
+        only = Line(job["queue"], job["organization"], job["job_type"], job["priority"], job["admission_rank"])
         self._look = look.look_at(only)
         self._look.know(only, waiting.Place(name, only.rank))
         return self._take_and_commit()

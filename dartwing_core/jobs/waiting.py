@@ -205,6 +205,9 @@ def _held_query(head: Mapping[str, Any], limit: int):
 # Who is in line --------------------------------------------------------------------------------------------------
 
 
+PLACE_FIELDS = ("name", "admission_rank")
+
+
 class Place(NamedTuple):
     """The place of a job in its line."""
 
@@ -214,18 +217,19 @@ class Place(NamedTuple):
 
 def places(line: Line, limit: int) -> list[Place]:
     """The first jobs of a line. Reads without locks, and the line's index alone."""
-    text = _places_text(frappe.db.db_type, limit)
+    text = _first_text(frappe.db.db_type, PLACE_FIELDS, limit)
     return [Place(*row) for row in frappe.db.sql(text, dict(zip(LINE, line.key, strict=True)))]
-
-
-@lru_cache
-def _places_text(_db_type: str, limit: int) -> str:
-    return first_query([Parameter(f"%({column})s") for column in LINE], ("name", "admission_rank"), limit).get_sql()
 
 
 def first(line: Line, limit: int) -> list[dict[str, Any]]:
     """The same jobs, with DISPATCH_FIELDS."""
-    return first_query(line.key, backlog.DISPATCH_FIELDS, limit).run(as_dict=True)
+    text = _first_text(frappe.db.db_type, backlog.DISPATCH_FIELDS, limit)
+    return frappe.db.sql(text, dict(zip(LINE, line.key, strict=True)), as_dict=True)
+
+
+@lru_cache
+def _first_text(_db_type: str, fields: tuple[str, ...], limit: int) -> str:
+    return first_query([Parameter(f"%({column})s") for column in LINE], fields, limit).get_sql()
 
 
 def first_query(key: Sequence[Any], fields: Sequence[str], limit: int):

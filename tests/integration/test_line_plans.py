@@ -42,12 +42,12 @@ def test_the_heads_of_lines_are_read_from_group_to_group(crowd):
 
 def test_the_first_of_a_line_are_read_in_their_order_and_no_others(crowd):
     line = Line("default", "Test Line 7", crowd, "Normal", 0.0)
-    for fields in (("name", "admission_rank"), backlog.DISPATCH_FIELDS):
+    for fields in (waiting.PLACE_FIELDS, backlog.DISPATCH_FIELDS):
         query = waiting.first_query(line.key, fields, 9)
         (plan,) = database.explain(query)
         assert "filesort" not in (plan["Extra"] or ""), plan
         assert database.rows_read(query) <= 12
-    (plan,) = database.explain(waiting.first_query(line.key, ("name", "admission_rank"), 9))
+    (plan,) = database.explain(waiting.first_query(line.key, waiting.PLACE_FIELDS, 9))
     assert "Using index" in plan["Extra"], plan
     places = waiting.places(line, 9)
     assert [place.rank for place in places] == sorted(place.rank for place in places)

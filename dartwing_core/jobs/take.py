@@ -21,6 +21,8 @@ MARGIN = 30.0
 
 YOUNG = 0.02
 """Seconds: what a transaction of that age sees is as good as new."""
+MOST_WORKERS = 20
+"""Of a line that a process reckons with: RQ counts killed ones for a while."""
 PAUSES = (0, 0.005, 0.02)
 """Before each look: those who were in line may have been taken by others while this process looked."""
 TYPE_FIELDS = ("handler_method", "timeout_handler_method", "requires_permission")
@@ -68,7 +70,7 @@ class Taker:
         workers: int = 1,
     ):
         self._entry_id = entry_id
-        self._queues, self._workers = queues, workers
+        self._queues, self._workers = queues, min(workers, MOST_WORKERS)
         self._ends_at = ends_at
         self._look = look.NOTHING
         self.turns = Turns(queues)

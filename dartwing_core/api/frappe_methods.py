@@ -86,11 +86,12 @@ def get(given: dict[str, Any]) -> Any:
         if not names:
             throw_missing(doctype, _("document"))
         given |= {"name": names[0], "filters": None}
-    elif filters and (meta := meta_of(doctype)) and not _sees_everything():
+    elif filters is not None and (meta := meta_of(doctype)) and not _sees_everything():
         if not meta.istable:  # the permission for which is that of what it is a part of
             frappe.has_permission(doctype, "read", throw=True)
-        found = frappe.db.get_value(doctype, filters) if kind_fields(doctype) else None
-        if found and _names_ours(doctype, found) and not frappe.has_permission(doctype, "read", doc=found):
+        found = frappe.db.get_value(doctype, filters) if kind_fields(doctype) and not meta.issingle else None
+        may_see = found and not meta.istable and frappe.has_permission(doctype, "read", doc=found)
+        if found and _names_ours(doctype, found) and not may_see:
             found = _first_not_naming_ours(doctype, filters)
             given |= {"name": found or throw_missing(doctype, str(filters)), "filters": None}  # as Frappe says it
     return client.get(**given)

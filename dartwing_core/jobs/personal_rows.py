@@ -10,7 +10,7 @@ import frappe
 
 from . import access
 from .desk_access import TENANT_DOCTYPES, as_sql
-from .references import ask_others
+from .references import ask_others, now_and_before
 
 KINDS = {"Notification Log": "document_type", "List Filter": "reference_doctype"}
 """The field that says which DocType a row is about. `for_user` says whose it is; a filter without one is for all."""
@@ -30,7 +30,8 @@ def conditions(user: str | None = None, doctype: str = "List Filter") -> str:
 def has_permission(doc, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
     """`has_permission` of KINDS: no for those of others about our DocTypes; else the other hooks decide."""
     viewer = access.viewer(user)
-    is_of_others = bool(doc.for_user) and doc.for_user != viewer.user
-    if is_of_others and doc.get(KINDS[doc.doctype]) in TENANT_DOCTYPES and not viewer.sees_everything:
-        return False
+    if not viewer.sees_everything:
+        for owner, kind in now_and_before(doc, ("for_user", KINDS[doc.doctype])):
+            if kind in TENANT_DOCTYPES and owner not in (None, "", viewer.user):
+                return False
     return ask_others(doc, ptype, user, debug)

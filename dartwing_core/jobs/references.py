@@ -5,7 +5,7 @@ What hangs on something is seen by those who see that; nothing is hung on what o
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import frappe
@@ -70,10 +70,18 @@ def _names_with_files(viewer: Viewer):
 
 def has_reference_permission(doc, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
     """`has_permission` of REFERENCES: no for what hangs on what the user may not see; else the other hooks decide."""
-    kind, name = (doc.get(field) for field in REFERENCES[doc.doctype])
-    if kind in TENANT_DOCTYPES and name and not is_visible(kind, name, user):
-        return False
+    for kind, name in now_and_before(doc, REFERENCES[doc.doctype]):
+        if kind in TENANT_DOCTYPES and name and not is_visible(kind, name, user):
+            return False
     return ask_others(doc, ptype, user, debug)
+
+
+def now_and_before(doc, fields: Sequence[str]) -> list[tuple[Any, ...]]:
+    """What a document says in these fields, and what its row says: who writes may have changed it in their copy."""
+    values = [tuple(doc.get(field) for field in fields)]
+    if doc.name and not doc.is_new():
+        values += frappe.db.get_values(doc.doctype, doc.name, list(fields))
+    return values
 
 
 def is_visible(doctype: str, name: str, user: str | None = None) -> bool:

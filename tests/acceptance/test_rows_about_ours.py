@@ -63,6 +63,9 @@ def test_a_notice_about_a_job_is_read_by_whom_it_is_for(stranger, notice, web):
         ("frappe.client.get_value", {"filters": by_user, "fieldname": ["subject", "document_name"]}),
         ("frappe.desk.form.load.getdoc", {"name": notice.name}),
         ("frappe.client.set_value", {"name": notice.name, "fieldname": "subject", "value": "x"}),
+        # The copy that is judged says that it is about something else.
+        ("frappe.client.set_value", {"name": notice.name, "fieldname": {"document_type": "ToDo"}}),
+        ("frappe.client.set_value", {"name": notice.name, "fieldname": {"for_user": ""}}),
         ("frappe.client.delete", {"name": notice.name}),
     ]
     for method, body in asked:
@@ -115,6 +118,9 @@ def test_filters_that_somebody_saved_for_the_list_of_jobs_are_theirs(web, filter
     assert call(client, "frappe.client.get", doctype="List Filter", name=filters["own"].name).status_code == 403
     for name in ("other", "shared"):
         assert call(client, "frappe.client.get", doctype="List Filter", name=filters[name].name).status_code == 200
+    for change in ({"for_user": ""}, {"reference_doctype": "ToDo"}):
+        body = {"doctype": "List Filter", "name": filters["own"].name, "fieldname": change}
+        assert call(client, "frappe.client.set_value", **body).status_code == 403, "the row says whose it is"
     own = Client(web).with_token(filters["own"].for_user)
     assert call(own, "frappe.client.get", doctype="List Filter", name=filters["own"].name).status_code == 200
 
@@ -196,6 +202,10 @@ def test_child_rows_that_name_hidden_organizations_are_not_listed(stranger, link
     kind = "link_doctype" if doctype == "Dynamic Link" else "reference_doctype"
     asked = {"parent": parent, "filters": json.dumps([[kind, "=", "Organization"]]), "fields": json.dumps(fields)}
     answer = stranger.http.get(f"{stranger.url}/api/resource/{doctype}", params=asked, timeout=60)
+    for filters in ({kind: "Organization"}, {}):
+        first = call(stranger, "frappe.client.get", doctype=doctype, parent=parent, filters=filters)
+        assert linked["hidden"].name not in first.text, first.text
+        assert "Secret Beta" not in first.text, first.text
     if IS_15 or parent == "Contact":
         assert "Secret Beta" not in answer.text, answer.text
         rows = answer.json().get("data", []) if answer.status_code == 200 else []

@@ -48,6 +48,11 @@ class JobAwareFile:
             found |= result_files.private_addresses(frappe.local.request.path)
         return not result_files.is_foreign(self, found, but_for_twins=True) and super().is_downloadable()
 
+    def notify_update(self) -> None:
+        """Not of a job's file: everybody who may have a list of Files open would hear who has made one, and when."""
+        if self.attached_to_doctype not in desk_access.ENGINE_DOCTYPES:
+            super().notify_update()
+
     def delete_file_from_filesystem(self, only_thumbnail: bool = False) -> None:
         """Not what is a job's: its file goes with the job's own File."""
         if not result_files.is_foreign(self, result_files.addresses(self)):

@@ -20,6 +20,7 @@ from dartwing_core.jobs import JobContext
 from tests.support import factory
 from tests.support.http import Client
 from tests.support.jobs import run, submitted_by
+from tests.support.listener import listening
 from tests.support.records import files_folder
 
 JOB = "Background Job"
@@ -79,6 +80,20 @@ def file(request, job):
     made = request.param(job, SECRET.encode(), "Salaries.csv")
     frappe.db.commit()
     return made
+
+
+@pytest.mark.parametrize("make", [stored, inserted])
+def test_nobody_hears_that_a_job_has_made_a_file(job, make):
+    # Seen failing: Frappe tells it, with the owner, to all who have the list of Files open.
+    with listening() as heard:
+        made = make(job, SECRET.encode(), "Salaries.csv")
+        frappe.db.commit()
+        frappe.delete_doc("File", made.name, force=True)
+        frappe.get_doc({"doctype": "File", "file_name": "test.txt", "content": "x"}).insert()
+        frappe.db.commit()
+    files = [message for _event, _room, message in heard.messages if message.get("doctype") == "File"]
+    assert files, "of others they hear as before"
+    assert made.name not in {message["name"] for message in files}
 
 
 @pytest.fixture

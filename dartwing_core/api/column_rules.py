@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import frappe
 from frappe import _
 
 from dartwing_core.jobs.desk_access import TENANT_DOCTYPES
@@ -20,6 +21,7 @@ from dartwing_core.jobs.references import REFERENCES
 
 from .request_texts import texts
 
+LONGEST = 20_000
 GUARDED = frozenset((*TENANT_DOCTYPES, *REFERENCES))
 SINGLE, DOUBLE = r"'(?:[^'\\]|\\.)*'", r'"(?:[^"\\]|\\.)*"'
 TEXTS = re.compile(
@@ -80,7 +82,10 @@ def _is_column(text: str) -> bool:
 
 
 def columns_of(given: Iterable[str]) -> list[str]:
-    """Each by itself."""
+    """Each by itself. Raises frappe.ValidationError for a text that is longer than any list of columns."""
+    given = list(given)
+    if any(len(text) > LONGEST for text in given):
+        raise frappe.ValidationError(_("A list of columns has at most {0} characters.").format(LONGEST))
     return [part.strip() for text in given for part in parts_of(text)]
 
 

@@ -86,10 +86,14 @@ def _links(doc) -> Iterator[Link]:
 def _was_there(link: Link, doc, before) -> bool:
     if before is None:
         return False
-    if link.row is doc:
-        return before.get(link.field) == link.name
-    rows = before.get(link.row.parentfield) or []
-    return any(row.name == link.row.name and row.get(link.field) == link.name for row in rows)
+    rows = [before] if link.row is doc else before.get(link.row.parentfield) or []
+    field = link.row.meta.get_field(link.field)
+    for row in rows:
+        if row.name == link.row.name and row.get(link.field) == link.name:
+            return (
+                tenant_doctype(field.options if field.fieldtype == "Link" else row.get(field.options)) == link.doctype
+            )
+    return False
 
 
 def _wrapped(validate):

@@ -43,10 +43,10 @@ def _delete(name: str) -> None:
 def _each(job_ids: Any, work: Callable[[str], Any]) -> dict[str, Any]:
     done: list[str] = []
     refused: dict[str, str] = {}
-    names = _names(job_ids)
-    visible = {name.casefold() for name in access.visible_names(names)}
-    for name in names:
-        if name.strip().casefold() not in visible:  # the database takes many a spelling for the name
+    names = {name.strip().casefold(): name for name in _names(job_ids)}  # spellings of one job, for the database
+    visible = {name.casefold() for name in access.visible_names(list(names.values()))}
+    for spelled, name in names.items():
+        if spelled not in visible:
             refused[cut(name)] = plain_text.of_error(access.not_found(name))
             continue
         told = len(frappe.local.message_log)

@@ -170,6 +170,22 @@ def test_nobody_keeps_an_organization_of_others_from_being_deleted(web, site):
     frappe.db.commit()
 
 
+def test_a_link_to_another_document_of_that_name_does_not_become_one_to_an_organization(web, site):
+    # Seen failing: only the name was compared with what the row had held.
+    doomed = frappe.get_doc({"doctype": "Organization", "org_name": "Test Doomed", "org_type": "Family"}).insert()
+    note = frappe.get_doc({"doctype": "ToDo", "description": "x"}).insert(set_name=doomed.name)
+    frappe.db.commit()
+    client = tenants.client_of("user", web)
+    made = client.http.post(f"{web}/api/resource/Reminder", json=reminder("ToDo", note.name)).json()["data"]
+    change = {"reminder_doctype": "Organization"}
+    answer = client.http.put(f"{web}/api/resource/Reminder/{made['name']}", json=change, timeout=60)
+    assert answer.status_code == 404, answer.text
+    frappe.db.rollback()
+    for doctype, name in (("Reminder", made["name"]), ("ToDo", note.name), ("Organization", doomed.name)):
+        frappe.delete_doc(doctype, name)
+    frappe.db.commit()
+
+
 def test_a_link_to_what_one_sees_is_stored_in_any_spelling_as_before(web):
     client, own = tenants.client_of("user", web), tenants.targets("user")["own"].name
     for kind in (JOB, JOB.lower(), f"{JOB}\x01"):

@@ -117,6 +117,14 @@ def test_odd_names_are_refused(names):
         cancel_jobs(names)
 
 
+def test_one_job_in_many_spellings_is_one_job(mixed, alice):
+    # Seen failing: five hundred of them were five hundred operations.
+    frappe.set_user(alice)
+    name = mixed["waiting"].name
+    answer = cancel_jobs([name, name.lower(), f" {name}", name.replace("J", "j")])
+    assert (len(answer["done"]), answer["refused"]) == (1, {})
+
+
 def test_half_a_character_is_the_name_of_no_job(mixed, alice):
     # Seen failing: an error of the server, which can't be asked for it.
     frappe.set_user(alice)

@@ -52,7 +52,11 @@ from .frappe_version import IS_15
 from .mentions import fields_that_link_to_ours
 from .request_texts import listed, parsed, texts
 
-HIDDEN = {config.RUN: ("traceback", "worker", "rq_job_id", "connection_id"), config.LOG: ("worker",)}
+HIDDEN = {
+    config.JOB: ("rq_job_id", "connection_id"),
+    config.RUN: ("traceback", "worker", "rq_job_id", "connection_id"),
+    config.LOG: ("worker",),
+}
 """Fields with a permission level, of the DocTypes that members read. A test compares this with the DocTypes."""
 OWN = ("dartwing_core.api.",)
 LINK_OPTIONS = "get_link_options"

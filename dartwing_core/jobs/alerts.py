@@ -78,7 +78,7 @@ def _levels() -> Iterator[Level]:
 
 def _dead_letters(limit: int) -> Level:
     job = frappe.qb.DocType(config.JOB)
-    number = count_query((job.in_line == 0) & (job.status == str(JobStatus.DEAD_LETTER)), limit).run()[0][0]
+    number = count_query(job.status == str(JobStatus.DEAD_LETTER), limit).run()[0][0]
 
     def text(lang: str) -> str:
         words = _("More than {0} jobs have failed for good. Retry or delete them.", lang=lang)

@@ -54,7 +54,7 @@ def failed_query(since: datetime, until: datetime):
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(job.organization, job.job_type, Count("*").as_("jobs"))
     query = query.select(Min(job.error_message).as_("example"))
-    condition = (job.in_line == 0) & (job.status == str(JobStatus.DEAD_LETTER))
+    condition = job.status == str(JobStatus.DEAD_LETTER)
     condition &= (job.modified > since) & (job.modified <= until)
     return query.where(condition).groupby(job.organization, job.job_type).orderby(Count("*"), order=Order.desc)
 

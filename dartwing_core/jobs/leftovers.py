@@ -27,6 +27,7 @@ SHARED_CACHE = "merged_translations"
 OWN_THREADS = frozenset({"job-heartbeat", "job-sweeps"})
 MEMORY_LIMIT = 256 * 1024
 """A process that has grown by so many kilobytes runs no other job."""
+LONGEST_READ = 100_000
 _PASSING = re.compile(
     r"\s*(SELECT|INSERT|UPDATE|DELETE|REPLACE|WITH|SHOW|DESC|DESCRIBE|EXPLAIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|BEGIN|"
     r"START|SET STATEMENT)\b",
@@ -194,7 +195,8 @@ class Session:
 
         def look_and_query(statement: Any, *arguments: Any, **options: Any) -> Any:
             text = statement.decode("utf-8", "replace") if isinstance(statement, bytes | bytearray) else statement
-            if not _PASSING.match(text) or _LASTING.search(text):
+            # Reading a long text takes longer than a new session.
+            if len(text) > LONGEST_READ or not _PASSING.match(text) or _LASTING.search(text):
                 self.is_changed = True
             return query(statement, *arguments, **options)
 
@@ -202,5 +204,4 @@ class Session:
         try:
             yield
         finally:
-            with suppress(AttributeError):
-                del watched.query
+            watched.query = query  # MySQLdb lets nobody delete attributes of a connection

@@ -100,7 +100,7 @@ def test_a_worker_told_twice_or_with_its_work_horse_costs_an_attempt_and_no_job(
 @pytest.mark.timeout(300)
 def test_a_migration_under_load_loses_no_job(fleet: Fleet, job_type, size):
     # Seen failing (jobs in Dead Letter, for they have no retries) without `TABLE_CHANGED` in `outcome.failure`.
-    number = size(100, 500)
+    number = size(400, 800)
     fleet.hire(2)
     submit(job_type, number)
     until(lambda: completed(job_type) >= 5, 30, "the first jobs")

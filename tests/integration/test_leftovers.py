@@ -123,3 +123,20 @@ def test_what_a_job_has_cached_is_gone(keeps_caches):
     assert "left by a job" not in frappe.db.value_cache
     assert b"left by a job" not in frappe.local.cache
     assert (b"before the job" in frappe.local.cache) is keeps_caches
+
+
+def test_what_watches_the_database_session_is_gone_after_the_attempt(job_type):
+    # Seen failing with MySQLdb (Frappe 16), which lets nobody delete what was set on a connection: each job of a
+    # process added a watcher, and after a thousand none could say anything to the database.
+    for n in range(3):
+        assert run(submitted(job_type, n=n))["status"] == "Completed"
+    connection = frappe.db._conn
+    assert connection.query.__func__ is type(connection).query
+
+
+def test_a_session_to_which_something_long_was_said_is_not_looked_through_but_renewed():
+    # Seen failing: four megabytes of parameters were searched for a third of a second.
+    session = leftovers.Session()
+    with session.watched():
+        frappe.db.sql("SELECT LENGTH(%s)", "x" * leftovers.LONGEST_READ)
+    assert session.is_changed

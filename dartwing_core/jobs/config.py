@@ -87,26 +87,21 @@ KEPT_SECONDS = 0.25
 
 
 def keep() -> None:
-    """Read settings and Job Types once each from now on, in this thread, until the next `keep` or `keep_no_longer`.
-
-    For a process that runs many jobs: between two of them it empties Frappe's caches.
-    """
+    """Forget what was kept, and read it once more: within `keeping`."""
     _thread.kept = _Kept()
 
 
-def keep_no_longer() -> None:
-    """Ask Frappe each time again."""
-    _thread.kept = None
-
-
 def is_keeping() -> bool:
-    """Whether `keep` is in force in this thread."""
+    """Whether `keeping` is entered in this thread."""
     return _thread.kept is not None
 
 
 @contextmanager
 def keeping() -> Iterator[None]:
-    """Read settings and Job Types once each while entered."""
+    """Read settings and Job Types once each while entered, in this thread.
+
+    For many jobs: between two that a process runs it empties Frappe's caches.
+    """
     before = _thread.kept
     if before is None:
         keep()

@@ -21,6 +21,7 @@ import redis
 from frappe.utils.background_jobs import generate_qname
 from rq import Queue, Worker, get_current_job
 from rq.job import Job
+from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 
 from . import clock, redis_queue
 
@@ -167,15 +168,22 @@ def answer() -> Entry | None:
     for queue in names.values():
         pipeline.zrem(bells_key(queue), rq_job.id)
     worker_key = f"{Worker.redis_worker_namespace_prefix}{rq_job.worker_name}"
-    pipeline.scard(f"rq:workers:{rq_job.origin}")
+    pipeline.scard(WORKERS_BY_QUEUE_KEY % rq_job.origin)
     pipeline.hmget(worker_key, ["queues", SHUTDOWN])
     *_rung, workers, (listens, shutdown) = pipeline.execute()
     served = (listens or b"").decode().split(",")
     queue = names.get(rq_job.origin, rq_job.origin)
     queues = tuple(names[name] for name in served if name in names) or (queue,)
-    entry = Entry(rq_job.id, float(rq_job.timeout or 0), worker_key, queue, queues, max(1, workers))
-    entry.is_worker_ending, entry.asked_at = bool(shutdown), time.monotonic()
-    return entry
+    return Entry(
+        rq_job.id,
+        float(rq_job.timeout or 0),
+        worker_key,
+        queue,
+        queues,
+        workers=max(1, workers),
+        is_worker_ending=bool(shutdown),
+        asked_at=time.monotonic(),
+    )
 
 
 def forget_lost(queues: Iterable[str]) -> int:
@@ -228,7 +236,7 @@ def workers(queues: Sequence[str]) -> dict[str, int]:
 
 
 def _workers_key(queue: str) -> str:
-    return f"rq:workers:{generate_qname(queue)}"
+    return WORKERS_BY_QUEUE_KEY % generate_qname(queue)
 
 
 @lru_cache

@@ -80,18 +80,20 @@ class Slice:
     def run(self) -> None:
         """Take and run jobs until there are none, the slice is over, or the process is no longer what it was."""
         beater = Beater()
-        config.keep()
         try:
-            job = self._take()
-            if job and job["queue"] != self._entry.queue:
-                dispatch.quietly(wake.wake_for_line)  # the entry's queue may have workers for which it has rung in vain
-            while job:
-                job = self._make(job, beater)
+            with config.keeping():
+                self._run(beater)
         finally:
-            config.keep_no_longer()
             beater.end()
             dispatch.quietly(self._ring)
         followup.sweep()
+
+    def _run(self, beater: Beater) -> None:
+        job = self._take()
+        if job and job["queue"] != self._entry.queue:
+            dispatch.quietly(wake.wake_for_line)  # the entry's queue may have workers for which it has rung in vain
+        while job:
+            job = self._make(job, beater)
 
     def _make(self, job: dict[str, Any], beater: Beater) -> dict[str, Any] | None:
         """Make an attempt; the job that is taken after it."""

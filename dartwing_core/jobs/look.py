@@ -67,8 +67,9 @@ class Look:
     types: Mapping[str, Any]
     """Job Types by name; None for one that is gone."""
     limits: Mapping[str, tenancy.Limits]
-    is_good_until: float
+    made_at: float
     """As `time.monotonic()`."""
+    is_good_until: float
     workers: int = 1
     """How many take from the same lines."""
     _ahead: dict[tuple[str, str, str, str], Ahead] = field(default_factory=dict)
@@ -105,7 +106,7 @@ class Look:
         return bool(self.caps(line)) or circuits.has_breaker(self.types[line.job_type])
 
 
-NOTHING = Look(Choice((), {}, {}), {}, {}, 0)
+NOTHING = Look(Choice((), {}, {}), {}, {}, 0, 0)
 
 
 def look(queues: Collection[str] | None = None, turns: Turns | None = None) -> Look:
@@ -166,7 +167,7 @@ def _look_at(
     passes = turns.passes(waits, served, weights) if waits and turns else {}
     now = time.monotonic()
     good_for = min(LONGEST, (now - began) * SHARE) - snapshot_age
-    return Look(Choice(served, passes, weights), types, limits_of, now + good_for)
+    return Look(Choice(served, passes, weights), types, limits_of, now, now + good_for)
 
 
 def _not_held(lines: list[Line], types: Mapping[str, Any]) -> list[Line]:

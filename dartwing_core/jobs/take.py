@@ -74,7 +74,7 @@ class Taker:
         self._entry_id = entry_id
         self._queues, self._workers = queues, min(workers, MOST_WORKERS)
         self._ends_at = ends_at
-        self._look, self._seen_at = look.NOTHING, 0.0
+        self._look = look.NOTHING
         self.turns = Turns(queues)
         self.is_first = True
         """Whether nothing was taken yet: then the process is the job's own, if its type asks for that."""
@@ -114,7 +114,7 @@ class Taker:
     def _take(self) -> dict[str, Any] | None:
         if (before := self._taken_before()) is not None:
             return before
-        if self._has_good_look() and time.monotonic() - self._seen_at < FRESH:
+        if self._has_good_look() and time.monotonic() - self._look.made_at < FRESH:
             sql.commit()  # a snapshot of this moment
             taken = self._take_and_commit()
             if taken or self.needs_entry:
@@ -133,7 +133,7 @@ class Taker:
         return time.monotonic() < self._look.is_good_until
 
     def _see(self, found: look.Look) -> None:
-        self._look, self._seen_at = found, time.monotonic()
+        self._look = found
         found.workers = self._workers
 
     def _take_named(self, name: str, attempt: int) -> dict[str, Any] | None:

@@ -40,7 +40,9 @@ class Turns:
     def flush(self) -> None:
         """Say what was taken, now."""
         if self._prices:
-            redis_queue.if_there(self._kept)
+            pipeline = redis_queue.client().pipeline(transaction=False)
+            self._send(pipeline)
+            redis_queue.if_there(pipeline.execute)
 
     def passes(self, waits: Sequence[Line], served: Sequence[Line], weights: Mapping[str, int]) -> dict[str, float]:
         """The passes of those who wait; what is kept of them is put right first.

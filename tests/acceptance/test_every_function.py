@@ -15,7 +15,7 @@ from typing import Any
 import frappe
 import pytest
 
-from tests.support import http, tenants
+from tests.support import http, named, tenants
 from tests.support.tenants import Target
 
 from .test_tenants_writing import snapshot
@@ -138,15 +138,8 @@ def test_nothing_that_frappe_serves_knows_an_old_organization_of_others(web, old
 
 @pytest.fixture
 def old_organization(site) -> Iterator[str]:
-    name = "Test Old 7"
-    old = frappe.get_doc({"doctype": "Organization", "org_name": name, "org_type": "Family", "status": "Active"})
-    old.name = name
-    old.db_insert()
-    frappe.db.commit()
-    yield name
-    frappe.db.rollback()
-    frappe.db.delete("Organization", {"name": name})
-    frappe.db.commit()
+    with named.old_organization("Test Old 7") as name:
+        yield name
 
 
 def learned(client: http.Client, targets: tuple[Target, Target], doctype: str) -> list[str]:

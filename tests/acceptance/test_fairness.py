@@ -55,11 +55,8 @@ def heavy_beta(site: None) -> Iterator[None]:
 
 @pytest.fixture
 def fleet(site: None) -> Iterator[Fleet]:
-    crew = Fleet(has_agent=False)
-    try:
+    with Fleet(has_agent=False) as crew:
         yield crew
-    finally:
-        crew.stop()
 
 
 def submit_many(

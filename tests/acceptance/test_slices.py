@@ -24,12 +24,8 @@ ENTRY = "SELECT rq_job_id FROM `tabBackground Job` WHERE name = %s"
 @pytest.fixture
 def fleet(site: None) -> Iterator[Fleet]:
     """Workers to be started when jobs are in line, which they take in one long slice then; and the agent."""
-    with settings(slice_seconds=60):
-        crew = Fleet()
-        try:
-            yield crew
-        finally:
-            crew.stop()
+    with settings(slice_seconds=60), Fleet() as crew:
+        yield crew
 
 
 def made(name: str, handler: str = "tells_process", **values: Any) -> str:
@@ -98,16 +94,13 @@ def test_a_job_finds_nothing_of_what_the_one_before_it_left(fleet: Fleet, fails)
 
 def test_a_job_that_may_be_tried_again_at_once_waits_for_no_sweep(site):
     # Seen failing (in test_workers, now and then: Failed for a minute) where another worker had swept a moment before.
-    crew = Fleet(has_agent=False)
     processes.queue_client().set(redis_queue.site_key(leader.LEADER), "somebody who does nothing")
-    try:
+    with Fleet(has_agent=False) as crew:
         planned = factory.job_type("planned", "planned", retry_delays="0", max_retries=1)
         frappe.db.commit()
         job = submitted(planned, plan=["fail", "ok"])
         crew.hire(1)
         until(lambda: status(job) == "Completed", 10, "the second attempt")
-    finally:
-        crew.stop()
 
 
 def test_a_time_limit_in_a_slice_ends_its_job_and_others_go_on_in_a_new_process(fleet: Fleet):

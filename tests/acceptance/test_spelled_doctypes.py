@@ -10,7 +10,7 @@ import pytest
 
 from dartwing_core.api.doctypes import queue_doctype, tenant_doctype
 from dartwing_core.jobs.desk_access import TENANT_DOCTYPES
-from tests.support import http, tenants
+from tests.support import http, named, tenants
 from tests.support.database import statements
 
 from .test_asked_first import JOB, document, method, send
@@ -43,16 +43,12 @@ def spelled(doctype: str, spelling: str) -> str:
 @pytest.fixture
 def old(site) -> Iterator[str]:
     """An organization that no member of Alpha sees, whose id can be guessed."""
-    made = frappe.get_doc({"doctype": "Organization", "org_name": OLD, "org_type": "Family", "status": "Active"})
-    made.name = OLD
-    made.db_insert()
-    frappe.db.commit()
-    yield OLD
-    frappe.db.rollback()
-    for doctype in ("Event", "ToDo", "Reminder", "Contact"):
-        frappe.db.delete(doctype, {"owner": ["like", "test_m_%"]})
-    frappe.db.delete("Organization", {"name": OLD})
-    frappe.db.commit()
+    with named.old_organization(OLD):
+        yield OLD
+        frappe.db.rollback()
+        for doctype in ("Event", "ToDo", "Reminder", "Contact"):
+            frappe.db.delete(doctype, {"owner": ["like", "test_m_%"]})
+        frappe.db.commit()
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)

@@ -15,7 +15,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs.texts import cut
-from tests.support import http, records, tenants
+from tests.support import http, named, records, tenants
 from tests.support.http import Client
 from tests.support.tenants import NOWHERE
 
@@ -112,19 +112,15 @@ def world(_connected) -> Iterator[dict[str, str]]:
     ]
     permissions = [{"role": "All", "read": 1, "write": 1, "create": 1, "print": 1}]
     records.make_doctype(LINKING, fields, permissions, module="Core")
-    if not frappe.db.exists("Organization", OLD):
-        old = frappe.get_doc({"doctype": "Organization", "org_name": OLD, "org_type": "Family", "status": "Active"})
-        old.name = OLD
-        old.db_insert()
     job = tenants.targets("user")["alpha"].name
     frappe.db.set_value(JOB, job, "error_message", SECRET)
     mail = frappe.get_doc({"doctype": "Communication", "communication_type": "Communication", "subject": "x"})
     mail.db_insert()
     frappe.db.commit()
-    yield {"job": job, "mail": mail.name}
+    with named.old_organization(OLD):
+        yield {"job": job, "mail": mail.name}
     records.remove_doctypes(LINKING)
     frappe.db.delete("Communication", {"name": mail.name})
-    frappe.db.delete("Organization", {"name": OLD})
     frappe.db.commit()
 
 

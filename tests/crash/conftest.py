@@ -11,9 +11,5 @@ from tests.support.settings import settings
 @pytest.fixture
 def fleet(site: None) -> Iterator[Fleet]:
     """Workers that can be killed, and the agent; a lost worker is noticed after five seconds."""
-    with settings(lease_seconds=5):
-        crew = Fleet()
-        try:
-            yield crew
-        finally:
-            crew.stop()
+    with settings(lease_seconds=5), Fleet() as crew:
+        yield crew

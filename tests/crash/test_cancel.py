@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 
 import frappe
@@ -82,9 +81,7 @@ def test_a_second_entry_of_its_attempt_does_not_keep_a_deaf_handler_going(fleet:
 @pytest.mark.parametrize("dies", ["before the command", "before the row"])
 def test_the_stop_of_a_deaf_handler_is_repeated_until_its_process_is_gone(monkeypatch, dies):
     # Seen failing: Canceled, and its process running to its time limit, if the sweeper dies before RQ's command.
-    fleet = Fleet(has_agent=False)
-    with settings(cancel_grace_seconds=1), contextlib.ExitStack() as stack:
-        stack.callback(fleet.stop)
+    with settings(cancel_grace_seconds=1), Fleet(has_agent=False) as fleet:
         job = deaf_job(fleet, workers=1)
         canceled(job)
         lost: list[int] = []

@@ -41,11 +41,8 @@ _serial = itertools.count()
 
 @pytest.fixture
 def no_agent(site):
-    crew = Fleet(has_agent=False)
-    try:
+    with Fleet(has_agent=False) as crew:
         yield crew
-    finally:
-        crew.stop()
 
 
 def submit(job_type: str, number: int, **parameters) -> None:

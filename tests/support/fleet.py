@@ -29,6 +29,12 @@ class Fleet:
         self.agent = processes.start_agent() if has_agent else None
         self.kills = 0
 
+    def __enter__(self) -> Fleet:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.stop()
+
     def hire(self, number: int = 2, queues: str | None = None) -> None:
         """Bring the number of living workers up to this; new ones serve these queues, all by default."""
         self.workers = [worker for worker in self.workers if worker.popen.poll() is None]

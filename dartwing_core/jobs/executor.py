@@ -163,7 +163,6 @@ class Slice:
 
     def _ring(self) -> None:
         """Who is left in line is taken by the next process."""
-        self._taker.turns.flush()
         if self._taker.needs_entry:
             doorbells.ring([self._taker.needs_entry], at_front=True)
         if not self._found_nobody:

@@ -75,7 +75,7 @@ class Taker:
         self._queues, self._workers = queues, min(workers, MOST_WORKERS)
         self._ends_at = ends_at
         self._look = look.NOTHING
-        self.turns = Turns(queues)
+        self._turns = Turns(queues)
         self.is_first = True
         """Whether nothing was taken yet: then the process is the job's own, if its type asks for that."""
         self.needs_entry: dict[str, Any] | None = None
@@ -105,7 +105,7 @@ class Taker:
         if not self._has_good_look():
             if snapshot_age >= YOUNG:
                 return None
-            found = look.look_along(self._queues, self.turns, snapshot_age)
+            found = look.look_along(self._queues, self._turns, snapshot_age)
             if found is None:
                 return None
             self._see(found)
@@ -122,7 +122,7 @@ class Taker:
         for pause in PAUSES:
             time.sleep(pause)
             sql.commit()
-            self._see(look.look(self._queues, self.turns))
+            self._see(look.look(self._queues, self._turns))
             is_nobody_there = not self._look.choice.lines
             taken = self._take_and_commit()
             if taken or self.needs_entry or is_nobody_there:
@@ -254,8 +254,9 @@ class Taker:
 
     def _note_turn(self, line: Line) -> None:
         start = self._look.choice.passes[line.organization]
-        self.turns.took(line.organization, start, self._look.choice.took(line))
-        events.along(self.turns.send)
+        price = self._look.choice.took(line)
+        # With the start's own commit: told later, it would bring back a pass that others have gone by.
+        events.along(lambda pipeline: self._turns.note(pipeline, line.organization, start, price))
 
     def _taken_before(self) -> dict[str, Any] | None:
         """The job of a try before this one, whose connection was lost in its commit."""

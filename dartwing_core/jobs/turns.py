@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -11,8 +10,6 @@ from .choice import Line
 
 TURNS = "turns"
 KEPT_SECONDS = 3_600
-SENT_SECONDS = 0.05
-"""A process says so often, at most, whose turns it has taken."""
 JUST_BEFORE = 1e-6
 
 
@@ -23,26 +20,12 @@ class Turns:
         # What an organization has got of one queue is not held against it in another.
         self._queues = queues
         self._key = redis_queue.site_key(f"{TURNS}:{','.join(sorted(queues)) if queues is not None else '*'}")
-        self._starts: dict[str, float] = {}
-        self._prices: dict[str, float] = {}
-        self._sent_at = 0.0
 
-    def took(self, organization: str, start: float, price: float) -> None:
-        """An organization has had a turn; `start`: its pass before, if none is kept."""
-        self._starts.setdefault(organization, start)
-        self._prices[organization] = self._prices.get(organization, 0.0) + price
-
-    def send(self, pipeline: Any) -> None:
-        """Add to a round trip what was taken since the last time, unless that was a moment ago."""
-        if time.monotonic() - self._sent_at >= SENT_SECONDS:
-            self._send(pipeline)
-
-    def flush(self) -> None:
-        """Say what was taken, now."""
-        if self._prices:
-            pipeline = redis_queue.client().pipeline(transaction=False)
-            self._send(pipeline)
-            redis_queue.if_there(pipeline.execute)
+    def note(self, pipeline: Any, organization: str, start: float, price: float) -> None:
+        """Add to a round trip that an organization has had a turn; `start`: its pass before, if none is kept."""
+        pipeline.hsetnx(self._key, organization, start)
+        pipeline.hincrbyfloat(self._key, organization, price)
+        pipeline.expire(self._key, KEPT_SECONDS)
 
     def passes(self, waits: Sequence[Line], served: Sequence[Line], weights: Mapping[str, int]) -> dict[str, float]:
         """The passes of those who wait; what is kept of them is put right first.
@@ -50,7 +33,7 @@ class Turns:
         Who does not wait keeps no turns, but what it has had too many. Who comes anew begins just before the lowest of
         those that may go. Who has no slot does not fall behind them by more than a turn.
         """
-        kept = redis_queue.if_there(self._kept) or {}
+        kept: Any = redis_queue.if_there(lambda: redis_queue.client().hgetall(self._key)) or {}
         passes = {name.decode(): float(value) for name, value in kept.items()}
         here, going = ({line.organization for line in lines} for lines in (waits, served))
         blocked = {line.organization for line in waits if self._queues is None or line.queue in self._queues} - going
@@ -63,20 +46,6 @@ class Turns:
         if gone or raised or new:
             redis_queue.if_there(lambda: self._put_right(gone, raised, new))
         return {name: value for name, value in (passes | raised | new).items() if name in here}
-
-    def _kept(self) -> Any:
-        pipeline = redis_queue.client().pipeline(transaction=False)
-        self._send(pipeline)
-        pipeline.hgetall(self._key)
-        return pipeline.execute()[-1]
-
-    def _send(self, pipeline: Any) -> None:
-        for organization, price in self._prices.items():
-            pipeline.hsetnx(self._key, organization, self._starts[organization])
-            pipeline.hincrbyfloat(self._key, organization, price)
-        if self._prices:
-            pipeline.expire(self._key, KEPT_SECONDS)
-            self._starts, self._prices, self._sent_at = {}, {}, time.monotonic()
 
     def _put_right(self, gone: Sequence[str], raised: Mapping[str, float], new: Mapping[str, float]) -> None:
         pipeline = redis_queue.client().pipeline(transaction=False)

@@ -6,7 +6,7 @@ import frappe
 import pytest
 import redis
 
-from dartwing_core.jobs import get_job_history, look, redis_queue, submit_jobs, sweeper, take
+from dartwing_core.jobs import get_job_history, look, redis_queue, sql, submit_jobs, sweeper, take
 from tests.support import database, factory, processes
 from tests.support.jobs import set_columns, status, submitted
 from tests.support.queues import age, one, type_of
@@ -299,3 +299,24 @@ def test_a_sweep_lets_due_jobs_get_in_line(job_type):
     set_columns(job, status="Failed", in_line=0, due_epoch=1, available_at="2020-01-01")
     assert sweeper.sweep().queued == 1
     assert (status(job), taken["name"]) == ("Queued", job.name)
+
+
+def test_each_turn_is_told_with_its_start_and_not_where_that_is_undone(job_type):
+    # Seen failing: told later, a turn brought back an old pass, and all others waited until it had caught up.
+    submit_many(job_type, 4)
+    taker, key = take.Taker(), redis_queue.site_key("turns:*")
+
+    def told() -> float:
+        return float(processes.queue_client().hget(key, factory.ALPHA) or 0)
+
+    assert taker.take()
+    taker._look.is_good_until = float("inf")
+    first = told()
+    assert taker.take_along([], 0.0)
+    sql.commit()
+    assert told() == pytest.approx(first + 1)
+    assert taker.take_along([], 0.0)
+    sql.rollback()
+    assert taker.take_along([], 0.0)
+    sql.commit()
+    assert told() == pytest.approx(first + 2)

@@ -22,8 +22,6 @@ import frappe
 CALLBACKS = ("before_commit", "after_commit", "before_rollback", "after_rollback")
 NEEDED = ("db", "conf", "flags", "session", "lang", "form_dict", "response", "message_log", "error_log", "debug_log")
 """Without which Frappe can do nothing."""
-SHARED_CACHE = "merged_translations"
-"""Of `frappe.translate`, by language: holds no user's data, and takes a tenth of a small job's time to make."""
 OWN_THREADS = frozenset({"job-heartbeat", "job-sweeps"})
 MEMORY_LIMIT = 256 * 1024
 """A process that has grown by so many kilobytes runs no other job."""
@@ -78,13 +76,10 @@ class Context:
         for name in _locals().keys() - self._before.keys():
             delattr(frappe.local, name)
         now = _locals()
-        shared = now["cache"].get(frappe.cache.make_key(SHARED_CACHE)) if self._keeps_caches else None
         for name, (value, content) in self._before.items():
             if name != "db" and (name not in now or now[name] is not value):
                 setattr(frappe.local, name, value)
             _refill(value, content)
-        if shared is not None:
-            frappe.local.cache[frappe.cache.make_key(SHARED_CACHE)] = shared
         self._forget()
         frappe.db.auto_commit_on_many_writes = self._commits
         for name in CALLBACKS:
@@ -205,3 +200,6 @@ class Session:
             yield
         finally:
             watched.query = query  # MySQLdb lets nobody delete attributes of a connection
+            if frappe.db._conn is not watched:
+                with suppress(Exception):
+                    watched.close()  # the handler has opened another; this one would keep its locks

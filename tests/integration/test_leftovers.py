@@ -140,3 +140,13 @@ def test_a_session_to_which_something_long_was_said_is_not_looked_through_but_re
     with session.watched():
         frappe.db.sql("SELECT LENGTH(%s)", "x" * leftovers.LONGEST_READ)
     assert session.is_changed
+
+
+def test_a_session_that_the_handler_has_replaced_is_closed_and_holds_no_locks(job_type):
+    # Seen failing: somebody still referred to it, and its rows stayed locked.
+    job = submitted(job_type)
+    with leftovers.Session().watched():
+        frappe.db.sql("SELECT name FROM `tabBackground Job` WHERE name = %s FOR UPDATE", job.name)
+        frappe.db.connect()
+    with database.another_connection() as other, other.cursor() as cursor:
+        assert cursor.execute("SELECT name FROM `tabBackground Job` WHERE name = %s FOR UPDATE NOWAIT", (job.name,))

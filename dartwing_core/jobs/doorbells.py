@@ -90,11 +90,14 @@ class Entry:
         """Find out whether the worker is ending and whether others wait for it."""
         if self._was_just_asked():
             return
-        pipeline = redis_queue.client().pipeline(transaction=False)
-        self.ask_along(pipeline)
-        answers = redis_queue.if_there(pipeline.execute)
+        answers = redis_queue.if_there(self._answers)
         if answers is not None:
             self._hear(answers)
+
+    def _answers(self) -> list[Any]:
+        pipeline = redis_queue.client().pipeline(transaction=False)
+        self.ask_along(pipeline)
+        return pipeline.execute()
 
     def ask_along(self, pipeline: Any) -> Callable[[list[Any]], None] | None:
         """The same in a round trip that is made anyway."""

@@ -18,13 +18,15 @@ import frappe
 from rq import get_current_job
 from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 
-from . import clock, config, connection, dispatch, doorbells, events, followup, history, ids, job_hooks, leftovers, wake
+from . import clock, config, connection, dispatch, doorbells, events, followup, history, ids, job_hooks, leftovers, take, wake
 from .attempt import Attempt
 from .heartbeat import Beater
 from .take import Taker
 
 SHARED_SECONDS = 0.1
 """A slice is this long, or one job, while entries of others wait for its worker."""
+LATE_SECONDS = 1.0
+"""A job that begins so long after it was taken may have been given to another worker."""
 AFTER_LIMIT = 60.0
 """Seconds after an entry's time limit at which RQ's parent kills the work-horse."""
 
@@ -76,6 +78,7 @@ class Slice:
         self._is_first = True
         self._may_go_on = config.settings().slice_seconds > 0
         self._found_nobody = self._had_caps = False
+        self._taken_at = 0.0
 
     def run(self) -> None:
         """Take and run jobs until there are none, the slice is over, or the process is no longer what it was."""
@@ -93,12 +96,16 @@ class Slice:
         if job and job["queue"] != self._entry.queue:
             dispatch.quietly(wake.wake_for_line)  # the entry's queue may have workers for which it has rung in vain
         while job:
-            job = self._make(job, beater)
+            if not self._is_first:
+                dispatch.quietly(partial(job_hooks.before, job))
+            job = self._make(job, beater) if self._is_in_time(job) else None
+
+    def _is_in_time(self, job: dict[str, Any]) -> bool:
+        """Whether hooks of other apps have not kept this process so long that the job was given to another worker."""
+        return time.monotonic() - self._taken_at < LATE_SECONDS or take.begin_anew(job)
 
     def _make(self, job: dict[str, Any], beater: Beater) -> dict[str, Any] | None:
         """Make an attempt; the job that is taken after it."""
-        if not self._is_first:
-            dispatch.quietly(partial(job_hooks.before, job))
         is_own, self._is_first = self._is_first and (job["name"], job["attempt"]) == self._named, False
         started = self._began if is_own else time.monotonic()
         self._may_go_on = self._may_go_on and not job["is_alone"]
@@ -126,6 +133,7 @@ class Slice:
 
     def _take(self) -> dict[str, Any] | None:
         taken = self._taker.take()
+        self._taken_at = time.monotonic()
         # Whoever gets in line from now on rings. A slot that was freed may let somebody of another queue go.
         self._found_nobody = taken is None and not self._taker.needs_entry and not self._had_caps
         self._had_caps = self._had_caps or bool(taken and taken["caps"])
@@ -141,7 +149,8 @@ class Slice:
         is_followed = job["first_child"] or job["another_child"] or job_hooks.has_left_something()
         if is_followed or self._made.session.is_changed or not self._goes_on():
             return None  # what follows this job may take long, and the next one's lease would run
-        taken = self._taker.take_along(log, time.monotonic() - self._made.started)
+        taken = self._taker.take_along(log, time.monotonic() - self._taken_at)
+        self._taken_at = time.monotonic()
         if taken:
             events.along(self._entry.ask_along)
             self._had_caps = self._had_caps or bool(taken["caps"])

@@ -35,6 +35,10 @@ _START = """
         rq_job_id = %(entry_id)s, next_retry_at = NULL, progress = 0, progress_message = NULL
     WHERE name = %(name)s AND status = 'Queued' AND attempt = %(before)s
 """
+_BEGIN_ANEW = """
+    UPDATE `tabBackground Job` FORCE INDEX (PRIMARY) SET modified = %(now)s, started_epoch = UNIX_TIMESTAMP()
+    WHERE name = %(name)s AND status = 'Running' AND attempt = %(attempt)s
+"""
 
 
 def worker_name() -> str:
@@ -45,6 +49,14 @@ def worker_name() -> str:
 @lru_cache
 def _worker_name(pid: int) -> str:
     return f"{socket.gethostname()}:{pid}"
+
+
+def begin_anew(job: Mapping[str, Any]) -> bool:
+    """Let the lease of a job that was taken a while ago begin now; whether the attempt is still its own. Commits."""
+    values = {"now": clock.site_time(), "name": job["name"], "attempt": job["attempt"]}
+    is_its_own = bool(sql.execute_as_of_now(_BEGIN_ANEW, values))
+    sql.commit()
+    return is_its_own
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import frappe
 import pytest
 
-from dartwing_core.jobs import doorbells, executor, get_job_status, redis_queue
+from dartwing_core.jobs import doorbells, executor, get_job_status, job_hooks, redis_queue
 from tests.support import database, factory, processes
 from tests.support.jobs import status, submitted, submitted_by, submitted_for, submitted_with
 from tests.support.queues import listed, type_of
@@ -156,6 +156,29 @@ def test_an_attempt_leaves_nothing_to_the_next_of_its_process(then):
     for surroundings in seen:
         del surroundings["alarm"]  # which RQ sets for the first
     assert seen[0] == seen[1]
+
+
+TAKE_AWAY = "UPDATE `tabBackground Job` SET attempt = attempt + 1 WHERE name = %s"
+LONG_AGO = "UPDATE `tabBackground Job` SET started_epoch = 1 WHERE name = %s"
+
+
+def test_a_job_that_hooks_of_other_apps_kept_waiting_has_its_lease_from_then_on(job_type, monkeypatch):
+    first, second = submitted(job_type, n=1), submitted(job_type, n=2)
+    monkeypatch.setattr(executor, "LATE_SECONDS", 0)
+    monkeypatch.setattr(job_hooks, "before", lambda job: frappe.db.sql(LONG_AGO, job["name"]))
+    run_slice(first)
+    assert statuses([first, second]) == ["Completed", "Completed"]
+    assert database.value("SELECT started_epoch FROM `tabBackground Job` WHERE name = %s", second.name) > 1
+
+
+def test_a_job_that_was_given_away_while_hooks_of_other_apps_ran_is_not_begun(job_type, monkeypatch):
+    mess = factory.job_type("mess", f"{factory.FAULTS}.changes_its_process")
+    first, second = submitted(job_type, n=1), submitted(mess, what="variable")
+    monkeypatch.setattr(executor, "LATE_SECONDS", 0)
+    monkeypatch.setattr(job_hooks, "before", lambda job: frappe.db.sql(TAKE_AWAY, job["name"]))
+    run_slice(first)
+    assert statuses([first, second]) == ["Completed", "Running"], "it is the other worker's to end"
+    assert "LEFT_BY_A_JOB" not in os.environ
 
 
 def test_each_job_runs_as_its_owner(alice, bob):

@@ -44,14 +44,14 @@ PLAIN = re.compile(
     rf"(distinct )?({NAME}|({TABLE}\.)?\*)( (as )?(\w+|`[\w :.-]+`|'[\w :.-]+'))?( (asc|desc))?", re.IGNORECASE
 )
 """A column with its alias, as Desk writes it; whatever Frappe puts around it."""
-TITLE = r"[\w :./()+,-]"
+TITLE = r"""[^'"`\\%#*;\x00-\x1f\x7f]"""
 TITLED = re.compile(rf"""(?P<column>.+?) as (`{TITLE}+`|'({TITLE}|'')+'|"({TITLE}|"")+")""", re.IGNORECASE | re.DOTALL)
 """A column of a list with the title that a person gave it. No quote ends in there but a doubled one, which is a
 character of the title, and no comment begins."""
 CALL = re.compile(
     r"(distinct )?\w* ?\(.*\)( (as )?(\w+|`[\w :.-]+`|'[\w :.-]+'))?( (asc|desc))?", re.IGNORECASE | re.DOTALL
 )
-TOKENS = re.compile(rf"`[\w :.-]+`|{SINGLE}|(').*", re.DOTALL)
+TOKENS = re.compile(rf"""`[\w :.-]+`|{SINGLE}|{DOUBLE}|(['"]).*""", re.DOTALL)
 VALUE = re.compile(r"\w+\((distinct )?(?P<arguments>[^()]*)\)( as \w+)?", re.IGNORECASE | re.ASCII)
 """A function in a lookup: the builder takes its text apart, and drops what follows."""
 ARGUMENT = re.compile(rf"{NAME}|-\d+", re.IGNORECASE | re.ASCII)

@@ -28,6 +28,10 @@ from .request_texts import parsed
 
 SENT = "dartwing_sent"
 """In `frappe.flags`: the arguments of the request."""
+INNER = "dartwing_sent_inner"
+"""The same: all objects and lists in those that are not for filters; read when it is first asked."""
+MOST_COMPARED = 100_000
+"""Comparing takes time; no request that means well comes near."""
 NAMES = frozenset({"name", "parent"})
 HOLD_NAMES = frozenset({"Link", "Dynamic Link", "Data"})
 """Kinds of fields that may hold a name, and nothing but text."""
@@ -38,6 +42,7 @@ FILTERS = "filters"
 def remember(arguments: Mapping[str, Any]) -> None:
     """Keep what was sent: some of Frappe's functions take their arguments apart."""
     frappe.flags[SENT] = dict(arguments)
+    frappe.flags.pop(INNER, None)
 
 
 def refuse(field: str, value: Any) -> None:
@@ -91,8 +96,15 @@ def _was_sent(filters: Any) -> bool:
     values = filters.values() if isinstance(filters, Mapping) else filters
     if not (comparisons := [value for value in values if value and is_filter(value)]):
         return False
-    sent = [inner for key, value in frappe.flags.get(SENT, {}).items() if key != FILTERS for inner in _within(value)]
-    return any(one in sent for one in comparisons)
+    sent = _sent()
+    return len(comparisons) * len(sent) > MOST_COMPARED or any(one in sent for one in comparisons)
+
+
+def _sent() -> list[Any]:
+    if INNER not in frappe.flags:
+        arguments = frappe.flags.get(SENT, {})
+        frappe.flags[INNER] = [inner for key, value in arguments.items() if key != FILTERS for inner in _within(value)]
+    return frappe.flags[INNER]
 
 
 def _within(value: Any) -> Iterator[Any]:

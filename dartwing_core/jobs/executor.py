@@ -18,7 +18,21 @@ import frappe
 from rq import get_current_job
 from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 
-from . import clock, config, connection, dispatch, doorbells, events, followup, history, ids, job_hooks, leftovers, take, wake
+from . import (
+    clock,
+    config,
+    connection,
+    dispatch,
+    doorbells,
+    events,
+    followup,
+    history,
+    ids,
+    job_hooks,
+    leftovers,
+    take,
+    wake,
+)
 from .attempt import Attempt
 from .heartbeat import Beater
 from .take import Taker

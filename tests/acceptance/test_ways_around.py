@@ -987,6 +987,9 @@ def test_a_doctype_may_have_a_hyphen_in_its_name(web, alice):
         "sum(amount) as 'total, net'",
         "subject as 'It''s'",
         'subject as "6""-pipe, short"',
+        "grand_total as 'Betrag in € (brutto)'",
+        'is_paid as "Bezahlt? & gebucht!"',
+        "coalesce(subject, \"-\", 'none') as subject",
     ],
 )
 def test_a_column_that_desk_or_people_write_is_no_sql(site, column):
@@ -1011,6 +1014,20 @@ def test_a_title_ends_no_quote_and_begins_no_comment(site, title):
     # Frappe 15 writes one column behind the other.
     assert column_rules.sql_within([f"title as {title}"], [], "left join", by_frappe=True)
     assert column_rules.sql_within([f"count(name) as {title}"], [], "left join", by_frappe=True)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        """concat('"', (select 1), '"')""",
+        """concat("'", (select 1), "'")""",
+        """concat("\\"", sleep(1), "\\"")""",
+        """concat("a" "b", 'c", sleep(1))""",
+        """concat("a, (select 1))""",
+    ],
+)
+def test_texts_in_a_function_hide_no_sql(site, column):
+    assert column_rules.sql_within([column], [], "left join", by_frappe=True)
 
 
 def test_a_filter_finds_ones_own_where_the_first_match_is_a_job(stranger, bob, job):

@@ -148,3 +148,15 @@ def test_a_text_made_to_be_slow_is_not(site, reader):
                 if long > ENOUGH or long > 8 * short:
                     slow["…".join(parts)] = (short, long)
     assert slow == {}
+
+
+def test_thousands_of_comparisons_in_place_of_values_are_refused_at_once(site, alice):
+    # Seen failing: each was compared with each.
+    many = {f"field_{n}": ["like", f"{n}%"] for n in range(8_000)}
+    frappe.set_user(alice)
+    with web_request.made("POST", "/api/method/ping", alice, {"x": [[n, n] for n in range(8_000)]}):
+        guard.check_request()
+        began = time.process_time()
+        with pytest.raises(frappe.ValidationError):
+            frappe.db.get_value("Note", many)
+        assert time.process_time() - began < 1

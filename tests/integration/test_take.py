@@ -280,7 +280,7 @@ def test_who_takes_a_job_locks_neither_its_owner_nor_its_organization(job_type):
     assert taker.take_along([], 0.0), "not committed yet"
     with database.another_connection() as other, other.cursor() as cursor:
         for table, name in (("User", job.owner_user), ("Organization", job.organization)):
-            cursor.execute(f"SELECT name FROM `tab{table}` WHERE name = %s FOR UPDATE NOWAIT", name)
+            cursor.execute(f"SELECT name FROM `tab{table}` WHERE name = %s FOR UPDATE NOWAIT", (name,))
             assert cursor.fetchall()
     frappe.db.rollback()
 

@@ -14,6 +14,7 @@ from frappe.utils import get_system_timezone
 from rq.timeouts import BaseTimeoutException
 
 from . import (
+    callbacks,
     cancel,
     canonical,
     circuits,
@@ -161,21 +162,35 @@ class Attempt:
         history.write(log)
         self.end = end
         try:
-            if self.next_job:  # and so no callbacks of others
-                sql.commit()
+            if self.next_job:
+                callbacks.commit()
             else:
                 frappe.db.commit()
         except BaseException as error:
             if not self._is_committed():
                 self.end = None
                 raise
-            self.has_ended_itself = False
-            frappe.logger("dartwing_core").warning(f"{self.job['name']}: a callback after its commit failed: {error!r}")
+            self._note_late_error(error)
+        if self.next_job:
+            self._run_callbacks()
+
+    def _run_callbacks(self) -> None:
+        """The next job is taken already: an error here is the last job's."""
+        try:
+            callbacks.run_rest()
+        except BaseTimeoutException:
+            raise
+        except Exception as error:
+            self._note_late_error(error)
+
+    def _note_late_error(self, error: BaseException) -> None:
+        self.has_ended_itself = False
+        frappe.logger("dartwing_core").warning(f"{self.job['name']}: a callback after its commit failed: {error!r}")
 
     def _next_along(self, log: list[history.Event]) -> dict[str, Any] | None:
         """The next job, whose start is committed with this settle. Not if the handler has left callbacks to that
-        commit: they may change the process, or refuse the commit."""
-        if any(_others(name) for name in leftovers.CALLBACKS):
+        commit that may change the process, take long or refuse the commit."""
+        if not callbacks.are_quick():
             return None
         written = len(log)
         try:
@@ -329,9 +344,3 @@ class Attempt:
             "lease_expires_epoch": 0,
             **circuits.sample(self.job, end),
         }
-
-
-def _others(name: str) -> bool:
-    """Whether others than the engine wait for this moment of the transaction."""
-    functions = getattr(frappe.db, name)._functions
-    return any(not getattr(callback, "is_for_any_commit", False) for callback in functions)

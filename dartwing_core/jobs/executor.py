@@ -141,9 +141,10 @@ class Slice:
             made.session.is_renewed = True
         followup.after(job, time.monotonic() - made.started, made.end)
         followup.enter_again(job, made.end)
-        if made.next_job is not None or not self._goes_on():
+        if made.next_job:
+            self._may_go_on = self._may_go_on and made.has_left_nothing
             return made.next_job
-        return self._take()
+        return self._take() if self._goes_on() else None
 
     def _take(self) -> dict[str, Any] | None:
         taken = self._taker.take()

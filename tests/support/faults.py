@@ -184,3 +184,20 @@ def changes_its_process(context: JobContext) -> None:
 def looks_at_its_session(context: JobContext) -> dict:
     """What a job before it has left in the database's session."""
     return {"left": frappe.db.sql("SELECT @left_by_a_job")[0][0], "process": os.getpid()}
+
+
+def _fail_late() -> None:
+    raise ValueError("behind the commit")
+
+
+_fail_late.__module__ = frappe.realtime.__name__
+
+
+@job_handler
+def leaves_to_the_commit(context: JobContext) -> None:
+    """Leaves to the commit what Frappe's own functions leave to it; with `fails` one of them that fails."""
+    leave_note(context)
+    frappe.publish_realtime("left_by_a_job", {}, user="Administrator", after_commit=True)
+    frappe.enqueue("frappe.ping", queue="long", enqueue_after_commit=True)
+    if context.parameters.get("fails"):
+        frappe.db.after_commit.add(_fail_late)

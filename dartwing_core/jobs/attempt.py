@@ -84,6 +84,8 @@ class Attempt:
         self.connection_id = sql.this_connection()
         self.watch = TransactionWatch()
         self.session = leftovers.Session()
+        self.renewed_at = 0.0
+        """When the settle's transaction began, as `time.monotonic()`; 0 if it is the handler's."""
         self.heartbeat: Heartbeat | None = None
         self.end: Outcome | None = None
         """How it has settled; None before that, and if another attempt was there first."""
@@ -151,6 +153,7 @@ class Attempt:
         if self.connection_id != sql.this_connection():
             raise TransientError(_("The database connection was replaced while the handler ran."))
         self.watch.check()
+        self._renew_snapshot()
         settings = config.settings()
         end = outcome.success(result, self.context.progress.message, settings.max_result_bytes)
         log: list[history.Event] = []
@@ -173,6 +176,13 @@ class Attempt:
             self._note_late_error(error)
         if self.next_job:
             self._run_callbacks()
+
+    def _renew_snapshot(self) -> None:
+        """Let a next job be looked for in the settle's transaction also after a handler that took a while, if it has
+        said nothing to the database."""
+        if not self.session.is_used and time.monotonic() - self.started >= take.YOUNG:
+            sql.commit()
+            self.renewed_at = time.monotonic()
 
     def _run_callbacks(self) -> None:
         """The next job is taken already: an error here is the last job's."""

@@ -164,7 +164,8 @@ class Slice:
         is_followed = job["first_child"] or job["another_child"] or job_hooks.has_left_something()
         if is_followed or self._made.session.is_changed or not self._goes_on():
             return None  # what follows this job may take long, and the next one's lease would run
-        taken = self._taker.take_along(log, time.monotonic() - self._taken_at)
+        began = max(self._taken_at, self._made.renewed_at)
+        taken = self._taker.take_along(log, time.monotonic() - began)
         self._taken_at = time.monotonic()
         if taken:
             events.along(self._entry.ask_along)

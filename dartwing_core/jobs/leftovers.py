@@ -175,6 +175,8 @@ class Session:
 
     def __init__(self) -> None:
         self.is_changed = False
+        self.is_used = False
+        """Whether anything was said at all."""
         self.is_renewed = False
         """Whether there is a new session, in which nobody has said anything."""
 
@@ -183,12 +185,13 @@ class Session:
         """While a handler runs. Statements pass through the driver's connection, whoever makes them."""
         watched = frappe.db._conn
         if watched is None:
-            self.is_changed = True
+            self.is_used = self.is_changed = True
             yield
             return
         query: Callable[..., Any] = watched.query
 
         def look_and_query(statement: Any, *arguments: Any, **options: Any) -> Any:
+            self.is_used = True
             text = statement.decode("utf-8", "replace") if isinstance(statement, bytes | bytearray) else statement
             # Reading a long text takes longer than a new session.
             if len(text) > LONGEST_READ or not _PASSING.match(text) or _LASTING.search(text):

@@ -9,7 +9,7 @@ from .batches import batch, cancel_batch, get_batch_status, list_batches, retry_
 from .builders import chain, group, job
 from .bulk import cancel_jobs, delete_jobs, retry_jobs
 from .canonical import generate_job_hash
-from .circuit_breaker import get_open_circuits, manually_close_circuit
+from .circuit_operations import get_open_circuits, manually_close_circuit
 from .classification import classify_error, get_error_type
 from .context import JobContext
 from .dead_letter import bulk_retry_dead_letter, delete_dead_letter_job, get_dead_letter_jobs

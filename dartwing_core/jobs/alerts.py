@@ -19,7 +19,7 @@ from frappe.utils import escape_html, get_url_to_form, get_url_to_list
 from frappe.utils.user import get_users_with_role
 from pypika.terms import Criterion
 
-from . import clock, config, events, notices, sql, waiting
+from . import clock, config, events, line_queries, notices, sql, waiting
 from .status import JobStatus
 
 RAISED = "raised_alerts"
@@ -70,7 +70,7 @@ def _check() -> list[Level]:
 def _levels() -> Iterator[Level]:
     settings = config.settings()
     yield _dead_letters(settings.alert_dead_letters)
-    for queue in waiting.queues():
+    for queue in line_queries.queues():
         yield _in_line(queue, settings.alert_jobs_in_line)
     for row in stuck_query(settings.alert_overtime).run(as_dict=True):
         yield _stuck(row["name"], settings.alert_overtime)

@@ -15,9 +15,8 @@ from rq.timeouts import BaseTimeoutException
 
 from . import (
     callbacks,
-    cancel,
+    cancel_lock,
     canonical,
-    circuits,
     clock,
     config,
     connection,
@@ -303,9 +302,9 @@ class Attempt:
             worker=take.worker_name(),
             log=log,
         )
-        if move(unless_locked=cancel.lock_of(self.job)):
+        if move(unless_locked=cancel_lock.lock_of(self.job)):
             return True
-        cancel.await_decision(self.job)  # or the attempt was overtaken, and nobody has that lock
+        cancel_lock.await_decision(self.job)  # or the attempt was overtaken, and nobody has that lock
         return move()
 
     def _hold_if_asked_to(self) -> None:
@@ -352,5 +351,5 @@ class Attempt:
             "error_message": end.error,
             "traceback": (end.traceback or "")[-runs.TRACEBACK_LENGTH :] or None,
             "lease_expires_epoch": 0,
-            **circuits.sample(self.job, end),
+            **outcome.circuit_sample(self.job, end),
         }

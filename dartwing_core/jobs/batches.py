@@ -163,7 +163,7 @@ def retry_batch(batch_id: str) -> dict[str, Any]:
             if to_status == JobStatus.QUEUED:
                 outbox().wake_for(step)
     retried = [job for job in failed if job["name"] in moved]
-    outbox().watch({job["waits_for"] for job in retried if job["waits_for"]})
+    outbox().watch({job["waits_for"] for job in retried if job["waits_for"]}, batch_end.tell)
     changed = _("It has just changed; look at it again.")
     left = {job["name"]: changed for job in failed if job["name"] not in moved}
     return {"batch_id": name, "retried": len(retried), "skipped": left | {job: str(skipped[job]) for job in skipped}}

@@ -8,7 +8,7 @@ from typing import Any
 import frappe
 from frappe import _
 
-from . import access, config, engine, plain_text
+from . import config, engine, plain_text, visible_jobs
 from .errors import DuplicateJobError, InvalidJobError
 from .texts import cut
 
@@ -34,7 +34,7 @@ def delete_jobs(job_ids: Sequence[str]) -> dict[str, Any]:
 
 
 def _delete(name: str) -> None:
-    job = access.visible_job(name, "name", "owner_user", "organization")
+    job = visible_jobs.visible_job(name, "name", "owner_user", "organization")
     if not frappe.has_permission(config.JOB, "delete"):
         raise frappe.PermissionError(_("Only a System Manager may delete jobs."))
     frappe.delete_doc(config.JOB, job["name"])
@@ -44,10 +44,10 @@ def _each(job_ids: Any, work: Callable[[str], Any]) -> dict[str, Any]:
     done: list[str] = []
     refused: dict[str, str] = {}
     names = {name.strip().casefold(): name for name in _names(job_ids)}  # spellings of one job, for the database
-    visible = {name.casefold() for name in access.visible_names(list(names.values()))}
+    visible = {name.casefold() for name in visible_jobs.visible_names(list(names.values()))}
     for spelled, name in names.items():
         if spelled not in visible:
-            refused[cut(name)] = plain_text.of_error(access.not_found(name))
+            refused[cut(name)] = plain_text.of_error(visible_jobs.not_found(name))
             continue
         told = len(frappe.local.message_log)
         frappe.db.savepoint(SAVEPOINT)

@@ -16,15 +16,13 @@ from typing import Any
 import frappe
 from frappe import _
 
-from . import batch_end, clock, config, dispatch, ids, rq_attempts, runs, sql, store, wake
+from . import batch_end, cancel_lock, clock, dispatch, rq_attempts, runs, sql, store, wake
 from .context import text_for_storage
-from .errors import InvalidTransitionError, JobCanceledError, JobChangedError
+from .errors import InvalidTransitionError, JobChangedError
 from .outbox import outbox
 from .status import JobStatus, can_move
 
 TRIES = 5
-SETTLE_WAIT = 2
-"""Seconds in which a settle that is under way should have committed."""
 
 
 def cancel(job: Mapping[str, Any], reason: str | None) -> dict[str, Any]:
@@ -36,7 +34,7 @@ def cancel(job: Mapping[str, Any], reason: str | None) -> dict[str, Any]:
     user = frappe.session.user
     if status == JobStatus.RUNNING:
         if frappe.db.db_type == "mariadb":
-            _hold_settle(job)
+            cancel_lock.hold_settle(job)
         return _ask_after_commit(job, user, reason)
     if not can_move(status, JobStatus.CANCELED):
         raise InvalidTransitionError(_("Job {0} is {1} and can't be canceled.").format(job["name"], _(status.value)))
@@ -45,7 +43,7 @@ def cancel(job: Mapping[str, Any], reason: str | None) -> dict[str, Any]:
         if not store.is_current(job["name"], job["attempt"] + 1):
             raise JobChangedError(job["name"])
         started = {**job, "status": str(JobStatus.RUNNING), "attempt": job["attempt"] + 1}
-        _take_lock(started)  # the row is ours by now
+        cancel_lock.take_lock(started)  # the row is ours by now
         return _ask_after_commit(started, user, reason)
     outbox().actions.append(lambda: batch_end.job_ended(job))
     if status == JobStatus.QUEUED:
@@ -54,7 +52,7 @@ def cancel(job: Mapping[str, Any], reason: str | None) -> dict[str, Any]:
 
 
 def _ask_after_commit(job: Mapping[str, Any], user: str, reason: str | None) -> dict[str, Any]:
-    release = partial(sql.release_lock, lock_of(job))
+    release = partial(sql.release_lock, cancel_lock.lock_of(job))
 
     def ask() -> None:
         try:
@@ -65,60 +63,6 @@ def _ask_after_commit(job: Mapping[str, Any], user: str, reason: str | None) -> 
     frappe.db.after_rollback.add(release)
     outbox().actions.insert(0, ask)  # a settle may wait for it
     return dict(job)
-
-
-def _hold_settle(job: Mapping[str, Any]) -> None:
-    """Let a settle of the running attempt wait for the end of this transaction; raises JobChangedError if it is over.
-
-    The row is locked once the lock is taken, so that a settle has either committed before or sees the lock.
-    """
-    _take_lock(job)
-    row = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(row).select(row.status, row.attempt).where(row.name == job["name"]).for_update()
-    try:
-        with sql.locked_outside(query, SETTLE_WAIT) as now:
-            pass
-    except BaseException:
-        sql.release_lock(lock_of(job))
-        raise
-    if now and (now["status"], now["attempt"]) != (job["status"], job["attempt"]):
-        sql.release_lock(lock_of(job))
-        raise JobChangedError(job["name"])
-
-
-def _take_lock(job: Mapping[str, Any]) -> None:
-    """Take the named lock of whoever cancels this attempt; raises InvalidTransitionError if somebody else keeps it.
-
-    Two can't have it: once the first one has rolled back, no settle would wait for the second.
-    """
-    try:
-        is_free = sql.take_lock(lock_of(job), SETTLE_WAIT) is not False
-    except Exception as error:  # each of two waits for a lock of the other
-        if not sql.is_conflict(error):
-            raise
-        is_free = False
-    if not is_free:
-        raise InvalidTransitionError(_("Job {0} is being canceled by somebody else.").format(job["name"]))
-
-
-def await_decision(job: Mapping[str, Any]) -> None:
-    """Wait until a transaction that is cancelling this attempt has ended, but not for as long as a lease lasts.
-
-    Raises JobCanceledError if it is the attempt's own: its handler has canceled the job.
-    """
-    if sql.has_lock(lock_of(job)):
-        raise JobCanceledError(_("The job was canceled by its own handler."))
-    try:
-        with sql.named_lock(lock_of(job), config.settings().lease_seconds / 4):
-            pass
-    except Exception as error:  # it waits for a named lock of ours
-        if not sql.is_conflict(error):
-            raise
-
-
-def lock_of(job: Mapping[str, Any]) -> str:
-    """The named lock of whoever is cancelling this attempt."""
-    return f"cancel:{ids.run_name(job['name'], job['attempt'])}"
 
 
 def ask_to_stop(name: str, user: str, reason: str | None) -> None:

@@ -1,4 +1,4 @@
-"""Opens and closes circuits: by what attempts say when they have ended, and by hand.
+"""Opens and closes circuits: by what attempts say when they have ended.
 
 Nothing of it is part of a settle. Whatever is missed here, because the worker died in between, the next attempt makes
 good: a failure counts as soon as it is committed, and a probe that is over makes room for the next.
@@ -6,24 +6,16 @@ good: a failure counts as soon as it is committed, and a probe that is over make
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-import frappe
-from frappe import _
-from pypika import Order
-
-from . import access, circuits, clock, config, dispatch, events, queries, sql, tenancy, wake
-from .errors import CircuitNotFoundError, InvalidTransitionError
-from .outbox import outbox
+from . import circuits, clock, config, dispatch, events, sql, tenancy, wake
 from .outcome import Outcome
 from .status import JobStatus
-from .texts import cut
 
 CHANGED = "job_circuit_changed"
 """Realtime event, to the admins of the organization."""
-MAX_LISTED = 1_000
 
 
 def settled(job: Mapping[str, Any], end: Outcome) -> None:
@@ -38,7 +30,7 @@ def settled(job: Mapping[str, Any], end: Outcome) -> None:
         _failed(job, job_type)
     elif circuits.is_probe(job):
         if end.status == JobStatus.COMPLETED and sql.committed(partial(circuits.close, job)):
-            _after_change(job, circuits.CLOSED)
+            after_change(job, circuits.CLOSED)
         wake.wake_for_line()  # or the next may try
 
 
@@ -51,7 +43,7 @@ def _failed(job: Mapping[str, Any], job_type: Any) -> None:
         must_open = seen.status not in circuits.NOT_CLOSED and is_over(seen, job_type)
         has_opened = must_open and sql.committed(partial(circuits.open_anew, job, seen, until))
     if has_opened:
-        _after_change(job, circuits.OPEN, until)
+        after_change(job, circuits.OPEN, until)
 
 
 def is_over(seen: circuits.Tally, job_type: Any) -> bool:
@@ -60,61 +52,7 @@ def is_over(seen: circuits.Tally, job_type: Any) -> bool:
     return is_enough and seen.failures >= (job_type.circuit_breaker_failure_threshold or 1) * seen.samples
 
 
-def get_open_circuits(organization: str | None = None) -> list[dict[str, Any]]:
-    """The circuits that hold jobs back, or let one try, in organizations that the user administers; newest first.
-
-    Not those of Job Types whose circuit breaker is off by now. At most MAX_LISTED.
-    """
-    rows = open_query(access.viewer(), queries.organization_filter(organization)).run(as_dict=True)
-    return _public(rows)
-
-
-def open_query(viewer: access.Viewer, organization: str | None):
-    circuit, job_type = frappe.qb.DocType(config.CIRCUIT), frappe.qb.DocType(config.JOB_TYPE)
-    query = frappe.qb.from_(circuit).join(job_type).on(job_type.name == circuit.job_type)
-    query = query.select(*(circuit[name] for name in (*circuits.PUBLIC_FIELDS, *circuits.PROBE_FIELDS)))
-    query = query.where(viewer.administered(circuit, organization) & circuit.status.isin(circuits.NOT_CLOSED))
-    query = query.where((job_type.enable_circuit_breaker == 1) & (job_type.is_enabled == 1))
-    return query.orderby(circuit.opened_at, order=Order.desc).orderby(circuit.name).limit(MAX_LISTED)
-
-
-def manually_close_circuit(job_type: str, organization: str) -> dict[str, Any]:
-    """Let the jobs of a type and organization go on before the cool-down is over; returns the circuit.
-
-    In the caller's transaction; what failed before does not count any more. For admins of the organization.
-    Raises CircuitNotFoundError if it never opened or can't be seen, InvalidTransitionError if it is closed already.
-    """
-    row = _visible(job_type, organization)
-    [closed] = _public([{**row, "status": circuits.CLOSED, "probe_job": None}])
-    if not circuits.close_by_hand(row["name"], frappe.session.user):
-        text = _("The circuit of {0} for {1} is closed already.")
-        raise InvalidTransitionError(text.format(row["job_type"], closed["organization_name"]))
-    outbox().actions.append(partial(_after_change, row, circuits.CLOSED))
-    outbox().afterwards(wake.wake_for_line)
-    return closed
-
-
-def _visible(job_type: Any, organization: Any) -> dict[str, Any]:
-    """The same error for a circuit that is missing and one that may not be seen."""
-    row, viewer = None, access.viewer()
-    found = viewer.id_of(organization) if isinstance(organization, str) else None
-    if isinstance(job_type, str) and found and viewer.administers(found):
-        fields = [*circuits.PUBLIC_FIELDS, *circuits.PROBE_FIELDS]
-        filters = {"job_type": job_type, "organization": found}
-        row = frappe.db.get_value(config.CIRCUIT, filters, fields, as_dict=True)
-    if not row:
-        text = _("Jobs of type {0} of the organization {1} have no circuit that you may close.")
-        raise CircuitNotFoundError(text.format(cut(job_type), cut(organization)))
-    return row
-
-
-def _public(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    shown = [{key: value for key, value in row.items() if key != "probe_attempt"} for row in rows]
-    found = access.viewer().with_organization_names([queries.public(row) for row in shown])
-    return [{"circuit_id": row.pop("name"), **row} for row in found]
-
-
-def _after_change(job: Mapping[str, Any], status: str, until: float | None = None) -> None:
+def after_change(job: Mapping[str, Any], status: str, until: float | None = None) -> None:
     """Best effort, after the commit: the admins' screens."""
     dispatch.quietly(lambda: _tell(job, status, until))
 

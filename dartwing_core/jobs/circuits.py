@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import frappe
 from frappe.query_builder.functions import Max, Sum
@@ -20,9 +20,6 @@ from pypika.functions import Coalesce
 
 from . import clock, config, ids, sql
 from .status import JobStatus
-
-if TYPE_CHECKING:
-    from .outcome import Outcome
 
 OPEN, HALF_OPEN, CLOSED = STATUSES = ("Open", "Half Open", "Closed")
 NOT_CLOSED = (OPEN, HALF_OPEN)
@@ -103,18 +100,6 @@ def of_types_query(job_types: Iterable[str], organizations: Iterable[str] | None
 
 
 # What attempts say -----------------------------------------------------------------------------------------------
-
-
-def sample(job: Mapping[str, Any], end: Outcome) -> dict[str, Any]:
-    """The columns of Background Job Run of an attempt that says whether the type works for the organization.
-
-    A success does, and a transient failure or a time limit; a permanent error is the job's own, and a cancel, a snooze
-    or the death of a worker says nothing. Empty too if the type has no breaker.
-    """
-    is_success = end.status == JobStatus.COMPLETED
-    if not (is_success or end.is_transient) or not has_breaker(config.job_type(job["job_type"])):
-        return {}
-    return {"circuit_key": key(job), "circuit_epoch": clock.now_epoch(), "circuit_failure": int(not is_success)}
 
 
 @dataclass(frozen=True, slots=True)

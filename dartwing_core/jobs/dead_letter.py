@@ -7,7 +7,7 @@ from typing import Any
 import frappe
 from frappe import _
 
-from . import access, config, engine, plain_text, queries
+from . import access, config, engine, plain_text, queries, visible_jobs
 from .errors import DuplicateJobError, InvalidTransitionError
 from .status import JobStatus
 
@@ -22,7 +22,7 @@ def get_dead_letter_jobs(organization: str | None = None, limit: int = 100) -> l
 
 def delete_dead_letter_job(job_id: str) -> None:
     """Delete a Dead Letter job with its history; System Manager only. Raises InvalidTransitionError in other states."""
-    job = access.visible_job(job_id)
+    job = visible_jobs.visible_job(job_id)
     if job["status"] != JobStatus.DEAD_LETTER:
         raise InvalidTransitionError(_("Job {0} is {1}, not Dead Letter.").format(job["name"], _(job["status"])))
     frappe.delete_doc(config.JOB, job["name"])

@@ -15,16 +15,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from . import backlog, clock, config, dispatch, sql, store, waiting, wake
+from . import backlog, clock, config, dispatch, parents, sql, store, waiting, wake
 from .backlog import RUN_ANYWAY
 from .status import LIVE, JobStatus
 
 AT_ONCE = 500  # in one transaction
 END_LIMIT = 10_000
 """So many end with a parent straight away: as many as a batch may have; the sweeper ends the others."""
-CANCEL, DEAD_LETTER = "cancel", "dead_letter"
-POLICIES = (CANCEL, DEAD_LETTER, RUN_ANYWAY)
-"""What becomes of a job if a parent is canceled, fails for good or is deleted (`on_parent_failure`)."""
 
 
 @dataclass(slots=True)
@@ -127,8 +124,8 @@ def _end(jobs: Sequence[Mapping[str, Any]], parent: str, status: str | None) -> 
     """End those of the jobs that nobody holds, as each of them wants it, and say why."""
     message = f"The job it depends on, {parent}, {f'is {status}' if status else 'was deleted'}"
     values = {"error_message": message, "error_type": "Permanent"}
-    to_cancel = [job for job in jobs if job["on_parent_failure"] == CANCEL]
-    others = [job for job in jobs if job["on_parent_failure"] != CANCEL]
+    to_cancel = [job for job in jobs if job["on_parent_failure"] == parents.CANCEL]
+    others = [job for job in jobs if job["on_parent_failure"] != parents.CANCEL]
     when = {"canceled_at": clock.site_time()}
     ended = store.move_all(to_cancel, JobStatus.CANCELED, message, values | when, config.ENGINE)
     return [*ended, *store.move_all(others, JobStatus.DEAD_LETTER, message, values, config.ENGINE)]

@@ -8,7 +8,7 @@ from typing import Any
 import frappe
 from pypika import Order
 
-from . import access, batch_store, canonical, config, queries
+from . import access, batch_store, canonical, config, queries, visible_jobs
 from .status import FINISHED, JobStatus
 
 ATTEMPTS = 50
@@ -28,7 +28,9 @@ def get_job_details(job_id: str) -> dict[str, Any]:
     not be seen.
     """
     shown = queries.get_job_status(job_id)
-    job = access.visible_job(job_id, "name", "owner_user", "organization", "input_parameters", "callback_of", "queue")
+    job = visible_jobs.visible_job(
+        job_id, "name", "owner_user", "organization", "input_parameters", "callback_of", "queue"
+    )
     children = _children(job["name"])
     return {
         **shown,

@@ -14,6 +14,7 @@ from frappe import _
 
 from . import (
     access,
+    batch_end,
     batch_store,
     cancel,
     clock,
@@ -128,7 +129,7 @@ def _retry(job: dict[str, Any], parameters: Mapping[str, Any] | None):
     if values["in_line"]:
         outbox().wake_for([{**job, **values}])
     if job["waits_for"]:
-        outbox().watch([job["waits_for"]])
+        outbox().watch([job["waits_for"]], batch_end.tell)
     return document
 
 
@@ -184,7 +185,9 @@ def _place(
         _insert([item.row for item in new])
         parents.insert(pairs, user)
         to_outbox(new)
-        outbox().watch({item.row["waits_for"] for item in new} - {item.row["name"] for item in new} - {None})
+        outbox().watch(
+            {item.row["waits_for"] for item in new} - {item.row["name"] for item in new} - {None}, batch_end.tell
+        )
     return [stands_for[item.row["name"]].row for item in asked], documents
 
 

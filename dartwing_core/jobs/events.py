@@ -17,7 +17,7 @@ import frappe
 import redis.exceptions
 from frappe.realtime import get_doc_room, get_user_room
 
-from . import clock, config, redis_queue, sql, tenancy
+from . import access, clock, config, redis_queue, sql, tenancy
 from .status import JobStatus
 
 PROGRESS, STATUS_CHANGED = "job_progress", "job_status_changed"
@@ -121,15 +121,11 @@ def _messages(changes: Sequence[Mapping[str, Any]]) -> list[tuple[str, dict, str
 
 def _has_left(owner: str, organization: str) -> bool:
     """Whether the owner of a job may not see it any more."""
-    from . import access  # which reads jobs through `store`, as `store` calls this module
-
     return not access.can_see(owner, owner, organization)
 
 
 def _for_room(message: dict[str, Any], job: Mapping[str, Any], room: str) -> dict[str, Any]:
     """Without an outcome that is for the owner alone, where that is not the owner's own room."""
-    from . import access  # which reads jobs through `store`, as `store` calls this module
-
     if "output_reference" not in message or room == get_user_room(job["owner_user"]):
         return message
     is_private = access.is_result_private(job)

@@ -19,6 +19,7 @@ from rq import get_current_job
 from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 
 from . import (
+    agent,
     clock,
     config,
     connection,
@@ -30,6 +31,7 @@ from . import (
     ids,
     job_hooks,
     leftovers,
+    sweeper,
     take,
     wake,
 )
@@ -67,7 +69,7 @@ def run_one(name: str, attempt: int) -> None:
     job = Taker().take_named(name, attempt)
     if not job:
         return
-    beater = Beater()
+    beater = Beater(agent.StandIn())
     made = Attempt(job, beater, ids.run_name(name, attempt), time.monotonic())
     try:
         with leftovers.cleared():
@@ -75,7 +77,7 @@ def run_one(name: str, attempt: int) -> None:
     finally:
         beater.end()
     followup.after(job, time.monotonic() - made.started, made.end)
-    followup.sweep()
+    followup.best_effort(sweeper.sweep_now_and_then)
 
 
 class Slice:
@@ -96,14 +98,14 @@ class Slice:
 
     def run(self) -> None:
         """Take and run jobs until there are none, the slice is over, or the process is no longer what it was."""
-        beater = Beater()
+        beater = Beater(agent.StandIn())
         try:
             with config.keeping():
                 self._run(beater)
         finally:
             beater.end()
             dispatch.quietly(self._ring)
-        followup.sweep()
+        followup.best_effort(sweeper.sweep_now_and_then)
 
     def _run(self, beater: Beater) -> None:
         job = self._take()

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import frappe
 from frappe import _
 
-from . import access, canonical, config, dependencies, waiting
+from . import access, backlog, canonical, config, waiting
 from .errors import InvalidJobError
+from .parents import POLICIES
 from .status import ENDED_BADLY, LIVE, JobStatus
 from .texts import cut
 
@@ -87,7 +88,7 @@ class Family:
         is_own = found is not None and found["organization"] == organization
         if found is None or not is_own or not looking or not looking.can_see(found["owner_user"], organization):
             raise InvalidJobError(_("depends_on: background job {0} not found in this organization.").format(cut(name)))
-        if found["status"] in ENDED_BADLY and item.row["on_parent_failure"] != dependencies.RUN_ANYWAY:
+        if found["status"] in ENDED_BADLY and item.row["on_parent_failure"] != backlog.RUN_ANYWAY:
             raise InvalidJobError(
                 _("depends_on: background job {0} is {1} and will not complete.").format(name, _(found["status"]))
             )
@@ -95,15 +96,15 @@ class Family:
 
 def check_policy(on_parent_failure: Any) -> None:
     """Raises InvalidJobError for an unknown `on_parent_failure`."""
-    if on_parent_failure not in dependencies.POLICIES:
-        raise InvalidJobError(_("on_parent_failure must be one of: {0}.").format(", ".join(dependencies.POLICIES)))
+    if on_parent_failure not in POLICIES:
+        raise InvalidJobError(_("on_parent_failure must be one of: {0}.").format(", ".join(POLICIES)))
 
 
 def _write(row: dict[str, Any], parents: Mapping[str, str]) -> None:
     if not parents:
         row["on_parent_failure"] = None
         return
-    minds = row["on_parent_failure"] != dependencies.RUN_ANYWAY
+    minds = row["on_parent_failure"] != backlog.RUN_ANYWAY
     unfinished = [
         name for name, status in parents.items() if status != JobStatus.COMPLETED and (minds or status in LIVE)
     ]

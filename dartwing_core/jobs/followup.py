@@ -8,7 +8,7 @@ from typing import Any
 import frappe
 import redis.exceptions
 
-from . import batch_end, circuit_breaker, clock, connection, sql, sweeper, waiting, wake
+from . import batch_end, circuit_breaker, clock, connection, sql, waiting, wake
 from .outcome import Outcome
 
 QUICK_SECONDS = 1.0
@@ -23,25 +23,20 @@ def after(job: Mapping[str, Any], duration: float, end: Outcome | None) -> None:
     `end`: how it settled; None if another attempt was there first.
     """
     if end is not None:
-        _best_effort(lambda: circuit_breaker.settled(job, end))
+        best_effort(lambda: circuit_breaker.settled(job, end))
     if job["first_child"] or job["another_child"] or duration > QUICK_SECONDS:
-        _best_effort(lambda: batch_end.job_ended(job))
+        best_effort(lambda: batch_end.job_ended(job))
     elif job["parent_batch"]:
-        _best_effort(lambda: batch_end.look([job["parent_batch"]]))
+        best_effort(lambda: batch_end.look([job["parent_batch"]]))
 
 
 def enter_again(job: Mapping[str, Any], end: Outcome | None) -> None:
     """Let a job get in line again whose next attempt is due at once; others wait for the sweeper."""
     if end is not None and end.values.get("due_epoch", float("inf")) <= clock.now_epoch():
-        _best_effort(lambda: wake.wake_for(sql.committed(lambda: waiting.enter([job["name"]]))))
+        best_effort(lambda: wake.wake_for(sql.committed(lambda: waiting.enter([job["name"]]))))
 
 
-def sweep() -> None:
-    """If nobody has done so for a while."""
-    _best_effort(sweeper.sweep_now_and_then)
-
-
-def _best_effort(step: Callable[[], Any]) -> None:
+def best_effort(step: Callable[[], Any]) -> None:
     """An error is logged only; the worker keeps a usable connection even if the time limit struck in the middle."""
     try:
         step()

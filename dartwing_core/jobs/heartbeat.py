@@ -15,9 +15,9 @@ import contextlib
 import threading
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
-from . import agent, clock, config, events, rq_attempts, sql
+from . import clock, config, events, rq_attempts, sql
 from .context import JobContext
 
 FIRST_BEAT = 2.0
@@ -53,15 +53,25 @@ _READ_STATE = "SELECT cancel_requested, outcome FROM `tabBackground Job Run` WHE
 _KILL_QUERY = "KILL QUERY %(connection_id)s"
 
 
+class StandIn(Protocol):
+    """What may sweep the site meanwhile."""
+
+    def begin_if_needed(self) -> None:
+        """Start, if nobody sweeps."""
+
+    def end(self) -> None:
+        """Stop."""
+
+
 class Beater:
     """The thread that beats, for one attempt after the other of a process. Begun with the first."""
 
-    def __init__(self) -> None:
-        """Where the site is connected."""
+    def __init__(self, stand_in: StandIn) -> None:
+        """Where the site is connected. `stand_in`: sweeps the site while this process is busy and nobody else does."""
         self.wake = threading.Event()
         self.connection: Any = None
         self.connect = sql.connector()
-        self.stand_in = agent.StandIn()
+        self.stand_in = stand_in
         self._lock = threading.Lock()
         self._current: Heartbeat | None = None
         self._stopping = False

@@ -11,7 +11,7 @@ from typing import Any
 import frappe
 from frappe.query_builder.functions import Count
 
-from . import circuits, config, limits, pauses, sql, tenancy, waiting
+from . import circuits, config, limits, line_queries, pauses, sql, tenancy, waiting
 from .choice import Choice, Line
 from .limits import Key
 from .status import JobStatus
@@ -31,19 +31,19 @@ class Ahead:
     Those that other workers probably take meanwhile are left to them. Who is still there then is read again.
     """
 
-    def __init__(self, line: Line, number: int, known: deque[waiting.Place] | None = None):
+    def __init__(self, line: Line, number: int, known: deque[line_queries.Place] | None = None):
         """`number`: how many are read at once."""
         self._line, self._number = line, number
-        self._next: deque[waiting.Place] = known if known is not None else deque()
+        self._next: deque[line_queries.Place] = known if known is not None else deque()
         self._passed: set[str] = set()
         self._is_all = known is not None
         """Whether nobody else is in line."""
 
-    def first(self) -> waiting.Place | None:
+    def first(self) -> line_queries.Place | None:
         """The next; None if there is none."""
         if not self._next and not self._is_all:
             number = len(self._passed) + self._number  # those that were passed may still be in front
-            places = waiting.places(self._line, number)
+            places = line_queries.places(self._line, number)
             self._next.extend(place for place in places if place.name not in self._passed)
             self._is_all = len(places) < number
         return self._next[0] if self._next else None
@@ -74,7 +74,7 @@ class Look:
     """How many take from the same lines."""
     _ahead: dict[tuple[str, str, str, str], Ahead] = field(default_factory=dict)
 
-    def first(self, line: Line) -> waiting.Place | None:
+    def first(self, line: Line) -> line_queries.Place | None:
         """The next job of a line; None if there is none.
 
         Some are read ahead, as of the transaction's snapshot. They may be other workers' by now.
@@ -84,7 +84,7 @@ class Look:
             ahead = self._ahead[line.key] = Ahead(line, AHEAD * self.workers)
         return ahead.first()
 
-    def know(self, line: Line, only: waiting.Place) -> None:
+    def know(self, line: Line, only: line_queries.Place) -> None:
         """This is the one job of a line that matters."""
         self._ahead[line.key] = Ahead(line, 0, deque([only]))
 
@@ -116,9 +116,9 @@ def look(queues: Collection[str] | None = None, turns: Turns | None = None) -> L
     in line.
     """
     began = _begin()
-    heads = [] if pauses.is_paused() else waiting.heads()
-    if (held := _held(heads)) and sql.committed(lambda: waiting.let_in(held)):
-        heads = waiting.heads()
+    heads = [] if pauses.is_paused() else line_queries.heads()
+    if (held := _held(heads)) and sql.committed(lambda: line_queries.let_in(held)):
+        heads = line_queries.heads()
     return _look_at(heads, queues, began, turns)
 
 
@@ -128,14 +128,14 @@ def look_along(queues: Collection[str] | None, turns: Turns, snapshot_age: float
     None if held jobs have to be looked after, which takes a commit.
     """
     began = _begin()
-    heads = [] if pauses.is_paused() else waiting.heads()
+    heads = [] if pauses.is_paused() else line_queries.heads()
     return None if _held(heads) else _look_at(heads, queues, began, turns, snapshot_age)
 
 
 def look_at(line: Line) -> Look:
     """Whether the jobs of one line may go."""
     began = _begin()
-    head = {**dict(zip(waiting.LINE, line.key, strict=True)), "in_line": waiting.IN_LINE, "rank": line.rank}
+    head = {**dict(zip(line_queries.LINE, line.key, strict=True)), "in_line": waiting.IN_LINE, "rank": line.rank}
     return _look_at([] if pauses.is_paused() else [head], None, began)
 
 
@@ -157,7 +157,7 @@ def _look_at(
     snapshot_age: float = 0,
 ) -> Look:
     going = pauses.not_paused(head for head in heads if head["in_line"] == waiting.IN_LINE)
-    lines = [Line(**{column: head[column] for column in (*waiting.LINE, "rank")}) for head in going]
+    lines = [Line(**{column: head[column] for column in (*line_queries.LINE, "rank")}) for head in going]
     limits_of = tenancy.limits_of(sorted({line.organization for line in lines}))
     types = {name: config.job_type(name) for name in {line.job_type for line in lines}}
     waits = [line for line in lines if limits_of[line.organization].may_start and may_start(types[line.job_type])]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from . import access
+from . import visible_jobs
 from .errors import InvalidTransitionError, JobChangedError
 
 TRIES = 5
@@ -20,10 +20,10 @@ def operate(job_id: Any, operation: Callable[[dict[str, Any]], T]) -> T:
 
     Raises JobNotFoundError, and whatever `operation` raises for the job as it is.
     """
-    job = access.visible_job(job_id)
+    job = visible_jobs.visible_job(job_id)
     refusal: InvalidTransitionError = JobChangedError(job["name"])
     for number in range(TRIES):
-        now = access.visible_job_now(job["name"])
+        now = visible_jobs.visible_job_now(job["name"])
         is_newer = now is not None and now["modified"] > job["modified"]  # or this transaction has changed it itself
         if number and not is_newer:
             break

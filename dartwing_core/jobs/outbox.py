@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -27,6 +27,7 @@ class Outbox:
         """Whatever else has to follow the commit; each commits what it writes."""
         self._in_line: list[Mapping[str, Any]] = []
         self._parents: set[str] = set()
+        self._release: Callable[[Collection[str]], Any] | None = None
         self._awaits_commit = False
         frappe.db.after_rollback.add(self._undone)
 
@@ -40,9 +41,10 @@ class Outbox:
         """Have workers look at these jobs, which are in line."""
         self._in_line += jobs
 
-    def watch(self, parents: Iterable[str]) -> None:
-        """Look after the commit whether these jobs, which others wait for now, have ended meanwhile."""
+    def watch(self, parents: Iterable[str], release: Callable[[Collection[str]], Any]) -> None:
+        """Call `release` after the commit with these jobs, which others wait for now: they may have ended meanwhile."""
         self._parents.update(parents)
+        self._release = release
 
     def afterwards(self, action: Callable[[], Any]) -> None:
         """Have something else follow the commit, once however often it is asked for."""
@@ -59,10 +61,8 @@ class Outbox:
         if jobs:
             quietly(partial(wake.wake_for, jobs))
         watched, self._parents = self._parents, set()
-        if watched:
-            from . import batch_end  # which makes callbacks, as what makes jobs calls this module
-
-            quietly(partial(batch_end.tell, watched))
+        if watched and self._release:
+            quietly(partial(self._release, watched))
         for action in actions:
             quietly(action)
 

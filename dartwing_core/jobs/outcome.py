@@ -12,7 +12,7 @@ import frappe
 from frappe import _
 from rq.timeouts import BaseTimeoutException
 
-from . import canonical, classification, clock, config, plain_text, retry, sql, waiting
+from . import canonical, circuits, classification, clock, config, plain_text, retry, sql, waiting
 from .config import RetryPolicy
 from .context import MAX_SNOOZE, shown, text_for_storage
 from .errors import InvalidJobError, JobError, JobHeldError, JobSnoozed, JobTimeoutError
@@ -195,3 +195,19 @@ def _retry_at(job: Mapping[str, Any], epoch: float) -> dict[str, Any]:
 
 def _note(text: str) -> str:
     return frappe.as_json({"not_stored": text}, indent=None)
+
+
+def circuit_sample(job: Mapping[str, Any], end: Outcome) -> dict[str, Any]:
+    """The columns of Background Job Run of an attempt that says whether the type works for the organization.
+
+    A success does, and a transient failure or a time limit; a permanent error is the job's own, and a cancel, a snooze
+    or the death of a worker says nothing. Empty too if the type has no breaker.
+    """
+    is_success = end.status == JobStatus.COMPLETED
+    if not (is_success or end.is_transient) or not circuits.has_breaker(config.job_type(job["job_type"])):
+        return {}
+    return {
+        "circuit_key": circuits.key(job),
+        "circuit_epoch": clock.now_epoch(),
+        "circuit_failure": int(not is_success),
+    }

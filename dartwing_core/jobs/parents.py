@@ -8,7 +8,7 @@ from typing import Any
 import frappe
 from pypika.functions import Coalesce, Max
 
-from . import access, canonical, clock, config, ids, sql, waiting
+from . import access, backlog, canonical, clock, config, ids, sql, waiting
 from .status import LIVE, JobStatus
 
 INSERT_ROWS = 5_000
@@ -115,3 +115,9 @@ def results_query(job: Mapping[str, Any], viewer: access.Viewer):
     query = query.select(parent.name, parent.job_key, parent.result).where(child.name == job["name"])
     query = query.where(parent.status == str(JobStatus.COMPLETED)).where(viewer.visible_with_result(parent))
     return query.orderby(parent.name)
+
+
+CANCEL, DEAD_LETTER = "cancel", "dead_letter"
+
+POLICIES = (CANCEL, DEAD_LETTER, backlog.RUN_ANYWAY)
+"""What becomes of a job if a parent is canceled, fails for good or is deleted (`on_parent_failure`)."""

@@ -14,7 +14,19 @@ from frappe.utils import get_datetime
 from pypika import Order
 from pypika.terms import Criterion
 
-from . import access, canonical, clock, config, history, parents, reschedule, runs, schedule_store, waiting_reason
+from . import (
+    access,
+    canonical,
+    clock,
+    config,
+    history,
+    parents,
+    runs,
+    schedule_store,
+    visible_jobs,
+    waiting,
+    waiting_reason,
+)
 from .errors import InvalidJobError
 from .status import RETRYABLE, JobStatus, can_move
 from .texts import cut
@@ -60,7 +72,7 @@ def get_job_status(job_id: str) -> dict[str, Any]:
     Raises JobNotFoundError for a job that does not exist or may not be seen.
     """
     viewer = access.viewer()
-    job = access.visible_job(job_id, *_STATUS_FIELDS, *_RELATION_FIELDS, *_INNER_FIELDS, looking=viewer)
+    job = visible_jobs.visible_job(job_id, *_STATUS_FIELDS, *_RELATION_FIELDS, *_INNER_FIELDS, looking=viewer)
     job["parents"] = parents.of(job)
     job["key"] = job.pop("job_key")
     job["schedule"] = schedule_store.schedule_of(job.pop("schedule_run"))
@@ -176,7 +188,7 @@ def narrowed(condition: Criterion, job, **filters: Any) -> Criterion:
 
 def get_job_history(job_id: str) -> dict[str, Any]:
     """Every status change of a job, oldest first: `{job_id, history}`."""
-    job = access.visible_job(job_id, "name", "owner_user", "organization")
+    job = visible_jobs.visible_job(job_id, "name", "owner_user", "organization")
     return {"job_id": job["name"], "history": events_of(job["name"])}
 
 
@@ -208,8 +220,8 @@ def _public_job(job: dict[str, Any], run: dict | None, reason: str | None) -> di
         "cancel_requested": is_stopping,
         "can_cancel": can_move(status, JobStatus.CANCELED) and not is_stopping,
         "can_retry": status in RETRYABLE,
-        "can_reschedule": reschedule.may_be_rescheduled(job),
-        "can_run_now": reschedule.waits_for_its_time(job, clock.now_epoch()),
+        "can_reschedule": waiting.may_be_rescheduled(job),
+        "can_run_now": waiting.waits_for_its_time(job, clock.now_epoch()),
         "output_url": _file_url(job["output_reference"]),
     }
 

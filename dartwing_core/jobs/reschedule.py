@@ -8,7 +8,7 @@ from typing import Any
 import frappe
 from frappe import _
 
-from . import clock, due_times, history, optimistic, store, submission, waiting
+from . import batch_end, clock, due_times, history, optimistic, store, submission, waiting
 from .errors import InvalidJobError, InvalidTransitionError, JobChangedError
 from .outbox import outbox
 from .status import WAITING, JobStatus
@@ -27,17 +27,12 @@ def reschedule_job(job_id: str, available_at: datetime | timedelta | str | float
 
 
 def _reschedule(job: dict[str, Any], due: float):
-    if not may_be_rescheduled(job):
+    if not waiting.may_be_rescheduled(job):
         raise InvalidTransitionError(
             _("Job {0} is {1}; only a job that has not begun can be rescheduled.").format(job["name"], _(job["status"]))
         )
     before, after = clock.iso(job["due_epoch"] or 0), clock.iso(due)
     return _moved(job, due, f"Rescheduled from {before} to {after}")
-
-
-def may_be_rescheduled(job: Any) -> bool:
-    """Whether a job with these columns (status, attempt) waits for its first attempt, or was snoozed."""
-    return job["status"] == JobStatus.PENDING or (job["status"] == JobStatus.QUEUED and not job["attempt"])
 
 
 def run_now(job_id: str):
@@ -59,14 +54,9 @@ def _run_now(job: dict[str, Any]):
             )
         )
     now = clock.now_epoch()
-    if not waits_for_its_time(job, now):
+    if not waiting.waits_for_its_time(job, now):
         return submission.as_document(job)
     return _moved(job, now, f"To be run now instead of at {clock.iso(job['due_epoch'])}")
-
-
-def waits_for_its_time(job: Any, now: float) -> bool:
-    """Whether `run_now` would change anything for a job with these columns (status, due_epoch)."""
-    return job["status"] in WAITING and (job["due_epoch"] or 0) > now
 
 
 def _moved(job: dict[str, Any], due: float, message: str):
@@ -83,7 +73,7 @@ def _moved(job: dict[str, Any], due: float, message: str):
     if entered:
         values |= {"status": str(JobStatus.QUEUED), "in_line": waiting.IN_LINE}
     if job["waits_for"]:
-        outbox().watch([job["waits_for"]])
+        outbox().watch([job["waits_for"]], batch_end.tell)
     return submission.as_document({**job, **values})
 
 

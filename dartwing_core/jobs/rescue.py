@@ -14,9 +14,8 @@ from typing import Any
 from . import (
     backlog,
     batch_end,
-    cancel,
+    cancel_lock,
     circuit_breaker,
-    circuits,
     clock,
     config,
     dispatch,
@@ -95,7 +94,7 @@ def _stop(job: Mapping[str, Any], end: Outcome) -> bool:
 
     Under the lock of whoever cancels the attempt: the process can't settle meanwhile, and go on to another job.
     """
-    with sql.named_lock(cancel.lock_of(job), LOCK_WAIT) as is_ours:
+    with sql.named_lock(cancel_lock.lock_of(job), LOCK_WAIT) as is_ours:
         if not is_ours or not _is_running(job):
             return False
         if job["worker"] == take.worker_name():  # the stand-in sweeper of a busy worker stops itself: last of all
@@ -183,7 +182,7 @@ def _settle(job: Mapping[str, Any], end: Outcome) -> bool:
         actor=end.values.get("canceled_by") or config.ENGINE,
         worker=job["worker"],
         lock_wait=LOCK_WAIT,
-        unless_locked=None if _may_ignore_lock(job, end) else cancel.lock_of(job),
+        unless_locked=None if _may_ignore_lock(job, end) else cancel_lock.lock_of(job),
     )
     if not moved:
         return False
@@ -195,7 +194,7 @@ def _settle(job: Mapping[str, Any], end: Outcome) -> bool:
 
 def _may_ignore_lock(job: Mapping[str, Any], end: Outcome) -> bool:
     """Whether nobody else can be cancelling the attempt, or it does not matter."""
-    return end.status == JobStatus.CANCELED or _has_waited(job) or sql.has_lock(cancel.lock_of(job))
+    return end.status == JobStatus.CANCELED or _has_waited(job) or sql.has_lock(cancel_lock.lock_of(job))
 
 
 def _has_waited(job: Mapping[str, Any]) -> bool:
@@ -214,5 +213,5 @@ def _run_values(job: Mapping[str, Any], end: Outcome) -> dict[str, Any]:
         "duration": max(0.0, age(job)),
         "error_message": end.error,
         "lease_expires_epoch": 0,
-        **circuits.sample(job, end),
+        **outcome.circuit_sample(job, end),
     }

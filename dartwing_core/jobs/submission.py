@@ -16,11 +16,11 @@ from . import (
     clock,
     config,
     dedup,
-    dependencies,
     due_times,
     family,
     handlers,
     ids,
+    parents,
     permission,
     redis_queue,
     waiting,
@@ -45,7 +45,7 @@ class Request:
     available_at: datetime | timedelta | str | float | None = None
     dedup_key: str | None = None
     on_duplicate: str = "raise"
-    on_parent_failure: str = dependencies.DEAD_LETTER
+    on_parent_failure: str = parents.DEAD_LETTER
     key: str | None = None
     """Names the job among those it is submitted with: for `depends_on` of others, and for their handlers."""
 

@@ -18,6 +18,7 @@ from . import (
     dispatch,
     doorbells,
     leader,
+    line_queries,
     pauses,
     redis_queue,
     removal,
@@ -120,7 +121,7 @@ def ring() -> int:
 
     Returns how many entries were made.
     """
-    doorbells.forget_lost(waiting.queues())
+    doorbells.forget_lost(line_queries.queues())
     return wake.wake_for_line()
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import lru_cache, partial
 from typing import Any
 
-from . import circuits, clock, config, connection, events, history, limits, look, sql, store, waiting
+from . import circuits, clock, config, connection, events, history, limits, line_queries, look, sql, store
 from .choice import Line
 from .status import JobStatus
 from .turns import Turns
@@ -152,12 +152,12 @@ class Taker:
         if (before := self._taken_before()) is not None:
             return before
         sql.commit()
-        job = store.load(name, "status", "attempt", "admission_rank", *waiting.LINE)
+        job = store.load(name, "status", "attempt", "admission_rank", *line_queries.LINE)
         if not job or job["status"] != JobStatus.QUEUED or job["attempt"] != attempt - 1:
             return None  # a stale or doubled message: the row says what is true
         only = Line(job["queue"], job["organization"], job["job_type"], job["priority"], job["admission_rank"])
         self._look = look.look_at(only)
-        self._look.know(only, waiting.Place(name, only.rank))
+        self._look.know(only, line_queries.Place(name, only.rank))
         return self._take_and_commit()
 
     def _take_and_commit(self) -> dict[str, Any] | None:

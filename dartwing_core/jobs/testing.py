@@ -7,7 +7,7 @@ from typing import Any
 
 import frappe
 
-from . import backlog, executor, look, sweeper, waiting
+from . import backlog, executor, line_queries, look, sweeper
 
 
 def run_jobs(limit: int = 1_000) -> dict[str, str]:
@@ -32,5 +32,5 @@ def _next() -> Mapping[str, Any] | None:
     """The job whose turn it is once all is swept."""
     sweeper.sweep()
     line = look.look().choice.next()
-    rows = waiting.first(line, 1) if line else []
+    rows = line_queries.first(line, 1) if line else []
     return rows[0] if rows else None

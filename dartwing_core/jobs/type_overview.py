@@ -7,7 +7,7 @@ from typing import Any
 import frappe
 from frappe import _
 
-from . import access, circuit_breaker, circuits, config, handlers, metrics, permission, queries
+from . import access, circuit_operations, circuits, config, handlers, metrics, permission, queries
 from .errors import InvalidJobError, UnknownHandlerError
 from .texts import cut
 
@@ -49,7 +49,7 @@ def _circuits(job_type: Any) -> list[dict[str, Any]]:
     """The circuits of this type that are not closed, in organizations that the user administers."""
     if not circuits.has_breaker(job_type):
         return []
-    return [circuit for circuit in circuit_breaker.get_open_circuits() if circuit["job_type"] == job_type.name]
+    return [circuit for circuit in circuit_operations.get_open_circuits() if circuit["job_type"] == job_type.name]
 
 
 def schema_of(job_type: Any) -> dict[str, Any] | None:

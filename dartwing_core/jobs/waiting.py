@@ -1,4 +1,4 @@
-"""Who waits, and for what; who is in line, and how jobs get there.
+"""Jobs that wait: for what, and how they get in line.
 
 A job waits for its due time, for another job (`waits_for`), or for a place under its organization's waiting cap (held).
 Once it waits for nothing it is in line: Queued, and the next free worker may take it. `in_line` says the latter two in
@@ -8,24 +8,17 @@ one column, so that each question of workers and sweeper is one range of an inde
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import frappe
-from frappe.query_builder.functions import Min
 from pypika import Case
-from pypika.terms import Parameter
 
-from . import backlog, clock, config, events, history, limits, sql, store, tenancy
-from .choice import Line
+from . import backlog, clock, config, events, history, sql, store
 from .status import WAITING, JobStatus
 
 IN_LINE, HELD = 1, 2
 """`in_line` of a job that is Queued, and of a Pending one for which there is no place in the line yet (`quota`)."""
 ENTERED_AGAIN = "Job enqueued for retry"
-LET_IN = 500  # held jobs of an organization at once
-LINE = ("queue", "organization", "job_type", "priority")
-"""What the jobs of one line have in common."""
 
 
 def rank(due_epoch: float, priority: str) -> float:
@@ -84,7 +77,7 @@ def set_due(job: Mapping[str, Any], due_epoch: float) -> dict[str, Any] | None:
 
 def wait_on(waits_for: Mapping[str, str], waited_for: str) -> int:
     """Let jobs that have waited for one wait for another one, given by the job's name; how many. Does not commit."""
-    return set_parents({row["name"]: waits_for[row["name"]] for row in _free(list(waits_for), waited_for)}, WAITING)
+    return set_parents({row["name"]: waits_for[row["name"]] for row in free(list(waits_for), waited_for)}, WAITING)
 
 
 def set_parents(waits_for: Mapping[str, str | None], statuses: Iterable[JobStatus]) -> int:
@@ -118,46 +111,21 @@ def enter(names: Sequence[str]) -> list[Mapping[str, Any]]:
     Left out are those that somebody holds. Does not commit.
     """
     now = clock.now_epoch()
-    return _enter([row for row in _free(names, None) if row["due_epoch"] <= now])
+    return enter_locked([row for row in free(names, None) if row["due_epoch"] <= now])
 
 
 def let_go(names: Sequence[str], waited_for: str) -> tuple[int, list[Mapping[str, Any]]]:
     """Let jobs wait for no other one any more, which have waited for `waited_for`: how many there were, and those that
     are in line now, since their time has come. Does not commit."""
-    rows, now = _free(names, waited_for), clock.now_epoch()
+    rows, now = free(names, waited_for), clock.now_epoch()
     if rows:
         job = frappe.qb.DocType(config.JOB)
         query = frappe.qb.update(job).set(job.waits_for, None).set(job.modified, clock.site_time())
         sql.run_update(query.where(job.name.isin([row["name"] for row in rows])), store.LOCK_WAIT, by_name=True)
-    return len(rows), _enter([row for row in rows if row["due_epoch"] <= now])
+    return len(rows), enter_locked([row for row in rows if row["due_epoch"] <= now])
 
 
-def let_in_held() -> list[Mapping[str, Any]]:
-    """Let held jobs get in line where the waiting caps of their organizations have room again; those that did.
-
-    Does not commit.
-    """
-    return let_in([head for head in heads() if head["in_line"] == HELD])
-
-
-def let_in(held: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The same, of these heads of lines of held jobs."""
-    room = {}
-    for name, limits_of in tenancy.limits_of(sorted({head["organization"] for head in held})).items():
-        is_capped = limits_of.max_waiting and limits_of.on_queue_full == "Hold"
-        room[name] = min(LET_IN, limits.places(name, limits_of.max_waiting) if is_capped else LET_IN)
-    entered: list[Mapping[str, Any]] = []
-    for head in sorted(held, key=lambda head: head["rank"]):
-        organization = head["organization"]
-        if room[organization] > 0:
-            names = _held_query(head, room[organization]).run(pluck=True)
-            rows = _free(names, None, HELD)
-            room[organization] -= len(rows)
-            entered += _enter(rows)
-    return entered
-
-
-def _enter(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def enter_locked(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Queue jobs that this transaction has locked."""
     now = clock.site_time()
     for status in sorted({row["status"] for row in rows}):
@@ -177,7 +145,7 @@ def _enter(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 FREE_FIELDS = (*backlog.DISPATCH_FIELDS, "due_epoch")
 
 
-def _free(names: Sequence[str], waited_for: str | None, in_line: int = 0) -> list[dict[str, Any]]:
+def free(names: Sequence[str], waited_for: str | None, in_line: int = 0) -> list[dict[str, Any]]:
     """Those of the jobs that still wait, for that, and that nobody holds; they are ours until the commit.
 
     Found by name: a locking read of another index locks gaps in it too.
@@ -193,79 +161,11 @@ def _free(names: Sequence[str], waited_for: str | None, in_line: int = 0) -> lis
     return [found[name] for name in names if name in found]
 
 
-def _held_query(head: Mapping[str, Any], limit: int):
-    job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).select(job.name).where(job.in_line == HELD)
-    for column in LINE:
-        query = query.where(job[column] == head[column])
-    query = query.where(job.status == str(JobStatus.PENDING))  # whatever somebody wrote by hand
-    return query.orderby(job.admission_rank).limit(limit)
+def may_be_rescheduled(job: Any) -> bool:
+    """Whether a job with these columns (status, attempt) waits for its first attempt, or was snoozed."""
+    return job["status"] == JobStatus.PENDING or (job["status"] == JobStatus.QUEUED and not job["attempt"])
 
 
-# Who is in line --------------------------------------------------------------------------------------------------
-
-
-PLACE_FIELDS = ("name", "admission_rank")
-
-
-class Place(NamedTuple):
-    """The place of a job in its line."""
-
-    name: str
-    rank: float
-
-
-def places(line: Line, limit: int) -> list[Place]:
-    """The first jobs of a line. Reads without locks, and the line's index alone."""
-    text = _first_text(frappe.db.db_type, PLACE_FIELDS, limit)
-    return [Place(*row) for row in frappe.db.sql(text, dict(zip(LINE, line.key, strict=True)))]
-
-
-def first(line: Line, limit: int) -> list[dict[str, Any]]:
-    """The same jobs, with DISPATCH_FIELDS."""
-    text = _first_text(frappe.db.db_type, backlog.DISPATCH_FIELDS, limit)
-    return frappe.db.sql(text, dict(zip(LINE, line.key, strict=True)), as_dict=True)
-
-
-@lru_cache
-def _first_text(_db_type: str, fields: tuple[str, ...], limit: int) -> str:
-    return first_query([Parameter(f"%({column})s") for column in LINE], fields, limit).get_sql()
-
-
-def first_query(key: Sequence[Any], fields: Sequence[str], limit: int):
-    job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).select(*(job[field] for field in fields)).where(job.in_line == IN_LINE)
-    for column, value in zip(LINE, key, strict=True):
-        query = query.where(job[column] == value)
-    return query.orderby(job.admission_rank).limit(limit)
-
-
-def queues() -> list[str]:
-    """The queues for which jobs are in line, or held."""
-    return sorted({queue for _state, queue in queues_query().run()})
-
-
-def queues_query():
-    # Of a range the server reads the groups' first entries alone; of `DISTINCT queue` for `in_line = 1` it reads all.
-    job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).select(job.in_line, job.queue).where(job.in_line >= IN_LINE)
-    return query.groupby(job.in_line, job.queue)
-
-
-def heads() -> list[dict[str, Any]]:
-    """The lines that there are, of all queues: `in_line` (IN_LINE or HELD), the columns of LINE, and the `rank` of the
-    first job."""
-    return frappe.db.sql(_heads_text(frappe.db.db_type), as_dict=True)
-
-
-@lru_cache
-def _heads_text(_db_type: str) -> str:
-    return heads_query().get_sql()
-
-
-def heads_query():
-    """Of all queues: asked for one queue, the server would read all of its entries."""
-    job = frappe.qb.DocType(config.JOB)
-    keys = (job.in_line, *(job[column] for column in LINE))
-    query = frappe.qb.from_(job).select(*keys, Min(job.admission_rank).as_("rank"))
-    return query.where(job.in_line >= IN_LINE).groupby(*keys)
+def waits_for_its_time(job: Any, now: float) -> bool:
+    """Whether `run_now` would change anything for a job with these columns (status, due_epoch)."""
+    return job["status"] in WAITING and (job["due_epoch"] or 0) > now

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from . import choice, doorbells, look, pauses, redis_queue, sql, waiting
+from . import choice, doorbells, line_queries, look, pauses, redis_queue, sql
 
 
 def wake_for(jobs: Sequence[Mapping[str, Any]]) -> int:
@@ -34,7 +34,7 @@ def wake_for_line() -> int:
 
 def let_in() -> int:
     """For held jobs that get in line now, since others have left it; returns how many got in. Commits."""
-    entered = sql.committed(waiting.let_in_held)
+    entered = sql.committed(line_queries.let_in_held)
     wake_for(entered)
     return len(entered)
 
@@ -44,5 +44,5 @@ def _first_jobs(lines: Sequence[choice.Line], number: int) -> list[dict[str, Any
     for line in lines:
         if len(jobs) >= number:
             break
-        jobs += waiting.first(line, number - len(jobs))
+        jobs += line_queries.first(line, number - len(jobs))
     return jobs

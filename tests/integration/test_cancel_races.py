@@ -15,6 +15,7 @@ from dartwing_core.jobs import (
     cancel,
     cancel_job,
     cancel_jobs,
+    cancel_lock,
     executor,
     get_job_history,
     get_job_status,
@@ -145,7 +146,7 @@ def test_a_cancel_that_was_accepted_before_the_settle_wins_whatever_the_handler_
 def test_a_settle_waits_for_a_transaction_that_is_cancelling_its_job(handled, monkeypatch, then, end):
     # Broken by leaving `unless_locked` out of the settle: Completed, after a cancel that was accepted.
     is_accepted, is_settling = threading.Event(), threading.Event()
-    await_decision = cancel.await_decision
+    await_decision = cancel_lock.await_decision
 
     def settling(claimed):
         is_settling.set()
@@ -163,7 +164,7 @@ def test_a_settle_waits_for_a_transaction_that_is_cancelling_its_job(handled, mo
         assert is_accepted.wait(30)
 
     canceller: list[Meanwhile] = []
-    monkeypatch.setattr(cancel, "await_decision", settling)
+    monkeypatch.setattr(cancel_lock, "await_decision", settling)
     made = submitted(handled(handler))
     run(made)
     assert canceller[0].answer() is None
@@ -179,7 +180,7 @@ def test_a_settle_that_waits_for_the_row_sees_who_is_cancelling_meanwhile(handle
             cursor.execute("SELECT name FROM `tabBackground Job` WHERE name = %s FOR UPDATE", (name,))
             is_held.set()
             until(lambda: database.value(SETTLES), 20, "the settle")
-            lock = cancel.lock_of({"name": name, "attempt": 1})
+            lock = cancel_lock.lock_of({"name": name, "attempt": 1})
             assert sql.take_lock(lock)
             cursor.execute("ROLLBACK")
             until(lambda: is_settling.is_set() or database.value(HAS_RUN_ROW, f"{name}-1"), 20, "the settle's decision")
@@ -193,8 +194,8 @@ def test_a_settle_that_waits_for_the_row_sees_who_is_cancelling_meanwhile(handle
         assert is_held.wait(30)
 
     is_held, is_settling = threading.Event(), threading.Event()
-    await_decision = cancel.await_decision
-    monkeypatch.setattr(cancel, "await_decision", lambda claimed: (is_settling.set(), await_decision(claimed)))
+    await_decision = cancel_lock.await_decision
+    monkeypatch.setattr(cancel_lock, "await_decision", lambda claimed: (is_settling.set(), await_decision(claimed)))
     canceller: list[Meanwhile] = []
     made = submitted(handled(handler))
     assert run(made)["status"] == "Canceled"
@@ -206,7 +207,7 @@ def test_a_settle_that_waits_for_the_row_sees_who_is_cancelling_meanwhile(handle
 def test_of_two_who_cancel_at_once_none_is_told_so_in_vain(handled, monkeypatch, then):
     # Seen failing: with the first one's rollback the job was Completed, after the second one's cancel was accepted.
     is_canceled, is_second, is_settling, is_over = (threading.Event() for _ in range(4))
-    await_decision = cancel.await_decision
+    await_decision = cancel_lock.await_decision
 
     def settling(claimed):
         is_settling.set()
@@ -238,7 +239,7 @@ def test_of_two_who_cancel_at_once_none_is_told_so_in_vain(handled, monkeypatch,
         assert is_second.wait(30)
 
     others: list[Meanwhile] = []
-    monkeypatch.setattr(cancel, "await_decision", settling)
+    monkeypatch.setattr(cancel_lock, "await_decision", settling)
     made = submitted(handled(handler))
     run(made)
     is_over.set()
@@ -278,7 +279,7 @@ def test_a_cancel_that_just_misses_the_claim_does_not_wait_for_itself(monkeypatc
 
     made = submitted(factory.job_type("plain"))
     monkeypatch.setattr(cancel.store, "transition", claimed_first)
-    monkeypatch.setattr(cancel, "_hold_settle", lambda job: pytest.fail("waits for the row"))
+    monkeypatch.setattr(cancel_lock, "hold_settle", lambda job: pytest.fail("waits for the row"))
     assert cancel_job(made.name).status == "Running"
     frappe.db.commit()
     assert runs.cancel_request(f"{made.name}-1")
@@ -464,7 +465,7 @@ def test_a_handler_that_cancels_its_own_job_and_returns_ends_canceled(handled):
     made = submitted(handled(cancel_itself))
     assert run(made)["status"] == "Canceled"
     assert notes(made) == 0
-    lock = sql.lock_name(cancel.lock_of({"name": made.name, "attempt": 1}))
+    lock = sql.lock_name(cancel_lock.lock_of({"name": made.name, "attempt": 1}))
     with database.another_connection() as other, other.cursor() as cursor:
         cursor.execute("SELECT IS_FREE_LOCK(%s)", (lock,))
         assert cursor.fetchone()[0] == 1

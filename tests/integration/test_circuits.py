@@ -1,7 +1,8 @@
 """Circuit breaker: what opens it, what it holds, what closes it again by hand.
 
-Seen failing: without `is_transient` in `circuits.sample` permanent errors count; without `circuit_key` emptied again
-in `Attempt._write_failure` cancels do; without `closed_epoch` in the tally a closed circuit opens at the next failure.
+Seen failing: without `is_transient` in `outcome.circuit_sample` permanent errors count; without `circuit_key` emptied
+again in `Attempt._write_failure` cancels do; without `closed_epoch` in the tally a closed circuit opens at the next
+failure.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What a worker asks when it looks who is next reads as many rows as there are lines, however many jobs wait.
 
 Seen failing: without the index on in_line, queue, organization, job_type, priority, admission_rank; with `in_line = 1`
-and one queue in `waiting.heads_query` instead of a range over all: MariaDB then reads all entries, 100 ms with 100,000.
+and one queue in `line_queries.heads_query` instead of a range over all: MariaDB then reads all entries, 100 ms with
+100,000.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import frappe
 import pytest
 
-from dartwing_core.jobs import backlog, clock, limits, look, take, waiting
+from dartwing_core.jobs import backlog, clock, limits, line_queries, look, take, waiting
 from dartwing_core.jobs.choice import Line
 from tests.support import database, factory, population
 
@@ -33,7 +34,7 @@ def set_running(job_type: str, number: int) -> None:
 
 
 def test_the_heads_of_lines_are_read_from_group_to_group(crowd):
-    query = waiting.heads_query()
+    query = line_queries.heads_query()
     (plan,) = database.explain(query)
     assert "Using index for group-by" in plan["Extra"], plan
     assert len(query.run()) == ORGANIZATIONS * TYPES
@@ -42,23 +43,23 @@ def test_the_heads_of_lines_are_read_from_group_to_group(crowd):
 
 def test_the_first_of_a_line_are_read_in_their_order_and_no_others(crowd):
     line = Line("default", "Test Line 7", crowd, "Normal", 0.0)
-    for fields in (waiting.PLACE_FIELDS, backlog.DISPATCH_FIELDS):
-        query = waiting.first_query(line.key, fields, 9)
+    for fields in (line_queries.PLACE_FIELDS, backlog.DISPATCH_FIELDS):
+        query = line_queries.first_query(line.key, fields, 9)
         (plan,) = database.explain(query)
         assert "filesort" not in (plan["Extra"] or ""), plan
         assert database.rows_read(query) <= 12
-    (plan,) = database.explain(waiting.first_query(line.key, waiting.PLACE_FIELDS, 9))
+    (plan,) = database.explain(line_queries.first_query(line.key, line_queries.PLACE_FIELDS, 9))
     assert "Using index" in plan["Extra"], plan
-    places = waiting.places(line, 9)
+    places = line_queries.places(line, 9)
     assert [place.rank for place in places] == sorted(place.rank for place in places)
-    assert [place.name for place in places] == [job["name"] for job in waiting.first(line, 9)]
+    assert [place.name for place in places] == [job["name"] for job in line_queries.first(line, 9)]
     assert len(places) == 9
 
 
 def test_queues_with_a_line_are_read_from_group_to_group(crowd):
-    (plan,) = database.explain(waiting.queues_query())
+    (plan,) = database.explain(line_queries.queues_query())
     assert "Using index for group-by" in plan["Extra"], plan
-    assert waiting.queues() == ["default"]
+    assert line_queries.queues() == ["default"]
 
 
 def test_what_runs_is_counted_from_the_running_ones_alone(crowd):

@@ -9,7 +9,6 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import (
-    access,
     get_job_details,
     get_job_status,
     job,
@@ -20,6 +19,7 @@ from dartwing_core.jobs import (
     submit_batch,
     submit_job,
     sweeper,
+    visible_jobs,
 )
 from tests.support import factory, schedules
 from tests.support.jobs import run, submitted_by
@@ -94,7 +94,7 @@ def shown(made, user: str) -> bool:
     frappe.set_user(user)
     status, details = get_job_status(made.name), get_job_details(made.name)
     listed = next(one for one in list_jobs(limit=100)["jobs"] if one["job_id"] == made.name)
-    row = access.visible_job(made.name, *store.light_fields(), "result")
+    row = visible_jobs.visible_job(made.name, *store.light_fields(), "result")
     frappe.set_user("Administrator")
     answers = {bool(one["output_reference"]) for one in (status, details, listed, row)}
     answers |= {bool(one["result"]) for one in (status, details, row)}

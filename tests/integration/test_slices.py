@@ -179,7 +179,9 @@ def test_what_frappe_leaves_to_a_commit_costs_no_second_one():
     leaves = factory.job_type("leaves", f"{factory.FAULTS}.leaves_to_the_commit")
     jobs = [submitted(leaves, n=n) for n in range(12)]
     assert ends_with_a_start(jobs) >= len(jobs) // 3, "at other times a look comes between"
-    assert len(processes.queue_client().lrange(redis_queue.list_key("long"), 0, -1)) == len(jobs), "enqueued all the same"
+    assert len(processes.queue_client().lrange(redis_queue.list_key("long"), 0, -1)) == len(jobs), (
+        "enqueued all the same"
+    )
 
 
 def test_behind_a_job_that_took_a_while_and_asked_nothing_the_next_is_taken_in_one_commit():

@@ -6,7 +6,7 @@ import time
 from collections.abc import Collection
 from typing import Any
 
-from dartwing_core.jobs import attempt, followup, heartbeat, ids, leftovers, take
+from dartwing_core.jobs import agent, attempt, followup, heartbeat, ids, leftovers, take
 
 
 class Begun(attempt.Attempt):
@@ -34,7 +34,7 @@ def begun(name: str, number: int) -> Begun:
 def of(job: dict[str, Any], take_along: attempt.TakeAlong = attempt.take_none) -> Begun:
     """The attempt that is to be made of a job that was taken."""
     entry_id = ids.run_name(job["name"], job["attempt"])
-    return Begun(job, heartbeat.Beater(), entry_id, time.monotonic(), take_along)
+    return Begun(job, heartbeat.Beater(agent.StandIn()), entry_id, time.monotonic(), take_along)
 
 
 def begun_next(queues: Collection[str] | None = None) -> Begun | None:

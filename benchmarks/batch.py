@@ -14,18 +14,9 @@ from typing import Any
 import frappe
 
 from benchmarks import _report, _site
-from dartwing_core.jobs import (
-    batch,
-    batch_end,
-    cancel_batch,
-    chain,
-    config,
-    dependencies,
-    get_batch_status,
-    group,
-    job,
-    retry_batch,
-)
+from dartwing_core.jobs import batch, cancel_batch, chain, get_batch_status, group, job, retry_batch
+from dartwing_core.jobs.base import config
+from dartwing_core.jobs.ending import batch_end, child_jobs
 from tests.support.database import statements
 
 JOBS, PARENTS, ROUNDS = 10_000, 1_000, 200
@@ -81,7 +72,7 @@ def chord(job_type: str) -> tuple[float, list[float], int]:
         frappe.db.commit()
         began = time.perf_counter()
         with statements() as asked:
-            dependencies.tell([name])
+            child_jobs.tell([name])
         times.append(1000 * (time.perf_counter() - began))
         most = max(most, len(asked))
     return seconds, times, most

@@ -18,7 +18,8 @@ import frappe
 from rq.job import Job
 
 from benchmarks import _bare, _report, _site, _workers
-from dartwing_core.jobs import config, submit_job
+from dartwing_core.jobs import submit_job
+from dartwing_core.jobs.base import config
 from tests.support.database import another_connection
 from tests.support.processes import queue_client
 

@@ -24,7 +24,8 @@ import frappe
 import psutil
 
 from benchmarks import _report, _site, _workers
-from dartwing_core.jobs import config, submit_jobs
+from dartwing_core.jobs import submit_jobs
+from dartwing_core.jobs.base import config
 from tests.support.processes import start_agent
 from tests.support.waiting import until
 

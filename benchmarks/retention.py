@@ -11,7 +11,8 @@ import time
 import frappe
 
 from benchmarks import _report, _site
-from dartwing_core.jobs import config, retention
+from dartwing_core.jobs.base import config
+from dartwing_core.jobs.recovery import retention
 from dartwing_core.jobs.status import FINISHED
 from tests.support import population
 

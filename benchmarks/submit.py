@@ -18,7 +18,8 @@ from typing import Any
 import frappe
 
 from benchmarks import _report, _site, _wire
-from dartwing_core.jobs import config, submit_job, submit_jobs
+from dartwing_core.jobs import submit_job, submit_jobs
+from dartwing_core.jobs.base import config
 
 ROUNDS = 300
 COUNTED = 20

@@ -15,7 +15,9 @@ from typing import Any
 import frappe
 
 from benchmarks import _report, _site, _workers
-from dartwing_core.jobs import attempt, look, sql, take, wake
+from dartwing_core.jobs.attempt import attempt
+from dartwing_core.jobs.db import sql
+from dartwing_core.jobs.line import look, take, wake
 from tests.support import attempts, database, factory, population
 from tests.support.database import statements
 from tests.support.waiting import until

@@ -28,7 +28,7 @@ def job_engine() -> None:
 @pass_context
 def agent(context, interval: float) -> None:
     """Do what `bench schedule` does for retries, jobs for later and lost jobs, where it does not run; until ended."""
-    from dartwing_core.jobs import agent as loop
+    from dartwing_core.jobs.recovery import agent as loop
 
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -43,7 +43,7 @@ def agent(context, interval: float) -> None:
 @pass_context
 def sweep(context) -> None:
     """Do once what the agent does every second, and say what was done."""
-    from dartwing_core.jobs import sweeper
+    from dartwing_core.jobs.recovery import sweeper
 
     with Site(context):
         report = sweeper.sweep()

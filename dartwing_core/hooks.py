@@ -35,41 +35,41 @@ _children_of_others = ("Dynamic Link", "Communication Link", "Event Participants
 _personal = ("Notification Log", "List Filter")
 
 permission_query_conditions = {
-    **dict.fromkeys(_tenant_doctypes, "dartwing_core.jobs.desk_access.conditions"),
-    **dict.fromkeys((*_references, *_children_of_others), "dartwing_core.jobs.references.reference_conditions"),
-    **dict.fromkeys(_personal, "dartwing_core.jobs.personal_rows.conditions"),
+    **dict.fromkeys(_tenant_doctypes, "dartwing_core.jobs.access.desk_access.conditions"),
+    **dict.fromkeys((*_references, *_children_of_others), "dartwing_core.jobs.access.references.reference_conditions"),
+    **dict.fromkeys(_personal, "dartwing_core.jobs.access.personal_rows.conditions"),
 }
 
 has_permission = {
-    "Background Job": "dartwing_core.jobs.desk_access.has_job_permission",
-    "Background Job Run": "dartwing_core.jobs.desk_access.has_history_permission",
-    "Background Job Dependency": "dartwing_core.jobs.desk_access.has_history_permission",
-    "Job Execution Log": "dartwing_core.jobs.desk_access.has_history_permission",
-    "Job Batch": "dartwing_core.jobs.desk_access.has_batch_permission",
-    "Job Circuit": "dartwing_core.jobs.desk_access.has_circuit_permission",
-    "Job Schedule": "dartwing_core.jobs.desk_access.has_schedule_permission",
-    "Organization": "dartwing_core.jobs.desk_access.has_organization_permission",
-    "Org Member": "dartwing_core.jobs.desk_access.has_member_permission",
-    "Organization Removal": "dartwing_core.jobs.desk_access.has_removal_permission",
-    **dict.fromkeys(_references, "dartwing_core.jobs.references.has_reference_permission"),
-    **dict.fromkeys(_personal, "dartwing_core.jobs.personal_rows.has_permission"),
-    "File": "dartwing_core.jobs.references.has_file_permission",
+    "Background Job": "dartwing_core.jobs.access.desk_access.has_job_permission",
+    "Background Job Run": "dartwing_core.jobs.access.desk_access.has_history_permission",
+    "Background Job Dependency": "dartwing_core.jobs.access.desk_access.has_history_permission",
+    "Job Execution Log": "dartwing_core.jobs.access.desk_access.has_history_permission",
+    "Job Batch": "dartwing_core.jobs.access.desk_access.has_batch_permission",
+    "Job Circuit": "dartwing_core.jobs.access.desk_access.has_circuit_permission",
+    "Job Schedule": "dartwing_core.jobs.access.desk_access.has_schedule_permission",
+    "Organization": "dartwing_core.jobs.access.desk_access.has_organization_permission",
+    "Org Member": "dartwing_core.jobs.access.desk_access.has_member_permission",
+    "Organization Removal": "dartwing_core.jobs.access.desk_access.has_removal_permission",
+    **dict.fromkeys(_references, "dartwing_core.jobs.access.references.has_reference_permission"),
+    **dict.fromkeys(_personal, "dartwing_core.jobs.access.personal_rows.has_permission"),
+    "File": "dartwing_core.jobs.access.references.has_file_permission",
 }
 
-_check_reference = "dartwing_core.jobs.references.check_reference"
+_check_reference = "dartwing_core.jobs.access.references.check_reference"
 _check_stored_query = "dartwing_core.api.stored_queries.check"
 doc_events = {
     **{doctype: {"validate": _check_reference} for doctype in _references},
     "File": {
-        "before_insert": "dartwing_core.jobs.references.check_new_file",
-        "before_validate": "dartwing_core.jobs.references.check_file",
+        "before_insert": "dartwing_core.jobs.access.references.check_new_file",
+        "before_validate": "dartwing_core.jobs.access.references.check_file",
         "validate": _check_reference,
     },
-    "Auto Email Report": {"validate": ["dartwing_core.jobs.report_access.check_sending", _check_stored_query]},
-    "Report": {"validate": ["dartwing_core.jobs.report_access.check_report", _check_stored_query]},
+    "Auto Email Report": {"validate": ["dartwing_core.jobs.access.report_access.check_sending", _check_stored_query]},
+    "Report": {"validate": ["dartwing_core.jobs.access.report_access.check_report", _check_stored_query]},
     **{doctype: {"validate": _check_stored_query} for doctype in ("Dashboard Chart", "Number Card", "Kanban Board")},
-    "System Settings": {"on_update": "dartwing_core.jobs.scheduled_types.follow_time_zone"},
-    "Prepared Report": {"before_insert": "dartwing_core.jobs.report_access.check_preparing"},
+    "System Settings": {"on_update": "dartwing_core.jobs.recovery.scheduled_types.follow_time_zone"},
+    "Prepared Report": {"before_insert": "dartwing_core.jobs.access.report_access.check_preparing"},
 }
 
 override_doctype_class = {"File": "dartwing_core.dartwing_core.guarded_file.File"}

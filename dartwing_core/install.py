@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import frappe
 
-from .jobs import clock, idempotency, scheduled_types
+from dartwing_core.jobs.attempt import idempotency
+from dartwing_core.jobs.base import clock
+from dartwing_core.jobs.recovery import scheduled_types
 
 APP = "dartwing_core"
 ROLES = ("Dartwing User", "Dartwing Admin")

@@ -58,7 +58,7 @@ def _keep_on(sites_path: str, stop: threading.Event) -> None:
 def _look_at_sites(sites_path: str, stop: threading.Event) -> None:
     from frappe.utils import get_sites
 
-    from dartwing_core.jobs import agent  # only now: it takes a second, for which Frappe's loop need not wait
+    from dartwing_core.jobs.recovery import agent  # only now: it takes a second, for which Frappe's loop need not wait
 
     agent.run(stop, lambda: get_sites(sites_path), sites_path)
 

@@ -76,7 +76,8 @@ def site(_connected: None) -> Iterator[None]:
     """A site with the organizations Test Alpha and Test Beta, no test jobs, and Administrator logged in."""
     import frappe
 
-    from dartwing_core.jobs import connection, redis_queue
+    from dartwing_core.jobs.db import connection
+    from dartwing_core.jobs.rq import redis_queue
     from tests.support import processes
 
     processes.queue_client().flushdb()  # first: Frappe deletes no document while a queue is long
@@ -98,7 +99,7 @@ def site(_connected: None) -> Iterator[None]:
 @pytest.fixture
 def no_sweeps(site: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody sweeps of their own accord: what is seen then is done by the straight way alone."""
-    from dartwing_core.jobs import sweeper
+    from dartwing_core.jobs.recovery import sweeper
 
     monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
     monkeypatch.setattr(sweeper, "sweep_after_submit", lambda: None)

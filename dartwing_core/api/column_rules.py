@@ -16,8 +16,8 @@ from typing import Any
 import frappe
 from frappe import _
 
-from dartwing_core.jobs.desk_access import TENANT_DOCTYPES
-from dartwing_core.jobs.references import REFERENCES
+from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
+from dartwing_core.jobs.access.references import REFERENCES
 
 from .request_texts import texts
 

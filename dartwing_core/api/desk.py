@@ -12,9 +12,11 @@ import frappe
 from frappe import _
 
 from dartwing_core import jobs as engine
-from dartwing_core.jobs import charts, config, plain_text, queries
+from dartwing_core.jobs.base import config, plain_text
+from dartwing_core.jobs.base.texts import cut
 from dartwing_core.jobs.errors import InvalidJobError
-from dartwing_core.jobs.texts import cut
+from dartwing_core.jobs.monitoring import charts
+from dartwing_core.jobs.queries import job_queries
 
 from . import rate_limits
 from .arguments import parsed
@@ -69,7 +71,7 @@ def get_chart(chart_name: str = "", **_more: Any) -> dict[str, Any]:
 def live_progress(job_ids: Any = None) -> dict[str, Any]:
     """List: how far the jobs are that it shows as running. Their rows say it only once they have ended."""
     rate_limits.take_view()
-    return queries.get_live_progress(parsed(job_ids, "job_ids") or [])
+    return job_queries.get_live_progress(parsed(job_ids, "job_ids") or [])
 
 
 @frappe.whitelist(methods=["POST"])

@@ -13,7 +13,7 @@ from typing import Any
 
 import frappe
 
-from dartwing_core.jobs.desk_access import TENANT_DOCTYPES
+from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
 
 QUEUE_DOCTYPES = ("RQ Job", "RQ Worker")
 PLAIN = re.compile(r"[A-Za-z0-9 _-]*")

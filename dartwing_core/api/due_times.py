@@ -9,7 +9,8 @@ from frappe import _
 from typing_extensions import TypedDict
 
 from dartwing_core import jobs as engine
-from dartwing_core.jobs import clock, waiting_reason
+from dartwing_core.jobs.base import clock
+from dartwing_core.jobs.queries import waiting_reason
 
 from .endpoint import endpoint
 from .schemas import REQUIRED, AvailableAt, JobId, Limit, OrganizationName, Priority, Submitted

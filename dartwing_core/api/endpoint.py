@@ -10,7 +10,7 @@ from typing import Any
 import frappe
 from frappe import _
 
-from dartwing_core.jobs import access
+from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.errors import InvalidJobError
 
 from . import error_answers, rate_limits
@@ -70,7 +70,7 @@ def _check_verb(method: str) -> None:
 
 def _check_enabled() -> None:
     """Frappe 15 lets the API key of a disabled user in."""
-    if not access.viewer().is_enabled:
+    if not visibility.viewer().is_enabled:
         raise frappe.AuthenticationError(_("This user is disabled."))
 
 

@@ -13,7 +13,9 @@ import frappe
 from frappe import _
 from werkzeug.wrappers import Request, Response
 
-from dartwing_core.jobs import access, plain_text, sql
+from dartwing_core.jobs.access import visibility
+from dartwing_core.jobs.base import plain_text
+from dartwing_core.jobs.db import sql
 from dartwing_core.jobs.errors import (
     DuplicateJobError,
     InvalidTransitionError,
@@ -119,7 +121,9 @@ def after_request(response: Response | None, request: Request) -> None:
 def _refusal(status: int, request: Request, method: str) -> tuple[int, str, str]:
     if status in (401, 403) and _user() == "Guest":
         return 401, "unauthorized", _("Log in, or send a valid API key.")
-    if status == 417 and _user() != "Guest" and not access.viewer(_user()).is_enabled:  # Frappe 15, of an open session
+    if (
+        status == 417 and _user() != "Guest" and not visibility.viewer(_user()).is_enabled
+    ):  # Frappe 15, of an open session
         return 401, "unauthorized", _("This user is disabled.")
     if status == 403 and request.method != method:
         return 403, "forbidden", _("Use {0} for this call.").format(method)

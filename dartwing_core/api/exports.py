@@ -6,8 +6,8 @@ import frappe
 from werkzeug.wrappers import Request, Response
 
 from dartwing_core.handlers import record_files
-from dartwing_core.jobs import report_access
-from dartwing_core.jobs.desk_access import TENANT_DOCTYPES
+from dartwing_core.jobs.access import report_access
+from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
 
 ZIP = b"PK\x03\x04"
 """An XLSX file begins like this."""

@@ -27,10 +27,10 @@ from frappe.www import printview
 from pypika.functions import Count
 from pypika.terms import Criterion
 
-from dartwing_core.jobs import access, report_access
-from dartwing_core.jobs.desk_access import ENGINE_DOCTYPES, TENANT_DOCTYPES, throw_missing
+from dartwing_core.jobs.access import report_access, visibility
+from dartwing_core.jobs.access.desk_access import ENGINE_DOCTYPES, TENANT_DOCTYPES, throw_missing
+from dartwing_core.jobs.access.references import REFERENCES, is_visible, visible_of
 from dartwing_core.jobs.errors import InvalidJobError
-from dartwing_core.jobs.references import REFERENCES, is_visible, visible_of
 
 from . import links, query_rules, rate_limits, sent_names
 from .doctypes import tenant_doctype
@@ -461,7 +461,7 @@ def _is_ours(doctype: Any) -> bool:
 
 
 def _sees_everything() -> bool:
-    return access.sees_everything(frappe.session.user)
+    return visibility.sees_everything(frappe.session.user)
 
 
 def _is_hidden(doctype: Any, name: Any) -> bool:

@@ -30,8 +30,8 @@ import frappe
 from frappe import _
 from frappe.modules.utils import load_doctype_module
 
-from dartwing_core.jobs import access, references
-from dartwing_core.jobs.desk_access import TENANT_DOCTYPES, throw_missing
+from dartwing_core.jobs.access import references, visibility
+from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES, throw_missing
 from dartwing_core.jobs.errors import InvalidJobError
 
 from . import link_titles, links, sent_names, statement_rules  # noqa: F401 (they wrap Frappe's functions)
@@ -125,7 +125,7 @@ def _check(call: Call) -> None:
     if not (asked_for or ours or has_filters or odd_number):
         return
     _let_others_authenticate()
-    if access.viewer().sees_everything or _is_refused_anyway():
+    if visibility.viewer().sees_everything or _is_refused_anyway():
         return
     for text in asked_for:
         _check_doctype(text)

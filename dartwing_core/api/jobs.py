@@ -14,8 +14,8 @@ from frappe import _
 from werkzeug.wrappers import Response
 
 from dartwing_core import jobs as engine
-from dartwing_core.jobs import builders
 from dartwing_core.jobs.errors import InvalidJobError
+from dartwing_core.jobs.operations import builders
 
 from . import rate_limits
 from .arguments import parsed, requests_for, text_or_list

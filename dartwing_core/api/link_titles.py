@@ -14,7 +14,7 @@ from frappe.desk import link_preview
 from frappe.desk.form import load
 from frappe.www import printview
 
-from dartwing_core.jobs import access, references
+from dartwing_core.jobs.access import references, visibility
 
 from . import links
 from .doctypes import tenant_doctype
@@ -26,7 +26,7 @@ def hidden_titles(titles: MutableMapping[str, Any]) -> set[str]:
     """Those of the keys, each "DocType::name" as Frappe writes them, that lead to what the user may not see."""
     found = [(key, *key.partition("::")[::2]) for key in titles]
     ours = [(key, doctype, name) for key, kind, name in found if (doctype := tenant_doctype(kind))]
-    if not ours or access.sees_everything(frappe.session.user):
+    if not ours or visibility.sees_everything(frappe.session.user):
         return set()
     visible = {
         (doctype, name)

@@ -18,8 +18,8 @@ import frappe
 from frappe import _
 from frappe.model.document import Document
 
-from dartwing_core.jobs import access, references
-from dartwing_core.jobs.desk_access import throw_missing
+from dartwing_core.jobs.access import references, visibility
+from dartwing_core.jobs.access.desk_access import throw_missing
 
 from .doctypes import tenant_doctype
 
@@ -54,7 +54,7 @@ def check(doc, stored: Callable[[], Any]) -> list[Link]:
 
     Raises Frappe's error for a missing document if another one leads to what is not there, or may not be seen.
     """
-    links = [] if access.sees_everything(frappe.session.user) else list(_links(doc))
+    links = [] if visibility.sees_everything(frappe.session.user) else list(_links(doc))
     visible = {
         (doctype, name)
         for doctype in {link.doctype for link in links}

@@ -11,7 +11,7 @@ import frappe
 from frappe.utils import get_safe_filters
 from pypika.terms import Criterion
 
-from dartwing_core.jobs.desk_access import TENANT_DOCTYPES
+from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
 
 AS_TEXT = {"Deleted Document": ["deleted_doctype"], "Access Log": ["export_from"]}
 """Fields that hold the name of a DocType and are no links to it."""

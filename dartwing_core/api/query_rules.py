@@ -31,8 +31,9 @@ import pypika.terms
 import pypika.utils
 from frappe import _
 
-from dartwing_core.jobs import access, config, references
-from dartwing_core.jobs.desk_access import ORGANIZATION, TENANT_DOCTYPES
+from dartwing_core.jobs.access import references, visibility
+from dartwing_core.jobs.access.desk_access import ORGANIZATION, TENANT_DOCTYPES
+from dartwing_core.jobs.base import config
 
 from . import callers, links
 from .column_rules import (
@@ -148,7 +149,7 @@ def _join(doctype: str, shown: list[Any], others: list[str]) -> str | None:
 
 def _refuse(found: str | None, user: str | None = None) -> None:
     """The users last: to know what they see takes queries. `user`: as whom it is asked, who is not always who asks."""
-    if found and not all(map(access.sees_everything, {user or frappe.session.user, frappe.session.user})):
+    if found and not all(map(visibility.sees_everything, {user or frappe.session.user, frappe.session.user})):
         raise frappe.PermissionError(found)
 
 
@@ -189,7 +190,7 @@ def _without_hidden_titles(doctype: str, shown: list[Any], rows: Any) -> Any:
     """Rows without the titles of organizations that the user does not see."""
     columns = {title[3] or title[2] for text in texts(shown) if (title := TITLE.fullmatch(text))}
     is_linked = columns and rows and ORGANIZATION in fields_that_link_to_ours(doctype).values()
-    if not is_linked or not isinstance(rows, list) or access.sees_everything(frappe.session.user):
+    if not is_linked or not isinstance(rows, list) or visibility.sees_everything(frappe.session.user):
         return rows
     cells = [(row, column) for row in rows if isinstance(row, dict) for column in columns & {*row}]
     visible = {*references.visible_of(ORGANIZATION, [row[column] for row, column in cells])}

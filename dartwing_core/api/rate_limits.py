@@ -8,7 +8,7 @@ from __future__ import annotations
 import frappe
 from frappe import _
 
-from dartwing_core.jobs import config, counters
+from dartwing_core.jobs.base import config, counters
 from dartwing_core.jobs.errors import RateLimitError
 
 from .arguments import JOBS_PER_REQUEST

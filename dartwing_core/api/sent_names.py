@@ -21,7 +21,7 @@ import frappe
 from frappe import _
 from frappe.model.base_document import BaseDocument
 
-from dartwing_core.jobs import access
+from dartwing_core.jobs.access import visibility
 
 from . import links
 from .request_texts import parsed
@@ -47,7 +47,7 @@ def remember(arguments: Mapping[str, Any]) -> None:
 
 def refuse(field: str, value: Any) -> None:
     """Raises frappe.ValidationError for what is no name: filters, or a number with a fraction."""
-    if (is_filter(value) or isinstance(value, float)) and not access.sees_everything(frappe.session.user):
+    if (is_filter(value) or isinstance(value, float)) and not visibility.sees_everything(frappe.session.user):
         raise frappe.ValidationError(_("{0} must be text.").format(field))
 
 

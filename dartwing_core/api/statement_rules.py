@@ -23,8 +23,8 @@ from typing import Any
 import frappe
 from frappe import _
 
-from dartwing_core.jobs import access
-from dartwing_core.jobs.desk_access import TENANT_DOCTYPES
+from dartwing_core.jobs.access import visibility
+from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
 
 from . import callers, column_rules, links, query_rules
 from .frappe_version import IS_15
@@ -116,7 +116,7 @@ def _wrapped(sql):
 def _check(statement: str, values: Any) -> None:
     odd = BY_NAME if isinstance(values, Mapping) else BY_PLACE
     template = statement.replace("%%", "__") if values else ""
-    if _fills_a_text(template, values) and not access.sees_everything(frappe.session.user):
+    if _fills_a_text(template, values) and not visibility.sees_everything(frappe.session.user):
         raise frappe.PermissionError(_("A filter holds no placeholder of a query, such as %(user)s."))
     is_odd = odd.search(template)
     if not (_is_named(statement) or is_odd):
@@ -129,7 +129,9 @@ def _check(statement: str, values: Any) -> None:
     if not is_odd and (not _is_named(code) or _is_plain(code, None)):
         return
     is_known, own = _is_known(code)
-    if not (is_known or (own and not is_odd and _is_plain(code, own)) or access.sees_everything(frappe.session.user)):
+    if not (
+        is_known or (own and not is_odd and _is_plain(code, own)) or visibility.sees_everything(frappe.session.user)
+    ):
         raise frappe.PermissionError(column_rules.no_sql())
 
 

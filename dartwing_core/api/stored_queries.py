@@ -11,7 +11,7 @@ from typing import Any
 
 import frappe
 
-from dartwing_core.jobs import access
+from dartwing_core.jobs.access import visibility
 
 from . import column_rules
 from .frappe_version import IS_15
@@ -33,7 +33,7 @@ ORDERS = ("order_by", "sort_by", "sort_by_next", "sort_order", "sort_order_next"
 
 def check(doc: Any, _method: str | None = None) -> None:
     """`validate` of these DocTypes and of Report. Raises frappe.PermissionError for SQL in place of a field."""
-    if not IS_15 or access.viewer().sees_everything:
+    if not IS_15 or visibility.viewer().sees_everything:
         return
     if doc.doctype == "Report":
         fields, filters = _of_report(parsed(doc.json))

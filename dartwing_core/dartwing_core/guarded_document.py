@@ -1,4 +1,4 @@
-"""What the documents of tenants have in common, beside their permissions (`dartwing_core.jobs.desk_access`)."""
+"""What the documents of tenants have in common, beside their permissions (`dartwing_core.jobs.access.desk_access`)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from frappe.model import default_fields
 from frappe.model.document import Document
 
 from dartwing_core.api import callers, links
-from dartwing_core.jobs import access, desk_access
+from dartwing_core.jobs.access import desk_access, visibility
 
 SAVING, OWN = ("model.", *callers.BUILDERS), ("dartwing_core.dartwing_core.",)
 """Modules of Frappe's and ours that save a document for whoever wants it."""
@@ -46,7 +46,7 @@ class GuardedDocument(OwnDocument):
             frappe.local.form_dict.pop("expand_links")
         ignored = self.flags.ignore_permissions
         is_frappes = ignored and frappe.flags.get(links.FLAG) and callers.frappe_asks(SAVING, OWN)
-        if is_frappes and not access.viewer().sees_everything:
+        if is_frappes and not visibility.viewer().sees_everything:
             self.flags.ignore_permissions = False  # a Web Form's maker says who may write, and not the DocType
         try:
             super().check_permission(permtype, *more, **named)
@@ -78,7 +78,7 @@ class GuardedDocument(OwnDocument):
 
 def _expands_links() -> bool:
     asked = getattr(frappe.local, "form_dict", None)
-    return bool(asked) and "expand_links" in asked and not access.viewer().sees_everything
+    return bool(asked) and "expand_links" in asked and not visibility.viewer().sees_everything
 
 
 class OrganizationsDocument(GuardedDocument):
@@ -86,7 +86,7 @@ class OrganizationsDocument(GuardedDocument):
 
     def insert(self, *arguments, **named):
         if isinstance(self.get("organization"), str):  # before Frappe checks the link
-            self.organization = access.viewer().id_of(self.organization)
+            self.organization = visibility.viewer().id_of(self.organization)
         return super().insert(*arguments, **named)
 
 

@@ -11,7 +11,7 @@ import functools
 import frappe
 from frappe.core.doctype.file.file import File as FrappesFile
 
-from dartwing_core.jobs import desk_access, result_files
+from dartwing_core.jobs.access import desk_access, result_files
 
 NAME = f"{__name__}.File"
 

@@ -10,7 +10,7 @@ from frappe import _
 from frappe.utils.data import get_datetime, get_time, get_timespan_date_range
 
 from dartwing_core.jobs import PermanentError
-from dartwing_core.jobs.texts import cut
+from dartwing_core.jobs.base.texts import cut
 
 COMPARISONS = frozenset({"=", "!=", ">", "<", ">=", "<="})
 LIKE = frozenset({"like", "not like"})

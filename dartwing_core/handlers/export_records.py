@@ -10,7 +10,7 @@ import frappe
 from frappe import _
 
 from dartwing_core.jobs import JobContext, PermanentError, job_handler
-from dartwing_core.jobs.texts import cut
+from dartwing_core.jobs.base.texts import cut
 
 from . import export_parameters, job_files, record_files
 from .record_query import RecordQuery

@@ -24,10 +24,10 @@ from dartwing_core.jobs import (
     TransientError,
     job_handler,
 )
-from dartwing_core.jobs.canonical import plain
-from dartwing_core.jobs.classification import RETRYABLE_HTTP_STATUS, parse_retry_after
-from dartwing_core.jobs.config import settings
-from dartwing_core.jobs.texts import cut
+from dartwing_core.jobs.attempt.classification import RETRYABLE_HTTP_STATUS, parse_retry_after
+from dartwing_core.jobs.base.canonical import plain
+from dartwing_core.jobs.base.config import settings
+from dartwing_core.jobs.base.texts import cut
 
 from .safe_connection import Deadline, open_connection
 

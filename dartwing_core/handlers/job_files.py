@@ -9,8 +9,9 @@ from typing import IO
 from frappe.model.base_document import get_controller
 from frappe.utils import call_hook_method
 
-from dartwing_core.jobs import JobContext, result_files
-from dartwing_core.jobs.config import JOB
+from dartwing_core.jobs import JobContext
+from dartwing_core.jobs.access import result_files
+from dartwing_core.jobs.base.config import JOB
 
 
 def scratch_file() -> IO[bytes]:

@@ -5,15 +5,11 @@ from dartwing_core.jobs import submit_job, job_handler, TransientError, Permanen
 
 from __future__ import annotations
 
-from .batches import batch, cancel_batch, get_batch_status, list_batches, retry_batch, submit_batch
-from .builders import chain, group, job
-from .bulk import cancel_jobs, delete_jobs, retry_jobs
-from .canonical import generate_job_hash
-from .circuit_operations import get_open_circuits, manually_close_circuit
-from .classification import classify_error, get_error_type
-from .context import JobContext
-from .dead_letter import bulk_retry_dead_letter, delete_dead_letter_job, get_dead_letter_jobs
-from .details import get_job_details
+from .attempt.backoff import calculate_backoff
+from .attempt.classification import classify_error, get_error_type
+from .attempt.context import JobContext
+from .attempt.handlers import job_handler
+from .base.canonical import generate_job_hash
 from .engine import cancel_job, retry_job, submit_job, submit_jobs
 from .errors import (
     BatchNotFoundError,
@@ -33,15 +29,19 @@ from .errors import (
     TransientError,
     UnknownHandlerError,
 )
-from .handlers import job_handler
-from .metrics import get_execution_time_stats, get_job_counts, get_metrics, get_slowest_jobs
-from .queries import get_job_history, get_job_status, list_jobs
-from .reports import retry_dead_letters
-from .reschedule import reschedule_job, run_now
-from .retry import calculate_backoff
-from .schedules import get_schedule, list_schedules, preview_schedule, run_schedule_now
+from .monitoring.metrics import get_execution_time_stats, get_job_counts, get_metrics, get_slowest_jobs
+from .monitoring.reports import retry_dead_letters
+from .monitoring.type_overview import get_job_type_overview
+from .operations.batches import batch, cancel_batch, get_batch_status, list_batches, retry_batch, submit_batch
+from .operations.builders import chain, group, job
+from .operations.bulk import cancel_jobs, delete_jobs, retry_jobs
+from .operations.circuit_operations import get_open_circuits, manually_close_circuit
+from .operations.dead_letter import bulk_retry_dead_letter, delete_dead_letter_job, get_dead_letter_jobs
+from .operations.reschedule import reschedule_job, run_now
+from .operations.schedules import get_schedule, list_schedules, preview_schedule, run_schedule_now
+from .queries.details import get_job_details
+from .queries.job_queries import get_job_history, get_job_status, list_jobs
 from .status import JobStatus
-from .type_overview import get_job_type_overview
 
 __all__ = [
     "BatchNotFoundError",

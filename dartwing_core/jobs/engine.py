@@ -12,28 +12,19 @@ from typing import Any
 import frappe
 from frappe import _
 
-from . import (
-    access,
-    batch_end,
-    batch_store,
-    cancel,
-    clock,
-    dedup,
-    optimistic,
-    parents,
-    quota,
-    runs,
-    store,
-    submission,
-    sweeper,
-    waiting,
-)
+from .access import visibility
+from .base import clock
+from .base.texts import cut
+from .ending import batch_end, cancel
 from .errors import InvalidJobError, InvalidTransitionError, JobBusyError, JobChangedError
-from .family import Family
-from .outbox import outbox
+from .operations import retried_operation
+from .recovery import sweeper
 from .status import RETRYABLE, JobStatus
-from .submission import Prepared, Request
-from .texts import cut
+from .store import batch_store, dependencies, job_store, runs, waiting
+from .submit import dedup, quota, submission
+from .submit.after_commit import outbox
+from .submit.dependency_check import Family
+from .submit.submission import Prepared, Request
 
 BULK_LIMIT = 10_000
 RETRY_MESSAGE = "Job re-queued for execution"
@@ -97,7 +88,7 @@ def cancel_job(job_id: str, reason: str | None = None):
     learns of it within two seconds, and is ended by force after the grace period of Job Engine Settings.
     Raises InvalidTransitionError if it has finished, JobNotFoundError if it can't be seen.
     """
-    return optimistic.operate(job_id, lambda job: submission.as_document(cancel.cancel(job, reason)))
+    return retried_operation.operate(job_id, lambda job: submission.as_document(cancel.cancel(job, reason)))
 
 
 def retry_job(job_id: str, parameters: Mapping[str, Any] | None = None):
@@ -107,7 +98,7 @@ def retry_job(job_id: str, parameters: Mapping[str, Any] | None = None):
     Raises InvalidTransitionError unless it is Failed, Timed Out or Dead Letter, DuplicateJobError if the same job was
     submitted again meanwhile.
     """
-    return optimistic.operate(job_id, lambda job: _retry(job, parameters))
+    return retried_operation.operate(job_id, lambda job: _retry(job, parameters))
 
 
 def _retry(job: dict[str, Any], parameters: Mapping[str, Any] | None):
@@ -118,7 +109,7 @@ def _retry(job: dict[str, Any], parameters: Mapping[str, Any] | None):
         )
     values = fresh_series(job)
     if parameters is not None:
-        if not access.may_edit(job["owner_user"], frappe.session.user):
+        if not visibility.may_edit(job["owner_user"], frappe.session.user):
             raise frappe.PermissionError(_("Only the owner of a job and System Managers may change its parameters."))
         values |= submission.edited(job, parameters)
         runs.forget_state(job["name"])  # a checkpoint of other work
@@ -183,7 +174,7 @@ def _place(
         for item in new:
             item.row["parent_batch"] = batch["name"] if batch else None
         _insert([item.row for item in new])
-        parents.insert(pairs, user)
+        dependencies.insert(pairs, user)
         to_outbox(new)
         outbox().watch(
             {item.row["waits_for"] for item in new} - {item.row["name"] for item in new} - {None}, batch_end.tell
@@ -219,11 +210,11 @@ def _answer_duplicates(prepared: list[Prepared], user: str) -> dict[str, Any]:
 
 def _answer_duplicate(item: Prepared, found: dict, user: str):
     """The existing job, unchanged or with the new parameters, or DuplicateJobError."""
-    may_see = access.can_see(user, found["owner_user"], found["organization"])
+    may_see = visibility.can_see(user, found["owner_user"], found["organization"])
     is_own = found["owner_user"] == user
     may_replace = is_own and may_see and item.on_duplicate == dedup.REPLACE
     # Asked only of a job that waits: even an UPDATE that changes nothing would lock the row of a running one.
-    if may_replace and found["status"] in store.NOT_BEGUN and store.replace_waiting(found, item.row):
+    if may_replace and found["status"] in job_store.NOT_BEGUN and job_store.replace_waiting(found, item.row):
         if found["status"] == JobStatus.QUEUED:  # the new priority may have taken it to another queue
             outbox().wake_for([{**item.row, "name": found["name"]}])
         return submission.as_document(_shown(found, user))
@@ -234,14 +225,14 @@ def _answer_duplicate(item: Prepared, found: dict, user: str):
 
 def _shown(found: dict, user: str) -> dict:
     """All columns of a job that the user may see."""
-    row = store.load_whole(found["name"])
-    return access.viewer(user).without_hidden_result(row) if row else found
+    row = job_store.load_whole(found["name"])
+    return visibility.viewer(user).without_hidden_result(row) if row else found
 
 
 def _insert(rows: list[dict[str, Any]]) -> None:
     """Insert the rows. Where there are no named locks, a key may be taken meanwhile: raises JobBusyError."""
     try:
-        store.insert_jobs(rows)
+        job_store.insert_jobs(rows)
     except Exception as error:
         if not dedup.is_duplicate(error):
             raise
@@ -256,7 +247,7 @@ def to_outbox(prepared: list[Prepared]) -> None:
 
 
 def _moved(job: dict[str, Any], to_status: JobStatus, message: str, values: dict[str, Any]):
-    if not store.transition(job, to_status, message, values=values):
+    if not job_store.transition(job, to_status, message, values=values):
         raise JobChangedError(job["name"])
     return submission.as_new_document({**job, **values})
 

@@ -18,26 +18,18 @@ import frappe
 from rq import get_current_job
 from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 
-from . import (
-    agent,
-    clock,
-    config,
-    connection,
-    dispatch,
-    doorbells,
-    events,
-    followup,
-    history,
-    ids,
-    job_hooks,
-    leftovers,
-    sweeper,
-    take,
-    wake,
-)
-from .attempt import Attempt
-from .heartbeat import Beater
-from .take import Taker
+from .attempt import isolation, job_hooks
+from .attempt.attempt import Attempt
+from .attempt.heartbeat import Beater
+from .base import clock, config, ids
+from .db import connection, dispatch
+from .ending import after_settle
+from .line import take, wake
+from .line.take import Taker
+from .notify import events
+from .recovery import agent, sweeper
+from .rq import doorbells
+from .store import history
 
 SHARED_SECONDS = 0.1
 """A slice is this long, or one job, while entries of others wait for its worker."""
@@ -72,20 +64,20 @@ def run_one(name: str, attempt: int) -> None:
     beater = Beater(agent.StandIn())
     made = Attempt(job, beater, ids.run_name(name, attempt), time.monotonic())
     try:
-        with leftovers.cleared():
+        with isolation.cleared():
             made.make()
     finally:
         beater.end()
-    followup.after(job, time.monotonic() - made.started, made.end)
-    followup.best_effort(sweeper.sweep_now_and_then)
+    after_settle.after(job, time.monotonic() - made.started, made.end)
+    after_settle.best_effort(sweeper.sweep_now_and_then)
 
 
 class Slice:
     """What a process does under one entry."""
 
     def __init__(self, entry: doorbells.Entry, named_job: str, named_attempt: int):
-        self._context = leftovers.Context(keeps_caches=True)  # first of all: nothing of the engine's is cached yet
-        self._process = leftovers.Process()
+        self._context = isolation.Context(keeps_caches=True)  # first of all: nothing of the engine's is cached yet
+        self._process = isolation.Process()
         self._entry, self._named = entry, (named_job, named_attempt)
         self._began = started_monotonic()
         self._ends_at = self._began + config.settings().slice_seconds
@@ -105,7 +97,7 @@ class Slice:
         finally:
             beater.end()
             dispatch.quietly(self._ring)
-        followup.best_effort(sweeper.sweep_now_and_then)
+        after_settle.best_effort(sweeper.sweep_now_and_then)
 
     def _run(self, beater: Beater) -> None:
         job = self._take()
@@ -141,8 +133,8 @@ class Slice:
         if made.session.is_changed and made.has_left_nothing:
             connection.renew()
             made.session.is_renewed = True
-        followup.after(job, time.monotonic() - made.started, made.end)
-        followup.enter_again(job, made.end)
+        after_settle.after(job, time.monotonic() - made.started, made.end)
+        after_settle.enter_again(job, made.end)
         if made.next_job:
             self._may_go_on = self._may_go_on and made.has_left_nothing
             return made.next_job

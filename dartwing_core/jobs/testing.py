@@ -7,7 +7,10 @@ from typing import Any
 
 import frappe
 
-from . import backlog, executor, line_queries, look, sweeper
+from . import executor
+from .line import line_queries, look
+from .recovery import sweeper
+from .store import backlog
 
 
 def run_jobs(limit: int = 1_000) -> dict[str, str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import frappe
 
-from dartwing_core.jobs import config
-from dartwing_core.jobs.desk_access import ENGINE_DOCTYPES, TENANT_DOCTYPES
+from dartwing_core.jobs.access.desk_access import ENGINE_DOCTYPES, TENANT_DOCTYPES
+from dartwing_core.jobs.base import config
 
 
 def execute() -> None:

@@ -15,7 +15,9 @@ from frappe.sessions import get_csrf_token
 from werkzeug.wrappers import Request, Response
 
 from dartwing_core import __version__
-from dartwing_core.jobs import access, config, permission, waiting_reason
+from dartwing_core.jobs.access import permission, visibility
+from dartwing_core.jobs.base import config
+from dartwing_core.jobs.queries import waiting_reason
 
 no_cache = 1  # it holds the user's name and CSRF token
 sitemap = 0
@@ -37,7 +39,7 @@ def get_context(context) -> None:
     if frappe.session.user == "Guest":
         frappe.flags.redirect_location = f"/login?redirect-to={quote(_wanted(), safe='')}"
         raise frappe.Redirect(302)
-    viewer = access.viewer()
+    viewer = visibility.viewer()
     if not viewer.is_enabled:  # whose session is still open
         raise frappe.PermissionError(_("This user is disabled."))
     context.no_breadcrumbs = True
@@ -75,7 +77,7 @@ def _socket(request: Request) -> str:
     return f"{request.scheme}://{address} {'wss' if request.is_secure else 'ws'}://{address}"
 
 
-def page_data(viewer: access.Viewer) -> dict[str, Any]:
+def page_data(viewer: visibility.Viewer) -> dict[str, Any]:
     """What the script has to know before its first request."""
     return {
         "user": viewer.user,

@@ -110,7 +110,7 @@ def test_dead_letters_are_retried_by_error_as_far_as_one_sees_them(web, name):
     actor, (client, jobs) = ACTORS[name], prepared(name, web)
     frappe.db.sql("UPDATE `tabBackground Job` SET error_message = 'Boom' WHERE organization LIKE 'Test %%'")
     frappe.db.commit()
-    from dartwing_core.jobs import reports
+    from dartwing_core.jobs.monitoring import reports
 
     fingerprints = [row["fingerprint"] for row in reports.dead_letters_by_error() if row["error"] == "Boom"]
     frappe.db.rollback()

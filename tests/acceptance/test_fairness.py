@@ -10,7 +10,8 @@ import pytest
 from frappe.utils.background_jobs import generate_qname
 from rq import Queue
 
-from dartwing_core.jobs import executor, look, submit_job, submit_jobs, wake
+from dartwing_core.jobs import executor, submit_job, submit_jobs
+from dartwing_core.jobs.line import look, wake
 from tests.support import database, factory, processes
 from tests.support.fleet import Fleet
 from tests.support.jobs import set_columns, status

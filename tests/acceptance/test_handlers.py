@@ -10,7 +10,9 @@ import frappe
 import openpyxl
 import pytest
 
-from dartwing_core.jobs import config, get_job_status, idempotency
+from dartwing_core.jobs import get_job_status
+from dartwing_core.jobs.attempt import idempotency
+from dartwing_core.jobs.base import config
 from tests.support import factory, http, records
 from tests.support.http import Client
 from tests.support.jobs import submitted_by

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 import frappe
 import pytest
 
-from dartwing_core.jobs import get_job_history, get_job_status, runs
+from dartwing_core.jobs import get_job_history, get_job_status
+from dartwing_core.jobs.store import runs
 from tests.support import attempts, factory, http, processes
 from tests.support import browser as browsers
 from tests.support.browser import PHONE, Visitor

@@ -13,7 +13,8 @@ from uuid import UUID
 import frappe
 import pytest
 
-from dartwing_core.jobs import InvalidJobError, canonical, get_job_status, submit_job
+from dartwing_core.jobs import InvalidJobError, get_job_status, submit_job
+from dartwing_core.jobs.base import canonical
 from tests.support import factory
 from tests.support.jobs import status
 from tests.support.settings import settings

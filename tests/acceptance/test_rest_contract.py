@@ -14,7 +14,8 @@ from werkzeug.wrappers import Request, Response
 import dartwing_core.api.jobs  # noqa: F401 - makes ENDPOINTS
 from dartwing_core.api import error_answers
 from dartwing_core.api.endpoint import ENDPOINTS
-from dartwing_core.jobs import InvalidJobError, JobBusyError, reports, submit_job
+from dartwing_core.jobs import InvalidJobError, JobBusyError, submit_job
+from dartwing_core.jobs.monitoring import reports
 from tests.support import database, factory, http
 from tests.support import settings as engine_settings
 from tests.support.http import API, Client

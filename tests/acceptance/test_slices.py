@@ -10,7 +10,8 @@ import frappe
 import psutil
 import pytest
 
-from dartwing_core.jobs import cancel_job, get_job_history, get_job_status, leader, redis_queue
+from dartwing_core.jobs import cancel_job, get_job_history, get_job_status
+from dartwing_core.jobs.rq import leader, redis_queue
 from tests.support import database, factory, processes
 from tests.support.fleet import Fleet
 from tests.support.jobs import status, submitted

@@ -17,7 +17,9 @@ from typing import Any
 import frappe
 import pytest
 
-from dartwing_core.jobs import batch, handlers, job, reports, submit_job
+from dartwing_core.jobs import batch, job, submit_job
+from dartwing_core.jobs.attempt import handlers
+from dartwing_core.jobs.monitoring import reports
 from dartwing_core.jobs.testing import run_jobs
 from standalone.commands import COMMANDS
 from tests.support import circuits, factory, http, mail, records, schedules

@@ -9,7 +9,7 @@ import frappe
 import pytest
 
 from dartwing_core.api.doctypes import queue_doctype, tenant_doctype
-from dartwing_core.jobs.desk_access import TENANT_DOCTYPES
+from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
 from tests.support import http, named, tenants
 from tests.support.database import statements
 

@@ -14,7 +14,7 @@ from typing import Any
 import frappe
 import pytest
 
-from dartwing_core.jobs.texts import cut
+from dartwing_core.jobs.base.texts import cut
 from tests.support import http, named, records, tenants
 from tests.support.http import Client
 from tests.support.tenants import NOWHERE

@@ -1,6 +1,7 @@
 """Circuits are seen and closed by the admins of their organization alone, on every path; to others they are not there.
 
-Seen failing: without `config.CIRCUIT` in `desk_access.visible`; with members instead of admins in `access.administers`.
+Seen failing: without `config.CIRCUIT` in `desk_access.visible`; with members instead of admins in
+`visibility.administers`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import frappe
 import pytest
 import requests
 
-from dartwing_core.jobs import ids
+from dartwing_core.jobs.base import ids
 from tests.support import database, factory, http, tenants
 from tests.support.circuits import breaking_type
 from tests.support.http import Client

@@ -11,7 +11,7 @@ import frappe
 import pytest
 import requests
 
-from dartwing_core.jobs import clock
+from dartwing_core.jobs.base import clock
 from tests.support import database, http, tenants
 from tests.support.http import Client
 from tests.support.tenants import ACTORS, TARGETS, Target

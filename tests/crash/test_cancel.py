@@ -7,18 +7,10 @@ import time
 import frappe
 import pytest
 
-from dartwing_core.jobs import (
-    cancel_job,
-    doorbells,
-    get_job_history,
-    leader,
-    redis_queue,
-    rescue,
-    rq_attempts,
-    store,
-    submit_job,
-    sweeper,
-)
+from dartwing_core.jobs import cancel_job, get_job_history, submit_job
+from dartwing_core.jobs.recovery import rescue, sweeper
+from dartwing_core.jobs.rq import doorbells, leader, redis_queue, rq_attempts
+from dartwing_core.jobs.store import job_store
 from tests.support import factory, processes
 from tests.support.fleet import Fleet
 from tests.support.jobs import status, submitted
@@ -71,7 +63,7 @@ def test_a_second_entry_of_its_attempt_does_not_keep_a_deaf_handler_going(fleet:
     # Seen failing (Canceled, and still running) while both had one id: the second took RQ's record of it along.
     with settings(cancel_grace_seconds=2):
         job = deaf_job(fleet, workers=2)
-        doorbells.ring([{**store.load(job.name), "attempt": 0}], at_front=True)
+        doorbells.ring([{**job_store.load(job.name), "attempt": 0}], at_front=True)
         until(lambda: len(processes.queue_client().keys("rq:job:*JOB-*")) == 1, 15, "the end of the second one")
         canceled(job)
         until(lambda: status(job) == "Canceled", 15, "the forced stop")

@@ -4,8 +4,8 @@ In full: 30 kills with the lease of 20 s that a site has by default; at most 22 
 worker alone (95 of 100). In CI: 10 kills with a lease of 5 s, and 5 s and 10 s on top of it. With the
 scheduler alone it is the lease and one tick: the first tick behind the lease's end does it.
 
-Seen failing: the agent's without `rescue_lost` in the sweep; the workers' without `sweep_now_and_then` in `followup`;
-the scheduler's with an empty `sweep_background_jobs`.
+Seen failing: the agent's without `rescue_lost` in the sweep; the workers' without `sweep_now_and_then` in
+`after_settle`; the scheduler's with an empty `sweep_background_jobs`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ import frappe
 import pytest
 
 from dartwing_core import hooks
-from dartwing_core.jobs import clock, submit_jobs
+from dartwing_core.jobs import submit_jobs
+from dartwing_core.jobs.base import clock
 from tests.support import database, factory
 from tests.support.fleet import Fleet
 from tests.support.jobs import status, submitted

@@ -8,7 +8,8 @@ import time
 
 import frappe
 
-from dartwing_core.jobs import get_job_status, submit_job, submit_jobs, sweeper
+from dartwing_core.jobs import get_job_status, submit_job, submit_jobs
+from dartwing_core.jobs.recovery import sweeper
 from tests.support import database, factory, processes
 from tests.support.fleet import Fleet
 from tests.support.jobs import entries, submitted

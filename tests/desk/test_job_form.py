@@ -9,7 +9,8 @@ import time
 import frappe
 import pytest
 
-from dartwing_core.jobs import cancel_job, get_job_status, retry_job, runs, submit_batch, submit_job
+from dartwing_core.jobs import cancel_job, get_job_status, retry_job, submit_batch, submit_job
+from dartwing_core.jobs.store import runs
 from tests.support import attempts, factory
 from tests.support import browser as browsers
 from tests.support.jobs import run, set_columns, submitted_by
@@ -59,7 +60,7 @@ def test_a_form_follows_its_job_to_the_end_without_a_reload(visit, work, member)
 
 
 def test_progress_reaches_the_form_within_a_second(visit, member):
-    from dartwing_core.jobs.events import ProgressTeller
+    from dartwing_core.jobs.notify.events import ProgressTeller
 
     job = submitted_by(member, factory.job_type("plain"))
     attempts.taken(job.name, 1)
@@ -76,7 +77,7 @@ def test_progress_reaches_the_form_within_a_second(visit, member):
 
 
 def test_progress_does_not_take_the_place_of_an_answer_under_way(visit, member):
-    from dartwing_core.jobs.events import ProgressTeller
+    from dartwing_core.jobs.notify.events import ProgressTeller
 
     job = submitted_by(member, factory.job_type("plain"))
     attempts.taken(job.name, 1)

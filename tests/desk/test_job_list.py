@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import frappe
 
-from dartwing_core.jobs import runs
-from dartwing_core.jobs.events import ProgressTeller
+from dartwing_core.jobs.notify.events import ProgressTeller
+from dartwing_core.jobs.store import runs
 from tests.support import attempts, factory
 from tests.support import browser as browsers
 from tests.support.jobs import run, status, submitted_by, submitted_for

@@ -13,7 +13,10 @@ import frappe
 import pytest
 
 from dartwing_core import scheduler_sweeps
-from dartwing_core.jobs import agent, clock, config, leader, permission, redis_queue, sweeper
+from dartwing_core.jobs.access import permission
+from dartwing_core.jobs.base import clock, config
+from dartwing_core.jobs.recovery import agent, sweeper
+from dartwing_core.jobs.rq import leader, redis_queue
 from tests.support import database, factory, processes
 from tests.support.jobs import set_columns, submitted_with
 from tests.support.schedules import every, made

@@ -5,7 +5,9 @@ from __future__ import annotations
 import frappe
 import pytest
 
-from dartwing_core.jobs import alerts, clock, config, submit_jobs
+from dartwing_core.jobs import submit_jobs
+from dartwing_core.jobs.base import clock, config
+from dartwing_core.jobs.monitoring import alerts
 from tests.support import factory
 from tests.support.database import explain
 from tests.support.jobs import run, set_columns, submitted

@@ -11,7 +11,11 @@ import pytest
 from frappe.database.database import Database
 from rq.timeouts import JobTimeoutException
 
-from dartwing_core.jobs import JobContext, config, executor, get_job_history, get_job_status, runs, sql, sweeper
+from dartwing_core.jobs import JobContext, executor, get_job_history, get_job_status
+from dartwing_core.jobs.base import config
+from dartwing_core.jobs.db import sql
+from dartwing_core.jobs.recovery import sweeper
+from dartwing_core.jobs.store import runs
 from tests.support import attempts, database, factory
 from tests.support.handlers import DEADLOCK_ROWS
 from tests.support.jobs import run, submitted
@@ -98,7 +102,7 @@ def test_a_handler_may_change_the_schema():
 
 
 def test_a_process_in_which_nothing_was_cached_yet_runs_jobs_too():
-    # Frappe 15 makes `request_cache` on demand. Seen failing (stuck in Running) without asking for it in `leftovers`.
+    # Frappe 15 makes `request_cache` on demand. Seen failing (stuck in Running) without asking for it in `isolation`.
     job = submitted(factory.job_type("plain"))
     if hasattr(frappe.local, "request_cache"):
         del frappe.local.request_cache

@@ -8,7 +8,9 @@ from __future__ import annotations
 import frappe
 import pytest
 
-from dartwing_core.jobs import batch_store, clock, config, retention
+from dartwing_core.jobs.base import clock, config
+from dartwing_core.jobs.recovery import retention
+from dartwing_core.jobs.store import batch_store
 from tests.support import database, factory, population
 
 MEMBERS = 2_000

@@ -13,9 +13,6 @@ from dartwing_core.jobs import (
     InvalidJobError,
     InvalidTransitionError,
     batch,
-    batch_cancel,
-    batch_end,
-    batch_store,
     bulk_retry_dead_letter,
     cancel_batch,
     cancel_job,
@@ -27,14 +24,15 @@ from dartwing_core.jobs import (
     job,
     list_batches,
     list_jobs,
-    outcome,
-    rescue,
     retry_batch,
     retry_job,
-    sql,
     submit_batch,
-    sweeper,
 )
+from dartwing_core.jobs.attempt import outcome
+from dartwing_core.jobs.db import sql
+from dartwing_core.jobs.ending import batch_cancel, batch_end
+from dartwing_core.jobs.recovery import rescue, sweeper
+from dartwing_core.jobs.store import batch_store
 from tests.support import attempts, factory
 from tests.support.database import statements
 from tests.support.jobs import lose, status, submitted_with

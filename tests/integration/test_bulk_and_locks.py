@@ -13,10 +13,10 @@ from dartwing_core.jobs import (
     bulk_retry_dead_letter,
     generate_job_hash,
     retry_job,
-    sql,
     submit_job,
     submit_jobs,
 )
+from dartwing_core.jobs.db import sql
 from dartwing_core.jobs.errors import JobBusyError
 from tests.support import database, factory
 from tests.support.jobs import run

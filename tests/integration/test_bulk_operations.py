@@ -5,7 +5,8 @@ from __future__ import annotations
 import frappe
 import pytest
 
-from dartwing_core.jobs import InvalidJobError, bulk, cancel_jobs, delete_jobs, retry_jobs
+from dartwing_core.jobs import InvalidJobError, cancel_jobs, delete_jobs, retry_jobs
+from dartwing_core.jobs.operations import bulk
 from tests.support import factory
 from tests.support.database import statements
 from tests.support.jobs import run, status, submitted_by, submitted_for

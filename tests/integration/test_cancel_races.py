@@ -12,24 +12,22 @@ from dartwing_core.jobs import (
     PermanentError,
     TransientError,
     batch,
-    cancel,
     cancel_job,
     cancel_jobs,
-    cancel_lock,
     executor,
     get_job_history,
     get_job_status,
     job,
     reschedule_job,
-    rescue,
     retry_batch,
     retry_job,
     retry_jobs,
     run_now,
-    runs,
-    sql,
-    sweeper,
 )
+from dartwing_core.jobs.db import sql
+from dartwing_core.jobs.ending import cancel
+from dartwing_core.jobs.recovery import rescue, sweeper
+from dartwing_core.jobs.store import cancel_lock, runs
 from tests.support import attempts, database, factory, handlers
 from tests.support.jobs import lose, run, set_columns, status, submitted, submitted_with
 from tests.support.sessions import in_parallel
@@ -270,7 +268,7 @@ def test_who_cancels_a_moment_after_somebody_else_waits_for_them(handled):
 
 def test_a_cancel_that_just_misses_the_claim_does_not_wait_for_itself(monkeypatch):
     # Seen failing: it held the row, and waited two seconds for it on a connection of its own.
-    transition = cancel.store.transition
+    transition = cancel.job_store.transition
 
     def claimed_first(row, to_status, *arguments, **more):
         if to_status == "Canceled" and row["status"] == "Queued":
@@ -278,7 +276,7 @@ def test_a_cancel_that_just_misses_the_claim_does_not_wait_for_itself(monkeypatc
         return transition(row, to_status, *arguments, **more)
 
     made = submitted(factory.job_type("plain"))
-    monkeypatch.setattr(cancel.store, "transition", claimed_first)
+    monkeypatch.setattr(cancel.job_store, "transition", claimed_first)
     monkeypatch.setattr(cancel_lock, "hold_settle", lambda job: pytest.fail("waits for the row"))
     assert cancel_job(made.name).status == "Running"
     frappe.db.commit()

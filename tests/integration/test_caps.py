@@ -9,7 +9,9 @@ from __future__ import annotations
 import frappe
 import pytest
 
-from dartwing_core.jobs import executor, get_job_history, look, submit_job, submit_jobs, sweeper, take
+from dartwing_core.jobs import executor, get_job_history, submit_job, submit_jobs
+from dartwing_core.jobs.line import look, take
+from dartwing_core.jobs.recovery import sweeper
 from tests.support import attempts, database, factory, processes
 from tests.support.jobs import lose, set_columns, status, submitted
 from tests.support.queues import listed

@@ -9,7 +9,10 @@ from __future__ import annotations
 import frappe
 import pytest
 
-from dartwing_core.jobs import access, circuit_operations, circuits, clock, config
+from dartwing_core.jobs.access import visibility
+from dartwing_core.jobs.base import clock, config
+from dartwing_core.jobs.operations import circuit_operations
+from dartwing_core.jobs.store import circuits
 from tests.support import database, factory
 
 ATTEMPTS, LATEST = 20_000, 100
@@ -58,5 +61,5 @@ def test_a_pass_reads_the_open_circuits_of_its_types():
 
 def test_who_lists_open_circuits_reads_no_closed_ones():
     admin = factory.user("admin", "Test 50", org_role="Admin") if frappe.db.exists("Organization", "Test 50") else None
-    viewer = access.viewer(admin or "Administrator")
+    viewer = visibility.viewer(admin or "Administrator")
     assert database.rows_read(circuit_operations.open_query(viewer, "Test 50")) <= 20

@@ -11,14 +11,14 @@ import pytest
 
 from dartwing_core.jobs import (
     cancel_job,
-    circuit_breaker,
     get_job_status,
     get_open_circuits,
     manually_close_circuit,
     submit_job,
-    sweeper,
-    take,
 )
+from dartwing_core.jobs.ending import circuit_breaker
+from dartwing_core.jobs.line import take
+from dartwing_core.jobs.recovery import sweeper
 from tests.support import attempts, database, factory, processes
 from tests.support.circuits import COOL_DOWN, Times, breaking_type, change, fails, opened, planned, row, state
 from tests.support.jobs import lose, status

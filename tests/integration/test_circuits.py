@@ -17,19 +17,18 @@ from dartwing_core.jobs import (
     CircuitNotFoundError,
     InvalidTransitionError,
     cancel_job,
-    circuit_breaker,
-    circuits,
-    clock,
     executor,
     get_job_history,
     get_job_status,
     get_open_circuits,
     manually_close_circuit,
-    retention,
     submit_job,
-    sweeper,
-    take,
 )
+from dartwing_core.jobs.base import clock
+from dartwing_core.jobs.ending import circuit_breaker
+from dartwing_core.jobs.line import take
+from dartwing_core.jobs.recovery import retention, sweeper
+from dartwing_core.jobs.store import circuits
 from tests.support import attempts, database, factory, processes
 from tests.support.circuits import (
     COOL_DOWN,

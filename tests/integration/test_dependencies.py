@@ -1,7 +1,7 @@
 """Jobs that wait for another one go when it completes, end when it never will, and only wait until then.
 
 Seen failing: with a window of parents that does not move on, live parents hide an orphan; when `waits_for` stays after
-the release, a child needs the row of its parent; when `dependencies.parent_ended` releases one batch only, the others
+the release, a child needs the row of its parent; when `child_jobs.parent_ended` releases one batch only, the others
 wait for sweeps.
 """
 
@@ -12,16 +12,10 @@ import dataclasses
 import frappe
 import pytest
 
-from dartwing_core.jobs import (
-    clock,
-    config,
-    dependencies,
-    executor,
-    get_job_history,
-    get_job_status,
-    retry_job,
-    sweeper,
-)
+from dartwing_core.jobs import executor, get_job_history, get_job_status, retry_job
+from dartwing_core.jobs.base import clock, config
+from dartwing_core.jobs.ending import child_jobs
+from dartwing_core.jobs.recovery import sweeper
 from tests.support import factory
 from tests.support.jobs import entries, set_columns, status, submitted_with
 
@@ -117,7 +111,7 @@ def test_more_children_than_a_batch_are_released_by_the_next_sweeps(job_type, mo
 
 
 def test_all_children_are_released_when_their_parent_ends(job_type, monkeypatch):
-    monkeypatch.setattr(dependencies, "AT_ONCE", 2)
+    monkeypatch.setattr(child_jobs, "AT_ONCE", 2)
     monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
     parent = submitted_with(job_type)
     children = [submitted_with(job_type, parameters={"n": n}, depends_on=parent.name) for n in range(5)]

@@ -12,8 +12,10 @@ import pytest
 
 from dartwing_core.api import desk
 from dartwing_core.dartwing_core.report.job_type_performance import job_type_performance
-from dartwing_core.jobs import charts, clock, reports, retry_dead_letters
+from dartwing_core.jobs import retry_dead_letters
+from dartwing_core.jobs.base import clock
 from dartwing_core.jobs.errors import InvalidJobError
+from dartwing_core.jobs.monitoring import charts, reports
 from tests.support import attempts, factory
 from tests.support.jobs import run, set_columns, status, submitted_by, submitted_for
 from tests.support.sessions import as_user
@@ -125,7 +127,7 @@ def test_one_kind_of_error_is_retried_of_what_one_may_see(errors, admin):
 
 
 def test_more_than_a_request_takes_are_left_and_said(errors, admin, monkeypatch):
-    monkeypatch.setattr("dartwing_core.jobs.bulk.MAX_JOBS", 1)
+    monkeypatch.setattr("dartwing_core.jobs.operations.bulk.MAX_JOBS", 1)
     row = as_user(admin, reports.dead_letters_by_error)[0]
     answer = as_user(admin, retry_dead_letters, [row["fingerprint"]])
     assert (answer["done"], answer["left"]) == ([errors["first"].name], 1)

@@ -11,7 +11,7 @@ from datetime import timedelta
 import frappe
 import pytest
 
-from dartwing_core.jobs import digest
+from dartwing_core.jobs.monitoring import digest
 from tests.support import factory, mail
 from tests.support.database import explain
 from tests.support.jobs import run, submitted

@@ -7,7 +7,8 @@ from datetime import datetime
 import frappe
 import pytest
 
-from dartwing_core.jobs import cancel_job, submit_job, sweeper
+from dartwing_core.jobs import cancel_job, submit_job
+from dartwing_core.jobs.recovery import sweeper
 from tests.support import factory
 from tests.support.jobs import lose, run, submitted, submitted_by
 from tests.support.listener import Heard, listening
@@ -56,7 +57,7 @@ def test_nobody_else_hears_of_a_job(alice, bob):
 
 
 def test_what_is_rolled_back_is_not_told():
-    # Broken by publishing in `store.transition` instead of after the commit.
+    # Broken by publishing in `job_store.transition` instead of after the commit.
     job = submitted(made("nothing"))
     with listening() as heard:
         cancel_job(job.name)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import frappe
 import pytest
 
-from dartwing_core.jobs import executor, get_job_history, get_job_status, retry_job, store, submit_job, sweeper
-from dartwing_core.jobs import runs as runs_module
+from dartwing_core.jobs import executor, get_job_history, get_job_status, retry_job, submit_job
+from dartwing_core.jobs.recovery import sweeper
+from dartwing_core.jobs.store import job_store
+from dartwing_core.jobs.store import runs as runs_module
 from tests.support import database, factory, handlers
 from tests.support.jobs import run, submitted, submitted_by
 
@@ -125,10 +127,10 @@ def test_a_message_for_a_job_that_is_gone_does_nothing():
 
 
 def test_an_overtaken_attempt_changes_nothing(monkeypatch):
-    # I4. Broken by leaving the attempt out of the WHERE in `store.guarded_update`.
+    # I4. Broken by leaving the attempt out of the WHERE in `job_store.guarded_update`.
     # Another worker rescued the job while this one was away: its writes go, its ending is not recorded.
     job = submitted(factory.job_type("note", "add_note"), title="test note")
-    transition = store.transition
+    transition = job_store.transition
 
     def rescued_meanwhile(row, to_status, *args, **kwargs):
         if to_status == "Completed":
@@ -136,7 +138,7 @@ def test_an_overtaken_attempt_changes_nothing(monkeypatch):
                 cursor.execute("UPDATE `tabBackground Job` SET attempt = 2 WHERE name = %s", (row["name"],))
         return transition(row, to_status, *args, **kwargs)
 
-    monkeypatch.setattr(store, "transition", rescued_meanwhile)
+    monkeypatch.setattr(job_store, "transition", rescued_meanwhile)
     status = run(job)
     assert (status["status"], status["attempt"]) == ("Running", 2)
     assert notes() == 0
@@ -147,7 +149,7 @@ def test_a_swallowed_time_limit_is_timed_out():
     # I9. Broken by not asking for `remaining_seconds` in `executor.Attempt._succeed`.
     job = submitted(factory.job_type("slow", "nothing", default_timeout=1))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dartwing_core.jobs.context.JobContext.remaining_seconds", lambda self: 0.0)
+        patch.setattr("dartwing_core.jobs.attempt.context.JobContext.remaining_seconds", lambda self: 0.0)
         status = run(job)
     assert (status["status"], status["error_type"]) == ("Timed Out", "Transient")
     assert "time limit" in status["error_message"]
@@ -156,7 +158,7 @@ def test_a_swallowed_time_limit_is_timed_out():
 def test_a_snooze_behind_the_time_limit_is_timed_out(monkeypatch):
     # I9. Seen failing (Pending): a handler that always does so was run for ever, at no cost of a retry.
     job = submitted(factory.job_type("slow", "snoozes_for", default_timeout=1), seconds=0)
-    monkeypatch.setattr("dartwing_core.jobs.context.JobContext.remaining_seconds", lambda self: 0.0)
+    monkeypatch.setattr("dartwing_core.jobs.attempt.context.JobContext.remaining_seconds", lambda self: 0.0)
     status = run(job)
     assert (status["status"], status["retry_count"]) == ("Timed Out", 1)
 
@@ -164,7 +166,7 @@ def test_a_snooze_behind_the_time_limit_is_timed_out(monkeypatch):
 def test_the_last_attempt_that_runs_out_of_time_is_timed_out_and_its_job_dead(monkeypatch):
     # Seen failing: the attempt said "Dead Letter".
     job = submitted(factory.job_type("slow", "nothing", max_retries=0))
-    monkeypatch.setattr("dartwing_core.jobs.context.JobContext.remaining_seconds", lambda self: 0.0)
+    monkeypatch.setattr("dartwing_core.jobs.attempt.context.JobContext.remaining_seconds", lambda self: 0.0)
     assert run(job)["status"] == "Dead Letter"
     assert [row.outcome for row in runs(job)] == ["Timed Out"]
 

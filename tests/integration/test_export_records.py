@@ -17,7 +17,8 @@ from frappe.core.doctype.file.utils import find_file_by_url
 
 from dartwing_core.handlers import job_files, record_files, record_query
 from dartwing_core.handlers.export_records import export_records
-from dartwing_core.jobs import JobCanceledError, JobContext, PermanentError, result_files
+from dartwing_core.jobs import JobCanceledError, JobContext, PermanentError
+from dartwing_core.jobs.access import result_files
 from tests.support import database, factory, records
 from tests.support.jobs import run, submitted_by
 from tests.support.records import OWN, RECORD

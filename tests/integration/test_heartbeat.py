@@ -8,7 +8,10 @@ from typing import Any
 import frappe
 import pytest
 
-from dartwing_core.jobs import agent, heartbeat, leader, redis_queue, rescue, rq_attempts, sql, sweeper
+from dartwing_core.jobs.attempt import heartbeat
+from dartwing_core.jobs.db import sql
+from dartwing_core.jobs.recovery import agent, rescue, sweeper
+from dartwing_core.jobs.rq import leader, redis_queue, rq_attempts
 from tests.support import database, factory, handlers
 from tests.support.jobs import lose, run, set_columns, status, submitted, submitted_with
 from tests.support.waiting import until

@@ -20,8 +20,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from dartwing_core.handlers.http_request import BODY_BYTES, http_request
-from dartwing_core.jobs import JobContext, PermanentError, TransientError, clock, idempotency, ids
-from dartwing_core.jobs import config as engine_config
+from dartwing_core.jobs import JobContext, PermanentError, TransientError
+from dartwing_core.jobs.attempt import idempotency
+from dartwing_core.jobs.base import clock, ids
+from dartwing_core.jobs.base import config as engine_config
 from tests.support import factory
 from tests.support.jobs import run, submitted_by
 from tests.support.receiver import Answer, Receiver, raw_server

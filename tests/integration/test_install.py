@@ -11,7 +11,10 @@ import frappe
 import pytest
 
 from dartwing_core import install
-from dartwing_core.jobs import clock, desk_access, handlers, scheduled_types
+from dartwing_core.jobs.access import desk_access
+from dartwing_core.jobs.attempt import handlers
+from dartwing_core.jobs.base import clock
+from dartwing_core.jobs.recovery import scheduled_types
 from dartwing_core.patches import remove_generated_sidebar
 
 CONTRACT = {

@@ -9,7 +9,7 @@ from pathlib import Path
 import frappe
 import pytest
 
-from dartwing_core.jobs import access
+from dartwing_core.jobs.access import visibility
 from dartwing_core.www import job_center
 from tests.support import factory
 
@@ -71,7 +71,7 @@ def test_the_page_knows_what_its_user_may(site, monkeypatch, role, sees_others):
     factory.job_type("plain", display_name="Plain work")
     factory.job_type("secret", requires_permission="System Manager")
     frappe.set_user(user)
-    data = job_center.page_data(access.viewer())
+    data = job_center.page_data(visibility.viewer())
     assert (data["user"], data["sees_others"]) == (user, sees_others)
     assert data["organizations"] == [(factory.ALPHA, factory.title_of(factory.ALPHA))]
     assert data["job_types"]["test_plain"] == "Plain work"

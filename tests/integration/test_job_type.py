@@ -5,7 +5,8 @@ from __future__ import annotations
 import frappe
 import pytest
 
-from dartwing_core.jobs import UnknownHandlerError, handlers, submit_job
+from dartwing_core.jobs import UnknownHandlerError, submit_job
+from dartwing_core.jobs.attempt import handlers
 from tests.support import factory
 
 HERE = factory.HANDLERS

@@ -6,7 +6,9 @@ import frappe
 import pytest
 from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 
-from dartwing_core.jobs import executor, get_job_history, runs, sweeper
+from dartwing_core.jobs import executor, get_job_history
+from dartwing_core.jobs.recovery import sweeper
+from dartwing_core.jobs.store import runs
 from tests.support import factory
 from tests.support.faults import LONG
 from tests.support.handlers import pause
@@ -59,7 +61,7 @@ def test_a_limit_in_a_callback_before_the_commit_is_timed_out():
 
 @pytest.mark.parametrize("where", ["callback", "answer"])
 def test_a_limit_behind_the_commit_is_completed(where, monkeypatch):
-    # Two nets: `_is_committed`, and the status in the guard of `store.transition`. Seen failing (Timed Out after
+    # Two nets: `_is_committed`, and the status in the guard of `job_store.transition`. Seen failing (Timed Out after
     # Completed) without both.
     job = late_job(when="after_commit" if where == "callback" else None)
     commit = frappe.db.commit
@@ -104,7 +106,8 @@ def test_a_limit_while_the_failure_is_written_leaves_one_end(monkeypatch):
 
 
 def test_a_limit_in_what_follows_the_settle_changes_nothing(monkeypatch):
-    # Seen failing (the worker's next statement raises InterfaceError) without the discard in `followup.best_effort`.
+    # Seen failing (the worker's next statement raises InterfaceError) without the discard in
+    # `after_settle.best_effort`.
     job = late_job()
     monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: frappe.db.sql("SELECT SLEEP(%s)", (LONG,)))
     assert run_under_limit(job)["status"] == "Completed"

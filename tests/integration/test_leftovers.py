@@ -10,7 +10,8 @@ import frappe
 import pytest
 from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 
-from dartwing_core.jobs import leftovers, sweeper
+from dartwing_core.jobs.attempt import isolation
+from dartwing_core.jobs.recovery import sweeper
 from tests.support import database, factory
 from tests.support.faults import CONTEXT_BREAKERS, surroundings
 from tests.support.jobs import run, submitted
@@ -28,7 +29,7 @@ ENDS = {
 
 @pytest.mark.parametrize("then", ENDS)
 def test_an_attempt_leaves_nothing_to_the_next(then, monkeypatch):
-    # Seen failing without each line of `leftovers` that undoes something, but for the user's formats and for
+    # Seen failing without each line of `isolation` that undoes something, but for the user's formats and for
     # `value_cache`, which newer Frappe empties by itself with each commit.
     monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
     mess = factory.job_type("mess", f"{factory.FAULTS}.leaves_a_mess", default_timeout=1)
@@ -91,7 +92,7 @@ def test_all_of_frappes_context_is_put_back(alice, keeps_caches):
     frappe.local.of_a_test = {"kept": [1]}
     before = {name: value for name, value in dict(frappe.local).items() if name not in CACHES}
     contents = {name: copy.copy(value) for name, value in before.items() if isinstance(value, dict | list)}
-    context = leftovers.Context(keeps_caches=keeps_caches)
+    context = isolation.Context(keeps_caches=keeps_caches)
     frappe.set_user(alice)
     frappe.local.left_by_a_job = 1
     frappe.local.of_a_test["left"] = 1
@@ -115,7 +116,7 @@ CACHES = ("cache", "system_settings", "request_cache")
 @pytest.mark.parametrize("keeps_caches", [True, False])
 def test_what_a_job_has_cached_is_gone(keeps_caches):
     frappe.local.cache[b"before the job"] = 1
-    context = leftovers.Context(keeps_caches=keeps_caches)
+    context = isolation.Context(keeps_caches=keeps_caches)
     frappe.local.request_cache["left by a job"] = frappe.db.value_cache["left by a job"] = 1
     frappe.local.cache[b"left by a job"] = 1
     context.restore()
@@ -136,16 +137,16 @@ def test_what_watches_the_database_session_is_gone_after_the_attempt(job_type):
 
 def test_a_session_to_which_something_long_was_said_is_not_looked_through_but_renewed():
     # Seen failing: four megabytes of parameters were searched for a third of a second.
-    session = leftovers.Session()
+    session = isolation.Session()
     with session.watched():
-        frappe.db.sql("SELECT LENGTH(%s)", "x" * leftovers.LONGEST_READ)
+        frappe.db.sql("SELECT LENGTH(%s)", "x" * isolation.LONGEST_READ)
     assert session.is_changed
 
 
 def test_a_session_that_the_handler_has_replaced_is_closed_and_holds_no_locks(job_type):
     # Seen failing: somebody still referred to it, and its rows stayed locked.
     job = submitted(job_type)
-    with leftovers.Session().watched():
+    with isolation.Session().watched():
         frappe.db.sql("SELECT name FROM `tabBackground Job` WHERE name = %s FOR UPDATE", job.name)
         frappe.db.connect()
     with database.another_connection() as other, other.cursor() as cursor:

@@ -15,21 +15,19 @@ from dartwing_core.jobs import (
     JobNotFoundError,
     bulk_retry_dead_letter,
     cancel_job,
-    clock,
     delete_dead_letter_job,
     executor,
     get_dead_letter_jobs,
     get_job_history,
     get_job_status,
-    rescue,
     retry_job,
-    runs,
-    sql,
-    store,
     submit_job,
-    sweeper,
-    take,
 )
+from dartwing_core.jobs.base import clock
+from dartwing_core.jobs.db import sql
+from dartwing_core.jobs.line import take
+from dartwing_core.jobs.recovery import rescue, sweeper
+from dartwing_core.jobs.store import job_store, runs
 from tests.support import attempts, database, factory, processes
 from tests.support.jobs import LONG_AGO, lose, lose_long_ago, run, set_columns, submitted, submitted_by
 from tests.support.queues import listed
@@ -78,14 +76,14 @@ def test_a_retry_goes_on_from_the_checkpoint():
 
 def test_a_checkpoint_of_an_overtaken_attempt_is_refused(monkeypatch):
     job = submitted(made("batches"), batches=2)
-    is_current = store.is_current
+    is_current = job_store.is_current
 
     def overtaken(name, attempt):
         with database.another_connection() as other, other.cursor() as cursor:
             cursor.execute("UPDATE `tabBackground Job` SET attempt = 2 WHERE name = %s", (name,))
         return is_current(name, attempt)
 
-    monkeypatch.setattr(store, "is_current", overtaken)
+    monkeypatch.setattr(job_store, "is_current", overtaken)
     assert run(job)["status"] == "Running"
     assert notes(job) == 0
 
@@ -343,7 +341,9 @@ def test_a_request_that_meets_a_failed_attempt_cancels_the_retry():
     claimed = attempts.taken(job.name, 1)
     cancel_job(job.name)
     executor_view = {**claimed}
-    assert store.transition(executor_view, store.JobStatus.FAILED, "failed meanwhile", values={"retry_count": 1})
+    assert job_store.transition(
+        executor_view, job_store.JobStatus.FAILED, "failed meanwhile", values={"retry_count": 1}
+    )
     frappe.db.commit()
     assert get_job_status(job.name)["status"] == "Canceled"
 
@@ -585,13 +585,13 @@ def test_a_type_may_retry_what_is_permanent_and_the_reverse():
 def test_the_clean_up_after_a_time_limit_is_best_effort(cleanup, rows, monkeypatch):
     job_type = made("nothing", timeout_handler_method=f"{factory.HANDLERS}.{cleanup}", max_retries=0)
     job = submitted(job_type, what="key")
-    monkeypatch.setattr("dartwing_core.jobs.context.JobContext.remaining_seconds", lambda self: 0.0)
+    monkeypatch.setattr("dartwing_core.jobs.attempt.context.JobContext.remaining_seconds", lambda self: 0.0)
     assert run(job)["status"] == "Dead Letter"
     assert notes(job) == rows
 
 
 def test_two_sweeps_at_the_same_time_do_each_thing_once(monkeypatch):
-    # I3. Broken by leaving the status out of the WHERE in `store.guarded_update`.
+    # I3. Broken by leaving the status out of the WHERE in `job_store.guarded_update`.
     monkeypatch.setattr(sweeper, "sweep_after_submit", lambda: None)
     job_type = made("nothing")
     jobs = [submit_job(job_type, factory.ALPHA, {"n": n}, available_at=3600) for n in range(30)]

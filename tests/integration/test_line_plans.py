@@ -10,8 +10,10 @@ from __future__ import annotations
 import frappe
 import pytest
 
-from dartwing_core.jobs import backlog, clock, limits, line_queries, look, take, waiting
-from dartwing_core.jobs.choice import Line
+from dartwing_core.jobs.base import clock
+from dartwing_core.jobs.line import limits, line_queries, look, take
+from dartwing_core.jobs.line.selection import Line
+from dartwing_core.jobs.store import backlog, waiting
 from tests.support import database, factory, population
 
 ORGANIZATIONS, TYPES, JOBS = 100, 2, 10_000

@@ -5,7 +5,9 @@ from __future__ import annotations
 import frappe
 import pytest
 
-from dartwing_core.jobs import dependencies, notifications, sweeper
+from dartwing_core.jobs.ending import child_jobs
+from dartwing_core.jobs.notify import job_owner
+from dartwing_core.jobs.recovery import sweeper
 from tests.support import factory
 from tests.support.database import statements
 from tests.support.jobs import lose, run, submitted_by, submitted_with
@@ -103,7 +105,7 @@ def test_a_notice_says_nothing_of_the_error(alice):
 
 
 def test_a_notice_does_not_name_whose_request_has_swept(alice, bob):
-    # Frappe shows who made a Notification Log. Seen failing (a user of another organization) without `notices.leave`.
+    # Frappe shows who made a Notification Log. Seen failing (a user of another organization) without `inbox.leave`.
     frappe.set_user(alice)
     parent = submitted_with(made("nothing"), available_at=3600)
     child = submitted_with(parent.job_type, depends_on=parent.name)
@@ -121,15 +123,15 @@ def test_a_notice_does_not_name_whose_request_has_swept(alice, bob):
 def test_many_failures_are_not_told_one_by_one(alice):
     # Broken by leaving out the second `counters.take`.
     job_type = made()
-    for number in range(notifications.PER_HOUR + 3):
+    for number in range(job_owner.PER_HOUR + 3):
         failed(alice, job_type, number=number)
     found = told(alice)
-    assert len(found) == notifications.PER_HOUR + 1
+    assert len(found) == job_owner.PER_HOUR + 1
     assert "in the list only" in found[-1].subject
 
 
 def test_one_who_is_no_member_any_more_is_not_told():
-    # Broken by leaving `access.can_see` out of `notifications._tell`.
+    # Broken by leaving `visibility.can_see` out of `job_owner._tell`.
     leaver = factory.user("leaver", factory.ALPHA)
     job = submitted_by(leaver, made(), title="test note")
     frappe.db.delete("Org Member", {"user": leaver})
@@ -161,7 +163,7 @@ def test_the_end_of_a_child_is_told(alice):
     child = submitted_with(made("nothing"), depends_on=parent.name)
     frappe.set_user("Administrator")
     run(parent)
-    dependencies.tell([parent.name])
+    child_jobs.tell([parent.name])
     assert {row.document_name for row in told(alice)} == {parent.name, child.name}
 
 
@@ -169,12 +171,12 @@ def test_who_may_be_told_is_asked_once_for_many_ends(alice):
     # Seen failing when each end asks: a thousand children of a job that failed cost a thousand statements.
     frappe.set_user(alice)
     parent = submitted_with(made("nothing"), available_at=3600)
-    for number in range(notifications.PER_HOUR + 30):
+    for number in range(job_owner.PER_HOUR + 30):
         submitted_with(parent.job_type, parameters={"n": number}, depends_on=parent.name)
     frappe.set_user("Administrator")
     frappe.db.set_value("Background Job", parent.name, "status", "Dead Letter")
     frappe.db.commit()
     with statements() as asked:
-        dependencies.tell([parent.name])
+        child_jobs.tell([parent.name])
     assert sum("`tabOrg Member`" in text for text in asked) <= 2
-    assert len(told(alice)) == notifications.PER_HOUR + 1
+    assert len(told(alice)) == job_owner.PER_HOUR + 1

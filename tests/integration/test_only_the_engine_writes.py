@@ -7,8 +7,9 @@ from pathlib import Path
 import frappe
 import pytest
 
-from dartwing_core.jobs import delete_dead_letter_job, desk_access, executor, submit_batch, submit_job
+from dartwing_core.jobs import delete_dead_letter_job, executor, submit_batch, submit_job
 from dartwing_core.jobs import job as part
+from dartwing_core.jobs.access import desk_access
 from tests.support import factory
 
 

@@ -11,7 +11,6 @@ import pytest
 from dartwing_core.jobs import (
     InvalidJobError,
     batch,
-    builders,
     bulk_retry_dead_letter,
     get_dead_letter_jobs,
     get_execution_time_stats,
@@ -24,13 +23,14 @@ from dartwing_core.jobs import (
     list_jobs,
     list_schedules,
     manually_close_circuit,
-    reports,
     submit_batch,
     submit_job,
     submit_jobs,
-    tenancy,
 )
+from dartwing_core.jobs.access import tenancy
 from dartwing_core.jobs.errors import DuplicateJobError
+from dartwing_core.jobs.monitoring import reports
+from dartwing_core.jobs.operations import builders
 from tests.support import circuits, database, factory, named, schedules
 from tests.support.jobs import run
 

@@ -7,18 +7,10 @@ from pathlib import Path
 import frappe
 import pytest
 
-from dartwing_core.jobs import (
-    config,
-    job,
-    list_jobs,
-    removal,
-    retention,
-    store,
-    submit_batch,
-    submit_job,
-    submit_jobs,
-    sweeper,
-)
+from dartwing_core.jobs import job, list_jobs, submit_batch, submit_job, submit_jobs
+from dartwing_core.jobs.base import config
+from dartwing_core.jobs.recovery import organization_removal, retention, sweeper
+from dartwing_core.jobs.store import job_store
 from tests.support import attempts, circuits, database, factory, named, schedules
 from tests.support.circuits import Times
 from tests.support.jobs import run
@@ -161,8 +153,8 @@ def test_what_runs_is_asked_to_stop_once_and_removed_when_it_has(doomed, job_typ
 
 def test_it_goes_on_where_somebody_broke_off(doomed, job_type, times, monkeypatch):
     # Broken by leaving the removal to the request that deletes the organization.
-    monkeypatch.setattr(removal, "AT_ONCE", 2)
-    monkeypatch.setattr(removal, "SECONDS", 60)
+    monkeypatch.setattr(organization_removal, "AT_ONCE", 2)
+    monkeypatch.setattr(organization_removal, "SECONDS", 60)
     jobs_of(doomed, job_type, 7)
     delete(doomed)
     times.pass_by(MINUTE)
@@ -182,13 +174,13 @@ def test_it_goes_on_where_somebody_broke_off(doomed, job_type, times, monkeypatc
 
 
 def test_a_sweep_works_on_it_for_a_bounded_time(doomed, job_type, times, monkeypatch):
-    monkeypatch.setattr(removal, "AT_ONCE", 2)
+    monkeypatch.setattr(organization_removal, "AT_ONCE", 2)
     jobs_of(doomed, job_type, 5)
     delete(doomed)
     times.pass_by(MINUTE)
-    monkeypatch.setattr(removal, "SECONDS", 0)
+    monkeypatch.setattr(organization_removal, "SECONDS", 0)
     assert sweeper.sweep().removed == 0
-    monkeypatch.setattr(removal, "SECONDS", 60)
+    monkeypatch.setattr(organization_removal, "SECONDS", 60)
     assert sweeper.sweep().removed == 5
 
 
@@ -196,7 +188,7 @@ def test_what_somebody_submits_who_does_not_know_yet_goes_too(doomed, job_type, 
     delete(doomed)
     times.pass_by(MINUTE)
     sweeper.sweep()
-    late = store.load(submit_job(job_type, factory.ALPHA).name, *store.light_fields(), "input_parameters")
+    late = job_store.load(submit_job(job_type, factory.ALPHA).name, *job_store.light_fields(), "input_parameters")
     frappe.db.sql("UPDATE `tabBackground Job` SET organization = %s WHERE name = %s", (doomed, late["name"]))
     frappe.db.commit()
     times.pass_by(HOUR)
@@ -267,7 +259,7 @@ def test_a_deletion_that_frappe_refuses_removes_nothing_whatever_becomes_of_the_
 
 def test_a_sweep_with_nothing_to_remove_costs_one_statement(site):
     with database.statements() as seen:
-        assert removal.sweep() == 0
+        assert organization_removal.sweep() == 0
     assert len(seen) == 1, seen
 
 

@@ -9,7 +9,6 @@ import pytest
 
 from dartwing_core.jobs import (
     InvalidJobError,
-    access,
     cancel_job,
     executor,
     get_job_history,
@@ -17,9 +16,9 @@ from dartwing_core.jobs import (
     list_jobs,
     retry_job,
     submit_job,
-    sweeper,
-    tenancy,
 )
+from dartwing_core.jobs.access import tenancy, visibility
+from dartwing_core.jobs.recovery import sweeper
 from tests.support import attempts, database, factory
 from tests.support.jobs import run, submitted, submitted_by
 
@@ -255,8 +254,8 @@ def test_a_disabled_user_sees_nothing_not_even_a_system_manager():
     job = submitted(factory.job_type("plain"))
     for enabled in (1, 0):
         frappe.db.set_value("User", user, "enabled", enabled)
-        assert access.can_see(user, "Administrator", factory.ALPHA) is bool(enabled)
-        assert access.sees_everything(user) is bool(enabled)
+        assert visibility.can_see(user, "Administrator", factory.ALPHA) is bool(enabled)
+        assert visibility.sees_everything(user) is bool(enabled)
         listed = frappe.get_list(JOB, filters={"name": job.name}, user=user)
         assert bool(listed) is bool(enabled)
 
@@ -276,9 +275,9 @@ def test_another_apps_tenants_decide_alike(alice, monkeypatch):
             return {"North": "Active", "South": "Suspended"}.get(organization)
 
     monkeypatch.setattr(tenancy, "adapter", Teams)
-    viewer = access.viewer(alice)
+    viewer = visibility.viewer(alice)
     assert (viewer.reach.members, viewer.reach.admins, viewer.hidden) == (["North", "South"], ["South"], ["South"])
-    assert not access.viewer("test_bob@example.com").reach.members
+    assert not visibility.viewer("test_bob@example.com").reach.members
     assert viewer.can_see("x@example.com", "South")
     assert not viewer.can_see("x@example.com", "North")
 
@@ -317,11 +316,11 @@ def test_permissions_cost_one_statement_a_request(alice):
 def test_a_change_of_members_counts_in_the_same_request(alice):
     frappe.local.request = SimpleNamespace(path="/")
     try:
-        assert access.viewer(alice).reach.members == [factory.ALPHA]
+        assert visibility.viewer(alice).reach.members == [factory.ALPHA]
         factory.member(alice, factory.BETA)
-        assert set(access.viewer(alice).reach.members) == {factory.ALPHA, factory.BETA}
+        assert set(visibility.viewer(alice).reach.members) == {factory.ALPHA, factory.BETA}
         become("Suspended")
-        assert access.viewer(alice).hidden == [factory.ALPHA]
+        assert visibility.viewer(alice).hidden == [factory.ALPHA]
     finally:
         del frappe.local.request
         frappe.db.rollback()

@@ -11,7 +11,10 @@ from contextlib import contextmanager
 import frappe
 import pytest
 
-from dartwing_core.jobs import executor, get_job_history, get_job_status, submit_job, sweeper, take, waiting_reason
+from dartwing_core.jobs import executor, get_job_history, get_job_status, submit_job
+from dartwing_core.jobs.line import take
+from dartwing_core.jobs.queries import waiting_reason
+from dartwing_core.jobs.recovery import sweeper
 from tests.support import attempts, factory, processes
 from tests.support.jobs import status, submitted
 from tests.support.queues import listed, type_of

@@ -13,14 +13,13 @@ from dartwing_core.jobs import (
     get_job_status,
     job,
     list_jobs,
-    parents,
     run_schedule_now,
-    store,
     submit_batch,
     submit_job,
-    sweeper,
-    visible_jobs,
 )
+from dartwing_core.jobs.queries import visible_jobs
+from dartwing_core.jobs.recovery import sweeper
+from dartwing_core.jobs.store import dependencies, job_store
 from tests.support import factory, schedules
 from tests.support.jobs import run, submitted_by
 from tests.support.listener import listening
@@ -94,7 +93,7 @@ def shown(made, user: str) -> bool:
     frappe.set_user(user)
     status, details = get_job_status(made.name), get_job_details(made.name)
     listed = next(one for one in list_jobs(limit=100)["jobs"] if one["job_id"] == made.name)
-    row = visible_jobs.visible_job(made.name, *store.light_fields(), "result")
+    row = visible_jobs.visible_job(made.name, *job_store.light_fields(), "result")
     frappe.set_user("Administrator")
     answers = {bool(one["output_reference"]) for one in (status, details, listed, row)}
     answers |= {bool(one["result"]) for one in (status, details, row)}
@@ -168,7 +167,7 @@ def test_a_child_gets_no_result_that_its_owner_may_not_see(alice, admin):
     for user in (alice, admin):
         frappe.set_user(user)
         child = submit_job(job_type, factory.ALPHA, {"by": user}, depends_on=[parent.name, open_parent.name])
-        got[user] = set(parents.results(store.load(child.name)))
+        got[user] = set(dependencies.results(job_store.load(child.name)))
     assert got == {alice: {parent.name, open_parent.name}, admin: {open_parent.name}}
 
 

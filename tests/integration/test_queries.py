@@ -15,10 +15,10 @@ from dartwing_core.jobs import (
     get_job_history,
     get_job_status,
     list_jobs,
-    runs,
     submit_job,
 )
-from dartwing_core.jobs.queries import get_live_progress
+from dartwing_core.jobs.queries.job_queries import get_live_progress
+from dartwing_core.jobs.store import runs
 from tests.support import attempts, factory
 
 STATUS_FIELDS = {
@@ -73,7 +73,7 @@ def seen_by(user: str) -> set[str]:
 
 
 def test_a_member_sees_only_own_jobs(jobs, alice):
-    # I10. Broken, like its neighbours, by `access.visible` returning no condition.
+    # I10. Broken, like its neighbours, by `visibility.visible` returning no condition.
     assert seen_by(alice) == {jobs["alice"]}
 
 

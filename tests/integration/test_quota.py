@@ -11,12 +11,12 @@ from dartwing_core.jobs import (
     QueueFullError,
     RateLimitError,
     cancel_job,
-    quota,
     submit_job,
     submit_jobs,
-    sweeper,
-    take,
 )
+from dartwing_core.jobs.line import take
+from dartwing_core.jobs.recovery import sweeper
+from dartwing_core.jobs.submit import quota
 from tests.support import attempts, database, factory
 from tests.support.jobs import run, status, submitted
 from tests.support.sessions import in_parallel

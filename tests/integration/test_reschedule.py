@@ -12,18 +12,18 @@ from dartwing_core.jobs import (
     InvalidJobError,
     InvalidTransitionError,
     JobNotFoundError,
-    clock,
     get_job_history,
     get_job_status,
-    reschedule,
     reschedule_job,
     run_now,
     submit_job,
-    sweeper,
-    take,
-    waiting,
-    waiting_reason,
 )
+from dartwing_core.jobs.base import clock
+from dartwing_core.jobs.line import take
+from dartwing_core.jobs.operations import reschedule
+from dartwing_core.jobs.queries import waiting_reason
+from dartwing_core.jobs.recovery import sweeper
+from dartwing_core.jobs.store import waiting
 from tests.support import attempts, database, factory
 from tests.support.jobs import run, set_columns, status, submitted, submitted_by, submitted_with
 from tests.support.queues import column, listed
@@ -311,14 +311,14 @@ def test_a_job_put_off_between_a_look_and_the_take_is_not_taken(job_type):
 
 def test_a_job_that_was_taken_since_it_was_seen_is_not_put_off(job_type, monkeypatch):
     job = submitted(job_type)
-    transition = reschedule.store.transition
+    transition = reschedule.job_store.transition
 
     def taken_first(*arguments, **more):
-        monkeypatch.setattr(reschedule.store, "transition", transition)
+        monkeypatch.setattr(reschedule.job_store, "transition", transition)
         in_parallel([lambda: attempts.taken(job.name, 1)])
         return transition(*arguments, **more)
 
-    monkeypatch.setattr(reschedule.store, "transition", taken_first)
+    monkeypatch.setattr(reschedule.job_store, "transition", taken_first)
     with pytest.raises(InvalidTransitionError, match="is Running"):
         reschedule_job(job.name, HOUR)
     frappe.db.rollback()

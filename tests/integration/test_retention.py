@@ -8,7 +8,10 @@ from pathlib import Path
 import frappe
 import pytest
 
-from dartwing_core.jobs import batch, cancel_job, clock, dependencies, job, retention, retry_job, sweeper
+from dartwing_core.jobs import batch, cancel_job, job, retry_job
+from dartwing_core.jobs.base import clock
+from dartwing_core.jobs.ending import child_jobs
+from dartwing_core.jobs.recovery import retention, sweeper
 from tests.support import factory
 from tests.support.database import another_connection, explain
 from tests.support.jobs import run, status, submitted, submitted_with
@@ -138,13 +141,13 @@ def test_one_of_several_parents_stays_until_its_children_have_finished():
 
 
 def test_a_child_retried_after_its_completed_parents_are_gone_does_not_mind():
-    # Seen failing without `parents.forget`: it was told that they had been deleted.
+    # Seen failing without `dependencies.forget`: it was told that they had been deleted.
     done, failed = submitted(made(), how="done"), submitted_with(made(), available_at=3600)
     run(done)
     child = submitted_with(made(), parameters={"child": 1}, depends_on=[done.name, failed.name])
     frappe.db.set_value(JOB, failed.name, "status", "Dead Letter")
     frappe.db.commit()
-    dependencies.tell([failed.name])
+    child_jobs.tell([failed.name])
     aged(done, 31)
     retention.clear_old_jobs(30)
     assert not is_there(done)
@@ -165,7 +168,7 @@ def test_a_child_that_ended_with_a_parent_runs_if_that_completed_and_is_gone(num
     last = parents[-1]
     frappe.db.set_value(JOB, last.name, "status", "Dead Letter")
     frappe.db.commit()
-    dependencies.tell([last.name])
+    child_jobs.tell([last.name])
     assert status(child) == "Dead Letter"
     retry_job(last.name)
     frappe.db.commit()

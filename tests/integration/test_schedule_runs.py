@@ -8,18 +8,12 @@ from zoneinfo import ZoneInfo
 import frappe
 import pytest
 
-from dartwing_core.jobs import (
-    clock,
-    get_job_history,
-    get_job_status,
-    permission,
-    recurrence,
-    schedule_runs,
-    schedule_store,
-    store,
-    submit_job,
-    sweeper,
-)
+from dartwing_core.jobs import get_job_history, get_job_status, submit_job
+from dartwing_core.jobs.access import permission
+from dartwing_core.jobs.base import clock
+from dartwing_core.jobs.recovery import sweeper
+from dartwing_core.jobs.schedules import recurrence, schedule_runs
+from dartwing_core.jobs.store import job_store, schedule_store
 from tests.support import database, factory
 from tests.support.jobs import run
 from tests.support.queues import listed
@@ -132,7 +126,7 @@ def test_the_unique_key_stands_behind_the_lock(wall, job_type):
 def test_what_breaks_off_half_way_leaves_nothing_and_is_made_up_for(wall, job_type, monkeypatch, breaks):
     found = made(job_type)
     wall.advance(HOUR)
-    module = store if breaks == "insert_jobs" else schedule_store
+    module = job_store if breaks == "insert_jobs" else schedule_store
     good = getattr(module, breaks)
 
     def broken(*arguments):
@@ -282,7 +276,7 @@ def test_a_disabled_owner_gets_no_jobs_the_reason_is_kept_and_people_are_told_on
 
 
 def test_a_notice_does_not_name_whose_request_has_swept(wall, job_type, alice, bob):
-    # Frappe shows who made a Notification Log. Seen failing (a user of another organization) without `notices.leave`.
+    # Frappe shows who made a Notification Log. Seen failing (a user of another organization) without `inbox.leave`.
     found = made(job_type)
     frappe.db.set_value("Job Schedule", found.name, "owner_user", alice)
     frappe.get_doc("Job Type", job_type).update({"is_enabled": 0}).save()
@@ -326,7 +320,7 @@ def test_a_disabled_type_and_one_that_is_gone_get_no_jobs(wall, job_type):
 
 
 def test_an_organization_that_is_gone_ends_the_schedule(wall, job_type, monkeypatch):
-    from dartwing_core.jobs import tenancy
+    from dartwing_core.jobs.access import tenancy
 
     found = made(job_type)
     wall.advance(HOUR)

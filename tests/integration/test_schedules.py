@@ -11,7 +11,6 @@ import pytest
 from dartwing_core.jobs import (
     InvalidJobError,
     ScheduleNotFoundError,
-    clock,
     get_job_history,
     get_job_status,
     get_schedule,
@@ -19,8 +18,9 @@ from dartwing_core.jobs import (
     list_schedules,
     preview_schedule,
     run_schedule_now,
-    sweeper,
 )
+from dartwing_core.jobs.base import clock
+from dartwing_core.jobs.recovery import sweeper
 from tests.support import database, factory
 from tests.support.jobs import run
 from tests.support.schedules import Wall, document, every, made, state

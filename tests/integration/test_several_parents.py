@@ -7,19 +7,19 @@ import pytest
 
 from dartwing_core.jobs import (
     InvalidJobError,
-    access,
     cancel_job,
     delete_jobs,
-    dependencies,
     executor,
     get_job_status,
     retry_job,
-    store,
     submit_job,
     submit_jobs,
-    sweeper,
 )
-from dartwing_core.jobs import parents as job_parents
+from dartwing_core.jobs.access import visibility
+from dartwing_core.jobs.ending import child_jobs
+from dartwing_core.jobs.recovery import sweeper
+from dartwing_core.jobs.store import dependencies as job_parents
+from dartwing_core.jobs.store import job_store
 from tests.support import database, factory, population, processes
 from tests.support.jobs import entries, set_columns, status, submitted, submitted_with
 
@@ -58,7 +58,7 @@ def end_badly(parent, how: str) -> None:
         sweeper.sweep()
 
 
-# Seen failing: with ascending names as `next_parent`, and with `backlog.children` left out of `dependencies._tell`.
+# Seen failing: with ascending names as `next_parent`, and with `backlog.children` left out of `child_jobs._tell`.
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
 def test_a_child_runs_when_the_last_of_its_parents_has_completed(job_type, order):
     parents = parents_of(job_type, 3)
@@ -108,7 +108,7 @@ def test_a_child_that_does_not_mind_runs_all_the_same(job_type, how, position):
     end_badly(parents[position], how)
     assert status(child) == "Pending", "it waits for the other one"
     set_columns(parents[1 - position], status="Completed")
-    dependencies.tell([parents[1 - position].name])
+    child_jobs.tell([parents[1 - position].name])
     assert status(child) == "Queued"
 
 
@@ -144,7 +144,7 @@ def test_a_retried_child_waits_for_all_its_parents_again(job_type):
     parents = parents_of(job_type, 3, "ok")
     child = child_of(job_type, parents)
     set_columns(parents[0], status="Dead Letter")
-    dependencies.tell([parents[0].name])
+    child_jobs.tell([parents[0].name])
     assert status(child) == "Dead Letter"
     retry_job(parents[0].name)
     retry_job(child.name)
@@ -185,7 +185,7 @@ def test_a_completed_parent_of_an_unfinished_child_is_not_deleted(job_type, numb
 
 
 def test_a_retried_child_does_not_miss_a_completed_parent_that_was_deleted(job_type):
-    # Broken by leaving out `parents.forget`: the child was told that it was deleted.
+    # Broken by leaving out `dependencies.forget`: the child was told that it was deleted.
     parents = [*parents_of(job_type, 2), *parents_of(job_type, 1, "dead", "ok")]
     child = child_of(job_type, parents)
     for parent in parents[:2]:
@@ -232,14 +232,14 @@ def test_a_parent_that_ends_while_its_child_goes_on_to_it_lets_it_go(job_type, m
     # Between the reading of the parents and the commit. Seen failing when `tell` does not go round again.
     parents = parents_of(job_type, 2)
     child = child_of(job_type, parents)
-    wait_on = dependencies.waiting.wait_on
+    wait_on = child_jobs.waiting.wait_on
 
     def meanwhile(*arguments):
         with database.another_connection() as other, other.cursor() as cursor:
             cursor.execute("UPDATE `tabBackground Job` SET status = 'Completed' WHERE name = %s", (parents[0].name,))
         return wait_on(*arguments)
 
-    monkeypatch.setattr(dependencies.waiting, "wait_on", meanwhile)
+    monkeypatch.setattr(child_jobs.waiting, "wait_on", meanwhile)
     executor.execute_job(parents[1].name, 1)
     assert status(child) == "Queued"
 
@@ -254,7 +254,7 @@ def test_a_thousand_parents_cost_each_settle_next_to_nothing(job_type, monkeypat
         frappe.db.set_value("Background Job", name, "status", "Completed")
         frappe.db.commit()
         with database.statements() as asked:
-            dependencies.tell([name])
+            child_jobs.tell([name])
         assert len(asked) <= 7, asked
     frappe.db.rollback()
     assert frappe.db.get_value("Background Job", child.name, "in_line") == 1
@@ -268,7 +268,7 @@ def test_children_that_go_on_to_parents_of_their_own_do_so_in_one_statement(job_
     frappe.db.commit()
     set_columns(jobs[20], status="Completed")
     with database.statements() as asked:
-        dependencies.tell([jobs[20].name])
+        child_jobs.tell([jobs[20].name])
     assert len(asked) <= 8, asked
     waits_for = dict(frappe.get_all("Background Job", {"job_type": job_type}, ["name", "waits_for"], as_list=True))
     assert [waits_for[child.name] for child in jobs[21:]] == [parent.name for parent in jobs[:20]]
@@ -283,14 +283,14 @@ def test_children_that_end_and_have_none_of_their_own_cost_no_statement_each(job
     frappe.db.commit()
     set_columns(parent, status="Dead Letter")
     with database.statements() as asked:
-        assert len(dependencies.tell([parent.name]).ended) == 31
+        assert len(child_jobs.tell([parent.name]).ended) == 31
     assert len(asked) <= 25, asked
 
 
 @pytest.mark.parametrize("waited_for", [1, 0])
 def test_all_jobs_that_depend_on_one_that_failed_end_straight_away(job_type, monkeypatch, waited_for):
     # Seen failing with as many as one transaction takes: an idle site took an hour for 10,000, sweep by sweep.
-    monkeypatch.setattr(dependencies, "AT_ONCE", 2)
+    monkeypatch.setattr(child_jobs, "AT_ONCE", 2)
     parents = parents_of(job_type, 2, "dead")
     for number in range(5):
         submit_job(job_type, factory.ALPHA, {"child": number}, depends_on=[parent.name for parent in parents])
@@ -447,7 +447,7 @@ def test_results_are_read_from_the_parents_alone(job_type):
     children = [child_of(job_type, parents), child_of(job_type, parents[:1])]
     frappe.db.sql("ANALYZE TABLE `tabBackground Job`, `tabBackground Job Dependency`")
     for child, number in zip(children, (3, 1), strict=True):
-        query = job_parents.results_query(store.load(child.name), access.viewer())
+        query = job_parents.results_query(job_store.load(child.name), visibility.viewer())
         assert len(query.run()) == number
         assert database.rows_read(query) <= 20
 

@@ -9,7 +9,10 @@ from collections.abc import Iterator
 import frappe
 import pytest
 
-from dartwing_core.jobs import doorbells, executor, get_job_status, job_hooks, look, redis_queue
+from dartwing_core.jobs import executor, get_job_status
+from dartwing_core.jobs.attempt import job_hooks
+from dartwing_core.jobs.line import look
+from dartwing_core.jobs.rq import doorbells, redis_queue
 from tests.support import database, factory, processes
 from tests.support.jobs import status, submitted, submitted_by, submitted_for, submitted_with
 from tests.support.queues import listed, type_of

@@ -18,8 +18,8 @@ from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request
 
 from dartwing_core.api.frappe_version import IS_15
-from dartwing_core.jobs import access
-from dartwing_core.jobs.desk_access import TENANT_DOCTYPES
+from dartwing_core.jobs.access import visibility
+from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
 from tests.support import factory, records, tenants
 
 PATH = "frappe.workflow.doctype.workflow.workflow.get_workflow_state_count"
@@ -136,7 +136,7 @@ def answer(function: Callable, arguments: dict[str, Any]) -> tuple[Any, ...]:
 def as_permitted(name: str, arguments: dict[str, Any], told: tuple[Any, ...]) -> bool:
     """Whether an answer differs because the permission of the user is asked for, and is right."""
     is_asked = "filters" in arguments if name == "get" else IS_15 and name in ("get_count", GOAL)
-    if not is_asked or access.sees_everything(frappe.session.user):
+    if not is_asked or visibility.sees_everything(frappe.session.user):
         return False
     doctype = arguments.get("goal_doctype") or arguments["doctype"]
     if not frappe.has_permission(doctype):

@@ -9,8 +9,9 @@ from __future__ import annotations
 import frappe
 import pytest
 
-from dartwing_core.jobs import backlog, clock, config, parents
+from dartwing_core.jobs.base import clock, config
 from dartwing_core.jobs.status import WAITING
+from dartwing_core.jobs.store import backlog, dependencies
 from tests.support import database, factory, population
 
 LIMIT = 100
@@ -62,7 +63,7 @@ def test_a_child_goes_on_to_its_next_parent_by_an_index(crowd):
     last, live, failed = population.name("C", 1_000), population.name("L", 7), population.name("D", 7)
     done = [population.name("C", number) for number in range(1, 901)]
     child = population.name("W", 2)
-    parents.insert([(child, name) for name in (*done, live, failed)], "Administrator")
+    dependencies.insert([(child, name) for name in (*done, live, failed)], "Administrator")
     frappe.db.set_value(config.JOB, child, {"waits_for": live, "on_parent_failure": "dead_letter"})
     query = backlog.children_query(live, LIMIT)
     assert [row["next_parent"] for row in query.run(as_dict=True) if row["name"] == child] == [failed]

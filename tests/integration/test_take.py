@@ -6,7 +6,11 @@ import frappe
 import pytest
 import redis
 
-from dartwing_core.jobs import get_job_history, look, redis_queue, sql, submit_jobs, sweeper, take
+from dartwing_core.jobs import get_job_history, submit_jobs
+from dartwing_core.jobs.db import sql
+from dartwing_core.jobs.line import look, take
+from dartwing_core.jobs.recovery import sweeper
+from dartwing_core.jobs.rq import redis_queue
 from tests.support import database, factory, processes
 from tests.support.jobs import set_columns, status, submitted
 from tests.support.queues import age, one, type_of

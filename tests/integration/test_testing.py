@@ -5,7 +5,8 @@ from __future__ import annotations
 import frappe
 import pytest
 
-from dartwing_core.jobs import batch, chain, job, submit_job, take
+from dartwing_core.jobs import batch, chain, job, submit_job
+from dartwing_core.jobs.line import take
 from dartwing_core.jobs.testing import run_jobs
 from tests.support import factory, processes
 from tests.support.jobs import status, submitted

@@ -19,12 +19,11 @@ from dartwing_core.jobs import (
     get_job_history,
     get_job_status,
     job,
-    rescue,
     retry_job,
     submit_job,
     submit_jobs,
-    sweeper,
 )
+from dartwing_core.jobs.recovery import rescue, sweeper
 from tests.support import attempts, database, factory
 from tests.support.jobs import run, submitted
 from tests.support.settings import settings

@@ -8,17 +8,11 @@ import frappe
 import pytest
 from rq.timeouts import JobTimeoutException
 
-from dartwing_core.jobs import (
-    get_job_history,
-    get_job_status,
-    retry_job,
-    sql,
-    submit_job,
-    submit_jobs,
-    sweeper,
-    wake,
-)
-from dartwing_core.jobs.outbox import Outbox
+from dartwing_core.jobs import get_job_history, get_job_status, retry_job, submit_job, submit_jobs
+from dartwing_core.jobs.db import sql
+from dartwing_core.jobs.line import wake
+from dartwing_core.jobs.recovery import sweeper
+from dartwing_core.jobs.submit.after_commit import Outbox
 from tests.support import database, factory, processes
 
 QUEUED = "SELECT COUNT(*) FROM `tabBackground Job` WHERE job_type = %s AND status = 'Queued'"

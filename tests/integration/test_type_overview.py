@@ -7,7 +7,8 @@ import json
 import frappe
 import pytest
 
-from dartwing_core.jobs import get_job_type_overview, handlers
+from dartwing_core.jobs import get_job_type_overview
+from dartwing_core.jobs.attempt import handlers
 from dartwing_core.jobs.errors import InvalidJobError
 from tests.support import factory
 from tests.support.jobs import run, submitted_by, submitted_for

@@ -12,16 +12,12 @@ import frappe
 import pytest
 from frappe.utils import formatdate
 
-from dartwing_core.jobs import (
-    clock,
-    get_job_status,
-    leader,
-    list_jobs,
-    redis_queue,
-    sweeper,
-    waiting,
-    waiting_reason,
-)
+from dartwing_core.jobs import get_job_status, list_jobs
+from dartwing_core.jobs.base import clock
+from dartwing_core.jobs.queries import waiting_reason
+from dartwing_core.jobs.recovery import sweeper
+from dartwing_core.jobs.rq import leader, redis_queue
+from dartwing_core.jobs.store import waiting
 from tests.support import attempts, database, factory, processes
 from tests.support.jobs import run, set_columns, submitted, submitted_with
 from tests.support.queues import serve

@@ -11,12 +11,11 @@ from dartwing_core.jobs import (
     cancel_job,
     manually_close_circuit,
     reschedule_job,
-    retention,
     retry_batch,
     retry_job,
     run_now,
-    sweeper,
 )
+from dartwing_core.jobs.recovery import retention, sweeper
 from dartwing_core.jobs.status import FINISHED
 from tests.simulation.state import ORGANIZATIONS, State
 from tests.support import factory, processes, queues

@@ -9,8 +9,8 @@ from typing import Any
 
 import frappe
 
-from dartwing_core.jobs import doorbells
-from dartwing_core.jobs.batch_store import CALLBACKS, PUBLIC_FIELDS
+from dartwing_core.jobs.rq import doorbells
+from dartwing_core.jobs.store.batch_store import CALLBACKS, PUBLIC_FIELDS
 from tests.support import factory
 from tests.support.handlers import Upstream
 

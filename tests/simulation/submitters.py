@@ -14,10 +14,10 @@ from dartwing_core.jobs import (
     job,
     run_schedule_now,
     submit_job,
-    sweeper,
 )
-from dartwing_core.jobs.batch_store import CALLBACKS
-from dartwing_core.jobs.dependencies import POLICIES
+from dartwing_core.jobs.ending.child_jobs import POLICIES
+from dartwing_core.jobs.recovery import sweeper
+from dartwing_core.jobs.store.batch_store import CALLBACKS
 from tests.simulation.state import FLOOD, ORGANIZATIONS, State
 
 ENDINGS = ("ok", "ok", "ok", "fail", "fail", "late", "dead", "snooze")

@@ -9,7 +9,9 @@ from zoneinfo import ZoneInfo
 import frappe
 import pytest
 
-from dartwing_core.jobs import clock, get_job_history, get_job_status, submit_job, sweeper
+from dartwing_core.jobs import get_job_history, get_job_status, submit_job
+from dartwing_core.jobs.base import clock
+from dartwing_core.jobs.recovery import sweeper
 from tests.support import attempts, database, factory
 from tests.support.jobs import run, status, submitted
 
@@ -63,7 +65,7 @@ def delayed(job_type: str, seconds: float):
 @pytest.mark.parametrize("jump", [HOUR, 24 * HOUR])
 def test_a_jump_forward_ends_a_lease_but_doubles_no_effect(wall, job_type, jump):
     # The worker lives, but its time limit seems to be over too. Seen failing (Completed by the wrong attempt, whose
-    # Note another one doubles) without the attempt in the guard of `store.transition`.
+    # Note another one doubles) without the attempt in the guard of `job_store.transition`.
     job = submitted(job_type)
     alive = attempts.taken(job.name, 1)
     wall.jump(jump)

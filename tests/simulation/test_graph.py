@@ -13,7 +13,8 @@ from collections import Counter
 import frappe
 import pytest
 
-from dartwing_core.jobs import batch, get_batch_status, job, sweeper
+from dartwing_core.jobs import batch, get_batch_status, job
+from dartwing_core.jobs.recovery import sweeper
 from tests.support import attempts, factory
 from tests.support.database import rows
 

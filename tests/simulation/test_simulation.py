@@ -13,9 +13,12 @@ from collections import Counter
 import frappe
 import pytest
 
-from dartwing_core.jobs import config, doorbells, parents, sweeper, waiting
-from dartwing_core.jobs.batch_store import CALLBACKS
+from dartwing_core.jobs.base import config
+from dartwing_core.jobs.recovery import sweeper
+from dartwing_core.jobs.rq import doorbells
 from dartwing_core.jobs.status import FINISHED, WAITING
+from dartwing_core.jobs.store import dependencies, waiting
+from dartwing_core.jobs.store.batch_store import CALLBACKS
 from tests.simulation.state import ORGANIZATIONS
 from tests.simulation.world import World, now_of
 from tests.support import queues
@@ -151,7 +154,7 @@ def check_relations(world: World) -> None:
     moves = moves_of(world.job_type)
     for name, job in jobs.items():
         start = next((at for at, to in moves[name] if to == "Running"), None)
-        for parent in parents.of(job) if start else ():
+        for parent in dependencies.of(job) if start else ():
             before = [to for at, to in moves.get(parent, ()) if at < start]  # none: it was deleted, so it was over
             allowed = {"Completed", "Canceled", "Dead Letter"} if job["on_parent_failure"] == "run" else {"Completed"}
             # Over at some time: a parent may be retried once it has let the job go.

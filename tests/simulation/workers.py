@@ -17,7 +17,11 @@ from typing import Any
 import frappe
 from frappe.utils.background_jobs import generate_qname
 
-from dartwing_core.jobs import circuits, doorbells, executor, followup, history, redis_queue, take, wake
+from dartwing_core.jobs import executor
+from dartwing_core.jobs.ending import after_settle
+from dartwing_core.jobs.line import take, wake
+from dartwing_core.jobs.rq import doorbells, redis_queue
+from dartwing_core.jobs.store import circuits, history
 from tests.simulation.state import State
 from tests.support import attempts, processes, queues
 
@@ -184,7 +188,7 @@ class Workers(State):
         attempt.make()
         frappe.set_user("Administrator")
         if attempt.end and not dies:
-            followup.after(job, executor.AFTER_LIMIT if self.seldom() else 0, attempt.end)
+            after_settle.after(job, executor.AFTER_LIMIT if self.seldom() else 0, attempt.end)
         if attempt.next_job:
             slice_.taker._look.is_good_until = math.inf
             self.began(slice_, attempt.next_job, before)

@@ -7,10 +7,8 @@ from typing import Any
 
 import frappe
 
-from dartwing_core.jobs import (
-    clock,
-    sweeper,
-)
+from dartwing_core.jobs.base import clock
+from dartwing_core.jobs.recovery import sweeper
 from dartwing_core.jobs.status import FINISHED
 from tests.simulation.operators import Operators
 from tests.simulation.submitters import Submitters

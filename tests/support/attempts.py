@@ -6,7 +6,11 @@ import time
 from collections.abc import Collection
 from typing import Any
 
-from dartwing_core.jobs import agent, attempt, followup, heartbeat, ids, leftovers, take
+from dartwing_core.jobs.attempt import attempt, heartbeat, isolation
+from dartwing_core.jobs.base import ids
+from dartwing_core.jobs.ending import after_settle
+from dartwing_core.jobs.line import take
+from dartwing_core.jobs.recovery import agent
 
 
 class Begun(attempt.Attempt):
@@ -49,9 +53,9 @@ def run_next(queues: Collection[str] | None = None) -> str | None:
     made = begun_next(queues)
     if made is None:
         return None
-    with leftovers.cleared():
+    with isolation.cleared():
         made.make()
-    followup.after(made.job, time.monotonic() - made.started, made.end)
+    after_settle.after(made.job, time.monotonic() - made.started, made.end)
     return made.job["name"]
 
 

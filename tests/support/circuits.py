@@ -8,7 +8,10 @@ from typing import Any
 import frappe
 import pytest
 
-from dartwing_core.jobs import circuits, clock, executor, sweeper
+from dartwing_core.jobs import executor
+from dartwing_core.jobs.base import clock
+from dartwing_core.jobs.recovery import sweeper
+from dartwing_core.jobs.store import circuits
 
 from . import factory
 from .jobs import run, submitted

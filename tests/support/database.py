@@ -20,7 +20,7 @@ CONTROL = re.compile(r"(commit|rollback|start transaction|begin|savepoint|releas
 @contextmanager
 def another_connection() -> Iterator[Any]:
     """An autocommit connection of its own: what others see."""
-    from dartwing_core.jobs.sql import connector
+    from dartwing_core.jobs.db.sql import connector
 
     connection = connector()()
     try:

@@ -9,7 +9,7 @@ import threading
 import frappe
 
 from dartwing_core.jobs import JobContext, PermanentError, TransientError, job_handler
-from dartwing_core.jobs.sql import connector
+from dartwing_core.jobs.db.sql import connector
 
 from .handlers import fail, pause
 

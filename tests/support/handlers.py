@@ -11,7 +11,7 @@ from rq.timeouts import JobTimeoutException
 
 from dartwing_core.handlers import job_files
 from dartwing_core.jobs import JobContext, PermanentError, TransientError, job_handler
-from dartwing_core.jobs.sql import connector
+from dartwing_core.jobs.db.sql import connector
 from tests.support.database import statements
 
 

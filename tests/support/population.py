@@ -11,7 +11,8 @@ from typing import Any
 
 import frappe
 
-from dartwing_core.jobs import clock, config, wake
+from dartwing_core.jobs.base import clock, config
+from dartwing_core.jobs.line import wake
 
 ORGANIZATIONS = 50
 

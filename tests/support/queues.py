@@ -8,7 +8,8 @@ from __future__ import annotations
 import frappe
 from frappe.utils.background_jobs import generate_qname
 
-from dartwing_core.jobs import clock, config, submit_jobs
+from dartwing_core.jobs import submit_jobs
+from dartwing_core.jobs.base import clock, config
 from tests.support import database, factory, processes
 from tests.support.jobs import named, set_columns
 

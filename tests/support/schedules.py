@@ -8,7 +8,8 @@ from typing import Any
 import frappe
 import pytest
 
-from dartwing_core.jobs import clock, recurrence
+from dartwing_core.jobs.base import clock
+from dartwing_core.jobs.schedules import recurrence
 
 from . import factory
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from dartwing_core.jobs import sql
+from dartwing_core.jobs.db import sql
 
 
 class Watch:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dartwing_core.jobs import InvalidJobError, generate_job_hash
-from dartwing_core.jobs.canonical import canonical_json
+from dartwing_core.jobs.base.canonical import canonical_json
 
 plain_json = st.recursive(
     st.none()

@@ -1,4 +1,4 @@
-"""Whose turn it is (`choice.Choice`)."""
+"""Whose turn it is (`selection.Choice`)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dartwing_core.jobs.choice import HEAD_START, Choice, Line
+from dartwing_core.jobs.line.selection import HEAD_START, Choice, Line
 
 
 def line(organization: str, rank: float = 0.0, priority: str = "Normal", job_type: str = "type") -> Line:

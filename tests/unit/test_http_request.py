@@ -6,7 +6,8 @@ import pytest
 
 from dartwing_core.handlers.http_request import _read_parameters, http_request
 from dartwing_core.handlers.safe_connection import is_public, resolve
-from dartwing_core.jobs import JobCanceledError, JobContext, PermanentError, idempotency
+from dartwing_core.jobs import JobCanceledError, JobContext, PermanentError
+from dartwing_core.jobs.attempt import idempotency
 
 URL = "https://example.com/hook"
 

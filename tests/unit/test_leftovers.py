@@ -1,4 +1,4 @@
-"""What tells whether a handler has changed its process or its database session (`leftovers.Process`, `.Session`)."""
+"""What tells whether a handler has changed its process or its database session (`isolation.Process`, `.Session`)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import frappe
 import pytest
 
-from dartwing_core.jobs import leftovers
+from dartwing_core.jobs.attempt import isolation
 
 # The session ------------------------------------------------------------------------------------------------------
 
@@ -79,7 +79,7 @@ def connection(monkeypatch) -> SimpleNamespace:
 
 @pytest.mark.parametrize("statement", PASSING)
 def test_what_ends_with_its_transaction_leaves_the_session_as_it_is(connection, statement):
-    session = leftovers.Session()
+    session = isolation.Session()
     with session.watched():
         assert connection.query(statement, unbuffered=True) == "answer"
     assert not session.is_changed
@@ -88,7 +88,7 @@ def test_what_ends_with_its_transaction_leaves_the_session_as_it_is(connection, 
 
 @pytest.mark.parametrize("statement", LASTING)
 def test_what_may_outlast_its_transaction_changes_the_session(connection, statement):
-    session = leftovers.Session()
+    session = isolation.Session()
     with session.watched():
         assert connection.query(statement) == "answer"
         connection.query("SELECT 1")
@@ -96,7 +96,7 @@ def test_what_may_outlast_its_transaction_changes_the_session(connection, statem
 
 
 def test_what_is_said_before_or_after_a_handler_does_not_count(connection):
-    session = leftovers.Session()
+    session = isolation.Session()
     connection.query("SET sql_mode = ''")
     with session.watched():
         pass
@@ -106,14 +106,14 @@ def test_what_is_said_before_or_after_a_handler_does_not_count(connection):
 
 def test_the_connection_is_as_it_was_whatever_the_handler_raises(connection):
     before = connection.query
-    with pytest.raises(KeyboardInterrupt), leftovers.Session().watched():
+    with pytest.raises(KeyboardInterrupt), isolation.Session().watched():
         raise KeyboardInterrupt
     assert connection.query == before
 
 
 def test_a_session_that_can_not_be_watched_counts_as_changed(monkeypatch):
     monkeypatch.setattr(frappe.local, "db", SimpleNamespace(_conn=None), raising=False)
-    session = leftovers.Session()
+    session = isolation.Session()
     with session.watched():
         pass
     assert session.is_changed
@@ -185,7 +185,7 @@ def undo() -> Iterator[list[Callable[[], None]]]:
 
 @pytest.mark.parametrize("what", CHANGES)
 def test_a_process_that_was_changed_is_not_what_it_was_until_that_is_undone(undo, what):
-    process = leftovers.Process()
+    process = isolation.Process()
     assert process.is_as_it_was()
     undo.append(CHANGES[what]())
     assert not process.is_as_it_was()
@@ -193,9 +193,9 @@ def test_a_process_that_was_changed_is_not_what_it_was_until_that_is_undone(undo
     assert process.is_as_it_was()
 
 
-@pytest.mark.parametrize("name", leftovers.OWN_THREADS)
+@pytest.mark.parametrize("name", isolation.OWN_THREADS)
 def test_threads_of_the_engine_do_not_count(undo, name):
-    process, end = leftovers.Process(), threading.Event()
+    process, end = isolation.Process(), threading.Event()
     thread = threading.Thread(target=end.wait, name=name)
     thread.start()
     undo.append(end.set)
@@ -203,8 +203,8 @@ def test_threads_of_the_engine_do_not_count(undo, name):
 
 
 def test_a_process_that_has_grown_much_is_not_what_it_was(monkeypatch):
-    process, before = leftovers.Process(), leftovers._memory()
-    monkeypatch.setattr(leftovers, "_memory", lambda: before + leftovers.MEMORY_LIMIT - 1)
+    process, before = isolation.Process(), isolation._memory()
+    monkeypatch.setattr(isolation, "_memory", lambda: before + isolation.MEMORY_LIMIT - 1)
     assert process.is_as_it_was()
-    monkeypatch.setattr(leftovers, "_memory", lambda: before + leftovers.MEMORY_LIMIT)
+    monkeypatch.setattr(isolation, "_memory", lambda: before + isolation.MEMORY_LIMIT)
     assert not process.is_as_it_was()

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from dartwing_core.jobs import JobError, TransientError
-from dartwing_core.jobs.outcome import describe, storable, traceback_of
+from dartwing_core.jobs.attempt.outcome import describe, storable, traceback_of
 
 
 class Unprintable(Exception):

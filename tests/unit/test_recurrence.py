@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dartwing_core.jobs import recurrence
 from dartwing_core.jobs.errors import InvalidJobError
-from dartwing_core.jobs.recurrence import Recurrence
+from dartwing_core.jobs.schedules import recurrence
+from dartwing_core.jobs.schedules.recurrence import Recurrence
 
 BERLIN, LORD_HOWE, KOLKATA = "Europe/Berlin", "Australia/Lord_Howe", "Asia/Kolkata"
 NOW = datetime(2026, 11, 25, 15, 7, 30, tzinfo=timezone.utc).timestamp()

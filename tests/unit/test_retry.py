@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from dartwing_core.jobs import calculate_backoff
-from dartwing_core.jobs.config import parse_delays
-from dartwing_core.jobs.retry import next_delay
+from dartwing_core.jobs.attempt.backoff import next_delay
+from dartwing_core.jobs.base.config import parse_delays
 
 
 @pytest.mark.parametrize(("attempt", "middle"), [(1, 60), (2, 120), (3, 240), (4, 480), (5, 960)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import frappe
 import pytest
 
-from dartwing_core.jobs import sql
+from dartwing_core.jobs.db import sql
 from tests.support.database import DRIVERS
 
 

@@ -8,13 +8,13 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import (
-    config,
     get_job_counts,
     get_job_details,
     get_job_type_overview,
-    reports,
     retry_dead_letters,
 )
+from dartwing_core.jobs.base import config
+from dartwing_core.jobs.monitoring import reports
 from tests.support import database
 
 from .conftest import ORGANIZATION, ROWS

@@ -4,8 +4,12 @@ import frappe
 from frappe import _
 
 from dartwing_core.dartwing_core.guarded_document import EngineDocument
-from dartwing_core.jobs import batch_store, config, desk_access, parents, retention, sql
+from dartwing_core.jobs.access import desk_access
+from dartwing_core.jobs.base import config
+from dartwing_core.jobs.db import sql
+from dartwing_core.jobs.recovery import retention
 from dartwing_core.jobs.status import FINISHED, JobStatus
+from dartwing_core.jobs.store import batch_store, dependencies
 
 
 class BackgroundJob(EngineDocument):
@@ -30,18 +34,18 @@ class BackgroundJob(EngineDocument):
             frappe.throw(
                 _("Batch {0}, to which job {1} belongs, is still running.").format(self.parent_batch, self.name)
             )
-        if waiting := parents.awaited_by(self.name, status):
+        if waiting := dependencies.awaited_by(self.name, status):
             text = _("Job {0} depends on job {1} and has not finished. Cancel it first, or wait until it has finished.")
             frappe.throw(text.format(waiting, self.name))
         if status == JobStatus.COMPLETED:
-            parents.forget([self.name])
+            dependencies.forget([self.name])
         frappe.db.delete(config.DEPENDENCY, {"background_job": self.name})
         frappe.db.delete(config.LOG, {"background_job": self.name})
         frappe.db.delete(config.RUN, {"background_job": self.name})
 
 
 def on_doctype_update() -> None:
-    """Indexes for the queries of `dartwing_core.jobs.backlog`, `store`, `queries` and `access`.
+    """Indexes for the queries of `dartwing_core.jobs.store.backlog`, `job_store`, `job_queries` and `visibility`.
 
     The status is in as few as will do: it changes twice with each job, and each index with it.
     """

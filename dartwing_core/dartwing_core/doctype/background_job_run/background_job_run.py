@@ -3,7 +3,7 @@ from __future__ import annotations
 import frappe
 
 from dartwing_core.dartwing_core.guarded_document import EngineDocument
-from dartwing_core.jobs import config
+from dartwing_core.jobs.base import config
 
 
 class BackgroundJobRun(EngineDocument):
@@ -11,5 +11,5 @@ class BackgroundJobRun(EngineDocument):
 
 
 def on_doctype_update() -> None:
-    """Index for `dartwing_core.jobs.circuits.tally`. Of attempts that do not count all entries begin alike."""
+    """Index for `dartwing_core.jobs.store.circuits.tally`. Of attempts that do not count all entries begin alike."""
     frappe.db.add_index(config.RUN, ["circuit_key", "circuit_epoch", "circuit_failure"])

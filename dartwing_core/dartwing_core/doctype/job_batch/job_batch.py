@@ -4,7 +4,9 @@ import frappe
 from frappe import _
 
 from dartwing_core.dartwing_core.guarded_document import EngineDocument
-from dartwing_core.jobs import batch_store, config, sql
+from dartwing_core.jobs.base import config
+from dartwing_core.jobs.db import sql
+from dartwing_core.jobs.store import batch_store
 
 
 class JobBatch(EngineDocument):
@@ -17,6 +19,6 @@ class JobBatch(EngineDocument):
 
 
 def on_doctype_update() -> None:
-    """Indexes for the queries of `dartwing_core.jobs.batch_store`, `batches` and `retention`."""
+    """Indexes for the queries of `dartwing_core.jobs.store.batch_store`, `batches` and `retention`."""
     for fields in (["status"], ["status", "completed_at"], ["organization", "creation"], ["owner_user", "creation"]):
         frappe.db.add_index(config.BATCH, fields)

@@ -4,7 +4,8 @@ import frappe
 from frappe import _
 
 from dartwing_core.dartwing_core.guarded_document import EngineDocument
-from dartwing_core.jobs import circuits, config
+from dartwing_core.jobs.base import config
+from dartwing_core.jobs.store import circuits
 
 
 class JobCircuit(EngineDocument):
@@ -16,7 +17,7 @@ class JobCircuit(EngineDocument):
 
 
 def on_doctype_update() -> None:
-    """Indexes for the queries of `dartwing_core.jobs.circuits`, `circuit_breaker` and `retention`."""
+    """Indexes for the queries of `dartwing_core.jobs.store.circuits`, `circuit_breaker` and `retention`."""
     frappe.db.add_unique(config.CIRCUIT, ["job_type", "organization"])
     frappe.db.add_index(config.CIRCUIT, ["status", "job_type", "organization"])
     frappe.db.add_index(config.CIRCUIT, ["organization", "status"])

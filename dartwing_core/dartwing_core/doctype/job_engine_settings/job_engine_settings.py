@@ -5,15 +5,17 @@ from frappe import _
 from frappe.utils import cint
 
 from dartwing_core.dartwing_core.guarded_document import OwnDocument
-from dartwing_core.jobs import config, redis_queue, wake
-from dartwing_core.jobs.outbox import outbox
+from dartwing_core.jobs.base import config
+from dartwing_core.jobs.line import wake
+from dartwing_core.jobs.rq import redis_queue
+from dartwing_core.jobs.submit.after_commit import outbox
 
 MIN_LEASE_SECONDS = 5  # two beats of the heartbeat
 ZERO_IS_OFF = frozenset({"slice_seconds"})
 
 
 class JobEngineSettings(OwnDocument):
-    """Settings of the job engine; `dartwing_core.jobs.config` reads them."""
+    """Settings of the job engine; `dartwing_core.jobs.base.config` reads them."""
 
     def validate(self) -> None:
         in_force = config.Settings()

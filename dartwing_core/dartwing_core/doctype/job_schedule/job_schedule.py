@@ -3,7 +3,8 @@ from __future__ import annotations
 import frappe
 
 from dartwing_core.dartwing_core.guarded_document import OrganizationsDocument
-from dartwing_core.jobs import config, ids, schedule_form
+from dartwing_core.jobs.base import config, ids
+from dartwing_core.jobs.schedules import schedule_form
 
 
 class JobSchedule(OrganizationsDocument):
@@ -20,6 +21,6 @@ class JobSchedule(OrganizationsDocument):
 
 
 def on_doctype_update() -> None:
-    """Indexes for the queries of `dartwing_core.jobs.schedule_store` and `schedules`."""
+    """Indexes for the queries of `dartwing_core.jobs.store.schedule_store` and `schedules`."""
     for fields in (["enabled", "look_at_epoch"], ["organization", "creation"], ["owner_user", "creation"]):
         frappe.db.add_index(config.SCHEDULE, fields)

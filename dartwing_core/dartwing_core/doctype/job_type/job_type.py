@@ -6,8 +6,11 @@ import frappe
 from frappe import _
 
 from dartwing_core.dartwing_core.guarded_document import OwnDocument
-from dartwing_core.jobs import config, handlers, redis_queue, wake
-from dartwing_core.jobs.outbox import outbox
+from dartwing_core.jobs.attempt import handlers
+from dartwing_core.jobs.base import config
+from dartwing_core.jobs.line import wake
+from dartwing_core.jobs.rq import redis_queue
+from dartwing_core.jobs.submit.after_commit import outbox
 
 RANGES: dict[str, tuple[float, float]] = {
     "default_timeout": (config.MIN_TIMEOUT, config.MAX_TIMEOUT),

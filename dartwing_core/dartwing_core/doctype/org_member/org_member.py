@@ -5,7 +5,8 @@ from frappe import _
 from frappe.utils import escape_html, getdate
 
 from dartwing_core.dartwing_core.guarded_document import OrganizationsDocument
-from dartwing_core.jobs import access, ids, tenancy
+from dartwing_core.jobs.access import tenancy, visibility
+from dartwing_core.jobs.base import ids
 
 
 class OrgMember(OrganizationsDocument):
@@ -23,10 +24,10 @@ class OrgMember(OrganizationsDocument):
             frappe.throw(_("{0} is a member of {1} already.").format(self.user, escape_html(name)))
 
     def on_update(self) -> None:
-        access.forget()
+        visibility.forget()
 
     def on_trash(self) -> None:
-        access.forget()
+        visibility.forget()
 
     def validate_share(self, docshare) -> None:
         frappe.throw(_("Memberships can't be shared."), frappe.PermissionError)

@@ -5,8 +5,11 @@ from frappe import _
 from frappe.utils import escape_html
 
 from dartwing_core.dartwing_core.guarded_document import GuardedDocument
-from dartwing_core.jobs import access, ids, removal, wake
-from dartwing_core.jobs.outbox import outbox
+from dartwing_core.jobs.access import visibility
+from dartwing_core.jobs.base import ids
+from dartwing_core.jobs.line import wake
+from dartwing_core.jobs.recovery import organization_removal
+from dartwing_core.jobs.submit.after_commit import outbox
 
 MAX_WEIGHT = 100
 
@@ -19,7 +22,7 @@ class Organization(GuardedDocument):
 
     def validate(self) -> None:
         self._check_name()
-        if self.is_new() and removal.is_running(self.name):
+        if self.is_new() and organization_removal.is_running(self.name):
             frappe.throw(_("What belonged to the deleted organization {0} is still being removed.").format(self.name))
         self.weight = self.weight or 1
         if not 1 <= int(self.weight) <= MAX_WEIGHT:
@@ -32,19 +35,19 @@ class Organization(GuardedDocument):
             frappe.throw(_("Another organization has the ID {0}.").format(frappe.bold(escape_html(self.org_name))))
 
     def on_update(self) -> None:
-        access.forget()
+        visibility.forget()
         outbox().afterwards(wake.wake_for_line)  # whoever was held back may go on
 
     def on_trash(self) -> None:
         """Members go before Frappe looks who links here, and may refuse; the rest when it has not."""
-        sizes = removal.sizes(self.name)
-        removal.dismiss(self.name)
+        sizes = organization_removal.sizes(self.name)
+        organization_removal.dismiss(self.name)
         if any(sizes.values()):
             text = _("What belongs to {0} is being removed for good: {1} jobs, {2} schedules, {3} members.")
             frappe.msgprint(text.format(frappe.bold(escape_html(self.org_name)), *sizes.values()))
 
     def after_delete(self) -> None:
-        removal.begin(self.name, self.org_name)
+        organization_removal.begin(self.name, self.org_name)
 
     def validate_share(self, docshare) -> None:
         frappe.throw(_("Organizations can't be shared. Make the user an Org Member instead."), frappe.PermissionError)

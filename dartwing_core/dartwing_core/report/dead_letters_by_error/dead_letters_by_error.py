@@ -4,7 +4,7 @@ from typing import Any
 
 from frappe import _
 
-from dartwing_core.jobs import reports
+from dartwing_core.jobs.monitoring import reports
 
 
 def execute(filters: Any = None) -> tuple[list[dict], list[dict]]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from frappe import _
 
-from dartwing_core.jobs import charts, reports
+from dartwing_core.jobs.monitoring import charts, reports
 
 CHARTED = 6  # types: names of more would be cut
 

@@ -1,0 +1,189 @@
+"""What Frappe asks about our DocTypes, answered by `visibility`: conditions of lists, permissions of documents.
+
+Lists and reports can't hide a column of a row, so they leave out a job whose result is hidden, with its history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import frappe
+from frappe import _
+from frappe.query_builder.terms import NamedParameterWrapper
+from pypika.terms import Criterion, EmptyCriterion
+
+from ..base import config
+from ..base.texts import cut
+from ..status import JobStatus
+from . import visibility
+from .visibility import Viewer
+
+ORGANIZATION, MEMBER = "Organization", "Org Member"
+ENGINE_DOCTYPES = (config.JOB, config.RUN, config.LOG, config.DEPENDENCY, config.BATCH, config.CIRCUIT, config.REMOVAL)
+"""Written by the engine alone."""
+TENANT_DOCTYPES = (*ENGINE_DOCTYPES, config.SCHEDULE, ORGANIZATION, MEMBER)
+
+_READING = frozenset({None, "read", "select", "print", "email", "report", "export"})
+
+# Lists, reports, link search, exports, counts --------------------------------------------------------------------
+
+
+def conditions(user: str | None = None, doctype: str = config.JOB) -> str:
+    """`permission_query_conditions` of TENANT_DOCTYPES."""
+    viewer = visibility.viewer(user)
+    return "" if viewer.sees_everything else as_sql(visible(doctype, viewer, frappe.qb.DocType(doctype)))
+
+
+def visible(doctype: str, viewer: Viewer, table) -> Criterion:
+    """The condition on the table of one of TENANT_DOCTYPES for the rows that somebody may see."""
+    nothing = table.name.isnull()
+    if doctype == config.JOB:
+        return viewer.visible_with_result(table)
+    if doctype in (config.BATCH, config.SCHEDULE):
+        return viewer.visible(table)
+    if doctype == config.CIRCUIT:
+        return viewer.administered(table)
+    if doctype == config.REMOVAL:
+        return nothing
+    if doctype in ENGINE_DOCTYPES:
+        return table.background_job.isin(visible_names(config.JOB, viewer))
+    if doctype == ORGANIZATION:
+        return table.name.isin(viewer.reach.members) if viewer.reach.members else nothing
+    if not viewer.reach.is_enabled:
+        return nothing
+    own, admins = table.user == viewer.user, viewer.reach.admins
+    return own | table.organization.isin(admins) if admins else own
+
+
+def visible_names(doctype: str, viewer: Viewer):
+    """A query for the names of what somebody may see."""
+    table = frappe.qb.DocType(doctype)
+    return frappe.qb.from_(table).select(table.name).where(visible(doctype, viewer, table))
+
+
+# Documents -------------------------------------------------------------------------------------------------------
+
+
+def has_job_permission(doc, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
+    """`has_permission` of Background Job."""
+    viewer = visibility.viewer(user)
+    if not viewer.can_see(doc.owner_user, doc.organization):
+        return False
+    is_result = doc.status == JobStatus.COMPLETED.value or is_download()
+    return not is_result or viewer.can_see_result(doc)
+
+
+def has_history_permission(doc, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
+    """`has_permission` of Job Execution Log and Background Job Run: that of their job."""
+    job = job_of(doc.background_job)
+    return bool(job) and has_job_permission(job, ptype, user)
+
+
+def has_batch_permission(doc, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
+    """`has_permission` of Job Batch."""
+    return visibility.viewer(user).can_see(doc.owner_user, doc.organization)
+
+
+def has_circuit_permission(doc, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
+    """`has_permission` of Job Circuit."""
+    return visibility.viewer(user).administers(doc.organization)
+
+
+def has_removal_permission(doc, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
+    """`has_permission` of Organization Removal: what is left of an organization is for System Managers."""
+    return visibility.viewer(user).sees_everything
+
+
+def has_schedule_permission(doc, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
+    """`has_permission` of Job Schedule: who sees its jobs sees it; admins of the organization write it."""
+    viewer = visibility.viewer(user)
+    if ptype in _READING:
+        return viewer.can_see(doc.owner_user, doc.organization)
+    return viewer.administers(doc.organization)
+
+
+def has_organization_permission(doc, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
+    """`has_permission` of Organization."""
+    viewer = visibility.viewer(user)
+    return viewer.sees_everything or doc.name in viewer.reach.members
+
+
+def has_member_permission(doc, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
+    """`has_permission` of Org Member."""
+    viewer = visibility.viewer(user)
+    is_own = viewer.reach.is_enabled and doc.user == viewer.user
+    return viewer.sees_everything or is_own or doc.organization in viewer.reach.admins
+
+
+_PERMISSIONS = {
+    config.JOB: has_job_permission,
+    config.BATCH: has_batch_permission,
+    config.CIRCUIT: has_circuit_permission,
+    config.SCHEDULE: has_schedule_permission,
+    config.REMOVAL: has_removal_permission,
+    ORGANIZATION: has_organization_permission,
+    MEMBER: has_member_permission,
+}
+
+
+def load_visible(doc, load: Callable[[], Any]) -> Any:
+    """`load_from_db` of TENANT_DOCTYPES: in a web request, what its user may not see is missing.
+
+    Frappe answers 403 for what may not be read and 404 for what is not there, which tells an id that exists. Both
+    are raised from one line, since its error pages show stack traces.
+    """
+    if not getattr(frappe.local, "request", None):
+        return load()
+    if not isinstance(doc.name, str):  # a filter: it would tell what the first of all rows holds
+        throw_missing(doc.doctype, _("document"))
+    asked, loaded = doc.name, None
+    try:
+        loaded = load()
+        is_permitted = _PERMISSIONS.get(doc.doctype, has_history_permission)
+        # The database takes many a spelling for the name.
+        is_visible = is_permitted(doc) and (doc.name == asked or visibility.viewer().sees_everything)
+    except frappe.DoesNotExistError:
+        frappe.clear_last_message()
+        is_visible = False
+    if not is_visible:
+        throw_missing(doc.doctype, asked)
+    return loaded
+
+
+def throw_missing(doctype: str, name: Any) -> None:
+    """Frappe's own error for a document that does not exist, to the letter."""
+    try:
+        error = frappe.DoesNotExistError(doctype=doctype)  # Frappe 16 makes a 403 of it for who has no role
+    except TypeError:
+        error = frappe.DoesNotExistError
+    frappe.throw(_("{0} {1} not found").format(_(doctype), cut(name)), error)
+
+
+def job_of(name: str):
+    return frappe.db.get_value(config.JOB, name, ["status", *visibility.DECIDING_FIELDS], as_dict=True)
+
+
+def is_download() -> bool:
+    """Frappe asks for the permission of the document when one of its files is downloaded."""
+    request = getattr(frappe.local, "request", None)
+    return request is not None and request.path.startswith("/private/files/")
+
+
+def as_sql(criterion: Criterion) -> str:
+    """Frappe takes conditions as SQL text: the database driver escapes each value in it.
+
+    Parentheses, since Frappe 15 joins the conditions of several hooks without any.
+    """
+    if isinstance(criterion, EmptyCriterion):
+        return ""
+    values = NamedParameterWrapper()
+    sql = criterion.get_sql(param_wrapper=values, quote_char="`", with_namespace=True)
+    return f"({sql % {name: _literal(value) for name, value in values.get_parameters().items()}})"
+
+
+def _literal(value: Any) -> str:
+    """One value as SQL. Frappe 16 formats the condition once more, Frappe 15 does not: a percent sign goes as hex."""
+    if "%" in value:
+        return f"_utf8mb4 X'{value.encode().hex()}'"
+    return frappe.db.escape(value, percent=False)

@@ -1,0 +1,71 @@
+"""May this user have a job of this type done for this organization? Asked at submit and again at each run (I8)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import frappe
+from frappe import _
+
+from ..base.texts import cut
+from ..errors import InvalidJobError, PermanentError
+from . import tenancy, visibility
+
+
+def check_member(user: str, organization: str) -> tenancy.Standing:
+    """What the user is to the organization, which is asked for by its id or its name.
+
+    Raises PermissionError, with the same words whether or not a foreign organization exists.
+    """
+    if user == "Guest":
+        raise frappe.PermissionError(_("Log in to submit background jobs."))
+    standing = tenancy.standing(user, organization)
+    if not standing.is_member and not visibility.sees_everything(user):
+        asked = cut(organization)  # not its name, which would tell that it exists
+        raise frappe.PermissionError(_("You are not a member of the organization {0}.").format(asked))
+    return standing
+
+
+def check_submit(user: str, organization: str, job_type) -> tenancy.Standing:
+    """The same. Also raises InvalidJobError if the organization takes no jobs, and PermissionError for the type."""
+    standing = check_member(user, organization)
+    shown = standing.name or cut(organization)
+    if standing.state is None:
+        raise InvalidJobError(_("Organization {0} not found.").format(shown))
+    if not standing.is_active:
+        raise InvalidJobError(
+            _("Organization {0} is {1} and takes no new jobs.").format(shown, _(standing.state).lower())
+        )
+    if not has_required(user, job_type.requires_permission):
+        raise frappe.PermissionError(
+            _("Jobs of type {0} need the permission {1}.").format(job_type.name, job_type.requires_permission)
+        )
+    return standing
+
+
+def check_owner(job: Mapping[str, Any]) -> None:
+    """Raises PermanentError if the job may not run (any more) for its owner."""
+    user = job["owner_user"]
+    if not job["owner_enabled"]:
+        raise PermanentError(_("The owner of this job, {0}, is disabled or deleted.").format(user))
+    standing = tenancy.standing_of_owner(job)
+    if standing.state is None:
+        raise PermanentError(_("Organization not found"))
+    if not standing.is_active:
+        raise PermanentError(_("The organization is {0}.").format(_(standing.state).lower()))
+    if not standing.is_member and not visibility.sees_everything(user):
+        raise PermanentError(_("The owner of this job is not a member of the organization any more."))
+    if not has_required(user, job["requires_permission"]):
+        raise PermanentError(_("The owner of this job lacks the permission {0}.").format(job["requires_permission"]))
+
+
+def has_required(user: str, requirement: str | None) -> bool:
+    """Whether the user meets a Job Type's `requires_permission`: a role, a DocType (read) or DocType:permission."""
+    requirement = (requirement or "").strip()
+    if not requirement or user == "Administrator":
+        return True
+    doctype, colon, ptype = requirement.partition(":")
+    if colon or frappe.db.exists("DocType", doctype, cache=True):
+        return bool(frappe.has_permission(doctype.strip(), ptype.strip() or "read", user=user))
+    return requirement in frappe.get_roles(user)

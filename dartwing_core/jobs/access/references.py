@@ -1,0 +1,188 @@
+"""Documents of other DocTypes that hang on jobs, attempts, organizations and members: comments, tags, files and so on.
+
+What hangs on something is seen by those who see that; nothing is hung on what one may not see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import frappe
+from frappe import _
+
+from ..base import config
+from . import desk_access, result_files, visibility
+from .desk_access import ENGINE_DOCTYPES, ORGANIZATION, TENANT_DOCTYPES, as_sql, throw_missing, visible_names
+from .visibility import Viewer
+
+REFERENCES = {
+    "Comment": ("reference_doctype", "reference_name"),
+    "Communication": ("reference_doctype", "reference_name"),
+    "ToDo": ("reference_type", "reference_name"),
+    "Tag Link": ("document_type", "document_name"),
+    "Document Follow": ("ref_doctype", "ref_docname"),
+    "Version": ("ref_doctype", "docname"),
+    "DocShare": ("share_doctype", "share_name"),
+    "View Log": ("reference_doctype", "reference_name"),
+    "Activity Log": ("reference_doctype", "reference_name"),
+    "Email Queue": ("reference_doctype", "reference_name"),
+    "Milestone": ("reference_type", "reference_name"),
+    "Energy Point Log": ("reference_doctype", "reference_name"),
+    "File": ("attached_to_doctype", "attached_to_name"),
+}
+"""Fields with which a document of another DocType hangs on one of ours. Some DocTypes are there in Frappe 15 only."""
+CHILDREN = {
+    "Dynamic Link": ("link_doctype", "link_name"),
+    "Communication Link": ("link_doctype", "link_name"),
+    "Event Participants": ("reference_doctype", "reference_docname"),
+}
+"""The same of rows of other documents: Frappe 15 lists those of all documents to everybody who has a role for some."""
+
+IDENTITY_OF_FILES = ("attached_to_doctype", "attached_to_name", "file_url", "content_hash")
+
+
+# Who sees what hangs there ---------------------------------------------------------------------------------------
+
+
+def reference_conditions(user: str | None = None, doctype: str = "Comment") -> str:
+    """`permission_query_conditions` of REFERENCES and CHILDREN: without what hangs on what the user may not see.
+
+    Frappe lists tags, followers and files, with the names of the documents, to everybody who has a role.
+    """
+    viewer = visibility.viewer(user)
+    if viewer.sees_everything:
+        return ""
+    table, fields = frappe.qb.DocType(doctype), (REFERENCES | CHILDREN)[doctype]
+    kind, name = (table[field] for field in fields)
+    condition = kind.isnull() | kind.notin(TENANT_DOCTYPES)
+    for tenant_doctype in TENANT_DOCTYPES:
+        is_file = doctype == "File" and tenant_doctype == config.JOB
+        names = _names_with_files(viewer) if is_file else visible_names(tenant_doctype, viewer)
+        condition |= (kind == tenant_doctype) & name.isin(names)
+    return as_sql(condition)
+
+
+def _names_with_files(viewer: Viewer):
+    """Of visible jobs whose files are not hidden, as results are."""
+    job = frappe.qb.DocType(config.JOB)
+    return frappe.qb.from_(job).select(job.name).where(viewer.visible_with_files(job))
+
+
+def has_reference_permission(doc, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
+    """`has_permission` of REFERENCES: no for what hangs on what the user may not see; else the other hooks decide."""
+    for kind, name in now_and_before(doc, REFERENCES[doc.doctype]):
+        if kind in TENANT_DOCTYPES and name and not is_visible(kind, name, user):
+            return False
+    return ask_others(doc, ptype, user, debug)
+
+
+def now_and_before(doc, fields: Sequence[str]) -> list[tuple[Any, ...]]:
+    """What a document says in these fields, and what its row says: who writes may have changed it in their copy."""
+    values = [tuple(doc.get(field) for field in fields)]
+    if doc.name and not doc.is_new():
+        values += frappe.db.get_values(doc.doctype, doc.name, list(fields))
+    return values
+
+
+def is_visible(doctype: str, name: str, user: str | None = None) -> bool:
+    """Whether a user may see this document of one of TENANT_DOCTYPES, whatever their roles."""
+    return visibility.viewer(user).sees_everything or bool(visible_of(doctype, [name], user))
+
+
+def visible_of(doctype: str, names: Collection[str], user: str | None = None) -> list[str]:
+    """Those of these documents that the user may see; one statement. Organizations by their ids or their names."""
+    table = frappe.qb.DocType(doctype)
+    asked = [name for name in names if _is_text(name)]
+    query = visible_names(doctype, visibility.viewer(user))
+    if not asked:
+        return []
+    if doctype != ORGANIZATION:
+        return query.where(table.name.isin(asked)).run(pluck=True)
+    rows = query.select(table.org_name).where(table.name.isin(asked) | table.org_name.isin(asked)).run()
+    return [text for row in rows for text in row]
+
+
+def _is_text(name: Any) -> bool:
+    """Whether it is text that a driver takes: JSON may hold numbers, and half a character."""
+    try:
+        return isinstance(name, str) and bool(name.encode())
+    except UnicodeEncodeError:
+        return False
+
+
+def has_file_permission(doc, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
+    """`has_permission` of File: a job's files are as private as its result; of others the other hooks decide."""
+    doctype, name = doc.attached_to_doctype, doc.attached_to_name
+    if doctype == config.JOB:
+        viewer, job = visibility.viewer(user), desk_access.job_of(name)
+        may_see = bool(job) and viewer.can_see(job.owner_user, job.organization)
+        if not viewer.sees_everything and not (may_see and viewer.can_see_result(job)):
+            return False
+    elif doctype in ENGINE_DOCTYPES and not is_visible(doctype, name, user):
+        return False
+    if result_files.is_foreign(doc, result_files.addresses(doc), but_for_twins=ptype != "create"):
+        return False
+    return ask_others(doc, ptype, user, debug)
+
+
+def ask_others(doc, ptype: str | None, user: str | None, debug: bool) -> bool:
+    """Frappe 15 asks only the last hook that has an opinion, Frappe 16 takes none for a no: so ours asks the others."""
+    hooks = frappe.get_hooks("has_permission").get(doc.doctype, [])
+    for path in reversed([path for path in hooks if not path.startswith("dartwing_core.")]):
+        opinion = frappe.call(path, doc=doc, ptype=ptype, user=user or frappe.session.user, debug=debug)
+        if opinion is not None:
+            return bool(opinion)
+    return True
+
+
+# What may be hung there ------------------------------------------------------------------------------------------
+
+
+def check_reference(doc, method: str | None = None) -> None:
+    """`validate` of REFERENCES: nothing is hung on what one may not see.
+
+    Frappe writes comments, assignments and tags into the row they hang on: under a running job, or another tenant's.
+    """
+    if doc.doctype == "Communication":  # an e-mail to an address with the name of any document is linked to it
+        links = [link for link in doc.timeline_links if link.link_doctype not in ENGINE_DOCTYPES]
+        doc.set("timeline_links", links)
+    doctype_field, name_field = REFERENCES[doc.doctype]
+    doctype, name = doc.get(doctype_field), doc.get(name_field)
+    if doctype not in TENANT_DOCTYPES or not name:
+        return
+    if doctype in ENGINE_DOCTYPES and doc.doctype in ("ToDo", "Tag Link"):
+        frappe.throw(_("Background jobs can't be assigned or tagged."), frappe.PermissionError)
+    if getattr(frappe.local, "request", None) and not frappe.has_permission(doctype, "read", doc=name):
+        throw_missing(doctype, name)
+
+
+def check_new_file(doc, method: str | None = None) -> None:
+    """`before_insert` of File: a job's files come from code, are private, and follow the job's permissions alone.
+
+    Frappe takes uploads from everybody who may read the document, and lets the owner of a File read it for ever, also
+    when they have left the organization.
+    """
+    if doc.attached_to_doctype not in ENGINE_DOCTYPES:
+        return
+    if not doc.is_private:
+        frappe.throw(_("Files of background jobs must be private."))
+    doc.owner = "Administrator"
+    result_files.keep_apart(doc)
+
+
+def check_file(doc, method: str | None = None) -> None:
+    """`before_validate` of File: nothing is attached to a job or taken from it by hand, none of its files is published,
+    and no File of another document leads to one.
+
+    Before Frappe's own `validate`, which moves the file on the disk.
+    """
+    is_of_job, before = doc.attached_to_doctype in ENGINE_DOCTYPES, doc.get_doc_before_save()
+    is_changed = any(map(doc.has_value_changed, IDENTITY_OF_FILES))  # also if it is new
+    is_taken = bool(before) and before.attached_to_doctype in ENGINE_DOCTYPES and is_changed
+    is_by_hand = is_of_job and is_changed and getattr(frappe.local, "request", None)
+    if (is_taken or is_by_hand) and not doc.flags.ignore_permissions:
+        frappe.throw(_("Files of background jobs come from their handlers."), frappe.PermissionError)
+    if is_of_job and not doc.is_private:
+        frappe.throw(_("Files of background jobs must be private."), frappe.PermissionError)
+    result_files.refuse_if_foreign(doc)

@@ -1,0 +1,201 @@
+"""Who may see and touch which jobs: the one place that decides (invariant I10).
+
+A person sees the jobs of their own in organizations they are a member of, an admin of an organization all of its
+jobs, a System Manager all. Results of an organization that is not active are hidden from its members, and those of
+some jobs from everybody but their owners.
+Lists, documents, REST and Python all ask here; `desk_access` puts it into Frappe's hooks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import frappe
+from pypika.terms import Criterion, EmptyCriterion
+
+from ..base import config
+from ..status import JobStatus
+from . import tenancy
+from .tenancy import NO_REACH, Reach
+
+RESULT_FIELDS = ("result", "output_reference")
+DECIDING_FIELDS = ("owner_user", "organization", "job_type", "is_result_private")
+"""What `can_see_result` asks of a job."""
+OWNER_ONLY = "Owner Only"
+"""`results_visible_to` of a Job Type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """A user, and what they may see at this moment."""
+
+    user: str
+    sees_everything: bool
+    """System Managers and Administrator are not bound to organizations."""
+    reach: Reach
+
+    @property
+    def is_enabled(self) -> bool:
+        """Whether the account is enabled."""
+        return self.sees_everything or self.reach.is_enabled
+
+    def can_see(self, owner_user: str, organization: str) -> bool:
+        """Whether a job of this owner and organization is visible."""
+        if self.sees_everything or organization in self.reach.admins:
+            return True
+        return owner_user == self.user and organization in self.reach.members
+
+    def administers(self, organization: str) -> bool:
+        """Whether what concerns an organization as a whole is visible."""
+        return self.sees_everything or organization in self.reach.admins
+
+    def administered(self, table, organization: str | None = None) -> Criterion:
+        """The condition on a table with an `organization` for the rows of those that the user administers."""
+        organization = self.id_of(organization)
+        if self.sees_everything:
+            return table.organization == organization if organization else EmptyCriterion()
+        names = _only(organization, self.reach.admins)
+        return table.organization.isin(names) if names else table.name.isnull()
+
+    def id_of(self, organization: str | None) -> str | None:
+        """The id of an organization that is asked for by its id or its name; what is neither stays as it is.
+
+        Asks nothing where the user's own organizations are all that matters.
+        """
+        if not organization:
+            return None
+        names = self.reach.names
+        if self.sees_everything or names is None:
+            return tenancy.resolve(self.user, organization)
+        return tenancy.meant(organization, names) or organization
+
+    def names_of(self, organizations: Iterable[str]) -> dict[str, str]:
+        """What people call these organizations, by their ids. Asks nothing for those of the user."""
+        known = self.reach.names or {}
+        return {**known, **tenancy.names_of(one for one in organizations if one not in known)}
+
+    def with_organization_names(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """These rows with what people call the `organization` of each."""
+        names = self.names_of({row["organization"] for row in rows})
+        return [{**row, "organization_name": names[row["organization"]]} for row in rows]
+
+    def can_see_result(self, job: Any) -> bool:
+        """Whether the result of a visible job is visible too, with the files it has made.
+
+        Not while its organization is suspended or the like, and not of others' jobs if it is for their owners alone.
+        `job`: a row or document with its owner_user, organization, job_type and is_result_private.
+        """
+        if self.sees_everything:
+            return True
+        is_own = job.get("owner_user") == self.user
+        return job.get("organization") not in self.hidden and (is_own or not is_result_private(job))
+
+    @property
+    def hidden(self) -> list[str]:
+        """Organizations of the user whose results are hidden from them now."""
+        return [] if self.sees_everything else self.reach.not_active
+
+    def visible(self, job, organization: str | None = None) -> Criterion:
+        """The condition on Background Job (a query builder table) for the rows that the user may see.
+
+        With `organization` only those of that one: told here, the condition stays one that a single index answers.
+        """
+        organization = self.id_of(organization)
+        members, admins = (_only(organization, names) for names in (self.reach.members, self.reach.admins))
+        if self.sees_everything:
+            return job.organization == organization if organization else EmptyCriterion()
+        own = [name for name in members if name not in admins]
+        mine = (job.owner_user == self.user) & job.organization.isin(own) if own else None
+        administered = job.organization.isin(admins) if admins else None
+        if mine is not None and administered is not None:
+            return mine | administered
+        return next((part for part in (mine, administered) if part is not None), job.name.isnull())
+
+    def visible_with_result(self, job) -> Criterion:
+        """The same where no single column can be hidden: without completed jobs whose results are."""
+        condition = self.visible(job)
+        parts = self._result_conditions(job)
+        return condition & ((job.status != JobStatus.COMPLETED.value) | Criterion.all(parts)) if parts else condition
+
+    def visible_with_files(self, job) -> Criterion:
+        """The same for their files, which may be there before a job is completed."""
+        return Criterion.all([self.visible(job), *self._result_conditions(job)])
+
+    def _result_conditions(self, job) -> list[Criterion]:
+        """`can_see_result` as conditions on Background Job."""
+        parts = []
+        if self.hidden:
+            parts.append(job.organization.notin(self.hidden))
+        if self.reach.admins and not self.sees_everything:  # others see no jobs but their own
+            of_type = frappe.qb.DocType(config.JOB_TYPE)
+            private = frappe.qb.from_(of_type).select(of_type.name).where(of_type.results_visible_to == OWNER_ONLY)
+            is_open = (job.is_result_private == 0) & job.job_type.notin(private)
+            parts.append((job.owner_user == self.user) | is_open)
+        return parts
+
+    def without_hidden_result(self, job: dict) -> dict:
+        """The job's columns, those with its result None if they are hidden."""
+        found = [field for field in RESULT_FIELDS if field in job]
+        if found and not self.can_see_result(job):
+            job.update(dict.fromkeys(found))
+        return job
+
+
+def viewer(user: str | None = None) -> Viewer:
+    """The user, by default the current one; costs one statement, in a web request only once."""
+    user = user or frappe.session.user
+    request = getattr(frappe.local, "request", None)
+    known = request.__dict__.setdefault("_dartwing_viewers", {}) if request else {}
+    if user not in known:
+        known[user] = _look(user)
+    return known[user]
+
+
+def forget() -> None:
+    """After a change of members or organizations: ask again in this request."""
+    if request := getattr(frappe.local, "request", None):
+        request.__dict__.pop("_dartwing_viewers", None)
+
+
+def sees_everything(user: str) -> bool:
+    """System Managers and Administrator are not bound to organizations; asks nothing for others."""
+    if user == "Administrator":
+        return True
+    return "System Manager" in frappe.get_roles(user) and viewer(user).sees_everything
+
+
+def can_see(user: str, owner_user: str, organization: str) -> bool:
+    """Whether `user` may see a job of this owner and organization."""
+    return viewer(user).can_see(owner_user, organization)
+
+
+def is_result_private(job: Any) -> bool:
+    """Whether the result of a job (a row or document) is for its owner alone.
+
+    It is what the owner's permissions have made: those of an admin of the organization may be fewer.
+    """
+    job_type = config.job_type(job.get("job_type"))
+    is_of_type = job_type is not None and job_type.results_visible_to == OWNER_ONLY
+    return is_of_type or bool(job.get("is_result_private", True))
+
+
+def may_edit(owner_user: str, user: str) -> bool:
+    """Whether `user` may change what a job of this owner will do.
+
+    Not admins of its organization: the handler runs as the owner, so another person's parameters would borrow the
+    owner's permissions.
+    """
+    return owner_user == user or sees_everything(user)
+
+
+def _only(organization: str | None, names: list[str]) -> list[str]:
+    return [name for name in names if name == organization] if organization else names
+
+
+def _look(user: str) -> Viewer:
+    if user == "Administrator":
+        return Viewer(user, True, NO_REACH)
+    reach = tenancy.reach_of(user) if user != "Guest" else NO_REACH
+    return Viewer(user, reach.is_enabled and "System Manager" in frappe.get_roles(user), reach)

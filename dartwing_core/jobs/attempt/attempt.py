@@ -1,0 +1,348 @@
+"""One attempt of a job: runs the handler as the job's owner and settles, whatever its end is."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import frappe
+from frappe import _
+from frappe.utils import get_system_timezone
+from rq.timeouts import BaseTimeoutException
+
+from ..access import permission, tenancy
+from ..base import canonical, clock, config, ids
+from ..base.config import RetryPolicy
+from ..db import connection, sql
+from ..db.transaction import TransactionWatch
+from ..errors import (
+    InvalidJobError,
+    JobCanceledError,
+    JobHeldError,
+    JobTimeoutError,
+    PermanentError,
+    TransientError,
+)
+from ..line import take
+from ..status import JobStatus
+from ..store import cancel_lock, dependencies, history, job_store, runs
+from . import callbacks, handlers, isolation, outcome
+from .context import JobContext
+from .heartbeat import Beater, Heartbeat
+from .outcome import Outcome
+
+TakeAlong = Callable[[list[history.Event]], "dict[str, Any] | None"]
+"""Takes the next job in the transaction of a settle; adds to the list what is to be written into its history."""
+
+
+def take_none(_log: list[history.Event]) -> None:
+    """Of a process that makes one attempt."""
+
+
+class Attempt:
+    """A job that was taken for an attempt.
+
+    `entry_id`: RQ's id of the entry under which the process runs. `started`: when the attempt's time began to run, as
+    `time.monotonic()`.
+    """
+
+    def __init__(
+        self, job: dict[str, Any], beater: Beater, entry_id: str, started: float, take_along: TakeAlong = take_none
+    ):
+        self.job = job
+        self.next_job: dict[str, Any] | None = None
+        """What was taken with the settle."""
+        self._beater, self._entry_id, self._take_along = beater, entry_id, take_along
+        self.run = ids.run_name(job["name"], job["attempt"])
+        self.pid = os.getpid()
+        self.started = started
+        self.context = JobContext(
+            job_id=job["name"],
+            job_type=job["job_type"],
+            organization=job["organization"],
+            parameters={},
+            timeout_seconds=job["timeout_seconds"],
+            attempt=job["attempt"],
+            owner_user=job["owner_user"],
+            time_zone=job["owner_time_zone"] or get_system_timezone(),
+            batch_id=job["parent_batch"] or job["callback_of"],
+            started=self.started,
+        )
+        self.context.save_checkpoint = self._save_checkpoint
+        self.context.load_parent_results = lambda: dependencies.results(job)
+        self.connection_id = sql.this_connection()
+        self.watch = TransactionWatch()
+        self.session = isolation.Session()
+        self.renewed_at = 0.0
+        """When the settle's transaction began, as `time.monotonic()`; 0 if it is the handler's."""
+        self.heartbeat: Heartbeat | None = None
+        self.end: Outcome | None = None
+        """How it has settled; None before that, and if another attempt was there first."""
+        self.has_ended_itself = False
+        """Whether the handler has returned or raised, and neither a time limit nor a cancel has struck."""
+
+    @property
+    def has_left_nothing(self) -> bool:
+        """Whether it has ended by itself, and its heartbeat and connection are what they were."""
+        has_stopped_beating = self.heartbeat is None or self.heartbeat.has_ended
+        has_connection = self.session.is_renewed or self.connection_id == sql.this_connection()
+        return self.has_ended_itself and has_stopped_beating and has_connection
+
+    def make(self) -> None:
+        """Run the handler to its end and settle, whatever that end is."""
+        try:
+            result = self._run_handler()
+            self._succeed(result)
+        except Exception as error:
+            error = self._in_truth(error)
+            self.has_ended_itself = not (outcome.is_timeout(error) or isinstance(error, JobCanceledError))
+            self._fail(error)
+        except BaseException as error:
+            # SystemExit, KeyboardInterrupt: the worker is going down, the job is not.
+            self._fail(error)
+            raise
+
+    def _in_truth(self, error: Exception) -> Exception:
+        """What ended the attempt: a handler may have made something else of RQ's exception (invariant I9)."""
+        says_it_itself = outcome.is_timeout(error) or isinstance(error, JobCanceledError)
+        if says_it_itself or self.context.remaining_seconds() > 0:
+            return error
+        timeout = JobTimeoutError(_("The time limit was reached."))
+        timeout.__cause__ = error
+        return timeout
+
+    def _prepare(self) -> Heartbeat:
+        self.context.parameters = canonical.load(self.job["input_parameters"]) or {}
+        if self.job["attempt"] > 1:
+            self.context.state = canonical.load(runs.latest_state(self.job["name"]))
+        return Heartbeat(self.context, {"name": self.run, **self._run_values()}, self._beater)
+
+    def _run_handler(self) -> Any:
+        if not self.job["handler_method"]:
+            raise PermanentError(_("Job Type {0} does not exist any more.").format(self.job["job_type"]))
+        self._hold_if_asked_to()
+        frappe.set_user(self.job["owner_user"])
+        frappe.local.lang = self.job["owner_language"] or frappe.local.lang
+        permission.check_owner(self.job)
+        self.heartbeat = self._prepare()
+        site = isolation.Site()
+        with self.heartbeat, self.watch, self.session.watched(), config.not_keeping():
+            try:
+                return handlers.resolve(self.job["handler_method"])(self.context)
+            finally:
+                if os.getpid() != self.pid:
+                    os._exit(1)  # a child that the handler has forked must not settle too, on its parent's connection
+                site.come_back()
+
+    def _succeed(self, result: Any) -> None:
+        """The handler's writes and Completed in one commit (invariant I5)."""
+        if self.context.remaining_seconds() <= 0:
+            # The handler swallowed RQ's exception, or was deaf to it (invariant I9).
+            raise JobTimeoutError(_("The time limit was reached."))
+        if self.connection_id != sql.this_connection():
+            raise TransientError(_("The database connection was replaced while the handler ran."))
+        self.watch.check()
+        self._renew_snapshot()
+        settings = config.settings()
+        end = outcome.success(result, self.context.progress.message, settings.max_result_bytes)
+        log: list[history.Event] = []
+        if not self._settle(end, log):
+            connection.discard()  # overtaken: what this attempt did must not stay (invariant I4)
+            return
+        self.has_ended_itself = True
+        self.next_job = self._next_along(log)
+        history.write(log)
+        self.end = end
+        try:
+            if self.next_job:
+                callbacks.commit()
+            else:
+                frappe.db.commit()
+        except BaseException as error:
+            if not self._is_committed():
+                self.end = None
+                raise
+            self._note_late_error(error)
+        if self.next_job:
+            self._run_callbacks()
+
+    def _renew_snapshot(self) -> None:
+        """Let a next job be looked for in the settle's transaction also after a handler that took a while, if it has
+        said nothing to the database."""
+        if not self.session.is_used and time.monotonic() - self.started >= take.YOUNG:
+            sql.commit()
+            self.renewed_at = time.monotonic()
+
+    def _run_callbacks(self) -> None:
+        """The next job is taken already: an error here is the last job's."""
+        try:
+            callbacks.run_rest()
+        except BaseTimeoutException:
+            raise
+        except Exception as error:
+            self._note_late_error(error)
+
+    def _note_late_error(self, error: BaseException) -> None:
+        self.has_ended_itself = False
+        frappe.logger("dartwing_core").warning(f"{self.job['name']}: a callback after its commit failed: {error!r}")
+
+    def _next_along(self, log: list[history.Event]) -> dict[str, Any] | None:
+        """The next job, whose start is committed with this settle. Not if the handler has left callbacks to that
+        commit that may change the process, take long or refuse the commit."""
+        if not callbacks.are_quick():
+            return None
+        written = len(log)
+        try:
+            return self._take_along(log)
+        except BaseTimeoutException:
+            raise
+        except Exception as error:
+            if sql.database_code(error) in sql.UNDOING or connection.is_lost(error):
+                raise
+            del log[written:]
+            frappe.logger("dartwing_core").exception("The next job was left to another look")
+            return None
+
+    def _fail(self, error: BaseException) -> None:
+        """The handler's writes are undone first; then outcome and retry schedule in one write (invariant I5)."""
+        if self.end is not None and self._is_committed():
+            return  # the time limit has struck just after the commit
+        self.end = self.next_job = None
+        try:
+            is_written = connection.retried(lambda: self._write_failure(error), undo_first=True)
+        except Exception:
+            # The time limit struck in here, which it does once, or the handler has made its session read only.
+            connection.renew()
+            is_written = connection.retried(lambda: self._write_failure(error), undo_first=True)
+        if is_written and outcome.is_timeout(error):
+            self._clean_up()
+
+    def _clean_up(self) -> None:
+        """The Job Type's own clean-up after a time limit, best effort, in a transaction of its own."""
+        if not self.job["timeout_handler_method"]:
+            return
+        try:
+            handlers.resolve(self.job["timeout_handler_method"])(self.context)
+            frappe.db.commit()
+        except Exception:
+            frappe.logger("dartwing_core").exception(f"{self.job['name']}: the clean-up after its time limit failed")
+            connection.discard()
+
+    def _write_failure(self, error: BaseException) -> bool:
+        """Whether the end was this attempt's to write."""
+        end = self._outcome_of(error)
+        log: list[history.Event] = []
+        try:
+            is_written = self._settle(end, log)
+        except JobCanceledError:
+            sql.rollback()
+            end, log, self.has_ended_itself = self._canceled(), [], False
+            is_written = self._settle(end, log)
+        if is_written:
+            history.write(log)
+            sql.commit()
+            self.end = end
+        else:
+            sql.rollback()  # overtaken (invariant I4)
+        return is_written
+
+    def _outcome_of(self, error: BaseException) -> Outcome:
+        """Also of an error that can't be looked at, or when the Job Type's rules can't be read."""
+        if isinstance(error, JobCanceledError):
+            return self._canceled()
+        try:
+            return outcome.failure(self.job, error, config.retry_policy(self.job["job_type"]))
+        except Exception as another:
+            if sql.database_code(another) is not None:
+                raise
+            frappe.logger("dartwing_core").exception(f"{self.job['name']}: its error can't be classified")
+            return outcome.failure(self.job, TransientError(type(error).__name__), RetryPolicy())
+
+    def _canceled(self) -> Outcome:
+        request = runs.cancel_request(self.run) or {}
+        return outcome.canceled(request.get("canceled_by"), request.get("cancel_reason"))
+
+    def _settle(self, end: Outcome, log: list[history.Event]) -> bool:
+        """Write the end to job and run row; False if this attempt was overtaken (invariant I4). Does not commit.
+
+        What is to be written into the job's history is added to `log`.
+
+        Raises JobCanceledError if somebody has canceled the job by now, whatever else became of it.
+        """
+        duration = time.monotonic() - self.started
+        if not self._transition(end, duration, log):
+            return False
+        values = self._end_values(end, duration)
+        runs.settle(self.run, values, is_canceled=end.status == JobStatus.CANCELED, exists=self._has_row())
+        return True
+
+    def _has_row(self) -> bool:
+        return self.heartbeat is not None and self.heartbeat.began
+
+    def _transition(self, end: Outcome, duration: float, log: list[history.Event]) -> bool:
+        progress = self.context.progress
+        move = partial(
+            job_store.transition,
+            self.job,
+            end.status,
+            end.message,
+            values={"progress": progress.percent, "progress_message": progress.message or None, **end.values},
+            actor=end.values.get("canceled_by") or config.ENGINE,
+            duration=duration,
+            worker=take.worker_name(),
+            log=log,
+        )
+        if move(unless_locked=cancel_lock.lock_of(self.job)):
+            return True
+        cancel_lock.await_decision(self.job)  # or the attempt was overtaken, and nobody has that lock
+        return move()
+
+    def _hold_if_asked_to(self) -> None:
+        """An organization that was paused or suspended since the worker looked keeps its job in line."""
+        state = tenancy.standing_of_owner(self.job).limits
+        if state.is_paused or state.state in tenancy.HELD_STATES:
+            raise JobHeldError(_("The organization is paused or suspended."))
+
+    def _save_checkpoint(self, data: Any) -> None:
+        try:
+            text = canonical.storage_json(data, "checkpoint")
+        except InvalidJobError as error:
+            raise PermanentError(str(error)) from error
+        if self.context.remaining_seconds() <= 0:
+            raise JobTimeoutError(_("The time limit was reached."))
+        if not job_store.is_current(self.job["name"], self.context.attempt):
+            raise JobCanceledError(_("This attempt was overtaken by another one."))
+        runs.save_state(self.run, text, self._run_values())
+        frappe.db.commit()
+
+    def _is_committed(self) -> bool:
+        connection.discard()
+        now = job_store.load(self.job["name"], "status", "attempt") or {}
+        return now.get("status") == str(JobStatus.COMPLETED) and now.get("attempt") == self.context.attempt
+
+    def _run_values(self) -> dict[str, Any]:
+        return {
+            "background_job": self.job["name"],
+            "attempt": self.job["attempt"],
+            "worker": take.worker_name(),
+            "rq_job_id": self._entry_id,
+            "connection_id": self.connection_id or 0,
+            "started_at": self.job["started_at"],
+        }
+
+    def _end_values(self, end: Outcome, duration: float) -> dict[str, Any]:
+        return self._run_values() | {
+            "outcome": str(end.of_attempt),
+            "ended_at": clock.site_time(),
+            "duration": duration,
+            "progress": end.values.get("progress", self.context.progress.percent),
+            "progress_message": self.context.progress.message or None,
+            "steps": self.context.progress.steps_json(),
+            "error_message": end.error,
+            "traceback": (end.traceback or "")[-runs.TRACEBACK_LENGTH :] or None,
+            "lease_expires_epoch": 0,
+            **outcome.circuit_sample(self.job, end),
+        }

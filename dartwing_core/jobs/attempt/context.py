@@ -1,0 +1,170 @@
+"""What a handler gets: its job's data, and the ways to report progress and to learn that it should stop."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from ..errors import JobCanceledError, JobSnoozed
+from . import idempotency
+
+MESSAGE_LENGTH = 500
+MAX_SNOOZE = 365 * 86_400.0
+DONE, ACTIVE, PENDING = "done", "active", "pending"
+
+
+@dataclass
+class Progress:
+    """The latest progress of an attempt; the handler's thread writes it, the heartbeat's reads it."""
+
+    percent: float = 0.0
+    message: str = ""
+    steps: list[dict[str, str]] = field(default_factory=list)
+
+    def steps_json(self) -> str | None:
+        """The steps as stored on the run row."""
+        return json.dumps(self.steps) if self.steps else None
+
+
+class JobContext:
+    """The only argument of a job handler.
+
+    `state` is what an earlier attempt left by `checkpoint`, or None. `deadline` is in seconds of `time.monotonic()`.
+    `batch_id` is the Job Batch of a member or callback. `time_zone` is the owner's: Frappe itself computes in the
+    site's, whoever the user is.
+    """
+
+    def __init__(
+        self,
+        *,
+        job_id: str,
+        job_type: str,
+        organization: str,
+        parameters: Mapping[str, Any],
+        timeout_seconds: int,
+        attempt: int,
+        owner_user: str,
+        time_zone: str = "UTC",
+        batch_id: str | None = None,
+        started: float | None = None,
+        state: Any = None,
+    ):
+        self.job_id = job_id
+        self.job_type = job_type
+        self.organization = organization
+        self.parameters = dict(parameters)
+        self.timeout_seconds = timeout_seconds
+        self.attempt = attempt
+        self.owner_user = owner_user
+        self.time_zone = time_zone
+        self.batch_id = batch_id
+        self.deadline = (time.monotonic() if started is None else started) + timeout_seconds
+        self.state = state
+        self.progress = Progress()
+        self._parent_results: Mapping[str, Any] | None = None
+        self.cancel_requested = threading.Event()
+        self.wake_heartbeat: Callable[[], None] = lambda: None
+        self.load_parent_results: Callable[[], Mapping[str, Any]] = dict
+        self.save_checkpoint: Callable[[Any], None] = lambda _data: None
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same for every attempt of the job: hand it to systems outside the database, which may see the same
+        attempt's work more than once. It does not tell the job's id.
+        """
+        return idempotency.key_of(self.job_id)
+
+    @property
+    def parent_results(self) -> Mapping[str, Any]:
+        """What the jobs that this one depends on returned, by their ids, and by their keys if they have one.
+
+        Of completed ones alone. Read from the database when first asked for, all in one query.
+        """
+        if self._parent_results is None:
+            self._parent_results = self.load_parent_results()
+        return self._parent_results
+
+    def remaining_seconds(self) -> float:
+        """Seconds until the time limit; never below 0."""
+        return max(0.0, self.deadline - time.monotonic())
+
+    def is_canceled(self) -> bool:
+        """Whether somebody asked this job to stop. True within about two seconds of the request."""
+        return self.cancel_requested.is_set()
+
+    def update_progress(self, percent: float, message: str | None = None, force: bool = False) -> None:
+        """Report progress, `percent` cut to 0–100.
+
+        Costs no SQL and can't fail the job: others see it within about two seconds, at once with `force`.
+        Raises JobCanceledError once the job is canceled.
+        """
+        if self.is_canceled():
+            raise JobCanceledError("The job was canceled.")
+        self.progress.percent = _clamp(percent)
+        if message is not None:
+            self.progress.message = shown(message)[:MESSAGE_LENGTH]
+        if force:
+            self.wake_heartbeat()
+
+    def set_steps(self, steps: Iterable[str]) -> None:
+        """Name the steps of the work; the first one is active now. Shown beside the progress."""
+        names = [shown(step)[:MESSAGE_LENGTH] for step in steps] if isinstance(steps, Iterable) else []
+        self.progress.steps = [{"name": name, "state": PENDING} for name in names]
+        self.next_step()
+
+    def next_step(self) -> None:
+        """The active step is done, the next one begins."""
+        steps = [dict(step) for step in self.progress.steps]
+        for step in steps:
+            if step["state"] == ACTIVE:
+                step["state"] = DONE
+            elif step["state"] == PENDING:
+                step["state"] = ACTIVE
+                break
+        self.progress.steps = steps
+
+    def checkpoint(self, data: Any) -> None:
+        """Commit the work done so far together with `data`, which the next attempt finds as `context.state`.
+
+        What is written after it is rolled back if the attempt fails. Raises JobCanceledError if the job is canceled
+        or was given to another worker, PermanentError if `data` has no JSON form.
+        """
+        if self.is_canceled():
+            raise JobCanceledError("The job was canceled.")
+        self.save_checkpoint(data)
+        self.state = data
+
+    def snooze(self, seconds: float) -> NoReturn:
+        """End this attempt and run the job again in `seconds`, at most a year; costs no retry.
+
+        What was written since the last checkpoint is rolled back. Raises ValueError if `seconds` is no number.
+        """
+        delay = float(seconds)
+        if delay != delay:
+            raise ValueError("snooze: seconds is not a number")
+        raise JobSnoozed(min(max(0.0, delay), MAX_SNOOZE))
+
+
+def _clamp(percent: Any) -> float:
+    try:
+        number = float(percent)
+    except Exception:  # whatever it is, telling of the work must not fail it
+        return 0.0
+    return min(100.0, max(0.0, number)) if number == number else 0.0
+
+
+def shown(value: Any) -> str:
+    """The value's text, or its kind where it has none. Never raises."""
+    try:
+        return text_for_storage(value)
+    except Exception:
+        return type(value).__name__
+
+
+def text_for_storage(value: Any) -> str:
+    """The value's text as the database takes it: a file name may hold half a character, which no column does."""
+    return str(value).encode("utf-8", "replace").decode("utf-8")

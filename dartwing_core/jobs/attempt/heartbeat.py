@@ -1,0 +1,225 @@
+"""Tells the database that an attempt is alive, and the attempt what the database knows.
+
+A daemon thread with a plain autocommit connection of its own: it renews the lease on the run row, writes the
+latest progress there and reads the cancel flag. It touches neither the handler's connection nor `frappe.local`,
+runs no handler code, serves all attempts of its process, and costs one of under two seconds nothing. Where nobody
+sweeps the site, a second thread does so meanwhile (`agent.StandIn`).
+
+One statement each five seconds (a quarter of a shorter lease); more only while there is progress to show, or when Redis
+says that the attempt was asked to stop. Without Redis it learns of that with the next beat.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from ..base import clock, config
+from ..db import sql
+from ..notify import events
+from ..rq import rq_attempts
+from .context import JobContext
+
+FIRST_BEAT = 2.0
+LOOK_INTERVAL = 0.5
+PROGRESS_INTERVAL = 1.5
+LEASE_INTERVAL = 5.0
+STOP_TIMEOUT = 5.0
+OVERDUE_SECONDS = 1.0
+THREAD = "job-heartbeat"
+
+_BEGUN = (
+    *("modified", "worker", "rq_job_id", "connection_id", "started_at"),
+    *("progress", "progress_message", "steps", "lease_expires_epoch"),
+)
+"""Written to a row that a request or a checkpoint has made; not to that of an attempt which has ended."""
+_BEGIN = """
+    INSERT INTO `tabBackground Job Run`
+        (name, creation, modified, owner, modified_by, docstatus, idx, background_job, attempt, worker, rq_job_id,
+         connection_id, started_at, cancel_requested, progress, progress_message, steps, lease_expires_epoch)
+    VALUES
+        (%(name)s, %(now)s, %(now)s, 'Administrator', 'Administrator', 0, 0, %(background_job)s, %(attempt)s,
+         %(worker)s, %(rq_job_id)s, %(connection_id)s, %(started_at)s, 0, %(progress)s, %(progress_message)s,
+         %(steps)s, UNIX_TIMESTAMP() + %(lease_seconds)s)
+    ON DUPLICATE KEY UPDATE
+    """ + ", ".join(f"{column} = IF(outcome IS NULL, VALUES({column}), {column})" for column in _BEGUN)
+_BEAT = """
+    UPDATE `tabBackground Job Run`
+    SET modified = %(now)s, progress = %(progress)s, progress_message = %(progress_message)s, steps = %(steps)s,
+        lease_expires_epoch = UNIX_TIMESTAMP() + %(lease_seconds)s
+    WHERE name = %(name)s AND cancel_requested = %(canceled)s AND outcome IS NULL
+"""
+_READ_STATE = "SELECT cancel_requested, outcome FROM `tabBackground Job Run` WHERE name = %(name)s"
+_KILL_QUERY = "KILL QUERY %(connection_id)s"
+
+
+class StandIn(Protocol):
+    """What may sweep the site meanwhile."""
+
+    def begin_if_needed(self) -> None:
+        """Start, if nobody sweeps."""
+
+    def end(self) -> None:
+        """Stop."""
+
+
+class Beater:
+    """The thread that beats, for one attempt after the other of a process. Begun with the first."""
+
+    def __init__(self, stand_in: StandIn) -> None:
+        """Where the site is connected. `stand_in`: sweeps the site while this process is busy and nobody else does."""
+        self.wake = threading.Event()
+        self.connection: Any = None
+        self.connect = sql.connector()
+        self.stand_in = stand_in
+        self._lock = threading.Lock()
+        self._current: Heartbeat | None = None
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+
+    def attend(self, heartbeat: Heartbeat) -> None:
+        """Beat for this attempt from now on."""
+        self._current = heartbeat
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._loop, name=THREAD, daemon=True)
+            self._thread.start()
+
+    def leave(self) -> bool:
+        """Beat for nobody; whether no beat is under way any more when this returns."""
+        if not self._lock.acquire(timeout=STOP_TIMEOUT):
+            self._current = None
+            return False
+        self._current = None
+        self._lock.release()
+        return True
+
+    def end(self) -> None:
+        """End the thread."""
+        self._stopping = True
+        self.wake.set()
+        if self._thread:
+            self._thread.join(STOP_TIMEOUT)
+        self.stand_in.end()
+
+    def _loop(self) -> None:
+        while not self._stopping:
+            self.wake.wait(LOOK_INTERVAL)
+            is_woken = self.wake.is_set()
+            self.wake.clear()
+            with self._lock:
+                if self._current is not None:
+                    self._current.look(is_woken)
+        self.close()
+
+    def close(self) -> None:
+        """Give the connection up; the next beat opens another."""
+        with contextlib.suppress(Exception):
+            if self.connection is not None:
+                self.connection.close()
+        self.connection = None
+
+
+class Heartbeat:
+    """Beats for one attempt while entered."""
+
+    def __init__(self, context: JobContext, run: Mapping[str, Any], beater: Beater):
+        self.began = False
+        """Whether the run row exists by our hand."""
+        self.has_ended = True
+        """Whether no beat is under way any more, once the attempt is over."""
+        self._context = context
+        self._run = dict(run)
+        self._beater = beater
+        self._clock = clock.site_clock()
+        self._lease_seconds = config.settings().lease_seconds
+        self._lease_interval = min(LEASE_INTERVAL, self._lease_seconds / 4)
+        self._is_asked_to_stop = rq_attempts.stop_flag(run["background_job"], run["attempt"])
+        self._teller = events.ProgressTeller(run["background_job"], context.owner_user)
+        self._began_at = time.monotonic()
+        self._last_beat = 0.0
+        self._shown: tuple[Any, ...] = ()
+        self._killed_query = False
+
+    def __enter__(self) -> None:
+        self._context.wake_heartbeat = self._beater.wake.set
+        self._began_at = time.monotonic()
+        self._beater.attend(self)
+
+    def __exit__(self, *_exception: Any) -> None:
+        """When this returns, no beat follows."""
+        self.has_ended = self._beater.leave()
+        self._teller.tell(self._progress(), is_last=True)
+
+    def look(self, is_woken: bool) -> None:
+        """Beat if it is time, or if the handler has asked for it. In the thread."""
+        is_young = not self._last_beat and time.monotonic() - self._began_at < FIRST_BEAT
+        if is_woken or (not is_young and self._is_time()):
+            self._try_beat()
+        if not is_young:
+            self._beater.stand_in.begin_if_needed()
+        self._teller.tell(self._progress())
+
+    def _is_time(self) -> bool:
+        since = time.monotonic() - self._last_beat
+        if since >= self._lease_interval or self._is_overdue():
+            return True
+        if since >= PROGRESS_INTERVAL and self._shown != self._progress():
+            return True
+        return not self._context.is_canceled() and self._is_asked_to_stop()
+
+    def _try_beat(self) -> None:
+        self._last_beat = time.monotonic()
+        try:
+            if self._beater.connection is None:
+                self._beater.connection = self._beater.connect()
+            self._beat()
+            self._end_overdue_query()
+        except Exception:
+            self._beater.close()  # the next beat tries again; the lease outlasts several lost ones
+
+    def _beat(self) -> None:
+        values = self._values()
+        with self._beater.connection.cursor() as cursor:
+            if self.began:
+                cursor.execute(_BEAT, values)
+                if cursor.rowcount:
+                    return
+            else:
+                cursor.execute(_BEGIN, values)
+                self.began = True
+            cursor.execute(_READ_STATE, values)
+            row = cursor.fetchone()
+            if row and (row[0] or row[1]):
+                # Asked to stop, or settled by somebody else while this worker was away.
+                self._context.cancel_requested.set()
+
+    def _end_overdue_query(self) -> None:
+        """A driver in C is deaf to RQ's exception until the server answers: past the time limit the query is ended."""
+        if not self._is_overdue():
+            return
+        self._killed_query = True
+        with self._beater.connection.cursor() as cursor:
+            cursor.execute(_KILL_QUERY, self._run)
+
+    def _is_overdue(self) -> bool:
+        is_late = time.monotonic() - self._context.deadline >= OVERDUE_SECONDS
+        return is_late and not self._killed_query and bool(self._run["connection_id"])
+
+    def _progress(self) -> tuple[Any, ...]:
+        progress = self._context.progress
+        return progress.percent, progress.message, progress.steps_json()
+
+    def _values(self) -> dict[str, Any]:
+        self._shown = self._progress()
+        percent, message, steps = self._shown
+        return self._run | {
+            "now": self._clock(),
+            "canceled": int(self._context.is_canceled()),
+            "progress": percent,
+            "progress_message": message,
+            "steps": steps,
+            "lease_seconds": self._lease_seconds,
+        }

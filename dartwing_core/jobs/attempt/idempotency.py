@@ -1,0 +1,33 @@
+"""The key by which other systems tell that they see a job's work again: the same in all attempts, and not its id."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import time
+
+import frappe
+
+from ..base import config, ids
+
+FIELD = "idempotency_secret"
+LENGTH = 32
+
+
+def key_of(job_id: str) -> str:
+    """A hash of the id with the site's secret. For jobs that are older than the secret the id, as their first attempts
+    sent it.
+    """
+    since, _space, secret = (frappe.get_cached_doc(config.SETTINGS).get(FIELD) or "").partition(" ")
+    if not secret or job_id < since:
+        return job_id
+    return hmac.new(secret.encode(), job_id.encode(), hashlib.sha256).hexdigest()[:LENGTH]
+
+
+def make_secret() -> None:
+    """Make the site's secret, if there is none: kept in the database, since all processes read the same there."""
+    if not frappe.db.get_single_value(config.SETTINGS, FIELD):
+        secret = f"{ids.first_job_name(time.time())} {secrets.token_hex(32)}"
+        frappe.db.set_single_value(config.SETTINGS, FIELD, secret)
+        frappe.clear_document_cache(config.SETTINGS, config.SETTINGS)

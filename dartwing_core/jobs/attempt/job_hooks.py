@@ -1,0 +1,63 @@
+"""The hooks `before_job` and `after_job` of all apps, for each job of a process.
+
+Frappe calls them once for an RQ entry. What takes an entry for one job, Frappe's recorder and monitor, is left at that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import frappe
+
+from ..db import dispatch, sql
+
+OF_THE_ENTRY = frozenset(
+    {
+        "frappe.recorder.record",
+        "frappe.monitor.start",
+        "frappe.recorder.dump",
+        "frappe.monitor.stop",
+        "frappe.utils.background_jobs.flush_telemetry",
+    }
+)
+
+
+def before(job: Mapping[str, Any]) -> None:
+    """For every job but the first of an entry, for which Frappe has called them."""
+    for hook in _hooks("before_job"):
+        frappe.call(hook, method=frappe.local.job.method, kwargs=_arguments(job), transaction_type="job")
+
+
+def after(job: Mapping[str, Any]) -> None:
+    """For every job, with what it has left to be called; Frappe calls them once more at the end of the entry."""
+    if not is_in_a_worker():
+        return
+    for hook in _hooks("after_job"):
+        call = partial(frappe.call, hook, method=frappe.local.job.method, kwargs=_arguments(job), result=None)
+        dispatch.quietly(call)
+    try:
+        frappe.local.job.after_job.run()
+    finally:
+        frappe.local.job.after_job.reset()  # what one that raised has left must not be called for the next job
+        if frappe.db.transaction_writes:
+            sql.rollback()  # as it is lost where Frappe ends its context after them
+
+
+def has_left_something() -> bool:
+    """Whether the job has asked for something to be called after it."""
+    return is_in_a_worker() and bool(frappe.local.job.after_job._functions)
+
+
+def is_in_a_worker() -> bool:
+    """Whether it is Frappe's function for background jobs that runs."""
+    return getattr(frappe.local, "job", None) is not None
+
+
+def _hooks(name: str) -> list[str]:
+    return [hook for hook in frappe.get_hooks(name) if hook not in OF_THE_ENTRY] if is_in_a_worker() else []
+
+
+def _arguments(job: Mapping[str, Any]) -> dict[str, Any]:
+    return {"background_job": job["name"], "attempt": job["attempt"]}

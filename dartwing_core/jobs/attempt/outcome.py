@@ -1,0 +1,216 @@
+"""What becomes of a job when an attempt ends: pure decisions, no database."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import frappe
+from frappe import _
+from rq.timeouts import BaseTimeoutException
+
+from ..base import canonical, clock, config, plain_text
+from ..base.config import RetryPolicy
+from ..db import sql
+from ..errors import InvalidJobError, JobError, JobHeldError, JobSnoozed, JobTimeoutError
+from ..status import JobStatus
+from ..store import circuits, waiting
+from . import backoff, classification
+from .context import MAX_SNOOZE, shown, text_for_storage
+
+ERROR_LENGTH = 5_000
+REFERENCE_LENGTH = 2_000
+MAX_CRASHES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The status an attempt ends with, and the columns written with it."""
+
+    status: JobStatus
+    message: str
+    values: dict[str, Any] = field(default_factory=dict)
+    error: str | None = None
+    traceback: str | None = None
+    is_transient: bool = False
+    """Failed by an error that may pass, or by its time limit; not by the death of its worker."""
+    has_timed_out: bool = False
+
+    @property
+    def of_attempt(self) -> JobStatus:
+        """How the attempt itself ended: one that ran out of time is Timed Out, also the last of a dead job."""
+        return JobStatus.TIMED_OUT if self.has_timed_out else self.status
+
+
+def success(result: Any, progress_message: str, max_bytes: int) -> Outcome:
+    """The handler returned."""
+    reference = result.get("output_reference") if isinstance(result, Mapping) else None
+    values = {
+        "completed_at": clock.site_time(),
+        "progress": 100,
+        "progress_message": progress_message or None,
+        "result": storable(result, max_bytes),
+        "output_reference": shown(reference)[:REFERENCE_LENGTH] if reference is not None else None,
+        "error_message": None,
+        "error_type": None,
+        "crash_count": 0,
+    }
+    return Outcome(JobStatus.COMPLETED, "Job completed successfully", values)
+
+
+def failure(job: Mapping[str, Any], error: BaseException, policy: RetryPolicy) -> Outcome:
+    """The handler or its settle failed: retry or Dead Letter, with the schedule in the same write."""
+    if isinstance(error, JobSnoozed):
+        return _snoozed(job, error)
+    if isinstance(error, JobHeldError):
+        return _held(job, error)
+    message = describe(error)
+    if sql.database_code(error) == sql.TABLE_CHANGED:
+        return _not_to_blame(job, "Table changed by a migration", message, traceback_of(error))
+    is_retryable = classification.classify_error(error, policy.retry_on, policy.never_retry_on)
+    details = {
+        "error_message": message,
+        "error_type": "Transient" if is_retryable else "Permanent",
+        "crash_count": 0,
+    }
+    status = JobStatus.TIMED_OUT if is_timeout(error) else JobStatus.FAILED
+    ended = partial(
+        Outcome,
+        error=message,
+        traceback=traceback_of(error),
+        is_transient=is_retryable and isinstance(error, Exception),
+        has_timed_out=is_timeout(error),
+    )
+    if not is_retryable:
+        return ended(JobStatus.DEAD_LETTER, f"Failed for good: {message}", _ended(details))
+    if job["retry_count"] >= job["max_retries"]:
+        return ended(JobStatus.DEAD_LETTER, f"{status} and no retries are left: {message}", _ended(details))
+    number = job["retry_count"] + 1
+    schedule = _schedule(job, number, policy, classification.retry_after(error))
+    text = (
+        f"{status}, retry {number} of {job['max_retries']} at {schedule['next_retry_at']:%Y-%m-%d %H:%M:%S}: {message}"
+    )
+    return ended(status, text, details | schedule | {"retry_count": number})
+
+
+def lost(job: Mapping[str, Any], outlived_its_limit: bool, policy: RetryPolicy) -> Outcome:
+    """The worker of an attempt is gone: at once to the next attempt, or to Dead Letter after MAX_CRASHES in a row.
+
+    It costs no retry: killing a worker, as a deploy does, is not the job's fault. An attempt that lived past its time
+    limit is Timed Out; one that had been asked to stop is Canceled.
+    """
+    if job["cancel_requested"]:
+        return canceled(job["canceled_by"], job["cancel_reason"])
+    if outlived_its_limit:
+        return failure(job, JobTimeoutError(), policy)
+    return _not_to_blame(job, "Worker lost", _("The worker was lost."))
+
+
+def _not_to_blame(job: Mapping[str, Any], what: str, error: str, trace: str | None = None) -> Outcome:
+    """What ended the attempt is not the job's doing, unless it happens MAX_CRASHES times in a row."""
+    crashes = job["crash_count"] + 1
+    details = {"error_message": error, "error_type": "Transient", "crash_count": crashes}
+    if crashes >= MAX_CRASHES:
+        return Outcome(JobStatus.DEAD_LETTER, f"{what} {crashes} times in a row", _ended(details), error, trace)
+    schedule = _retry_at(job, clock.now_epoch())
+    del schedule["admission_rank"]  # it has its old place in line
+    return Outcome(JobStatus.FAILED, f"{what}, to be tried again", details | schedule, error, trace)
+
+
+def canceled(user: str | None, reason: str | None, *, by_force: bool = False) -> Outcome:
+    """Somebody canceled the job while it ran."""
+    text = "Job stopped by force after it was canceled" if by_force else "Job canceled while running"
+    values = {"canceled_at": clock.site_time(), "canceled_by": user, "next_retry_at": None}
+    return Outcome(JobStatus.CANCELED, f"{text}: {reason}" if reason else text, values)
+
+
+def _snoozed(job: Mapping[str, Any], error: JobSnoozed) -> Outcome:
+    due = clock.now_epoch() + min(error.seconds, MAX_SNOOZE)
+    values = {**waiting.due_columns(due, job["priority"]), "crash_count": 0}
+    return Outcome(JobStatus.PENDING, f"Snoozed for {error.seconds:g} s", values)
+
+
+def _held(job: Mapping[str, Any], error: JobHeldError) -> Outcome:
+    values = {**waiting.due_columns(clock.now_epoch(), job["priority"]), "crash_count": job["crash_count"]}
+    del values["admission_rank"]  # it has its old place in line
+    return Outcome(JobStatus.PENDING, f"Held: {error}", values)
+
+
+def is_timeout(error: BaseException) -> bool:
+    """Whether the attempt ended by its time limit (RQ's exception or the engine's own)."""
+    return isinstance(error, BaseTimeoutException | JobTimeoutError)
+
+
+def storable(result: Any, max_bytes: int) -> str | None:
+    """A handler's result as JSON. One that can't be stored is replaced by a note: the work itself is done."""
+    if result is None:
+        return None
+    try:
+        text = canonical.storage_json(result, "result")
+    except InvalidJobError as error:
+        return _note(str(error))
+    except Exception as error:
+        return _note(_("The result can't be stored: {0}").format(describe(error)))
+    if len(text) > max_bytes:
+        return _note(_("The result is larger than {0} bytes; attach it as a File instead.").format(max_bytes))
+    return text
+
+
+def describe(error: BaseException) -> str:
+    """What the owner reads: the kind of error and its text, plain and without a traceback. Never raises."""
+    if is_timeout(error):
+        return _("The time limit was reached.")
+    try:
+        text = text_for_storage(plain_text.of_error(error))
+    except BaseException:  # it may raise SystemExit
+        text = ""
+    if isinstance(error, JobError) and text:
+        return text[:ERROR_LENGTH]
+    return f"{type(error).__name__}: {text}"[:ERROR_LENGTH] if text else type(error).__name__
+
+
+def traceback_of(error: BaseException) -> str:
+    """The traceback for administrators. Never raises, whatever the exception's `str()` does."""
+    try:
+        return text_for_storage("".join(traceback.format_exception(type(error), error, error.__traceback__)))
+    except BaseException:
+        return "".join(traceback.format_tb(error.__traceback__)) + type(error).__name__
+
+
+def _ended(details: dict[str, Any]) -> dict[str, Any]:
+    return details | {"completed_at": clock.site_time(), "next_retry_at": None}
+
+
+def _schedule(job: Mapping[str, Any], number: int, policy: RetryPolicy, asked: float | None) -> dict[str, Any]:
+    settings = config.settings()
+    delay = backoff.next_delay(
+        number, delays=policy.delays, base_delay=settings.retry_base_delay, cap=settings.retry_delay_cap, at_least=asked
+    )
+    return _retry_at(job, clock.now_epoch() + delay)
+
+
+def _retry_at(job: Mapping[str, Any], epoch: float) -> dict[str, Any]:
+    return {**waiting.due_columns(epoch, job["priority"]), "next_retry_at": clock.site_time(epoch)}
+
+
+def _note(text: str) -> str:
+    return frappe.as_json({"not_stored": text}, indent=None)
+
+
+def circuit_sample(job: Mapping[str, Any], end: Outcome) -> dict[str, Any]:
+    """The columns of Background Job Run of an attempt that says whether the type works for the organization.
+
+    A success does, and a transient failure or a time limit; a permanent error is the job's own, and a cancel, a snooze
+    or the death of a worker says nothing. Empty too if the type has no breaker.
+    """
+    is_success = end.status == JobStatus.COMPLETED
+    if not (is_success or end.is_transient) or not circuits.has_breaker(config.job_type(job["job_type"])):
+        return {}
+    return {
+        "circuit_key": circuits.key(job),
+        "circuit_epoch": clock.now_epoch(),
+        "circuit_failure": int(not is_success),
+    }

@@ -1,0 +1,64 @@
+"""Notices when the server has undone a handler's transaction and the handler goes on as if nothing had happened.
+
+A deadlock (1213), or a row changed under snapshot isolation (1020), undoes the whole transaction, not the statement
+alone. A handler that catches the exception and returns would end Completed without what it wrote before.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import frappe
+from frappe import _
+
+from ..errors import TransientError
+from . import sql
+
+
+class TransactionWatch:
+    """While entered, sees the errors of `frappe.db.sql`, whoever catches them; costs no statement."""
+
+    def __init__(self) -> None:
+        self.is_undone = False
+
+    def __enter__(self) -> TransactionWatch:
+        self._database = frappe.local.db  # itself, not whatever `frappe.db` stands for when a handler has reconnected
+        self._replaced = vars(self._database).get("sql")
+        self._sql = self._database.sql
+        self._database.sql = self._run
+        return self
+
+    def __exit__(self, *_exception: Any) -> None:
+        if self._replaced is None:
+            del self._database.sql
+        else:
+            self._database.sql = self._replaced
+
+    def check(self) -> None:
+        """Raises TransientError if writes are missing that the handler believes it has made."""
+        if self.is_undone:
+            raise TransientError(
+                _("The database undid this job's transaction (deadlock), but the handler caught the error and went on.")
+            )
+
+    def _run(self, query: Any, *arguments: Any, **options: Any) -> Any:
+        words = query[:40].lower().split() if isinstance(query, str) else []
+        is_rollback = words[:1] == ["rollback"] and "to" not in words  # and not to a savepoint
+        if words[:1] == ["commit"]:
+            self.check()  # half of the work must not be made permanent
+        try:
+            result = self._sql(query, *arguments, **options)
+        except Exception as error:
+            self.is_undone = self.is_undone or self._undoes_transaction(str(query), error)
+            raise
+        if is_rollback:
+            self.is_undone = False  # the handler knows, and begins again
+        return result
+
+    def _undoes_transaction(self, query: str, error: Exception) -> bool:
+        if "GET_LOCK" in query:
+            return False  # a deadlock of named locks alone leaves the transaction as it is
+        code = sql.database_code(error)
+        if code == sql.LOCK_WAIT_TIMEOUT:  # undoes the statement, or the transaction if that variable is ON
+            return bool(self._sql("SELECT @@innodb_rollback_on_timeout")[0][0])
+        return code in sql.UNDOING

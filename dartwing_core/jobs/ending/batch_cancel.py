@@ -1,0 +1,84 @@
+"""Sweeping batches, and cancelling one: its waiting members in batches, each committed, the running ones asked to stop.
+
+The request stands on the batch's row until no member is live, so that a sweep goes on where somebody broke off.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from ..db import dispatch, sql
+from ..line import wake
+from ..rq import redis_queue
+from ..status import JobStatus
+from ..store import backlog, batch_store, job_store
+from . import batch_end, cancel
+
+AT_ONCE = 500
+ALL = sys.maxsize
+SEEN_BATCHES = "seen-batches"
+BATCHES = 200  # looked at in one sweep
+WAITING = (JobStatus.PENDING, JobStatus.QUEUED, JobStatus.FAILED, JobStatus.TIMED_OUT)
+
+
+def sweep(limit: int = ALL) -> int:
+    """What members' settles and cancels have missed; each sweep looks at the next batches. How many have changed.
+
+    `limit`: of each batch that is canceled at most so many jobs.
+    """
+    after = dispatch.quietly(lambda: redis_queue.remembered(SEEN_BATCHES, redis_queue.client())) or ""
+    names = batch_store.running(after, BATCHES)
+    states = batch_store.states(names)
+    for state in states:
+        if state["cancel_requested"] and state["is_live"]:
+            dispatch.quietly(partial(drain, state["name"], limit))
+    changed = batch_end.settle(states)
+    seen = names[-1] if len(names) == BATCHES else ""
+    if seen != after:
+        dispatch.quietly(lambda: redis_queue.remember(SEEN_BATCHES, seen, redis_queue.client()))
+    return changed
+
+
+def drain(name: str, limit: int = ALL) -> int:
+    """End the live members of a batch whose cancel was requested, at most `limit` of those that wait; how many were
+    canceled. Commits."""
+    sql.commit()  # a fresh snapshot
+    request = batch_store.load(name, "cancel_requested", "canceled_by", "cancel_reason")
+    if not request or not request["cancel_requested"]:
+        return 0
+    user, reason = request["canceled_by"], request["cancel_reason"]
+    canceled: list[Mapping[str, Any]] = []
+    for status in WAITING:
+        canceled += _cancel_waiting(name, status, user, reason, limit - len(canceled))
+    if len(canceled) == limit:
+        return limit  # the next sweep goes on, and tells those who wait for these
+    for step in range(0, len(canceled), AT_ONCE):
+        awaited = backlog.awaited([job["name"] for job in canceled[step : step + AT_ONCE]])
+        dispatch.quietly(partial(batch_end.tell, awaited))
+    for member in backlog.to_be_stopped("parent_batch", name):
+        dispatch.quietly(partial(cancel.ask_to_stop, member, user, reason))
+    batch_end.look([name])
+    return len(canceled)
+
+
+def _cancel_waiting(name: str, status: JobStatus, user: str, reason: str | None, limit: int) -> list[Mapping[str, Any]]:
+    """The members in one state, at most `limit`, the youngest first.
+
+    So children come before their parents, which nobody is told of until then: members end canceled, not with a parent.
+    """
+    canceled: list[Mapping[str, Any]] = []
+    last = None
+    while (left := limit - len(canceled)) and (jobs := batch_store.members(name, [status], min(AT_ONCE, left), last)):
+        last = jobs[-1]["name"]
+        moved = sql.committed(partial(_cancel, jobs, user, reason))
+        canceled += moved
+        if status == JobStatus.QUEUED and moved:
+            dispatch.quietly(wake.let_in)
+    return canceled
+
+
+def _cancel(jobs: Sequence[Mapping[str, Any]], user: str, reason: str | None) -> list[Mapping[str, Any]]:
+    return job_store.move_all(jobs, JobStatus.CANCELED, cancel.message(reason), cancel.values(user), user)

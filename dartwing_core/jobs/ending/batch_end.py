@@ -1,0 +1,114 @@
+"""The end of a batch: noticed when a member ends, decided under the lock of the batch's row, made known by callbacks.
+
+A member's settle asks two questions of an index, whether a member is live and whether one has failed; only who finds an
+answer that changes something goes on to the batch's row. The two last members may settle at once: each looks after its
+own commit, so at least one of them sees that nobody is live; and of both only one gets the row.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from functools import partial
+from typing import Any
+
+from ..base import clock
+from ..db import dispatch, sql
+from ..line import wake
+from ..store import batch_store, job_store, waiting
+from ..store.batch_store import ON_COMPLETE, ON_FAILURE, ON_SUCCESS
+from ..submit import submission
+from . import child_jobs
+
+CALLBACK_COLUMNS = (
+    "job_type",
+    "priority",
+    "queue",
+    "input_parameters",
+    "job_hash",
+    "timeout_seconds",
+    "max_retries",
+    "is_result_private",
+)
+"""What is kept of a callback until it is made: as it was when it was submitted and checked."""
+
+
+def job_ended(job: Mapping[str, Any]) -> None:
+    """Tell those who wait for a job that has ended: its children and its batch. Commits."""
+    tell([job["name"]], {job["parent_batch"]})
+
+
+def tell(parents: Collection[str], batches: Collection[str | None] = ()) -> None:
+    """Tell the children of those of the jobs that are over, then these batches and those of children that ended with
+    them. Commits."""
+    told = child_jobs.tell(parents)
+    look({*batches, *(child["parent_batch"] for child in told.ended)} - {None})
+
+
+def look(names: Collection[str]) -> int:
+    """Close those of the batches of which no member is live, and make the callbacks that are due; how many changed.
+
+    Commits: only in workers, in the sweeper and after a commit.
+    """
+    if not names:
+        return 0
+    sql.commit()  # a fresh snapshot
+    return settle(batch_store.states(sorted(names)))
+
+
+def settle(states: Collection[Mapping[str, Any]]) -> int:
+    """The same for batches of which the state is known; commits."""
+    names = [state["name"] for state in states if _is_news(state)]
+    return sum(dispatch.quietly(partial(_settle, name)) is not None for name in names)
+
+
+def _is_news(state: Mapping[str, Any]) -> bool:
+    return not state["is_live"] or bool(state["has_failed"] and state["awaits_failure"])
+
+
+def _settle(name: str) -> list[dict[str, Any]] | None:
+    """Write down what has become of a batch, together with the callbacks; the rows of those, None if of no change."""
+    sql.commit()  # the snapshot has to be younger than the lock
+    callbacks = sql.committed(partial(_write, name))
+    if callbacks:
+        dispatch.quietly(partial(wake.wake_for, callbacks))
+    if callbacks is not None:
+        look([name])  # the last member may have ended meanwhile, and found the row locked by us
+    return callbacks
+
+
+def _write(name: str) -> list[dict[str, Any]] | None:
+    if not batch_store.lock(name):
+        return None
+    state = batch_store.states([name])[0]
+    batch = batch_store.load(name, *batch_store.PUBLIC_FIELDS, *batch_store.CALLBACKS)
+    if not batch or not _is_news(state):
+        return None
+    due = [ON_FAILURE] if state["has_failed"] else []
+    values: dict[str, Any] = {}
+    if not state["is_live"]:
+        due += [ON_COMPLETE] if state["has_failed"] else [ON_COMPLETE, ON_SUCCESS]
+        values = {"status": _end(state), "completed_at": clock.site_time(), "cancel_requested": 0}
+    rows = {kind: _callback(batch, kind) for kind in due if batch[kind] and not batch[f"{kind}_job"]}
+    values |= {f"{kind}_job": row["name"] for kind, row in rows.items()}
+    batch_store.update(name, values)
+    if rows:
+        job_store.insert_jobs(list(rows.values()))
+    return list(rows.values())
+
+
+def _end(state: Mapping[str, Any]) -> str:
+    if not state["has_failed"]:
+        return batch_store.COMPLETED
+    return batch_store.CANCELED if state["cancel_requested"] else batch_store.FAILED
+
+
+def as_callback(row: Mapping[str, Any]) -> str:
+    """What is kept of the row of a callback, as JSON."""
+    return json.dumps({column: row[column] for column in CALLBACK_COLUMNS})
+
+
+def _callback(batch: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    kept, now = json.loads(batch[kind]), clock.now_epoch()
+    row = submission.new_row(batch["owner_user"], batch["organization"], now) | kept
+    return row | waiting.columns(now, row["priority"]) | {"callback_of": batch["name"]}

@@ -1,0 +1,114 @@
+"""Cancelling, in every state a job may be in.
+
+A waiting job is Canceled in the caller's transaction. A running one is asked to stop once that transaction has
+committed; its heartbeat tells the handler, and after a grace period `rescue.stop_canceled` ends it by force.
+
+A cancel that was accepted wins over an attempt that ends meanwhile. From the look at the job until the request is
+written, the caller holds a named lock; a settle looks for it in its guarded UPDATE, and waits for it for some seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import frappe
+from frappe import _
+
+from ..attempt.context import text_for_storage
+from ..base import clock
+from ..db import dispatch, sql
+from ..errors import InvalidTransitionError, JobChangedError
+from ..line import wake
+from ..rq import rq_attempts
+from ..status import JobStatus, can_move
+from ..store import cancel_lock, job_store, runs
+from ..submit.after_commit import outbox
+from . import batch_end
+
+TRIES = 5
+
+
+def cancel(job: Mapping[str, Any], reason: str | None) -> dict[str, Any]:
+    """Cancel a job as read from the database; returns its columns as they are then.
+
+    Raises JobChangedError if it is not as it was read any more.
+    """
+    status = JobStatus(job["status"])
+    user = frappe.session.user
+    if status == JobStatus.RUNNING:
+        if frappe.db.db_type == "mariadb":
+            cancel_lock.hold_settle(job)
+        return _ask_after_commit(job, user, reason)
+    if not can_move(status, JobStatus.CANCELED):
+        raise InvalidTransitionError(_("Job {0} is {1} and can't be canceled.").format(job["name"], _(status.value)))
+    written = values(user)
+    if not job_store.transition(job, JobStatus.CANCELED, message(reason), values=written):
+        if not job_store.is_current(job["name"], job["attempt"] + 1):
+            raise JobChangedError(job["name"])
+        started = {**job, "status": str(JobStatus.RUNNING), "attempt": job["attempt"] + 1}
+        cancel_lock.take_lock(started)  # the row is ours by now
+        return _ask_after_commit(started, user, reason)
+    outbox().actions.append(lambda: batch_end.job_ended(job))
+    if status == JobStatus.QUEUED:
+        outbox().afterwards(wake.let_in)
+    return {**job, **written, "status": str(JobStatus.CANCELED)}
+
+
+def _ask_after_commit(job: Mapping[str, Any], user: str, reason: str | None) -> dict[str, Any]:
+    release = partial(sql.release_lock, cancel_lock.lock_of(job))
+
+    def ask() -> None:
+        try:
+            ask_to_stop(job["name"], user, reason)
+        finally:
+            release()
+
+    frappe.db.after_rollback.add(release)
+    outbox().actions.insert(0, ask)  # a settle may wait for it
+    return dict(job)
+
+
+def ask_to_stop(name: str, user: str, reason: str | None) -> None:
+    """Leave the request on the run row; if the attempt ends meanwhile, cancel what became of the job instead, and if
+    another attempt begins meanwhile, ask that one."""
+    for _try in range(TRIES):
+        sql.commit()  # a fresh snapshot
+        job = job_store.load(name)
+        if not job or not can_move(JobStatus(job["status"]), JobStatus.CANCELED):
+            return  # it has ended
+        end = _request if job["status"] == JobStatus.RUNNING else _cancel_waiting
+        if end(job, user, reason):
+            return
+
+
+def _request(job: Mapping[str, Any], user: str, reason: str | None) -> bool:
+    """Ask the running attempt to stop; whether it is there to do so."""
+    name, attempt = job["name"], job["attempt"]
+    sql.committed(lambda: runs.request_cancel(name, attempt, user, reason))
+    dispatch.quietly(lambda: rq_attempts.flag_stop(name, attempt))
+    now = job_store.load(name, "status", "attempt")
+    return now is not None and (now["status"], now["attempt"]) == (JobStatus.RUNNING, attempt)
+
+
+def _cancel_waiting(job: Mapping[str, Any], user: str, reason: str | None) -> bool:
+    """Whether it was still waiting, and is canceled now."""
+    written = values(user)
+    is_canceled = sql.committed(
+        lambda: job_store.transition(job, JobStatus.CANCELED, message(reason), values=written, actor=user)
+    )
+    if is_canceled:
+        batch_end.job_ended(job)
+        wake.let_in()
+    return is_canceled
+
+
+def values(user: str) -> dict[str, Any]:
+    """The columns of a job that a user has canceled."""
+    return {"canceled_at": clock.site_time(), "canceled_by": user, "next_retry_at": None}
+
+
+def message(reason: str | None) -> str:
+    """What its history says then."""
+    return text_for_storage(f"Job canceled: {reason}" if reason else "Job canceled")

@@ -1,0 +1,134 @@
+"""Jobs that wait for other jobs (`depends_on`): what becomes of them when one of those ends.
+
+A waiting child is only a Pending row: it takes no worker, and no RQ entry until all of its parents are over.
+`waits_for` names one that is not, the youngest first; when that one ends, the child goes on to the next that is not
+over, or gets in line, and needs its parents no more. So a settle touches only the children that wait for that very job.
+
+No wake-up is lost between two parents that end at once: whoever lets a child go on to another parent asks, after the
+commit, whether that one has ended meanwhile. What is missed all the same is found by the sweeper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from ..base import clock, config
+from ..db import dispatch, sql
+from ..line import wake
+from ..status import LIVE, JobStatus
+from ..store import backlog, dependencies, job_store, waiting
+from ..store.backlog import RUN_ANYWAY
+
+AT_ONCE = 500  # in one transaction
+END_LIMIT = 10_000
+"""So many end with a parent straight away: as many as a batch may have; the sweeper ends the others."""
+
+
+@dataclass(slots=True)
+class Told:
+    """What became of the children of jobs that ended."""
+
+    went_on: int = 0
+    """They wait for nothing but their time, or for another parent."""
+    ended: list[Mapping[str, Any]] = field(default_factory=list)
+    in_line: list[Mapping[str, Any]] = field(default_factory=list)
+    """Those of them that are in line now."""
+    next_parents: set[str] = field(default_factory=set)
+
+    def add(self, more: Told) -> None:
+        self.went_on += more.went_on
+        self.ended += more.ended
+        self.in_line += more.in_line
+        self.next_parents |= more.next_parents
+
+    @property
+    def number(self) -> int:
+        return self.went_on + len(self.ended)
+
+    @property
+    def to_be_told(self) -> set[str]:
+        """Whose children have to be told now."""
+        return self.next_parents | {job["name"] for job in self.ended}
+
+
+def tell(parents: Collection[str], limit: int = END_LIMIT) -> Told:
+    """Let the children of those of the jobs that are over go on, or end with them; then the children of those.
+
+    At most `limit` of them end. Commits: only in workers, in the sweeper and after a commit.
+    """
+    told, names = Told(), set(parents)
+    while names and len(told.ended) < limit:
+        step = _tell(names, limit - len(told.ended))
+        told.add(step)
+        names = step.to_be_told
+    if told.in_line:
+        dispatch.quietly(partial(wake.wake_for, told.in_line))
+    return told
+
+
+def _tell(parents: Collection[str], limit: int) -> Told:
+    sql.commit()  # a fresh snapshot
+    statuses = backlog.statuses(sorted(parents))
+    over = {name: statuses.get(name) for name in sorted(parents) if statuses.get(name) not in LIVE}
+    if len(over) > 1:  # most of them have no children
+        awaited = backlog.awaited(list(over))
+        over = {name: status for name, status in over.items() if name in awaited}
+    failed = {name: status for name, status in over.items() if status != JobStatus.COMPLETED}
+    told = Told()
+    for name, status in over.items():
+        while len(told.ended) < limit:
+            some = tell_some(name, status, min(limit - len(told.ended), AT_ONCE))
+            told.add(some)
+            if not some.number:
+                break
+    while failed and len(told.ended) < limit:
+        others = sql.committed(partial(_end_others, failed, min(limit - len(told.ended), AT_ONCE)))
+        told.ended += others
+        if not others:
+            break
+    return told
+
+
+def tell_some(parent: str, status: str | None, limit: int) -> Told:
+    """The same for the first `limit` jobs that wait for one job which is over, or gone (status None); commits."""
+    return sql.committed(partial(_tell_some, parent, status, limit))
+
+
+def _tell_some(parent: str, status: str | None, limit: int) -> Told:
+    told = Told()
+    children = backlog.children(parent, limit)
+    if status != JobStatus.COMPLETED:
+        told.ended = _end([job for job in children if job["on_parent_failure"] != RUN_ANYWAY], parent, status)
+        children = [job for job in children if job["on_parent_failure"] == RUN_ANYWAY]
+    free = [job for job in children if not job["next_parent"]]
+    waits_for = {job["name"]: job["next_parent"] for job in children if job["next_parent"]}
+    told.went_on, told.in_line = waiting.let_go([job["name"] for job in free], parent)
+    told.went_on += waiting.wait_on(waits_for, parent)
+    told.next_parents = set(waits_for.values())
+    return told
+
+
+def _end_others(failed: Mapping[str, str | None], limit: int) -> list[Mapping[str, Any]]:
+    """End jobs that depend on these too, but wait for other ones: those may take long, and it would be in vain."""
+    by_parent: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for job in backlog.other_children(sorted(failed), limit):
+        by_parent.setdefault(job["parent"], {})[job["name"]] = job
+    ended: dict[str, Mapping[str, Any]] = {}
+    for parent, jobs in by_parent.items():
+        left = [job for name, job in jobs.items() if name not in ended]
+        ended |= {job["name"]: job for job in _end(left, parent, failed[parent])}
+    return list(ended.values())
+
+
+def _end(jobs: Sequence[Mapping[str, Any]], parent: str, status: str | None) -> list[Mapping[str, Any]]:
+    """End those of the jobs that nobody holds, as each of them wants it, and say why."""
+    message = f"The job it depends on, {parent}, {f'is {status}' if status else 'was deleted'}"
+    values = {"error_message": message, "error_type": "Permanent"}
+    to_cancel = [job for job in jobs if job["on_parent_failure"] == dependencies.CANCEL]
+    others = [job for job in jobs if job["on_parent_failure"] != dependencies.CANCEL]
+    when = {"canceled_at": clock.site_time()}
+    ended = job_store.move_all(to_cancel, JobStatus.CANCELED, message, values | when, config.ENGINE)
+    return [*ended, *job_store.move_all(others, JobStatus.DEAD_LETTER, message, values, config.ENGINE)]

@@ -1,0 +1,75 @@
+"""Opens and closes circuits: by what attempts say when they have ended.
+
+Nothing of it is part of a settle. Whatever is missed here, because the worker died in between, the next attempt makes
+good: a failure counts as soon as it is committed, and a probe that is over makes room for the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from ..access import tenancy
+from ..attempt.outcome import Outcome
+from ..base import clock, config
+from ..db import dispatch, sql
+from ..line import wake
+from ..notify import events
+from ..status import JobStatus
+from ..store import circuits
+
+CHANGED = "job_circuit_changed"
+"""Realtime event, to the admins of the organization."""
+
+
+def settled(job: Mapping[str, Any], end: Outcome) -> None:
+    """An attempt has ended like this and is committed. Commits; costs nothing if the type has no circuit breaker.
+
+    A transient failure costs one statement; a success none unless it was the probe.
+    """
+    job_type = config.job_type(job["job_type"])
+    if not circuits.has_breaker(job_type):
+        return
+    if end.is_transient:
+        _failed(job, job_type)
+    elif circuits.is_probe(job):
+        if end.status == JobStatus.COMPLETED and sql.committed(partial(circuits.close, job)):
+            after_change(job, circuits.CLOSED)
+        wake.wake_for_line()  # or the next may try
+
+
+def _failed(job: Mapping[str, Any], job_type: Any) -> None:
+    seen = circuits.tally(job, job_type)
+    until = clock.now_epoch() + 60 * (job_type.circuit_breaker_cooldown_minutes or 0)
+    if seen.status == circuits.HALF_OPEN and (seen.probe_job, seen.probe_attempt) == (job["name"], job["attempt"]):
+        has_opened = sql.committed(partial(circuits.reopen, job, until))
+    else:
+        must_open = seen.status not in circuits.NOT_CLOSED and is_over(seen, job_type)
+        has_opened = must_open and sql.committed(partial(circuits.open_anew, job, seen, until))
+    if has_opened:
+        after_change(job, circuits.OPEN, until)
+
+
+def is_over(seen: circuits.Tally, job_type: Any) -> bool:
+    """Whether so many failures open a circuit of this type."""
+    is_enough = seen.samples >= max(1, job_type.circuit_breaker_min_samples or 0)
+    return is_enough and seen.failures >= (job_type.circuit_breaker_failure_threshold or 1) * seen.samples
+
+
+def after_change(job: Mapping[str, Any], status: str, until: float | None = None) -> None:
+    """Best effort, after the commit: the admins' screens."""
+    dispatch.quietly(lambda: _tell(job, status, until))
+
+
+def _tell(job: Mapping[str, Any], status: str, until: float | None) -> None:
+    message = {
+        "job_type": job["job_type"],
+        "organization": job["organization"],
+        "organization_name": tenancy.name_of(job["organization"]),
+        "status": status,
+        "open_until": clock.isoformat(clock.site_time(until)) if until else None,
+        "updated_at": clock.iso_clock()(),
+    }
+    for user in tenancy.admins_of(job["organization"]):
+        events.tell_user(user, CHANGED, message)

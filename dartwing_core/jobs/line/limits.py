@@ -1,0 +1,102 @@
+"""How many jobs may run and wait at once: by organization, by Job Type, and by both.
+
+Slots are counted from the rows each time, so none can leak. A look is content with an estimate; a take under a cap
+counts one after another, and is exact.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import frappe
+from frappe.query_builder.functions import Count
+
+from ..access import tenancy
+from ..base import config
+from ..db import sql
+from ..rq import redis_queue
+from ..status import JobStatus
+
+LOCK_WAIT = 5  # seconds; others hold a lock for a few milliseconds
+Key = tuple[str | None, str | None]
+"""Whose jobs a cap counts: of an organization, of a type, or of both."""
+
+
+class Slots:
+    """The jobs in service, and whether one more of an organization and type fits beside them."""
+
+    def __init__(
+        self, in_service: Iterable[Mapping[str, Any]], limits: Mapping[str, tenancy.Limits], types: Mapping[str, Any]
+    ):
+        self._limits, self._types = limits, types
+        self._used: Counter[Key] = Counter()
+        for row in in_service:
+            organization, job_type = row["organization"], row["job_type"]
+            for key in ((organization, None), (None, job_type), (organization, job_type)):
+                self._used[key] += row["number"]
+
+    def fits(self, organization: str, job_type: str) -> bool:
+        """Whether one more may run."""
+        caps = caps_of(self._limits[organization], self._types[job_type], organization, job_type)
+        return all(self._used[key] < cap for key, cap in caps.items())
+
+
+def caps_of(limits: tenancy.Limits, job_type_doc: Any, organization: str, job_type: str) -> dict[Key, int]:
+    """The limits in force for a job: by (organization, type), None standing for all."""
+    caps: dict[Key, int] = {
+        (organization, None): limits.max_running,
+        (None, job_type): job_type_doc.max_concurrent if job_type_doc else 0,
+        (organization, job_type): job_type_doc.max_concurrent_per_organization if job_type_doc else 0,
+    }
+    return {key: cap for key, cap in caps.items() if cap}
+
+
+@contextmanager
+def locked(caps: Iterable[Key]) -> Iterator[bool]:
+    """Be the only one to start jobs under these caps while entered; yields False if that takes too long.
+
+    In one order everywhere, so that no two can wait for each other. Where there are no named locks (Galera), a cap may
+    be exceeded by jobs that start in the same moment.
+    """
+    names = sorted(hashlib.sha1(repr(key).encode(), usedforsecurity=False).hexdigest()[:16] for key in caps)
+    with ExitStack() as stack:
+        yield all(stack.enter_context(sql.named_lock(f"cap:{name}", LOCK_WAIT)) for name in names)
+
+
+def reached(caps: Mapping[Key, int]) -> Key | None:
+    """The first of the caps under which no more job fits, as of this transaction's snapshot."""
+    return next((key for key, cap in caps.items() if running(key) >= cap), None)
+
+
+def running(key: Key) -> int:
+    """Jobs of an organization, of a type, or of both, that are running as of this transaction's snapshot."""
+    organization, job_type = key
+    job = frappe.qb.DocType(config.JOB)
+    query = frappe.qb.from_(job).select(Count("*")).where(job.status == str(JobStatus.RUNNING))
+    if organization:
+        query = query.where(job.organization == organization)
+    if job_type:
+        query = query.where(job.job_type == job_type)
+    return query.run()[0][0]
+
+
+def places(organization: str, cap: int) -> int:
+    """How many more jobs of an organization may line up under its waiting cap."""
+    job = frappe.qb.DocType(config.JOB)
+    rows = frappe.qb.from_(job).select(job.name).limit(cap)
+    rows = rows.where((job.in_line == 1) & job.queue.isin(redis_queue.queue_names()))  # as the index begins
+    rows = rows.where(job.organization == organization)
+    return max(0, cap - frappe.qb.from_(rows.as_("rows")).select(Count("*")).run()[0][0])
+
+
+def waiting(organization: str, at_most: int) -> int:
+    """Unfinished jobs of an organization that are not running; counted up to `at_most`."""
+    job = frappe.qb.DocType(config.JOB)
+    states = [str(status) for status in (JobStatus.PENDING, JobStatus.QUEUED, JobStatus.FAILED, JobStatus.TIMED_OUT)]
+    rows = frappe.qb.from_(job).select(job.name).limit(at_most)
+    rows = rows.where((job.organization == organization) & job.status.isin(states))
+    return frappe.qb.from_(rows.as_("rows")).select(Count("*")).run()[0][0]

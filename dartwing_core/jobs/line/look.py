@@ -1,0 +1,206 @@
+"""What a worker sees when it looks who may go next: all that decides, in a few statements however many wait."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import frappe
+from frappe.query_builder.functions import Count
+
+from ..access import tenancy
+from ..base import config
+from ..db import sql
+from ..status import JobStatus
+from ..store import circuits, waiting
+from . import limits, line_queries, pauses
+from .limits import Key
+from .selection import Choice, Line
+from .turns import Turns
+
+SHARE = 20
+"""A look is good for so many times as long as it took: looking takes a twentieth of a worker's time …"""
+LONGEST = 0.25
+"""… and for so many seconds at most: who comes in between waits until the next."""
+AHEAD = 20
+"""So many names of a line are read at once for each worker that takes from it."""
+
+
+class Ahead:
+    """The jobs of a line that were read ahead.
+
+    Those that other workers probably take meanwhile are left to them. Who is still there then is read again.
+    """
+
+    def __init__(self, line: Line, number: int, known: deque[line_queries.Place] | None = None):
+        """`number`: how many are read at once."""
+        self._line, self._number = line, number
+        self._next: deque[line_queries.Place] = known if known is not None else deque()
+        self._passed: set[str] = set()
+        self._is_all = known is not None
+        """Whether nobody else is in line."""
+
+    def first(self) -> line_queries.Place | None:
+        """The next; None if there is none."""
+        if not self._next and not self._is_all:
+            number = len(self._passed) + self._number  # those that were passed may still be in front
+            places = line_queries.places(self._line, number)
+            self._next.extend(place for place in places if place.name not in self._passed)
+            self._is_all = len(places) < number
+        return self._next[0] if self._next else None
+
+    def pass_by(self, also: int = 0) -> None:
+        """It is the turn of the one behind it; `also`: so many more are left to others."""
+        self._passed.add(self._next.popleft().name)
+        if self._next and also:
+            self._is_all = False
+        for _one in range(min(also, len(self._next))):
+            self._next.popleft()
+        if self._next:
+            self._line.rank = self._next[0].rank
+
+
+@dataclass(slots=True)
+class Look:
+    """Who may go, as of one moment."""
+
+    choice: Choice
+    types: Mapping[str, Any]
+    """Job Types by name; None for one that is gone."""
+    limits: Mapping[str, tenancy.Limits]
+    made_at: float
+    """As `time.monotonic()`."""
+    is_good_until: float
+    workers: int = 1
+    """How many take from the same lines."""
+    _ahead: dict[tuple[str, str, str, str], Ahead] = field(default_factory=dict)
+
+    def first(self, line: Line) -> line_queries.Place | None:
+        """The next job of a line; None if there is none.
+
+        Some are read ahead, as of the transaction's snapshot. They may be other workers' by now.
+        """
+        ahead = self._ahead.get(line.key)
+        if ahead is None:
+            ahead = self._ahead[line.key] = Ahead(line, AHEAD * self.workers)
+        return ahead.first()
+
+    def know(self, line: Line, only: line_queries.Place) -> None:
+        """This is the one job of a line that matters."""
+        self._ahead[line.key] = Ahead(line, 0, deque([only]))
+
+    def pass_by(self, line: Line) -> None:
+        """The next job of a line is somebody else's: it is the turn of the one behind it."""
+        self._ahead[line.key].pass_by()
+
+    def took(self, line: Line) -> None:
+        """The next job of a line is taken. Meanwhile each of the other workers takes one, too."""
+        self._ahead[line.key].pass_by(also=self.workers - 1)
+
+    def caps(self, line: Line) -> dict[Key, int]:
+        """The running caps that a job of a line is under."""
+        organization, job_type = line.organization, line.job_type
+        return limits.caps_of(self.limits[organization], self.types[job_type], organization, job_type)
+
+    def is_strict(self, line: Line) -> bool:
+        """Whether a job of a line may start only after a look at what runs at that very moment."""
+        return bool(self.caps(line)) or circuits.has_breaker(self.types[line.job_type])
+
+
+NOTHING = Look(Choice((), {}, {}), {}, {}, 0, 0)
+
+
+def look(queues: Collection[str] | None = None, turns: Turns | None = None) -> Look:
+    """Who may go next, of these queues (all by default).
+
+    `turns`: of the caller; whoever takes nobody has none. The caller sees to a fresh snapshot. Commits if held jobs got
+    in line.
+    """
+    began = _begin()
+    heads = [] if pauses.is_paused() else line_queries.heads()
+    if (held := _held(heads)) and sql.committed(lambda: line_queries.let_in(held)):
+        heads = line_queries.heads()
+    return _look_at(heads, queues, began, turns)
+
+
+def look_along(queues: Collection[str] | None, turns: Turns, snapshot_age: float) -> Look | None:
+    """The same in a transaction that is so many seconds old, and is not committed here.
+
+    None if held jobs have to be looked after, which takes a commit.
+    """
+    began = _begin()
+    heads = [] if pauses.is_paused() else line_queries.heads()
+    return None if _held(heads) else _look_at(heads, queues, began, turns, snapshot_age)
+
+
+def look_at(line: Line) -> Look:
+    """Whether the jobs of one line may go."""
+    began = _begin()
+    head = {**dict(zip(line_queries.LINE, line.key, strict=True)), "in_line": waiting.IN_LINE, "rank": line.rank}
+    return _look_at([] if pauses.is_paused() else [head], None, began)
+
+
+def _begin() -> float:
+    if config.is_keeping():
+        config.keep()
+    return time.monotonic()
+
+
+def _held(heads: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [head for head in heads if head["in_line"] == waiting.HELD]
+
+
+def _look_at(
+    heads: Sequence[Mapping[str, Any]],
+    queues: Collection[str] | None,
+    began: float,
+    turns: Turns | None = None,
+    snapshot_age: float = 0,
+) -> Look:
+    going = pauses.not_paused(head for head in heads if head["in_line"] == waiting.IN_LINE)
+    lines = [Line(**{column: head[column] for column in (*line_queries.LINE, "rank")}) for head in going]
+    limits_of = tenancy.limits_of(sorted({line.organization for line in lines}))
+    types = {name: config.job_type(name) for name in {line.job_type for line in lines}}
+    waits = [line for line in lines if limits_of[line.organization].may_start and may_start(types[line.job_type])]
+    free = _under_caps(_not_held(waits, types), limits_of, types)
+    weights = {name: found.weight for name, found in limits_of.items()}
+    served = [line for line in free if queues is None or line.queue in queues]
+    passes = turns.passes(waits, served, weights) if waits and turns else {}
+    now = time.monotonic()
+    good_for = min(LONGEST, (now - began) * SHARE) - snapshot_age
+    return Look(Choice(served, passes, weights), types, limits_of, now, now + good_for)
+
+
+def _not_held(lines: list[Line], types: Mapping[str, Any]) -> list[Line]:
+    """Those of which no circuit keeps the jobs from starting."""
+    guarded = [name for name, job_type in types.items() if circuits.has_breaker(job_type)]
+    found = circuits.of_types(guarded) if guarded else {}
+    held = {pair for pair, circuit in found.items() if circuit.is_held}
+    return [line for line in lines if (line.organization, line.job_type) not in held]
+
+
+def may_start(job_type: Any) -> bool:
+    """Whether jobs of this Job Type are not paused."""
+    return job_type is None or not job_type.is_paused  # of a type that is gone the jobs fail at once, and say why
+
+
+def _under_caps(lines: list[Line], limits_of: Mapping[str, tenancy.Limits], types: Mapping[str, Any]) -> list[Line]:
+    """Those of which one more may run, by what runs now; strictly that is decided when one is taken."""
+    if not any(limits.caps_of(limits_of[line.organization], types[line.job_type], "", "") for line in lines):
+        return lines
+    slots = limits.Slots(running(), limits_of, types)
+    return [line for line in lines if slots.fits(line.organization, line.job_type)]
+
+
+def running() -> list[dict[str, Any]]:
+    """How many jobs run, by organization and type: as the rows say, so that no slot leaks."""
+    return running_query().run(as_dict=True)
+
+
+def running_query():
+    job = frappe.qb.DocType(config.JOB)
+    query = frappe.qb.from_(job).select(job.organization, job.job_type, Count("*").as_("number"))
+    return query.where(job.status == str(JobStatus.RUNNING)).groupby(job.organization, job.job_type)

@@ -1,0 +1,285 @@
+"""Takes the job whose turn it is: the one place that decides who runs next, at the moment a worker is free."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache, partial
+from typing import Any
+
+from ..base import clock, config
+from ..db import connection, sql
+from ..notify import events
+from ..status import JobStatus
+from ..store import circuits, history, job_store
+from . import limits, line_queries, look
+from .selection import Line
+from .turns import Turns
+
+MARGIN = 30.0
+"""Seconds before its forced end in which a process does what follows a job."""
+
+YOUNG = 0.02
+"""Seconds: what a transaction of that age sees is as good as new."""
+FRESH = 0.04
+"""Seconds: a look that is older is taken anew where that costs no commit, so that behind jobs of 50 ms nobody waits."""
+MOST_WORKERS = 20
+"""Of a line that a process reckons with: RQ counts killed ones for a while."""
+PAUSES = (0, 0.005, 0.02)
+"""Before each look: those who were in line may have been taken by others while this process looked."""
+TYPE_FIELDS = ("handler_method", "timeout_handler_method", "requires_permission")
+_START = """
+    UPDATE `tabBackground Job` FORCE INDEX (PRIMARY)
+    SET status = 'Running', in_line = 0, modified = %(now)s, modified_by = %(engine)s, attempt = %(attempt)s,
+        started_at = %(now)s, started_epoch = UNIX_TIMESTAMP(), connection_id = %(connection_id)s,
+        rq_job_id = %(entry_id)s, next_retry_at = NULL, progress = 0, progress_message = NULL
+    WHERE name = %(name)s AND status = 'Queued' AND attempt = %(before)s
+"""
+_BEGIN_ANEW = """
+    UPDATE `tabBackground Job` FORCE INDEX (PRIMARY) SET modified = %(now)s, started_epoch = UNIX_TIMESTAMP()
+    WHERE name = %(name)s AND status = 'Running' AND attempt = %(attempt)s
+"""
+
+
+def worker_name() -> str:
+    """This process, for people: host and process id."""
+    return _worker_name(os.getpid())
+
+
+@lru_cache
+def _worker_name(pid: int) -> str:
+    return f"{socket.gethostname()}:{pid}"
+
+
+def begin_anew(job: Mapping[str, Any]) -> bool:
+    """Let the lease of a job that was taken a while ago begin now; whether the attempt is still its own. Commits."""
+    values = {"now": clock.site_time(), "name": job["name"], "attempt": job["attempt"]}
+    is_its_own = bool(sql.execute_as_of_now(_BEGIN_ANEW, values))
+    sql.commit()
+    return is_its_own
+
+
+@dataclass(slots=True)
+class Checked:
+    """What was found when the limits were asked."""
+
+    at: datetime
+    """The job starts at that moment: before a circuit that opens later."""
+    circuit: circuits.Circuit | None = None
+
+
+class Taker:
+    """Takes one job after another for a process.
+
+    `queues`: those it may take from; all by default. `ends_at`: when the process is ended by force, as
+    `time.monotonic()`: no job is taken whose time limit is behind that. `entry_id`: RQ's id of the entry under which it
+    runs, None outside of workers. `workers`: how many take from these queues.
+    """
+
+    def __init__(
+        self,
+        queues: Collection[str] | None = None,
+        ends_at: float = float("inf"),
+        entry_id: str | None = None,
+        workers: int = 1,
+    ):
+        self._entry_id = entry_id
+        self._queues, self._workers = queues, min(workers, MOST_WORKERS)
+        self._ends_at = ends_at
+        self._look = look.NOTHING
+        self._turns = Turns(queues)
+        self.is_first = True
+        """Whether nothing was taken yet: then the process is the job's own, if its type asks for that."""
+        self.needs_entry: dict[str, Any] | None = None
+        """A job whose turn it is, but that this process can't run: it is to have an entry of its own."""
+        self._started: dict[str, Any] | None = None
+
+    def take(self) -> dict[str, Any] | None:
+        """The next job, Running from now on, with all that an attempt needs; None if there is none.
+
+        What `job_store.lock_for_run` tells; TYPE_FIELDS of its Job Type; and what only the look at it knows: `caps`,
+        `circuit` and `is_alone`. Commits, by SQL alone.
+        """
+        self._started = None
+        return connection.retried(self._take)
+
+    def take_named(self, name: str, attempt: int) -> dict[str, Any] | None:
+        """This job, if it may start now and is to make this attempt. For whoever runs jobs outside of a worker."""
+        self._started = None
+        return connection.retried(partial(self._take_named, name, attempt))
+
+    def take_along(self, log: list[history.Event], snapshot_age: float = YOUNG) -> dict[str, Any] | None:
+        """The next job, if that can be told in the transaction of a settle, which commits; None if it can't.
+
+        What is to be written into its history is added to `log`. `snapshot_age`: seconds since the transaction began;
+        another look is taken in a young one alone.
+        """
+        if not self._has_good_look():
+            if snapshot_age >= YOUNG:
+                return None
+            found = look.look_along(self._queues, self._turns, snapshot_age)
+            if found is None:
+                return None
+            self._see(found)
+        return self._take_next(log, is_along=True)
+
+    def _take(self) -> dict[str, Any] | None:
+        if (before := self._taken_before()) is not None:
+            return before
+        if self._has_good_look() and time.monotonic() - self._look.made_at < FRESH:
+            sql.commit()  # a snapshot of this moment
+            taken = self._take_and_commit()
+            if taken or self.needs_entry:
+                return taken
+        for pause in PAUSES:
+            time.sleep(pause)
+            sql.commit()
+            self._see(look.look(self._queues, self._turns))
+            is_nobody_there = not self._look.choice.lines
+            taken = self._take_and_commit()
+            if taken or self.needs_entry or is_nobody_there:
+                return taken
+        return None  # somebody holds those who are there: the next sweep sees to them
+
+    def _has_good_look(self) -> bool:
+        return time.monotonic() < self._look.is_good_until
+
+    def _see(self, found: look.Look) -> None:
+        self._look = found
+        found.workers = self._workers
+
+    def _take_named(self, name: str, attempt: int) -> dict[str, Any] | None:
+        if (before := self._taken_before()) is not None:
+            return before
+        sql.commit()
+        job = job_store.load(name, "status", "attempt", "admission_rank", *line_queries.LINE)
+        if not job or job["status"] != JobStatus.QUEUED or job["attempt"] != attempt - 1:
+            return None  # a stale or doubled message: the row says what is true
+        only = Line(job["queue"], job["organization"], job["job_type"], job["priority"], job["admission_rank"])
+        self._look = look.look_at(only)
+        self._look.know(only, line_queries.Place(name, only.rank))
+        return self._take_and_commit()
+
+    def _take_and_commit(self) -> dict[str, Any] | None:
+        log: list[history.Event] = []
+        job = self._take_next(log)
+        history.write(log)
+        sql.commit()  # callbacks of other apps could raise, and the attempt would be nobody's
+        return job
+
+    def _take_next(self, log: list[history.Event], *, is_along: bool = False) -> dict[str, Any] | None:
+        while line := self._look.choice.next():
+            if not self._look.is_strict(line):
+                taken = self._take_first(line, log)
+            elif is_along:
+                return None
+            else:
+                taken = self._take_strictly(line, log)
+            if taken or self.needs_entry:
+                return taken
+        return None
+
+    def _take_strictly(self, line: Line, log: list[history.Event]) -> dict[str, Any] | None:
+        """Under caps one such claim after another, each counting what the one before it has committed."""
+        caps, checked = self._look.caps(line), Checked(clock.site_time())
+        with limits.locked(caps) as are_ours:
+            sql.commit()  # a snapshot of what runs now
+            key = limits.reached(caps) if are_ours else next(iter(caps))
+            if key:
+                self._look.choice.drop_capped(key)
+                return None
+            checked.circuit = self._circuit(line)
+            if checked.circuit is not None and checked.circuit.is_held:
+                self._look.choice.drop(line)
+                return None
+            taken = self._take_first(line, log, checked)
+            history.write(log)
+            log.clear()
+            sql.commit()
+        return taken
+
+    def _circuit(self, line: Line) -> circuits.Circuit | None:
+        if not circuits.has_breaker(self._look.types[line.job_type]):
+            return None
+        return circuits.of_types([line.job_type], [line.organization]).get((line.organization, line.job_type))
+
+    def _take_first(
+        self, line: Line, log: list[history.Event], checked: Checked | None = None
+    ) -> dict[str, Any] | None:
+        """The first job of a line that nobody holds; None if there is none, or if another line is first by now."""
+        choice = self._look.choice
+        while candidate := self._look.first(line):
+            if not choice.is_next(line, candidate.rank):
+                return None
+            job = job_store.lock_for_run(candidate.name)
+            if job:
+                self._look.took(line)
+                return self._take_locked(line, job, log, checked or Checked(clock.site_time()))
+            self._look.pass_by(line)
+        choice.drop(line)
+        return None
+
+    def _take_locked(
+        self, line: Line, job: dict[str, Any], log: list[history.Event], checked: Checked
+    ) -> dict[str, Any] | None:
+        if not self._can_run(job, self._look.types[line.job_type]):
+            self.needs_entry = job
+            return None
+        circuit = checked.circuit
+        if circuit is not None:
+            circuit = circuits.take_probe(circuit, job["name"], job["attempt"] + 1)
+            if circuit is None:
+                self._look.choice.drop(line)
+                return None
+        started = self._start(job, log, checked.at)
+        if started is None:
+            return None
+        self._note_turn(line)
+        self.is_first = False
+        job_type = self._look.types[line.job_type]
+        self._started = started | {
+            "caps": self._look.caps(line),
+            "circuit": circuit,
+            "is_alone": bool(job_type and job_type.own_process),
+            **{name: job_type.get(name) if job_type else None for name in TYPE_FIELDS},
+        }
+        return self._started
+
+    def _can_run(self, job: Mapping[str, Any], job_type: Any) -> bool:
+        if job_type and job_type.own_process and not self.is_first:
+            return False
+        return time.monotonic() + job["timeout_seconds"] + MARGIN <= self._ends_at
+
+    def _start(self, job: dict[str, Any], log: list[history.Event], now: datetime) -> dict[str, Any] | None:
+        """The guarded UPDATE (invariant I3), its line in the history, and the news of it."""
+        attempt = job["attempt"] + 1
+        connection_id = sql.this_connection() or 0
+        values = {"name": job["name"], "before": job["attempt"], "attempt": attempt, "now": now}
+        values |= {"engine": config.ENGINE, "connection_id": connection_id, "entry_id": self._entry_id}
+        if not sql.execute_as_of_now(_START, values):
+            return None
+        message, worker = f"Worker started execution, attempt {attempt}", worker_name()
+        log.append(history.event_of(job, JobStatus.QUEUED, JobStatus.RUNNING, message, config.ENGINE, worker=worker))
+        events.announce([job], JobStatus.QUEUED, JobStatus.RUNNING, {})
+        started = {"attempt": attempt, "started_at": now, "connection_id": connection_id}
+        return job | started | {"status": str(JobStatus.RUNNING)}
+
+    def _note_turn(self, line: Line) -> None:
+        start = self._look.choice.passes[line.organization]
+        price = self._look.choice.took(line)
+        # With the start's own commit: told later, it would bring back a pass that others have gone by.
+        events.along(lambda pipeline: self._turns.note(pipeline, line.organization, start, price))
+
+    def _taken_before(self) -> dict[str, Any] | None:
+        """The job of a try before this one, whose connection was lost in its commit."""
+        started, self._started = self._started, None
+        if started is None:
+            return None
+        now = job_store.load(started["name"], "status", "attempt", "started_at", "connection_id")
+        if not now or (now["status"], now["connection_id"]) != (JobStatus.RUNNING, started["connection_id"]):
+            return None
+        return started if (now["attempt"], now["started_at"]) == (started["attempt"], started["started_at"]) else None

@@ -1,0 +1,50 @@
+"""Has workers look at the line, where somebody in it may go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..db import sql
+from ..rq import doorbells, redis_queue
+from . import line_queries, look, pauses, selection
+
+
+def wake_for(jobs: Sequence[Mapping[str, Any]]) -> int:
+    """For jobs that have just got in line and are committed; returns how many entries were made.
+
+    While Redis is away, or all is paused, the next sweep does it.
+    """
+    going = pauses.not_paused(jobs)
+    return (redis_queue.if_there(lambda: doorbells.ring(going)) or 0) if going else 0
+
+
+def wake_for_line() -> int:
+    """For whoever is in line and may go now; returns how many entries were made.
+
+    Raises redis.exceptions.RedisError.
+    """
+    lines = look.look().choice.in_order()
+    queues = sorted({line.queue for line in lines})
+    if not queues:
+        return 0
+    made = 0
+    for queue, room in doorbells.rooms(queues).items():
+        made += doorbells.ring(_first_jobs([line for line in lines if line.queue == queue], room))
+    return made
+
+
+def let_in() -> int:
+    """For held jobs that get in line now, since others have left it; returns how many got in. Commits."""
+    entered = sql.committed(line_queries.let_in_held)
+    wake_for(entered)
+    return len(entered)
+
+
+def _first_jobs(lines: Sequence[selection.Line], number: int) -> list[dict[str, Any]]:
+    jobs: list[dict[str, Any]] = []
+    for line in lines:
+        if len(jobs) >= number:
+            break
+        jobs += line_queries.first(line, number - len(jobs))
+    return jobs

@@ -1,0 +1,137 @@
+"""Tells the site's administrators when jobs pile up or get stuck: once, until it is over and happens again.
+
+Over the thresholds of Job Engine Settings: jobs that have failed for good, jobs in line in a queue, and a running job's
+multiple of its time limit, which a worker in good order does not reach. What is told is committed together with the
+note that it was, so also if the scheduler runs twice or breaks off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+import frappe
+from frappe import _
+from frappe.query_builder.functions import Count
+from frappe.translate import get_user_lang
+from frappe.utils import escape_html, get_url_to_form, get_url_to_list
+from frappe.utils.user import get_users_with_role
+from pypika.terms import Criterion
+
+from ..base import clock, config
+from ..db import sql
+from ..line import line_queries
+from ..notify import events, inbox
+from ..status import JobStatus
+from ..store import waiting
+
+RAISED = "raised_alerts"
+IS_OVER = 0.8
+"""An alert is over, and may be raised again, once the number has fallen below this share of its threshold."""
+MOST_STUCK = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A number that is watched, `limit` at most; it is counted no further than is needed to know that it is over."""
+
+    key: str
+    number: int
+    limit: int
+    text: Callable[[str], str]
+    """What to say, as HTML, in a language."""
+    link: str
+
+    def is_alarming(self, was_raised: bool) -> bool:
+        return self.number > (self.limit * IS_OVER if was_raised else self.limit)
+
+
+def check_alerts() -> list[str]:
+    """Entry of the scheduler, every five minutes; returns what was told, by its keys. Commits."""
+    if config.settings().mutes_alerts:
+        return []
+    with sql.named_lock("alerts") as is_ours:
+        new = sql.committed(_check) if is_ours else []
+    for user in _administrators() if new else ():
+        events.tell_user(user, "notification", {})  # lights the bell
+    return [level.key for level in new]
+
+
+def _check() -> list[Level]:
+    saved = frappe.db.get_single_value(config.SETTINGS, RAISED, cache=False)
+    raised = set((saved or "").splitlines())
+    alarming = {level.key: level for level in _levels() if level.is_alarming(level.key in raised)}
+    new = [level for key, level in alarming.items() if key not in raised]
+    if alarming.keys() != raised:
+        for user in _administrators():
+            for level in new:
+                _log(user, level)
+        frappe.db.set_single_value(config.SETTINGS, RAISED, "\n".join(sorted(alarming)), update_modified=False)
+    return new
+
+
+def _levels() -> Iterator[Level]:
+    settings = config.settings()
+    yield _dead_letters(settings.alert_dead_letters)
+    for queue in line_queries.queues():
+        yield _in_line(queue, settings.alert_jobs_in_line)
+    for row in stuck_query(settings.alert_overtime).run(as_dict=True):
+        yield _stuck(row["name"], settings.alert_overtime)
+
+
+def _dead_letters(limit: int) -> Level:
+    job = frappe.qb.DocType(config.JOB)
+    number = count_query(job.status == str(JobStatus.DEAD_LETTER), limit).run()[0][0]
+
+    def text(lang: str) -> str:
+        words = _("More than {0} jobs have failed for good. Retry or delete them.", lang=lang)
+        return words.format(limit)
+
+    return Level("dead letters", number, limit, text, _list(status=str(JobStatus.DEAD_LETTER)))
+
+
+def _in_line(queue: str, limit: int) -> Level:
+    job = frappe.qb.DocType(config.JOB)
+    number = count_query((job.in_line == waiting.IN_LINE) & (job.queue == queue), limit).run()[0][0]
+
+    def text(lang: str) -> str:
+        words = _("More than {0} jobs wait in the queue {1}. Start workers for it, or see what holds it.", lang=lang)
+        return words.format(limit, escape_html(queue))
+
+    return Level(f"queue {queue}", number, limit, text, _list(status=str(JobStatus.PENDING), queue=queue))
+
+
+def _stuck(job: str, times: int) -> Level:
+    def text(lang: str) -> str:
+        words = _("Job {0} has taken more than {1} times its time limit. Cancel it, or end its worker.", lang=lang)
+        return words.format(escape_html(job), times)
+
+    return Level(f"job {job}", 1, 0, text, get_url_to_form(config.JOB, job))
+
+
+def count_query(condition: Criterion, limit: int):
+    """How many jobs meet the condition, counted up to `limit` + 1."""
+    job = frappe.qb.DocType(config.JOB)
+    some = frappe.qb.from_(job).select(job.name).where(condition).limit(limit + 1).as_("some")
+    return frappe.qb.from_(some).select(Count("*"))
+
+
+def stuck_query(times: int):
+    """Running jobs that have taken more than so many times their time limit."""
+    job = frappe.qb.DocType(config.JOB)
+    condition = (job.status == str(JobStatus.RUNNING)) & (job.started_epoch > 0)
+    condition &= job.started_epoch + job.timeout_seconds * times < clock.now_epoch()
+    return frappe.qb.from_(job).select(job.name).where(condition).limit(MOST_STUCK)
+
+
+def _administrators() -> list[str]:
+    return get_users_with_role("System Manager") or [config.ENGINE]
+
+
+def _log(user: str, level: Level) -> None:
+    inbox.leave(user, level.text(get_user_lang(user)), document_type=config.JOB, link=level.link)
+
+
+def _list(**filters: str) -> str:
+    return f"{get_url_to_list(config.JOB)}?{urlencode(filters)}"

@@ -1,0 +1,103 @@
+"""A daily e-mail to the admins of each organization about its jobs that failed for good.
+
+What was told is kept by a time in Job Engine Settings that is committed together with the e-mails in Frappe's queue:
+each job is told once, also if the scheduler runs twice, late or breaks off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import frappe
+from frappe import _
+from frappe.query_builder.functions import Count, Min
+from frappe.translate import get_user_lang
+from frappe.utils import get_datetime
+from pypika import Order
+
+from ..access import tenancy
+from ..base import clock, config, links
+from ..db import sql
+from ..status import JobStatus
+
+UNTIL = "digest_until"
+TEMPLATE = "dead_letters"
+SAVEPOINT = "dartwing_core_digest"
+EXAMPLE_LENGTH = 200
+
+
+def send_dead_letter_digest() -> int:
+    """Entry of the scheduler, daily; returns how many e-mails went to Frappe's queue. Commits.
+
+    None do if the settings say so, or if the site has no account to send with.
+    """
+    if not config.settings().sends_digest or not _can_send():
+        return 0
+    with sql.named_lock("digest") as is_ours:
+        return sql.committed(_send) if is_ours else 0
+
+
+def _send() -> int:
+    now = clock.site_time()
+    last = frappe.db.get_single_value(config.SETTINGS, UNTIL, cache=False)
+    since = get_datetime(last) if last else now - timedelta(days=1)
+    by_organization: dict[str, list[Mapping[str, Any]]] = {}
+    for row in failed_query(since, now).run(as_dict=True):
+        by_organization.setdefault(row["organization"], []).append(row)
+    sent = sum(_tell_admins(organization, rows) for organization, rows in sorted(by_organization.items()))
+    frappe.db.set_single_value(config.SETTINGS, UNTIL, now, update_modified=False)
+    return sent
+
+
+def failed_query(since: datetime, until: datetime):
+    """What failed for good in this time, by organization and Job Type, each with an example of an error."""
+    job = frappe.qb.DocType(config.JOB)
+    query = frappe.qb.from_(job).select(job.organization, job.job_type, Count("*").as_("jobs"))
+    query = query.select(Min(job.error_message).as_("example"))
+    condition = job.status == str(JobStatus.DEAD_LETTER)
+    condition &= (job.modified > since) & (job.modified <= until)
+    return query.where(condition).groupby(job.organization, job.job_type).orderby(Count("*"), order=Order.desc)
+
+
+def _tell_admins(organization: str, rows: Sequence[Mapping[str, Any]]) -> int:
+    name = tenancy.name_of(organization)
+    return sum(_tell(user, organization, name, rows) for user in tenancy.admins_of(organization))
+
+
+def _tell(user: str, organization: str, name: str, rows: Sequence[Mapping[str, Any]]) -> bool:
+    """One e-mail to one admin, in their language; an address that won't do must not keep it from the others."""
+    account = frappe.db.get_value("User", user, ["email", "enabled"], as_dict=True)
+    if not account or not account.enabled or not account.email:
+        return False
+    lang = get_user_lang(user)
+    frappe.db.savepoint(SAVEPOINT)
+    try:
+        frappe.sendmail(
+            recipients=[account.email],
+            subject=_("{0}: {1} background jobs have failed", lang=lang).format(name, _number(rows)),
+            template=TEMPLATE,
+            args={
+                "intro": _("These jobs of {0} have failed for good since the last message:", lang=lang).format(name),
+                "heads": [_("Job Type", lang=lang), _("Jobs", lang=lang), _("For example", lang=lang)],
+                "rows": [{**row, "example": (row["example"] or "")[:EXAMPLE_LENGTH]} for row in rows],
+                "link": links.to_list(user, organization=organization, status=str(JobStatus.DEAD_LETTER)),
+                "action": _("Look at them and retry", lang=lang),
+            },
+        )
+    except Exception as error:
+        if sql.database_code(error) is not None:
+            raise  # the transaction may be undone: all of it again, or nothing
+        frappe.db.rollback(save_point=SAVEPOINT)
+        frappe.logger("dartwing_core").exception(f"The digest could not be sent to {user}")
+        return False
+    return True
+
+
+def _can_send() -> bool:
+    return bool(frappe.db.exists("Email Account", {"enable_outgoing": 1, "default_outgoing": 1}))
+
+
+def _number(rows: Sequence[Mapping[str, Any]]) -> int:
+    return sum(row["jobs"] for row in rows)

@@ -1,0 +1,213 @@
+"""Figures about jobs: only of those that the current user may see, whoever asks.
+
+Job names are in the order of their making, so "of the last hours" is a range of the primary key.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import frappe
+from frappe.query_builder.functions import Avg, Count, Max, Min
+from pypika import Order
+from pypika.analytics import AnalyticFunction
+from pypika.terms import Criterion, CustomFunction, PseudoColumn
+
+from ..access import visibility
+from ..base import clock, config, ids
+from ..queries import job_queries
+from ..status import JobStatus
+
+WAITING = (JobStatus.PENDING, JobStatus.QUEUED)
+FAILED = (JobStatus.FAILED, JobStatus.TIMED_OUT, JobStatus.DEAD_LETTER)
+MAX_HOURS = 24 * 31
+MAX_LIMIT = 100
+P95 = 0.95
+difference = CustomFunction("TIMESTAMPDIFF", ["unit", "start", "end"])
+
+
+def get_metrics(organization: str | None = None, hours: int = 24) -> dict[str, Any]:
+    """How many jobs there are in each state and waiting by priority, and of the last `hours`: times and failures.
+
+    `{job_count_by_status, queue_depth_by_priority, processing_time: {average_seconds, p95_seconds},
+    failure_rate_by_type, processing_time_by_type, timestamp}`. Processing time is that of the attempt that completed
+    the job; the failure rate is the share of ended jobs that have failed (not of canceled ones), from 0 to 1.
+    """
+    job = frappe.qb.DocType(config.JOB)
+    visible = _visible(job, organization)
+    recent = visible & since(job, hours)
+    by_status = _counts(job, job.status, visible)
+    by_type = _by_type(job, recent)
+    return {
+        "job_count_by_status": {status.value: by_status.get(status.value, 0) for status in JobStatus},
+        "queue_depth_by_priority": _depths(job, visible),
+        "processing_time": _times(job, recent),
+        "failure_rate_by_type": {name: figures["failure_rate"] for name, figures in by_type.items()},
+        "processing_time_by_type": {name: figures["average_seconds"] for name, figures in by_type.items()},
+        "timestamp": clock.isoformat(clock.site_time()),
+    }
+
+
+def get_job_counts(organization: str | None = None) -> dict[str, Any]:
+    """How many jobs run, wait, have failed lately and are dead letters, each up to 10,000.
+
+    `{running, waiting, failed_today, failed_in_24_hours, dead_letter, today, day_ago}`; the last two say since when, by
+    the site's clock.
+    """
+    job = frappe.qb.DocType(config.JOB)
+    visible = _visible(job, organization)
+    now = clock.site_time()
+    today, day_ago = now.replace(hour=0, minute=0, second=0, microsecond=0), now - timedelta(days=1)
+    return {
+        "running": _number(job, visible, [JobStatus.RUNNING]),
+        "waiting": _number(job, visible, WAITING),
+        "failed_today": _number(job, visible & (job.modified >= today), FAILED),
+        "failed_in_24_hours": _number(job, visible & (job.modified >= day_ago), FAILED),
+        "dead_letter": _number(job, visible, [JobStatus.DEAD_LETTER]),
+        "today": f"{today:%Y-%m-%d %H:%M:%S}",
+        "day_ago": f"{day_ago:%Y-%m-%d %H:%M:%S}",
+    }
+
+
+def _number(job, condition: Criterion, statuses: Sequence[JobStatus]) -> int:
+    condition &= job.status.isin([status.value for status in statuses])
+    return job_queries.total_query(condition).run()[0][0]
+
+
+def get_execution_time_stats(
+    organization: str | None = None, job_type: str | None = None, hours: int = 24
+) -> dict[str, Any]:
+    """How long the jobs took that were submitted in the last `hours` and completed.
+
+    `{count, average_seconds, min_seconds, max_seconds, p50_seconds, p95_seconds}`; None where there is none.
+    """
+    job = frappe.qb.DocType(config.JOB)
+    condition = job_queries.narrowed(_visible(job, organization) & since(job, hours), job, job_type=job_type)
+    return _times(job, condition, in_full=True)
+
+
+def get_type_figures(job_type: str, hours: int = 24) -> dict[str, Any]:
+    """Of a type's jobs: `{running, waiting, dead_letter, count, failure_rate, average_seconds, p95_seconds, hours}`.
+
+    `count` is of those that were submitted in the last `hours` and have ended, for good or bad; times are of those
+    that completed. The failure rate, as everywhere, also counts a failure that is retried.
+    """
+    job = frappe.qb.DocType(config.JOB)
+    visible = _visible(job, None) & (job.job_type == job_type)
+    recent = visible & since(job, hours)
+    found = _by_type(job, recent).get(job_type) or {"ended": 0, "tried": 0}
+    return {
+        "running": _number(job, visible, [JobStatus.RUNNING]),
+        "waiting": _number(job, visible, WAITING),
+        "dead_letter": _number(job, visible, [JobStatus.DEAD_LETTER]),
+        "count": found["ended"],
+        "failure_rate": found["failure_rate"] if found["tried"] else None,
+        **_times(job, recent),
+        "hours": job_queries.bounded(hours, 1, MAX_HOURS, "hours"),
+    }
+
+
+def get_slowest_jobs(
+    organization: str | None = None, job_type: str | None = None, hours: int = 24, limit: int = 10
+) -> list[dict[str, Any]]:
+    """The completed jobs of the last `hours` that took longest, the slowest first, with their `seconds`."""
+    job = frappe.qb.DocType(config.JOB)
+    condition = job_queries.narrowed(_visible(job, organization) & since(job, hours), job, job_type=job_type)
+    condition &= _completed(job)
+    seconds = run_seconds(job)
+    fields = (job.name.as_("job_id"), job.job_type, job.organization, job.owner_user, job.completed_at)
+    query = frappe.qb.from_(job).select(*fields, seconds.as_("seconds")).where(condition)
+    query = query.orderby(seconds, order=Order.desc).limit(job_queries.bounded(limit, 1, MAX_LIMIT, "limit"))
+    rows = visibility.viewer().with_organization_names(query.run(as_dict=True))
+    return [
+        {**row, "completed_at": clock.isoformat(row["completed_at"]), "seconds": round(float(row["seconds"]), 3)}
+        for row in rows
+    ]
+
+
+def _visible(job, organization: str | None) -> Criterion:
+    return visibility.viewer().visible(job, job_queries.organization_filter(organization))
+
+
+def since(job, hours: Any) -> Criterion:
+    """Jobs submitted in so many last hours, MAX_HOURS at most."""
+    past = job_queries.bounded(hours, 1, MAX_HOURS, "hours") * 3600
+    return job.name >= ids.first_job_name(clock.now_epoch() - past)
+
+
+def _completed(job) -> Criterion:
+    return (job.status == JobStatus.COMPLETED.value) & job.started_at.isnotnull() & job.completed_at.isnotnull()
+
+
+def run_seconds(job):
+    """How long the attempt took that completed the job."""
+    return difference(PseudoColumn("MICROSECOND"), job.started_at, job.completed_at) / 1_000_000
+
+
+def _counts(job, column, condition: Criterion) -> dict[str, int]:
+    rows = frappe.qb.from_(job).select(column, Count("*")).where(condition).groupby(column).run()
+    return dict(rows)
+
+
+def _depths(job, condition: Criterion) -> dict[str, int]:
+    waiting = condition & job.status.isin([status.value for status in WAITING])
+    found = _counts(job, job.priority, waiting)
+    return {priority: found.get(priority, 0) for priority in config.PRIORITIES}
+
+
+def _times(job, condition: Criterion, *, in_full: bool = False) -> dict[str, Any]:
+    done, seconds = condition & _completed(job), run_seconds(job)
+    query = frappe.qb.from_(job).select(Count("*"), Avg(seconds), Min(seconds), Max(seconds)).where(done)
+    count, average, least, most = query.run()[0]
+    figures = {"average_seconds": _rounded(average), "p95_seconds": _percentile(job, done, seconds, count, P95)}
+    if in_full:
+        figures |= {"count": count, "min_seconds": _rounded(least), "max_seconds": _rounded(most)}
+        figures["p50_seconds"] = _percentile(job, done, seconds, count, 0.5)
+    return figures
+
+
+def _percentile(job, condition: Criterion, seconds, count: int, share: float) -> float | None:
+    """The nearest-rank percentile."""
+    if not count:
+        return None
+    rank = max(0, math.ceil(count * share) - 1)
+    query = frappe.qb.from_(job).select(seconds).where(condition).orderby(seconds)
+    return _rounded(query.limit(1).offset(rank).run()[0][0])
+
+
+def p95_of_each(rows, group: str, value: str) -> dict[Any, Any]:
+    """The nearest-rank percentile of a column for each group of rows (a query with an alias), in one statement."""
+    share = AnalyticFunction("CUME_DIST").over(rows[group]).orderby(rows[value]).as_("share")
+    ranked = frappe.qb.from_(rows).select(rows[group], rows[value], share).as_("ranked")
+    query = frappe.qb.from_(ranked).select(ranked[group], Min(ranked[value])).where(ranked.share >= P95)
+    return dict(query.groupby(ranked[group]).run())
+
+
+def _by_type(job, condition: Criterion) -> dict[str, dict[str, Any]]:
+    rows: Sequence[tuple] = (
+        frappe.qb.from_(job)
+        .select(job.job_type, job.status, Count("*"), Avg(run_seconds(job)))
+        .where(condition)
+        .groupby(job.job_type, job.status)
+    ).run()
+    figures: dict[str, dict[str, Any]] = {}
+    for name in sorted({row[0] for row in rows}):
+        counts = {row[1]: row[2] for row in rows if row[0] == name}
+        failed = sum(counts.get(status.value, 0) for status in FAILED)
+        completed = counts.get(JobStatus.COMPLETED.value, 0)
+        tried = failed + completed
+        average = next((row[3] for row in rows if row[:2] == (name, JobStatus.COMPLETED.value)), None)
+        figures[name] = {
+            "ended": completed + counts.get(JobStatus.DEAD_LETTER.value, 0),
+            "tried": tried,
+            "failure_rate": round(failed / tried, 4) if tried else 0.0,
+            "average_seconds": _rounded(average),
+        }
+    return figures
+
+
+def _rounded(seconds: Any) -> float | None:
+    return None if seconds is None else round(float(seconds), 3)

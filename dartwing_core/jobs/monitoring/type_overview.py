@@ -1,0 +1,69 @@
+"""A Job Type as its page shows it: how its jobs fare, the latest ones, and what one of them takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import frappe
+from frappe import _
+
+from ..access import permission, visibility
+from ..attempt import handlers
+from ..base import config
+from ..base.texts import cut
+from ..errors import InvalidJobError, UnknownHandlerError
+from ..operations import circuit_operations
+from ..queries import job_queries
+from ..store import circuits
+from . import metrics
+
+RECENT = 10
+
+
+def get_job_type_overview(job_type: str, hours: int = 24) -> dict[str, Any]:
+    """Figures of a Job Type's jobs that the user may see, the newest ten, and the JSON Schema of its parameters.
+
+    Times and failure rate are of jobs submitted in the last `hours`. `schema` is that of the Job Type, else of its
+    handler, else None. `circuits`: those that hold jobs back, for admins of the organizations.
+    `can_run`: whether the user has the permission that it requires.
+    Raises InvalidJobError for a type that does not exist, and for all to who has to do with none.
+    """
+    found = config.job_type(job_type) if isinstance(job_type, str) and job_type else None
+    if found is None or not _may_know_types():
+        raise InvalidJobError(_("Unknown Job Type: {0}.").format(cut(job_type)))
+    return {
+        "job_type": found.name,
+        "display_name": found.display_name,
+        "is_paused": bool(found.is_paused),
+        "can_run": bool(found.is_enabled) and permission.has_required(frappe.session.user, found.requires_permission),
+        "can_change": bool(frappe.has_permission(config.JOB_TYPE, "write")),
+        "schema": schema_of(found),
+        "figures": metrics.get_type_figures(found.name, hours),
+        "circuits": _circuits(found),
+        "recent": job_queries.list_jobs(job_type=found.name, limit=RECENT)["jobs"],
+    }
+
+
+def _may_know_types() -> bool:
+    """Whether the user may read Job Types, or has an organization to submit jobs for."""
+    looking = visibility.viewer()
+    is_concerned = looking.sees_everything or bool(looking.reach.members)
+    return is_concerned or bool(frappe.has_permission(config.JOB_TYPE, "read"))
+
+
+def _circuits(job_type: Any) -> list[dict[str, Any]]:
+    """The circuits of this type that are not closed, in organizations that the user administers."""
+    if not circuits.has_breaker(job_type):
+        return []
+    return [circuit for circuit in circuit_operations.get_open_circuits() if circuit["job_type"] == job_type.name]
+
+
+def schema_of(job_type: Any) -> dict[str, Any] | None:
+    """The JSON Schema of what jobs of this type take; None if nobody has said it."""
+    own = frappe.parse_json(job_type.get("parameters_schema") or None)
+    if own:
+        return own
+    try:
+        return handlers.parameters_schema(job_type.handler_method)
+    except UnknownHandlerError:  # of an app that is gone
+        return None

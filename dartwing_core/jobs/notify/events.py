@@ -1,0 +1,155 @@
+"""Realtime events: what changes is told to the job's owner, and to whoever has the job open, once it is committed.
+
+To the rooms of Frappe's socket.io server, which lets nobody join a document's room who may not read the document.
+Best effort: a client that misses an event asks for the job's status. Whoever hears of a change that was undone to a
+savepoint finds the job unchanged.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import frappe
+import redis.exceptions
+from frappe.realtime import get_doc_room, get_user_room
+
+from ..access import tenancy, visibility
+from ..base import clock, config
+from ..db import sql
+from ..rq import redis_queue
+from ..status import JobStatus
+
+PROGRESS, STATUS_CHANGED = "job_progress", "job_status_changed"
+CHANNEL = "events"  # of `frappe.realtime.emit_via_redis`, which would take a round trip for each message
+PROGRESS_INTERVAL = 1.0
+Step = Callable[[Any], "Callable[[list[Any]], None] | None"]
+_TOLD_WITH_STATUS = ("output_reference", "error_message")
+
+
+class Announcement:
+    """The changes of status in the current transaction. A rollback drops it with Frappe's other callbacks."""
+
+    is_for_any_commit = True
+
+    def __init__(self) -> None:
+        self.changes: list[dict[str, Any]] = []
+        self.along: list[Step] = []
+
+    def __call__(self) -> None:
+        changes, self.changes = self.changes, []
+        along, self.along = self.along, []
+        redis_queue.if_there(lambda: _publish(_messages(changes), redis_queue.client(), along))
+
+
+def announce(
+    jobs: Iterable[Mapping[str, Any]], from_status: JobStatus, to_status: JobStatus, values: Mapping[str, Any]
+) -> None:
+    """Tell of these jobs' change of status when the transaction commits.
+
+    `jobs` hold name, organization and owner_user; `values` are the columns written with the change.
+    """
+    told = {key: values[key] for key in _TOLD_WITH_STATUS if values.get(key)}
+    message = {"from_status": str(from_status), "to_status": str(to_status), **told}
+    changes = [{"job": job, "message": {"job_id": job["name"], **message}} for job in jobs]
+    if changes:
+        sql.callback_of_transaction(Announcement).changes.extend(changes)
+
+
+def along(step: Step) -> None:
+    """Have `step` add commands to the pipeline in which this transaction's changes are told; best effort.
+
+    It may return a function that takes the answers to them.
+    """
+    sql.callback_of_transaction(Announcement).along.append(step)
+
+
+def tell_user(user: str, event: str, message: Mapping[str, Any]) -> None:
+    """Send a user an event, now."""
+    told = [(event, dict(message), get_user_room(user), frappe.local.site)]
+    redis_queue.if_there(lambda: _publish(told, redis_queue.client()))
+
+
+class ProgressTeller:
+    """Tells of an attempt's progress, for threads that have no site: at most once a second, and of the last."""
+
+    def __init__(self, job_id: str, owner: str):
+        self._rooms = _rooms(job_id, owner)
+        self._message = {"job_id": job_id, "status": str(JobStatus.RUNNING)}
+        self._site = frappe.local.site
+        self._client = redis_queue.client()
+        self._now = clock.iso_clock()
+        self._told: tuple[Any, ...] = (0.0, "", None)
+        self._at = 0.0
+
+    def tell(self, progress: tuple[float, str, str | None], is_last: bool = False) -> None:
+        """Publish progress (percent, message, steps as JSON) if it is news and not too soon after the last."""
+        is_soon = time.monotonic() - self._at < PROGRESS_INTERVAL
+        if progress == self._told or (is_soon and not is_last):
+            return
+        self._told, self._at = progress, time.monotonic()
+        percent, text, steps = progress
+        message = self._message | {
+            "progress": percent,
+            "progress_message": text or None,
+            "steps": json.loads(steps) if steps else None,
+            "updated_at": self._now(),
+        }
+        with contextlib.suppress(redis.exceptions.RedisError):  # the next one, or the row, says it
+            _publish([(PROGRESS, message, room, self._site) for room in self._rooms], self._client)
+
+
+def _messages(changes: Sequence[Mapping[str, Any]]) -> list[tuple[str, dict, str, str]]:
+    now = clock.iso_clock()()
+    messages = []
+    have_left: dict[tuple[str, str], bool] = {}
+    for change in changes:
+        job, message = change["job"], change["message"] | {"updated_at": now}
+        rooms = _rooms(job["name"], job["owner_user"])
+        if any(key in message for key in _TOLD_WITH_STATUS):
+            pair = job["owner_user"], job["organization"]
+            if pair not in have_left:
+                have_left[pair] = _has_left(*pair)
+            if have_left[pair]:  # may still have a socket, also in the job's room
+                message = {key: value for key, value in message.items() if key not in _TOLD_WITH_STATUS}
+                rooms = rooms[1:]
+        if "output_reference" in message and not _is_active(job["organization"]):
+            del message["output_reference"]  # results of a suspended organization are hidden
+        messages += [(STATUS_CHANGED, _for_room(message, job, room), room, frappe.local.site) for room in rooms]
+    return messages
+
+
+def _has_left(owner: str, organization: str) -> bool:
+    """Whether the owner of a job may not see it any more."""
+    return not visibility.can_see(owner, owner, organization)
+
+
+def _for_room(message: dict[str, Any], job: Mapping[str, Any], room: str) -> dict[str, Any]:
+    """Without an outcome that is for the owner alone, where that is not the owner's own room."""
+    if "output_reference" not in message or room == get_user_room(job["owner_user"]):
+        return message
+    is_private = visibility.is_result_private(job)
+    return {key: value for key, value in message.items() if key != "output_reference" or not is_private}
+
+
+def _is_active(organization: str) -> bool:
+    return tenancy.limits_of([organization])[organization].state == tenancy.ACTIVE
+
+
+def _rooms(job_id: str, owner: str) -> list[str]:
+    return [get_user_room(owner), get_doc_room(config.JOB, job_id)]
+
+
+def _publish(messages: Sequence[tuple[str, dict, str, str]], client: Any, along: Sequence[Step] = ()) -> None:
+    pipeline = client.pipeline(transaction=False)
+    for event, message, room, site in messages:
+        payload = {"event": event, "message": message, "room": room, "namespace": site}
+        pipeline.publish(CHANNEL, json.dumps(payload))
+    asked = [(len(pipeline), step(pipeline), len(pipeline)) for step in along]
+    answers = pipeline.execute()
+    for begin, take_answers, end in asked:
+        if take_answers is not None:
+            take_answers(answers[begin:end])

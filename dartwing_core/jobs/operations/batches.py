@@ -1,0 +1,248 @@
+"""The operations on batches. Like those on jobs, none of them commits."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import frappe
+from frappe import _
+
+from .. import engine
+from ..access import visibility
+from ..attempt.context import text_for_storage
+from ..base import clock, config, ids
+from ..base.texts import cut
+from ..ending import batch_cancel, batch_end
+from ..errors import BatchNotFoundError, InvalidJobError, InvalidTransitionError
+from ..queries import job_queries
+from ..status import LIVE, JobStatus
+from ..store import batch_store, job_store
+from ..store.batch_store import CALLBACKS, RUNNING
+from ..submit import dedup, submission
+from ..submit.after_commit import outbox
+from . import builders
+from .builders import Part
+
+TEXT_LENGTH = 2_000
+RETRY_AT_ONCE = 1_000
+CALLBACK_ARGUMENTS = frozenset({"job_type", "parameters", "priority", "organization"})
+RETRYABLE = (JobStatus.DEAD_LETTER, JobStatus.FAILED, JobStatus.TIMED_OUT)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Jobs to be submitted as a batch; made by `batch`."""
+
+    jobs: tuple[Part, ...]
+    callbacks: Mapping[str, Part | None] = field(default_factory=dict)
+    description: str | None = None
+
+    def submit(self, organization: str):
+        """Submit it for an organization; returns the Job Batch document. See `submit_batch`."""
+        return submit_batch(organization, self.jobs, description=self.description, **self.callbacks)
+
+
+def batch(
+    *parts: Part,
+    on_complete: Part | None = None,
+    on_success: Part | None = None,
+    on_failure: Part | None = None,
+    description: str | None = None,
+) -> Batch:
+    """A batch of parts that begin side by side: `batch(chain(a, group(b, c)), on_success=d).submit("Acme")`."""
+    callbacks = {"on_complete": on_complete, "on_success": on_success, "on_failure": on_failure}
+    return Batch(parts, callbacks, description)
+
+
+def submit_batch(
+    organization: str,
+    jobs: Sequence[Part],
+    on_complete: Part | None = None,
+    on_success: Part | None = None,
+    on_failure: Part | None = None,
+    description: str | None = None,
+):
+    """Submit jobs that are watched, canceled and retried as a whole; returns the Job Batch document.
+
+    All or none, in the caller's transaction; at most 10,000. `jobs`: what `job`, `chain` and `group` return.
+
+    The callbacks are jobs too, each made at most once in the life of the batch, with `batch_id` among its parameters:
+    `on_success` when all jobs are completed, `on_complete` when all have ended in whatever way, `on_failure` when the
+    first one has failed for good or was canceled. Raises what `submit_job` does.
+    """
+    organization = submission.organization_id(organization, frappe.session.user)
+    plan = builders.plan_of(jobs, organization)
+    row = _batch_row(organization, description)
+    callbacks = {"on_complete": on_complete, "on_success": on_success, "on_failure": on_failure}
+    row |= _callbacks({kind: part for kind, part in callbacks.items() if part is not None}, row)
+    if not plan.jobs and not any(row[kind] for kind in CALLBACKS):
+        raise InvalidJobError(_("A batch needs a job."))
+    row["size"] = engine.place_batch(plan.jobs, plan.after, row) if plan.jobs else 0
+    batch_store.insert(row)
+    if not row["size"]:
+        outbox().actions.append(partial(batch_end.look, [row["name"]]))
+    return _document(row)
+
+
+def get_batch_status(batch_id: str) -> dict[str, Any]:
+    """State and progress of a batch, with the number of its jobs in each status.
+
+    Raises BatchNotFoundError for one that does not exist or may not be seen.
+    """
+    found = visible_batch(batch_id)
+    counts = batch_store.counts(found["name"])
+    ended = sum(number for status, number in counts.items() if status not in LIVE)
+    total = sum(counts.values())
+    progress = 1_000 * ended // total / 10 if total else 100.0  # 100 only when all have ended
+    return {**_public([found])[0], "job_count_by_status": counts, "progress": progress}
+
+
+def list_batches(
+    organization: str | None = None, status: str | None = None, limit: int = 20, offset: int = 0
+) -> dict[str, Any]:
+    """Batches that the user may see, newest first: `{batches, total, limit, offset}`; bounded like `list_jobs`."""
+    job_queries.check_choice("status", status, batch_store.STATUSES)
+    table = frappe.qb.DocType(config.BATCH)
+    condition = visibility.viewer().visible(table, job_queries.organization_filter(organization))
+    condition = job_queries.narrowed(condition, table, status=status)
+    limit, offset = (
+        job_queries.bounded(limit, 1, job_queries.MAX_LIMIT, "limit"),
+        job_queries.bounded(offset, 0, 10**9, "offset"),
+    )
+    page = frappe.qb.from_(table).select(*(table[name] for name in batch_store.PUBLIC_FIELDS)).where(condition)
+    page = page.orderby(table.creation, order=job_queries.Order.desc).orderby(table.name, order=job_queries.Order.desc)
+    rows = page.limit(limit).offset(offset).run(as_dict=True)
+    total = job_queries.total_query(condition, table).run()[0][0]
+    return {"batches": _public(rows), "total": total, "limit": limit, "offset": offset}
+
+
+def cancel_batch(batch_id: str, reason: str | None = None):
+    """Cancel what has not ended of a batch; returns its document.
+
+    When the caller's transaction commits, waiting jobs are Canceled in steps and running ones are asked to stop.
+    Raises InvalidTransitionError if the batch has ended, BatchNotFoundError if it can't be seen.
+    """
+    found = visible_batch(batch_id)
+    values = {"cancel_requested": 1, "canceled_by": frappe.session.user, "cancel_reason": _text(reason)}
+    if not batch_store.update(found["name"], values, status=RUNNING):
+        raise InvalidTransitionError(_("Batch {0} has ended already.").format(found["name"]))
+    outbox().actions.append(partial(batch_cancel.drain, found["name"]))
+    return _document({**found, **values})
+
+
+def retry_batch(batch_id: str) -> dict[str, Any]:
+    """Start a fresh series of attempts of all jobs of a batch that have failed: `{batch_id, retried, skipped}`.
+
+    `retried`: how many; `skipped`: why not, by job. Raises InvalidTransitionError if none has failed,
+    BatchNotFoundError if the batch can't be seen.
+    """
+    name = visible_batch(batch_id)["name"]
+    failed = batch_store.members_now(name, RETRYABLE, engine.BULK_LIMIT)
+    if not failed:
+        raise InvalidTransitionError(_("No job of batch {0} has failed.").format(name))
+    keys, skipped = dedup.take_all_again(failed)
+    may_go = [job for job in failed if job["name"] not in skipped]
+    if may_go:
+        batch_store.reopen(name)
+    moved = set()
+    for values, jobs in _alike(may_go, keys):
+        for start in range(0, len(jobs), RETRY_AT_ONCE):
+            step = jobs[start : start + RETRY_AT_ONCE]
+            message, user = engine.RETRY_MESSAGE, frappe.session.user
+            columns = dict(values)
+            to_status = JobStatus(columns.pop("status"))
+            moved |= {job["name"] for job in job_store.move_all(step, to_status, message, columns, user)}
+            if to_status == JobStatus.QUEUED:
+                outbox().wake_for(step)
+    retried = [job for job in failed if job["name"] in moved]
+    outbox().watch({job["waits_for"] for job in retried if job["waits_for"]}, batch_end.tell)
+    changed = _("It has just changed; look at it again.")
+    left = {job["name"]: changed for job in failed if job["name"] not in moved}
+    return {"batch_id": name, "retried": len(retried), "skipped": left | {job: str(skipped[job]) for job in skipped}}
+
+
+def _alike(
+    failed: Sequence[Mapping[str, Any]], keys: Mapping[str, str | None]
+) -> list[tuple[dict, list[Mapping[str, Any]]]]:
+    """The jobs by what is written into their rows: of most of them the same."""
+    found: dict[tuple, list[Mapping[str, Any]]] = defaultdict(list)
+    for job in failed:
+        new_key = keys.get(job["name"])
+        key = new_key if new_key != job["active_key"] else None
+        found[job["status"], job["priority"], bool(job["waits_for"]), key].append(job)
+    return [(_fresh(jobs[0], key), jobs) for (_status, _priority, _waits, key), jobs in found.items()]
+
+
+def _fresh(job: Mapping[str, Any], key: str | None) -> dict[str, Any]:
+    values = {**engine.fresh_series(job), **({"active_key": key} if key else {})}
+    del values["waits_for"]  # stays as it is: each may wait for another one
+    return values
+
+
+def visible_batch(batch_id: Any) -> dict[str, Any]:
+    """The batch's columns, if the current user may see it.
+
+    Raises BatchNotFoundError: the same for one that is missing and one that may not be seen.
+    """
+    found = batch_store.load(batch_id) if isinstance(batch_id, str) and batch_id else None
+    if not found or not visibility.viewer().can_see(found["owner_user"], found["organization"]):
+        raise BatchNotFoundError(_("Batch {0} not found.").format(cut(batch_id)))
+    return found
+
+
+def _batch_row(organization: str, description: str | None) -> dict[str, Any]:
+    user, now = frappe.session.user, clock.site_time()
+    return {
+        "name": ids.batch_name(),
+        "creation": now,
+        "modified": now,
+        "owner": user,
+        "modified_by": user,
+        "docstatus": 0,
+        "idx": 0,
+        "organization": organization,
+        "owner_user": user,
+        "description": _text(description),
+        "status": RUNNING,
+        "created_at": now,
+        "cancel_requested": 0,
+    }
+
+
+def _callbacks(parts: Mapping[str, Any], batch: Mapping[str, Any]) -> dict[str, str | None]:
+    """The callbacks' columns of a batch, checked as the jobs that they will be."""
+    requests = [_callback_request(kind, part, batch) for kind, part in parts.items()]
+    prepared = submission.prepare_all(requests, batch["owner_user"])
+    submission.check_organization(prepared, batch["organization"])
+    made = {kind: batch_end.as_callback(item.row) for kind, item in zip(parts, prepared, strict=True)}
+    return {**dict.fromkeys(CALLBACKS), **made}
+
+
+def _callback_request(kind: str, part: Any, batch: Mapping[str, Any]) -> submission.Request:
+    if not isinstance(part, Mapping) or part.keys() - CALLBACK_ARGUMENTS:
+        raise InvalidJobError(_("{0} must be a job with job_type, parameters and priority alone.").format(kind))
+    organization = part.get("organization") or batch["organization"]
+    parameters = part.get("parameters") or {}
+    if not isinstance(parameters, Mapping):
+        raise InvalidJobError(_("{0} must be an object.").format("parameters"))
+    told = {**parameters, "batch_id": batch["name"]}
+    return submission.Request(part.get("job_type"), organization, told, part.get("priority"))  # type: ignore[arg-type]
+
+
+def _text(value: Any) -> str | None:
+    return text_for_storage(value)[:TEXT_LENGTH] or None if value is not None else None
+
+
+def _document(row: Mapping[str, Any]):
+    document = frappe.get_doc({"doctype": config.BATCH, **row})
+    document.set("__islocal", False)
+    return document
+
+
+def _public(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    found = visibility.viewer().with_organization_names([job_queries.public(dict(row)) for row in rows])
+    return [{"batch_id": row.pop("name"), **row, "cancel_requested": bool(row["cancel_requested"])} for row in found]

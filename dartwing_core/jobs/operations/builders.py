@@ -1,0 +1,93 @@
+"""Jobs that belong together, as plain data: what `submit_batch` takes, from Python and from REST alike.
+
+A part is a job (`{"job_type": …, "parameters": …}`, further arguments of `submit_job`, a `key`), a chain
+(`{"chain": [part, …]}`: one after the other) or a group (`{"group": [part, …]}`: side by side).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from frappe import _
+
+from ..engine import BULK_LIMIT
+from ..errors import InvalidJobError
+from ..submit.dependency_check import MAX_DEPENDENCIES
+
+Part = Mapping[str, Any]
+CHAIN, GROUP = "chain", "group"
+MAX_DEPTH = 50
+
+
+def job(job_type: str, parameters: Mapping[str, Any] | None = None, **arguments: Any) -> dict[str, Any]:
+    """A job to be submitted with others; `arguments` are those of `submit_job`, and `key`."""
+    return {"job_type": job_type, "parameters": parameters, **arguments}
+
+
+def chain(*parts: Part) -> dict[str, Any]:
+    """The parts one after the other: each waits for all of the one before it."""
+    return {CHAIN: list(parts)}
+
+
+def group(*parts: Part) -> dict[str, Any]:
+    """The parts side by side."""
+    return {GROUP: list(parts)}
+
+
+@dataclass(slots=True)
+class Plan:
+    """The jobs of some parts in one list, and for each the positions of those it has to follow."""
+
+    jobs: list[dict[str, Any]] = field(default_factory=list)
+    after: list[Sequence[int]] = field(default_factory=list)
+    dependencies: int = 0
+
+
+def plan_of(parts: Any, organization: str) -> Plan:
+    """The plan of parts that begin side by side, whose jobs are of `organization` unless they name one.
+
+    Raises InvalidJobError for what is no part, and for too many jobs.
+    """
+    plan = Plan()
+    _add_all(plan, _listed(parts), (), organization, 0)
+    return plan
+
+
+def _add_all(plan: Plan, parts: Sequence[Any], after: Sequence[int], organization: str, depth: int) -> list[int]:
+    """Add parts side by side, each behind the jobs `after`; returns the positions of the jobs that they end with."""
+    return [end for part in parts for end in _add(plan, part, after, organization, depth)]
+
+
+def _add(plan: Plan, part: Any, after: Sequence[int], organization: str, depth: int) -> Sequence[int]:
+    if not isinstance(part, Mapping) or depth > MAX_DEPTH:
+        raise InvalidJobError(_("Each part of a batch must be a job, a chain or a group."))
+    kinds = {CHAIN, GROUP} & part.keys()
+    if not kinds:
+        return _add_job(plan, part, after, organization)
+    if len(part) > 1:
+        raise InvalidJobError(_("A chain or a group holds nothing beside its parts."))
+    parts = _listed(part[kinds.pop()])
+    if GROUP in part:
+        return _add_all(plan, parts, after, organization, depth + 1)
+    for member in parts:
+        after = _add(plan, member, after, organization, depth + 1) or after
+    return after if parts else ()
+
+
+def _add_job(plan: Plan, part: Part, after: Sequence[int], organization: str) -> list[int]:
+    plan.jobs.append({**part, "organization": part.get("organization") or organization})
+    plan.after.append(after)
+    plan.dependencies += len(after)
+    if len(plan.jobs) > BULK_LIMIT:
+        raise InvalidJobError(_("At most {0} jobs can be submitted at once.").format(BULK_LIMIT))
+    if plan.dependencies > MAX_DEPENDENCIES:
+        raise InvalidJobError(_("At most {0} dependencies can be made at once.").format(MAX_DEPENDENCIES))
+    return [len(plan.jobs) - 1]
+
+
+def _listed(parts: Any) -> Sequence[Any]:
+    if not isinstance(parts, list | tuple):
+        raise InvalidJobError(_("{0} must be a list.").format("jobs"))
+    return parts

@@ -1,0 +1,73 @@
+"""One operation on many jobs: each is done or refused by itself, and the answer says which and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import frappe
+from frappe import _
+
+from .. import engine
+from ..base import config, plain_text
+from ..base.texts import cut
+from ..errors import DuplicateJobError, InvalidJobError
+from ..queries import visible_jobs
+
+MAX_JOBS = 500
+SAVEPOINT = "dartwing_core_bulk"
+REFUSALS = (frappe.ValidationError, frappe.PermissionError, frappe.DoesNotExistError, DuplicateJobError)
+"""What the state of a job, or a permission, says no with. A lost transaction is not among them."""
+
+
+def cancel_jobs(job_ids: Sequence[str], reason: str | None = None) -> dict[str, Any]:
+    """Cancel these jobs, at most 500: `{done: [job ids], refused: {job id: why}}`. See `cancel_job`."""
+    return _each(job_ids, lambda name: engine.cancel_job(name, reason=reason))
+
+
+def retry_jobs(job_ids: Sequence[str]) -> dict[str, Any]:
+    """Start a fresh series of attempts of these jobs: the same answer. See `retry_job`."""
+    return _each(job_ids, engine.retry_job)
+
+
+def delete_jobs(job_ids: Sequence[str]) -> dict[str, Any]:
+    """Delete these jobs with their history, those that are over; System Manager only. The same answer."""
+    return _each(job_ids, _delete)
+
+
+def _delete(name: str) -> None:
+    job = visible_jobs.visible_job(name, "name", "owner_user", "organization")
+    if not frappe.has_permission(config.JOB, "delete"):
+        raise frappe.PermissionError(_("Only a System Manager may delete jobs."))
+    frappe.delete_doc(config.JOB, job["name"])
+
+
+def _each(job_ids: Any, work: Callable[[str], Any]) -> dict[str, Any]:
+    done: list[str] = []
+    refused: dict[str, str] = {}
+    names = {name.strip().casefold(): name for name in _names(job_ids)}  # spellings of one job, for the database
+    visible = {name.casefold() for name in visible_jobs.visible_names(list(names.values()))}
+    for spelled, name in names.items():
+        if spelled not in visible:
+            refused[cut(name)] = plain_text.of_error(visible_jobs.not_found(name))
+            continue
+        told = len(frappe.local.message_log)
+        frappe.db.savepoint(SAVEPOINT)
+        try:
+            work(name)
+        except REFUSALS as error:
+            frappe.db.rollback(save_point=SAVEPOINT)
+            del frappe.local.message_log[told:]  # the answer says it
+            refused[cut(name)] = plain_text.of_error(error) or _("This is not allowed.")
+        else:
+            done.append(name)
+    return {"done": done, "refused": refused}
+
+
+def _names(job_ids: Any) -> list[str]:
+    if isinstance(job_ids, list | tuple) and len(job_ids) > MAX_JOBS:
+        raise InvalidJobError(_("At most {0} jobs at once.").format(MAX_JOBS))
+    is_list = isinstance(job_ids, list | tuple) and all(isinstance(name, str) and name for name in job_ids)
+    if not is_list:
+        raise InvalidJobError(_("{0} must be a list of job ids.").format("job_ids"))
+    return list(dict.fromkeys(job_ids))

@@ -1,0 +1,77 @@
+"""Open circuits: who may see them, and closing one by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import frappe
+from frappe import _
+from pypika import Order
+
+from ..access import visibility
+from ..base import config
+from ..base.texts import cut
+from ..ending import circuit_breaker
+from ..errors import CircuitNotFoundError, InvalidTransitionError
+from ..line import wake
+from ..queries import job_queries
+from ..store import circuits
+from ..submit.after_commit import outbox
+
+MAX_LISTED = 1_000
+
+
+def get_open_circuits(organization: str | None = None) -> list[dict[str, Any]]:
+    """The circuits that hold jobs back, or let one try, in organizations that the user administers; newest first.
+
+    Not those of Job Types whose circuit breaker is off by now. At most MAX_LISTED.
+    """
+    rows = open_query(visibility.viewer(), job_queries.organization_filter(organization)).run(as_dict=True)
+    return _public(rows)
+
+
+def open_query(viewer: visibility.Viewer, organization: str | None):
+    circuit, job_type = frappe.qb.DocType(config.CIRCUIT), frappe.qb.DocType(config.JOB_TYPE)
+    query = frappe.qb.from_(circuit).join(job_type).on(job_type.name == circuit.job_type)
+    query = query.select(*(circuit[name] for name in (*circuits.PUBLIC_FIELDS, *circuits.PROBE_FIELDS)))
+    query = query.where(viewer.administered(circuit, organization) & circuit.status.isin(circuits.NOT_CLOSED))
+    query = query.where((job_type.enable_circuit_breaker == 1) & (job_type.is_enabled == 1))
+    return query.orderby(circuit.opened_at, order=Order.desc).orderby(circuit.name).limit(MAX_LISTED)
+
+
+def manually_close_circuit(job_type: str, organization: str) -> dict[str, Any]:
+    """Let the jobs of a type and organization go on before the cool-down is over; returns the circuit.
+
+    In the caller's transaction; what failed before does not count any more. For admins of the organization.
+    Raises CircuitNotFoundError if it never opened or can't be seen, InvalidTransitionError if it is closed already.
+    """
+    row = _visible(job_type, organization)
+    [closed] = _public([{**row, "status": circuits.CLOSED, "probe_job": None}])
+    if not circuits.close_by_hand(row["name"], frappe.session.user):
+        text = _("The circuit of {0} for {1} is closed already.")
+        raise InvalidTransitionError(text.format(row["job_type"], closed["organization_name"]))
+    outbox().actions.append(partial(circuit_breaker.after_change, row, circuits.CLOSED))
+    outbox().afterwards(wake.wake_for_line)
+    return closed
+
+
+def _visible(job_type: Any, organization: Any) -> dict[str, Any]:
+    """The same error for a circuit that is missing and one that may not be seen."""
+    row, viewer = None, visibility.viewer()
+    found = viewer.id_of(organization) if isinstance(organization, str) else None
+    if isinstance(job_type, str) and found and viewer.administers(found):
+        fields = [*circuits.PUBLIC_FIELDS, *circuits.PROBE_FIELDS]
+        filters = {"job_type": job_type, "organization": found}
+        row = frappe.db.get_value(config.CIRCUIT, filters, fields, as_dict=True)
+    if not row:
+        text = _("Jobs of type {0} of the organization {1} have no circuit that you may close.")
+        raise CircuitNotFoundError(text.format(cut(job_type), cut(organization)))
+    return row
+
+
+def _public(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    shown = [{key: value for key, value in row.items() if key != "probe_attempt"} for row in rows]
+    found = visibility.viewer().with_organization_names([job_queries.public(row) for row in shown])
+    return [{"circuit_id": row.pop("name"), **row} for row in found]

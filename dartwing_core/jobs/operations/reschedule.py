@@ -1,0 +1,88 @@
+"""Another due time for a job that waits. Like the operations of `engine`, these do not commit."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import frappe
+from frappe import _
+
+from ..base import clock, due_times
+from ..ending import batch_end
+from ..errors import InvalidJobError, InvalidTransitionError, JobChangedError
+from ..status import WAITING, JobStatus
+from ..store import history, job_store, waiting
+from ..submit import submission
+from ..submit.after_commit import outbox
+from . import retried_operation
+
+
+def reschedule_job(job_id: str, available_at: datetime | timedelta | str | float):
+    """Let a job that has not begun start at another time, as `submit_job` takes it; returns its document.
+
+    Raises InvalidTransitionError if it has begun, JobNotFoundError if it can't be seen, InvalidJobError for what
+    is no time.
+    """
+    if available_at is None or available_at == "":
+        raise InvalidJobError(_("{0} is missing.").format("available_at"))
+    due = due_times.epoch_of(available_at)
+    return retried_operation.operate(job_id, lambda job: _reschedule(job, due))
+
+
+def _reschedule(job: dict[str, Any], due: float):
+    if not waiting.may_be_rescheduled(job):
+        raise InvalidTransitionError(
+            _("Job {0} is {1}; only a job that has not begun can be rescheduled.").format(job["name"], _(job["status"]))
+        )
+    before, after = clock.iso(job["due_epoch"] or 0), clock.iso(due)
+    return _moved(job, due, f"Rescheduled from {before} to {after}")
+
+
+def run_now(job_id: str):
+    """Skip the wait of a Pending job for its time, or of a failed one for its retry; returns its document.
+
+    What else it waits for (another job, a pause, a limit, its turn) stays; `waiting_reason.of_job` says it in words.
+    Raises InvalidTransitionError if it waits for no time, JobNotFoundError if it can't be seen.
+    """
+    return retried_operation.operate(job_id, _run_now)
+
+
+def _run_now(job: dict[str, Any]):
+    if job["status"] == JobStatus.QUEUED:
+        return submission.as_document(job)
+    if job["status"] not in WAITING:
+        raise InvalidTransitionError(
+            _("Job {0} is {1}; only a job that waits for its time can be run now.").format(
+                job["name"], _(job["status"])
+            )
+        )
+    now = clock.now_epoch()
+    if not waiting.waits_for_its_time(job, now):
+        return submission.as_document(job)
+    return _moved(job, now, f"To be run now instead of at {clock.iso(job['due_epoch'])}")
+
+
+def _moved(job: dict[str, Any], due: float, message: str):
+    if job["status"] == JobStatus.QUEUED and due > clock.now_epoch():
+        job = _out_of_line(job, message)
+    else:
+        status = JobStatus(job["status"])
+        history.write([history.event_of(job, status, status, message, frappe.session.user)])
+    values = waiting.set_due(job, due)
+    if values is None:
+        raise JobChangedError(job["name"])
+    entered = waiting.enter([job["name"]])
+    outbox().wake_for(entered)
+    if entered:
+        values |= {"status": str(JobStatus.QUEUED), "in_line": waiting.IN_LINE}
+    if job["waits_for"]:
+        outbox().watch([job["waits_for"]], batch_end.tell)
+    return submission.as_document({**job, **values})
+
+
+def _out_of_line(job: dict[str, Any], message: str) -> dict[str, Any]:
+    """The job as it is then: Pending again."""
+    if not job_store.transition(job, JobStatus.PENDING, message, values={"queued_at": None}):
+        raise JobChangedError(job["name"])
+    return {**job, "status": str(JobStatus.PENDING), "queued_at": None, "in_line": 0}

@@ -1,0 +1,36 @@
+"""Operations on a job that may change at any moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from ..errors import InvalidTransitionError, JobChangedError
+from ..queries import visible_jobs
+
+TRIES = 5
+T = TypeVar("T")
+
+
+def operate(job_id: Any, operation: Callable[[dict[str, Any]], T]) -> T:
+    """Call `operation` with the columns of a job that the user may see; again if the job changes meanwhile.
+
+    A transaction that has read before sees the job as it was then, so the job is read outside of it as well. Before
+    the first try too: an UPDATE that finds the job in another state keeps its row locked until the caller's commit.
+
+    Raises JobNotFoundError, and whatever `operation` raises for the job as it is.
+    """
+    job = visible_jobs.visible_job(job_id)
+    refusal: InvalidTransitionError = JobChangedError(job["name"])
+    for number in range(TRIES):
+        now = visible_jobs.visible_job_now(job["name"])
+        is_newer = now is not None and now["modified"] > job["modified"]  # or this transaction has changed it itself
+        if number and not is_newer:
+            break
+        job = now if now is not None and is_newer else job
+        try:
+            return operation(job)
+        except InvalidTransitionError as error:
+            if not isinstance(error, JobChangedError):  # a state says more than a change
+                refusal = error
+    raise refusal

@@ -1,0 +1,125 @@
+"""The operations on schedules, for Desk, REST and Python. Making and changing one is saving its document."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import frappe
+from frappe import _
+from frappe.utils import get_system_timezone
+
+from .. import engine
+from ..access import visibility
+from ..base import clock, config
+from ..base.texts import cut
+from ..errors import InvalidJobError, ScheduleNotFoundError
+from ..queries import job_queries
+from ..schedules import recurrence, schedule_form, schedule_runs
+from ..status import JobStatus
+from ..store import history, job_store, schedule_store
+from ..submit import quota, submission
+
+NEXT = 5
+_HIDDEN = frozenset({"name", "next_run_epoch", "look_at_epoch", "anchor_epoch", "parameters"})
+
+
+def list_schedules(
+    organization: str | None = None, enabled: Any = None, limit: int = 20, offset: int = 0
+) -> dict[str, Any]:
+    """Schedules that the user may see, newest first: `{schedules, total, limit, offset}`; bounded like `list_jobs`."""
+    table = frappe.qb.DocType(config.SCHEDULE)
+    condition = visibility.viewer().visible(table, job_queries.organization_filter(organization))
+    if enabled not in (None, ""):
+        condition &= table.enabled == int(job_queries.boolean(enabled, "enabled"))
+    limit, offset = (
+        job_queries.bounded(limit, 1, job_queries.MAX_LIMIT, "limit"),
+        job_queries.bounded(offset, 0, 10**9, "offset"),
+    )
+    page = frappe.qb.from_(table).select(*(table[name] for name in schedule_store.FIELDS)).where(condition)
+    page = page.orderby(table.creation, order=job_queries.Order.desc).orderby(table.name, order=job_queries.Order.desc)
+    rows = page.limit(limit).offset(offset).run(as_dict=True)
+    total = job_queries.total_query(condition, table).run()[0][0]
+    return {"schedules": _public(rows), "total": total, "limit": limit, "offset": offset}
+
+
+def get_schedule(schedule_id: str) -> dict[str, Any]:
+    """A schedule with its parameters and its next due times (ISO 8601, by its own time zone).
+
+    Raises ScheduleNotFoundError for one that does not exist or may not be seen.
+    """
+    found = visible_schedule(schedule_id)
+    return {
+        **_public([found])[0],
+        "parameters": schedule_form.parameters_of(found),
+        "next_runs": _next_runs(found) if found["enabled"] else [],
+    }
+
+
+def preview_schedule(
+    frequency: str = recurrence.CRON,
+    cron: str | None = None,
+    every: Any = None,
+    every_unit: str | None = None,
+    time_zone: str | None = None,
+) -> list[str]:
+    """When a schedule with these fields would be due next, were it saved now. Raises InvalidJobError for bad ones."""
+    now, zone = clock.now_epoch(), time_zone or get_system_timezone()
+    found = recurrence.of(frequency, cron, every, every_unit, zone, now, now)
+    return _iso(found.following(now, NEXT), found.zone)
+
+
+def run_schedule_now(schedule_id: str):
+    """Submit its job once more, beside its due times, as its owner; returns the Background Job document.
+
+    Also of a schedule that is disabled. Whoever is not the owner may see the job, but not its result: it is what the
+    owner's permissions make at a time of somebody else's choice.
+    Raises ScheduleNotFoundError, and what `submit_job` raises if the owner may not have the job (any more).
+    """
+    schedule = visible_schedule(schedule_id)
+    item = schedule_runs.prepare(schedule)
+    user = frappe.session.user
+    item.row["is_result_private"] |= int(user != schedule["owner_user"])
+    quota.check([item], schedule["owner_user"])
+    job_store.insert_jobs([item.row])
+    text = f"Run once from schedule {schedule['name']} by hand"
+    status = JobStatus(item.row["status"])
+    history.write([history.event_of(item.row, status, status, text, user)])
+    engine.to_outbox([item])
+    return submission.as_new_document(item.row)
+
+
+def visible_schedule(schedule_id: Any) -> dict[str, Any]:
+    """The schedule's columns, if the current user may see it.
+
+    Raises ScheduleNotFoundError: the same for one that is missing and one that may not be seen.
+    """
+    found = schedule_store.load(schedule_id) if isinstance(schedule_id, str) and schedule_id else None
+    if not found or not visibility.viewer().can_see(found["owner_user"], found["organization"]):
+        raise ScheduleNotFoundError(_("Schedule {0} not found.").format(cut(schedule_id)))
+    return found
+
+
+def _next_runs(schedule: dict[str, Any]) -> list[str]:
+    now = clock.now_epoch()
+    try:
+        found = schedule_form.recurrence_of(schedule, now)
+    except InvalidJobError:
+        return []
+    return _iso(found.following(now, NEXT), found.zone)
+
+
+def _iso(due: list[float], zone: ZoneInfo) -> list[str]:
+    return [datetime.fromtimestamp(moment, zone).isoformat() for moment in due]
+
+
+def _public(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {"schedule_id": row["name"], **job_queries.public(_shown(row)), "enabled": bool(row["enabled"])}
+        for row in visibility.viewer().with_organization_names(rows)
+    ]
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key not in _HIDDEN}

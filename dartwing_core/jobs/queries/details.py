@@ -1,0 +1,106 @@
+"""All there is to know of one job, for the page that shows it: one question instead of six."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import frappe
+from pypika import Order
+
+from ..access import visibility
+from ..base import canonical, config
+from ..status import FINISHED, JobStatus
+from ..store import batch_store
+from . import job_queries, visible_jobs
+
+ATTEMPTS = 50
+CHILDREN = 20
+TRACEBACK_LEVEL = 1
+_ATTEMPT_FIELDS = (
+    *("attempt", "outcome", "worker", "started_at", "ended_at", "duration", "error_message"),
+    "traceback",
+)
+
+
+def get_job_details(job_id: str) -> dict[str, Any]:
+    """What `get_job_status` says, and the job's parameters, attempts, relatives, history and what may be done with it.
+
+    Attempts and history are in order, the latest last, and relatives those that the user may see. Tracebacks are for
+    administrators, names of workers for System Managers. Raises JobNotFoundError for a job that does not exist or may
+    not be seen.
+    """
+    shown = job_queries.get_job_status(job_id)
+    job = visible_jobs.visible_job(
+        job_id, "name", "owner_user", "organization", "input_parameters", "callback_of", "queue"
+    )
+    children = _children(job["name"])
+    return {
+        **shown,
+        "queue": job["queue"],
+        "callback_of": job["callback_of"],
+        "parameters": canonical.load(job["input_parameters"]),
+        "attempts": _attempts(shown),
+        "relatives": {
+            "parents": _named(shown["parents"]),
+            "children": children[:CHILDREN],
+            "has_more_children": len(children) > CHILDREN,
+        },
+        "batch": _batch(shown["parent_batch"]),
+        "history": job_queries.events_of(job["name"]),
+        "can_edit": shown["can_retry"] and visibility.may_edit(shown["owner_user"], frappe.session.user),
+        "can_delete": JobStatus(shown["status"]) in FINISHED and frappe.has_permission(config.JOB, "delete"),
+    }
+
+
+def may_see_tracebacks() -> bool:
+    """Whether the user has a role that reads the administrators' fields of attempts."""
+    return TRACEBACK_LEVEL in frappe.get_meta(config.RUN).get_permlevel_access("read")
+
+
+def _attempts(job: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The latest ones. That of a running job has no row in its first seconds."""
+    hidden = {"worker"} if not visibility.viewer().sees_everything else set()
+    hidden |= {"traceback"} if not may_see_tracebacks() else set()
+    fields = [field for field in _ATTEMPT_FIELDS if field not in hidden]
+    run = frappe.qb.DocType(config.RUN)
+    query = frappe.qb.from_(run).select(*(run[field] for field in fields)).where(run.background_job == job["job_id"])
+    found = query.orderby(run.attempt, order=Order.desc).limit(ATTEMPTS).run(as_dict=True)
+    rows = {row["attempt"]: job_queries.public({**dict.fromkeys(hidden), **row}) for row in reversed(found)}
+    if job["status"] == JobStatus.RUNNING:
+        begun = dict.fromkeys(_ATTEMPT_FIELDS) | rows.get(job["attempt"], {})
+        rows[job["attempt"]] = begun | {
+            "attempt": job["attempt"],
+            "started_at": begun["started_at"] or job["started_at"],
+            "outcome": str(JobStatus.RUNNING),
+        }
+    return list(rows.values())
+
+
+def _named(names: Sequence[str]) -> list[dict[str, Any]]:
+    """Jobs with type and status; those two None where the user may not see one, or it is gone."""
+    if not names:
+        return []
+    job = frappe.qb.DocType(config.JOB)
+    query = frappe.qb.from_(job).select(job.name, job.job_type, job.status)
+    found = query.where(visibility.viewer().visible(job) & job.name.isin(list(names))).run()
+    known = {name: {"job_type": job_type, "status": status} for name, job_type, status in found}
+    unknown = {"job_type": None, "status": None}
+    return [{"job_id": name, **known.get(name, unknown)} for name in names]
+
+
+def _children(parent: str) -> list[dict[str, Any]]:
+    """Jobs that depend on this one and that the user may see; one more than are shown, if there are more."""
+    job, dependency = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.DEPENDENCY)
+    only = frappe.qb.from_(job).select(job.name).where(job.depends_on == parent).limit(CHILDREN + 1)
+    among = frappe.qb.from_(dependency).select(dependency.background_job).where(dependency.depends_on == parent)
+    names = {*only.run(pluck=True), *among.limit(CHILDREN + 1).run(pluck=True)}
+    return [child for child in _named(sorted(names)) if child["status"]][: CHILDREN + 1]
+
+
+def _batch(name: str | None) -> dict[str, Any] | None:
+    """The batch of the job; None if there is none, or none that the user may see."""
+    found = batch_store.load(name) if name else None
+    if not found or not visibility.viewer().can_see(found["owner_user"], found["organization"]):
+        return None
+    return {"batch_id": found["name"], "description": found["description"], "status": found["status"]}

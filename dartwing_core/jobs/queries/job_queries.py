@@ -1,0 +1,275 @@
+"""Reading jobs: status, lists, history. Only what the current user may see, whoever calls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+import frappe
+from frappe import _
+from frappe.query_builder.functions import Count
+from frappe.utils import get_datetime
+from pypika import Order
+from pypika.terms import Criterion
+
+from ..access import visibility
+from ..base import canonical, clock, config
+from ..base.texts import cut
+from ..errors import InvalidJobError
+from ..status import RETRYABLE, JobStatus, can_move
+from ..store import dependencies, history, runs, schedule_store, waiting
+from . import visible_jobs, waiting_reason
+
+MAX_LIMIT = 100
+MAX_TOTAL = 10_000
+MAX_ASKED = 500
+BOOLEANS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+SORTABLE = ("creation", "modified", "status", "priority", "available_at", "started_at", "completed_at")
+
+_LIST_FIELDS = [
+    "name",
+    "job_type",
+    "organization",
+    "status",
+    "priority",
+    "progress",
+    "progress_message",
+    "owner_user",
+    "attempt",
+    "created_at",
+    "available_at",
+    "started_at",
+    "completed_at",
+    "retry_count",
+    "max_retries",
+    "next_retry_at",
+    "output_reference",
+    "error_message",
+    "error_type",
+]
+_STATUS_FIELDS = [*_LIST_FIELDS, "canceled_at", "canceled_by", "result", "depends_on", "schedule_run"]
+_RELATION_FIELDS = ["on_parent_failure", "job_key", "parent_batch"]
+_INNER_FIELDS = [field for field in (*waiting_reason.FIELDS, *visibility.DECIDING_FIELDS) if field not in _LIST_FIELDS]
+"""Read, and not shown."""
+_READ_FIELDS = [*_LIST_FIELDS, *_INNER_FIELDS]
+FILES = ("/files/", "/private/files/")
+
+
+def get_job_status(job_id: str) -> dict[str, Any]:
+    """State, progress and outcome of a job; a running one's progress is live.
+
+    Raises JobNotFoundError for a job that does not exist or may not be seen.
+    """
+    viewer = visibility.viewer()
+    job = visible_jobs.visible_job(job_id, *_STATUS_FIELDS, *_RELATION_FIELDS, *_INNER_FIELDS, looking=viewer)
+    job["parents"] = dependencies.of(job)
+    job["key"] = job.pop("job_key")
+    job["schedule"] = schedule_store.schedule_of(job.pop("schedule_run"))
+    job["result"] = canonical.load(job["result"])
+    return {**_public([job], viewer)[0], "result_is_hidden": not viewer.can_see_result(job)}
+
+
+def list_jobs(
+    organization: str | None = None,
+    status: str | None = None,
+    job_type: str | None = None,
+    limit: int = 20,
+    offset: int = 0,
+    priority: str | None = None,
+    owner_user: str | None = None,
+    from_date: datetime | str | None = None,
+    to_date: datetime | str | None = None,
+    order_by: str = "creation desc",
+    batch: str | None = None,
+    schedule: str | None = None,
+) -> dict[str, Any]:
+    """Jobs that the user may see, newest first: `{jobs, total, limit, offset}`.
+
+    `limit` is cut to 1–100, `total` to MAX_TOTAL; by another order than creation the newest MAX_TOTAL are sorted.
+    `from_date` and `to_date` bound the creation. `batch`, `schedule`: only those of it.
+    `order_by`: a field of SORTABLE, with "asc" or "desc".
+    Raises InvalidJobError for an unknown status, priority, field or date.
+    """
+    job = frappe.qb.DocType(config.JOB)
+    check_choice("status", status, [item.value for item in JobStatus])
+    check_choice("priority", priority, config.PRIORITIES)
+    viewer = visibility.viewer()
+    condition = viewer.visible(job, organization_filter(organization))
+    filters = {"status": status, "job_type": job_type, "priority": priority, "owner_user": owner_user}
+    condition = narrowed(condition, job, **filters, parent_batch=batch)
+    if schedule:
+        condition &= job.schedule_run.like(schedule_store.run_pattern(schedule))
+    if from_date:
+        condition &= job.creation >= _date(from_date, "from_date")
+    if to_date:
+        condition &= job.creation <= _date(to_date, "to_date")
+    limit, offset = bounded(limit, 1, MAX_LIMIT, "limit"), bounded(offset, 0, 10**9, "offset")
+    rows = page_query(condition, _order(order_by), limit, offset).run(as_dict=True)
+    return {
+        "jobs": _public([viewer.without_hidden_result(row) for row in rows], viewer),
+        "total": total_query(condition).run()[0][0],
+        "limit": limit,
+        "offset": offset,
+    }
+
+
+def get_live_progress(job_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """How far those of these jobs are that run: `{job id: {attempt, progress, progress_message}}`.
+
+    Those that do not run, or that the user may not see, are left out; so are more than MAX_ASKED.
+    """
+    if not isinstance(job_ids, list | tuple) or not all(isinstance(name, str) for name in job_ids[:MAX_ASKED]):
+        raise InvalidJobError(_("{0} must be a list of job ids.").format("job_ids"))
+    if not job_ids:
+        return {}
+    job = frappe.qb.DocType(config.JOB)
+    is_running = job.name.isin(job_ids[:MAX_ASKED]) & (job.status == str(JobStatus.RUNNING))
+    columns = (job.name, job.attempt, job.progress, job.progress_message)
+    query = frappe.qb.from_(job).select(*columns).where(visibility.viewer().visible(job) & is_running)
+    rows = query.run(as_dict=True)
+    live = runs.live_progress(rows)
+    return {row["name"]: {"attempt": row["attempt"], **_progress(row, live.get(row["name"]))} for row in rows}
+
+
+def page_query(condition: Criterion, order: tuple[str, Order], limit: int, offset: int):
+    """One page of jobs: found and sorted on an index, before any whole row is read.
+
+    No index has another order than creation: by that, the newest MAX_TOTAL are sorted.
+    """
+    job, row = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.JOB).as_("row")
+    column, direction = order
+    names = frappe.qb.from_(job).select(job.name).where(condition)
+    if column == "creation":
+        names = names.orderby(job.creation, order=direction).orderby(job.name, order=direction)
+    else:
+        newest = names.select(job[column]).orderby(job.creation, order=Order.desc).orderby(job.name, order=Order.desc)
+        found = newest.limit(MAX_TOTAL).as_("newest")
+        names = frappe.qb.from_(found).select(found.name)
+        names = names.orderby(found[column], order=direction).orderby(found.name, order=direction)
+    page = names.limit(limit).offset(offset).as_("page")
+    query = frappe.qb.from_(page).join(row).on(row.name == page.name).select(*(row[field] for field in _READ_FIELDS))
+    return query.orderby(row[column], order=direction).orderby(row.name, order=direction)
+
+
+def total_query(condition: Criterion, table=None):
+    """How many jobs (or rows of `table`) there are, up to MAX_TOTAL: to count a million takes longer than one waits."""
+    table = table or frappe.qb.DocType(config.JOB)
+    counted = frappe.qb.from_(table).select(table.name).where(condition).limit(MAX_TOTAL).as_("counted")
+    return frappe.qb.from_(counted).select(Count("*"))
+
+
+def organization_filter(organization: Any) -> str | None:
+    """The filter, None if there is none. Raises InvalidJobError if it is no text."""
+    if organization and not isinstance(organization, str):
+        raise InvalidJobError(_("{0} must be text.").format("organization"))
+    return organization or None
+
+
+def narrowed(condition: Criterion, job, **filters: Any) -> Criterion:
+    """`condition`, and these fields having these values; empty ones do not count. Raises InvalidJobError if no text."""
+    for field, value in filters.items():
+        if value and not isinstance(value, str):
+            raise InvalidJobError(_("{0} must be text.").format(field))
+        if value:
+            condition &= job[field] == value
+    return condition
+
+
+def get_job_history(job_id: str) -> dict[str, Any]:
+    """Every status change of a job, oldest first: `{job_id, history}`."""
+    job = visible_jobs.visible_job(job_id, "name", "owner_user", "organization")
+    return {"job_id": job["name"], "history": events_of(job["name"])}
+
+
+def events_of(job_id: str) -> list[dict[str, Any]]:
+    """The history of a job that the user may see; on which workers it ran is for System Managers."""
+    hidden = {} if visibility.viewer().sees_everything else {"worker": None}
+    return [public({**event, **hidden}) for event in history.of_job(job_id)]
+
+
+def _public(jobs: list[dict[str, Any]], viewer: visibility.Viewer) -> list[dict[str, Any]]:
+    """For callers: with what a running one's attempt says, why others wait, and what may be done with each."""
+    live = runs.live_progress([job for job in jobs if job["status"] == str(JobStatus.RUNNING)])
+    reasons = waiting_reason.of_jobs(jobs)
+    shown = viewer.with_organization_names(jobs)
+    return [_public_job(job, live.get(job["name"]), reasons.get(job["name"])) for job in shown]
+
+
+def _public_job(job: dict[str, Any], run: dict | None, reason: str | None) -> dict[str, Any]:
+    """`job_id` instead of name."""
+    shown = public({key: value for key, value in job.items() if key == "name" or key not in _INNER_FIELDS})
+    is_stopping = bool(run and run["cancel_requested"])
+    status = JobStatus(job["status"])
+    return {
+        "job_id": shown.pop("name"),
+        **shown,
+        **_progress(job, run),
+        "steps": (canonical.load(run["steps"]) if run else None) or [],
+        "waiting_reason": reason,
+        "cancel_requested": is_stopping,
+        "can_cancel": can_move(status, JobStatus.CANCELED) and not is_stopping,
+        "can_retry": status in RETRYABLE,
+        "can_reschedule": waiting.may_be_rescheduled(job),
+        "can_run_now": waiting.waits_for_its_time(job, clock.now_epoch()),
+        "output_url": _file_url(job["output_reference"]),
+    }
+
+
+def _progress(job: dict[str, Any], run: dict | None) -> dict[str, Any]:
+    """As the attempt says it, else as the row of the job."""
+    said = run or job
+    return {"progress": round(said["progress"] or 0, 1), "progress_message": said["progress_message"]}
+
+
+def public(row: dict[str, Any]) -> dict[str, Any]:
+    """The columns with times in ISO 8601 with offset."""
+    return {key: clock.isoformat(value) if isinstance(value, datetime) else value for key, value in row.items()}
+
+
+def _file_url(reference: str | None) -> str | None:
+    """The address of a file of this site that the job has made; None if its outcome is something else."""
+    if not reference or not reference.startswith(FILES) or ".." in reference:
+        return None
+    return quote(reference)
+
+
+def check_choice(argument: str, value: Any, choices) -> None:
+    if value and (not isinstance(value, str) or value not in choices):
+        raise InvalidJobError(_("Unknown {0}: {1}. Use one of: {2}.").format(argument, cut(value), ", ".join(choices)))
+
+
+def bounded(value: Any, lowest: int, highest: int, argument: str) -> int:
+    try:
+        number = int(value)
+    except (TypeError, ValueError, OverflowError):
+        raise InvalidJobError(_("{0} must be a whole number.").format(argument)) from None
+    return min(max(number, lowest), highest)
+
+
+def boolean(value: Any, argument: str) -> bool:
+    """A yes or no as JSON, forms and the addresses of requests have it."""
+    text = str(value).strip().lower()
+    if text not in BOOLEANS:
+        raise InvalidJobError(_("{0} must be true or false.").format(argument))
+    return BOOLEANS[text]
+
+
+def _date(value: Any, argument: str) -> datetime:
+    try:
+        moment = get_datetime(value)
+        if moment is not None and moment.tzinfo:
+            moment = clock.site_time(moment.timestamp())
+    except Exception:
+        moment = None
+    if moment is None:
+        raise InvalidJobError(_("{0} is no date: {1}.").format(argument, cut(value)))
+    return moment
+
+
+def _order(order_by: str) -> tuple[str, Order]:
+    column, _space, direction = str(order_by or "creation desc").strip().lower().partition(" ")
+    if column not in SORTABLE or direction.strip() not in ("", "asc", "desc"):
+        raise InvalidJobError(_("order_by must be one of: {0}; with asc or desc.").format(", ".join(SORTABLE)))
+    return column, Order.desc if direction.strip() == "desc" else Order.asc

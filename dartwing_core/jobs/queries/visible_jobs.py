@@ -1,0 +1,51 @@
+"""The jobs that the current user may see: others are not found, as if there were none."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import frappe
+from frappe import _
+
+from ..access.visibility import Viewer, viewer
+from ..base import config
+from ..base.texts import cut
+from ..errors import JobNotFoundError
+from ..store import job_store
+
+
+def visible_job(job_id: Any, *fields: str, looking: Viewer | None = None) -> dict:
+    """The job's columns (without `fields` all light ones), if the current user may see it; hidden results are None.
+
+    Raises JobNotFoundError: the same for a job that is missing and one that may not be seen.
+    """
+    job = job_store.load(job_id, *fields) if isinstance(job_id, str) and job_id else None
+    looking = looking or viewer()
+    if not job or not looking.can_see(job["owner_user"], job["organization"]):
+        raise not_found(job_id)
+    return looking.without_hidden_result(job)
+
+
+def not_found(job_id: Any) -> JobNotFoundError:
+    """The error for a job that is missing or may not be seen."""
+    return JobNotFoundError(_("Background job {0} not found.").format(cut(job_id)))
+
+
+def visible_names(job_ids: Collection[str]) -> list[str]:
+    """Those of these jobs that the current user may see, in one statement."""
+    names = [job_id for job_id in job_ids if job_id.isascii()]  # as all are; half a character is none for a driver
+    if not names:
+        return []
+    job = frappe.qb.DocType(config.JOB)
+    query = frappe.qb.from_(job).select(job.name).where(job.name.isin(names))
+    return query.where(viewer().visible(job)).run(pluck=True)
+
+
+def visible_job_now(name: str) -> dict | None:
+    """The light columns of a job that `visible_job` has found, as committed right now; None if it is gone.
+
+    For a transaction that may have read before the job changed.
+    """
+    job = job_store.load_now(name)
+    return viewer().without_hidden_result(job) if job else None

@@ -1,0 +1,205 @@
+"""Why a job is not running yet, in words for people: one place for REST, Desk and the job center.
+
+    waiting_reason.of_job(job)       # "Waits for JOB-1K11….", "Retries at 14:05 (in 3 min), attempt 3 of 5.", None
+
+The words name nothing of other organizations. They cost one statement, two for types with a circuit breaker, and only
+where jobs are due; those and jobs that are Queued cost a round trip to Redis, and have words while it is away too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timezone
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import frappe
+from frappe import _
+from frappe.utils import formatdate, get_system_timezone
+
+from ..access import tenancy
+from ..base import clock, config
+from ..line import look, pauses
+from ..rq import doorbells, leader, redis_queue
+from ..status import WAITING, JobStatus
+from ..store import circuits, waiting
+
+FIELDS = (
+    "name",
+    "status",
+    "organization",
+    "job_type",
+    "queue",
+    "priority",
+    "waits_for",
+    "in_line",
+    "due_epoch",
+    "retry_count",
+    "max_retries",
+)
+"""The columns of Background Job that the words are made of."""
+
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
+Job = Mapping[str, Any]
+
+
+def of_job(job: Job) -> str | None:
+    """Why this job (with the columns FIELDS) is not running; None if it is, or has ended for good."""
+    return of_jobs([job]).get(job["name"])
+
+
+def of_jobs(jobs: Iterable[Job]) -> dict[str, str]:
+    """The same of many, by name; those that wait for nothing are left out."""
+    now = clock.now_epoch()
+    reasons: dict[str, str] = {}
+    due: list[Job] = []
+    for job in jobs:
+        if job["status"] == str(JobStatus.QUEUED) or job["status"] in WAITING:
+            if reason := _until(job, now):
+                reasons[job["name"]] = reason
+            else:
+                due.append(job)
+    return reasons | _due(due, now)
+
+
+def _until(job: Job, now: float) -> str | None:
+    """Another job, or a time that has not come."""
+    if job["status"] == str(JobStatus.QUEUED):
+        return None
+    if job["waits_for"]:
+        return _("Waits for {0}.").format(job["waits_for"])
+    due = job["due_epoch"] or 0
+    if due <= now:
+        return None
+    moment, distance = clock_time(due, now), time_until(due, now)
+    if job["status"] == str(JobStatus.PENDING):
+        return _("Starts at {0} ({1}).").format(moment, distance)
+    # Neither a crash nor a snooze costs a retry: this counts those that did.
+    words = _("Retries at {0} ({1}), attempt {2} of {3}.")
+    return words.format(moment, distance, (job["retry_count"] or 0) + 1, (job["max_retries"] or 0) + 1)
+
+
+def _due(jobs: list[Job], now: float) -> dict[str, str]:
+    if not jobs:
+        return {}
+    limits_of = tenancy.limits_of(sorted({job["organization"] for job in jobs}))
+    open_circuits = _circuits(jobs)
+    reasons = {
+        job["name"]: _held(job, limits_of[job["organization"]])
+        or _circuit(open_circuits.get((job["organization"], job["job_type"])))
+        for job in jobs
+    }
+    left = [job for job in jobs if not reasons[job["name"]]]
+    in_line = [job for job in left if job["status"] == str(JobStatus.QUEUED)]
+    soon = _not_swept(now) or _("Due, starts within seconds.") if len(in_line) < len(left) else ""
+    numbers = _workers(in_line)
+    turns = {job["name"]: _turn(job, limits_of, numbers) for job in in_line}
+    return {name: reason or turns.get(name) or soon for name, reason in reasons.items()}
+
+
+def _not_swept(now: float) -> str | None:
+    """What keeps jobs that are due from getting in line; None if all is well."""
+    asked = redis_queue.if_there(lambda: (leader.looked_at(),))
+    if asked is None:
+        return _("Due. The queue can't be reached at the moment.")
+    (looked_at,) = asked
+    if looked_at is None:
+        return _("Due, but nothing looks for jobs: no scheduler, agent or worker has been seen.")
+    if now - looked_at < leader.SILENCE:
+        return None
+    words = _("Due, but nothing looks for jobs: no scheduler, agent or worker has been seen since {0}.")
+    return words.format(clock_time(looked_at, now))
+
+
+def _circuits(jobs: list[Job]) -> dict[circuits.Pair, circuits.Circuit]:
+    """Those of the jobs that are not closed: one statement, if any has a type with a circuit breaker."""
+    types = {job["job_type"] for job in jobs}
+    guarded = {name for name in types if circuits.has_breaker(config.job_type(name))}
+    return circuits.of_types(guarded, {job["organization"] for job in jobs}) if guarded else {}
+
+
+def _circuit(circuit: circuits.Circuit | None) -> str | None:
+    if circuit is None or not circuit.is_held:
+        return None
+    if not circuit.is_cooling:
+        return _("Held: the circuit of {0} is being tried by another job.").format(circuit.job_type)
+    moment = clock_time(circuit.open_until_epoch, clock.now_epoch())
+    return _("Held: the circuit of {0} is open until {1}.").format(circuit.job_type, moment)
+
+
+def _held(job: Job, limits: tenancy.Limits) -> str | None:
+    """What keeps the job from starting however many workers are free."""
+    if reason := _paused(job["queue"]):
+        return reason
+    if limits.state in tenancy.HELD_STATES:
+        return _("Held: the organization is {0}.").format(_(limits.state).lower())
+    if limits.is_paused:
+        return _("Held: the jobs of the organization are paused.")
+    if not look.may_start(config.job_type(job["job_type"])):
+        return _("Held: jobs of this type are paused.")
+    if job["in_line"] == waiting.HELD:
+        return _("Held: the organization is over its limit of {0} waiting jobs.").format(limits.max_waiting)
+    return None
+
+
+def _paused(queue: str) -> str | None:
+    pause = pauses.pause_in_force(queue)
+    if pause is None:
+        return None
+    return {
+        pauses.MAINTENANCE: _("Held: the site is being maintained."),
+        pauses.EVERYTHING: _("Held: all jobs are paused."),
+        pauses.QUEUE: _("Held: the queue {0} is paused.").format(queue),
+    }[pause]
+
+
+def _turn(job: Job, limits_of: Mapping[str, tenancy.Limits], workers: Mapping[str, int]) -> str:
+    """It may start as soon as a worker is free; with the caps that it may be waiting under."""
+    if workers.get(job["queue"]) == 0:
+        return _("No worker serves the queue {0} at the moment.").format(job["queue"])
+    job_type = config.job_type(job["job_type"])
+    rules = [
+        (limits_of[job["organization"]].max_running, _("The organization runs at most {0} jobs at once.")),
+        (job_type.max_concurrent if job_type else 0, _("At most {0} jobs of this type run at once.")),
+        (
+            job_type.max_concurrent_per_organization if job_type else 0,
+            _("The organization runs at most {0} jobs of this type at once."),
+        ),
+    ]
+    caps = [words.format(cap) for cap, words in rules if cap]
+    return " ".join([_("Waits for its turn."), *caps]) if caps else _("Waits for a free worker.")
+
+
+def _workers(jobs: list[Job]) -> Mapping[str, int]:
+    """How many workers serve the queues of these jobs; of none while Redis is away."""
+    queues = sorted({job["queue"] for job in jobs})
+    return (redis_queue.if_there(lambda: doorbells.workers(queues)) or {}) if queues else {}
+
+
+def clock_time(epoch: float, now: float) -> str:
+    """The moment by the clock of the user's time zone: "14:05", with the date unless it is today."""
+    moment, today = (datetime.fromtimestamp(value, timezone.utc).astimezone(zone()) for value in (epoch, now))
+    text = f"{moment:%H:%M}"
+    return text if moment.date() == today.date() else f"{formatdate(moment.date())} {text}"
+
+
+def time_until(epoch: float, now: float) -> str:
+    """How long until then, in one unit: "in 40 s", "in 3 min", "in 5 h", "in 2 days"."""
+    seconds = max(1, round(epoch - now))
+    if seconds < MINUTE:
+        return _("in {0} s").format(seconds)
+    if seconds < 90 * MINUTE:
+        return _("in {0} min").format(round(seconds / MINUTE))
+    if seconds < 2 * DAY:
+        return _("in {0} h").format(round(seconds / HOUR))
+    return _("in {0} days").format(round(seconds / DAY))
+
+
+def zone() -> ZoneInfo:
+    """The user's time zone, else the site's, as Desk does it."""
+    user = frappe.session.user
+    name = frappe.get_cached_value("User", user, "time_zone") if user != "Guest" else None
+    try:
+        return ZoneInfo(name or get_system_timezone())
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo(get_system_timezone())

@@ -1,0 +1,149 @@
+"""Ends and removes what belongs to a deleted organization, in steps that are each committed.
+
+A row of Organization Removal says what is to be done, so that the next sweep goes on where somebody broke off. What
+waits is ended at once, as jobs of an organization that is not there; what runs is asked to stop, and forced to after
+the grace period. All of it is deleted a minute later: until then people see why their jobs have ended.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+
+import frappe
+from frappe import _
+
+from ..access import visibility
+from ..base import clock, config
+from ..db import dispatch, sql
+from ..ending import batch_cancel, cancel
+from ..status import FINISHED, JobStatus
+from ..store import backlog, circuits, job_store, schedule_store
+from ..submit.after_commit import outbox
+from . import retention
+
+RUNNING, COMPLETED = "Running", "Completed"
+AT_ONCE = 500
+SECONDS = 2.0
+"""A sweep works on a removal for about so long."""
+SHOWN_FOR = 60
+"""Seconds from the deletion until jobs are removed."""
+LATE = 3_600
+"""Seconds in which a transaction that began before the deletion may still submit a job."""
+MESSAGE = "Organization not found"
+
+
+def begin(organization: str, name: str) -> None:
+    """Have all that belongs to an organization removed, which has been deleted in the caller's transaction.
+
+    What could make new jobs goes with it: schedules, and the memberships of those who could submit.
+    """
+    _forget(organization)
+    user, now = frappe.session.user, clock.site_time()
+    row = {"name": organization, "creation": now, "modified": now, "owner": user, "modified_by": user}
+    row |= {"docstatus": 0, "idx": 0, "organization_name": name, "status": RUNNING, "removed_jobs": 0}
+    row |= {"requested_epoch": clock.now_epoch()}
+    frappe.db.delete(config.REMOVAL, {"name": organization})
+    sql.insert(config.REMOVAL, list(row), [tuple(row.values())])
+    outbox().afterwards(partial(go_on, organization))
+
+
+def is_running(organization: str) -> bool:
+    """Whether there may still be jobs of a deleted organization with this id."""
+    return bool(frappe.db.exists(config.REMOVAL, {"name": organization, "status": RUNNING}))
+
+
+def sizes(organization: str) -> dict[str, int]:
+    """How many jobs, schedules and members an organization has."""
+    doctypes = {"jobs": config.JOB, "schedules": config.SCHEDULE, "members": "Org Member"}
+    return {kind: frappe.db.count(doctype, {"organization": organization}) for kind, doctype in doctypes.items()}
+
+
+def sweep() -> int:
+    """Go on with all removals; how many jobs were removed. Commits; one statement if there are none."""
+    names = frappe.get_all(config.REMOVAL, {"status": RUNNING}, pluck="name", order_by="creation asc")
+    return sum(dispatch.quietly(partial(go_on, name)) or 0 for name in names)
+
+
+def go_on(organization: str) -> int:
+    """The next steps of a removal; how many jobs were removed. Commits."""
+    sql.commit()  # a fresh snapshot
+    fields = ["requested_epoch", "owner", "status"]
+    request = frappe.db.get_value(config.REMOVAL, organization, fields, as_dict=True)
+    if not request or request.status != RUNNING:
+        return 0
+    deadline, age = time.monotonic() + SECONDS, clock.now_epoch() - request.requested_epoch
+    _repeat(partial(_delete_batches, organization), deadline)
+    for status in batch_cancel.WAITING:
+        _repeat(partial(_end_waiting, organization, status, request.owner), deadline)
+    for job in backlog.to_be_stopped("organization", organization):
+        dispatch.quietly(partial(cancel.ask_to_stop, job, request.owner, _("The organization was deleted.")))
+    removed = _repeat(partial(_delete_jobs, organization), deadline) if age >= SHOWN_FOR else 0
+    if age >= LATE:
+        sql.committed(partial(_complete, organization))
+    return removed
+
+
+def _repeat(step: Callable[[], int], deadline: float) -> int:
+    """Take a step until it finds less than it could take, or the time is up; what it took in all."""
+    total = 0
+    while time.monotonic() < deadline:
+        number = step()
+        total += number
+        if number < AT_ONCE:
+            break
+    return total
+
+
+def _delete_batches(organization: str) -> int:
+    """First, or their callbacks would be made when their jobs end. Commits."""
+    batch = frappe.qb.DocType(config.BATCH)
+    names = frappe.qb.from_(batch).select(batch.name).where(batch.organization == organization).limit(AT_ONCE)
+    found = names.run(pluck=True)
+    sql.committed(lambda: frappe.db.delete(config.BATCH, {"name": ("in", found or [""])}))
+    return len(found)
+
+
+def _end_waiting(organization: str, status: JobStatus, user: str) -> int:
+    """As the claim ends jobs of an organization that is not there. Commits."""
+    jobs = backlog.of_organization_query(organization, [status], AT_ONCE).run(as_dict=True)
+    values = {"error_message": MESSAGE, "error_type": "Permanent", "next_retry_at": None}
+    moved = sql.committed(lambda: job_store.move_all(jobs, JobStatus.DEAD_LETTER, MESSAGE, values, user))
+    return len(moved)
+
+
+def _delete_jobs(organization: str) -> int:
+    """Those that have ended and that nobody holds. Commits."""
+    query = backlog.of_organization_query(organization, FINISHED, AT_ONCE).for_update(skip_locked=True)
+    return sql.committed(partial(_delete_found, organization, query))
+
+
+def _delete_found(organization: str, query) -> int:
+    rows = sql.run_locking_read(query, backlog.CHILD_FIELDS)
+    retention.delete_jobs({row["name"]: row["status"] for row in rows})
+    removal = frappe.qb.DocType(config.REMOVAL)
+    update = frappe.qb.update(removal).set(removal.removed_jobs, removal.removed_jobs + len(rows))
+    sql.run_update(update.where(removal.name == organization))
+    return len(rows)
+
+
+def _complete(organization: str) -> None:
+    """If nothing is left, also of what somebody made who did not see yet that the organization was gone."""
+    if any(frappe.db.exists(doctype, {"organization": organization}) for doctype in (config.JOB, config.BATCH)):
+        return
+    _forget(organization)
+    values = {"status": COMPLETED, "completed_at": clock.site_time()}
+    frappe.db.set_value(config.REMOVAL, organization, values)
+
+
+def _forget(organization: str) -> None:
+    schedule_store.forget(organization)
+    circuits.forget(organization)
+    dismiss(organization)
+
+
+def dismiss(organization: str) -> None:
+    """Delete all memberships of an organization."""
+    frappe.db.delete("Org Member", {"organization": organization})
+    visibility.forget()

@@ -1,0 +1,208 @@
+"""Attempts that nobody is making any more, and those that were asked to stop and did not.
+
+The lease decides, never RQ's word alone: RQ takes a worker for alive that is dead, and the reverse. The job's row
+moves on first, which fences the attempt off (invariant I4); then its connection is ended, whatever state it is in.
+A process that is to be stopped by force is told before: once the row has moved on, no sweep finds it any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from ..attempt import outcome
+from ..attempt.outcome import Outcome
+from ..base import clock, config, ids
+from ..db import dispatch, sql
+from ..ending import batch_end, circuit_breaker
+from ..errors import JobCanceledError, JobTimeoutError
+from ..line import take
+from ..rq import rq_attempts
+from ..status import FINISHED, JobStatus
+from ..store import backlog, cancel_lock, job_store, runs
+
+ATTEMPTS = 500  # looked at in one go
+LOCK_WAIT = 1  # second
+
+
+def doubtful(limit: int = ATTEMPTS) -> list[dict[str, Any]]:
+    """The running attempts that one of the functions below may have to end."""
+    return backlog.doubtful(limit)
+
+
+def rescue_lost(attempts: Sequence[Mapping[str, Any]] | None = None) -> int:
+    """End attempts whose lease is over, so that their jobs are tried again; returns how many."""
+    lost = [job for job in (doubtful() if attempts is None else attempts) if lease_end(job) < job["database_epoch"]]
+    return sum(bool(dispatch.quietly(partial(_rescue, job))) for job in lost)
+
+
+def _rescue(job: Mapping[str, Any]) -> bool:
+    if job["cancel_requested"]:
+        return _stop(job, outcome.canceled(job["canceled_by"], job["cancel_reason"]))
+    end = outcome.lost(job, _outlived_its_limit(job), config.retry_policy(job["job_type"]))
+    try:
+        return _end_and_tell(job, end)
+    except JobCanceledError:  # asked to stop since it was read
+        request = runs.cancel_request(ids.run_name(job["name"], job["attempt"]))
+        return _rescue({**job, "cancel_requested": 1, **(request or {})})
+
+
+def stop_canceled(attempts: Sequence[Mapping[str, Any]] | None = None) -> int:
+    """End by force attempts that were asked to stop longer than the grace period ago; returns how many.
+
+    Those of the sweeps before whose processes still run are stopped again.
+    """
+    dispatch.quietly(rq_attempts.stop_again)
+    grace = config.settings().cancel_grace_seconds
+    asked = [job for job in (doubtful() if attempts is None else attempts) if job["cancel_requested"]]
+    stubborn = [job for job in asked if job["cancel_requested_epoch"] + grace < job["database_epoch"]]
+    return sum(bool(dispatch.quietly(partial(_force, job))) for job in stubborn)
+
+
+def stop_overdue(attempts: Sequence[Mapping[str, Any]] | None = None) -> int:
+    """End by force attempts that go on long after their time limit; returns how many.
+
+    A handler may swallow RQ's exception. RQ itself kills a process only when the time of its entry is up, which may be
+    longer than that of a job that was taken after the first.
+    """
+    found = doubtful() if attempts is None else attempts
+    alive = [job for job in found if lease_end(job) >= job["database_epoch"]]  # the others are lost
+    overdue = [job for job in alive if age(job) > job["timeout_seconds"] + backlog.OVERTIME]
+    return sum(bool(dispatch.quietly(partial(_stop_overdue, job))) for job in overdue)
+
+
+def _stop_overdue(job: Mapping[str, Any]) -> bool:
+    return _stop(job, outcome.failure(job, JobTimeoutError(), config.retry_policy(job["job_type"])))
+
+
+def _force(job: Mapping[str, Any]) -> bool:
+    return _stop(job, outcome.canceled(job["canceled_by"], job["cancel_reason"], by_force=True))
+
+
+def _stop(job: Mapping[str, Any], end: Outcome) -> bool:
+    """Have RQ stop the process, then end the attempt: a sweeper that dies in between leaves both to the next sweep.
+
+    Under the lock of whoever cancels the attempt: the process can't settle meanwhile, and go on to another job.
+    """
+    with sql.named_lock(cancel_lock.lock_of(job), LOCK_WAIT) as is_ours:
+        if not is_ours or not _is_running(job):
+            return False
+        if job["worker"] == take.worker_name():  # the stand-in sweeper of a busy worker stops itself: last of all
+            has_ended = _end_and_tell(job, end)
+            _stop_process(job)
+            return has_ended
+        _stop_process(job)
+        return _end_and_tell(job, end)
+
+
+def _stop_process(job: Mapping[str, Any]) -> None:
+    """Best effort: RQ may be away, and an attempt that nobody makes has no process."""
+    if job["rq_job_id"]:
+        dispatch.quietly(partial(rq_attempts.stop_until_gone, job["rq_job_id"]))
+
+
+def _is_running(job: Mapping[str, Any]) -> bool:
+    """Whether this attempt is, as committed now."""
+    sql.commit()  # a fresh snapshot
+    now = job_store.load(job["name"], "status", "attempt")
+    return now == {"status": str(JobStatus.RUNNING), "attempt": job["attempt"]}
+
+
+def lease_end(job: Mapping[str, Any]) -> float:
+    """Until when the attempt counts as alive, by the database's clock: by its heartbeat, or its start before that."""
+    return job["lease_expires_epoch"] or (job["started_epoch"] or 0) + config.settings().lease_seconds
+
+
+def age(job: Mapping[str, Any]) -> float:
+    """Seconds since the attempt began."""
+    return job["database_epoch"] - (job["started_epoch"] or 0)
+
+
+def _outlived_its_limit(job: Mapping[str, Any]) -> bool:
+    """Whether the attempt was still being made when its time was up.
+
+    Not because nobody has looked before: a worker that dies early costs no retry.
+    """
+    began, limit = job["started_epoch"] or 0, job["timeout_seconds"]
+    if age(job) <= limit:
+        return False
+    if lease_end(job) - config.settings().lease_seconds - began > limit:
+        return True  # by its last beat
+    died_at = dispatch.quietly(partial(rq_attempts.died_at, job["rq_job_id"])) if job["rq_job_id"] else None
+    if died_at:
+        return died_at - began >= limit  # both are whole seconds
+    return sql.is_connected(job["connection_id"], age(job))
+
+
+def _end_and_tell(job: Mapping[str, Any], end: Outcome) -> bool:
+    has_ended = _end(job, end)
+    if has_ended:
+        dispatch.quietly(partial(circuit_breaker.settled, job, end))
+    if has_ended and end.status in FINISHED:
+        dispatch.quietly(partial(batch_end.job_ended, job))
+    return has_ended
+
+
+def _end(job: Mapping[str, Any], end: Outcome) -> bool:
+    """Settle an attempt from outside; False if it has just settled itself.
+
+    Raises JobCanceledError if `end` is another one and somebody has asked the attempt to stop.
+    """
+    try:
+        has_moved = sql.committed(partial(_settle, job, end), tries=1)
+    except Exception as error:
+        if not sql.is_conflict(error):
+            raise
+        if not _is_running(job):
+            return False  # it was its settle that held the row, and the connection may be another attempt's by now
+        # Its own transaction may hold the row, by a comment on its job. Its time is over: it goes first.
+        sql.kill_connection(job["connection_id"], age(job))
+        return sql.committed(partial(_settle, job, end))
+    if has_moved:
+        sql.kill_connection(job["connection_id"], age(job))
+    return has_moved
+
+
+def _settle(job: Mapping[str, Any], end: Outcome) -> bool:
+    moved = job_store.transition(
+        job,
+        end.status,
+        end.message,
+        values=end.values,
+        actor=end.values.get("canceled_by") or config.ENGINE,
+        worker=job["worker"],
+        lock_wait=LOCK_WAIT,
+        unless_locked=None if _may_ignore_lock(job, end) else cancel_lock.lock_of(job),
+    )
+    if not moved:
+        return False
+    run, values = ids.run_name(job["name"], job["attempt"]), _run_values(job, end)
+    is_canceled, exists = end.status == JobStatus.CANCELED, job["cancel_requested"] is not None
+    runs.settle(run, values, is_canceled=is_canceled, exists=exists, lock_wait=LOCK_WAIT)
+    return True
+
+
+def _may_ignore_lock(job: Mapping[str, Any], end: Outcome) -> bool:
+    """Whether nobody else can be cancelling the attempt, or it does not matter."""
+    return end.status == JobStatus.CANCELED or _has_waited(job) or sql.has_lock(cancel_lock.lock_of(job))
+
+
+def _has_waited(job: Mapping[str, Any]) -> bool:
+    """Whether a rescue waits no more for a transaction that is cancelling the attempt: as long as a settle does."""
+    return job["database_epoch"] > lease_end(job) + config.settings().lease_seconds / 4
+
+
+def _run_values(job: Mapping[str, Any], end: Outcome) -> dict[str, Any]:
+    now = clock.site_time()
+    return {
+        "background_job": job["name"],
+        "attempt": job["attempt"],
+        "started_at": job["started_at"],
+        "outcome": str(end.of_attempt),
+        "ended_at": now,
+        "duration": max(0.0, age(job)),
+        "error_message": end.error,
+        "lease_expires_epoch": 0,
+        **outcome.circuit_sample(job, end),
+    }

@@ -1,0 +1,142 @@
+"""Deletes finished jobs after some time, with their history, files and comments.
+
+How long is said by Frappe's Log Settings (30 days unless changed), and for dead letters by Job Engine Settings:
+somebody may still want to retry those. Walks the jobs from the oldest on, in batches that are each committed; a run
+that breaks off goes on the next day.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+
+import frappe
+from frappe.utils import cint
+from pypika.functions import Coalesce
+from pypika.terms import ExistsCriterion
+
+from ..base import clock, config
+from ..db import sql
+from ..status import FINISHED, LIVE, JobStatus
+from ..store import circuits, dependencies
+from ..store.batch_store import CANCELED, COMPLETED, FAILED, RUNNING
+
+DEFAULT_DAYS = 30
+BATCH = 500
+MAX_SECONDS = 1_200.0
+"""A run ends after this time; Frappe's workers give the clean-up of all logs 25 minutes."""
+_HISTORY = (config.LOG, config.RUN, config.DEPENDENCY)
+
+
+def daily_cleanup() -> int:
+    """The original's name for the clean-up: as the Log Settings say. Returns how many jobs were deleted; commits."""
+    days = frappe.db.get_value("Logs To Clear", {"ref_doctype": config.JOB, "parent": "Log Settings"}, "days")
+    return clear_old_jobs(cint(days) or DEFAULT_DAYS)
+
+
+def clear_old_jobs(days: int) -> int:
+    """Delete jobs that were completed or canceled more than `days` ago, and dead letters after the days that Job Engine
+    Settings give them, but at least as many.
+
+    Stay: jobs that an unfinished one depends on, members of a running batch, and those whose deduplication window
+    lasts. Batches that have ended as long ago go when none of their jobs is left, and circuits that have been closed as
+    long. Returns how many jobs were deleted; commits. Raises ValueError if `days` is not positive.
+    """
+    if days <= 0:
+        raise ValueError("days must be positive")
+    now = clock.site_time()
+    ended_before = now - timedelta(days=days)
+    dead_before = now - timedelta(days=max(days, config.settings().dead_letter_days))
+    deadline = time.monotonic() + MAX_SECONDS
+    after, deleted = (datetime.min, ""), 0
+    while time.monotonic() < deadline:
+        page = old_query(after, ended_before).run()
+        if not page:
+            break
+        after = page[-1]
+        names = [name for _creation, name in page]
+        deleted += sql.committed(partial(_delete, names, ended_before, dead_before))
+    while time.monotonic() < deadline and sql.committed(partial(_delete_batches, ended_before)) == BATCH:
+        pass
+    sql.committed(partial(_delete_circuits, ended_before))
+    return deleted
+
+
+def old_query(after: tuple[datetime, str], before: datetime):
+    """The next jobs, by their creation, that are old enough to have ended before this moment."""
+    job = frappe.qb.DocType(config.JOB)
+    creation, name = after
+    query = frappe.qb.from_(job).force_index("creation").select(job.creation, job.name).where(job.creation < before)
+    if name:
+        query = query.where((job.creation > creation) | ((job.creation == creation) & (job.name > name)))
+        query = query.where(job.creation >= creation)
+    return query.orderby(job.creation).orderby(job.name).limit(BATCH)
+
+
+def _delete(names: Sequence[str], ended_before: datetime, dead_before: datetime) -> int:
+    rows = sql.run_locking_read(_deletable_query(names, ended_before, dead_before))
+    delete_jobs(dict(rows))
+    return len(rows)
+
+
+def delete_jobs(jobs: Mapping[str, str]) -> None:
+    """Delete jobs (with the status of each), which are locked by us, with all that belongs to them."""
+    if not jobs:
+        return
+    found = list(jobs)
+    dependencies.forget([name for name, status in jobs.items() if status == JobStatus.COMPLETED])
+    for doctype in _HISTORY:
+        frappe.db.delete(doctype, {"background_job": ("in", found)})
+    _delete_what_hangs_on(found)
+    frappe.db.delete(config.JOB, {"name": ("in", found)})
+
+
+def _deletable_query(names: Sequence[str], ended_before: datetime, dead_before: datetime):
+    """Those of the jobs that may go and that nobody holds: one that is being retried stays."""
+    job, child = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.JOB).as_("child")
+    ended = [str(status) for status in FINISHED - {JobStatus.DEAD_LETTER}]
+    is_old = job.status.isin(ended) & (job.modified < ended_before)
+    is_dead = (job.status == str(JobStatus.DEAD_LETTER)) & (job.modified < dead_before)
+    live = [str(status) for status in LIVE]
+    children = frappe.qb.from_(child).select(1).where((child.depends_on == job.name) & child.status.isin(live))
+    dependency, other = frappe.qb.DocType(config.DEPENDENCY), frappe.qb.DocType(config.JOB).as_("other")
+    others = frappe.qb.from_(dependency).join(other).on(other.name == dependency.background_job).select(1)
+    others = others.where((dependency.depends_on == job.name) & other.status.isin(live))
+    query = frappe.qb.from_(job).select(job.name, job.status).where(job.name.isin(list(names)) & (is_old | is_dead))
+    batch = frappe.qb.DocType(config.BATCH)
+    running = frappe.qb.from_(batch).select(1).where((batch.name == job.parent_batch) & (batch.status == RUNNING))
+    query = query.where(~ExistsCriterion(running))
+    query = query.where(Coalesce(job.dedup_until, ended_before) <= clock.site_time())
+    return query.where(~ExistsCriterion(children) & ~ExistsCriterion(others)).for_update(skip_locked=True)
+
+
+def _delete_batches(ended_before: datetime) -> int:
+    names = empty_batches_query(ended_before).run(pluck=True)
+    frappe.db.delete(config.BATCH, {"name": ("in", names or [""]), "status": ("!=", RUNNING)})
+    return len(names)
+
+
+def empty_batches_query(ended_before: datetime):
+    """Batches that ended before this moment and have no job left."""
+    batch, member = frappe.qb.DocType(config.BATCH), frappe.qb.DocType(config.JOB).as_("member")
+    members = frappe.qb.from_(member).select(1).where(member.parent_batch == batch.name)
+    query = frappe.qb.from_(batch).select(batch.name).where(batch.status.isin([COMPLETED, FAILED, CANCELED]))
+    return query.where((batch.completed_at < ended_before) & ~ExistsCriterion(members)).limit(BATCH)
+
+
+def _delete_circuits(closed_before: datetime) -> None:
+    frappe.db.delete(config.CIRCUIT, {"status": circuits.CLOSED, "closed_at": ("<", closed_before)})
+
+
+def _delete_what_hangs_on(names: Sequence[str]) -> None:
+    """What Frappe's own deletion of a document takes along, of those that may hang on a job."""
+    attached = {"attached_to_doctype": config.JOB, "attached_to_name": ("in", names)}
+    for file in frappe.get_all("File", filters=attached, pluck="name"):
+        frappe.delete_doc("File", file, ignore_permissions=True, force=True, delete_permanently=True)
+    referring = {"reference_doctype": config.JOB, "reference_name": ("in", names)}
+    frappe.db.delete("Comment", referring)
+    for communication in frappe.get_all("Communication", filters=referring, pluck="name"):
+        cleared = {"reference_doctype": None, "reference_name": None}
+        frappe.db.set_value("Communication", communication, cleared, update_modified=False)

@@ -1,0 +1,42 @@
+"""Our rows of Scheduled Job Type: Frappe runs none that was made, or ran last, in the future.
+
+That is where another time zone of the site puts them: the setup wizard's, on a new site, by up to a day.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import frappe
+
+from ..base import clock
+from ..db import sql
+
+DOCTYPE = "Scheduled Job Type"
+METHODS = "dartwing\\_core.%"
+
+
+def put_right(now: datetime | None = None) -> int:
+    """Set what lies in the future back to now; returns how many values. Commits.
+
+    For workers, scheduler and command line (invariant I2).
+    """
+    return sql.committed(lambda: set_back(now or clock.site_time()))
+
+
+def set_back(now: datetime) -> int:
+    """The same in the caller's transaction. `now` is in the site's time zone."""
+    row, number = frappe.qb.DocType(DOCTYPE), 0
+    for column in ("creation", "last_execution"):
+        names = frappe.qb.from_(row).select(row.name).where(row.method.like(METHODS) & (row[column] > now))
+        if found := names.run(pluck=True):
+            query = frappe.qb.update(row).set(row[column], now).where(row.name.isin(found) & (row[column] > now))
+            number += sql.run_update(query, by_name=True)
+    return number
+
+
+def follow_time_zone(settings, _method: str | None = None) -> None:
+    """After a save of System Settings, also by the setup wizard: the site may have another time zone now."""
+    if settings.has_value_changed("time_zone"):
+        set_back(datetime.now(ZoneInfo(settings.time_zone)).replace(tzinfo=None))

@@ -1,0 +1,130 @@
+"""Puts right what the straight way missed: the promise that a committed job is never lost rests here.
+
+Bounded batches, the longest due first. Two sweepers at once are harmless: every move is a guarded UPDATE.
+Commits, by SQL alone; runs in scheduler, agent, workers and after-commit callbacks only. Of those that look again and
+again one leads (`leader`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from ..base import config
+from ..db import dispatch, sql
+from ..ending import batch_cancel, child_jobs
+from ..line import line_queries, pauses, wake
+from ..rq import doorbells, leader, redis_queue
+from ..schedules import schedule_runs
+from ..status import LIVE
+from ..store import backlog, waiting
+from . import organization_removal, rescue
+
+SUBMITTER_BATCH = 50
+SEEN_PARENTS = "seen-parents"
+PARENTS_PER_JOB = 4
+"""So many parents are looked at in a sweep for each job that it may move."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What one sweep did."""
+
+    rescued: int = 0
+    stopped: int = 0
+    orphans: int = 0
+    queued: int = 0
+    """Got in line, since they were due."""
+    rung: int = 0
+    """Entries that were made for those in line."""
+    batches: int = 0
+    scheduled: int = 0
+    removed: int = 0
+
+
+def sweep(batch: int | None = None) -> Report:
+    """One pass over everything that may be due. A step that fails is logged and does not hold up the others.
+
+    `batch`: at most so many jobs of each kind; `sweep_batch` of the settings by default.
+    """
+    sql.commit()  # a fresh snapshot; not by a rollback, which could cost another app's callback its work
+    report = Report()
+    members = batch or batch_cancel.ALL
+    if batch is None:  # not for submitters: it may have to wait for a row that a lost attempt holds
+        batch = config.settings().sweep_batch
+        doubtful = dispatch.quietly(rescue.doubtful) or []
+        report.rescued = dispatch.quietly(lambda: rescue.rescue_lost(doubtful)) or 0
+        report.stopped = dispatch.quietly(lambda: rescue.stop_canceled(doubtful)) or 0
+        report.stopped += dispatch.quietly(lambda: rescue.stop_overdue(doubtful)) or 0
+        report.removed = dispatch.quietly(organization_removal.sweep) or 0
+    report.orphans = dispatch.quietly(lambda: tell_children(batch)) or 0
+    report.batches = dispatch.quietly(lambda: batch_cancel.sweep(members)) or 0
+    report.scheduled = dispatch.quietly(lambda: schedule_runs.sweep(batch)) or 0
+    report.queued = len(dispatch.quietly(lambda: sql.committed(lambda: waiting.enter_due(batch))) or ())
+    if not pauses.is_paused():
+        report.rung = dispatch.quietly(ring) or 0
+    dispatch.quietly(leader.note_look)
+    sql.commit()  # whoever goes on with this connection gets a fresh snapshot too
+    return report
+
+
+def sweep_now_and_then() -> None:
+    """A sweep by a worker that has just settled, where nobody leads and none did so a moment ago."""
+    if redis_queue.answers() and leader.may_pass_by():
+        sweep()
+
+
+def sweep_after_submit() -> None:
+    """A sweep by a submitter, likewise; in a small batch, since a request waits for it."""
+    if redis_queue.answers() and leader.may_submitter_sweep():
+        sweep(SUBMITTER_BATCH)
+
+
+def tell_children(limit: int) -> int:
+    """Release jobs whose parent has completed, and end those whose parent never will: the straight way did not get
+    that far, or a job was submitted while its parent settled. Returns how many were ended.
+
+    Each sweep looks at the next parents, so that children of unfinished ones do not hide the others.
+    """
+    after = dispatch.quietly(lambda: redis_queue.remembered(SEEN_PARENTS, redis_queue.client())) or ""
+    window = limit * PARENTS_PER_JOB
+    parents = backlog.parents(after, window)
+    seen = after
+    told = child_jobs.Told()
+    for parent in parents:
+        if parent["status"] not in LIVE:
+            some = partial(child_jobs.tell_some, parent["name"], parent["status"], limit - told.number)
+            told.add(dispatch.quietly(some) or child_jobs.Told())
+        if told.number >= limit:
+            break  # this one may have more of them
+        seen = parent["name"]
+    else:
+        seen = seen if len(parents) == window else ""
+    if seen != after:
+        dispatch.quietly(lambda: redis_queue.remember(SEEN_PARENTS, seen, redis_queue.client()))
+    after_them = dispatch.quietly(partial(child_jobs.tell, told.to_be_told, limit)) if told.to_be_told else None
+    return len(told.ended) + (len(after_them.ended) if after_them else 0)
+
+
+def ring() -> int:
+    """Have workers look at the line; entries that died with a worker, or were lost with Redis, are made good for.
+
+    Returns how many entries were made.
+    """
+    doorbells.forget_lost(line_queries.queues())
+    return wake.wake_for_line()
+
+
+def sweep_background_jobs() -> None:
+    """Entry of the scheduler, every minute."""
+    sweep()
+
+
+def process_retry_queue() -> None:
+    """The original's name for the part of the sweep that retries failed jobs."""
+    sweep()
+
+
+def process_dependent_jobs() -> None:
+    """The original's name for the part of the sweep that releases dependent jobs."""
+    sweep()

@@ -1,0 +1,248 @@
+"""RQ entries: they ring for a worker, and say nothing of who runs next.
+
+Of each queue there are as many entries of a site as workers could take, and one more in case a worker has died with
+one; never more, however many jobs are in line. A worker that gets one takes the job whose turn it is (`take`), which
+may be another than the one that the entry names.
+
+Which entries nobody has answered yet is noted beside the queue's list, and lost with it. One that died with its worker
+keeps a place for some seconds, until a sweep finds it (`forget_lost`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+import redis
+from frappe.utils.background_jobs import generate_qname
+from rq import Queue, Worker, get_current_job
+from rq.job import Job
+from rq.worker_registration import WORKERS_BY_QUEUE_KEY
+
+from ..base import clock
+from . import redis_queue
+
+ANSWER_SECONDS = 20.0
+"""An entry that a worker took so long ago, and that nobody has answered, died with its worker."""
+LISTED_SECONDS = 2.0
+"""An entry that is this old is in its list, or a worker has taken it out."""
+KEPT_SECONDS = 86_400
+ASK_SECONDS = 0.05
+"""A process asks so often, at most, whether it is to go on."""
+SHUTDOWN = "shutdown_requested_date"
+
+_RING = """
+local bells, list, workers, entry = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local id, now, at_front, kept = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local room = redis.call('SCARD', workers) + 1 - redis.call('ZCARD', bells)
+if at_front == '0' and room < 1 then return 0 end
+redis.call('SADD', KEYS[5], list)
+redis.call('HSET', entry, unpack(ARGV, 5))
+redis.call('ZADD', bells, now, id)
+redis.call('EXPIRE', bells, kept)
+if at_front == '1' then
+    redis.call('LPUSH', list, id)
+    return 1
+end
+-- Behind the first entry of another app that follows the last of ours: they and we take turns.
+local pivot, is_behind_ours = nil, true
+for _, other in ipairs(redis.call('LRANGE', list, 0, 2 * redis.call('ZCARD', bells))) do
+    if redis.call('ZSCORE', bells, other) then
+        pivot, is_behind_ours = nil, true
+    elseif is_behind_ours then
+        pivot, is_behind_ours = other, false
+    end
+end
+if pivot then
+    redis.call('LINSERT', list, 'AFTER', pivot, id)
+else
+    redis.call('RPUSH', list, id)
+end
+return room
+"""
+
+
+@dataclass(slots=True)
+class Entry:
+    """The RQ entry under which this process runs."""
+
+    id: str
+    timeout: float
+    """Seconds after its start at which RQ ends the job that it names; RQ's parent kills the process later."""
+    worker_key: str
+    queue: str
+    """In whose list it was."""
+    queues: tuple[str, ...]
+    """Those that the worker serves, in its order."""
+    workers: int = 1
+    """How many serve the queue of the entry."""
+    is_worker_ending: bool = False
+    """Whether the worker was asked to shut down: it finishes its job, and takes no other."""
+    is_awaited: bool = False
+    """Whether the next entry of a queue that the worker serves is another app's, or another site's."""
+    asked_at: float = 0.0
+    """When that was so, as `time.monotonic()`."""
+
+    def ask(self) -> None:
+        """Find out whether the worker is ending and whether others wait for it."""
+        if self._was_just_asked():
+            return
+        answers = redis_queue.if_there(self._answers)
+        if answers is not None:
+            self._hear(answers)
+
+    def _answers(self) -> list[Any]:
+        pipeline = redis_queue.client().pipeline(transaction=False)
+        self.ask_along(pipeline)
+        return pipeline.execute()
+
+    def ask_along(self, pipeline: Any) -> Callable[[list[Any]], None] | None:
+        """The same in a round trip that is made anyway."""
+        if self._was_just_asked():
+            return None
+        pipeline.hget(self.worker_key, SHUTDOWN)
+        for queue in self.queues:
+            pipeline.lindex(redis_queue.list_key(queue), 0)
+            pipeline.zrange(bells_key(queue), 0, -1)
+        return self._hear
+
+    def _was_just_asked(self) -> bool:
+        return time.monotonic() - self.asked_at < ASK_SECONDS
+
+    def _hear(self, answers: list[Any]) -> None:
+        self.asked_at = time.monotonic()
+        shutdown, *by_queue = answers
+        self.is_worker_ending = bool(shutdown)
+        self.is_awaited = any(
+            first and first not in ours for first, ours in zip(by_queue[::2], by_queue[1::2], strict=True)
+        )
+
+
+def ring(jobs: Iterable[Mapping[str, Any]], *, at_front: bool = False) -> int:
+    """Have workers look at the queues of these jobs, which are in line; returns how many entries were made.
+
+    Each entry names one of the jobs and carries its time limit. `jobs` hold name, attempt, queue and timeout_seconds.
+    `at_front`: before all other entries, whether there is room for more or not. Raises redis.exceptions.RedisError.
+    """
+    by_queue: dict[str, list[Mapping[str, Any]]] = {}
+    for job in jobs:
+        by_queue.setdefault(job["queue"], []).append(job)
+    made = 0
+    for queue, some in by_queue.items():
+        for job in some:
+            room = _ring(queue, job, at_front)
+            made += room > 0
+            if room <= 1 and not at_front:
+                break
+    return made
+
+
+def _ring(queue: str, job: Mapping[str, Any], at_front: bool) -> int:
+    """How much room there was, the place that is taken now included."""
+    client = redis_queue.client()
+    entry = redis_queue.entry(queue, job, client)
+    keys = [bells_key(queue), redis_queue.list_key(queue), _workers_key(queue), Job.key_for(entry.id)]
+    fields = [part for field, value in entry.to_dict().items() for part in (field, value)]
+    arguments = [entry.id, clock.now_epoch(), int(at_front), KEPT_SECONDS, *fields]
+    return int(_script()(keys=[*keys, Queue.redis_queues_keys], args=arguments, client=client))
+
+
+def rooms(queues: Sequence[str]) -> dict[str, int]:
+    """How many more entries each queue may have, in one round trip. Raises redis.exceptions.RedisError."""
+    pipeline = redis_queue.client().pipeline(transaction=False)
+    for queue in queues:
+        pipeline.scard(_workers_key(queue))
+        pipeline.zcard(bells_key(queue))
+    answers = pipeline.execute()
+    return {queue: answers[2 * place] + 1 - answers[2 * place + 1] for place, queue in enumerate(queues)}
+
+
+def answer() -> Entry | None:
+    """Take note that this process answers its entry; None if it runs under none, as outside of workers."""
+    rq_job = get_current_job()
+    if rq_job is None:
+        return None
+    client = redis_queue.client()
+    names = {generate_qname(name): name for name in redis_queue.queue_names()}
+    pipeline = client.pipeline(transaction=False)
+    for queue in names.values():
+        pipeline.zrem(bells_key(queue), rq_job.id)
+    worker_key = f"{Worker.redis_worker_namespace_prefix}{rq_job.worker_name}"
+    pipeline.scard(WORKERS_BY_QUEUE_KEY % rq_job.origin)
+    pipeline.hmget(worker_key, ["queues", SHUTDOWN])
+    *_rung, workers, (listens, shutdown) = pipeline.execute()
+    served = (listens or b"").decode().split(",")
+    queue = names.get(rq_job.origin, rq_job.origin)
+    queues = tuple(names[name] for name in served if name in names) or (queue,)
+    return Entry(
+        rq_job.id,
+        float(rq_job.timeout or 0),
+        worker_key,
+        queue,
+        queues,
+        workers=max(1, workers),
+        is_worker_ending=bool(shutdown),
+        asked_at=time.monotonic(),
+    )
+
+
+def forget_lost(queues: Iterable[str]) -> int:
+    """Give the places of entries free that died with their workers, or that somebody has deleted; returns how many.
+
+    Raises redis.exceptions.RedisError.
+    """
+    return sum(_forget_lost(queue) for queue in queues)
+
+
+def _forget_lost(queue: str) -> int:
+    client, now = redis_queue.client(), clock.now_epoch()
+    key = bells_key(queue)
+    old: Any = client.zrangebyscore(key, "-inf", now - LISTED_SECONDS)
+    if not old:
+        return 0
+    pipeline = client.pipeline(transaction=False)
+    for entry in old:
+        pipeline.lpos(redis_queue.list_key(queue), entry)
+        pipeline.hmget(Job.key_for(entry.decode()), ["status", "started_at"])
+    answers = pipeline.execute()
+    lost = [
+        entry
+        for entry, place, (status, started_at) in zip(old, answers[::2], answers[1::2], strict=True)
+        if status is None or (place is None and not _is_being_answered(status, started_at, now))
+    ]
+    if lost:
+        client.zrem(key, *lost)
+    return len(lost)
+
+
+def _is_being_answered(status: bytes, started_at: bytes | None, now: float) -> bool:
+    if status != b"started" or not started_at:
+        return False  # taken out of its list for LISTED_SECONDS at most, and not begun
+    moment = datetime.fromisoformat(started_at.decode().replace("Z", "+00:00"))
+    return now - moment.timestamp() < ANSWER_SECONDS
+
+
+def bells_key(queue: str) -> str:
+    """Redis's key of the entries of a queue that nobody has answered yet, with the time at which each was made."""
+    return redis_queue.site_key(f"bells:{queue}")
+
+
+def workers(queues: Sequence[str]) -> dict[str, int]:
+    """How many workers serve each queue. Raises redis.exceptions.RedisError."""
+    pipeline = redis_queue.client().pipeline(transaction=False)
+    for queue in queues:
+        pipeline.scard(_workers_key(queue))
+    return dict(zip(queues, pipeline.execute(), strict=True))
+
+
+def _workers_key(queue: str) -> str:
+    return WORKERS_BY_QUEUE_KEY % generate_qname(queue)
+
+
+@lru_cache
+def _script() -> Any:
+    return redis.Redis().register_script(_RING)

@@ -1,0 +1,110 @@
+"""What Redis and RQ know of attempts that run: stopping one, and how it died."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import redis
+from rq import Worker
+from rq.command import send_command
+from rq.job import Job
+from rq.registry import FailedJobRegistry
+
+from ..base import clock, ids
+from . import redis_queue
+
+STOPPING = "stopping-since"
+STOPPED_AT_ONCE = 500
+STOPPING_SECONDS = 86_400  # no attempt lasts longer
+STOP_AGAIN_AFTER = 5.0
+"""Seconds in which a worker should have noticed a stop. Told once more while it clears up after its work-horse, RQ's
+worker ends its own process group: it takes the number 0, of no work-horse, for one."""
+
+
+def stop_until_gone(rq_job_id: str) -> None:
+    """Have RQ end the work-horse that runs under this entry, and `stop_again` see to it that it does.
+
+    Nothing happens if it is not running any more. Raises redis.exceptions.RedisError if Redis does not answer.
+    """
+    client = redis_queue.connection()
+    key = redis_queue.site_key(STOPPING)
+    if client.zadd(key, {rq_job_id: clock.now_epoch()}, nx=True):
+        client.expire(key, STOPPING_SECONDS)
+        _stop(rq_job_id, client)
+
+
+def stop_again() -> None:
+    """Repeat the stop of attempts whose worker, by RQ's word, is still making them: a command may get lost.
+
+    Raises redis.exceptions.RedisError if Redis does not answer.
+    """
+    client, key, now = redis_queue.client(), redis_queue.site_key(STOPPING), clock.now_epoch()
+    stopping: Any = client.zrange(key, 0, STOPPED_AT_ONCE - 1, withscores=True)
+    made = _made_now(client) if stopping else {}
+    for rq_job_id, since in stopping:
+        if rq_job_id not in made:
+            client.zrem(key, rq_job_id)
+        elif since <= now - STOP_AGAIN_AFTER:
+            client.zadd(key, {rq_job_id: now})
+            _stop(rq_job_id.decode(), client)
+
+
+def _made_now(client: redis.Redis) -> dict[bytes, str]:
+    """RQ's ids of what its workers are making, of this site and others, and by which of them.
+
+    An idle one may still name its last.
+    """
+    keys = Worker.all_keys(client)
+    pipeline = client.pipeline(transaction=False)
+    for key in keys:
+        pipeline.hmget(key, ["state", "current_job"])
+    workers = zip(keys, pipeline.execute(), strict=True)
+    prefix = Worker.redis_worker_namespace_prefix
+    return {made: key.removeprefix(prefix) for key, (state, made) in workers if state == b"busy" and made}
+
+
+def _stop(rq_job_id: str, client: redis.Redis) -> None:
+    # Not by RQ's record of the job: a second entry of the attempt, whose claim failed, may have taken it along, and it
+    # does not say whether its worker is idle by now.
+    if worker := _made_now(client).get(rq_job_id.encode()):
+        send_command(client, worker, "stop-job", job_id=rq_job_id)
+
+
+def died_at(rq_job_id: str) -> float | None:
+    """When RQ noticed that the work-horse under this entry had ended without a word, in seconds since 1970; None if it
+    has not, or its worker is gone as well.
+
+    Raises redis.exceptions.RedisError if Redis does not answer.
+    """
+    asked = redis_queue.client()
+    origin: Any = asked.hget(Job.key_for(rq_job_id), "origin")
+    if origin is None:
+        return None
+    forgotten_at: Any = asked.zscore(FailedJobRegistry(origin.decode(), connection=asked).key, rq_job_id)
+    return None if forgotten_at is None else forgotten_at - redis_queue.FAILURE_TTL
+
+
+def flag_stop(job: str, attempt: int) -> None:
+    """Tell the heartbeat of a running attempt to look at its row now.
+
+    Raises redis.exceptions.RedisError if Redis does not answer; the heartbeat then looks a few seconds later.
+    """
+    redis_queue.client().set(_stop_key(job, attempt), 1, ex=3600)
+
+
+def stop_flag(job: str, attempt: int) -> Callable[[], bool]:
+    """A function that tells whether `flag_stop` was called for this attempt; for threads that have no site."""
+    asked, key = redis_queue.client(), _stop_key(job, attempt)
+
+    def is_flagged() -> bool:
+        with contextlib.suppress(redis.exceptions.RedisError):
+            return bool(asked.exists(key))
+        return False
+
+    return is_flagged
+
+
+def _stop_key(job: str, attempt: int) -> str:
+    return redis_queue.site_key(f"stop:{ids.run_name(job, attempt)}")

@@ -1,0 +1,175 @@
+"""When something that recurs is due: by a cron expression on the wall clock of a time zone, or at an interval.
+
+croniter says which wall-clock times an expression means; what becomes of those that daylight saving time skips or
+repeats is decided here, so that it does not depend on croniter's release:
+
+- a time that does not come is due as long after the clock was set forward as it is after the hour that was skipped
+  (02:30 at 03:30), and times that fall together count once;
+- of a time that comes twice the first counts, unless the expression says each hour: then both do.
+
+Due times are whole seconds since 1970 (UTC). No database.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from croniter import croniter
+from croniter.croniter import CroniterBadDateError
+from frappe import _
+
+from ..base.texts import cut
+from ..errors import InvalidJobError
+
+CRON, INTERVAL = "Cron", "Interval"
+UNITS = {"Minutes": 60, "Hours": 3_600, "Days": 86_400}
+SHORTEST, LONGEST = 60, 366 * 86_400
+"""Seconds between two due times of an interval."""
+FIELDS = 5
+LONGEST_CRON = 140
+"""Characters: as many as the field of a schedule holds. croniter needs time for the square of what a list names."""
+HOUR_FIELD = 1
+# croniter would give such a field another value each time it is read.
+NOT_FIXED = re.compile(r"(?<![A-Za-z])[HhRr](?![A-Za-z])")
+REACH = timedelta(hours=3)
+"""More than any clock is set forward or back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recurrence:
+    """Of `cron` and `interval` (seconds, counted from `anchor`) one is set."""
+
+    zone: ZoneInfo
+    cron: str = ""
+    interval: int = 0
+    anchor: float = 0
+
+    def after(self, epoch: float) -> float | None:
+        """The first due time after this moment; None if there is none in the next decades."""
+        if self.interval:
+            passed = math.floor((epoch - self.anchor) / self.interval)
+            return self.anchor + max(1, passed + 1) * self.interval
+        return self._cron_after(epoch)
+
+    def following(self, epoch: float, number: int) -> list[float]:
+        """The next due times after this moment, so many at most."""
+        found: list[float] = []
+        while len(found) < number and (due := self.after(found[-1] if found else epoch)) is not None:
+            found.append(due)
+        return found
+
+    def last(self, number: int, since: float, until: float) -> list[float]:
+        """The last due times from `since` to `until` (both included), so many at most, in order.
+
+        However many there are in between, only about as many as asked for are computed.
+        """
+        span: float = (self.interval or SHORTEST) * (number + 1)
+        while True:
+            start = max(since, until - span)
+            found = list(self._between(start, until))
+            if len(found) > number or start == since:
+                return found[-number:]
+            span *= 4
+
+    def _between(self, start: float, until: float) -> Iterator[float]:
+        due = self.after(math.ceil(start) - 1)
+        while due is not None and due <= until:
+            yield due
+            due = self.after(due)
+
+    def _cron_after(self, epoch: float) -> float | None:
+        wall = self._wall(epoch)
+        is_near = self._changes_near(epoch)
+        best, best_wall = None, wall
+        for moment in self._walk(wall - REACH if is_near else wall):
+            if best is not None and moment > best_wall + REACH:
+                break
+            for candidate in self._epochs(moment):
+                if candidate > epoch and (best is None or candidate < best):
+                    best, best_wall = candidate, moment
+            if best is not None and not (is_near or self._changes_near(best)):
+                break
+        return best
+
+    def _walk(self, start: datetime) -> Iterator[datetime]:
+        walk = croniter(self.cron, start)
+        try:
+            while True:
+                yield walk.get_next(datetime)
+        except (CroniterBadDateError, OverflowError):
+            return
+
+    def _epochs(self, wall: datetime) -> list[float]:
+        first, second = (wall.replace(tzinfo=self.zone, fold=fold).timestamp() for fold in (0, 1))
+        # In a gap the second is the earlier one.
+        return [first, second] if second > first and self._is_each_hour() else [first]
+
+    def _is_each_hour(self) -> bool:
+        return bool(croniter.expand(self.cron)[0][HOUR_FIELD] == ["*"])
+
+    def _wall(self, epoch: float) -> datetime:
+        return datetime.fromtimestamp(math.floor(epoch), self.zone).replace(tzinfo=None, fold=0)
+
+    def _changes_near(self, epoch: float) -> bool:
+        before, after = (
+            datetime.fromtimestamp(epoch + hours * REACH.total_seconds(), self.zone).utcoffset() for hours in (-1, 1)
+        )
+        return before != after
+
+
+def of(frequency: Any, cron: Any, every: Any, every_unit: Any, time_zone: Any, anchor: float, now: float) -> Recurrence:
+    """What the fields of a schedule say. Raises InvalidJobError, with the reason, if that can't be."""
+    zone = _zone(time_zone)
+    if frequency == INTERVAL:
+        return Recurrence(zone, interval=_interval(every, every_unit), anchor=math.floor(anchor))
+    if frequency != CRON:
+        raise InvalidJobError(_("Unknown frequency: {0}. Use one of: {1}.").format(cut(frequency), "Cron, Interval"))
+    recurrence = Recurrence(zone, cron=_checked_cron(cron))
+    if recurrence.after(now) is None:
+        raise InvalidJobError(_("The cron expression {0} means a time that never comes.").format(cut(recurrence.cron)))
+    return recurrence
+
+
+def _zone(name: Any) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except Exception:  # KeyError, ValueError, TypeError, and OSError for "Europe" alone
+        raise InvalidJobError(
+            _("There is no time zone {0}. Use a name such as Europe/Berlin.").format(cut(name))
+        ) from None
+
+
+def _interval(every: Any, unit: Any) -> int:
+    try:
+        number = int(every)
+        seconds = number * UNITS[unit]
+    except (TypeError, ValueError, KeyError, OverflowError):
+        raise InvalidJobError(_("Say how often: a whole number of minutes, hours or days.")) from None
+    if not SHORTEST <= seconds <= LONGEST:
+        raise InvalidJobError(_("The interval must be between one minute and 366 days."))
+    return seconds
+
+
+def _checked_cron(text: Any) -> str:
+    cron = " ".join(str(text or "").split())
+    if not cron:
+        raise InvalidJobError(_("A cron expression is missing."))
+    if len(cron) > LONGEST_CRON:
+        raise InvalidJobError(_("A cron expression has at most {0} characters.").format(LONGEST_CRON))
+    if NOT_FIXED.search(cron):
+        raise InvalidJobError(_("The cron expression {0} has a random field (H or R).").format(cut(cron)))
+    try:
+        fields = len(croniter.expand(cron)[0])
+    except Exception as error:  # of many kinds, by croniter's release
+        raise InvalidJobError(_("{0} is no cron expression: {1}").format(cut(cron), cut(error))) from None
+    if fields != FIELDS:
+        raise InvalidJobError(
+            _("A cron expression has five fields: minute, hour, day, month, weekday. At most once a minute.")
+        )
+    return cron

@@ -1,0 +1,130 @@
+"""What is checked and filled in when somebody saves a Job Schedule."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import frappe
+from frappe import _
+from frappe.utils import cint, escape_html, get_system_timezone
+
+from ..access import visibility
+from ..base import clock
+from ..errors import InvalidJobError
+from ..store import schedule_store
+from ..submit import submission
+from . import recurrence
+from .recurrence import Recurrence
+
+DEFAULT_CATCH_UP, MOST_CATCH_UP = 5, 100
+
+
+def check(schedule) -> None:
+    """Refuse what could not run, decide who it runs as, and when it is due next.
+
+    Raises frappe.ValidationError or frappe.PermissionError with the reason.
+    """
+    try:
+        _fill_in(schedule)
+        now = clock.now_epoch()
+        _keep_state(schedule)
+        _set_owner(schedule)
+        found = recurrence_of({**schedule.as_dict(), "anchor_epoch": now}, now)
+        if schedule.enabled:
+            check_work(schedule.as_dict())
+        _set_next(schedule, found, now)
+    except (InvalidJobError, frappe.PermissionError) as error:
+        frappe.throw(escape_html(str(error)), type(error))
+
+
+def recurrence_of(schedule: Mapping[str, Any], now: float) -> Recurrence:
+    """When a schedule with these columns is due. Raises InvalidJobError if they make no sense."""
+    return recurrence.of(
+        schedule["frequency"],
+        schedule["cron"],
+        schedule["every"],
+        schedule["every_unit"],
+        schedule["time_zone"] or get_system_timezone(),
+        schedule["anchor_epoch"] or 0,
+        now,
+    )
+
+
+def check_work(schedule: Mapping[str, Any]) -> submission.Prepared:
+    """A job as this schedule asks for it, of its owner, with a row to be inserted.
+
+    Raises InvalidJobError or frappe.PermissionError if its owner could not submit it now.
+    """
+    owner = schedule["owner_user"]
+    if not frappe.db.get_value("User", owner, "enabled"):
+        raise frappe.PermissionError(_("The owner of this schedule, {0}, is disabled or deleted.").format(owner))
+    request = submission.Request(
+        schedule["job_type"], schedule["organization"], parameters_of(schedule), schedule["priority"] or None
+    )
+    return submission.prepare_all([request], owner)[0]
+
+
+def parameters_of(schedule: Mapping[str, Any]) -> Any:
+    """The parameters as a dict. Raises InvalidJobError if they are none."""
+    text = schedule["parameters"]
+    if not isinstance(text, str):
+        return text
+    try:
+        found = json.loads(text) if text.strip() else None
+    except (ValueError, RecursionError):
+        raise InvalidJobError(_("{0} is not valid JSON.").format(_("Parameters"))) from None
+    if found is not None and not isinstance(found, dict):
+        raise InvalidJobError(_("{0} must be an object.").format(_("Parameters")))
+    return found
+
+
+def _fill_in(schedule) -> None:
+    schedule.cron = " ".join(str(schedule.cron or "").split())
+    schedule.enabled = cint(schedule.enabled)  # forms may send text
+    schedule.time_zone = (schedule.time_zone or "").strip() or get_system_timezone()
+    if not isinstance(schedule.parameters, str | None):  # from Python, or a JSON body
+        schedule.parameters = frappe.as_json(schedule.parameters)
+    parameters_of(schedule.as_dict())
+    schedule.catch_up_limit = cint(schedule.catch_up_limit) or DEFAULT_CATCH_UP
+    if not 1 <= schedule.catch_up_limit <= MOST_CATCH_UP:
+        raise InvalidJobError(_("Catch Up at Most must be between {0} and {1}.").format(1, MOST_CATCH_UP))
+
+
+def _keep_state(schedule) -> None:
+    """What the engine has written stays, whatever the form still shows."""
+    is_new = schedule.is_new()
+    state = {} if is_new else schedule_store.lock_state(schedule.name)
+    for field in schedule_store.STATE_FIELDS:
+        schedule.set(field, state.get(field))
+
+
+def _set_owner(schedule) -> None:
+    """Jobs run with their owner's permissions: nobody has those of another one work for them.
+
+    Who makes a schedule, or changes what it does, is its owner. A System Manager may name another one.
+    """
+    user, before = frappe.session.user, schedule.get_doc_before_save()
+    was = before.owner_user if before else None
+    is_named = schedule.owner_user and schedule.owner_user != was
+    if is_named and visibility.sees_everything(user):
+        return
+    is_same_work = bool(before) and not _differs(schedule, before, schedule_store.WORK_FIELDS)
+    schedule.owner_user = was if is_same_work else user
+
+
+def _set_next(schedule, found: Recurrence, now: float) -> None:
+    """Counted from now where the timing has changed; times while it was disabled are not missed."""
+    before = schedule.get_doc_before_save()
+    if before and not _differs(schedule, before, schedule_store.TIMING_FIELDS):
+        return
+    anchor = float(int(now))
+    schedule.anchor_epoch = anchor
+    due = found.after(now) if schedule.enabled else None
+    schedule.update(schedule_store.next_columns(due))
+    schedule.update({"refusals": 0, "last_error": None, "last_error_at": None})
+
+
+def _differs(schedule, before, fields) -> bool:
+    return any(str(schedule.get(field) or "") != str(before.get(field) or "") for field in fields)

@@ -1,0 +1,32 @@
+"""Tells the owner of a schedule, and the admins of its organization, that a due time got no job.
+
+Why is left to the schedule, which asks who may see it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from frappe import _
+from frappe.translate import get_user_lang
+from frappe.utils import escape_html
+
+from ..access import tenancy, visibility
+from ..base import config
+from ..db import sql
+from ..notify import events, inbox
+
+
+def tell(schedule: Mapping[str, Any]) -> None:
+    """Leave a Notification Log for each who may see the schedule. Commits."""
+    for user in sorted({schedule["owner_user"], *tenancy.admins_of(schedule["organization"])}):
+        if visibility.can_see(user, schedule["owner_user"], schedule["organization"]):
+            sql.committed(lambda user=user: _log(user, schedule))  # type: ignore[misc]
+            events.tell_user(user, "notification", {})  # lights the bell
+
+
+def _log(user: str, schedule: Mapping[str, Any]) -> None:
+    text = _("Schedule {0} could not run", lang=get_user_lang(user))
+    subject = text.format(escape_html(schedule["title"] or schedule["name"]))
+    inbox.leave(user, subject, document_type=config.SCHEDULE, document_name=schedule["name"])

@@ -1,0 +1,160 @@
+"""Makes the jobs of schedules that are due: exactly one for each due time, however many sweepers there are.
+
+The row of the schedule is locked (`SKIP LOCKED`: one sweeper is enough), its jobs are inserted and its next due time is
+written in one commit. A unique key on the job, schedule and due time, stands behind that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import frappe
+from frappe import _
+
+from ..access import tenancy
+from ..base import clock, plain_text
+from ..db import dispatch, sql
+from ..errors import InvalidJobError, JobBusyError, RateLimitError
+from ..store import job_store, schedule_store, waiting
+from ..submit import dedup, quota
+from ..submit.submission import Prepared
+from . import schedule_form, schedule_notices
+from .recurrence import Recurrence
+
+ON_TIME = 300
+"""Seconds after its due time in which a run is not missed: the scheduler of Frappe 16 ticks every 240."""
+LOOK_AGAIN = 60
+"""Seconds until a schedule that can't run now (suspended, queue full, an unexpected error) is looked at again."""
+ERROR_LENGTH = 500
+SKIP, CATCH_UP = "Skip", "Catch Up"
+NOT_NOW = (RateLimitError, JobBusyError)
+REFUSED = (InvalidJobError, frappe.PermissionError, frappe.ValidationError)
+
+
+@dataclass(slots=True)
+class Result:
+    """What has become of a schedule's due times."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    made: int = 0
+    after_commit: list[Callable[[], Any]] = field(default_factory=list)
+
+
+def sweep(limit: int) -> int:
+    """Make the jobs that are due by now; returns how many. Commits. One statement if there are none.
+
+    Looks at so many schedules at most, and ends with the one whose jobs make it so many.
+    """
+    made = 0
+    for name in schedule_store.due(clock.now_epoch(), limit):
+        if made >= limit:
+            break
+        number = dispatch.quietly(partial(_run, name))
+        if number is None:  # it must not stay the longest due, in front of all others
+            dispatch.quietly(partial(sql.committed, partial(_put_off, name)))
+        made += number or 0
+    return made
+
+
+def _run(name: str) -> int:
+    messages = len(frappe.local.message_log)
+    sql.commit()  # the snapshot has to be younger than the lock
+    try:
+        result = sql.committed(partial(_settle, name))
+        for action in result.after_commit:
+            dispatch.quietly(action)
+    finally:
+        del frappe.local.message_log[messages:]  # what was refused here is no news for whoever's request sweeps
+    return result.made
+
+
+def _put_off(name: str) -> None:
+    now = clock.now_epoch()
+    if schedule_store.lock_due(name, now):
+        schedule_store.update(name, {"look_at_epoch": now + LOOK_AGAIN})
+
+
+def _settle(name: str) -> Result:
+    now, result = clock.now_epoch(), Result()
+    schedule = schedule_store.lock_due(name, now)
+    if not schedule:
+        return result
+    state = tenancy.limits_of([schedule["organization"]])[schedule["organization"]].state
+    if state in tenancy.HELD_STATES:
+        result.values = {"look_at_epoch": now + LOOK_AGAIN}
+    elif state is None:
+        _refuse(result, schedule, _("Organization not found"))
+        result.values["enabled"] = 0
+    else:
+        _make_due(result, schedule, now)
+    schedule_store.update(name, result.values)
+    return result
+
+
+def _make_due(result: Result, schedule: Mapping[str, Any], now: float) -> None:
+    try:
+        recurrence = schedule_form.recurrence_of(schedule, now)
+    except InvalidJobError as error:  # a time zone that this machine does not know
+        _refuse(result, schedule, plain_text.of_error(error))
+        result.values["look_at_epoch"] = now + LOOK_AGAIN
+        return
+    result.values = schedule_store.next_columns(recurrence.after(now))
+    for due in chosen(schedule, recurrence, now):
+        try:
+            _make(result, schedule, due)
+        except NOT_NOW as error:
+            _note_error(result, plain_text.of_error(error))
+            result.values |= schedule_store.next_columns(due) | {"look_at_epoch": now + LOOK_AGAIN}
+            return
+        except REFUSED as error:
+            _refuse(result, schedule, plain_text.of_error(error))
+
+
+def chosen(schedule: Mapping[str, Any], recurrence: Recurrence, now: float) -> list[float]:
+    """Of the due times that have passed those that get a job, by the schedule's policy."""
+    number = schedule["catch_up_limit"] if schedule["missed_runs"] == CATCH_UP else 1
+    due = recurrence.last(max(1, number), schedule["next_run_epoch"], now)
+    is_missed = schedule["missed_runs"] == SKIP and due and due[-1] < now - ON_TIME
+    return [] if is_missed else due
+
+
+def _make(result: Result, schedule: Mapping[str, Any], due: float) -> None:
+    item = prepare(schedule, due)
+    quota.check([item], schedule["owner_user"], result.after_commit.append)
+    try:
+        job_store.insert_jobs([item.row])
+    except Exception as error:
+        if not dedup.is_duplicate(error):
+            raise
+        return  # somebody has set the schedule back: that due time has its job
+    result.made += 1
+    result.values |= {"last_run": clock.site_time(due), "last_job": item.row["name"]}
+    result.values |= {"refusals": 0, "last_error": None, "last_error_at": None}
+
+
+def prepare(schedule: Mapping[str, Any], due: float | None = None) -> Prepared:
+    """The job of a due time, or (None) of a run by hand, checked as if its owner submitted it now.
+
+    It is no duplicate of any other job. Raises what `schedule_form.check_work` does.
+    """
+    item = schedule_form.check_work(schedule)
+    row = item.row
+    row |= dict.fromkeys(("dedup_hash", "active_key", "dedup_until"))
+    row |= waiting.columns(clock.now_epoch() if due is None else due, row["priority"])
+    row["schedule_run"] = schedule_store.run_key(schedule["name"], row["name"] if due is None else due)
+    return item
+
+
+def _refuse(result: Result, schedule: Mapping[str, Any], reason: str) -> None:
+    """The due time gets no job. People are told of the first in a row."""
+    _note_error(result, reason)
+    result.values["refusals"] = (result.values.get("refusals", schedule["refusals"]) or 0) + 1
+    if result.values["refusals"] == 1:
+        result.after_commit.append(partial(schedule_notices.tell, dict(schedule)))
+
+
+def _note_error(result: Result, reason: str) -> None:
+    result.values |= {"last_error": reason[:ERROR_LENGTH], "last_error_at": clock.site_time()}

@@ -1,0 +1,245 @@
+"""What waits and what runs: the reads of the sweeper and of whoever releases jobs.
+
+Each goes along an index in the order it wants its rows in and stops at a limit, so that its time depends on what it
+returns and not on how many jobs there are (`test_the_sweeps_queries_use_indexes`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import frappe
+from pypika import Order
+from pypika.functions import Coalesce, NullIf
+
+from ..base import config
+from ..db import sql
+from ..status import ENDED_BADLY, LIVE, WAITING, JobStatus
+
+RUN_ANYWAY = "run"
+"""`on_parent_failure` of a job that runs whatever becomes of its parents."""
+BAD_ENDS = tuple(str(status) for status in ENDED_BADLY)
+DISPATCH_FIELDS = (
+    "name",
+    "job_type",
+    "organization",
+    "owner_user",
+    "status",
+    "attempt",
+    "retry_count",
+    "queue",
+    "priority",
+    "timeout_seconds",
+)
+CHILD_FIELDS = (*DISPATCH_FIELDS, "waits_for", "on_parent_failure", "parent_batch")
+RUNNING_FIELDS = (
+    *DISPATCH_FIELDS,
+    "started_at",
+    "started_epoch",
+    "crash_count",
+    "max_retries",
+    "parent_batch",
+    "rq_job_id",
+)
+OVERTIME = 60
+"""Seconds after its time limit at which an attempt is ended by force: so long RQ waits, too."""
+LIVE_FIELDS = (
+    "lease_expires_epoch",
+    "cancel_requested",
+    "cancel_requested_epoch",
+    "canceled_by",
+    "cancel_reason",
+    "worker",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """Whether there is something to sweep."""
+
+    due_epoch: float
+    """Seconds since 1970 at which something is due; 0 while jobs are in line or running, infinity for never."""
+    has_dependents: bool
+    """Whether there are batches that are not over, or jobs that wait for others."""
+
+
+def outlook() -> Outlook:
+    """One statement, which reads the first entry of some ranges of indexes."""
+    *due, batch, child = frappe.db.sql(_outlook_text(frappe.db.db_type))[0]
+    earliest = min((epoch for epoch in due if epoch is not None), default=float("inf"))
+    return Outlook(earliest, bool(batch or child))
+
+
+@lru_cache
+def _outlook_text(_db_type: str) -> str:
+    """`outlook_query`, which takes longer to make than to run."""
+    return outlook_query().get_sql()
+
+
+def outlook_query():
+    job = frappe.qb.DocType(config.JOB)
+    schedule, batch = frappe.qb.DocType(config.SCHEDULE), frappe.qb.DocType(config.BATCH)
+    jobs, waiting = frappe.qb.from_(job), (job.in_line == 0) & job.waits_for.isnull()
+    due = jobs.select(job.due_epoch).orderby(job.due_epoch).limit(1)
+    look_at = frappe.qb.from_(schedule).select(schedule.look_at_epoch).where(schedule.enabled == 1)
+    running = frappe.qb.from_(batch).select(1).where(batch.status == "Running")
+    children = jobs.select(1).where((job.in_line == 0) & (job.status == str(JobStatus.PENDING)) & (job.waits_for > ""))
+    return frappe.qb.select(
+        jobs.select(0).where(job.status == str(JobStatus.RUNNING)).limit(1),
+        jobs.select(0).where(job.in_line > 0).limit(1),
+        *(due.where(waiting & (job.status == str(status))) for status in WAITING),
+        look_at.orderby(schedule.look_at_epoch).limit(1),
+        running.limit(1),
+        children.limit(1),
+    )
+
+
+def due(status: JobStatus, epoch: float, limit: int) -> list[dict]:
+    """Waiting jobs of one state that wait for no other job and whose time has come, the longest due first."""
+    return due_query(status, epoch, limit).run(as_dict=True)
+
+
+def due_query(status: JobStatus, epoch: float, limit: int):
+    job = frappe.qb.DocType(config.JOB)
+    return (
+        frappe.qb.from_(job)
+        .select(*(job[field] for field in DISPATCH_FIELDS))
+        .where((job.in_line == 0) & (job.status == str(status)) & job.waits_for.isnull() & is_due(job, epoch))
+        .orderby(job.due_epoch)
+        .limit(limit)
+    )
+
+
+def children(parent: str, limit: int) -> list[dict]:
+    """Jobs that wait for `parent`, the longest due first.
+
+    With `next_parent`: which of the jobs that they depend on they have to wait for next; None if for none.
+    """
+    return children_query(parent, limit).run(as_dict=True)
+
+
+def children_query(parent: str, limit: int):
+    job = frappe.qb.DocType(config.JOB)
+    query = frappe.qb.from_(job).select(*(job[field] for field in CHILD_FIELDS), _next_parent(job, parent))
+    query = query.where((job.in_line == 0) & (job.status == str(JobStatus.PENDING)) & (job.waits_for == parent))
+    return query.orderby(job.due_epoch).limit(limit)
+
+
+def _next_parent(job, parent: str):
+    """Of the parents behind `parent` in the order in which they are waited for, the youngest first, the next that is
+    not over. It is read from the index up to there, so that a child passes each of its parents once."""
+    dependency, other = frappe.qb.DocType(config.DEPENDENCY), frappe.qb.DocType(config.JOB).as_("other")
+    has_failed = other.name.isnull() | other.status.isin(BAD_ENDS)
+    is_awaited = other.status.isin([str(status) for status in LIVE]) | (_minds_failure(job) & has_failed)
+    query = frappe.qb.from_(dependency).left_join(other).on(other.name == dependency.depends_on)
+    query = query.select(dependency.depends_on).where(dependency.background_job == job.name)
+    query = query.where((dependency.depends_on < parent) & is_awaited)
+    return query.orderby(dependency.depends_on, order=Order.desc).limit(1).as_("next_parent")
+
+
+def _minds_failure(job):
+    return Coalesce(job.on_parent_failure, "") != RUN_ANYWAY
+
+
+def other_children(parents: Sequence[str], limit: int) -> list[dict]:
+    """Jobs that would end with one of these as well, but wait for another one at the moment.
+
+    With the one of `dependencies` as `parent`.
+    """
+    return other_children_query(parents, limit).run(as_dict=True)
+
+
+def other_children_query(parents: Sequence[str], limit: int):
+    dependency, job = frappe.qb.DocType(config.DEPENDENCY), frappe.qb.DocType(config.JOB)
+    query = frappe.qb.from_(dependency).join(job).on(job.name == dependency.background_job)
+    query = query.select(*(job[field] for field in CHILD_FIELDS), dependency.depends_on.as_("parent"))
+    query = query.where(dependency.depends_on.isin(list(parents)) & (job.status == str(JobStatus.PENDING)))
+    query = query.where(job.waits_for.isnotnull() & (job.waits_for != dependency.depends_on))
+    return query.where(_minds_failure(job)).limit(limit)
+
+
+def awaited(names: Sequence[str]) -> set[str]:
+    """Those of the jobs that a waiting one depends on."""
+    job, dependency = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.DEPENDENCY)
+    waits = job.waits_for.isnotnull() & (job.status == str(JobStatus.PENDING))
+    direct = frappe.qb.from_(job).select(job.waits_for).where((job.in_line == 0) & waits)
+    direct = direct.where(job.waits_for.isin(list(names)))
+    several = frappe.qb.from_(dependency).join(job).on(job.name == dependency.background_job)
+    several = several.select(dependency.depends_on).where(waits & dependency.depends_on.isin(list(names)))
+    return {name for query in (direct, several) for name in query.distinct().run(pluck=True)}
+
+
+def statuses(names: Sequence[str]) -> dict[str, str]:
+    """The status of each of these jobs that there is."""
+    job = frappe.qb.DocType(config.JOB)
+    return dict(frappe.qb.from_(job).select(job.name, job.status).where(job.name.isin(list(names))).run())
+
+
+def parents(after: str, limit: int) -> list[dict]:
+    """The jobs that others wait for, by name and behind the one named `after`; with their status, None if gone."""
+    return parents_query(after, limit).run(as_dict=True)
+
+
+def parents_query(after: str, limit: int):
+    child, parent = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.JOB).as_("parent")
+    condition = (child.in_line == 0) & (child.status == str(JobStatus.PENDING)) & (child.waits_for > after)
+    names = frappe.qb.from_(child).select(child.waits_for.as_("name")).where(condition)
+    window = names.groupby(child.waits_for).orderby(child.waits_for).limit(limit).as_("window")
+    query = frappe.qb.from_(window).left_join(parent).on(parent.name == window.name)
+    return query.select(window.name, parent.status).orderby(window.name)
+
+
+def doubtful(limit: int) -> list[dict]:
+    """Running attempts, the earliest first, that show no sign of life (or none yet), were asked to stop, or go on long
+    after their time limit.
+
+    With what their run row says, which is empty while they are too young to have one, and the database's time as
+    `database_epoch`: the clocks of the machines may differ.
+    """
+    return doubtful_query(limit).run(as_dict=True)
+
+
+def doubtful_query(limit: int):
+    job, run = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.RUN)
+    return (
+        frappe.qb.from_(job)
+        .left_join(run)
+        .on((run.background_job == job.name) & (run.attempt == job.attempt))
+        .select(*(job[field] for field in RUNNING_FIELDS), *(run[field] for field in LIVE_FIELDS))
+        .select(Coalesce(NullIf(run.connection_id, 0), job.connection_id).as_("connection_id"))
+        .select(sql.database_epoch().as_("database_epoch"))
+        .where(job.status == str(JobStatus.RUNNING))
+        .where(
+            (Coalesce(run.lease_expires_epoch, 0) < sql.database_epoch())
+            | (run.cancel_requested == 1)
+            | (job.started_epoch + job.timeout_seconds + OVERTIME < sql.database_epoch())
+        )
+        .orderby(job.started_at)
+        .limit(limit)
+    )
+
+
+def is_due(job, epoch: float):
+    """Query builder condition: the job's time has come.
+
+    By the seconds: `available_at`, which people read, is in the site's time zone, and that may change.
+    """
+    return job.due_epoch <= epoch
+
+
+def to_be_stopped(field: str, value: str) -> list[str]:
+    """Running jobs with this value in a column, whose attempt nobody has asked to stop."""
+    job, run = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.RUN)
+    query = frappe.qb.from_(job).left_join(run).on((run.background_job == job.name) & (run.attempt == job.attempt))
+    query = query.where((job[field] == value) & (job.status == str(JobStatus.RUNNING)))
+    return query.where(run.name.isnull() | (run.cancel_requested == 0)).select(job.name).run(pluck=True)
+
+
+def of_organization_query(organization: str, statuses: Iterable[JobStatus], limit: int):
+    """Jobs of an organization in these states."""
+    job = frappe.qb.DocType(config.JOB)
+    query = frappe.qb.from_(job).select(*(job[field] for field in CHILD_FIELDS))
+    states = sorted(str(status) for status in statuses)
+    return query.where((job.organization == organization) & job.status.isin(states)).limit(limit)

@@ -1,0 +1,135 @@
+"""All SQL on Job Batch, and on jobs as members of one.
+
+How far a batch is, is read from its members' rows; nothing about them is kept on the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import frappe
+from frappe.query_builder.functions import Count
+from pypika import Case, Order
+
+from ..base import clock, config
+from ..db import sql
+from ..status import LIVE, JobStatus
+from . import backlog
+
+RUNNING, COMPLETED, FAILED, CANCELED = STATUSES = ("Running", "Completed", "Failed", "Canceled")
+ON_COMPLETE, ON_SUCCESS, ON_FAILURE = CALLBACKS = ("on_complete", "on_success", "on_failure")
+PUBLIC_FIELDS = (
+    "name",
+    "organization",
+    "owner_user",
+    "description",
+    "status",
+    "size",
+    "created_at",
+    "completed_at",
+    "cancel_requested",
+    "canceled_by",
+    *(f"{callback}_job" for callback in CALLBACKS),
+)
+MEMBER_FIELDS = (*backlog.CHILD_FIELDS, "dedup_hash", "active_key")
+
+
+def insert(row: Mapping[str, Any]) -> None:
+    """Insert a batch."""
+    frappe.qb.into(frappe.qb.DocType(config.BATCH)).columns(*row).insert(*row.values()).run()
+
+
+def load(name: str, *fields: str) -> dict | None:
+    """The batch's columns; without `fields` those that people see."""
+    return frappe.db.get_value(config.BATCH, name, list(fields or PUBLIC_FIELDS), as_dict=True)
+
+
+def update(name: str, values: Mapping[str, Any], status: str | None = None) -> bool:
+    """Write columns, with `status` only while the batch has it. Its row is locked until the commit either way."""
+    batch = frappe.qb.DocType(config.BATCH)
+    query = frappe.qb.update(batch).set(batch.modified, clock.site_time()).where(batch.name == name)
+    for column, value in values.items():
+        query = query.set(batch[column], value)
+    return bool(sql.run_update(query.where(batch.status == status) if status else query))
+
+
+def reopen(name: str) -> None:
+    """Before a member that has failed for good is retried, in the same transaction.
+
+    Who is closing the batch right now has the row locked: either they see the member live, or we open it again. A
+    cancel that has not come to its end goes on, and takes the member along.
+    """
+    update(name, {"status": RUNNING, "completed_at": None})
+
+
+def lock(name: str) -> bool:
+    """Be the only one to close a running batch until the commit; False if it is not running, or somebody else is."""
+    batch = frappe.qb.DocType(config.BATCH)
+    query = frappe.qb.from_(batch).select(batch.name).where((batch.name == name) & (batch.status == RUNNING))
+    return bool(sql.run_locking_read(query.for_update(skip_locked=True)))
+
+
+def is_running(name: str) -> bool:
+    """Whether the batch has not ended; also False if there is none."""
+    return bool(frappe.db.get_value(config.BATCH, name, "status") == RUNNING)
+
+
+def running(after: str, limit: int) -> list[str]:
+    """Batches that have not ended, by name and behind the one named `after`."""
+    return running_query(after, limit).run(pluck=True)
+
+
+def running_query(after: str, limit: int):
+    batch = frappe.qb.DocType(config.BATCH)
+    query = frappe.qb.from_(batch).select(batch.name).where((batch.status == RUNNING) & (batch.name > after))
+    return query.orderby(batch.name).limit(limit)
+
+
+def states(names: Sequence[str]) -> list[dict]:
+    """Of those of the batches that are running: whether a member is live (`is_live`), whether one has failed for good
+    or was canceled (`has_failed`), and whether a callback waits for that (`awaits_failure`)."""
+    return states_query(names).run(as_dict=True) if names else []
+
+
+def states_query(names: Sequence[str]):
+    batch = frappe.qb.DocType(config.BATCH)
+    awaits_failure = Case().when(batch.on_failure.isnotnull() & batch.on_failure_job.isnull(), 1).else_(0)
+    query = frappe.qb.from_(batch).select(batch.name, batch.cancel_requested, batch.canceled_by, batch.cancel_reason)
+    query = query.select(awaits_failure.as_("awaits_failure"))
+    query = query.select(_a_member(batch, LIVE).as_("is_live"), _a_member(batch, backlog.BAD_ENDS).as_("has_failed"))
+    return query.where(batch.name.isin(list(names)) & (batch.status == RUNNING))
+
+
+def _a_member(batch, statuses: Iterable[str]):
+    member = frappe.qb.DocType(config.JOB).as_("member")
+    query = frappe.qb.from_(member).select(1).where(member.parent_batch == batch.name)
+    return query.where(member.status.isin([str(status) for status in statuses])).limit(1)
+
+
+def counts(name: str) -> dict[str, int]:
+    """How many members there are in each status."""
+    return dict(counts_query(name).run())
+
+
+def counts_query(name: str):
+    job = frappe.qb.DocType(config.JOB)
+    return frappe.qb.from_(job).select(job.status, Count("*")).where(job.parent_batch == name).groupby(job.status)
+
+
+def members(name: str, statuses: Iterable[JobStatus], limit: int, before: str | None = None) -> list[dict]:
+    """Members in one of these states, the youngest first; those that are older than the one named `before`."""
+    return members_query(name, statuses, limit, before).run(as_dict=True)
+
+
+def members_now(name: str, statuses: Iterable[JobStatus], limit: int) -> list[dict]:
+    """The same as committed right now, for a transaction that may have read before they changed."""
+    return sql.rows_outside_transaction(members_query(name, statuses, limit))
+
+
+def members_query(name: str, statuses: Iterable[JobStatus], limit: int, before: str | None = None):
+    job = frappe.qb.DocType(config.JOB)
+    query = frappe.qb.from_(job).select(*(job[field] for field in MEMBER_FIELDS)).where(job.parent_batch == name)
+    query = query.where(job.status.isin([str(status) for status in statuses]))
+    query = query.where(job.name < before) if before else query
+    return query.orderby(job.name, order=Order.desc).limit(limit)

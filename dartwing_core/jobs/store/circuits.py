@@ -1,0 +1,234 @@
+"""All SQL on Job Circuit, and what its rows mean at a moment: whose jobs are held, and which one may try.
+
+A circuit belongs to a Job Type with a circuit breaker and an organization; it has a row from the first time it opens.
+While it is open none of their jobs starts. After the cool-down one attempt may, the probe: the claim that makes it
+Running writes it down here in the same commit. It is the probe for as long as its job's row says that this attempt is
+running, so one that is lost, canceled or snoozed makes room for the next, whoever noticed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import frappe
+from frappe.query_builder.functions import Max, Sum
+from pypika import Case, Order
+from pypika.functions import Coalesce
+
+from ..base import clock, config, ids
+from ..db import sql
+from ..status import JobStatus
+
+OPEN, HALF_OPEN, CLOSED = STATUSES = ("Open", "Half Open", "Closed")
+NOT_CLOSED = (OPEN, HALF_OPEN)
+LATEST = 1_000
+"""So many attempts of the window count at most, the latest; or as many as the Job Type wants at least."""
+LOCK_WAIT = 2  # seconds; others hold the row for a few milliseconds
+PUBLIC_FIELDS = ("name", "job_type", "organization", "status", "opened_at", "open_until", "failures", "samples")
+PROBE_FIELDS = ("probe_job", "probe_attempt")
+Pair = tuple[str, str]
+"""Organization and Job Type."""
+
+
+def has_breaker(job_type: Any) -> bool:
+    """Whether the circuits of a Job Type (its document, or None) matter."""
+    return bool(job_type and job_type.is_enabled and job_type.enable_circuit_breaker)
+
+
+def key(job: Mapping[str, Any]) -> str:
+    """Short and the same for all jobs of a type and organization."""
+    pair = repr((job["job_type"], job["organization"]))
+    return hashlib.sha1(pair.encode(), usedforsecurity=False).hexdigest()[:20]
+
+
+# What a row means ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Circuit:
+    """A circuit that is not closed, as a snapshot shows it."""
+
+    name: str
+    job_type: str
+    organization: str
+    status: str
+    open_until_epoch: float
+    probe_job: str | None
+    probe_attempt: int
+    is_probed: bool
+    """Whether the attempt noted as its probe is running."""
+
+    @property
+    def is_cooling(self) -> bool:
+        """Whether nothing may start, not even a probe."""
+        return self.status == OPEN and clock.now_epoch() < self.open_until_epoch
+
+    @property
+    def is_held(self) -> bool:
+        """Whether no job may start now."""
+        return self.is_cooling or (self.status == HALF_OPEN and self.is_probed)
+
+    def is_probe(self, job: str, attempt: int) -> bool:
+        """Whether this attempt is noted as the probe."""
+        return self.status == HALF_OPEN and (self.probe_job, self.probe_attempt) == (job, attempt)
+
+
+def is_probe(job: Mapping[str, Any]) -> bool:
+    """Whether a claimed attempt is the probe of its circuit."""
+    circuit = job.get("circuit")
+    return circuit is not None and circuit.is_probe(job["name"], job["attempt"])
+
+
+def of_types(job_types: Iterable[str], organizations: Iterable[str] | None = None) -> dict[Pair, Circuit]:
+    """The circuits of these Job Types that are not closed, in one statement; of all organizations, or of some."""
+    rows = of_types_query(job_types, organizations).run(as_dict=True)
+    return {
+        (row["organization"], row["job_type"]): Circuit(**{**row, "is_probed": bool(row["is_probed"])}) for row in rows
+    }
+
+
+def of_types_query(job_types: Iterable[str], organizations: Iterable[str] | None = None):
+    circuit, probe = frappe.qb.DocType(config.CIRCUIT), frappe.qb.DocType(config.JOB).as_("probe")
+    running = frappe.qb.from_(probe).select(1).where(probe.name == circuit.probe_job)
+    running = running.where((probe.attempt == circuit.probe_attempt) & (probe.status == str(JobStatus.RUNNING)))
+    columns = (circuit[name] for name in Circuit.__dataclass_fields__ if name != "is_probed")
+    query = frappe.qb.from_(circuit).select(*columns, Coalesce(running, 0).as_("is_probed"))
+    query = query.where(circuit.status.isin(NOT_CLOSED) & circuit.job_type.isin(sorted(job_types)))
+    return query.where(circuit.organization.isin(sorted(organizations))) if organizations is not None else query
+
+
+# What attempts say -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What the latest attempts of a type and organization say, and its circuit's row; `status` is None without one."""
+
+    samples: int
+    failures: int
+    status: str | None
+    probe_job: str | None
+    probe_attempt: int | None
+
+
+def tally(job: Mapping[str, Any], job_type: Any) -> Tally:
+    """Of the attempts within the window, and since the circuit was last closed; one statement."""
+    since = clock.now_epoch() - 60 * (job_type.circuit_breaker_window_minutes or 0)
+    row = tally_query(job, since, max(LATEST, job_type.circuit_breaker_min_samples or 0)).run(as_dict=True)[0]
+    return Tally(
+        int(row["samples"] or 0), int(row["failures"] or 0), *(row[name] for name in ("status", *PROBE_FIELDS))
+    )
+
+
+def tally_query(job: Mapping[str, Any], since: float, limit: int):
+    run, circuit = frappe.qb.DocType(config.RUN), frappe.qb.DocType(config.CIRCUIT)
+    latest = frappe.qb.from_(run).select(run.circuit_epoch, run.circuit_failure)
+    latest = latest.where((run.circuit_key == key(job)) & (run.circuit_epoch >= since))
+    found = latest.orderby(run.circuit_epoch, order=Order.desc).limit(limit).as_("latest")
+    counts = Case().when(found.circuit_epoch > Coalesce(circuit.closed_epoch, 0), 1).else_(0)
+    is_its = (circuit.job_type == job["job_type"]) & (circuit.organization == job["organization"])
+    return (
+        frappe.qb.from_(found)
+        .left_join(circuit)
+        .on(is_its)
+        .select(Sum(counts).as_("samples"), Sum(counts * found.circuit_failure).as_("failures"))
+        .select(*(Max(circuit[name]).as_(name) for name in ("status", *PROBE_FIELDS)))
+    )
+
+
+# Moves: each a guarded write, of which one of several at once succeeds ---------------------------------------------
+
+
+def open_anew(job: Mapping[str, Any], seen: Tally, until: float) -> bool:
+    """Open the circuit of the job's type and organization; False if somebody else has."""
+    now = clock.site_time()
+    values = {
+        "status": OPEN,
+        "opened_at": now,
+        **_until(until),
+        "failures": seen.failures,
+        "samples": seen.samples,
+        "probe_job": None,
+        "probe_attempt": 0,
+        "closed_at": None,
+        "closed_by": None,
+    }
+    if seen.status is not None:
+        return _update(_of(job) & (_table().status == CLOSED), values)
+    row = {"name": ids.circuit_name(), "creation": now, "modified": now, "owner": config.ENGINE}
+    row |= {"modified_by": config.ENGINE, "docstatus": 0, "idx": 0, "closed_epoch": 0}
+    row |= {"job_type": job["job_type"], "organization": job["organization"], **values}
+    try:
+        frappe.qb.into(_table()).columns(*row).insert(*row.values()).run()
+    except Exception as error:
+        if not frappe.db.is_duplicate_entry(error):
+            raise
+        return False
+    return True
+
+
+def take_probe(circuit: Circuit, job: str, attempt: int) -> Circuit | None:
+    """Make this attempt the probe, in the transaction that makes it Running; None if another one is."""
+    table = _table()
+    if circuit.status == OPEN:
+        is_unchanged = (table.status == OPEN) & (table.open_until_epoch <= clock.now_epoch())
+    else:
+        is_unchanged = (table.status == HALF_OPEN) & (table.probe_job == circuit.probe_job)
+        is_unchanged &= table.probe_attempt == circuit.probe_attempt
+    values: dict[str, Any] = {"status": HALF_OPEN, "probe_job": job, "probe_attempt": attempt}
+    is_taken = _update((table.name == circuit.name) & is_unchanged, values)
+    return replace(circuit, **values, is_probed=True) if is_taken else None
+
+
+def reopen(job: Mapping[str, Any], until: float) -> bool:
+    """The probe has failed: nothing starts until then."""
+    return _update(_of(job) & _is_probe(job), {"status": OPEN, **_until(until)})
+
+
+def close(job: Mapping[str, Any]) -> bool:
+    """The probe has succeeded. What was before does not count any more."""
+    return _update(_of(job) & _is_probe(job), _closed(None))
+
+
+def close_by_hand(name: str, user: str) -> bool:
+    """Close an open circuit; False if it is closed. What was before does not count any more."""
+    table = _table()
+    return _update((table.name == name) & table.status.isin(NOT_CLOSED), _closed(user))
+
+
+def _closed(user: str | None) -> dict[str, Any]:
+    now = clock.now_epoch()
+    closed = {"status": CLOSED, "closed_at": clock.site_time(now), "closed_epoch": now, "closed_by": user}
+    return closed | {"probe_job": None, "probe_attempt": 0}
+
+
+def _until(epoch: float) -> dict[str, Any]:
+    return {"open_until": clock.site_time(epoch), "open_until_epoch": epoch}
+
+
+def _table():
+    return frappe.qb.DocType(config.CIRCUIT)
+
+
+def _of(job: Mapping[str, Any]):
+    return (_table().job_type == job["job_type"]) & (_table().organization == job["organization"])
+
+
+def _is_probe(job: Mapping[str, Any]):
+    table = _table()
+    return (table.status == HALF_OPEN) & (table.probe_job == job["name"]) & (table.probe_attempt == job["attempt"])
+
+
+def _update(condition, values: Mapping[str, Any]) -> bool:
+    query = frappe.qb.update(_table()).set(_table().modified, clock.site_time()).where(condition)
+    for column, value in values.items():
+        query = query.set(_table()[column], value)
+    return bool(sql.run_update(query, LOCK_WAIT))
+
+
+def forget(organization: str) -> None:
+    """Delete the circuits of an organization that is deleted: another one may get its name."""
+    frappe.db.delete(config.CIRCUIT, {"organization": organization})

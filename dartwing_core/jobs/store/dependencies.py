@@ -1,0 +1,126 @@
+"""Which jobs a job depends on: one by `depends_on` of its row, several by rows of Background Job Dependency."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import frappe
+from pypika.functions import Coalesce, Max
+
+from ..access import visibility
+from ..base import canonical, clock, config, ids
+from ..db import sql
+from ..status import LIVE, JobStatus
+from . import backlog, waiting
+
+INSERT_ROWS = 5_000
+POINT_ROWS = 500
+
+
+def insert(pairs: Sequence[tuple[str, str]], owner: str) -> None:
+    """Write down the jobs (second) that a job (first) depends on, where it is several."""
+    now = clock.site_time()
+    standard = ("name", "creation", "modified", "owner", "modified_by", "docstatus", "idx")
+    for start in range(0, len(pairs), INSERT_ROWS):
+        some = pairs[start : start + INSERT_ROWS]
+        rows = [(ids.time_ordered_id(), now, now, owner, owner, 0, 0, *pair) for pair in some]
+        sql.insert(config.DEPENDENCY, (*standard, "background_job", "depends_on"), rows)
+
+
+def of(job: Mapping[str, Any]) -> list[str]:
+    """The ids of the jobs that a job depends on; `job` holds its name and `depends_on`."""
+    if not job["depends_on"]:
+        return []
+    return _several(job["name"]).run(pluck=True) or [job["depends_on"]]
+
+
+def _several(name: str):
+    dependency = frappe.qb.DocType(config.DEPENDENCY)
+    query = frappe.qb.from_(dependency).select(dependency.depends_on)
+    return query.where(dependency.background_job == name).orderby(dependency.depends_on)
+
+
+def awaited_by(parent: str, status: str) -> str | None:
+    """A job that could not do without the row of one that is over, with this status; None if there is none.
+
+    Of a completed one it may read the result at any time before it has finished itself.
+    """
+    job, dependency = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.DEPENDENCY)
+    if status == JobStatus.COMPLETED:
+        needs_it = job.status.isin([str(live) for live in LIVE])
+    else:
+        needs_it = job.waits_for.isnotnull() & (job.status == str(JobStatus.PENDING))
+    only = frappe.qb.from_(job).select(job.name).where(needs_it & (job.depends_on == parent))
+    several = frappe.qb.from_(dependency).join(job).on(job.name == dependency.background_job).select(job.name)
+    return _first(only) or _first(several.where(needs_it & (dependency.depends_on == parent)))
+
+
+def _first(query) -> str | None:
+    found = query.limit(1).run()
+    return found[0][0] if found else None
+
+
+def forget(parents: Sequence[str]) -> None:
+    """Before the rows of completed jobs are deleted: that nobody takes them for parents that failed."""
+    if not parents:
+        return
+    dependency = frappe.qb.DocType(config.DEPENDENCY)
+    frappe.qb.from_(dependency).delete().where(dependency.depends_on.isin(list(parents))).run()
+    pointing = _pointing_to(parents).run()
+    for start in range(0, len(pointing), POINT_ROWS):
+        waiting.set_parents(dict(pointing[start : start + POINT_ROWS]), [JobStatus.DEAD_LETTER])
+
+
+def _pointing_to(parents: Sequence[str]):
+    """Jobs that ended while they waited for one of these, and whom they wait for next if somebody retries them."""
+    job, dependency = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.DEPENDENCY)
+    following = frappe.qb.from_(dependency).select(Max(dependency.depends_on))
+    following = following.where((dependency.background_job == job.name) & (dependency.depends_on < job.waits_for))
+    query = frappe.qb.from_(job).select(job.name, following.as_("following"))
+    query = query.where((job.in_line == 0) & (job.status == str(JobStatus.DEAD_LETTER)))
+    return query.where(job.waits_for.isin(list(parents)))
+
+
+class Results(dict):
+    """Results of a job's parents by their ids; a parent's key, if it was submitted with one, finds its result too."""
+
+    def __init__(self, results: Mapping[str, Any], ids_by_key: Mapping[str, str]):
+        super().__init__(results)
+        self.ids_by_key = dict(ids_by_key)
+
+    def __missing__(self, key: str) -> Any:
+        return self[self.ids_by_key[key]]
+
+    def __contains__(self, key: object) -> bool:
+        return super().__contains__(key) or key in self.ids_by_key
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The result of the parent with this id or key, which `dict.get` does not look for."""
+        return super().get(key, super().get(self.ids_by_key.get(key, ""), default))
+
+
+def results(job: Mapping[str, Any]) -> Results:
+    """What the completed parents of a job returned, as far as its owner may see it; reads the results of all."""
+    if not job["depends_on"]:
+        return Results({}, {})
+    rows = results_query(job, visibility.viewer(job["owner_user"])).run()
+    keys = {key: name for name, key, _result in rows if key}
+    return Results({name: canonical.load(result) for name, _key, result in rows}, keys)
+
+
+def results_query(job: Mapping[str, Any], viewer: visibility.Viewer):
+    """From the child to each of its parents: asked for "this one or those", the server would read all jobs."""
+    child, dependency = frappe.qb.DocType(config.JOB).as_("child"), frappe.qb.DocType(config.DEPENDENCY)
+    parent = frappe.qb.DocType(config.JOB)
+    query = frappe.qb.from_(child).left_join(dependency).on(dependency.background_job == child.name)
+    query = query.join(parent).on(parent.name == Coalesce(dependency.depends_on, child.depends_on))
+    query = query.select(parent.name, parent.job_key, parent.result).where(child.name == job["name"])
+    query = query.where(parent.status == str(JobStatus.COMPLETED)).where(viewer.visible_with_result(parent))
+    return query.orderby(parent.name)
+
+
+CANCEL, DEAD_LETTER = "cancel", "dead_letter"
+
+POLICIES = (CANCEL, DEAD_LETTER, backlog.RUN_ANYWAY)
+"""What becomes of a job if a parent is canceled, fails for good or is deleted (`on_parent_failure`)."""

@@ -1,0 +1,98 @@
+"""Job Execution Log: one row for each change of a job's status."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import frappe
+
+from ..base import clock, config, ids
+from ..db import sql
+from ..status import JobStatus
+
+MESSAGE_LENGTH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One status change of one job."""
+
+    background_job: str
+    organization: str
+    from_status: JobStatus | None
+    to_status: JobStatus
+    message: str
+    actor: str
+    retry_attempt: int = 0
+    duration: float = 0
+    worker: str | None = None
+
+
+def event_of(
+    job: Mapping[str, Any], from_status: JobStatus | None, to_status: JobStatus, message: str, actor: str, **more: Any
+) -> Event:
+    """The event of a job's row: name, organization and retry_count come from there; `more` are further fields."""
+    fields = {"retry_attempt": job["retry_count"], **more}
+    return Event(job["name"], job["organization"], from_status, to_status, message, actor, **fields)
+
+
+_FIELDS = (
+    "background_job",
+    "organization",
+    "from_status",
+    "to_status",
+    "message",
+    "actor",
+    "retry_attempt",
+    "duration",
+    "worker",
+)
+_STANDARD = ("name", "creation", "modified", "owner", "modified_by", "timestamp")
+
+
+def write(events: Sequence[Event], at: datetime | None = None) -> None:
+    """Add the events, in one statement."""
+    if not events:
+        return
+    now = at or clock.site_time()
+    sql.insert(config.LOG, (*_STANDARD, *_FIELDS), [_row(event, now) for event in events])
+
+
+def of_job(job_id: str) -> list[dict]:
+    """The events of a job, oldest first (names are in the order of their making)."""
+    log = frappe.qb.DocType(config.LOG)
+    return (
+        frappe.qb.from_(log)
+        .select(
+            log.from_status,
+            log.to_status,
+            log.timestamp,
+            log.actor,
+            log.message,
+            log.retry_attempt,
+            log.duration,
+            log.worker,
+        )
+        .where(log.background_job == job_id)
+        .orderby(log.name)
+    ).run(as_dict=True)
+
+
+def _row(event: Event, now: datetime) -> tuple:
+    standard = (ids.time_ordered_id(), now, now, event.actor, event.actor, now)
+    from_status = str(event.from_status) if event.from_status else None
+    return (
+        *standard,
+        event.background_job,
+        event.organization,
+        from_status,
+        str(event.to_status),
+        event.message[:MESSAGE_LENGTH],
+        event.actor,
+        event.retry_attempt,
+        event.duration,
+        event.worker,
+    )

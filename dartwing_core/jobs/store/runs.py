@@ -1,0 +1,164 @@
+"""Background Job Run: one row an attempt, and the only place for what changes while it runs (invariant I7).
+
+The row of a short attempt is inserted when it ends; that of a longer one by its heartbeat, or by whoever asks it to
+stop, whichever comes first. Until there is one, the attempt's lease counts from the start noted on the job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import frappe
+from frappe import _
+from pypika import Order
+from pypika.terms import Term, Values
+
+from ..base import clock, config, ids
+from ..db import sql
+from ..errors import JobCanceledError
+
+TEXT_LENGTH = 2_000
+TRACEBACK_LENGTH = 50_000
+
+
+def write(run: str, values: Mapping[str, Any], lock_wait: int | None = None) -> None:
+    """Write columns of an attempt that may have a row; without waiting longer than `lock_wait` seconds for its holder.
+
+    In one statement: an UPDATE that finds no row locks a gap, and two of them deadlock with their INSERTs.
+    """
+    if frappe.db.db_type != "mariadb":
+        if not _update(run, values):
+            _insert(run, values)
+        return
+    row = {**_standard(run), **values}
+    query = frappe.qb.into(frappe.qb.DocType(config.RUN)).columns(*row).insert(*row.values())
+    for column in ("modified", *values):
+        query = query.on_duplicate_key_update(column, Values(column))  # a value itself would be put into the SQL's text
+    sql.run_update(query, lock_wait)
+
+
+def settle(
+    run: str, values: Mapping[str, Any], *, is_canceled: bool, exists: bool, lock_wait: int | None = None
+) -> None:
+    """Write an attempt's end, in the transaction of its settle.
+
+    Raises JobCanceledError if that is another one than a cancel, and somebody has asked the attempt to stop. For
+    `exists` see `finish`.
+    """
+    if is_canceled:
+        write(run, values, lock_wait)
+    elif not finish(run, values, exists=exists, lock_wait=lock_wait):
+        raise JobCanceledError(_("The job was canceled."))
+
+
+def finish(run: str, values: Mapping[str, Any], *, exists: bool, lock_wait: int | None = None) -> bool:
+    """Write an attempt's end, in the transaction of its settle; False if somebody has asked the attempt to stop.
+
+    `exists`: whether the attempt's heartbeat has made the row. If it has not, a request or a checkpoint may have. A
+    request that comes after this waits for the settle's commit, and finds that the attempt is over.
+    """
+    if not exists and _inserted(run, values, lock_wait):
+        return True
+    if _update(run, values, lock_wait, unless_canceled=True):
+        return True
+    if sql.latest(config.RUN, run, "cancel_requested"):
+        return False
+    write(run, values, lock_wait)
+    return True
+
+
+def request_cancel(job: str, attempt: int, user: str, reason: str | None) -> None:
+    """Ask a running attempt to stop; its heartbeat sees it.
+
+    In a short transaction of its own: the row must not stay locked, or the heartbeat can't renew the lease.
+    """
+    run = ids.run_name(job, attempt)
+    values = {
+        "cancel_requested": 1,
+        "canceled_by": user,
+        "cancel_reason": (reason or "")[:TEXT_LENGTH] or None,
+        "cancel_requested_epoch": sql.database_epoch(),
+    }
+    write(run, {"background_job": job, "attempt": attempt, **values})
+
+
+def cancel_request(run: str) -> dict | None:
+    """Who asked the attempt to stop, and why; None if nobody did."""
+    fields = ["cancel_requested", "canceled_by", "cancel_reason"]
+    row = frappe.db.get_value(config.RUN, run, fields, as_dict=True)
+    return row if row and row["cancel_requested"] else None
+
+
+def save_state(run: str, state: str, values: Mapping[str, Any]) -> None:
+    """Keep a handler's checkpoint, in the handler's transaction."""
+    write(run, {**values, "state": state})
+
+
+def latest_state(job: str) -> str | None:
+    """The last checkpoint of the job's attempts, as JSON."""
+    run = frappe.qb.DocType(config.RUN)
+    query = frappe.qb.from_(run).select(run.state).where((run.background_job == job) & run.state.isnotnull())
+    found = query.orderby(run.attempt, order=Order.desc).limit(1).run()
+    return found[0][0] if found else None
+
+
+def forget_state(job: str) -> None:
+    """Drop the checkpoints of a job's attempts."""
+    run = frappe.qb.DocType(config.RUN)
+    sql.run_update(
+        frappe.qb.update(run).set(run.state, None).where((run.background_job == job) & run.state.isnotnull())
+    )
+
+
+def live_progress(jobs: Sequence[Mapping[str, Any]]) -> dict[str, dict]:
+    """What the attempts of running jobs say, by job, in one statement; those too young to have a row are left out."""
+    names = [ids.run_name(job["name"], job["attempt"]) for job in jobs]
+    if not names:
+        return {}
+    run = frappe.qb.DocType(config.RUN)
+    columns = (run.background_job, run.progress, run.progress_message, run.steps, run.cancel_requested)
+    query = frappe.qb.from_(run).select(*columns).where(run.name.isin(names))
+    return {row.background_job: row for row in query.run(as_dict=True)}
+
+
+def _inserted(run: str, values: Mapping[str, Any], lock_wait: int | None) -> bool:
+    """Whether there was no row. As of now: snapshot isolation would answer a row that is new with error 1020."""
+    try:
+        _insert(run, values, lock_wait)
+    except Exception as error:
+        if not frappe.db.is_primary_key_violation(error):
+            raise
+        return False
+    return True
+
+
+def _insert(run: str, values: Mapping[str, Any], lock_wait: int | None = None) -> None:
+    row = {column: value for column, value in {**_standard(run), **values}.items() if value is not None}
+    if any(isinstance(value, Term) for value in row.values()):
+        sql.run_update(frappe.qb.into(frappe.qb.DocType(config.RUN)).columns(*row).insert(*row.values()), lock_wait)
+    else:
+        sql.insert(config.RUN, list(row), [tuple(row.values())], lock_wait)
+
+
+def _update(
+    run: str, values: Mapping[str, Any], lock_wait: int | None = None, *, unless_canceled: bool = False
+) -> bool:
+    table = frappe.qb.DocType(config.RUN)
+    query = frappe.qb.update(table).set(table.modified, clock.site_time()).where(table.name == run)
+    if unless_canceled:
+        query = query.where(table.cancel_requested == 0)
+    for column, value in values.items():
+        query = query.set(table[column], value)
+    return bool(sql.run_update(query, lock_wait))
+
+
+def _standard(run: str) -> dict[str, Any]:
+    now = clock.site_time()
+    return {
+        "name": run,
+        "creation": now,
+        "modified": now,
+        "owner": config.ENGINE,
+        "modified_by": config.ENGINE,
+    }

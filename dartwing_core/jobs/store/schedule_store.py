@@ -1,0 +1,113 @@
+"""All SQL on Job Schedule, and on jobs as made by one.
+
+The sweep writes what it knows of a schedule by SQL and leaves `modified` alone: a person who has the form open can
+still save it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import frappe
+
+from ..base import clock, config
+from ..db import sql
+
+WORK_FIELDS = ("job_type", "priority", "parameters")
+"""What is to be done."""
+TIMING_FIELDS = ("frequency", "cron", "every", "every_unit", "time_zone", "enabled")
+"""When it is to be done."""
+STATE_FIELDS = (
+    "next_run",
+    "last_run",
+    "last_job",
+    "last_error",
+    "last_error_at",
+    "refusals",
+    "next_run_epoch",
+    "look_at_epoch",
+    "anchor_epoch",
+)
+"""What the engine knows of it; nobody else writes these."""
+FIELDS = (
+    "name",
+    "title",
+    "organization",
+    "owner_user",
+    *TIMING_FIELDS,
+    *WORK_FIELDS,
+    "missed_runs",
+    "catch_up_limit",
+    *STATE_FIELDS,
+)
+
+
+def due(epoch: float, limit: int) -> list[str]:
+    """Schedules that have to be looked at by now, the longest due first."""
+    return due_query(epoch, limit).run(pluck=True)
+
+
+def due_query(epoch: float, limit: int):
+    schedule = frappe.qb.DocType(config.SCHEDULE)
+    query = frappe.qb.from_(schedule).select(schedule.name)
+    query = query.where((schedule.enabled == 1) & (schedule.look_at_epoch <= epoch))
+    return query.orderby(schedule.look_at_epoch).limit(limit)
+
+
+def lock_due(name: str, epoch: float) -> dict[str, Any] | None:
+    """The columns of a schedule that is due, which is ours until the commit; None if somebody was first or has it."""
+    schedule = frappe.qb.DocType(config.SCHEDULE)
+    query = frappe.qb.from_(schedule).select(*(schedule[field] for field in FIELDS))
+    query = query.where((schedule.name == name) & (schedule.enabled == 1) & (schedule.look_at_epoch <= epoch))
+    rows = sql.run_locking_read(query.for_update(skip_locked=True), FIELDS)
+    return rows[0] if rows else None
+
+
+def lock_state(name: str) -> dict[str, Any]:
+    """STATE_FIELDS as committed now; nobody changes them until the transaction ends."""
+    schedule = frappe.qb.DocType(config.SCHEDULE)
+    query = frappe.qb.from_(schedule).select(*(schedule[field] for field in STATE_FIELDS))
+    rows = sql.run_locking_read(query.where(schedule.name == name).for_update(), STATE_FIELDS)
+    return rows[0] if rows else {}
+
+
+def load(name: str) -> dict[str, Any] | None:
+    """The schedule's columns."""
+    return frappe.db.get_value(config.SCHEDULE, name, list(FIELDS), as_dict=True)
+
+
+def update(name: str, values: Mapping[str, Any]) -> None:
+    """Write some of STATE_FIELDS, or `enabled`."""
+    schedule = frappe.qb.DocType(config.SCHEDULE)
+    query = frappe.qb.update(schedule).where(schedule.name == name)
+    for column, value in values.items():
+        query = query.set(schedule[column], value)
+    sql.run_update(query, by_name=True)
+
+
+def next_columns(epoch: float | None) -> dict[str, Any]:
+    """The columns of the next due time, which is when it has to be looked at; None if there is none."""
+    moment = clock.site_time(epoch) if epoch is not None else None
+    return {"next_run": moment, "next_run_epoch": epoch or 0, "look_at_epoch": epoch or 0}
+
+
+def run_key(name: str, which: float | str) -> str:
+    """What is unique among jobs: a schedule and its due time, or for a run by hand the job's own name."""
+    return f"{name}@{which if isinstance(which, str) else int(which)}"
+
+
+def run_pattern(name: Any) -> str:
+    """For LIKE: the keys of all runs of a schedule."""
+    return re.sub(r"([\\%_])", r"\\\1", run_key(str(name), "")) + "%"
+
+
+def schedule_of(key: str | None) -> str | None:
+    """The schedule that a job was made for."""
+    return key.partition("@")[0] if key else None
+
+
+def forget(organization: str) -> None:
+    """Delete the schedules of an organization that is deleted: another one may get its name."""
+    frappe.db.delete(config.SCHEDULE, {"organization": organization})

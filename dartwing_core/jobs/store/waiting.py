@@ -1,0 +1,174 @@
+"""Jobs that wait: for what, and how they get in line.
+
+A job waits for its due time, for another job (`waits_for`), or for a place under its organization's waiting cap (held).
+Once it waits for nothing it is in line: Queued, and the next free worker may take it. `in_line` says the latter two in
+one column, so that each question of workers and sweeper is one range of an index, however many jobs wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import frappe
+from pypika import Case
+
+from ..base import clock, config
+from ..db import sql
+from ..notify import events
+from ..status import WAITING, JobStatus
+from . import backlog, history, job_store
+
+IN_LINE, HELD = 1, 2
+"""`in_line` of a job that is Queued, and of a Pending one for which there is no place in the line yet (`quota`)."""
+ENTERED_AGAIN = "Job enqueued for retry"
+
+
+def rank(due_epoch: float, priority: str) -> float:
+    """Place in the line of an organization: the lowest is next."""
+    return due_epoch - config.HEAD_START[priority]
+
+
+def columns(due_epoch: float, priority: str, waits_for: str | None = None) -> dict[str, Any]:
+    """The columns of a new job, or one that begins anew: in line at once if it waits for nothing."""
+    is_in_line = not waits_for and due_epoch <= clock.now_epoch()
+    return {
+        **due_columns(due_epoch, priority),
+        "status": str(JobStatus.QUEUED if is_in_line else JobStatus.PENDING),
+        "queued_at": clock.site_time() if is_in_line else None,
+        "waits_for": waits_for,
+        "in_line": IN_LINE if is_in_line else 0,
+    }
+
+
+def due_columns(due_epoch: float, priority: str) -> dict[str, Any]:
+    """The columns that say when a job is due, and its place in line then."""
+    return {**clock.due_columns(due_epoch), "admission_rank": rank(due_epoch, priority)}
+
+
+def waiting_columns(parent: str) -> dict[str, Any]:
+    """What differs in the columns of a new job that waits for another one."""
+    return {"status": str(JobStatus.PENDING), "queued_at": None, "in_line": 0, "waits_for": parent}
+
+
+def held_columns() -> dict[str, Any]:
+    """What differs in the columns of a new job that is due, but for which there is no place in line."""
+    return {"status": str(JobStatus.PENDING), "queued_at": None, "in_line": HELD}
+
+
+# Other times and parents -----------------------------------------------------------------------------------------
+
+
+def set_due(job: Mapping[str, Any], due_epoch: float) -> dict[str, Any] | None:
+    """Give a job that waits another due time; what changed of its columns, None if it is not as the caller saw it.
+
+    What it waits for may change at the same moment, so that is not written. One that is due then gets in line by
+    `enter_due`. Does not commit.
+    """
+    values = due_columns(due_epoch, job["priority"])
+    if due_epoch > clock.now_epoch():
+        values["in_line"] = 0  # nor held
+    if job["status"] in (JobStatus.FAILED, JobStatus.TIMED_OUT):
+        values["next_retry_at"] = values["available_at"]
+    row = frappe.qb.DocType(config.JOB)
+    query = frappe.qb.update(row).set(row.modified, clock.site_time()).set(row.modified_by, frappe.session.user)
+    for column, value in values.items():
+        query = query.set(row[column], value)
+    condition = (row.name == job["name"]) & (row.status == job["status"]) & (row.attempt == job["attempt"])
+    return values if sql.run_update(query.where(condition), by_name=True) else None
+
+
+def wait_on(waits_for: Mapping[str, str], waited_for: str) -> int:
+    """Let jobs that have waited for one wait for another one, given by the job's name; how many. Does not commit."""
+    return set_parents({row["name"]: waits_for[row["name"]] for row in free(list(waits_for), waited_for)}, WAITING)
+
+
+def set_parents(waits_for: Mapping[str, str | None], statuses: Iterable[JobStatus]) -> int:
+    """Write down whom jobs in these states wait for from now on, by the jobs' names, in one statement; how many."""
+    if not waits_for:
+        return 0
+    job = frappe.qb.DocType(config.JOB)
+    parent = Case()
+    for name, waited_for in waits_for.items():
+        parent = parent.when(job.name == name, waited_for)
+    query = frappe.qb.update(job).set(job.waits_for, parent).set(job.modified, clock.site_time())
+    query = query.where(job.name.isin(list(waits_for)) & job.status.isin([str(status) for status in statuses]))
+    return sql.run_update(query, job_store.LOCK_WAIT, by_name=True)
+
+
+# Into the line ---------------------------------------------------------------------------------------------------
+
+
+def enter_due(limit: int) -> list[Mapping[str, Any]]:
+    """Let jobs whose time has come get in line, the longest due of each state first; those that did.
+
+    Does not commit.
+    """
+    now = clock.now_epoch()
+    return [job for status in WAITING for job in enter([row["name"] for row in backlog.due(status, now, limit)])]
+
+
+def enter(names: Sequence[str]) -> list[Mapping[str, Any]]:
+    """Let jobs get in line that wait for no other one and whose time has come; those that did.
+
+    Left out are those that somebody holds. Does not commit.
+    """
+    now = clock.now_epoch()
+    return enter_locked([row for row in free(names, None) if row["due_epoch"] <= now])
+
+
+def let_go(names: Sequence[str], waited_for: str) -> tuple[int, list[Mapping[str, Any]]]:
+    """Let jobs wait for no other one any more, which have waited for `waited_for`: how many there were, and those that
+    are in line now, since their time has come. Does not commit."""
+    rows, now = free(names, waited_for), clock.now_epoch()
+    if rows:
+        job = frappe.qb.DocType(config.JOB)
+        query = frappe.qb.update(job).set(job.waits_for, None).set(job.modified, clock.site_time())
+        sql.run_update(query.where(job.name.isin([row["name"] for row in rows])), job_store.LOCK_WAIT, by_name=True)
+    return len(rows), enter_locked([row for row in rows if row["due_epoch"] <= now])
+
+
+def enter_locked(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Queue jobs that this transaction has locked."""
+    now = clock.site_time()
+    for status in sorted({row["status"] for row in rows}):
+        some = [row for row in rows if row["status"] == status]
+        names, values = [row["name"] for row in some], {"queued_at": now}
+        # Not whoever happens to be logged in where the engine sweeps.
+        job_store.guarded_update(
+            names, JobStatus(status), JobStatus.QUEUED, values, config.ENGINE, now=now, lock_wait=job_store.LOCK_WAIT
+        )
+        message = job_store.ENTERED if status == JobStatus.PENDING else ENTERED_AGAIN
+        entered = [history.event_of(row, JobStatus(status), JobStatus.QUEUED, message, config.ENGINE) for row in some]
+        history.write(entered, at=now)
+        events.announce(some, JobStatus(status), JobStatus.QUEUED, {})
+    return list(rows)
+
+
+FREE_FIELDS = (*backlog.DISPATCH_FIELDS, "due_epoch")
+
+
+def free(names: Sequence[str], waited_for: str | None, in_line: int = 0) -> list[dict[str, Any]]:
+    """Those of the jobs that still wait, for that, and that nobody holds; they are ours until the commit.
+
+    Found by name: a locking read of another index locks gaps in it too.
+    """
+    if not names:
+        return []
+    job = frappe.qb.DocType(config.JOB)
+    query = frappe.qb.from_(job).force_index("PRIMARY").select(*(job[field] for field in FREE_FIELDS))
+    query = query.for_update(skip_locked=True).where(job.name.isin(list(names)) & (job.in_line == in_line))
+    query = query.where(job.waits_for == waited_for if waited_for else job.waits_for.isnull())
+    query = query.where(job.status.isin([str(status) for status in WAITING]))
+    found = {row["name"]: row for row in sql.run_locking_read(query, FREE_FIELDS)}
+    return [found[name] for name in names if name in found]
+
+
+def may_be_rescheduled(job: Any) -> bool:
+    """Whether a job with these columns (status, attempt) waits for its first attempt, or was snoozed."""
+    return job["status"] == JobStatus.PENDING or (job["status"] == JobStatus.QUEUED and not job["attempt"])
+
+
+def waits_for_its_time(job: Any, now: float) -> bool:
+    """Whether `run_now` would change anything for a job with these columns (status, due_epoch)."""
+    return job["status"] in WAITING and (job["due_epoch"] or 0) > now

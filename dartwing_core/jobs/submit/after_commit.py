@@ -1,0 +1,94 @@
+"""What a transaction of the engine's leaves to its commit: named locks to give back, and workers to wake."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+import frappe
+
+from ..db import sql
+from ..db.dispatch import quietly
+from ..line import wake
+
+RELEASE_BATCH = 200
+
+
+class Outbox:
+    """What follows the current transaction.
+
+    It lives in Frappe's callbacks of the transaction alone: a rollback drops it there, so there is no flag that could
+    go stale.
+    """
+
+    def __init__(self) -> None:
+        self.locks: list[str] = []
+        self.actions: list[Callable[[], Any]] = []
+        """Whatever else has to follow the commit; each commits what it writes."""
+        self._in_line: list[Mapping[str, Any]] = []
+        self._parents: set[str] = set()
+        self._release: Callable[[Collection[str]], Any] | None = None
+        self._awaits_commit = False
+        frappe.db.after_rollback.add(self._undone)
+
+    def await_commit(self) -> None:
+        """Something is written that the transaction's commit is to keep."""
+        if not self._awaits_commit:
+            self._awaits_commit = True
+            frappe.db.before_commit.add(self._before_commit)
+
+    def wake_for(self, jobs: Iterable[Mapping[str, Any]]) -> None:
+        """Have workers look at these jobs, which are in line."""
+        self._in_line += jobs
+
+    def watch(self, parents: Iterable[str], release: Callable[[Collection[str]], Any]) -> None:
+        """Call `release` after the commit with these jobs, which others wait for now: they may have ended meanwhile."""
+        self._parents.update(parents)
+        self._release = release
+
+    def afterwards(self, action: Callable[[], Any]) -> None:
+        """Have something else follow the commit, once however often it is asked for."""
+        if action not in self.actions:
+            self.actions.append(action)
+
+    def __call__(self) -> None:
+        """The transaction is committed."""
+        if self._awaits_commit:  # written by another after-commit callback: that was too late for this commit
+            quietly(sql.commit)
+        quietly(self.release_locks)
+        actions, self.actions = self.actions, []
+        jobs, self._in_line = self._in_line, []
+        if jobs:
+            quietly(partial(wake.wake_for, jobs))
+        watched, self._parents = self._parents, set()
+        if watched and self._release:
+            quietly(partial(self._release, watched))
+        for action in actions:
+            quietly(action)
+
+    def release_locks(self, names: list[str] | None = None) -> None:
+        """Give back the named locks of the transaction that has ended; with `names` only these."""
+        if names is None:
+            names, self.locks = self.locks, []
+        else:
+            for name in names:
+                self.locks.remove(name)
+        for start in range(0, len(names), RELEASE_BATCH):
+            batch = names[start : start + RELEASE_BATCH]
+            frappe.db.sql(f"SELECT {', '.join(['RELEASE_LOCK(%s)'] * len(batch))}", batch)
+
+    def _before_commit(self) -> None:
+        self._awaits_commit = False
+        frappe.db.after_rollback.add(self._undone)  # Frappe has just dropped it, and may not get to commit
+
+    def _undone(self) -> None:
+        """The transaction is rolled back."""
+        self.release_locks()
+
+
+def outbox() -> Outbox:
+    """The outbox of the current transaction."""
+    found = sql.callback_of_transaction(Outbox)
+    found.await_commit()
+    return found

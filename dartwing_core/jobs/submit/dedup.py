@@ -1,0 +1,200 @@
+"""One job at a time for one content: the nullable UNIQUE column `active_key` (invariant I6).
+
+Correctness rests on the column alone. Two things keep submitters out of each other's way, since a duplicate key error
+locks the gap below the key as well until the transaction ends, against other jobs and other tenants:
+
+- A named lock makes a second submitter of a content wait for the first one's commit or rollback.
+- Under it, who holds the content is looked up without locks, as committed right now; only what is free is inserted.
+
+`active_key` is the content's hash (`dedup_hash`) and a generation. The job with the highest one holds the content; once
+that job is over, the next takes the next generation, and no value is used twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import frappe
+from frappe import _
+from frappe.query_builder.functions import Max, Substring
+from pypika import Order
+from pypika.terms import Criterion
+
+from ..access import visibility
+from ..base import clock, config
+from ..db import sql
+from ..errors import DuplicateJobError, InvalidJobError, JobBusyError
+from ..status import FINISHED, LIVE, JobStatus
+from ..store import backlog, job_store
+from .after_commit import outbox
+
+if TYPE_CHECKING:
+    from .submission import Prepared
+
+LOCK_WAIT_SECONDS = 30
+BATCH = 200
+HASH_LENGTH = 64
+DEADLOCK = 1213
+HOLDER_FIELDS = ("name", "active_key", "status", "owner_user", "organization", "dedup_until")
+RAISE, RETURN, REPLACE = POLICIES = ("raise", "return", "replace")
+
+
+def lock(hashes: Collection[str]) -> set[str]:
+    """Wait until no other open transaction is submitting one of these contents; held until this one ends.
+
+    Returns those that this transaction had locked before. Raises JobBusyError if it takes longer than
+    LOCK_WAIT_SECONDS, or if somebody who waits for a content of ours holds this one. Sorted, so that two bulk submits
+    can't wait for each other.
+    """
+    if frappe.db.db_type != "mariadb":
+        return set()
+    before = set(outbox().locks)
+    names = sorted({sql.lock_name(content) for content in hashes})
+    for start in range(0, len(names), BATCH):
+        if not _lock(names[start : start + BATCH]):
+            raise JobBusyError(_("The same job is being submitted by somebody else. Please try again."))
+    return {content for content in hashes if sql.lock_name(content) in before}
+
+
+def _lock(names: list[str]) -> bool:
+    calls = ", ".join(["GET_LOCK(%s, %s)"] * len(names))
+    values = [value for name in names for value in (name, LOCK_WAIT_SECONDS)]
+    outbox().locks += names  # before they are had: an error in the middle leaves the first ones held
+    try:
+        return all(frappe.db.sql(f"SELECT {calls}", values)[0])
+    except Exception as error:
+        code = sql.database_code(error)
+        if code == sql.NAMED_LOCKS_NOT_SUPPORTED:  # Galera: the UNIQUE column alone has to do
+            return True
+        if code == DEADLOCK:  # of named locks alone, which undoes no transaction
+            return False
+        raise
+
+
+def unlock(content: str) -> None:
+    """Let others go ahead with a content that this transaction will not insert."""
+    name, box = sql.lock_name(content), outbox()
+    if name in box.locks:
+        box.release_locks([name])
+
+
+def holders(hashes: Collection[str], our_own: Collection[str] = ()) -> dict[str, dict]:
+    """The job that holds each content, over or not, by content; looked up without a lock.
+
+    As committed right now, which this transaction's snapshot may not show yet. Contents of `our_own` are looked for in
+    this transaction too, and so is whether it has canceled a holder itself.
+    """
+    found: dict[str, dict] = {}
+    for contents, read in ((hashes, sql.rows_outside_transaction), (our_own, _rows_inside)):
+        ordered = sorted(contents)
+        for start in range(0, len(ordered), BATCH):
+            for row in read(_holders_query(ordered[start : start + BATCH])):
+                content = row["active_key"].partition(":")[0]
+                if content not in found or row["active_key"] >= found[content]["active_key"]:
+                    found[content] = row
+    if live := {row["name"]: row for row in found.values() if row["status"] in LIVE}:
+        for name, status in backlog.statuses(list(live)).items():
+            if status == JobStatus.CANCELED:
+                live[name]["status"] = status
+    return found
+
+
+def _holders_query(hashes: Sequence[str]):
+    job = frappe.qb.DocType(config.JOB)
+    is_one = Criterion.any([job.active_key.like(f"{content}:%") for content in hashes])
+    query = frappe.qb.from_(job).select(*(job[field] for field in HOLDER_FIELDS))
+    if len(hashes) == 1:
+        return query.where(is_one).orderby(job.active_key, order=Order.desc).limit(1)
+    content = Substring(job.active_key, 1, HASH_LENGTH)
+    latest = frappe.qb.from_(job).select(Max(job.active_key).as_("active_key")).where(is_one).groupby(content)
+    return query.join(latest).on(job.active_key == latest.active_key)
+
+
+def _rows_inside(query) -> list[dict]:
+    return query.run(as_dict=True)
+
+
+def key_after(content: str, holder: Mapping[str, Any] | None) -> str:
+    """The `active_key` of a job that takes a content over from `holder`."""
+    generation = int(holder["active_key"].partition(":")[2]) if holder else 0
+    return f"{content}:{generation + 1:010d}"
+
+
+def take_again(job: Mapping[str, Any], content: str) -> str | None:
+    """The `active_key` with which a job that has ended is run again. Raises DuplicateJobError if a newer one has it."""
+    keys, refused = take_all_again([{"name": job["name"], "dedup_hash": content}])
+    if refused:
+        unlock(content)
+        raise refused[job["name"]]
+    return keys[job["name"]]
+
+
+def take_all_again(
+    jobs: Sequence[Mapping[str, Any]],
+) -> tuple[dict[str, str | None], dict[str, DuplicateJobError]]:
+    """The same for several by their `dedup_hash`: the keys by name, and the errors of those that can't have one."""
+    contents = {job["dedup_hash"] for job in jobs if job["dedup_hash"]}
+    found = holders(contents, lock(contents)) if contents else {}
+    holding = {holder["name"] for holder in found.values()}
+    keys: dict[str, str | None] = {}
+    refused: dict[str, DuplicateJobError] = {}
+    taken: set[str] = set()
+    for job in sorted(jobs, key=lambda job: job["name"] not in holding):  # who holds a content has it first
+        name, content = job["name"], job["dedup_hash"]
+        holder = found.get(content)
+        if not content:
+            keys[name] = None
+        elif content in taken:
+            refused[name] = DuplicateJobError(_("Two of these jobs are the same."))
+        elif holder and holder["name"] != name and not is_over(holder):
+            refused[name] = duplicate_error(holder, frappe.session.user)
+        else:
+            keys[name] = holder["active_key"] if holder and holder["name"] == name else key_after(content, holder)
+            taken.add(content)
+    return keys, refused
+
+
+def merge_equal(prepared: Sequence[Prepared]) -> dict[str, Prepared]:
+    """Of equal jobs in one bulk submit, which one stands for each: by the name of each job's row.
+
+    The first one, with the parameters of the last if that asks to replace. Raises DuplicateJobError where it does not.
+    """
+    first: dict[str, Prepared] = {}
+    stands_for = {}
+    for item in prepared:
+        content = item.row["dedup_hash"]
+        chosen = first.setdefault(content, item) if content else item
+        if chosen is not item and item.on_duplicate == RAISE:
+            raise DuplicateJobError(_("Two of these jobs are the same."))
+        if chosen is not item and item.on_duplicate == REPLACE:
+            chosen.row.update({column: item.row[column] for column in job_store.REPLACEABLE})
+        stands_for[item.row["name"]] = chosen
+    return stands_for
+
+
+def is_over(job: Mapping[str, Any]) -> bool:
+    """Whether a job holds its content no more: it was canceled, or it has finished and its window has ended."""
+    if job["status"] == JobStatus.CANCELED:
+        return True
+    return job["status"] in FINISHED and (not job["dedup_until"] or job["dedup_until"] <= clock.site_time())
+
+
+def duplicate_error(found: Mapping[str, Any], user: str) -> DuplicateJobError:
+    """Names the existing job only to somebody who may see it."""
+    if found["owner_user"] and visibility.can_see(user, found["owner_user"], found["organization"]):
+        text = _("The same job exists already: {0} ({1}).").format(found["name"], _(found["status"]))
+        return DuplicateJobError(text, existing_job_id=found["name"], status=found["status"])
+    text = _("A colleague submitted the same job already. Wait for it, or give yours a dedup_key of its own.")
+    return DuplicateJobError(text)
+
+
+def check_policy(on_duplicate: str) -> None:
+    """Raises InvalidJobError for an unknown `on_duplicate`."""
+    if on_duplicate not in POLICIES:
+        raise InvalidJobError(_("on_duplicate must be one of: {0}.").format(", ".join(POLICIES)))
+
+
+def is_duplicate(error: Exception) -> bool:
+    """Whether an INSERT failed because its `active_key` is taken."""
+    return frappe.db.is_unique_key_violation(error) and not frappe.db.is_primary_key_violation(error)

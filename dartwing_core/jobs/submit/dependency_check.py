@@ -1,0 +1,185 @@
+"""Who waits for whom among jobs that are submitted, and for which jobs that exist already."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import frappe
+from frappe import _
+
+from ..access import visibility
+from ..base import canonical, config
+from ..base.texts import cut
+from ..errors import InvalidJobError
+from ..status import ENDED_BADLY, LIVE, JobStatus
+from ..store import backlog, waiting
+from ..store.dependencies import POLICIES
+
+if TYPE_CHECKING:
+    from .submission import Prepared
+
+MAX_DEPENDENCIES = 100_000
+"""In one submit."""
+MOST_PARENTS = 10_000
+"""Jobs that exist already, in one submit."""
+KEY_LENGTH = 140
+READ_AT_ONCE = 1_000
+
+
+class Family:
+    """The parents of the jobs of one submit: checked when made, written into the jobs' rows by `connect`.
+
+    `after`: for each job the positions of those that it has to follow, beside what its `depends_on` says.
+    """
+
+    def __init__(self, asked: Sequence[Prepared], after: Sequence[Collection[int]], user: str):
+        self._asked = asked
+        self._keys = _keys(asked)
+        self._parents = [self._parents_of(item, after[n] if after else ()) for n, item in enumerate(asked)]
+        if sum(map(len, self._parents)) > MAX_DEPENDENCIES:
+            raise InvalidJobError(_("At most {0} dependencies can be made at once.").format(MAX_DEPENDENCIES))
+        existing = sorted({p for many in self._parents for p in many if isinstance(p, str)})
+        _check_number(existing)
+        self._existing = _existing(existing)
+        self._check(user)
+
+    def connect(self, final: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+        """Write into the rows whom each job waits for; returns what `dependencies.insert` takes.
+
+        `final`: the row that came out for each job: its own, that of an equal one before it, or that of a job which
+        existed already. Raises InvalidJobError if jobs wait for each other now.
+        """
+        rows: dict[str, dict[str, Any]] = {}
+        graph: dict[str, dict[str, str]] = {}
+        for item, parents, row in zip(self._asked, self._parents, final, strict=True):
+            if item.row["name"] == row["name"]:
+                rows[row["name"]] = item.row
+            found = (final[p] if isinstance(p, int) else self._existing[p] for p in parents)
+            graph.setdefault(row["name"], {}).update({parent["name"]: parent["status"] for parent in found})
+        graph = {name: graph[name] for name in rows}
+        if len(rows) < len(final):
+            _refuse_cycle(graph, {})
+        for name, statuses in graph.items():
+            _write(rows[name], statuses)
+        return [(name, parent) for name, statuses in graph.items() if len(statuses) > 1 for parent in statuses]
+
+    def _parents_of(self, item: Prepared, after: Collection[int]) -> list[int | str]:
+        named = [self._keys.get(name, name) for name in _listed(item.request.depends_on)]
+        return list(dict.fromkeys([*named, *after]))
+
+    def _check(self, user: str) -> None:
+        looking = visibility.viewer(user) if self._existing or any(self._parents) else None
+        for item, parents in zip(self._asked, self._parents, strict=True):
+            for parent in parents:
+                if isinstance(parent, int):
+                    self._check_organization(item, self._asked[parent])
+                else:
+                    self._check_existing(item, parent, looking)
+        graph = {n: [p for p in parents if isinstance(p, int)] for n, parents in enumerate(self._parents)}
+        _refuse_cycle(graph, {number: key for key, number in self._keys.items()})
+
+    def _check_organization(self, item: Prepared, parent: Prepared) -> None:
+        if item.row["organization"] != parent.row["organization"]:
+            raise InvalidJobError(_("depends_on: a job can only depend on jobs of its own organization."))
+
+    def _check_existing(self, item: Prepared, name: str, looking: visibility.Viewer | None) -> None:
+        """The same words for a job that does not exist, is of another organization, or may not be seen."""
+        organization = item.row["organization"]
+        found = self._existing.get(name)
+        is_own = found is not None and found["organization"] == organization
+        if found is None or not is_own or not looking or not looking.can_see(found["owner_user"], organization):
+            raise InvalidJobError(_("depends_on: background job {0} not found in this organization.").format(cut(name)))
+        if found["status"] in ENDED_BADLY and item.row["on_parent_failure"] != backlog.RUN_ANYWAY:
+            raise InvalidJobError(
+                _("depends_on: background job {0} is {1} and will not complete.").format(name, _(found["status"]))
+            )
+
+
+def check_policy(on_parent_failure: Any) -> None:
+    """Raises InvalidJobError for an unknown `on_parent_failure`."""
+    if on_parent_failure not in POLICIES:
+        raise InvalidJobError(_("on_parent_failure must be one of: {0}.").format(", ".join(POLICIES)))
+
+
+def _write(row: dict[str, Any], parents: Mapping[str, str]) -> None:
+    if not parents:
+        row["on_parent_failure"] = None
+        return
+    minds = row["on_parent_failure"] != backlog.RUN_ANYWAY
+    unfinished = [
+        name for name, status in parents.items() if status != JobStatus.COMPLETED and (minds or status in LIVE)
+    ]
+    row["depends_on"] = next(iter(parents))
+    if unfinished:
+        row |= waiting.waiting_columns(max(unfinished))
+
+
+def _keys(asked: Sequence[Prepared]) -> dict[str, int]:
+    """The position of each job that has a key. Raises InvalidJobError for a key that can't be one."""
+    found: dict[str, int] = {}
+    for number, item in enumerate(asked):
+        key = item.request.key
+        if key is None:
+            continue
+        if not isinstance(key, str) or not key.strip() or len(key) > KEY_LENGTH or key.upper().startswith("JOB-"):
+            raise InvalidJobError(
+                _("key must be text of at most {0} characters that does not look like a job's id.").format(KEY_LENGTH)
+            )
+        key = canonical.plain(key, "key")
+        if key in found:
+            raise InvalidJobError(_("Two of these jobs have the key {0}.").format(cut(key)))
+        found[key] = number
+    return found
+
+
+def _listed(depends_on: Any) -> list[str]:
+    names = [depends_on] if isinstance(depends_on, str) else list(depends_on or ()) if _is_list(depends_on) else None
+    _check_number(names or ())
+    if names is None or not all(isinstance(name, str) and name.strip() for name in names):
+        raise InvalidJobError(_("depends_on must be the id of a job, or a list of ids."))
+    return canonical.plain(names, "depends_on")
+
+
+def _check_number(names: Collection[str]) -> None:
+    if len(names) > MOST_PARENTS:
+        raise InvalidJobError(_("depends_on: at most {0} jobs can be named at once.").format(MOST_PARENTS))
+
+
+def _is_list(value: Any) -> bool:
+    return value is None or isinstance(value, list | tuple | set | frozenset)
+
+
+def _existing(names: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    job = frappe.qb.DocType(config.JOB)
+    query = frappe.qb.from_(job).select(job.name, job.status, job.organization, job.owner_user)
+    found: dict[str, Mapping[str, Any]] = {}
+    for start in range(0, len(names), READ_AT_ONCE):
+        rows = query.where(job.name.isin(names[start : start + READ_AT_ONCE])).run(as_dict=True)
+        found |= {row["name"]: row for row in rows}
+    return found
+
+
+def _refuse_cycle(graph: Mapping[Any, Collection[Any]], names: Mapping[Any, str]) -> None:
+    """Raises InvalidJobError if some of the jobs wait for each other; `graph` holds the parents of each."""
+    children: dict[Any, list[Any]] = {}
+    missing = {}
+    for job, parents in graph.items():
+        inside = [parent for parent in parents if parent in graph]
+        missing[job] = len(inside)
+        for parent in inside:
+            children.setdefault(parent, []).append(job)
+    free = [job for job, number in missing.items() if not number]
+    while free:
+        job = free.pop()
+        del missing[job]
+        for child in children.get(job, ()):
+            missing[child] -= 1
+            if not missing[child]:
+                free.append(child)
+    if missing:
+        called = sorted(names[job] for job in missing if job in names)
+        shown = cut(", ".join(called[:10])) or "?"
+        if any(job in graph[job] for job in missing):
+            raise InvalidJobError(_("depends_on: a job can't depend on itself ({0}).").format(shown))
+        raise InvalidJobError(_("depends_on: these jobs would wait for each other: {0}.").format(shown))

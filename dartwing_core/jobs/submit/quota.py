@@ -1,0 +1,89 @@
+"""How much may be submitted: jobs that an organization has waiting, and jobs of a type by a user within a time.
+
+Asked of new jobs only, and of those only where a limit is set. The waiting cap is as exact as the submitter's snapshot:
+two transactions at once may exceed it by what the other one submits.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import frappe
+from frappe import _
+from frappe.realtime import get_user_room
+
+from ..access import tenancy
+from ..base import config, counters
+from ..errors import InvalidJobError, QueueFullError, RateLimitError
+from ..line import limits
+from ..rq import redis_queue
+from ..store import waiting
+from .after_commit import outbox
+
+if TYPE_CHECKING:
+    from .submission import Prepared
+
+REJECT, HOLD, WARN = "Reject", "Hold", "Warn"
+FULL_RETRY_SECONDS = 10
+SECONDS_BETWEEN_WARNINGS = 60
+WARNING = "job_limit_warning"
+
+
+def check(new: Sequence[Prepared], user: str, afterwards: Callable[[Callable[[], Any]], None] | None = None) -> None:
+    """Refuse jobs for which there is no place, or hold them back, as the organization's policy says.
+
+    `afterwards`: takes what is to follow the commit; the outbox of the transaction by default.
+
+    Raises QueueFullError, RateLimitError or InvalidJobError.
+    """
+    _check_waiting(new, afterwards or outbox().afterwards)
+    _check_rates(new, user)  # last, since what it counts is not given back
+
+
+def _check_rates(new: Sequence[Prepared], user: str) -> None:
+    for name, number in sorted(Counter(item.row["job_type"] for item in new).items()):
+        job_type = config.job_type(name)
+        if not job_type or not job_type.rate_limit:
+            continue
+        limit, window = job_type.rate_limit, job_type.rate_limit_window or 60
+        if number > limit:
+            raise InvalidJobError(_("At most {0} jobs of type {1} can be submitted at once.").format(limit, name))
+        if seconds := counters.take(f"type:{name}:{user}", number, limit, window):
+            text = _("Too many jobs of type {0}: at most {1} in {2} seconds. Try again in {3} seconds.")
+            raise RateLimitError(text.format(name, limit, window, seconds), seconds)
+
+
+def _check_waiting(new: Sequence[Prepared], afterwards: Callable[[Callable[[], Any]], None]) -> None:
+    numbers = Counter(item.row["organization"] for item in new if item.limits.max_waiting)
+    for organization, number in sorted(numbers.items()):
+        own = [item for item in new if item.row["organization"] == organization]
+        cap, policy = own[0].limits.max_waiting, own[0].limits.on_queue_full
+        found = limits.waiting(organization, cap)
+        if found + number <= cap:
+            continue
+        if policy == HOLD:
+            _hold(own[max(0, cap - found) :])
+        elif policy == WARN:
+            afterwards(partial(_warn, organization, cap))
+        else:
+            text = _("Queue full: at most {0} jobs of the organization {1} may wait.")
+            raise QueueFullError(text.format(cap, tenancy.name_of(organization)), FULL_RETRY_SECONDS)
+
+
+def _hold(items: Sequence[Prepared]) -> None:
+    """Let those that would be in line now stay behind, until there is room."""
+    for item in items:
+        if item.row["in_line"]:
+            item.row.update(waiting.held_columns())
+
+
+def _warn(organization: str, cap: int) -> None:
+    """Tell the organization's admins, at most once a minute."""
+    if not redis_queue.first_in(f"warned:{organization}", SECONDS_BETWEEN_WARNINGS, redis_queue.client()):
+        return
+    message = {"organization": organization, "organization_name": tenancy.name_of(organization), "max_waiting": cap}
+    for user in tenancy.admins_of(organization):
+        frappe.publish_realtime(WARNING, message, room=get_user_room(user))

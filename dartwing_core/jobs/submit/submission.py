@@ -1,0 +1,228 @@
+"""Checks a request for a job and turns it into the row to insert."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import frappe
+from frappe import _
+
+from ..access import permission, visibility
+from ..access.tenancy import Limits, Standing
+from ..attempt import handlers
+from ..base import canonical, clock, config, due_times, ids
+from ..base.texts import cut
+from ..errors import InvalidJobError
+from ..rq import redis_queue
+from ..status import JobStatus
+from ..store import dependencies, waiting
+from . import dedup, dependency_check
+
+KEY_LENGTH = 140
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The arguments of `submit_job`."""
+
+    job_type: str
+    organization: str
+    parameters: Mapping[str, Any] | None = None
+    priority: str | None = None
+    depends_on: str | Sequence[str] | None = None
+    available_at: datetime | timedelta | str | float | None = None
+    dedup_key: str | None = None
+    on_duplicate: str = "raise"
+    on_parent_failure: str = dependencies.DEAD_LETTER
+    key: str | None = None
+    """Names the job among those it is submitted with: for `depends_on` of others, and for their handlers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A checked request and its row."""
+
+    request: Request
+    row: dict[str, Any]
+    is_paused: bool
+    """Nobody of its organization or type may start."""
+    limits: Limits
+
+    @property
+    def on_duplicate(self) -> str:
+        return self.request.on_duplicate
+
+    @property
+    def may_start(self) -> bool:
+        """Whether it is in line, and a worker that is free may take it if the limits allow."""
+        return self.row["in_line"] == waiting.IN_LINE and not self.is_paused
+
+
+def prepare_all(requests: Sequence[Request], user: str) -> list[Prepared]:
+    """Check everything, write nothing. Raises what `submit_job` documents.
+
+    Whether the user may submit is asked once for each type and organization.
+    """
+    allowed: dict[tuple[str, str], tuple[Standing, bool]] = {}
+    with config.keeping():
+        return [_prepare(request, user, allowed) for request in requests]
+
+
+def _prepare(request: Request, user: str, allowed: dict[tuple[str, str], tuple[Standing, bool]]) -> Prepared:
+    try:
+        job_type = _job_type(request.job_type)
+    except InvalidJobError:
+        permission.check_member(user, _text(request.organization, "organization"))  # who alone hears of Job Types
+        raise
+    asked = job_type.name, _text(request.organization, "organization")
+    if asked not in allowed:
+        found = permission.check_submit(user, request.organization, job_type)
+        allowed[asked] = found, not found.limits.may_start or bool(job_type.is_paused)
+        handlers.resolve(job_type.handler_method)
+    standing, is_paused = allowed[asked]
+    request = replace(request, organization=standing.organization)
+    dedup.check_policy(request.on_duplicate)
+    parameters = canonical.canonical_json(request.parameters)
+    _check_size(parameters)
+    priority = _priority(request.priority or job_type.default_priority or "Normal")
+    dependency_check.check_policy(request.on_parent_failure)
+    due = due_times.epoch_of(request.available_at)
+    row = _row(request, job_type, user, parameters, priority)
+    row |= waiting.columns(due, priority)
+    return Prepared(request, row, is_paused, standing.limits)
+
+
+def organization_id(organization: Any, user: str) -> str:
+    """The id of an organization that is asked for by its id or its name. Raises InvalidJobError for what is no text."""
+    return visibility.viewer(user).id_of(_text(organization, "organization")) or organization
+
+
+def check_organization(prepared: Sequence[Prepared], organization: str) -> None:
+    """Raises InvalidJobError if jobs of a batch are of another organization."""
+    if any(item.row["organization"] != organization for item in prepared):
+        raise InvalidJobError(_("All jobs of a batch must be of its organization."))
+
+
+def edited(job: Mapping[str, Any], parameters: Any) -> dict[str, Any]:
+    """The columns that change when a job is retried with other parameters. Raises InvalidJobError if they won't do."""
+    text = canonical.canonical_json(parameters)
+    _check_size(text)
+    content = canonical.hash_of(job["job_type"], job["organization"], text)
+    is_by_content = job["dedup_hash"] == job["job_hash"]  # and not by a key of the caller's own
+    return {
+        "input_parameters": text,
+        "job_hash": content,
+        "dedup_hash": content if is_by_content else job["dedup_hash"],
+    }
+
+
+def new_row(user: str, organization: str, now: float) -> dict[str, Any]:
+    """The columns that all new jobs have in common; `user` is their owner."""
+    site_now = clock.site_time(now)
+    return {
+        "name": ids.job_name(),
+        "creation": site_now,
+        "modified": site_now,
+        "owner": user,
+        "modified_by": user,
+        "docstatus": 0,
+        "idx": 0,
+        "organization": organization,
+        "owner_user": user,
+        "status": str(JobStatus.PENDING),
+        **dict.fromkeys(("depends_on", "on_parent_failure", "job_key", "parent_batch", "callback_of")),
+        **dict.fromkeys(("dedup_hash", "active_key", "dedup_until")),
+        "created_at": site_now,
+        "attempt": 0,
+        "retry_count": 0,
+        "crash_count": 0,
+        "progress": 0,
+        "is_result_private": 0,
+    }
+
+
+def _row(request: Request, job_type, user: str, parameters: str, priority: str) -> dict[str, Any]:
+    now = clock.now_epoch()
+    window = max(job_type.deduplication_window or 0, 0)
+    content = canonical.hash_of(job_type.name, request.organization, parameters)
+    return new_row(user, request.organization, now) | {
+        "job_type": job_type.name,
+        "priority": priority,
+        "queue": _queue(job_type, priority),
+        "on_parent_failure": request.on_parent_failure,
+        "job_key": request.key,
+        "input_parameters": parameters,
+        "job_hash": content,
+        "dedup_hash": _dedup_hash(request, job_type.name, content) if window else None,
+        "dedup_until": clock.site_time(now + window) if window else None,
+        "is_result_private": int(job_type.results_visible_to == visibility.OWNER_ONLY),
+        "timeout_seconds": job_type.default_timeout or 300,
+        "max_retries": job_type.max_retries or 0,
+    }
+
+
+def _job_type(name: Any):
+    job_type = config.job_type(_text(name, "job_type"))
+    if job_type is None or job_type.name != name:  # MariaDB finds other spellings too; they would dodge the cache
+        raise InvalidJobError(_("Unknown Job Type: {0}.").format(cut(name)))
+    if not job_type.is_enabled:
+        raise InvalidJobError(_("Job Type {0} is disabled and takes no new jobs.").format(job_type.name))
+    return job_type
+
+
+def _text(value: Any, argument: str) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidJobError(_("{0} is missing.").format(argument))
+    return canonical.plain(value, argument)
+
+
+def _check_size(parameters: str) -> None:
+    limit = config.settings().max_parameter_bytes
+    size = len(parameters)  # as_json writes ASCII: one byte a character
+    if size > limit:
+        raise InvalidJobError(
+            _(
+                "The parameters are {0} bytes as JSON; at most {1} are allowed. Put large data in a File instead."
+            ).format(size, limit)
+        )
+
+
+def _priority(priority: Any) -> str:
+    if priority not in config.PRIORITIES:
+        raise InvalidJobError(
+            _("Unknown priority {0}. Use one of: {1}.").format(cut(priority), ", ".join(config.PRIORITIES))
+        )
+    return priority
+
+
+def _queue(job_type, priority: str) -> str:
+    queue = config.queue_for(job_type, priority)
+    if queue not in redis_queue.queue_names():
+        raise InvalidJobError(_("Job Type {0}: no worker queue is named {1}.").format(job_type.name, queue))
+    return queue
+
+
+def _dedup_hash(request: Request, job_type: str, content: str) -> str:
+    """The content's hash, or that of the caller's own key for this type and organization."""
+    if request.dedup_key is None:
+        return content
+    key = _text(request.dedup_key, "dedup_key")
+    if len(key) > KEY_LENGTH:
+        raise InvalidJobError(_("dedup_key is longer than {0} characters.").format(KEY_LENGTH))
+    return canonical.hash_of(job_type, request.organization, f"key:{key}")
+
+
+def as_new_document(row: Mapping[str, Any]):
+    """The document of a job that begins with the caller's transaction. Pending: nobody can take it before the commit,
+    whatever its row says by then."""
+    return as_document({**row, "status": str(JobStatus.PENDING)})
+
+
+def as_document(row: Mapping[str, Any]):
+    """The Background Job document of an inserted row, without reading it back."""
+    document = frappe.get_doc({"doctype": config.JOB, **row})
+    document.set("__islocal", False)
+    return document

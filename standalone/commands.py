@@ -27,7 +27,7 @@ USAGE = """\
 ./dev serve [--port N]  a site with workers, scheduler and web application (job center, REST), until Ctrl-C
 ./dev run FILE [ARG…]   run a Python file in a site with workers and scheduler, as Administrator
 ./dev bench [NAME]      run benchmarks/NAME.py in a site (without NAME: list them); --bench PATH --site NAME as above
-./dev lint              ruff (lint and format), mypy, and oxlint for JavaScript
+./dev lint              ruff (lint and format), mypy, import-linter, and oxlint for JavaScript
 ./dev pot               renew the template of translations, dartwing_core/locale/main.pot
 ./dev prepare           install and build everything, then exit
 ./dev clean             remove what is kept between runs
@@ -112,6 +112,7 @@ def lint(_arguments: list[str]) -> int:
         [*python, "ruff", "check", "."],
         [*python, "ruff", "format", "--check", "."],
         [*python, "mypy"],
+        [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"],
         [str(Path(sys.executable).parent / "oxlint"), "--deny-warnings", "dartwing_core"],
     )
     return max(subprocess.run(check, cwd=ROOT).returncode for check in checks)

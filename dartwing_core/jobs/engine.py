@@ -17,7 +17,7 @@ from .base import clock
 from .base.texts import cut
 from .ending import batch_end, cancel
 from .errors import InvalidJobError, InvalidTransitionError, JobBusyError, JobChangedError
-from .operations import retried_operation
+from .queries import retried_operation
 from .recovery import sweeper
 from .status import RETRYABLE, JobStatus
 from .store import batch_store, dependencies, job_store, runs, waiting

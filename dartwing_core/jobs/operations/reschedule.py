@@ -11,11 +11,11 @@ from frappe import _
 from ..base import clock, due_times
 from ..ending import batch_end
 from ..errors import InvalidJobError, InvalidTransitionError, JobChangedError
+from ..queries import retried_operation
 from ..status import WAITING, JobStatus
 from ..store import history, job_store, waiting
 from ..submit import submission
 from ..submit.after_commit import outbox
-from . import retried_operation
 
 
 def reschedule_job(job_id: str, available_at: datetime | timedelta | str | float):

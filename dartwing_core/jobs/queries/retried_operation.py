@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ..errors import InvalidTransitionError, JobChangedError
-from ..queries import visible_jobs
+from . import visible_jobs
 
 TRIES = 5
 T = TypeVar("T")

@@ -16,6 +16,7 @@ from frappe import _
 from frappe.translate import get_user_lang
 from frappe.utils import escape_html
 
+from ..access import visibility
 from ..base import config, counters, links
 from ..db import dispatch, sql
 from ..status import JobStatus
@@ -66,8 +67,6 @@ def _is_wanted(job_type: str, status: JobStatus) -> bool:
 
 def _tell(ends: Sequence[Mapping[str, Any]]) -> None:
     """Tell of the first of some ends that are alike; ten thousand jobs may end with one parent."""
-    from ..access import visibility  # which reads jobs through `job_store`, as `job_store` calls this module
-
     owner, organization, job_type, status = (ends[0][key] for key in ALIKE)
     if not visibility.can_see(owner, owner, organization):
         return

@@ -1,4 +1,4 @@
-"""What this app costs a request of somebody else's, before Frappe does anything for it (`dartwing_core.api.guard`).
+"""What this app costs a request of somebody else's, before Frappe does anything for it (`dartwing_core.wall.guard`).
 
 Requests that name nothing of ours, as Desk and REST clients send them, by a user without a role; and, beside them,
 some that do. The guard alone, in this process; statements are counted too.
@@ -15,7 +15,7 @@ from typing import Any
 import frappe
 
 from benchmarks import _report, _site
-from dartwing_core.api import guard
+from dartwing_core.wall import guard
 from tests.support import factory, web_request
 from tests.support.database import statements
 

@@ -31,7 +31,7 @@ MODULES = (
     "frappe.recorder",
     "frappe.realtime",
     "frappe.model.document",
-    "dartwing_core.api.guard",
+    "dartwing_core.wall.guard",
 )
 PACKAGES = ("dartwing_core.jobs", "dartwing_core.dartwing_core.doctype")
 

@@ -7,8 +7,8 @@ from frappe import _
 from frappe.model import default_fields
 from frappe.model.document import Document
 
-from dartwing_core.api import callers, links
 from dartwing_core.jobs.access import desk_access, visibility
+from dartwing_core.wall import callers, links
 
 SAVING, OWN = ("model.", *callers.BUILDERS), ("dartwing_core.dartwing_core.",)
 """Modules of Frappe's and ours that save a document for whoever wants it."""

@@ -11,9 +11,9 @@ import frappe
 import pytest
 import requests
 
-from dartwing_core.api import frappe_methods
 from dartwing_core.jobs import job as part
 from dartwing_core.jobs import submit_batch
+from dartwing_core.wall import frappe_methods
 from tests.support import factory, records, tenants
 from tests.support.http import Client
 from tests.support.tenants import NOWHERE

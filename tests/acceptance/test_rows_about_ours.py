@@ -9,7 +9,7 @@ import frappe
 import pytest
 import requests
 
-from dartwing_core.api.frappe_version import IS_15
+from dartwing_core.wall.frappe_version import IS_15
 from tests.support import factory, http, records, tenants
 from tests.support.http import Client
 

@@ -8,8 +8,8 @@ from typing import Any
 import frappe
 import pytest
 
-from dartwing_core.api.doctypes import queue_doctype, tenant_doctype
 from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
+from dartwing_core.wall.doctypes import queue_doctype, tenant_doctype
 from tests.support import http, named, tenants
 from tests.support.database import statements
 

@@ -17,10 +17,10 @@ import openpyxl
 import pytest
 
 import dartwing_core
-from dartwing_core.api import column_rules, frappe_methods, guard, links, statement_rules, stored_queries
-from dartwing_core.api.frappe_version import IS_15
 from dartwing_core.jobs import job as part
 from dartwing_core.jobs import submit_batch
+from dartwing_core.wall import column_rules, frappe_methods, guard, links, statement_rules, stored_queries
+from dartwing_core.wall.frappe_version import IS_15
 from tests.support import factory, records
 from tests.support.http import Client, set_password
 from tests.support.jobs import run, submitted_by

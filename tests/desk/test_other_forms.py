@@ -8,10 +8,10 @@ import re
 import frappe
 import pytest
 
-from dartwing_core.api.frappe_version import IS_15
 from dartwing_core.jobs import cancel_batch, manually_close_circuit, submit_batch
 from dartwing_core.jobs.base import clock
 from dartwing_core.jobs.store import circuits
+from dartwing_core.wall.frappe_version import IS_15
 from tests.support import browser as browsers
 from tests.support import factory, named, schedules
 from tests.support.jobs import run, set_columns, submitted_by, submitted_for

@@ -10,10 +10,10 @@ from frappe import client
 from frappe.desk.doctype.tag import tag
 
 from benchmarks.guard import OTHERS
-from dartwing_core.api import guard, links
-from dartwing_core.api.query_rules import HIDDEN
 from dartwing_core.dartwing_core.doctype.org_member import org_member
 from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
+from dartwing_core.wall import guard, links
+from dartwing_core.wall.query_rules import HIDDEN
 from tests.support import records, tenants, web_request
 from tests.support.database import statements
 

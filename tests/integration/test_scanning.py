@@ -13,8 +13,8 @@ from contextlib import contextmanager, suppress
 import frappe
 import pytest
 
-from dartwing_core.api import column_rules, guard, query_rules, statement_rules
 from dartwing_core.jobs.base import plain_text
+from dartwing_core.wall import column_rules, guard, query_rules, statement_rules
 from tests.support import web_request
 
 SHORT, LONG = 16_000, 64_000

@@ -17,9 +17,9 @@ from frappe.desk.reportview import build_match_conditions
 from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request
 
-from dartwing_core.api.frappe_version import IS_15
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
+from dartwing_core.wall.frappe_version import IS_15
 from tests.support import factory, records, tenants
 
 PATH = "frappe.workflow.doctype.workflow.workflow.get_workflow_state_count"

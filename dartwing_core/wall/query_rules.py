@@ -59,7 +59,7 @@ HIDDEN = {
     config.LOG: ("worker",),
 }
 """Fields with a permission level, of the DocTypes that members read. A test compares this with the DocTypes."""
-OWN = ("dartwing_core.api.",)
+OWN = ("dartwing_core.wall.",)
 LINK_OPTIONS = "get_link_options"
 SHOWN, FILTERS, OTHERS = "fields", ("filters", "or_filters"), ("group_by", "order_by")
 ALIAS = re.compile("|".join(rf"tab{re.escape(doctype)}_\d" for doctype in sorted(GUARDED)), re.IGNORECASE)

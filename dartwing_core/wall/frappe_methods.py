@@ -27,12 +27,13 @@ from frappe.www import printview
 from pypika.functions import Count
 from pypika.terms import Criterion
 
+from dartwing_core.api import rate_limits
 from dartwing_core.jobs.access import report_access, visibility
 from dartwing_core.jobs.access.desk_access import ENGINE_DOCTYPES, TENANT_DOCTYPES, throw_missing
 from dartwing_core.jobs.access.references import REFERENCES, is_visible, visible_of
 from dartwing_core.jobs.errors import InvalidJobError
 
-from . import links, query_rules, rate_limits, sent_names
+from . import links, query_rules, sent_names
 from .doctypes import tenant_doctype
 from .frappe_version import IS_15
 from .mentions import asks_for_names, fields_that_link_to_ours, kind_fields, links_to_ours, meta_of, naming_ours

@@ -91,12 +91,15 @@ def index_files() -> None:
 
 
 def before_uninstall() -> None:
-    """Delete what Frappe would leave of the app: its scheduled jobs, and its icon and sidebars in Desk 16."""
+    """Delete what Frappe would leave of the app: its scheduled jobs, its roles, and its icon and sidebars in Desk 16."""
     _delete("Scheduled Job Type", {"method": ["like", f"{APP}.%"]})
     for doctype in ("Desktop Icon", "Workspace Sidebar"):
         if frappe.db.exists("DocType", doctype):  # Frappe 15 has no Workspace Sidebar
             # Without its on_trash, which in developer mode deletes the file of the app too.
             _delete(doctype, {"app": APP}, ignore_on_trash=True)
+    for doctype in ("Has Role", "Custom DocPerm"):
+        frappe.db.delete(doctype, {"role": ["in", ROLES]})
+    _delete("Role", {"name": ["in", ROLES]})
 
 
 def _delete(doctype: str, filters: dict, **options: bool) -> None:

@@ -25,6 +25,9 @@ def take(bucket: str, amount: int = 1) -> None:
     Without Redis nobody is refused.
     """
     limit = getattr(config.settings(), f"{bucket}_limit")
+    if amount > limit:
+        text = _("Too much at once: this counts as {0} requests, of which {1} a minute are allowed. Ask for less.")
+        raise RateLimitError(text.format(amount, limit), WINDOW_SECONDS)
     if seconds := counters.take(f"{bucket}:{frappe.session.user}", amount, limit, WINDOW_SECONDS):
         raise RateLimitError(
             _("Too many requests: at most {0} a minute. Try again in {1} seconds.").format(limit, seconds), seconds

@@ -118,6 +118,7 @@ def before_job(method: Any = None, **_more: Any) -> None:
 
 def _check(call: Call) -> None:
     _check_function(call)
+    _check_number_of_documents(call)
     asked_for = [text for text in call.doctypes if tenant_doctype(text) not in (None, text) or queue_doctype(text)]
     ours = [text for text in call.doctypes if text in TENANT_DOCTYPES]
     has_filters = _has_filters_for_name(call)
@@ -197,6 +198,14 @@ def _check_function(call: Call) -> None:
 
 def _is_overridden(command: str) -> bool:
     return command.startswith("dartwing_core.") or command in frappe.get_hooks("override_whitelisted_methods", {})
+
+
+def _check_number_of_documents(call: Call) -> None:
+    """Frappe loads and refuses one after the other (`bulk_update`)."""
+    sent = listed(call.arguments.get("docs"))
+    ours = [one for one in sent if isinstance(one, dict) and one.get("doctype") in TENANT_DOCTYPES]
+    if len(ours) > MOST_NAMES:
+        raise InvalidJobError(_("{0}: at most {1} at once.").format("docs", MOST_NAMES))
 
 
 # Who asks ------------------------------------------------------------------------------------------------------------

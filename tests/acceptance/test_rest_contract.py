@@ -348,6 +348,23 @@ def test_a_hundred_thousand_ids_are_refused_at_once(client, call, arguments):
     assert len(answer.content) < 1000
 
 
+def test_a_hundred_thousand_documents_of_ours_are_refused_at_once(client):
+    # Seen failing: Frappe loaded and refused one after the other, for minutes.
+    docs = [{"doctype": "Background Job", "docname": name} for name in IDS]
+    answer = client.http.post(
+        f"{client.url}/api/method/frappe.client.bulk_update", json={"docs": json.dumps(docs)}, timeout=20
+    )
+    assert answer.status_code == 400, answer.text[:1000]
+    assert "at most" in answer.text
+
+
+def test_what_is_too_much_for_any_minute_says_so(client):
+    # Seen failing: "Try again in 1 seconds", which never helped.
+    answer = client.post("cancel_jobs", job_ids=IDS)
+    assert answer.status_code == 429, answer.text
+    assert "Ask for less" in answer.text
+
+
 # Figures
 
 

@@ -188,9 +188,9 @@ def test_desk_has_the_apps_own_entries_also_where_frappe_had_made_some(doctype):
         frappe.db.rollback()
 
 
-def test_uninstalling_leaves_no_scheduled_job_and_no_entry_of_desk():
+def test_uninstalling_leaves_no_scheduled_job_no_role_and_no_entry_of_desk():
     # Seen failing: Frappe left all of them, and its scheduler went on with jobs whose functions are gone.
-    left = {"Scheduled Job Type": {"method": ["like", "dartwing_core.%"]}}
+    left = {"Scheduled Job Type": {"method": ["like", "dartwing_core.%"]}, "Role": {"name": ["like", "Dartwing %"]}}
     if is_desk_16():
         left |= {doctype: {"app": "dartwing_core"} for doctype in DESK_16}
     others = {

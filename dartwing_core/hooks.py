@@ -150,6 +150,9 @@ override_whitelisted_methods = {
     "frappe.desk.listview.get_group_by_count": "dartwing_core.wall.frappe_methods.get_group_by_count",
     "frappe.desk.calendar.get_events": "dartwing_core.wall.frappe_methods.get_calendar_events",
     "frappe.desk.like.toggle_like": "dartwing_core.wall.frappe_methods.toggle_like",
+    "frappe.desk.doctype.notification_log.notification_log.mark_as_read": (
+        "dartwing_core.wall.frappe_methods.mark_as_read"
+    ),
     "frappe.desk.doctype.tag.tag.add_tag": "dartwing_core.wall.frappe_methods.add_tag",
     "frappe.desk.doctype.tag.tag.add_tags": "dartwing_core.wall.frappe_methods.add_tags",
     "frappe.desk.doctype.tag.tag.remove_tag": "dartwing_core.wall.frappe_methods.remove_tag",

@@ -91,7 +91,7 @@ def index_files() -> None:
 
 
 def before_uninstall() -> None:
-    """Delete what Frappe would leave of the app: its scheduled jobs, its roles, and its icon and sidebars in Desk 16."""
+    """Delete what Frappe would leave of the app: scheduled jobs, roles, and the icon and sidebars of Desk 16."""
     _delete("Scheduled Job Type", {"method": ["like", f"{APP}.%"]})
     for doctype in ("Desktop Icon", "Workspace Sidebar"):
         if frappe.db.exists("DocType", doctype):  # Frappe 15 has no Workspace Sidebar

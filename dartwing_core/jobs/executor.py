@@ -132,6 +132,7 @@ class Slice:
                 self._context.restore()
         if made.session.is_changed and made.has_left_nothing:
             connection.renew()
+            self._context.remember_database()
             made.session.is_renewed = True
         after_settle.after(job, time.monotonic() - made.started, made.end)
         after_settle.enter_again(job, made.end)

@@ -44,10 +44,11 @@ PLAIN = re.compile(
     rf"(distinct )?({NAME}|({TABLE}\.)?\*)( (as )?(\w+|`[\w :.-]+`|'[\w :.-]+'))?( (asc|desc))?", re.IGNORECASE
 )
 """A column with its alias, as Desk writes it; whatever Frappe puts around it."""
-TITLE = r"""[^'"`\\%#*;\x00-\x1f\x7f]"""
+TITLE = r"""(?:[^'"`\\%#*;\x00-\x1f\x7f]|(?<!/)\*|%(?=[)'"`]))"""
 TITLED = re.compile(rf"""(?P<column>.+?) as (`{TITLE}+`|'({TITLE}|'')+'|"({TITLE}|"")+")""", re.IGNORECASE | re.DOTALL)
 """A column of a list with the title that a person gave it. No quote ends in there but a doubled one, which is a
 character of the title, and no comment begins."""
+SPACES = re.compile(" {2,}")
 CALL = re.compile(
     r"(distinct )?\w* ?\(.*\)( (as )?(\w+|`[\w :.-]+`|'[\w :.-]+'))?( (asc|desc))?", re.IGNORECASE | re.DOTALL
 )
@@ -73,6 +74,7 @@ def sql_within(shown: list[Any], others: list[str], join: Any, by_frappe: bool) 
 
 
 def _is_column(text: str) -> bool:
+    text = SPACES.sub(" ", text)
     if titled := TITLED.fullmatch(text):
         text = titled["column"]
     if PLAIN.fullmatch(text) or BY_FRAPPE.fullmatch(text):

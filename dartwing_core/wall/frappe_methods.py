@@ -18,6 +18,7 @@ from frappe import _, client, email
 from frappe.core.doctype.user_permission import user_permission
 from frappe.desk import calendar, like, listview, notifications, query_report, reportview, search
 from frappe.desk.doctype.dashboard_chart import dashboard_chart
+from frappe.desk.doctype.notification_log import notification_log
 from frappe.desk.doctype.tag import tag
 from frappe.desk.form import document_follow, utils
 from frappe.utils import file_manager, get_safe_filters, goal
@@ -164,6 +165,15 @@ def toggle_like(given: dict[str, Any]) -> Any:
     """Frappe writes a like into any row. Nobody writes one into that of a job. 15, 16."""
     _check_mark(given["doctype"], given["name"])
     return like.toggle_like(**given)
+
+
+@_instead_of(notification_log.mark_as_read)
+def mark_as_read(given: dict[str, Any]) -> Any:
+    """Frappe marks anybody's notice as read. One about ours is marked by whom it is for. 15, 16."""
+    filters = {"name": str(given["docname"]), "document_type": ["in", TENANT_DOCTYPES]}
+    of_whom = frappe.db.get_value("Notification Log", filters, "for_user")
+    if of_whom in (None, frappe.session.user):
+        notification_log.mark_as_read(**given)
 
 
 @_instead_of(tag.add_tag)

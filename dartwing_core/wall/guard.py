@@ -34,7 +34,7 @@ from dartwing_core.jobs.access import references, visibility
 from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES, throw_missing
 from dartwing_core.jobs.errors import InvalidJobError
 
-from . import link_titles, links, sent_names, statement_rules  # noqa: F401 (they wrap Frappe's functions)
+from . import link_titles, links, sent_names, statement_rules, web_pages  # noqa: F401 (they wrap Frappe's functions)
 from .doctypes import queue_doctype, tenant_doctype
 from .mentions import kind_fields
 from .request_texts import listed, parsed

@@ -988,6 +988,10 @@ def test_a_doctype_may_have_a_hyphen_in_its_name(web, alice):
         "subject as 'It''s'",
         'subject as "6""-pipe, short"',
         "grand_total as 'Betrag in € (brutto)'",
+        "count(name) as 'Anzahl (%)'",
+        "count(name) as `Anteil in %`",
+        "name as 'Wer/Was*'",
+        "`tabToDo`.`date`   desc",
         'is_paid as "Bezahlt? & gebucht!"',
         "coalesce(subject, \"-\", 'none') as subject",
     ],
@@ -1008,7 +1012,19 @@ def test_the_name_of_a_doctype_begins_no_comment(site):
 
 @pytest.mark.parametrize(
     "title",
-    ['"a"b"', "'a\\'", "`a`b`", "'a/*b'", "'50%'", "'a#b'", "'a' union 'b'", "'a''', 'b'", "'a\\''"],
+    [
+        '"a"b"',
+        "'a\\'",
+        "`a`b`",
+        "'a/*b'",
+        "'50%d'",
+        "'a%(b)s'",
+        "'a %s'",
+        "'a#b'",
+        "'a' union 'b'",
+        "'a''', 'b'",
+        "'a\\''",
+    ],
 )
 def test_a_title_ends_no_quote_and_begins_no_comment(site, title):
     # Frappe 15 writes one column behind the other.

@@ -99,8 +99,12 @@ def test_all_of_frappes_context_is_put_back(alice, keeps_caches):
     frappe.local.message_log = [1]
     frappe.local.flags.left_by_a_job = 1
     frappe.local.lang = "de"
+    frappe.db.MAX_WRITES_PER_TRANSACTION = 1
+    frappe.flags.currently_saving.append("left")
     del frappe.local.form_dict
     context.restore()
+    assert frappe.db.MAX_WRITES_PER_TRANSACTION > 1
+    assert "left" not in frappe.flags.currently_saving
     after = dict(frappe.local)
     del frappe.local.of_a_test
     assert frappe.session.user == "Administrator"

@@ -6,7 +6,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs.ending import child_jobs
-from dartwing_core.jobs.notify import job_owner
+from dartwing_core.jobs.notify import inbox, job_owner
 from dartwing_core.jobs.recovery import sweeper
 from tests.support import factory
 from tests.support.database import statements
@@ -118,6 +118,15 @@ def test_a_notice_does_not_name_whose_request_has_swept(alice, bob):
     filters, fields = {"for_user": alice, "document_name": child.name}, ["owner", "modified_by"]
     (notice,) = frappe.get_all("Notification Log", filters, fields)
     assert (notice.owner, notice.modified_by) == (alice, alice)
+
+
+def test_nobody_else_hears_that_somebody_has_a_notice(alice):
+    # Seen failing: everybody with an account may listen to a list of notices, and heard for whom a new one was.
+    with listening() as heard:
+        inbox.leave(alice, "of a test", document_type="Background Job", document_name="JOB-1K")
+        frappe.db.commit()
+    assert [event for event in heard.messages if event[0] == "list_update"] == []
+    assert any(event == "notification" for event, _room, _message in heard.messages), "its user is told apart"
 
 
 def test_many_failures_are_not_told_one_by_one(alice):

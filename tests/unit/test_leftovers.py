@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextvars
+import decimal
+import logging
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -36,6 +40,7 @@ PASSING = [
     "begin",
     "SET STATEMENT innodb_snapshot_isolation=OFF FOR UPDATE tabNote SET title = 'x'",
     "SELECT RELEASE_LOCK('x'), IS_FREE_LOCK('y')",
+    "SELECT LAST_INSERT_ID()",
     b"SELECT 1",
 ]
 LASTING = [
@@ -54,6 +59,8 @@ LASTING = [
     "USE another_database",
     "PREPARE s FROM 'SELECT 1'",
     "CALL a_procedure()",
+    "SELECT LAST_INSERT_ID(777)",
+    "UPDATE tabNote SET idx = LAST_INSERT_ID ( idx + 1 )",
     "ALTER TABLE tabNote ADD COLUMN a INT",
     "BEGIN NOT ATOMIC SET SESSION sql_mode = ''; END",
     "/* SELECT */ SET sql_mode = ''",
@@ -72,7 +79,10 @@ def connection(monkeypatch) -> SimpleNamespace:
             self.said.append((statement, arguments, options))
             return "answer"
 
-    made = Connection(said=[])
+        def autocommit(self, value):
+            self.said.append(value)
+
+    made = Connection(said=[], decoders={8: int})
     monkeypatch.setattr(frappe.local, "db", SimpleNamespace(_conn=made), raising=False)
     return made
 
@@ -92,6 +102,23 @@ def test_what_may_outlast_its_transaction_changes_the_session(connection, statem
     with session.watched():
         assert connection.query(statement) == "answer"
         connection.query("SELECT 1")
+    assert session.is_changed
+
+
+def test_a_call_of_the_driver_changes_the_session_too(connection):
+    # Seen failing: the next tenant's job ran in autocommit.
+    before, session = connection.autocommit, isolation.Session()
+    with session.watched():
+        connection.autocommit(True)
+    assert (session.is_changed, session.is_used, connection.said) == (True, True, [True])
+    assert connection.autocommit == before
+
+
+def test_converters_of_the_driver_are_part_of_the_session(connection):
+    # Seen failing: the next tenant's job read 42 for each number.
+    session = isolation.Session()
+    with session.watched():
+        connection.decoders[8] = lambda _value: 42
     assert session.is_changed
 
 
@@ -162,7 +189,41 @@ def a_timer() -> Callable[[], None]:
     return lambda: signal.setitimer(signal.ITIMER_VIRTUAL, 0)
 
 
+def a_context_variable() -> Callable[[], None]:
+    token = VARIABLE.set("of one tenant")
+    return lambda: VARIABLE.reset(token)
+
+
+def another_precision() -> Callable[[], None]:
+    before = decimal.getcontext().prec
+    decimal.getcontext().prec = 3
+    return lambda: setattr(decimal.getcontext(), "prec", before)
+
+
+def another_recursion_limit() -> Callable[[], None]:
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(before + 1)
+    return lambda: sys.setrecursionlimit(before)
+
+
+def another_log_level() -> Callable[[], None]:
+    before = logging.root.level
+    logging.root.setLevel(logging.CRITICAL)
+    return lambda: logging.root.setLevel(before)
+
+
+def another_path() -> Callable[[], None]:
+    sys.path.insert(0, "/left/by/a/job")
+    return lambda: sys.path.remove("/left/by/a/job")
+
+
+VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("of_a_test")
 CHANGES = {
+    "context variable": a_context_variable,
+    "decimal": another_precision,
+    "recursion": another_recursion_limit,
+    "log level": another_log_level,
+    "module path": another_path,
     "thread": a_thread,
     "folder": another_folder,
     "variable": a_variable,

@@ -6,12 +6,17 @@ said anything to it that may outlast a transaction. A process that was changed i
 
 from __future__ import annotations
 
+import contextvars
 import copy
+import decimal
+import locale
+import logging
 import os
 import re
 import resource
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -26,12 +31,19 @@ OWN_THREADS = frozenset({"job-heartbeat", "job-sweeps"})
 MEMORY_LIMIT = 256 * 1024
 """A process that has grown by so many kilobytes runs no other job."""
 LONGEST_READ = 100_000
+OF_CONNECTION = frozenset({"_conn", "_cursor", "last_query", "last_result", "transaction_writes"})
+"""Attributes of Frappe's database object that go with its connection and its transaction."""
+LASTING_CALLS = ("autocommit", "select_db", "set_charset", "set_character_set", "change_user")
+"""Methods of a driver's connection that change its session without a statement."""
 _PASSING = re.compile(
     r"\s*(SELECT|INSERT|UPDATE|DELETE|REPLACE|WITH|SHOW|DESC|DESCRIBE|EXPLAIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|BEGIN|"
     r"START|SET STATEMENT)\b",
     re.IGNORECASE,
 )
-_LASTING = re.compile(r":=|\bINTO\s+@|\bGET_LOCK\b|\bTEMPORARY\b|\bLOCK\s+TABLES\b|\bNOT\s+ATOMIC\b", re.IGNORECASE)
+_LASTING = re.compile(
+    r"LAST_INSERT_ID\s*\(\s*[^)\s]|:=|\bINTO\s+@|\bGET_LOCK\b|\bTEMPORARY\b|\bLOCK\s+TABLES\b|\bNOT\s+ATOMIC\b",
+    re.IGNORECASE,
+)
 
 
 class Site:
@@ -67,8 +79,14 @@ class Context:
         """`keeps_caches`: what is cached now holds no user's data, and is not outdated soon."""
         self._user, self._keeps_caches = frappe.session.user, keeps_caches
         self._before = {name: (value, _content(value)) for name, value in _locals().items()}
-        self._commits = frappe.db.auto_commit_on_many_writes
+        self._lists = [(value, value.copy()) for value in frappe.flags.values() if isinstance(value, list)]
+        self.remember_database()
         self._forget()
+
+    def remember_database(self) -> None:
+        """Take Frappe's database object as it is now for what it is to be."""
+        self._database = frappe.local.db
+        self._of_database = {name: value for name, value in vars(self._database).items() if name not in OF_CONNECTION}
 
     def restore(self) -> None:
         """Whatever the handler has added, changed or replaced."""
@@ -80,10 +98,18 @@ class Context:
             if name != "db" and (name not in now or now[name] is not value):
                 setattr(frappe.local, name, value)
             _refill(value, content)
+        for value, content in self._lists:
+            value[:] = content
+        self._restore_database()
         self._forget()
-        frappe.db.auto_commit_on_many_writes = self._commits
         for name in CALLBACKS:
             getattr(frappe.db, name).reset()
+
+    def _restore_database(self) -> None:
+        if frappe.local.db is self._database:
+            for name in vars(self._database).keys() - self._of_database.keys() - OF_CONNECTION:
+                delattr(self._database, name)
+            vars(self._database).update(self._of_database)
 
     def _forget(self) -> None:
         frappe.db.value_cache.clear()
@@ -131,8 +157,12 @@ class Process:
         self._memory = _memory()
 
     def is_as_it_was(self) -> bool:
-        """Whether no handler has left anything behind: threads, signals, folder, environment, time-outs, memory."""
-        return _process_state() == self._before and _memory() - self._memory < MEMORY_LIMIT
+        """Whether no handler has left anything behind: threads, signals, folder, environment, time-outs, memory, …"""
+        try:
+            is_same = _process_state() == self._before
+        except Exception:  # values that can't be compared
+            return False
+        return is_same and _memory() - self._memory < MEMORY_LIMIT
 
 
 def _process_state() -> tuple[Any, ...]:
@@ -140,12 +170,25 @@ def _process_state() -> tuple[Any, ...]:
     return (
         threads,
         os.getcwd(),
-        dict(os.environ),
+        dict(os.environb),
         tuple(map(signal.getsignal, _SIGNALS)),
         socket.getdefaulttimeout(),
         _umask(),
         signal.getitimer(signal.ITIMER_VIRTUAL),
+        os.nice(0),
+        sys.getrecursionlimit(),
+        tuple(sys.path),
+        logging.root.level,
+        locale.setlocale(locale.LC_ALL),
+        repr(decimal.getcontext()),
+        _context_variables(),
     )
+
+
+def _context_variables() -> dict[Any, Any]:
+    """All but the one in which Frappe keeps `frappe.local`."""
+    found = contextvars.copy_context().items()
+    return {name: value for name, value in found if not (isinstance(value, dict) and "db" in value)}
 
 
 _SIGNALS = (
@@ -198,11 +241,30 @@ class Session:
                 self.is_changed = True
             return query(statement, *arguments, **options)
 
+        before = {"query": query, **{name: getattr(watched, name) for name in LASTING_CALLS if hasattr(watched, name)}}
+        converters = _converters(watched)
         watched.query = look_and_query
+        for name in before.keys() - {"query"}:
+            setattr(watched, name, self._noting(before[name]))
         try:
             yield
         finally:
-            watched.query = query  # MySQLdb lets nobody delete attributes of a connection
+            for name, method in before.items():
+                setattr(watched, name, method)  # MySQLdb lets nobody delete attributes of a connection
+            self.is_changed = self.is_changed or _converters(watched) != converters
             if frappe.db._conn is not watched:
                 with suppress(Exception):
                     watched.close()  # the handler has opened another; this one would keep its locks
+
+    def _noting(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def note_and_call(*arguments: Any, **options: Any) -> Any:
+            self.is_used = self.is_changed = True
+            return call(*arguments, **options)
+
+        return note_and_call
+
+
+def _converters(connection: Any) -> list[dict[Any, Any]]:
+    """How the driver makes Python's values of the server's, and the reverse."""
+    found = (getattr(connection, name, None) for name in ("decoders", "encoders", "converter"))
+    return [dict(converter) for converter in found if converter]

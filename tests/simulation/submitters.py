@@ -15,9 +15,9 @@ from dartwing_core.jobs import (
     run_schedule_now,
     submit_job,
 )
-from dartwing_core.jobs.ending.child_jobs import POLICIES
 from dartwing_core.jobs.recovery import sweeper
 from dartwing_core.jobs.store.batch_store import CALLBACKS
+from dartwing_core.jobs.store.dependencies import POLICIES
 from tests.simulation.state import FLOOD, ORGANIZATIONS, State
 
 ENDINGS = ("ok", "ok", "ok", "fail", "fail", "late", "dead", "snooze")

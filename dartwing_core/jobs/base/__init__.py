@@ -1,0 +1,1 @@
+"""Settings, time, ids, JSON and text: what every folder needs and what depends on none."""

@@ -1,0 +1,1 @@
+"""Figures about many jobs, and what tells administrators of them."""

@@ -1,0 +1,1 @@
+"""What people read of jobs: only what the current user may see."""

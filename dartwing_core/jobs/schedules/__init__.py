@@ -1,0 +1,1 @@
+"""Recurring jobs: when they are due, and the jobs made for it."""

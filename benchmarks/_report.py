@@ -1,25 +1,66 @@
-"""What a benchmark prints: where it ran, a table, and how each target was met."""
+"""What a benchmark prints: where it ran, a table, and how each target was met. The same rows are kept for `all`."""
 
 from __future__ import annotations
 
-import os
-import platform
-import re
 import statistics
-import subprocess
 import sys
 from collections.abc import Sequence
-from datetime import datetime
-from pathlib import Path
+from dataclasses import asdict, dataclass
+from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+from benchmarks import _facts
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure of a benchmark."""
+
+    benchmark: str
+    text: str
+    value: float | None = None
+    """None if it could not be measured; `why` says the reason."""
+    limit: float | None = None
+    """None if there is no target."""
+    unit: str = ""
+    is_least: bool = False
+    """Whether the limit is the least that `value` may be; otherwise it is the most."""
+    why: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """PASS, FAIL, SKIP, or nothing where there is no target."""
+        if self.value is None:
+            return "SKIP"
+        if self.limit is None:
+            return ""
+        is_met = self.value >= self.limit if self.is_least else self.value <= self.limit
+        return "PASS" if is_met else "FAIL"
+
+    @property
+    def target(self) -> str:
+        """The target in words."""
+        if self.limit is None:
+            return ""
+        return f"at {'least' if self.is_least else 'most'} {_text(self.limit)}{self.unit}"
+
+    @property
+    def line(self) -> str:
+        """The row as it is printed."""
+        if self.value is None:
+            return f"SKIP  {self.text}: {self.why}"
+        target = f" ({self.target})" if self.target else ""
+        return f"{self.verdict:4}  {self.text}: {_text(self.value)}{self.unit}{target}"
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"verdict": self.verdict}
 
 
 class Report:
     """Printed as it grows; `exit` ends the process with status 1 if a target was missed."""
 
     def __init__(self, title: str) -> None:
-        self.missed = 0
+        self.name = title.partition(":")[0]
+        self.rows: list[Row] = []
         print(f"{title}\n")
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -29,16 +70,30 @@ class Report:
         for line in cells:
             numbers = [cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)]
             print("  ".join([line[0].ljust(widths[0]), *numbers]).rstrip())
-        print()
+        print(flush=True)
 
     def target(self, text: str, value: float, limit: float, unit: str = "") -> None:
         """One line with PASS if `value` is at most `limit`, else FAIL."""
-        met = value <= limit
-        self.missed += not met
-        print(f"{'PASS' if met else 'FAIL'}  {text}: {_text(value)}{unit} (at most {_text(limit)}{unit})")
+        self._add(Row(self.name, text, value, limit, unit))
+
+    def at_least(self, text: str, value: float, limit: float, unit: str = "") -> None:
+        """One line with PASS if `value` is at least `limit`, else FAIL."""
+        self._add(Row(self.name, text, value, limit, unit, is_least=True))
+
+    def figure(self, text: str, value: float, unit: str = "") -> None:
+        """One line with a figure that has no target."""
+        self._add(Row(self.name, text, value, unit=unit))
+
+    def skip(self, text: str, why: str) -> None:
+        """One line that says why a figure is missing."""
+        self._add(Row(self.name, text, why=why))
+
+    def _add(self, row: Row) -> None:
+        self.rows.append(row)
+        print(row.line, flush=True)
 
     def exit(self) -> None:
-        sys.exit(1 if self.missed else 0)
+        sys.exit(1 if any(row.verdict == "FAIL" for row in self.rows) else 0)
 
 
 def where() -> str:
@@ -52,57 +107,33 @@ def percentile(values: Sequence[float], percent: int) -> float:
 
 def machine() -> str:
     """The machine, how busy it is with other work, and the date."""
-    model = _first(r"model name\s*: (.*)", "/proc/cpuinfo") or platform.machine()
-    memory = int(_first(r"MemTotal:\s*(\d+) kB", "/proc/meminfo") or 0) / 2**20
-    date = datetime.now().strftime("%Y-%m-%d %H:%M")
-    load = os.getloadavg()[0]
-    return f"{date}: {os.cpu_count()} cores ({model}), {memory:.0f} GB, load {load:.1f}, {platform.system()}"
+    found = _facts.machine()
+    return (
+        f"{found['date']}: {found['cores']} cores ({found['processor']}), {found['memory_gb']:.0f} GB,"
+        f" load {found['load']:.1f}, {found['system']}"
+    )
 
 
 def _versions() -> str:
-    import frappe
-    import redis
-    import rq
-
-    from tests.support.processes import queue_client
-
-    framework = "monoframe" if os.environ.get("DW_MODE") == "standalone" else "Frappe"
+    found = _facts.versions()
+    settings = (
+        f"snapshot_isolation {found['snapshot_isolation']}, flush_log_at_trx_commit {found['flush_log_at_trx_commit']}"
+    )
     parts = (
-        f"{framework} {frappe.__version__}",
-        f"Python {platform.python_version()}",
-        f"RQ {rq.VERSION}",
-        f"redis-py {redis.__version__}",
-        f"Redis {queue_client().info('server')['redis_version']}",
-        f"MariaDB {_database()}",
+        found["framework"],
+        f"Python {found['python']}",
+        f"RQ {found['rq']}",
+        f"redis-py {found['redis_py']}",
+        f"Redis {found['redis']}",
+        f"MariaDB {found['mariadb']} ({settings})",
     )
     return ", ".join(parts)
 
 
-def _database() -> str:
-    import frappe
-
-    settings = dict(frappe.db.sql("SHOW GLOBAL VARIABLES WHERE Variable_name LIKE 'innodb\\_%'"))
-    version = frappe.db.sql("SELECT VERSION()")[0][0].split("-")[0]
-    isolation = settings.get("innodb_snapshot_isolation", "unknown")
-    flush = settings.get("innodb_flush_log_at_trx_commit")
-    return f"{version} (snapshot_isolation {isolation}, flush_log_at_trx_commit {flush})"
-
-
 def engine() -> str:
     """The app's version and commit."""
-    from dartwing_core import __version__
-
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    return f"dartwing_core {__version__}" + (f", commit {done.stdout.strip()}" if done.returncode == 0 else "")
-
-
-def _first(pattern: str, path: str) -> str | None:
-    try:
-        found = re.search(pattern, Path(path).read_text())
-    except OSError:
-        return None
-    return found[1] if found else None
+    found = _facts.engine()
+    return f"dartwing_core {found['version']}" + (f", commit {found['commit']}" if found["commit"] else "")
 
 
 def _text(value: object) -> str:

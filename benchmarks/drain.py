@@ -8,6 +8,9 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
 
 import frappe
 from frappe.utils.background_jobs import generate_qname
@@ -17,11 +20,45 @@ from tests.support.processes import queue_client
 from tests.support.waiting import until
 
 ROUNDS, WORKERS, PATIENCE = 3, 2, 300
-KINDS = {
-    "no-op": ("nothing", 1_000),
-    "read a document, insert a ToDo": ("document", 1_000),
-    "50 ms": ("pause", 200),
-}
+LEAST_UNPREPARED = 12
+
+
+@dataclass(frozen=True)
+class Kind:
+    """So many equal jobs, by one kind of worker."""
+
+    text: str
+    handler: str
+    number: int
+    least: float
+    """Target of the ratio."""
+    workers: Callable[[int], AbstractContextManager[Any]] = _workers.workers
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """Jobs a second of each round, bare and ours."""
+
+    bare: list[float]
+    ours: list[float]
+
+    @property
+    def ratios(self) -> list[float]:
+        return sorted(own / bare for bare, own in zip(self.bare, self.ours, strict=True))
+
+    def row(self, text: str) -> list[object]:
+        ratios = self.ratios
+        middle = statistics.median
+        return [text, middle(self.bare), middle(self.ours), middle(ratios), ratios[0], ratios[-1]]
+
+
+NO_OPS = Kind("no-op", "nothing", 1_000, 8)
+NO_FORK = Kind("no-op, workers that don't fork", "nothing", 1_000, 1.5, _workers.no_fork_workers)
+KINDS = (
+    NO_OPS,
+    Kind("read a document, insert a ToDo", "document", 1_000, 5),
+    Kind("50 ms", "pause", 200, 1.3),
+)
 
 
 def drain_bare(function: Callable[[], None], number: int) -> float:
@@ -40,13 +77,27 @@ def drain_ours(number: int) -> float:
     return _timed(lambda: _site.completed() - before >= number)
 
 
-def measure(handler: str, number: int, user: str) -> list[tuple[float, float]]:
-    """Seconds of each round, bare and ours."""
+def measure(kind: Kind, rounds: int, divisor: int = 1) -> Rounds:
+    """Bare and ours in turn, by the same workers; so many times fewer jobs."""
+    number = kind.number // divisor
+    _prepare(kind.handler)
+    with kind.workers(WORKERS):
+        pairs = [(drain_bare(getattr(_bare, kind.handler), number), drain_ours(number)) for _ in range(rounds)]
+    return Rounds([number / bare for bare, _ours in pairs], [number / ours for _bare, ours in pairs])
+
+
+def measure_unprepared(kind: Kind, rounds: int, divisor: int = 1) -> list[float]:
+    """Bare jobs a second of each round, by workers that import nothing of ours ahead."""
+    number = kind.number // divisor
+    _prepare(kind.handler)
+    with _workers.unprepared_workers(WORKERS):
+        return [number / drain_bare(getattr(_bare, kind.handler), number) for _ in range(rounds)]
+
+
+def _prepare(handler: str) -> None:
     _site.factory.wipe()
     _site.job_type("benchmark", handler)
-    frappe.set_user(user)
-    with _workers.workers(WORKERS):
-        return [(drain_bare(getattr(_bare, handler), number), drain_ours(number)) for _ in range(ROUNDS)]
+    frappe.set_user(_site.member())
 
 
 def _timed(is_done: Callable[[], bool]) -> float:
@@ -61,27 +112,30 @@ def _finished() -> int:
     return queue_client().zcard(f"rq:finished:{generate_qname('default')}")
 
 
-def main() -> None:
+def run(rounds: int = ROUNDS, divisor: int = 1) -> _report.Report:
+    """`divisor`: so many times fewer jobs than usual."""
     report = _report.Report(f"drain: a backlog of small jobs, {WORKERS} workers, beside bare frappe.enqueue")
-    rows = []
+    kinds = (*KINDS, NO_FORK) if _workers.has_no_fork_workers() else KINDS
     with _site.site():
         print(_report.where())
-        user = _site.member()
         try:
-            for name, (handler, number) in KINDS.items():
-                rounds = measure(handler, number, user)
-                bare, ours = (
-                    statistics.median(number / seconds for seconds in side) for side in zip(*rounds, strict=True)
-                )
-                ratios = sorted(bare_seconds / own for bare_seconds, own in rounds)
-                rows.append([f"{number:,} × {name}", bare, ours, statistics.median(ratios), ratios[0], ratios[-1]])
+            found = {kind: measure(kind, rounds, divisor) for kind in kinds}
+            unprepared = Rounds(measure_unprepared(NO_OPS, rounds, divisor), found[NO_OPS].ours)
         finally:
             frappe.db.rollback()
             frappe.db.sql("DELETE FROM `tabToDo` WHERE description LIKE %s", f"{_bare.DESCRIPTION}%")
             frappe.db.commit()
+    rows = [of.row(f"{kind.number // divisor:,} × {kind.text}") for kind, of in found.items()]
+    rows.append(unprepared.row("no-op, bare workers import nothing ahead"))
     report.table(["jobs a second", "enqueue", "submit_job", "ratio", "least", "most"], rows)
-    report.exit()
+    for kind, of in found.items():
+        report.at_least(f"{kind.text}: submit_job ÷ frappe.enqueue", statistics.median(of.ratios), kind.least)
+    without = "no-op: submit_job ÷ frappe.enqueue by workers that import nothing ahead"
+    report.at_least(without, statistics.median(unprepared.ratios), LEAST_UNPREPARED)
+    if NO_FORK not in found:
+        report.skip(NO_FORK.text, f"Frappe {frappe.__version__} has none")
+    return report
 
 
 if __name__ == "__main__":
-    main()
+    run().exit()

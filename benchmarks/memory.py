@@ -42,7 +42,7 @@ FILL = f"""
 
 def many(call: Callable[[], None]) -> tuple[_workers.Memory, list[_workers.Memory]]:
     """The worker after JOBS jobs, and their work-horses."""
-    with _workers.workers(1, probe=True) as (worker,):
+    with _workers.probed_workers(1) as (worker,):
         for _ in range(JOBS):
             call()
         frappe.db.commit()
@@ -53,7 +53,7 @@ def many(call: Callable[[], None]) -> tuple[_workers.Memory, list[_workers.Memor
 def export(file_format: str) -> _workers.Memory:
     """The work-horse that exports all records."""
     parameters = {"doctype": RECORD, "file_format": file_format}
-    with _workers.workers(1, probe=True) as (worker,):
+    with _workers.probed_workers(1) as (worker,):
         job = submit_job("export_records", _site.ORGANIZATION, parameters).name
         frappe.db.commit()
         until(worker.horses, 300, "the end of the export")

@@ -110,9 +110,8 @@ def measure(kills: int, dice: random.Random, *, with_agent: bool) -> list[float]
     return seconds
 
 
-def main() -> None:
+def run(kills: int = KILLS) -> _report.Report:
     report = _report.Report("rescue: from the kill of a work-horse to the start of its job's next attempt")
-    kills = int(sys.argv[1]) if len(sys.argv) > 1 else KILLS
     seed = random.randrange(10**6)
     dice = random.Random(seed)
     with _site.site():
@@ -129,8 +128,8 @@ def main() -> None:
     report.table([f"s, lease of {lease} s, seed {seed}", "kills", "min", "p50", "p95", "max"], rows)
     for (name, times), limit in zip(found.items(), (AGENT_TARGET, WORKER_TARGET), strict=True):
         report.target(f"{name}: p95", _report.percentile(times, 95), limit, " s")
-    report.exit()
+    return report
 
 
 if __name__ == "__main__":
-    main()
+    run(int(sys.argv[1]) if len(sys.argv) > 1 else KILLS).exit()

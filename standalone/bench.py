@@ -22,6 +22,7 @@ def bench_commands(python: str, site: str) -> dict[str, list[str]]:
     helper = [python, "-m", "frappe.utils.bench_helper", "frappe"]
     return {
         "DW_WORKER_COMMAND": [*helper, "worker", "--queue", QUEUES],
+        "DW_POOL_COMMAND": [*helper, "worker-pool", "--queue", QUEUES, "--num-workers"],
         "DW_WEB_COMMAND": [*helper, "--site", site, "serve", "--noreload"],
         "DW_SCHEDULER_COMMAND": [*helper, "schedule"],
         "DW_CLI_COMMAND": helper,

@@ -27,6 +27,7 @@ USAGE = """\
 ./dev serve [--port N]  a site with workers, scheduler and web application (job center, REST), until Ctrl-C
 ./dev run FILE [ARG…]   run a Python file in a site with workers and scheduler, as Administrator
 ./dev bench [NAME]      run benchmarks/NAME.py in a site (without NAME: list them); --bench PATH --site NAME as above
+./dev bench all [--json FILE]                  all that have targets, and their figures as JSON
 ./dev lint              ruff (lint and format), mypy, import-linter, and oxlint for JavaScript
 ./dev pot               renew the template of translations, dartwing_core/locale/main.pot
 ./dev prepare           install and build everything, then exit
@@ -65,6 +66,7 @@ def bench(arguments: list[str]) -> int:
     script = [str(ROOT / "benchmarks" / f"{rest[0]}.py"), *rest[1:]]
     if path and site:
         with on_bench(Path(path).resolve(), site) as stage:
+            stage.environment["DW_CWD"] = os.getcwd()
             return foreground(stage, [stage.environment["DW_PYTHON"], *script])
     with running(workers=0, scheduler=False, **options()) as stage:  # each starts the processes that it measures
         return in_site(stage, script)

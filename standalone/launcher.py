@@ -39,6 +39,7 @@ def standalone_commands() -> dict[str, list[str]]:
     python = [sys.executable, "-P", "-m"]
     return {
         "DW_WORKER_COMMAND": [*python, "standalone.worker", "--queue", QUEUES],
+        "DW_POOL_COMMAND": [*python, "standalone.worker", "--queue", QUEUES, "--num-workers"],
         "DW_WEB_COMMAND": [*python, "standalone.web"],
         "DW_SCHEDULER_COMMAND": [*python, "standalone.scheduler"],
         "DW_CLI_COMMAND": [*python, "standalone.cli"],

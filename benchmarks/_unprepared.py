@@ -1,0 +1,16 @@
+"""`python -m benchmarks._unprepared MODULE [ARG…]`: run a worker that does not import the engine before it forks.
+
+Its bare jobs take as long as on a bench without the app, but for what each fork imports of our hooks.
+"""
+
+from __future__ import annotations
+
+import runpy
+import sys
+
+from dartwing_core import worker_preload
+
+if __name__ == "__main__":
+    worker_preload.preload = lambda: None
+    del sys.argv[0]
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

@@ -6,13 +6,19 @@ import os
 import threading
 import time
 
-from benchmarks import _bare
+from benchmarks import _bare, _settles
 from dartwing_core.jobs import JobContext, TransientError, job_handler
 
 
 @job_handler
 def nothing(context: JobContext) -> None:
     """Ends at once."""
+
+
+@job_handler
+def nothing_timed(_context: JobContext) -> None:
+    """Ends at once; its process notes how long settles take."""
+    _settles.note_from_now_on()
 
 
 @job_handler
@@ -31,6 +37,12 @@ def document(_context: JobContext) -> None:
 def pause(_context: JobContext) -> None:
     """Waits for 50 ms."""
     _bare.pause()
+
+
+@job_handler
+def seconds(context: JobContext) -> None:
+    """Takes `seconds`."""
+    time.sleep(context.parameters["seconds"])
 
 
 @job_handler

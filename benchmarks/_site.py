@@ -13,7 +13,7 @@ from typing import Any
 import frappe
 
 from benchmarks import _bare
-from tests.support import database, factory, processes
+from tests.support import database, factory, population, processes
 
 HANDLERS = "benchmarks._handlers"
 ORGANIZATION = factory.ALPHA
@@ -76,6 +76,13 @@ def job_type(name: str, handler: str, **values: Any) -> str:
     made = factory.job_type(name, f"{HANDLERS}.{handler}", **values)
     frappe.db.commit()
     return made
+
+
+def line_up(handler: str, jobs: int, organizations: int) -> list[str]:
+    """Put so many jobs with a handler of `_handlers` in line; the organizations that have them, in turn."""
+    names = [factory.organization(f"Test Line {number}") for number in range(organizations)]
+    population.line_up(job_type("benchmark", handler), jobs, organizations)
+    return names
 
 
 def enqueue(function: Callable[[], None] = _bare.nothing) -> None:

@@ -6,18 +6,22 @@ beyond the site's own is needed, as the server's general log would. Used for cou
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
 
 import frappe
 
 from benchmarks import _site
 
 QUERY, QUIT = 0x03, 0x01
+REDIS_URLS = ("FRAPPE_REDIS_QUEUE", "FRAPPE_REDIS_CACHE")
 CONTROL = re.compile(r"\s*(commit|rollback|start transaction|begin|savepoint|release savepoint)\b", re.IGNORECASE)
 WRITE = re.compile(r"\s*(set statement .*? for\s+)?(insert|update|delete|replace)\b", re.IGNORECASE | re.DOTALL)
 
@@ -137,12 +141,78 @@ def _receive(source: socket.socket) -> bytes:
         return b""
 
 
+class RedisRelay:
+    """The same for Redis: it counts round trips. A pipeline is one, and so is one that waits for an entry."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._server = (host, port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.round_trips = 0
+        self._lock = threading.Lock()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _address = self._listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection(self._server)
+            for end in (client, server):
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            is_asking = threading.Event()
+            threading.Thread(target=self._ask, args=(client, server, is_asking), daemon=True).start()
+            threading.Thread(target=self._answer, args=(server, client, is_asking), daemon=True).start()
+
+    def _ask(self, client: socket.socket, server: socket.socket, is_asking: threading.Event) -> None:
+        while data := _receive(client):
+            if not is_asking.is_set():
+                is_asking.set()
+                with self._lock:
+                    self.round_trips += 1
+            server.sendall(data)
+        server.close()
+
+    def _answer(self, server: socket.socket, client: socket.socket, is_asking: threading.Event) -> None:
+        while data := _receive(server):
+            is_asking.clear()
+            client.sendall(data)
+        client.close()
+
+
+@contextmanager
+def workers_counted() -> Iterator[tuple[Relay, list[RedisRelay]]]:
+    """Relays to MariaDB and to both Redis for all workers started meanwhile. This process goes round the first."""
+    conf, urls = frappe.conf, {name: os.environ[name] for name in REDIS_URLS}
+    _refuse_socket(conf)
+    relay = Relay(conf.db_host or "127.0.0.1", int(conf.db_port or 3306))
+    servers = {name: urlsplit(url) for name, url in urls.items()}
+    redis = {name: RedisRelay(url.hostname or "127.0.0.1", url.port or 6379) for name, url in servers.items()}
+    for name, url in servers.items():
+        os.environ[name] = url._replace(netloc=f"127.0.0.1:{redis[name].port}").geturl()
+    try:
+        with _site.configured(db_host="127.0.0.1", db_port=relay.port):
+            yield relay, list(redis.values())
+    finally:
+        os.environ.update(urls)
+        for each in (relay, *redis.values()):
+            each.close()
+
+
+def _refuse_socket(conf: Any) -> None:
+    if conf.get("db_socket"):
+        raise SystemExit("This site reaches MariaDB by a socket (db_socket); to count, it has to use db_host.")
+
+
 @contextmanager
 def counted() -> Iterator[Relay]:
     """A relay that this process and all workers started meanwhile go through."""
     conf = frappe.conf
-    if conf.get("db_socket"):
-        raise SystemExit("This site reaches MariaDB by a socket (db_socket); to count, it has to use db_host.")
+    _refuse_socket(conf)
     relay = Relay(conf.db_host or "127.0.0.1", int(conf.db_port or 3306))
     try:
         with _site.configured(db_host="127.0.0.1", db_port=relay.port):

@@ -1,0 +1,88 @@
+"""What a job costs that runs in a slice: statements, commits, round trips to Redis, processor time.
+
+No-ops of one organization, taken by one worker. Statements, commits and round trips are counted on the wire (`_wire`),
+in a round of their own; all that the worker and its work-horses ask counts, so also their looks, claims and heartbeats.
+Processor time is the kernel's, that of the forks included. Another number of jobs than 2,000 is the argument.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import dataclass
+
+from benchmarks import _report, _site, _window, _wire, _workers
+from dartwing_core.jobs import wake
+from tests.support import factory
+from tests.support.waiting import until
+
+JOBS = 2_000
+PATIENCE = 300
+MOST_STATEMENTS, MOST_COMMITS, MOST_ROUND_TRIPS, MOST_MS = 8, 1, 1, 1.5
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Of one job."""
+
+    statements: float
+    commits: float
+    """Those that wrote something."""
+    all_commits: float
+    round_trips: float
+
+
+def count(jobs: int) -> Counts:
+    _line_up(jobs)
+    with _wire.workers_counted() as (relay, redis), _workers.workers(1) as started:
+        relay.take()
+        before = sum(each.round_trips for each in redis)
+        _finish(started, jobs)
+        asked, trips = relay.take(), sum(each.round_trips for each in redis) - before
+    return Counts(len(asked.work) / jobs, asked.writing_commits / jobs, asked.commits / jobs, trips / jobs)
+
+
+def clock(jobs: int) -> _window.Window:
+    """Processor time of all from the first job to the end of the last slice."""
+    _line_up(jobs)
+    with _workers.workers(1) as started:
+        before, began = _window.Costs.now(started), time.monotonic()
+        _finish(started, jobs)
+        return _window.window(jobs, time.monotonic() - began, before, _window.Costs.now(started))
+
+
+def _line_up(jobs: int) -> None:
+    factory.wipe()
+    _site.line_up("nothing", jobs, 1)
+
+
+def _finish(started: list[_workers.Worker], jobs: int) -> None:
+    before = _window.completed()
+    wake.wake_for_line()
+    until(lambda: _window.completed() >= before + jobs, PATIENCE, "the end of the jobs")
+    until(lambda: not any(worker.children() for worker in started), 30, "the end of the slices")
+
+
+def run(jobs: int = JOBS) -> _report.Report:
+    report = _report.Report(f"slice_cost: {jobs:,} no-ops in slices of one worker")
+    with _site.site():
+        print(_report.where())
+        used = clock(jobs)
+        counts = count(jobs)
+    report.target("SQL statements of a job", counts.statements, MOST_STATEMENTS)
+    report.target("commits of a job that write", counts.commits, MOST_COMMITS)
+    report.figure("commits of a job", counts.all_commits)
+    report.target("round trips to Redis of a job", counts.round_trips, MOST_ROUND_TRIPS)
+    report.target("processor time of the worker for a job", used.worker_ms, MOST_MS, " ms")
+    if used.database_ms is None:
+        report.skip("processor time of MariaDB for a job", "it does not run on this machine")
+    else:
+        report.figure("processor time of MariaDB for a job", used.database_ms, " ms")
+    report.figure("processor time of Redis for a job", used.redis_ms, " ms")
+    return report
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="./dev bench slice_cost")
+    parser.add_argument("jobs", type=int, nargs="?", default=JOBS)
+    run(parser.parse_args().jobs).exit()

@@ -25,12 +25,14 @@ class Row:
     is_least: bool = False
     """Whether the limit is the least that `value` may be; otherwise it is the most."""
     why: str = ""
+    is_broken: bool = False
+    """Whether the benchmark ended with an error."""
 
     @property
     def verdict(self) -> str:
         """PASS, FAIL, SKIP, or nothing where there is no target."""
         if self.value is None:
-            return "SKIP"
+            return "FAIL" if self.is_broken else "SKIP"
         if self.limit is None:
             return ""
         is_met = self.value >= self.limit if self.is_least else self.value <= self.limit
@@ -44,12 +46,15 @@ class Row:
         return f"at {'least' if self.is_least else 'most'} {_text(self.limit)}{self.unit}"
 
     @property
+    def figure(self) -> str:
+        """The value in words, or why there is none."""
+        return self.why if self.value is None else f"{_text(self.value)}{self.unit}"
+
+    @property
     def line(self) -> str:
         """The row as it is printed."""
-        if self.value is None:
-            return f"SKIP  {self.text}: {self.why}"
         target = f" ({self.target})" if self.target else ""
-        return f"{self.verdict:4}  {self.text}: {_text(self.value)}{self.unit}{target}"
+        return f"{self.verdict:4}  {self.text}: {self.figure}{target}"
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self) | {"verdict": self.verdict}

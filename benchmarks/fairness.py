@@ -75,17 +75,12 @@ def try_out(flood: Flood, workers: int, number: int, dice: random.Random) -> lis
 
 
 def try_once(number: int) -> Trial:
+    job: Any = submit_job("test_benchmark_one", factory.BETA, {"n": number})
     began = clock.site_time()
-    name = _submit(number)
-    started = until(lambda: database.value(STARTED, name), PATIENCE, "the start")
+    frappe.db.commit()
+    started = until(lambda: database.value(STARTED, job.name), PATIENCE, "the start")
     before = database.value(BEFORE, _site.ORGANIZATION, began, started)
     return Trial(before, (started - began).total_seconds())
-
-
-def _submit(number: int) -> str:
-    job: Any = submit_job("test_benchmark_one", factory.BETA, {"n": number})
-    frappe.db.commit()
-    return job.name
 
 
 def run(workers: Sequence[int] = WORKERS, divisor: int = 1) -> _report.Report:

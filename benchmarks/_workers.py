@@ -71,7 +71,7 @@ def probed_workers(number: int) -> AbstractContextManager[list[Worker]]:
 
 
 def unprepared_workers(number: int) -> AbstractContextManager[list[Worker]]:
-    """So many workers that import nothing of ours ahead, as on a bench without the app."""
+    """So many workers as on a bench without the app, for bare jobs alone."""
     return workers(number, through="benchmarks._unprepared")
 
 

@@ -87,7 +87,7 @@ def measure(kind: Kind, rounds: int, divisor: int = 1) -> Rounds:
 
 
 def measure_unprepared(kind: Kind, rounds: int, divisor: int = 1) -> list[float]:
-    """Bare jobs a second of each round, by workers that import nothing of ours ahead."""
+    """Bare jobs a second of each round, by workers as on a bench without the app."""
     number = kind.number // divisor
     _prepare(kind.handler)
     with _workers.unprepared_workers(WORKERS):
@@ -126,11 +126,11 @@ def run(rounds: int = ROUNDS, divisor: int = 1) -> _report.Report:
             frappe.db.sql("DELETE FROM `tabToDo` WHERE description LIKE %s", f"{_bare.DESCRIPTION}%")
             frappe.db.commit()
     rows = [of.row(f"{kind.number // divisor:,} × {kind.text}") for kind, of in found.items()]
-    rows.append(unprepared.row("no-op, bare workers import nothing ahead"))
+    rows.append(unprepared.row("no-op, bare as on a bench without the app"))
     report.table(["jobs a second", "enqueue", "submit_job", "ratio", "least", "most"], rows)
     for kind, of in found.items():
         report.at_least(f"{kind.text}: submit_job ÷ frappe.enqueue", statistics.median(of.ratios), kind.least)
-    without = "no-op: submit_job ÷ frappe.enqueue by workers that import nothing ahead"
+    without = "no-op: submit_job ÷ frappe.enqueue as on a bench without the app"
     report.at_least(without, statistics.median(unprepared.ratios), LEAST_UNPREPARED)
     if NO_FORK not in found:
         report.skip(NO_FORK.text, f"Frappe {frappe.__version__} has none")

@@ -12,7 +12,7 @@ from types import ModuleType
 
 from dartwing_core import worker_preload
 
-HOOKED = "dartwing_core.api.guard"
+HOOKED = "dartwing_core.wall.guard"
 
 
 def leave_out_the_app() -> None:

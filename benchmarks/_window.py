@@ -11,7 +11,7 @@ import frappe
 import psutil
 
 from benchmarks import _workers
-from dartwing_core.jobs import wake
+from dartwing_core.jobs.line import wake
 from tests.support import database
 from tests.support.processes import queue_client
 from tests.support.settings import settings

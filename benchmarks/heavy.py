@@ -16,7 +16,8 @@ from typing import Any
 import frappe
 
 from benchmarks import _report, _site, _window, _workers
-from dartwing_core.jobs import submit_jobs, wake
+from dartwing_core.jobs import submit_jobs
+from dartwing_core.jobs.line import wake
 from tests.support import factory
 from tests.support.waiting import until
 

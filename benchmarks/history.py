@@ -18,7 +18,8 @@ from contextlib import contextmanager
 import frappe
 
 from benchmarks import _report, _settles, _site
-from dartwing_core.jobs import config, submit_job
+from dartwing_core.jobs import submit_job
+from dartwing_core.jobs.base import config
 from tests.support import attempts, factory, population
 
 FINISHED, WAITING = 1_000_000, 100_000

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import frappe
 
 from benchmarks import _probe, _report, _site, _window, _workers
-from dartwing_core.jobs import wake
+from dartwing_core.jobs.line import wake
 from tests.support import factory
 from tests.support.waiting import until
 

@@ -23,7 +23,7 @@ import frappe
 
 from benchmarks import _report, _site, _window, slice_cost
 from benchmarks.take import timed
-from dartwing_core.jobs import take
+from dartwing_core.jobs.line import take
 from tests.support import factory
 
 POINTS, SECONDS = (1, 2, 4, 8), 8.0

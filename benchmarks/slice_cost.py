@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 
 from benchmarks import _report, _site, _window, _wire, _workers
-from dartwing_core.jobs import wake
+from dartwing_core.jobs.line import wake
 from tests.support import factory
 from tests.support.waiting import until
 

@@ -1,8 +1,9 @@
 """What a job costs that runs in a slice: statements, commits, round trips to Redis, processor time.
 
-No-ops of one organization, taken by one worker. Statements, commits and round trips are counted on the wire (`_wire`),
+No-ops of 20 organizations, taken by one worker. Statements, commits and round trips are counted on the wire (`_wire`),
 in a round of their own; all that the worker and its work-horses ask counts, so also their looks, claims and heartbeats.
-Processor time is the kernel's, that of the forks included. Another number of jobs than 2,000 is the argument.
+Processor time is the kernel's, that of the forks included. Arguments are another number of jobs than 2,000, and of
+workers (`--workers`): what a job costs more where many take from one line.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dartwing_core.jobs.line import wake
 from tests.support import factory
 from tests.support.waiting import until
 
-JOBS = 2_000
+JOBS, ORGANIZATIONS = 2_000, 20
 PATIENCE = 300
 MOST_STATEMENTS, MOST_COMMITS, MOST_ROUND_TRIPS, MOST_MS = 8, 1, 1, 1.5
 
@@ -32,9 +33,9 @@ class Counts:
     round_trips: float
 
 
-def count(jobs: int) -> Counts:
+def count(jobs: int, workers: int = 1) -> Counts:
     _line_up(jobs)
-    with _wire.workers_counted() as (relay, redis), _workers.workers(1) as started:
+    with _wire.workers_counted() as (relay, redis), _workers.workers(workers) as started:
         relay.take()
         before = sum(each.round_trips for each in redis)
         _finish(started, jobs)
@@ -42,10 +43,10 @@ def count(jobs: int) -> Counts:
     return Counts(len(asked.work) / jobs, asked.writing_commits / jobs, asked.commits / jobs, trips / jobs)
 
 
-def clock(jobs: int) -> _window.Window:
+def clock(jobs: int, workers: int = 1) -> _window.Window:
     """Processor time of all from the first job to the end of the last slice."""
     _line_up(jobs)
-    with _workers.workers(1) as started:
+    with _workers.workers(workers) as started:
         before, began = _window.Costs.now(started), time.monotonic()
         _finish(started, jobs)
         return _window.window(jobs, time.monotonic() - began, before, _window.Costs.now(started))
@@ -53,7 +54,7 @@ def clock(jobs: int) -> _window.Window:
 
 def _line_up(jobs: int) -> None:
     factory.wipe()
-    _site.line_up("nothing", jobs, 1)
+    _site.line_up("nothing", jobs, ORGANIZATIONS)
 
 
 def _finish(started: list[_workers.Worker], jobs: int) -> None:
@@ -63,12 +64,12 @@ def _finish(started: list[_workers.Worker], jobs: int) -> None:
     until(lambda: not any(worker.children() for worker in started), 30, "the end of the slices")
 
 
-def run(jobs: int = JOBS) -> _report.Report:
-    report = _report.Report(f"slice_cost: {jobs:,} no-ops in slices of one worker")
+def run(jobs: int = JOBS, workers: int = 1) -> _report.Report:
+    report = _report.Report(f"slice_cost: {jobs:,} no-ops in slices, workers: {workers}")
     with _site.site():
         print(_report.where())
-        used = clock(jobs)
-        counts = count(jobs)
+        used = clock(jobs, workers)
+        counts = count(jobs, workers)
     report.target("SQL statements of a job", counts.statements, MOST_STATEMENTS)
     # The first job of a slice is taken in a commit of its own, so this is a little more than 1.
     report.target("commits of a job that write", round(counts.commits, 1), MOST_COMMITS)
@@ -86,4 +87,5 @@ def run(jobs: int = JOBS) -> _report.Report:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="./dev bench slice_cost")
     parser.add_argument("jobs", type=int, nargs="?", default=JOBS)
-    run(parser.parse_args().jobs).exit()
+    parser.add_argument("--workers", type=int, default=1)
+    run(**vars(parser.parse_args())).exit()

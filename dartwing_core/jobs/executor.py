@@ -33,6 +33,9 @@ from .store import history
 
 SHARED_SECONDS = 0.1
 """A slice is this long, or one job, while entries of others wait for its worker."""
+LINGER_SECONDS, LINGER_PAUSE = 0.05, 0.004
+"""A process that finds nobody in line waits so long for the next job, and looks so often: a fork takes longer than a
+short job, and where jobs are submitted one by one there would be one for each."""
 LATE_SECONDS = 1.0
 """A job that begins so long after it was taken may have been given to another worker."""
 AFTER_LIMIT = 60.0
@@ -142,6 +145,20 @@ class Slice:
         return self._take() if self._goes_on() else None
 
     def _take(self) -> dict[str, Any] | None:
+        """The next job, also one that gets in line while the process waits a moment for it."""
+        taken, ends_at = self._take_now(), time.monotonic() + LINGER_SECONDS
+        while taken is None and self._may_linger() and time.monotonic() < ends_at:
+            time.sleep(LINGER_PAUSE)
+            self._entry.ask_now()
+            if self._entry.is_rung and self._may_linger():
+                taken = self._take_now()
+        return taken
+
+    def _may_linger(self) -> bool:
+        is_wanted = self._entry.is_awaited or self._entry.is_worker_ending or time.monotonic() >= self._ends_at
+        return self._found_nobody and self._may_go_on and not is_wanted
+
+    def _take_now(self) -> dict[str, Any] | None:
         taken = self._taker.take()
         self._taken_at = time.monotonic()
         # Whoever gets in line from now on rings. A slot that was freed may let somebody of another queue go.

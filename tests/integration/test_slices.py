@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import frappe
 import pytest
@@ -199,6 +201,52 @@ def test_a_callback_that_fails_behind_the_commit_hurts_nobody(job_type):
     jobs = [submitted(leaves, fails=True), submitted(job_type, n=2), submitted(job_type, n=3)]
     run_slice(jobs[0])
     assert statuses(jobs) == ["Completed", "Completed", "Queued"], "what was taken runs; the process takes no other"
+
+
+def while_it_lingers(monkeypatch, then: Callable[[], object]) -> list[float]:
+    """Have something happen in the first moment in which a process waits for a job; each pause of it."""
+    pauses: list[float] = []
+
+    def happen(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 1:
+            then()
+
+    monkeypatch.setattr(executor, "time", SimpleNamespace(monotonic=time.monotonic, sleep=happen))
+    return pauses
+
+
+def test_a_process_that_finds_nobody_waits_a_moment_for_the_next_job(job_type, monkeypatch):
+    # Seen failing: where jobs were submitted one by one, each had a fork of its own.
+    first, later = submitted(job_type, n=1), []
+    while_it_lingers(monkeypatch, lambda: later.append(submitted(job_type, n=2)))
+    run_slice(first)
+    assert statuses([first, *later]) == ["Completed", "Completed"]
+    assert {database.value(RUNS_UNDER, job.name, ENTRY) for job in (first, *later)} == {1}
+
+
+def test_a_process_that_waits_for_a_job_leaves_as_soon_as_others_want_its_worker(job_type, monkeypatch):
+    first = submitted(job_type, n=1)
+    key = redis_queue.list_key("default")
+    pauses = while_it_lingers(monkeypatch, lambda: processes.queue_client().rpush(key, "of another app"))
+    run_slice(first)
+    assert len(pauses) == 1
+
+
+def test_a_process_that_waits_for_a_job_leaves_as_soon_as_its_worker_is_asked_to_end(job_type, monkeypatch):
+    first = submitted(job_type, n=1)
+    pauses = while_it_lingers(
+        monkeypatch, lambda: processes.queue_client().hset(WORKER, doorbells.SHUTDOWN, "2026-01-01")
+    )
+    run_slice(first)
+    assert len(pauses) == 1
+
+
+def test_without_a_slice_a_process_waits_for_nobody(job_type, monkeypatch):
+    pauses = while_it_lingers(monkeypatch, lambda: None)
+    with settings(slice_seconds=0):
+        run_slice(submitted(job_type, n=1))
+    assert pauses == []
 
 
 TAKE_AWAY = "UPDATE `tabBackground Job` SET attempt = attempt + 1 WHERE name = %s"

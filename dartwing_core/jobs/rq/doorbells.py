@@ -84,31 +84,40 @@ class Entry:
     """Whether the worker was asked to shut down: it finishes its job, and takes no other."""
     is_awaited: bool = False
     """Whether the next entry of a queue that the worker serves is another app's, or another site's."""
+    is_rung: bool = False
+    """Whether there are entries of this site that nobody has answered yet."""
     asked_at: float = 0.0
     """When that was so, as `time.monotonic()`."""
 
     def ask(self) -> None:
         """Find out whether the worker is ending and whether others wait for it."""
-        if self._was_just_asked():
-            return
+        if not self._was_just_asked():
+            self.ask_now()
+
+    def ask_now(self) -> None:
+        """The same, however short a time ago it was asked."""
+        self.is_rung = False
         answers = redis_queue.if_there(self._answers)
         if answers is not None:
             self._hear(answers)
 
     def _answers(self) -> list[Any]:
         pipeline = redis_queue.client().pipeline(transaction=False)
-        self.ask_along(pipeline)
+        self._add_questions(pipeline)
         return pipeline.execute()
 
     def ask_along(self, pipeline: Any) -> Callable[[list[Any]], None] | None:
         """The same in a round trip that is made anyway."""
         if self._was_just_asked():
             return None
+        self._add_questions(pipeline)
+        return self._hear
+
+    def _add_questions(self, pipeline: Any) -> None:
         pipeline.hget(self.worker_key, SHUTDOWN)
         for queue in self.queues:
             pipeline.lindex(redis_queue.list_key(queue), 0)
             pipeline.zrange(bells_key(queue), 0, -1)
-        return self._hear
 
     def _was_just_asked(self) -> bool:
         return time.monotonic() - self.asked_at < ASK_SECONDS
@@ -117,6 +126,7 @@ class Entry:
         self.asked_at = time.monotonic()
         shutdown, *by_queue = answers
         self.is_worker_ending = bool(shutdown)
+        self.is_rung = any(by_queue[1::2])
         self.is_awaited = any(
             first and first not in ours for first, ours in zip(by_queue[::2], by_queue[1::2], strict=True)
         )

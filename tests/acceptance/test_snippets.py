@@ -173,7 +173,7 @@ def ask_for_schema(app: types.ModuleType) -> None:
 
 
 USES = {
-    ("A handler in ten lines", "send_statement"): send_statements,
+    ("A handler", "send_statement"): send_statements,
     ("Submit", "on_submit"): submit_two_invoices,
     ("Testing", "test_a_statement_is_sent"): run_their_test,
     ("The dialog that runs a job", "send_statement"): ask_for_schema,

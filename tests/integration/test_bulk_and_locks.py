@@ -16,7 +16,7 @@ from dartwing_core.jobs import (
     submit_job,
     submit_jobs,
 )
-from dartwing_core.jobs.db import sql
+from dartwing_core.jobs.db import named_locks
 from dartwing_core.jobs.errors import JobBusyError
 from tests.support import database, factory
 from tests.support.jobs import run
@@ -98,7 +98,7 @@ def test_a_key_locked_twice_is_free_in_the_end(once):
     for _ in range(2):
         submit_job(once, factory.ALPHA, {"n": 1}, on_duplicate="return")
     frappe.db.commit()
-    assert database.value("SELECT IS_FREE_LOCK(%s)", sql.lock_name(key)) == 1
+    assert database.value("SELECT IS_FREE_LOCK(%s)", named_locks.lock_name(key)) == 1
 
 
 def test_two_that_wait_for_each_others_keys_lose_no_transaction(once):

@@ -24,7 +24,7 @@ from dartwing_core.jobs import (
     retry_jobs,
     run_now,
 )
-from dartwing_core.jobs.db import sql
+from dartwing_core.jobs.db import named_locks
 from dartwing_core.jobs.ending import cancel
 from dartwing_core.jobs.recovery import rescue, sweeper
 from dartwing_core.jobs.store import cancel_lock, runs
@@ -171,7 +171,8 @@ def test_a_settle_waits_for_a_transaction_that_is_cancelling_its_job(handled, mo
 
 
 def test_a_settle_that_waits_for_the_row_sees_who_is_cancelling_meanwhile(handled, monkeypatch):
-    # Seen failing (Completed) with a constant name in `sql.is_free`: the server looks for that lock before it waits.
+    # Seen failing (Completed) with a constant name in `named_locks.is_free`: the server looks for
+    # that lock before it waits.
     def canceled_while_it_waits(name: str) -> None:
         with database.another_connection() as other, other.cursor() as cursor:
             cursor.execute("BEGIN")
@@ -179,12 +180,12 @@ def test_a_settle_that_waits_for_the_row_sees_who_is_cancelling_meanwhile(handle
             is_held.set()
             until(lambda: database.value(SETTLES), 20, "the settle")
             lock = cancel_lock.lock_of({"name": name, "attempt": 1})
-            assert sql.take_lock(lock)
+            assert named_locks.take_lock(lock)
             cursor.execute("ROLLBACK")
             until(lambda: is_settling.is_set() or database.value(HAS_RUN_ROW, f"{name}-1"), 20, "the settle's decision")
             runs.request_cancel(name, 1, "Administrator", None)
             frappe.db.commit()
-            sql.release_lock(lock)
+            named_locks.release_lock(lock)
 
     def handler(context):
         add_note(context)
@@ -463,7 +464,7 @@ def test_a_handler_that_cancels_its_own_job_and_returns_ends_canceled(handled):
     made = submitted(handled(cancel_itself))
     assert run(made)["status"] == "Canceled"
     assert notes(made) == 0
-    lock = sql.lock_name(cancel_lock.lock_of({"name": made.name, "attempt": 1}))
+    lock = named_locks.lock_name(cancel_lock.lock_of({"name": made.name, "attempt": 1}))
     with database.another_connection() as other, other.cursor() as cursor:
         cursor.execute("SELECT IS_FREE_LOCK(%s)", (lock,))
         assert cursor.fetchone()[0] == 1

@@ -24,7 +24,7 @@ from dartwing_core.jobs import (
     submit_job,
 )
 from dartwing_core.jobs.base import clock
-from dartwing_core.jobs.db import sql
+from dartwing_core.jobs.db import named_locks
 from dartwing_core.jobs.line import take
 from dartwing_core.jobs.recovery import rescue, sweeper
 from dartwing_core.jobs.store import job_store, runs
@@ -255,7 +255,7 @@ def test_after_a_duplicate_others_need_not_wait_for_the_caller():
     with pytest.raises(DuplicateJobError):
         submit_job(job_type, factory.ALPHA, {"v": 1})
     key = database.value("SELECT dedup_hash FROM `tabBackground Job` WHERE job_type = %s", job_type)
-    name = sql.lock_name(key)
+    name = named_locks.lock_name(key)
     assert database.value("SELECT IS_FREE_LOCK(%s)", name) == 1
 
 

@@ -9,7 +9,7 @@ import pytest
 from rq.timeouts import JobTimeoutException
 
 from dartwing_core.jobs import get_job_history, get_job_status, retry_job, submit_job, submit_jobs
-from dartwing_core.jobs.db import sql
+from dartwing_core.jobs.db import named_locks
 from dartwing_core.jobs.line import wake
 from dartwing_core.jobs.recovery import sweeper
 from dartwing_core.jobs.submit.after_commit import Outbox
@@ -249,7 +249,7 @@ def test_a_lock_ends_with_a_commit_that_another_before_commit_callback_stopped()
     with pytest.raises(RuntimeError, match="another app"):
         frappe.db.commit()
     frappe.db.rollback()
-    assert database.value("SELECT IS_FREE_LOCK(%s)", sql.lock_name(key)) == 1
+    assert database.value("SELECT IS_FREE_LOCK(%s)", named_locks.lock_name(key)) == 1
 
 
 def test_a_callback_behind_ours_does_not_run_within_our_commit(job_type):
@@ -266,7 +266,7 @@ def test_the_locks_of_a_transaction_end_with_it(end):
     job_type = factory.job_type("once", deduplication_window=300)
     frappe.db.commit()
     key = submit_job(job_type, factory.ALPHA).dedup_hash
-    name = sql.lock_name(key)
+    name = named_locks.lock_name(key)
     assert database.value("SELECT IS_FREE_LOCK(%s)", name) == 0
     getattr(frappe.db, end)()
     assert database.value("SELECT IS_FREE_LOCK(%s)", name) == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import frappe
 import pytest
 
-from dartwing_core.jobs.db import sql
+from dartwing_core.jobs.db import named_locks, sql
 from tests.support.database import DRIVERS
 
 
@@ -40,7 +40,7 @@ def test_lost_races_are_recognized_behind_frappes_wrappers(driver):
 def test_locks_have_names_of_their_own_however_long_the_databases_is(monkeypatch):
     # Seen failing with names that were cut: all cancels of such a site waited for each other.
     monkeypatch.setattr(frappe.local, "conf", frappe._dict(db_name="d" * 60), raising=False)
-    names = {sql.lock_name(f"cancel:JOB-{number:020}-1") for number in range(3)}
+    names = {named_locks.lock_name(f"cancel:JOB-{number:020}-1") for number in range(3)}
     assert len(names) == 3
     assert all(len(name) <= 64 for name in names)
-    assert sql.lock_name("a") == f"{'d' * 60}:a"
+    assert named_locks.lock_name("a") == f"{'d' * 60}:a"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import importlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +11,6 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 import frappe
-from pypika.functions import Substring
 from pypika.terms import CustomFunction, Function, Parameter
 
 # First release of each MariaDB series that knows innodb_snapshot_isolation (MDEV-32898); ON by default since 11.6.2.
@@ -26,9 +24,7 @@ _SNAPSHOT_ISOLATION_SINCE = {
 }
 
 CONFLICT_TRIES = 3
-LONGEST_LOCK_NAME = 64
 LOCK_WAIT_TIMEOUT = 1205
-NAMED_LOCKS_NOT_SUPPORTED = 1235
 NO_SUCH_THREAD = 1094
 QUERY_INTERRUPTED = 1317
 T = TypeVar("T")
@@ -183,61 +179,6 @@ def committed(action: Callable[[], T], tries: int = CONFLICT_TRIES) -> T:
             if attempt == tries or not is_conflict(error):
                 raise
     raise AssertionError("unreachable")
-
-
-@contextlib.contextmanager
-def named_lock(name: str, wait: float = 0) -> Iterator[bool]:
-    """Hold a lock of the server, apart for each site, while entered; yields False if another session has it.
-
-    Where there are no such locks (Galera, other databases) everybody has it.
-    """
-    is_ours = take_lock(name, wait)
-    try:
-        yield is_ours is not False
-    finally:
-        if is_ours:
-            release_lock(name)
-
-
-def take_lock(name: str, wait: float = 0) -> bool | None:
-    """Whether this connection has the server's lock of this name now; None where there are no such locks."""
-    if frappe.db.db_type != "mariadb":
-        return None
-    try:
-        return bool(frappe.db.sql("SELECT GET_LOCK(%s, %s)", (lock_name(name), wait))[0][0])
-    except Exception as error:
-        if database_code(error) != NAMED_LOCKS_NOT_SUPPORTED:
-            raise
-        return None
-
-
-def has_lock(name: str) -> bool:
-    """Whether it is this connection that has the named lock."""
-    if frappe.db.db_type != "mariadb":
-        return False
-    return bool(frappe.db.sql("SELECT IS_USED_LOCK(%s) = CONNECTION_ID()", (lock_name(name),))[0][0])
-
-
-def release_lock(name: str) -> None:
-    """Give a named lock back; nothing happens if this connection does not have it."""
-    if frappe.db.db_type == "mariadb":
-        frappe.db.sql("SELECT RELEASE_LOCK(%s)", (lock_name(name),))
-
-
-def is_free(name: Any, column: Any):
-    """Query builder condition: nobody has the lock of this `lock_name` once the row is locked.
-
-    `column`: any of the row that is not NULL and is compared with nothing. The server would look for a lock whose name
-    is a constant before it waits for the row.
-    """
-    row_dependent = CustomFunction("CONCAT", ["name", "nothing"])(name, Substring(column, 1, 0))
-    return CustomFunction("IS_FREE_LOCK", ["name"])(row_dependent) == 1
-
-
-def lock_name(name: str) -> str:
-    """A lock's name in the server, which may hold other sites; a hash where the server would refuse the length."""
-    full = f"{frappe.conf.db_name}:{name}"
-    return full if len(full) <= LONGEST_LOCK_NAME else hashlib.sha256(full.encode()).hexdigest()
 
 
 def kill_connection(connection_id: int | None, seconds_ago: float) -> None:

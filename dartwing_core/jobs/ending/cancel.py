@@ -18,7 +18,7 @@ from frappe import _
 
 from ..attempt.context import text_for_storage
 from ..base import clock
-from ..db import dispatch, sql
+from ..db import dispatch, named_locks, sql
 from ..errors import InvalidTransitionError, JobChangedError
 from ..line import wake
 from ..rq import rq_attempts
@@ -57,7 +57,7 @@ def cancel(job: Mapping[str, Any], reason: str | None) -> dict[str, Any]:
 
 
 def _ask_after_commit(job: Mapping[str, Any], user: str, reason: str | None) -> dict[str, Any]:
-    release = partial(sql.release_lock, cancel_lock.lock_of(job))
+    release = partial(named_locks.release_lock, cancel_lock.lock_of(job))
 
     def ask() -> None:
         try:

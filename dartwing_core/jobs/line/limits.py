@@ -17,7 +17,7 @@ from frappe.query_builder.functions import Count
 
 from ..access import tenancy
 from ..base import config
-from ..db import sql
+from ..db import named_locks
 from ..rq import redis_queue
 from ..status import JobStatus
 
@@ -64,7 +64,7 @@ def locked(caps: Iterable[Key]) -> Iterator[bool]:
     """
     names = sorted(hashlib.sha1(repr(key).encode(), usedforsecurity=False).hexdigest()[:16] for key in caps)
     with ExitStack() as stack:
-        yield all(stack.enter_context(sql.named_lock(f"cap:{name}", LOCK_WAIT)) for name in names)
+        yield all(stack.enter_context(named_locks.named_lock(f"cap:{name}", LOCK_WAIT)) for name in names)
 
 
 def reached(caps: Mapping[Key, int]) -> Key | None:

@@ -20,7 +20,7 @@ from frappe.utils.user import get_users_with_role
 from pypika.terms import Criterion
 
 from ..base import clock, config
-from ..db import sql
+from ..db import named_locks, sql
 from ..line import line_queries
 from ..notify import events, inbox
 from ..status import JobStatus
@@ -51,7 +51,7 @@ def check_alerts() -> list[str]:
     """Entry of the scheduler, every five minutes; returns what was told, by its keys. Commits."""
     if config.settings().mutes_alerts:
         return []
-    with sql.named_lock("alerts") as is_ours:
+    with named_locks.named_lock("alerts") as is_ours:
         new = sql.committed(_check) if is_ours else []
     for user in _administrators() if new else ():
         events.tell_user(user, "notification", {})  # lights the bell

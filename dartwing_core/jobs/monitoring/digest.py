@@ -19,7 +19,7 @@ from pypika import Order
 
 from ..access import tenancy
 from ..base import clock, config, links
-from ..db import sql
+from ..db import named_locks, sql
 from ..status import JobStatus
 
 UNTIL = "digest_until"
@@ -35,7 +35,7 @@ def send_dead_letter_digest() -> int:
     """
     if not config.settings().sends_digest or not _can_send():
         return 0
-    with sql.named_lock("digest") as is_ours:
+    with named_locks.named_lock("digest") as is_ours:
         return sql.committed(_send) if is_ours else 0
 
 

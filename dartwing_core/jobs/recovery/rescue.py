@@ -14,7 +14,7 @@ from typing import Any
 from ..attempt import outcome
 from ..attempt.outcome import Outcome
 from ..base import clock, config, ids
-from ..db import dispatch, sql
+from ..db import dispatch, named_locks, sql
 from ..ending import batch_end, circuit_breaker
 from ..errors import JobCanceledError, JobTimeoutError
 from ..line import take
@@ -85,7 +85,7 @@ def _stop(job: Mapping[str, Any], end: Outcome) -> bool:
 
     Under the lock of whoever cancels the attempt: the process can't settle meanwhile, and go on to another job.
     """
-    with sql.named_lock(cancel_lock.lock_of(job), LOCK_WAIT) as is_ours:
+    with named_locks.named_lock(cancel_lock.lock_of(job), LOCK_WAIT) as is_ours:
         if not is_ours or not _is_running(job):
             return False
         if job["worker"] == take.worker_name():  # the stand-in sweeper of a busy worker stops itself: last of all
@@ -185,7 +185,7 @@ def _settle(job: Mapping[str, Any], end: Outcome) -> bool:
 
 def _may_ignore_lock(job: Mapping[str, Any], end: Outcome) -> bool:
     """Whether nobody else can be cancelling the attempt, or it does not matter."""
-    return end.status == JobStatus.CANCELED or _has_waited(job) or sql.has_lock(cancel_lock.lock_of(job))
+    return end.status == JobStatus.CANCELED or _has_waited(job) or named_locks.has_lock(cancel_lock.lock_of(job))
 
 
 def _has_waited(job: Mapping[str, Any]) -> bool:

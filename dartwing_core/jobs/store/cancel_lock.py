@@ -13,7 +13,7 @@ import frappe
 from frappe import _
 
 from ..base import config, ids
-from ..db import sql
+from ..db import named_locks, sql
 from ..errors import InvalidTransitionError, JobCanceledError, JobChangedError
 
 SETTLE_WAIT = 2
@@ -32,10 +32,10 @@ def hold_settle(job: Mapping[str, Any]) -> None:
         with sql.locked_outside(query, SETTLE_WAIT) as now:
             pass
     except BaseException:
-        sql.release_lock(lock_of(job))
+        named_locks.release_lock(lock_of(job))
         raise
     if now and (now["status"], now["attempt"]) != (job["status"], job["attempt"]):
-        sql.release_lock(lock_of(job))
+        named_locks.release_lock(lock_of(job))
         raise JobChangedError(job["name"])
 
 
@@ -45,7 +45,7 @@ def take_lock(job: Mapping[str, Any]) -> None:
     Two can't have it: once the first one has rolled back, no settle would wait for the second.
     """
     try:
-        is_free = sql.take_lock(lock_of(job), SETTLE_WAIT) is not False
+        is_free = named_locks.take_lock(lock_of(job), SETTLE_WAIT) is not False
     except Exception as error:  # each of two waits for a lock of the other
         if not sql.is_conflict(error):
             raise
@@ -59,10 +59,10 @@ def await_decision(job: Mapping[str, Any]) -> None:
 
     Raises JobCanceledError if it is the attempt's own: its handler has canceled the job.
     """
-    if sql.has_lock(lock_of(job)):
+    if named_locks.has_lock(lock_of(job)):
         raise JobCanceledError(_("The job was canceled by its own handler."))
     try:
-        with sql.named_lock(lock_of(job), config.settings().lease_seconds / 4):
+        with named_locks.named_lock(lock_of(job), config.settings().lease_seconds / 4):
             pass
     except Exception as error:  # it waits for a named lock of ours
         if not sql.is_conflict(error):

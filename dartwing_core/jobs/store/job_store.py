@@ -17,7 +17,7 @@ from pypika.terms import Parameter
 
 from ..access import tenancy
 from ..base import clock, config
-from ..db import sql
+from ..db import named_locks, sql
 from ..errors import InvalidTransitionError
 from ..notify import events, job_owner
 from ..status import JobStatus, can_move
@@ -278,7 +278,7 @@ def guarded_update(
     if attempt is not None:
         guards["from_attempt"] = attempt
     if unless_locked is not None and frappe.db.db_type == "mariadb":
-        guards["lock_name"] = sql.lock_name(unless_locked)
+        guards["lock_name"] = named_locks.lock_name(unless_locked)
     if len(names) > 1:
         query = _update_query(columns, {**guards, "name": list(names)})
         return sql.run_update(query, lock_wait, by_name=True)
@@ -304,7 +304,7 @@ def _update_query(columns: Mapping[str, Any], guards: Mapping[str, Any]):
     if "from_attempt" in guards:
         query = query.where(job.attempt == guards["from_attempt"])
     if "lock_name" in guards:
-        query = query.where(sql.is_free(guards["lock_name"], job.creation))
+        query = query.where(named_locks.is_free(guards["lock_name"], job.creation))
     return query
 
 

@@ -23,7 +23,7 @@ from pypika.terms import Criterion
 
 from ..access import visibility
 from ..base import clock, config
-from ..db import sql
+from ..db import named_locks, sql
 from ..errors import DuplicateJobError, InvalidJobError, JobBusyError
 from ..status import FINISHED, LIVE, JobStatus
 from ..store import backlog, job_store
@@ -50,11 +50,11 @@ def lock(hashes: Collection[str]) -> set[str]:
     if frappe.db.db_type != "mariadb":
         return set()
     before = set(outbox().locks)
-    names = sorted({sql.lock_name(content) for content in hashes})
+    names = sorted({named_locks.lock_name(content) for content in hashes})
     for start in range(0, len(names), BATCH):
         if not _lock(names[start : start + BATCH]):
             raise JobBusyError(_("The same job is being submitted by somebody else. Please try again."))
-    return {content for content in hashes if sql.lock_name(content) in before}
+    return {content for content in hashes if named_locks.lock_name(content) in before}
 
 
 def _lock(names: list[str]) -> bool:
@@ -65,7 +65,7 @@ def _lock(names: list[str]) -> bool:
         return all(frappe.db.sql(f"SELECT {calls}", values)[0])
     except Exception as error:
         code = sql.database_code(error)
-        if code == sql.NAMED_LOCKS_NOT_SUPPORTED:  # Galera: the UNIQUE column alone has to do
+        if code == named_locks.NAMED_LOCKS_NOT_SUPPORTED:  # Galera: the UNIQUE column alone has to do
             return True
         if code == DEADLOCK:  # of named locks alone, which undoes no transaction
             return False
@@ -74,7 +74,7 @@ def _lock(names: list[str]) -> bool:
 
 def unlock(content: str) -> None:
     """Let others go ahead with a content that this transaction will not insert."""
-    name, box = sql.lock_name(content), outbox()
+    name, box = named_locks.lock_name(content), outbox()
     if name in box.locks:
         box.release_locks([name])
 

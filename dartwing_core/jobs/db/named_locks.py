@@ -1,0 +1,72 @@
+"""Named locks of the server, apart for each site."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import frappe
+from pypika.functions import Substring
+from pypika.terms import CustomFunction
+
+from . import sql
+
+LONGEST_LOCK_NAME = 64
+NAMED_LOCKS_NOT_SUPPORTED = 1235
+
+
+@contextlib.contextmanager
+def named_lock(name: str, wait: float = 0) -> Iterator[bool]:
+    """Hold a lock of the server, apart for each site, while entered; yields False if another session has it.
+
+    Where there are no such locks (Galera, other databases) everybody has it.
+    """
+    is_ours = take_lock(name, wait)
+    try:
+        yield is_ours is not False
+    finally:
+        if is_ours:
+            release_lock(name)
+
+
+def take_lock(name: str, wait: float = 0) -> bool | None:
+    """Whether this connection has the server's lock of this name now; None where there are no such locks."""
+    if frappe.db.db_type != "mariadb":
+        return None
+    try:
+        return bool(frappe.db.sql("SELECT GET_LOCK(%s, %s)", (lock_name(name), wait))[0][0])
+    except Exception as error:
+        if sql.database_code(error) != NAMED_LOCKS_NOT_SUPPORTED:
+            raise
+        return None
+
+
+def has_lock(name: str) -> bool:
+    """Whether it is this connection that has the named lock."""
+    if frappe.db.db_type != "mariadb":
+        return False
+    return bool(frappe.db.sql("SELECT IS_USED_LOCK(%s) = CONNECTION_ID()", (lock_name(name),))[0][0])
+
+
+def release_lock(name: str) -> None:
+    """Give a named lock back; nothing happens if this connection does not have it."""
+    if frappe.db.db_type == "mariadb":
+        frappe.db.sql("SELECT RELEASE_LOCK(%s)", (lock_name(name),))
+
+
+def is_free(name: Any, column: Any):
+    """Query builder condition: nobody has the lock of this `lock_name` once the row is locked.
+
+    `column`: any of the row that is not NULL and is compared with nothing. The server would look for a lock whose name
+    is a constant before it waits for the row.
+    """
+    row_dependent = CustomFunction("CONCAT", ["name", "nothing"])(name, Substring(column, 1, 0))
+    return CustomFunction("IS_FREE_LOCK", ["name"])(row_dependent) == 1
+
+
+def lock_name(name: str) -> str:
+    """A lock's name in the server, which may hold other sites; a hash where the server would refuse the length."""
+    full = f"{frappe.conf.db_name}:{name}"
+    return full if len(full) <= LONGEST_LOCK_NAME else hashlib.sha256(full.encode()).hexdigest()

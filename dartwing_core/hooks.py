@@ -132,39 +132,43 @@ override_whitelisted_methods = {
         "manually_close_circuit",
     )
 } | {
-    "frappe.client.get_count": "dartwing_core.wall.frappe_methods.get_count",
-    "frappe.client.get": "dartwing_core.wall.frappe_methods.get",
-    "frappe.utils.goal.get_monthly_goal_graph_data": "dartwing_core.wall.frappe_methods.get_monthly_goal_graph_data",
-    "frappe.utils.file_manager.add_attachments": "dartwing_core.wall.frappe_methods.add_attachments",
-    "frappe.desk.notifications.get_open_count": "dartwing_core.wall.frappe_methods.get_open_count",
+    "frappe.client.get_count": "dartwing_core.wall.substitutes.lists.get_count",
+    "frappe.client.get": "dartwing_core.wall.substitutes.documents.get",
+    "frappe.utils.goal.get_monthly_goal_graph_data": (
+        "dartwing_core.wall.substitutes.lists.get_monthly_goal_graph_data"
+    ),
+    "frappe.utils.file_manager.add_attachments": "dartwing_core.wall.substitutes.documents.add_attachments",
+    "frappe.desk.notifications.get_open_count": "dartwing_core.wall.substitutes.lists.get_open_count",
     "frappe.core.doctype.user_permission.user_permission.get_user_permissions": (
-        "dartwing_core.wall.frappe_methods.get_user_permissions"
+        "dartwing_core.wall.substitutes.documents.get_user_permissions"
     ),
     "frappe.workflow.doctype.workflow.workflow.get_workflow_state_count": (
-        "dartwing_core.wall.frappe_methods.get_workflow_state_count"
+        "dartwing_core.wall.substitutes.lists.get_workflow_state_count"
     ),
-    "frappe.client.validate_link": "dartwing_core.wall.frappe_methods.validate_link",
-    "frappe.desk.search.search_link": "dartwing_core.wall.frappe_methods.search_link",
-    "frappe.desk.search.search_widget": "dartwing_core.wall.frappe_methods.search_widget",
-    "frappe.desk.search.get_link_title": "dartwing_core.wall.frappe_methods.get_link_title",
-    "frappe.desk.listview.get_group_by_count": "dartwing_core.wall.frappe_methods.get_group_by_count",
-    "frappe.desk.calendar.get_events": "dartwing_core.wall.frappe_methods.get_calendar_events",
-    "frappe.desk.like.toggle_like": "dartwing_core.wall.frappe_methods.toggle_like",
+    "frappe.client.validate_link": "dartwing_core.wall.substitutes.documents.validate_link",
+    "frappe.desk.search.search_link": "dartwing_core.wall.substitutes.lists.search_link",
+    "frappe.desk.search.search_widget": "dartwing_core.wall.substitutes.lists.search_widget",
+    "frappe.desk.search.get_link_title": "dartwing_core.wall.substitutes.documents.get_link_title",
+    "frappe.desk.listview.get_group_by_count": "dartwing_core.wall.substitutes.lists.get_group_by_count",
+    "frappe.desk.calendar.get_events": "dartwing_core.wall.substitutes.charts_and_reports.get_calendar_events",
+    "frappe.desk.like.toggle_like": "dartwing_core.wall.substitutes.documents.toggle_like",
     "frappe.desk.doctype.notification_log.notification_log.mark_as_read": (
-        "dartwing_core.wall.frappe_methods.mark_as_read"
+        "dartwing_core.wall.substitutes.documents.mark_as_read"
     ),
-    "frappe.desk.doctype.tag.tag.add_tag": "dartwing_core.wall.frappe_methods.add_tag",
-    "frappe.desk.doctype.tag.tag.add_tags": "dartwing_core.wall.frappe_methods.add_tags",
-    "frappe.desk.doctype.tag.tag.remove_tag": "dartwing_core.wall.frappe_methods.remove_tag",
-    "frappe.desk.doctype.tag.tag.get_tagged_docs": "dartwing_core.wall.frappe_methods.get_tagged_docs",
-    "frappe.desk.form.utils.get_next": "dartwing_core.wall.frappe_methods.get_next",
-    "frappe.desk.form.document_follow.follow_document": "dartwing_core.wall.frappe_methods.follow_document",
-    "frappe.www.printview.get_html_and_style": "dartwing_core.wall.frappe_methods.get_html_and_style",
-    "frappe.email.relink": "dartwing_core.wall.frappe_methods.relink",
-    "frappe.desk.query_report.run": "dartwing_core.wall.frappe_methods.run_report",
-    "frappe.desk.query_report.export_query": "dartwing_core.wall.frappe_methods.export_query",
-    "frappe.desk.reportview.export_query": "dartwing_core.wall.frappe_methods.export_list",
-    "frappe.desk.doctype.dashboard_chart.dashboard_chart.get": "dartwing_core.wall.frappe_methods.get_chart",
+    "frappe.desk.doctype.tag.tag.add_tag": "dartwing_core.wall.substitutes.documents.add_tag",
+    "frappe.desk.doctype.tag.tag.add_tags": "dartwing_core.wall.substitutes.documents.add_tags",
+    "frappe.desk.doctype.tag.tag.remove_tag": "dartwing_core.wall.substitutes.documents.remove_tag",
+    "frappe.desk.doctype.tag.tag.get_tagged_docs": "dartwing_core.wall.substitutes.lists.get_tagged_docs",
+    "frappe.desk.form.utils.get_next": "dartwing_core.wall.substitutes.documents.get_next",
+    "frappe.desk.form.document_follow.follow_document": "dartwing_core.wall.substitutes.documents.follow_document",
+    "frappe.www.printview.get_html_and_style": "dartwing_core.wall.substitutes.documents.get_html_and_style",
+    "frappe.email.relink": "dartwing_core.wall.substitutes.documents.relink",
+    "frappe.desk.query_report.run": "dartwing_core.wall.substitutes.charts_and_reports.run_report",
+    "frappe.desk.query_report.export_query": "dartwing_core.wall.substitutes.charts_and_reports.export_query",
+    "frappe.desk.reportview.export_query": "dartwing_core.wall.substitutes.charts_and_reports.export_list",
+    "frappe.desk.doctype.dashboard_chart.dashboard_chart.get": (
+        "dartwing_core.wall.substitutes.charts_and_reports.get_chart"
+    ),
 }
 
 # Every request, as soon as Frappe knows its user.

@@ -1,6 +1,6 @@
 """Asks, before Frappe does anything for a request, what no hook of Frappe's is asked for. The rules that are here:
 
-- A function that has a substitute (`frappe_methods`) is called by the one name that leads there. Frappe serves each
+- A function that has a substitute (`substitutes`) is called by the one name that leads there. Frappe serves each
   by every name under which some module imports it, and some call another one that an argument names; what stands in
   other arguments is data. (15, 16)
 - Our DocTypes are called by their name: a server that takes table names in any case finds the rows of
@@ -187,7 +187,7 @@ def function(command: str) -> Callable[..., Any] | None:
 
 
 def _check_function(call: Call) -> None:
-    from .frappe_methods import REPLACED
+    from .substitutes import REPLACED
 
     is_past_ours = call.function in REPLACED and not _is_overridden(call.command)
     sent = [call.arguments.get(key) for key in FUNCTION_KEYS] if call.function else []

@@ -13,7 +13,7 @@ import requests
 
 from dartwing_core.jobs import job as part
 from dartwing_core.jobs import submit_batch
-from dartwing_core.wall import frappe_methods
+from dartwing_core.wall.substitutes import REPLACED
 from tests.support import factory, records, tenants
 from tests.support.http import Client
 from tests.support.tenants import NOWHERE
@@ -199,7 +199,7 @@ def aliases() -> list[str]:
         f"frappe.{module.partition('.')[2]}.{name}"
         for module in [name for name in sys.modules if name.startswith(f"{root}.")]
         for name, value in vars(sys.modules[module]).items()
-        if getattr(value, "__name__", None) and value in [*frappe_methods.REPLACED] and value.__module__ != module
+        if getattr(value, "__name__", None) and value in [*REPLACED] and value.__module__ != module
     )
 
 

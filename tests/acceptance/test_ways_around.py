@@ -19,8 +19,9 @@ import pytest
 import dartwing_core
 from dartwing_core.jobs import job as part
 from dartwing_core.jobs import submit_batch
-from dartwing_core.wall import column_rules, frappe_methods, guard, links, statement_rules, stored_queries
+from dartwing_core.wall import column_rules, guard, links, statement_rules, stored_queries
 from dartwing_core.wall.frappe_version import IS_15
+from dartwing_core.wall.substitutes import lists
 from tests.support import factory, records
 from tests.support.http import Client, set_password
 from tests.support.jobs import run, submitted_by
@@ -75,7 +76,7 @@ def test_no_module_of_the_app_serves_a_function_of_frappes():
         and not value.__module__.startswith("dartwing_core")
     ]
     assert found == []
-    assert frappe_methods.get_count in [*frappe.whitelisted]
+    assert lists.get_count in [*frappe.whitelisted]
 
 
 @pytest.mark.parametrize("field", ["input_parameters", "result", "name", "owner_user"])

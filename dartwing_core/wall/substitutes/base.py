@@ -1,0 +1,116 @@
+"""What the substitutes share: how one takes the place of a function, what is ours, and arguments as they were sent."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import frappe
+from frappe import _
+
+from dartwing_core.jobs.access import visibility
+from dartwing_core.jobs.access.desk_access import ENGINE_DOCTYPES, TENANT_DOCTYPES, throw_missing
+from dartwing_core.jobs.errors import InvalidJobError
+
+from ..doctypes import tenant_doctype
+from ..mentions import naming_ours
+
+MOST_NAMES = 500
+
+REPLACED: set[Callable[..., Any]] = set()
+"""Frappe's functions that have a substitute here."""
+
+
+def instead_of(original: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Whitelist a function for the original's verbs, with the original's arguments, which it gets by name."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        signature = inspect.signature(original)
+        REPLACED.add(original)
+
+        @functools.wraps(original)
+        def call(*arguments: Any, **named: Any) -> Any:
+            try:
+                given = dict(signature.bind(*arguments, **named).arguments)
+            except TypeError:
+                return original(*arguments, **named)  # which says what is missing
+            for parameter in signature.parameters.values():
+                if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+                    given.update(given.pop(parameter.name, {}))
+            return function(given)
+
+        return frappe.whitelist(methods=frappe.allowed_http_methods_for_whitelisted_func[original])(call)
+
+    return decorate
+
+
+def rows_naming_ours(doctype: Any) -> list[str]:
+    """The names of all rows of a DocType that name one of ours."""
+    ours = naming_ours(doctype, table := frappe.qb.DocType(doctype))
+    return frappe.qb.from_(table).select(table.name).where(ours).run(pluck=True) if ours else []
+
+
+def is_ours(doctype: Any) -> bool:
+    """Whether a text means one of our DocTypes, however it is spelled."""
+    return tenant_doctype(doctype) is not None
+
+
+def sees_everything() -> bool:
+    """Whether the current user is bound to no organization."""
+    return visibility.sees_everything(frappe.session.user)
+
+
+def is_hidden(doctype: Any, name: Any) -> bool:
+    """Whether this is a document of ours that the user would not find in its list."""
+    is_asked = doctype in TENANT_DOCTYPES and isinstance(name, str)
+    return is_ours(doctype) and not (is_asked and frappe.get_list(doctype, filters={"name": name}, limit=1))
+
+
+def check(doctype: Any, name: Any) -> None:
+    if name and is_hidden(doctype, name):
+        throw_missing(doctype, name)
+
+
+def check_mark(doctype: Any, *names: Any) -> None:
+    if isinstance(doctype, str) and doctype in ENGINE_DOCTYPES:
+        frappe.throw(_("Background jobs can't be tagged or liked."), frappe.PermissionError)
+    if len(names) > MOST_NAMES:
+        raise InvalidJobError(_("At most {0} names at once.").format(MOST_NAMES))
+    for name in names:
+        check(doctype, name)
+
+
+def are_names(fields: Iterable[Any]) -> bool:
+    """Whether these are plain names of fields, or not given."""
+    return all(str(field or "x").isidentifier() for field in fields)
+
+
+def parsed(given: dict[str, Any], name: str) -> Any:
+    try:
+        return frappe.parse_json(given.get(name))
+    except (ValueError, RecursionError):
+        raise frappe.ValidationError(_("{0} is not valid JSON.").format(name)) from None
+
+
+def list_of(given: dict[str, Any], name: str) -> list[str]:
+    values = parsed(given, name)
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise frappe.ValidationError(_("{0} must be a list.").format(name))
+    return values
+
+
+def dict_of(given: dict[str, Any], name: str) -> dict[str, Any]:
+    value = parsed(given, name)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise frappe.ValidationError(_("{0} must be an object.").format(name))
+    return value
+
+
+def text_of(given: dict[str, Any], name: str) -> str:
+    if not isinstance(given.get(name), str):
+        raise frappe.ValidationError(_("{0} must be text.").format(name))
+    return given[name]

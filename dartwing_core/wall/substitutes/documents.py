@@ -1,0 +1,189 @@
+"""Functions of Frappe's that read or change one document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import frappe
+from frappe import _, client, email
+from frappe.core.doctype.user_permission import user_permission
+from frappe.desk import like, search
+from frappe.desk.doctype.notification_log import notification_log
+from frappe.desk.doctype.tag import tag
+from frappe.desk.form import document_follow, utils
+from frappe.utils import file_manager, get_safe_filters
+from frappe.www import printview
+from pypika.terms import Criterion
+
+from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES, throw_missing
+from dartwing_core.jobs.access.references import REFERENCES, is_visible
+
+from .. import links, sent_names
+from ..frappe_version import IS_15
+from ..mentions import kind_fields, meta_of, naming_ours
+from .base import check, check_mark, instead_of, is_hidden, is_ours, list_of, parsed, sees_everything, text_of
+
+
+@instead_of(client.get)
+def get(given: dict[str, Any]) -> Any:
+    """By a filter, the first one that one may see: Frappe takes the first of all, and so tells what it holds.
+
+    Of another DocType, the first that does not hang on what one may not see, and none for who may read none: Frappe
+    looks before it asks, and 404 or 403 tells the tokens of others letter by letter. 15, 16.
+    """
+    doctype = given.get("doctype")
+    filters = None if given.get("name") else parsed(given, "filters")
+    if filters and is_ours(doctype):
+        names = frappe.get_list(doctype, filters=filters, pluck="name", limit=1)
+        if not names:
+            throw_missing(doctype, _("document"))
+        given |= {"name": names[0], "filters": None}
+    elif filters is not None and (meta := meta_of(doctype)) and not sees_everything():
+        if not meta.istable:  # the permission for which is that of what it is a part of
+            frappe.has_permission(doctype, "read", throw=True)
+        found = frappe.db.get_value(doctype, filters) if kind_fields(doctype) and not meta.issingle else None
+        may_see = found and not meta.istable and frappe.has_permission(doctype, "read", doc=found)
+        if found and _names_ours(doctype, found) and not may_see:
+            found = _first_not_naming_ours(doctype, filters)
+            given |= {"name": found or throw_missing(doctype, str(filters)), "filters": None}  # as Frappe says it
+    return client.get(**given)
+
+
+def _names_ours(doctype: str, name: str) -> bool:
+    table = frappe.qb.DocType(doctype)
+    query = frappe.qb.from_(table).select(table.name).where((table.name == name) & naming_ours(doctype, table))
+    return bool(query.run())
+
+
+def _first_not_naming_ours(doctype: str, filters: Any) -> str | None:
+    table = frappe.qb.DocType(doctype)
+    others = Criterion.all(table[kind].isnull() | table[kind].notin(TENANT_DOCTYPES) for kind in kind_fields(doctype))
+    query = frappe.qb.get_query(doctype, filters=get_safe_filters(filters), fields=[table.name])
+    found = query.where(others).limit(1).run()
+    return found[0][0] if found else None
+
+
+if IS_15:
+
+    @instead_of(client.validate_link)
+    def validate_link(given: dict[str, Any]) -> Any:
+        """A link to what one may not see leads nowhere: Frappe asks for the permission of the DocType alone. 15."""
+        if is_hidden(given["doctype"], given["docname"]):
+            given["docname"] = ""
+        return client.validate_link(**given)
+
+
+@instead_of(search.get_link_title)
+def get_link_title(given: dict[str, Any]) -> Any:
+    """The title of what one may see: Frappe tells any. 15, 16."""
+    hidden = is_hidden(given["doctype"], given["docname"])
+    return given["docname"] if hidden else search.get_link_title(**given)
+
+
+@instead_of(user_permission.get_user_permissions)
+def get_user_permissions(given: dict[str, Any]) -> Any:
+    """Those of others without documents of ours: Frappe tells everybody which ones a user is bound to. 15, 16."""
+    found = user_permission.get_user_permissions(**given)
+    if given.get("user") in (None, "", frappe.session.user) or sees_everything():
+        return found
+    return {doctype: rows for doctype, rows in found.items() if not is_ours(doctype)}
+
+
+@instead_of(utils.get_next)
+def get_next(given: dict[str, Any]) -> Any:
+    """The next one after what one may see: Frappe compares any field of any document with those of the user's.
+
+    15, 16.
+    """
+    sent_names.refuse("value", given["value"])
+    check(given["doctype"], given["value"])
+    return utils.get_next(**given)
+
+
+@instead_of(document_follow.follow_document)
+def follow_document(given: dict[str, Any]) -> Any:
+    """For oneself: Frappe does not ask whether another user may see what they are told of. 15, 16."""
+    doctype = given["doctype"]
+    if is_ours(doctype) and given["user"] != frappe.session.user and not sees_everything():
+        raise frappe.PermissionError
+    check(doctype, given["doc_name"])
+    return document_follow.follow_document(**given)
+
+
+@instead_of(like.toggle_like)
+def toggle_like(given: dict[str, Any]) -> Any:
+    """Frappe writes a like into any row. Nobody writes one into that of a job. 15, 16."""
+    check_mark(given["doctype"], given["name"])
+    return like.toggle_like(**given)
+
+
+@instead_of(notification_log.mark_as_read)
+def mark_as_read(given: dict[str, Any]) -> Any:
+    """Frappe marks anybody's notice as read. One about ours is marked by whom it is for. 15, 16."""
+    filters = {"name": str(given["docname"]), "document_type": ["in", TENANT_DOCTYPES]}
+    of_whom = frappe.db.get_value("Notification Log", filters, "for_user")
+    if of_whom in (None, frappe.session.user):
+        notification_log.mark_as_read(**given)
+
+
+@instead_of(tag.add_tag)
+def add_tag(given: dict[str, Any]) -> Any:
+    """The same for a tag. 15, 16."""
+    check_mark(given["dt"], given["dn"])
+    return tag.add_tag(**given)
+
+
+@instead_of(tag.remove_tag)
+def remove_tag(given: dict[str, Any]) -> Any:
+    """The same for taking a tag away. 15, 16."""
+    check_mark(given["dt"], given["dn"])
+    return tag.remove_tag(**given)
+
+
+@instead_of(tag.add_tags)
+def add_tags(given: dict[str, Any]) -> Any:
+    """The same for several. 15, 16."""
+    if is_ours(given["dt"]):
+        check_mark(given["dt"], *list_of(given, "docs"))
+    return tag.add_tags(**given)
+
+
+@instead_of(email.relink)
+def relink(given: dict[str, Any]) -> Any:
+    """Frappe moves any communication to any document. One that hangs on what may not be seen is not there. 15, 16."""
+    communication = text_of(given, "name")
+    kind, name = frappe.db.get_value("Communication", communication, REFERENCES["Communication"]) or (None, None)
+    if name and is_ours(kind) and not is_visible(kind, name):
+        return None
+    check(given.get("reference_doctype"), given.get("reference_name"))
+    return email.relink(**given)
+
+
+@instead_of(printview.get_html_and_style)
+def get_html_and_style(given: dict[str, Any]) -> Any:
+    """Frappe prints a document that is only sent, with the titles of whatever it links to. 15, 16."""
+    sent = None if isinstance(given.get("name"), str) else parsed(given, "doc")
+    if isinstance(sent, dict) and sent.get("doctype"):
+        links.check(frappe.get_doc(sent), lambda: _stored(sent))
+    return printview.get_html_and_style(**given)
+
+
+def _stored(sent: dict[str, Any]) -> Any:
+    doctype, name = sent["doctype"], sent.get("name")
+    is_there = isinstance(name, str) and frappe.db.exists(doctype, name)
+    return frappe.get_doc(doctype, name) if is_there and frappe.has_permission(doctype, "read", doc=name) else None
+
+
+@instead_of(file_manager.add_attachments)
+def add_attachments(given: dict[str, Any]) -> Any:
+    """Frappe copies any File that is named, whoever asks. 15, 16."""
+    names = [] if sees_everything() else parsed(given, "attachments")
+    names = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+    for name in names and frappe.get_all("File", filters=_on_ours(names), pluck="name"):
+        if not frappe.get_list("File", filters={"name": name}, limit=1):
+            throw_missing("File", name)
+    return file_manager.add_attachments(**given)
+
+
+def _on_ours(names: list[str]) -> dict[str, Any]:
+    return {"name": ["in", names], "attached_to_doctype": ["in", TENANT_DOCTYPES]}

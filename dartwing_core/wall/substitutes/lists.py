@@ -1,0 +1,158 @@
+"""Functions of Frappe's that list, count and search documents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import frappe
+from frappe import _, client
+from frappe.desk import listview, notifications, reportview, search
+from frappe.desk.doctype.tag import tag
+from frappe.utils import get_safe_filters, goal
+from frappe.utils.data import make_filter_tuple
+from frappe.workflow.doctype.workflow import workflow
+from pypika.functions import Count
+
+from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
+from dartwing_core.jobs.access.references import visible_of
+
+from ..frappe_version import IS_15
+from ..mentions import asks_for_names, fields_that_link_to_ours, kind_fields, links_to_ours, naming_ours
+from .base import are_names, dict_of, instead_of, is_ours, parsed, rows_naming_ours, sees_everything, text_of
+
+AGGREGATIONS = ("sum", "count", "avg", "min", "max")
+
+
+@instead_of(client.get_count)
+def get_count(given: dict[str, Any]) -> Any:
+    """Counts what one may read, as Frappe 16 does: 15 counts with any filter what nobody may read. 15.
+
+    Of every DocType: others hold tokens of users and texts that name no job (mails, logs of exports); and of nothing
+    that is none, such as sessions and passwords.
+    """
+    filters = get_safe_filters(given.get("filters"))
+    if not IS_15 or sees_everything():
+        return client.get_count(**given)
+    if isinstance(filters, list) and all(isinstance(one, str) for one in filters):
+        filters = {"name": ["in", filters]} if filters else {}  # as `client.get_count` takes it, and not as SQL
+    frappe.form_dict.clear()
+    frappe.form_dict.update(doctype=given["doctype"], filters=filters)
+    return reportview.get_count()
+
+
+@instead_of(workflow.get_workflow_state_count)
+def get_workflow_state_count(given: dict[str, Any]) -> Any:
+    """Frappe groups all rows by any column. Ours, which have no workflows, and those that name ours are left out.
+
+    15, 16.
+    """
+    doctype, field = given["doctype"], given["workflow_state_field"]
+    if sees_everything():
+        return workflow.get_workflow_state_count(**given)
+    if is_ours(doctype):
+        raise frappe.PermissionError(_("There are no workflows of {0}.").format(_(doctype)))
+    counted = workflow.get_workflow_state_count(**given)
+    if counted and (linked := links_to_ours(doctype).get(field)):
+        visible = visible_of(linked, [row[field] for row in counted])
+        counted = [row for row in counted if row[field] in visible]
+    table = frappe.qb.DocType(doctype)
+    if counted and (ours := naming_ours(doctype, table)):
+        query = frappe.qb.from_(table).select(table[field], Count("*")).where(ours).groupby(table[field])
+        named = dict(query.run())
+        for row in counted:
+            row["count"] -= named.get(row[field], 0)
+        counted = [row for row in counted if row["count"]]
+    return counted
+
+
+@instead_of(notifications.get_open_count)
+def get_open_count(given: dict[str, Any]) -> Any:
+    """Frappe counts all rows that link to a document: those of our DocTypes are left out. 15, 16."""
+    found = notifications.get_open_count(**given)
+    counts = found.get("count")
+    if isinstance(counts, dict) and not sees_everything():
+        links = counts["external_links_found"]
+        counts["external_links_found"] = [link for link in links if not is_ours(link["doctype"])]
+    return found
+
+
+@instead_of(goal.get_monthly_goal_graph_data)
+def get_monthly_goal_graph_data(given: dict[str, Any]) -> Any:
+    """Frappe puts its arguments into SQL as they are, and sums up all rows: here those that one may read. 15."""
+    if not IS_15 or sees_everything():
+        return goal.get_monthly_goal_graph_data(**given)
+    doctype = given.get("goal_doctype")
+    is_plain = str(given.get("aggregation", "sum")).lower() in AGGREGATIONS and are_names(
+        given.get(name) for name in ("goal_doctype_link", "goal_field", "date_field")
+    )
+    if not is_plain or is_ours(doctype) or asks_for_names(doctype, given.get("filters")):
+        raise frappe.PermissionError(_("This is not allowed."))
+    frappe.has_permission(doctype, "read", throw=True)
+    if among := _permitted(doctype):
+        filters = dict_of(given, "filters")
+        if "name" in filters:
+            raise frappe.PermissionError(_("This is not allowed."))
+        given["filters"] = {**filters, "name": among}
+    return goal.get_monthly_goal_graph_data(**given)
+
+
+def _permitted(doctype: str) -> list[Any] | None:
+    """The filter for the names of the rows that one may read and that name none of ours; None if that is all."""
+    if reportview.build_match_conditions(doctype):
+        hidden = {*rows_naming_ours(doctype)}
+        return ["in", [name for name in frappe.get_list(doctype, pluck="name", limit=0) if name not in hidden] or [""]]
+    names = rows_naming_ours(doctype)
+    return ["not in", names] if names else None
+
+
+@instead_of(tag.get_tagged_docs)
+def get_tagged_docs(given: dict[str, Any]) -> Any:
+    """Tagged documents that one may see: Frappe lists all. 15, 16."""
+    if not is_ours(given["doctype"]) or sees_everything():
+        return tag.get_tagged_docs(**given)
+    return frappe.get_list(given["doctype"], filters={"_user_tags": ["like", text_of(given, "tag")]}, as_list=True)
+
+
+@instead_of(listview.get_group_by_count)
+def get_group_by_count(given: dict[str, Any]) -> Any:
+    """Frappe counts the assignments of all rows; jobs have none, so there is nothing to group by them. 15.
+
+    And it tells the titles of what the rows link to, whoever may read it. 16.
+    """
+    doctype, field = given["doctype"], given["field"]
+    if field == "assigned_to" and is_ours(doctype) and not sees_everything():
+        return []
+    counted = listview.get_group_by_count(**given)
+    if (linked := fields_that_link_to_ours(doctype).get(field)) and not sees_everything():
+        visible = visible_of(linked, [row.name for row in counted])
+        for row in counted:
+            if row.get("title") and row.name not in visible:
+                row.title = None
+    return counted
+
+
+@instead_of(search.search_link)
+def search_link(given: dict[str, Any]) -> Any:
+    """Frappe takes `ignore_user_permissions` for all permissions. 15."""
+    return search.search_link(**_without_bypass(given))
+
+
+@instead_of(search.search_widget)
+def search_widget(given: dict[str, Any]) -> Any:
+    """The same for the search box. 15."""
+    return search.search_widget(**_without_bypass(given))
+
+
+def _without_bypass(given: dict[str, Any]) -> dict[str, Any]:
+    doctype = given.get("doctype")
+    if not IS_15 or not given.get("ignore_user_permissions") or given.get("query") or sees_everything():
+        return given
+    if is_ours(doctype) or asks_for_names(doctype, given.get("filters")):
+        return given | {"ignore_user_permissions": False}
+    if kinds := kind_fields(doctype):
+        filters = parsed(given, "filters") or []
+        if isinstance(filters, dict):  # as Frappe does next
+            filters = [make_filter_tuple(doctype, key, value) for key, value in filters.items()]
+        # Rows that name ours are found without the bypass.
+        return given | {"filters": [*filters, *([doctype, kind, "not in", TENANT_DOCTYPES] for kind in kinds)]}
+    return given

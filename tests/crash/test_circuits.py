@@ -67,7 +67,7 @@ def test_killed_workers_leave_one_probe_at_a_time_and_no_circuit_half_open(fleet
     with Watch(PROBING, job_type) as watch:
         for turn in range(rounds):
             fail(job_type, range(turn * DOWN, (turn + 1) * DOWN))
-            parameters = ({"plan": OK, "n": n, "seconds": 0.2} for n in range(number))
+            parameters = ({"plan": OK, "n": n, "seconds": 0.5} for n in range(number))
             submit_jobs(
                 {"job_type": job_type, "organization": factory.ALPHA, "parameters": each} for each in parameters
             )

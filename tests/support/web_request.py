@@ -15,7 +15,7 @@ from werkzeug.wrappers import Request
 @contextmanager
 def made(method: str, path: str, user: str, arguments: dict[str, Any] | None = None) -> Iterator[None]:
     """Within it, `frappe.local` holds the request of this user, its path and arguments (a JSON body)."""
-    before = frappe.session.user, frappe.local.form_dict
+    before, flags = (frappe.session.user, frappe.local.form_dict), dict(frappe.flags)
     builder = EnvironBuilder(path, method=method, data=json.dumps(arguments or {}), content_type="application/json")
     frappe.local.request = Request(builder.get_environ())
     frappe.set_user(user)  # empties the arguments
@@ -24,5 +24,7 @@ def made(method: str, path: str, user: str, arguments: dict[str, Any] | None = N
         yield
     finally:
         del frappe.local.request
+        frappe.flags.clear()  # what guards a request must not guard the next test
+        frappe.flags.update(flags)
         frappe.set_user(before[0])
         frappe.local.form_dict = before[1]

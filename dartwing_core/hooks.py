@@ -151,6 +151,7 @@ override_whitelisted_methods = {
     "frappe.desk.search.get_link_title": "dartwing_core.wall.substitutes.documents.get_link_title",
     "frappe.desk.listview.get_group_by_count": "dartwing_core.wall.substitutes.lists.get_group_by_count",
     "frappe.desk.calendar.get_events": "dartwing_core.wall.substitutes.charts_and_reports.get_calendar_events",
+    "frappe.desk.doctype.kanban_board.kanban_board.update_order": ("dartwing_core.wall.substitutes.lists.update_order"),
     "frappe.desk.like.toggle_like": "dartwing_core.wall.substitutes.documents.toggle_like",
     "frappe.desk.doctype.notification_log.notification_log.mark_as_read": (
         "dartwing_core.wall.substitutes.documents.mark_as_read"

@@ -49,8 +49,8 @@ class JobAwareFile:
         return not result_files.is_foreign(self, found, but_for_twins=True) and super().is_downloadable()
 
     def notify_update(self) -> None:
-        """Not of a job's file: everybody who may have a list of Files open would hear who has made one, and when."""
-        if self.attached_to_doctype not in desk_access.ENGINE_DOCTYPES:
+        """Not of a file of ours: everybody who may have a list of Files open would hear who has made one, and when."""
+        if self.attached_to_doctype not in desk_access.TENANT_DOCTYPES:
             super().notify_update()
 
     def delete_file_from_filesystem(self, only_thumbnail: bool = False) -> None:

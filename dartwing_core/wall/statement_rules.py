@@ -26,7 +26,7 @@ from frappe import _
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
 
-from . import callers, column_rules, links, query_rules
+from . import callers, column_rules, links, query_rules, sent_names
 from .frappe_version import IS_15
 
 SECRETS = frozenset({"__auth", "tabsessions", "processlist"})
@@ -51,7 +51,8 @@ NAMED = re.compile(r"%\((\w+)\)s")
 CONDITIONS = "dartwing_conditions"
 """In `frappe.flags`: what permissions have added to lists, ours and those of other apps, which are no part of what is
 told."""
-WRAPPERS = (__name__, query_rules.__name__)
+WRAPPERS = (__name__, query_rules.__name__, sent_names.__name__)
+"""Modules of this app that stand between Frappe's functions and the database."""
 
 
 def _is_named(statement: str) -> bool:

@@ -331,3 +331,48 @@ def test_the_page_of_a_hidden_document_is_that_of_a_missing_one(web, actor, spel
 def test_the_page_of_ones_own_document_is_there(web):
     client = tenants.client_of("admin_b", web)
     assert client.http.get(f"{web}/Organization/{factory.BETA}", timeout=60).status_code == 200
+
+
+@pytest.fixture
+def board(site) -> Iterator:
+    """A Kanban Board of an admin of Beta on schedules, and one on files."""
+    admin = factory.user("m_admin_b", factory.BETA, roles=("Dartwing Admin",), org_role="Admin")
+    made = []
+    for kind, field in (("Job Schedule", "title"), ("File", "attached_to_name")):
+        values = {"kanban_board_name": f"Test {kind}", "reference_doctype": kind, "field_name": field, "private": 1}
+        made.append(frappe.get_doc({"doctype": "Kanban Board", **values}).insert(ignore_permissions=True))
+        frappe.db.set_value("Kanban Board", made[-1].name, "owner", admin)
+    frappe.db.commit()
+    yield made
+    removed(*made)
+
+
+UPDATE_ORDER = "frappe.desk.doctype.kanban_board.kanban_board.update_order"
+
+
+def test_a_board_tells_nothing_of_the_rows_of_others(web, board):
+    # Seen failing: a right guess answered 200 and a wrong one 404, for any field of any schedule.
+    secret = frappe.get_doc({"doctype": "File", "file_name": "hidden.txt", "content": "x", "is_private": 1})
+    secret.update({"attached_to_doctype": "Organization", "attached_to_name": factory.ALPHA}).insert()
+    frappe.db.commit()
+    client = tenants.client_of("admin_b", web)
+    schedules, files = board
+    told = []
+    try:
+        for name, guess, card in (
+            (schedules.name, "right?", 0),
+            (schedules.name, "wrong?", "x"),
+            (files.name, factory.ALPHA, secret.name),
+            (files.name, "wrong?", secret.name),
+        ):
+            told.append(call(client, UPDATE_ORDER, board_name=name, order=json.dumps({guess: [card]})).status_code)
+    finally:
+        removed(secret)
+    assert set(told) == {200}
+
+
+def test_a_private_board_on_ours_is_its_owners(stranger, board, web):
+    # Seen failing: whoever knew its name got it whole, with its filters.
+    found = call(stranger, UPDATE_ORDER, board_name=board[0].name, order="{}")
+    assert found.status_code in (403, 404), found.text
+    assert "Job Schedule" not in found.text.replace(board[0].name, "")

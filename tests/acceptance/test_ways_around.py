@@ -329,6 +329,20 @@ def test_what_an_app_asks_within_a_function_of_frappes_is_its_own_business(withi
             exec(asked, module)
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        'frappe.db.get_value("__Auth", {"doctype": "User"}, "password")',
+        'frappe.db.get_values("__Auth", {"doctype": "User"}, "password")',
+        'frappe.db.exists("__Auth", {"doctype": "User", "encrypted": 0})',
+    ],
+)
+def test_what_frappe_looks_up_meets_the_net_below(within_frappe, asked):
+    # Seen failing: the wrapper of lookups was taken for an app that asks.
+    with pytest.raises(frappe.PermissionError):
+        exec(asked, {"__name__": "frappe.desk.made_up", "frappe": frappe})
+
+
 def test_an_app_may_make_a_member_within_a_function_of_frappes(within_frappe):
     # Seen failing: the permission of whoever makes the request was asked.
     made = "frappe.get_doc(doctype='Organization', org_name='Test Made').insert(ignore_permissions=True)"

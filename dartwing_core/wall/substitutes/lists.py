@@ -7,13 +7,14 @@ from typing import Any
 import frappe
 from frappe import _, client
 from frappe.desk import listview, notifications, reportview, search
+from frappe.desk.doctype.kanban_board import kanban_board
 from frappe.desk.doctype.tag import tag
 from frappe.utils import get_safe_filters, goal
 from frappe.utils.data import make_filter_tuple
 from frappe.workflow.doctype.workflow import workflow
 from pypika.functions import Count
 
-from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
+from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES, throw_missing
 from dartwing_core.jobs.access.references import visible_of
 
 from ..frappe_version import IS_15
@@ -103,6 +104,34 @@ def _permitted(doctype: str) -> list[Any] | None:
         return ["in", [name for name in frappe.get_list(doctype, pluck="name", limit=0) if name not in hidden] or [""]]
     names = rows_naming_ours(doctype)
     return ["not in", names] if names else None
+
+
+@instead_of(kanban_board.update_order)
+def update_order(given: dict[str, Any]) -> Any:
+    """Frappe looks each card up by itself, whoever may see it, and tells by its answer what its column is. 15, 16.
+
+    So it tells what is in our documents, and in rows that hang on them: the cards of others are left out, and a board
+    of our DocTypes keeps its order.
+    """
+    name = str(given["board_name"])
+    found = frappe.db.get_value("Kanban Board", name, ["reference_doctype", "private", "owner"])
+    if found and not sees_everything():
+        kind, is_private, owner = found
+        if is_ours(kind) and is_private and owner != frappe.session.user:
+            throw_missing("Kanban Board", name)
+        if is_ours(kind) or kind_fields(kind) or fields_that_link_to_ours(kind):
+            given["order"] = frappe.as_json(_visible_order(kind, dict_of(given, "order")))
+    return kanban_board.update_order(**given)
+
+
+def _visible_order(doctype: str, order: dict[str, Any]) -> dict[str, list[str]]:
+    return {} if is_ours(doctype) else {column: _visible_cards(doctype, cards) for column, cards in order.items()}
+
+
+def _visible_cards(doctype: str, cards: Any) -> list[str]:
+    names = [card for card in cards if isinstance(card, str)] if isinstance(cards, list) else []
+    seen = set(frappe.get_list(doctype, filters={"name": ["in", names]}, pluck="name", limit=0)) if names else set()
+    return [name for name in names if name in seen]
 
 
 @instead_of(tag.get_tagged_docs)

@@ -151,6 +151,14 @@ def test_a_session_that_a_handler_has_changed_is_renewed_for_the_next_job():
     assert frappe.db.sql("SELECT CONNECTION_ID()")[0][0] != before
 
 
+def test_what_a_handler_changes_in_frappes_caches_is_gone_for_the_next_job():
+    # Seen failing on Frappe 16: permission checks of the next tenant's job would run on it.
+    made = factory.job_type("meta", f"{factory.FAULTS}.changes_meta")
+    jobs = [submitted(made, n=n) for n in range(3)]
+    run_slice(jobs[0])
+    assert [get_job_status(job.name)["result"] for job in jobs] == [{"before": 0}] * 3
+
+
 @pytest.mark.parametrize("then", ["return", "callback", "fail"])
 def test_an_attempt_leaves_nothing_to_the_next_of_its_process(then):
     mess = factory.job_type("mess", f"{factory.FAULTS}.leaves_a_mess", max_retries=0)

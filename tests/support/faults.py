@@ -201,3 +201,11 @@ def leaves_to_the_commit(context: JobContext) -> None:
     frappe.enqueue("frappe.ping", queue="long", enqueue_after_commit=True)
     if context.parameters.get("fails"):
         frappe.db.after_commit.add(_fail_late)
+
+
+@job_handler
+def changes_meta(context: JobContext) -> dict:
+    """Changes what Frappe caches of a DocType; what it was before."""
+    field = frappe.get_meta("Note").get_field("title")
+    before, field.permlevel = field.permlevel, 9
+    return {"before": before}

@@ -128,10 +128,11 @@ class Attempt:
         frappe.local.lang = self.job["owner_language"] or frappe.local.lang
         permission.check_owner(self.job)
         self.heartbeat = self._prepare()
-        site = isolation.Site()
         with self.heartbeat, self.watch, self.session.watched(), config.not_keeping():
+            handler = handlers.resolve(self.job["handler_method"])
+            site = isolation.Site()
             try:
-                return handlers.resolve(self.job["handler_method"])(self.context)
+                return handler(self.context)
             finally:
                 if os.getpid() != self.pid:
                     os._exit(1)  # a child that the handler has forked must not settle too, on its parent's connection

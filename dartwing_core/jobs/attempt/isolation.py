@@ -52,9 +52,16 @@ class Site:
     def __init__(self) -> None:
         self._name, self._path, self._user = frappe.local.site, frappe.local.sites_path, frappe.session.user
         self._before = {name: getattr(frappe.local, name) for name in NEEDED}
+        self._cache_reads = _cache_reads()
 
     def come_back(self) -> None:
-        """Begin anew if the handler has ended Frappe's context or gone to another site; put back what is missing."""
+        """Begin anew if the handler has ended Frappe's context or gone to another site; put back what is missing.
+
+        Frappe 16 caches meta, hooks and defaults as objects of the process, which a handler may have changed. If it has
+        read any of them, they are read anew.
+        """
+        if _cache_reads() != self._cache_reads:
+            frappe.client_cache.clear_cache()
         local = frappe.local
         if not getattr(local, "initialised", None) or getattr(local, "site", None) != self._name:
             with suppress(Exception):
@@ -70,6 +77,12 @@ class Site:
         if local.db is not self._before["db"]:
             with suppress(Exception):
                 self._before["db"].close()  # its transaction would hold its locks as long as somebody refers to it
+
+
+def _cache_reads() -> tuple[int, int] | None:
+    """How often Frappe's cache of the process was read; None on Frappe 15, which has none."""
+    cache = getattr(frappe, "client_cache", None)
+    return (cache.hits, cache.misses) if cache else None
 
 
 class Context:

@@ -113,9 +113,10 @@ def update_order(given: dict[str, Any]) -> Any:
     So it tells what is in our documents, and in rows that hang on them: the cards of others are left out, and a board
     of our DocTypes keeps its order.
     """
-    name = str(given["board_name"])
-    found = frappe.db.get_value("Kanban Board", name, ["reference_doctype", "private", "owner"])
-    if found and not sees_everything():
+    if sees_everything():
+        return kanban_board.update_order(**given)
+    name = given["board_name"] = str(given["board_name"])  # a number would be another board to the database
+    if found := frappe.db.get_value("Kanban Board", name, ["reference_doctype", "private", "owner"]):
         kind, is_private, owner = found
         if is_ours(kind) and is_private and owner != frappe.session.user:
             throw_missing("Kanban Board", name)

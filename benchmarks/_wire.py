@@ -76,25 +76,17 @@ class Count:
         return number
 
 
-class Relay:
-    """Listens on a free port of 127.0.0.1 and passes everything on."""
+class _Listener:
+    """Listens on a free port of 127.0.0.1 and passes everything on to a server."""
 
     def __init__(self, host: str, port: int) -> None:
         self._server = (host, port)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
-        self.seen: list[Statement] = []
-        self.opened = 0
-        self.open: set[int] = set()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
         self._listener.close()
-
-    def take(self) -> Count:
-        """What was asked since the last call."""
-        seen, self.seen = self.seen, []
-        return Count(seen)
 
     def _accept(self) -> None:
         while True:
@@ -105,11 +97,32 @@ class Relay:
             server = socket.create_connection(self._server)
             for end in (client, server):
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            number = self.opened + 1
-            self.open.add(number)
-            self.opened = number  # last: who sees the new number also sees the connection open
-            threading.Thread(target=self._to_server, args=(client, server, number), daemon=True).start()
-            threading.Thread(target=_copy, args=(server, client), daemon=True).start()
+            self._pass_on(client, server)
+
+    def _pass_on(self, client: socket.socket, server: socket.socket) -> None:
+        raise NotImplementedError
+
+
+class Relay(_Listener):
+    """To MariaDB: it notes each statement."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self.seen: list[Statement] = []
+        self.opened = 0
+        self.open: set[int] = set()
+        super().__init__(host, port)
+
+    def take(self) -> Count:
+        """What was asked since the last call."""
+        seen, self.seen = self.seen, []
+        return Count(seen)
+
+    def _pass_on(self, client: socket.socket, server: socket.socket) -> None:
+        number = self.opened + 1
+        self.open.add(number)
+        self.opened = number  # last: who sees the new number also sees the connection open
+        threading.Thread(target=self._to_server, args=(client, server, number), daemon=True).start()
+        threading.Thread(target=_copy, args=(server, client), daemon=True).start()
 
     def _to_server(self, client: socket.socket, server: socket.socket, number: int) -> None:
         pending = b""
@@ -141,32 +154,18 @@ def _receive(source: socket.socket) -> bytes:
         return b""
 
 
-class RedisRelay:
-    """The same for Redis: it counts round trips. A pipeline is one, and so is one that waits for an entry."""
+class RedisRelay(_Listener):
+    """To Redis: it counts round trips. A pipeline is one, and so is one that waits for an entry."""
 
     def __init__(self, host: str, port: int) -> None:
-        self._server = (host, port)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
         self.round_trips = 0
         self._lock = threading.Lock()
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__(host, port)
 
-    def close(self) -> None:
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _address = self._listener.accept()
-            except OSError:
-                return
-            server = socket.create_connection(self._server)
-            for end in (client, server):
-                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            is_asking = threading.Event()
-            threading.Thread(target=self._ask, args=(client, server, is_asking), daemon=True).start()
-            threading.Thread(target=self._answer, args=(server, client, is_asking), daemon=True).start()
+    def _pass_on(self, client: socket.socket, server: socket.socket) -> None:
+        is_asking = threading.Event()
+        threading.Thread(target=self._ask, args=(client, server, is_asking), daemon=True).start()
+        threading.Thread(target=self._answer, args=(server, client, is_asking), daemon=True).start()
 
     def _ask(self, client: socket.socket, server: socket.socket, is_asking: threading.Event) -> None:
         while data := _receive(client):

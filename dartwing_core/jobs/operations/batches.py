@@ -109,15 +109,8 @@ def list_batches(
     table = frappe.qb.DocType(config.BATCH)
     condition = visibility.viewer().visible(table, job_queries.organization_filter(organization))
     condition = job_queries.narrowed(condition, table, status=status)
-    limit, offset = (
-        job_queries.bounded(limit, 1, job_queries.MAX_LIMIT, "limit"),
-        job_queries.bounded(offset, 0, 10**9, "offset"),
-    )
-    page = frappe.qb.from_(table).select(*(table[name] for name in batch_store.PUBLIC_FIELDS)).where(condition)
-    page = page.orderby(table.creation, order=job_queries.Order.desc).orderby(table.name, order=job_queries.Order.desc)
-    rows = page.limit(limit).offset(offset).run(as_dict=True)
-    total = job_queries.total_query(condition, table).run()[0][0]
-    return {"batches": _public(rows), "total": total, "limit": limit, "offset": offset}
+    page = job_queries.newest_page(table, batch_store.PUBLIC_FIELDS, condition, limit, offset)
+    return {"batches": _public(page.pop("rows")), **page}
 
 
 def cancel_batch(batch_id: str, reason: str | None = None):

@@ -33,15 +33,8 @@ def list_schedules(
     condition = visibility.viewer().visible(table, job_queries.organization_filter(organization))
     if enabled not in (None, ""):
         condition &= table.enabled == int(job_queries.boolean(enabled, "enabled"))
-    limit, offset = (
-        job_queries.bounded(limit, 1, job_queries.MAX_LIMIT, "limit"),
-        job_queries.bounded(offset, 0, 10**9, "offset"),
-    )
-    page = frappe.qb.from_(table).select(*(table[name] for name in schedule_store.FIELDS)).where(condition)
-    page = page.orderby(table.creation, order=job_queries.Order.desc).orderby(table.name, order=job_queries.Order.desc)
-    rows = page.limit(limit).offset(offset).run(as_dict=True)
-    total = job_queries.total_query(condition, table).run()[0][0]
-    return {"schedules": _public(rows), "total": total, "limit": limit, "offset": offset}
+    page = job_queries.newest_page(table, schedule_store.FIELDS, condition, limit, offset)
+    return {"schedules": _public(page.pop("rows")), **page}
 
 
 def get_schedule(schedule_id: str) -> dict[str, Any]:

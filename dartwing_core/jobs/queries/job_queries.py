@@ -153,6 +153,16 @@ def page_query(condition: Criterion, order: tuple[str, Order], limit: int, offse
     return query.orderby(row[column], order=direction).orderby(row.name, order=direction)
 
 
+def newest_page(table, columns: Sequence[str], condition: Criterion, limit: Any, offset: Any) -> dict[str, Any]:
+    """A page of the rows of a table, newest first: `{rows, total, limit, offset}`; bounded like `list_jobs`."""
+    limit, offset = bounded(limit, 1, MAX_LIMIT, "limit"), bounded(offset, 0, 10**9, "offset")
+    page = frappe.qb.from_(table).select(*(table[name] for name in columns)).where(condition)
+    page = page.orderby(table.creation, order=Order.desc).orderby(table.name, order=Order.desc)
+    rows = page.limit(limit).offset(offset).run(as_dict=True)
+    total = total_query(condition, table).run()[0][0]
+    return {"rows": rows, "total": total, "limit": limit, "offset": offset}
+
+
 def total_query(condition: Criterion, table=None):
     """How many jobs (or rows of `table`) there are, up to MAX_TOTAL: to count a million takes longer than one waits."""
     table = table or frappe.qb.DocType(config.JOB)

@@ -202,7 +202,10 @@ def _is_overridden(command: str) -> bool:
 
 def _check_number_of_documents(call: Call) -> None:
     """Frappe loads and refuses one after the other (`bulk_update`)."""
-    sent = listed(call.arguments.get("docs"))
+    docs = call.arguments.get("docs")
+    if not docs or (isinstance(docs, str) and docs.lstrip()[:1] != "["):  # one document, which takes long to read
+        return
+    sent = listed(docs)
     ours = [one for one in sent if isinstance(one, dict) and one.get("doctype") in TENANT_DOCTYPES]
     if len(ours) > MOST_NAMES:
         raise InvalidJobError(_("{0}: at most {1} at once.").format("docs", MOST_NAMES))

@@ -28,11 +28,11 @@ _tenant_doctypes = (
 )
 _references = (
     *("Comment", "Communication", "ToDo", "Tag Link", "Document Follow", "Version", "DocShare", "View Log"),
-    *("Activity Log", "Email Queue", "Milestone", "Energy Point Log", "File"),
+    *("Activity Log", "Email Queue", "Milestone", "Energy Point Log", "Discussion Topic", "File"),
 )
 
 _children_of_others = ("Dynamic Link", "Communication Link", "Event Participants")
-_personal = ("Notification Log", "List Filter")
+_personal = ("Notification Log", "List Filter", "Number Card", "Dashboard Chart")
 
 permission_query_conditions = {
     **dict.fromkeys(_tenant_doctypes, "dartwing_core.jobs.access.desk_access.conditions"),

@@ -29,6 +29,7 @@ REFERENCES = {
     "Email Queue": ("reference_doctype", "reference_name"),
     "Milestone": ("reference_type", "reference_name"),
     "Energy Point Log": ("reference_doctype", "reference_name"),
+    "Discussion Topic": ("reference_doctype", "reference_docname"),
     "File": ("attached_to_doctype", "attached_to_name"),
 }
 """Fields with which a document of another DocType hangs on one of ours. Some DocTypes are there in Frappe 15 only."""
@@ -153,6 +154,8 @@ def check_reference(doc, method: str | None = None) -> None:
         return
     if doctype in ENGINE_DOCTYPES and doc.doctype in ("ToDo", "Tag Link"):
         frappe.throw(_("Background jobs can't be assigned or tagged."), frappe.PermissionError)
+    if doc.doctype == "Discussion Topic":  # Frappe tells each reply to every visitor of the website
+        frappe.throw(_("{0} can't be discussed on the website.").format(_(doctype)), frappe.PermissionError)
     if getattr(frappe.local, "request", None) and not frappe.has_permission(doctype, "read", doc=name):
         throw_missing(doctype, name)
 

@@ -18,7 +18,7 @@ import frappe
 from rq import get_current_job
 from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 
-from .attempt import isolation, job_hooks
+from .attempt import isolation, job_hooks, process_state
 from .attempt.attempt import Attempt
 from .attempt.heartbeat import Beater
 from .base import clock, config, ids
@@ -80,7 +80,7 @@ class Slice:
 
     def __init__(self, entry: doorbells.Entry, named_job: str, named_attempt: int):
         self._context = isolation.Context(keeps_caches=True)  # first of all: nothing of the engine's is cached yet
-        self._process = isolation.Process()
+        self._process = process_state.Process()
         self._entry, self._named = entry, (named_job, named_attempt)
         self._began = started_monotonic()
         self._ends_at = self._began + config.settings().slice_seconds
@@ -133,6 +133,7 @@ class Slice:
                 dispatch.quietly(partial(job_hooks.after, job))
             finally:
                 self._context.restore()
+                self._process.restore()
         if made.session.is_changed and made.has_left_nothing:
             connection.renew()
             self._context.remember_database()

@@ -88,10 +88,12 @@ def test_work_is_completed_with_its_writes_or_tried_again_whatever_the_handler_d
 
 
 @pytest.mark.parametrize("keeps_caches", [True, False])
-def test_all_of_frappes_context_is_put_back(alice, keeps_caches):
+def test_all_of_frappes_context_is_put_back(alice, keeps_caches, monkeypatch):
     frappe.local.of_a_test = {"kept": [1]}
+    monkeypatch.setitem(frappe.conf, "of_a_test", {"nested": {}})
     before = {name: value for name, value in dict(frappe.local).items() if name not in CACHES}
     contents = {name: copy.copy(value) for name, value in before.items() if isinstance(value, dict | list)}
+    contents["conf"] = copy.deepcopy(dict(frappe.conf))
     context = isolation.Context(keeps_caches=keeps_caches)
     frappe.set_user(alice)
     frappe.local.left_by_a_job = 1
@@ -101,10 +103,12 @@ def test_all_of_frappes_context_is_put_back(alice, keeps_caches):
     frappe.local.lang = "de"
     frappe.db.MAX_WRITES_PER_TRANSACTION = 1
     frappe.flags.currently_saving.append("left")
+    frappe.conf.of_a_test["nested"]["left"] = 1
     del frappe.local.form_dict
     context.restore()
     assert frappe.db.MAX_WRITES_PER_TRANSACTION > 1
     assert "left" not in frappe.flags.currently_saving
+    assert frappe.conf.of_a_test == {"nested": {}}
     after = dict(frappe.local)
     del frappe.local.of_a_test
     assert frappe.session.user == "Administrator"

@@ -1,23 +1,13 @@
 """What a handler leaves behind must not reach the next job of its process.
 
 Frappe's context is put back to what it was before. So is the database session, by a new connection, if the handler has
-said anything to it that may outlast a transaction. A process that was changed in any other way runs no other job.
+said anything to it that may outlast a transaction. `process_state` has what is neither.
 """
 
 from __future__ import annotations
 
-import contextvars
 import copy
-import decimal
-import locale
-import logging
-import os
 import re
-import resource
-import signal
-import socket
-import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -27,9 +17,6 @@ import frappe
 CALLBACKS = ("before_commit", "after_commit", "before_rollback", "after_rollback")
 NEEDED = ("db", "conf", "flags", "session", "lang", "form_dict", "response", "message_log", "error_log", "debug_log")
 """Without which Frappe can do nothing."""
-OWN_THREADS = frozenset({"job-heartbeat", "job-sweeps"})
-MEMORY_LIMIT = 256 * 1024
-"""A process that has grown by so many kilobytes runs no other job."""
 LONGEST_READ = 100_000
 OF_CONNECTION = frozenset({"_conn", "_cursor", "last_query", "last_result", "transaction_writes"})
 """Attributes of Frappe's database object that go with its connection and its transaction."""
@@ -93,6 +80,7 @@ class Context:
         self._user, self._keeps_caches = frappe.session.user, keeps_caches
         self._before = {name: (value, _content(value)) for name, value in _locals().items()}
         self._lists = [(value, value.copy()) for value in frappe.flags.values() if isinstance(value, list)]
+        self._conf = copy.deepcopy(dict(frappe.conf))
         self.remember_database()
         self._forget()
 
@@ -113,6 +101,8 @@ class Context:
             _refill(value, content)
         for value, content in self._lists:
             value[:] = content
+        if frappe.conf != self._conf:  # which holds dicts and lists of its own
+            frappe.conf.update(copy.deepcopy(self._conf))
         self._restore_database()
         self._forget()
         for name in CALLBACKS:
@@ -160,70 +150,6 @@ def _refill(value: Any, content: Any) -> None:
         value.update(content)
     else:
         value.extend(content)
-
-
-class Process:
-    """What can be told of this process at one moment, beside Frappe's context."""
-
-    def __init__(self) -> None:
-        self._before = _process_state()
-        self._memory = _memory()
-
-    def is_as_it_was(self) -> bool:
-        """Whether no handler has left anything behind: threads, signals, folder, environment, time-outs, memory, …"""
-        try:
-            is_same = _process_state() == self._before
-        except Exception:  # values that can't be compared
-            return False
-        return is_same and _memory() - self._memory < MEMORY_LIMIT
-
-
-def _process_state() -> tuple[Any, ...]:
-    threads = {thread for thread in threading.enumerate() if thread.name not in OWN_THREADS}
-    return (
-        threads,
-        os.getcwd(),
-        dict(os.environb),
-        tuple(map(signal.getsignal, _SIGNALS)),
-        socket.getdefaulttimeout(),
-        _umask(),
-        signal.getitimer(signal.ITIMER_VIRTUAL),
-        os.nice(0),
-        sys.getrecursionlimit(),
-        tuple(sys.path),
-        logging.root.level,
-        locale.setlocale(locale.LC_ALL),
-        repr(decimal.getcontext()),
-        _context_variables(),
-    )
-
-
-def _context_variables() -> dict[Any, Any]:
-    """All but the one in which Frappe keeps `frappe.local`."""
-    found = contextvars.copy_context().items()
-    return {name: value for name, value in found if not (isinstance(value, dict) and "db" in value)}
-
-
-_SIGNALS = (
-    signal.SIGINT,
-    signal.SIGTERM,
-    signal.SIGCHLD,
-    signal.SIGHUP,
-    signal.SIGUSR1,
-    signal.SIGUSR2,
-    signal.SIGPIPE,
-)
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
-
-
-def _memory() -> int:
-    """The most memory that this process has had, in kilobytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 class Session:

@@ -1,4 +1,4 @@
-"""Rows of Frappe's that tell of our documents: notices, filters, cards, charts, titles, child rows, User Permissions."""
+"""Rows of Frappe's that tell of our documents: notices, filters, cards, charts, titles, children, User Permissions."""
 
 from __future__ import annotations
 

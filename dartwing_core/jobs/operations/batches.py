@@ -16,6 +16,7 @@ from ..access import visibility
 from ..attempt.context import text_for_storage
 from ..base import clock, config, ids
 from ..base.texts import cut
+from ..db.rows import standard_columns
 from ..ending import batch_cancel, batch_end
 from ..errors import BatchNotFoundError, InvalidJobError, InvalidTransitionError
 from ..queries import job_queries
@@ -190,13 +191,7 @@ def visible_batch(batch_id: Any) -> dict[str, Any]:
 def _batch_row(organization: str, description: str | None) -> dict[str, Any]:
     user, now = frappe.session.user, clock.site_time()
     return {
-        "name": ids.batch_name(),
-        "creation": now,
-        "modified": now,
-        "owner": user,
-        "modified_by": user,
-        "docstatus": 0,
-        "idx": 0,
+        **standard_columns(ids.batch_name(), user, now),
         "organization": organization,
         "owner_user": user,
         "description": _text(description),

@@ -17,6 +17,7 @@ from frappe import _
 from ..access import visibility
 from ..base import clock, config
 from ..db import dispatch, sql
+from ..db.rows import standard_columns
 from ..ending import batch_cancel, cancel
 from ..status import FINISHED, JobStatus
 from ..store import backlog, circuits, job_store, schedule_store
@@ -41,9 +42,8 @@ def begin(organization: str, name: str) -> None:
     """
     _forget(organization)
     user, now = frappe.session.user, clock.site_time()
-    row = {"name": organization, "creation": now, "modified": now, "owner": user, "modified_by": user}
-    row |= {"docstatus": 0, "idx": 0, "organization_name": name, "status": RUNNING, "removed_jobs": 0}
-    row |= {"requested_epoch": clock.now_epoch()}
+    row = standard_columns(organization, user, now) | {"organization_name": name, "status": RUNNING}
+    row |= {"removed_jobs": 0, "requested_epoch": clock.now_epoch()}
     frappe.db.delete(config.REMOVAL, {"name": organization})
     sql.insert(config.REMOVAL, list(row), [tuple(row.values())])
     outbox().afterwards(partial(go_on, organization))

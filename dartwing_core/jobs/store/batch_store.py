@@ -14,6 +14,7 @@ from pypika import Case, Order
 
 from ..base import clock, config
 from ..db import sql
+from ..db.rows import insert_row, update_query
 from ..status import LIVE, JobStatus
 from . import backlog
 
@@ -37,7 +38,7 @@ MEMBER_FIELDS = (*backlog.CHILD_FIELDS, "dedup_hash", "active_key")
 
 def insert(row: Mapping[str, Any]) -> None:
     """Insert a batch."""
-    frappe.qb.into(frappe.qb.DocType(config.BATCH)).columns(*row).insert(*row.values()).run()
+    insert_row(config.BATCH, row)
 
 
 def load(name: str, *fields: str) -> dict | None:
@@ -48,9 +49,7 @@ def load(name: str, *fields: str) -> dict | None:
 def update(name: str, values: Mapping[str, Any], status: str | None = None) -> bool:
     """Write columns, with `status` only while the batch has it. Its row is locked until the commit either way."""
     batch = frappe.qb.DocType(config.BATCH)
-    query = frappe.qb.update(batch).set(batch.modified, clock.site_time()).where(batch.name == name)
-    for column, value in values.items():
-        query = query.set(batch[column], value)
+    query = update_query(config.BATCH, {"modified": clock.site_time(), **values}).where(batch.name == name)
     return bool(sql.run_update(query.where(batch.status == status) if status else query))
 
 

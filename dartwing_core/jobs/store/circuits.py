@@ -20,6 +20,7 @@ from pypika.functions import Coalesce
 
 from ..base import clock, config, ids
 from ..db import sql
+from ..db.rows import insert_row, standard_columns, update_query
 from ..status import JobStatus
 
 OPEN, HALF_OPEN, CLOSED = STATUSES = ("Open", "Half Open", "Closed")
@@ -158,11 +159,10 @@ def open_anew(job: Mapping[str, Any], seen: Tally, until: float) -> bool:
     }
     if seen.status is not None:
         return _update(_of(job) & (_table().status == CLOSED), values)
-    row = {"name": ids.circuit_name(), "creation": now, "modified": now, "owner": config.ENGINE}
-    row |= {"modified_by": config.ENGINE, "docstatus": 0, "idx": 0, "closed_epoch": 0}
+    row = standard_columns(ids.circuit_name(), config.ENGINE, now) | {"closed_epoch": 0}
     row |= {"job_type": job["job_type"], "organization": job["organization"], **values}
     try:
-        frappe.qb.into(_table()).columns(*row).insert(*row.values()).run()
+        insert_row(config.CIRCUIT, row)
     except Exception as error:
         if not frappe.db.is_duplicate_entry(error):
             raise
@@ -223,10 +223,8 @@ def _is_probe(job: Mapping[str, Any]):
 
 
 def _update(condition, values: Mapping[str, Any]) -> bool:
-    query = frappe.qb.update(_table()).set(_table().modified, clock.site_time()).where(condition)
-    for column, value in values.items():
-        query = query.set(_table()[column], value)
-    return bool(sql.run_update(query, LOCK_WAIT))
+    query = update_query(config.CIRCUIT, {"modified": clock.site_time(), **values})
+    return bool(sql.run_update(query.where(condition), LOCK_WAIT))
 
 
 def forget(organization: str) -> None:

@@ -11,6 +11,7 @@ from pypika.functions import Coalesce, Max
 from ..access import visibility
 from ..base import canonical, clock, config, ids
 from ..db import sql
+from ..db.rows import STANDARD, standard_values
 from ..status import LIVE, JobStatus
 from . import backlog, waiting
 
@@ -21,11 +22,10 @@ POINT_ROWS = 500
 def insert(pairs: Sequence[tuple[str, str]], owner: str) -> None:
     """Write down the jobs (second) that a job (first) depends on, where it is several."""
     now = clock.site_time()
-    standard = ("name", "creation", "modified", "owner", "modified_by", "docstatus", "idx")
     for start in range(0, len(pairs), INSERT_ROWS):
         some = pairs[start : start + INSERT_ROWS]
-        rows = [(ids.time_ordered_id(), now, now, owner, owner, 0, 0, *pair) for pair in some]
-        sql.insert(config.DEPENDENCY, (*standard, "background_job", "depends_on"), rows)
+        values = [(*standard_values(ids.time_ordered_id(), owner, now), *pair) for pair in some]
+        sql.insert(config.DEPENDENCY, (*STANDARD, "background_job", "depends_on"), values)
 
 
 def of(job: Mapping[str, Any]) -> list[str]:

@@ -11,6 +11,7 @@ import frappe
 
 from ..base import clock, config, ids
 from ..db import sql
+from ..db.rows import STANDARD, standard_values
 from ..status import JobStatus
 
 MESSAGE_LENGTH = 500
@@ -50,7 +51,6 @@ _FIELDS = (
     "duration",
     "worker",
 )
-_STANDARD = ("name", "creation", "modified", "owner", "modified_by", "timestamp")
 
 
 def write(events: Sequence[Event], at: datetime | None = None) -> None:
@@ -58,7 +58,7 @@ def write(events: Sequence[Event], at: datetime | None = None) -> None:
     if not events:
         return
     now = at or clock.site_time()
-    sql.insert(config.LOG, (*_STANDARD, *_FIELDS), [_row(event, now) for event in events])
+    sql.insert(config.LOG, (*STANDARD, "timestamp", *_FIELDS), [_row(event, now) for event in events])
 
 
 def of_job(job_id: str) -> list[dict]:
@@ -82,10 +82,10 @@ def of_job(job_id: str) -> list[dict]:
 
 
 def _row(event: Event, now: datetime) -> tuple:
-    standard = (ids.time_ordered_id(), now, now, event.actor, event.actor, now)
     from_status = str(event.from_status) if event.from_status else None
     return (
-        *standard,
+        *standard_values(ids.time_ordered_id(), event.actor, now),
+        now,
         event.background_job,
         event.organization,
         from_status,

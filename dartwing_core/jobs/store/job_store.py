@@ -18,6 +18,7 @@ from pypika.terms import Parameter
 from ..access import tenancy
 from ..base import clock, config
 from ..db import named_locks, sql
+from ..db.rows import update_query
 from ..errors import InvalidTransitionError
 from ..notify import events, job_owner
 from ..status import JobStatus, can_move
@@ -142,9 +143,8 @@ def replace_waiting(found: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
     """Give a job that has not begun the parameters and priority of a newer request; False if it has by now."""
     job, status = frappe.qb.DocType(config.JOB), JobStatus(found["status"])
     is_unchanged = (job.status == str(status)) & (job.attempt == 0)
-    query = frappe.qb.update(job).where((job.name == found["name"]) & is_unchanged)
-    for column in REPLACEABLE:
-        query = query.set(job[column], row[column])
+    query = update_query(config.JOB, {column: row[column] for column in REPLACEABLE})
+    query = query.where((job.name == found["name"]) & is_unchanged)
     query = query.set(job.admission_rank, job.due_epoch - config.HEAD_START[row["priority"]])
     if not sql.run_update(query):
         return False
@@ -295,10 +295,8 @@ def _update_text(_db_type: str, columns: tuple[str, ...], guards: tuple[str, ...
 
 def _update_query(columns: Mapping[str, Any], guards: Mapping[str, Any]):
     job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.update(job)
-    for column, value in columns.items():
-        query = query.set(job[column], value)
     names = guards["name"]
+    query = update_query(config.JOB, columns)
     query = query.where(job.name.isin(names) if isinstance(names, list) else job.name == names)
     query = query.where(job.status == guards["from_status"])
     if "from_attempt" in guards:

@@ -16,6 +16,7 @@ from pypika.terms import Term, Values
 
 from ..base import clock, config, ids
 from ..db import sql
+from ..db.rows import standard_columns, update_query
 from ..errors import JobCanceledError
 
 TEXT_LENGTH = 2_000
@@ -145,20 +146,11 @@ def _update(
     run: str, values: Mapping[str, Any], lock_wait: int | None = None, *, unless_canceled: bool = False
 ) -> bool:
     table = frappe.qb.DocType(config.RUN)
-    query = frappe.qb.update(table).set(table.modified, clock.site_time()).where(table.name == run)
+    query = update_query(config.RUN, {"modified": clock.site_time(), **values}).where(table.name == run)
     if unless_canceled:
         query = query.where(table.cancel_requested == 0)
-    for column, value in values.items():
-        query = query.set(table[column], value)
     return bool(sql.run_update(query, lock_wait))
 
 
 def _standard(run: str) -> dict[str, Any]:
-    now = clock.site_time()
-    return {
-        "name": run,
-        "creation": now,
-        "modified": now,
-        "owner": config.ENGINE,
-        "modified_by": config.ENGINE,
-    }
+    return standard_columns(run, config.ENGINE, clock.site_time())

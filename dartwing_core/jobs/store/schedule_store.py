@@ -14,6 +14,7 @@ import frappe
 
 from ..base import clock, config
 from ..db import sql
+from ..db.rows import update_query
 
 WORK_FIELDS = ("job_type", "priority", "parameters")
 """What is to be done."""
@@ -81,10 +82,7 @@ def load(name: str) -> dict[str, Any] | None:
 def update(name: str, values: Mapping[str, Any]) -> None:
     """Write some of STATE_FIELDS, or `enabled`."""
     schedule = frappe.qb.DocType(config.SCHEDULE)
-    query = frappe.qb.update(schedule).where(schedule.name == name)
-    for column, value in values.items():
-        query = query.set(schedule[column], value)
-    sql.run_update(query, by_name=True)
+    sql.run_update(update_query(config.SCHEDULE, values).where(schedule.name == name), by_name=True)
 
 
 def next_columns(epoch: float | None) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from pypika import Case
 
 from ..base import clock, config
 from ..db import sql
+from ..db.rows import update_query
 from ..notify import events
 from ..status import WAITING, JobStatus
 from . import backlog, history, job_store
@@ -71,9 +72,8 @@ def set_due(job: Mapping[str, Any], due_epoch: float) -> dict[str, Any] | None:
     if job["status"] in (JobStatus.FAILED, JobStatus.TIMED_OUT):
         values["next_retry_at"] = values["available_at"]
     row = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.update(row).set(row.modified, clock.site_time()).set(row.modified_by, frappe.session.user)
-    for column, value in values.items():
-        query = query.set(row[column], value)
+    change = {"modified": clock.site_time(), "modified_by": frappe.session.user}
+    query = update_query(config.JOB, change | values)
     condition = (row.name == job["name"]) & (row.status == job["status"]) & (row.attempt == job["attempt"])
     return values if sql.run_update(query.where(condition), by_name=True) else None
 

@@ -15,6 +15,7 @@ from ..access.tenancy import Limits, Standing
 from ..attempt import handlers
 from ..base import canonical, clock, config, due_times, ids
 from ..base.texts import cut
+from ..db.rows import standard_columns
 from ..errors import InvalidJobError
 from ..rq import redis_queue
 from ..status import JobStatus
@@ -123,13 +124,7 @@ def new_row(user: str, organization: str, now: float) -> dict[str, Any]:
     """The columns that all new jobs have in common; `user` is their owner."""
     site_now = clock.site_time(now)
     return {
-        "name": ids.job_name(),
-        "creation": site_now,
-        "modified": site_now,
-        "owner": user,
-        "modified_by": user,
-        "docstatus": 0,
-        "idx": 0,
+        **standard_columns(ids.job_name(), user, site_now),
         "organization": organization,
         "owner_user": user,
         "status": str(JobStatus.PENDING),

@@ -19,7 +19,7 @@ from .ending import batch_end, cancel
 from .errors import InvalidJobError, InvalidTransitionError, JobBusyError, JobChangedError
 from .queries import retried_operation
 from .recovery import sweeper
-from .status import RETRYABLE, JobStatus
+from .status import NOT_BEGUN, RETRYABLE, JobStatus
 from .store import batch_store, dependencies, job_store, runs, waiting
 from .submit import dedup, quota, submission
 from .submit.after_commit import outbox
@@ -214,7 +214,7 @@ def _answer_duplicate(item: Prepared, found: dict, user: str):
     is_own = found["owner_user"] == user
     may_replace = is_own and may_see and item.on_duplicate == dedup.REPLACE
     # Asked only of a job that waits: even an UPDATE that changes nothing would lock the row of a running one.
-    if may_replace and found["status"] in job_store.NOT_BEGUN and job_store.replace_waiting(found, item.row):
+    if may_replace and found["status"] in NOT_BEGUN and job_store.replace_waiting(found, item.row):
         if found["status"] == JobStatus.QUEUED:  # the new priority may have taken it to another queue
             outbox().wake_for([{**item.row, "name": found["name"]}])
         return submission.as_document(_shown(found, user))

@@ -52,11 +52,16 @@ ENDED_BADLY = FINISHED - {JobStatus.COMPLETED}
 
 LIVE = frozenset(JobStatus) - FINISHED
 
+NOT_BEGUN = (JobStatus.PENDING, JobStatus.QUEUED)
+
+NOT_RUNNING = (*NOT_BEGUN, JobStatus.FAILED, JobStatus.TIMED_OUT)
+"""Live, and in no worker."""
+
 WAITING = frozenset({JobStatus.PENDING, JobStatus.FAILED, JobStatus.TIMED_OUT})
 """Waits in the database for its time; the dispatcher may queue it."""
 
 RETRYABLE = frozenset({JobStatus.FAILED, JobStatus.TIMED_OUT, JobStatus.DEAD_LETTER})
-"""A person may start a fresh series of attempts."""
+"""Has failed; a person may start a fresh series of attempts."""
 
 
 def can_move(from_status: JobStatus | None, to_status: JobStatus) -> bool:

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import frappe
-import redis.exceptions
-
 from ..attempt.outcome import Outcome
 from ..base import clock
-from ..db import connection, sql
+from ..db import dispatch, sql
 from ..line import wake
 from ..store import waiting
 from . import batch_end, circuit_breaker
@@ -42,10 +39,4 @@ def enter_again(job: Mapping[str, Any], end: Outcome | None) -> None:
 
 def best_effort(step: Callable[[], Any]) -> None:
     """An error is logged only; the worker keeps a usable connection even if the time limit struck in the middle."""
-    try:
-        step()
-    except redis.exceptions.RedisError as error:
-        frappe.logger("dartwing_core").warning(f"Redis is not reachable; left to the next sweep: {error}")
-    except Exception:
-        frappe.logger("dartwing_core").exception("A step was left to the next sweep")
-        connection.discard()
+    dispatch.quietly(step, ends_time_limit=True)

@@ -12,8 +12,8 @@ from typing import Any
 
 from ..db import dispatch, sql
 from ..line import wake
-from ..rq import redis_queue
-from ..status import JobStatus
+from ..rq import sweep_cursor
+from ..status import NOT_RUNNING, JobStatus
 from ..store import backlog, batch_store, job_store
 from . import batch_end, cancel
 
@@ -21,7 +21,6 @@ AT_ONCE = 500
 ALL = sys.maxsize
 SEEN_BATCHES = "seen-batches"
 BATCHES = 200  # looked at in one sweep
-WAITING = (JobStatus.PENDING, JobStatus.QUEUED, JobStatus.FAILED, JobStatus.TIMED_OUT)
 
 
 def sweep(limit: int = ALL) -> int:
@@ -29,16 +28,14 @@ def sweep(limit: int = ALL) -> int:
 
     `limit`: of each batch that is canceled at most so many jobs.
     """
-    after = dispatch.quietly(lambda: redis_queue.remembered(SEEN_BATCHES, redis_queue.client())) or ""
-    names = batch_store.running(after, BATCHES)
-    states = batch_store.states(names)
-    for state in states:
-        if state["cancel_requested"] and state["is_live"]:
-            dispatch.quietly(partial(drain, state["name"], limit))
-    changed = batch_end.settle(states)
-    seen = names[-1] if len(names) == BATCHES else ""
-    if seen != after:
-        dispatch.quietly(lambda: redis_queue.remember(SEEN_BATCHES, seen, redis_queue.client()))
+    with sweep_cursor.cursor(SEEN_BATCHES) as seen:
+        names = batch_store.running(seen.after, BATCHES)
+        states = batch_store.states(names)
+        for state in states:
+            if state["cancel_requested"] and state["is_live"]:
+                dispatch.quietly(partial(drain, state["name"], limit))
+        changed = batch_end.settle(states)
+        seen.after = names[-1] if len(names) == BATCHES else ""
     return changed
 
 
@@ -51,7 +48,7 @@ def drain(name: str, limit: int = ALL) -> int:
         return 0
     user, reason = request["canceled_by"], request["cancel_reason"]
     canceled: list[Mapping[str, Any]] = []
-    for status in WAITING:
+    for status in NOT_RUNNING:
         canceled += _cancel_waiting(name, status, user, reason, limit - len(canceled))
     if len(canceled) == limit:
         return limit  # the next sweep goes on, and tells those who wait for these

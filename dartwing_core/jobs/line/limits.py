@@ -19,7 +19,7 @@ from ..access import tenancy
 from ..base import config
 from ..db import named_locks
 from ..rq import redis_queue
-from ..status import JobStatus
+from ..status import NOT_RUNNING, JobStatus
 
 LOCK_WAIT = 5  # seconds; others hold a lock for a few milliseconds
 Key = tuple[str | None, str | None]
@@ -96,7 +96,7 @@ def places(organization: str, cap: int) -> int:
 def waiting(organization: str, at_most: int) -> int:
     """Unfinished jobs of an organization that are not running; counted up to `at_most`."""
     job = frappe.qb.DocType(config.JOB)
-    states = [str(status) for status in (JobStatus.PENDING, JobStatus.QUEUED, JobStatus.FAILED, JobStatus.TIMED_OUT)]
+    states = [str(status) for status in NOT_RUNNING]
     rows = frappe.qb.from_(job).select(job.name).limit(at_most)
     rows = rows.where((job.organization == organization) & job.status.isin(states))
     return frappe.qb.from_(rows.as_("rows")).select(Count("*")).run()[0][0]

@@ -17,8 +17,8 @@ from pypika.terms import Criterion, CustomFunction, PseudoColumn
 from ..access import visibility
 from ..base import clock, config
 from ..queries import waiting_reason
-from ..status import JobStatus
-from .metrics import FAILED, difference, p95_of_each, since
+from ..status import RETRYABLE, JobStatus
+from .metrics import difference, p95_of_each, since
 
 HOURS = 24
 TYPES = 10
@@ -51,7 +51,7 @@ def waiting_time() -> dict[str, Any]:
 def failures() -> dict[str, Any]:
     """Jobs that have failed, by type, those with the most first."""
     job = frappe.qb.DocType(config.JOB)
-    condition = _recent(job) & job.status.isin([status.value for status in FAILED])
+    condition = _recent(job) & job.status.isin([status.value for status in RETRYABLE])
     number = Count("*")
     query = frappe.qb.from_(job).select(job.job_type, number).where(condition).groupby(job.job_type)
     rows = query.orderby(number, order=Order.desc).orderby(job.job_type).limit(TYPES).run()

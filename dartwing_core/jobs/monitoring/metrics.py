@@ -6,7 +6,7 @@ Job names are in the order of their making, so "of the last hours" is a range of
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -19,12 +19,9 @@ from pypika.terms import Criterion, CustomFunction, PseudoColumn
 from ..access import visibility
 from ..base import clock, config, ids
 from ..queries import job_queries
-from ..status import JobStatus
+from ..status import NOT_BEGUN, RETRYABLE, JobStatus
 
-WAITING = (JobStatus.PENDING, JobStatus.QUEUED)
-FAILED = (JobStatus.FAILED, JobStatus.TIMED_OUT, JobStatus.DEAD_LETTER)
 MAX_HOURS = 24 * 31
-MAX_LIMIT = 100
 P95 = 0.95
 difference = CustomFunction("TIMESTAMPDIFF", ["unit", "start", "end"])
 
@@ -63,16 +60,16 @@ def get_job_counts(organization: str | None = None) -> dict[str, Any]:
     today, day_ago = now.replace(hour=0, minute=0, second=0, microsecond=0), now - timedelta(days=1)
     return {
         "running": _number(job, visible, [JobStatus.RUNNING]),
-        "waiting": _number(job, visible, WAITING),
-        "failed_today": _number(job, visible & (job.modified >= today), FAILED),
-        "failed_in_24_hours": _number(job, visible & (job.modified >= day_ago), FAILED),
+        "waiting": _number(job, visible, NOT_BEGUN),
+        "failed_today": _number(job, visible & (job.modified >= today), RETRYABLE),
+        "failed_in_24_hours": _number(job, visible & (job.modified >= day_ago), RETRYABLE),
         "dead_letter": _number(job, visible, [JobStatus.DEAD_LETTER]),
         "today": f"{today:%Y-%m-%d %H:%M:%S}",
         "day_ago": f"{day_ago:%Y-%m-%d %H:%M:%S}",
     }
 
 
-def _number(job, condition: Criterion, statuses: Sequence[JobStatus]) -> int:
+def _number(job, condition: Criterion, statuses: Collection[JobStatus]) -> int:
     condition &= job.status.isin([status.value for status in statuses])
     return job_queries.total_query(condition).run()[0][0]
 
@@ -101,7 +98,7 @@ def get_type_figures(job_type: str, hours: int = 24) -> dict[str, Any]:
     found = _by_type(job, recent).get(job_type) or {"ended": 0, "tried": 0}
     return {
         "running": _number(job, visible, [JobStatus.RUNNING]),
-        "waiting": _number(job, visible, WAITING),
+        "waiting": _number(job, visible, NOT_BEGUN),
         "dead_letter": _number(job, visible, [JobStatus.DEAD_LETTER]),
         "count": found["ended"],
         "failure_rate": found["failure_rate"] if found["tried"] else None,
@@ -120,7 +117,9 @@ def get_slowest_jobs(
     seconds = run_seconds(job)
     fields = (job.name.as_("job_id"), job.job_type, job.organization, job.owner_user, job.completed_at)
     query = frappe.qb.from_(job).select(*fields, seconds.as_("seconds")).where(condition)
-    query = query.orderby(seconds, order=Order.desc).limit(job_queries.bounded(limit, 1, MAX_LIMIT, "limit"))
+    query = query.orderby(seconds, order=Order.desc).limit(
+        job_queries.bounded(limit, 1, job_queries.MAX_LIMIT, "limit")
+    )
     rows = visibility.viewer().with_organization_names(query.run(as_dict=True))
     return [
         {**row, "completed_at": clock.isoformat(row["completed_at"]), "seconds": round(float(row["seconds"]), 3)}
@@ -153,7 +152,7 @@ def _counts(job, column, condition: Criterion) -> dict[str, int]:
 
 
 def _depths(job, condition: Criterion) -> dict[str, int]:
-    waiting = condition & job.status.isin([status.value for status in WAITING])
+    waiting = condition & job.status.isin([status.value for status in NOT_BEGUN])
     found = _counts(job, job.priority, waiting)
     return {priority: found.get(priority, 0) for priority in config.PRIORITIES}
 
@@ -196,7 +195,7 @@ def _by_type(job, condition: Criterion) -> dict[str, dict[str, Any]]:
     figures: dict[str, dict[str, Any]] = {}
     for name in sorted({row[0] for row in rows}):
         counts = {row[1]: row[2] for row in rows if row[0] == name}
-        failed = sum(counts.get(status.value, 0) for status in FAILED)
+        failed = sum(counts.get(status.value, 0) for status in RETRYABLE)
         completed = counts.get(JobStatus.COMPLETED.value, 0)
         tried = failed + completed
         average = next((row[3] for row in rows if row[:2] == (name, JobStatus.COMPLETED.value)), None)

@@ -16,8 +16,8 @@ from ..base import config
 from ..errors import InvalidJobError
 from ..operations import bulk
 from ..queries import job_queries
-from ..status import JobStatus
-from .metrics import FAILED, p95_of_each, run_seconds, since
+from ..status import RETRYABLE, JobStatus
+from .metrics import p95_of_each, run_seconds, since
 
 GROUPS = 500
 PATTERN_LENGTH = 200
@@ -43,7 +43,7 @@ def type_performance(organization: str | None = None, hours: int = 24) -> list[d
         job.job_type,
         number.as_("jobs"),
         _sum(job.status == str(JobStatus.COMPLETED)).as_("completed"),
-        _sum(job.status.isin([str(status) for status in FAILED])).as_("failed"),
+        _sum(job.status.isin([str(status) for status in RETRYABLE])).as_("failed"),
         _sum(job.status == str(JobStatus.CANCELED)).as_("canceled"),
         Sum(job.retry_count).as_("retries"),
         Avg(seconds).as_("average_seconds"),

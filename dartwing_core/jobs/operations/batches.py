@@ -20,7 +20,7 @@ from ..db.rows import standard_columns
 from ..ending import batch_cancel, batch_end
 from ..errors import BatchNotFoundError, InvalidJobError, InvalidTransitionError
 from ..queries import job_queries
-from ..status import LIVE, JobStatus
+from ..status import LIVE, RETRYABLE, JobStatus
 from ..store import batch_store, job_store
 from ..store.batch_store import CALLBACKS, RUNNING
 from ..submit import dedup, submission
@@ -31,7 +31,6 @@ from .builders import Part
 TEXT_LENGTH = 2_000
 RETRY_AT_ONCE = 1_000
 CALLBACK_ARGUMENTS = frozenset({"job_type", "parameters", "priority", "organization"})
-RETRYABLE = (JobStatus.DEAD_LETTER, JobStatus.FAILED, JobStatus.TIMED_OUT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ from ..access import visibility
 from ..base import clock, config
 from ..db import dispatch, sql
 from ..db.rows import standard_columns
-from ..ending import batch_cancel, cancel
-from ..status import FINISHED, JobStatus
+from ..ending import cancel
+from ..status import FINISHED, NOT_RUNNING, JobStatus
 from ..store import backlog, circuits, job_store, schedule_store
 from ..submit.after_commit import outbox
 from . import retention
@@ -75,7 +75,7 @@ def go_on(organization: str) -> int:
         return 0
     deadline, age = time.monotonic() + SECONDS, clock.now_epoch() - request.requested_epoch
     _repeat(partial(_delete_batches, organization), deadline)
-    for status in batch_cancel.WAITING:
+    for status in NOT_RUNNING:
         _repeat(partial(_end_waiting, organization, status, request.owner), deadline)
     for job in backlog.to_be_stopped("organization", organization):
         dispatch.quietly(partial(cancel.ask_to_stop, job, request.owner, _("The organization was deleted.")))

@@ -14,7 +14,7 @@ from ..base import config
 from ..db import dispatch, sql
 from ..ending import batch_cancel, child_jobs
 from ..line import line_queries, pauses, wake
-from ..rq import doorbells, leader, redis_queue
+from ..rq import doorbells, leader, redis_queue, sweep_cursor
 from ..schedules import schedule_runs
 from ..status import LIVE
 from ..store import backlog, waiting
@@ -86,22 +86,19 @@ def tell_children(limit: int) -> int:
 
     Each sweep looks at the next parents, so that children of unfinished ones do not hide the others.
     """
-    after = dispatch.quietly(lambda: redis_queue.remembered(SEEN_PARENTS, redis_queue.client())) or ""
-    window = limit * PARENTS_PER_JOB
-    parents = backlog.parents(after, window)
-    seen = after
     told = child_jobs.Told()
-    for parent in parents:
-        if parent["status"] not in LIVE:
-            some = partial(child_jobs.tell_some, parent["name"], parent["status"], limit - told.number)
-            told.add(dispatch.quietly(some) or child_jobs.Told())
-        if told.number >= limit:
-            break  # this one may have more of them
-        seen = parent["name"]
-    else:
-        seen = seen if len(parents) == window else ""
-    if seen != after:
-        dispatch.quietly(lambda: redis_queue.remember(SEEN_PARENTS, seen, redis_queue.client()))
+    window = limit * PARENTS_PER_JOB
+    with sweep_cursor.cursor(SEEN_PARENTS) as seen:
+        parents = backlog.parents(seen.after, window)
+        for parent in parents:
+            if parent["status"] not in LIVE:
+                some = partial(child_jobs.tell_some, parent["name"], parent["status"], limit - told.number)
+                told.add(dispatch.quietly(some) or child_jobs.Told())
+            if told.number >= limit:
+                break  # this one may have more of them
+            seen.after = parent["name"]
+        else:
+            seen.after = seen.after if len(parents) == window else ""
     after_them = dispatch.quietly(partial(child_jobs.tell, told.to_be_told, limit)) if told.to_be_told else None
     return len(told.ended) + (len(after_them.ended) if after_them else 0)
 

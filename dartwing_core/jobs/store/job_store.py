@@ -31,7 +31,6 @@ SAVEPOINT = "dartwing_core_insert"
 INSERT_BYTES, ROW_BYTES = 4_000_000, 1_000  # max_allowed_packet is 16 MB by default
 LOCK_WAIT = 2  # seconds, for whoever lets jobs get in line: that may be a web request
 ENTERED = "Job enqueued"
-NOT_BEGUN = (JobStatus.PENDING, JobStatus.QUEUED)
 
 
 def insert_jobs(rows: Sequence[Mapping[str, Any]]) -> None:

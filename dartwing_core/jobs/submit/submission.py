@@ -22,8 +22,6 @@ from ..status import JobStatus
 from ..store import dependencies, waiting
 from . import dedup, dependency_check
 
-KEY_LENGTH = 140
-
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -205,8 +203,8 @@ def _dedup_hash(request: Request, job_type: str, content: str) -> str:
     if request.dedup_key is None:
         return content
     key = _text(request.dedup_key, "dedup_key")
-    if len(key) > KEY_LENGTH:
-        raise InvalidJobError(_("dedup_key is longer than {0} characters.").format(KEY_LENGTH))
+    if len(key) > dependency_check.KEY_LENGTH:
+        raise InvalidJobError(_("dedup_key is longer than {0} characters.").format(dependency_check.KEY_LENGTH))
     return canonical.hash_of(job_type, request.organization, f"key:{key}")
 
 

@@ -1,0 +1,31 @@
+"""How far sweeps have come through a list that is too long for one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from ..db import dispatch
+from . import redis_queue
+
+
+@dataclass(slots=True)
+class Cursor:
+    """A place in a list of names."""
+
+    after: str
+    """The last name that was looked at; "" for the beginning."""
+
+
+@contextmanager
+def cursor(name: str) -> Iterator[Cursor]:
+    """The cursor of this name, as the sweep before has left it. Where it was moved while entered, it is kept.
+
+    Without Redis each sweep begins anew.
+    """
+    before = dispatch.quietly(lambda: redis_queue.remembered(name, redis_queue.client())) or ""
+    found = Cursor(before)
+    yield found
+    if found.after != before:
+        dispatch.quietly(lambda: redis_queue.remember(name, found.after, redis_queue.client()))

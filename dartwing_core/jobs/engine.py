@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import frappe
 from frappe import _
 
 from .access import visibility
 from .base import clock
+from .base.row_types import ChildRow, Columns, HolderRow, JobRow, NewJobRow, ParentRow, changed
 from .base.texts import cut
 from .ending import batch_end, cancel
 from .errors import InvalidJobError, InvalidTransitionError, JobBusyError, JobChangedError
@@ -25,6 +26,9 @@ from .submit import dedup, quota, submission
 from .submit.after_commit import outbox
 from .submit.dependency_check import Family
 from .submit.submission import Prepared, Request
+
+if TYPE_CHECKING:
+    from frappe.model.document import Document
 
 BULK_LIMIT = 10_000
 RETRY_MESSAGE = "Job re-queued for execution"
@@ -40,7 +44,7 @@ def submit_job(
     dedup_key: str | None = None,
     on_duplicate: str = "raise",
     on_parent_failure: str = "dead_letter",
-):
+) -> Document:
     """Have a job done for `organization`, owned by the current user; returns its Background Job document.
 
     The job exists exactly when the caller's transaction commits, and is queued right after; Redis may be down.
@@ -70,7 +74,7 @@ def submit_job(
     return _submit([request])[0]
 
 
-def submit_jobs(requests: Iterable[Mapping[str, Any]]) -> list:
+def submit_jobs(requests: Iterable[Mapping[str, Any]]) -> list[Document]:
     """Submit many jobs, each a dict of `submit_job`'s arguments: all or none, in one INSERT and with one dispatch.
 
     A job may have a `key` as well, by which `depends_on` of others names it.
@@ -81,7 +85,7 @@ def submit_jobs(requests: Iterable[Mapping[str, Any]]) -> list:
     return _submit(checked) if checked else []
 
 
-def cancel_job(job_id: str, reason: str | None = None):
+def cancel_job(job_id: str, reason: str | None = None) -> Document:
     """Cancel a job; returns its document.
 
     A waiting job is Canceled at once. A running one is asked to stop when the caller's transaction commits: its handler
@@ -91,7 +95,7 @@ def cancel_job(job_id: str, reason: str | None = None):
     return retried_operation.operate(job_id, lambda job: submission.as_document(cancel.cancel(job, reason)))
 
 
-def retry_job(job_id: str, parameters: Mapping[str, Any] | None = None):
+def retry_job(job_id: str, parameters: Mapping[str, Any] | None = None) -> Document:
     """Start a fresh series of attempts of a job that failed; returns its document, Pending until the commit.
 
     `parameters`: run it with these instead.
@@ -101,7 +105,7 @@ def retry_job(job_id: str, parameters: Mapping[str, Any] | None = None):
     return retried_operation.operate(job_id, lambda job: _retry(job, parameters))
 
 
-def _retry(job: dict[str, Any], parameters: Mapping[str, Any] | None):
+def _retry(job: JobRow, parameters: Mapping[str, Any] | None) -> Document:
     status = JobStatus(job["status"])
     if status not in RETRYABLE:
         raise InvalidTransitionError(
@@ -118,13 +122,13 @@ def _retry(job: dict[str, Any], parameters: Mapping[str, Any] | None):
         batch_store.reopen(job["parent_batch"])
     document = _moved(job, JobStatus(values.pop("status")), RETRY_MESSAGE, values)
     if values["in_line"]:
-        outbox().wake_for([{**job, **values}])
+        outbox().wake_for([changed(job, values)])
     if job["waits_for"]:
         outbox().watch([job["waits_for"]], batch_end.tell)
     return document
 
 
-def fresh_series(job: Mapping[str, Any]) -> dict[str, Any]:
+def fresh_series(job: ChildRow) -> Columns:
     """The columns that begin a fresh series of attempts."""
     return {
         **waiting.columns(clock.now_epoch(), job["priority"], job["waits_for"]),
@@ -139,13 +143,13 @@ def fresh_series(job: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _submit(requests: list[Request]) -> list:
+def _submit(requests: list[Request]) -> list[Document]:
     rows, documents = _place(requests)
     documents |= {row["name"]: submission.as_new_document(row) for row in rows if row["name"] not in documents}
     return [documents[row["name"]] for row in rows]
 
 
-def place_batch(jobs: Sequence[Mapping[str, Any]], after: Sequence[Collection[int]], batch: Mapping[str, Any]) -> int:
+def place_batch(jobs: Sequence[Mapping[str, Any]], after: Sequence[Collection[int]], batch: Columns) -> int:
     """Submit the jobs of a batch; returns how many are new, and so its members.
 
     `after`: for each the positions of those that it has to follow, beside what its `depends_on` says.
@@ -155,8 +159,8 @@ def place_batch(jobs: Sequence[Mapping[str, Any]], after: Sequence[Collection[in
 
 
 def _place(
-    requests: list[Request], after: Sequence[Collection[int]] = (), batch: Mapping[str, Any] | None = None
-) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    requests: list[Request], after: Sequence[Collection[int]] = (), batch: Columns | None = None
+) -> tuple[list[NewJobRow], dict[str, Document]]:
     """Insert what is new. Returns the row that stands for each request, and instead of some of those, by the row's
     name, the document of a job that existed already."""
     user = frappe.session.user
@@ -176,18 +180,17 @@ def _place(
         _insert([item.row for item in new])
         dependencies.insert(pairs, user)
         to_outbox(new)
-        outbox().watch(
-            {item.row["waits_for"] for item in new} - {item.row["name"] for item in new} - {None}, batch_end.tell
-        )
+        awaited = {item.row["waits_for"] for item in new} - {item.row["name"] for item in new}
+        outbox().watch([parent for parent in awaited if parent is not None], batch_end.tell)
     return [stands_for[item.row["name"]].row for item in asked], documents
 
 
-def _what_came_out(row: dict[str, Any], documents: Mapping[str, Any]) -> Mapping[str, Any]:
+def _what_came_out(row: NewJobRow, documents: Mapping[str, Document]) -> ParentRow:
     document = documents.get(row["name"])
     return {"name": document.name, "status": document.status} if document else row
 
 
-def _answer_duplicates(prepared: list[Prepared], user: str) -> dict[str, Any]:
+def _answer_duplicates(prepared: list[Prepared], user: str) -> dict[str, Document]:
     """The documents of jobs that exist already, by the name of the row asked for; the others get their `active_key`.
 
     Raises DuplicateJobError where the request says so.
@@ -199,16 +202,18 @@ def _answer_duplicates(prepared: list[Prepared], user: str) -> dict[str, Any]:
     documents = {}
     for item in prepared:
         content = item.row["dedup_hash"]
+        if not content:
+            continue
         holder = holders.get(content)
         if holder and not dedup.is_over(holder):
             dedup.unlock(content)
             documents[item.row["name"]] = _answer_duplicate(item, holder, user)
-        elif content:
+        else:
             item.row["active_key"] = dedup.key_after(content, holder)
     return documents
 
 
-def _answer_duplicate(item: Prepared, found: dict, user: str):
+def _answer_duplicate(item: Prepared, found: HolderRow, user: str) -> Document:
     """The existing job, unchanged or with the new parameters, or DuplicateJobError."""
     may_see = visibility.can_see(user, found["owner_user"], found["organization"])
     is_own = found["owner_user"] == user
@@ -216,20 +221,20 @@ def _answer_duplicate(item: Prepared, found: dict, user: str):
     # Asked only of a job that waits: even an UPDATE that changes nothing would lock the row of a running one.
     if may_replace and found["status"] in NOT_BEGUN and job_store.replace_waiting(found, item.row):
         if found["status"] == JobStatus.QUEUED:  # the new priority may have taken it to another queue
-            outbox().wake_for([{**item.row, "name": found["name"]}])
+            outbox().wake_for([changed(item.row, {"name": found["name"]})])
         return submission.as_document(_shown(found, user))
     if may_see and item.on_duplicate == dedup.RETURN:
         return submission.as_document(_shown(found, user))
     raise dedup.duplicate_error(found, user)
 
 
-def _shown(found: dict, user: str) -> dict:
+def _shown(found: HolderRow, user: str) -> Mapping[str, Any]:
     """All columns of a job that the user may see."""
     row = job_store.load_whole(found["name"])
     return visibility.viewer(user).without_hidden_result(row) if row else found
 
 
-def _insert(rows: list[dict[str, Any]]) -> None:
+def _insert(rows: list[NewJobRow]) -> None:
     """Insert the rows. Where there are no named locks, a key may be taken meanwhile: raises JobBusyError."""
     try:
         job_store.insert_jobs(rows)
@@ -246,10 +251,10 @@ def to_outbox(prepared: list[Prepared]) -> None:
     box.afterwards(sweeper.sweep_after_submit)
 
 
-def _moved(job: dict[str, Any], to_status: JobStatus, message: str, values: dict[str, Any]):
+def _moved(job: JobRow, to_status: JobStatus, message: str, values: Columns) -> Document:
     if not job_store.transition(job, to_status, message, values=values):
         raise JobChangedError(job["name"])
-    return submission.as_new_document({**job, **values})
+    return submission.as_new_document(changed(job, values))
 
 
 def _request(arguments: Any) -> Request:

@@ -25,6 +25,7 @@ from .base import clock, config, ids
 from .db import connection, dispatch
 from .ending import after_settle
 from .line import take, wake
+from .line.claimed_job import ClaimedJob
 from .line.take import Taker
 from .notify import events
 from .recovery import agent, sweeper
@@ -104,22 +105,22 @@ class Slice:
 
     def _run(self, beater: Beater) -> None:
         job = self._take()
-        if job and job["queue"] != self._entry.queue:
+        if job and job.row["queue"] != self._entry.queue:
             dispatch.quietly(wake.wake_for_line)  # the entry's queue may have workers for which it has rung in vain
         while job:
             if not self._is_first:
-                dispatch.quietly(partial(job_hooks.before, job))
+                dispatch.quietly(partial(job_hooks.before, job.row))
             job = self._make(job, beater) if self._is_in_time(job) else None
 
-    def _is_in_time(self, job: dict[str, Any]) -> bool:
+    def _is_in_time(self, job: ClaimedJob) -> bool:
         """Whether hooks of other apps have not kept this process so long that the job was given to another worker."""
-        return time.monotonic() - self._taken_at < LATE_SECONDS or take.begin_anew(job)
+        return time.monotonic() - self._taken_at < LATE_SECONDS or take.begin_anew(job.row)
 
-    def _make(self, job: dict[str, Any], beater: Beater) -> dict[str, Any] | None:
+    def _make(self, job: ClaimedJob, beater: Beater) -> ClaimedJob | None:
         """Make an attempt; the job that is taken after it."""
-        is_own, self._is_first = self._is_first and (job["name"], job["attempt"]) == self._named, False
+        is_own, self._is_first = self._is_first and (job.name, job.attempt) == self._named, False
         started = self._began if is_own else time.monotonic()
-        self._may_go_on = self._may_go_on and not job["is_alone"]
+        self._may_go_on = self._may_go_on and not job.is_alone
         made = Attempt(job, beater, self._entry.id, started, self._take_along)
         self._made = made
         try:
@@ -130,7 +131,7 @@ class Slice:
         finally:
             _end_time_limit()  # also RQ's own: the engine's work between two jobs has none
             try:
-                dispatch.quietly(partial(job_hooks.after, job))
+                dispatch.quietly(partial(job_hooks.after, job.row))
             finally:
                 self._context.restore()
                 self._process.restore()
@@ -145,7 +146,7 @@ class Slice:
             return made.next_job
         return self._take() if self._goes_on() else None
 
-    def _take(self) -> dict[str, Any] | None:
+    def _take(self) -> ClaimedJob | None:
         """The next job, also one that gets in line while the process waits a moment for it."""
         taken, ends_at = self._take_now(), time.monotonic() + LINGER_SECONDS
         while taken is None and self._may_linger() and time.monotonic() < ends_at:
@@ -159,22 +160,22 @@ class Slice:
         is_wanted = self._entry.is_awaited or self._entry.is_worker_ending or time.monotonic() >= self._ends_at
         return self._found_nobody and self._may_go_on and not is_wanted
 
-    def _take_now(self) -> dict[str, Any] | None:
+    def _take_now(self) -> ClaimedJob | None:
         taken = self._taker.take()
         self._taken_at = time.monotonic()
         # Whoever gets in line from now on rings. A slot that was freed may let somebody of another queue go.
         self._found_nobody = taken is None and not self._taker.needs_entry and not self._had_caps
-        self._had_caps = self._had_caps or bool(taken and taken["caps"])
+        self._had_caps = self._had_caps or bool(taken and taken.caps)
         return taken
 
-    def _time_limit(self, job: dict[str, Any], is_own: bool) -> AbstractContextManager[Any]:
+    def _time_limit(self, job: ClaimedJob, is_own: bool) -> AbstractContextManager[Any]:
         if is_own:
             return nullcontext()
-        return UnixSignalDeathPenalty(job["timeout_seconds"], JobTimeoutException, job_id=job["name"])
+        return UnixSignalDeathPenalty(job.row["timeout_seconds"], JobTimeoutException, job_id=job.name)
 
-    def _take_along(self, log: list[history.Event]) -> dict[str, Any] | None:
+    def _take_along(self, log: list[history.Event]) -> ClaimedJob | None:
         job = self._made.job
-        is_followed = job["first_child"] or job["another_child"] or job_hooks.has_left_something()
+        is_followed = job.has_children or job_hooks.has_left_something()
         if is_followed or self._made.session.is_changed or not self._goes_on():
             return None  # what follows this job may take long, and the next one's lease would run
         began = max(self._taken_at, self._made.renewed_at)
@@ -182,7 +183,7 @@ class Slice:
         self._taken_at = time.monotonic()
         if taken:
             events.along(self._entry.ask_along)
-            self._had_caps = self._had_caps or bool(taken["caps"])
+            self._had_caps = self._had_caps or bool(taken.caps)
         return taken
 
     def _goes_on(self) -> bool:

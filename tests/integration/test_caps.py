@@ -116,7 +116,7 @@ def test_a_cap_keeps_nobody_from_being_in_line_and_those_go_who_may():
     jobs = [submitted(job_type, n=n) for n in range(5)]
     assert {status(job) for job in jobs} == {"Queued"}
     taken = [take.Taker().take() for _number in range(3)]
-    assert [found and found["name"] for found in taken] == [jobs[0].name, jobs[1].name, None]
+    assert [found and found.name for found in taken] == [jobs[0].name, jobs[1].name, None]
     set_columns(jobs[0], status="Completed")
     assert attempts.run_all() == [job.name for job in jobs[2:]]
 
@@ -127,10 +127,10 @@ def test_a_job_that_ends_frees_its_organizations_slot_in_other_queues_too():
     long = submit_job("test_capped", factory.ALPHA, {"n": 2}, priority="Low")
     frappe.db.commit()
     assert short.queue != long.queue
-    assert take.Taker().take()["name"] == short.name
+    assert take.Taker().take().name == short.name
     assert take.Taker([long.queue]).take() is None
     set_columns(short, status="Completed")
-    assert take.Taker([long.queue]).take()["name"] == long.name
+    assert take.Taker([long.queue]).take().name == long.name
 
 
 def test_a_full_organization_takes_no_turn_from_the_others():
@@ -139,7 +139,7 @@ def test_a_full_organization_takes_no_turn_from_the_others():
     jobs = [submitted(job_type, n=n) for n in range(3)]
     other = queued(job_type, 1, factory.BETA)[0]
     taken = [take.Taker().take() for _number in range(3)]
-    assert [found and found["name"] for found in taken] == [jobs[0].name, other.name, None]
+    assert [found and found.name for found in taken] == [jobs[0].name, other.name, None]
 
 
 def test_who_was_stopped_by_a_cap_has_saved_up_no_turns():
@@ -200,14 +200,14 @@ def test_a_lost_attempt_leaves_no_slot_taken():
 def test_a_cap_that_is_raised_or_taken_away_lets_those_go_that_wait():
     job_type = type_with(max_concurrent=1)
     jobs = [submitted(job_type, n=n) for n in range(3)]
-    assert take.Taker().take()["name"] == jobs[0].name
+    assert take.Taker().take().name == jobs[0].name
     processes.queue_client().flushdb()
     cap_type(job_type, max_concurrent=2)
     assert listed("default") == [jobs[1].name], "workers are told at once"
-    assert take.Taker().take()["name"] == jobs[1].name
+    assert take.Taker().take().name == jobs[1].name
     assert take.Taker().take() is None
     cap_type(job_type, max_concurrent=0)
-    assert take.Taker().take()["name"] == jobs[2].name
+    assert take.Taker().take().name == jobs[2].name
 
 
 def test_a_look_under_a_cap_that_is_reached_reads_no_jobs():

@@ -67,7 +67,7 @@ def test_one_starts_and_the_others_follow_when_it_succeeds(job_type, times):
     times.cool_down()
     assert listed("default") == [jobs[0].name]
     running = attempts.begun_next()
-    probe = running.job["name"]
+    probe = running.job.name
     assert nobody_goes()
     assert statuses(jobs) == ["Queued", "Queued", "Running"]
     (found,) = get_open_circuits()
@@ -77,7 +77,7 @@ def test_one_starts_and_the_others_follow_when_it_succeeds(job_type, times):
     assert reason == f"Held: the circuit of {job_type} is being tried by another job."
     processes.queue_client().flushdb()
     running.make()
-    circuit_breaker.settled(running.job, running.end)
+    circuit_breaker.settled(running.job.row, running.end, is_probe=running.job.is_probe)
     assert state(job_type) == "Closed"
     assert listed("default") == [held.name], "workers look at once"
     assert (row(job_type).closed_by, row(job_type).probe_job) == (None, None)
@@ -95,7 +95,7 @@ def test_one_that_fails_opens_it_for_another_cool_down(job_type, times):
     assert nobody_goes()
     assert statuses(jobs) == ["Failed", "Queued", "Queued"]
     times.cool_down()
-    assert attempts.begun_next().job["name"] != probe
+    assert attempts.begun_next().job.name != probe
     assert nobody_goes()
 
 
@@ -107,15 +107,15 @@ def test_one_that_says_nothing_lets_the_next_try_at_once(times, ending):
         planned(job_type, "fail" if ending == "canceled" else ending)
     times.cool_down()
     running = attempts.begun_next()
-    probe = running.job["name"]
+    probe = running.job.name
     if ending == "canceled":
         cancel_job(probe)
         frappe.db.commit()
     running.make()
     frappe.set_user("Administrator")
-    circuit_breaker.settled(running.job, running.end)
+    circuit_breaker.settled(running.job.row, running.end, is_probe=running.job.is_probe)
     assert state(job_type) == "Half Open"
-    assert attempts.begun_next().job["name"] != probe
+    assert attempts.begun_next().job.name != probe
 
 
 WAYS = {"by turn": lambda _job: take.Taker().take(), "by name": lambda job: attempts.taken(job.name, 1)}
@@ -176,7 +176,7 @@ def test_a_probe_whose_worker_died_makes_room_for_the_next(job_type, times):
     assert sweeper.sweep().rescued == 1
     assert state(job_type) == "Half Open"
     probe = take.Taker().take()
-    assert row(job_type).probe_job == probe["name"]
+    assert row(job_type).probe_job == probe.name
     dead.make()  # wakes late
     assert dead.end is None, "it decides nothing"
     assert state(job_type) == "Half Open"
@@ -201,7 +201,7 @@ def test_a_circuit_closed_by_hand_stays_closed_whatever_the_probe_says(job_type,
     manually_close_circuit(job_type, factory.ALPHA)
     frappe.db.commit()
     running.make()
-    circuit_breaker.settled(running.job, running.end)
+    circuit_breaker.settled(running.job.row, running.end, is_probe=running.job.is_probe)
     assert state(job_type) == "Closed"
 
 

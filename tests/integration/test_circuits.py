@@ -106,7 +106,7 @@ def made(job_type: str, ending: str) -> None:
         cancel_job(job.name)
         frappe.db.commit()
         made_attempt.make()
-        circuit_breaker.settled(made_attempt.job, made_attempt.end)
+        circuit_breaker.settled(made_attempt.job.row, made_attempt.end, is_probe=made_attempt.job.is_probe)
         assert status(job) == "Canceled"
     elif ending == "canceled in line":
         cancel_job(planned(job_type, "fail").name)
@@ -194,7 +194,9 @@ def test_many_failures_at_once_open_it_once(job_type):
         one.make()
     frappe.set_user("Administrator")
     with listening() as heard:
-        found = in_parallel([lambda one=one: circuit_breaker.settled(one.job, one.end) for one in claimed])
+        found = in_parallel(
+            [lambda one=one: circuit_breaker.settled(one.job.row, one.end, is_probe=False) for one in claimed]
+        )
     assert [result for result in found if result is not None] == []
     assert frappe.db.count("Job Circuit", {"job_type": job_type}) == 1
     rooms = [room for event, room, _message in heard.messages if event == circuit_breaker.CHANGED]
@@ -270,7 +272,7 @@ def test_what_runs_when_it_opens_goes_on(job_type):
     running = attempts.begun(planned(job_type, "ok").name, 1)
     opened(job_type)
     running.make()
-    circuit_breaker.settled(running.job, running.end)
+    circuit_breaker.settled(running.job.row, running.end, is_probe=running.job.is_probe)
     assert running.end.status == "Completed"
     assert state(job_type) == "Open", "it began before and proves nothing"
 

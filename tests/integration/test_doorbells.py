@@ -188,7 +188,7 @@ def test_who_is_under_a_full_cap_has_no_entry_made_by_the_sweep(job_type):
     # An entry that finds nobody to take would be made again by each sweep.
     capped = type_of("capped", max_concurrent=1)
     running, waits = submitted(capped, n=1), submitted(capped, n=2)
-    assert take.Taker().take()["name"] == running.name
+    assert take.Taker().take().name == running.name
     processes.queue_client().flushdb()
     sweeper.sweep()
     assert (status(waits), entries()) == ("Queued", 0)
@@ -275,7 +275,7 @@ def test_an_entry_of_a_job_that_is_not_in_line_any_more_does_no_harm(job_type, e
     elif end == "changed by hand":
         set_columns(job, status="Canceled")
     else:
-        assert take.Taker().take()["name"] == job.name
+        assert take.Taker().take().name == job.name
     before = status(job)
     history = len(get_job_history(job.name)["history"])
     executor.execute_job(job.name, 1)

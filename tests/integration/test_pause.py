@@ -123,7 +123,7 @@ def test_an_attempt_whose_organization_was_paused_since_the_look_goes_back_into_
         sweeper.sweep()
         assert (status(job), get_job_status(job.name)["retry_count"]) == ("Queued", 0)
         assert take.Taker().take() is None
-    assert take.Taker().take()["name"] == job.name
+    assert take.Taker().take().name == job.name
 
 
 def test_other_queues_and_types_go_on(job_type):

@@ -167,14 +167,14 @@ def test_a_job_that_is_in_line_leaves_it_until_its_time(job_type):
     assert (entry["from_status"], entry["to_status"]) == ("Queued", "Pending")
     assert entry["message"].startswith("Rescheduled from ")
     committed(job.name, reschedule_job, -1)
-    assert (status(job), take.Taker().take()["name"]) == ("Queued", job.name)
+    assert (status(job), take.Taker().take().name) == ("Queued", job.name)
 
 
 def test_a_job_that_is_in_line_and_due_at_once_stays_in_it(job_type):
     job = submitted(job_type)
     assert committed(job.name, reschedule_job, -1).status == "Queued"
     assert (status(job), column(job, "in_line")) == ("Queued", waiting.IN_LINE)
-    assert take.Taker().take()["name"] == job.name
+    assert take.Taker().take().name == job.name
 
 
 @pytest.mark.parametrize("state", ["Running", "Completed", "Dead Letter", "Canceled"])
@@ -253,7 +253,7 @@ def test_a_paused_job_is_due_and_still_held_and_the_reason_says_so(job_type):
         assert status(job) == "Queued"
         assert waiting_reason.of_job(document.as_dict()) == "Held: all jobs are paused."
         assert take.Taker().take() is None
-    assert take.Taker().take()["name"] == job.name
+    assert take.Taker().take().name == job.name
 
 
 def test_a_job_over_the_waiting_cap_stays_held(job_type):

@@ -32,7 +32,7 @@ def take_all(taker: take.Taker, most: int = 1_000) -> list[str]:
     """The names of the jobs that are taken one after the other, as long as there are any."""
     names: list[str] = []
     while len(names) < most and (taken := taker.take()):
-        names.append(taken["name"])
+        names.append(taken.name)
     return names
 
 
@@ -56,7 +56,7 @@ def test_a_job_that_waits_for_nothing_is_queued_by_its_own_insert(job_type):
 def test_what_is_taken_runs_and_its_history_says_so(job_type):
     job = submitted(job_type)
     taken = take.Taker().take()
-    assert (taken["name"], taken["attempt"]) == (job.name, 1)
+    assert (taken.name, taken.attempt) == (job.name, 1)
     assert status(job) == "Running"
     assert get_job_history(job.name)["history"][-1]["message"] == "Worker started execution, attempt 1"
     assert take.Taker().take() is None
@@ -269,8 +269,8 @@ def test_workers_of_one_line_do_not_run_into_each_other(job_type):
             if not any(found):
                 break
             taken += found
-    assert sorted(job["name"] for job in taken if job) == sorted(names), "each once, and none is left"
-    assert [job["name"] for job in taken[:2]] == names[:2], "who looks anew takes the first"
+    assert sorted(job.name for job in taken if job) == sorted(names), "each once, and none is left"
+    assert [job.name for job in taken[:2]] == names[:2], "who looks anew takes the first"
     assert len([statement for statement in seen if "SKIP LOCKED" in statement]) <= 1.3 * len(names)
 
 
@@ -302,7 +302,7 @@ def test_a_sweep_lets_due_jobs_get_in_line(job_type):
     taken = take.Taker().take()
     set_columns(job, status="Failed", in_line=0, due_epoch=1, available_at="2020-01-01")
     assert sweeper.sweep().queued == 1
-    assert (status(job), taken["name"]) == ("Queued", job.name)
+    assert (status(job), taken.name) == ("Queued", job.name)
 
 
 def test_each_turn_is_told_with_its_start_and_not_where_that_is_undone(job_type):

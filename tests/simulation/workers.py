@@ -12,7 +12,6 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from typing import Any
 
 import frappe
 from frappe.utils.background_jobs import generate_qname
@@ -20,6 +19,7 @@ from frappe.utils.background_jobs import generate_qname
 from dartwing_core.jobs import executor
 from dartwing_core.jobs.ending import after_settle
 from dartwing_core.jobs.line import take, wake
+from dartwing_core.jobs.line.claimed_job import ClaimedJob
 from dartwing_core.jobs.rq import doorbells, redis_queue
 from dartwing_core.jobs.store import circuits, history
 from tests.simulation.state import State
@@ -36,8 +36,8 @@ class Slice:
     def __init__(self, worker: str, ends_at: float = math.inf):
         self.worker = worker
         self.taker = take.Taker(SERVED[worker], ends_at)
-        self.job: dict[str, Any] = {}
-        """What it was about to do when last looked at, as a taker gives it."""
+        self.job: ClaimedJob | None = None
+        """What it was about to do when last looked at."""
 
 
 class Workers(State):
@@ -123,7 +123,7 @@ class Workers(State):
 
     def take_next(self, slice_: Slice) -> None:
         """It takes a job by a look of its own, or its slice ends."""
-        slice_.job = {}
+        slice_.job = None
         before = self.circuits()
         taken = slice_.taker.take()
         slice_.taker._look.is_good_until = math.inf  # until `outdate_looks`
@@ -149,8 +149,8 @@ class Workers(State):
             self.began(outside, taken, before)
             self.lost.append(outside)  # its end, if it has one, comes when it wakes
 
-    def began(self, slice_: Slice, taken: Mapping[str, Any], before: Mapping[str, circuits.Circuit]) -> None:
-        slice_.job = job = dict(taken)
+    def began(self, slice_: Slice, taken: ClaimedJob, before: Mapping[str, circuits.Circuit]) -> None:
+        slice_.job, job = taken, taken.row
         if circuit := before.get(job["organization"]):
             assert not circuit.is_held, (job, circuit)
             self.probes.append(job)
@@ -180,10 +180,10 @@ class Workers(State):
         before, goes_on = self.circuits(), self.dice.random() < 0.7
         snapshot_age = self.dice.choice((0, take.YOUNG))  # with another look, or without
 
-        def take_along(log: list[history.Event]) -> dict[str, Any] | None:
+        def take_along(log: list[history.Event]) -> ClaimedJob | None:
             return slice_.taker.take_along(log, snapshot_age) if goes_on else None
 
-        job, slice_.job = slice_.job, {}
+        job, slice_.job = slice_.job, None
         attempt = attempts.of(job, take_along)
         attempt.make()
         frappe.set_user("Administrator")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
-from typing import Any
 
 from dartwing_core.jobs.attempt import attempt, heartbeat, isolation
 from dartwing_core.jobs.base import ids
 from dartwing_core.jobs.ending import after_settle
 from dartwing_core.jobs.line import take
+from dartwing_core.jobs.line.claimed_job import ClaimedJob
 from dartwing_core.jobs.recovery import agent
 
 
@@ -23,7 +23,7 @@ class Begun(attempt.Attempt):
             self._beater.end()
 
 
-def taken(name: str, number: int) -> dict[str, Any] | None:
+def taken(name: str, number: int) -> ClaimedJob | None:
     """Take this job for this attempt; what a worker knows of it then, None if it can't be taken."""
     return take.Taker().take_named(name, number)
 
@@ -35,9 +35,9 @@ def begun(name: str, number: int) -> Begun:
     return of(job)
 
 
-def of(job: dict[str, Any], take_along: attempt.TakeAlong = attempt.take_none) -> Begun:
+def of(job: ClaimedJob, take_along: attempt.TakeAlong = attempt.take_none) -> Begun:
     """The attempt that is to be made of a job that was taken."""
-    entry_id = ids.run_name(job["name"], job["attempt"])
+    entry_id = ids.run_name(job.name, job.attempt)
     return Begun(job, heartbeat.Beater(agent.StandIn()), entry_id, time.monotonic(), take_along)
 
 
@@ -56,7 +56,7 @@ def run_next(queues: Collection[str] | None = None) -> str | None:
     with isolation.cleared():
         made.make()
     after_settle.after(made.job, time.monotonic() - made.started, made.end)
-    return made.job["name"]
+    return made.job.name
 
 
 def run_all(most: int = 1_000) -> list[str]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import frappe
 from frappe import _
 
 from ..base.texts import cut
 from ..errors import InvalidJobError, PermanentError
 from . import tenancy, visibility
+from .owner import Owner
 
 
 def check_member(user: str, organization: str) -> tenancy.Standing:
@@ -44,20 +42,20 @@ def check_submit(user: str, organization: str, job_type) -> tenancy.Standing:
     return standing
 
 
-def check_owner(job: Mapping[str, Any]) -> None:
-    """Raises PermanentError if the job may not run (any more) for its owner."""
-    user = job["owner_user"]
-    if not job["owner_enabled"]:
+def check_owner(owner: Owner, requirement: str | None) -> None:
+    """Raises PermanentError if a job may not run (any more) for its owner; `requirement`: that of its Job Type."""
+    user = owner.user
+    if not owner.is_enabled:
         raise PermanentError(_("The owner of this job, {0}, is disabled or deleted.").format(user))
-    standing = tenancy.standing_of_owner(job)
+    standing = owner.standing()
     if standing.state is None:
         raise PermanentError(_("Organization not found"))
     if not standing.is_active:
         raise PermanentError(_("The organization is {0}.").format(_(standing.state).lower()))
     if not standing.is_member and not visibility.sees_everything(user):
         raise PermanentError(_("The owner of this job is not a member of the organization any more."))
-    if not has_required(user, job["requires_permission"]):
-        raise PermanentError(_("The owner of this job lacks the permission {0}.").format(job["requires_permission"]))
+    if not has_required(user, requirement):
+        raise PermanentError(_("The owner of this job lacks the permission {0}.").format(requirement))
 
 
 def has_required(user: str, requirement: str | None) -> bool:

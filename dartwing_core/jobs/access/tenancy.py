@@ -279,18 +279,18 @@ def admins_of(organization: str) -> list[str]:
 def standing_arrays(job) -> dict[tuple[str, ...], Any]:
     """Columns of a query on Background Job (`job`) that tell the owner's standing; the keys name what each holds.
 
-    Only the default adapter can answer in the same statement; `standing_of_owner` asks any other one.
+    Only the default adapter can answer in the same statement.
     """
     tenancy = adapter()
     return tenancy.standing_arrays(job) if hasattr(tenancy, "standing_arrays") else {}
 
 
-def standing_of_owner(job) -> Standing:
-    """The standing of a job's owner, from what `standing_arrays` holds or else from the adapter."""
-    if "organization_state" in job:
-        state = job["organization_state"]
-        return Standing(state, job["owner_role"], Limits(state, job["is_paused"] or 0))
-    return standing(job["owner_user"], job["organization"])
+def seen_standing(columns: Mapping[str, Any]) -> Standing | None:
+    """The standing of a job's owner as the columns of `standing_arrays` say it; None without them."""
+    if "organization_state" not in columns:
+        return None
+    state = columns["organization_state"]
+    return Standing(state, columns["owner_role"], Limits(state, columns["is_paused"] or 0))
 
 
 _DEFAULT = OrgMemberTenancy()

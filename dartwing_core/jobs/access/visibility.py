@@ -8,7 +8,7 @@ Lists, documents, REST and Python all ask here; `desk_access` puts it into Frapp
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ import frappe
 from pypika.terms import Criterion, EmptyCriterion
 
 from ..base import config
+from ..base.row_types import Row, changed
 from ..status import JobStatus
 from . import tenancy
 from .tenancy import NO_REACH, Reach
@@ -76,10 +77,10 @@ class Viewer:
         known = self.reach.names or {}
         return {**known, **tenancy.names_of(one for one in organizations if one not in known)}
 
-    def with_organization_names(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """These rows with what people call the `organization` of each."""
+    def with_organization_names(self, rows: Sequence[Row]) -> list[Row]:
+        """These rows, each with what people call its `organization` as `organization_name`."""
         names = self.names_of({row["organization"] for row in rows})
-        return [{**row, "organization_name": names[row["organization"]]} for row in rows]
+        return [changed(row, {"organization_name": names[row["organization"]]}) for row in rows]
 
     def can_see_result(self, job: Any) -> bool:
         """Whether the result of a visible job is visible too, with the files it has made.
@@ -135,12 +136,10 @@ class Viewer:
             parts.append((job.owner_user == self.user) | is_open)
         return parts
 
-    def without_hidden_result(self, job: dict) -> dict:
+    def without_hidden_result(self, job: Row) -> Row:
         """The job's columns, those with its result None if they are hidden."""
         found = [field for field in RESULT_FIELDS if field in job]
-        if found and not self.can_see_result(job):
-            job.update(dict.fromkeys(found))
-        return job
+        return changed(job, dict.fromkeys(found)) if found and not self.can_see_result(job) else job
 
 
 def viewer(user: str | None = None) -> Viewer:

@@ -1,4 +1,4 @@
-"""One attempt of a job: runs the handler as the job's owner and settles, whatever its end is."""
+"""One attempt of a job: runs the handler as the job's owner, and has it settled, whatever its end is."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from frappe.utils import get_system_timezone
 from rq.timeouts import BaseTimeoutException
 
 from ..access import permission, tenancy
-from ..base import canonical, clock, config, ids
-from ..base.config import RetryPolicy
+from ..base import canonical, config
 from ..db import connection, sql
 from ..db.transaction import TransactionWatch
 from ..errors import (
@@ -27,19 +26,39 @@ from ..errors import (
     TransientError,
 )
 from ..line import take
-from ..status import JobStatus
-from ..store import cancel_lock, dependencies, history, job_store, runs
+from ..line.claimed_job import ClaimedJob
+from ..store import dependencies, history, job_store, runs
 from . import callbacks, handlers, isolation, outcome
 from .context import JobContext
 from .heartbeat import Beater, Heartbeat
 from .outcome import Outcome
+from .settlement import Settlement
 
-TakeAlong = Callable[[list[history.Event]], "dict[str, Any] | None"]
+TakeAlong = Callable[[list[history.Event]], "ClaimedJob | None"]
 """Takes the next job in the transaction of a settle; adds to the list what is to be written into its history."""
 
 
 def take_none(_log: list[history.Event]) -> None:
     """Of a process that makes one attempt."""
+
+
+def context_of(job: ClaimedJob, started: float) -> JobContext:
+    """What the job's handler is given, still without its parameters."""
+    row = job.row
+    context = JobContext(
+        job_id=row["name"],
+        job_type=row["job_type"],
+        organization=row["organization"],
+        parameters={},
+        timeout_seconds=row["timeout_seconds"],
+        attempt=row["attempt"],
+        owner_user=row["owner_user"],
+        time_zone=job.owner.time_zone or get_system_timezone(),
+        batch_id=row["parent_batch"] or row["callback_of"],
+        started=started,
+    )
+    context.load_parent_results = partial(dependencies.results, row)
+    return context
 
 
 class Attempt:
@@ -50,30 +69,17 @@ class Attempt:
     """
 
     def __init__(
-        self, job: dict[str, Any], beater: Beater, entry_id: str, started: float, take_along: TakeAlong = take_none
+        self, job: ClaimedJob, beater: Beater, entry_id: str, started: float, take_along: TakeAlong = take_none
     ):
         self.job = job
-        self.next_job: dict[str, Any] | None = None
+        self.next_job: ClaimedJob | None = None
         """What was taken with the settle."""
-        self._beater, self._entry_id, self._take_along = beater, entry_id, take_along
-        self.run = ids.run_name(job["name"], job["attempt"])
+        self._beater, self._take_along = beater, take_along
         self.pid = os.getpid()
         self.started = started
-        self.context = JobContext(
-            job_id=job["name"],
-            job_type=job["job_type"],
-            organization=job["organization"],
-            parameters={},
-            timeout_seconds=job["timeout_seconds"],
-            attempt=job["attempt"],
-            owner_user=job["owner_user"],
-            time_zone=job["owner_time_zone"] or get_system_timezone(),
-            batch_id=job["parent_batch"] or job["callback_of"],
-            started=self.started,
-        )
+        self.context = context_of(job, started)
         self.context.save_checkpoint = self._save_checkpoint
-        self.context.load_parent_results = lambda: dependencies.results(job)
-        self.connection_id = sql.this_connection()
+        self._settlement = Settlement(job, self.context, entry_id, started)
         self.watch = TransactionWatch()
         self.session = isolation.Session()
         self.renewed_at = 0.0
@@ -88,8 +94,11 @@ class Attempt:
     def has_left_nothing(self) -> bool:
         """Whether it has ended by itself, and its heartbeat and connection are what they were."""
         has_stopped_beating = self.heartbeat is None or self.heartbeat.has_ended
-        has_connection = self.session.is_renewed or self.connection_id == sql.this_connection()
+        has_connection = self.session.is_renewed or self._has_its_connection()
         return self.has_ended_itself and has_stopped_beating and has_connection
+
+    def _has_its_connection(self) -> bool:
+        return self._settlement.connection_id == sql.this_connection()
 
     def make(self) -> None:
         """Run the handler to its end and settle, whatever that end is."""
@@ -115,21 +124,22 @@ class Attempt:
         return timeout
 
     def _prepare(self) -> Heartbeat:
-        self.context.parameters = canonical.load(self.job["input_parameters"]) or {}
-        if self.job["attempt"] > 1:
-            self.context.state = canonical.load(runs.latest_state(self.job["name"]))
-        return Heartbeat(self.context, {"name": self.run, **self._run_values()}, self._beater)
+        self.context.parameters = canonical.load(self.job.row["input_parameters"]) or {}
+        if self.job.attempt > 1:
+            self.context.state = canonical.load(runs.latest_state(self.job.name))
+        return Heartbeat(self.context, self._settlement.run, self._settlement.start, self._beater)
 
     def _run_handler(self) -> Any:
-        if not self.job["handler_method"]:
-            raise PermanentError(_("Job Type {0} does not exist any more.").format(self.job["job_type"]))
+        owner = self.job.owner
+        if not self.job.handler:
+            raise PermanentError(_("Job Type {0} does not exist any more.").format(self.job.row["job_type"]))
         self._hold_if_asked_to()
-        frappe.set_user(self.job["owner_user"])
-        frappe.local.lang = self.job["owner_language"] or frappe.local.lang
-        permission.check_owner(self.job)
+        frappe.set_user(owner.user)
+        frappe.local.lang = owner.language or frappe.local.lang
+        permission.check_owner(owner, self.job.requires_permission)
         self.heartbeat = self._prepare()
         with self.heartbeat, self.watch, self.session.watched(), config.not_keeping():
-            handler = handlers.resolve(self.job["handler_method"])
+            handler = handlers.resolve(self.job.handler)
             site = isolation.Site()
             try:
                 return handler(self.context)
@@ -143,7 +153,7 @@ class Attempt:
         if self.context.remaining_seconds() <= 0:
             # The handler swallowed RQ's exception, or was deaf to it (invariant I9).
             raise JobTimeoutError(_("The time limit was reached."))
-        if self.connection_id != sql.this_connection():
+        if not self._has_its_connection():
             raise TransientError(_("The database connection was replaced while the handler ran."))
         self.watch.check()
         self._renew_snapshot()
@@ -163,7 +173,7 @@ class Attempt:
             else:
                 frappe.db.commit()
         except BaseException as error:
-            if not self._is_committed():
+            if not self._settlement.is_committed():
                 self.end = None
                 raise
             self._note_late_error(error)
@@ -188,9 +198,9 @@ class Attempt:
 
     def _note_late_error(self, error: BaseException) -> None:
         self.has_ended_itself = False
-        frappe.logger("dartwing_core").warning(f"{self.job['name']}: a callback after its commit failed: {error!r}")
+        frappe.logger("dartwing_core").warning(f"{self.job.name}: a callback after its commit failed: {error!r}")
 
-    def _next_along(self, log: list[history.Event]) -> dict[str, Any] | None:
+    def _next_along(self, log: list[history.Event]) -> ClaimedJob | None:
         """The next job, whose start is committed with this settle. Not if the handler has left callbacks to that
         commit that may change the process, take long or refuse the commit."""
         if not callbacks.are_quick():
@@ -209,7 +219,7 @@ class Attempt:
 
     def _fail(self, error: BaseException) -> None:
         """The handler's writes are undone first; then outcome and retry schedule in one write (invariant I5)."""
-        if self.end is not None and self._is_committed():
+        if self.end is not None and self._settlement.is_committed():
             return  # the time limit has struck just after the commit
         self.end = self.next_job = None
         try:
@@ -223,24 +233,24 @@ class Attempt:
 
     def _clean_up(self) -> None:
         """The Job Type's own clean-up after a time limit, best effort, in a transaction of its own."""
-        if not self.job["timeout_handler_method"]:
+        if not self.job.timeout_handler:
             return
         try:
-            handlers.resolve(self.job["timeout_handler_method"])(self.context)
+            handlers.resolve(self.job.timeout_handler)(self.context)
             frappe.db.commit()
         except Exception:
-            frappe.logger("dartwing_core").exception(f"{self.job['name']}: the clean-up after its time limit failed")
+            frappe.logger("dartwing_core").exception(f"{self.job.name}: the clean-up after its time limit failed")
             connection.discard()
 
     def _write_failure(self, error: BaseException) -> bool:
         """Whether the end was this attempt's to write."""
-        end = self._outcome_of(error)
+        end = self._settlement.outcome_of(error)
         log: list[history.Event] = []
         try:
             is_written = self._settle(end, log)
         except JobCanceledError:
             sql.rollback()
-            end, log, self.has_ended_itself = self._canceled(), [], False
+            end, log, self.has_ended_itself = self._settlement.canceled(), [], False
             is_written = self._settle(end, log)
         if is_written:
             history.write(log)
@@ -250,60 +260,12 @@ class Attempt:
             sql.rollback()  # overtaken (invariant I4)
         return is_written
 
-    def _outcome_of(self, error: BaseException) -> Outcome:
-        """Also of an error that can't be looked at, or when the Job Type's rules can't be read."""
-        if isinstance(error, JobCanceledError):
-            return self._canceled()
-        try:
-            return outcome.failure(self.job, error, config.retry_policy(self.job["job_type"]))
-        except Exception as another:
-            if sql.database_code(another) is not None:
-                raise
-            frappe.logger("dartwing_core").exception(f"{self.job['name']}: its error can't be classified")
-            return outcome.failure(self.job, TransientError(type(error).__name__), RetryPolicy())
-
-    def _canceled(self) -> Outcome:
-        request = runs.cancel_request(self.run) or {}
-        return outcome.canceled(request.get("canceled_by"), request.get("cancel_reason"))
-
     def _settle(self, end: Outcome, log: list[history.Event]) -> bool:
-        """Write the end to job and run row; False if this attempt was overtaken (invariant I4). Does not commit.
-
-        What is to be written into the job's history is added to `log`.
-
-        Raises JobCanceledError if somebody has canceled the job by now, whatever else became of it.
-        """
-        duration = time.monotonic() - self.started
-        if not self._transition(end, duration, log):
-            return False
-        values = self._end_values(end, duration)
-        runs.settle(self.run, values, is_canceled=end.status == JobStatus.CANCELED, exists=self._has_row())
-        return True
-
-    def _has_row(self) -> bool:
-        return self.heartbeat is not None and self.heartbeat.began
-
-    def _transition(self, end: Outcome, duration: float, log: list[history.Event]) -> bool:
-        progress = self.context.progress
-        move = partial(
-            job_store.transition,
-            self.job,
-            end.status,
-            end.message,
-            values={"progress": progress.percent, "progress_message": progress.message or None, **end.values},
-            actor=end.values.get("canceled_by") or config.ENGINE,
-            duration=duration,
-            worker=take.worker_name(),
-            log=log,
-        )
-        if move(unless_locked=cancel_lock.lock_of(self.job)):
-            return True
-        cancel_lock.await_decision(self.job)  # or the attempt was overtaken, and nobody has that lock
-        return move()
+        return self._settlement.write(end, log, has_row=self.heartbeat is not None and self.heartbeat.began)
 
     def _hold_if_asked_to(self) -> None:
         """An organization that was paused or suspended since the worker looked keeps its job in line."""
-        state = tenancy.standing_of_owner(self.job).limits
+        state = self.job.owner.standing().limits
         if state.is_paused or state.state in tenancy.HELD_STATES:
             raise JobHeldError(_("The organization is paused or suspended."))
 
@@ -314,36 +276,7 @@ class Attempt:
             raise PermanentError(str(error)) from error
         if self.context.remaining_seconds() <= 0:
             raise JobTimeoutError(_("The time limit was reached."))
-        if not job_store.is_current(self.job["name"], self.context.attempt):
+        if not job_store.is_current(self.job.name, self.job.attempt):
             raise JobCanceledError(_("This attempt was overtaken by another one."))
-        runs.save_state(self.run, text, self._run_values())
+        runs.save_state(self._settlement.run, text, self._settlement.start)
         frappe.db.commit()
-
-    def _is_committed(self) -> bool:
-        connection.discard()
-        now = job_store.load(self.job["name"], "status", "attempt") or {}
-        return now.get("status") == str(JobStatus.COMPLETED) and now.get("attempt") == self.context.attempt
-
-    def _run_values(self) -> dict[str, Any]:
-        return {
-            "background_job": self.job["name"],
-            "attempt": self.job["attempt"],
-            "worker": take.worker_name(),
-            "rq_job_id": self._entry_id,
-            "connection_id": self.connection_id or 0,
-            "started_at": self.job["started_at"],
-        }
-
-    def _end_values(self, end: Outcome, duration: float) -> dict[str, Any]:
-        return self._run_values() | {
-            "outcome": str(end.of_attempt),
-            "ended_at": clock.site_time(),
-            "duration": duration,
-            "progress": end.values.get("progress", self.context.progress.percent),
-            "progress_message": self.context.progress.message or None,
-            "steps": self.context.progress.steps_json(),
-            "error_message": end.error,
-            "traceback": (end.traceback or "")[-runs.TRACEBACK_LENGTH :] or None,
-            "lease_expires_epoch": 0,
-            **outcome.circuit_sample(self.job, end),
-        }

@@ -14,10 +14,10 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Mapping
 from typing import Any, Protocol
 
 from ..base import clock, config
+from ..base.row_types import Columns, RunStart
 from ..db import sql
 from ..notify import events
 from ..rq import rq_attempts
@@ -125,19 +125,20 @@ class Beater:
 class Heartbeat:
     """Beats for one attempt while entered."""
 
-    def __init__(self, context: JobContext, run: Mapping[str, Any], beater: Beater):
+    def __init__(self, context: JobContext, run: str, start: RunStart, beater: Beater):
+        """`run`: the name of the attempt's row."""
         self.began = False
         """Whether the run row exists by our hand."""
         self.has_ended = True
         """Whether no beat is under way any more, once the attempt is over."""
         self._context = context
-        self._run = dict(run)
+        self._run: Columns = {"name": run, **start}
         self._beater = beater
         self._clock = clock.site_clock()
         self._lease_seconds = config.settings().lease_seconds
         self._lease_interval = min(LEASE_INTERVAL, self._lease_seconds / 4)
-        self._is_asked_to_stop = rq_attempts.stop_flag(run["background_job"], run["attempt"])
-        self._teller = events.ProgressTeller(run["background_job"], context.owner_user)
+        self._is_asked_to_stop = rq_attempts.stop_flag(start["background_job"], start["attempt"])
+        self._teller = events.ProgressTeller(start["background_job"], context.owner_user)
         self._began_at = time.monotonic()
         self._last_beat = 0.0
         self._shown: tuple[Any, ...] = ()
@@ -212,7 +213,7 @@ class Heartbeat:
         progress = self._context.progress
         return progress.percent, progress.message, progress.steps_json()
 
-    def _values(self) -> dict[str, Any]:
+    def _values(self) -> Columns:
         self._shown = self._progress()
         percent, message, steps = self._shown
         return self._run | {

@@ -5,12 +5,12 @@ Frappe calls them once for an RQ entry. What takes an entry for one job, Frappe'
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import frappe
 
+from ..base.row_types import AttemptKey
 from ..db import dispatch, sql
 
 OF_THE_ENTRY = frozenset(
@@ -24,13 +24,13 @@ OF_THE_ENTRY = frozenset(
 )
 
 
-def before(job: Mapping[str, Any]) -> None:
+def before(job: AttemptKey) -> None:
     """For every job but the first of an entry, for which Frappe has called them."""
     for hook in _hooks("before_job"):
         frappe.call(hook, method=frappe.local.job.method, kwargs=_arguments(job), transaction_type="job")
 
 
-def after(job: Mapping[str, Any]) -> None:
+def after(job: AttemptKey) -> None:
     """For every job, with what it has left to be called; Frappe calls them once more at the end of the entry."""
     if not is_in_a_worker():
         return
@@ -59,5 +59,5 @@ def _hooks(name: str) -> list[str]:
     return [hook for hook in frappe.get_hooks(name) if hook not in OF_THE_ENTRY] if is_in_a_worker() else []
 
 
-def _arguments(job: Mapping[str, Any]) -> dict[str, Any]:
+def _arguments(job: AttemptKey) -> dict[str, Any]:
     return {"background_job": job["name"], "attempt": job["attempt"]}

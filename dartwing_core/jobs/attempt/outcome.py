@@ -14,6 +14,7 @@ from rq.timeouts import BaseTimeoutException
 
 from ..base import canonical, clock, config, plain_text
 from ..base.config import RetryPolicy
+from ..base.row_types import Columns, DoubtfulRow, EndingJob, TypeAndOrganization
 from ..db import sql
 from ..errors import InvalidJobError, JobError, JobHeldError, JobSnoozed, JobTimeoutError
 from ..status import JobStatus
@@ -32,7 +33,7 @@ class Outcome:
 
     status: JobStatus
     message: str
-    values: dict[str, Any] = field(default_factory=dict)
+    values: Columns = field(default_factory=dict)
     error: str | None = None
     traceback: str | None = None
     is_transient: bool = False
@@ -61,7 +62,7 @@ def success(result: Any, progress_message: str, max_bytes: int) -> Outcome:
     return Outcome(JobStatus.COMPLETED, "Job completed successfully", values)
 
 
-def failure(job: Mapping[str, Any], error: BaseException, policy: RetryPolicy) -> Outcome:
+def failure(job: EndingJob, error: BaseException, policy: RetryPolicy) -> Outcome:
     """The handler or its settle failed: retry or Dead Letter, with the schedule in the same write."""
     if isinstance(error, JobSnoozed):
         return _snoozed(job, error)
@@ -96,7 +97,7 @@ def failure(job: Mapping[str, Any], error: BaseException, policy: RetryPolicy) -
     return ended(status, text, details | schedule | {"retry_count": number})
 
 
-def lost(job: Mapping[str, Any], outlived_its_limit: bool, policy: RetryPolicy) -> Outcome:
+def lost(job: DoubtfulRow, outlived_its_limit: bool, policy: RetryPolicy) -> Outcome:
     """The worker of an attempt is gone: at once to the next attempt, or to Dead Letter after MAX_CRASHES in a row.
 
     It costs no retry: killing a worker, as a deploy does, is not the job's fault. An attempt that lived past its time
@@ -109,7 +110,7 @@ def lost(job: Mapping[str, Any], outlived_its_limit: bool, policy: RetryPolicy) 
     return _not_to_blame(job, "Worker lost", _("The worker was lost."))
 
 
-def _not_to_blame(job: Mapping[str, Any], what: str, error: str, trace: str | None = None) -> Outcome:
+def _not_to_blame(job: EndingJob, what: str, error: str, trace: str | None = None) -> Outcome:
     """What ended the attempt is not the job's doing, unless it happens MAX_CRASHES times in a row."""
     crashes = job["crash_count"] + 1
     details = {"error_message": error, "error_type": "Transient", "crash_count": crashes}
@@ -127,13 +128,13 @@ def canceled(user: str | None, reason: str | None, *, by_force: bool = False) ->
     return Outcome(JobStatus.CANCELED, f"{text}: {reason}" if reason else text, values)
 
 
-def _snoozed(job: Mapping[str, Any], error: JobSnoozed) -> Outcome:
+def _snoozed(job: EndingJob, error: JobSnoozed) -> Outcome:
     due = clock.now_epoch() + min(error.seconds, MAX_SNOOZE)
     values = {**waiting.due_columns(due, job["priority"]), "crash_count": 0}
     return Outcome(JobStatus.PENDING, f"Snoozed for {error.seconds:g} s", values)
 
 
-def _held(job: Mapping[str, Any], error: JobHeldError) -> Outcome:
+def _held(job: EndingJob, error: JobHeldError) -> Outcome:
     values = {**waiting.due_columns(clock.now_epoch(), job["priority"]), "crash_count": job["crash_count"]}
     del values["admission_rank"]  # it has its old place in line
     return Outcome(JobStatus.PENDING, f"Held: {error}", values)
@@ -180,11 +181,11 @@ def traceback_of(error: BaseException) -> str:
         return "".join(traceback.format_tb(error.__traceback__)) + type(error).__name__
 
 
-def _ended(details: dict[str, Any]) -> dict[str, Any]:
+def _ended(details: Columns) -> Columns:
     return details | {"completed_at": clock.site_time(), "next_retry_at": None}
 
 
-def _schedule(job: Mapping[str, Any], number: int, policy: RetryPolicy, asked: float | None) -> dict[str, Any]:
+def _schedule(job: EndingJob, number: int, policy: RetryPolicy, asked: float | None) -> Columns:
     settings = config.settings()
     delay = backoff.next_delay(
         number, delays=policy.delays, base_delay=settings.retry_base_delay, cap=settings.retry_delay_cap, at_least=asked
@@ -192,7 +193,7 @@ def _schedule(job: Mapping[str, Any], number: int, policy: RetryPolicy, asked: f
     return _retry_at(job, clock.now_epoch() + delay)
 
 
-def _retry_at(job: Mapping[str, Any], epoch: float) -> dict[str, Any]:
+def _retry_at(job: EndingJob, epoch: float) -> Columns:
     return {**waiting.due_columns(epoch, job["priority"]), "next_retry_at": clock.site_time(epoch)}
 
 
@@ -200,7 +201,7 @@ def _note(text: str) -> str:
     return frappe.as_json({"not_stored": text}, indent=None)
 
 
-def circuit_sample(job: Mapping[str, Any], end: Outcome) -> dict[str, Any]:
+def circuit_sample(job: TypeAndOrganization, end: Outcome) -> Columns:
     """The columns of Background Job Run of an attempt that says whether the type works for the organization.
 
     A success does, and a transient failure or a time limit; a permanent error is the job's own, and a cancel, a snooze

@@ -10,10 +10,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from frappe.utils import get_system_timezone
+
+from .row_types import Columns
 
 
 def now_epoch() -> float:
@@ -54,7 +55,7 @@ def iso(epoch: float) -> str:
     return datetime.fromtimestamp(epoch, _zone()).isoformat(timespec="seconds")
 
 
-def due_columns(epoch: float) -> dict[str, Any]:
+def due_columns(epoch: float) -> Columns:
     """The two columns of a job's due time; see `backlog.due`."""
     return {"available_at": site_time(epoch), "due_epoch": epoch}
 

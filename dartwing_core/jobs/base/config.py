@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import frappe
 from frappe.utils import cint
@@ -34,6 +34,41 @@ QUEUE_OF_PRIORITY = {"Critical": "short", "High": "short", "Normal": "default", 
 MIN_TIMEOUT, MAX_TIMEOUT = 1, 86_400
 MAX_RETRIES = 10
 MAX_DELAY = 365 * 86_400
+
+
+class JobType(Protocol):
+    """The document of a Job Type, as far as the engine reads it; a whole number of 0 or None is one that is not set."""
+
+    name: str
+    display_name: str
+    handler_method: str
+    timeout_handler_method: str | None
+    is_enabled: int
+    is_paused: int
+    own_process: int
+    requires_permission: str | None
+    results_visible_to: str | None
+    notify_on: str | None
+    queue: str | None
+    default_priority: str | None
+    default_timeout: int | None
+    max_retries: int | None
+    retry_delays: str | None
+    retry_on: str | None
+    never_retry_on: str | None
+    deduplication_window: int | None
+    rate_limit: int | None
+    rate_limit_window: int | None
+    max_concurrent: int
+    max_concurrent_per_organization: int
+    enable_circuit_breaker: int
+    circuit_breaker_window_minutes: int | None
+    circuit_breaker_min_samples: int | None
+    circuit_breaker_failure_threshold: float | None
+    circuit_breaker_cooldown_minutes: float | None
+
+    def get(self, field: str, /) -> Any:
+        """The value of a field; None if the document, which may be kept from before an update, has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +110,7 @@ class _Kept:
 
     def __init__(self) -> None:
         self.settings: Settings | None = None
-        self.types: dict[str, Any] = {}
+        self.types: dict[str, JobType | None] = {}
 
 
 class _OfThread(threading.local):
@@ -150,7 +185,7 @@ def _read_settings() -> Settings:
     return Settings(**values)
 
 
-def job_type(name: str):
+def job_type(name: str) -> JobType | None:
     """The Job Type document, from the cache; None if there is none of this name."""
     kept = _thread.kept
     if kept is None:
@@ -160,7 +195,7 @@ def job_type(name: str):
     return kept.types[name]
 
 
-def _read_job_type(name: str):
+def _read_job_type(name: str) -> JobType | None:
     try:
         return frappe.get_cached_doc(JOB_TYPE, name)
     except frappe.DoesNotExistError:
@@ -168,7 +203,7 @@ def _read_job_type(name: str):
         return None
 
 
-def queue_for(job_type_doc, priority: str) -> str:
+def queue_for(job_type_doc: JobType, priority: str) -> str:
     """The queue that a job of this type and priority goes to."""
     return job_type_doc.queue or QUEUE_OF_PRIORITY[priority]
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ..attempt.outcome import Outcome
 from ..base import clock
 from ..db import dispatch, sql
 from ..line import wake
+from ..line.claimed_job import ClaimedJob
 from ..store import waiting
 from . import batch_end, circuit_breaker
 
 QUICK_SECONDS = 1.0
 
 
-def after(job: Mapping[str, Any], duration: float, end: Outcome | None) -> None:
+def after(job: ClaimedJob, duration: float, end: Outcome | None) -> None:
     """Release the jobs that waited for this one, close its batch if it was the last.
 
     Most jobs have no children, and a quick one that had none when it began has hardly got one since: it
@@ -24,17 +26,18 @@ def after(job: Mapping[str, Any], duration: float, end: Outcome | None) -> None:
     `end`: how it settled; None if another attempt was there first.
     """
     if end is not None:
-        best_effort(lambda: circuit_breaker.settled(job, end))
-    if job["first_child"] or job["another_child"] or duration > QUICK_SECONDS:
-        best_effort(lambda: batch_end.job_ended(job))
-    elif job["parent_batch"]:
-        best_effort(lambda: batch_end.look([job["parent_batch"]]))
+        best_effort(partial(circuit_breaker.settled, job.row, end, is_probe=job.is_probe))
+    batch = job.row["parent_batch"]
+    if job.has_children or duration > QUICK_SECONDS:
+        best_effort(partial(batch_end.job_ended, job.row))
+    elif batch:
+        best_effort(partial(batch_end.look, [batch]))
 
 
-def enter_again(job: Mapping[str, Any], end: Outcome | None) -> None:
+def enter_again(job: ClaimedJob, end: Outcome | None) -> None:
     """Let a job get in line again whose next attempt is due at once; others wait for the sweeper."""
     if end is not None and end.values.get("due_epoch", float("inf")) <= clock.now_epoch():
-        best_effort(lambda: wake.wake_for(sql.committed(lambda: waiting.enter([job["name"]]))))
+        best_effort(lambda: wake.wake_for(sql.committed(lambda: waiting.enter([job.name]))))
 
 
 def best_effort(step: Callable[[], Any]) -> None:

@@ -6,10 +6,10 @@ The request stands on the batch's row until no member is live, so that a sweep g
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
+from ..base.row_types import MemberRow
 from ..db import dispatch, sql
 from ..line import wake
 from ..rq import sweep_cursor
@@ -43,11 +43,11 @@ def drain(name: str, limit: int = ALL) -> int:
     """End the live members of a batch whose cancel was requested, at most `limit` of those that wait; how many were
     canceled. Commits."""
     sql.commit()  # a fresh snapshot
-    request = batch_store.load(name, "cancel_requested", "canceled_by", "cancel_reason")
-    if not request or not request["cancel_requested"]:
+    request = batch_store.cancel_request(name)
+    if not request:
         return 0
     user, reason = request["canceled_by"], request["cancel_reason"]
-    canceled: list[Mapping[str, Any]] = []
+    canceled: list[MemberRow] = []
     for status in NOT_RUNNING:
         canceled += _cancel_waiting(name, status, user, reason, limit - len(canceled))
     if len(canceled) == limit:
@@ -61,12 +61,12 @@ def drain(name: str, limit: int = ALL) -> int:
     return len(canceled)
 
 
-def _cancel_waiting(name: str, status: JobStatus, user: str, reason: str | None, limit: int) -> list[Mapping[str, Any]]:
+def _cancel_waiting(name: str, status: JobStatus, user: str, reason: str | None, limit: int) -> list[MemberRow]:
     """The members in one state, at most `limit`, the youngest first.
 
     So children come before their parents, which nobody is told of until then: members end canceled, not with a parent.
     """
-    canceled: list[Mapping[str, Any]] = []
+    canceled: list[MemberRow] = []
     last = None
     while (left := limit - len(canceled)) and (jobs := batch_store.members(name, [status], min(AT_ONCE, left), last)):
         last = jobs[-1]["name"]
@@ -77,5 +77,5 @@ def _cancel_waiting(name: str, status: JobStatus, user: str, reason: str | None,
     return canceled
 
 
-def _cancel(jobs: Sequence[Mapping[str, Any]], user: str, reason: str | None) -> list[Mapping[str, Any]]:
+def _cancel(jobs: Sequence[MemberRow], user: str, reason: str | None) -> list[MemberRow]:
     return job_store.move_all(jobs, JobStatus.CANCELED, cancel.message(reason), cancel.values(user), user)

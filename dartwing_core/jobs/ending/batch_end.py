@@ -8,11 +8,12 @@ own commit, so at least one of them sees that nobody is live; and of both only o
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from functools import partial
-from typing import Any
+from typing import cast
 
 from ..base import clock
+from ..base.row_types import BatchState, Columns, EndedJob, NewJobRow
 from ..db import dispatch, sql
 from ..line import wake
 from ..store import batch_store, job_store, waiting
@@ -33,7 +34,7 @@ CALLBACK_COLUMNS = (
 """What is kept of a callback until it is made: as it was when it was submitted and checked."""
 
 
-def job_ended(job: Mapping[str, Any]) -> None:
+def job_ended(job: EndedJob) -> None:
     """Tell those who wait for a job that has ended: its children and its batch. Commits."""
     tell([job["name"]], {job["parent_batch"]})
 
@@ -42,7 +43,8 @@ def tell(parents: Collection[str], batches: Collection[str | None] = ()) -> None
     """Tell the children of those of the jobs that are over, then these batches and those of children that ended with
     them. Commits."""
     told = child_jobs.tell(parents)
-    look({*batches, *(child["parent_batch"] for child in told.ended)} - {None})
+    concerned = [*batches, *(child["parent_batch"] for child in told.ended)]
+    look({batch for batch in concerned if batch is not None})
 
 
 def look(names: Collection[str]) -> int:
@@ -56,17 +58,17 @@ def look(names: Collection[str]) -> int:
     return settle(batch_store.states(sorted(names)))
 
 
-def settle(states: Collection[Mapping[str, Any]]) -> int:
+def settle(states: Collection[BatchState]) -> int:
     """The same for batches of which the state is known; commits."""
     names = [state["name"] for state in states if _is_news(state)]
     return sum(dispatch.quietly(partial(_settle, name)) is not None for name in names)
 
 
-def _is_news(state: Mapping[str, Any]) -> bool:
+def _is_news(state: BatchState) -> bool:
     return not state["is_live"] or bool(state["has_failed"] and state["awaits_failure"])
 
 
-def _settle(name: str) -> list[dict[str, Any]] | None:
+def _settle(name: str) -> list[NewJobRow] | None:
     """Write down what has become of a batch, together with the callbacks; the rows of those, None if of no change."""
     sql.commit()  # the snapshot has to be younger than the lock
     callbacks = sql.committed(partial(_write, name))
@@ -77,15 +79,15 @@ def _settle(name: str) -> list[dict[str, Any]] | None:
     return callbacks
 
 
-def _write(name: str) -> list[dict[str, Any]] | None:
+def _write(name: str) -> list[NewJobRow] | None:
     if not batch_store.lock(name):
         return None
     state = batch_store.states([name])[0]
-    batch = batch_store.load(name, *batch_store.PUBLIC_FIELDS, *batch_store.CALLBACKS)
+    batch: Columns | None = batch_store.load_whole(name)
     if not batch or not _is_news(state):
         return None
     due = [ON_FAILURE] if state["has_failed"] else []
-    values: dict[str, Any] = {}
+    values: Columns = {}
     if not state["is_live"]:
         due += [ON_COMPLETE] if state["has_failed"] else [ON_COMPLETE, ON_SUCCESS]
         values = {"status": _end(state), "completed_at": clock.site_time(), "cancel_requested": 0}
@@ -97,18 +99,20 @@ def _write(name: str) -> list[dict[str, Any]] | None:
     return list(rows.values())
 
 
-def _end(state: Mapping[str, Any]) -> str:
+def _end(state: BatchState) -> str:
     if not state["has_failed"]:
         return batch_store.COMPLETED
     return batch_store.CANCELED if state["cancel_requested"] else batch_store.FAILED
 
 
-def as_callback(row: Mapping[str, Any]) -> str:
+def as_callback(row: NewJobRow) -> str:
     """What is kept of the row of a callback, as JSON."""
-    return json.dumps({column: row[column] for column in CALLBACK_COLUMNS})
+    columns: Columns = {**row}
+    return json.dumps({column: columns[column] for column in CALLBACK_COLUMNS})
 
 
-def _callback(batch: Mapping[str, Any], kind: str) -> dict[str, Any]:
+def _callback(batch: Columns, kind: str) -> NewJobRow:
     kept, now = json.loads(batch[kind]), clock.now_epoch()
     row = submission.new_row(batch["owner_user"], batch["organization"], now) | kept
-    return row | waiting.columns(now, row["priority"]) | {"callback_of": batch["name"]}
+    row |= waiting.columns(now, row["priority"]) | {"callback_of": batch["name"]}
+    return cast(NewJobRow, row)

@@ -9,15 +9,14 @@ written, the caller holds a named lock; a settle looks for it in its guarded UPD
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 import frappe
 from frappe import _
 
 from ..attempt.context import text_for_storage
 from ..base import clock
+from ..base.row_types import Columns, JobRow, changed
 from ..db import dispatch, named_locks, sql
 from ..errors import InvalidTransitionError, JobChangedError
 from ..line import wake
@@ -30,7 +29,7 @@ from . import batch_end
 TRIES = 5
 
 
-def cancel(job: Mapping[str, Any], reason: str | None) -> dict[str, Any]:
+def cancel(job: JobRow, reason: str | None) -> JobRow:
     """Cancel a job as read from the database; returns its columns as they are then.
 
     Raises JobChangedError if it is not as it was read any more.
@@ -47,16 +46,16 @@ def cancel(job: Mapping[str, Any], reason: str | None) -> dict[str, Any]:
     if not job_store.transition(job, JobStatus.CANCELED, message(reason), values=written):
         if not job_store.is_current(job["name"], job["attempt"] + 1):
             raise JobChangedError(job["name"])
-        started = {**job, "status": str(JobStatus.RUNNING), "attempt": job["attempt"] + 1}
+        started = changed(job, {"status": str(JobStatus.RUNNING), "attempt": job["attempt"] + 1})
         cancel_lock.take_lock(started)  # the row is ours by now
         return _ask_after_commit(started, user, reason)
     outbox().actions.append(lambda: batch_end.job_ended(job))
     if status == JobStatus.QUEUED:
         outbox().afterwards(wake.let_in)
-    return {**job, **written, "status": str(JobStatus.CANCELED)}
+    return changed(job, {**written, "status": str(JobStatus.CANCELED)})
 
 
-def _ask_after_commit(job: Mapping[str, Any], user: str, reason: str | None) -> dict[str, Any]:
+def _ask_after_commit(job: JobRow, user: str, reason: str | None) -> JobRow:
     release = partial(named_locks.release_lock, cancel_lock.lock_of(job))
 
     def ask() -> None:
@@ -67,7 +66,7 @@ def _ask_after_commit(job: Mapping[str, Any], user: str, reason: str | None) -> 
 
     frappe.db.after_rollback.add(release)
     outbox().actions.insert(0, ask)  # a settle may wait for it
-    return dict(job)
+    return job
 
 
 def ask_to_stop(name: str, user: str, reason: str | None) -> None:
@@ -83,7 +82,7 @@ def ask_to_stop(name: str, user: str, reason: str | None) -> None:
             return
 
 
-def _request(job: Mapping[str, Any], user: str, reason: str | None) -> bool:
+def _request(job: JobRow, user: str, reason: str | None) -> bool:
     """Ask the running attempt to stop; whether it is there to do so."""
     name, attempt = job["name"], job["attempt"]
     sql.committed(lambda: runs.request_cancel(name, attempt, user, reason))
@@ -92,7 +91,7 @@ def _request(job: Mapping[str, Any], user: str, reason: str | None) -> bool:
     return now is not None and (now["status"], now["attempt"]) == (JobStatus.RUNNING, attempt)
 
 
-def _cancel_waiting(job: Mapping[str, Any], user: str, reason: str | None) -> bool:
+def _cancel_waiting(job: JobRow, user: str, reason: str | None) -> bool:
     """Whether it was still waiting, and is canceled now."""
     written = values(user)
     is_canceled = sql.committed(
@@ -104,7 +103,7 @@ def _cancel_waiting(job: Mapping[str, Any], user: str, reason: str | None) -> bo
     return is_canceled
 
 
-def values(user: str) -> dict[str, Any]:
+def values(user: str) -> Columns:
     """The columns of a job that a user has canceled."""
     return {"canceled_at": clock.site_time(), "canceled_by": user, "next_retry_at": None}
 

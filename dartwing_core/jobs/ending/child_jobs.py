@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 from ..base import clock, config
+from ..base.row_types import ChildRow, DueRow
 from ..db import dispatch, sql
 from ..line import wake
 from ..status import LIVE, JobStatus
@@ -33,8 +33,8 @@ class Told:
 
     went_on: int = 0
     """They wait for nothing but their time, or for another parent."""
-    ended: list[Mapping[str, Any]] = field(default_factory=list)
-    in_line: list[Mapping[str, Any]] = field(default_factory=list)
+    ended: list[ChildRow] = field(default_factory=list)
+    in_line: list[DueRow] = field(default_factory=list)
     """Those of them that are in line now."""
     next_parents: set[str] = field(default_factory=set)
 
@@ -111,19 +111,19 @@ def _tell_some(parent: str, status: str | None, limit: int) -> Told:
     return told
 
 
-def _end_others(failed: Mapping[str, str | None], limit: int) -> list[Mapping[str, Any]]:
+def _end_others(failed: Mapping[str, str | None], limit: int) -> list[ChildRow]:
     """End jobs that depend on these too, but wait for other ones: those may take long, and it would be in vain."""
-    by_parent: dict[str, dict[str, Mapping[str, Any]]] = {}
+    by_parent: dict[str, dict[str, ChildRow]] = {}
     for job in backlog.other_children(sorted(failed), limit):
         by_parent.setdefault(job["parent"], {})[job["name"]] = job
-    ended: dict[str, Mapping[str, Any]] = {}
+    ended: dict[str, ChildRow] = {}
     for parent, jobs in by_parent.items():
         left = [job for name, job in jobs.items() if name not in ended]
         ended |= {job["name"]: job for job in _end(left, parent, failed[parent])}
     return list(ended.values())
 
 
-def _end(jobs: Sequence[Mapping[str, Any]], parent: str, status: str | None) -> list[Mapping[str, Any]]:
+def _end(jobs: Sequence[ChildRow], parent: str, status: str | None) -> list[ChildRow]:
     """End those of the jobs that nobody holds, as each of them wants it, and say why."""
     message = f"The job it depends on, {parent}, {f'is {status}' if status else 'was deleted'}"
     values = {"error_message": message, "error_type": "Permanent"}

@@ -6,13 +6,13 @@ good: a failure counts as soon as it is committed, and a probe that is over make
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 from ..access import tenancy
 from ..attempt.outcome import Outcome
 from ..base import clock, config
+from ..base.config import JobType
+from ..base.row_types import MovableJob, TypeAndOrganization
 from ..db import dispatch, sql
 from ..line import wake
 from ..notify import events
@@ -23,23 +23,24 @@ CHANGED = "job_circuit_changed"
 """Realtime event, to the admins of the organization."""
 
 
-def settled(job: Mapping[str, Any], end: Outcome) -> None:
+def settled(job: MovableJob, end: Outcome, *, is_probe: bool) -> None:
     """An attempt has ended like this and is committed. Commits; costs nothing if the type has no circuit breaker.
 
+    `is_probe`: whether it was taken as the probe of its circuit.
     A transient failure costs one statement; a success none unless it was the probe.
     """
     job_type = config.job_type(job["job_type"])
-    if not circuits.has_breaker(job_type):
+    if job_type is None or not circuits.has_breaker(job_type):
         return
     if end.is_transient:
         _failed(job, job_type)
-    elif circuits.is_probe(job):
+    elif is_probe:
         if end.status == JobStatus.COMPLETED and sql.committed(partial(circuits.close, job)):
             after_change(job, circuits.CLOSED)
         wake.wake_for_line()  # or the next may try
 
 
-def _failed(job: Mapping[str, Any], job_type: Any) -> None:
+def _failed(job: MovableJob, job_type: JobType) -> None:
     seen = circuits.tally(job, job_type)
     until = clock.now_epoch() + 60 * (job_type.circuit_breaker_cooldown_minutes or 0)
     if seen.status == circuits.HALF_OPEN and (seen.probe_job, seen.probe_attempt) == (job["name"], job["attempt"]):
@@ -51,18 +52,18 @@ def _failed(job: Mapping[str, Any], job_type: Any) -> None:
         after_change(job, circuits.OPEN, until)
 
 
-def is_over(seen: circuits.Tally, job_type: Any) -> bool:
+def is_over(seen: circuits.Tally, job_type: JobType) -> bool:
     """Whether so many failures open a circuit of this type."""
     is_enough = seen.samples >= max(1, job_type.circuit_breaker_min_samples or 0)
     return is_enough and seen.failures >= (job_type.circuit_breaker_failure_threshold or 1) * seen.samples
 
 
-def after_change(job: Mapping[str, Any], status: str, until: float | None = None) -> None:
+def after_change(job: TypeAndOrganization, status: str, until: float | None = None) -> None:
     """Best effort, after the commit: the admins' screens."""
     dispatch.quietly(lambda: _tell(job, status, until))
 
 
-def _tell(job: Mapping[str, Any], status: str, until: float | None) -> None:
+def _tell(job: TypeAndOrganization, status: str, until: float | None) -> None:
     message = {
         "job_type": job["job_type"],
         "organization": job["organization"],

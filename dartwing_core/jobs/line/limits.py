@@ -10,13 +10,14 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import Any
 
 import frappe
 from frappe.query_builder.functions import Count
 
 from ..access import tenancy
 from ..base import config
+from ..base.config import JobType
+from ..base.row_types import SlotsRow
 from ..db import named_locks
 from ..rq import redis_queue
 from ..status import NOT_RUNNING, JobStatus
@@ -30,7 +31,10 @@ class Slots:
     """The jobs in service, and whether one more of an organization and type fits beside them."""
 
     def __init__(
-        self, in_service: Iterable[Mapping[str, Any]], limits: Mapping[str, tenancy.Limits], types: Mapping[str, Any]
+        self,
+        in_service: Iterable[SlotsRow],
+        limits: Mapping[str, tenancy.Limits],
+        types: Mapping[str, JobType | None],
     ):
         self._limits, self._types = limits, types
         self._used: Counter[Key] = Counter()
@@ -45,7 +49,7 @@ class Slots:
         return all(self._used[key] < cap for key, cap in caps.items())
 
 
-def caps_of(limits: tenancy.Limits, job_type_doc: Any, organization: str, job_type: str) -> dict[Key, int]:
+def caps_of(limits: tenancy.Limits, job_type_doc: JobType | None, organization: str, job_type: str) -> dict[Key, int]:
     """The limits in force for a job: by (organization, type), None standing for all."""
     caps: dict[Key, int] = {
         (organization, None): limits.max_running,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import frappe
 from frappe.query_builder.functions import Min
+from pypika.queries import QueryBuilder
 from pypika.terms import Parameter
 
 from ..access import tenancy
 from ..base import config
+from ..base.row_types import DispatchRow, DueRow, HeadRow
 from ..status import JobStatus
 from ..store import backlog, waiting
 from ..store.waiting import HELD, IN_LINE
@@ -24,7 +26,7 @@ LINE = ("queue", "organization", "job_type", "priority")
 """What the jobs of one line have in common."""
 
 
-def let_in_held() -> list[Mapping[str, Any]]:
+def let_in_held() -> list[DueRow]:
     """Let held jobs get in line where the waiting caps of their organizations have room again; those that did.
 
     Does not commit.
@@ -32,13 +34,13 @@ def let_in_held() -> list[Mapping[str, Any]]:
     return let_in([head for head in heads() if head["in_line"] == HELD])
 
 
-def let_in(held: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def let_in(held: Sequence[HeadRow]) -> list[DueRow]:
     """The same, of these heads of lines of held jobs."""
     room = {}
     for name, limits_of in tenancy.limits_of(sorted({head["organization"] for head in held})).items():
         is_capped = limits_of.max_waiting and limits_of.on_queue_full == "Hold"
         room[name] = min(LET_IN, limits.places(name, limits_of.max_waiting) if is_capped else LET_IN)
-    entered: list[Mapping[str, Any]] = []
+    entered: list[DueRow] = []
     for head in sorted(held, key=lambda head: head["rank"]):
         organization = head["organization"]
         if room[organization] > 0:
@@ -49,11 +51,12 @@ def let_in(held: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return entered
 
 
-def _held_query(head: Mapping[str, Any], limit: int):
+def _held_query(head: HeadRow, limit: int) -> QueryBuilder:
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(job.name).where(job.in_line == HELD)
-    for column in LINE:
-        query = query.where(job[column] == head[column])
+    for column, value in head.items():
+        if column in LINE:
+            query = query.where(job[column] == value)
     query = query.where(job.status == str(JobStatus.PENDING))  # whatever somebody wrote by hand
     return query.orderby(job.admission_rank).limit(limit)
 
@@ -74,7 +77,7 @@ def places(line: Line, limit: int) -> list[Place]:
     return [Place(*row) for row in frappe.db.sql(text, dict(zip(LINE, line.key, strict=True)))]
 
 
-def first(line: Line, limit: int) -> list[dict[str, Any]]:
+def first(line: Line, limit: int) -> list[DispatchRow]:
     """The same jobs, with DISPATCH_FIELDS."""
     text = _first_text(frappe.db.db_type, backlog.DISPATCH_FIELDS, limit)
     return frappe.db.sql(text, dict(zip(LINE, line.key, strict=True)), as_dict=True)
@@ -85,7 +88,7 @@ def _first_text(_db_type: str, fields: tuple[str, ...], limit: int) -> str:
     return first_query([Parameter(f"%({column})s") for column in LINE], fields, limit).get_sql()
 
 
-def first_query(key: Sequence[Any], fields: Sequence[str], limit: int):
+def first_query(key: Sequence[Any], fields: Sequence[str], limit: int) -> QueryBuilder:
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(*(job[field] for field in fields)).where(job.in_line == IN_LINE)
     for column, value in zip(LINE, key, strict=True):
@@ -98,16 +101,15 @@ def queues() -> list[str]:
     return sorted({queue for _state, queue in queues_query().run()})
 
 
-def queues_query():
+def queues_query() -> QueryBuilder:
     # Of a range the server reads the groups' first entries alone; of `DISTINCT queue` for `in_line = 1` it reads all.
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(job.in_line, job.queue).where(job.in_line >= IN_LINE)
     return query.groupby(job.in_line, job.queue)
 
 
-def heads() -> list[dict[str, Any]]:
-    """The lines that there are, of all queues: `in_line` (IN_LINE or HELD), the columns of LINE, and the `rank` of the
-    first job."""
+def heads() -> list[HeadRow]:
+    """The lines that there are, of all queues, also of held jobs."""
     return frappe.db.sql(_heads_text(frappe.db.db_type), as_dict=True)
 
 
@@ -116,7 +118,7 @@ def _heads_text(_db_type: str) -> str:
     return heads_query().get_sql()
 
 
-def heads_query():
+def heads_query() -> QueryBuilder:
     """Of all queues: asked for one queue, the server would read all of its entries."""
     job = frappe.qb.DocType(config.JOB)
     keys = (job.in_line, *(job[column] for column in LINE))

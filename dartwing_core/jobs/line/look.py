@@ -6,13 +6,16 @@ import time
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
 
 import frappe
 from frappe.query_builder.functions import Count
+from pypika.queries import QueryBuilder
 
 from ..access import tenancy
 from ..base import config
+from ..base.config import JobType
+from ..base.row_types import HeadRow, SlotsRow
 from ..db import sql
 from ..status import JobStatus
 from ..store import circuits, waiting
@@ -68,7 +71,7 @@ class Look:
     """Who may go, as of one moment."""
 
     choice: Choice
-    types: Mapping[str, Any]
+    types: Mapping[str, JobType | None]
     """Job Types by name; None for one that is gone."""
     limits: Mapping[str, tenancy.Limits]
     made_at: float
@@ -121,8 +124,9 @@ def look(queues: Collection[str] | None = None, turns: Turns | None = None) -> L
     """
     began = _begin()
     heads = [] if pauses.is_paused() else line_queries.heads()
-    if (held := _held(heads)) and sql.committed(lambda: line_queries.let_in(held)):
-        heads = line_queries.heads()
+    if held := _held(heads):
+        entered = sql.committed(partial(line_queries.let_in, held))
+        heads = line_queries.heads() if entered else heads
     return _look_at(heads, queues, began, turns)
 
 
@@ -139,7 +143,15 @@ def look_along(queues: Collection[str] | None, turns: Turns, snapshot_age: float
 def look_at(line: Line) -> Look:
     """Whether the jobs of one line may go."""
     began = _begin()
-    head = {**dict(zip(line_queries.LINE, line.key, strict=True)), "in_line": waiting.IN_LINE, "rank": line.rank}
+    queue, organization, job_type, priority = line.key
+    head: HeadRow = {
+        "in_line": waiting.IN_LINE,
+        "queue": queue,
+        "organization": organization,
+        "job_type": job_type,
+        "priority": priority,
+        "rank": line.rank,
+    }
     return _look_at([] if pauses.is_paused() else [head], None, began)
 
 
@@ -149,19 +161,21 @@ def _begin() -> float:
     return time.monotonic()
 
 
-def _held(heads: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def _held(heads: Sequence[HeadRow]) -> list[HeadRow]:
     return [head for head in heads if head["in_line"] == waiting.HELD]
 
 
 def _look_at(
-    heads: Sequence[Mapping[str, Any]],
+    heads: Sequence[HeadRow],
     queues: Collection[str] | None,
     began: float,
     turns: Turns | None = None,
     snapshot_age: float = 0,
 ) -> Look:
     going = pauses.not_paused(head for head in heads if head["in_line"] == waiting.IN_LINE)
-    lines = [Line(**{column: head[column] for column in (*line_queries.LINE, "rank")}) for head in going]
+    lines = [
+        Line(head["queue"], head["organization"], head["job_type"], head["priority"], head["rank"]) for head in going
+    ]
     limits_of = tenancy.limits_of(sorted({line.organization for line in lines}))
     types = {name: config.job_type(name) for name in {line.job_type for line in lines}}
     waits = [line for line in lines if limits_of[line.organization].may_start and may_start(types[line.job_type])]
@@ -174,7 +188,7 @@ def _look_at(
     return Look(Choice(served, passes, weights), types, limits_of, now, now + good_for)
 
 
-def _not_held(lines: list[Line], types: Mapping[str, Any]) -> list[Line]:
+def _not_held(lines: list[Line], types: Mapping[str, JobType | None]) -> list[Line]:
     """Those of which no circuit keeps the jobs from starting."""
     guarded = [name for name, job_type in types.items() if circuits.has_breaker(job_type)]
     found = circuits.of_types(guarded) if guarded else {}
@@ -182,12 +196,14 @@ def _not_held(lines: list[Line], types: Mapping[str, Any]) -> list[Line]:
     return [line for line in lines if (line.organization, line.job_type) not in held]
 
 
-def may_start(job_type: Any) -> bool:
+def may_start(job_type: JobType | None) -> bool:
     """Whether jobs of this Job Type are not paused."""
     return job_type is None or not job_type.is_paused  # of a type that is gone the jobs fail at once, and say why
 
 
-def _under_caps(lines: list[Line], limits_of: Mapping[str, tenancy.Limits], types: Mapping[str, Any]) -> list[Line]:
+def _under_caps(
+    lines: list[Line], limits_of: Mapping[str, tenancy.Limits], types: Mapping[str, JobType | None]
+) -> list[Line]:
     """Those of which one more may run, by what runs now; strictly that is decided when one is taken."""
     if not any(limits.caps_of(limits_of[line.organization], types[line.job_type], "", "") for line in lines):
         return lines
@@ -195,12 +211,12 @@ def _under_caps(lines: list[Line], limits_of: Mapping[str, tenancy.Limits], type
     return [line for line in lines if slots.fits(line.organization, line.job_type)]
 
 
-def running() -> list[dict[str, Any]]:
+def running() -> list[SlotsRow]:
     """How many jobs run, by organization and type: as the rows say, so that no slot leaks."""
     return running_query().run(as_dict=True)
 
 
-def running_query():
+def running_query() -> QueryBuilder:
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(job.organization, job.job_type, Count("*").as_("number"))
     return query.where(job.status == str(JobStatus.RUNNING)).groupby(job.organization, job.job_type)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+from typing import TypedDict, TypeVar
 
 import frappe
 
@@ -17,7 +17,16 @@ def is_paused(queue: str | None = None) -> bool:
     return pause_in_force(queue) is not None
 
 
-def not_paused(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+class Queued(TypedDict):
+    """A row of a job, or of a line of jobs."""
+
+    queue: str
+
+
+Row = TypeVar("Row", bound=Queued)
+
+
+def not_paused(rows: Iterable[Row]) -> list[Row]:
     """Those of the rows of whose `queue` something may start; asked once for each queue."""
     rows = list(rows)
     paused = {queue for queue in {row["queue"] for row in rows} if is_paused(queue)}

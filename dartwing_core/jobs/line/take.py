@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache, partial
-from typing import Any
+from typing import cast
 
 from ..base import clock, config
+from ..base.row_types import AttemptKey, ClaimedRow, QueuedRow
 from ..db import connection, sql
 from ..notify import events
 from ..status import JobStatus
-from ..store import circuits, history, job_store
+from ..store import circuits, history, job_store, queued_job
+from ..store.queued_job import QueuedJob
 from . import limits, line_queries, look
+from .claimed_job import ClaimedJob
 from .selection import Line
 from .turns import Turns
 
@@ -31,7 +34,6 @@ MOST_WORKERS = 20
 """Of a line that a process reckons with: RQ counts killed ones for a while."""
 PAUSES = (0, 0.005, 0.02)
 """Before each look: those who were in line may have been taken by others while this process looked."""
-TYPE_FIELDS = ("handler_method", "timeout_handler_method", "requires_permission")
 _START = """
     UPDATE `tabBackground Job` FORCE INDEX (PRIMARY)
     SET status = 'Running', in_line = 0, modified = %(now)s, modified_by = %(engine)s, attempt = %(attempt)s,
@@ -55,7 +57,7 @@ def _worker_name(pid: int) -> str:
     return f"{socket.gethostname()}:{pid}"
 
 
-def begin_anew(job: Mapping[str, Any]) -> bool:
+def begin_anew(job: AttemptKey) -> bool:
     """Let the lease of a job that was taken a while ago begin now; whether the attempt is still its own. Commits."""
     values = {"now": clock.site_time(), "name": job["name"], "attempt": job["attempt"]}
     is_its_own = bool(sql.execute_as_of_now(_BEGIN_ANEW, values))
@@ -94,25 +96,21 @@ class Taker:
         self._turns = Turns(queues)
         self.is_first = True
         """Whether nothing was taken yet: then the process is the job's own, if its type asks for that."""
-        self.needs_entry: dict[str, Any] | None = None
+        self.needs_entry: QueuedRow | None = None
         """A job whose turn it is, but that this process can't run: it is to have an entry of its own."""
-        self._started: dict[str, Any] | None = None
+        self._started: ClaimedJob | None = None
 
-    def take(self) -> dict[str, Any] | None:
-        """The next job, Running from now on, with all that an attempt needs; None if there is none.
-
-        What `job_store.lock_for_run` tells; TYPE_FIELDS of its Job Type; and what only the look at it knows: `caps`,
-        `circuit` and `is_alone`. Commits, by SQL alone.
-        """
+    def take(self) -> ClaimedJob | None:
+        """The next job, Running from now on; None if there is none. Commits, by SQL alone."""
         self._started = None
         return connection.retried(self._take)
 
-    def take_named(self, name: str, attempt: int) -> dict[str, Any] | None:
+    def take_named(self, name: str, attempt: int) -> ClaimedJob | None:
         """This job, if it may start now and is to make this attempt. For whoever runs jobs outside of a worker."""
         self._started = None
         return connection.retried(partial(self._take_named, name, attempt))
 
-    def take_along(self, log: list[history.Event], snapshot_age: float = YOUNG) -> dict[str, Any] | None:
+    def take_along(self, log: list[history.Event], snapshot_age: float = YOUNG) -> ClaimedJob | None:
         """The next job, if that can be told in the transaction of a settle, which commits; None if it can't.
 
         What is to be written into its history is added to `log`. `snapshot_age`: seconds since the transaction began;
@@ -127,7 +125,7 @@ class Taker:
             self._see(found)
         return self._take_next(log, is_along=True)
 
-    def _take(self) -> dict[str, Any] | None:
+    def _take(self) -> ClaimedJob | None:
         if (before := self._taken_before()) is not None:
             return before
         if self._has_good_look() and time.monotonic() - self._look.made_at < FRESH:
@@ -152,7 +150,7 @@ class Taker:
         self._look = found
         found.workers = self._workers
 
-    def _take_named(self, name: str, attempt: int) -> dict[str, Any] | None:
+    def _take_named(self, name: str, attempt: int) -> ClaimedJob | None:
         if (before := self._taken_before()) is not None:
             return before
         sql.commit()
@@ -164,14 +162,14 @@ class Taker:
         self._look.know(only, line_queries.Place(name, only.rank))
         return self._take_and_commit()
 
-    def _take_and_commit(self) -> dict[str, Any] | None:
+    def _take_and_commit(self) -> ClaimedJob | None:
         log: list[history.Event] = []
         job = self._take_next(log)
         history.write(log)
         sql.commit()  # callbacks of other apps could raise, and the attempt would be nobody's
         return job
 
-    def _take_next(self, log: list[history.Event], *, is_along: bool = False) -> dict[str, Any] | None:
+    def _take_next(self, log: list[history.Event], *, is_along: bool = False) -> ClaimedJob | None:
         while line := self._look.choice.next():
             if not self._look.is_strict(line):
                 taken = self._take_first(line, log)
@@ -183,7 +181,7 @@ class Taker:
                 return taken
         return None
 
-    def _take_strictly(self, line: Line, log: list[history.Event]) -> dict[str, Any] | None:
+    def _take_strictly(self, line: Line, log: list[history.Event]) -> ClaimedJob | None:
         """Under caps one such claim after another, each counting what the one before it has committed."""
         caps, checked = self._look.caps(line), Checked(clock.site_time())
         with limits.locked(caps) as are_ours:
@@ -207,15 +205,13 @@ class Taker:
             return None
         return circuits.of_types([line.job_type], [line.organization]).get((line.organization, line.job_type))
 
-    def _take_first(
-        self, line: Line, log: list[history.Event], checked: Checked | None = None
-    ) -> dict[str, Any] | None:
+    def _take_first(self, line: Line, log: list[history.Event], checked: Checked | None = None) -> ClaimedJob | None:
         """The first job of a line that nobody holds; None if there is none, or if another line is first by now."""
         choice = self._look.choice
         while candidate := self._look.first(line):
             if not choice.is_next(line, candidate.rank):
                 return None
-            job = job_store.lock_for_run(candidate.name)
+            job = queued_job.lock(candidate.name)
             if job:
                 self._look.took(line)
                 return self._take_locked(line, job, log, checked or Checked(clock.site_time()))
@@ -223,39 +219,43 @@ class Taker:
         choice.drop(line)
         return None
 
-    def _take_locked(
-        self, line: Line, job: dict[str, Any], log: list[history.Event], checked: Checked
-    ) -> dict[str, Any] | None:
-        if not self._can_run(job, self._look.types[line.job_type]):
-            self.needs_entry = job
+    def _take_locked(self, line: Line, job: QueuedJob, log: list[history.Event], checked: Checked) -> ClaimedJob | None:
+        job_type = self._look.types[line.job_type]
+        is_alone = bool(job_type and job_type.own_process)
+        if not self._can_run(job.row, is_alone):
+            self.needs_entry = job.row
             return None
         circuit = checked.circuit
         if circuit is not None:
-            circuit = circuits.take_probe(circuit, job["name"], job["attempt"] + 1)
+            circuit = circuits.take_probe(circuit, job.row["name"], job.row["attempt"] + 1)
             if circuit is None:
                 self._look.choice.drop(line)
                 return None
-        started = self._start(job, log, checked.at)
-        if started is None:
+        row = self._start(job.row, log, checked.at)
+        if row is None:
             return None
         self._note_turn(line)
         self.is_first = False
-        job_type = self._look.types[line.job_type]
-        self._started = started | {
-            "caps": self._look.caps(line),
-            "circuit": circuit,
-            "is_alone": bool(job_type and job_type.own_process),
-            **{name: job_type.get(name) if job_type else None for name in TYPE_FIELDS},
-        }
+        self._started = ClaimedJob(
+            row,
+            job.owner,
+            job.has_children,
+            handler=job_type.get("handler_method") if job_type else None,
+            timeout_handler=job_type.get("timeout_handler_method") if job_type else None,
+            requires_permission=job_type.get("requires_permission") if job_type else None,
+            is_alone=is_alone,
+            caps=self._look.caps(line),
+            circuit=circuit,
+        )
         return self._started
 
-    def _can_run(self, job: Mapping[str, Any], job_type: Any) -> bool:
-        if job_type and job_type.own_process and not self.is_first:
+    def _can_run(self, job: QueuedRow, is_alone: bool) -> bool:
+        if is_alone and not self.is_first:
             return False
         return time.monotonic() + job["timeout_seconds"] + MARGIN <= self._ends_at
 
-    def _start(self, job: dict[str, Any], log: list[history.Event], now: datetime) -> dict[str, Any] | None:
-        """The guarded UPDATE (invariant I3), its line in the history, and the news of it."""
+    def _start(self, job: QueuedRow, log: list[history.Event], now: datetime) -> ClaimedRow | None:
+        """The guarded UPDATE (invariant I3), its line in the history, and the news of it; the row as it is then."""
         attempt = job["attempt"] + 1
         connection_id = sql.this_connection() or 0
         values = {"name": job["name"], "before": job["attempt"], "attempt": attempt, "now": now}
@@ -265,8 +265,8 @@ class Taker:
         message, worker = f"Worker started execution, attempt {attempt}", worker_name()
         log.append(history.event_of(job, JobStatus.QUEUED, JobStatus.RUNNING, message, config.ENGINE, worker=worker))
         events.announce([job], JobStatus.QUEUED, JobStatus.RUNNING, {})
-        started = {"attempt": attempt, "started_at": now, "connection_id": connection_id}
-        return job | started | {"status": str(JobStatus.RUNNING)}
+        started = {"status": str(JobStatus.RUNNING), "attempt": attempt, "started_at": now}
+        return cast(ClaimedRow, {**job, **started, "connection_id": connection_id})
 
     def _note_turn(self, line: Line) -> None:
         start = self._look.choice.passes[line.organization]
@@ -274,12 +274,12 @@ class Taker:
         # With the start's own commit: told later, it would bring back a pass that others have gone by.
         events.along(lambda pipeline: self._turns.note(pipeline, line.organization, start, price))
 
-    def _taken_before(self) -> dict[str, Any] | None:
+    def _taken_before(self) -> ClaimedJob | None:
         """The job of a try before this one, whose connection was lost in its commit."""
         started, self._started = self._started, None
         if started is None:
             return None
-        now = job_store.load(started["name"], "status", "attempt", "started_at", "connection_id")
-        if not now or (now["status"], now["connection_id"]) != (JobStatus.RUNNING, started["connection_id"]):
+        row, now = started.row, job_store.load(started.name, "status", "attempt", "started_at", "connection_id")
+        if not now or (now["status"], now["connection_id"]) != (JobStatus.RUNNING, row["connection_id"]):
             return None
-        return started if (now["attempt"], now["started_at"]) == (started["attempt"], started["started_at"]) else None
+        return started if (now["attempt"], now["started_at"]) == (row["attempt"], row["started_at"]) else None

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from ..base.row_types import DispatchRow, RungJob
 from ..db import sql
 from ..rq import doorbells, redis_queue
 from . import line_queries, look, pauses, selection
 
 
-def wake_for(jobs: Sequence[Mapping[str, Any]]) -> int:
+def wake_for(jobs: Sequence[RungJob]) -> int:
     """For jobs that have just got in line and are committed; returns how many entries were made.
 
     While Redis is away, or all is paused, the next sweep does it.
@@ -41,8 +41,8 @@ def let_in() -> int:
     return len(entered)
 
 
-def _first_jobs(lines: Sequence[selection.Line], number: int) -> list[dict[str, Any]]:
-    jobs: list[dict[str, Any]] = []
+def _first_jobs(lines: Sequence[selection.Line], number: int) -> list[DispatchRow]:
+    jobs: list[DispatchRow] = []
     for line in lines:
         if len(jobs) >= number:
             break

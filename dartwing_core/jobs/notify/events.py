@@ -11,7 +11,7 @@ import contextlib
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import frappe
 import redis.exceptions
@@ -19,6 +19,7 @@ from frappe.realtime import get_doc_room, get_user_room
 
 from ..access import tenancy, visibility
 from ..base import clock, config
+from ..base.row_types import Columns, OwnedJob
 from ..db import sql
 from ..rq import redis_queue
 from ..status import JobStatus
@@ -30,13 +31,24 @@ Step = Callable[[Any], "Callable[[list[Any]], None] | None"]
 _TOLD_WITH_STATUS = ("output_reference", "error_message")
 
 
+Message = tuple[str, dict[str, Any], str, str]
+"""Event, what it says, room and site."""
+
+
+class Change(NamedTuple):
+    """A job's change of status, and what is told of it."""
+
+    job: OwnedJob
+    message: dict[str, Any]
+
+
 class Announcement:
     """The changes of status in the current transaction. A rollback drops it with Frappe's other callbacks."""
 
     is_for_any_commit = True
 
     def __init__(self) -> None:
-        self.changes: list[dict[str, Any]] = []
+        self.changes: list[Change] = []
         self.along: list[Step] = []
 
     def __call__(self) -> None:
@@ -45,16 +57,14 @@ class Announcement:
         redis_queue.if_there(lambda: _publish(_messages(changes), redis_queue.client(), along))
 
 
-def announce(
-    jobs: Iterable[Mapping[str, Any]], from_status: JobStatus, to_status: JobStatus, values: Mapping[str, Any]
-) -> None:
+def announce(jobs: Iterable[OwnedJob], from_status: JobStatus, to_status: JobStatus, values: Columns) -> None:
     """Tell of these jobs' change of status when the transaction commits.
 
-    `jobs` hold name, organization and owner_user; `values` are the columns written with the change.
+    `values`: the columns written with the change.
     """
     told = {key: values[key] for key in _TOLD_WITH_STATUS if values.get(key)}
     message = {"from_status": str(from_status), "to_status": str(to_status), **told}
-    changes = [{"job": job, "message": {"job_id": job["name"], **message}} for job in jobs]
+    changes = [Change(job, {"job_id": job["name"], **message}) for job in jobs]
     if changes:
         sql.callback_of_transaction(Announcement).changes.extend(changes)
 
@@ -102,12 +112,12 @@ class ProgressTeller:
             _publish([(PROGRESS, message, room, self._site) for room in self._rooms], self._client)
 
 
-def _messages(changes: Sequence[Mapping[str, Any]]) -> list[tuple[str, dict, str, str]]:
+def _messages(changes: Sequence[Change]) -> list[Message]:
     now = clock.iso_clock()()
-    messages = []
+    messages: list[Message] = []
     have_left: dict[tuple[str, str], bool] = {}
     for change in changes:
-        job, message = change["job"], change["message"] | {"updated_at": now}
+        job, message = change.job, change.message | {"updated_at": now}
         rooms = _rooms(job["name"], job["owner_user"])
         if any(key in message for key in _TOLD_WITH_STATUS):
             pair = job["owner_user"], job["organization"]
@@ -127,7 +137,7 @@ def _has_left(owner: str, organization: str) -> bool:
     return not visibility.can_see(owner, owner, organization)
 
 
-def _for_room(message: dict[str, Any], job: Mapping[str, Any], room: str) -> dict[str, Any]:
+def _for_room(message: dict[str, Any], job: OwnedJob, room: str) -> dict[str, Any]:
     """Without an outcome that is for the owner alone, where that is not the owner's own room."""
     if "output_reference" not in message or room == get_user_room(job["owner_user"]):
         return message
@@ -143,7 +153,7 @@ def _rooms(job_id: str, owner: str) -> list[str]:
     return [get_user_room(owner), get_doc_room(config.JOB, job_id)]
 
 
-def _publish(messages: Sequence[tuple[str, dict, str, str]], client: Any, along: Sequence[Step] = ()) -> None:
+def _publish(messages: Sequence[Message], client: Any, along: Sequence[Step] = ()) -> None:
     pipeline = client.pipeline(transaction=False)
     for event, message, room, site in messages:
         payload = {"event": event, "message": message, "room": room, "namespace": site}

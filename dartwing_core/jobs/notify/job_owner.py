@@ -7,9 +7,9 @@ is left to the job, which asks who may see it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import frappe
 from frappe import _
@@ -18,6 +18,7 @@ from frappe.utils import escape_html
 
 from ..access import visibility
 from ..base import config, counters, links
+from ..base.row_types import OwnedJob
 from ..db import dispatch, sql
 from ..status import JobStatus
 from . import events, inbox
@@ -26,8 +27,17 @@ NEVER, ALWAYS = "Never", "Always"
 PER_HOUR = 10
 """Ends of an owner's jobs of one type, of one kind, that are told one by one."""
 HOUR = 3_600
-ALIKE = ("owner_user", "organization", "job_type", "status")
 _TOLD = frozenset({JobStatus.COMPLETED, JobStatus.DEAD_LETTER})
+
+
+class End(NamedTuple):
+    """The end of a job. Those of one owner that differ in their jobs alone are alike."""
+
+    owner: str
+    organization: str
+    job_type: str
+    status: JobStatus
+    job_id: str
 
 
 class Notices:
@@ -36,27 +46,23 @@ class Notices:
     is_for_any_commit = True
 
     def __init__(self) -> None:
-        self.ends: list[dict[str, Any]] = []
+        self.ends: list[End] = []
 
     def __call__(self) -> None:
         ends, self.ends = self.ends, []
-        alike: dict[tuple, list[Mapping[str, Any]]] = {}
+        alike: dict[tuple[str, ...], list[End]] = {}
         for end in ends:
-            alike.setdefault(tuple(end[key] for key in ALIKE), []).append(end)
+            alike.setdefault(end[:-1], []).append(end)
         for some in alike.values():
             dispatch.quietly(partial(_tell, some))
 
 
-def note(job: Mapping[str, Any], to_status: JobStatus) -> None:
-    """Tell the owner of this end once the transaction is committed, if the Job Type says so.
-
-    `job` holds name, job_type, organization and owner_user.
-    """
+def note(job: OwnedJob, to_status: JobStatus) -> None:
+    """Tell the owner of this end once the transaction is committed, if the Job Type says so."""
     if to_status not in _TOLD or not _is_wanted(job["job_type"], to_status):
         return
-    end = {key: job[key] for key in ("name", "job_type", "organization", "owner_user")}
-    noted = sql.callback_of_transaction(Notices)
-    noted.ends.append(end | {"status": to_status})
+    end = End(job["owner_user"], job["organization"], job["job_type"], to_status, job["name"])
+    sql.callback_of_transaction(Notices).ends.append(end)
 
 
 def _is_wanted(job_type: str, status: JobStatus) -> bool:
@@ -65,9 +71,9 @@ def _is_wanted(job_type: str, status: JobStatus) -> bool:
     return choice == ALWAYS or (choice != NEVER and status == JobStatus.DEAD_LETTER)
 
 
-def _tell(ends: Sequence[Mapping[str, Any]]) -> None:
+def _tell(ends: Sequence[End]) -> None:
     """Tell of the first of some ends that are alike; ten thousand jobs may end with one parent."""
-    owner, organization, job_type, status = (ends[0][key] for key in ALIKE)
+    owner, organization, job_type, status, _job = ends[0]
     if not visibility.can_see(owner, owner, organization):
         return
     kind = f"told:{owner}:{job_type}:{status}"
@@ -78,8 +84,8 @@ def _tell(ends: Sequence[Mapping[str, Any]]) -> None:
         dispatch.quietly(partial(_notify, end, is_too_much))
 
 
-def _notify(end: Mapping[str, Any], is_too_much: bool) -> None:
-    owner = end["owner_user"]
+def _notify(end: End, is_too_much: bool) -> None:
+    owner = end.owner
     subject = _subject(end, is_too_much)
     if frappe.db.get_value("Notification Settings", owner, "enabled") != 0:  # None: never saved
         sql.committed(lambda: inbox.leave(owner, subject, **_where(end)))
@@ -87,24 +93,24 @@ def _notify(end: Mapping[str, Any], is_too_much: bool) -> None:
     events.tell_user(owner, "msgprint", _toast(end, subject))
 
 
-def _where(end: Mapping[str, Any]) -> dict[str, Any]:
+def _where(end: End) -> dict[str, Any]:
     """Columns of the notice that say what it leads to: without `link` the document in Desk."""
-    owner, job_id = end["owner_user"], end["name"]
+    owner, job_id = end.owner, end.job_id
     document = {"document_type": config.JOB, "document_name": job_id}
     return document if links.has_desk(owner) else document | {"link": links.to_job(owner, job_id)}
 
 
-def _toast(end: Mapping[str, Any], subject: str) -> dict[str, Any]:
-    address = links.to_job(end["owner_user"], end["name"])
+def _toast(end: End, subject: str) -> dict[str, Any]:
+    address = links.to_job(end.owner, end.job_id)
     link = f'<a href="{escape_html(address)}">{subject}</a>'
-    return {"message": link, "alert": 1, "indicator": "green" if end["status"] == JobStatus.COMPLETED else "red"}
+    return {"message": link, "alert": 1, "indicator": "green" if end.status == JobStatus.COMPLETED else "red"}
 
 
-def _subject(end: Mapping[str, Any], is_too_much: bool) -> str:
+def _subject(end: End, is_too_much: bool) -> str:
     """HTML, as Notification Log and toast show it, in the owner's language."""
-    lang = get_user_lang(end["owner_user"])
-    name = escape_html(end["job_type"])
-    if end["status"] == JobStatus.COMPLETED:
+    lang = get_user_lang(end.owner)
+    name = escape_html(end.job_type)
+    if end.status == JobStatus.COMPLETED:
         text = _("Job {0} is done", lang=lang).format(name)
     else:
         text = _("Job {0} has failed", lang=lang).format(name)

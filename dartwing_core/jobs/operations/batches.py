@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import frappe
 from frappe import _
@@ -15,6 +15,7 @@ from .. import engine
 from ..access import visibility
 from ..attempt.context import text_for_storage
 from ..base import clock, config, ids
+from ..base.row_types import BatchRow, Columns, MemberRow
 from ..base.texts import cut
 from ..db.rows import standard_columns
 from ..ending import batch_cancel, batch_end
@@ -27,6 +28,9 @@ from ..submit import dedup, submission
 from ..submit.after_commit import outbox
 from . import builders
 from .builders import Part
+
+if TYPE_CHECKING:
+    from frappe.model.document import Document
 
 TEXT_LENGTH = 2_000
 RETRY_AT_ONCE = 1_000
@@ -41,7 +45,7 @@ class Batch:
     callbacks: Mapping[str, Part | None] = field(default_factory=dict)
     description: str | None = None
 
-    def submit(self, organization: str):
+    def submit(self, organization: str) -> Document:
         """Submit it for an organization; returns the Job Batch document. See `submit_batch`."""
         return submit_batch(organization, self.jobs, description=self.description, **self.callbacks)
 
@@ -65,7 +69,7 @@ def submit_batch(
     on_success: Part | None = None,
     on_failure: Part | None = None,
     description: str | None = None,
-):
+) -> Document:
     """Submit jobs that are watched, canceled and retried as a whole; returns the Job Batch document.
 
     All or none, in the caller's transaction; at most 10,000. `jobs`: what `job`, `chain` and `group` return.
@@ -113,7 +117,7 @@ def list_batches(
     return {"batches": _public(page.pop("rows")), **page}
 
 
-def cancel_batch(batch_id: str, reason: str | None = None):
+def cancel_batch(batch_id: str, reason: str | None = None) -> Document:
     """Cancel what has not ended of a batch; returns its document.
 
     When the caller's transaction commits, waiting jobs are Canceled in steps and running ones are asked to stop.
@@ -158,11 +162,9 @@ def retry_batch(batch_id: str) -> dict[str, Any]:
     return {"batch_id": name, "retried": len(retried), "skipped": left | {job: str(skipped[job]) for job in skipped}}
 
 
-def _alike(
-    failed: Sequence[Mapping[str, Any]], keys: Mapping[str, str | None]
-) -> list[tuple[dict, list[Mapping[str, Any]]]]:
+def _alike(failed: Sequence[MemberRow], keys: Mapping[str, str | None]) -> list[tuple[Columns, list[MemberRow]]]:
     """The jobs by what is written into their rows: of most of them the same."""
-    found: dict[tuple, list[Mapping[str, Any]]] = defaultdict(list)
+    found: dict[tuple[Any, ...], list[MemberRow]] = defaultdict(list)
     for job in failed:
         new_key = keys.get(job["name"])
         key = new_key if new_key != job["active_key"] else None
@@ -170,13 +172,13 @@ def _alike(
     return [(_fresh(jobs[0], key), jobs) for (_status, _priority, _waits, key), jobs in found.items()]
 
 
-def _fresh(job: Mapping[str, Any], key: str | None) -> dict[str, Any]:
+def _fresh(job: MemberRow, key: str | None) -> Columns:
     values = {**engine.fresh_series(job), **({"active_key": key} if key else {})}
     del values["waits_for"]  # stays as it is: each may wait for another one
     return values
 
 
-def visible_batch(batch_id: Any) -> dict[str, Any]:
+def visible_batch(batch_id: Any) -> BatchRow:
     """The batch's columns, if the current user may see it.
 
     Raises BatchNotFoundError: the same for one that is missing and one that may not be seen.
@@ -187,7 +189,7 @@ def visible_batch(batch_id: Any) -> dict[str, Any]:
     return found
 
 
-def _batch_row(organization: str, description: str | None) -> dict[str, Any]:
+def _batch_row(organization: str, description: str | None) -> Columns:
     user, now = frappe.session.user, clock.site_time()
     return {
         **standard_columns(ids.batch_name(), user, now),
@@ -200,7 +202,7 @@ def _batch_row(organization: str, description: str | None) -> dict[str, Any]:
     }
 
 
-def _callbacks(parts: Mapping[str, Any], batch: Mapping[str, Any]) -> dict[str, str | None]:
+def _callbacks(parts: Mapping[str, Any], batch: Columns) -> dict[str, str | None]:
     """The callbacks' columns of a batch, checked as the jobs that they will be."""
     requests = [_callback_request(kind, part, batch) for kind, part in parts.items()]
     prepared = submission.prepare_all(requests, batch["owner_user"])
@@ -209,7 +211,7 @@ def _callbacks(parts: Mapping[str, Any], batch: Mapping[str, Any]) -> dict[str, 
     return {**dict.fromkeys(CALLBACKS), **made}
 
 
-def _callback_request(kind: str, part: Any, batch: Mapping[str, Any]) -> submission.Request:
+def _callback_request(kind: str, part: Any, batch: Columns) -> submission.Request:
     if not isinstance(part, Mapping) or part.keys() - CALLBACK_ARGUMENTS:
         raise InvalidJobError(_("{0} must be a job with job_type, parameters and priority alone.").format(kind))
     organization = part.get("organization") or batch["organization"]
@@ -224,12 +226,12 @@ def _text(value: Any) -> str | None:
     return text_for_storage(value)[:TEXT_LENGTH] or None if value is not None else None
 
 
-def _document(row: Mapping[str, Any]):
+def _document(row: Mapping[str, Any]) -> Document:
     document = frappe.get_doc({"doctype": config.BATCH, **row})
     document.set("__islocal", False)
     return document
 
 
 def _public(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    found = visibility.viewer().with_organization_names([job_queries.public(dict(row)) for row in rows])
+    found = visibility.viewer().with_organization_names([job_queries.public(row) for row in rows])
     return [{"batch_id": row.pop("name"), **row, "cancel_requested": bool(row["cancel_requested"])} for row in found]

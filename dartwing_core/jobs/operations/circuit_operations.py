@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import frappe
 from frappe import _
 from pypika import Order
+from pypika.queries import QueryBuilder
 
 from ..access import visibility
 from ..base import config
+from ..base.row_types import CircuitRow, changed
 from ..base.texts import cut
 from ..ending import circuit_breaker
 from ..errors import CircuitNotFoundError, InvalidTransitionError
@@ -32,7 +34,7 @@ def get_open_circuits(organization: str | None = None) -> list[dict[str, Any]]:
     return _public(rows)
 
 
-def open_query(viewer: visibility.Viewer, organization: str | None):
+def open_query(viewer: visibility.Viewer, organization: str | None) -> QueryBuilder:
     circuit, job_type = frappe.qb.DocType(config.CIRCUIT), frappe.qb.DocType(config.JOB_TYPE)
     query = frappe.qb.from_(circuit).join(job_type).on(job_type.name == circuit.job_type)
     query = query.select(*(circuit[name] for name in (*circuits.PUBLIC_FIELDS, *circuits.PROBE_FIELDS)))
@@ -48,7 +50,7 @@ def manually_close_circuit(job_type: str, organization: str) -> dict[str, Any]:
     Raises CircuitNotFoundError if it never opened or can't be seen, InvalidTransitionError if it is closed already.
     """
     row = _visible(job_type, organization)
-    [closed] = _public([{**row, "status": circuits.CLOSED, "probe_job": None}])
+    [closed] = _public([changed(row, {"status": circuits.CLOSED, "probe_job": None})])
     if not circuits.close_by_hand(row["name"], frappe.session.user):
         text = _("The circuit of {0} for {1} is closed already.")
         raise InvalidTransitionError(text.format(row["job_type"], closed["organization_name"]))
@@ -57,9 +59,10 @@ def manually_close_circuit(job_type: str, organization: str) -> dict[str, Any]:
     return closed
 
 
-def _visible(job_type: Any, organization: Any) -> dict[str, Any]:
+def _visible(job_type: Any, organization: Any) -> CircuitRow:
     """The same error for a circuit that is missing and one that may not be seen."""
-    row, viewer = None, visibility.viewer()
+    row: CircuitRow | None = None
+    viewer = visibility.viewer()
     found = viewer.id_of(organization) if isinstance(organization, str) else None
     if isinstance(job_type, str) and found and viewer.administers(found):
         fields = [*circuits.PUBLIC_FIELDS, *circuits.PROBE_FIELDS]
@@ -71,7 +74,7 @@ def _visible(job_type: Any, organization: Any) -> dict[str, Any]:
     return row
 
 
-def _public(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _public(rows: Sequence[CircuitRow]) -> list[dict[str, Any]]:
     shown = [{key: value for key, value in row.items() if key != "probe_attempt"} for row in rows]
     found = visibility.viewer().with_organization_names([job_queries.public(row) for row in shown])
     return [{"circuit_id": row.pop("name"), **row} for row in found]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING
 
 import frappe
 from frappe import _
 
 from ..base import clock, due_times
+from ..base.row_types import JobRow, changed
 from ..ending import batch_end
 from ..errors import InvalidJobError, InvalidTransitionError, JobChangedError
 from ..queries import retried_operation
@@ -17,8 +18,11 @@ from ..store import history, job_store, waiting
 from ..submit import submission
 from ..submit.after_commit import outbox
 
+if TYPE_CHECKING:
+    from frappe.model.document import Document
 
-def reschedule_job(job_id: str, available_at: datetime | timedelta | str | float):
+
+def reschedule_job(job_id: str, available_at: datetime | timedelta | str | float) -> Document:
     """Let a job that has not begun start at another time, as `submit_job` takes it; returns its document.
 
     Raises InvalidTransitionError if it has begun, JobNotFoundError if it can't be seen, InvalidJobError for what
@@ -30,7 +34,7 @@ def reschedule_job(job_id: str, available_at: datetime | timedelta | str | float
     return retried_operation.operate(job_id, lambda job: _reschedule(job, due))
 
 
-def _reschedule(job: dict[str, Any], due: float):
+def _reschedule(job: JobRow, due: float) -> Document:
     if not waiting.may_be_rescheduled(job):
         raise InvalidTransitionError(
             _("Job {0} is {1}; only a job that has not begun can be rescheduled.").format(job["name"], _(job["status"]))
@@ -39,7 +43,7 @@ def _reschedule(job: dict[str, Any], due: float):
     return _moved(job, due, f"Rescheduled from {before} to {after}")
 
 
-def run_now(job_id: str):
+def run_now(job_id: str) -> Document:
     """Skip the wait of a Pending job for its time, or of a failed one for its retry; returns its document.
 
     What else it waits for (another job, a pause, a limit, its turn) stays; `waiting_reason.of_job` says it in words.
@@ -48,7 +52,7 @@ def run_now(job_id: str):
     return retried_operation.operate(job_id, _run_now)
 
 
-def _run_now(job: dict[str, Any]):
+def _run_now(job: JobRow) -> Document:
     if job["status"] == JobStatus.QUEUED:
         return submission.as_document(job)
     if job["status"] not in WAITING:
@@ -60,10 +64,10 @@ def _run_now(job: dict[str, Any]):
     now = clock.now_epoch()
     if not waiting.waits_for_its_time(job, now):
         return submission.as_document(job)
-    return _moved(job, now, f"To be run now instead of at {clock.iso(job['due_epoch'])}")
+    return _moved(job, now, f"To be run now instead of at {clock.iso(job['due_epoch'] or 0)}")
 
 
-def _moved(job: dict[str, Any], due: float, message: str):
+def _moved(job: JobRow, due: float, message: str) -> Document:
     if job["status"] == JobStatus.QUEUED and due > clock.now_epoch():
         job = _out_of_line(job, message)
     else:
@@ -81,8 +85,8 @@ def _moved(job: dict[str, Any], due: float, message: str):
     return submission.as_document({**job, **values})
 
 
-def _out_of_line(job: dict[str, Any], message: str) -> dict[str, Any]:
+def _out_of_line(job: JobRow, message: str) -> JobRow:
     """The job as it is then: Pending again."""
     if not job_store.transition(job, JobStatus.PENDING, message, values={"queued_at": None}):
         raise JobChangedError(job["name"])
-    return {**job, "status": str(JobStatus.PENDING), "queued_at": None, "in_line": 0}
+    return changed(job, {"status": str(JobStatus.PENDING), "queued_at": None, "in_line": 0})

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import frappe
@@ -13,6 +14,7 @@ from frappe.utils import get_system_timezone
 from .. import engine
 from ..access import visibility
 from ..base import clock, config
+from ..base.row_types import ScheduleRow
 from ..base.texts import cut
 from ..errors import InvalidJobError, ScheduleNotFoundError
 from ..queries import job_queries
@@ -20,6 +22,9 @@ from ..schedules import recurrence, schedule_form, schedule_runs
 from ..status import JobStatus
 from ..store import history, job_store, schedule_store
 from ..submit import quota, submission
+
+if TYPE_CHECKING:
+    from frappe.model.document import Document
 
 NEXT = 5
 _HIDDEN = frozenset({"name", "next_run_epoch", "look_at_epoch", "anchor_epoch", "parameters"})
@@ -63,7 +68,7 @@ def preview_schedule(
     return _iso(found.following(now, NEXT), found.zone)
 
 
-def run_schedule_now(schedule_id: str):
+def run_schedule_now(schedule_id: str) -> Document:
     """Submit its job once more, beside its due times, as its owner; returns the Background Job document.
 
     Also of a schedule that is disabled. Whoever is not the owner may see the job, but not its result: it is what the
@@ -83,7 +88,7 @@ def run_schedule_now(schedule_id: str):
     return submission.as_new_document(item.row)
 
 
-def visible_schedule(schedule_id: Any) -> dict[str, Any]:
+def visible_schedule(schedule_id: Any) -> ScheduleRow:
     """The schedule's columns, if the current user may see it.
 
     Raises ScheduleNotFoundError: the same for one that is missing and one that may not be seen.
@@ -94,7 +99,7 @@ def visible_schedule(schedule_id: Any) -> dict[str, Any]:
     return found
 
 
-def _next_runs(schedule: dict[str, Any]) -> list[str]:
+def _next_runs(schedule: ScheduleRow) -> list[str]:
     now = clock.now_epoch()
     try:
         found = schedule_form.recurrence_of(schedule, now)
@@ -107,12 +112,12 @@ def _iso(due: list[float], zone: ZoneInfo) -> list[str]:
     return [datetime.fromtimestamp(moment, zone).isoformat() for moment in due]
 
 
-def _public(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _public(rows: Sequence[ScheduleRow]) -> list[dict[str, Any]]:
     return [
         {"schedule_id": row["name"], **job_queries.public(_shown(row)), "enabled": bool(row["enabled"])}
         for row in visibility.viewer().with_organization_names(rows)
     ]
 
 
-def _shown(row: dict[str, Any]) -> dict[str, Any]:
+def _shown(row: ScheduleRow) -> dict[str, Any]:
     return {key: value for key, value in row.items() if key not in _HIDDEN}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 import frappe
@@ -12,10 +12,12 @@ from frappe import _
 from frappe.query_builder.functions import Count
 from frappe.utils import get_datetime
 from pypika import Order
+from pypika.queries import QueryBuilder, Table
 from pypika.terms import Criterion
 
 from ..access import visibility
 from ..base import canonical, clock, config
+from ..base.row_types import JobRow, ProgressColumns, RunRow
 from ..base.texts import cut
 from ..errors import InvalidJobError
 from ..status import RETRYABLE, JobStatus, can_move
@@ -64,11 +66,10 @@ def get_job_status(job_id: str) -> dict[str, Any]:
     """
     viewer = visibility.viewer()
     job = visible_jobs.visible_job(job_id, *_STATUS_FIELDS, *_RELATION_FIELDS, *_INNER_FIELDS, looking=viewer)
-    job["parents"] = dependencies.of(job)
-    job["key"] = job.pop("job_key")
-    job["schedule"] = schedule_store.schedule_of(job.pop("schedule_run"))
-    job["result"] = canonical.load(job["result"])
-    return {**_public([job], viewer)[0], "result_is_hidden": not viewer.can_see_result(job)}
+    shown: dict[str, Any] = {**job, "parents": dependencies.of(job), "result": canonical.load(job["result"])}
+    shown["key"] = shown.pop("job_key")
+    shown["schedule"] = schedule_store.schedule_of(shown.pop("schedule_run"))
+    return {**_public([cast(JobRow, shown)], viewer)[0], "result_is_hidden": not viewer.can_see_result(job)}
 
 
 def list_jobs(
@@ -133,7 +134,7 @@ def get_live_progress(job_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     return {row["name"]: {"attempt": row["attempt"], **_progress(row, live.get(row["name"]))} for row in rows}
 
 
-def page_query(condition: Criterion, order: tuple[str, Order], limit: int, offset: int):
+def page_query(condition: Criterion, order: tuple[str, Order], limit: int, offset: int) -> QueryBuilder:
     """One page of jobs: found and sorted on an index, before any whole row is read.
 
     No index has another order than creation: by that, the newest MAX_TOTAL are sorted.
@@ -153,7 +154,7 @@ def page_query(condition: Criterion, order: tuple[str, Order], limit: int, offse
     return query.orderby(row[column], order=direction).orderby(row.name, order=direction)
 
 
-def newest_page(table, columns: Sequence[str], condition: Criterion, limit: Any, offset: Any) -> dict[str, Any]:
+def newest_page(table: Table, columns: Sequence[str], condition: Criterion, limit: Any, offset: Any) -> dict[str, Any]:
     """A page of the rows of a table, newest first: `{rows, total, limit, offset}`; bounded like `list_jobs`."""
     limit, offset = bounded(limit, 1, MAX_LIMIT, "limit"), bounded(offset, 0, 10**9, "offset")
     page = frappe.qb.from_(table).select(*(table[name] for name in columns)).where(condition)
@@ -163,7 +164,7 @@ def newest_page(table, columns: Sequence[str], condition: Criterion, limit: Any,
     return {"rows": rows, "total": total, "limit": limit, "offset": offset}
 
 
-def total_query(condition: Criterion, table=None):
+def total_query(condition: Criterion, table: Table | None = None) -> QueryBuilder:
     """How many jobs (or rows of `table`) there are, up to MAX_TOTAL: to count a million takes longer than one waits."""
     table = table or frappe.qb.DocType(config.JOB)
     counted = frappe.qb.from_(table).select(table.name).where(condition).limit(MAX_TOTAL).as_("counted")
@@ -177,7 +178,7 @@ def organization_filter(organization: Any) -> str | None:
     return organization or None
 
 
-def narrowed(condition: Criterion, job, **filters: Any) -> Criterion:
+def narrowed(condition: Criterion, job: Table, **filters: Any) -> Criterion:
     """`condition`, and these fields having these values; empty ones do not count. Raises InvalidJobError if no text."""
     for field, value in filters.items():
         if value and not isinstance(value, str):
@@ -199,7 +200,7 @@ def events_of(job_id: str) -> list[dict[str, Any]]:
     return [public({**event, **hidden}) for event in history.of_job(job_id)]
 
 
-def _public(jobs: list[dict[str, Any]], viewer: visibility.Viewer) -> list[dict[str, Any]]:
+def _public(jobs: Sequence[JobRow], viewer: visibility.Viewer) -> list[dict[str, Any]]:
     """For callers: with what a running one's attempt says, why others wait, and what may be done with each."""
     live = runs.live_progress([job for job in jobs if job["status"] == str(JobStatus.RUNNING)])
     reasons = waiting_reason.of_jobs(jobs)
@@ -207,7 +208,7 @@ def _public(jobs: list[dict[str, Any]], viewer: visibility.Viewer) -> list[dict[
     return [_public_job(job, live.get(job["name"]), reasons.get(job["name"])) for job in shown]
 
 
-def _public_job(job: dict[str, Any], run: dict | None, reason: str | None) -> dict[str, Any]:
+def _public_job(job: JobRow, run: RunRow | None, reason: str | None) -> dict[str, Any]:
     """`job_id` instead of name."""
     shown = public({key: value for key, value in job.items() if key == "name" or key not in _INNER_FIELDS})
     is_stopping = bool(run and run["cancel_requested"])
@@ -227,13 +228,13 @@ def _public_job(job: dict[str, Any], run: dict | None, reason: str | None) -> di
     }
 
 
-def _progress(job: dict[str, Any], run: dict | None) -> dict[str, Any]:
+def _progress(job: ProgressColumns, run: RunRow | None) -> ProgressColumns:
     """As the attempt says it, else as the row of the job."""
-    said = run or job
+    said: ProgressColumns = run or job
     return {"progress": round(said["progress"] or 0, 1), "progress_message": said["progress_message"]}
 
 
-def public(row: dict[str, Any]) -> dict[str, Any]:
+def public(row: Mapping[str, Any]) -> dict[str, Any]:
     """The columns with times in ISO 8601 with offset."""
     return {key: clock.isoformat(value) if isinstance(value, datetime) else value for key, value in row.items()}
 
@@ -245,7 +246,7 @@ def _file_url(reference: str | None) -> str | None:
     return quote(reference)
 
 
-def check_choice(argument: str, value: Any, choices) -> None:
+def check_choice(argument: str, value: Any, choices: Sequence[str]) -> None:
     if value and (not isinstance(value, str) or value not in choices):
         raise InvalidJobError(_("Unknown {0}: {1}. Use one of: {2}.").format(argument, cut(value), ", ".join(choices)))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from ..base.row_types import JobRow
 from ..errors import InvalidTransitionError, JobChangedError
 from . import visible_jobs
 
@@ -12,7 +13,7 @@ TRIES = 5
 T = TypeVar("T")
 
 
-def operate(job_id: Any, operation: Callable[[dict[str, Any]], T]) -> T:
+def operate(job_id: Any, operation: Callable[[JobRow], T]) -> T:
     """Call `operation` with the columns of a job that the user may see; again if the job changes meanwhile.
 
     A transaction that has read before sees the job as it was then, so the job is read outside of it as well. Before

@@ -10,12 +10,13 @@ from frappe import _
 
 from ..access.visibility import Viewer, viewer
 from ..base import config
+from ..base.row_types import JobRow
 from ..base.texts import cut
 from ..errors import JobNotFoundError
 from ..store import job_store
 
 
-def visible_job(job_id: Any, *fields: str, looking: Viewer | None = None) -> dict:
+def visible_job(job_id: Any, *fields: str, looking: Viewer | None = None) -> JobRow:
     """The job's columns (without `fields` all light ones), if the current user may see it; hidden results are None.
 
     Raises JobNotFoundError: the same for a job that is missing and one that may not be seen.
@@ -42,7 +43,7 @@ def visible_names(job_ids: Collection[str]) -> list[str]:
     return query.where(viewer().visible(job)).run(pluck=True)
 
 
-def visible_job_now(name: str) -> dict | None:
+def visible_job_now(name: str) -> JobRow | None:
     """The light columns of a job that `visible_job` has found, as committed right now; None if it is gone.
 
     For a transaction that may have read before the job changed.

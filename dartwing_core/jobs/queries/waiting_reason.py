@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
-from typing import Any
+from typing import TypedDict
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import frappe
@@ -19,32 +19,35 @@ from frappe.utils import formatdate, get_system_timezone
 
 from ..access import tenancy
 from ..base import clock, config
+from ..base.row_types import fields_of
 from ..line import look, pauses
 from ..rq import doorbells, leader, redis_queue
 from ..status import WAITING, JobStatus
 from ..store import circuits, waiting
 
-FIELDS = (
-    "name",
-    "status",
-    "organization",
-    "job_type",
-    "queue",
-    "priority",
-    "waits_for",
-    "in_line",
-    "due_epoch",
-    "retry_count",
-    "max_retries",
-)
-"""The columns of Background Job that the words are made of."""
 
+class Job(TypedDict):
+    """The columns of Background Job that the words are made of."""
+
+    name: str
+    status: str
+    organization: str
+    job_type: str
+    queue: str
+    priority: str
+    waits_for: str | None
+    in_line: int
+    due_epoch: float | None
+    retry_count: int
+    max_retries: int
+
+
+FIELDS = fields_of(Job)
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
-Job = Mapping[str, Any]
 
 
 def of_job(job: Job) -> str | None:
-    """Why this job (with the columns FIELDS) is not running; None if it is, or has ended for good."""
+    """Why this job is not running; None if it is, or has ended for good."""
     return of_jobs([job]).get(job["name"])
 
 

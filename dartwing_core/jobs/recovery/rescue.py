@@ -7,13 +7,13 @@ A process that is to be stopped by force is told before: once the row has moved 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 from ..attempt import outcome
 from ..attempt.outcome import Outcome
 from ..base import clock, config, ids
+from ..base.row_types import Columns, DoubtfulRow, changed
 from ..db import dispatch, named_locks, sql
 from ..ending import batch_end, circuit_breaker
 from ..errors import JobCanceledError, JobTimeoutError
@@ -26,18 +26,18 @@ ATTEMPTS = 500  # looked at in one go
 LOCK_WAIT = 1  # second
 
 
-def doubtful(limit: int = ATTEMPTS) -> list[dict[str, Any]]:
+def doubtful(limit: int = ATTEMPTS) -> list[DoubtfulRow]:
     """The running attempts that one of the functions below may have to end."""
     return backlog.doubtful(limit)
 
 
-def rescue_lost(attempts: Sequence[Mapping[str, Any]] | None = None) -> int:
+def rescue_lost(attempts: Sequence[DoubtfulRow] | None = None) -> int:
     """End attempts whose lease is over, so that their jobs are tried again; returns how many."""
     lost = [job for job in (doubtful() if attempts is None else attempts) if lease_end(job) < job["database_epoch"]]
     return sum(bool(dispatch.quietly(partial(_rescue, job))) for job in lost)
 
 
-def _rescue(job: Mapping[str, Any]) -> bool:
+def _rescue(job: DoubtfulRow) -> bool:
     if job["cancel_requested"]:
         return _stop(job, outcome.canceled(job["canceled_by"], job["cancel_reason"]))
     end = outcome.lost(job, _outlived_its_limit(job), config.retry_policy(job["job_type"]))
@@ -45,10 +45,10 @@ def _rescue(job: Mapping[str, Any]) -> bool:
         return _end_and_tell(job, end)
     except JobCanceledError:  # asked to stop since it was read
         request = runs.cancel_request(ids.run_name(job["name"], job["attempt"]))
-        return _rescue({**job, "cancel_requested": 1, **(request or {})})
+        return _rescue(changed(job, {"cancel_requested": 1, **(request or {})}))
 
 
-def stop_canceled(attempts: Sequence[Mapping[str, Any]] | None = None) -> int:
+def stop_canceled(attempts: Sequence[DoubtfulRow] | None = None) -> int:
     """End by force attempts that were asked to stop longer than the grace period ago; returns how many.
 
     Those of the sweeps before whose processes still run are stopped again.
@@ -60,7 +60,7 @@ def stop_canceled(attempts: Sequence[Mapping[str, Any]] | None = None) -> int:
     return sum(bool(dispatch.quietly(partial(_force, job))) for job in stubborn)
 
 
-def stop_overdue(attempts: Sequence[Mapping[str, Any]] | None = None) -> int:
+def stop_overdue(attempts: Sequence[DoubtfulRow] | None = None) -> int:
     """End by force attempts that go on long after their time limit; returns how many.
 
     A handler may swallow RQ's exception. RQ itself kills a process only when the time of its entry is up, which may be
@@ -72,15 +72,15 @@ def stop_overdue(attempts: Sequence[Mapping[str, Any]] | None = None) -> int:
     return sum(bool(dispatch.quietly(partial(_stop_overdue, job))) for job in overdue)
 
 
-def _stop_overdue(job: Mapping[str, Any]) -> bool:
+def _stop_overdue(job: DoubtfulRow) -> bool:
     return _stop(job, outcome.failure(job, JobTimeoutError(), config.retry_policy(job["job_type"])))
 
 
-def _force(job: Mapping[str, Any]) -> bool:
+def _force(job: DoubtfulRow) -> bool:
     return _stop(job, outcome.canceled(job["canceled_by"], job["cancel_reason"], by_force=True))
 
 
-def _stop(job: Mapping[str, Any], end: Outcome) -> bool:
+def _stop(job: DoubtfulRow, end: Outcome) -> bool:
     """Have RQ stop the process, then end the attempt: a sweeper that dies in between leaves both to the next sweep.
 
     Under the lock of whoever cancels the attempt: the process can't settle meanwhile, and go on to another job.
@@ -96,30 +96,30 @@ def _stop(job: Mapping[str, Any], end: Outcome) -> bool:
         return _end_and_tell(job, end)
 
 
-def _stop_process(job: Mapping[str, Any]) -> None:
+def _stop_process(job: DoubtfulRow) -> None:
     """Best effort: RQ may be away, and an attempt that nobody makes has no process."""
     if job["rq_job_id"]:
         dispatch.quietly(partial(rq_attempts.stop_until_gone, job["rq_job_id"]))
 
 
-def _is_running(job: Mapping[str, Any]) -> bool:
+def _is_running(job: DoubtfulRow) -> bool:
     """Whether this attempt is, as committed now."""
     sql.commit()  # a fresh snapshot
     now = job_store.load(job["name"], "status", "attempt")
     return now == {"status": str(JobStatus.RUNNING), "attempt": job["attempt"]}
 
 
-def lease_end(job: Mapping[str, Any]) -> float:
+def lease_end(job: DoubtfulRow) -> float:
     """Until when the attempt counts as alive, by the database's clock: by its heartbeat, or its start before that."""
     return job["lease_expires_epoch"] or (job["started_epoch"] or 0) + config.settings().lease_seconds
 
 
-def age(job: Mapping[str, Any]) -> float:
+def age(job: DoubtfulRow) -> float:
     """Seconds since the attempt began."""
     return job["database_epoch"] - (job["started_epoch"] or 0)
 
 
-def _outlived_its_limit(job: Mapping[str, Any]) -> bool:
+def _outlived_its_limit(job: DoubtfulRow) -> bool:
     """Whether the attempt was still being made when its time was up.
 
     Not because nobody has looked before: a worker that dies early costs no retry.
@@ -135,16 +135,16 @@ def _outlived_its_limit(job: Mapping[str, Any]) -> bool:
     return sql.is_connected(job["connection_id"], age(job))
 
 
-def _end_and_tell(job: Mapping[str, Any], end: Outcome) -> bool:
+def _end_and_tell(job: DoubtfulRow, end: Outcome) -> bool:
     has_ended = _end(job, end)
     if has_ended:
-        dispatch.quietly(partial(circuit_breaker.settled, job, end))
+        dispatch.quietly(partial(circuit_breaker.settled, job, end, is_probe=False))
     if has_ended and end.status in FINISHED:
         dispatch.quietly(partial(batch_end.job_ended, job))
     return has_ended
 
 
-def _end(job: Mapping[str, Any], end: Outcome) -> bool:
+def _end(job: DoubtfulRow, end: Outcome) -> bool:
     """Settle an attempt from outside; False if it has just settled itself.
 
     Raises JobCanceledError if `end` is another one and somebody has asked the attempt to stop.
@@ -164,7 +164,7 @@ def _end(job: Mapping[str, Any], end: Outcome) -> bool:
     return has_moved
 
 
-def _settle(job: Mapping[str, Any], end: Outcome) -> bool:
+def _settle(job: DoubtfulRow, end: Outcome) -> bool:
     moved = job_store.transition(
         job,
         end.status,
@@ -183,17 +183,17 @@ def _settle(job: Mapping[str, Any], end: Outcome) -> bool:
     return True
 
 
-def _may_ignore_lock(job: Mapping[str, Any], end: Outcome) -> bool:
+def _may_ignore_lock(job: DoubtfulRow, end: Outcome) -> bool:
     """Whether nobody else can be cancelling the attempt, or it does not matter."""
     return end.status == JobStatus.CANCELED or _has_waited(job) or named_locks.has_lock(cancel_lock.lock_of(job))
 
 
-def _has_waited(job: Mapping[str, Any]) -> bool:
+def _has_waited(job: DoubtfulRow) -> bool:
     """Whether a rescue waits no more for a transaction that is cancelling the attempt: as long as a settle does."""
     return job["database_epoch"] > lease_end(job) + config.settings().lease_seconds / 4
 
 
-def _run_values(job: Mapping[str, Any], end: Outcome) -> dict[str, Any]:
+def _run_values(job: DoubtfulRow, end: Outcome) -> Columns:
     now = clock.site_time()
     return {
         "background_job": job["name"],

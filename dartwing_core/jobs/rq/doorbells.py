@@ -11,7 +11,7 @@ keeps a place for some seconds, until a sweep finds it (`forget_lost`).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -24,6 +24,7 @@ from rq.job import Job
 from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 
 from ..base import clock
+from ..base.row_types import RungJob
 from . import redis_queue
 
 ANSWER_SECONDS = 20.0
@@ -132,13 +133,13 @@ class Entry:
         )
 
 
-def ring(jobs: Iterable[Mapping[str, Any]], *, at_front: bool = False) -> int:
+def ring(jobs: Iterable[RungJob], *, at_front: bool = False) -> int:
     """Have workers look at the queues of these jobs, which are in line; returns how many entries were made.
 
-    Each entry names one of the jobs and carries its time limit. `jobs` hold name, attempt, queue and timeout_seconds.
+    Each entry names one of the jobs and carries its time limit.
     `at_front`: before all other entries, whether there is room for more or not. Raises redis.exceptions.RedisError.
     """
-    by_queue: dict[str, list[Mapping[str, Any]]] = {}
+    by_queue: dict[str, list[RungJob]] = {}
     for job in jobs:
         by_queue.setdefault(job["queue"], []).append(job)
     made = 0
@@ -151,7 +152,7 @@ def ring(jobs: Iterable[Mapping[str, Any]], *, at_front: bool = False) -> int:
     return made
 
 
-def _ring(queue: str, job: Mapping[str, Any], at_front: bool) -> int:
+def _ring(queue: str, job: RungJob, at_front: bool) -> int:
     """How much room there was, the place that is taken now included."""
     client = redis_queue.client()
     entry = redis_queue.entry(queue, job, client)

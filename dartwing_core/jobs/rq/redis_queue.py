@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ from rq import Callback, Queue
 from rq.job import Job, JobStatus
 
 from ..base import ids
+from ..base.row_types import RungJob
 
 EXECUTE = "dartwing_core.jobs.executor.execute_job"
 FAILURE_TTL = 24 * 3600
@@ -99,7 +100,7 @@ def queue_names() -> list[str]:
     return list(get_queues_timeout())
 
 
-def entry(queue: str, job: Mapping[str, Any], client: redis.Redis) -> Job:
+def entry(queue: str, job: RungJob, client: redis.Redis) -> Job:
     """An entry that names the next attempt of a job, not saved yet; the same attempt may be named again later."""
     attempt = job["attempt"] + 1
     made: Job = Queue(generate_qname(queue), connection=client).create_job(

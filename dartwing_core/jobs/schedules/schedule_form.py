@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import frappe
 from frappe import _
@@ -12,16 +12,20 @@ from frappe.utils import cint, escape_html, get_system_timezone
 
 from ..access import visibility
 from ..base import clock
+from ..base.row_types import ScheduleRow, ScheduleWork
 from ..errors import InvalidJobError
 from ..store import schedule_store
 from ..submit import submission
 from . import recurrence
 from .recurrence import Recurrence
 
+if TYPE_CHECKING:
+    from frappe.model.document import Document
+
 DEFAULT_CATCH_UP, MOST_CATCH_UP = 5, 100
 
 
-def check(schedule) -> None:
+def check(schedule: Document) -> None:
     """Refuse what could not run, decide who it runs as, and when it is due next.
 
     Raises frappe.ValidationError or frappe.PermissionError with the reason.
@@ -31,7 +35,9 @@ def check(schedule) -> None:
         now = clock.now_epoch()
         _keep_state(schedule)
         _set_owner(schedule)
-        found = recurrence_of({**schedule.as_dict(), "anchor_epoch": now}, now)
+        columns = schedule.as_dict()
+        columns["anchor_epoch"] = now
+        found = recurrence_of(columns, now)
         if schedule.enabled:
             check_work(schedule.as_dict())
         _set_next(schedule, found, now)
@@ -39,7 +45,7 @@ def check(schedule) -> None:
         frappe.throw(escape_html(str(error)), type(error))
 
 
-def recurrence_of(schedule: Mapping[str, Any], now: float) -> Recurrence:
+def recurrence_of(schedule: ScheduleRow, now: float) -> Recurrence:
     """When a schedule with these columns is due. Raises InvalidJobError if they make no sense."""
     return recurrence.of(
         schedule["frequency"],
@@ -52,7 +58,7 @@ def recurrence_of(schedule: Mapping[str, Any], now: float) -> Recurrence:
     )
 
 
-def check_work(schedule: Mapping[str, Any]) -> submission.Prepared:
+def check_work(schedule: ScheduleRow) -> submission.Prepared:
     """A job as this schedule asks for it, of its owner, with a row to be inserted.
 
     Raises InvalidJobError or frappe.PermissionError if its owner could not submit it now.
@@ -66,7 +72,7 @@ def check_work(schedule: Mapping[str, Any]) -> submission.Prepared:
     return submission.prepare_all([request], owner)[0]
 
 
-def parameters_of(schedule: Mapping[str, Any]) -> Any:
+def parameters_of(schedule: ScheduleWork) -> Any:
     """The parameters as a dict. Raises InvalidJobError if they are none."""
     text = schedule["parameters"]
     if not isinstance(text, str):
@@ -80,7 +86,7 @@ def parameters_of(schedule: Mapping[str, Any]) -> Any:
     return found
 
 
-def _fill_in(schedule) -> None:
+def _fill_in(schedule: Document) -> None:
     schedule.cron = " ".join(str(schedule.cron or "").split())
     schedule.enabled = cint(schedule.enabled)  # forms may send text
     schedule.time_zone = (schedule.time_zone or "").strip() or get_system_timezone()
@@ -92,15 +98,15 @@ def _fill_in(schedule) -> None:
         raise InvalidJobError(_("Catch Up at Most must be between {0} and {1}.").format(1, MOST_CATCH_UP))
 
 
-def _keep_state(schedule) -> None:
+def _keep_state(schedule: Document) -> None:
     """What the engine has written stays, whatever the form still shows."""
     is_new = schedule.is_new()
-    state = {} if is_new else schedule_store.lock_state(schedule.name)
+    state = None if is_new else schedule_store.lock_state(schedule.name)
     for field in schedule_store.STATE_FIELDS:
-        schedule.set(field, state.get(field))
+        schedule.set(field, state.get(field) if state else None)
 
 
-def _set_owner(schedule) -> None:
+def _set_owner(schedule: Document) -> None:
     """Jobs run with their owner's permissions: nobody has those of another one work for them.
 
     Who makes a schedule, or changes what it does, is its owner. A System Manager may name another one.
@@ -114,7 +120,7 @@ def _set_owner(schedule) -> None:
     schedule.owner_user = was if is_same_work else user
 
 
-def _set_next(schedule, found: Recurrence, now: float) -> None:
+def _set_next(schedule: Document, found: Recurrence, now: float) -> None:
     """Counted from now where the timing has changed; times while it was disabled are not missed."""
     before = schedule.get_doc_before_save()
     if before and not _differs(schedule, before, schedule_store.TIMING_FIELDS):
@@ -126,5 +132,5 @@ def _set_next(schedule, found: Recurrence, now: float) -> None:
     schedule.update({"refusals": 0, "last_error": None, "last_error_at": None})
 
 
-def _differs(schedule, before, fields) -> bool:
+def _differs(schedule: Document, before: Document, fields: Iterable[str]) -> bool:
     return any(str(schedule.get(field) or "") != str(before.get(field) or "") for field in fields)

@@ -5,20 +5,18 @@ Why is left to the schedule, which asks who may see it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from frappe import _
 from frappe.translate import get_user_lang
 from frappe.utils import escape_html
 
 from ..access import tenancy, visibility
 from ..base import config
+from ..base.row_types import ScheduleRow
 from ..db import sql
 from ..notify import events, inbox
 
 
-def tell(schedule: Mapping[str, Any]) -> None:
+def tell(schedule: ScheduleRow) -> None:
     """Leave a Notification Log for each who may see the schedule. Commits."""
     for user in sorted({schedule["owner_user"], *tenancy.admins_of(schedule["organization"])}):
         if visibility.can_see(user, schedule["owner_user"], schedule["organization"]):
@@ -26,7 +24,7 @@ def tell(schedule: Mapping[str, Any]) -> None:
             events.tell_user(user, "notification", {})  # lights the bell
 
 
-def _log(user: str, schedule: Mapping[str, Any]) -> None:
+def _log(user: str, schedule: ScheduleRow) -> None:
     text = _("Schedule {0} could not run", lang=get_user_lang(user))
     subject = text.format(escape_html(schedule["title"] or schedule["name"]))
     inbox.leave(user, subject, document_type=config.SCHEDULE, document_name=schedule["name"])

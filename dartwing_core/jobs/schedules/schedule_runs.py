@@ -6,7 +6,7 @@ written in one commit. A unique key on the job, schedule and due time, stands be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ from frappe import _
 
 from ..access import tenancy
 from ..base import clock, plain_text
+from ..base.row_types import Columns, ScheduleRow
 from ..db import dispatch, sql
 from ..errors import InvalidJobError, JobBusyError, RateLimitError
 from ..store import job_store, schedule_store, waiting
@@ -38,7 +39,7 @@ REFUSED = (InvalidJobError, frappe.PermissionError, frappe.ValidationError)
 class Result:
     """What has become of a schedule's due times."""
 
-    values: dict[str, Any] = field(default_factory=dict)
+    values: Columns = field(default_factory=dict)
     made: int = 0
     after_commit: list[Callable[[], Any]] = field(default_factory=list)
 
@@ -94,7 +95,7 @@ def _settle(name: str) -> Result:
     return result
 
 
-def _make_due(result: Result, schedule: Mapping[str, Any], now: float) -> None:
+def _make_due(result: Result, schedule: ScheduleRow, now: float) -> None:
     try:
         recurrence = schedule_form.recurrence_of(schedule, now)
     except InvalidJobError as error:  # a time zone that this machine does not know
@@ -113,7 +114,7 @@ def _make_due(result: Result, schedule: Mapping[str, Any], now: float) -> None:
             _refuse(result, schedule, plain_text.of_error(error))
 
 
-def chosen(schedule: Mapping[str, Any], recurrence: Recurrence, now: float) -> list[float]:
+def chosen(schedule: ScheduleRow, recurrence: Recurrence, now: float) -> list[float]:
     """Of the due times that have passed those that get a job, by the schedule's policy."""
     number = schedule["catch_up_limit"] if schedule["missed_runs"] == CATCH_UP else 1
     due = recurrence.last(max(1, number), schedule["next_run_epoch"], now)
@@ -121,7 +122,7 @@ def chosen(schedule: Mapping[str, Any], recurrence: Recurrence, now: float) -> l
     return [] if is_missed else due
 
 
-def _make(result: Result, schedule: Mapping[str, Any], due: float) -> None:
+def _make(result: Result, schedule: ScheduleRow, due: float) -> None:
     item = prepare(schedule, due)
     quota.check([item], schedule["owner_user"], result.after_commit.append)
     try:
@@ -135,25 +136,25 @@ def _make(result: Result, schedule: Mapping[str, Any], due: float) -> None:
     result.values |= {"refusals": 0, "last_error": None, "last_error_at": None}
 
 
-def prepare(schedule: Mapping[str, Any], due: float | None = None) -> Prepared:
+def prepare(schedule: ScheduleRow, due: float | None = None) -> Prepared:
     """The job of a due time, or (None) of a run by hand, checked as if its owner submitted it now.
 
     It is no duplicate of any other job. Raises what `schedule_form.check_work` does.
     """
     item = schedule_form.check_work(schedule)
     row = item.row
-    row |= dict.fromkeys(("dedup_hash", "active_key", "dedup_until"))
-    row |= waiting.columns(clock.now_epoch() if due is None else due, row["priority"])
-    row["schedule_run"] = schedule_store.run_key(schedule["name"], row["name"] if due is None else due)
+    item.write(dict.fromkeys(("dedup_hash", "active_key", "dedup_until")))
+    item.write(waiting.columns(clock.now_epoch() if due is None else due, row["priority"]))
+    item.write({"schedule_run": schedule_store.run_key(schedule["name"], row["name"] if due is None else due)})
     return item
 
 
-def _refuse(result: Result, schedule: Mapping[str, Any], reason: str) -> None:
+def _refuse(result: Result, schedule: ScheduleRow, reason: str) -> None:
     """The due time gets no job. People are told of the first in a row."""
     _note_error(result, reason)
     result.values["refusals"] = (result.values.get("refusals", schedule["refusals"]) or 0) + 1
     if result.values["refusals"] == 1:
-        result.after_commit.append(partial(schedule_notices.tell, dict(schedule)))
+        result.after_commit.append(partial(schedule_notices.tell, schedule.copy()))
 
 
 def _note_error(result: Result, reason: str) -> None:

@@ -13,46 +13,33 @@ from functools import lru_cache
 import frappe
 from pypika import Order
 from pypika.functions import Coalesce, NullIf
+from pypika.queries import QueryBuilder, Table
+from pypika.terms import Criterion
 
 from ..base import config
+from ..base.row_types import (
+    AwaitedRow,
+    ChildRow,
+    ConcernedRow,
+    DispatchRow,
+    DoubtfulRow,
+    LiveColumns,
+    ReleasedRow,
+    RunningRow,
+    fields_of,
+)
 from ..db import sql
 from ..status import ENDED_BADLY, LIVE, WAITING, JobStatus
 
 RUN_ANYWAY = "run"
 """`on_parent_failure` of a job that runs whatever becomes of its parents."""
 BAD_ENDS = tuple(str(status) for status in ENDED_BADLY)
-DISPATCH_FIELDS = (
-    "name",
-    "job_type",
-    "organization",
-    "owner_user",
-    "status",
-    "attempt",
-    "retry_count",
-    "queue",
-    "priority",
-    "timeout_seconds",
-)
-CHILD_FIELDS = (*DISPATCH_FIELDS, "waits_for", "on_parent_failure", "parent_batch")
-RUNNING_FIELDS = (
-    *DISPATCH_FIELDS,
-    "started_at",
-    "started_epoch",
-    "crash_count",
-    "max_retries",
-    "parent_batch",
-    "rq_job_id",
-)
+DISPATCH_FIELDS = fields_of(DispatchRow)
+CHILD_FIELDS = fields_of(ChildRow)
+RUNNING_FIELDS = fields_of(RunningRow)
 OVERTIME = 60
 """Seconds after its time limit at which an attempt is ended by force: so long RQ waits, too."""
-LIVE_FIELDS = (
-    "lease_expires_epoch",
-    "cancel_requested",
-    "cancel_requested_epoch",
-    "canceled_by",
-    "cancel_reason",
-    "worker",
-)
+LIVE_FIELDS = fields_of(LiveColumns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +65,7 @@ def _outlook_text(_db_type: str) -> str:
     return outlook_query().get_sql()
 
 
-def outlook_query():
+def outlook_query() -> QueryBuilder:
     job = frappe.qb.DocType(config.JOB)
     schedule, batch = frappe.qb.DocType(config.SCHEDULE), frappe.qb.DocType(config.BATCH)
     jobs, waiting = frappe.qb.from_(job), (job.in_line == 0) & job.waits_for.isnull()
@@ -96,12 +83,12 @@ def outlook_query():
     )
 
 
-def due(status: JobStatus, epoch: float, limit: int) -> list[dict]:
+def due(status: JobStatus, epoch: float, limit: int) -> list[DispatchRow]:
     """Waiting jobs of one state that wait for no other job and whose time has come, the longest due first."""
     return due_query(status, epoch, limit).run(as_dict=True)
 
 
-def due_query(status: JobStatus, epoch: float, limit: int):
+def due_query(status: JobStatus, epoch: float, limit: int) -> QueryBuilder:
     job = frappe.qb.DocType(config.JOB)
     return (
         frappe.qb.from_(job)
@@ -112,22 +99,19 @@ def due_query(status: JobStatus, epoch: float, limit: int):
     )
 
 
-def children(parent: str, limit: int) -> list[dict]:
-    """Jobs that wait for `parent`, the longest due first.
-
-    With `next_parent`: which of the jobs that they depend on they have to wait for next; None if for none.
-    """
+def children(parent: str, limit: int) -> list[ReleasedRow]:
+    """Jobs that wait for `parent`, the longest due first."""
     return children_query(parent, limit).run(as_dict=True)
 
 
-def children_query(parent: str, limit: int):
+def children_query(parent: str, limit: int) -> QueryBuilder:
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(*(job[field] for field in CHILD_FIELDS), _next_parent(job, parent))
     query = query.where((job.in_line == 0) & (job.status == str(JobStatus.PENDING)) & (job.waits_for == parent))
     return query.orderby(job.due_epoch).limit(limit)
 
 
-def _next_parent(job, parent: str):
+def _next_parent(job: Table, parent: str) -> QueryBuilder:
     """Of the parents behind `parent` in the order in which they are waited for, the youngest first, the next that is
     not over. It is read from the index up to there, so that a child passes each of its parents once."""
     dependency, other = frappe.qb.DocType(config.DEPENDENCY), frappe.qb.DocType(config.JOB).as_("other")
@@ -139,19 +123,16 @@ def _next_parent(job, parent: str):
     return query.orderby(dependency.depends_on, order=Order.desc).limit(1).as_("next_parent")
 
 
-def _minds_failure(job):
+def _minds_failure(job: Table) -> Criterion:
     return Coalesce(job.on_parent_failure, "") != RUN_ANYWAY
 
 
-def other_children(parents: Sequence[str], limit: int) -> list[dict]:
-    """Jobs that would end with one of these as well, but wait for another one at the moment.
-
-    With the one of `dependencies` as `parent`.
-    """
+def other_children(parents: Sequence[str], limit: int) -> list[ConcernedRow]:
+    """Jobs that would end with one of these as well, but wait for another one at the moment."""
     return other_children_query(parents, limit).run(as_dict=True)
 
 
-def other_children_query(parents: Sequence[str], limit: int):
+def other_children_query(parents: Sequence[str], limit: int) -> QueryBuilder:
     dependency, job = frappe.qb.DocType(config.DEPENDENCY), frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(dependency).join(job).on(job.name == dependency.background_job)
     query = query.select(*(job[field] for field in CHILD_FIELDS), dependency.depends_on.as_("parent"))
@@ -177,12 +158,12 @@ def statuses(names: Sequence[str]) -> dict[str, str]:
     return dict(frappe.qb.from_(job).select(job.name, job.status).where(job.name.isin(list(names))).run())
 
 
-def parents(after: str, limit: int) -> list[dict]:
-    """The jobs that others wait for, by name and behind the one named `after`; with their status, None if gone."""
+def parents(after: str, limit: int) -> list[AwaitedRow]:
+    """The jobs that others wait for, by name and behind the one named `after`."""
     return parents_query(after, limit).run(as_dict=True)
 
 
-def parents_query(after: str, limit: int):
+def parents_query(after: str, limit: int) -> QueryBuilder:
     child, parent = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.JOB).as_("parent")
     condition = (child.in_line == 0) & (child.status == str(JobStatus.PENDING)) & (child.waits_for > after)
     names = frappe.qb.from_(child).select(child.waits_for.as_("name")).where(condition)
@@ -191,17 +172,14 @@ def parents_query(after: str, limit: int):
     return query.select(window.name, parent.status).orderby(window.name)
 
 
-def doubtful(limit: int) -> list[dict]:
+def doubtful(limit: int) -> list[DoubtfulRow]:
     """Running attempts, the earliest first, that show no sign of life (or none yet), were asked to stop, or go on long
     after their time limit.
-
-    With what their run row says, which is empty while they are too young to have one, and the database's time as
-    `database_epoch`: the clocks of the machines may differ.
     """
     return doubtful_query(limit).run(as_dict=True)
 
 
-def doubtful_query(limit: int):
+def doubtful_query(limit: int) -> QueryBuilder:
     job, run = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.RUN)
     return (
         frappe.qb.from_(job)
@@ -221,7 +199,7 @@ def doubtful_query(limit: int):
     )
 
 
-def is_due(job, epoch: float):
+def is_due(job: Table, epoch: float) -> Criterion:
     """Query builder condition: the job's time has come.
 
     By the seconds: `available_at`, which people read, is in the site's time zone, and that may change.
@@ -237,7 +215,7 @@ def to_be_stopped(field: str, value: str) -> list[str]:
     return query.where(run.name.isnull() | (run.cancel_requested == 0)).select(job.name).run(pluck=True)
 
 
-def of_organization_query(organization: str, statuses: Iterable[JobStatus], limit: int):
+def of_organization_query(organization: str, statuses: Iterable[JobStatus], limit: int) -> QueryBuilder:
     """Jobs of an organization in these states."""
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(*(job[field] for field in CHILD_FIELDS))

@@ -5,14 +5,16 @@ How far a batch is, is read from its members' rows; nothing about them is kept o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import cast
 
 import frappe
 from frappe.query_builder.functions import Count
 from pypika import Case, Order
+from pypika.queries import QueryBuilder, Table
 
 from ..base import clock, config
+from ..base.row_types import BatchRow, BatchState, CancelRequest, Columns, MemberRow, fields_of
 from ..db import sql
 from ..db.rows import insert_row, update_query
 from ..status import LIVE, JobStatus
@@ -20,33 +22,33 @@ from . import backlog
 
 RUNNING, COMPLETED, FAILED, CANCELED = STATUSES = ("Running", "Completed", "Failed", "Canceled")
 ON_COMPLETE, ON_SUCCESS, ON_FAILURE = CALLBACKS = ("on_complete", "on_success", "on_failure")
-PUBLIC_FIELDS = (
-    "name",
-    "organization",
-    "owner_user",
-    "description",
-    "status",
-    "size",
-    "created_at",
-    "completed_at",
-    "cancel_requested",
-    "canceled_by",
-    *(f"{callback}_job" for callback in CALLBACKS),
-)
-MEMBER_FIELDS = (*backlog.CHILD_FIELDS, "dedup_hash", "active_key")
+PUBLIC_FIELDS = fields_of(BatchRow)
+MEMBER_FIELDS = fields_of(MemberRow)
 
 
-def insert(row: Mapping[str, Any]) -> None:
+def insert(row: Columns) -> None:
     """Insert a batch."""
     insert_row(config.BATCH, row)
 
 
-def load(name: str, *fields: str) -> dict | None:
-    """The batch's columns; without `fields` those that people see."""
-    return frappe.db.get_value(config.BATCH, name, list(fields or PUBLIC_FIELDS), as_dict=True)
+def load(name: str) -> BatchRow | None:
+    """What people see of a batch."""
+    return frappe.db.get_value(config.BATCH, name, list(PUBLIC_FIELDS), as_dict=True)
 
 
-def update(name: str, values: Mapping[str, Any], status: str | None = None) -> bool:
+def load_whole(name: str) -> Columns | None:
+    """The same, with the callbacks as they were submitted."""
+    return frappe.db.get_value(config.BATCH, name, [*PUBLIC_FIELDS, *CALLBACKS], as_dict=True)
+
+
+def cancel_request(name: str) -> CancelRequest | None:
+    """Who has canceled a batch whose cancel has not come to its end; None if nobody has."""
+    fields = list(fields_of(CancelRequest))
+    row: CancelRequest | None = frappe.db.get_value(config.BATCH, name, fields, as_dict=True)
+    return row if row and row["cancel_requested"] else None
+
+
+def update(name: str, values: Columns, status: str | None = None) -> bool:
     """Write columns, with `status` only while the batch has it. Its row is locked until the commit either way."""
     batch = frappe.qb.DocType(config.BATCH)
     query = update_query(config.BATCH, {"modified": clock.site_time(), **values}).where(batch.name == name)
@@ -79,19 +81,18 @@ def running(after: str, limit: int) -> list[str]:
     return running_query(after, limit).run(pluck=True)
 
 
-def running_query(after: str, limit: int):
+def running_query(after: str, limit: int) -> QueryBuilder:
     batch = frappe.qb.DocType(config.BATCH)
     query = frappe.qb.from_(batch).select(batch.name).where((batch.status == RUNNING) & (batch.name > after))
     return query.orderby(batch.name).limit(limit)
 
 
-def states(names: Sequence[str]) -> list[dict]:
-    """Of those of the batches that are running: whether a member is live (`is_live`), whether one has failed for good
-    or was canceled (`has_failed`), and whether a callback waits for that (`awaits_failure`)."""
+def states(names: Sequence[str]) -> list[BatchState]:
+    """The states of those of the batches that are running."""
     return states_query(names).run(as_dict=True) if names else []
 
 
-def states_query(names: Sequence[str]):
+def states_query(names: Sequence[str]) -> QueryBuilder:
     batch = frappe.qb.DocType(config.BATCH)
     awaits_failure = Case().when(batch.on_failure.isnotnull() & batch.on_failure_job.isnull(), 1).else_(0)
     query = frappe.qb.from_(batch).select(batch.name, batch.cancel_requested, batch.canceled_by, batch.cancel_reason)
@@ -100,7 +101,7 @@ def states_query(names: Sequence[str]):
     return query.where(batch.name.isin(list(names)) & (batch.status == RUNNING))
 
 
-def _a_member(batch, statuses: Iterable[str]):
+def _a_member(batch: Table, statuses: Iterable[str]) -> QueryBuilder:
     member = frappe.qb.DocType(config.JOB).as_("member")
     query = frappe.qb.from_(member).select(1).where(member.parent_batch == batch.name)
     return query.where(member.status.isin([str(status) for status in statuses])).limit(1)
@@ -111,22 +112,22 @@ def counts(name: str) -> dict[str, int]:
     return dict(counts_query(name).run())
 
 
-def counts_query(name: str):
+def counts_query(name: str) -> QueryBuilder:
     job = frappe.qb.DocType(config.JOB)
     return frappe.qb.from_(job).select(job.status, Count("*")).where(job.parent_batch == name).groupby(job.status)
 
 
-def members(name: str, statuses: Iterable[JobStatus], limit: int, before: str | None = None) -> list[dict]:
+def members(name: str, statuses: Iterable[JobStatus], limit: int, before: str | None = None) -> list[MemberRow]:
     """Members in one of these states, the youngest first; those that are older than the one named `before`."""
     return members_query(name, statuses, limit, before).run(as_dict=True)
 
 
-def members_now(name: str, statuses: Iterable[JobStatus], limit: int) -> list[dict]:
+def members_now(name: str, statuses: Iterable[JobStatus], limit: int) -> list[MemberRow]:
     """The same as committed right now, for a transaction that may have read before they changed."""
-    return sql.rows_outside_transaction(members_query(name, statuses, limit))
+    return cast(list[MemberRow], sql.rows_outside_transaction(members_query(name, statuses, limit)))
 
 
-def members_query(name: str, statuses: Iterable[JobStatus], limit: int, before: str | None = None):
+def members_query(name: str, statuses: Iterable[JobStatus], limit: int, before: str | None = None) -> QueryBuilder:
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(*(job[field] for field in MEMBER_FIELDS)).where(job.parent_batch == name)
     query = query.where(job.status.isin([str(status) for status in statuses]))

@@ -6,13 +6,11 @@ guarded UPDATE, and waits for it for some seconds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import frappe
 from frappe import _
 
 from ..base import config, ids
+from ..base.row_types import AttemptKey, MovableJob
 from ..db import named_locks, sql
 from ..errors import InvalidTransitionError, JobCanceledError, JobChangedError
 
@@ -20,7 +18,7 @@ SETTLE_WAIT = 2
 """Seconds in which a settle that is under way should have committed."""
 
 
-def hold_settle(job: Mapping[str, Any]) -> None:
+def hold_settle(job: MovableJob) -> None:
     """Let a settle of the running attempt wait for the end of this transaction; raises JobChangedError if it is over.
 
     The row is locked once the lock is taken, so that a settle has either committed before or sees the lock.
@@ -39,7 +37,7 @@ def hold_settle(job: Mapping[str, Any]) -> None:
         raise JobChangedError(job["name"])
 
 
-def take_lock(job: Mapping[str, Any]) -> None:
+def take_lock(job: AttemptKey) -> None:
     """Take the named lock of whoever cancels this attempt; raises InvalidTransitionError if somebody else keeps it.
 
     Two can't have it: once the first one has rolled back, no settle would wait for the second.
@@ -54,7 +52,7 @@ def take_lock(job: Mapping[str, Any]) -> None:
         raise InvalidTransitionError(_("Job {0} is being canceled by somebody else.").format(job["name"]))
 
 
-def await_decision(job: Mapping[str, Any]) -> None:
+def await_decision(job: AttemptKey) -> None:
     """Wait until a transaction that is cancelling this attempt has ended, but not for as long as a lease lasts.
 
     Raises JobCanceledError if it is the attempt's own: its handler has canceled the job.
@@ -69,6 +67,6 @@ def await_decision(job: Mapping[str, Any]) -> None:
             raise
 
 
-def lock_of(job: Mapping[str, Any]) -> str:
+def lock_of(job: AttemptKey) -> str:
     """The named lock of whoever is cancelling this attempt."""
     return f"cancel:{ids.run_name(job['name'], job['attempt'])}"

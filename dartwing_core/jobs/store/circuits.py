@@ -9,16 +9,19 @@ running, so one that is lost, canceled or snoozed makes room for the next, whoev
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import frappe
 from frappe.query_builder.functions import Max, Sum
 from pypika import Case, Order
 from pypika.functions import Coalesce
+from pypika.queries import QueryBuilder, Table
+from pypika.terms import Criterion
 
 from ..base import clock, config, ids
+from ..base.config import JobType
+from ..base.row_types import Columns, MovableJob, TypeAndOrganization
 from ..db import sql
 from ..db.rows import insert_row, standard_columns, update_query
 from ..status import JobStatus
@@ -34,12 +37,12 @@ Pair = tuple[str, str]
 """Organization and Job Type."""
 
 
-def has_breaker(job_type: Any) -> bool:
+def has_breaker(job_type: JobType | None) -> bool:
     """Whether the circuits of a Job Type (its document, or None) matter."""
     return bool(job_type and job_type.is_enabled and job_type.enable_circuit_breaker)
 
 
-def key(job: Mapping[str, Any]) -> str:
+def key(job: TypeAndOrganization) -> str:
     """Short and the same for all jobs of a type and organization."""
     pair = repr((job["job_type"], job["organization"]))
     return hashlib.sha1(pair.encode(), usedforsecurity=False).hexdigest()[:20]
@@ -77,12 +80,6 @@ class Circuit:
         return self.status == HALF_OPEN and (self.probe_job, self.probe_attempt) == (job, attempt)
 
 
-def is_probe(job: Mapping[str, Any]) -> bool:
-    """Whether a claimed attempt is the probe of its circuit."""
-    circuit = job.get("circuit")
-    return circuit is not None and circuit.is_probe(job["name"], job["attempt"])
-
-
 def of_types(job_types: Iterable[str], organizations: Iterable[str] | None = None) -> dict[Pair, Circuit]:
     """The circuits of these Job Types that are not closed, in one statement; of all organizations, or of some."""
     rows = of_types_query(job_types, organizations).run(as_dict=True)
@@ -91,7 +88,7 @@ def of_types(job_types: Iterable[str], organizations: Iterable[str] | None = Non
     }
 
 
-def of_types_query(job_types: Iterable[str], organizations: Iterable[str] | None = None):
+def of_types_query(job_types: Iterable[str], organizations: Iterable[str] | None = None) -> QueryBuilder:
     circuit, probe = frappe.qb.DocType(config.CIRCUIT), frappe.qb.DocType(config.JOB).as_("probe")
     running = frappe.qb.from_(probe).select(1).where(probe.name == circuit.probe_job)
     running = running.where((probe.attempt == circuit.probe_attempt) & (probe.status == str(JobStatus.RUNNING)))
@@ -115,7 +112,7 @@ class Tally:
     probe_attempt: int | None
 
 
-def tally(job: Mapping[str, Any], job_type: Any) -> Tally:
+def tally(job: TypeAndOrganization, job_type: JobType) -> Tally:
     """Of the attempts within the window, and since the circuit was last closed; one statement."""
     since = clock.now_epoch() - 60 * (job_type.circuit_breaker_window_minutes or 0)
     row = tally_query(job, since, max(LATEST, job_type.circuit_breaker_min_samples or 0)).run(as_dict=True)[0]
@@ -124,7 +121,7 @@ def tally(job: Mapping[str, Any], job_type: Any) -> Tally:
     )
 
 
-def tally_query(job: Mapping[str, Any], since: float, limit: int):
+def tally_query(job: TypeAndOrganization, since: float, limit: int) -> QueryBuilder:
     run, circuit = frappe.qb.DocType(config.RUN), frappe.qb.DocType(config.CIRCUIT)
     latest = frappe.qb.from_(run).select(run.circuit_epoch, run.circuit_failure)
     latest = latest.where((run.circuit_key == key(job)) & (run.circuit_epoch >= since))
@@ -143,7 +140,7 @@ def tally_query(job: Mapping[str, Any], since: float, limit: int):
 # Moves: each a guarded write, of which one of several at once succeeds ---------------------------------------------
 
 
-def open_anew(job: Mapping[str, Any], seen: Tally, until: float) -> bool:
+def open_anew(job: TypeAndOrganization, seen: Tally, until: float) -> bool:
     """Open the circuit of the job's type and organization; False if somebody else has."""
     now = clock.site_time()
     values = {
@@ -178,17 +175,17 @@ def take_probe(circuit: Circuit, job: str, attempt: int) -> Circuit | None:
     else:
         is_unchanged = (table.status == HALF_OPEN) & (table.probe_job == circuit.probe_job)
         is_unchanged &= table.probe_attempt == circuit.probe_attempt
-    values: dict[str, Any] = {"status": HALF_OPEN, "probe_job": job, "probe_attempt": attempt}
+    values: Columns = {"status": HALF_OPEN, "probe_job": job, "probe_attempt": attempt}
     is_taken = _update((table.name == circuit.name) & is_unchanged, values)
     return replace(circuit, **values, is_probed=True) if is_taken else None
 
 
-def reopen(job: Mapping[str, Any], until: float) -> bool:
+def reopen(job: MovableJob, until: float) -> bool:
     """The probe has failed: nothing starts until then."""
     return _update(_of(job) & _is_probe(job), {"status": OPEN, **_until(until)})
 
 
-def close(job: Mapping[str, Any]) -> bool:
+def close(job: MovableJob) -> bool:
     """The probe has succeeded. What was before does not count any more."""
     return _update(_of(job) & _is_probe(job), _closed(None))
 
@@ -199,30 +196,30 @@ def close_by_hand(name: str, user: str) -> bool:
     return _update((table.name == name) & table.status.isin(NOT_CLOSED), _closed(user))
 
 
-def _closed(user: str | None) -> dict[str, Any]:
+def _closed(user: str | None) -> Columns:
     now = clock.now_epoch()
     closed = {"status": CLOSED, "closed_at": clock.site_time(now), "closed_epoch": now, "closed_by": user}
     return closed | {"probe_job": None, "probe_attempt": 0}
 
 
-def _until(epoch: float) -> dict[str, Any]:
+def _until(epoch: float) -> Columns:
     return {"open_until": clock.site_time(epoch), "open_until_epoch": epoch}
 
 
-def _table():
+def _table() -> Table:
     return frappe.qb.DocType(config.CIRCUIT)
 
 
-def _of(job: Mapping[str, Any]):
+def _of(job: TypeAndOrganization) -> Criterion:
     return (_table().job_type == job["job_type"]) & (_table().organization == job["organization"])
 
 
-def _is_probe(job: Mapping[str, Any]):
+def _is_probe(job: MovableJob) -> Criterion:
     table = _table()
     return (table.status == HALF_OPEN) & (table.probe_job == job["name"]) & (table.probe_attempt == job["attempt"])
 
 
-def _update(condition, values: Mapping[str, Any]) -> bool:
+def _update(condition: Criterion, values: Columns) -> bool:
     query = update_query(config.CIRCUIT, {"modified": clock.site_time(), **values})
     return bool(sql.run_update(query.where(condition), LOCK_WAIT))
 

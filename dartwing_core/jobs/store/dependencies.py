@@ -7,9 +7,11 @@ from typing import Any
 
 import frappe
 from pypika.functions import Coalesce, Max
+from pypika.queries import QueryBuilder
 
 from ..access import visibility
 from ..base import canonical, clock, config, ids
+from ..base.row_types import DependentJob, QueuedRow
 from ..db import sql
 from ..db.rows import STANDARD, standard_values
 from ..status import LIVE, JobStatus
@@ -28,14 +30,14 @@ def insert(pairs: Sequence[tuple[str, str]], owner: str) -> None:
         sql.insert(config.DEPENDENCY, (*STANDARD, "background_job", "depends_on"), values)
 
 
-def of(job: Mapping[str, Any]) -> list[str]:
-    """The ids of the jobs that a job depends on; `job` holds its name and `depends_on`."""
+def of(job: DependentJob) -> list[str]:
+    """The ids of the jobs that a job depends on."""
     if not job["depends_on"]:
         return []
     return _several(job["name"]).run(pluck=True) or [job["depends_on"]]
 
 
-def _several(name: str):
+def _several(name: str) -> QueryBuilder:
     dependency = frappe.qb.DocType(config.DEPENDENCY)
     query = frappe.qb.from_(dependency).select(dependency.depends_on)
     return query.where(dependency.background_job == name).orderby(dependency.depends_on)
@@ -56,7 +58,7 @@ def awaited_by(parent: str, status: str) -> str | None:
     return _first(only) or _first(several.where(needs_it & (dependency.depends_on == parent)))
 
 
-def _first(query) -> str | None:
+def _first(query: QueryBuilder) -> str | None:
     found = query.limit(1).run()
     return found[0][0] if found else None
 
@@ -72,7 +74,7 @@ def forget(parents: Sequence[str]) -> None:
         waiting.set_parents(dict(pointing[start : start + POINT_ROWS]), [JobStatus.DEAD_LETTER])
 
 
-def _pointing_to(parents: Sequence[str]):
+def _pointing_to(parents: Sequence[str]) -> QueryBuilder:
     """Jobs that ended while they waited for one of these, and whom they wait for next if somebody retries them."""
     job, dependency = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.DEPENDENCY)
     following = frappe.qb.from_(dependency).select(Max(dependency.depends_on))
@@ -82,7 +84,7 @@ def _pointing_to(parents: Sequence[str]):
     return query.where(job.waits_for.isin(list(parents)))
 
 
-class Results(dict):
+class Results(dict[str, Any]):
     """Results of a job's parents by their ids; a parent's key, if it was submitted with one, finds its result too."""
 
     def __init__(self, results: Mapping[str, Any], ids_by_key: Mapping[str, str]):
@@ -100,7 +102,7 @@ class Results(dict):
         return super().get(key, super().get(self.ids_by_key.get(key, ""), default))
 
 
-def results(job: Mapping[str, Any]) -> Results:
+def results(job: QueuedRow) -> Results:
     """What the completed parents of a job returned, as far as its owner may see it; reads the results of all."""
     if not job["depends_on"]:
         return Results({}, {})
@@ -109,7 +111,7 @@ def results(job: Mapping[str, Any]) -> Results:
     return Results({name: canonical.load(result) for name, _key, result in rows}, keys)
 
 
-def results_query(job: Mapping[str, Any], viewer: visibility.Viewer):
+def results_query(job: QueuedRow, viewer: visibility.Viewer) -> QueryBuilder:
     """From the child to each of its parents: asked for "this one or those", the server would read all jobs."""
     child, dependency = frappe.qb.DocType(config.JOB).as_("child"), frappe.qb.DocType(config.DEPENDENCY)
     parent = frappe.qb.DocType(config.JOB)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import frappe
 
 from ..base import clock, config, ids
+from ..base.row_types import LoggedJob
 from ..db import sql
 from ..db.rows import STANDARD, standard_values
 from ..status import JobStatus
@@ -33,7 +34,7 @@ class Event:
 
 
 def event_of(
-    job: Mapping[str, Any], from_status: JobStatus | None, to_status: JobStatus, message: str, actor: str, **more: Any
+    job: LoggedJob, from_status: JobStatus | None, to_status: JobStatus, message: str, actor: str, **more: Any
 ) -> Event:
     """The event of a job's row: name, organization and retry_count come from there; `more` are further fields."""
     fields = {"retry_attempt": job["retry_count"], **more}
@@ -61,7 +62,7 @@ def write(events: Sequence[Event], at: datetime | None = None) -> None:
     sql.insert(config.LOG, (*STANDARD, "timestamp", *_FIELDS), [_row(event, now) for event in events])
 
 
-def of_job(job_id: str) -> list[dict]:
+def of_job(job_id: str) -> list[dict[str, Any]]:
     """The events of a job, oldest first (names are in the order of their making)."""
     log = frappe.qb.DocType(config.LOG)
     return (
@@ -81,7 +82,7 @@ def of_job(job_id: str) -> list[dict]:
     ).run(as_dict=True)
 
 
-def _row(event: Event, now: datetime) -> tuple:
+def _row(event: Event, now: datetime) -> tuple[Any, ...]:
     from_status = str(event.from_status) if event.from_status else None
     return (
         *standard_values(ids.time_ordered_id(), event.actor, now),

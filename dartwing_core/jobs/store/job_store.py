@@ -6,17 +6,27 @@ in the state, and at the attempt, that the caller saw.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, partial
+from typing import Any, TypeVar, cast
 
 import frappe
+from pypika.queries import QueryBuilder
 from pypika.terms import Parameter
 
-from ..access import tenancy
 from ..base import clock, config
+from ..base.row_types import (
+    ChildRow,
+    Columns,
+    HeavyColumns,
+    HolderRow,
+    JobRow,
+    LoggedJob,
+    MovableJob,
+    NewJobRow,
+    fields_of,
+)
 from ..db import named_locks, sql
 from ..db.rows import update_query
 from ..errors import InvalidTransitionError
@@ -24,8 +34,7 @@ from ..notify import events, job_owner
 from ..status import JobStatus, can_move
 from . import history
 
-# Parameters and results can be large: only who needs them reads them.
-HEAVY_FIELDS = ("input_parameters", "result")
+HEAVY_FIELDS = fields_of(HeavyColumns)
 REPLACEABLE = ("modified", "modified_by", "input_parameters", "job_hash", "priority", "queue")
 SAVEPOINT = "dartwing_core_insert"
 INSERT_BYTES, ROW_BYTES = 4_000_000, 1_000  # max_allowed_packet is 16 MB by default
@@ -33,7 +42,10 @@ LOCK_WAIT = 2  # seconds, for whoever lets jobs get in line: that may be a web r
 ENTERED = "Job enqueued"
 
 
-def insert_jobs(rows: Sequence[Mapping[str, Any]]) -> None:
+Child = TypeVar("Child", bound=ChildRow)
+
+
+def insert_jobs(rows: Sequence[NewJobRow]) -> None:
     """Insert new jobs, which share their columns, in one statement, and their first log rows in another.
 
     In several statements where one would be larger than a server takes. A taken `active_key` comes out as the driver's
@@ -55,16 +67,16 @@ def insert_jobs(rows: Sequence[Mapping[str, Any]]) -> None:
     events.announce(in_line, JobStatus.PENDING, JobStatus.QUEUED, {})
 
 
-def _first_events(row: Mapping[str, Any]) -> Iterator[history.Event]:
+def _first_events(row: NewJobRow) -> Iterator[history.Event]:
     """A job is created Pending. One that waits for nothing is in line in the same moment."""
     yield history.event_of(row, None, JobStatus.PENDING, "Job created", row["owner"])
     if row["status"] == JobStatus.QUEUED:
         yield history.event_of(row, JobStatus.PENDING, JobStatus.QUEUED, ENTERED, row["owner"])
 
 
-def _by_size(rows: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+def _by_size(rows: Sequence[NewJobRow]) -> Iterator[list[NewJobRow]]:
     """The rows in batches of about INSERT_BYTES."""
-    batch: list[Mapping[str, Any]] = []
+    batch: list[NewJobRow] = []
     size = 0
     for row in rows:
         size += len(row["input_parameters"]) + ROW_BYTES
@@ -77,11 +89,11 @@ def _by_size(rows: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, An
 
 
 def transition(
-    job: Mapping[str, Any],
+    job: MovableJob,
     to_status: JobStatus,
     message: str,
     *,
-    values: Mapping[str, Any] | None = None,
+    values: Columns | None = None,
     actor: str | None = None,
     duration: float = 0,
     worker: str | None = None,
@@ -91,8 +103,8 @@ def transition(
 ) -> bool:
     """Move one job from the state and attempt in `job` to `to_status`, with further column `values`.
 
-    `job` holds name, organization, status, attempt and retry_count as the caller read them. Returns False,
-    and writes nothing, if the job is not there any more: somebody else was first, or this attempt is an old one.
+    `job`: as the caller read it. Returns False, and writes nothing, if the job is not there any more: somebody else was
+    first, or this attempt is an old one.
     `lock_wait`: seconds to wait for somebody who holds the row. `unless_locked`: a named lock that nobody may hold.
     `log`: takes what is to be written into the history, instead of it being written here. Does not commit.
     """
@@ -101,8 +113,8 @@ def transition(
         raise InvalidTransitionError(f"A job can't go from {from_status} to {to_status}.")
     values = dict(values or {})
     actor = actor or frappe.session.user
-    guards = {"attempt": job["attempt"], "lock_wait": lock_wait, "unless_locked": unless_locked}
-    if not guarded_update([job["name"]], from_status, to_status, values, actor, **guards):
+    move = partial(guarded_update, [job["name"]], from_status, to_status, values, actor, attempt=job["attempt"])
+    if not move(lock_wait=lock_wait, unless_locked=unless_locked):
         return False
     events.announce([job], from_status, to_status, values)
     job_owner.note(job, to_status)
@@ -116,40 +128,50 @@ def transition(
     return True
 
 
-def move_all(
-    jobs: Sequence[Mapping[str, Any]], to_status: JobStatus, message: str, values: Mapping[str, Any], actor: str
-) -> list[Mapping[str, Any]]:
+def move_all(jobs: Sequence[Child], to_status: JobStatus, message: str, values: Columns, actor: str) -> list[Child]:
     """Move jobs that are in one and the same state, with further column `values`; returns those that moved.
 
     Leaves out those that somebody holds or has changed meanwhile, also those that wait for another job now.
     Does not commit.
     """
-    jobs = _free(jobs, JobStatus(jobs[0]["status"])) if jobs else []
-    if not jobs:
+    free = _free(jobs, JobStatus(jobs[0]["status"])) if jobs else []
+    if not free:
         return []
-    from_status = JobStatus(jobs[0]["status"])
+    from_status = JobStatus(free[0]["status"])
     if not can_move(from_status, to_status):
         raise InvalidTransitionError(f"A job can't go from {from_status} to {to_status}.")
-    guarded_update([job["name"] for job in jobs], from_status, to_status, values, actor)
-    events.announce(jobs, from_status, to_status, values)
-    for job in jobs:
+    guarded_update([job["name"] for job in free], from_status, to_status, values, actor)
+    events.announce(free, from_status, to_status, values)
+    for job in free:
         job_owner.note(job, to_status)
-    history.write([history.event_of({**job, **values}, from_status, to_status, message, actor) for job in jobs])
-    return jobs
+    retries = {"retry_attempt": values["retry_count"]} if "retry_count" in values else {}
+    history.write([history.event_of(job, from_status, to_status, message, actor, **retries) for job in free])
+    return free
 
 
-def replace_waiting(found: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
+def replace_waiting(found: HolderRow, row: NewJobRow) -> bool:
     """Give a job that has not begun the parameters and priority of a newer request; False if it has by now."""
     job, status = frappe.qb.DocType(config.JOB), JobStatus(found["status"])
     is_unchanged = (job.status == str(status)) & (job.attempt == 0)
-    query = update_query(config.JOB, {column: row[column] for column in REPLACEABLE})
+    query = update_query(config.JOB, replaceable(row))
     query = query.where((job.name == found["name"]) & is_unchanged)
     query = query.set(job.admission_rank, job.due_epoch - config.HEAD_START[row["priority"]])
     if not sql.run_update(query):
         return False
     text = "Parameters replaced by a newer request"
-    history.write([history.event_of({**row, "name": found["name"]}, status, status, text, row["owner"])])
+    replaced: LoggedJob = {
+        "name": found["name"],
+        "organization": row["organization"],
+        "retry_count": row["retry_count"],
+    }
+    history.write([history.event_of(replaced, status, status, text, row["owner"])])
     return True
+
+
+def replaceable(row: NewJobRow) -> Columns:
+    """What a newer request replaces."""
+    columns: Columns = {**row}
+    return {column: columns[column] for column in REPLACEABLE}
 
 
 def is_current(name: str, attempt: int) -> bool:
@@ -160,7 +182,7 @@ def is_current(name: str, attempt: int) -> bool:
     return bool(sql.run_locking_read(query))
 
 
-def load(name: str, *fields: str) -> dict | None:
+def load(name: str, *fields: str) -> JobRow | None:
     """The job's columns; without `fields` all but the heavy ones.
 
     By the query builder: `frappe.db.get_value` of Frappe 15 parses the name of each column, for longer than the query.
@@ -169,86 +191,20 @@ def load(name: str, *fields: str) -> dict | None:
     return rows[0] if rows else None
 
 
-def load_now(name: str) -> dict | None:
+def load_now(name: str) -> JobRow | None:
     """The job's light columns as committed right now; without what this transaction has written."""
     rows = sql.rows_outside_transaction(_one_query(name, light_fields()))
-    return rows[0] if rows else None
+    return cast(JobRow, rows[0]) if rows else None
 
 
-def _one_query(name: str, fields: Sequence[str]):
+def _one_query(name: str, fields: Sequence[str]) -> QueryBuilder:
     job = frappe.qb.DocType(config.JOB)
     return frappe.qb.from_(job).select(*(job[field] for field in fields)).where(job.name == name)
 
 
-def load_whole(name: str) -> dict | None:
+def load_whole(name: str) -> JobRow | None:
     """All columns of the job."""
     return load(name, *frappe.get_meta(config.JOB).get_valid_columns())
-
-
-RUN_FIELDS = (
-    "name",
-    "organization",
-    "job_type",
-    "attempt",
-    "retry_count",
-    "max_retries",
-    "crash_count",
-    "timeout_seconds",
-    "owner_user",
-    "priority",
-    "queue",
-    "depends_on",
-    "parent_batch",
-    "callback_of",
-    "is_result_private",
-)
-
-
-def lock_for_run(name: str) -> dict[str, Any] | None:
-    """Lock a Queued job, and read what an attempt needs of it and of what is around it: the owner, their standing, a
-    child if any. RUN_FIELDS, `input_parameters`, and the columns of `run_query`.
-
-    None if it is not Queued, or if somebody holds it. What is around it is as of the transaction's snapshot.
-    """
-    names, text = _run_text(frappe.db.db_type, tenancy.adapter(), clock.site_time().date())
-    rows = frappe.db.sql(sql.as_of_now() + text, {"name": name})
-    if not rows:
-        return None
-    *arrays, parameters = rows[0]
-    found: dict[str, Any] = {"input_parameters": parameters}
-    for some, array in zip(names, arrays, strict=True):
-        found |= zip(some, json.loads(array), strict=True) if array else dict.fromkeys(some)
-    return found
-
-
-@lru_cache(maxsize=8)
-def _run_text(_db_type: str, _adapter: Any, _today: Any) -> tuple[list[tuple[str, ...]], str]:
-    """`run_query`, which takes longer to make than to run; its conditions name this day."""
-    names, query = run_query(Parameter("%(name)s"))
-    return names, query.get_sql()
-
-
-def run_query(name: Any):
-    """The query, and the names of what each of its columns holds: arrays as JSON, and the job's parameters.
-
-    The driver takes longer to read twenty columns than the server takes to find the row.
-    """
-    job, user = frappe.qb.DocType(config.JOB), frappe.qb.DocType("User")
-    children = (frappe.qb.DocType(config.JOB).as_("child"), frappe.qb.DocType(config.DEPENDENCY).as_("another"))
-    first, another = (frappe.qb.from_(c).select(c.name).where(c.depends_on == job.name).limit(1) for c in children)
-    # Not joined: this is a locking read, and accounts and organizations are to stay free.
-    owner = frappe.qb.from_(user).where(user.name == job.owner_user)
-    arrays = {
-        (*RUN_FIELDS, "first_child", "another_child"): sql.array(*(job[field] for field in RUN_FIELDS), first, another),
-        ("owner_enabled", "owner_language", "owner_time_zone"): owner.select(
-            sql.array(user.enabled, user.language, user.time_zone)
-        ),
-        **tenancy.standing_arrays(job),
-    }
-    # By name, not in the line's index: there, takers would lock gaps in which others' jobs end up.
-    query = frappe.qb.from_(job).force_index("PRIMARY").for_update(skip_locked=True)
-    query = query.select(*arrays.values(), job.input_parameters)
-    return list(arrays), query.where((job.name == name) & (job.status == str(JobStatus.QUEUED)))
 
 
 def light_fields() -> list[str]:
@@ -261,7 +217,7 @@ def guarded_update(
     names: Sequence[str],
     from_status: JobStatus,
     to_status: JobStatus,
-    values: Mapping[str, Any],
+    values: Columns,
     actor: str,
     *,
     attempt: int | None = None,
@@ -292,7 +248,7 @@ def _update_text(_db_type: str, columns: tuple[str, ...], guards: tuple[str, ...
     return sql.force_primary(_update_query(values, conditions).get_sql())
 
 
-def _update_query(columns: Mapping[str, Any], guards: Mapping[str, Any]):
+def _update_query(columns: Columns, guards: Columns) -> QueryBuilder:
     job = frappe.qb.DocType(config.JOB)
     names = guards["name"]
     query = update_query(config.JOB, columns)
@@ -305,7 +261,7 @@ def _update_query(columns: Mapping[str, Any], guards: Mapping[str, Any]):
     return query
 
 
-def _free(jobs: Sequence[Mapping[str, Any]], status: JobStatus) -> list[Mapping[str, Any]]:
+def _free(jobs: Sequence[Child], status: JobStatus) -> list[Child]:
     """Those of the jobs that are as the caller saw them and that nobody holds; they are ours until the commit."""
     if not jobs:
         return []

@@ -6,8 +6,7 @@ stop, whichever comes first. Until there is one, the attempt's lease counts from
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import frappe
 from frappe import _
@@ -15,6 +14,7 @@ from pypika import Order
 from pypika.terms import Term, Values
 
 from ..base import clock, config, ids
+from ..base.row_types import AttemptKey, CancelRequest, Columns, RunRow, RunStart, fields_of
 from ..db import sql
 from ..db.rows import standard_columns, update_query
 from ..errors import JobCanceledError
@@ -23,7 +23,7 @@ TEXT_LENGTH = 2_000
 TRACEBACK_LENGTH = 50_000
 
 
-def write(run: str, values: Mapping[str, Any], lock_wait: int | None = None) -> None:
+def write(run: str, values: Columns, lock_wait: int | None = None) -> None:
     """Write columns of an attempt that may have a row; without waiting longer than `lock_wait` seconds for its holder.
 
     In one statement: an UPDATE that finds no row locks a gap, and two of them deadlock with their INSERTs.
@@ -39,9 +39,7 @@ def write(run: str, values: Mapping[str, Any], lock_wait: int | None = None) -> 
     sql.run_update(query, lock_wait)
 
 
-def settle(
-    run: str, values: Mapping[str, Any], *, is_canceled: bool, exists: bool, lock_wait: int | None = None
-) -> None:
+def settle(run: str, values: Columns, *, is_canceled: bool, exists: bool, lock_wait: int | None = None) -> None:
     """Write an attempt's end, in the transaction of its settle.
 
     Raises JobCanceledError if that is another one than a cancel, and somebody has asked the attempt to stop. For
@@ -53,7 +51,7 @@ def settle(
         raise JobCanceledError(_("The job was canceled."))
 
 
-def finish(run: str, values: Mapping[str, Any], *, exists: bool, lock_wait: int | None = None) -> bool:
+def finish(run: str, values: Columns, *, exists: bool, lock_wait: int | None = None) -> bool:
     """Write an attempt's end, in the transaction of its settle; False if somebody has asked the attempt to stop.
 
     `exists`: whether the attempt's heartbeat has made the row. If it has not, a request or a checkpoint may have. A
@@ -84,16 +82,15 @@ def request_cancel(job: str, attempt: int, user: str, reason: str | None) -> Non
     write(run, {"background_job": job, "attempt": attempt, **values})
 
 
-def cancel_request(run: str) -> dict | None:
+def cancel_request(run: str) -> CancelRequest | None:
     """Who asked the attempt to stop, and why; None if nobody did."""
-    fields = ["cancel_requested", "canceled_by", "cancel_reason"]
-    row = frappe.db.get_value(config.RUN, run, fields, as_dict=True)
+    row: CancelRequest | None = frappe.db.get_value(config.RUN, run, list(fields_of(CancelRequest)), as_dict=True)
     return row if row and row["cancel_requested"] else None
 
 
-def save_state(run: str, state: str, values: Mapping[str, Any]) -> None:
+def save_state(run: str, state: str, start: RunStart) -> None:
     """Keep a handler's checkpoint, in the handler's transaction."""
-    write(run, {**values, "state": state})
+    write(run, {**start, "state": state})
 
 
 def latest_state(job: str) -> str | None:
@@ -112,7 +109,7 @@ def forget_state(job: str) -> None:
     )
 
 
-def live_progress(jobs: Sequence[Mapping[str, Any]]) -> dict[str, dict]:
+def live_progress(jobs: Sequence[AttemptKey]) -> dict[str, RunRow]:
     """What the attempts of running jobs say, by job, in one statement; those too young to have a row are left out."""
     names = [ids.run_name(job["name"], job["attempt"]) for job in jobs]
     if not names:
@@ -123,7 +120,7 @@ def live_progress(jobs: Sequence[Mapping[str, Any]]) -> dict[str, dict]:
     return {row.background_job: row for row in query.run(as_dict=True)}
 
 
-def _inserted(run: str, values: Mapping[str, Any], lock_wait: int | None) -> bool:
+def _inserted(run: str, values: Columns, lock_wait: int | None) -> bool:
     """Whether there was no row. As of now: snapshot isolation would answer a row that is new with error 1020."""
     try:
         _insert(run, values, lock_wait)
@@ -134,7 +131,7 @@ def _inserted(run: str, values: Mapping[str, Any], lock_wait: int | None) -> boo
     return True
 
 
-def _insert(run: str, values: Mapping[str, Any], lock_wait: int | None = None) -> None:
+def _insert(run: str, values: Columns, lock_wait: int | None = None) -> None:
     row = {column: value for column, value in {**_standard(run), **values}.items() if value is not None}
     if any(isinstance(value, Term) for value in row.values()):
         sql.run_update(frappe.qb.into(frappe.qb.DocType(config.RUN)).columns(*row).insert(*row.values()), lock_wait)
@@ -142,9 +139,7 @@ def _insert(run: str, values: Mapping[str, Any], lock_wait: int | None = None) -
         sql.insert(config.RUN, list(row), [tuple(row.values())], lock_wait)
 
 
-def _update(
-    run: str, values: Mapping[str, Any], lock_wait: int | None = None, *, unless_canceled: bool = False
-) -> bool:
+def _update(run: str, values: Columns, lock_wait: int | None = None, *, unless_canceled: bool = False) -> bool:
     table = frappe.qb.DocType(config.RUN)
     query = update_query(config.RUN, {"modified": clock.site_time(), **values}).where(table.name == run)
     if unless_canceled:
@@ -152,5 +147,5 @@ def _update(
     return bool(sql.run_update(query, lock_wait))
 
 
-def _standard(run: str) -> dict[str, Any]:
+def _standard(run: str) -> Columns:
     return standard_columns(run, config.ENGINE, clock.site_time())

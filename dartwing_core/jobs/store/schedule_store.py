@@ -7,31 +7,19 @@ still save it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import frappe
+from pypika.queries import QueryBuilder
 
 from ..base import clock, config
+from ..base.row_types import Columns, ScheduleRow, ScheduleState, ScheduleTiming, ScheduleWork, fields_of
 from ..db import sql
 from ..db.rows import update_query
 
-WORK_FIELDS = ("job_type", "priority", "parameters")
-"""What is to be done."""
-TIMING_FIELDS = ("frequency", "cron", "every", "every_unit", "time_zone", "enabled")
-"""When it is to be done."""
-STATE_FIELDS = (
-    "next_run",
-    "last_run",
-    "last_job",
-    "last_error",
-    "last_error_at",
-    "refusals",
-    "next_run_epoch",
-    "look_at_epoch",
-    "anchor_epoch",
-)
-"""What the engine knows of it; nobody else writes these."""
+WORK_FIELDS = fields_of(ScheduleWork)
+TIMING_FIELDS = fields_of(ScheduleTiming)
+STATE_FIELDS = fields_of(ScheduleState)
 FIELDS = (
     "name",
     "title",
@@ -50,42 +38,42 @@ def due(epoch: float, limit: int) -> list[str]:
     return due_query(epoch, limit).run(pluck=True)
 
 
-def due_query(epoch: float, limit: int):
+def due_query(epoch: float, limit: int) -> QueryBuilder:
     schedule = frappe.qb.DocType(config.SCHEDULE)
     query = frappe.qb.from_(schedule).select(schedule.name)
     query = query.where((schedule.enabled == 1) & (schedule.look_at_epoch <= epoch))
     return query.orderby(schedule.look_at_epoch).limit(limit)
 
 
-def lock_due(name: str, epoch: float) -> dict[str, Any] | None:
+def lock_due(name: str, epoch: float) -> ScheduleRow | None:
     """The columns of a schedule that is due, which is ours until the commit; None if somebody was first or has it."""
     schedule = frappe.qb.DocType(config.SCHEDULE)
     query = frappe.qb.from_(schedule).select(*(schedule[field] for field in FIELDS))
     query = query.where((schedule.name == name) & (schedule.enabled == 1) & (schedule.look_at_epoch <= epoch))
-    rows = sql.run_locking_read(query.for_update(skip_locked=True), FIELDS)
+    rows: list[ScheduleRow] = sql.run_locking_read(query.for_update(skip_locked=True), FIELDS)
     return rows[0] if rows else None
 
 
-def lock_state(name: str) -> dict[str, Any]:
-    """STATE_FIELDS as committed now; nobody changes them until the transaction ends."""
+def lock_state(name: str) -> ScheduleState | None:
+    """What the engine knows of a schedule, as committed now; nobody changes it until the transaction ends."""
     schedule = frappe.qb.DocType(config.SCHEDULE)
     query = frappe.qb.from_(schedule).select(*(schedule[field] for field in STATE_FIELDS))
-    rows = sql.run_locking_read(query.where(schedule.name == name).for_update(), STATE_FIELDS)
-    return rows[0] if rows else {}
+    rows: list[ScheduleState] = sql.run_locking_read(query.where(schedule.name == name).for_update(), STATE_FIELDS)
+    return rows[0] if rows else None
 
 
-def load(name: str) -> dict[str, Any] | None:
+def load(name: str) -> ScheduleRow | None:
     """The schedule's columns."""
     return frappe.db.get_value(config.SCHEDULE, name, list(FIELDS), as_dict=True)
 
 
-def update(name: str, values: Mapping[str, Any]) -> None:
+def update(name: str, values: Columns) -> None:
     """Write some of STATE_FIELDS, or `enabled`."""
     schedule = frappe.qb.DocType(config.SCHEDULE)
     sql.run_update(update_query(config.SCHEDULE, values).where(schedule.name == name), by_name=True)
 
 
-def next_columns(epoch: float | None) -> dict[str, Any]:
+def next_columns(epoch: float | None) -> Columns:
     """The columns of the next due time, which is when it has to be looked at; None if there is none."""
     moment = clock.site_time(epoch) if epoch is not None else None
     return {"next_run": moment, "next_run_epoch": epoch or 0, "look_at_epoch": epoch or 0}

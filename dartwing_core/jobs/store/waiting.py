@@ -8,12 +8,12 @@ one column, so that each question of workers and sweeper is one range of an inde
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import frappe
 from pypika import Case
 
 from ..base import clock, config
+from ..base.row_types import Columns, DueRow, JobRow, fields_of
 from ..db import sql
 from ..db.rows import update_query
 from ..notify import events
@@ -30,7 +30,7 @@ def rank(due_epoch: float, priority: str) -> float:
     return due_epoch - config.HEAD_START[priority]
 
 
-def columns(due_epoch: float, priority: str, waits_for: str | None = None) -> dict[str, Any]:
+def columns(due_epoch: float, priority: str, waits_for: str | None = None) -> Columns:
     """The columns of a new job, or one that begins anew: in line at once if it waits for nothing."""
     is_in_line = not waits_for and due_epoch <= clock.now_epoch()
     return {
@@ -42,17 +42,17 @@ def columns(due_epoch: float, priority: str, waits_for: str | None = None) -> di
     }
 
 
-def due_columns(due_epoch: float, priority: str) -> dict[str, Any]:
+def due_columns(due_epoch: float, priority: str) -> Columns:
     """The columns that say when a job is due, and its place in line then."""
     return {**clock.due_columns(due_epoch), "admission_rank": rank(due_epoch, priority)}
 
 
-def waiting_columns(parent: str) -> dict[str, Any]:
+def waiting_columns(parent: str) -> Columns:
     """What differs in the columns of a new job that waits for another one."""
     return {"status": str(JobStatus.PENDING), "queued_at": None, "in_line": 0, "waits_for": parent}
 
 
-def held_columns() -> dict[str, Any]:
+def held_columns() -> Columns:
     """What differs in the columns of a new job that is due, but for which there is no place in line."""
     return {"status": str(JobStatus.PENDING), "queued_at": None, "in_line": HELD}
 
@@ -60,7 +60,7 @@ def held_columns() -> dict[str, Any]:
 # Other times and parents -----------------------------------------------------------------------------------------
 
 
-def set_due(job: Mapping[str, Any], due_epoch: float) -> dict[str, Any] | None:
+def set_due(job: JobRow, due_epoch: float) -> Columns | None:
     """Give a job that waits another due time; what changed of its columns, None if it is not as the caller saw it.
 
     What it waits for may change at the same moment, so that is not written. One that is due then gets in line by
@@ -99,7 +99,7 @@ def set_parents(waits_for: Mapping[str, str | None], statuses: Iterable[JobStatu
 # Into the line ---------------------------------------------------------------------------------------------------
 
 
-def enter_due(limit: int) -> list[Mapping[str, Any]]:
+def enter_due(limit: int) -> list[DueRow]:
     """Let jobs whose time has come get in line, the longest due of each state first; those that did.
 
     Does not commit.
@@ -108,7 +108,7 @@ def enter_due(limit: int) -> list[Mapping[str, Any]]:
     return [job for status in WAITING for job in enter([row["name"] for row in backlog.due(status, now, limit)])]
 
 
-def enter(names: Sequence[str]) -> list[Mapping[str, Any]]:
+def enter(names: Sequence[str]) -> list[DueRow]:
     """Let jobs get in line that wait for no other one and whose time has come; those that did.
 
     Left out are those that somebody holds. Does not commit.
@@ -117,7 +117,7 @@ def enter(names: Sequence[str]) -> list[Mapping[str, Any]]:
     return enter_locked([row for row in free(names, None) if row["due_epoch"] <= now])
 
 
-def let_go(names: Sequence[str], waited_for: str) -> tuple[int, list[Mapping[str, Any]]]:
+def let_go(names: Sequence[str], waited_for: str) -> tuple[int, list[DueRow]]:
     """Let jobs wait for no other one any more, which have waited for `waited_for`: how many there were, and those that
     are in line now, since their time has come. Does not commit."""
     rows, now = free(names, waited_for), clock.now_epoch()
@@ -128,7 +128,7 @@ def let_go(names: Sequence[str], waited_for: str) -> tuple[int, list[Mapping[str
     return len(rows), enter_locked([row for row in rows if row["due_epoch"] <= now])
 
 
-def enter_locked(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def enter_locked(rows: Sequence[DueRow]) -> list[DueRow]:
     """Queue jobs that this transaction has locked."""
     now = clock.site_time()
     for status in sorted({row["status"] for row in rows}):
@@ -145,10 +145,10 @@ def enter_locked(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return list(rows)
 
 
-FREE_FIELDS = (*backlog.DISPATCH_FIELDS, "due_epoch")
+FREE_FIELDS = fields_of(DueRow)
 
 
-def free(names: Sequence[str], waited_for: str | None, in_line: int = 0) -> list[dict[str, Any]]:
+def free(names: Sequence[str], waited_for: str | None, in_line: int = 0) -> list[DueRow]:
     """Those of the jobs that still wait, for that, and that nobody holds; they are ours until the commit.
 
     Found by name: a locking read of another index locks gaps in it too.
@@ -160,15 +160,15 @@ def free(names: Sequence[str], waited_for: str | None, in_line: int = 0) -> list
     query = query.for_update(skip_locked=True).where(job.name.isin(list(names)) & (job.in_line == in_line))
     query = query.where(job.waits_for == waited_for if waited_for else job.waits_for.isnull())
     query = query.where(job.status.isin([str(status) for status in WAITING]))
-    found = {row["name"]: row for row in sql.run_locking_read(query, FREE_FIELDS)}
+    found: dict[str, DueRow] = {row["name"]: row for row in sql.run_locking_read(query, FREE_FIELDS)}
     return [found[name] for name in names if name in found]
 
 
-def may_be_rescheduled(job: Any) -> bool:
-    """Whether a job with these columns (status, attempt) waits for its first attempt, or was snoozed."""
+def may_be_rescheduled(job: JobRow) -> bool:
+    """Whether a job waits for its first attempt, or was snoozed."""
     return job["status"] == JobStatus.PENDING or (job["status"] == JobStatus.QUEUED and not job["attempt"])
 
 
-def waits_for_its_time(job: Any, now: float) -> bool:
-    """Whether `run_now` would change anything for a job with these columns (status, due_epoch)."""
+def waits_for_its_time(job: JobRow, now: float) -> bool:
+    """Whether `run_now` would change anything for a job."""
     return job["status"] in WAITING and (job["due_epoch"] or 0) > now

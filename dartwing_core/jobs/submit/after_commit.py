@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from typing import Any
 
 import frappe
 
+from ..base.row_types import RungJob
 from ..db import sql
 from ..db.dispatch import quietly
 from ..line import wake
@@ -26,7 +27,7 @@ class Outbox:
         self.locks: list[str] = []
         self.actions: list[Callable[[], Any]] = []
         """Whatever else has to follow the commit; each commits what it writes."""
-        self._in_line: list[Mapping[str, Any]] = []
+        self._in_line: list[RungJob] = []
         self._parents: set[str] = set()
         self._release: Callable[[Collection[str]], Any] | None = None
         self._awaits_commit = False
@@ -38,7 +39,7 @@ class Outbox:
             self._awaits_commit = True
             frappe.db.before_commit.add(self._before_commit)
 
-    def wake_for(self, jobs: Iterable[Mapping[str, Any]]) -> None:
+    def wake_for(self, jobs: Iterable[RungJob]) -> None:
         """Have workers look at these jobs, which are in line."""
         self._in_line += jobs
 

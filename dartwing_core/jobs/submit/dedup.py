@@ -12,17 +12,19 @@ that job is over, the next takes the next generation, and no value is used twice
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 import frappe
 from frappe import _
 from frappe.query_builder.functions import Max, Substring
 from pypika import Order
+from pypika.queries import QueryBuilder
 from pypika.terms import Criterion
 
 from ..access import visibility
 from ..base import clock, config
+from ..base.row_types import DeduplicatedJob, HolderRow, JobRow, fields_of
 from ..db import named_locks, sql
 from ..errors import DuplicateJobError, InvalidJobError, JobBusyError
 from ..status import FINISHED, LIVE, JobStatus
@@ -36,7 +38,7 @@ LOCK_WAIT_SECONDS = 30
 BATCH = 200
 HASH_LENGTH = 64
 DEADLOCK = 1213
-HOLDER_FIELDS = ("name", "active_key", "status", "owner_user", "organization", "dedup_until")
+HOLDER_FIELDS = fields_of(HolderRow)
 RAISE, RETURN, REPLACE = POLICIES = ("raise", "return", "replace")
 
 
@@ -79,17 +81,17 @@ def unlock(content: str) -> None:
         box.release_locks([name])
 
 
-def holders(hashes: Collection[str], our_own: Collection[str] = ()) -> dict[str, dict]:
+def holders(hashes: Collection[str], our_own: Collection[str] = ()) -> dict[str, HolderRow]:
     """The job that holds each content, over or not, by content; looked up without a lock.
 
     As committed right now, which this transaction's snapshot may not show yet. Contents of `our_own` are looked for in
     this transaction too, and so is whether it has canceled a holder itself.
     """
-    found: dict[str, dict] = {}
+    found: dict[str, HolderRow] = {}
     for contents, read in ((hashes, sql.rows_outside_transaction), (our_own, _rows_inside)):
         ordered = sorted(contents)
         for start in range(0, len(ordered), BATCH):
-            for row in read(_holders_query(ordered[start : start + BATCH])):
+            for row in cast(list[HolderRow], read(_holders_query(ordered[start : start + BATCH]))):
                 content = row["active_key"].partition(":")[0]
                 if content not in found or row["active_key"] >= found[content]["active_key"]:
                     found[content] = row
@@ -100,7 +102,7 @@ def holders(hashes: Collection[str], our_own: Collection[str] = ()) -> dict[str,
     return found
 
 
-def _holders_query(hashes: Sequence[str]):
+def _holders_query(hashes: Sequence[str]) -> QueryBuilder:
     job = frappe.qb.DocType(config.JOB)
     is_one = Criterion.any([job.active_key.like(f"{content}:%") for content in hashes])
     query = frappe.qb.from_(job).select(*(job[field] for field in HOLDER_FIELDS))
@@ -111,27 +113,27 @@ def _holders_query(hashes: Sequence[str]):
     return query.join(latest).on(job.active_key == latest.active_key)
 
 
-def _rows_inside(query) -> list[dict]:
+def _rows_inside(query: QueryBuilder) -> list[dict[str, Any]]:
     return query.run(as_dict=True)
 
 
-def key_after(content: str, holder: Mapping[str, Any] | None) -> str:
+def key_after(content: str, holder: HolderRow | None) -> str:
     """The `active_key` of a job that takes a content over from `holder`."""
     generation = int(holder["active_key"].partition(":")[2]) if holder else 0
     return f"{content}:{generation + 1:010d}"
 
 
-def take_again(job: Mapping[str, Any], content: str) -> str | None:
+def take_again(job: JobRow, content: str | None) -> str | None:
     """The `active_key` with which a job that has ended is run again. Raises DuplicateJobError if a newer one has it."""
     keys, refused = take_all_again([{"name": job["name"], "dedup_hash": content}])
-    if refused:
+    if content and refused:
         unlock(content)
         raise refused[job["name"]]
     return keys[job["name"]]
 
 
 def take_all_again(
-    jobs: Sequence[Mapping[str, Any]],
+    jobs: Sequence[DeduplicatedJob],
 ) -> tuple[dict[str, str | None], dict[str, DuplicateJobError]]:
     """The same for several by their `dedup_hash`: the keys by name, and the errors of those that can't have one."""
     contents = {job["dedup_hash"] for job in jobs if job["dedup_hash"]}
@@ -142,7 +144,7 @@ def take_all_again(
     taken: set[str] = set()
     for job in sorted(jobs, key=lambda job: job["name"] not in holding):  # who holds a content has it first
         name, content = job["name"], job["dedup_hash"]
-        holder = found.get(content)
+        holder = found.get(content) if content else None
         if not content:
             keys[name] = None
         elif content in taken:
@@ -168,19 +170,19 @@ def merge_equal(prepared: Sequence[Prepared]) -> dict[str, Prepared]:
         if chosen is not item and item.on_duplicate == RAISE:
             raise DuplicateJobError(_("Two of these jobs are the same."))
         if chosen is not item and item.on_duplicate == REPLACE:
-            chosen.row.update({column: item.row[column] for column in job_store.REPLACEABLE})
+            chosen.write(job_store.replaceable(item.row))
         stands_for[item.row["name"]] = chosen
     return stands_for
 
 
-def is_over(job: Mapping[str, Any]) -> bool:
+def is_over(job: HolderRow) -> bool:
     """Whether a job holds its content no more: it was canceled, or it has finished and its window has ended."""
     if job["status"] == JobStatus.CANCELED:
         return True
     return job["status"] in FINISHED and (not job["dedup_until"] or job["dedup_until"] <= clock.site_time())
 
 
-def duplicate_error(found: Mapping[str, Any], user: str) -> DuplicateJobError:
+def duplicate_error(found: HolderRow, user: str) -> DuplicateJobError:
     """Names the existing job only to somebody who may see it."""
     if found["owner_user"] and visibility.can_see(user, found["owner_user"], found["organization"]):
         text = _("The same job exists already: {0} ({1}).").format(found["name"], _(found["status"]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import frappe
@@ -10,6 +10,7 @@ from frappe import _
 
 from ..access import visibility
 from ..base import canonical, config
+from ..base.row_types import ExistingParent, ParentRow
 from ..base.texts import cut
 from ..errors import InvalidJobError
 from ..status import ENDED_BADLY, LIVE, JobStatus
@@ -44,24 +45,24 @@ class Family:
         self._existing = _existing(existing)
         self._check(user)
 
-    def connect(self, final: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    def connect(self, final: Sequence[ParentRow]) -> list[tuple[str, str]]:
         """Write into the rows whom each job waits for; returns what `dependencies.insert` takes.
 
         `final`: the row that came out for each job: its own, that of an equal one before it, or that of a job which
         existed already. Raises InvalidJobError if jobs wait for each other now.
         """
-        rows: dict[str, dict[str, Any]] = {}
+        items: dict[str, Prepared] = {}
         graph: dict[str, dict[str, str]] = {}
         for item, parents, row in zip(self._asked, self._parents, final, strict=True):
             if item.row["name"] == row["name"]:
-                rows[row["name"]] = item.row
-            found = (final[p] if isinstance(p, int) else self._existing[p] for p in parents)
+                items[row["name"]] = item
+            found: Iterable[ParentRow] = (final[p] if isinstance(p, int) else self._existing[p] for p in parents)
             graph.setdefault(row["name"], {}).update({parent["name"]: parent["status"] for parent in found})
-        graph = {name: graph[name] for name in rows}
-        if len(rows) < len(final):
+        graph = {name: graph[name] for name in items}
+        if len(items) < len(final):
             _refuse_cycle(graph, {})
         for name, statuses in graph.items():
-            _write(rows[name], statuses)
+            _write(items[name], statuses)
         return [(name, parent) for name, statuses in graph.items() if len(statuses) > 1 for parent in statuses]
 
     def _parents_of(self, item: Prepared, after: Collection[int]) -> list[int | str]:
@@ -102,7 +103,8 @@ def check_policy(on_parent_failure: Any) -> None:
         raise InvalidJobError(_("on_parent_failure must be one of: {0}.").format(", ".join(POLICIES)))
 
 
-def _write(row: dict[str, Any], parents: Mapping[str, str]) -> None:
+def _write(item: Prepared, parents: Mapping[str, str]) -> None:
+    row = item.row
     if not parents:
         row["on_parent_failure"] = None
         return
@@ -112,7 +114,7 @@ def _write(row: dict[str, Any], parents: Mapping[str, str]) -> None:
     ]
     row["depends_on"] = next(iter(parents))
     if unfinished:
-        row |= waiting.waiting_columns(max(unfinished))
+        item.write(waiting.waiting_columns(max(unfinished)))
 
 
 def _keys(asked: Sequence[Prepared]) -> dict[str, int]:
@@ -150,10 +152,10 @@ def _is_list(value: Any) -> bool:
     return value is None or isinstance(value, list | tuple | set | frozenset)
 
 
-def _existing(names: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+def _existing(names: Sequence[str]) -> dict[str, ExistingParent]:
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(job.name, job.status, job.organization, job.owner_user)
-    found: dict[str, Mapping[str, Any]] = {}
+    found: dict[str, ExistingParent] = {}
     for start in range(0, len(names), READ_AT_ONCE):
         rows = query.where(job.name.isin(names[start : start + READ_AT_ONCE])).run(as_dict=True)
         found |= {row["name"]: row for row in rows}

@@ -77,7 +77,7 @@ def _hold(items: Sequence[Prepared]) -> None:
     """Let those that would be in line now stay behind, until there is room."""
     for item in items:
         if item.row["in_line"]:
-            item.row.update(waiting.held_columns())
+            item.write(waiting.held_columns())
 
 
 def _warn(organization: str, cap: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import frappe
 from frappe import _
@@ -14,6 +14,8 @@ from ..access import permission, visibility
 from ..access.tenancy import Limits, Standing
 from ..attempt import handlers
 from ..base import canonical, clock, config, due_times, ids
+from ..base.config import JobType
+from ..base.row_types import Columns, JobRow, NewJobRow
 from ..base.texts import cut
 from ..db.rows import standard_columns
 from ..errors import InvalidJobError
@@ -21,6 +23,9 @@ from ..rq import redis_queue
 from ..status import JobStatus
 from ..store import dependencies, waiting
 from . import dedup, dependency_check
+
+if TYPE_CHECKING:
+    from frappe.model.document import Document
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,7 @@ class Prepared:
     """A checked request and its row."""
 
     request: Request
-    row: dict[str, Any]
+    row: NewJobRow
     is_paused: bool
     """Nobody of its organization or type may start."""
     limits: Limits
@@ -53,6 +58,10 @@ class Prepared:
     @property
     def on_duplicate(self) -> str:
         return self.request.on_duplicate
+
+    def write(self, columns: Columns) -> None:
+        """Change these columns of the row."""
+        self.row.update(cast(NewJobRow, columns))
 
     @property
     def may_start(self) -> bool:
@@ -89,9 +98,8 @@ def _prepare(request: Request, user: str, allowed: dict[tuple[str, str], tuple[S
     priority = _priority(request.priority or job_type.default_priority or "Normal")
     dependency_check.check_policy(request.on_parent_failure)
     due = due_times.epoch_of(request.available_at)
-    row = _row(request, job_type, user, parameters, priority)
-    row |= waiting.columns(due, priority)
-    return Prepared(request, row, is_paused, standing.limits)
+    row = _row(request, job_type, user, parameters, priority) | waiting.columns(due, priority)
+    return Prepared(request, cast(NewJobRow, row), is_paused, standing.limits)
 
 
 def organization_id(organization: Any, user: str) -> str:
@@ -105,7 +113,7 @@ def check_organization(prepared: Sequence[Prepared], organization: str) -> None:
         raise InvalidJobError(_("All jobs of a batch must be of its organization."))
 
 
-def edited(job: Mapping[str, Any], parameters: Any) -> dict[str, Any]:
+def edited(job: JobRow, parameters: Any) -> Columns:
     """The columns that change when a job is retried with other parameters. Raises InvalidJobError if they won't do."""
     text = canonical.canonical_json(parameters)
     _check_size(text)
@@ -118,7 +126,7 @@ def edited(job: Mapping[str, Any], parameters: Any) -> dict[str, Any]:
     }
 
 
-def new_row(user: str, organization: str, now: float) -> dict[str, Any]:
+def new_row(user: str, organization: str, now: float) -> Columns:
     """The columns that all new jobs have in common; `user` is their owner."""
     site_now = clock.site_time(now)
     return {
@@ -137,7 +145,7 @@ def new_row(user: str, organization: str, now: float) -> dict[str, Any]:
     }
 
 
-def _row(request: Request, job_type, user: str, parameters: str, priority: str) -> dict[str, Any]:
+def _row(request: Request, job_type: JobType, user: str, parameters: str, priority: str) -> Columns:
     now = clock.now_epoch()
     window = max(job_type.deduplication_window or 0, 0)
     content = canonical.hash_of(job_type.name, request.organization, parameters)
@@ -157,7 +165,7 @@ def _row(request: Request, job_type, user: str, parameters: str, priority: str) 
     }
 
 
-def _job_type(name: Any):
+def _job_type(name: Any) -> JobType:
     job_type = config.job_type(_text(name, "job_type"))
     if job_type is None or job_type.name != name:  # MariaDB finds other spellings too; they would dodge the cache
         raise InvalidJobError(_("Unknown Job Type: {0}.").format(cut(name)))
@@ -191,7 +199,7 @@ def _priority(priority: Any) -> str:
     return priority
 
 
-def _queue(job_type, priority: str) -> str:
+def _queue(job_type: JobType, priority: str) -> str:
     queue = config.queue_for(job_type, priority)
     if queue not in redis_queue.queue_names():
         raise InvalidJobError(_("Job Type {0}: no worker queue is named {1}.").format(job_type.name, queue))
@@ -208,13 +216,13 @@ def _dedup_hash(request: Request, job_type: str, content: str) -> str:
     return canonical.hash_of(job_type, request.organization, f"key:{key}")
 
 
-def as_new_document(row: Mapping[str, Any]):
+def as_new_document(row: Mapping[str, Any]) -> Document:
     """The document of a job that begins with the caller's transaction. Pending: nobody can take it before the commit,
     whatever its row says by then."""
     return as_document({**row, "status": str(JobStatus.PENDING)})
 
 
-def as_document(row: Mapping[str, Any]):
+def as_document(row: Mapping[str, Any]) -> Document:
     """The Background Job document of an inserted row, without reading it back."""
     document = frappe.get_doc({"doctype": config.JOB, **row})
     document.set("__islocal", False)

@@ -1,0 +1,116 @@
+"""Settles an attempt: its end is written to the job, the row of the attempt and the history."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+
+import frappe
+
+from ..base import clock, config, ids
+from ..base.config import RetryPolicy
+from ..base.row_types import Columns, RunStart
+from ..db import connection, sql
+from ..errors import JobCanceledError, TransientError
+from ..line import take
+from ..line.claimed_job import ClaimedJob
+from ..status import JobStatus
+from ..store import cancel_lock, history, job_store, runs
+from . import outcome
+from .context import JobContext
+from .outcome import Outcome
+
+
+class Settlement:
+    """The end of one attempt.
+
+    `entry_id`: RQ's id of the entry under which the process runs. `started`: when the attempt's time began to run, as
+    `time.monotonic()`.
+    """
+
+    def __init__(self, job: ClaimedJob, context: JobContext, entry_id: str, started: float):
+        self._job, self._context, self._started = job, context, started
+        self.run = ids.run_name(job.name, job.attempt)
+        """Name of the attempt's row."""
+        self.connection_id = sql.this_connection()
+        self.start: RunStart = {
+            "background_job": job.name,
+            "attempt": job.attempt,
+            "worker": take.worker_name(),
+            "rq_job_id": entry_id,
+            "connection_id": self.connection_id or 0,
+            "started_at": job.row["started_at"],
+        }
+        """What the row says from the beginning on."""
+
+    def write(self, end: Outcome, log: list[history.Event], *, has_row: bool) -> bool:
+        """Write the end to job and run row; False if this attempt was overtaken (invariant I4). Does not commit.
+
+        What is to be written into the job's history is added to `log`. `has_row`: whether the attempt's heartbeat has
+        made its row.
+
+        Raises JobCanceledError if somebody has canceled the job by now, whatever else became of it.
+        """
+        duration = time.monotonic() - self._started
+        if not self._transition(end, duration, log):
+            return False
+        values = self._end_columns(end, duration)
+        runs.settle(self.run, values, is_canceled=end.status == JobStatus.CANCELED, exists=has_row)
+        return True
+
+    def _transition(self, end: Outcome, duration: float, log: list[history.Event]) -> bool:
+        progress = self._context.progress
+        move = partial(
+            job_store.transition,
+            self._job.row,
+            end.status,
+            end.message,
+            values={"progress": progress.percent, "progress_message": progress.message or None, **end.values},
+            actor=end.values.get("canceled_by") or config.ENGINE,
+            duration=duration,
+            worker=take.worker_name(),
+            log=log,
+        )
+        if move(unless_locked=cancel_lock.lock_of(self._job.row)):
+            return True
+        cancel_lock.await_decision(self._job.row)  # or the attempt was overtaken, and nobody has that lock
+        return move()
+
+    def _end_columns(self, end: Outcome, duration: float) -> Columns:
+        return {
+            **self.start,
+            "outcome": str(end.of_attempt),
+            "ended_at": clock.site_time(),
+            "duration": duration,
+            "progress": end.values.get("progress", self._context.progress.percent),
+            "progress_message": self._context.progress.message or None,
+            "steps": self._context.progress.steps_json(),
+            "error_message": end.error,
+            "traceback": (end.traceback or "")[-runs.TRACEBACK_LENGTH :] or None,
+            "lease_expires_epoch": 0,
+            **outcome.circuit_sample(self._job.row, end),
+        }
+
+    def outcome_of(self, error: BaseException) -> Outcome:
+        """Also of an error that can't be looked at, or when the Job Type's rules can't be read."""
+        if isinstance(error, JobCanceledError):
+            return self.canceled()
+        row = self._job.row
+        try:
+            return outcome.failure(row, error, config.retry_policy(row["job_type"]))
+        except Exception as another:
+            if sql.database_code(another) is not None:
+                raise
+            frappe.logger("dartwing_core").exception(f"{self._job.name}: its error can't be classified")
+            return outcome.failure(row, TransientError(type(error).__name__), RetryPolicy())
+
+    def canceled(self) -> Outcome:
+        """The end of an attempt that somebody has canceled."""
+        request = runs.cancel_request(self.run)
+        return outcome.canceled(*(request["canceled_by"], request["cancel_reason"]) if request else (None, None))
+
+    def is_committed(self) -> bool:
+        """Whether the job is completed by this attempt, in a transaction that may have broken off in its commit."""
+        connection.discard()
+        now = job_store.load(self._job.name, "status", "attempt")
+        return now is not None and (now["status"], now["attempt"]) == (JobStatus.COMPLETED, self._job.attempt)

@@ -1,0 +1,44 @@
+"""A job that a worker has taken, with all that is known of it from then on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..access.owner import Owner
+from ..base.row_types import ClaimedRow
+from ..store.circuits import Circuit
+from .limits import Key
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedJob:
+    """A job that is Running by a take of this process."""
+
+    row: ClaimedRow
+    owner: Owner
+    has_children: bool
+    """Whether another job depended on it when it was taken."""
+    handler: str | None
+    """Path of the Job Type's handler; None if the type is gone."""
+    timeout_handler: str | None
+    requires_permission: str | None
+    is_alone: bool
+    """Whether its type asks for a process of its own."""
+    caps: Mapping[Key, int]
+    """The running caps that it is under."""
+    circuit: Circuit | None
+    """The circuit of which it is the probe; None if there is none."""
+
+    @property
+    def name(self) -> str:
+        return self.row["name"]
+
+    @property
+    def attempt(self) -> int:
+        return self.row["attempt"]
+
+    @property
+    def is_probe(self) -> bool:
+        """Whether this attempt is the probe of its circuit."""
+        return self.circuit is not None and self.circuit.is_probe(self.name, self.attempt)

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import threading
+from typing import Any
 
 import click
 import frappe
@@ -26,7 +27,7 @@ def job_engine() -> None:
 @job_engine.command("agent")
 @click.option("--interval", default=1.0, show_default=True, help="Seconds between two looks.")
 @pass_context
-def agent(context, interval: float) -> None:
+def agent(context: Any, interval: float) -> None:
     """Do what `bench schedule` does for retries, jobs for later and lost jobs, where it does not run; until ended."""
     from dartwing_core.jobs.recovery import agent as loop
 
@@ -41,7 +42,7 @@ def agent(context, interval: float) -> None:
 
 @job_engine.command("sweep")
 @pass_context
-def sweep(context) -> None:
+def sweep(context: Any) -> None:
     """Do once what the agent does every second, and say what was done."""
     from dartwing_core.jobs.recovery import sweeper
 
@@ -53,7 +54,7 @@ def sweep(context) -> None:
 
 @job_engine.command("openapi")
 @pass_context
-def openapi(context) -> None:
+def openapi(context: Any) -> None:
     """Print the OpenAPI description of the REST API."""
     with Site(context):
         from dartwing_core.api import jobs, openapi  # noqa: F401 - jobs for its endpoints
@@ -64,14 +65,14 @@ def openapi(context) -> None:
 class Site:
     """The command's site, connected."""
 
-    def __init__(self, context):
+    def __init__(self, context: Any):
         self.name = get_site(context)
 
     def __enter__(self) -> None:
         frappe.init(self.name)
         frappe.connect()
 
-    def __exit__(self, *_error) -> None:
+    def __exit__(self, *_error: Any) -> None:
         frappe.destroy()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import frappe
 
 from dartwing_core.jobs.attempt import idempotency
@@ -11,7 +13,7 @@ from dartwing_core.jobs.recovery import scheduled_types
 APP = "dartwing_core"
 ROLES = ("Dartwing User", "Dartwing Admin")
 
-JOB_TYPES: tuple[dict, ...] = (
+JOB_TYPES: tuple[dict[str, Any], ...] = (
     {
         "type_name": "sample_job",
         "display_name": "Sample Job",
@@ -102,7 +104,7 @@ def before_uninstall() -> None:
     _delete("Role", {"name": ["in", ROLES]})
 
 
-def _delete(doctype: str, filters: dict, **options: bool) -> None:
+def _delete(doctype: str, filters: dict[str, Any], **options: bool) -> None:
     for name in frappe.get_all(doctype, filters=filters, pluck="name"):
         frappe.delete_doc(doctype, name, force=True, ignore_permissions=True, **options)
 
@@ -116,6 +118,6 @@ def seed() -> None:
     idempotency.make_secret()
 
 
-def _insert_if_missing(doctype: str, name: str, values: dict) -> None:
+def _insert_if_missing(doctype: str, name: str, values: dict[str, Any]) -> None:
     if not frappe.db.exists(doctype, name):
         frappe.get_doc({"doctype": doctype, **values}).insert(ignore_permissions=True)

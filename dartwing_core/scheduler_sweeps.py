@@ -12,6 +12,7 @@ import contextlib
 import functools
 import os
 import threading
+from typing import Any
 
 import click
 
@@ -27,7 +28,7 @@ def add_to(command: click.Command) -> None:
         return
 
     @functools.wraps(callback)
-    def with_sweeps(*arguments, **options):
+    def with_sweeps(*arguments: Any, **options: Any) -> Any:
         with contextlib.suppress(Exception):
             begin()
         return callback(*arguments, **options)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import frappe
 from frappe import _
 from frappe.model import default_fields
@@ -21,7 +23,7 @@ class OwnDocument(Document):
     """A document of one of this app's DocTypes."""
 
     @frappe.whitelist()
-    def rename(self, name, merge=False, force=False, validate_rename=True):
+    def rename(self, name: Any, merge: Any = False, force: Any = False, validate_rename: Any = True) -> Any:
         """With all that Frappe asks before: it lets whoever calls this over HTTP say that nothing is asked. (15, 16)
 
         Then neither the permission to write is asked for nor `before_rename`. `force`, which passes over the DocType's
@@ -33,14 +35,14 @@ class OwnDocument(Document):
 class GuardedDocument(OwnDocument):
     """Missing for whoever may not see it, and neither shared nor renamed."""
 
-    def load_from_db(self):
+    def load_from_db(self) -> Any:
         """Frappe 16 shows the whole of what a document links to (`expand_links`), whoever may read which fields."""
         found = desk_access.load_visible(self, super().load_from_db)
         if _expands_links():
             self.apply_fieldlevel_read_permissions()
         return found
 
-    def check_permission(self, permtype: str = "read", *more, **named) -> None:
+    def check_permission(self, permtype: str = "read", *more: Any, **named: Any) -> None:
         """Also where one of Frappe's functions asks for none; and where it would ask that of what is linked to."""
         if _expands_links():
             frappe.local.form_dict.pop("expand_links")
@@ -62,7 +64,7 @@ class GuardedDocument(OwnDocument):
         for field in {*self.meta.get_valid_columns(), *(field.fieldname for field in self.meta.fields)} - kept:
             self.set(field, [] if field in self._table_fieldnames else None)
 
-    def before_print(self, settings=None) -> None:
+    def before_print(self, settings: Any = None) -> None:
         """What handlers and other systems say is text: print formats take it for HTML that was cleaned when saved."""
         for field in self.meta.fields:
             value = self.get(field.fieldname)
@@ -72,19 +74,21 @@ class GuardedDocument(OwnDocument):
     def before_rename(self, old: str, new: str, merge: bool = False) -> None:
         frappe.throw(_("A {0} can't be renamed.").format(_(self.doctype)), frappe.PermissionError)
 
-    def validate_share(self, docshare) -> None:
+    def validate_share(self, docshare: Document) -> None:
         frappe.throw(_("A {0} can't be shared.").format(_(self.doctype)), frappe.PermissionError)
 
 
 def _expands_links() -> bool:
-    asked = getattr(frappe.local, "form_dict", None)
+    asked: Any = getattr(frappe.local, "form_dict", None)
     return bool(asked) and "expand_links" in asked and not visibility.viewer().sees_everything
 
 
 class OrganizationsDocument(GuardedDocument):
     """People make it for an organization, which they may name as they do elsewhere."""
 
-    def insert(self, *arguments, **named):
+    organization: Any
+
+    def insert(self, *arguments: Any, **named: Any) -> Document:
         if isinstance(self.get("organization"), str):  # before Frappe checks the link
             self.organization = visibility.viewer().id_of(self.organization)
         return super().insert(*arguments, **named)
@@ -93,7 +97,7 @@ class OrganizationsDocument(GuardedDocument):
 class EngineDocument(GuardedDocument):
     """The engine writes rows by SQL alone, so any save of this document is somebody else's."""
 
-    def load_from_db(self):
+    def load_from_db(self) -> Any:
         """Some of Frappe's functions answer with the document, whoever may read which fields."""
         found = super().load_from_db()
         if frappe.flags.get(links.FLAG):

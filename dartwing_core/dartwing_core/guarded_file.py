@@ -7,6 +7,7 @@ this is asked where the bytes are.
 from __future__ import annotations
 
 import functools
+from typing import TYPE_CHECKING
 
 import frappe
 from frappe.core.doctype.file.file import File as FrappesFile
@@ -31,7 +32,7 @@ def _guarded(base: type) -> type:
     return guarded
 
 
-class JobAwareFile:
+class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[misc]
     """What is added to the class of File."""
 
     def get_full_path(self) -> str:

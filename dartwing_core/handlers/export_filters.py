@@ -22,7 +22,7 @@ OPERATORS = COMPARISONS | LIKE | LISTS | TREE | {"is", "between", "timespan"}
 DATE_TYPES = frozenset({"Date", "Datetime"})
 
 
-def read(doctype: str, given: Any, allowed: list[str]) -> list[list]:
+def read(doctype: str, given: Any, allowed: list[str]) -> list[list[Any]]:
     """Conditions [doctype, field, operator, value] for `frappe.get_list`, from a dict or a list as it takes them.
 
     `allowed`: the fields that a filter may name, since a filter tells about their values. Raises PermanentError.
@@ -50,14 +50,14 @@ def check_field(doctype: str, name: Any, allowed: list[str]) -> None:
         raise PermanentError(_("{0} is no field of {1} that you may export.").format(cut(name), _(doctype)))
 
 
-def _operator_and_value(value: Any) -> list:
+def _operator_and_value(value: Any) -> list[Any]:
     """`{"field": value}` or `{"field": [operator, value]}`."""
     if not isinstance(value, list):
         return ["=", value]
     return [str(value[0]).lower(), value[1]] if len(value) == 2 else [None, value]
 
 
-def _condition(doctype: str, item: Any) -> list:
+def _condition(doctype: str, item: Any) -> list[Any]:
     """[field, operator, value] or [doctype, field, operator, value], perhaps with a list view's flag at its end."""
     parts = list(item) if isinstance(item, list) else []
     if len(parts) in (4, 5) and parts[0] == doctype:
@@ -126,7 +126,7 @@ def _is_tree(doctype: str, name: str) -> bool:
     return bool(frappe.get_meta(df.options if df else doctype).get("is_tree"))
 
 
-def _portable(doctype: str, name: str, operator: str, value: Any) -> list[list]:
+def _portable(doctype: str, name: str, operator: str, value: Any) -> list[list[Any]]:
     """The condition as parts that every Frappe version understands alike."""
     if value is None:
         return [["is", "set" if operator == "!=" else "not set"]]

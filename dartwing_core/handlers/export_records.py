@@ -22,7 +22,7 @@ class ExportParameters:
 
     doctype: Annotated[str, "DocType to export"]
     file_format: Literal["csv", "xlsx"] = "csv"
-    filters: Annotated[dict | list | None, "As for frappe.get_list"] = None
+    filters: Annotated[dict[str, Any] | list[Any] | None, "As for frappe.get_list"] = None
     fields: Annotated[list[str] | None, "Field names; by default those of the form"] = None
     order_by: Annotated[str | None, "A field name, with asc or desc behind it"] = None
     limit: Annotated[int | None, "At most so many records"] = None
@@ -32,7 +32,7 @@ PARAMETERS = frozenset(ExportParameters.__dataclass_fields__)
 
 
 @job_handler(parameters=ExportParameters)
-def export_records(context: JobContext) -> dict:
+def export_records(context: JobContext) -> dict[str, Any]:
     """Writes the records that the job's owner may read and export to a private File of the job.
 
     Parameters:

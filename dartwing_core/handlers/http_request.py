@@ -90,7 +90,7 @@ class Response:
     """Status, headers and the first BODY_BYTES of the body."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: http.client.HTTPMessage
     content: bytes
     is_cut: bool
 
@@ -110,7 +110,7 @@ PARAMETERS = frozenset(RequestParameters.__dataclass_fields__)
 
 
 @job_handler(parameters=RequestParameters)
-def http_request(context: JobContext) -> dict:
+def http_request(context: JobContext) -> dict[str, Any]:
     """Sends one HTTP request and returns the answer, if it is a success (2xx).
 
     Parameters:

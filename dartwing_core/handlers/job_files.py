@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from typing import IO
+from typing import IO, TYPE_CHECKING, Any
 
 from frappe.model.base_document import get_controller
 from frappe.utils import call_hook_method
@@ -13,13 +13,16 @@ from dartwing_core.jobs import JobContext
 from dartwing_core.jobs.access import result_files
 from dartwing_core.jobs.base.config import JOB
 
+if TYPE_CHECKING:
+    from frappe.model.document import Document
+
 
 def scratch_file() -> IO[bytes]:
     """An open file without a name, on the disk of the site's files: it is gone when its process is, however it ends."""
     return tempfile.TemporaryFile(dir=result_files.folder())
 
 
-def attach(context: JobContext, content: IO[bytes], title: str, extension: str):
+def attach(context: JobContext, content: IO[bytes], title: str, extension: str) -> Document:
     """Store `content` as a private File of the running job, in the handler's transaction; returns the File document.
 
     Frappe removes the file from the disk when that transaction is rolled back. Its name holds job and attempt, so that
@@ -50,7 +53,7 @@ def _remove_leftovers(context: JobContext) -> None:
             path.unlink(missing_ok=True)
 
 
-def _insert(context: JobContext, name: str, size: int):
+def _insert(context: JobContext, name: str, size: int) -> Document:
     values = {
         "doctype": "File",
         "file_name": name,
@@ -67,23 +70,23 @@ def _insert(context: JobContext, name: str, size: int):
 def _stored_file_class() -> type:
     """The site's File class, for a file that is on the disk already: inserting it does not read the content."""
 
-    class StoredFile(get_controller("File")):
-        def before_insert(self):
+    class StoredFile(get_controller("File")):  # type: ignore[misc]  # known at run time alone
+        def before_insert(self) -> None:
             self.flags.is_stored = self.flags.ignore_duplicate_entry_error = True
             super().before_insert()
             self.flags.is_stored = False
             # Frappe lets the owner of a File read it for ever; this one is to follow the job's permissions alone.
             self.owner = "Administrator"
 
-        def get_content(self, *args, **kwargs):
+        def get_content(self, *args: Any, **kwargs: Any) -> Any:
             return b"" if self.flags.is_stored else super().get_content(*args, **kwargs)
 
-        def save_file(self, *args, **kwargs):
+        def save_file(self, *args: Any, **kwargs: Any) -> Any:
             if not self.flags.is_stored:
                 return super().save_file(*args, **kwargs)
             return call_hook_method("before_write_file", file_size=self.file_size)
 
-        def create_attachment_record(self):
+        def create_attachment_record(self) -> None:
             """No comment on the job: its output_reference shows the file."""
 
     return StoredFile

@@ -25,7 +25,7 @@ class RecordQuery:
 
     doctype: str
     fields: list[str]
-    filters: list[list] = field(default_factory=list)
+    filters: list[list[Any]] = field(default_factory=list)
     order_by: str | None = None
     """A sort order in SQL; without one the records come by name."""
     limit: int | None = None
@@ -45,11 +45,11 @@ class RecordQuery:
             frappe.local.form_dict = form
         return min(found, self.limit or found)
 
-    def batches(self) -> Iterator[list[dict]]:
+    def batches(self) -> Iterator[list[dict[str, Any]]]:
         """The records, some at a time, each a dict of `fields` and name."""
         return self._sorted() if self.order_by else self._by_name()
 
-    def readable(self, rows: list[dict]) -> list[dict]:
+    def readable(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The rows whose documents the user may open.
 
         `frappe.get_list` has applied roles, user permissions, shares and query conditions already. What it does not
@@ -60,12 +60,12 @@ class RecordQuery:
             return rows
         return [row for row in rows if self._may_open(row["name"])]
 
-    def _by_name(self) -> Iterator[list[dict]]:
+    def _by_name(self) -> Iterator[list[dict[str, Any]]]:
         """Each batch starts behind the name where the last one ended: no OFFSET, which would read all before it."""
         last, left, size = None, self.limit, FIRST_BATCH
         while left is None or left > 0:
             wanted = size if left is None else min(size, left)
-            behind = [] if last is None else [[self.doctype, "name", ">", last]]
+            behind: list[list[Any]] = [] if last is None else [[self.doctype, "name", ">", last]]
             rows = self._read(behind, order_by=self._column("name", "asc"), limit=wanted)
             if rows:
                 yield rows
@@ -73,7 +73,7 @@ class RecordQuery:
                 return
             last, left, size = rows[-1]["name"], left and left - len(rows), _next_size(size, rows)
 
-    def _sorted(self) -> Iterator[list[dict]]:
+    def _sorted(self) -> Iterator[list[dict[str, Any]]]:
         """Names first, all of them in their order; then the records of some names at a time."""
         wanted = min(self.limit or MAX_SORTED_ROWS + 1, MAX_SORTED_ROWS + 1)
         found = frappe.get_list(
@@ -97,11 +97,11 @@ class RecordQuery:
             yield batch
             start, size = start + len(names), _next_size(size, batch)
 
-    def _read(self, more: list[list], **arguments: Any) -> list[dict]:
+    def _read(self, more: list[list[Any]], **arguments: Any) -> list[dict[str, Any]]:
         columns = [*self.fields, *([] if "name" in self.fields else ["name"])]
         return frappe.get_list(self.doctype, fields=columns, filters=self._filters() + more, **arguments)
 
-    def _filters(self) -> list[list]:
+    def _filters(self) -> list[list[Any]]:
         return [list(condition) for condition in self.filters]  # Frappe may change what it is given
 
     def _column(self, name: str, direction: str) -> str:
@@ -132,7 +132,7 @@ def exportable_fields(doctype: str) -> list[str]:
     return [name for name in dict.fromkeys(order) if name in permitted - hidden - {"doctype"}]
 
 
-def _next_size(size: int, rows: list[dict]) -> int:
+def _next_size(size: int, rows: list[dict[str, Any]]) -> int:
     """How many rows to read next, so that they hold about BATCH_CHARACTERS of text; growing fourfold at most."""
     characters = sum(len(value) for row in rows for value in row.values() if isinstance(value, str))
     fitting = BATCH_CHARACTERS * len(rows) // max(characters, 1)

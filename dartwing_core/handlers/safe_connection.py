@@ -85,7 +85,7 @@ def is_public(address: str) -> bool:
 def resolve(host: str, port: int, allow_private: bool) -> list[Address]:
     """The host's addresses. Raises PermanentError unless all of them are public, OSError if there are none."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    addresses = [(family, address) for family, _type, _protocol, _name, address in found]
+    addresses: list[Address] = [(family, address) for family, _type, _protocol, _name, address in found]
     if not allow_private and not all(is_public(address[0]) for _family, address in addresses):
         raise PermanentError(
             _("{0} is or resolves to a private or reserved address. Job Engine Settings can allow these.").format(host)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from dartwing_core.jobs import JobContext, PermanentError, TransientError, job_handler
 
@@ -30,7 +30,7 @@ class LongRunningParameters:
 
 
 @job_handler(parameters=SampleParameters)
-def sample_job(context: JobContext) -> dict:
+def sample_job(context: JobContext) -> dict[str, Any]:
     """Works for `duration` seconds (1 by default), with progress.
 
     `fail_type` "transient" or "permanent" makes it fail when `fail_at_progress` percent (50 by default) is reached;
@@ -56,13 +56,13 @@ def sample_job(context: JobContext) -> dict:
 
 
 @job_handler
-def echo_job(context: JobContext) -> dict:
+def echo_job(context: JobContext) -> dict[str, Any]:
     """Returns its parameters."""
     return {"echo": context.parameters}
 
 
 @job_handler(parameters=LongRunningParameters)
-def long_running_job(context: JobContext) -> dict:
+def long_running_job(context: JobContext) -> dict[str, Any]:
     """Works for `duration` seconds (60 by default), one step a second, and stops when it is canceled."""
     duration = _number(context.parameters.get("duration", 60), "duration", MAX_SECONDS)
     began = time.monotonic()

@@ -35,7 +35,7 @@ POLICY = (
 )
 
 
-def get_context(context) -> None:
+def get_context(context: Any) -> None:
     if frappe.session.user == "Guest":
         frappe.flags.redirect_location = f"/login?redirect-to={quote(_wanted(), safe='')}"
         raise frappe.Redirect(302)

@@ -6,11 +6,12 @@ Lists and reports can't hide a column of a row, so they leave out a job whose re
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import frappe
 from frappe import _
 from frappe.query_builder.terms import NamedParameterWrapper
+from pypika.queries import QueryBuilder, Table
 from pypika.terms import Criterion, EmptyCriterion
 
 from ..base import config
@@ -18,6 +19,9 @@ from ..base.texts import cut
 from ..status import JobStatus
 from . import visibility
 from .visibility import Viewer
+
+if TYPE_CHECKING:
+    from frappe.model.document import Document
 
 ORGANIZATION, MEMBER = "Organization", "Org Member"
 ENGINE_DOCTYPES = (config.JOB, config.RUN, config.LOG, config.DEPENDENCY, config.BATCH, config.CIRCUIT, config.REMOVAL)
@@ -35,7 +39,7 @@ def conditions(user: str | None = None, doctype: str = config.JOB) -> str:
     return "" if viewer.sees_everything else as_sql(visible(doctype, viewer, frappe.qb.DocType(doctype)))
 
 
-def visible(doctype: str, viewer: Viewer, table) -> Criterion:
+def visible(doctype: str, viewer: Viewer, table: Table) -> Criterion:
     """The condition on the table of one of TENANT_DOCTYPES for the rows that somebody may see."""
     nothing = table.name.isnull()
     if doctype == config.JOB:
@@ -56,7 +60,7 @@ def visible(doctype: str, viewer: Viewer, table) -> Criterion:
     return own | table.organization.isin(admins) if admins else own
 
 
-def visible_names(doctype: str, viewer: Viewer):
+def visible_names(doctype: str, viewer: Viewer) -> QueryBuilder:
     """A query for the names of what somebody may see."""
     table = frappe.qb.DocType(doctype)
     return frappe.qb.from_(table).select(table.name).where(visible(doctype, viewer, table))
@@ -65,7 +69,7 @@ def visible_names(doctype: str, viewer: Viewer):
 # Documents -------------------------------------------------------------------------------------------------------
 
 
-def has_job_permission(doc, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
+def has_job_permission(doc: Document, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
     """`has_permission` of Background Job."""
     viewer = visibility.viewer(user)
     if not viewer.can_see(doc.owner_user, doc.organization):
@@ -74,28 +78,36 @@ def has_job_permission(doc, ptype: str | None = None, user: str | None = None, d
     return not is_result or viewer.can_see_result(doc)
 
 
-def has_history_permission(doc, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
+def has_history_permission(
+    doc: Document, ptype: str | None = None, user: str | None = None, debug: bool = False
+) -> bool:
     """`has_permission` of Job Execution Log and Background Job Run: that of their job."""
     job = job_of(doc.background_job)
     return bool(job) and has_job_permission(job, ptype, user)
 
 
-def has_batch_permission(doc, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
+def has_batch_permission(doc: Document, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
     """`has_permission` of Job Batch."""
     return visibility.viewer(user).can_see(doc.owner_user, doc.organization)
 
 
-def has_circuit_permission(doc, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
+def has_circuit_permission(
+    doc: Document, ptype: str | None = None, user: str | None = None, debug: bool = False
+) -> bool:
     """`has_permission` of Job Circuit."""
     return visibility.viewer(user).administers(doc.organization)
 
 
-def has_removal_permission(doc, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
+def has_removal_permission(
+    doc: Document, ptype: str | None = None, user: str | None = None, debug: bool = False
+) -> bool:
     """`has_permission` of Organization Removal: what is left of an organization is for System Managers."""
     return visibility.viewer(user).sees_everything
 
 
-def has_schedule_permission(doc, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
+def has_schedule_permission(
+    doc: Document, ptype: str | None = None, user: str | None = None, debug: bool = False
+) -> bool:
     """`has_permission` of Job Schedule: who sees its jobs sees it; admins of the organization write it."""
     viewer = visibility.viewer(user)
     if ptype in _READING:
@@ -103,13 +115,17 @@ def has_schedule_permission(doc, ptype: str | None = None, user: str | None = No
     return viewer.administers(doc.organization)
 
 
-def has_organization_permission(doc, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
+def has_organization_permission(
+    doc: Document, ptype: str | None = None, user: str | None = None, debug: bool = False
+) -> bool:
     """`has_permission` of Organization."""
     viewer = visibility.viewer(user)
     return viewer.sees_everything or doc.name in viewer.reach.members
 
 
-def has_member_permission(doc, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
+def has_member_permission(
+    doc: Document, ptype: str | None = None, user: str | None = None, debug: bool = False
+) -> bool:
     """`has_permission` of Org Member."""
     viewer = visibility.viewer(user)
     is_own = viewer.reach.is_enabled and doc.user == viewer.user
@@ -127,7 +143,7 @@ _PERMISSIONS = {
 }
 
 
-def load_visible(doc, load: Callable[[], Any]) -> Any:
+def load_visible(doc: Document, load: Callable[[], Any]) -> Any:
     """`load_from_db` of TENANT_DOCTYPES: in a web request, what its user may not see is missing.
 
     Frappe answers 403 for what may not be read and 404 for what is not there, which tells an id that exists. Both
@@ -160,7 +176,18 @@ def throw_missing(doctype: str, name: Any) -> None:
     frappe.throw(_("{0} {1} not found").format(_(doctype), cut(name)), error)
 
 
-def job_of(name: str):
+class DecidingRow(TypedDict):
+    """What decides who may see a job and its result."""
+
+    status: str
+    owner_user: str
+    organization: str
+    job_type: str
+    is_result_private: int
+
+
+def job_of(name: str) -> DecidingRow | None:
+    """What decides who may see this job; None if there is none."""
     return frappe.db.get_value(config.JOB, name, ["status", *visibility.DECIDING_FIELDS], as_dict=True)
 
 

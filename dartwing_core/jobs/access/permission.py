@@ -5,6 +5,7 @@ from __future__ import annotations
 import frappe
 from frappe import _
 
+from ..base.config import JobType
 from ..base.texts import cut
 from ..errors import InvalidJobError, PermanentError
 from . import tenancy, visibility
@@ -25,7 +26,7 @@ def check_member(user: str, organization: str) -> tenancy.Standing:
     return standing
 
 
-def check_submit(user: str, organization: str, job_type) -> tenancy.Standing:
+def check_submit(user: str, organization: str, job_type: JobType) -> tenancy.Standing:
     """The same. Also raises InvalidJobError if the organization takes no jobs, and PermissionError for the type."""
     standing = check_member(user, organization)
     shown = standing.name or cut(organization)

@@ -6,12 +6,18 @@ cards and charts it shows to everybody. Those of other DocTypes stay as they are
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import frappe
+from pypika.queries import QueryBuilder
 from pypika.terms import Criterion
 
 from . import visibility
 from .desk_access import TENANT_DOCTYPES, as_sql
 from .references import ask_others, now_and_before
+
+if TYPE_CHECKING:
+    from frappe.model.document import Document
 
 KINDS = {
     "Notification Log": ("document_type", "for_user"),
@@ -38,13 +44,13 @@ def conditions(user: str | None = None, doctype: str = "List Filter") -> str:
     return as_sql(Criterion.any(parts))
 
 
-def _managers():
+def _managers() -> QueryBuilder:
     role = frappe.qb.DocType("Has Role")
     has_it = (role.parenttype == "User") & (role.role == "System Manager")
     return frappe.qb.from_(role).select(role.parent).where(has_it)
 
 
-def has_permission(doc, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
+def has_permission(doc: Document, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
     """`has_permission` of KINDS: no for those of others about our DocTypes; else the other hooks decide."""
     viewer = visibility.viewer(user)
     published = PUBLISHED.get(doc.doctype, ())

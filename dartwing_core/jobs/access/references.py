@@ -6,15 +6,19 @@ What hangs on something is seen by those who see that; nothing is hung on what o
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import frappe
 from frappe import _
+from pypika.queries import QueryBuilder
 
 from ..base import config
 from . import desk_access, result_files, visibility
 from .desk_access import ENGINE_DOCTYPES, ORGANIZATION, TENANT_DOCTYPES, as_sql, throw_missing, visible_names
 from .visibility import Viewer
+
+if TYPE_CHECKING:
+    from frappe.model.document import Document
 
 REFERENCES = {
     "Comment": ("reference_doctype", "reference_name"),
@@ -64,13 +68,15 @@ def reference_conditions(user: str | None = None, doctype: str = "Comment") -> s
     return as_sql(condition)
 
 
-def _names_with_files(viewer: Viewer):
+def _names_with_files(viewer: Viewer) -> QueryBuilder:
     """Of visible jobs whose files are not hidden, as results are."""
     job = frappe.qb.DocType(config.JOB)
     return frappe.qb.from_(job).select(job.name).where(viewer.visible_with_files(job))
 
 
-def has_reference_permission(doc, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
+def has_reference_permission(
+    doc: Document, ptype: str | None = None, user: str | None = None, debug: bool = False
+) -> bool:
     """`has_permission` of REFERENCES: no for what hangs on what the user may not see; else the other hooks decide."""
     for kind, name in now_and_before(doc, REFERENCES[doc.doctype]):
         if kind in TENANT_DOCTYPES and name and not is_visible(kind, name, user):
@@ -78,7 +84,7 @@ def has_reference_permission(doc, ptype: str | None = None, user: str | None = N
     return ask_others(doc, ptype, user, debug)
 
 
-def now_and_before(doc, fields: Sequence[str]) -> list[tuple[Any, ...]]:
+def now_and_before(doc: Document, fields: Sequence[str]) -> list[tuple[Any, ...]]:
     """What a document says in these fields, and what its row says: who writes may have changed it in their copy."""
     values = [tuple(doc.get(field) for field in fields)]
     if doc.name and not doc.is_new():
@@ -112,12 +118,12 @@ def _is_text(name: Any) -> bool:
         return False
 
 
-def has_file_permission(doc, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
+def has_file_permission(doc: Document, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
     """`has_permission` of File: a job's files are as private as its result; of others the other hooks decide."""
     doctype, name = doc.attached_to_doctype, doc.attached_to_name
     if doctype == config.JOB:
         viewer, job = visibility.viewer(user), desk_access.job_of(name)
-        may_see = bool(job) and viewer.can_see(job.owner_user, job.organization)
+        may_see = job is not None and viewer.can_see(job["owner_user"], job["organization"])
         if not viewer.sees_everything and not (may_see and viewer.can_see_result(job)):
             return False
     elif doctype in ENGINE_DOCTYPES and not is_visible(doctype, name, user):
@@ -127,7 +133,7 @@ def has_file_permission(doc, ptype: str | None = None, user: str | None = None, 
     return ask_others(doc, ptype, user, debug)
 
 
-def ask_others(doc, ptype: str | None, user: str | None, debug: bool) -> bool:
+def ask_others(doc: Document, ptype: str | None, user: str | None, debug: bool) -> bool:
     """Frappe 15 asks only the last hook that has an opinion, Frappe 16 takes none for a no: so ours asks the others."""
     hooks = frappe.get_hooks("has_permission").get(doc.doctype, [])
     for path in reversed([path for path in hooks if not path.startswith("dartwing_core.")]):
@@ -140,7 +146,7 @@ def ask_others(doc, ptype: str | None, user: str | None, debug: bool) -> bool:
 # What may be hung there ------------------------------------------------------------------------------------------
 
 
-def check_reference(doc, method: str | None = None) -> None:
+def check_reference(doc: Document, method: str | None = None) -> None:
     """`validate` of REFERENCES: nothing is hung on what one may not see.
 
     Frappe writes comments, assignments and tags into the row they hang on: under a running job, or another tenant's.
@@ -160,7 +166,7 @@ def check_reference(doc, method: str | None = None) -> None:
         throw_missing(doctype, name)
 
 
-def check_new_file(doc, method: str | None = None) -> None:
+def check_new_file(doc: Document, method: str | None = None) -> None:
     """`before_insert` of File: a job's files come from code, are private, and follow the job's permissions alone.
 
     Frappe takes uploads from everybody who may read the document, and lets the owner of a File read it for ever, also
@@ -174,7 +180,7 @@ def check_new_file(doc, method: str | None = None) -> None:
     result_files.keep_apart(doc)
 
 
-def check_file(doc, method: str | None = None) -> None:
+def check_file(doc: Document, method: str | None = None) -> None:
     """`before_validate` of File: nothing is attached to a job or taken from it by hand, none of its files is published,
     and no File of another document leads to one.
 

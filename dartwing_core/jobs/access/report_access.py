@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import frappe
 from frappe import _
 
 from . import visibility
 from .desk_access import TENANT_DOCTYPES
 from .references import REFERENCES
+
+if TYPE_CHECKING:
+    from frappe.model.document import Document
 
 CUSTOM, BY_QUERY = "Custom Report", "Report Builder"
 """The latter is the type of reports that Frappe makes for the user that it is told."""
@@ -17,14 +22,14 @@ MAY_HOLD_OURS = frozenset(
 """DocTypes whose rows are ours, or may be about ours."""
 
 
-def check_sending(doc, method: str | None = None) -> None:
+def check_sending(doc: Document, method: str | None = None) -> None:
     """`validate` of Auto Email Report: Frappe runs the scripts of reports as the scheduler, who sees everything, and
     others as whoever is named."""
     if report := _report(doc.report):
         _check_sent(report, doc.user)
 
 
-def _report(name: str):
+def _report(name: str) -> Document:
     """What a report runs: of a Custom Report the one that it refers to."""
     fields = ["name", "ref_doctype", "report_type", "reference_report"]
     found = frappe.db.get_value("Report", name, fields, as_dict=True)
@@ -33,7 +38,7 @@ def _report(name: str):
     return found
 
 
-def check_report(doc, method: str | None = None) -> None:
+def check_report(doc: Document, method: str | None = None) -> None:
     """`validate` of Report: one that is sent does not come to hold what its recipients may not see."""
     if doc.is_new():
         return
@@ -44,7 +49,7 @@ def check_report(doc, method: str | None = None) -> None:
             _check_sent(runs, user)
 
 
-def _check_sent(report, user: str) -> None:
+def _check_sent(report: Document, user: str) -> None:
     if report.ref_doctype in TENANT_DOCTYPES and report.report_type != BY_QUERY:
         text = _("The report {0} can't be sent: it would hold the jobs of all organizations.")
         frappe.throw(text.format(_(report.name)), frappe.PermissionError)
@@ -60,7 +65,7 @@ def is_on_jobs(report: str) -> bool:
     return bool(found) and found.ref_doctype in TENANT_DOCTYPES
 
 
-def check_preparing(doc, method: str | None = None) -> None:
+def check_preparing(doc: Document, method: str | None = None) -> None:
     """`before_insert` of Prepared Report: none of ours. Frappe keeps it for all who may make the report, in a file of
     which everybody guesses the name.
     """

@@ -13,7 +13,7 @@ import secrets
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import frappe
@@ -21,6 +21,9 @@ from frappe import _
 from frappe.utils import get_files_path
 
 from .desk_access import ENGINE_DOCTYPES
+
+if TYPE_CHECKING:
+    from frappe.model.document import Document
 
 FOLDER = "/private/files/"
 OWN_HASH = "job-"
@@ -61,7 +64,7 @@ def write(content: IO[bytes], path: Path) -> None:
             raise
 
 
-def keep_apart(file) -> None:
+def keep_apart(file: Document) -> None:
     """Give the bytes of a File that Frappe has just stored for a job a name and a hash of their own."""
     address = file.file_url or ""
     if file.is_folder or (file.content_hash or "").startswith(OWN_HASH) or not address.startswith(FOLDER):
@@ -80,7 +83,7 @@ def keep_apart(file) -> None:
 # Whose a file is ---------------------------------------------------------------------------------------------------
 
 
-def refuse_if_foreign(file) -> None:
+def refuse_if_foreign(file: Document) -> None:
     """Raises frappe.PermissionError for a File that leads to a file of a job, whatever the form of its address."""
     is_marked = (file.content_hash or "").startswith(OWN_HASH) and file.attached_to_doctype not in ENGINE_DOCTYPES
     if is_marked or is_foreign(file, addresses(file)):
@@ -91,7 +94,7 @@ def throw_foreign() -> None:
     frappe.throw(_("This file belongs to a background job."), frappe.PermissionError)
 
 
-def is_foreign(file, found: Iterable[str], *, but_for_twins: bool = False) -> bool:
+def is_foreign(file: Document, found: Iterable[str], *, but_for_twins: bool = False) -> bool:
     """Whether one of these addresses is that of a job's file, and the File document is not of that job.
 
     `but_for_twins`: files that have shared their bytes with a File of the same content since before they were kept
@@ -109,16 +112,16 @@ def is_foreign(file, found: Iterable[str], *, but_for_twins: bool = False) -> bo
     return bool(rows) and not any(_is_of_same_job(file, row) or (but_for_twins and _is_twin(file, row)) for row in rows)
 
 
-def _is_of_same_job(file, row) -> bool:
+def _is_of_same_job(file: Document, row: Any) -> bool:
     return all(file.get(field) == row[field] for field in ("attached_to_doctype", "attached_to_name"))
 
 
-def _is_twin(file, row) -> bool:
+def _is_twin(file: Document, row: Any) -> bool:
     known = row.content_hash or OWN_HASH
     return not known.startswith(OWN_HASH) and file.get("content_hash") == known
 
 
-def addresses(file) -> set[str]:
+def addresses(file: Document) -> set[str]:
     """The addresses of private files that a File document may lead to, for whichever of Frappe's functions."""
     given = [file.get("file_url"), file.get("thumbnail_url")]
     if not file.get("file_url") and not file.get("content"):

@@ -15,7 +15,8 @@ from typing import Any
 
 import frappe
 from frappe.query_builder.functions import Min
-from pypika.terms import Parameter
+from pypika.queries import QueryBuilder, Table
+from pypika.terms import Criterion, Parameter
 
 from ..base import clock
 from ..db import sql
@@ -145,7 +146,7 @@ class OrgMemberTenancy:
         query = frappe.qb.from_(member).select(member.user).where(member.organization == organization)
         return query.where((member.role == ADMIN) & self._is_current(member, member.user)).run(pluck=True)
 
-    def standing_arrays(self, job):
+    def standing_arrays(self, job: Table) -> dict[tuple[str, ...], QueryBuilder]:
         """The standing of a job's owner, as columns of a query on jobs, each an `sql.array` of what its key names."""
         org, member = frappe.qb.DocType("Organization"), frappe.qb.DocType("Org Member")
         own = frappe.qb.from_(org).select(sql.array(org.status, org.is_paused)).where(org.name == job.organization)
@@ -179,7 +180,7 @@ class OrgMemberTenancy:
             {organization: name or organization for organization, _role, _state, name in found},
         )
 
-    def _is_current(self, member, user):
+    def _is_current(self, member: Table, user: Any) -> Criterion:
         today = clock.site_time().date()  # getdate() costs a fresh process 7 ms on Frappe 15
         return (
             (member.user == user)
@@ -189,7 +190,7 @@ class OrgMemberTenancy:
         )
 
 
-def adapter():
+def adapter() -> Any:
     """The tenancy adapter of this site."""
     paths = frappe.get_hooks("background_job_tenancy")
     if not paths:
@@ -276,7 +277,7 @@ def admins_of(organization: str) -> list[str]:
     return tenancy.admins_of(organization) if hasattr(tenancy, "admins_of") else []
 
 
-def standing_arrays(job) -> dict[tuple[str, ...], Any]:
+def standing_arrays(job: Table) -> dict[tuple[str, ...], QueryBuilder]:
     """Columns of a query on Background Job (`job`) that tell the owner's standing; the keys name what each holds.
 
     Only the default adapter can answer in the same statement.

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import frappe
+from pypika.queries import Table
 from pypika.terms import Criterion, EmptyCriterion
 
 from ..base import config
@@ -52,7 +53,7 @@ class Viewer:
         """Whether what concerns an organization as a whole is visible."""
         return self.sees_everything or organization in self.reach.admins
 
-    def administered(self, table, organization: str | None = None) -> Criterion:
+    def administered(self, table: Table, organization: str | None = None) -> Criterion:
         """The condition on a table with an `organization` for the rows of those that the user administers."""
         organization = self.id_of(organization)
         if self.sees_everything:
@@ -98,7 +99,7 @@ class Viewer:
         """Organizations of the user whose results are hidden from them now."""
         return [] if self.sees_everything else self.reach.not_active
 
-    def visible(self, job, organization: str | None = None) -> Criterion:
+    def visible(self, job: Table, organization: str | None = None) -> Criterion:
         """The condition on Background Job (a query builder table) for the rows that the user may see.
 
         With `organization` only those of that one: told here, the condition stays one that a single index answers.
@@ -114,17 +115,17 @@ class Viewer:
             return mine | administered
         return next((part for part in (mine, administered) if part is not None), job.name.isnull())
 
-    def visible_with_result(self, job) -> Criterion:
+    def visible_with_result(self, job: Table) -> Criterion:
         """The same where no single column can be hidden: without completed jobs whose results are."""
         condition = self.visible(job)
         parts = self._result_conditions(job)
         return condition & ((job.status != JobStatus.COMPLETED.value) | Criterion.all(parts)) if parts else condition
 
-    def visible_with_files(self, job) -> Criterion:
+    def visible_with_files(self, job: Table) -> Criterion:
         """The same for their files, which may be there before a job is completed."""
         return Criterion.all([self.visible(job), *self._result_conditions(job)])
 
-    def _result_conditions(self, job) -> list[Criterion]:
+    def _result_conditions(self, job: Table) -> list[Criterion]:
         """`can_see_result` as conditions on Background Job."""
         parts = []
         if self.hidden:

@@ -22,7 +22,7 @@ HOOK = "background_job_handlers"
 _MARK = "__background_job_handler__"
 _PARAMETERS = "__background_job_parameters__"
 
-Handler = Callable[[Any], "dict | None"]
+Handler = Callable[[Any], "dict[str, Any] | None"]
 
 
 @overload

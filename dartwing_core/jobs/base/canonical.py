@@ -29,7 +29,7 @@ DOCUMENT_NOISE = frozenset(
 )
 
 
-def canonical_json(parameters: Mapping | None) -> str:
+def canonical_json(parameters: Mapping[str, Any] | None) -> str:
     """A job's parameters as JSON: sorted keys, no white space.
 
     Raises InvalidJobError for what is not an object or has no faithful JSON form (bytes, sets, functions,
@@ -49,7 +49,7 @@ def storage_json(value: Any, name: str) -> str:
     return frappe.as_json(plain(value, name), indent=None, separators=(",", ":"))
 
 
-def generate_job_hash(job_type: str, organization: str, params: Mapping | None) -> str:
+def generate_job_hash(job_type: str, organization: str, params: Mapping[str, Any] | None) -> str:
     """SHA-256, in hex, of type, organization and canonical parameters; key order does not matter."""
     return hash_of(job_type, organization, canonical_json(params))
 
@@ -130,7 +130,7 @@ def _is_document(value: Any) -> bool:
     return isinstance(value, Document)
 
 
-def _plain_document(document: Any, path: str, parents: tuple[int, ...]) -> dict:
+def _plain_document(document: Any, path: str, parents: tuple[int, ...]) -> dict[str, Any]:
     """A document without what changes each time it is loaded or saved."""
     fields = document.as_dict(no_nulls=True, convert_dates_to_str=True)
     return plain(_without_noise(fields), path, parents)

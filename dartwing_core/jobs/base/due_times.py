@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -48,7 +49,7 @@ def _parse(text: Any) -> datetime:
         return get_datetime(text.strip())
 
 
-def _moment(convert, given: Any, now: float) -> float:
+def _moment(convert: Callable[[], float], given: Any, now: float) -> float:
     try:
         epoch = convert()
         clock.site_time(epoch)

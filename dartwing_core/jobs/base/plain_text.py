@@ -57,6 +57,6 @@ def _without_hidden(text: str) -> str:
     return "".join([*kept, text[begin:]])
 
 
-def _replacement(tag: re.Match) -> str:
+def _replacement(tag: re.Match[str]) -> str:
     name = (tag[1] or "").lower()
     return "\n" if name in _ENDS_LINE else " " if name in ("td", "th") else ""

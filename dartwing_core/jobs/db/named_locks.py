@@ -9,7 +9,7 @@ from typing import Any
 
 import frappe
 from pypika.functions import Substring
-from pypika.terms import CustomFunction
+from pypika.terms import Criterion, CustomFunction
 
 from . import sql
 
@@ -56,7 +56,7 @@ def release_lock(name: str) -> None:
         frappe.db.sql("SELECT RELEASE_LOCK(%s)", (lock_name(name),))
 
 
-def is_free(name: Any, column: Any):
+def is_free(name: Any, column: Any) -> Criterion:
     """Query builder condition: nobody has the lock of this `lock_name` once the row is locked.
 
     `column`: any of the row that is not NULL and is compared with nothing. The server would look for a lock whose name

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 import frappe
+from pypika.queries import QueryBuilder
 from pypika.terms import CustomFunction, Function, Parameter
 
 # First release of each MariaDB series that knows innodb_snapshot_isolation (MDEV-32898); ON by default since 11.6.2.
@@ -35,7 +36,7 @@ CONFLICTS = frozenset({1020, 1205, 1213, TABLE_CHANGED})  # changed since read �
 UNDOING = frozenset({1020, 1213})  # after these the whole transaction is gone
 
 
-def run_update(query, lock_wait: int | None = None, by_name: bool = False) -> int:
+def run_update(query: QueryBuilder, lock_wait: int | None = None, by_name: bool = False) -> int:
     """Run an UPDATE against the latest committed rows and return how many it changed.
 
     `lock_wait`: seconds to wait for a row that somebody holds, instead of the server's usual 50. `by_name`: find
@@ -95,7 +96,7 @@ def _insert_text(_db_type: str, doctype: str, columns: tuple[str, ...]) -> tuple
     return head + keyword, row
 
 
-def run_locking_read(query, columns: Sequence[str] | None = None) -> Any:
+def run_locking_read(query: QueryBuilder, columns: Sequence[str] | None = None) -> Any:
     """Run a SELECT … FOR UPDATE against the latest committed rows, with snapshot isolation too.
 
     Returns tuples, or dictionaries of these `columns`.
@@ -114,7 +115,7 @@ def latest(doctype: str, name: str, column: str) -> Any:
     return found[0][0] if found else None
 
 
-def _run_as_of_now(query, lock_wait: int | None = None, by_name: bool = False) -> tuple:
+def _run_as_of_now(query: QueryBuilder, lock_wait: int | None = None, by_name: bool = False) -> tuple[Any, ...]:
     statement, parameters = query.walk()
     return frappe.db.sql(as_of_now(lock_wait) + (force_primary(statement) if by_name else statement), parameters)
 
@@ -208,7 +209,7 @@ def _is_known(connection_id: int | None, seconds_ago: float) -> bool:
     return float(frappe.db.sql("SHOW GLOBAL STATUS LIKE 'Uptime'")[0][1]) >= seconds_ago
 
 
-def rows_outside_transaction(query) -> list[dict[str, Any]]:
+def rows_outside_transaction(query: QueryBuilder) -> list[dict[str, Any]]:
     """The rows of a SELECT as committed right now, which this transaction's snapshot may not show yet."""
     statement, parameters = query.walk()
     other = connector(is_brief=True)()
@@ -222,7 +223,7 @@ def rows_outside_transaction(query) -> list[dict[str, Any]]:
 
 
 @contextlib.contextmanager
-def locked_outside(query, lock_wait: int) -> Iterator[dict[str, Any] | None]:
+def locked_outside(query: QueryBuilder, lock_wait: int) -> Iterator[dict[str, Any] | None]:
     """The row of a SELECT … FOR UPDATE as committed now, locked by a connection of its own while entered.
 
     None if there is none, or if somebody holds it for more than `lock_wait` seconds. For MariaDB.

@@ -17,6 +17,7 @@ from frappe.query_builder.functions import Count
 from frappe.translate import get_user_lang
 from frappe.utils import escape_html, get_url_to_form, get_url_to_list
 from frappe.utils.user import get_users_with_role
+from pypika.queries import QueryBuilder
 from pypika.terms import Criterion
 
 from ..base import clock, config
@@ -110,14 +111,14 @@ def _stuck(job: str, times: int) -> Level:
     return Level(f"job {job}", 1, 0, text, get_url_to_form(config.JOB, job))
 
 
-def count_query(condition: Criterion, limit: int):
+def count_query(condition: Criterion, limit: int) -> QueryBuilder:
     """How many jobs meet the condition, counted up to `limit` + 1."""
     job = frappe.qb.DocType(config.JOB)
     some = frappe.qb.from_(job).select(job.name).where(condition).limit(limit + 1).as_("some")
     return frappe.qb.from_(some).select(Count("*"))
 
 
-def stuck_query(times: int):
+def stuck_query(times: int) -> QueryBuilder:
     """Running jobs that have taken more than so many times their time limit."""
     job = frappe.qb.DocType(config.JOB)
     condition = (job.status == str(JobStatus.RUNNING)) & (job.started_epoch > 0)

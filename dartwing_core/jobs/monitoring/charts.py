@@ -12,7 +12,8 @@ from typing import Any
 import frappe
 from frappe.query_builder.functions import Coalesce, Count
 from pypika import Order
-from pypika.terms import Criterion, CustomFunction, PseudoColumn
+from pypika.queries import Table
+from pypika.terms import Criterion, CustomFunction, PseudoColumn, Term
 
 from ..access import visibility
 from ..base import clock, config
@@ -67,20 +68,20 @@ def whole_axis(values: Sequence[float]) -> list[dict[str, Any]]:
     return [{"label": "", "value": 12 if highest == 10 else max(4, highest), "options": {"stroke": "transparent"}}]
 
 
-def _recent(job) -> Criterion:
+def _recent(job: Table) -> Criterion:
     return visibility.viewer().visible(job) & since(job, HOURS)
 
 
-def _hours_ago(column, now):
+def _hours_ago(column: Term, now: datetime) -> Term:
     """By the clock's hours: 0 for the one that has begun."""
     return difference(PseudoColumn("HOUR"), column, _end_of_hour(now))
 
 
-def _end_of_hour(now):
+def _end_of_hour(now: datetime) -> datetime:
     return now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1) - timedelta(microseconds=1)
 
 
-def _by_hour(now, values: dict[int, Any]) -> dict[str, Any]:
+def _by_hour(now: datetime, values: dict[int, Any]) -> dict[str, Any]:
     """Hours of the site's clock, called by when they began on the user's, as Desk shows all other times."""
     if not values:
         return {"labels": [], "values": []}

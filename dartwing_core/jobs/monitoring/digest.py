@@ -16,6 +16,7 @@ from frappe.query_builder.functions import Count, Min
 from frappe.translate import get_user_lang
 from frappe.utils import get_datetime
 from pypika import Order
+from pypika.queries import QueryBuilder
 
 from ..access import tenancy
 from ..base import clock, config, links
@@ -51,7 +52,7 @@ def _send() -> int:
     return sent
 
 
-def failed_query(since: datetime, until: datetime):
+def failed_query(since: datetime, until: datetime) -> QueryBuilder:
     """What failed for good in this time, by organization and Job Type, each with an example of an error."""
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(job.organization, job.job_type, Count("*").as_("jobs"))

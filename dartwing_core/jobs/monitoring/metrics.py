@@ -14,7 +14,8 @@ import frappe
 from frappe.query_builder.functions import Avg, Count, Max, Min
 from pypika import Order
 from pypika.analytics import AnalyticFunction
-from pypika.terms import Criterion, CustomFunction, PseudoColumn
+from pypika.queries import QueryBuilder, Table
+from pypika.terms import Criterion, CustomFunction, PseudoColumn, Term
 
 from ..access import visibility
 from ..base import clock, config, ids
@@ -69,7 +70,7 @@ def get_job_counts(organization: str | None = None) -> dict[str, Any]:
     }
 
 
-def _number(job, condition: Criterion, statuses: Collection[JobStatus]) -> int:
+def _number(job: Table, condition: Criterion, statuses: Collection[JobStatus]) -> int:
     condition &= job.status.isin([status.value for status in statuses])
     return job_queries.total_query(condition).run()[0][0]
 
@@ -127,37 +128,37 @@ def get_slowest_jobs(
     ]
 
 
-def _visible(job, organization: str | None) -> Criterion:
+def _visible(job: Table, organization: str | None) -> Criterion:
     return visibility.viewer().visible(job, job_queries.organization_filter(organization))
 
 
-def since(job, hours: Any) -> Criterion:
+def since(job: Table, hours: Any) -> Criterion:
     """Jobs submitted in so many last hours, MAX_HOURS at most."""
     past = job_queries.bounded(hours, 1, MAX_HOURS, "hours") * 3600
     return job.name >= ids.first_job_name(clock.now_epoch() - past)
 
 
-def _completed(job) -> Criterion:
+def _completed(job: Table) -> Criterion:
     return (job.status == JobStatus.COMPLETED.value) & job.started_at.isnotnull() & job.completed_at.isnotnull()
 
 
-def run_seconds(job):
+def run_seconds(job: Table) -> Term:
     """How long the attempt took that completed the job."""
     return difference(PseudoColumn("MICROSECOND"), job.started_at, job.completed_at) / 1_000_000
 
 
-def _counts(job, column, condition: Criterion) -> dict[str, int]:
+def _counts(job: Table, column: Term, condition: Criterion) -> dict[str, int]:
     rows = frappe.qb.from_(job).select(column, Count("*")).where(condition).groupby(column).run()
     return dict(rows)
 
 
-def _depths(job, condition: Criterion) -> dict[str, int]:
+def _depths(job: Table, condition: Criterion) -> dict[str, int]:
     waiting = condition & job.status.isin([status.value for status in NOT_BEGUN])
     found = _counts(job, job.priority, waiting)
     return {priority: found.get(priority, 0) for priority in config.PRIORITIES}
 
 
-def _times(job, condition: Criterion, *, in_full: bool = False) -> dict[str, Any]:
+def _times(job: Table, condition: Criterion, *, in_full: bool = False) -> dict[str, Any]:
     done, seconds = condition & _completed(job), run_seconds(job)
     query = frappe.qb.from_(job).select(Count("*"), Avg(seconds), Min(seconds), Max(seconds)).where(done)
     count, average, least, most = query.run()[0]
@@ -168,7 +169,7 @@ def _times(job, condition: Criterion, *, in_full: bool = False) -> dict[str, Any
     return figures
 
 
-def _percentile(job, condition: Criterion, seconds, count: int, share: float) -> float | None:
+def _percentile(job: Table, condition: Criterion, seconds: Term, count: int, share: float) -> float | None:
     """The nearest-rank percentile."""
     if not count:
         return None
@@ -177,7 +178,7 @@ def _percentile(job, condition: Criterion, seconds, count: int, share: float) ->
     return _rounded(query.limit(1).offset(rank).run()[0][0])
 
 
-def p95_of_each(rows, group: str, value: str) -> dict[Any, Any]:
+def p95_of_each(rows: QueryBuilder, group: str, value: str) -> dict[Any, Any]:
     """The nearest-rank percentile of a column for each group of rows (a query with an alias), in one statement."""
     share = AnalyticFunction("CUME_DIST").over(rows[group]).orderby(rows[value]).as_("share")
     ranked = frappe.qb.from_(rows).select(rows[group], rows[value], share).as_("ranked")
@@ -185,8 +186,8 @@ def p95_of_each(rows, group: str, value: str) -> dict[Any, Any]:
     return dict(query.groupby(ranked[group]).run())
 
 
-def _by_type(job, condition: Criterion) -> dict[str, dict[str, Any]]:
-    rows: Sequence[tuple] = (
+def _by_type(job: Table, condition: Criterion) -> dict[str, dict[str, Any]]:
+    rows: Sequence[tuple[Any, ...]] = (
         frappe.qb.from_(job)
         .select(job.job_type, job.status, Count("*"), Avg(run_seconds(job)))
         .where(condition)

@@ -9,7 +9,8 @@ from frappe import _
 from frappe.query_builder.functions import Avg, Coalesce, Count, Max, Min
 from pypika import Case, Order
 from pypika.functions import Sum
-from pypika.terms import Criterion, CustomFunction
+from pypika.queries import Table
+from pypika.terms import Criterion, CustomFunction, Term
 
 from ..access import visibility
 from ..base import config
@@ -65,19 +66,19 @@ def _performance(row: dict[str, Any], p95: Any) -> dict[str, Any]:
     }
 
 
-def _p95(job, condition: Criterion) -> dict[str, Any]:
+def _p95(job: Table, condition: Criterion) -> dict[str, Any]:
     """The nearest-rank percentile of each type's completed jobs."""
     done = condition & _seconds(job).isnotnull()
     times = frappe.qb.from_(job).select(job.job_type, _seconds(job).as_("seconds")).where(done).as_("times")
     return p95_of_each(times, "job_type", "seconds")
 
 
-def _seconds(job):
+def _seconds(job: Table) -> Term:
     """How long the attempt took that completed the job; NULL for others."""
     return Case().when(job.status == str(JobStatus.COMPLETED), run_seconds(job))
 
 
-def _sum(condition: Criterion):
+def _sum(condition: Criterion) -> Term:
     return Sum(Case().when(condition, 1).else_(0))
 
 
@@ -131,12 +132,12 @@ def retry_dead_letters(
     return {**bulk.retry_jobs(names), "left": total - len(names)}
 
 
-def _dead_letters(organization: str | None, job_type: str | None):
+def _dead_letters(organization: str | None, job_type: str | None) -> tuple[Table, Criterion]:
     job = frappe.qb.DocType(config.JOB)
     visible = visibility.viewer().visible(job, job_queries.organization_filter(organization))
     return job, job_queries.narrowed(visible & (job.status == str(JobStatus.DEAD_LETTER)), job, job_type=job_type)
 
 
-def _fingerprint(job):
+def _fingerprint(job: Table) -> Term:
     pattern = _left(_replace(Coalesce(job.error_message, ""), VARIABLE, "#"), PATTERN_LENGTH)
     return _left(_sha2(_concat("|", job.job_type, pattern), 256), 20)

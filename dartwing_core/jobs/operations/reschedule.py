@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from frappe.model.document import Document
 
 
-def reschedule_job(job_id: str, available_at: datetime | timedelta | str | float) -> Document:
+def reschedule_job(job_id: str, available_at: datetime | timedelta | str | float | None) -> Document:
     """Let a job that has not begun start at another time, as `submit_job` takes it; returns its document.
 
     Raises InvalidTransitionError if it has begun, JobNotFoundError if it can't be seen, InvalidJobError for what

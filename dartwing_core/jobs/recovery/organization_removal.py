@@ -13,6 +13,7 @@ from functools import partial
 
 import frappe
 from frappe import _
+from pypika.queries import QueryBuilder
 
 from ..access import visibility
 from ..base import clock, config
@@ -119,7 +120,7 @@ def _delete_jobs(organization: str) -> int:
     return sql.committed(partial(_delete_found, organization, query))
 
 
-def _delete_found(organization: str, query) -> int:
+def _delete_found(organization: str, query: QueryBuilder) -> int:
     rows = sql.run_locking_read(query, backlog.CHILD_FIELDS)
     retention.delete_jobs({row["name"]: row["status"] for row in rows})
     removal = frappe.qb.DocType(config.REMOVAL)

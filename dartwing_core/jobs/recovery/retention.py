@@ -15,6 +15,7 @@ from functools import partial
 import frappe
 from frappe.utils import cint
 from pypika.functions import Coalesce
+from pypika.queries import QueryBuilder
 from pypika.terms import ExistsCriterion
 
 from ..base import clock, config
@@ -64,7 +65,7 @@ def clear_old_jobs(days: int) -> int:
     return deleted
 
 
-def old_query(after: tuple[datetime, str], before: datetime):
+def old_query(after: tuple[datetime, str], before: datetime) -> QueryBuilder:
     """The next jobs, by their creation, that are old enough to have ended before this moment."""
     job = frappe.qb.DocType(config.JOB)
     creation, name = after
@@ -93,7 +94,7 @@ def delete_jobs(jobs: Mapping[str, str]) -> None:
     frappe.db.delete(config.JOB, {"name": ("in", found)})
 
 
-def _deletable_query(names: Sequence[str], ended_before: datetime, dead_before: datetime):
+def _deletable_query(names: Sequence[str], ended_before: datetime, dead_before: datetime) -> QueryBuilder:
     """Those of the jobs that may go and that nobody holds: one that is being retried stays."""
     job, child = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.JOB).as_("child")
     ended = [str(status) for status in FINISHED - {JobStatus.DEAD_LETTER}]
@@ -118,7 +119,7 @@ def _delete_batches(ended_before: datetime) -> int:
     return len(names)
 
 
-def empty_batches_query(ended_before: datetime):
+def empty_batches_query(ended_before: datetime) -> QueryBuilder:
     """Batches that ended before this moment and have no job left."""
     batch, member = frappe.qb.DocType(config.BATCH), frappe.qb.DocType(config.JOB).as_("member")
     members = frappe.qb.from_(member).select(1).where(member.parent_batch == batch.name)

@@ -6,12 +6,16 @@ That is where another time zone of the site puts them: the setup wizard's, on a 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import frappe
 
 from ..base import clock
 from ..db import sql
+
+if TYPE_CHECKING:
+    from frappe.model.document import Document
 
 DOCTYPE = "Scheduled Job Type"
 METHODS = "dartwing\\_core.%"
@@ -36,7 +40,7 @@ def set_back(now: datetime) -> int:
     return number
 
 
-def follow_time_zone(settings, _method: str | None = None) -> None:
+def follow_time_zone(settings: Document, _method: str | None = None) -> None:
     """After a save of System Settings, also by the setup wizard: the site may have another time zone now."""
     if settings.has_value_changed("time_zone"):
         set_back(datetime.now(ZoneInfo(settings.time_zone)).replace(tzinfo=None))

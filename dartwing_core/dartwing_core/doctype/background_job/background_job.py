@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import frappe
 from frappe import _
 
@@ -15,7 +17,7 @@ from dartwing_core.jobs.store import batch_store, dependencies
 class BackgroundJob(EngineDocument):
     """One unit of work; written by the engine alone."""
 
-    def has_permission(self, permtype: str = "read", **more) -> bool:
+    def has_permission(self, permtype: str = "read", **more: Any) -> bool:
         """Who may see the job may download its files, also without a role: Frappe asks for both here."""
         if permtype == "read" and desk_access.is_download():
             return desk_access.has_job_permission(self, user=more.get("user"))

@@ -30,6 +30,10 @@ RANGES: dict[str, tuple[float, float]] = {
 class JobType(OwnDocument):
     """A kind of background job: its handler and how it runs, retries and is limited."""
 
+    display_name: str | None
+    queue: str | None
+    requires_permission: str | None
+
     def validate(self) -> None:
         self._validate_name()
         self._validate_ranges()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import frappe
 from frappe import _
+from frappe.model.document import Document
 from frappe.utils import escape_html, getdate
 
 from dartwing_core.dartwing_core.guarded_document import OrganizationsDocument
@@ -29,7 +30,7 @@ class OrgMember(OrganizationsDocument):
     def on_trash(self) -> None:
         visibility.forget()
 
-    def validate_share(self, docshare) -> None:
+    def validate_share(self, docshare: Document) -> None:
         frappe.throw(_("Memberships can't be shared."), frappe.PermissionError)
 
 

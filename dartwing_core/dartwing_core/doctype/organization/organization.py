@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import frappe
 from frappe import _
+from frappe.model.document import Document
 from frappe.utils import escape_html
 
 from dartwing_core.dartwing_core.guarded_document import GuardedDocument
@@ -16,6 +17,9 @@ MAX_WEIGHT = 100
 
 class Organization(GuardedDocument):
     """A tenant: jobs, limits and members belong to one. Its id is never used again; its name may be."""
+
+    org_name: str
+    weight: int | None
 
     def autoname(self) -> None:
         self.name = ids.organization_name()
@@ -49,5 +53,5 @@ class Organization(GuardedDocument):
     def after_delete(self) -> None:
         organization_removal.begin(self.name, self.org_name)
 
-    def validate_share(self, docshare) -> None:
+    def validate_share(self, docshare: Document) -> None:
         frappe.throw(_("Organizations can't be shared. Make the user an Org Member instead."), frappe.PermissionError)

@@ -7,7 +7,7 @@ from frappe import _
 from dartwing_core.jobs.monitoring import reports
 
 
-def execute(filters: Any = None) -> tuple[list[dict], list[dict]]:
+def execute(filters: Any = None) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Dead letters by type and kind of error, of those that the user may see."""
     filters = filters or {}
     return columns(), reports.dead_letters_by_error(filters.get("organization"), filters.get("job_type"))

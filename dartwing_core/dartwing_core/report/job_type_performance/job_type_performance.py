@@ -9,7 +9,7 @@ from dartwing_core.jobs.monitoring import charts, reports
 CHARTED = 6  # types: names of more would be cut
 
 
-def execute(filters: Any = None) -> tuple[list[dict], list[dict], None, dict | None]:
+def execute(filters: Any = None) -> tuple[list[dict[str, Any]], list[dict[str, Any]], None, dict[str, Any] | None]:
     """How the jobs of each type fare, of those that the user may see."""
     filters = filters or {}
     rows = reports.type_performance(filters.get("organization"), filters.get("hours") or 24)
@@ -36,7 +36,7 @@ def columns() -> list[dict[str, Any]]:
     ]
 
 
-def chart(rows: list[dict]) -> dict[str, Any] | None:
+def chart(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
     """Completed and failed jobs of the busiest types; None where no job has ended so."""
     shown = [row for row in rows if row["completed"] or row["failed"]][:CHARTED]
     if not shown:

@@ -133,7 +133,7 @@ def test_of_many_takers_at_once_one_succeeds(job_type, times, way):
     assert not [result for result in found if isinstance(result, BaseException)], found
     (probe,) = [result for result in found if result]
     assert statuses(jobs) == ["Queued"] * (TAKERS - 1) + ["Running"]
-    assert (row(job_type).probe_job, row(job_type).probe_attempt) == (probe["name"], 1)
+    assert (row(job_type).probe_job, row(job_type).probe_attempt) == (probe.name, 1)
     held = database.rows(
         "SELECT attempt, retry_count FROM `tabBackground Job` WHERE job_type = %s AND status = 'Queued'", job_type
     )

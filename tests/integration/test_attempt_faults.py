@@ -242,6 +242,6 @@ def test_a_sweep_whose_snapshot_is_older_than_a_migration_takes_another():
 
 
 def test_a_database_that_numbers_no_connections_runs_jobs_too(monkeypatch):
-    # As PostgreSQL's driver; the run row's column takes no NULL. Seen failing without `or 0` in `Attempt._run_values`.
+    # As PostgreSQL's driver; the run row's column takes no NULL. Seen failing without `or 0` in `Settlement`.
     monkeypatch.setattr(sql, "this_connection", lambda: None)
     assert run(submitted(factory.job_type("note", "add_note"), title="test note"))["status"] == "Completed"

@@ -6,7 +6,8 @@ import frappe
 import pytest
 from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 
-from dartwing_core.jobs import executor, get_job_history
+from dartwing_core.jobs import get_job_history
+from dartwing_core.jobs.attempt.settlement import Settlement
 from dartwing_core.jobs.recovery import sweeper
 from dartwing_core.jobs.store import runs
 from tests.support import factory
@@ -61,7 +62,7 @@ def test_a_limit_in_a_callback_before_the_commit_is_timed_out():
 
 @pytest.mark.parametrize("where", ["callback", "answer"])
 def test_a_limit_behind_the_commit_is_completed(where, monkeypatch):
-    # Two nets: `_is_committed`, and the status in the guard of `job_store.transition`. Seen failing (Timed Out after
+    # Two nets: `Settlement.is_committed`, and the status in the guard of `job_store.transition`. Seen failing (Timed Out after
     # Completed) without both.
     job = late_job(when="after_commit" if where == "callback" else None)
     commit = frappe.db.commit
@@ -82,7 +83,7 @@ def test_a_limit_in_a_commit_that_is_made_in_the_end_is_completed_and_not_cleane
     # The server was slow: asked for the first time, it had not committed yet.
     # Seen failing (" cleaned up" beside "Completed") when `Attempt._fail` cleans up whoever wrote the end.
     job = late_job(when="after_commit")
-    monkeypatch.setattr(executor.Attempt, "_is_committed", lambda self: False)
+    monkeypatch.setattr(Settlement, "is_committed", lambda self: False)
     assert run_under_limit(job)["status"] == "Completed"
     assert (ends(job), notes(job)) == (["Completed"], [""])
 

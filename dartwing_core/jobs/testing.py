@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import frappe
 
 from . import executor
+from .base.row_types import DispatchRow
 from .line import line_queries, look
 from .recovery import sweeper
 from .store import backlog
@@ -31,7 +29,7 @@ def run_jobs(limit: int = 1_000) -> dict[str, str]:
     return {name: statuses[name] for name in dict.fromkeys(ran) if name in statuses}
 
 
-def _next() -> Mapping[str, Any] | None:
+def _next() -> DispatchRow | None:
     """The job whose turn it is once all is swept."""
     sweeper.sweep()
     line = look.look().choice.next()

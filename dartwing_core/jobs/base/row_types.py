@@ -359,6 +359,22 @@ class RunStart(TypedDict):
     started_at: datetime
 
 
+# Job Execution Log ---------------------------------------------------------------------------------------------------
+
+
+class HistoryRow(TypedDict):
+    """A change of a job's status, as people read it."""
+
+    from_status: str | None
+    to_status: str
+    timestamp: datetime
+    actor: str
+    message: str
+    retry_attempt: int
+    duration: float
+    worker: str | None
+
+
 # Job Batch, Job Schedule, Job Circuit --------------------------------------------------------------------------------
 
 

@@ -6,9 +6,9 @@ each job is told once, also if the scheduler runs twice, late or breaks off.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TypedDict
 
 import frappe
 from frappe import _
@@ -44,12 +44,22 @@ def _send() -> int:
     now = clock.site_time()
     last = frappe.db.get_single_value(config.SETTINGS, UNTIL, cache=False)
     since = get_datetime(last) if last else now - timedelta(days=1)
-    by_organization: dict[str, list[Mapping[str, Any]]] = {}
+    by_organization: dict[str, list[FailedRow]] = {}
     for row in failed_query(since, now).run(as_dict=True):
         by_organization.setdefault(row["organization"], []).append(row)
     sent = sum(_tell_admins(organization, rows) for organization, rows in sorted(by_organization.items()))
     frappe.db.set_single_value(config.SETTINGS, UNTIL, now, update_modified=False)
     return sent
+
+
+class FailedRow(TypedDict):
+    """What has failed for good of an organization and Job Type."""
+
+    organization: str
+    job_type: str
+    jobs: int
+    example: str | None
+    """Of an error."""
 
 
 def failed_query(since: datetime, until: datetime) -> QueryBuilder:
@@ -62,12 +72,12 @@ def failed_query(since: datetime, until: datetime) -> QueryBuilder:
     return query.where(condition).groupby(job.organization, job.job_type).orderby(Count("*"), order=Order.desc)
 
 
-def _tell_admins(organization: str, rows: Sequence[Mapping[str, Any]]) -> int:
+def _tell_admins(organization: str, rows: Sequence[FailedRow]) -> int:
     name = tenancy.name_of(organization)
     return sum(_tell(user, organization, name, rows) for user in tenancy.admins_of(organization))
 
 
-def _tell(user: str, organization: str, name: str, rows: Sequence[Mapping[str, Any]]) -> bool:
+def _tell(user: str, organization: str, name: str, rows: Sequence[FailedRow]) -> bool:
     """One e-mail to one admin, in their language; an address that won't do must not keep it from the others."""
     account = frappe.db.get_value("User", user, ["email", "enabled"], as_dict=True)
     if not account or not account.enabled or not account.email:
@@ -100,5 +110,5 @@ def _can_send() -> bool:
     return bool(frappe.db.exists("Email Account", {"enable_outgoing": 1, "default_outgoing": 1}))
 
 
-def _number(rows: Sequence[Mapping[str, Any]]) -> int:
+def _number(rows: Sequence[FailedRow]) -> int:
     return sum(row["jobs"] for row in rows)

@@ -10,6 +10,7 @@ from frappe import _
 from ..access import permission, visibility
 from ..attempt import handlers
 from ..base import config
+from ..base.config import JobType
 from ..base.texts import cut
 from ..errors import InvalidJobError, UnknownHandlerError
 from ..operations import circuit_operations
@@ -51,14 +52,14 @@ def _may_know_types() -> bool:
     return is_concerned or bool(frappe.has_permission(config.JOB_TYPE, "read"))
 
 
-def _circuits(job_type: Any) -> list[dict[str, Any]]:
+def _circuits(job_type: JobType) -> list[dict[str, Any]]:
     """The circuits of this type that are not closed, in organizations that the user administers."""
     if not circuits.has_breaker(job_type):
         return []
     return [circuit for circuit in circuit_operations.get_open_circuits() if circuit["job_type"] == job_type.name]
 
 
-def schema_of(job_type: Any) -> dict[str, Any] | None:
+def schema_of(job_type: JobType) -> dict[str, Any] | None:
     """The JSON Schema of what jobs of this type take; None if nobody has said it."""
     own = frappe.parse_json(job_type.get("parameters_schema") or None)
     if own:

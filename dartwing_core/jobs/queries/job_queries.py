@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 from urllib.parse import quote
@@ -17,7 +17,7 @@ from pypika.terms import Criterion
 
 from ..access import visibility
 from ..base import canonical, clock, config
-from ..base.row_types import JobRow, ProgressColumns, RunRow
+from ..base.row_types import JobRow, ProgressColumns, RunRow, changed
 from ..base.texts import cut
 from ..errors import InvalidJobError
 from ..status import RETRYABLE, JobStatus, can_move
@@ -106,14 +106,9 @@ def list_jobs(
         condition &= job.creation >= _date(from_date, "from_date")
     if to_date:
         condition &= job.creation <= _date(to_date, "to_date")
-    limit, offset = bounded(limit, 1, MAX_LIMIT, "limit"), bounded(offset, 0, 10**9, "offset")
-    rows = page_query(condition, _order(order_by), limit, offset).run(as_dict=True)
-    return {
-        "jobs": _public([viewer.without_hidden_result(row) for row in rows], viewer),
-        "total": total_query(condition).run()[0][0],
-        "limit": limit,
-        "offset": offset,
-    }
+    found = _page(condition, job, limit, offset, lambda *bounds: page_query(condition, _order(order_by), *bounds))
+    rows = [viewer.without_hidden_result(row) for row in found.pop("rows")]
+    return {"jobs": _public(rows, viewer), **found}
 
 
 def get_live_progress(job_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -156,10 +151,20 @@ def page_query(condition: Criterion, order: tuple[str, Order], limit: int, offse
 
 def newest_page(table: Table, columns: Sequence[str], condition: Criterion, limit: Any, offset: Any) -> dict[str, Any]:
     """A page of the rows of a table, newest first: `{rows, total, limit, offset}`; bounded like `list_jobs`."""
+    query = frappe.qb.from_(table).select(*(table[name] for name in columns)).where(condition)
+    query = query.orderby(table.creation, order=Order.desc).orderby(table.name, order=Order.desc)
+    return _page(condition, table, limit, offset, lambda limit, offset: query.limit(limit).offset(offset))
+
+
+def _page(
+    condition: Criterion, table: Table, limit: Any, offset: Any, query_of: Callable[[int, int], QueryBuilder]
+) -> dict[str, Any]:
+    """`{rows, total, limit, offset}` of the rows of a table that meet the condition.
+
+    `query_of`: the query of a page, from its limit and offset, once those are bounded.
+    """
     limit, offset = bounded(limit, 1, MAX_LIMIT, "limit"), bounded(offset, 0, 10**9, "offset")
-    page = frappe.qb.from_(table).select(*(table[name] for name in columns)).where(condition)
-    page = page.orderby(table.creation, order=Order.desc).orderby(table.name, order=Order.desc)
-    rows = page.limit(limit).offset(offset).run(as_dict=True)
+    rows = query_of(limit, offset).run(as_dict=True)
     total = total_query(condition, table).run()[0][0]
     return {"rows": rows, "total": total, "limit": limit, "offset": offset}
 
@@ -197,7 +202,7 @@ def get_job_history(job_id: str) -> dict[str, Any]:
 def events_of(job_id: str) -> list[dict[str, Any]]:
     """The history of a job that the user may see; on which workers it ran is for System Managers."""
     hidden = {} if visibility.viewer().sees_everything else {"worker": None}
-    return [public({**event, **hidden}) for event in history.of_job(job_id)]
+    return [public(changed(event, hidden)) for event in history.of_job(job_id)]
 
 
 def _public(jobs: Sequence[JobRow], viewer: visibility.Viewer) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from typing import Any
 import frappe
 
 from ..base import clock, config, ids
-from ..base.row_types import LoggedJob
+from ..base.row_types import HistoryRow, LoggedJob, fields_of
 from ..db import sql
 from ..db.rows import STANDARD, standard_values
 from ..status import JobStatus
@@ -41,17 +41,7 @@ def event_of(
     return Event(job["name"], job["organization"], from_status, to_status, message, actor, **fields)
 
 
-_FIELDS = (
-    "background_job",
-    "organization",
-    "from_status",
-    "to_status",
-    "message",
-    "actor",
-    "retry_attempt",
-    "duration",
-    "worker",
-)
+_FIELDS = tuple(Event.__dataclass_fields__)
 
 
 def write(events: Sequence[Event], at: datetime | None = None) -> None:
@@ -62,24 +52,11 @@ def write(events: Sequence[Event], at: datetime | None = None) -> None:
     sql.insert(config.LOG, (*STANDARD, "timestamp", *_FIELDS), [_row(event, now) for event in events])
 
 
-def of_job(job_id: str) -> list[dict[str, Any]]:
+def of_job(job_id: str) -> list[HistoryRow]:
     """The events of a job, oldest first (names are in the order of their making)."""
     log = frappe.qb.DocType(config.LOG)
-    return (
-        frappe.qb.from_(log)
-        .select(
-            log.from_status,
-            log.to_status,
-            log.timestamp,
-            log.actor,
-            log.message,
-            log.retry_attempt,
-            log.duration,
-            log.worker,
-        )
-        .where(log.background_job == job_id)
-        .orderby(log.name)
-    ).run(as_dict=True)
+    query = frappe.qb.from_(log).select(*(log[field] for field in fields_of(HistoryRow)))
+    return query.where(log.background_job == job_id).orderby(log.name).run(as_dict=True)
 
 
 def _row(event: Event, now: datetime) -> tuple[Any, ...]:

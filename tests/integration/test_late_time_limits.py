@@ -62,8 +62,8 @@ def test_a_limit_in_a_callback_before_the_commit_is_timed_out():
 
 @pytest.mark.parametrize("where", ["callback", "answer"])
 def test_a_limit_behind_the_commit_is_completed(where, monkeypatch):
-    # Two nets: `Settlement.is_committed`, and the status in the guard of `job_store.transition`. Seen failing (Timed Out
-    # after Completed) without both.
+    # Two nets: `Settlement.is_committed`, and the status in the guard of `job_store.transition`. Seen failing (Timed
+    # Out after Completed) without both.
     job = late_job(when="after_commit" if where == "callback" else None)
     commit = frappe.db.commit
 

@@ -14,7 +14,7 @@ from frappe import _
 
 from .access import visibility
 from .base import clock
-from .base.row_types import ChildRow, Columns, HolderRow, JobRow, NewJobRow, ParentRow, changed
+from .base.row_types import Columns, changed
 from .base.texts import cut
 from .ending import batch_end, cancel
 from .errors import InvalidJobError, InvalidTransitionError, JobBusyError, JobChangedError
@@ -22,9 +22,10 @@ from .queries import retried_operation
 from .recovery import sweeper
 from .status import NOT_BEGUN, RETRYABLE, JobStatus
 from .store import batch_store, dependencies, job_store, runs, waiting
+from .store.job_rows import ChildRow, HolderRow, JobRow, NewJobRow
 from .submit import dedup, quota, submission
 from .submit.after_commit import outbox
-from .submit.dependency_check import Family
+from .submit.dependency_check import Family, ParentRow
 from .submit.submission import Prepared, Request
 
 if TYPE_CHECKING:

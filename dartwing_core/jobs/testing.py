@@ -5,10 +5,10 @@ from __future__ import annotations
 import frappe
 
 from . import executor
-from .base.row_types import DispatchRow
 from .line import line_queries, look
 from .recovery import sweeper
 from .store import backlog
+from .store.job_rows import DispatchRow
 
 
 def run_jobs(limit: int = 1_000) -> dict[str, str]:

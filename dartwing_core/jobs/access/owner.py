@@ -8,7 +8,7 @@ from . import tenancy
 from .tenancy import Standing
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Owner:
     """The owner of a job, as they were when the job was taken."""
 

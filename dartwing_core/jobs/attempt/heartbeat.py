@@ -17,10 +17,11 @@ import time
 from typing import Any, Protocol
 
 from ..base import clock, config
-from ..base.row_types import Columns, RunStart
+from ..base.row_types import Columns
 from ..db import sql
 from ..notify import events
 from ..rq import rq_attempts
+from ..store.runs import RunStart
 from .context import JobContext
 
 FIRST_BEAT = 2.0

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypedDict
 
 import frappe
 from frappe import _
@@ -14,13 +14,24 @@ from rq.timeouts import BaseTimeoutException
 
 from ..base import canonical, clock, config, plain_text
 from ..base.config import RetryPolicy
-from ..base.row_types import Columns, DoubtfulRow, EndingJob, TypeAndOrganization
+from ..base.row_types import Columns, TypeAndOrganization
 from ..db import sql
 from ..errors import InvalidJobError, JobError, JobHeldError, JobSnoozed, JobTimeoutError
 from ..status import JobStatus
 from ..store import circuits, waiting
+from ..store.job_rows import DoubtfulRow
 from . import backoff, classification
 from .context import MAX_SNOOZE, shown, text_for_storage
+
+
+class EndingJob(TypedDict):
+    """What becomes of an attempt depends on this."""
+
+    priority: str
+    retry_count: int
+    max_retries: int
+    crash_count: int
+
 
 ERROR_LENGTH = 5_000
 REFERENCE_LENGTH = 2_000

@@ -9,13 +9,14 @@ import frappe
 
 from ..base import clock, config, ids
 from ..base.config import RetryPolicy
-from ..base.row_types import Columns, RunStart
+from ..base.row_types import Columns
 from ..db import connection, sql
 from ..errors import JobCanceledError, TransientError
 from ..line import take
 from ..line.claimed_job import ClaimedJob
 from ..status import JobStatus
 from ..store import cancel_lock, history, job_store, runs
+from ..store.runs import RunStart
 from . import outcome
 from .context import JobContext
 from .outcome import Outcome

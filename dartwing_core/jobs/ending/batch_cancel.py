@@ -9,12 +9,12 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 
-from ..base.row_types import MemberRow
 from ..db import dispatch, sql
 from ..line import wake
 from ..rq import sweep_cursor
 from ..status import NOT_RUNNING, JobStatus
 from ..store import backlog, batch_store, job_store
+from ..store.job_rows import MemberRow
 from . import batch_end, cancel
 
 AT_ONCE = 500

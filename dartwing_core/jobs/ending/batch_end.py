@@ -10,16 +10,25 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from functools import partial
-from typing import cast
+from typing import TypedDict, cast
 
 from ..base import clock
-from ..base.row_types import BatchState, Columns, EndedJob, NewJobRow
+from ..base.row_types import Columns
 from ..db import dispatch, sql
 from ..line import wake
 from ..store import batch_store, job_store, waiting
-from ..store.batch_store import ON_COMPLETE, ON_FAILURE, ON_SUCCESS
+from ..store.batch_store import ON_COMPLETE, ON_FAILURE, ON_SUCCESS, BatchState
+from ..store.job_rows import NewJobRow
 from ..submit import submission
 from . import child_jobs
+
+
+class EndedJob(TypedDict):
+    """Whom the end of a job concerns: its children and its batch."""
+
+    name: str
+    parent_batch: str | None
+
 
 CALLBACK_COLUMNS = (
     "job_type",

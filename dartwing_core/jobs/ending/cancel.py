@@ -16,13 +16,14 @@ from frappe import _
 
 from ..attempt.context import text_for_storage
 from ..base import clock
-from ..base.row_types import Columns, JobRow, changed
+from ..base.row_types import Columns, changed
 from ..db import dispatch, named_locks, sql
 from ..errors import InvalidTransitionError, JobChangedError
 from ..line import wake
 from ..rq import rq_attempts
 from ..status import JobStatus, can_move
 from ..store import cancel_lock, job_store, runs
+from ..store.job_rows import JobRow
 from ..submit.after_commit import outbox
 from . import batch_end
 

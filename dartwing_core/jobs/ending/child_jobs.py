@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from ..base import clock, config
-from ..base.row_types import ChildRow, DueRow
 from ..db import dispatch, sql
 from ..line import wake
 from ..status import LIVE, JobStatus
 from ..store import backlog, dependencies, job_store, waiting
 from ..store.backlog import RUN_ANYWAY
+from ..store.job_rows import ChildRow, DueRow
 
 AT_ONCE = 500  # in one transaction
 END_LIMIT = 10_000

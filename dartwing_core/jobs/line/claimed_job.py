@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from ..access.owner import Owner
-from ..base.row_types import ClaimedRow
 from ..store.circuits import Circuit
+from ..store.queued_job import QueuedRow
 from .limits import Key
 
 
-@dataclass(frozen=True, slots=True)
+class ClaimedRow(QueuedRow):
+    """A job whose attempt has begun, with all that the attempt needs of it."""
+
+    started_at: datetime
+    connection_id: int
+
+
+@dataclass(slots=True)
 class ClaimedJob:
-    """A job that is Running by a take of this process."""
+    """A job that is Running by a take of this process. Nobody changes it."""
 
     row: ClaimedRow
     owner: Owner

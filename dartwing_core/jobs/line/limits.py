@@ -17,10 +17,17 @@ from frappe.query_builder.functions import Count
 from ..access import tenancy
 from ..base import config
 from ..base.config import JobType
-from ..base.row_types import SlotsRow
+from ..base.row_types import TypeAndOrganization
 from ..db import named_locks
 from ..rq import redis_queue
 from ..status import NOT_RUNNING, JobStatus
+
+
+class SlotsRow(TypeAndOrganization):
+    """How many jobs of a type and organization run."""
+
+    number: int
+
 
 LOCK_WAIT = 5  # seconds; others hold a lock for a few milliseconds
 Key = tuple[str | None, str | None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 import frappe
 from frappe.query_builder.functions import Min
@@ -13,12 +13,24 @@ from pypika.terms import Parameter
 
 from ..access import tenancy
 from ..base import config
-from ..base.row_types import DispatchRow, DueRow, HeadRow
 from ..status import JobStatus
 from ..store import backlog, waiting
+from ..store.job_rows import DispatchRow, DueRow
 from ..store.waiting import HELD, IN_LINE
 from . import limits
 from .selection import Line
+
+
+class HeadRow(TypedDict):
+    """A line of jobs: what they have in common, and the rank of the first."""
+
+    in_line: int
+    queue: str
+    organization: str
+    job_type: str
+    priority: str
+    rank: float
+
 
 LET_IN = 500  # held jobs of an organization at once
 

@@ -15,12 +15,12 @@ from pypika.queries import QueryBuilder
 from ..access import tenancy
 from ..base import config
 from ..base.config import JobType
-from ..base.row_types import HeadRow, SlotsRow
 from ..db import sql
 from ..status import JobStatus
 from ..store import circuits, waiting
 from . import limits, line_queries, pauses
-from .limits import Key
+from .limits import Key, SlotsRow
+from .line_queries import HeadRow
 from .selection import Choice, Line
 from .turns import Turns
 

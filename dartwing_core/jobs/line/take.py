@@ -12,14 +12,14 @@ from functools import lru_cache, partial
 from typing import cast
 
 from ..base import clock, config
-from ..base.row_types import AttemptKey, ClaimedRow, QueuedRow
+from ..base.row_types import AttemptKey
 from ..db import connection, sql
 from ..notify import events
 from ..status import JobStatus
 from ..store import circuits, history, job_store, queued_job
-from ..store.queued_job import QueuedJob
+from ..store.queued_job import QueuedJob, QueuedRow
 from . import limits, line_queries, look
-from .claimed_job import ClaimedJob
+from .claimed_job import ClaimedJob, ClaimedRow
 from .selection import Line
 from .turns import Turns
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..base.row_types import DispatchRow, RungJob
+from ..base.row_types import RungJob
 from ..db import sql
 from ..rq import doorbells, redis_queue
+from ..store.job_rows import DispatchRow
 from . import line_queries, look, pauses, selection
 
 

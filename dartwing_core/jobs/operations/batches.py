@@ -15,7 +15,7 @@ from .. import engine
 from ..access import visibility
 from ..attempt.context import text_for_storage
 from ..base import clock, config, ids
-from ..base.row_types import BatchRow, Columns, MemberRow
+from ..base.row_types import Columns
 from ..base.texts import cut
 from ..db.rows import standard_columns
 from ..ending import batch_cancel, batch_end
@@ -23,7 +23,8 @@ from ..errors import BatchNotFoundError, InvalidJobError, InvalidTransitionError
 from ..queries import job_queries
 from ..status import LIVE, RETRYABLE, JobStatus
 from ..store import batch_store, job_store
-from ..store.batch_store import CALLBACKS, RUNNING
+from ..store.batch_store import CALLBACKS, RUNNING, BatchRow
+from ..store.job_rows import MemberRow
 from ..submit import dedup, submission
 from ..submit.after_commit import outbox
 from . import builders

@@ -13,13 +13,14 @@ from pypika.queries import QueryBuilder
 
 from ..access import visibility
 from ..base import config
-from ..base.row_types import CircuitRow, changed
+from ..base.row_types import changed
 from ..base.texts import cut
 from ..ending import circuit_breaker
 from ..errors import CircuitNotFoundError, InvalidTransitionError
 from ..line import wake
 from ..queries import job_queries
 from ..store import circuits
+from ..store.circuits import CircuitRow
 from ..submit.after_commit import outbox
 
 MAX_LISTED = 1_000

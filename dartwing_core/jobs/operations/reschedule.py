@@ -9,12 +9,13 @@ import frappe
 from frappe import _
 
 from ..base import clock, due_times
-from ..base.row_types import JobRow, changed
+from ..base.row_types import changed
 from ..ending import batch_end
 from ..errors import InvalidJobError, InvalidTransitionError, JobChangedError
 from ..queries import retried_operation
 from ..status import WAITING, JobStatus
 from ..store import history, job_store, waiting
+from ..store.job_rows import JobRow
 from ..submit import submission
 from ..submit.after_commit import outbox
 

@@ -14,13 +14,13 @@ from frappe.utils import get_system_timezone
 from .. import engine
 from ..access import visibility
 from ..base import clock, config
-from ..base.row_types import ScheduleRow
 from ..base.texts import cut
 from ..errors import InvalidJobError, ScheduleNotFoundError
 from ..queries import job_queries
 from ..schedules import recurrence, schedule_form, schedule_runs
 from ..status import JobStatus
 from ..store import history, job_store, schedule_store
+from ..store.schedule_store import ScheduleRow
 from ..submit import quota, submission
 
 if TYPE_CHECKING:

@@ -17,11 +17,13 @@ from pypika.terms import Criterion
 
 from ..access import visibility
 from ..base import canonical, clock, config
-from ..base.row_types import JobRow, ProgressColumns, RunRow, changed
+from ..base.row_types import changed
 from ..base.texts import cut
 from ..errors import InvalidJobError
 from ..status import RETRYABLE, JobStatus, can_move
 from ..store import dependencies, history, runs, schedule_store, waiting
+from ..store.job_rows import JobRow
+from ..store.runs import ProgressColumns, RunRow
 from . import visible_jobs, waiting_reason
 
 MAX_LIMIT = 100

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from ..base.row_types import JobRow
 from ..errors import InvalidTransitionError, JobChangedError
+from ..store.job_rows import JobRow
 from . import visible_jobs
 
 TRIES = 5

@@ -10,10 +10,10 @@ from frappe import _
 
 from ..access.visibility import Viewer, viewer
 from ..base import config
-from ..base.row_types import JobRow
 from ..base.texts import cut
 from ..errors import JobNotFoundError
 from ..store import job_store
+from ..store.job_rows import JobRow
 
 
 def visible_job(job_id: Any, *fields: str, looking: Viewer | None = None) -> JobRow:

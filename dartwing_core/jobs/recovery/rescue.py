@@ -13,7 +13,7 @@ from functools import partial
 from ..attempt import outcome
 from ..attempt.outcome import Outcome
 from ..base import clock, config, ids
-from ..base.row_types import Columns, DoubtfulRow, changed
+from ..base.row_types import Columns, changed
 from ..db import dispatch, named_locks, sql
 from ..ending import batch_end, circuit_breaker
 from ..errors import JobCanceledError, JobTimeoutError
@@ -21,6 +21,7 @@ from ..line import take
 from ..rq import rq_attempts
 from ..status import FINISHED, JobStatus
 from ..store import backlog, cancel_lock, job_store, runs
+from ..store.job_rows import DoubtfulRow
 
 ATTEMPTS = 500  # looked at in one go
 LOCK_WAIT = 1  # second

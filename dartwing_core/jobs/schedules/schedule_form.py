@@ -12,9 +12,9 @@ from frappe.utils import cint, escape_html, get_system_timezone
 
 from ..access import visibility
 from ..base import clock
-from ..base.row_types import ScheduleRow, ScheduleWork
 from ..errors import InvalidJobError
 from ..store import schedule_store
+from ..store.schedule_store import ScheduleRow, ScheduleWork
 from ..submit import submission
 from . import recurrence
 from .recurrence import Recurrence

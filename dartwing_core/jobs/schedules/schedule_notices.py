@@ -11,9 +11,9 @@ from frappe.utils import escape_html
 
 from ..access import tenancy, visibility
 from ..base import config
-from ..base.row_types import ScheduleRow
 from ..db import sql
 from ..notify import events, inbox
+from ..store.schedule_store import ScheduleRow
 
 
 def tell(schedule: ScheduleRow) -> None:

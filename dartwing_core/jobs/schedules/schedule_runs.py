@@ -16,10 +16,11 @@ from frappe import _
 
 from ..access import tenancy
 from ..base import clock, plain_text
-from ..base.row_types import Columns, ScheduleRow
+from ..base.row_types import Columns
 from ..db import dispatch, sql
 from ..errors import InvalidJobError, JobBusyError, RateLimitError
 from ..store import job_store, schedule_store, waiting
+from ..store.schedule_store import ScheduleRow
 from ..submit import dedup, quota
 from ..submit.submission import Prepared
 from . import schedule_form, schedule_notices

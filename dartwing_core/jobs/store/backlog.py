@@ -17,19 +17,10 @@ from pypika.queries import QueryBuilder, Table
 from pypika.terms import Criterion
 
 from ..base import config
-from ..base.row_types import (
-    AwaitedRow,
-    ChildRow,
-    ConcernedRow,
-    DispatchRow,
-    DoubtfulRow,
-    LiveColumns,
-    ReleasedRow,
-    RunningRow,
-    fields_of,
-)
+from ..base.row_types import fields_of
 from ..db import sql
 from ..status import ENDED_BADLY, LIVE, WAITING, JobStatus
+from .job_rows import AwaitedRow, ChildRow, ConcernedRow, DispatchRow, DoubtfulRow, LiveColumns, ReleasedRow, RunningRow
 
 RUN_ANYWAY = "run"
 """`on_parent_failure` of a job that runs whatever becomes of its parents."""

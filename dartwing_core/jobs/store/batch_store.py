@@ -6,7 +6,8 @@ How far a batch is, is read from its members' rows; nothing about them is kept o
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import cast
+from datetime import datetime
+from typing import TypedDict, cast
 
 import frappe
 from frappe.query_builder.functions import Count
@@ -14,11 +15,47 @@ from pypika import Case, Order
 from pypika.queries import QueryBuilder, Table
 
 from ..base import clock, config
-from ..base.row_types import BatchRow, BatchState, CancelRequest, Columns, MemberRow, fields_of
+from ..base.row_types import Columns, fields_of
 from ..db import sql
 from ..db.rows import insert_row, update_query
 from ..status import LIVE, JobStatus
 from . import backlog
+from .job_rows import MemberRow
+from .runs import CancelRequest
+
+
+class BatchRow(TypedDict):
+    """A batch. Where a read names its columns, there are only those."""
+
+    name: str
+    organization: str
+    owner_user: str
+    description: str | None
+    status: str
+    size: int
+    created_at: datetime
+    completed_at: datetime | None
+    cancel_requested: int
+    canceled_by: str | None
+    on_complete_job: str | None
+    on_success_job: str | None
+    on_failure_job: str | None
+
+
+class BatchState(TypedDict):
+    """What decides whether a running batch is over."""
+
+    name: str
+    cancel_requested: int
+    canceled_by: str | None
+    cancel_reason: str | None
+    is_live: int | None
+    """Whether a member is live."""
+    has_failed: int | None
+    """Whether a member has failed for good or was canceled."""
+    awaits_failure: int
+    """Whether a callback waits for that."""
+
 
 RUNNING, COMPLETED, FAILED, CANCELED = STATUSES = ("Running", "Completed", "Failed", "Canceled")
 ON_COMPLETE, ON_SUCCESS, ON_FAILURE = CALLBACKS = ("on_complete", "on_success", "on_failure")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 import frappe
 from frappe.query_builder.functions import Max, Sum
@@ -25,6 +26,20 @@ from ..base.row_types import Columns, MovableJob, TypeAndOrganization
 from ..db import sql
 from ..db.rows import insert_row, standard_columns, update_query
 from ..status import JobStatus
+
+
+class CircuitRow(TypeAndOrganization):
+    """A circuit, as people see it."""
+
+    name: str
+    status: str
+    opened_at: datetime | None
+    open_until: datetime | None
+    failures: int
+    samples: int
+    probe_job: str | None
+    probe_attempt: int
+
 
 OPEN, HALF_OPEN, CLOSED = STATUSES = ("Open", "Half Open", "Closed")
 NOT_CLOSED = (OPEN, HALF_OPEN)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import frappe
 from pypika.functions import Coalesce, Max
@@ -11,11 +11,19 @@ from pypika.queries import QueryBuilder
 
 from ..access import visibility
 from ..base import canonical, clock, config, ids
-from ..base.row_types import DependentJob, QueuedRow
 from ..db import sql
 from ..db.rows import STANDARD, standard_values
 from ..status import LIVE, JobStatus
 from . import backlog, waiting
+from .queued_job import QueuedRow
+
+
+class DependentJob(TypedDict):
+    """A job and one of those that it depends on."""
+
+    name: str
+    depends_on: str | None
+
 
 INSERT_ROWS = 5_000
 POINT_ROWS = 500

@@ -5,15 +5,37 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict
 
 import frappe
 
 from ..base import clock, config, ids
-from ..base.row_types import HistoryRow, LoggedJob, fields_of
+from ..base.row_types import fields_of
 from ..db import sql
 from ..db.rows import STANDARD, standard_values
 from ..status import JobStatus
+
+
+class LoggedJob(TypedDict):
+    """What the history says of a job."""
+
+    name: str
+    organization: str
+    retry_count: int
+
+
+class HistoryRow(TypedDict):
+    """A change of a job's status, as people read it."""
+
+    from_status: str | None
+    to_status: str
+    timestamp: datetime
+    actor: str
+    message: str
+    retry_attempt: int
+    duration: float
+    worker: str | None
+
 
 MESSAGE_LENGTH = 500
 

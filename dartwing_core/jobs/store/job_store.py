@@ -16,23 +16,15 @@ from pypika.queries import QueryBuilder
 from pypika.terms import Parameter
 
 from ..base import clock, config
-from ..base.row_types import (
-    ChildRow,
-    Columns,
-    HeavyColumns,
-    HolderRow,
-    JobRow,
-    LoggedJob,
-    MovableJob,
-    NewJobRow,
-    fields_of,
-)
+from ..base.row_types import Columns, MovableJob, fields_of
 from ..db import named_locks, sql
 from ..db.rows import update_query
 from ..errors import InvalidTransitionError
 from ..notify import events, job_owner
 from ..status import JobStatus, can_move
 from . import history
+from .history import LoggedJob
+from .job_rows import ChildRow, HeavyColumns, HolderRow, JobRow, NewJobRow
 
 HEAVY_FIELDS = fields_of(HeavyColumns)
 REPLACEABLE = ("modified", "modified_by", "input_parameters", "job_hash", "priority", "queue")

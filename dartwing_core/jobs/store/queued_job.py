@@ -15,14 +15,28 @@ from pypika.terms import Parameter
 from ..access import tenancy
 from ..access.owner import Owner
 from ..base import clock, config
-from ..base.row_types import QueuedRow, fields_of
+from ..base.row_types import fields_of
 from ..db import sql
 from ..status import JobStatus
+from .job_rows import DispatchRow
+
+
+class QueuedRow(DispatchRow):
+    """A job in line, with all that an attempt needs of it."""
+
+    max_retries: int
+    crash_count: int
+    depends_on: str | None
+    parent_batch: str | None
+    callback_of: str | None
+    is_result_private: int
+    input_parameters: str | None
+
 
 FIELDS = fields_of(QueuedRow, "status", "input_parameters")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class QueuedJob:
     """A Queued job that this transaction has locked."""
 

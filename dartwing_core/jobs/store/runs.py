@@ -7,6 +7,8 @@ stop, whichever comes first. Until there is one, the attempt's lease counts from
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
+from typing import TypedDict
 
 import frappe
 from frappe import _
@@ -14,10 +16,45 @@ from pypika import Order
 from pypika.terms import Term, Values
 
 from ..base import clock, config, ids
-from ..base.row_types import AttemptKey, CancelRequest, Columns, RunRow, RunStart, fields_of
+from ..base.row_types import AttemptKey, Columns, fields_of
 from ..db import sql
 from ..db.rows import standard_columns, update_query
 from ..errors import JobCanceledError
+
+
+class ProgressColumns(TypedDict):
+    """How far a job is: as its own row says it, or that of its attempt."""
+
+    progress: float | None
+    progress_message: str | None
+
+
+class RunRow(ProgressColumns):
+    """What a running attempt says."""
+
+    background_job: str
+    steps: str | None
+    cancel_requested: int
+
+
+class CancelRequest(TypedDict):
+    """Who has asked an attempt to stop, or a batch."""
+
+    cancel_requested: int
+    canceled_by: str
+    cancel_reason: str | None
+
+
+class RunStart(TypedDict):
+    """The columns of an attempt that are known when it begins."""
+
+    background_job: str
+    attempt: int
+    worker: str
+    rq_job_id: str
+    connection_id: int
+    started_at: datetime
+
 
 TEXT_LENGTH = 2_000
 TRACEBACK_LENGTH = 50_000

@@ -7,15 +7,61 @@ still save it.
 from __future__ import annotations
 
 import re
-from typing import Any
+from datetime import datetime
+from typing import Any, TypedDict
 
 import frappe
 from pypika.queries import QueryBuilder
 
 from ..base import clock, config
-from ..base.row_types import Columns, ScheduleRow, ScheduleState, ScheduleTiming, ScheduleWork, fields_of
+from ..base.row_types import Columns, fields_of
 from ..db import sql
 from ..db.rows import update_query
+
+
+class ScheduleState(TypedDict):
+    """What the engine knows of a schedule; nobody else writes these."""
+
+    next_run: datetime | None
+    last_run: datetime | None
+    last_job: str | None
+    last_error: str | None
+    last_error_at: datetime | None
+    refusals: int | None
+    next_run_epoch: float
+    look_at_epoch: float
+    anchor_epoch: float | None
+
+
+class ScheduleTiming(TypedDict):
+    """When the work of a schedule is to be done."""
+
+    frequency: str
+    cron: str | None
+    every: int | None
+    every_unit: str | None
+    time_zone: str | None
+    enabled: int
+
+
+class ScheduleWork(TypedDict):
+    """What a schedule has done."""
+
+    job_type: str
+    priority: str | None
+    parameters: str | None
+
+
+class ScheduleRow(ScheduleTiming, ScheduleWork, ScheduleState):
+    """A schedule."""
+
+    name: str
+    title: str | None
+    organization: str
+    owner_user: str
+    missed_runs: str
+    catch_up_limit: int
+
 
 WORK_FIELDS = fields_of(ScheduleWork)
 TIMING_FIELDS = fields_of(ScheduleTiming)

@@ -13,12 +13,13 @@ import frappe
 from pypika import Case
 
 from ..base import clock, config
-from ..base.row_types import Columns, DueRow, JobRow, fields_of
+from ..base.row_types import Columns, fields_of
 from ..db import sql
 from ..db.rows import update_query
 from ..notify import events
 from ..status import WAITING, JobStatus
 from . import backlog, history, job_store
+from .job_rows import DueRow, JobRow
 
 IN_LINE, HELD = 1, 2
 """`in_line` of a job that is Queued, and of a Pending one for which there is no place in the line yet (`quota`)."""

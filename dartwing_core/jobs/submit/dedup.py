@@ -13,7 +13,7 @@ that job is over, the next takes the next generation, and no value is used twice
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 import frappe
 from frappe import _
@@ -24,15 +24,24 @@ from pypika.terms import Criterion
 
 from ..access import visibility
 from ..base import clock, config
-from ..base.row_types import DeduplicatedJob, HolderRow, JobRow, fields_of
+from ..base.row_types import fields_of
 from ..db import named_locks, sql
 from ..errors import DuplicateJobError, InvalidJobError, JobBusyError
 from ..status import FINISHED, LIVE, JobStatus
 from ..store import backlog, job_store
+from ..store.job_rows import HolderRow, JobRow
 from .after_commit import outbox
 
 if TYPE_CHECKING:
     from .submission import Prepared
+
+
+class DeduplicatedJob(TypedDict):
+    """A job and its content (`submit/dedup`), if it is deduplicated."""
+
+    name: str
+    dedup_hash: str | None
+
 
 LOCK_WAIT_SECONDS = 30
 BATCH = 200

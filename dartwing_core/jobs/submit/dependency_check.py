@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import frappe
 from frappe import _
 
 from ..access import visibility
 from ..base import canonical, config
-from ..base.row_types import ExistingParent, ParentRow
 from ..base.texts import cut
 from ..errors import InvalidJobError
 from ..status import ENDED_BADLY, LIVE, JobStatus
@@ -19,6 +18,21 @@ from ..store.dependencies import POLICIES
 
 if TYPE_CHECKING:
     from .submission import Prepared
+
+
+class ParentRow(TypedDict):
+    """A job that others depend on."""
+
+    name: str
+    status: str
+
+
+class ExistingParent(ParentRow):
+    """One that is there already when they are submitted."""
+
+    organization: str
+    owner_user: str
+
 
 MAX_DEPENDENCIES = 100_000
 """In one submit."""

@@ -15,13 +15,14 @@ from ..access.tenancy import Limits, Standing
 from ..attempt import handlers
 from ..base import canonical, clock, config, due_times, ids
 from ..base.config import JobType
-from ..base.row_types import Columns, JobRow, NewJobRow
+from ..base.row_types import Columns
 from ..base.texts import cut
 from ..db.rows import standard_columns
 from ..errors import InvalidJobError
 from ..rq import redis_queue
 from ..status import JobStatus
 from ..store import dependencies, waiting
+from ..store.job_rows import JobRow, NewJobRow
 from . import dedup, dependency_check
 
 if TYPE_CHECKING:

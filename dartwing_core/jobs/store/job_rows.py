@@ -1,0 +1,178 @@
+"""Rows of Background Job as they are read and inserted."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TypedDict
+
+from ..base.row_types import MovableJob
+
+
+class DispatchRow(MovableJob):
+    """What workers are woken with, too."""
+
+    queue: str
+    priority: str
+    timeout_seconds: int
+
+
+class DueRow(DispatchRow):
+    """A job that waits for nothing but its time."""
+
+    due_epoch: float
+
+
+class ChildRow(DispatchRow):
+    """A job that may wait for another one, or belong to a batch."""
+
+    waits_for: str | None
+    on_parent_failure: str | None
+    parent_batch: str | None
+
+
+class ReleasedRow(ChildRow):
+    """A job that has waited for one which is over."""
+
+    next_parent: str | None
+    """For which it has to wait next; None if for none."""
+
+
+class ConcernedRow(ChildRow):
+    """A job that depends on a given one, and waits for another."""
+
+    parent: str
+
+
+class MemberRow(ChildRow):
+    """A member of a batch."""
+
+    dedup_hash: str | None
+    active_key: str | None
+
+
+class RunningRow(DispatchRow):
+    """A job that is running."""
+
+    started_at: datetime | None
+    started_epoch: float | None
+    crash_count: int
+    max_retries: int
+    parent_batch: str | None
+    rq_job_id: str | None
+
+
+class LiveColumns(TypedDict):
+    """What the run row of a running attempt says; None while the attempt is too young to have one."""
+
+    lease_expires_epoch: float | None
+    cancel_requested: int | None
+    cancel_requested_epoch: float
+    """Set with `cancel_requested`."""
+    canceled_by: str | None
+    cancel_reason: str | None
+    worker: str | None
+
+
+class DoubtfulRow(RunningRow, LiveColumns):
+    """A running attempt that may have to be ended."""
+
+    connection_id: int | None
+    database_epoch: float
+    """The database's time of the read: the clocks of the machines may differ."""
+
+
+class NewJobRow(ChildRow):
+    """A job that is to be inserted; the columns that a statement writes are in this order or another."""
+
+    creation: datetime
+    modified: datetime
+    owner: str
+    modified_by: str
+    docstatus: int
+    idx: int
+    created_at: datetime
+    job_key: str | None
+    callback_of: str | None
+    depends_on: str | None
+    input_parameters: str
+    job_hash: str
+    dedup_hash: str | None
+    active_key: str | None
+    dedup_until: datetime | None
+    max_retries: int
+    crash_count: int
+    progress: float
+    is_result_private: int
+    available_at: datetime
+    due_epoch: float
+    admission_rank: float
+    queued_at: datetime | None
+    in_line: int
+
+
+class HeavyColumns(TypedDict, total=False):
+    """Columns that may be large: only who needs them reads them."""
+
+    input_parameters: str | None
+    result: str | None
+
+
+class JobRow(ChildRow, HeavyColumns):
+    """All columns of a job, without the heavy ones unless they are asked for.
+
+    Where a read names its columns, there are only those.
+    """
+
+    creation: datetime
+    modified: datetime
+    owner: str
+    modified_by: str
+    progress: float | None
+    progress_message: str | None
+    output_reference: str | None
+    is_result_private: int
+    error_type: str | None
+    error_message: str | None
+    created_at: datetime
+    available_at: datetime | None
+    queued_at: datetime | None
+    started_at: datetime | None
+    completed_at: datetime | None
+    next_retry_at: datetime | None
+    canceled_at: datetime | None
+    canceled_by: str | None
+    max_retries: int
+    crash_count: int
+    depends_on: str | None
+    job_key: str | None
+    callback_of: str | None
+    schedule_run: str | None
+    job_hash: str | None
+    dedup_hash: str | None
+    dedup_until: datetime | None
+    active_key: str | None
+    due_epoch: float | None
+    admission_rank: float
+    in_line: int
+    started_epoch: float | None
+    connection_id: int | None
+    rq_job_id: str | None
+
+
+class HolderRow(TypedDict):
+    """The job that holds a content (`submit/dedup`)."""
+
+    name: str
+    active_key: str
+    status: str
+    owner_user: str
+    organization: str
+    dedup_until: datetime | None
+
+
+class AwaitedRow(TypedDict):
+    """A job that others wait for."""
+
+    name: str
+    status: str | None
+    """None if it is gone."""

@@ -340,10 +340,7 @@ def test_a_request_that_meets_a_failed_attempt_cancels_the_retry():
     job = submitted(made("raises"), what="connection")
     claimed = attempts.taken(job.name, 1)
     cancel_job(job.name)
-    executor_view = {**claimed}
-    assert job_store.transition(
-        executor_view, job_store.JobStatus.FAILED, "failed meanwhile", values={"retry_count": 1}
-    )
+    assert job_store.transition(claimed.row, job_store.JobStatus.FAILED, "failed meanwhile", values={"retry_count": 1})
     frappe.db.commit()
     assert get_job_status(job.name)["status"] == "Canceled"
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 LONGEST_SHOWN = 100
+TEXT_LENGTH = 2_000
+"""Characters of a reason or a description that are stored."""
 
 
 def cut(value: Any) -> str:

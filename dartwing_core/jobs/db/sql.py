@@ -25,6 +25,7 @@ _SNAPSHOT_ISOLATION_SINCE = {
 }
 
 CONFLICT_TRIES = 3
+DEADLOCK = 1213
 LOCK_WAIT_TIMEOUT = 1205
 NO_SUCH_THREAD = 1094
 QUERY_INTERRUPTED = 1317
@@ -32,8 +33,8 @@ T = TypeVar("T")
 database_epoch = CustomFunction("UNIX_TIMESTAMP")
 """Seconds since 1970 by the clock that all workers and sweepers share, whatever their own say: for leases."""
 TABLE_CHANGED = 1412  # by DDL since this transaction's snapshot: all of its statements on that table fail
-CONFLICTS = frozenset({1020, 1205, 1213, TABLE_CHANGED})  # changed since read · lock wait time-out · deadlock
-UNDOING = frozenset({1020, 1213})  # after these the whole transaction is gone
+CONFLICTS = frozenset({1020, LOCK_WAIT_TIMEOUT, DEADLOCK, TABLE_CHANGED})  # 1020: changed since read
+UNDOING = frozenset({1020, DEADLOCK})  # after these the whole transaction is gone
 
 
 def run_update(query: QueryBuilder, lock_wait: int | None = None, by_name: bool = False) -> int:

@@ -16,7 +16,7 @@ from ..access import visibility
 from ..attempt.context import text_for_storage
 from ..base import clock, config, ids
 from ..base.row_types import Columns
-from ..base.texts import cut
+from ..base.texts import TEXT_LENGTH, cut
 from ..db.rows import standard_columns
 from ..ending import batch_cancel, batch_end
 from ..errors import BatchNotFoundError, InvalidJobError, InvalidTransitionError
@@ -33,7 +33,6 @@ from .builders import Part
 if TYPE_CHECKING:
     from frappe.model.document import Document
 
-TEXT_LENGTH = 2_000
 RETRY_AT_ONCE = 1_000
 CALLBACK_ARGUMENTS = frozenset({"job_type", "parameters", "priority", "organization"})
 

@@ -17,6 +17,7 @@ from pypika.terms import Term, Values
 
 from ..base import clock, config, ids
 from ..base.row_types import AttemptKey, Columns, fields_of
+from ..base.texts import TEXT_LENGTH
 from ..db import sql
 from ..db.rows import standard_columns, update_query
 from ..errors import JobCanceledError
@@ -56,7 +57,6 @@ class RunStart(TypedDict):
     started_at: datetime
 
 
-TEXT_LENGTH = 2_000
 TRACEBACK_LENGTH = 50_000
 
 

@@ -46,7 +46,6 @@ class DeduplicatedJob(TypedDict):
 LOCK_WAIT_SECONDS = 30
 BATCH = 200
 HASH_LENGTH = 64
-DEADLOCK = 1213
 HOLDER_FIELDS = fields_of(HolderRow)
 RAISE, RETURN, REPLACE = POLICIES = ("raise", "return", "replace")
 
@@ -78,7 +77,7 @@ def _lock(names: list[str]) -> bool:
         code = sql.database_code(error)
         if code == named_locks.NAMED_LOCKS_NOT_SUPPORTED:  # Galera: the UNIQUE column alone has to do
             return True
-        if code == DEADLOCK:  # of named locks alone, which undoes no transaction
+        if code == sql.DEADLOCK:  # of named locks alone, which undoes no transaction
             return False
         raise
 

@@ -305,7 +305,7 @@ def test_a_job_put_off_between_a_look_and_the_take_is_not_taken(job_type):
     taker._look = take.look.look()
     taker._look.first(taker._look.choice.next())
     in_parallel([lambda: committed(job.name, reschedule_job, HOUR)])
-    assert taker._take_and_commit()["name"] == other.name
+    assert taker._take_and_commit().name == other.name
     assert status(job) == "Pending"
 
 

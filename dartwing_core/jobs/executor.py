@@ -22,7 +22,7 @@ from .attempt import isolation, job_hooks, process_state
 from .attempt.attempt import Attempt
 from .attempt.heartbeat import Beater
 from .base import clock, config, ids
-from .db import connection, dispatch
+from .db import connection, dispatch, sql
 from .ending import after_settle
 from .line import take, wake
 from .line.claimed_job import ClaimedJob
@@ -66,7 +66,7 @@ def run_one(name: str, attempt: int) -> None:
     if not job:
         return
     beater = Beater(agent.StandIn())
-    made = Attempt(job, beater, ids.run_name(name, attempt), time.monotonic())
+    made = Attempt(job, beater, isolation.Session(), ids.run_name(name, attempt), time.monotonic())
     try:
         with isolation.cleared():
             made.make()
@@ -108,21 +108,40 @@ class Slice:
         if job and job.row["queue"] != self._entry.queue:
             dispatch.quietly(wake.wake_for_line)  # the entry's queue may have workers for which it has rung in vain
         while job:
-            if not self._is_first:
-                dispatch.quietly(partial(job_hooks.before, job.row))
-            job = self._make(job, beater) if self._is_in_time(job) else None
+            is_own, self._is_first = self._is_first and (job.name, job.attempt) == self._named, False
+            session = isolation.Session()
+            refusal = None if is_own else self._call_hooks_before(job, session)
+            if not self._is_in_time(job):
+                return
+            started = self._began if is_own else time.monotonic()
+            self._made = Attempt(job, beater, session, self._entry.id, started, self._take_along)
+            self._made.refusal = refusal
+            self._make(is_own)
+            job = self._next()
+
+    def _call_hooks_before(self, job: ClaimedJob, session: isolation.Session) -> Exception | None:
+        """Call other apps' hooks for a job that the entry does not name, as Frappe has done for the one it names.
+
+        Returns the error with which one of them refuses the job.
+        """
+        try:
+            with session.watched():
+                job_hooks.before(job.row)
+        except Exception as error:
+            sql.rollback()
+            return error
+        return None
 
     def _is_in_time(self, job: ClaimedJob) -> bool:
-        """Whether hooks of other apps have not kept this process so long that the job was given to another worker."""
-        return time.monotonic() - self._taken_at < LATE_SECONDS or take.begin_anew(job.row)
+        """Whether the job is still this process's: hooks of other apps may have taken so long that another worker has
+        it, or have said something to the connection on which it was taken."""
+        is_as_taken = job.row["connection_id"] == (sql.this_connection() or 0)
+        return (is_as_taken and time.monotonic() - self._taken_at < LATE_SECONDS) or take.begin_anew(job.row)
 
-    def _make(self, job: ClaimedJob, beater: Beater) -> ClaimedJob | None:
-        """Make an attempt; the job that is taken after it."""
-        is_own, self._is_first = self._is_first and (job.name, job.attempt) == self._named, False
-        started = self._began if is_own else time.monotonic()
+    def _make(self, is_own: bool) -> None:
+        """Make the attempt, and put back what it has changed."""
+        made, job = self._made, self._made.job
         self._may_go_on = self._may_go_on and not job.is_alone
-        made = Attempt(job, beater, self._entry.id, started, self._take_along)
-        self._made = made
         try:
             with self._time_limit(job, is_own):
                 made.make()
@@ -131,17 +150,22 @@ class Slice:
         finally:
             _end_time_limit()  # also RQ's own: the engine's work between two jobs has none
             try:
-                dispatch.quietly(partial(job_hooks.after, job.row))
+                with made.session.watched():
+                    dispatch.quietly(partial(job_hooks.after, job.row))
             finally:
                 self._context.restore()
                 self._process.restore()
-        if made.session.is_changed and made.has_left_nothing:
+        if made.session.is_changed and (made.has_left_nothing or made.next_job):
             connection.renew()
             self._context.remember_database()
             made.session.is_renewed = True
         after_settle.after(job, time.monotonic() - made.started, made.end)
         after_settle.enter_again(job, made.end)
-        if made.next_job:
+
+    def _next(self) -> ClaimedJob | None:
+        """The job after this one: taken with its settle, or now."""
+        made = self._made
+        if made.next_job and made.end:
             self._may_go_on = self._may_go_on and made.has_left_nothing
             return made.next_job
         return self._take() if self._goes_on() else None

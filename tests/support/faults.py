@@ -209,3 +209,46 @@ def changes_meta(context: JobContext) -> dict:
     field = frappe.get_meta("Note").get_field("title")
     before, field.permlevel = field.permlevel, 9
     return {"before": before}
+
+
+def _change_session() -> None:
+    frappe.db.sql("SET @left_by_a_job = 1")
+
+
+@job_handler
+def changes_its_session_later(context: JobContext) -> None:
+    """Changes the database session behind its commit, or after the job, as `when` says."""
+    leave_note(context)
+    if context.parameters["when"] == "behind the commit":
+        frappe.db.after_commit.add(_change_session)
+    else:
+        frappe.local.job.after_job.add(_change_session)
+
+
+class _Odd:
+    """Can't be compared, as arrays of numbers can't."""
+
+    def __eq__(self, other: object) -> bool:
+        raise ValueError("ambiguous")
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@job_handler
+def leaves_an_odd_value(context: JobContext) -> None:
+    """Leaves something in Frappe's context that can't be compared."""
+    frappe.local.response["docs"] = _Odd()
+
+
+@job_handler
+def is_overtaken_and_fails(context: JobContext) -> None:
+    """Somebody gives the job to another attempt; then it fails."""
+    with connector()() as other, other.cursor() as cursor:
+        cursor.execute("UPDATE `tabBackground Job` SET attempt = attempt + 1 WHERE name = %s", (context.job_id,))
+    raise ValueError("late")
+
+
+@job_handler
+def writes_a_note(context: JobContext) -> None:
+    """Leaves its note and ends."""
+    leave_note(context)

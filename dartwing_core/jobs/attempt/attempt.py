@@ -16,7 +16,7 @@ from rq.timeouts import BaseTimeoutException
 from ..access import permission, tenancy
 from ..base import canonical, config
 from ..db import connection, sql
-from ..db.transaction import TransactionWatch
+from ..db.transaction import TransactionWatch, has_undone_transaction
 from ..errors import (
     InvalidJobError,
     JobCanceledError,
@@ -64,14 +64,22 @@ def context_of(job: ClaimedJob, started: float) -> JobContext:
 class Attempt:
     """A job that was taken for an attempt.
 
-    `entry_id`: RQ's id of the entry under which the process runs. `started`: when the attempt's time began to run, as
-    `time.monotonic()`.
+    `session`: watches what other apps say to the database during the attempt. `entry_id`: RQ's id of the entry under
+    which the process runs. `started`: when the attempt's time began to run, as `time.monotonic()`.
     """
 
     def __init__(
-        self, job: ClaimedJob, beater: Beater, entry_id: str, started: float, take_along: TakeAlong = take_none
+        self,
+        job: ClaimedJob,
+        beater: Beater,
+        session: isolation.Session,
+        entry_id: str,
+        started: float,
+        take_along: TakeAlong = take_none,
     ):
         self.job = job
+        self.refusal: Exception | None = None
+        """Why a hook of another app does not let it begin."""
         self.next_job: ClaimedJob | None = None
         """What was taken with the settle."""
         self._beater, self._take_along = beater, take_along
@@ -81,7 +89,7 @@ class Attempt:
         self.context.save_checkpoint = self._save_checkpoint
         self._settlement = Settlement(job, self.context, entry_id, started)
         self.watch = TransactionWatch()
-        self.session = isolation.Session()
+        self.session = session
         self.renewed_at = 0.0
         """When the settle's transaction began, as `time.monotonic()`; 0 if it is the handler's."""
         self.heartbeat: Heartbeat | None = None
@@ -133,6 +141,8 @@ class Attempt:
         owner = self.job.owner
         if not self.job.handler:
             raise PermanentError(_("Job Type {0} does not exist any more.").format(self.job.row["job_type"]))
+        if self.refusal:
+            raise self.refusal
         self._hold_if_asked_to()
         frappe.set_user(owner.user)
         frappe.local.lang = owner.language or frappe.local.lang
@@ -165,20 +175,25 @@ class Attempt:
             return
         self.has_ended_itself = True
         self.next_job = self._next_along(log)
-        history.write(log)
         self.end = end
+        apart = callbacks.set_apart() if self.next_job else []
         try:
-            if self.next_job:
-                callbacks.commit()
-            else:
-                frappe.db.commit()
+            history.write(log)
+            self._commit()
         except BaseException as error:
             if not self._settlement.is_committed():
-                self.end = None
+                self.end = self.next_job = None
                 raise
             self._note_late_error(error)
+        if apart:
+            self._run_callbacks(apart)
+
+    def _commit(self) -> None:
         if self.next_job:
-            self._run_callbacks()
+            callbacks.commit()
+            return
+        with self.session.watched():  # what the handler has left to the commit may change the session as well
+            frappe.db.commit()
 
     def _renew_snapshot(self) -> None:
         """Let a next job be looked for in the settle's transaction also after a handler that took a while, if it has
@@ -187,10 +202,11 @@ class Attempt:
             sql.commit()
             self.renewed_at = time.monotonic()
 
-    def _run_callbacks(self) -> None:
+    def _run_callbacks(self, apart: list[Callable[[], Any]]) -> None:
         """The next job is taken already: an error here is the last job's."""
         try:
-            callbacks.run_rest()
+            with self.session.watched():
+                callbacks.run(apart)
         except BaseTimeoutException:
             raise
         except Exception as error:
@@ -211,9 +227,9 @@ class Attempt:
         except BaseTimeoutException:
             raise
         except Exception as error:
-            if sql.database_code(error) in sql.UNDOING or connection.is_lost(error):
+            is_started = len(log) > written
+            if is_started or connection.is_lost(error) or has_undone_transaction(error, frappe.db.sql):
                 raise
-            del log[written:]
             frappe.logger("dartwing_core").exception("The next job was left to another look")
             return None
 
@@ -228,7 +244,9 @@ class Attempt:
             # The time limit struck in here, which it does once, or the handler has made its session read only.
             connection.renew()
             is_written = connection.retried(lambda: self._write_failure(error), undo_first=True)
-        if is_written and outcome.is_timeout(error):
+        if not is_written:
+            self.has_ended_itself = False  # whoever overtook it may be about to stop this process
+        elif outcome.is_timeout(error):
             self._clean_up()
 
     def _clean_up(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import frappe
@@ -33,13 +34,27 @@ def _is_quick(callback: Any) -> bool:
     return getattr(callback, "is_for_any_commit", False) or getattr(callback, "__module__", None) in QUICK
 
 
+def set_apart() -> list[Callable[[], Any]]:
+    """Take out of the transaction what is to be called behind its commit, except the engine's own callbacks.
+
+    What is set apart outlasts an error of the commit, after which the transaction's callbacks are gone.
+    """
+    functions = frappe.db.after_commit._functions
+    others = [callback for callback in functions if not getattr(callback, "is_for_any_commit", False)]
+    for callback in others:
+        functions.remove(callback)
+    return others
+
+
 def commit() -> None:
-    """Commit, but run no callbacks except the engine's: `run_rest` does, for what a commit of Frappe's would run."""
+    """Commit, and call the engine's callbacks alone."""
     sql.commit()
     frappe.db.before_rollback.reset()
     frappe.db.after_rollback.reset()
 
 
-def run_rest() -> None:
-    """Run what the transaction that is committed has left; may raise, with some of them not run."""
+def run(callbacks: list[Callable[[], Any]]) -> None:
+    """Call what was set apart, and what these leave in turn; may raise, with some of them not called."""
+    for callback in callbacks:
+        frappe.db.after_commit.add(callback)
     frappe.db.after_commit.run()

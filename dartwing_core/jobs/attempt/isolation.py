@@ -17,6 +17,8 @@ import frappe
 CALLBACKS = ("before_commit", "after_commit", "before_rollback", "after_rollback")
 NEEDED = ("db", "conf", "flags", "session", "lang", "form_dict", "response", "message_log", "error_log", "debug_log")
 """Without which Frappe can do nothing."""
+NESTED = ("flags", "conf")
+"""Attributes of `frappe.local` that hold dicts and lists which a handler may change."""
 LONGEST_READ = 100_000
 OF_CONNECTION = frozenset({"_conn", "_cursor", "last_query", "last_result", "transaction_writes"})
 """Attributes of Frappe's database object that go with its connection and its transaction."""
@@ -78,9 +80,10 @@ class Context:
     def __init__(self, *, keeps_caches: bool) -> None:
         """`keeps_caches`: what is cached now holds no user's data, and is not outdated soon."""
         self._user, self._keeps_caches = frappe.session.user, keeps_caches
-        self._before = {name: (value, _content(value)) for name, value in _locals().items()}
-        self._lists = [(value, value.copy()) for value in frappe.flags.values() if isinstance(value, list)]
-        self._conf = copy.deepcopy(dict(frappe.conf))
+        self._before, seen = _locals(), set[int]()
+        self._contents = [
+            pair for name, value in self._before.items() for pair in _containers(value, name in NESTED, seen)
+        ]
         self.remember_database()
         self._forget()
 
@@ -95,14 +98,11 @@ class Context:
         for name in _locals().keys() - self._before.keys():
             delattr(frappe.local, name)
         now = _locals()
-        for name, (value, content) in self._before.items():
+        for name, value in self._before.items():
             if name != "db" and (name not in now or now[name] is not value):
                 setattr(frappe.local, name, value)
+        for value, content in self._contents:
             _refill(value, content)
-        for value, content in self._lists:
-            value[:] = content
-        if frappe.conf != self._conf:  # which holds dicts and lists of its own
-            frappe.conf.update(copy.deepcopy(self._conf))
         self._restore_database()
         self._forget()
         for name in CALLBACKS:
@@ -138,13 +138,19 @@ def _locals() -> dict[str, Any]:
     return dict(frappe.local)
 
 
-def _content(value: Any) -> Any:
-    return copy.copy(value) if isinstance(value, dict | list) else None
+def _containers(value: Any, is_nested: bool, seen: set[int]) -> Iterator[tuple[Any, Any]]:
+    """A dict or list and a copy of what it holds; with `is_nested` the same of those in it."""
+    if not isinstance(value, dict | list) or id(value) in seen:
+        return
+    seen.add(id(value))
+    yield value, copy.copy(value)
+    if is_nested:
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _containers(inner, True, seen)
 
 
 def _refill(value: Any, content: Any) -> None:
-    if content is None or value == content:
-        return
+    """Compares nothing: what a handler has left may be of a kind that can't be compared."""
     value.clear()
     if isinstance(value, dict):
         value.update(content)

@@ -25,7 +25,7 @@ OF_THE_ENTRY = frozenset(
 
 
 def before(job: AttemptKey) -> None:
-    """For every job but the first of an entry, for which Frappe has called them."""
+    """For every job but the one that an entry names, for which Frappe has called them. Raises what they raise."""
     for hook in _hooks("before_job"):
         frappe.call(hook, method=frappe.local.job.method, kwargs=_arguments(job), transaction_type="job")
 

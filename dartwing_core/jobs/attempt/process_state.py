@@ -6,25 +6,37 @@ What is easily put back is put back. A process that was changed in any other way
 from __future__ import annotations
 
 import contextvars
+import csv
 import decimal
 import gc
+import http.client
+import json
 import locale
 import logging
+import operator
 import os
 import random
 import resource
 import signal
 import socket
+import ssl
 import sys
+import tempfile
 import threading
+import urllib.request
 import warnings
+from types import ModuleType
 from typing import Any
+
+from rq.timeouts import BaseTimeoutException
 
 OWN_THREADS = frozenset({"job-heartbeat", "job-sweeps"})
 MEMORY_LIMIT = 256 * 1024
 """A process that has grown by so many kilobytes runs no other job."""
-PUT_BACK = (("urllib.request", "_opener"), ("tempfile", "tempdir"))
-"""What Python's own modules set by themselves when they are first used: a change alone says nothing."""
+HELD = (csv, http.client, json, logging, random, socket, ssl, urllib.request)
+"""Modules whose attributes decide how others work: whether certificates are checked, what is logged, …"""
+PUT_BACK = ((urllib.request, "_opener"), (tempfile, "tempdir"))
+"""What modules set by themselves when they are first used: a change alone says nothing."""
 _SIGNALS = (
     signal.SIGINT,
     signal.SIGTERM,
@@ -43,7 +55,8 @@ class Process:
     def __init__(self) -> None:
         self._loggers = [one for one in logging.root.manager.loggerDict.values() if isinstance(one, logging.Logger)]
         self._loggers.append(logging.root)
-        self._put_back = [_put_back(module, name) for module, name in PUT_BACK]
+        self._put_back = [getattr(module, name) for module, name in PUT_BACK]
+        self._attributes = [(module, _attributes(module)) for module in HELD]
         self._before = self._state()
         self._memory = _memory()
 
@@ -51,23 +64,32 @@ class Process:
         """Whether no handler has left anything behind: threads, signals, folder, environment, time-outs, memory, …"""
         try:
             is_same = self._state() == self._before
+        except BaseTimeoutException:
+            raise
         except Exception:  # values that can't be compared
             return False
-        return is_same and _memory() - self._memory < MEMORY_LIMIT
+        return is_same and self._has_attributes() and _memory() - self._memory < MEMORY_LIMIT
 
     def restore(self) -> None:
         """Put back what `is_as_it_was` passes over. RQ seeds Python's random numbers for each job, and so does this."""
         random.seed()
         for (module, name), before in zip(PUT_BACK, self._put_back, strict=True):
-            if module in sys.modules:
-                setattr(sys.modules[module], name, before)
+            setattr(module, name, before)
+
+    def _has_attributes(self) -> bool:
+        """Names that a module has got since do not count: they are modules within it that somebody has imported."""
+        for module, before in self._attributes:
+            now = vars(module)
+            if not all(map(operator.is_, map(now.get, before), before.values())):
+                return False
+        return True
 
     def _state(self) -> tuple[Any, ...]:
         return (_of_python(), _of_system(), [(one.level, one.disabled) for one in self._loggers], _context_variables())
 
 
-def _put_back(module: str, name: str) -> Any:
-    return getattr(sys.modules.get(module), name, None)
+def _attributes(module: ModuleType) -> dict[str, Any]:
+    return {name: value for name, value in vars(module).items() if (module, name) not in PUT_BACK}
 
 
 def _of_python() -> tuple[Any, ...]:
@@ -85,9 +107,17 @@ def _of_python() -> tuple[Any, ...]:
         logging.root.manager.disable,
         (gc.isenabled(), gc.get_threshold()),
         locale.setlocale(locale.LC_ALL),
-        repr(decimal.getcontext()),
-        repr(decimal.DefaultContext),
+        _rules_of(decimal.getcontext()),
+        _rules_of(decimal.DefaultContext),
+        csv.field_size_limit(),
     )
+
+
+def _rules_of(context: decimal.Context) -> str:
+    """Without the flags, which each calculation that rounds sets."""
+    copied = context.copy()
+    copied.clear_flags()
+    return repr(copied)
 
 
 def _of_system() -> tuple[Any, ...]:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import frappe
 from pypika.queries import QueryBuilder
 from pypika.terms import CustomFunction, Function, Parameter
+from rq.timeouts import BaseTimeoutException
 
 # First release of each MariaDB series that knows innodb_snapshot_isolation (MDEV-32898); ON by default since 11.6.2.
 _SNAPSHOT_ISOLATION_SINCE = {
@@ -23,6 +24,7 @@ _SNAPSHOT_ISOLATION_SINCE = {
     (11, 2): 4,
     (11, 4): 2,
 }
+_VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)-MariaDB")
 
 CONFLICT_TRIES = 3
 DEADLOCK = 1213
@@ -133,8 +135,19 @@ def commit() -> None:
     else:
         frappe.db.sql("commit")
         frappe.db.begin()
-    for callback in _take_own_callbacks():
-        callback()
+    _call_all(_take_own_callbacks())
+
+
+def _call_all(callbacks: list[Callable[[], Any]]) -> None:
+    """Call each, whether one before it raises or not; raise the first error in the end."""
+    errors = []
+    for callback in callbacks:
+        try:
+            callback()
+        except BaseException as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
 
 
 def rollback() -> None:
@@ -272,6 +285,8 @@ def this_connection() -> int | None:
     thread_id = getattr(frappe.db._conn, "thread_id", None)
     try:
         return int(thread_id()) if callable(thread_id) else None
+    except BaseTimeoutException:
+        raise
     except Exception:
         return None  # a connection that is closed already
 
@@ -279,7 +294,7 @@ def this_connection() -> int | None:
 @lru_cache
 def knows_snapshot_isolation(server_version: str) -> bool:
     """Whether a server of this version, such as "11.8.3-MariaDB", has the variable innodb_snapshot_isolation."""
-    found = re.search(r"(\d+)\.(\d+)\.(\d+)-MariaDB", server_version)
+    found = _VERSION.search(server_version)
     if not found:
         return False
     major, minor, patch = (int(part) for part in found.groups())

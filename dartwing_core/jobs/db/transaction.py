@@ -6,6 +6,7 @@ alone. A handler that catches the exception and returns would end Completed with
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import frappe
@@ -58,7 +59,12 @@ class TransactionWatch:
     def _undoes_transaction(self, query: str, error: Exception) -> bool:
         if "GET_LOCK" in query:
             return False  # a deadlock of named locks alone leaves the transaction as it is
-        code = sql.database_code(error)
-        if code == sql.LOCK_WAIT_TIMEOUT:  # undoes the statement, or the transaction if that variable is ON
-            return bool(self._sql("SELECT @@innodb_rollback_on_timeout")[0][0])
-        return code in sql.UNDOING
+        return has_undone_transaction(error, self._sql)
+
+
+def has_undone_transaction(error: Exception, ask: Callable[[str], Any]) -> bool:
+    """Whether the server has undone the transaction of a statement that failed. `ask` issues a query."""
+    code = sql.database_code(error)
+    if code == sql.LOCK_WAIT_TIMEOUT:  # undoes the statement, or the transaction if that variable is ON
+        return bool(ask("SELECT @@innodb_rollback_on_timeout")[0][0])
+    return code in sql.UNDOING

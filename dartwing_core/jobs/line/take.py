@@ -42,7 +42,8 @@ _START = """
     WHERE name = %(name)s AND status = 'Queued' AND attempt = %(before)s
 """
 _BEGIN_ANEW = """
-    UPDATE `tabBackground Job` FORCE INDEX (PRIMARY) SET modified = %(now)s, started_epoch = UNIX_TIMESTAMP()
+    UPDATE `tabBackground Job` FORCE INDEX (PRIMARY)
+    SET modified = %(now)s, started_epoch = UNIX_TIMESTAMP(), connection_id = %(connection_id)s
     WHERE name = %(name)s AND status = 'Running' AND attempt = %(attempt)s
 """
 
@@ -58,8 +59,12 @@ def _worker_name(pid: int) -> str:
 
 
 def begin_anew(job: AttemptKey) -> bool:
-    """Let the lease of a job that was taken a while ago begin now; whether the attempt is still its own. Commits."""
-    values = {"now": clock.site_time(), "name": job["name"], "attempt": job["attempt"]}
+    """Let the lease of a job that was taken a while ago, or on another connection, begin now. Commits.
+
+    Returns whether the attempt is still its own.
+    """
+    connection_id = sql.this_connection() or 0
+    values = {"now": clock.site_time(), "name": job["name"], "attempt": job["attempt"], "connection_id": connection_id}
     is_its_own = bool(sql.execute_as_of_now(_BEGIN_ANEW, values))
     sql.commit()
     return is_its_own

@@ -84,7 +84,7 @@ class Entry:
     is_worker_ending: bool = False
     """Whether the worker was asked to shut down: it finishes its job, and takes no other."""
     is_awaited: bool = False
-    """Whether the next entry of a queue that the worker serves is another app's, or another site's."""
+    """Whether an entry of another app or site is among the next ones of a queue that the worker serves."""
     is_rung: bool = False
     """Whether there are entries of this site that nobody has answered yet."""
     asked_at: float = 0.0
@@ -117,7 +117,7 @@ class Entry:
     def _add_questions(self, pipeline: Any) -> None:
         pipeline.hget(self.worker_key, SHUTDOWN)
         for queue in self.queues:
-            pipeline.lindex(redis_queue.list_key(queue), 0)
+            pipeline.lrange(redis_queue.list_key(queue), 0, self.workers)  # of ours there are not more in front
             pipeline.zrange(bells_key(queue), 0, -1)
 
     def _was_just_asked(self) -> bool:
@@ -129,7 +129,7 @@ class Entry:
         self.is_worker_ending = bool(shutdown)
         self.is_rung = any(by_queue[1::2])
         self.is_awaited = any(
-            first and first not in ours for first, ours in zip(by_queue[::2], by_queue[1::2], strict=True)
+            not set(first).issubset(ours) for first, ours in zip(by_queue[::2], by_queue[1::2], strict=True)
         )
 
 

@@ -58,6 +58,7 @@ has_permission = {
 
 _check_reference = "dartwing_core.jobs.access.references.check_reference"
 _check_stored_query = "dartwing_core.wall.stored_queries.check"
+_stay_quiet = "dartwing_core.jobs.access.personal_rows.stay_quiet"
 doc_events = {
     **{doctype: {"validate": _check_reference} for doctype in _references},
     "File": {
@@ -67,7 +68,11 @@ doc_events = {
     },
     "Auto Email Report": {"validate": ["dartwing_core.jobs.access.report_access.check_sending", _check_stored_query]},
     "Report": {"validate": ["dartwing_core.jobs.access.report_access.check_report", _check_stored_query]},
-    **{doctype: {"validate": _check_stored_query} for doctype in ("Dashboard Chart", "Number Card", "Kanban Board")},
+    "Kanban Board": {"validate": _check_stored_query},
+    **{
+        doctype: {"validate": [_check_stored_query, _stay_quiet], "on_trash": _stay_quiet}
+        for doctype in ("Dashboard Chart", "Number Card")
+    },
     "System Settings": {"on_update": "dartwing_core.jobs.recovery.scheduled_types.follow_time_zone"},
     "Prepared Report": {"before_insert": "dartwing_core.jobs.access.report_access.check_preparing"},
 }
@@ -167,6 +172,9 @@ override_whitelisted_methods = {
     "frappe.desk.query_report.run": "dartwing_core.wall.substitutes.charts_and_reports.run_report",
     "frappe.desk.query_report.export_query": "dartwing_core.wall.substitutes.charts_and_reports.export_query",
     "frappe.desk.reportview.export_query": "dartwing_core.wall.substitutes.charts_and_reports.export_list",
+    "frappe.desk.doctype.number_card.number_card.get_percentage_difference": (
+        "dartwing_core.wall.substitutes.charts_and_reports.get_percentage_difference"
+    ),
     "frappe.desk.doctype.dashboard_chart.dashboard_chart.get": (
         "dartwing_core.wall.substitutes.charts_and_reports.get_chart"
     ),

@@ -12,8 +12,11 @@ Frappe's lists, reports, charts, cards and exports all come to one function, whi
   add to it. (15)
 - The same of what is looked up of one row, without permissions: that goes through another function of Frappe's. (15)
 - The name of a column holds no backtick, which would end it: the query builder writes it as it is. (15, 16)
+- A value holds no backslash that would end its quotes, where a query becomes text: the query builder doubles quotes
+  alone, and MariaDB takes what follows the backslash as it is. (15, 16)
+- Rows that are no rows of a parent have none: Frappe adds no permissions to a query whose parent is a Single. (16)
 
-The last four are for what Frappe's own functions are told; what other apps write themselves may not name tables of
+The last six are for what Frappe's own functions are told; what other apps write themselves may not name tables of
 ours.
 """
 
@@ -50,7 +53,7 @@ from .column_rules import (
 )
 from .doctypes import tenant_doctype
 from .frappe_version import IS_15
-from .mentions import fields_that_link_to_ours
+from .mentions import fields_that_link_to_ours, meta_of
 from .request_texts import listed, parsed, texts
 
 HIDDEN = {
@@ -250,9 +253,27 @@ def _offence_of_lookup(table: Any, shown: list[str], others: list[str], by_frapp
 def _with_checked_quotes(quote):
     @functools.wraps(quote)
     def checked(value, quote_char):
+        if quote_char == "'" and isinstance(value, str) and "\\" in value and _needs_escapes():
+            value = value.replace("\\", "\\\\")
         if quote_char == "`" and isinstance(value, str) and "`" in value and frappe.flags.get(links.FLAG):
             _refuse(_found(lambda by_frappe: no_sql() if by_frappe else None))
         return quote(value, quote_char)
+
+    return checked
+
+
+def _needs_escapes() -> bool:
+    return links.FLAG in frappe.flags and frappe.db.db_type == "mariadb"
+
+
+def _without_false_parents(get_query):
+    @functools.wraps(get_query)
+    def checked(self, table, *arguments, **named):
+        if named.get("parent_doctype") and links.FLAG in frappe.flags and isinstance(table, str):
+            meta = meta_of(table)
+            if meta and not meta.istable:
+                named["parent_doctype"] = None
+        return get_query(self, table, *arguments, **named)
 
     return checked
 
@@ -266,3 +287,5 @@ Query.execute = _wrapped(Query.execute)
 if IS_15:
     Query.build_filter_conditions = _with_checked_filters(Query.build_filter_conditions)
     Lookup.get_query = _with_checked_names(Lookup.get_query)
+else:
+    Lookup.get_query = _without_false_parents(Lookup.get_query)

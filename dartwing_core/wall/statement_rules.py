@@ -35,7 +35,8 @@ KEEPERS = ("sessions", "utils.password", "core.doctype.user.user", "custom.docty
 """Modules of Frappe's that ask for sessions and passwords: to log in and out, to list the own sessions, to keep keys
 and passwords, and to rename the field of one."""
 OURS = frozenset(f"tab{doctype}".lower() for doctype in TENANT_DOCTYPES)
-GUARDED = (*SECRETS, *OURS)
+GUARDED = (*SECRETS, *OURS, "#mysql50#")
+"""And a prefix with which a server takes the name of a table as it is encoded."""
 TABLE = re.compile(
     r"`((?:tab|__)[^`]+)`|(?<!`)\b((?-i:tab[A-Z]\w*)|tabsessions|taborganization|processlist|__[a-z]\w*)", re.IGNORECASE
 )

@@ -96,6 +96,9 @@ def calls(name: str, doctype: str, row: str | None) -> Iterator[dict[str, Any]]:
         # Of child tables and the like Frappe makes a column first, which commits.
         "toggle_like": [{"name": name, "add": "Yes"} for name in named if "_liked_by" in meta.get_valid_columns()],
         "mark_as_read": [{"docname": name} for name in named] if doctype == "Notification Log" else [],
+        "get_percentage_difference": [
+            {"doc": json.dumps({"name": name}), "filters": None, "result": "1"} for name in named
+        ] if doctype == "Number Card" else [],
         "update_order": [{"board_name": "no such board", "order": "{}"}] if doctype == "ToDo" else [],
         "add_tag": [], "add_tags": [], "remove_tag": [],
     }  # fmt: skip
@@ -112,7 +115,13 @@ def calls(name: str, doctype: str, row: str | None) -> Iterator[dict[str, Any]]:
         one["toggle_like"] = []
     for arguments in (many | one).get(name, []):
         key = "dt" if name in ("add_tag", "add_tags", "remove_tag") else "doctype"
-        about_none = ("get_monthly_goal_graph_data", "get_chart", "relink", "get_user_permissions")
+        about_none = (
+            "get_monthly_goal_graph_data",
+            "get_chart",
+            "relink",
+            "get_user_permissions",
+            "get_percentage_difference",
+        )
         about = {} if name in about_none else {key: doctype}
         yield {**about, **arguments}
 
@@ -215,7 +224,7 @@ def test_of_what_is_not_ours_they_answer_as_the_originals(email, rows):
     assert len(rows) > 100
     assert not wrong, "\n".join(f"{name}: {len(told)}, {told[:3]}" for name, told in wrong.items())
     silent = {"toggle_like", "add_tags", "remove_tag", "relink", "follow_document", "export_query", "add_attachments"}
-    silent |= {"mark_as_read", "update_order"}
+    silent |= {"mark_as_read", "update_order", "get_percentage_difference"}
     if email == tenants.email_of("user"):
         silent |= {"run", "get_html_and_style"}  # which need roles
     assert {name for name in substitutes() if name.rpartition(".")[2] not in silent} - answered == set()

@@ -6,28 +6,38 @@ cards and charts it shows to everybody. Those of other DocTypes stay as they are
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import frappe
-from pypika.queries import QueryBuilder
+from frappe.model.document import Document
 from pypika.terms import Criterion
 
-from . import visibility
-from .desk_access import TENANT_DOCTYPES, as_sql
+from . import report_access, visibility
+from .desk_access import TENANT_DOCTYPES, as_sql, tell_nobody, throw_missing
 from .references import ask_others, now_and_before
 
-if TYPE_CHECKING:
-    from frappe.model.document import Document
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Fields of a DocType. `about`: of which DocType a row tells. `owner`: whose it is; without one it is for all."""
+
+    about: str
+    owner: str
+    report: str | None = None
+    """Which report it shows."""
+    method: str | None = None
+    """Which function makes its figures."""
+    published: tuple[str, ...] = ()
+    """One of them is set where the owner has given a row to all. What System Managers make is for all as well."""
+
 
 KINDS = {
-    "Notification Log": ("document_type", "for_user"),
-    "List Filter": ("reference_doctype", "for_user"),
-    "Number Card": ("document_type", "owner"),
-    "Dashboard Chart": ("document_type", "owner"),
+    "Notification Log": Kind("document_type", "for_user"),
+    "List Filter": Kind("reference_doctype", "for_user"),
+    "Number Card": Kind("document_type", "owner", "report_name", "method", ("is_public", "is_standard")),
+    "Dashboard Chart": Kind("document_type", "owner", "report_name", None, ("is_public", "is_standard")),
 }
-"""The fields that say which DocType a row is about, and whose it is; a row without the second is for all."""
-PUBLISHED = {"Number Card": ("is_public", "is_standard"), "Dashboard Chart": ("is_public", "is_standard")}
-"""Fields one of which is set where the owner has given a row to all. What System Managers make is for all as well."""
+OUR_FUNCTIONS = "dartwing_core."
 
 
 def conditions(user: str | None = None, doctype: str = "List Filter") -> str:
@@ -35,29 +45,64 @@ def conditions(user: str | None = None, doctype: str = "List Filter") -> str:
     viewer = visibility.viewer(user)
     if viewer.sees_everything:
         return ""
-    table = frappe.qb.DocType(doctype)
-    kind, owner = (table[field] for field in KINDS[doctype])
-    parts = [kind.isnull(), kind.notin(TENANT_DOCTYPES), owner.isnull(), owner.isin(["", viewer.user])]
-    if doctype in PUBLISHED:
-        parts += [table[field] == 1 for field in PUBLISHED[doctype]]
-        parts.append(owner.isin(_managers()))
-    return as_sql(Criterion.any(parts))
+    table, kind = frappe.qb.DocType(doctype), KINDS[doctype]
+    owner = table[kind.owner]
+    for_all = [owner.isnull(), owner.isin(["", viewer.user]), *(table[field] == 1 for field in kind.published)]
+    if kind.published:
+        for_all.append(owner.isin(_managers()))
+    return as_sql(Criterion.any([*for_all, Criterion.all(_of_others(table, kind))]))
 
 
-def _managers() -> QueryBuilder:
+def _of_others(table, kind: Kind) -> list[Criterion]:
+    """Conditions for a row that tells of no DocType of ours."""
+    found = [table[kind.about].isnull() | table[kind.about].notin(TENANT_DOCTYPES)]
+    if kind.report:
+        report = frappe.qb.DocType("Report")
+        ours = frappe.qb.from_(report).select(report.name).where(report.ref_doctype.isin(TENANT_DOCTYPES))
+        found.append(table[kind.report].isnull() | table[kind.report].notin(ours))
+    if kind.method:
+        found.append(table[kind.method].isnull() | table[kind.method].not_like(f"{OUR_FUNCTIONS}%"))
+    return found
+
+
+def _managers():
     role = frappe.qb.DocType("Has Role")
     has_it = (role.parenttype == "User") & (role.role == "System Manager")
     return frappe.qb.from_(role).select(role.parent).where(has_it)
 
 
-def has_permission(doc: Document, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
+def has_permission(doc, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
     """`has_permission` of KINDS: no for those of others about our DocTypes; else the other hooks decide."""
-    viewer = visibility.viewer(user)
-    published = PUBLISHED.get(doc.doctype, ())
-    if not viewer.sees_everything:
-        for kind, owner, *is_given in now_and_before(doc, (*KINDS[doc.doctype], *published)):
-            if kind not in TENANT_DOCTYPES or owner in (None, "", viewer.user) or any(is_given):
-                continue
-            if not published or not visibility.sees_everything(owner):
-                return False
-    return ask_others(doc, ptype, user, debug)
+    return _is_for(doc, visibility.viewer(user)) and ask_others(doc, ptype, user, debug)
+
+
+def check(doc: Document) -> None:
+    """Raises frappe.DoesNotExistError for a row that is another's alone."""
+    if not _is_for(doc, visibility.viewer()):
+        throw_missing(doc.doctype, doc.name)
+
+
+def stay_quiet(doc: Document, _method: str | None = None) -> None:
+    """`validate` and `on_trash` of KINDS: Frappe tells the name to everybody who may have a list of them open."""
+    kind = KINDS[doc.doctype]
+    if _is_about_ours(kind, *(doc.get(field) if field else None for field in (kind.about, kind.report, kind.method))):
+        doc.notify_update = tell_nobody
+
+
+def _is_for(doc: Document, viewer: visibility.Viewer) -> bool:
+    if viewer.sees_everything:
+        return True
+    kind = KINDS[doc.doctype]
+    fields = [kind.about, kind.report or kind.about, kind.method or kind.about, kind.owner, *kind.published]
+    for about, report, method, owner, *is_given in now_and_before(doc, fields):
+        is_ours = _is_about_ours(kind, about, report, method)
+        is_theirs = owner in (None, "", viewer.user) or any(is_given)
+        if is_ours and not is_theirs and not (kind.published and visibility.sees_everything(owner)):
+            return False
+    return True
+
+
+def _is_about_ours(kind: Kind, about: str | None, report: str | None, method: str | None) -> bool:
+    is_on_report = bool(kind.report and report) and report_access.is_on_jobs(report)
+    is_made_by_us = bool(kind.method) and str(method or "").startswith(OUR_FUNCTIONS)
+    return about in TENANT_DOCTYPES or is_on_report or is_made_by_us

@@ -158,6 +158,7 @@ def check_reference(doc: Document, method: str | None = None) -> None:
     doctype, name = doc.get(doctype_field), doc.get(name_field)
     if doctype not in TENANT_DOCTYPES or not name:
         return
+    doc.notify_update = desk_access.tell_nobody
     if doctype in ENGINE_DOCTYPES and doc.doctype in ("ToDo", "Tag Link"):
         frappe.throw(_("Background jobs can't be assigned or tagged."), frappe.PermissionError)
     if doc.doctype == "Discussion Topic":  # Frappe tells each reply to every visitor of the website

@@ -6,6 +6,8 @@ from typing import Any
 
 import frappe
 
+from ..access.desk_access import tell_nobody
+
 LOG = "Notification Log"
 
 
@@ -13,11 +15,7 @@ def leave(user: str, subject: str, **values: Any) -> None:
     """Leave a notice with this subject (HTML) for a user. Does not commit."""
     kind = {"doctype": LOG, "type": "Alert", "for_user": user}
     notice = frappe.get_doc({**kind, "subject": subject, **values})
-    notice.notify_update = _tell_nobody
+    notice.notify_update = tell_nobody
     notice.insert(ignore_permissions=True)
     # Frappe writes down and shows who is logged in: where the engine sweeps, perhaps somebody of another organization.
     frappe.db.set_value(LOG, notice.name, {"owner": user, "modified_by": user}, update_modified=False)
-
-
-def _tell_nobody() -> None:
-    """Frappe tells everybody who may have a list of notices open for whom a new one is; their user it tells apart."""

@@ -9,14 +9,15 @@ import frappe
 from frappe import _
 from frappe.desk import calendar, query_report, reportview
 from frappe.desk.doctype.dashboard_chart import dashboard_chart
+from frappe.desk.doctype.number_card import number_card
 
 from dartwing_core.api import rate_limits
-from dartwing_core.jobs.access import report_access
-from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
+from dartwing_core.jobs.access import personal_rows, report_access, visibility
+from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES, visible_names
 
 from .. import query_rules
 from ..frappe_version import IS_15
-from ..mentions import asks_for_names
+from ..mentions import asks_for_names, fields_that_link_to_ours
 from .base import are_names, dict_of, instead_of, is_ours, parsed, rows_naming_ours, sees_everything
 
 IN_BACKGROUND = "export_in_background"
@@ -28,14 +29,17 @@ def get_chart(given: dict[str, Any]) -> Any:
     """A chart of our DocTypes is made anew for each user: Frappe keeps what one has seen for whoever names the chart.
 
     And not as heat map, which Frappe makes of all rows (15, 16). That of another DocType leaves out what names ours,
-    and has no SQL of the caller's (15).
+    and has no SQL of the caller's (15); grouped by a link to one of ours, it tells no hidden titles (16).
     """
     if given.get("chart_name"):
         chart = frappe.get_doc("Dashboard Chart", given["chart_name"])
         given["chart_name"] = chart.name
+        personal_rows.check(chart)
     else:
         chart = dict_of(given, "chart")
     is_heat_map = chart.get("type") == "Heatmap" and chart.get("chart_type") != "Group By"
+    if (linked := _linked_by(chart)) and not sees_everything():
+        return _with_visible_labels(linked, inspect.unwrap(dashboard_chart.get)(**given))
     if not is_ours(chart.get("document_type")):
         if not (is_heat_map and IS_15) or sees_everything():
             return dashboard_chart.get(**given)
@@ -43,6 +47,32 @@ def get_chart(given: dict[str, Any]) -> Any:
     if is_heat_map and not sees_everything():
         frappe.throw(_("Heat maps are not available for {0}.").format(_(chart.get("document_type"))))
     return inspect.unwrap(dashboard_chart.get)(**given)
+
+
+def _linked_by(chart: Any) -> str | None:
+    """Which DocType of ours the field leads to by which a chart groups."""
+    is_grouped = chart.get("chart_type") == "Group By"
+    links = fields_that_link_to_ours(chart.get("document_type")) if is_grouped else {}
+    return links.get(str(chart.get("group_by_based_on")))
+
+
+def _with_visible_labels(linked: str, found: Any) -> Any:
+    if not found:
+        return found
+    table, title = frappe.qb.DocType(linked), frappe.get_meta(linked).get_title_field()
+    query = visible_names(linked, visibility.viewer()).where(table[title].isin(found["labels"]))
+    known = {text for row in query.select(table[title]).run() for text in row}
+    labels = [label if label is None or label in known else _("Not Specified") for label in found["labels"]]
+    return {**found, "labels": labels}
+
+
+@instead_of(number_card.get_percentage_difference)
+def get_percentage_difference(given: dict[str, Any]) -> Any:
+    """Of a card on our DocTypes that one may read: Frappe takes the filters of any. 15, 16."""
+    name = dict_of(given, "doc").get("name")
+    if isinstance(name, str) and frappe.db.exists("Number Card", name):
+        personal_rows.check(frappe.get_doc("Number Card", name))
+    return number_card.get_percentage_difference(**given)
 
 
 def _heat_map_filters(chart: Any, given: dict[str, Any]) -> list[Any]:

@@ -57,7 +57,7 @@ def sweep(context: Any) -> None:
 def openapi(context: Any) -> None:
     """Print the OpenAPI description of the REST API."""
     with Site(context):
-        from dartwing_core.api import jobs, openapi  # noqa: F401 - jobs for its endpoints
+        from dartwing_core.api import openapi
 
         click.echo(json.dumps(openapi.describe(), indent=1))
 

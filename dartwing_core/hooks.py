@@ -184,7 +184,7 @@ override_whitelisted_methods = {
 auth_hooks = ["dartwing_core.wall.guard.check_request"]
 before_job = ["dartwing_core.wall.guard.before_job"]
 after_request = [
-    "dartwing_core.api.error_answers.after_request",
+    "dartwing_core.api.frappe_errors.after_request",
     "dartwing_core.wall.exports.after_request",
     "dartwing_core.www.job_center.after_request",
 ]

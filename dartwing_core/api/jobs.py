@@ -1,8 +1,8 @@
-"""REST endpoints of the job engine: `/api/method/dartwing_core.api.jobs.<name>`.
+"""Endpoints about single jobs, and the address of all endpoints: `/api/method/dartwing_core.api.jobs.<name>`.
 
-Thin: arguments in, an operation of `dartwing_core.jobs`, the answer out. `docs/rest_api.md` has examples, and
-`docs/openapi.json` the description made of this file.
-Annotations are not evaluated here (`from __future__`), so that Frappe leaves the parsing of arguments to us.
+An endpoint parses its arguments, calls an operation of `dartwing_core.jobs`, and answers. `docs/rest_api.md` has
+examples. `docs/openapi.json` is made of these modules. Their annotations are not evaluated (`from __future__`), so
+that Frappe leaves the parsing of arguments to us.
 """
 
 from __future__ import annotations
@@ -14,63 +14,56 @@ from frappe import _
 from werkzeug.wrappers import Response
 
 from dartwing_core import jobs as engine
+from dartwing_core.jobs.base import clock
 from dartwing_core.jobs.errors import InvalidJobError
-from dartwing_core.jobs.operations import builders
+from dartwing_core.jobs.queries import waiting_reason
 
-from . import rate_limits
+from . import openapi
 from .arguments import parsed, requests_for, text_or_list
-from .due_times import (  # noqa: F401 - served under this module's name
-    get_schedule,
-    list_schedules,
-    preview_schedule,
-    reschedule_job,
-    run_now,
-    run_schedule_now,
+from .batches import (  # noqa: F401 - served under this module's name
+    cancel_batch,
+    get_batch_status,
+    list_batches,
+    retry_batch,
+    submit_batch,
 )
-from .endpoint import endpoint
-from .pages import (  # noqa: F401 - served under this module's name
+from .operations import (  # noqa: F401 - served under this module's name
+    bulk_retry_dead_letter,
     cancel_jobs,
+    delete_dead_letter_job,
     delete_jobs,
+    get_dead_letter_jobs,
+    get_execution_time_stats,
     get_job_counts,
-    get_job_details,
+    get_job_metrics,
     get_job_type_overview,
+    get_open_circuits,
+    get_slowest_jobs,
+    manually_close_circuit,
     retry_dead_letters,
     retry_jobs,
 )
-from .schemas import (
+from .registry import endpoint
+from .schedules import (  # noqa: F401 - served under this module's name
+    get_schedule,
+    list_schedules,
+    preview_schedule,
+    run_schedule_now,
+)
+from .schemas.common import (
     REQUIRED,
     AvailableAt,
-    BatchId,
-    BatchIdAndStatus,
-    BatchList,
-    BatchRetry,
-    BatchStatus,
-    BatchStatusAnswer,
-    BulkRetry,
-    Callback,
-    DeadLetters,
-    Deleted,
-    ExecutionTimes,
-    History,
-    Hours,
     JobId,
-    JobList,
-    JobRequest,
-    JobStatusAnswer,
     JobTypeName,
     Limit,
-    ManuallyClosed,
-    Metrics,
     OnParentFailure,
-    OpenCircuits,
     OrganizationName,
     Parameters,
     Priority,
-    SlowJobs,
     Status,
     Submitted,
-    SubmittedJobs,
 )
+from .schemas.jobs import DueAgain, History, JobDetails, JobList, JobRequest, JobStatusAnswer, SubmittedJobs
 
 
 @endpoint("POST", limit="submit")
@@ -128,73 +121,6 @@ def cancel_job(job_id: JobId = REQUIRED, reason: Annotated[str, "Kept with the j
     return {"job_id": job.name, "status": job.status, "message": _("Job canceled successfully")}
 
 
-def _cost_of_batch(jobs: Any = None, **_more: Any) -> int:
-    try:
-        return requests_for([*builders.plan_of(parsed(jobs, "jobs"), "").jobs])
-    except InvalidJobError:
-        return 1
-
-
-@endpoint("POST", limit="submit", cost=_cost_of_batch)
-def submit_batch(
-    organization: OrganizationName = REQUIRED,
-    jobs: Annotated[
-        list[dict[str, Any]], 'Jobs as of submit_jobs, {"chain": [part, …]} or {"group": [part, …]}'
-    ] = REQUIRED,
-    on_complete: Callback | None = None,
-    on_success: Callback | None = None,
-    on_failure: Callback | None = None,
-    description: Annotated[str, "For people"] | None = None,
-) -> BatchIdAndStatus:
-    """Submit jobs that are watched, canceled and retried as a whole, all or none."""
-    batch = engine.submit_batch(
-        organization,
-        parsed(jobs, "jobs"),
-        on_complete=parsed(on_complete, "on_complete"),
-        on_success=parsed(on_success, "on_success"),
-        on_failure=parsed(on_failure, "on_failure"),
-        description=description,
-    )
-    return _batch_answer(batch, _("Batch submitted successfully"))
-
-
-@endpoint("GET", limit="status")
-def get_batch_status(batch_id: BatchId = REQUIRED) -> BatchStatusAnswer:
-    """State and progress of a batch, with the number of its jobs in each status."""
-    return engine.get_batch_status(batch_id)
-
-
-@endpoint("GET", limit="list")
-def list_batches(
-    organization: OrganizationName | None = None,
-    status: BatchStatus | None = None,
-    limit: Limit = 20,
-    offset: Annotated[int, "Leave out so many"] = 0,
-) -> BatchList:
-    """Batches that you may see, newest first."""
-    return engine.list_batches(organization, status, limit, offset)
-
-
-@endpoint("POST", limit="cancel")
-def cancel_batch(
-    batch_id: BatchId = REQUIRED, reason: Annotated[str, "Kept with the batch"] | None = None
-) -> BatchIdAndStatus:
-    """Cancel the waiting jobs of a batch, and ask the running ones to stop."""
-    return _batch_answer(engine.cancel_batch(batch_id, reason=reason), _("Batch is being canceled"))
-
-
-@endpoint("POST", limit="submit")
-def retry_batch(batch_id: BatchId = REQUIRED) -> BatchRetry:
-    """Start a fresh series of attempts of all jobs of a batch that have failed."""
-    retried = engine.retry_batch(batch_id)
-    rate_limits.take_for("submit", retried["retried"] + len(retried["skipped"]))
-    return retried
-
-
-def _batch_answer(batch: Any, message: str) -> BatchIdAndStatus:
-    return {"batch_id": batch.name, "status": batch.status, "size": batch.size, "message": message}
-
-
 @endpoint("POST", limit="submit")
 def retry_job(job_id: JobId = REQUIRED, parameters: Parameters | None = None) -> Submitted:
     """Start a fresh series of attempts of a failed job, with other parameters if there are any."""
@@ -202,33 +128,39 @@ def retry_job(job_id: JobId = REQUIRED, parameters: Parameters | None = None) ->
     return {"job_id": job.name, "status": job.status, "message": _("Job re-queued for execution")}
 
 
-@endpoint("GET", limit="list")
-def get_dead_letter_jobs(organization: OrganizationName | None = None, limit: Limit = 100) -> DeadLetters:
-    """Dead Letter jobs that you may see, newest first."""
-    return {"jobs": engine.get_dead_letter_jobs(organization, limit)}
+@endpoint("POST", limit="submit")
+def reschedule_job(job_id: JobId = REQUIRED, available_at: AvailableAt = REQUIRED) -> DueAgain:
+    """Let a pending job start at another time."""
+    return _due_again(engine.reschedule_job(job_id, available_at or None), _("Job rescheduled"))
 
 
 @endpoint("POST", limit="submit")
-def bulk_retry_dead_letter(
-    organization: OrganizationName | None = None, job_type: JobTypeName | None = None, limit: Limit = 50
-) -> BulkRetry:
-    """Retry Dead Letter jobs that you may see, oldest first."""
-    retried = engine.bulk_retry_dead_letter(organization, job_type, limit)
-    rate_limits.take_for("submit", len(retried["retried"]) + len(retried["skipped"]))
-    return retried
+def run_now(job_id: JobId = REQUIRED) -> DueAgain:
+    """Skip the wait of a job for its time or its retry; what else holds it stays."""
+    return _due_again(engine.run_now(job_id), _("Job is due now"))
 
 
-@endpoint("POST", limit="cancel")
-def delete_dead_letter_job(job_id: JobId = REQUIRED) -> Deleted:
-    """Delete a Dead Letter job with its history; System Manager only."""
-    engine.delete_dead_letter_job(job_id)
-    return {"job_id": job_id, "message": _("Job deleted")}
+def _due_again(job: Any, done: str) -> DueAgain:
+    reason = waiting_reason.of_job(job.as_dict())
+    return {
+        "job_id": job.name,
+        "status": job.status,
+        "available_at": clock.iso(job.due_epoch),
+        "waiting_reason": reason,
+        "message": f"{done}. {reason}" if reason else done,
+    }
 
 
 @endpoint("GET", limit="status")
 def get_job_status(job_id: JobId = REQUIRED) -> JobStatusAnswer:
     """State, progress and outcome of a job."""
     return engine.get_job_status(job_id)
+
+
+@endpoint("GET", limit="status")
+def get_job_details(job_id: JobId = REQUIRED) -> JobDetails:
+    """All there is to know of a job: state, parameters, attempts, relatives, history, and what may be done with it."""
+    return engine.get_job_details(job_id)
 
 
 @endpoint("GET", limit="list")
@@ -257,50 +189,7 @@ def get_job_history(job_id: JobId = REQUIRED) -> History:
     return engine.get_job_history(job_id)
 
 
-@endpoint("GET", limit="metrics")
-def get_job_metrics(organization: OrganizationName | None = None, hours: Hours = 24) -> Metrics:
-    """How many jobs there are in each state and waiting, and how long they take and how often they fail."""
-    return engine.get_metrics(organization, hours)
-
-
-@endpoint("GET", limit="metrics")
-def get_execution_time_stats(
-    organization: OrganizationName | None = None, job_type: JobTypeName | None = None, hours: Hours = 24
-) -> ExecutionTimes:
-    """How long completed jobs took."""
-    return engine.get_execution_time_stats(organization, job_type, hours)
-
-
-@endpoint("GET", limit="metrics")
-def get_slowest_jobs(
-    organization: OrganizationName | None = None,
-    job_type: JobTypeName | None = None,
-    hours: Hours = 24,
-    limit: Limit = 10,
-) -> SlowJobs:
-    """The completed jobs that took longest."""
-    return {"jobs": engine.get_slowest_jobs(organization, job_type, hours, limit)}
-
-
-@endpoint("GET", limit="list")
-def get_open_circuits(organization: OrganizationName | None = None) -> OpenCircuits:
-    """Circuits that hold jobs back, in organizations that you administer, newest first."""
-    return {"circuits": engine.get_open_circuits(organization)}
-
-
-@endpoint("POST", limit="cancel")
-def manually_close_circuit(
-    job_type: JobTypeName = REQUIRED, organization: OrganizationName = REQUIRED
-) -> ManuallyClosed:
-    """Let held jobs of a type and organization go on before the cool-down is over."""
-    closed = engine.manually_close_circuit(job_type, organization)
-    shown = {name: closed[name] for name in ("circuit_id", "job_type", "organization", "organization_name", "status")}
-    return {**shown, "message": _("Circuit closed")}
-
-
 @endpoint("GET", limit="list")
 def get_openapi() -> dict[str, Any]:
     """This description, as it is (not in `message`)."""
-    from . import openapi
-
     return Response(json.dumps(openapi.describe()), content_type="application/json")

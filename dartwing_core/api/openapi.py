@@ -11,26 +11,26 @@ from typing import Any
 
 from dartwing_core import __version__
 
-from . import schemas
-from .endpoint import ENDPOINTS, Endpoint
+from .registry import ENDPOINTS, Endpoint
+from .schemas import errors
 
 BASE = "/api/method/dartwing_core.api.jobs."
 REFERENCE = "#/components/schemas/{model}"
 ERRORS = {
-    "400": ("Bad input, or a state that does not allow it", schemas.Error),
-    "401": ("Not logged in, or a wrong key", schemas.Error),
-    "403": ("Not permitted", schemas.Error),
-    "404": ("No such job, or none that you may see", schemas.Error),
-    "409": ("The same job exists already", schemas.DuplicateError),
-    "429": ("Too many requests", schemas.RateError),
-    "503": ("Busy; try again", schemas.Error),
+    "400": ("Bad input, or a state that does not allow it", errors.Error),
+    "401": ("Not logged in, or a wrong key", errors.Error),
+    "403": ("Not permitted", errors.Error),
+    "404": ("No such job, or none that you may see", errors.Error),
+    "409": ("The same job exists already", errors.DuplicateError),
+    "429": ("Too many requests", errors.RateError),
+    "503": ("Busy; try again", errors.Error),
 }
 DUPLICATES = ("submit_job", "submit_jobs", "submit_batch")
 OBJECTS = ("parameters", "jobs", "on_complete", "on_success", "on_failure")
 
 
 def describe() -> dict[str, Any]:
-    """The description, as an object, of the endpoints that are imported by now."""
+    """The description, as an object."""
     components: dict[str, Any] = {}
     paths = {BASE + name: {_verb(item): _operation(name, item, components)} for name, item in _sorted()}
     responses = {code: _error_response(*error, components) for code, error in ERRORS.items()}
@@ -125,7 +125,7 @@ def _body(parameters: list[inspect.Parameter], hints: dict[str, Any], components
 
 
 def _is_required(parameter: inspect.Parameter) -> bool:
-    """No None in the type, but None as default: `schemas.REQUIRED`."""
+    """No None in the type, but None as default: `schemas.common.REQUIRED`."""
     return parameter.default is None and "None" not in str(parameter.annotation)
 
 

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from dartwing_core.api import jobs as _endpoints  # noqa: F401 - for its endpoints
 from dartwing_core.api import openapi
-from dartwing_core.api.endpoint import ENDPOINTS
+from dartwing_core.api.registry import ENDPOINTS
 from tests.support import database, factory, http
 from tests.support import settings as engine_settings
 from tests.support.http import API, Client

@@ -11,9 +11,8 @@ import pytest
 from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request, Response
 
-import dartwing_core.api.jobs  # noqa: F401 - makes ENDPOINTS
-from dartwing_core.api import error_answers
-from dartwing_core.api.endpoint import ENDPOINTS
+from dartwing_core.api import errors, frappe_errors
+from dartwing_core.api.registry import ENDPOINTS
 from dartwing_core.jobs import InvalidJobError, JobBusyError, submit_job
 from dartwing_core.jobs.monitoring import reports
 from tests.support import database, factory, http
@@ -71,18 +70,18 @@ def test_a_job_in_another_state_is_told_apart_from_bad_input(client):
 def test_an_unknown_error_says_nothing_about_itself(site):
     secret = {"exc_type": "ZeroDivisionError", "exc": 'Traceback … File "/home/x/secret.py"', "exception": "secret"}
     response = Response(json.dumps(secret), 500, content_type="application/json")
-    error_answers.after_request(response, Request(EnvironBuilder(f"{API}list_jobs").get_environ()))
+    frappe_errors.after_request(response, Request(EnvironBuilder(f"{API}list_jobs").get_environ()))
     found = response.get_json()
     assert (response.status_code, found["error"], found["exc_type"]) == (500, "internal", "ZeroDivisionError")
     assert "secret" not in response.get_data(as_text=True)
     with pytest.raises(ZeroDivisionError):  # left to Frappe, which logs it
-        error_answers.answer(ZeroDivisionError())
+        errors.answer(ZeroDivisionError())
 
 
 def test_errors_of_other_calls_are_left_alone(site):
     response = Response("{}", 403, content_type="application/json")
     for path in ("/api/method/frappe.ping", f"{API}nothing", "/app", f"{API}list_jobs.more"):
-        error_answers.after_request(response, Request(EnvironBuilder(path).get_environ()))
+        frappe_errors.after_request(response, Request(EnvironBuilder(path).get_environ()))
     assert (response.status_code, response.get_data()) == (403, b"{}")
 
 
@@ -111,7 +110,7 @@ def test_that_frappe_refuses_a_disabled_user_in_its_own_way(site):
     frappe.db.set_value("User", leaver, "enabled", 0)
     frappe.set_user(leaver)
     refusal = Response(json.dumps({"exc_type": "ValidationError"}), 417, content_type="application/json")
-    error_answers.after_request(refusal, Request(EnvironBuilder(f"{API}list_jobs").get_environ()))
+    frappe_errors.after_request(refusal, Request(EnvironBuilder(f"{API}list_jobs").get_environ()))
     assert (refusal.status_code, refusal.get_json()["error"]) == (401, "unauthorized")
 
 
@@ -151,7 +150,7 @@ def test_the_old_way_to_call_answers_the_same(client):
     ],
 )
 def test_who_loses_against_another_session_is_told_to_try_again(site, error):
-    answer = error_answers.answer(error)
+    answer = errors.answer(error)
     assert (answer.status_code, answer.get_json()["error"], answer.headers["Retry-After"]) == (503, "busy", "1")
     assert "Record has changed" not in answer.get_data(as_text=True)
 
@@ -167,7 +166,7 @@ def test_what_was_written_before_an_error_is_undone(site, alice):
     # The answer is no exception, after which Frappe would commit.
     frappe.set_user(alice)
     job = submit_job("echo_job", factory.ALPHA, {"half": "done"})
-    error_answers.answer(InvalidJobError("no"))
+    errors.answer(InvalidJobError("no"))
     frappe.db.commit()
     assert not frappe.db.exists("Background Job", job.name)
 

@@ -71,7 +71,6 @@ def test_no_module_of_the_app_serves_a_function_of_frappes():
         for name, value in vars(sys.modules[module]).items()
         if callable(value)
         and value in [*frappe.whitelisted]
-        and not module.endswith((".jobs", "error_answers"))
         and getattr(sys.modules.get(value.__module__), value.__name__, None) is value
         and not value.__module__.startswith("dartwing_core")
     ]

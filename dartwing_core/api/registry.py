@@ -1,4 +1,4 @@
-"""What all REST endpoints share: the verb, the limit, and one form for errors."""
+"""All endpoints, and what they share: the verb, the limit, and one form for errors."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from frappe import _
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.errors import InvalidJobError
 
-from . import error_answers, rate_limits
+from . import errors, rate_limits
 
-MODULE = "dartwing_core.api.jobs"
 LONGEST_TEXT = 10_000
-PREFIXES = (f"{MODULE}.", "dartwing.dartwing_core.api.jobs.")
-"""The second are the original app's names, see `override_whitelisted_methods` in hooks.py."""
+PREFIXES = ("dartwing_core.api.jobs.", "dartwing.dartwing_core.api.jobs.")
+"""The second prefix is that of the original app, see `override_whitelisted_methods` in hooks.py."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,7 @@ def endpoint(
                 _check_text(named)
                 return function(*arguments, **named)
             except Exception as error:
-                return error_answers.answer(error)
+                return errors.answer(error)
 
         ENDPOINTS[function.__name__] = Endpoint(function, method, limit)
         return frappe.whitelist(methods=[method])(call)
@@ -78,10 +77,7 @@ def of_path(path: str) -> Endpoint | None:
     """The endpoint that a URL's path calls, under either name and in either version of Frappe's API."""
     called = path.rpartition("/method/")[2].partition("/")[0] if path.startswith("/api/") else ""
     name = next((called[len(prefix) :] for prefix in PREFIXES if called.startswith(prefix)), None)
-    if name is None:
-        return None
-    frappe.get_module(MODULE)  # makes ENDPOINTS
-    return ENDPOINTS.get(name)
+    return ENDPOINTS.get(name) if name else None
 
 
 def _check_text(arguments: dict[str, Any]) -> None:

@@ -1,0 +1,139 @@
+"""Endpoints about many jobs: bulk operations, dead letters, circuits and figures."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from frappe import _
+
+from dartwing_core import jobs as engine
+
+from . import rate_limits
+from .arguments import parsed, requests_for
+from .registry import endpoint
+from .schemas.common import REQUIRED, Hours, JobId, JobTypeName, Limit, OrganizationName
+from .schemas.operations import (
+    Bulk,
+    BulkRetry,
+    DeadLetters,
+    Deleted,
+    ExecutionTimes,
+    JobCounts,
+    JobIds,
+    JobTypeOverview,
+    ManuallyClosed,
+    Metrics,
+    OpenCircuits,
+    RetriedByError,
+    SlowJobs,
+)
+
+
+def _cost_of_ids(job_ids: Any = None, **_more: Any) -> int:
+    return requests_for(parsed(job_ids, "job_ids"))
+
+
+@endpoint("POST", limit="cancel", cost=_cost_of_ids)
+def cancel_jobs(job_ids: JobIds = REQUIRED, reason: Annotated[str, "Kept with the jobs"] | None = None) -> Bulk:
+    """Cancel several jobs, each for itself."""
+    return engine.cancel_jobs(parsed(job_ids, "job_ids"), reason=reason)
+
+
+@endpoint("POST", limit="submit", cost=_cost_of_ids)
+def retry_jobs(job_ids: JobIds = REQUIRED) -> Bulk:
+    """Start a fresh series of attempts of several failed jobs, each for itself."""
+    return engine.retry_jobs(parsed(job_ids, "job_ids"))
+
+
+@endpoint("POST", limit="cancel", cost=_cost_of_ids)
+def delete_jobs(job_ids: JobIds = REQUIRED) -> Bulk:
+    """Delete several jobs that are over, with their history, each for itself; System Manager only."""
+    return engine.delete_jobs(parsed(job_ids, "job_ids"))
+
+
+@endpoint("POST", limit="submit")
+def retry_dead_letters(
+    fingerprints: Annotated[list[str], "Of errors, as the report Dead Letters by Error has them"] = REQUIRED,
+    organization: OrganizationName | None = None,
+    job_type: JobTypeName | None = None,
+) -> RetriedByError:
+    """Retry the Dead Letter jobs that you may see with these kinds of errors, the oldest 500."""
+    found = engine.retry_dead_letters(parsed(fingerprints, "fingerprints"), organization or None, job_type or None)
+    rate_limits.take_for("submit", len(found["done"]) + len(found["refused"]))
+    return found
+
+
+@endpoint("GET", limit="list")
+def get_dead_letter_jobs(organization: OrganizationName | None = None, limit: Limit = 100) -> DeadLetters:
+    """Dead Letter jobs that you may see, newest first."""
+    return {"jobs": engine.get_dead_letter_jobs(organization, limit)}
+
+
+@endpoint("POST", limit="submit")
+def bulk_retry_dead_letter(
+    organization: OrganizationName | None = None, job_type: JobTypeName | None = None, limit: Limit = 50
+) -> BulkRetry:
+    """Retry Dead Letter jobs that you may see, oldest first."""
+    retried = engine.bulk_retry_dead_letter(organization, job_type, limit)
+    rate_limits.take_for("submit", len(retried["retried"]) + len(retried["skipped"]))
+    return retried
+
+
+@endpoint("POST", limit="cancel")
+def delete_dead_letter_job(job_id: JobId = REQUIRED) -> Deleted:
+    """Delete a Dead Letter job with its history; System Manager only."""
+    engine.delete_dead_letter_job(job_id)
+    return {"job_id": job_id, "message": _("Job deleted")}
+
+
+@endpoint("GET", limit="list")
+def get_open_circuits(organization: OrganizationName | None = None) -> OpenCircuits:
+    """Circuits that hold jobs back, in organizations that you administer, newest first."""
+    return {"circuits": engine.get_open_circuits(organization)}
+
+
+@endpoint("POST", limit="cancel")
+def manually_close_circuit(
+    job_type: JobTypeName = REQUIRED, organization: OrganizationName = REQUIRED
+) -> ManuallyClosed:
+    """Let held jobs of a type and organization go on before the cool-down is over."""
+    closed = engine.manually_close_circuit(job_type, organization)
+    shown = {name: closed[name] for name in ("circuit_id", "job_type", "organization", "organization_name", "status")}
+    return {**shown, "message": _("Circuit closed")}
+
+
+@endpoint("GET", limit="list")
+def get_job_counts(organization: OrganizationName | None = None) -> JobCounts:
+    """How many jobs run, wait, have failed today and are dead letters."""
+    return engine.get_job_counts(organization)
+
+
+@endpoint("GET", limit="status")
+def get_job_type_overview(job_type: JobTypeName = REQUIRED, hours: Hours = 24) -> JobTypeOverview:
+    """How the jobs of a type fare, the newest ten, and the JSON Schema of what they take."""
+    return engine.get_job_type_overview(job_type, hours)
+
+
+@endpoint("GET", limit="metrics")
+def get_job_metrics(organization: OrganizationName | None = None, hours: Hours = 24) -> Metrics:
+    """How many jobs there are in each state and waiting, and how long they take and how often they fail."""
+    return engine.get_metrics(organization, hours)
+
+
+@endpoint("GET", limit="metrics")
+def get_execution_time_stats(
+    organization: OrganizationName | None = None, job_type: JobTypeName | None = None, hours: Hours = 24
+) -> ExecutionTimes:
+    """How long completed jobs took."""
+    return engine.get_execution_time_stats(organization, job_type, hours)
+
+
+@endpoint("GET", limit="metrics")
+def get_slowest_jobs(
+    organization: OrganizationName | None = None,
+    job_type: JobTypeName | None = None,
+    hours: Hours = 24,
+    limit: Limit = 10,
+) -> SlowJobs:
+    """The completed jobs that took longest."""
+    return {"jobs": engine.get_slowest_jobs(organization, job_type, hours, limit)}

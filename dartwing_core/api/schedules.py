@@ -1,0 +1,49 @@
+"""Endpoints about schedules."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from frappe import _
+
+from dartwing_core import jobs as engine
+
+from .registry import endpoint
+from .schemas.common import REQUIRED, Limit, OrganizationName, Submitted
+from .schemas.schedules import Frequency, NextRuns, ScheduleAnswer, ScheduleId, ScheduleList, TimeZone, Unit
+
+
+@endpoint("GET", limit="list")
+def list_schedules(
+    organization: OrganizationName | None = None,
+    enabled: Annotated[bool, "Only those that are, or are not"] | None = None,
+    limit: Limit = 20,
+    offset: Annotated[int, "Leave out so many"] = 0,
+) -> ScheduleList:
+    """Schedules that you may see, newest first."""
+    return engine.list_schedules(organization, enabled, limit, offset)
+
+
+@endpoint("GET", limit="status")
+def get_schedule(schedule_id: ScheduleId = REQUIRED) -> ScheduleAnswer:
+    """A schedule with its next due times."""
+    return engine.get_schedule(schedule_id)
+
+
+@endpoint("GET", limit="status")
+def preview_schedule(
+    frequency: Frequency = "Cron",
+    cron: Annotated[str, "Minute, hour, day, month and weekday, such as 30 7 * * mon-fri"] | None = None,
+    every: Annotated[int, "With the unit: the interval"] | None = None,
+    every_unit: Unit | None = None,
+    time_zone: TimeZone | None = None,
+) -> NextRuns:
+    """When a schedule would be due next, were it saved like this now."""
+    return {"next_runs": engine.preview_schedule(frequency, cron, every, every_unit, time_zone)}
+
+
+@endpoint("POST", limit="submit")
+def run_schedule_now(schedule_id: ScheduleId = REQUIRED) -> Submitted:
+    """Submit the job of a schedule once more, beside its due times."""
+    job = engine.run_schedule_now(schedule_id)
+    return {"job_id": job.name, "status": job.status, "message": _("Job submitted successfully")}

@@ -1,0 +1,47 @@
+"""Names, ids and values that arguments and answers of several topics share."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from typing_extensions import TypedDict
+
+REQUIRED: Any = None
+"""Default of an argument that has to be there: the engine refuses its absence with a message of ours."""
+
+Status = Literal["Pending", "Queued", "Running", "Completed", "Failed", "Dead Letter", "Canceled", "Timed Out"]
+Priority = Literal["Low", "Normal", "High", "Critical"]
+
+JobId = Annotated[str, "Id of a job, such as JOB-1K11R5XW3ZB0000ABCDE"]
+JobTypeName = Annotated[str, "Name of a Job Type"]
+OrganizationName = Annotated[str, "Id of an organization of yours, or its name as it is written there"]
+AvailableAt = Annotated[str | float, "Not before this time (ISO 8601), or so many seconds from now"]
+Parameters = Annotated[dict[str, Any], "What the handler gets: an object"]
+Limit = Annotated[int, "At most so many; cut to what is allowed"]
+Hours = Annotated[int, "Of jobs submitted in so many last hours"]
+OnParentFailure = Annotated[
+    Literal["cancel", "dead_letter", "run"],
+    "What becomes of the job if one that it depends on is canceled, fails for good or is deleted",
+]
+
+
+class Submitted(TypedDict):
+    """A job that was submitted, canceled or queued again."""
+
+    job_id: str
+    status: Status
+    message: str
+
+
+class Event(TypedDict):
+    """One change of a job's status; `retry_attempt` counts the retries so far, `worker` is for System Managers."""
+
+    from_status: Status | None
+    to_status: Status
+    timestamp: datetime
+    actor: str
+    message: str | None
+    retry_attempt: int
+    duration: float | None
+    worker: str | None

@@ -1,0 +1,171 @@
+"""Arguments and answers about single jobs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from typing_extensions import TypedDict
+
+from .batches import BatchStatus
+from .common import Event, OnParentFailure, Priority, Status, Submitted
+
+
+class JobRequest(TypedDict, total=False):
+    """The arguments of submit_job; `depends_on` of others may name the job by its `key` too."""
+
+    job_type: str
+    organization: str
+    parameters: dict[str, Any] | None
+    priority: Priority | None
+    depends_on: str | list[str] | None
+    available_at: str | float | None
+    dedup_key: str | None
+    on_duplicate: Literal["raise", "return", "replace"]
+    on_parent_failure: OnParentFailure
+    key: str | None
+
+
+class JobAndStatus(TypedDict):
+    job_id: str
+    status: Status
+
+
+class SubmittedJobs(TypedDict):
+    """Jobs in the order of the request."""
+
+    jobs: list[JobAndStatus]
+    message: str
+
+
+class DueAgain(Submitted):
+    """A job with another due time; `waiting_reason`: what it still waits for."""
+
+    available_at: datetime
+    waiting_reason: str | None
+
+
+class Step(TypedDict):
+    """A step of a running job that its handler has named."""
+
+    name: str
+    state: Literal["done", "active", "pending"]
+
+
+class ListedJob(TypedDict):
+    """A job in a list; times are ISO 8601 with offset.
+
+    `waiting_reason`: why it is not running yet, for people. `cancel_requested`: it runs, and was asked to stop.
+    `output_url`: the path of the file of this site that is the job's outcome.
+    """
+
+    job_id: str
+    job_type: str
+    organization: str
+    organization_name: str
+    status: Status
+    priority: Priority
+    progress: float
+    progress_message: str | None
+    owner_user: str
+    attempt: int
+    created_at: datetime
+    available_at: datetime | None
+    started_at: datetime | None
+    completed_at: datetime | None
+    retry_count: int
+    max_retries: int
+    next_retry_at: datetime | None
+    output_reference: str | None
+    error_message: str | None
+    error_type: Literal["Transient", "Permanent"] | None
+    steps: list[Step]
+    waiting_reason: str | None
+    cancel_requested: bool
+    can_cancel: bool
+    can_retry: bool
+    can_reschedule: bool
+    can_run_now: bool
+    output_url: str | None
+
+
+class JobStatusAnswer(ListedJob):
+    """State, progress and outcome of a job. `result_is_hidden`: you may see the job, but not its result and files."""
+
+    canceled_at: datetime | None
+    canceled_by: str | None
+    result: Any
+    depends_on: str | None
+    parents: list[str]
+    on_parent_failure: Literal["cancel", "dead_letter", "run"] | None
+    key: str | None
+    schedule: str | None
+    parent_batch: str | None
+    result_is_hidden: bool
+
+
+class JobList(TypedDict):
+    """One page; `total` counts all that fit, up to 10,000."""
+
+    jobs: list[ListedJob]
+    total: int
+    limit: int
+    offset: int
+
+
+class History(TypedDict):
+    """Oldest first."""
+
+    job_id: str
+    history: list[Event]
+
+
+class Relative(TypedDict):
+    """Another job; type and status are null where you may not see it, or it is gone."""
+
+    job_id: str
+    job_type: str | None
+    status: Status | None
+
+
+class Relatives(TypedDict):
+    """The jobs that this one depends on, and those that depend on it."""
+
+    parents: list[Relative]
+    children: list[Relative]
+    has_more_children: bool
+
+
+class Attempt(TypedDict):
+    """One attempt of a job; `outcome` is the status that it ended with. `traceback` is for administrators, `worker` for
+    System Managers.
+    """
+
+    attempt: int
+    outcome: Status | None
+    worker: str | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    duration: float | None
+    error_message: str | None
+    traceback: str | None
+
+
+class BatchName(TypedDict):
+    batch_id: str
+    description: str | None
+    status: BatchStatus
+
+
+class JobDetails(JobStatusAnswer):
+    """All there is to know of a job, for a page that shows it, and what may be done with it."""
+
+    queue: str | None
+    callback_of: str | None
+    parameters: Any
+    attempts: list[Attempt]
+    relatives: Relatives
+    batch: BatchName | None
+    history: list[Event]
+    can_edit: bool
+    can_delete: bool

@@ -1,0 +1,154 @@
+"""Arguments and answers about many jobs: bulk operations, dead letters, circuits and figures."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from typing_extensions import TypedDict
+
+from .common import Priority, Status
+from .jobs import ListedJob
+
+JobIds = Annotated[list[str], "Ids of at most 500 jobs"]
+
+
+class Bulk(TypedDict):
+    """The jobs with which it was done, and why not with the others."""
+
+    done: list[str]
+    refused: dict[str, str]
+
+
+class RetriedByError(Bulk):
+    """`left`: how many such jobs there are besides."""
+
+    left: int
+
+
+class DeadLetters(TypedDict):
+    jobs: list[ListedJob]
+
+
+class BulkRetry(TypedDict):
+    """What was retried, and what was not and why."""
+
+    retried: list[str]
+    skipped: dict[str, str]
+
+
+class Deleted(TypedDict):
+    job_id: str
+    message: str
+
+
+class OpenCircuit(TypedDict):
+    """Jobs of this type and organization are held until `open_until`; then one of them, `probe_job`, tries.
+
+    `failures` of `samples` attempts had failed when it opened.
+    """
+
+    circuit_id: str
+    job_type: str
+    organization: str
+    organization_name: str
+    status: Literal["Open", "Half Open"]
+    opened_at: datetime
+    open_until: datetime
+    failures: int
+    samples: int
+    probe_job: str | None
+
+
+class OpenCircuits(TypedDict):
+    circuits: list[OpenCircuit]
+
+
+class ManuallyClosed(TypedDict):
+    """A circuit that was closed."""
+
+    circuit_id: str
+    job_type: str
+    organization: str
+    organization_name: str
+    status: Literal["Open", "Half Open", "Closed"]
+    message: str
+
+
+class JobCounts(TypedDict):
+    """Each up to 10,000. `today` and `day_ago`: since when jobs count as failed lately, by the site's clock."""
+
+    running: int
+    waiting: int
+    failed_today: int
+    failed_in_24_hours: int
+    dead_letter: int
+    today: str
+    day_ago: str
+
+
+class TypeFigures(TypedDict):
+    """`count`: jobs submitted in the last `hours` that have ended; times are of those that completed.
+
+    `failure_rate` (0 to 1): the share that failed of those that have completed or failed, those that are retried too.
+    """
+
+    running: int
+    waiting: int
+    dead_letter: int
+    count: int
+    failure_rate: float | None
+    average_seconds: float | None
+    p95_seconds: float | None
+    hours: int
+
+
+class JobTypeOverview(TypedDict):
+    """How the jobs of a type fare, of those you may see. `schema`: the JSON Schema of what they take, if known."""
+
+    job_type: str
+    display_name: str
+    is_paused: bool
+    can_run: bool
+    can_change: bool
+    schema: dict[str, Any] | None
+    figures: TypeFigures
+    circuits: list[OpenCircuit]
+    recent: list[ListedJob]
+
+
+class ProcessingTime(TypedDict):
+    average_seconds: float | None
+    p95_seconds: float | None
+
+
+class Metrics(TypedDict):
+    """Of the jobs you may see; times and failure rates (0 to 1) of those of the last hours."""
+
+    job_count_by_status: dict[Status, int]
+    queue_depth_by_priority: dict[Priority, int]
+    processing_time: ProcessingTime
+    failure_rate_by_type: dict[str, float]
+    processing_time_by_type: dict[str, float | None]
+    timestamp: datetime
+
+
+class ExecutionTimes(ProcessingTime):
+    count: int
+    min_seconds: float | None
+    max_seconds: float | None
+    p50_seconds: float | None
+
+
+class SlowJob(TypedDict):
+    job_id: str
+    job_type: str
+    organization: str
+    organization_name: str
+    owner_user: str
+    completed_at: datetime
+    seconds: float
+
+
+class SlowJobs(TypedDict):
+    jobs: list[SlowJob]

@@ -1,0 +1,61 @@
+"""Arguments and answers about schedules."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from typing_extensions import TypedDict
+
+from .common import Priority
+
+ScheduleId = Annotated[str, "Id of a schedule, such as SCHEDULE-1K11R5XW3ZB0000ABCDE"]
+Frequency = Literal["Cron", "Interval"]
+Unit = Literal["Minutes", "Hours", "Days"]
+TimeZone = Annotated[str, "Such as Europe/Berlin; the site's by default"]
+
+
+class ListedSchedule(TypedDict):
+    """A schedule in a list. `last_error`: why its last due time has no job; `refusals`: so many in a row."""
+
+    schedule_id: str
+    title: str
+    organization: str
+    organization_name: str
+    owner_user: str
+    enabled: bool
+    frequency: Frequency
+    cron: str | None
+    every: int
+    every_unit: Unit | None
+    time_zone: str
+    job_type: str
+    priority: Priority | None
+    missed_runs: Literal["Skip", "Run Once", "Catch Up"]
+    catch_up_limit: int
+    next_run: datetime | None
+    last_run: datetime | None
+    last_job: str | None
+    last_error: str | None
+    last_error_at: datetime | None
+    refusals: int
+
+
+class ScheduleAnswer(ListedSchedule):
+    """A schedule with its next due times, by its own time zone."""
+
+    parameters: dict[str, Any] | None
+    next_runs: list[datetime]
+
+
+class ScheduleList(TypedDict):
+    """One page; `total` counts all that fit, up to 10,000."""
+
+    schedules: list[ListedSchedule]
+    total: int
+    limit: int
+    offset: int
+
+
+class NextRuns(TypedDict):
+    next_runs: list[datetime]

@@ -5,7 +5,8 @@
   other arguments is data. (15, 16)
 - Our DocTypes are called by their name: a server that takes table names in any case finds the rows of
   `background job`, but Frappe none of the hooks for them. (15, 16)
-- RQ Job and RQ Worker are for who has a role for them: Frappe lists them, with all jobs, to everybody. (15, 16)
+- RQ Job and RQ Worker are for who has a role for them: Frappe lists them, with all jobs, to everybody.
+  (15; RQ Worker: 16 too)
 - The name of a document that may hang on one of ours is text. Frappe takes filters too, and tells by its answer whether
   there is a row. (15, 16)
 - How many rows are asked for is a number: some of Frappe's lists write it into a query as it is. (15)

@@ -4,14 +4,15 @@ Frappe's lists, reports, charts, cards and exports all come to one function, whi
 `links`): for requests and jobs of a site that has this app, and for people who do not see everything. The rules:
 
 - Fields of a higher permission level are hidden also where one filters, groups and sorts by them: Frappe takes them
-  out of its answer alone. (15; functions of fields: 16)
-- `link.field` leads to no row of ours: Frappe joins what is linked to, whoever may see it. (15, 16)
+  out of its answer alone. (15)
+- `link.field` leads to no row of ours: Frappe joins what is linked to, whoever may see it. (15)
 - A query holds no other query, and no end of its own, which read any table: Frappe looks for one at the beginning of a
   field. (15)
 - A filter is no bare text, and its field a name: Frappe writes both into the query as they are, before what permissions
   add to it. (15)
 - The same of what is looked up of one row, without permissions: that goes through another function of Frappe's. (15)
-- The name of a column holds no backtick, which would end it: the query builder writes it as it is. (15, 16)
+- The name of a column holds no backtick, which would end it: PyPika 0.48 writes it as it is. (15, and 16
+  with that one)
 - A value holds no backslash that would end its quotes, where a query becomes text: the query builder doubles quotes
   alone, and MariaDB takes what follows the backslash as it is. (15, 16)
 - Rows that are no rows of a parent have none: Frappe adds no permissions to a query whose parent is a Single. (16)

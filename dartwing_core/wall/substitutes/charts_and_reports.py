@@ -28,8 +28,9 @@ IN_BACKGROUND = "export_in_background"
 def get_chart(given: dict[str, Any]) -> Any:
     """A chart of our DocTypes is made anew for each user: Frappe keeps what one has seen for whoever names the chart.
 
-    And not as heat map, which Frappe makes of all rows (15, 16). That of another DocType leaves out what names ours,
-    and has no SQL of the caller's (15); grouped by a link to one of ours, it tells no hidden titles (16).
+    It is no heat map either: Frappe 15 makes those of all rows, 16.9 makes none. A heat map of another DocType leaves
+    out what names ours, and has no SQL of the caller's. 15. A chart grouped by a link to one of ours tells no hidden
+    titles. 16.
     """
     if given.get("chart_name"):
         chart = frappe.get_doc("Dashboard Chart", given["chart_name"])

@@ -1,0 +1,203 @@
+"""Holes that the rules of the wall close, except those of the substitutes."""
+
+from __future__ import annotations
+
+import json
+
+import frappe
+from frappe import client
+from frappe.desk import desktop, reportview
+from frappe.desk.doctype.event import event
+from frappe.desk.form import load, utils
+from frappe.model import workflow
+from frappe.website.page_renderers.print_page import PrintPage
+from frappe.www import printview
+
+from tests.support import web_request
+from tests.support.holes.scene import JOB, ORGANIZATION, ROW, Scene, hole, skip_if_pypika_quotes_backticks
+
+READ_BY_ERROR = f"(select extractvalue(1, y) from (select concat(0x7e, max(result)) y from `tab{JOB}`) z)"
+"""A query whose error tells what it has read."""
+TOLD_BY_ERROR = "XPATH"
+
+
+@hole("guard: a function is called by one name", 15, 16)
+def is_served_under_another_name(scene: Scene):
+    # The substitute for `follow_document` refuses this.
+    arguments = {"doctype": JOB, "doc_name": scene.hidden, "user": scene.other}
+    with web_request.made("POST", "/api/method/frappe.share.follow_document", scene.user, arguments):
+        return scene.outcome(_called, "frappe.share.follow_document", arguments) == ""
+
+
+def _called(command: str, arguments: dict[str, str]):
+    frappe.local.form_dict = frappe._dict(arguments)
+    return frappe.get_module("frappe.handler").execute_cmd(command)
+
+
+@hole("guard: RQ Job is for those who have a role for it", 15)
+def lists_jobs_of_rq(scene: Scene):
+    return scene.outcome(_listed, "RQ Job") == ""
+
+
+@hole("guard: RQ Worker is for those who have a role for it", 15, 16)
+def lists_workers_of_rq(scene: Scene):
+    return scene.outcome(_listed, "RQ Worker") == ""
+
+
+def _listed(doctype: str):
+    frappe.local.form_dict = frappe._dict(doctype=doctype, fields='["name"]', filters="[]")
+    return reportview.get_list()
+
+
+@hole("guard: the name of a document is text", 15, 16)
+def takes_filters_for_a_name(scene: Scene):
+    found, missing = (
+        scene.outcome(client.get, "File", {"file_name": ["like", f"{word}%"]}) for word in (scene.secret, "no such")
+    )
+    return found != missing
+
+
+@hole("guard: a number of rows is a number", 15)
+def writes_the_number_of_rows_into_the_query(scene: Scene):
+    limit = f'") union select {", ".join(["result"] * 19)} from `tab{JOB}` where name = "{scene.hidden}" -- '
+    return scene.secret in scene.told(_blog, limit)
+
+
+def _blog(limit: str):
+    find = frappe.get_attr("frappe.website.doctype.blog_post.blog_post.get_blog_list")
+    return find("Blog Post", txt="a", limit_page_length=limit)
+
+
+@hole("guard: a document that is named is one that the user sees", 15, 16)
+def tells_which_documents_are_there(scene: Scene):
+    found, missing = (scene.outcome(client.delete, ORGANIZATION, name) for name in (scene.organization, "no such"))
+    return found != missing
+
+
+@hole("links", 15, 16)
+def copies_through_links(scene: Scene):
+    def insert():
+        return frappe.get_doc({"doctype": ROW, "job": scene.hidden}).insert().error
+
+    return scene.answer(insert) == scene.secret
+
+
+@hole("link_titles: of forms", 15, 16)
+def tells_titles_with_a_form(scene: Scene):
+    row = frappe.get_doc(ROW, scene.own_row)
+    titles = scene.told(load.get_title_values_for_link_and_dynamic_link_fields, row)
+    return scene.organization_title in titles
+
+
+@hole("link_titles: of prints", 15, 16)
+def tells_titles_with_a_print(scene: Scene):
+    row = frappe.get_doc(ROW, scene.own_row)
+    scene.answer(printview.set_title_values_for_link_and_dynamic_link_fields, row.meta, row)
+    return scene.organization_title in str(row.get("__link_titles"))
+
+
+@hole("sent_names", 15, 16)
+def looks_up_what_filters_match(scene: Scene):
+    found, missing = (
+        scene.outcome(
+            workflow.get_transitions, json.dumps({"doctype": "File", "name": {"file_name": ["like", f"{word}%"]}})
+        )
+        for word in (scene.secret, "no such")
+    )
+    return found != missing
+
+
+@hole("query_rules: hidden fields in filters", 15)
+def filters_by_hidden_fields(scene: Scene):
+    frappe.db.set_value(JOB, scene.own, "rq_job_id", "s3cret-entry")
+    return scene.own in scene.told(frappe.get_list, JOB, filters={"rq_job_id": "s3cret-entry"})
+
+
+@hole("query_rules: functions of hidden fields", 15)
+def tells_functions_of_hidden_fields(scene: Scene):
+    frappe.db.set_value(JOB, scene.own, "rq_job_id", "s3cret-entry")
+    spellings = (
+        ["count(name), rq_job_id"],
+        ["ifnull(rq_job_id, '') as x"],
+        [{"MAX": "rq_job_id", "as": "x"}],
+        [{"IFNULL": ["rq_job_id", "''"], "as": "x"}],
+    )
+    return any("s3cret-entry" in scene.told(frappe.get_list, JOB, fields=fields) for fields in spellings)
+
+
+@hole("query_rules: fields behind links", 15)
+def joins_what_a_link_leads_to(scene: Scene):
+    return scene.secret in scene.told(frappe.get_list, ROW, fields=["job.result"])
+
+
+@hole("query_rules: a query within a field", 15)
+def takes_a_query_in_a_field(scene: Scene):
+    column = f"max((select group_concat(result) from `tab{JOB}`)) as x"
+    return scene.secret in scene.told(frappe.get_list, ROW, fields=[column])
+
+
+@hole("query_rules: a filter that is text", 15)
+def takes_sql_for_a_filter(scene: Scene):
+    return scene.hidden in scene.told(frappe.get_list, JOB, filters=["1=1 or 1=1"])
+
+
+@hole("query_rules: lookups", 15)
+def takes_a_query_in_a_lookup(scene: Scene):
+    found = scene.told(utils.get_next, ROW, scene.own_row, 0, sort_field=f"(select name from `tab{JOB}`)")
+    return "Subquery returns more than 1 row" in found
+
+
+@hole("query_rules: backticks in names of columns", 15, 16)
+def takes_sql_in_the_name_of_a_column(scene: Scene):
+    skip_if_pypika_quotes_backticks()
+    step = {"doctype": "Onboarding Step", "name": "Test Step", "title": "Test Step", "action": "Watch Video"}
+    name = frappe.get_doc({**step, "description": "Mine"}).insert(ignore_permissions=True).name
+    column = f"description`=(select result from `tab{JOB}` where name='{scene.hidden}'),`is_skipped"
+    scene.answer(desktop.update_onboarding_step, name, column, 0)
+    return scene.secret in str(frappe.db.get_value("Onboarding Step", name, "description"))
+
+
+@hole("stored_queries", 15)
+def runs_stored_queries_as_somebody_else(scene: Scene):
+    column = f"name` or (select extractvalue(1, concat(0x7e, max(result))) from `tab{JOB}`) as `x"
+    report = {"doctype": "Report", "report_name": "Test Stored", "ref_doctype": "Note", "is_standard": "No"}
+    asked = json.dumps({"fields": [[column, "Note"]]})
+    report = frappe.get_doc({**report, "report_type": "Report Builder", "json": asked})
+    return TOLD_BY_ERROR in scene.told(report.get_data, user="Administrator")
+
+
+@hole("statement_rules: values between quotes", 15, 16)
+def fills_values_in_between_quotes(scene: Scene):
+    filters = '[["Event", "subject", "=", "A%(user)sB"]]'
+    day = frappe.utils.getdate("2026-01-01")
+    return TOLD_BY_ERROR in scene.told(event.get_events, day, day, user=f" or {READ_BY_ERROR} or ", filters=filters)
+
+
+@hole("statement_rules: sessions and passwords", 15)
+def counts_sessions(scene: Scene):
+    return isinstance(scene.answer(client.get_count, "Sessions", {}), int)
+
+
+@hole("web_pages", 15)
+def tells_by_pages_which_documents_are_there(scene: Scene):
+    found, missing = (
+        scene.answer(lambda name=name: PrintPage(f"{ORGANIZATION}/{name}").can_render())
+        for name in (scene.organization, "no such")
+    )
+    return found != missing
+
+
+@hole("exports", 15, 16)
+def exports_formulas(scene: Scene):
+    asked = {"doctype": ROW, "fields": '["subject"]', "filters": "[]", "file_format_type": "CSV", "title": "x"}
+
+    def export():
+        frappe.local.form_dict = frappe._dict(asked)
+        frappe.local.response = frappe._dict(docs=[])
+        reportview.export_query()
+        content = frappe.local.response.get("filecontent") or frappe.local.response.get("result")
+        return content.decode() if isinstance(content, bytes) else content
+
+    scene.user = "Administrator"
+    cells = [cell.strip('"') for line in str(scene.answer(export)).splitlines() for cell in line.split(",")]
+    return "=1+1" in cells

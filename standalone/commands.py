@@ -30,6 +30,7 @@ USAGE = """\
 ./dev bench all [--json FILE]                  all that have targets, and their figures as JSON
 ./dev lint              ruff (lint and format), mypy, import-linter, and oxlint for JavaScript
 ./dev pot               renew the template of translations, dartwing_core/locale/main.pot
+./dev api               renew the reference of the Python API, docs/python_api.md
 ./dev prepare           install and build everything, then exit
 ./dev clean             remove what is kept between runs
 
@@ -128,6 +129,15 @@ def pot(_arguments: list[str]) -> int:
     return 0
 
 
+def api(_arguments: list[str]) -> int:
+    """Renew the reference of the Python API."""
+    from . import alias, python_api
+
+    alias.install()
+    print(f"{python_api.DOCUMENT.relative_to(ROOT)}: {python_api.renew()} names")
+    return 0
+
+
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "demo": demo,
     "test": test,
@@ -136,6 +146,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "bench": bench,
     "lint": lint,
     "pot": pot,
+    "api": api,
     "prepare": prepare,
     "install-only": prepare,
 }

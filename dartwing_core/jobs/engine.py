@@ -46,9 +46,9 @@ def submit_job(
     on_duplicate: str = "raise",
     on_parent_failure: str = "dead_letter",
 ) -> Document:
-    """Have a job done for `organization`, owned by the current user; returns its Background Job document.
+    """Submit a job for `organization`, owned by the current user; returns its Background Job document.
 
-    The job exists exactly when the caller's transaction commits, and is queued right after; Redis may be down.
+    The job exists if the caller's transaction commits, and is queued right after the commit. Redis may be down.
 
     `organization`: its id or its name. `parameters`: a dict with a faithful JSON form. `priority`: Low, Normal, High
     or Critical; the type's by default.

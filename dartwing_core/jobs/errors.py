@@ -24,7 +24,7 @@ class JobError(Exception):
 
 
 class TransientError(JobError):
-    """Might work when tried again: the job is retried.
+    """A failure that may pass: the job is retried.
 
     `retry_after`, in seconds, is the least delay before the next attempt.
     """
@@ -35,7 +35,7 @@ class TransientError(JobError):
 
 
 class PermanentError(JobError):
-    """Will fail each time: the job goes to Dead Letter at once."""
+    """A failure that another attempt would repeat: the job becomes a Dead Letter at once."""
 
     is_retryable = False
 
@@ -63,31 +63,31 @@ class JobTimeoutError(TransientError):
 
 
 class InvalidJobError(frappe.ValidationError):
-    """A job was asked for that can't be made or changed like this."""
+    """The request is not valid: no job can be made, or changed, like this."""
 
     http_status_code = 400
 
 
 class JobNotFoundError(frappe.DoesNotExistError):
-    """No such job, or none that this user may see: the two look alike on purpose."""
+    """The job does not exist, or this user may not see it. The two look alike on purpose."""
 
     http_status_code = 404
 
 
 class BatchNotFoundError(JobNotFoundError):
-    """No such batch, or none that this user may see."""
+    """The batch does not exist, or this user may not see it."""
 
 
 class CircuitNotFoundError(JobNotFoundError):
-    """No such circuit, or none that this user may see."""
+    """The circuit does not exist, or this user may not see it."""
 
 
 class ScheduleNotFoundError(JobNotFoundError):
-    """No such schedule, or none that this user may see."""
+    """The schedule does not exist, or this user may not see it."""
 
 
 class InvalidTransitionError(InvalidJobError):
-    """The job is not in a state in which this can be done."""
+    """The status of the job does not allow this."""
 
 
 class JobChangedError(InvalidTransitionError):
@@ -116,13 +116,13 @@ class DuplicateJobError(frappe.DuplicateEntryError):
 
 
 class JobBusyError(TransientError):
-    """Somebody else is submitting the same job right now; it may work in a moment."""
+    """Another session is submitting the same job at this moment. Try again."""
 
     http_status_code = 503
 
 
 class RateLimitError(frappe.RateLimitExceededError):
-    """Too many jobs of this type by this user; `retry_after` in seconds."""
+    """This user submits too many jobs of this type. `retry_after` is in seconds."""
 
     http_status_code = 429
 
@@ -132,4 +132,4 @@ class RateLimitError(frappe.RateLimitExceededError):
 
 
 class QueueFullError(RateLimitError):
-    """The organization has as many waiting jobs as it may have."""
+    """The organization has no room for another waiting job."""

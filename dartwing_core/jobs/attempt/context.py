@@ -33,9 +33,10 @@ class Progress:
 class JobContext:
     """The only argument of a job handler.
 
-    `state` is what an earlier attempt left by `checkpoint`, or None. `deadline` is in seconds of `time.monotonic()`.
-    `batch_id` is the Job Batch of a member or callback. `time_zone` is the owner's: Frappe itself computes in the
-    site's, whoever the user is.
+    Attributes: `job_id`, `job_type`, `organization`, `owner_user`, `parameters`, `attempt` (from 1) and
+    `timeout_seconds`. `state` is what an earlier attempt left by `checkpoint`, or None. `deadline` is the end of the
+    time limit, in seconds of `time.monotonic()`. `batch_id` is the Job Batch of a member or callback, or None.
+    `time_zone` is the owner's. Frappe itself computes in the site's time zone, whoever the user is.
     """
 
     def __init__(

@@ -27,7 +27,7 @@ def get_job_type_overview(job_type: str, hours: int = 24) -> dict[str, Any]:
     Times and failure rate are of jobs submitted in the last `hours`. `schema` is that of the Job Type, else of its
     handler, else None. `circuits`: those that hold jobs back, for admins of the organizations.
     `can_run`: whether the user has the permission that it requires.
-    Raises InvalidJobError for a type that does not exist, and for all to who has to do with none.
+    Raises InvalidJobError for a type that does not exist. A user who may use no Job Type at all gets it for each one.
     """
     found = config.job_type(job_type) if isinstance(job_type, str) and job_type else None
     if found is None or not _may_know_types():

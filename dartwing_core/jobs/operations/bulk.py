@@ -21,17 +21,17 @@ REFUSALS = (frappe.ValidationError, frappe.PermissionError, frappe.DoesNotExistE
 
 
 def cancel_jobs(job_ids: Sequence[str], reason: str | None = None) -> dict[str, Any]:
-    """Cancel these jobs, at most 500: `{done: [job ids], refused: {job id: why}}`. See `cancel_job`."""
+    """Cancel these jobs, at most 500: `{done: [job ids], refused: {job id: reason}}`. See `cancel_job`."""
     return _each(job_ids, lambda name: engine.cancel_job(name, reason=reason))
 
 
 def retry_jobs(job_ids: Sequence[str]) -> dict[str, Any]:
-    """Start a fresh series of attempts of these jobs: the same answer. See `retry_job`."""
+    """Start a fresh series of attempts of these jobs; answers like `cancel_jobs`. See `retry_job`."""
     return _each(job_ids, engine.retry_job)
 
 
 def delete_jobs(job_ids: Sequence[str]) -> dict[str, Any]:
-    """Delete these jobs with their history, those that are over; System Manager only. The same answer."""
+    """Delete these jobs, if they are over, with their history; answers like `cancel_jobs`. System Manager only."""
     return _each(job_ids, _delete)
 
 

@@ -29,7 +29,7 @@ MAX_LISTED = 1_000
 def get_open_circuits(organization: str | None = None) -> list[dict[str, Any]]:
     """The circuits that hold jobs back, or let one try, in organizations that the user administers; newest first.
 
-    Not those of Job Types whose circuit breaker is off by now. At most MAX_LISTED.
+    Circuits of Job Types whose circuit breaker is off are left out. At most 1,000.
     """
     rows = open_query(visibility.viewer(), job_queries.organization_filter(organization)).run(as_dict=True)
     return _public(rows)

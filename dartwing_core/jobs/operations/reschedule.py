@@ -47,7 +47,8 @@ def _reschedule(job: JobRow, due: float) -> Document:
 def run_now(job_id: str) -> Document:
     """Skip the wait of a Pending job for its time, or of a failed one for its retry; returns its document.
 
-    What else it waits for (another job, a pause, a limit, its turn) stays; `waiting_reason.of_job` says it in words.
+    What else it waits for (another job, a pause, a limit, its turn) stays. `waiting_reason` of `get_job_status` says it
+    in words.
     Raises InvalidTransitionError if it waits for no time, JobNotFoundError if it can't be seen.
     """
     return retried_operation.operate(job_id, _run_now)

@@ -90,9 +90,9 @@ def list_jobs(
 ) -> dict[str, Any]:
     """Jobs that the user may see, newest first: `{jobs, total, limit, offset}`.
 
-    `limit` is cut to 1–100, `total` to MAX_TOTAL; by another order than creation the newest MAX_TOTAL are sorted.
+    `limit` is cut to 1–100, `total` to 10,000. Another order than creation sorts the newest 10,000.
     `from_date` and `to_date` bound the creation. `batch`, `schedule`: only those of it.
-    `order_by`: a field of SORTABLE, with "asc" or "desc".
+    `order_by`: creation, modified, status, priority, available_at, started_at or completed_at, with "asc" or "desc".
     Raises InvalidJobError for an unknown status, priority, field or date.
     """
     job = frappe.qb.DocType(config.JOB)

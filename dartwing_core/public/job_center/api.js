@@ -1,8 +1,8 @@
-/* Asking the REST API (docs/rest_api.md), and what its errors mean for this page. */
+// Asking the REST API (docs/rest_api.md), and what its errors mean for this page.
 (() => {
 	"use strict";
 
-	const center = window.dartwingJobCenter;
+	const center = window.dartwing_job_center;
 	const { say } = center.words;
 	const BASE = "/api/method/dartwing_core.api.jobs.";
 	const TIMEOUT = 20_000;
@@ -66,6 +66,6 @@
 		history: async (job) => (await read("get_job_history", { job_id: job })).history,
 		cancel: (job) => write("cancel_job", { job_id: job }),
 		retry: (job) => write("retry_job", { job_id: job }),
-		runNow: (job) => write("run_now", { job_id: job }),
+		run_now: (job) => write("run_now", { job_id: job }),
 	};
 })();

@@ -1,10 +1,10 @@
-/* A job in the list, and what list and details show alike. */
+// A job in the list, and what list and details show alike.
 (() => {
 	"use strict";
 
-	const center = window.dartwingJobCenter;
+	const center = window.dartwing_job_center;
 	const { words, dom } = center;
-	const { make, button, setText, setAttribute, show } = dom;
+	const { make, button, set_text, set_attribute, show } = dom;
 
 	const COLORS = {
 		Running: "busy",
@@ -21,18 +21,18 @@
 		return make("span", { class: "jc-pill" });
 	}
 
-	function showPill(element, job) {
-		setText(element, job.cancel_requested ? words.say("stopping") : words.status(job.status));
-		setAttribute(element, "data-color", job.cancel_requested ? "warn" : COLORS[job.status] ?? "wait");
+	function show_pill(element, job) {
+		set_text(element, job.cancel_requested ? words.say("stopping") : words.status(job.status));
+		set_attribute(element, "data-color", job.cancel_requested ? "warn" : COLORS[job.status] ?? "wait");
 	}
 
 	/** Percent of a running job; null while it has not told any. */
-	function percentOf(job) {
+	function percent_of(job) {
 		return job.progress > 0 || job.progress_message ? job.progress : null;
 	}
 
 	/** One line on what the job is doing, waits for, or has ended with. */
-	function lineOf(job) {
+	function line_of(job) {
 		if (job.status === "Running") {
 			const step = job.steps.find(({ state }) => state === "active");
 			return job.progress_message || step?.name || "";
@@ -41,44 +41,44 @@
 		return [job.waiting_reason, job.error_message].filter(Boolean).join(" ");
 	}
 
-	/** The buttons of a job. `actions`: cancel, retry, runNow (called with the job). */
-	function actionBar(actions, instead) {
+	/** The buttons of a job. `actions`: cancel, retry, run_now (called with the job). */
+	function action_bar(actions, instead) {
 		let job;
 		const cancel = button(words.say("cancel"), () => actions.cancel(job), { "data-action": "cancel" });
 		const retry = button(words.say("retry"), () => actions.retry(job), { "data-action": "retry" });
-		const runNow = button(words.say("run_now"), () => actions.runNow(job), { "data-action": "run_now" });
+		const run_now = button(words.say("run_now"), () => actions.run_now(job), { "data-action": "run_now" });
 		const file = make("a", { class: "jc-button jc-button-main", "data-action": "download", download: "" });
-		setText(file, words.say("download"));
-		const element = make("div", { class: "jc-actions" }, file, retry, runNow, cancel);
+		set_text(file, words.say("download"));
+		const element = make("div", { class: "jc-actions" }, file, retry, run_now, cancel);
 		return {
 			element,
 			show(current) {
 				job = current;
 				const name = words.type(job.job_type);
-				const isBusy = actions.isBusy(job.job_id);
-				for (const [node, isShown, word] of [
+				const is_busy = actions.is_busy(job.job_id);
+				for (const [node, is_shown, word] of [
 					[cancel, job.can_cancel, "cancel"],
 					[retry, job.can_retry, "retry"],
-					[runNow, mayRunNow(job), "run_now"],
+					[run_now, may_run_now(job), "run_now"],
 					[file, Boolean(job.output_url), "download"],
 				]) {
-					show(node, isShown, instead);
-					setAttribute(node, "aria-label", `${words.say(word)}: ${name}`);
+					show(node, is_shown, instead);
+					set_attribute(node, "aria-label", `${words.say(word)}: ${name}`);
 				}
-				for (const node of [cancel, retry, runNow]) setAttribute(node, "aria-disabled", isBusy ? "true" : null);
-				setAttribute(file, "href", job.output_url && isPath(job.output_url) ? job.output_url : null);
-				show(element, job.can_cancel || job.can_retry || mayRunNow(job) || Boolean(job.output_url));
+				for (const node of [cancel, retry, run_now]) set_attribute(node, "aria-disabled", is_busy ? "true" : null);
+				set_attribute(file, "href", job.output_url && is_path(job.output_url) ? job.output_url : null);
+				show(element, job.can_cancel || job.can_retry || may_run_now(job) || Boolean(job.output_url));
 			},
 		};
 	}
 
 	/** Of one that has failed, a retry does the same and more. */
-	function mayRunNow(job) {
+	function may_run_now(job) {
 		return job.can_run_now && !job.can_retry;
 	}
 
 	/** A path on this site, whatever the server says. */
-	function isPath(url) {
+	function is_path(url) {
 		return url.startsWith("/") && !url.startsWith("//") && !url.startsWith("/\\");
 	}
 
@@ -90,7 +90,7 @@
 		const meta = make("p", { class: "jc-meta" });
 		const bar = dom.bar();
 		const line = make("p", { class: "jc-line" });
-		const bars = actionBar(actions, title);
+		const bars = action_bar(actions, title);
 		const text = make("div", { class: "jc-card-text" });
 		text.append(make("div", { class: "jc-card-head" }, make("h3", {}, title), state), meta, bar.element, line);
 		const element = make("li", { class: "jc-card" }, text, bars.element);
@@ -103,36 +103,36 @@
 				const name = words.type(job.job_type);
 				element.dataset.job = job.job_id;
 				element.dataset.status = job.status;
-				setText(title, name);
-				showPill(state, job);
+				set_text(title, name);
+				show_pill(state, job);
 				show(bar.element, job.status === "Running");
-				if (job.status === "Running") bar.show(percentOf(job), `${words.say("progress")}: ${name}`);
-				setText(line, lineOf(job));
+				if (job.status === "Running") bar.show(percent_of(job), `${words.say("progress")}: ${name}`);
+				set_text(line, line_of(job));
 				line.classList.toggle("jc-line-error", Boolean(job.error_message) && job.status === "Dead Letter");
 				show(line, Boolean(line.textContent));
 				bars.show(job);
-				const now = [job.organization_name, job.owner_user, job.status, momentOf(job)].join();
+				const now = [job.organization_name, job.owner_user, job.status, moment_of(job)].join();
 				if (now === shown) return;
 				shown = now;
-				meta.replaceChildren(...metaOf(job));
+				meta.replaceChildren(...meta_of(job));
 			},
 		};
 	}
 
 	/** The moment that matters in this state. */
-	function momentOf(job) {
+	function moment_of(job) {
 		if (job.status === "Running") return job.started_at;
 		return job.completed_at ?? job.created_at;
 	}
 
-	function metaOf(job) {
+	function meta_of(job) {
 		const parts = [job.organization_name];
 		if (job.owner_user !== center.data.user) parts.push(job.owner_user);
 		const nodes = parts.map((part) => make("span", {}, part));
-		const moment = momentOf(job);
+		const moment = moment_of(job);
 		if (moment) nodes.push(dom.time(moment));
 		return nodes;
 	}
 
-	center.card = { card, pill, showPill, actionBar, percentOf, lineOf, COLORS };
+	center.card = { card, pill, show_pill, action_bar, percent_of, line_of, COLORS };
 })();

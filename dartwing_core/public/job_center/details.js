@@ -1,17 +1,17 @@
-/* The dialog with all there is to know of one job. */
+// The dialog with all there is to know of one job.
 (() => {
 	"use strict";
 
-	const center = window.dartwingJobCenter;
+	const center = window.dartwing_job_center;
 	const { words, dom, api } = center;
-	const { make, button, setText, show } = dom;
+	const { make, button, set_text, show } = dom;
 	const { say } = words;
 	const RESULT_LENGTH = 20_000;
 	const PARENTS = 20; // of a job that depends on more, the first
 
 	/** `show(job)` brings it up to date; `history()` reads the history again. */
 	function details(dialog, actions) {
-		let job, shownFacts;
+		let job, shown_facts;
 		const title = make("h2", { id: "jc-details-title", tabindex: "-1" });
 		const state = center.card.pill();
 		const close = button(say("close"), () => dialog.close(), { class: "jc-button jc-close" });
@@ -19,7 +19,7 @@
 		const bar = dom.bar();
 		const line = make("p", { class: "jc-line" });
 		const steps = make("ol", { class: "jc-steps", "aria-label": say("steps") });
-		const bars = center.card.actionBar(actions, title);
+		const bars = center.card.action_bar(actions, title);
 		const hidden = make("p", { class: "jc-note" }, say("result_hidden"));
 		const error = section(say("error"), make("p", { class: "jc-error" }));
 		const result = section(say("result"), make("pre", { tabindex: "0", "aria-label": say("result") }));
@@ -38,7 +38,7 @@
 			const { job_id: name } = job;
 			const found = await api.history(name);
 			if (job.job_id !== name) return;
-			events.replaceChildren(...found.map((event) => eventOf(event, job.owner_user)).reverse());
+			events.replaceChildren(...found.map((event) => event_of(event, job.owner_user)).reverse());
 			show(past, true);
 		}
 
@@ -47,40 +47,40 @@
 			history,
 			/** The job is gone. */
 			end() {
-				setText(title, job.job_id);
+				set_text(title, job.job_id);
 				for (const part of parts) show(part, false, title);
 			},
 			/** Before its first answer. */
 			begin(name) {
 				job = { job_id: name };
-				shownFacts = null;
-				setText(title, say("loading"));
+				shown_facts = null;
+				set_text(title, say("loading"));
 				for (const part of parts) show(part, false);
 				notice.replaceChildren();
 			},
 			show(current) {
 				job = current;
-				const isRunning = job.status === "Running";
-				setText(title, words.type(job.job_type));
+				const is_running = job.status === "Running";
+				set_text(title, words.type(job.job_type));
 				show(state, true);
-				center.card.showPill(state, job);
-				show(bar.element, isRunning);
-				if (isRunning) bar.show(center.card.percentOf(job), `${say("progress")}: ${title.textContent}`);
-				const reason = isRunning ? job.progress_message : job.waiting_reason;
-				setText(line, reason);
+				center.card.show_pill(state, job);
+				show(bar.element, is_running);
+				if (is_running) bar.show(center.card.percent_of(job), `${say("progress")}: ${title.textContent}`);
+				const reason = is_running ? job.progress_message : job.waiting_reason;
+				set_text(line, reason);
 				show(line, Boolean(reason));
-				showSteps(steps, job.steps);
+				show_steps(steps, job.steps);
 				bars.show(job);
 				show(hidden, job.status === "Completed" && job.result_is_hidden);
-				setText(error.lastChild, job.error_message);
+				set_text(error.lastChild, job.error_message);
 				show(error, Boolean(job.error_message));
 				const text = job.result == null ? "" : JSON.stringify(job.result, null, 2);
-				setText(result.lastChild, text.slice(0, RESULT_LENGTH));
+				set_text(result.lastChild, text.slice(0, RESULT_LENGTH));
 				show(result, Boolean(text));
-				const all = factsOf(job);
+				const all = facts_of(job);
 				const now = JSON.stringify(all);
-				if (now !== shownFacts) facts.replaceChildren(...all.flatMap((fact) => pair(fact, actions)));
-				shownFacts = now;
+				if (now !== shown_facts) facts.replaceChildren(...all.flatMap((fact) => pair(fact, actions)));
+				shown_facts = now;
 				show(known, true);
 			},
 		};
@@ -90,7 +90,7 @@
 		return make("section", {}, make("h3", {}, name), content);
 	}
 
-	function showSteps(list, steps) {
+	function show_steps(list, steps) {
 		show(list, steps.length > 0);
 		const items = steps.map(({ name, state }) =>
 			make("li", { "data-state": state }, name, make("span", { class: "jc-hidden" }, ` (${say(`step_${state}`)})`)),
@@ -99,7 +99,7 @@
 	}
 
 	/** What is known: a name, a text or moment, and of what kind it is. */
-	function factsOf(job) {
+	function facts_of(job) {
 		const attempts = say("attempts_of", words.number(job.attempt), words.number(job.max_retries + 1));
 		return [
 			["job", job.job_id, "code"],
@@ -108,7 +108,7 @@
 			["priority", say(`priority_${job.priority}`)],
 			["depends_on", (job.parents ?? []).slice(0, PARENTS), "jobs"],
 			["created", job.created_at, "time"],
-			["due", isLater(job) ? job.available_at : null, "time"],
+			["due", is_later(job) ? job.available_at : null, "time"],
 			["started", job.started_at, "time"],
 			["completed", job.completed_at, "time"],
 			["canceled", job.canceled_at, "time"],
@@ -118,11 +118,11 @@
 		].filter(([, value]) => value?.length);
 	}
 
-	function linkTo(id, actions) {
+	function link_to(id, actions) {
 		return button(id, () => actions.open(id), { class: "jc-link" });
 	}
 
-	function isLater(job) {
+	function is_later(job) {
 		return job.status === "Pending" && new Date(job.available_at) > new Date(job.created_at);
 	}
 
@@ -130,13 +130,13 @@
 		const shown = {
 			code: () => make("code", {}, value),
 			time: () => make("span", {}, `${words.exact(value)} `, make("small", {}, dom.time(value))),
-			jobs: () => make("span", { class: "jc-links" }, ...value.map((id) => linkTo(id, actions))),
+			jobs: () => make("span", { class: "jc-links" }, ...value.map((id) => link_to(id, actions))),
 		}[kind];
 		return [make("dt", {}, say(name)), make("dd", {}, shown ? shown() : value)];
 	}
 
 	/** One change of status. Nobody to name: the owner, and the engine, which acts as Administrator. */
-	function eventOf(event, owner) {
+	function event_of(event, owner) {
 		const actor = [owner, "Administrator"].includes(event.actor) ? null : event.actor;
 		const took = event.duration > 0 ? say("took", words.duration(event.duration)) : null;
 		const small = [actor, took].filter(Boolean).join(" · ");

@@ -1,15 +1,15 @@
-/* Making and changing elements. Data only ever becomes text, never markup. */
+// Making and changing elements. Data only ever becomes text, never markup.
 (() => {
 	"use strict";
 
-	const center = window.dartwingJobCenter;
+	const center = window.dartwing_job_center;
 	const { words } = center;
 
-	/** An element with attributes (`onclick` and the like: listeners) and children (elements or texts). */
+	/** An element with attributes (`on_click` and the like are handlers) and children (elements or texts). */
 	function make(tag, attributes = {}, ...children) {
 		const element = document.createElement(tag);
 		for (const [name, value] of Object.entries(attributes)) {
-			if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+			if (name.startsWith("on_")) element.addEventListener(name.slice(3), value);
 			else if (value === true) element.setAttribute(name, "");
 			else if (value !== false && value != null) element.setAttribute(name, value);
 		}
@@ -17,27 +17,27 @@
 		return element;
 	}
 
-	function button(text, onclick, more = {}) {
-		return make("button", { type: "button", class: "jc-button", onclick, ...more }, text);
+	function button(text, on_click, more = {}) {
+		return make("button", { type: "button", class: "jc-button", on_click, ...more }, text);
 	}
 
 	/** Change the text, if it differs: what a reader has selected stays selected. */
-	function setText(element, text) {
+	function set_text(element, text) {
 		const wanted = text == null ? "" : String(text);
 		if (element.textContent !== wanted) element.textContent = wanted;
 	}
 
-	function setAttribute(element, name, value) {
+	function set_attribute(element, name, value) {
 		if (value == null) element.removeAttribute(name);
 		else if (element.getAttribute(name) !== String(value)) element.setAttribute(name, value);
 	}
 
 	/** Show or hide. If what has the focus goes, the focus moves to `instead`. */
-	function show(element, isShown, instead) {
-		if (element.hidden === !isShown) return;
-		const hadFocus = !isShown && element.contains(document.activeElement);
-		element.hidden = !isShown;
-		if (hadFocus) instead?.focus();
+	function show(element, is_shown, instead) {
+		if (element.hidden === !is_shown) return;
+		const had_focus = !is_shown && element.contains(document.activeElement);
+		element.hidden = !is_shown;
+		if (had_focus) instead?.focus();
 	}
 
 	/** A moment as "3 minutes ago", with the exact time for whoever points at it. */
@@ -46,8 +46,8 @@
 	}
 
 	/** Let the times on the page go on. */
-	function renewTimes(root) {
-		for (const element of root.querySelectorAll("time")) setText(element, words.distance(element.dateTime));
+	function renew_times(root) {
+		for (const element of root.querySelectorAll("time")) set_text(element, words.distance(element.dateTime));
 	}
 
 	/** A bar: `show(percent, name)`; without percent it says that nobody knows how far it is. */
@@ -62,15 +62,15 @@
 		return {
 			element,
 			show(percent, name) {
-				const isKnown = percent != null;
-				element.classList.toggle("jc-bar-unknown", !isKnown);
-				fill.style.setProperty("--jc-share", String(isKnown ? percent / 100 : 1));
-				setAttribute(track, "aria-valuenow", isKnown ? Math.round(percent) : null);
-				setAttribute(track, "aria-label", name);
-				setText(number, isKnown ? words.percent(percent) : "");
+				const is_known = percent != null;
+				element.classList.toggle("jc-bar-unknown", !is_known);
+				fill.style.setProperty("--jc-share", String(is_known ? percent / 100 : 1));
+				set_attribute(track, "aria-valuenow", is_known ? Math.round(percent) : null);
+				set_attribute(track, "aria-label", name);
+				set_text(number, is_known ? words.percent(percent) : "");
 			},
 		};
 	}
 
-	center.dom = { make, button, setText, setAttribute, show, time, renewTimes, bar };
+	center.dom = { make, button, set_text, set_attribute, show, time, renew_times, bar };
 })();

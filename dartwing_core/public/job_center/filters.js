@@ -1,18 +1,18 @@
-/* The filter: what its form says, what it offers, and the address of the page, which keeps it. */
+// The filter: what its form says, what it offers, and the address of the page, which keeps it.
 (() => {
 	"use strict";
 
-	const center = window.dartwingJobCenter;
+	const center = window.dartwing_job_center;
 	const { data, words, dom } = center;
 
-	/** `onChange()` is called when somebody changes it. */
+	/** `on_change()` is called when somebody changes it. */
 	class Filters {
-		constructor(form, onChange) {
+		constructor(form, on_change) {
 			this.form = form;
 			this.offer("organization", new Map(data.organizations));
 			this.offer("job_type", new Map(Object.entries(data.job_types)));
 			dom.show(form.elements.mine.parentElement, data.sees_others);
-			form.addEventListener("change", onChange);
+			form.addEventListener("change", on_change);
 			form.addEventListener("submit", (event) => event.preventDefault());
 			dom.show(form, true);
 		}
@@ -23,7 +23,7 @@
 			return { ...more, owner_user: mine ? data.user : "" };
 		}
 
-		get isSet() {
+		get is_set() {
 			return Object.values(this.values).some(Boolean);
 		}
 
@@ -44,7 +44,7 @@
 		}
 
 		/** Take over what the address says; returns its page (from 0) and the job that it opens. */
-		readAddress() {
+		read_address() {
 			const given = new URLSearchParams(location.search);
 			const { elements } = this.form;
 			for (const name of ["organization", "job_type"]) {
@@ -56,11 +56,11 @@
 			const status = [...elements.status].find(({ value }) => value === (given.get("status") ?? ""));
 			if (status) status.checked = true;
 			elements.mine.checked = data.sees_others && given.get("mine") === "1";
-			return { page: Math.max(0, (Number.parseInt(given.get("page"), 10) || 1) - 1), job: this.jobOfAddress };
+			return { page: Math.max(0, (Number.parseInt(given.get("page"), 10) || 1) - 1), job: this.job_of_address };
 		}
 
 		/** The open job is behind the #, which the server does not see: it may be one that the user may not see. */
-		get jobOfAddress() {
+		get job_of_address() {
 			try {
 				return decodeURIComponent(location.hash.slice(1));
 			} catch {
@@ -68,7 +68,7 @@
 			}
 		}
 
-		writeAddress(page, job) {
+		write_address(page, job) {
 			const wanted = new URLSearchParams();
 			for (const [name, value] of new FormData(this.form)) if (value) wanted.set(name, value);
 			if (page) wanted.set("page", String(page + 1));

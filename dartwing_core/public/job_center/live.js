@@ -1,33 +1,33 @@
-/* Staying up to date: by Frappe's socket where there is one, and by asking again in any case. */
+// Staying up to date: by Frappe's socket where there is one, and by asking again in any case.
 (() => {
 	"use strict";
 
-	const center = window.dartwingJobCenter;
+	const center = window.dartwing_job_center;
 	const FAST = 4_000, // limits: list_jobs 60 and get_job_status 600 calls a minute, over all tabs
 		SOON = 10_000,
 		IDLE = 30_000,
 		IDLE_WITH_SOCKET = 60_000,
 		LONGEST_BACKOFF = 60_000;
 
-	const isMoving = (job) => job.status === "Running" || job.status === "Queued";
+	const is_moving = (job) => job.status === "Running" || job.status === "Queued";
 
-	/** Milliseconds until a job should be looked at again; `isTold`: whether the socket tells of its changes. */
-	function intervalOf(job, isTold) {
-		if (isMoving(job)) return isTold ? IDLE : FAST;
+	/** Milliseconds until a job should be looked at again; `is_told`: whether the socket tells of its changes. */
+	function interval_of(job, is_told) {
+		if (is_moving(job)) return is_told ? IDLE : FAST;
 		const due = { Pending: job.available_at, Failed: job.next_retry_at, "Timed Out": job.next_retry_at }[job.status];
-		if (!due) return isTold ? IDLE_WITH_SOCKET : IDLE;
+		if (!due) return is_told ? IDLE_WITH_SOCKET : IDLE;
 		return Math.min(Math.max(new Date(due) - Date.now() + 1_000, SOON), IDLE);
 	}
 
-	let notBefore = 0; // the server has asked for patience: of all pollers
+	let not_before = 0; // the server has asked for patience: of all pollers
 
 	/**
 	 * Calls `work` again and again, `interval()` milliseconds after it is done: not while the page is hidden, less often
-	 * after errors, never two at a time. An interval of null, or an `onError` that returns false, waits for `now`.
+	 * after errors, never two at a time. An interval of null, or an `on_error` that returns false, waits for `now`.
 	 */
 	class Poller {
-		constructor(work, interval, onError) {
-			Object.assign(this, { work, interval, onError, failures: 0, isBusy: false, isWanted: false });
+		constructor(work, interval, on_error) {
+			Object.assign(this, { work, interval, on_error, failures: 0, is_busy: false, is_wanted: false });
 			Object.assign(this, { timer: 0, due: Infinity, began: -Infinity });
 			document.addEventListener("visibilitychange", () => this.now());
 			window.addEventListener("online", () => this.now());
@@ -45,7 +45,7 @@
 
 		/** Not later than after so many milliseconds. */
 		after(milliseconds) {
-			const due = Math.max(Date.now() + milliseconds, notBefore);
+			const due = Math.max(Date.now() + milliseconds, not_before);
 			if (due >= this.due) return;
 			clearTimeout(this.timer);
 			this.due = due;
@@ -54,22 +54,22 @@
 
 		stop() {
 			clearTimeout(this.timer);
-			this.isStopped = true;
+			this.is_stopped = true;
 		}
 
 		async run() {
 			this.due = Infinity;
-			if (this.isStopped || document.hidden) return;
-			if (Date.now() < notBefore) return this.after(0);
-			this.isWanted = this.isBusy;
-			if (this.isBusy) return;
-			this.isBusy = true;
+			if (this.is_stopped || document.hidden) return;
+			if (Date.now() < not_before) return this.after(0);
+			this.is_wanted = this.is_busy;
+			if (this.is_busy) return;
+			this.is_busy = true;
 			this.began = Date.now();
 			const wait = await this.attempt();
-			this.isBusy = false;
-			if (this.isWanted && !this.failures) this.now();
-			else if (wait != null && !this.isStopped) this.after(wait);
-			this.isWanted = false;
+			this.is_busy = false;
+			if (this.is_wanted && !this.failures) this.now();
+			else if (wait != null && !this.is_stopped) this.after(wait);
+			this.is_wanted = false;
 		}
 
 		/** Do the work; milliseconds to wait after it, null for ever. */
@@ -80,15 +80,15 @@
 				return this.interval();
 			} catch (error) {
 				this.failures += 1;
-				if (error.seconds) notBefore = Date.now() + error.seconds * 1000;
-				if (this.onError(error) === false) return null;
+				if (error.seconds) not_before = Date.now() + error.seconds * 1000;
+				if (this.on_error(error) === false) return null;
 				return Math.min(1000 * 2 ** this.failures, LONGEST_BACKOFF);
 			}
 		}
 	}
 
-	/** Call `onEvent(name, message)` for events of jobs, and `onChange(isConnected)` when the socket comes or goes. */
-	function listen(onEvent, onChange) {
+	/** Call `on_event(name, message)` for events of jobs, and `on_change(is_connected)` when the socket comes or goes. */
+	function listen(on_event, on_change) {
 		let attempts = 15;
 		const attach = () => {
 			const realtime = window.frappe?.realtime;
@@ -97,10 +97,10 @@
 				return;
 			}
 			for (const name of ["job_progress", "job_status_changed"]) {
-				realtime.on(name, (message) => message?.job_id && onEvent(name, message)); // the first one connects
+				realtime.on(name, (message) => message?.job_id && on_event(name, message)); // the first one connects
 			}
 			const { socket } = realtime;
-			const tell = () => onChange(Boolean(socket.connected));
+			const tell = () => on_change(Boolean(socket.connected));
 			socket.on("connect", tell);
 			socket.on("disconnect", tell);
 			tell();
@@ -112,5 +112,5 @@
 		attach();
 	}
 
-	center.live = { Poller, listen, intervalOf, isMoving };
+	center.live = { Poller, listen, interval_of, is_moving };
 })();

@@ -1,10 +1,10 @@
-/* The job center: what it shows, and what happens when something changes or somebody does something. */
+// The job center: what it shows, and what happens when something changes or somebody does something.
 (() => {
 	"use strict";
 
-	const center = window.dartwingJobCenter;
+	const center = window.dartwing_job_center;
 	const { data, words, dom, api, live } = center;
-	const { make, button, setText, show } = dom;
+	const { make, button, set_text, show } = dom;
 	const { say } = words;
 	const PAGE = 20;
 	const MOST = 10_000; // the server counts no further
@@ -22,18 +22,18 @@
 	const jobs = new Map(); // of this page, by id: { job, card, told: when the last event of it was made }
 	const busy = new Set(); // ids of jobs whose button was pressed
 	const changed = new Set(); // ids of jobs that events have told of
-	const actions = { open, cancel, retry, runNow, isBusy: (id) => busy.has(id) };
+	const actions = { open, cancel, retry, run_now, is_busy: (id) => busy.has(id) };
 	const view = center.details(dialog, actions);
 	const notices = new center.Notices({
 		page: find("jc-notice"),
 		dialog: view.notice,
 		connection: find("jc-connection"),
-		again: () => (poller.now(), detailsPoller.now()),
+		again: () => (poller.now(), details_poller.now()),
 	});
-	const filters = new center.Filters(find("jc-filters"), () => goTo(0));
-	const poller = new live.Poller(readList, listInterval, listFailed);
-	const watcher = new live.Poller(readWatched, () => (watched().length ? WATCH : null), listFailed);
-	const detailsPoller = new live.Poller(readOpened, detailsInterval, detailsFailed);
+	const filters = new center.Filters(find("jc-filters"), () => go_to(0));
+	const poller = new live.Poller(read_list, list_interval, list_failed);
+	const watcher = new live.Poller(read_watched, () => (watched().length ? WATCH : null), list_failed);
+	const details_poller = new live.Poller(read_opened, details_interval, details_failed);
 	let page = 0;
 	let total = 0;
 	let opened = null; // { id, job, history: the state of the job that its history was read for } in the dialog
@@ -42,25 +42,25 @@
 
 	// The list ------------------------------------------------------------------------------------------------------
 
-	async function readList() {
+	async function read_list() {
 		const number = (question += 1);
 		const answer = await api.list({ ...filters.values, limit: PAGE, offset: page * PAGE });
 		if (number !== question) return;
 		total = answer.total;
 		if (!answer.jobs.length && total && page) {
-			goTo(Math.floor((total - 1) / PAGE)); // there are fewer pages now
+			go_to(Math.floor((total - 1) / PAGE)); // there are fewer pages now
 			return;
 		}
 		notices.forget("polling");
-		showList(answer.jobs);
+		show_list(answer.jobs);
 	}
 
-	function showList(found) {
+	function show_list(found) {
 		const names = new Set(found.map((job) => job.job_id));
-		let hadFocus = false;
+		let had_focus = false;
 		for (const [id, { card }] of jobs) {
 			if (names.has(id)) continue;
-			hadFocus ||= card.element.contains(document.activeElement);
+			had_focus ||= card.element.contains(document.activeElement);
 			card.element.remove();
 			jobs.delete(id);
 		}
@@ -71,25 +71,25 @@
 			if (list.children[place] !== element) list.insertBefore(element, list.children[place] ?? null);
 		});
 		list.setAttribute("aria-busy", "false");
-		if (hadFocus) find("jc-list-title").focus();
+		if (had_focus) find("jc-list-title").focus();
 		filters.learn(found);
-		showEmpty();
-		showPages();
-		dom.renewTimes(document);
+		show_empty();
+		show_pages();
+		dom.renew_times(document);
 		if (watched().length) watcher.after(WATCH);
 	}
 
 	/** The running jobs of which nobody tells, if they are few; the open one is asked for anyway. */
 	function watched() {
-		const running = [...jobs.values()].filter(({ job }) => job.status === "Running" && !isTold(job));
+		const running = [...jobs.values()].filter(({ job }) => job.status === "Running" && !is_told(job));
 		return running.length > WATCHED ? [] : running.map(({ job }) => job.job_id).filter((id) => id !== opened?.id);
 	}
 
-	async function readWatched() {
-		for (const id of watched()) await readOne(id);
+	async function read_watched() {
+		for (const id of watched()) await read_one(id);
 	}
 
-	async function readOne(id) {
+	async function read_one(id) {
 		try {
 			const job = await api.status(id);
 			if (jobs.has(id)) patch(job);
@@ -104,31 +104,31 @@
 		let entry = jobs.get(job.job_id);
 		if (!entry) jobs.set(job.job_id, (entry = { card: center.card.card(actions), told: "" }));
 		if (entry.job && entry.job.status !== job.status) {
-			setText(find("jc-said"), `${words.type(job.job_type)}: ${words.status(job.status)}`);
+			set_text(find("jc-said"), `${words.type(job.job_type)}: ${words.status(job.status)}`);
 		}
 		entry.job = job;
 		entry.card.show(job);
 		if (opened?.id !== job.job_id || !opened.job || opened.job === job) return;
 		opened.job = { ...opened.job, ...job };
 		view.show(opened.job);
-		if (stateOf(job) !== opened.history) detailsPoller.now();
+		if (state_of(job) !== opened.history) details_poller.now();
 	}
 
-	function stateOf({ status, attempt }) {
+	function state_of({ status, attempt }) {
 		return `${status} ${attempt}`;
 	}
 
-	function showEmpty() {
+	function show_empty() {
 		const place = find("jc-empty");
 		show(place, !jobs.size);
 		if (jobs.size) return;
-		const more = filters.isSet
-			? button(say("show_all"), () => (filters.form.reset(), goTo(0)))
+		const more = filters.is_set
+			? button(say("show_all"), () => (filters.form.reset(), go_to(0)))
 			: make("p", {}, say("no_jobs_yet"));
-		place.replaceChildren(make("h3", {}, say(filters.isSet ? "nothing_fits" : "no_jobs")), more);
+		place.replaceChildren(make("h3", {}, say(filters.is_set ? "nothing_fits" : "no_jobs")), more);
 	}
 
-	function showPages() {
+	function show_pages() {
 		const place = find("jc-pages");
 		show(place, total > PAGE);
 		const [back, next] = place.querySelectorAll("button");
@@ -136,15 +136,15 @@
 		back.disabled = first === 0;
 		next.disabled = first + PAGE >= total;
 		const range = [first + 1, Math.min(first + PAGE, total), total].map(words.number);
-		setText(find("jc-range"), say(total >= MOST ? "range_or_more" : "range", ...range));
+		set_text(find("jc-range"), say(total >= MOST ? "range_or_more" : "range", ...range));
 	}
 
 	/** Show a page of what the filter lets through. */
-	function goTo(number) {
+	function go_to(number) {
 		if (number !== page) find("job-center").scrollIntoView({ block: "start" });
 		page = Math.max(0, number);
 		list.setAttribute("aria-busy", "true");
-		filters.writeAddress(page, opened?.id);
+		filters.write_address(page, opened?.id);
 		poller.now();
 	}
 
@@ -158,20 +158,20 @@
 		if (!dialog.open) dialog.showModal();
 		dialog.scrollTop = 0;
 		find("jc-details-title").focus();
-		filters.writeAddress(page, id);
-		detailsPoller.failures = 0;
-		detailsPoller.now();
+		filters.write_address(page, id);
+		details_poller.failures = 0;
+		details_poller.now();
 	}
 
 	function closed() {
 		const card = jobs.get(opened?.id)?.card;
 		opened = null;
-		filters.writeAddress(page);
-		notices.leaveDialog();
+		filters.write_address(page);
+		notices.leave_dialog();
 		(card?.title ?? find("jc-list-title")).focus();
 	}
 
-	async function readOpened() {
+	async function read_opened() {
 		if (!opened) return;
 		const { id } = opened;
 		const job = await api.status(id);
@@ -180,18 +180,18 @@
 		view.show(job);
 		notices.forget("polling");
 		if (jobs.has(id)) patch(job);
-		const state = stateOf(job);
+		const state = state_of(job);
 		if (state !== opened.history) {
 			await view.history();
 			if (opened?.id === id) opened.history = state;
 		}
-		dom.renewTimes(dialog);
+		dom.renew_times(dialog);
 	}
 
 	// Doing something -----------------------------------------------------------------------------------------------
 
 	async function cancel(job) {
-		if (busy.has(job.job_id) || !(await center.confirmCancel(find("jc-confirm"), job))) return;
+		if (busy.has(job.job_id) || !(await center.confirm_cancel(find("jc-confirm"), job))) return;
 		await act(job, api.cancel, "asked_to_cancel");
 	}
 
@@ -199,31 +199,31 @@
 		await act(job, api.retry, "asked_to_retry");
 	}
 
-	async function runNow(job) {
-		await act(job, api.runNow, "asked_to_run_now");
+	async function run_now(job) {
+		await act(job, api.run_now, "asked_to_run_now");
 	}
 
 	async function act(job, call, done) {
 		const { job_id: id } = job;
 		if (busy.has(id)) return;
-		setBusy(id, true);
+		set_busy(id, true);
 		notices.forget("action");
 		try {
 			await call(id);
-			setText(find("jc-said"), say(done, words.type(job.job_type)));
-			await readOne(id);
+			set_text(find("jc-said"), say(done, words.type(job.job_type)));
+			await read_one(id);
 			poller.soon(0); // it moves now, though nothing may have moved before
 		} catch (error) {
 			failed(error, "action");
 			if (["gone", "refused"].includes(error.kind)) poller.now();
 		} finally {
-			setBusy(id, false);
-			if (opened?.id === id) detailsPoller.now();
+			set_busy(id, false);
+			if (opened?.id === id) details_poller.now();
 		}
 	}
 
-	function setBusy(id, isBusy) {
-		busy[isBusy ? "add" : "delete"](id);
+	function set_busy(id, is_busy) {
+		busy[is_busy ? "add" : "delete"](id);
 		const entry = jobs.get(id);
 		entry?.card.show(entry.job);
 		if (opened?.id === id && opened.job) view.show(opened.job);
@@ -232,17 +232,17 @@
 	// When something is wrong ---------------------------------------------------------------------------------------
 
 	function failed(error, source) {
-		if (error.kind === "login") for (const each of [poller, watcher, detailsPoller]) each.stop();
+		if (error.kind === "login") for (const each of [poller, watcher, details_poller]) each.stop();
 		notices.say(error, source);
 	}
 
-	function listFailed(error) {
+	function list_failed(error) {
 		list.setAttribute("aria-busy", "false");
 		if (error.kind !== "busy" || poller.failures > 2) failed(error, "polling");
 	}
 
-	function detailsFailed(error) {
-		if (error.kind !== "gone") return listFailed(error);
+	function details_failed(error) {
+		if (error.kind !== "gone") return list_failed(error);
 		// Deleted, or of an organization that the user has left.
 		view.end();
 		opened.job = null;
@@ -254,27 +254,27 @@
 	// Live ----------------------------------------------------------------------------------------------------------
 
 	/** Whether the socket tells of this job's changes: Frappe's events go to a job's owner. */
-	function isTold(job) {
-		return notices.isConnected && job.owner_user === data.user;
+	function is_told(job) {
+		return notices.is_connected && job.owner_user === data.user;
 	}
 
-	function listInterval() {
-		const intervals = [...jobs.values()].map(({ job }) => live.intervalOf(job, isTold(job)));
-		return Math.min(notices.isConnected ? IDLE_WITH_SOCKET : IDLE, ...intervals);
+	function list_interval() {
+		const intervals = [...jobs.values()].map(({ job }) => live.interval_of(job, is_told(job)));
+		return Math.min(notices.is_connected ? IDLE_WITH_SOCKET : IDLE, ...intervals);
 	}
 
 	/** Null while the dialog is closed. */
-	function detailsInterval() {
+	function details_interval() {
 		if (!opened?.job) return null;
-		return isTold(opened.job) || !live.isMoving(opened.job) ? DETAILS_SLOW : WATCH;
+		return is_told(opened.job) || !live.is_moving(opened.job) ? DETAILS_SLOW : WATCH;
 	}
 
-	function onEvent(name, message) {
+	function on_event(name, message) {
 		const { job_id: id, updated_at: made = "" } = message;
 		const entry = jobs.get(id);
 		if (!entry) {
 			if (name === "job_status_changed") poller.soon(2 * TOGETHER); // a new one, or on another page
-			if (opened?.id === id) detailsPoller.now();
+			if (opened?.id === id) details_poller.now();
 			return;
 		}
 		if (made < entry.told) return; // overtaken by a later one
@@ -285,36 +285,36 @@
 			return;
 		}
 		changed.add(id);
-		asking ||= setTimeout(askForChanged, TOGETHER);
+		asking ||= setTimeout(ask_for_changed, TOGETHER);
 	}
 
-	async function askForChanged() {
+	async function ask_for_changed() {
 		const ids = [...changed];
 		changed.clear();
 		asking = 0;
 		if (ids.length > ONE_BY_ONE) return poller.soon(0);
 		try {
-			for (const id of ids) await readOne(id);
+			for (const id of ids) await read_one(id);
 		} catch (error) {
-			listFailed(error);
+			list_failed(error);
 		}
 	}
 
 	// Begin ---------------------------------------------------------------------------------------------------------
 
-	const given = filters.readAddress();
+	const given = filters.read_address();
 	page = given.page;
-	find("jc-pages").addEventListener("click", ({ target }) => target.dataset.go && goTo(page + Number(target.dataset.go)));
+	find("jc-pages").addEventListener("click", ({ target: { dataset: { go } } }) => go && go_to(page + Number(go)));
 	dialog.addEventListener("close", closed);
 	window.addEventListener("hashchange", () => {
-		const id = filters.jobOfAddress;
+		const id = filters.job_of_address;
 		if (id && id !== opened?.id) open(id);
 	});
-	live.listen(onEvent, (isConnected) => {
-		notices.showConnection(isConnected);
+	live.listen(on_event, (is_connected) => {
+		notices.show_connection(is_connected);
 		poller.now();
 	});
-	notices.showConnection();
+	notices.show_connection();
 	poller.now();
 	if (given.job) open(given.job);
 })();

@@ -1,17 +1,17 @@
-/* Saying what is wrong, on the page or in the dialog that covers it; and whether the page is up to date. */
+// Saying what is wrong, on the page or in the dialog that covers it; and whether the page is up to date.
 (() => {
 	"use strict";
 
-	const center = window.dartwingJobCenter;
+	const center = window.dartwing_job_center;
 	const { dom, api } = center;
-	const { make, button, setText, show } = dom;
+	const { make, button, set_text, show } = dom;
 	const { say } = center.words;
 	const IS_DOWN = '.jc-notice:is([data-kind="offline"], [data-kind="login"])';
 
 	/** `page` and `dialog` take notices, `connection` the state; `again()` asks the server once more. */
 	class Notices {
 		constructor({ page, dialog, connection, again }) {
-			Object.assign(this, { page, dialog, connection, again, isConnected: false });
+			Object.assign(this, { page, dialog, connection, again, is_connected: false });
 		}
 
 		/** Say an error. `source`: "polling" (the next answer takes it back) or "action" (the next action does). */
@@ -23,16 +23,16 @@
 			const { kind, message } = error;
 			const place = this.dialog.closest("dialog").open ? this.dialog : this.page;
 			const current = place.firstChild;
-			const isSaid = current?.dataset.kind === kind && current.firstChild.textContent === message;
-			if (isSaid || current?.dataset.kind === "login") return;
+			const is_said = current?.dataset.kind === kind && current.firstChild.textContent === message;
+			if (is_said || current?.dataset.kind === "login") return;
 			const notice = make("div", { class: "jc-notice", "data-kind": kind, "data-source": source });
-			notice.append(...[make("p", {}, message), this.wayOut(kind, source)].filter(Boolean));
+			notice.append(...[make("p", {}, message), this.way_out(kind, source)].filter(Boolean));
 			place.replaceChildren(notice);
-			this.showConnection();
+			this.show_connection();
 		}
 
 		/** What a person can do about it. */
-		wayOut(kind, source) {
+		way_out(kind, source) {
 			const main = { class: "jc-button jc-button-main" };
 			if (kind === "login") return make("a", { ...main, href: center.data.login }, say("log_in"));
 			if (kind === "reload") return button(say("reload"), () => location.reload(), main);
@@ -46,27 +46,27 @@
 				const { kind, source: said } = place.firstChild?.dataset ?? {};
 				if (said === source && kind !== "login") place.replaceChildren();
 			}
-			this.showConnection();
+			this.show_connection();
 		}
 
 		/** The dialog has closed: what is true of the page as well goes there. */
-		leaveDialog() {
+		leave_dialog() {
 			const notice = this.dialog.firstChild;
 			if (notice?.dataset.source === "polling") this.page.replaceChildren(notice);
 			this.dialog.replaceChildren();
 		}
 
-		showConnection(isConnected = this.isConnected) {
-			this.isConnected = isConnected;
-			const state = document.querySelector(IS_DOWN) ? "down" : isConnected ? "live" : "polling";
+		show_connection(is_connected = this.is_connected) {
+			this.is_connected = is_connected;
+			const state = document.querySelector(IS_DOWN) ? "down" : is_connected ? "live" : "polling";
 			show(this.connection, true);
 			this.connection.dataset.state = state;
-			setText(this.connection, say(`connection_${state}`));
+			set_text(this.connection, say(`connection_${state}`));
 		}
 	}
 
 	/** Ask before a job is canceled; true if it is to be. */
-	function confirmCancel(dialog, job) {
+	function confirm_cancel(dialog, job) {
 		return new Promise((resolve) => {
 			const question = say(job.status === "Running" ? "cancel_running" : "cancel_waiting");
 			const keep = button(say("keep"), () => dialog.close("no"), { autofocus: true });
@@ -81,5 +81,5 @@
 		});
 	}
 
-	Object.assign(center, { Notices, confirmCancel });
+	Object.assign(center, { Notices, confirm_cancel });
 })();

@@ -1,4 +1,4 @@
-/* Words, times and numbers for people, in the page's language. */
+// Words, times and numbers for people, in the page's language.
 (() => {
 	"use strict";
 
@@ -47,7 +47,7 @@
 		return say("hours", whole.format(Math.floor(seconds / 3600)), whole.format(Math.floor((seconds % 3600) / 60)));
 	}
 
-	window.dartwingJobCenter = {
+	window.dartwing_job_center = {
 		data,
 		words: {
 			say,

@@ -1,11 +1,17 @@
 // What may be done with a job. Each asks first, and resolves to true when it is done; what is refused is said.
 import { write } from "./api";
-import { make, one_at_a_time } from "./dom";
+import { link, make, one_at_a_time } from "./dom";
 
 const plain = (text) => frappe.utils.escape_html(text);
 
 export function tell(text, indicator = "green") {
 	frappe.show_alert({ message: plain(text), indicator });
+}
+
+/** Say that a job was submitted, with a link to it. */
+export function tell_submitted(job_id) {
+	const message = link("Background Job", job_id, __("Job submitted")).outerHTML;
+	frappe.show_alert({ message, indicator: "green" }, 10);
 }
 
 /** Say what went wrong. */

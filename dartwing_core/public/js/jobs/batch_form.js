@@ -1,3 +1,4 @@
+// The form of a Job Batch: its progress, the latest jobs, and cancel and retry of the whole batch.
 import { confirmed, tell, tell_error } from "./actions";
 import { is_outdated, read, write } from "./api";
 import { bar, button, link, make, pill } from "./dom";

@@ -1,3 +1,4 @@
+// The report "Dead Letters by Error": its button retries the jobs of the checked rows.
 import { ask_retry, confirmed, show_summary, tell, tell_error } from "./actions";
 import { write } from "./api";
 import { one_at_a_time } from "./dom";

@@ -1,3 +1,4 @@
+// The form of an Organization: figures and the latest jobs, and its removal.
 import { confirmed, tell_error } from "./actions";
 import { read } from "./api";
 import { button, make } from "./dom";

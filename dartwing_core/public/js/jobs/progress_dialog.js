@@ -1,3 +1,4 @@
+// Starting a job from the scripts of other apps, and a dialog that shows its progress (docs/desk.md).
 import { write } from "./api";
 import { cancel, tell_error } from "./actions";
 import { bar, button, link, make, pill } from "./dom";

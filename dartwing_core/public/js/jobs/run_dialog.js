@@ -1,6 +1,7 @@
+// The dialog that asks for the parameters of a job and submits it.
 import { write } from "./api";
-import { parse, tell_error } from "./actions";
-import { link, one_at_a_time } from "./dom";
+import { parse, tell_error, tell_submitted } from "./actions";
+import { one_at_a_time } from "./dom";
 import { fields_of, parameters_of } from "./schema_fields";
 
 /** Ask for what a job of this type takes, submit it, and call `on_submitted(job_id)`. */
@@ -49,8 +50,7 @@ function request_of(job_type, { _organization, _priority, _available_at }, param
 async function submit(request, on_submitted) {
 	try {
 		const { job_id } = await write("submit_job", request);
-		const to_job = link("Background Job", job_id, __("Job submitted")).outerHTML;
-		frappe.show_alert({ message: to_job, indicator: "green" }, 10);
+		tell_submitted(job_id);
 		on_submitted(job_id);
 		return true;
 	} catch (error) {

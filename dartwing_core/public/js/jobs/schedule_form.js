@@ -1,6 +1,7 @@
-import { confirmed, tell_error } from "./actions";
+// The form of a Job Schedule: its next runs, its latest jobs, and a run at once.
+import { confirmed, tell_error, tell_submitted } from "./actions";
 import { is_outdated, preview_schedule, read, write } from "./api";
-import { button, link, make, time } from "./dom";
+import { button, make, time } from "./dom";
 import { Overview, job_table, lists } from "./overview";
 
 const LATEST = 5;
@@ -76,8 +77,7 @@ async function run_now(frm) {
 	if (!(await confirmed(__("Submit its job once more now, beside its due times?")))) return;
 	try {
 		const { job_id } = await write("run_schedule_now", { schedule_id: frm.docname });
-		const message = link("Background Job", job_id, __("Job submitted")).outerHTML;
-		frappe.show_alert({ message, indicator: "green" }, 10);
+		tell_submitted(job_id);
 	} catch (error) {
 		tell_error(error);
 		if (!is_outdated(error)) return;

@@ -1,3 +1,4 @@
+// The form of a Job Type: figures and circuits of its jobs, run and pause.
 import { confirmed, tell, tell_error } from "./actions";
 import { is_outdated, read, write } from "./api";
 import { button, link, make, time } from "./dom";

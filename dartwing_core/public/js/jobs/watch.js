@@ -1,3 +1,4 @@
+// Following a job from the scripts of other apps (docs/desk.md).
 import { read } from "./api";
 import { LiveJob, is_finished } from "./live_job";
 

@@ -20,7 +20,7 @@ import frappe
 
 from benchmarks import _site
 
-QUERY, QUIT = 0x03, 0x01
+QUERY = 0x03
 REDIS_URLS = ("FRAPPE_REDIS_QUEUE", "FRAPPE_REDIS_CACHE")
 CONTROL = re.compile(r"\s*(commit|rollback|start transaction|begin|savepoint|release savepoint)\b", re.IGNORECASE)
 WRITE = re.compile(r"\s*(set statement .*? for\s+)?(insert|update|delete|replace)\b", re.IGNORECASE | re.DOTALL)

@@ -68,10 +68,6 @@ class Service:
         if self.process:
             self.process.kill()
 
-    def restart(self) -> None:
-        self.stop()
-        self.start()
-
 
 class Redis(Service):
     """A redis-server that keeps nothing on disk. Database 0 is Frappe's queue, database 1 its cache."""

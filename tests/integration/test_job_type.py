@@ -45,13 +45,6 @@ def test_nothing_outside_apps_and_registry_is_even_imported():
     assert "this" not in sys.modules
 
 
-def test_registered_handlers_are_listed():
-    listed = handlers.registered()
-    assert f"{HERE}.whoami" in listed
-    assert "dartwing_core.handlers.samples.sample_job" in listed
-    assert f"{HERE}.not_registered" not in listed
-
-
 def test_the_decorator_refuses_a_wrong_signature():
     for function in (lambda: None, lambda a, b: None, len):
         with pytest.raises(TypeError):

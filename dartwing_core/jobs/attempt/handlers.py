@@ -89,19 +89,6 @@ def resolve(path: str) -> Handler:
     return function
 
 
-def registered() -> list[str]:
-    """Dotted paths of all registered handlers, sorted: those the hook names and the decorated ones in its modules."""
-    paths = set()
-    for name in _named():
-        found = _module(name)
-        if found is None:
-            paths.add(name)
-            continue
-        own = [key for key, member in inspect.getmembers(found, is_marked) if member.__module__ == found.__name__]
-        paths.update(f"{found.__name__}.{key}" for key in own)
-    return sorted(paths)
-
-
 def is_marked(function: Any) -> bool:
     """Whether the decorator was applied to it."""
     return callable(function) and getattr(function, _MARK, False) is True

@@ -1,3 +1,5 @@
+"""What Frappe calls of this app, and when."""
+
 app_name = "dartwing_core"
 app_title = "Dartwing Core"
 app_publisher = "Opensoft"

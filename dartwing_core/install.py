@@ -75,12 +75,14 @@ def before_install() -> None:
 
 
 def after_install() -> None:
+    """Make the app's own records, and indexes on tables of Frappe."""
     seed()
     scheduled_types.set_back(clock.site_time())
     index_files()
 
 
 def after_migrate() -> None:
+    """Make what `after_install` makes and a release has added since."""
     seed()
     scheduled_types.set_back(clock.site_time())
     index_files()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from .bench import on_bench
+from .checks import lint
 from .launcher import Stage, running, say
 from .options import flag, foreground, number, options, take, whole_number
 from .processes import Failed
@@ -28,7 +28,7 @@ USAGE = """\
 ./dev run FILE [ARG…]   run a Python file in a site with workers and scheduler, as Administrator
 ./dev bench [NAME]      run benchmarks/NAME.py in a site (without NAME: list them); --bench PATH --site NAME as above
 ./dev bench all [--json FILE]                  all that have targets, and their figures as JSON
-./dev lint              ruff (lint and format), mypy, import-linter, and oxlint for JavaScript
+./dev lint [CHECK…]     ruff (lint and format), mypy, import-linter, dead code, and oxlint for JavaScript
 ./dev pot               renew the template of translations, dartwing_core/locale/main.pot
 ./dev api               renew the reference of the Python API, docs/python_api.md
 ./dev prepare           install and build everything, then exit
@@ -106,19 +106,6 @@ def serve_port(asked: str | None) -> int:
 def prepare(_arguments: list[str]) -> int:
     with running(workers=0, scheduler=False, **options()):
         return 0
-
-
-def lint(_arguments: list[str]) -> int:
-    """Lint, format and types of everything; all of it runs, so that one look shows all there is to mend."""
-    python = [sys.executable, "-m"]
-    checks = (
-        [*python, "ruff", "check", "."],
-        [*python, "ruff", "format", "--check", "."],
-        [*python, "mypy"],
-        [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"],
-        [str(Path(sys.executable).parent / "oxlint"), "--deny-warnings", "dartwing_core"],
-    )
-    return max(subprocess.run(check, cwd=ROOT).returncode for check in checks)
 
 
 def pot(_arguments: list[str]) -> int:

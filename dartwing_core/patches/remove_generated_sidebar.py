@@ -1,3 +1,5 @@
+"""Desk 16 shows our sidebar in place of the one that it has generated."""
+
 from __future__ import annotations
 
 import frappe

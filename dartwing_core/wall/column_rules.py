@@ -136,6 +136,7 @@ def _is_sql(one: Any) -> bool:
 
 
 def no_sql() -> str:
+    """The message for a query that holds SQL of its own."""
     return _("A query holds no SQL of its own: name fields, and filter by field and value.")
 
 

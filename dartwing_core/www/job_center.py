@@ -36,6 +36,7 @@ POLICY = (
 
 
 def get_context(context: Any) -> None:
+    """Hook: what the page's template shows. Guests are sent to the login."""
     if frappe.session.user == "Guest":
         frappe.flags.redirect_location = f"/login?redirect-to={quote(_wanted(), safe='')}"
         raise frappe.Redirect(302)

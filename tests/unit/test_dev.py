@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from standalone import bench, bench_check, commands, programs
+from standalone import bench, bench_check, checks, commands, dead_code, programs
 from standalone.processes import Failed
 from tests.support import processes
 
@@ -73,6 +74,30 @@ def test_a_missing_server_is_said_before_anything_is_set_up(monkeypatch, command
     refusal = pytest.raises(Failed, match=f"{missing} was not found. Install")
     with refusal if is_refused else contextlib.nullcontext():
         programs.provide(command, has_bench=has_bench)
+
+
+# Lint
+
+
+def test_before_a_commit_the_same_checks_run():
+    text = (checks.ROOT / ".pre-commit-config.yaml").read_text()
+    assert re.findall(r"entry: \./dev lint ([\w-]+),", text) == list(checks.CHECKS)
+
+
+def test_a_check_that_is_none_is_named():
+    with pytest.raises(Failed, match="ruf is no check"):
+        checks.lint(["ruf"])
+
+
+def test_dead_code_is_what_nothing_calls_by_name_or_by_path(tmp_path, monkeypatch, capsys):
+    module = tmp_path / "dartwing_core" / "module.py"
+    module.parent.mkdir()
+    module.write_text("def called(): ...\ndef hooked(): ...\ndef dead(): ...\ncalled()\n")
+    monkeypatch.setattr(dead_code, "ROOT", tmp_path)
+    monkeypatch.setattr(dead_code, "SOURCES", ["dartwing_core"])
+    monkeypatch.setattr(dead_code, "named_in", lambda: ["a hook: dartwing_core.module.hooked"])
+    assert dead_code.main() == 1
+    assert capsys.readouterr().out == "dartwing_core/module.py:3: unused function 'dead'\n"
 
 
 # Genuine benches

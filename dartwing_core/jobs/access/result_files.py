@@ -91,6 +91,7 @@ def refuse_if_foreign(file: Document) -> None:
 
 
 def throw_foreign() -> None:
+    """Raise PermissionError: the file is a job's."""
     frappe.throw(_("This file belongs to a background job."), frappe.PermissionError)
 
 

@@ -25,22 +25,27 @@ def time_ordered_id() -> str:
 
 
 def job_name() -> str:
+    """The name of a new Background Job."""
     return f"JOB-{time_ordered_id()}"
 
 
 def batch_name() -> str:
+    """The name of a new Job Batch."""
     return f"BATCH-{time_ordered_id()}"
 
 
 def circuit_name() -> str:
+    """The name of a new Job Circuit."""
     return f"CIRCUIT-{time_ordered_id()}"
 
 
 def schedule_name() -> str:
+    """The name of a new Job Schedule."""
     return f"SCHEDULE-{time_ordered_id()}"
 
 
 def organization_name() -> str:
+    """The name of a new Organization."""
     return f"ORG-{time_ordered_id()}"
 
 

@@ -101,6 +101,7 @@ def _first_text(_db_type: str, fields: tuple[str, ...], limit: int) -> str:
 
 
 def first_query(key: Sequence[Any], fields: Sequence[str], limit: int) -> QueryBuilder:
+    """The query for the first jobs of one line; `key`: a value for each column of LINE."""
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(*(job[field] for field in fields)).where(job.in_line == IN_LINE)
     for column, value in zip(LINE, key, strict=True):
@@ -114,6 +115,7 @@ def queues() -> list[str]:
 
 
 def queues_query() -> QueryBuilder:
+    """The query of `queues`."""
     # Of a range the server reads the groups' first entries alone; of `DISTINCT queue` for `in_line = 1` it reads all.
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(job.in_line, job.queue).where(job.in_line >= IN_LINE)

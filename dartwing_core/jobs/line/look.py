@@ -217,6 +217,7 @@ def running() -> list[SlotsRow]:
 
 
 def running_query() -> QueryBuilder:
+    """The query of `running`."""
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(job.organization, job.job_type, Count("*").as_("number"))
     return query.where(job.status == str(JobStatus.RUNNING)).groupby(job.organization, job.job_type)

@@ -36,6 +36,7 @@ def get_open_circuits(organization: str | None = None) -> list[dict[str, Any]]:
 
 
 def open_query(viewer: visibility.Viewer, organization: str | None) -> QueryBuilder:
+    """The query for the open circuits that this viewer administers, newest first."""
     circuit, job_type = frappe.qb.DocType(config.CIRCUIT), frappe.qb.DocType(config.JOB_TYPE)
     query = frappe.qb.from_(circuit).join(job_type).on(job_type.name == circuit.job_type)
     query = query.select(*(circuit[name] for name in (*circuits.PUBLIC_FIELDS, *circuits.PROBE_FIELDS)))

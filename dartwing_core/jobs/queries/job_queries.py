@@ -254,11 +254,13 @@ def _file_url(reference: str | None) -> str | None:
 
 
 def check_choice(argument: str, value: Any, choices: Sequence[str]) -> None:
+    """Raise InvalidJobError if a value is given that is not among the choices."""
     if value and (not isinstance(value, str) or value not in choices):
         raise InvalidJobError(_("Unknown {0}: {1}. Use one of: {2}.").format(argument, cut(value), ", ".join(choices)))
 
 
 def bounded(value: Any, lowest: int, highest: int, argument: str) -> int:
+    """The value as an integer, cut to the bounds. Raises InvalidJobError if it is no whole number."""
     try:
         number = int(value)
     except (TypeError, ValueError, OverflowError):

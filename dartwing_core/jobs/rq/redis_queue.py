@@ -92,6 +92,7 @@ def remembered(name: str, client: redis.Redis) -> str:
 
 
 def site_key(name: str) -> str:
+    """The Redis key of this site for a name of ours."""
     return f"rq:dartwing_core:{frappe.conf.db_name}:{name}"  # the only prefix that Frappe's Redis users may write
 
 

@@ -57,6 +57,7 @@ def _outlook_text(_db_type: str) -> str:
 
 
 def outlook_query() -> QueryBuilder:
+    """The query of `outlook`."""
     job = frappe.qb.DocType(config.JOB)
     schedule, batch = frappe.qb.DocType(config.SCHEDULE), frappe.qb.DocType(config.BATCH)
     jobs, waiting = frappe.qb.from_(job), (job.in_line == 0) & job.waits_for.isnull()
@@ -80,6 +81,7 @@ def due(status: JobStatus, epoch: float, limit: int) -> list[DispatchRow]:
 
 
 def due_query(status: JobStatus, epoch: float, limit: int) -> QueryBuilder:
+    """The query of `due`."""
     job = frappe.qb.DocType(config.JOB)
     return (
         frappe.qb.from_(job)
@@ -96,6 +98,7 @@ def children(parent: str, limit: int) -> list[ReleasedRow]:
 
 
 def children_query(parent: str, limit: int) -> QueryBuilder:
+    """The query of `children`."""
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(*(job[field] for field in CHILD_FIELDS), _next_parent(job, parent))
     query = query.where((job.in_line == 0) & (job.status == str(JobStatus.PENDING)) & (job.waits_for == parent))
@@ -124,6 +127,7 @@ def other_children(parents: Sequence[str], limit: int) -> list[ConcernedRow]:
 
 
 def other_children_query(parents: Sequence[str], limit: int) -> QueryBuilder:
+    """The query of `other_children`."""
     dependency, job = frappe.qb.DocType(config.DEPENDENCY), frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(dependency).join(job).on(job.name == dependency.background_job)
     query = query.select(*(job[field] for field in CHILD_FIELDS), dependency.depends_on.as_("parent"))
@@ -155,6 +159,7 @@ def parents(after: str, limit: int) -> list[AwaitedRow]:
 
 
 def parents_query(after: str, limit: int) -> QueryBuilder:
+    """The query of `parents`."""
     child, parent = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.JOB).as_("parent")
     condition = (child.in_line == 0) & (child.status == str(JobStatus.PENDING)) & (child.waits_for > after)
     names = frappe.qb.from_(child).select(child.waits_for.as_("name")).where(condition)
@@ -171,6 +176,7 @@ def doubtful(limit: int) -> list[DoubtfulRow]:
 
 
 def doubtful_query(limit: int) -> QueryBuilder:
+    """The query of `doubtful`."""
     job, run = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.RUN)
     return (
         frappe.qb.from_(job)

@@ -119,6 +119,7 @@ def running(after: str, limit: int) -> list[str]:
 
 
 def running_query(after: str, limit: int) -> QueryBuilder:
+    """The query of `running`."""
     batch = frappe.qb.DocType(config.BATCH)
     query = frappe.qb.from_(batch).select(batch.name).where((batch.status == RUNNING) & (batch.name > after))
     return query.orderby(batch.name).limit(limit)
@@ -130,6 +131,7 @@ def states(names: Sequence[str]) -> list[BatchState]:
 
 
 def states_query(names: Sequence[str]) -> QueryBuilder:
+    """The query of `states`."""
     batch = frappe.qb.DocType(config.BATCH)
     awaits_failure = Case().when(batch.on_failure.isnotnull() & batch.on_failure_job.isnull(), 1).else_(0)
     query = frappe.qb.from_(batch).select(batch.name, batch.cancel_requested, batch.canceled_by, batch.cancel_reason)
@@ -150,6 +152,7 @@ def counts(name: str) -> dict[str, int]:
 
 
 def counts_query(name: str) -> QueryBuilder:
+    """The query of `counts`."""
     job = frappe.qb.DocType(config.JOB)
     return frappe.qb.from_(job).select(job.status, Count("*")).where(job.parent_batch == name).groupby(job.status)
 
@@ -165,6 +168,7 @@ def members_now(name: str, statuses: Iterable[JobStatus], limit: int) -> list[Me
 
 
 def members_query(name: str, statuses: Iterable[JobStatus], limit: int, before: str | None = None) -> QueryBuilder:
+    """The query of `members`."""
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(*(job[field] for field in MEMBER_FIELDS)).where(job.parent_batch == name)
     query = query.where(job.status.isin([str(status) for status in statuses]))

@@ -104,6 +104,7 @@ def of_types(job_types: Iterable[str], organizations: Iterable[str] | None = Non
 
 
 def of_types_query(job_types: Iterable[str], organizations: Iterable[str] | None = None) -> QueryBuilder:
+    """The query of `of_types`."""
     circuit, probe = frappe.qb.DocType(config.CIRCUIT), frappe.qb.DocType(config.JOB).as_("probe")
     running = frappe.qb.from_(probe).select(1).where(probe.name == circuit.probe_job)
     running = running.where((probe.attempt == circuit.probe_attempt) & (probe.status == str(JobStatus.RUNNING)))
@@ -137,6 +138,7 @@ def tally(job: TypeAndOrganization, job_type: JobType) -> Tally:
 
 
 def tally_query(job: TypeAndOrganization, since: float, limit: int) -> QueryBuilder:
+    """The query of `tally`; `since`: seconds since the epoch."""
     run, circuit = frappe.qb.DocType(config.RUN), frappe.qb.DocType(config.CIRCUIT)
     latest = frappe.qb.from_(run).select(run.circuit_epoch, run.circuit_failure)
     latest = latest.where((run.circuit_key == key(job)) & (run.circuit_epoch >= since))

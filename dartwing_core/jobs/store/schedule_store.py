@@ -85,6 +85,7 @@ def due(epoch: float, limit: int) -> list[str]:
 
 
 def due_query(epoch: float, limit: int) -> QueryBuilder:
+    """The query of `due`."""
     schedule = frappe.qb.DocType(config.SCHEDULE)
     query = frappe.qb.from_(schedule).select(schedule.name)
     query = query.where((schedule.enabled == 1) & (schedule.look_at_epoch <= epoch))

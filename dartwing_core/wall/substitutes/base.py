@@ -69,11 +69,13 @@ def is_hidden(doctype: Any, name: Any) -> bool:
 
 
 def check(doctype: Any, name: Any) -> None:
+    """Raise DoesNotExistError if the user would not find this document of ours."""
     if name and is_hidden(doctype, name):
         throw_missing(doctype, name)
 
 
 def check_mark(doctype: Any, *names: Any) -> None:
+    """Raise if these documents can't be tagged or liked by the user."""
     if isinstance(doctype, str) and doctype in ENGINE_DOCTYPES:
         frappe.throw(_("Background jobs can't be tagged or liked."), frappe.PermissionError)
     if len(names) > MOST_NAMES:
@@ -88,6 +90,7 @@ def are_names(fields: Iterable[Any]) -> bool:
 
 
 def parsed(given: dict[str, Any], name: str) -> Any:
+    """The argument, read from JSON. Raises ValidationError if it is none."""
     try:
         return frappe.parse_json(given.get(name))
     except (ValueError, RecursionError):
@@ -95,6 +98,7 @@ def parsed(given: dict[str, Any], name: str) -> Any:
 
 
 def list_of(given: dict[str, Any], name: str) -> list[str]:
+    """The argument as a list of texts. Raises ValidationError if it is none."""
     values = parsed(given, name)
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
         raise frappe.ValidationError(_("{0} must be a list.").format(name))
@@ -102,6 +106,7 @@ def list_of(given: dict[str, Any], name: str) -> list[str]:
 
 
 def dict_of(given: dict[str, Any], name: str) -> dict[str, Any]:
+    """The argument as an object, empty if not given. Raises ValidationError if it is none."""
     value = parsed(given, name)
     if value is None:
         return {}
@@ -111,6 +116,7 @@ def dict_of(given: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def text_of(given: dict[str, Any], name: str) -> str:
+    """The argument as text. Raises ValidationError if it is none."""
     if not isinstance(given.get(name), str):
         raise frappe.ValidationError(_("{0} must be text.").format(name))
     return given[name]

@@ -1,3 +1,5 @@
+"""The report Dead Letters by Error."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -14,6 +16,7 @@ def execute(filters: Any = None) -> tuple[list[dict[str, Any]], list[dict[str, A
 
 
 def columns() -> list[dict[str, Any]]:
+    """The report's columns."""
     link = {"fieldtype": "Link", "options": "Background Job"}
     return [
         {"fieldname": "job_type", "label": _("Job Type"), "fieldtype": "Link", "options": "Job Type", "width": 180},

@@ -1,3 +1,5 @@
+"""The report Job Type Performance."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -17,6 +19,7 @@ def execute(filters: Any = None) -> tuple[list[dict[str, Any]], list[dict[str, A
 
 
 def columns() -> list[dict[str, Any]]:
+    """The report's columns."""
     numbers = (
         ("jobs", _("Jobs")),
         ("live", _("Not Ended")),

@@ -1,0 +1,61 @@
+"""`./dev lint dead-code`: code that nothing of ours calls, found by vulture. What tests alone call is dead too.
+
+Known without being named: functions whose dotted path is in the hooks or in a JSON file of the app; functions that a
+decorator registers; controllers of DocTypes; fields of described types; attributes, which are set for others to read.
+All other names that Frappe or a library calls are in `called_by_others.py`.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from vulture import Vulture
+from vulture.core import Item
+
+from .site import APP, ROOT
+
+SOURCES = (APP, "standalone", "benchmarks")
+TESTS = f"{ROOT}/{APP}/tests/*"
+REGISTERING = ["@frappe.whitelist", "@endpoint", "@instead_of", "@job_handler", "@bench.command", "@pytest.hookimpl"]
+CONTROLLER = re.compile(rf"{APP}/{APP}/doctype/(\w+)/\1\.py")
+DESCRIBED = re.compile(rf"{APP}/(api/(schemas|pages|due_times)|handlers/\w+|jobs/base/config)\.py|{APP}/hooks\.py")
+"""The modules whose variables are fields: of answers, of parameters, of the settings, and Frappe's hooks."""
+
+
+def main() -> int:
+    """Print what is dead; 1 if anything is."""
+    vulture = Vulture(ignore_decorators=REGISTERING)
+    vulture.scavenge([str(ROOT / source) for source in SOURCES], exclude=[TESTS])
+    named = {path for text in named_in() for path in re.findall(rf"{APP}(?:\.\w+)+", text)}
+    found = [item for item in vulture.get_unused_code(min_confidence=60) if not is_known(item, named)]
+    for item in found:
+        print(f"{Path(item.filename).relative_to(ROOT)}:{item.first_lineno}: {item.message}")
+    return bool(found)
+
+
+def named_in() -> Iterator[str]:
+    """Texts that name functions by dotted paths."""
+    from dartwing_core import hooks
+
+    yield repr(vars(hooks))
+    for file in (ROOT / APP).rglob("*.json"):
+        yield file.read_text()
+
+
+def is_known(item: Item, named: set[str]) -> bool:
+    """Whether something calls or reads it that vulture does not see."""
+    file = Path(item.filename).relative_to(ROOT)
+    if item.typ == "attribute":
+        return True
+    if item.typ == "variable" and DESCRIBED.fullmatch(str(file)):
+        return True
+    if item.typ == "class" and CONTROLLER.fullmatch(str(file)):
+        return True
+    return f"{'.'.join(file.with_suffix('').parts)}.{item.name}" in named
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -22,8 +22,8 @@ MARIADB = {
     ("my_print_defaults",): "mariadb-client-core",  # mariadb-install-db calls it
 }
 CHROMIUM = {("chromium", "chromium-browser", "google-chrome"): "chromium"}
-WITH_A_SITE = ("demo", "test", "serve", "run", "bench", "prepare", "install-only")
-WITH_A_BROWSER = ("test", "prepare", "install-only")
+WITH_A_SITE = ("demo", "test", "coverage", "serve", "run", "bench", "prepare", "install-only")
+WITH_A_BROWSER = ("test", "coverage", "prepare", "install-only")
 
 
 def find(*names: str) -> str | None:
@@ -73,7 +73,7 @@ def provide(command: str, *, has_bench: bool) -> None:
         print(f"Installed {', '.join(installed)} · {time.monotonic() - started:.1f} s", file=sys.stderr, flush=True)
     for names in servers:
         require(*names)
-    if command == "test" and not chromium():
+    if command in ("test", "coverage") and not chromium():
         print("Chromium was not found: the tests of pages will fail.", file=sys.stderr, flush=True)
 
 

@@ -20,6 +20,8 @@ from .site import ROOT
 SIDES = ("tests/acceptance", "tests/crash")
 """These measure times, so the other tests run beside them with less claim to the processors."""
 DESK = "tests/desk"
+MEASURE = "DW_COVERAGE"
+"""The environment variable that names the file in which coverage.py keeps what the tests reach (see `measuring`)."""
 SELECTING = ("-k", "-m", "--lf", "--last-failed", "--ff", "--co", "--collect-only", "--ignore", "--deselect")
 
 
@@ -45,19 +47,27 @@ def test(arguments: list[str]) -> int:
             stage.environment["DW_DESK"] = "1" if is_desk else ""
             return foreground(stage, [stage.environment["DW_PYTHON"], *pytest], folder=folder)
     selects = any(argument.split("=")[0] in SELECTING for argument in rest)
+    python = [sys.executable, "-P", *measured()]
     with running(workers=0, scheduler=False, **options()) as stage:
         if given or selects:
-            return foreground(stage, [sys.executable, "-P", *pytest], folder=folder)
+            return foreground(stage, [*python, *pytest], folder=folder)
         logs = Path(stage.environment[RUN_DIR])
         with ExitStack() as stack:
             others = [stack.enter_context(beside(part, rest, logs)) for part in SIDES]
             say(f"{' and '.join(SIDES)} run beside the other tests; what they say comes last")
             ignored = [f"--ignore={ROOT / part}" for part in SIDES]
-            status = foreground(stage, ["nice", "-n", "5", sys.executable, "-P", *pytest, *ignored], folder=folder)
+            status = foreground(stage, ["nice", "-n", "5", *python, *pytest, *ignored], folder=folder)
             for part, other in zip(SIDES, others, strict=True):
                 status = other.wait() or status
                 print(f"\n{part}:\n{other.log.read_text() if other.log else ''}", flush=True)
         return status
+
+
+def measured() -> list[str]:
+    """What starts a program under coverage.py, if this run is measured."""
+    if not (data := os.environ.get(MEASURE)):
+        return []
+    return ["-m", "coverage", "run", f"--rcfile={ROOT / 'pyproject.toml'}", f"--data-file={data}"]
 
 
 @contextmanager

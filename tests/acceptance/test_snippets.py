@@ -5,8 +5,11 @@ from __future__ import annotations
 import ast
 import json
 import re
+import shlex
+import shutil
 import subprocess
 import sys
+import tempfile
 import textwrap
 import types
 import unittest
@@ -21,10 +24,11 @@ from dartwing_core.jobs import batch, job, submit_job
 from dartwing_core.jobs.attempt import handlers
 from dartwing_core.jobs.monitoring import reports
 from dartwing_core.jobs.testing import run_jobs
+from standalone.checks import CHECKS
 from standalone.commands import COMMANDS
 from tests.support import circuits, factory, http, mail, records, schedules
 from tests.support.jobs import run, submitted, submitted_by, submitted_with
-from tests.support.snippets import DOCUMENTS, Call, Snippet, calls, definitions, job_types, snippets
+from tests.support.snippets import DOCUMENTS, ROOT, Call, Snippet, calls, commands, definitions, job_types, snippets
 
 MODULE = "your_app.jobs"
 CUSTOMER, STATEMENT = "Customer", "test_send_statement"
@@ -89,9 +93,15 @@ def test_the_snippets_of_a_document_run_in_their_order(document, app, customers,
     reader = Reader(web, tokens, tmp_path)
     for snippet in found:
         snippet.text = localized(snippet.text)
-        {"python": lambda s: write(app, s), "sh": reader.type, "json": check_error, "js": skip, "mermaid": skip}[
+        {"python": lambda s: write(app, s), "sh": reader.type, "json": check_error, "js": parse, "mermaid": skip}[
             snippet.language
         ](snippet)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_no_snippet_of_a_document_is_overlooked(document):
+    fences = re.findall(r"^\s*(?:```|~~~)", document.read_text(), re.M)
+    assert len(fences) == 2 * len(snippets(document))
 
 
 def localized(text: str) -> str:
@@ -105,7 +115,30 @@ def localized(text: str) -> str:
 
 
 def skip(snippet: Snippet) -> None:
-    """JavaScript and diagrams are not run here."""
+    """Diagrams are for people. tests/unit/test_status.py compares the one of the states with the code."""
+
+
+def parse(snippet: Snippet) -> None:
+    """JavaScript is parsed, and knows every name that it uses. It runs in Desk (tests/desk), which needs a bench."""
+    if not (oxlint := shutil.which("oxlint", path=str(Path(sys.executable).parent))):
+        return  # a genuine bench has none
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "snippet.js").write_text(f"export function it(frm, job_id) {{\n{snippet.text}}}\n")
+        command = [
+            oxlint,
+            "--config",
+            ROOT / ".oxlintrc.json",
+            "--allow",
+            "no-unused-vars",
+            "--allow",
+            "no-shadow",
+            folder,
+        ]
+        done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    bundle = (ROOT / "dartwing_core/public/js/dartwing_core.bundle.js").read_text()
+    offered = set(re.findall(r"\w+", re.search(r"Object\.assign\((.*?)\);", bundle, re.S)[1]))
+    assert set(re.findall(r"dartwing_core\.jobs\.(\w+)\(", snippet.text)) <= offered
 
 
 # Python
@@ -121,6 +154,9 @@ def write(app: types.ModuleType, snippet: Snippet) -> None:
     if any(isinstance(part, ast.For) for part in tree.body):
         assert inside_a_job(app, snippet.text)["status"] == "Completed"
         return
+    defined = {part.name for part in tree.body if isinstance(part, ast.FunctionDef)}
+    unused = {name for name in defined if (snippet.heading, name) not in USES}
+    assert not unused, f"nobody uses {unused}: say in USES how somebody would"
     known = set(vars(app))
     exec(compile(tree, snippet.heading, "exec", dont_inherit=True), vars(app))
     frappe.db.commit()
@@ -172,10 +208,16 @@ def ask_for_schema(app: types.ModuleType) -> None:
     assert list(schema["properties"]) == ["customer", "language", "with_items", "note"]
 
 
+def run_with_nothing_to_do(app: types.ModuleType) -> None:
+    done = run(submitted(factory.job_type("nothing_to_do", f"{MODULE}.import_invoices")))
+    assert done["status"] == "Completed"
+
+
 USES = {
     ("A handler", "send_statement"): send_statements,
     ("Submit", "on_submit"): submit_two_invoices,
     ("Testing", "test_a_statement_is_sent"): run_their_test,
+    ("Writing handlers", "import_invoices"): run_with_nothing_to_do,
     ("The dialog that runs a job", "send_statement"): ask_for_schema,
 }
 """What somebody does next with what a snippet defines, by the heading above it."""
@@ -194,8 +236,8 @@ class Reader:
         (folder / ".curlrc").write_text("\n".join(settings))
 
     def type(self, snippet: Snippet) -> None:
-        unknown = set(re.findall(r"^\./dev (\w+)", snippet.text, re.M)) - {*COMMANDS, "clean"}
-        assert not unknown, f"./dev has no {unknown}"
+        for line in commands(snippet.text):
+            check_command(line)
         self.variables += definitions(snippet.text)
         if "curl" not in snippet.text:
             return
@@ -223,6 +265,33 @@ class Reader:
         if call.answer:
             missing = call.answer - set(json.loads(body)["message"])
             assert not missing, f"{call.command} does not answer {missing}: {body}"
+
+
+NOT_RUN = {
+    "bench get-app PATH_OR_URL_OF_THIS_REPOSITORY": "needs a bench, and a place to get the app from",
+    "bench --site your.site install-app dartwing_core": "the site under test was installed by the same function",
+    "bench create-po-file --app dartwing_core nl": "writes into the repository; Frappe's own command",
+    "bench compile-po-to-mo --app dartwing_core": "writes into the bench; Frappe's own command",
+}
+"""The commands that are not typed here, and why. Those of `./dev` and of benchmarks run for minutes: what they name is
+compared with what there is."""
+
+
+def check_command(line: str) -> None:
+    """Whether there is what this command names."""
+    program, *words = [word for word in shlex.split(line) if not re.match(r"[A-Z_]+=", word)] or [""]
+    if program in ("", "curl") or line in NOT_RUN:
+        return
+    if program == "python3":
+        assert (ROOT / words[0]).is_file(), line
+        return
+    assert (program, words[0] in (*COMMANDS, "clean")) == ("./dev", True), f"neither run nor known: {line}"
+    if words[0] == "bench":
+        assert (ROOT / f"benchmarks/{words[1]}.py").is_file(), line
+    if words[0] == "lint":
+        assert set(words[1:]) <= set(CHECKS), line
+    if words[0] == "test":
+        assert all((ROOT / word).exists() for word in words[1:] if word.startswith("tests/")), line
 
 
 def check_error(snippet: Snippet) -> None:

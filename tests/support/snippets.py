@@ -68,6 +68,12 @@ def calls(text: str) -> Iterator[Call]:
             yield Call(command.strip(), " ".join(" ".join([*beside, *below]).split()))
 
 
+def commands(text: str) -> list[str]:
+    """The commands of a shell snippet, each on one line, without comments."""
+    text = re.sub(r"'[^']*'|\\\n", lambda found: found[0].replace("\\\n", " ").replace("\n", " "), text)
+    return [found for line in text.splitlines() if (found := re.split(r"(?:^|\s+)#", line)[0].strip())]
+
+
 def definitions(text: str) -> str:
     """The variables that a shell snippet sets for those below it."""
     return "".join(f"{line}\n" for line in text.splitlines() if re.match(r"[A-Z]+=", line))

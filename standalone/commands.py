@@ -23,6 +23,7 @@ SERVE_PORT = 8000
 USAGE = """\
 ./dev demo              a site with workers, and a guided tour of what the engine does
 ./dev test [ARG…]       the tests; arguments go to pytest
+./dev test --fast       the quick ones of unit and integration, in three minutes
 ./dev test --bench PATH --site NAME [ARG…]     the same tests on a genuine bench
 ./dev test --bench PATH --site NAME --desk     the tests of its Desk, in a browser (after `bench build`)
 ./dev serve [--port N]  a site with workers, scheduler and web application (job center, REST), until Ctrl-C

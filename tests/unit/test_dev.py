@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from standalone import bench, bench_check, checks, commands, dead_code, programs
+from standalone import bench, bench_check, checks, commands, dead_code, programs, summary, testing
 from standalone.processes import Failed
 from tests.support import processes
 
@@ -74,6 +74,28 @@ def test_a_missing_server_is_said_before_anything_is_set_up(monkeypatch, command
     refusal = pytest.raises(Failed, match=f"{missing} was not found. Install")
     with refusal if is_refused else contextlib.nullcontext():
         programs.provide(command, has_bench=has_bench)
+
+
+# Tests
+
+
+def test_the_last_line_says_what_ran_passed_and_failed(tmp_path):
+    counts = {"crash": {"crash": {"passed": 20, "failed": 1}}, "rest": {"unit": {"passed": 1_500, "skipped": 2}}}
+    for name, found in counts.items():
+        (tmp_path / name).write_text(json.dumps(found))
+    files = sorted(tmp_path.iterdir())
+    assert summary.line(files, 65) == ("Ran crash, unit (1,523 tests) in 1 min 5 s: 1,520 passed, 1 failed, 2 skipped.")
+    (tmp_path / "ended").touch()
+    assert summary.line([*files, tmp_path / "ended"], 5).endswith(" skipped. Not all of them: pytest was ended.")
+    assert summary.line([tmp_path / "ended"], 5) == "No test ran. Not all of them: pytest was ended."
+
+
+def test_the_fast_tests_are_in_two_halves_without_the_slow_ones():
+    first, second = testing.fast_files(0), testing.fast_files(1)
+    assert "tests/unit" in second
+    assert not set(first) & set(second)
+    assert "tests/integration/test_submit.py" in {*first, *second}
+    assert "tests/integration/test_line_plans.py" not in {*first, *second}
 
 
 # Lint

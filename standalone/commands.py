@@ -12,6 +12,7 @@ from .bench import on_bench
 from .checks import lint
 from .launcher import Stage, running, say
 from .measuring import coverage
+from .mutation import mutate
 from .options import flag, foreground, number, options, take, whole_number
 from .processes import Failed
 from .services import free_port
@@ -31,6 +32,7 @@ USAGE = """\
 ./dev bench [NAME]      run benchmarks/NAME.py in a site (without NAME: list them); --bench PATH --site NAME as above
 ./dev bench all [--json FILE]                  all that have targets, and their figures as JSON
 ./dev coverage [ARG…]   the same tests, then which lines and branches of dartwing_core/jobs they reach
+./dev mutate [MODULE…]  whether the unit tests notice each small change of the engine's pure modules
 ./dev lint [CHECK…]     ruff (lint and format), mypy, import-linter, dead code, and oxlint for JavaScript
 ./dev pot               renew the template of translations, dartwing_core/locale/main.pot
 ./dev api               renew the reference of the Python API, docs/python_api.md
@@ -135,6 +137,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "run": run,
     "bench": bench,
     "coverage": coverage,
+    "mutate": mutate,
     "lint": lint,
     "pot": pot,
     "api": api,

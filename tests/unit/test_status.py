@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from dartwing_core.jobs.status import FINISHED, LIVE, TRANSITIONS, JobStatus, can_move
+from dartwing_core.jobs.status import (
+    ENDED_BADLY,
+    FINISHED,
+    LIVE,
+    RETRYABLE,
+    TRANSITIONS,
+    WAITING,
+    JobStatus,
+    can_move,
+)
 
 TABLE = """
 (new)       > Pending
@@ -50,6 +59,18 @@ def test_nothing_follows_completed_or_canceled():
 def test_live_and_finished_divide_all_states():
     assert set(JobStatus) == LIVE | FINISHED
     assert not LIVE & FINISHED
+
+
+def test_the_groups_of_states_are_those_of_the_design():
+    assert {status.value for status in FINISHED} == {"Completed", "Canceled", "Dead Letter"}
+    assert {status.value for status in ENDED_BADLY} == {"Canceled", "Dead Letter"}
+    assert {status.value for status in WAITING} == {"Pending", "Failed", "Timed Out"}
+    assert {status.value for status in RETRYABLE} == {"Failed", "Timed Out", "Dead Letter"}
+
+
+@pytest.mark.parametrize("target", JobStatus)
+def test_a_new_job_is_pending_and_nothing_else(target):
+    assert can_move(None, target) == (target == JobStatus.PENDING)
 
 
 def test_the_document_shows_the_same_table():

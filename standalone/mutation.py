@@ -1,0 +1,171 @@
+"""`./dev mutate [MODULE…]`: whether the unit tests notice when the engine's pure modules do something else.
+
+Each mutant gets a process of its own, in which the import system finds the changed source in place of the file, so that
+nothing is written. Nothing here needs a site. docs/testing.md lists the mutants that survive, and why.
+"""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+
+from .mutants import mutants_of
+from .processes import Failed
+from .site import ROOT
+
+PACKAGE = "dartwing_core.jobs"
+PATIENCE = 10
+"""A mutant that takes so many times as long as the tests do is one that never ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A module to be changed, and its unit tests."""
+
+    tests: Sequence[str]
+    only: Sequence[str] = ()
+    """The functions and classes that may be changed; all by default."""
+
+
+HEAVY = ("frappe.model.document", "frappe.query_builder.functions", "frappe.utils.background_jobs")
+SUBJECTS = {
+    "status": Subject(["status"]),
+    "store.job_store": Subject(["transitions"], ["transition", "move_all", "_by_size", "_first_events"]),
+    "attempt.backoff": Subject(["retry"]),
+    "base.canonical": Subject(["canonical"]),
+    "line.selection": Subject(["choice"]),
+    "line.turns": Subject(["turns"]),
+    "line.limits": Subject(["limits"], ["Slots", "caps_of", "locked", "reached"]),
+}
+
+
+class Mutated(MetaPathFinder, Loader):
+    """Finds one module in a changed source."""
+
+    def __init__(self, name: str, source: str):
+        self.name, self.source = name, source
+        self.file = str(path_of(name))
+
+    def find_spec(self, name: str, _path: object = None, _target: object = None) -> ModuleSpec | None:
+        return spec_from_file_location(name, self.file, loader=self) if name == self.name else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        exec(compile(self.source, self.file, "exec"), vars(module))
+
+
+def path_of(name: str) -> Path:
+    return ROOT / f"{name.replace('.', '/')}.py"
+
+
+def mutate(names: list[str]) -> int:
+    """Run the unit tests against each mutant of these modules, all by default, and print the survivors."""
+    if unknown := [name for name in names if name not in SUBJECTS]:
+        raise Failed(f"{unknown[0]} is none of {', '.join(SUBJECTS)}.")
+    os.environ["DW_MODE"] = "standalone"
+    os.nice(5)
+    with bench_folder():
+        warm_up()
+        for name in names or SUBJECTS:
+            report(name, SUBJECTS[name])
+    return 0
+
+
+def warm_up() -> None:
+    """Import what all tests import and no mutant changes: the children have it by the fork."""
+    from . import alias
+
+    alias.install()
+    for name in HEAVY:
+        importlib.import_module(name)
+    import hypothesis
+
+    # A counterexample is enough: it need not be the smallest.
+    phases = [hypothesis.Phase.explicit, hypothesis.Phase.generate]
+    hypothesis.settings.register_profile("mutants", phases=phases, derandomize=True, database=None)
+    hypothesis.settings.load_profile("mutants")
+    with pytest_silenced():
+        run_pytest("--collect-only", ["clock"])
+    for name in [name for name in sys.modules if name.split(".")[0] in ("dartwing_core", "tests")]:
+        del sys.modules[name]
+
+
+@contextmanager
+def bench_folder() -> Iterator[None]:
+    """A folder like a bench's, in which Frappe may write its logs."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("sites", "logs"):
+            Path(folder, name).mkdir()
+        os.environ["DW_SITES_PATH"] = str(Path(folder, "sites"))
+        yield
+
+
+@contextmanager
+def pytest_silenced() -> Iterator[None]:
+    """Send to nowhere what is printed."""
+    kept = [os.dup(1), os.dup(2)]
+    try:
+        with open(os.devnull, "w") as nothing:
+            for number in (1, 2):
+                os.dup2(nothing.fileno(), number)
+        yield
+    finally:
+        for number, file in enumerate(kept, 1):
+            os.dup2(file, number)
+            os.close(file)
+
+
+def run_pytest(option: str, tests: Sequence[str]) -> int:
+    """Run these unit tests in this process; 0 if all pass."""
+    import pytest
+
+    files = [str(ROOT / "tests" / "unit" / f"test_{name}.py") for name in tests]
+    options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "standalone.pytest_plugin", f"--rootdir={ROOT}", option]
+    options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # of what was imported before the fork
+    return pytest.main([*options, *files])
+
+
+def report(name: str, subject: Subject) -> None:
+    """Print how many mutants of a module the tests notice, and those that they do not."""
+    module = f"{PACKAGE}.{name}"
+    source = path_of(module).read_text()
+    began = time.monotonic()
+    with pool() as processes:
+        (fails,) = processes.map(is_noticed, [(module, source, subject.tests, 600.0)])
+    if fails:
+        raise Failed(f"The unit tests of {name} fail without a mutant.")
+    limit = PATIENCE * (time.monotonic() - began) + 10
+    mutants = mutants_of(source, subject.only)
+    survivors = []
+    with pool() as processes:
+        arguments = [(module, mutant.source, subject.tests, limit) for mutant in mutants]
+        for mutant, noticed in zip(mutants, processes.imap(is_noticed, arguments), strict=True):
+            if not noticed:
+                survivors.append(mutant)
+    took = time.monotonic() - began
+    print(f"{name}: {len(mutants)} mutants, {len(survivors)} survive · {took:.0f} s", flush=True)
+    for mutant in survivors:
+        print(f"  {mutant.line}: {mutant.change}", flush=True)
+
+
+def pool() -> multiprocessing.pool.Pool:
+    return multiprocessing.get_context("fork").Pool(maxtasksperchild=1)
+
+
+def is_noticed(given: tuple[str, str, Sequence[str], float]) -> bool:
+    """In a child: whether the tests fail with this source in place of the module's."""
+    module, source, tests, limit = given
+    sys.meta_path.insert(0, Mutated(module, source))
+    with pytest_silenced():
+        return bool(run_pytest(f"--timeout={limit}", tests))

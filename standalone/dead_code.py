@@ -1,7 +1,7 @@
 """`./dev lint dead-code`: code that nothing of ours calls, found by vulture. What tests alone call is dead too.
 
 Known without being named: functions whose dotted path is in the hooks or in a JSON file of the app; functions that a
-decorator registers; controllers of DocTypes; fields of described types; attributes, which are set for others to read.
+decorator registers; controllers of DocTypes; fields of classes; attributes, which are set for others to read.
 All other names that Frappe or a library calls are in `called_by_others.py`.
 """
 
@@ -21,8 +21,9 @@ SOURCES = (APP, "standalone", "benchmarks")
 TESTS = f"{ROOT}/{APP}/tests/*"
 REGISTERING = ["@frappe.whitelist", "@endpoint", "@instead_of", "@job_handler", "@bench.command", "@pytest.hookimpl"]
 CONTROLLER = re.compile(rf"{APP}/{APP}/doctype/(\w+)/\1\.py")
-DESCRIBED = re.compile(rf"{APP}/(api/(schemas|pages|due_times)|handlers/\w+|jobs/base/config)\.py|{APP}/hooks\.py")
-"""The modules whose variables are fields: of answers, of parameters, of the settings, and Frappe's hooks."""
+HOOKS = f"{APP}/hooks.py"
+FIELD = re.compile(r" {4}\w+: ")
+"""A field of a class: of a row, an answer, parameters or the settings. Who reads it may name it by a text."""
 
 
 def main() -> int:
@@ -50,11 +51,15 @@ def is_known(item: Item, named: set[str]) -> bool:
     file = Path(item.filename).relative_to(ROOT)
     if item.typ == "attribute":
         return True
-    if item.typ == "variable" and DESCRIBED.fullmatch(str(file)):
+    if item.typ == "variable" and (str(file) == HOOKS or FIELD.match(line_of(item))):
         return True
     if item.typ == "class" and CONTROLLER.fullmatch(str(file)):
         return True
     return f"{'.'.join(file.with_suffix('').parts)}.{item.name}" in named
+
+
+def line_of(item: Item) -> str:
+    return Path(item.filename).read_text().splitlines()[item.first_lineno - 1]
 
 
 if __name__ == "__main__":

@@ -7,9 +7,11 @@ cards and charts it shows to everybody. Those of other DocTypes stay as they are
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import frappe
 from frappe.model.document import Document
+from pypika.queries import QueryBuilder
 from pypika.terms import Criterion
 
 from . import report_access, visibility
@@ -53,7 +55,7 @@ def conditions(user: str | None = None, doctype: str = "List Filter") -> str:
     return as_sql(Criterion.any([*for_all, Criterion.all(_of_others(table, kind))]))
 
 
-def _of_others(table, kind: Kind) -> list[Criterion]:
+def _of_others(table: Any, kind: Kind) -> list[Criterion]:
     """Conditions for a row that tells of no DocType of ours."""
     found = [table[kind.about].isnull() | table[kind.about].notin(TENANT_DOCTYPES)]
     if kind.report:
@@ -65,13 +67,13 @@ def _of_others(table, kind: Kind) -> list[Criterion]:
     return found
 
 
-def _managers():
+def _managers() -> QueryBuilder:
     role = frappe.qb.DocType("Has Role")
     has_it = (role.parenttype == "User") & (role.role == "System Manager")
     return frappe.qb.from_(role).select(role.parent).where(has_it)
 
 
-def has_permission(doc, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
+def has_permission(doc: Document, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
     """`has_permission` of KINDS: no for those of others about our DocTypes; else the other hooks decide."""
     return _is_for(doc, visibility.viewer(user)) and ask_others(doc, ptype, user, debug)
 
@@ -103,6 +105,6 @@ def _is_for(doc: Document, viewer: visibility.Viewer) -> bool:
 
 
 def _is_about_ours(kind: Kind, about: str | None, report: str | None, method: str | None) -> bool:
-    is_on_report = bool(kind.report and report) and report_access.is_on_jobs(report)
+    is_on_report = bool(kind.report) and report is not None and report_access.is_on_jobs(report)
     is_made_by_us = bool(kind.method) and str(method or "").startswith(OUR_FUNCTIONS)
     return about in TENANT_DOCTYPES or is_on_report or is_made_by_us

@@ -58,7 +58,7 @@ def list_batches(
     organization: OrganizationName | None = None,
     status: BatchStatus | None = None,
     limit: Limit = 20,
-    offset: Annotated[int, "Leave out so many"] = 0,
+    offset: Annotated[int, "The number of rows to skip"] = 0,
 ) -> BatchList:
     """Batches that you may see, newest first."""
     return engine.list_batches(organization, status, limit, offset)

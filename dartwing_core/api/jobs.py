@@ -75,7 +75,7 @@ def submit_job(
     depends_on: Annotated[str | list[str], "A job of the same organization that must complete first, or several"]
     | None = None,
     available_at: AvailableAt | None = None,
-    dedup_key: Annotated[str, "What makes two jobs the same, instead of equal parameters"] | None = None,
+    dedup_key: Annotated[str, "Jobs with the same key are duplicates, whatever their parameters"] | None = None,
     on_duplicate: Literal["raise", "return", "replace"] = "raise",
     on_parent_failure: OnParentFailure = "dead_letter",
 ) -> Submitted:
@@ -169,7 +169,7 @@ def list_jobs(
     status: Status | None = None,
     job_type: JobTypeName | None = None,
     limit: Limit = 20,
-    offset: Annotated[int, "Leave out so many"] = 0,
+    offset: Annotated[int, "The number of rows to skip"] = 0,
     priority: Priority | None = None,
     owner_user: Annotated[str, "Only jobs of this user"] | None = None,
     from_date: Annotated[str, "Made at this time (ISO 8601) or later"] | None = None,

@@ -35,19 +35,19 @@ def _cost_of_ids(job_ids: Any = None, **_more: Any) -> int:
 
 @endpoint("POST", limit="cancel", cost=_cost_of_ids)
 def cancel_jobs(job_ids: JobIds = REQUIRED, reason: Annotated[str, "Kept with the jobs"] | None = None) -> Bulk:
-    """Cancel several jobs, each for itself."""
+    """Cancel several jobs. A job that can't be canceled stops none of the others."""
     return engine.cancel_jobs(parsed(job_ids, "job_ids"), reason=reason)
 
 
 @endpoint("POST", limit="submit", cost=_cost_of_ids)
 def retry_jobs(job_ids: JobIds = REQUIRED) -> Bulk:
-    """Start a fresh series of attempts of several failed jobs, each for itself."""
+    """Start a fresh series of attempts of several failed jobs. A job that can't be retried stops none of the others."""
     return engine.retry_jobs(parsed(job_ids, "job_ids"))
 
 
 @endpoint("POST", limit="cancel", cost=_cost_of_ids)
 def delete_jobs(job_ids: JobIds = REQUIRED) -> Bulk:
-    """Delete several jobs that are over, with their history, each for itself; System Manager only."""
+    """Delete several jobs that are over, with their history. System Manager only."""
     return engine.delete_jobs(parsed(job_ids, "job_ids"))
 
 
@@ -110,7 +110,7 @@ def get_job_counts(organization: OrganizationName | None = None) -> JobCounts:
 
 @endpoint("GET", limit="status")
 def get_job_type_overview(job_type: JobTypeName = REQUIRED, hours: Hours = 24) -> JobTypeOverview:
-    """How the jobs of a type fare, the newest ten, and the JSON Schema of what they take."""
+    """Figures of a type's jobs, the newest ten, and the JSON Schema of their parameters."""
     return engine.get_job_type_overview(job_type, hours)
 
 

@@ -18,7 +18,7 @@ def list_schedules(
     organization: OrganizationName | None = None,
     enabled: Annotated[bool, "Only those that are, or are not"] | None = None,
     limit: Limit = 20,
-    offset: Annotated[int, "Leave out so many"] = 0,
+    offset: Annotated[int, "The number of rows to skip"] = 0,
 ) -> ScheduleList:
     """Schedules that you may see, newest first."""
     return engine.list_schedules(organization, enabled, limit, offset)

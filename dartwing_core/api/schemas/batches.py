@@ -61,7 +61,7 @@ class BatchList(TypedDict):
 
 
 class BatchRetry(TypedDict):
-    """How many jobs were retried, and which were not and why."""
+    """`retried`: the number of jobs. `skipped`: the reason for each of the others."""
 
     batch_id: str
     retried: int

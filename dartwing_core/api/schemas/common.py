@@ -16,13 +16,13 @@ Priority = Literal["Low", "Normal", "High", "Critical"]
 JobId = Annotated[str, "Id of a job, such as JOB-1K11R5XW3ZB0000ABCDE"]
 JobTypeName = Annotated[str, "Name of a Job Type"]
 OrganizationName = Annotated[str, "Id of an organization of yours, or its name as it is written there"]
-AvailableAt = Annotated[str | float, "Not before this time (ISO 8601), or so many seconds from now"]
-Parameters = Annotated[dict[str, Any], "What the handler gets: an object"]
-Limit = Annotated[int, "At most so many; cut to what is allowed"]
-Hours = Annotated[int, "Of jobs submitted in so many last hours"]
+AvailableAt = Annotated[str | float, "The earliest start: a time (ISO 8601), or a number of seconds from now"]
+Parameters = Annotated[dict[str, Any], "An object that the handler gets"]
+Limit = Annotated[int, "The largest number of rows; the server may lower it"]
+Hours = Annotated[int, "Counts jobs that were submitted within this number of hours"]
 OnParentFailure = Annotated[
     Literal["cancel", "dead_letter", "run"],
-    "What becomes of the job if one that it depends on is canceled, fails for good or is deleted",
+    "The fate of the job if a job that it depends on is canceled, fails for good or is deleted",
 ]
 
 

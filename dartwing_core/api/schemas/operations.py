@@ -14,14 +14,14 @@ JobIds = Annotated[list[str], "Ids of at most 500 jobs"]
 
 
 class Bulk(TypedDict):
-    """The jobs with which it was done, and why not with the others."""
+    """`done`: jobs that were changed. `refused`: the reason for each of the others."""
 
     done: list[str]
     refused: dict[str, str]
 
 
 class RetriedByError(Bulk):
-    """`left`: how many such jobs there are besides."""
+    """`left`: the number of further jobs with these errors."""
 
     left: int
 
@@ -31,7 +31,7 @@ class DeadLetters(TypedDict):
 
 
 class BulkRetry(TypedDict):
-    """What was retried, and what was not and why."""
+    """`retried`: ids of jobs. `skipped`: the reason for each of the others."""
 
     retried: list[str]
     skipped: dict[str, str]
@@ -43,9 +43,9 @@ class Deleted(TypedDict):
 
 
 class OpenCircuit(TypedDict):
-    """Jobs of this type and organization are held until `open_until`; then one of them, `probe_job`, tries.
+    """Jobs of this type and organization are held until `open_until`. Then one of them, `probe_job`, is tried.
 
-    `failures` of `samples` attempts had failed when it opened.
+    When it opened, `failures` of `samples` attempts had failed.
     """
 
     circuit_id: str
@@ -104,7 +104,7 @@ class TypeFigures(TypedDict):
 
 
 class JobTypeOverview(TypedDict):
-    """How the jobs of a type fare, of those you may see. `schema`: the JSON Schema of what they take, if known."""
+    """Figures of a type's jobs that you may see. `schema`: the JSON Schema of their parameters, if it is known."""
 
     job_type: str
     display_name: str

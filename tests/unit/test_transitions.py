@@ -97,9 +97,9 @@ def test_the_history_says_who_moved_it_when_and_how_often_it_was_tried(written):
 
 
 def test_the_history_of_many_shows_them_as_they_are_now(written):
-    job_store.move_all([job(JobStatus.PENDING)], JobStatus.QUEUED, "why", {"queue": "long"}, "me")
+    job_store.move_all([job(JobStatus.PENDING)], JobStatus.QUEUED, "why", {"retry_count": 7}, "me")
     (event,) = written[-1][1]
-    assert event == ({**job(JobStatus.PENDING), "queue": "long"}, "Pending", "Queued", "why", "me", {})
+    assert event == (job(JobStatus.PENDING), "Pending", "Queued", "why", "me", {"retry_attempt": 7})
     assert written[0] == ("update", (["JOB-1"], "Pending", "Queued", {"queue": "long"}, "me", {}))
 
 

@@ -100,7 +100,7 @@ def test_the_history_of_many_shows_them_as_they_are_now(written):
     job_store.move_all([job(JobStatus.PENDING)], JobStatus.QUEUED, "why", {"retry_count": 7}, "me")
     (event,) = written[-1][1]
     assert event == (job(JobStatus.PENDING), "Pending", "Queued", "why", "me", {"retry_attempt": 7})
-    assert written[0] == ("update", (["JOB-1"], "Pending", "Queued", {"queue": "long"}, "me", {}))
+    assert written[0] == ("update", (["JOB-1"], "Pending", "Queued", {"retry_count": 7}, "me", {}))
 
 
 def test_the_caller_may_take_the_history_to_write_it_later(written):

@@ -38,7 +38,8 @@ def begun(name: str, number: int) -> Begun:
 def of(job: ClaimedJob, take_along: attempt.TakeAlong = attempt.take_none) -> Begun:
     """The attempt that is to be made of a job that was taken."""
     entry_id = ids.run_name(job.name, job.attempt)
-    return Begun(job, heartbeat.Beater(agent.StandIn()), entry_id, time.monotonic(), take_along)
+    beater, session = heartbeat.Beater(agent.StandIn()), isolation.Session()
+    return Begun(job, beater, session, entry_id, time.monotonic(), take_along)
 
 
 def begun_next(queues: Collection[str] | None = None) -> Begun | None:

@@ -34,7 +34,7 @@ _references = (
 )
 
 _children_of_others = ("Dynamic Link", "Communication Link", "Event Participants")
-_personal = ("Notification Log", "List Filter", "Number Card", "Dashboard Chart")
+_personal = ("Notification Log", "List Filter", "Number Card", "Dashboard Chart", "Auto Email Report")
 
 permission_query_conditions = {
     **dict.fromkeys(_tenant_doctypes, "dartwing_core.jobs.access.desk_access.conditions"),
@@ -176,6 +176,23 @@ override_whitelisted_methods = {
     "frappe.desk.reportview.export_query": "dartwing_core.wall.substitutes.charts_and_reports.export_list",
     "frappe.desk.doctype.number_card.number_card.get_percentage_difference": (
         "dartwing_core.wall.substitutes.charts_and_reports.get_percentage_difference"
+    ),
+    "frappe.desk.doctype.kanban_board.kanban_board.add_card": "dartwing_core.wall.substitutes.lists.add_card",
+    "frappe.desk.doctype.kanban_board.kanban_board.update_order_for_single_card": (
+        "dartwing_core.wall.substitutes.lists.update_order_for_single_card"
+    ),
+    "frappe.email.doctype.auto_email_report.auto_email_report.download": (
+        "dartwing_core.wall.substitutes.charts_and_reports.download_mailed_report"
+    ),
+    "frappe.desk.page.user_profile.user_profile.get_energy_points_percentage_chart_data": (
+        "dartwing_core.wall.substitutes.energy_points.get_energy_points_percentage_chart_data"
+    ),
+    **{
+        f"frappe.core.doctype.data_import.data_import.{name}": f"dartwing_core.wall.substitutes.imports.{name}"
+        for name in ("get_preview_from_template", "download_errored_template", "download_import_log")
+    },
+    "frappe.core.doctype.data_import.data_import.get_import_status": (
+        "dartwing_core.wall.substitutes.imports.get_import_status"
     ),
     "frappe.desk.doctype.dashboard_chart.dashboard_chart.get": (
         "dartwing_core.wall.substitutes.charts_and_reports.get_chart"

@@ -45,7 +45,9 @@ PLAIN = re.compile(
 )
 """A column with its alias, as Desk writes it; whatever Frappe puts around it."""
 TITLE = r"""(?:[^'"`\\%#*;\x00-\x1f\x7f]|(?<!/)\*|%(?=[)'"`]))"""
-TITLED = re.compile(rf"""(?P<column>.+?) as (`{TITLE}+`|'({TITLE}|'')+'|"({TITLE}|"")+")""", re.IGNORECASE | re.DOTALL)
+TITLED = re.compile(
+    rf"""(?P<column>.+?) as (`{TITLE}+`|'({TITLE}|"|'')+'|"({TITLE}|'|"")+")""", re.IGNORECASE | re.DOTALL
+)
 """A column of a list with the title that a person gave it. No quote ends in there but a doubled one, which is a
 character of the title, and no comment begins."""
 SPACES = re.compile(" {2,}")

@@ -35,12 +35,14 @@ from dartwing_core.jobs.access import references, visibility
 from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES, throw_missing
 from dartwing_core.jobs.errors import InvalidJobError
 
-from . import link_titles, links, sent_names, statement_rules, web_pages  # noqa: F401 (they wrap Frappe's functions)
+from . import link_titles, links, mail_files, sent_names, statement_rules, web_pages  # noqa: F401 (wrap functions)
 from .doctypes import queue_doctype, tenant_doctype
 from .mentions import kind_fields
 from .request_texts import listed, parsed
 
 DOCTYPE_KEYS = ("doctype", "dt")
+PAIRS = (("ref_doctype", "ref_name"),)
+"""Other arguments that name a document together."""
 NAME_KEYS = ("name", "docname", "dn", "doc_name", "docnames", "old_name")
 SENT_KEYS = ("doc", "docs", "args", "event", "file_list")
 """Documents that are sent, or what names some."""
@@ -123,8 +125,10 @@ def _check(call: Call) -> None:
     asked_for = [text for text in call.doctypes if tenant_doctype(text) not in (None, text) or queue_doctype(text)]
     ours = [text for text in call.doctypes if text in TENANT_DOCTYPES]
     has_filters = _has_filters_for_name(call)
-    odd_number = _odd_number(call)
-    if not (asked_for or ours or has_filters or odd_number):
+    odd_number, odd_doctype = _odd_number(call), _odd_doctype(call)
+    pairs = [(call.arguments.get(kind), call.arguments.get(name)) for kind, name in PAIRS]
+    pairs = [(kind, name) for kind, name in pairs if name and tenant_doctype(kind)]
+    if not (asked_for or ours or has_filters or odd_number or odd_doctype or pairs):
         return
     _let_others_authenticate()
     if visibility.viewer().sees_everything or _is_refused_anyway():
@@ -133,6 +137,10 @@ def _check(call: Call) -> None:
         _check_doctype(text)
     if odd_number:
         raise frappe.ValidationError(_("{0} must be a number.").format(odd_number))
+    if odd_doctype:
+        raise frappe.ValidationError(_("{0} must be text.").format(odd_doctype))
+    for kind, name in pairs:
+        _check_names(tenant_doctype(kind) or kind, {str(name)})
     if has_filters:
         raise frappe.ValidationError(_("The name of a document must be text."))
     if ours and getattr(call.function, "__name__", "") not in ANSWER_THEMSELVES:
@@ -259,6 +267,11 @@ def _has_filters_for_name(call: Call) -> bool:
     named = [value for value in named if not isinstance(value, str) or value.lstrip()[:1] in ("{", "[")]
     is_filter = any(isinstance(one, dict) for value in named for one in (listed(value) or [parsed(value)]))
     return is_filter and any(map(kind_fields, call.doctypes))
+
+
+def _odd_doctype(call: Call) -> str | None:
+    """The argument for a DocType that is a comparison: some of Frappe's functions take one, as a filter."""
+    return next((key for key in DOCTYPE_KEYS if isinstance(call.arguments.get(key), list | dict)), None)
 
 
 def _holds_filters(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Rows of Frappe's that are for one user, and tell of our DocTypes: notices of the bell, saved filters, cards, charts.
+"""Rows of Frappe's for one user that tell of our DocTypes: notices, saved filters, cards, charts, mailed reports.
 
 Frappe lists notices to whom they are for, but shows each to everybody who names it or filters for it. Saved filters,
 cards and charts it shows to everybody. Those of other DocTypes stay as they are. (15, 16)
@@ -23,7 +23,7 @@ from .references import ask_others, now_and_before
 class Kind:
     """Fields of a DocType. `about`: of which DocType a row tells. `owner`: whose it is; without one it is for all."""
 
-    about: str
+    about: str | None
     owner: str
     report: str | None = None
     """Which report it shows."""
@@ -38,6 +38,7 @@ KINDS = {
     "List Filter": Kind("reference_doctype", "for_user"),
     "Number Card": Kind("document_type", "owner", "report_name", "method", ("is_public", "is_standard")),
     "Dashboard Chart": Kind("document_type", "owner", "report_name", None, ("is_public", "is_standard")),
+    "Auto Email Report": Kind(None, "user", "report"),
 }
 OUR_FUNCTIONS = "dartwing_core."
 
@@ -57,7 +58,9 @@ def conditions(user: str | None = None, doctype: str = "List Filter") -> str:
 
 def _of_others(table: Any, kind: Kind) -> list[Criterion]:
     """Conditions for a row that tells of no DocType of ours."""
-    found = [table[kind.about].isnull() | table[kind.about].notin(TENANT_DOCTYPES)]
+    found = []
+    if kind.about:
+        found.append(table[kind.about].isnull() | table[kind.about].notin(TENANT_DOCTYPES))
     if kind.report:
         report = frappe.qb.DocType("Report")
         ours = frappe.qb.from_(report).select(report.name).where(report.ref_doctype.isin(TENANT_DOCTYPES))
@@ -86,8 +89,7 @@ def check(doc: Document) -> None:
 
 def stay_quiet(doc: Document, _method: str | None = None) -> None:
     """`validate` and `on_trash` of KINDS: Frappe tells the name to everybody who may have a list of them open."""
-    kind = KINDS[doc.doctype]
-    if _is_about_ours(kind, *(doc.get(field) if field else None for field in (kind.about, kind.report, kind.method))):
+    if _is_about_ours(KINDS[doc.doctype], doc):
         doc.notify_update = tell_nobody
 
 
@@ -95,16 +97,18 @@ def _is_for(doc: Document, viewer: visibility.Viewer) -> bool:
     if viewer.sees_everything:
         return True
     kind = KINDS[doc.doctype]
-    fields = [kind.about, kind.report or kind.about, kind.method or kind.about, kind.owner, *kind.published]
-    for about, report, method, owner, *is_given in now_and_before(doc, fields):
-        is_ours = _is_about_ours(kind, about, report, method)
+    asked = [field for field in (kind.about, kind.report, kind.method) if field]
+    for owner, *values in now_and_before(doc, [kind.owner, *kind.published, *asked]):
+        is_given, told = values[: len(kind.published)], dict(zip(asked, values[len(kind.published) :], strict=True))
+        is_ours = _is_about_ours(kind, told)
         is_theirs = owner in (None, "", viewer.user) or any(is_given)
         if is_ours and not is_theirs and not (kind.published and visibility.sees_everything(owner)):
             return False
     return True
 
 
-def _is_about_ours(kind: Kind, about: str | None, report: str | None, method: str | None) -> bool:
-    is_on_report = bool(kind.report) and report is not None and report_access.is_on_jobs(report)
-    is_made_by_us = bool(kind.method) and str(method or "").startswith(OUR_FUNCTIONS)
-    return about in TENANT_DOCTYPES or is_on_report or is_made_by_us
+def _is_about_ours(kind: Kind, row: Any) -> bool:
+    """Whether a document, or a dict of its fields, tells of a DocType of ours."""
+    about, report, method = (row.get(field) if field else None for field in (kind.about, kind.report, kind.method))
+    is_on_report = bool(report) and report_access.is_on_jobs(report)
+    return about in TENANT_DOCTYPES or is_on_report or str(method or "").startswith(OUR_FUNCTIONS)

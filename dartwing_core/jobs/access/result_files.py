@@ -113,6 +113,13 @@ def is_foreign(file: Document, found: Iterable[str], *, but_for_twins: bool = Fa
     return bool(rows) and not any(_is_of_same_job(file, row) or (but_for_twins and _is_twin(file, row)) for row in rows)
 
 
+def may_read(address: str) -> bool:
+    """Whether the user may read what lies at an address; also yes if it is no file of a job."""
+    of_jobs = {"file_url": address, "attached_to_doctype": ["in", ENGINE_DOCTYPES]}
+    names = frappe.get_all("File", filters=of_jobs, pluck="name")
+    return not names or any(frappe.has_permission("File", "read", doc=name) for name in names)
+
+
 def _is_of_same_job(file: Document, row: Any) -> bool:
     return all(file.get(field) == row[field] for field in ("attached_to_doctype", "attached_to_name"))
 

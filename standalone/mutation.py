@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import multiprocessing
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -160,7 +161,13 @@ def report(name: str, subject: Subject) -> None:
 
 
 def pool() -> multiprocessing.pool.Pool:
-    return multiprocessing.get_context("fork").Pool(maxtasksperchild=1)
+    return multiprocessing.get_context("fork").Pool(initializer=die_when_told, maxtasksperchild=1)
+
+
+def die_when_told() -> None:
+    """In a child: end by the signals that the parent clears up after."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def is_noticed(given: tuple[str, str, Sequence[str], float]) -> bool:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import frappe
 import pytest
+from frappe.model.document import Document
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -94,6 +95,24 @@ def test_dates_decimals_and_uuids_are_allowed():
 def test_what_has_no_faithful_form_is_refused_and_named(value):
     with pytest.raises(InvalidJobError, match=r"parameters\.deep\[0\]"):
         canonical_json({"deep": [value]})
+
+
+class Invoice(Document):
+    """A document that was not loaded from a database."""
+
+    def __init__(self, **values):
+        self.values = values
+
+    def as_dict(self, **options):
+        assert options == {"no_nulls": True, "convert_dates_to_str": True}
+        return self.values
+
+
+def test_a_document_is_stored_without_what_changes_each_time_it_is_saved():
+    row = {"item": "A", "idx": 1, "parent": "INV-1", "__islocal": 1}
+    invoice = Invoice(name="INV-1", modified="2026-01-02", owner="me", items=[row], pair=(row, 2))
+    stored = {"items": [{"item": "A"}], "name": "INV-1", "pair": [{"item": "A"}, 2]}
+    assert json.loads(canonical_json({"invoice": invoice})) == {"invoice": stored}
 
 
 def test_cycles_and_depth_are_refused():

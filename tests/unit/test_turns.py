@@ -82,6 +82,7 @@ def test_who_comes_anew_begins_just_before_the_lowest_that_may_go(redis):
     assert found["n"] == pytest.approx(3.0 - 1e-6, abs=1e-9)
     assert redis.kept["turns:*"]["n"] == found["n"]
     assert redis.lifetimes == {"turns:*": 3_600}
+    assert redis.trips == 1
 
 
 def test_who_does_not_wait_keeps_only_what_it_has_had_too_many(redis):
@@ -98,6 +99,11 @@ def test_who_has_no_slot_falls_behind_by_no_more_than_a_turn(redis):
     found = passes({"a": 9.0, "b": 1.0, "c": 8.9}, "abc", "a", {"a": 1, "b": 4, "c": 1})
     assert found == {"a": 9.0, "b": 8.75, "c": 8.9}
     assert redis.kept["turns:*"] == found
+
+
+def test_who_is_just_a_turn_behind_needs_no_round_trip(redis):
+    assert passes({"a": 9.0, "b": 8.0}, "ab", "a") == {"a": 9.0, "b": 8.0}
+    assert redis.trips == 0
 
 
 def test_who_has_no_slot_and_no_pass_gets_none(redis):

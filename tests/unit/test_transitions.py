@@ -110,14 +110,20 @@ def test_the_caller_may_take_the_history_to_write_it_later(written):
     assert "history" not in [what for what, _given in written]
 
 
-def test_new_rows_are_cut_into_statements_of_what_a_server_takes(monkeypatch):
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ([], []),
+        ([500, 500], [[0, 1]]),  # 3,000 bytes, each row counted with 1,000 more
+        ([500, 501], [[0], [1]]),
+        ([5_000, 10], [[0], [1]]),  # a row of its own, however large
+        ([1_500, 500, 600, 10], [[0], [1], [2, 3]]),  # counted anew after each cut
+    ],
+)
+def test_new_rows_are_cut_into_statements_of_what_a_server_takes(monkeypatch, sizes, expected):
     monkeypatch.setattr(job_store, "INSERT_BYTES", 3_000)
-    rows = [{"name": number, "input_parameters": "x" * size} for number, size in enumerate([500, 500, 1, 5_000, 10])]
-    cut = [[row["name"] for row in batch] for batch in job_store._by_size(rows)]
-    assert cut == [[0, 1], [2], [3], [4]]
-    assert list(job_store._by_size([])) == []
-    whole = [{"name": number, "input_parameters": "x" * 500} for number in range(2)]
-    assert [len(batch) for batch in job_store._by_size(whole)] == [2]  # 3,000 and no more
+    rows = [{"name": number, "input_parameters": "x" * size} for number, size in enumerate(sizes)]
+    assert [[row["name"] for row in batch] for batch in job_store._by_size(rows)] == expected
 
 
 def test_a_new_job_is_created_pending_and_in_line_in_the_same_moment(written):

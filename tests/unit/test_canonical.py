@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dartwing_core.jobs import InvalidJobError, generate_job_hash
-from dartwing_core.jobs.base.canonical import canonical_json
+from dartwing_core.jobs.base.canonical import canonical_json, load
 
 plain_json = st.recursive(
     st.none()
@@ -126,6 +126,35 @@ def test_cycles_and_depth_are_refused():
         inner["d"] = inner = {}
     with pytest.raises(InvalidJobError, match="nested too deeply"):
         canonical_json(deep)
+
+
+def test_thirty_levels_are_stored_and_one_more_is_refused():
+    def nested(levels: int) -> dict:
+        return {"d": nested(levels - 1)} if levels > 1 else {}
+
+    assert canonical_json(nested(30)).count("{") == 30
+    with pytest.raises(InvalidJobError, match="nested too deeply"):
+        canonical_json(nested(31))
+
+
+def test_integers_of_64_bits_are_stored_and_larger_ones_refused():
+    assert json.loads(canonical_json({"n": [-(2**63), 2**63 - 1]})) == {"n": [-(2**63), 2**63 - 1]}
+    for number in (-(2**63) - 1, 2**63):
+        with pytest.raises(InvalidJobError, match="too large"):
+            canonical_json({"n": number})
+
+
+def test_what_each_save_of_a_document_changes_is_left_out():
+    noise = "modified modified_by creation owner idx docstatus parent parentfield parenttype"
+    assert (
+        canonical_json({"doc": Invoice(name="INV-1", **dict.fromkeys(noise.split(), 1))}) == '{"doc":{"name":"INV-1"}}'
+    )
+
+
+def test_stored_json_is_read_back_and_nothing_is_none():
+    assert load('{"a":[1]}') == {"a": [1]}
+    assert load(None) is None
+    assert load("") is None
 
 
 def test_the_same_object_twice_is_no_cycle():

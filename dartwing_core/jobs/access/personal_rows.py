@@ -110,5 +110,5 @@ def _is_for(doc: Document, viewer: visibility.Viewer) -> bool:
 def _is_about_ours(kind: Kind, row: Any) -> bool:
     """Whether a document, or a dict of its fields, tells of a DocType of ours."""
     about, report, method = (row.get(field) if field else None for field in (kind.about, kind.report, kind.method))
-    is_on_report = bool(report) and report_access.is_on_jobs(report)
+    is_on_report = report is not None and report_access.is_on_jobs(report)
     return about in TENANT_DOCTYPES or is_on_report or str(method or "").startswith(OUR_FUNCTIONS)

@@ -22,7 +22,6 @@ from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
-from .mutants import mutants_of
 from .processes import Failed
 from .site import ROOT
 
@@ -147,6 +146,8 @@ def report(name: str, subject: Subject) -> None:
     if fails:
         raise Failed(f"The unit tests of {name} fail without a mutant.")
     limit = PATIENCE * (time.monotonic() - began) + 10
+    from .mutants import mutants_of  # a bench, where the other commands run too, has no cosmic-ray
+
     mutants = mutants_of(source, subject.only)
     survivors = []
     with pool() as processes:

@@ -112,6 +112,7 @@ def test_a_check_that_is_none_is_named():
 
 
 def test_dead_code_is_what_nothing_calls_by_name_or_by_path(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("vulture", reason="a bench has none")
     module = tmp_path / "dartwing_core" / "module.py"
     module.parent.mkdir()
     module.write_text("def called(): ...\ndef hooked(): ...\ndef dead(): ...\ncalled()\n")

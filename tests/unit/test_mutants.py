@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import textwrap
 
-from standalone.mutants import mutants_of
+import pytest
+
+pytest.importorskip("cosmic_ray", reason="a bench has none")
+
+from standalone.mutants import mutants_of  # noqa: E402
 
 SOURCE = textwrap.dedent(
     '''

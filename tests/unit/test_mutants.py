@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("cosmic_ray", reason="a bench has none")
 
-from standalone.mutants import mutants_of  # noqa: E402
+from standalone.mutants import mutants_of
 
 SOURCE = textwrap.dedent(
     '''

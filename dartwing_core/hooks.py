@@ -68,7 +68,13 @@ doc_events = {
         "before_validate": "dartwing_core.jobs.access.references.check_file",
         "validate": _check_reference,
     },
-    "Auto Email Report": {"validate": ["dartwing_core.jobs.access.report_access.check_sending", _check_stored_query]},
+    "Auto Email Report": {
+        "validate": [
+            "dartwing_core.jobs.access.report_access.check_sending",
+            "dartwing_core.wall.stored_queries.check_mailing",
+            _check_stored_query,
+        ]
+    },
     "Report": {"validate": ["dartwing_core.jobs.access.report_access.check_report", _check_stored_query]},
     "Kanban Board": {"validate": _check_stored_query},
     **{
@@ -191,6 +197,7 @@ override_whitelisted_methods = {
         f"frappe.core.doctype.data_import.data_import.{name}": f"dartwing_core.wall.substitutes.imports.{name}"
         for name in ("get_preview_from_template", "download_errored_template", "download_import_log")
     },
+    "frappe.desk.doctype.event.event.get_events": "dartwing_core.wall.substitutes.charts_and_reports.get_events",
     "frappe.core.doctype.data_import.data_import.get_import_status": (
         "dartwing_core.wall.substitutes.imports.get_import_status"
     ),

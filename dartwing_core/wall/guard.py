@@ -271,7 +271,8 @@ def _has_filters_for_name(call: Call) -> bool:
 
 def _odd_doctype(call: Call) -> str | None:
     """The argument for a DocType that is a comparison: some of Frappe's functions take one, as a filter."""
-    return next((key for key in DOCTYPE_KEYS if isinstance(call.arguments.get(key), list | dict)), None)
+    keys = (*DOCTYPE_KEYS, *(kind for kind, _name in PAIRS))
+    return next((key for key in keys if isinstance(call.arguments.get(key), list | dict)), None)
 
 
 def _holds_filters(value: Any) -> bool:

@@ -15,7 +15,8 @@ Frappe's lists, reports, charts, cards and exports all come to one function, whi
   with that one)
 - A value holds no backslash that would end its quotes, where a query becomes text: the query builder doubles quotes
   alone, and MariaDB takes what follows the backslash as it is. (15, 16)
-- Rows that are no rows of a parent have none: Frappe adds no permissions to a query whose parent is a Single. (16)
+- Rows that are no rows of a parent have none: Frappe adds no permissions to a query whose parent is a Single. Rows of
+  a parent are those of its DocType: Frappe joins them by the parent's name alone. (16)
 
 The last six are for what Frappe's own functions are told; what other apps write themselves may not name tables of
 ours.
@@ -54,7 +55,7 @@ from .column_rules import (
 )
 from .doctypes import tenant_doctype
 from .frappe_version import IS_15
-from .mentions import fields_that_link_to_ours, meta_of
+from .mentions import fields_that_link_to_ours, kind_fields, links_to_ours, meta_of
 from .request_texts import listed, parsed, texts
 
 HIDDEN = {
@@ -274,6 +275,9 @@ def _without_false_parents(get_query):
             meta = meta_of(table)
             if meta and not meta.istable:
                 named["parent_doctype"] = None
+            elif meta and named.get("ignore_permissions") is False and (links_to_ours(table) or kind_fields(table)):
+                query = get_query(self, table, *arguments, **named)
+                return query.where(frappe.qb.DocType(table).parenttype == named["parent_doctype"])
         return get_query(self, table, *arguments, **named)
 
     return checked

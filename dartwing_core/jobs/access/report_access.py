@@ -13,13 +13,19 @@ from .references import REFERENCES
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
+    from frappe.model.meta import Meta
 
 CUSTOM, BY_QUERY = "Custom Report", "Report Builder"
 """The latter is the type of reports that Frappe makes for the user that it is told."""
 MAY_HOLD_OURS = frozenset(
-    (*TENANT_DOCTYPES, *REFERENCES, "Discussion Topic", "Discussion Reply", "Reminder", "Deleted Document", "Error Log")
+    (
+        *(*TENANT_DOCTYPES, *REFERENCES, "Discussion Reply", "Deleted Document", "Error Log", "Access Log"),
+        *("Route History", "Auto Email Report", "API Request Log", "Prepared Report"),
+    )
 )
-"""DocTypes whose rows are ours, or may be about ours."""
+"""DocTypes whose rows are ours, or may be about ours; beside those whose fields can name ours (`_can_name_ours`)."""
+LONGEST_CHAIN = 20
+"""Of Custom Reports that refer to one another."""
 
 
 def check_sending(doc: Document, method: str | None = None) -> None:
@@ -29,13 +35,23 @@ def check_sending(doc: Document, method: str | None = None) -> None:
         _check_sent(report, doc.user)
 
 
-def _report(name: str) -> Document:
-    """What a report runs: of a Custom Report the one that it refers to."""
+def _chain(name: str) -> list[Document]:
+    """A report, and those that it refers to, one after the other, as Custom Reports do; the last is what it runs."""
     fields = ["name", "ref_doctype", "report_type", "reference_report"]
-    found = frappe.db.get_value("Report", name, fields, as_dict=True)
-    if found and found.report_type == CUSTOM and found.reference_report:
-        return frappe.db.get_value("Report", found.reference_report, fields, as_dict=True) or found
+    found: list[Document] = []
+    while name and len(found) < LONGEST_CHAIN:
+        report = frappe.db.get_value("Report", name, fields, as_dict=True)
+        if not report:
+            break
+        found.append(report)
+        name = report.reference_report if report.report_type == CUSTOM else ""
     return found
+
+
+def _report(name: str) -> Document | None:
+    """What a report runs."""
+    chain = _chain(name)
+    return chain[-1] if chain else None
 
 
 def check_report(doc: Document, method: str | None = None) -> None:
@@ -44,9 +60,10 @@ def check_report(doc: Document, method: str | None = None) -> None:
         return
     is_custom = doc.report_type == CUSTOM and doc.reference_report
     runs = (_report(doc.reference_report) if is_custom else None) or doc
-    if runs.ref_doctype in MAY_HOLD_OURS:
-        for user in frappe.get_all("Auto Email Report", filters={"report": doc.name}, pluck="user"):
-            _check_sent(runs, user)
+    if may_hold_ours(runs.ref_doctype):
+        for report, user in frappe.get_all("Auto Email Report", fields=["report", "user"], as_list=True):
+            if any(one.name == doc.name for one in _chain(report)):
+                _check_sent(runs, user)
 
 
 def _check_sent(report: Document, user: str) -> None:
@@ -54,15 +71,32 @@ def _check_sent(report: Document, user: str) -> None:
         text = _("The report {0} can't be sent: it would hold the jobs of all organizations.")
         frappe.throw(text.format(_(report.name)), frappe.PermissionError)
     is_for_others = user != frappe.session.user and not visibility.viewer().sees_everything
-    if report.ref_doctype in MAY_HOLD_OURS and is_for_others:
+    if is_for_others and may_hold_ours(report.ref_doctype):
         text = _("The report {0} can be sent only with what you may see yourself: enter yourself as its user.")
         frappe.throw(text.format(_(report.name)), frappe.PermissionError)
+
+
+def may_hold_ours(doctype: str) -> bool:
+    """Whether rows of a DocType may name one of ours, or be one."""
+    if doctype in MAY_HOLD_OURS:
+        return True
+    try:
+        meta = frappe.get_meta(doctype)
+        children = [frappe.get_meta(field.options) for field in meta.get_table_fields()]
+    except frappe.DoesNotExistError:
+        return False
+    return any(map(_can_name_ours, [meta, *children]))
+
+
+def _can_name_ours(meta: Meta) -> bool:
+    links = {field.options for field in meta.get("fields", {"fieldtype": "Link"})}
+    return bool(meta.get("fields", {"fieldtype": "Dynamic Link"}) or links & {*TENANT_DOCTYPES, "DocType"})
 
 
 def is_on_jobs(report: str) -> bool:
     """Whether a report is on one of our DocTypes, and so holds what its maker may see."""
     found = _report(report)
-    return bool(found) and found.ref_doctype in TENANT_DOCTYPES
+    return found is not None and found.ref_doctype in TENANT_DOCTYPES
 
 
 def check_preparing(doc: Document, method: str | None = None) -> None:

@@ -69,7 +69,9 @@ def is_hidden(doctype: Any, name: Any) -> bool:
 
 
 def check(doctype: Any, name: Any) -> None:
-    """Raise DoesNotExistError if the user would not find this document of ours."""
+    """Raise for a document of ours that the user does not see, and for what is no name of a DocType."""
+    if isinstance(doctype, list | dict):
+        raise frappe.ValidationError(_("{0} must be text.").format(_("DocType")))
     if name and is_hidden(doctype, name):
         throw_missing(doctype, name)
 

@@ -16,6 +16,7 @@ from frappe.core.doctype.data_import import data_import
 from frappe.core.doctype.user_permission import user_permission
 from frappe.desk import calendar, like, listview, notifications, query_report, search
 from frappe.desk.doctype.dashboard_chart import dashboard_chart
+from frappe.desk.doctype.event import event
 from frappe.desk.doctype.kanban_board import kanban_board
 from frappe.desk.doctype.notification_log import notification_log
 from frappe.desk.doctype.number_card import number_card
@@ -279,6 +280,24 @@ def compares_cards_of_others(scene: Scene):
     made = frappe.get_doc({**card, "document_type": JOB, "filters_json": "[]"}).insert(ignore_permissions=True)
     made.db_set("owner", scene.other)
     return scene.outcome(number_card.get_percentage_difference, {"name": made.name}, None, "1") == ""
+
+
+@hole(f"{CHARTS}.get_events", 15, 16)
+def tells_by_participants_of_all_events(scene: Scene):
+    participants = [{"reference_doctype": ORGANIZATION, "reference_docname": scene.organization}]
+    values = {"subject": "Test Holed", "starts_on": "2035-01-01 10:00:00", "event_type": "Private"}
+    made = frappe.get_doc({"doctype": "Event", **values, "event_participants": participants})
+    made.insert(ignore_permissions=True)
+    frappe.get_doc({"doctype": "Event", **values}).insert(ignore_permissions=True).db_set("owner", scene.user)
+    right, wrong = (
+        scene.told(event.get_events, "2035-01-01", "2035-01-02", filters=[_by_participant(name)])
+        for name in (scene.organization, "no such")
+    )
+    return right != wrong
+
+
+def _by_participant(name: str) -> list[str]:
+    return ["Event Participants", "reference_docname", "=", name]
 
 
 @hole(f"{CHARTS}.download_mailed_report", 15, 16)

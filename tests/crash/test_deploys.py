@@ -54,7 +54,7 @@ def assert_each_ran_once(number: int) -> None:
 @pytest.mark.timeout(900)
 def test_workers_told_to_end_finish_their_job_and_take_no_other(fleet: Fleet, job_type, size):
     # RQ waits for the work-horse of a worker that is told once; nothing of the engine may get in its way.
-    number, warnings = size(80, 500), size(4, 30)
+    number, warnings = size(160, 600), size(4, 30)
     submit(job_type, number)
     given = 0
     last = 0

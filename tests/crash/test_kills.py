@@ -87,7 +87,7 @@ def test_a_worker_that_wakes_after_its_rescue_changes_nothing(fleet: Fleet, job_
 
 @pytest.mark.timeout(3600)
 def test_random_kills_lose_nothing_and_double_nothing(fleet: Fleet, job_type, size):
-    number_of_jobs, kills = size(200, 1000), size(10, 30)
+    number_of_jobs, kills = size(300, 1000), size(10, 30)
     seed = random.randrange(10**6)
     print(f"seed {seed}")
     dice = random.Random(seed)

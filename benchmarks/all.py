@@ -22,6 +22,7 @@ from benchmarks import (
     _output,
     _report,
     _site,
+    claim,
     drain,
     fairness,
     heavy,
@@ -32,7 +33,6 @@ from benchmarks import (
     rescue,
     slice_cost,
     submit,
-    take,
 )
 
 
@@ -54,7 +54,7 @@ STEPS = (
     Step(latency.run, quick={"rounds": 10}),
     Step(slice_cost.run, quick={"jobs": 300}),
     Step(submit.run, quick={"rounds": 30, "bulk_rows": 1_000}),
-    Step(take.run, quick={"jobs": 10_000, "seconds": 2}),
+    Step(claim.run, quick={"jobs": 10_000, "seconds": 2}),
     Step(history.run, quick={"finished": 20_000, "waiting": 2_000, "rounds": 30}),
     Step(fairness.run, quick={"divisor": 10}),
     Step(leaks.run, quick={"jobs": 2_000}),

@@ -72,7 +72,7 @@ def chord(job_type: str) -> tuple[float, list[float], int]:
         frappe.db.commit()
         began = time.perf_counter()
         with statements() as asked:
-            child_jobs.tell([name])
+            child_jobs.release_children([name])
         times.append(1000 * (time.perf_counter() - began))
         most = max(most, len(asked))
     return seconds, times, most
@@ -90,7 +90,7 @@ def main() -> None:
         in_a_row, _made = submitted(chain(*parts(plain, JOBS)), callback=plain)
         deduplicated, other = submitted(*parts(once, JOBS), callback=plain)
         set_status(made.name, "Completed", JOBS // 2)
-        looks = milliseconds(lambda: batch_end.look([made.name]))
+        looks = milliseconds(lambda: batch_end.close_ended([made.name]))
         progress = milliseconds(lambda: get_batch_status(made.name))
         canceled = timed(lambda: cancel_batch(made.name))[0]
         set_status(other.name, "Dead Letter")

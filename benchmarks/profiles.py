@@ -19,7 +19,7 @@ from pathlib import Path
 
 import frappe
 
-from benchmarks import _output, _report, _sampling, _site, _window, _workers, take
+from benchmarks import _output, _report, _sampling, _site, _window, _workers, claim
 from dartwing_core.jobs import submit_job
 from tests.support import factory
 
@@ -85,7 +85,7 @@ def trace_submit(seconds: float, path: Path) -> Functions:
 def trace_slice(path: Path) -> Functions:
     factory.wipe()
     _site.line_up("nothing", LINE, ORGANIZATIONS)
-    return trace(lambda: take.settled_along(COMPUTED_JOBS), path)
+    return trace(lambda: claim.settled_along(COMPUTED_JOBS), path)
 
 
 def show(report: _report.Report, title: str, functions: Functions) -> None:

@@ -22,8 +22,8 @@ from dataclasses import dataclass
 import frappe
 
 from benchmarks import _report, _site, _window, slice_cost
-from benchmarks.take import timed
-from dartwing_core.jobs.line import take
+from benchmarks.claim import timed
+from dartwing_core.jobs.line import claim
 from tests.support import factory
 
 POINTS, SECONDS = (1, 2, 4, 8), 8.0
@@ -108,7 +108,7 @@ def measure_capped_take() -> float:
     _site.line_up("nothing", 2 * TAKES, 1)
     frappe.db.set_value("Job Type", "test_benchmark", "max_concurrent", 10 * TAKES)
     frappe.db.commit()
-    times = timed(take.Taker().take, TAKES)
+    times = timed(claim.Claimer().claim_next, TAKES)
     return statistics.median(times) / 1000
 
 

@@ -48,7 +48,7 @@ def _keep_on(sites_path: str, stop: threading.Event) -> None:
     is_first = True
     while not stop.is_set():
         try:
-            _look_at_sites(sites_path, stop)
+            _sweep_sites(sites_path, stop)
         except BaseException:  # also what an import may raise, such as SystemExit
             if is_first:
                 _log()
@@ -56,7 +56,7 @@ def _keep_on(sites_path: str, stop: threading.Event) -> None:
             stop.wait(RESTART_DELAY)
 
 
-def _look_at_sites(sites_path: str, stop: threading.Event) -> None:
+def _sweep_sites(sites_path: str, stop: threading.Event) -> None:
     from frappe.utils import get_sites
 
     from dartwing_core.jobs.recovery import agent  # only now: it takes a second, for which Frappe's loop need not wait

@@ -76,7 +76,7 @@ def cancel_batch(
 def retry_batch(batch_id: BatchId = REQUIRED) -> BatchRetry:
     """Start a fresh series of attempts of all jobs of a batch that have failed."""
     retried = engine.retry_batch(batch_id)
-    rate_limits.take_for("submit", retried["retried"] + len(retried["skipped"]))
+    rate_limits.count_jobs("submit", retried["retried"] + len(retried["skipped"]))
     return retried
 
 

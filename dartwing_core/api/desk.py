@@ -60,7 +60,7 @@ def get_chart(chart_name: str = "", **_more: Any) -> dict[str, Any]:
     """The data of one of the workspace's charts; nothing if there is none, so that Desk says so."""
     if chart_name not in CHARTS:
         raise frappe.ValidationError(_("There is no chart {0}.").format(cut(chart_name)))
-    rate_limits.take_view()
+    rate_limits.count_view()
     figures, label = CHARTS[chart_name]
     found = figures()
     values = found.pop("values")
@@ -70,7 +70,7 @@ def get_chart(chart_name: str = "", **_more: Any) -> dict[str, Any]:
 @frappe.whitelist(methods=["POST"])
 def live_progress(job_ids: Any = None) -> dict[str, Any]:
     """List: how far the jobs are that it shows as running. Their rows say it only once they have ended."""
-    rate_limits.take_view()
+    rate_limits.count_view()
     return job_queries.get_live_progress(parsed(job_ids, "job_ids") or [])
 
 
@@ -79,7 +79,7 @@ def preview_schedule(
     frequency: Any = None, cron: Any = None, every: Any = None, every_unit: Any = None, time_zone: Any = None
 ) -> dict[str, Any]:
     """Form of a schedule: when it would be due next, or the reason why it can't be saved as it is filled in."""
-    rate_limits.take("status")
+    rate_limits.count_request("status")
     try:
         return {"next_runs": engine.preview_schedule(frequency, cron, every, every_unit, time_zone), "reason": None}
     except InvalidJobError as error:
@@ -92,7 +92,7 @@ def _card(name: str, **route_options: Any) -> dict[str, Any]:
 
 
 def _counts() -> dict[str, Any]:
-    rate_limits.take_view()
+    rate_limits.count_view()
     return engine.get_job_counts()
 
 

@@ -59,7 +59,7 @@ def retry_dead_letters(
 ) -> RetriedByError:
     """Retry the Dead Letter jobs that you may see with these kinds of errors, the oldest 500."""
     found = engine.retry_dead_letters(parsed(fingerprints, "fingerprints"), organization or None, job_type or None)
-    rate_limits.take_for("submit", len(found["done"]) + len(found["refused"]))
+    rate_limits.count_jobs("submit", len(found["done"]) + len(found["refused"]))
     return found
 
 
@@ -75,7 +75,7 @@ def bulk_retry_dead_letter(
 ) -> BulkRetry:
     """Retry Dead Letter jobs that you may see, oldest first."""
     retried = engine.bulk_retry_dead_letter(organization, job_type, limit)
-    rate_limits.take_for("submit", len(retried["retried"]) + len(retried["skipped"]))
+    rate_limits.count_jobs("submit", len(retried["retried"]) + len(retried["skipped"]))
     return retried
 
 

@@ -18,7 +18,7 @@ RETRY_AFTER = "dartwing_retry_after"
 """In `frappe.flags`: seconds, for the header of an answer that Frappe makes."""
 
 
-def take(bucket: str, amount: int = 1) -> None:
+def count_request(bucket: str, amount: int = 1) -> None:
     """Count `amount` requests of the current user against a limit of Job Engine Settings.
 
     The minute begins with the user's first request. Raises RateLimitError, and counts nothing, if they are too many.
@@ -28,13 +28,13 @@ def take(bucket: str, amount: int = 1) -> None:
     if amount > limit:
         text = _("Too much at once: this counts as {0} requests, of which {1} a minute are allowed. Ask for less.")
         raise RateLimitError(text.format(amount, limit), WINDOW_SECONDS)
-    if seconds := counters.take(f"{bucket}:{frappe.session.user}", amount, limit, WINDOW_SECONDS):
+    if seconds := counters.count_within(f"{bucket}:{frappe.session.user}", amount, limit, WINDOW_SECONDS):
         raise RateLimitError(
             _("Too many requests: at most {0} a minute. Try again in {1} seconds.").format(limit, seconds), seconds
         )
 
 
-def take_for(bucket: str, jobs: int) -> None:
+def count_jobs(bucket: str, jobs: int) -> None:
     """Count a request, which was counted as one, for all the jobs that it started.
 
     It never costs more than a minute's limit: a large batch could not be retried at all.
@@ -42,15 +42,15 @@ def take_for(bucket: str, jobs: int) -> None:
     limit = getattr(config.settings(), f"{bucket}_limit")
     more = min(-(-jobs // JOBS_PER_REQUEST), limit) - 1
     if more > 0:
-        take(bucket, more)
+        count_request(bucket, more)
 
 
-def take_view() -> None:
+def count_view() -> None:
     """Count a look at a card, chart or report of Desk's; nothing outside a web request."""
     if not getattr(frappe.local, "request", None):
         return
     try:
-        take("desk")
+        count_request("desk")
     except RateLimitError as error:
         frappe.flags[RETRY_AFTER] = error.retry_after
         frappe.msgprint(str(error), indicator="red")

@@ -49,7 +49,7 @@ def endpoint(
             try:
                 _check_verb(method)
                 _check_enabled()
-                rate_limits.take(limit, cost(**named))
+                rate_limits.count_request(limit, cost(**named))
                 _check_text(named)
                 return function(*arguments, **named)
             except Exception as error:

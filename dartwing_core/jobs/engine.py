@@ -24,8 +24,8 @@ from .status import NOT_BEGUN, RETRYABLE, JobStatus
 from .store import batch_store, dependencies, job_store, runs, waiting
 from .store.job_rows import ChildRow, HolderRow, JobRow, NewJobRow
 from .submit import dedup, quota, submission
-from .submit.after_commit import outbox
-from .submit.dependency_check import Family, ParentRow
+from .submit.after_commit import after_commit
+from .submit.dependency_check import DependencyCheck, ParentRow
 from .submit.submission import Prepared, Request
 
 if TYPE_CHECKING:
@@ -118,14 +118,14 @@ def _retry(job: JobRow, parameters: Mapping[str, Any] | None) -> Document:
             raise frappe.PermissionError(_("Only the owner of a job and System Managers may change its parameters."))
         values |= submission.edited(job, parameters)
         runs.forget_state(job["name"])  # a checkpoint of other work
-    values["active_key"] = dedup.take_again(job, values.get("dedup_hash", job["dedup_hash"]))
+    values["active_key"] = dedup.reclaim_content(job, values.get("dedup_hash", job["dedup_hash"]))
     if job["parent_batch"] and status == JobStatus.DEAD_LETTER:
         batch_store.reopen(job["parent_batch"])
     document = _moved(job, JobStatus(values.pop("status")), RETRY_MESSAGE, values)
     if values["in_line"]:
-        outbox().wake_for([changed(job, values)])
+        after_commit().wake_for([changed(job, values)])
     if job["waits_for"]:
-        outbox().watch([job["waits_for"]], batch_end.tell)
+        after_commit().release_children_of([job["waits_for"]], batch_end.release_and_close)
     return document
 
 
@@ -168,7 +168,7 @@ def _place(
     asked = submission.prepare_all(requests, user)
     if batch:
         submission.check_organization(asked, batch["organization"])
-    relations = Family(asked, after, user)
+    relations = DependencyCheck(asked, after, user)
     stands_for = dedup.merge_equal(asked)
     prepared = [item for item in asked if stands_for[item.row["name"]] is item]
     documents = _answer_duplicates(prepared, user)
@@ -180,9 +180,11 @@ def _place(
             item.row["parent_batch"] = batch["name"] if batch else None
         _insert([item.row for item in new])
         dependencies.insert(pairs, user)
-        to_outbox(new)
+        wake_after_commit(new)
         awaited = {item.row["waits_for"] for item in new} - {item.row["name"] for item in new}
-        outbox().watch([parent for parent in awaited if parent is not None], batch_end.tell)
+        after_commit().release_children_of(
+            [parent for parent in awaited if parent is not None], batch_end.release_and_close
+        )
     return [stands_for[item.row["name"]].row for item in asked], documents
 
 
@@ -222,7 +224,7 @@ def _answer_duplicate(item: Prepared, found: HolderRow, user: str) -> Document:
     # Asked only of a job that waits: even an UPDATE that changes nothing would lock the row of a running one.
     if may_replace and found["status"] in NOT_BEGUN and job_store.replace_waiting(found, item.row):
         if found["status"] == JobStatus.QUEUED:  # the new priority may have taken it to another queue
-            outbox().wake_for([changed(item.row, {"name": found["name"]})])
+            after_commit().wake_for([changed(item.row, {"name": found["name"]})])
         return submission.as_document(_shown(found, user))
     if may_see and item.on_duplicate == dedup.RETURN:
         return submission.as_document(_shown(found, user))
@@ -245,11 +247,11 @@ def _insert(rows: list[NewJobRow]) -> None:
         raise JobBusyError(_("The same job is being submitted by somebody else. Please try again.")) from error
 
 
-def to_outbox(prepared: list[Prepared]) -> None:
+def wake_after_commit(prepared: list[Prepared]) -> None:
     """Have workers look at new jobs that are in line, after the commit."""
-    box = outbox()
-    box.wake_for([item.row for item in prepared if item.may_start])
-    box.afterwards(sweeper.sweep_after_submit)
+    actions = after_commit()
+    actions.wake_for([item.row for item in prepared if item.may_start])
+    actions.add_once(sweeper.sweep_after_submit)
 
 
 def _moved(job: JobRow, to_status: JobStatus, message: str, values: Columns) -> Document:

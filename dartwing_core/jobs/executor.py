@@ -20,13 +20,13 @@ from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 
 from .attempt import isolation, job_hooks, process_state
 from .attempt.attempt import Attempt
-from .attempt.heartbeat import Beater
+from .attempt.heartbeat import HeartbeatThread
 from .base import clock, config, ids
 from .db import connection, dispatch, sql
 from .ending import after_settle
-from .line import take, wake
+from .line import claim, wake
+from .line.claim import Claimer
 from .line.claimed_job import ClaimedJob
-from .line.take import Taker
 from .notify import events
 from .recovery import agent, sweeper
 from .rq import doorbells
@@ -49,7 +49,7 @@ def execute_job(background_job: str, attempt: int) -> None:
     In a worker: take jobs whose turn it is. Elsewhere: make this attempt of this job, unless it was made or overtaken.
     """
     try:
-        entry = doorbells.answer()
+        entry = doorbells.accept_entry()
         if entry is None:
             run_one(background_job, int(attempt))
         else:
@@ -62,17 +62,17 @@ def execute_job(background_job: str, attempt: int) -> None:
 
 def run_one(name: str, attempt: int) -> None:
     """One attempt of one job, which leaves nothing behind in `frappe.local` or on the connection."""
-    job = Taker().take_named(name, attempt)
+    job = Claimer().claim_named(name, attempt)
     if not job:
         return
-    beater = Beater(agent.StandIn())
-    made = Attempt(job, beater, isolation.Session(), ids.run_name(name, attempt), time.monotonic())
+    heartbeat_thread = HeartbeatThread(agent.StandIn())
+    made = Attempt(job, heartbeat_thread, isolation.Session(), ids.run_name(name, attempt), time.monotonic())
     try:
         with isolation.cleared():
             made.make()
     finally:
-        beater.end()
-    after_settle.after(job, time.monotonic() - made.started, made.end)
+        heartbeat_thread.end()
+    after_settle.follow_up(job, time.monotonic() - made.started, made.end)
     after_settle.best_effort(sweeper.sweep_now_and_then)
 
 
@@ -86,25 +86,25 @@ class Slice:
         self._began = started_monotonic()
         self._ends_at = self._began + config.settings().slice_seconds
         killed_at = self._began + entry.timeout + AFTER_LIMIT if entry.timeout > 0 else float("inf")
-        self._taker = Taker(entry.queues, killed_at, entry.id, entry.workers)
+        self._claimer = Claimer(entry.queues, killed_at, entry.id, entry.workers)
         self._is_first = True
         self._may_go_on = config.settings().slice_seconds > 0
         self._found_nobody = self._had_caps = False
-        self._taken_at = 0.0
+        self._claimed_at = 0.0
 
     def run(self) -> None:
         """Take and run jobs until there are none, the slice is over, or the process is no longer what it was."""
-        beater = Beater(agent.StandIn())
+        heartbeat_thread = HeartbeatThread(agent.StandIn())
         try:
             with config.keeping():
-                self._run(beater)
+                self._run(heartbeat_thread)
         finally:
-            beater.end()
+            heartbeat_thread.end()
             dispatch.quietly(self._ring)
         after_settle.best_effort(sweeper.sweep_now_and_then)
 
-    def _run(self, beater: Beater) -> None:
-        job = self._take()
+    def _run(self, heartbeat_thread: HeartbeatThread) -> None:
+        job = self._claim()
         if job and job.row["queue"] != self._entry.queue:
             dispatch.quietly(wake.wake_for_line)  # the entry's queue may have workers for which it has rung in vain
         while job:
@@ -114,7 +114,7 @@ class Slice:
             if not self._is_in_time(job):
                 return
             started = self._began if is_own else time.monotonic()
-            self._made = Attempt(job, beater, session, self._entry.id, started, self._take_along)
+            self._made = Attempt(job, heartbeat_thread, session, self._entry.id, started, self._claim_with_settle)
             self._made.refusal = refusal
             self._make(is_own)
             job = self._next()
@@ -126,7 +126,7 @@ class Slice:
         """
         try:
             with session.watched():
-                job_hooks.before(job.row)
+                job_hooks.call_before_job(job.row)
         except Exception as error:
             sql.rollback()
             return error
@@ -136,7 +136,7 @@ class Slice:
         """Whether the job is still this process's: hooks of other apps may have taken so long that another worker has
         it, or have said something to the connection on which it was taken."""
         is_as_taken = job.row["connection_id"] == (sql.this_connection() or 0)
-        return (is_as_taken and time.monotonic() - self._taken_at < LATE_SECONDS) or take.begin_anew(job.row)
+        return (is_as_taken and time.monotonic() - self._claimed_at < LATE_SECONDS) or claim.restart_lease(job.row)
 
     def _make(self, is_own: bool) -> None:
         """Make the attempt, and put back what it has changed."""
@@ -151,7 +151,7 @@ class Slice:
             _end_time_limit()  # also RQ's own: the engine's work between two jobs has none
             try:
                 with made.session.watched():
-                    dispatch.quietly(partial(job_hooks.after, job.row))
+                    dispatch.quietly(partial(job_hooks.call_after_job, job.row))
             finally:
                 self._context.restore()
                 self._process.restore()
@@ -159,8 +159,8 @@ class Slice:
             connection.renew()
             self._context.remember_database()
             made.session.is_renewed = True
-        after_settle.after(job, time.monotonic() - made.started, made.end)
-        after_settle.enter_again(job, made.end)
+        after_settle.follow_up(job, time.monotonic() - made.started, made.end)
+        after_settle.requeue_if_due(job, made.end)
 
     def _next(self) -> ClaimedJob | None:
         """The job after this one: taken with its settle, or now."""
@@ -168,27 +168,27 @@ class Slice:
         if made.next_job and made.end:
             self._may_go_on = self._may_go_on and made.has_left_nothing
             return made.next_job
-        return self._take() if self._goes_on() else None
+        return self._claim() if self._goes_on() else None
 
-    def _take(self) -> ClaimedJob | None:
+    def _claim(self) -> ClaimedJob | None:
         """The next job, also one that gets in line while the process waits a moment for it."""
-        taken, ends_at = self._take_now(), time.monotonic() + LINGER_SECONDS
+        taken, ends_at = self._claim_now(), time.monotonic() + LINGER_SECONDS
         while taken is None and self._may_linger() and time.monotonic() < ends_at:
             time.sleep(LINGER_PAUSE)
-            self._entry.ask_now()
+            self._entry.refresh_now()
             if self._entry.is_rung and self._may_linger():
-                taken = self._take_now()
+                taken = self._claim_now()
         return taken
 
     def _may_linger(self) -> bool:
         is_wanted = self._entry.is_awaited or self._entry.is_worker_ending or time.monotonic() >= self._ends_at
         return self._found_nobody and self._may_go_on and not is_wanted
 
-    def _take_now(self) -> ClaimedJob | None:
-        taken = self._taker.take()
-        self._taken_at = time.monotonic()
+    def _claim_now(self) -> ClaimedJob | None:
+        taken = self._claimer.claim_next()
+        self._claimed_at = time.monotonic()
         # Whoever gets in line from now on rings. A slot that was freed may let somebody of another queue go.
-        self._found_nobody = taken is None and not self._taker.needs_entry and not self._had_caps
+        self._found_nobody = taken is None and not self._claimer.needs_entry and not self._had_caps
         self._had_caps = self._had_caps or bool(taken and taken.caps)
         return taken
 
@@ -197,16 +197,16 @@ class Slice:
             return nullcontext()
         return UnixSignalDeathPenalty(job.row["timeout_seconds"], JobTimeoutException, job_id=job.name)
 
-    def _take_along(self, log: list[history.Event]) -> ClaimedJob | None:
+    def _claim_with_settle(self, log: list[history.Event]) -> ClaimedJob | None:
         job = self._made.job
         is_followed = job.has_children or job_hooks.has_left_something()
         if is_followed or self._made.session.is_changed or not self._goes_on():
             return None  # what follows this job may take long, and the next one's lease would run
-        began = max(self._taken_at, self._made.renewed_at)
-        taken = self._taker.take_along(log, time.monotonic() - began)
-        self._taken_at = time.monotonic()
+        began = max(self._claimed_at, self._made.renewed_at)
+        taken = self._claimer.claim_with_settle(log, time.monotonic() - began)
+        self._claimed_at = time.monotonic()
         if taken:
-            events.along(self._entry.ask_along)
+            events.add_to_pipeline(self._entry.refresh_in_pipeline)
             self._had_caps = self._had_caps or bool(taken.caps)
         return taken
 
@@ -218,16 +218,16 @@ class Slice:
 
     def _is_over(self) -> bool:
         """Whether it is time for another process: then, or as soon as others wait for this worker."""
-        if self._taker.needs_entry:
+        if self._claimer.needs_entry:
             return True
-        self._entry.ask()
+        self._entry.refresh()
         ends_at = min(self._ends_at, self._began + SHARED_SECONDS) if self._entry.is_awaited else self._ends_at
         return self._entry.is_worker_ending or time.monotonic() >= ends_at
 
     def _ring(self) -> None:
         """Who is left in line is taken by the next process."""
-        if self._taker.needs_entry:
-            doorbells.ring([self._taker.needs_entry], at_front=True)
+        if self._claimer.needs_entry:
+            doorbells.ring([self._claimer.needs_entry], at_front=True)
         if not self._found_nobody:
             wake.wake_for_line()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import frappe
 
 from . import executor
-from .line import line_queries, look
+from .line import line_queries, queue_view
 from .recovery import sweeper
 from .store import backlog
 from .store.job_rows import DispatchRow
@@ -32,6 +32,6 @@ def run_jobs(limit: int = 1_000) -> dict[str, str]:
 def _next() -> DispatchRow | None:
     """The job whose turn it is once all is swept."""
     sweeper.sweep()
-    line = look.look().choice.next()
-    rows = line_queries.first(line, 1) if line else []
+    line = queue_view.read_view().choice.next()
+    rows = line_queries.first_jobs(line, 1) if line else []
     return rows[0] if rows else None

@@ -11,7 +11,7 @@ from frappe.utils.background_jobs import generate_qname
 from rq import Queue
 
 from dartwing_core.jobs import executor, submit_job, submit_jobs
-from dartwing_core.jobs.line import look, wake
+from dartwing_core.jobs.line import queue_view, wake
 from tests.support import database, factory, processes
 from tests.support.fleet import Fleet
 from tests.support.jobs import set_columns, status
@@ -33,7 +33,7 @@ STARTS = """
     SELECT due_epoch + TIMESTAMPDIFF(MICROSECOND, created_at, started_at) / 1e6 FROM `tabBackground Job`
     WHERE job_type = %s ORDER BY started_at
 """
-WHILE_A_LOOK_IS_GOOD = int(look.LONGEST / SECONDS)
+WHILE_A_LOOK_IS_GOOD = int(queue_view.LONGEST / SECONDS)
 """Jobs that a process may start before it looks again, and sees who has come."""
 
 
@@ -100,7 +100,7 @@ def test_one_job_starts_next_though_another_organization_has_thousands_in_line(w
 @pytest.mark.timeout(600)
 def test_behind_longer_jobs_of_another_organization_one_waits_for_one_of_each_worker(workers, job_type):
     # Longer than a look is good: no worker acts on one that is older than the job.
-    submit_many(job_type, factory.ALPHA, 40, seconds=2 * look.LONGEST)
+    submit_many(job_type, factory.ALPHA, 40, seconds=2 * queue_view.LONGEST)
     until(lambda: database.value(DONE, factory.ALPHA) > 2, 30, "the first ones")
     before = [one_more(job_type, n)[1] for n in range(5)]
     assert database.value(DONE, factory.ALPHA) < 40, "others were in line all the time"

@@ -1,6 +1,6 @@
 """Batches through REST and genuine workers.
 
-Seen failing: the release with `child_jobs.tell` left to the sweeper.
+Seen failing: the release with `child_jobs.release_children` left to the sweeper.
 """
 
 from __future__ import annotations

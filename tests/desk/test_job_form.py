@@ -60,24 +60,24 @@ def test_a_form_follows_its_job_to_the_end_without_a_reload(visit, work, member)
 
 
 def test_progress_reaches_the_form_within_a_second(visit, member):
-    from dartwing_core.jobs.notify.events import ProgressTeller
+    from dartwing_core.jobs.notify.events import ProgressPublisher
 
     job = submitted_by(member, factory.job_type("plain"))
     attempts.taken(job.name, 1)
     frappe.db.commit()
     page = visit(member, form(job)).page
     expect(pill(view(page))).to_have_text("Running")
-    teller, took = ProgressTeller(job.name, member), []
+    publisher, took = ProgressPublisher(job.name, member), []
     for percent in (20, 40, 60, 80):
         began = time.monotonic()
-        teller.tell((percent, f"Row {percent}", None), is_last=True)
+        publisher.publish((percent, f"Row {percent}", None), is_last=True)
         expect(view(page).locator(".dw-line")).to_have_text(f"Row {percent}")
         took.append(time.monotonic() - began)
     assert max(took) < 1, took
 
 
 def test_progress_does_not_take_the_place_of_an_answer_under_way(visit, member):
-    from dartwing_core.jobs.notify.events import ProgressTeller
+    from dartwing_core.jobs.notify.events import ProgressPublisher
 
     job = submitted_by(member, factory.job_type("plain"))
     attempts.taken(job.name, 1)
@@ -90,7 +90,7 @@ def test_progress_does_not_take_the_place_of_an_answer_under_way(visit, member):
     frappe.db.commit()
     with page.expect_request("**/*.get_job_details?*"):
         page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-    ProgressTeller(job.name, member).tell((50, "Half", None), is_last=True)
+    ProgressPublisher(job.name, member).publish((50, "Half", None), is_last=True)
     expect(view(page).locator(".dw-line")).to_have_text("Half")
     held[-1].continue_()
     expect(view(page).locator(".dw-head")).to_contain_text("Stopping")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import frappe
 
-from dartwing_core.jobs.notify.events import ProgressTeller
+from dartwing_core.jobs.notify.events import ProgressPublisher
 from dartwing_core.jobs.store import runs
 from tests.support import attempts, factory
 from tests.support import browser as browsers
@@ -167,7 +167,7 @@ def test_a_refresh_does_not_set_back_what_was_told(visit, member):
     job = running(member, 10)
     page = visit(member, LIST).page
     expect(percent(page, job)).to_have_text("10 %")
-    ProgressTeller(job.name, member).tell((50, "Half", None), is_last=True)
+    ProgressPublisher(job.name, member).publish((50, "Half", None), is_last=True)
     expect(percent(page, job)).to_have_text("50 %")
     page.evaluate("""() => {
         window.seen = new Set();

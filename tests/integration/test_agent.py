@@ -35,96 +35,96 @@ def sweeps(monkeypatch) -> list[str]:
 
 
 @pytest.fixture
-def lookout(sweeps) -> agent.Lookout:
+def watch(sweeps) -> agent.SiteWatch:
     """One that leads, and has just swept."""
-    found = agent.Lookout()
-    assert found.look() == agent.INTERVAL
+    found = agent.SiteWatch()
+    assert found.sweep_if_leader() == agent.INTERVAL
     sweeps.clear()
     return found
 
 
-def test_an_idle_site_is_not_swept_and_seldom_looked_at(lookout, sweeps):
-    assert (lookout.look(), sweeps) == (agent.IDLE, [])
+def test_an_idle_site_is_not_swept_and_seldom_looked_at(watch, sweeps):
+    assert (watch.sweep_if_leader(), sweeps) == (agent.IDLE, [])
 
 
-def test_a_look_at_an_idle_site_costs_one_statement_and_two_round_trips(lookout):
-    lookout.look()
+def test_a_look_at_an_idle_site_costs_one_statement_and_two_round_trips(watch):
+    watch.sweep_if_leader()
     with database.statements() as seen:
-        lookout.look()
+        watch.sweep_if_leader()
     assert len(seen) == 1, seen
 
 
-def test_what_is_due_is_swept_and_what_is_due_soon_is_awaited(lookout, sweeps, job_type):
+def test_what_is_due_is_swept_and_what_is_due_soon_is_awaited(watch, sweeps, job_type):
     job = submitted_with(job_type, available_at=3_600)
-    assert (lookout.look(), sweeps) == (agent.IDLE, [])
+    assert (watch.sweep_if_leader(), sweeps) == (agent.IDLE, [])
     set_columns(job, due_epoch=clock.now_epoch() + 0.7)
-    assert 0 < lookout.look() < 0.75
+    assert 0 < watch.sweep_if_leader() < 0.75
     set_columns(job, due_epoch=1)
-    lookout.look()
+    watch.sweep_if_leader()
     assert sweeps == [frappe.local.site]
 
 
 @pytest.mark.parametrize("status", ["Failed", "Timed Out", "Queued", "Running"])
-def test_retries_and_live_jobs_are_swept(lookout, sweeps, job_type, status):
+def test_retries_and_live_jobs_are_swept(watch, sweeps, job_type, status):
     job = submitted_with(job_type, available_at=3_600)
     set_columns(job, status=status, in_line=int(status == "Queued"), due_epoch=1)
-    lookout.look()
+    watch.sweep_if_leader()
     assert len(sweeps) == 1
 
 
-def test_jobs_in_line_are_swept(lookout, sweeps, job_type):
+def test_jobs_in_line_are_swept(watch, sweeps, job_type):
     set_columns(submitted_with(job_type, available_at=3_600), in_line=1)
-    lookout.look()
+    watch.sweep_if_leader()
     assert len(sweeps) == 1
 
 
-def test_schedules_are_swept_when_they_are_due(lookout, sweeps, job_type):
+def test_schedules_are_swept_when_they_are_due(watch, sweeps, job_type):
     schedule = made(job_type, **every(60))
-    assert (lookout.look(), sweeps) == (agent.IDLE, [])
+    assert (watch.sweep_if_leader(), sweeps) == (agent.IDLE, [])
     frappe.db.set_value(config.SCHEDULE, schedule.name, "look_at_epoch", 1)
-    lookout.look()
+    watch.sweep_if_leader()
     assert len(sweeps) == 1
 
 
-def test_where_nothing_is_due_a_sweep_follows_all_the_same(lookout, sweeps, monkeypatch, job_type):
+def test_where_nothing_is_due_a_sweep_follows_all_the_same(watch, sweeps, monkeypatch, job_type):
     # What no due time tells: batches and children whose parent's end was missed.
     monkeypatch.setattr(agent, "WITH_DEPENDENTS", 0)
-    lookout.look()
+    watch.sweep_if_leader()
     assert sweeps == []
     parent = submitted_with(job_type, available_at=3_600)
     submitted_with(job_type, parameters={"n": 1}, depends_on=parent.name)
-    lookout.look()
+    watch.sweep_if_leader()
     assert len(sweeps) == 1
     monkeypatch.setattr(agent, "ANYWAY", 0)
     factory.wipe()
-    lookout.look()
+    watch.sweep_if_leader()
     assert len(sweeps) == 2
 
 
-def test_of_two_one_leads_until_it_resigns(lookout, sweeps):
-    other = agent.Lookout()
-    assert (other.look(), sweeps) == (agent.INTERVAL, [])
-    lookout.look()
-    lookout.resign()
-    other.look()
+def test_of_two_one_leads_until_it_resigns(watch, sweeps):
+    other = agent.SiteWatch()
+    assert (other.sweep_if_leader(), sweeps) == (agent.INTERVAL, [])
+    watch.sweep_if_leader()
+    watch.resign()
+    other.sweep_if_leader()
     assert len(sweeps) == 1
-    lookout.resign()
+    watch.resign()
     assert processes.queue_client().exists(redis_queue.site_key(leader.LEADER)), "it is not its own to give away"
 
 
-def test_another_one_leads_when_the_leader_is_gone(lookout, sweeps, monkeypatch):
+def test_another_one_leads_when_the_leader_is_gone(watch, sweeps, monkeypatch):
     monkeypatch.setattr(leader, "LEASE", 0.1)
-    lookout.look()
-    other = agent.Lookout()
-    until(lambda: other.look() and sweeps, 5, "a sweep by the other one")
+    watch.sweep_if_leader()
+    other = agent.SiteWatch()
+    until(lambda: other.sweep_if_leader() and sweeps, 5, "a sweep by the other one")
 
 
-def test_who_settles_sweeps_only_where_nobody_leads(lookout, sweeps):
-    lookout.look()
+def test_who_settles_sweeps_only_where_nobody_leads(watch, sweeps):
+    watch.sweep_if_leader()
     sweeper.sweep_now_and_then()
     sweeper.sweep_after_submit()
     assert sweeps == []
-    lookout.resign()
+    watch.resign()
     sweeper.sweep_now_and_then()
     sweeper.sweep_now_and_then()
     assert len(sweeps) == 1
@@ -132,20 +132,20 @@ def test_who_settles_sweeps_only_where_nobody_leads(lookout, sweeps):
 
 def test_a_lookout_leads_although_workers_sweep_in_passing(sweeps):
     sweeper.sweep_now_and_then()
-    agent.Lookout().look()
+    agent.SiteWatch().sweep_if_leader()
     assert len(sweeps) == 2
 
 
 def test_a_site_in_maintenance_is_left_alone(sweeps, monkeypatch):
     monkeypatch.setitem(frappe.conf, "maintenance_mode", 1)
     with database.statements() as seen:
-        assert agent.Lookout().look() == agent.IDLE
+        assert agent.SiteWatch().sweep_if_leader() == agent.IDLE
     assert (sweeps, len(seen)) == ([], 0)
 
 
 def test_a_site_without_the_app_is_asked_seldom(sweeps, monkeypatch):
     monkeypatch.setattr(frappe, "get_installed_apps", lambda **_options: ["frappe"])
-    assert (agent.Lookout().look(), sweeps) == (agent.SELDOM, [])
+    assert (agent.SiteWatch().sweep_if_leader(), sweeps) == (agent.SELDOM, [])
 
 
 def run_for(names, looks: int) -> None:
@@ -178,7 +178,7 @@ def test_each_look_sees_what_has_changed_since(alice, sweeps, monkeypatch):
     monkeypatch.setattr(sweeper, "sweep", lambda: answers.append(permission.has_required(alice, requirement)))
     site = agent.Site(SITE, 1)
     try:
-        site.look(SITES)
+        site.sweep(SITES)
         frappe.db.sql(
             "INSERT INTO `tabHas Role` (name, parent, parenttype, parentfield, role)"
             " VALUES ('test-role', %(parent)s, 'User', 'roles', %(role)s)",
@@ -186,7 +186,7 @@ def test_each_look_sees_what_has_changed_since(alice, sweeps, monkeypatch):
         )
         frappe.db.commit()
         frappe.cache.hdel("roles", alice)
-        site.look(SITES)
+        site.sweep(SITES)
     finally:
         frappe.db.delete("Has Role", role)
         frappe.db.commit()
@@ -197,27 +197,27 @@ def test_each_look_sees_what_has_changed_since(alice, sweeps, monkeypatch):
 def test_a_site_that_can_not_be_looked_at_keeps_no_other_waiting_and_is_logged_once(sweeps, monkeypatch):
     logged = []
     monkeypatch.setattr(frappe.logger("dartwing_core", allow_site=False), "exception", logged.append)
-    look = agent.Lookout.look
+    sweep = agent.SiteWatch.sweep_if_leader
     broken = agent.Site(SITE, 0.01)
 
     def fail(self):
-        if self is broken.lookout:
+        if self is broken.watch:
             raise RuntimeError("no database")
-        return look(self)
+        return sweep(self)
 
-    monkeypatch.setattr(agent.Lookout, "look", fail)
+    monkeypatch.setattr(agent.SiteWatch, "sweep_if_leader", fail)
     pauses = []
     for _number in range(6):
-        broken.look(SITES)
+        broken.sweep(SITES)
         pauses.append(round(broken.next_look - time.monotonic(), 1))
     assert len(logged) == 1
     assert pauses == sorted(pauses)
     assert pauses[-1] <= agent.LONGEST_PAUSE
     other = agent.Site(SITE, 0.01)
-    other.look(SITES)
+    other.sweep(SITES)
     assert len(sweeps) == 1
-    monkeypatch.setattr(agent.Lookout, "look", look)
-    broken.look(SITES)
+    monkeypatch.setattr(agent.SiteWatch, "sweep_if_leader", sweep)
+    broken.sweep(SITES)
     assert broken.next_look - time.monotonic() <= 1, "all is well again"
 
 
@@ -229,7 +229,7 @@ def test_a_site_that_is_none_any_more_is_harmless(sweeps):
 def test_without_redis_nothing_is_swept_and_nothing_raised(sweeps, monkeypatch):
     site = agent.Site(SITE, 1)
     monkeypatch.setenv("FRAPPE_REDIS_QUEUE", "redis://127.0.0.1:1")
-    site.look(SITES)
+    site.sweep(SITES)
     assert sweeps == []
     monkeypatch.undo()
 
@@ -245,7 +245,7 @@ def test_a_loop_that_dies_begins_anew(monkeypatch):
             raise deaths.pop()
         stop.set()
 
-    monkeypatch.setattr(scheduler_sweeps, "_look_at_sites", die)
+    monkeypatch.setattr(scheduler_sweeps, "_sweep_sites", die)
     scheduler_sweeps._keep_on(SITES, stop)
     assert deaths == []
 

@@ -295,7 +295,7 @@ def test_a_callback_is_made_as_it_was_submitted_even_if_its_type_is_gone(step):
 
 def test_an_end_that_was_missed_is_found_by_a_sweep(step, monkeypatch):
     found = made(step("a", "dead"), step("b"))
-    monkeypatch.setattr(batch_end, "look", lambda _names: 0)
+    monkeypatch.setattr(batch_end, "close_ended", lambda _names: 0)
     run(members(found)["a"])
     assert callbacks(found) == {}
     assert sweeper.sweep().batches == 1
@@ -345,7 +345,7 @@ def test_a_batch_ends_with_the_jobs_of_another_one(step):
 def test_running_batches_hide_no_other_from_the_sweep(step, monkeypatch):
     monkeypatch.setattr(batch_cancel, "BATCHES", 2)
     found = [made(step(f"a{n}"), callbacks=()) for n in range(5)]
-    monkeypatch.setattr(batch_end, "look", lambda _names: 0)
+    monkeypatch.setattr(batch_end, "close_ended", lambda _names: 0)
     for last in (found[4], found[0]):
         (name,) = members(last).values()
         run(name)
@@ -568,7 +568,7 @@ def test_a_sweep_during_a_cancel_ends_no_job_with_its_parent(step, monkeypatch):
     cancel_some = batch_cancel._cancel
 
     def before_a_sweep(*arguments):
-        sweeper.tell_children(10)
+        sweeper.release_children(10)
         return cancel_some(*arguments)
 
     monkeypatch.setattr(batch_cancel, "AT_ONCE", 1)

@@ -16,7 +16,7 @@ from rq.timeouts import JobTimeoutException
 from dartwing_core.jobs import executor, get_job_history, get_job_status
 from dartwing_core.jobs.attempt import job_hooks
 from dartwing_core.jobs.db import connection
-from dartwing_core.jobs.line import look
+from dartwing_core.jobs.line import queue_view
 from dartwing_core.jobs.notify import events
 from dartwing_core.jobs.rq import doorbells, redis_queue
 from tests.support import database, factory, processes
@@ -55,8 +55,8 @@ def in_a_worker(site) -> Iterator[None]:
 @pytest.fixture
 def shared(monkeypatch) -> None:
     """A settle and the next start share their commit however long a look takes."""
-    monkeypatch.setattr(look, "LONGEST", 60.0)
-    monkeypatch.setattr(look, "SHARE", 1e6)
+    monkeypatch.setattr(queue_view, "LONGEST", 60.0)
+    monkeypatch.setattr(queue_view, "SHARE", 1e6)
 
 
 @pytest.mark.parametrize("when", ["behind the commit", "after the job"])
@@ -91,7 +91,7 @@ def test_a_hook_that_refuses_a_job_fails_its_attempt_alone(job_type, monkeypatch
         if job["name"] == jobs[1].name:
             raise frappe.PermissionError("not today")
 
-    monkeypatch.setattr(job_hooks, "before", refuse)
+    monkeypatch.setattr(job_hooks, "call_before_job", refuse)
     run_slice(jobs[0].name)
     assert statuses(jobs) == ["Completed", "Dead Letter", "Completed"]
     assert "not today" in get_job_status(jobs[1].name)["error_message"]
@@ -100,7 +100,7 @@ def test_a_hook_that_refuses_a_job_fails_its_attempt_alone(job_type, monkeypatch
 def test_hooks_are_told_of_the_job_that_runs_and_not_of_the_one_that_an_entry_names(job_type, monkeypatch):
     jobs = [submitted(job_type, n=n) for n in range(2)]
     told: list[str] = []
-    monkeypatch.setattr(job_hooks, "before", lambda job: told.append(job["name"]))
+    monkeypatch.setattr(job_hooks, "call_before_job", lambda job: told.append(job["name"]))
     run_slice("of another job")
     assert told == [job.name for job in jobs]
 
@@ -108,7 +108,7 @@ def test_hooks_are_told_of_the_job_that_runs_and_not_of_the_one_that_an_entry_na
 def test_a_job_whose_connection_was_renewed_between_two_jobs_is_on_the_new_one(job_type, shared, monkeypatch):
     # By its number a rescue would end somebody else's connection, or none.
     jobs = [submitted(job_type, n=n) for n in range(2)]
-    monkeypatch.setattr(job_hooks, "after", lambda _job: frappe.db.sql("SET @left_by_a_job = 1"))
+    monkeypatch.setattr(job_hooks, "call_after_job", lambda _job: frappe.db.sql("SET @left_by_a_job = 1"))
     run_slice(jobs[0].name)
     assert statuses(jobs) == ["Completed", "Completed"]
     ids = [database.value("SELECT connection_id FROM `tabBackground Job` WHERE name = %s", job.name) for job in jobs]
@@ -118,8 +118,8 @@ def test_a_job_whose_connection_was_renewed_between_two_jobs_is_on_the_new_one(j
 @pytest.mark.parametrize("is_shared", [True, False])
 def test_what_a_job_has_left_to_its_commit_is_done_whatever_becomes_of_the_engines_callbacks(monkeypatch, is_shared):
     # Seen failing where a commit is shared: the job was Completed, and what it had enqueued was gone.
-    monkeypatch.setattr(look, "LONGEST", 60.0 if is_shared else 0.0)
-    monkeypatch.setattr(look, "SHARE", 1e6)
+    monkeypatch.setattr(queue_view, "LONGEST", 60.0 if is_shared else 0.0)
+    monkeypatch.setattr(queue_view, "SHARE", 1e6)
     jobs = [submitted(of_faults("leaves_to_the_commit"), n=n) for n in range(2)]
     publish, struck = events._publish, []
 
@@ -148,11 +148,11 @@ def test_others_wait_for_a_worker_also_behind_entries_of_ours(site, front):
     client.zadd(bells, {"ours": 1})
     client.rpush(key, *front)
     entry = doorbells.Entry(ENTRY, 300, WORKER, "default", ("default",))
-    entry.ask_now()
+    entry.refresh_now()
     assert entry.is_awaited
     client.delete(key)
     client.rpush(key, "ours")
-    entry.ask_now()
+    entry.refresh_now()
     assert not entry.is_awaited
     client.delete(key, bells)
 

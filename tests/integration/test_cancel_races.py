@@ -180,7 +180,7 @@ def test_a_settle_that_waits_for_the_row_sees_who_is_cancelling_meanwhile(handle
             is_held.set()
             until(lambda: database.value(SETTLES), 20, "the settle")
             lock = cancel_lock.lock_of({"name": name, "attempt": 1})
-            assert named_locks.take_lock(lock)
+            assert named_locks.acquire_lock(lock)
             cursor.execute("ROLLBACK")
             until(lambda: is_settling.is_set() or database.value(HAS_RUN_ROW, f"{name}-1"), 20, "the settle's decision")
             runs.request_cancel(name, 1, "Administrator", None)

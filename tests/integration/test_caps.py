@@ -1,6 +1,6 @@
 """No more jobs run at once than an organization, a Job Type or both together may have; slots are counted from rows.
 
-Seen failing: without `limits.locked` around the take more than three of sixteen start; without the fresh snapshot
+Seen failing: without `limits.lock_caps` around the claim more than three of sixteen start; without the fresh snapshot
 behind it too.
 """
 
@@ -10,7 +10,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import executor, get_job_history, submit_job, submit_jobs
-from dartwing_core.jobs.line import look, take
+from dartwing_core.jobs.line import claim, queue_view
 from dartwing_core.jobs.recovery import sweeper
 from tests.support import attempts, database, factory, processes
 from tests.support.jobs import lose, set_columns, status, submitted
@@ -65,10 +65,10 @@ def running(organization: str = factory.ALPHA) -> int:
     return database.value(RUNNING, organization)
 
 
-WAYS = {"by turn": lambda _job: take.Taker().take(), "by name": lambda job: attempts.taken(job.name, 1)}
+WAYS = {"by turn": lambda _job: claim.Claimer().claim_next(), "by name": lambda job: attempts.taken(job.name, 1)}
 
 
-def take_all(jobs: list, way: str = "by turn") -> list:
+def claim_all(jobs: list, way: str = "by turn") -> list:
     """Have as many sessions as there are jobs take one at the same moment."""
     found = in_parallel([lambda job=job: WAYS[way](job) for job in jobs])
     assert not [result for result in found if isinstance(result, BaseException)], found
@@ -84,7 +84,7 @@ def test_of_many_takers_at_once_as_many_succeed_as_may_run(of, way):
         cap_organization(CAP)
     else:
         cap_type(job_type, **{"max_concurrent" if of == "type" else "max_concurrent_per_organization": CAP})
-    assert len(take_all(jobs, way)) == running() == CAP
+    assert len(claim_all(jobs, way)) == running() == CAP
     held = [job for job in jobs if status(job) == "Queued"]
     assert len(held) == TAKERS - CAP
     assert messages(held[0]) == ["Job created", "Job enqueued"], "who is not taken stays in line as it is"
@@ -94,7 +94,7 @@ def test_a_cap_of_a_type_in_each_organization_counts_them_apart():
     job_type = type_with()
     jobs = queued(job_type, 8) + queued(job_type, 8, factory.BETA)
     cap_type(job_type, max_concurrent_per_organization=2)
-    take_all(jobs)
+    claim_all(jobs)
     assert (running(), running(factory.BETA)) == (2, 2)
 
 
@@ -102,12 +102,12 @@ def test_a_look_that_was_made_before_the_cap_was_full_takes_nobody_beyond_it():
     # Others have started jobs since.
     job_type = type_with(max_concurrent=2)
     jobs = queued(job_type, 4)
-    taker = take.Taker()
-    taker._look = look.look()
-    taker._look.is_good_until = float("inf")
+    claimer = claim.Claimer()
+    claimer._view = queue_view.read_view()
+    claimer._view.is_good_until = float("inf")
     for job in jobs[:2]:
         assert attempts.taken(job.name, 1)
-    assert taker._take_and_commit() is None
+    assert claimer._claim_and_commit() is None
     assert running() == 2
 
 
@@ -115,7 +115,7 @@ def test_a_cap_keeps_nobody_from_being_in_line_and_those_go_who_may():
     job_type = type_with(max_concurrent=2)
     jobs = [submitted(job_type, n=n) for n in range(5)]
     assert {status(job) for job in jobs} == {"Queued"}
-    taken = [take.Taker().take() for _number in range(3)]
+    taken = [claim.Claimer().claim_next() for _number in range(3)]
     assert [found and found.name for found in taken] == [jobs[0].name, jobs[1].name, None]
     set_columns(jobs[0], status="Completed")
     assert attempts.run_all() == [job.name for job in jobs[2:]]
@@ -127,10 +127,10 @@ def test_a_job_that_ends_frees_its_organizations_slot_in_other_queues_too():
     long = submit_job("test_capped", factory.ALPHA, {"n": 2}, priority="Low")
     frappe.db.commit()
     assert short.queue != long.queue
-    assert take.Taker().take().name == short.name
-    assert take.Taker([long.queue]).take() is None
+    assert claim.Claimer().claim_next().name == short.name
+    assert claim.Claimer([long.queue]).claim_next() is None
     set_columns(short, status="Completed")
-    assert take.Taker([long.queue]).take().name == long.name
+    assert claim.Claimer([long.queue]).claim_next().name == long.name
 
 
 def test_a_full_organization_takes_no_turn_from_the_others():
@@ -138,7 +138,7 @@ def test_a_full_organization_takes_no_turn_from_the_others():
     job_type = type_with()
     jobs = [submitted(job_type, n=n) for n in range(3)]
     other = queued(job_type, 1, factory.BETA)[0]
-    taken = [take.Taker().take() for _number in range(3)]
+    taken = [claim.Claimer().claim_next() for _number in range(3)]
     assert [found and found.name for found in taken] == [jobs[0].name, other.name, None]
 
 
@@ -200,14 +200,14 @@ def test_a_lost_attempt_leaves_no_slot_taken():
 def test_a_cap_that_is_raised_or_taken_away_lets_those_go_that_wait():
     job_type = type_with(max_concurrent=1)
     jobs = [submitted(job_type, n=n) for n in range(3)]
-    assert take.Taker().take().name == jobs[0].name
+    assert claim.Claimer().claim_next().name == jobs[0].name
     processes.queue_client().flushdb()
     cap_type(job_type, max_concurrent=2)
     assert listed("default") == [jobs[1].name], "workers are told at once"
-    assert take.Taker().take().name == jobs[1].name
-    assert take.Taker().take() is None
+    assert claim.Claimer().claim_next().name == jobs[1].name
+    assert claim.Claimer().claim_next() is None
     cap_type(job_type, max_concurrent=0)
-    assert take.Taker().take().name == jobs[2].name
+    assert claim.Claimer().claim_next().name == jobs[2].name
 
 
 def test_a_look_under_a_cap_that_is_reached_reads_no_jobs():
@@ -217,8 +217,8 @@ def test_a_look_under_a_cap_that_is_reached_reads_no_jobs():
         name = factory.organization(f"Test Capped {number}")
         submit_job(job_type, name, {"n": number})
     frappe.db.commit()
-    assert take.Taker().take()
+    assert claim.Claimer().claim_next()
     with database.statements() as seen:
-        assert take.Taker().take() is None
+        assert claim.Claimer().claim_next() is None
     assert len(seen) <= 4, seen
     assert not [statement for statement in seen if "ORDER BY `admission_rank`" in statement]

@@ -1,7 +1,7 @@
 """After the cool-down one attempt tries, and one alone: the probe. What becomes of it decides.
 
-Seen failing: without the guard in `circuits.take_probe` several of sixteen takers succeed; without the probe's row in
-`circuits.of_types_query` a probe whose worker died keeps all others waiting for ever.
+Seen failing: without the guard in `circuits.claim_probe` several of sixteen claimers succeed; without the probe's row
+in `circuits.of_types_query` a probe whose worker died keeps all others waiting for ever.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dartwing_core.jobs import (
     submit_job,
 )
 from dartwing_core.jobs.ending import circuit_breaker
-from dartwing_core.jobs.line import take
+from dartwing_core.jobs.line import claim
 from dartwing_core.jobs.recovery import sweeper
 from tests.support import attempts, database, factory, processes
 from tests.support.circuits import COOL_DOWN, Times, breaking_type, change, fails, opened, planned, row, state
@@ -48,7 +48,7 @@ def statuses(jobs) -> list[str]:
 
 
 def nobody_goes() -> bool:
-    return take.Taker().take() is None
+    return claim.Claimer().claim_next() is None
 
 
 def test_before_the_cool_down_is_over_nobody_starts(job_type, times):
@@ -77,7 +77,7 @@ def test_one_starts_and_the_others_follow_when_it_succeeds(job_type, times):
     assert reason == f"Held: the circuit of {job_type} is being tried by another job."
     processes.queue_client().flushdb()
     running.make()
-    circuit_breaker.settled(running.job.row, running.end, is_probe=running.job.is_probe)
+    circuit_breaker.record_end(running.job.row, running.end, is_probe=running.job.is_probe)
     assert state(job_type) == "Closed"
     assert listed("default") == [held.name], "workers look at once"
     assert (row(job_type).closed_by, row(job_type).probe_job) == (None, None)
@@ -113,12 +113,12 @@ def test_one_that_says_nothing_lets_the_next_try_at_once(times, ending):
         frappe.db.commit()
     running.make()
     frappe.set_user("Administrator")
-    circuit_breaker.settled(running.job.row, running.end, is_probe=running.job.is_probe)
+    circuit_breaker.record_end(running.job.row, running.end, is_probe=running.job.is_probe)
     assert state(job_type) == "Half Open"
     assert attempts.begun_next().job.name != probe
 
 
-WAYS = {"by turn": lambda _job: take.Taker().take(), "by name": lambda job: attempts.taken(job.name, 1)}
+WAYS = {"by turn": lambda _job: claim.Claimer().claim_next(), "by name": lambda job: attempts.taken(job.name, 1)}
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -150,7 +150,7 @@ def test_under_a_cap_nobody_sees_a_probe_that_does_not_run_yet(job_type, times, 
     def reached(caps):
         seen.append(database.value("SELECT status FROM `tabJob Circuit` WHERE job_type = %s", job_type))
 
-    monkeypatch.setattr(take.limits, "reached", reached)
+    monkeypatch.setattr(claim.limits, "find_reached", reached)
     assert attempts.taken(job.name, 1)
     assert (seen, state(job_type)) == (["Open"], "Half Open")
 
@@ -162,7 +162,7 @@ def test_under_a_cap_one_succeeds_too(job_type, times):
     jobs = [planned(job_type, "ok") for _number in range(8)]
     fails(job_type, 2)
     times.pass_by(COOL_DOWN)
-    found = in_parallel([lambda: take.Taker().take()] * len(jobs))
+    found = in_parallel([lambda: claim.Claimer().claim_next()] * len(jobs))
     assert not [result for result in found if isinstance(result, BaseException)], found
     assert len([result for result in found if result]) == 1
 
@@ -175,7 +175,7 @@ def test_a_probe_whose_worker_died_makes_room_for_the_next(job_type, times):
     lose(second)
     assert sweeper.sweep().rescued == 1
     assert state(job_type) == "Half Open"
-    probe = take.Taker().take()
+    probe = claim.Claimer().claim_next()
     assert row(job_type).probe_job == probe.name
     dead.make()  # wakes late
     assert dead.end is None, "it decides nothing"
@@ -201,7 +201,7 @@ def test_a_circuit_closed_by_hand_stays_closed_whatever_the_probe_says(job_type,
     manually_close_circuit(job_type, factory.ALPHA)
     frappe.db.commit()
     running.make()
-    circuit_breaker.settled(running.job.row, running.end, is_probe=running.job.is_probe)
+    circuit_breaker.record_end(running.job.row, running.end, is_probe=running.job.is_probe)
     assert state(job_type) == "Closed"
 
 

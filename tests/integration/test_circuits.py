@@ -26,7 +26,7 @@ from dartwing_core.jobs import (
 )
 from dartwing_core.jobs.base import clock
 from dartwing_core.jobs.ending import circuit_breaker
-from dartwing_core.jobs.line import take
+from dartwing_core.jobs.line import claim
 from dartwing_core.jobs.recovery import retention, sweeper
 from dartwing_core.jobs.store import circuits
 from tests.support import attempts, database, factory, processes
@@ -106,7 +106,7 @@ def made(job_type: str, ending: str) -> None:
         cancel_job(job.name)
         frappe.db.commit()
         made_attempt.make()
-        circuit_breaker.settled(made_attempt.job.row, made_attempt.end, is_probe=made_attempt.job.is_probe)
+        circuit_breaker.record_end(made_attempt.job.row, made_attempt.end, is_probe=made_attempt.job.is_probe)
         assert status(job) == "Canceled"
     elif ending == "canceled in line":
         cancel_job(planned(job_type, "fail").name)
@@ -195,7 +195,7 @@ def test_many_failures_at_once_open_it_once(job_type):
     frappe.set_user("Administrator")
     with listening() as heard:
         found = in_parallel(
-            [lambda one=one: circuit_breaker.settled(one.job.row, one.end, is_probe=False) for one in claimed]
+            [lambda one=one: circuit_breaker.record_end(one.job.row, one.end, is_probe=False) for one in claimed]
         )
     assert [result for result in found if result is not None] == []
     assert frappe.db.count("Job Circuit", {"job_type": job_type}) == 1
@@ -207,7 +207,7 @@ def test_many_failures_at_once_open_it_once(job_type):
 
 
 def nobody_goes() -> bool:
-    return take.Taker().take() is None
+    return claim.Claimer().claim_next() is None
 
 
 def test_what_is_submitted_waits_in_line_and_says_until_when(job_type):
@@ -240,14 +240,14 @@ def test_what_was_in_line_before_is_held_and_costs_nothing(job_type, way):
 
 
 def test_a_look_that_was_made_before_it_opened_lets_nobody_go(job_type):
-    # It is good for a quarter of a second. Two nets: the circuit is read again, and `take_probe` changes no open one.
+    # It is good for a quarter of a second. Two nets: the circuit is read again, and `claim_probe` changes no open one.
     planned(job_type, "ok")
-    taker = take.Taker()
-    taker._look = take.look.look()
-    taker._look.is_good_until = float("inf")
+    claimer = claim.Claimer()
+    claimer._view = claim.queue_view.read_view()
+    claimer._view.is_good_until = float("inf")
     opened(job_type)
-    assert taker._take_and_commit() is None
-    assert taker.take_along([]) is None
+    assert claimer._claim_and_commit() is None
+    assert claimer.claim_with_settle([]) is None
 
 
 def test_retries_wait_too_and_keep_their_number(job_type, times):
@@ -272,7 +272,7 @@ def test_what_runs_when_it_opens_goes_on(job_type):
     running = attempts.begun(planned(job_type, "ok").name, 1)
     opened(job_type)
     running.make()
-    circuit_breaker.settled(running.job.row, running.end, is_probe=running.job.is_probe)
+    circuit_breaker.record_end(running.job.row, running.end, is_probe=running.job.is_probe)
     assert running.end.status == "Completed"
     assert state(job_type) == "Open", "it began before and proves nothing"
 

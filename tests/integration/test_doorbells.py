@@ -14,7 +14,7 @@ from rq.job import Job
 
 from dartwing_core.jobs import cancel_job, executor, get_job_history, submit_job, submit_jobs
 from dartwing_core.jobs.base import clock
-from dartwing_core.jobs.line import take, wake
+from dartwing_core.jobs.line import claim, wake
 from dartwing_core.jobs.recovery import sweeper
 from dartwing_core.jobs.rq import doorbells, redis_queue
 from tests.support import database, factory, processes
@@ -121,7 +121,7 @@ def test_an_entry_that_is_answered_makes_room_for_another(job_type, monkeypatch)
     client = processes.queue_client()
     entry = Job.fetch(client.lpop(redis_queue.list_key(QUEUE)).decode(), connection=client)
     monkeypatch.setattr(doorbells, "get_current_job", lambda: entry)
-    assert doorbells.answer().id == entry.id
+    assert doorbells.accept_entry().id == entry.id
     assert wake.wake_for_line() == 1
     assert len(listed(QUEUE)) == 1
 
@@ -188,7 +188,7 @@ def test_who_is_under_a_full_cap_has_no_entry_made_by_the_sweep(job_type):
     # An entry that finds nobody to take would be made again by each sweep.
     capped = type_of("capped", max_concurrent=1)
     running, waits = submitted(capped, n=1), submitted(capped, n=2)
-    assert take.Taker().take().name == running.name
+    assert claim.Claimer().claim_next().name == running.name
     processes.queue_client().flushdb()
     sweeper.sweep()
     assert (status(waits), entries()) == ("Queued", 0)
@@ -275,7 +275,7 @@ def test_an_entry_of_a_job_that_is_not_in_line_any_more_does_no_harm(job_type, e
     elif end == "changed by hand":
         set_columns(job, status="Canceled")
     else:
-        assert take.Taker().take().name == job.name
+        assert claim.Claimer().claim_next().name == job.name
     before = status(job)
     history = len(get_job_history(job.name)["history"])
     executor.execute_job(job.name, 1)

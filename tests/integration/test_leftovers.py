@@ -70,8 +70,8 @@ def broken(what: str, then: str) -> tuple[dict, int]:
 @pytest.mark.parametrize("what", CONTEXT_BREAKERS)
 @pytest.mark.parametrize(("then", "status"), [("transient", "Failed"), ("permanent", "Dead Letter")])
 def test_an_error_is_told_whatever_the_handler_did_to_its_context(what, then, status):
-    # Seen failing without `come_back` in the executor (stuck in Running, or another error), without `renew` in
-    # `_fail` (read only), and with `frappe.db` in `TransactionWatch` (connect).
+    # Seen failing without `restore_user_and_site` in the executor (stuck in Running, or another error), without `renew`
+    # in `_fail` (read only), and with `frappe.db` in `TransactionWatch` (connect).
     after, written = broken(what, then)
     assert (after["status"], after["error_message"]) == (status, "asked to fail")
     assert written == (what == "read only"), "its own commit alone"

@@ -25,7 +25,7 @@ from dartwing_core.jobs import (
 )
 from dartwing_core.jobs.base import clock
 from dartwing_core.jobs.db import named_locks
-from dartwing_core.jobs.line import take
+from dartwing_core.jobs.line import claim
 from dartwing_core.jobs.recovery import rescue, sweeper
 from dartwing_core.jobs.store import job_store, runs
 from tests.support import attempts, database, factory, processes
@@ -363,7 +363,7 @@ def test_the_stop_comes_before_the_row_moves_on_but_for_the_process_that_sweeps(
     job = running(made("nothing"))
     cancel_job(job.name)
     frappe.db.commit()
-    asked = {"cancel_requested_epoch": clock.now_epoch() - 60, "worker": take.worker_name() if is_own else "other:1"}
+    asked = {"cancel_requested_epoch": clock.now_epoch() - 60, "worker": claim.worker_name() if is_own else "other:1"}
     runs.write(f"{job.name}-1", asked)
     set_columns(job, rq_job_id="an entry")
     seen = []

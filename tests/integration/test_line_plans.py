@@ -11,7 +11,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs.base import clock
-from dartwing_core.jobs.line import limits, line_queries, look, take
+from dartwing_core.jobs.line import claim, limits, line_queries, queue_view
 from dartwing_core.jobs.line.selection import Line
 from dartwing_core.jobs.store import backlog, waiting
 from tests.support import database, factory, population
@@ -52,9 +52,9 @@ def test_the_first_of_a_line_are_read_in_their_order_and_no_others(crowd):
         assert database.rows_read(query) <= 12
     (plan,) = database.explain(line_queries.first_query(line.key, line_queries.PLACE_FIELDS, 9))
     assert "Using index" in plan["Extra"], plan
-    places = line_queries.places(line, 9)
+    places = line_queries.first_places(line, 9)
     assert [place.rank for place in places] == sorted(place.rank for place in places)
-    assert [place.name for place in places] == [job["name"] for job in line_queries.first(line, 9)]
+    assert [place.name for place in places] == [job["name"] for job in line_queries.first_jobs(line, 9)]
     assert len(places) == 9
 
 
@@ -66,33 +66,35 @@ def test_queues_with_a_line_are_read_from_group_to_group(crowd):
 
 def test_what_runs_is_counted_from_the_running_ones_alone(crowd):
     set_running(crowd, 9)
-    assert database.rows_read(look.running_query()) <= 60
-    assert sum(row["number"] for row in look.running()) == 9
+    assert database.rows_read(queue_view.running_query()) <= 60
+    assert sum(row["number"] for row in queue_view.count_running()) == 9
     for key in (("Test Line 7", None), (None, crowd), ("Test Line 7", crowd)):
-        steps = [step for _query, step in database.plans(lambda key=key: limits.running(key), "Background Job")]
+        steps = [step for _query, step in database.plans(lambda key=key: limits.count_running(key), "Background Job")]
         assert {int(step["rows"]) for step in steps} <= set(range(60)), steps
 
 
 def test_places_under_a_waiting_cap_are_counted_up_to_the_cap(crowd):
-    steps = [step for _query, step in database.plans(lambda: limits.places("Test Line 7", 5), "Background Job")]
+    steps = [
+        step for _query, step in database.plans(lambda: limits.count_free_places("Test Line 7", 5), "Background Job")
+    ]
     assert steps
     assert not any(step["type"] == "ALL" for step in steps), steps
 
 
 def test_a_take_costs_a_fixed_number_of_statements_however_many_lines_there_are(crowd):
-    take.Taker().take()
+    claim.Claimer().claim_next()
     with database.statements() as seen:
-        assert take.Taker().take()
+        assert claim.Claimer().claim_next()
     assert len(seen) <= 7, seen
 
 
 def test_a_look_at_many_lines_is_good_for_many_jobs(crowd):
-    taker = take.Taker()
-    taker.take()
-    taker._look.is_good_until = float("inf")
+    claimer = claim.Claimer()
+    claimer.claim_next()
+    claimer._view.is_good_until = float("inf")
     with database.statements() as seen:
         for _job in range(20):
-            assert taker.take_along([])
+            assert claimer.claim_with_settle([])
     assert len(seen) <= 20 * 4, "each of other organizations, whose first jobs are read ahead"
     frappe.db.rollback()
 

@@ -105,7 +105,7 @@ def test_a_notice_says_nothing_of_the_error(alice):
 
 
 def test_a_notice_does_not_name_whose_request_has_swept(alice, bob):
-    # Frappe shows who made a Notification Log. Seen failing (a user of another organization) without `inbox.leave`.
+    # Frappe shows who made a Notification Log. Seen failing (a foreign user) without `inbox.add_notice`.
     frappe.set_user(alice)
     parent = submitted_with(made("nothing"), available_at=3600)
     child = submitted_with(parent.job_type, depends_on=parent.name)
@@ -123,14 +123,14 @@ def test_a_notice_does_not_name_whose_request_has_swept(alice, bob):
 def test_nobody_else_hears_that_somebody_has_a_notice(alice):
     # Seen failing: everybody with an account may listen to a list of notices, and heard for whom a new one was.
     with listening() as heard:
-        inbox.leave(alice, "of a test", document_type="Background Job", document_name="JOB-1K")
+        inbox.add_notice(alice, "of a test", document_type="Background Job", document_name="JOB-1K")
         frappe.db.commit()
     assert [event for event in heard.messages if event[0] == "list_update"] == []
     assert any(event == "notification" for event, _room, _message in heard.messages), "its user is told apart"
 
 
 def test_many_failures_are_not_told_one_by_one(alice):
-    # Broken by leaving out the second `counters.take`.
+    # Broken by leaving out the second `counters.count_within`.
     job_type = made()
     for number in range(job_owner.PER_HOUR + 3):
         failed(alice, job_type, number=number)
@@ -140,7 +140,7 @@ def test_many_failures_are_not_told_one_by_one(alice):
 
 
 def test_one_who_is_no_member_any_more_is_not_told():
-    # Broken by leaving `visibility.can_see` out of `job_owner._tell`.
+    # Broken by leaving `visibility.can_see` out of `job_owner._notify_alike`.
     leaver = factory.user("leaver", factory.ALPHA)
     job = submitted_by(leaver, made(), title="test note")
     frappe.db.delete("Org Member", {"user": leaver})
@@ -172,7 +172,7 @@ def test_the_end_of_a_child_is_told(alice):
     child = submitted_with(made("nothing"), depends_on=parent.name)
     frappe.set_user("Administrator")
     run(parent)
-    child_jobs.tell([parent.name])
+    child_jobs.release_children([parent.name])
     assert {row.document_name for row in told(alice)} == {parent.name, child.name}
 
 
@@ -186,6 +186,6 @@ def test_who_may_be_told_is_asked_once_for_many_ends(alice):
     frappe.db.set_value("Background Job", parent.name, "status", "Dead Letter")
     frappe.db.commit()
     with statements() as asked:
-        child_jobs.tell([parent.name])
+        child_jobs.release_children([parent.name])
     assert sum("`tabOrg Member`" in text for text in asked) <= 2
     assert len(told(alice)) == job_owner.PER_HOUR + 1

@@ -12,7 +12,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import executor, get_job_history, get_job_status, submit_job
-from dartwing_core.jobs.line import take
+from dartwing_core.jobs.line import claim
 from dartwing_core.jobs.queries import waiting_reason
 from dartwing_core.jobs.recovery import sweeper
 from tests.support import attempts, factory, processes
@@ -63,7 +63,7 @@ def test_while_paused_nothing_starts_and_then_all_goes_on_by_itself(job_type, wh
     attempt = attempts.begun(running.name, 1)
     with pause():
         executor.execute_job(queued.name, 1)
-        assert take.Taker().take() is None
+        assert claim.Claimer().claim_next() is None
         assert (status(queued), reason(queued)) == ("Queued", words)
         attempt.make()
         assert status(running) == "Completed", "what runs finishes"
@@ -93,7 +93,7 @@ def test_during_maintenance_nothing_starts_and_the_next_sweep_goes_on(job_type, 
         later = submitted(job_type, n=2)
         processes.queue_client().flushdb()
         assert sweeper.sweep().rung == 0
-        assert take.Taker().take() is None
+        assert claim.Claimer().claim_next() is None
         assert (status(queued), status(later)) == ("Queued", "Queued")
         assert reason(queued) == "Held: the site is being maintained."
     assert sweeper.sweep().rung == 1
@@ -113,17 +113,17 @@ def test_jobs_of_a_paused_organization_keep_nobody_else_waiting(job_type, what):
 def test_an_attempt_whose_organization_was_paused_since_the_look_goes_back_into_line(job_type):
     # A look is good for a quarter of a second.
     job = submitted(job_type)
-    taker = take.Taker()
-    taker._look = take.look.look()
-    taker._look.is_good_until = float("inf")
+    claimer = claim.Claimer()
+    claimer._view = claim.queue_view.read_view()
+    claimer._view.is_good_until = float("inf")
     with PAUSES["organization"][0]():
-        attempts.of(taker._take_and_commit()).make()
+        attempts.of(claimer._claim_and_commit()).make()
         frappe.set_user("Administrator")
         assert messages(job)[-1] == "Held: The organization is paused or suspended."
         sweeper.sweep()
         assert (status(job), get_job_status(job.name)["retry_count"]) == ("Queued", 0)
-        assert take.Taker().take() is None
-    assert take.Taker().take().name == job.name
+        assert claim.Claimer().claim_next() is None
+    assert claim.Claimer().claim_next().name == job.name
 
 
 def test_other_queues_and_types_go_on(job_type):

@@ -14,7 +14,7 @@ from dartwing_core.jobs import (
     submit_job,
     submit_jobs,
 )
-from dartwing_core.jobs.line import take
+from dartwing_core.jobs.line import claim
 from dartwing_core.jobs.recovery import sweeper
 from dartwing_core.jobs.submit import quota
 from tests.support import attempts, database, factory
@@ -93,7 +93,7 @@ def test_held_jobs_keep_no_idle_worker_waiting(job_type):
     submit_jobs({"job_type": job_type, "organization": factory.ALPHA, "parameters": {"n": n}} for n in range(12))
     frappe.db.commit()
     assert in_line() == 3
-    assert all(take.Taker().take() for _worker in range(8))
+    assert all(claim.Claimer().claim_next() for _worker in range(8))
     assert in_line() <= 3
 
 

@@ -19,7 +19,7 @@ from dartwing_core.jobs import (
     submit_job,
 )
 from dartwing_core.jobs.base import clock
-from dartwing_core.jobs.line import take
+from dartwing_core.jobs.line import claim
 from dartwing_core.jobs.operations import reschedule
 from dartwing_core.jobs.queries import waiting_reason
 from dartwing_core.jobs.recovery import sweeper
@@ -162,19 +162,19 @@ def test_a_job_that_is_in_line_leaves_it_until_its_time(job_type):
     job = submitted(job_type)
     assert committed(job.name, reschedule_job, HOUR).status == "Pending"
     assert (status(job), column(job, "in_line"), column(job, "queued_at")) == ("Pending", 0, None)
-    assert take.Taker().take() is None
+    assert claim.Claimer().claim_next() is None
     entry = last_entry(job)
     assert (entry["from_status"], entry["to_status"]) == ("Queued", "Pending")
     assert entry["message"].startswith("Rescheduled from ")
     committed(job.name, reschedule_job, -1)
-    assert (status(job), take.Taker().take().name) == ("Queued", job.name)
+    assert (status(job), claim.Claimer().claim_next().name) == ("Queued", job.name)
 
 
 def test_a_job_that_is_in_line_and_due_at_once_stays_in_it(job_type):
     job = submitted(job_type)
     assert committed(job.name, reschedule_job, -1).status == "Queued"
     assert (status(job), column(job, "in_line")) == ("Queued", waiting.IN_LINE)
-    assert take.Taker().take().name == job.name
+    assert claim.Claimer().claim_next().name == job.name
 
 
 @pytest.mark.parametrize("state", ["Running", "Completed", "Dead Letter", "Canceled"])
@@ -252,8 +252,8 @@ def test_a_paused_job_is_due_and_still_held_and_the_reason_says_so(job_type):
         document = committed(job.name, run_now)
         assert status(job) == "Queued"
         assert waiting_reason.of_job(document.as_dict()) == "Held: all jobs are paused."
-        assert take.Taker().take() is None
-    assert take.Taker().take().name == job.name
+        assert claim.Claimer().claim_next() is None
+    assert claim.Claimer().claim_next().name == job.name
 
 
 def test_a_job_over_the_waiting_cap_stays_held(job_type):
@@ -301,11 +301,11 @@ def test_a_job_put_off_between_the_choice_of_a_sweep_and_its_update_does_not_get
 
 def test_a_job_put_off_between_a_look_and_the_take_is_not_taken(job_type):
     job, other = submitted(job_type, n=1), submitted(job_type, n=2)
-    taker = take.Taker()
-    taker._look = take.look.look()
-    taker._look.first(taker._look.choice.next())
+    claimer = claim.Claimer()
+    claimer._view = claim.queue_view.read_view()
+    claimer._view.first(claimer._view.choice.next())
     in_parallel([lambda: committed(job.name, reschedule_job, HOUR)])
-    assert taker._take_and_commit().name == other.name
+    assert claimer._claim_and_commit().name == other.name
     assert status(job) == "Pending"
 
 

@@ -147,7 +147,7 @@ def test_a_child_retried_after_its_completed_parents_are_gone_does_not_mind():
     child = submitted_with(made(), parameters={"child": 1}, depends_on=[done.name, failed.name])
     frappe.db.set_value(JOB, failed.name, "status", "Dead Letter")
     frappe.db.commit()
-    child_jobs.tell([failed.name])
+    child_jobs.release_children([failed.name])
     aged(done, 31)
     retention.clear_old_jobs(30)
     assert not is_there(done)
@@ -168,7 +168,7 @@ def test_a_child_that_ended_with_a_parent_runs_if_that_completed_and_is_gone(num
     last = parents[-1]
     frappe.db.set_value(JOB, last.name, "status", "Dead Letter")
     frappe.db.commit()
-    child_jobs.tell([last.name])
+    child_jobs.release_children([last.name])
     assert status(child) == "Dead Letter"
     retry_job(last.name)
     frappe.db.commit()

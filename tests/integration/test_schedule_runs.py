@@ -201,8 +201,10 @@ def test_missed_runs_follow_the_policy(wall, job_type, policy, late, expected):
 def test_a_year_of_minutes_that_were_missed_takes_no_longer_than_one(wall, job_type, monkeypatch):
     found = made(job_type, cron="* * * * *", missed_runs="Catch Up", catch_up_limit=2)
     wall.advance(365 * 86_400)
-    asked, after = [], recurrence.Recurrence.after
-    monkeypatch.setattr(recurrence.Recurrence, "after", lambda self, epoch: asked.append(epoch) or after(self, epoch))
+    asked, after = [], recurrence.Recurrence.next_after
+    monkeypatch.setattr(
+        recurrence.Recurrence, "next_after", lambda self, epoch: asked.append(epoch) or after(self, epoch)
+    )
     sweeper.sweep()
     assert due_times(found)[-1] == wall.epoch - wall.epoch % 60
     assert len(due_times(found)) == 2
@@ -276,7 +278,7 @@ def test_a_disabled_owner_gets_no_jobs_the_reason_is_kept_and_people_are_told_on
 
 
 def test_a_notice_does_not_name_whose_request_has_swept(wall, job_type, alice, bob):
-    # Frappe shows who made a Notification Log. Seen failing (a user of another organization) without `inbox.leave`.
+    # Frappe shows who made a Notification Log. Seen failing (a foreign user) without `inbox.add_notice`.
     found = made(job_type)
     frappe.db.set_value("Job Schedule", found.name, "owner_user", alice)
     frappe.get_doc("Job Type", job_type).update({"is_enabled": 0}).save()

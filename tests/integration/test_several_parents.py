@@ -108,7 +108,7 @@ def test_a_child_that_does_not_mind_runs_all_the_same(job_type, how, position):
     end_badly(parents[position], how)
     assert status(child) == "Pending", "it waits for the other one"
     set_columns(parents[1 - position], status="Completed")
-    child_jobs.tell([parents[1 - position].name])
+    child_jobs.release_children([parents[1 - position].name])
     assert status(child) == "Queued"
 
 
@@ -144,7 +144,7 @@ def test_a_retried_child_waits_for_all_its_parents_again(job_type):
     parents = parents_of(job_type, 3, "ok")
     child = child_of(job_type, parents)
     set_columns(parents[0], status="Dead Letter")
-    child_jobs.tell([parents[0].name])
+    child_jobs.release_children([parents[0].name])
     assert status(child) == "Dead Letter"
     retry_job(parents[0].name)
     retry_job(child.name)
@@ -219,7 +219,7 @@ def test_deleting_a_child_takes_its_dependencies_along(job_type):
 
 
 def test_a_parent_that_completes_while_its_child_is_submitted_lets_it_go(job_type):
-    # Seen failing without `Outbox.watch`: only a sweep would find it.
+    # Seen failing without `AfterCommit.release_children_of`: only a sweep would find it.
     (parent,) = parents_of(job_type, 1)
     child = submit_job(job_type, factory.ALPHA, {"plan": ["ok"]}, depends_on=parent.name)
     with database.another_connection() as other, other.cursor() as cursor:
@@ -229,7 +229,7 @@ def test_a_parent_that_completes_while_its_child_is_submitted_lets_it_go(job_typ
 
 
 def test_a_parent_that_ends_while_its_child_goes_on_to_it_lets_it_go(job_type, monkeypatch):
-    # Between the reading of the parents and the commit. Seen failing when `tell` does not go round again.
+    # Between the reading of the parents and the commit. Seen failing when `release_children` does not go round again.
     parents = parents_of(job_type, 2)
     child = child_of(job_type, parents)
     wait_on = child_jobs.waiting.wait_on
@@ -254,7 +254,7 @@ def test_a_thousand_parents_cost_each_settle_next_to_nothing(job_type, monkeypat
         frappe.db.set_value("Background Job", name, "status", "Completed")
         frappe.db.commit()
         with database.statements() as asked:
-            child_jobs.tell([name])
+            child_jobs.release_children([name])
         assert len(asked) <= 7, asked
     frappe.db.rollback()
     assert frappe.db.get_value("Background Job", child.name, "in_line") == 1
@@ -268,7 +268,7 @@ def test_children_that_go_on_to_parents_of_their_own_do_so_in_one_statement(job_
     frappe.db.commit()
     set_columns(jobs[20], status="Completed")
     with database.statements() as asked:
-        child_jobs.tell([jobs[20].name])
+        child_jobs.release_children([jobs[20].name])
     assert len(asked) <= 8, asked
     waits_for = dict(frappe.get_all("Background Job", {"job_type": job_type}, ["name", "waits_for"], as_list=True))
     assert [waits_for[child.name] for child in jobs[21:]] == [parent.name for parent in jobs[:20]]
@@ -283,7 +283,7 @@ def test_children_that_end_and_have_none_of_their_own_cost_no_statement_each(job
     frappe.db.commit()
     set_columns(parent, status="Dead Letter")
     with database.statements() as asked:
-        assert len(child_jobs.tell([parent.name]).ended) == 31
+        assert len(child_jobs.release_children([parent.name]).ended) == 31
     assert len(asked) <= 25, asked
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from dartwing_core.jobs import executor, get_job_status
 from dartwing_core.jobs.attempt import job_hooks
-from dartwing_core.jobs.line import look
+from dartwing_core.jobs.line import queue_view
 from dartwing_core.jobs.rq import doorbells, redis_queue
 from tests.support import database, factory, processes
 from tests.support.jobs import status, submitted, submitted_by, submitted_for, submitted_with
@@ -200,7 +200,7 @@ def test_what_frappe_leaves_to_a_commit_costs_no_second_one():
 def test_behind_a_job_that_took_a_while_and_asked_nothing_the_next_is_taken_in_one_commit():
     # Seen failing: its snapshot was taken for as old as the job.
     slow = factory.job_type("quiet", f"{factory.HANDLERS}.quiet")
-    jobs = [submitted(slow, seconds=1.1 * look.LONGEST, n=n) for n in range(4)]
+    jobs = [submitted(slow, seconds=1.1 * queue_view.LONGEST, n=n) for n in range(4)]
     assert ends_with_a_start(jobs) >= 1, "always, on a machine left alone"
 
 
@@ -264,7 +264,7 @@ LONG_AGO = "UPDATE `tabBackground Job` SET started_epoch = 1 WHERE name = %s"
 def test_a_job_that_hooks_of_other_apps_kept_waiting_has_its_lease_from_then_on(job_type, monkeypatch):
     first, second = submitted(job_type, n=1), submitted(job_type, n=2)
     monkeypatch.setattr(executor, "LATE_SECONDS", 0)
-    monkeypatch.setattr(job_hooks, "before", lambda job: frappe.db.sql(LONG_AGO, job["name"]))
+    monkeypatch.setattr(job_hooks, "call_before_job", lambda job: frappe.db.sql(LONG_AGO, job["name"]))
     run_slice(first)
     assert statuses([first, second]) == ["Completed", "Completed"]
     assert database.value("SELECT started_epoch FROM `tabBackground Job` WHERE name = %s", second.name) > 1
@@ -274,7 +274,7 @@ def test_a_job_that_was_given_away_while_hooks_of_other_apps_ran_is_not_begun(jo
     mess = factory.job_type("mess", f"{factory.FAULTS}.changes_its_process")
     first, second = submitted(job_type, n=1), submitted(mess, what="variable")
     monkeypatch.setattr(executor, "LATE_SECONDS", 0)
-    monkeypatch.setattr(job_hooks, "before", lambda job: frappe.db.sql(TAKE_AWAY, job["name"]))
+    monkeypatch.setattr(job_hooks, "call_before_job", lambda job: frappe.db.sql(TAKE_AWAY, job["name"]))
     run_slice(first)
     assert statuses([first, second]) == ["Completed", "Running"], "it is the other worker's to end"
     assert "LEFT_BY_A_JOB" not in os.environ

@@ -6,7 +6,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import batch, chain, job, submit_job
-from dartwing_core.jobs.line import take
+from dartwing_core.jobs.line import claim
 from dartwing_core.jobs.testing import run_jobs
 from tests.support import factory, processes
 from tests.support.jobs import status, submitted
@@ -49,7 +49,7 @@ def test_however_many_jobs_are_run_one_entry_is_left_for_workers_who_find_nobody
         frappe.db.commit()
     run_jobs()
     assert len([key for key in processes.queue_client().keys("rq:job:*") if b"JOB-" in key]) == 1
-    assert take.Taker().take() is None
+    assert claim.Claimer().claim_next() is None
 
 
 def test_the_user_of_the_test_stays(step, alice):

@@ -12,7 +12,7 @@ from dartwing_core.jobs import get_job_history, get_job_status, retry_job, submi
 from dartwing_core.jobs.db import named_locks
 from dartwing_core.jobs.line import wake
 from dartwing_core.jobs.recovery import sweeper
-from dartwing_core.jobs.submit.after_commit import Outbox
+from dartwing_core.jobs.submit.after_commit import AfterCommit
 from tests.support import database, factory, processes
 
 QUEUED = "SELECT COUNT(*) FROM `tabBackground Job` WHERE job_type = %s AND status = 'Queued'"
@@ -55,8 +55,8 @@ def test_a_savepoint_rollback_leaves_only_the_jobs_outside_it(job_type):
 def test_several_jobs_in_one_transaction_share_one_callback(job_type):
     for number in range(5):
         submit_job(job_type, factory.ALPHA, {"n": number})
-    outboxes = [callback for callback in frappe.db.after_commit._functions if isinstance(callback, Outbox)]
-    assert len(outboxes) == 1
+    found = [callback for callback in frappe.db.after_commit._functions if isinstance(callback, AfterCommit)]
+    assert len(found) == 1
     frappe.db.commit()
     assert (entries(), rows()) == (1, 5)
     assert database.value(QUEUED, job_type) == 5
@@ -106,7 +106,7 @@ def test_a_job_submitted_by_another_after_commit_callback_is_queued_too(job_type
 def test_a_job_submitted_by_another_after_commit_callback_is_kept_while_redis_is_away(
     job_type, available_at, beside, monkeypatch
 ):
-    # Seen failing (lost with the rollback) without the commit in `Outbox.__call__`.
+    # Seen failing (lost with the rollback) without the commit in `AfterCommit.__call__`.
     monkeypatch.setitem(frappe.local.conf, "redis_queue", "redis://127.0.0.1:1")
     frappe.db.after_commit.add(lambda: submit_job(job_type, factory.ALPHA, available_at=available_at))
     for _number in range(beside):

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("no_sweeps")
 @pytest.fixture(autouse=True)
 def somebody_sweeps(no_sweeps) -> None:
     """As on a site with `bench schedule`; though here nobody does."""
-    leader.note_look()
+    leader.record_look()
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ def test_rollbacks_and_savepoint_rollbacks_leave_no_row_and_nothing_to_run(size)
 
 @pytest.mark.timeout(3600)
 def test_parents_that_settle_at_once_let_their_child_go_once(size, monkeypatch):
-    # Seen failing when `child_jobs.tell` does not look again at whom a child waits for next.
+    # Seen failing when `child_jobs.release_children` does not look again at whom a child waits for next.
     monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
     monkeypatch.setattr(sweeper, "sweep_after_submit", lambda: None)
     job_type = factory.job_type("plain")

@@ -18,7 +18,7 @@ from frappe.utils.background_jobs import generate_qname
 
 from dartwing_core.jobs import executor
 from dartwing_core.jobs.ending import after_settle
-from dartwing_core.jobs.line import take, wake
+from dartwing_core.jobs.line import claim, wake
 from dartwing_core.jobs.line.claimed_job import ClaimedJob
 from dartwing_core.jobs.rq import doorbells, redis_queue
 from dartwing_core.jobs.store import circuits, history
@@ -35,7 +35,7 @@ class Slice:
 
     def __init__(self, worker: str, ends_at: float = math.inf):
         self.worker = worker
-        self.taker = take.Taker(SERVED[worker], ends_at)
+        self.claimer = claim.Claimer(SERVED[worker], ends_at)
         self.job: ClaimedJob | None = None
         """What it was about to do when last looked at."""
 
@@ -118,24 +118,24 @@ class Workers(State):
         for queue in queues.ALL:
             client.zrem(doorbells.bells_key(queue), entry)
         client.delete(b"rq:job:" + entry)
-        self.take_next(Slice(worker))
+        self.claim_next(Slice(worker))
         return True
 
-    def take_next(self, slice_: Slice) -> None:
+    def claim_next(self, slice_: Slice) -> None:
         """It takes a job by a look of its own, or its slice ends."""
         slice_.job = None
         before = self.circuits()
-        taken = slice_.taker.take()
-        slice_.taker._look.is_good_until = math.inf  # until `outdate_looks`
+        taken = slice_.claimer.claim_next()
+        slice_.claimer._view.is_good_until = math.inf  # until `outdate_looks`
         if taken:
             self.began(slice_, taken, before)
             self.in_flight.append(slice_)
         else:
-            self.end(slice_, rings=bool(slice_.taker.needs_entry))
+            self.end(slice_, rings=bool(slice_.claimer.needs_entry))
 
     def end(self, slice_: Slice, *, rings: bool) -> None:
-        if slice_.taker.needs_entry:
-            doorbells.ring([slice_.taker.needs_entry], at_front=True)
+        if slice_.claimer.needs_entry:
+            doorbells.ring([slice_.claimer.needs_entry], at_front=True)
             self.at_front += 1
         if rings:
             wake.wake_for_line()
@@ -143,9 +143,9 @@ class Workers(State):
     def claim(self, name: str, attempt: int) -> None:
         """It is to be made outside of workers."""
         outside, before = Slice("all"), self.circuits()
-        taken = outside.taker.take_named(name, attempt)
+        taken = outside.claimer.claim_named(name, attempt)
         if taken:
-            outside.taker._look.is_good_until = 0
+            outside.claimer._view.is_good_until = 0
             self.began(outside, taken, before)
             self.lost.append(outside)  # its end, if it has one, comes when it wakes
 
@@ -170,33 +170,33 @@ class Workers(State):
     def go_on(self, slice_: Slice) -> None:
         if slice_.job:
             self.in_flight.append(slice_)
-        elif slice_.taker.needs_entry or self.dice.random() < 0.3:
+        elif slice_.claimer.needs_entry or self.dice.random() < 0.3:
             self.end(slice_, rings=True)
         else:
-            self.take_next(slice_)
+            self.claim_next(slice_)
 
     def settle(self, slice_: Slice, dies: bool = False) -> None:
         """`dies`: the process does, right after its commit. What it took along is in its hands."""
         before, goes_on = self.circuits(), self.dice.random() < 0.7
-        snapshot_age = self.dice.choice((0, take.YOUNG))  # with another look, or without
+        snapshot_age = self.dice.choice((0, claim.YOUNG))  # with another look, or without
 
-        def take_along(log: list[history.Event]) -> ClaimedJob | None:
-            return slice_.taker.take_along(log, snapshot_age) if goes_on else None
+        def claim_with_settle(log: list[history.Event]) -> ClaimedJob | None:
+            return slice_.claimer.claim_with_settle(log, snapshot_age) if goes_on else None
 
         job, slice_.job = slice_.job, None
-        attempt = attempts.of(job, take_along)
+        attempt = attempts.of(job, claim_with_settle)
         attempt.make()
         frappe.set_user("Administrator")
         if attempt.end and not dies:
-            after_settle.after(job, executor.AFTER_LIMIT if self.seldom() else 0, attempt.end)
+            after_settle.follow_up(job, executor.AFTER_LIMIT if self.seldom() else 0, attempt.end)
         if attempt.next_job:
-            slice_.taker._look.is_good_until = math.inf
+            slice_.claimer._view.is_good_until = math.inf
             self.began(slice_, attempt.next_job, before)
 
     def outdate_looks(self) -> None:
         """Limits and pauses are in force a quarter of a second after they were set: later than any look."""
         for slice_ in (*self.in_flight, *self.lost):
-            slice_.taker._look.is_good_until = 0
+            slice_.claimer._view.is_good_until = 0
 
     # Work, as long as there is some
 
@@ -204,7 +204,7 @@ class Workers(State):
         """All who work end what they do, and take nothing else."""
         while self.in_flight:
             slice_ = self.some_slice()
-            slice_.taker._look.is_good_until = 0
+            slice_.claimer._view.is_good_until = 0
             self.settle(slice_)
 
     def work(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dartwing_core.jobs.attempt import attempt, heartbeat, isolation
 from dartwing_core.jobs.base import ids
 from dartwing_core.jobs.ending import after_settle
-from dartwing_core.jobs.line import take
+from dartwing_core.jobs.line import claim
 from dartwing_core.jobs.line.claimed_job import ClaimedJob
 from dartwing_core.jobs.recovery import agent
 
@@ -20,12 +20,12 @@ class Begun(attempt.Attempt):
         try:
             super().make()
         finally:
-            self._beater.end()
+            self._heartbeat_thread.end()
 
 
 def taken(name: str, number: int) -> ClaimedJob | None:
     """Take this job for this attempt; what a worker knows of it then, None if it can't be taken."""
-    return take.Taker().take_named(name, number)
+    return claim.Claimer().claim_named(name, number)
 
 
 def begun(name: str, number: int) -> Begun:
@@ -35,17 +35,17 @@ def begun(name: str, number: int) -> Begun:
     return of(job)
 
 
-def of(job: ClaimedJob, take_along: attempt.TakeAlong = attempt.take_none) -> Begun:
+def of(job: ClaimedJob, claim_with_settle: attempt.ClaimWithSettle = attempt.claim_none) -> Begun:
     """The attempt that is to be made of a job that was taken."""
     entry_id = ids.run_name(job.name, job.attempt)
-    beater, session = heartbeat.Beater(agent.StandIn()), isolation.Session()
-    return Begun(job, beater, session, entry_id, time.monotonic(), take_along)
+    heartbeat_thread, session = heartbeat.HeartbeatThread(agent.StandIn()), isolation.Session()
+    return Begun(job, heartbeat_thread, session, entry_id, time.monotonic(), claim_with_settle)
 
 
 def begun_next(queues: Collection[str] | None = None) -> Begun | None:
     """Take the job whose turn it is, of these queues (all by default), as the attempt that is to be made; None if
     nobody may go."""
-    job = take.Taker(queues).take()
+    job = claim.Claimer(queues).claim_next()
     return of(job) if job else None
 
 
@@ -56,7 +56,7 @@ def run_next(queues: Collection[str] | None = None) -> str | None:
         return None
     with isolation.cleared():
         made.make()
-    after_settle.after(made.job, time.monotonic() - made.started, made.end)
+    after_settle.follow_up(made.job, time.monotonic() - made.started, made.end)
     return made.job.name
 
 

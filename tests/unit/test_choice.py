@@ -21,7 +21,7 @@ def turns(choice: Choice, number: int) -> list[str]:
     for _turn in range(number):
         found = choice.next()
         taken.append(found.organization)
-        choice.took(found)
+        choice.charge_turn(found)
     return taken
 
 

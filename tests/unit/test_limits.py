@@ -61,10 +61,10 @@ def test_rows_of_one_kind_add_up():
 
 
 def test_the_first_cap_that_is_reached_is_named(monkeypatch):
-    monkeypatch.setattr(limits, "running", {("a", None): 1, (None, "t"): 3, ("a", "t"): 5}.get)
-    assert limits.reached({("a", None): 2, (None, "t"): 3, ("a", "t"): 1}) == (None, "t")
-    assert limits.reached({("a", None): 2}) is None
-    assert limits.reached({}) is None
+    monkeypatch.setattr(limits, "count_running", {("a", None): 1, (None, "t"): 3, ("a", "t"): 5}.get)
+    assert limits.find_reached({("a", None): 2, (None, "t"): 3, ("a", "t"): 1}) == (None, "t")
+    assert limits.find_reached({("a", None): 2}) is None
+    assert limits.find_reached({}) is None
 
 
 @pytest.fixture
@@ -88,10 +88,10 @@ refused: set[str] = set()
 
 def test_locks_of_caps_are_taken_in_one_order_and_given_back(locks):
     keys = [("a", None), (None, "t"), ("a", "t")]
-    with limits.locked(keys) as is_ours:
+    with limits.lock_caps(keys) as is_ours:
         assert is_ours
         taken = [name for what, name in locks if what == "taken"]
-    with limits.locked(reversed(keys)):
+    with limits.lock_caps(reversed(keys)):
         pass
     assert len(set(taken)) == 3
     assert [name for what, name in locks if what == "taken"] == taken * 2
@@ -99,14 +99,14 @@ def test_locks_of_caps_are_taken_in_one_order_and_given_back(locks):
 
 
 def test_a_lock_that_others_hold_is_said(locks, monkeypatch):
-    with limits.locked([("a", None)]):
+    with limits.lock_caps([("a", None)]):
         pass
     monkeypatch.setattr(sys.modules[__name__], "refused", {locks[0][1]})
-    with limits.locked([("a", None), (None, "t")]) as is_ours:
+    with limits.lock_caps([("a", None), (None, "t")]) as is_ours:
         assert not is_ours
 
 
 def test_a_lock_has_the_same_short_name_in_each_process(locks):
-    with limits.locked([("a", None)]):
+    with limits.lock_caps([("a", None)]):
         digest = hashlib.sha1(b"('a', None)", usedforsecurity=False).hexdigest()
         assert locks == [("taken", f"cap:{digest[:16]}")]

@@ -45,7 +45,7 @@ def test_a_time_that_does_not_come_is_due_an_hour_later_that_day():
 
 
 def test_what_was_due_in_the_gap_is_due_after_it_also_when_asked_from_within():
-    found = by_cron("30 2 * * *").after(epoch("2026-03-29T03:10:00+02:00"))
+    found = by_cron("30 2 * * *").next_after(epoch("2026-03-29T03:10:00+02:00"))
     assert found == epoch("2026-03-29T03:30:00+02:00")
 
 
@@ -72,7 +72,7 @@ def test_each_hour_means_each_hour_that_passes():
     "after", ["2026-10-25T02:45:00+02:00", "2026-10-25T02:15:00+01:00", "2026-10-25T02:45:00+01:00"]
 )
 def test_what_was_due_is_not_due_again_when_the_hour_repeats(after):
-    assert by_cron("30 2 * * *").after(epoch(after)) == epoch("2026-10-26T02:30:00+01:00")
+    assert by_cron("30 2 * * *").next_after(epoch(after)) == epoch("2026-10-26T02:30:00+01:00")
 
 
 def test_a_zone_that_shifts_by_half_an_hour():
@@ -83,7 +83,7 @@ def test_a_zone_that_shifts_by_half_an_hour():
 
 
 def test_a_zone_that_is_half_an_hour_apart():
-    assert by_cron("0 9 * * *", KOLKATA).after(NOW) == epoch("2026-11-26T03:30:00+00:00")
+    assert by_cron("0 9 * * *", KOLKATA).next_after(NOW) == epoch("2026-11-26T03:30:00+00:00")
 
 
 # Any expression, any moment --------------------------------------------------------------------------------------
@@ -111,9 +111,9 @@ def test_due_times_do_not_depend_on_when_one_asks(cron, start, zone):
     assert start < first < second
     for moment in (first - 0.5, first - 1, (start + first) / 2, start):
         if start <= moment < first:
-            assert found.after(moment) == first
-    assert found.after(first) == second
-    assert found.after(first + 0.5) == second
+            assert found.next_after(moment) == first
+    assert found.next_after(first) == second
+    assert found.next_after(first + 0.5) == second
 
 
 @given(crons, near_changes)
@@ -152,8 +152,8 @@ def test_the_last_ones_of_many_are_found_without_going_through_all():
 
 def test_an_interval_counts_time_that_passes_from_its_beginning():
     found = recurrence.of("Interval", None, 1, "Days", BERLIN, epoch("2026-10-24T12:00:00+02:00"), NOW)
-    assert found.after(epoch(AUTUMN)) == epoch("2026-10-25T11:00:00+01:00"), "24 hours, whatever the clock says"
-    assert found.after(0) == epoch("2026-10-25T11:00:00+01:00"), "none before the first"
+    assert found.next_after(epoch(AUTUMN)) == epoch("2026-10-25T11:00:00+01:00"), "24 hours, whatever the clock says"
+    assert found.next_after(0) == epoch("2026-10-25T11:00:00+01:00"), "none before the first"
     assert found.last(2, epoch("2026-10-25T11:00:00+01:00"), NOW)[-1] <= NOW
 
 
@@ -217,7 +217,7 @@ def test_an_expression_of_any_length_is_answered_at_once():
 
 @pytest.mark.parametrize("cron", ["0 7 * * mon-fri", "  0   7 * mar thu", "@daily", "0 0 L * *", "0 0 29 2 *"])
 def test_what_cron_knows_is_taken(cron):
-    assert by_cron(cron).after(NOW) > NOW
+    assert by_cron(cron).next_after(NOW) > NOW
 
 
 @pytest.mark.parametrize(

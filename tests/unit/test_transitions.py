@@ -25,7 +25,7 @@ def written(monkeypatch) -> list[tuple[str, Any]]:
     monkeypatch.setattr(job_store, "guarded_update", update)
     monkeypatch.setattr(job_store, "_free", lambda jobs, status: [job for job in jobs if not job.get("held")])
     monkeypatch.setattr(job_store.events, "announce", lambda *given: calls.append(("announce", given)))
-    monkeypatch.setattr(job_store.job_owner, "note", lambda *given: calls.append(("note", given)))
+    monkeypatch.setattr(job_store.job_owner, "notify_after_commit", lambda *given: calls.append(("note", given)))
     monkeypatch.setattr(job_store.history, "write", lambda rows: calls.append(("history", rows)))
     monkeypatch.setattr(job_store.history, "event_of", lambda *given, **more: (*given, more))
     free[0] = True

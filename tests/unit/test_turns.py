@@ -121,9 +121,9 @@ def test_who_waits_in_queues_of_others_is_left_as_it_is(redis):
 
 
 def test_workers_of_the_same_queues_share_their_turns_whatever_the_order(redis):
-    turns.Turns(["short", "default"]).note(redis, "a", 5.0, 0.5)
-    turns.Turns(["default", "short"]).note(redis, "a", 7.0, 0.5)
-    turns.Turns([]).note(redis, "a", 1.0, 0.5)
+    turns.Turns(["short", "default"]).record_turn(redis, "a", 5.0, 0.5)
+    turns.Turns(["default", "short"]).record_turn(redis, "a", 7.0, 0.5)
+    turns.Turns([]).record_turn(redis, "a", 1.0, 0.5)
     assert redis.kept == {"turns:default,short": {"a": 6.0}, "turns:": {"a": 1.5}}
     assert redis.lifetimes == {"turns:default,short": 3_600, "turns:": 3_600}
 

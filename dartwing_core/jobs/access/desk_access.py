@@ -66,7 +66,7 @@ def visible_names(doctype: str, viewer: Viewer) -> QueryBuilder:
     return frappe.qb.from_(table).select(table.name).where(visible(doctype, viewer, table))
 
 
-def tell_nobody() -> None:
+def notify_nobody() -> None:
     """In place of a document's `notify_update`: Frappe tells everybody who may have a list of its DocType open."""
 
 

@@ -15,8 +15,8 @@ from pypika.queries import QueryBuilder
 from pypika.terms import Criterion
 
 from . import report_access, visibility
-from .desk_access import TENANT_DOCTYPES, as_sql, tell_nobody, throw_missing
-from .references import ask_others, now_and_before
+from .desk_access import TENANT_DOCTYPES, as_sql, notify_nobody, throw_missing
+from .references import check_other_apps, now_and_before
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def _managers() -> QueryBuilder:
 
 def has_permission(doc: Document, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
     """`has_permission` of KINDS: no for those of others about our DocTypes; else the other hooks decide."""
-    return _is_for(doc, visibility.viewer(user)) and ask_others(doc, ptype, user, debug)
+    return _is_for(doc, visibility.viewer(user)) and check_other_apps(doc, ptype, user, debug)
 
 
 def check(doc: Document) -> None:
@@ -90,7 +90,7 @@ def check(doc: Document) -> None:
 def stay_quiet(doc: Document, _method: str | None = None) -> None:
     """`validate` and `on_trash` of KINDS: Frappe tells the name to everybody who may have a list of them open."""
     if _is_about_ours(KINDS[doc.doctype], doc):
-        doc.notify_update = tell_nobody
+        doc.notify_update = notify_nobody
 
 
 def _is_for(doc: Document, viewer: visibility.Viewer) -> bool:

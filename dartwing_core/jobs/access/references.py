@@ -81,7 +81,7 @@ def has_reference_permission(
     for kind, name in now_and_before(doc, REFERENCES[doc.doctype]):
         if kind in TENANT_DOCTYPES and name and not is_visible(kind, name, user):
             return False
-    return ask_others(doc, ptype, user, debug)
+    return check_other_apps(doc, ptype, user, debug)
 
 
 def now_and_before(doc: Document, fields: Sequence[str]) -> list[tuple[Any, ...]]:
@@ -130,10 +130,10 @@ def has_file_permission(doc: Document, ptype: str | None = None, user: str | Non
         return False
     if result_files.is_foreign(doc, result_files.addresses(doc), but_for_twins=ptype != "create"):
         return False
-    return ask_others(doc, ptype, user, debug)
+    return check_other_apps(doc, ptype, user, debug)
 
 
-def ask_others(doc: Document, ptype: str | None, user: str | None, debug: bool) -> bool:
+def check_other_apps(doc: Document, ptype: str | None, user: str | None, debug: bool) -> bool:
     """Frappe 15 asks only the last hook that has an opinion, Frappe 16 takes none for a no: so ours asks the others."""
     hooks = frappe.get_hooks("has_permission").get(doc.doctype, [])
     for path in reversed([path for path in hooks if not path.startswith("dartwing_core.")]):
@@ -158,7 +158,7 @@ def check_reference(doc: Document, method: str | None = None) -> None:
     doctype, name = doc.get(doctype_field), doc.get(name_field)
     if doctype not in TENANT_DOCTYPES or not name:
         return
-    doc.notify_update = desk_access.tell_nobody
+    doc.notify_update = desk_access.notify_nobody
     if doctype in ENGINE_DOCTYPES and doc.doctype in ("ToDo", "Tag Link"):
         frappe.throw(_("Background jobs can't be assigned or tagged."), frappe.PermissionError)
     if doc.doctype == "Discussion Topic":  # Frappe tells each reply to every visitor of the website

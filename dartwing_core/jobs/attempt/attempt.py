@@ -25,20 +25,20 @@ from ..errors import (
     PermanentError,
     TransientError,
 )
-from ..line import take
+from ..line import claim
 from ..line.claimed_job import ClaimedJob
 from ..store import dependencies, history, job_store, runs
 from . import callbacks, handlers, isolation, outcome
 from .context import JobContext
-from .heartbeat import Beater, Heartbeat
+from .heartbeat import Heartbeat, HeartbeatThread
 from .outcome import Outcome
 from .settlement import Settlement
 
-TakeAlong = Callable[[list[history.Event]], "ClaimedJob | None"]
+ClaimWithSettle = Callable[[list[history.Event]], "ClaimedJob | None"]
 """Takes the next job in the transaction of a settle; adds to the list what is to be written into its history."""
 
 
-def take_none(_log: list[history.Event]) -> None:
+def claim_none(_log: list[history.Event]) -> None:
     """Of a process that makes one attempt."""
 
 
@@ -71,18 +71,18 @@ class Attempt:
     def __init__(
         self,
         job: ClaimedJob,
-        beater: Beater,
+        heartbeat_thread: HeartbeatThread,
         session: isolation.Session,
         entry_id: str,
         started: float,
-        take_along: TakeAlong = take_none,
+        claim_with_settle: ClaimWithSettle = claim_none,
     ):
         self.job = job
         self.refusal: Exception | None = None
         """Why a hook of another app does not let it begin."""
         self.next_job: ClaimedJob | None = None
         """What was taken with the settle."""
-        self._beater, self._take_along = beater, take_along
+        self._heartbeat_thread, self._claim_with_settle = heartbeat_thread, claim_with_settle
         self.pid = os.getpid()
         self.started = started
         self.context = context_of(job, started)
@@ -135,7 +135,7 @@ class Attempt:
         self.context.parameters = canonical.load(self.job.row["input_parameters"]) or {}
         if self.job.attempt > 1:
             self.context.state = canonical.load(runs.latest_state(self.job.name))
-        return Heartbeat(self.context, self._settlement.run, self._settlement.start, self._beater)
+        return Heartbeat(self.context, self._settlement.run, self._settlement.start, self._heartbeat_thread)
 
     def _run_handler(self) -> Any:
         owner = self.job.owner
@@ -156,7 +156,7 @@ class Attempt:
             finally:
                 if os.getpid() != self.pid:
                     os._exit(1)  # a child that the handler has forked must not settle too, on its parent's connection
-                site.come_back()
+                site.restore_user_and_site()
 
     def _succeed(self, result: Any) -> None:
         """The handler's writes and Completed in one commit (invariant I5)."""
@@ -198,7 +198,7 @@ class Attempt:
     def _renew_snapshot(self) -> None:
         """Let a next job be looked for in the settle's transaction also after a handler that took a while, if it has
         said nothing to the database."""
-        if not self.session.is_used and time.monotonic() - self.started >= take.YOUNG:
+        if not self.session.is_used and time.monotonic() - self.started >= claim.YOUNG:
             sql.commit()
             self.renewed_at = time.monotonic()
 
@@ -223,7 +223,7 @@ class Attempt:
             return None
         written = len(log)
         try:
-            return self._take_along(log)
+            return self._claim_with_settle(log)
         except BaseTimeoutException:
             raise
         except Exception as error:

@@ -67,7 +67,7 @@ class StandIn(Protocol):
         """Stop."""
 
 
-class Beater:
+class HeartbeatThread:
     """The thread that beats, for one attempt after the other of a process. Begun with the first."""
 
     def __init__(self, stand_in: StandIn) -> None:
@@ -88,7 +88,7 @@ class Beater:
             self._thread = threading.Thread(target=self._loop, name=THREAD, daemon=True)
             self._thread.start()
 
-    def leave(self) -> bool:
+    def detach(self) -> bool:
         """Beat for nobody; whether no beat is under way any more when this returns."""
         if not self._lock.acquire(timeout=STOP_TIMEOUT):
             self._current = None
@@ -112,7 +112,7 @@ class Beater:
             self.wake.clear()
             with self._lock:
                 if self._current is not None:
-                    self._current.look(is_woken)
+                    self._current.beat_if_due(is_woken)
         self.close()
 
     def close(self) -> None:
@@ -126,7 +126,7 @@ class Beater:
 class Heartbeat:
     """Beats for one attempt while entered."""
 
-    def __init__(self, context: JobContext, run: str, start: RunStart, beater: Beater):
+    def __init__(self, context: JobContext, run: str, start: RunStart, heartbeat_thread: HeartbeatThread):
         """`run`: the name of the attempt's row."""
         self.began = False
         """Whether the run row exists by our hand."""
@@ -134,35 +134,35 @@ class Heartbeat:
         """Whether no beat is under way any more, once the attempt is over."""
         self._context = context
         self._run: Columns = {"name": run, **start}
-        self._beater = beater
+        self._heartbeat_thread = heartbeat_thread
         self._clock = clock.site_clock()
         self._lease_seconds = config.settings().lease_seconds
         self._lease_interval = min(LEASE_INTERVAL, self._lease_seconds / 4)
         self._is_asked_to_stop = rq_attempts.stop_flag(start["background_job"], start["attempt"])
-        self._teller = events.ProgressTeller(start["background_job"], context.owner_user)
+        self._publisher = events.ProgressPublisher(start["background_job"], context.owner_user)
         self._began_at = time.monotonic()
         self._last_beat = 0.0
         self._shown: tuple[Any, ...] = ()
         self._killed_query = False
 
     def __enter__(self) -> None:
-        self._context.wake_heartbeat = self._beater.wake.set
+        self._context.wake_heartbeat = self._heartbeat_thread.wake.set
         self._began_at = time.monotonic()
-        self._beater.attend(self)
+        self._heartbeat_thread.attend(self)
 
     def __exit__(self, *_exception: Any) -> None:
         """When this returns, no beat follows."""
-        self.has_ended = self._beater.leave()
-        self._teller.tell(self._progress(), is_last=True)
+        self.has_ended = self._heartbeat_thread.detach()
+        self._publisher.publish(self._progress(), is_last=True)
 
-    def look(self, is_woken: bool) -> None:
+    def beat_if_due(self, is_woken: bool) -> None:
         """Beat if it is time, or if the handler has asked for it. In the thread."""
         is_young = not self._last_beat and time.monotonic() - self._began_at < FIRST_BEAT
         if is_woken or (not is_young and self._is_time()):
             self._try_beat()
         if not is_young:
-            self._beater.stand_in.begin_if_needed()
-        self._teller.tell(self._progress())
+            self._heartbeat_thread.stand_in.begin_if_needed()
+        self._publisher.publish(self._progress())
 
     def _is_time(self) -> bool:
         since = time.monotonic() - self._last_beat
@@ -175,16 +175,16 @@ class Heartbeat:
     def _try_beat(self) -> None:
         self._last_beat = time.monotonic()
         try:
-            if self._beater.connection is None:
-                self._beater.connection = self._beater.connect()
+            if self._heartbeat_thread.connection is None:
+                self._heartbeat_thread.connection = self._heartbeat_thread.connect()
             self._beat()
             self._end_overdue_query()
         except Exception:
-            self._beater.close()  # the next beat tries again; the lease outlasts several lost ones
+            self._heartbeat_thread.close()  # the next beat tries again; the lease outlasts several lost ones
 
     def _beat(self) -> None:
         values = self._values()
-        with self._beater.connection.cursor() as cursor:
+        with self._heartbeat_thread.connection.cursor() as cursor:
             if self.began:
                 cursor.execute(_BEAT, values)
                 if cursor.rowcount:
@@ -203,7 +203,7 @@ class Heartbeat:
         if not self._is_overdue():
             return
         self._killed_query = True
-        with self._beater.connection.cursor() as cursor:
+        with self._heartbeat_thread.connection.cursor() as cursor:
             cursor.execute(_KILL_QUERY, self._run)
 
     def _is_overdue(self) -> bool:

@@ -43,7 +43,7 @@ class Site:
         self._before = {name: getattr(frappe.local, name) for name in NEEDED}
         self._cache_reads = _cache_reads()
 
-    def come_back(self) -> None:
+    def restore_user_and_site(self) -> None:
         """Begin anew if the handler has ended Frappe's context or gone to another site; put back what is missing.
 
         Frappe 16 caches meta, hooks and defaults as objects of the process, which a handler may have changed. If it has

@@ -24,13 +24,13 @@ OF_THE_ENTRY = frozenset(
 )
 
 
-def before(job: AttemptKey) -> None:
+def call_before_job(job: AttemptKey) -> None:
     """For every job but the one that an entry names, for which Frappe has called them. Raises what they raise."""
     for hook in _hooks("before_job"):
         frappe.call(hook, method=frappe.local.job.method, kwargs=_arguments(job), transaction_type="job")
 
 
-def after(job: AttemptKey) -> None:
+def call_after_job(job: AttemptKey) -> None:
     """For every job, with what it has left to be called; Frappe calls them once more at the end of the entry."""
     if not is_in_a_worker():
         return

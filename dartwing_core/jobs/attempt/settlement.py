@@ -12,7 +12,7 @@ from ..base.config import RetryPolicy
 from ..base.row_types import Columns
 from ..db import connection, sql
 from ..errors import JobCanceledError, TransientError
-from ..line import take
+from ..line import claim
 from ..line.claimed_job import ClaimedJob
 from ..status import JobStatus
 from ..store import cancel_lock, history, job_store, runs
@@ -37,7 +37,7 @@ class Settlement:
         self.start: RunStart = {
             "background_job": job.name,
             "attempt": job.attempt,
-            "worker": take.worker_name(),
+            "worker": claim.worker_name(),
             "rq_job_id": entry_id,
             "connection_id": self.connection_id or 0,
             "started_at": job.row["started_at"],
@@ -69,7 +69,7 @@ class Settlement:
             values={"progress": progress.percent, "progress_message": progress.message or None, **end.values},
             actor=end.values.get("canceled_by") or config.ENGINE,
             duration=duration,
-            worker=take.worker_name(),
+            worker=claim.worker_name(),
             log=log,
         )
         if move(unless_locked=cancel_lock.lock_of(self._job.row)):

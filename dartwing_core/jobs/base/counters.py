@@ -6,7 +6,7 @@ import frappe
 import redis.exceptions
 
 # Look and count in one step: no two can take the same last place, and who is refused takes none.
-_TAKE = """
+_COUNT_WITHIN = """
 local used = tonumber(redis.call('GET', KEYS[1]) or '0')
 if used + tonumber(ARGV[1]) > tonumber(ARGV[2]) then return math.max(redis.call('TTL', KEYS[1]), 1) end
 redis.call('INCRBY', KEYS[1], ARGV[1])
@@ -15,7 +15,7 @@ return 0
 """
 
 
-def take(name: str, amount: int, limit: int, seconds: int) -> int:
+def count_within(name: str, amount: int, limit: int, seconds: int) -> int:
     """Count `amount` under this name; or count nothing, if that would be more than `limit`, and return when to come
     again in seconds.
 
@@ -23,6 +23,6 @@ def take(name: str, amount: int, limit: int, seconds: int) -> int:
     """
     key = frappe.cache.make_key(f"dartwing_core:limit:{name}")
     try:
-        return int(frappe.cache.eval(_TAKE, 1, key, amount, limit, seconds))
+        return int(frappe.cache.eval(_COUNT_WITHIN, 1, key, amount, limit, seconds))
     except redis.exceptions.RedisError:
         return 0

@@ -23,7 +23,7 @@ def named_lock(name: str, wait: float = 0) -> Iterator[bool]:
 
     Where there are no such locks (Galera, other databases) everybody has it.
     """
-    is_ours = take_lock(name, wait)
+    is_ours = acquire_lock(name, wait)
     try:
         yield is_ours is not False
     finally:
@@ -31,7 +31,7 @@ def named_lock(name: str, wait: float = 0) -> Iterator[bool]:
             release_lock(name)
 
 
-def take_lock(name: str, wait: float = 0) -> bool | None:
+def acquire_lock(name: str, wait: float = 0) -> bool | None:
     """Whether this connection has the server's lock of this name now; None where there are no such locks."""
     if frappe.db.db_type != "mariadb":
         return None

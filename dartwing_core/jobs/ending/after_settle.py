@@ -17,7 +17,7 @@ from . import batch_end, circuit_breaker
 QUICK_SECONDS = 1.0
 
 
-def after(job: ClaimedJob, duration: float, end: Outcome | None) -> None:
+def follow_up(job: ClaimedJob, duration: float, end: Outcome | None) -> None:
     """Release the jobs that waited for this one, close its batch if it was the last.
 
     Most jobs have no children, and a quick one that had none when it began has hardly got one since: it
@@ -26,15 +26,15 @@ def after(job: ClaimedJob, duration: float, end: Outcome | None) -> None:
     `end`: how it settled; None if another attempt was there first.
     """
     if end is not None:
-        best_effort(partial(circuit_breaker.settled, job.row, end, is_probe=job.is_probe))
+        best_effort(partial(circuit_breaker.record_end, job.row, end, is_probe=job.is_probe))
     batch = job.row["parent_batch"]
     if job.has_children or duration > QUICK_SECONDS:
-        best_effort(partial(batch_end.job_ended, job.row))
+        best_effort(partial(batch_end.follow_up_end, job.row))
     elif batch:
-        best_effort(partial(batch_end.look, [batch]))
+        best_effort(partial(batch_end.close_ended, [batch]))
 
 
-def enter_again(job: ClaimedJob, end: Outcome | None) -> None:
+def requeue_if_due(job: ClaimedJob, end: Outcome | None) -> None:
     """Let a job get in line again whose next attempt is due at once; others wait for the sweeper."""
     if end is not None and end.values.get("due_epoch", float("inf")) <= clock.now_epoch():
         best_effort(lambda: wake.wake_for(sql.committed(lambda: waiting.enter([job.name]))))

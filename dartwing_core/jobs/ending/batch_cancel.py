@@ -34,7 +34,7 @@ def sweep(limit: int = ALL) -> int:
         for state in states:
             if state["cancel_requested"] and state["is_live"]:
                 dispatch.quietly(partial(drain, state["name"], limit))
-        changed = batch_end.settle(states)
+        changed = batch_end.close_states(states)
         seen.after = names[-1] if len(names) == BATCHES else ""
     return changed
 
@@ -54,10 +54,10 @@ def drain(name: str, limit: int = ALL) -> int:
         return limit  # the next sweep goes on, and tells those who wait for these
     for step in range(0, len(canceled), AT_ONCE):
         awaited = backlog.awaited([job["name"] for job in canceled[step : step + AT_ONCE]])
-        dispatch.quietly(partial(batch_end.tell, awaited))
+        dispatch.quietly(partial(batch_end.release_and_close, awaited))
     for member in backlog.to_be_stopped("parent_batch", name):
-        dispatch.quietly(partial(cancel.ask_to_stop, member, user, reason))
-    batch_end.look([name])
+        dispatch.quietly(partial(cancel.request_stop, member, user, reason))
+    batch_end.close_ended([name])
     return len(canceled)
 
 
@@ -73,7 +73,7 @@ def _cancel_waiting(name: str, status: JobStatus, user: str, reason: str | None,
         moved = sql.committed(partial(_cancel, jobs, user, reason))
         canceled += moved
         if status == JobStatus.QUEUED and moved:
-            dispatch.quietly(wake.let_in)
+            dispatch.quietly(wake.admit_held)
     return canceled
 
 

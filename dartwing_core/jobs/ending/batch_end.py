@@ -43,20 +43,20 @@ CALLBACK_COLUMNS = (
 """What is kept of a callback until it is made: as it was when it was submitted and checked."""
 
 
-def job_ended(job: EndedJob) -> None:
+def follow_up_end(job: EndedJob) -> None:
     """Tell those who wait for a job that has ended: its children and its batch. Commits."""
-    tell([job["name"]], {job["parent_batch"]})
+    release_and_close([job["name"]], {job["parent_batch"]})
 
 
-def tell(parents: Collection[str], batches: Collection[str | None] = ()) -> None:
+def release_and_close(parents: Collection[str], batches: Collection[str | None] = ()) -> None:
     """Tell the children of those of the jobs that are over, then these batches and those of children that ended with
     them. Commits."""
-    told = child_jobs.tell(parents)
-    concerned = [*batches, *(child["parent_batch"] for child in told.ended)]
-    look({batch for batch in concerned if batch is not None})
+    released = child_jobs.release_children(parents)
+    concerned = [*batches, *(child["parent_batch"] for child in released.ended)]
+    close_ended({batch for batch in concerned if batch is not None})
 
 
-def look(names: Collection[str]) -> int:
+def close_ended(names: Collection[str]) -> int:
     """Close those of the batches of which no member is live, and make the callbacks that are due; how many changed.
 
     Commits: only in workers, in the sweeper and after a commit.
@@ -64,27 +64,27 @@ def look(names: Collection[str]) -> int:
     if not names:
         return 0
     sql.commit()  # a fresh snapshot
-    return settle(batch_store.states(sorted(names)))
+    return close_states(batch_store.states(sorted(names)))
 
 
-def settle(states: Collection[BatchState]) -> int:
+def close_states(states: Collection[BatchState]) -> int:
     """The same for batches of which the state is known; commits."""
     names = [state["name"] for state in states if _is_news(state)]
-    return sum(dispatch.quietly(partial(_settle, name)) is not None for name in names)
+    return sum(dispatch.quietly(partial(_close, name)) is not None for name in names)
 
 
 def _is_news(state: BatchState) -> bool:
     return not state["is_live"] or bool(state["has_failed"] and state["awaits_failure"])
 
 
-def _settle(name: str) -> list[NewJobRow] | None:
+def _close(name: str) -> list[NewJobRow] | None:
     """Write down what has become of a batch, together with the callbacks; the rows of those, None if of no change."""
     sql.commit()  # the snapshot has to be younger than the lock
     callbacks = sql.committed(partial(_write, name))
     if callbacks:
         dispatch.quietly(partial(wake.wake_for, callbacks))
     if callbacks is not None:
-        look([name])  # the last member may have ended meanwhile, and found the row locked by us
+        close_ended([name])  # the last member may have ended meanwhile, and found the row locked by us
     return callbacks
 
 

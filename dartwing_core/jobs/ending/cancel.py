@@ -24,7 +24,7 @@ from ..rq import rq_attempts
 from ..status import JobStatus, can_move
 from ..store import cancel_lock, job_store, runs
 from ..store.job_rows import JobRow
-from ..submit.after_commit import outbox
+from ..submit.after_commit import after_commit
 from . import batch_end
 
 TRIES = 5
@@ -40,7 +40,7 @@ def cancel(job: JobRow, reason: str | None) -> JobRow:
     if status == JobStatus.RUNNING:
         if frappe.db.db_type == "mariadb":
             cancel_lock.hold_settle(job)
-        return _ask_after_commit(job, user, reason)
+        return _request_after_commit(job, user, reason)
     if not can_move(status, JobStatus.CANCELED):
         raise InvalidTransitionError(_("Job {0} is {1} and can't be canceled.").format(job["name"], _(status.value)))
     written = values(user)
@@ -48,29 +48,29 @@ def cancel(job: JobRow, reason: str | None) -> JobRow:
         if not job_store.is_current(job["name"], job["attempt"] + 1):
             raise JobChangedError(job["name"])
         started = changed(job, {"status": str(JobStatus.RUNNING), "attempt": job["attempt"] + 1})
-        cancel_lock.take_lock(started)  # the row is ours by now
-        return _ask_after_commit(started, user, reason)
-    outbox().actions.append(lambda: batch_end.job_ended(job))
+        cancel_lock.acquire_lock(started)  # the row is ours by now
+        return _request_after_commit(started, user, reason)
+    after_commit().actions.append(lambda: batch_end.follow_up_end(job))
     if status == JobStatus.QUEUED:
-        outbox().afterwards(wake.let_in)
+        after_commit().add_once(wake.admit_held)
     return changed(job, {**written, "status": str(JobStatus.CANCELED)})
 
 
-def _ask_after_commit(job: JobRow, user: str, reason: str | None) -> JobRow:
+def _request_after_commit(job: JobRow, user: str, reason: str | None) -> JobRow:
     release = partial(named_locks.release_lock, cancel_lock.lock_of(job))
 
-    def ask() -> None:
+    def request_and_release() -> None:
         try:
-            ask_to_stop(job["name"], user, reason)
+            request_stop(job["name"], user, reason)
         finally:
             release()
 
     frappe.db.after_rollback.add(release)
-    outbox().actions.insert(0, ask)  # a settle may wait for it
+    after_commit().actions.insert(0, request_and_release)  # a settle may wait for it
     return job
 
 
-def ask_to_stop(name: str, user: str, reason: str | None) -> None:
+def request_stop(name: str, user: str, reason: str | None) -> None:
     """Leave the request on the run row; if the attempt ends meanwhile, cancel what became of the job instead, and if
     another attempt begins meanwhile, ask that one."""
     for _try in range(TRIES):
@@ -99,8 +99,8 @@ def _cancel_waiting(job: JobRow, user: str, reason: str | None) -> bool:
         lambda: job_store.transition(job, JobStatus.CANCELED, message(reason), values=written, actor=user)
     )
     if is_canceled:
-        batch_end.job_ended(job)
-        wake.let_in()
+        batch_end.follow_up_end(job)
+        wake.admit_held()
     return is_canceled
 
 

@@ -28,7 +28,7 @@ END_LIMIT = 10_000
 
 
 @dataclass(slots=True)
-class Told:
+class Released:
     """What became of the children of jobs that ended."""
 
     went_on: int = 0
@@ -38,7 +38,7 @@ class Told:
     """Those of them that are in line now."""
     next_parents: set[str] = field(default_factory=set)
 
-    def add(self, more: Told) -> None:
+    def add(self, more: Released) -> None:
         self.went_on += more.went_on
         self.ended += more.ended
         self.in_line += more.in_line
@@ -49,27 +49,27 @@ class Told:
         return self.went_on + len(self.ended)
 
     @property
-    def to_be_told(self) -> set[str]:
-        """Whose children have to be told now."""
+    def next_to_release(self) -> set[str]:
+        """Whose children have to be released now."""
         return self.next_parents | {job["name"] for job in self.ended}
 
 
-def tell(parents: Collection[str], limit: int = END_LIMIT) -> Told:
+def release_children(parents: Collection[str], limit: int = END_LIMIT) -> Released:
     """Let the children of those of the jobs that are over go on, or end with them; then the children of those.
 
     At most `limit` of them end. Commits: only in workers, in the sweeper and after a commit.
     """
-    told, names = Told(), set(parents)
-    while names and len(told.ended) < limit:
-        step = _tell(names, limit - len(told.ended))
-        told.add(step)
-        names = step.to_be_told
-    if told.in_line:
-        dispatch.quietly(partial(wake.wake_for, told.in_line))
-    return told
+    released, names = Released(), set(parents)
+    while names and len(released.ended) < limit:
+        step = _release_over(names, limit - len(released.ended))
+        released.add(step)
+        names = step.next_to_release
+    if released.in_line:
+        dispatch.quietly(partial(wake.wake_for, released.in_line))
+    return released
 
 
-def _tell(parents: Collection[str], limit: int) -> Told:
+def _release_over(parents: Collection[str], limit: int) -> Released:
     sql.commit()  # a fresh snapshot
     statuses = backlog.statuses(sorted(parents))
     over = {name: statuses.get(name) for name in sorted(parents) if statuses.get(name) not in LIVE}
@@ -77,38 +77,38 @@ def _tell(parents: Collection[str], limit: int) -> Told:
         awaited = backlog.awaited(list(over))
         over = {name: status for name, status in over.items() if name in awaited}
     failed = {name: status for name, status in over.items() if status != JobStatus.COMPLETED}
-    told = Told()
+    released = Released()
     for name, status in over.items():
-        while len(told.ended) < limit:
-            some = tell_some(name, status, min(limit - len(told.ended), AT_ONCE))
-            told.add(some)
+        while len(released.ended) < limit:
+            some = release_some(name, status, min(limit - len(released.ended), AT_ONCE))
+            released.add(some)
             if not some.number:
                 break
-    while failed and len(told.ended) < limit:
-        others = sql.committed(partial(_end_others, failed, min(limit - len(told.ended), AT_ONCE)))
-        told.ended += others
+    while failed and len(released.ended) < limit:
+        others = sql.committed(partial(_end_others, failed, min(limit - len(released.ended), AT_ONCE)))
+        released.ended += others
         if not others:
             break
-    return told
+    return released
 
 
-def tell_some(parent: str, status: str | None, limit: int) -> Told:
+def release_some(parent: str, status: str | None, limit: int) -> Released:
     """The same for the first `limit` jobs that wait for one job which is over, or gone (status None); commits."""
-    return sql.committed(partial(_tell_some, parent, status, limit))
+    return sql.committed(partial(_release_some, parent, status, limit))
 
 
-def _tell_some(parent: str, status: str | None, limit: int) -> Told:
-    told = Told()
+def _release_some(parent: str, status: str | None, limit: int) -> Released:
+    released = Released()
     children = backlog.children(parent, limit)
     if status != JobStatus.COMPLETED:
-        told.ended = _end([job for job in children if job["on_parent_failure"] != RUN_ANYWAY], parent, status)
+        released.ended = _end([job for job in children if job["on_parent_failure"] != RUN_ANYWAY], parent, status)
         children = [job for job in children if job["on_parent_failure"] == RUN_ANYWAY]
     free = [job for job in children if not job["next_parent"]]
     waits_for = {job["name"]: job["next_parent"] for job in children if job["next_parent"]}
-    told.went_on, told.in_line = waiting.let_go([job["name"] for job in free], parent)
-    told.went_on += waiting.wait_on(waits_for, parent)
-    told.next_parents = set(waits_for.values())
-    return told
+    released.went_on, released.in_line = waiting.release([job["name"] for job in free], parent)
+    released.went_on += waiting.wait_on(waits_for, parent)
+    released.next_parents = set(waits_for.values())
+    return released
 
 
 def _end_others(failed: Mapping[str, str | None], limit: int) -> list[ChildRow]:

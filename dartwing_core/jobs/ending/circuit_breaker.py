@@ -23,7 +23,7 @@ CHANGED = "job_circuit_changed"
 """Realtime event, to the admins of the organization."""
 
 
-def settled(job: MovableJob, end: Outcome, *, is_probe: bool) -> None:
+def record_end(job: MovableJob, end: Outcome, *, is_probe: bool) -> None:
     """An attempt has ended like this and is committed. Commits; costs nothing if the type has no circuit breaker.
 
     `is_probe`: whether it was taken as the probe of its circuit.
@@ -33,37 +33,37 @@ def settled(job: MovableJob, end: Outcome, *, is_probe: bool) -> None:
     if job_type is None or not circuits.has_breaker(job_type):
         return
     if end.is_transient:
-        _failed(job, job_type)
+        _record_failure(job, job_type)
     elif is_probe:
         if end.status == JobStatus.COMPLETED and sql.committed(partial(circuits.close, job)):
-            after_change(job, circuits.CLOSED)
+            announce_change(job, circuits.CLOSED)
         wake.wake_for_line()  # or the next may try
 
 
-def _failed(job: MovableJob, job_type: JobType) -> None:
+def _record_failure(job: MovableJob, job_type: JobType) -> None:
     seen = circuits.tally(job, job_type)
     until = clock.now_epoch() + 60 * (job_type.circuit_breaker_cooldown_minutes or 0)
     if seen.status == circuits.HALF_OPEN and (seen.probe_job, seen.probe_attempt) == (job["name"], job["attempt"]):
         has_opened = sql.committed(partial(circuits.reopen, job, until))
     else:
-        must_open = seen.status not in circuits.NOT_CLOSED and is_over(seen, job_type)
-        has_opened = must_open and sql.committed(partial(circuits.open_anew, job, seen, until))
+        is_due = seen.status not in circuits.NOT_CLOSED and must_open(seen, job_type)
+        has_opened = is_due and sql.committed(partial(circuits.open_anew, job, seen, until))
     if has_opened:
-        after_change(job, circuits.OPEN, until)
+        announce_change(job, circuits.OPEN, until)
 
 
-def is_over(seen: circuits.Tally, job_type: JobType) -> bool:
+def must_open(seen: circuits.Tally, job_type: JobType) -> bool:
     """Whether so many failures open a circuit of this type."""
     is_enough = seen.samples >= max(1, job_type.circuit_breaker_min_samples or 0)
     return is_enough and seen.failures >= (job_type.circuit_breaker_failure_threshold or 1) * seen.samples
 
 
-def after_change(job: TypeAndOrganization, status: str, until: float | None = None) -> None:
+def announce_change(job: TypeAndOrganization, status: str, until: float | None = None) -> None:
     """Best effort, after the commit: the admins' screens."""
-    dispatch.quietly(lambda: _tell(job, status, until))
+    dispatch.quietly(lambda: _notify_admins(job, status, until))
 
 
-def _tell(job: TypeAndOrganization, status: str, until: float | None) -> None:
+def _notify_admins(job: TypeAndOrganization, status: str, until: float | None) -> None:
     message = {
         "job_type": job["job_type"],
         "organization": job["organization"],
@@ -73,4 +73,4 @@ def _tell(job: TypeAndOrganization, status: str, until: float | None) -> None:
         "updated_at": clock.iso_clock()(),
     }
     for user in tenancy.admins_of(job["organization"]):
-        events.tell_user(user, CHANGED, message)
+        events.publish_to_user(user, CHANGED, message)

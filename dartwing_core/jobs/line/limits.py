@@ -67,7 +67,7 @@ def caps_of(limits: tenancy.Limits, job_type_doc: JobType | None, organization: 
 
 
 @contextmanager
-def locked(caps: Iterable[Key]) -> Iterator[bool]:
+def lock_caps(caps: Iterable[Key]) -> Iterator[bool]:
     """Be the only one to start jobs under these caps while entered; yields False if that takes too long.
 
     In one order everywhere, so that no two can wait for each other. Where there are no named locks (Galera), a cap may
@@ -78,12 +78,12 @@ def locked(caps: Iterable[Key]) -> Iterator[bool]:
         yield all(stack.enter_context(named_locks.named_lock(f"cap:{name}", LOCK_WAIT)) for name in names)
 
 
-def reached(caps: Mapping[Key, int]) -> Key | None:
+def find_reached(caps: Mapping[Key, int]) -> Key | None:
     """The first of the caps under which no more job fits, as of this transaction's snapshot."""
-    return next((key for key, cap in caps.items() if running(key) >= cap), None)
+    return next((key for key, cap in caps.items() if count_running(key) >= cap), None)
 
 
-def running(key: Key) -> int:
+def count_running(key: Key) -> int:
     """Jobs of an organization, of a type, or of both, that are running as of this transaction's snapshot."""
     organization, job_type = key
     job = frappe.qb.DocType(config.JOB)
@@ -95,7 +95,7 @@ def running(key: Key) -> int:
     return query.run()[0][0]
 
 
-def places(organization: str, cap: int) -> int:
+def count_free_places(organization: str, cap: int) -> int:
     """How many more jobs of an organization may line up under its waiting cap."""
     job = frappe.qb.DocType(config.JOB)
     rows = frappe.qb.from_(job).select(job.name).limit(cap)
@@ -104,7 +104,7 @@ def places(organization: str, cap: int) -> int:
     return max(0, cap - frappe.qb.from_(rows.as_("rows")).select(Count("*")).run()[0][0])
 
 
-def waiting(organization: str, at_most: int) -> int:
+def count_waiting(organization: str, at_most: int) -> int:
     """Unfinished jobs of an organization that are not running; counted up to `at_most`."""
     job = frappe.qb.DocType(config.JOB)
     states = [str(status) for status in NOT_RUNNING]

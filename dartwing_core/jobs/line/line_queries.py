@@ -32,26 +32,28 @@ class HeadRow(TypedDict):
     rank: float
 
 
-LET_IN = 500  # held jobs of an organization at once
+ADMITTED_AT_ONCE = 500  # held jobs of an organization at once
 
 LINE = ("queue", "organization", "job_type", "priority")
 """What the jobs of one line have in common."""
 
 
-def let_in_held() -> list[DueRow]:
+def admit_held() -> list[DueRow]:
     """Let held jobs get in line where the waiting caps of their organizations have room again; those that did.
 
     Does not commit.
     """
-    return let_in([head for head in heads() if head["in_line"] == HELD])
+    return admit_held_of([head for head in heads() if head["in_line"] == HELD])
 
 
-def let_in(held: Sequence[HeadRow]) -> list[DueRow]:
+def admit_held_of(held: Sequence[HeadRow]) -> list[DueRow]:
     """The same, of these heads of lines of held jobs."""
     room = {}
     for name, limits_of in tenancy.limits_of(sorted({head["organization"] for head in held})).items():
         is_capped = limits_of.max_waiting and limits_of.on_queue_full == "Hold"
-        room[name] = min(LET_IN, limits.places(name, limits_of.max_waiting) if is_capped else LET_IN)
+        room[name] = min(
+            ADMITTED_AT_ONCE, limits.count_free_places(name, limits_of.max_waiting) if is_capped else ADMITTED_AT_ONCE
+        )
     entered: list[DueRow] = []
     for head in sorted(held, key=lambda head: head["rank"]):
         organization = head["organization"]
@@ -83,13 +85,13 @@ class Place(NamedTuple):
     rank: float
 
 
-def places(line: Line, limit: int) -> list[Place]:
+def first_places(line: Line, limit: int) -> list[Place]:
     """The first jobs of a line. Reads without locks, and the line's index alone."""
     text = _first_text(frappe.db.db_type, PLACE_FIELDS, limit)
     return [Place(*row) for row in frappe.db.sql(text, dict(zip(LINE, line.key, strict=True)))]
 
 
-def first(line: Line, limit: int) -> list[DispatchRow]:
+def first_jobs(line: Line, limit: int) -> list[DispatchRow]:
     """The same jobs, with DISPATCH_FIELDS."""
     text = _first_text(frappe.db.db_type, backlog.DISPATCH_FIELDS, limit)
     return frappe.db.sql(text, dict(zip(LINE, line.key, strict=True)), as_dict=True)

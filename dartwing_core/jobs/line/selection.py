@@ -85,7 +85,7 @@ class Choice:
             self._line_up(line.organization)
         return self._first(line.organization) is line
 
-    def took(self, line: Line) -> float:
+    def charge_turn(self, line: Line) -> float:
         """It has had a turn; returns what that costs. The job behind is not known yet, and no earlier than it was."""
         price = 1 / max(1, self._weights.get(line.organization, 1))
         self.passes[line.organization] += price

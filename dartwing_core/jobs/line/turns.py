@@ -24,7 +24,7 @@ class Turns:
         self._queues = queues
         self._key = redis_queue.site_key(f"{TURNS}:{','.join(sorted(queues)) if queues is not None else '*'}")
 
-    def note(self, pipeline: Any, organization: str, start: float, price: float) -> None:
+    def record_turn(self, pipeline: Any, organization: str, start: float, price: float) -> None:
         """Add to a round trip that an organization has had a turn; `start`: its pass before, if none is kept."""
         pipeline.hsetnx(self._key, organization, start)
         pipeline.hincrbyfloat(self._key, organization, price)

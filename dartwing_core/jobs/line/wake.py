@@ -8,7 +8,7 @@ from ..base.row_types import RungJob
 from ..db import sql
 from ..rq import doorbells, redis_queue
 from ..store.job_rows import DispatchRow
-from . import line_queries, look, pauses, selection
+from . import line_queries, pauses, queue_view, selection
 
 
 def wake_for(jobs: Sequence[RungJob]) -> int:
@@ -25,7 +25,7 @@ def wake_for_line() -> int:
 
     Raises redis.exceptions.RedisError.
     """
-    lines = look.look().choice.in_order()
+    lines = queue_view.read_view().choice.in_order()
     queues = sorted({line.queue for line in lines})
     if not queues:
         return 0
@@ -35,9 +35,9 @@ def wake_for_line() -> int:
     return made
 
 
-def let_in() -> int:
+def admit_held() -> int:
     """For held jobs that get in line now, since others have left it; returns how many got in. Commits."""
-    entered = sql.committed(line_queries.let_in_held)
+    entered = sql.committed(line_queries.admit_held)
     wake_for(entered)
     return len(entered)
 
@@ -47,5 +47,5 @@ def _first_jobs(lines: Sequence[selection.Line], number: int) -> list[DispatchRo
     for line in lines:
         if len(jobs) >= number:
             break
-        jobs += line_queries.first(line, number - len(jobs))
+        jobs += line_queries.first_jobs(line, number - len(jobs))
     return jobs

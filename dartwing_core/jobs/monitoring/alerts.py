@@ -55,7 +55,7 @@ def check_alerts() -> list[str]:
     with named_locks.named_lock("alerts") as is_ours:
         new = sql.committed(_check) if is_ours else []
     for user in _administrators() if new else ():
-        events.tell_user(user, "notification", {})  # lights the bell
+        events.publish_to_user(user, "notification", {})  # lights the bell
     return [level.key for level in new]
 
 
@@ -131,7 +131,7 @@ def _administrators() -> list[str]:
 
 
 def _log(user: str, level: Level) -> None:
-    inbox.leave(user, level.text(get_user_lang(user)), document_type=config.JOB, link=level.link)
+    inbox.add_notice(user, level.text(get_user_lang(user)), document_type=config.JOB, link=level.link)
 
 
 def _list(**filters: str) -> str:

@@ -47,7 +47,7 @@ def _send() -> int:
     by_organization: dict[str, list[FailedRow]] = {}
     for row in failed_query(since, now).run(as_dict=True):
         by_organization.setdefault(row["organization"], []).append(row)
-    sent = sum(_tell_admins(organization, rows) for organization, rows in sorted(by_organization.items()))
+    sent = sum(_mail_admins(organization, rows) for organization, rows in sorted(by_organization.items()))
     frappe.db.set_single_value(config.SETTINGS, UNTIL, now, update_modified=False)
     return sent
 
@@ -72,12 +72,12 @@ def failed_query(since: datetime, until: datetime) -> QueryBuilder:
     return query.where(condition).groupby(job.organization, job.job_type).orderby(Count("*"), order=Order.desc)
 
 
-def _tell_admins(organization: str, rows: Sequence[FailedRow]) -> int:
+def _mail_admins(organization: str, rows: Sequence[FailedRow]) -> int:
     name = tenancy.name_of(organization)
-    return sum(_tell(user, organization, name, rows) for user in tenancy.admins_of(organization))
+    return sum(_mail(user, organization, name, rows) for user in tenancy.admins_of(organization))
 
 
-def _tell(user: str, organization: str, name: str, rows: Sequence[FailedRow]) -> bool:
+def _mail(user: str, organization: str, name: str, rows: Sequence[FailedRow]) -> bool:
     """One e-mail to one admin, in their language; an address that won't do must not keep it from the others."""
     account = frappe.db.get_value("User", user, ["email", "enabled"], as_dict=True)
     if not account or not account.enabled or not account.email:

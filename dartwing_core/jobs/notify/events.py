@@ -69,7 +69,7 @@ def announce(jobs: Iterable[OwnedJob], from_status: JobStatus, to_status: JobSta
         sql.callback_of_transaction(Announcement).changes.extend(changes)
 
 
-def along(step: Step) -> None:
+def add_to_pipeline(step: Step) -> None:
     """Have `step` add commands to the pipeline in which this transaction's changes are told; best effort.
 
     It may return a function that takes the answers to them.
@@ -77,13 +77,13 @@ def along(step: Step) -> None:
     sql.callback_of_transaction(Announcement).along.append(step)
 
 
-def tell_user(user: str, event: str, message: Mapping[str, Any]) -> None:
+def publish_to_user(user: str, event: str, message: Mapping[str, Any]) -> None:
     """Send a user an event, now."""
     told = [(event, dict(message), get_user_room(user), frappe.local.site)]
     redis_queue.if_there(lambda: _publish(told, redis_queue.client()))
 
 
-class ProgressTeller:
+class ProgressPublisher:
     """Tells of an attempt's progress, for threads that have no site: at most once a second, and of the last."""
 
     def __init__(self, job_id: str, owner: str):
@@ -95,7 +95,7 @@ class ProgressTeller:
         self._told: tuple[Any, ...] = (0.0, "", None)
         self._at = 0.0
 
-    def tell(self, progress: tuple[float, str, str | None], is_last: bool = False) -> None:
+    def publish(self, progress: tuple[float, str, str | None], is_last: bool = False) -> None:
         """Publish progress (percent, message, steps as JSON) if it is news and not too soon after the last."""
         is_soon = time.monotonic() - self._at < PROGRESS_INTERVAL
         if progress == self._told or (is_soon and not is_last):

@@ -6,16 +6,16 @@ from typing import Any
 
 import frappe
 
-from ..access.desk_access import tell_nobody
+from ..access.desk_access import notify_nobody
 
 LOG = "Notification Log"
 
 
-def leave(user: str, subject: str, **values: Any) -> None:
+def add_notice(user: str, subject: str, **values: Any) -> None:
     """Leave a notice with this subject (HTML) for a user. Does not commit."""
     kind = {"doctype": LOG, "type": "Alert", "for_user": user}
     notice = frappe.get_doc({**kind, "subject": subject, **values})
-    notice.notify_update = tell_nobody
+    notice.notify_update = notify_nobody
     notice.insert(ignore_permissions=True)
     # Frappe writes down and shows who is logged in: where the engine sweeps, perhaps somebody of another organization.
     frappe.db.set_value(LOG, notice.name, {"owner": user, "modified_by": user}, update_modified=False)

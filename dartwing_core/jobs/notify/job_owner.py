@@ -54,10 +54,10 @@ class Notices:
         for end in ends:
             alike.setdefault(end[:-1], []).append(end)
         for some in alike.values():
-            dispatch.quietly(partial(_tell, some))
+            dispatch.quietly(partial(_notify_alike, some))
 
 
-def note(job: OwnedJob, to_status: JobStatus) -> None:
+def notify_after_commit(job: OwnedJob, to_status: JobStatus) -> None:
     """Tell the owner of this end once the transaction is committed, if the Job Type says so."""
     if to_status not in _TOLD or not _is_wanted(job["job_type"], to_status):
         return
@@ -71,15 +71,15 @@ def _is_wanted(job_type: str, status: JobStatus) -> bool:
     return choice == ALWAYS or (choice != NEVER and status == JobStatus.DEAD_LETTER)
 
 
-def _tell(ends: Sequence[End]) -> None:
+def _notify_alike(ends: Sequence[End]) -> None:
     """Tell of the first of some ends that are alike; ten thousand jobs may end with one parent."""
     owner, organization, job_type, status, _job = ends[0]
     if not visibility.can_see(owner, owner, organization):
         return
     kind = f"told:{owner}:{job_type}:{status}"
     for end in ends[: PER_HOUR + 1]:
-        is_too_much = bool(counters.take(kind, 1, PER_HOUR, HOUR))
-        if is_too_much and counters.take(f"{kind}:more", 1, 1, HOUR):
+        is_too_much = bool(counters.count_within(kind, 1, PER_HOUR, HOUR))
+        if is_too_much and counters.count_within(f"{kind}:more", 1, 1, HOUR):
             return
         dispatch.quietly(partial(_notify, end, is_too_much))
 
@@ -88,9 +88,9 @@ def _notify(end: End, is_too_much: bool) -> None:
     owner = end.owner
     subject = _subject(end, is_too_much)
     if frappe.db.get_value("Notification Settings", owner, "enabled") != 0:  # None: never saved
-        sql.committed(lambda: inbox.leave(owner, subject, **_where(end)))
-    events.tell_user(owner, "notification", {})  # lights the bell
-    events.tell_user(owner, "msgprint", _toast(end, subject))
+        sql.committed(lambda: inbox.add_notice(owner, subject, **_where(end)))
+    events.publish_to_user(owner, "notification", {})  # lights the bell
+    events.publish_to_user(owner, "msgprint", _toast(end, subject))
 
 
 def _where(end: End) -> dict[str, Any]:

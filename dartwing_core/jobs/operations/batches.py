@@ -26,7 +26,7 @@ from ..store import batch_store, job_store
 from ..store.batch_store import CALLBACKS, RUNNING, BatchRow
 from ..store.job_rows import MemberRow
 from ..submit import dedup, submission
-from ..submit.after_commit import outbox
+from ..submit.after_commit import after_commit
 from . import builders
 from .builders import Part
 
@@ -88,7 +88,7 @@ def submit_batch(
     row["size"] = engine.place_batch(plan.jobs, plan.after, row) if plan.jobs else 0
     batch_store.insert(row)
     if not row["size"]:
-        outbox().actions.append(partial(batch_end.look, [row["name"]]))
+        after_commit().actions.append(partial(batch_end.close_ended, [row["name"]]))
     return _document(row)
 
 
@@ -127,7 +127,7 @@ def cancel_batch(batch_id: str, reason: str | None = None) -> Document:
     values = {"cancel_requested": 1, "canceled_by": frappe.session.user, "cancel_reason": _text(reason)}
     if not batch_store.update(found["name"], values, status=RUNNING):
         raise InvalidTransitionError(_("Batch {0} has ended already.").format(found["name"]))
-    outbox().actions.append(partial(batch_cancel.drain, found["name"]))
+    after_commit().actions.append(partial(batch_cancel.drain, found["name"]))
     return _document({**found, **values})
 
 
@@ -141,7 +141,7 @@ def retry_batch(batch_id: str) -> dict[str, Any]:
     failed = batch_store.members_now(name, RETRYABLE, engine.BULK_LIMIT)
     if not failed:
         raise InvalidTransitionError(_("No job of batch {0} has failed.").format(name))
-    keys, skipped = dedup.take_all_again(failed)
+    keys, skipped = dedup.reclaim_contents(failed)
     may_go = [job for job in failed if job["name"] not in skipped]
     if may_go:
         batch_store.reopen(name)
@@ -154,9 +154,11 @@ def retry_batch(batch_id: str) -> dict[str, Any]:
             to_status = JobStatus(columns.pop("status"))
             moved |= {job["name"] for job in job_store.move_all(step, to_status, message, columns, user)}
             if to_status == JobStatus.QUEUED:
-                outbox().wake_for(step)
+                after_commit().wake_for(step)
     retried = [job for job in failed if job["name"] in moved]
-    outbox().watch({job["waits_for"] for job in retried if job["waits_for"]}, batch_end.tell)
+    after_commit().release_children_of(
+        {job["waits_for"] for job in retried if job["waits_for"]}, batch_end.release_and_close
+    )
     changed = _("It has just changed; look at it again.")
     left = {job["name"]: changed for job in failed if job["name"] not in moved}
     return {"batch_id": name, "retried": len(retried), "skipped": left | {job: str(skipped[job]) for job in skipped}}

@@ -21,7 +21,7 @@ from ..line import wake
 from ..queries import job_queries
 from ..store import circuits
 from ..store.circuits import CircuitRow
-from ..submit.after_commit import outbox
+from ..submit.after_commit import after_commit
 
 MAX_LISTED = 1_000
 
@@ -56,8 +56,8 @@ def manually_close_circuit(job_type: str, organization: str) -> dict[str, Any]:
     if not circuits.close_by_hand(row["name"], frappe.session.user):
         text = _("The circuit of {0} for {1} is closed already.")
         raise InvalidTransitionError(text.format(row["job_type"], closed["organization_name"]))
-    outbox().actions.append(partial(circuit_breaker.after_change, row, circuits.CLOSED))
-    outbox().afterwards(wake.wake_for_line)
+    after_commit().actions.append(partial(circuit_breaker.announce_change, row, circuits.CLOSED))
+    after_commit().add_once(wake.wake_for_line)
     return closed
 
 

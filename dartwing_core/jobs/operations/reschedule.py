@@ -17,7 +17,7 @@ from ..status import WAITING, JobStatus
 from ..store import history, job_store, waiting
 from ..store.job_rows import JobRow
 from ..submit import submission
-from ..submit.after_commit import outbox
+from ..submit.after_commit import after_commit
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
@@ -79,11 +79,11 @@ def _moved(job: JobRow, due: float, message: str) -> Document:
     if values is None:
         raise JobChangedError(job["name"])
     entered = waiting.enter([job["name"]])
-    outbox().wake_for(entered)
+    after_commit().wake_for(entered)
     if entered:
         values |= {"status": str(JobStatus.QUEUED), "in_line": waiting.IN_LINE}
     if job["waits_for"]:
-        outbox().watch([job["waits_for"]], batch_end.tell)
+        after_commit().release_children_of([job["waits_for"]], batch_end.release_and_close)
     return submission.as_document({**job, **values})
 
 

@@ -84,7 +84,7 @@ def run_schedule_now(schedule_id: str) -> Document:
     text = f"Run once from schedule {schedule['name']} by hand"
     status = JobStatus(item.row["status"])
     history.write([history.event_of(item.row, status, status, text, user)])
-    engine.to_outbox([item])
+    engine.wake_after_commit([item])
     return submission.as_new_document(item.row)
 
 

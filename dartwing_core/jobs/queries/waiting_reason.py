@@ -20,7 +20,7 @@ from frappe.utils import formatdate, get_system_timezone
 from ..access import tenancy
 from ..base import clock, config
 from ..base.row_types import fields_of
-from ..line import look, pauses
+from ..line import pauses, queue_view
 from ..rq import doorbells, leader, redis_queue
 from ..status import WAITING, JobStatus
 from ..store import circuits, waiting
@@ -138,7 +138,7 @@ def _held(job: Job, limits: tenancy.Limits) -> str | None:
         return _("Held: the organization is {0}.").format(_(limits.state).lower())
     if limits.is_paused:
         return _("Held: the jobs of the organization are paused.")
-    if not look.may_start(config.job_type(job["job_type"])):
+    if not queue_view.may_start(config.job_type(job["job_type"])):
         return _("Held: jobs of this type are paused.")
     if job["in_line"] == waiting.HELD:
         return _("Held: the organization is over its limit of {0} waiting jobs.").format(limits.max_waiting)

@@ -38,7 +38,7 @@ LONGEST_REST = 1.0
 SOON = 0.02
 
 
-class Lookout:
+class SiteWatch:
     """Looks at one site. The site has to be connected, in a clean context, each time."""
 
     def __init__(self, interval: float = INTERVAL) -> None:
@@ -47,7 +47,7 @@ class Lookout:
         self._has_app = False
         self._swept_at = float("-inf")
 
-    def look(self) -> float:
+    def sweep_if_leader(self) -> float:
         """Sweep if this is the leader and something is due; seconds until the next look."""
         if frappe.conf.maintenance_mode:
             return IDLE
@@ -88,11 +88,11 @@ class Site:
 
     def __init__(self, name: str, interval: float) -> None:
         self.name = name
-        self.lookout = Lookout(interval)
+        self.watch = SiteWatch(interval)
         self.next_look = 0.0
         self._failures = 0
 
-    def look(self, sites_path: str) -> None:
+    def sweep(self, sites_path: str) -> None:
         """Look, in a context of its own, which leaves nothing behind. An error is logged when it is the first in a row,
         and followed by a longer pause each time."""
         began = time.monotonic()
@@ -102,7 +102,7 @@ class Site:
         except Exception:
             if not self._failures:
                 self._log()
-            self.lookout.forget()
+            self.watch.forget()
             self._failures += 1
             pause = max(min(2.0**self._failures / 2, LONGEST_PAUSE), REST * (time.monotonic() - began))
         self.next_look = time.monotonic() + pause
@@ -111,7 +111,7 @@ class Site:
         frappe.init(self.name, sites_path=sites_path)
         try:
             frappe.connect()
-            return self.lookout.look()
+            return self.watch.sweep_if_leader()
         finally:
             frappe.destroy()
 
@@ -138,10 +138,10 @@ def run(stop: threading.Event, names: Callable[[], Iterable[str]], sites_path: s
             break
         if site and time.monotonic() >= site.next_look:
             began = time.monotonic()
-            site.look(sites_path)
+            site.sweep(sites_path)
             stop.wait(min(REST * (time.monotonic() - began), LONGEST_REST))
     for site in sites.values():
-        site.lookout.resign()
+        site.watch.resign()
 
 
 class StandIn:

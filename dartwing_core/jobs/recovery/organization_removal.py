@@ -22,7 +22,7 @@ from ..db.rows import standard_columns
 from ..ending import cancel
 from ..status import FINISHED, NOT_RUNNING, JobStatus
 from ..store import backlog, circuits, job_store, schedule_store
-from ..submit.after_commit import outbox
+from ..submit.after_commit import after_commit
 from . import retention
 
 RUNNING, COMPLETED = "Running", "Completed"
@@ -47,7 +47,7 @@ def begin(organization: str, name: str) -> None:
     row |= {"removed_jobs": 0, "requested_epoch": clock.now_epoch()}
     frappe.db.delete(config.REMOVAL, {"name": organization})
     sql.insert(config.REMOVAL, list(row), [tuple(row.values())])
-    outbox().afterwards(partial(go_on, organization))
+    after_commit().add_once(partial(go_on, organization))
 
 
 def is_running(organization: str) -> bool:
@@ -79,7 +79,7 @@ def go_on(organization: str) -> int:
     for status in NOT_RUNNING:
         _repeat(partial(_end_waiting, organization, status, request.owner), deadline)
     for job in backlog.to_be_stopped("organization", organization):
-        dispatch.quietly(partial(cancel.ask_to_stop, job, request.owner, _("The organization was deleted.")))
+        dispatch.quietly(partial(cancel.request_stop, job, request.owner, _("The organization was deleted.")))
     removed = _repeat(partial(_delete_jobs, organization), deadline) if age >= SHOWN_FOR else 0
     if age >= LATE:
         sql.committed(partial(_complete, organization))

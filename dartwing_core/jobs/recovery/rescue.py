@@ -17,7 +17,7 @@ from ..base.row_types import Columns, changed
 from ..db import dispatch, named_locks, sql
 from ..ending import batch_end, circuit_breaker
 from ..errors import JobCanceledError, JobTimeoutError
-from ..line import take
+from ..line import claim
 from ..rq import rq_attempts
 from ..status import FINISHED, JobStatus
 from ..store import backlog, cancel_lock, job_store, runs
@@ -89,7 +89,7 @@ def _stop(job: DoubtfulRow, end: Outcome) -> bool:
     with named_locks.named_lock(cancel_lock.lock_of(job), LOCK_WAIT) as is_ours:
         if not is_ours or not _is_running(job):
             return False
-        if job["worker"] == take.worker_name():  # the stand-in sweeper of a busy worker stops itself: last of all
+        if job["worker"] == claim.worker_name():  # the stand-in sweeper of a busy worker stops itself: last of all
             has_ended = _end_and_tell(job, end)
             _stop_process(job)
             return has_ended
@@ -139,9 +139,9 @@ def _outlived_its_limit(job: DoubtfulRow) -> bool:
 def _end_and_tell(job: DoubtfulRow, end: Outcome) -> bool:
     has_ended = _end(job, end)
     if has_ended:
-        dispatch.quietly(partial(circuit_breaker.settled, job, end, is_probe=False))
+        dispatch.quietly(partial(circuit_breaker.record_end, job, end, is_probe=False))
     if has_ended and end.status in FINISHED:
-        dispatch.quietly(partial(batch_end.job_ended, job))
+        dispatch.quietly(partial(batch_end.follow_up_end, job))
     return has_ended
 
 

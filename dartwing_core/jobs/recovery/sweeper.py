@@ -57,13 +57,13 @@ def sweep(batch: int | None = None) -> Report:
         report.stopped = dispatch.quietly(lambda: rescue.stop_canceled(doubtful)) or 0
         report.stopped += dispatch.quietly(lambda: rescue.stop_overdue(doubtful)) or 0
         report.removed = dispatch.quietly(organization_removal.sweep) or 0
-    report.orphans = dispatch.quietly(lambda: tell_children(batch)) or 0
+    report.orphans = dispatch.quietly(lambda: release_children(batch)) or 0
     report.batches = dispatch.quietly(lambda: batch_cancel.sweep(members)) or 0
     report.scheduled = dispatch.quietly(lambda: schedule_runs.sweep(batch)) or 0
     report.queued = len(dispatch.quietly(lambda: sql.committed(lambda: waiting.enter_due(batch))) or ())
     if not pauses.is_paused():
         report.rung = dispatch.quietly(ring) or 0
-    dispatch.quietly(leader.note_look)
+    dispatch.quietly(leader.record_look)
     sql.commit()  # whoever goes on with this connection gets a fresh snapshot too
     return report
 
@@ -80,27 +80,31 @@ def sweep_after_submit() -> None:
         sweep(SUBMITTER_BATCH)
 
 
-def tell_children(limit: int) -> int:
+def release_children(limit: int) -> int:
     """Release jobs whose parent has completed, and end those whose parent never will: the straight way did not get
     that far, or a job was submitted while its parent settled. Returns how many were ended.
 
     Each sweep looks at the next parents, so that children of unfinished ones do not hide the others.
     """
-    told = child_jobs.Told()
+    released = child_jobs.Released()
     window = limit * PARENTS_PER_JOB
     with sweep_cursor.cursor(SEEN_PARENTS) as seen:
         parents = backlog.parents(seen.after, window)
         for parent in parents:
             if parent["status"] not in LIVE:
-                some = partial(child_jobs.tell_some, parent["name"], parent["status"], limit - told.number)
-                told.add(dispatch.quietly(some) or child_jobs.Told())
-            if told.number >= limit:
+                some = partial(child_jobs.release_some, parent["name"], parent["status"], limit - released.number)
+                released.add(dispatch.quietly(some) or child_jobs.Released())
+            if released.number >= limit:
                 break  # this one may have more of them
             seen.after = parent["name"]
         else:
             seen.after = seen.after if len(parents) == window else ""
-    after_them = dispatch.quietly(partial(child_jobs.tell, told.to_be_told, limit)) if told.to_be_told else None
-    return len(told.ended) + (len(after_them.ended) if after_them else 0)
+    after_them = (
+        dispatch.quietly(partial(child_jobs.release_children, released.next_to_release, limit))
+        if released.next_to_release
+        else None
+    )
+    return len(released.ended) + (len(after_them.ended) if after_them else 0)
 
 
 def ring() -> int:

@@ -1,7 +1,7 @@
 """RQ entries: they ring for a worker, and say nothing of who runs next.
 
 Of each queue there are as many entries of a site as workers could take, and one more in case a worker has died with
-one; never more, however many jobs are in line. A worker that gets one takes the job whose turn it is (`take`), which
+one; never more, however many jobs are in line. A worker that gets one claims the job whose turn it is (`claim`), which
 may be another than the one that the entry names.
 
 Which entries nobody has answered yet is noted beside the queue's list, and lost with it. One that died with its worker
@@ -90,40 +90,40 @@ class Entry:
     asked_at: float = 0.0
     """When that was so, as `time.monotonic()`."""
 
-    def ask(self) -> None:
+    def refresh(self) -> None:
         """Find out whether the worker is ending and whether others wait for it."""
-        if not self._was_just_asked():
-            self.ask_now()
+        if not self._is_fresh():
+            self.refresh_now()
 
-    def ask_now(self) -> None:
+    def refresh_now(self) -> None:
         """The same, however short a time ago it was asked."""
         self.is_rung = False
-        answers = redis_queue.if_there(self._answers)
+        answers = redis_queue.if_there(self._read_answers)
         if answers is not None:
-            self._hear(answers)
+            self._apply(answers)
 
-    def _answers(self) -> list[Any]:
+    def _read_answers(self) -> list[Any]:
         pipeline = redis_queue.client().pipeline(transaction=False)
-        self._add_questions(pipeline)
+        self._add_queries(pipeline)
         return pipeline.execute()
 
-    def ask_along(self, pipeline: Any) -> Callable[[list[Any]], None] | None:
+    def refresh_in_pipeline(self, pipeline: Any) -> Callable[[list[Any]], None] | None:
         """The same in a round trip that is made anyway."""
-        if self._was_just_asked():
+        if self._is_fresh():
             return None
-        self._add_questions(pipeline)
-        return self._hear
+        self._add_queries(pipeline)
+        return self._apply
 
-    def _add_questions(self, pipeline: Any) -> None:
+    def _add_queries(self, pipeline: Any) -> None:
         pipeline.hget(self.worker_key, SHUTDOWN)
         for queue in self.queues:
             pipeline.lrange(redis_queue.list_key(queue), 0, self.workers)  # of ours there are not more in front
             pipeline.zrange(bells_key(queue), 0, -1)
 
-    def _was_just_asked(self) -> bool:
+    def _is_fresh(self) -> bool:
         return time.monotonic() - self.asked_at < ASK_SECONDS
 
-    def _hear(self, answers: list[Any]) -> None:
+    def _apply(self, answers: list[Any]) -> None:
         self.asked_at = time.monotonic()
         shutdown, *by_queue = answers
         self.is_worker_ending = bool(shutdown)
@@ -172,7 +172,7 @@ def rooms(queues: Sequence[str]) -> dict[str, int]:
     return {queue: answers[2 * place] + 1 - answers[2 * place + 1] for place, queue in enumerate(queues)}
 
 
-def answer() -> Entry | None:
+def accept_entry() -> Entry | None:
     """Take note that this process answers its entry; None if it runs under none, as outside of workers."""
     rq_job = get_current_job()
     if rq_job is None:

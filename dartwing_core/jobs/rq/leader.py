@@ -57,7 +57,7 @@ class Candidate:
             self._client.delete(self._key)
 
 
-def note_look() -> None:
+def record_look() -> None:
     """Remember that somebody looks at this site right now."""
     redis_queue.client().set(redis_queue.site_key(LOOKED_AT), clock.now_epoch(), ex=KEPT_SECONDS)
 

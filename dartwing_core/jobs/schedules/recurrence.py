@@ -50,7 +50,7 @@ class Recurrence:
     interval: int = 0
     anchor: float = 0
 
-    def after(self, epoch: float) -> float | None:
+    def next_after(self, epoch: float) -> float | None:
         """The first due time after this moment; None if there is none in the next decades."""
         if self.interval:
             passed = math.floor((epoch - self.anchor) / self.interval)
@@ -60,7 +60,7 @@ class Recurrence:
     def following(self, epoch: float, number: int) -> list[float]:
         """The next due times after this moment, so many at most."""
         found: list[float] = []
-        while len(found) < number and (due := self.after(found[-1] if found else epoch)) is not None:
+        while len(found) < number and (due := self.next_after(found[-1] if found else epoch)) is not None:
             found.append(due)
         return found
 
@@ -78,10 +78,10 @@ class Recurrence:
             span *= 4
 
     def _between(self, start: float, until: float) -> Iterator[float]:
-        due = self.after(math.ceil(start) - 1)
+        due = self.next_after(math.ceil(start) - 1)
         while due is not None and due <= until:
             yield due
-            due = self.after(due)
+            due = self.next_after(due)
 
     def _cron_after(self, epoch: float) -> float | None:
         wall = self._wall(epoch)
@@ -131,7 +131,7 @@ def of(frequency: Any, cron: Any, every: Any, every_unit: Any, time_zone: Any, a
     if frequency != CRON:
         raise InvalidJobError(_("Unknown frequency: {0}. Use one of: {1}.").format(cut(frequency), "Cron, Interval"))
     recurrence = Recurrence(zone, cron=_checked_cron(cron))
-    if recurrence.after(now) is None:
+    if recurrence.next_after(now) is None:
         raise InvalidJobError(_("The cron expression {0} means a time that never comes.").format(cut(recurrence.cron)))
     return recurrence
 

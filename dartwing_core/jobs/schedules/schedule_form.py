@@ -127,7 +127,7 @@ def _set_next(schedule: Document, found: Recurrence, now: float) -> None:
         return
     anchor = float(int(now))
     schedule.anchor_epoch = anchor
-    due = found.after(now) if schedule.enabled else None
+    due = found.next_after(now) if schedule.enabled else None
     schedule.update(schedule_store.next_columns(due))
     schedule.update({"refusals": 0, "last_error": None, "last_error_at": None})
 

@@ -16,15 +16,15 @@ from ..notify import events, inbox
 from ..store.schedule_store import ScheduleRow
 
 
-def tell(schedule: ScheduleRow) -> None:
+def notify_refused(schedule: ScheduleRow) -> None:
     """Leave a Notification Log for each who may see the schedule. Commits."""
     for user in sorted({schedule["owner_user"], *tenancy.admins_of(schedule["organization"])}):
         if visibility.can_see(user, schedule["owner_user"], schedule["organization"]):
             sql.committed(lambda user=user: _log(user, schedule))  # type: ignore[misc]
-            events.tell_user(user, "notification", {})  # lights the bell
+            events.publish_to_user(user, "notification", {})  # lights the bell
 
 
 def _log(user: str, schedule: ScheduleRow) -> None:
     text = _("Schedule {0} could not run", lang=get_user_lang(user))
     subject = text.format(escape_html(schedule["title"] or schedule["name"]))
-    inbox.leave(user, subject, document_type=config.SCHEDULE, document_name=schedule["name"])
+    inbox.add_notice(user, subject, document_type=config.SCHEDULE, document_name=schedule["name"])

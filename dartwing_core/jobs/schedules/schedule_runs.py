@@ -103,7 +103,7 @@ def _make_due(result: Result, schedule: ScheduleRow, now: float) -> None:
         _refuse(result, schedule, plain_text.of_error(error))
         result.values["look_at_epoch"] = now + LOOK_AGAIN
         return
-    result.values = schedule_store.next_columns(recurrence.after(now))
+    result.values = schedule_store.next_columns(recurrence.next_after(now))
     for due in chosen(schedule, recurrence, now):
         try:
             _make(result, schedule, due)
@@ -155,7 +155,7 @@ def _refuse(result: Result, schedule: ScheduleRow, reason: str) -> None:
     _note_error(result, reason)
     result.values["refusals"] = (result.values.get("refusals", schedule["refusals"]) or 0) + 1
     if result.values["refusals"] == 1:
-        result.after_commit.append(partial(schedule_notices.tell, schedule.copy()))
+        result.after_commit.append(partial(schedule_notices.notify_refused, schedule.copy()))
 
 
 def _note_error(result: Result, reason: str) -> None:

@@ -23,7 +23,7 @@ def hold_settle(job: MovableJob) -> None:
 
     The row is locked once the lock is taken, so that a settle has either committed before or sees the lock.
     """
-    take_lock(job)
+    acquire_lock(job)
     row = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(row).select(row.status, row.attempt).where(row.name == job["name"]).for_update()
     try:
@@ -37,13 +37,13 @@ def hold_settle(job: MovableJob) -> None:
         raise JobChangedError(job["name"])
 
 
-def take_lock(job: AttemptKey) -> None:
+def acquire_lock(job: AttemptKey) -> None:
     """Take the named lock of whoever cancels this attempt; raises InvalidTransitionError if somebody else keeps it.
 
     Two can't have it: once the first one has rolled back, no settle would wait for the second.
     """
     try:
-        is_free = named_locks.take_lock(lock_of(job), SETTLE_WAIT) is not False
+        is_free = named_locks.acquire_lock(lock_of(job), SETTLE_WAIT) is not False
     except Exception as error:  # each of two waits for a lock of the other
         if not sql.is_conflict(error):
             raise

@@ -184,7 +184,7 @@ def open_anew(job: TypeAndOrganization, seen: Tally, until: float) -> bool:
     return True
 
 
-def take_probe(circuit: Circuit, job: str, attempt: int) -> Circuit | None:
+def claim_probe(circuit: Circuit, job: str, attempt: int) -> Circuit | None:
     """Make this attempt the probe, in the transaction that makes it Running; None if another one is."""
     table = _table()
     if circuit.status == OPEN:

@@ -38,7 +38,7 @@ def insert(pairs: Sequence[tuple[str, str]], owner: str) -> None:
         sql.insert(config.DEPENDENCY, (*STANDARD, "background_job", "depends_on"), values)
 
 
-def of(job: DependentJob) -> list[str]:
+def parents_of(job: DependentJob) -> list[str]:
     """The ids of the jobs that a job depends on."""
     if not job["depends_on"]:
         return []

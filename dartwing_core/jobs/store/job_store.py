@@ -109,7 +109,7 @@ def transition(
     if not move(lock_wait=lock_wait, unless_locked=unless_locked):
         return False
     events.announce([job], from_status, to_status, values)
-    job_owner.note(job, to_status)
+    job_owner.notify_after_commit(job, to_status)
     retries = values.get("retry_count", job["retry_count"])
     more = {"retry_attempt": retries, "duration": duration, "worker": worker}
     event = history.event_of(job, from_status, to_status, message, actor, **more)
@@ -135,7 +135,7 @@ def move_all(jobs: Sequence[Child], to_status: JobStatus, message: str, values: 
     guarded_update([job["name"] for job in free], from_status, to_status, values, actor)
     events.announce(free, from_status, to_status, values)
     for job in free:
-        job_owner.note(job, to_status)
+        job_owner.notify_after_commit(job, to_status)
     retries = {"retry_attempt": values["retry_count"]} if "retry_count" in values else {}
     history.write([history.event_of(job, from_status, to_status, message, actor, **retries) for job in free])
     return free

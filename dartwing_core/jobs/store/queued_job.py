@@ -92,7 +92,7 @@ def lock_query(name: Any) -> tuple[list[tuple[str, ...]], QueryBuilder]:
     owner = frappe.qb.from_(user).where(user.name == job.owner_user)
     account = owner.select(sql.array(user.enabled, user.language, user.time_zone))
     standing = tenancy.standing_arrays(job)
-    # By name, not in the line's index: there, takers would lock gaps in which others' jobs end up.
+    # By name, not in the line's index: there, claimers would lock gaps in which others' jobs end up.
     query = frappe.qb.from_(job).force_index("PRIMARY").for_update(skip_locked=True)
     query = query.select(sql.array(*(job[field] for field in FIELDS), first, another), account)
     query = query.select(*standing.values(), job.input_parameters)

@@ -118,7 +118,7 @@ def enter(names: Sequence[str]) -> list[DueRow]:
     return enter_locked([row for row in free(names, None) if row["due_epoch"] <= now])
 
 
-def let_go(names: Sequence[str], waited_for: str) -> tuple[int, list[DueRow]]:
+def release(names: Sequence[str], waited_for: str) -> tuple[int, list[DueRow]]:
     """Let jobs wait for no other one any more, which have waited for `waited_for`: how many there were, and those that
     are in line now, since their time has come. Does not commit."""
     rows, now = free(names, waited_for), clock.now_epoch()

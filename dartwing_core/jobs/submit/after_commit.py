@@ -16,7 +16,7 @@ from ..line import wake
 RELEASE_BATCH = 200
 
 
-class Outbox:
+class AfterCommit:
     """What follows the current transaction.
 
     It lives in Frappe's callbacks of the transaction alone: a rollback drops it there, so there is no flag that could
@@ -37,18 +37,18 @@ class Outbox:
         """Something is written that the transaction's commit is to keep."""
         if not self._awaits_commit:
             self._awaits_commit = True
-            frappe.db.before_commit.add(self._before_commit)
+            frappe.db.before_commit.add(self._renew_rollback)
 
     def wake_for(self, jobs: Iterable[RungJob]) -> None:
         """Have workers look at these jobs, which are in line."""
         self._in_line += jobs
 
-    def watch(self, parents: Iterable[str], release: Callable[[Collection[str]], Any]) -> None:
+    def release_children_of(self, parents: Iterable[str], release: Callable[[Collection[str]], Any]) -> None:
         """Call `release` after the commit with these jobs, which others wait for now: they may have ended meanwhile."""
         self._parents.update(parents)
         self._release = release
 
-    def afterwards(self, action: Callable[[], Any]) -> None:
+    def add_once(self, action: Callable[[], Any]) -> None:
         """Have something else follow the commit, once however often it is asked for."""
         if action not in self.actions:
             self.actions.append(action)
@@ -79,7 +79,7 @@ class Outbox:
             batch = names[start : start + RELEASE_BATCH]
             frappe.db.sql(f"SELECT {', '.join(['RELEASE_LOCK(%s)'] * len(batch))}", batch)
 
-    def _before_commit(self) -> None:
+    def _renew_rollback(self) -> None:
         self._awaits_commit = False
         frappe.db.after_rollback.add(self._undone)  # Frappe has just dropped it, and may not get to commit
 
@@ -88,8 +88,8 @@ class Outbox:
         self.release_locks()
 
 
-def outbox() -> Outbox:
-    """The outbox of the current transaction."""
-    found = sql.callback_of_transaction(Outbox)
+def after_commit() -> AfterCommit:
+    """The actions after the commit of the current transaction."""
+    found = sql.callback_of_transaction(AfterCommit)
     found.await_commit()
     return found

@@ -30,7 +30,7 @@ from ..errors import DuplicateJobError, InvalidJobError, JobBusyError
 from ..status import FINISHED, LIVE, JobStatus
 from ..store import backlog, job_store
 from ..store.job_rows import HolderRow, JobRow
-from .after_commit import outbox
+from .after_commit import after_commit
 
 if TYPE_CHECKING:
     from .submission import Prepared
@@ -59,7 +59,7 @@ def lock(hashes: Collection[str]) -> set[str]:
     """
     if frappe.db.db_type != "mariadb":
         return set()
-    before = set(outbox().locks)
+    before = set(after_commit().locks)
     names = sorted({named_locks.lock_name(content) for content in hashes})
     for start in range(0, len(names), BATCH):
         if not _lock(names[start : start + BATCH]):
@@ -70,7 +70,7 @@ def lock(hashes: Collection[str]) -> set[str]:
 def _lock(names: list[str]) -> bool:
     calls = ", ".join(["GET_LOCK(%s, %s)"] * len(names))
     values = [value for name in names for value in (name, LOCK_WAIT_SECONDS)]
-    outbox().locks += names  # before they are had: an error in the middle leaves the first ones held
+    after_commit().locks += names  # before they are had: an error in the middle leaves the first ones held
     try:
         return all(frappe.db.sql(f"SELECT {calls}", values)[0])
     except Exception as error:
@@ -84,9 +84,9 @@ def _lock(names: list[str]) -> bool:
 
 def unlock(content: str) -> None:
     """Let others go ahead with a content that this transaction will not insert."""
-    name, box = named_locks.lock_name(content), outbox()
-    if name in box.locks:
-        box.release_locks([name])
+    name, actions = named_locks.lock_name(content), after_commit()
+    if name in actions.locks:
+        actions.release_locks([name])
 
 
 def holders(hashes: Collection[str], our_own: Collection[str] = ()) -> dict[str, HolderRow]:
@@ -131,16 +131,16 @@ def key_after(content: str, holder: HolderRow | None) -> str:
     return f"{content}:{generation + 1:010d}"
 
 
-def take_again(job: JobRow, content: str | None) -> str | None:
+def reclaim_content(job: JobRow, content: str | None) -> str | None:
     """The `active_key` with which a job that has ended is run again. Raises DuplicateJobError if a newer one has it."""
-    keys, refused = take_all_again([{"name": job["name"], "dedup_hash": content}])
+    keys, refused = reclaim_contents([{"name": job["name"], "dedup_hash": content}])
     if content and refused:
         unlock(content)
         raise refused[job["name"]]
     return keys[job["name"]]
 
 
-def take_all_again(
+def reclaim_contents(
     jobs: Sequence[DeduplicatedJob],
 ) -> tuple[dict[str, str | None], dict[str, DuplicateJobError]]:
     """The same for several by their `dedup_hash`: the keys by name, and the errors of those that can't have one."""

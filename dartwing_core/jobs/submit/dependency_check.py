@@ -42,7 +42,7 @@ KEY_LENGTH = 140
 READ_AT_ONCE = 1_000
 
 
-class Family:
+class DependencyCheck:
     """The parents of the jobs of one submit: checked when made, written into the jobs' rows by `connect`.
 
     `after`: for each job the positions of those that it has to follow, beside what its `depends_on` says.

@@ -21,7 +21,7 @@ from ..errors import InvalidJobError, QueueFullError, RateLimitError
 from ..line import limits
 from ..rq import redis_queue
 from ..store import waiting
-from .after_commit import outbox
+from .after_commit import after_commit
 
 if TYPE_CHECKING:
     from .submission import Prepared
@@ -32,14 +32,14 @@ SECONDS_BETWEEN_WARNINGS = 60
 WARNING = "job_limit_warning"
 
 
-def check(new: Sequence[Prepared], user: str, afterwards: Callable[[Callable[[], Any]], None] | None = None) -> None:
+def check(new: Sequence[Prepared], user: str, add_action: Callable[[Callable[[], Any]], None] | None = None) -> None:
     """Refuse jobs for which there is no place, or hold them back, as the organization's policy says.
 
-    `afterwards`: takes what is to follow the commit; the outbox of the transaction by default.
+    `add_action`: takes what is to follow the commit; the actions of the transaction by default.
 
     Raises QueueFullError, RateLimitError or InvalidJobError.
     """
-    _check_waiting(new, afterwards or outbox().afterwards)
+    _check_waiting(new, add_action or after_commit().add_once)
     _check_rates(new, user)  # last, since what it counts is not given back
 
 
@@ -51,23 +51,23 @@ def _check_rates(new: Sequence[Prepared], user: str) -> None:
         limit, window = job_type.rate_limit, job_type.rate_limit_window or 60
         if number > limit:
             raise InvalidJobError(_("At most {0} jobs of type {1} can be submitted at once.").format(limit, name))
-        if seconds := counters.take(f"type:{name}:{user}", number, limit, window):
+        if seconds := counters.count_within(f"type:{name}:{user}", number, limit, window):
             text = _("Too many jobs of type {0}: at most {1} in {2} seconds. Try again in {3} seconds.")
             raise RateLimitError(text.format(name, limit, window, seconds), seconds)
 
 
-def _check_waiting(new: Sequence[Prepared], afterwards: Callable[[Callable[[], Any]], None]) -> None:
+def _check_waiting(new: Sequence[Prepared], add_action: Callable[[Callable[[], Any]], None]) -> None:
     numbers = Counter(item.row["organization"] for item in new if item.limits.max_waiting)
     for organization, number in sorted(numbers.items()):
         own = [item for item in new if item.row["organization"] == organization]
         cap, policy = own[0].limits.max_waiting, own[0].limits.on_queue_full
-        found = limits.waiting(organization, cap)
+        found = limits.count_waiting(organization, cap)
         if found + number <= cap:
             continue
         if policy == HOLD:
             _hold(own[max(0, cap - found) :])
         elif policy == WARN:
-            afterwards(partial(_warn, organization, cap))
+            add_action(partial(_warn, organization, cap))
         else:
             text = _("Queue full: at most {0} jobs of the organization {1} may wait.")
             raise QueueFullError(text.format(cap, tenancy.name_of(organization)), FULL_RETRY_SECONDS)

@@ -133,7 +133,7 @@ def _is_on_jobs(report: Any) -> bool:
         raise frappe.ValidationError(_("{0} must be text.").format("report_name"))
     is_ours = report_access.is_on_jobs(report)
     if is_ours:
-        rate_limits.take_view()
+        rate_limits.count_view()
     return is_ours
 
 

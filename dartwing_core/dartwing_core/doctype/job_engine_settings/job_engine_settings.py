@@ -8,7 +8,7 @@ from dartwing_core.dartwing_core.guarded_document import OwnDocument
 from dartwing_core.jobs.base import config
 from dartwing_core.jobs.line import wake
 from dartwing_core.jobs.rq import redis_queue
-from dartwing_core.jobs.submit.after_commit import outbox
+from dartwing_core.jobs.submit.after_commit import after_commit
 
 MIN_LEASE_SECONDS = 5  # two beats of the heartbeat
 ZERO_IS_OFF = frozenset({"slice_seconds"})
@@ -33,4 +33,4 @@ class JobEngineSettings(OwnDocument):
             frappe.throw(_("There is no worker queue {0}. Use one of: {1}.").format(unknown[0], ", ".join(known)))
 
     def on_update(self) -> None:
-        outbox().afterwards(wake.wake_for_line)  # whoever was held back may go on
+        after_commit().add_once(wake.wake_for_line)  # whoever was held back may go on

@@ -10,7 +10,7 @@ from dartwing_core.jobs.attempt import handlers
 from dartwing_core.jobs.base import config
 from dartwing_core.jobs.line import wake
 from dartwing_core.jobs.rq import redis_queue
-from dartwing_core.jobs.submit.after_commit import outbox
+from dartwing_core.jobs.submit.after_commit import after_commit
 
 RANGES: dict[str, tuple[float, float]] = {
     "default_timeout": (config.MIN_TIMEOUT, config.MAX_TIMEOUT),
@@ -45,7 +45,7 @@ class JobType(OwnDocument):
         self._validate_permission()
 
     def on_update(self) -> None:
-        outbox().afterwards(wake.wake_for_line)  # whoever was held back may go on
+        after_commit().add_once(wake.wake_for_line)  # whoever was held back may go on
 
     def _validate_name(self) -> None:
         if not re.fullmatch(r"[A-Za-z][\w .-]{0,98}[\w]|[A-Za-z]", self.type_name or "", re.ASCII):

@@ -10,7 +10,7 @@ from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.base import ids
 from dartwing_core.jobs.line import wake
 from dartwing_core.jobs.recovery import organization_removal
-from dartwing_core.jobs.submit.after_commit import outbox
+from dartwing_core.jobs.submit.after_commit import after_commit
 
 MAX_WEIGHT = 100
 
@@ -40,7 +40,7 @@ class Organization(GuardedDocument):
 
     def on_update(self) -> None:
         visibility.forget()
-        outbox().afterwards(wake.wake_for_line)  # whoever was held back may go on
+        after_commit().add_once(wake.wake_for_line)  # whoever was held back may go on
 
     def on_trash(self) -> None:
         """Members go before Frappe looks who links here, and may refuse; the rest when it has not."""

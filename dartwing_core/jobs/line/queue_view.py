@@ -32,7 +32,7 @@ AHEAD = 20
 """So many names of a line are read at once for each worker that takes from it."""
 
 
-class Ahead:
+class ReadAhead:
     """The jobs of a line that were read ahead.
 
     Those that other workers probably take meanwhile are left to them. Who is still there then is read again.
@@ -46,16 +46,16 @@ class Ahead:
         self._is_all = known is not None
         """Whether nobody else is in line."""
 
-    def first(self) -> line_queries.Place | None:
+    def first_place(self) -> line_queries.Place | None:
         """The next; None if there is none."""
         if not self._next and not self._is_all:
             number = len(self._passed) + self._number  # those that were passed may still be in front
-            places = line_queries.places(self._line, number)
+            places = line_queries.first_places(self._line, number)
             self._next.extend(place for place in places if place.name not in self._passed)
             self._is_all = len(places) < number
         return self._next[0] if self._next else None
 
-    def pass_by(self, also: int = 0) -> None:
+    def skip(self, also: int = 0) -> None:
         """It is the turn of the one behind it; `also`: so many more are left to others."""
         self._passed.add(self._next.popleft().name)
         if self._next and also:
@@ -67,7 +67,7 @@ class Ahead:
 
 
 @dataclass(slots=True)
-class Look:
+class QueueView:
     """Who may go, as of one moment."""
 
     choice: Choice
@@ -79,29 +79,29 @@ class Look:
     is_good_until: float
     workers: int = 1
     """How many take from the same lines."""
-    _ahead: dict[tuple[str, str, str, str], Ahead] = field(default_factory=dict)
+    _ahead: dict[tuple[str, str, str, str], ReadAhead] = field(default_factory=dict)
 
-    def first(self, line: Line) -> line_queries.Place | None:
+    def first_place(self, line: Line) -> line_queries.Place | None:
         """The next job of a line; None if there is none.
 
         Some are read ahead, as of the transaction's snapshot. They may be other workers' by now.
         """
         ahead = self._ahead.get(line.key)
         if ahead is None:
-            ahead = self._ahead[line.key] = Ahead(line, AHEAD * self.workers)
-        return ahead.first()
+            ahead = self._ahead[line.key] = ReadAhead(line, AHEAD * self.workers)
+        return ahead.first_place()
 
-    def know(self, line: Line, only: line_queries.Place) -> None:
+    def restrict_to(self, line: Line, only: line_queries.Place) -> None:
         """This is the one job of a line that matters."""
-        self._ahead[line.key] = Ahead(line, 0, deque([only]))
+        self._ahead[line.key] = ReadAhead(line, 0, deque([only]))
 
-    def pass_by(self, line: Line) -> None:
+    def skip(self, line: Line) -> None:
         """The next job of a line is somebody else's: it is the turn of the one behind it."""
-        self._ahead[line.key].pass_by()
+        self._ahead[line.key].skip()
 
-    def took(self, line: Line) -> None:
+    def skip_claimed(self, line: Line) -> None:
         """The next job of a line is taken. Meanwhile each of the other workers takes one, too."""
-        self._ahead[line.key].pass_by(also=self.workers - 1)
+        self._ahead[line.key].skip(also=self.workers - 1)
 
     def caps(self, line: Line) -> dict[Key, int]:
         """The running caps that a job of a line is under."""
@@ -113,10 +113,10 @@ class Look:
         return bool(self.caps(line)) or circuits.has_breaker(self.types[line.job_type])
 
 
-NOTHING = Look(Choice((), {}, {}), {}, {}, 0, 0)
+EMPTY_VIEW = QueueView(Choice((), {}, {}), {}, {}, 0, 0)
 
 
-def look(queues: Collection[str] | None = None, turns: Turns | None = None) -> Look:
+def read_view(queues: Collection[str] | None = None, turns: Turns | None = None) -> QueueView:
     """Who may go next, of these queues (all by default).
 
     `turns`: of the caller; whoever takes nobody has none. The caller sees to a fresh snapshot. Commits if held jobs got
@@ -125,22 +125,22 @@ def look(queues: Collection[str] | None = None, turns: Turns | None = None) -> L
     began = _begin()
     heads = [] if pauses.is_paused() else line_queries.heads()
     if held := _held(heads):
-        entered = sql.committed(partial(line_queries.let_in, held))
+        entered = sql.committed(partial(line_queries.admit_held_of, held))
         heads = line_queries.heads() if entered else heads
-    return _look_at(heads, queues, began, turns)
+    return _build_view(heads, queues, began, turns)
 
 
-def look_along(queues: Collection[str] | None, turns: Turns, snapshot_age: float) -> Look | None:
+def read_view_in_settle(queues: Collection[str] | None, turns: Turns, snapshot_age: float) -> QueueView | None:
     """The same in a transaction that is so many seconds old, and is not committed here.
 
     None if held jobs have to be looked after, which takes a commit.
     """
     began = _begin()
     heads = [] if pauses.is_paused() else line_queries.heads()
-    return None if _held(heads) else _look_at(heads, queues, began, turns, snapshot_age)
+    return None if _held(heads) else _build_view(heads, queues, began, turns, snapshot_age)
 
 
-def look_at(line: Line) -> Look:
+def read_view_of_line(line: Line) -> QueueView:
     """Whether the jobs of one line may go."""
     began = _begin()
     queue, organization, job_type, priority = line.key
@@ -152,7 +152,7 @@ def look_at(line: Line) -> Look:
         "priority": priority,
         "rank": line.rank,
     }
-    return _look_at([] if pauses.is_paused() else [head], None, began)
+    return _build_view([] if pauses.is_paused() else [head], None, began)
 
 
 def _begin() -> float:
@@ -165,13 +165,13 @@ def _held(heads: Sequence[HeadRow]) -> list[HeadRow]:
     return [head for head in heads if head["in_line"] == waiting.HELD]
 
 
-def _look_at(
+def _build_view(
     heads: Sequence[HeadRow],
     queues: Collection[str] | None,
     began: float,
     turns: Turns | None = None,
     snapshot_age: float = 0,
-) -> Look:
+) -> QueueView:
     going = pauses.not_paused(head for head in heads if head["in_line"] == waiting.IN_LINE)
     lines = [
         Line(head["queue"], head["organization"], head["job_type"], head["priority"], head["rank"]) for head in going
@@ -185,7 +185,7 @@ def _look_at(
     passes = turns.passes(waits, served, weights) if waits and turns else {}
     now = time.monotonic()
     good_for = min(LONGEST, (now - began) * SHARE) - snapshot_age
-    return Look(Choice(served, passes, weights), types, limits_of, now, now + good_for)
+    return QueueView(Choice(served, passes, weights), types, limits_of, now, now + good_for)
 
 
 def _not_held(lines: list[Line], types: Mapping[str, JobType | None]) -> list[Line]:
@@ -207,17 +207,17 @@ def _under_caps(
     """Those of which one more may run, by what runs now; strictly that is decided when one is taken."""
     if not any(limits.caps_of(limits_of[line.organization], types[line.job_type], "", "") for line in lines):
         return lines
-    slots = limits.Slots(running(), limits_of, types)
+    slots = limits.Slots(count_running(), limits_of, types)
     return [line for line in lines if slots.fits(line.organization, line.job_type)]
 
 
-def running() -> list[SlotsRow]:
+def count_running() -> list[SlotsRow]:
     """How many jobs run, by organization and type: as the rows say, so that no slot leaks."""
     return running_query().run(as_dict=True)
 
 
 def running_query() -> QueryBuilder:
-    """The query of `running`."""
+    """The query of `count_running`."""
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(job.organization, job.job_type, Count("*").as_("number"))
     return query.where(job.status == str(JobStatus.RUNNING)).groupby(job.organization, job.job_type)

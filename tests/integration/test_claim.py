@@ -1,4 +1,4 @@
-"""Takes the job whose turn it is (`take`, `look`): turns, order, and nobody in another's way."""
+"""Claims the job whose turn it is (`claim`, `queue_view`): turns, order, and nobody in another's way."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import redis
 
 from dartwing_core.jobs import get_job_history, submit_jobs
 from dartwing_core.jobs.db import sql
-from dartwing_core.jobs.line import look, take
+from dartwing_core.jobs.line import claim, queue_view
 from dartwing_core.jobs.recovery import sweeper
 from dartwing_core.jobs.rq import redis_queue
 from tests.support import database, factory, processes
@@ -28,10 +28,10 @@ def submit_many(job_type: str, number: int, organization: str = factory.ALPHA, *
     return [job.name for job in jobs]
 
 
-def take_all(taker: take.Taker, most: int = 1_000) -> list[str]:
+def claim_all(claimer: claim.Claimer, most: int = 1_000) -> list[str]:
     """The names of the jobs that are taken one after the other, as long as there are any."""
     names: list[str] = []
-    while len(names) < most and (taken := taker.take()):
+    while len(names) < most and (taken := claimer.claim_next()):
         names.append(taken.name)
     return names
 
@@ -55,11 +55,11 @@ def test_a_job_that_waits_for_nothing_is_queued_by_its_own_insert(job_type):
 
 def test_what_is_taken_runs_and_its_history_says_so(job_type):
     job = submitted(job_type)
-    taken = take.Taker().take()
+    taken = claim.Claimer().claim_next()
     assert (taken.name, taken.attempt) == (job.name, 1)
     assert status(job) == "Running"
     assert get_job_history(job.name)["history"][-1]["message"] == "Worker started execution, attempt 1"
-    assert take.Taker().take() is None
+    assert claim.Claimer().claim_next() is None
 
 
 # Turns
@@ -67,10 +67,10 @@ def test_what_is_taken_runs_and_its_history_says_so(job_type):
 
 def test_organizations_take_turns_and_who_comes_late_is_next(job_type):
     submit_many(job_type, 6)
-    taker = take.Taker()
-    take_all(taker, 3)
+    claimer = claim.Claimer()
+    claim_all(claimer, 3)
     submit_many(job_type, 2, factory.BETA)
-    assert organizations(take_all(take.Taker())) in (
+    assert organizations(claim_all(claim.Claimer())) in (
         [factory.BETA, factory.ALPHA, factory.BETA, factory.ALPHA, factory.ALPHA],
         [factory.ALPHA, factory.BETA, factory.ALPHA, factory.BETA, factory.ALPHA],
     )
@@ -80,7 +80,7 @@ def test_turns_go_on_from_one_process_to_the_next(job_type):
     # Broken by forgetting the passes: each process would begin with who has waited longest.
     submit_many(job_type, 4)
     submit_many(job_type, 4, factory.BETA)
-    names = [name for _process in range(8) for name in take_all(take.Taker(), 1)]
+    names = [name for _process in range(8) for name in claim_all(claim.Claimer(), 1)]
     found = organizations(names)
     assert found == [factory.ALPHA, factory.BETA] * 4
 
@@ -88,9 +88,9 @@ def test_turns_go_on_from_one_process_to_the_next(job_type):
 def test_turns_may_be_lost(job_type):
     submit_many(job_type, 2)
     submit_many(job_type, 2, factory.BETA)
-    take_all(take.Taker(), 2)
+    claim_all(claim.Claimer(), 2)
     processes.queue_client().flushdb()
-    assert len(take_all(take.Taker())) == 2
+    assert len(claim_all(claim.Claimer())) == 2
 
 
 def test_weights_share_out_the_turns(job_type):
@@ -98,7 +98,7 @@ def test_weights_share_out_the_turns(job_type):
     try:
         submit_many(job_type, 20)
         submit_many(job_type, 20, factory.BETA)
-        found = organizations(take_all(take.Taker(), 20))
+        found = organizations(claim_all(claim.Claimer(), 20))
         assert found.count(factory.BETA) in (14, 15, 16)
     finally:
         frappe.db.set_value("Organization", factory.BETA, "weight", 1)
@@ -110,9 +110,9 @@ def test_who_had_nothing_in_line_has_saved_up_no_turns(job_type):
     submit_many(job_type, 1)
     submit_many(job_type, 30, factory.BETA)
     for _process in range(21):
-        take_all(take.Taker(), 1)
+        claim_all(claim.Claimer(), 1)
     submit_many(job_type, 8)
-    found = organizations(take_all(take.Taker(), 8))
+    found = organizations(claim_all(claim.Claimer(), 8))
     assert found.count(factory.ALPHA) in (3, 4, 5), found
 
 
@@ -122,8 +122,8 @@ def test_who_is_gone_for_a_moment_has_had_its_turns_all_the_same(job_type):
     submit_many(job_type, 1)
     found = []
     for _turn in range(10):
-        found += organizations(take_all(take.Taker(), 1))
-        look.look()  # another worker's, while the one that runs is not in line
+        found += organizations(claim_all(claim.Claimer(), 1))
+        queue_view.read_view()  # another worker's, while the one that runs is not in line
         if found[-1] == factory.ALPHA:
             submit_many(job_type, 1)
     assert found.count(factory.ALPHA) in (4, 5, 6), found
@@ -133,13 +133,13 @@ def test_turns_of_one_queue_are_not_held_against_an_organization_in_another():
     # Seen failing (no turn of four): what workers of `short` did for it counted for those of `long`.
     urgent, slow = type_of("first"), type_of("second", queue="long")
     submit_many(urgent, 8, priority="High")
-    take_all(take.Taker(["short"]))
+    claim_all(claim.Claimer(["short"]))
     submit_many(urgent, 1, priority="High")
-    take_all(take.Taker(["long"]))
+    claim_all(claim.Claimer(["long"]))
     submit_many(slow, 4, factory.BETA)
-    take_all(take.Taker(["long"]), 1)
+    claim_all(claim.Claimer(["long"]), 1)
     submit_many(slow, 1)
-    assert factory.ALPHA in organizations(take_all(take.Taker(["long"]), 2))
+    assert factory.ALPHA in organizations(claim_all(claim.Claimer(["long"]), 2))
 
 
 # Order
@@ -148,7 +148,7 @@ def test_turns_of_one_queue_are_not_held_against_an_organization_in_another():
 def test_within_an_organization_rank_decides_over_types_and_queues():
     first, second = type_of("first"), type_of("second", queue="long")
     jobs = [one(first, "Normal"), one(second, "Normal"), one(first, "Normal"), one(second, "Normal")]
-    assert take_all(take.Taker()) == [job.name for job in jobs]
+    assert claim_all(claim.Claimer()) == [job.name for job in jobs]
 
 
 def test_priority_is_a_head_start_and_then_the_due_time_counts(job_type):
@@ -156,23 +156,23 @@ def test_priority_is_a_head_start_and_then_the_due_time_counts(job_type):
     old = one(job_type, "Normal")
     age(old, 7_200)
     expected = [jobs["Critical"], old, jobs["High"], jobs["Normal"], jobs["Low"]]
-    assert take_all(take.Taker()) == [job.name for job in expected]
+    assert claim_all(claim.Claimer()) == [job.name for job in expected]
 
 
 def test_an_urgent_job_goes_before_the_floods_of_others(job_type):
     submit_many(job_type, 5)
-    take_all(take.Taker(), 1)
+    claim_all(claim.Claimer(), 1)
     submitted_with_priority(job_type, "Normal", factory.BETA, 3)
     urgent = one(job_type, "Critical", factory.BETA)
-    assert take_all(take.Taker(), 1) == [urgent.name]
+    assert claim_all(claim.Claimer(), 1) == [urgent.name]
 
 
 def test_a_worker_takes_from_the_queues_that_it_serves_alone():
     job_type, other = type_of("first"), type_of("second", queue="long")
     urgent, slow = one(job_type, "High"), one(other, "Critical")
-    assert take_all(take.Taker(["long"])) == [slow.name]
-    assert take_all(take.Taker(["default"])) == []
-    assert take_all(take.Taker(["short", "default"])) == [urgent.name]
+    assert claim_all(claim.Claimer(["long"])) == [slow.name]
+    assert claim_all(claim.Claimer(["default"])) == []
+    assert claim_all(claim.Claimer(["short", "default"])) == [urgent.name]
 
 
 # In nobody's way
@@ -183,15 +183,15 @@ def test_a_job_that_somebody_holds_is_passed_by_at_once(job_type):
     with database.another_connection() as other, other.cursor() as cursor:
         other.begin()
         cursor.execute("SELECT name FROM `tabBackground Job` WHERE name = %s FOR UPDATE", (held.name,))
-        assert take_all(take.Taker()) == [free.name]
+        assert claim_all(claim.Claimer()) == [free.name]
         other.rollback()
-    assert take_all(take.Taker()) == [held.name]
+    assert claim_all(claim.Claimer()) == [held.name]
 
 
 def test_many_takers_at_once_take_each_job_once(job_type):
-    # Seen failing with a locking read along the line's index: takers lock gaps in which others' jobs end up (1213).
+    # Seen failing with a locking read along the line's index: claimers lock gaps in which others' jobs end up (1213).
     names = submit_many(job_type, 100) + submit_many(job_type, 100, factory.BETA)
-    taken = in_parallel([lambda: take_all(take.Taker())] * 6)
+    taken = in_parallel([lambda: claim_all(claim.Claimer())] * 6)
     assert not [found for found in taken if isinstance(found, BaseException)], taken
     assert sorted(name for found in taken for name in found) == sorted(names)
     assert database.value("SELECT MAX(attempt) FROM `tabBackground Job` WHERE job_type = %s", job_type) == 1
@@ -200,7 +200,7 @@ def test_many_takers_at_once_take_each_job_once(job_type):
 def test_a_row_that_was_changed_by_hand_is_not_taken(job_type):
     job = submitted(job_type)
     set_columns(job, status="Canceled")
-    assert take_all(take.Taker()) == []
+    assert claim_all(claim.Claimer()) == []
 
 
 # Held
@@ -209,9 +209,9 @@ def test_a_row_that_was_changed_by_hand_is_not_taken(job_type):
 def test_nobody_is_taken_while_all_is_paused_and_everybody_afterwards(job_type):
     job = submitted(job_type)
     with settings(is_paused=1):
-        assert take_all(take.Taker()) == []
+        assert claim_all(claim.Claimer()) == []
         assert status(job) == "Queued"
-    assert take_all(take.Taker()) == [job.name]
+    assert claim_all(claim.Claimer()) == [job.name]
 
 
 @pytest.mark.parametrize("values", [{"status": "Suspended"}, {"status": "Inactive"}, {"is_paused": 1}])
@@ -220,7 +220,7 @@ def test_jobs_of_an_organization_that_is_held_stay_in_line(job_type, values):
     frappe.db.set_value("Organization", factory.ALPHA, values)
     frappe.db.commit()
     try:
-        assert take_all(take.Taker()) == [other.name]
+        assert claim_all(claim.Claimer()) == [other.name]
         assert status(held) == "Queued"
     finally:
         frappe.db.set_value("Organization", factory.ALPHA, {"status": "Active", "is_paused": 0})
@@ -233,23 +233,23 @@ def test_jobs_of_an_organization_that_is_held_stay_in_line(job_type, values):
 def test_who_is_next_costs_a_taker_a_few_statements_however_many_organizations_wait(job_type):
     submit_many(job_type, 3)
     submit_many(job_type, 3, factory.BETA)
-    take_all(take.Taker(), 1)
-    taker = take.Taker()
+    claim_all(claim.Claimer(), 1)
+    claimer = claim.Claimer()
     with database.statements() as seen:
-        taker.take()
+        claimer.claim_next()
     # Lines, limits, the first jobs of a line, the job, its owner's standing, its start, its history.
     assert len(seen) <= 7, seen
 
 
 def test_a_look_serves_several_jobs(job_type, monkeypatch):
     submit_many(job_type, 5)
-    taker = take.Taker()
-    assert taker.take()
-    monkeypatch.setattr(look, "look", None)
-    taker._look.is_good_until = float("inf")
+    claimer = claim.Claimer()
+    assert claimer.claim_next()
+    monkeypatch.setattr(queue_view, "read_view", None)
+    claimer._view.is_good_until = float("inf")
     log: list = []
     with database.statements() as seen:
-        assert taker.take_along(log)
+        assert claimer.claim_with_settle(log)
     assert len(seen) == 2, seen  # the job with its owner's standing, and its start
     assert len(log) == 1
     frappe.db.rollback()
@@ -258,13 +258,13 @@ def test_a_look_serves_several_jobs(job_type, monkeypatch):
 def test_workers_of_one_line_do_not_run_into_each_other(job_type):
     # Broken by taking one after the other as read ahead: each would find every second one taken, and ask in vain.
     names = submit_many(job_type, 40)
-    takers = [take.Taker(workers=2) for _worker in range(2)]
-    taken = [taker.take() for taker in takers]
-    for taker in takers:
-        taker._look.is_good_until = float("inf")
+    claimers = [claim.Claimer(workers=2) for _worker in range(2)]
+    taken = [claimer.claim_next() for claimer in claimers]
+    for claimer in claimers:
+        claimer._view.is_good_until = float("inf")
     with database.statements() as seen:
         while True:
-            found = [taker.take_along([], 0.0) for taker in takers]
+            found = [claimer.claim_with_settle([], 0.0) for claimer in claimers]
             frappe.db.commit()
             if not any(found):
                 break
@@ -276,12 +276,12 @@ def test_workers_of_one_line_do_not_run_into_each_other(job_type):
 
 def test_who_takes_a_job_locks_neither_its_owner_nor_its_organization(job_type):
     job = submitted(job_type)
-    taker = take.Taker()
-    assert taker.take()
-    assert not taker.take()
+    claimer = claim.Claimer()
+    assert claimer.claim_next()
+    assert not claimer.claim_next()
     submit_many(job_type, 1)
-    taker._look = look.look()
-    assert taker.take_along([], 0.0), "not committed yet"
+    claimer._view = queue_view.read_view()
+    assert claimer.claim_with_settle([], 0.0), "not committed yet"
     with database.another_connection() as other, other.cursor() as cursor:
         for table, name in (("User", job.owner_user), ("Organization", job.organization)):
             cursor.execute(f"SELECT name FROM `tab{table}` WHERE name = %s FOR UPDATE NOWAIT", (name,))
@@ -294,12 +294,12 @@ def test_passes_that_redis_does_not_answer_are_all_level(job_type, monkeypatch):
     submit_many(job_type, 1, factory.BETA)
     port = processes.free_port()
     monkeypatch.setattr(redis_queue, "client", lambda: redis.Redis(port=port))
-    assert len(take_all(take.Taker())) == 2
+    assert len(claim_all(claim.Claimer())) == 2
 
 
 def test_a_sweep_lets_due_jobs_get_in_line(job_type):
     job = submitted(job_type)
-    taken = take.Taker().take()
+    taken = claim.Claimer().claim_next()
     set_columns(job, status="Failed", in_line=0, due_epoch=1, available_at="2020-01-01")
     assert sweeper.sweep().queued == 1
     assert (status(job), taken.name) == ("Queued", job.name)
@@ -308,19 +308,19 @@ def test_a_sweep_lets_due_jobs_get_in_line(job_type):
 def test_each_turn_is_told_with_its_start_and_not_where_that_is_undone(job_type):
     # Seen failing: told later, a turn brought back an old pass, and all others waited until it had caught up.
     submit_many(job_type, 4)
-    taker, key = take.Taker(), redis_queue.site_key("turns:*")
+    claimer, key = claim.Claimer(), redis_queue.site_key("turns:*")
 
     def told() -> float:
         return float(processes.queue_client().hget(key, factory.ALPHA) or 0)
 
-    assert taker.take()
-    taker._look.is_good_until = float("inf")
+    assert claimer.claim_next()
+    claimer._view.is_good_until = float("inf")
     first = told()
-    assert taker.take_along([], 0.0)
+    assert claimer.claim_with_settle([], 0.0)
     sql.commit()
     assert told() == pytest.approx(first + 1)
-    assert taker.take_along([], 0.0)
+    assert claimer.claim_with_settle([], 0.0)
     sql.rollback()
-    assert taker.take_along([], 0.0)
+    assert claimer.claim_with_settle([], 0.0)
     sql.commit()
     assert told() == pytest.approx(first + 2)

@@ -14,7 +14,7 @@ import frappe
 
 from benchmarks import _report, _settles, _site, _window
 from dartwing_core.jobs.db import sql
-from dartwing_core.jobs.line import look, take
+from dartwing_core.jobs.line import claim, queue_view
 from tests.support import attempts
 from tests.support.database import statements
 
@@ -37,19 +37,19 @@ def timed(step: Callable[[], object], number: int) -> list[float]:
 def looks() -> list[float]:
     def step() -> None:
         sql.commit()
-        look.look()
+        queue_view.read_view()
 
     return timed(step, ROUNDS)
 
 
 def settled_along(number: int) -> list[float]:
-    taker = take.Taker()
-    job = taker.take()
+    claimer = claim.Claimer()
+    job = claimer.claim_next()
     with _settles.timed() as times:
         for _round in range(WARM_UP + number):
-            made = attempts.of(job, lambda log: taker.take_along(log, 0.0))
+            made = attempts.of(job, lambda log: claimer.claim_with_settle(log, 0.0))
             made.make()
-            job = made.next_job or taker.take()
+            job = made.next_job or claimer.claim_next()
     return times[WARM_UP:]
 
 
@@ -66,8 +66,8 @@ def run(jobs: int = JOBS, seconds: float = SECONDS) -> _report.Report:
     with _site.site():
         print(_report.where())
         _site.line_up("nothing_timed", jobs, ORGANIZATIONS)
-        looked, taker = looks(), take.Taker()
-        taken = timed(taker.take, ROUNDS)
+        looked, claimer = looks(), claim.Claimer()
+        taken = timed(claimer.claim_next, ROUNDS)
         along = settled_along(ROUNDS)
         with statements() as asked:
             settled_along(0)

@@ -1,4 +1,4 @@
-"""Takes the job whose turn it is: the one place that decides who runs next, at the moment a worker is free."""
+"""Claims the job whose turn it is: the one place that decides who runs next, at the moment a worker is free."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from .selection import Line
 from .turns import Turns
 
 MARGIN = 30.0
-"""Seconds before its forced end in which a process does what follows a job."""
+"""Seconds that a process keeps before its forced end, for what follows a job."""
 
 YOUNG = 0.02
-"""Seconds: what a transaction of that age sees is as good as new."""
+"""Seconds. A snapshot younger than this counts as new."""
 FRESH = 0.04
-"""Seconds: a look that is older is taken anew where that costs no commit, so that behind jobs of 50 ms nobody waits."""
+"""Seconds. An older view is read anew where that costs no commit, so that nothing waits behind jobs of 50 ms."""
 MOST_WORKERS = 20
-"""Of a line that a process reckons with: RQ counts killed ones for a while."""
+"""Workers that a process assumes at most: RQ counts killed ones for a while."""
 PAUSES = (0, 0.005, 0.02)
-"""Before each look: those who were in line may have been taken by others while this process looked."""
+"""Seconds before each view: others may have claimed the jobs in line while this process read it."""
 _START = """
     UPDATE `tabBackground Job` FORCE INDEX (PRIMARY)
     SET status = 'Running', in_line = 0, modified = %(now)s, modified_by = %(engine)s, attempt = %(attempt)s,
@@ -49,7 +49,7 @@ _RESTART_LEASE = """
 
 
 def worker_name() -> str:
-    """This process, for people: host and process id."""
+    """The name of this process for people: host and process id."""
     return _worker_name(os.getpid())
 
 
@@ -59,9 +59,9 @@ def _worker_name(pid: int) -> str:
 
 
 def restart_lease(job: AttemptKey) -> bool:
-    """Let the lease of a job that was taken a while ago, or on another connection, begin now. Commits.
+    """Restart the lease of a job that was claimed a while ago, or on another connection. Commits.
 
-    Returns whether the attempt is still its own.
+    Returns whether the attempt still belongs to this process.
     """
     connection_id = sql.this_connection() or 0
     values = {"now": clock.site_time(), "name": job["name"], "attempt": job["attempt"], "connection_id": connection_id}
@@ -72,19 +72,19 @@ def restart_lease(job: AttemptKey) -> bool:
 
 @dataclass(slots=True)
 class Checked:
-    """What was found when the limits were asked."""
+    """What a strict check of the limits found."""
 
     at: datetime
-    """The job starts at that moment: before a circuit that opens later."""
+    """When the job starts: before a circuit that opens later."""
     circuit: circuits.Circuit | None = None
 
 
 class Claimer:
-    """Takes one job after another for a process.
+    """Claims one job after another for a process.
 
-    `queues`: those it may take from; all by default. `ends_at`: when the process is ended by force, as
-    `time.monotonic()`: no job is taken whose time limit is behind that. `entry_id`: RQ's id of the entry under which it
-    runs, None outside of workers. `workers`: how many take from these queues.
+    `queues`: those it may claim from, all by default. `ends_at`: when the process is ended by force, as
+    `time.monotonic()`. No job is claimed whose time limit lies behind that. `entry_id`: RQ's id of the entry under
+    which it runs, None outside of workers. `workers`: how many claim from these queues.
     """
 
     def __init__(
@@ -100,26 +100,26 @@ class Claimer:
         self._view = queue_view.EMPTY_VIEW
         self._turns = Turns(queues)
         self.is_first = True
-        """Whether nothing was taken yet: then the process is the job's own, if its type asks for that."""
+        """Whether nothing was claimed yet. A type that asks for a process of its own gets it only then."""
         self.needs_entry: QueuedRow | None = None
-        """A job whose turn it is, but that this process can't run: it is to have an entry of its own."""
+        """A job whose turn it is, but that this process can't run. It needs an entry of its own."""
         self._started: ClaimedJob | None = None
 
     def claim_next(self) -> ClaimedJob | None:
-        """The next job, Running from now on; None if there is none. Commits, by SQL alone."""
+        """Claim the next job and make it Running. None if there is none. Commits, by SQL alone."""
         self._started = None
         return connection.retried(self._claim)
 
     def claim_named(self, name: str, attempt: int) -> ClaimedJob | None:
-        """This job, if it may start now and is to make this attempt. For whoever runs jobs outside of a worker."""
+        """Claim this job, if it may start now and this attempt is its next. For callers outside of a worker."""
         self._started = None
         return connection.retried(partial(self._claim_named, name, attempt))
 
     def claim_with_settle(self, log: list[history.Event], snapshot_age: float = YOUNG) -> ClaimedJob | None:
-        """The next job, if that can be told in the transaction of a settle, which commits; None if it can't.
+        """Claim the next job in the transaction of a settle, which commits. None if that can't be decided there.
 
-        What is to be written into its history is added to `log`. `snapshot_age`: seconds since the transaction began;
-        another look is taken in a young one alone.
+        Adds the events of its history to `log`. `snapshot_age`: seconds since the transaction began. Only in a young
+        transaction another view is read.
         """
         if not self._has_good_view():
             if snapshot_age >= YOUNG:
@@ -146,7 +146,7 @@ class Claimer:
             taken = self._claim_and_commit()
             if taken or self.needs_entry or is_empty:
                 return taken
-        return None  # somebody holds those who are there: the next sweep sees to them
+        return None  # others hold the jobs that are there; the next sweep wakes workers for them
 
     def _has_good_view(self) -> bool:
         return time.monotonic() < self._view.is_good_until
@@ -161,7 +161,7 @@ class Claimer:
         sql.commit()
         job = job_store.load(name, "status", "attempt", "admission_rank", *line_queries.LINE)
         if not job or job["status"] != JobStatus.QUEUED or job["attempt"] != attempt - 1:
-            return None  # a stale or doubled message: the row says what is true
+            return None  # a stale or doubled message: the row is the truth
         only = Line(job["queue"], job["organization"], job["job_type"], job["priority"], job["admission_rank"])
         self._view = queue_view.read_view_of_line(only)
         self._view.restrict_to(only, line_queries.Place(name, only.rank))
@@ -171,7 +171,7 @@ class Claimer:
         log: list[history.Event] = []
         job = self._claim_in_order(log)
         history.write(log)
-        sql.commit()  # callbacks of other apps could raise, and the attempt would be nobody's
+        sql.commit()  # no callbacks: if one raised, nobody would run the attempt
         return job
 
     def _claim_in_order(self, log: list[history.Event], *, in_settle: bool = False) -> ClaimedJob | None:
@@ -187,7 +187,7 @@ class Claimer:
         return None
 
     def _claim_under_caps(self, line: Line, log: list[history.Event]) -> ClaimedJob | None:
-        """Under caps one such claim after another, each counting what the one before it has committed."""
+        """Claim under caps: one claim after another, each counting what the one before has committed."""
         caps, checked = self._view.caps(line), Checked(clock.site_time())
         with limits.lock_caps(caps) as are_ours:
             sql.commit()  # a snapshot of what runs now
@@ -213,7 +213,7 @@ class Claimer:
     def _claim_first_of(
         self, line: Line, log: list[history.Event], checked: Checked | None = None
     ) -> ClaimedJob | None:
-        """The first job of a line that nobody holds; None if there is none, or if another line is first by now."""
+        """Claim the first job of a line that nobody holds. None if there is none, or another line is first by now."""
         choice = self._view.choice
         while candidate := self._view.first_place(line):
             if not choice.is_next(line, candidate.rank):
@@ -264,7 +264,7 @@ class Claimer:
         return time.monotonic() + job["timeout_seconds"] + MARGIN <= self._ends_at
 
     def _start(self, job: QueuedRow, log: list[history.Event], now: datetime) -> ClaimedRow | None:
-        """The guarded UPDATE (invariant I3), its line in the history, and the news of it; the row as it is then."""
+        """Issue the guarded UPDATE (invariant I3), log and announce it. Returns the row as it is then."""
         attempt = job["attempt"] + 1
         connection_id = sql.this_connection() or 0
         values = {"name": job["name"], "before": job["attempt"], "attempt": attempt, "now": now}
@@ -280,11 +280,11 @@ class Claimer:
     def _record_turn(self, line: Line) -> None:
         start = self._view.choice.passes[line.organization]
         price = self._view.choice.charge_turn(line)
-        # With the start's own commit: told later, it would bring back a pass that others have gone by.
+        # With the start's own commit: later, it would bring back a pass that others have gone by.
         events.add_to_pipeline(lambda pipeline: self._turns.record_turn(pipeline, line.organization, start, price))
 
     def _claimed_before(self) -> ClaimedJob | None:
-        """The job of a try before this one, whose connection was lost in its commit."""
+        """The job of an earlier try whose connection was lost in its commit."""
         started, self._started = self._started, None
         if started is None:
             return None

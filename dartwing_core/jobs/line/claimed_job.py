@@ -1,4 +1,4 @@
-"""A job that a worker has taken, with all that is known of it from then on."""
+"""A job that a worker has claimed, with all that is known of it from then on."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ class ClaimedRow(QueuedRow):
 
 @dataclass(slots=True)
 class ClaimedJob:
-    """A job that is Running by a take of this process. Nobody changes it."""
+    """A job that is Running by a claim of this process. It is never changed."""
 
     row: ClaimedRow
     owner: Owner
     has_children: bool
-    """Whether another job depended on it when it was taken."""
+    """Whether another job depended on it at the claim."""
     handler: str | None
-    """Path of the Job Type's handler; None if the type is gone."""
+    """Path of the Job Type's handler. None if the type is gone."""
     timeout_handler: str | None
     requires_permission: str | None
     is_alone: bool
     """Whether its type asks for a process of its own."""
     caps: Mapping[Key, int]
-    """The running caps that it is under."""
+    """The running caps that apply to it."""
     circuit: Circuit | None
-    """The circuit of which it is the probe; None if there is none."""
+    """The circuit whose probe it is. None if it is no probe."""
 
     @property
     def name(self) -> str:

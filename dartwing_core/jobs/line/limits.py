@@ -1,7 +1,7 @@
 """How many jobs may run and wait at once: by organization, by Job Type, and by both.
 
-Slots are counted from the rows each time, so none can leak. A look is content with an estimate; a take under a cap
-counts one after another, and is exact.
+Slots are counted from the rows each time, so none can leak. A queue view only needs an estimate. Claims under a cap
+count one after another, and are exact.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ class SlotsRow(TypeAndOrganization):
     number: int
 
 
-LOCK_WAIT = 5  # seconds; others hold a lock for a few milliseconds
+LOCK_WAIT = 5  # seconds; other claimers hold a lock for a few milliseconds
 Key = tuple[str | None, str | None]
 """Whose jobs a cap counts: of an organization, of a type, or of both."""
 
 
 class Slots:
-    """The jobs in service, and whether one more of an organization and type fits beside them."""
+    """The running jobs, and whether one more of an organization and type fits beside them."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Slots:
 
 
 def caps_of(limits: tenancy.Limits, job_type_doc: JobType | None, organization: str, job_type: str) -> dict[Key, int]:
-    """The limits in force for a job: by (organization, type), None standing for all."""
+    """The limits in force for a job, by (organization, type). None stands for all."""
     caps: dict[Key, int] = {
         (organization, None): limits.max_running,
         (None, job_type): job_type_doc.max_concurrent if job_type_doc else 0,
@@ -68,10 +68,10 @@ def caps_of(limits: tenancy.Limits, job_type_doc: JobType | None, organization: 
 
 @contextmanager
 def lock_caps(caps: Iterable[Key]) -> Iterator[bool]:
-    """Be the only one to start jobs under these caps while entered; yields False if that takes too long.
+    """Let only this process start jobs under these caps while entered. Yields False if the locks take too long.
 
-    In one order everywhere, so that no two can wait for each other. Where there are no named locks (Galera), a cap may
-    be exceeded by jobs that start in the same moment.
+    All claimers lock in one order, so no two can wait for each other. Without named locks (Galera), jobs that start in
+    the same moment may exceed a cap.
     """
     names = sorted(hashlib.sha1(repr(key).encode(), usedforsecurity=False).hexdigest()[:16] for key in caps)
     with ExitStack() as stack:
@@ -84,7 +84,7 @@ def find_reached(caps: Mapping[Key, int]) -> Key | None:
 
 
 def count_running(key: Key) -> int:
-    """Jobs of an organization, of a type, or of both, that are running as of this transaction's snapshot."""
+    """How many jobs of an organization, a type, or both run as of this transaction's snapshot."""
     organization, job_type = key
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(Count("*")).where(job.status == str(JobStatus.RUNNING))
@@ -105,7 +105,7 @@ def count_free_places(organization: str, cap: int) -> int:
 
 
 def count_waiting(organization: str, at_most: int) -> int:
-    """Unfinished jobs of an organization that are not running; counted up to `at_most`."""
+    """How many unfinished jobs of an organization are not running. Counts up to `at_most`."""
     job = frappe.qb.DocType(config.JOB)
     states = [str(status) for status in NOT_RUNNING]
     rows = frappe.qb.from_(job).select(job.name).limit(at_most)

@@ -1,4 +1,4 @@
-"""The lines of jobs: which there are, who is in front, and who of the held jobs gets in."""
+"""The lines of jobs: which lines there are, their first jobs, and which held jobs get in line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .selection import Line
 
 
 class HeadRow(TypedDict):
-    """A line of jobs: what they have in common, and the rank of the first."""
+    """A line of jobs: their common columns, and the rank of the first job."""
 
     in_line: int
     queue: str
@@ -32,14 +32,14 @@ class HeadRow(TypedDict):
     rank: float
 
 
-ADMITTED_AT_ONCE = 500  # held jobs of an organization at once
+ADMITTED_AT_ONCE = 500  # held jobs of an organization in one call
 
 LINE = ("queue", "organization", "job_type", "priority")
-"""What the jobs of one line have in common."""
+"""The columns that the jobs of one line have in common."""
 
 
 def admit_held() -> list[DueRow]:
-    """Let held jobs get in line where the waiting caps of their organizations have room again; those that did.
+    """Put held jobs in line where their organizations' waiting caps have room again. Returns those jobs.
 
     Does not commit.
     """
@@ -47,7 +47,7 @@ def admit_held() -> list[DueRow]:
 
 
 def admit_held_of(held: Sequence[HeadRow]) -> list[DueRow]:
-    """The same, of these heads of lines of held jobs."""
+    """Put held jobs in line, of these lines of held jobs. Returns those that got in. Does not commit."""
     room = {}
     for name, limits_of in tenancy.limits_of(sorted({head["organization"] for head in held})).items():
         is_capped = limits_of.max_waiting and limits_of.on_queue_full == "Hold"
@@ -71,7 +71,7 @@ def _held_query(head: HeadRow, limit: int) -> QueryBuilder:
     for column, value in head.items():
         if column in LINE:
             query = query.where(job[column] == value)
-    query = query.where(job.status == str(JobStatus.PENDING))  # whatever somebody wrote by hand
+    query = query.where(job.status == str(JobStatus.PENDING))  # somebody may have changed `in_line` by hand
     return query.orderby(job.admission_rank).limit(limit)
 
 
@@ -86,13 +86,13 @@ class Place(NamedTuple):
 
 
 def first_places(line: Line, limit: int) -> list[Place]:
-    """The first jobs of a line. Reads without locks, and the line's index alone."""
+    """The places of a line's first jobs. Reads without locks, and only the line's index."""
     text = _first_text(frappe.db.db_type, PLACE_FIELDS, limit)
     return [Place(*row) for row in frappe.db.sql(text, dict(zip(LINE, line.key, strict=True)))]
 
 
 def first_jobs(line: Line, limit: int) -> list[DispatchRow]:
-    """The same jobs, with DISPATCH_FIELDS."""
+    """The rows of a line's first jobs, with DISPATCH_FIELDS."""
     text = _first_text(frappe.db.db_type, backlog.DISPATCH_FIELDS, limit)
     return frappe.db.sql(text, dict(zip(LINE, line.key, strict=True)), as_dict=True)
 
@@ -103,7 +103,7 @@ def _first_text(_db_type: str, fields: tuple[str, ...], limit: int) -> str:
 
 
 def first_query(key: Sequence[Any], fields: Sequence[str], limit: int) -> QueryBuilder:
-    """The query for the first jobs of one line; `key`: a value for each column of LINE."""
+    """The query for the first jobs of one line. `key`: a value for each column of LINE."""
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(*(job[field] for field in fields)).where(job.in_line == IN_LINE)
     for column, value in zip(LINE, key, strict=True):
@@ -112,20 +112,20 @@ def first_query(key: Sequence[Any], fields: Sequence[str], limit: int) -> QueryB
 
 
 def queues() -> list[str]:
-    """The queues for which jobs are in line, or held."""
+    """The queues that have jobs in line or held jobs."""
     return sorted({queue for _state, queue in queues_query().run()})
 
 
 def queues_query() -> QueryBuilder:
     """The query of `queues`."""
-    # Of a range the server reads the groups' first entries alone; of `DISTINCT queue` for `in_line = 1` it reads all.
+    # For a range, the server reads only each group's first entry. For `DISTINCT queue` it would read all entries.
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(job.in_line, job.queue).where(job.in_line >= IN_LINE)
     return query.groupby(job.in_line, job.queue)
 
 
 def heads() -> list[HeadRow]:
-    """The lines that there are, of all queues, also of held jobs."""
+    """The lines of all queues, also those of held jobs."""
     return frappe.db.sql(_heads_text(frappe.db.db_type), as_dict=True)
 
 
@@ -135,7 +135,7 @@ def _heads_text(_db_type: str) -> str:
 
 
 def heads_query() -> QueryBuilder:
-    """Of all queues: asked for one queue, the server would read all of its entries."""
+    """The query of `heads`. It covers all queues: for one queue, the server would read all of its entries."""
     job = frappe.qb.DocType(config.JOB)
     keys = (job.in_line, *(job[column] for column in LINE))
     query = frappe.qb.from_(job).select(*keys, Min(job.admission_rank).as_("rank"))

@@ -1,4 +1,4 @@
-"""What keeps jobs from starting for the whole site or for a queue."""
+"""Pauses that keep jobs from starting, for the whole site or for a queue."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAINTENANCE, EVERYTHING, QUEUE = "maintenance", "everything", "queue"
 
 
 def is_paused(queue: str | None = None) -> bool:
-    """Whether nothing of this queue may start; without a queue, whether nothing at all may."""
+    """Whether no job of this queue may start. Without a queue: whether no job at all may start."""
     return pause_in_force(queue) is not None
 
 
@@ -27,14 +27,14 @@ Row = TypeVar("Row", bound=Queued)
 
 
 def not_paused(rows: Iterable[Row]) -> list[Row]:
-    """Those of the rows of whose `queue` something may start; asked once for each queue."""
+    """The rows whose `queue` is not paused. Checks each queue once."""
     rows = list(rows)
     paused = {queue for queue in {row["queue"] for row in rows} if is_paused(queue)}
     return [row for row in rows if row["queue"] not in paused]
 
 
 def pause_in_force(queue: str | None = None) -> str | None:
-    """MAINTENANCE, EVERYTHING or QUEUE, whichever keeps jobs of this queue (or of any) from starting; None if none."""
+    """The pause that keeps jobs of this queue (or of any) from starting: MAINTENANCE, EVERYTHING or QUEUE, or None."""
     settings = config.settings()
     if frappe.conf.maintenance_mode:
         return MAINTENANCE

@@ -1,4 +1,4 @@
-"""What a worker sees when it looks who may go next: all that decides, in a few statements however many wait."""
+"""A worker's view of the queues: all that decides who runs next, in a few statements however many jobs wait."""
 
 from __future__ import annotations
 
@@ -25,38 +25,38 @@ from .selection import Choice, Line
 from .turns import Turns
 
 SHARE = 20
-"""A look is good for so many times as long as it took: looking takes a twentieth of a worker's time …"""
+"""A view is good for so many times as long as its reading took: reading takes a twentieth of a worker's time …"""
 LONGEST = 0.25
-"""… and for so many seconds at most: who comes in between waits until the next."""
+"""… but for so many seconds at most. A job that comes meanwhile waits for the next view."""
 AHEAD = 20
-"""So many names of a line are read at once for each worker that takes from it."""
+"""So many names of a line are read at once for each worker that claims from it."""
 
 
 class ReadAhead:
     """The jobs of a line that were read ahead.
 
-    Those that other workers probably take meanwhile are left to them. Who is still there then is read again.
+    Some are left to other workers, which probably claim them meanwhile. Jobs that are still there then are read again.
     """
 
     def __init__(self, line: Line, number: int, known: deque[line_queries.Place] | None = None):
-        """`number`: how many are read at once."""
+        """`number`: how many jobs are read at once."""
         self._line, self._number = line, number
         self._next: deque[line_queries.Place] = known if known is not None else deque()
         self._passed: set[str] = set()
         self._is_all = known is not None
-        """Whether nobody else is in line."""
+        """Whether no other job is in line."""
 
     def first_place(self) -> line_queries.Place | None:
-        """The next; None if there is none."""
+        """The place of the next job. None if there is none."""
         if not self._next and not self._is_all:
-            number = len(self._passed) + self._number  # those that were passed may still be in front
+            number = len(self._passed) + self._number  # skipped jobs may still be in front
             places = line_queries.first_places(self._line, number)
             self._next.extend(place for place in places if place.name not in self._passed)
             self._is_all = len(places) < number
         return self._next[0] if self._next else None
 
     def skip(self, also: int = 0) -> None:
-        """It is the turn of the one behind it; `also`: so many more are left to others."""
+        """Go on to the job behind the next one. `also`: leave so many more jobs to other workers."""
         self._passed.add(self._next.popleft().name)
         if self._next and also:
             self._is_all = False
@@ -68,23 +68,23 @@ class ReadAhead:
 
 @dataclass(slots=True)
 class QueueView:
-    """Who may go, as of one moment."""
+    """The jobs that may start, as of one moment."""
 
     choice: Choice
     types: Mapping[str, JobType | None]
-    """Job Types by name; None for one that is gone."""
+    """Job Types by name. None for a type that is gone."""
     limits: Mapping[str, tenancy.Limits]
     made_at: float
     """As `time.monotonic()`."""
     is_good_until: float
     workers: int = 1
-    """How many take from the same lines."""
+    """How many workers claim from the same lines."""
     _ahead: dict[tuple[str, str, str, str], ReadAhead] = field(default_factory=dict)
 
     def first_place(self, line: Line) -> line_queries.Place | None:
-        """The next job of a line; None if there is none.
+        """The place of a line's next job. None if there is none.
 
-        Some are read ahead, as of the transaction's snapshot. They may be other workers' by now.
+        Jobs are read ahead, as of the transaction's snapshot. Other workers may have claimed them by now.
         """
         ahead = self._ahead.get(line.key)
         if ahead is None:
@@ -92,24 +92,24 @@ class QueueView:
         return ahead.first_place()
 
     def restrict_to(self, line: Line, only: line_queries.Place) -> None:
-        """This is the one job of a line that matters."""
+        """Let only this job of a line be claimed."""
         self._ahead[line.key] = ReadAhead(line, 0, deque([only]))
 
     def skip(self, line: Line) -> None:
-        """The next job of a line is somebody else's: it is the turn of the one behind it."""
+        """Go on to the job behind: another worker holds the next one."""
         self._ahead[line.key].skip()
 
     def skip_claimed(self, line: Line) -> None:
-        """The next job of a line is taken. Meanwhile each of the other workers takes one, too."""
+        """Go on after a claim. Meanwhile each of the other workers claims a job, too."""
         self._ahead[line.key].skip(also=self.workers - 1)
 
     def caps(self, line: Line) -> dict[Key, int]:
-        """The running caps that a job of a line is under."""
+        """The running caps that apply to the jobs of a line."""
         organization, job_type = line.organization, line.job_type
         return limits.caps_of(self.limits[organization], self.types[job_type], organization, job_type)
 
     def is_strict(self, line: Line) -> bool:
-        """Whether a job of a line may start only after a look at what runs at that very moment."""
+        """Whether the running jobs must be counted at the very moment at which a job of this line starts."""
         return bool(self.caps(line)) or circuits.has_breaker(self.types[line.job_type])
 
 
@@ -117,10 +117,10 @@ EMPTY_VIEW = QueueView(Choice((), {}, {}), {}, {}, 0, 0)
 
 
 def read_view(queues: Collection[str] | None = None, turns: Turns | None = None) -> QueueView:
-    """Who may go next, of these queues (all by default).
+    """Read which jobs of these queues (all by default) may start.
 
-    `turns`: of the caller; whoever takes nobody has none. The caller sees to a fresh snapshot. Commits if held jobs got
-    in line.
+    `turns`: the caller's turns; None if it claims nothing. The caller provides a fresh snapshot. Commits if held jobs
+    get in line.
     """
     began = _begin()
     heads = [] if pauses.is_paused() else line_queries.heads()
@@ -131,9 +131,9 @@ def read_view(queues: Collection[str] | None = None, turns: Turns | None = None)
 
 
 def read_view_in_settle(queues: Collection[str] | None, turns: Turns, snapshot_age: float) -> QueueView | None:
-    """The same in a transaction that is so many seconds old, and is not committed here.
+    """Read a view in a transaction that is so many seconds old. Does not commit.
 
-    None if held jobs have to be looked after, which takes a commit.
+    Returns None if there are held jobs, since putting them in line takes a commit.
     """
     began = _begin()
     heads = [] if pauses.is_paused() else line_queries.heads()
@@ -141,7 +141,7 @@ def read_view_in_settle(queues: Collection[str] | None, turns: Turns, snapshot_a
 
 
 def read_view_of_line(line: Line) -> QueueView:
-    """Whether the jobs of one line may go."""
+    """Read whether the jobs of one line may start."""
     began = _begin()
     queue, organization, job_type, priority = line.key
     head: HeadRow = {
@@ -189,7 +189,7 @@ def _build_view(
 
 
 def _not_held(lines: list[Line], types: Mapping[str, JobType | None]) -> list[Line]:
-    """Those of which no circuit keeps the jobs from starting."""
+    """The lines whose jobs no circuit keeps from starting."""
     guarded = [name for name, job_type in types.items() if circuits.has_breaker(job_type)]
     found = circuits.of_types(guarded) if guarded else {}
     held = {pair for pair, circuit in found.items() if circuit.is_held}
@@ -198,13 +198,13 @@ def _not_held(lines: list[Line], types: Mapping[str, JobType | None]) -> list[Li
 
 def may_start(job_type: JobType | None) -> bool:
     """Whether jobs of this Job Type are not paused."""
-    return job_type is None or not job_type.is_paused  # of a type that is gone the jobs fail at once, and say why
+    return job_type is None or not job_type.is_paused  # jobs of a type that is gone fail at once, and say why
 
 
 def _under_caps(
     lines: list[Line], limits_of: Mapping[str, tenancy.Limits], types: Mapping[str, JobType | None]
 ) -> list[Line]:
-    """Those of which one more may run, by what runs now; strictly that is decided when one is taken."""
+    """The lines of which one more job may run, by the jobs that run now. The claim decides it strictly."""
     if not any(limits.caps_of(limits_of[line.organization], types[line.job_type], "", "") for line in lines):
         return lines
     slots = limits.Slots(count_running(), limits_of, types)
@@ -212,7 +212,7 @@ def _under_caps(
 
 
 def count_running() -> list[SlotsRow]:
-    """How many jobs run, by organization and type: as the rows say, so that no slot leaks."""
+    """How many jobs run, by organization and type. Counted from the rows, so no slot leaks."""
     return running_query().run(as_dict=True)
 
 

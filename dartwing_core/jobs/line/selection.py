@@ -1,11 +1,11 @@
-"""Who runs next: turns of the organizations, without a database.
+"""Whose turn it is: the turns of organizations, without a database.
 
-Stride scheduling: each organization has a pass; the lowest is next, and pays 1 / weight for its turn (Waldspurger and
-Weihl, Stride Scheduling, MIT 1995). A pass is worth something while its owner can go. Who had no jobs, was paused or
-had no slot comes back level with the lowest of those that can go: nobody saves up turns.
+Stride scheduling: each organization has a pass. The lowest is next, and pays 1 / weight for its turn (Waldspurger and
+Weihl, Stride Scheduling, MIT 1995). A pass counts only while its organization can run jobs. An organization that had
+no jobs or no slot, or was paused, comes back level with the lowest of the others. Thus none saves up turns.
 
-Priority is a head start of some turns. They are paid for like all others, from the organization's own pass: an urgent
-job goes ahead of others' floods, and a flood of urgent jobs starves nobody. Within an organization rank decides.
+Priority is a head start of some turns, which are paid from the organization's own pass. Thus an urgent job goes ahead
+of others' floods, and a flood of urgent jobs starves nobody. Within an organization rank decides.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from operator import attrgetter
 HEAD_START = {"Critical": 8.0, "High": 2.0, "Normal": 0.0, "Low": -2.0}
 """Turns that a job of a priority is ahead of Normal ones of other organizations."""
 _Turn = tuple[float, float, str]
-"""Pass less head start, rank of the first job among equals, and the organization."""
+"""Pass less head start, then the first job's rank among equals, then the organization."""
 
 
 @dataclass(slots=True)
@@ -30,7 +30,7 @@ class Line:
     job_type: str
     priority: str
     rank: float
-    """Of its first job; or lower, where that is not known any more."""
+    """The rank of its first job, or a lower one where that is not known any more."""
 
     @property
     def key(self) -> tuple[str, str, str, str]:
@@ -38,10 +38,10 @@ class Line:
 
 
 class Choice:
-    """The lines from which a worker may take, and whose turn it is."""
+    """The lines from which a worker may claim, and whose turn it is."""
 
     def __init__(self, lines: Iterable[Line], passes: Mapping[str, float], weights: Mapping[str, int]):
-        """`passes`: as kept; organizations that have none begin at the lowest of the others.
+        """`passes`: as kept. Organizations without a pass begin at the lowest of the others.
 
         `weights`: turns of each organization in a round, 1 by default.
         """
@@ -58,11 +58,11 @@ class Choice:
 
     @property
     def lines(self) -> list[Line]:
-        """All lines that may go."""
+        """All lines whose jobs may start."""
         return [line for lines in self._lines.values() for line in lines]
 
     def next(self) -> Line | None:
-        """The line whose turn it is; None if there is none."""
+        """The line whose turn it is. None if there is none."""
         while self._turns:
             turn = self._turns[0]
             if self._turn_of.get(turn[2]) is turn:
@@ -71,7 +71,7 @@ class Choice:
         return None
 
     def in_order(self) -> list[Line]:
-        """All lines that may go, in the order of their turns."""
+        """All lines whose jobs may start, in the order of their turns."""
 
         def turn(line: Line) -> tuple[float, float]:
             return self.passes[line.organization] - HEAD_START.get(line.priority, 0.0), line.rank
@@ -79,21 +79,21 @@ class Choice:
         return sorted(self.lines, key=turn)
 
     def is_next(self, line: Line, rank: float) -> bool:
-        """Whether it stays its organization's turn for this line, now that its first job's rank is known."""
+        """Whether this line stays next of its organization, now that its first job's rank is known."""
         if line.rank != rank:
             line.rank = rank
             self._line_up(line.organization)
         return self._first(line.organization) is line
 
     def charge_turn(self, line: Line) -> float:
-        """It has had a turn; returns what that costs. The job behind is not known yet, and no earlier than it was."""
+        """Charge a line's organization for a turn; returns the price. The next job's rank is unknown, but no lower."""
         price = 1 / max(1, self._weights.get(line.organization, 1))
         self.passes[line.organization] += price
         self._line_up(line.organization)
         return price
 
     def drop(self, line: Line) -> None:
-        """Nobody of this line can go."""
+        """Drop a line: none of its jobs can start."""
         name = line.organization
         self._lines[name] = [other for other in self._lines[name] if other is not line]
         if self._lines[name]:
@@ -102,7 +102,7 @@ class Choice:
             del self._lines[name], self.passes[name], self._turn_of[name]
 
     def drop_capped(self, key: tuple[str | None, str | None]) -> None:
-        """Nobody can go of an organization, of a type, or of both (None standing for all)."""
+        """Drop the lines of an organization, of a type, or of both (None stands for all)."""
         organization, job_type = key
         for line in self.lines:
             if organization in (None, line.organization) and job_type in (None, line.job_type):

@@ -1,4 +1,4 @@
-"""The passes of organizations (`selection`), in Redis: workers that serve the same queues share them.
+"""The passes of organizations (`selection`), in Redis. Workers that serve the same queues share them.
 
 They may be lost.
 """
@@ -17,24 +17,24 @@ JUST_BEFORE = 1e-6
 
 
 class Turns:
-    """The turns that a process takes from some queues (all by default)."""
+    """The turns that organizations get in some queues (all by default)."""
 
     def __init__(self, queues: Collection[str] | None = None):
-        # What an organization has got of one queue is not held against it in another.
+        # Turns in one queue are not held against an organization in another.
         self._queues = queues
         self._key = redis_queue.site_key(f"{TURNS}:{','.join(sorted(queues)) if queues is not None else '*'}")
 
     def record_turn(self, pipeline: Any, organization: str, start: float, price: float) -> None:
-        """Add to a round trip that an organization has had a turn; `start`: its pass before, if none is kept."""
+        """Record in a pipeline that an organization has had a turn. `start`: its pass before, if none is kept."""
         pipeline.hsetnx(self._key, organization, start)
         pipeline.hincrbyfloat(self._key, organization, price)
         pipeline.expire(self._key, KEPT_SECONDS)
 
     def passes(self, waits: Sequence[Line], served: Sequence[Line], weights: Mapping[str, int]) -> dict[str, float]:
-        """The passes of those who wait; what is kept of them is put right first.
+        """Correct the kept passes, and return those of the organizations that wait.
 
-        Who does not wait keeps no turns, but what it has had too many. Who comes anew begins just before the lowest of
-        those that may go. Who has no slot does not fall behind them by more than a turn.
+        An organization that does not wait keeps a debt, but no saved turns. A new one begins just before the lowest of
+        those whose jobs may start. One without a slot stays at most a turn below them.
         """
         kept: Any = redis_queue.if_there(lambda: redis_queue.client().hgetall(self._key)) or {}
         passes = {name.decode(): float(value) for name, value in kept.items()}

@@ -1,4 +1,4 @@
-"""Has workers look at the line, where somebody in it may go."""
+"""Wakes workers for jobs in line that may start."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from . import line_queries, pauses, queue_view, selection
 
 
 def wake_for(jobs: Sequence[RungJob]) -> int:
-    """For jobs that have just got in line and are committed; returns how many entries were made.
+    """Wake workers for committed jobs that have just got in line. Returns how many entries were made.
 
-    While Redis is away, or all is paused, the next sweep does it.
+    While Redis is away or all is paused, this is left to the next sweep.
     """
     going = pauses.not_paused(jobs)
     return (redis_queue.if_there(lambda: doorbells.ring(going)) or 0) if going else 0
 
 
 def wake_for_line() -> int:
-    """For whoever is in line and may go now; returns how many entries were made.
+    """Wake workers for all jobs in line that may start. Returns how many entries were made.
 
     Raises redis.exceptions.RedisError.
     """
@@ -36,7 +36,7 @@ def wake_for_line() -> int:
 
 
 def admit_held() -> int:
-    """For held jobs that get in line now, since others have left it; returns how many got in. Commits."""
+    """Put held jobs in line where others have left it, and wake workers. Returns how many jobs got in. Commits."""
     entered = sql.committed(line_queries.admit_held)
     wake_for(entered)
     return len(entered)

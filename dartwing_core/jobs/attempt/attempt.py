@@ -1,4 +1,4 @@
-"""One attempt of a job: runs the handler as the job's owner, and has it settled, whatever its end is."""
+"""One attempt of a job: runs the handler as the job's owner, and settles it, whatever its end is."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ from .outcome import Outcome
 from .settlement import Settlement
 
 ClaimWithSettle = Callable[[list[history.Event]], "ClaimedJob | None"]
-"""Takes the next job in the transaction of a settle; adds to the list what is to be written into its history."""
+"""Claims the next job in the transaction of a settle. Adds the events of its history to the list."""
 
 
 def claim_none(_log: list[history.Event]) -> None:
-    """Of a process that makes one attempt."""
+    """Claim no further job: for a process that makes one attempt."""
 
 
 def context_of(job: ClaimedJob, started: float) -> JobContext:
-    """What the job's handler is given, still without its parameters."""
+    """The context for the job's handler, still without its parameters."""
     row = job.row
     context = JobContext(
         job_id=row["name"],
@@ -62,9 +62,9 @@ def context_of(job: ClaimedJob, started: float) -> JobContext:
 
 
 class Attempt:
-    """A job that was taken for an attempt.
+    """The attempt of a claimed job.
 
-    `session`: watches what other apps say to the database during the attempt. `entry_id`: RQ's id of the entry under
+    `session`: watches the statements of other apps during the attempt. `entry_id`: RQ's id of the entry under
     which the process runs. `started`: when the attempt's time began to run, as `time.monotonic()`.
     """
 
@@ -79,9 +79,9 @@ class Attempt:
     ):
         self.job = job
         self.refusal: Exception | None = None
-        """Why a hook of another app does not let it begin."""
+        """The error with which a hook of another app refuses the job."""
         self.next_job: ClaimedJob | None = None
-        """What was taken with the settle."""
+        """The job that was claimed with the settle."""
         self._heartbeat_thread, self._claim_with_settle = heartbeat_thread, claim_with_settle
         self.pid = os.getpid()
         self.started = started
@@ -94,13 +94,13 @@ class Attempt:
         """When the settle's transaction began, as `time.monotonic()`; 0 if it is the handler's."""
         self.heartbeat: Heartbeat | None = None
         self.end: Outcome | None = None
-        """How it has settled; None before that, and if another attempt was there first."""
+        """The outcome with which it has settled. None before that, and if another attempt was first."""
         self.has_ended_itself = False
         """Whether the handler has returned or raised, and neither a time limit nor a cancel has struck."""
 
     @property
     def has_left_nothing(self) -> bool:
-        """Whether it has ended by itself, and its heartbeat and connection are what they were."""
+        """Whether it has ended by itself, its heartbeat is over, and its connection is what it was."""
         has_stopped_beating = self.heartbeat is None or self.heartbeat.has_ended
         has_connection = self.session.is_renewed or self._has_its_connection()
         return self.has_ended_itself and has_stopped_beating and has_connection
@@ -123,7 +123,7 @@ class Attempt:
             raise
 
     def _in_truth(self, error: Exception) -> Exception:
-        """What ended the attempt: a handler may have made something else of RQ's exception (invariant I9)."""
+        """The error that ended the attempt. A handler may have replaced RQ's exception (invariant I9)."""
         says_it_itself = outcome.is_timeout(error) or isinstance(error, JobCanceledError)
         if says_it_itself or self.context.remaining_seconds() > 0:
             return error
@@ -159,7 +159,7 @@ class Attempt:
                 site.restore_user_and_site()
 
     def _succeed(self, result: Any) -> None:
-        """The handler's writes and Completed in one commit (invariant I5)."""
+        """Commit the handler's writes and the status Completed at once (invariant I5)."""
         if self.context.remaining_seconds() <= 0:
             # The handler swallowed RQ's exception, or was deaf to it (invariant I9).
             raise JobTimeoutError(_("The time limit was reached."))
@@ -171,7 +171,7 @@ class Attempt:
         end = outcome.success(result, self.context.progress.message, settings.max_result_bytes)
         log: list[history.Event] = []
         if not self._settle(end, log):
-            connection.discard()  # overtaken: what this attempt did must not stay (invariant I4)
+            connection.discard()  # overtaken: this attempt's writes must not stay (invariant I4)
             return
         self.has_ended_itself = True
         self.next_job = self._next_along(log)
@@ -192,18 +192,19 @@ class Attempt:
         if self.next_job:
             callbacks.commit()
             return
-        with self.session.watched():  # what the handler has left to the commit may change the session as well
+        with self.session.watched():  # callbacks that the handler has left may change the session as well
             frappe.db.commit()
 
     def _renew_snapshot(self) -> None:
-        """Let a next job be looked for in the settle's transaction also after a handler that took a while, if it has
-        said nothing to the database."""
+        """Renew the snapshot after a longer handler that has issued no statement.
+
+        Thus the settle's transaction can still claim the next job."""
         if not self.session.is_used and time.monotonic() - self.started >= claim.YOUNG:
             sql.commit()
             self.renewed_at = time.monotonic()
 
     def _run_callbacks(self, apart: list[Callable[[], Any]]) -> None:
-        """The next job is taken already: an error here is the last job's."""
+        """Call the callbacks. The next job is claimed already: an error here belongs to the last job."""
         try:
             with self.session.watched():
                 callbacks.run(apart)
@@ -217,8 +218,9 @@ class Attempt:
         frappe.logger("dartwing_core").warning(f"{self.job.name}: a callback after its commit failed: {error!r}")
 
     def _next_along(self, log: list[history.Event]) -> ClaimedJob | None:
-        """The next job, whose start is committed with this settle. Not if the handler has left callbacks to that
-        commit that may change the process, take long or refuse the commit."""
+        """Claim the next job, whose start is committed with this settle.
+
+        Claims none if callbacks of the handler may change the process, take long or refuse the commit."""
         if not callbacks.are_quick():
             return None
         written = len(log)
@@ -234,7 +236,7 @@ class Attempt:
             return None
 
     def _fail(self, error: BaseException) -> None:
-        """The handler's writes are undone first; then outcome and retry schedule in one write (invariant I5)."""
+        """Undo the handler's writes, then write outcome and retry schedule at once (invariant I5)."""
         if self.end is not None and self._settlement.is_committed():
             return  # the time limit has struck just after the commit
         self.end = self.next_job = None
@@ -245,12 +247,12 @@ class Attempt:
             connection.renew()
             is_written = connection.retried(lambda: self._write_failure(error), undo_first=True)
         if not is_written:
-            self.has_ended_itself = False  # whoever overtook it may be about to stop this process
+            self.has_ended_itself = False  # the process that overtook it may be about to stop this one
         elif outcome.is_timeout(error):
             self._clean_up()
 
     def _clean_up(self) -> None:
-        """The Job Type's own clean-up after a time limit, best effort, in a transaction of its own."""
+        """Run the Job Type's own clean-up after a time limit: best effort, in a transaction of its own."""
         if not self.job.timeout_handler:
             return
         try:
@@ -261,7 +263,7 @@ class Attempt:
             connection.discard()
 
     def _write_failure(self, error: BaseException) -> bool:
-        """Whether the end was this attempt's to write."""
+        """Write the failure. Returns whether the end was this attempt's to write."""
         end = self._settlement.outcome_of(error)
         log: list[history.Event] = []
         try:
@@ -282,7 +284,7 @@ class Attempt:
         return self._settlement.write(end, log, has_row=self.heartbeat is not None and self.heartbeat.began)
 
     def _hold_if_asked_to(self) -> None:
-        """An organization that was paused or suspended since the worker looked keeps its job in line."""
+        """Keep the job in line if its organization was paused or suspended since the worker's view."""
         state = self.job.owner.standing().limits
         if state.is_paused or state.state in tenancy.HELD_STATES:
             raise JobHeldError(_("The organization is paused or suspended."))

@@ -1,4 +1,4 @@
-"""When a failed attempt is tried again."""
+"""Decides when a failed attempt is tried again."""
 
 from __future__ import annotations
 

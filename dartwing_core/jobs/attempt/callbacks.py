@@ -1,4 +1,4 @@
-"""What a handler has left to its transaction's commit, in Frappe's lists of callbacks."""
+"""The callbacks that a handler has left to its transaction's commit, in Frappe's lists."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ QUICK = frozenset(
         ".integrations.doctype.webhook",
     )
 )
-"""Modules whose callbacks empty caches, publish to browsers and enqueue: in milliseconds, and nothing of the process
-is changed by it."""
+"""Modules whose callbacks empty caches, publish to browsers and enqueue. They take milliseconds, and change nothing of
+the process."""
 
 
 def are_quick() -> bool:
-    """Whether nothing stands before the commit, and behind it nothing but such of Frappe's own and the engine's."""
+    """Whether no callback comes before the commit, and only quick ones and the engine's come after it."""
     return not frappe.db.before_commit._functions and all(map(_is_quick, frappe.db.after_commit._functions))
 
 
@@ -35,9 +35,9 @@ def _is_quick(callback: Any) -> bool:
 
 
 def set_apart() -> list[Callable[[], Any]]:
-    """Take out of the transaction what is to be called behind its commit, except the engine's own callbacks.
+    """Take the callbacks after the commit out of the transaction, except the engine's own.
 
-    What is set apart outlasts an error of the commit, after which the transaction's callbacks are gone.
+    Those outlast an error of the commit, after which the transaction's callbacks are gone.
     """
     functions = frappe.db.after_commit._functions
     others = [callback for callback in functions if not getattr(callback, "is_for_any_commit", False)]
@@ -47,14 +47,14 @@ def set_apart() -> list[Callable[[], Any]]:
 
 
 def commit() -> None:
-    """Commit, and call the engine's callbacks alone."""
+    """Commit, and call only the engine's callbacks."""
     sql.commit()
     frappe.db.before_rollback.reset()
     frappe.db.after_rollback.reset()
 
 
 def run(callbacks: list[Callable[[], Any]]) -> None:
-    """Call what was set apart, and what these leave in turn; may raise, with some of them not called."""
+    """Call the callbacks that were set apart, and those that they add. If one raises, the rest are not called."""
     for callback in callbacks:
         frappe.db.after_commit.add(callback)
     frappe.db.after_commit.run()

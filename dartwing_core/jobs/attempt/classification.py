@@ -1,4 +1,4 @@
-"""Which failures are worth another attempt.
+"""Decides which failures are worth another attempt.
 
 The order of the rules is part of the public contract; `docs/writing_handlers.md` lists them.
 """
@@ -110,7 +110,7 @@ def retry_after(exc: BaseException) -> float | None:
 
 
 def _attribute(thing: Any, name: str) -> Any:
-    """None also where reading it raises: an exception of any library may be anything."""
+    """The attribute's value. None also if reading it raises, as exceptions of libraries may do."""
     try:
         return getattr(thing, name, None)
     except Exception:
@@ -118,7 +118,7 @@ def _attribute(thing: Any, name: str) -> Any:
 
 
 def parse_retry_after(value: Any) -> float | None:
-    """Seconds of a Retry-After value, which is a number or an HTTP date; None if it is neither."""
+    """Seconds of a Retry-After value: a number or an HTTP date. None if it is neither."""
     if value is None or isinstance(value, bool):
         return None
     try:
@@ -141,7 +141,7 @@ def _seconds_until(http_date: str) -> float | None:
 
 
 def _is_lost_request(exc: BaseException) -> bool:
-    """A connection or time-out error of requests, which is slow to import: only a handler that uses it has it."""
+    """Whether it is a connection or time-out error of requests. That is slow to import, so only loaded ones count."""
     if "requests" not in sys.modules:
         return False
     from requests import exceptions

@@ -1,4 +1,4 @@
-"""What a handler gets: its job's data, and the ways to report progress and to learn that it should stop."""
+"""The context of a handler: its job's data, and the ways to report progress and to learn that it should stop."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DONE, ACTIVE, PENDING = "done", "active", "pending"
 
 @dataclass
 class Progress:
-    """The latest progress of an attempt; the handler's thread writes it, the heartbeat's reads it."""
+    """The latest progress of an attempt. The handler's thread writes it, and the heartbeat's reads it."""
 
     percent: float = 0.0
     message: str = ""
@@ -153,13 +153,13 @@ class JobContext:
 def _clamp(percent: Any) -> float:
     try:
         number = float(percent)
-    except Exception:  # whatever it is, telling of the work must not fail it
+    except Exception:  # reporting progress must not fail the work
         return 0.0
     return min(100.0, max(0.0, number)) if number == number else 0.0
 
 
 def shown(value: Any) -> str:
-    """The value's text, or its kind where it has none. Never raises."""
+    """The value's text, or the name of its type if it has none. Never raises."""
     try:
         return text_for_storage(value)
     except Exception:
@@ -167,5 +167,5 @@ def shown(value: Any) -> str:
 
 
 def text_for_storage(value: Any) -> str:
-    """The value's text as the database takes it: a file name may hold half a character, which no column does."""
+    """The value's text as the database accepts it. A file name may hold half a character, which no column can."""
     return str(value).encode("utf-8", "replace").decode("utf-8")

@@ -52,11 +52,11 @@ def job_handler(function: Handler | None = None, *, parameters: type | None = No
 
 
 def parameters_schema(path: str) -> dict[str, Any] | None:
-    """The JSON Schema of the parameters that the handler of this path has declared; None if it has not."""
+    """The JSON Schema of the parameters that this path's handler has declared. None if it has declared none."""
     declared = getattr(resolve(path), _PARAMETERS, None)
     if declared is None:
         return None
-    from pydantic import TypeAdapter  # late: it takes a worker's time to import, and no worker needs it
+    from pydantic import TypeAdapter  # late: its import takes time, and no worker needs it
 
     schema = TypeAdapter(declared).json_schema()
     for name, hint in get_type_hints(declared, include_extras=True).items():
@@ -70,8 +70,8 @@ def parameters_schema(path: str) -> dict[str, Any] | None:
 def resolve(path: str) -> Handler:
     """The registered handler of this dotted path.
 
-    Raises UnknownHandlerError, saying what to do, if it is not registered, can't be imported or does not take
-    one context. Nothing is imported unless an installed app owns it or the registry names it.
+    Imports only modules that an installed app owns or the registry names. Raises UnknownHandlerError with advice if it
+    is not registered, can't be imported or does not take one context.
     """
     path = (path or "").strip()
     if not is_nameable(path):
@@ -90,12 +90,12 @@ def resolve(path: str) -> Handler:
 
 
 def is_marked(function: Any) -> bool:
-    """Whether the decorator was applied to it."""
+    """Whether the decorator was applied to `function`."""
     return callable(function) and getattr(function, _MARK, False) is True
 
 
 def is_nameable(path: str) -> bool:
-    """Whether the module part of `path` may be imported at all: it is named, or an installed app's."""
+    """Whether the module of `path` may be imported: it is named, or belongs to an installed app."""
     if not all(part.isidentifier() for part in path.split(".")) or "." not in path:
         return False
     named = _named()

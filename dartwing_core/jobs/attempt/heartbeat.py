@@ -1,12 +1,12 @@
-"""Tells the database that an attempt is alive, and the attempt what the database knows.
+"""Tells the database that an attempt is alive, and the attempt that it should stop.
 
-A daemon thread with a plain autocommit connection of its own: it renews the lease on the run row, writes the
-latest progress there and reads the cancel flag. It touches neither the handler's connection nor `frappe.local`,
-runs no handler code, serves all attempts of its process, and costs one of under two seconds nothing. Where nobody
-sweeps the site, a second thread does so meanwhile (`agent.StandIn`).
+A daemon thread with a plain autocommit connection of its own renews the lease on the run row. It writes the latest
+progress there and reads the cancel flag. It touches neither the handler's connection nor `frappe.local`, and runs no
+handler code. It serves all attempts of its process, and costs one of under two seconds nothing. If the site is not
+swept, a second thread does that meanwhile (`agent.StandIn`).
 
-One statement each five seconds (a quarter of a shorter lease); more only while there is progress to show, or when Redis
-says that the attempt was asked to stop. Without Redis it learns of that with the next beat.
+It issues one statement each five seconds (a quarter of a shorter lease). It issues more only while progress changes, or
+when Redis says that the attempt was asked to stop. Without Redis the next beat reads that.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _BEGUN = (
     *("modified", "worker", "rq_job_id", "connection_id", "started_at"),
     *("progress", "progress_message", "steps", "lease_expires_epoch"),
 )
-"""Written to a row that a request or a checkpoint has made; not to that of an attempt which has ended."""
+"""Columns written to a row that a request or a checkpoint has made, unless its attempt has ended."""
 _BEGIN = """
     INSERT INTO `tabBackground Job Run`
         (name, creation, modified, owner, modified_by, docstatus, idx, background_job, attempt, worker, rq_job_id,
@@ -58,20 +58,20 @@ _KILL_QUERY = "KILL QUERY %(connection_id)s"
 
 
 class StandIn(Protocol):
-    """What may sweep the site meanwhile."""
+    """A sweeper of the site while the worker is busy."""
 
     def begin_if_needed(self) -> None:
-        """Start, if nobody sweeps."""
+        """Start, if no other process sweeps."""
 
     def end(self) -> None:
         """Stop."""
 
 
 class HeartbeatThread:
-    """The thread that beats, for one attempt after the other of a process. Begun with the first."""
+    """The thread that beats for one attempt after the other of a process. It begins with the first."""
 
     def __init__(self, stand_in: StandIn) -> None:
-        """Where the site is connected. `stand_in`: sweeps the site while this process is busy and nobody else does."""
+        """Needs a connected site. `stand_in`: sweeps the site while this process is busy and no other one does."""
         self.wake = threading.Event()
         self.connection: Any = None
         self.connect = sql.connector()
@@ -89,7 +89,7 @@ class HeartbeatThread:
             self._thread.start()
 
     def detach(self) -> bool:
-        """Beat for nobody; whether no beat is under way any more when this returns."""
+        """Stop beating for the attempt. Returns whether no beat is under way any more."""
         if not self._lock.acquire(timeout=STOP_TIMEOUT):
             self._current = None
             return False
@@ -116,7 +116,7 @@ class HeartbeatThread:
         self.close()
 
     def close(self) -> None:
-        """Give the connection up; the next beat opens another."""
+        """Close the connection. The next beat opens another."""
         with contextlib.suppress(Exception):
             if self.connection is not None:
                 self.connection.close()
@@ -129,7 +129,7 @@ class Heartbeat:
     def __init__(self, context: JobContext, run: str, start: RunStart, heartbeat_thread: HeartbeatThread):
         """`run`: the name of the attempt's row."""
         self.began = False
-        """Whether the run row exists by our hand."""
+        """Whether this heartbeat has made the run row."""
         self.has_ended = True
         """Whether no beat is under way any more, once the attempt is over."""
         self._context = context
@@ -151,12 +151,12 @@ class Heartbeat:
         self._heartbeat_thread.attend(self)
 
     def __exit__(self, *_exception: Any) -> None:
-        """When this returns, no beat follows."""
+        """Stop beating: no beat follows when this returns."""
         self.has_ended = self._heartbeat_thread.detach()
         self._publisher.publish(self._progress(), is_last=True)
 
     def beat_if_due(self, is_woken: bool) -> None:
-        """Beat if it is time, or if the handler has asked for it. In the thread."""
+        """Beat if it is time, or if the handler has asked for it. Runs in the thread."""
         is_young = not self._last_beat and time.monotonic() - self._began_at < FIRST_BEAT
         if is_woken or (not is_young and self._is_time()):
             self._try_beat()
@@ -195,11 +195,11 @@ class Heartbeat:
             cursor.execute(_READ_STATE, values)
             row = cursor.fetchone()
             if row and (row[0] or row[1]):
-                # Asked to stop, or settled by somebody else while this worker was away.
+                # Asked to stop, or settled by another process while this worker was away.
                 self._context.cancel_requested.set()
 
     def _end_overdue_query(self) -> None:
-        """A driver in C is deaf to RQ's exception until the server answers: past the time limit the query is ended."""
+        """End a query past the time limit: a driver in C ignores RQ's exception until the server answers."""
         if not self._is_overdue():
             return
         self._killed_query = True

@@ -1,4 +1,4 @@
-"""The key by which other systems tell that they see a job's work again: the same in all attempts, and not its id."""
+"""The key by which other systems recognize a job's work: one for all attempts, and not the job's id."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ LENGTH = 32
 
 
 def key_of(job_id: str) -> str:
-    """A hash of the id with the site's secret. For jobs that are older than the secret the id, as their first attempts
-    sent it.
-    """
+    """A hash of the id with the site's secret. For a job older than the secret its id, as first attempts sent it."""
     since, _space, secret = (frappe.get_cached_doc(config.SETTINGS).get(FIELD) or "").partition(" ")
     if not secret or job_id < since:
         return job_id
@@ -26,7 +24,7 @@ def key_of(job_id: str) -> str:
 
 
 def make_secret() -> None:
-    """Make the site's secret, if there is none: kept in the database, since all processes read the same there."""
+    """Make the site's secret, if there is none. It is in the database, where all processes read one value."""
     if not frappe.db.get_single_value(config.SETTINGS, FIELD):
         secret = f"{ids.first_job_name(time.time())} {secrets.token_hex(32)}"
         frappe.db.set_single_value(config.SETTINGS, FIELD, secret)

@@ -1,7 +1,7 @@
-"""What a handler leaves behind must not reach the next job of its process.
+"""Keeps what a handler leaves behind from the next job of its process.
 
-Frappe's context is put back to what it was before. So is the database session, by a new connection, if the handler has
-said anything to it that may outlast a transaction. `process_state` has what is neither.
+Frappe's context is put back to what it was before. The database session gets a new connection, if the handler has
+issued a statement that may outlast its transaction. `process_state` covers the rest of the process.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import frappe
 
 CALLBACKS = ("before_commit", "after_commit", "before_rollback", "after_rollback")
 NEEDED = ("db", "conf", "flags", "session", "lang", "form_dict", "response", "message_log", "error_log", "debug_log")
-"""Without which Frappe can do nothing."""
+"""Attributes without which Frappe does not work."""
 NESTED = ("flags", "conf")
-"""Attributes of `frappe.local` that hold dicts and lists which a handler may change."""
+"""Attributes of `frappe.local` with nested dicts and lists that a handler may change."""
 LONGEST_READ = 100_000
 OF_CONNECTION = frozenset({"_conn", "_cursor", "last_query", "last_result", "transaction_writes"})
-"""Attributes of Frappe's database object that go with its connection and its transaction."""
+"""Attributes of Frappe's database object that belong to its connection and its transaction."""
 LASTING_CALLS = ("autocommit", "select_db", "set_charset", "set_character_set", "change_user")
 """Methods of a driver's connection that change its session without a statement."""
 _PASSING = re.compile(
@@ -36,7 +36,7 @@ _LASTING = re.compile(
 
 
 class Site:
-    """The site that a handler is called on, to be back on it after whatever the handler did to Frappe's context."""
+    """The site on which a handler is called, and the way back to it after any change of Frappe's context."""
 
     def __init__(self) -> None:
         self._name, self._path, self._user = frappe.local.site, frappe.local.sites_path, frappe.session.user
@@ -44,10 +44,10 @@ class Site:
         self._cache_reads = _cache_reads()
 
     def restore_user_and_site(self) -> None:
-        """Begin anew if the handler has ended Frappe's context or gone to another site; put back what is missing.
+        """Begin anew if the handler has ended Frappe's context or gone to another site. Put back what is missing.
 
-        Frappe 16 caches meta, hooks and defaults as objects of the process, which a handler may have changed. If it has
-        read any of them, they are read anew.
+        Frappe 16 caches meta, hooks and defaults as objects of the process, which a handler may have changed. They are
+        read anew if the handler has read any of them.
         """
         if _cache_reads() != self._cache_reads:
             frappe.client_cache.clear_cache()
@@ -65,20 +65,20 @@ class Site:
             del local.system_settings
         if local.db is not self._before["db"]:
             with suppress(Exception):
-                self._before["db"].close()  # its transaction would hold its locks as long as somebody refers to it
+                self._before["db"].close()  # its transaction would hold its locks as long as it is referred to
 
 
 def _cache_reads() -> tuple[int, int] | None:
-    """How often Frappe's cache of the process was read; None on Frappe 15, which has none."""
+    """How often Frappe's cache of the process was read. None on Frappe 15, which has no such cache."""
     cache = getattr(frappe, "client_cache", None)
     return (cache.hits, cache.misses) if cache else None
 
 
 class Context:
-    """Frappe's context at one moment, and back to it: all of `frappe.local`, what its lists and dicts held included."""
+    """Frappe's context at one moment, and the way back: all of `frappe.local`, with the content of lists and dicts."""
 
     def __init__(self, *, keeps_caches: bool) -> None:
-        """`keeps_caches`: what is cached now holds no user's data, and is not outdated soon."""
+        """`keeps_caches`: the caches hold no user's data now, and are not outdated soon."""
         self._user, self._keeps_caches = frappe.session.user, keeps_caches
         self._before, seen = _locals(), set[int]()
         self._contents = [
@@ -88,13 +88,13 @@ class Context:
         self._forget()
 
     def remember_database(self) -> None:
-        """Take Frappe's database object as it is now for what it is to be."""
+        """Remember Frappe's database object as it is now, to put it back later."""
         self._database = frappe.local.db
         self._of_database = {name: value for name, value in vars(self._database).items() if name not in OF_CONNECTION}
 
     def restore(self) -> None:
-        """Whatever the handler has added, changed or replaced."""
-        frappe.set_user(self._user)  # which empties what Frappe keeps for a user
+        """Put back all that the handler has added, changed or replaced."""
+        frappe.set_user(self._user)  # this also empties Frappe's caches of a user
         for name in _locals().keys() - self._before.keys():
             delattr(frappe.local, name)
         now = _locals()
@@ -126,7 +126,7 @@ class Context:
 
 @contextmanager
 def cleared() -> Iterator[None]:
-    """Run one attempt in a process that goes on with something else: what was there before is there after it."""
+    """Run one attempt in a process that goes on with other work. Afterwards the context is what it was before."""
     context = Context(keeps_caches=False)
     try:
         yield
@@ -139,7 +139,7 @@ def _locals() -> dict[str, Any]:
 
 
 def _containers(value: Any, is_nested: bool, seen: set[int]) -> Iterator[tuple[Any, Any]]:
-    """A dict or list and a copy of what it holds; with `is_nested` the same of those in it."""
+    """A dict or list, and a copy of its content. With `is_nested`, also those in it."""
     if not isinstance(value, dict | list) or id(value) in seen:
         return
     seen.add(id(value))
@@ -150,7 +150,7 @@ def _containers(value: Any, is_nested: bool, seen: set[int]) -> Iterator[tuple[A
 
 
 def _refill(value: Any, content: Any) -> None:
-    """Compares nothing: what a handler has left may be of a kind that can't be compared."""
+    """Put content back without comparing: values that a handler has left may not be comparable."""
     value.clear()
     if isinstance(value, dict):
         value.update(content)
@@ -159,18 +159,18 @@ def _refill(value: Any, content: Any) -> None:
 
 
 class Session:
-    """Watches what is said to the database: whether it may outlast the transaction it is said in."""
+    """Watches whether statements may change the database session beyond their transaction."""
 
     def __init__(self) -> None:
         self.is_changed = False
         self.is_used = False
-        """Whether anything was said at all."""
+        """Whether any statement was issued."""
         self.is_renewed = False
-        """Whether there is a new session, in which nobody has said anything."""
+        """Whether the session is a new one, in which no statement was issued."""
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """While a handler runs. Statements pass through the driver's connection, whoever makes them."""
+        """Watch while a handler runs. All statements pass through the driver's connection."""
         watched = frappe.db._conn
         if watched is None:
             self.is_used = self.is_changed = True
@@ -195,11 +195,11 @@ class Session:
             yield
         finally:
             for name, method in before.items():
-                setattr(watched, name, method)  # MySQLdb lets nobody delete attributes of a connection
+                setattr(watched, name, method)  # MySQLdb does not let attributes of a connection be deleted
             self.is_changed = self.is_changed or _converters(watched) != converters
             if frappe.db._conn is not watched:
                 with suppress(Exception):
-                    watched.close()  # the handler has opened another; this one would keep its locks
+                    watched.close()  # the handler has opened another connection; this one would keep its locks
 
     def _noting(self, call: Callable[..., Any]) -> Callable[..., Any]:
         def note_and_call(*arguments: Any, **options: Any) -> Any:
@@ -210,6 +210,6 @@ class Session:
 
 
 def _converters(connection: Any) -> list[dict[Any, Any]]:
-    """How the driver makes Python's values of the server's, and the reverse."""
+    """How the driver converts the server's values to Python's, and back."""
     found = (getattr(connection, name, None) for name in ("decoders", "encoders", "converter"))
     return [dict(converter) for converter in found if converter]

@@ -1,6 +1,6 @@
 """The hooks `before_job` and `after_job` of all apps, for each job of a process.
 
-Frappe calls them once for an RQ entry. What takes an entry for one job, Frappe's recorder and monitor, is left at that.
+Frappe calls them once for an RQ entry. Frappe's recorder and monitor take an entry for one job, and stay at that.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ OF_THE_ENTRY = frozenset(
 
 
 def call_before_job(job: AttemptKey) -> None:
-    """For every job but the one that an entry names, for which Frappe has called them. Raises what they raise."""
+    """Call the hooks before a job that the entry does not name. Frappe does so for the named one. Raises any error."""
     for hook in _hooks("before_job"):
         frappe.call(hook, method=frappe.local.job.method, kwargs=_arguments(job), transaction_type="job")
 
 
 def call_after_job(job: AttemptKey) -> None:
-    """For every job, with what it has left to be called; Frappe calls them once more at the end of the entry."""
+    """Call the hooks after a job, and its own callbacks. Frappe calls the hooks once more at the end of the entry."""
     if not is_in_a_worker():
         return
     for hook in _hooks("after_job"):
@@ -40,18 +40,18 @@ def call_after_job(job: AttemptKey) -> None:
     try:
         frappe.local.job.after_job.run()
     finally:
-        frappe.local.job.after_job.reset()  # what one that raised has left must not be called for the next job
+        frappe.local.job.after_job.reset()  # if one raised, the rest must not be called for the next job
         if frappe.db.transaction_writes:
-            sql.rollback()  # as it is lost where Frappe ends its context after them
+            sql.rollback()  # Frappe loses such writes too, as it ends its context after the hooks
 
 
 def has_left_something() -> bool:
-    """Whether the job has asked for something to be called after it."""
+    """Whether the job has left callbacks to run after it."""
     return is_in_a_worker() and bool(frappe.local.job.after_job._functions)
 
 
 def is_in_a_worker() -> bool:
-    """Whether it is Frappe's function for background jobs that runs."""
+    """Whether Frappe's function for background jobs is running."""
     return getattr(frappe.local, "job", None) is not None
 
 

@@ -1,4 +1,4 @@
-"""What becomes of a job when an attempt ends: pure decisions, no database."""
+"""Decides what a job becomes when an attempt ends. Pure, without a database."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .context import MAX_SNOOZE, shown, text_for_storage
 
 
 class EndingJob(TypedDict):
-    """What becomes of an attempt depends on this."""
+    """The columns on which the outcome of an attempt depends."""
 
     priority: str
     retry_count: int
@@ -48,17 +48,17 @@ class Outcome:
     error: str | None = None
     traceback: str | None = None
     is_transient: bool = False
-    """Failed by an error that may pass, or by its time limit; not by the death of its worker."""
+    """Whether it failed by an error that may pass or by its time limit, and not by its worker's death."""
     has_timed_out: bool = False
 
     @property
     def of_attempt(self) -> JobStatus:
-        """How the attempt itself ended: one that ran out of time is Timed Out, also the last of a dead job."""
+        """The attempt's own end. One that ran out of time is Timed Out, also the last of a dead letter."""
         return JobStatus.TIMED_OUT if self.has_timed_out else self.status
 
 
 def success(result: Any, progress_message: str, max_bytes: int) -> Outcome:
-    """The handler returned."""
+    """The outcome when the handler has returned."""
     reference = result.get("output_reference") if isinstance(result, Mapping) else None
     values = {
         "completed_at": clock.site_time(),
@@ -74,7 +74,7 @@ def success(result: Any, progress_message: str, max_bytes: int) -> Outcome:
 
 
 def failure(job: EndingJob, error: BaseException, policy: RetryPolicy) -> Outcome:
-    """The handler or its settle failed: retry or Dead Letter, with the schedule in the same write."""
+    """The outcome when the handler or its settle failed: retry or Dead Letter, with the schedule in the same write."""
     if isinstance(error, JobSnoozed):
         return _snoozed(job, error)
     if isinstance(error, JobHeldError):
@@ -109,10 +109,10 @@ def failure(job: EndingJob, error: BaseException, policy: RetryPolicy) -> Outcom
 
 
 def lost(job: DoubtfulRow, outlived_its_limit: bool, policy: RetryPolicy) -> Outcome:
-    """The worker of an attempt is gone: at once to the next attempt, or to Dead Letter after MAX_CRASHES in a row.
+    """The outcome when an attempt's worker is gone: try again at once, or Dead Letter after MAX_CRASHES in a row.
 
     It costs no retry: killing a worker, as a deploy does, is not the job's fault. An attempt that lived past its time
-    limit is Timed Out; one that had been asked to stop is Canceled.
+    limit is Timed Out. One that had been asked to stop is Canceled.
     """
     if job["cancel_requested"]:
         return canceled(job["canceled_by"], job["cancel_reason"])
@@ -122,7 +122,7 @@ def lost(job: DoubtfulRow, outlived_its_limit: bool, policy: RetryPolicy) -> Out
 
 
 def _not_to_blame(job: EndingJob, what: str, error: str, trace: str | None = None) -> Outcome:
-    """What ended the attempt is not the job's doing, unless it happens MAX_CRASHES times in a row."""
+    """The outcome when the job is not to blame, unless that happens MAX_CRASHES times in a row."""
     crashes = job["crash_count"] + 1
     details = {"error_message": error, "error_type": "Transient", "crash_count": crashes}
     if crashes >= MAX_CRASHES:
@@ -133,7 +133,7 @@ def _not_to_blame(job: EndingJob, what: str, error: str, trace: str | None = Non
 
 
 def canceled(user: str | None, reason: str | None, *, by_force: bool = False) -> Outcome:
-    """Somebody canceled the job while it ran."""
+    """The outcome when a user has canceled the running job."""
     text = "Job stopped by force after it was canceled" if by_force else "Job canceled while running"
     values = {"canceled_at": clock.site_time(), "canceled_by": user, "next_retry_at": None}
     return Outcome(JobStatus.CANCELED, f"{text}: {reason}" if reason else text, values)
@@ -157,7 +157,7 @@ def is_timeout(error: BaseException) -> bool:
 
 
 def storable(result: Any, max_bytes: int) -> str | None:
-    """A handler's result as JSON. One that can't be stored is replaced by a note: the work itself is done."""
+    """A handler's result as JSON. A note replaces a result that can't be stored, since the work itself is done."""
     if result is None:
         return None
     try:
@@ -172,7 +172,7 @@ def storable(result: Any, max_bytes: int) -> str | None:
 
 
 def describe(error: BaseException) -> str:
-    """What the owner reads: the kind of error and its text, plain and without a traceback. Never raises."""
+    """The error for the owner: its kind and plain text, without a traceback. Never raises."""
     if is_timeout(error):
         return _("The time limit was reached.")
     try:
@@ -213,10 +213,10 @@ def _note(text: str) -> str:
 
 
 def circuit_sample(job: TypeAndOrganization, end: Outcome) -> Columns:
-    """The columns of Background Job Run of an attempt that says whether the type works for the organization.
+    """The run row's columns for the circuit, if the attempt says whether the type works for the organization.
 
-    A success does, and a transient failure or a time limit; a permanent error is the job's own, and a cancel, a snooze
-    or the death of a worker says nothing. Empty too if the type has no breaker.
+    A success says that, and so does a transient failure or a time limit. A permanent error is the job's own. A cancel,
+    a snooze or the death of a worker says nothing. Empty if it says nothing or the type has no breaker.
     """
     is_success = end.status == JobStatus.COMPLETED
     if not (is_success or end.is_transient) or not circuits.has_breaker(config.job_type(job["job_type"])):

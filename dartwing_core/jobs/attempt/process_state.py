@@ -1,6 +1,6 @@
-"""What a handler may change in its process, beside Frappe's context and the database session.
+"""State of the process that a handler may change, beside Frappe's context and the database session.
 
-What is easily put back is put back. A process that was changed in any other way runs no other job.
+Some of it is easily put back. After any other change the process runs no other job.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ OWN_THREADS = frozenset({"job-heartbeat", "job-sweeps"})
 MEMORY_LIMIT = 256 * 1024
 """A process that has grown by so many kilobytes runs no other job."""
 HELD = (csv, http.client, json, logging, random, socket, ssl, urllib.request)
-"""Modules whose attributes decide how others work: whether certificates are checked, what is logged, …"""
+"""Modules whose attributes decide how others work: checks of certificates, logging, …"""
 PUT_BACK = ((urllib.request, "_opener"), (tempfile, "tempdir"))
-"""What modules set by themselves when they are first used: a change alone says nothing."""
+"""Attributes that modules set by themselves at their first use. Such a change says nothing about the handler."""
 _SIGNALS = (
     signal.SIGINT,
     signal.SIGTERM,
@@ -50,7 +50,7 @@ _LIMITS = (resource.RLIMIT_AS, resource.RLIMIT_CPU, resource.RLIMIT_FSIZE, resou
 
 
 class Process:
-    """What can be told of this process at one moment."""
+    """The state of this process at one moment."""
 
     def __init__(self) -> None:
         self._loggers = [one for one in logging.root.manager.loggerDict.values() if isinstance(one, logging.Logger)]
@@ -61,7 +61,7 @@ class Process:
         self._memory = _memory()
 
     def is_as_it_was(self) -> bool:
-        """Whether no handler has left anything behind: threads, signals, folder, environment, time-outs, memory, …"""
+        """Whether handlers have left nothing behind: threads, signals, folder, environment, time-outs, memory, …"""
         try:
             is_same = self._state() == self._before
         except BaseTimeoutException:
@@ -71,13 +71,13 @@ class Process:
         return is_same and self._has_attributes() and _memory() - self._memory < MEMORY_LIMIT
 
     def restore(self) -> None:
-        """Put back what `is_as_it_was` passes over. RQ seeds Python's random numbers for each job, and so does this."""
+        """Put back the state that `is_as_it_was` ignores, and seed Python's random numbers as RQ does for each job."""
         random.seed()
         for (module, name), before in zip(PUT_BACK, self._put_back, strict=True):
             setattr(module, name, before)
 
     def _has_attributes(self) -> bool:
-        """Names that a module has got since do not count: they are modules within it that somebody has imported."""
+        """Whether attributes are unchanged. New names do not count: they are imported modules within the module."""
         for module, before in self._attributes:
             now = vars(module)
             if not all(map(operator.is_, map(now.get, before), before.values())):
@@ -114,7 +114,7 @@ def _of_python() -> tuple[Any, ...]:
 
 
 def _rules_of(context: decimal.Context) -> str:
-    """Without the flags, which each calculation that rounds sets."""
+    """The context without its flags, which each calculation that rounds sets."""
     copied = context.copy()
     copied.clear_flags()
     return repr(copied)
@@ -133,7 +133,7 @@ def _of_system() -> tuple[Any, ...]:
 
 
 def _context_variables() -> dict[Any, Any]:
-    """All but the one in which Frappe keeps `frappe.local`."""
+    """All context variables except the one in which Frappe keeps `frappe.local`."""
     found = contextvars.copy_context().items()
     return {name: value for name, value in found if not (isinstance(value, dict) and "db" in value)}
 
@@ -145,5 +145,5 @@ def _umask() -> int:
 
 
 def _memory() -> int:
-    """The most memory that this process has had, in kilobytes."""
+    """The peak memory of this process, in kilobytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

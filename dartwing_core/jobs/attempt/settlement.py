@@ -1,4 +1,4 @@
-"""Settles an attempt: its end is written to the job, the row of the attempt and the history."""
+"""Settles an attempt: writes its end to the job, the row of the attempt and the history."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .outcome import Outcome
 
 
 class Settlement:
-    """The end of one attempt.
+    """The settle of one attempt.
 
     `entry_id`: RQ's id of the entry under which the process runs. `started`: when the attempt's time began to run, as
     `time.monotonic()`.
@@ -42,15 +42,13 @@ class Settlement:
             "connection_id": self.connection_id or 0,
             "started_at": job.row["started_at"],
         }
-        """What the row says from the beginning on."""
+        """Columns that the row has from the beginning on."""
 
     def write(self, end: Outcome, log: list[history.Event], *, has_row: bool) -> bool:
-        """Write the end to job and run row; False if this attempt was overtaken (invariant I4). Does not commit.
+        """Write the end to job and run row. False if this attempt was overtaken (invariant I4). Does not commit.
 
-        What is to be written into the job's history is added to `log`. `has_row`: whether the attempt's heartbeat has
-        made its row.
-
-        Raises JobCanceledError if somebody has canceled the job by now, whatever else became of it.
+        Adds the events of the job's history to `log`. `has_row`: whether the attempt's heartbeat has made its row.
+        Raises JobCanceledError if the job was canceled by now, whatever else became of it.
         """
         duration = time.monotonic() - self._started
         if not self._transition(end, duration, log):
@@ -74,7 +72,7 @@ class Settlement:
         )
         if move(unless_locked=cancel_lock.lock_of(self._job.row)):
             return True
-        cancel_lock.await_decision(self._job.row)  # or the attempt was overtaken, and nobody has that lock
+        cancel_lock.await_decision(self._job.row)  # or the attempt was overtaken, and the lock is free
         return move()
 
     def _end_columns(self, end: Outcome, duration: float) -> Columns:
@@ -93,7 +91,7 @@ class Settlement:
         }
 
     def outcome_of(self, error: BaseException) -> Outcome:
-        """Also of an error that can't be looked at, or when the Job Type's rules can't be read."""
+        """The outcome of an error, even if it can't be inspected or the Job Type's rules can't be read."""
         if isinstance(error, JobCanceledError):
             return self.canceled()
         row = self._job.row
@@ -106,12 +104,12 @@ class Settlement:
             return outcome.failure(row, TransientError(type(error).__name__), RetryPolicy())
 
     def canceled(self) -> Outcome:
-        """The end of an attempt that somebody has canceled."""
+        """The outcome of an attempt that a user has canceled."""
         request = runs.cancel_request(self.run)
         return outcome.canceled(*(request["canceled_by"], request["cancel_reason"]) if request else (None, None))
 
     def is_committed(self) -> bool:
-        """Whether the job is completed by this attempt, in a transaction that may have broken off in its commit."""
+        """Whether this attempt has completed the job. For a transaction that may have broken off in its commit."""
         connection.discard()
         now = job_store.load(self._job.name, "status", "attempt")
         return now is not None and (now["status"], now["attempt"]) == (JobStatus.COMPLETED, self._job.attempt)

@@ -1,4 +1,4 @@
-"""After a job has settled, best effort: what it held up may go on. The sweeper does whatever is missed here."""
+"""The work after a settle, best effort: jobs and batches that waited for it go on. The sweeper repairs omissions."""
 
 from __future__ import annotations
 
@@ -18,12 +18,11 @@ QUICK_SECONDS = 1.0
 
 
 def follow_up(job: ClaimedJob, duration: float, end: Outcome | None) -> None:
-    """Release the jobs that waited for this one, close its batch if it was the last.
+    """Release the jobs that waited for this one. Close its batch if it was the last.
 
-    Most jobs have no children, and a quick one that had none when it began has hardly got one since: it
-    is spared the question.
+    A quick job that had no children when it began has hardly got one since. It is spared that query.
 
-    `end`: how it settled; None if another attempt was there first.
+    `end`: the outcome. None if another attempt was first.
     """
     if end is not None:
         best_effort(partial(circuit_breaker.record_end, job.row, end, is_probe=job.is_probe))
@@ -35,11 +34,11 @@ def follow_up(job: ClaimedJob, duration: float, end: Outcome | None) -> None:
 
 
 def requeue_if_due(job: ClaimedJob, end: Outcome | None) -> None:
-    """Let a job get in line again whose next attempt is due at once; others wait for the sweeper."""
+    """Put a job in line again whose next attempt is due at once. Others wait for the sweeper."""
     if end is not None and end.values.get("due_epoch", float("inf")) <= clock.now_epoch():
         best_effort(lambda: wake.wake_for(sql.committed(lambda: waiting.enter([job.name]))))
 
 
 def best_effort(step: Callable[[], Any]) -> None:
-    """An error is logged only; the worker keeps a usable connection even if the time limit struck in the middle."""
+    """Run a step. An error is only logged. The connection stays usable even if the time limit struck in the middle."""
     dispatch.quietly(step, ends_time_limit=True)

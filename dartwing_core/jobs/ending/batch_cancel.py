@@ -1,6 +1,6 @@
-"""Sweeping batches, and cancelling one: its waiting members in batches, each committed, the running ones asked to stop.
+"""Sweeps batches, and cancels one: its waiting members in committed steps, the running ones by a request to stop.
 
-The request stands on the batch's row until no member is live, so that a sweep goes on where somebody broke off.
+The request stays on the batch's row until no member is live. So a sweep goes on where a cancel broke off.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from . import batch_end, cancel
 AT_ONCE = 500
 ALL = sys.maxsize
 SEEN_BATCHES = "seen-batches"
-BATCHES = 200  # looked at in one sweep
+BATCHES = 200  # read in one sweep
 
 
 def sweep(limit: int = ALL) -> int:
-    """What members' settles and cancels have missed; each sweep looks at the next batches. How many have changed.
+    """Do what members' settles and cancels have missed, for the next batches. Returns how many have changed.
 
-    `limit`: of each batch that is canceled at most so many jobs.
+    `limit`: end at most so many jobs of each canceled batch.
     """
     with sweep_cursor.cursor(SEEN_BATCHES) as seen:
         names = batch_store.running(seen.after, BATCHES)
@@ -40,8 +40,9 @@ def sweep(limit: int = ALL) -> int:
 
 
 def drain(name: str, limit: int = ALL) -> int:
-    """End the live members of a batch whose cancel was requested, at most `limit` of those that wait; how many were
-    canceled. Commits."""
+    """End the live members of a batch whose cancel was requested, at most `limit` waiting ones. Commits.
+
+    Returns how many were canceled."""
     sql.commit()  # a fresh snapshot
     request = batch_store.cancel_request(name)
     if not request:
@@ -51,7 +52,7 @@ def drain(name: str, limit: int = ALL) -> int:
     for status in NOT_RUNNING:
         canceled += _cancel_waiting(name, status, user, reason, limit - len(canceled))
     if len(canceled) == limit:
-        return limit  # the next sweep goes on, and tells those who wait for these
+        return limit  # the next sweep goes on, and releases the children
     for step in range(0, len(canceled), AT_ONCE):
         awaited = backlog.awaited([job["name"] for job in canceled[step : step + AT_ONCE]])
         dispatch.quietly(partial(batch_end.release_and_close, awaited))
@@ -62,9 +63,9 @@ def drain(name: str, limit: int = ALL) -> int:
 
 
 def _cancel_waiting(name: str, status: JobStatus, user: str, reason: str | None, limit: int) -> list[MemberRow]:
-    """The members in one state, at most `limit`, the youngest first.
+    """Cancel at most `limit` members in one state, the youngest first.
 
-    So children come before their parents, which nobody is told of until then: members end canceled, not with a parent.
+    So children come before their parents: they end canceled, instead of ending with a parent.
     """
     canceled: list[MemberRow] = []
     last = None

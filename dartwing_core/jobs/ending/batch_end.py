@@ -1,8 +1,8 @@
-"""The end of a batch: noticed when a member ends, decided under the lock of the batch's row, made known by callbacks.
+"""The end of a batch: found when a member ends, decided under the lock of the batch's row, made known by callbacks.
 
-A member's settle asks two questions of an index, whether a member is live and whether one has failed; only who finds an
-answer that changes something goes on to the batch's row. The two last members may settle at once: each looks after its
-own commit, so at least one of them sees that nobody is live; and of both only one gets the row.
+A member's settle reads from an index whether a member is live and whether one has failed. It goes on to the batch's row
+only if that changes something. The last two members may settle at once. Each reads after its own commit, so at least
+one finds that no member is live. Only one of them gets the row.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from . import child_jobs
 
 
 class EndedJob(TypedDict):
-    """Whom the end of a job concerns: its children and its batch."""
+    """An ended job, by which its children and its batch are found."""
 
     name: str
     parent_batch: str | None
@@ -40,24 +40,25 @@ CALLBACK_COLUMNS = (
     "max_retries",
     "is_result_private",
 )
-"""What is kept of a callback until it is made: as it was when it was submitted and checked."""
+"""The columns kept of a callback until it is made, as they were when it was submitted and checked."""
 
 
 def follow_up_end(job: EndedJob) -> None:
-    """Tell those who wait for a job that has ended: its children and its batch. Commits."""
+    """Release the children of a job that has ended, and close its batch if it is over. Commits."""
     release_and_close([job["name"]], {job["parent_batch"]})
 
 
 def release_and_close(parents: Collection[str], batches: Collection[str | None] = ()) -> None:
-    """Tell the children of those of the jobs that are over, then these batches and those of children that ended with
-    them. Commits."""
+    """Release the children of those jobs that are over. Then close these batches, and those of children that ended.
+
+    Commits."""
     released = child_jobs.release_children(parents)
     concerned = [*batches, *(child["parent_batch"] for child in released.ended)]
     close_ended({batch for batch in concerned if batch is not None})
 
 
 def close_ended(names: Collection[str]) -> int:
-    """Close those of the batches of which no member is live, and make the callbacks that are due; how many changed.
+    """Close the batches without a live member, and make the due callbacks. Returns how many batches changed.
 
     Commits: only in workers, in the sweeper and after a commit.
     """
@@ -68,7 +69,7 @@ def close_ended(names: Collection[str]) -> int:
 
 
 def close_states(states: Collection[BatchState]) -> int:
-    """The same for batches of which the state is known; commits."""
+    """Close batches whose state is known. Returns how many changed. Commits."""
     names = [state["name"] for state in states if _is_news(state)]
     return sum(dispatch.quietly(partial(_close, name)) is not None for name in names)
 
@@ -78,13 +79,13 @@ def _is_news(state: BatchState) -> bool:
 
 
 def _close(name: str) -> list[NewJobRow] | None:
-    """Write down what has become of a batch, together with the callbacks; the rows of those, None if of no change."""
+    """Write a batch's end and make its callbacks. Returns the rows of those, None if nothing has changed."""
     sql.commit()  # the snapshot has to be younger than the lock
     callbacks = sql.committed(partial(_write, name))
     if callbacks:
         dispatch.quietly(partial(wake.wake_for, callbacks))
     if callbacks is not None:
-        close_ended([name])  # the last member may have ended meanwhile, and found the row locked by us
+        close_ended([name])  # the last member may have ended meanwhile and found our lock on the row
     return callbacks
 
 
@@ -115,7 +116,7 @@ def _end(state: BatchState) -> str:
 
 
 def as_callback(row: NewJobRow) -> str:
-    """What is kept of the row of a callback, as JSON."""
+    """The kept columns of a callback's row, as JSON."""
     columns: Columns = {**row}
     return json.dumps({column: columns[column] for column in CALLBACK_COLUMNS})
 

@@ -1,10 +1,10 @@
-"""Cancelling, in every state a job may be in.
+"""Cancels a job in each state.
 
 A waiting job is Canceled in the caller's transaction. A running one is asked to stop once that transaction has
-committed; its heartbeat tells the handler, and after a grace period `rescue.stop_canceled` ends it by force.
+committed. Its heartbeat tells the handler. After a grace period `rescue.stop_canceled` ends it by force.
 
-A cancel that was accepted wins over an attempt that ends meanwhile. From the look at the job until the request is
-written, the caller holds a named lock; a settle looks for it in its guarded UPDATE, and waits for it for some seconds.
+An accepted cancel wins over an attempt that ends meanwhile. The caller holds a named lock from its read of the job
+until the request is written. A settle tests the lock in its guarded UPDATE, and waits for it for some seconds.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ TRIES = 5
 
 
 def cancel(job: JobRow, reason: str | None) -> JobRow:
-    """Cancel a job as read from the database; returns its columns as they are then.
+    """Cancel a job as read from the database. Returns its columns as they are then.
 
-    Raises JobChangedError if it is not as it was read any more.
+    Raises JobChangedError if the row has changed since.
     """
     status = JobStatus(job["status"])
     user = frappe.session.user
@@ -48,7 +48,7 @@ def cancel(job: JobRow, reason: str | None) -> JobRow:
         if not job_store.is_current(job["name"], job["attempt"] + 1):
             raise JobChangedError(job["name"])
         started = changed(job, {"status": str(JobStatus.RUNNING), "attempt": job["attempt"] + 1})
-        cancel_lock.acquire_lock(started)  # the row is ours by now
+        cancel_lock.acquire_lock(started)  # this transaction has locked the row by now
         return _request_after_commit(started, user, reason)
     after_commit().actions.append(lambda: batch_end.follow_up_end(job))
     if status == JobStatus.QUEUED:
@@ -66,13 +66,14 @@ def _request_after_commit(job: JobRow, user: str, reason: str | None) -> JobRow:
             release()
 
     frappe.db.after_rollback.add(release)
-    after_commit().actions.insert(0, request_and_release)  # a settle may wait for it
+    after_commit().actions.insert(0, request_and_release)  # first, since a settle may wait for it
     return job
 
 
 def request_stop(name: str, user: str, reason: str | None) -> None:
-    """Leave the request on the run row; if the attempt ends meanwhile, cancel what became of the job instead, and if
-    another attempt begins meanwhile, ask that one."""
+    """Write the request on the run row. If the attempt ends meanwhile, cancel the job in its new state instead.
+
+    If another attempt begins meanwhile, ask that one to stop."""
     for _try in range(TRIES):
         sql.commit()  # a fresh snapshot
         job = job_store.load(name)
@@ -84,7 +85,7 @@ def request_stop(name: str, user: str, reason: str | None) -> None:
 
 
 def _request(job: JobRow, user: str, reason: str | None) -> bool:
-    """Ask the running attempt to stop; whether it is there to do so."""
+    """Ask the running attempt to stop. Returns whether it is still running."""
     name, attempt = job["name"], job["attempt"]
     sql.committed(lambda: runs.request_cancel(name, attempt, user, reason))
     dispatch.quietly(lambda: rq_attempts.flag_stop(name, attempt))
@@ -93,7 +94,7 @@ def _request(job: JobRow, user: str, reason: str | None) -> bool:
 
 
 def _cancel_waiting(job: JobRow, user: str, reason: str | None) -> bool:
-    """Whether it was still waiting, and is canceled now."""
+    """Cancel a job that still waits. Returns whether it did."""
     written = values(user)
     is_canceled = sql.committed(
         lambda: job_store.transition(job, JobStatus.CANCELED, message(reason), values=written, actor=user)
@@ -110,5 +111,5 @@ def values(user: str) -> Columns:
 
 
 def message(reason: str | None) -> str:
-    """What its history says then."""
+    """The message of a cancel in the job's history."""
     return text_for_storage(f"Job canceled: {reason}" if reason else "Job canceled")

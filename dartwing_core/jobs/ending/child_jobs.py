@@ -1,11 +1,11 @@
-"""Jobs that wait for other jobs (`depends_on`): what becomes of them when one of those ends.
+"""Releases or ends jobs that wait for other jobs (`depends_on`), when one of those ends.
 
-A waiting child is only a Pending row: it takes no worker, and no RQ entry until all of its parents are over.
-`waits_for` names one that is not, the youngest first; when that one ends, the child goes on to the next that is not
-over, or gets in line, and needs its parents no more. So a settle touches only the children that wait for that very job.
+A waiting child is only a Pending row. It takes no worker and no RQ entry until all of its parents are over.
+`waits_for` names a parent that is not over, the youngest first. When that one ends, the child goes on to the next
+parent that is not over, or gets in line. So a settle touches only the children that wait for that very job.
 
-No wake-up is lost between two parents that end at once: whoever lets a child go on to another parent asks, after the
-commit, whether that one has ended meanwhile. What is missed all the same is found by the sweeper.
+No wake-up is lost between two parents that end at once. After moving a child on to another parent and committing, the
+engine reads whether that parent has ended meanwhile. The sweeper finds all other omissions.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from ..store.job_rows import ChildRow, DueRow
 
 AT_ONCE = 500  # in one transaction
 END_LIMIT = 10_000
-"""So many end with a parent straight away: as many as a batch may have; the sweeper ends the others."""
+"""So many end with a parent straight away: as many as a batch may have. The sweeper ends the others."""
 
 
 @dataclass(slots=True)
 class Released:
-    """What became of the children of jobs that ended."""
+    """Children of ended jobs that were released, moved on or ended."""
 
     went_on: int = 0
-    """They wait for nothing but their time, or for another parent."""
+    """How many wait now only for their time, or for another parent."""
     ended: list[ChildRow] = field(default_factory=list)
     in_line: list[DueRow] = field(default_factory=list)
-    """Those of them that are in line now."""
+    """Children that are in line now."""
     next_parents: set[str] = field(default_factory=set)
 
     def add(self, more: Released) -> None:
@@ -50,12 +50,12 @@ class Released:
 
     @property
     def next_to_release(self) -> set[str]:
-        """Whose children have to be released now."""
+        """Names of the jobs whose children have to be released now."""
         return self.next_parents | {job["name"] for job in self.ended}
 
 
 def release_children(parents: Collection[str], limit: int = END_LIMIT) -> Released:
-    """Let the children of those of the jobs that are over go on, or end with them; then the children of those.
+    """Release or end the children of those jobs that are over, then the children of ended ones.
 
     At most `limit` of them end. Commits: only in workers, in the sweeper and after a commit.
     """
@@ -93,7 +93,7 @@ def _release_over(parents: Collection[str], limit: int) -> Released:
 
 
 def release_some(parent: str, status: str | None, limit: int) -> Released:
-    """The same for the first `limit` jobs that wait for one job which is over, or gone (status None); commits."""
+    """Release or end the first `limit` jobs that wait for one job, which is over or gone (status None). Commits."""
     return sql.committed(partial(_release_some, parent, status, limit))
 
 
@@ -112,7 +112,7 @@ def _release_some(parent: str, status: str | None, limit: int) -> Released:
 
 
 def _end_others(failed: Mapping[str, str | None], limit: int) -> list[ChildRow]:
-    """End jobs that depend on these too, but wait for other ones: those may take long, and it would be in vain."""
+    """End jobs that depend on failed ones but wait for others. Those may take long, and the wait would be in vain."""
     by_parent: dict[str, dict[str, ChildRow]] = {}
     for job in backlog.other_children(sorted(failed), limit):
         by_parent.setdefault(job["parent"], {})[job["name"]] = job
@@ -124,7 +124,7 @@ def _end_others(failed: Mapping[str, str | None], limit: int) -> list[ChildRow]:
 
 
 def _end(jobs: Sequence[ChildRow], parent: str, status: str | None) -> list[ChildRow]:
-    """End those of the jobs that nobody holds, as each of them wants it, and say why."""
+    """End the jobs whose rows are not locked, each by its own policy, and log the reason."""
     message = f"The job it depends on, {parent}, {f'is {status}' if status else 'was deleted'}"
     values = {"error_message": message, "error_type": "Permanent"}
     to_cancel = [job for job in jobs if job["on_parent_failure"] == dependencies.CANCEL]

@@ -1,7 +1,7 @@
-"""Opens and closes circuits: by what attempts say when they have ended.
+"""Opens and closes circuits by the ends of attempts.
 
-Nothing of it is part of a settle. Whatever is missed here, because the worker died in between, the next attempt makes
-good: a failure counts as soon as it is committed, and a probe that is over makes room for the next.
+None of it is part of a settle. If the worker dies in between, the next attempt makes up for it. A failure counts as
+soon as it is committed, and a probe that is over makes room for the next.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from ..status import JobStatus
 from ..store import circuits
 
 CHANGED = "job_circuit_changed"
-"""Realtime event, to the admins of the organization."""
+"""Realtime event for the admins of the organization."""
 
 
 def record_end(job: MovableJob, end: Outcome, *, is_probe: bool) -> None:
-    """An attempt has ended like this and is committed. Commits; costs nothing if the type has no circuit breaker.
+    """Record the committed end of an attempt. Commits.
 
-    `is_probe`: whether it was taken as the probe of its circuit.
-    A transient failure costs one statement; a success none unless it was the probe.
+    `is_probe`: whether it was claimed as the probe of its circuit. A transient failure costs one statement. A success
+    costs none unless it was the probe. Types without a circuit breaker cost nothing.
     """
     job_type = config.job_type(job["job_type"])
     if job_type is None or not circuits.has_breaker(job_type):
@@ -37,7 +37,7 @@ def record_end(job: MovableJob, end: Outcome, *, is_probe: bool) -> None:
     elif is_probe:
         if end.status == JobStatus.COMPLETED and sql.committed(partial(circuits.close, job)):
             announce_change(job, circuits.CLOSED)
-        wake.wake_for_line()  # or the next may try
+        wake.wake_for_line()  # the next probe may try
 
 
 def _record_failure(job: MovableJob, job_type: JobType) -> None:
@@ -53,13 +53,13 @@ def _record_failure(job: MovableJob, job_type: JobType) -> None:
 
 
 def must_open(seen: circuits.Tally, job_type: JobType) -> bool:
-    """Whether so many failures open a circuit of this type."""
+    """Whether the tally has enough failures to open a circuit of this type."""
     is_enough = seen.samples >= max(1, job_type.circuit_breaker_min_samples or 0)
     return is_enough and seen.failures >= (job_type.circuit_breaker_failure_threshold or 1) * seen.samples
 
 
 def announce_change(job: TypeAndOrganization, status: str, until: float | None = None) -> None:
-    """Best effort, after the commit: the admins' screens."""
+    """Update the admins' screens: best effort, after the commit."""
     dispatch.quietly(lambda: _notify_admins(job, status, until))
 
 

@@ -1,4 +1,4 @@
-"""What a transaction of the engine's leaves to its commit: named locks to give back, and workers to wake."""
+"""Actions after a transaction's commit, such as releasing named locks and waking workers."""
 
 from __future__ import annotations
 
@@ -17,16 +17,15 @@ RELEASE_BATCH = 200
 
 
 class AfterCommit:
-    """What follows the current transaction.
+    """The actions after the commit of the current transaction.
 
-    It lives in Frappe's callbacks of the transaction alone: a rollback drops it there, so there is no flag that could
-    go stale.
+    It lives only in Frappe's callbacks of the transaction. A rollback drops it there, so no flag can go stale.
     """
 
     def __init__(self) -> None:
         self.locks: list[str] = []
         self.actions: list[Callable[[], Any]] = []
-        """Whatever else has to follow the commit; each commits what it writes."""
+        """Further actions after the commit. Each commits its own writes."""
         self._in_line: list[RungJob] = []
         self._parents: set[str] = set()
         self._release: Callable[[Collection[str]], Any] | None = None
@@ -34,28 +33,28 @@ class AfterCommit:
         frappe.db.after_rollback.add(self._undone)
 
     def await_commit(self) -> None:
-        """Something is written that the transaction's commit is to keep."""
+        """Note that the transaction has writes, which its commit has to keep."""
         if not self._awaits_commit:
             self._awaits_commit = True
             frappe.db.before_commit.add(self._renew_rollback)
 
     def wake_for(self, jobs: Iterable[RungJob]) -> None:
-        """Have workers look at these jobs, which are in line."""
+        """Wake workers for these jobs in line."""
         self._in_line += jobs
 
     def release_children_of(self, parents: Iterable[str], release: Callable[[Collection[str]], Any]) -> None:
-        """Call `release` after the commit with these jobs, which others wait for now: they may have ended meanwhile."""
+        """Call `release` after the commit with these jobs: others wait for them, and they may have ended meanwhile."""
         self._parents.update(parents)
         self._release = release
 
     def add_once(self, action: Callable[[], Any]) -> None:
-        """Have something else follow the commit, once however often it is asked for."""
+        """Add an action, which is called once however often it is added."""
         if action not in self.actions:
             self.actions.append(action)
 
     def __call__(self) -> None:
         """The transaction is committed."""
-        if self._awaits_commit:  # written by another after-commit callback: that was too late for this commit
+        if self._awaits_commit:  # another after-commit callback has written, too late for this commit
             quietly(sql.commit)
         quietly(self.release_locks)
         actions, self.actions = self.actions, []
@@ -69,7 +68,7 @@ class AfterCommit:
             quietly(action)
 
     def release_locks(self, names: list[str] | None = None) -> None:
-        """Give back the named locks of the transaction that has ended; with `names` only these."""
+        """Release the named locks of the transaction that has ended. With `names`, only these."""
         if names is None:
             names, self.locks = self.locks, []
         else:
@@ -81,7 +80,7 @@ class AfterCommit:
 
     def _renew_rollback(self) -> None:
         self._awaits_commit = False
-        frappe.db.after_rollback.add(self._undone)  # Frappe has just dropped it, and may not get to commit
+        frappe.db.after_rollback.add(self._undone)  # Frappe has just dropped it, and its commit may still fail
 
     def _undone(self) -> None:
         """The transaction is rolled back."""

@@ -1,13 +1,13 @@
 """One job at a time for one content: the nullable UNIQUE column `active_key` (invariant I6).
 
-Correctness rests on the column alone. Two things keep submitters out of each other's way, since a duplicate key error
-locks the gap below the key as well until the transaction ends, against other jobs and other tenants:
+Correctness rests on the column alone. A duplicate key error also locks the gap below the key until the transaction
+ends, against other jobs and tenants. Two things avoid such errors:
 
 - A named lock makes a second submitter of a content wait for the first one's commit or rollback.
-- Under it, who holds the content is looked up without locks, as committed right now; only what is free is inserted.
+- Under it, the content's holder is read without locks, as committed right now. Only free contents are inserted.
 
-`active_key` is the content's hash (`dedup_hash`) and a generation. The job with the highest one holds the content; once
-that job is over, the next takes the next generation, and no value is used twice.
+`active_key` is the content's hash (`dedup_hash`) and a generation. The job with the highest one holds the content. Once
+that job is over, the next gets the next generation. No value is used twice.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class DeduplicatedJob(TypedDict):
-    """A job and its content (`submit/dedup`), if it is deduplicated."""
+    """A job and its content's hash, if it is deduplicated."""
 
     name: str
     dedup_hash: str | None
@@ -51,11 +51,10 @@ RAISE, RETURN, REPLACE = POLICIES = ("raise", "return", "replace")
 
 
 def lock(hashes: Collection[str]) -> set[str]:
-    """Wait until no other open transaction is submitting one of these contents; held until this one ends.
+    """Lock these contents against other submitters until this transaction ends.
 
-    Returns those that this transaction had locked before. Raises JobBusyError if it takes longer than
-    LOCK_WAIT_SECONDS, or if somebody who waits for a content of ours holds this one. Sorted, so that two bulk submits
-    can't wait for each other.
+    Returns those that it had locked before. Raises JobBusyError after LOCK_WAIT_SECONDS, or if a holder waits for a
+    lock of this transaction. Contents are locked in order, so two bulk submits can't wait for each other.
     """
     if frappe.db.db_type != "mariadb":
         return set()
@@ -70,30 +69,30 @@ def lock(hashes: Collection[str]) -> set[str]:
 def _lock(names: list[str]) -> bool:
     calls = ", ".join(["GET_LOCK(%s, %s)"] * len(names))
     values = [value for name in names for value in (name, LOCK_WAIT_SECONDS)]
-    after_commit().locks += names  # before they are had: an error in the middle leaves the first ones held
+    after_commit().locks += names  # before locking: an error in the middle leaves the first ones locked
     try:
         return all(frappe.db.sql(f"SELECT {calls}", values)[0])
     except Exception as error:
         code = sql.database_code(error)
-        if code == named_locks.NAMED_LOCKS_NOT_SUPPORTED:  # Galera: the UNIQUE column alone has to do
+        if code == named_locks.NAMED_LOCKS_NOT_SUPPORTED:  # Galera: the UNIQUE column alone has to suffice
             return True
-        if code == sql.DEADLOCK:  # of named locks alone, which undoes no transaction
+        if code == sql.DEADLOCK:  # a deadlock of named locks, which undoes no transaction
             return False
         raise
 
 
 def unlock(content: str) -> None:
-    """Let others go ahead with a content that this transaction will not insert."""
+    """Release the lock of a content that this transaction will not insert."""
     name, actions = named_locks.lock_name(content), after_commit()
     if name in actions.locks:
         actions.release_locks([name])
 
 
 def holders(hashes: Collection[str], our_own: Collection[str] = ()) -> dict[str, HolderRow]:
-    """The job that holds each content, over or not, by content; looked up without a lock.
+    """The job that holds each content, over or not, by content. Reads without a lock.
 
-    As committed right now, which this transaction's snapshot may not show yet. Contents of `our_own` are looked for in
-    this transaction too, and so is whether it has canceled a holder itself.
+    Reads as committed right now, which this transaction's snapshot may not show yet. Contents of `our_own` are also
+    read in this transaction. A holder that it has canceled itself counts as canceled.
     """
     found: dict[str, HolderRow] = {}
     for contents, read in ((hashes, sql.rows_outside_transaction), (our_own, _rows_inside)):
@@ -132,7 +131,7 @@ def key_after(content: str, holder: HolderRow | None) -> str:
 
 
 def reclaim_content(job: JobRow, content: str | None) -> str | None:
-    """The `active_key` with which a job that has ended is run again. Raises DuplicateJobError if a newer one has it."""
+    """The `active_key` for running an ended job again. Raises DuplicateJobError if a newer job holds its content."""
     keys, refused = reclaim_contents([{"name": job["name"], "dedup_hash": content}])
     if content and refused:
         unlock(content)
@@ -143,14 +142,14 @@ def reclaim_content(job: JobRow, content: str | None) -> str | None:
 def reclaim_contents(
     jobs: Sequence[DeduplicatedJob],
 ) -> tuple[dict[str, str | None], dict[str, DuplicateJobError]]:
-    """The same for several by their `dedup_hash`: the keys by name, and the errors of those that can't have one."""
+    """The `active_key` of several jobs by name, and the errors of those that can't have one."""
     contents = {job["dedup_hash"] for job in jobs if job["dedup_hash"]}
     found = holders(contents, lock(contents)) if contents else {}
     holding = {holder["name"] for holder in found.values()}
     keys: dict[str, str | None] = {}
     refused: dict[str, DuplicateJobError] = {}
     taken: set[str] = set()
-    for job in sorted(jobs, key=lambda job: job["name"] not in holding):  # who holds a content has it first
+    for job in sorted(jobs, key=lambda job: job["name"] not in holding):  # holders of a content come first
         name, content = job["name"], job["dedup_hash"]
         holder = found.get(content) if content else None
         if not content:
@@ -166,9 +165,9 @@ def reclaim_contents(
 
 
 def merge_equal(prepared: Sequence[Prepared]) -> dict[str, Prepared]:
-    """Of equal jobs in one bulk submit, which one stands for each: by the name of each job's row.
+    """Merge equal jobs of one bulk submit. Returns the job that stands for each, by the name of each job's row.
 
-    The first one, with the parameters of the last if that asks to replace. Raises DuplicateJobError where it does not.
+    The first of them does, with the last one's parameters if that replaces. Raises DuplicateJobError if one refuses.
     """
     first: dict[str, Prepared] = {}
     stands_for = {}
@@ -184,14 +183,14 @@ def merge_equal(prepared: Sequence[Prepared]) -> dict[str, Prepared]:
 
 
 def is_over(job: HolderRow) -> bool:
-    """Whether a job holds its content no more: it was canceled, or it has finished and its window has ended."""
+    """Whether a job no longer holds its content: canceled, or finished and past its window."""
     if job["status"] == JobStatus.CANCELED:
         return True
     return job["status"] in FINISHED and (not job["dedup_until"] or job["dedup_until"] <= clock.site_time())
 
 
 def duplicate_error(found: HolderRow, user: str) -> DuplicateJobError:
-    """Names the existing job only to somebody who may see it."""
+    """The error for a duplicate. It names the existing job only to a user who may see it."""
     if found["owner_user"] and visibility.can_see(user, found["owner_user"], found["organization"]):
         text = _("The same job exists already: {0} ({1}).").format(found["name"], _(found["status"]))
         return DuplicateJobError(text, existing_job_id=found["name"], status=found["status"])

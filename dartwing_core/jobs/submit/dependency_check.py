@@ -1,4 +1,4 @@
-"""Who waits for whom among jobs that are submitted, and for which jobs that exist already."""
+"""Checks on which jobs of a submit, and on which existing jobs, the submitted jobs depend."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ class ParentRow(TypedDict):
 
 
 class ExistingParent(ParentRow):
-    """One that is there already when they are submitted."""
+    """A parent that existed before the submit."""
 
     organization: str
     owner_user: str
 
 
 MAX_DEPENDENCIES = 100_000
-"""In one submit."""
+"""Most dependencies in one submit."""
 MOST_PARENTS = 10_000
-"""Jobs that exist already, in one submit."""
+"""Most existing jobs that one submit may name."""
 KEY_LENGTH = 140
 READ_AT_ONCE = 1_000
 
@@ -45,7 +45,7 @@ READ_AT_ONCE = 1_000
 class DependencyCheck:
     """The parents of the jobs of one submit: checked when made, written into the jobs' rows by `connect`.
 
-    `after`: for each job the positions of those that it has to follow, beside what its `depends_on` says.
+    `after`: for each job the positions of those that it has to follow, beside its `depends_on`.
     """
 
     def __init__(self, asked: Sequence[Prepared], after: Sequence[Collection[int]], user: str):
@@ -60,10 +60,10 @@ class DependencyCheck:
         self._check(user)
 
     def connect(self, final: Sequence[ParentRow]) -> list[tuple[str, str]]:
-        """Write into the rows whom each job waits for; returns what `dependencies.insert` takes.
+        """Write each job's parent into its row. Returns the pairs for `dependencies.insert`.
 
-        `final`: the row that came out for each job: its own, that of an equal one before it, or that of a job which
-        existed already. Raises InvalidJobError if jobs wait for each other now.
+        `final`: the row that stands for each job: its own, an equal one's before it, or an existing job's. Raises
+        InvalidJobError if jobs wait for each other now.
         """
         items: dict[str, Prepared] = {}
         graph: dict[str, dict[str, str]] = {}
@@ -99,7 +99,7 @@ class DependencyCheck:
             raise InvalidJobError(_("depends_on: a job can only depend on jobs of its own organization."))
 
     def _check_existing(self, item: Prepared, name: str, looking: visibility.Viewer | None) -> None:
-        """The same words for a job that does not exist, is of another organization, or may not be seen."""
+        """Check an existing parent. One message covers a job that is missing, invisible or of another organization."""
         organization = item.row["organization"]
         found = self._existing.get(name)
         is_own = found is not None and found["organization"] == organization

@@ -1,7 +1,7 @@
-"""How much may be submitted: jobs that an organization has waiting, and jobs of a type by a user within a time.
+"""Limits on submits: an organization's waiting jobs, and a user's jobs of a type within a time.
 
-Asked of new jobs only, and of those only where a limit is set. The waiting cap is as exact as the submitter's snapshot:
-two transactions at once may exceed it by what the other one submits.
+Only new jobs with a limit are checked. The waiting cap is as exact as the submitter's snapshot: two transactions at
+once may exceed it by the jobs of the other one.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ WARNING = "job_limit_warning"
 
 
 def check(new: Sequence[Prepared], user: str, add_action: Callable[[Callable[[], Any]], None] | None = None) -> None:
-    """Refuse jobs for which there is no place, or hold them back, as the organization's policy says.
+    """Refuse or hold jobs for which there is no place, by the organization's policy.
 
-    `add_action`: takes what is to follow the commit; the actions of the transaction by default.
+    `add_action`: adds an action after the commit, by default to the transaction's own.
 
     Raises QueueFullError, RateLimitError or InvalidJobError.
     """
     _check_waiting(new, add_action or after_commit().add_once)
-    _check_rates(new, user)  # last, since what it counts is not given back
+    _check_rates(new, user)  # last, since its counts are not undone
 
 
 def _check_rates(new: Sequence[Prepared], user: str) -> None:
@@ -74,14 +74,14 @@ def _check_waiting(new: Sequence[Prepared], add_action: Callable[[Callable[[], A
 
 
 def _hold(items: Sequence[Prepared]) -> None:
-    """Let those that would be in line now stay behind, until there is room."""
+    """Hold jobs that would be in line now, until there is room."""
     for item in items:
         if item.row["in_line"]:
             item.write(waiting.held_columns())
 
 
 def _warn(organization: str, cap: int) -> None:
-    """Tell the organization's admins, at most once a minute."""
+    """Warn the organization's admins, at most once a minute."""
     if not redis_queue.first_in(f"warned:{organization}", SECONDS_BETWEEN_WARNINGS, redis_queue.client()):
         return
     message = {"organization": organization, "organization_name": tenancy.name_of(organization), "max_waiting": cap}

@@ -43,7 +43,7 @@ class Request:
     on_duplicate: str = "raise"
     on_parent_failure: str = dependencies.DEAD_LETTER
     key: str | None = None
-    """Names the job among those it is submitted with: for `depends_on` of others, and for their handlers."""
+    """The job's name within its submit, for `depends_on` of other jobs and for their handlers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Prepared:
     request: Request
     row: NewJobRow
     is_paused: bool
-    """Nobody of its organization or type may start."""
+    """Whether no job of its organization or type may start."""
     limits: Limits
 
     @property
@@ -66,14 +66,14 @@ class Prepared:
 
     @property
     def may_start(self) -> bool:
-        """Whether it is in line, and a worker that is free may take it if the limits allow."""
+        """Whether it is in line and not paused, so that a free worker may claim it within the limits."""
         return self.row["in_line"] == waiting.IN_LINE and not self.is_paused
 
 
 def prepare_all(requests: Sequence[Request], user: str) -> list[Prepared]:
-    """Check everything, write nothing. Raises what `submit_job` documents.
+    """Check everything, write nothing. Raises the errors that `submit_job` documents.
 
-    Whether the user may submit is asked once for each type and organization.
+    The user's permission is checked once for each type and organization.
     """
     allowed: dict[tuple[str, str], tuple[Standing, bool]] = {}
     with config.keeping():
@@ -84,7 +84,7 @@ def _prepare(request: Request, user: str, allowed: dict[tuple[str, str], tuple[S
     try:
         job_type = _job_type(request.job_type)
     except InvalidJobError:
-        permission.check_member(user, _text(request.organization, "organization"))  # who alone hears of Job Types
+        permission.check_member(user, _text(request.organization, "organization"))  # only members learn of Job Types
         raise
     asked = job_type.name, _text(request.organization, "organization")
     if asked not in allowed:
@@ -104,7 +104,7 @@ def _prepare(request: Request, user: str, allowed: dict[tuple[str, str], tuple[S
 
 
 def organization_id(organization: Any, user: str) -> str:
-    """The id of an organization that is asked for by its id or its name. Raises InvalidJobError for what is no text."""
+    """The id of an organization that is given by id or name. Raises InvalidJobError for a value that is no text."""
     return visibility.viewer(user).id_of(_text(organization, "organization")) or organization
 
 
@@ -115,7 +115,7 @@ def check_organization(prepared: Sequence[Prepared], organization: str) -> None:
 
 
 def edited(job: JobRow, parameters: Any) -> Columns:
-    """The columns that change when a job is retried with other parameters. Raises InvalidJobError if they won't do."""
+    """The columns that change when a job is retried with other parameters. Raises InvalidJobError for invalid ones."""
     text = canonical.canonical_json(parameters)
     _check_size(text)
     content = canonical.hash_of(job["job_type"], job["organization"], text)
@@ -128,7 +128,7 @@ def edited(job: JobRow, parameters: Any) -> Columns:
 
 
 def new_row(user: str, organization: str, now: float) -> Columns:
-    """The columns that all new jobs have in common; `user` is their owner."""
+    """The columns that all new jobs have in common. `user` is their owner."""
     site_now = clock.site_time(now)
     return {
         **standard_columns(ids.job_name(), user, site_now),
@@ -168,7 +168,7 @@ def _row(request: Request, job_type: JobType, user: str, parameters: str, priori
 
 def _job_type(name: Any) -> JobType:
     job_type = config.job_type(_text(name, "job_type"))
-    if job_type is None or job_type.name != name:  # MariaDB finds other spellings too; they would dodge the cache
+    if job_type is None or job_type.name != name:  # MariaDB finds other spellings too, and they would bypass the cache
         raise InvalidJobError(_("Unknown Job Type: {0}.").format(cut(name)))
     if not job_type.is_enabled:
         raise InvalidJobError(_("Job Type {0} is disabled and takes no new jobs.").format(job_type.name))
@@ -218,8 +218,9 @@ def _dedup_hash(request: Request, job_type: str, content: str) -> str:
 
 
 def as_new_document(row: Mapping[str, Any]) -> Document:
-    """The document of a job that begins with the caller's transaction. Pending: nobody can take it before the commit,
-    whatever its row says by then."""
+    """The document of a job that begins with the caller's transaction.
+
+    Its status is Pending, whatever its row says: no worker can claim it before the commit."""
     return as_document({**row, "status": str(JobStatus.PENDING)})
 
 

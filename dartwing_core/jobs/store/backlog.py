@@ -1,7 +1,7 @@
-"""What waits and what runs: the reads of the sweeper and of whoever releases jobs.
+"""Reads of waiting and running jobs, for the sweeper and for releasing jobs.
 
-Each goes along an index in the order it wants its rows in and stops at a limit, so that its time depends on what it
-returns and not on how many jobs there are (`test_the_sweeps_queries_use_indexes`).
+Each read goes along an index in the order of its rows and stops at a limit. So its time depends on the rows that it
+returns, and not on the number of jobs (`test_the_sweeps_queries_use_indexes`).
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ from ..status import ENDED_BADLY, LIVE, WAITING, JobStatus
 from .job_rows import AwaitedRow, ChildRow, ConcernedRow, DispatchRow, DoubtfulRow, LiveColumns, ReleasedRow, RunningRow
 
 RUN_ANYWAY = "run"
-"""`on_parent_failure` of a job that runs whatever becomes of its parents."""
+"""`on_parent_failure` of a job that runs however its parents end."""
 BAD_ENDS = tuple(str(status) for status in ENDED_BADLY)
 DISPATCH_FIELDS = fields_of(DispatchRow)
 CHILD_FIELDS = fields_of(ChildRow)
 RUNNING_FIELDS = fields_of(RunningRow)
 OVERTIME = 60
-"""Seconds after its time limit at which an attempt is ended by force: so long RQ waits, too."""
+"""Seconds after its time limit at which an attempt is ended by force. RQ waits for as long."""
 LIVE_FIELDS = fields_of(LiveColumns)
 
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """Whether there is something to sweep."""
+    """When the next sweep is needed."""
 
     due_epoch: float
-    """Seconds since 1970 at which something is due; 0 while jobs are in line or running, infinity for never."""
+    """Seconds since 1970 at which work is due. 0 while jobs are in line or running, infinity for never."""
     has_dependents: bool
     """Whether there are batches that are not over, or jobs that wait for others."""
 
 
 def outlook() -> Outlook:
-    """One statement, which reads the first entry of some ranges of indexes."""
+    """Issue one statement, which reads the first entry of some ranges of indexes."""
     *due, batch, child = frappe.db.sql(_outlook_text(frappe.db.db_type))[0]
     earliest = min((epoch for epoch in due if epoch is not None), default=float("inf"))
     return Outlook(earliest, bool(batch or child))
@@ -52,7 +52,7 @@ def outlook() -> Outlook:
 
 @lru_cache
 def _outlook_text(_db_type: str) -> str:
-    """`outlook_query`, which takes longer to make than to run."""
+    """The text of `outlook_query`, which takes longer to make than to run."""
     return outlook_query().get_sql()
 
 
@@ -76,7 +76,7 @@ def outlook_query() -> QueryBuilder:
 
 
 def due(status: JobStatus, epoch: float, limit: int) -> list[DispatchRow]:
-    """Waiting jobs of one state that wait for no other job and whose time has come, the longest due first."""
+    """Due jobs of one waiting state that wait for no other job, the longest due first."""
     return due_query(status, epoch, limit).run(as_dict=True)
 
 
@@ -106,8 +106,9 @@ def children_query(parent: str, limit: int) -> QueryBuilder:
 
 
 def _next_parent(job: Table, parent: str) -> QueryBuilder:
-    """Of the parents behind `parent` in the order in which they are waited for, the youngest first, the next that is
-    not over. It is read from the index up to there, so that a child passes each of its parents once."""
+    """The next parent behind `parent` that is not over. A child waits for its youngest parents first.
+
+    The index is read only up to there. So a child passes each of its parents once."""
     dependency, other = frappe.qb.DocType(config.DEPENDENCY), frappe.qb.DocType(config.JOB).as_("other")
     has_failed = other.name.isnull() | other.status.isin(BAD_ENDS)
     is_awaited = other.status.isin([str(status) for status in LIVE]) | (_minds_failure(job) & has_failed)
@@ -122,7 +123,7 @@ def _minds_failure(job: Table) -> Criterion:
 
 
 def other_children(parents: Sequence[str], limit: int) -> list[ConcernedRow]:
-    """Jobs that would end with one of these as well, but wait for another one at the moment."""
+    """Jobs that would end with one of these too, but wait for another one at the moment."""
     return other_children_query(parents, limit).run(as_dict=True)
 
 
@@ -137,7 +138,7 @@ def other_children_query(parents: Sequence[str], limit: int) -> QueryBuilder:
 
 
 def awaited(names: Sequence[str]) -> set[str]:
-    """Those of the jobs that a waiting one depends on."""
+    """The jobs on which a waiting one depends."""
     job, dependency = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.DEPENDENCY)
     waits = job.waits_for.isnotnull() & (job.status == str(JobStatus.PENDING))
     direct = frappe.qb.from_(job).select(job.waits_for).where((job.in_line == 0) & waits)
@@ -148,13 +149,13 @@ def awaited(names: Sequence[str]) -> set[str]:
 
 
 def statuses(names: Sequence[str]) -> dict[str, str]:
-    """The status of each of these jobs that there is."""
+    """The status of each of these jobs that exists."""
     job = frappe.qb.DocType(config.JOB)
     return dict(frappe.qb.from_(job).select(job.name, job.status).where(job.name.isin(list(names))).run())
 
 
 def parents(after: str, limit: int) -> list[AwaitedRow]:
-    """The jobs that others wait for, by name and behind the one named `after`."""
+    """The jobs for which others wait, by name and behind the one named `after`."""
     return parents_query(after, limit).run(as_dict=True)
 
 
@@ -169,8 +170,9 @@ def parents_query(after: str, limit: int) -> QueryBuilder:
 
 
 def doubtful(limit: int) -> list[DoubtfulRow]:
-    """Running attempts, the earliest first, that show no sign of life (or none yet), were asked to stop, or go on long
-    after their time limit.
+    """Running attempts that may have to be ended, the earliest first.
+
+    They have no lease (or none yet), were asked to stop, or run long after their time limit.
     """
     return doubtful_query(limit).run(as_dict=True)
 
@@ -199,13 +201,13 @@ def doubtful_query(limit: int) -> QueryBuilder:
 def is_due(job: Table, epoch: float) -> Criterion:
     """Query builder condition: the job's time has come.
 
-    By the seconds: `available_at`, which people read, is in the site's time zone, and that may change.
+    Compares seconds: `available_at`, for people, is in the site's time zone, which may change.
     """
     return job.due_epoch <= epoch
 
 
 def to_be_stopped(field: str, value: str) -> list[str]:
-    """Running jobs with this value in a column, whose attempt nobody has asked to stop."""
+    """Running jobs with this value in a column, whose attempt was not asked to stop."""
     job, run = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.RUN)
     query = frappe.qb.from_(job).left_join(run).on((run.background_job == job.name) & (run.attempt == job.attempt))
     query = query.where((job[field] == value) & (job.status == str(JobStatus.RUNNING)))

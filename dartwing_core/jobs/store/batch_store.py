@@ -1,6 +1,6 @@
 """All SQL on Job Batch, and on jobs as members of one.
 
-How far a batch is, is read from its members' rows; nothing about them is kept on the batch.
+A batch's progress is read from its members' rows. The batch itself keeps nothing about them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .runs import CancelRequest
 
 
 class BatchRow(TypedDict):
-    """A batch. Where a read names its columns, there are only those."""
+    """A batch. A read that names its columns gets only those."""
 
     name: str
     organization: str
@@ -43,7 +43,7 @@ class BatchRow(TypedDict):
 
 
 class BatchState(TypedDict):
-    """What decides whether a running batch is over."""
+    """The state that decides whether a running batch is over."""
 
     name: str
     cancel_requested: int
@@ -54,7 +54,7 @@ class BatchState(TypedDict):
     has_failed: int | None
     """Whether a member has failed for good or was canceled."""
     awaits_failure: int
-    """Whether a callback waits for that."""
+    """Whether a callback waits for such a failure."""
 
 
 RUNNING, COMPLETED, FAILED, CANCELED = STATUSES = ("Running", "Completed", "Failed", "Canceled")
@@ -69,47 +69,47 @@ def insert(row: Columns) -> None:
 
 
 def load(name: str) -> BatchRow | None:
-    """What people see of a batch."""
+    """The columns of a batch for people."""
     return frappe.db.get_value(config.BATCH, name, list(PUBLIC_FIELDS), as_dict=True)
 
 
 def load_whole(name: str) -> Columns | None:
-    """The same, with the callbacks as they were submitted."""
+    """The columns of a batch for people, and its callbacks as submitted."""
     return frappe.db.get_value(config.BATCH, name, [*PUBLIC_FIELDS, *CALLBACKS], as_dict=True)
 
 
 def cancel_request(name: str) -> CancelRequest | None:
-    """Who has canceled a batch whose cancel has not come to its end; None if nobody has."""
+    """The request of a cancel that has not come to its end. None if there is none."""
     fields = list(fields_of(CancelRequest))
     row: CancelRequest | None = frappe.db.get_value(config.BATCH, name, fields, as_dict=True)
     return row if row and row["cancel_requested"] else None
 
 
 def update(name: str, values: Columns, status: str | None = None) -> bool:
-    """Write columns, with `status` only while the batch has it. Its row is locked until the commit either way."""
+    """Write columns, with `status` only while the batch has it. Locks the row until the commit either way."""
     batch = frappe.qb.DocType(config.BATCH)
     query = update_query(config.BATCH, {"modified": clock.site_time(), **values}).where(batch.name == name)
     return bool(sql.run_update(query.where(batch.status == status) if status else query))
 
 
 def reopen(name: str) -> None:
-    """Before a member that has failed for good is retried, in the same transaction.
+    """Open a batch again, in the transaction that retries a failed member, and before that retry.
 
-    Who is closing the batch right now has the row locked: either they see the member live, or we open it again. A
-    cancel that has not come to its end goes on, and takes the member along.
+    A process that closes the batch right now has locked the row. It sees the live member, or the batch is opened again
+    after it. A cancel that has not come to its end goes on, and also cancels the member.
     """
     update(name, {"status": RUNNING, "completed_at": None})
 
 
 def lock(name: str) -> bool:
-    """Be the only one to close a running batch until the commit; False if it is not running, or somebody else is."""
+    """Lock a running batch for closing until the commit. False if it is not running or is locked already."""
     batch = frappe.qb.DocType(config.BATCH)
     query = frappe.qb.from_(batch).select(batch.name).where((batch.name == name) & (batch.status == RUNNING))
     return bool(sql.run_locking_read(query.for_update(skip_locked=True)))
 
 
 def is_running(name: str) -> bool:
-    """Whether the batch has not ended; also False if there is none."""
+    """Whether the batch has not ended. False if there is none."""
     return bool(frappe.db.get_value(config.BATCH, name, "status") == RUNNING)
 
 
@@ -126,7 +126,7 @@ def running_query(after: str, limit: int) -> QueryBuilder:
 
 
 def states(names: Sequence[str]) -> list[BatchState]:
-    """The states of those of the batches that are running."""
+    """The states of the running ones of these batches."""
     return states_query(names).run(as_dict=True) if names else []
 
 
@@ -158,12 +158,12 @@ def counts_query(name: str) -> QueryBuilder:
 
 
 def members(name: str, statuses: Iterable[JobStatus], limit: int, before: str | None = None) -> list[MemberRow]:
-    """Members in one of these states, the youngest first; those that are older than the one named `before`."""
+    """Members in one of these states, the youngest first. Only those older than the one named `before`."""
     return members_query(name, statuses, limit, before).run(as_dict=True)
 
 
 def members_now(name: str, statuses: Iterable[JobStatus], limit: int) -> list[MemberRow]:
-    """The same as committed right now, for a transaction that may have read before they changed."""
+    """Members as committed right now, for a transaction whose snapshot may be older than their changes."""
     return cast(list[MemberRow], sql.rows_outside_transaction(members_query(name, statuses, limit)))
 
 

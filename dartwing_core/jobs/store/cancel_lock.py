@@ -1,7 +1,7 @@
-"""The named lock of whoever cancels a running attempt, for which its settle waits.
+"""The named lock of a caller that cancels a running attempt, for which its settle waits.
 
-From the look at the job until the request is written, the one who cancels holds it; a settle looks for it in its
-guarded UPDATE, and waits for it for some seconds.
+The caller holds it from its read of the job until the request is written. A settle tests it in its guarded UPDATE,
+and waits for it for some seconds.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ SETTLE_WAIT = 2
 
 
 def hold_settle(job: MovableJob) -> None:
-    """Let a settle of the running attempt wait for the end of this transaction; raises JobChangedError if it is over.
+    """Let a settle of the attempt wait for the end of this transaction. Raises JobChangedError if the attempt is over.
 
-    The row is locked once the lock is taken, so that a settle has either committed before or sees the lock.
+    The row is locked after the named lock. So a settle has either committed before, or sees the named lock.
     """
     acquire_lock(job)
     row = frappe.qb.DocType(config.JOB)
@@ -38,13 +38,13 @@ def hold_settle(job: MovableJob) -> None:
 
 
 def acquire_lock(job: AttemptKey) -> None:
-    """Take the named lock of whoever cancels this attempt; raises InvalidTransitionError if somebody else keeps it.
+    """Acquire the named lock for cancelling this attempt. Raises InvalidTransitionError if another caller keeps it.
 
-    Two can't have it: once the first one has rolled back, no settle would wait for the second.
+    Only one caller may have it: after a rollback by the first, no settle would wait for the second.
     """
     try:
         is_free = named_locks.acquire_lock(lock_of(job), SETTLE_WAIT) is not False
-    except Exception as error:  # each of two waits for a lock of the other
+    except Exception as error:  # two callers wait for each other's locks
         if not sql.is_conflict(error):
             raise
         is_free = False
@@ -53,20 +53,20 @@ def acquire_lock(job: AttemptKey) -> None:
 
 
 def await_decision(job: AttemptKey) -> None:
-    """Wait until a transaction that is cancelling this attempt has ended, but not for as long as a lease lasts.
+    """Wait until a transaction that cancels this attempt has ended, at most for a quarter of a lease.
 
-    Raises JobCanceledError if it is the attempt's own: its handler has canceled the job.
+    Raises JobCanceledError if that is this transaction: the handler has canceled its own job.
     """
     if named_locks.has_lock(lock_of(job)):
         raise JobCanceledError(_("The job was canceled by its own handler."))
     try:
         with named_locks.named_lock(lock_of(job), config.settings().lease_seconds / 4):
             pass
-    except Exception as error:  # it waits for a named lock of ours
+    except Exception as error:  # the holder waits for a named lock of this connection
         if not sql.is_conflict(error):
             raise
 
 
 def lock_of(job: AttemptKey) -> str:
-    """The named lock of whoever is cancelling this attempt."""
+    """The name of the lock for cancelling this attempt."""
     return f"cancel:{ids.run_name(job['name'], job['attempt'])}"

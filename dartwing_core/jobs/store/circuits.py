@@ -1,9 +1,9 @@
-"""All SQL on Job Circuit, and what its rows mean at a moment: whose jobs are held, and which one may try.
+"""All SQL on Job Circuit, and the meaning of its rows: whose jobs may not start, and which attempt is the probe.
 
-A circuit belongs to a Job Type with a circuit breaker and an organization; it has a row from the first time it opens.
-While it is open none of their jobs starts. After the cool-down one attempt may, the probe: the claim that makes it
-Running writes it down here in the same commit. It is the probe for as long as its job's row says that this attempt is
-running, so one that is lost, canceled or snoozed makes room for the next, whoever noticed.
+A circuit belongs to a Job Type with a circuit breaker and an organization. It has a row from the first time it opens.
+While it is open none of their jobs starts. After the cool-down one attempt may start, the probe. The claim that makes
+it Running writes it here in the same commit. It is the probe for as long as its job's row says that this attempt is
+running. So a probe that is lost, canceled or snoozed makes room for the next by itself.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ..status import JobStatus
 
 
 class CircuitRow(TypeAndOrganization):
-    """A circuit, as people see it."""
+    """A circuit, with the columns for people."""
 
     name: str
     status: str
@@ -44,7 +44,7 @@ class CircuitRow(TypeAndOrganization):
 OPEN, HALF_OPEN, CLOSED = STATUSES = ("Open", "Half Open", "Closed")
 NOT_CLOSED = (OPEN, HALF_OPEN)
 LATEST = 1_000
-"""So many attempts of the window count at most, the latest; or as many as the Job Type wants at least."""
+"""At most so many attempts of the window count, the latest, or the Job Type's minimum if that is more."""
 LOCK_WAIT = 2  # seconds; others hold the row for a few milliseconds
 PUBLIC_FIELDS = ("name", "job_type", "organization", "status", "opened_at", "open_until", "failures", "samples")
 PROBE_FIELDS = ("probe_job", "probe_attempt")
@@ -58,12 +58,12 @@ def has_breaker(job_type: JobType | None) -> bool:
 
 
 def key(job: TypeAndOrganization) -> str:
-    """Short and the same for all jobs of a type and organization."""
+    """A short key, one for all jobs of a type and organization."""
     pair = repr((job["job_type"], job["organization"]))
     return hashlib.sha1(pair.encode(), usedforsecurity=False).hexdigest()[:20]
 
 
-# What a row means ------------------------------------------------------------------------------------------------
+# The meaning of a row ------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Circuit:
 
     @property
     def is_cooling(self) -> bool:
-        """Whether nothing may start, not even a probe."""
+        """Whether no job may start, not even a probe."""
         return self.status == OPEN and clock.now_epoch() < self.open_until_epoch
 
     @property
@@ -96,7 +96,7 @@ class Circuit:
 
 
 def of_types(job_types: Iterable[str], organizations: Iterable[str] | None = None) -> dict[Pair, Circuit]:
-    """The circuits of these Job Types that are not closed, in one statement; of all organizations, or of some."""
+    """The circuits of these Job Types that are not closed, in one statement. Of all organizations or only of some."""
     rows = of_types_query(job_types, organizations).run(as_dict=True)
     return {
         (row["organization"], row["job_type"]): Circuit(**{**row, "is_probed": bool(row["is_probed"])}) for row in rows
@@ -114,12 +114,12 @@ def of_types_query(job_types: Iterable[str], organizations: Iterable[str] | None
     return query.where(circuit.organization.isin(sorted(organizations))) if organizations is not None else query
 
 
-# What attempts say -----------------------------------------------------------------------------------------------
+# The ends of attempts -----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What the latest attempts of a type and organization say, and its circuit's row; `status` is None without one."""
+    """Counts of a type's and organization's latest attempts, and the circuit's row. `status` is None without a row."""
 
     samples: int
     failures: int
@@ -129,7 +129,7 @@ class Tally:
 
 
 def tally(job: TypeAndOrganization, job_type: JobType) -> Tally:
-    """Of the attempts within the window, and since the circuit was last closed; one statement."""
+    """Count the attempts within the window and since the circuit was last closed. Issues one statement."""
     since = clock.now_epoch() - 60 * (job_type.circuit_breaker_window_minutes or 0)
     row = tally_query(job, since, max(LATEST, job_type.circuit_breaker_min_samples or 0)).run(as_dict=True)[0]
     return Tally(
@@ -138,7 +138,7 @@ def tally(job: TypeAndOrganization, job_type: JobType) -> Tally:
 
 
 def tally_query(job: TypeAndOrganization, since: float, limit: int) -> QueryBuilder:
-    """The query of `tally`; `since`: seconds since the epoch."""
+    """The query of `tally`. `since`: seconds since the epoch."""
     run, circuit = frappe.qb.DocType(config.RUN), frappe.qb.DocType(config.CIRCUIT)
     latest = frappe.qb.from_(run).select(run.circuit_epoch, run.circuit_failure)
     latest = latest.where((run.circuit_key == key(job)) & (run.circuit_epoch >= since))
@@ -158,7 +158,7 @@ def tally_query(job: TypeAndOrganization, since: float, limit: int) -> QueryBuil
 
 
 def open_anew(job: TypeAndOrganization, seen: Tally, until: float) -> bool:
-    """Open the circuit of the job's type and organization; False if somebody else has."""
+    """Open the circuit of the job's type and organization. False if another process has."""
     now = clock.site_time()
     values = {
         "status": OPEN,
@@ -185,7 +185,7 @@ def open_anew(job: TypeAndOrganization, seen: Tally, until: float) -> bool:
 
 
 def claim_probe(circuit: Circuit, job: str, attempt: int) -> Circuit | None:
-    """Make this attempt the probe, in the transaction that makes it Running; None if another one is."""
+    """Make this attempt the probe, in the transaction that makes it Running. None if another one is the probe."""
     table = _table()
     if circuit.status == OPEN:
         is_unchanged = (table.status == OPEN) & (table.open_until_epoch <= clock.now_epoch())
@@ -198,17 +198,17 @@ def claim_probe(circuit: Circuit, job: str, attempt: int) -> Circuit | None:
 
 
 def reopen(job: MovableJob, until: float) -> bool:
-    """The probe has failed: nothing starts until then."""
+    """Open the circuit again after a failed probe: no job starts until then."""
     return _update(_of(job) & _is_probe(job), {"status": OPEN, **_until(until)})
 
 
 def close(job: MovableJob) -> bool:
-    """The probe has succeeded. What was before does not count any more."""
+    """Close the circuit after a successful probe. Earlier attempts do not count any more."""
     return _update(_of(job) & _is_probe(job), _closed(None))
 
 
 def close_by_hand(name: str, user: str) -> bool:
-    """Close an open circuit; False if it is closed. What was before does not count any more."""
+    """Close an open circuit. False if it is closed. Earlier attempts do not count any more."""
     table = _table()
     return _update((table.name == name) & table.status.isin(NOT_CLOSED), _closed(user))
 

@@ -1,4 +1,4 @@
-"""Which jobs a job depends on: one by `depends_on` of its row, several by rows of Background Job Dependency."""
+"""The jobs on which a job depends: one by `depends_on` of its row, several by rows of Background Job Dependency."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ POINT_ROWS = 500
 
 
 def insert(pairs: Sequence[tuple[str, str]], owner: str) -> None:
-    """Write down the jobs (second) that a job (first) depends on, where it is several."""
+    """Insert the parents (second) of jobs (first) that have several."""
     now = clock.site_time()
     for start in range(0, len(pairs), INSERT_ROWS):
         some = pairs[start : start + INSERT_ROWS]
@@ -52,9 +52,9 @@ def _several(name: str) -> QueryBuilder:
 
 
 def awaited_by(parent: str, status: str) -> str | None:
-    """A job that could not do without the row of one that is over, with this status; None if there is none.
+    """A job that still needs the row of a parent that is over, with this status. None if there is none.
 
-    Of a completed one it may read the result at any time before it has finished itself.
+    A job may read a completed parent's result until it has finished itself.
     """
     job, dependency = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.DEPENDENCY)
     if status == JobStatus.COMPLETED:
@@ -72,7 +72,7 @@ def _first(query: QueryBuilder) -> str | None:
 
 
 def forget(parents: Sequence[str]) -> None:
-    """Before the rows of completed jobs are deleted: that nobody takes them for parents that failed."""
+    """Drop dependencies on completed jobs before their rows are deleted: missing parents count as failed."""
     if not parents:
         return
     dependency = frappe.qb.DocType(config.DEPENDENCY)
@@ -83,7 +83,7 @@ def forget(parents: Sequence[str]) -> None:
 
 
 def _pointing_to(parents: Sequence[str]) -> QueryBuilder:
-    """Jobs that ended while they waited for one of these, and whom they wait for next if somebody retries them."""
+    """Jobs that ended while they waited for one of these, and the parent for which a retry of them waits next."""
     job, dependency = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.DEPENDENCY)
     following = frappe.qb.from_(dependency).select(Max(dependency.depends_on))
     following = following.where((dependency.background_job == job.name) & (dependency.depends_on < job.waits_for))
@@ -93,7 +93,7 @@ def _pointing_to(parents: Sequence[str]) -> QueryBuilder:
 
 
 class Results(dict[str, Any]):
-    """Results of a job's parents by their ids; a parent's key, if it was submitted with one, finds its result too."""
+    """Results of a job's parents by their ids. A parent's key, if it has one, finds its result too."""
 
     def __init__(self, results: Mapping[str, Any], ids_by_key: Mapping[str, str]):
         super().__init__(results)
@@ -106,12 +106,12 @@ class Results(dict[str, Any]):
         return super().__contains__(key) or key in self.ids_by_key
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The result of the parent with this id or key, which `dict.get` does not look for."""
+        """The result of the parent with this id or key. `dict.get` itself would ignore keys."""
         return super().get(key, super().get(self.ids_by_key.get(key, ""), default))
 
 
 def results(job: QueuedRow) -> Results:
-    """What the completed parents of a job returned, as far as its owner may see it; reads the results of all."""
+    """The results of a job's completed parents, as far as its owner may see them. Reads all of them."""
     if not job["depends_on"]:
         return Results({}, {})
     rows = results_query(job, visibility.viewer(job["owner_user"])).run()
@@ -120,7 +120,7 @@ def results(job: QueuedRow) -> Results:
 
 
 def results_query(job: QueuedRow, viewer: visibility.Viewer) -> QueryBuilder:
-    """From the child to each of its parents: asked for "this one or those", the server would read all jobs."""
+    """The query of `results`, from the child to each parent. For an OR of both kinds the server reads all jobs."""
     child, dependency = frappe.qb.DocType(config.JOB).as_("child"), frappe.qb.DocType(config.DEPENDENCY)
     parent = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(child).left_join(dependency).on(dependency.background_job == child.name)
@@ -133,4 +133,4 @@ def results_query(job: QueuedRow, viewer: visibility.Viewer) -> QueryBuilder:
 CANCEL, DEAD_LETTER = "cancel", "dead_letter"
 
 POLICIES = (CANCEL, DEAD_LETTER, backlog.RUN_ANYWAY)
-"""What becomes of a job if a parent is canceled, fails for good or is deleted (`on_parent_failure`)."""
+"""`on_parent_failure`: the fate of a job whose parent is canceled, fails for good or is deleted."""

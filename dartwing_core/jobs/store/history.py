@@ -17,7 +17,7 @@ from ..status import JobStatus
 
 
 class LoggedJob(TypedDict):
-    """What the history says of a job."""
+    """The columns of a job that the history repeats."""
 
     name: str
     organization: str
@@ -58,7 +58,7 @@ class Event:
 def event_of(
     job: LoggedJob, from_status: JobStatus | None, to_status: JobStatus, message: str, actor: str, **more: Any
 ) -> Event:
-    """The event of a job's row: name, organization and retry_count come from there; `more` are further fields."""
+    """The event of a job's row, with its name, organization and retry_count. `more`: further fields."""
     fields = {"retry_attempt": job["retry_count"], **more}
     return Event(job["name"], job["organization"], from_status, to_status, message, actor, **fields)
 

@@ -9,7 +9,7 @@ from ..base.row_types import MovableJob
 
 
 class DispatchRow(MovableJob):
-    """What workers are woken with, too."""
+    """A job, with the columns for waking workers."""
 
     queue: str
     priority: str
@@ -34,7 +34,7 @@ class ReleasedRow(ChildRow):
     """A job that has waited for one which is over."""
 
     next_parent: str | None
-    """For which it has to wait next; None if for none."""
+    """The parent for which it waits next. None if there is none."""
 
 
 class ConcernedRow(ChildRow):
@@ -62,12 +62,12 @@ class RunningRow(DispatchRow):
 
 
 class LiveColumns(TypedDict):
-    """What the run row of a running attempt says; None while the attempt is too young to have one."""
+    """Columns of a running attempt's run row. None while the attempt is too young to have one."""
 
     lease_expires_epoch: float | None
     cancel_requested: int | None
     cancel_requested_epoch: float
-    """Set with `cancel_requested`."""
+    """The time of the request, set with `cancel_requested`."""
     canceled_by: str | None
     cancel_reason: str | None
     worker: str | None
@@ -82,7 +82,7 @@ class DoubtfulRow(RunningRow, LiveColumns):
 
 
 class NewJobRow(ChildRow):
-    """A job that is to be inserted; the columns that a statement writes are in this order or another."""
+    """A job to be inserted. Statements may write the columns in another order."""
 
     creation: datetime
     modified: datetime
@@ -111,7 +111,7 @@ class NewJobRow(ChildRow):
 
 
 class HeavyColumns(TypedDict, total=False):
-    """Columns that may be large: only who needs them reads them."""
+    """Columns that may be large. They are read only where they are needed."""
 
     input_parameters: str | None
     result: str | None
@@ -120,7 +120,7 @@ class HeavyColumns(TypedDict, total=False):
 class JobRow(ChildRow, HeavyColumns):
     """All columns of a job, without the heavy ones unless they are asked for.
 
-    Where a read names its columns, there are only those.
+    A read that names its columns gets only those.
     """
 
     creation: datetime
@@ -171,7 +171,7 @@ class HolderRow(TypedDict):
 
 
 class AwaitedRow(TypedDict):
-    """A job that others wait for."""
+    """A job for which others wait."""
 
     name: str
     status: str | None

@@ -1,7 +1,7 @@
-"""All writes to the Background Job table, and the reads of single jobs; those of many are in `backlog`.
+"""All writes to the Background Job table, and reads of single jobs. Reads of many are in `backlog`.
 
-Every status change is one guarded UPDATE plus one log row (invariant I3): it happens only if the job is still
-in the state, and at the attempt, that the caller saw.
+Every status change is one guarded UPDATE plus one log row (invariant I3). It happens only if the job still has the
+status and attempt that the caller saw.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ HEAVY_FIELDS = fields_of(HeavyColumns)
 REPLACEABLE = ("modified", "modified_by", "input_parameters", "job_hash", "priority", "queue")
 SAVEPOINT = "dartwing_core_insert"
 INSERT_BYTES, ROW_BYTES = 4_000_000, 1_000  # max_allowed_packet is 16 MB by default
-LOCK_WAIT = 2  # seconds, for whoever lets jobs get in line: that may be a web request
+LOCK_WAIT = 2  # seconds, where jobs are put in line: that may be a web request
 ENTERED = "Job enqueued"
 
 
@@ -40,8 +40,8 @@ Child = TypeVar("Child", bound=ChildRow)
 def insert_jobs(rows: Sequence[NewJobRow]) -> None:
     """Insert new jobs, which share their columns, in one statement, and their first log rows in another.
 
-    In several statements where one would be larger than a server takes. A taken `active_key` comes out as the driver's
-    IntegrityError; nothing is inserted then.
+    Large inserts are split, since a server limits the size of a statement. A taken `active_key` raises the driver's
+    IntegrityError, and nothing is inserted then.
     """
     batches = list(_by_size(rows))
     if len(batches) > 1:
@@ -60,7 +60,7 @@ def insert_jobs(rows: Sequence[NewJobRow]) -> None:
 
 
 def _first_events(row: NewJobRow) -> Iterator[history.Event]:
-    """A job is created Pending. One that waits for nothing is in line in the same moment."""
+    """The first events of a job: created Pending, and in line at that moment if it waits for nothing."""
     yield history.event_of(row, None, JobStatus.PENDING, "Job created", row["owner"])
     if row["status"] == JobStatus.QUEUED:
         yield history.event_of(row, JobStatus.PENDING, JobStatus.QUEUED, ENTERED, row["owner"])
@@ -95,10 +95,9 @@ def transition(
 ) -> bool:
     """Move one job from the state and attempt in `job` to `to_status`, with further column `values`.
 
-    `job`: as the caller read it. Returns False, and writes nothing, if the job is not there any more: somebody else was
-    first, or this attempt is an old one.
-    `lock_wait`: seconds to wait for somebody who holds the row. `unless_locked`: a named lock that nobody may hold.
-    `log`: takes what is to be written into the history, instead of it being written here. Does not commit.
+    `job`: as the caller read it. Returns False, and writes nothing, if the job has left that state or attempt.
+    `lock_wait`: seconds to wait for a lock on the row. `unless_locked`: a named lock that must be free.
+    `log`: gets the event of the history, which is not written here then. Does not commit.
     """
     from_status = JobStatus(job["status"])
     if not can_move(from_status, to_status):
@@ -121,10 +120,9 @@ def transition(
 
 
 def move_all(jobs: Sequence[Child], to_status: JobStatus, message: str, values: Columns, actor: str) -> list[Child]:
-    """Move jobs that are in one and the same state, with further column `values`; returns those that moved.
+    """Move jobs that share one state, with further column `values`. Returns those that moved.
 
-    Leaves out those that somebody holds or has changed meanwhile, also those that wait for another job now.
-    Does not commit.
+    Skips locked and changed jobs, also those that wait for another job now. Does not commit.
     """
     free = _free(jobs, JobStatus(jobs[0]["status"])) if jobs else []
     if not free:
@@ -142,7 +140,7 @@ def move_all(jobs: Sequence[Child], to_status: JobStatus, message: str, values: 
 
 
 def replace_waiting(found: HolderRow, row: NewJobRow) -> bool:
-    """Give a job that has not begun the parameters and priority of a newer request; False if it has by now."""
+    """Give a job the parameters and priority of a newer request. False if it has begun by now."""
     job, status = frappe.qb.DocType(config.JOB), JobStatus(found["status"])
     is_unchanged = (job.status == str(status)) & (job.attempt == 0)
     query = update_query(config.JOB, replaceable(row))
@@ -161,13 +159,13 @@ def replace_waiting(found: HolderRow, row: NewJobRow) -> bool:
 
 
 def replaceable(row: NewJobRow) -> Columns:
-    """What a newer request replaces."""
+    """The columns that a newer request replaces."""
     columns: Columns = {**row}
     return {column: columns[column] for column in REPLACEABLE}
 
 
 def is_current(name: str, attempt: int) -> bool:
-    """Whether this attempt is still the running one; keeps it so until the transaction ends."""
+    """Whether this attempt is still the running one. Locks the row until the transaction ends."""
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(job.name).for_update()
     query = query.where((job.name == name) & (job.status == str(JobStatus.RUNNING)) & (job.attempt == attempt))
@@ -175,16 +173,16 @@ def is_current(name: str, attempt: int) -> bool:
 
 
 def load(name: str, *fields: str) -> JobRow | None:
-    """The job's columns; without `fields` all but the heavy ones.
+    """The job's columns. Without `fields` all but the heavy ones.
 
-    By the query builder: `frappe.db.get_value` of Frappe 15 parses the name of each column, for longer than the query.
+    Avoids `frappe.db.get_value`: on Frappe 15 it parses column names for longer than the query takes.
     """
     rows = _one_query(name, fields or light_fields()).run(as_dict=True)
     return rows[0] if rows else None
 
 
 def load_now(name: str) -> JobRow | None:
-    """The job's light columns as committed right now; without what this transaction has written."""
+    """The job's light columns as committed right now, without this transaction's writes."""
     rows = sql.rows_outside_transaction(_one_query(name, light_fields()))
     return cast(JobRow, rows[0]) if rows else None
 
@@ -217,7 +215,7 @@ def guarded_update(
     lock_wait: int | None = None,
     unless_locked: str | None = None,
 ) -> int:
-    """UPDATE … WHERE status (and attempt) are what the caller saw; the number of rows it changed."""
+    """Issue UPDATE … WHERE status (and attempt) are what the caller saw. Returns the number of changed rows."""
     now = now or clock.site_time()
     in_line = int(to_status == JobStatus.QUEUED)
     columns = {"status": str(to_status), "modified": now, "modified_by": actor, "in_line": in_line, **values}
@@ -235,7 +233,7 @@ def guarded_update(
 
 @lru_cache(maxsize=64)
 def _update_text(_db_type: str, columns: tuple[str, ...], guards: tuple[str, ...]) -> str:
-    """`_update_query` of one job, which takes longer to make than to run."""
+    """The text of `_update_query` of one job, which takes longer to make than to run."""
     values, conditions = ({name: Parameter(f"%({name})s") for name in names} for names in (columns, guards))
     return sql.force_primary(_update_query(values, conditions).get_sql())
 
@@ -254,7 +252,7 @@ def _update_query(columns: Columns, guards: Columns) -> QueryBuilder:
 
 
 def _free(jobs: Sequence[Child], status: JobStatus) -> list[Child]:
-    """Those of the jobs that are as the caller saw them and that nobody holds; they are ours until the commit."""
+    """Lock the jobs that are as the caller saw them, until the commit. Skips locked jobs."""
     if not jobs:
         return []
     job = frappe.qb.DocType(config.JOB)

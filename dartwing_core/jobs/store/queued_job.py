@@ -1,4 +1,4 @@
-"""Locks a job in line, and reads what an attempt needs of it and of what is around it."""
+"""Locks a job in line, and reads all that an attempt needs of the job, its owner and its organization."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ class QueuedJob:
     row: QueuedRow
     owner: Owner
     has_children: bool
-    """Whether a job depends on it."""
+    """Whether another job depends on it."""
 
 
 def lock(name: str) -> QueuedJob | None:
-    """Lock a Queued job; None if it is not Queued, or if somebody holds it.
+    """Lock a Queued job. None if it is not Queued or is locked already.
 
-    What is around it is as of the transaction's snapshot.
+    Other rows are read as of the transaction's snapshot.
     """
     standing_names, text = _lock_text(frappe.db.db_type, tenancy.adapter(), clock.site_time().date())
     rows = frappe.db.sql(sql.as_of_now() + text, {"name": name})
@@ -74,21 +74,21 @@ def _by_name(names: Sequence[tuple[str, ...]], arrays: Sequence[str | None]) -> 
 
 @lru_cache(maxsize=8)
 def _lock_text(_db_type: str, _adapter: Any, _today: Any) -> tuple[list[tuple[str, ...]], str]:
-    """`lock_query`, which takes longer to make than to run; its conditions name this day."""
+    """The text of `lock_query`, which takes longer to make than to run. Its conditions name this day."""
     names, query = lock_query(Parameter("%(name)s"))
     return names, query.get_sql()
 
 
 def lock_query(name: Any) -> tuple[list[tuple[str, ...]], QueryBuilder]:
-    """The query, and what the arrays of the owner's standing hold.
+    """The query of `lock`, and the names in its arrays of the owner's standing.
 
-    Its columns are arrays as JSON, and the job's parameters: the driver takes longer to read twenty columns than the
+    Its columns are JSON arrays and the job's parameters: the driver takes longer to read twenty columns than the
     server takes to find the row.
     """
     job, user = frappe.qb.DocType(config.JOB), frappe.qb.DocType("User")
     children = (frappe.qb.DocType(config.JOB).as_("child"), frappe.qb.DocType(config.DEPENDENCY).as_("another"))
     first, another = (frappe.qb.from_(c).select(c.name).where(c.depends_on == job.name).limit(1) for c in children)
-    # Not joined: this is a locking read, and accounts and organizations are to stay free.
+    # Not joined: this is a locking read, and must not lock accounts and organizations.
     owner = frappe.qb.from_(user).where(user.name == job.owner_user)
     account = owner.select(sql.array(user.enabled, user.language, user.time_zone))
     standing = tenancy.standing_arrays(job)

@@ -1,7 +1,7 @@
-"""Background Job Run: one row an attempt, and the only place for what changes while it runs (invariant I7).
+"""Background Job Run: one row for each attempt, and the only place for what changes while it runs (invariant I7).
 
-The row of a short attempt is inserted when it ends; that of a longer one by its heartbeat, or by whoever asks it to
-stop, whichever comes first. Until there is one, the attempt's lease counts from the start noted on the job.
+The row of a short attempt is inserted when it ends. A longer one gets its row by its heartbeat or by a request to stop,
+whichever comes first. Until then its lease counts from the start noted on the job.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from ..errors import JobCanceledError
 
 
 class ProgressColumns(TypedDict):
-    """How far a job is: as its own row says it, or that of its attempt."""
+    """A job's progress, from its own row or its attempt's."""
 
     progress: float | None
     progress_message: str | None
 
 
 class RunRow(ProgressColumns):
-    """What a running attempt says."""
+    """The live columns of a running attempt."""
 
     background_job: str
     steps: str | None
@@ -39,7 +39,7 @@ class RunRow(ProgressColumns):
 
 
 class CancelRequest(TypedDict):
-    """Who has asked an attempt to stop, or a batch."""
+    """A request to stop an attempt or a batch."""
 
     cancel_requested: int
     canceled_by: str
@@ -61,9 +61,9 @@ TRACEBACK_LENGTH = 50_000
 
 
 def write(run: str, values: Columns, lock_wait: int | None = None) -> None:
-    """Write columns of an attempt that may have a row; without waiting longer than `lock_wait` seconds for its holder.
+    """Write columns of an attempt that may have a row. Waits at most `lock_wait` seconds for its lock.
 
-    In one statement: an UPDATE that finds no row locks a gap, and two of them deadlock with their INSERTs.
+    Issues one statement: UPDATEs that find no row lock gaps, and two of them deadlock with their INSERTs.
     """
     if frappe.db.db_type != "mariadb":
         if not _update(run, values):
@@ -79,8 +79,7 @@ def write(run: str, values: Columns, lock_wait: int | None = None) -> None:
 def settle(run: str, values: Columns, *, is_canceled: bool, exists: bool, lock_wait: int | None = None) -> None:
     """Write an attempt's end, in the transaction of its settle.
 
-    Raises JobCanceledError if that is another one than a cancel, and somebody has asked the attempt to stop. For
-    `exists` see `finish`.
+    Raises JobCanceledError if the attempt was asked to stop and this end is not a cancel. For `exists` see `finish`.
     """
     if is_canceled:
         write(run, values, lock_wait)
@@ -89,10 +88,10 @@ def settle(run: str, values: Columns, *, is_canceled: bool, exists: bool, lock_w
 
 
 def finish(run: str, values: Columns, *, exists: bool, lock_wait: int | None = None) -> bool:
-    """Write an attempt's end, in the transaction of its settle; False if somebody has asked the attempt to stop.
+    """Write an attempt's end, in the transaction of its settle. False if the attempt was asked to stop.
 
-    `exists`: whether the attempt's heartbeat has made the row. If it has not, a request or a checkpoint may have. A
-    request that comes after this waits for the settle's commit, and finds that the attempt is over.
+    `exists`: whether the attempt's heartbeat has made the row. Otherwise a request or a checkpoint may have. A later
+    request waits for the settle's commit, and finds that the attempt is over.
     """
     if not exists and _inserted(run, values, lock_wait):
         return True
@@ -105,9 +104,9 @@ def finish(run: str, values: Columns, *, exists: bool, lock_wait: int | None = N
 
 
 def request_cancel(job: str, attempt: int, user: str, reason: str | None) -> None:
-    """Ask a running attempt to stop; its heartbeat sees it.
+    """Ask a running attempt to stop. Its heartbeat reads the request.
 
-    In a short transaction of its own: the row must not stay locked, or the heartbeat can't renew the lease.
+    Needs a short transaction of its own: while the row is locked, the heartbeat can't renew the lease.
     """
     run = ids.run_name(job, attempt)
     values = {
@@ -120,7 +119,7 @@ def request_cancel(job: str, attempt: int, user: str, reason: str | None) -> Non
 
 
 def cancel_request(run: str) -> CancelRequest | None:
-    """Who asked the attempt to stop, and why; None if nobody did."""
+    """The request to stop the attempt, with user and reason. None if there is none."""
     row: CancelRequest | None = frappe.db.get_value(config.RUN, run, list(fields_of(CancelRequest)), as_dict=True)
     return row if row and row["cancel_requested"] else None
 
@@ -147,7 +146,7 @@ def forget_state(job: str) -> None:
 
 
 def live_progress(jobs: Sequence[AttemptKey]) -> dict[str, RunRow]:
-    """What the attempts of running jobs say, by job, in one statement; those too young to have a row are left out."""
+    """The live columns of running attempts, by job, in one statement. Leaves out those too young to have a row."""
     names = [ids.run_name(job["name"], job["attempt"]) for job in jobs]
     if not names:
         return {}
@@ -158,7 +157,7 @@ def live_progress(jobs: Sequence[AttemptKey]) -> dict[str, RunRow]:
 
 
 def _inserted(run: str, values: Columns, lock_wait: int | None) -> bool:
-    """Whether there was no row. As of now: snapshot isolation would answer a row that is new with error 1020."""
+    """Whether there was no row. Runs as of now: with snapshot isolation a new row would raise error 1020."""
     try:
         _insert(run, values, lock_wait)
     except Exception as error:

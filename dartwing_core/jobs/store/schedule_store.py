@@ -1,7 +1,7 @@
 """All SQL on Job Schedule, and on jobs as made by one.
 
-The sweep writes what it knows of a schedule by SQL and leaves `modified` alone: a person who has the form open can
-still save it.
+The sweep writes its columns of a schedule by SQL and leaves `modified` alone. So a form that is open meanwhile can
+still be saved.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ..db.rows import update_query
 
 
 class ScheduleState(TypedDict):
-    """What the engine knows of a schedule; nobody else writes these."""
+    """The engine's columns of a schedule, which only the engine writes."""
 
     next_run: datetime | None
     last_run: datetime | None
@@ -34,7 +34,7 @@ class ScheduleState(TypedDict):
 
 
 class ScheduleTiming(TypedDict):
-    """When the work of a schedule is to be done."""
+    """The timing of a schedule."""
 
     frequency: str
     cron: str | None
@@ -45,7 +45,7 @@ class ScheduleTiming(TypedDict):
 
 
 class ScheduleWork(TypedDict):
-    """What a schedule has done."""
+    """The work of a schedule."""
 
     job_type: str
     priority: str | None
@@ -80,7 +80,7 @@ FIELDS = (
 
 
 def due(epoch: float, limit: int) -> list[str]:
-    """Schedules that have to be looked at by now, the longest due first."""
+    """Schedules that are due for a check by now, the longest due first."""
     return due_query(epoch, limit).run(pluck=True)
 
 
@@ -93,7 +93,7 @@ def due_query(epoch: float, limit: int) -> QueryBuilder:
 
 
 def lock_due(name: str, epoch: float) -> ScheduleRow | None:
-    """The columns of a schedule that is due, which is ours until the commit; None if somebody was first or has it."""
+    """Lock a due schedule until the commit, and return its columns. None if it is locked or not due any more."""
     schedule = frappe.qb.DocType(config.SCHEDULE)
     query = frappe.qb.from_(schedule).select(*(schedule[field] for field in FIELDS))
     query = query.where((schedule.name == name) & (schedule.enabled == 1) & (schedule.look_at_epoch <= epoch))
@@ -102,7 +102,7 @@ def lock_due(name: str, epoch: float) -> ScheduleRow | None:
 
 
 def lock_state(name: str) -> ScheduleState | None:
-    """What the engine knows of a schedule, as committed now; nobody changes it until the transaction ends."""
+    """Lock a schedule until the transaction ends, and return the engine's columns as committed now."""
     schedule = frappe.qb.DocType(config.SCHEDULE)
     query = frappe.qb.from_(schedule).select(*(schedule[field] for field in STATE_FIELDS))
     rows: list[ScheduleState] = sql.run_locking_read(query.where(schedule.name == name).for_update(), STATE_FIELDS)
@@ -121,23 +121,23 @@ def update(name: str, values: Columns) -> None:
 
 
 def next_columns(epoch: float | None) -> Columns:
-    """The columns of the next due time, which is when it has to be looked at; None if there is none."""
+    """The columns of the next due time, at which the schedule is checked. `epoch`: None if there is none."""
     moment = clock.site_time(epoch) if epoch is not None else None
     return {"next_run": moment, "next_run_epoch": epoch or 0, "look_at_epoch": epoch or 0}
 
 
 def run_key(name: str, which: float | str) -> str:
-    """What is unique among jobs: a schedule and its due time, or for a run by hand the job's own name."""
+    """The unique key of a schedule's job: schedule and due time, or for a run by hand the job's own name."""
     return f"{name}@{which if isinstance(which, str) else int(which)}"
 
 
 def run_pattern(name: Any) -> str:
-    """For LIKE: the keys of all runs of a schedule."""
+    """The pattern for LIKE that matches the keys of all runs of a schedule."""
     return re.sub(r"([\\%_])", r"\\\1", run_key(str(name), "")) + "%"
 
 
 def schedule_of(key: str | None) -> str | None:
-    """The schedule that a job was made for."""
+    """The schedule for which a job was made."""
     return key.partition("@")[0] if key else None
 
 

@@ -1,8 +1,8 @@
-"""Jobs that wait: for what, and how they get in line.
+"""Waiting jobs, and their way into the line.
 
 A job waits for its due time, for another job (`waits_for`), or for a place under its organization's waiting cap (held).
-Once it waits for nothing it is in line: Queued, and the next free worker may take it. `in_line` says the latter two in
-one column, so that each question of workers and sweeper is one range of an index, however many jobs wait.
+Once it waits for nothing it is in line: Queued, and the next free worker may claim it. `in_line` holds both, held and
+in line. So each query of workers and sweeper is one range of an index, however many jobs wait.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from . import backlog, history, job_store
 from .job_rows import DueRow, JobRow
 
 IN_LINE, HELD = 1, 2
-"""`in_line` of a job that is Queued, and of a Pending one for which there is no place in the line yet (`quota`)."""
+"""`in_line` of a Queued job, and of a Pending one that has no place in line yet (`quota`)."""
 ENTERED_AGAIN = "Job enqueued for retry"
 
 
 def rank(due_epoch: float, priority: str) -> float:
-    """Place in the line of an organization: the lowest is next."""
+    """The rank of a job in its organization's line. The lowest is next."""
     return due_epoch - config.HEAD_START[priority]
 
 
 def columns(due_epoch: float, priority: str, waits_for: str | None = None) -> Columns:
-    """The columns of a new job, or one that begins anew: in line at once if it waits for nothing."""
+    """The columns of a job that is new or begins anew. It is in line at once if it waits for nothing."""
     is_in_line = not waits_for and due_epoch <= clock.now_epoch()
     return {
         **due_columns(due_epoch, priority),
@@ -44,17 +44,17 @@ def columns(due_epoch: float, priority: str, waits_for: str | None = None) -> Co
 
 
 def due_columns(due_epoch: float, priority: str) -> Columns:
-    """The columns that say when a job is due, and its place in line then."""
+    """The columns for a job's due time, and for its place in line then."""
     return {**clock.due_columns(due_epoch), "admission_rank": rank(due_epoch, priority)}
 
 
 def waiting_columns(parent: str) -> Columns:
-    """What differs in the columns of a new job that waits for another one."""
+    """The columns that differ for a new job that waits for another one."""
     return {"status": str(JobStatus.PENDING), "queued_at": None, "in_line": 0, "waits_for": parent}
 
 
 def held_columns() -> Columns:
-    """What differs in the columns of a new job that is due, but for which there is no place in line."""
+    """The columns that differ for a new job that is due, but has no place in line."""
     return {"status": str(JobStatus.PENDING), "queued_at": None, "in_line": HELD}
 
 
@@ -62,14 +62,14 @@ def held_columns() -> Columns:
 
 
 def set_due(job: JobRow, due_epoch: float) -> Columns | None:
-    """Give a job that waits another due time; what changed of its columns, None if it is not as the caller saw it.
+    """Reschedule a waiting job. Returns the changed columns, None if the row has changed since the caller's read.
 
-    What it waits for may change at the same moment, so that is not written. One that is due then gets in line by
-    `enter_due`. Does not commit.
+    `waits_for` may change at the same moment, so it is not written. `enter_due` puts a due job in line. Does not
+    commit.
     """
     values = due_columns(due_epoch, job["priority"])
     if due_epoch > clock.now_epoch():
-        values["in_line"] = 0  # nor held
+        values["in_line"] = 0  # not held either
     if job["status"] in (JobStatus.FAILED, JobStatus.TIMED_OUT):
         values["next_retry_at"] = values["available_at"]
     row = frappe.qb.DocType(config.JOB)
@@ -80,12 +80,12 @@ def set_due(job: JobRow, due_epoch: float) -> Columns | None:
 
 
 def wait_on(waits_for: Mapping[str, str], waited_for: str) -> int:
-    """Let jobs that have waited for one wait for another one, given by the job's name; how many. Does not commit."""
+    """Let jobs wait for another parent, by job name, instead of `waited_for`. Returns how many. Does not commit."""
     return set_parents({row["name"]: waits_for[row["name"]] for row in free(list(waits_for), waited_for)}, WAITING)
 
 
 def set_parents(waits_for: Mapping[str, str | None], statuses: Iterable[JobStatus]) -> int:
-    """Write down whom jobs in these states wait for from now on, by the jobs' names, in one statement; how many."""
+    """Write the parents for which jobs in these states wait, by job name, in one statement. Returns how many."""
     if not waits_for:
         return 0
     job = frappe.qb.DocType(config.JOB)
@@ -101,26 +101,24 @@ def set_parents(waits_for: Mapping[str, str | None], statuses: Iterable[JobStatu
 
 
 def enter_due(limit: int) -> list[DueRow]:
-    """Let jobs whose time has come get in line, the longest due of each state first; those that did.
-
-    Does not commit.
-    """
+    """Put due jobs in line, the longest due of each state first. Returns those that got in. Does not commit."""
     now = clock.now_epoch()
     return [job for status in WAITING for job in enter([row["name"] for row in backlog.due(status, now, limit)])]
 
 
 def enter(names: Sequence[str]) -> list[DueRow]:
-    """Let jobs get in line that wait for no other one and whose time has come; those that did.
+    """Put jobs in line that are due and wait for no other one. Returns those that got in.
 
-    Left out are those that somebody holds. Does not commit.
+    Skips locked jobs. Does not commit.
     """
     now = clock.now_epoch()
     return enter_locked([row for row in free(names, None) if row["due_epoch"] <= now])
 
 
 def release(names: Sequence[str], waited_for: str) -> tuple[int, list[DueRow]]:
-    """Let jobs wait for no other one any more, which have waited for `waited_for`: how many there were, and those that
-    are in line now, since their time has come. Does not commit."""
+    """Release jobs that have waited for `waited_for`, and put the due ones in line. Does not commit.
+
+    Returns how many were released, and those that are in line now."""
     rows, now = free(names, waited_for), clock.now_epoch()
     if rows:
         job = frappe.qb.DocType(config.JOB)
@@ -135,7 +133,7 @@ def enter_locked(rows: Sequence[DueRow]) -> list[DueRow]:
     for status in sorted({row["status"] for row in rows}):
         some = [row for row in rows if row["status"] == status]
         names, values = [row["name"] for row in some], {"queued_at": now}
-        # Not whoever happens to be logged in where the engine sweeps.
+        # The actor is the engine, not the user who is logged in where it sweeps.
         job_store.guarded_update(
             names, JobStatus(status), JobStatus.QUEUED, values, config.ENGINE, now=now, lock_wait=job_store.LOCK_WAIT
         )
@@ -150,9 +148,9 @@ FREE_FIELDS = fields_of(DueRow)
 
 
 def free(names: Sequence[str], waited_for: str | None, in_line: int = 0) -> list[DueRow]:
-    """Those of the jobs that still wait, for that, and that nobody holds; they are ours until the commit.
+    """Lock the jobs that still wait for `waited_for`, until the commit. Skips locked jobs.
 
-    Found by name: a locking read of another index locks gaps in it too.
+    Reads by name: a locking read of another index would lock gaps in it too.
     """
     if not names:
         return []

@@ -1,7 +1,7 @@
-"""Looks at sites about each second, and sweeps where something is due: retries, jobs for later, schedules, rescues.
+"""Checks sites about each second, and sweeps those with due work: retries, jobs for later, schedules, rescues.
 
-The same loop runs in `bench schedule` for all sites of the bench, in `job-engine agent` for one, and in workers that
-are busy for long. Of all that look at a site one leads (`leader`), the others stand by.
+This loop runs in `bench schedule` for all sites of the bench, in `job-engine agent` for one site, and in workers that
+are busy for long. One of a site's agents leads (`leader`), the others stand by.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from . import scheduled_types, sweeper
 
 APP = "dartwing_core"
 INTERVAL = 1.0
-"""Seconds between two looks at a site where something is going on."""
+"""Seconds between two checks of a busy site."""
 IDLE = 3.0
-"""The same where nothing is, and less if something is due before that."""
+"""Seconds between two checks of an idle site, or less if work is due before."""
 SELDOM = 30.0
-"""The same of a site that does not have the app."""
+"""Seconds between two checks of a site without the app."""
 WITH_DEPENDENTS, ANYWAY = 10.0, 60.0
 """Seconds between two sweeps where nothing is due: with batches or jobs that wait for others, and without."""
 LIST_INTERVAL = 5.0
 LONGEST_PAUSE = 10.0
 REST = 3
-"""A look is followed by a rest of so many times as long: many sites take a quarter of a processor at most."""
+"""A check is followed by a rest of so many times its length: many sites take a quarter of a processor at most."""
 LONGEST_REST = 1.0
 SOON = 0.02
 
 
 class SiteWatch:
-    """Looks at one site. The site has to be connected, in a clean context, each time."""
+    """Sweeps one site when work is due. Each call needs a connected site and a clean context."""
 
     def __init__(self, interval: float = INTERVAL) -> None:
         self._interval = interval
@@ -48,7 +48,7 @@ class SiteWatch:
         self._swept_at = float("-inf")
 
     def sweep_if_leader(self) -> float:
-        """Sweep if this is the leader and something is due; seconds until the next look."""
+        """Sweep if this is the leader and work is due. Returns the seconds until the next check."""
         if frappe.conf.maintenance_mode:
             return IDLE
         if not self._has_app:
@@ -79,12 +79,12 @@ class SiteWatch:
                 self._candidate.resign()
 
     def forget(self) -> None:
-        """After an error: the app may have been uninstalled."""
+        """Check for the app again, after an error: it may have been uninstalled."""
         self._has_app = False
 
 
 class Site:
-    """A site among those that are looked at: when the next look is, and how often it has failed in a row."""
+    """One of the checked sites, with the time of its next check and the number of errors in a row."""
 
     def __init__(self, name: str, interval: float) -> None:
         self.name = name
@@ -93,8 +93,9 @@ class Site:
         self._failures = 0
 
     def sweep(self, sites_path: str) -> None:
-        """Look, in a context of its own, which leaves nothing behind. An error is logged when it is the first in a row,
-        and followed by a longer pause each time."""
+        """Check the site in a context of its own, which leaves nothing behind.
+
+        Only the first error in a row is logged. Each further one lengthens the pause."""
         began = time.monotonic()
         try:
             pause = contextvars.Context().run(self._connected, sites_path)
@@ -122,9 +123,9 @@ class Site:
 
 
 def run(stop: threading.Event, names: Callable[[], Iterable[str]], sites_path: str, interval: float = INTERVAL) -> None:
-    """Look at the sites of these names, each about every `interval` seconds, until `stop` is set.
+    """Check the sites of these names, each about every `interval` seconds, until `stop` is set.
 
-    `names` is asked again every few seconds: sites come and go.
+    `names` is called again every few seconds: sites come and go.
     """
     sites: dict[str, Site] = {}
     next_list = 0.0
@@ -145,9 +146,9 @@ def run(stop: threading.Event, names: Callable[[], Iterable[str]], sites_path: s
 
 
 class StandIn:
-    """Looks at the site in a thread of a worker that is busy, while nobody else does.
+    """Checks the site in a thread of a busy worker, while no other process leads it.
 
-    Made where the site is connected; `begin_if_needed` is for a thread that has none, and touches neither
+    It is made where the site is connected. `begin_if_needed` is for a thread without a site, and touches neither
     `frappe.local` nor the handler's connection.
     """
 
@@ -161,7 +162,7 @@ class StandIn:
         self._asked_at = float("-inf")
 
     def begin_if_needed(self) -> None:
-        """Start the thread if nobody leads the site; asks Redis about each second."""
+        """Start the thread if no process leads the site. Asks Redis about each second."""
         if self._thread or time.monotonic() - self._asked_at < INTERVAL:
             return
         self._asked_at = time.monotonic()
@@ -175,7 +176,7 @@ class StandIn:
         run(self._stop, lambda: [self._site], self._sites_path)
 
     def end(self) -> None:
-        """End the thread; a sweep that is going on gets a moment to finish."""
+        """End the thread. A running sweep gets a moment to finish."""
         self._stop.set()
         if self._thread:
             self._thread.join(self.JOIN_TIMEOUT)

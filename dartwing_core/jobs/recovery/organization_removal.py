@@ -1,8 +1,8 @@
-"""Ends and removes what belongs to a deleted organization, in steps that are each committed.
+"""Ends and removes all that belongs to a deleted organization, in committed steps.
 
-A row of Organization Removal says what is to be done, so that the next sweep goes on where somebody broke off. What
-waits is ended at once, as jobs of an organization that is not there; what runs is asked to stop, and forced to after
-the grace period. All of it is deleted a minute later: until then people see why their jobs have ended.
+A row of Organization Removal keeps the task, so that the next sweep goes on where one broke off. Waiting jobs end at
+once, as jobs of a missing organization. Running ones are asked to stop, and forced to after the grace period. All jobs
+are deleted a minute later: until then people see why their jobs have ended.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from . import retention
 RUNNING, COMPLETED = "Running", "Completed"
 AT_ONCE = 500
 SECONDS = 2.0
-"""A sweep works on a removal for about so long."""
+"""Seconds that a sweep spends on one removal, about."""
 SHOWN_FOR = 60
 """Seconds from the deletion until jobs are removed."""
 LATE = 3_600
@@ -37,9 +37,9 @@ MESSAGE = "Organization not found"
 
 
 def begin(organization: str, name: str) -> None:
-    """Have all that belongs to an organization removed, which has been deleted in the caller's transaction.
+    """Begin to remove all that belongs to an organization, which the caller's transaction has deleted.
 
-    What could make new jobs goes with it: schedules, and the memberships of those who could submit.
+    Deletes at once what could make new jobs: schedules, and the memberships of users who could submit.
     """
     _forget(organization)
     user, now = frappe.session.user, clock.site_time()
@@ -56,19 +56,19 @@ def is_running(organization: str) -> bool:
 
 
 def sizes(organization: str) -> dict[str, int]:
-    """How many jobs, schedules and members an organization has."""
+    """The numbers of an organization's jobs, schedules and members."""
     doctypes = {"jobs": config.JOB, "schedules": config.SCHEDULE, "members": "Org Member"}
     return {kind: frappe.db.count(doctype, {"organization": organization}) for kind, doctype in doctypes.items()}
 
 
 def sweep() -> int:
-    """Go on with all removals; how many jobs were removed. Commits; one statement if there are none."""
+    """Go on with all removals. Returns how many jobs were removed. Commits. Issues one statement if there are none."""
     names = frappe.get_all(config.REMOVAL, {"status": RUNNING}, pluck="name", order_by="creation asc")
     return sum(dispatch.quietly(partial(go_on, name)) or 0 for name in names)
 
 
 def go_on(organization: str) -> int:
-    """The next steps of a removal; how many jobs were removed. Commits."""
+    """Take the next steps of a removal. Returns how many jobs were removed. Commits."""
     sql.commit()  # a fresh snapshot
     fields = ["requested_epoch", "owner", "status"]
     request = frappe.db.get_value(config.REMOVAL, organization, fields, as_dict=True)
@@ -87,7 +87,7 @@ def go_on(organization: str) -> int:
 
 
 def _repeat(step: Callable[[], int], deadline: float) -> int:
-    """Take a step until it finds less than it could take, or the time is up; what it took in all."""
+    """Repeat a step until it finds less than AT_ONCE, or the time is up. Returns the sum."""
     total = 0
     while time.monotonic() < deadline:
         number = step()
@@ -98,7 +98,7 @@ def _repeat(step: Callable[[], int], deadline: float) -> int:
 
 
 def _delete_batches(organization: str) -> int:
-    """First, or their callbacks would be made when their jobs end. Commits."""
+    """Delete batches, before their jobs end: otherwise their callbacks would be made. Commits."""
     batch = frappe.qb.DocType(config.BATCH)
     names = frappe.qb.from_(batch).select(batch.name).where(batch.organization == organization).limit(AT_ONCE)
     found = names.run(pluck=True)
@@ -107,7 +107,7 @@ def _delete_batches(organization: str) -> int:
 
 
 def _end_waiting(organization: str, status: JobStatus, user: str) -> int:
-    """As the claim ends jobs of an organization that is not there. Commits."""
+    """End waiting jobs, as an attempt ends jobs of a missing organization. Commits."""
     jobs = backlog.of_organization_query(organization, [status], AT_ONCE).run(as_dict=True)
     values = {"error_message": MESSAGE, "error_type": "Permanent", "next_retry_at": None}
     moved = sql.committed(lambda: job_store.move_all(jobs, JobStatus.DEAD_LETTER, MESSAGE, values, user))
@@ -115,7 +115,7 @@ def _end_waiting(organization: str, status: JobStatus, user: str) -> int:
 
 
 def _delete_jobs(organization: str) -> int:
-    """Those that have ended and that nobody holds. Commits."""
+    """Delete ended jobs. Skips locked ones. Commits."""
     query = backlog.of_organization_query(organization, FINISHED, AT_ONCE).for_update(skip_locked=True)
     return sql.committed(partial(_delete_found, organization, query))
 
@@ -130,7 +130,7 @@ def _delete_found(organization: str, query: QueryBuilder) -> int:
 
 
 def _complete(organization: str) -> None:
-    """If nothing is left, also of what somebody made who did not see yet that the organization was gone."""
+    """Complete a removal if nothing is left, also nothing made by a transaction older than the deletion."""
     if any(frappe.db.exists(doctype, {"organization": organization}) for doctype in (config.JOB, config.BATCH)):
         return
     _forget(organization)

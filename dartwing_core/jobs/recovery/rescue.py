@@ -1,8 +1,8 @@
-"""Attempts that nobody is making any more, and those that were asked to stop and did not.
+"""Ends attempts whose worker is lost, and those that were asked to stop and did not.
 
-The lease decides, never RQ's word alone: RQ takes a worker for alive that is dead, and the reverse. The job's row
-moves on first, which fences the attempt off (invariant I4); then its connection is ended, whatever state it is in.
-A process that is to be stopped by force is told before: once the row has moved on, no sweep finds it any more.
+The lease decides, never RQ's word alone: RQ may take a dead worker for alive, and the reverse. The job's row moves on
+first, which fences the attempt off (invariant I4). Then its connection is ended, whatever state it is in. A process
+is stopped by force before that: once the row has moved on, no sweep finds it any more.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from ..status import FINISHED, JobStatus
 from ..store import backlog, cancel_lock, job_store, runs
 from ..store.job_rows import DoubtfulRow
 
-ATTEMPTS = 500  # looked at in one go
+ATTEMPTS = 500  # read at once
 LOCK_WAIT = 1  # second
 
 
 def doubtful(limit: int = ATTEMPTS) -> list[DoubtfulRow]:
-    """The running attempts that one of the functions below may have to end."""
+    """The running attempts that the functions below may have to end."""
     return backlog.doubtful(limit)
 
 
 def rescue_lost(attempts: Sequence[DoubtfulRow] | None = None) -> int:
-    """End attempts whose lease is over, so that their jobs are tried again; returns how many."""
+    """End attempts whose lease is over, so that their jobs are tried again. Returns how many."""
     lost = [job for job in (doubtful() if attempts is None else attempts) if lease_end(job) < job["database_epoch"]]
     return sum(bool(dispatch.quietly(partial(_rescue, job))) for job in lost)
 
@@ -50,9 +50,9 @@ def _rescue(job: DoubtfulRow) -> bool:
 
 
 def stop_canceled(attempts: Sequence[DoubtfulRow] | None = None) -> int:
-    """End by force attempts that were asked to stop longer than the grace period ago; returns how many.
+    """End by force attempts that were asked to stop longer than the grace period ago. Returns how many.
 
-    Those of the sweeps before whose processes still run are stopped again.
+    Processes that earlier sweeps have stopped and that still run are stopped again.
     """
     dispatch.quietly(rq_attempts.stop_again)
     grace = config.settings().cancel_grace_seconds
@@ -62,10 +62,10 @@ def stop_canceled(attempts: Sequence[DoubtfulRow] | None = None) -> int:
 
 
 def stop_overdue(attempts: Sequence[DoubtfulRow] | None = None) -> int:
-    """End by force attempts that go on long after their time limit; returns how many.
+    """End by force attempts that run long after their time limit. Returns how many.
 
-    A handler may swallow RQ's exception. RQ itself kills a process only when the time of its entry is up, which may be
-    longer than that of a job that was taken after the first.
+    A handler may swallow RQ's exception. RQ itself kills a process only when its entry's time is up. That may be longer
+    than the limit of a later job of the process.
     """
     found = doubtful() if attempts is None else attempts
     alive = [job for job in found if lease_end(job) >= job["database_epoch"]]  # the others are lost
@@ -82,14 +82,14 @@ def _force(job: DoubtfulRow) -> bool:
 
 
 def _stop(job: DoubtfulRow, end: Outcome) -> bool:
-    """Have RQ stop the process, then end the attempt: a sweeper that dies in between leaves both to the next sweep.
+    """Have RQ stop the process, then end the attempt. A sweeper that dies in between leaves both to the next sweep.
 
-    Under the lock of whoever cancels the attempt: the process can't settle meanwhile, and go on to another job.
+    Holds the lock for cancelling the attempt: so the process can't settle meanwhile and go on to another job.
     """
     with named_locks.named_lock(cancel_lock.lock_of(job), LOCK_WAIT) as is_ours:
         if not is_ours or not _is_running(job):
             return False
-        if job["worker"] == claim.worker_name():  # the stand-in sweeper of a busy worker stops itself: last of all
+        if job["worker"] == claim.worker_name():  # the stand-in of a busy worker stops its own process, so last
             has_ended = _end_and_tell(job, end)
             _stop_process(job)
             return has_ended
@@ -98,20 +98,20 @@ def _stop(job: DoubtfulRow, end: Outcome) -> bool:
 
 
 def _stop_process(job: DoubtfulRow) -> None:
-    """Best effort: RQ may be away, and an attempt that nobody makes has no process."""
+    """Stop the process, best effort: RQ may be away, and a lost attempt has no process."""
     if job["rq_job_id"]:
         dispatch.quietly(partial(rq_attempts.stop_until_gone, job["rq_job_id"]))
 
 
 def _is_running(job: DoubtfulRow) -> bool:
-    """Whether this attempt is, as committed now."""
+    """Whether this attempt is running, as committed now."""
     sql.commit()  # a fresh snapshot
     now = job_store.load(job["name"], "status", "attempt")
     return now == {"status": str(JobStatus.RUNNING), "attempt": job["attempt"]}
 
 
 def lease_end(job: DoubtfulRow) -> float:
-    """Until when the attempt counts as alive, by the database's clock: by its heartbeat, or its start before that."""
+    """The end of the lease, by the database's clock: from the heartbeat, or from the start before the first beat."""
     return job["lease_expires_epoch"] or (job["started_epoch"] or 0) + config.settings().lease_seconds
 
 
@@ -121,9 +121,9 @@ def age(job: DoubtfulRow) -> float:
 
 
 def _outlived_its_limit(job: DoubtfulRow) -> bool:
-    """Whether the attempt was still being made when its time was up.
+    """Whether the attempt was still alive when its time was up.
 
-    Not because nobody has looked before: a worker that dies early costs no retry.
+    A late sweep alone does not count: a worker that dies early costs no retry.
     """
     began, limit = job["started_epoch"] or 0, job["timeout_seconds"]
     if age(job) <= limit:
@@ -146,9 +146,9 @@ def _end_and_tell(job: DoubtfulRow, end: Outcome) -> bool:
 
 
 def _end(job: DoubtfulRow, end: Outcome) -> bool:
-    """Settle an attempt from outside; False if it has just settled itself.
+    """Settle an attempt from outside. False if it has just settled itself.
 
-    Raises JobCanceledError if `end` is another one and somebody has asked the attempt to stop.
+    Raises JobCanceledError if the attempt was asked to stop and `end` is not a cancel.
     """
     try:
         has_moved = sql.committed(partial(_settle, job, end), tries=1)
@@ -156,8 +156,8 @@ def _end(job: DoubtfulRow, end: Outcome) -> bool:
         if not sql.is_conflict(error):
             raise
         if not _is_running(job):
-            return False  # it was its settle that held the row, and the connection may be another attempt's by now
-        # Its own transaction may hold the row, by a comment on its job. Its time is over: it goes first.
+            return False  # its own settle held the row, and the connection may be another attempt's by now
+        # Its own transaction may lock the row, by a comment on its job. Its lease is over, so its connection is ended.
         sql.kill_connection(job["connection_id"], age(job))
         return sql.committed(partial(_settle, job, end))
     if has_moved:
@@ -185,12 +185,12 @@ def _settle(job: DoubtfulRow, end: Outcome) -> bool:
 
 
 def _may_ignore_lock(job: DoubtfulRow, end: Outcome) -> bool:
-    """Whether nobody else can be cancelling the attempt, or it does not matter."""
+    """Whether no other caller can be cancelling the attempt, or it does not matter."""
     return end.status == JobStatus.CANCELED or _has_waited(job) or named_locks.has_lock(cancel_lock.lock_of(job))
 
 
 def _has_waited(job: DoubtfulRow) -> bool:
-    """Whether a rescue waits no more for a transaction that is cancelling the attempt: as long as a settle does."""
+    """Whether a rescue has waited for a cancelling transaction for as long as a settle does."""
     return job["database_epoch"] > lease_end(job) + config.settings().lease_seconds / 4
 
 

@@ -1,8 +1,8 @@
 """Deletes finished jobs after some time, with their history, files and comments.
 
-How long is said by Frappe's Log Settings (30 days unless changed), and for dead letters by Job Engine Settings:
-somebody may still want to retry those. Walks the jobs from the oldest on, in batches that are each committed; a run
-that breaks off goes on the next day.
+Frappe's Log Settings decide after how many days (30 by default). Job Engine Settings decide for dead letters, which
+people may still want to retry. Walks the jobs from the oldest on, in committed batches. A run that breaks off goes on
+the next day.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ from ..store.batch_store import CANCELED, COMPLETED, FAILED, RUNNING
 DEFAULT_DAYS = 30
 BATCH = 500
 MAX_SECONDS = 1_200.0
-"""A run ends after this time; Frappe's workers give the clean-up of all logs 25 minutes."""
+"""A run ends after this time. Frappe's workers give the clean-up of all logs 25 minutes."""
 _HISTORY = (config.LOG, config.RUN, config.DEPENDENCY)
 
 
 def daily_cleanup() -> int:
-    """The original's name for the clean-up: as the Log Settings say. Returns how many jobs were deleted; commits."""
+    """The original's name for the clean-up by the Log Settings. Returns how many jobs were deleted. Commits."""
     days = frappe.db.get_value("Logs To Clear", {"ref_doctype": config.JOB, "parent": "Log Settings"}, "days")
     return clear_old_jobs(cint(days) or DEFAULT_DAYS)
 
 
 def clear_old_jobs(days: int) -> int:
-    """Delete jobs that were completed or canceled more than `days` ago, and dead letters after the days that Job Engine
-    Settings give them, but at least as many.
+    """Delete jobs that were completed or canceled more than `days` ago. Dead letters stay for the days of Job Engine
+    Settings, but at least as long.
 
-    Stay: jobs that an unfinished one depends on, members of a running batch, and those whose deduplication window
-    lasts. Batches that have ended as long ago go when none of their jobs is left, and circuits that have been closed as
-    long. Returns how many jobs were deleted; commits. Raises ValueError if `days` is not positive.
+    Keeps jobs on which an unfinished one depends, members of a running batch, and those whose deduplication window
+    lasts. Deletes batches that ended as long ago and have no job left, and circuits closed as long ago. Returns how
+    many jobs were deleted. Commits. Raises ValueError if `days` is not positive.
     """
     if days <= 0:
         raise ValueError("days must be positive")
@@ -83,7 +83,7 @@ def _delete(names: Sequence[str], ended_before: datetime, dead_before: datetime)
 
 
 def delete_jobs(jobs: Mapping[str, str]) -> None:
-    """Delete jobs (with the status of each), which are locked by us, with all that belongs to them."""
+    """Delete jobs, given by name and status, with all that belongs to them. The caller has locked them."""
     if not jobs:
         return
     found = list(jobs)
@@ -95,7 +95,7 @@ def delete_jobs(jobs: Mapping[str, str]) -> None:
 
 
 def _deletable_query(names: Sequence[str], ended_before: datetime, dead_before: datetime) -> QueryBuilder:
-    """Those of the jobs that may go and that nobody holds: one that is being retried stays."""
+    """Lock the jobs that may be deleted. Skips locked ones, such as one that is being retried."""
     job, child = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.JOB).as_("child")
     ended = [str(status) for status in FINISHED - {JobStatus.DEAD_LETTER}]
     is_old = job.status.isin(ended) & (job.modified < ended_before)
@@ -132,7 +132,7 @@ def _delete_circuits(closed_before: datetime) -> None:
 
 
 def _delete_what_hangs_on(names: Sequence[str]) -> None:
-    """What Frappe's own deletion of a document takes along, of those that may hang on a job."""
+    """Delete the rows that refer to jobs, as Frappe's own deletion of a document does."""
     attached = {"attached_to_doctype": config.JOB, "attached_to_name": ("in", names)}
     for file in frappe.get_all("File", filters=attached, pluck="name"):
         frappe.delete_doc("File", file, ignore_permissions=True, force=True, delete_permanently=True)

@@ -1,6 +1,6 @@
-"""Our rows of Scheduled Job Type: Frappe runs none that was made, or ran last, in the future.
+"""Corrects the engine's rows of Scheduled Job Type. Frappe runs none that was made, or ran last, in the future.
 
-That is where another time zone of the site puts them: the setup wizard's, on a new site, by up to a day.
+A change of the site's time zone puts them there. The setup wizard makes one on a new site, by up to a day.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ METHODS = "dartwing\\_core.%"
 
 
 def put_right(now: datetime | None = None) -> int:
-    """Set what lies in the future back to now; returns how many values. Commits.
+    """Set times that lie in the future back to now. Returns how many values. Commits.
 
     For workers, scheduler and command line (invariant I2).
     """
@@ -30,7 +30,7 @@ def put_right(now: datetime | None = None) -> int:
 
 
 def set_back(now: datetime) -> int:
-    """The same in the caller's transaction. `now` is in the site's time zone."""
+    """Set times that lie in the future back, in the caller's transaction. `now` is in the site's time zone."""
     row, number = frappe.qb.DocType(DOCTYPE), 0
     for column in ("creation", "last_execution"):
         names = frappe.qb.from_(row).select(row.name).where(row.method.like(METHODS) & (row[column] > now))
@@ -41,6 +41,6 @@ def set_back(now: datetime) -> int:
 
 
 def follow_time_zone(settings: Document, _method: str | None = None) -> None:
-    """After a save of System Settings, also by the setup wizard: the site may have another time zone now."""
+    """Correct the rows after System Settings are saved, also by the setup wizard: the time zone may have changed."""
     if settings.has_value_changed("time_zone"):
         set_back(datetime.now(ZoneInfo(settings.time_zone)).replace(tzinfo=None))

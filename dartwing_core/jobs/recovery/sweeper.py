@@ -1,8 +1,8 @@
-"""Puts right what the straight way missed: the promise that a committed job is never lost rests here.
+"""Repairs missed steps: the promise that a committed job is never lost rests here.
 
-Bounded batches, the longest due first. Two sweepers at once are harmless: every move is a guarded UPDATE.
-Commits, by SQL alone; runs in scheduler, agent, workers and after-commit callbacks only. Of those that look again and
-again one leads (`leader`).
+Works in bounded batches, the longest due first. Two sweepers at once are harmless: every move is a guarded UPDATE.
+Commits, by SQL alone. Runs only in scheduler, agent, workers and after-commit callbacks. One agent of a site leads
+(`leader`).
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ from . import organization_removal, rescue
 SUBMITTER_BATCH = 50
 SEEN_PARENTS = "seen-parents"
 PARENTS_PER_JOB = 4
-"""So many parents are looked at in a sweep for each job that it may move."""
+"""So many parents are read in a sweep for each job that it may move."""
 
 
 @dataclass(slots=True)
 class Report:
-    """What one sweep did."""
+    """Counts of one sweep."""
 
     rescued: int = 0
     stopped: int = 0
     orphans: int = 0
     queued: int = 0
-    """Got in line, since they were due."""
+    """Due jobs that were put in line."""
     rung: int = 0
-    """Entries that were made for those in line."""
+    """Entries that were made for jobs in line."""
     batches: int = 0
     scheduled: int = 0
     removed: int = 0
 
 
 def sweep(batch: int | None = None) -> Report:
-    """One pass over everything that may be due. A step that fails is logged and does not hold up the others.
+    """Make one pass over all due work. A step that fails is logged and does not hold up the others.
 
-    `batch`: at most so many jobs of each kind; `sweep_batch` of the settings by default.
+    `batch`: at most so many jobs of each kind, by default the setting `sweep_batch`.
     """
-    sql.commit()  # a fresh snapshot; not by a rollback, which could cost another app's callback its work
+    sql.commit()  # a fresh snapshot; a rollback could cost another app's callback its work
     report = Report()
     members = batch or batch_cancel.ALL
     if batch is None:  # not for submitters: it may have to wait for a row that a lost attempt holds
@@ -64,27 +64,27 @@ def sweep(batch: int | None = None) -> Report:
     if not pauses.is_paused():
         report.rung = dispatch.quietly(ring) or 0
     dispatch.quietly(leader.record_look)
-    sql.commit()  # whoever goes on with this connection gets a fresh snapshot too
+    sql.commit()  # the next user of this connection gets a fresh snapshot too
     return report
 
 
 def sweep_now_and_then() -> None:
-    """A sweep by a worker that has just settled, where nobody leads and none did so a moment ago."""
+    """Sweep in a worker that has just settled, if no process leads and no worker swept a moment ago."""
     if redis_queue.answers() and leader.may_pass_by():
         sweep()
 
 
 def sweep_after_submit() -> None:
-    """A sweep by a submitter, likewise; in a small batch, since a request waits for it."""
+    """Sweep in a submitter, if no process leads. In a small batch, since a request waits for it."""
     if redis_queue.answers() and leader.may_submitter_sweep():
         sweep(SUBMITTER_BATCH)
 
 
 def release_children(limit: int) -> int:
-    """Release jobs whose parent has completed, and end those whose parent never will: the straight way did not get
-    that far, or a job was submitted while its parent settled. Returns how many were ended.
+    """Release jobs whose parent has completed, and end those whose parent never will. Returns how many were ended.
 
-    Each sweep looks at the next parents, so that children of unfinished ones do not hide the others.
+    The follow-up of a settle did not get that far, or a job was submitted while its parent settled. Each sweep reads
+    the next parents, so that children of unfinished ones do not hide the others.
     """
     released = child_jobs.Released()
     window = limit * PARENTS_PER_JOB
@@ -95,7 +95,7 @@ def release_children(limit: int) -> int:
                 some = partial(child_jobs.release_some, parent["name"], parent["status"], limit - released.number)
                 released.add(dispatch.quietly(some) or child_jobs.Released())
             if released.number >= limit:
-                break  # this one may have more of them
+                break  # this parent may have more children
             seen.after = parent["name"]
         else:
             seen.after = seen.after if len(parents) == window else ""
@@ -108,7 +108,7 @@ def release_children(limit: int) -> int:
 
 
 def ring() -> int:
-    """Have workers look at the line; entries that died with a worker, or were lost with Redis, are made good for.
+    """Wake workers for jobs in line. Replaces entries that died with a worker or were lost with Redis.
 
     Returns how many entries were made.
     """
@@ -117,7 +117,7 @@ def ring() -> int:
 
 
 def sweep_background_jobs() -> None:
-    """Entry of the scheduler, every minute."""
+    """Sweep: the scheduler's entry of each minute."""
     sweep()
 
 

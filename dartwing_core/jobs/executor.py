@@ -1,9 +1,8 @@
-"""RQ entry point: a work-horse takes jobs whose turn it is, one after the other, for a slice of time.
+"""RQ entry point: a work-horse claims jobs whose turn it is, one after the other, for a slice of time.
 
-The handler runs in the worker's main thread (invariant I8). The entry's own job runs under RQ's time limit as it is; a
-job taken instead of it, or after it, under RQ's own class for time limits, which RQ's parent outlasts. Nothing that
-happens here reaches Frappe's `execute_job` as an error: it would run the job again as Administrator, or tell RQ what
-only the row may say.
+The handler runs in the worker's main thread (invariant I8). The entry's own job runs under RQ's time limit as it is.
+Other jobs run under RQ's own class for time limits, which RQ's parent outlasts. No error here reaches Frappe's
+`execute_job`: it would run the job again as Administrator, or tell RQ what only the row may say.
 """
 
 from __future__ import annotations
@@ -33,12 +32,12 @@ from .rq import doorbells
 from .store import history
 
 SHARED_SECONDS = 0.1
-"""A slice is this long, or one job, while entries of others wait for its worker."""
+"""Length of a slice, or one job, while entries of other apps or sites wait for its worker."""
 LINGER_SECONDS, LINGER_PAUSE = 0.05, 0.004
-"""A process that finds nobody in line waits so long for the next job, and looks so often: a fork takes longer than a
-short job, and where jobs are submitted one by one there would be one for each."""
+"""A process that finds no job in line waits so long for the next one, and checks so often. A fork takes longer than a
+short job, and jobs that are submitted one by one would each need one."""
 LATE_SECONDS = 1.0
-"""A job that begins so long after it was taken may have been given to another worker."""
+"""A job that begins so long after its claim may have been given to another worker."""
 AFTER_LIMIT = 60.0
 """Seconds after an entry's time limit at which RQ's parent kills the work-horse."""
 
@@ -46,7 +45,7 @@ AFTER_LIMIT = 60.0
 def execute_job(background_job: str, attempt: int) -> None:
     """RQ entry point, named by entries that ring for a job.
 
-    In a worker: take jobs whose turn it is. Elsewhere: make this attempt of this job, unless it was made or overtaken.
+    In a worker: claim jobs whose turn it is. Elsewhere: make this attempt, unless it was made or overtaken.
     """
     try:
         entry = doorbells.accept_entry()
@@ -55,13 +54,13 @@ def execute_job(background_job: str, attempt: int) -> None:
         else:
             Slice(entry, background_job, int(attempt)).run()
     except Exception:
-        # The row still says Queued or Running; the sweeper takes it from there.
+        # The row still says Queued or Running, so the sweeper goes on with it.
         frappe.logger("dartwing_core").exception(f"{background_job}, attempt {attempt}: left to the sweeper")
         connection.discard()
 
 
 def run_one(name: str, attempt: int) -> None:
-    """One attempt of one job, which leaves nothing behind in `frappe.local` or on the connection."""
+    """Make one attempt of one job, which leaves nothing behind in `frappe.local` or on the connection."""
     job = Claimer().claim_named(name, attempt)
     if not job:
         return
@@ -77,10 +76,10 @@ def run_one(name: str, attempt: int) -> None:
 
 
 class Slice:
-    """What a process does under one entry."""
+    """The work of a process under one entry."""
 
     def __init__(self, entry: doorbells.Entry, named_job: str, named_attempt: int):
-        self._context = isolation.Context(keeps_caches=True)  # first of all: nothing of the engine's is cached yet
+        self._context = isolation.Context(keeps_caches=True)  # first, since the engine has cached nothing yet
         self._process = process_state.Process()
         self._entry, self._named = entry, (named_job, named_attempt)
         self._began = started_monotonic()
@@ -93,7 +92,7 @@ class Slice:
         self._claimed_at = 0.0
 
     def run(self) -> None:
-        """Take and run jobs until there are none, the slice is over, or the process is no longer what it was."""
+        """Claim and run jobs until there are none, the slice is over, or a handler has changed the process."""
         heartbeat_thread = HeartbeatThread(agent.StandIn())
         try:
             with config.keeping():
@@ -106,7 +105,7 @@ class Slice:
     def _run(self, heartbeat_thread: HeartbeatThread) -> None:
         job = self._claim()
         if job and job.row["queue"] != self._entry.queue:
-            dispatch.quietly(wake.wake_for_line)  # the entry's queue may have workers for which it has rung in vain
+            dispatch.quietly(wake.wake_for_line)  # other workers of the entry's queue may have been rung in vain
         while job:
             is_own, self._is_first = self._is_first and (job.name, job.attempt) == self._named, False
             session = isolation.Session()
@@ -133,13 +132,14 @@ class Slice:
         return None
 
     def _is_in_time(self, job: ClaimedJob) -> bool:
-        """Whether the job is still this process's: hooks of other apps may have taken so long that another worker has
-        it, or have said something to the connection on which it was taken."""
+        """Whether the job still belongs to this process.
+
+        Hooks of other apps may have taken so long that another worker has it, or have replaced its connection."""
         is_as_taken = job.row["connection_id"] == (sql.this_connection() or 0)
         return (is_as_taken and time.monotonic() - self._claimed_at < LATE_SECONDS) or claim.restart_lease(job.row)
 
     def _make(self, is_own: bool) -> None:
-        """Make the attempt, and put back what it has changed."""
+        """Make the attempt, and put back its changes of context and process."""
         made, job = self._made, self._made.job
         self._may_go_on = self._may_go_on and not job.is_alone
         try:
@@ -163,7 +163,7 @@ class Slice:
         after_settle.requeue_if_due(job, made.end)
 
     def _next(self) -> ClaimedJob | None:
-        """The job after this one: taken with its settle, or now."""
+        """The job after this one, claimed with its settle or now."""
         made = self._made
         if made.next_job and made.end:
             self._may_go_on = self._may_go_on and made.has_left_nothing
@@ -171,7 +171,7 @@ class Slice:
         return self._claim() if self._goes_on() else None
 
     def _claim(self) -> ClaimedJob | None:
-        """The next job, also one that gets in line while the process waits a moment for it."""
+        """Claim the next job, also one that gets in line while the process waits a moment."""
         taken, ends_at = self._claim_now(), time.monotonic() + LINGER_SECONDS
         while taken is None and self._may_linger() and time.monotonic() < ends_at:
             time.sleep(LINGER_PAUSE)
@@ -187,7 +187,7 @@ class Slice:
     def _claim_now(self) -> ClaimedJob | None:
         taken = self._claimer.claim_next()
         self._claimed_at = time.monotonic()
-        # Whoever gets in line from now on rings. A slot that was freed may let somebody of another queue go.
+        # Later jobs ring for themselves. A freed slot may let a job of another queue start.
         self._found_nobody = taken is None and not self._claimer.needs_entry and not self._had_caps
         self._had_caps = self._had_caps or bool(taken and taken.caps)
         return taken
@@ -201,7 +201,7 @@ class Slice:
         job = self._made.job
         is_followed = job.has_children or job_hooks.has_left_something()
         if is_followed or self._made.session.is_changed or not self._goes_on():
-            return None  # what follows this job may take long, and the next one's lease would run
+            return None  # the follow-up of this job may take long, and the next one's lease would run
         began = max(self._claimed_at, self._made.renewed_at)
         taken = self._claimer.claim_with_settle(log, time.monotonic() - began)
         self._claimed_at = time.monotonic()
@@ -217,7 +217,7 @@ class Slice:
         return self._may_go_on
 
     def _is_over(self) -> bool:
-        """Whether it is time for another process: then, or as soon as others wait for this worker."""
+        """Whether the slice is over. While others wait for this worker, it is over sooner."""
         if self._claimer.needs_entry:
             return True
         self._entry.refresh()
@@ -225,7 +225,7 @@ class Slice:
         return self._entry.is_worker_ending or time.monotonic() >= ends_at
 
     def _ring(self) -> None:
-        """Who is left in line is taken by the next process."""
+        """Wake workers for the jobs that are left in line."""
         if self._claimer.needs_entry:
             doorbells.ring([self._claimer.needs_entry], at_front=True)
         if not self._found_nobody:
@@ -233,14 +233,14 @@ class Slice:
 
 
 def _end_time_limit() -> None:
-    """As RQ ends its own, for which that is harmless then."""
+    """End the time limit as RQ ends its own, which may then end it again."""
     UnixSignalDeathPenalty(0, JobTimeoutException).cancel_death_penalty()
 
 
 def started_monotonic() -> float:
-    """When RQ's time limit began to run, as `time.monotonic()`; now, if no RQ job is running.
+    """When RQ's time limit began to run, as `time.monotonic()`. Now, if no RQ job is running.
 
-    Not the claim's time, which is later: a handler that swallows RQ's exception would seem to be in time.
+    The claim is later: by its time, a handler that swallows RQ's exception would seem to be in time.
     """
     rq_job = get_current_job()
     if rq_job is None or rq_job.started_at is None:

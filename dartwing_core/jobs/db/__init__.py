@@ -1,1 +1,1 @@
-"""All that is known of MariaDB: statements, transactions, named locks, connections."""
+"""All knowledge of MariaDB: statements, transactions, named locks, connections."""

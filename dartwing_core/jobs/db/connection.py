@@ -1,4 +1,4 @@
-"""The worker's database connection after something went wrong in it."""
+"""Repairs the worker's database connection after an error."""
 
 from __future__ import annotations
 
@@ -12,20 +12,18 @@ import frappe
 from . import sql
 
 PAUSES = (0.1, 1, 2, 4)
-"""Seconds between tries while the database is away: together less than a lease."""
+"""Seconds between tries while the database is away, in sum less than a lease."""
 T = TypeVar("T")
-_LOADED = (
-    time.monotonic()
-)  # before any connection that is reopened here: a server that started later knows none of them
+_LOADED = time.monotonic()  # before any reopened connection: a server that started later knows none of them
 LOST = frozenset({0, 1040, 1053, 1927, 2002, 2003, 2006, 2013, 2055})
-"""Error numbers of a connection that is gone or can't be had; PyMySQL says 0 for one that it closed itself."""
+"""Error numbers of a connection that is gone or can't be opened. PyMySQL says 0 for one that it closed itself."""
 
 
 def discard() -> None:
     """Undo everything since the last commit, callbacks included, and leave a usable connection.
 
-    A connection that can't even roll back (a time limit hits PyMySQL in the middle of a statement, the server is
-    gone, a rollback callback raises) is closed, which rolls back too, and opened anew.
+    A connection that can't even roll back is closed, which rolls back too, and opened anew. Reasons: a time limit hits
+    PyMySQL in the middle of a statement, the server is gone, or a rollback callback raises.
     """
     try:
         frappe.db.rollback()
@@ -34,16 +32,16 @@ def discard() -> None:
 
 
 def retried(action: Callable[[], T], *, undo_first: bool = False) -> T:
-    """Run `action`; again while it loses against another session or the database is away for some seconds.
+    """Run `action`. Repeat it while it loses against another session or the database is away for some seconds.
 
-    What a failed try wrote is undone; with `undo_first` also what was written before. For workers only: undoing
-    drops the transaction's callbacks too, which `sql.committed` leaves alone.
+    Writes of a failed try are undone, with `undo_first` also earlier ones. For workers only: undoing also drops the
+    transaction's callbacks, which `sql.committed` leaves alone.
     """
     must_undo, pauses, conflicts = undo_first, iter(PAUSES), 0
     while True:
         try:
             if must_undo:
-                discard()  # first of all: a connection that a time limit has cut off answers nothing more
+                discard()  # first, since a connection that a time limit has cut off answers nothing more
             return action()
         except Exception as error:
             must_undo = True
@@ -62,7 +60,7 @@ def is_lost(error: BaseException) -> bool:
 
 
 def renew() -> None:
-    """Open a new connection, and end the old one's query in the server, which would keep its locks."""
+    """Open a new connection. End the old one's query in the server, which would keep its locks."""
     user, old = frappe.session.user, sql.this_connection()
     try:
         frappe.db.close()

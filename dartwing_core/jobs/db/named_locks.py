@@ -1,4 +1,4 @@
-"""Named locks of the server, apart for each site."""
+"""Named locks of the server, separate for each site."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ NAMED_LOCKS_NOT_SUPPORTED = 1235
 
 @contextlib.contextmanager
 def named_lock(name: str, wait: float = 0) -> Iterator[bool]:
-    """Hold a lock of the server, apart for each site, while entered; yields False if another session has it.
+    """Hold a lock of the server, separate for each site, while entered. Yields False if another session has it.
 
-    Where there are no such locks (Galera, other databases) everybody has it.
+    Without such locks (Galera, other databases) it always yields True.
     """
     is_ours = acquire_lock(name, wait)
     try:
@@ -32,7 +32,7 @@ def named_lock(name: str, wait: float = 0) -> Iterator[bool]:
 
 
 def acquire_lock(name: str, wait: float = 0) -> bool | None:
-    """Whether this connection has the server's lock of this name now; None where there are no such locks."""
+    """Acquire the server's lock of this name. Returns whether that succeeded, or None without such locks."""
     if frappe.db.db_type != "mariadb":
         return None
     try:
@@ -44,29 +44,29 @@ def acquire_lock(name: str, wait: float = 0) -> bool | None:
 
 
 def has_lock(name: str) -> bool:
-    """Whether it is this connection that has the named lock."""
+    """Whether this connection has the named lock."""
     if frappe.db.db_type != "mariadb":
         return False
     return bool(frappe.db.sql("SELECT IS_USED_LOCK(%s) = CONNECTION_ID()", (lock_name(name),))[0][0])
 
 
 def release_lock(name: str) -> None:
-    """Give a named lock back; nothing happens if this connection does not have it."""
+    """Release a named lock. Does nothing if this connection does not have it."""
     if frappe.db.db_type == "mariadb":
         frappe.db.sql("SELECT RELEASE_LOCK(%s)", (lock_name(name),))
 
 
 def is_free(name: Any, column: Any) -> Criterion:
-    """Query builder condition: nobody has the lock of this `lock_name` once the row is locked.
+    """Query builder condition: the lock of this `lock_name` is free once the row is locked.
 
-    `column`: any of the row that is not NULL and is compared with nothing. The server would look for a lock whose name
-    is a constant before it waits for the row.
+    `column`: any column that is not NULL and that no other condition uses. With a constant name, the server would test
+    the lock before it waits for the row.
     """
     row_dependent = CustomFunction("CONCAT", ["name", "nothing"])(name, Substring(column, 1, 0))
     return CustomFunction("IS_FREE_LOCK", ["name"])(row_dependent) == 1
 
 
 def lock_name(name: str) -> str:
-    """A lock's name in the server, which may hold other sites; a hash where the server would refuse the length."""
+    """A lock's name in the server, which may serve other sites. A hash if the name is too long for the server."""
     full = f"{frappe.conf.db_name}:{name}"
     return full if len(full) <= LONGEST_LOCK_NAME else hashlib.sha256(full.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Parts of statements that every table of ours shares: Frappe's standard columns, and the SET of an UPDATE."""
+"""Parts of statements for all tables of the engine: Frappe's standard columns, and the SET of an UPDATE."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def standard_values(name: str, owner: str, now: datetime) -> tuple[Any, ...]:
 
 
 def standard_columns(name: str, owner: str, now: datetime) -> dict[str, Any]:
-    """The same by their columns."""
+    """The values of STANDARD for a new row, by column."""
     return dict(zip(STANDARD, standard_values(name, owner, now), strict=True))
 
 
@@ -29,7 +29,7 @@ def insert_row(doctype: str, row: Mapping[str, Any]) -> None:
 
 
 def update_query(doctype: str, values: Mapping[str, Any]) -> QueryBuilder:
-    """An UPDATE that sets these columns; the caller adds the condition."""
+    """An UPDATE that sets these columns. The caller adds the condition."""
     table = frappe.qb.DocType(doctype)
     query = frappe.qb.update(table)
     for column, value in values.items():

@@ -1,4 +1,4 @@
-"""What the databases differ in, in one place."""
+"""Statements in which databases differ."""
 
 from __future__ import annotations
 
@@ -33,39 +33,38 @@ NO_SUCH_THREAD = 1094
 QUERY_INTERRUPTED = 1317
 T = TypeVar("T")
 database_epoch = CustomFunction("UNIX_TIMESTAMP")
-"""Seconds since 1970 by the clock that all workers and sweepers share, whatever their own say: for leases."""
+"""Seconds since 1970 by the database's clock, which all workers and sweepers share: for leases."""
 TABLE_CHANGED = 1412  # by DDL since this transaction's snapshot: all of its statements on that table fail
 CONFLICTS = frozenset({1020, LOCK_WAIT_TIMEOUT, DEADLOCK, TABLE_CHANGED})  # 1020: changed since read
-UNDOING = frozenset({1020, DEADLOCK})  # after these the whole transaction is gone
+UNDOING = frozenset({1020, DEADLOCK})  # errors that undo the whole transaction
 
 
 def run_update(query: QueryBuilder, lock_wait: int | None = None, by_name: bool = False) -> int:
     """Run an UPDATE against the latest committed rows and return how many it changed.
 
-    `lock_wait`: seconds to wait for a row that somebody holds, instead of the server's usual 50. `by_name`: find
-    the rows by their names alone; on the way over another index, or the whole table, an UPDATE waits for rows of
-    other people's open transactions.
+    `lock_wait`: seconds to wait for a locked row, instead of the server's usual 50. `by_name`: find the rows only by
+    name. Over another index, or the whole table, an UPDATE would wait for rows of others' open transactions.
 
-    Under MariaDB's snapshot isolation, a row that anybody changed since this transaction began would
-    end it with error 1020 and take the handler's work along; the guards in our WHERE decide instead.
+    Under MariaDB's snapshot isolation, a row changed since this transaction began would end it with error 1020 and
+    undo the handler's work. The guards in WHERE decide instead.
     """
     _run_as_of_now(query, lock_wait, by_name)
     return frappe.db._cursor.rowcount
 
 
 def execute_as_of_now(statement: str, values: Mapping[str, Any] | Sequence[Any], lock_wait: int | None = None) -> int:
-    """The same for the finished text of a statement, on paths where making it takes longer than running it."""
+    """Run the finished text of an UPDATE like that. For paths where making the text takes longer than running it."""
     frappe.db.sql(as_of_now(lock_wait) + statement, values)
     return frappe.db._cursor.rowcount
 
 
 def array(*columns: Any) -> Function:
-    """Values of a row in one column, an array as JSON: the driver takes long over each column that it reads."""
+    """Values of a row in one column, as a JSON array: the driver takes long over each column that it reads."""
     return Function("JSON_ARRAY", *columns)
 
 
 def as_of_now(lock_wait: int | None = None) -> str:
-    """What stands before a statement that is not to fail by snapshot isolation, nor to wait longer for a row."""
+    """The prefix of a statement that must not fail by snapshot isolation, nor wait longer for a row."""
     if frappe.db.db_type != "mariadb":
         return ""
     variables = [f"innodb_lock_wait_timeout={lock_wait:d}"] if lock_wait else []
@@ -77,7 +76,7 @@ def as_of_now(lock_wait: int | None = None) -> str:
 def insert(doctype: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], lock_wait: int | None = None) -> None:
     """INSERT rows of plain values in one statement.
 
-    The query builder writes the statement for one row; the driver, many times as fast, the values of all.
+    The query builder writes the statement for one row. The driver writes the values of all, many times as fast.
     """
     head, parameters = _insert_text(frappe.db.db_type, doctype, tuple(columns))
     statement = head + ",".join([parameters] * len(rows))
@@ -87,20 +86,20 @@ def insert(doctype: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], 
 
 @lru_cache(maxsize=16)
 def _text_of(moment: datetime) -> str:
-    """As the driver writes it; many rows have one moment in several columns."""
+    """The value as the driver writes it. Cached, since many rows have one moment in several columns."""
     return moment.isoformat(" ")
 
 
 @lru_cache(maxsize=64)
 def _insert_text(_db_type: str, doctype: str, columns: tuple[str, ...]) -> tuple[str, str]:
-    """Up to the values, and the parameters of one row."""
+    """The statement up to its values, and the parameters of one row."""
     query = frappe.qb.into(frappe.qb.DocType(doctype)).columns(*columns).insert(*[Parameter("%s")] * len(columns))
     head, keyword, row = query.get_sql().partition(" VALUES ")
     return head + keyword, row
 
 
 def run_locking_read(query: QueryBuilder, columns: Sequence[str] | None = None) -> Any:
-    """Run a SELECT … FOR UPDATE against the latest committed rows, with snapshot isolation too.
+    """Run a SELECT … FOR UPDATE against the latest committed rows, also under snapshot isolation.
 
     Returns tuples, or dictionaries of these `columns`.
     """
@@ -109,9 +108,9 @@ def run_locking_read(query: QueryBuilder, columns: Sequence[str] | None = None) 
 
 
 def latest(doctype: str, name: str, column: str) -> Any:
-    """A column as committed right now, which this transaction's snapshot may not show yet; None if the row is gone.
+    """A column as committed right now, which this transaction's snapshot may not show yet. None without the row.
 
-    The row is locked until the transaction ends.
+    Locks the row until the transaction ends.
     """
     table = frappe.qb.DocType(doctype)
     found = run_locking_read(frappe.qb.from_(table).select(table[column]).where(table.name == name).for_update())
@@ -124,12 +123,12 @@ def _run_as_of_now(query: QueryBuilder, lock_wait: int | None = None, by_name: b
 
 
 def force_primary(update: str) -> str:
-    """The text of an UPDATE that finds its rows by their names alone; the query builder knows no FORCE INDEX there."""
+    """The text of an UPDATE that finds its rows only by name. The query builder knows no FORCE INDEX there."""
     return update.replace(" SET ", " FORCE INDEX (PRIMARY) SET ", 1) if frappe.db.db_type == "mariadb" else update
 
 
 def commit() -> None:
-    """Commit by SQL alone: `frappe.db.commit()` would run the callbacks of whoever else uses this connection."""
+    """Commit by SQL alone: `frappe.db.commit()` would run the callbacks of other users of this connection."""
     if frappe.db.db_type == "mariadb":
         frappe.db.sql("commit and chain")
     else:
@@ -139,7 +138,7 @@ def commit() -> None:
 
 
 def _call_all(callbacks: list[Callable[[], Any]]) -> None:
-    """Call each, whether one before it raises or not; raise the first error in the end."""
+    """Call each, even if an earlier one raises. Raise the first error in the end."""
     errors = []
     for callback in callbacks:
         try:
@@ -151,7 +150,7 @@ def _call_all(callbacks: list[Callable[[], Any]]) -> None:
 
 
 def rollback() -> None:
-    """Roll back by SQL alone, for the same reason."""
+    """Roll back by SQL alone, without the callbacks of other users of this connection."""
     frappe.db.sql("rollback")
     frappe.db.begin()
     _take_own_callbacks()
@@ -160,8 +159,8 @@ def rollback() -> None:
 def callback_of_transaction(kind: type[T]) -> T:
     """The one instance of `kind` that is called when this transaction is committed, by Frappe or by `commit` above.
 
-    It lives in Frappe's callbacks alone, so that there is no state beside them that could go stale. A kind that
-    `commit` is to call too says so with `is_for_any_commit`.
+    It lives only in Frappe's callbacks, so no state beside them can go stale. `commit` calls only kinds with
+    `is_for_any_commit`.
     """
     for callback in frappe.db.after_commit._functions:
         if isinstance(callback, kind):
@@ -180,9 +179,9 @@ def _take_own_callbacks() -> list[Callable[[], Any]]:
 
 
 def committed(action: Callable[[], T], tries: int = CONFLICT_TRIES) -> T:
-    """Run `action` and commit; again from the start, so many times in all, if it loses against another session.
+    """Run `action` and commit. Start again, `tries` times in all, if it loses against another session.
 
-    Only where a transaction of ours is open: after-commit callbacks, workers, scheduler, command line (invariant I2).
+    Only in the engine's own transactions: after-commit callbacks, workers, scheduler, command line (invariant I2).
     """
     for attempt in range(1, tries + 1):
         try:
@@ -197,7 +196,7 @@ def committed(action: Callable[[], T], tries: int = CONFLICT_TRIES) -> T:
 
 
 def kill_connection(connection_id: int | None, seconds_ago: float) -> None:
-    """End a connection of a lost attempt, with its query, locks and open transaction; best effort.
+    """End a connection of a lost attempt, with its query, locks and open transaction. Best effort.
 
     `seconds_ago`: when that connection was in use. A server that started later gives the number to others.
     """
@@ -211,7 +210,7 @@ def kill_connection(connection_id: int | None, seconds_ago: float) -> None:
 
 
 def is_connected(connection_id: int | None, seconds_ago: float) -> bool:
-    """Whether a connection that was in use so long ago is still there, and so its process."""
+    """Whether a connection that was in use so long ago, and so its process, is still there."""
     if not _is_known(connection_id, seconds_ago):
         return False
     return bool(frappe.db.sql("SELECT 1 FROM information_schema.PROCESSLIST WHERE ID = %s", (connection_id,)))
@@ -240,7 +239,7 @@ def rows_outside_transaction(query: QueryBuilder) -> list[dict[str, Any]]:
 def locked_outside(query: QueryBuilder, lock_wait: int) -> Iterator[dict[str, Any] | None]:
     """The row of a SELECT … FOR UPDATE as committed now, locked by a connection of its own while entered.
 
-    None if there is none, or if somebody holds it for more than `lock_wait` seconds. For MariaDB.
+    None if there is none, or if it stays locked for more than `lock_wait` seconds. For MariaDB.
     """
     statement, parameters = query.walk()
     other = connector(is_brief=True)()
@@ -260,10 +259,10 @@ def locked_outside(query: QueryBuilder, lock_wait: int) -> Iterator[dict[str, An
 
 
 def connector(is_brief: bool = False) -> Callable[[], Any]:
-    """A function that opens one more connection to the site's database, in autocommit, callable from any thread.
+    """A function that opens one more connection to the site's database, in autocommit. Any thread may call it.
 
-    `is_brief`: for one statement of plain ASCII. PyMySQL then names the character set in the handshake alone, and not
-    in a statement of its own, which some servers need for anything else.
+    `is_brief`: for one statement of plain ASCII. PyMySQL then names the character set only in the handshake. For other
+    text, some servers need a further statement.
     """
     settings = dict(frappe.db.get_connection_settings())
     driver = importlib.import_module(type(_connected()).__module__.split(".")[0])
@@ -274,14 +273,14 @@ def connector(is_brief: bool = False) -> Callable[[], Any]:
 
 
 def _connected() -> Any:
-    """The driver's connection; Frappe opens it with the first statement."""
+    """The driver's connection. Frappe opens it with the first statement."""
     if not frappe.db._conn:
         frappe.db.connect()
     return frappe.db._conn
 
 
 def this_connection() -> int | None:
-    """The server's number of this connection, with which its query can be killed; None where there is none."""
+    """The server's number of this connection, by which its query can be killed. None if there is none."""
     thread_id = getattr(frappe.db._conn, "thread_id", None)
     try:
         return int(thread_id()) if callable(thread_id) else None
@@ -309,7 +308,7 @@ def is_conflict(error: BaseException) -> bool:
 
 
 def database_code(error: BaseException) -> int | None:
-    """The driver's error number, also behind Frappe's wrappers; None if it is no error of the database."""
+    """The driver's error number, also behind Frappe's wrappers. None if it is no error of the database."""
     seen: BaseException | None = error
     for _depth in range(5):
         if seen is None:

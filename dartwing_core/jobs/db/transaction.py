@@ -1,7 +1,7 @@
-"""Notices when the server has undone a handler's transaction and the handler goes on as if nothing had happened.
+"""Notices that the server has undone a handler's transaction and the handler goes on nevertheless.
 
-A deadlock (1213), or a row changed under snapshot isolation (1020), undoes the whole transaction, not the statement
-alone. A handler that catches the exception and returns would end Completed without what it wrote before.
+A deadlock (1213), or a row changed under snapshot isolation (1020), undoes the whole transaction, not only the
+statement. A handler that catches the exception and returns would end Completed without its earlier writes.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from . import sql
 
 
 class TransactionWatch:
-    """While entered, sees the errors of `frappe.db.sql`, whoever catches them; costs no statement."""
+    """Sees the errors of `frappe.db.sql` while entered, also caught ones. Costs no statement."""
 
     def __init__(self) -> None:
         self.is_undone = False
 
     def __enter__(self) -> TransactionWatch:
-        self._database = frappe.local.db  # itself, not whatever `frappe.db` stands for when a handler has reconnected
+        self._database = frappe.local.db  # kept, since `frappe.db` is another object if a handler reconnects
         self._replaced = vars(self._database).get("sql")
         self._sql = self._database.sql
         self._database.sql = self._run
@@ -36,7 +36,7 @@ class TransactionWatch:
             self._database.sql = self._replaced
 
     def check(self) -> None:
-        """Raises TransientError if writes are missing that the handler believes it has made."""
+        """Raises TransientError if writes of the handler were undone without its knowledge."""
         if self.is_undone:
             raise TransientError(
                 _("The database undid this job's transaction (deadlock), but the handler caught the error and went on.")
@@ -53,12 +53,12 @@ class TransactionWatch:
             self.is_undone = self.is_undone or self._undoes_transaction(str(query), error)
             raise
         if is_rollback:
-            self.is_undone = False  # the handler knows, and begins again
+            self.is_undone = False  # the handler itself has rolled back, and begins again
         return result
 
     def _undoes_transaction(self, query: str, error: Exception) -> bool:
         if "GET_LOCK" in query:
-            return False  # a deadlock of named locks alone leaves the transaction as it is
+            return False  # a deadlock of only named locks leaves the transaction as it is
         return has_undone_transaction(error, self._sql)
 
 

@@ -1,1 +1,1 @@
-"""What people are told, at the moment it happens."""
+"""Events and notices to people, at the moment of a change."""

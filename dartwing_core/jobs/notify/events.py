@@ -1,8 +1,8 @@
-"""Realtime events: what changes is told to the job's owner, and to whoever has the job open, once it is committed.
+"""Realtime events: committed changes go to the job's owner, and to users who have the job open.
 
-To the rooms of Frappe's socket.io server, which lets nobody join a document's room who may not read the document.
-Best effort: a client that misses an event asks for the job's status. Whoever hears of a change that was undone to a
-savepoint finds the job unchanged.
+They go to the rooms of Frappe's socket.io server. Only users who may read a document may join its room. Best effort: a
+client that misses an event reads the job's status. After a rollback to a savepoint, an event may name a change that the
+job does not show.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _TOLD_WITH_STATUS = ("output_reference", "error_message")
 
 
 Message = tuple[str, dict[str, Any], str, str]
-"""Event, what it says, room and site."""
+"""Event, its message, room and site."""
 
 
 class Change(NamedTuple):
-    """A job's change of status, and what is told of it."""
+    """A job's change of status, and the message about it."""
 
     job: OwnedJob
     message: dict[str, Any]
@@ -58,7 +58,7 @@ class Announcement:
 
 
 def announce(jobs: Iterable[OwnedJob], from_status: JobStatus, to_status: JobStatus, values: Columns) -> None:
-    """Tell of these jobs' change of status when the transaction commits.
+    """Announce these jobs' change of status when the transaction commits.
 
     `values`: the columns written with the change.
     """
@@ -70,7 +70,7 @@ def announce(jobs: Iterable[OwnedJob], from_status: JobStatus, to_status: JobSta
 
 
 def add_to_pipeline(step: Step) -> None:
-    """Have `step` add commands to the pipeline in which this transaction's changes are told; best effort.
+    """Let `step` add commands to the pipeline that announces this transaction's changes. Best effort.
 
     It may return a function that takes the answers to them.
     """
@@ -84,7 +84,7 @@ def publish_to_user(user: str, event: str, message: Mapping[str, Any]) -> None:
 
 
 class ProgressPublisher:
-    """Tells of an attempt's progress, for threads that have no site: at most once a second, and of the last."""
+    """Publishes an attempt's progress, for threads without a site: at most once a second, and the last one."""
 
     def __init__(self, job_id: str, owner: str):
         self._rooms = _rooms(job_id, owner)
@@ -123,7 +123,7 @@ def _messages(changes: Sequence[Change]) -> list[Message]:
             pair = job["owner_user"], job["organization"]
             if pair not in have_left:
                 have_left[pair] = _has_left(*pair)
-            if have_left[pair]:  # may still have a socket, also in the job's room
+            if have_left[pair]:  # such an owner may still have a socket, also in the job's room
                 message = {key: value for key, value in message.items() if key not in _TOLD_WITH_STATUS}
                 rooms = rooms[1:]
         if "output_reference" in message and not _is_active(job["organization"]):
@@ -138,7 +138,7 @@ def _has_left(owner: str, organization: str) -> bool:
 
 
 def _for_room(message: dict[str, Any], job: OwnedJob, room: str) -> dict[str, Any]:
-    """Without an outcome that is for the owner alone, where that is not the owner's own room."""
+    """The message for a room. Outside the owner's own room it has no private outcome."""
     if "output_reference" not in message or room == get_user_room(job["owner_user"]):
         return message
     is_private = visibility.is_result_private(job)

@@ -1,4 +1,4 @@
-"""What Frappe's bell shows a user: its Notification Log."""
+"""Notices behind Frappe's bell: the Notification Log."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ def add_notice(user: str, subject: str, **values: Any) -> None:
     notice = frappe.get_doc({**kind, "subject": subject, **values})
     notice.notify_update = notify_nobody
     notice.insert(ignore_permissions=True)
-    # Frappe writes down and shows who is logged in: where the engine sweeps, perhaps somebody of another organization.
+    # Frappe writes and shows the user who is logged in: in a sweep, perhaps one of another organization.
     frappe.db.set_value(LOG, notice.name, {"owner": user, "modified_by": user}, update_modified=False)

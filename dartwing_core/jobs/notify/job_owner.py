@@ -1,8 +1,8 @@
-"""Tells a job's owner how it ended: a Notification Log, and a toast with a link where the owner is in Desk.
+"""Tells a job's owner how it ended: a Notification Log, and a toast with a link if the owner is in Desk.
 
-Once for each end, by whatever made it: worker, sweeper, or the end of a parent. After the commit, best effort, and in
-moderation: of many jobs of a type that fail within an hour, an owner hears of the first ones only. What the error says
-is left to the job, which asks who may see it.
+There is one notice for each end, by worker, sweeper or the end of a parent. It comes after the commit, best effort. Of
+many jobs of a type that fail within an hour, an owner hears only of the first ones. The notice leaves the error's text
+to the job, which checks who may see it.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from . import events, inbox
 
 NEVER, ALWAYS = "Never", "Always"
 PER_HOUR = 10
-"""Ends of an owner's jobs of one type, of one kind, that are told one by one."""
+"""Ends of an owner's jobs, of one type and status, that get a notice each."""
 HOUR = 3_600
 _TOLD = frozenset({JobStatus.COMPLETED, JobStatus.DEAD_LETTER})
 
 
 class End(NamedTuple):
-    """The end of a job. Those of one owner that differ in their jobs alone are alike."""
+    """The end of a job. Ends that differ only in their jobs are alike."""
 
     owner: str
     organization: str
@@ -41,7 +41,7 @@ class End(NamedTuple):
 
 
 class Notices:
-    """The ends in the current transaction of which owners are to be told."""
+    """The ends in the current transaction that need notices to owners."""
 
     is_for_any_commit = True
 
@@ -72,7 +72,7 @@ def _is_wanted(job_type: str, status: JobStatus) -> bool:
 
 
 def _notify_alike(ends: Sequence[End]) -> None:
-    """Tell of the first of some ends that are alike; ten thousand jobs may end with one parent."""
+    """Notify of the first of some ends that are alike: ten thousand jobs may end with one parent."""
     owner, organization, job_type, status, _job = ends[0]
     if not visibility.can_see(owner, owner, organization):
         return
@@ -94,7 +94,7 @@ def _notify(end: End, is_too_much: bool) -> None:
 
 
 def _where(end: End) -> dict[str, Any]:
-    """Columns of the notice that say what it leads to: without `link` the document in Desk."""
+    """The notice's columns for its target. Without `link` that is the document in Desk."""
     owner, job_id = end.owner, end.job_id
     document = {"document_type": config.JOB, "document_name": job_id}
     return document if links.has_desk(owner) else document | {"link": links.to_job(owner, job_id)}
@@ -107,7 +107,7 @@ def _toast(end: End, subject: str) -> dict[str, Any]:
 
 
 def _subject(end: End, is_too_much: bool) -> str:
-    """HTML, as Notification Log and toast show it, in the owner's language."""
+    """The text as HTML for Notification Log and toast, in the owner's language."""
     lang = get_user_lang(end.owner)
     name = escape_html(end.job_type)
     if end.status == JobStatus.COMPLETED:

@@ -1,1 +1,1 @@
-"""All that is known of RQ and of the queue's Redis."""
+"""All knowledge of RQ and of the queue's Redis."""

@@ -1,11 +1,11 @@
-"""RQ entries: they ring for a worker, and say nothing of who runs next.
+"""RQ entries: they ring for a worker, and say nothing of the order.
 
-Of each queue there are as many entries of a site as workers could take, and one more in case a worker has died with
-one; never more, however many jobs are in line. A worker that gets one claims the job whose turn it is (`claim`), which
-may be another than the one that the entry names.
+A queue has as many entries of a site as workers could take, and one more in case a worker has died with one. It never
+has more, however many jobs are in line. A worker that gets one claims the job whose turn it is (`claim`). That may be
+another job than the one that the entry names.
 
-Which entries nobody has answered yet is noted beside the queue's list, and lost with it. One that died with its worker
-keeps a place for some seconds, until a sweep finds it (`forget_lost`).
+Unanswered entries are noted beside the queue's list, and lost with it. An entry that died with its worker keeps a place
+for some seconds, until a sweep finds it (`forget_lost`).
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from ..base.row_types import RungJob
 from . import redis_queue
 
 ANSWER_SECONDS = 20.0
-"""An entry that a worker took so long ago, and that nobody has answered, died with its worker."""
+"""An entry that a worker took so long ago, and that was not answered, died with its worker."""
 LISTED_SECONDS = 2.0
 """An entry that is this old is in its list, or a worker has taken it out."""
 KEPT_SECONDS = 86_400
 ASK_SECONDS = 0.05
-"""A process asks so often, at most, whether it is to go on."""
+"""Seconds between two checks of a process whether to go on, at least."""
 SHUTDOWN = "shutdown_requested_date"
 
 _RING = """
@@ -73,30 +73,30 @@ class Entry:
 
     id: str
     timeout: float
-    """Seconds after its start at which RQ ends the job that it names; RQ's parent kills the process later."""
+    """Seconds after its start at which RQ ends the job that it names. RQ's parent kills the process later."""
     worker_key: str
     queue: str
-    """In whose list it was."""
+    """The queue in whose list it was."""
     queues: tuple[str, ...]
-    """Those that the worker serves, in its order."""
+    """The queues that the worker serves, in its order."""
     workers: int = 1
-    """How many serve the queue of the entry."""
+    """How many workers serve the queue of the entry."""
     is_worker_ending: bool = False
-    """Whether the worker was asked to shut down: it finishes its job, and takes no other."""
+    """Whether the worker was asked to shut down: it finishes its job, and claims no other."""
     is_awaited: bool = False
     """Whether an entry of another app or site is among the next ones of a queue that the worker serves."""
     is_rung: bool = False
-    """Whether there are entries of this site that nobody has answered yet."""
+    """Whether there are unanswered entries of this site."""
     asked_at: float = 0.0
-    """When that was so, as `time.monotonic()`."""
+    """When these were read, as `time.monotonic()`."""
 
     def refresh(self) -> None:
-        """Find out whether the worker is ending and whether others wait for it."""
+        """Read whether the worker is ending and whether others wait for it, unless just read."""
         if not self._is_fresh():
             self.refresh_now()
 
     def refresh_now(self) -> None:
-        """The same, however short a time ago it was asked."""
+        """Read it again, however recently it was read."""
         self.is_rung = False
         answers = redis_queue.if_there(self._read_answers)
         if answers is not None:
@@ -108,7 +108,7 @@ class Entry:
         return pipeline.execute()
 
     def refresh_in_pipeline(self, pipeline: Any) -> Callable[[list[Any]], None] | None:
-        """The same in a round trip that is made anyway."""
+        """Read it in a round trip that is made anyway, unless just read."""
         if self._is_fresh():
             return None
         self._add_queries(pipeline)
@@ -117,7 +117,7 @@ class Entry:
     def _add_queries(self, pipeline: Any) -> None:
         pipeline.hget(self.worker_key, SHUTDOWN)
         for queue in self.queues:
-            pipeline.lrange(redis_queue.list_key(queue), 0, self.workers)  # of ours there are not more in front
+            pipeline.lrange(redis_queue.list_key(queue), 0, self.workers)  # this site has not more entries in front
             pipeline.zrange(bells_key(queue), 0, -1)
 
     def _is_fresh(self) -> bool:
@@ -134,10 +134,10 @@ class Entry:
 
 
 def ring(jobs: Iterable[RungJob], *, at_front: bool = False) -> int:
-    """Have workers look at the queues of these jobs, which are in line; returns how many entries were made.
+    """Wake workers for the queues of these jobs in line. Returns how many entries were made.
 
     Each entry names one of the jobs and carries its time limit.
-    `at_front`: before all other entries, whether there is room for more or not. Raises redis.exceptions.RedisError.
+    `at_front`: before all other entries, even if there is no room. Raises redis.exceptions.RedisError.
     """
     by_queue: dict[str, list[RungJob]] = {}
     for job in jobs:
@@ -153,7 +153,7 @@ def ring(jobs: Iterable[RungJob], *, at_front: bool = False) -> int:
 
 
 def _ring(queue: str, job: RungJob, at_front: bool) -> int:
-    """How much room there was, the place that is taken now included."""
+    """Make an entry. Returns the room before it: 0 if there was none."""
     client = redis_queue.client()
     entry = redis_queue.entry(queue, job, client)
     keys = [bells_key(queue), redis_queue.list_key(queue), _workers_key(queue), Job.key_for(entry.id)]
@@ -173,7 +173,7 @@ def rooms(queues: Sequence[str]) -> dict[str, int]:
 
 
 def accept_entry() -> Entry | None:
-    """Take note that this process answers its entry; None if it runs under none, as outside of workers."""
+    """Mark this process's entry as answered. None if it runs under none, as outside of workers."""
     rq_job = get_current_job()
     if rq_job is None:
         return None
@@ -202,7 +202,7 @@ def accept_entry() -> Entry | None:
 
 
 def forget_lost(queues: Iterable[str]) -> int:
-    """Give the places of entries free that died with their workers, or that somebody has deleted; returns how many.
+    """Free the places of entries that died with their workers or were deleted. Returns how many.
 
     Raises redis.exceptions.RedisError.
     """
@@ -238,7 +238,7 @@ def _is_being_answered(status: bytes, started_at: bytes | None, now: float) -> b
 
 
 def bells_key(queue: str) -> str:
-    """Redis's key of the entries of a queue that nobody has answered yet, with the time at which each was made."""
+    """Redis's key of a queue's unanswered entries, with the time at which each was made."""
     return redis_queue.site_key(f"bells:{queue}")
 
 

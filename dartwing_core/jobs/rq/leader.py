@@ -1,7 +1,7 @@
-"""Who sweeps a site, and when that was: one process at a time, so that many cost no more than one.
+"""Decides which process sweeps a site: one at a time, so that many cost no more than one.
 
-The leader looks at the site again and again: `bench schedule`, the agent, or a worker that is busy. Where nobody leads,
-those who settle or submit sweep in passing. It is all in Redis and may be lost: two sweeps at once are harmless.
+The leader checks the site again and again: `bench schedule`, the agent, or a busy worker. Without a leader, submitters
+and workers that settle sweep in passing. It is all in Redis and may be lost: two sweeps at once are harmless.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from ..base import clock
 from . import redis_queue
 
 LEASE = 5.0
-"""Seconds after its last look until another process may lead."""
+"""Seconds after the leader's last check until another process may lead."""
 IN_PASSING = 2
 """Seconds between two sweeps by workers that settle."""
 BY_SUBMITTERS = 5
 SILENCE = 30
-"""Nobody sweeps a site at which nobody has looked for so many seconds."""
+"""A site that was not checked for so many seconds counts as not swept."""
 KEPT_SECONDS = 30 * 86_400
 LEADER, LOOKED_AT, BY_SUBMITTER = "leader", "looked-at", "sweep-by-submitter"
 PASSER_BY = b"passer-by"
 
 
 class Candidate:
-    """One thread's claim to lead a site. Made where the site is connected; asks from any thread.
+    """One thread's claim to lead a site. It is made where the site is connected, and used from any thread.
 
     All methods raise redis.exceptions.RedisError if Redis is not there.
     """
@@ -39,7 +39,7 @@ class Candidate:
         self._token = f"{socket.gethostname()} {os.getpid()} {secrets.token_hex(4)}".encode()
 
     def leads(self) -> bool:
-        """Whether this is the leader, which it becomes if there is none; for another LEASE then."""
+        """Whether this is the leader, for another LEASE. It becomes the leader if there is none."""
         pipeline = self._client.pipeline(transaction=False)
         pipeline.set(self._key, self._token, nx=True, px=_milliseconds(LEASE))
         pipeline.get(self._key)
@@ -52,31 +52,32 @@ class Candidate:
         return True
 
     def resign(self) -> None:
-        """Let another one lead at once."""
+        """Let another candidate lead at once."""
         if self._client.get(self._key) == self._token:
             self._client.delete(self._key)
 
 
 def record_look() -> None:
-    """Remember that somebody looks at this site right now."""
+    """Record that this site is checked right now."""
     redis_queue.client().set(redis_queue.site_key(LOOKED_AT), clock.now_epoch(), ex=KEPT_SECONDS)
 
 
 def looked_at() -> float | None:
-    """When somebody last looked at this site, in seconds since 1970; None if Redis does not know."""
+    """When this site was last checked, in seconds since 1970. None if Redis does not know."""
     found = redis_queue.remembered(LOOKED_AT, redis_queue.client())
     return float(found) if found else None
 
 
 def may_pass_by() -> bool:
-    """Whether a worker that has settled is to sweep: nobody leads, and no other worker did within IN_PASSING."""
+    """Whether a worker that has settled must sweep: no process leads, and no other worker swept within IN_PASSING."""
     client: redis.Redis = redis_queue.client()
     return bool(client.set(redis_queue.site_key(LEADER), PASSER_BY, nx=True, ex=IN_PASSING))
 
 
 def may_submitter_sweep() -> bool:
-    """The same of a submitter: apart from the workers, since a retry may be due soon after the sweep that follows its
-    settle."""
+    """Whether a submitter must sweep: no process leads, and no submitter swept within BY_SUBMITTERS.
+
+    Its turn is apart from the workers': a retry may be due soon after the sweep that follows its settle."""
     client = redis_queue.client()
     holder = client.get(redis_queue.site_key(LEADER))
     return holder in (None, PASSER_BY) and redis_queue.first_in(BY_SUBMITTER, BY_SUBMITTERS, client)

@@ -1,4 +1,4 @@
-"""The queue's Redis, and entries for RQ. All that is known of RQ is here, in `doorbells` and in `rq_attempts`.
+"""The queue's Redis, and entries for RQ. All knowledge of RQ is here, in `doorbells` and in `rq_attempts`.
 
 Entries go to Frappe's own queues and call Frappe's own `execute_job`, so that any `bench worker` runs them.
 """
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 def client() -> redis.Redis:
-    """A client for the queue's Redis that gives up soon; Frappe's own retries for 4 s inside the caller's request."""
+    """A client for the queue's Redis that gives up soon. Frappe's own retries for 4 s inside the caller's request."""
     conf = frappe.conf
     if conf.get("redis_queue_sentinel_enabled"):
         from frappe.utils.background_jobs import get_redis_conn
@@ -51,12 +51,12 @@ def connection() -> redis.Redis:
 
 
 def answers() -> bool:
-    """Whether the queue's Redis is there; after a "no" this process asks again only AWAY_SECONDS later."""
+    """Whether the queue's Redis is there. After a "no" this process tries again only AWAY_SECONDS later."""
     return if_there(connection) is not None
 
 
 def if_there(ask: Callable[[], T]) -> T | None:
-    """What `ask` returns, or None if the queue's Redis is not there, or was not a moment ago."""
+    """The result of `ask`, or None if the queue's Redis is not there, or was not a moment ago."""
     global _away_until
     if time.monotonic() < _away_until:
         return None
@@ -76,23 +76,23 @@ def list_key(queue: str) -> str:
 
 
 def first_in(name: str, seconds: int, client: redis.Redis) -> bool:
-    """Whether nobody of this site has asked under this name within the last `seconds`: for throttling."""
+    """Whether this is the site's first call under this name within `seconds`: for throttling."""
     return bool(client.set(site_key(name), 1, nx=True, ex=seconds))
 
 
 def remember(name: str, value: str, client: redis.Redis) -> None:
-    """Keep a note of this site for an hour; only what may be lost."""
+    """Keep a note of this site for an hour. Only for values that may be lost."""
     client.set(site_key(name), value, ex=3600)
 
 
 def remembered(name: str, client: redis.Redis) -> str:
-    """What was last kept under this name, or ""."""
+    """The value that was last kept under this name, or ""."""
     found: Any = client.get(site_key(name))
     return (found or b"").decode()
 
 
 def site_key(name: str) -> str:
-    """The Redis key of this site for a name of ours."""
+    """This site's Redis key for a name of the engine's."""
     return f"rq:dartwing_core:{frappe.conf.db_name}:{name}"  # the only prefix that Frappe's Redis users may write
 
 
@@ -102,7 +102,7 @@ def queue_names() -> list[str]:
 
 
 def entry(queue: str, job: RungJob, client: redis.Redis) -> Job:
-    """An entry that names the next attempt of a job, not saved yet; the same attempt may be named again later."""
+    """An entry that names the next attempt of a job, not saved yet. Later entries may name that attempt again."""
     attempt = job["attempt"] + 1
     made: Job = Queue(generate_qname(queue), connection=client).create_job(
         "frappe.utils.background_jobs.execute_job",
@@ -129,7 +129,7 @@ def entry(queue: str, job: RungJob, client: redis.Redis) -> Job:
 
 @lru_cache
 def _client(url: str, username: str | None, password: str | None) -> redis.Redis:
-    """One client for a process: it keeps its connection from one sweep or submit to the next, and renews it."""
+    """One client for a process. It keeps its connection from one sweep or submit to the next, and renews it."""
     return redis.Redis.from_url(
         url,
         username=username,

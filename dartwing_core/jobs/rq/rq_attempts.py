@@ -1,4 +1,4 @@
-"""What Redis and RQ know of attempts that run: stopping one, and how it died."""
+"""Running attempts in Redis and RQ: stops one, and reads when it died."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ STOPPING = "stopping-since"
 STOPPED_AT_ONCE = 500
 STOPPING_SECONDS = 86_400  # no attempt lasts longer
 STOP_AGAIN_AFTER = 5.0
-"""Seconds in which a worker should have noticed a stop. Told once more while it clears up after its work-horse, RQ's
-worker ends its own process group: it takes the number 0, of no work-horse, for one."""
+"""Seconds in which a worker should have noticed a stop. A second stop, while RQ's worker clears up its work-horse,
+makes it end its own process group: it takes the number 0, of no work-horse, for one."""
 
 
 def stop_until_gone(rq_job_id: str) -> None:
-    """Have RQ end the work-horse that runs under this entry, and `stop_again` see to it that it does.
+    """Have RQ end the work-horse that runs under this entry. `stop_again` repeats that until it is gone.
 
-    Nothing happens if it is not running any more. Raises redis.exceptions.RedisError if Redis does not answer.
+    Does nothing if it is not running any more. Raises redis.exceptions.RedisError if Redis does not answer.
     """
     client = redis_queue.connection()
     key = redis_queue.site_key(STOPPING)
@@ -36,7 +36,7 @@ def stop_until_gone(rq_job_id: str) -> None:
 
 
 def stop_again() -> None:
-    """Repeat the stop of attempts whose worker, by RQ's word, is still making them: a command may get lost.
+    """Repeat the stop of attempts that still run by RQ's word: a command may get lost.
 
     Raises redis.exceptions.RedisError if Redis does not answer.
     """
@@ -52,9 +52,9 @@ def stop_again() -> None:
 
 
 def _made_now(client: redis.Redis) -> dict[bytes, str]:
-    """RQ's ids of what its workers are making, of this site and others, and by which of them.
+    """RQ's ids of the entries that its workers run, of this site and others, with the worker of each.
 
-    An idle one may still name its last.
+    Only busy workers count: an idle one may still name its last entry.
     """
     keys = Worker.all_keys(client)
     pipeline = client.pipeline(transaction=False)
@@ -66,15 +66,16 @@ def _made_now(client: redis.Redis) -> dict[bytes, str]:
 
 
 def _stop(rq_job_id: str, client: redis.Redis) -> None:
-    # Not by RQ's record of the job: a second entry of the attempt, whose claim failed, may have taken it along, and it
+    # Not by RQ's record of the job: a second entry of the attempt, whose claim failed, may have removed it. It also
     # does not say whether its worker is idle by now.
     if worker := _made_now(client).get(rq_job_id.encode()):
         send_command(client, worker, "stop-job", job_id=rq_job_id)
 
 
 def died_at(rq_job_id: str) -> float | None:
-    """When RQ noticed that the work-horse under this entry had ended without a word, in seconds since 1970; None if it
-    has not, or its worker is gone as well.
+    """When RQ noticed that the work-horse under this entry had died, in seconds since 1970.
+
+    None if it has not, or if its worker is gone as well.
 
     Raises redis.exceptions.RedisError if Redis does not answer.
     """
@@ -87,15 +88,15 @@ def died_at(rq_job_id: str) -> float | None:
 
 
 def flag_stop(job: str, attempt: int) -> None:
-    """Tell the heartbeat of a running attempt to look at its row now.
+    """Tell the heartbeat of a running attempt to read its row now.
 
-    Raises redis.exceptions.RedisError if Redis does not answer; the heartbeat then looks a few seconds later.
+    Raises redis.exceptions.RedisError if Redis does not answer. The heartbeat then reads a few seconds later.
     """
     redis_queue.client().set(_stop_key(job, attempt), 1, ex=3600)
 
 
 def stop_flag(job: str, attempt: int) -> Callable[[], bool]:
-    """A function that tells whether `flag_stop` was called for this attempt; for threads that have no site."""
+    """A function that returns whether `flag_stop` was called for this attempt. For threads without a site."""
     asked, key = redis_queue.client(), _stop_key(job, attempt)
 
     def is_flagged() -> bool:

@@ -1,4 +1,4 @@
-"""How far sweeps have come through a list that is too long for one of them."""
+"""The position of sweeps in a list that is too long for one of them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class Cursor:
     """A place in a list of names."""
 
     after: str
-    """The last name that was looked at; "" for the beginning."""
+    """The last name that was read. "" for the beginning."""
 
 
 @contextmanager
 def cursor(name: str) -> Iterator[Cursor]:
-    """The cursor of this name, as the sweep before has left it. Where it was moved while entered, it is kept.
+    """The cursor of this name, as the last sweep has left it. Its position on leaving is kept.
 
     Without Redis each sweep begins anew.
     """

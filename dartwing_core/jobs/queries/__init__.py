@@ -1,1 +1,1 @@
-"""What people read of jobs: only what the current user may see."""
+"""Reads of jobs for people: only those that the current user may see."""

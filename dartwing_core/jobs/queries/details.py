@@ -1,4 +1,4 @@
-"""All there is to know of one job, for the page that shows it: one question instead of six."""
+"""All details of one job, for its page: one request instead of six."""
 
 from __future__ import annotations
 
@@ -24,11 +24,10 @@ _ATTEMPT_FIELDS = (
 
 
 def get_job_details(job_id: str) -> dict[str, Any]:
-    """What `get_job_status` says, and the job's parameters, attempts, relatives, history and what may be done with it.
+    """The result of `get_job_status`, and the job's parameters, attempts, relatives, history and allowed operations.
 
-    Attempts and history are in order, the latest last, and relatives those that the user may see. Tracebacks are for
-    administrators, names of workers for System Managers. Raises JobNotFoundError for a job that does not exist or may
-    not be seen.
+    Attempts and history have the latest last. Relatives are only those that the user may see. Tracebacks are for
+    administrators, names of workers for System Managers. Raises JobNotFoundError for a missing or invisible job.
     """
     shown = job_queries.get_job_status(job_id)
     job = visible_jobs.visible_job(
@@ -59,7 +58,7 @@ def may_see_tracebacks() -> bool:
 
 
 def _attempts(job: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The latest ones. That of a running job has no row in its first seconds."""
+    """The latest attempts. A running job's has no row in its first seconds."""
     hidden = {"worker"} if not visibility.viewer().sees_everything else set()
     hidden |= {"traceback"} if not may_see_tracebacks() else set()
     fields = [field for field in _ATTEMPT_FIELDS if field not in hidden]
@@ -78,7 +77,7 @@ def _attempts(job: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _named(names: Sequence[str]) -> list[dict[str, Any]]:
-    """Jobs with type and status; those two None where the user may not see one, or it is gone."""
+    """Jobs with type and status, which are None for a job that is gone or that the user may not see."""
     if not names:
         return []
     job = frappe.qb.DocType(config.JOB)
@@ -90,7 +89,7 @@ def _named(names: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _children(parent: str) -> list[dict[str, Any]]:
-    """Jobs that depend on this one and that the user may see; one more than are shown, if there are more."""
+    """Visible jobs that depend on this one. One more than are shown, if there are more."""
     job, dependency = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.DEPENDENCY)
     only = frappe.qb.from_(job).select(job.name).where(job.depends_on == parent).limit(CHILDREN + 1)
     among = frappe.qb.from_(dependency).select(dependency.background_job).where(dependency.depends_on == parent)
@@ -99,7 +98,7 @@ def _children(parent: str) -> list[dict[str, Any]]:
 
 
 def _batch(name: str | None) -> dict[str, Any] | None:
-    """The batch of the job; None if there is none, or none that the user may see."""
+    """The batch of the job. None if there is none that the user may see."""
     found = batch_store.load(name) if name else None
     if not found or not visibility.viewer().can_see(found["owner_user"], found["organization"]):
         return None

@@ -1,4 +1,4 @@
-"""Reading jobs: status, lists, history. Only what the current user may see, whoever calls."""
+"""Reads jobs: status, lists, history. Only those that the current user may see, for all callers."""
 
 from __future__ import annotations
 
@@ -56,15 +56,15 @@ _LIST_FIELDS = [
 _STATUS_FIELDS = [*_LIST_FIELDS, "canceled_at", "canceled_by", "result", "depends_on", "schedule_run"]
 _RELATION_FIELDS = ["on_parent_failure", "job_key", "parent_batch"]
 _INNER_FIELDS = [field for field in (*waiting_reason.FIELDS, *visibility.DECIDING_FIELDS) if field not in _LIST_FIELDS]
-"""Read, and not shown."""
+"""Columns that are read but not shown."""
 _READ_FIELDS = [*_LIST_FIELDS, *_INNER_FIELDS]
 FILES = ("/files/", "/private/files/")
 
 
 def get_job_status(job_id: str) -> dict[str, Any]:
-    """State, progress and outcome of a job; a running one's progress is live.
+    """State, progress and outcome of a job. A running job's progress is live.
 
-    Raises JobNotFoundError for a job that does not exist or may not be seen.
+    Raises JobNotFoundError for a missing or invisible job.
     """
     viewer = visibility.viewer()
     job = visible_jobs.visible_job(job_id, *_STATUS_FIELDS, *_RELATION_FIELDS, *_INNER_FIELDS, looking=viewer)
@@ -91,7 +91,7 @@ def list_jobs(
     """Jobs that the user may see, newest first: `{jobs, total, limit, offset}`.
 
     `limit` is cut to 1–100, `total` to 10,000. Another order than creation sorts the newest 10,000.
-    `from_date` and `to_date` bound the creation. `batch`, `schedule`: only those of it.
+    `from_date` and `to_date` bound the creation. `batch`, `schedule`: only its jobs.
     `order_by`: creation, modified, status, priority, available_at, started_at or completed_at, with "asc" or "desc".
     Raises InvalidJobError for an unknown status, priority, field or date.
     """
@@ -114,9 +114,9 @@ def list_jobs(
 
 
 def get_live_progress(job_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """How far those of these jobs are that run: `{job id: {attempt, progress, progress_message}}`.
+    """Progress of the running ones of these jobs: `{job id: {attempt, progress, progress_message}}`.
 
-    Those that do not run, or that the user may not see, are left out; so are more than MAX_ASKED.
+    Leaves out jobs that do not run or that the user may not see, and all beyond MAX_ASKED.
     """
     if not isinstance(job_ids, list | tuple) or not all(isinstance(name, str) for name in job_ids[:MAX_ASKED]):
         raise InvalidJobError(_("{0} must be a list of job ids.").format("job_ids"))
@@ -134,7 +134,7 @@ def get_live_progress(job_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
 def page_query(condition: Criterion, order: tuple[str, Order], limit: int, offset: int) -> QueryBuilder:
     """One page of jobs: found and sorted on an index, before any whole row is read.
 
-    No index has another order than creation: by that, the newest MAX_TOTAL are sorted.
+    Only creation has an index in its order. For other orders, the newest MAX_TOTAL jobs are sorted.
     """
     job, row = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.JOB).as_("row")
     column, direction = order
@@ -152,7 +152,7 @@ def page_query(condition: Criterion, order: tuple[str, Order], limit: int, offse
 
 
 def newest_page(table: Table, columns: Sequence[str], condition: Criterion, limit: Any, offset: Any) -> dict[str, Any]:
-    """A page of the rows of a table, newest first: `{rows, total, limit, offset}`; bounded like `list_jobs`."""
+    """A page of a table's rows, newest first: `{rows, total, limit, offset}`, bounded like `list_jobs`."""
     query = frappe.qb.from_(table).select(*(table[name] for name in columns)).where(condition)
     query = query.orderby(table.creation, order=Order.desc).orderby(table.name, order=Order.desc)
     return _page(condition, table, limit, offset, lambda limit, offset: query.limit(limit).offset(offset))
@@ -163,7 +163,7 @@ def _page(
 ) -> dict[str, Any]:
     """`{rows, total, limit, offset}` of the rows of a table that meet the condition.
 
-    `query_of`: the query of a page, from its limit and offset, once those are bounded.
+    `query_of`: makes the query of a page from its bounded limit and offset.
     """
     limit, offset = bounded(limit, 1, MAX_LIMIT, "limit"), bounded(offset, 0, 10**9, "offset")
     rows = query_of(limit, offset).run(as_dict=True)
@@ -172,7 +172,7 @@ def _page(
 
 
 def total_query(condition: Criterion, table: Table | None = None) -> QueryBuilder:
-    """How many jobs (or rows of `table`) there are, up to MAX_TOTAL: to count a million takes longer than one waits."""
+    """How many jobs (or rows of `table`) there are, up to MAX_TOTAL: counting a million takes too long for people."""
     table = table or frappe.qb.DocType(config.JOB)
     counted = frappe.qb.from_(table).select(table.name).where(condition).limit(MAX_TOTAL).as_("counted")
     return frappe.qb.from_(counted).select(Count("*"))
@@ -186,7 +186,7 @@ def organization_filter(organization: Any) -> str | None:
 
 
 def narrowed(condition: Criterion, job: Table, **filters: Any) -> Criterion:
-    """`condition`, and these fields having these values; empty ones do not count. Raises InvalidJobError if no text."""
+    """`condition`, narrowed to these fields' values. Ignores empty ones. Raises InvalidJobError if one is no text."""
     for field, value in filters.items():
         if value and not isinstance(value, str):
             raise InvalidJobError(_("{0} must be text.").format(field))
@@ -202,13 +202,13 @@ def get_job_history(job_id: str) -> dict[str, Any]:
 
 
 def events_of(job_id: str) -> list[dict[str, Any]]:
-    """The history of a job that the user may see; on which workers it ran is for System Managers."""
+    """The history of a visible job. Names of workers are for System Managers."""
     hidden = {} if visibility.viewer().sees_everything else {"worker": None}
     return [public(changed(event, hidden)) for event in history.of_job(job_id)]
 
 
 def _public(jobs: Sequence[JobRow], viewer: visibility.Viewer) -> list[dict[str, Any]]:
-    """For callers: with what a running one's attempt says, why others wait, and what may be done with each."""
+    """Jobs for callers: with live columns of running ones, the reason why others wait, and allowed operations."""
     live = runs.live_progress([job for job in jobs if job["status"] == str(JobStatus.RUNNING)])
     reasons = waiting_reason.of_jobs(jobs)
     shown = viewer.with_organization_names(jobs)
@@ -216,7 +216,7 @@ def _public(jobs: Sequence[JobRow], viewer: visibility.Viewer) -> list[dict[str,
 
 
 def _public_job(job: JobRow, run: RunRow | None, reason: str | None) -> dict[str, Any]:
-    """`job_id` instead of name."""
+    """A job for callers, with `job_id` instead of name."""
     shown = public({key: value for key, value in job.items() if key == "name" or key not in _INNER_FIELDS})
     is_stopping = bool(run and run["cancel_requested"])
     status = JobStatus(job["status"])
@@ -236,7 +236,7 @@ def _public_job(job: JobRow, run: RunRow | None, reason: str | None) -> dict[str
 
 
 def _progress(job: ProgressColumns, run: RunRow | None) -> ProgressColumns:
-    """As the attempt says it, else as the row of the job."""
+    """The progress from the attempt's row, else from the job's."""
     said: ProgressColumns = run or job
     return {"progress": round(said["progress"] or 0, 1), "progress_message": said["progress_message"]}
 
@@ -247,14 +247,14 @@ def public(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _file_url(reference: str | None) -> str | None:
-    """The address of a file of this site that the job has made; None if its outcome is something else."""
+    """The address of a file that the job has made on this site. None if its outcome is no such file."""
     if not reference or not reference.startswith(FILES) or ".." in reference:
         return None
     return quote(reference)
 
 
 def check_choice(argument: str, value: Any, choices: Sequence[str]) -> None:
-    """Raise InvalidJobError if a value is given that is not among the choices."""
+    """Raise InvalidJobError for a given value that is not among the choices."""
     if value and (not isinstance(value, str) or value not in choices):
         raise InvalidJobError(_("Unknown {0}: {1}. Use one of: {2}.").format(argument, cut(value), ", ".join(choices)))
 
@@ -269,7 +269,7 @@ def bounded(value: Any, lowest: int, highest: int, argument: str) -> int:
 
 
 def boolean(value: Any, argument: str) -> bool:
-    """A yes or no as JSON, forms and the addresses of requests have it."""
+    """A boolean, as JSON, forms or the addresses of requests spell it."""
     text = str(value).strip().lower()
     if text not in BOOLEANS:
         raise InvalidJobError(_("{0} must be true or false.").format(argument))

@@ -14,24 +14,24 @@ T = TypeVar("T")
 
 
 def operate(job_id: Any, operation: Callable[[JobRow], T]) -> T:
-    """Call `operation` with the columns of a job that the user may see; again if the job changes meanwhile.
+    """Call `operation` with the columns of a visible job. Repeat it if the job changes meanwhile.
 
-    A transaction that has read before sees the job as it was then, so the job is read outside of it as well. Before
-    the first try too: an UPDATE that finds the job in another state keeps its row locked until the caller's commit.
+    The caller's snapshot may be old, so the job is also read outside of its transaction, already before the first try:
+    an UPDATE that finds the job in another state keeps its row locked until the caller's commit.
 
-    Raises JobNotFoundError, and whatever `operation` raises for the job as it is.
+    Raises JobNotFoundError, and the errors of `operation` for the job's present state.
     """
     job = visible_jobs.visible_job(job_id)
     refusal: InvalidTransitionError = JobChangedError(job["name"])
     for number in range(TRIES):
         now = visible_jobs.visible_job_now(job["name"])
-        is_newer = now is not None and now["modified"] > job["modified"]  # or this transaction has changed it itself
+        is_newer = now is not None and now["modified"] > job["modified"]  # or this transaction itself has changed it
         if number and not is_newer:
             break
         job = now if now is not None and is_newer else job
         try:
             return operation(job)
         except InvalidTransitionError as error:
-            if not isinstance(error, JobChangedError):  # a state says more than a change
+            if not isinstance(error, JobChangedError):  # an error about the state says more than one about the change
                 refusal = error
     raise refusal

@@ -1,4 +1,4 @@
-"""The jobs that the current user may see: others are not found, as if there were none."""
+"""The jobs that the current user may see. Others are not found, as if they did not exist."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from ..store.job_rows import JobRow
 
 
 def visible_job(job_id: Any, *fields: str, looking: Viewer | None = None) -> JobRow:
-    """The job's columns (without `fields` all light ones), if the current user may see it; hidden results are None.
+    """The job's columns (without `fields` all light ones), if the current user may see it. Hidden results are None.
 
-    Raises JobNotFoundError: the same for a job that is missing and one that may not be seen.
+    Raises JobNotFoundError, alike for a missing and an invisible job.
     """
     job = job_store.load(job_id, *fields) if isinstance(job_id, str) and job_id else None
     looking = looking or viewer()
@@ -29,13 +29,13 @@ def visible_job(job_id: Any, *fields: str, looking: Viewer | None = None) -> Job
 
 
 def not_found(job_id: Any) -> JobNotFoundError:
-    """The error for a job that is missing or may not be seen."""
+    """The error for a missing or invisible job."""
     return JobNotFoundError(_("Background job {0} not found.").format(cut(job_id)))
 
 
 def visible_names(job_ids: Collection[str]) -> list[str]:
-    """Those of these jobs that the current user may see, in one statement."""
-    names = [job_id for job_id in job_ids if job_id.isascii()]  # as all are; half a character is none for a driver
+    """The names of these jobs that the current user may see, in one statement."""
+    names = [job_id for job_id in job_ids if job_id.isascii()]  # as all names are; drivers refuse half a character
     if not names:
         return []
     job = frappe.qb.DocType(config.JOB)
@@ -44,9 +44,9 @@ def visible_names(job_ids: Collection[str]) -> list[str]:
 
 
 def visible_job_now(name: str) -> JobRow | None:
-    """The light columns of a job that `visible_job` has found, as committed right now; None if it is gone.
+    """The light columns of a job that `visible_job` has found, as committed right now. None if it is gone.
 
-    For a transaction that may have read before the job changed.
+    For a transaction whose snapshot may be older than a change of the job.
     """
     job = job_store.load_now(name)
     return viewer().without_hidden_result(job) if job else None

@@ -3,7 +3,7 @@
     waiting_reason.of_job(job)       # "Waits for JOB-1K11….", "Retries at 14:05 (in 3 min), attempt 3 of 5.", None
 
 The words name nothing of other organizations. They cost one statement, two for types with a circuit breaker, and only
-where jobs are due; those and jobs that are Queued cost a round trip to Redis, and have words while it is away too.
+for due jobs. Due and Queued jobs cost a round trip to Redis, but have words while it is away, too.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ..store import circuits, waiting
 
 
 class Job(TypedDict):
-    """The columns of Background Job that the words are made of."""
+    """The columns of Background Job for the words."""
 
     name: str
     status: str
@@ -47,12 +47,12 @@ MINUTE, HOUR, DAY = 60, 3_600, 86_400
 
 
 def of_job(job: Job) -> str | None:
-    """Why this job is not running; None if it is, or has ended for good."""
+    """The reason why this job is not running. None if it is running or has ended for good."""
     return of_jobs([job]).get(job["name"])
 
 
 def of_jobs(jobs: Iterable[Job]) -> dict[str, str]:
-    """The same of many, by name; those that wait for nothing are left out."""
+    """The reasons of many jobs, by name. Leaves out jobs that wait for nothing."""
     now = clock.now_epoch()
     reasons: dict[str, str] = {}
     due: list[Job] = []
@@ -66,7 +66,7 @@ def of_jobs(jobs: Iterable[Job]) -> dict[str, str]:
 
 
 def _until(job: Job, now: float) -> str | None:
-    """Another job, or a time that has not come."""
+    """The reason of a job that waits for another job or for its time."""
     if job["status"] == str(JobStatus.QUEUED):
         return None
     if job["waits_for"]:
@@ -77,7 +77,7 @@ def _until(job: Job, now: float) -> str | None:
     moment, distance = clock_time(due, now), time_until(due, now)
     if job["status"] == str(JobStatus.PENDING):
         return _("Starts at {0} ({1}).").format(moment, distance)
-    # Neither a crash nor a snooze costs a retry: this counts those that did.
+    # Crashes and snoozes cost no retry, so they are not counted.
     words = _("Retries at {0} ({1}), attempt {2} of {3}.")
     return words.format(moment, distance, (job["retry_count"] or 0) + 1, (job["max_retries"] or 0) + 1)
 
@@ -101,7 +101,7 @@ def _due(jobs: list[Job], now: float) -> dict[str, str]:
 
 
 def _not_swept(now: float) -> str | None:
-    """What keeps jobs that are due from getting in line; None if all is well."""
+    """The reason that keeps due jobs out of the line. None if the site is swept."""
     asked = redis_queue.if_there(lambda: (leader.looked_at(),))
     if asked is None:
         return _("Due. The queue can't be reached at the moment.")
@@ -115,7 +115,7 @@ def _not_swept(now: float) -> str | None:
 
 
 def _circuits(jobs: list[Job]) -> dict[circuits.Pair, circuits.Circuit]:
-    """Those of the jobs that are not closed: one statement, if any has a type with a circuit breaker."""
+    """The jobs' circuits that are not closed. One statement, if a type has a circuit breaker."""
     types = {job["job_type"] for job in jobs}
     guarded = {name for name in types if circuits.has_breaker(config.job_type(name))}
     return circuits.of_types(guarded, {job["organization"] for job in jobs}) if guarded else {}
@@ -131,7 +131,7 @@ def _circuit(circuit: circuits.Circuit | None) -> str | None:
 
 
 def _held(job: Job, limits: tenancy.Limits) -> str | None:
-    """What keeps the job from starting however many workers are free."""
+    """The reason that keeps the job from starting, however many workers are free."""
     if reason := _paused(job["queue"]):
         return reason
     if limits.state in tenancy.HELD_STATES:
@@ -157,7 +157,7 @@ def _paused(queue: str) -> str | None:
 
 
 def _turn(job: Job, limits_of: Mapping[str, tenancy.Limits], workers: Mapping[str, int]) -> str:
-    """It may start as soon as a worker is free; with the caps that it may be waiting under."""
+    """The reason of a job that needs a free worker, with the caps that may hold it."""
     if workers.get(job["queue"]) == 0:
         return _("No worker serves the queue {0} at the moment.").format(job["queue"])
     job_type = config.job_type(job["job_type"])
@@ -174,7 +174,7 @@ def _turn(job: Job, limits_of: Mapping[str, tenancy.Limits], workers: Mapping[st
 
 
 def _workers(jobs: list[Job]) -> Mapping[str, int]:
-    """How many workers serve the queues of these jobs; of none while Redis is away."""
+    """How many workers serve the queues of these jobs. Empty while Redis is away."""
     queues = sorted({job["queue"] for job in jobs})
     return (redis_queue.if_there(lambda: doorbells.workers(queues)) or {}) if queues else {}
 
@@ -187,7 +187,7 @@ def clock_time(epoch: float, now: float) -> str:
 
 
 def time_until(epoch: float, now: float) -> str:
-    """How long until then, in one unit: "in 40 s", "in 3 min", "in 5 h", "in 2 days"."""
+    """The time until then, in one unit: "in 40 s", "in 3 min", "in 5 h", "in 2 days"."""
     seconds = max(1, round(epoch - now))
     if seconds < MINUTE:
         return _("in {0} s").format(seconds)

@@ -1,11 +1,11 @@
-"""When something that recurs is due: by a cron expression on the wall clock of a time zone, or at an interval.
+"""Due times of recurring work: by a cron expression on the wall clock of a time zone, or at an interval.
 
-croniter says which wall-clock times an expression means; what becomes of those that daylight saving time skips or
-repeats is decided here, so that it does not depend on croniter's release:
+croniter finds the wall-clock times of an expression. Times that daylight saving time skips or repeats are decided here,
+so that they do not depend on croniter's release:
 
 - a time that does not come is due as long after the clock was set forward as it is after the hour that was skipped
   (02:30 at 03:30), and times that fall together count once;
-- of a time that comes twice the first counts, unless the expression says each hour: then both do.
+- of a time that comes twice only the first counts, unless the expression names each hour: then both do.
 
 Due times are whole seconds since 1970 (UTC). No database.
 """
@@ -33,17 +33,17 @@ SHORTEST, LONGEST = 60, 366 * 86_400
 """Seconds between two due times of an interval."""
 FIELDS = 5
 LONGEST_CRON = 140
-"""Characters: as many as the field of a schedule holds. croniter needs time for the square of what a list names."""
+"""Characters that the field of a schedule holds. croniter's time grows with the square of a list's length."""
 HOUR_FIELD = 1
-# croniter would give such a field another value each time it is read.
+# croniter would read such a field as another value each time.
 NOT_FIXED = re.compile(r"(?<![A-Za-z])[HhRr](?![A-Za-z])")
 REACH = timedelta(hours=3)
-"""More than any clock is set forward or back."""
+"""Seconds, more than any clock is set forward or back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recurrence:
-    """Of `cron` and `interval` (seconds, counted from `anchor`) one is set."""
+    """A rule by `cron` or by `interval` (seconds, counted from `anchor`). One of them is set."""
 
     zone: ZoneInfo
     cron: str = ""
@@ -51,7 +51,7 @@ class Recurrence:
     anchor: float = 0
 
     def next_after(self, epoch: float) -> float | None:
-        """The first due time after this moment; None if there is none in the next decades."""
+        """The first due time after this moment. None if there is none in the next decades."""
         if self.interval:
             passed = math.floor((epoch - self.anchor) / self.interval)
             return self.anchor + max(1, passed + 1) * self.interval
@@ -67,7 +67,7 @@ class Recurrence:
     def last(self, number: int, since: float, until: float) -> list[float]:
         """The last due times from `since` to `until` (both included), so many at most, in order.
 
-        However many there are in between, only about as many as asked for are computed.
+        Computes only about `number` times, however many there are in between.
         """
         span: float = (self.interval or SHORTEST) * (number + 1)
         while True:
@@ -124,7 +124,7 @@ class Recurrence:
 
 
 def of(frequency: Any, cron: Any, every: Any, every_unit: Any, time_zone: Any, anchor: float, now: float) -> Recurrence:
-    """What the fields of a schedule say. Raises InvalidJobError, with the reason, if that can't be."""
+    """The recurrence of a schedule's fields. Raises InvalidJobError with the reason for invalid ones."""
     zone = _zone(time_zone)
     if frequency == INTERVAL:
         return Recurrence(zone, interval=_interval(every, every_unit), anchor=math.floor(anchor))

@@ -1,4 +1,4 @@
-"""What is checked and filled in when somebody saves a Job Schedule."""
+"""Checks and fills in a Job Schedule when it is saved."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DEFAULT_CATCH_UP, MOST_CATCH_UP = 5, 100
 
 
 def check(schedule: Document) -> None:
-    """Refuse what could not run, decide who it runs as, and when it is due next.
+    """Refuse a schedule that could not run. Set its owner and its next due time.
 
     Raises frappe.ValidationError or frappe.PermissionError with the reason.
     """
@@ -46,7 +46,7 @@ def check(schedule: Document) -> None:
 
 
 def recurrence_of(schedule: ScheduleRow, now: float) -> Recurrence:
-    """When a schedule with these columns is due. Raises InvalidJobError if they make no sense."""
+    """The recurrence of a schedule with these columns. Raises InvalidJobError if they make no sense."""
     return recurrence.of(
         schedule["frequency"],
         schedule["cron"],
@@ -59,7 +59,7 @@ def recurrence_of(schedule: ScheduleRow, now: float) -> Recurrence:
 
 
 def check_work(schedule: ScheduleRow) -> submission.Prepared:
-    """A job as this schedule asks for it, of its owner, with a row to be inserted.
+    """A job of this schedule and its owner, with a row to insert.
 
     Raises InvalidJobError or frappe.PermissionError if its owner could not submit it now.
     """
@@ -99,7 +99,7 @@ def _fill_in(schedule: Document) -> None:
 
 
 def _keep_state(schedule: Document) -> None:
-    """What the engine has written stays, whatever the form still shows."""
+    """Keep the engine's columns, whatever the form still shows."""
     is_new = schedule.is_new()
     state = None if is_new else schedule_store.lock_state(schedule.name)
     for field in schedule_store.STATE_FIELDS:
@@ -107,9 +107,9 @@ def _keep_state(schedule: Document) -> None:
 
 
 def _set_owner(schedule: Document) -> None:
-    """Jobs run with their owner's permissions: nobody has those of another one work for them.
+    """Set the owner. Jobs run with their owner's permissions, which no other user may borrow.
 
-    Who makes a schedule, or changes what it does, is its owner. A System Manager may name another one.
+    The user who makes a schedule, or changes its work, is its owner. A System Manager may name another one.
     """
     user, before = frappe.session.user, schedule.get_doc_before_save()
     was = before.owner_user if before else None
@@ -121,7 +121,7 @@ def _set_owner(schedule: Document) -> None:
 
 
 def _set_next(schedule: Document, found: Recurrence, now: float) -> None:
-    """Counted from now where the timing has changed; times while it was disabled are not missed."""
+    """Set the next due time, from now on if the timing has changed. Times while it was disabled are not missed."""
     before = schedule.get_doc_before_save()
     if before and not _differs(schedule, before, schedule_store.TIMING_FIELDS):
         return

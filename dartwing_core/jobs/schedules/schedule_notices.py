@@ -1,6 +1,6 @@
 """Tells the owner of a schedule, and the admins of its organization, that a due time got no job.
 
-Why is left to the schedule, which asks who may see it.
+The notice leaves the reason to the schedule, which checks who may see it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..store.schedule_store import ScheduleRow
 
 
 def notify_refused(schedule: ScheduleRow) -> None:
-    """Leave a Notification Log for each who may see the schedule. Commits."""
+    """Add a Notification Log for the owner and each admin who may see the schedule. Commits."""
     for user in sorted({schedule["owner_user"], *tenancy.admins_of(schedule["organization"])}):
         if visibility.can_see(user, schedule["owner_user"], schedule["organization"]):
             sql.committed(lambda user=user: _log(user, schedule))  # type: ignore[misc]

@@ -1,7 +1,7 @@
-"""Makes the jobs of schedules that are due: exactly one for each due time, however many sweepers there are.
+"""Makes the jobs of due schedules: exactly one for each due time, however many sweepers there are.
 
-The row of the schedule is locked (`SKIP LOCKED`: one sweeper is enough), its jobs are inserted and its next due time is
-written in one commit. A unique key on the job, schedule and due time, stands behind that.
+The schedule's row is locked (`SKIP LOCKED`: one sweeper is enough). Its jobs and its next due time are written in one
+commit. A unique key on the job, of schedule and due time, stands behind that.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .recurrence import Recurrence
 ON_TIME = 300
 """Seconds after its due time in which a run is not missed: the scheduler of Frappe 16 ticks every 240."""
 LOOK_AGAIN = 60
-"""Seconds until a schedule that can't run now (suspended, queue full, an unexpected error) is looked at again."""
+"""Seconds until a schedule that can't run now (suspended, queue full, an unexpected error) is checked again."""
 ERROR_LENGTH = 500
 SKIP, CATCH_UP = "Skip", "Catch Up"
 NOT_NOW = (RateLimitError, JobBusyError)
@@ -38,7 +38,7 @@ REFUSED = (InvalidJobError, frappe.PermissionError, frappe.ValidationError)
 
 @dataclass(slots=True)
 class Result:
-    """What has become of a schedule's due times."""
+    """The result of a schedule's due times."""
 
     values: Columns = field(default_factory=dict)
     made: int = 0
@@ -46,9 +46,9 @@ class Result:
 
 
 def sweep(limit: int) -> int:
-    """Make the jobs that are due by now; returns how many. Commits. One statement if there are none.
+    """Make the jobs that are due by now. Returns how many. Commits. Issues one statement if there are none.
 
-    Looks at so many schedules at most, and ends with the one whose jobs make it so many.
+    Reads at most `limit` schedules, and ends with the one whose jobs reach `limit`.
     """
     made = 0
     for name in schedule_store.due(clock.now_epoch(), limit):
@@ -69,7 +69,7 @@ def _run(name: str) -> int:
         for action in result.after_commit:
             dispatch.quietly(action)
     finally:
-        del frappe.local.message_log[messages:]  # what was refused here is no news for whoever's request sweeps
+        del frappe.local.message_log[messages:]  # messages of a refusal do not concern the request that sweeps
     return result.made
 
 
@@ -116,7 +116,7 @@ def _make_due(result: Result, schedule: ScheduleRow, now: float) -> None:
 
 
 def chosen(schedule: ScheduleRow, recurrence: Recurrence, now: float) -> list[float]:
-    """Of the due times that have passed those that get a job, by the schedule's policy."""
+    """The passed due times that get a job, by the schedule's policy."""
     number = schedule["catch_up_limit"] if schedule["missed_runs"] == CATCH_UP else 1
     due = recurrence.last(max(1, number), schedule["next_run_epoch"], now)
     is_missed = schedule["missed_runs"] == SKIP and due and due[-1] < now - ON_TIME
@@ -131,16 +131,16 @@ def _make(result: Result, schedule: ScheduleRow, due: float) -> None:
     except Exception as error:
         if not dedup.is_duplicate(error):
             raise
-        return  # somebody has set the schedule back: that due time has its job
+        return  # the schedule was set back: that due time has its job
     result.made += 1
     result.values |= {"last_run": clock.site_time(due), "last_job": item.row["name"]}
     result.values |= {"refusals": 0, "last_error": None, "last_error_at": None}
 
 
 def prepare(schedule: ScheduleRow, due: float | None = None) -> Prepared:
-    """The job of a due time, or (None) of a run by hand, checked as if its owner submitted it now.
+    """The job of a due time, or of a run by hand (None), checked as if its owner submitted it now.
 
-    It is no duplicate of any other job. Raises what `schedule_form.check_work` does.
+    It is no duplicate of any other job. Raises the errors of `schedule_form.check_work`.
     """
     item = schedule_form.check_work(schedule)
     row = item.row
@@ -151,7 +151,7 @@ def prepare(schedule: ScheduleRow, due: float | None = None) -> Prepared:
 
 
 def _refuse(result: Result, schedule: ScheduleRow, reason: str) -> None:
-    """The due time gets no job. People are told of the first in a row."""
+    """Refuse a due time: it gets no job. Only the first refusal in a row gets notices."""
     _note_error(result, reason)
     result.values["refusals"] = (result.values.get("refusals", schedule["refusals"]) or 0) + 1
     if result.values["refusals"] == 1:

@@ -1,1 +1,1 @@
-"""Settings, time, ids, JSON and text: what every folder needs and what depends on none."""
+"""Settings, time, ids, JSON and text. Every folder uses them, and they depend on none."""

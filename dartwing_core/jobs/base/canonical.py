@@ -1,7 +1,7 @@
-"""Parameters as JSON that is the same each time, and the hash that finds duplicates.
+"""Parameters as JSON with one spelling, and the hash that finds duplicates.
 
-`frappe.as_json` does the rendering. What it would render lossily, or differently each time, is made plain
-before or refused here, so that a job gets back exactly what was hashed and stored.
+`frappe.as_json` renders. Values that it would render lossily, or differently each time, are made plain before or
+refused here. So a job gets exactly the values that were hashed and stored.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ DOCUMENT_NOISE = frozenset(
 def canonical_json(parameters: Mapping[str, Any] | None) -> str:
     """A job's parameters as JSON: sorted keys, no white space.
 
-    Raises InvalidJobError for what is not an object or has no faithful JSON form (bytes, sets, functions,
+    Raises InvalidJobError for a value that is no object or has no faithful JSON form (bytes, sets, functions,
     NaN, infinities, cycles, keys that are not text, a Decimal that a float can't hold).
     """
     if parameters is None:
@@ -45,12 +45,12 @@ def canonical_json(parameters: Mapping[str, Any] | None) -> str:
 
 
 def storage_json(value: Any, name: str) -> str:
-    """Any value as compact JSON; `name` is what errors call it. Raises InvalidJobError if it has no faithful form."""
+    """Any value as compact JSON. `name`: its name in errors. Raises InvalidJobError if it has no faithful form."""
     return frappe.as_json(plain(value, name), indent=None, separators=(",", ":"))
 
 
 def generate_job_hash(job_type: str, organization: str, params: Mapping[str, Any] | None) -> str:
-    """SHA-256, in hex, of type, organization and canonical parameters; key order does not matter."""
+    """SHA-256, in hex, of type, organization and canonical parameters. Key order does not matter."""
     return hash_of(job_type, organization, canonical_json(params))
 
 
@@ -60,12 +60,12 @@ def hash_of(job_type: str, organization: str, content: str) -> str:
 
 
 def load(text: str | None) -> Any:
-    """The value of stored JSON; None if there is none."""
+    """The value of stored JSON. None if there is none."""
     return json.loads(text) if text else None
 
 
 def plain(value: Any, path: str = "parameters", parents: tuple[int, ...] = ()) -> Any:
-    """The value built of dict, list, str, int, float, bool and None only; `path` names it in errors."""
+    """The value, built only of dict, list, str, int, float, bool and None. `path` names it in errors."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
@@ -131,7 +131,7 @@ def _is_document(value: Any) -> bool:
 
 
 def _plain_document(document: Any, path: str, parents: tuple[int, ...]) -> dict[str, Any]:
-    """A document without what changes each time it is loaded or saved."""
+    """A document without the fields that change each time it is loaded or saved."""
     fields = document.as_dict(no_nulls=True, convert_dates_to_str=True)
     return plain(_without_noise(fields), path, parents)
 

@@ -2,7 +2,7 @@
 
 Leases are seconds since 1970 (UTC), which no change of daylight saving time moves. Times that people read
 are Frappe's: naive, in the site's time zone. Those run backwards for an hour each autumn, and jump when the site gets
-another time zone; so what is due is compared by its seconds.
+another time zone. So due times are compared as seconds.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ def now_epoch() -> float:
 
 
 def site_time(epoch: float | None = None) -> datetime:
-    """A moment as a naive datetime in the site's time zone, as Frappe stores it; now by default."""
+    """A moment as a naive datetime in the site's time zone, as Frappe stores it. Now by default."""
     moment = datetime.fromtimestamp(now_epoch() if epoch is None else epoch, _zone())
     return moment.replace(tzinfo=None)
 
 
 def site_clock() -> Callable[[], datetime]:
-    """`site_time` for threads that have no site: the time zone is read now."""
+    """`site_time` for threads without a site: the time zone is read now."""
     zone = _zone()
     return lambda: datetime.fromtimestamp(now_epoch(), zone).replace(tzinfo=None)
 
@@ -40,7 +40,7 @@ def to_epoch(moment: datetime) -> float:
 
 
 def iso_clock() -> Callable[[], str]:
-    """Now, as ISO 8601 with offset, for threads that have no site."""
+    """Now, as ISO 8601 with offset, for threads without a site."""
     zone = _zone()
     return lambda: datetime.fromtimestamp(now_epoch(), zone).isoformat()
 
@@ -56,7 +56,7 @@ def iso(epoch: float) -> str:
 
 
 def due_columns(epoch: float) -> Columns:
-    """The two columns of a job's due time; see `backlog.due`."""
+    """The two columns of a job's due time. See `backlog.due`."""
     return {"available_at": site_time(epoch), "due_epoch": epoch}
 
 

@@ -24,11 +24,11 @@ JOB_TYPE = "Job Type"
 SETTINGS = "Job Engine Settings"
 
 ENGINE = "Administrator"
-"""Who the log names for what the engine does by itself."""
+"""The user whom the log names for the engine's own work."""
 
 PRIORITIES = ("Low", "Normal", "High", "Critical")
 HEAD_START = {"Critical": 86_400, "High": 3_600, "Normal": 0, "Low": -3_600}
-"""Seconds that a job of a priority is ahead of a Normal one due then: Low waits longer, but not for ever."""
+"""Seconds by which a priority is ahead of a Normal job due then. Low waits longer, but not for ever."""
 QUEUE_OF_PRIORITY = {"Critical": "short", "High": "short", "Normal": "default", "Low": "long"}
 
 MIN_TIMEOUT, MAX_TIMEOUT = 1, 86_400
@@ -37,7 +37,7 @@ MAX_DELAY = 365 * 86_400
 
 
 class JobType(Protocol):
-    """The document of a Job Type, as far as the engine reads it; a whole number of 0 or None is one that is not set."""
+    """The document of a Job Type, as far as the engine reads it. A whole number of 0 or None is not set."""
 
     name: str
     display_name: str
@@ -68,7 +68,7 @@ class JobType(Protocol):
     circuit_breaker_cooldown_minutes: float | None
 
     def get(self, field: str, /) -> Any:
-        """The value of a field; None if the document, which may be kept from before an update, has none."""
+        """The value of a field. None if the cached document is older than the field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class Settings:
     lease_seconds: int = 20
     allow_private_addresses: bool = False
     slice_seconds: float = 5
-    """So long a worker's process takes one job after the other; 0: a process for each job."""
+    """Seconds in which a process claims one job after the other. 0: a process for each job."""
     paused_queues: frozenset[str] = frozenset()
     sends_digest: bool = True
     mutes_alerts: bool = False
@@ -106,7 +106,7 @@ _SWITCHES = frozenset({"is_paused", "allow_private_addresses", "mutes_alerts"})
 
 
 class _Kept:
-    """What a process has read of the settings and Job Types since it last looked."""
+    """Settings and Job Types that a process has kept since its last read."""
 
     def __init__(self) -> None:
         self.settings: Settings | None = None
@@ -122,7 +122,7 @@ KEPT_SECONDS = 0.25
 
 
 def keep() -> None:
-    """Forget what was kept, and read it once more: within `keeping`."""
+    """Drop the kept documents, so that they are read again. Within `keeping`."""
     _thread.kept = _Kept()
 
 
@@ -135,7 +135,7 @@ def is_keeping() -> bool:
 def keeping() -> Iterator[None]:
     """Read settings and Job Types once each while entered, in this thread.
 
-    For many jobs: between two that a process runs it empties Frappe's caches.
+    For many jobs: a process empties Frappe's caches between two of them.
     """
     before = _thread.kept
     if before is None:
@@ -148,7 +148,7 @@ def keeping() -> Iterator[None]:
 
 @contextmanager
 def not_keeping() -> Iterator[None]:
-    """While a handler runs: it sees what is in force. What was kept is forgotten if that takes long."""
+    """Read what is in force while a handler runs. The kept documents are dropped if that takes long."""
     kept, began = _thread.kept, time.monotonic()
     _thread.kept = None
     try:
@@ -186,7 +186,7 @@ def _read_settings() -> Settings:
 
 
 def job_type(name: str) -> JobType | None:
-    """The Job Type document, from the cache; None if there is none of this name."""
+    """The Job Type document, from the cache. None if there is none of this name."""
     kept = _thread.kept
     if kept is None:
         return _read_job_type(name)
@@ -204,16 +204,16 @@ def _read_job_type(name: str) -> JobType | None:
 
 
 def queue_for(job_type_doc: JobType, priority: str) -> str:
-    """The queue that a job of this type and priority goes to."""
+    """The queue for a job of this type and priority."""
     return job_type_doc.queue or QUEUE_OF_PRIORITY[priority]
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """What a Job Type says about retries; empty: the engine's own rules."""
+    """A Job Type's rules for retries. Empty: the engine's own rules."""
 
     delays: tuple[int, ...] = ()
-    """Seconds before each retry; the last repeats."""
+    """Seconds before each retry. The last value repeats."""
     retry_on: frozenset[str] = frozenset()
     never_retry_on: frozenset[str] = frozenset()
     """Names of exception classes, of base classes too."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import frappe
 import redis.exceptions
 
-# Look and count in one step: no two can take the same last place, and who is refused takes none.
+# Read and count in one step: no two requests get one last place, and a refused request takes none.
 _COUNT_WITHIN = """
 local used = tonumber(redis.call('GET', KEYS[1]) or '0')
 if used + tonumber(ARGV[1]) > tonumber(ARGV[2]) then return math.max(redis.call('TTL', KEYS[1]), 1) end
@@ -16,10 +16,9 @@ return 0
 
 
 def count_within(name: str, amount: int, limit: int, seconds: int) -> int:
-    """Count `amount` under this name; or count nothing, if that would be more than `limit`, and return when to come
-    again in seconds.
+    """Count `amount` under this name, and return 0. Beyond `limit`, count nothing and return the seconds to wait.
 
-    The window of so many seconds begins with the first that is counted. Without Redis nobody is refused.
+    The window of so many seconds begins with the first counted one. Without Redis nothing is refused.
     """
     key = frappe.cache.make_key(f"dartwing_core:limit:{name}")
     try:

@@ -1,4 +1,4 @@
-"""When a job is due, as callers say it."""
+"""Reads a job's due time as callers give it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def epoch_of(available_at: Any) -> float:
     """Seconds since 1970 of a datetime (naive: in the site's time zone), ISO text or delay (seconds, also as text, or
     timedelta).
 
-    None is now, and so is what has passed: the due time is the place in the line. A naive time that the clock skips
-    counts as the one an hour later, one that comes twice as the first.
+    None is now, and so are past times: the due time is the place in the line. A naive time that the clock skips counts
+    as an hour later, one that comes twice as the first.
     Raises InvalidJobError for anything else.
     """
     now = clock.now_epoch()

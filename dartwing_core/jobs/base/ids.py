@@ -17,7 +17,7 @@ _last_microseconds = 0
 
 
 def time_ordered_id() -> str:
-    """Twenty characters of [0-9A-Z]; later ones sort after earlier ones, strictly so within a process."""
+    """Twenty characters of [0-9A-Z]. Later ones sort after earlier ones, strictly so within a process."""
     global _last_microseconds
     _last_microseconds = max(time.time_ns() // 1000, _last_microseconds + 1)
     number = (_last_microseconds << RANDOM_BITS) | secrets.randbits(RANDOM_BITS)
@@ -50,12 +50,12 @@ def organization_name() -> str:
 
 
 def first_job_name(epoch: float) -> str:
-    """What sorts before the names of all jobs made since this moment (UTC seconds)."""
+    """A name that sorts before those of all jobs made since this moment (UTC seconds)."""
     return f"JOB-{_base32(max(0, int(epoch * 1_000_000)), TIME_CHARACTERS)}"
 
 
 def run_name(job: str, attempt: int) -> str:
-    """Name of an attempt; also its RQ id before Frappe adds the site (so only [A-Za-z0-9_-])."""
+    """Name of an attempt, and its RQ id before Frappe adds the site (so only [A-Za-z0-9_-])."""
     return f"{job}-{attempt}"
 
 

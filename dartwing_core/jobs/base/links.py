@@ -1,4 +1,4 @@
-"""Where a person looks at jobs: in Desk, or in the job center if they have no Desk."""
+"""Addresses of jobs for people: in Desk, or in the job center for users without Desk."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ JOB_CENTER = "/job-center"
 
 
 def has_desk(user: str) -> bool:
-    """Whether this user may open Desk: others are answered 403 there."""
+    """Whether this user may open Desk: others get 403 there."""
     return frappe.get_cached_value("User", user, "user_type") == "System User"
 
 
@@ -23,6 +23,6 @@ def to_job(user: str, job_id: str) -> str:
 
 
 def to_list(user: str, **filters: str) -> str:
-    """The address of a list of jobs for this user; the filters are fields that both know (organization, status)."""
+    """The address of a list of jobs for this user. Filters are fields that both pages know (organization, status)."""
     page = get_url_to_list(config.JOB) if has_desk(user) else get_url(JOB_CENTER)
     return f"{page}?{urlencode(filters)}"

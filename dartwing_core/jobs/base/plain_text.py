@@ -1,7 +1,7 @@
-"""What an exception says, as plain text.
+"""An exception's message as plain text.
 
 `frappe.throw` takes HTML, other exceptions say "a < b" or "<class 'int'>". Frappe's `strip_html` and HTML parsers cut
-pieces out of those, so only what is a tag of HTML for certain is taken for one.
+pieces out of those. So only certain tags of HTML count as tags.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import html
 import re
 
 LONGEST = 20_000
-"""Characters that are looked at: more are never shown, and an answer of another system may be of any size."""
+"""Characters that are read: more are never shown, and another system's answer may have any size."""
 
 _LINES = "address article blockquote br dd div dl dt footer h1 h2 h3 h4 h5 h6 header hr li ol p pre section table title"
 _LINES += " tr ul"
@@ -25,7 +25,7 @@ _BARE_AMPERSAND = re.compile(r"&(?!(?:#\d+|#x[0-9a-f]+|[a-z][a-z0-9]*);)", re.IG
 
 
 def of_error(error: BaseException) -> str:
-    """The text of an exception; "" if it has none. Raises what its `str()` does."""
+    """The text of an exception. "" if it has none. Raises the errors of its `str()`."""
     said = error.args[0] if len(error.args) == 1 else None
     if isinstance(said, list | tuple):  # `frappe.throw([…], as_list=True)`
         return "\n".join(plain(str(item)) for item in said)
@@ -43,7 +43,7 @@ def plain(text: str) -> str:
 
 
 def _without_hidden(text: str) -> str:
-    """Without scripts and styles; a tag of one that does not end stays, as does what follows it."""
+    """The text without scripts and styles. One without an end tag stays, with the text behind it."""
     tags = list(_HIDDEN.finditer(text))
     last = {tag[2].casefold(): tag.start() for tag in tags if tag[2]}
     kept, begin, within = [], 0, ""

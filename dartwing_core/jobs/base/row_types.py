@@ -1,7 +1,7 @@
-"""What the types of rows have in common, and those that folders below the store need.
+"""Common parts of the types of rows, and the types that folders below the store need.
 
-A row is the dict that the driver hands out, so its type costs nothing. The keys of the type are the columns of the
-select (`fields_of`). A function asks for the smallest type that will do; rows with more columns fit as well.
+A row is the driver's dict, so its type costs nothing. The keys of the type are the columns of the select (`fields_of`).
+A function takes the smallest type that suffices. Rows with more columns fit as well.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, TypedDict, TypeVar, cast
 
 Columns = dict[str, Any]
-"""Columns that are to be written, with their values."""
+"""Columns to write, with their values."""
 Row = TypeVar("Row", bound=Mapping[str, Any])
 
 
@@ -25,21 +25,21 @@ def changed(row: Row, columns: Columns) -> Row:
 
 
 class AttemptKey(TypedDict):
-    """Which attempt of which job."""
+    """The key of an attempt: its job and number."""
 
     name: str
     attempt: int
 
 
 class TypeAndOrganization(TypedDict):
-    """Whose jobs a circuit holds."""
+    """The key of a circuit: its Job Type and organization."""
 
     job_type: str
     organization: str
 
 
 class OwnedJob(TypeAndOrganization):
-    """Whom the news of a job concern."""
+    """A job and its owner, for events and notices."""
 
     name: str
     owner_user: str
@@ -53,7 +53,7 @@ class RungJob(AttemptKey):
 
 
 class MovableJob(OwnedJob):
-    """What a change of a job's status asks of it."""
+    """The columns that a change of a job's status needs."""
 
     status: str
     attempt: int

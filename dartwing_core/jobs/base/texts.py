@@ -10,6 +10,6 @@ TEXT_LENGTH = 2_000
 
 
 def cut(value: Any) -> str:
-    """What a caller gave, as an error says it: cut, since it may be megabytes long."""
+    """A caller's value for an error's text: cut, since it may be megabytes long."""
     text = str(value)
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"

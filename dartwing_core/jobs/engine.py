@@ -1,6 +1,6 @@
 """The operations on jobs. Desk buttons, REST, CLI and Python all call these functions.
 
-None of them commits (invariant I2): what they write belongs to the caller's transaction.
+None of them commits (invariant I2): their writes belong to the caller's transaction.
 """
 
 from __future__ import annotations
@@ -46,17 +46,17 @@ def submit_job(
     on_duplicate: str = "raise",
     on_parent_failure: str = "dead_letter",
 ) -> Document:
-    """Submit a job for `organization`, owned by the current user; returns its Background Job document.
+    """Submit a job for `organization`, owned by the current user. Returns its Background Job document.
 
     The job exists if the caller's transaction commits, and is queued right after the commit. Redis may be down.
 
     `organization`: its id or its name. `parameters`: a dict with a faithful JSON form. `priority`: Low, Normal, High
     or Critical; the type's by default.
-    `depends_on`: a job of the same organization that must complete first, or several. `on_parent_failure`: what
-    becomes of the new one if one of those is canceled, fails for good or is deleted: "cancel", "dead_letter" or "run"
-    it all the same. `available_at`: not before this time (datetime, ISO text, or a delay as timedelta or seconds).
-    `dedup_key`: what makes two jobs the same, instead of equal parameters. `on_duplicate`: "raise", "return" the job
-    that exists, or "replace" its parameters while it is Pending.
+    `depends_on`: a job of the same organization that must complete first, or several. `on_parent_failure`: the fate
+    of the new job if one of those is canceled, fails for good or is deleted: "cancel", "dead_letter" or "run" it all
+    the same. `available_at`: not before this time (datetime, ISO text, or a delay as timedelta or seconds).
+    `dedup_key`: identifies equal jobs, instead of their parameters. `on_duplicate`: "raise", "return" the existing job,
+    or "replace" its parameters while it is Pending.
 
     Raises InvalidJobError (a frappe.ValidationError), frappe.PermissionError, DuplicateJobError, RateLimitError or
     QueueFullError.
@@ -78,7 +78,7 @@ def submit_job(
 def submit_jobs(requests: Iterable[Mapping[str, Any]]) -> list[Document]:
     """Submit many jobs, each a dict of `submit_job`'s arguments: all or none, in one INSERT and with one dispatch.
 
-    A job may have a `key` as well, by which `depends_on` of others names it.
+    A job may also have a `key`, by which `depends_on` of others names it.
     """
     checked = [_request(arguments) for arguments in requests]
     if len(checked) > BULK_LIMIT:
@@ -87,21 +87,21 @@ def submit_jobs(requests: Iterable[Mapping[str, Any]]) -> list[Document]:
 
 
 def cancel_job(job_id: str, reason: str | None = None) -> Document:
-    """Cancel a job; returns its document.
+    """Cancel a job. Returns its document.
 
     A waiting job is Canceled at once. A running one is asked to stop when the caller's transaction commits: its handler
-    learns of it within two seconds, and is ended by force after the grace period of Job Engine Settings.
+    learns of it within two seconds. It is ended by force after the grace period of Job Engine Settings.
     Raises InvalidTransitionError if it has finished, JobNotFoundError if it can't be seen.
     """
     return retried_operation.operate(job_id, lambda job: submission.as_document(cancel.cancel(job, reason)))
 
 
 def retry_job(job_id: str, parameters: Mapping[str, Any] | None = None) -> Document:
-    """Start a fresh series of attempts of a job that failed; returns its document, Pending until the commit.
+    """Start a fresh series of attempts of a failed job. Returns its document, Pending until the commit.
 
     `parameters`: run it with these instead.
-    Raises InvalidTransitionError unless it is Failed, Timed Out or Dead Letter, DuplicateJobError if the same job was
-    submitted again meanwhile.
+    Raises InvalidTransitionError unless it is Failed, Timed Out or Dead Letter. Raises DuplicateJobError if an equal
+    job was submitted meanwhile.
     """
     return retried_operation.operate(job_id, lambda job: _retry(job, parameters))
 
@@ -117,7 +117,7 @@ def _retry(job: JobRow, parameters: Mapping[str, Any] | None) -> Document:
         if not visibility.may_edit(job["owner_user"], frappe.session.user):
             raise frappe.PermissionError(_("Only the owner of a job and System Managers may change its parameters."))
         values |= submission.edited(job, parameters)
-        runs.forget_state(job["name"])  # a checkpoint of other work
+        runs.forget_state(job["name"])  # the checkpoint belongs to other work
     values["active_key"] = dedup.reclaim_content(job, values.get("dedup_hash", job["dedup_hash"]))
     if job["parent_batch"] and status == JobStatus.DEAD_LETTER:
         batch_store.reopen(job["parent_batch"])
@@ -151,9 +151,9 @@ def _submit(requests: list[Request]) -> list[Document]:
 
 
 def place_batch(jobs: Sequence[Mapping[str, Any]], after: Sequence[Collection[int]], batch: Columns) -> int:
-    """Submit the jobs of a batch; returns how many are new, and so its members.
+    """Submit the jobs of a batch. Returns how many are new, and so its members.
 
-    `after`: for each the positions of those that it has to follow, beside what its `depends_on` says.
+    `after`: for each the positions of those that it has to follow, beside its `depends_on`.
     """
     rows, documents = _place([_request(arguments) for arguments in jobs], after, batch)
     return len({row["name"] for row in rows} - documents.keys())
@@ -162,8 +162,9 @@ def place_batch(jobs: Sequence[Mapping[str, Any]], after: Sequence[Collection[in
 def _place(
     requests: list[Request], after: Sequence[Collection[int]] = (), batch: Columns | None = None
 ) -> tuple[list[NewJobRow], dict[str, Document]]:
-    """Insert what is new. Returns the row that stands for each request, and instead of some of those, by the row's
-    name, the document of a job that existed already."""
+    """Insert the new jobs. Returns the row that stands for each request.
+
+    Also returns, by the row's name, the documents of jobs that existed already."""
     user = frappe.session.user
     asked = submission.prepare_all(requests, user)
     if batch:
@@ -194,9 +195,9 @@ def _what_came_out(row: NewJobRow, documents: Mapping[str, Document]) -> ParentR
 
 
 def _answer_duplicates(prepared: list[Prepared], user: str) -> dict[str, Document]:
-    """The documents of jobs that exist already, by the name of the row asked for; the others get their `active_key`.
+    """The documents of jobs that exist already, by the requested row's name. Other rows get their `active_key`.
 
-    Raises DuplicateJobError where the request says so.
+    Raises DuplicateJobError if a request says so.
     """
     contents = {item.row["dedup_hash"] for item in prepared if item.row["dedup_hash"]}
     if not contents:
@@ -221,9 +222,9 @@ def _answer_duplicate(item: Prepared, found: HolderRow, user: str) -> Document:
     may_see = visibility.can_see(user, found["owner_user"], found["organization"])
     is_own = found["owner_user"] == user
     may_replace = is_own and may_see and item.on_duplicate == dedup.REPLACE
-    # Asked only of a job that waits: even an UPDATE that changes nothing would lock the row of a running one.
+    # Only for a waiting job: even an UPDATE that changes nothing would lock a running job's row.
     if may_replace and found["status"] in NOT_BEGUN and job_store.replace_waiting(found, item.row):
-        if found["status"] == JobStatus.QUEUED:  # the new priority may have taken it to another queue
+        if found["status"] == JobStatus.QUEUED:  # the new priority may have moved it to another queue
             after_commit().wake_for([changed(item.row, {"name": found["name"]})])
         return submission.as_document(_shown(found, user))
     if may_see and item.on_duplicate == dedup.RETURN:
@@ -238,7 +239,7 @@ def _shown(found: HolderRow, user: str) -> Mapping[str, Any]:
 
 
 def _insert(rows: list[NewJobRow]) -> None:
-    """Insert the rows. Where there are no named locks, a key may be taken meanwhile: raises JobBusyError."""
+    """Insert the rows. Raises JobBusyError if a key was taken meanwhile, which is possible without named locks."""
     try:
         job_store.insert_jobs(rows)
     except Exception as error:
@@ -248,7 +249,7 @@ def _insert(rows: list[NewJobRow]) -> None:
 
 
 def wake_after_commit(prepared: list[Prepared]) -> None:
-    """Have workers look at new jobs that are in line, after the commit."""
+    """Wake workers for new jobs in line, after the commit."""
     actions = after_commit()
     actions.wake_for([item.row for item in prepared if item.may_start])
     actions.add_once(sweeper.sweep_after_submit)

@@ -1,7 +1,7 @@
 """Exceptions of the job engine.
 
-What a handler raises decides what becomes of its job (see `classification`);
-what a caller may get carries the HTTP status that the REST layer answers with.
+A handler's error decides what its job becomes (see `classification`). Errors for callers carry the HTTP status of
+REST's answer.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class JobSnoozed(JobError):
 
 
 class JobHeldError(JobError):
-    """The job may not run now: it goes back to its place in line. Raised by the engine alone, before the handler."""
+    """The job may not run now: it goes back to its place in line. Raised only by the engine, before the handler."""
 
 
 class JobTimeoutError(TransientError):
@@ -91,7 +91,7 @@ class InvalidTransitionError(InvalidJobError):
 
 
 class JobChangedError(InvalidTransitionError):
-    """The job is not as it was read any more."""
+    """The job has changed since it was read."""
 
     def __init__(self, name: str):
         super().__init__(_("Job {0} has just changed; look at it again.").format(name))
@@ -104,7 +104,7 @@ class UnknownHandlerError(InvalidJobError):
 class DuplicateJobError(frappe.DuplicateEntryError):
     """The same job (type, organization, parameters) exists already.
 
-    `existing_job_id` and `status` tell which, unless the caller may not see it; then both are None.
+    `existing_job_id` and `status` name it. Both are None if the caller may not see it.
     """
 
     http_status_code = 409

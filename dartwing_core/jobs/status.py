@@ -42,26 +42,26 @@ TRANSITIONS: dict[JobStatus | None, frozenset[JobStatus]] = {
     JobStatus.COMPLETED: frozenset(),
     JobStatus.CANCELED: frozenset(),
 }
-"""From each state (None: the job does not exist yet) to those it may become."""
+"""The moves from each state (None: the job does not exist yet)."""
 
 FINISHED = frozenset({JobStatus.COMPLETED, JobStatus.CANCELED, JobStatus.DEAD_LETTER})
-"""Nothing happens to such a job any more unless a person asks for it."""
+"""States that only a person may change any more."""
 
 ENDED_BADLY = FINISHED - {JobStatus.COMPLETED}
-"""Will not complete any more, unless a person retries it."""
+"""States of jobs that will not complete any more, unless a person retries them."""
 
 LIVE = frozenset(JobStatus) - FINISHED
 
 NOT_BEGUN = (JobStatus.PENDING, JobStatus.QUEUED)
 
 NOT_RUNNING = (*NOT_BEGUN, JobStatus.FAILED, JobStatus.TIMED_OUT)
-"""Live, and in no worker."""
+"""Live states outside of workers."""
 
 WAITING = frozenset({JobStatus.PENDING, JobStatus.FAILED, JobStatus.TIMED_OUT})
-"""Waits in the database for its time; the dispatcher may queue it."""
+"""States of jobs that wait in the database for their time. The sweeper may queue them."""
 
 RETRYABLE = frozenset({JobStatus.FAILED, JobStatus.TIMED_OUT, JobStatus.DEAD_LETTER})
-"""Has failed; a person may start a fresh series of attempts."""
+"""States of failed jobs. A person may start a fresh series of attempts."""
 
 
 def can_move(from_status: JobStatus | None, to_status: JobStatus) -> bool:

@@ -1,4 +1,4 @@
-"""For the tests of apps that submit jobs: do here and now what workers and the sweeper would do."""
+"""For the tests of apps that submit jobs: does at once the work of workers and sweeper."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from .store.job_rows import DispatchRow
 
 
 def run_jobs(limit: int = 1_000) -> dict[str, str]:
-    """Run all jobs of the site that may start, one after the other in this process, and those that this makes possible
-    (children, callbacks, jobs that handlers submit); returns their status by id, in the order in which they started.
+    """Run all jobs of the site that may start, one after the other in this process. Returns their status by id, in the
+    order of their starts.
 
-    What is due later (a retry too), paused or held by a limit stays as it is. Commits, as workers do. For sites that no
-    worker serves: one may take a job first. Raises RuntimeError rather than make more than `limit` attempts.
+    Also runs the jobs that follow: children, callbacks, and jobs that handlers submit. Leaves jobs that are due later
+    (retries too), paused or held by a limit. Commits, as workers do. For sites without workers, which might claim a job
+    first. Raises RuntimeError rather than make more than `limit` attempts.
     """
     ran: list[str] = []
     while job := _next():
@@ -24,13 +25,13 @@ def run_jobs(limit: int = 1_000) -> dict[str, str]:
             raise RuntimeError(f"More than {limit} attempts: does a job submit another one each time?")
         executor.run_one(job["name"], job["attempt"] + 1)
         ran.append(job["name"])
-    frappe.db.commit()  # a snapshot that shows all of it
+    frappe.db.commit()  # a snapshot that shows all committed jobs
     statuses = backlog.statuses(ran) if ran else {}
     return {name: statuses[name] for name in dict.fromkeys(ran) if name in statuses}
 
 
 def _next() -> DispatchRow | None:
-    """The job whose turn it is once all is swept."""
+    """The job whose turn it is, after a sweep."""
     sweeper.sweep()
     line = queue_view.read_view().choice.next()
     rows = line_queries.first_jobs(line, 1) if line else []

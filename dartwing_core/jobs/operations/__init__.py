@@ -1,1 +1,1 @@
-"""What callers may do with many jobs, batches, schedules and circuits."""
+"""Operations on many jobs, batches, schedules and circuits."""

@@ -39,14 +39,14 @@ CALLBACK_ARGUMENTS = frozenset({"job_type", "parameters", "priority", "organizat
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Jobs to be submitted as a batch; made by `batch`."""
+    """Jobs to be submitted as a batch, made by `batch`."""
 
     jobs: tuple[Part, ...]
     callbacks: Mapping[str, Part | None] = field(default_factory=dict)
     description: str | None = None
 
     def submit(self, organization: str) -> Document:
-        """Submit it for an organization; returns the Job Batch document. See `submit_batch`."""
+        """Submit the batch for an organization. Returns the Job Batch document. See `submit_batch`."""
         return submit_batch(organization, self.jobs, description=self.description, **self.callbacks)
 
 
@@ -70,13 +70,13 @@ def submit_batch(
     on_failure: Part | None = None,
     description: str | None = None,
 ) -> Document:
-    """Submit jobs that are watched, canceled and retried as a whole; returns the Job Batch document.
+    """Submit jobs that are watched, canceled and retried as a whole. Returns the Job Batch document.
 
-    All or none, in the caller's transaction; at most 10,000. `jobs`: what `job`, `chain` and `group` return.
+    All or none, in the caller's transaction, at most 10,000. `jobs`: results of `job`, `chain` and `group`.
 
     The callbacks are jobs too, each made at most once in the life of the batch, with `batch_id` among its parameters:
-    `on_success` when all jobs are completed, `on_complete` when all have ended in whatever way, `on_failure` when the
-    first one has failed for good or was canceled. Raises what `submit_job` does.
+    `on_success` when all jobs are completed, `on_complete` when all have ended in any way, `on_failure` when the first
+    one has failed for good or was canceled. Raises the errors of `submit_job`.
     """
     organization = submission.organization_id(organization, frappe.session.user)
     plan = builders.plan_of(jobs, organization)
@@ -95,7 +95,7 @@ def submit_batch(
 def get_batch_status(batch_id: str) -> dict[str, Any]:
     """State and progress of a batch, with the number of its jobs in each status.
 
-    Raises BatchNotFoundError for one that does not exist or may not be seen.
+    Raises BatchNotFoundError for a missing or invisible one.
     """
     found = visible_batch(batch_id)
     counts = batch_store.counts(found["name"])
@@ -108,7 +108,7 @@ def get_batch_status(batch_id: str) -> dict[str, Any]:
 def list_batches(
     organization: str | None = None, status: str | None = None, limit: int = 20, offset: int = 0
 ) -> dict[str, Any]:
-    """Batches that the user may see, newest first: `{batches, total, limit, offset}`; bounded like `list_jobs`."""
+    """Batches that the user may see, newest first: `{batches, total, limit, offset}`, bounded like `list_jobs`."""
     job_queries.check_choice("status", status, batch_store.STATUSES)
     table = frappe.qb.DocType(config.BATCH)
     condition = visibility.viewer().visible(table, job_queries.organization_filter(organization))
@@ -118,7 +118,7 @@ def list_batches(
 
 
 def cancel_batch(batch_id: str, reason: str | None = None) -> Document:
-    """Cancel what has not ended of a batch; returns its document.
+    """Cancel the unfinished jobs of a batch. Returns its document.
 
     When the caller's transaction commits, waiting jobs are Canceled in steps and running ones are asked to stop.
     Raises InvalidTransitionError if the batch has ended, BatchNotFoundError if it can't be seen.
@@ -134,7 +134,7 @@ def cancel_batch(batch_id: str, reason: str | None = None) -> Document:
 def retry_batch(batch_id: str) -> dict[str, Any]:
     """Start a fresh series of attempts of all jobs of a batch that have failed: `{batch_id, retried, skipped}`.
 
-    `retried`: how many; `skipped`: why not, by job. Raises InvalidTransitionError if none has failed,
+    `retried`: how many. `skipped`: the reasons of the others, by job. Raises InvalidTransitionError if none has failed,
     BatchNotFoundError if the batch can't be seen.
     """
     name = visible_batch(batch_id)["name"]
@@ -165,7 +165,7 @@ def retry_batch(batch_id: str) -> dict[str, Any]:
 
 
 def _alike(failed: Sequence[MemberRow], keys: Mapping[str, str | None]) -> list[tuple[Columns, list[MemberRow]]]:
-    """The jobs by what is written into their rows: of most of them the same."""
+    """The jobs, grouped by the columns to write, which are equal for most of them."""
     found: dict[tuple[Any, ...], list[MemberRow]] = defaultdict(list)
     for job in failed:
         new_key = keys.get(job["name"])
@@ -176,14 +176,14 @@ def _alike(failed: Sequence[MemberRow], keys: Mapping[str, str | None]) -> list[
 
 def _fresh(job: MemberRow, key: str | None) -> Columns:
     values = {**engine.fresh_series(job), **({"active_key": key} if key else {})}
-    del values["waits_for"]  # stays as it is: each may wait for another one
+    del values["waits_for"]  # not changed: each may wait for another parent
     return values
 
 
 def visible_batch(batch_id: Any) -> BatchRow:
     """The batch's columns, if the current user may see it.
 
-    Raises BatchNotFoundError: the same for one that is missing and one that may not be seen.
+    Raises BatchNotFoundError, alike for a missing and an invisible one.
     """
     found = batch_store.load(batch_id) if isinstance(batch_id, str) and batch_id else None
     if not found or not visibility.viewer().can_see(found["owner_user"], found["organization"]):
@@ -205,7 +205,7 @@ def _batch_row(organization: str, description: str | None) -> Columns:
 
 
 def _callbacks(parts: Mapping[str, Any], batch: Columns) -> dict[str, str | None]:
-    """The callbacks' columns of a batch, checked as the jobs that they will be."""
+    """The columns of a batch for its callbacks, which are checked as jobs."""
     requests = [_callback_request(kind, part, batch) for kind, part in parts.items()]
     prepared = submission.prepare_all(requests, batch["owner_user"])
     submission.check_organization(prepared, batch["organization"])

@@ -1,4 +1,4 @@
-"""Jobs that belong together, as plain data: what `submit_batch` takes, from Python and from REST alike.
+"""Jobs that belong together, as plain data for `submit_batch`, from Python and from REST alike.
 
 A part is a job (`{"job_type": …, "parameters": …}`, further arguments of `submit_job`, a `key`), a chain
 (`{"chain": [part, …]}`: one after the other) or a group (`{"group": [part, …]}`: side by side).
@@ -22,12 +22,12 @@ MAX_DEPTH = 50
 
 
 def job(job_type: str, parameters: Mapping[str, Any] | None = None, **arguments: Any) -> dict[str, Any]:
-    """A job to be submitted with others; `arguments` are those of `submit_job`, and `key`."""
+    """A job to be submitted with others. `arguments` are those of `submit_job`, and `key`."""
     return {"job_type": job_type, "parameters": parameters, **arguments}
 
 
 def chain(*parts: Part) -> dict[str, Any]:
-    """The parts one after the other: each waits for all of the one before it."""
+    """The parts one after the other: each waits for all jobs of the part before it."""
     return {CHAIN: list(parts)}
 
 
@@ -48,7 +48,7 @@ class Plan:
 def plan_of(parts: Any, organization: str) -> Plan:
     """The plan of parts that begin side by side, whose jobs are of `organization` unless they name one.
 
-    Raises InvalidJobError for what is no part, and for too many jobs.
+    Raises InvalidJobError for a value that is no part, and for too many jobs.
     """
     plan = Plan()
     _add_all(plan, _listed(parts), (), organization, 0)
@@ -56,7 +56,7 @@ def plan_of(parts: Any, organization: str) -> Plan:
 
 
 def _add_all(plan: Plan, parts: Sequence[Any], after: Sequence[int], organization: str, depth: int) -> list[int]:
-    """Add parts side by side, each behind the jobs `after`; returns the positions of the jobs that they end with."""
+    """Add parts side by side, each behind the jobs `after`. Returns the positions of their last jobs."""
     return [end for part in parts for end in _add(plan, part, after, organization, depth)]
 
 

@@ -1,4 +1,4 @@
-"""One operation on many jobs: each is done or refused by itself, and the answer says which and why."""
+"""Operations on many jobs. Each job is done or refused by itself, and the answer gives the reason."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..queries import visible_jobs
 MAX_JOBS = 500
 SAVEPOINT = "dartwing_core_bulk"
 REFUSALS = (frappe.ValidationError, frappe.PermissionError, frappe.DoesNotExistError, DuplicateJobError)
-"""What the state of a job, or a permission, says no with. A lost transaction is not among them."""
+"""Errors by which a job's state or a permission refuses it. A lost transaction is not among them."""
 
 
 def cancel_jobs(job_ids: Sequence[str], reason: str | None = None) -> dict[str, Any]:
@@ -26,12 +26,12 @@ def cancel_jobs(job_ids: Sequence[str], reason: str | None = None) -> dict[str, 
 
 
 def retry_jobs(job_ids: Sequence[str]) -> dict[str, Any]:
-    """Start a fresh series of attempts of these jobs; answers like `cancel_jobs`. See `retry_job`."""
+    """Start a fresh series of attempts of these jobs. Answers like `cancel_jobs`. See `retry_job`."""
     return _each(job_ids, engine.retry_job)
 
 
 def delete_jobs(job_ids: Sequence[str]) -> dict[str, Any]:
-    """Delete these jobs, if they are over, with their history; answers like `cancel_jobs`. System Manager only."""
+    """Delete these jobs, if they are over, with their history. Answers like `cancel_jobs`. System Manager only."""
     return _each(job_ids, _delete)
 
 

@@ -1,4 +1,4 @@
-"""Open circuits: who may see them, and closing one by hand."""
+"""Lists open circuits for those who may see them, and closes one by hand."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ MAX_LISTED = 1_000
 
 
 def get_open_circuits(organization: str | None = None) -> list[dict[str, Any]]:
-    """The circuits that hold jobs back, or let one try, in organizations that the user administers; newest first.
+    """The open and half open circuits in organizations that the user administers, newest first.
 
-    Circuits of Job Types whose circuit breaker is off are left out. At most 1,000.
+    Leaves out Job Types whose circuit breaker is off. At most 1,000.
     """
     rows = open_query(visibility.viewer(), job_queries.organization_filter(organization)).run(as_dict=True)
     return _public(rows)
@@ -46,9 +46,9 @@ def open_query(viewer: visibility.Viewer, organization: str | None) -> QueryBuil
 
 
 def manually_close_circuit(job_type: str, organization: str) -> dict[str, Any]:
-    """Let the jobs of a type and organization go on before the cool-down is over; returns the circuit.
+    """Close a circuit before its cool-down is over, so that its jobs start again. Returns the circuit.
 
-    In the caller's transaction; what failed before does not count any more. For admins of the organization.
+    Writes in the caller's transaction. Earlier failures do not count any more. For admins of the organization.
     Raises CircuitNotFoundError if it never opened or can't be seen, InvalidTransitionError if it is closed already.
     """
     row = _visible(job_type, organization)
@@ -62,7 +62,7 @@ def manually_close_circuit(job_type: str, organization: str) -> dict[str, Any]:
 
 
 def _visible(job_type: Any, organization: Any) -> CircuitRow:
-    """The same error for a circuit that is missing and one that may not be seen."""
+    """The error for a missing or invisible circuit."""
     row: CircuitRow | None = None
     viewer = visibility.viewer()
     found = viewer.id_of(organization) if isinstance(organization, str) else None

@@ -1,4 +1,4 @@
-"""Jobs that failed for good: look at them, try them again, put them away."""
+"""Lists, retries and deletes jobs that failed for good."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def get_dead_letter_jobs(organization: str | None = None, limit: int = 100) -> l
 
 
 def delete_dead_letter_job(job_id: str) -> None:
-    """Delete a Dead Letter job with its history; System Manager only. Raises InvalidTransitionError in other states."""
+    """Delete a Dead Letter job with its history. System Manager only. Raises InvalidTransitionError in other states."""
     job = visible_jobs.visible_job(job_id)
     if job["status"] != JobStatus.DEAD_LETTER:
         raise InvalidTransitionError(_("Job {0} is {1}, not Dead Letter.").format(job["name"], _(job["status"])))
@@ -42,7 +42,7 @@ def bulk_retry_dead_letter(
     for name in names:
         try:
             retried.append(engine.retry_job(name).name)
-        except (InvalidTransitionError, DuplicateJobError) as error:  # somebody else was faster
+        except (InvalidTransitionError, DuplicateJobError) as error:  # another session was faster
             skipped[name] = plain_text.of_error(error)
     return {"retried": retried, "skipped": skipped}
 

@@ -1,4 +1,4 @@
-"""Another due time for a job that waits. Like the operations of `engine`, these do not commit."""
+"""Changes the due time of a waiting job. Like the operations of `engine`, these do not commit."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 
 def reschedule_job(job_id: str, available_at: datetime | timedelta | str | float | None) -> Document:
-    """Let a job that has not begun start at another time, as `submit_job` takes it; returns its document.
+    """Let a job that has not begun start at another time, given as for `submit_job`. Returns its document.
 
-    Raises InvalidTransitionError if it has begun, JobNotFoundError if it can't be seen, InvalidJobError for what
-    is no time.
+    Raises InvalidTransitionError if it has begun, JobNotFoundError if it can't be seen, InvalidJobError for a value
+    that is no time.
     """
     if available_at is None or available_at == "":
         raise InvalidJobError(_("{0} is missing.").format("available_at"))
@@ -45,10 +45,9 @@ def _reschedule(job: JobRow, due: float) -> Document:
 
 
 def run_now(job_id: str) -> Document:
-    """Skip the wait of a Pending job for its time, or of a failed one for its retry; returns its document.
+    """Skip the wait of a Pending job for its time, or of a failed one for its retry. Returns its document.
 
-    What else it waits for (another job, a pause, a limit, its turn) stays. `waiting_reason` of `get_job_status` says it
-    in words.
+    It still waits for another job, a pause, a limit or its turn. `waiting_reason` of `get_job_status` says which.
     Raises InvalidTransitionError if it waits for no time, JobNotFoundError if it can't be seen.
     """
     return retried_operation.operate(job_id, _run_now)
@@ -88,7 +87,7 @@ def _moved(job: JobRow, due: float, message: str) -> Document:
 
 
 def _out_of_line(job: JobRow, message: str) -> JobRow:
-    """The job as it is then: Pending again."""
+    """Take a job out of the line. Returns its columns: Pending again."""
     if not job_store.transition(job, JobStatus.PENDING, message, values={"queued_at": None}):
         raise JobChangedError(job["name"])
     return changed(job, {"status": str(JobStatus.PENDING), "queued_at": None, "in_line": 0})

@@ -33,7 +33,7 @@ _HIDDEN = frozenset({"name", "next_run_epoch", "look_at_epoch", "anchor_epoch", 
 def list_schedules(
     organization: str | None = None, enabled: Any = None, limit: int = 20, offset: int = 0
 ) -> dict[str, Any]:
-    """Schedules that the user may see, newest first: `{schedules, total, limit, offset}`; bounded like `list_jobs`."""
+    """Schedules that the user may see, newest first: `{schedules, total, limit, offset}`, bounded like `list_jobs`."""
     table = frappe.qb.DocType(config.SCHEDULE)
     condition = visibility.viewer().visible(table, job_queries.organization_filter(organization))
     if enabled not in (None, ""):
@@ -45,7 +45,7 @@ def list_schedules(
 def get_schedule(schedule_id: str) -> dict[str, Any]:
     """A schedule with its parameters and its next due times (ISO 8601, by its own time zone).
 
-    Raises ScheduleNotFoundError for one that does not exist or may not be seen.
+    Raises ScheduleNotFoundError for a missing or invisible one.
     """
     found = visible_schedule(schedule_id)
     return {
@@ -62,18 +62,18 @@ def preview_schedule(
     every_unit: str | None = None,
     time_zone: str | None = None,
 ) -> list[str]:
-    """When a schedule with these fields would be due next, were it saved now. Raises InvalidJobError for bad ones."""
+    """The next due times of a schedule with these fields, if it was saved now. Raises InvalidJobError for bad ones."""
     now, zone = clock.now_epoch(), time_zone or get_system_timezone()
     found = recurrence.of(frequency, cron, every, every_unit, zone, now, now)
     return _iso(found.following(now, NEXT), found.zone)
 
 
 def run_schedule_now(schedule_id: str) -> Document:
-    """Submit its job once more, beside its due times, as its owner; returns the Background Job document.
+    """Submit a schedule's job once more, beside its due times, as its owner. Returns the Background Job document.
 
-    Also of a schedule that is disabled. Whoever is not the owner may see the job, but not its result: it is what the
-    owner's permissions make at a time of somebody else's choice.
-    Raises ScheduleNotFoundError, and what `submit_job` raises if the owner may not have the job (any more).
+    The schedule may be disabled. Other users may see the job, but not its result: the owner's permissions have made it
+    at a time of another user's choice.
+    Raises ScheduleNotFoundError, and the errors of `submit_job` if the owner may not have the job (any more).
     """
     schedule = visible_schedule(schedule_id)
     item = schedule_runs.prepare(schedule)
@@ -91,7 +91,7 @@ def run_schedule_now(schedule_id: str) -> Document:
 def visible_schedule(schedule_id: Any) -> ScheduleRow:
     """The schedule's columns, if the current user may see it.
 
-    Raises ScheduleNotFoundError: the same for one that is missing and one that may not be seen.
+    Raises ScheduleNotFoundError, alike for a missing and an invisible one.
     """
     found = schedule_store.load(schedule_id) if isinstance(schedule_id, str) and schedule_id else None
     if not found or not visibility.viewer().can_see(found["owner_user"], found["organization"]):

@@ -1,1 +1,1 @@
-"""Who may see and do what: the one place that decides."""
+"""Permissions and visibility: the one place that decides them."""

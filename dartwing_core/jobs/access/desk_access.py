@@ -1,4 +1,4 @@
-"""What Frappe asks about our DocTypes, answered by `visibility`: conditions of lists, permissions of documents.
+"""Frappe's hooks about the engine's DocTypes, answered by `visibility`: conditions of lists, permissions of documents.
 
 Lists and reports can't hide a column of a row, so they leave out a job whose result is hidden, with its history.
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 ORGANIZATION, MEMBER = "Organization", "Org Member"
 ENGINE_DOCTYPES = (config.JOB, config.RUN, config.LOG, config.DEPENDENCY, config.BATCH, config.CIRCUIT, config.REMOVAL)
-"""Written by the engine alone."""
+"""DocTypes that only the engine writes."""
 TENANT_DOCTYPES = (*ENGINE_DOCTYPES, config.SCHEDULE, ORGANIZATION, MEMBER)
 
 _READING = frozenset({None, "read", "select", "print", "email", "report", "export"})
@@ -40,7 +40,7 @@ def conditions(user: str | None = None, doctype: str = config.JOB) -> str:
 
 
 def visible(doctype: str, viewer: Viewer, table: Table) -> Criterion:
-    """The condition on the table of one of TENANT_DOCTYPES for the rows that somebody may see."""
+    """The condition on the table of one of TENANT_DOCTYPES for the rows that a user may see."""
     nothing = table.name.isnull()
     if doctype == config.JOB:
         return viewer.visible_with_result(table)
@@ -61,13 +61,13 @@ def visible(doctype: str, viewer: Viewer, table: Table) -> Criterion:
 
 
 def visible_names(doctype: str, viewer: Viewer) -> QueryBuilder:
-    """A query for the names of what somebody may see."""
+    """A query for the names of the rows that a user may see."""
     table = frappe.qb.DocType(doctype)
     return frappe.qb.from_(table).select(table.name).where(visible(doctype, viewer, table))
 
 
 def notify_nobody() -> None:
-    """In place of a document's `notify_update`: Frappe tells everybody who may have a list of its DocType open."""
+    """Replaces a document's `notify_update`, by which Frappe tells all users with an open list of its DocType."""
 
 
 # Documents -------------------------------------------------------------------------------------------------------
@@ -105,14 +105,14 @@ def has_circuit_permission(
 def has_removal_permission(
     doc: Document, ptype: str | None = None, user: str | None = None, debug: bool = False
 ) -> bool:
-    """`has_permission` of Organization Removal: what is left of an organization is for System Managers."""
+    """`has_permission` of Organization Removal: only System Managers."""
     return visibility.viewer(user).sees_everything
 
 
 def has_schedule_permission(
     doc: Document, ptype: str | None = None, user: str | None = None, debug: bool = False
 ) -> bool:
-    """`has_permission` of Job Schedule: who sees its jobs sees it; admins of the organization write it."""
+    """`has_permission` of Job Schedule: users who see its jobs read it, admins of the organization write it."""
     viewer = visibility.viewer(user)
     if ptype in _READING:
         return viewer.can_see(doc.owner_user, doc.organization)
@@ -148,20 +148,20 @@ _PERMISSIONS = {
 
 
 def load_visible(doc: Document, load: Callable[[], Any]) -> Any:
-    """`load_from_db` of TENANT_DOCTYPES: in a web request, what its user may not see is missing.
+    """`load_from_db` of TENANT_DOCTYPES: in a web request, an invisible document is missing.
 
-    Frappe answers 403 for what may not be read and 404 for what is not there, which tells an id that exists. Both
-    are raised from one line, since its error pages show stack traces.
+    Frappe answers 403 for an unreadable document and 404 for a missing one, which tells that an id exists. Both are
+    raised from one line, since its error pages show stack traces.
     """
     if not getattr(frappe.local, "request", None):
         return load()
-    if not isinstance(doc.name, str):  # a filter: it would tell what the first of all rows holds
+    if not isinstance(doc.name, str):  # a filter: it would reveal the first of all rows
         throw_missing(doc.doctype, _("document"))
     asked, loaded = doc.name, None
     try:
         loaded = load()
         is_permitted = _PERMISSIONS.get(doc.doctype, has_history_permission)
-        # The database takes many a spelling for the name.
+        # The database accepts several spellings of a name.
         is_visible = is_permitted(doc) and (doc.name == asked or visibility.viewer().sees_everything)
     except frappe.DoesNotExistError:
         frappe.clear_last_message()
@@ -174,14 +174,14 @@ def load_visible(doc: Document, load: Callable[[], Any]) -> Any:
 def throw_missing(doctype: str, name: Any) -> None:
     """Frappe's own error for a document that does not exist, to the letter."""
     try:
-        error = frappe.DoesNotExistError(doctype=doctype)  # Frappe 16 makes a 403 of it for who has no role
+        error = frappe.DoesNotExistError(doctype=doctype)  # Frappe 16 makes it a 403 for users without a role
     except TypeError:
         error = frappe.DoesNotExistError
     frappe.throw(_("{0} {1} not found").format(_(doctype), cut(name)), error)
 
 
 class DecidingRow(TypedDict):
-    """What decides who may see a job and its result."""
+    """The columns that decide who may see a job and its result."""
 
     status: str
     owner_user: str
@@ -191,20 +191,20 @@ class DecidingRow(TypedDict):
 
 
 def job_of(name: str) -> DecidingRow | None:
-    """What decides who may see this job; None if there is none."""
+    """The columns that decide who may see this job. None if there is no such job."""
     return frappe.db.get_value(config.JOB, name, ["status", *visibility.DECIDING_FIELDS], as_dict=True)
 
 
 def is_download() -> bool:
-    """Frappe asks for the permission of the document when one of its files is downloaded."""
+    """Whether a job's file is downloaded now: Frappe then asks for the permission of its document."""
     request = getattr(frappe.local, "request", None)
     return request is not None and request.path.startswith("/private/files/")
 
 
 def as_sql(criterion: Criterion) -> str:
-    """Frappe takes conditions as SQL text: the database driver escapes each value in it.
+    """The condition as SQL text for Frappe. The database driver escapes each value in it.
 
-    Parentheses, since Frappe 15 joins the conditions of several hooks without any.
+    It is in parentheses, since Frappe 15 joins the conditions of several hooks without any.
     """
     if isinstance(criterion, EmptyCriterion):
         return ""
@@ -214,7 +214,7 @@ def as_sql(criterion: Criterion) -> str:
 
 
 def _literal(value: Any) -> str:
-    """One value as SQL. Frappe 16 formats the condition once more, Frappe 15 does not: a percent sign goes as hex."""
+    """One value as SQL. A percent sign goes as hex: Frappe 16 formats the condition once more, Frappe 15 does not."""
     if "%" in value:
         return f"_utf8mb4 X'{value.encode().hex()}'"
     return frappe.db.escape(value, percent=False)

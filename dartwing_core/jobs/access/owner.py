@@ -10,17 +10,17 @@ from .tenancy import Standing
 
 @dataclass(slots=True)
 class Owner:
-    """The owner of a job, as they were when the job was taken."""
+    """The owner of a job, as they were at its claim."""
 
     user: str
     organization: str
-    """That of the job."""
+    """The job's organization."""
     is_enabled: bool
     language: str | None
     time_zone: str | None
     seen_standing: Standing | None
-    """What they were to the organization; None if the site's adapter can't tell that in the statement of a take."""
+    """Their standing in the organization. None if the site's adapter can't tell it in the statement of a claim."""
 
     def standing(self) -> Standing:
-        """What they are to the organization: as seen, else as the adapter says now."""
+        """Their standing in the organization: as read at the claim, else from the adapter now."""
         return self.seen_standing or tenancy.standing(self.user, self.organization)

@@ -1,4 +1,4 @@
-"""May this user have a job of this type done for this organization? Asked at submit and again at each run (I8)."""
+"""Checks that a user may run jobs of a type for an organization, at submit and again at each run (I8)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .owner import Owner
 
 
 def check_member(user: str, organization: str) -> tenancy.Standing:
-    """What the user is to the organization, which is asked for by its id or its name.
+    """The user's standing in an organization, given by id or name.
 
-    Raises PermissionError, with the same words whether or not a foreign organization exists.
+    Raises PermissionError, with equal words for a foreign and a missing organization.
     """
     if user == "Guest":
         raise frappe.PermissionError(_("Log in to submit background jobs."))
@@ -27,7 +27,7 @@ def check_member(user: str, organization: str) -> tenancy.Standing:
 
 
 def check_submit(user: str, organization: str, job_type: JobType) -> tenancy.Standing:
-    """The same. Also raises InvalidJobError if the organization takes no jobs, and PermissionError for the type."""
+    """The user's standing. Also raises InvalidJobError if the organization takes no jobs, PermissionError by type."""
     standing = check_member(user, organization)
     shown = standing.name or cut(organization)
     if standing.state is None:
@@ -44,7 +44,7 @@ def check_submit(user: str, organization: str, job_type: JobType) -> tenancy.Sta
 
 
 def check_owner(owner: Owner, requirement: str | None) -> None:
-    """Raises PermanentError if a job may not run (any more) for its owner; `requirement`: that of its Job Type."""
+    """Raises PermanentError if a job may not run (any more) for its owner. `requirement`: that of its Job Type."""
     user = owner.user
     if not owner.is_enabled:
         raise PermanentError(_("The owner of this job, {0}, is disabled or deleted.").format(user))

@@ -1,7 +1,7 @@
-"""Rows of Frappe's for one user that tell of our DocTypes: notices, saved filters, cards, charts, mailed reports.
+"""Frappe's personal rows about the engine's DocTypes: notices, saved filters, cards, charts, mailed reports.
 
-Frappe lists notices to whom they are for, but shows each to everybody who names it or filters for it. Saved filters,
-cards and charts it shows to everybody. Those of other DocTypes stay as they are. (15, 16)
+Frappe lists notices to their user, but shows each to all users who name it or filter for it. It shows saved filters,
+cards and charts to all users. Rows about other DocTypes stay as they are. (15, 16)
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from .references import check_other_apps, now_and_before
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """Fields of a DocType. `about`: of which DocType a row tells. `owner`: whose it is; without one it is for all."""
+    """Fields of a DocType. `about`: the DocType of which a row tells. `owner`: its user. Without one it is for all."""
 
     about: str | None
     owner: str
     report: str | None = None
-    """Which report it shows."""
+    """The report that it shows."""
     method: str | None = None
-    """Which function makes its figures."""
+    """The function that makes its figures."""
     published: tuple[str, ...] = ()
-    """One of them is set where the owner has given a row to all. What System Managers make is for all as well."""
+    """Fields of which one is set if the owner has given a row to all. Rows of System Managers are for all as well."""
 
 
 KINDS = {
@@ -57,7 +57,7 @@ def conditions(user: str | None = None, doctype: str = "List Filter") -> str:
 
 
 def _of_others(table: Any, kind: Kind) -> list[Criterion]:
-    """Conditions for a row that tells of no DocType of ours."""
+    """Conditions for a row that tells of none of the engine's DocTypes."""
     found = []
     if kind.about:
         found.append(table[kind.about].isnull() | table[kind.about].notin(TENANT_DOCTYPES))
@@ -77,18 +77,18 @@ def _managers() -> QueryBuilder:
 
 
 def has_permission(doc: Document, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
-    """`has_permission` of KINDS: no for those of others about our DocTypes; else the other hooks decide."""
+    """`has_permission` of KINDS: no for others' rows about the engine's DocTypes. Else the other hooks decide."""
     return _is_for(doc, visibility.viewer(user)) and check_other_apps(doc, ptype, user, debug)
 
 
 def check(doc: Document) -> None:
-    """Raises frappe.DoesNotExistError for a row that is another's alone."""
+    """Raises frappe.DoesNotExistError for a row that belongs only to another user."""
     if not _is_for(doc, visibility.viewer()):
         throw_missing(doc.doctype, doc.name)
 
 
 def stay_quiet(doc: Document, _method: str | None = None) -> None:
-    """`validate` and `on_trash` of KINDS: Frappe tells the name to everybody who may have a list of them open."""
+    """`validate` and `on_trash` of KINDS: Frappe tells the name to all users who may have a list of them open."""
     if _is_about_ours(KINDS[doc.doctype], doc):
         doc.notify_update = notify_nobody
 
@@ -108,7 +108,7 @@ def _is_for(doc: Document, viewer: visibility.Viewer) -> bool:
 
 
 def _is_about_ours(kind: Kind, row: Any) -> bool:
-    """Whether a document, or a dict of its fields, tells of a DocType of ours."""
+    """Whether a document, or a dict of its fields, tells of one of the engine's DocTypes."""
     about, report, method = (row.get(field) if field else None for field in (kind.about, kind.report, kind.method))
     is_on_report = report is not None and report_access.is_on_jobs(report)
     return about in TENANT_DOCTYPES or is_on_report or str(method or "").startswith(OUR_FUNCTIONS)

@@ -1,6 +1,6 @@
-"""Documents of other DocTypes that hang on jobs, attempts, organizations and members: comments, tags, files and so on.
+"""Documents of other DocTypes that refer to jobs, attempts, organizations and members: comments, tags, files and so on.
 
-What hangs on something is seen by those who see that; nothing is hung on what one may not see.
+They are visible to users who may see the document to which they refer. Only such users may make them.
 """
 
 from __future__ import annotations
@@ -36,24 +36,24 @@ REFERENCES = {
     "Discussion Topic": ("reference_doctype", "reference_docname"),
     "File": ("attached_to_doctype", "attached_to_name"),
 }
-"""Fields with which a document of another DocType hangs on one of ours. Some DocTypes are there in Frappe 15 only."""
+"""Fields by which a document of another DocType refers to the engine's. Some DocTypes exist only in Frappe 15."""
 CHILDREN = {
     "Dynamic Link": ("link_doctype", "link_name"),
     "Communication Link": ("link_doctype", "link_name"),
     "Event Participants": ("reference_doctype", "reference_docname"),
 }
-"""The same of rows of other documents: Frappe 15 lists those of all documents to everybody who has a role for some."""
+"""Such fields of child rows. Frappe 15 lists the rows of all documents to users with a role for some."""
 
 IDENTITY_OF_FILES = ("attached_to_doctype", "attached_to_name", "file_url", "content_hash")
 
 
-# Who sees what hangs there ---------------------------------------------------------------------------------------
+# Reading such documents ---------------------------------------------------------------------------------------
 
 
 def reference_conditions(user: str | None = None, doctype: str = "Comment") -> str:
-    """`permission_query_conditions` of REFERENCES and CHILDREN: without what hangs on what the user may not see.
+    """`permission_query_conditions` of REFERENCES and CHILDREN: leaves out references to invisible documents.
 
-    Frappe lists tags, followers and files, with the names of the documents, to everybody who has a role.
+    Frappe lists tags, followers and files, with the names of the documents, to all users with a role.
     """
     viewer = visibility.viewer(user)
     if viewer.sees_everything:
@@ -69,7 +69,7 @@ def reference_conditions(user: str | None = None, doctype: str = "Comment") -> s
 
 
 def _names_with_files(viewer: Viewer) -> QueryBuilder:
-    """Of visible jobs whose files are not hidden, as results are."""
+    """The condition for files of visible jobs whose files are not hidden, as results may be."""
     job = frappe.qb.DocType(config.JOB)
     return frappe.qb.from_(job).select(job.name).where(viewer.visible_with_files(job))
 
@@ -77,7 +77,7 @@ def _names_with_files(viewer: Viewer) -> QueryBuilder:
 def has_reference_permission(
     doc: Document, ptype: str | None = None, user: str | None = None, debug: bool = False
 ) -> bool:
-    """`has_permission` of REFERENCES: no for what hangs on what the user may not see; else the other hooks decide."""
+    """`has_permission` of REFERENCES: no for a reference to an invisible document. Else the other hooks decide."""
     for kind, name in now_and_before(doc, REFERENCES[doc.doctype]):
         if kind in TENANT_DOCTYPES and name and not is_visible(kind, name, user):
             return False
@@ -85,7 +85,7 @@ def has_reference_permission(
 
 
 def now_and_before(doc: Document, fields: Sequence[str]) -> list[tuple[Any, ...]]:
-    """What a document says in these fields, and what its row says: who writes may have changed it in their copy."""
+    """The values of a document in these fields, and those of its row: the writer may have changed their copy."""
     values = [tuple(doc.get(field) for field in fields)]
     if doc.name and not doc.is_new():
         values += frappe.db.get_values(doc.doctype, doc.name, list(fields))
@@ -98,7 +98,7 @@ def is_visible(doctype: str, name: str, user: str | None = None) -> bool:
 
 
 def visible_of(doctype: str, names: Collection[str], user: str | None = None) -> list[str]:
-    """Those of these documents that the user may see; one statement. Organizations by their ids or their names."""
+    """The visible ones of these documents, in one statement. Organizations are given by id or name."""
     table = frappe.qb.DocType(doctype)
     asked = [name for name in names if _is_text(name)]
     query = visible_names(doctype, visibility.viewer(user))
@@ -111,7 +111,7 @@ def visible_of(doctype: str, names: Collection[str], user: str | None = None) ->
 
 
 def _is_text(name: Any) -> bool:
-    """Whether it is text that a driver takes: JSON may hold numbers, and half a character."""
+    """Whether the value is text that a driver accepts: JSON may hold numbers, and half a character."""
     try:
         return isinstance(name, str) and bool(name.encode())
     except UnicodeEncodeError:
@@ -119,7 +119,7 @@ def _is_text(name: Any) -> bool:
 
 
 def has_file_permission(doc: Document, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
-    """`has_permission` of File: a job's files are as private as its result; of others the other hooks decide."""
+    """`has_permission` of File: a job's files are as private as its result. The other hooks decide on other files."""
     doctype, name = doc.attached_to_doctype, doc.attached_to_name
     if doctype == config.JOB:
         viewer, job = visibility.viewer(user), desk_access.job_of(name)
@@ -134,7 +134,7 @@ def has_file_permission(doc: Document, ptype: str | None = None, user: str | Non
 
 
 def check_other_apps(doc: Document, ptype: str | None, user: str | None, debug: bool) -> bool:
-    """Frappe 15 asks only the last hook that has an opinion, Frappe 16 takes none for a no: so ours asks the others."""
+    """Call the other apps' hooks: Frappe 15 calls only the last one with an opinion, Frappe 16 takes none for a no."""
     hooks = frappe.get_hooks("has_permission").get(doc.doctype, [])
     for path in reversed([path for path in hooks if not path.startswith("dartwing_core.")]):
         opinion = frappe.call(path, doc=doc, ptype=ptype, user=user or frappe.session.user, debug=debug)
@@ -143,13 +143,13 @@ def check_other_apps(doc: Document, ptype: str | None, user: str | None, debug: 
     return True
 
 
-# What may be hung there ------------------------------------------------------------------------------------------
+# Writing such documents ------------------------------------------------------------------------------------------
 
 
 def check_reference(doc: Document, method: str | None = None) -> None:
-    """`validate` of REFERENCES: nothing is hung on what one may not see.
+    """`validate` of REFERENCES: refuse references to invisible documents.
 
-    Frappe writes comments, assignments and tags into the row they hang on: under a running job, or another tenant's.
+    Frappe writes comments, assignments and tags into the row of the document: a running job's, or another tenant's.
     """
     if doc.doctype == "Communication":  # an e-mail to an address with the name of any document is linked to it
         links = [link for link in doc.timeline_links if link.link_doctype not in ENGINE_DOCTYPES]
@@ -161,17 +161,17 @@ def check_reference(doc: Document, method: str | None = None) -> None:
     doc.notify_update = desk_access.notify_nobody
     if doctype in ENGINE_DOCTYPES and doc.doctype in ("ToDo", "Tag Link"):
         frappe.throw(_("Background jobs can't be assigned or tagged."), frappe.PermissionError)
-    if doc.doctype == "Discussion Topic":  # Frappe tells each reply to every visitor of the website
+    if doc.doctype == "Discussion Topic":  # Frappe publishes each reply to every visitor of the website
         frappe.throw(_("{0} can't be discussed on the website.").format(_(doctype)), frappe.PermissionError)
     if getattr(frappe.local, "request", None) and not frappe.has_permission(doctype, "read", doc=name):
         throw_missing(doctype, name)
 
 
 def check_new_file(doc: Document, method: str | None = None) -> None:
-    """`before_insert` of File: a job's files come from code, are private, and follow the job's permissions alone.
+    """`before_insert` of File: a job's files come from code, are private, and follow only the job's permissions.
 
-    Frappe takes uploads from everybody who may read the document, and lets the owner of a File read it for ever, also
-    when they have left the organization.
+    Frappe accepts uploads from all users who may read the document. It lets the owner of a File read it for ever, also
+    after they have left the organization.
     """
     if doc.attached_to_doctype not in ENGINE_DOCTYPES:
         return
@@ -182,10 +182,10 @@ def check_new_file(doc: Document, method: str | None = None) -> None:
 
 
 def check_file(doc: Document, method: str | None = None) -> None:
-    """`before_validate` of File: nothing is attached to a job or taken from it by hand, none of its files is published,
-    and no File of another document leads to one.
+    """`before_validate` of File: protect a job's files.
 
-    Before Frappe's own `validate`, which moves the file on the disk.
+    Users attach no file to a job, and detach or publish none. No File of another document leads to one. Comes before
+    Frappe's own `validate`, which moves the file on the disk.
     """
     is_of_job, before = doc.attached_to_doctype in ENGINE_DOCTYPES, doc.get_doc_before_save()
     is_changed = any(map(doc.has_value_changed, IDENTITY_OF_FILES))  # also if it is new

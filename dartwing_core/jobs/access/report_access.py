@@ -1,4 +1,4 @@
-"""Frappe's ways to keep and to send reports, which do not ask whether who gets one may see what is in it."""
+"""Guards Frappe's ways to keep and send reports, which do not check whether the recipient may see the content."""
 
 from __future__ import annotations
 
@@ -29,8 +29,10 @@ LONGEST_CHAIN = 20
 
 
 def check_sending(doc: Document, method: str | None = None) -> None:
-    """`validate` of Auto Email Report: Frappe runs the scripts of reports as the scheduler, who sees everything, and
-    others as whoever is named."""
+    """`validate` of Auto Email Report: check what the recipients may see.
+
+    Frappe runs scripts of reports as the scheduler, which sees everything, and other reports as the named user.
+    """
     if report := _report(doc.report):
         _check_sent(report, doc.user)
 
@@ -55,7 +57,7 @@ def _report(name: str) -> Document | None:
 
 
 def check_report(doc: Document, method: str | None = None) -> None:
-    """`validate` of Report: one that is sent does not come to hold what its recipients may not see."""
+    """`validate` of Report: a report that is sent must not get content that its recipients may not see."""
     if doc.is_new():
         return
     is_custom = doc.report_type == CUSTOM and doc.reference_report
@@ -94,14 +96,15 @@ def _can_name_ours(meta: Meta) -> bool:
 
 
 def is_on_jobs(report: str) -> bool:
-    """Whether a report is on one of our DocTypes, and so holds what its maker may see."""
+    """Whether a report is on one of the engine's DocTypes, and so holds what its maker may see."""
     found = _report(report)
     return found is not None and found.ref_doctype in TENANT_DOCTYPES
 
 
 def check_preparing(doc: Document, method: str | None = None) -> None:
-    """`before_insert` of Prepared Report: none of ours. Frappe keeps it for all who may make the report, in a file of
-    which everybody guesses the name.
+    """`before_insert` of Prepared Report: refuse reports on the engine's DocTypes.
+
+    Frappe keeps one for all users who may make the report, in a file with a name that is easy to guess.
     """
     if is_on_jobs(doc.report_name):
         text = _("The report {0} is not prepared in the background: what it holds would be kept for others.")

@@ -1,8 +1,8 @@
-"""Where the files of jobs lie on the disk, and that no File but the job's own leads there.
+"""Files of jobs on the disk, to which only the job's own File may lead.
 
-Frappe goes by the address in a File document, or by its file name if it has none: whoever owns a File with the address
-of another one reads, publishes and deletes what lies there. So a job's file has a name that nobody can guess, and
-every File that would lead to it is refused (here, and by `guarded_file` when its bytes are asked for).
+Frappe goes by the address in a File document, or by its file name if it has none. The owner of a File with another
+one's address reads, publishes and deletes that file. So a job's file has a name that can't be guessed. Every File that
+would lead to it is refused, here and by `guarded_file` when its bytes are read.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 FOLDER = "/private/files/"
 OWN_HASH = "job-"
-"""Begins the content hash of a job's file, which is of the file and not of its content: Frappe takes Files of the same
-hash for one file, and deletes and publishes them together."""
+"""Prefix of the content hash of a job's file, which is unique for each file. Frappe takes Files with equal hashes for
+one file, and deletes and publishes them together."""
 CHUNK_BYTES = 1024 * 1024
 LONGEST_NAME = 255
 LONGEST_STEM = 150
@@ -75,12 +75,12 @@ def keep_apart(file: Document) -> None:
     name = unguessable(path.name)
     with path.open("rb") as content:
         write(content, folder() / name)
-    if not frappe.db.exists("File", {"file_url": address}):  # else it is another File of the same content
+    if not frappe.db.exists("File", {"file_url": address}):  # else it belongs to another File of equal content
         path.unlink()
     file.file_url, file.content_hash = FOLDER + name, own_hash()
 
 
-# Whose a file is ---------------------------------------------------------------------------------------------------
+# The job of a file ---------------------------------------------------------------------------------------------------
 
 
 def refuse_if_foreign(file: Document) -> None:
@@ -96,10 +96,10 @@ def throw_foreign() -> None:
 
 
 def is_foreign(file: Document, found: Iterable[str], *, but_for_twins: bool = False) -> bool:
-    """Whether one of these addresses is that of a job's file, and the File document is not of that job.
+    """Whether one of these addresses belongs to a job's file, and the File document not to that job.
 
-    `but_for_twins`: files that have shared their bytes with a File of the same content since before they were kept
-    apart are not foreign to it.
+    `but_for_twins`: a file is not foreign to a File of equal content that has shared its bytes since before such files
+    were kept apart.
     """
     wanted = sorted(found)
     if not wanted:
@@ -114,7 +114,7 @@ def is_foreign(file: Document, found: Iterable[str], *, but_for_twins: bool = Fa
 
 
 def may_read(address: str) -> bool:
-    """Whether the user may read what lies at an address; also yes if it is no file of a job."""
+    """Whether the user may read the file at an address. True if it is no job's file."""
     of_jobs = {"file_url": address, "attached_to_doctype": ["in", ENGINE_DOCTYPES]}
     names = frappe.get_all("File", filters=of_jobs, pluck="name")
     return not names or any(frappe.has_permission("File", "read", doc=name) for name in names)
@@ -130,7 +130,7 @@ def _is_twin(file: Document, row: Any) -> bool:
 
 
 def addresses(file: Document) -> set[str]:
-    """The addresses of private files that a File document may lead to, for whichever of Frappe's functions."""
+    """The addresses of private files to which a File document may lead, by any of Frappe's functions."""
     given = [file.get("file_url"), file.get("thumbnail_url")]
     if not file.get("file_url") and not file.get("content"):
         given.append(file.get("file_name"))
@@ -138,8 +138,9 @@ def addresses(file: Document) -> set[str]:
 
 
 def private_addresses(text: str) -> set[str]:
-    """What an address may mean: on any of the site's host names, unquoted, without a query, or its last part alone,
-    by which Frappe deletes.
+    """The readings of an address: without the site's host names, unquoted, without a query.
+
+    Also its last part alone, by which Frappe deletes.
     """
     found = set()
     for form in _forms(text):
@@ -150,7 +151,7 @@ def private_addresses(text: str) -> set[str]:
 
 
 def _forms(text: str) -> Iterator[str]:
-    for _round in range(MOST_UNQUOTED):  # Frappe does it once each time that a File is saved
+    for _round in range(MOST_UNQUOTED):  # Frappe unquotes once at each save of a File
         text = text.encode("utf-8", "ignore").decode()
         yield from {text.strip(), re.split(r"[?#]", text, maxsplit=1)[0].strip()}
         if "%" not in text:
@@ -159,6 +160,6 @@ def _forms(text: str) -> Iterator[str]:
 
 
 def address_of(path: str) -> str | None:
-    """The address of what lies at a path, if that is among the private files."""
+    """The address of the file at a path, if that is a private file."""
     relative = ".." if "\0" in path else os.path.relpath(os.path.realpath(path), folder())
     return None if relative.startswith("..") else FOLDER + relative

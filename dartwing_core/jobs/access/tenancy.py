@@ -1,4 +1,4 @@
-"""Which organizations a user belongs to, asked of one adapter.
+"""The organizations of a user, by one adapter.
 
 The hook `background_job_tenancy` names an object (or module) with `orgs_of(user)`, `is_member(user, organization)`,
 `is_admin(user, organization)` and `state_of(organization)`; the default reads Organization and Org Member.
@@ -30,7 +30,7 @@ LIMIT_FIELDS = ("is_paused", "weight", "max_running", "max_waiting", "on_queue_f
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What an organization may use; no limits by default."""
+    """The limits of an organization. No limits by default."""
 
     state: str | None = ACTIVE
     is_paused: int = 0
@@ -41,23 +41,23 @@ class Limits:
 
     @property
     def may_start(self) -> bool:
-        """Whether its waiting jobs may start; those of an organization that is gone may, and fail."""
+        """Whether its waiting jobs may start. Jobs of an organization that is gone may, and fail."""
         return not self.is_paused and self.state not in HELD_STATES
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What a user is to an organization at this moment."""
+    """The standing of a user in an organization at this moment."""
 
     state: str | None
     """The organization's status, or None if it does not exist."""
     role: str | None
-    """"Member" or "Admin"; None for everybody else."""
+    """"Member" or "Admin". None for other users."""
     limits: Limits = Limits()
     organization: str = ""
-    """Its id, which rows hold; it may have been asked for by its name."""
+    """Its id, as in rows. The caller may have given its name."""
     name: str | None = None
-    """What people call it."""
+    """Its name for people."""
 
     @property
     def is_active(self) -> bool:
@@ -74,12 +74,12 @@ class Reach:
 
     is_enabled: bool
     members: list[str]
-    """Where the user is a member, or an admin."""
+    """The organizations where the user is a member or an admin."""
     admins: list[str]
     not_active: list[str]
-    """Those of `members` that are suspended or the like."""
+    """The ones of `members` that are suspended or the like."""
     names: Mapping[str, str] | None = None
-    """What people call those of `members`, by their ids; None where the adapter has not said."""
+    """The names of `members`, by id. None if the adapter has not given them."""
 
 
 NO_REACH = Reach(False, [], [], [], {})
@@ -101,7 +101,7 @@ class OrgMemberTenancy:
         return frappe.db.get_value("Organization", organization, "status")
 
     def standing(self, user: str, organization: str) -> Standing:
-        """One statement for the organization's state and the user's role in it; it may be asked for by its name."""
+        """The organization's state and the user's role in it, in one statement. It may be given by name."""
         org = frappe.qb.DocType("Organization")
         member = frappe.qb.DocType("Org Member")
         rows = (
@@ -119,23 +119,23 @@ class OrgMemberTenancy:
         return Standing(limits.state, ADMIN if ADMIN in roles else roles.pop(), limits, chosen, found[0][1])
 
     def resolve(self, _user: str, organization: str) -> str | None:
-        """The id of one of all organizations, by its id or its name. Asked for those alone who see all of them."""
+        """The id of any organization, by id or name. Only for users who see all of them."""
         org = frappe.qb.DocType("Organization")
         query = frappe.qb.from_(org).select(org.name, org.org_name)
         return meant(organization, dict(query.where((org.name == organization) | (org.org_name == organization)).run()))
 
     def names_of(self, organizations: Sequence[str]) -> dict[str, str]:
-        """What people call these organizations, in one statement."""
+        """The names of these organizations, in one statement."""
         org = frappe.qb.DocType("Organization")
         return dict(frappe.qb.from_(org).select(org.name, org.org_name).where(org.name.isin(organizations)).run())
 
     def limits_of(self, organizations: Sequence[str]) -> dict[str, Limits]:
-        """What each of these may use, in one statement; one that does not exist has the state None."""
+        """The limits of each of these, in one statement. A missing one has the state None."""
         if not organizations:
             return {}
         org = frappe.qb.DocType("Organization")
         query = frappe.qb.from_(org).select(org.name, org.status, *(org[field] for field in LIMIT_FIELDS))
-        # The driver writes down hundreds of names in a third of the time that the query builder takes.
+        # The driver writes hundreds of names in a third of the query builder's time.
         text = query.where(org.name.isin(Parameter("%(names)s"))).get_sql()
         rows = frappe.db.sql(text, {"names": tuple(organizations)})
         found = {row[0]: Limits(*row[1:]) for row in rows}
@@ -147,7 +147,7 @@ class OrgMemberTenancy:
         return query.where((member.role == ADMIN) & self._is_current(member, member.user)).run(pluck=True)
 
     def standing_arrays(self, job: Table) -> dict[tuple[str, ...], QueryBuilder]:
-        """The standing of a job's owner, as columns of a query on jobs, each an `sql.array` of what its key names."""
+        """The standing of a job's owner, as columns of a query on jobs. Each is an `sql.array`, named by its key."""
         org, member = frappe.qb.DocType("Organization"), frappe.qb.DocType("Org Member")
         own = frappe.qb.from_(org).select(sql.array(org.status, org.is_paused)).where(org.name == job.organization)
         role = (
@@ -158,7 +158,7 @@ class OrgMemberTenancy:
         return {("organization_state", "is_paused"): own, ("owner_role",): role}
 
     def reach_of(self, user: str) -> Reach:
-        """One statement: whether the user is enabled, and their memberships with the state of each organization."""
+        """Whether the user is enabled, and their memberships with the state of each organization, in one statement."""
         account, member, org = (frappe.qb.DocType(name) for name in ("User", "Org Member", "Organization"))
         rows = (
             frappe.qb.from_(account)
@@ -200,10 +200,10 @@ def adapter() -> Any:
 
 
 def meant(asked: str, names: Mapping[str, str | None], own: Collection[str] = ()) -> str | None:
-    """The id of the organization that a text means, of those with these `names`; those of `own` go first.
+    """The id of the organization that a text means, among those with these `names`. Those of `own` go first.
 
-    An id goes before a name, and a name that several have means none. Both are compared to the letter, since MariaDB
-    takes "ACME " for "Acme": stored, the two would be tenants apart.
+    An id goes before a name. A name of several organizations means none. Both are compared exactly: MariaDB takes
+    "ACME " for "Acme", but stored, the two would be different tenants.
     """
     for candidates in (own, names):
         named = [asked] if asked in candidates else [one for one in candidates if names[one] == asked]
@@ -213,7 +213,7 @@ def meant(asked: str, names: Mapping[str, str | None], own: Collection[str] = ()
 
 
 def standing(user: str, organization: str) -> Standing:
-    """What `user` is to `organization`, which may be asked for by its name, through the site's adapter."""
+    """The standing of `user` in `organization`, given by id or name, from the site's adapter."""
     if len(organization) > LONGEST_ID:
         return Standing(None, None, organization=organization)
     tenancy = adapter()
@@ -232,7 +232,7 @@ def standing(user: str, organization: str) -> Standing:
 
 
 def resolve(user: str, organization: str) -> str:
-    """The id of an organization that is asked for by its id or its name; what is neither stays as it is."""
+    """The id of an organization that is given by id or name. Other texts stay as they are."""
     tenancy = adapter()
     if len(organization) > LONGEST_ID or not hasattr(tenancy, "resolve"):
         return organization
@@ -240,14 +240,14 @@ def resolve(user: str, organization: str) -> str:
 
 
 def names_of(organizations: Iterable[str]) -> dict[str, str]:
-    """What people call these organizations, by their ids; an id without a name stands for itself."""
+    """The names of these organizations, by id. An id without a name stands for itself."""
     tenancy, asked = adapter(), sorted(set(organizations))
     names = tenancy.names_of(asked) if asked and hasattr(tenancy, "names_of") else {}
     return {organization: names.get(organization) or organization for organization in asked}
 
 
 def reach_of(user: str) -> Reach:
-    """The organizations of a user; none if they are disabled."""
+    """The organizations of a user. None of them if the user is disabled."""
     tenancy = adapter()
     if hasattr(tenancy, "reach_of"):
         return tenancy.reach_of(user)
@@ -259,7 +259,7 @@ def reach_of(user: str) -> Reach:
 
 
 def limits_of(organizations: Sequence[str]) -> dict[str, Limits]:
-    """What each organization may use. An adapter without `limits_of` of its own sets no limits but the state."""
+    """The limits of each organization. An adapter without its own `limits_of` sets no limits except the state."""
     tenancy = adapter()
     if hasattr(tenancy, "limits_of"):
         return tenancy.limits_of(organizations)
@@ -267,18 +267,18 @@ def limits_of(organizations: Sequence[str]) -> dict[str, Limits]:
 
 
 def name_of(organization: str) -> str:
-    """What people call this organization; its id if it has no name."""
+    """The name of this organization, or its id if it has none."""
     return names_of([organization])[organization]
 
 
 def admins_of(organization: str) -> list[str]:
-    """The users who administer an organization; an adapter may have no answer."""
+    """The users who administer an organization. Empty if the adapter can't tell."""
     tenancy = adapter()
     return tenancy.admins_of(organization) if hasattr(tenancy, "admins_of") else []
 
 
 def standing_arrays(job: Table) -> dict[tuple[str, ...], QueryBuilder]:
-    """Columns of a query on Background Job (`job`) that tell the owner's standing; the keys name what each holds.
+    """Columns of a query on Background Job (`job`) with the owner's standing. The keys name the content of each.
 
     Only the default adapter can answer in the same statement.
     """
@@ -287,7 +287,7 @@ def standing_arrays(job: Table) -> dict[tuple[str, ...], QueryBuilder]:
 
 
 def seen_standing(columns: Mapping[str, Any]) -> Standing | None:
-    """The standing of a job's owner as the columns of `standing_arrays` say it; None without them."""
+    """The standing of a job's owner from the columns of `standing_arrays`. None without them."""
     if "organization_state" not in columns:
         return None
     state = columns["organization_state"]

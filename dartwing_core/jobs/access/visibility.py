@@ -1,9 +1,9 @@
-"""Who may see and touch which jobs: the one place that decides (invariant I10).
+"""The one place that decides which jobs a user may see and change (invariant I10).
 
-A person sees the jobs of their own in organizations they are a member of, an admin of an organization all of its
-jobs, a System Manager all. Results of an organization that is not active are hidden from its members, and those of
-some jobs from everybody but their owners.
-Lists, documents, REST and Python all ask here; `desk_access` puts it into Frappe's hooks.
+A member sees their own jobs in their organizations. An admin of an organization sees all of its jobs, a System Manager
+sees all. Results of an organization that is not active are hidden from its members. Results of some jobs are hidden
+from all users except their owners. Lists, documents, REST and Python all use it. `desk_access` puts it into Frappe's
+hooks.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from .tenancy import NO_REACH, Reach
 
 RESULT_FIELDS = ("result", "output_reference")
 DECIDING_FIELDS = ("owner_user", "organization", "job_type", "is_result_private")
-"""What `can_see_result` asks of a job."""
+"""The columns that `can_see_result` needs of a job."""
 OWNER_ONLY = "Owner Only"
 """`results_visible_to` of a Job Type."""
 
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """A user, and what they may see at this moment."""
+    """A user, with what they may see at this moment."""
 
     user: str
     sees_everything: bool
@@ -50,7 +50,7 @@ class Viewer:
         return owner_user == self.user and organization in self.reach.members
 
     def administers(self, organization: str) -> bool:
-        """Whether what concerns an organization as a whole is visible."""
+        """Whether the affairs of an organization as a whole are visible."""
         return self.sees_everything or organization in self.reach.admins
 
     def administered(self, table: Table, organization: str | None = None) -> Criterion:
@@ -62,9 +62,9 @@ class Viewer:
         return table.organization.isin(names) if names else table.name.isnull()
 
     def id_of(self, organization: str | None) -> str | None:
-        """The id of an organization that is asked for by its id or its name; what is neither stays as it is.
+        """The id of an organization that is given by id or name. Other texts stay as they are.
 
-        Asks nothing where the user's own organizations are all that matters.
+        Issues no query if only the user's own organizations matter.
         """
         if not organization:
             return None
@@ -74,19 +74,19 @@ class Viewer:
         return tenancy.meant(organization, names) or organization
 
     def names_of(self, organizations: Iterable[str]) -> dict[str, str]:
-        """What people call these organizations, by their ids. Asks nothing for those of the user."""
+        """The names of these organizations, by id. Issues no query for those of the user."""
         known = self.reach.names or {}
         return {**known, **tenancy.names_of(one for one in organizations if one not in known)}
 
     def with_organization_names(self, rows: Sequence[Row]) -> list[Row]:
-        """These rows, each with what people call its `organization` as `organization_name`."""
+        """These rows, each with its organization's name as `organization_name`."""
         names = self.names_of({row["organization"] for row in rows})
         return [changed(row, {"organization_name": names[row["organization"]]}) for row in rows]
 
     def can_see_result(self, job: Any) -> bool:
         """Whether the result of a visible job is visible too, with the files it has made.
 
-        Not while its organization is suspended or the like, and not of others' jobs if it is for their owners alone.
+        False while its organization is suspended or the like. False for others' jobs if results are only for owners.
         `job`: a row or document with its owner_user, organization, job_type and is_result_private.
         """
         if self.sees_everything:
@@ -102,7 +102,7 @@ class Viewer:
     def visible(self, job: Table, organization: str | None = None) -> Criterion:
         """The condition on Background Job (a query builder table) for the rows that the user may see.
 
-        With `organization` only those of that one: told here, the condition stays one that a single index answers.
+        With `organization` only its rows: so a single index still answers the condition.
         """
         organization = self.id_of(organization)
         members, admins = (_only(organization, names) for names in (self.reach.members, self.reach.admins))
@@ -116,13 +116,13 @@ class Viewer:
         return next((part for part in (mine, administered) if part is not None), job.name.isnull())
 
     def visible_with_result(self, job: Table) -> Criterion:
-        """The same where no single column can be hidden: without completed jobs whose results are."""
+        """The condition for queries that can't hide a single column: without completed jobs with a hidden result."""
         condition = self.visible(job)
         parts = self._result_conditions(job)
         return condition & ((job.status != JobStatus.COMPLETED.value) | Criterion.all(parts)) if parts else condition
 
     def visible_with_files(self, job: Table) -> Criterion:
-        """The same for their files, which may be there before a job is completed."""
+        """The condition for jobs whose files are visible. Files may exist before a job is completed."""
         return Criterion.all([self.visible(job), *self._result_conditions(job)])
 
     def _result_conditions(self, job: Table) -> list[Criterion]:
@@ -130,7 +130,7 @@ class Viewer:
         parts = []
         if self.hidden:
             parts.append(job.organization.notin(self.hidden))
-        if self.reach.admins and not self.sees_everything:  # others see no jobs but their own
+        if self.reach.admins and not self.sees_everything:  # other users see only their own jobs
             of_type = frappe.qb.DocType(config.JOB_TYPE)
             private = frappe.qb.from_(of_type).select(of_type.name).where(of_type.results_visible_to == OWNER_ONLY)
             is_open = (job.is_result_private == 0) & job.job_type.notin(private)
@@ -138,13 +138,13 @@ class Viewer:
         return parts
 
     def without_hidden_result(self, job: Row) -> Row:
-        """The job's columns, those with its result None if they are hidden."""
+        """The job's columns. Hidden result columns are None."""
         found = [field for field in RESULT_FIELDS if field in job]
         return changed(job, dict.fromkeys(found)) if found and not self.can_see_result(job) else job
 
 
 def viewer(user: str | None = None) -> Viewer:
-    """The user, by default the current one; costs one statement, in a web request only once."""
+    """The viewer for a user, by default the current one. Costs one statement, only once in a web request."""
     user = user or frappe.session.user
     request = getattr(frappe.local, "request", None)
     known = request.__dict__.setdefault("_dartwing_viewers", {}) if request else {}
@@ -154,13 +154,13 @@ def viewer(user: str | None = None) -> Viewer:
 
 
 def forget() -> None:
-    """After a change of members or organizations: ask again in this request."""
+    """Read again in this request, after a change of members or organizations."""
     if request := getattr(frappe.local, "request", None):
         request.__dict__.pop("_dartwing_viewers", None)
 
 
 def sees_everything(user: str) -> bool:
-    """System Managers and Administrator are not bound to organizations; asks nothing for others."""
+    """System Managers and Administrator are not bound to organizations. Issues no query for others."""
     if user == "Administrator":
         return True
     return "System Manager" in frappe.get_roles(user) and viewer(user).sees_everything
@@ -172,9 +172,9 @@ def can_see(user: str, owner_user: str, organization: str) -> bool:
 
 
 def is_result_private(job: Any) -> bool:
-    """Whether the result of a job (a row or document) is for its owner alone.
+    """Whether the result of a job (a row or document) is only for its owner.
 
-    It is what the owner's permissions have made: those of an admin of the organization may be fewer.
+    The owner's permissions have made it. An admin of the organization may have fewer.
     """
     job_type = config.job_type(job.get("job_type"))
     is_of_type = job_type is not None and job_type.results_visible_to == OWNER_ONLY
@@ -182,9 +182,9 @@ def is_result_private(job: Any) -> bool:
 
 
 def may_edit(owner_user: str, user: str) -> bool:
-    """Whether `user` may change what a job of this owner will do.
+    """Whether `user` may change the work of a job of this owner.
 
-    Not admins of its organization: the handler runs as the owner, so another person's parameters would borrow the
+    Admins of its organization may not. The handler runs as the owner, so another user's parameters would borrow the
     owner's permissions.
     """
     return owner_user == user or sees_everything(user)

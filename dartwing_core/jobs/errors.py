@@ -102,7 +102,7 @@ class UnknownHandlerError(InvalidJobError):
 
 
 class DuplicateJobError(frappe.DuplicateEntryError):
-    """The same job (type, organization, parameters) exists already.
+    """An equal job (type, organization, parameters) exists already.
 
     `existing_job_id` and `status` name it. Both are None if the caller may not see it.
     """

@@ -1,1 +1,1 @@
-"""One run of a job: from the taken row to its settled end."""
+"""One run of a job: from the claimed row to its settled end."""

@@ -74,16 +74,16 @@ class JobContext:
 
     @property
     def idempotency_key(self) -> str:
-        """The same for every attempt of the job: hand it to systems outside the database, which may see the same
-        attempt's work more than once. It does not tell the job's id.
+        """A key that is equal for all attempts of the job. Hand it to systems outside the database, which may see
+        a job's work more than once. It does not tell the job's id.
         """
         return idempotency.key_of(self.job_id)
 
     @property
     def parent_results(self) -> Mapping[str, Any]:
-        """What the jobs that this one depends on returned, by their ids, and by their keys if they have one.
+        """The results of the jobs on which this one depends, by their ids, and by their keys if they have one.
 
-        Of completed ones alone. Read from the database when first asked for, all in one query.
+        Only of completed jobs. All are read in one query, at the first access.
         """
         if self._parent_results is None:
             self._parent_results = self.load_parent_results()

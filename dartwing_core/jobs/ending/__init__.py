@@ -1,1 +1,1 @@
-"""What follows the end of a job, and what makes one end."""
+"""Causes and consequences of a job's end."""

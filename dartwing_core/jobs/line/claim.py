@@ -72,7 +72,7 @@ def restart_lease(job: AttemptKey) -> bool:
 
 @dataclass(slots=True)
 class Checked:
-    """What a strict check of the limits found."""
+    """The result of a strict check of the limits."""
 
     at: datetime
     """When the job starts: before a circuit that opens later."""

@@ -1,1 +1,1 @@
-"""Figures about many jobs, and what tells administrators of them."""
+"""Figures about many jobs, and alerts to administrators."""

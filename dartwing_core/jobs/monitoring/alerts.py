@@ -1,8 +1,8 @@
 """Tells the site's administrators when jobs pile up or get stuck: once, until it is over and happens again.
 
-Over the thresholds of Job Engine Settings: jobs that have failed for good, jobs in line in a queue, and a running job's
-multiple of its time limit, which a worker in good order does not reach. What is told is committed together with the
-note that it was, so also if the scheduler runs twice or breaks off.
+Job Engine Settings have the thresholds: of jobs that have failed for good, of jobs in line in a queue, and of a running
+job's multiple of its time limit, which a healthy worker does not reach. An alert and the note that it was sent are one
+commit. So it comes once, also if the scheduler runs twice or breaks off.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ MOST_STUCK = 20
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A number that is watched, `limit` at most; it is counted no further than is needed to know that it is over."""
+    """A watched number and its threshold `limit`. It is counted only until it is known to exceed that."""
 
     key: str
     number: int
     limit: int
     text: Callable[[str], str]
-    """What to say, as HTML, in a language."""
+    """The alert's text as HTML, in a language."""
     link: str
 
     def is_alarming(self, was_raised: bool) -> bool:
@@ -49,7 +49,7 @@ class Level:
 
 
 def check_alerts() -> list[str]:
-    """Entry of the scheduler, every five minutes; returns what was told, by its keys. Commits."""
+    """Check the thresholds: the scheduler's entry of every five minutes. Returns the keys of sent alerts. Commits."""
     if config.settings().mutes_alerts:
         return []
     with named_locks.named_lock("alerts") as is_ours:
@@ -119,7 +119,7 @@ def count_query(condition: Criterion, limit: int) -> QueryBuilder:
 
 
 def stuck_query(times: int) -> QueryBuilder:
-    """Running jobs that have taken more than so many times their time limit."""
+    """The query for jobs that run longer than so many times their time limit."""
     job = frappe.qb.DocType(config.JOB)
     condition = (job.status == str(JobStatus.RUNNING)) & (job.started_epoch > 0)
     condition &= job.started_epoch + job.timeout_seconds * times < clock.now_epoch()

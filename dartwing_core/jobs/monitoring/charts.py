@@ -1,6 +1,6 @@
 """Figures of the last 24 hours for the charts of the workspace: only of jobs that the current user may see.
 
-Of jobs submitted within that time, which are a range of the primary key.
+They cover jobs submitted within that time, which are a range of the primary key.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _later = CustomFunction("GREATEST", ["one", "other"])
 
 
 def throughput() -> dict[str, Any]:
-    """Completed jobs by the hour of their end: `{labels, values, yMarkers}`, the present hour last; or empty."""
+    """Completed jobs by the hour of their end: `{labels, values, yMarkers}`, the present hour last, or empty."""
     job = frappe.qb.DocType(config.JOB)
     now = clock.site_time()
     ago = _hours_ago(job.completed_at, now)
@@ -37,7 +37,7 @@ def throughput() -> dict[str, Any]:
 
 
 def waiting_time() -> dict[str, Any]:
-    """Seconds from being due to the start that 95 of 100 jobs were below, by the hour of their start."""
+    """95th percentile of the seconds from due time to start, by the hour of the start."""
     job = frappe.qb.DocType(config.JOB)
     now = clock.site_time()
     ago = _hours_ago(job.started_at, now).as_("ago")
@@ -60,7 +60,7 @@ def failures() -> dict[str, Any]:
 
 
 def whole_axis(values: Sequence[float]) -> list[dict[str, Any]]:
-    """`yMarkers` for a chart: an invisible one, so high that the axis has its ticks at whole numbers.
+    """`yMarkers` for a chart: one invisible marker, so high that the axis has its ticks at whole numbers.
 
     Frappe's charts divide an axis of two or less, and one of ten, into quarters.
     """
@@ -73,7 +73,7 @@ def _recent(job: Table) -> Criterion:
 
 
 def _hours_ago(column: Term, now: datetime) -> Term:
-    """By the clock's hours: 0 for the one that has begun."""
+    """The hours back by the clock: 0 for the present one."""
     return difference(PseudoColumn("HOUR"), column, _end_of_hour(now))
 
 
@@ -82,7 +82,7 @@ def _end_of_hour(now: datetime) -> datetime:
 
 
 def _by_hour(now: datetime, values: dict[int, Any]) -> dict[str, Any]:
-    """Hours of the site's clock, called by when they began on the user's, as Desk shows all other times."""
+    """Values by hour of the site's clock. Labels are the hours' starts on the user's clock, like all times in Desk."""
     if not values:
         return {"labels": [], "values": []}
     hours, zone = range(HOURS - 1, -1, -1), waiting_reason.zone()

@@ -1,7 +1,7 @@
 """A daily e-mail to the admins of each organization about its jobs that failed for good.
 
-What was told is kept by a time in Job Engine Settings that is committed together with the e-mails in Frappe's queue:
-each job is told once, also if the scheduler runs twice, late or breaks off.
+A time in Job Engine Settings marks the reported jobs. It is committed together with the e-mails in Frappe's queue. So
+each job is reported once, also if the scheduler runs twice, late or breaks off.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ EXAMPLE_LENGTH = 200
 
 
 def send_dead_letter_digest() -> int:
-    """Entry of the scheduler, daily; returns how many e-mails went to Frappe's queue. Commits.
+    """Send the digest: the scheduler's daily entry. Returns how many e-mails went to Frappe's queue. Commits.
 
-    None do if the settings say so, or if the site has no account to send with.
+    Sends none if the settings say so, or if the site has no outgoing account.
     """
     if not config.settings().sends_digest or not _can_send():
         return 0
@@ -53,17 +53,17 @@ def _send() -> int:
 
 
 class FailedRow(TypedDict):
-    """What has failed for good of an organization and Job Type."""
+    """The jobs of an organization and Job Type that failed for good."""
 
     organization: str
     job_type: str
     jobs: int
     example: str | None
-    """Of an error."""
+    """An example of an error."""
 
 
 def failed_query(since: datetime, until: datetime) -> QueryBuilder:
-    """What failed for good in this time, by organization and Job Type, each with an example of an error."""
+    """The query for jobs that failed for good in this time, by organization and Job Type, each with a sample error."""
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(job.organization, job.job_type, Count("*").as_("jobs"))
     query = query.select(Min(job.error_message).as_("example"))
@@ -78,7 +78,7 @@ def _mail_admins(organization: str, rows: Sequence[FailedRow]) -> int:
 
 
 def _mail(user: str, organization: str, name: str, rows: Sequence[FailedRow]) -> bool:
-    """One e-mail to one admin, in their language; an address that won't do must not keep it from the others."""
+    """Send one e-mail to one admin, in their language. A bad address must not keep it from the others."""
     account = frappe.db.get_value("User", user, ["email", "enabled"], as_dict=True)
     if not account or not account.enabled or not account.email:
         return False
@@ -99,7 +99,7 @@ def _mail(user: str, organization: str, name: str, rows: Sequence[FailedRow]) ->
         )
     except Exception as error:
         if sql.database_code(error) is not None:
-            raise  # the transaction may be undone: all of it again, or nothing
+            raise  # the transaction may be undone, so all of it is tried again
         frappe.db.rollback(save_point=SAVEPOINT)
         frappe.logger("dartwing_core").exception(f"The digest could not be sent to {user}")
         return False

@@ -1,4 +1,4 @@
-"""Figures about jobs: only of those that the current user may see, whoever asks.
+"""Figures about jobs: only of those that the current user may see, for all callers.
 
 Job names are in the order of their making, so "of the last hours" is a range of the primary key.
 """
@@ -28,7 +28,7 @@ difference = CustomFunction("TIMESTAMPDIFF", ["unit", "start", "end"])
 
 
 def get_metrics(organization: str | None = None, hours: int = 24) -> dict[str, Any]:
-    """How many jobs there are in each state and waiting by priority, and of the last `hours`: times and failures.
+    """Counts of jobs by state and of waiting ones by priority, and times and failures of the last `hours`.
 
     `{job_count_by_status, queue_depth_by_priority, processing_time: {average_seconds, p95_seconds},
     failure_rate_by_type, processing_time_by_type, timestamp}`. Processing time is that of the attempt that completed
@@ -50,9 +50,9 @@ def get_metrics(organization: str | None = None, hours: int = 24) -> dict[str, A
 
 
 def get_job_counts(organization: str | None = None) -> dict[str, Any]:
-    """How many jobs run, wait, have failed lately and are dead letters, each up to 10,000.
+    """Counts of running, waiting, lately failed and dead letter jobs, each up to 10,000.
 
-    `{running, waiting, failed_today, failed_in_24_hours, dead_letter, today, day_ago}`; the last two say since when, by
+    `{running, waiting, failed_today, failed_in_24_hours, dead_letter, today, day_ago}`; the last two are the starts, by
     the site's clock.
     """
     job = frappe.qb.DocType(config.JOB)
@@ -78,9 +78,9 @@ def _number(job: Table, condition: Criterion, statuses: Collection[JobStatus]) -
 def get_execution_time_stats(
     organization: str | None = None, job_type: str | None = None, hours: int = 24
 ) -> dict[str, Any]:
-    """How long the jobs took that were submitted in the last `hours` and completed.
+    """Times of the jobs that were submitted in the last `hours` and completed.
 
-    `{count, average_seconds, min_seconds, max_seconds, p50_seconds, p95_seconds}`; None where there is none.
+    `{count, average_seconds, min_seconds, max_seconds, p50_seconds, p95_seconds}`; None for a figure without jobs.
     """
     job = frappe.qb.DocType(config.JOB)
     condition = job_queries.narrowed(_visible(job, organization) & since(job, hours), job, job_type=job_type)
@@ -88,9 +88,9 @@ def get_execution_time_stats(
 
 
 def get_type_figures(job_type: str, hours: int = 24) -> dict[str, Any]:
-    """Of a type's jobs: `{running, waiting, dead_letter, count, failure_rate, average_seconds, p95_seconds, hours}`.
+    """A type's jobs: `{running, waiting, dead_letter, count, failure_rate, average_seconds, p95_seconds, hours}`.
 
-    `count` is of those that were submitted in the last `hours` and have ended, for good or bad; times are of those
+    `count` covers those that were submitted in the last `hours` and have ended, for good or bad. Times are of those
     that completed. The failure rate, as everywhere, also counts a failure that is retried.
     """
     job = frappe.qb.DocType(config.JOB)
@@ -133,7 +133,7 @@ def _visible(job: Table, organization: str | None) -> Criterion:
 
 
 def since(job: Table, hours: Any) -> Criterion:
-    """Jobs submitted in so many last hours, MAX_HOURS at most."""
+    """The condition for jobs submitted in so many last hours, MAX_HOURS at most."""
     past = job_queries.bounded(hours, 1, MAX_HOURS, "hours") * 3600
     return job.name >= ids.first_job_name(clock.now_epoch() - past)
 
@@ -143,7 +143,7 @@ def _completed(job: Table) -> Criterion:
 
 
 def run_seconds(job: Table) -> Term:
-    """How long the attempt took that completed the job."""
+    """Seconds of the attempt that completed the job."""
     return difference(PseudoColumn("MICROSECOND"), job.started_at, job.completed_at) / 1_000_000
 
 

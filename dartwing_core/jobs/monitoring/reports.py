@@ -23,7 +23,7 @@ from .metrics import p95_of_each, run_seconds, since
 GROUPS = 500
 PATTERN_LENGTH = 200
 VARIABLE = r"[0-9a-fA-F]{8}[0-9a-fA-F-]*|[0-9]+"
-"""What differs between two errors of one cause: numbers, and ids in hexadecimal digits."""
+"""Parts that differ between errors of one cause: numbers, and ids in hexadecimal digits."""
 
 _replace = CustomFunction("REGEXP_REPLACE", ["text", "pattern", "replacement"])
 _left = CustomFunction("LEFT", ["text", "length"])
@@ -32,10 +32,10 @@ _concat = CustomFunction("CONCAT_WS", ["separator", "one", "other"])
 
 
 def type_performance(organization: str | None = None, hours: int = 24) -> list[dict[str, Any]]:
-    """How the jobs of each type fared that were submitted in the last `hours`, the type with the most first.
+    """Figures of the jobs of each type that were submitted in the last `hours`, the type with the most first.
 
     Rows of `job_type, jobs, completed, failed, canceled, live, failure_rate, average_seconds, p95_seconds, retries`;
-    the failure rate is the percentage of those that ended, not counting canceled ones.
+    the failure rate is the percentage of those that ended, without canceled ones.
     """
     job = frappe.qb.DocType(config.JOB)
     recent = visibility.viewer().visible(job, job_queries.organization_filter(organization)) & since(job, hours)
@@ -74,7 +74,7 @@ def _p95(job: Table, condition: Criterion) -> dict[str, Any]:
 
 
 def _seconds(job: Table) -> Term:
-    """How long the attempt took that completed the job; NULL for others."""
+    """Seconds of the attempt that completed the job. NULL for other jobs."""
     return Case().when(job.status == str(JobStatus.COMPLETED), run_seconds(job))
 
 
@@ -92,8 +92,8 @@ def _rounded(value: Any) -> float | None:
 def dead_letters_by_error(organization: str | None = None, job_type: str | None = None) -> list[dict[str, Any]]:
     """Dead letters of one type with one kind of error, the kinds with the most first, at most 500.
 
-    Rows of `job_type, error, jobs, organizations, first, last, sample, fingerprint`: errors that differ in numbers and
-    ids alone are of one kind, whose `fingerprint` `retry_dead_letters` takes; `sample` is the latest job.
+    Rows of `job_type, error, jobs, organizations, first, last, sample, fingerprint`: errors that differ only in
+    numbers and ids are of one kind, whose `fingerprint` `retry_dead_letters` takes. `sample` is the latest job.
     """
     job, condition = _dead_letters(organization, job_type)
     fingerprint, number = _fingerprint(job), Count("*")
@@ -116,7 +116,7 @@ def retry_dead_letters(
 ) -> dict[str, Any]:
     """Retry the dead letters with these kinds of errors, the oldest 500: `{done, refused, left}`.
 
-    `left`: how many such jobs there are besides. Raises InvalidJobError for what is no list of fingerprints.
+    `left`: how many such jobs there are besides. Raises InvalidJobError for a value that is no list of fingerprints.
     """
     if isinstance(fingerprints, list) and len(fingerprints) > GROUPS:
         raise InvalidJobError(_("{0}: at most {1} at once.").format("fingerprints", GROUPS))

@@ -1,4 +1,4 @@
-"""A Job Type as its page shows it: how its jobs fare, the latest ones, and what one of them takes."""
+"""A Job Type for its page: figures of its jobs, the latest ones, and the schema of their parameters."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def get_job_type_overview(job_type: str, hours: int = 24) -> dict[str, Any]:
     """Figures of a Job Type's jobs that the user may see, the newest ten, and the JSON Schema of its parameters.
 
     Times and failure rate are of jobs submitted in the last `hours`. `schema` is that of the Job Type, else of its
-    handler, else None. `circuits`: those that hold jobs back, for admins of the organizations.
+    handler, else None. `circuits`: those that are not closed, for admins of the organizations.
     `can_run`: whether the user has the permission that it requires.
     Raises InvalidJobError for a type that does not exist. A user who may use no Job Type at all gets it for each one.
     """
@@ -46,7 +46,7 @@ def get_job_type_overview(job_type: str, hours: int = 24) -> dict[str, Any]:
 
 
 def _may_know_types() -> bool:
-    """Whether the user may read Job Types, or has an organization to submit jobs for."""
+    """Whether the user may read Job Types, or has an organization for which to submit jobs."""
     looking = visibility.viewer()
     is_concerned = looking.sees_everything or bool(looking.reach.members)
     return is_concerned or bool(frappe.has_permission(config.JOB_TYPE, "read"))
@@ -60,11 +60,11 @@ def _circuits(job_type: JobType) -> list[dict[str, Any]]:
 
 
 def schema_of(job_type: JobType) -> dict[str, Any] | None:
-    """The JSON Schema of what jobs of this type take; None if nobody has said it."""
+    """The JSON Schema of the parameters of this type's jobs. None if none is declared."""
     own = frappe.parse_json(job_type.get("parameters_schema") or None)
     if own:
         return own
     try:
         return handlers.parameters_schema(job_type.handler_method)
-    except UnknownHandlerError:  # of an app that is gone
+    except UnknownHandlerError:  # its app is gone
         return None

@@ -47,7 +47,7 @@ SUBJECTS = {
     "base.canonical": Subject(["canonical"]),
     "line.selection": Subject(["choice"]),
     "line.turns": Subject(["turns"]),
-    "line.limits": Subject(["limits"], ["Slots", "caps_of", "locked", "reached"]),
+    "line.limits": Subject(["limits"], ["Slots", "caps_of", "lock_caps", "find_reached"]),
 }
 
 

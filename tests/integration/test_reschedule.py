@@ -303,7 +303,7 @@ def test_a_job_put_off_between_a_look_and_the_take_is_not_taken(job_type):
     job, other = submitted(job_type, n=1), submitted(job_type, n=2)
     claimer = claim.Claimer()
     claimer._view = claim.queue_view.read_view()
-    claimer._view.first(claimer._view.choice.next())
+    claimer._view.first_place(claimer._view.choice.next())
     in_parallel([lambda: committed(job.name, reschedule_job, HOUR)])
     assert claimer._claim_and_commit().name == other.name
     assert status(job) == "Pending"

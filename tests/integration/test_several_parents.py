@@ -58,7 +58,7 @@ def end_badly(parent, how: str) -> None:
         sweeper.sweep()
 
 
-# Seen failing: with ascending names as `next_parent`, and with `backlog.children` left out of `child_jobs._tell`.
+# Seen failing: with ascending names as `next_parent`, and without `backlog.children` in `child_jobs._release_over`.
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
 def test_a_child_runs_when_the_last_of_its_parents_has_completed(job_type, order):
     parents = parents_of(job_type, 3)

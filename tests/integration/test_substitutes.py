@@ -195,6 +195,8 @@ def rows(site, monkeypatch) -> Iterator[dict[str, str | None]]:
         todo = {"doctype": "ToDo", "description": "a", "reference_type": "User", "reference_name": "Guest"}
         frappe.get_doc(todo).insert().db_set("_user_tags", ",a")
         frappe.get_doc({"doctype": "Note", "title": f"test {frappe.generate_hash()}", "public": 1}).insert()
+    event = {"doctype": "Event", "subject": "test", "starts_on": "2035-01-01 10:00:00", "event_type": "Public"}
+    event = frappe.get_doc(event).insert()
     frappe.db.commit()
     monkeypatch.setattr(frappe.db, "commit", lambda **_chain: None)  # some of the originals do
     theirs = {"issingle": 0, "is_virtual": 0, "istable": 0, "module": ["!=", "Dartwing Core"]}
@@ -212,6 +214,7 @@ def rows(site, monkeypatch) -> Iterator[dict[str, str | None]]:
     frappe.local.request = None
     del frappe.local.request
     records.remove_doctypes(LINKING)
+    frappe.delete_doc("Event", event.name, force=True)
     for name in frappe.get_all("ToDo", filters={"description": "a"}, pluck="name"):
         frappe.delete_doc("ToDo", name)
     frappe.db.commit()

@@ -86,6 +86,7 @@ def may_hold_ours(doctype: str) -> bool:
         meta = frappe.get_meta(doctype)
         children = [frappe.get_meta(field.options) for field in meta.get_table_fields()]
     except frappe.DoesNotExistError:
+        frappe.clear_last_message()
         return False
     return any(map(_can_name_ours, [meta, *children]))
 

@@ -8,11 +8,7 @@ The originals are named by their modules: Frappe serves every attribute of a mod
 
 from __future__ import annotations
 
-from ..frappe_version import IS_15
-from . import charts_and_reports, documents, imports, lists
+from . import charts_and_reports, documents, energy_points, imports, lists
 from .base import REPLACED
 
-if IS_15:  # later versions have no energy points
-    from . import energy_points  # noqa: F401
-
-__all__ = ["REPLACED", "charts_and_reports", "documents", "imports", "lists"]
+__all__ = ["REPLACED", "charts_and_reports", "documents", "energy_points", "imports", "lists"]

@@ -15,7 +15,7 @@ from frappe.email.doctype.auto_email_report import auto_email_report
 
 from dartwing_core.api import rate_limits
 from dartwing_core.jobs.access import personal_rows, report_access, visibility
-from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES, visible_names
+from dartwing_core.jobs.access.desk_access import visible_names
 
 from .. import query_rules
 from ..frappe_version import IS_15
@@ -150,6 +150,6 @@ def download_mailed_report(given: dict[str, Any]) -> Any:
 def export_list(given: dict[str, Any]) -> Any:
     """A list as a file, at once: Frappe attaches one that is made in the background to a report of its title. 16."""
     doctype = frappe.form_dict.get("doctype")
-    if doctype in TENANT_DOCTYPES or report_access.may_hold_ours(str(doctype)):
+    if IN_BACKGROUND in frappe.form_dict and isinstance(doctype, str) and report_access.may_hold_ours(doctype):
         frappe.form_dict.pop(IN_BACKGROUND, None)
     return reportview.export_query(**given)

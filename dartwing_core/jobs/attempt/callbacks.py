@@ -54,7 +54,17 @@ def commit() -> None:
 
 
 def run(callbacks: list[Callable[[], Any]]) -> None:
-    """Call the callbacks that were set apart, and those that they add. If one raises, the rest are not called."""
+    """Call what was set apart, and what these leave in turn. Each is called, whether one before it raises or not.
+
+    Raises the first error in the end. After an error of the commit, Frappe 15's own callback for realtime messages
+    fails, since they went with the rollback.
+    """
+    errors = []
     for callback in callbacks:
-        frappe.db.after_commit.add(callback)
+        try:
+            callback()
+        except BaseException as error:
+            errors.append(error)
     frappe.db.after_commit.run()
+    if errors:
+        raise errors[0]

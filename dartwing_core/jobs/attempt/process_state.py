@@ -102,7 +102,7 @@ def _of_python() -> tuple[Any, ...]:
         (sys.excepthook, sys.unraisablehook, threading.excepthook),
         (sys.gettrace(), sys.getprofile()),
         tuple(sys.path),
-        tuple(warnings.filters),
+        [one for one in warnings.filters if one[0] == "error"],  # libraries add others when they are imported
         tuple(logging.root.handlers),
         logging.root.manager.disable,
         (gc.isenabled(), gc.get_threshold()),

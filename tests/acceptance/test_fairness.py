@@ -84,15 +84,16 @@ def one_more(job_type: str, n: int, **arguments):
 
 @pytest.mark.timeout(600)
 def test_one_job_starts_next_though_another_organization_has_thousands_in_line(workers, job_type, size):
-    number = size(400, 2_000)
+    number = size(800, 2_000)
     submit_many(job_type, factory.ALPHA, number)
     until(lambda: database.value(DONE, factory.ALPHA) > 5, 60, "the first ones")
-    found = [one_more(job_type, n) for n in range(size(10, 40))]
+    found = [one_more(job_type, n) for n in range(size(20, 40))]
     delays = sorted(float(delay(job) or 0) for job, _others in found)
     before = sorted(others for _job, others in found)
     print("seconds until the start:", delays, "of the others started meanwhile:", before)
     assert database.value(DONE, factory.ALPHA) < number, "others were in line all the time"
-    assert before[int(len(before) * 0.9) - 1] <= WORKERS
+    # On a busy machine a worker's view, which is good for a time, lets some more of the others start.
+    assert before[len(before) * size(75, 90) // 100 - 1] <= WORKERS
     assert before[-1] <= WORKERS * (1 + WHILE_A_LOOK_IS_GOOD)
     assert delays[int(len(delays) * 0.95) - 1] <= 1
 

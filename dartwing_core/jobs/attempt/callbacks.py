@@ -59,12 +59,7 @@ def run(callbacks: list[Callable[[], Any]]) -> None:
     Raises the first error in the end. After an error of the commit, Frappe 15's own callback for realtime messages
     fails, since they went with the rollback.
     """
-    errors = []
-    for callback in callbacks:
-        try:
-            callback()
-        except BaseException as error:
-            errors.append(error)
-    frappe.db.after_commit.run()
-    if errors:
-        raise errors[0]
+    try:
+        sql.call_all(callbacks)
+    finally:
+        frappe.db.after_commit.run()

@@ -134,10 +134,10 @@ def commit() -> None:
     else:
         frappe.db.sql("commit")
         frappe.db.begin()
-    _call_all(_take_own_callbacks())
+    call_all(_take_own_callbacks())
 
 
-def _call_all(callbacks: list[Callable[[], Any]]) -> None:
+def call_all(callbacks: list[Callable[[], Any]]) -> None:
     """Call each, even if an earlier one raises. Raise the first error in the end."""
     errors = []
     for callback in callbacks:

@@ -195,12 +195,12 @@ override_whitelisted_methods = {
     ),
     **{
         f"frappe.core.doctype.data_import.data_import.{name}": f"dartwing_core.wall.substitutes.imports.{name}"
-        for name in ("get_preview_from_template", "download_errored_template", "download_import_log")
+        for name in (
+            *("get_preview_from_template", "download_errored_template"),
+            *("download_import_log", "get_import_status"),
+        )
     },
     "frappe.desk.doctype.event.event.get_events": "dartwing_core.wall.substitutes.charts_and_reports.get_events",
-    "frappe.core.doctype.data_import.data_import.get_import_status": (
-        "dartwing_core.wall.substitutes.imports.get_import_status"
-    ),
     "frappe.desk.doctype.dashboard_chart.dashboard_chart.get": (
         "dartwing_core.wall.substitutes.charts_and_reports.get_chart"
     ),

@@ -126,8 +126,8 @@ def _check(call: Call) -> None:
     ours = [text for text in call.doctypes if text in TENANT_DOCTYPES]
     has_filters = _has_filters_for_name(call)
     odd_number, odd_doctype = _odd_number(call), _odd_doctype(call)
-    pairs = [(call.arguments.get(kind), call.arguments.get(name)) for kind, name in PAIRS]
-    pairs = [(kind, name) for kind, name in pairs if name and tenant_doctype(kind)]
+    pairs = [(tenant_doctype(call.arguments.get(kind)), call.arguments.get(name)) for kind, name in PAIRS]
+    pairs = [(doctype, str(name)) for doctype, name in pairs if doctype and name]
     if not (asked_for or ours or has_filters or odd_number or odd_doctype or pairs):
         return
     _let_others_authenticate()
@@ -139,8 +139,8 @@ def _check(call: Call) -> None:
         raise frappe.ValidationError(_("{0} must be a number.").format(odd_number))
     if odd_doctype:
         raise frappe.ValidationError(_("{0} must be text.").format(odd_doctype))
-    for kind, name in pairs:
-        _check_names(tenant_doctype(kind) or kind, {str(name)})
+    for doctype, name in pairs:
+        _check_names(doctype, {name})
     if has_filters:
         raise frappe.ValidationError(_("The name of a document must be text."))
     if ours and getattr(call.function, "__name__", "") not in ANSWER_THEMSELVES:

@@ -21,8 +21,8 @@ from dartwing_core.jobs.access import result_files
 
 from . import links
 
-PRIVATE = "private/files/"
-"""How Frappe knows a private file; any other path is taken from the folder of the sites."""
+FOLDERS: dict[str, tuple[str, ...]] = {"files/": ("public",), "private/files/": ()}
+"""Where Frappe looks, below the site's folder, for a path that begins so. Others begin in the folder of all sites."""
 
 
 def _wrapped(read: Callable[[Any], bytes | None]) -> Callable[[Any], bytes | None]:
@@ -38,8 +38,8 @@ def _wrapped(read: Callable[[Any], bytes | None]) -> Callable[[Any], bytes | Non
 def _may_be_sent(path: str) -> bool:
     if "\0" in path:
         return False
-    folder = frappe.get_site_path("public") if path.startswith("files/") else ""
-    found = os.path.realpath(os.path.join(frappe.get_site_path() if path.startswith(PRIVATE) else folder, path))
+    folder = next((frappe.get_site_path(*parts) for start, parts in FOLDERS.items() if path.startswith(start)), "")
+    found = os.path.realpath(os.path.join(folder, path))
     if address := result_files.address_of(found):
         return result_files.may_read(address)
     published = (os.path.join(get_bench_path(), "apps"), os.path.abspath("assets"), get_files_path())

@@ -97,14 +97,17 @@ def _is_for(doc: Document, viewer: visibility.Viewer) -> bool:
     if viewer.sees_everything:
         return True
     kind = KINDS[doc.doctype]
-    asked = [field for field in (kind.about, kind.report, kind.method) if field]
-    for owner, *values in now_and_before(doc, [kind.owner, *kind.published, *asked]):
-        is_given, told = values[: len(kind.published)], dict(zip(asked, values[len(kind.published) :], strict=True))
-        is_ours = _is_about_ours(kind, told)
-        is_theirs = owner in (None, "", viewer.user) or any(is_given)
-        if is_ours and not is_theirs and not (kind.published and visibility.sees_everything(owner)):
-            return False
-    return True
+    fields = [field for field in (kind.owner, *kind.published, kind.about, kind.report, kind.method) if field]
+    rows = [dict(zip(fields, values, strict=True)) for values in now_and_before(doc, fields)]
+    return all(not _is_about_ours(kind, row) or _is_for_all(kind, row, viewer) for row in rows)
+
+
+def _is_for_all(kind: Kind, row: dict[str, Any], viewer: visibility.Viewer) -> bool:
+    """Whether the viewer may see the row, of whatever it tells."""
+    owner = row[kind.owner]
+    if owner in (None, "", viewer.user) or any(row[field] for field in kind.published):
+        return True
+    return bool(kind.published) and visibility.sees_everything(owner)
 
 
 def _is_about_ours(kind: Kind, row: Any) -> bool:

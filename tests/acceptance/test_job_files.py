@@ -18,7 +18,7 @@ from PIL import Image
 from dartwing_core.handlers import job_files
 from dartwing_core.jobs import JobContext
 from tests.support import factory
-from tests.support.http import Client
+from tests.support.http import Client, call
 from tests.support.jobs import run, submitted_by
 from tests.support.listener import listening
 from tests.support.records import files_folder
@@ -99,10 +99,6 @@ def test_nobody_hears_that_a_job_has_made_a_file(job, make):
 @pytest.fixture
 def bob_client(web, bob) -> Client:
     return Client(web).with_token(bob)
-
-
-def call(client: Client, method: str, /, **body):
-    return client.http.post(f"{client.url}/api/method/{method}", json=body, timeout=60)
 
 
 def on_disk(file) -> Path:

@@ -8,11 +8,10 @@ from collections.abc import Iterator
 
 import frappe
 import pytest
-import requests
 
 from dartwing_core.wall.frappe_version import IS_15
 from tests.support import factory, http, named, records, tenants
-from tests.support.http import Client
+from tests.support.http import Client, call
 
 JOB = "Background Job"
 NOTICE = "Notification Log"
@@ -20,10 +19,6 @@ SUBJECT = "Job of Beta has failed"
 TITLE = "Secret Beta & Sons"
 LINKING = "Test Titled"
 ACTORS = ("roleless", "user", "admin_a", "portal")
-
-
-def call(client: Client, method: str, /, **body) -> requests.Response:
-    return client.http.post(f"{client.url}/api/method/{method}", json=body, timeout=60)
 
 
 def removed(*documents) -> None:

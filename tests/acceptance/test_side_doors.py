@@ -15,16 +15,12 @@ from frappe.email import email_body
 from dartwing_core.wall import guard
 from dartwing_core.wall.frappe_version import IS_15
 from tests.support import factory, http, tenants, web_request
-from tests.support.http import Client
+from tests.support.http import Client, call
 
 MAIL = "/api/method/frappe.core.doctype.communication.email.make"
 BOARDS = "frappe.desk.doctype.kanban_board.kanban_board"
 IMPORTS = "frappe.core.doctype.data_import.data_import"
 SECRET = "beta-s3cret"
-
-
-def call(client: Client, method: str, /, **body) -> requests.Response:
-    return client.http.post(f"{client.url}/api/method/{method}", json=body, timeout=60)
 
 
 @pytest.fixture(autouse=True)

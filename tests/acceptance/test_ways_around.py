@@ -23,7 +23,7 @@ from dartwing_core.wall import column_rules, guard, links, statement_rules, stor
 from dartwing_core.wall.frappe_version import IS_15
 from dartwing_core.wall.substitutes import lists
 from tests.support import factory, records
-from tests.support.http import Client, set_password
+from tests.support.http import Client, call, set_password
 from tests.support.jobs import run, submitted_by
 
 JOB, RUN = "Background Job", "Background Job Run"
@@ -55,10 +55,6 @@ def job(alice):
 @pytest.fixture
 def stranger(web, bob) -> Client:
     return Client(web).with_token(bob)
-
-
-def call(client: Client, method: str, /, **body):
-    return client.http.post(f"{client.url}/api/method/{method}", json=body, timeout=60)
 
 
 def test_no_module_of_the_app_serves_a_function_of_frappes():

@@ -20,22 +20,13 @@ from dartwing_core.jobs.line import queue_view
 from dartwing_core.jobs.notify import events
 from dartwing_core.jobs.rq import doorbells, redis_queue
 from tests.support import database, factory, processes
-from tests.support.jobs import status, submitted
+from tests.support.jobs import submitted
+from tests.support.slices import ENTRY, WORKER, run_slice, statuses
 
 # RQ's class for time limits takes the alarm that pytest-timeout uses.
 pytestmark = [pytest.mark.usefixtures("no_sweeps"), pytest.mark.timeout(300, method="thread")]
 
-ENTRY, WORKER = "an-entry", "rq:worker:of-a-test"
-
-
-def run_slice(named: str) -> None:
-    processes.queue_client().delete(doorbells.bells_key("default"), redis_queue.list_key("default"))
-    executor.Slice(doorbells.Entry(ENTRY, 300, WORKER, "default", ("default",)), named, 1).run()
-    frappe.set_user("Administrator")
-
-
-def statuses(jobs) -> list[str]:
-    return [status(job) for job in jobs]
+OTHER = frappe._dict(name="of another job")
 
 
 def of_faults(name: str) -> str:
@@ -64,7 +55,7 @@ def test_a_session_that_callbacks_change_reaches_no_other_job(in_a_worker, when)
     # Seen failing: only the handler was watched, so a variable of one tenant's job was there for the next one's.
     looks = of_faults("looks_at_its_session")
     jobs = [submitted(of_faults("changes_its_session_later"), when=when), submitted(looks, n=2)]
-    run_slice(jobs[0].name)
+    run_slice(jobs[0])
     assert statuses(jobs) == ["Completed", "Completed"]
     assert get_job_status(jobs[1].name)["result"]["left"] is None
 
@@ -72,14 +63,14 @@ def test_a_session_that_callbacks_change_reaches_no_other_job(in_a_worker, when)
 def test_what_cannot_be_compared_strands_nobody(shared):
     # Seen failing: the next job was Running already, and nobody ran it.
     jobs = [submitted(of_faults("leaves_an_odd_value"), n=n) for n in range(3)]
-    run_slice(jobs[0].name)
+    run_slice(jobs[0])
     assert statuses(jobs) == ["Completed"] * 3
 
 
 def test_a_process_whose_attempt_was_overtaken_takes_no_other_job(job_type):
     # Seen failing for attempts that raise. Whoever has overtaken it may be about to stop the process.
     jobs = [submitted(of_faults("is_overtaken_and_fails"), n=1), submitted(job_type, n=2)]
-    run_slice(jobs[0].name)
+    run_slice(jobs[0])
     assert statuses(jobs) == ["Running", "Queued"]
 
 
@@ -92,7 +83,7 @@ def test_a_hook_that_refuses_a_job_fails_its_attempt_alone(job_type, monkeypatch
             raise frappe.PermissionError("not today")
 
     monkeypatch.setattr(job_hooks, "call_before_job", refuse)
-    run_slice(jobs[0].name)
+    run_slice(jobs[0])
     assert statuses(jobs) == ["Completed", "Dead Letter", "Completed"]
     assert "not today" in get_job_status(jobs[1].name)["error_message"]
 
@@ -101,7 +92,7 @@ def test_hooks_are_told_of_the_job_that_runs_and_not_of_the_one_that_an_entry_na
     jobs = [submitted(job_type, n=n) for n in range(2)]
     told: list[str] = []
     monkeypatch.setattr(job_hooks, "call_before_job", lambda job: told.append(job["name"]))
-    run_slice("of another job")
+    run_slice(OTHER)
     assert told == [job.name for job in jobs]
 
 
@@ -109,7 +100,7 @@ def test_a_job_whose_connection_was_renewed_between_two_jobs_is_on_the_new_one(j
     # By its number a rescue would end somebody else's connection, or none.
     jobs = [submitted(job_type, n=n) for n in range(2)]
     monkeypatch.setattr(job_hooks, "call_after_job", lambda _job: frappe.db.sql("SET @left_by_a_job = 1"))
-    run_slice(jobs[0].name)
+    run_slice(jobs[0])
     assert statuses(jobs) == ["Completed", "Completed"]
     ids = [database.value("SELECT connection_id FROM `tabBackground Job` WHERE name = %s", job.name) for job in jobs]
     assert ids[0] != ids[1]
@@ -132,7 +123,7 @@ def test_what_a_job_has_left_to_its_commit_is_done_whatever_becomes_of_the_engin
     monkeypatch.setattr(events, "_publish", publish_or_break)
     client = processes.queue_client()
     client.delete(redis_queue.list_key("long"))
-    run_slice(jobs[0].name)
+    run_slice(jobs[0])
     done = statuses(jobs).count("Completed")
     assert struck
     assert done
@@ -206,7 +197,7 @@ def test_a_time_limit_at_any_line_of_the_engine_loses_and_doubles_nothing(site, 
         before = sys.gettrace()
         sys.settrace(alarm.trace)
         try:
-            run_slice("of another job")
+            run_slice(OTHER)
         finally:
             sys.settrace(before)
         connection.renew()

@@ -19,12 +19,11 @@ from tests.support import database, factory, processes
 from tests.support.jobs import status, submitted, submitted_by, submitted_for, submitted_with
 from tests.support.queues import listed, type_of
 from tests.support.settings import settings
+from tests.support.slices import ENTRY, WORKER, run_slice, statuses
 
 # RQ's class for time limits takes the alarm that pytest-timeout uses.
 pytestmark = [pytest.mark.usefixtures("no_sweeps"), pytest.mark.timeout(60, method="thread")]
 
-WORKER = "rq:worker:of-a-test"
-ENTRY = "an-entry"
 KIND = re.compile(
     r"(?P<commit>commit)\b.*"
     r"|.*UPDATE `tabBackground Job` .*(?:(?P<start>status = 'Running').*|(?P<end>SET `status`=).*)",
@@ -37,17 +36,6 @@ RUNS_UNDER = "SELECT COUNT(*) FROM `tabBackground Job Run` WHERE background_job 
 def _no_variable() -> Iterator[None]:
     yield
     os.environ.pop("LEFT_BY_A_JOB", None)
-
-
-def run_slice(job, *, timeout: float = 300, queues: tuple[str, ...] = ("default",)) -> None:
-    """Do what a worker does under an entry that names this job."""
-    processes.queue_client().delete(doorbells.bells_key("default"), redis_queue.list_key("default"))
-    executor.Slice(doorbells.Entry(ENTRY, timeout, WORKER, queues[0], queues), job.name, 1).run()
-    frappe.set_user("Administrator")
-
-
-def statuses(jobs) -> list[str]:
-    return [status(job) for job in jobs]
 
 
 def test_a_process_goes_on_until_nobody_is_left_and_each_run_names_its_entry(job_type):

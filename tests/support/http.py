@@ -45,6 +45,11 @@ class Client:
         return self.http.post(self.url + API + name, data=fields, timeout=30)
 
 
+def call(client: Client, method: str, /, **body: Any) -> requests.Response:
+    """Call a whitelisted function by its dotted name, with a JSON body."""
+    return client.http.post(f"{client.url}/api/method/{method}", json=body, timeout=60)
+
+
 def new_token(user: str) -> str:
     """An API key and secret, joined as Frappe wants them."""
     document = frappe.get_doc("User", user)

@@ -1,0 +1,28 @@
+"""A slice in the test's own process: what a worker's process does under one entry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import frappe
+
+from dartwing_core.jobs import executor
+from dartwing_core.jobs.rq import doorbells, redis_queue
+
+from . import processes
+from .jobs import status
+
+WORKER = "rq:worker:of-a-test"
+ENTRY = "an-entry"
+
+
+def run_slice(job: Any, *, timeout: float = 300, queues: tuple[str, ...] = ("default",)) -> None:
+    """Do what a worker does under an entry that names this job."""
+    processes.queue_client().delete(doorbells.bells_key("default"), redis_queue.list_key("default"))
+    executor.Slice(doorbells.Entry(ENTRY, timeout, WORKER, queues[0], queues), job.name, 1).run()
+    frappe.set_user("Administrator")
+
+
+def statuses(jobs: list[Any]) -> list[str]:
+    """Of each job, in their order."""
+    return [status(job) for job in jobs]

@@ -42,7 +42,10 @@ def _may_be_sent(path: str) -> bool:
     found = os.path.realpath(os.path.join(folder, path))
     if address := result_files.address_of(found):
         return result_files.may_read(address)
-    published = (os.path.join(get_bench_path(), "apps"), os.path.abspath("assets"), get_files_path())
+    assets = os.path.abspath("assets")  # in which bench links the folder of each app, wherever that lies
+    if Path(os.path.abspath(os.path.join(folder, path))).is_relative_to(assets):
+        return True
+    published = (os.path.join(get_bench_path(), "apps"), assets, get_files_path())
     return any(Path(found).is_relative_to(os.path.realpath(one)) for one in published)
 
 

@@ -275,7 +275,7 @@ def _without_false_parents(get_query):
             meta = meta_of(table)
             if meta and not meta.istable:
                 named["parent_doctype"] = None
-            elif meta and named.get("ignore_permissions") is False and (links_to_ours(table) or kind_fields(table)):
+            elif meta and not named.get("ignore_permissions", True) and (links_to_ours(table) or kind_fields(table)):
                 query = get_query(self, table, *arguments, **named)
                 return query.where(frappe.qb.DocType(table).parenttype == named["parent_doctype"])
         return get_query(self, table, *arguments, **named)

@@ -63,6 +63,21 @@ def test_a_mail_brings_files_that_are_published_and_jobs_files_for_who_may_read_
             assert not brought(path, who), f"{who}: {path}"
 
 
+def test_a_mail_brings_pictures_of_apps_that_lie_elsewhere(site, tmp_path):
+    # Seen failing: bench links the folder of each app into `assets`, also of one that is no folder of the bench.
+    (tmp_path / "logo.png").write_bytes(b"png")
+    link = Path("assets", "of_a_test")
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(tmp_path)
+    try:
+        assert brought("assets/of_a_test/logo.png", "Guest")
+        assert not brought(
+            f"assets/of_a_test/../../{os.path.relpath(frappe.get_site_path())}/site_config.json", "Guest"
+        )
+    finally:
+        link.unlink()
+
+
 # Reports that are mailed ----------------------------------------------------------------------------------------------
 
 

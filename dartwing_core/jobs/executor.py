@@ -15,7 +15,7 @@ from typing import Any
 
 import frappe
 from rq import get_current_job
-from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
+from rq.timeouts import BaseTimeoutException, JobTimeoutException, UnixSignalDeathPenalty
 
 from .attempt import isolation, job_hooks, process_state
 from .attempt.attempt import Attempt
@@ -112,6 +112,7 @@ class Slice:
             refusal = None if is_own else self._call_hooks_before(job, session)
             if not self._is_in_time(job):
                 return
+            self._context.follow_database()  # the claim or a hook may have connected anew
             started = self._began if is_own else time.monotonic()
             self._made = Attempt(job, heartbeat_thread, session, self._entry.id, started, self._claim_with_settle)
             self._made.refusal = refusal
@@ -126,6 +127,8 @@ class Slice:
         try:
             with session.watched():
                 job_hooks.call_before_job(job.row)
+        except BaseTimeoutException:  # of the entry: the job has not begun, and is left to the sweeper
+            raise
         except Exception as error:
             sql.rollback()
             return error
@@ -157,7 +160,6 @@ class Slice:
                 self._process.restore()
         if made.session.is_changed and (made.has_left_nothing or made.next_job):
             connection.renew()
-            self._context.remember_database()
             made.session.is_renewed = True
         after_settle.follow_up(job, time.monotonic() - made.started, made.end)
         after_settle.requeue_if_due(job, made.end)

@@ -60,6 +60,16 @@ def test_a_session_that_callbacks_change_reaches_no_other_job(in_a_worker, when)
     assert get_job_status(jobs[1].name)["result"]["left"] is None
 
 
+def test_attributes_of_a_database_object_that_a_reconnect_has_made_reach_no_other_job(monkeypatch):
+    # Seen failing: the handler's work would be committed by halves, and so would that of the jobs after it.
+    jobs = [submitted(of_faults("commits_many_writes"), n=n) for n in range(4)]
+    reconnects = iter([connection.renew])
+    monkeypatch.setattr(job_hooks, "call_before_job", lambda _job: next(reconnects, lambda: None)())
+    run_slice(OTHER)
+    assert statuses(jobs) == ["Completed"] * 4
+    assert [get_job_status(job.name)["result"] for job in jobs] == [{"before": False}] * 4
+
+
 def test_what_cannot_be_compared_strands_nobody(shared):
     # Seen failing: the next job was Running already, and nobody ran it.
     jobs = [submitted(of_faults("leaves_an_odd_value"), n=n) for n in range(3)]
@@ -86,6 +96,29 @@ def test_a_hook_that_refuses_a_job_fails_its_attempt_alone(job_type, monkeypatch
     run_slice(jobs[0])
     assert statuses(jobs) == ["Completed", "Dead Letter", "Completed"]
     assert "not today" in get_job_status(jobs[1].name)["error_message"]
+
+
+def test_a_hook_that_outlasts_the_entrys_limit_fails_no_job(job_type, monkeypatch):
+    # Seen failing: the job ended as timed out, though it had not begun.
+    job = submitted(job_type, n=1)
+
+    def outlast(_job: Any) -> None:
+        raise JobTimeoutException("the limit of the entry")
+
+    monkeypatch.setattr(job_hooks, "call_before_job", outlast)
+    with pytest.raises(JobTimeoutException):
+        run_slice(OTHER)
+    assert statuses([job]) == ["Running"], "the sweeper gives it to another worker"
+    assert len(get_job_history(job.name)["history"]) == 3
+
+
+def test_the_lease_of_a_job_whose_hooks_have_closed_its_connection_names_the_new_one(job_type, monkeypatch):
+    # Seen failing: 0, by which no rescue can end the connection.
+    job = submitted(job_type, n=1)
+    monkeypatch.setattr(job_hooks, "call_before_job", lambda _job: frappe.db.close())
+    run_slice(OTHER)
+    assert statuses([job]) == ["Completed"]
+    assert database.value("SELECT connection_id FROM `tabBackground Job` WHERE name = %s", job.name) > 0
 
 
 def test_hooks_are_told_of_the_job_that_runs_and_not_of_the_one_that_an_entry_names(job_type, monkeypatch):

@@ -241,6 +241,13 @@ def leaves_an_odd_value(context: JobContext) -> None:
 
 
 @job_handler
+def commits_many_writes(context: JobContext) -> dict:
+    """Lets Frappe commit by itself behind many writes; whether it was so already."""
+    before, frappe.db.auto_commit_on_many_writes = bool(frappe.db.auto_commit_on_many_writes), 1
+    return {"before": before}
+
+
+@job_handler
 def is_overtaken_and_fails(context: JobContext) -> None:
     """Somebody gives the job to another attempt; then it fails."""
     with connector()() as other, other.cursor() as cursor:

@@ -84,10 +84,15 @@ class Context:
         self._contents = [
             pair for name, value in self._before.items() for pair in _containers(value, name in NESTED, seen)
         ]
-        self.remember_database()
+        self._remember_database()
         self._forget()
 
-    def remember_database(self) -> None:
+    def follow_database(self) -> None:
+        """Remember Frappe's database object anew if a reconnect has replaced it."""
+        if frappe.local.db is not self._database:
+            self._remember_database()
+
+    def _remember_database(self) -> None:
         """Remember Frappe's database object as it is now, to put it back later."""
         self._database = frappe.local.db
         self._of_database = {name: value for name, value in vars(self._database).items() if name not in OF_CONNECTION}

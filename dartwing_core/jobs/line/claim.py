@@ -63,9 +63,13 @@ def restart_lease(job: AttemptKey) -> bool:
 
     Returns whether the attempt still belongs to this process.
     """
-    connection_id = sql.this_connection() or 0
-    values = {"now": clock.site_time(), "name": job["name"], "attempt": job["attempt"], "connection_id": connection_id}
-    is_its_own = bool(sql.execute_as_of_now(_RESTART_LEASE, values))
+    return connection.retried(partial(_restart_lease, job))
+
+
+def _restart_lease(job: AttemptKey) -> bool:
+    sql.commit()  # opens a connection if a hook has closed it
+    values = {"now": clock.site_time(), "name": job["name"], "attempt": job["attempt"]}
+    is_its_own = bool(sql.execute_as_of_now(_RESTART_LEASE, values | {"connection_id": sql.this_connection() or 0}))
     sql.commit()
     return is_its_own
 

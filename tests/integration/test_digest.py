@@ -123,6 +123,26 @@ def test_an_address_that_will_not_do_keeps_it_from_nobody_else(admin):
         frappe.db.commit()
 
 
+def test_a_mail_that_fails_keeps_it_from_nobody_else_and_is_no_half_mail(admin, monkeypatch):
+    # Seen failing without the savepoint: what the broken mail had written was kept.
+    second = factory.user("a_second_head", factory.ALPHA, org_role="Admin")
+    send = frappe.sendmail
+
+    def fail_for_one(**given):
+        send(**given)
+        if given["recipients"] == [second]:
+            raise OSError("the attachment is gone")
+
+    monkeypatch.setattr(frappe, "sendmail", fail_for_one)
+    dead(message="first")
+    try:
+        assert digest.send_dead_letter_digest() == 1
+        assert set(queued()) == {admin}
+        assert digest.send_dead_letter_digest() == 0, "those who were told are not told again"
+    finally:
+        factory.dismiss()
+
+
 def test_errors_are_shown_as_text(admin):
     dead(message="<script>alert(1)</script> & more <b>")
     digest.send_dead_letter_digest()

@@ -13,17 +13,22 @@ from .references import REFERENCES
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
-    from frappe.model.meta import Meta
 
 CUSTOM, BY_QUERY = "Custom Report", "Report Builder"
 """The latter is the type of reports that Frappe makes for the user that it is told."""
 MAY_HOLD_OURS = frozenset(
     (
         *(*TENANT_DOCTYPES, *REFERENCES, "Discussion Reply", "Deleted Document", "Error Log", "Access Log"),
-        *("Route History", "Auto Email Report", "API Request Log", "Prepared Report"),
+        *("Route History", "API Request Log", "Prepared Report", "Notification Log", "List Filter", "Number Card"),
+        *("Dashboard Chart", "Auto Email Report", "Kanban Board", "User Permission", "Document Share Key"),
+        *("Reminder", "Workflow Action", "Data Import", "Data Import Log", "Webhook Request Log"),
+        *("Integration Request", "Transaction Log", "Unhandled Email", "Bulk Update"),
     )
 )
-"""DocTypes whose rows are ours, or may be about ours; beside those whose fields can name ours (`_can_name_ours`)."""
+"""DocTypes of Frappe whose rows are ours, or are made about ours; beside those that link to ours.
+
+Addresses, contacts and the like hold a dynamic link too, but nothing of ours unless somebody writes it there.
+"""
 LONGEST_CHAIN = 20
 """Of Custom Reports that refer to one another."""
 
@@ -79,7 +84,7 @@ def _check_sent(report: Document, user: str) -> None:
 
 
 def may_hold_ours(doctype: str) -> bool:
-    """Whether rows of a DocType may name one of ours, or be one."""
+    """Whether rows of a DocType are ours, are made about ours, or link to ours."""
     if doctype in MAY_HOLD_OURS:
         return True
     try:
@@ -88,12 +93,7 @@ def may_hold_ours(doctype: str) -> bool:
     except frappe.DoesNotExistError:
         frappe.clear_last_message()
         return False
-    return any(map(_can_name_ours, [meta, *children]))
-
-
-def _can_name_ours(meta: Meta) -> bool:
-    links = {field.options for field in meta.get("fields", {"fieldtype": "Link"})}
-    return bool(meta.get("fields", {"fieldtype": "Dynamic Link"}) or links & {*TENANT_DOCTYPES, "DocType"})
+    return any(field.options in TENANT_DOCTYPES for one in (meta, *children) for field in one.get_link_fields())
 
 
 def is_on_jobs(report: str) -> bool:

@@ -125,7 +125,7 @@ def test_an_address_that_will_not_do_keeps_it_from_nobody_else(admin):
 
 def test_a_mail_that_fails_keeps_it_from_nobody_else_and_is_no_half_mail(admin, monkeypatch):
     # Seen failing without the savepoint: what the broken mail had written was kept.
-    second = factory.user("a_second_head", factory.ALPHA, org_role="Admin")
+    second = factory.user("a_third_head", factory.ALPHA, org_role="Admin")
     send = frappe.sendmail
 
     def fail_for_one(**given):

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,6 +52,14 @@ def test_another_port_than_the_usual_one_is_said(monkeypatch, taken, capsys):
     port = commands.serve_port(None)
     assert port != taken
     assert f"Port {taken} is taken; this takes {port}." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["test", "--help"], ["serve", "-h"], ["bench", "--help"]])
+def test_help_is_all_that_help_does(arguments):
+    # Seen failing: `./dev test --help` installed, built and ran all tests after pytest's help.
+    done = subprocess.run([testing.ROOT / "dev", *arguments], capture_output=True, text=True, timeout=10, check=True)
+    assert done.stdout == commands.USAGE
+    assert done.stderr == ""
 
 
 def test_what_serve_does_not_know_is_refused():

@@ -38,8 +38,8 @@ _personal = ("Notification Log", "List Filter", "Number Card", "Dashboard Chart"
 
 permission_query_conditions = {
     **dict.fromkeys(_tenant_doctypes, "dartwing_core.jobs.access.desk_access.conditions"),
-    **dict.fromkeys((*_references, *_children_of_others), "dartwing_core.jobs.access.references.reference_conditions"),
-    **dict.fromkeys(_personal, "dartwing_core.jobs.access.personal_rows.conditions"),
+    **dict.fromkeys((*_references, *_children_of_others), "dartwing_core.wall.references.reference_conditions"),
+    **dict.fromkeys(_personal, "dartwing_core.wall.personal_rows.conditions"),
 }
 
 has_permission = {
@@ -53,36 +53,36 @@ has_permission = {
     "Organization": "dartwing_core.jobs.access.desk_access.has_organization_permission",
     "Org Member": "dartwing_core.jobs.access.desk_access.has_member_permission",
     "Organization Removal": "dartwing_core.jobs.access.desk_access.has_removal_permission",
-    **dict.fromkeys(_references, "dartwing_core.jobs.access.references.has_reference_permission"),
-    **dict.fromkeys(_personal, "dartwing_core.jobs.access.personal_rows.has_permission"),
-    "File": "dartwing_core.jobs.access.references.has_file_permission",
+    **dict.fromkeys(_references, "dartwing_core.wall.references.has_reference_permission"),
+    **dict.fromkeys(_personal, "dartwing_core.wall.personal_rows.has_permission"),
+    "File": "dartwing_core.wall.references.has_file_permission",
 }
 
-_check_reference = "dartwing_core.jobs.access.references.check_reference"
+_check_reference = "dartwing_core.wall.references.check_reference"
 _check_stored_query = "dartwing_core.wall.stored_queries.check"
-_stay_quiet = "dartwing_core.jobs.access.personal_rows.stay_quiet"
+_stay_quiet = "dartwing_core.wall.personal_rows.stay_quiet"
 doc_events = {
     **{doctype: {"validate": _check_reference} for doctype in _references},
     "File": {
-        "before_insert": "dartwing_core.jobs.access.references.check_new_file",
-        "before_validate": "dartwing_core.jobs.access.references.check_file",
+        "before_insert": "dartwing_core.wall.references.check_new_file",
+        "before_validate": "dartwing_core.wall.references.check_file",
         "validate": _check_reference,
     },
     "Auto Email Report": {
         "validate": [
-            "dartwing_core.jobs.access.report_access.check_sending",
+            "dartwing_core.wall.report_access.check_sending",
             "dartwing_core.wall.stored_queries.check_mailing",
             _check_stored_query,
         ]
     },
-    "Report": {"validate": ["dartwing_core.jobs.access.report_access.check_report", _check_stored_query]},
+    "Report": {"validate": ["dartwing_core.wall.report_access.check_report", _check_stored_query]},
     "Kanban Board": {"validate": _check_stored_query},
     **{
         doctype: {"validate": [_check_stored_query, _stay_quiet], "on_trash": _stay_quiet}
         for doctype in ("Dashboard Chart", "Number Card")
     },
     "System Settings": {"on_update": "dartwing_core.jobs.recovery.scheduled_types.follow_time_zone"},
-    "Prepared Report": {"before_insert": "dartwing_core.jobs.access.report_access.check_preparing"},
+    "Prepared Report": {"before_insert": "dartwing_core.wall.report_access.check_preparing"},
 }
 
 override_doctype_class = {"File": "dartwing_core.dartwing_core.guarded_file.File"}

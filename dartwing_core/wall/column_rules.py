@@ -17,8 +17,8 @@ import frappe
 from frappe import _
 
 from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
-from dartwing_core.jobs.access.references import REFERENCES
 
+from .references import REFERENCES
 from .request_texts import texts
 
 LONGEST = 20_000

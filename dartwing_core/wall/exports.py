@@ -6,8 +6,9 @@ import frappe
 from werkzeug.wrappers import Request, Response
 
 from dartwing_core.handlers import record_files
-from dartwing_core.jobs.access import report_access
 from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
+
+from . import report_access
 
 ZIP = b"PK\x03\x04"
 """An XLSX file begins like this."""

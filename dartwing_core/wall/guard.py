@@ -31,11 +31,19 @@ import frappe
 from frappe import _
 from frappe.modules.utils import load_doctype_module
 
-from dartwing_core.jobs.access import references, visibility
+from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES, throw_missing
 from dartwing_core.jobs.errors import InvalidJobError
 
-from . import link_titles, links, mail_files, sent_names, statement_rules, web_pages  # noqa: F401 (wrap functions)
+from . import (  # noqa: F401 (wrap functions)
+    link_titles,
+    links,
+    mail_files,
+    references,
+    sent_names,
+    statement_rules,
+    web_pages,
+)
 from .doctypes import queue_doctype, tenant_doctype
 from .mentions import kind_fields
 from .request_texts import listed, parsed

@@ -14,9 +14,9 @@ from frappe.desk import link_preview
 from frappe.desk.form import load
 from frappe.www import printview
 
-from dartwing_core.jobs.access import references, visibility
+from dartwing_core.jobs.access import visibility
 
-from . import links
+from . import links, references
 from .doctypes import tenant_doctype
 
 OF_PRINTS = "set_title_values_for_link_and_dynamic_link_fields"

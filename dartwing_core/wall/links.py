@@ -18,9 +18,10 @@ import frappe
 from frappe import _
 from frappe.model.document import Document
 
-from dartwing_core.jobs.access import references, visibility
+from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import throw_missing
 
+from . import references
 from .doctypes import tenant_doctype
 
 FLAG = "dartwing_links_by_frappe"

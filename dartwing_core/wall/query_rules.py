@@ -36,11 +36,11 @@ import pypika.terms
 import pypika.utils
 from frappe import _
 
-from dartwing_core.jobs.access import references, visibility
+from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import ORGANIZATION, TENANT_DOCTYPES
 from dartwing_core.jobs.base import config
 
-from . import callers, links
+from . import callers, links, references
 from .column_rules import (
     GUARDED,
     columns_of,

@@ -12,9 +12,9 @@ from typing import Any
 import frappe
 from frappe import _
 
-from dartwing_core.jobs.access import report_access, visibility
+from dartwing_core.jobs.access import visibility
 
-from . import column_rules
+from . import column_rules, report_access
 from .doctypes import tenant_doctype
 from .frappe_version import IS_15
 from .request_texts import parsed

@@ -11,9 +11,9 @@ import functools
 import frappe
 from frappe.website.page_renderers.print_page import PrintPage
 
-from dartwing_core.jobs.access import references, visibility
+from dartwing_core.jobs.access import visibility
 
-from . import links
+from . import links, references
 from .doctypes import tenant_doctype
 
 

@@ -14,10 +14,10 @@ from frappe.desk.doctype.number_card import number_card
 from frappe.email.doctype.auto_email_report import auto_email_report
 
 from dartwing_core.api import rate_limits
-from dartwing_core.jobs.access import personal_rows, report_access, visibility
+from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import visible_names
 
-from .. import query_rules
+from .. import personal_rows, query_rules, report_access
 from ..frappe_version import IS_15
 from ..mentions import asks_for_names, fields_that_link_to_ours
 from .base import are_names, dict_of, instead_of, is_ours, parsed, rows_naming_ours, sees_everything, text_of

@@ -15,10 +15,10 @@ from frappe.workflow.doctype.workflow import workflow
 from pypika.functions import Count
 
 from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES, throw_missing
-from dartwing_core.jobs.access.references import visible_of
 
 from ..frappe_version import IS_15
 from ..mentions import asks_for_names, fields_that_link_to_ours, kind_fields, links_to_ours, naming_ours
+from ..references import visible_of
 from .base import are_names, dict_of, instead_of, is_ours, parsed, rows_naming_ours, sees_everything, text_of
 
 AGGREGATIONS = ("sum", "count", "avg", "min", "max")

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import frappe
 from frappe import _
 
-from . import visibility
-from .desk_access import TENANT_DOCTYPES
+from dartwing_core.jobs.access import visibility
+from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
+
 from .references import REFERENCES
 
 if TYPE_CHECKING:

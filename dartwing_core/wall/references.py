@@ -12,10 +12,17 @@ import frappe
 from frappe import _
 from pypika.queries import QueryBuilder
 
-from ..base import config
-from . import desk_access, result_files, visibility
-from .desk_access import ENGINE_DOCTYPES, ORGANIZATION, TENANT_DOCTYPES, as_sql, throw_missing, visible_names
-from .visibility import Viewer
+from dartwing_core.jobs.access import desk_access, result_files, visibility
+from dartwing_core.jobs.access.desk_access import (
+    ENGINE_DOCTYPES,
+    ORGANIZATION,
+    TENANT_DOCTYPES,
+    as_sql,
+    throw_missing,
+    visible_names,
+)
+from dartwing_core.jobs.access.visibility import Viewer
+from dartwing_core.jobs.base import config
 
 if TYPE_CHECKING:
     from frappe.model.document import Document

@@ -14,8 +14,10 @@ from frappe.model.document import Document
 from pypika.queries import QueryBuilder
 from pypika.terms import Criterion
 
-from . import report_access, visibility
-from .desk_access import TENANT_DOCTYPES, as_sql, notify_nobody, throw_missing
+from dartwing_core.jobs.access import visibility
+from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES, as_sql, notify_nobody, throw_missing
+
+from . import report_access
 from .references import check_other_apps, now_and_before
 
 

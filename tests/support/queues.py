@@ -55,7 +55,7 @@ def one(job_type: str, priority: str, organization: str = factory.ALPHA):
 def age(job, seconds: float) -> None:
     """Let the job have been due so long ago."""
     due = clock.now_epoch() - seconds
-    rank = due - config.HEAD_START[frappe.db.get_value("Background Job", job.name, "priority")]
+    rank = config.rank(due, frappe.db.get_value("Background Job", job.name, "priority"))
     set_columns(job, available_at=clock.site_time(due), due_epoch=due, admission_rank=rank)
 
 

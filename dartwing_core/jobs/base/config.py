@@ -1,4 +1,7 @@
-"""Settings of the engine and of Job Types, read through Frappe's document cache (no SQL when warm)."""
+"""Settings of the engine and of Job Types, read through Frappe's document cache (no SQL when warm).
+
+Also the engine's own constants: names of DocTypes, priorities, bounds.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +30,11 @@ ENGINE = "Administrator"
 """The user whom the log names for the engine's own work."""
 
 PRIORITIES = ("Low", "Normal", "High", "Critical")
-HEAD_START = {"Critical": 86_400, "High": 3_600, "Normal": 0, "Low": -3_600}
-"""Seconds by which a priority is ahead of a Normal job due then. Low waits longer, but not for ever."""
+HEAD_START_SECONDS = {"Critical": 86_400, "High": 3_600, "Normal": 0, "Low": -3_600}
+"""Seconds by which a priority is ahead of a Normal job that is due then. Low waits longer, but not for ever.
+
+Orders the jobs of one organization. `line/selection.HEAD_START` sets an organization's job ahead of those of others.
+"""
 QUEUE_OF_PRIORITY = {"Critical": "short", "High": "short", "Normal": "default", "Low": "long"}
 
 MIN_TIMEOUT, MAX_TIMEOUT = 1, 86_400
@@ -201,6 +207,11 @@ def _read_job_type(name: str) -> JobType | None:
     except frappe.DoesNotExistError:
         frappe.clear_last_message()
         return None
+
+
+def rank(due_epoch: float, priority: str) -> float:
+    """The rank of a job in its organization's line. The lowest is next."""
+    return due_epoch - HEAD_START_SECONDS[priority]
 
 
 def queue_for(job_type_doc: JobType, priority: str) -> str:

@@ -16,7 +16,10 @@ from heapq import heappop, heappush
 from operator import attrgetter
 
 HEAD_START = {"Critical": 8.0, "High": 2.0, "Normal": 0.0, "Low": -2.0}
-"""Turns that a job of a priority is ahead of Normal ones of other organizations."""
+"""Turns that a job of a priority is ahead of Normal ones of other organizations.
+
+Among the jobs of one organization rank decides (`config.rank`).
+"""
 _Turn = tuple[float, float, str]
 """Pass less head start, then the first job's rank among equals, then the organization."""
 

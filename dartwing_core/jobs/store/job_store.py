@@ -1,4 +1,6 @@
-"""All writes to the Background Job table, and reads of single jobs. Reads of many are in `backlog`.
+"""Inserts of Background Job, its status changes, and reads of single jobs. Reads of many are in `backlog`.
+
+Two modules write the table beside it: `line/claim` makes a job Running, `waiting` sets times and parents.
 
 Every status change is one guarded UPDATE plus one log row (invariant I3). It happens only if the job still has the
 status and attempt that the caller saw.
@@ -145,7 +147,7 @@ def replace_waiting(found: HolderRow, row: NewJobRow) -> bool:
     is_unchanged = (job.status == str(status)) & (job.attempt == 0)
     query = update_query(config.JOB, replaceable(row))
     query = query.where((job.name == found["name"]) & is_unchanged)
-    query = query.set(job.admission_rank, job.due_epoch - config.HEAD_START[row["priority"]])
+    query = query.set(job.admission_rank, config.rank(job.due_epoch, row["priority"]))
     if not sql.run_update(query):
         return False
     text = "Parameters replaced by a newer request"

@@ -26,11 +26,6 @@ IN_LINE, HELD = 1, 2
 ENTERED_AGAIN = "Job enqueued for retry"
 
 
-def rank(due_epoch: float, priority: str) -> float:
-    """The rank of a job in its organization's line. The lowest is next."""
-    return due_epoch - config.HEAD_START[priority]
-
-
 def columns(due_epoch: float, priority: str, waits_for: str | None = None) -> Columns:
     """The columns of a job that is new or begins anew. It is in line at once if it waits for nothing."""
     is_in_line = not waits_for and due_epoch <= clock.now_epoch()
@@ -45,7 +40,7 @@ def columns(due_epoch: float, priority: str, waits_for: str | None = None) -> Co
 
 def due_columns(due_epoch: float, priority: str) -> Columns:
     """The columns for a job's due time, and for its place in line then."""
-    return {**clock.due_columns(due_epoch), "admission_rank": rank(due_epoch, priority)}
+    return {**clock.due_columns(due_epoch), "admission_rank": config.rank(due_epoch, priority)}
 
 
 def waiting_columns(parent: str) -> Columns:

@@ -43,9 +43,9 @@ HEAVY = ("frappe.model.document", "frappe.query_builder.functions", "frappe.util
 SUBJECTS = {
     "status": Subject(["status"]),
     "store.job_store": Subject(["transitions"], ["transition", "move_all", "_by_size", "_first_events"]),
-    "attempt.backoff": Subject(["retry"]),
+    "attempt.backoff": Subject(["backoff"]),
     "base.canonical": Subject(["canonical"]),
-    "line.selection": Subject(["choice"]),
+    "line.selection": Subject(["selection"]),
     "line.turns": Subject(["turns"]),
     "line.limits": Subject(["limits"], ["Slots", "caps_of", "lock_caps", "find_reached"]),
 }

@@ -21,7 +21,7 @@ ENDS = {
 
 def test_jobs_in_one_process_end_properly_and_leave_nothing_to_each_other():
     # Seen failing: "exit" stays Running without `except BaseException` in `Attempt.make`. Between RQ jobs Frappe renews
-    # its context; tests/integration/test_leftovers.py looks at what the engine itself clears away.
+    # its context; tests/integration/test_isolation.py looks at what the engine itself clears away.
     mess = factory.job_type("mess", f"{factory.FAULTS}.leaves_a_mess", default_timeout=1)
     look = factory.job_type("look", f"{factory.FAULTS}.looks_around")
     frappe.db.commit()

@@ -1,5 +1,5 @@
 """The matrix of reading: every kind of user × every path × every job. Nobody learns of a job that is not theirs
-(regressions 1, 2, 10, 11, 12), and what may not be seen answers as what is not there."""
+or counts it (regressions 1, 2, 10, 11, 12), and what may not be seen answers as what is not there."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import frappe
 import pytest
 import requests
 
@@ -344,3 +345,34 @@ def test_everybody_reads_their_own_jobs_and_no_other(web, name):
             if not expected and path.is_uniform and plain != missing:
                 wrong.append(f"tells {key} from none: {title}: {plain} {missing}")
     assert wrong == [], "\n".join(wrong)
+
+
+@pytest.mark.parametrize("name", ACTORS)
+def test_figures_count_only_what_one_sees(web, name):
+    actor, client, jobs = ACTORS[name], tenants.client_of(name, web), tenants.targets(name)
+    if name in ("guest", "disabled"):
+        assert client.get("get_job_metrics").status_code == 401
+        return
+    for organization in ("Test Alpha", "Test Beta", "Test Nowhere"):
+        expected = sum(jobs[key].organization == organization for key in actor.sees)
+        metrics = client.get("get_job_metrics", organization=organization).json()["message"]
+        assert sum(metrics["job_count_by_status"].values()) == expected
+        assert bool(metrics["failure_rate_by_type"]) is bool(expected)
+        stats = client.get("get_execution_time_stats", organization=organization).json()["message"]
+        assert stats["count"] == expected
+        assert client.get("list_jobs", organization=organization).json()["message"]["total"] == expected
+        slow = client.get("get_slowest_jobs", organization=organization).json()["message"]["jobs"]
+        assert len(slow) == expected
+    for key in ("own", "alpha", "beta"):
+        tenants.set_status(jobs[key].name, "Dead Letter", jobs[key].secret)
+    frappe.db.commit()
+    counts = client.get("get_job_counts").json()["message"]
+    assert counts["dead_letter"] - _dead_letters_of_others(name) == len(actor.sees)
+
+
+def _dead_letters_of_others(name: str) -> int:
+    """Those of real organizations, on a bench's site, that a System Manager sees too."""
+    if name != "manager":
+        return 0
+    of_others = {"status": "Dead Letter", "organization": ["not like", "Test %"]}
+    return frappe.db.count(JOB, of_others)

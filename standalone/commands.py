@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -20,6 +21,7 @@ from .site import ADMIN_PASSWORD, ROOT
 from .testing import test
 
 SERVE_PORT = 8000
+OPENAPI = ROOT / "docs" / "openapi.json"
 
 USAGE = """\
 ./dev demo              a site with workers, and a guided tour of what the engine does
@@ -35,7 +37,7 @@ USAGE = """\
 ./dev mutate [MODULE…]  whether the unit tests notice each small change of the engine's pure modules
 ./dev lint [CHECK…]     ruff (lint and format), mypy, import-linter, dead code, and oxlint for JavaScript
 ./dev pot               renew the template of translations, dartwing_core/locale/main.pot
-./dev api               renew the reference of the Python API, docs/python_api.md
+./dev api               renew docs/python_api.md and docs/openapi.json, the references of the Python API and of REST
 ./dev prepare           install and build everything, then exit
 ./dev clean             remove what is kept between runs
 
@@ -122,11 +124,16 @@ def pot(_arguments: list[str]) -> int:
 
 
 def api(_arguments: list[str]) -> int:
-    """Renew the reference of the Python API."""
+    """Renew the references of the Python API and of REST."""
     from . import alias, python_api
 
     alias.install()
     print(f"{python_api.DOCUMENT.relative_to(ROOT)}: {python_api.renew()} names")
+    from dartwing_core.api import openapi
+
+    description = openapi.describe()
+    OPENAPI.write_text(f"{json.dumps(description, indent=1)}\n")
+    print(f"{OPENAPI.relative_to(ROOT)}: {len(description['paths'])} endpoints")
     return 0
 
 

@@ -1,6 +1,6 @@
 """The REST API as an OpenAPI 3.1 description, made of the endpoints' type hints and docstrings.
 
-`bench --site SITE job-engine openapi > docs/openapi.json` renews the committed copy; a test holds it current.
+`./dev api` renews the committed copy, docs/openapi.json; a test holds it current.
 """
 
 from __future__ import annotations

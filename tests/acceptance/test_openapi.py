@@ -41,7 +41,7 @@ def count() -> int:
 
 
 def test_the_committed_description_is_current():
-    # Renew it with: bench --site SITE job-engine openapi > docs/openapi.json
+    # Renew it with: ./dev api
     assert json.loads(DESCRIPTION.read_text()) == json.loads(json.dumps(openapi.describe()))
 
 

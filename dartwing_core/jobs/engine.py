@@ -174,7 +174,7 @@ def _place(
     prepared = [item for item in asked if stands_for[item.row["name"]] is item]
     documents = _answer_duplicates(prepared, user)
     new = [item for item in prepared if item.row["name"] not in documents]
-    pairs = relations.connect([_what_came_out(stands_for[item.row["name"]].row, documents) for item in asked])
+    pairs = relations.connect([_as_parent(stands_for[item.row["name"]].row, documents) for item in asked])
     if new:
         quota.check(new, user)
         for item in new:
@@ -189,7 +189,8 @@ def _place(
     return [stands_for[item.row["name"]].row for item in asked], documents
 
 
-def _what_came_out(row: NewJobRow, documents: Mapping[str, Document]) -> ParentRow:
+def _as_parent(row: NewJobRow, documents: Mapping[str, Document]) -> ParentRow:
+    """The job that stands for a request, as a parent of others: an existing one, or the new row."""
     document = documents.get(row["name"])
     return {"name": document.name, "status": document.status} if document else row
 

@@ -1,1 +1,1 @@
-"""The rows: all SQL on the engine's tables that is not a report."""
+"""The rows: SQL on the engine's tables."""

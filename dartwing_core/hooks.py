@@ -56,6 +56,7 @@ has_permission = {
     **dict.fromkeys(_references, "dartwing_core.wall.references.has_reference_permission"),
     **dict.fromkeys(_personal, "dartwing_core.wall.personal_rows.has_permission"),
     "File": "dartwing_core.wall.references.has_file_permission",
+    "Dashboard Settings": "dartwing_core.wall.personal_rows.has_settings_permission",
 }
 
 _check_reference = "dartwing_core.wall.references.check_reference"

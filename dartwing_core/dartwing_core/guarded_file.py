@@ -13,6 +13,7 @@ import frappe
 from frappe.core.doctype.file.file import File as FrappesFile
 
 from dartwing_core.jobs.access import desk_access, result_files
+from dartwing_core.wall import references
 
 NAME = f"{__name__}.File"
 
@@ -47,7 +48,17 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
         found = result_files.addresses(self)
         if desk_access.is_download():
             found |= result_files.private_addresses(frappe.local.request.path)
-        return not result_files.is_foreign(self, found, but_for_twins=True) and super().is_downloadable()
+        return (
+            not result_files.is_foreign(self, found, but_for_twins=True)
+            and self._is_of_a_visible_document()
+            and super().is_downloadable()
+        )
+
+    def _is_of_a_visible_document(self) -> bool:
+        """Whether the user sees our document to which it is attached: Frappe lets its owner read a File for ever."""
+        doctype, name = self.attached_to_doctype, self.attached_to_name
+        is_of_ours = self.is_private and doctype in desk_access.TENANT_DOCTYPES and name
+        return not is_of_ours or references.is_visible(doctype, name)
 
     def notify_update(self) -> None:
         """Not of a file of ours: everybody who may have a list of Files open would hear who has made one, and when."""

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +40,8 @@ from . import (  # noqa: F401 (wrap functions)
     links,
     mail_files,
     references,
+    renames,
+    sent_later,
     sent_names,
     statement_rules,
     web_pages,
@@ -122,9 +124,10 @@ def check_request() -> None:
         raise frappe.ValidationError(_("The request is nested too deeply.")) from None
 
 
-def before_job(method: Any = None, **_more: Any) -> None:
+def before_job(method: Any = None, kwargs: Any = None, **_more: Any) -> None:
     """Hook: Frappe imports, changes and asks for documents in the background too, as the user who asked for it."""
     links.watch(links.is_frappes(str(method)))
+    sent_names.remember(kwargs if isinstance(kwargs, dict) else {})
 
 
 def _check(call: Call) -> None:
@@ -273,22 +276,39 @@ def _has_filters_for_name(call: Call) -> bool:
         return True
     named = [call.arguments[key] for key in NAME_KEYS if key in call.arguments]
     named = [value for value in named if not isinstance(value, str) or value.lstrip()[:1] in ("{", "[")]
-    is_filter = any(isinstance(one, dict) for value in named for one in (listed(value) or [parsed(value)]))
+    is_filter = any(isinstance(one, dict | list) for value in named for one in (listed(value) or [parsed(value)]))
     return is_filter and any(map(kind_fields, call.doctypes))
 
 
 def _odd_doctype(call: Call) -> str | None:
     """The argument for a DocType that is a comparison: some of Frappe's functions take one, as a filter."""
     keys = (*DOCTYPE_KEYS, *(kind for kind, _name in PAIRS))
-    return next((key for key in keys if isinstance(call.arguments.get(key), list | dict)), None)
+    odd = (key for key in keys if isinstance(call.arguments.get(key), list | dict))
+    return next((key for key in odd if not _takes_objects(call.function, key)), None)
+
+
+def _takes_objects(function: Callable[..., Any] | None, argument: str) -> bool:
+    """Whether a function says that it takes an object there, as the one for PDFs of several DocTypes does."""
+    return "dict" in str(getattr(function, "__annotations__", {}).get(argument, ""))
 
 
 def _holds_filters(value: Any) -> bool:
-    """Whether a document in there has filters for its name."""
+    """Whether a document that is sent, one of several, or a child row of one has filters for its name."""
     inner = parsed(value)
-    if isinstance(inner, dict):
-        return isinstance(inner.get("name"), dict | list) or any(map(_holds_filters, inner.values()))
-    return isinstance(inner, list) and any(map(_holds_filters, inner))
+    documents = inner if isinstance(inner, list) else [inner]
+    return any(_has_filters_for(one) for document in documents for one in _rows(document))
+
+
+def _rows(document: Any) -> Iterator[Any]:
+    """A document and its child rows."""
+    yield document
+    if isinstance(document, dict):
+        for rows in document.values():
+            yield from rows if isinstance(rows, list) else ()
+
+
+def _has_filters_for(row: Any) -> bool:
+    return isinstance(row, dict) and isinstance(row.get("name"), dict | list)
 
 
 def _odd_number(call: Call) -> str | None:

@@ -2,27 +2,31 @@
 
 Frappe puts the file of each `embed="…"` in the text of a mail into the mail: any file that the server can read, without
 a permission. So whoever writes a mail has it sent to them, and some of Frappe's functions let everybody write one. A
-mail brings what apps and the site publish, and private files. A job's file it brings for who may read it. (15, 16)
+mail brings what apps and the site publish, and private files. A job's file it brings for who may read it, and never
+when the scheduler sends it. (15, 16)
 """
 
 from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import frappe
 from frappe.email import email_body
-from frappe.utils import get_bench_path, get_files_path
+from frappe.utils import get_files_path
 
 from dartwing_core.jobs.access import result_files
 
 from . import links
 
 FOLDERS: dict[str, tuple[str, ...]] = {"files/": ("public",), "private/files/": ()}
-"""Where Frappe looks, below the site's folder, for a path that begins so. Others begin in the folder of all sites."""
+"""Where Frappe looks, below the site's folder, for a path that begins so. Others begin in the folder of all sites. What
+lies there is judged by where it really is: `..` behind a link leads elsewhere on the disk than in the text."""
+ASSETS = "assets/"
+"""The folder in which bench links what each app publishes. Frappe drops `..` from such a path."""
 
 
 def _wrapped(read: Callable[[Any], bytes | None]) -> Callable[[Any], bytes | None]:
@@ -39,14 +43,23 @@ def _may_be_sent(path: str) -> bool:
     if "\0" in path:
         return False
     folder = next((frappe.get_site_path(*parts) for start, parts in FOLDERS.items() if path.startswith(start)), "")
-    found = os.path.realpath(os.path.join(folder, path))
+    is_asset = path.startswith(ASSETS)
+    found = os.path.realpath(os.path.abspath(path) if is_asset else os.path.join(folder, path))
     if address := result_files.address_of(found):
-        return result_files.may_read(address)
-    assets = os.path.abspath("assets")  # in which bench links the folder of each app, wherever that lies
-    if Path(os.path.abspath(os.path.join(folder, path))).is_relative_to(assets):
-        return True
-    published = (os.path.join(get_bench_path(), "apps"), assets, get_files_path())
-    return any(Path(found).is_relative_to(os.path.realpath(one)) for one in published)
+        return not result_files.files_at(address) if _stands_for_others() else result_files.may_read(address)
+    return any(Path(found).is_relative_to(one) for one in (*_published_by_apps(), os.path.realpath(get_files_path())))
+
+
+def _stands_for_others() -> bool:
+    """Whether the scheduler sends a mail, as Administrator, whose text somebody else has written."""
+    return frappe.session.user == "Administrator" and not getattr(frappe.local, "request", None)
+
+
+def _published_by_apps() -> Iterator[str]:
+    """The folders that apps publish, wherever they lie, and those of the packages that they publish."""
+    for name in os.listdir(ASSETS) if os.path.isdir(ASSETS) else ():
+        yield os.path.realpath(os.path.join(ASSETS, name))
+        yield os.path.realpath(os.path.join(ASSETS, name, "node_modules"))
 
 
 email_body.get_filecontent_from_path = _wrapped(email_body.get_filecontent_from_path)

@@ -5,6 +5,7 @@ Who filters, groups or counts all of them reads letter by letter what they hold.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import frappe
@@ -35,6 +36,13 @@ def naming_ours(doctype: Any, table) -> Criterion | None:
     if route := ROUTES.get(doctype):
         conditions += [table[route].like(f"%/{tenant_doctype}/%") for tenant_doctype in TENANT_DOCTYPES]
     return Criterion.any(conditions) if conditions else None
+
+
+def names_ours(doctype: str, row: Mapping[str, Any]) -> bool:
+    """Whether a row of another DocType names a document of ours by its DocType."""
+    route = str(row.get(ROUTES.get(doctype, "")) or "")
+    is_on_route = any(f"/{tenant_doctype}/" in route for tenant_doctype in TENANT_DOCTYPES)
+    return is_on_route or any(row.get(field) in TENANT_DOCTYPES for field in kind_fields(doctype))
 
 
 def links_to_ours(doctype: Any) -> dict[str, str]:

@@ -43,6 +43,7 @@ KINDS = {
     "Auto Email Report": Kind(None, "user", "report"),
 }
 OUR_FUNCTIONS = "dartwing_core."
+MODULE = "Dartwing Core"
 
 
 def conditions(user: str | None = None, doctype: str = "List Filter") -> str:
@@ -117,3 +118,24 @@ def _is_about_ours(kind: Kind, row: Any) -> bool:
     about, report, method = (row.get(field) if field else None for field in (kind.about, kind.report, kind.method))
     is_on_report = report is not None and report_access.is_on_jobs(report)
     return about in TENANT_DOCTYPES or is_on_report or str(method or "").startswith(OUR_FUNCTIONS)
+
+
+# Filters of charts ------------------------------------------------------------------------------------------------
+
+
+def has_settings_permission(
+    doc: Document, ptype: str | None = None, user: str | None = None, debug: bool = False
+) -> bool:
+    """`has_permission` of Dashboard Settings: no for those of others with filters of charts about ours. (15, 16)"""
+    viewer = visibility.viewer(user)
+    is_own = viewer.sees_everything or viewer.user in (doc.name, doc.get("user"))
+    return (is_own or not _has_filters_of_ours(doc)) and check_other_apps(doc, ptype, user, debug)
+
+
+def _has_filters_of_ours(settings: Document) -> bool:
+    stored = None if settings.is_new() else frappe.db.get_value(settings.doctype, settings.name, "chart_config")
+    charts = [frappe.parse_json(text) for text in (settings.chart_config, stored) if text]
+    names = [name for config in charts if isinstance(config, dict) for name in config]
+    fields = ["document_type", "report_name", "module"]
+    rows = frappe.get_all("Dashboard Chart", filters={"name": ["in", names]}, fields=fields) if names else []
+    return any(row.module == MODULE or _is_about_ours(KINDS["Dashboard Chart"], row) for row in rows)

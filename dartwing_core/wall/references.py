@@ -126,14 +126,17 @@ def _is_text(name: Any) -> bool:
 
 
 def has_file_permission(doc: Document, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
-    """`has_permission` of File: a job's files are as private as its result. The other hooks decide on other files."""
+    """`has_permission` of File: a job's files are as private as its result, those of other documents as these are.
+
+    The other hooks decide on the files of others' DocTypes.
+    """
     doctype, name = doc.attached_to_doctype, doc.attached_to_name
     if doctype == config.JOB:
         viewer, job = visibility.viewer(user), desk_access.job_of(name)
         may_see = job is not None and viewer.can_see(job["owner_user"], job["organization"])
         if not viewer.sees_everything and not (may_see and viewer.can_see_result(job)):
             return False
-    elif doctype in ENGINE_DOCTYPES and not is_visible(doctype, name, user):
+    elif doctype in TENANT_DOCTYPES and name and not is_visible(doctype, name, user):
         return False
     if result_files.is_foreign(doc, result_files.addresses(doc), but_for_twins=ptype != "create"):
         return False
@@ -178,14 +181,14 @@ def check_new_file(doc: Document, method: str | None = None) -> None:
     """`before_insert` of File: a job's files come from code, are private, and follow only the job's permissions.
 
     Frappe accepts uploads from all users who may read the document. It lets the owner of a File read it for ever, also
-    after they have left the organization.
+    after they have left the organization. Private files of schedules and organizations share no bytes with others.
     """
-    if doc.attached_to_doctype not in ENGINE_DOCTYPES:
-        return
-    if not doc.is_private:
-        frappe.throw(_("Files of background jobs must be private."))
-    doc.owner = "Administrator"
-    result_files.keep_apart(doc)
+    if doc.attached_to_doctype in ENGINE_DOCTYPES:
+        if not doc.is_private:
+            frappe.throw(_("Files of background jobs must be private."))
+        doc.owner = "Administrator"
+    if doc.attached_to_doctype in TENANT_DOCTYPES:
+        result_files.keep_apart(doc)
 
 
 def check_file(doc: Document, method: str | None = None) -> None:

@@ -30,8 +30,6 @@ MAY_HOLD_OURS = frozenset(
 
 Addresses, contacts and the like hold a dynamic link too, but nothing of ours unless somebody writes it there.
 """
-LONGEST_CHAIN = 20
-"""Of Custom Reports that refer to one another."""
 
 
 def check_sending(doc: Document, method: str | None = None) -> None:
@@ -40,20 +38,32 @@ def check_sending(doc: Document, method: str | None = None) -> None:
     Frappe runs scripts of reports as the scheduler, which sees everything, and other reports as the named user.
     """
     if report := _report(doc.report):
-        _check_sent(report, doc.user)
+        _check_sent(report, doc.user, frappe.session.user)
+
+
+def check_making(doc: Document) -> None:
+    """Check once more when the report is made: it may have become another one since its mailing was saved."""
+    if report := _report(doc.report):
+        _check_sent(report, doc.user, doc.modified_by)
+
+
+def runs_as_its_user(report: str) -> bool:
+    """Whether a report's script runs as the user for whom it is mailed, since its rows may be about ours."""
+    found = _report(report)
+    return found is not None and found.report_type != BY_QUERY and may_hold_ours(found.ref_doctype)
 
 
 def _chain(name: str) -> list[Document]:
     """A report, and those that it refers to, one after the other, as Custom Reports do; the last is what it runs."""
     fields = ["name", "ref_doctype", "report_type", "reference_report"]
-    found: list[Document] = []
-    while name and len(found) < LONGEST_CHAIN:
+    found: dict[str, Document] = {}
+    while name and name not in found:
         report = frappe.db.get_value("Report", name, fields, as_dict=True)
         if not report:
             break
-        found.append(report)
+        found[name] = report
         name = report.reference_report if report.report_type == CUSTOM else ""
-    return found
+    return [*found.values()]
 
 
 def _report(name: str) -> Document | None:
@@ -71,14 +81,15 @@ def check_report(doc: Document, method: str | None = None) -> None:
     if may_hold_ours(runs.ref_doctype):
         for report, user in frappe.get_all("Auto Email Report", fields=["report", "user"], as_list=True):
             if any(one.name == doc.name for one in _chain(report)):
-                _check_sent(runs, user)
+                _check_sent(runs, user, frappe.session.user)
 
 
-def _check_sent(report: Document, user: str) -> None:
+def _check_sent(report: Document, user: str, maker: str) -> None:
+    """`maker`: who has made the report, or its mailing, what it is."""
     if report.ref_doctype in TENANT_DOCTYPES and report.report_type != BY_QUERY:
         text = _("The report {0} can't be sent: it would hold the jobs of all organizations.")
         frappe.throw(text.format(_(report.name)), frappe.PermissionError)
-    is_for_others = user != frappe.session.user and not visibility.viewer().sees_everything
+    is_for_others = user != maker and not visibility.sees_everything(maker)
     if is_for_others and may_hold_ours(report.ref_doctype):
         text = _("The report {0} can be sent only with what you may see yourself: enter yourself as its user.")
         frappe.throw(text.format(_(report.name)), frappe.PermissionError)

@@ -7,8 +7,9 @@ other users. Two rules, for Frappe's own functions and people who do not see eve
 itself go on. (15, 16)
 
 - No document is made of, or changed by, data with filters for its name or in a field that holds a name.
-- No row is looked up by a comparison (`["like", "a%"]`) that was sent in place of a name, or of a value in a filter;
-  nor by a number with a fraction.
+- No row is looked up by filters that were sent in place of a name, nor by a comparison (`["like", "a%"]`) that was sent
+  in place of a value in a filter, nor by a number with a fraction. What was sent to a function that Frappe runs in the
+  background counts as well.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ FILTERS = "filters"
 
 
 def remember(arguments: Mapping[str, Any]) -> None:
-    """Keep what was sent: some of Frappe's functions take their arguments apart."""
+    """Keep what was sent, or handed to a background job: some of Frappe's functions take their arguments apart."""
     frappe.flags[SENT] = dict(arguments)
     frappe.flags.pop(INNER, None)
 
@@ -92,12 +93,12 @@ def _is_wrong(filters: Any) -> bool:
 
 
 def _was_sent(filters: Any) -> bool:
-    """Whether a comparison in there stood in an argument that is not for filters."""
-    values = filters.values() if isinstance(filters, Mapping) else filters
-    if not (comparisons := [value for value in values if value and is_filter(value)]):
+    """Whether the filters, or a comparison in there, stood in an argument that is not for filters."""
+    if not (sent := _sent()):
         return False
-    sent = _sent()
-    return len(comparisons) * len(sent) > MOST_COMPARED or any(one in sent for one in comparisons)
+    values = filters.values() if isinstance(filters, Mapping) else filters
+    asked = [filters, *(value for value in values if value and is_filter(value))]
+    return len(asked) * len(sent) > MOST_COMPARED or any(one in sent for one in asked)
 
 
 def _sent() -> list[Any]:

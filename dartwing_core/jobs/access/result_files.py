@@ -1,4 +1,4 @@
-"""Files of jobs on the disk, to which only the job's own File may lead.
+"""Files of jobs, organizations and schedules on the disk, to which only their own File may lead.
 
 Frappe goes by the address in a File document, or by its file name if it has none. The owner of a File with another
 one's address reads, publishes and deletes that file. So a job's file has a name that can't be guessed. Every File that
@@ -20,7 +20,7 @@ import frappe
 from frappe import _
 from frappe.utils import get_files_path
 
-from .desk_access import ENGINE_DOCTYPES
+from .desk_access import TENANT_DOCTYPES
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
@@ -65,7 +65,7 @@ def write(content: IO[bytes], path: Path) -> None:
 
 
 def keep_apart(file: Document) -> None:
-    """Give the bytes of a File that Frappe has just stored for a job a name and a hash of their own."""
+    """Give the bytes of a File that Frappe has stored for a document of ours a name and a hash of their own."""
     address = file.file_url or ""
     if file.is_folder or (file.content_hash or "").startswith(OWN_HASH) or not address.startswith(FOLDER):
         return
@@ -75,7 +75,7 @@ def keep_apart(file: Document) -> None:
     name = unguessable(path.name)
     with path.open("rb") as content:
         write(content, folder() / name)
-    if not frappe.db.exists("File", {"file_url": address}):  # else it belongs to another File of equal content
+    if not frappe.db.exists("File", {"file_url": address, "name": ["!=", file.name or ""]}):  # else it belongs to another File of equal content
         path.unlink()
     file.file_url, file.content_hash = FOLDER + name, own_hash()
 
@@ -84,19 +84,19 @@ def keep_apart(file: Document) -> None:
 
 
 def refuse_if_foreign(file: Document) -> None:
-    """Raises frappe.PermissionError for a File that leads to a file of a job, whatever the form of its address."""
-    is_marked = (file.content_hash or "").startswith(OWN_HASH) and file.attached_to_doctype not in ENGINE_DOCTYPES
+    """Raises frappe.PermissionError for a File that leads to a file of ours, whatever the form of its address."""
+    is_marked = (file.content_hash or "").startswith(OWN_HASH) and file.attached_to_doctype not in TENANT_DOCTYPES
     if is_marked or is_foreign(file, addresses(file)):
         throw_foreign()
 
 
 def throw_foreign() -> None:
-    """Raise PermissionError: the file is a job's."""
-    frappe.throw(_("This file belongs to a background job."), frappe.PermissionError)
+    """Raise PermissionError: the file is a job's, or of another document of ours."""
+    frappe.throw(_("This file belongs to a background job, a schedule or an organization."), frappe.PermissionError)
 
 
 def is_foreign(file: Document, found: Iterable[str], *, but_for_twins: bool = False) -> bool:
-    """Whether one of these addresses belongs to a job's file, and the File document not to that job.
+    """Whether one of these addresses belongs to a file of a document of ours, and the File to another document.
 
     `but_for_twins`: a file is not foreign to a File of equal content that has shared its bytes since before such files
     were kept apart.
@@ -105,22 +105,27 @@ def is_foreign(file: Document, found: Iterable[str], *, but_for_twins: bool = Fa
     if not wanted:
         return False
     table = frappe.qb.DocType("File")
-    query = frappe.qb.from_(table).where(table.attached_to_doctype.isin(ENGINE_DOCTYPES) & table.file_url.isin(wanted))
+    query = frappe.qb.from_(table).where(table.attached_to_doctype.isin(TENANT_DOCTYPES) & table.file_url.isin(wanted))
     rows = query.select(table.file_url, table.attached_to_doctype, table.attached_to_name, table.content_hash).run(
         as_dict=True
     )
     rows = [row for row in rows if row.file_url in wanted]  # the database takes "A" for "a", the disk does not
-    return bool(rows) and not any(_is_of_same_job(file, row) or (but_for_twins and _is_twin(file, row)) for row in rows)
+    return bool(rows) and not any(_is_of_same(file, row) or (but_for_twins and _is_twin(file, row)) for row in rows)
+
+
+def files_at(address: str) -> list[str]:
+    """The Files of documents of ours that lie at an address."""
+    of_ours = {"file_url": address, "attached_to_doctype": ["in", TENANT_DOCTYPES]}
+    return frappe.get_all("File", filters=of_ours, pluck="name")
 
 
 def may_read(address: str) -> bool:
-    """Whether the user may read the file at an address. True if it is no job's file."""
-    of_jobs = {"file_url": address, "attached_to_doctype": ["in", ENGINE_DOCTYPES]}
-    names = frappe.get_all("File", filters=of_jobs, pluck="name")
+    """Whether the user may read the file at an address. True if it is no file of ours."""
+    names = files_at(address)
     return not names or any(frappe.has_permission("File", "read", doc=name) for name in names)
 
 
-def _is_of_same_job(file: Document, row: Any) -> bool:
+def _is_of_same(file: Document, row: Any) -> bool:
     return all(file.get(field) == row[field] for field in ("attached_to_doctype", "attached_to_name"))
 
 

@@ -1,0 +1,34 @@
+"""A document is merged into another one by whoever may write that one.
+
+Frappe renames a document for who may read it, if the request says so (`force`, `validate_rename`). A name that is taken
+merges the two, and the answer then holds the whole of the other row. So where rows may be about ours, whoever merges
+needs the permission to write the other row as well. (15, 16)
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import frappe
+from frappe.model.document import Document
+
+from dartwing_core.jobs.access import visibility
+
+from . import links
+from .report_access import may_hold_ours
+
+
+def _checked(rename: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(rename)
+    def checked(self: Document, name: Any, *arguments: Any, **named: Any) -> Any:
+        is_asked = frappe.flags.get(links.FLAG) and may_hold_ours(self.doctype)
+        if is_asked and not visibility.viewer().sees_everything and frappe.db.exists(self.doctype, name):
+            frappe.get_doc(self.doctype, name).check_permission("write")
+        return rename(self, name, *arguments, **named)
+
+    return checked
+
+
+Document._rename = _checked(Document._rename)

@@ -1,0 +1,96 @@
+"""Private files of organizations and schedules reach nobody who may not see these, and share no bytes with others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import frappe
+import pytest
+
+from dartwing_core.jobs.access import result_files
+from dartwing_core.patches import files_are_kept_apart
+from tests.support import factory, http
+from tests.support.http import Client
+
+SECRET = b"contract of alpha"
+NAME = "test-contract.txt"
+
+
+@pytest.fixture(autouse=True)
+def _no_limits() -> None:
+    http.forget_limits()
+
+
+def attached(content: bytes = SECRET, **values):
+    given = {"doctype": "File", "file_name": NAME, "content": content, "is_private": 1, **values}
+    return frappe.get_doc(given).insert(ignore_permissions=True)
+
+
+@pytest.fixture
+def file(site) -> Iterator:
+    """A file of Test Alpha. What the tests make beside it is removed too."""
+    before = set(frappe.get_all("File", pluck="name"))
+    made = attached(attached_to_doctype="Organization", attached_to_name=factory.ALPHA)
+    frappe.db.commit()
+    yield made
+    frappe.db.rollback()
+    for name in set(frappe.get_all("File", pluck="name")) - before:
+        frappe.delete_doc("File", name, force=True, delete_permanently=True)
+    frappe.db.commit()
+
+
+def read(client: Client, address: str) -> tuple[int, bytes]:
+    answer = client.http.get(f"{client.url}{address}", timeout=60)
+    return answer.status_code, answer.content
+
+
+def test_a_file_row_of_ones_own_leads_to_no_file_of_an_organization(web, file):
+    # Seen failing: any account read it, and published it, by an address that it guessed.
+    stranger = Client(web).with_token(factory.user("wants_files", roles=()))
+    values = {"file_url": file.file_url, "is_private": 1}
+    answer = stranger.http.post(f"{web}/api/resource/File", json=values, timeout=60)
+    assert answer.status_code in (403, 404, 417), answer.text
+    assert SECRET not in read(stranger, file.file_url)[1]
+    member = Client(web).with_token(factory.user("reads_files", factory.ALPHA))
+    assert read(member, file.file_url) == (200, SECRET)
+
+
+def test_its_name_can_not_be_guessed(file):
+    assert NAME not in file.file_url
+    assert file.content_hash.startswith(result_files.OWN_HASH)
+
+
+def test_equal_content_of_somebody_else_is_another_file(file):
+    # Frappe takes Files with equal hashes for one file: the upload of a picture that an organization has would be refused.
+    other = attached(attached_to_doctype="Note", attached_to_name="any")
+    assert other.file_url != file.file_url
+    other.delete()
+    assert file.exists_on_disk()
+
+
+def test_who_has_left_the_organization_does_not_read_what_they_have_attached(web, file):
+    member = factory.user("left_files", factory.ALPHA)
+    file.db_set("owner", member)
+    frappe.db.commit()
+    client = Client(web).with_token(member)
+    assert read(client, file.file_url)[0] == 200
+    frappe.db.set_value("Org Member", {"user": member, "organization": factory.ALPHA}, "status", "Inactive")
+    frappe.db.commit()
+    frappe.clear_cache(user=member)
+    assert SECRET not in read(client, file.file_url)[1]
+
+
+def test_the_patch_keeps_apart_what_was_attached_before(file):
+    shared = attached(attached_to_doctype="Note", attached_to_name="any")
+    older = attached(b"older", file_name="test-older.txt")
+    for name, address in ((file.name, shared.file_url), (older.name, older.file_url)):
+        of_alpha = {"attached_to_doctype": "Organization", "attached_to_name": factory.ALPHA, "file_url": address}
+        frappe.db.set_value("File", name, of_alpha | {"content_hash": "plain"})
+    files_are_kept_apart.execute()
+    for name, content in ((file.name, SECRET), (older.name, b"older")):
+        now = frappe.get_doc("File", name)
+        assert now.content_hash.startswith(result_files.OWN_HASH)
+        found = now.get_content()
+        assert (found.encode() if isinstance(found, str) else found) == content
+    assert frappe.get_doc("File", shared.name).exists_on_disk()
+    assert not older.exists_on_disk(), "no bytes are left where others may guess them"

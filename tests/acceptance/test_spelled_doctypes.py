@@ -12,8 +12,7 @@ from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
 from dartwing_core.wall.doctypes import queue_doctype, tenant_doctype
 from tests.support import http, named, tenants
 from tests.support.database import statements
-
-from .test_asked_first import JOB, document, method, send
+from tests.support.named_requests import JOB, document, method, send
 
 OLD, NO_OLD = "Test Old Spelled", "Test Old Nothing"
 """An organization from before they had random ids, and none."""

@@ -17,9 +17,8 @@ import pytest
 from dartwing_core.jobs.base.texts import cut
 from tests.support import http, named, records, tenants
 from tests.support.http import Client
+from tests.support.named_requests import JOB, document, method, send
 from tests.support.tenants import NOWHERE
-
-from .test_asked_first import JOB, document, method, send
 
 LINKING = "Test Spelled"
 OLD, NO_OLD = "Test Old Beta 7", "Test Old Nada 7"

@@ -33,8 +33,5 @@ def redis_restarts(site: None) -> Iterator[Callable[[], None]]:
 @pytest.fixture(scope="module")
 def web() -> Iterator[str]:
     """The address of the running web app."""
-    process, url = processes.start_web()
-    try:
+    with processes.web_app() as url:
         yield url
-    finally:
-        process.stop()

@@ -10,7 +10,8 @@ import socket
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,16 @@ def start_web() -> tuple[Process, str]:
     until(lambda: _answers(url) or process.popen.poll() is not None, 60, "the web app")
     assert process.popen.poll() is None, process.log.read_text()[-2000:]
     return process, url
+
+
+@contextmanager
+def web_app() -> Iterator[str]:
+    """The address of the web app, which runs until the end of the context."""
+    process, url = start_web()
+    try:
+        yield url
+    finally:
+        process.stop()
 
 
 def free_port() -> int:

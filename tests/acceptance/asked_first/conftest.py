@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import frappe
 import pytest
 
-from tests.support import tenants
+from tests.support import processes, tenants
 from tests.support.http import Client
 from tests.support.named_requests import RUN, TRACE
+
+
+@pytest.fixture(scope="package")
+def web(_connected: None) -> Iterator[str]:
+    """One web app for all tests of this folder."""
+    with processes.web_app() as url:
+        yield url
 
 
 @pytest.fixture

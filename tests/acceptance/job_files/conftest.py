@@ -5,13 +5,22 @@ Two kinds of files: one that the app's own handlers stored, and one that a handl
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import frappe
 import pytest
 
-from tests.support import factory
+from tests.support import factory, processes
 from tests.support.files import SECRET, delete_files, inserted, stored
 from tests.support.http import Client
 from tests.support.jobs import run, submitted_by
+
+
+@pytest.fixture(scope="package")
+def web(_connected: None) -> Iterator[str]:
+    """One web app for all tests of this folder."""
+    with processes.web_app() as url:
+        yield url
 
 
 @pytest.fixture

@@ -8,10 +8,17 @@ import frappe
 import pytest
 
 from dartwing_core.wall import links
-from tests.support import factory
+from tests.support import factory, processes
 from tests.support.http import Client
 from tests.support.jobs import run, submitted_by
 from tests.support.sent_sql import JOB, SECRET
+
+
+@pytest.fixture(scope="package")
+def web(_connected: None) -> Iterator[str]:
+    """One web app for all tests of this folder."""
+    with processes.web_app() as url:
+        yield url
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ import re
 from typing import Any
 from urllib.parse import unquote_plus
 
+import frappe
+
 API = "dartwing_core.api.jobs."
 FRAPPES_OWN = (
     "frappe.desk.form.load.getdoctype",
@@ -59,3 +61,22 @@ def calls_of(page: Any, about: str = "") -> list[str]:
 
 def ours(called: list[str]) -> list[str]:
     return [name.removeprefix(API) for name in called if name.startswith(API)]
+
+
+def button(place: Any, name: str) -> Any:
+    """The button of exactly this name."""
+    return place.get_by_role("button", name=name, exact=True)
+
+
+def figure(place: Any, label: str) -> Any:
+    """The value of one of the figures that our forms show."""
+    return place.locator(".dw-figure", has_text=label).locator(".dw-value")
+
+
+def newest(job_type: str) -> str | None:
+    """The job of this type that was submitted last; None if there is none."""
+    frappe.db.rollback()
+    found = frappe.get_all(
+        "Background Job", filters={"job_type": job_type}, order_by="name desc", limit=1, pluck="name"
+    )
+    return found[0] if found else None

@@ -16,7 +16,7 @@ from tests.support import browser as browsers
 from tests.support.jobs import run, set_columns, submitted_by
 from tests.support.waiting import until
 
-from .pages import ROWS, arrive, calls_of, confirm, dialog, form, ours, view
+from .pages import ROWS, arrive, button, calls_of, confirm, dialog, form, ours, view
 
 expect = browsers.sync_api.expect
 HACK = "<img src=x onerror='window.hacked=1'><script>window.hacked=1</script>"
@@ -24,10 +24,6 @@ HACK = "<img src=x onerror='window.hacked=1'><script>window.hacked=1</script>"
 
 def pill(place):
     return place.locator(".dw-head .indicator-pill")
-
-
-def button(place, name: str):
-    return place.get_by_role("button", name=name, exact=True)
 
 
 def dead_letter(owner: str, **parameters):

@@ -1,0 +1,142 @@
+"""The forms of batches, organizations and schedules: what they show of their jobs, and their buttons."""
+
+from __future__ import annotations
+
+import re
+
+import frappe
+
+from dartwing_core.jobs import cancel_batch, submit_batch
+from tests.support import browser as browsers
+from tests.support import factory, named, schedules
+from tests.support.jobs import run, submitted_by, submitted_for
+from tests.support.waiting import until
+
+from .pages import button, calls_of, confirm, dialog, figure, newest, row, view
+
+expect = browsers.sync_api.expect
+
+
+def test_a_batch_shows_how_far_it_is_and_is_retried(visit, member):
+    kind = factory.job_type("note", "add_note")
+    jobs = [
+        {"job_type": kind, "parameters": {"title": f"test {then}", "then": then}}
+        for then in ("return", "fail_for_good")
+    ]
+    frappe.set_user(member)
+    batch = submit_batch(factory.ALPHA, jobs, description="March import")
+    frappe.db.commit()
+    frappe.set_user("Administrator")
+    page = visit(member, f"/app/job-batch/{batch.name}").page
+    place = view(page)
+    expect(figure(place, "Queued")).to_have_text("2")
+    expect(button(place, "Cancel")).to_be_visible()
+    for name in frappe.get_all("Background Job", filters={"parent_batch": batch.name}, pluck="name"):
+        run(frappe.get_doc("Background Job", name))
+    expect(place.locator(".indicator-pill").first).to_have_text("Failed", timeout=20_000)
+    expect(figure(place, "Dead Letter")).to_have_text("1")
+    button(place, "Retry failed jobs").click()
+    confirm(page)
+    expect(place.locator(".indicator-pill").first).to_have_text("Running")
+    button(place, "Cancel").click()
+    confirm(page)
+    expect(place.locator(".indicator-pill").first).to_have_text("Canceled", timeout=20_000)
+
+
+def test_a_batch_that_has_ended_meanwhile_offers_nothing_more(visit, member):
+    # Seen failing: its buttons stayed until it was asked for again, some seconds later.
+    kind = factory.job_type("plain")
+    frappe.set_user(member)
+    batch = submit_batch(factory.ALPHA, [{"job_type": kind}])
+    frappe.db.commit()
+    frappe.set_user("Administrator")
+    page = visit(member, f"/app/job-batch/{batch.name}").page
+    button(view(page), "Cancel").click()
+    page.evaluate("() => cur_frm.batch_page.close()")  # it asks no more by itself
+    cancel_batch(batch.name)
+    frappe.db.commit()
+    confirm(page)
+    expect(dialog(page)).to_contain_text("Not done")
+    expect(view(page).locator(".indicator-pill").first).to_have_text("Canceled")
+    expect(button(view(page), "Cancel")).to_have_count(0)
+
+
+def test_an_organization_shows_its_jobs_and_is_paused(visit, member, manager):
+    submitted_by(member, factory.job_type("plain"))
+    page = visit(member, f"/app/organization/{factory.ALPHA}").page
+    expect(figure(view(page), "Waiting")).to_have_text("1")
+    expect(button(view(page), "Pause jobs")).to_have_count(0)
+    page = visit(manager, f"/app/organization/{factory.ALPHA}").page
+    button(view(page), "Pause jobs").click()
+    expect(button(view(page), "Resume jobs")).to_be_visible()
+    until(
+        lambda: not frappe.db.rollback() and frappe.db.get_value("Organization", factory.ALPHA, "is_paused"), 10, "it"
+    )
+    button(view(page), "Resume jobs").click()
+    expect(button(view(page), "Pause jobs")).to_be_visible()
+
+
+def test_an_organization_is_deleted_after_a_word_on_what_goes_with_it(visit, member, manager):
+    # Seen failing: Frappe's own question names the organization alone.
+    with named.organization("Test Doomed") as doomed:
+        factory.member(member, doomed)
+        submitted_for(member, doomed, factory.job_type("plain"))
+        page = visit(manager, f"/app/organization/{doomed}").page
+        expect(figure(view(page), "Waiting")).to_have_text("1")
+        page.evaluate("() => { cur_frm.savetrash(); }")
+        expect(dialog(page)).to_contain_text("Delete Test Doomed with its 1 jobs")
+        expect(dialog(page)).to_contain_text("0 schedules and 1 members")
+        confirm(page)
+        until(lambda: not frappe.db.rollback() and not frappe.db.exists("Organization", doomed), 20, "it is gone")
+        expect(dialog(page)).to_contain_text("is being removed for good: 1 jobs, 0 schedules, 1 members")
+
+
+def test_people_see_the_name_of_an_organization_and_not_its_id(visit, member, manager):
+    job = submitted_by(member, factory.job_type("plain"))
+    title = factory.title_of(factory.ALPHA)
+    for user in (member, manager):
+        page = visit(user, "/app/background-job").page
+        expect(row(page, job)).to_contain_text(title)
+        expect(row(page, job)).not_to_contain_text(factory.ALPHA)
+        page = visit(user, f"/app/background-job/{job.name}").page
+        expect(page.locator('[data-fieldname="organization"]:visible').first).to_contain_text(title)
+
+
+def test_a_schedule_shows_its_next_runs_and_is_run_once(visit, admin):
+    kind = factory.job_type("plain")
+    frappe.set_user(admin)
+    schedule = schedules.made(kind)
+    frappe.set_user("Administrator")
+    page = visit(admin, f"/app/job-schedule/{schedule.name}").page
+    place = view(page)
+    expect(place.locator(".dw-next li")).to_have_count(5)
+    button(place, "Run once now").click()
+    confirm(page)
+    job = until(lambda: newest(kind), 15, "the job")
+    expect(place.locator(".dw-jobs")).to_contain_text(job)
+    page.evaluate("() => cur_frm.set_value('cron', '0 0 1 1 *')")
+    expect(place.locator(".dw-next li").first).to_contain_text(
+        re.compile(r"(31.12|12.31).2026|01.01.2027|2026.12.31|2027.01.01")
+    )
+    page.evaluate("() => cur_frm.set_value('cron', 'x')")
+    expect(place.locator(".dw-next")).to_contain_text("cron")
+
+
+def test_a_new_schedule_is_previewed_once_there_is_something_to_ask(visit, admin):
+    # Seen failing: each half of a schedule was asked for and refused, with an error in the console.
+    page = visit(admin, "/app/job-schedule").page
+    refused: list[str] = []
+    page.on("response", lambda response: response.status >= 400 and refused.append(response.url))
+    page.evaluate("() => frappe.new_doc('Job Schedule')")
+    page.wait_for_function("window.cur_frm?.doctype === 'Job Schedule' && cur_frm.is_new() && cur_frm.schedule_page")
+    called = calls_of(page)
+    page.evaluate("() => cur_frm.set_value('frequency', 'Interval')")
+    page.wait_for_timeout(800)  # twice as long as it waits for more keys
+    page.evaluate("() => cur_frm.set_value('frequency', 'Cron')")
+    page.wait_for_timeout(800)
+    assert [name for name in called if name.endswith("preview_schedule")] == []
+    page.evaluate("() => cur_frm.set_value('cron', 'x y')")
+    expect(view(page).locator(".dw-next")).to_contain_text("cron")
+    page.evaluate("() => cur_frm.set_value('cron', '0 7 * * *')")
+    expect(view(page).locator(".dw-next li")).to_have_count(5)
+    assert refused == []

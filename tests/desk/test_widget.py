@@ -1,0 +1,87 @@
+"""The widget for other apps: it starts a job, shows its bar, and says how it ended."""
+
+from __future__ import annotations
+
+import frappe
+
+from tests.support import browser as browsers
+from tests.support import factory
+from tests.support.jobs import run, submitted_by
+
+from .pages import dialog
+
+expect = browsers.sync_api.expect
+
+
+def test_another_form_starts_a_job_and_shows_its_bar_in_three_lines(visit, work, member):
+    kind = factory.job_type("slow", "slow")
+    frappe.db.commit()
+    page = visit(member, "/app/todo").page
+    page.evaluate(
+        """([job_type, organization]) => {
+        dartwing_core.jobs.start({
+            job_type, organization, parameters: { seconds: 4 }, title: "Slow work",
+            on_done: (job) => (window.ended = job),
+        });
+    }""",
+        [kind, factory.ALPHA],
+    )
+    expect(dialog(page)).to_contain_text("Slow work")
+    expect(dialog(page)).to_contain_text("Queued")
+    work()
+    expect(dialog(page)).to_contain_text("Running", timeout=30_000)
+    expect(dialog(page).locator("[role=progressbar]")).to_be_visible()
+    page.wait_for_function("window.ended", timeout=30_000)
+    assert page.evaluate("window.ended.status") == "Completed"
+    expect(dialog(page)).to_contain_text("Completed")
+    assert page.evaluate("frappe.realtime.socket.listeners('job_progress').length") == 0
+
+
+def test_the_widget_says_why_an_attempt_has_failed(visit, member):
+    # Seen failing: "Failed, 0 %, Retries at …".
+    job = submitted_by(member, factory.job_type("note", "add_note"), title="test widget", then="fail")
+    run(job)
+    page = visit(member, "/app/todo").page
+    page.evaluate("(name) => void dartwing_core.jobs.show_progress(name)", job.name)
+    expect(dialog(page)).to_contain_text("Failed")
+    expect(dialog(page).locator(".dw-error")).to_have_text("asked to fail")
+    expect(dialog(page).locator(".dw-line")).to_contain_text("Retries")
+    expect(dialog(page).locator("[role=progressbar]")).to_be_hidden()
+
+
+def test_a_long_word_stays_within_its_toast_on_a_phone(visit, member):
+    page = visit(member, "/app/todo").page
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.evaluate("() => frappe.show_alert({ message: 'x'.repeat(200), indicator: 'red' }, 60)")
+    expect(page.locator(".desk-alert")).to_be_visible()
+    toast, text = (page.locator(name).bounding_box() for name in (".desk-alert", ".desk-alert .alert-message"))
+    assert text["x"] + text["width"] <= toast["x"] + toast["width"]
+    assert page.locator(".desk-alert .alert-message").evaluate("(part) => part.scrollWidth - part.clientWidth") <= 0
+
+
+def test_what_is_refused_is_said_by_the_widget(visit, member):
+    page = visit(member, "/app/todo").page
+    page.evaluate("() => dartwing_core.jobs.start({ job_type: 'nowhere', organization: 'Test Alpha' })")
+    expect(dialog(page)).to_contain_text("Unknown Job Type: nowhere.")
+
+
+def test_watch_tells_each_change_and_the_end_once(visit, work, member):
+    job = submitted_by(member, factory.job_type("slow", "slow"), seconds=3)
+    page = visit(member, "/app/todo").page
+    page.evaluate(
+        """(name) => {
+        window.told = []; window.ends = [];
+        dartwing_core.jobs.watch(name, {
+            on_progress: (job) => told.push(job.status + Math.round(job.progress)),
+            on_done: (job) => ends.push(job.status),
+        });
+    }""",
+        job.name,
+    )
+    page.wait_for_function("window.told.length")
+    work()
+    page.wait_for_function("window.ends.length", timeout=30_000)
+    assert page.evaluate("window.ends") == ["Completed"]
+    told = page.evaluate("window.told")
+    assert told[0] == "Queued0"
+    assert [text for text in told if text.startswith("Running")]

@@ -27,7 +27,7 @@ NOT_FAST = (
     "test_*_plans.py",  # tables with many rows
     *("test_scanning.py", "test_substitutes.py"),  # many texts; each function of Frappe's that we replace
     *("test_digest.py", "test_heartbeat.py", "test_late_time_limits.py", "test_notifications.py"),  # they wait
-    *("test_desk_figures.py", "test_retention.py", "test_circuit_probes.py", "test_schedule_runs.py"),
+    *("test_desk_figures.py", "test_retention.py", "test_circuit_probes.py", "schedule_runs/*.py"),
 )
 """Files of tests/integration that `--fast` leaves out: those that take longest for each of their tests."""
 DESK = "tests/desk"
@@ -89,7 +89,7 @@ def run(arguments: list[str], counts: Path) -> int:
 def fast_files(half: int) -> list[str]:
     """One half of the tests that `--fast` runs, by the size of files."""
     folder = ROOT / "tests" / "integration"
-    files = [file for file in folder.glob("test_*.py") if not any(file.match(pattern) for pattern in NOT_FAST)]
+    files = [file for file in folder.rglob("test_*.py") if not any(file.match(pattern) for pattern in NOT_FAST)]
     files.sort(key=lambda file: file.stat().st_size)
     return ["tests/unit"] * half + [str(file.relative_to(ROOT)) for file in files[half::2]]
 

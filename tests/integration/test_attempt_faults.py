@@ -21,10 +21,7 @@ from tests.support.handlers import DEADLOCK_ROWS
 from tests.support.jobs import run, submitted
 from tests.support.sessions import in_parallel
 
-
-@pytest.fixture(autouse=True)
-def _no_sweep_in_between(monkeypatch):
-    monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
+pytestmark = pytest.mark.usefixtures("no_sweep_in_between")
 
 
 def notes() -> int:

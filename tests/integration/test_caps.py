@@ -9,11 +9,11 @@ from __future__ import annotations
 import frappe
 import pytest
 
-from dartwing_core.jobs import executor, get_job_history, submit_job, submit_jobs
+from dartwing_core.jobs import executor, submit_job, submit_jobs
 from dartwing_core.jobs.line import claim, queue_view
 from dartwing_core.jobs.recovery import sweeper
 from tests.support import attempts, database, factory, processes
-from tests.support.jobs import lose, set_columns, status, submitted
+from tests.support.jobs import lose, messages, set_columns, status, submitted
 from tests.support.queues import listed
 from tests.support.sessions import in_parallel
 
@@ -55,10 +55,6 @@ def queued(job_type: str, number: int, organization: str = factory.ALPHA) -> lis
     jobs = [submit_job(job_type, organization, {"n": n}) for n in range(number)]
     frappe.db.commit()
     return jobs
-
-
-def messages(job) -> list[str]:
-    return [event["message"] for event in get_job_history(job.name)["history"]]
 
 
 def running(organization: str = factory.ALPHA) -> int:

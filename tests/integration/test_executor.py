@@ -12,10 +12,7 @@ from dartwing_core.jobs.store import runs as runs_module
 from tests.support import database, factory, handlers
 from tests.support.jobs import run, submitted, submitted_by
 
-
-@pytest.fixture(autouse=True)
-def _no_sweep_in_between(monkeypatch):
-    monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
+pytestmark = pytest.mark.usefixtures("no_sweep_in_between")
 
 
 def runs(job) -> list[dict]:

@@ -16,12 +16,7 @@ from tests.support.handlers import pause
 from tests.support.jobs import run, submitted
 
 # pytest-timeout's usual alarm is the one that RQ takes for itself.
-pytestmark = pytest.mark.timeout(60, method="thread")
-
-
-@pytest.fixture(autouse=True)
-def _no_sweep_in_between(monkeypatch):
-    monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
+pytestmark = [pytest.mark.timeout(60, method="thread"), pytest.mark.usefixtures("no_sweep_in_between")]
 
 
 def late_job(**parameters):

@@ -25,9 +25,7 @@ from tests.support.jobs import run, submitted, submitted_by
 JOB, RUN, LOG = "Background Job", "Background Job Run", "Job Execution Log"
 
 
-@pytest.fixture(autouse=True)
-def _no_sweep_in_between(monkeypatch):
-    monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
+pytestmark = pytest.mark.usefixtures("no_sweep_in_between")
 
 
 @pytest.fixture

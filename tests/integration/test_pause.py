@@ -11,12 +11,12 @@ from contextlib import contextmanager
 import frappe
 import pytest
 
-from dartwing_core.jobs import executor, get_job_history, get_job_status, submit_job
+from dartwing_core.jobs import executor, get_job_status, submit_job
 from dartwing_core.jobs.line import claim
 from dartwing_core.jobs.queries import waiting_reason
 from dartwing_core.jobs.recovery import sweeper
 from tests.support import attempts, factory, processes
-from tests.support.jobs import status, submitted
+from tests.support.jobs import messages, status, submitted
 from tests.support.queues import listed, type_of
 from tests.support.settings import settings
 
@@ -79,10 +79,6 @@ def test_while_paused_nothing_starts_and_then_all_goes_on_by_itself(job_type, wh
 
 def reason(job) -> str | None:
     return waiting_reason.of_job(frappe.db.get_value("Background Job", job.name, waiting_reason.FIELDS, as_dict=True))
-
-
-def messages(job) -> list[str]:
-    return [event["message"] for event in get_job_history(job.name)["history"]]
 
 
 def test_during_maintenance_nothing_starts_and_the_next_sweep_goes_on(job_type, monkeypatch):

@@ -19,7 +19,7 @@ from dartwing_core.jobs.recovery import sweeper
 from dartwing_core.jobs.rq import leader, redis_queue
 from dartwing_core.jobs.store import waiting
 from tests.support import attempts, database, factory, processes
-from tests.support.jobs import run, set_columns, submitted, submitted_with
+from tests.support.jobs import reason, run, set_columns, submitted, submitted_with
 from tests.support.queues import serve
 from tests.support.settings import settings
 
@@ -64,11 +64,6 @@ def limited():
 
     yield change
     change(**before)
-
-
-def reason(job) -> str | None:
-    frappe.db.rollback()
-    return get_job_status(job.name)["waiting_reason"]
 
 
 def test_a_child_names_its_parent(plain):

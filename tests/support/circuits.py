@@ -10,6 +10,7 @@ import pytest
 
 from dartwing_core.jobs import executor
 from dartwing_core.jobs.base import clock
+from dartwing_core.jobs.line import claim
 from dartwing_core.jobs.recovery import sweeper
 from dartwing_core.jobs.store import circuits
 
@@ -97,3 +98,8 @@ def opened(job_type: str) -> None:
 
 def attempt(job, number: int = 1) -> None:
     executor.execute_job(job.name, number)
+
+
+def nobody_goes() -> bool:
+    """Whether there is no job whose turn it is."""
+    return claim.Claimer().claim_next() is None

@@ -6,7 +6,7 @@ from typing import Any
 
 import frappe
 
-from dartwing_core.jobs import executor, get_job_status, submit_job
+from dartwing_core.jobs import executor, get_job_history, get_job_status, submit_job
 
 from . import factory, processes
 from .waiting import until
@@ -57,6 +57,17 @@ def status(job) -> str:
     """The job's status as committed now."""
     frappe.db.rollback()
     return get_job_status(job.name)["status"]
+
+
+def reason(job) -> str | None:
+    """Why the job waits, as committed now; None if it does not."""
+    frappe.db.rollback()
+    return get_job_status(job.name)["waiting_reason"]
+
+
+def messages(job) -> list[str]:
+    """What its history says, in its order."""
+    return [event["message"] for event in get_job_history(job.name)["history"]]
 
 
 def lose(job, seconds: int = 60) -> None:

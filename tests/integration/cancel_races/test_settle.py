@@ -1,4 +1,4 @@
-"""A cancel that was accepted before the settle wins, and no operation is refused for an old view of a live job."""
+"""A cancel that was accepted before the settle wins, and a settle and a cancel wait for each other."""
 
 from __future__ import annotations
 
@@ -11,28 +11,21 @@ from dartwing_core.jobs import (
     InvalidTransitionError,
     PermanentError,
     TransientError,
-    batch,
     cancel_job,
     cancel_jobs,
-    executor,
     get_job_history,
-    get_job_status,
-    job,
-    reschedule_job,
-    retry_batch,
-    retry_job,
-    retry_jobs,
-    run_now,
 )
 from dartwing_core.jobs.db import named_locks
 from dartwing_core.jobs.ending import cancel
-from dartwing_core.jobs.recovery import rescue, sweeper
+from dartwing_core.jobs.recovery import rescue
 from dartwing_core.jobs.store import cancel_lock, runs
-from tests.support import attempts, database, factory, handlers
-from tests.support.jobs import lose, run, set_columns, status, submitted, submitted_with
-from tests.support.sessions import in_parallel
+from tests.support import attempts, database, factory
+from tests.support.jobs import lose, run, set_columns, status, submitted
+from tests.support.races import Meanwhile, claimed, committed, elsewhere, look
 from tests.support.settings import settings
 from tests.support.waiting import until
+
+pytestmark = pytest.mark.usefixtures("no_sweep_in_between")
 
 HAS_RUN_ROW = "SELECT 1 FROM `tabBackground Job Run` WHERE name = %s"
 SETTLES = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE '%% SET `status`=%%IS_FREE_LOCK(%%'"
@@ -44,59 +37,12 @@ LOOKS_AT_THE_ROW = """
 WAITS_FOR_THE_LOCK = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'SELECT GET_LOCK(%%cancel:%%'"
 
 
-@pytest.fixture(autouse=True)
-def _no_sweep_in_between(monkeypatch):
-    monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
-
-
-@pytest.fixture
-def handled(monkeypatch):
-    """Give the jobs of a type a handler: a function of its test."""
-
-    def make(function):
-        monkeypatch.setattr(handlers, "nothing", handlers.job_handler(function))
-        name = factory.job_type("handled", "nothing")
-        frappe.db.commit()
-        return name
-
-    return make
-
-
 def add_note(context) -> None:
     frappe.get_doc({"doctype": "Note", "title": f"test {context.job_id}", "public": 1}).insert(ignore_permissions=True)
 
 
 def notes(made) -> int:
     return database.value("SELECT COUNT(*) FROM tabNote WHERE title = %s", f"test {made.name}")
-
-
-def committed(operation, *arguments, **more):
-    answer = operation(*arguments, **more)
-    frappe.db.commit()
-    return answer
-
-
-def elsewhere(operation, *arguments, **more) -> None:
-    """Do it in another session, and commit."""
-    (result,) = in_parallel([lambda: committed(operation, *arguments, **more)])
-    if isinstance(result, BaseException):
-        raise result
-
-
-class Meanwhile:
-    """Something that another session does while this one goes on."""
-
-    def __init__(self, action):
-        self._answer = []
-        self._thread = threading.Thread(target=lambda: self._answer.extend(in_parallel([action])))
-        self._thread.start()
-
-    def answer(self):
-        self._thread.join(60)
-        return self._answer[0]
-
-
-# Against the settle
 
 
 def end_as(how: str, context) -> None:
@@ -340,119 +286,6 @@ def test_a_request_whose_job_has_a_checkpoint_row_only_is_none(handled):
     # The row that the handler's own checkpoint made is no request.
     made = submitted(handled(lambda context: context.checkpoint({"done": 1})))
     assert run(made)["status"] == "Completed"
-
-
-# With an old view of the job
-
-
-def look() -> None:
-    """From now on this transaction sees the database as it is at this moment; and it has work of its own."""
-    frappe.db.commit()
-    frappe.get_doc({"doctype": "Note", "title": "test caller", "public": 1}).insert(ignore_permissions=True)
-    frappe.db.sql("SELECT COUNT(*) FROM `tabBackground Job`")
-
-
-def callers_work_is_there(is_committed: bool) -> bool:
-    return database.value("SELECT COUNT(*) FROM tabNote WHERE title = 'test caller'") == int(is_committed)
-
-
-def claimed(made) -> None:
-    elsewhere(attempts.taken, made.name, 1)
-
-
-def finished(made) -> None:
-    elsewhere(executor.execute_job, made.name, 1)
-
-
-def becomes(*statuses: str):
-    """Let another session give the job these states, one by one."""
-
-    def change(made) -> None:
-        for state in statuses:
-            elsewhere(frappe.db.set_value, "Background Job", made.name, "status", state)
-
-    return change
-
-
-OPERATIONS = {
-    "cancel": cancel_job,
-    "cancel many": lambda name: cancel_jobs([name]),
-    "retry": retry_job,
-    "retry many": lambda name: retry_jobs([name]),
-    "reschedule": lambda name: reschedule_job(name, 3600),
-    "run now": run_now,
-}
-
-
-@pytest.mark.parametrize(
-    ("operation", "seen", "meanwhile", "end"),
-    [
-        ("cancel", "Queued", claimed, "Running"),
-        ("cancel", "Pending", becomes("Queued"), "Canceled"),
-        ("cancel", "Running", becomes("Failed"), "Canceled"),
-        ("cancel", "Dead Letter", becomes("Pending"), "Canceled"),
-        ("cancel many", "Queued", becomes("Pending"), "Canceled"),
-        ("retry", "Failed", becomes("Dead Letter"), "Pending"),
-        ("retry", "Running", becomes("Failed"), "Pending"),
-        ("retry many", "Queued", becomes("Timed Out"), "Queued"),
-        ("reschedule", "Running", becomes("Pending"), "Pending"),
-        ("run now", "Running", becomes("Failed"), "Failed"),
-    ],
-)
-def test_an_operation_on_a_job_that_has_just_changed_goes_on(operation, seen, meanwhile, end):
-    # Seen failing: refused with "has just changed", or for a state that the job had left.
-    made = submitted(factory.job_type("plain"))
-    set_columns(made, status=seen)
-    look()
-    meanwhile(made)
-    answer = OPERATIONS[operation](made.name)
-    if isinstance(answer, dict):
-        assert answer == {"done": [made.name], "refused": {}}
-    else:
-        assert answer.status == end
-    assert callers_work_is_there(is_committed=False)
-    frappe.db.commit()
-    assert callers_work_is_there(is_committed=True)
-    if operation != "run now":
-        assert status(made) in (end, "Queued")
-    if end == "Running":
-        assert runs.cancel_request(f"{made.name}-1")
-
-
-def test_a_refusal_says_what_the_job_is_now():
-    # Seen failing: accepted, for a job that had completed before.
-    made = submitted(factory.job_type("plain"))
-    set_columns(made, status="Running", attempt=1)
-    look()
-    becomes("Completed")(made)
-    with pytest.raises(InvalidTransitionError, match="is Completed and can't be canceled"):
-        cancel_job(made.name)
-
-
-def test_a_transaction_is_told_of_its_own_changes():
-    made = submitted(factory.job_type("plain"))
-    cancel_job(made.name)
-    with pytest.raises(InvalidTransitionError, match="is Canceled and can't be canceled"):
-        cancel_job(made.name)
-    other = submitted_with(factory.job_type("plain"), parameters={"n": 2}, available_at=3600)
-    reschedule_job(other.name, 7200)
-    assert cancel_job(other.name).status == "Canceled"
-    frappe.db.commit()
-    assert (status(made), status(other)) == ("Canceled", "Canceled")
-
-
-def test_retrying_a_batch_takes_along_members_that_have_just_failed():
-    # Seen failing: "No job of batch … has failed."
-    kind = factory.job_type("planned", "planned", max_retries=0)
-    found = batch(*[job(kind, {"plan": ["fail", "ok"], "n": n}) for n in range(2)]).submit(factory.ALPHA)
-    frappe.db.commit()
-    members = frappe.get_all("Background Job", {"parent_batch": found.name}, pluck="name")
-    look()
-    for name in members:
-        elsewhere(executor.execute_job, name, 1)
-    assert retry_batch(found.name) == {"batch_id": found.name, "retried": 2, "skipped": {}}
-    frappe.db.commit()
-    assert {get_job_status(name)["status"] for name in members} <= {"Pending", "Queued"}
 
 
 def test_a_handler_that_cancels_its_own_job_and_returns_ends_canceled(handled):

@@ -1,0 +1,100 @@
+"""What `http_request` sends: payload, idempotency key, and the retries of a job."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+import frappe
+import pytest
+
+from dartwing_core.jobs.attempt import idempotency
+from dartwing_core.jobs.base import clock, ids
+from dartwing_core.jobs.base import config as engine_config
+from tests.support import factory
+from tests.support.jobs import run
+from tests.support.outgoing import send, submitted
+from tests.support.receiver import Answer
+from tests.support.sessions import as_user
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_the_payload_arrives_as_json(receiver, method):
+    payload = {"text": "ü日", "list": [1, 2.5, None, True]}
+    result = send(receiver.url(path="/a?b=c"), method=method, payload=payload, headers={"X-Own": "value"})
+    (request,) = receiver.requests
+    assert (request.method, request.path) == (method, "/a?b=c")
+    assert request.body.decode() == '{"text":"ü日","list":[1,2.5,null,true]}'
+    assert request.headers["Content-Type"] == "application/json"
+    assert request.headers["Host"] == f"127.0.0.1:{receiver.port}"
+    assert request.headers["X-Own"] == "value"
+    assert request.headers["User-Agent"].startswith("dartwing_core/")
+    assert result["status"] == 200
+    assert result["body"] == {"ok": True}
+    assert result["is_cut"] is False
+    assert result["headers"]["Content-Type"] == "application/json"
+
+
+def test_a_get_has_no_body(receiver):
+    send(receiver.url(), method="GET")
+    assert receiver.requests[0].method == "GET"
+    assert "Content-Length" not in receiver.requests[0].headers
+
+
+def test_the_idempotency_key_is_the_same_in_each_attempt(receiver):
+    send(receiver.url())
+    send(receiver.url(), attempt=2)
+    first, second = (request.headers["Idempotency-Key"] for request in receiver.requests)
+    assert first == second
+    assert re.fullmatch("[0-9a-f]{32}", first), "which does not tell the job's id"
+
+
+def test_the_idempotency_key_of_a_job_stays_what_its_first_attempt_has_sent(monkeypatch):
+    # Before there was a secret, the id; and a second process makes no second secret.
+    job, later = "JOB-1K159VQ8E4BFY1M9A5S1", "JOB-1Z159VQ8E4BFY1M9A5S1"
+    before = frappe.db.get_single_value("Job Engine Settings", "idempotency_secret")
+    try:
+        frappe.db.set_single_value("Job Engine Settings", "idempotency_secret", None)
+        frappe.clear_document_cache(engine_config.SETTINGS, engine_config.SETTINGS)
+        assert idempotency.key_of(job) == job
+        idempotency.make_secret()
+        idempotency.make_secret()
+        since, secret = frappe.db.get_single_value("Job Engine Settings", "idempotency_secret").split()
+        assert ids.job_name() > since
+        assert len(secret) == 64
+        assert idempotency.key_of(job) == job, "it is older than the secret"
+        assert idempotency.key_of(later) != later
+        manager = factory.user("manager", roles=("System Manager",))
+        form = as_user(manager, frappe.get_doc, "Job Engine Settings")
+        form.idempotency_secret = "mine"
+        as_user(manager, form.save)
+        assert frappe.db.get_single_value("Job Engine Settings", "idempotency_secret") == f"{since} {secret}"
+        form = as_user(manager, frappe.get_doc, "Job Engine Settings")
+        as_user(manager, form.apply_fieldlevel_read_permissions)
+        assert not form.get("idempotency_secret")
+    finally:
+        frappe.db.rollback()
+        frappe.db.set_single_value("Job Engine Settings", "idempotency_secret", before)
+        frappe.db.commit()
+        frappe.clear_document_cache(engine_config.SETTINGS, engine_config.SETTINGS)
+
+
+def test_proxies_of_the_environment_are_not_used(receiver, monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert send(receiver.url())["status"] == 200
+
+
+def test_a_delivery_completes_with_the_answer_as_result(receiver, alice):
+    status = run(submitted(receiver.url(), alice, payload={"a": 1}))
+    assert status["status"] == "Completed", status
+    assert status["result"]["body"] == {"ok": True}
+
+
+def test_a_busy_receiver_is_tried_again_when_it_said(receiver, alice):
+    receiver.answers = [Answer(429, b"", (("Retry-After", "7200"),))]
+    job = submitted(receiver.url(), alice)
+    status = run(job)
+    assert (status["status"], status["error_type"]) == ("Failed", "Transient")
+    due = clock.to_epoch(datetime.fromisoformat(status["next_retry_at"]))
+    assert due - clock.now_epoch() == pytest.approx(7200, abs=30)

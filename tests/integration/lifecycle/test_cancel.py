@@ -1,0 +1,142 @@
+"""A waiting job is canceled at once; a running one is asked, and stopped by force when it goes on."""
+
+from __future__ import annotations
+
+import frappe
+import pytest
+
+from dartwing_core.jobs import DuplicateJobError, InvalidTransitionError, cancel_job, get_job_status, submit_job
+from dartwing_core.jobs.base import clock
+from dartwing_core.jobs.line import claim
+from dartwing_core.jobs.recovery import rescue
+from dartwing_core.jobs.store import job_store, runs
+from tests.support import attempts, database, factory
+from tests.support.jobs import messages, run, set_columns, submitted
+from tests.support.lifecycle import made, running
+
+pytestmark = pytest.mark.usefixtures("no_sweep_in_between")
+
+
+@pytest.mark.parametrize("status", ["Pending", "Queued", "Failed", "Timed Out"])
+def test_a_waiting_job_is_canceled_at_once_and_remembers_why(status, alice):
+    job_type = made("nothing", deduplication_window=300)
+    frappe.set_user(alice)
+    job = submit_job(job_type, factory.ALPHA)
+    frappe.db.commit()
+    frappe.db.set_value("Background Job", job.name, "status", status)
+    assert cancel_job(job.name, reason="not needed").status == "Canceled"
+    frappe.db.commit()
+    frappe.set_user("Administrator")
+    stored = frappe.get_doc("Background Job", job.name)
+    assert (stored.canceled_by, stored.next_retry_at) == (alice, None)
+    assert submit_job(job_type, factory.ALPHA).name != job.name, "its key is free"
+    assert messages(job)[-1] == "Job canceled: not needed"
+
+
+def test_a_cancel_frees_the_key_within_its_own_transaction_too(alice):
+    # Seen failing (DuplicateJobError) without the statuses in `dedup.holders`.
+    frappe.set_user(alice)
+    job_type = made("nothing", deduplication_window=300)
+    job = submitted(job_type)
+    cancel_job(job.name)
+    again = submit_job(job_type, factory.ALPHA, {})
+    frappe.db.commit()
+    assert [get_job_status(name)["status"] for name in (job.name, again.name)] == ["Canceled", "Queued"]
+    cancel_job(again.name)
+    frappe.db.rollback()
+    with pytest.raises(DuplicateJobError):
+        submit_job(job_type, factory.ALPHA, {})
+
+
+def test_a_cancel_that_is_rolled_back_is_none():
+    job = submitted("echo_job")
+    cancel_job(job.name)
+    frappe.db.rollback()
+    assert run(job)["status"] == "Completed"
+    other = running(made("nothing"))
+    cancel_job(other.name)
+    frappe.db.rollback()
+    frappe.db.commit()
+    assert runs.cancel_request(f"{other.name}-1") is None
+
+
+def test_children_are_told_of_a_cancel():
+    job_type = made("nothing")
+    parent = submitted(job_type)
+    child = submit_job(job_type, factory.ALPHA, {"child": 1}, depends_on=parent.name)
+    frappe.db.commit()
+    cancel_job(parent.name)
+    frappe.db.commit()
+    assert get_job_status(child.name)["status"] == "Dead Letter"
+
+
+@pytest.mark.parametrize("status", ["Completed", "Canceled", "Dead Letter"])
+def test_a_finished_job_is_not_canceled(status):
+    job = submitted("echo_job")
+    frappe.db.set_value("Background Job", job.name, "status", status)
+    with pytest.raises(InvalidTransitionError):
+        cancel_job(job.name)
+
+
+def test_a_running_job_that_fails_after_the_request_is_canceled_not_retried():
+    job = submitted(made("raises"), what="connection")
+    claimed = attempts.taken(job.name, 1)
+    cancel_job(job.name, reason="enough")
+    frappe.db.commit()
+    attempts.of(claimed).make()
+    status = get_job_status(job.name)
+    assert status["status"] == "Canceled"
+    assert messages(job)[-1] == "Job canceled while running: enough"
+    assert frappe.db.get_value("Background Job", job.name, "canceled_by") == "Administrator"
+
+
+def test_a_request_that_meets_a_failed_attempt_cancels_the_retry():
+    # The attempt ended between the caller's look at the job and the commit.
+    job = submitted(made("raises"), what="connection")
+    claimed = attempts.taken(job.name, 1)
+    cancel_job(job.name)
+    assert job_store.transition(claimed.row, job_store.JobStatus.FAILED, "failed meanwhile", values={"retry_count": 1})
+    frappe.db.commit()
+    assert get_job_status(job.name)["status"] == "Canceled"
+
+
+def test_a_job_that_will_not_stop_is_stopped_by_force_after_the_grace_period():
+    job = running(made("nothing"))
+    cancel_job(job.name, reason="stuck")
+    frappe.db.commit()
+    assert rescue.stop_canceled() == 0
+    frappe.db.set_value("Background Job Run", f"{job.name}-1", "cancel_requested_epoch", clock.now_epoch() - 60)
+    frappe.db.commit()
+    assert rescue.stop_canceled() == 1
+    assert get_job_status(job.name)["status"] == "Canceled"
+    assert messages(job)[-1] == "Job stopped by force after it was canceled: stuck"
+
+
+@pytest.mark.parametrize(("is_own", "status"), [(False, "Running"), (True, "Canceled")])
+def test_the_stop_comes_before_the_row_moves_on_but_for_the_process_that_sweeps(is_own, status, monkeypatch):
+    # A busy worker may sweep itself; who then comes to an end by its own command does nothing after it.
+    job = running(made("nothing"))
+    cancel_job(job.name)
+    frappe.db.commit()
+    asked = {"cancel_requested_epoch": clock.now_epoch() - 60, "worker": claim.worker_name() if is_own else "other:1"}
+    runs.write(f"{job.name}-1", asked)
+    set_columns(job, rq_job_id="an entry")
+    seen = []
+    query = "SELECT status FROM `tabBackground Job` WHERE name = %s"
+    monkeypatch.setattr(rescue.rq_attempts, "stop_until_gone", lambda *_: seen.append(database.value(query, job.name)))
+    assert rescue.stop_canceled() == 1
+    assert (seen, get_job_status(job.name)["status"]) == ([status], "Canceled")
+
+
+def test_an_attempt_that_goes_on_long_after_its_limit_is_stopped_and_timed_out(monkeypatch):
+    # Its handler has swallowed RQ's exception, and its entry has a longer limit: RQ would let it go on.
+    job = running(made("nothing", default_timeout=30))
+    stopped: list[str] = []
+    monkeypatch.setattr(rescue.rq_attempts, "stop_until_gone", stopped.append)
+    alive = {"background_job": job.name, "attempt": 1, "lease_expires_epoch": clock.now_epoch() + 20}
+    runs.write(f"{job.name}-1", alive)
+    set_columns(job, rq_job_id="an entry", started_epoch=clock.now_epoch() - 85)
+    assert rescue.stop_overdue() == 0
+    set_columns(job, started_epoch=clock.now_epoch() - 95)
+    assert rescue.stop_overdue() == 1
+    assert (stopped, get_job_status(job.name)["status"]) == (["an entry"], "Timed Out")

@@ -1,0 +1,115 @@
+"""Failed jobs and dead letters are retried and deleted by those who may, with parameters that are checked."""
+
+from __future__ import annotations
+
+import frappe
+import pytest
+
+from dartwing_core.jobs import (
+    DuplicateJobError,
+    InvalidJobError,
+    InvalidTransitionError,
+    JobNotFoundError,
+    bulk_retry_dead_letter,
+    delete_dead_letter_job,
+    get_dead_letter_jobs,
+    get_job_status,
+    retry_job,
+    submit_job,
+)
+from tests.support import factory
+from tests.support.jobs import run, submitted, submitted_by
+from tests.support.lifecycle import dead, made
+from tests.support.settings import settings
+
+pytestmark = pytest.mark.usefixtures("no_sweep_in_between")
+
+
+def test_a_job_can_be_retried_with_other_parameters():
+    job = dead("echo_job", text="old")
+    retry_job(job.name, parameters={"text": "new"})
+    frappe.db.commit()
+    assert run(job, 3)["result"] == {"echo": {"text": "new"}}
+
+
+@pytest.mark.parametrize("parameters", [[1], {"x": b"y"}])
+def test_parameters_of_a_retry_are_checked_like_new_ones(parameters):
+    job = dead("echo_job")
+    with pytest.raises(InvalidJobError):
+        retry_job(job.name, parameters=parameters)
+    assert get_job_status(job.name)["status"] == "Dead Letter"
+
+
+@pytest.mark.parametrize("status", ["Pending", "Queued", "Running", "Completed", "Canceled"])
+def test_only_failed_jobs_are_retried(status):
+    job = submitted("echo_job")
+    frappe.db.set_value("Background Job", job.name, "status", status)
+    with pytest.raises(InvalidTransitionError):
+        retry_job(job.name)
+
+
+def test_dead_letters_are_listed_and_retried_in_bulk_only_within_reach(alice, bob):
+    job_type = made("nothing")
+    mine, theirs = [], []
+    for user, organization, names in ((alice, factory.ALPHA, mine), (bob, factory.BETA, theirs)):
+        frappe.set_user(user)
+        for number in range(3):
+            names.append(submit_job(job_type, organization, {"n": number}).name)
+        frappe.set_user("Administrator")
+    for name in mine + theirs:
+        frappe.db.set_value("Background Job", name, {"status": "Dead Letter", "attempt": 1})
+    frappe.db.commit()
+    frappe.set_user(alice)
+    assert {job["job_id"] for job in get_dead_letter_jobs()} == set(mine)
+    assert bulk_retry_dead_letter(organization=factory.BETA)["retried"] == []
+    assert bulk_retry_dead_letter(limit=2)["retried"] == mine[:2], "the oldest first"
+    with pytest.raises(JobNotFoundError):
+        retry_job(theirs[0])
+
+
+def test_only_managers_delete_dead_letters(alice):
+    job_type = made("nothing")
+    frappe.set_user(alice)
+    job = submit_job(job_type, factory.ALPHA)
+    frappe.set_user("Administrator")
+    with pytest.raises(InvalidTransitionError, match="not Dead Letter"):
+        delete_dead_letter_job(job.name)
+    frappe.db.set_value("Background Job", job.name, "status", "Dead Letter")
+    frappe.set_user(alice)
+    with pytest.raises(frappe.PermissionError):
+        delete_dead_letter_job(job.name)
+    frappe.set_user("Administrator")
+    delete_dead_letter_job(job.name)
+    assert not frappe.db.exists("Background Job", job.name)
+
+
+def test_parameters_of_a_retry_have_the_size_limit_too():
+    job = dead("echo_job")
+    with settings(max_parameter_bytes=100), pytest.raises(InvalidJobError, match="at most 100"):
+        retry_job(job.name, parameters={"x": "y" * 200})
+
+
+def test_only_the_owner_changes_the_parameters_of_a_job(alice):
+    # The handler runs as the owner: an admin's parameters would borrow the owner's permissions.
+    job_type = made("nothing", deduplication_window=300)
+    foreign = submit_job(job_type, factory.ALPHA, {"v": 1}, dedup_key="k", available_at=3600)
+    failed = dead("echo_job")
+    admin = factory.user("ada", factory.ALPHA, org_role="Admin", roles=("Dartwing User", "Dartwing Admin"))
+    frappe.db.commit()
+    frappe.set_user(admin)
+    with pytest.raises(frappe.PermissionError, match="Only the owner"):
+        retry_job(failed.name, parameters={"text": "mine"})
+    with pytest.raises(DuplicateJobError):
+        submit_job(job_type, factory.ALPHA, {"v": 2}, dedup_key="k", on_duplicate="replace")
+    assert retry_job(failed.name).status == "Pending"
+    assert foreign.owner_user == "Administrator"
+
+
+def test_a_system_manager_may_change_the_parameters_of_a_job_which_still_runs_as_its_owner(alice):
+    job = submitted_by(alice, made("raises"), what="validation")
+    assert run(job)["status"] == "Dead Letter"
+    frappe.set_user(factory.user("mia", roles=("System Manager",)))
+    retried = retry_job(job.name, parameters={"what": "connection"})
+    frappe.db.commit()
+    frappe.set_user("Administrator")
+    assert (run(job, 2)["status"], retried.owner_user) == ("Failed", alice)

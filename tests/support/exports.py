@@ -1,0 +1,75 @@
+"""Exports of the DocTypes of tests/support/records, and what is in their files."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import frappe
+
+from dartwing_core.handlers.export_records import export_records
+from dartwing_core.jobs import JobContext
+from tests.support import factory, records
+from tests.support.jobs import submitted_by
+from tests.support.records import RECORD
+
+HANDLER = "dartwing_core.handlers.export_records.export_records"
+
+
+class Context(JobContext):
+    """A context without a job, which remembers the messages and can be canceled after some of them."""
+
+    def __init__(
+        self, parameters: dict[str, Any], *, job_id: str = "JOB-TEST", attempt: int = 1, cancel_after: int | None = None
+    ):
+        super().__init__(
+            job_id=job_id,
+            job_type="test_export",
+            organization=factory.ALPHA,
+            parameters=parameters,
+            timeout_seconds=300,
+            attempt=attempt,
+            owner_user=frappe.session.user,
+        )
+        self.messages: list[str | None] = []
+        self.cancel_after = cancel_after
+
+    def update_progress(self, percent: float, message: str | None = None, force: bool = False) -> None:
+        super().update_progress(percent, message, force)
+        self.messages.append(message)
+        if len(self.messages) == self.cancel_after:
+            self.cancel_requested.set()
+
+
+def export(doctype: str = RECORD, *, as_user: str | None = None, **parameters: Any) -> list[list[str]]:
+    """Title and rows of a CSV export, in a transaction that is left open."""
+    if as_user:
+        frappe.set_user(as_user)
+    result = export_records(Context({"doctype": doctype, **parameters}))
+    frappe.set_user("Administrator")
+    rows = list(csv.reader(io.StringIO(content_of(result).decode("utf-8-sig"), newline="")))
+    assert result["rows"] == len(rows) - 1
+    return rows
+
+
+def names(rows: list[list[str]]) -> list[str]:
+    """The names of the records in an export."""
+    return [row[0] for row in rows[1:]]
+
+
+def path_of(result: dict[str, Any]) -> Path:
+    """Where the file of this result lies."""
+    return records.files_folder() / result["output_reference"].rpartition("/")[2]
+
+
+def content_of(result: dict[str, Any]) -> bytes:
+    """What is in the file of this result."""
+    return path_of(result).read_bytes()
+
+
+def submitted(doctype: str = RECORD, *, user: str, **parameters: Any) -> Any:
+    """A job of this user that exports."""
+    job_type = "test_export" if frappe.db.exists("Job Type", "test_export") else factory.job_type("export", HANDLER)
+    return submitted_by(user, job_type, doctype=doctype, **parameters)

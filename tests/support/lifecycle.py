@@ -1,0 +1,38 @@
+"""Job Types by their handler, and jobs that are claimed or dead."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import frappe
+
+from tests.support import attempts, database, factory, processes
+from tests.support.jobs import submitted
+
+
+def made(handler: str, **values: Any) -> str:
+    """A Job Type of this handler, committed."""
+    name = factory.job_type(handler, handler, **values)
+    frappe.db.commit()
+    return name
+
+
+def running(job_type: str) -> Any:
+    """A job that a worker has claimed and not come back from."""
+    job = submitted(job_type)
+    attempts.taken(job.name, 1)
+    return job
+
+
+def notes(job: Any) -> int:
+    """How many Notes the job has written that are committed."""
+    return database.value("SELECT COUNT(*) FROM tabNote WHERE title LIKE %s", f"test {job.name}%")
+
+
+def dead(job_type: str, **parameters: Any) -> Any:
+    """A job that is a dead letter after two attempts, with no entry in a queue."""
+    job = submitted(job_type, **parameters)
+    frappe.db.set_value("Background Job", job.name, {"status": "Dead Letter", "attempt": 2, "retry_count": 1})
+    frappe.db.commit()
+    processes.queue_client().flushdb()
+    return job

@@ -84,7 +84,7 @@ def site(_connected: None) -> Iterator[None]:
     factory.wipe()
     factory.dismiss()
     processes.queue_client().flushdb()
-    redis_queue._away_until = 0
+    redis_queue.away_until = 0
     factory.organization(factory.ALPHA)
     factory.organization(factory.BETA)
     frappe.db.commit()

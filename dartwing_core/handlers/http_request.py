@@ -135,7 +135,7 @@ def http_request(context: JobContext) -> dict[str, Any]:
     Raises TransientError when no complete answer came and for 408, 425, 429 and 5xx, with the answer's Retry-After;
     PermanentError for wrong parameters, a refused address and any other answer.
     """
-    request = _read_parameters(context)
+    request = read_parameters(context)
     if context.is_canceled():
         raise JobCanceledError(_("The job was canceled."))
     response = _send(request)
@@ -220,7 +220,8 @@ def _body(response: Response) -> Any:
 # Parameters -------------------------------------------------------------------------------------------------------
 
 
-def _read_parameters(context: JobContext) -> Request:
+def read_parameters(context: JobContext) -> Request:
+    """The request that the parameters describe. Raises PermanentError if they are wrong."""
     parameters = context.parameters
     if unknown := set(parameters) - PARAMETERS:
         raise PermanentError(_("Unknown parameter: {0}.").format(cut(", ".join(sorted(unknown)))))

@@ -109,13 +109,14 @@ def _wrapped(sql):
     @functools.wraps(sql)
     def checked(self, query, *arguments, **named):
         if frappe.flags.get(links.FLAG):
-            _check(str(query), arguments[0] if arguments else named.get("values"))
+            check(str(query), arguments[0] if arguments else named.get("values"))
         return sql(self, query, *arguments, **named)
 
     return checked
 
 
-def _check(statement: str, values: Any) -> None:
+def check(statement: str, values: Any) -> None:
+    """Raise PermissionError if a function of Frappe's must not issue this statement with these values."""
     odd = BY_NAME if isinstance(values, Mapping) else BY_PLACE
     template = statement.replace("%%", "__") if values else ""
     if _fills_a_text(template, values) and not visibility.sees_everything(frappe.session.user):

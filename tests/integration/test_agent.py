@@ -235,18 +235,20 @@ def test_without_redis_nothing_is_swept_and_nothing_raised(sweeps, monkeypatch):
 
 
 def test_a_loop_that_dies_begins_anew(monkeypatch):
-    # Seen failing: without the loop in `scheduler_sweeps._keep_on`.
+    # Seen failing: without the loop around the sweeps.
     monkeypatch.setattr(scheduler_sweeps, "START_DELAY", 0)
     monkeypatch.setattr(scheduler_sweeps, "RESTART_DELAY", 0)
-    stop, deaths = threading.Event(), [RuntimeError("a bug"), SystemExit(1), ImportError("half an update")]
+    ended, deaths = threading.Event(), [RuntimeError("a bug"), SystemExit(1), ImportError("half an update")]
 
-    def die(_sites_path, _stop):
+    def die(_sites_path, stop):
         if deaths:
             raise deaths.pop()
         stop.set()
+        ended.set()
 
     monkeypatch.setattr(scheduler_sweeps, "_sweep_sites", die)
-    scheduler_sweeps._keep_on(SITES, stop)
+    scheduler_sweeps.begin()
+    assert ended.wait(10)
     assert deaths == []
 
 

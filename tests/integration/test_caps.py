@@ -99,11 +99,11 @@ def test_a_look_that_was_made_before_the_cap_was_full_takes_nobody_beyond_it():
     job_type = type_with(max_concurrent=2)
     jobs = queued(job_type, 4)
     claimer = claim.Claimer()
-    claimer._view = queue_view.read_view()
-    claimer._view.is_good_until = float("inf")
+    claimer.view = queue_view.read_view()
+    claimer.view.is_good_until = float("inf")
     for job in jobs[:2]:
         assert attempts.taken(job.name, 1)
-    assert claimer._claim_and_commit() is None
+    assert claimer.claim_from_view() is None
     assert running() == 2
 
 

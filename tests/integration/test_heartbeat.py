@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextvars import Context, copy_context
 from typing import Any
 
 import frappe
@@ -105,27 +106,20 @@ def test_progress_is_seen_by_others_within_two_seconds(beats):
 def test_a_request_to_stop_is_seen(beats, monkeypatch, redis_is_there):
     # By the note in Redis at once; without it by the next renewal of the lease.
     job = submitted(factory.job_type("slow", "slow"), seconds=10)
-    asked = threading.Timer(0.5, _ask_to_stop, [job.name, redis_is_there, _another_thread(job.name)])
+    asked = threading.Timer(0.5, _ask_to_stop, [job.name, redis_is_there, sql.connector(), copy_context()])
     asked.start()
     after = run(job)
     asked.join()
     assert after["status"] == "Canceled"
 
 
-def _another_thread(job: str):
-    flag = redis_queue.client(), rq_attempts._stop_key(job, 1)
-    connection = sql.connector()
-    return flag, connection
-
-
-def _ask_to_stop(job: str, with_redis: bool, means) -> None:
-    (client, key), connect = means
+def _ask_to_stop(job: str, with_redis: bool, connect, site: Context) -> None:
     other = connect()
     with other.cursor() as cursor:
         cursor.execute("UPDATE `tabBackground Job Run` SET cancel_requested = 1 WHERE background_job = %s", (job,))
     other.close()
     if with_redis:
-        client.set(key, 1, ex=60)
+        site.run(rq_attempts.flag_stop, job, 1)
 
 
 @pytest.fixture

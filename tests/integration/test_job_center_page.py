@@ -49,19 +49,30 @@ def test_scripts_make_no_markup_of_data_and_the_page_has_no_inline_handlers():
     assert set(job_center.SCRIPTS) == set(SCRIPTS)
 
 
-def test_data_for_the_script_ends_no_element_and_is_nothing_that_frappe_replaces():
+def page() -> dict:
+    """What the page's template shows to Administrator."""
+    context = frappe._dict()
+    job_center.get_context(context)
+    return context.job_center
+
+
+def test_data_for_the_script_ends_no_element_and_is_nothing_that_frappe_replaces(monkeypatch):
     name = "Evil </script><!-- csrf_token --> {index} {next} & Söhne"
-    text = job_center._as_script_data({"organizations": [name]})
+    monkeypatch.setattr(job_center, "page_data", lambda _viewer: {"organizations": [name]})
+    text = page()["data"]
     assert not re.search(r"[<>&]|\{index\}|\{next\}", text)
     assert json.loads(text) == {"organizations": [name]}
 
 
 def test_each_change_of_a_file_gives_it_another_address(tmp_path, monkeypatch):
+    monkeypatch.setattr(job_center, "page_data", lambda _viewer: {})
     monkeypatch.setattr(frappe, "get_app_path", lambda *parts: str(tmp_path / "main.js"))
     (tmp_path / "main.js").write_text("1")
-    before = job_center._asset("main.js")
+    before = page()
     (tmp_path / "main.js").write_text("22")
-    assert job_center._asset("main.js") != before
+    after = page()
+    assert after["style"] != before["style"]
+    assert not set(after["scripts"]) & set(before["scripts"])
 
 
 @pytest.mark.parametrize(("role", "sees_others"), [("Member", False), ("Admin", True)])

@@ -91,7 +91,7 @@ def test_a_take_costs_a_fixed_number_of_statements_however_many_lines_there_are(
 def test_a_look_at_many_lines_is_good_for_many_jobs(crowd):
     claimer = claim.Claimer()
     claimer.claim_next()
-    claimer._view.is_good_until = float("inf")
+    claimer.view.is_good_until = float("inf")
     with database.statements() as seen:
         for _job in range(20):
             assert claimer.claim_with_settle([])

@@ -19,7 +19,7 @@ from dartwing_core.jobs import (
 )
 from dartwing_core.jobs.access import tenancy, visibility
 from dartwing_core.jobs.recovery import sweeper
-from tests.support import attempts, database, factory
+from tests.support import attempts, database, factory, handlers
 from tests.support.jobs import run, submitted, submitted_by
 
 JOB, RUN, LOG = "Background Job", "Background Job Run", "Job Execution Log"
@@ -107,18 +107,17 @@ def test_a_file_of_a_job_that_is_not_completed_is_hidden_too(alice):
         del frappe.local.request
 
 
-def test_a_running_job_finishes_while_its_organization_is_suspended(alice):
+def test_a_running_job_finishes_while_its_organization_is_suspended(alice, monkeypatch):
     job = submitted_by(alice, factory.job_type("who", "whoami"))
-    attempt = attempts.begun(job.name, 1)
-    handler = attempt._run_handler
+    whoami = handlers.whoami
 
-    def suspend_meanwhile():
-        result = handler()
+    def suspend_meanwhile(context):
+        result = whoami(context)
         frappe.db.sql("UPDATE `tabOrganization` SET status = 'Suspended' WHERE name = %s", (factory.ALPHA,))
         return result
 
-    attempt._run_handler = suspend_meanwhile
-    attempt.make()
+    monkeypatch.setattr(handlers, "whoami", handlers.job_handler(suspend_meanwhile))
+    run(job)
     frappe.set_user(alice)
     status = get_job_status(job.name)
     assert (status["status"], status["result"]) == ("Completed", None)

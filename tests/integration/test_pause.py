@@ -110,10 +110,10 @@ def test_an_attempt_whose_organization_was_paused_since_the_look_goes_back_into_
     # A look is good for a quarter of a second.
     job = submitted(job_type)
     claimer = claim.Claimer()
-    claimer._view = claim.queue_view.read_view()
-    claimer._view.is_good_until = float("inf")
+    claimer.view = claim.queue_view.read_view()
+    claimer.view.is_good_until = float("inf")
     with PAUSES["organization"][0]():
-        attempts.of(claimer._claim_and_commit()).make()
+        attempts.of(claimer.claim_from_view()).make()
         frappe.set_user("Administrator")
         assert messages(job)[-1] == "Held: The organization is paused or suspended."
         sweeper.sweep()

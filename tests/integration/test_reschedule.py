@@ -109,7 +109,7 @@ def test_an_earlier_time_starts_it_then_and_a_later_one_not_before(job_type):
     ],
 )
 def test_a_time_without_a_zone_is_the_sites(job_type, monkeypatch, given, expected):
-    monkeypatch.setattr(clock, "_zone", lambda: ZoneInfo("Europe/Berlin"))
+    monkeypatch.setattr(clock, "site_zone", lambda: ZoneInfo("Europe/Berlin"))
     job = later(job_type)
     monkeypatch.setattr(clock, "now_epoch", lambda: datetime(2025, 12, 1, tzinfo=timezone.utc).timestamp())
     committed(job.name, reschedule_job, given)
@@ -302,10 +302,10 @@ def test_a_job_put_off_between_the_choice_of_a_sweep_and_its_update_does_not_get
 def test_a_job_put_off_between_a_look_and_the_take_is_not_taken(job_type):
     job, other = submitted(job_type, n=1), submitted(job_type, n=2)
     claimer = claim.Claimer()
-    claimer._view = claim.queue_view.read_view()
-    claimer._view.first_place(claimer._view.choice.next())
+    claimer.view = claim.queue_view.read_view()
+    claimer.view.first_place(claimer.view.choice.next())
     in_parallel([lambda: committed(job.name, reschedule_job, HOUR)])
-    assert claimer._claim_and_commit().name == other.name
+    assert claimer.claim_from_view().name == other.name
     assert status(job) == "Pending"
 
 

@@ -272,6 +272,6 @@ def test_no_days_at_all_are_refused(days):
 def test_its_queries_go_along_indexes():
     now = clock.site_time()
     assert explain(retention.old_query((now - timedelta(days=9), "JOB-1"), now))[0]["key"] == "creation"
-    plan = explain(retention._deletable_query(["JOB-1", "JOB-2"], now, now))
+    plan = explain(retention.deletable_query(["JOB-1", "JOB-2"], now, now))
     assert {row["table"]: row["key"] for row in plan}.get("child", "depends_on_status_index")
     assert plan[0]["key"] == "PRIMARY"

@@ -99,8 +99,8 @@ READERS: dict[str, Callable[[str], object]] = {
     "a filter": lambda text: column_rules.sql_in_filters([[text, "=", 1], [text, "a", "=", 1]], "ToDo", by_frappe=True),
     "a text for a filter": lambda text: column_rules.sql_in_filters([text], "ToDo", by_frappe=True),
     "hidden fields": lambda text: query_rules.offence("Background Job Run", [text], [text]),
-    "a statement": lambda text: statement_rules._check(f"select 1 from `tabBackground Job` where {text}", {"a": "b"}),
-    "a count": lambda text: statement_rules._check(text + " processlist", ()),
+    "a statement": lambda text: statement_rules.check(f"select 1 from `tabBackground Job` where {text}", {"a": "b"}),
+    "a count": lambda text: statement_rules.check(text + " processlist", ()),
     "an error": plain_text.plain,
 }
 

@@ -73,7 +73,7 @@ def test_while_redis_is_down_due_jobs_get_in_line_and_nothing_is_raised(job_type
         patch.setitem(frappe.local.conf, "redis_queue", "redis://127.0.0.1:1")
         report = sweeper.sweep()
         assert (status(job), report.queued, report.rung) == ("Queued", 1, 0)
-    monkeypatch.setattr(redis_queue, "_away_until", 0)
+    monkeypatch.setattr(redis_queue, "away_until", 0)
     assert sweeper.sweep().rung == 1
     assert entries() == {f"{job.name[4:]}-1"}
 
@@ -104,7 +104,7 @@ def test_a_canceled_job_is_not_run_by_the_entry_it_left(job_type):
 
 def test_in_the_hour_that_repeats_the_seconds_decide(job_type, monkeypatch):
     # 2026-10-25, Berlin: 02:10 comes twice. The job is due at the second one, and it is 02:50 of the first.
-    monkeypatch.setattr(clock, "_zone", lambda: ZoneInfo("Europe/Berlin"))
+    monkeypatch.setattr(clock, "site_zone", lambda: ZoneInfo("Europe/Berlin"))
     due = datetime(2026, 10, 25, 1, 10, tzinfo=timezone.utc).timestamp()
     job = submitted_with(job_type, available_at=3600)
     set_columns(job, available_at=clock.site_time(due), due_epoch=due)
@@ -116,10 +116,10 @@ def test_in_the_hour_that_repeats_the_seconds_decide(job_type, monkeypatch):
 
 def test_another_time_zone_of_the_site_moves_no_due_time(job_type, monkeypatch):
     # Seen failing: by the site's clock, a job came ten hours late on a site that went from Kolkata to New York.
-    monkeypatch.setattr(clock, "_zone", lambda: ZoneInfo("Asia/Kolkata"))
+    monkeypatch.setattr(clock, "site_zone", lambda: ZoneInfo("Asia/Kolkata"))
     job, later = (submitted_with(job_type, parameters={"n": n}, available_at=60 + 3600 * n) for n in (0, 1))
     for zone in ("America/New_York", "Pacific/Kiritimati"):
-        monkeypatch.setattr(clock, "_zone", lambda zone=zone: ZoneInfo(zone))
+        monkeypatch.setattr(clock, "site_zone", lambda zone=zone: ZoneInfo(zone))
         due = backlog.due(JobStatus.PENDING, job.due_epoch + 1, 10)
         assert [row["name"] for row in due] == [job.name], later
         assert backlog.due(JobStatus.PENDING, job.due_epoch - 1, 10) == []

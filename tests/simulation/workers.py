@@ -126,7 +126,7 @@ class Workers(State):
         slice_.job = None
         before = self.circuits()
         taken = slice_.claimer.claim_next()
-        slice_.claimer._view.is_good_until = math.inf  # until `outdate_looks`
+        slice_.claimer.view.is_good_until = math.inf  # until `outdate_looks`
         if taken:
             self.began(slice_, taken, before)
             self.in_flight.append(slice_)
@@ -145,7 +145,7 @@ class Workers(State):
         outside, before = Slice("all"), self.circuits()
         taken = outside.claimer.claim_named(name, attempt)
         if taken:
-            outside.claimer._view.is_good_until = 0
+            outside.claimer.view.is_good_until = 0
             self.began(outside, taken, before)
             self.lost.append(outside)  # its end, if it has one, comes when it wakes
 
@@ -190,13 +190,13 @@ class Workers(State):
         if attempt.end and not dies:
             after_settle.follow_up(job, executor.AFTER_LIMIT if self.seldom() else 0, attempt.end)
         if attempt.next_job:
-            slice_.claimer._view.is_good_until = math.inf
+            slice_.claimer.view.is_good_until = math.inf
             self.began(slice_, attempt.next_job, before)
 
     def outdate_looks(self) -> None:
         """Limits and pauses are in force a quarter of a second after they were set: later than any look."""
         for slice_ in (*self.in_flight, *self.lost):
-            slice_.claimer._view.is_good_until = 0
+            slice_.claimer.view.is_good_until = 0
 
     # Work, as long as there is some
 
@@ -204,7 +204,7 @@ class Workers(State):
         """All who work end what they do, and take nothing else."""
         while self.in_flight:
             slice_ = self.some_slice()
-            slice_.claimer._view.is_good_until = 0
+            slice_.claimer.view.is_good_until = 0
             self.settle(slice_)
 
     def work(self) -> None:

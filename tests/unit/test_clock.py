@@ -14,7 +14,7 @@ BERLIN = ZoneInfo("Europe/Berlin")
 
 @pytest.fixture(autouse=True)
 def _berlin(monkeypatch):
-    monkeypatch.setattr(clock, "_zone", lambda: BERLIN)
+    monkeypatch.setattr(clock, "site_zone", lambda: BERLIN)
 
 
 def epoch(*utc: int) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dartwing_core.handlers.http_request import _read_parameters, http_request
+from dartwing_core.handlers.http_request import http_request, read_parameters
 from dartwing_core.handlers.safe_connection import is_public, resolve
 from dartwing_core.jobs import JobCanceledError, JobContext, PermanentError
 from dartwing_core.jobs.attempt import idempotency
@@ -183,7 +183,7 @@ def test_one_private_address_among_public_ones_is_enough_to_refuse(monkeypatch):
 )
 def test_wrong_parameters_fail_for_good_and_say_why(parameters, message):
     with pytest.raises(PermanentError, match=message):
-        _read_parameters(context(**parameters))
+        read_parameters(context(**parameters))
 
 
 @pytest.mark.parametrize(
@@ -197,27 +197,27 @@ def test_wrong_parameters_fail_for_good_and_say_why(parameters, message):
     ],
 )
 def test_an_address_is_taken_apart(url, expected):
-    request = _read_parameters(context(url=url))
+    request = read_parameters(context(url=url))
     assert (request.scheme, request.host, request.port, request.target) == expected
 
 
 @pytest.mark.parametrize("payload", [{"a": "ü"}, [], "text", 0, False, None])
 def test_any_json_is_a_payload_null_too(payload):
-    request = _read_parameters(context(url=URL, payload=payload))
+    request = read_parameters(context(url=URL, payload=payload))
     assert request.body is not None
     assert request.headers["Content-Type"] == "application/json"
-    assert _read_parameters(context(url=URL)).body is None
+    assert read_parameters(context(url=URL)).body is None
 
 
 def test_own_headers_replace_the_defaults_whatever_their_case():
-    request = _read_parameters(context(url=URL, payload=1, headers={"content-type": "application/cloudevents+json"}))
+    request = read_parameters(context(url=URL, payload=1, headers={"content-type": "application/cloudevents+json"}))
     types = [value for name, value in request.headers.items() if name.lower() == "content-type"]
     assert types == ["application/cloudevents+json"]
 
 
 def test_the_timeout_leaves_time_to_note_the_outcome():
-    assert _read_parameters(context(url=URL)).timeout == 30
-    assert 8.9 < _read_parameters(context(url=URL, timeout=60, timeout_seconds=10)).timeout <= 9
+    assert read_parameters(context(url=URL)).timeout == 30
+    assert 8.9 < read_parameters(context(url=URL, timeout=60, timeout_seconds=10)).timeout <= 9
 
 
 def test_a_canceled_job_sends_nothing():

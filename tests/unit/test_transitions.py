@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -26,6 +27,8 @@ def written(monkeypatch) -> list[tuple[str, Any]]:
     monkeypatch.setattr(job_store, "_free", lambda jobs, status: [job for job in jobs if not job.get("held")])
     monkeypatch.setattr(job_store.events, "announce", lambda *given: calls.append(("announce", given)))
     monkeypatch.setattr(job_store.job_owner, "notify_after_commit", lambda *given: calls.append(("note", given)))
+    monkeypatch.setattr(job_store.sql, "insert", lambda *given: calls.append(("insert", given[2])))
+    monkeypatch.setattr(job_store, "frappe", SimpleNamespace(db=SimpleNamespace(savepoint=lambda _name: None)))
     monkeypatch.setattr(job_store.history, "write", lambda rows: calls.append(("history", rows)))
     monkeypatch.setattr(job_store.history, "event_of", lambda *given, **more: (*given, more))
     free[0] = True
@@ -120,15 +123,21 @@ def test_the_caller_may_take_the_history_to_write_it_later(written):
         ([1_500, 500, 600, 10], [[0], [1], [2, 3]]),  # counted anew after each cut
     ],
 )
-def test_new_rows_are_cut_into_statements_of_what_a_server_takes(monkeypatch, sizes, expected):
+def test_new_rows_are_cut_into_statements_of_what_a_server_takes(monkeypatch, written, sizes, expected):
     monkeypatch.setattr(job_store, "INSERT_BYTES", 3_000)
-    rows = [{"name": number, "input_parameters": "x" * size} for number, size in enumerate(sizes)]
-    assert [[row["name"] for row in batch] for batch in job_store._by_size(rows)] == expected
+    plain = {"owner": "me", "status": "Pending"}
+    rows = [{"name": number, "input_parameters": "x" * size, **plain} for number, size in enumerate(sizes)]
+    job_store.insert_jobs(rows)
+    assert [[row[0] for row in batch] for what, batch in written if what == "insert"] == expected
 
 
 def test_a_new_job_is_created_pending_and_in_line_in_the_same_moment(written):
-    row = {"name": "JOB-1", "owner": "me", "status": "Queued"}
-    pending = (row, None, "Pending", "Job created", "me", {})
-    assert list(job_store._first_events(row)) == [pending, (row, "Pending", "Queued", "Job enqueued", "me", {})]
+    row = {"name": "JOB-1", "owner": "me", "status": "Queued", "input_parameters": ""}
     waiting = {**row, "status": "Pending"}
-    assert list(job_store._first_events(waiting)) == [(waiting, None, "Pending", "Job created", "me", {})]
+    job_store.insert_jobs([row, waiting])
+    pending, in_line = (
+        (row, None, "Pending", "Job created", "me", {}),
+        (row, "Pending", "Queued", "Job enqueued", "me", {}),
+    )
+    history = [pending, in_line, (waiting, None, "Pending", "Job created", "me", {})]
+    assert written[1:] == [("history", history), ("announce", ([row], "Pending", "Queued", {}))]

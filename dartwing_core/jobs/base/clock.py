@@ -24,35 +24,35 @@ def now_epoch() -> float:
 
 def site_time(epoch: float | None = None) -> datetime:
     """A moment as a naive datetime in the site's time zone, as Frappe stores it. Now by default."""
-    moment = datetime.fromtimestamp(now_epoch() if epoch is None else epoch, _zone())
+    moment = datetime.fromtimestamp(now_epoch() if epoch is None else epoch, site_zone())
     return moment.replace(tzinfo=None)
 
 
 def site_clock() -> Callable[[], datetime]:
     """`site_time` for threads without a site: the time zone is read now."""
-    zone = _zone()
+    zone = site_zone()
     return lambda: datetime.fromtimestamp(now_epoch(), zone).replace(tzinfo=None)
 
 
 def to_epoch(moment: datetime) -> float:
     """Seconds since 1970 of an aware datetime, or of a naive one in the site's time zone."""
-    return (moment if moment.tzinfo else moment.replace(tzinfo=_zone())).timestamp()
+    return (moment if moment.tzinfo else moment.replace(tzinfo=site_zone())).timestamp()
 
 
 def iso_clock() -> Callable[[], str]:
     """Now, as ISO 8601 with offset, for threads without a site."""
-    zone = _zone()
+    zone = site_zone()
     return lambda: datetime.fromtimestamp(now_epoch(), zone).isoformat()
 
 
 def isoformat(moment: datetime | None) -> str | None:
     """ISO 8601 with offset of a naive datetime in the site's time zone."""
-    return moment.replace(tzinfo=_zone()).isoformat() if moment else None
+    return moment.replace(tzinfo=site_zone()).isoformat() if moment else None
 
 
 def iso(epoch: float) -> str:
     """A moment by the site's clock, as ISO 8601 with offset, to the second."""
-    return datetime.fromtimestamp(epoch, _zone()).isoformat(timespec="seconds")
+    return datetime.fromtimestamp(epoch, site_zone()).isoformat(timespec="seconds")
 
 
 def due_columns(epoch: float) -> Columns:
@@ -60,5 +60,6 @@ def due_columns(epoch: float) -> Columns:
     return {"available_at": site_time(epoch), "due_epoch": epoch}
 
 
-def _zone() -> ZoneInfo:
+def site_zone() -> ZoneInfo:
+    """The time zone of the site, as System Settings say."""
     return ZoneInfo(get_system_timezone())

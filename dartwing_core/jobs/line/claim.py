@@ -101,8 +101,9 @@ class Claimer:
         self._entry_id = entry_id
         self._queues, self._workers = queues, min(workers, MOST_WORKERS)
         self._ends_at = ends_at
-        self._view = queue_view.EMPTY_VIEW
         self._turns = Turns(queues)
+        self.view = queue_view.EMPTY_VIEW
+        """What this process knows of the jobs in line. Others may have claimed some of them since."""
         self.is_first = True
         """Whether nothing was claimed yet. A type that asks for a process of its own gets it only then."""
         self.needs_entry: QueuedRow | None = None
@@ -137,26 +138,26 @@ class Claimer:
     def _claim(self) -> ClaimedJob | None:
         if (before := self._claimed_before()) is not None:
             return before
-        if self._has_good_view() and time.monotonic() - self._view.made_at < FRESH:
+        if self._has_good_view() and time.monotonic() - self.view.made_at < FRESH:
             sql.commit()  # a snapshot of this moment
-            taken = self._claim_and_commit()
+            taken = self.claim_from_view()
             if taken or self.needs_entry:
                 return taken
         for pause in PAUSES:
             time.sleep(pause)
             sql.commit()
             self._use_view(queue_view.read_view(self._queues, self._turns))
-            is_empty = not self._view.choice.lines
-            taken = self._claim_and_commit()
+            is_empty = not self.view.choice.lines
+            taken = self.claim_from_view()
             if taken or self.needs_entry or is_empty:
                 return taken
         return None  # others hold the jobs that are there; the next sweep wakes workers for them
 
     def _has_good_view(self) -> bool:
-        return time.monotonic() < self._view.is_good_until
+        return time.monotonic() < self.view.is_good_until
 
     def _use_view(self, found: queue_view.QueueView) -> None:
-        self._view = found
+        self.view = found
         found.workers = self._workers
 
     def _claim_named(self, name: str, attempt: int) -> ClaimedJob | None:
@@ -167,11 +168,12 @@ class Claimer:
         if not job or job["status"] != JobStatus.QUEUED or job["attempt"] != attempt - 1:
             return None  # a stale or doubled message: the row is the truth
         only = Line(job["queue"], job["organization"], job["job_type"], job["priority"], job["admission_rank"])
-        self._view = queue_view.read_view_of_line(only)
-        self._view.restrict_to(only, line_queries.Place(name, only.rank))
-        return self._claim_and_commit()
+        self.view = queue_view.read_view_of_line(only)
+        self.view.restrict_to(only, line_queries.Place(name, only.rank))
+        return self.claim_from_view()
 
-    def _claim_and_commit(self) -> ClaimedJob | None:
+    def claim_from_view(self) -> ClaimedJob | None:
+        """Claim the next job of the view as it is, without reading it anew. Commits, by SQL alone."""
         log: list[history.Event] = []
         job = self._claim_in_order(log)
         history.write(log)
@@ -179,8 +181,8 @@ class Claimer:
         return job
 
     def _claim_in_order(self, log: list[history.Event], *, in_settle: bool = False) -> ClaimedJob | None:
-        while line := self._view.choice.next():
-            if not self._view.is_strict(line):
+        while line := self.view.choice.next():
+            if not self.view.is_strict(line):
                 taken = self._claim_first_of(line, log)
             elif in_settle:
                 return None
@@ -192,16 +194,16 @@ class Claimer:
 
     def _claim_under_caps(self, line: Line, log: list[history.Event]) -> ClaimedJob | None:
         """Claim under caps: one claim after another, each counting what the one before has committed."""
-        caps, checked = self._view.caps(line), Checked(clock.site_time())
+        caps, checked = self.view.caps(line), Checked(clock.site_time())
         with limits.lock_caps(caps) as are_ours:
             sql.commit()  # a snapshot of what runs now
             key = limits.find_reached(caps) if are_ours else next(iter(caps))
             if key:
-                self._view.choice.drop_capped(key)
+                self.view.choice.drop_capped(key)
                 return None
             checked.circuit = self._circuit(line)
             if checked.circuit is not None and checked.circuit.is_held:
-                self._view.choice.drop(line)
+                self.view.choice.drop(line)
                 return None
             taken = self._claim_first_of(line, log, checked)
             history.write(log)
@@ -210,7 +212,7 @@ class Claimer:
         return taken
 
     def _circuit(self, line: Line) -> circuits.Circuit | None:
-        if not circuits.has_breaker(self._view.types[line.job_type]):
+        if not circuits.has_breaker(self.view.types[line.job_type]):
             return None
         return circuits.of_types([line.job_type], [line.organization]).get((line.organization, line.job_type))
 
@@ -218,22 +220,22 @@ class Claimer:
         self, line: Line, log: list[history.Event], checked: Checked | None = None
     ) -> ClaimedJob | None:
         """Claim the first job of a line that nobody holds. None if there is none, or another line is first by now."""
-        choice = self._view.choice
-        while candidate := self._view.first_place(line):
+        choice = self.view.choice
+        while candidate := self.view.first_place(line):
             if not choice.is_next(line, candidate.rank):
                 return None
             job = queued_job.lock(candidate.name)
             if job:
-                self._view.skip_claimed(line)
+                self.view.skip_claimed(line)
                 return self._claim_locked(line, job, log, checked or Checked(clock.site_time()))
-            self._view.skip(line)
+            self.view.skip(line)
         choice.drop(line)
         return None
 
     def _claim_locked(
         self, line: Line, job: QueuedJob, log: list[history.Event], checked: Checked
     ) -> ClaimedJob | None:
-        job_type = self._view.types[line.job_type]
+        job_type = self.view.types[line.job_type]
         is_alone = bool(job_type and job_type.own_process)
         if not self._can_run(job.row, is_alone):
             self.needs_entry = job.row
@@ -242,7 +244,7 @@ class Claimer:
         if circuit is not None:
             circuit = circuits.claim_probe(circuit, job.row["name"], job.row["attempt"] + 1)
             if circuit is None:
-                self._view.choice.drop(line)
+                self.view.choice.drop(line)
                 return None
         row = self._start(job.row, log, checked.at)
         if row is None:
@@ -257,7 +259,7 @@ class Claimer:
             timeout_handler=job_type.get("timeout_handler_method") if job_type else None,
             requires_permission=job_type.get("requires_permission") if job_type else None,
             is_alone=is_alone,
-            caps=self._view.caps(line),
+            caps=self.view.caps(line),
             circuit=circuit,
         )
         return self._started
@@ -282,8 +284,8 @@ class Claimer:
         return cast(ClaimedRow, {**job, **started, "connection_id": connection_id})
 
     def _record_turn(self, line: Line) -> None:
-        start = self._view.choice.passes[line.organization]
-        price = self._view.choice.charge_turn(line)
+        start = self.view.choice.passes[line.organization]
+        price = self.view.choice.charge_turn(line)
         # With the start's own commit: later, it would bring back a pass that others have gone by.
         events.add_to_pipeline(lambda pipeline: self._turns.record_turn(pipeline, line.organization, start, price))
 

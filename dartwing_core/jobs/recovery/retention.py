@@ -77,7 +77,7 @@ def old_query(after: tuple[datetime, str], before: datetime) -> QueryBuilder:
 
 
 def _delete(names: Sequence[str], ended_before: datetime, dead_before: datetime) -> int:
-    rows = sql.run_locking_read(_deletable_query(names, ended_before, dead_before))
+    rows = sql.run_locking_read(deletable_query(names, ended_before, dead_before))
     delete_jobs(dict(rows))
     return len(rows)
 
@@ -94,7 +94,7 @@ def delete_jobs(jobs: Mapping[str, str]) -> None:
     frappe.db.delete(config.JOB, {"name": ("in", found)})
 
 
-def _deletable_query(names: Sequence[str], ended_before: datetime, dead_before: datetime) -> QueryBuilder:
+def deletable_query(names: Sequence[str], ended_before: datetime, dead_before: datetime) -> QueryBuilder:
     """Lock the jobs that may be deleted. Skips locked ones, such as one that is being retried."""
     job, child = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.JOB).as_("child")
     ended = [str(status) for status in FINISHED - {JobStatus.DEAD_LETTER}]

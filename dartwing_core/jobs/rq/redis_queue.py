@@ -57,17 +57,18 @@ def answers() -> bool:
 
 def if_there(ask: Callable[[], T]) -> T | None:
     """The result of `ask`, or None if the queue's Redis is not there, or was not a moment ago."""
-    global _away_until
-    if time.monotonic() < _away_until:
+    global away_until
+    if time.monotonic() < away_until:
         return None
     try:
         return ask()
     except redis.exceptions.RedisError:
-        _away_until = time.monotonic() + AWAY_SECONDS
+        away_until = time.monotonic() + AWAY_SECONDS
         return None
 
 
-_away_until = 0.0
+away_until = 0.0
+"""Nobody asks Redis before this moment, as `time.monotonic()`."""
 
 
 def list_key(queue: str) -> str:

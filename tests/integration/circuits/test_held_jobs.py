@@ -62,10 +62,10 @@ def test_a_look_that_was_made_before_it_opened_lets_nobody_go(job_type):
     # It is good for a quarter of a second. Two nets: the circuit is read again, and `claim_probe` changes no open one.
     planned(job_type, "ok")
     claimer = claim.Claimer()
-    claimer._view = claim.queue_view.read_view()
-    claimer._view.is_good_until = float("inf")
+    claimer.view = claim.queue_view.read_view()
+    claimer.view.is_good_until = float("inf")
     opened(job_type)
-    assert claimer._claim_and_commit() is None
+    assert claimer.claim_from_view() is None
     assert claimer.claim_with_settle([]) is None
 
 

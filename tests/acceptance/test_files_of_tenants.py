@@ -61,7 +61,7 @@ def test_its_name_can_not_be_guessed(file):
 
 
 def test_equal_content_of_somebody_else_is_another_file(file):
-    # Frappe takes Files with equal hashes for one file: the upload of a picture that an organization has would be refused.
+    # Frappe takes Files with equal hashes for one file. A picture that an organization has could not be uploaded.
     other = attached(attached_to_doctype="Note", attached_to_name="any")
     assert other.file_url != file.file_url
     other.delete()

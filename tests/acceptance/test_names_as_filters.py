@@ -8,9 +8,8 @@ import frappe
 import pytest
 
 from dartwing_core.wall import guard
-from tests.support import factory, http, tenants
+from tests.support import factory, tenants
 from tests.support.http import Client, call
-
 
 
 def test_filters_in_place_of_a_name_are_refused_where_no_doctype_is_sent(web):

@@ -75,7 +75,8 @@ def keep_apart(file: Document) -> None:
     name = unguessable(path.name)
     with path.open("rb") as content:
         write(content, folder() / name)
-    if not frappe.db.exists("File", {"file_url": address, "name": ["!=", file.name or ""]}):  # else it belongs to another File of equal content
+    others = {"file_url": address, "name": ["!=", file.name or ""]}
+    if not frappe.db.exists("File", others):  # else the bytes belong to another File of equal content
         path.unlink()
     file.file_url, file.content_hash = FOLDER + name, own_hash()
 

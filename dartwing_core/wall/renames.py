@@ -15,6 +15,7 @@ import frappe
 from frappe.model.document import Document
 
 from dartwing_core.jobs.access import visibility
+from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
 
 from . import links
 from .report_access import may_hold_ours
@@ -23,8 +24,13 @@ from .report_access import may_hold_ours
 def _checked(rename: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(rename)
     def checked(self: Document, name: Any, *arguments: Any, **named: Any) -> Any:
-        is_asked = frappe.flags.get(links.FLAG) and may_hold_ours(self.doctype)
-        if is_asked and not visibility.viewer().sees_everything and frappe.db.exists(self.doctype, name):
+        is_about_ours = self.doctype not in TENANT_DOCTYPES and may_hold_ours(self.doctype)  # ours ask by themselves
+        if (
+            frappe.flags.get(links.FLAG)
+            and is_about_ours
+            and not visibility.viewer().sees_everything
+            and frappe.db.exists(self.doctype, name)
+        ):
             frappe.get_doc(self.doctype, name).check_permission("write")
         return rename(self, name, *arguments, **named)
 

@@ -1,6 +1,6 @@
-"""Who asks: the frames of Python's that lead to a call.
+"""Finds the function that issues a query, from Python's frames.
 
-A request calls one function of Frappe's, but apps have their say within it: hooks, controllers, scripts.
+A request calls one function of Frappe's. Within it run hooks, controllers and scripts of apps.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from types import FrameType
 from . import links
 
 BUILDERS = ("database", "query_builder", "model.db_query", "model.qb_query", "model.utils")
-"""Modules of Frappe's that ask for others."""
+"""Frappe's modules that issue queries for their callers."""
 SCRIPTS = ("safe_exec", "read_sql", "execute_query_report")
-"""Functions of Frappe's that run what people have written who may write code."""
+"""Frappe's functions that run code of people who may write code."""
 
 
 def frames() -> Iterator[FrameType]:
-    """From whoever calls this outwards."""
+    """The frames from the caller outwards."""
     frame: FrameType | None = sys._getframe(1)
     while frame:
         yield frame
@@ -26,7 +26,7 @@ def frames() -> Iterator[FrameType]:
 
 
 def asks_for_others(frame: FrameType, builders: tuple[str, ...], own: tuple[str, ...]) -> bool:
-    """Whether it is in one of these modules of Frappe's, or of this app."""
+    """Whether a frame is in one of these modules of Frappe's (`builders`) or of this app (`own`)."""
     module = frame.f_globals.get("__name__", "")
     root, _dot, inner = module.partition(".")
     is_builder = links.is_frappes(root) and (not inner or inner.startswith(builders))
@@ -34,16 +34,16 @@ def asks_for_others(frame: FrameType, builders: tuple[str, ...], own: tuple[str,
 
 
 def is_frappes(frame: FrameType) -> bool:
-    """Whether it is Frappe's own, and runs no script."""
+    """Whether a frame is Frappe's own, and runs no script."""
     return links.is_frappes(frame.f_globals.get("__name__", "")) and frame.f_code.co_name not in SCRIPTS
 
 
 def frappe_asks(builders: tuple[str, ...], own: tuple[str, ...]) -> bool:
-    """Whether it is a function of Frappe's that asks, and not an app or a script that has its say within one."""
+    """Whether a function of Frappe's issues the query, and not an app or a script within it."""
     frame = asking(builders, own)
     return frame is not None and is_frappes(frame)
 
 
 def asking(builders: tuple[str, ...], own: tuple[str, ...]) -> FrameType | None:
-    """The function that asks; not those that ask for others."""
+    """The function that issues the query: the nearest frame that does not act for its caller."""
     return next((frame for frame in frames() if not asks_for_others(frame, builders, own)), None)

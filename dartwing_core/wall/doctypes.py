@@ -1,8 +1,8 @@
-"""Which of our DocTypes a text means, as the database compares it.
+"""Finds which of our DocTypes a text means, by the database's comparison.
 
 MariaDB takes many spellings for one name: other cases, invisible marks, control characters, combining letters. Frappe
-looks a DocType up by what is sent, and so finds ours. Plain ASCII is compared here; anything else is asked of the
-database itself, which compares as Frappe's queries will.
+looks a DocType up by the text that was sent, and so finds ours. Plain ASCII is compared here. For other texts the
+database itself compares, as it will in Frappe's queries.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
 QUEUE_DOCTYPES = ("RQ Job", "RQ Worker")
 PLAIN = re.compile(r"[A-Za-z0-9 _-]*")
 LONGEST_KEPT = 140
-"""Of a text whose answer is kept. DocTypes have no longer names; more is padding that the database passes over."""
+"""Answers for longer texts are not cached. No DocType has a longer name; the database ignores padding."""
 _KNOWN = {doctype.upper(): doctype for doctype in (*TENANT_DOCTYPES, *QUEUE_DOCTYPES)}
 
 
 def tenant_doctype(text: Any) -> str | None:
-    """The one of TENANT_DOCTYPES that a text means, however it is spelled."""
+    """The one of TENANT_DOCTYPES that a text means, in any spelling. None for other texts."""
     found = _meant(text)
     return found if found in TENANT_DOCTYPES else None
 
 
 def queue_doctype(text: Any) -> str | None:
-    """The same of QUEUE_DOCTYPES."""
+    """The one of QUEUE_DOCTYPES that a text means, in any spelling. None for other texts."""
     found = _meant(text)
     return found if found in QUEUE_DOCTYPES else None
 
@@ -48,7 +48,7 @@ def _stored(_site: str, text: str) -> str | None:
     ours = doctype.name.isin([*_KNOWN.values()])
     try:
         found = frappe.qb.from_(doctype).select(doctype.name).where(ours & (doctype.name == text)).run()
-    except UnicodeEncodeError:  # half a character, which no driver sends: Frappe finds nothing either
+    except UnicodeEncodeError:  # half a character, which no driver sends. Frappe finds no row either
         return None
     return found[0][0] if found else None
 

@@ -1,4 +1,4 @@
-"""Files that Frappe makes of our DocTypes and reports hold no formulas: what users and other systems say is text."""
+"""Removes formulas from files that Frappe makes of our DocTypes and reports: texts of users stay texts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ZIP = b"PK\x03\x04"
 
 
 def after_request(response: Response | None, request: Request) -> None:  # noqa: ARG001 - by these names
-    """Hook: whichever of Frappe's functions has made the file."""
+    """Hook: acts on the answer, so that it covers all of Frappe's functions that make files."""
     answer = getattr(frappe.local, "response", None) or {}
     if response is None or answer.get("type") not in ("binary", "csv", "download") or not _is_of_ours():
         return

@@ -1,22 +1,21 @@
-"""Asks, before Frappe does anything for a request, what no hook of Frappe's is asked for. The rules that are here:
+"""Checks each request before Frappe acts on it, where Frappe calls no hook. The rules:
 
-- A function that has a substitute (`substitutes`) is called by the one name that leads there. Frappe serves each
-  by every name under which some module imports it, and some call another one that an argument names; what stands in
-  other arguments is data. (15, 16)
-- Our DocTypes are called by their name: a server that takes table names in any case finds the rows of
-  `background job`, but Frappe none of the hooks for them. (15, 16)
-- RQ Job and RQ Worker are for who has a role for them: Frappe lists them, with all jobs, to everybody.
+- A function with a substitute (`substitutes`) is called only by the name that leads to the substitute. Frappe serves
+  each function by every name under which some module imports it. Some functions also call one that an argument names.
+  Other arguments are data. (15, 16)
+- Our DocTypes are called by their name: a server that ignores the case of table names finds the rows of
+  `background job`, but Frappe finds none of the hooks for them. (15, 16)
+- RQ Job and RQ Worker are only for users with a role for them: Frappe lists them, with all jobs, to everybody.
   (15; RQ Worker: 16 too)
-- The name of a document that may hang on one of ours is text. Frappe takes filters too, and tells by its answer whether
+- The name of a document that may refer to one of ours is text. Frappe accepts filters too, and its answer tells whether
   there is a row. (15, 16)
-- How many rows are asked for is a number: some of Frappe's lists write it into a query as it is. (15)
-- A document of ours that a request names beside its DocType is one that the user sees, spelled as it is stored: Frappe
-  locks what it is told to delete, and says whether it is there, before it loads it or asks for permission. Ids can't
-  be guessed, names of old organizations can. (15, 16)
+- A number of rows is a number: some of Frappe's lists write it into a query unchanged. (15)
+- If a request names a document of ours beside its DocType, the user sees that document, and spells it as it is stored.
+  Frappe locks a document that it is to delete, and tells whether there is one, before it loads the document or checks a
+  permission. Ids can't be guessed, names of old organizations can. (15, 16)
 
-What documents hold and are called, links lead to and queries ask for comes later, whatever the spelling:
-`GuardedDocument`, `sent_names`, `links`, `query_rules`.
-Functions of other apps are their own business.
+`GuardedDocument`, `sent_names`, `links` and `query_rules` check later, in any spelling: names and content of documents,
+links, and queries. The guard does not check functions of other apps.
 """
 
 from __future__ import annotations
@@ -52,10 +51,10 @@ from .request_texts import listed, parsed
 
 DOCTYPE_KEYS = ("doctype", "dt")
 PAIRS = (("ref_doctype", "ref_name"),)
-"""Other arguments that name a document together."""
+"""Pairs of other arguments that together name a document: its DocType and its name."""
 NAME_KEYS = ("name", "docname", "dn", "doc_name", "docnames", "old_name")
 SENT_KEYS = ("doc", "docs", "args", "event", "file_list")
-"""Documents that are sent, or what names some."""
+"""Arguments with documents, or with names of some."""
 NAMES_ALONE = ("fid", "reference_docname", "reference_name", "ref_docname")
 MAY_HOLD_FILTERS = re.compile(r"""name\\*"\s*:\s*\\*"?[\[{]|\\u""")
 NAMES_IN_ITEMS = "delete_items"
@@ -63,28 +62,28 @@ NAMES_IN_ITEMS = "delete_items"
 MOST_NAMES = 1_000
 NUMBER_KEYS = ("limit", "limit_start", "limit_page_length", "page_length")
 NUMBER = re.compile(r"-?[\w.]*")
-"""And words such as `null`, of which Frappe makes what it likes."""
+"""Also words such as `null`, which Frappe converts."""
 FUNCTION_KEYS = ("method", "query", "tree_method")
-"""Arguments in which a function of Frappe's takes another one that it calls: mappers, uploads, link search, trees."""
+"""Arguments that name a function for a function of Frappe's to call: mappers, uploads, link search, trees."""
 LONGEST_FUNCTION_NAME = 200
 ANSWER_THEMSELVES = frozenset({"validate_link", "validate_link_and_fetch", "get_link_title", "getdoc", "save_report"})
-"""Say of what may not be seen, as of what is not there, that it is not there; or name no document of the DocType."""
+"""Functions that treat hidden documents as missing ones by themselves, or that name no document of the DocType."""
 PAGES_OF_DESK = re.compile(r"/(app|desk|assets|files|private|login)(/|$)")
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a request calls. `function` is None for the routes of documents and for pages."""
+    """The call that a request makes. `function` is None for routes of documents and for pages."""
 
     command: str
     function: Callable[..., Any] | None
     arguments: Mapping[str, Any]
     path: tuple[str, ...]
-    """What follows `/api/resource` and the like: DocType, name, …"""
+    """The parts of the path after `/api/resource` and the like: DocType, name, …"""
 
     @property
     def doctypes(self) -> list[str]:
-        """What stands where a DocType is named."""
+        """The texts in the places of DocTypes."""
         named = [self.arguments.get(key) for key in DOCTYPE_KEYS]
         return [*self.path[:1], *(value for value in named if isinstance(value, str))]
 
@@ -94,7 +93,7 @@ class Call:
         return links.is_frappes(getattr(self.function, "__module__", None) or "frappe")
 
     def names(self) -> set[str]:
-        """What stands where the name of a document is. Raises frappe.ValidationError for what is no text."""
+        """The texts in the places of documents' names. Raises frappe.ValidationError for a value that is no text."""
         if self.path:
             return {"/".join(self.path[1:]).partition("/method/")[0].removesuffix("/copy")} - {""}
         found: set[str] = set()
@@ -111,7 +110,10 @@ class Call:
 
 
 def check_request() -> None:
-    """Hook (`auth_hooks`): refuse what the user may not ask for. Raises Frappe's errors, each from one line."""
+    """Hook (`auth_hooks`): refuse a request that the user may not make. Raises Frappe's own errors.
+
+    Hidden and missing documents raise from one line of code, so that their tracebacks do not differ either.
+    """
     call = of_request()
     links.watch(call.is_frappes)
     sent_names.remember(call.arguments)
@@ -125,7 +127,7 @@ def check_request() -> None:
 
 
 def before_job(method: Any = None, kwargs: Any = None, **_more: Any) -> None:
-    """Hook: Frappe imports, changes and asks for documents in the background too, as the user who asked for it."""
+    """Hook: in the background, too, Frappe imports, changes and reads documents for the user of a request."""
     links.watch(links.is_frappes(str(method)))
     sent_names.remember(kwargs if isinstance(kwargs, dict) else {})
 
@@ -160,7 +162,7 @@ def _check(call: Call) -> None:
             _check_names(doctype, names)
 
 
-# What is called ------------------------------------------------------------------------------------------------------
+# The called function -------------------------------------------------------------------------------------------------
 
 
 def of_request() -> Call:
@@ -185,7 +187,7 @@ def _in_doctype(doctype: str, name: str) -> str:
     """The full name of a function in the module of a DocType."""
     try:
         return f"{load_doctype_module(doctype).__name__}.{name}"
-    except Exception:  # there is no such DocType, as Frappe is about to say
+    except Exception:  # there is no such DocType; Frappe says so next
         frappe.clear_last_message()
         return f"{doctype}/{name}"
 
@@ -221,9 +223,9 @@ def _is_overridden(command: str) -> bool:
 
 
 def _check_number_of_documents(call: Call) -> None:
-    """Frappe loads and refuses one after the other (`bulk_update`)."""
+    """Refuse too many documents at once: Frappe loads and refuses them one by one (`bulk_update`)."""
     docs = call.arguments.get("docs")
-    if not docs or (isinstance(docs, str) and docs.lstrip()[:1] != "["):  # one document, which takes long to read
+    if not docs or (isinstance(docs, str) and docs.lstrip()[:1] != "["):  # one document, whose text may be long
         return
     sent = listed(docs)
     ours = [one for one in sent if isinstance(one, dict) and one.get("doctype") in TENANT_DOCTYPES]
@@ -231,11 +233,11 @@ def _check_number_of_documents(call: Call) -> None:
         raise InvalidJobError(_("{0}: at most {1} at once.").format("docs", MOST_NAMES))
 
 
-# Who asks ------------------------------------------------------------------------------------------------------------
+# The user ------------------------------------------------------------------------------------------------------------
 
 
 def _let_others_authenticate() -> None:
-    """Apps that are installed later may know the user; Frappe asks them after us."""
+    """Call the `auth_hooks` of apps installed later, which may know the user. Frappe calls them after ours."""
     if frappe.session.user != "Guest":
         return
     hooks = frappe.get_hooks("auth_hooks", [])
@@ -244,11 +246,11 @@ def _let_others_authenticate() -> None:
 
 
 def _is_refused_anyway() -> bool:
-    """Whether Frappe answers 401 next, to a wrong key."""
+    """Whether Frappe will answer 401 anyway, because of a wrong key."""
     return frappe.session.user == "Guest" and len((frappe.get_request_header("Authorization") or "").split(" ")) == 2
 
 
-# What is asked for ---------------------------------------------------------------------------------------------------
+# The arguments -------------------------------------------------------------------------------------------------------
 
 
 def _check_doctype(text: str) -> None:
@@ -267,7 +269,7 @@ def _check_names(doctype: str, names: set[str]) -> None:
 
 
 def _has_filters_for_name(call: Call) -> bool:
-    """Whether filters stand where the name of a document is: of one that may hang on ours, or of one that is sent."""
+    """Whether filters take the place of a document's name. The document may refer to ours, or be sent itself."""
     sent = [value for key in SENT_KEYS if (value := call.arguments.get(key))]
     is_suspicious = any(not isinstance(value, str) or MAY_HOLD_FILTERS.search(value) for value in sent)
     if is_suspicious and any(map(_holds_filters, sent)):
@@ -281,19 +283,19 @@ def _has_filters_for_name(call: Call) -> bool:
 
 
 def _odd_doctype(call: Call) -> str | None:
-    """The argument for a DocType that is a comparison: some of Frappe's functions take one, as a filter."""
+    """The argument in place of a DocType that holds a comparison. Some of Frappe's functions accept it as a filter."""
     keys = (*DOCTYPE_KEYS, *(kind for kind, _name in PAIRS))
     odd = (key for key in keys if isinstance(call.arguments.get(key), list | dict))
     return next((key for key in odd if not _takes_objects(call.function, key)), None)
 
 
 def _takes_objects(function: Callable[..., Any] | None, argument: str) -> bool:
-    """Whether a function says that it takes an object there, as the one for PDFs of several DocTypes does."""
+    """Whether a function is annotated to accept an object there, as the one for PDFs of several DocTypes is."""
     return "dict" in str(getattr(function, "__annotations__", {}).get(argument, ""))
 
 
 def _holds_filters(value: Any) -> bool:
-    """Whether a document that is sent, one of several, or a child row of one has filters for its name."""
+    """Whether a sent document, or a child row of one, has filters for its name. A list holds several documents."""
     inner = parsed(value)
     documents = inner if isinstance(inner, list) else [inner]
     return any(_has_filters_for(one) for document in documents for one in _rows(document))
@@ -312,6 +314,6 @@ def _has_filters_for(row: Any) -> bool:
 
 
 def _odd_number(call: Call) -> str | None:
-    """The argument that is no number of rows."""
+    """The argument for a number of rows that is no number."""
     sent = ((key, call.arguments.get(key)) for key in NUMBER_KEYS)
     return next((key for key, value in sent if isinstance(value, str) and not NUMBER.fullmatch(value.strip())), None)

@@ -1,6 +1,6 @@
-"""Titles of documents of ours are told to who may see them.
+"""Shows titles of our documents only to users who may see them.
 
-Frappe adds the titles of all that a document links to, for forms, prints and previews, whoever may read what. (15, 16)
+Frappe adds the titles of all linked documents to forms, prints and previews, without a permission. (15, 16)
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ OF_PRINTS = "set_title_values_for_link_and_dynamic_link_fields"
 
 
 def hidden_titles(titles: MutableMapping[str, Any]) -> set[str]:
-    """Those of the keys, each "DocType::name" as Frappe writes them, that lead to what the user may not see."""
+    """The keys that lead to documents which the user may not see. Frappe writes a key as "DocType::name"."""
     found = [(key, *key.partition("::")[::2]) for key in titles]
     ours = [(key, doctype, name) for key, kind, name in found if (doctype := tenant_doctype(kind))]
     if not ours or visibility.sees_everything(frappe.session.user):

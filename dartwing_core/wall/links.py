@@ -1,10 +1,10 @@
-"""A link to a document of ours leads to what the user may see, spelled as it is stored.
+"""Refuses links to documents of ours that the user may not see, and other spellings of their names.
 
-Frappe looks a link up, and copies fields through it (`fetch_from`), without asking whether the user may read what it
-leads to (15, 16); 15 does so before it asks whether they may make the document at all. So its errors tell anybody
-which names exist, its copies what is in the rows, and rows of strangers keep a document from being deleted. No hook
-of Frappe's comes before that, so the method that does it is wrapped: for requests and background jobs of a site that
-has this app. Links to other DocTypes are as they were, but hold no filters.
+Frappe looks a link up, and copies fields through it (`fetch_from`), without checking that the user may read the
+document (15, 16). Frappe 15 does so even before it checks that the user may make the linking document. So errors tell
+anybody which names exist, and copies tell the content of the rows. Rows of strangers keep a document from being
+deleted. No hook of Frappe's comes before that, so its method is wrapped, for requests and background jobs of a site
+with this app. Links to other DocTypes stay as they were, but hold no filters.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from . import references
 from .doctypes import tenant_doctype
 
 FLAG = "dartwing_links_by_frappe"
-"""In `frappe.flags`: whether one of Frappe's own functions runs, which take links from whoever calls them."""
+"""In `frappe.flags`: whether one of Frappe's own functions runs. Those take links from any caller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,27 +33,28 @@ class Link:
     """A field that leads to one of our DocTypes, and its value."""
 
     row: Any
-    """The document, or the row of a child table of it."""
+    """The document, or a row of one of its child tables."""
     field: str
     doctype: str
     name: str
 
 
 def watch(by_frappe: bool) -> None:
-    """From here on, links of what is saved are checked: always in Frappe's own functions, else with permissions."""
+    """From here on, check the links of saved documents. `by_frappe`: also of those saved with ignore_permissions."""
     frappe.flags[FLAG] = by_frappe
 
 
 def is_frappes(path: str) -> bool:
-    """Whether a module, or what lies in it, is Frappe's own."""
+    """Whether the dotted path of a module or function is Frappe's own."""
     root = frappe.get_module("frappe.handler").__name__.partition(".")[0]
     return path.partition(".")[0] in ("frappe", root)
 
 
 def check(doc, stored: Callable[[], Any]) -> list[Link]:
-    """The hidden links that were there before, which stay as they are; `stored` returns the document as it was.
+    """Check the document's links to ours. Returns hidden links that it held before; they stay as they are.
 
-    Raises Frappe's error for a missing document if another one leads to what is not there, or may not be seen.
+    `stored` returns the document as it was. Raises Frappe's error for a missing document if a new link leads to a
+    document that is missing or hidden.
     """
     links = [] if visibility.sees_everything(frappe.session.user) else list(_links(doc))
     visible = {
@@ -76,7 +77,7 @@ def _links(doc) -> Iterator[Link]:
             if isinstance(name, dict | list):  # Frappe would look up the first row that these filters match
                 raise frappe.ValidationError(_("{0} must be text.").format(field.fieldname))
             kind = field.options if field.fieldtype == "Link" else row.get(field.options)
-            if name and kind and not isinstance(kind, str):  # Frappe would take the first of all DocTypes for a number
+            if name and kind and not isinstance(kind, str):  # for a number, Frappe would take the first of all DocTypes
                 raise frappe.ValidationError(_("{0} must be text.").format(field.options))
             if name and (doctype := tenant_doctype(kind)):
                 if not isinstance(name, str):  # … and the first of all rows
@@ -105,7 +106,7 @@ def _wrapped(validate):
         if is_trusted or doc.flags.ignore_links or doc._action == "cancel":
             return validate(doc)
         kept = check(doc, doc.get_doc_before_save)
-        # Not looked up again: Frappe would copy what the row holds by now.
+        # Emptied meanwhile: Frappe would look them up, and copy the row's present content.
         for link in kept:
             link.row.set(link.field, None)
         try:

@@ -1,9 +1,9 @@
-"""Which files a mail may bring along.
+"""Decides which files a mail may embed.
 
-Frappe puts the file of each `embed="…"` in the text of a mail into the mail: any file that the server can read, without
-a permission. So whoever writes a mail has it sent to them, and some of Frappe's functions let everybody write one. A
-mail brings what apps and the site publish, and private files. A job's file it brings for who may read it, and never
-when the scheduler sends it. (15, 16)
+Frappe embeds the file of each `embed="…"` in the text of a mail: any file that the server can read, without a
+permission. So the author of a mail can have any file sent to them, and some of Frappe's functions let everybody write
+one. Here a mail embeds published files of apps and the site, and private files. It embeds a job's file only if the
+user may read that, and never if the scheduler sends the mail. (15, 16)
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from dartwing_core.jobs.access import result_files
 from . import links
 
 FOLDERS: dict[str, tuple[str, ...]] = {"files/": ("public",), "private/files/": ()}
-"""Where Frappe looks, below the site's folder, for a path that begins so. Others begin in the folder of all sites. What
-lies there is judged by where it really is: `..` behind a link leads elsewhere on the disk than in the text."""
+"""The folders, below the site's, in which Frappe looks for paths that begin so. It looks for others in the folder of
+all sites. The rule judges real paths: after a link on the disk, `..` leads elsewhere than in the text."""
 ASSETS = "assets/"
 """The folder in which bench links what each app publishes. Frappe drops `..` from such a path."""
 
@@ -51,12 +51,12 @@ def _may_be_sent(path: str) -> bool:
 
 
 def _stands_for_others() -> bool:
-    """Whether the scheduler sends a mail, as Administrator, whose text somebody else has written."""
+    """Whether the scheduler sends the mail as Administrator. Another user may have written the text."""
     return frappe.session.user == "Administrator" and not getattr(frappe.local, "request", None)
 
 
 def _published_by_apps() -> Iterator[str]:
-    """The folders that apps publish, wherever they lie, and those of the packages that they publish."""
+    """The folders that apps publish, in any place, and those of the packages that they publish."""
     for name in os.listdir(ASSETS) if os.path.isdir(ASSETS) else ():
         yield os.path.realpath(os.path.join(ASSETS, name))
         yield os.path.realpath(os.path.join(ASSETS, name, "node_modules"))

@@ -1,6 +1,6 @@
-"""Rows of Frappe's and other apps' DocTypes that name one of ours: comments, files, followers, logs and so on.
+"""Finds rows of other DocTypes that name a document of ours: comments, files, followers, logs and so on.
 
-Who filters, groups or counts all of them reads letter by letter what they hold.
+A user who may filter, group or count all of them can read their content letter by letter.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from pypika.terms import Criterion
 from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
 
 AS_TEXT = {"Deleted Document": ["deleted_doctype"], "Access Log": ["export_from"]}
-"""Fields that hold the name of a DocType and are no links to it."""
+"""Fields that hold the name of a DocType, but are no links."""
 ROUTES = {"Route History": "route"}
 
 
 def kind_fields(doctype: Any) -> list[str]:
-    """Fields of a DocType that say of which DocType another document is that the row names; [] if there are none."""
+    """Fields of a DocType that hold the DocType of another document which the row names. [] if there are none."""
     meta = meta_of(doctype)
     if meta is None or doctype in TENANT_DOCTYPES:
         return []
@@ -31,7 +31,7 @@ def kind_fields(doctype: Any) -> list[str]:
 
 
 def naming_ours(doctype: Any, table) -> Criterion | None:
-    """The condition for the rows of a DocType that name a document of ours by its DocType; None if none can."""
+    """The condition for rows of a DocType that name a document of ours by its DocType. None if no row can."""
     conditions = [table[field].isin(TENANT_DOCTYPES) for field in kind_fields(doctype)]
     if route := ROUTES.get(doctype):
         conditions += [table[route].like(f"%/{tenant_doctype}/%") for tenant_doctype in TENANT_DOCTYPES]
@@ -46,19 +46,19 @@ def names_ours(doctype: str, row: Mapping[str, Any]) -> bool:
 
 
 def links_to_ours(doctype: Any) -> dict[str, str]:
-    """Link fields of another app's DocType that lead to one of ours, and to which."""
+    """Link fields of another app's DocType that lead to ours, each with the DocType. Empty for our own DocTypes."""
     return {} if doctype in TENANT_DOCTYPES else fields_that_link_to_ours(doctype)
 
 
 def fields_that_link_to_ours(doctype: Any) -> dict[str, str]:
-    """The same of any DocType: ours link to each other."""
+    """Link fields of any DocType that lead to ours, each with the DocType. Ours link to each other."""
     meta = meta_of(doctype)
     links = meta.get_link_fields() if meta else []
     return {field.fieldname: field.options for field in links if field.options in TENANT_DOCTYPES}
 
 
 def asks_for_names(doctype: Any, filters: Any) -> bool:
-    """Whether filters on a DocType ask for names of ours: by a link, or by a child table that holds some."""
+    """Whether filters on a DocType compare names of our documents: by a link, or by a child table that holds some."""
     meta = meta_of(doctype)
     children = {field.options for field in meta.get_table_fields()} if meta else set()
     names = [*links_to_ours(doctype), *(child for child in children if links_to_ours(child) or kind_fields(child))]
@@ -67,12 +67,12 @@ def asks_for_names(doctype: Any, filters: Any) -> bool:
 
 
 def meta_of(doctype: Any):
-    """That of a DocType whose rows lie in a table of its own; None for anything else."""
+    """The meta of a DocType with a table of its own. None for anything else."""
     if not isinstance(doctype, str):
         return None
     try:
         meta = frappe.get_meta(doctype)
-    except Exception:  # says no more than that there is none
+    except Exception:  # there is no such DocType
         frappe.clear_last_message()
         return None
     return None if meta.issingle or meta.get("is_virtual") else meta

@@ -1,25 +1,24 @@
-"""What a query may ask for, however the request spelled it, and whatever it was stored in.
+"""Checks the fields, filters and orders of queries, in every spelling, sent or stored.
 
-Frappe's lists, reports, charts, cards and exports all come to one function, which is wrapped here as links are (see
-`links`): for requests and jobs of a site that has this app, and for people who do not see everything. The rules:
+All of Frappe's lists, reports, charts, cards and exports call one function, which is wrapped here: for requests and
+jobs of a site with this app (see `links`), and for people who do not see everything. The rules:
 
-- Fields of a higher permission level are hidden also where one filters, groups and sorts by them: Frappe takes them
-  out of its answer alone. (15)
-- `link.field` leads to no row of ours: Frappe joins what is linked to, whoever may see it. (15)
-- A query holds no other query, and no end of its own, which read any table: Frappe looks for one at the beginning of a
-  field. (15)
-- A filter is no bare text, and its field a name: Frappe writes both into the query as they are, before what permissions
-  add to it. (15)
-- The same of what is looked up of one row, without permissions: that goes through another function of Frappe's. (15)
-- The name of a column holds no backtick, which would end it: PyPika 0.48 writes it as it is. (15, and 16
-  with that one)
-- A value holds no backslash that would end its quotes, where a query becomes text: the query builder doubles quotes
-  alone, and MariaDB takes what follows the backslash as it is. (15, 16)
-- Rows that are no rows of a parent have none: Frappe adds no permissions to a query whose parent is a Single. Rows of
-  a parent are those of its DocType: Frappe joins them by the parent's name alone. (16)
+- Fields of a higher permission level are also hidden from filters, groups and orders: Frappe removes them only from
+  its answer. (15)
+- `link.field` leads to no row of ours: Frappe joins the linked rows without a permission. (15)
+- A query holds no second query, and no end of a query, since either can read any table. Frappe looks for a second query
+  only at the beginning of a field. (15)
+- A filter is no bare text, and its field is a name: Frappe writes both into the query unchanged, before the conditions
+  of permissions. (15)
+- Both also hold for lookups of one row without permissions, which use another function of Frappe's. (15)
+- The name of a column holds no backtick, which would end it: PyPika 0.48 writes the name unchanged. (15, and 16
+  with that PyPika)
+- A value holds no backslash that would end its quotes, where a query becomes text: the query builder doubles only
+  quotes, and MariaDB takes the character after a backslash literally. (15, 16)
+- A DocType that is no child table is queried without a parent: Frappe adds no permissions to a query whose parent is a
+  Single. Child rows are only those of the parent's DocType: Frappe joins them by the parent's name alone. (16)
 
-The last six are for what Frappe's own functions are told; what other apps write themselves may not name tables of
-ours.
+The last six rules are for texts that Frappe's own functions get. Queries that other apps write may not name our tables.
 """
 
 from __future__ import annotations
@@ -63,20 +62,20 @@ HIDDEN = {
     config.RUN: ("traceback", "worker", "rq_job_id", "connection_id"),
     config.LOG: ("worker",),
 }
-"""Fields with a permission level, of the DocTypes that members read. A test compares this with the DocTypes."""
+"""Fields with a permission level, in the DocTypes that members read. A test compares this with the DocTypes."""
 OWN = ("dartwing_core.wall.",)
 LINK_OPTIONS = "get_link_options"
 SHOWN, FILTERS, OTHERS = "fields", ("filters", "or_filters"), ("group_by", "order_by")
 ALIAS = re.compile("|".join(rf"tab{re.escape(doctype)}_\d" for doctype in sorted(GUARDED)), re.IGNORECASE)
-"""What Frappe calls the table behind a link in the query."""
+"""Frappe's alias in a query for the table behind a link."""
 TITLE = re.compile(r"(\w+)\.(org_name)(?: as (\w+))?")
-"""Desk asks for the titles of links with every list; those of hidden organizations are taken out of its rows."""
+"""Desk requests the titles of links with every list. Those of hidden organizations are removed from its rows."""
 
 
 def offence(doctype: str, shown: list[Any], others: list[str]) -> str | None:
-    """What is wrong with a query that asks for fields which no permission of Frappe's protects; None if nothing is.
+    """The error message for a query on fields that Frappe's permissions do not protect, or None.
 
-    `shown`: its fields, as Frappe takes them. `others`: the texts by which it filters, groups and sorts.
+    `shown`: the query's fields, as Frappe takes them. `others`: the texts by which it filters, groups and sorts.
     """
     return _misspelled(doctype) or _hidden_field(doctype, shown, others) or _join(doctype, shown, others)
 
@@ -89,7 +88,7 @@ def _shown(query: Mapping[str, Any]) -> list[Any]:
 
 
 def _as_taken(query: Mapping[str, Any]) -> dict[str, Any]:
-    """Frappe 15 takes filters for fields and the other way round, where they look like it."""
+    """The query with fields and filters swapped, if Frappe 15 would swap them by their looks."""
     fields, filters = query.get(SHOWN), query.get("filters")
     is_filters = isinstance(fields, dict) or (fields and isinstance(fields, list) and isinstance(fields[0], list))
     is_fields = fields and isinstance(filters, list) and len(filters) > 1 and isinstance(filters[0], str)
@@ -103,7 +102,7 @@ def _others(query: Mapping[str, Any]) -> list[str]:
 
 
 def _filtered_by(filters: Any) -> list[str]:
-    """The fields of filters, and what stands there in place of one; not what they are compared with."""
+    """The fields of filters, or the texts in place of fields. Not the compared values."""
     inner = parsed(filters)
     if isinstance(inner, str) or inner is None:
         return [filters] if isinstance(filters, str) else []
@@ -117,7 +116,10 @@ def _filtered_by(filters: Any) -> list[str]:
 
 
 def _misspelled(doctype: str) -> str | None:
-    """A server that takes names of tables in any case finds ours, but Frappe none of the hooks for them."""
+    """The error message for another spelling of our DocTypes, or None.
+
+    A server that ignores the case of table names finds our tables, but Frappe finds none of the hooks for them.
+    """
     is_ours = tenant_doctype(doctype) not in (None, doctype)
     return _("{0} {1} not found").format(_("DocType"), doctype) if is_ours else None
 
@@ -125,7 +127,7 @@ def _misspelled(doctype: str) -> str | None:
 def _hidden_field(doctype: str, shown: list[Any], others: list[str]) -> str | None:
     if doctype not in HIDDEN:
         return None
-    # Frappe takes a plain field out of its answer, but not one within a function; and looks at the first column alone.
+    # Frappe removes a plain field from its answer, but not one within a function. It checks only the first column.
     within = [text for text in texts(shown) if re.search("[(, ]", text.strip())]
     has_many = any(len(parts_of(text)) > 1 for text in texts(shown))
     asked = [without_strings(text) for text in (*within, *others)]
@@ -138,7 +140,7 @@ def _hidden_field(doctype: str, shown: list[Any], others: list[str]) -> str | No
 
 
 def _join(doctype: str, shown: list[Any], others: list[str]) -> str | None:
-    """The title of an Organization is a field like others, where it is only shown."""
+    """The error message for fields of ours behind a link, or None. Titles of organizations may be shown."""
     joined = [text for text in (*texts(shown), *others) if "." in text]
     fields = fields_that_link_to_ours(doctype) if joined else {}
     titles = {field for field, linked in fields.items() if linked == ORGANIZATION}
@@ -149,17 +151,20 @@ def _join(doctype: str, shown: list[Any], others: list[str]) -> str | None:
     return None
 
 
-# Where Frappe makes queries ------------------------------------------------------------------------------------------
+# The functions in which Frappe makes queries --------------------------------------------------------------------------
 
 
 def _refuse(found: str | None, user: str | None = None) -> None:
-    """The users last: to know what they see takes queries. `user`: as whom it is asked, who is not always who asks."""
+    """Raise PermissionError with this message, if there is one, unless the users see everything.
+
+    Looks at the users last, since that takes queries. `user`: for whom the query runs, perhaps not the session's user.
+    """
     if found and not all(map(visibility.sees_everything, {user or frappe.session.user, frappe.session.user})):
         raise frappe.PermissionError(found)
 
 
 def _found(judge: Callable[[bool], str | None]) -> str | None:
-    """What is wrong by the rules for Frappe's own functions; for what apps ask within one, by those for theirs."""
+    """The error message of `judge`, by the rules for Frappe's functions, or by those for apps if an app queries."""
     by_frappe = frappe.flags[links.FLAG]
     found = judge(by_frappe)
     is_theirs = found and by_frappe and not callers.frappe_asks(callers.BUILDERS, OWN)
@@ -205,7 +210,7 @@ def _without_hidden_titles(doctype: str, shown: list[Any], rows: Any) -> Any:
 
 
 def _is_for_a_web_form() -> bool:
-    """Whether it is asked what a Web Form offers for a link: Frappe offers whoever opens it all that there is."""
+    """Whether the query is for a link field of a Web Form: Frappe offers all rows to everybody who opens the form."""
     return any(frame.f_code.co_name == LINK_OPTIONS for frame in callers.frames())
 
 
@@ -220,7 +225,7 @@ def _with_checked_filters(build):
 
 
 def _with_checked_names(get_query):
-    """Frappe's other builder of queries: single values of a row are looked up with it, without permissions."""
+    """Frappe's other query builder, which looks up single values of a row, without permissions."""
 
     @functools.wraps(get_query)
     def checked(self, table, fields=None, filters=None, order_by=None, group_by=None, *arguments, **named):
@@ -234,7 +239,7 @@ def _with_checked_names(get_query):
 
 
 def _looked_up_by(filters: Any) -> list[str]:
-    """The fields of the filters of a lookup; a text, or a list of texts, are names of rows there."""
+    """The fields of a lookup's filters. A text or a list of texts there holds names of rows, so no fields."""
     if isinstance(filters, Mapping):
         return [str(field) for field in filters]
     if not isinstance(filters, list | tuple):

@@ -1,4 +1,4 @@
-"""What stands in arguments: texts, those within JSON too."""
+"""Reads the texts in arguments, also within JSON."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def texts(value: Any) -> Iterator[str]:
-    """All keys and texts in a value, those in JSON text too."""
+    """All keys and texts in a value, also within JSON text."""
     if isinstance(value, str):
         yield value
         value = parsed(value)
@@ -28,7 +28,7 @@ def listed(value: Any) -> list[Any]:
 
 
 def parsed(value: Any) -> Any:
-    """What JSON text holds, None if a text is none; anything else as it is."""
+    """The content of JSON text; None for another text; any other value unchanged."""
     if not isinstance(value, str):
         return value
     if value.lstrip()[:1] not in ("{", "[", '"'):

@@ -1,15 +1,14 @@
-"""The name of a document, and what stands in a link, is text or an integer, however it was sent.
+"""Requires text or an integer for the name of a document, and for the value of a link.
 
-Frappe takes filters for it as well: it looks up the first row that they match before it asks for permission, and tells
-by its answer whether there is one. A number with a fraction it passes over, and takes the first row of all. So anybody,
-guests too, could read any column of any table letter by letter: the names of files of jobs, but also tokens and keys of
-other users. Two rules, for Frappe's own functions and people who do not see everything; filters that Frappe writes
-itself go on. (15, 16)
+Frappe accepts filters in place of a name. It looks up the first row that they match before it checks a permission, and
+its answer tells whether there is one. For a number with a fraction, it takes the first row of all. So anybody, even
+guests, could read any column of any table letter by letter: names of files of jobs, but also tokens and keys of other
+users. Two rules apply to Frappe's own functions, for people who do not see everything. Filters that Frappe itself
+writes pass. (15, 16)
 
-- No document is made of, or changed by, data with filters for its name or in a field that holds a name.
-- No row is looked up by filters that were sent in place of a name, nor by a comparison (`["like", "a%"]`) that was sent
-  in place of a value in a filter, nor by a number with a fraction. What was sent to a function that Frappe runs in the
-  background counts as well.
+- No document is made from, or changed by, data with filters for its name or in a field that holds a name.
+- No row is looked up by filters that were sent in place of a name, by a comparison (`["like", "a%"]`) that was sent in
+  place of a value in a filter, or by a number with a fraction. Arguments of Frappe's background jobs count as sent.
 """
 
 from __future__ import annotations
@@ -30,30 +29,30 @@ from .request_texts import parsed
 SENT = "dartwing_sent"
 """In `frappe.flags`: the arguments of the request."""
 INNER = "dartwing_sent_inner"
-"""The same: all objects and lists in those that are not for filters; read when it is first asked."""
+"""In `frappe.flags`: all objects and lists in arguments that are not for filters. Filled at the first use."""
 MOST_COMPARED = 100_000
-"""Comparing takes time; no request that means well comes near."""
+"""Comparing takes time. An honest request stays far below this number."""
 NAMES = frozenset({"name", "parent"})
 HOLD_NAMES = frozenset({"Link", "Dynamic Link", "Data"})
-"""Kinds of fields that may hold a name, and nothing but text."""
+"""Types of fields that may hold a name, and only text."""
 FILTERS = "filters"
-"""The argument in which Frappe's functions take filters by their documentation."""
+"""The argument in which Frappe's functions are documented to take filters."""
 
 
 def remember(arguments: Mapping[str, Any]) -> None:
-    """Keep what was sent, or handed to a background job: some of Frappe's functions take their arguments apart."""
+    """Keep the arguments of a request or background job: some of Frappe's functions take theirs apart."""
     frappe.flags[SENT] = dict(arguments)
     frappe.flags.pop(INNER, None)
 
 
 def refuse(field: str, value: Any) -> None:
-    """Raises frappe.ValidationError for what is no name: filters, or a number with a fraction."""
+    """Raises frappe.ValidationError for a value that is no name: filters, or a number with a fraction."""
     if (is_filter(value) or isinstance(value, float)) and not visibility.sees_everything(frappe.session.user):
         raise frappe.ValidationError(_("{0} must be text.").format(field))
 
 
 def is_filter(value: Any) -> bool:
-    """Whether Frappe would take it for filters."""
+    """Whether Frappe would take this value for filters."""
     return isinstance(value, dict | list | tuple)
 
 
@@ -77,7 +76,7 @@ def _holds_name(document: BaseDocument, field: str) -> bool:
 
 
 def _with_checked_filters(get_values):
-    """Documents are loaded by it, rows and single values looked up; lists are not."""
+    """Frappe uses this function to load documents, and to look up rows and single values, but not for lists."""
 
     @functools.wraps(get_values)
     def checked(self, doctype, filters=None, *arguments, **named):
@@ -93,7 +92,7 @@ def _is_wrong(filters: Any) -> bool:
 
 
 def _was_sent(filters: Any) -> bool:
-    """Whether the filters, or a comparison in there, stood in an argument that is not for filters."""
+    """Whether these filters, or a comparison in them, were sent in an argument that is not for filters."""
     if not (sent := _sent()):
         return False
     values = filters.values() if isinstance(filters, Mapping) else filters
@@ -109,7 +108,7 @@ def _sent() -> list[Any]:
 
 
 def _within(value: Any) -> Iterator[Any]:
-    """All objects and lists in a value, those in JSON text too."""
+    """All objects and lists in a value, also within JSON text."""
     inner = parsed(value)
     if isinstance(inner, Mapping | list):
         yield inner

@@ -1,15 +1,15 @@
-"""The last net below `guard` and `query_rules`: what a statement reads, whichever function of Frappe's made it.
+"""The last net below `guard` and `query_rules`: checks the tables of each statement that a function of Frappe's issues.
 
-Frappe 15 has functions that write what they are told into SQL, and no list of them is ever complete. But what they are
-told gets into a statement on another table. So no statement that one of Frappe's functions makes for a person names a
-table of ours beside another one. Sessions and passwords are read for nobody but by the modules that keep them: some
-of Frappe's functions are told which table to look into. (15, 16)
+Frappe 15 has functions that write request texts into SQL, and no list of these functions is ever complete. But such a
+text gets into a statement on another table. So a statement that Frappe's functions issue for a person may not name a
+table of ours beside another one. Only the modules that keep sessions and passwords may read those: some of Frappe's
+functions let the request name a table. (15, 16)
 
-Exempt are what apps and scripts ask themselves, conditions that permissions add to lists, and what lists join.
+Exempt are statements of apps and scripts, conditions that permissions add to lists, and tables that lists join.
 
-And whoever asks: no value is filled in between quotes. Frappe, and apps whose functions it calls, write filters into
-the text of a statement and then fill it in with other arguments. The quotes of one would end those of the filter, and
-what it holds would be SQL. (15, 16)
+A second rule holds for apps and scripts as well: no value is filled in between quotes. Frappe, and apps whose functions
+it calls, write filters into the text of a statement, and then fill in other arguments. The quotes of an argument would
+end those of the filter, and its content would be SQL. (15, 16)
 """
 
 from __future__ import annotations
@@ -30,40 +30,43 @@ from . import callers, column_rules, links, query_rules, sent_names
 from .frappe_version import IS_15
 
 SECRETS = frozenset({"__auth", "tabsessions", "processlist"})
-"""Each of them stands alone in Frappe's own statements; the last one tells what others ask."""
+"""Tables that stand alone in Frappe's own statements. The last one shows the statements of others."""
 KEEPERS = ("sessions", "utils.password", "core.doctype.user.user", "custom.doctype.custom_field.custom_field")
-"""Modules of Frappe's that ask for sessions and passwords: to log in and out, to list the own sessions, to keep keys
-and passwords, and to rename the field of one."""
+"""Frappe's modules that read sessions and passwords: to log in and out, to list the user's own sessions, to keep keys
+and passwords, and to rename a password field."""
 OURS = frozenset(f"tab{doctype}".lower() for doctype in TENANT_DOCTYPES)
 GUARDED = (*SECRETS, *OURS, "#mysql50#")
-"""And a prefix with which a server takes the name of a table as it is encoded."""
+"""Also the prefix after which MariaDB reads the name of a table in its encoded form."""
 TABLE = re.compile(
     r"`((?:tab|__)[^`]+)`|(?<!`)\b((?-i:tab[A-Z]\w*)|tabsessions|taborganization|processlist|__[a-z]\w*)", re.IGNORECASE
 )
 NESTED = re.compile(r"--|#|/\*|(?<![\w.`])(select|union|with)\b", re.IGNORECASE)
-"""Where a query within another begins, or a comment; the statement's own first word is cut off."""
+"""The beginning of a second query or of a comment. The statement's own first word is cut off before the search."""
 COUNTED = re.compile(
     r"\s*(?:set statement max_statement_time=\d+ for )?select count\(\*\) from \((.*)\) p\s*", re.DOTALL | re.IGNORECASE
 )
-"""How Frappe counts a list, on 16 for a second at most; it is the list that is judged."""
+"""Frappe's statement that counts a list, on 16 for a second at most. The list within is checked."""
 BY_NAME, BY_PLACE = re.compile(r"%(?!\(\w+\)[sd])"), re.compile(r"%(?![sd])")
-"""A placeholder that makes something else of the text than it shows."""
+"""An odd placeholder: after it is filled in, the text differs from what it shows."""
 NAMED = re.compile(r"%\((\w+)\)s")
 CONDITIONS = "dartwing_conditions"
-"""In `frappe.flags`: what permissions have added to lists, ours and those of other apps, which are no part of what is
-told."""
+"""In `frappe.flags`: conditions that permissions, ours and other apps', have added to lists. No request wrote them."""
 WRAPPERS = (__name__, query_rules.__name__, sent_names.__name__)
 """Modules of this app that stand between Frappe's functions and the database."""
 
 
 def _is_named(statement: str) -> bool:
-    """Whether something that is guarded may be named. Each statement comes here: a look, and no regular expression."""
+    """Whether a guarded table may be named. Runs for each statement, so it uses no regular expression."""
     lower = statement.lower()
     return any(name in lower for name in GUARDED)
 
 
 def _is_plain(code: str, own: set[str] | None) -> bool:
-    """Whether it is one query on tables that go together: what is guarded alone, for who may ask for it, or `own`."""
+    """Whether the statement is one query on tables that may stand together.
+
+    `own`: the tables of a list, which then may name only those. Otherwise our tables stand without others. A secret
+    table stands alone, in a query of its keepers.
+    """
     if NESTED.search(code.strip()[6:]):
         return False
     named = _named(code)
@@ -75,19 +78,19 @@ def _is_plain(code: str, own: set[str] | None) -> bool:
 
 
 def _may_know_secrets() -> bool:
-    """Whether one of KEEPERS asks, or an app or a script."""
+    """Whether one of KEEPERS issues the query, or an app or a script."""
     frame = callers.asking(callers.BUILDERS, WRAPPERS)
     module = frame.f_globals.get("__name__", "") if frame else ""
     return frame is not None and (not callers.is_frappes(frame) or module.partition(".")[2] in KEEPERS)
 
 
 def _named(code: str) -> set[str]:
-    """All tables that are named, and words that might be the names of some."""
+    """All named tables, and words that might be names of tables."""
     return {(quoted or bare).lower() for quoted, bare in TABLE.findall(code)}
 
 
 def _is_known(code: str) -> tuple[bool, set[str] | None]:
-    """Whether an app or a script asks; and the tables of the list for which Frappe asks, if it is one."""
+    """Whether an app or a script issues the query; and the tables of the list, if Frappe issues it for a list."""
     for frame in callers.frames():
         query = frame.f_locals.get("self")
         if isinstance(query, query_rules.Query):
@@ -98,7 +101,7 @@ def _is_known(code: str) -> tuple[bool, set[str] | None]:
 
 
 def _tables_of(query: Any, code: str) -> set[str]:
-    """Those that it joins by itself; on 16, which lets nobody write more, all that are named."""
+    """The tables that a list joins by itself. On 16 all named tables: there a request can't add any."""
     if not IS_15:
         return _named(code)
     joined = [table.table_name for table in getattr(query, "link_tables", ())]
@@ -126,7 +129,7 @@ def check(statement: str, values: Any) -> None:
         return
     for condition in sorted(frappe.flags.get(CONDITIONS) or (), key=len, reverse=True):  # one may hold another
         statement = statement.replace(condition, "1")
-    code = column_rules.without_strings(statement)  # of the whole, so that each quote is what it is taken for
+    code = column_rules.without_strings(statement)  # of the whole statement, so that each quote is read correctly
     if counted := COUNTED.fullmatch(code):
         code = counted[1]
     if not is_odd and (not _is_named(code) or _is_plain(code, None)):
@@ -139,7 +142,7 @@ def check(statement: str, values: Any) -> None:
 
 
 def _fills_a_text(template: str, values: Any) -> bool:
-    """Whether a value that gets quotes, which numbers do not, goes to a place between quotes."""
+    """Whether a value that gets quotes, so no number, goes to a place between quotes."""
     if "'" not in template and '"' not in template:
         return False
     quoted = "".join(token[0] for token in column_rules.TEXTS.finditer(template) if token[0][0] in "'\"")

@@ -1,7 +1,7 @@
-"""What people keep of a query in documents of Frappe's holds no SQL: Frappe 15 runs it later, perhaps as somebody else.
+"""Refuses SQL in queries that documents of Frappe's store: Frappe 15 runs these later, perhaps as another user.
 
 The scheduler sends reports as the user whom they name, and a chart that an Administrator has opened is kept for others.
-So what is stored is checked when it is saved, by who does not see everything; `column_rules` has the rules.
+So a stored query is checked when a user who does not see everything saves it. `column_rules` has the rules.
 """
 
 from __future__ import annotations
@@ -34,9 +34,10 @@ ORDERS = ("order_by", "sort_by", "sort_by_next", "sort_order", "sort_order_next"
 
 
 def check_mailing(doc: Any, _method: str | None = None) -> None:
-    """`validate` of Auto Email Report: no filter of a script names a DocType of ours, by who does not see everything.
+    """`validate` of Auto Email Report, for users who do not see everything: no filter may name a DocType of ours.
 
-    Some of Frappe's reports list the DocType that a filter names. The scheduler runs them as Administrator. (15, 16)
+    Applies to all reports but Report Builder's. Some of Frappe's script reports list the DocType that a filter names,
+    and the scheduler runs them as Administrator. (15, 16)
     """
     is_script = frappe.db.get_value("Report", doc.report, "report_type") != report_access.BY_QUERY
     if not is_script or visibility.viewer().sees_everything:
@@ -62,7 +63,7 @@ def check(doc: Any, _method: str | None = None) -> None:
 
 
 def _said(stored: Any) -> Iterator[Any]:
-    """All values; the names of filters are fields."""
+    """All values in stored filters, without the names of the filters, which are fields."""
     if isinstance(stored, Mapping | list):
         for value in stored.values() if isinstance(stored, Mapping) else stored:
             yield from _said(value)

@@ -1,7 +1,7 @@
-"""The page `/<DocType>/<name>` of a document of ours is there for those who see the document.
+"""Shows the page `/<DocType>/<name>` of a document of ours only to users who see the document.
 
-Frappe looks whether there is such a document before it asks for permission: for everybody, guests too, a page of one
-that they may not see differed from that of a missing one. (15)
+Frappe checks that the document exists before it checks a permission. So the page of a hidden document differed from
+that of a missing one, even for guests. (15)
 """
 
 from __future__ import annotations

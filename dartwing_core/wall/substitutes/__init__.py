@@ -1,9 +1,11 @@
-"""Frappe's own whitelisted functions that read or write documents without asking for permission.
+"""Substitutes for Frappe's whitelisted functions that read or write documents without checking a permission.
 
-`override_whitelisted_methods` in hooks.py puts these in their place. Each names the hole that it closes and the
-versions that have it; of what is not ours, and for who sees everything, it answers what the original answers.
+`override_whitelisted_methods` in hooks.py names them. Each docstring names the hole that the substitute closes, and the
+versions of Frappe that have the hole. For documents that are not ours, and for users who see everything, a substitute
+answers like the original.
 
-The originals are named by their modules: Frappe serves every attribute of a module that is a whitelisted function.
+Hooks and code name the originals by their modules: Frappe serves every whitelisted function that is an attribute of a
+module.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the substitutes share: how one takes the place of a function, what is ours, and arguments as they were sent."""
+"""Shared by the substitutes: the decorator that replaces a function, checks of documents, and readers of arguments."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ REPLACED: set[Callable[..., Any]] = set()
 
 
 def instead_of(original: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Whitelist a function for the original's verbs, with the original's arguments, which it gets by name."""
+    """Decorator: whitelist a function as the original's substitute, for the original's verbs.
+
+    The function gets the original's arguments as one dict, by name.
+    """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         signature = inspect.signature(original)
@@ -35,7 +38,7 @@ def instead_of(original: Callable[..., Any]) -> Callable[[Callable[..., Any]], C
             try:
                 given = dict(signature.bind(*arguments, **named).arguments)
             except TypeError:
-                return original(*arguments, **named)  # which says what is missing
+                return original(*arguments, **named)  # raises the error for a missing argument
             for parameter in signature.parameters.values():
                 if parameter.kind is inspect.Parameter.VAR_KEYWORD:
                     given.update(given.pop(parameter.name, {}))
@@ -53,12 +56,12 @@ def rows_naming_ours(doctype: Any) -> list[str]:
 
 
 def is_ours(doctype: Any) -> bool:
-    """Whether a text means one of our DocTypes, however it is spelled."""
+    """Whether a text means one of our DocTypes, in any spelling."""
     return tenant_doctype(doctype) is not None
 
 
 def sees_everything() -> bool:
-    """Whether the current user is bound to no organization."""
+    """Whether the current user sees the documents of all organizations."""
     return visibility.sees_everything(frappe.session.user)
 
 
@@ -69,7 +72,7 @@ def is_hidden(doctype: Any, name: Any) -> bool:
 
 
 def check(doctype: Any, name: Any) -> None:
-    """Raise for a document of ours that the user does not see, and for what is no name of a DocType."""
+    """Raise for a document of ours that the user does not see, and for a DocType that is no text."""
     if isinstance(doctype, list | dict):
         raise frappe.ValidationError(_("{0} must be text.").format(_("DocType")))
     if name and is_hidden(doctype, name):
@@ -87,12 +90,12 @@ def check_mark(doctype: Any, *names: Any) -> None:
 
 
 def are_names(fields: Iterable[Any]) -> bool:
-    """Whether these are plain names of fields, or not given."""
+    """Whether each of these is a plain name of a field, or not given."""
     return all(str(field or "x").isidentifier() for field in fields)
 
 
 def parsed(given: dict[str, Any], name: str) -> Any:
-    """The argument, read from JSON. Raises ValidationError if it is none."""
+    """The argument, read from JSON. Raises ValidationError if it is not valid JSON."""
     try:
         return frappe.parse_json(given.get(name))
     except (ValueError, RecursionError):
@@ -100,7 +103,7 @@ def parsed(given: dict[str, Any], name: str) -> Any:
 
 
 def list_of(given: dict[str, Any], name: str) -> list[str]:
-    """The argument as a list of texts. Raises ValidationError if it is none."""
+    """The argument as a list of texts. Raises ValidationError if it is not a list of texts."""
     values = parsed(given, name)
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
         raise frappe.ValidationError(_("{0} must be a list.").format(name))
@@ -108,7 +111,7 @@ def list_of(given: dict[str, Any], name: str) -> list[str]:
 
 
 def dict_of(given: dict[str, Any], name: str) -> dict[str, Any]:
-    """The argument as an object, empty if not given. Raises ValidationError if it is none."""
+    """The argument as a dict, empty if not given. Raises ValidationError if it is no JSON object."""
     value = parsed(given, name)
     if value is None:
         return {}
@@ -118,7 +121,7 @@ def dict_of(given: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def text_of(given: dict[str, Any], name: str) -> str:
-    """The argument as text. Raises ValidationError if it is none."""
+    """The argument as text. Raises ValidationError if it is no text."""
     if not isinstance(given.get(name), str):
         raise frappe.ValidationError(_("{0} must be text.").format(name))
     return given[name]

@@ -23,16 +23,17 @@ from ..mentions import asks_for_names, fields_that_link_to_ours
 from .base import are_names, dict_of, instead_of, is_ours, parsed, rows_naming_ours, sees_everything, text_of
 
 IN_BACKGROUND = "export_in_background"
-"""Frappe 16 keeps what it exports so for all who may read the report, in a file of which everybody guesses the name."""
+"""Argument of Frappe 16 for an export in the background. Its file is for all who may read the report, and has a name
+that everybody can guess."""
 
 
 @instead_of(dashboard_chart.get)
 def get_chart(given: dict[str, Any]) -> Any:
-    """A chart of our DocTypes is made anew for each user: Frappe keeps what one has seen for whoever names the chart.
+    """A chart of our DocTypes is computed anew for each user: Frappe caches what one user has seen for all others.
 
-    It is no heat map either: Frappe 15 makes those of all rows, 16.9 makes none. A heat map of another DocType leaves
-    out what names ours, and has no SQL of the caller's. 15. A chart grouped by a link to one of ours tells no hidden
-    titles. 16.
+    Heat maps of our DocTypes are refused: Frappe 15 computes them from all rows, and 16.9 has none. A heat map of
+    another DocType leaves out rows that name ours, and holds no SQL of the caller's. 15. A chart grouped by a link to
+    ours shows no hidden titles. 16.
     """
     if given.get("chart_name"):
         chart = frappe.get_doc("Dashboard Chart", given["chart_name"])
@@ -53,7 +54,7 @@ def get_chart(given: dict[str, Any]) -> Any:
 
 
 def _linked_by(chart: Any) -> str | None:
-    """Which DocType of ours the field leads to by which a chart groups."""
+    """The DocType of ours to which the chart's group-by field links, or None."""
     is_grouped = chart.get("chart_type") == "Group By"
     links = fields_that_link_to_ours(chart.get("document_type")) if is_grouped else {}
     return links.get(str(chart.get("group_by_based_on")))
@@ -71,7 +72,7 @@ def _with_visible_labels(linked: str, found: Any) -> Any:
 
 @instead_of(number_card.get_percentage_difference)
 def get_percentage_difference(given: dict[str, Any]) -> Any:
-    """Of a card on our DocTypes that one may read: Frappe takes the filters of any. 15, 16."""
+    """For cards on our DocTypes that the user may read: Frappe uses the filters of any card. 15, 16."""
     name = dict_of(given, "doc").get("name")
     if isinstance(name, str):
         personal_rows.check(frappe.get_doc("Number Card", name))
@@ -90,7 +91,7 @@ def _heat_map_filters(chart: Any, given: dict[str, Any]) -> list[Any]:
 
 @instead_of(calendar.get_events)
 def get_calendar_events(given: dict[str, Any]) -> Any:
-    """Frappe puts the fields that it is told into its filters as SQL. 15, 16."""
+    """Events by plain fields: Frappe writes the requested fields into its filters as SQL. 15, 16."""
     fields = [field for field in dict_of(given, "field_map").values() if isinstance(field, str) and field]
     if not sees_everything():
         wrong = None if are_names(fields) else _("A field is called by its name.")
@@ -101,7 +102,10 @@ def get_calendar_events(given: dict[str, Any]) -> Any:
 
 @instead_of(event.get_events)
 def get_events(given: dict[str, Any]) -> Any:
-    """By fields of events: Frappe joins the participants of all events, and tells whether any matches. 15, 16."""
+    """Filtered only by fields of events: Frappe joins the participants of all events, and so tells whether any matches.
+
+    15, 16.
+    """
     filters = parsed(given, "filters") if not sees_everything() else None
     listed = filters if isinstance(filters, list) else []
     if any(isinstance(one, list) and len(one) > 3 and one[0] != "Event" for one in listed):
@@ -111,7 +115,7 @@ def get_events(given: dict[str, Any]) -> Any:
 
 @instead_of(query_report.run)
 def run_report(given: dict[str, Any]) -> Any:
-    """Anew and for oneself: Frappe keeps what a report holds, and hands it out for whoever is named. 15, 16."""
+    """Computed anew, for the caller: Frappe caches a report's rows, and returns those of any user named. 15, 16."""
     if _is_on_jobs(given["report_name"]):
         given |= {"user": None, "ignore_prepared_report": True}
     return query_report.run(**given)
@@ -119,7 +123,7 @@ def run_report(given: dict[str, Any]) -> Any:
 
 @instead_of(query_report.export_query)
 def export_query(given: dict[str, Any]) -> Any:
-    """The same as a file, and at once. 15, 16."""
+    """The report as a file: computed anew, for the caller, and at once. 15, 16."""
     name = frappe.form_dict.get("report_name")
     if _is_on_jobs(name):
         report_access.prepare_no_more(name)
@@ -128,7 +132,7 @@ def export_query(given: dict[str, Any]) -> Any:
 
 
 def _is_on_jobs(report: Any) -> bool:
-    """Whether a report is one of ours, which count against a limit."""
+    """Whether a report is one of ours. If so, count the request against the limit of reports."""
     if not isinstance(report, str):
         raise frappe.ValidationError(_("{0} must be text.").format("report_name"))
     is_ours = report_access.is_on_jobs(report)
@@ -139,7 +143,9 @@ def _is_on_jobs(report: Any) -> bool:
 
 @instead_of(auto_email_report.download)
 def download_mailed_report(given: dict[str, Any]) -> Any:
-    """Frappe makes it for the user whom it names, and gives it to everybody who may read its settings. 15, 16."""
+    """For users who could send it: Frappe makes the report for the user in its settings, and gives it to everybody who
+    may read the settings. 15, 16.
+    """
     name = given["name"] = text_of(given, "name")
     if not sees_everything():
         report_access.check_sending(frappe.get_doc("Auto Email Report", name))
@@ -148,7 +154,7 @@ def download_mailed_report(given: dict[str, Any]) -> Any:
 
 @instead_of(reportview.export_query)
 def export_list(given: dict[str, Any]) -> Any:
-    """A list as a file, at once: Frappe attaches one that is made in the background to a report of its title. 16."""
+    """A list as a file, at once: Frappe attaches a file made in the background to a report of the list's title. 16."""
     doctype = frappe.form_dict.get("doctype")
     if IN_BACKGROUND in frappe.form_dict and isinstance(doctype, str) and report_access.may_hold_ours(doctype):
         frappe.form_dict.pop(IN_BACKGROUND, None)

@@ -26,10 +26,10 @@ from .base import check, check_mark, instead_of, is_hidden, is_ours, list_of, pa
 
 @instead_of(client.get)
 def get(given: dict[str, Any]) -> Any:
-    """By a filter, the first one that one may see: Frappe takes the first of all, and so tells what it holds.
+    """By a filter, the first document that the user may see: Frappe takes the first of all, and so tells its content.
 
-    Of another DocType, the first that does not hang on what one may not see, and none for who may read none: Frappe
-    looks before it asks, and 404 or 403 tells the tokens of others letter by letter. 15, 16.
+    Of another DocType, the first document that refers to no hidden one, and none for users who may read none. Frappe
+    looks before it checks a permission, and its 404 or 403 tells tokens of others letter by letter. 15, 16.
     """
     doctype = given.get("doctype")
     filters = None if given.get("name") else parsed(given, "filters")
@@ -39,13 +39,13 @@ def get(given: dict[str, Any]) -> Any:
             throw_missing(doctype, _("document"))
         given |= {"name": names[0], "filters": None}
     elif filters is not None and (meta := meta_of(doctype)) and not sees_everything():
-        if not meta.istable:  # the permission for which is that of what it is a part of
+        if not meta.istable:  # child rows have the permission of their parent
             frappe.has_permission(doctype, "read", throw=True)
         found = frappe.db.get_value(doctype, filters) if kind_fields(doctype) and not meta.issingle else None
         may_see = found and not meta.istable and frappe.has_permission(doctype, "read", doc=found)
         if found and _names_ours(doctype, found) and not may_see:
             found = _first_not_naming_ours(doctype, filters)
-            given |= {"name": found or throw_missing(doctype, str(filters)), "filters": None}  # as Frappe says it
+            given |= {"name": found or throw_missing(doctype, str(filters)), "filters": None}  # in Frappe's words
     return client.get(**given)
 
 
@@ -67,7 +67,7 @@ if IS_15:
 
     @instead_of(client.validate_link)
     def validate_link(given: dict[str, Any]) -> Any:
-        """A link to what one may not see leads nowhere: Frappe asks for the permission of the DocType alone. 15."""
+        """A link to a hidden document leads nowhere: Frappe checks only the permission of the DocType. 15."""
         if is_hidden(given["doctype"], given["docname"]):
             given["docname"] = ""
         return client.validate_link(**given)
@@ -75,14 +75,17 @@ if IS_15:
 
 @instead_of(search.get_link_title)
 def get_link_title(given: dict[str, Any]) -> Any:
-    """The title of what one may see: Frappe tells any. 15, 16."""
+    """The title of a document that the user may see: Frappe returns the title of any. 15, 16."""
     hidden = is_hidden(given["doctype"], given["docname"])
     return given["docname"] if hidden else search.get_link_title(**given)
 
 
 @instead_of(user_permission.get_user_permissions)
 def get_user_permissions(given: dict[str, Any]) -> Any:
-    """Those of others without documents of ours: Frappe tells everybody which ones a user is bound to. 15, 16."""
+    """Permissions of other users, without documents of ours: Frappe tells everybody to which ones a user is bound.
+
+    15, 16.
+    """
     found = user_permission.get_user_permissions(**given)
     if given.get("user") in (None, "", frappe.session.user) or sees_everything():
         return found
@@ -91,7 +94,7 @@ def get_user_permissions(given: dict[str, Any]) -> Any:
 
 @instead_of(utils.get_next)
 def get_next(given: dict[str, Any]) -> Any:
-    """The next one after what one may see: Frappe compares any field of any document with those of the user's.
+    """The document after one that the user may see: Frappe compares any field of any document with the user's own.
 
     15, 16.
     """
@@ -102,7 +105,7 @@ def get_next(given: dict[str, Any]) -> Any:
 
 @instead_of(document_follow.follow_document)
 def follow_document(given: dict[str, Any]) -> Any:
-    """For oneself: Frappe does not ask whether another user may see what they are told of. 15, 16."""
+    """Only for the caller: Frappe does not check that another user may see the document that they follow. 15, 16."""
     doctype = given["doctype"]
     if is_ours(doctype) and given["user"] != frappe.session.user and not sees_everything():
         raise frappe.PermissionError
@@ -112,14 +115,14 @@ def follow_document(given: dict[str, Any]) -> Any:
 
 @instead_of(like.toggle_like)
 def toggle_like(given: dict[str, Any]) -> Any:
-    """Frappe writes a like into any row. Nobody writes one into that of a job. 15, 16."""
+    """Refuses likes of jobs and hidden documents: Frappe writes a like into any row. 15, 16."""
     check_mark(given["doctype"], given["name"])
     return like.toggle_like(**given)
 
 
 @instead_of(notification_log.mark_as_read)
 def mark_as_read(given: dict[str, Any]) -> Any:
-    """Frappe marks anybody's notice as read. One about ours is marked by whom it is for. 15, 16."""
+    """Only its addressee marks a notice about ours as read: Frappe lets everybody mark any notice. 15, 16."""
     filters = {"name": str(given["docname"]), "document_type": ["in", TENANT_DOCTYPES]}
     of_whom = frappe.db.get_value("Notification Log", filters, "for_user")
     if of_whom in (None, frappe.session.user):
@@ -128,21 +131,21 @@ def mark_as_read(given: dict[str, Any]) -> Any:
 
 @instead_of(tag.add_tag)
 def add_tag(given: dict[str, Any]) -> Any:
-    """The same for a tag. 15, 16."""
+    """Refuses tags of jobs and hidden documents: Frappe tags any row. 15, 16."""
     check_mark(given["dt"], given["dn"])
     return tag.add_tag(**given)
 
 
 @instead_of(tag.remove_tag)
 def remove_tag(given: dict[str, Any]) -> Any:
-    """The same for taking a tag away. 15, 16."""
+    """Refuses to remove such a tag: Frappe changes any row. 15, 16."""
     check_mark(given["dt"], given["dn"])
     return tag.remove_tag(**given)
 
 
 @instead_of(tag.add_tags)
 def add_tags(given: dict[str, Any]) -> Any:
-    """The same for several. 15, 16."""
+    """Refuses such tags for several documents. 15, 16."""
     if is_ours(given["dt"]):
         check_mark(given["dt"], *list_of(given, "docs"))
     return tag.add_tags(**given)
@@ -150,7 +153,7 @@ def add_tags(given: dict[str, Any]) -> Any:
 
 @instead_of(email.relink)
 def relink(given: dict[str, Any]) -> Any:
-    """Frappe moves any communication to any document. One that hangs on what may not be seen is not there. 15, 16."""
+    """Moves a communication only between documents that the user may see: Frappe moves any to any document. 15, 16."""
     communication = text_of(given, "name")
     kind, name = frappe.db.get_value("Communication", communication, REFERENCES["Communication"]) or (None, None)
     if name and is_ours(kind) and not is_visible(kind, name):
@@ -161,7 +164,7 @@ def relink(given: dict[str, Any]) -> Any:
 
 @instead_of(printview.get_html_and_style)
 def get_html_and_style(given: dict[str, Any]) -> Any:
-    """Frappe prints a document that is only sent, with the titles of whatever it links to. 15, 16."""
+    """Refuses a sent document with links to hidden ones: Frappe prints it with the titles of all its links. 15, 16."""
     sent = None if isinstance(given.get("name"), str) else parsed(given, "doc")
     if isinstance(sent, dict) and sent.get("doctype"):
         links.check(frappe.get_doc(sent), lambda: _stored(sent))
@@ -176,7 +179,7 @@ def _stored(sent: dict[str, Any]) -> Any:
 
 @instead_of(file_manager.add_attachments)
 def add_attachments(given: dict[str, Any]) -> Any:
-    """Frappe copies any File that is named, whoever asks. 15, 16."""
+    """Copies only Files of ours that the user may see: Frappe copies any named File for everybody. 15, 16."""
     names = [] if sees_everything() else parsed(given, "attachments")
     names = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
     for name in names and frappe.get_all("File", filters=_on_ours(names), pluck="name"):

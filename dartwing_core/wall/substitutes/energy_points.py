@@ -1,4 +1,4 @@
-"""What Frappe 15 tells of energy points, of whoever has them. Later versions have none."""
+"""Functions of Frappe 15 about the energy points of any user. Later versions have none."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ..frappe_version import IS_15
 from .base import instead_of, sees_everything, text_of
 
 GROUPS = ("type", "rule", "reference_doctype")
-"""By which the page of a user groups."""
+"""The fields by which the page of a user groups."""
 
 if IS_15:
     from frappe.desk.page.user_profile import user_profile
 
     @instead_of(user_profile.get_energy_points_percentage_chart_data)
     def get_energy_points_percentage_chart_data(given: dict[str, Any]) -> Any:
-        """Frappe groups by any field: names of documents, and what was written about them. 15."""
+        """Group only by harmless fields: Frappe groups by any field, also by names of documents and reasons. 15."""
         if not sees_everything():
             text_of(given, "user")
             if given.get("field") not in GROUPS:

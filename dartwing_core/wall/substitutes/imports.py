@@ -1,4 +1,4 @@
-"""Functions of Frappe's that read what somebody has imported."""
+"""Functions of Frappe's that read imports of other users."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from .base import instead_of, text_of
 
 @instead_of(data_import.get_preview_from_template)
 def get_preview_from_template(given: dict[str, Any]) -> Any:
-    """Frappe asks for no permission, takes a filter for the import, and reads the file of any address. 15."""
+    """The preview for users who may read the import and the file.
+
+    Frappe checks no permission, accepts a filter in place of the import, and reads the file of any address. 15.
+    """
     _check(given, "data_import")
     if given.get("import_file"):
         addresses = result_files.private_addresses(text_of(given, "import_file"))
@@ -25,7 +28,7 @@ def get_preview_from_template(given: dict[str, Any]) -> Any:
 
 
 def _for_readers(original: Callable[..., Any]) -> Callable[..., Any]:
-    """The function for those who may read the import: Frappe asks nobody, and takes a filter for the import. 15."""
+    """The function for users who may read the import. Frappe checks no permission, and accepts a filter instead. 15."""
 
     def read(given: dict[str, Any]) -> Any:
         _check(given, "data_import_name")

@@ -26,10 +26,10 @@ AGGREGATIONS = ("sum", "count", "avg", "min", "max")
 
 @instead_of(client.get_count)
 def get_count(given: dict[str, Any]) -> Any:
-    """Counts what one may read, as Frappe 16 does: 15 counts with any filter what nobody may read. 15.
+    """Counts documents that the user may read, as Frappe 16 does. Frappe 15 counts all rows, by any filter. 15.
 
-    Of every DocType: others hold tokens of users and texts that name no job (mails, logs of exports); and of nothing
-    that is none, such as sessions and passwords.
+    Applies to every DocType: others hold tokens of users, and texts that name no job (mails, logs of exports). Refuses
+    tables that are no DocType, such as sessions and passwords.
     """
     filters = get_safe_filters(given.get("filters"))
     if not IS_15 or sees_everything():
@@ -43,7 +43,7 @@ def get_count(given: dict[str, Any]) -> Any:
 
 @instead_of(workflow.get_workflow_state_count)
 def get_workflow_state_count(given: dict[str, Any]) -> Any:
-    """Frappe groups all rows by any column. Ours, which have no workflows, and those that name ours are left out.
+    """Counts without our rows and rows that name ours: Frappe groups all rows by any column. Ours have no workflows.
 
     15, 16.
     """
@@ -68,7 +68,7 @@ def get_workflow_state_count(given: dict[str, Any]) -> Any:
 
 @instead_of(notifications.get_open_count)
 def get_open_count(given: dict[str, Any]) -> Any:
-    """Frappe counts all rows that link to a document: those of our DocTypes are left out. 15, 16."""
+    """Counts without rows of our DocTypes: Frappe counts all rows that link to a document. 15, 16."""
     found = notifications.get_open_count(**given)
     counts = found.get("count")
     if isinstance(counts, dict) and not sees_everything():
@@ -79,7 +79,7 @@ def get_open_count(given: dict[str, Any]) -> Any:
 
 @instead_of(goal.get_monthly_goal_graph_data)
 def get_monthly_goal_graph_data(given: dict[str, Any]) -> Any:
-    """Frappe puts its arguments into SQL as they are, and sums up all rows: here those that one may read. 15."""
+    """Sums up rows that the user may read: Frappe sums up all rows, and writes arguments into SQL unchanged. 15."""
     if not IS_15 or sees_everything():
         return goal.get_monthly_goal_graph_data(**given)
     doctype = given.get("goal_doctype")
@@ -98,7 +98,7 @@ def get_monthly_goal_graph_data(given: dict[str, Any]) -> Any:
 
 
 def _permitted(doctype: str) -> list[Any] | None:
-    """The filter for the names of the rows that one may read and that name none of ours; None if that is all."""
+    """The filter for rows that the user may read and that name none of ours. None if all rows are such."""
     if reportview.build_match_conditions(doctype):
         hidden = {*rows_naming_ours(doctype)}
         return ["in", [name for name in frappe.get_list(doctype, pluck="name", limit=0) if name not in hidden] or [""]]
@@ -108,10 +108,9 @@ def _permitted(doctype: str) -> list[Any] | None:
 
 @instead_of(kanban_board.update_order)
 def update_order(given: dict[str, Any]) -> Any:
-    """Frappe looks each card up by itself, whoever may see it, and tells by its answer what its column is. 15, 16.
+    """Leaves out hidden cards: Frappe looks each card up without a permission, and its answer tells the column. 15, 16.
 
-    So it tells what is in our documents, and in rows that hang on them: the cards of others are left out, and a board
-    of our DocTypes keeps its order.
+    So it would tell values of our documents, and of rows that name ours. A board of our DocTypes keeps its order.
     """
     if sees_everything():
         return kanban_board.update_order(**given)
@@ -123,20 +122,23 @@ def update_order(given: dict[str, Any]) -> Any:
 
 @instead_of(kanban_board.add_card)
 def add_card(given: dict[str, Any]) -> Any:
-    """Frappe changes and shows every board, also private ones. 15, 16."""
+    """Refuses private boards of others on our DocTypes: Frappe changes and shows every board. 15, 16."""
     _check_board(given)
     return kanban_board.add_card(**given)
 
 
 @instead_of(kanban_board.update_order_for_single_card)
 def update_order_for_single_card(given: dict[str, Any]) -> Any:
-    """The same. 15, 16."""
+    """Refuses private boards of others on our DocTypes, as `add_card` does. 15, 16."""
     _check_board(given)
     return kanban_board.update_order_for_single_card(**given)
 
 
 def _check_board(given: dict[str, Any]) -> str | None:
-    """The DocType of a board; None if there is no such board. Raises DoesNotExistError for a private one of others."""
+    """The DocType of a board. None if there is no such board.
+
+    Raises DoesNotExistError for a private board of another user on our DocTypes.
+    """
     name = given["board_name"] = str(given["board_name"])  # a number would be another board to the database
     found = frappe.db.get_value("Kanban Board", name, ["reference_doctype", "private", "owner"])
     if not found:
@@ -159,7 +161,7 @@ def _visible_cards(doctype: str, cards: Any) -> list[str]:
 
 @instead_of(tag.get_tagged_docs)
 def get_tagged_docs(given: dict[str, Any]) -> Any:
-    """Tagged documents that one may see: Frappe lists all. 15, 16."""
+    """Tagged documents that the user may see: Frappe lists all. 15, 16."""
     if not is_ours(given["doctype"]) or sees_everything():
         return tag.get_tagged_docs(**given)
     return frappe.get_list(given["doctype"], filters={"_user_tags": ["like", text_of(given, "tag")]}, as_list=True)
@@ -167,9 +169,9 @@ def get_tagged_docs(given: dict[str, Any]) -> Any:
 
 @instead_of(listview.get_group_by_count)
 def get_group_by_count(given: dict[str, Any]) -> Any:
-    """Frappe counts the assignments of all rows; jobs have none, so there is nothing to group by them. 15.
+    """Groups our rows by no assignments, since jobs have none: Frappe counts the assignments of all rows. 15.
 
-    And it tells the titles of what the rows link to, whoever may read it. 16.
+    Removes titles of hidden documents: Frappe adds the titles of all linked documents. 16.
     """
     doctype, field = given["doctype"], given["field"]
     if field == "assigned_to" and is_ours(doctype) and not sees_everything():
@@ -185,13 +187,13 @@ def get_group_by_count(given: dict[str, Any]) -> Any:
 
 @instead_of(search.search_link)
 def search_link(given: dict[str, Any]) -> Any:
-    """Frappe takes `ignore_user_permissions` for all permissions. 15."""
+    """Searches ours with permissions: for Frappe, `ignore_user_permissions` means to ignore all permissions. 15."""
     return search.search_link(**_without_bypass(given))
 
 
 @instead_of(search.search_widget)
 def search_widget(given: dict[str, Any]) -> Any:
-    """The same for the search box. 15."""
+    """Searches ours with permissions, in the search box too. 15."""
     return search.search_widget(**_without_bypass(given))
 
 

@@ -25,10 +25,10 @@ def job_engine() -> None:
 
 
 @job_engine.command("agent")
-@click.option("--interval", default=1.0, show_default=True, help="Seconds between two looks.")
+@click.option("--interval", default=1.0, show_default=True, help="Seconds between two checks.")
 @pass_context
 def agent(context: Any, interval: float) -> None:
-    """Do what `bench schedule` does for retries, jobs for later and lost jobs, where it does not run; until ended."""
+    """Start retries, delayed jobs and schedules, and rescue lost jobs, where `bench schedule` does not run."""
     from dartwing_core.jobs.recovery import agent as loop
 
     stop = threading.Event()
@@ -43,7 +43,7 @@ def agent(context: Any, interval: float) -> None:
 @job_engine.command("sweep")
 @pass_context
 def sweep(context: Any) -> None:
-    """Do once what the agent does every second, and say what was done."""
+    """Make one sweep, as the agent does every second, and print its counts."""
     from dartwing_core.jobs.recovery import sweeper
 
     with Site(context):

@@ -1,4 +1,4 @@
-"""What Frappe calls of this app, and when."""
+"""Hooks: the functions of this app that Frappe calls."""
 
 app_name = "dartwing_core"
 app_title = "Dartwing Core"
@@ -88,8 +88,8 @@ doc_events = {
 
 override_doctype_class = {"File": "dartwing_core.dartwing_core.guarded_file.File"}
 
-# A job outlives its Organization, Job Type, owner and parent, a schedule its Job Type and owner: the engine says what
-# becomes of it then.
+# A job outlives its Organization, Job Type, owner and parent; a schedule outlives its Job Type and owner. The engine
+# decides what happens to it then.
 ignore_links_on_delete = [
     "Background Job",
     "Background Job Run",
@@ -123,8 +123,8 @@ background_job_handlers = [
     "dartwing_core.handlers.http_request",
 ]
 
-# REST: the names of the original app, and functions of Frappe's that do not ask for permission
-# ---------------------------------------------------------------------------------------------
+# REST: the names of the original app, and functions of Frappe's that check no permission
+# ----------------------------------------------------------------------------------------
 
 override_whitelisted_methods = {
     f"dartwing.dartwing_core.api.jobs.{name}": f"dartwing_core.api.jobs.{name}"
@@ -207,7 +207,7 @@ override_whitelisted_methods = {
     ),
 }
 
-# Every request, as soon as Frappe knows its user.
+# Called in every request, as soon as Frappe knows its user.
 auth_hooks = ["dartwing_core.wall.guard.check_request"]
 before_job = ["dartwing_core.wall.guard.before_job"]
 after_request = [

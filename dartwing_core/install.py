@@ -1,4 +1,4 @@
-"""What a site gets on install and keeps on migrate, inserted only where missing; and what uninstalling takes away."""
+"""Hooks of install, migrate and uninstall. Records are inserted only where they are missing."""
 
 from __future__ import annotations
 
@@ -67,11 +67,11 @@ JOB_TYPES: tuple[dict[str, Any], ...] = (
 
 
 def before_install() -> None:
-    """Have Frappe look at the apps of the bench anew.
+    """Have Frappe read the apps of the bench anew.
 
-    A process that started while another one's cache did not know this app yet would look for our modules in Frappe.
+    A process may have started with a cache that did not know this app yet. It would search Frappe for our modules.
     """
-    frappe.setup_module_map()  # `install_app` has just cleared what it reads
+    frappe.setup_module_map()  # `install_app` has just cleared the cache that this reads
 
 
 def after_install() -> None:
@@ -82,24 +82,24 @@ def after_install() -> None:
 
 
 def after_migrate() -> None:
-    """Make what `after_install` makes and a release has added since."""
+    """Make records and indexes that `after_install` makes, and that a release has added since."""
     seed()
     scheduled_types.set_back(clock.site_time())
     index_files()
 
 
 def index_files() -> None:
-    """The index of addresses that Frappe 16 makes: each File that is saved is looked for among those of jobs."""
+    """Make the index on addresses of Files, as Frappe 16 does: each save of a File searches those of jobs."""
     if frappe.db.db_type == "mariadb":
         frappe.db.add_index("File", ["file_url(100)"])
 
 
 def before_uninstall() -> None:
-    """Delete what Frappe would leave of the app: scheduled jobs, roles, and the icon and sidebars of Desk 16."""
+    """Delete records of the app that Frappe would leave: scheduled jobs, roles, icon and sidebars of Desk 16."""
     _delete("Scheduled Job Type", {"method": ["like", f"{APP}.%"]})
     for doctype in ("Desktop Icon", "Workspace Sidebar"):
         if frappe.db.exists("DocType", doctype):  # Frappe 15 has no Workspace Sidebar
-            # Without its on_trash, which in developer mode deletes the file of the app too.
+            # Without on_trash, which would also delete the app's file in developer mode.
             _delete(doctype, {"app": APP}, ignore_on_trash=True)
     for doctype in ("Has Role", "Custom DocPerm"):
         frappe.db.delete(doctype, {"role": ["in", ROLES]})
@@ -112,7 +112,7 @@ def _delete(doctype: str, filters: dict[str, Any], **options: bool) -> None:
 
 
 def seed() -> None:
-    """Insert missing roles and Job Types; what a site has changed stays as it is."""
+    """Insert missing roles and Job Types. Changes of the site stay."""
     for role in ROLES:
         _insert_if_missing("Role", role, {"role_name": role, "desk_access": 1})
     for job_type in JOB_TYPES:

@@ -1,9 +1,9 @@
-"""Sweeps in `bench schedule`: retries, jobs for later and schedules start on time on a stock bench.
+"""Sweeps in `bench schedule`, so that retries, delayed jobs and schedules start on time on a stock bench.
 
 Frappe's loop ticks every 60 s (15) or 240 s (16), and not at all where the scheduler is paused or a site is dormant.
-Its process does not fork: a daemon thread beside it looks at each site about every second. It is begun by the command
-itself, when `bench` has imported all apps, and touches nothing of Frappe's loop: not its context, connection, signals
-or priority.
+Its process does not fork. So a daemon thread beside the loop checks each site about every second. The command itself
+begins the thread, when `bench` has imported all apps. The thread touches nothing of Frappe's loop: not its context,
+connection, signals or priority.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import Any
 import click
 
 START_DELAY = 1.0
-"""Seconds: a second `bench schedule` of a bench, which Frappe 16 ends at once, does not get that far."""
+"""Seconds. Frappe 16 ends a second `bench schedule` of a bench earlier, so that its thread never begins."""
 RESTART_DELAY = 10.0
 
 
 def add_to(command: click.Command) -> None:
-    """Have Frappe's command begin the thread before it does what it always did."""
+    """Have Frappe's command begin the thread before its own work."""
     callback = command.callback
     if callback is None:
         return
@@ -43,13 +43,13 @@ def begin() -> None:
 
 
 def _keep_on(sites_path: str, stop: threading.Event) -> None:
-    """The loop, and again if it ends by an error, of which the first is logged."""
+    """Run the loop, and begin it again after an error. Only the first error is logged."""
     stop.wait(START_DELAY)
     is_first = True
     while not stop.is_set():
         try:
             _sweep_sites(sites_path, stop)
-        except BaseException:  # also what an import may raise, such as SystemExit
+        except BaseException:  # an import may raise more than Exception, such as SystemExit
             if is_first:
                 _log()
             is_first = False
@@ -59,7 +59,7 @@ def _keep_on(sites_path: str, stop: threading.Event) -> None:
 def _sweep_sites(sites_path: str, stop: threading.Event) -> None:
     from frappe.utils import get_sites
 
-    from dartwing_core.jobs.recovery import agent  # only now: it takes a second, for which Frappe's loop need not wait
+    from dartwing_core.jobs.recovery import agent  # imported late: it takes a second, and Frappe's loop need not wait
 
     agent.run(stop, lambda: get_sites(sites_path), sites_path)
 

@@ -1,8 +1,8 @@
-"""What jobs need, imported by the worker before it forks.
+"""Imports the modules that jobs need into the worker, before it forks.
 
-A work-horse is a fork of the worker: what is imported there costs a job nothing, what is not, each job imports anew.
-Frappe 16's own worker pool preloads for the same reason; Frappe 15's worker does not, and `bench` imports the
-`commands` module of each app before it starts one.
+A work-horse is a fork of the worker. Modules that the worker has imported cost a job nothing. Each job imports all
+others anew. Frappe 16's own worker pool preloads for this reason, but Frappe 15's worker does not. `bench` imports the
+`commands` module of each app before it starts a worker.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ PACKAGES = ("dartwing_core.jobs", "dartwing_core.dartwing_core.doctype")
 
 
 def in_a_worker() -> None:
-    """Preload if this process is about to become one of Frappe's workers."""
+    """Preload if this process is about to become a worker of Frappe's."""
     if WORKER_COMMANDS & set(sys.argv[1:]):
         preload()
 
 
 def preload() -> None:
-    """Import them. A module that fails to import will say so in the job that needs it, not here."""
+    """Import the modules. A module that fails to import raises in the job that needs it, not here."""
     for name in MODULES:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)

@@ -37,7 +37,7 @@ def main() -> None:
     alias.install()
     from frappe.app import application
 
-    serving._log_add_style = False  # the log is a file: no colour codes
+    serving._log_add_style = False  # the log is a file: no color codes
     served = SharedDataMiddleware(application, static_folders())
     serving.run_simple("127.0.0.1", arguments.port, served, threaded=True)
 

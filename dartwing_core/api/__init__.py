@@ -1,3 +1,3 @@
-"""The REST API. Whoever imports a module of this package has all endpoints in `registry.ENDPOINTS`."""
+"""The REST API. An import of any module of this package fills `registry.ENDPOINTS` with all endpoints."""
 
 from . import jobs as _jobs  # noqa: F401 - registers the endpoints

@@ -1,4 +1,4 @@
-"""Arguments as they come: JSON bodies hold values, form fields text."""
+"""Reads arguments of requests: JSON bodies hold values, form fields hold text."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from frappe import _
 from dartwing_core.jobs.errors import InvalidJobError
 
 JOBS_PER_REQUEST = 100
-"""A call about many jobs counts as one request for each so many begun."""
+"""A call about many jobs counts as one request for each begun group of so many jobs."""
 
 
 def parsed(value: Any, argument: str) -> Any:
-    """A value of a JSON body as it is; a form field's JSON text parsed."""
+    """A value of a JSON body unchanged; the JSON text of a form field parsed."""
     if not isinstance(value, str):
         return value
     if not value.strip():
@@ -26,11 +26,11 @@ def parsed(value: Any, argument: str) -> Any:
 
 
 def text_or_list(value: Any, argument: str) -> Any:
-    """A list comes as JSON text in a form field."""
+    """A text or a list. In a form field, a list is JSON text."""
     is_list = isinstance(value, str) and value.lstrip().startswith("[")
     return parsed(value, argument) if is_list else value or None
 
 
 def requests_for(many: Any) -> int:
-    """How many requests a list counts as; anything else is one."""
+    """The number of requests that a list counts as. Anything else counts as one."""
     return max(1, -(-len(many) // JOBS_PER_REQUEST)) if isinstance(many, list) else 1

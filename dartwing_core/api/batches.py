@@ -35,7 +35,7 @@ def submit_batch(
     on_failure: Callback | None = None,
     description: Annotated[str, "For people"] | None = None,
 ) -> BatchIdAndStatus:
-    """Submit jobs that are watched, canceled and retried as a whole, all or none."""
+    """Submit jobs that are watched, canceled and retried as a whole. All jobs are submitted or none."""
     batch = engine.submit_batch(
         organization,
         parsed(jobs, "jobs"),

@@ -1,6 +1,6 @@
-"""What the list of jobs asks for, and number cards and charts of the workspace, by the names in their JSON files.
+"""Figures for Desk's list of jobs, and for the number cards and charts of the workspace, which name these functions.
 
-Each shows only what the current user may see, and keeps nothing for the next user.
+Figures are only of jobs that the current user may see, and are not cached for the next user.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ CHARTS: dict[str, tuple[Callable[[], dict[str, Any]], Callable[[], str]]] = {
 
 @frappe.whitelist()
 def running_jobs(**_filters: Any) -> dict[str, Any]:
-    """Number card: jobs that run."""
+    """Number card: running jobs."""
     return _card("running", status="Running")
 
 
@@ -57,7 +57,7 @@ def dead_letters(**_filters: Any) -> dict[str, Any]:
 
 @frappe.whitelist()
 def get_chart(chart_name: str = "", **_more: Any) -> dict[str, Any]:
-    """The data of one of the workspace's charts; nothing if there is none, so that Desk says so."""
+    """The data of one of the workspace's charts. Empty without jobs, so that Desk says that there are no data."""
     if chart_name not in CHARTS:
         raise frappe.ValidationError(_("There is no chart {0}.").format(cut(chart_name)))
     rate_limits.count_view()
@@ -69,7 +69,7 @@ def get_chart(chart_name: str = "", **_more: Any) -> dict[str, Any]:
 
 @frappe.whitelist(methods=["POST"])
 def live_progress(job_ids: Any = None) -> dict[str, Any]:
-    """List: how far the jobs are that it shows as running. Their rows say it only once they have ended."""
+    """List: the progress of running jobs. Their rows hold it only when they have ended."""
     rate_limits.count_view()
     return job_queries.get_live_progress(parsed(job_ids, "job_ids") or [])
 
@@ -78,7 +78,7 @@ def live_progress(job_ids: Any = None) -> dict[str, Any]:
 def preview_schedule(
     frequency: Any = None, cron: Any = None, every: Any = None, every_unit: Any = None, time_zone: Any = None
 ) -> dict[str, Any]:
-    """Form of a schedule: when it would be due next, or the reason why it can't be saved as it is filled in."""
+    """Form of a schedule: its next due times, or the reason why its timing can't be saved."""
     rate_limits.count_request("status")
     try:
         return {"next_runs": engine.preview_schedule(frequency, cron, every, every_unit, time_zone), "reason": None}

@@ -21,7 +21,7 @@ from dartwing_core.jobs.errors import (
 
 BUSY_SECONDS = 1
 
-# The first that fits decides: HTTP status and the `error` of the body.
+# HTTP status and the body's `error` for each kind of exception. The first that matches decides.
 KINDS: tuple[tuple[type[Exception], int, str], ...] = (
     (QueueFullError, 429, "queue_full"),
     (RateLimitError, 429, "rate_limited"),
@@ -41,7 +41,7 @@ class Answer(Response):
     """An error answer of ours."""
 
     def __init__(self, status: int, code: str, text: str, details: dict[str, Any]):
-        # `_server_messages` is what Desk shows; and all it shows.
+        # Desk shows only `_server_messages`.
         message = {"message": frappe.utils.escape_html(text), "indicator": "red"}
         body = {"error": code, "message": text, **details, "_server_messages": json.dumps([json.dumps(message)])}
         super().__init__(json.dumps(body), status, content_type="application/json")
@@ -49,7 +49,7 @@ class Answer(Response):
 
 
 def answer(error: Exception) -> Answer:
-    """The answer to a request that ended with `error`; its transaction is undone. Raises it if it is no known kind."""
+    """The answer to a request that ended with `error`. Undoes the transaction. Raises an error of an unknown kind."""
     kind = _kind(error)
     if kind is None:
         raise error
@@ -58,7 +58,7 @@ def answer(error: Exception) -> Answer:
     made = Answer(status, code, _text(error, code), {"exc_type": type(error).__name__, **_details(error)})
     if status in (429, 503):
         made.headers["Retry-After"] = str(_retry_after(error))
-    # For `/?cmd=…`, an old way to call, on which Frappe ignores a Response and builds its own of this.
+    # For the old form of calls, `/?cmd=…`: there Frappe ignores a Response, and builds its own from these values.
     frappe.clear_messages()
     frappe.local.response.update(made.body, http_status_code=status)
     return made

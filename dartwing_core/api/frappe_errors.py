@@ -1,4 +1,4 @@
-"""Errors that Frappe answers before an endpoint runs, or when it fails: the same form as in `errors`.
+"""Gives Frappe's own error answers the form of `errors`: refusals before an endpoint runs, and unexpected failures.
 
 Frappe refuses requests without a login, with a wrong verb, or with a body that is no JSON.
 """
@@ -19,7 +19,7 @@ from .rate_limits import RETRY_AFTER
 
 
 def after_request(response: Response | None, request: Request) -> None:
-    """Hook: give Frappe's error answers to our endpoints the form of ours, without its stack trace."""
+    """Hook: give Frappe's error answers to our endpoints the form of ours, without a stack trace."""
     found = registry.of_path(request.path)
     if response is not None and response.status_code == 429 and (seconds := frappe.flags.get(RETRY_AFTER)):
         response.headers["Retry-After"] = str(seconds)
@@ -41,7 +41,7 @@ def _refusal(status: int, request: Request, method: str) -> tuple[int, str, str]
         return 401, "unauthorized", _("Log in, or send a valid API key.")
     if (
         status == 417 and _user() != "Guest" and not visibility.viewer(_user()).is_enabled
-    ):  # Frappe 15, of an open session
+    ):  # Frappe 15, for an open session
         return 401, "unauthorized", _("This user is disabled.")
     if status == 403 and request.method != method:
         return 403, "forbidden", _("Use {0} for this call.").format(method)

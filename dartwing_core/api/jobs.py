@@ -1,7 +1,7 @@
 """Endpoints about single jobs, and the address of all endpoints: `/api/method/dartwing_core.api.jobs.<name>`.
 
 An endpoint parses its arguments, calls an operation of `dartwing_core.jobs`, and answers. `docs/rest_api.md` has
-examples. `docs/openapi.json` is made of these modules. Their annotations are not evaluated (`from __future__`), so
+examples. `docs/openapi.json` is made from these modules. Their annotations are not evaluated (`from __future__`), so
 that Frappe leaves the parsing of arguments to us.
 """
 
@@ -81,7 +81,7 @@ def submit_job(
 ) -> Submitted:
     """Submit a job.
 
-    If the same job exists: answer 409, return that job, or replace its parameters while it is Pending.
+    If an equal job exists: answer 409, return that job, or replace its parameters while it is Pending.
     """
     job = engine.submit_job(
         job_type,
@@ -123,7 +123,7 @@ def cancel_job(job_id: JobId = REQUIRED, reason: Annotated[str, "Kept with the j
 
 @endpoint("POST", limit="submit")
 def retry_job(job_id: JobId = REQUIRED, parameters: Parameters | None = None) -> Submitted:
-    """Start a fresh series of attempts of a failed job, with other parameters if there are any."""
+    """Start a fresh series of attempts of a failed job, perhaps with other parameters."""
     job = engine.retry_job(job_id, parameters=parsed(parameters, "parameters"))
     return {"job_id": job.name, "status": job.status, "message": _("Job re-queued for execution")}
 
@@ -136,7 +136,7 @@ def reschedule_job(job_id: JobId = REQUIRED, available_at: AvailableAt = REQUIRE
 
 @endpoint("POST", limit="submit")
 def run_now(job_id: JobId = REQUIRED) -> DueAgain:
-    """Skip the wait of a job for its time or its retry; what else holds it stays."""
+    """Skip the wait of a job for its time or its retry. The job may still wait for another reason."""
     return _due_again(engine.run_now(job_id), _("Job is due now"))
 
 
@@ -159,7 +159,7 @@ def get_job_status(job_id: JobId = REQUIRED) -> JobStatusAnswer:
 
 @endpoint("GET", limit="status")
 def get_job_details(job_id: JobId = REQUIRED) -> JobDetails:
-    """All there is to know of a job: state, parameters, attempts, relatives, history, and what may be done with it."""
+    """All details of a job: state, parameters, attempts, relatives, history and allowed operations."""
     return engine.get_job_details(job_id)
 
 
@@ -191,5 +191,5 @@ def get_job_history(job_id: JobId = REQUIRED) -> History:
 
 @endpoint("GET", limit="list")
 def get_openapi() -> dict[str, Any]:
-    """This description, as it is (not in `message`)."""
+    """This description itself, not in `message`."""
     return Response(json.dumps(openapi.describe()), content_type="application/json")

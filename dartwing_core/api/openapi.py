@@ -1,6 +1,6 @@
-"""The REST API as an OpenAPI 3.1 description, made of the endpoints' type hints and docstrings.
+"""The REST API as an OpenAPI 3.1 description, made from the endpoints' type hints and docstrings.
 
-`./dev api` renews the committed copy, docs/openapi.json; a test holds it current.
+`./dev api` renews the committed copy, docs/openapi.json. A test checks that copy.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ ERRORS = {
     "400": ("Bad input, or a state that does not allow it", errors.Error),
     "401": ("Not logged in, or a wrong key", errors.Error),
     "403": ("Not permitted", errors.Error),
-    "404": ("No such job, or none that you may see", errors.Error),
-    "409": ("The same job exists already", errors.DuplicateError),
+    "404": ("The job does not exist, or you may not see it", errors.Error),
+    "409": ("An equal job exists already", errors.DuplicateError),
     "429": ("Too many requests", errors.RateError),
     "503": ("Busy; try again", errors.Error),
 }
@@ -125,7 +125,7 @@ def _body(parameters: list[inspect.Parameter], hints: dict[str, Any], components
 
 
 def _is_required(parameter: inspect.Parameter) -> bool:
-    """No None in the type, but None as default: `schemas.common.REQUIRED`."""
+    """Whether an argument is required: None is its default (`schemas.common.REQUIRED`), but not of its type."""
     return parameter.default is None and "None" not in str(parameter.annotation)
 
 
@@ -146,7 +146,7 @@ def _error_response(text: str, shape: Any, components: dict[str, Any]) -> dict[s
 
 
 def _schema(hint: Any, components: dict[str, Any]) -> dict[str, Any]:
-    from pydantic import TypeAdapter  # slow to import, and needed here alone
+    from pydantic import TypeAdapter  # slow to import, and needed only here
 
     made = _plain(TypeAdapter(hint).json_schema(ref_template=REFERENCE, mode="serialization"))
     components.update(made.pop("$defs", {}))
@@ -157,7 +157,7 @@ def _schema(hint: Any, components: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plain(schema: Any) -> Any:
-    """Without what only some versions of pydantic say, so that every site serves the same."""
+    """The schema without parts that only some versions of pydantic add, so that every site serves one description."""
     if isinstance(schema, list):
         return [_plain(part) for part in schema]
     if not isinstance(schema, dict):

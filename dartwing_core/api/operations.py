@@ -96,7 +96,7 @@ def get_open_circuits(organization: OrganizationName | None = None) -> OpenCircu
 def manually_close_circuit(
     job_type: JobTypeName = REQUIRED, organization: OrganizationName = REQUIRED
 ) -> ManuallyClosed:
-    """Let held jobs of a type and organization go on before the cool-down is over."""
+    """Close a circuit by hand: its held jobs may start before the cool-down is over."""
     closed = engine.manually_close_circuit(job_type, organization)
     shown = {name: closed[name] for name in ("circuit_id", "job_type", "organization", "organization_name", "status")}
     return {**shown, "message": _("Circuit closed")}
@@ -104,7 +104,7 @@ def manually_close_circuit(
 
 @endpoint("GET", limit="list")
 def get_job_counts(organization: OrganizationName | None = None) -> JobCounts:
-    """How many jobs run, wait, have failed today and are dead letters."""
+    """Counts of jobs that run, wait, have failed today or are dead letters."""
     return engine.get_job_counts(organization)
 
 
@@ -116,7 +116,7 @@ def get_job_type_overview(job_type: JobTypeName = REQUIRED, hours: Hours = 24) -
 
 @endpoint("GET", limit="metrics")
 def get_job_metrics(organization: OrganizationName | None = None, hours: Hours = 24) -> Metrics:
-    """How many jobs there are in each state and waiting, and how long they take and how often they fail."""
+    """Counts of jobs by status and of waiting jobs, processing times and failure rates."""
     return engine.get_metrics(organization, hours)
 
 
@@ -124,7 +124,7 @@ def get_job_metrics(organization: OrganizationName | None = None, hours: Hours =
 def get_execution_time_stats(
     organization: OrganizationName | None = None, job_type: JobTypeName | None = None, hours: Hours = 24
 ) -> ExecutionTimes:
-    """How long completed jobs took."""
+    """Execution times of completed jobs."""
     return engine.get_execution_time_stats(organization, job_type, hours)
 
 
@@ -135,5 +135,5 @@ def get_slowest_jobs(
     hours: Hours = 24,
     limit: Limit = 10,
 ) -> SlowJobs:
-    """The completed jobs that took longest."""
+    """The completed jobs with the longest execution times."""
     return {"jobs": engine.get_slowest_jobs(organization, job_type, hours, limit)}

@@ -1,6 +1,6 @@
-"""How many requests a user may make in a minute: one counter each in Frappe's cache Redis.
+"""Limits of a user's requests in a minute: one counter for each limit, in Frappe's cache Redis.
 
-Frappe's own `rate_limit` counts by address, and two first requests at once set its counter back to 0.
+Frappe's own `rate_limit` counts by address, and two first requests at once reset its counter to 0.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from .arguments import JOBS_PER_REQUEST
 
 WINDOW_SECONDS = 60
 RETRY_AFTER = "dartwing_retry_after"
-"""In `frappe.flags`: seconds, for the header of an answer that Frappe makes."""
+"""In `frappe.flags`: seconds, for the header Retry-After of an answer that Frappe makes."""
 
 
 def count_request(bucket: str, amount: int = 1) -> None:
     """Count `amount` requests of the current user against a limit of Job Engine Settings.
 
-    The minute begins with the user's first request. Raises RateLimitError, and counts nothing, if they are too many.
-    Without Redis nobody is refused.
+    The minute begins with the user's first request. Raises RateLimitError, and counts nothing, if these are too many.
+    Without Redis, nobody is refused.
     """
     limit = getattr(config.settings(), f"{bucket}_limit")
     if amount > limit:
@@ -35,9 +35,9 @@ def count_request(bucket: str, amount: int = 1) -> None:
 
 
 def count_jobs(bucket: str, jobs: int) -> None:
-    """Count a request, which was counted as one, for all the jobs that it started.
+    """Count a request for all the jobs that it started. It was counted as one before.
 
-    It never costs more than a minute's limit: a large batch could not be retried at all.
+    It never counts more than a minute's limit. Otherwise a large batch could not be retried at all.
     """
     limit = getattr(config.settings(), f"{bucket}_limit")
     more = min(-(-jobs // JOBS_PER_REQUEST), limit) - 1
@@ -46,7 +46,7 @@ def count_jobs(bucket: str, jobs: int) -> None:
 
 
 def count_view() -> None:
-    """Count a look at a card, chart or report of Desk's; nothing outside a web request."""
+    """Count a view of a card, chart or report in Desk. Counts nothing outside a web request."""
     if not getattr(frappe.local, "request", None):
         return
     try:

@@ -1,4 +1,4 @@
-"""All endpoints, and what they share: the verb, the limit, and one form for errors."""
+"""The list of endpoints, and the decorator that gives each a verb, a limit and the form of its errors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from . import errors, rate_limits
 
 LONGEST_TEXT = 10_000
 PREFIXES = ("dartwing_core.api.jobs.", "dartwing.dartwing_core.api.jobs.")
-"""The second prefix is that of the original app, see `override_whitelisted_methods` in hooks.py."""
+"""The second prefix belongs to the original app. See `override_whitelisted_methods` in hooks.py."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,8 @@ def endpoint(
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Whitelist a function for one HTTP method, count it against a limit, and answer its errors as documented.
 
-    `cost`: how many requests a call with these arguments counts as. Called from Python, it counts nothing and its
-    errors are exceptions.
+    `cost`: how many requests a call with these arguments counts as. A call from Python counts nothing, and its errors
+    are exceptions.
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -62,13 +62,13 @@ def endpoint(
 
 
 def _check_verb(method: str) -> None:
-    """Frappe checks it, but not where one of its functions calls the one that an argument names."""
+    """Check the verb. Frappe does not, where one of its functions calls a function that an argument names."""
     if frappe.local.request.method != method:
         raise frappe.PermissionError(_("Use {0} for this call.").format(method))
 
 
 def _check_enabled() -> None:
-    """Frappe 15 lets the API key of a disabled user in."""
+    """Refuse disabled users: Frappe 15 accepts their API keys."""
     if not visibility.viewer().is_enabled:
         raise frappe.AuthenticationError(_("This user is disabled."))
 
@@ -81,7 +81,7 @@ def of_path(path: str) -> Endpoint | None:
 
 
 def _check_text(arguments: dict[str, Any]) -> None:
-    """No half characters, which JSON can hold and no column; and no megabytes but in JSON."""
+    """Refuse half characters, which JSON can hold but no column, and very long texts that are no JSON."""
     for name, value in arguments.items():
         if isinstance(value, str) and name != "parameters":
             if len(value) > LONGEST_TEXT and value.lstrip()[:1] not in ("[", "{"):

@@ -16,7 +16,7 @@ from .schemas.schedules import Frequency, NextRuns, ScheduleAnswer, ScheduleId, 
 @endpoint("GET", limit="list")
 def list_schedules(
     organization: OrganizationName | None = None,
-    enabled: Annotated[bool, "Only those that are, or are not"] | None = None,
+    enabled: Annotated[bool, "Only enabled schedules, or only disabled ones"] | None = None,
     limit: Limit = 20,
     offset: Annotated[int, "The number of rows to skip"] = 0,
 ) -> ScheduleList:
@@ -34,11 +34,11 @@ def get_schedule(schedule_id: ScheduleId = REQUIRED) -> ScheduleAnswer:
 def preview_schedule(
     frequency: Frequency = "Cron",
     cron: Annotated[str, "Minute, hour, day, month and weekday, such as 30 7 * * mon-fri"] | None = None,
-    every: Annotated[int, "With the unit: the interval"] | None = None,
+    every: Annotated[int, "The interval, as a number of `every_unit`"] | None = None,
     every_unit: Unit | None = None,
     time_zone: TimeZone | None = None,
 ) -> NextRuns:
-    """When a schedule would be due next, were it saved like this now."""
+    """The next due times of a schedule, if it were saved with these values now."""
     return {"next_runs": engine.preview_schedule(frequency, cron, every, every_unit, time_zone)}
 
 

@@ -1,4 +1,4 @@
-"""What the documents of tenants have in common, beside their permissions (`dartwing_core.jobs.access.desk_access`)."""
+"""Base classes of this app's documents. Their permissions are in `dartwing_core.jobs.access.desk_access`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from dartwing_core.jobs.access import desk_access, visibility
 from dartwing_core.wall import callers, links
 
 SAVING, OWN = ("model.", *callers.BUILDERS), ("dartwing_core.dartwing_core.",)
-"""Modules of Frappe's and ours that save a document for whoever wants it."""
+"""Modules of Frappe's and ours that save documents for their callers."""
 TEXTS = frozenset({"Data", "Small Text", "Text", "Long Text", "JSON"})
-"""Kinds of fields that print formats show as HTML; of Code they escape it."""
+"""Types of fields that print formats show as HTML. They escape fields of type Code."""
 AS_TEXT = str.maketrans({"<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"})
 
 
@@ -24,48 +24,48 @@ class OwnDocument(Document):
 
     @frappe.whitelist()
     def rename(self, name: Any, merge: Any = False, force: Any = False, validate_rename: Any = True) -> Any:
-        """With all that Frappe asks before: it lets whoever calls this over HTTP say that nothing is asked. (15, 16)
+        """Rename with all of Frappe's checks, which a caller over HTTP could switch off. (15, 16)
 
-        Then neither the permission to write is asked for nor `before_rename`. `force`, which passes over the DocType's
-        "Allow Rename", is for Python alone.
+        Without this, such a caller could skip the permission to write and `before_rename`. `force`, which ignores the
+        DocType's "Allow Rename", works only from Python.
         """
         return super().rename(name, merge=merge, force=force and not frappe.flags.get(links.FLAG))
 
 
 class GuardedDocument(OwnDocument):
-    """Missing for whoever may not see it, and neither shared nor renamed."""
+    """A document that seems missing to users who may not see it, and that can be neither shared nor renamed."""
 
     def load_from_db(self) -> Any:
-        """Frappe 16 shows the whole of what a document links to (`expand_links`), whoever may read which fields."""
+        """Hide fields above the user's level: Frappe 16 shows linked documents as a whole (`expand_links`)."""
         found = desk_access.load_visible(self, super().load_from_db)
         if _expands_links():
             self.apply_fieldlevel_read_permissions()
         return found
 
     def check_permission(self, permtype: str = "read", *more: Any, **named: Any) -> None:
-        """Also where one of Frappe's functions asks for none; and where it would ask that of what is linked to."""
+        """Check the permission even if Frappe's functions ignore it, or would check that of the linked document."""
         if _expands_links():
             frappe.local.form_dict.pop("expand_links")
         ignored = self.flags.ignore_permissions
         is_frappes = ignored and frappe.flags.get(links.FLAG) and callers.frappe_asks(SAVING, OWN)
         if is_frappes and not visibility.viewer().sees_everything:
-            self.flags.ignore_permissions = False  # a Web Form's maker says who may write, and not the DocType
+            self.flags.ignore_permissions = False  # else the maker of a Web Form decides who may write
         try:
             super().check_permission(permtype, *more, **named)
         finally:
             self.flags.ignore_permissions = ignored
 
     def notify_update(self) -> None:
-        """Nothing: Frappe would tell the name to everybody in the room of the DocType."""
+        """Do nothing: Frappe would tell the name to everybody in the room of the DocType."""
 
     def forget(self) -> None:
-        """Keep nothing but the name: Frappe stores what is deleted (Deleted Document), with all that it holds."""
+        """Empty all fields but the name: Frappe keeps deleted documents as a whole (Deleted Document)."""
         kept = {*default_fields}
         for field in {*self.meta.get_valid_columns(), *(field.fieldname for field in self.meta.fields)} - kept:
             self.set(field, [] if field in self._table_fieldnames else None)
 
     def before_print(self, settings: Any = None) -> None:
-        """What handlers and other systems say is text: print formats take it for HTML that was cleaned when saved."""
+        """Escape texts of handlers and other systems: print formats treat them as HTML that was cleaned by a save."""
         for field in self.meta.fields:
             value = self.get(field.fieldname)
             if field.fieldtype in TEXTS and isinstance(value, str):
@@ -84,7 +84,7 @@ def _expands_links() -> bool:
 
 
 class OrganizationsDocument(GuardedDocument):
-    """People make it for an organization, which they may name as they do elsewhere."""
+    """A document that people make for an organization, given by id or name."""
 
     organization: Any
 
@@ -95,10 +95,10 @@ class OrganizationsDocument(GuardedDocument):
 
 
 class EngineDocument(GuardedDocument):
-    """The engine writes rows by SQL alone, so any save of this document is somebody else's."""
+    """A document that only the engine writes, by SQL. So every save of the document is refused."""
 
     def load_from_db(self) -> Any:
-        """Some of Frappe's functions answer with the document, whoever may read which fields."""
+        """Hide fields above the user's level: some of Frappe's functions answer with the whole document."""
         found = super().load_from_db()
         if frappe.flags.get(links.FLAG):
             self.apply_fieldlevel_read_permissions()

@@ -1,7 +1,7 @@
-"""Frappe's File, which gives away no bytes of a job's file through the File of somebody else.
+"""Frappe's File, which gives no access to the bytes of a job's file through any other File.
 
-Frappe reads, copies and deletes what lies at a File's address in many functions, and some ask for no permission: so
-this is asked where the bytes are.
+Many functions of Frappe read, copy or delete the file at a File's address, and some check no permission. So the check
+is here, where the bytes are.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NAME = f"{__name__}.File"
 
 
 def __getattr__(name: str) -> type:
-    """`File` (hook `override_doctype_class`): the class that the site has without this app, guarded."""
+    """`File` (hook `override_doctype_class`): the site's class without this app, with a guard."""
     if name != "File":
         raise AttributeError(name)
     others = [path for path in frappe.get_hooks("override_doctype_class").get("File", []) if path != NAME]
@@ -29,12 +29,12 @@ def __getattr__(name: str) -> type:
 @functools.cache
 def _guarded(base: type) -> type:
     guarded = type("File", (JobAwareFile, base), {"__module__": __name__, "__doc__": base.__doc__})
-    guarded.__qualname__ = "File"  # it is pickled by this name
+    guarded.__qualname__ = "File"  # pickles name the class so
     return guarded
 
 
 class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[misc]
-    """What is added to the class of File."""
+    """The guard that is added to the class of File."""
 
     def get_full_path(self) -> str:
         path = super().get_full_path()
@@ -44,7 +44,7 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
         return path
 
     def is_downloadable(self) -> bool:
-        """Frappe looks for the File of a path as the database compares: also in other cases of its letters."""
+        """Also check the requested path: Frappe finds its File by the database's comparison, which ignores case."""
         found = result_files.addresses(self)
         if desk_access.is_download():
             found |= result_files.private_addresses(frappe.local.request.path)
@@ -61,11 +61,11 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
         return not is_of_ours or references.is_visible(doctype, name)
 
     def notify_update(self) -> None:
-        """Not of a file of ours: everybody who may have a list of Files open would hear who has made one, and when."""
+        """Send no update about a file of ours: everybody with a list of Files would learn who made one, and when."""
         if self.attached_to_doctype not in desk_access.TENANT_DOCTYPES:
             super().notify_update()
 
     def delete_file_from_filesystem(self, only_thumbnail: bool = False) -> None:
-        """Not what is a job's: its file goes with the job's own File."""
+        """Keep the bytes of a job's file, unless the job's own File is deleted."""
         if not result_files.is_foreign(self, result_files.addresses(self)):
             super().delete_file_from_filesystem(only_thumbnail=only_thumbnail)

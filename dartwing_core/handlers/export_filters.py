@@ -1,4 +1,4 @@
-"""Filters of an export: shapes and operators that mean the same in every Frappe version, on fields that may be read."""
+"""Checks filters of an export: forms and operators that mean the same in every Frappe version, on readable fields."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ DATE_TYPES = frozenset({"Date", "Datetime"})
 
 
 def read(doctype: str, given: Any, allowed: list[str]) -> list[list[Any]]:
-    """Conditions [doctype, field, operator, value] for `frappe.get_list`, from a dict or a list as it takes them.
+    """Conditions [doctype, field, operator, value] for `frappe.get_list`, from a dict or list of filters.
 
-    `allowed`: the fields that a filter may name, since a filter tells about their values. Raises PermanentError.
+    `allowed`: the fields that a filter may name. A filter on any other would tell its values. Raises PermanentError.
     """
     if given is None:
         return []
@@ -45,20 +45,20 @@ def read(doctype: str, given: Any, allowed: list[str]) -> list[list[Any]]:
 
 
 def check_field(doctype: str, name: Any, allowed: list[str]) -> None:
-    """Raises PermanentError, the same for a field that does not exist and one that may not be read."""
+    """Raises PermanentError for a field that is missing or may not be read, in the same words."""
     if name not in allowed:
         raise PermanentError(_("{0} is no field of {1} that you may export.").format(cut(name), _(doctype)))
 
 
 def _operator_and_value(value: Any) -> list[Any]:
-    """`{"field": value}` or `{"field": [operator, value]}`."""
+    """Operator and value of `{"field": value}` or `{"field": [operator, value]}`."""
     if not isinstance(value, list):
         return ["=", value]
     return [str(value[0]).lower(), value[1]] if len(value) == 2 else [None, value]
 
 
 def _condition(doctype: str, item: Any) -> list[Any]:
-    """[field, operator, value] or [doctype, field, operator, value], perhaps with a list view's flag at its end."""
+    """[field, operator, value], also from [doctype, field, operator, value] with or without a list view's flag."""
     parts = list(item) if isinstance(item, list) else []
     if len(parts) in (4, 5) and parts[0] == doctype:
         parts = parts[1:4]
@@ -70,7 +70,7 @@ def _condition(doctype: str, item: Any) -> list[Any]:
 
 
 def _problem(doctype: str, name: str, operator: Any, value: Any) -> str | None:
-    """What is wrong with a filter's operator and value; None if nothing is."""
+    """The error in a filter's operator or value, for people. None if there is none."""
     if operator not in OPERATORS:
         return _("Unknown operator {0}. Use one of: {1}.").format(cut(operator), ", ".join(sorted(OPERATORS)))
     if not _goes_with(operator, value):
@@ -108,7 +108,7 @@ def _is_date(doctype: str, name: str) -> bool:
 
 
 def _is_time(doctype: str, name: str, value: Any) -> bool:
-    """Whether a value for a date or time field is one; True for other fields. Frappe 16 would compare any text."""
+    """Whether a value is a date or time, if its field is. True for other fields. Frappe 16 would compare any text."""
     df = frappe.get_meta(doctype).get_field(name)
     if not (_is_date(doctype, name) or (df and df.fieldtype == "Time")):
         return True
@@ -127,9 +127,9 @@ def _is_tree(doctype: str, name: str) -> bool:
 
 
 def _portable(doctype: str, name: str, operator: str, value: Any) -> list[list[Any]]:
-    """The condition as parts that every Frappe version understands alike."""
+    """The condition as parts that mean the same in every Frappe version."""
     if value is None:
         return [["is", "set" if operator == "!=" else "not set"]]
     if operator == "between" and not _is_date(doctype, name):
-        return [[">=", value[0]], ["<=", value[1]]]  # Frappe 15 takes any other field for a date
+        return [[">=", value[0]], ["<=", value[1]]]  # Frappe 15 treats every field of "between" as a date
     return [[operator, value]]

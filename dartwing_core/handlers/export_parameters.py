@@ -1,4 +1,4 @@
-"""Which records an export is asked for: a job's parameters, checked against what the current user may read."""
+"""Reads the parameters of an export, and checks them against the current user's permissions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .record_query import RecordQuery, exportable_fields
 
 
 def read(parameters: Mapping[str, Any]) -> RecordQuery:
-    """Check `doctype`, `fields`, `filters`, `order_by` and `limit`. Raises PermanentError, saying what is wrong."""
+    """Check `doctype`, `fields`, `filters`, `order_by` and `limit`. Raises PermanentError with the reason."""
     doctype = _doctype(parameters.get("doctype"))
     only_own = _check_permission(doctype)
     allowed = exportable_fields(doctype)
@@ -49,9 +49,9 @@ def _doctype(name: Any) -> str:
 
 
 def _check_permission(doctype: str) -> bool:
-    """Whether only the user's own records may be exported, as roles with "if owner" say.
+    """Whether the user may export only their own records, by a role with "if owner".
 
-    Read permission is needed, and like for Frappe's own list export, that to export.
+    Raises PermanentError without the permissions to read and, as for Frappe's own list export, to export.
     """
     if not frappe.has_permission(doctype, "read"):
         raise PermanentError(_("You are not allowed to read {0}.").format(_(doctype)))
@@ -76,7 +76,7 @@ def _fields(doctype: str, names: Any, allowed: list[str]) -> list[str]:
 
 
 def _default_fields(doctype: str, allowed: list[str]) -> list[str]:
-    """Name and the fields of the form, in its order, without those that are hidden there or in reports."""
+    """The name and the form's fields, in the form's order, without fields hidden in the form or in reports."""
     shown = [df.fieldname for df in frappe.get_meta(doctype).fields if not (df.hidden or df.report_hide)]
     return ["name", *(name for name in shown if name in allowed)]
 

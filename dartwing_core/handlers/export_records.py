@@ -18,14 +18,14 @@ from .record_query import RecordQuery
 
 @dataclass
 class ExportParameters:
-    """What export_records takes; see there."""
+    """The parameters of export_records; see there."""
 
     doctype: Annotated[str, "DocType to export"]
     file_format: Literal["csv", "xlsx"] = "csv"
     filters: Annotated[dict[str, Any] | list[Any] | None, "As for frappe.get_list"] = None
     fields: Annotated[list[str] | None, "Field names; by default those of the form"] = None
-    order_by: Annotated[str | None, "A field name, with asc or desc behind it"] = None
-    limit: Annotated[int | None, "At most so many records"] = None
+    order_by: Annotated[str | None, "A field name, followed by asc or desc"] = None
+    limit: Annotated[int | None, "Largest number of records"] = None
 
 
 PARAMETERS = frozenset(ExportParameters.__dataclass_fields__)
@@ -39,22 +39,22 @@ def export_records(context: JobContext) -> dict[str, Any]:
 
     - `doctype`: any DocType with a list; not a child table, single or virtual one.
     - `filters`: an object or a list as for `frappe.get_list`, on fields of the DocType itself that the owner may read.
-    - `fields`: field names. By default name and every field of the form that the owner may read and that is not
-      hidden. Password fields are never exported.
+    - `fields`: field names. By default the name and every visible field of the form that the owner may read. Password
+      fields are never exported.
     - `file_format`: "csv" (default; UTF-8 with byte order mark, ISO 8601 dates) or "xlsx".
     - `order_by`: a field name with asc or desc, for up to 200,000 records. By default records come by name.
-    - `limit`: at most so many records.
+    - `limit`: the largest number of records.
 
-    The owner needs the permissions read and export on the DocType, as for Frappe's own list export, which is also
-    logged like that (Access Log). A role that may export "if owner" exports its own records. Each row obeys what a
-    list obeys (roles, user permissions, shares, query conditions), and where the DocType has a `has_permission` hook,
-    that too: then each document is loaded, which makes the export several times slower.
+    The owner needs the permissions read and export on the DocType, as for Frappe's own list export. The export is
+    logged like that one (Access Log). With a role that may export "if owner", the owner exports only their own records.
+    Rows obey the rules of lists: roles, user permissions, shares, query conditions. If the DocType has a
+    `has_permission` hook, each document is loaded and checked, which makes the export several times slower.
 
     Text that a spreadsheet would take for a formula gets an apostrophe before it. Rows are read and written in
-    batches; the memory needed does not grow with their number, except for `order_by`, which holds all names.
+    batches. So the memory does not grow with their number, except with `order_by`, which holds all names.
 
-    Returns `output_reference` (the file's URL), `rows`, `doctype` and `file_name`. Raises PermanentError for
-    parameters that are wrong, JobCanceledError when the job is canceled.
+    Returns `output_reference` (the file's URL), `rows`, `doctype` and `file_name`. Raises PermanentError for wrong
+    parameters, JobCanceledError when the job is canceled.
     """
     file_format, query = _read_parameters(context.parameters)
     total = query.count()
@@ -90,7 +90,7 @@ def _check_size(file_format: str, total: int) -> None:
 
 
 def _write(context: JobContext, query: RecordQuery, total: int, file_class: type, content: IO[bytes]) -> int:
-    """Write title and records; returns how many records."""
+    """Write titles and records. Returns the number of records."""
     written = read = 0
     target = file_class(content, query.doctype)
     try:
@@ -114,7 +114,7 @@ def _report(context: JobContext, read: int, total: int) -> None:
 
 
 def _log_access(query: RecordQuery, file_format: str) -> None:
-    """What Frappe's `make_access_log` writes; that function commits, which would end the handler's transaction."""
+    """Write the row of Frappe's `make_access_log`. That function commits, which would end the handler's transaction."""
     entry = {
         "doctype": "Access Log",
         "user": frappe.session.user,

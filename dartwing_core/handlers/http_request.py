@@ -34,7 +34,7 @@ from .safe_connection import Deadline, open_connection
 METHODS = ("POST", "PUT", "PATCH", "DELETE", "GET")
 DEFAULT_TIMEOUT = 30
 SHARE_OF_TIME = 0.9
-"""Of the time that the job has left; the rest is for noting the outcome."""
+"""Share of the job's remaining time for the request. The rest is for recording the outcome."""
 
 BODY_BYTES = 65_536
 EXCERPT_CHARACTERS = 200
@@ -77,11 +77,11 @@ class Request:
     body: bytes | None
     timeout: float
     secrets: tuple[str, ...]
-    """What may stand in no message: values of the headers asked for, and the query."""
+    """Texts that no message may hold: values of the given headers, and the query."""
 
     @property
     def name(self) -> str:
-        """What messages call it: neither path nor query, which may hold secrets."""
+        """The request's name in messages. It leaves out path and query, which may hold secrets."""
         return f"{self.method} {self.host}"
 
 
@@ -97,12 +97,12 @@ class Response:
 
 @dataclass
 class RequestParameters:
-    """What http_request takes; see there."""
+    """The parameters of http_request; see there."""
 
     url: Annotated[str, "http or https, without user and password"]
     method: Literal["POST", "PUT", "PATCH", "DELETE", "GET"] = "POST"
     payload: Annotated[Any, "Any JSON value"] = None
-    headers: Annotated[dict[str, str] | None, "No tokens: whoever may see the job sees them"] = None
+    headers: Annotated[dict[str, str] | None, "No tokens: everybody who may see the job sees them"] = None
     timeout: Annotated[float | None, "Seconds for the whole exchange; 30 by default"] = None
 
 
@@ -117,22 +117,21 @@ def http_request(context: JobContext) -> dict[str, Any]:
 
     - `url`: http or https, without user name and password.
     - `method`: POST (default), PUT, PATCH, DELETE or GET.
-    - `payload`: any JSON, sent as the body; no body when it is left out.
-    - `headers`: an object of texts. Host, Content-Length, Connection and the like are not taken, nor is
-      Idempotency-Key.
+    - `payload`: any JSON value, sent as the body. Without it, the request has no body.
+    - `headers`: an object of texts. Idempotency-Key, Host, Content-Length, Connection and the like are refused.
     - `timeout`: seconds for the whole exchange, 30 by default, and never more than the job has left.
 
-    Whoever may see the job can read its parameters: put no passwords or tokens into `url`, `headers` or `payload`.
-    For a service that needs them write a handler that reads them from a Password field or site_config.json.
+    Everybody who may see the job can read its parameters: put no passwords or tokens into url, headers or payload.
+    For a service that needs them, write a handler that reads them from a Password field or site_config.json.
 
-    The header `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header) is the same in all attempts of the job:
-    delivery is at least once, and a receiver tells a repetition by it.
+    The header `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header) is equal in all attempts of the job.
+    Delivery is at least once, and the receiver recognizes a repetition by this key.
 
-    Only public addresses are reached, unless Job Engine Settings allow private ones. The address that was checked
-    is the one that is connected to. Proxies of the environment are not used, redirects are not followed.
+    Only public addresses are reached, unless Job Engine Settings allow private ones. The connection goes to the address
+    that was checked. Proxies of the environment are not used, and redirects are not followed.
 
     Returns `status`, `headers` (a few), `body` (JSON or text, its first 64 KB) and `is_cut` (whether there was more).
-    Raises TransientError when no complete answer came and for 408, 425, 429 and 5xx, with the answer's Retry-After;
+    Raises TransientError without a complete answer and for 408, 425, 429 and 5xx, with the answer's Retry-After. Raises
     PermanentError for wrong parameters, a refused address and any other answer.
     """
     request = read_parameters(context)
@@ -161,7 +160,7 @@ def _send(request: Request) -> Response:
 
 
 def _exchange(connection: http.client.HTTPConnection, request: Request) -> Response:
-    with contextlib.suppress(BrokenPipeError):  # a server may answer, and close, before it has read all
+    with contextlib.suppress(BrokenPipeError):  # a server may answer and close before it has read the request
         connection.request(request.method, request.target, body=request.body, headers=request.headers)
     response = connection.getresponse()
     content = response.read(BODY_BYTES + 1)
@@ -182,7 +181,7 @@ def _explain(error: Exception, request: Request) -> str:
 
 
 def _error(request: Request, response: Response) -> PermanentError | TransientError:
-    """The error for a status that is no success."""
+    """The error for a status other than success."""
     status = response.status
     message = f"{request.name}: HTTP {status}"
     if 300 <= status < 400:
@@ -195,7 +194,7 @@ def _error(request: Request, response: Response) -> PermanentError | TransientEr
 
 
 def _excerpt(request: Request, response: Response) -> str:
-    """The beginning of the body as one line, without what the server may have repeated of our headers and query."""
+    """The beginning of the body as one line, without our header values and query, which a server may repeat."""
     text = response.content.decode("utf-8", "replace")
     for secret in request.secrets:
         text = text.replace(secret, "***")
@@ -203,7 +202,7 @@ def _excerpt(request: Request, response: Response) -> str:
 
 
 def _body(response: Response) -> Any:
-    """The body as JSON if it is that, else as text."""
+    """The body as JSON if it is JSON, else as text."""
     charset = response.headers.get_content_charset("utf-8")
     try:
         text = response.content.decode(charset, "replace")

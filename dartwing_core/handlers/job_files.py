@@ -1,4 +1,4 @@
-"""A file that a job has made, kept as a private File of its Background Job."""
+"""Stores a file that a job has made, as a private File of its Background Job."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 
 def scratch_file() -> IO[bytes]:
-    """An open file without a name, on the disk of the site's files: it is gone when its process is, however it ends."""
+    """An open file without a name, on the disk of the site's files. It vanishes with its process, even after a kill."""
     return tempfile.TemporaryFile(dir=result_files.folder())
 
 
 def attach(context: JobContext, content: IO[bytes], title: str, extension: str) -> Document:
-    """Store `content` as a private File of the running job, in the handler's transaction; returns the File document.
+    """Store `content` as a private File of the running job, in the handler's transaction. Returns the File document.
 
-    Frappe removes the file from the disk when that transaction is rolled back. Its name holds job and attempt, so that
-    an attempt removes what earlier ones left behind when their worker was killed, and a part that nobody can guess.
-    Whoever may see the job may download the file. The job's own row is not written: it must not be, in a handler's
-    transaction.
+    Frappe removes the file from the disk when that transaction is rolled back. The file's name has a part that nobody
+    can guess. It also holds job and attempt, so that an attempt can remove files of earlier ones whose worker was
+    killed. Users who may see the job may download the file. The job's own row is not written: a handler's transaction
+    must not write it.
     """
     _remove_leftovers(context)
     plain_title = re.sub(r"[^A-Za-z0-9]+", "-", title).strip("-")
@@ -38,7 +38,7 @@ def attach(context: JobContext, content: IO[bytes], title: str, extension: str) 
     try:
         return _insert(context, name, path.stat().st_size)
     except BaseException:
-        # Frappe's rollback callback is registered late, and lost with a connection that a time limit closes.
+        # Frappe registers its rollback callback late, and a connection that a time limit closes loses the callback.
         path.unlink(missing_ok=True)
         raise
 
@@ -68,14 +68,14 @@ def _insert(context: JobContext, name: str, size: int) -> Document:
 
 
 def _stored_file_class() -> type:
-    """The site's File class, for a file that is on the disk already: inserting it does not read the content."""
+    """The site's File class, for a file that is on the disk already: an insert does not read its content."""
 
-    class StoredFile(get_controller("File")):  # type: ignore[misc]  # known at run time alone
+    class StoredFile(get_controller("File")):  # type: ignore[misc]  # known only at run time
         def before_insert(self) -> None:
             self.flags.is_stored = self.flags.ignore_duplicate_entry_error = True
             super().before_insert()
             self.flags.is_stored = False
-            # Frappe lets the owner of a File read it for ever; this one is to follow the job's permissions alone.
+            # Frappe lets the owner of a File read it forever. This file follows only the job's permissions.
             self.owner = "Administrator"
 
         def get_content(self, *args: Any, **kwargs: Any) -> Any:
@@ -87,6 +87,6 @@ def _stored_file_class() -> type:
             return call_hook_method("before_write_file", file_size=self.file_size)
 
         def create_attachment_record(self) -> None:
-            """No comment on the job: its output_reference shows the file."""
+            """Write no comment on the job: its output_reference shows the file."""
 
     return StoredFile

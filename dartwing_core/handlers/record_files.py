@@ -23,7 +23,7 @@ XLSX_FIRST_YEAR = 1900
 
 
 class RecordFile(Protocol):
-    """A file under way. `close` completes it; `discard` gives it up."""
+    """A file that is being written. `close` completes it; `discard` gives it up."""
 
     def write(self, values: Iterable[Any]) -> None: ...
 
@@ -33,7 +33,7 @@ class RecordFile(Protocol):
 
 
 class CsvFile:
-    """Comma separated, CRLF, quoted where needed (RFC 4180); UTF-8 with the byte order mark that Excel needs."""
+    """CSV as in RFC 4180: commas, CRLF, quotes where needed. In UTF-8 with the byte order mark that Excel needs."""
 
     def __init__(self, target: IO[bytes], _title: str):
         self._text = io.TextIOWrapper(target, encoding="utf-8-sig", newline="")
@@ -52,7 +52,7 @@ class CsvFile:
 
 
 class XlsxFile:
-    """One sheet; numbers and dates stay what they are."""
+    """XLSX with one sheet. Numbers and dates stay numbers and dates."""
 
     def __init__(self, target: IO[bytes], title: str):
         self._target = target
@@ -80,14 +80,14 @@ FORMATS: dict[str, type[RecordFile]] = {"csv": CsvFile, "xlsx": XlsxFile}
 
 
 def csv_cell(value: Any) -> Any:
-    """A value as CSV shows it: ISO 8601 dates, numbers as they are, no text that a spreadsheet would run."""
+    """A value for CSV: dates in ISO 8601, unchanged numbers, and no text that a spreadsheet would run."""
     if isinstance(value, datetime):
         return value.isoformat(sep=" ")
     return value.isoformat() if isinstance(value, date) else _cell(value)
 
 
 def xlsx_cell(value: Any) -> Any:
-    """A value as openpyxl takes it, which cuts text to the 32,767 characters that a cell holds."""
+    """A value for openpyxl, which cuts text to the 32,767 characters that a cell holds."""
     if isinstance(value, date):
         return value if value.year >= XLSX_FIRST_YEAR else csv_cell(value)
     cell = _cell(value)
@@ -111,7 +111,7 @@ def _time_of_day(value: timedelta) -> str:
 
 
 def neutral(text: str) -> str:
-    """Text that no spreadsheet takes for a formula: an apostrophe goes before what begins like one."""
+    """The text, with an apostrophe in front if it begins like a formula. So no spreadsheet runs it."""
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
@@ -119,7 +119,7 @@ def neutral(text: str) -> str:
 
 
 def neutral_csv(content: bytes, delimiter: str = ",") -> bytes:
-    """CSV with an apostrophe before each text that begins like a formula; numbers and all else stay as they are."""
+    """The CSV with an apostrophe before each text that begins like a formula. All else is unchanged, also numbers."""
     end = re.escape(delimiter)
     field = re.compile(rf'("(?:[^"]|"")*"|[^{end}\r\n]*)({end}|\r\n|\r|\n|\Z)')
     return field.sub(_neutral_field, content.decode()).encode()
@@ -134,7 +134,7 @@ def _neutral_field(found: re.Match[str]) -> str:
 
 
 def neutral_xlsx(content: bytes) -> bytes:
-    """An XLSX file as openpyxl writes it, with text in place of what it took for formulas: what begins with "="."""
+    """An XLSX file by openpyxl, with text in place of formulas. openpyxl writes texts that begin with "=" as such."""
     made = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as source, zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as target:
         for part in source.infolist():

@@ -16,18 +16,18 @@ from dartwing_core.jobs import PermanentError
 MAX_SORTED_ROWS = 200_000
 FIRST_BATCH, LARGEST_BATCH = 20, 1_000
 BATCH_CHARACTERS = 1_000_000
-"""About how much text one batch may hold: the wider the rows, the fewer are read at a time."""
+"""Characters of text in a batch, about. So fewer wide rows are read at a time."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordQuery:
-    """Records of one DocType, as `frappe.get_list` of the current user answers, read in batches of bounded size."""
+    """Records of one DocType that `frappe.get_list` returns for the current user, in batches of bounded size."""
 
     doctype: str
     fields: list[str]
     filters: list[list[Any]] = field(default_factory=list)
     order_by: str | None = None
-    """A sort order in SQL; without one the records come by name."""
+    """A sort order in SQL. Without one, records come by name."""
     limit: int | None = None
 
     def labels(self) -> list[str]:
@@ -52,8 +52,8 @@ class RecordQuery:
     def readable(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The rows whose documents the user may open.
 
-        `frappe.get_list` has applied roles, user permissions, shares and query conditions already. What it does not
-        ask is the hook `has_permission`; only where the DocType has one is each document loaded and asked.
+        `frappe.get_list` has applied roles, user permissions, shares and query conditions already, but not the hook
+        `has_permission`. If the DocType has such a hook, each document is loaded and checked.
         """
         hooks = frappe.get_hooks("has_permission")
         if not (hooks.get(self.doctype) or hooks.get("*")):
@@ -61,7 +61,7 @@ class RecordQuery:
         return [row for row in rows if self._may_open(row["name"])]
 
     def _by_name(self) -> Iterator[list[dict[str, Any]]]:
-        """Each batch starts behind the name where the last one ended: no OFFSET, which would read all before it."""
+        """Batches by name. Each starts after the last name of the one before, since an OFFSET would read all rows."""
         last, left, size = None, self.limit, FIRST_BATCH
         while left is None or left > 0:
             wanted = size if left is None else min(size, left)
@@ -74,7 +74,7 @@ class RecordQuery:
             last, left, size = rows[-1]["name"], left and left - len(rows), _next_size(size, rows)
 
     def _sorted(self) -> Iterator[list[dict[str, Any]]]:
-        """Names first, all of them in their order; then the records of some names at a time."""
+        """Batches by `order_by`: first all names in their order, then the records of some names at a time."""
         wanted = min(self.limit or MAX_SORTED_ROWS + 1, MAX_SORTED_ROWS + 1)
         found = frappe.get_list(
             self.doctype,
@@ -102,7 +102,7 @@ class RecordQuery:
         return frappe.get_list(self.doctype, fields=columns, filters=self._filters() + more, **arguments)
 
     def _filters(self) -> list[list[Any]]:
-        return [list(condition) for condition in self.filters]  # Frappe may change what it is given
+        return [list(condition) for condition in self.filters]  # copies, since Frappe may change its arguments
 
     def _column(self, name: str, direction: str) -> str:
         return f"`tab{self.doctype}`.`{name}` {direction}"
@@ -119,7 +119,7 @@ def exportable_fields(doctype: str) -> list[str]:
     """Fields that the current user may export: readable at their permission level, stored, and never a Password."""
     meta = frappe.get_meta(doctype)
     permitted = set(get_permitted_fields(doctype, ignore_virtual=True)) & set(meta.get_valid_columns())
-    # Frappe does not look at permission levels of its core DocTypes (User among them) in lists.
+    # In lists, Frappe ignores the permission levels of its core DocTypes, such as User.
     levels = {0, *meta.get_permlevel_access("read")}
     if frappe.session.user == "Administrator":
         levels |= {df.permlevel for df in meta.fields}
@@ -133,7 +133,7 @@ def exportable_fields(doctype: str) -> list[str]:
 
 
 def _next_size(size: int, rows: list[dict[str, Any]]) -> int:
-    """How many rows to read next, so that they hold about BATCH_CHARACTERS of text; growing fourfold at most."""
+    """The number of rows to read next, for about BATCH_CHARACTERS of text. It grows fourfold at most."""
     characters = sum(len(value) for row in rows for value in row.values() if isinstance(value, str))
     fitting = BATCH_CHARACTERS * len(rows) // max(characters, 1)
     return max(1, min(fitting, size * 4, LARGEST_BATCH))

@@ -1,7 +1,7 @@
-"""An HTTP connection to a public address only, made to the very address that was checked, within one total time.
+"""HTTP connections only to public addresses: to the very address that was checked, within one total time.
 
-The host's name is resolved once. A name that answers differently the second time (DNS rebinding) gains nothing,
-since nobody asks twice; certificate and Host header are still those of the name.
+The host's name is resolved once. So a name that resolves differently the second time (DNS rebinding) gains nothing.
+Certificate and Host header still belong to the name.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ NOT_PUBLIC = tuple(
         "168.63.129.16/32",  # instance metadata at an address that is formally public (Azure)
     )
 )
-"""IANA's registries of special-purpose addresses; what `is_global` knows of them differs between Python versions."""
+"""IANA's registries of special-purpose addresses. Python's `is_global` knows different ones in each version."""
 
 Address = tuple[int, Any]
-"""A family and a socket address, as `socket.getaddrinfo` gives them."""
+"""A family and a socket address, as `socket.getaddrinfo` returns them."""
 
 
 class Deadline:
@@ -68,8 +68,11 @@ class Deadline:
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is reachable from anywhere: not private, loopback, link-local, reserved, multicast or a
-    cloud's metadata service; nor such an address wrapped in IPv6 (mapped, NAT64, 6to4)."""
+    """Whether an IP address is reachable from anywhere.
+
+    Private, loopback, link-local, reserved and multicast addresses are not, nor a cloud's metadata service. The same
+    addresses wrapped in IPv6 (mapped, NAT64, 6to4) are not either.
+    """
     ip = ipaddress.ip_address(address)
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour
@@ -133,15 +136,17 @@ def _connect(addresses: list[Address], deadline: Deadline) -> socket.socket:
 
 
 def _tls_context() -> ssl.SSLContext:
-    """Trusts what the system trusts, and what `requests` does."""
+    """A TLS context that trusts the certificates of the system and of `requests`."""
     context = ssl.create_default_context()
     context.load_verify_locations(trusted_certificates())
     return context
 
 
 class _DeadlineSocket:
-    """What `http.client` needs of a socket, with the time left set before each step: a timeout of the socket's
-    own starts anew with each byte that a slow peer sends."""
+    """The part of a socket that `http.client` uses. Each step gets the time that is left.
+
+    A socket's own timeout would start anew with each byte from a slow peer.
+    """
 
     def __init__(self, connected: socket.socket, deadline: Deadline):
         self._socket = connected
@@ -157,7 +162,7 @@ class _DeadlineSocket:
         return io.BufferedReader(_DeadlineReader(self._socket, self._deadline))
 
     def close(self) -> None:
-        """Nothing yet: `http.client` closes a connection before it has read the response's body."""
+        """Do nothing yet: `http.client` closes a connection before it has read the response's body."""
 
 
 class _DeadlineReader(io.RawIOBase):

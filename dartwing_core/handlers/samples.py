@@ -14,17 +14,17 @@ MAX_SECONDS = 3_600
 
 @dataclass
 class SampleParameters:
-    """What sample_job takes."""
+    """The parameters of sample_job."""
 
     duration: Annotated[float, "Seconds of work"] = 1
-    fail_type: Annotated[Literal["transient", "permanent"] | None, "Lets it fail"] = None
-    fail_at_progress: Annotated[float, "When so many percent are reached"] = 50
-    fail_attempts: Annotated[int | None, "Only so many attempts fail; all by default"] = None
+    fail_type: Annotated[Literal["transient", "permanent"] | None, "Makes the job fail"] = None
+    fail_at_progress: Annotated[float, "The progress, in percent, at which it fails"] = 50
+    fail_attempts: Annotated[int | None, "The number of attempts that fail; all by default"] = None
 
 
 @dataclass
 class LongRunningParameters:
-    """What long_running_job takes."""
+    """The parameters of long_running_job."""
 
     duration: Annotated[float, "Seconds of work"] = 60
 
@@ -33,8 +33,8 @@ class LongRunningParameters:
 def sample_job(context: JobContext) -> dict[str, Any]:
     """Works for `duration` seconds (1 by default), with progress.
 
-    `fail_type` "transient" or "permanent" makes it fail when `fail_at_progress` percent (50 by default) is reached;
-    with `fail_attempts` only that many attempts fail.
+    `fail_type` "transient" or "permanent" makes it fail at a progress of `fail_at_progress` percent (50 by default).
+    `fail_attempts` limits the number of attempts that fail.
     """
     parameters = context.parameters
     duration = _number(parameters.get("duration", 1), "duration", MAX_SECONDS)

@@ -1,4 +1,4 @@
-"""An export holds what its owner may read: on sites that have the Job Type already, admins do not get it any more."""
+"""Hides exports from admins on sites that already have the Job Type: an export may hold data only for its owner."""
 
 from __future__ import annotations
 

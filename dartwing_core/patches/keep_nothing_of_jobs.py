@@ -1,4 +1,4 @@
-"""Removes what Frappe has kept of jobs where others may come by it: prepared reports and deleted documents."""
+"""Removes data of jobs that Frappe has kept, and that others could read: prepared reports and deleted documents."""
 
 from __future__ import annotations
 

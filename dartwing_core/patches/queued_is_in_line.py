@@ -1,4 +1,4 @@
-"""A job that may go is Queued, whether RQ has an entry for it or not; the line has an index with the priority."""
+"""Makes every job in line Queued, with or without an RQ entry. The index of the line now holds the priority."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WAITING = ("Pending", "Failed", "Timed Out")
 
 def execute() -> None:
     job = frappe.qb.DocType("Background Job")
-    # The next sweep lets them get in line.
+    # The next sweep puts them in line.
     frappe.qb.update(job).set(job.in_line, 0).where((job.in_line == 1) & job.status.isin(WAITING)).run()
     frappe.qb.update(job).set(job.in_line, 1).where((job.in_line == 0) & (job.status == "Queued")).run()
     if frappe.db.get_singles_dict("Job Engine Settings").get("slice_seconds") is None:

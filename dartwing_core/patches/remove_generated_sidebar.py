@@ -1,4 +1,4 @@
-"""Desk 16 shows our sidebar in place of the one that it has generated."""
+"""Deletes the sidebar that Desk 16 has generated, so that Desk shows ours."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import frappe
 
 
 def execute() -> None:
-    """Delete the icon and the sidebar that Frappe 16 has made from our workspace; the sync then brings ours.
+    """Delete the icon and the sidebar that Frappe 16 has made from our workspace. The sync then inserts ours.
 
-    The sync would keep rows that are newer: the time zone of a new site can put theirs into the future.
+    The sync would keep newer rows. The time zone of a new site can put the generated rows into the future.
     """
     for doctype in ("Desktop Icon", "Workspace Sidebar"):
         if frappe.db.exists("DocType", doctype):

@@ -1,4 +1,4 @@
-"""Indexes that others have taken the place of: each costs every job some time."""
+"""Drops indexes that other indexes have replaced: each costs every job some time."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A first check of an installation: `bench --site SITE run-tests --app dartwing_core`.
 
-The full suite lies in the repository's `tests/` and needs `./dev test`.
+The full suite is in the repository's `tests/`, and runs by `./dev test`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class TestEngine(unittest.TestCase):
         frappe.db.commit()
 
     def _final_status(self, job_id: str) -> str:
-        """The job's status when it has ended: a worker of the bench may have taken it before us."""
+        """The job's status when it has ended: a worker of the bench may have claimed it before us."""
         deadline = time.monotonic() + 10
         while True:
             frappe.db.rollback()

@@ -1,4 +1,4 @@
-"""`/job-center`: the jobs of a user without Desk. The page is a frame; its script asks the REST API for the rest."""
+"""`/job-center`: the jobs of a user without Desk. The page is a frame; its script reads all else by the REST API."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ sitemap = 0
 
 ROUTE = "/job-center"
 SCRIPTS = ("words", "dom", "api", "card", "details", "notice", "filters", "live", "main")
-"""In this order: each may use those before it."""
+"""In this order: each script may use those before it."""
 
 SCRIPT_TAG = re.compile(rb"<script\b", re.IGNORECASE)
-# Styles, pictures and fonts may come from elsewhere: a site's theme, its logo, avatars.
+# Styles, pictures and fonts may come from other hosts: a site's theme, its logo, avatars.
 POLICY = (
     "default-src 'self'; script-src 'self' 'nonce-{nonce}'; connect-src 'self' {socket}; style-src * 'unsafe-inline';"
     " img-src * data: blob:; font-src * data:; object-src 'none'; base-uri 'self'; form-action 'self';"
@@ -36,12 +36,12 @@ POLICY = (
 
 
 def get_context(context: Any) -> None:
-    """Hook: what the page's template shows. Guests are sent to the login."""
+    """Hook: the values of the page's template. Guests are sent to the login."""
     if frappe.session.user == "Guest":
         frappe.flags.redirect_location = f"/login?redirect-to={quote(_wanted(), safe='')}"
         raise frappe.Redirect(302)
     viewer = visibility.viewer()
-    if not viewer.is_enabled:  # whose session is still open
+    if not viewer.is_enabled:  # a disabled user may still have a session
         raise frappe.PermissionError(_("This user is disabled."))
     context.no_breadcrumbs = True
     context.show_sidebar = False
@@ -57,9 +57,9 @@ def get_context(context: Any) -> None:
 
 
 def after_request(response: Response | None, request: Request) -> None:
-    """Hook: the page runs the scripts that the server has put into it, no others, and is framed by no other site.
+    """Hook: let the page run only scripts that the server has put into it, and let no other site frame it.
 
-    The nonce goes to Frappe's and the site's own scripts as well, of which some are inline.
+    Scripts of Frappe and of the site get the nonce as well. Some of them are inline.
     """
     if response is None or request.path.rstrip("/") != ROUTE or response.mimetype != "text/html":
         return
@@ -72,14 +72,14 @@ def after_request(response: Response | None, request: Request) -> None:
 
 
 def _socket(request: Request) -> str:
-    """Where Frappe's realtime server listens for developers: not behind the site's address, but on its own port."""
+    """The addresses of Frappe's realtime server for developers: the site's host, with the server's own port."""
     host = urlsplit(request.host_url).hostname or ""
     address = f"{f'[{host}]' if ':' in host else host}:{frappe.conf.socketio_port or 9000}"
     return f"{request.scheme}://{address} {'wss' if request.is_secure else 'ws'}://{address}"
 
 
 def page_data(viewer: visibility.Viewer) -> dict[str, Any]:
-    """What the script has to know before its first request."""
+    """The data that the script needs before its first request."""
     return {
         "user": viewer.user,
         "csrf_token": get_csrf_token(),
@@ -94,7 +94,7 @@ def page_data(viewer: visibility.Viewer) -> dict[str, Any]:
 
 
 def _job_types(user: str) -> dict[str, str]:
-    """The Job Types that the user may have, by name: what they are called."""
+    """The display names of the Job Types that the user may submit, by name."""
     fields = ["name", "display_name", "requires_permission"]
     found = frappe.get_all(config.JOB_TYPE, fields=fields, order_by="name asc")
     return {
@@ -111,13 +111,13 @@ def _wanted() -> str:
 
 
 def _asset(name: str) -> str:
-    """The address of a static file, a new one for each version of it: benches let browsers keep files for a year."""
+    """The address of a static file. Each version has a new address: benches let browsers keep files for a year."""
     path = Path(frappe.get_app_path("dartwing_core", "public", "job_center", name))
     return f"/assets/dartwing_core/job_center/{name}?v={__version__}-{path.stat().st_mtime_ns:x}"
 
 
 def _as_script_data(data: dict[str, Any]) -> str:
-    """JSON for a script element: no text in it ends the element, or is one of the marks that Frappe replaces."""
+    """JSON for a script element. No text in it can end the element, or is a mark that Frappe replaces."""
     text = json.dumps(data)
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
@@ -127,7 +127,7 @@ def _as_script_data(data: dict[str, Any]) -> str:
 
 
 def status_names() -> dict[str, str]:
-    """The states in words for whoever does not know the engine, in the order of the filter."""
+    """The statuses in words for people who do not know the engine, in the order of the filter."""
     return {
         "Running": _("Running"),
         "Queued": _("Queued"),
@@ -141,7 +141,7 @@ def status_names() -> dict[str, str]:
 
 
 def words() -> dict[str, str]:
-    """The texts of the script by its keys: `__()` has no translations on website pages."""
+    """The texts of the script, by key: `__()` has no translations on website pages."""
     return {
         "asked_to_cancel": _("{0}: canceling."),
         "asked_to_retry": _("{0}: queued again."),

@@ -12,7 +12,7 @@ from .common import Status
 BatchStatus = Literal["Running", "Completed", "Failed", "Canceled"]
 BatchId = Annotated[str, "Id of a batch, such as BATCH-1K11R5XW3ZB0000ABCDE"]
 Callback = Annotated[
-    dict[str, Any], "A job (job_type, parameters, priority) to be made then, with batch_id among its parameters"
+    dict[str, Any], "A job (job_type, parameters, priority) that is made then, with batch_id among its parameters"
 ]
 
 
@@ -52,7 +52,7 @@ class BatchStatusAnswer(ListedBatch):
 
 
 class BatchList(TypedDict):
-    """One page; `total` counts all that fit, up to 10,000."""
+    """One page. `total`: the number of matching batches, up to 10,000."""
 
     batches: list[ListedBatch]
     total: int

@@ -8,14 +8,14 @@ from typing import Annotated, Any, Literal
 from typing_extensions import TypedDict
 
 REQUIRED: Any = None
-"""Default of an argument that has to be there: the engine refuses its absence with a message of ours."""
+"""Default of a required argument. If it is missing, the engine refuses the call with its own message."""
 
 Status = Literal["Pending", "Queued", "Running", "Completed", "Failed", "Dead Letter", "Canceled", "Timed Out"]
 Priority = Literal["Low", "Normal", "High", "Critical"]
 
 JobId = Annotated[str, "Id of a job, such as JOB-1K11R5XW3ZB0000ABCDE"]
 JobTypeName = Annotated[str, "Name of a Job Type"]
-OrganizationName = Annotated[str, "Id of an organization of yours, or its name as it is written there"]
+OrganizationName = Annotated[str, "Id or exact name of one of your organizations"]
 AvailableAt = Annotated[str | float, "The earliest start: a time (ISO 8601), or a number of seconds from now"]
 Parameters = Annotated[dict[str, Any], "An object that the handler gets"]
 Limit = Annotated[int, "The largest number of rows; the server may lower it"]
@@ -35,7 +35,7 @@ class Submitted(TypedDict):
 
 
 class Event(TypedDict):
-    """One change of a job's status; `retry_attempt` counts the retries so far, `worker` is for System Managers."""
+    """One change of a job's status. `retry_attempt`: the retries so far. `worker`: only for System Managers."""
 
     from_status: Status | None
     to_status: Status

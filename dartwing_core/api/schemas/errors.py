@@ -10,7 +10,7 @@ from .common import Status
 
 
 class Error(TypedDict):
-    """Every error answers like this; `message` is for people, in their language."""
+    """The body of every error answer. `message` is for people, in their language."""
 
     error: Literal[
         "invalid",
@@ -29,13 +29,13 @@ class Error(TypedDict):
 
 
 class DuplicateError(Error):
-    """Both null if you may not see the job."""
+    """Names the equal job. Both fields are null if you may not see it."""
 
     existing_job_id: str | None
     status: Status | None
 
 
 class RateError(Error):
-    """Seconds, as in the header Retry-After."""
+    """`retry_after`: seconds, as in the header Retry-After."""
 
     retry_after: int

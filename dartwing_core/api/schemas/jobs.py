@@ -12,7 +12,7 @@ from .common import Event, OnParentFailure, Priority, Status, Submitted
 
 
 class JobRequest(TypedDict, total=False):
-    """The arguments of submit_job; `depends_on` of others may name the job by its `key` too."""
+    """The arguments of submit_job, and a `key`, by which `depends_on` of others may name the job."""
 
     job_type: str
     organization: str
@@ -39,7 +39,7 @@ class SubmittedJobs(TypedDict):
 
 
 class DueAgain(Submitted):
-    """A job with another due time; `waiting_reason`: what it still waits for."""
+    """A job with another due time. `waiting_reason`: why the job still waits."""
 
     available_at: datetime
     waiting_reason: str | None
@@ -53,10 +53,10 @@ class Step(TypedDict):
 
 
 class ListedJob(TypedDict):
-    """A job in a list; times are ISO 8601 with offset.
+    """A job in a list. Times are ISO 8601 with offset.
 
-    `waiting_reason`: why it is not running yet, for people. `cancel_requested`: it runs, and was asked to stop.
-    `output_url`: the path of the file of this site that is the job's outcome.
+    `waiting_reason`: why the job is not running yet, for people. `cancel_requested`: whether the running job was asked
+    to stop. `output_url`: the path of this site's file that is the job's outcome.
     """
 
     job_id: str
@@ -105,7 +105,7 @@ class JobStatusAnswer(ListedJob):
 
 
 class JobList(TypedDict):
-    """One page; `total` counts all that fit, up to 10,000."""
+    """One page. `total`: the number of matching jobs, up to 10,000."""
 
     jobs: list[ListedJob]
     total: int
@@ -114,14 +114,14 @@ class JobList(TypedDict):
 
 
 class History(TypedDict):
-    """Oldest first."""
+    """Status changes of a job, oldest first."""
 
     job_id: str
     history: list[Event]
 
 
 class Relative(TypedDict):
-    """Another job; type and status are null where you may not see it, or it is gone."""
+    """Another job. Type and status are null if you may not see the job, or if it is deleted."""
 
     job_id: str
     job_type: str | None
@@ -137,8 +137,8 @@ class Relatives(TypedDict):
 
 
 class Attempt(TypedDict):
-    """One attempt of a job; `outcome` is the status that it ended with. `traceback` is for administrators, `worker` for
-    System Managers.
+    """One attempt of a job. `outcome`: the status with which it ended. `traceback` is only for administrators, `worker`
+    only for System Managers.
     """
 
     attempt: int
@@ -158,7 +158,7 @@ class BatchName(TypedDict):
 
 
 class JobDetails(JobStatusAnswer):
-    """All there is to know of a job, for a page that shows it, and what may be done with it."""
+    """All details of a job, for a page that shows it, and allowed operations."""
 
     queue: str | None
     callback_of: str | None

@@ -45,7 +45,7 @@ class Deleted(TypedDict):
 class OpenCircuit(TypedDict):
     """Jobs of this type and organization are held until `open_until`. Then one of them, `probe_job`, is tried.
 
-    When it opened, `failures` of `samples` attempts had failed.
+    When the circuit opened, `failures` of `samples` attempts had failed.
     """
 
     circuit_id: str
@@ -76,7 +76,7 @@ class ManuallyClosed(TypedDict):
 
 
 class JobCounts(TypedDict):
-    """Each up to 10,000. `today` and `day_ago`: since when jobs count as failed lately, by the site's clock."""
+    """Counts, each up to 10,000. `today` and `day_ago`: the times from which failures count, by the site's clock."""
 
     running: int
     waiting: int
@@ -88,9 +88,10 @@ class JobCounts(TypedDict):
 
 
 class TypeFigures(TypedDict):
-    """`count`: jobs submitted in the last `hours` that have ended; times are of those that completed.
+    """`count`: ended jobs among those submitted in the last `hours`. Times are of completed jobs.
 
-    `failure_rate` (0 to 1): the share that failed of those that have completed or failed, those that are retried too.
+    `failure_rate` (0 to 1): the share of failed jobs among completed and failed ones. Jobs that await a retry count as
+    failed.
     """
 
     running: int
@@ -123,7 +124,7 @@ class ProcessingTime(TypedDict):
 
 
 class Metrics(TypedDict):
-    """Of the jobs you may see; times and failure rates (0 to 1) of those of the last hours."""
+    """Figures of the jobs that you may see. Times and failure rates (0 to 1) are of jobs of the last hours."""
 
     job_count_by_status: dict[Status, int]
     queue_depth_by_priority: dict[Priority, int]

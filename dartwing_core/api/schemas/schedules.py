@@ -16,7 +16,7 @@ TimeZone = Annotated[str, "Such as Europe/Berlin; the site's by default"]
 
 
 class ListedSchedule(TypedDict):
-    """A schedule in a list. `last_error`: why its last due time has no job; `refusals`: so many in a row."""
+    """A schedule in a list. `last_error`: why a due time got no job. `refusals`: due times without a job in a row."""
 
     schedule_id: str
     title: str
@@ -49,7 +49,7 @@ class ScheduleAnswer(ListedSchedule):
 
 
 class ScheduleList(TypedDict):
-    """One page; `total` counts all that fit, up to 10,000."""
+    """One page. `total`: the number of matching schedules, up to 10,000."""
 
     schedules: list[ListedSchedule]
     total: int

@@ -84,7 +84,7 @@ def _force(job: DoubtfulRow) -> bool:
 def _stop(job: DoubtfulRow, end: Outcome) -> bool:
     """Have RQ stop the process, then end the attempt. A sweeper that dies in between leaves both to the next sweep.
 
-    Holds the lock for cancelling the attempt: so the process can't settle meanwhile and go on to another job.
+    Holds the lock for canceling the attempt: so the process can't settle meanwhile and go on to another job.
     """
     with named_locks.named_lock(cancel_lock.lock_of(job), LOCK_WAIT) as is_ours:
         if not is_ours or not _is_running(job):
@@ -185,12 +185,12 @@ def _settle(job: DoubtfulRow, end: Outcome) -> bool:
 
 
 def _may_ignore_lock(job: DoubtfulRow, end: Outcome) -> bool:
-    """Whether no other caller can be cancelling the attempt, or it does not matter."""
+    """Whether no other caller can be canceling the attempt, or it does not matter."""
     return end.status == JobStatus.CANCELED or _has_waited(job) or named_locks.has_lock(cancel_lock.lock_of(job))
 
 
 def _has_waited(job: DoubtfulRow) -> bool:
-    """Whether a rescue has waited for a cancelling transaction for as long as a settle does."""
+    """Whether a rescue has waited for a canceling transaction for as long as a settle does."""
     return job["database_epoch"] > lease_end(job) + config.settings().lease_seconds / 4
 
 

@@ -38,7 +38,7 @@ def hold_settle(job: MovableJob) -> None:
 
 
 def acquire_lock(job: AttemptKey) -> None:
-    """Acquire the named lock for cancelling this attempt. Raises InvalidTransitionError if another caller keeps it.
+    """Acquire the named lock for canceling this attempt. Raises InvalidTransitionError if another caller keeps it.
 
     Only one caller may have it: after a rollback by the first, no settle would wait for the second.
     """
@@ -68,5 +68,5 @@ def await_decision(job: AttemptKey) -> None:
 
 
 def lock_of(job: AttemptKey) -> str:
-    """The name of the lock for cancelling this attempt."""
+    """The name of the lock for canceling this attempt."""
     return f"cancel:{ids.run_name(job['name'], job['attempt'])}"

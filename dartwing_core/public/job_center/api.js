@@ -1,4 +1,4 @@
-// Asking the REST API (docs/rest_api.md), and what its errors mean for this page.
+// Sends requests to the REST API (docs/rest_api.md), and says what its errors mean for this page.
 (() => {
 	"use strict";
 

@@ -1,4 +1,4 @@
-// A job in the list, and what list and details show alike.
+// A job in the list, and the parts that list and details share.
 (() => {
 	"use strict";
 
@@ -26,12 +26,12 @@
 		set_attribute(element, "data-color", job.cancel_requested ? "warn" : COLORS[job.status] ?? "wait");
 	}
 
-	/** Percent of a running job; null while it has not told any. */
+	/** Percent of a running job; null while it has reported none. */
 	function percent_of(job) {
 		return job.progress > 0 || job.progress_message ? job.progress : null;
 	}
 
-	/** One line on what the job is doing, waits for, or has ended with. */
+	/** One line: what the job is doing, why it waits, or how it ended. */
 	function line_of(job) {
 		if (job.status === "Running") {
 			const step = job.steps.find(({ state }) => state === "active");
@@ -72,17 +72,17 @@
 		};
 	}
 
-	/** Of one that has failed, a retry does the same and more. */
+	/** Whether to offer "Run now". For a failed job, a retry does that and more. */
 	function may_run_now(job) {
 		return job.can_run_now && !job.can_retry;
 	}
 
-	/** A path on this site, whatever the server says. */
+	/** The address, if it is a path on this site. */
 	function is_path(url) {
 		return url.startsWith("/") && !url.startsWith("//") && !url.startsWith("/\\");
 	}
 
-	/** A list item that `show(job)` brings up to date without making it anew. */
+	/** A list item. `show(job)` updates it without making it anew. */
 	function card(actions) {
 		let job;
 		const title = button("", () => actions.open(job.job_id), { class: "jc-card-title", "aria-haspopup": "dialog" });
@@ -119,7 +119,7 @@
 		};
 	}
 
-	/** The moment that matters in this state. */
+	/** The time that matters in the job's status. */
 	function moment_of(job) {
 		if (job.status === "Running") return job.started_at;
 		return job.completed_at ?? job.created_at;

@@ -1,4 +1,4 @@
-// The dialog with all there is to know of one job.
+// The dialog with all details of one job.
 (() => {
 	"use strict";
 
@@ -7,9 +7,9 @@
 	const { make, button, set_text, show } = dom;
 	const { say } = words;
 	const RESULT_LENGTH = 20_000;
-	const PARENTS = 20; // of a job that depends on more, the first
+	const PARENTS = 20; // shown at most, the first ones
 
-	/** `show(job)` brings it up to date; `history()` reads the history again. */
+	/** `show(job)` updates the dialog; `history()` reads the history again. */
 	function details(dialog, actions) {
 		let job, shown_facts;
 		const title = make("h2", { id: "jc-details-title", tabindex: "-1" });
@@ -45,12 +45,12 @@
 		return {
 			notice,
 			history,
-			/** The job is gone. */
+			/** Show that the job is gone. */
 			end() {
 				set_text(title, job.job_id);
 				for (const part of parts) show(part, false, title);
 			},
-			/** Before its first answer. */
+			/** Show the dialog before the first answer. */
 			begin(name) {
 				job = { job_id: name };
 				shown_facts = null;
@@ -98,7 +98,7 @@
 		list.replaceChildren(...items);
 	}
 
-	/** What is known: a name, a text or moment, and of what kind it is. */
+	/** The known facts: a name, a text or time, and its kind. */
 	function facts_of(job) {
 		const attempts = say("attempts_of", words.number(job.attempt), words.number(job.max_retries + 1));
 		return [
@@ -135,7 +135,7 @@
 		return [make("dt", {}, say(name)), make("dd", {}, shown ? shown() : value)];
 	}
 
-	/** One change of status. Nobody to name: the owner, and the engine, which acts as Administrator. */
+	/** One change of status. The owner is not named, nor the engine, which acts as Administrator. */
 	function event_of(event, owner) {
 		const actor = [owner, "Administrator"].includes(event.actor) ? null : event.actor;
 		const took = event.duration > 0 ? say("took", words.duration(event.duration)) : null;

@@ -1,11 +1,11 @@
-// Making and changing elements. Data only ever becomes text, never markup.
+// Makes and changes elements. Data becomes text, never markup.
 (() => {
 	"use strict";
 
 	const center = window.dartwing_job_center;
 	const { words } = center;
 
-	/** An element with attributes (`on_click` and the like are handlers) and children (elements or texts). */
+	/** An element with attributes (handlers are `on_click` and the like) and children (elements or texts). */
 	function make(tag, attributes = {}, ...children) {
 		const element = document.createElement(tag);
 		for (const [name, value] of Object.entries(attributes)) {
@@ -21,7 +21,7 @@
 		return make("button", { type: "button", class: "jc-button", on_click, ...more }, text);
 	}
 
-	/** Change the text, if it differs: what a reader has selected stays selected. */
+	/** Change the text only if it differs, so that a selection stays. */
 	function set_text(element, text) {
 		const wanted = text == null ? "" : String(text);
 		if (element.textContent !== wanted) element.textContent = wanted;
@@ -32,7 +32,7 @@
 		else if (element.getAttribute(name) !== String(value)) element.setAttribute(name, value);
 	}
 
-	/** Show or hide. If what has the focus goes, the focus moves to `instead`. */
+	/** Show or hide an element. If the focus was in it, the focus moves to `instead`. */
 	function show(element, is_shown, instead) {
 		if (element.hidden === !is_shown) return;
 		const had_focus = !is_shown && element.contains(document.activeElement);
@@ -40,17 +40,17 @@
 		if (had_focus) instead?.focus();
 	}
 
-	/** A moment as "3 minutes ago", with the exact time for whoever points at it. */
+	/** A time as "3 minutes ago". Its tooltip has the exact time. */
 	function time(moment) {
 		return make("time", { datetime: moment, title: words.exact(moment) }, words.distance(moment));
 	}
 
-	/** Let the times on the page go on. */
+	/** Update the relative times on the page. */
 	function renew_times(root) {
 		for (const element of root.querySelectorAll("time")) set_text(element, words.distance(element.dateTime));
 	}
 
-	/** A bar: `show(percent, name)`; without percent it says that nobody knows how far it is. */
+	/** A bar: `show(percent, name)`. Without percent, it shows that the progress is unknown. */
 	function bar() {
 		const fill = make("span", { class: "jc-bar-fill" });
 		const track = make("span", { class: "jc-bar-track" }, fill);

@@ -1,11 +1,11 @@
-// The filter: what its form says, what it offers, and the address of the page, which keeps it.
+// The filter: its form, its options, and the page's address, which keeps it.
 (() => {
 	"use strict";
 
 	const center = window.dartwing_job_center;
 	const { data, words, dom } = center;
 
-	/** `on_change()` is called when somebody changes it. */
+	/** `on_change()` is called when the user changes the filter. */
 	class Filters {
 		constructor(form, on_change) {
 			this.form = form;
@@ -17,7 +17,7 @@
 			dom.show(form, true);
 		}
 
-		/** As the arguments of `list_jobs`. */
+		/** The filter as arguments of `list_jobs`. */
 		get values() {
 			const { mine, ...more } = Object.fromEntries(new FormData(this.form));
 			return { ...more, owner_user: mine ? data.user : "" };
@@ -27,7 +27,7 @@
 			return Object.values(this.values).some(Boolean);
 		}
 
-		/** Offer organizations and types that turn up in jobs and were not known. */
+		/** Offer organizations and types of jobs that were not known before. */
 		learn(jobs) {
 			this.offer("organization", new Map(jobs.map((job) => [job.organization, job.organization_name])));
 			this.offer("job_type", new Map(jobs.map((job) => [job.job_type, words.type(job.job_type)])));
@@ -38,12 +38,12 @@
 			const known = new Map([...select.options].map((option) => [option.value, option]));
 			for (const [value, label] of options) {
 				if (!known.has(value)) select.append(dom.make("option", { value }, label));
-				else if (label !== value) known.get(value).textContent = label; // the address knows the id alone
+				else if (label !== value) known.get(value).textContent = label; // the address has only the id
 			}
 			if (name === "organization") dom.show(select.parentElement, select.options.length > 2);
 		}
 
-		/** Take over what the address says; returns its page (from 0) and the job that it opens. */
+		/** Take the filter from the address. Returns the address's page (from 0) and the job that it opens. */
 		read_address() {
 			const given = new URLSearchParams(location.search);
 			const { elements } = this.form;
@@ -59,7 +59,7 @@
 			return { page: Math.max(0, (Number.parseInt(given.get("page"), 10) || 1) - 1), job: this.job_of_address };
 		}
 
-		/** The open job is behind the #, which the server does not see: it may be one that the user may not see. */
+		/** The open job. It stands behind the #, which the server does not get: the user may not be allowed to see it. */
 		get job_of_address() {
 			try {
 				return decodeURIComponent(location.hash.slice(1));

@@ -1,4 +1,4 @@
-// Staying up to date: by Frappe's socket where there is one, and by asking again in any case.
+// Keeps the page up to date: by Frappe's socket where there is one, and always by polling.
 (() => {
 	"use strict";
 
@@ -11,7 +11,7 @@
 
 	const is_moving = (job) => job.status === "Running" || job.status === "Queued";
 
-	/** Milliseconds until a job should be looked at again; `is_told`: whether the socket tells of its changes. */
+	/** Milliseconds until the next request for a job. `is_told`: whether the socket reports its changes. */
 	function interval_of(job, is_told) {
 		if (is_moving(job)) return is_told ? IDLE : FAST;
 		const due = { Pending: job.available_at, Failed: job.next_retry_at, "Timed Out": job.next_retry_at }[job.status];
@@ -19,7 +19,7 @@
 		return Math.min(Math.max(new Date(due) - Date.now() + 1_000, SOON), IDLE);
 	}
 
-	let not_before = 0; // the server has asked for patience: of all pollers
+	let not_before = 0; // for all pollers: the server has asked to wait until then
 
 	/**
 	 * Calls `work` again and again, `interval()` milliseconds after it is done: not while the page is hidden, less often
@@ -33,17 +33,17 @@
 			window.addEventListener("online", () => this.now());
 		}
 
-		/** At once, or right after the call that is under way. */
+		/** Poll at once, or right after the call that is running. */
 		now() {
 			this.after(0);
 		}
 
-		/** After so many milliseconds, but never more often than FAST. */
+		/** Poll after so many milliseconds, but never more often than FAST. */
 		soon(milliseconds) {
 			this.after(Math.max(milliseconds, this.began + FAST - Date.now()));
 		}
 
-		/** Not later than after so many milliseconds. */
+		/** Poll after so many milliseconds at the latest. */
 		after(milliseconds) {
 			const due = Math.max(Date.now() + milliseconds, not_before);
 			if (due >= this.due) return;
@@ -72,7 +72,7 @@
 			this.is_wanted = false;
 		}
 
-		/** Do the work; milliseconds to wait after it, null for ever. */
+		/** Does the work. Returns the milliseconds to wait after it; null for no further call. */
 		async attempt() {
 			try {
 				await this.work();
@@ -87,13 +87,13 @@
 		}
 	}
 
-	/** Call `on_event(name, message)` for events of jobs, and `on_change(is_connected)` when the socket comes or goes. */
+	/** Calls `on_event(name, message)` for events of jobs, and `on_change(is_connected)` when the socket comes or goes. */
 	function listen(on_event, on_change) {
 		let attempts = 15;
 		const attach = () => {
 			const realtime = window.frappe?.realtime;
 			if (!realtime?.socket) {
-				if ((attempts -= 1)) setTimeout(attach, 1_000); // the website's own scripts may come later
+				if ((attempts -= 1)) setTimeout(attach, 1_000); // the website's own scripts may load later
 				return;
 			}
 			for (const name of ["job_progress", "job_status_changed"]) {

@@ -1,4 +1,4 @@
-// The job center: what it shows, and what happens when something changes or somebody does something.
+// The job center: its list and dialog, and the reactions to changes and to the user.
 (() => {
 	"use strict";
 
@@ -7,21 +7,21 @@
 	const { make, button, set_text, show } = dom;
 	const { say } = words;
 	const PAGE = 20;
-	const MOST = 10_000; // the server counts no further
+	const MOST = 10_000; // the server counts up to this
 	const IDLE = 30_000;
 	const IDLE_WITH_SOCKET = 60_000;
 	const DETAILS_SLOW = 15_000;
-	const WATCH = 2_000; // how often running jobs are asked for one by one, while they are few
+	const WATCH = 2_000; // milliseconds between requests for single running jobs, while these are few
 	const WATCHED = 5;
-	const TOGETHER = 300; // milliseconds in which changes of many jobs become one question
-	const ONE_BY_ONE = 3; // more changed jobs than that are asked for as a list
+	const TOGETHER = 300; // milliseconds in which changes of many jobs become one request
+	const ONE_BY_ONE = 3; // more changed jobs than this are requested as a list
 	const find = (id) => document.getElementById(id);
 
 	const list = find("jc-list");
 	const dialog = find("jc-details");
-	const jobs = new Map(); // of this page, by id: { job, card, told: when the last event of it was made }
+	const jobs = new Map(); // jobs of this page, by id: { job, card, told: time of the job's last event }
 	const busy = new Set(); // ids of jobs whose button was pressed
-	const changed = new Set(); // ids of jobs that events have told of
+	const changed = new Set(); // ids of jobs with events
 	const actions = { open, cancel, retry, run_now, is_busy: (id) => busy.has(id) };
 	const view = center.details(dialog, actions);
 	const notices = new center.Notices({
@@ -36,9 +36,9 @@
 	const details_poller = new live.Poller(read_opened, details_interval, details_failed);
 	let page = 0;
 	let total = 0;
-	let opened = null; // { id, job, history: the state of the job that its history was read for } in the dialog
-	let question = 0; // number of the newest list request: answers to older ones are dropped
-	let asking = 0; // timer of the question for changed jobs
+	let opened = null; // the job in the dialog: { id, job, history: the job's state when its history was read }
+	let question = 0; // number of the newest request for the list; older answers are dropped
+	let asking = 0; // timer of the request for changed jobs
 
 	// The list ------------------------------------------------------------------------------------------------------
 
@@ -79,7 +79,7 @@
 		if (watched().length) watcher.after(WATCH);
 	}
 
-	/** The running jobs of which nobody tells, if they are few; the open one is asked for anyway. */
+	/** Running jobs without events, if they are few. The open job is requested anyway. */
 	function watched() {
 		const running = [...jobs.values()].filter(({ job }) => job.status === "Running" && !is_told(job));
 		return running.length > WATCHED ? [] : running.map(({ job }) => job.job_id).filter((id) => id !== opened?.id);
@@ -99,7 +99,7 @@
 		}
 	}
 
-	/** Show a job as it is now, in the list and, if it is open, in the dialog. */
+	/** Show the job's present state in the list and, if it is open, in the dialog. */
 	function patch(job) {
 		let entry = jobs.get(job.job_id);
 		if (!entry) jobs.set(job.job_id, (entry = { card: center.card.card(actions), told: "" }));
@@ -139,7 +139,7 @@
 		set_text(find("jc-range"), say(total >= MOST ? "range_or_more" : "range", ...range));
 	}
 
-	/** Show a page of what the filter lets through. */
+	/** Show a page of the filtered list. */
 	function go_to(number) {
 		if (number !== page) find("job-center").scrollIntoView({ block: "start" });
 		page = Math.max(0, number);
@@ -188,7 +188,7 @@
 		dom.renew_times(dialog);
 	}
 
-	// Doing something -----------------------------------------------------------------------------------------------
+	// Actions -------------------------------------------------------------------------------------------------------
 
 	async function cancel(job) {
 		if (busy.has(job.job_id) || !(await center.confirm_cancel(find("jc-confirm"), job))) return;
@@ -212,7 +212,7 @@
 			await call(id);
 			set_text(find("jc-said"), say(done, words.type(job.job_type)));
 			await read_one(id);
-			poller.soon(0); // it moves now, though nothing may have moved before
+			poller.soon(0); // the job moves now, even if no job moved before
 		} catch (error) {
 			failed(error, "action");
 			if (["gone", "refused"].includes(error.kind)) poller.now();
@@ -229,7 +229,7 @@
 		if (opened?.id === id && opened.job) view.show(opened.job);
 	}
 
-	// When something is wrong ---------------------------------------------------------------------------------------
+	// Errors --------------------------------------------------------------------------------------------------------
 
 	function failed(error, source) {
 		if (error.kind === "login") for (const each of [poller, watcher, details_poller]) each.stop();
@@ -243,7 +243,7 @@
 
 	function details_failed(error) {
 		if (error.kind !== "gone") return list_failed(error);
-		// Deleted, or of an organization that the user has left.
+		// The job is deleted, or the user has left its organization.
 		view.end();
 		opened.job = null;
 		failed(error, "action");
@@ -253,7 +253,7 @@
 
 	// Live ----------------------------------------------------------------------------------------------------------
 
-	/** Whether the socket tells of this job's changes: Frappe's events go to a job's owner. */
+	/** Whether the socket reports this job's changes: Frappe's events go to a job's owner. */
 	function is_told(job) {
 		return notices.is_connected && job.owner_user === data.user;
 	}
@@ -273,11 +273,11 @@
 		const { job_id: id, updated_at: made = "" } = message;
 		const entry = jobs.get(id);
 		if (!entry) {
-			if (name === "job_status_changed") poller.soon(2 * TOGETHER); // a new one, or on another page
+			if (name === "job_status_changed") poller.soon(2 * TOGETHER); // a new job, or one on another page
 			if (opened?.id === id) details_poller.now();
 			return;
 		}
-		if (made < entry.told) return; // overtaken by a later one
+		if (made < entry.told) return; // a later event came first
 		entry.told = made;
 		if (name === "job_progress" && entry.job.status === "Running" && message.status === "Running") {
 			const { progress, progress_message = null, steps } = message;

@@ -1,4 +1,4 @@
-// Saying what is wrong, on the page or in the dialog that covers it; and whether the page is up to date.
+// Shows errors, on the page or in the dialog that covers it, and whether the page is up to date.
 (() => {
 	"use strict";
 
@@ -8,13 +8,13 @@
 	const { say } = center.words;
 	const IS_DOWN = '.jc-notice:is([data-kind="offline"], [data-kind="login"])';
 
-	/** `page` and `dialog` take notices, `connection` the state; `again()` asks the server once more. */
+	/** `page` and `dialog` show notices, `connection` shows the state. `again()` repeats the request. */
 	class Notices {
 		constructor({ page, dialog, connection, again }) {
 			Object.assign(this, { page, dialog, connection, again, is_connected: false });
 		}
 
-		/** Say an error. `source`: "polling" (the next answer takes it back) or "action" (the next action does). */
+		/** Show an error. `source`: "polling" (the next answer removes the error) or "action" (the next action does). */
 		say(error, source) {
 			if (!(error instanceof api.ApiError)) {
 				console.error(error);
@@ -31,7 +31,7 @@
 			this.show_connection();
 		}
 
-		/** What a person can do about it. */
+		/** The button with which the user can solve the problem. */
 		way_out(kind, source) {
 			const main = { class: "jc-button jc-button-main" };
 			if (kind === "login") return make("a", { ...main, href: center.data.login }, say("log_in"));
@@ -40,7 +40,7 @@
 			return source === "action" ? button(say("dismiss"), () => this.forget("action")) : null;
 		}
 
-		/** Take back what was said of this source. The end of the session stays said. */
+		/** Remove the error of this source. The end of the session stays shown. */
 		forget(source) {
 			for (const place of [this.page, this.dialog]) {
 				const { kind, source: said } = place.firstChild?.dataset ?? {};
@@ -49,7 +49,7 @@
 			this.show_connection();
 		}
 
-		/** The dialog has closed: what is true of the page as well goes there. */
+		/** Move errors to the page when the dialog closes, if they concern the page as well. */
 		leave_dialog() {
 			const notice = this.dialog.firstChild;
 			if (notice?.dataset.source === "polling") this.page.replaceChildren(notice);
@@ -65,7 +65,7 @@
 		}
 	}
 
-	/** Ask before a job is canceled; true if it is to be. */
+	/** Ask before a job is canceled. Resolves to true if the user confirms. */
 	function confirm_cancel(dialog, job) {
 		return new Promise((resolve) => {
 			const question = say(job.status === "Running" ? "cancel_running" : "cancel_waiting");

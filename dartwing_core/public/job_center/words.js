@@ -14,13 +14,13 @@
 		}
 	})();
 	const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
-	// By the same clock as the texts that come from the server.
+	// In the time zone of the texts that come from the server.
 	const clock = { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23", timeZone: data.time_zone };
 	const exact = (() => {
 		try {
 			return new Intl.DateTimeFormat(language, clock);
 		} catch {
-			return new Intl.DateTimeFormat(language, { ...clock, timeZone: undefined }); // one that the browser does not know
+			return new Intl.DateTimeFormat(language, { ...clock, timeZone: undefined }); // if the browser does not know the zone
 		}
 	})();
 	const whole = new Intl.NumberFormat(language, { maximumFractionDigits: 0 });

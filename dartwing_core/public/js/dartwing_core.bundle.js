@@ -1,4 +1,4 @@
-// What Desk loads with every page: `dartwing_core.jobs`, for our own forms and for those of other apps (docs/desk.md).
+// Loaded by Desk with every page: `dartwing_core.jobs`, for our own forms and for those of other apps (docs/desk.md).
 import { setup_admin_notices } from "./jobs/admin_notices";
 import { setup_batch_form } from "./jobs/batch_form";
 import { retry_by_error } from "./jobs/dead_letter_report";

@@ -15,21 +15,21 @@ from dartwing_core.jobs.store import batch_store, dependencies
 
 
 class BackgroundJob(EngineDocument):
-    """One unit of work; written by the engine alone."""
+    """One unit of work; written only by the engine."""
 
     def has_permission(self, permtype: str = "read", **more: Any) -> bool:
-        """Who may see the job may download its files, also without a role: Frappe asks for both here."""
+        """Users who may see the job may download its files. Frappe would also require a role."""
         if permtype == "read" and desk_access.is_download():
             return desk_access.has_job_permission(self, user=more.get("user"))
         return super().has_permission(permtype, **more)
 
     @staticmethod
     def clear_old_logs(days: int = retention.DEFAULT_DAYS) -> None:
-        """For Frappe's Log Settings."""
+        """Hook of Frappe's Log Settings."""
         retention.clear_old_jobs(days)
 
     def on_trash(self) -> None:
-        status = sql.latest(config.JOB, self.name, "status") or self.status  # somebody may have retried it just now
+        status = sql.latest(config.JOB, self.name, "status") or self.status  # a retry may have just been committed
         if status not in FINISHED:
             frappe.throw(_("Job {0} is {1}. Cancel it before you delete it.").format(self.name, _(status)))
         if self.parent_batch and batch_store.is_running(self.parent_batch):
@@ -49,7 +49,7 @@ class BackgroundJob(EngineDocument):
 def on_doctype_update() -> None:
     """Indexes for the queries of `dartwing_core.jobs.store.backlog`, `job_store`, `job_queries` and `visibility`.
 
-    The status is in as few as will do: it changes twice with each job, and each index with it.
+    Few indexes hold the status: it changes twice with each job, and each such index changes with it.
     """
     for fields in (
         ["status", "in_line", "waits_for", "due_epoch"],
@@ -62,5 +62,5 @@ def on_doctype_update() -> None:
     ):
         frappe.db.add_index(config.JOB, fields)
     line = ["in_line", "queue", "organization", "job_type", "priority", "admission_rank"]
-    frappe.db.add_index(config.JOB, line, "line_index")  # named after its columns it would have a name too long
-    frappe.db.add_index(config.JOB, ["creation"], "creation")  # by this name Frappe 16 makes it itself
+    frappe.db.add_index(config.JOB, line, "line_index")  # a name made of the columns would be too long
+    frappe.db.add_index(config.JOB, ["creation"], "creation")  # Frappe 16 itself makes the index of this name

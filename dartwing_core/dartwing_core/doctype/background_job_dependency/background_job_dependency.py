@@ -7,7 +7,7 @@ from dartwing_core.jobs.base import config
 
 
 class BackgroundJobDependency(EngineDocument):
-    """One of several jobs that a background job depends on; written by the engine alone."""
+    """One of several jobs that a background job depends on; written only by the engine."""
 
 
 def on_doctype_update() -> None:

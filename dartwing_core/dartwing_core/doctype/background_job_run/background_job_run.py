@@ -7,9 +7,9 @@ from dartwing_core.jobs.base import config
 
 
 class BackgroundJobRun(EngineDocument):
-    """One attempt of a background job; written by the engine alone."""
+    """One attempt of a background job; written only by the engine."""
 
 
 def on_doctype_update() -> None:
-    """Index for `dartwing_core.jobs.store.circuits.tally`. Of attempts that do not count all entries begin alike."""
+    """Index for `dartwing_core.jobs.store.circuits.tally`. Attempts that do not count have no `circuit_key`."""
     frappe.db.add_index(config.RUN, ["circuit_key", "circuit_epoch", "circuit_failure"])

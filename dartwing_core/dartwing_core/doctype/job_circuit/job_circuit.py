@@ -9,7 +9,7 @@ from dartwing_core.jobs.store import circuits
 
 
 class JobCircuit(EngineDocument):
-    """Whether jobs of a type start in an organization, or are held while they fail; written by the engine alone."""
+    """The circuit of a Job Type in an organization; written only by the engine."""
 
     def on_trash(self) -> None:
         if self.status != circuits.CLOSED:

@@ -23,7 +23,7 @@ class JobEngineSettings(OwnDocument):
             value = self.get(field.fieldname)
             if field.fieldname in ZERO_IS_OFF and value not in (None, ""):
                 continue
-            if field.fieldtype == "Int" and not cint(value):  # means the default: let that be seen
+            if field.fieldtype == "Int" and not cint(value):  # means the default, so show it
                 self.set(field.fieldname, getattr(in_force, field.fieldname))
         if 0 < cint(self.lease_seconds) < MIN_LEASE_SECONDS:
             frappe.throw(_("Lost After must be at least {0} seconds.").format(MIN_LEASE_SECONDS))
@@ -33,4 +33,4 @@ class JobEngineSettings(OwnDocument):
             frappe.throw(_("There is no worker queue {0}. Use one of: {1}.").format(unknown[0], ", ".join(known)))
 
     def on_update(self) -> None:
-        after_commit().add_once(wake.wake_for_line)  # whoever was held back may go on
+        after_commit().add_once(wake.wake_for_line)  # held jobs may start now

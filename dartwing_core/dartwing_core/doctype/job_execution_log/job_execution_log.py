@@ -4,4 +4,4 @@ from dartwing_core.dartwing_core.guarded_document import EngineDocument
 
 
 class JobExecutionLog(EngineDocument):
-    """One status change of a background job; written by the engine alone."""
+    """One status change of a background job; written only by the engine."""

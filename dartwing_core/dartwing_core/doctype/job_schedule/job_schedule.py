@@ -8,7 +8,7 @@ from dartwing_core.jobs.schedules import schedule_form
 
 
 class JobSchedule(OrganizationsDocument):
-    """A job that recurs; written by the admins of its organization, its state by the engine."""
+    """A recurring job. Admins of its organization write it, and the engine writes its state."""
 
     def autoname(self) -> None:
         self.name = ids.schedule_name()

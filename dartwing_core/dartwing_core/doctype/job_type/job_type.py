@@ -28,7 +28,7 @@ RANGES: dict[str, tuple[float, float]] = {
 
 
 class JobType(OwnDocument):
-    """A kind of background job: its handler and how it runs, retries and is limited."""
+    """A kind of background job: its handler, time limit, retries and limits."""
 
     display_name: str | None
     queue: str | None
@@ -45,7 +45,7 @@ class JobType(OwnDocument):
         self._validate_permission()
 
     def on_update(self) -> None:
-        after_commit().add_once(wake.wake_for_line)  # whoever was held back may go on
+        after_commit().add_once(wake.wake_for_line)  # held jobs may start now
 
     def _validate_name(self) -> None:
         if not re.fullmatch(r"[A-Za-z][\w .-]{0,98}[\w]|[A-Za-z]", self.type_name or "", re.ASCII):
@@ -92,7 +92,7 @@ class JobType(OwnDocument):
                 handlers.resolve(self.get(fieldname))
 
     def _validate_schema(self) -> None:
-        """A schema that the dialog can be made of: an object with properties."""
+        """Refuse a schema from which no dialog can be made: it must be of an object with properties."""
         try:
             schema = frappe.parse_json(self.parameters_schema or "{}")
         except ValueError:

@@ -33,17 +33,17 @@ class Organization(GuardedDocument):
             frappe.throw(_("Weight must be between {0} and {1}.").format(1, MAX_WEIGHT))
 
     def _check_name(self) -> None:
-        """Who asks for an organization by its id gets no other one of that name."""
+        """Refuse the id of another organization as a name: ids and names are used alike."""
         self.org_name = (self.org_name or "").strip()
         if self.org_name != self.name and frappe.db.exists("Organization", self.org_name):
             frappe.throw(_("Another organization has the ID {0}.").format(frappe.bold(escape_html(self.org_name))))
 
     def on_update(self) -> None:
         visibility.forget()
-        after_commit().add_once(wake.wake_for_line)  # whoever was held back may go on
+        after_commit().add_once(wake.wake_for_line)  # held jobs may start now
 
     def on_trash(self) -> None:
-        """Members go before Frappe looks who links here, and may refuse; the rest when it has not."""
+        """Delete members before Frappe checks links and may refuse. `after_delete` removes the rest."""
         sizes = organization_removal.sizes(self.name)
         organization_removal.dismiss(self.name)
         if any(sizes.values()):

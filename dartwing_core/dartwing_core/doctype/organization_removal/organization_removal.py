@@ -8,7 +8,7 @@ from dartwing_core.jobs.recovery import organization_removal
 
 
 class OrganizationRemoval(EngineDocument):
-    """What becomes of the jobs of a deleted organization; named by its id, and written by the engine alone."""
+    """The removal of a deleted organization's jobs; named by its id, and written only by the engine."""
 
     def on_trash(self) -> None:
         if self.status == organization_removal.RUNNING:

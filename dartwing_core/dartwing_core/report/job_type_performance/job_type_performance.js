@@ -5,7 +5,7 @@ frappe.query_reports["Job Type Performance"] = {
 			fieldname: "hours",
 			label: __("Submitted"),
 			fieldtype: "Select",
-			// A filter with a value shows no label, so each of these says what it is.
+			// A filter with a value shows no label, so each option says what it means.
 			options: [
 				{ value: "1", label: __("Last hour") },
 				{ value: "24", label: __("Last 24 hours") },

@@ -8,11 +8,11 @@ from frappe import _
 
 from dartwing_core.jobs.monitoring import charts, reports
 
-CHARTED = 6  # types: names of more would be cut
+CHARTED = 6  # types. With more, their names would be cut
 
 
 def execute(filters: Any = None) -> tuple[list[dict[str, Any]], list[dict[str, Any]], None, dict[str, Any] | None]:
-    """How the jobs of each type fare, of those that the user may see."""
+    """Counts, failure rates and times of jobs that the user may see, by type."""
     filters = filters or {}
     rows = reports.type_performance(filters.get("organization"), filters.get("hours") or 24)
     return columns(), rows, None, chart(rows)
@@ -28,7 +28,7 @@ def columns() -> list[dict[str, Any]]:
         ("canceled", _("Canceled")),
         ("retries", _("Retries")),
     )
-    # Without a precision Frappe shows three decimals, which in many countries' format look like thousands.
+    # Without a precision, Frappe shows three decimals. In many countries, those look like thousands.
     seconds = {"fieldtype": "Float", "precision": 2}
     return [
         {"fieldname": "job_type", "label": _("Job Type"), "fieldtype": "Link", "options": "Job Type", "width": 200},
@@ -40,7 +40,7 @@ def columns() -> list[dict[str, Any]]:
 
 
 def chart(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """Completed and failed jobs of the busiest types; None where no job has ended so."""
+    """Completed and failed jobs of the busiest types. None if no job has ended so."""
     shown = [row for row in rows if row["completed"] or row["failed"]][:CHARTED]
     if not shown:
         return None

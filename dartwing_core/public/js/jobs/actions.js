@@ -1,4 +1,4 @@
-// What may be done with a job. Each asks first, and resolves to true when it is done; what is refused is said.
+// Actions on jobs. Each asks for confirmation, and resolves to true when it is done. A refusal is shown.
 import { write } from "./api";
 import { link, make, one_at_a_time } from "./dom";
 
@@ -8,13 +8,13 @@ export function tell(text, indicator = "green") {
 	frappe.show_alert({ message: plain(text), indicator });
 }
 
-/** Say that a job was submitted, with a link to it. */
+/** Show that a job was submitted, with a link to it. */
 export function tell_submitted(job_id) {
 	const message = link("Background Job", job_id, __("Job submitted")).outerHTML;
 	frappe.show_alert({ message, indicator: "green" }, 10);
 }
 
-/** Say what went wrong. */
+/** Show an error. */
 export function tell_error(error) {
 	if (!error.kind) throw error;
 	frappe.msgprint({ title: __("Not done"), message: plain(error.message), indicator: "red" });
@@ -116,7 +116,7 @@ export function edit_and_retry(job) {
 	});
 }
 
-/** JSON text as an object; says so, and returns null, if it is none. */
+/** JSON text as an object. For other text, shows a message and returns null. */
 export function parse(text) {
 	try {
 		const value = JSON.parse(text || "{}");
@@ -128,7 +128,7 @@ export function parse(text) {
 	return null;
 }
 
-/** The question whether so many jobs are to be retried. */
+/** The question before a retry of this number of jobs. */
 export const ask_retry = (count) => (count === 1 ? __("Retry 1 job?") : __("Retry {0} jobs?", [count]));
 
 const BULK = {
@@ -149,7 +149,7 @@ const BULK = {
 	},
 };
 
-/** `name`: cancel_jobs, retry_jobs or delete_jobs. Says how many it was done with, and why not with others. */
+/** `name`: cancel_jobs, retry_jobs or delete_jobs. Shows how many jobs were done, and why others were refused. */
 export async function bulk(name, job_ids) {
 	const words = BULK[name];
 	if (!(await confirmed(words.ask(job_ids.length)))) return false;

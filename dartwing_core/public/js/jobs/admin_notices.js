@@ -1,4 +1,4 @@
-// What admins of an organization are told wherever in Desk they are.
+// Messages that admins of an organization see anywhere in Desk.
 import { tell } from "./actions";
 
 const CIRCUITS = {

@@ -1,8 +1,8 @@
-// Asking the REST API (docs/rest_api.md). Not by frappe.call, which puts a dialog up for every error: a poll would
-// repeat it.
+// Sends requests to the REST API (docs/rest_api.md). Not by frappe.call, which shows a dialog for every error: polling
+// would repeat it.
 
 const BASE = "/api/method/dartwing_core.api.jobs.";
-const DESK = "/api/method/dartwing_core.api.desk."; // what no other client needs
+const DESK = "/api/method/dartwing_core.api.desk."; // calls that no other client needs
 const TIMEOUT = 20_000;
 const LOGGED_OUT = 401;
 const TOO_MANY = 429;
@@ -19,7 +19,7 @@ export class ApiError extends Error {
 	}
 }
 
-/** Whether what was refused is shown as it was: there is something else, or nothing, to be done by now. */
+/** Whether the shown state is outdated: the job or document has changed since. */
 export const is_outdated = ({ kind }) => kind === "gone" || kind === "refused";
 
 export function read(name, values = {}) {
@@ -31,12 +31,12 @@ export function write(name, values = {}) {
 	return post(BASE + name, values);
 }
 
-/** How far these jobs are, of those that run: `{ job id: { attempt, progress, progress_message } }`. */
+/** The progress of the running ones of these jobs: `{ job id: { attempt, progress, progress_message } }`. */
 export function live_progress(job_ids) {
 	return post(`${DESK}live_progress`, { job_ids });
 }
 
-/** When a schedule with these fields would be due next: `{ next_runs, reason }`, the reason if they will not do. */
+/** The next due times of a schedule with these fields: `{ next_runs, reason }`, the reason if they can't be saved. */
 export function preview_schedule(values) {
 	return post(`${DESK}preview_schedule`, values);
 }
@@ -71,7 +71,7 @@ function refusal({ status, headers }, body) {
 	return new ApiError("failed", said().failed);
 }
 
-/** Translated when it is needed: the words come later than this script. */
+/** A message for people. Translated at each call, since the translations load after this script. */
 function said() {
 	return {
 		offline: __("The server can't be reached. The page tries again by itself."),

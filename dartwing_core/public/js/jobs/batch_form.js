@@ -12,7 +12,7 @@ const CALLBACKS = () => ({
 	on_failure_job: __("On failure"),
 });
 
-/** The form of a Job Batch: how far it is, cancel and retry of the whole. */
+/** Set up the form of a Job Batch: its progress, and cancel and retry of the whole batch. */
 export function setup_batch_form() {
 	frappe.ui.form.on("Job Batch", {
 		refresh(frm) {

@@ -1,6 +1,6 @@
-// Elements without HTML in strings: what a job says is text, whatever it says.
+// Makes elements without HTML in strings: texts of a job are always shown as text.
 
-/** An element with attributes (`on_click` and the like are handlers) and children; nothing of what is null or false. */
+/** An element with attributes (handlers are `on_click` and the like) and children. Skips null and false. */
 export function make(tag, attributes = {}, ...children) {
 	const element = document.createElement(tag);
 	for (const [name, value] of Object.entries(attributes)) {
@@ -12,13 +12,13 @@ export function make(tag, attributes = {}, ...children) {
 	return element;
 }
 
-/** A button; a second click is for nothing until what the first has begun is over. */
+/** A button. It ignores clicks until the work of an earlier click is over. */
 export function button(label, on_click, kind = "default") {
 	const attributes = { type: "button", class: `btn btn-${kind} btn-sm`, on_click: one_at_a_time(on_click) };
 	return make("button", attributes, label);
 }
 
-/** `work`, but not again before it is over: a double click submits once. Blocks the button of a dialog meanwhile. */
+/** `work`, but never twice at once: a double click submits once. Blocks the button of a dialog meanwhile. */
 export function one_at_a_time(work) {
 	let is_busy = false;
 	return async function (...values) {
@@ -68,7 +68,7 @@ export function bar(label) {
 	};
 }
 
-/** A moment (ISO 8601) by the user's clock, with how long ago it was. */
+/** A time (ISO 8601) in the user's time zone, with its distance from now. */
 export function time(moment_text) {
 	const at = moment(moment_text);
 	const system = at.clone().tz(frappe.boot.time_zone?.system || frappe.sys_defaults.time_zone);
@@ -96,7 +96,7 @@ export function json(value) {
 	return make("pre", { class: "dw-json", tabindex: "0" }, JSON.stringify(value, null, 2));
 }
 
-/** A part that opens and closes. */
+/** A section that opens and closes. */
 export function fold(title, ...children) {
 	return make("details", { class: "dw-fold" }, make("summary", {}, title), ...children);
 }

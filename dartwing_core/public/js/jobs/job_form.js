@@ -6,11 +6,11 @@ import { JobView } from "./job_view";
 import { hide_editor } from "./last_change";
 import { LiveJob } from "./live_job";
 
-/** Of the sidebar: the engine refuses all of it for jobs. */
+/** Parts of the sidebar that the engine refuses for jobs. */
 const NOT_OFFERED = ".form-assignments, .form-tags, .form-shared, .form-attachments .add-attachment-btn";
-const PATIENCE = 2_000; // a socket that comes back within this time is not worth a word
+const PATIENCE = 2_000; // milliseconds; a socket that comes back within this time gets no message
 
-/** Sections whose fields the view shows better; they stay for whoever has no view. */
+/** Sections whose fields the view shows better. They stay where there is no view. */
 const REPLACED = ["progress", "outcome", "parameters", "times", "relations"].map((name) => `section_${name}`);
 
 export function setup_job_form() {
@@ -70,7 +70,7 @@ class JobPage {
 		this.say();
 	}
 
-	/** What is wrong with asking, else with the socket, else nothing. */
+	/** Show the error of the last request, else that of the socket, else nothing. */
 	say() {
 		const cut = this.is_cut ? __("No live connection: the page asks for news every few seconds.") : "";
 		const reload = this.trouble?.kind === "login" ? [__("Reload"), () => location.reload()] : [];
@@ -94,7 +94,7 @@ class JobPage {
 	}
 
 	actions() {
-		// Also after a refusal: the job is not what it was when its buttons were shown.
+		// Also after a refusal: the job has changed since its buttons were shown.
 		const then = async (promise) => {
 			await promise;
 			this.live.refresh();

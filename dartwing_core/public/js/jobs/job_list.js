@@ -1,21 +1,21 @@
-// The list of Background Jobs: quick filters with their numbers, bulk actions, live while it is on screen.
+// The list of Background Jobs: quick filters with their counts, bulk actions, live while it is on screen.
 import { bulk } from "./actions";
 import { live_progress, read } from "./api";
 import { COLORS, make, one_at_a_time } from "./dom";
 
 const JOB = "Background Job";
 const REFRESH_SOON = 1_500; // changes of many jobs become one refresh
-const POLL = 5_000; // without a socket, or for jobs of others, of which no event tells
+const POLL = 5_000; // without a socket, or for jobs of others, for which no events come
 const POLL_WITH_SOCKET = 15_000;
 const COUNTS_AGAIN = 5_000;
-const FRESH = 3_000; // an event so young may be newer than what its attempt has written down for us to ask
+const FRESH = 3_000; // milliseconds; a younger event may be newer than the progress that its attempt has stored
 const MOST = 10_000;
 const MOVING = new Set(["Pending", "Queued", "Running", "Failed", "Timed Out"]);
 const FAILED = ["Failed", "Timed Out", "Dead Letter"];
-/** Frappe's own, which jobs do not take: they can't be tagged, assigned or printed. Delete is ours, with a summary. */
+/** Frappe's own actions that do not fit jobs, which can't be tagged, assigned or printed. Our Delete has a summary. */
 const NOT_OFFERED = ["Assign To", "Clear Assignment", "Apply Assignment Rule", "Add Tags", "Print", "Delete", "Edit"];
 
-/** By job: what its attempt has said. The rows that Frappe lists say it only once the attempt has ended. */
+/** The progress of running attempts, by job. The rows that Frappe lists hold it only when the attempt has ended. */
 const said = new Map();
 
 export function job_list_settings() {
@@ -33,7 +33,7 @@ export function job_list_settings() {
 	};
 }
 
-/** The words and the bar of a row; `data-job` is where events find it. */
+/** The words and the bar of a row. Events find the row by `data-job`. */
 function progress_cell(job) {
 	const { progress, progress_message } = said_of(job) ?? job;
 	const percent = Math.round(progress || 0);
@@ -47,7 +47,7 @@ function progress_cell(job) {
 	return cell.outerHTML;
 }
 
-/** What the attempt has said that the row is of. */
+/** The known progress of the row's attempt. */
 function said_of({ name, status, attempt }) {
 	const found = said.get(name);
 	return status === "Running" && found?.attempt === attempt ? found : null;
@@ -90,7 +90,7 @@ class JobList {
 		for (const [event, handler] of Object.entries(this.handlers)) frappe.realtime.off(event, handler);
 	}
 
-	/** Jobs of others tell us nothing: their owners' rooms are not ours. */
+	/** Poll while jobs move. More often for jobs of others: their events go to their owners' rooms. */
 	poll() {
 		clearTimeout(this.timer);
 		const { data = [] } = this.listview;
@@ -110,7 +110,7 @@ class JobList {
 		}, REFRESH_SOON);
 	}
 
-	/** Not while somebody chooses rows or a filter. Frappe drops a refresh that follows an equal one within 3 s. */
+	/** Refresh, but not while the user chooses rows or a filter. Frappe drops a refresh within 3 s after an equal one. */
 	refresh() {
 		const { listview } = this;
 		if (listview.$checks?.length || listview.avoid_realtime_update?.()) return;
@@ -128,7 +128,7 @@ class JobList {
 		return (this.listview.data ?? []).filter(({ status }) => status === "Running");
 	}
 
-	/** What the attempts say of the jobs that run; what events have just told of them is newer. */
+	/** Read the progress of running jobs. Progress from recent events is newer, and stays. */
 	async ask_progress() {
 		const { running } = this;
 		const shown = new Set(running.map(({ name }) => name));
@@ -143,7 +143,7 @@ class JobList {
 			}
 			this.running.forEach((job) => this.show_cell(job));
 		} catch (error) {
-			if (!error.kind) throw error; // the next refresh asks again
+			if (!error.kind) throw error; // the next refresh tries again
 		}
 	}
 
@@ -167,7 +167,7 @@ class JobList {
 		try {
 			this.counts = await read("get_job_counts");
 		} catch (error) {
-			if (!error.kind) throw error; // numbers are a help: without them the filters still work
+			if (!error.kind) throw error; // the filters also work without counts
 		}
 		this.render_filters();
 	}

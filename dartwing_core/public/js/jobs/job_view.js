@@ -1,5 +1,5 @@
-// What the form of a Background Job shows above its fields. A part is made anew only when what it shows has changed, so
-// that what somebody has opened stays open.
+// The view above the fields in the form of a Background Job. A part is made anew only when its data have changed, so
+// that opened sections stay open.
 import { bar, button, duration, fold, json, link, make, pill, time } from "./dom";
 
 const JOB = "Background Job";
@@ -24,7 +24,7 @@ export class JobView {
 		parent.replaceChildren(this.element);
 	}
 
-	/** A plain message above everything; none with an empty text. */
+	/** Show a plain message above everything. An empty text removes it. */
 	say(text, label, on_click) {
 		this.notice.hidden = !text;
 		this.notice.replaceChildren(...(text ? [make("span", {}, text)] : []));
@@ -45,7 +45,7 @@ export class JobView {
 		this.job = job;
 	}
 
-	/** Nothing may be done with a job that is gone. */
+	/** Remove the buttons: the job is gone. */
 	disable() {
 		this.parts.buttons.replaceChildren();
 		this.shown.buttons = null;

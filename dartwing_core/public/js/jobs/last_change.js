@@ -1,6 +1,6 @@
-// Documents that the engine writes, as Administrator: "Last edited by …" would name somebody who has edited nothing.
+// Hides "Last edited by …" of documents that the engine writes: it would name Administrator, who has edited nothing.
 
-/** Have the form say when its document has changed last, but not who has edited it. */
+/** Have the form show when its document last changed, but no editor. */
 export function hide_editor(frm) {
 	frm.page.sidebar?.find(".modified-by").hide();
 	const { timeline } = frm;
@@ -9,7 +9,7 @@ export function hide_editor(frm) {
 	timeline.refresh(); // it was shown before
 }
 
-/** The form of a DocType with nothing of ours but this. */
+/** Set up the form of a DocType with only this of ours. */
 export function setup_engine_form(doctype) {
 	frappe.ui.form.on(doctype, { refresh: hide_editor });
 }

@@ -1,4 +1,4 @@
-// One job, kept up to date: by the realtime room of its document, and by asking where no socket tells.
+// Keeps one job up to date: by the realtime room of its document, and by polling where there is no socket.
 
 const DOCTYPE = "Background Job";
 const POLL = 3_000; // without a socket
@@ -11,8 +11,8 @@ export const is_finished = (job) => FINISHED.has(job.status);
 
 export class LiveJob {
 	/**
-	 * `read()`: asks for the job. `on_change(job)`: it is another now; called with the first answer too.
-	 * `on_error(error)`: asking has failed, see ApiError. `on_connection(is_live)`: the socket came or went.
+	 * `read()`: requests the job. `on_change(job)`: the job has changed; also called with the first answer.
+	 * `on_error(error)`: a request has failed, see ApiError. `on_connection(is_live)`: the socket came or went.
 	 */
 	constructor(job_id, { read, on_change, on_error, on_connection }) {
 		Object.assign(this, { job_id, read, on_change, on_error, on_connection });
@@ -50,7 +50,7 @@ export class LiveJob {
 		leave(this.job_id);
 	}
 
-	/** Ask now. */
+	/** Request the job now. */
 	async refresh() {
 		if (this.is_stopped) return;
 		clearTimeout(this.timer);
@@ -77,7 +77,7 @@ export class LiveJob {
 		else this.again_after(Math.max(error.seconds * 1000, Math.min(1000 * 2 ** this.failures, LONGEST_WAIT)));
 	}
 
-	/** Milliseconds until it should be asked for again; null for never. */
+	/** Milliseconds until the next request; null for none. */
 	interval() {
 		if (is_finished(this.job)) return null;
 		return this.is_live ? POLL_WITH_SOCKET : POLL;
@@ -87,7 +87,7 @@ export class LiveJob {
 		clearTimeout(this.timer);
 		if (milliseconds == null || this.is_stopped) return;
 		this.timer = setTimeout(() => {
-			if (document.hidden) return; // `wake` asks
+			if (document.hidden) return; // `wake` sends the request
 			const { socket } = frappe.realtime;
 			if (socket && !socket.connected) socket.connect(); // Frappe's client gives up after three attempts
 			this.refresh();
@@ -107,7 +107,7 @@ export class LiveJob {
 
 	take_progress({ progress, progress_message, steps }) {
 		if (this.is_stopped || this.job?.status !== "Running") return;
-		this.told = { progress, progress_message, steps: steps ?? [] }; // newer than in an answer under way
+		this.told = { progress, progress_message, steps: steps ?? [] }; // newer than an answer that is still on its way
 		this.job = { ...this.job, ...this.told };
 		this.on_change(this.job);
 		this.again_after(this.interval());
@@ -119,7 +119,7 @@ function join(job_id) {
 	subscribe(job_id);
 }
 
-/** Not by `doc_subscribe`, which drops the second of two within a second. */
+/** Subscribe without Frappe's own `doc_subscribe`, which drops the second of two calls within a second. */
 function subscribe(job_id) {
 	if (!frappe.realtime.socket) return;
 	frappe.realtime.open_docs?.add(`${DOCTYPE}:${job_id}`);

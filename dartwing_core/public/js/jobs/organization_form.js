@@ -7,7 +7,7 @@ import { set_paused } from "./type_form";
 
 const LATEST = 10;
 
-/** The form of an Organization: what its jobs do, as far as the user may see them; pause. */
+/** Set up the form of an Organization: figures of its jobs that the user may see, and pause. */
 export function setup_organization_form() {
 	frappe.ui.form.on("Organization", {
 		refresh(frm) {
@@ -27,7 +27,7 @@ async function ask(organization) {
 	return { organization, ...counts, jobs };
 }
 
-/** Frappe's own question says nothing of what goes with it. */
+/** Ask before a deletion. Frappe's own question does not name what is deleted with an organization. */
 async function remove(frm) {
 	const organization = frm.docname;
 	const members = frappe.db.count("Org Member", { filters: { organization } });

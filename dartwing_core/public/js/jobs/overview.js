@@ -1,10 +1,10 @@
-// What the forms of Job Type, Job Batch and Organization have in common: figures in a row, a list of jobs, and asking
-// again while they are on screen.
+// Shared by the forms of Job Type, Job Batch and Organization: figures in a row, a list of jobs, and polling while the
+// form is on screen.
 import { bar, duration, link, make, pill, time } from "./dom";
 
 const AGAIN = 10_000;
 
-/** Figures side by side: `[[label, value, color]]`; those without a value are left out. */
+/** Figures side by side: `[[label, value, color]]`. Leaves out figures without a value. */
 export function figures(rows) {
 	const items = rows
 		.filter(([, value]) => value != null && value !== "")
@@ -17,7 +17,7 @@ export function figures(rows) {
 export const percent = (share) => (share == null ? null : `${Math.round(share * 1000) / 10} %`);
 export const seconds = (value) => (value == null ? null : duration(value));
 
-/** Jobs as `list_jobs` answers, newest first. */
+/** Rows for jobs from `list_jobs`, newest first. */
 export function job_table(jobs, { with_type = false } = {}) {
 	if (!jobs.length) return make("p", { class: "text-muted" }, __("No jobs yet"));
 	return make("ul", { class: "dw-jobs" }, jobs.map((job) => job_row(job, with_type)));
@@ -47,7 +47,7 @@ export function lists(rows) {
 }
 
 export class Overview {
-	/** `ask(name)` answers what `render(answer)` makes nodes of, in the form's field `overview`. */
+	/** `ask(name)` requests data, and `render(answer)` makes nodes from them for the form's field `overview`. */
 	constructor(frm, ask, render) {
 		Object.assign(this, { frm, ask, render, question: 0 });
 		this.notice = make("div", { class: "dw-notice", role: "status" });
@@ -81,19 +81,19 @@ export class Overview {
 			if (!error.kind) throw error;
 			if (number !== this.question) return;
 			this.say(error.message);
-			if (error.kind === "gone") this.body.replaceChildren(); // nothing may be done with it
+			if (error.kind === "gone") this.body.replaceChildren(); // nothing can be done with a missing document
 			if (error.kind === "login" || error.kind === "gone") return;
 			wait = Math.max(wait, error.seconds * 1000);
 		}
 		this.again(wait);
 	}
 
-	/** Not while nobody looks, or somebody fills in the form. */
+	/** Poll again later, but not while the page is hidden or the form has changes. */
 	again(wait = AGAIN) {
 		this.timer = setTimeout(() => (document.hidden || this.frm.is_dirty() ? this.again() : this.open()), wait);
 	}
 
-	/** Ask no more; an answer under way comes too late. */
+	/** End polling, and ignore an answer that is still on its way. */
 	close() {
 		this.question += 1;
 		clearTimeout(this.timer);

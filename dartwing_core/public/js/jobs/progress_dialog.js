@@ -1,16 +1,17 @@
-// Starting a job from the scripts of other apps, and a dialog that shows its progress (docs/desk.md).
+// Starts a job from the scripts of other apps, and shows its progress in a dialog (docs/desk.md).
 import { write } from "./api";
 import { cancel, tell_error } from "./actions";
 import { bar, button, link, make, pill } from "./dom";
 import { is_finished } from "./live_job";
 import { watch } from "./watch";
 
-/** Nothing moves: there is an error instead. */
+/** Statuses without a bar: an error is shown instead. */
 const HAS_NO_BAR = new Set(["Failed", "Timed Out", "Dead Letter", "Canceled"]);
 
 /**
  * Submit a job and show its progress in a dialog: `start({ job_type, organization, parameters, title, on_done })`.
- * Takes the arguments of `submit_job`; resolves to the job when it has ended or the dialog was closed, null if refused.
+ * Takes the arguments of `submit_job`. Resolves to the job when it has ended or the dialog was closed; to null if
+ * the job was refused.
  */
 export async function start({ title, on_done, ...request }) {
 	try {
@@ -22,7 +23,7 @@ export async function start({ title, on_done, ...request }) {
 	}
 }
 
-/** Show a job's progress in a dialog. The job goes on when it is closed; `on_done(job)` is called all the same. */
+/** Show a job's progress in a dialog. When that is closed, the job goes on, and `on_done(job)` is still called. */
 export function show_progress(job_id, { title = __("Background Job"), on_done } = {}) {
 	return new Promise((resolve) => {
 		let job = { job_id };

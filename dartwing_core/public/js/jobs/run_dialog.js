@@ -1,10 +1,10 @@
-// The dialog that asks for the parameters of a job and submits it.
+// The dialog in which a user enters the parameters of a job and submits it.
 import { write } from "./api";
 import { parse, tell_error, tell_submitted } from "./actions";
 import { one_at_a_time } from "./dom";
 import { fields_of, parameters_of } from "./schema_fields";
 
-/** Ask for what a job of this type takes, submit it, and call `on_submitted(job_id)`. */
+/** Show a dialog for the parameters of a job of this type, submit the job, and call `on_submitted(job_id)`. */
 export function run_dialog({ job_type, display_name, schema }, on_submitted) {
 	const own = schema ? fields_of(schema) : [];
 	const raw = { fieldname: "_parameters", fieldtype: "Code", options: "JSON", label: __("Parameters"), default: "{}" };

@@ -8,7 +8,7 @@ const LATEST = 5;
 const WHEN = ["frequency", "cron", "every", "every_unit", "time_zone"];
 const SOON = 400; // milliseconds after a key
 
-/** The form of a Job Schedule: its next runs, also of what is not saved yet, its latest jobs, run once now. */
+/** Set up the form of a Job Schedule: its next runs, also before a save, its latest jobs, and a run at once. */
 export function setup_schedule_form() {
 	const preview = frappe.utils.debounce(show_preview, SOON);
 	frappe.ui.form.on("Job Schedule", {
@@ -44,12 +44,12 @@ function next_runs(moments) {
 	return make("div", { class: "dw-next" }, make("h4", {}, __("Next runs")), make("ul", {}, items));
 }
 
-/** Whether enough is filled in to say when. */
+/** Whether the form has enough values for a preview. */
 function says_when({ frequency, cron, every, every_unit }) {
 	return frequency === "Interval" ? every > 0 && Boolean(every_unit) : Boolean(cron);
 }
 
-/** When it would be due if it were saved as it is, or why it can't be. */
+/** The next due times by the form's present values, or why they can't be saved. */
 async function show_preview(frm) {
 	if (!frm.is_new() && !frm.is_dirty()) return;
 	const values = Object.fromEntries(WHEN.map((field) => [field, frm.doc[field]]));

@@ -1,10 +1,10 @@
-// A JSON Schema of parameters as the fields of a Desk dialog, and what was filled in as parameters again.
+// Makes fields of a Desk dialog from a JSON Schema of parameters, and parameters from their values.
 import { tell } from "./actions";
 
 const LONG_TEXT = 140;
-const AS_JSON = "json"; // what no field of Frappe holds is filled in as JSON
+const AS_JSON = "json"; // values for which Frappe has no field are entered as JSON
 
-/** Fields for the properties of an object's schema; each knows by `_kind` how to be read. */
+/** Fields for the properties of an object's schema. `_kind` of each says how its value is read. */
 export function fields_of(schema) {
 	const required = new Set(schema.required ?? []);
 	return Object.entries(schema.properties ?? {}).map(([name, property]) =>
@@ -12,7 +12,7 @@ export function fields_of(schema) {
 	);
 }
 
-/** The one schema of `anyOf` that is not null, and of `$ref` what it names. */
+/** The schema with `$ref` resolved, and `anyOf` replaced by its one schema that is not null. */
 function resolved(property, schema) {
 	if (property.$ref) {
 		const found = property.$ref.replace(/^#\//, "").split("/").reduce((part, key) => part?.[key], schema);
@@ -33,7 +33,7 @@ function field_of(fieldname, property, is_required) {
 	return { ...field, ...df, _kind: kind, _title: title, _choices: property.enum };
 }
 
-/** Frappe renders what its fields say as HTML; this is text. */
+/** The text, escaped: Frappe renders the texts of fields as HTML. */
 const as_html = (text) => frappe.utils.escape_html(String(text));
 
 function default_of(value, kind) {
@@ -41,7 +41,7 @@ function default_of(value, kind) {
 	return kind === AS_JSON ? text_of(value) : value;
 }
 
-/** What stands for one of `enum` in a Select. */
+/** The text in a Select for one of `enum`. */
 const choice_text = (value) => as_html(typeof value === "string" ? value : JSON.stringify(value));
 
 function type_of({ type, enum: values, format, maxLength }) {
@@ -62,7 +62,7 @@ function text_of(value) {
 	return value == null ? "" : JSON.stringify(value, null, 2);
 }
 
-/** What was filled in, without what was left empty; null, and says so, where JSON is wrong. */
+/** The entered values, without empty ones. For invalid JSON, shows a message and returns null. */
 export function parameters_of(fields, values) {
 	const parameters = {};
 	for (const { fieldname, _title, _kind, _choices } of fields) {

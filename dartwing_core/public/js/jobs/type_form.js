@@ -5,7 +5,7 @@ import { button, link, make, time } from "./dom";
 import { Overview, figures, job_table, lists, percent, seconds } from "./overview";
 import { run_dialog } from "./run_dialog";
 
-/** The form of a Job Type: run one, how its jobs fare, pause. */
+/** Set up the form of a Job Type: run a job, figures of its jobs, pause. */
 export function setup_type_form() {
 	frappe.ui.form.on("Job Type", {
 		refresh(frm) {
@@ -72,7 +72,7 @@ function buttons(frm, type) {
 	return found;
 }
 
-/** Through the document, whose controller lets waiting jobs go on. */
+/** Save the document: its controller lets waiting jobs start. */
 export async function set_paused(frm, is_paused) {
 	if (frm.is_dirty()) {
 		tell(__("Save your changes first."), "orange");

@@ -4,7 +4,7 @@ import { LiveJob, is_finished } from "./live_job";
 
 /**
  * Follow a job: `on_progress(job)` at each change, `on_done(job)` once, when it is Completed, Canceled or Dead Letter,
- * `on_error(error)` when it can't be followed (any more). `job` is what `get_job_status` answers. Returns `{ stop() }`.
+ * `on_error(error)` when a request fails. `job` has the fields of `get_job_status`. Returns `{ stop() }`.
  */
 export function watch(job_id, { on_progress, on_done, on_error } = {}) {
 	const live = new LiveJob(job_id, {

@@ -54,8 +54,8 @@ def _refusal(status: int, request: Request, method: str) -> tuple[int, str, str]
     if not _is_readable(request):
         return 400, "invalid", _("The body of the request is not valid JSON.")
     if status < 500:
-        return 400, "invalid", _("The request is not valid: its CSRF token, or its body.")
-    return 500, "internal", _("Something went wrong here. It has been logged.")
+        return 400, "invalid", _("The request is not valid: its CSRF token or its body is wrong.")
+    return 500, "internal", _("Something went wrong. The error has been logged.")
 
 
 def _user() -> str:

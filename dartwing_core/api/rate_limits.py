@@ -26,7 +26,7 @@ def count_request(bucket: str, amount: int = 1) -> None:
     """
     limit = getattr(config.settings(), f"{bucket}_limit")
     if amount > limit:
-        text = _("Too much at once: this counts as {0} requests, of which {1} a minute are allowed. Ask for less.")
+        text = _("Too much at once: this counts as {0} requests, and {1} a minute are allowed. Send less at once.")
         raise RateLimitError(text.format(amount, limit), WINDOW_SECONDS)
     if seconds := counters.count_within(f"{bucket}:{frappe.session.user}", amount, limit, WINDOW_SECONDS):
         raise RateLimitError(

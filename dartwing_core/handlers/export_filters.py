@@ -74,7 +74,7 @@ def _problem(doctype: str, name: str, operator: Any, value: Any) -> str | None:
     if operator not in OPERATORS:
         return _("Unknown operator {0}. Use one of: {1}.").format(cut(operator), ", ".join(sorted(OPERATORS)))
     if not _goes_with(operator, value):
-        return _("The value does not go with the operator {0}.").format(operator)
+        return _("The value does not fit the operator {0}.").format(operator)
     is_compared = value is not None and (operator in COMPARISONS or operator == "between")
     if is_compared and not _is_time(doctype, name, value):
         return _("{0} is not a date or time.").format(cut(value))

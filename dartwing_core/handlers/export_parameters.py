@@ -87,7 +87,7 @@ def _order_by(doctype: str, given: Any, allowed: list[str]) -> str | None:
     parts = given.split() if isinstance(given, str) else []
     direction = parts[1].lower() if len(parts) == 2 else "asc"
     if len(parts) not in (1, 2) or direction not in ("asc", "desc"):
-        raise PermanentError(_("order_by must be a field name, with asc or desc behind it."))
+        raise PermanentError(_("order_by must be a field name, optionally followed by asc or desc."))
     check_field(doctype, parts[0], allowed)
     return f"`tab{doctype}`.`{parts[0]}` {direction}"
 

@@ -89,7 +89,7 @@ def columns_of(given: Iterable[str]) -> list[str]:
     """The single columns of these texts. Raises frappe.ValidationError for a text that is too long."""
     given = list(given)
     if any(len(text) > LONGEST for text in given):
-        raise frappe.ValidationError(_("A list of columns has at most {0} characters.").format(LONGEST))
+        raise frappe.ValidationError(_("A list of columns must have at most {0} characters.").format(LONGEST))
     return [part.strip() for text in given for part in parts_of(text)]
 
 
@@ -139,7 +139,7 @@ def _is_sql(one: Any) -> bool:
 
 def no_sql() -> str:
     """The message for a query that holds SQL of its own."""
-    return _("A query holds no SQL of its own: name fields, and filter by field and value.")
+    return _("A query must not hold SQL. Name fields, and filter by field and value.")
 
 
 def _is_field(field: Any) -> bool:

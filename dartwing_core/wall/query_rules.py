@@ -135,7 +135,7 @@ def _hidden_field(doctype: str, shown: list[Any], others: list[str]) -> str | No
         if has_many or any(re.search(rf"\b{field}\b", text, re.IGNORECASE) for text in asked):
             meta = frappe.get_meta(doctype)
             if meta.get_field(field).permlevel not in meta.get_permlevel_access("read"):
-                return _("You may not read the field {0}, or ask by it.").format(_(field))
+                return _("You may not read the field {0}, or filter or sort by it.").format(_(field))
     return None
 
 

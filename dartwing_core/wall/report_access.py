@@ -91,7 +91,7 @@ def _check_sent(report: Document, user: str, maker: str) -> None:
         frappe.throw(text.format(_(report.name)), frappe.PermissionError)
     is_for_others = user != maker and not visibility.sees_everything(maker)
     if is_for_others and may_hold_ours(report.ref_doctype):
-        text = _("The report {0} can be sent only with what you may see yourself: enter yourself as its user.")
+        text = _("The report {0} can be sent only with your own permissions. Enter yourself as its user.")
         frappe.throw(text.format(_(report.name)), frappe.PermissionError)
 
 
@@ -120,7 +120,7 @@ def check_preparing(doc: Document, method: str | None = None) -> None:
     Frappe keeps one for all users who may make the report, in a file with a name that is easy to guess.
     """
     if is_on_jobs(doc.report_name):
-        text = _("The report {0} is not prepared in the background: what it holds would be kept for others.")
+        text = _("The report {0} can't be prepared in the background: its content would be kept for other users.")
         frappe.throw(text.format(_(doc.report_name)), frappe.PermissionError)
 
 

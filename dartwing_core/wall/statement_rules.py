@@ -123,7 +123,7 @@ def check(statement: str, values: Any) -> None:
     odd = BY_NAME if isinstance(values, Mapping) else BY_PLACE
     template = statement.replace("%%", "__") if values else ""
     if _fills_a_text(template, values) and not visibility.sees_everything(frappe.session.user):
-        raise frappe.PermissionError(_("A filter holds no placeholder of a query, such as %(user)s."))
+        raise frappe.PermissionError(_("A filter must not hold a placeholder, such as %(user)s."))
     is_odd = odd.search(template)
     if not (_is_named(statement) or is_odd):
         return

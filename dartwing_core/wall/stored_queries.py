@@ -43,7 +43,7 @@ def check_mailing(doc: Any, _method: str | None = None) -> None:
     if not is_script or visibility.viewer().sees_everything:
         return
     if any(map(tenant_doctype, _said(parsed(doc.filters)))):
-        raise frappe.PermissionError(_("A report that is mailed has no filter for jobs or organizations."))
+        raise frappe.PermissionError(_("A mailed report must not have a filter for jobs or organizations."))
 
 
 def check(doc: Any, _method: str | None = None) -> None:

@@ -179,9 +179,9 @@ def words() -> dict[str, str]:
         "minutes": _("{0} min {1} s"),
         "no_jobs": _("No jobs yet"),
         "no_jobs_yet": _(
-            "What you start in the background, such as an export, is shown here with its progress and result."
+            "Jobs that you start in the background, such as an export, appear here with their progress and result."
         ),
-        "nothing_fits": _("No job fits this filter"),
+        "nothing_fits": _("No job matches this filter"),
         "offline": _("The server can't be reached. The page tries again by itself."),
         "organization": _("Organization"),
         "outcome": _("Outcome"),

@@ -361,7 +361,7 @@ def test_what_is_too_much_for_any_minute_says_so(client):
     # Seen failing: "Try again in 1 seconds", which never helped.
     answer = client.post("cancel_jobs", job_ids=IDS)
     assert answer.status_code == 429, answer.text
-    assert "Ask for less" in answer.text
+    assert "Send less at once" in answer.text
 
 
 # Figures

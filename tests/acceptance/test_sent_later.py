@@ -153,7 +153,7 @@ def test_a_report_is_asked_about_again_when_it_is_made(maker, alice):
     report(maker, "test of jobs", "Background Job")
     frappe.db.set_value("Auto Email Report", mailed.name, "report", "test of jobs", update_modified=False)
     frappe.db.commit()
-    with pytest.raises(frappe.PermissionError, match="only with what you may see yourself"):
+    with pytest.raises(frappe.PermissionError, match="only with your own permissions"):
         content(mailed)
 
 

@@ -63,7 +63,7 @@ def test_dead_letters_are_retried_from_the_report(visit, member, dead_letters):
     page = visit(member, "/app/query-report/Dead Letters by Error").page
     expect(page.locator(".datatable")).to_contain_text("asked to fail for good")
     button(page, "Retry Selected").click()
-    expect(page.locator(".desk-alert")).to_contain_text("Check the errors first")
+    expect(page.locator(".desk-alert")).to_contain_text("First check the errors")
     page.locator(".datatable .dt-row-0 input[type=checkbox]").check()
     button(page, "Retry Selected").click()
     expect(dialog(page)).to_contain_text("Retry 2 jobs?")

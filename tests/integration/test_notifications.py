@@ -136,7 +136,7 @@ def test_many_failures_are_not_told_one_by_one(alice):
         failed(alice, job_type, number=number)
     found = told(alice)
     assert len(found) == job_owner.PER_HOUR + 1
-    assert "in the list only" in found[-1].subject
+    assert "only in the list" in found[-1].subject
 
 
 def test_one_who_is_no_member_any_more_is_not_told():

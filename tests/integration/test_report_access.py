@@ -23,7 +23,7 @@ def test_reports_on_jobs_are_not_prepared(reader):
     # Frappe gives what it has prepared to all who may make the report, in a file of which everybody guesses the name.
     before = frappe.db.count("Prepared Report", {"report_name": REPORT})
     for user in (reader, "Administrator"):
-        with pytest.raises(frappe.PermissionError, match="not prepared"):
+        with pytest.raises(frappe.PermissionError, match="can't be prepared"):
             as_user(user, make_prepared_report, REPORT, "{}")
     assert frappe.db.count("Prepared Report", {"report_name": REPORT}) == before
     other = as_user("Administrator", make_prepared_report, "Permitted Documents For User", "{}")

@@ -21,7 +21,7 @@ def test_the_committed_template_is_current():
     "text",
     [
         "Job {0} is {1}; only a failed job can be retried.",  # Python
-        "No live connection: the page asks for news every few seconds.",  # JavaScript
+        "No live connection: the page is updated every few seconds.",  # JavaScript
         "Dead Letter",  # a choice of a field
         "Completed by Hour",  # of the workspace
         "Dead Letters by Error",  # a report

@@ -115,5 +115,5 @@ def _subject(end: End, is_too_much: bool) -> str:
     else:
         text = _("Job {0} has failed", lang=lang).format(name)
     if is_too_much:
-        text += ". " + _("More such jobs of this hour are in the list only.", lang=lang)
+        text += ". " + _("Further such jobs of this hour are only in the list.", lang=lang)
     return text

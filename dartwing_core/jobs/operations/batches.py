@@ -159,7 +159,7 @@ def retry_batch(batch_id: str) -> dict[str, Any]:
     after_commit().release_children_of(
         {job["waits_for"] for job in retried if job["waits_for"]}, batch_end.release_and_close
     )
-    changed = _("It has just changed; look at it again.")
+    changed = _("The job has just changed; look at it again.")
     left = {job["name"]: changed for job in failed if job["name"] not in moved}
     return {"batch_id": name, "retried": len(retried), "skipped": left | {job: str(skipped[job]) for job in skipped}}
 
@@ -215,7 +215,7 @@ def _callbacks(parts: Mapping[str, Any], batch: Columns) -> dict[str, str | None
 
 def _callback_request(kind: str, part: Any, batch: Columns) -> submission.Request:
     if not isinstance(part, Mapping) or part.keys() - CALLBACK_ARGUMENTS:
-        raise InvalidJobError(_("{0} must be a job with job_type, parameters and priority alone.").format(kind))
+        raise InvalidJobError(_("{0} must be a job with only job_type, parameters and priority.").format(kind))
     organization = part.get("organization") or batch["organization"]
     parameters = part.get("parameters") or {}
     if not isinstance(parameters, Mapping):

@@ -67,7 +67,7 @@ def _add(plan: Plan, part: Any, after: Sequence[int], organization: str, depth: 
     if not kinds:
         return _add_job(plan, part, after, organization)
     if len(part) > 1:
-        raise InvalidJobError(_("A chain or a group holds nothing beside its parts."))
+        raise InvalidJobError(_("A chain or a group must hold only its parts."))
     parts = _listed(part[kinds.pop()])
     if GROUP in part:
         return _add_all(plan, parts, after, organization, depth + 1)

@@ -150,7 +150,7 @@ def _interval(every: Any, unit: Any) -> int:
         number = int(every)
         seconds = number * UNITS[unit]
     except (TypeError, ValueError, KeyError, OverflowError):
-        raise InvalidJobError(_("Say how often: a whole number of minutes, hours or days.")) from None
+        raise InvalidJobError(_("The interval must be a whole number of minutes, hours or days.")) from None
     if not SHORTEST <= seconds <= LONGEST:
         raise InvalidJobError(_("The interval must be between one minute and 366 days."))
     return seconds

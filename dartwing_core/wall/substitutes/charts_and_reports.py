@@ -94,7 +94,7 @@ def get_calendar_events(given: dict[str, Any]) -> Any:
     """Events by plain fields: Frappe writes the requested fields into its filters as SQL. 15, 16."""
     fields = [field for field in dict_of(given, "field_map").values() if isinstance(field, str) and field]
     if not sees_everything():
-        wrong = None if are_names(fields) else _("A field is called by its name.")
+        wrong = None if are_names(fields) else _("A field must be given by its name.")
         if wrong := wrong or query_rules.offence(given["doctype"], [], fields):
             raise frappe.PermissionError(wrong)
     return calendar.get_events(**given)
@@ -109,7 +109,7 @@ def get_events(given: dict[str, Any]) -> Any:
     filters = parsed(given, "filters") if not sees_everything() else None
     listed = filters if isinstance(filters, list) else []
     if any(isinstance(one, list) and len(one) > 3 and one[0] != "Event" for one in listed):
-        raise frappe.PermissionError(_("Events are filtered by their own fields."))
+        raise frappe.PermissionError(_("Events can be filtered only by their own fields."))
     return event.get_events(**given)
 
 

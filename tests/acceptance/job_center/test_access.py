@@ -79,7 +79,7 @@ def test_two_members_see_only_their_own_and_an_admin_both(visit, portal_user):
     expect(card(page, own)).to_contain_text(portal_user)
     expect(card(page, other)).to_contain_text(anna)
     page.get_by_text("Only my own").click()
-    expect(page.get_by_role("heading", name="No job fits this filter")).to_be_visible()
+    expect(page.get_by_role("heading", name="No job matches this filter")).to_be_visible()
 
 
 def test_a_guest_is_sent_to_log_in_and_comes_back(visit, web):

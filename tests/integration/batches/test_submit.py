@@ -59,8 +59,8 @@ def test_keys_and_other_jobs_may_be_depended_on_too(step):
     [
         (["job"], "must be a job, a chain or a group"),
         ([{"chain": "abc"}], "jobs must be a list"),
-        ([{"chain": [], "group": []}], "holds nothing beside its parts"),
-        ([{"chain": [], "job_type": "test_step"}], "holds nothing beside its parts"),
+        ([{"chain": [], "group": []}], "must hold only its parts"),
+        ([{"chain": [], "job_type": "test_step"}], "must hold only its parts"),
         ([{"job_type": "test_step", "organization": factory.BETA}], "of its organization"),
         ([{"job_type": "nowhere"}], "Unknown Job Type"),
         ([{"parameters": {}}], "job_type is missing"),
@@ -93,8 +93,8 @@ def test_nesting_and_connections_have_limits(step):
 @pytest.mark.parametrize(
     ("callback", "reason"),
     [
-        ("told", "must be a job with job_type"),
-        ({"job_type": "test_told", "key": "a"}, "must be a job with job_type"),
+        ("told", "must be a job with only job_type"),
+        ({"job_type": "test_told", "key": "a"}, "must be a job with only job_type"),
         ({"job_type": "nowhere"}, "Unknown Job Type"),
         ({"job_type": "test_told", "parameters": [1]}, "must be an object"),
         ({"job_type": "test_told", "organization": factory.BETA}, "of its organization"),

@@ -71,7 +71,7 @@ class JobType(OwnDocument):
         try:
             config.parse_delays(self.retry_delays)
         except ValueError:
-            frappe.throw(_("Retry Delays must be seconds with commas between them, such as 10, 60, 600."))
+            frappe.throw(_("Retry Delays must be seconds, separated by commas, such as 10, 60, 600."))
 
     def _validate_error_names(self) -> None:
         for fieldname in ("retry_on", "never_retry_on"):

@@ -27,7 +27,7 @@ class Organization(GuardedDocument):
     def validate(self) -> None:
         self._check_name()
         if self.is_new() and organization_removal.is_running(self.name):
-            frappe.throw(_("What belonged to the deleted organization {0} is still being removed.").format(self.name))
+            frappe.throw(_("The data of the deleted organization {0} are still being removed.").format(self.name))
         self.weight = self.weight or 1
         if not 1 <= int(self.weight) <= MAX_WEIGHT:
             frappe.throw(_("Weight must be between {0} and {1}.").format(1, MAX_WEIGHT))
@@ -47,7 +47,7 @@ class Organization(GuardedDocument):
         sizes = organization_removal.sizes(self.name)
         organization_removal.dismiss(self.name)
         if any(sizes.values()):
-            text = _("What belongs to {0} is being removed for good: {1} jobs, {2} schedules, {3} members.")
+            text = _("All data of {0} are being removed for good: {1} jobs, {2} schedules, {3} members.")
             frappe.msgprint(text.format(frappe.bold(escape_html(self.org_name)), *sizes.values()))
 
     def after_delete(self) -> None:

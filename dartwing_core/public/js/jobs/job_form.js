@@ -72,7 +72,7 @@ class JobPage {
 
 	/** Show the error of the last request, else that of the socket, else nothing. */
 	say() {
-		const cut = this.is_cut ? __("No live connection: the page asks for news every few seconds.") : "";
+		const cut = this.is_cut ? __("No live connection: the page is updated every few seconds.") : "";
 		const reload = this.trouble?.kind === "login" ? [__("Reload"), () => location.reload()] : [];
 		this.view.say(this.trouble?.message ?? cut, ...reload);
 	}

@@ -38,7 +38,7 @@ async function remove(frm) {
 		]);
 		const what = [jobs.total, schedules.total, await members];
 		const text = __(
-			"Delete {0} with its {1} jobs, their results and files, {2} schedules and {3} members? Jobs that run are stopped. Nothing of it can be brought back.",
+			"Delete {0} with its {1} jobs, their results and files, {2} schedules and {3} members? Running jobs are stopped. This can't be undone.",
 			[frm.doc.org_name, ...what]
 		);
 		if (!(await confirmed(text))) return;

@@ -34,7 +34,7 @@ function head() {
 			fieldtype: "Select",
 			label: __("Priority"),
 			options: ["", "Low", "Normal", "High", "Critical"].join("\n"),
-			description: __("Empty: that of the Job Type"),
+			description: __("Empty: the priority of the Job Type"),
 		},
 		{ fieldname: "_available_at", fieldtype: "Datetime", label: __("Not Before") },
 	];

@@ -1,1 +1,1 @@
-"""What stands in front of Frappe's own functions, so that no tenant reads what belongs to another."""
+"""Rules in front of Frappe's own functions, so that no tenant reads data of another."""

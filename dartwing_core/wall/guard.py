@@ -10,8 +10,8 @@
 - The name of a document that may refer to one of ours is text. Frappe accepts filters too, and its answer tells whether
   there is a row. (15, 16)
 - A number of rows is a number: some of Frappe's lists write it into a query unchanged. (15)
-- If a request names a document of ours beside its DocType, the user sees that document, and spells it as it is stored.
-  Frappe locks a document that it is to delete, and tells whether there is one, before it loads the document or checks a
+- A document of ours that a request names beside its DocType is visible to the user, and spelled as it is stored. Frappe
+  locks a document that it is to delete, and tells whether there is one, before it loads the document or checks a
   permission. Ids can't be guessed, names of old organizations can. (15, 16)
 
 `GuardedDocument`, `sent_names`, `links` and `query_rules` check later, in any spelling: names and content of documents,

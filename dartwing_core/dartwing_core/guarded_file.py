@@ -1,4 +1,4 @@
-"""Frappe's File, which gives no access to the bytes of a job's file through any other File.
+"""Frappe's File, which leads to the bytes of a file of ours only from a File of the same document.
 
 Many functions of Frappe read, copy or delete the file at a File's address, and some check no permission. So the check
 is here, where the bytes are.
@@ -19,7 +19,7 @@ NAME = f"{__name__}.File"
 
 
 def __getattr__(name: str) -> type:
-    """`File` (hook `override_doctype_class`): the site's class without this app, with a guard."""
+    """`File` (hook `override_doctype_class`): the class that the site has without this app, with a guard."""
     if name != "File":
         raise AttributeError(name)
     others = [path for path in frappe.get_hooks("override_doctype_class").get("File", []) if path != NAME]
@@ -29,7 +29,7 @@ def __getattr__(name: str) -> type:
 @functools.cache
 def _guarded(base: type) -> type:
     guarded = type("File", (JobAwareFile, base), {"__module__": __name__, "__doc__": base.__doc__})
-    guarded.__qualname__ = "File"  # pickles name the class so
+    guarded.__qualname__ = "File"  # pickles find the class by this name
     return guarded
 
 
@@ -55,17 +55,17 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
         )
 
     def _is_of_a_visible_document(self) -> bool:
-        """Whether the user sees our document to which it is attached: Frappe lets its owner read a File for ever."""
+        """Whether the user sees our document with this File. Frappe lets the owner of a File read it for ever."""
         doctype, name = self.attached_to_doctype, self.attached_to_name
         is_of_ours = self.is_private and doctype in desk_access.TENANT_DOCTYPES and name
         return not is_of_ours or references.is_visible(doctype, name)
 
     def notify_update(self) -> None:
-        """Send no update about a file of ours: everybody with a list of Files would learn who made one, and when."""
+        """Send no update about a file of ours. It would tell its maker and time to everybody with a list of Files."""
         if self.attached_to_doctype not in desk_access.TENANT_DOCTYPES:
             super().notify_update()
 
     def delete_file_from_filesystem(self, only_thumbnail: bool = False) -> None:
-        """Keep the bytes of a job's file, unless the job's own File is deleted."""
+        """Delete the bytes of a file of ours only with a File of the same document."""
         if not result_files.is_foreign(self, result_files.addresses(self)):
             super().delete_file_from_filesystem(only_thumbnail=only_thumbnail)

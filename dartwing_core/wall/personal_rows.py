@@ -23,16 +23,16 @@ from .references import check_other_apps, now_and_before
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """Fields of a DocType. `about`: the DocType of which a row tells. `owner`: its user. Without one it is for all."""
+    """Fields of a DocType. `about`: the DocType that a row is about. `owner`: its user, or none if it is for all."""
 
     about: str | None
     owner: str
     report: str | None = None
-    """The report that it shows."""
+    """The report that a row shows."""
     method: str | None = None
-    """The function that makes its figures."""
+    """The function that computes a row's figures."""
     published: tuple[str, ...] = ()
-    """Fields of which one is set if the owner has given a row to all. Rows of System Managers are for all as well."""
+    """Fields, one of which is set if the owner has published a row. Rows of System Managers are for all as well."""
 
 
 KINDS = {
@@ -60,7 +60,7 @@ def conditions(user: str | None = None, doctype: str = "List Filter") -> str:
 
 
 def _of_others(table: Any, kind: Kind) -> list[Criterion]:
-    """Conditions for a row that tells of none of the engine's DocTypes."""
+    """Conditions for a row that is about none of the engine's DocTypes."""
     found = []
     if kind.about:
         found.append(table[kind.about].isnull() | table[kind.about].notin(TENANT_DOCTYPES))
@@ -91,7 +91,7 @@ def check(doc: Document) -> None:
 
 
 def stay_quiet(doc: Document, _method: str | None = None) -> None:
-    """`validate` and `on_trash` of KINDS: Frappe tells the name to all users who may have a list of them open."""
+    """`validate` and `on_trash` of KINDS: send no update. It would tell the name to all users with a list of rows."""
     if _is_about_ours(KINDS[doc.doctype], doc):
         doc.notify_update = notify_nobody
 
@@ -106,7 +106,7 @@ def _is_for(doc: Document, viewer: visibility.Viewer) -> bool:
 
 
 def _is_for_all(kind: Kind, row: dict[str, Any], viewer: visibility.Viewer) -> bool:
-    """Whether the viewer may see the row, of whatever it tells."""
+    """Whether the viewer may see the row, even if it is about ours."""
     owner = row[kind.owner]
     if owner in (None, "", viewer.user) or any(row[field] for field in kind.published):
         return True
@@ -114,7 +114,7 @@ def _is_for_all(kind: Kind, row: dict[str, Any], viewer: visibility.Viewer) -> b
 
 
 def _is_about_ours(kind: Kind, row: Any) -> bool:
-    """Whether a document, or a dict of its fields, tells of one of the engine's DocTypes."""
+    """Whether a document, or a dict of its fields, is about one of the engine's DocTypes."""
     about, report, method = (row.get(field) if field else None for field in (kind.about, kind.report, kind.method))
     is_on_report = report is not None and report_access.is_on_jobs(report)
     return about in TENANT_DOCTYPES or is_on_report or str(method or "").startswith(OUR_FUNCTIONS)
@@ -126,7 +126,7 @@ def _is_about_ours(kind: Kind, row: Any) -> bool:
 def has_settings_permission(
     doc: Document, ptype: str | None = None, user: str | None = None, debug: bool = False
 ) -> bool:
-    """`has_permission` of Dashboard Settings: no for those of others with filters of charts about ours. (15, 16)"""
+    """`has_permission` of Dashboard Settings: no for another user's, if they hold filters of our charts. (15, 16)"""
     viewer = visibility.viewer(user)
     is_own = viewer.sees_everything or viewer.user in (doc.name, doc.get("user"))
     return (is_own or not _has_filters_of_ours(doc)) and check_other_apps(doc, ptype, user, debug)

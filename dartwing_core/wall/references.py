@@ -1,6 +1,7 @@
 """Documents of other DocTypes that refer to jobs, attempts, organizations and members: comments, tags, files and so on.
 
-They are visible to users who may see the document to which they refer. Only such users may make them.
+They are visible to users who may see the document to which they refer. Only such users may make them. Frappe shows
+them to every user with a role for them. (15, 16)
 """
 
 from __future__ import annotations
@@ -126,9 +127,9 @@ def _is_text(name: Any) -> bool:
 
 
 def has_file_permission(doc: Document, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
-    """`has_permission` of File: a job's files are as private as its result, those of other documents as these are.
+    """`has_permission` of File: a job's files are as private as its result.
 
-    The other hooks decide on the files of others' DocTypes.
+    Files of another document of ours are as private as that document. The other hooks decide on all other files.
     """
     doctype, name = doc.attached_to_doctype, doc.attached_to_name
     if doctype == config.JOB:
@@ -194,7 +195,7 @@ def check_new_file(doc: Document, method: str | None = None) -> None:
 def check_file(doc: Document, method: str | None = None) -> None:
     """`before_validate` of File: protect a job's files.
 
-    Users attach no file to a job, and detach or publish none. No File of another document leads to one. Comes before
+    Users attach no file to a job, and detach or publish none. No File of another document leads to one. Runs before
     Frappe's own `validate`, which moves the file on the disk.
     """
     is_of_job, before = doc.attached_to_doctype in ENGINE_DOCTYPES, doc.get_doc_before_save()

@@ -1,8 +1,8 @@
-"""A document is merged into another one by whoever may write that one.
+"""Lets a user merge a document into another one only if the user may write the other one.
 
-Frappe renames a document for who may read it, if the request says so (`force`, `validate_rename`). A name that is taken
-merges the two, and the answer then holds the whole of the other row. So where rows may be about ours, whoever merges
-needs the permission to write the other row as well. (15, 16)
+Frappe renames a document for users who may read it, if the request says so (`force`, `validate_rename`). A rename to a
+name that is taken merges the two documents, and the answer then holds all of the other one. So where rows may be about
+ours, a merge also needs the permission to write the other document. (15, 16)
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .report_access import may_hold_ours
 def _checked(rename: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(rename)
     def checked(self: Document, name: Any, *arguments: Any, **named: Any) -> Any:
-        is_about_ours = self.doctype not in TENANT_DOCTYPES and may_hold_ours(self.doctype)  # ours ask by themselves
+        is_about_ours = self.doctype not in TENANT_DOCTYPES and may_hold_ours(self.doctype)  # ours check it themselves
         if (
             frappe.flags.get(links.FLAG)
             and is_about_ours

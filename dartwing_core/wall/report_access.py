@@ -1,4 +1,4 @@
-"""Guards Frappe's ways to keep and send reports, which do not check whether the recipient may see the content."""
+"""Guards Frappe's functions that store and mail reports without checking that the recipient may see them. (15, 16)"""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from frappe.model.document import Document
 
 CUSTOM, BY_QUERY = "Custom Report", "Report Builder"
-"""The latter is the type of reports that Frappe makes for the user that it is told."""
+"""Types of reports. Frappe makes a Report Builder report with the permissions of a named user."""
 MAY_HOLD_OURS = frozenset(
     (
         *(*TENANT_DOCTYPES, *REFERENCES, "Discussion Reply", "Deleted Document", "Error Log", "Access Log"),
@@ -26,9 +26,9 @@ MAY_HOLD_OURS = frozenset(
         *("Integration Request", "Transaction Log", "Unhandled Email", "Bulk Update"),
     )
 )
-"""DocTypes of Frappe whose rows are ours, or are made about ours; beside those that link to ours.
+"""DocTypes whose rows are ours, or are made about ours. DocTypes that link to ours are found by their fields.
 
-Addresses, contacts and the like hold a dynamic link too, but nothing of ours unless somebody writes it there.
+Addresses, contacts and the like have a dynamic link too, but it leads to ours only if a user enters that.
 """
 
 
@@ -42,19 +42,19 @@ def check_sending(doc: Document, method: str | None = None) -> None:
 
 
 def check_making(doc: Document) -> None:
-    """Check once more when the report is made: it may have become another one since its mailing was saved."""
+    """Check again when the report is made: its mailing may lead to another report than when it was saved."""
     if report := _report(doc.report):
         _check_sent(report, doc.user, doc.modified_by)
 
 
 def runs_as_its_user(report: str) -> bool:
-    """Whether a report's script runs as the user for whom it is mailed, since its rows may be about ours."""
+    """Whether a mailed report is to run as the user of its mailing: it has a script, and its rows may be about ours."""
     found = _report(report)
     return found is not None and found.report_type != BY_QUERY and may_hold_ours(found.ref_doctype)
 
 
 def _chain(name: str) -> list[Document]:
-    """A report, and those that it refers to, one after the other, as Custom Reports do; the last is what it runs."""
+    """A report, and the reports to which it leads as a Custom Report. The last one runs."""
     fields = ["name", "ref_doctype", "report_type", "reference_report"]
     found: dict[str, Document] = {}
     while name and name not in found:
@@ -67,13 +67,13 @@ def _chain(name: str) -> list[Document]:
 
 
 def _report(name: str) -> Document | None:
-    """What a report runs."""
+    """The report that runs for this one. None if there is no report of this name."""
     chain = _chain(name)
     return chain[-1] if chain else None
 
 
 def check_report(doc: Document, method: str | None = None) -> None:
-    """`validate` of Report: a report that is sent must not get content that its recipients may not see."""
+    """`validate` of Report: a mailed report must not get content that its recipients may not see."""
     if doc.is_new():
         return
     is_custom = doc.report_type == CUSTOM and doc.reference_report
@@ -85,7 +85,10 @@ def check_report(doc: Document, method: str | None = None) -> None:
 
 
 def _check_sent(report: Document, user: str, maker: str) -> None:
-    """`maker`: who has made the report, or its mailing, what it is."""
+    """Raises frappe.PermissionError for a mailing that shows more than `maker` sees.
+
+    `maker`: the user who changes the report or its mailing, or changed it last.
+    """
     if report.ref_doctype in TENANT_DOCTYPES and report.report_type != BY_QUERY:
         text = _("The report {0} can't be sent: it would hold the jobs of all organizations.")
         frappe.throw(text.format(_(report.name)), frappe.PermissionError)
@@ -109,7 +112,7 @@ def may_hold_ours(doctype: str) -> bool:
 
 
 def is_on_jobs(report: str) -> bool:
-    """Whether a report is on one of the engine's DocTypes, and so holds what its maker may see."""
+    """Whether a report reads one of our DocTypes. Its content then depends on the user who makes it."""
     found = _report(report)
     return found is not None and found.ref_doctype in TENANT_DOCTYPES
 
@@ -117,7 +120,7 @@ def is_on_jobs(report: str) -> bool:
 def check_preparing(doc: Document, method: str | None = None) -> None:
     """`before_insert` of Prepared Report: refuse reports on the engine's DocTypes.
 
-    Frappe keeps one for all users who may make the report, in a file with a name that is easy to guess.
+    Frappe stores a prepared report for all users who may make it, in a file whose name is easy to guess.
     """
     if is_on_jobs(doc.report_name):
         text = _("The report {0} can't be prepared in the background: its content would be kept for other users.")
@@ -125,6 +128,6 @@ def check_preparing(doc: Document, method: str | None = None) -> None:
 
 
 def prepare_no_more(report: str) -> None:
-    """Frappe prepares a report by itself once it has taken 15 seconds."""
+    """Stop the preparation of a report. Frappe begins it by itself once the report has taken 15 seconds."""
     if frappe.db.get_value("Report", report, "prepared_report"):
         frappe.db.set_value("Report", report, "prepared_report", 0)

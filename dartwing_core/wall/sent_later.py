@@ -1,9 +1,9 @@
-"""What Frappe collects for a user and sends or stores later, without asking what that user may see.
+"""Checks content that Frappe collects for a user, and sends or stores later, against what the user may see.
 
-- Followers of a document get mails with its changes and comments, also after they have left its organization. (15, 16)
-- A mailed report is made long after its mailing was saved, and scripts of reports run as the scheduler. (15, 16)
-- "Download your data" collects the rows of whatever user is named, for whoever names them: versions of schedules, and
-  comments on jobs. (15, 16)
+- Followers of a document get mails about its changes and comments, even after they have left its organization. (15, 16)
+- A mailed report is made long after its mailing was saved. Scripts of reports run as the scheduler. (15, 16)
+- "Download your data" collects the rows of any named user, for any user who names them. The rows include versions of
+  schedules, and comments on jobs. (15, 16)
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _only_visible_data(collect: Callable[[str], str]) -> Callable[[str], str]:
 
 
 def _may_have(doctype: str, row: Mapping[str, Any]) -> bool:
-    """Whether whoever asks may have a row: it names none of our documents, or one that they see."""
+    """Whether the user may have a row: it names none of our documents, or only one that the user sees."""
     if doctype in TENANT_DOCTYPES:
         return is_visible(doctype, row["name"])
     if not names_ours(doctype, row):

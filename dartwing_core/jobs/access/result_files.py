@@ -1,8 +1,8 @@
-"""Files of jobs, organizations and schedules on the disk, to which only their own File may lead.
+"""Files of jobs, organizations and schedules on the disk. Only Files of the same document may lead to them.
 
-Frappe goes by the address in a File document, or by its file name if it has none. The owner of a File with another
-one's address reads, publishes and deletes that file. So a job's file has a name that can't be guessed. Every File that
-would lead to it is refused, here and by `guarded_file` when its bytes are read.
+Frappe finds a file by the address in a File document, or by its file name without an address. With the address of
+another file, the owner of a File reads, publishes and deletes that file. So our files have names that can't be guessed.
+Every foreign File that would lead to one is refused, here and by `guarded_file` when its bytes are read.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 FOLDER = "/private/files/"
 OWN_HASH = "job-"
-"""Prefix of the content hash of a job's file, which is unique for each file. Frappe takes Files with equal hashes for
+"""Prefix of the content hash of a file of ours, which is unique for each file. Frappe treats Files with equal hashes as
 one file, and deletes and publishes them together."""
 CHUNK_BYTES = 1024 * 1024
 LONGEST_NAME = 255
@@ -52,7 +52,7 @@ def own_hash() -> str:
 
 
 def write(content: IO[bytes], path: Path) -> None:
-    """Copy `content` into a new file. Raises FileExistsError rather than write over another one."""
+    """Copy `content` into a new file. Raises FileExistsError if the path is taken."""
     content.seek(0)
     with path.open("xb") as target:
         try:
@@ -65,7 +65,7 @@ def write(content: IO[bytes], path: Path) -> None:
 
 
 def keep_apart(file: Document) -> None:
-    """Give the bytes of a File that Frappe has stored for a document of ours a name and a hash of their own."""
+    """Move the bytes of a File of ours, once Frappe has stored them, to a name of their own. Also set an own hash."""
     address = file.file_url or ""
     if file.is_folder or (file.content_hash or "").startswith(OWN_HASH) or not address.startswith(FOLDER):
         return
@@ -76,31 +76,30 @@ def keep_apart(file: Document) -> None:
     with path.open("rb") as content:
         write(content, folder() / name)
     others = {"file_url": address, "name": ["!=", file.name or ""]}
-    if not frappe.db.exists("File", others):  # else the bytes belong to another File of equal content
+    if not frappe.db.exists("File", others):  # otherwise another File of equal content needs the bytes
         path.unlink()
     file.file_url, file.content_hash = FOLDER + name, own_hash()
 
 
-# The job of a file ---------------------------------------------------------------------------------------------------
+# The document of a file ----------------------------------------------------------------------------------------------
 
 
 def refuse_if_foreign(file: Document) -> None:
-    """Raises frappe.PermissionError for a File that leads to a file of ours, whatever the form of its address."""
+    """Raises frappe.PermissionError for a foreign File that leads to a file of ours, by any form of its address."""
     is_marked = (file.content_hash or "").startswith(OWN_HASH) and file.attached_to_doctype not in TENANT_DOCTYPES
     if is_marked or is_foreign(file, addresses(file)):
         throw_foreign()
 
 
 def throw_foreign() -> None:
-    """Raise PermissionError: the file is a job's, or of another document of ours."""
+    """Raises frappe.PermissionError: the file belongs to a document of ours."""
     frappe.throw(_("This file belongs to a background job, a schedule or an organization."), frappe.PermissionError)
 
 
 def is_foreign(file: Document, found: Iterable[str], *, but_for_twins: bool = False) -> bool:
-    """Whether one of these addresses belongs to a file of a document of ours, and the File to another document.
+    """Whether one of these addresses leads to a file of a document of ours, but the File is of another document.
 
-    `but_for_twins`: a file is not foreign to a File of equal content that has shared its bytes since before such files
-    were kept apart.
+    `but_for_twins`: accept a File of equal content. It may share the bytes since before our files were kept apart.
     """
     wanted = sorted(found)
     if not wanted:
@@ -110,12 +109,12 @@ def is_foreign(file: Document, found: Iterable[str], *, but_for_twins: bool = Fa
     rows = query.select(table.file_url, table.attached_to_doctype, table.attached_to_name, table.content_hash).run(
         as_dict=True
     )
-    rows = [row for row in rows if row.file_url in wanted]  # the database takes "A" for "a", the disk does not
+    rows = [row for row in rows if row.file_url in wanted]  # the database ignores case, the disk does not
     return bool(rows) and not any(_is_of_same(file, row) or (but_for_twins and _is_twin(file, row)) for row in rows)
 
 
 def files_at(address: str) -> list[str]:
-    """The Files of documents of ours that lie at an address."""
+    """The names of the Files of our documents at an address."""
     of_ours = {"file_url": address, "attached_to_doctype": ["in", TENANT_DOCTYPES]}
     return frappe.get_all("File", filters=of_ours, pluck="name")
 

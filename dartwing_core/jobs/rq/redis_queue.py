@@ -68,7 +68,7 @@ def if_there(ask: Callable[[], T]) -> T | None:
 
 
 away_until = 0.0
-"""Nobody asks Redis before this moment, as `time.monotonic()`."""
+"""This process does not call Redis before this time, as `time.monotonic()`."""
 
 
 def list_key(queue: str) -> str:

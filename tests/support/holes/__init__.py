@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import of_rules, of_substitutes
+from . import of_rows, of_rules, of_substitutes
 from .scene import HOLES, Hole, Scene, made
 
-__all__ = ["HOLES", "Hole", "Scene", "made", "of_rules", "of_substitutes"]
+__all__ = ["HOLES", "Hole", "Scene", "made", "of_rows", "of_rules", "of_substitutes"]

@@ -1,0 +1,107 @@
+"""Holes that show rows about our documents: in lists, mails, downloads and merges."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import frappe
+import pytest
+from frappe import client
+from frappe.desk.form import document_follow
+from frappe.email.doctype.auto_email_report.auto_email_report import AutoEmailReport
+from frappe.website.doctype.personal_data_download_request import personal_data_download_request
+
+from dartwing_core.wall import personal_rows, references, report_access
+from tests.support.holes.scene import JOB, ORGANIZATION, ROW, Scene, hole
+
+OF_JOBS = "Dead Letters by Error"
+
+
+@contextmanager
+def off(module: Any, **hooks: Any) -> Iterator[None]:
+    """Let these hooks of a rule return what they return where the rule has no opinion."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, opinion in hooks.items():
+            patch.setattr(module, name, lambda *_arguments, opinion=opinion, **_named: opinion)
+        yield
+
+
+def insert(doctype: str, **values: Any) -> Any:
+    return frappe.get_doc({"doctype": doctype, **values}).insert(ignore_permissions=True)
+
+
+@hole("references", 15, 16)
+def lists_tags_of_all_documents(scene: Scene):
+    tag = insert("Tag", name="test-hole").name
+    insert("Tag Link", document_type=ORGANIZATION, document_name=scene.organization, tag=tag)
+    with off(references, reference_conditions=""):
+        listed = scene.told(client.get_list, "Tag Link", fields=["document_name"], limit_page_length=0)
+    return scene.organization in listed
+
+
+@hole("personal_rows", 15, 16)
+def shows_notices_to_all(scene: Scene):
+    notice = insert("Notification Log", for_user=scene.other, subject=scene.secret, document_type=JOB)
+    with off(personal_rows, has_permission=True):
+        return scene.secret in scene.told(client.get, "Notification Log", notice.name)
+
+
+def mailing(report: str, user: str) -> Any:
+    values = {"report": report, "user": user, "email_to": "a@example.com", "frequency": "Daily", "format": "CSV"}
+    values |= {"enabled": 1, "day_of_week": "Monday", "no_of_rows": 100, "filters": "{}"}
+    return insert("Auto Email Report", **values)
+
+
+def content(mailing: Any) -> str:
+    found = inspect.unwrap(AutoEmailReport.get_report_content)(mailing)
+    return found.decode() if isinstance(found, bytes) else str(found)
+
+
+@hole("report_access: mailed reports", 15, 16)
+def mails_what_another_user_sees(scene: Scene):
+    columns = json.dumps({"fields": [["name", JOB]], "filters": [[JOB, "name", "=", scene.hidden]]})
+    values = {"report_name": "Test Hole", "ref_doctype": JOB, "is_standard": "No", "report_type": "Report Builder"}
+    report = insert("Report", json=columns, **values)
+    with off(report_access, check_sending=None):
+        made = scene.answer(mailing, report.name, "Administrator")
+        return scene.hidden in content(made)
+
+
+@hole("report_access: prepared reports", 15, 16)
+def prepares_reports_on_jobs(scene: Scene):
+    with off(report_access, check_preparing=None):
+        return scene.outcome(insert, "Prepared Report", report_name=OF_JOBS, filters="{}") == ""
+
+
+@hole("renames", 15, 16)
+def merges_without_the_permission_to_write(scene: Scene):
+    frappe.share.add(ROW, scene.hidden_row, scene.user, read=1, flags={"ignore_share_permission": True})
+    frappe.db.set_value(ROW, scene.hidden_row, "subject", scene.secret)
+    own = frappe.get_doc(ROW, scene.own_row)
+    scene.answer(own.rename, scene.hidden_row, merge=True, force=True, validate_rename=False)
+    return own.subject == scene.secret and not frappe.db.exists(ROW, scene.own_row)
+
+
+@hole("sent_later: followers", 15, 16)
+def mails_to_followers_who_see_no_more(scene: Scene):
+    insert("Document Follow", ref_doctype=ORGANIZATION, ref_docname=scene.organization, user=scene.user)
+    followed = inspect.unwrap(document_follow.get_document_followed_by_user)
+    return scene.organization in scene.told(followed, scene.user)
+
+
+@hole("sent_later: mailed reports", 15, 16)
+def runs_scripts_of_reports_as_the_scheduler(scene: Scene):
+    insert("ToDo", description=scene.secret)
+    return scene.secret in content(mailing("ToDo", scene.user))
+
+
+@hole("sent_later: personal data", 15, 16)
+def collects_the_data_of_any_user(scene: Scene):
+    about = {"reference_doctype": JOB, "reference_name": scene.hidden}
+    insert("Comment", comment_type="Comment", content=scene.secret, **about).db_set("owner", scene.other)
+    collect = inspect.unwrap(personal_data_download_request.get_user_data)
+    return scene.secret in scene.told(collect, scene.other)

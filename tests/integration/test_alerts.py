@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qsl, urlsplit
+
 import frappe
 import pytest
 
@@ -89,6 +91,16 @@ def test_a_queue_in_which_too_many_wait_is_told_by_its_name(manager):
         submitted("test_plain", n="one more")
         assert alerts.check_alerts() == ["queue long"]
     assert told(manager) == ["More than 4 jobs wait in the queue long. Start workers for it, or see what holds it."]
+
+
+def test_the_link_of_an_alert_opens_the_jobs_that_it_counts(manager):
+    # Seen failing: the link filtered by Pending, and jobs in line are Queued.
+    with settings(alert_jobs_in_line=1):
+        wait_in_line(2)
+        alerts.check_alerts()
+    [link] = frappe.get_all("Notification Log", filters={"for_user": manager}, pluck="link")
+    filters = dict(parse_qsl(urlsplit(link).query))
+    assert frappe.db.count("Background Job", filters) == 2
 
 
 def test_a_job_far_over_its_time_limit_is_told(manager):

@@ -100,7 +100,7 @@ def _in_line(queue: str, limit: int) -> Level:
         words = _("More than {0} jobs wait in the queue {1}. Start workers for it, or see what holds it.", lang=lang)
         return words.format(limit, escape_html(queue))
 
-    return Level(f"queue {queue}", number, limit, text, _list(status=str(JobStatus.PENDING), queue=queue))
+    return Level(f"queue {queue}", number, limit, text, _list(status=str(JobStatus.QUEUED), queue=queue))
 
 
 def _stuck(job: str, times: int) -> Level:

@@ -81,7 +81,7 @@ def run(arguments: list[str], counts: Path) -> int:
                 stage, [*python(), *pytest, *fast_files(0)], {"the other half": fast_files(1)}, rest, counts
             )
         if selects:
-            return foreground(stage, [*python(), *pytest, "tests"])
+            return foreground(stage, [*python(), *pytest, "tests"], folder=ROOT)
         ignored = [f"--ignore={ROOT / part}" for part in SIDES]
         return side_by_side(stage, ["nice", "-n", "5", *python(), *pytest, "tests", *ignored], SIDES, rest, counts)
 

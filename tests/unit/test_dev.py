@@ -107,6 +107,21 @@ def test_the_fast_tests_are_in_two_halves_without_the_slow_ones():
     assert "tests/integration/test_line_plans.py" not in {*first, *second}
 
 
+@pytest.mark.parametrize("selection", [["-k", "dedup"], ["--collect-only"]])
+def test_a_selection_without_a_path_runs_where_the_tests_are(monkeypatch, tmp_path, selection):
+    # Seen failing: "file or directory not found: tests".
+    ran = {}
+
+    def note(_stage, command, *, folder=None):
+        ran["path"] = Path(folder or tmp_path, command[-1])
+        return 0
+
+    monkeypatch.setattr(testing, "running", lambda **_options: contextlib.nullcontext())
+    monkeypatch.setattr(testing, "foreground", note)
+    assert testing.run(selection, tmp_path / "counts") == 0
+    assert ran["path"] == testing.ROOT / "tests"
+
+
 # Lint
 
 

@@ -13,7 +13,7 @@ import frappe
 from frappe.core.doctype.file.file import File as FrappesFile
 
 from dartwing_core.jobs.access import desk_access, result_files
-from dartwing_core.wall import references
+from dartwing_core.wall import callers, references
 
 NAME = f"{__name__}.File"
 
@@ -57,8 +57,9 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
     def _is_of_a_visible_document(self) -> bool:
         """Whether the user sees our document with this File. Frappe lets the owner of a File read it for ever."""
         doctype, name = self.attached_to_doctype, self.attached_to_name
-        is_of_ours = self.is_private and doctype in desk_access.TENANT_DOCTYPES and name
-        return not is_of_ours or references.is_visible(doctype, name)
+        if not (self.is_private and name and doctype in desk_access.TENANT_DOCTYPES):
+            return True
+        return references.is_visible(doctype, name) and not callers.stands_for_others()
 
     def notify_update(self) -> None:
         """Send no update about a file of ours. It would tell its maker and time to everybody with a list of Files."""

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterator
 from types import FrameType
 
+import frappe
+
 from . import links
 
 BUILDERS = ("database", "query_builder", "model.db_query", "model.qb_query", "model.utils")
@@ -47,3 +49,9 @@ def frappe_asks(builders: tuple[str, ...], own: tuple[str, ...]) -> bool:
 def asking(builders: tuple[str, ...], own: tuple[str, ...]) -> FrameType | None:
     """The function that issues the query: the nearest frame that does not act for its caller."""
     return next((frame for frame in frames() if not asks_for_others(frame, builders, own)), None)
+
+
+def stands_for_others() -> bool:
+    """Whether the scheduler acts, as Administrator, on content that any user may have written."""
+    is_frappes_own = frappe.flags.get(links.FLAG) and frappe.session.user == "Administrator"
+    return bool(is_frappes_own) and not getattr(frappe.local, "request", None)

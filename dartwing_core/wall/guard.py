@@ -37,6 +37,7 @@ from dartwing_core.jobs.errors import InvalidJobError
 from . import (  # noqa: F401 (wrap functions)
     link_titles,
     links,
+    loaded_documents,
     mail_files,
     references,
     renames,

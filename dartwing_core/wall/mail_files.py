@@ -20,7 +20,7 @@ from frappe.utils import get_files_path
 
 from dartwing_core.jobs.access import result_files
 
-from . import links
+from . import callers, links
 
 FOLDERS: dict[str, tuple[str, ...]] = {"files/": ("public",), "private/files/": ()}
 """The folders, below the site's, in which Frappe looks for paths that begin so. It looks for others in the folder of
@@ -46,13 +46,8 @@ def _may_be_sent(path: str) -> bool:
     is_asset = path.startswith(ASSETS)
     found = os.path.realpath(os.path.abspath(path) if is_asset else os.path.join(folder, path))
     if address := result_files.address_of(found):
-        return not result_files.files_at(address) if _stands_for_others() else result_files.may_read(address)
+        return not result_files.files_at(address) if callers.stands_for_others() else result_files.may_read(address)
     return any(Path(found).is_relative_to(one) for one in (*_published_by_apps(), os.path.realpath(get_files_path())))
-
-
-def _stands_for_others() -> bool:
-    """Whether the scheduler sends the mail as Administrator. Another user may have written the text."""
-    return frappe.session.user == "Administrator" and not getattr(frappe.local, "request", None)
 
 
 def _published_by_apps() -> Iterator[str]:

@@ -18,6 +18,7 @@ from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES, as_sql, notify_nobody, throw_missing
 
 from . import report_access
+from .loaded_names import loaded_name
 from .references import check_other_apps, now_and_before
 
 
@@ -128,14 +129,16 @@ def has_settings_permission(
 ) -> bool:
     """`has_permission` of Dashboard Settings: no for another user's, if they hold filters of our charts. (15, 16)"""
     viewer = visibility.viewer(user)
-    is_own = viewer.sees_everything or viewer.user in (doc.name, doc.get("user"))
+    is_own = viewer.sees_everything or viewer.user == (loaded_name(doc) or doc.name)
     return (is_own or not _has_filters_of_ours(doc)) and check_other_apps(doc, ptype, user, debug)
 
 
 def _has_filters_of_ours(settings: Document) -> bool:
-    stored = None if settings.is_new() else frappe.db.get_value(settings.doctype, settings.name, "chart_config")
-    charts = [frappe.parse_json(text) for text in (settings.chart_config, stored) if text]
-    names = [name for config in charts if isinstance(config, dict) for name in config]
-    fields = ["document_type", "report_name", "module"]
-    rows = frappe.get_all("Dashboard Chart", filters={"name": ["in", names]}, fields=fields) if names else []
-    return any(row.module == MODULE or _is_about_ours(KINDS["Dashboard Chart"], row) for row in rows)
+    """Whether settings hold filters of a chart about ours, or of one that is deleted by now."""
+    stored = [text for (text,) in now_and_before(settings, ["chart_config"]) if text]
+    configs = [frappe.parse_json(text) for text in stored]
+    names = {name for config in configs if isinstance(config, dict) for name in config}
+    fields = ["name", "document_type", "report_name", "module"]
+    charts = frappe.get_all("Dashboard Chart", filters={"name": ["in", sorted(names)]}, fields=fields) if names else []
+    is_gone = len(charts) < len(names)
+    return is_gone or any(row.module == MODULE or _is_about_ours(KINDS["Dashboard Chart"], row) for row in charts)

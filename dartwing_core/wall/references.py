@@ -25,6 +25,8 @@ from dartwing_core.jobs.access.desk_access import (
 from dartwing_core.jobs.access.visibility import Viewer
 from dartwing_core.jobs.base import config
 
+from .loaded_names import loaded_name
+
 if TYPE_CHECKING:
     from frappe.model.document import Document
 
@@ -93,10 +95,11 @@ def has_reference_permission(
 
 
 def now_and_before(doc: Document, fields: Sequence[str]) -> list[tuple[Any, ...]]:
-    """The values of a document in these fields, and those of its row: the writer may have changed their copy."""
+    """The values of a document in these fields, and those of its row. The writer may have changed the document."""
     values = [tuple(doc.get(field) for field in fields)]
-    if doc.name and not doc.is_new():
-        values += frappe.db.get_values(doc.doctype, doc.name, list(fields))
+    rows = {loaded_name(doc), None if doc.is_new() else doc.name} - {None, ""}
+    for name in rows:
+        values += frappe.db.get_values(doc.doctype, name, list(fields))
     return values
 
 
@@ -131,17 +134,23 @@ def has_file_permission(doc: Document, ptype: str | None = None, user: str | Non
 
     Files of another document of ours are as private as that document. The other hooks decide on all other files.
     """
-    doctype, name = doc.attached_to_doctype, doc.attached_to_name
-    if doctype == config.JOB:
-        viewer, job = visibility.viewer(user), desk_access.job_of(name)
-        may_see = job is not None and viewer.can_see(job["owner_user"], job["organization"])
-        if not viewer.sees_everything and not (may_see and viewer.can_see_result(job)):
-            return False
-    elif doctype in TENANT_DOCTYPES and name and not is_visible(doctype, name, user):
+    attached = now_and_before(doc, REFERENCES["File"])
+    if not all(_may_read_files_of(doctype, name, user) for doctype, name in attached):
         return False
     if result_files.is_foreign(doc, result_files.addresses(doc), but_for_twins=ptype != "create"):
         return False
     return check_other_apps(doc, ptype, user, debug)
+
+
+def _may_read_files_of(doctype: str | None, name: str | None, user: str | None) -> bool:
+    """Whether a user may read the files of a document. Yes for documents of others' DocTypes."""
+    if doctype not in TENANT_DOCTYPES or not name:
+        return True
+    if doctype != config.JOB:
+        return is_visible(doctype, name, user)
+    viewer, job = visibility.viewer(user), desk_access.job_of(name)
+    may_see = job is not None and viewer.can_see(job["owner_user"], job["organization"])
+    return viewer.sees_everything or (may_see and viewer.can_see_result(job))
 
 
 def check_other_apps(doc: Document, ptype: str | None, user: str | None, debug: bool) -> bool:

@@ -2,7 +2,8 @@
 
 Frappe renames a document for users who may read it, if the request says so (`force`, `validate_rename`). A rename to a
 name that is taken merges the two documents, and the answer then holds all of the other one. So where rows may be about
-ours, a merge also needs the permission to write the other document. (15, 16)
+ours, a merge also needs the permission to write the other document. And the reports, cards and charts of this app keep
+their names, unless the user may write them. (15, 16)
 """
 
 from __future__ import annotations
@@ -20,21 +21,27 @@ from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
 from . import links
 from .report_access import may_hold_ours
 
+MODULE = "Dartwing Core"
+
 
 def _checked(rename: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(rename)
     def checked(self: Document, name: Any, *arguments: Any, **named: Any) -> Any:
-        is_about_ours = self.doctype not in TENANT_DOCTYPES and may_hold_ours(self.doctype)  # ours check it themselves
-        if (
-            frappe.flags.get(links.FLAG)
-            and is_about_ours
-            and not visibility.viewer().sees_everything
-            and frappe.db.exists(self.doctype, name)
-        ):
-            frappe.get_doc(self.doctype, name).check_permission("write")
+        if frappe.flags.get(links.FLAG) and not visibility.viewer().sees_everything:
+            _check(self, name)
         return rename(self, name, *arguments, **named)
 
     return checked
+
+
+def _check(document: Document, name: Any) -> None:
+    if document.get("module") == MODULE:
+        document.check_permission("write")
+    is_about_ours = document.doctype not in TENANT_DOCTYPES and may_hold_ours(
+        document.doctype
+    )  # ours ask by themselves
+    if is_about_ours and frappe.db.exists(document.doctype, name):
+        frappe.get_doc(document.doctype, name).check_permission("write")
 
 
 Document._rename = _checked(Document._rename)

@@ -23,7 +23,7 @@ MAY_HOLD_OURS = frozenset(
         *("Route History", "API Request Log", "Prepared Report", "Notification Log", "List Filter", "Number Card"),
         *("Dashboard Chart", "Auto Email Report", "Kanban Board", "User Permission", "Document Share Key"),
         *("Reminder", "Workflow Action", "Data Import", "Data Import Log", "Webhook Request Log"),
-        *("Integration Request", "Transaction Log", "Unhandled Email", "Bulk Update"),
+        *("Integration Request", "Transaction Log", "Unhandled Email", "Bulk Update", "Dashboard Settings"),
     )
 )
 """DocTypes whose rows are ours, or are made about ours. DocTypes that link to ours are found by their fields.

@@ -2,6 +2,9 @@
 
 - Followers of a document get mails about its changes and comments, even after they have left its organization. (15, 16)
 - A mailed report is made long after its mailing was saved. Scripts of reports run as the scheduler. (15, 16)
+- A mail prints the documents that it names, and reads its files, when it is sent. Frappe stores the prints. (15, 16)
+- Users are notified of documents that they may not see: mentions, and assignments after they have left. (15, 16)
+- Comments are sent to the sockets that have joined a document's room, even after their users have left. (15, 16)
 - "Download your data" collects the rows of any named user, for any user who names them. The rows include versions of
   schedules, and comments on jobs. (15, 16)
 """
@@ -14,10 +17,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import frappe
+from frappe.core.doctype.comment.comment import Comment
+from frappe.core.doctype.communication.communication import Communication
+from frappe.desk.doctype.notification_log import notification_log
 from frappe.desk.form import document_follow
 from frappe.email.doctype.auto_email_report.auto_email_report import AutoEmailReport
+from frappe.email.doctype.email_queue.email_queue import SendMailContext
 from frappe.website.doctype.personal_data_download_request import personal_data_download_request
 
+from dartwing_core.jobs.access import result_files
 from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
 
 from . import report_access
@@ -75,6 +83,66 @@ def _only_of_its_user(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return checked
 
 
+def _only_for_who_may_see(make: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
+    @functools.wraps(make)
+    def checked(doc: Any, users: Any) -> None:
+        doctype, name = doc.get("document_type"), doc.get("document_name")
+        if doctype in TENANT_DOCTYPES and name:
+            users = [one for one in users if is_visible(doctype, name, _user_of(one))]
+        make(doc, users)
+
+    return checked
+
+
+def _user_of(email: str) -> str:
+    return frappe.db.get_value("User", {"email": email}) or email
+
+
+def _only_what_its_owner_may_see(include: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    @functools.wraps(include)
+    def checked(self: Any, message: Any) -> Any:
+        mail = self.queue_doc
+        kept = [one for one in mail.attachments_list if _may_be_attached(one, mail.owner)]
+        if len(kept) < len(mail.attachments_list):
+            mail.attachments = json.dumps(kept)
+        if any(one.get("doctype") in TENANT_DOCTYPES for one in kept):
+            self._store_file = _store_nothing  # Frappe stores a print under a name that is easy to guess
+        return include(self, message)
+
+    return checked
+
+
+def _store_nothing(_name: str, _content: Any) -> None:
+    """In place of `SendMailContext._store_file`."""
+
+
+def _may_be_attached(attachment: Mapping[str, Any], user: str) -> bool:
+    """Whether a mail brings a print, or a file, of a document of ours that its owner may see now."""
+    doctype, name = attachment.get("doctype"), attachment.get("name")
+    if attachment.get("print_format_attachment") and doctype in TENANT_DOCTYPES:
+        return is_visible(doctype, str(name), user)
+    address = attachment.get("file_url")
+    files = [attachment["fid"]] if attachment.get("fid") else result_files.files_at(address) if address else []
+    return all(frappe.has_permission("File", "read", doc=file, user=user) for file in files if _is_of_ours(file))
+
+
+def _is_of_ours(file: str) -> bool:
+    return frappe.db.get_value("File", file, "attached_to_doctype") in TENANT_DOCTYPES
+
+
+def _not_of_ours(notify: Callable[[Any, str], None]) -> Callable[[Any, str], None]:
+    @functools.wraps(notify)
+    def checked(self: Any, action: str) -> None:
+        if self.reference_doctype not in TENANT_DOCTYPES:
+            notify(self, action)
+
+    return checked
+
+
+for _class in (Comment, Communication):
+    _class.notify_change = _not_of_ours(_class.notify_change)
+notification_log.make_notification_logs = _only_for_who_may_see(notification_log.make_notification_logs)
+SendMailContext.include_attachments = _only_what_its_owner_may_see(SendMailContext.include_attachments)
 AutoEmailReport.get_report_content = _only_of_its_user(AutoEmailReport.get_report_content)
 document_follow.get_document_followed_by_user = _only_visible_follows(document_follow.get_document_followed_by_user)
 personal_data_download_request.get_user_data = _only_visible_data(personal_data_download_request.get_user_data)

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import frappe
 import pytest
+from frappe.desk.doctype.notification_log import notification_log
 from frappe.desk.form import document_follow
 from frappe.email import email_body
+from frappe.email.doctype.email_queue import email_queue
 from frappe.website.doctype.personal_data_download_request import personal_data_download_request
 
 from dartwing_core.wall import guard
@@ -171,6 +173,16 @@ def test_a_row_that_may_be_about_ours_becomes_no_other_one_that_one_may_not_writ
     assert frappe.db.exists("ToDo", own.name)
 
 
+def test_standard_reports_of_ours_keep_their_names(web):
+    # Seen failing: any account of Desk renamed them, and nobody found them again.
+    staff = Client(web).with_token(factory.user("renames_reports", roles=("Dartwing User",)))
+    arguments = {"name": "Test Renamed", "force": True, "validate_rename": False}
+    given = {"dt": "Report", "dn": OF_JOBS, "method": "rename", "args": json.dumps(arguments)}
+    answer = staff.http.post(f"{web}/api/method/run_doc_method", json=given, timeout=60)
+    assert answer.status_code == 403, answer.text
+    assert frappe.db.exists("Report", OF_JOBS)
+
+
 def test_a_chain_of_reports_is_followed_to_its_end_and_once_around(maker):
     # Seen failing: the 20th report of a chain was taken for its end.
     before = OF_JOBS
@@ -218,6 +230,80 @@ def published_asset(site) -> Iterator[str]:
     path.unlink()
 
 
+# Mails that wait -----------------------------------------------------------------------------------------------------
+
+
+def waiting_mail(user: str, attachment: dict, name: str = "ma1l"):
+    """A queued mail of this user with an attachment that Frappe makes when the mail is sent."""
+    values = {"sender": "a@example.com", "message": "Subject: x\n\nbody", "attachments": json.dumps([attachment])}
+    return frappe.get_doc({"doctype": "Email Queue", "name": name, "owner": user, **values})
+
+
+def file_of_alpha() -> str:
+    """The file of a job of Test Alpha."""
+    return frappe.db.get_value("File", {"file_url": tenants.targets("user")["alpha"].file_url})
+
+
+def sent_with(mail, monkeypatch) -> tuple[list, list]:
+    """What the mail brings when the scheduler sends it, and what Frappe stores of it."""
+    context, brought, stored = email_queue.SendMailContext(mail), [], []
+    monkeypatch.setattr(email_queue, "add_attachment", lambda **given: brought.append(given["fname"]))
+    monkeypatch.setattr(frappe, "attach_print", lambda *given, **named: {"fname": named["name"], "fcontent": b"x"})
+    frappe.db.set_single_value("System Settings", "store_attached_pdf_document", 1)
+    before = set(frappe.get_all("File", pluck="name"))
+    with in_background("frappe.email.queue.flush"):
+        context.include_attachments("Subject: x\n\nbody")
+    stored = [*set(frappe.get_all("File", pluck="name")) - before]
+    frappe.db.rollback()
+    return brought, stored
+
+
+def test_a_mail_prints_and_brings_what_its_writer_may_see_when_it_is_sent(schedule, monkeypatch):
+    # Seen failing: a mail that was written before its writer had left printed the schedule as it was weeks later.
+    admin = factory.user("mails_prints", factory.ALPHA, org_role="Admin", roles=("Dartwing Admin",))
+    frappe.db.commit()
+    print_of = {"print_format_attachment": 1, "doctype": SCHEDULE, "name": schedule.name}
+    file = {"fid": file_of_alpha()}
+    stranger = factory.user("mails_nothing", factory.BETA)
+    frappe.db.commit()
+    assert sent_with(waiting_mail(admin, print_of), monkeypatch) == ([schedule.name], []), "and stored nowhere"
+    assert sent_with(waiting_mail(stranger, print_of), monkeypatch)[0] == []
+    assert sent_with(waiting_mail(stranger, file), monkeypatch)[0] == []
+    assert sent_with(waiting_mail("Administrator", file), monkeypatch)[0] != []
+    of_others = {"print_format_attachment": 1, "doctype": "Note", "name": "x"}
+    assert sent_with(waiting_mail(stranger, of_others), monkeypatch)[0] == ["x"], "of others as before"
+
+
+def test_nobody_is_notified_of_a_document_that_they_do_not_see(schedule):
+    # Seen failing: mentions, and the end of an assignment, told its title to strangers and to former members.
+    member = factory.user("mentioned", factory.ALPHA, org_role="Admin")
+    stranger = factory.user("mentioned_too", factory.BETA)
+    frappe.db.commit()
+    about = {"type": "Mention", "document_type": SCHEDULE, "document_name": schedule.name, "subject": SECRET}
+    about |= {"from_user": "Administrator", "email_content": SECRET}
+    notification_log.make_notification_logs(frappe._dict(about), [member, stranger])
+    told = frappe.get_all("Notification Log", {"document_name": schedule.name}, pluck="for_user")
+    assert told == [member]
+
+
+def test_comments_on_ours_go_to_no_open_socket(schedule, monkeypatch):
+    # Seen failing: sockets stay in the room of a document when their users leave.
+    told = []
+    monkeypatch.setattr(frappe, "publish_realtime", lambda event, *_rest, **_more: told.append(event))
+    schedule.add_comment("Comment", SECRET)
+    assert "docinfo_update" not in told
+    frappe.get_doc({"doctype": "Note", "title": "test heard"}).insert().add_comment("Comment", "x")
+    assert "docinfo_update" in told
+
+
+def test_the_scheduler_reads_no_picture_of_a_job_for_a_print(site):
+    # Seen failing: whoever named its address in the HTML of a mail had it in the PDF.
+    file = frappe.get_doc("File", file_of_alpha())
+    assert file.is_downloadable()
+    with in_background("frappe.email.queue.flush"):
+        assert not file.is_downloadable()
+
+
 # Settings of dashboards ----------------------------------------------------------------------------------------------
 
 
@@ -225,7 +311,10 @@ def test_filters_of_others_for_charts_of_jobs_are_hidden(web):
     # Seen failing: all of Desk read and changed the settings of everybody's dashboard.
     owner, other = factory.user("charts_owner", factory.ALPHA), factory.user("charts_reader", factory.BETA)
     doctype, charts = "Dashboard Settings", {"Failed Background Jobs by Type": {"filters": {"organization": SECRET}}}
-    names = {owner: charts, other: {"some chart of others": {"filters": {"x": "plain"}}}}
+    chart = {"doctype": "Dashboard Chart", "chart_name": "test of others", "chart_type": "Count", "timeseries": 0}
+    chart |= {"document_type": "Note", "type": "Bar", "filters_json": "[]", "based_on": "creation", "module": "Desk"}
+    plain = frappe.get_doc(chart).insert(ignore_if_duplicate=True)
+    names = {owner: charts, other: {plain.name: {"filters": {"x": "plain"}}}}
     for user, config in names.items():
         frappe.delete_doc(doctype, user, ignore_missing=True, force=True)
         values = {"doctype": doctype, "user": user, "chart_config": json.dumps(config)}
@@ -235,10 +324,17 @@ def test_filters_of_others_for_charts_of_jobs_are_hidden(web):
         seen = Client(web).with_token(other).http.get(f"{web}/api/resource/{doctype}/{owner}", timeout=60)
         assert seen.status_code in (403, 404)
         assert SECRET not in seen.text
+        taken = (
+            Client(web)
+            .with_token(other)
+            .http.put(f"{web}/api/resource/{doctype}/{owner}", json={"user": other, "chart_config": "{}"}, timeout=60)
+        )
+        assert taken.status_code in (403, 404, 417), taken.text
         own = Client(web).with_token(owner).http
         assert own.get(f"{web}/api/resource/{doctype}/{owner}", timeout=60).ok
         assert own.get(f"{web}/api/resource/{doctype}/{other}", timeout=60).ok, "of others as before"
     finally:
         for user in names:
             frappe.delete_doc(doctype, user, force=True)
+        plain.delete()
         frappe.db.commit()

@@ -113,10 +113,13 @@ def has_schedule_permission(
     doc: Document, ptype: str | None = None, user: str | None = None, debug: bool = False
 ) -> bool:
     """`has_permission` of Job Schedule: users who see its jobs read it, admins of the organization write it."""
-    viewer = visibility.viewer(user)
+    viewer, fields = visibility.viewer(user), ["owner_user", "organization"]
+    rows = [(doc.owner_user, doc.organization)]
+    if doc.name and not doc.is_new():  # the writer may have changed the document in memory
+        rows += frappe.db.get_values(config.SCHEDULE, doc.name, fields)
     if ptype in _READING:
-        return viewer.can_see(doc.owner_user, doc.organization)
-    return viewer.administers(doc.organization)
+        return all(viewer.can_see(owner, organization) for owner, organization in rows)
+    return all(viewer.administers(organization) for _owner, organization in rows)
 
 
 def has_organization_permission(

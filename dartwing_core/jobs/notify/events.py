@@ -1,4 +1,4 @@
-"""Realtime events: committed changes go to the job's owner, and to users who have the job open.
+"""Realtime events: committed changes go to the job's owner, and without texts to users who have the job open.
 
 They go to the rooms of Frappe's socket.io server. Only users who may read a document may join its room. Best effort: a
 client that misses an event reads the job's status. After a rollback to a savepoint, an event may name a change that the
@@ -29,6 +29,8 @@ CHANNEL = "events"  # of `frappe.realtime.emit_via_redis`, which would take a ro
 PROGRESS_INTERVAL = 1.0
 Step = Callable[[Any], "Callable[[list[Any]], None] | None"]
 _TOLD_WITH_STATUS = ("output_reference", "error_message")
+_BRIEF = {"progress_message": None, "steps": None}
+"""A job's own room hears no texts: somebody may still listen there who has left the organization since they joined."""
 
 
 Message = tuple[str, dict[str, Any], str, str]
@@ -87,7 +89,7 @@ class ProgressPublisher:
     """Publishes an attempt's progress, for threads without a site: at most once a second, and the last one."""
 
     def __init__(self, job_id: str, owner: str):
-        self._rooms = _rooms(job_id, owner)
+        self._owner_room, self._job_room = get_user_room(owner), get_doc_room(config.JOB, job_id)
         self._message = {"job_id": job_id, "status": str(JobStatus.RUNNING)}
         self._site = frappe.local.site
         self._client = redis_queue.client()
@@ -109,26 +111,30 @@ class ProgressPublisher:
             "updated_at": self._now(),
         }
         with contextlib.suppress(redis.exceptions.RedisError):  # the next one, or the row, says it
-            _publish([(PROGRESS, message, room, self._site) for room in self._rooms], self._client)
+            _publish(
+                [
+                    (PROGRESS, message, self._owner_room, self._site),
+                    (PROGRESS, message | _BRIEF, self._job_room, self._site),
+                ],
+                self._client,
+            )
 
 
 def _messages(changes: Sequence[Change]) -> list[Message]:
-    now = clock.iso_clock()()
+    now, site = clock.iso_clock()(), frappe.local.site
     messages: list[Message] = []
     have_left: dict[tuple[str, str], bool] = {}
     for change in changes:
         job, message = change.job, change.message | {"updated_at": now}
-        rooms = _rooms(job["name"], job["owner_user"])
-        if any(key in message for key in _TOLD_WITH_STATUS):
-            pair = job["owner_user"], job["organization"]
-            if pair not in have_left:
-                have_left[pair] = _has_left(*pair)
-            if have_left[pair]:  # such an owner may still have a socket, also in the job's room
-                message = {key: value for key, value in message.items() if key not in _TOLD_WITH_STATUS}
-                rooms = rooms[1:]
+        brief = {key: value for key, value in message.items() if key not in _TOLD_WITH_STATUS}
+        messages.append((STATUS_CHANGED, brief, get_doc_room(config.JOB, job["name"]), site))
         if "output_reference" in message and not _is_active(job["organization"]):
             del message["output_reference"]  # results of a suspended organization are hidden
-        messages += [(STATUS_CHANGED, _for_room(message, job, room), room, frappe.local.site) for room in rooms]
+        pair = job["owner_user"], job["organization"]
+        if message != brief and pair not in have_left:
+            have_left[pair] = _has_left(*pair)
+        if not have_left.get(pair):  # an owner who has left may still have a socket
+            messages.append((STATUS_CHANGED, message, get_user_room(job["owner_user"]), site))
     return messages
 
 
@@ -137,20 +143,8 @@ def _has_left(owner: str, organization: str) -> bool:
     return not visibility.can_see(owner, owner, organization)
 
 
-def _for_room(message: dict[str, Any], job: OwnedJob, room: str) -> dict[str, Any]:
-    """The message for a room. Outside the owner's own room it has no private outcome."""
-    if "output_reference" not in message or room == get_user_room(job["owner_user"]):
-        return message
-    is_private = visibility.is_result_private(job)
-    return {key: value for key, value in message.items() if key != "output_reference" or not is_private}
-
-
 def _is_active(organization: str) -> bool:
     return tenancy.limits_of([organization])[organization].state == tenancy.ACTIVE
-
-
-def _rooms(job_id: str, owner: str) -> list[str]:
-    return [get_user_room(owner), get_doc_room(config.JOB, job_id)]
 
 
 def _publish(messages: Sequence[Message], client: Any, along: Sequence[Step] = ()) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import frappe
 import pytest
 from frappe import client
+from frappe.desk.doctype.notification_log import notification_log
 from frappe.desk.form import document_follow
 from frappe.email.doctype.auto_email_report.auto_email_report import AutoEmailReport
 from frappe.website.doctype.personal_data_download_request import personal_data_download_request
@@ -84,6 +85,24 @@ def merges_without_the_permission_to_write(scene: Scene):
     own = frappe.get_doc(ROW, scene.own_row)
     scene.answer(own.rename, scene.hidden_row, merge=True, force=True, validate_rename=False)
     return own.subject == scene.secret and not frappe.db.exists(ROW, scene.own_row)
+
+
+@hole("loaded_documents", 15, 16)
+def copies_a_hidden_row_that_is_called_new(scene: Scene):
+    frappe.db.set_value(ROW, scene.hidden_row, "subject", scene.secret)
+
+    def copy() -> Any:
+        document = frappe.get_doc(ROW, scene.hidden_row)
+        return document.update({"__islocal": 1, "owner": scene.user}).save().as_dict()
+
+    return scene.secret in scene.told(copy)
+
+
+@hole("sent_later: notices", 15, 16)
+def notifies_whoever_is_named(scene: Scene):
+    about = frappe._dict(type="Alert", document_type=ORGANIZATION, document_name=scene.organization, subject="x")
+    inspect.unwrap(notification_log.make_notification_logs)(about, [scene.user])
+    return frappe.db.exists("Notification Log", {"for_user": scene.user, "document_name": scene.organization})
 
 
 @hole("sent_later: followers", 15, 16)

@@ -150,6 +150,7 @@ class JobList {
 	show_progress({ job_id, progress, progress_message }) {
 		const job = this.running.find(({ name }) => name === job_id);
 		if (!job) return;
+		progress_message ??= said_of(job)?.progress_message; // the job's room hears no texts
 		said.set(job_id, { attempt: job.attempt, progress, progress_message, told: Date.now() });
 		this.show_cell(job);
 	}

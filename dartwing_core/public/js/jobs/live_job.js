@@ -4,6 +4,7 @@ const DOCTYPE = "Background Job";
 const POLL = 3_000; // without a socket
 const POLL_WITH_SOCKET = 30_000; // events may get lost
 const LONGEST_WAIT = 30_000;
+const READ_AGAIN = 2_000; // after an event without texts
 const FINISHED = new Set(["Completed", "Canceled", "Dead Letter"]);
 const joined = new Map(); // job id → how many watch it
 
@@ -16,7 +17,7 @@ export class LiveJob {
 	 */
 	constructor(job_id, { read, on_change, on_error, on_connection }) {
 		Object.assign(this, { job_id, read, on_change, on_error, on_connection });
-		Object.assign(this, { job: null, failures: 0, question: 0, timer: 0, is_stopped: false });
+		Object.assign(this, { job: null, failures: 0, question: 0, timer: 0, soon: 0, is_stopped: false });
 		this.handlers = {
 			job_progress: (message) => message?.job_id === job_id && this.take_progress(message),
 			job_status_changed: (message) => message?.job_id === job_id && this.refresh(),
@@ -44,6 +45,7 @@ export class LiveJob {
 		if (this.is_stopped) return;
 		this.is_stopped = true;
 		clearTimeout(this.timer);
+		clearTimeout(this.soon);
 		for (const [event, handler] of Object.entries(this.handlers)) frappe.realtime.off(event, handler);
 		document.removeEventListener("visibilitychange", this.wake);
 		window.removeEventListener("online", this.wake);
@@ -54,6 +56,8 @@ export class LiveJob {
 	async refresh() {
 		if (this.is_stopped) return;
 		clearTimeout(this.timer);
+		clearTimeout(this.soon);
+		this.soon = 0;
 		const number = (this.question += 1);
 		this.told = null;
 		try {
@@ -107,7 +111,13 @@ export class LiveJob {
 
 	take_progress({ progress, progress_message, steps }) {
 		if (this.is_stopped || this.job?.status !== "Running") return;
-		this.told = { progress, progress_message, steps: steps ?? [] }; // newer than an answer that is still on its way
+		if (progress_message == null && steps == null) {
+			// The job's room hears no texts. Its owner hears them in their own room.
+			if (this.job.owner_user !== frappe.session.user) this.soon ||= setTimeout(() => this.refresh(), READ_AGAIN);
+			this.told = { ...this.told, progress };
+		} else {
+			this.told = { progress, progress_message, steps: steps ?? [] }; // newer than an answer that is still on its way
+		}
 		this.job = { ...this.job, ...this.told };
 		this.on_change(this.job);
 		this.again_after(this.interval());

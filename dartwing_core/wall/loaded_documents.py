@@ -1,0 +1,44 @@
+"""A loaded document stays the one that was loaded.
+
+Frappe loads a document, and then updates it with the values of the request. If these say that it is new (`__islocal`),
+or give it another name, Frappe asks about the values of the request alone, and answers with a copy of the hidden row.
+So values for a loaded document whose rows may be about ours neither call it new nor name another one. (15, 16)
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import frappe
+from frappe import _
+from frappe.model.base_document import BaseDocument
+
+from dartwing_core.jobs.access import visibility
+
+from . import links
+from .loaded_names import loaded_name
+from .report_access import may_hold_ours
+
+NEW = "__islocal"
+
+
+def _checking(update: Callable[[BaseDocument, Any], Any]) -> Callable[[BaseDocument, Any], Any]:
+    @functools.wraps(update)
+    def checked(self: BaseDocument, d: Any) -> Any:
+        if frappe.flags.get(links.FLAG) and _becomes_another(self, d):
+            raise frappe.ValidationError(_("A saved document can't be changed into another one. Make a new one."))
+        return update(self, d)
+
+    return checked
+
+
+def _becomes_another(document: BaseDocument, values: Any) -> bool:
+    name = loaded_name(document)
+    if not name or not (values.get(NEW) or values.get("name", name) != name):
+        return False
+    return may_hold_ours(document.doctype) and not visibility.viewer().sees_everything
+
+
+BaseDocument.update = _checking(BaseDocument.update)

@@ -1,0 +1,32 @@
+"""Remembers the name with which a document was loaded, whatever its fields say later."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from frappe.model.document import Document
+
+LOADED = "dartwing_loaded"
+"""In the flags of a document."""
+
+
+def loaded_name(document: Any) -> str | None:
+    """The name of the row from which a document was loaded. None if it was not."""
+    flags = getattr(document, "flags", None)
+    return flags.get(LOADED) if flags else None
+
+
+def _noting(load: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(load)
+    def noted(self: Document, *arguments: Any, **named: Any) -> Any:
+        self.flags.pop(LOADED, None)
+        found = load(self, *arguments, **named)
+        self.flags[LOADED] = self.name
+        return found
+
+    return noted
+
+
+Document.load_from_db = _noting(Document.load_from_db)

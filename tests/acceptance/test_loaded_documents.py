@@ -1,0 +1,90 @@
+"""Values for a loaded document make no copy of it, and no other document of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import frappe
+import pytest
+
+from tests.support import factory, http
+from tests.support.http import Client, call
+
+SECRET = "s3cret-of-alpha"
+
+
+@pytest.fixture(autouse=True)
+def _no_limits() -> None:
+    http.forget_limits()
+
+
+@pytest.fixture
+def rows(site) -> Iterator[dict[str, str]]:
+    """A task and a card of somebody of Alpha about Alpha, and a task of the one who asks."""
+    owner, asker = factory.user("loads_alpha", factory.ALPHA), factory.user("loads_beta", factory.BETA)
+    about = {"reference_type": "Organization", "reference_name": factory.ALPHA}
+    hidden = frappe.get_doc({"doctype": "ToDo", "description": SECRET, **about}).insert()
+    own = frappe.get_doc({"doctype": "ToDo", "description": "own", "allocated_to": asker}).insert()
+    own.db_set("owner", asker)
+    card = {"doctype": "Number Card", "label": "test card of alpha", "type": "Document Type", "function": "Count"}
+    card |= {"document_type": "Background Job", "filters_json": f'[["Background Job","name","=","{SECRET}"]]'}
+    card = frappe.get_doc(card).insert()
+    for row in (hidden, card):
+        row.db_set("owner", owner)
+    frappe.db.commit()
+    yield {"ToDo": hidden.name, "own": own.name, "Number Card": card.name}
+    frappe.db.rollback()
+    frappe.delete_doc("Number Card", card.name, force=True)
+    frappe.db.delete("ToDo", {"description": ["in", [SECRET, "own"]]})
+    frappe.db.commit()
+
+
+@pytest.fixture
+def asker(web) -> Client:
+    user = factory.user("loads_beta", factory.BETA, roles=("Dartwing User", "Dashboard Manager"))
+    frappe.db.commit()
+    return Client(web).with_token(user)
+
+
+@pytest.mark.parametrize("doctype", ["ToDo", "Number Card"])
+def test_a_hidden_row_is_not_copied_by_an_update_that_calls_it_new(rows, asker, doctype):
+    # Seen failing: Frappe loaded it, judged the values of the request alone, and answered with a copy.
+    values = {"__islocal": 1, "label": "test stolen", "reference_type": None, "reference_name": None}
+    values["allocated_to"] = "test_loads_beta@example.com"
+    answer = asker.http.put(f"{asker.url}/api/resource/{doctype}/{rows[doctype]}", json=values, timeout=60)
+    assert answer.status_code >= 400, answer.text
+    assert SECRET not in answer.text
+    given = {"doctype": doctype, "name": rows[doctype], "fieldname": values}
+    answer = call(asker, "frappe.client.set_value", **given)
+    assert answer.status_code >= 400, answer.text
+    assert SECRET not in answer.text
+
+
+def test_a_hidden_row_is_not_written_into_ones_own(rows, asker):
+    # Seen failing: the name of the own row in the values had the hidden row stored there.
+    values = {"name": rows["own"], "reference_type": None, "reference_name": None}
+    answer = asker.http.put(f"{asker.url}/api/resource/ToDo/{rows['ToDo']}", json=values, timeout=60)
+    assert answer.status_code >= 400, answer.text
+    assert frappe.db.get_value("ToDo", rows["own"], "description") == "own"
+
+
+def test_who_sends_the_whole_document_back_saves_it(rows, asker):
+    read = asker.http.get(f"{asker.url}/api/resource/ToDo/{rows['own']}", timeout=60).json()
+    values = {**(read.get("data") or read["message"]), "description": "own", "__islocal": 0, "__unsaved": 1}
+    answer = asker.http.put(f"{asker.url}/api/resource/ToDo/{rows['own']}", json=values, timeout=60)
+    assert answer.status_code == 200, answer.text
+
+
+def test_a_file_is_not_taken_from_a_hidden_document(rows, asker):
+    # Seen failing: links and public files were moved to a document of one's own, and then deleted.
+    of_alpha = {"attached_to_doctype": "Organization", "attached_to_name": factory.ALPHA}
+    values = {"doctype": "File", "file_name": "link", "file_url": f"https://example.com/{SECRET}", **of_alpha}
+    file = frappe.get_doc(values).insert(ignore_permissions=True)
+    frappe.db.commit()
+    values = {"attached_to_doctype": "ToDo", "attached_to_name": rows["own"]}
+    answer = asker.http.put(f"{asker.url}/api/resource/File/{file.name}", json=values, timeout=60)
+    assert answer.status_code >= 400, answer.text
+    assert SECRET not in answer.text
+    assert frappe.db.get_value("File", file.name, "attached_to_name") == factory.ALPHA
+    file.delete()
+    frappe.db.commit()

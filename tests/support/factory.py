@@ -14,6 +14,7 @@ from dartwing_core.jobs.db import connection
 
 ALPHA, BETA = "Test Alpha", "Test Beta"
 HANDLERS = "tests.support.handlers"
+TYPED = "tests.support.typed_handlers"
 FAULTS = "tests.support.faults"
 TEXTS = "tests.support.texts"
 REMAINS = "tests.support.remains"

@@ -28,7 +28,7 @@ from ..errors import (
 from ..line import claim
 from ..line.claimed_job import ClaimedJob
 from ..store import dependencies, history, job_store, runs
-from . import callbacks, handlers, isolation, outcome
+from . import callbacks, handlers, isolation, outcome, parameters
 from .context import JobContext
 from .heartbeat import Heartbeat, HeartbeatThread
 from .outcome import Outcome
@@ -152,7 +152,7 @@ class Attempt:
             handler = handlers.resolve(self.job.handler)
             site = isolation.Site()
             try:
-                return handler(self.context)
+                return parameters.call(handler, self.context, self.job.row["input_parameters"])
             finally:
                 if os.getpid() != self.pid:
                     os._exit(1)  # a child that the handler has forked must not settle too, on its parent's connection
@@ -256,7 +256,8 @@ class Attempt:
         if not self.job.timeout_handler:
             return
         try:
-            handlers.resolve(self.job.timeout_handler)(self.context)
+            clean_up = handlers.resolve(self.job.timeout_handler)
+            parameters.call(clean_up, self.context, self.job.row["input_parameters"])
             frappe.db.commit()
         except Exception:
             frappe.logger("dartwing_core").exception(f"{self.job.name}: the clean-up after its time limit failed")

@@ -10,19 +10,18 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable
-from functools import lru_cache
-from typing import Any, get_type_hints, overload
+from typing import Any, overload
 
 import frappe
 from frappe import _
 
 from ..errors import UnknownHandlerError
+from .parameters import MARK, Declared, declared_by, further_arguments
 
 HOOK = "background_job_handlers"
 _MARK = "__background_job_handler__"
-_PARAMETERS = "__background_job_parameters__"
 
-Handler = Callable[[Any], "dict[str, Any] | None"]
+Handler = Callable[..., "dict[str, Any] | None"]
 
 
 @overload
@@ -34,37 +33,24 @@ def job_handler(*, parameters: type) -> Callable[[Handler], Handler]: ...
 
 
 def job_handler(function: Handler | None = None, *, parameters: type | None = None) -> Any:
-    """Decorator: a Job Type may name this function, `handler(context) -> dict | None`, as its handler.
+    """Decorator: a Job Type may name this function as its handler.
 
-    `parameters`: a dataclass, TypedDict or pydantic model of what it takes, of which Desk makes the dialog to run
-    such a job; a text in an `Annotated` type is a field's description.
-    Raises TypeError if it can't be called with just a context.
+    It takes the context, and further arguments by name: the job's parameters, each by its annotation. Or it takes one
+    argument `parameters`, whose type is a dataclass, a TypedDict or a pydantic model. A handler of the context alone
+    may name such a type as `parameters` of the decorator. Parameters are checked when a job is submitted, and Desk
+    makes the dialog to run such a job of them. A text in an `Annotated` type is a field's description.
+    Raises TypeError if the function is no handler.
     """
 
     def mark(function: Handler) -> Handler:
+        if inspect.isfunction(function):
+            setattr(function, MARK, parameters)
         if problem := signature_problem(function):
             raise TypeError(f"{function.__module__}.{function.__qualname__}: {problem}")
         setattr(function, _MARK, True)
-        setattr(function, _PARAMETERS, parameters)
         return function
 
     return mark(function) if function is not None else mark
-
-
-def parameters_schema(path: str) -> dict[str, Any] | None:
-    """The JSON Schema of the parameters that this path's handler has declared. None if it has declared none."""
-    declared = getattr(resolve(path), _PARAMETERS, None)
-    if declared is None:
-        return None
-    from pydantic import TypeAdapter  # late: its import takes time, and no worker needs it
-
-    schema = TypeAdapter(declared).json_schema()
-    for name, hint in get_type_hints(declared, include_extras=True).items():
-        described = schema.get("properties", {}).get(name, {})
-        texts = [text for text in getattr(hint, "__metadata__", ()) if isinstance(text, str)]
-        if texts:
-            described.setdefault("description", texts[0])
-    return schema
 
 
 def resolve(path: str) -> Handler:
@@ -89,6 +75,18 @@ def resolve(path: str) -> Handler:
     return function
 
 
+def declared_of(handler: Handler, name: str) -> Declared | None:
+    """What a handler declares about its parameters, or None. Raises UnknownHandlerError if a type can't be used.
+
+    `name`: the handler's name in the error.
+    """
+    try:
+        return declared_by(handler)
+    except Exception as error:  # pydantic has many of its own
+        reason = f"{type(error).__name__}: {error}"
+        raise UnknownHandlerError(_("Handler {0}: its parameters can't be read: {1}").format(name, reason)) from error
+
+
 def is_marked(function: Any) -> bool:
     """Whether the decorator was applied to `function`."""
     return callable(function) and getattr(function, _MARK, False) is True
@@ -104,23 +102,16 @@ def is_nameable(path: str) -> bool:
 
 
 def signature_problem(function: Any) -> str | None:
-    """Why `function` can't be called as `function(context)`; None if it can."""
+    """Why `function` can't be a handler; None if it can."""
     if not inspect.isfunction(function):
         return _("a handler must be a plain function")
     if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
         return _("a handler can't be a coroutine or a generator")
-    if not _takes_one_argument(function):
-        return _("a handler takes exactly one argument, the job's context")
-    return None
-
-
-@lru_cache(maxsize=1024)
-def _takes_one_argument(function: Any) -> bool:
     try:
-        inspect.signature(function).bind(None)
-    except TypeError:
-        return False
-    return True
+        further_arguments(function)
+    except TypeError as error:
+        return str(error)
+    return None
 
 
 def _named() -> set[str]:

@@ -13,6 +13,7 @@ from frappe import _
 from ..access import permission, visibility
 from ..access.tenancy import Limits, Standing
 from ..attempt import handlers
+from ..attempt.parameters import Declared
 from ..base import canonical, clock, config, due_times, ids
 from ..base.config import JobType
 from ..base.row_types import Columns
@@ -75,12 +76,21 @@ def prepare_all(requests: Sequence[Request], user: str) -> list[Prepared]:
 
     The user's permission is checked once for each type and organization.
     """
-    allowed: dict[tuple[str, str], tuple[Standing, bool]] = {}
+    allowed: dict[tuple[str, str], Allowed] = {}
     with config.keeping():
         return [_prepare(request, user, allowed) for request in requests]
 
 
-def _prepare(request: Request, user: str, allowed: dict[tuple[str, str], tuple[Standing, bool]]) -> Prepared:
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What is the same for all jobs of one type and organization."""
+
+    standing: Standing
+    is_paused: bool
+    declared: Declared | None
+
+
+def _prepare(request: Request, user: str, allowed: dict[tuple[str, str], Allowed]) -> Prepared:
     try:
         job_type = _job_type(request.job_type)
     except InvalidJobError:
@@ -89,18 +99,17 @@ def _prepare(request: Request, user: str, allowed: dict[tuple[str, str], tuple[S
     asked = job_type.name, _text(request.organization, "organization")
     if asked not in allowed:
         found = permission.check_submit(user, request.organization, job_type)
-        allowed[asked] = found, not found.limits.may_start or bool(job_type.is_paused)
-        handlers.resolve(job_type.handler_method)
-    standing, is_paused = allowed[asked]
+        is_paused = not found.limits.may_start or bool(job_type.is_paused)
+        allowed[asked] = Allowed(found, is_paused, _declared(job_type))
+    standing = allowed[asked].standing
     request = replace(request, organization=standing.organization)
     dedup.check_policy(request.on_duplicate)
-    parameters = canonical.canonical_json(request.parameters)
-    _check_size(parameters)
+    parameters = _canonical(request.parameters, allowed[asked].declared)
     priority = _priority(request.priority or job_type.default_priority or "Normal")
     dependency_check.check_policy(request.on_parent_failure)
     due = due_times.epoch_of(request.available_at)
     row = _row(request, job_type, user, parameters, priority) | waiting.columns(due, priority)
-    return Prepared(request, cast(NewJobRow, row), is_paused, standing.limits)
+    return Prepared(request, cast(NewJobRow, row), allowed[asked].is_paused, standing.limits)
 
 
 def organization_id(organization: Any, user: str) -> str:
@@ -116,8 +125,8 @@ def check_organization(prepared: Sequence[Prepared], organization: str) -> None:
 
 def edited(job: JobRow, parameters: Any) -> Columns:
     """The columns that change when a job is retried with other parameters. Raises InvalidJobError for invalid ones."""
-    text = canonical.canonical_json(parameters)
-    _check_size(text)
+    job_type = config.job_type(job["job_type"])
+    text = _canonical(parameters, _declared(job_type) if job_type else None)
     content = canonical.hash_of(job["job_type"], job["organization"], text)
     is_by_content = job["dedup_hash"] == job["job_hash"]  # and not by a key of the caller's own
     return {
@@ -179,6 +188,20 @@ def _text(value: Any, argument: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise InvalidJobError(_("{0} is missing.").format(argument))
     return canonical.plain(value, argument)
+
+
+def _declared(job_type: JobType) -> Declared | None:
+    name = job_type.handler_method
+    return handlers.declared_of(handlers.resolve(name), name)
+
+
+def _canonical(parameters: Mapping[str, Any] | None, declared: Declared | None) -> str:
+    """The parameters as canonical JSON. Raises InvalidJobError unless they are what the handler declares."""
+    text = canonical.canonical_json(parameters)
+    _check_size(text)
+    if declared:
+        declared.check(parameters or {}, text)
+    return text
 
 
 def _check_size(parameters: str) -> None:

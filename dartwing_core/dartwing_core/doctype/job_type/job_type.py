@@ -88,8 +88,8 @@ class JobType(OwnDocument):
     def _validate_handlers(self) -> None:
         for fieldname in ("handler_method", "timeout_handler_method"):
             self.set(fieldname, (self.get(fieldname) or "").strip())
-            if self.get(fieldname):
-                handlers.resolve(self.get(fieldname))
+            if name := self.get(fieldname):
+                handlers.declared_of(handlers.resolve(name), name)
 
     def _validate_schema(self) -> None:
         """Refuse a schema from which no dialog can be made: it must be of an object with properties."""

@@ -1,0 +1,218 @@
+"""What a handler declares about its parameters: their check at the submit, and the call of the handler with them.
+
+A handler declares them in one of three ways:
+
+    def handler(context, customer: str, language: Literal["en", "de"] = "en")    each parameter by its annotation
+    def handler(context, parameters: Statement)                                   all in one typed object
+    @job_handler(parameters=Statement)                                            checked; the handler reads the context
+
+`Statement` is a dataclass, a TypedDict or a pydantic model. Values are JSON's: no text stands for a number.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from frappe import _
+
+from ..base import canonical
+from ..base.texts import cut
+from ..errors import InvalidJobError, PermanentError
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter, ValidationError
+
+WHOLE = "parameters"
+"""The name of a handler's second argument that takes all parameters as one object."""
+MARK = "__background_job_parameters__"
+"""The attribute in which the decorator keeps a type for a handler that reads the context."""
+MOST_PROBLEMS = 20
+BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
+
+
+class Declared:
+    """The parameters that a handler declares."""
+
+    def __init__(self, declared: Any, *, spread: bool):
+        from pydantic import TypeAdapter  # late: its import takes time, and many handlers declare nothing
+
+        self._adapter: TypeAdapter[Any] = TypeAdapter(declared)
+        self._is_spread = spread
+        self.schema = _with_descriptions(self._adapter.json_schema(), declared)
+        """The JSON Schema of the parameters."""
+        self._known = frozenset(self.schema.get("properties", {}))
+        self._takes_more = bool(self.schema.get("additionalProperties", False))
+
+    def check(self, parameters: Mapping[str, Any], text: str) -> None:
+        """Raises InvalidJobError that names each wrong parameter. `text`: the parameters as canonical JSON."""
+        problems = self._unknown(parameters)
+        try:
+            self._validated(text)
+        except ValueError as error:
+            problems += _problems(error)
+        if problems:
+            raise InvalidJobError(_("These parameters don't fit: {0}.").format("; ".join(problems[:MOST_PROBLEMS])))
+
+    def call(self, handler: Callable[..., Any], context: Any, text: str) -> Any:
+        """Call the handler with the context, and with the typed parameters. `text`: as stored, canonical JSON.
+
+        Raises PermanentError if they no longer fit what the handler declares.
+        """
+        try:
+            self.check(canonical.load(text) or {}, text)
+            value = self._validated(text)
+        except InvalidJobError as error:
+            raise PermanentError(str(error)) from error
+        if self._is_spread:
+            return handler(context, **{field.name: getattr(value, field.name) for field in dataclasses.fields(value)})
+        return handler(context, value)
+
+    def _validated(self, text: str) -> Any:
+        return self._adapter.validate_json(text or "{}", strict=True)
+
+    def _unknown(self, parameters: Mapping[str, Any]) -> list[str]:
+        if self._takes_more:
+            return []
+        return [self._unknown_one(name) for name in parameters if name not in self._known]
+
+    def _unknown_one(self, name: str) -> str:
+        if close := get_close_matches(name, self._known, 1):
+            return _("{0} is unknown: did you mean {1}?").format(cut(name), close[0])
+        known = ", ".join(sorted(self._known)) or _("none")
+        return _("{0} is unknown (known: {1})").format(cut(name), known)
+
+
+def call(handler: Callable[..., Any], context: Any, text: str) -> Any:
+    """Call a handler with the context, and with the parameters that it takes. `text`: these as canonical JSON.
+
+    Raises PermanentError if they no longer fit what the handler declares.
+    """
+    if not further_arguments(handler):
+        return handler(context)
+    declared = declared_by(handler)
+    assert declared is not None
+    return declared.call(handler, context, text)
+
+
+@lru_cache(maxsize=1024)
+def declared_by(function: Callable[..., Any]) -> Declared | None:
+    """What a handler declares about its parameters. None if it takes the context alone and declares nothing.
+
+    Raises TypeError, NameError or an error of pydantic's if a type can't be used.
+    """
+    further, of_decorator = further_arguments(function), getattr(function, MARK, None)
+    if not further:
+        return Declared(of_decorator, spread=False) if of_decorator is not None else None
+    hints = get_type_hints(function, include_extras=True)
+    if list(further) == [WHOLE] and _is_structure(hints[WHOLE]):
+        return Declared(hints[WHOLE], spread=False)
+    return Declared(_dataclass_of(function.__name__, further, hints), spread=True)
+
+
+@lru_cache(maxsize=1024)
+def further_arguments(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """The arguments of a handler behind the first one, which is the context. Raises TypeError if it is no handler."""
+    first, *further = inspect.signature(function).parameters.values() or [None]
+    if first is None or first.kind not in BY_POSITION:
+        raise TypeError(_("a handler's first argument is the job's context"))
+    annotated = {argument.name: argument for argument in further if _is_parameter(argument)}
+    if annotated and getattr(function, MARK, None) is not None:
+        raise TypeError(_("a handler's parameters stand in its signature or in the decorator, not in both"))
+    return annotated
+
+
+def _is_parameter(argument: inspect.Parameter) -> bool:
+    """Whether an argument is one of the job's parameters. Without a type, only Python code fills it in."""
+    if argument.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
+        return False
+    if argument.annotation is not inspect.Parameter.empty:
+        if argument.kind not in BY_NAME:
+            raise TypeError(_("a handler takes its parameters by name: no / behind {0}").format(argument.name))
+        return True
+    if argument.default is inspect.Parameter.empty:
+        raise TypeError(_("say of which type {0} is, such as {0}: str").format(argument.name))
+    return False
+
+
+def _is_structure(hint: Any) -> bool:
+    """Whether a type has named fields: a dataclass, a TypedDict or a pydantic model."""
+    return isinstance(hint, type) and (
+        dataclasses.is_dataclass(hint) or hasattr(hint, "__total__") or hasattr(hint, "model_fields")
+    )
+
+
+def _dataclass_of(name: str, arguments: Mapping[str, inspect.Parameter], hints: Mapping[str, Any]) -> type:
+    fields: list[Any] = []
+    for argument in arguments.values():
+        given = {} if argument.default is inspect.Parameter.empty else _default(argument.default)
+        fields.append((argument.name, hints[argument.name], dataclasses.field(**given, kw_only=True)))
+    return dataclasses.make_dataclass(name, fields)
+
+
+def _default(value: Any) -> dict[str, Any]:
+    is_shared = isinstance(value, list | dict | set)
+    return {"default_factory": lambda: value.copy()} if is_shared else {"default": value}
+
+
+def _with_descriptions(schema: dict[str, Any], declared: Any) -> dict[str, Any]:
+    """The schema, with the texts of `Annotated` types as descriptions."""
+    for name, hint in get_type_hints(declared, include_extras=True).items():
+        described = schema.get("properties", {}).get(name, {})
+        texts = [text for text in getattr(hint, "__metadata__", ()) if isinstance(text, str)]
+        if texts:
+            described.setdefault("description", texts[0])
+    return schema
+
+
+# Errors ---------------------------------------------------------------------------------------------------------
+
+
+def _problems(error: ValueError) -> list[str]:
+    """Each wrong value with what it should be. Raises `error` itself if it is not pydantic's."""
+    from pydantic import ValidationError
+
+    if not isinstance(error, ValidationError):
+        raise error
+    return [f"{_place(found['loc'])} {_expectation(found)}" for found in error.errors(include_url=False)]
+
+
+def _place(location: Iterable[int | str]) -> str:
+    """Such as `lines[2].price`."""
+    text = ""
+    for part in location:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else cut(part)
+    return text or WHOLE
+
+
+def _expectation(found: Mapping[str, Any]) -> str:
+    kind, context = found["type"], found.get("ctx", {})
+    texts = {
+        "missing": _("is missing"),
+        "literal_error": _("must be one of {0}").format(context.get("expected", "")),
+        "enum": _("must be one of {0}").format(context.get("expected", "")),
+        "string_type": _("must be text"),
+        "int_type": _("must be a whole number"),
+        "int_from_float": _("must be a whole number"),
+        "float_type": _("must be a number"),
+        "bool_type": _("must be true or false"),
+        "list_type": _("must be a list"),
+        "tuple_type": _("must be a list"),
+        "dict_type": _("must be an object"),
+        "model_type": _("must be an object"),
+        "dataclass_type": _("must be an object"),
+        "none_required": _("must be empty"),
+        "date_type": _("must be a date, such as {0}").format("2026-01-31"),
+        "date_parsing": _("must be a date, such as {0}").format("2026-01-31"),
+        "datetime_type": _("must be a date and time, such as {0}").format("2026-01-31T09:30:00+01:00"),
+        "datetime_parsing": _("must be a date and time, such as {0}").format("2026-01-31T09:30:00+01:00"),
+        "extra_forbidden": _("is unknown"),
+        "unexpected_keyword_argument": _("is unknown"),
+    }
+    return texts.get(kind) or _("is wrong: {0}").format(cut(found["msg"]))

@@ -1,0 +1,137 @@
+"""What a handler declares about its parameters is checked when a job is submitted, and is what it is called with."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from typing import Any
+
+import frappe
+import pytest
+
+from dartwing_core.jobs import InvalidJobError, job_handler, retry_job, submit_job, submit_jobs
+from dartwing_core.jobs.attempt import handlers
+from dartwing_core.jobs.monitoring.type_overview import get_job_type_overview
+from tests.support import factory, schedules
+from tests.support.jobs import run, submitted
+
+pytestmark = pytest.mark.usefixtures("no_sweeps")
+
+STATEMENT = {"customer": "C-1", "until": "2026-01-31"}
+
+
+def typed(handler: str) -> str:
+    return factory.job_type(handler, f"{factory.TYPED}.{handler}")
+
+
+@pytest.mark.parametrize(
+    ("handler", "parameters", "result"),
+    [
+        ("by_arguments", STATEMENT, {"types": ["str", "date", "str", "int"], "copies": 1}),
+        ("by_arguments", {**STATEMENT, "copies": 3}, {"types": ["str", "date", "str", "int"], "copies": 3}),
+        ("by_arguments", {"customer": "C", "until": date(2026, 1, 31)}, {"types": ["str", "date", "str", "int"], "copies": 1}),
+        ("by_dataclass", {**STATEMENT, "lines": [{"item": "A"}]}, {"year": 2026, "items": ["A"]}),
+        ("by_typed_dict", {"first": 3, "last": 5}, {"pages": 3}),
+        ("by_model", {"amount": 12.5}, {"cents": 1250, "kept": {"amount": 12.5}}),
+        ("by_decorator", STATEMENT, {"customer": "C-1"}),
+    ],
+)
+def test_a_handler_gets_typed_values(handler, parameters, result):
+    # Seen failing: handlers with further arguments were refused.
+    done = run(submitted(typed(handler), **parameters))
+    assert (done["status"], done["result"]) == ("Completed", result), done["error_message"]
+
+
+def test_a_default_is_not_shared_by_jobs():
+    job_type = typed("with_list")
+    results = [run(submitted(job_type, names=given))["result"] for given in (["a"], ["b"])]
+    plain = [run(submitted(job_type))["result"] for _number in (1, 2)]
+    assert results == [{"names": ["a", "own"], "extra": None}, {"names": ["b", "own"], "extra": None}]
+    assert plain == [{"names": ["own"], "extra": None}] * 2
+
+
+@pytest.mark.parametrize(
+    ("handler", "parameters", "problems"),
+    [
+        ("by_arguments", {}, ["customer is missing", "until is missing"]),
+        ("by_arguments", {**STATEMENT, "customr": "x"}, ["customr is unknown: did you mean customer?"]),
+        ("by_arguments", {**STATEMENT, "zzz": 1}, ["zzz is unknown (known: copies, customer, language, until)"]),
+        ("by_arguments", {**STATEMENT, "copies": "3"}, ["copies must be a whole number"]),
+        ("by_arguments", {**STATEMENT, "copies": True}, ["copies must be a whole number"]),
+        ("by_arguments", {**STATEMENT, "language": "fr"}, ["language must be one of 'en' or 'de'"]),
+        ("by_arguments", {**STATEMENT, "until": "soon"}, ["until must be a date, such as 2026-01-31"]),
+        ("by_arguments", {**STATEMENT, "customer": 5}, ["customer must be text"]),
+        ("by_dataclass", {**STATEMENT, "lines": [{"item": "A"}, {"quantity": 2}]}, ["lines[1].item is missing"]),
+        ("by_typed_dict", {"first": 1, "last": None}, ["last must be a whole number"]),
+        ("by_model", {"amount": -1}, ["amount is wrong: Input should be greater than 0"]),
+        ("by_decorator", {"customer": "C"}, ["until is missing"]),
+    ],
+)
+def test_what_does_not_fit_is_named_at_the_submit(handler, parameters, problems):
+    # Seen failing: it was accepted, and ended as a KeyError in Dead Letter.
+    job_type = typed(handler)
+    with pytest.raises(InvalidJobError) as error:
+        submit_job(job_type, factory.ALPHA, parameters)
+    assert str(error.value) == f"These parameters don't fit: {'; '.join(problems)}."
+    with pytest.raises(InvalidJobError, match="don't fit"):
+        submit_jobs([{"job_type": job_type, "organization": factory.ALPHA, "parameters": parameters}])
+    assert not frappe.db.exists("Background Job", {"job_type": job_type})
+
+
+def test_a_schedule_and_a_retry_are_checked_too():
+    job_type = typed("by_arguments")
+    with pytest.raises(InvalidJobError, match="until is missing"):
+        schedules.document(job_type, parameters='{"customer": "C"}').insert()
+    job = submitted(job_type, **STATEMENT)
+    frappe.db.set_value("Background Job", job.name, "status", "Dead Letter")
+    with pytest.raises(InvalidJobError, match="copies must be a whole number"):
+        retry_job(job.name, {**STATEMENT, "copies": "many"})
+
+
+def test_parameters_that_no_longer_fit_fail_for_good_with_their_names():
+    job = submitted(typed("by_arguments"), **STATEMENT)
+    older = json.dumps({"customer": "C-1"})  # as if submitted before `until` was asked for
+    frappe.db.set_value("Background Job", job.name, "input_parameters", older)
+    frappe.db.commit()
+    done = run(job)
+    assert (done["status"], done["error_message"]) == ("Dead Letter", "These parameters don't fit: until is missing.")
+
+
+def test_the_schema_tells_types_defaults_and_descriptions():
+    schema = get_job_type_overview(typed("by_arguments"))["schema"]
+    assert schema["required"] == ["customer", "until"]
+    assert schema["properties"]["until"]["format"] == "date"
+    assert schema["properties"]["language"] == {
+        "default": "en",
+        "enum": ["en", "de"],
+        "title": "Language",
+        "type": "string",
+    }
+    described = get_job_type_overview(typed("by_dataclass"))["schema"]["properties"]["customer"]
+    assert described["description"] == "Whom it is for"
+
+
+def refused(function: Any, reason: str) -> None:
+    with pytest.raises(TypeError, match=reason):
+        job_handler(function)
+
+
+def test_the_decorator_says_what_it_can_not_use():
+    def without_type(context, customer):
+        """An argument without a type."""
+
+    def by_position(context, customer: str, /):
+        """An argument without a name."""
+
+    def twice(context, customer: str):
+        """Declared twice."""
+
+    refused(without_type, "say of which type customer is, such as customer: str")
+    refused(by_position, "by name: no / behind customer")
+    with pytest.raises(TypeError, match="not in both"):
+        job_handler(parameters=dict)(twice)
+
+
+def test_a_type_that_can_not_be_read_is_named_when_a_job_type_is_saved():
+    with pytest.raises(handlers.UnknownHandlerError, match="its parameters can't be read: NameError"):
+        factory.job_type("unread", f"{factory.TYPED}.with_unknown_type")

@@ -1,0 +1,88 @@
+"""Handlers for tests that declare their parameters in each of the ways there are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Any, Literal, TypedDict
+
+from pydantic import BaseModel, Field
+
+from dartwing_core.jobs import JobContext, job_handler
+
+
+@dataclass
+class Line:
+    """A line of an invoice."""
+
+    item: str
+    quantity: int = 1
+
+
+@dataclass
+class Statement:
+    """A statement to send."""
+
+    customer: Annotated[str, "Whom it is for"]
+    until: date
+    language: Literal["en", "de"] = "en"
+    lines: list[Line] = field(default_factory=list)
+
+
+class Range(TypedDict):
+    """A range of pages."""
+
+    first: int
+    last: int
+
+
+class Payment(BaseModel):
+    """A payment."""
+
+    amount: Decimal = Field(gt=0)
+    reference: str | None = None
+
+
+@job_handler
+def by_arguments(
+    context: JobContext, customer: str, until: date, language: Literal["en", "de"] = "en", copies: int = 1
+) -> dict[str, Any]:
+    """Each parameter is an argument."""
+    return {"types": [type(value).__name__ for value in (customer, until, language, copies)], "copies": copies}
+
+
+@job_handler
+def by_dataclass(context: JobContext, parameters: Statement) -> dict[str, Any]:
+    """All parameters are one object."""
+    return {"year": parameters.until.year, "items": [line.item for line in parameters.lines]}
+
+
+@job_handler
+def by_typed_dict(context: JobContext, parameters: Range) -> dict[str, Any]:
+    """All parameters are one dict."""
+    return {"pages": parameters["last"] - parameters["first"] + 1}
+
+
+@job_handler
+def by_model(context: JobContext, parameters: Payment) -> dict[str, Any]:
+    """All parameters are one model."""
+    return {"cents": int(parameters.amount * 100), "kept": context.parameters}
+
+
+@job_handler(parameters=Statement)
+def by_decorator(context: JobContext) -> dict[str, Any]:
+    """The parameters are checked, and read from the context."""
+    return {"customer": context.parameters["customer"]}
+
+
+@job_handler
+def with_list(context: JobContext, names: list[str] = [], extra=None) -> dict[str, Any]:  # noqa: B006
+    """A default that is shared, and an argument that is no parameter."""
+    names.append("own")
+    return {"names": names, "extra": extra}
+
+
+@job_handler
+def with_unknown_type(context: JobContext, customer: Missing) -> None:  # noqa: F821
+    """Its type is nowhere."""

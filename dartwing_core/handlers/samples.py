@@ -12,9 +12,15 @@ STEP_SECONDS = 0.1
 MAX_SECONDS = 3_600
 
 
+MORE = {"extra": "allow"}
+"""pydantic's setting for a type that takes further parameters. Here they make jobs differ that are equal otherwise."""
+
+
 @dataclass
 class SampleParameters:
-    """The parameters of sample_job."""
+    """The parameters of sample_job, beside any others."""
+
+    __pydantic_config__ = MORE
 
     duration: Annotated[float, "Seconds of work"] = 1
     fail_type: Annotated[Literal["transient", "permanent"] | None, "Makes the job fail"] = None
@@ -24,7 +30,9 @@ class SampleParameters:
 
 @dataclass
 class LongRunningParameters:
-    """The parameters of long_running_job."""
+    """The parameters of long_running_job, beside any others."""
+
+    __pydantic_config__ = MORE
 
     duration: Annotated[float, "Seconds of work"] = 60
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import date
 from typing import Any
 
@@ -29,11 +30,16 @@ def typed(handler: str) -> str:
     [
         ("by_arguments", STATEMENT, {"types": ["str", "date", "str", "int"], "copies": 1}),
         ("by_arguments", {**STATEMENT, "copies": 3}, {"types": ["str", "date", "str", "int"], "copies": 3}),
-        ("by_arguments", {"customer": "C", "until": date(2026, 1, 31)}, {"types": ["str", "date", "str", "int"], "copies": 1}),
+        (
+            "by_arguments",
+            {"customer": "C", "until": date(2026, 1, 31)},
+            {"types": ["str", "date", "str", "int"], "copies": 1},
+        ),
         ("by_dataclass", {**STATEMENT, "lines": [{"item": "A"}]}, {"year": 2026, "items": ["A"]}),
         ("by_typed_dict", {"first": 3, "last": 5}, {"pages": 3}),
         ("by_model", {"amount": 12.5}, {"cents": 1250, "kept": {"amount": 12.5}}),
         ("by_decorator", STATEMENT, {"customer": "C-1"}),
+        ("by_itself", {"title": "A", "folders": [{"title": "B"}]}, {"inner": ["B"]}),
     ],
 )
 def test_a_handler_gets_typed_values(handler, parameters, result):
@@ -62,6 +68,7 @@ def test_a_default_is_not_shared_by_jobs():
         ("by_arguments", {**STATEMENT, "until": "soon"}, ["until must be a date, such as 2026-01-31"]),
         ("by_arguments", {**STATEMENT, "customer": 5}, ["customer must be text"]),
         ("by_dataclass", {**STATEMENT, "lines": [{"item": "A"}, {"quantity": 2}]}, ["lines[1].item is missing"]),
+        ("by_itself", {"title": "A", "folder": []}, ["folder is unknown: did you mean folders?"]),
         ("by_typed_dict", {"first": 1, "last": None}, ["last must be a whole number"]),
         ("by_model", {"amount": -1}, ["amount is wrong: Input should be greater than 0"]),
         ("by_decorator", {"customer": "C"}, ["until is missing"]),
@@ -76,6 +83,15 @@ def test_what_does_not_fit_is_named_at_the_submit(handler, parameters, problems)
     with pytest.raises(InvalidJobError, match="don't fit"):
         submit_jobs([{"job_type": job_type, "organization": factory.ALPHA, "parameters": parameters}])
     assert not frappe.db.exists("Background Job", {"job_type": job_type})
+
+
+def test_many_and_long_names_cost_little_and_are_cut():
+    job_type, given = typed("by_decorator"), {f"{number}-{'x' * 1000}": 1 for number in range(500)}
+    began = time.process_time()
+    with pytest.raises(InvalidJobError) as error:
+        submit_job(job_type, factory.ALPHA, STATEMENT | given)
+    assert time.process_time() - began < 1
+    assert len(str(error.value)) < 10_000
 
 
 def test_a_schedule_and_a_retry_are_checked_too():

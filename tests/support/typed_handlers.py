@@ -44,6 +44,20 @@ class Payment(BaseModel):
     reference: str | None = None
 
 
+@dataclass
+class Folder:
+    """A folder with folders in it."""
+
+    title: str
+    folders: list[Folder] = field(default_factory=list)
+
+
+@job_handler
+def by_itself(context: JobContext, parameters: Folder) -> dict[str, Any]:
+    """A type that holds itself."""
+    return {"inner": [folder.title for folder in parameters.folders]}
+
+
 @job_handler
 def by_arguments(
     context: JobContext, customer: str, until: date, language: Literal["en", "de"] = "en", copies: int = 1

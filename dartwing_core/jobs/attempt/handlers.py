@@ -87,6 +87,12 @@ def declared_of(handler: Handler, name: str) -> Declared | None:
         raise UnknownHandlerError(_("Handler {0}: its parameters can't be read: {1}").format(name, reason)) from error
 
 
+def parameters_schema(path: str) -> dict[str, Any] | None:
+    """The JSON Schema of the parameters that this path's handler declares. None if it declares nothing."""
+    declared = declared_of(resolve(path), path)
+    return declared.schema if declared else None
+
+
 def is_marked(function: Any) -> bool:
     """Whether the decorator was applied to `function`."""
     return callable(function) and getattr(function, _MARK, False) is True

@@ -16,7 +16,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, cast, get_type_hints
 
 from frappe import _
 
@@ -25,7 +25,7 @@ from ..base.texts import cut
 from ..errors import InvalidJobError, PermanentError
 
 if TYPE_CHECKING:
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import TypeAdapter
 
 WHOLE = "parameters"
 """The name of a handler's second argument that takes all parameters as one object."""
@@ -36,7 +36,6 @@ BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_O
 BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
-
 class Declared:
     """The parameters that a handler declares."""
 
@@ -45,10 +44,10 @@ class Declared:
 
         self._adapter: TypeAdapter[Any] = TypeAdapter(declared)
         self._is_spread = spread
-        self.schema = _with_descriptions(self._adapter.json_schema(), declared)
+        self.schema = _with_descriptions(_opened(self._adapter.json_schema()), declared)
         """The JSON Schema of the parameters."""
         self._known = frozenset(self.schema.get("properties", {}))
-        self._takes_more = bool(self.schema.get("additionalProperties", False))
+        self._takes_more = bool(self.schema.setdefault("additionalProperties", False))
 
     def check(self, parameters: Mapping[str, Any], text: str) -> None:
         """Raises InvalidJobError that names each wrong parameter. `text`: the parameters as canonical JSON."""
@@ -75,30 +74,30 @@ class Declared:
         return handler(context, value)
 
     def _validated(self, text: str) -> Any:
-        return self._adapter.validate_json(text or "{}", strict=True)
+        return self._adapter.validate_json(text, strict=True)
 
     def _unknown(self, parameters: Mapping[str, Any]) -> list[str]:
         if self._takes_more:
             return []
-        return [self._unknown_one(name) for name in parameters if name not in self._known]
+        unknown = [name for name in parameters if name not in self._known]
+        return [self._unknown_one(cut(name)) for name in unknown[:MOST_PROBLEMS]]
 
     def _unknown_one(self, name: str) -> str:
         if close := get_close_matches(name, self._known, 1):
-            return _("{0} is unknown: did you mean {1}?").format(cut(name), close[0])
+            return _("{0} is unknown: did you mean {1}?").format(name, close[0])
         known = ", ".join(sorted(self._known)) or _("none")
-        return _("{0} is unknown (known: {1})").format(cut(name), known)
+        return _("{0} is unknown (known: {1})").format(name, known)
 
 
-def call(handler: Callable[..., Any], context: Any, text: str) -> Any:
+def call(handler: Callable[..., Any], context: Any, text: str | None) -> Any:
     """Call a handler with the context, and with the parameters that it takes. `text`: these as canonical JSON.
 
     Raises PermanentError if they no longer fit what the handler declares.
     """
     if not further_arguments(handler):
         return handler(context)
-    declared = declared_by(handler)
-    assert declared is not None
-    return declared.call(handler, context, text)
+    declared = cast(Declared, declared_by(handler))
+    return declared.call(handler, context, text or "{}")
 
 
 @lru_cache(maxsize=1024)
@@ -119,10 +118,10 @@ def declared_by(function: Callable[..., Any]) -> Declared | None:
 @lru_cache(maxsize=1024)
 def further_arguments(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     """The arguments of a handler behind the first one, which is the context. Raises TypeError if it is no handler."""
-    first, *further = inspect.signature(function).parameters.values() or [None]
-    if first is None or first.kind not in BY_POSITION:
+    arguments = list(inspect.signature(function).parameters.values())
+    if not arguments or arguments[0].kind not in BY_POSITION:
         raise TypeError(_("a handler's first argument is the job's context"))
-    annotated = {argument.name: argument for argument in further if _is_parameter(argument)}
+    annotated = {argument.name: argument for argument in arguments[1:] if _is_parameter(argument)}
     if annotated and getattr(function, MARK, None) is not None:
         raise TypeError(_("a handler's parameters stand in its signature or in the decorator, not in both"))
     return annotated
@@ -161,6 +160,14 @@ def _default(value: Any) -> dict[str, Any]:
     return {"default_factory": lambda: value.copy()} if is_shared else {"default": value}
 
 
+def _opened(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema whose properties stand at its top: that of a type that holds itself only refers to them."""
+    if "$ref" not in schema:
+        return schema
+    name = schema["$ref"].rpartition("/")[2]
+    return {**schema["$defs"][name], "$defs": schema["$defs"]}
+
+
 def _with_descriptions(schema: dict[str, Any], declared: Any) -> dict[str, Any]:
     """The schema, with the texts of `Annotated` types as descriptions."""
     for name, hint in get_type_hints(declared, include_extras=True).items():
@@ -180,7 +187,10 @@ def _problems(error: ValueError) -> list[str]:
 
     if not isinstance(error, ValidationError):
         raise error
-    return [f"{_place(found['loc'])} {_expectation(found)}" for found in error.errors(include_url=False)]
+    return [
+        f"{_place(found['loc'])} {_expectation(found)}"
+        for found in error.errors(include_url=False, include_input=False)
+    ]
 
 
 def _place(location: Iterable[int | str]) -> str:

@@ -65,7 +65,6 @@ def schema_of(job_type: JobType) -> dict[str, Any] | None:
     if own:
         return own
     try:
-        declared = handlers.declared_of(handlers.resolve(job_type.handler_method), job_type.handler_method)
+        return handlers.parameters_schema(job_type.handler_method)
     except UnknownHandlerError:  # its app is gone
         return None
-    return declared.schema if declared else None

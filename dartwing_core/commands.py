@@ -52,6 +52,25 @@ def sweep(context: Any) -> None:
         click.echo(f"{name.replace('_', ' ')}: {getattr(report, name)}")
 
 
+@job_engine.command("types")
+@click.option("--sync", is_flag=True, help="First make the types what code says, as a migration does.")
+@pass_context
+def types(context: Any, sync: bool) -> None:
+    """List the Job Types: where each comes from, and how the site differs from the code."""
+    with Site(context):
+        from dartwing_core import install
+        from dartwing_core.jobs.attempt import declared_types
+
+        if sync:
+            install.sync_types()
+            frappe.db.commit()
+        for found in declared_types.list_types():
+            state = found["source"] if found["is_enabled"] else f"{found['source']}, disabled"
+            click.echo(f"{found['job_type']}  {found['handler']}  ({state})")
+            for fieldname, (said, is_now) in found["differences"].items():
+                click.echo(f"    {fieldname}: {is_now or 'empty'} here, {said or 'empty'} in code")
+
+
 @job_engine.command("openapi")
 @pass_context
 def openapi(context: Any) -> None:

@@ -13,6 +13,7 @@ app_license = "MIT"
 before_install = "dartwing_core.install.before_install"
 after_install = "dartwing_core.install.after_install"
 after_migrate = "dartwing_core.install.after_migrate"
+after_app_install = "dartwing_core.install.after_app_install"
 before_uninstall = "dartwing_core.install.before_uninstall"
 
 # Desk

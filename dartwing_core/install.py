@@ -4,66 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import click
 import frappe
 
-from dartwing_core.jobs.attempt import idempotency
+from dartwing_core.jobs.attempt import declared_types, idempotency
 from dartwing_core.jobs.base import clock
 from dartwing_core.jobs.recovery import scheduled_types
 
 APP = "dartwing_core"
 ROLES = ("Dartwing User", "Dartwing Admin")
-
-JOB_TYPES: tuple[dict[str, Any], ...] = (
-    {
-        "type_name": "sample_job",
-        "display_name": "Sample Job",
-        "description": "Works for a while, and fails if asked to.",
-        "handler_method": "dartwing_core.handlers.samples.sample_job",
-        "default_timeout": 60,
-        "max_retries": 3,
-        "deduplication_window": 300,
-    },
-    {
-        "type_name": "echo_job",
-        "display_name": "Echo",
-        "description": "Returns its parameters.",
-        "handler_method": "dartwing_core.handlers.samples.echo_job",
-        "default_timeout": 30,
-        "max_retries": 1,
-        "deduplication_window": 60,
-    },
-    {
-        "type_name": "long_running_job",
-        "display_name": "Long Running Job",
-        "description": "Works for a minute or longer and can be canceled.",
-        "handler_method": "dartwing_core.handlers.samples.long_running_job",
-        "default_timeout": 1800,
-        "default_priority": "Low",
-        "max_retries": 2,
-        "deduplication_window": 600,
-    },
-    {
-        "type_name": "export_records",
-        "display_name": "Export Records",
-        "description": "Writes the records of a DocType that the owner may read to a CSV or XLSX file.",
-        "handler_method": "dartwing_core.handlers.export_records.export_records",
-        "results_visible_to": "Owner Only",
-        "default_timeout": 3600,
-        "default_priority": "Low",
-        "max_retries": 3,
-        "deduplication_window": 60,
-    },
-    {
-        "type_name": "http_request",
-        "display_name": "HTTP Request",
-        "description": "Delivers a JSON payload to a URL, again until it is accepted.",
-        "handler_method": "dartwing_core.handlers.http_request.http_request",
-        "requires_permission": "",
-        "default_timeout": 120,
-        "max_retries": 5,
-        "deduplication_window": 60,
-    },
-)
 
 
 def before_install() -> None:
@@ -112,14 +61,22 @@ def _delete(doctype: str, filters: dict[str, Any], **options: bool) -> None:
 
 
 def seed() -> None:
-    """Insert missing roles and Job Types. Changes of the site stay."""
+    """Insert missing roles, and sync the Job Types that code declares. Changes of the site stay."""
     for role in ROLES:
-        _insert_if_missing("Role", role, {"role_name": role, "desk_access": 1})
-    for job_type in JOB_TYPES:
-        _insert_if_missing("Job Type", job_type["type_name"], job_type)
+        if not frappe.db.exists("Role", role):
+            values = {"doctype": "Role", "role_name": role, "desk_access": 1}
+            frappe.get_doc(values).insert(ignore_permissions=True)
+    sync_types()
     idempotency.make_secret()
 
 
-def _insert_if_missing(doctype: str, name: str, values: dict[str, Any]) -> None:
-    if not frappe.db.exists(doctype, name):
-        frappe.get_doc({"doctype": doctype, **values}).insert(ignore_permissions=True)
+def sync_types() -> None:
+    """Make the Job Types what code says, and print what could not be done."""
+    for problem in declared_types.sync_types().problems:
+        click.secho(problem, fg="yellow", err=True)
+
+
+def after_app_install(app: str) -> None:
+    """Hook: another app may declare Job Types."""
+    if app != APP:
+        sync_types()

@@ -31,7 +31,16 @@ class ExportParameters:
 PARAMETERS = frozenset(ExportParameters.__dataclass_fields__)
 
 
-@job_handler(parameters=ExportParameters)
+@job_handler(
+    "export_records",
+    parameters=ExportParameters,
+    description="Writes the records of a DocType that the owner may read to a CSV or XLSX file.",
+    results_visible_to="Owner Only",
+    timeout=3_600,
+    priority="Low",
+    max_retries=3,
+    deduplication_window=60,
+)
 def export_records(context: JobContext) -> dict[str, Any]:
     """Writes the records that the job's owner may read and export to a private File of the job.
 

@@ -109,7 +109,14 @@ class RequestParameters:
 PARAMETERS = frozenset(RequestParameters.__dataclass_fields__)
 
 
-@job_handler(parameters=RequestParameters)
+@job_handler(
+    "http_request",
+    parameters=RequestParameters,
+    display_name="HTTP Request",
+    description="Delivers a JSON payload to a URL, again until it is accepted.",
+    timeout=120,
+    deduplication_window=60,
+)
 def http_request(context: JobContext) -> dict[str, Any]:
     """Sends one HTTP request and returns the answer, if it is a success (2xx).
 

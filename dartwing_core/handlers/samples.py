@@ -37,7 +37,7 @@ class LongRunningParameters:
     duration: Annotated[float, "Seconds of work"] = 60
 
 
-@job_handler(parameters=SampleParameters)
+@job_handler("sample_job", parameters=SampleParameters, timeout=60, max_retries=3)
 def sample_job(context: JobContext) -> dict[str, Any]:
     """Works for `duration` seconds (1 by default), with progress.
 
@@ -63,13 +63,20 @@ def sample_job(context: JobContext) -> dict[str, Any]:
     return {"steps": steps, "attempt": context.attempt}
 
 
-@job_handler
+@job_handler("echo_job", timeout=30, max_retries=1, deduplication_window=60)
 def echo_job(context: JobContext) -> dict[str, Any]:
     """Returns its parameters."""
     return {"echo": context.parameters}
 
 
-@job_handler(parameters=LongRunningParameters)
+@job_handler(
+    "long_running_job",
+    parameters=LongRunningParameters,
+    timeout=1_800,
+    priority="Low",
+    max_retries=2,
+    deduplication_window=600,
+)
 def long_running_job(context: JobContext) -> dict[str, Any]:
     """Works for `duration` seconds (60 by default), one step a second, and stops when it is canceled."""
     duration = _number(context.parameters.get("duration", 60), "duration", MAX_SECONDS)

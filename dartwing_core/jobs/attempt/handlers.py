@@ -10,47 +10,85 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import frappe
 from frappe import _
 
 from ..errors import UnknownHandlerError
+from .declaration import Declaration, Options, declare
 from .parameters import MARK, Declared, declared_by, further_arguments
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 HOOK = "background_job_handlers"
-_MARK = "__background_job_handler__"
+_MARK, _DECLARED = "__background_job_handler__", "__background_job_type__"
 
 Handler = Callable[..., "dict[str, Any] | None"]
 
 
 @overload
-def job_handler(function: Handler) -> Handler: ...
+def job_handler(function: Handler, /) -> Handler: ...
 
 
 @overload
-def job_handler(*, parameters: type) -> Callable[[Handler], Handler]: ...
+def job_handler(
+    type_name: str | None = None, /, *, parameters: type | None = None, **options: Unpack[Options]
+) -> Callable[[Handler], Handler]: ...
 
 
-def job_handler(function: Handler | None = None, *, parameters: type | None = None) -> Any:
+def job_handler(
+    function_or_name: Handler | str | None = None, /, *, parameters: type | None = None, **options: Any
+) -> Any:
     """Decorator: a Job Type may name this function as its handler.
 
-    It takes the context, and further arguments by name: the job's parameters, each by its annotation. Or it takes one
-    argument `parameters`, whose type is a dataclass, a TypedDict or a pydantic model. A handler of the context alone
-    may name such a type as `parameters` of the decorator. Parameters are checked when a job is submitted, and Desk
-    makes the dialog to run such a job of them. A text in an `Annotated` type is a field's description.
-    Raises TypeError if the function is no handler.
+    With a name, the Job Type itself is declared: it is made on install and migrate, with the options given here.
+    `timeout`, `rate_limit_window` and `deduplication_window` are in seconds, `retry_delays` a list of seconds.
+    `retry_on` and `never_retry_on` hold exception classes or their names. `former_names`: those of earlier releases.
+    Further options: `display_name`, `description`, `max_retries`, `priority`, `queue`, `rate_limit`, `max_concurrent`,
+    `max_concurrent_per_organization`, `own_process`, `requires_permission`, `results_visible_to`, `notify_on`,
+    `on_timeout`.
+
+    The function takes the context, and further arguments by name: the job's parameters, each by its annotation. Or it
+    takes one argument `parameters`, whose type is a dataclass, a TypedDict or a pydantic model. A handler of the
+    context alone may name such a type as `parameters` of the decorator. Parameters are checked when a job is
+    submitted, and Desk makes the dialog to run such a job of them. A text in an `Annotated` type describes its field.
+    Raises TypeError if the function is no handler, or an option is unknown.
     """
+    type_name = function_or_name if isinstance(function_or_name, str) else None
 
     def mark(function: Handler) -> Handler:
         if inspect.isfunction(function):
             setattr(function, MARK, parameters)
         if problem := signature_problem(function):
             raise TypeError(f"{function.__module__}.{function.__qualname__}: {problem}")
+        if options and not type_name:
+            raise TypeError(_("Name the Job Type as well: @job_handler({0}, …)").format(f'"{function.__name__}"'))
+        clean_up = options.get("on_timeout")
+        if callable(clean_up) and not is_marked(clean_up):
+            job_handler(clean_up)
         setattr(function, _MARK, True)
+        setattr(function, _DECLARED, declare(function, type_name, options) if type_name else None)
         return function
 
-    return mark(function) if function is not None else mark
+    return mark(function_or_name) if callable(function_or_name) else mark
+
+
+def find_declarations() -> dict[str, Declaration]:
+    """The Job Types that code declares, by the dotted path of their handlers.
+
+    Imports the modules and functions that the registry names. Other decorated functions are not found.
+    """
+    found: dict[str, Declaration] = {}
+    for name in sorted(_named()):
+        module = _module(name)
+        functions = [function for function in vars(module).values() if is_marked(function)] if module else []
+        for function in functions or [_attribute(name)]:
+            declaration = getattr(function, _DECLARED, None)
+            if declaration and function.__module__ in (name, name.rpartition(".")[0]):
+                found[f"{function.__module__}.{function.__qualname__}"] = declaration
+    return found
 
 
 def resolve(path: str) -> Handler:

@@ -12,7 +12,7 @@ from frappe import _
 
 from ..access import permission, visibility
 from ..access.tenancy import Limits, Standing
-from ..attempt import handlers
+from ..attempt import declared_types, handlers
 from ..attempt.parameters import Declared
 from ..base import canonical, clock, config, due_times, ids
 from ..base.config import JobType
@@ -176,12 +176,20 @@ def _row(request: Request, job_type: JobType, user: str, parameters: str, priori
 
 
 def _job_type(name: Any) -> JobType:
-    job_type = config.job_type(_text(name, "job_type"))
+    job_type = config.job_type(_text(name, "job_type")) or _newly_declared(name)
     if job_type is None or job_type.name != name:  # MariaDB finds other spellings too, and they would bypass the cache
         raise InvalidJobError(_("Unknown Job Type: {0}.").format(cut(name)))
     if not job_type.is_enabled:
         raise InvalidJobError(_("Job Type {0} is disabled and takes no new jobs.").format(job_type.name))
     return job_type
+
+
+def _newly_declared(name: str) -> JobType | None:
+    """A Job Type that a developer has just written. Elsewhere types are made on install and migrate."""
+    if not frappe.conf.developer_mode or name not in declared_types.sync_types().made:
+        return None
+    config.keep()
+    return config.job_type(name)
 
 
 def _text(value: Any, argument: str) -> str:

@@ -1,0 +1,74 @@
+"""What the decorator of a handler says of its Job Type, as values of the DocType's fields."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+from frappe import _
+
+
+class Options(TypedDict, total=False):
+    """The options of a Job Type that `@job_handler` takes. Times are in seconds.
+
+    `on_timeout`: a function of the context that cleans up after a time limit. `retry_on`, `never_retry_on`: exception
+    classes or their names. `former_names`: names that the type had in earlier releases.
+    """
+
+    display_name: str
+    description: str
+    timeout: int
+    max_retries: int
+    retry_delays: Sequence[int]
+    retry_on: Collection[type[BaseException] | str]
+    never_retry_on: Collection[type[BaseException] | str]
+    priority: str
+    queue: str
+    deduplication_window: int
+    rate_limit: int
+    rate_limit_window: int
+    max_concurrent: int
+    max_concurrent_per_organization: int
+    own_process: bool
+    requires_permission: str
+    results_visible_to: str
+    notify_on: str
+    on_timeout: Callable[..., Any]
+    former_names: Collection[str]
+
+
+FIELDS = {"timeout": "default_timeout", "priority": "default_priority", "on_timeout": "timeout_handler_method"}
+"""Fields of Job Type that are named otherwise than the option."""
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """A Job Type in code."""
+
+    type_name: str
+    values: Mapping[str, Any]
+    """Values of fields of the DocType. Fields that the code does not name are missing."""
+    former_names: tuple[str, ...] = ()
+
+
+def declare(function: Callable[..., Any], type_name: str, options: Mapping[str, Any]) -> Declaration:
+    """The declaration of a handler's Job Type. Raises TypeError for an option that there is not."""
+    if unknown := sorted(options.keys() - Options.__annotations__.keys()):
+        known = ", ".join(sorted(Options.__annotations__))
+        raise TypeError(_("{0} is no option of a Job Type. Options: {1}").format(", ".join(unknown), known))
+    values = {FIELDS.get(name, name): _plain(value) for name, value in options.items() if name != "former_names"}
+    values.setdefault("description", (inspect.getdoc(function) or "").partition("\n\n")[0].replace("\n", " "))
+    return Declaration(type_name, values, tuple(options.get("former_names", ())))
+
+
+def _plain(value: Any) -> Any:
+    """A value as the field stores it."""
+    if isinstance(value, bool):
+        return int(value)
+    if inspect.isfunction(value):
+        return f"{value.__module__}.{value.__qualname__}"
+    if isinstance(value, str | int):
+        return value
+    return ", ".join(one.__name__ if isinstance(one, type) else str(one) for one in value)

@@ -1,0 +1,160 @@
+"""Job Types that code declares: made, changed, renamed and disabled as the code says; a site's own changes stay."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import frappe
+from frappe import _
+
+from ..base import config
+from ..errors import InvalidJobError
+from . import handlers
+from .declaration import Declaration
+
+if TYPE_CHECKING:
+    from frappe.model.document import Document
+
+IN_CODE, GONE = "In Code", "No Longer in Code"
+
+
+@dataclass
+class SyncReport:
+    """What a sync has done, by the names of Job Types."""
+
+    made: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    renamed: list[str] = field(default_factory=list)
+    disabled: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    """Sentences, each about one type that stays as it is."""
+
+
+def sync_types() -> SyncReport:
+    """Make the Job Types what code says. Writes in the caller's transaction.
+
+    A field that a site has changed keeps its value, and so do all fields of a type that was made by hand before. A type
+    that is no longer in code is disabled, and enabled again when its code is back. A type of that name with another
+    handler stays as it is.
+    """
+    report = SyncReport()
+    try:
+        found = handlers.find_declarations()
+    except Exception as error:
+        report.problems.append(_("Job Types in code can't be read: {0}: {1}").format(type(error).__name__, error))
+        return report
+    paths: dict[str, str] = {}
+    for path, declaration in found.items():
+        name = declaration.type_name
+        if name in paths:
+            report.problems.append(_("Job Type {0} is declared by {1} and by {2}.").format(name, paths[name], path))
+            continue
+        paths[name] = path
+        try:
+            _sync_one(declaration, path, report)
+        except frappe.ValidationError as error:
+            report.problems.append(_("Job Type {0}: {1}").format(name, error))
+            frappe.clear_last_message()
+    _disable_missing(paths, report)
+    return report
+
+
+def _sync_one(declaration: Declaration, path: str, report: SyncReport) -> None:
+    name = declaration.type_name
+    if not frappe.db.exists(config.JOB_TYPE, name) and (former := _existing(declaration.former_names)):
+        frappe.rename_doc(config.JOB_TYPE, former, name, force=True, show_alert=False)
+        report.renamed.append(name)
+    if not frappe.db.exists(config.JOB_TYPE, name):
+        made = frappe.get_doc({"doctype": config.JOB_TYPE, "type_name": name, **declaration.values})
+        _keep(made, declaration, path)
+        made.insert(ignore_permissions=True)
+        report.made.append(name)
+        return
+    job_type = frappe.get_doc(config.JOB_TYPE, name)
+    if not job_type.declared_by and job_type.handler_method != path:
+        raise InvalidJobError(
+            _("it was made by hand, with the handler {0}. Rename or delete it, or declare another name.").format(
+                job_type.handler_method
+            )
+        )
+    before = job_type.as_dict()
+    if job_type.declared_by:
+        _follow(job_type, declaration.values)
+    if job_type.code_state == GONE:
+        job_type.is_enabled = 1
+    _keep(job_type, declaration, path)
+    if any(before.get(fieldname) != job_type.get(fieldname) for fieldname in (*before, *declaration.values)):
+        job_type.save(ignore_permissions=True)
+        report.changed.append(name)
+
+
+def _existing(names: Iterable[str]) -> str | None:
+    return next((name for name in names if frappe.db.exists(config.JOB_TYPE, name)), None)
+
+
+def _keep(job_type: Document, declaration: Declaration, path: str) -> None:
+    job_type.update(
+        {
+            "handler_method": path,
+            "declared_by": path,
+            "declared_values": json.dumps(declaration.values, sort_keys=True),
+            "code_state": IN_CODE,
+        }
+    )
+
+
+def _follow(job_type: Document, values: Mapping[str, Any]) -> None:
+    """Take over what code says now, but for the fields that the site has changed since code said something else."""
+    said = frappe.parse_json(job_type.declared_values or "{}")
+    for fieldname in {*said, *values}:
+        default = job_type.meta.get_field(fieldname).default
+        if _is_same(job_type.get(fieldname), said.get(fieldname, default)):
+            job_type.set(fieldname, values.get(fieldname, default))
+
+
+def _is_same(value: Any, other: Any) -> bool:
+    """Whether two values of a field are the same: defaults are texts, and a number may be 0 or missing."""
+    return str(value or "").strip() == str(other or "").strip() or (str(value or 0) == str(other or 0))
+
+
+def _disable_missing(paths: Mapping[str, str], report: SyncReport) -> None:
+    rows = frappe.get_all(config.JOB_TYPE, {"declared_by": ["is", "set"], "code_state": IN_CODE}, pluck="name")
+    for name in rows:
+        if name not in paths:
+            job_type = frappe.get_doc(config.JOB_TYPE, name)
+            job_type.update({"is_enabled": 0, "code_state": GONE})
+            job_type.flags.ignore_validate = True  # its handler is gone
+            job_type.save(ignore_permissions=True)
+            report.disabled.append(name)
+
+
+def list_types() -> list[dict[str, Any]]:
+    """Each Job Type with its handler, where it comes from, and the fields in which it differs from its code.
+
+    `differences`: by field, the value of the code and that of the site.
+    """
+    fields = ["name", "handler_method", "is_enabled", "code_state", "declared_values"]
+    names = frappe.get_all(config.JOB_TYPE, fields=fields, order_by="name")
+    return [
+        {
+            "job_type": row.name,
+            "handler": row.handler_method,
+            "is_enabled": bool(row.is_enabled),
+            "source": row.code_state or "Made by Hand",
+            "differences": differences(frappe.get_cached_doc(config.JOB_TYPE, row.name)),
+        }
+        for row in names
+    ]
+
+
+def differences(job_type: Document) -> dict[str, tuple[Any, Any]]:
+    """The fields in which a Job Type differs from its code: the value of the code, and its own."""
+    said = frappe.parse_json(job_type.declared_values or "{}")
+    return {
+        fieldname: (value, job_type.get(fieldname))
+        for fieldname, value in said.items()
+        if not _is_same(job_type.get(fieldname), value)
+    }

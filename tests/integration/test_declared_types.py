@@ -1,0 +1,207 @@
+"""Job Types that code declares: made, changed, renamed and disabled as it says; what a site has changed stays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import frappe
+import pytest
+from click.testing import CliRunner
+
+from dartwing_core import commands, install
+from dartwing_core.jobs import InvalidJobError, job_handler, submit_job
+from dartwing_core.jobs.attempt import declared_types, handlers
+from tests.support import declared_handlers, factory
+from tests.support.jobs import run, submitted
+
+NAME, MODULE = "test_declared", declared_handlers.__name__
+PATH = f"{MODULE}.declared"
+
+
+@pytest.fixture(autouse=True)
+def _in_registry(site, monkeypatch) -> Iterator[None]:
+    """The module is in the registry; its types are removed afterwards."""
+    named = [*(frappe.conf.get(handlers.HOOK) or []), MODULE]
+    monkeypatch.setitem(frappe.conf, handlers.HOOK, named)
+    yield
+    frappe.db.rollback()
+    for name in frappe.get_all("Job Type", {"name": ["like", "test%declared%"]}, pluck="name"):
+        frappe.delete_doc("Job Type", name, force=True)
+    frappe.db.commit()
+
+
+@pytest.fixture
+def code(monkeypatch) -> Callable[..., None]:
+    """A function that gives the module a handler whose type has this name and these options; None takes it away."""
+
+    def declare(name: str | None, **options: Any) -> None:
+        if name is None:
+            monkeypatch.delattr(declared_handlers, "declared")
+            return
+
+        def declared(context, customer: str):
+            """Sends."""
+
+        declared.__module__, declared.__qualname__ = MODULE, "declared"
+        monkeypatch.setattr(declared_handlers, "declared", job_handler(name, **options)(declared))
+
+    return declare
+
+
+def sync() -> declared_types.SyncReport:
+    report = declared_types.sync_types()
+    frappe.db.commit()
+    return report
+
+
+def stored(name: str = NAME):
+    return frappe.get_doc("Job Type", name)
+
+
+def test_a_type_is_made_as_the_code_says_and_runs():
+    assert sync().made == [NAME]
+    found = stored()
+    values = {
+        "handler_method": PATH,
+        "timeout_handler_method": f"{MODULE}.clean_up",
+        "default_timeout": 120,
+        "max_retries": 3,
+        "default_priority": "High",
+        "retry_delays": "10, 60",
+        "retry_on": "ConnectionError, BadZipFile",
+        "never_retry_on": "PermanentError",
+        "rate_limit": 7,
+        "max_concurrent": 2,
+        "deduplication_window": 0,
+        "own_process": 1,
+        "description": "Sends what a customer owes.",
+        "display_name": "Test Declared",
+        "code_state": "In Code",
+        "is_enabled": 1,
+    }
+    assert {field: found.get(field) for field in values} == values
+    job = submitted(NAME, customer="C")
+    assert run(job)["result"] == {"customer": "C"}
+
+
+def test_a_second_sync_changes_nothing():
+    sync()
+    before = stored().modified
+    report = sync()
+    assert (report.made, report.changed, report.problems) == ([], [], [])
+    assert stored().modified == before
+
+
+def test_what_the_site_has_changed_stays_and_the_rest_follows_the_code(code):
+    sync()
+    stored().update({"default_timeout": 999, "retry_on": ""}).save()
+    code(NAME, timeout=60, max_retries=9, retry_on=[OSError])
+    assert sync().changed == [NAME]
+    found = stored()
+    assert (found.default_timeout, found.retry_on) == (999, None or ""), "changed here"
+    assert (found.max_retries, found.rate_limit, found.max_concurrent) == (9, 0, 0), "as the code says now"
+    assert declared_types.differences(found) == {"default_timeout": (60, 999), "retry_on": ("OSError", "")}
+
+
+def test_a_type_that_is_no_longer_in_code_is_disabled_until_it_is_back(code, monkeypatch):
+    sync()
+    with monkeypatch.context() as gone:
+        gone.delattr(declared_handlers, "declared")
+        assert sync().disabled == [NAME]
+        assert sync().disabled == []
+    with pytest.raises(InvalidJobError, match="is disabled"):
+        submit_job(NAME, factory.ALPHA, {"customer": "C"})
+    assert stored().code_state == "No Longer in Code"
+    assert sync().changed == [NAME]
+    assert stored().is_enabled
+
+
+def test_a_type_that_an_administrator_has_disabled_stays_so():
+    sync()
+    stored().update({"is_enabled": 0}).save()
+    frappe.db.commit()
+    sync()
+    assert not stored().is_enabled
+
+
+def test_a_renamed_type_takes_its_jobs_along(code):
+    sync()
+    job = submitted(NAME, customer="C")
+    code("test_re_declared", former_names=["test_before_that", NAME])
+    assert sync().renamed == ["test_re_declared"]
+    assert frappe.db.get_value("Background Job", job.name, "job_type") == "test_re_declared"
+    assert not frappe.db.exists("Job Type", NAME)
+
+
+def test_a_type_made_by_hand_keeps_its_values_or_its_handler(code):
+    by_hand = {"type_name": NAME, "default_timeout": 77, "max_retries": 5}
+    frappe.get_doc({"doctype": "Job Type", "handler_method": PATH, **by_hand}).insert()
+    assert sync().changed == [NAME]
+    assert (stored().default_timeout, stored().max_retries, stored().code_state) == (77, 5, "In Code")
+    frappe.delete_doc("Job Type", NAME, force=True)
+    frappe.get_doc({"doctype": "Job Type", "handler_method": f"{factory.HANDLERS}.nothing", **by_hand}).insert()
+    report = sync()
+    assert report.changed == []
+    assert "test_declared: it was made by hand, with the handler tests.support.handlers.nothing" in report.problems[0]
+    assert stored().handler_method == f"{factory.HANDLERS}.nothing"
+
+
+def test_one_wrong_declaration_keeps_no_other_from_being_made(code, monkeypatch):
+    code(NAME, queue="nowhere")
+
+    @job_handler("test_fine_declared")
+    def fine(context):
+        """Fine."""
+
+    fine.__module__, fine.__qualname__ = MODULE, "fine"
+    monkeypatch.setattr(declared_handlers, "fine", fine, raising=False)
+    report = sync()
+    assert report.made == ["test_fine_declared"]
+    assert "test_declared: There is no worker queue nowhere" in report.problems[0]
+    monkeypatch.setattr(declared_handlers, "fine", job_handler(NAME)(fine))
+    assert "is declared by" in sync().problems[-1]
+
+
+def test_code_that_can_not_be_imported_disables_nothing(monkeypatch):
+    sync()
+    monkeypatch.setitem(frappe.conf, handlers.HOOK, ["tests.support.no_such_module.handler"])
+    report = sync()
+    assert "can't be read: ModuleNotFoundError" in report.problems[0]
+    assert stored().is_enabled
+
+
+def test_in_development_a_new_type_is_there_at_once(monkeypatch):
+    with pytest.raises(InvalidJobError, match="Unknown Job Type"):
+        submit_job(NAME, factory.ALPHA, {"customer": "C"})
+    monkeypatch.setitem(frappe.conf, "developer_mode", 1)
+    assert submit_job(NAME, factory.ALPHA, {"customer": "C"}).job_type == NAME
+
+
+def test_migrations_and_other_apps_make_them():
+    install.after_app_install("other_app")
+    assert frappe.db.exists("Job Type", NAME)
+    frappe.delete_doc("Job Type", NAME, force=True)
+    install.after_migrate()
+    assert frappe.db.exists("Job Type", NAME)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "reason"),
+    [((), {"timeout": 5}, "Name the Job Type as well"), ((NAME,), {"tiemout": 5}, "tiemout is no option")],
+)
+def test_what_the_decorator_does_not_know_is_refused(arguments, options, reason):
+    with pytest.raises(TypeError, match=reason):
+        job_handler(*arguments, **options)(lambda context: None)
+
+
+def test_the_command_lists_types_and_differences(monkeypatch):
+    monkeypatch.setattr(commands, "get_site", lambda _context: frappe.local.site)
+    monkeypatch.setattr(commands.Site, "__enter__", lambda _site: None)
+    monkeypatch.setattr(commands.Site, "__exit__", lambda *_site: None)
+    done = CliRunner().invoke(commands.types, ["--sync"], obj={}, catch_exceptions=False)
+    assert f"{NAME}  {PATH}  (In Code)" in done.output
+    stored().update({"default_timeout": 999, "is_enabled": 0}).save()
+    frappe.db.commit()
+    done = CliRunner().invoke(commands.types, [], obj={}, catch_exceptions=False)
+    assert f"{NAME}  {PATH}  (In Code, disabled)\n    default_timeout: 999 here, 120 in code\n" in done.output

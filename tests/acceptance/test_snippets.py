@@ -21,7 +21,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import batch, job, submit_job
-from dartwing_core.jobs.attempt import handlers
+from dartwing_core.jobs.attempt import declared_types, handlers
 from dartwing_core.jobs.monitoring import reports
 from dartwing_core.jobs.testing import run_jobs
 from standalone.checks import CHECKS
@@ -180,11 +180,14 @@ def add_customer(**values: Any) -> str:
 
 def send_statements(app: types.ModuleType) -> None:
     """To a customer without an address, and to one who has it."""
-    frappe.db.set_value("Job Type", STATEMENT, "handler_method", f"{MODULE}.send_statement")
+    frappe.delete_doc("Job Type", STATEMENT, force=True)
+    assert declared_types.sync_types().made == [STATEMENT]
+    frappe.db.set_value("Job Type", STATEMENT, "deduplication_window", 300)
+    frappe.db.commit()
     assert run(submitted(STATEMENT, customer=add_customer()))["error_message"] == "No e-mail address yet"
     app.customer = add_customer(email_id="ann@example.com")
     with mail.outgoing_account():
-        done = run(submitted(STATEMENT, customer=app.customer, copy=1))
+        done = run(submitted(STATEMENT, customer=app.customer))
     assert (done["status"], done["output_reference"]) == ("Completed", app.customer)
 
 
@@ -209,8 +212,13 @@ def ask_for_schema(app: types.ModuleType) -> None:
 
 
 def run_with_nothing_to_do(app: types.ModuleType) -> None:
-    done = run(submitted(factory.job_type("nothing_to_do", f"{MODULE}.import_invoices")))
+    done = run(submitted(factory.job_type("nothing_to_do", f"{MODULE}.import_invoices"), since="2026-01-31"))
     assert done["status"] == "Completed"
+
+
+def remind(app: types.ModuleType) -> None:
+    done = run(submitted(factory.job_type("remind", f"{MODULE}.send_reminder"), customer="Ann", level=2))
+    assert done["status"] == "Completed", done["error_message"]
 
 
 USES = {
@@ -218,6 +226,7 @@ USES = {
     ("Submit", "on_submit"): submit_two_invoices,
     ("Testing", "test_a_statement_is_sent"): run_their_test,
     ("Writing handlers", "import_invoices"): run_with_nothing_to_do,
+    ("Parameters", "send_reminder"): remind,
     ("The dialog that runs a job", "send_statement"): ask_for_schema,
 }
 """What somebody does next with what a snippet defines, by the heading above it."""

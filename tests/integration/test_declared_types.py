@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from dartwing_core import commands, install
-from dartwing_core.jobs import InvalidJobError, job_handler, submit_job
+from dartwing_core.jobs import InvalidJobError, get_job_type_overview, job_handler, submit_job
 from dartwing_core.jobs.attempt import declared_types, handlers
 from tests.support import declared_handlers, factory
 from tests.support.jobs import run, submitted
@@ -102,6 +102,8 @@ def test_what_the_site_has_changed_stays_and_the_rest_follows_the_code(code):
     assert (found.default_timeout, found.retry_on) == (999, None or ""), "changed here"
     assert (found.max_retries, found.rate_limit, found.max_concurrent) == (9, 0, 0), "as the code says now"
     assert declared_types.differences(found) == {"default_timeout": (60, 999), "retry_on": ("OSError", "")}
+    told = get_job_type_overview(NAME)["differences_from_code"]
+    assert {"label": "Time Limit (Seconds)", "here": "999", "code": "60"} in told
 
 
 def test_a_type_that_is_no_longer_in_code_is_disabled_until_it_is_back(code, monkeypatch):

@@ -81,4 +81,4 @@ def definitions(text: str) -> str:
 
 def job_types(text: str) -> set[str]:
     """The Job Types that the text of a snippet names."""
-    return set(re.findall(r'(?:\bjob\(|submit_job\(|"job_type": |job_type: )"(\w+)"', text))
+    return set(re.findall(r'(?:\bjob\(|submit_job\(|@job_handler\(|"job_type": |job_type: )"(\w+)"', text))

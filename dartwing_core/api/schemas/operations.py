@@ -104,6 +104,14 @@ class TypeFigures(TypedDict):
     hours: int
 
 
+class DifferenceFromCode(TypedDict):
+    """A field of a Job Type: its value on the site, and the one that code declares."""
+
+    label: str
+    here: str
+    code: str
+
+
 class JobTypeOverview(TypedDict):
     """Figures of a type's jobs that you may see. `schema`: the JSON Schema of their parameters, if it is known."""
 
@@ -112,6 +120,7 @@ class JobTypeOverview(TypedDict):
     is_paused: bool
     can_run: bool
     can_change: bool
+    differences_from_code: list[DifferenceFromCode]
     schema: dict[str, Any] | None
     figures: TypeFigures
     circuits: list[OpenCircuit]

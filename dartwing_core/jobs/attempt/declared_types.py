@@ -11,6 +11,7 @@ import frappe
 from frappe import _
 
 from ..base import config
+from ..base.config import JobType
 from ..errors import InvalidJobError
 from . import handlers
 from .declaration import Declaration
@@ -150,9 +151,9 @@ def list_types() -> list[dict[str, Any]]:
     ]
 
 
-def differences(job_type: Document) -> dict[str, tuple[Any, Any]]:
+def differences(job_type: JobType) -> dict[str, tuple[Any, Any]]:
     """The fields in which a Job Type differs from its code: the value of the code, and its own."""
-    said = frappe.parse_json(job_type.declared_values or "{}")
+    said = frappe.parse_json(job_type.get("declared_values") or "{}")
     return {
         fieldname: (value, job_type.get(fieldname))
         for fieldname, value in said.items()

@@ -8,7 +8,7 @@ import frappe
 from frappe import _
 
 from ..access import permission, visibility
-from ..attempt import handlers
+from ..attempt import declared_types, handlers
 from ..base import config
 from ..base.config import JobType
 from ..base.texts import cut
@@ -26,18 +26,21 @@ def get_job_type_overview(job_type: str, hours: int = 24) -> dict[str, Any]:
 
     Times and failure rate are of jobs submitted in the last `hours`. `schema` is that of the Job Type, else of its
     handler, else None. `circuits`: those that are not closed, for admins of the organizations.
-    `can_run`: whether the user has the permission that it requires.
+    `can_run`: whether the user has the permission that it requires. `differences_from_code`: the fields whose values
+    differ from those that the code declares, for users who may change them.
     Raises InvalidJobError for a type that does not exist. A user who may use no Job Type at all gets it for each one.
     """
     found = config.job_type(job_type) if isinstance(job_type, str) and job_type else None
     if found is None or not _may_know_types():
         raise InvalidJobError(_("Unknown Job Type: {0}.").format(cut(job_type)))
+    can_change = bool(frappe.has_permission(config.JOB_TYPE, "write"))
     return {
         "job_type": found.name,
         "display_name": found.display_name,
         "is_paused": bool(found.is_paused),
         "can_run": bool(found.is_enabled) and permission.has_required(frappe.session.user, found.requires_permission),
-        "can_change": bool(frappe.has_permission(config.JOB_TYPE, "write")),
+        "can_change": can_change,
+        "differences_from_code": _differences(found) if can_change else [],
         "schema": schema_of(found),
         "figures": metrics.get_type_figures(found.name, hours),
         "circuits": _circuits(found),
@@ -50,6 +53,14 @@ def _may_know_types() -> bool:
     looking = visibility.viewer()
     is_concerned = looking.sees_everything or bool(looking.reach.members)
     return is_concerned or bool(frappe.has_permission(config.JOB_TYPE, "read"))
+
+
+def _differences(job_type: JobType) -> list[dict[str, str]]:
+    label_of = frappe.get_meta(config.JOB_TYPE).get_label
+    return [
+        {"label": _(label_of(fieldname)), "here": str(is_now or ""), "code": str(said or "")}
+        for fieldname, (said, is_now) in declared_types.differences(job_type).items()
+    ]
 
 
 def _circuits(job_type: JobType) -> list[dict[str, Any]]:

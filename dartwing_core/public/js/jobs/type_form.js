@@ -19,6 +19,9 @@ export function setup_type_form() {
 const render = (frm) => (type) => [
 	make("div", { class: "dw-row" }, ...buttons(frm, type)),
 	type.is_paused && make("p", { class: "text-muted" }, __("Paused: new jobs are accepted, and wait.")),
+	...type.differences_from_code.map(({ label, here, code }) =>
+		make("p", { class: "text-muted" }, __("Changed here: {0} is {1}, in code {2}.", [label, here || "–", code || "–"]))
+	),
 	figures(rows_of(type.figures)),
 	type.circuits.length > 0 && make("h4", {}, __("Circuits that hold jobs back")),
 	...type.circuits.map((circuit) => circuit_row(frm, circuit)),

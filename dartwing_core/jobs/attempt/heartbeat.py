@@ -85,8 +85,9 @@ class HeartbeatThread:
         """Beat for this attempt from now on."""
         self._current = heartbeat
         if self._thread is None:
-            self._thread = threading.Thread(target=self._loop, name=THREAD, daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._loop, name=THREAD, daemon=True)
+            thread.start()
+            self._thread = thread  # a time limit may strike before it: a thread that was not started can't be joined
 
     def detach(self) -> bool:
         """Stop beating for the attempt. Returns whether no beat is under way any more."""

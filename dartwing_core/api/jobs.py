@@ -53,6 +53,7 @@ from .schedules import (  # noqa: F401 - served under this module's name
 from .schemas.common import (
     REQUIRED,
     AvailableAt,
+    Deduplication,
     JobId,
     JobTypeName,
     Limit,
@@ -78,6 +79,7 @@ def submit_job(
     dedup_key: Annotated[str, "Jobs with the same key are duplicates, whatever their parameters"] | None = None,
     on_duplicate: Literal["raise", "return", "replace"] = "raise",
     on_parent_failure: OnParentFailure = "dead_letter",
+    deduplication: Deduplication | None = None,
 ) -> Submitted:
     """Submit a job.
 
@@ -93,6 +95,7 @@ def submit_job(
         dedup_key=dedup_key or None,
         on_duplicate=on_duplicate or "raise",
         on_parent_failure=on_parent_failure or "dead_letter",
+        deduplication=deduplication or None,
     )
     return {"job_id": job.name, "status": job.status, "message": _("Job submitted successfully")}
 

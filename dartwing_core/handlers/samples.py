@@ -37,7 +37,7 @@ class LongRunningParameters:
     duration: Annotated[float, "Seconds of work"] = 60
 
 
-@job_handler("sample_job", parameters=SampleParameters, timeout=60, max_retries=3)
+@job_handler("sample_job", parameters=SampleParameters, timeout=60, max_retries=3, deduplication_window=300)
 def sample_job(context: JobContext) -> dict[str, Any]:
     """Works for `duration` seconds (1 by default), with progress.
 

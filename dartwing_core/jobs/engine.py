@@ -45,6 +45,7 @@ def submit_job(
     dedup_key: str | None = None,
     on_duplicate: str = "raise",
     on_parent_failure: str = "dead_letter",
+    deduplication: str | None = None,
 ) -> Document:
     """Submit a job for `organization`, owned by the current user. Returns its Background Job document.
 
@@ -56,7 +57,8 @@ def submit_job(
     of the new job if one of those is canceled, fails for good or is deleted: "cancel", "dead_letter" or "run" it all
     the same. `available_at`: not before this time (datetime, ISO text, or a delay as timedelta or seconds).
     `dedup_key`: identifies equal jobs, instead of their parameters. `on_duplicate`: "raise", "return" the existing job,
-    or "replace" its parameters while it is Pending.
+    or "replace" its parameters while it is Pending. `deduplication`: how long an equal job is a duplicate, instead of
+    as the Job Type says: "while_unfinished", "within_window" or "never".
 
     Raises InvalidJobError (a frappe.ValidationError), frappe.PermissionError, DuplicateJobError, RateLimitError or
     QueueFullError.
@@ -71,6 +73,7 @@ def submit_job(
         dedup_key,
         on_duplicate,
         on_parent_failure,
+        deduplication=deduplication,
     )
     return _submit([request])[0]
 

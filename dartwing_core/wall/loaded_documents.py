@@ -36,7 +36,7 @@ def _checking(update: Callable[[BaseDocument, Any], Any]) -> Callable[[BaseDocum
 
 def _becomes_another(document: BaseDocument, values: Any) -> bool:
     name = loaded_name(document)
-    if not name or not (values.get(NEW) or values.get("name", name) != name):
+    if not name or not (values.get(NEW) or str(values.get("name", name)) != str(name)):
         return False
     return may_hold_ours(document.doctype) and not visibility.viewer().sees_everything
 

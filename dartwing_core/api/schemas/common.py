@@ -20,6 +20,10 @@ AvailableAt = Annotated[str | float, "The earliest start: a time (ISO 8601), or 
 Parameters = Annotated[dict[str, Any], "An object that the handler gets"]
 Limit = Annotated[int, "The largest number of rows; the server may lower it"]
 Hours = Annotated[int, "Counts jobs that were submitted within this number of hours"]
+Deduplication = Annotated[
+    Literal["while_unfinished", "within_window", "never"],
+    "How long an equal job is a duplicate; by default as the Job Type says",
+]
 OnParentFailure = Annotated[
     Literal["cancel", "dead_letter", "run"],
     "The fate of the job if a job that it depends on is canceled, fails for good or is deleted",

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from typing_extensions import TypedDict
 
 from .batches import BatchStatus
-from .common import Event, OnParentFailure, Priority, Status, Submitted
+from .common import Deduplication, Event, OnParentFailure, Priority, Status, Submitted
 
 
 class JobRequest(TypedDict, total=False):
@@ -23,6 +23,7 @@ class JobRequest(TypedDict, total=False):
     dedup_key: str | None
     on_duplicate: Literal["raise", "return", "replace"]
     on_parent_failure: OnParentFailure
+    deduplication: Deduplication | None
     key: str | None
 
 

@@ -46,9 +46,9 @@ def job_handler(
     With a name, the Job Type itself is declared: it is made on install and migrate, with the options given here.
     `timeout`, `rate_limit_window` and `deduplication_window` are in seconds, `retry_delays` a list of seconds.
     `retry_on` and `never_retry_on` hold exception classes or their names. `former_names`: those of earlier releases.
-    Further options: `display_name`, `description`, `max_retries`, `priority`, `queue`, `rate_limit`, `max_concurrent`,
-    `max_concurrent_per_organization`, `own_process`, `requires_permission`, `results_visible_to`, `notify_on`,
-    `on_timeout`.
+    Further options: `display_name`, `description`, `max_retries`, `priority`, `queue`, `deduplication`, `rate_limit`,
+    `max_concurrent`, `max_concurrent_per_organization`, `own_process`, `requires_permission`, `results_visible_to`,
+    `notify_on`, `on_timeout`.
 
     The function takes the context, and further arguments by name: the job's parameters, each by its annotation. Or it
     takes one argument `parameters`, whose type is a dataclass, a TypedDict or a pydantic model. A handler of the

@@ -40,6 +40,9 @@ QUEUE_OF_PRIORITY = {"Critical": "short", "High": "short", "Normal": "default", 
 MIN_TIMEOUT, MAX_TIMEOUT = 1, 86_400
 MAX_RETRIES = 10
 MAX_DELAY = 365 * 86_400
+WHILE_UNFINISHED, WITHIN_WINDOW, NEVER = "While Unfinished", "Within the Window", "Never"
+"""How long an equal job is a duplicate: until the job has ended, also for a time after its submit, or not at all."""
+DEFAULT_WINDOW = 300
 
 
 class JobType(Protocol):

@@ -24,6 +24,7 @@ from pypika.terms import Criterion
 
 from ..access import visibility
 from ..base import clock, config
+from ..base.config import JobType
 from ..base.row_types import fields_of
 from ..db import named_locks, sql
 from ..errors import DuplicateJobError, InvalidJobError, JobBusyError
@@ -48,6 +49,11 @@ BATCH = 200
 HASH_LENGTH = 64
 HOLDER_FIELDS = fields_of(HolderRow)
 RAISE, RETURN, REPLACE = POLICIES = ("raise", "return", "replace")
+BY_NAME = {
+    "while_unfinished": config.WHILE_UNFINISHED,
+    "within_window": config.WITHIN_WINDOW,
+    "never": config.NEVER,
+}
 
 
 def lock(hashes: Collection[str]) -> set[str]:
@@ -196,6 +202,24 @@ def duplicate_error(found: HolderRow, user: str) -> DuplicateJobError:
         return DuplicateJobError(text, existing_job_id=found["name"], status=found["status"])
     text = _("A colleague submitted the same job already. Wait for it, or give yours a dedup_key of its own.")
     return DuplicateJobError(text)
+
+
+def policy_of(asked: str | None, job_type: JobType, dedup_key: str | None) -> tuple[str, int]:
+    """How long equal jobs are duplicates, by the caller or else the Job Type, and the window in seconds.
+
+    A caller who names a key wants to find duplicates, also of a type that does not look for them. Raises
+    InvalidJobError for a policy that there is not.
+    """
+    window = max(job_type.deduplication_window or 0, 0)
+    policy = job_type.get("deduplication") or config.WITHIN_WINDOW
+    if policy == config.WITHIN_WINDOW and not window:
+        policy = config.NEVER
+    if asked is None:
+        is_asked = policy == config.NEVER and dedup_key is not None
+        return (config.WHILE_UNFINISHED if is_asked else policy), window
+    if not isinstance(asked, str) or asked not in BY_NAME:
+        raise InvalidJobError(_("deduplication must be one of: {0}.").format(", ".join(BY_NAME)))
+    return BY_NAME[asked], window or config.DEFAULT_WINDOW
 
 
 def check_policy(on_duplicate: str) -> None:

@@ -43,6 +43,7 @@ class Request:
     dedup_key: str | None = None
     on_duplicate: str = "raise"
     on_parent_failure: str = dependencies.DEAD_LETTER
+    deduplication: str | None = None
     key: str | None = None
     """The job's name within its submit, for `depends_on` of other jobs and for their handlers."""
 
@@ -157,7 +158,7 @@ def new_row(user: str, organization: str, now: float) -> Columns:
 
 def _row(request: Request, job_type: JobType, user: str, parameters: str, priority: str) -> Columns:
     now = clock.now_epoch()
-    window = max(job_type.deduplication_window or 0, 0)
+    policy, window = dedup.policy_of(request.deduplication, job_type, request.dedup_key)
     content = canonical.hash_of(job_type.name, request.organization, parameters)
     return new_row(user, request.organization, now) | {
         "job_type": job_type.name,
@@ -167,8 +168,8 @@ def _row(request: Request, job_type: JobType, user: str, parameters: str, priori
         "job_key": request.key,
         "input_parameters": parameters,
         "job_hash": content,
-        "dedup_hash": _dedup_hash(request, job_type.name, content) if window else None,
-        "dedup_until": clock.site_time(now + window) if window else None,
+        "dedup_hash": _dedup_hash(request, job_type.name, content) if policy != config.NEVER else None,
+        "dedup_until": clock.site_time(now + window) if policy == config.WITHIN_WINDOW else None,
         "is_result_private": int(job_type.results_visible_to == visibility.OWNER_ONLY),
         "timeout_seconds": job_type.default_timeout or 300,
         "max_retries": job_type.max_retries or 0,

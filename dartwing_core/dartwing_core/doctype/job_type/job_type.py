@@ -33,8 +33,11 @@ class JobType(OwnDocument):
     display_name: str | None
     queue: str | None
     requires_permission: str | None
+    deduplication: str | None
+    deduplication_window: int | None
 
     def validate(self) -> None:
+        self._choose_deduplication()
         self._validate_name()
         self._validate_ranges()
         self._validate_delays()
@@ -56,6 +59,15 @@ class JobType(OwnDocument):
                 )
             )
         self.display_name = self.display_name or self.type_name.replace("_", " ").title()
+
+    def _choose_deduplication(self) -> None:
+        """A type that names a window only means it, and 0 has always meant never."""
+        window = self.deduplication_window
+        if not self.deduplication:
+            by_window = config.NEVER if window == 0 else config.WITHIN_WINDOW
+            self.deduplication = config.WHILE_UNFINISHED if window is None else by_window
+        if window is None:
+            self.deduplication_window = config.DEFAULT_WINDOW
 
     def _validate_ranges(self) -> None:
         for fieldname, (lowest, highest) in RANGES.items():

@@ -1,0 +1,112 @@
+"""How long an equal job is a duplicate: as the Job Type says, or the call."""
+
+from __future__ import annotations
+
+import frappe
+import pytest
+
+from dartwing_core.jobs import DuplicateJobError, InvalidJobError, submit_job, submit_jobs
+from dartwing_core.patches import deduplication_is_chosen
+from tests.support import factory
+from tests.support.jobs import run, set_columns
+from tests.support.lifecycle import made
+
+pytestmark = pytest.mark.usefixtures("no_sweep_in_between")
+
+WHILE, WITHIN, NEVER = "While Unfinished", "Within the Window", "Never"
+
+
+def submit(job_type: str, **arguments):
+    job = submit_job(job_type, factory.ALPHA, {"n": 1}, **arguments)
+    frappe.db.commit()
+    return job
+
+
+def is_duplicate(job_type: str, **arguments) -> bool:
+    try:
+        submit(job_type, **arguments)
+    except DuplicateJobError:
+        frappe.db.rollback()
+        return True
+    return False
+
+
+@pytest.mark.parametrize(
+    ("values", "policy", "window"),
+    [
+        ({}, WHILE, 300),
+        ({"deduplication_window": 60}, WITHIN, 60),
+        ({"deduplication_window": 300}, WITHIN, 300),
+        ({"deduplication_window": 0}, NEVER, 0),
+        ({"deduplication": WITHIN}, WITHIN, 300),
+        ({"deduplication": WHILE, "deduplication_window": 60}, WHILE, 60),
+        ({"deduplication": NEVER}, NEVER, 300),
+    ],
+)
+def test_a_type_that_does_not_say_means_its_window_or_while_unfinished(values, policy, window):
+    type_name, handler = "test_says", f"{factory.HANDLERS}.nothing"
+    made = frappe.get_doc({"doctype": "Job Type", "type_name": type_name, "handler_method": handler, **values}).insert()
+    assert (made.deduplication, made.deduplication_window) == (policy, window)
+
+
+@pytest.mark.parametrize(
+    ("policy", "while_it_runs", "after_it"), [(WHILE, True, False), (WITHIN, True, True), (NEVER, False, False)]
+)
+def test_equal_jobs_are_duplicates_as_the_type_says(policy, while_it_runs, after_it):
+    # Seen failing: a second invoice of a customer within five minutes was a duplicate of the first, which was done.
+    job_type = made("nothing", deduplication=policy, deduplication_window=300)
+    job = submit(job_type)
+    assert is_duplicate(job_type) == while_it_runs
+    assert run(job)["status"] == "Completed"
+    if not while_it_runs:
+        return
+    assert is_duplicate(job_type) == after_it
+
+
+def test_a_job_that_waits_for_its_retry_is_unfinished():
+    job_type = made("add_note", deduplication=WHILE)
+    job = submit_job(job_type, factory.ALPHA, {"title": "test", "then": "fail"})
+    frappe.db.commit()
+    assert run(job)["status"] == "Failed"
+    with pytest.raises(DuplicateJobError):
+        submit_job(job_type, factory.ALPHA, {"title": "test", "then": "fail"})
+
+
+def test_a_call_may_say_otherwise():
+    job_type = made("nothing", deduplication=NEVER)
+    submit(job_type, deduplication="while_unfinished")
+    assert is_duplicate(job_type, deduplication="while_unfinished")
+    assert not is_duplicate(job_type), "the type's other jobs are never duplicates"
+    within = factory.job_type("another", deduplication=WHILE, deduplication_window=300)
+    run(submit(within, deduplication="within_window"))
+    assert is_duplicate(within, deduplication="within_window")
+    asked = {"job_type": within, "organization": factory.ALPHA, "parameters": {"n": 1}, "deduplication": "never"}
+    assert len({job.name for job in submit_jobs([asked, asked])}) == 2
+    with pytest.raises(InvalidJobError, match="while_unfinished, within_window, never"):
+        submit(within, deduplication="always")
+
+
+def test_a_key_is_asked_for_also_where_the_type_says_never():
+    # Seen failing: `dedup_key` was ignored without a word.
+    job_type = made("nothing", deduplication=NEVER)
+    submit(job_type, dedup_key="k")
+    assert is_duplicate(job_type, dedup_key="k")
+    assert not is_duplicate(job_type, dedup_key="k", deduplication="never")
+
+
+def test_the_patch_keeps_what_types_did_before():
+    names = made("nothing", deduplication_window=0), factory.job_type("other_type", deduplication_window=60)
+    for name in names:
+        frappe.db.set_value("Job Type", name, "deduplication", None)
+    deduplication_is_chosen.execute()
+    assert [frappe.db.get_value("Job Type", name, "deduplication") for name in names] == [NEVER, WITHIN]
+
+
+def test_a_type_of_the_release_before_does_what_its_window_says():
+    job_type = made("nothing", deduplication_window=300)
+    frappe.db.set_value("Job Type", job_type, "deduplication", None)
+    frappe.clear_document_cache("Job Type", job_type)
+    run(submit(job_type))
+    assert is_duplicate(job_type)
+    set_columns(frappe.get_last_doc("Background Job", {"job_type": job_type}), dedup_until="2020-01-01")
+    assert not is_duplicate(job_type)

@@ -71,18 +71,26 @@ def check(doc, stored: Callable[[], Any]) -> list[Link]:
 
 
 def _links(doc) -> Iterator[Link]:
+    fields: dict[str, list[Any]] = {}
     for row in [doc, *doc.get_all_children()]:
-        for field in row.meta.get_link_fields() + row.meta.get_dynamic_link_fields():
-            name = row.get(field.fieldname)
-            if isinstance(name, dict | list):  # Frappe would look up the first row that these filters match
-                raise frappe.ValidationError(_("{0} must be text.").format(field.fieldname))
-            kind = field.options if field.fieldtype == "Link" else row.get(field.options)
-            if name and kind and not isinstance(kind, str):  # for a number, Frappe would take the first of all DocTypes
-                raise frappe.ValidationError(_("{0} must be text.").format(field.options))
-            if name and (doctype := tenant_doctype(kind)):
-                if not isinstance(name, str):  # … and the first of all rows
-                    raise frappe.ValidationError(_("{0} must be text.").format(field.fieldname))
+        if row.doctype not in fields:
+            fields[row.doctype] = row.meta.get_link_fields() + row.meta.get_dynamic_link_fields()
+        for field in fields[row.doctype]:
+            if (name := row.get(field.fieldname)) and (doctype := _leads_to_ours(row, field, name)):
                 yield Link(row, field.fieldname, doctype, name)
+
+
+def _leads_to_ours(row: Any, field: Any, name: Any) -> str | None:
+    """The DocType of ours to which a link leads. Raises frappe.ValidationError for a link that is no text."""
+    if isinstance(name, dict | list):  # Frappe would look up the first row that these filters match
+        raise frappe.ValidationError(_("{0} must be text.").format(field.fieldname))
+    kind = field.options if field.fieldtype == "Link" else row.get(field.options)
+    if kind and not isinstance(kind, str):  # for a number, Frappe would take the first of all DocTypes
+        raise frappe.ValidationError(_("{0} must be text.").format(field.options))
+    doctype = tenant_doctype(kind)
+    if doctype and not isinstance(name, str):  # … and the first of all rows
+        raise frappe.ValidationError(_("{0} must be text.").format(field.fieldname))
+    return doctype
 
 
 def _was_there(link: Link, doc, before) -> bool:

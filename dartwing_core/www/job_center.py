@@ -23,6 +23,8 @@ no_cache = 1  # it holds the user's name and CSRF token
 sitemap = 0
 
 ROUTE = "/job-center"
+IS_SHOWN = "dartwing_job_center"
+"""In `frappe.flags`: whether the answer is this page. Frappe finds the page by several addresses, also with `.html`."""
 SCRIPTS = ("words", "dom", "api", "card", "details", "notice", "filters", "live", "main")
 """In this order: each script may use those before it."""
 
@@ -37,6 +39,7 @@ POLICY = (
 
 def get_context(context: Any) -> None:
     """Hook: the values of the page's template. Guests are sent to the login."""
+    frappe.flags[IS_SHOWN] = True
     if frappe.session.user == "Guest":
         frappe.flags.redirect_location = f"/login?redirect-to={quote(_wanted(), safe='')}"
         raise frappe.Redirect(302)
@@ -61,7 +64,7 @@ def after_request(response: Response | None, request: Request) -> None:
 
     Scripts of Frappe and of the site get the nonce as well. Some of them are inline.
     """
-    if response is None or request.path.rstrip("/") != ROUTE or response.mimetype != "text/html":
+    if response is None or not frappe.flags.get(IS_SHOWN) or response.mimetype != "text/html":
         return
     nonce = secrets.token_urlsafe(16)
     response.set_data(SCRIPT_TAG.sub(f'<script nonce="{nonce}"'.encode(), response.get_data()))

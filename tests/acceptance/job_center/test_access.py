@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 
 import frappe
+import pytest
 
 from tests.support import browser as browsers
 from tests.support import factory
+from tests.support.http import Client
 from tests.support.job_center import PATH, card, expect
 from tests.support.jobs import submitted_by
 from tests.support.waiting import until
@@ -36,6 +38,19 @@ def test_the_page_runs_only_its_own_scripts_and_is_framed_by_no_other_site(visit
     visitor.errors.clear()
     again = visitor.page.goto(PATH).headers["content-security-policy"]
     assert again != policy, "each answer has a nonce of its own"
+
+
+@pytest.mark.parametrize("path", [PATH, f"{PATH}/", f"{PATH}.html", f"{PATH}%20", f"{PATH}/%20", "/%20job-center"])
+def test_the_page_has_its_headers_by_whichever_address_frappe_finds_it(web, portal_user, path):
+    # Seen failing: with ".html" or a blank behind its name the page had neither policy nor protection from frames.
+    client = Client(web).with_token(portal_user)
+    answer = client.http.get(f"{web}{path}", timeout=60)
+    if "jc-data" in answer.text:
+        assert "frame-ancestors 'self'" in answer.headers["content-security-policy"]
+        assert answer.headers["x-frame-options"] == "SAMEORIGIN"
+    else:
+        assert answer.status_code in (403, 404), answer.status_code
+    assert path != PATH or "jc-data" in answer.text
 
 
 def test_other_pages_have_the_headers_that_frappe_gives_them(visit, portal_user):

@@ -58,17 +58,22 @@ def sweep(context: Any) -> None:
 def types(context: Any, sync: bool) -> None:
     """List the Job Types: where each comes from, and how the site differs from the code."""
     with Site(context):
-        from dartwing_core import install
-        from dartwing_core.jobs.attempt import declared_types
+        print_types(sync)
 
-        if sync:
-            install.sync_types()
-            frappe.db.commit()
-        for found in declared_types.list_types():
-            state = found["source"] if found["is_enabled"] else f"{found['source']}, disabled"
-            click.echo(f"{found['job_type']}  {found['handler']}  ({state})")
-            for fieldname, (said, is_now) in found["differences"].items():
-                click.echo(f"    {fieldname}: {is_now or 'empty'} here, {said or 'empty'} in code")
+
+def print_types(sync: bool) -> None:
+    """Print the Job Types of the connected site, each with the fields in which it differs from its code."""
+    from dartwing_core import install
+    from dartwing_core.jobs.attempt import declared_types
+
+    if sync:
+        install.sync_types()
+        frappe.db.commit()
+    for found in declared_types.list_types():
+        state = found["source"] if found["is_enabled"] else f"{found['source']}, disabled"
+        click.echo(f"{found['job_type']}  {found['handler']}  ({state})")
+        for fieldname, (said, is_now) in found["differences"].items():
+            click.echo(f"    {fieldname}: {is_now or 'empty'} here, {said or 'empty'} in code")
 
 
 @job_engine.command("openapi")

@@ -7,7 +7,6 @@ from typing import Any
 
 import frappe
 import pytest
-from click.testing import CliRunner
 
 from dartwing_core import commands, install
 from dartwing_core.jobs import InvalidJobError, get_job_type_overview, job_handler, submit_job
@@ -197,13 +196,11 @@ def test_what_the_decorator_does_not_know_is_refused(arguments, options, reason)
         job_handler(*arguments, **options)(lambda context: None)
 
 
-def test_the_command_lists_types_and_differences(monkeypatch):
-    monkeypatch.setattr(commands, "get_site", lambda _context: frappe.local.site)
-    monkeypatch.setattr(commands.Site, "__enter__", lambda _site: None)
-    monkeypatch.setattr(commands.Site, "__exit__", lambda *_site: None)
-    done = CliRunner().invoke(commands.types, ["--sync"], obj={}, catch_exceptions=False)
-    assert f"{NAME}  {PATH}  (In Code)" in done.output
+def test_the_command_lists_types_and_differences(capsys):
+    commands.print_types(sync=True)
+    assert f"{NAME}  {PATH}  (In Code)" in capsys.readouterr().out
     stored().update({"default_timeout": 999, "is_enabled": 0}).save()
     frappe.db.commit()
-    done = CliRunner().invoke(commands.types, [], obj={}, catch_exceptions=False)
-    assert f"{NAME}  {PATH}  (In Code, disabled)\n    default_timeout: 999 here, 120 in code\n" in done.output
+    commands.print_types(sync=False)
+    out = capsys.readouterr().out
+    assert f"{NAME}  {PATH}  (In Code, disabled)\n    default_timeout: 999 here, 120 in code\n" in out

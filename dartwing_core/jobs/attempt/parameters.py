@@ -161,11 +161,12 @@ def _default(value: Any) -> dict[str, Any]:
 
 
 def _opened(schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema whose properties stand at its top: that of a type that holds itself only refers to them."""
-    if "$ref" not in schema:
+    """A schema with its properties at the top. The schema of a type that holds itself only refers to them."""
+    inner = [schema, *schema.get("allOf", ())]  # pydantic 2.7 wraps the reference
+    reference = next((part["$ref"] for part in inner if "$ref" in part), None)
+    if reference is None:
         return schema
-    name = schema["$ref"].rpartition("/")[2]
-    return {**schema["$defs"][name], "$defs": schema["$defs"]}
+    return {**schema["$defs"][reference.rpartition("/")[2]], "$defs": schema["$defs"]}
 
 
 def _with_descriptions(schema: dict[str, Any], declared: Any) -> dict[str, Any]:

@@ -20,14 +20,22 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = {"pytest": "pytest", "pytest_timeout": "pytest-timeout", "hypothesis": "hypothesis"}
 PACKAGES_FOR_PAGES = {"playwright": "playwright", "axe_playwright_python": "axe-playwright-python"}
 """Modules, and the packages that bring them."""
-MARK = "lacks: "
+MARK, NOTE = "lacks: ", "note: "
+"""What the lines of this file's output begin with."""
+WIZARD = "The setup wizard: log in to Desk as Administrator and finish it"
 
 
 def lacks_of(environment: dict[str, str], *, desk: bool) -> list[str]:
-    """What the bench of this environment lacks, each with what to do about it; nothing if the tests can begin."""
+    """What the bench of this environment lacks, each with what to do about it; nothing if the tests can begin.
+
+    What the tests can do without is printed.
+    """
     command = [environment["DW_PYTHON"], "-m", "standalone.bench_check", "desk" if desk else ""]
     folder = environment["DW_SITES_PATH"]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    for line in done.stdout.splitlines():
+        if line.startswith(NOTE):
+            print(line.removeprefix(NOTE), file=sys.stderr, flush=True)
     lines = [line for line in done.stdout.splitlines() if line.startswith(MARK)]
     if done.returncode or not lines:
         return [f"Its Python can't look at the site: {(done.stderr.strip().splitlines() or ['no word of why'])[-1]}"]
@@ -58,7 +66,13 @@ def state(site: str, *, desk: bool) -> Iterator[str]:
     if frappe.conf.maintenance_mode:
         yield f"A site that is open: bench --site {site} set-maintenance-mode off"
     if desk and not is_set_up():
-        yield "The setup wizard: log in to Desk as Administrator and finish it, or Desk shows nothing else"
+        yield f"{WIZARD}, or Desk shows nothing else"
+
+
+def notes(*, desk: bool) -> Iterator[str]:
+    """What else the site lacks, which these tests can do without. Connected to it."""
+    if not desk and not is_set_up():
+        yield f"The site lacks something that these tests do without, but those of Desk do not. {WIZARD}."
 
 
 def rest(sites: Path, database: str) -> Iterator[str]:
@@ -140,6 +154,8 @@ def lacks(site: str, sites: Path, *, desk: bool) -> Iterator[str]:
         return
     yield from state(site, desk=desk)
     yield from rest(sites, frappe.conf.db_name)
+    for note in notes(desk=desk):
+        print(f"{NOTE}{note}")
     frappe.destroy()
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -83,6 +87,46 @@ def test_a_missing_server_is_said_before_anything_is_set_up(monkeypatch, command
     refusal = pytest.raises(Failed, match=f"{missing} was not found. Install")
     with refusal if is_refused else contextlib.nullcontext():
         programs.provide(command, has_bench=has_bench)
+
+
+@pytest.fixture
+def environment() -> ModuleType:
+    """The module, whose import changes what Ctrl-C does."""
+    before = signal.getsignal(signal.SIGINT)
+    module = importlib.import_module("standalone.environment")
+    signal.signal(signal.SIGINT, before)
+    return module
+
+
+@pytest.mark.parametrize("missing", ["redis-server", "mariadbd"])
+def test_serve_says_what_is_missing_before_it_makes_the_virtual_environment(environment, monkeypatch, missing):
+    # Seen failing: with `programs.provide` after `prepare`.
+    made = []
+    monkeypatch.setattr(programs, "find", lambda *names: None if missing in names else "/usr/bin/true")
+    monkeypatch.setattr(programs, "install_missing", lambda needed: [])
+    monkeypatch.setattr(environment.cache, "hold", lambda: None)
+    monkeypatch.setattr(environment, "prepare", lambda: made.append("environment"))
+    monkeypatch.setattr(environment.os, "execv", lambda *_arguments: made.append("process"))
+    with pytest.raises(SystemExit, match=f"{missing} was not found. Install"):
+        environment.main(["serve"])
+    assert made == []
+
+
+def test_serve_names_the_job_center(monkeypatch, capsys):
+    # Seen failing: with another page, and with another port than the one that was asked for.
+    port = commands.free_port()
+
+    @contextlib.contextmanager
+    def running(**options):
+        ended = SimpleNamespace(name="web 1", running=False, tail=lambda: "")
+        yield SimpleNamespace(url=f"http://127.0.0.1:{options['port']}", folder="/tmp/dw-1", processes=[ended])
+
+    monkeypatch.setattr(commands, "running", running)
+    with pytest.raises(Failed, match="web 1 has ended"):
+        commands.serve(["--port", str(port)])
+    said = capsys.readouterr().err
+    assert f"http://127.0.0.1:{port}/job-center " in said
+    assert f"user Administrator, password {commands.ADMIN_PASSWORD}" in said
 
 
 # Tests
@@ -171,6 +215,52 @@ def test_a_bench_whose_frappe_can_not_be_imported_says_why(a_bench):
     (a_bench / "env" / "bin" / "python").write_text("#!/bin/sh\necho 'No module named frappe' >&2\nexit 1\n")
     with pytest.raises(Failed, match="can't look at the site: No module named frappe"):
         bench.check(a_bench, "a.site", desk=False)
+
+
+def test_a_package_that_is_missing_is_named_with_how_to_install_it(monkeypatch, tmp_path):
+    # Seen failing: without `packages`, and with those for pages only for tests of Desk.
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name.startswith("axe") else find(name))
+    monkeypatch.setattr(bench_check, "browser", lambda: iter(["A browser"]))
+    told = next(bench_check.lacks("a.site", tmp_path, desk=False))
+    assert told == f"Packages: {sys.executable} -m pip install axe-playwright-python"
+    assert not list(bench_check.packages("python", {"json": "json"}))
+
+
+def site_of(monkeypatch, *, wizard_done: bool, version: int) -> None:
+    """Let `import frappe` be a site of this version, where all but perhaps the setup wizard is done."""
+    fake = SimpleNamespace(
+        conf=SimpleNamespace(maintenance_mode=0),
+        get_installed_apps=lambda: ["frappe", bench_check.APP],
+        db=SimpleNamespace(get_single_value=lambda _doctype, field: int(field == "setup_complete" and wizard_done)),
+    )
+    if version == 16:
+        fake.is_setup_complete = lambda: wizard_done
+    monkeypatch.setitem(sys.modules, "frappe", fake)
+    monkeypatch.setattr(bench_check, "unmigrated", list)
+
+
+@pytest.mark.parametrize("version", [15, 16])
+def test_a_setup_wizard_that_is_not_done_is_said(monkeypatch, version):
+    # Seen failing: with `is_set_up` always true, with a refusal also without Desk, and without notes.
+    site_of(monkeypatch, wizard_done=False, version=version)
+    (lack,) = bench_check.state("a.site", desk=True)
+    assert "setup wizard" in lack
+    assert not list(bench_check.notes(desk=True)), "said once"
+    assert not list(bench_check.state("a.site", desk=False)), "the other tests can do without"
+    (note,) = bench_check.notes(desk=False)
+    assert "setup wizard" in note
+    site_of(monkeypatch, wizard_done=True, version=version)
+    for desk in (True, False):
+        assert not [*bench_check.state("a.site", desk=desk), *bench_check.notes(desk=desk)]
+
+
+def test_what_the_tests_can_do_without_is_said_and_they_begin(a_bench, capsys):
+    # Seen failing: with no look for notes among the lines.
+    python = a_bench / "env" / "bin" / "python"
+    python.write_text("#!/bin/sh\necho 'note: The setup wizard: finish it'\necho 'lacks: []'\n")
+    bench.check(a_bench, "a.site", desk=False)
+    assert capsys.readouterr().err == "The setup wizard: finish it\n"
 
 
 def test_what_is_no_bench_or_no_site_is_said(a_bench):

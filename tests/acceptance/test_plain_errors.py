@@ -1,0 +1,119 @@
+"""Errors that Frappe or others raised as HTML are plain text in every answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import frappe
+import pytest
+
+from dartwing_core.jobs import InvalidJobError, engine, retry_dead_letters, retry_jobs
+from dartwing_core.jobs.errors import InvalidTransitionError, JobBusyError
+from dartwing_core.jobs.monitoring import reports
+from dartwing_core.jobs.operations import dead_letter
+from dartwing_core.jobs.recovery import sweeper
+from dartwing_core.jobs.schedules import schedule_form, schedule_runs
+from tests.support import factory, http, records, schedules
+from tests.support.http import Client
+from tests.support.jobs import run, submitted_by
+
+LINKING = "Test Keeps Jobs"
+HTML = "<p>Row <b>3</b> of <a href='/app/item/A'>A</a></p>"
+PLAIN = "Row 3 of A"
+
+
+@pytest.fixture(autouse=True)
+def _fresh_counters(site):
+    http.forget_limits()
+
+
+@pytest.fixture
+def dead(alice):
+    """A dead letter of Alice's."""
+    job = submitted_by(alice, factory.job_type("note", "add_note"), title="test dead", then="fail_for_good")
+    assert run(job)["status"] == "Dead Letter"
+    return job
+
+
+@pytest.fixture
+def linked(dead) -> Iterator[str]:
+    """The same, with a document of another app that links to it."""
+    fields = [{"fieldname": "job", "fieldtype": "Link", "options": "Background Job", "label": "Job"}]
+    records.make_doctype(LINKING, fields, [], module="Core")
+    frappe.get_doc({"doctype": LINKING, "job": dead.name}).insert()
+    frappe.db.commit()
+    yield dead.name
+    records.remove_doctypes(LINKING)
+
+
+# Over REST
+
+
+def test_a_link_that_keeps_a_job_from_being_deleted_is_told_without_tags(web, linked):
+    # Seen failing: with `str` in place of `plain_text.of_error` in `bulk` and in `api.errors`, each by itself.
+    client = Client(web).with_token(factory.user("m_manager", roles=("System Manager", "Dartwing User")))
+    several = client.post("delete_jobs", job_ids=[linked])
+    assert several.status_code == 200, several.text
+    one = client.post("delete_dead_letter_job", job_id=linked)
+    assert (one.status_code, one.json()["error"]) == (400, "invalid"), one.text
+    for text in (several.json()["message"]["refused"][linked], one.json()["message"]):
+        assert LINKING in text, text
+    for answer in (several, one):
+        assert "<" not in answer.text, answer.text
+        assert "&lt;" not in answer.text, answer.text
+
+
+def test_a_preview_says_without_tags_why_there_is_none(web, alice):
+    # Seen failing: with `str` in place of `plain_text.of_error` in `api.desk`.
+    client = Client(web).with_token(alice)
+    url = f"{client.url}/api/method/dartwing_core.api.desk.preview_schedule"
+    for timing in ({"frequency": "Cron", "cron": "<b>61</b> * * * *"}, {"frequency": "<i>Often</i>"}):
+        answer = client.http.post(url, json={"time_zone": "UTC", **timing}, timeout=60)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["message"]["reason"], answer.text
+        assert "<" not in answer.text
+
+
+# What the engine keeps and returns
+
+
+def raised(error: Exception):
+    def instead(*_arguments, **_named):
+        raise error
+
+    return instead
+
+
+RETRIES = {
+    "retry_jobs": lambda name: retry_jobs([name])["refused"],
+    "retry_dead_letters": lambda _name: retry_dead_letters(
+        [row["fingerprint"] for row in reports.dead_letters_by_error(factory.ALPHA)], factory.ALPHA
+    )["refused"],
+    "bulk_retry_dead_letter": lambda _name: dead_letter.bulk_retry_dead_letter(factory.ALPHA)["skipped"],
+}
+
+
+@pytest.mark.parametrize("retry", RETRIES)
+def test_a_refused_retry_is_told_without_tags(dead, monkeypatch, retry):
+    # Seen failing: with `str` in place of `plain_text.of_error` in `bulk` (the first two) and in `dead_letter`.
+    monkeypatch.setattr(engine, "retry_job", raised(InvalidTransitionError(HTML)))
+    assert RETRIES[retry](dead.name) == {dead.name: PLAIN}
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "error"),
+    [
+        (schedule_form, "recurrence_of", InvalidJobError(HTML)),
+        (schedule_runs, "prepare", JobBusyError(HTML)),
+        (schedule_runs, "prepare", frappe.ValidationError(HTML)),
+    ],
+    ids=["no such timing", "not now", "refused"],
+)
+def test_a_schedule_keeps_its_last_error_without_tags(monkeypatch, module, name, error):
+    # Seen failing: with `str` in place of each `plain_text.of_error` in `schedule_runs`.
+    wall = schedules.Wall(monkeypatch, 1_790_000_000)
+    schedule = schedules.made(factory.job_type("plain"))
+    wall.advance(3_600)
+    monkeypatch.setattr(module, name, raised(error))
+    assert sweeper.sweep().scheduled == 0
+    assert schedules.state(schedule).last_error == PLAIN

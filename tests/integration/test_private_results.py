@@ -20,6 +20,7 @@ from dartwing_core.jobs import (
 from dartwing_core.jobs.queries import visible_jobs
 from dartwing_core.jobs.recovery import sweeper
 from dartwing_core.jobs.store import dependencies, job_store
+from dartwing_core.patches import exports_are_for_their_owners
 from tests.support import factory, schedules
 from tests.support.jobs import run, submitted_by
 from tests.support.listener import listening
@@ -232,3 +233,20 @@ def test_a_run_by_somebody_else_shows_its_result_to_the_owner_alone(alice, admin
 
 def test_exports_are_for_their_owners():
     assert frappe.db.get_value("Job Type", "export_records", "results_visible_to") == "Owner Only"
+
+
+def test_the_patch_hides_exports_from_admins_on_sites_that_already_have_the_job_type():
+    # Seen failing: without the patch's update, and with one of all Job Types.
+    everybody = "Owner and Admins"
+    export = factory.job_type("own_export", exports_are_for_their_owners.HANDLER, results_visible_to=everybody)
+    other = factory.job_type("plain", results_visible_to=everybody)
+    frappe.db.set_value("Job Type", "export_records", "results_visible_to", everybody)
+    try:
+        exports_are_for_their_owners.execute()
+        shown = [
+            frappe.db.get_value("Job Type", name, "results_visible_to") for name in ("export_records", export, other)
+        ]
+        assert shown == ["Owner Only", "Owner Only", everybody]
+    finally:
+        frappe.db.rollback()
+        frappe.clear_document_cache("Job Type", "export_records")

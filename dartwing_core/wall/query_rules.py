@@ -68,8 +68,10 @@ LINK_OPTIONS = "get_link_options"
 SHOWN, FILTERS, OTHERS = "fields", ("filters", "or_filters"), ("group_by", "order_by")
 ALIAS = re.compile("|".join(rf"tab{re.escape(doctype)}_\d" for doctype in sorted(GUARDED)), re.IGNORECASE)
 """Frappe's alias in a query for the table behind a link."""
-TITLE = re.compile(r"(\w+)\.(org_name)(?: as (\w+))?")
-"""Desk requests the titles of links with every list. Those of hidden organizations are removed from its rows."""
+TITLE = re.compile(r"(\w+)\.(org_name|title)(?: as (\w+))?")
+"""Desk requests the titles of links with every list. Those of hidden organizations are removed from its rows, and those
+of all schedules: they are not unique, so a title does not tell whose it is."""
+TITLE_FIELDS = {ORGANIZATION: "org_name", config.SCHEDULE: "title"}
 
 
 def offence(doctype: str, shown: list[Any], others: list[str]) -> str | None:
@@ -140,15 +142,20 @@ def _hidden_field(doctype: str, shown: list[Any], others: list[str]) -> str | No
 
 
 def _join(doctype: str, shown: list[Any], others: list[str]) -> str | None:
-    """The error message for fields of ours behind a link, or None. Titles of organizations may be shown."""
+    """The error message for fields of ours behind a link, or None. Titles may be requested."""
     joined = [text for text in (*texts(shown), *others) if "." in text]
     fields = fields_that_link_to_ours(doctype) if joined else {}
-    titles = {field for field, linked in fields.items() if linked == ORGANIZATION}
-    asked = [text for text in texts(shown) if not ((title := TITLE.fullmatch(text)) and title[1] in titles)]
-    asked = [text for text in (*asked, *others) if "." in text]
+    titles = _titles(shown, fields)
+    asked = [text for text in (*texts(shown), *others) if "." in text and (text not in titles or text in others)]
     if any(re.search(rf"\b{field}\W*\.", text) for field in fields for text in asked) or any(map(ALIAS.search, asked)):
         return _("Fields of background jobs can't be read through a link.")
     return None
+
+
+def _titles(shown: list[Any], fields: Mapping[str, str]) -> dict[str, re.Match[str]]:
+    """The columns for titles of our documents, by their text. `fields`: links to ours, and where they lead."""
+    found = {text: title for text in texts(shown) if fields and (title := TITLE.fullmatch(text))}
+    return {text: title for text, title in found.items() if TITLE_FIELDS.get(fields.get(title[1], "")) == title[2]}
 
 
 # The functions in which Frappe makes queries --------------------------------------------------------------------------
@@ -183,7 +190,7 @@ def _wrapped(execute):
             join = given.get("join", "left join")
             found = _found(lambda by_frappe: sql_within(shown, others, join, by_frappe)) if IS_15 else None
             if given.get("as_list") or given.get("pluck"):
-                others += filter(TITLE.fullmatch, texts(shown))
+                others += _titles(shown, fields_that_link_to_ours(self.doctype))
             is_permitted = given.get("ignore_permissions")
             _refuse(found or (None if is_permitted else offence(self.doctype, shown, others)), given.get("user"))
             if is_permitted and self.doctype in TENANT_DOCTYPES and _is_for_a_web_form():
@@ -197,15 +204,19 @@ def _wrapped(execute):
 
 
 def _without_hidden_titles(doctype: str, shown: list[Any], rows: Any) -> Any:
-    """Rows without the titles of organizations that the user does not see."""
-    columns = {title[3] or title[2] for text in texts(shown) if (title := TITLE.fullmatch(text))}
-    is_linked = columns and rows and ORGANIZATION in fields_that_link_to_ours(doctype).values()
-    if not is_linked or not isinstance(rows, list) or visibility.sees_everything(frappe.session.user):
+    """Rows without the titles of organizations that the user does not see, and of schedules."""
+    if not rows or not isinstance(rows, list) or not any("." in text for text in texts(shown)):
         return rows
-    cells = [(row, column) for row in rows if isinstance(row, dict) for column in columns & {*row}]
-    visible = {*references.visible_of(ORGANIZATION, [row[column] for row, column in cells])}
-    for row, column in cells:
-        row[column] = row[column] if row[column] in visible else None
+    fields = fields_that_link_to_ours(doctype)
+    titles = [(title[3] or title[2], fields[title[1]]) for title in _titles(shown, fields).values()]
+    if not titles or visibility.sees_everything(frappe.session.user):
+        return rows
+    for column, linked in titles:
+        cells = [row for row in rows if isinstance(row, dict) and column in row]
+        names = [row[column] for row in cells] if linked == ORGANIZATION else []
+        visible = {*references.visible_of(ORGANIZATION, names)} if names else set()
+        for row in cells:
+            row[column] = row[column] if row[column] in visible else None
     return rows
 
 

@@ -91,6 +91,14 @@ def test_the_title_of_a_hidden_schedule_is_not_told_with_what_links_to_it(strang
         assert "Secret Beta" not in answer.text, f"{method} {body}: {answer.text[:300]}"
 
 
+def test_a_list_that_asks_for_titles_of_schedules_opens(stranger, linked):
+    # Seen failing: the list of any DocType that links to schedules was refused to all but System Managers.
+    fields = ["name", "schedule", "schedule.title as schedule_title"]
+    answer = call(stranger, "frappe.client.get_list", doctype=LINKING, fields=fields)
+    assert answer.status_code == 200, answer.text
+    assert {row.get("schedule_title") for row in answer.json()["message"]} <= {None}
+
+
 def test_titles_of_what_one_sees_are_told(web, linked):
     client, title = tenants.client_of("user", web), factory.title_of(factory.ALPHA)
     found = call(client, "frappe.desk.form.load.getdoc", doctype=LINKING, name=linked["own"].name).json()

@@ -80,7 +80,7 @@ def prepares_reports_on_jobs(scene: Scene):
 
 @hole("renames", 15, 16)
 def merges_without_the_permission_to_write(scene: Scene):
-    frappe.share.add(ROW, scene.hidden_row, scene.user, read=1, flags={"ignore_share_permission": True})
+    frappe.share.add_docshare(ROW, scene.hidden_row, scene.user, read=1, flags={"ignore_share_permission": True})
     frappe.db.set_value(ROW, scene.hidden_row, "subject", scene.secret)
     own = frappe.get_doc(ROW, scene.own_row)
     scene.answer(own.rename, scene.hidden_row, merge=True, force=True, validate_rename=False)

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import frappe
 import pytest
 
-from tests.support import processes
+from tests.support import http, processes
 
 
 @pytest.fixture
@@ -16,6 +18,22 @@ def workers(site: None) -> Iterator[list[processes.Process]]:
     finally:
         for worker in started:
             worker.stop()
+
+
+@pytest.fixture
+def fresh_limits(site: None) -> None:
+    """Nobody has used up a limit of requests."""
+    http.forget_limits()
+
+
+@pytest.fixture
+def published(site: None) -> Iterator[str]:
+    """The path of a file that the site publishes."""
+    path = Path(frappe.get_site_path("public", "files", "of-a-test.txt"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("for all")
+    yield "files/of-a-test.txt"
+    path.unlink()
 
 
 @pytest.fixture

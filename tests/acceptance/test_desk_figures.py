@@ -8,9 +8,11 @@ import frappe
 import pytest
 import requests
 
-from tests.support import http, tenants
+from tests.support import tenants
 from tests.support.http import Client
 from tests.support.tenants import ACTORS, Actor
+
+pytestmark = pytest.mark.usefixtures("fresh_limits")
 
 DESK = "dartwing_core.api.desk"
 CARDS = ("running_jobs", "waiting_jobs", "failed_jobs", "dead_letters")
@@ -21,11 +23,6 @@ CHARTS = (
 )
 REPORTS = ("Job Type Performance", "Dead Letters by Error")
 LOCKED_OUT = ("guest", "disabled")
-
-
-@pytest.fixture(autouse=True)
-def limits_anew(site: None) -> None:
-    http.forget_limits()
 
 
 def ask(client: Client, function: str, **arguments) -> requests.Response:

@@ -9,16 +9,13 @@ import pytest
 
 from dartwing_core.jobs.access import result_files
 from dartwing_core.patches import files_are_kept_apart
-from tests.support import factory, http
+from tests.support import factory
 from tests.support.http import Client
+
+pytestmark = pytest.mark.usefixtures("fresh_limits")
 
 SECRET = b"contract of alpha"
 NAME = "test-contract.txt"
-
-
-@pytest.fixture(autouse=True)
-def _no_limits() -> None:
-    http.forget_limits()
 
 
 def attached(content: bytes = SECRET, **values):

@@ -7,15 +7,12 @@ from collections.abc import Iterator
 import frappe
 import pytest
 
-from tests.support import factory, http
+from tests.support import factory
 from tests.support.http import Client, call
 
+pytestmark = pytest.mark.usefixtures("fresh_limits")
+
 SECRET = "s3cret-of-alpha"
-
-
-@pytest.fixture(autouse=True)
-def _no_limits() -> None:
-    http.forget_limits()
 
 
 @pytest.fixture

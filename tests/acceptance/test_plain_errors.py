@@ -13,18 +13,15 @@ from dartwing_core.jobs.monitoring import reports
 from dartwing_core.jobs.operations import dead_letter
 from dartwing_core.jobs.recovery import sweeper
 from dartwing_core.jobs.schedules import schedule_form, schedule_runs
-from tests.support import factory, http, records, schedules
+from tests.support import factory, records, schedules
 from tests.support.http import Client
 from tests.support.jobs import run, submitted_by
+
+pytestmark = pytest.mark.usefixtures("fresh_limits")
 
 LINKING = "Test Keeps Jobs"
 HTML = "<p>Row <b>3</b> of <a href='/app/item/A'>A</a></p>"
 PLAIN = "Row 3 of A"
-
-
-@pytest.fixture(autouse=True)
-def _fresh_counters(site):
-    http.forget_limits()
 
 
 @pytest.fixture

@@ -17,10 +17,7 @@ from tests.support import database, factory, http
 from tests.support import settings as engine_settings
 from tests.support.http import API, Client
 
-
-@pytest.fixture(autouse=True)
-def _fresh_counters(site):
-    http.forget_limits()
+pytestmark = pytest.mark.usefixtures("fresh_limits")
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import frappe
 import pytest
@@ -16,17 +15,14 @@ from frappe.email.doctype.email_queue import email_queue
 from frappe.website.doctype.personal_data_download_request import personal_data_download_request
 
 from dartwing_core.wall import guard
-from tests.support import factory, http, tenants
+from tests.support import factory, tenants
 from tests.support.http import Client
 from tests.support.sessions import as_user
 
+pytestmark = pytest.mark.usefixtures("fresh_limits")
+
 SCHEDULE, FOLLOW = "Job Schedule", "Document Follow"
 SECRET, OF_JOBS = "s3cret-sent-later", "Dead Letters by Error"
-
-
-@pytest.fixture(autouse=True)
-def _no_limits() -> None:
-    http.forget_limits()
 
 
 @contextmanager
@@ -213,21 +209,12 @@ def test_the_script_of_a_report_about_ours_runs_as_its_user(maker):
     assert frappe.session.user == "Administrator"
 
 
-def test_the_scheduler_puts_no_file_of_a_job_into_a_mail(site, published_asset):
+def test_the_scheduler_puts_no_file_of_a_job_into_a_mail(site, published):
     # Seen failing: it sent, as Administrator, what others had written, with the files that they had named.
     url = tenants.targets("user")["alpha"].file_url
     with in_background("frappe.email.doctype.auto_email_report.auto_email_report.process_auto_email_report"):
         assert not email_body.replace_filename_with_cid(f'x embed="{url}" y')[1]
-        assert email_body.replace_filename_with_cid(f'x embed="{published_asset}" y')[1]
-
-
-@pytest.fixture
-def published_asset(site) -> Iterator[str]:
-    path = Path(frappe.get_site_path("public", "files", "of-another-test.txt"))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("for all")
-    yield "files/of-another-test.txt"
-    path.unlink()
+        assert email_body.replace_filename_with_cid(f'x embed="{published}" y')[1]
 
 
 # Mails that wait -----------------------------------------------------------------------------------------------------

@@ -14,18 +14,15 @@ from frappe.email import email_body
 
 from dartwing_core.wall import guard
 from dartwing_core.wall.frappe_version import IS_15
-from tests.support import factory, http, tenants, web_request
+from tests.support import factory, tenants, web_request
 from tests.support.http import Client, call
+
+pytestmark = pytest.mark.usefixtures("fresh_limits")
 
 MAIL = "/api/method/frappe.core.doctype.communication.email.make"
 BOARDS = "frappe.desk.doctype.kanban_board.kanban_board"
 IMPORTS = "frappe.core.doctype.data_import.data_import"
 SECRET = "beta-s3cret"
-
-
-@pytest.fixture(autouse=True)
-def _no_limits() -> None:
-    http.forget_limits()
 
 
 # Mails ---------------------------------------------------------------------------------------------------------------
@@ -36,15 +33,6 @@ def brought(path: str, user: str) -> bool:
     with web_request.made("POST", MAIL, user, {"content": "x"}):
         guard.check_request()
         return bool(email_body.replace_filename_with_cid(f'x embed="{path}" y')[1])
-
-
-@pytest.fixture
-def published(site) -> Iterator[str]:
-    path = Path(frappe.get_site_path("public", "files", "of-a-test.txt"))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("for all")
-    yield "files/of-a-test.txt"
-    path.unlink()
 
 
 def test_a_mail_brings_files_that_are_published_and_jobs_files_for_who_may_read_them(site, published):

@@ -16,15 +16,12 @@ from tests.support import factory, http
 from tests.support import settings as engine_settings
 from tests.support.http import API, Client, call
 
+pytestmark = pytest.mark.usefixtures("fresh_limits")
+
 LONG = "x" * 200_000
 IDS = [f"JOB-1K{number:018d}" for number in range(100_000)]
 MOST_SECONDS = 2
 """For the refusal of 100,000 names, which takes 0.1 to 0.5 seconds on an idle machine."""
-
-
-@pytest.fixture(autouse=True)
-def _fresh_counters(site):
-    http.forget_limits()
 
 
 @pytest.fixture

@@ -15,10 +15,12 @@ import pytest
 import requests
 
 from dartwing_core.jobs.base import ids
-from tests.support import database, factory, http, tenants
+from tests.support import database, factory, tenants
 from tests.support.circuits import breaking_type
 from tests.support.http import Client
 from tests.support.tenants import ACTORS
+
+pytestmark = pytest.mark.usefixtures("fresh_limits")
 
 CIRCUIT = "Job Circuit"
 NOWHERE = "CIRCUIT-1K00000000000NOWHERE"
@@ -33,11 +35,6 @@ class Target:
     name: str
     organization: str
     secret: str
-
-
-@pytest.fixture(autouse=True)
-def _fresh_limits(site):
-    http.forget_limits()
 
 
 @pytest.fixture

@@ -8,16 +8,13 @@ import frappe
 import pytest
 import requests
 
-from tests.support import factory, http, named, records, tenants
+from tests.support import factory, named, records, tenants
 from tests.support.http import Client
 from tests.support.tenants import ACTORS
 
+pytestmark = pytest.mark.usefixtures("fresh_limits")
+
 SEES_BETA = ("admin_b", "manager")
-
-
-@pytest.fixture(autouse=True)
-def _fresh_limits(site):
-    http.forget_limits()
 
 
 def get(client: Client, name: str, /, **arguments: object) -> requests.Response:

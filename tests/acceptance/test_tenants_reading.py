@@ -12,9 +12,11 @@ import frappe
 import pytest
 import requests
 
-from tests.support import http, tenants
+from tests.support import tenants
 from tests.support.http import Client
 from tests.support.tenants import ACTORS, TARGETS, Target
+
+pytestmark = pytest.mark.usefixtures("fresh_limits")
 
 JOB, RUN, LOG = "Background Job", "Background Job Run", "Job Execution Log"
 BATCH, DEPENDENCY = "Job Batch", "Background Job Dependency"
@@ -313,11 +315,6 @@ PATHS: dict[str, Path] = {
     ),
 }
 # fmt: on
-
-
-@pytest.fixture(autouse=True)
-def _fresh_limits(site):
-    http.forget_limits()
 
 
 @pytest.mark.timeout(300)

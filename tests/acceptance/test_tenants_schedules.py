@@ -7,18 +7,15 @@ import json
 import frappe
 import pytest
 
-from tests.support import http, tenants
+from tests.support import tenants
 from tests.support.tenants import ACTORS, TARGETS
+
+pytestmark = pytest.mark.usefixtures("fresh_limits")
 
 SCHEDULE = "Job Schedule"
 WRITES = {"admin_a": {"own", "alpha"}, "admin_b": {"own", "beta"}, "manager": {"own", "alpha", "beta"}}
 """By actor: the targets whose organization they administer."""
 NO_LOGIN = ("guest", "disabled")
-
-
-@pytest.fixture(autouse=True)
-def _fresh_limits(site):
-    http.forget_limits()
 
 
 def rows() -> list[dict]:

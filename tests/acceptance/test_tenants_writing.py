@@ -12,9 +12,11 @@ import pytest
 import requests
 
 from dartwing_core.jobs.base import clock
-from tests.support import database, http, tenants
+from tests.support import database, tenants
 from tests.support.http import Client
 from tests.support.tenants import ACTORS, TARGETS, Target
+
+pytestmark = pytest.mark.usefixtures("fresh_limits")
 
 JOB, RUN, LOG = "Background Job", "Background Job Run", "Job Execution Log"
 BATCH, DEPENDENCY = "Job Batch", "Background Job Dependency"
@@ -185,11 +187,6 @@ HUNG = {
     "File": {"attached_to_doctype": "Organization", "attached_to_name": "Test Beta"},
 }
 TRACES = ("ToDo", "DocShare", "Tag Link", "Document Follow", "Communication", "Comment")
-
-
-@pytest.fixture(autouse=True)
-def _fresh_limits(site):
-    http.forget_limits()
 
 
 def snapshot(jobs: dict[str, Target]) -> dict[str, Any]:

@@ -59,7 +59,7 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
         doctype, name = self.attached_to_doctype, self.attached_to_name
         if not (self.is_private and name and doctype in desk_access.TENANT_DOCTYPES):
             return True
-        return references.is_visible(doctype, name) and not callers.stands_for_others()
+        return references.may_read_files_of(doctype, name) and not callers.stands_for_others()
 
     def notify_update(self) -> None:
         """Send no update about a file of ours. It would tell its maker and time to everybody with a list of Files."""

@@ -57,7 +57,7 @@ NAME_KEYS = ("name", "docname", "dn", "doc_name", "docnames", "old_name")
 SENT_KEYS = ("doc", "docs", "args", "event", "file_list")
 """Arguments with documents, or with names of some."""
 NAMES_ALONE = ("fid", "reference_docname", "reference_name", "ref_docname")
-MAY_HOLD_FILTERS = re.compile(r"""name\\*"\s*:\s*\\*"?[\[{]|\\u""")
+MAY_HOLD_FILTERS = re.compile(r"""name"\s*:\s*[\[{]|\\u""")
 NAMES_IN_ITEMS = "delete_items"
 """For other functions `items` are DocTypes."""
 MOST_NAMES = 1_000

@@ -8,8 +8,7 @@ from typing import Any
 
 from frappe.model.document import Document
 
-LOADED = "dartwing_loaded"
-"""In the flags of a document."""
+from dartwing_core.jobs.access.desk_access import LOADED
 
 
 def loaded_name(document: Any) -> str | None:

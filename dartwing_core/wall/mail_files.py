@@ -46,7 +46,9 @@ def _may_be_sent(path: str) -> bool:
     is_asset = path.startswith(ASSETS)
     found = os.path.realpath(os.path.abspath(path) if is_asset else os.path.join(folder, path))
     if address := result_files.address_of(found):
-        return not result_files.files_at(address) if callers.stands_for_others() else result_files.may_read(address)
+        if callers.stands_for_others():
+            return not result_files.files_of_ours(file_url=address)
+        return result_files.may_read(address)
     return any(Path(found).is_relative_to(one) for one in (*_published_by_apps(), os.path.realpath(get_files_path())))
 
 

@@ -17,6 +17,8 @@ from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
 AS_TEXT = {"Deleted Document": ["deleted_doctype"], "Access Log": ["export_from"]}
 """Fields that hold the name of a DocType, but are no links."""
 ROUTES = {"Route History": "route"}
+MODULE = "Dartwing Core"
+"""The module of this app's reports, cards and charts."""
 
 
 def kind_fields(doctype: Any) -> list[str]:

@@ -15,11 +15,12 @@ from pypika.queries import QueryBuilder
 from pypika.terms import Criterion
 
 from dartwing_core.jobs.access import visibility
-from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES, as_sql, notify_nobody, throw_missing
+from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES, as_sql, notify_nobody, now_and_before, throw_missing
 
 from . import report_access
 from .loaded_names import loaded_name
-from .references import check_other_apps, now_and_before
+from .mentions import MODULE
+from .references import check_other_apps
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,6 @@ KINDS = {
     "Auto Email Report": Kind(None, "user", "report"),
 }
 OUR_FUNCTIONS = "dartwing_core."
-MODULE = "Dartwing Core"
 
 
 def conditions(user: str | None = None, doctype: str = "List Filter") -> str:

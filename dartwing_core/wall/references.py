@@ -6,7 +6,7 @@ them to every user with a role for them. (15, 16)
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import frappe
@@ -19,13 +19,12 @@ from dartwing_core.jobs.access.desk_access import (
     ORGANIZATION,
     TENANT_DOCTYPES,
     as_sql,
+    now_and_before,
     throw_missing,
     visible_names,
 )
 from dartwing_core.jobs.access.visibility import Viewer
 from dartwing_core.jobs.base import config
-
-from .loaded_names import loaded_name
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
@@ -88,19 +87,13 @@ def has_reference_permission(
     doc: Document, ptype: str | None = None, user: str | None = None, debug: bool = False
 ) -> bool:
     """`has_permission` of REFERENCES: no for a reference to an invisible document. Else the other hooks decide."""
-    for kind, name in now_and_before(doc, REFERENCES[doc.doctype]):
-        if kind in TENANT_DOCTYPES and name and not is_visible(kind, name, user):
-            return False
-    return check_other_apps(doc, ptype, user, debug)
+    may_refer = all(may_refer_to(kind, name, user) for kind, name in now_and_before(doc, REFERENCES[doc.doctype]))
+    return may_refer and check_other_apps(doc, ptype, user, debug)
 
 
-def now_and_before(doc: Document, fields: Sequence[str]) -> list[tuple[Any, ...]]:
-    """The values of a document in these fields, and those of its row. The writer may have changed the document."""
-    values = [tuple(doc.get(field) for field in fields)]
-    rows = {loaded_name(doc), None if doc.is_new() else doc.name} - {None, ""}
-    for name in rows:
-        values += frappe.db.get_values(doc.doctype, name, list(fields))
-    return values
+def may_refer_to(doctype: str | None, name: str | None, user: str | None = None) -> bool:
+    """Whether a user may have a row that refers to this document. Yes for documents of others' DocTypes."""
+    return doctype not in TENANT_DOCTYPES or not name or is_visible(doctype, name, user)
 
 
 def is_visible(doctype: str, name: str, user: str | None = None) -> bool:
@@ -135,19 +128,17 @@ def has_file_permission(doc: Document, ptype: str | None = None, user: str | Non
     Files of another document of ours are as private as that document. The other hooks decide on all other files.
     """
     attached = now_and_before(doc, REFERENCES["File"])
-    if not all(_may_read_files_of(doctype, name, user) for doctype, name in attached):
+    if not all(may_read_files_of(doctype, name, user) for doctype, name in attached):
         return False
     if result_files.is_foreign(doc, result_files.addresses(doc), but_for_twins=ptype != "create"):
         return False
     return check_other_apps(doc, ptype, user, debug)
 
 
-def _may_read_files_of(doctype: str | None, name: str | None, user: str | None) -> bool:
+def may_read_files_of(doctype: str | None, name: str | None, user: str | None = None) -> bool:
     """Whether a user may read the files of a document. Yes for documents of others' DocTypes."""
-    if doctype not in TENANT_DOCTYPES or not name:
-        return True
-    if doctype != config.JOB:
-        return is_visible(doctype, name, user)
+    if doctype != config.JOB or not name:
+        return may_refer_to(doctype, name, user)
     viewer, job = visibility.viewer(user), desk_access.job_of(name)
     may_see = job is not None and viewer.can_see(job["owner_user"], job["organization"])
     return viewer.sees_everything or (may_see and viewer.can_see_result(job))

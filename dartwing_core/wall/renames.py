@@ -19,9 +19,8 @@ from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
 
 from . import links
+from .mentions import MODULE
 from .report_access import may_hold_ours
-
-MODULE = "Dartwing Core"
 
 
 def _checked(rename: Callable[..., Any]) -> Callable[..., Any]:
@@ -37,9 +36,8 @@ def _checked(rename: Callable[..., Any]) -> Callable[..., Any]:
 def _check(document: Document, name: Any) -> None:
     if document.get("module") == MODULE:
         document.check_permission("write")
-    is_about_ours = document.doctype not in TENANT_DOCTYPES and may_hold_ours(
-        document.doctype
-    )  # ours ask by themselves
+    doctype = document.doctype
+    is_about_ours = may_hold_ours(doctype) and doctype not in TENANT_DOCTYPES  # those check it themselves
     if is_about_ours and frappe.db.exists(document.doctype, name):
         frappe.get_doc(document.doctype, name).check_permission("write")
 

@@ -30,19 +30,15 @@ from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
 
 from . import report_access
 from .mentions import kind_fields, names_ours
-from .references import CHILDREN, REFERENCES, is_visible
+from .references import CHILDREN, REFERENCES, is_visible, may_refer_to
 
 
 def _only_visible_follows(list_followed: Callable[[str], list[Any]]) -> Callable[[str], list[Any]]:
     @functools.wraps(list_followed)
     def visible_follows(user: str) -> list[Any]:
-        return [row for row in list_followed(user) if _may_follow(row.ref_doctype, row.ref_docname, user)]
+        return [row for row in list_followed(user) if may_refer_to(row.ref_doctype, row.ref_docname, user)]
 
     return visible_follows
-
-
-def _may_follow(doctype: str, name: str, user: str) -> bool:
-    return doctype not in TENANT_DOCTYPES or is_visible(doctype, name, user)
 
 
 def _only_visible_data(collect: Callable[[str], str]) -> Callable[[str], str]:
@@ -118,16 +114,11 @@ def _store_nothing(_name: str, _content: Any) -> None:
 
 def _may_be_attached(attachment: Mapping[str, Any], user: str) -> bool:
     """Whether a mail brings a print, or a file, of a document of ours that its owner may see now."""
-    doctype, name = attachment.get("doctype"), attachment.get("name")
-    if attachment.get("print_format_attachment") and doctype in TENANT_DOCTYPES:
-        return is_visible(doctype, str(name), user)
-    address = attachment.get("file_url")
-    files = [attachment["fid"]] if attachment.get("fid") else result_files.files_at(address) if address else []
-    return all(frappe.has_permission("File", "read", doc=file, user=user) for file in files if _is_of_ours(file))
-
-
-def _is_of_ours(file: str) -> bool:
-    return frappe.db.get_value("File", file, "attached_to_doctype") in TENANT_DOCTYPES
+    if attachment.get("print_format_attachment"):
+        return may_refer_to(attachment.get("doctype"), str(attachment.get("name")), user)
+    fields = {"name": attachment.get("fid")} if attachment.get("fid") else {"file_url": attachment.get("file_url")}
+    files = result_files.files_of_ours(**fields) if any(fields.values()) else []
+    return all(frappe.has_permission("File", "read", doc=file, user=user) for file in files)
 
 
 def _not_of_ours(notify: Callable[[Any, str], None]) -> Callable[[Any, str], None]:

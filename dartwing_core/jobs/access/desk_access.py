@@ -5,7 +5,7 @@ Lists and reports can't hide a column of a row, so they leave out a job whose re
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import frappe
@@ -27,6 +27,8 @@ ORGANIZATION, MEMBER = "Organization", "Org Member"
 ENGINE_DOCTYPES = (config.JOB, config.RUN, config.LOG, config.DEPENDENCY, config.BATCH, config.CIRCUIT, config.REMOVAL)
 """DocTypes that only the engine writes."""
 TENANT_DOCTYPES = (*ENGINE_DOCTYPES, config.SCHEDULE, ORGANIZATION, MEMBER)
+LOADED = "dartwing_loaded"
+"""In the flags of a document: the name with which it was loaded (`wall/loaded_names`)."""
 
 _READING = frozenset({None, "read", "select", "print", "email", "report", "export"})
 
@@ -109,14 +111,20 @@ def has_removal_permission(
     return visibility.viewer(user).sees_everything
 
 
+def now_and_before(doc: Document, fields: Sequence[str]) -> list[tuple[Any, ...]]:
+    """The values of a document in these fields, and those of its row. The writer may have changed the document."""
+    values = [tuple(doc.get(field) for field in fields)]
+    rows = {doc.flags.get(LOADED), None if doc.is_new() else doc.name} - {None, ""}
+    for name in rows:
+        values += frappe.db.get_values(doc.doctype, name, list(fields))
+    return values
+
+
 def has_schedule_permission(
     doc: Document, ptype: str | None = None, user: str | None = None, debug: bool = False
 ) -> bool:
     """`has_permission` of Job Schedule: users who see its jobs read it, admins of the organization write it."""
-    viewer, fields = visibility.viewer(user), ["owner_user", "organization"]
-    rows = [(doc.owner_user, doc.organization)]
-    if doc.name and not doc.is_new():  # the writer may have changed the document in memory
-        rows += frappe.db.get_values(config.SCHEDULE, doc.name, fields)
+    viewer, rows = visibility.viewer(user), now_and_before(doc, ("owner_user", "organization"))
     if ptype in _READING:
         return all(viewer.can_see(owner, organization) for owner, organization in rows)
     return all(viewer.administers(organization) for _owner, organization in rows)

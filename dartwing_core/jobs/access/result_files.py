@@ -113,15 +113,14 @@ def is_foreign(file: Document, found: Iterable[str], *, but_for_twins: bool = Fa
     return bool(rows) and not any(_is_of_same(file, row) or (but_for_twins and _is_twin(file, row)) for row in rows)
 
 
-def files_at(address: str) -> list[str]:
-    """The names of the Files of our documents at an address."""
-    of_ours = {"file_url": address, "attached_to_doctype": ["in", TENANT_DOCTYPES]}
-    return frappe.get_all("File", filters=of_ours, pluck="name")
+def files_of_ours(**fields: Any) -> list[str]:
+    """The names of the Files of our documents with these values, such as their address (`file_url`)."""
+    return frappe.get_all("File", {**fields, "attached_to_doctype": ["in", TENANT_DOCTYPES]}, pluck="name")
 
 
 def may_read(address: str) -> bool:
     """Whether the user may read the file at an address. True if it is no file of ours."""
-    names = files_at(address)
+    names = files_of_ours(file_url=address)
     return not names or any(frappe.has_permission("File", "read", doc=name) for name in names)
 
 

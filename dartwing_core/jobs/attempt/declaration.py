@@ -62,8 +62,8 @@ def declare(function: Callable[..., Any], type_name: str, options: Mapping[str, 
         known = ", ".join(sorted(Options.__annotations__))
         raise TypeError(_("{0} is no option of a Job Type. Options: {1}").format(", ".join(unknown), known))
     values = {FIELDS.get(name, name): _plain(value) for name, value in options.items() if name != "former_names"}
-    if "deduplication_window" in values:  # who names a window means it, and 0 has always meant never
-        values.setdefault("deduplication", config.WITHIN_WINDOW if values["deduplication_window"] else config.NEVER)
+    if "deduplication_window" in values:
+        values.setdefault("deduplication", config.policy_of_window(values["deduplication_window"]))
     values.setdefault("description", (inspect.getdoc(function) or "").partition("\n\n")[0].replace("\n", " "))
     return Declaration(type_name, values, tuple(options.get("former_names", ())))
 

@@ -118,7 +118,12 @@ def _follow(job_type: Document, values: Mapping[str, Any]) -> None:
 
 def _is_same(value: Any, other: Any) -> bool:
     """Whether two values of a field are the same: defaults are texts, and a number may be 0 or missing."""
-    return str(value or "").strip() == str(other or "").strip() or (str(value or 0) == str(other or 0))
+    return _as_text(value) == _as_text(other)
+
+
+def _as_text(value: Any) -> str:
+    text = str(value or "").strip()
+    return "" if text == "0" else text
 
 
 def _disable_missing(paths: Mapping[str, str], report: SyncReport) -> None:
@@ -137,17 +142,16 @@ def list_types() -> list[dict[str, Any]]:
 
     `differences`: by field, the value of the code and that of the site.
     """
-    fields = ["name", "handler_method", "is_enabled", "code_state", "declared_values"]
-    names = frappe.get_all(config.JOB_TYPE, fields=fields, order_by="name")
+    names = frappe.get_all(config.JOB_TYPE, pluck="name", order_by="name")
     return [
         {
-            "job_type": row.name,
-            "handler": row.handler_method,
-            "is_enabled": bool(row.is_enabled),
-            "source": row.code_state or "Made by Hand",
-            "differences": differences(frappe.get_cached_doc(config.JOB_TYPE, row.name)),
+            "job_type": job_type.name,
+            "handler": job_type.handler_method,
+            "is_enabled": bool(job_type.is_enabled),
+            "source": job_type.code_state or "Made by Hand",
+            "differences": differences(job_type),
         }
-        for row in names
+        for job_type in (frappe.get_doc(config.JOB_TYPE, name) for name in names)
     ]
 
 

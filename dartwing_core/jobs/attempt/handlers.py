@@ -83,9 +83,8 @@ def find_declarations() -> dict[str, Declaration]:
     found: dict[str, Declaration] = {}
     for name in sorted(_named()):
         module = _module(name)
-        functions = [function for function in vars(module).values() if is_marked(function)] if module else []
-        for function in functions or [_attribute(name)]:
-            declaration = getattr(function, _DECLARED, None)
+        for function in vars(module).values() if module else [_attribute(name)]:
+            declaration = getattr(function, _DECLARED, None) if is_marked(function) else None
             if declaration and function.__module__ in (name, name.rpartition(".")[0]):
                 found[f"{function.__module__}.{function.__qualname__}"] = declaration
     return found

@@ -49,15 +49,16 @@ class Declared:
         self._known = frozenset(self.schema.get("properties", {}))
         self._takes_more = bool(self.schema.setdefault("additionalProperties", False))
 
-    def check(self, parameters: Mapping[str, Any], text: str) -> None:
-        """Raises InvalidJobError that names each wrong parameter. `text`: the parameters as canonical JSON."""
-        problems = self._unknown(parameters)
+    def check(self, parameters: Mapping[str, Any], text: str) -> Any:
+        """The typed parameters. Raises InvalidJobError that names each wrong one. `text`: these as canonical JSON."""
+        problems, value = self._unknown(parameters), None
         try:
-            self._validated(text)
+            value = self._adapter.validate_json(text, strict=True)
         except ValueError as error:
             problems += _problems(error)
         if problems:
             raise InvalidJobError(_("These parameters don't fit: {0}.").format("; ".join(problems[:MOST_PROBLEMS])))
+        return value
 
     def call(self, handler: Callable[..., Any], context: Any, text: str) -> Any:
         """Call the handler with the context, and with the typed parameters. `text`: as stored, canonical JSON.
@@ -65,16 +66,12 @@ class Declared:
         Raises PermanentError if they no longer fit what the handler declares.
         """
         try:
-            self.check(canonical.load(text) or {}, text)
-            value = self._validated(text)
+            value = self.check(canonical.load(text) or {}, text)
         except InvalidJobError as error:
             raise PermanentError(str(error)) from error
         if self._is_spread:
             return handler(context, **{field.name: getattr(value, field.name) for field in dataclasses.fields(value)})
         return handler(context, value)
-
-    def _validated(self, text: str) -> Any:
-        return self._adapter.validate_json(text, strict=True)
 
     def _unknown(self, parameters: Mapping[str, Any]) -> list[str]:
         if self._takes_more:

@@ -45,6 +45,13 @@ WHILE_UNFINISHED, WITHIN_WINDOW, NEVER = "While Unfinished", "Within the Window"
 DEFAULT_WINDOW = 300
 
 
+def policy_of_window(window: int | None) -> str:
+    """The policy of a Job Type that names only its window: who names one means it, and 0 means never."""
+    if window is None:
+        return WHILE_UNFINISHED
+    return WITHIN_WINDOW if window else NEVER
+
+
 class JobType(Protocol):
     """The document of a Job Type, as far as the engine reads it. A whole number of 0 or None is not set."""
 

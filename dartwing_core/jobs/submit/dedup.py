@@ -212,8 +212,8 @@ def policy_of(asked: str | None, job_type: JobType, dedup_key: str | None) -> tu
     """
     window = max(job_type.deduplication_window or 0, 0)
     policy = job_type.get("deduplication") or config.WITHIN_WINDOW
-    if policy == config.WITHIN_WINDOW and not window:
-        policy = config.NEVER
+    if policy == config.WITHIN_WINDOW:
+        policy = config.policy_of_window(window)
     if asked is None:
         is_asked = policy == config.NEVER and dedup_key is not None
         return (config.WHILE_UNFINISHED if is_asked else policy), window

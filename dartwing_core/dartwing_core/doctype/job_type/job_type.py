@@ -61,12 +61,8 @@ class JobType(OwnDocument):
         self.display_name = self.display_name or self.type_name.replace("_", " ").title()
 
     def _choose_deduplication(self) -> None:
-        """A type that names a window only means it, and 0 has always meant never."""
-        window = self.deduplication_window
-        if not self.deduplication:
-            by_window = config.NEVER if window == 0 else config.WITHIN_WINDOW
-            self.deduplication = config.WHILE_UNFINISHED if window is None else by_window
-        if window is None:
+        self.deduplication = self.deduplication or config.policy_of_window(self.deduplication_window)
+        if self.deduplication_window is None:
             self.deduplication_window = config.DEFAULT_WINDOW
 
     def _validate_ranges(self) -> None:

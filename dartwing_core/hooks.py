@@ -68,6 +68,7 @@ doc_events = {
     "File": {
         "before_insert": "dartwing_core.wall.references.check_new_file",
         "before_validate": "dartwing_core.wall.references.check_file",
+        "on_update": "dartwing_core.wall.references.keep_saved_apart",
         "validate": _check_reference,
     },
     "Auto Email Report": {

@@ -192,6 +192,18 @@ def check_new_file(doc: Document, method: str | None = None) -> None:
         result_files.keep_apart(doc)
 
 
+def keep_saved_apart(doc: Document, method: str | None = None) -> None:
+    """`on_update` of File: a File that was attached to a document of ours later shares no bytes with others either.
+
+    Else nobody could save a File with these bytes any more.
+    """
+    if doc.is_private and doc.attached_to_doctype in TENANT_DOCTYPES:
+        before = doc.file_url
+        result_files.keep_apart(doc)
+        if doc.file_url != before:
+            doc.db_set({"file_url": doc.file_url, "content_hash": doc.content_hash}, update_modified=False)
+
+
 def check_file(doc: Document, method: str | None = None) -> None:
     """`before_validate` of File: protect a job's files.
 

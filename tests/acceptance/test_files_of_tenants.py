@@ -77,6 +77,65 @@ def test_who_has_left_the_organization_does_not_read_what_they_have_attached(web
     assert SECRET not in read(client, file.file_url)[1]
 
 
+def test_a_file_that_is_attached_later_leaves_the_bytes_of_others_alone(web, file):
+    # Seen failing: nobody could save or upload these bytes any more, since they belonged to an organization.
+    owner = factory.user("shares_bytes", roles=())
+    theirs = attached(b"shared", file_name="test-shared.txt")
+    theirs.db_set("owner", owner)
+    mine = attached(b"shared", file_name="test-shared-too.txt")
+    assert mine.file_url == theirs.file_url
+    mine.update({"attached_to_doctype": "Organization", "attached_to_name": factory.ALPHA}).save()
+    frappe.db.commit()
+    assert mine.file_url != theirs.file_url
+    assert mine.content_hash.startswith(result_files.OWN_HASH)
+    again = frappe.get_doc("File", theirs.name)
+    again.save(ignore_permissions=True)
+    assert again.exists_on_disk()
+    assert attached(b"shared", file_name="test-shared-three.txt").name
+
+
+def test_the_patch_that_breaks_off_loses_no_file(file, monkeypatch):
+    # Seen failing: the row led to the old address again, whose bytes were gone.
+    older = [attached(f"older {number}".encode(), file_name=f"test-older-{number}.txt") for number in (1, 2)]
+    of_alpha = {"attached_to_doctype": "Organization", "attached_to_name": factory.ALPHA}
+    for one in older:
+        frappe.db.set_value("File", one.name, of_alpha)
+    frappe.db.commit()
+    write, calls = result_files.write, []
+
+    def full(content, path):
+        calls.append(path)
+        if len(calls) == 2:
+            raise OSError("no space left")
+        write(content, path)
+
+    monkeypatch.setattr(result_files, "write", full)
+    with pytest.raises(OSError, match="no space"):
+        files_are_kept_apart.execute()
+    frappe.db.rollback()
+    assert all(frappe.get_doc("File", one.name).exists_on_disk() for one in older)
+    assert not calls[0].exists(), "the copy of what was rolled back is gone"
+    monkeypatch.undo()
+    files_are_kept_apart.execute()
+    frappe.db.commit()
+    assert all(frappe.get_doc("File", one.name).exists_on_disk() for one in older)
+
+
+def test_comments_show_the_picture_at_its_new_address(file):
+    picture = attached(b"picture", file_name="test-picture.png")
+    old = picture.file_url
+    frappe.db.set_value(
+        "File", picture.name, {"attached_to_doctype": "Organization", "attached_to_name": factory.ALPHA}
+    )
+    comment = frappe.get_doc("Organization", factory.ALPHA).add_comment("Comment", f'<img src="{old}?fid=1">')
+    files_are_kept_apart.execute()
+    frappe.db.commit()
+    new = frappe.db.get_value("File", picture.name, "file_url")
+    assert new != old
+    assert frappe.db.get_value("Comment", comment.name, "content") == f'<img src="{new}?fid=1">'
+    comment.delete()
+
+
 def test_the_patch_keeps_apart_what_was_attached_before(file):
     shared = attached(attached_to_doctype="Note", attached_to_name="any")
     older = attached(b"older", file_name="test-older.txt")
@@ -84,6 +143,7 @@ def test_the_patch_keeps_apart_what_was_attached_before(file):
         of_alpha = {"attached_to_doctype": "Organization", "attached_to_name": factory.ALPHA, "file_url": address}
         frappe.db.set_value("File", name, of_alpha | {"content_hash": "plain"})
     files_are_kept_apart.execute()
+    frappe.db.commit()
     for name, content in ((file.name, SECRET), (older.name, b"older")):
         now = frappe.get_doc("File", name)
         assert now.content_hash.startswith(result_files.OWN_HASH)

@@ -73,12 +73,21 @@ def keep_apart(file: Document) -> None:
     if not path.is_file():
         return
     name = unguessable(path.name)
+    copy = folder() / name
     with path.open("rb") as content:
-        write(content, folder() / name)
-    others = {"file_url": address, "name": ["!=", file.name or ""]}
-    if not frappe.db.exists("File", others):  # otherwise another File of equal content needs the bytes
-        path.unlink()
+        write(content, copy)
+    if not file.is_new():  # a rollback brings back a row that leads to the old bytes
+        frappe.db.after_commit.add(lambda: _unlink_unused(path, address))
+        frappe.db.after_rollback.add(lambda: copy.unlink(missing_ok=True))
+        file.file_url, file.content_hash = FOLDER + name, own_hash()
+        return
+    _unlink_unused(path, address)
     file.file_url, file.content_hash = FOLDER + name, own_hash()
+
+
+def _unlink_unused(path: Path, address: str) -> None:
+    if not frappe.db.exists("File", {"file_url": address}):  # else the bytes belong to another File of equal content
+        path.unlink(missing_ok=True)
 
 
 # The document of a file ----------------------------------------------------------------------------------------------

@@ -135,6 +135,63 @@ def test_a_renamed_type_takes_its_jobs_along(code):
     assert not frappe.db.exists("Job Type", NAME)
 
 
+def test_a_type_of_others_is_not_renamed(code):
+    # Seen failing: the site's own type of a former name was gone.
+    by_hand = {"type_name": "test_own_declared", "handler_method": f"{factory.HANDLERS}.nothing"}
+    frappe.get_doc({"doctype": "Job Type", **by_hand}).insert()
+    frappe.db.set_value("Job Type", "test_own_declared", "declared_by", "other_app.jobs.send")
+    code(NAME, former_names=["test_own_declared"])
+    assert (sync().renamed, sync().made) == ([], [])
+    assert frappe.db.exists("Job Type", "test_own_declared")
+
+
+def test_a_former_name_that_is_declared_anew_is_another_type(code, monkeypatch):
+    # Seen failing: the type was made, and renamed away at once.
+    code("test_again_declared")
+
+    @job_handler("test_new_declared", former_names=["test_again_declared"])
+    def newer(context):
+        """Made after the other one."""
+
+    newer.__module__, newer.__qualname__ = MODULE, "newer"
+    monkeypatch.setattr(declared_handlers, "newer", newer, raising=False)
+    assert sorted(sync().made) == ["test_again_declared", "test_new_declared"]
+
+
+def test_what_the_form_fills_in_follows_the_code_too(code):
+    # Seen failing: a deduplication, a window or a title that the code said later never arrived.
+    code(NAME)
+    sync()
+    assert (stored().deduplication, stored().display_name) == ("While Unfinished", "Test Declared")
+    code(NAME, deduplication_window=900, display_name="Statements")
+    assert sync().changed == [NAME]
+    now = stored()
+    assert (now.deduplication, now.deduplication_window, now.display_name) == ("Within the Window", 900, "Statements")
+    code(NAME)
+    sync()
+    now = stored()
+    assert (now.deduplication, now.deduplication_window, now.display_name) == ("While Unfinished", 300, "Test Declared")
+
+
+@pytest.mark.parametrize("options", [{"retry_delays": 60}, {"timeout": "1m"}])
+def test_options_of_a_wrong_kind_are_a_problem_of_their_type_alone(code, options):
+    # Seen failing: they ended the migration of the site.
+    code(NAME, **options)
+    report = sync()
+    assert NAME in report.problems[0]
+    assert not frappe.db.exists("Job Type", NAME)
+
+
+def test_a_type_that_another_process_has_just_made_is_no_problem(monkeypatch):
+    exists = frappe.db.exists
+    monkeypatch.setattr(frappe.db, "exists", lambda doctype, name=None, **more: name != NAME and exists(doctype, name))
+    sync()
+    monkeypatch.setattr(frappe.db, "exists", exists)
+    assert exists("Job Type", NAME)
+    monkeypatch.setattr(frappe.db, "exists", lambda doctype, name=None, **more: name != NAME and exists(doctype, name))
+    assert sync().problems == []
+
+
 def test_a_type_made_by_hand_keeps_its_values_or_its_handler(code):
     by_hand = {"type_name": NAME, "default_timeout": 77, "max_retries": 5}
     frappe.get_doc({"doctype": "Job Type", "handler_method": PATH, **by_hand}).insert()
@@ -177,6 +234,13 @@ def test_in_development_a_new_type_is_there_at_once(monkeypatch):
         submit_job(NAME, factory.ALPHA, {"customer": "C"})
     monkeypatch.setitem(frappe.conf, "developer_mode", 1)
     assert submit_job(NAME, factory.ALPHA, {"customer": "C"}).job_type == NAME
+
+
+def test_in_development_a_wrong_type_says_what_is_wrong(code, monkeypatch):
+    monkeypatch.setitem(frappe.conf, "developer_mode", 1)
+    code(NAME, queue="nowhere")
+    with pytest.raises(InvalidJobError, match="no worker queue nowhere"):
+        submit_job(NAME, factory.ALPHA, {"customer": "C"})
 
 
 def test_migrations_and_other_apps_make_them():

@@ -40,6 +40,9 @@ def typed(handler: str) -> str:
         ("by_model", {"amount": 12.5}, {"cents": 1250, "kept": {"amount": 12.5}}),
         ("by_decorator", STATEMENT, {"customer": "C-1"}),
         ("by_itself", {"title": "A", "folders": [{"title": "B"}]}, {"inner": ["B"]}),
+        ("by_alias", {"customerName": "C"}, {"customer": "C"}),
+        ("by_alias", {"customer": "C"}, {"customer": "C"}),
+        ("with_foreign_context", {"customer": "C"}, {"customer": "C"}),
     ],
 )
 def test_a_handler_gets_typed_values(handler, parameters, result):

@@ -91,6 +91,25 @@ def by_decorator(context: JobContext) -> dict[str, Any]:
     return {"customer": context.parameters["customer"]}
 
 
+class Aliased(BaseModel):
+    """A model that takes its field by both names."""
+
+    model_config = {"populate_by_name": True}
+    customer: str = Field(alias="customerName")
+
+
+@job_handler
+def by_alias(context: JobContext, parameters: Aliased) -> dict[str, Any]:
+    """A field with an alias."""
+    return {"customer": parameters.customer}
+
+
+@job_handler
+def with_foreign_context(context: NotHere, customer: str) -> NorHere:  # noqa: F821
+    """The types of context and result are there for type checkers alone."""
+    return {"customer": customer}
+
+
 @job_handler
 def with_list(context: JobContext, names: list[str] = [], extra=None) -> dict[str, Any]:  # noqa: B006
     """A default that is shared, and an argument that is no parameter."""

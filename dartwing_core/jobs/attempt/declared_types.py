@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import frappe
 from frappe import _
+from frappe.model.rename_doc import rename_doc
 
 from ..base import config
 from ..base.config import JobType
+from ..db import sql
 from ..errors import InvalidJobError
 from . import handlers
 from .declaration import Declaration
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from frappe.model.document import Document
 
 IN_CODE, GONE = "In Code", "No Longer in Code"
+SAVEPOINT = "job_type_in_code"
 
 
 @dataclass
@@ -48,32 +51,48 @@ def sync_types() -> SyncReport:
         report.problems.append(_("Job Types in code can't be read: {0}: {1}").format(type(error).__name__, error))
         return report
     paths: dict[str, str] = {}
+    twice: list[str] = []
     for path, declaration in found.items():
         name = declaration.type_name
         if name in paths:
-            report.problems.append(_("Job Type {0} is declared by {1} and by {2}.").format(name, paths[name], path))
-            continue
-        paths[name] = path
-        try:
-            _sync_one(declaration, path, report)
-        except frappe.ValidationError as error:
-            report.problems.append(_("Job Type {0}: {1}").format(name, error))
-            frappe.clear_last_message()
+            twice.append(_("Job Type {0} is declared by {1} and by {2}.").format(name, paths[name], path))
+        paths.setdefault(name, path)
+    for path in paths.values():
+        _try_to_sync(found[path], path, paths, report)
+    report.problems += twice
     _disable_missing(paths, report)
     return report
 
 
-def _sync_one(declaration: Declaration, path: str, report: SyncReport) -> None:
-    name = declaration.type_name
-    if not frappe.db.exists(config.JOB_TYPE, name) and (former := _existing(declaration.former_names)):
-        frappe.rename_doc(config.JOB_TYPE, former, name, force=True, show_alert=False)
-        report.renamed.append(name)
+def _try_to_sync(declaration: Declaration, path: str, declared: Collection[str], report: SyncReport) -> None:
+    """Sync one type. A wrong one is a problem of its own, and leaves nothing behind."""
+    name, messages = declaration.type_name, len(frappe.local.message_log)
+    frappe.db.savepoint(SAVEPOINT)
+    try:
+        for outcome in _sync_one(declaration, path, declared):
+            getattr(report, outcome).append(name)
+    except Exception as error:
+        is_taken = isinstance(error, frappe.DuplicateEntryError)  # another process has just made it
+        if not is_taken and sql.database_code(error) is not None:
+            raise  # the transaction may be undone
+        frappe.db.rollback(save_point=SAVEPOINT)
+        del frappe.local.message_log[messages:]
+        if not is_taken:
+            reason = error if isinstance(error, frappe.ValidationError) else f"{type(error).__name__}: {error}"
+            report.problems.append(_("Job Type {0}: {1}").format(name, reason))
+
+
+def _sync_one(declaration: Declaration, path: str, declared: Collection[str]) -> list[str]:
+    """Make, rename or change one type. Returns which of these was done, as in SyncReport."""
+    name, done = declaration.type_name, list[str]()
+    if not frappe.db.exists(config.JOB_TYPE, name) and (former := _former(declaration, path, declared)):
+        rename_doc(config.JOB_TYPE, former, name, force=True, ignore_permissions=True, show_alert=False)
+        done.append("renamed")
     if not frappe.db.exists(config.JOB_TYPE, name):
         made = frappe.get_doc({"doctype": config.JOB_TYPE, "type_name": name, **declaration.values})
         _keep(made, declaration, path)
         made.insert(ignore_permissions=True)
-        report.made.append(name)
-        return
+        return [*done, "made"]
     job_type = frappe.get_doc(config.JOB_TYPE, name)
     if not job_type.declared_by and job_type.handler_method != path:
         raise InvalidJobError(
@@ -89,11 +108,19 @@ def _sync_one(declaration: Declaration, path: str, report: SyncReport) -> None:
     _keep(job_type, declaration, path)
     if any(before.get(fieldname) != job_type.get(fieldname) for fieldname in (*before, *declaration.values)):
         job_type.save(ignore_permissions=True)
-        report.changed.append(name)
+        done.append("changed")
+    return done
 
 
-def _existing(names: Iterable[str]) -> str | None:
-    return next((name for name in names if frappe.db.exists(config.JOB_TYPE, name)), None)
+def _former(declaration: Declaration, path: str, declared: Collection[str]) -> str | None:
+    """The type that has a former name of this one: of the same handler or app, and not declared by its name."""
+    app = path.partition(".")[0]
+    for name in declaration.former_names:
+        row = frappe.db.get_value(config.JOB_TYPE, name, ["declared_by", "handler_method"], as_dict=True)
+        is_its_own = row and (row.handler_method == path or (row.declared_by or "").partition(".")[0] == app)
+        if is_its_own and name not in declared:
+            return name
+    return None
 
 
 def _keep(job_type: Document, declaration: Declaration, path: str) -> None:
@@ -111,9 +138,18 @@ def _follow(job_type: Document, values: Mapping[str, Any]) -> None:
     """Take over what code says now, but for the fields that the site has changed since code said something else."""
     said = frappe.parse_json(job_type.declared_values or "{}")
     for fieldname in {*said, *values}:
-        default = job_type.meta.get_field(fieldname).default
-        if _is_same(job_type.get(fieldname), said.get(fieldname, default)):
-            job_type.set(fieldname, values.get(fieldname, default))
+        if _is_same(job_type.get(fieldname), said.get(fieldname, _default(job_type, fieldname, said))):
+            job_type.set(fieldname, values.get(fieldname, _default(job_type, fieldname, values)))
+
+
+def _default(job_type: Document, fieldname: str, said: Mapping[str, Any]) -> Any:
+    """The value of a field of which the code says nothing, where it says `said` of others."""
+    filled_in = {
+        "display_name": config.title_of(job_type.type_name),
+        "deduplication": config.policy_of_window(said.get("deduplication_window")),
+        "deduplication_window": config.DEFAULT_WINDOW,
+    }
+    return filled_in.get(fieldname, job_type.meta.get_field(fieldname).default)
 
 
 def _is_same(value: Any, other: Any) -> bool:

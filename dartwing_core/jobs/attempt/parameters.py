@@ -16,6 +16,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from functools import lru_cache
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast, get_type_hints
 
 from frappe import _
@@ -46,7 +47,7 @@ class Declared:
         self._is_spread = spread
         self.schema = _with_descriptions(_opened(self._adapter.json_schema()), declared)
         """The JSON Schema of the parameters."""
-        self._known = frozenset(self.schema.get("properties", {}))
+        self._known = frozenset(self.schema.get("properties", {})) | _names_beside_aliases(declared)
         self._takes_more = bool(self.schema.setdefault("additionalProperties", False))
 
     def check(self, parameters: Mapping[str, Any], text: str) -> Any:
@@ -106,7 +107,9 @@ def declared_by(function: Callable[..., Any]) -> Declared | None:
     further, of_decorator = further_arguments(function), getattr(function, MARK, None)
     if not further:
         return Declared(of_decorator, spread=False) if of_decorator is not None else None
-    hints = get_type_hints(function, include_extras=True)
+    # Not those of the context and of the result, whose types may be imported for type checkers alone.
+    asked = SimpleNamespace(__annotations__={name: argument.annotation for name, argument in further.items()})
+    hints = get_type_hints(asked, globalns=function.__globals__, include_extras=True)
     if list(further) == [WHOLE] and _is_structure(hints[WHOLE]):
         return Declared(hints[WHOLE], spread=False)
     return Declared(_dataclass_of(function.__name__, further, hints), spread=True)
@@ -155,6 +158,13 @@ def _dataclass_of(name: str, arguments: Mapping[str, inspect.Parameter], hints: 
 def _default(value: Any) -> dict[str, Any]:
     is_shared = isinstance(value, list | dict | set)
     return {"default_factory": lambda: value.copy()} if is_shared else {"default": value}
+
+
+def _names_beside_aliases(declared: Any) -> frozenset[str]:
+    """The names of fields that a pydantic model also takes where they have aliases."""
+    settings = getattr(declared, "model_config", {})
+    takes_names = settings.get("populate_by_name") or settings.get("validate_by_name")
+    return frozenset(declared.model_fields) if takes_names else frozenset()
 
 
 def _opened(schema: dict[str, Any]) -> dict[str, Any]:

@@ -187,8 +187,11 @@ def _job_type(name: Any) -> JobType:
 
 def _newly_declared(name: str) -> JobType | None:
     """A Job Type that a developer has just written. Elsewhere types are made on install and migrate."""
-    if not frappe.conf.developer_mode or name not in declared_types.sync_types().made:
+    if not frappe.conf.developer_mode:
         return None
+    report = declared_types.sync_types()
+    if about := [problem for problem in report.problems if name in problem]:
+        raise InvalidJobError(about[0])
     config.keep()
     return config.job_type(name)
 

@@ -41,12 +41,21 @@ def is_duplicate(job_type: str, **arguments) -> bool:
         ({"deduplication": WITHIN}, WITHIN, 300),
         ({"deduplication": WHILE, "deduplication_window": 60}, WHILE, 60),
         ({"deduplication": NEVER}, NEVER, 300),
+        ({"deduplication": WITHIN, "deduplication_window": 0}, WITHIN, 300),
     ],
 )
 def test_a_type_that_does_not_say_means_its_window_or_while_unfinished(values, policy, window):
     type_name, handler = "test_says", f"{factory.HANDLERS}.nothing"
     made = frappe.get_doc({"doctype": "Job Type", "type_name": type_name, "handler_method": handler, **values}).insert()
     assert (made.deduplication, made.deduplication_window) == (policy, window)
+
+
+def test_a_window_of_a_type_that_becomes_0_means_never_and_a_type_that_had_none_gets_one():
+    job_type = frappe.get_doc("Job Type", made("nothing", deduplication_window=60))
+    job_type.update({"deduplication_window": 0}).save()
+    assert job_type.deduplication == NEVER
+    job_type.update({"deduplication": WITHIN}).save()
+    assert (job_type.deduplication, job_type.deduplication_window) == (WITHIN, 300)
 
 
 @pytest.mark.parametrize(

@@ -58,12 +58,17 @@ class JobType(OwnDocument):
                     " underscores; at most 100."
                 )
             )
-        self.display_name = self.display_name or self.type_name.replace("_", " ").title()
+        self.display_name = self.display_name or config.title_of(self.type_name)
 
     def _choose_deduplication(self) -> None:
         self.deduplication = self.deduplication or config.policy_of_window(self.deduplication_window)
         if self.deduplication_window is None:
             self.deduplication_window = config.DEFAULT_WINDOW
+        if self.deduplication == config.WITHIN_WINDOW and not self.deduplication_window:
+            if not self.is_new() and self.has_value_changed("deduplication_window"):
+                self.deduplication = config.NEVER  # 0 has always meant never
+            else:
+                self.deduplication_window = config.DEFAULT_WINDOW
 
     def _validate_ranges(self) -> None:
         for fieldname, (lowest, highest) in RANGES.items():

@@ -21,7 +21,7 @@ from .attempt import isolation, job_hooks, process_state
 from .attempt.attempt import Attempt
 from .attempt.heartbeat import HeartbeatThread
 from .base import clock, config, ids
-from .db import connection, dispatch, sql
+from .db import best_effort, connection, sql
 from .ending import after_settle
 from .line import claim, wake
 from .line.claim import Claimer
@@ -72,7 +72,7 @@ def run_one(name: str, attempt: int) -> None:
     finally:
         heartbeat_thread.end()
     after_settle.follow_up(job, time.monotonic() - made.started, made.end)
-    after_settle.best_effort(sweeper.sweep_now_and_then)
+    after_settle.run_step(sweeper.sweep_now_and_then)
 
 
 class Slice:
@@ -99,13 +99,13 @@ class Slice:
                 self._run(heartbeat_thread)
         finally:
             heartbeat_thread.end()
-            dispatch.quietly(self._ring)
-        after_settle.best_effort(sweeper.sweep_now_and_then)
+            best_effort.run(self._ring)
+        after_settle.run_step(sweeper.sweep_now_and_then)
 
     def _run(self, heartbeat_thread: HeartbeatThread) -> None:
         job = self._claim()
         if job and job.row["queue"] != self._entry.queue:
-            dispatch.quietly(wake.wake_for_line)  # other workers of the entry's queue may have been rung in vain
+            best_effort.run(wake.wake_for_line)  # other workers of the entry's queue may have been rung in vain
         while job:
             is_own, self._is_first = self._is_first and (job.name, job.attempt) == self._named, False
             session = isolation.Session()
@@ -154,7 +154,7 @@ class Slice:
             _end_time_limit()  # also RQ's own: the engine's work between two jobs has none
             try:
                 with made.session.watched():
-                    dispatch.quietly(partial(job_hooks.call_after_job, job.row))
+                    best_effort.run(partial(job_hooks.call_after_job, job.row))
             finally:
                 self._context.restore()
                 self._process.restore()

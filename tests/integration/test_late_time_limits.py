@@ -103,7 +103,7 @@ def test_a_limit_while_the_failure_is_written_leaves_one_end(monkeypatch):
 
 def test_a_limit_in_what_follows_the_settle_changes_nothing(monkeypatch):
     # Seen failing (the worker's next statement raises InterfaceError) without the discard in
-    # `after_settle.best_effort`.
+    # `after_settle.run_step`.
     job = late_job()
     monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: frappe.db.sql("SELECT SLEEP(%s)", (LONG,)))
     assert run_under_limit(job)["status"] == "Completed"

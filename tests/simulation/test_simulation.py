@@ -13,7 +13,7 @@ from collections import Counter
 import frappe
 import pytest
 
-from dartwing_core.jobs.base import config
+from dartwing_core.jobs.base import priorities
 from dartwing_core.jobs.recovery import sweeper
 from dartwing_core.jobs.rq import doorbells
 from dartwing_core.jobs.status import FINISHED, WAITING
@@ -102,7 +102,7 @@ def check_queues(world: World) -> None:
     """A job is in the queue of its priority. No entry is made beyond one for each worker that serves a queue and one
     more, except for a job that needs one of its own."""
     for job in world.jobs():
-        assert job["queue"] == config.QUEUE_OF_PRIORITY[job["priority"]], job
+        assert job["queue"] == priorities.QUEUE_OF_PRIORITY[job["priority"]], job
     listed, served = world.listed(), doorbells.workers(queues.ALL)
     for queue, number in listed.items():
         at_most = max(world.served[queue], served[queue]) + 1 + world.at_front

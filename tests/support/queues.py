@@ -9,7 +9,7 @@ import frappe
 from frappe.utils.background_jobs import generate_qname
 
 from dartwing_core.jobs import submit_jobs
-from dartwing_core.jobs.base import clock, config
+from dartwing_core.jobs.base import clock, priorities
 from tests.support import database, factory, processes
 from tests.support.jobs import named, set_columns
 
@@ -55,7 +55,7 @@ def one(job_type: str, priority: str, organization: str = factory.ALPHA):
 def age(job, seconds: float) -> None:
     """Let the job have been due so long ago."""
     due = clock.now_epoch() - seconds
-    rank = config.rank(due, frappe.db.get_value("Background Job", job.name, "priority"))
+    rank = priorities.rank(due, frappe.db.get_value("Background Job", job.name, "priority"))
     set_columns(job, available_at=clock.site_time(due), due_epoch=due, admission_rank=rank)
 
 

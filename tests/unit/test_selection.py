@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dartwing_core.jobs.line.selection import HEAD_START, Choice, Line
+from dartwing_core.jobs.base.priorities import HEAD_START_TURNS
+from dartwing_core.jobs.line.selection import Choice, Line
 
 
 def line(organization: str, rank: float = 0.0, priority: str = "Normal", job_type: str = "type") -> Line:
@@ -63,7 +64,7 @@ def test_an_urgent_job_goes_before_the_floods_of_others():
 @given(st.sampled_from(["High", "Critical"]))
 def test_a_flood_of_urgent_jobs_pays_for_its_head_start(priority: str):
     taken = turns(Choice([line("urgent", 0.0, priority), line("other", 1.0)], {}, {}), 40)
-    ahead = int(HEAD_START[priority])
+    ahead = int(HEAD_START_TURNS[priority])
     assert taken[:ahead] == ["urgent"] * ahead
     assert abs(taken.count("urgent") - taken.count("other") - ahead) <= 1
 

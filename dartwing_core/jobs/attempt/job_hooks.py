@@ -11,7 +11,7 @@ from typing import Any
 import frappe
 
 from ..base.row_types import AttemptKey
-from ..db import dispatch, sql
+from ..db import best_effort, sql
 
 OF_THE_ENTRY = frozenset(
     {
@@ -36,7 +36,7 @@ def call_after_job(job: AttemptKey) -> None:
         return
     for hook in _hooks("after_job"):
         call = partial(frappe.call, hook, method=frappe.local.job.method, kwargs=_arguments(job), result=None)
-        dispatch.quietly(call)
+        best_effort.run(call)
     try:
         frappe.local.job.after_job.run()
     finally:

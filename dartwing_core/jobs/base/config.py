@@ -1,6 +1,6 @@
 """Settings of the engine and of Job Types, read through Frappe's document cache (no SQL when warm).
 
-Also the engine's own constants: names of DocTypes, priorities, bounds.
+Also the engine's own constants: names of DocTypes, bounds.
 """
 
 from __future__ import annotations
@@ -28,14 +28,6 @@ SETTINGS = "Job Engine Settings"
 
 ENGINE = "Administrator"
 """The user whom the log names for the engine's own work."""
-
-PRIORITIES = ("Low", "Normal", "High", "Critical")
-HEAD_START_SECONDS = {"Critical": 86_400, "High": 3_600, "Normal": 0, "Low": -3_600}
-"""Seconds by which a priority is ahead of a Normal job that is due then. Low waits longer, but not for ever.
-
-Orders the jobs of one organization. `line/selection.HEAD_START` sets an organization's job ahead of those of others.
-"""
-QUEUE_OF_PRIORITY = {"Critical": "short", "High": "short", "Normal": "default", "Low": "long"}
 
 MIN_TIMEOUT, MAX_TIMEOUT = 1, 86_400
 MAX_RETRIES = 10
@@ -222,16 +214,6 @@ def _read_job_type(name: str) -> JobType | None:
     except frappe.DoesNotExistError:
         frappe.clear_last_message()
         return None
-
-
-def rank(due_epoch: float, priority: str) -> float:
-    """The rank of a job in its organization's line. The lowest is next."""
-    return due_epoch - HEAD_START_SECONDS[priority]
-
-
-def queue_for(job_type_doc: JobType, priority: str) -> str:
-    """The queue for a job of this type and priority."""
-    return job_type_doc.queue or QUEUE_OF_PRIORITY[priority]
 
 
 @dataclass(frozen=True, slots=True)

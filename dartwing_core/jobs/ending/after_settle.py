@@ -8,7 +8,7 @@ from typing import Any
 
 from ..attempt.outcome import Outcome
 from ..base import clock
-from ..db import dispatch, sql
+from ..db import best_effort, sql
 from ..line import wake
 from ..line.claimed_job import ClaimedJob
 from ..store import waiting
@@ -25,20 +25,20 @@ def follow_up(job: ClaimedJob, duration: float, end: Outcome | None) -> None:
     `end`: the outcome. None if another attempt was first.
     """
     if end is not None:
-        best_effort(partial(circuit_breaker.record_end, job.row, end, is_probe=job.is_probe))
+        run_step(partial(circuit_breaker.record_end, job.row, end, is_probe=job.is_probe))
     batch = job.row["parent_batch"]
     if job.has_children or duration > QUICK_SECONDS:
-        best_effort(partial(batch_end.follow_up_end, job.row))
+        run_step(partial(batch_end.follow_up_end, job.row))
     elif batch:
-        best_effort(partial(batch_end.close_ended, [batch]))
+        run_step(partial(batch_end.close_ended, [batch]))
 
 
 def requeue_if_due(job: ClaimedJob, end: Outcome | None) -> None:
     """Put a job in line again whose next attempt is due at once. Others wait for the sweeper."""
     if end is not None and end.values.get("due_epoch", float("inf")) <= clock.now_epoch():
-        best_effort(lambda: wake.wake_for(sql.committed(lambda: waiting.enter([job.name]))))
+        run_step(lambda: wake.wake_for(sql.committed(lambda: waiting.enter([job.name]))))
 
 
-def best_effort(step: Callable[[], Any]) -> None:
+def run_step(step: Callable[[], Any]) -> None:
     """Run a step. An error is only logged. The connection stays usable even if the time limit struck in the middle."""
-    dispatch.quietly(step, ends_time_limit=True)
+    best_effort.run(step, ends_time_limit=True)

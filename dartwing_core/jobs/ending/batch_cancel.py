@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 
-from ..db import dispatch, sql
+from ..db import best_effort, sql
 from ..line import wake
 from ..rq import sweep_cursor
 from ..status import NOT_RUNNING, JobStatus
@@ -33,7 +33,7 @@ def sweep(limit: int = ALL) -> int:
         states = batch_store.states(names)
         for state in states:
             if state["cancel_requested"] and state["is_live"]:
-                dispatch.quietly(partial(drain, state["name"], limit))
+                best_effort.run(partial(drain, state["name"], limit))
         changed = batch_end.close_states(states)
         seen.after = names[-1] if len(names) == BATCHES else ""
     return changed
@@ -55,9 +55,9 @@ def drain(name: str, limit: int = ALL) -> int:
         return limit  # the next sweep goes on, and releases the children
     for step in range(0, len(canceled), AT_ONCE):
         awaited = backlog.awaited([job["name"] for job in canceled[step : step + AT_ONCE]])
-        dispatch.quietly(partial(batch_end.release_and_close, awaited))
+        best_effort.run(partial(batch_end.release_and_close, awaited))
     for member in backlog.to_be_stopped("parent_batch", name):
-        dispatch.quietly(partial(cancel.request_stop, member, user, reason))
+        best_effort.run(partial(cancel.request_stop, member, user, reason))
     batch_end.close_ended([name])
     return len(canceled)
 
@@ -74,7 +74,7 @@ def _cancel_waiting(name: str, status: JobStatus, user: str, reason: str | None,
         moved = sql.committed(partial(_cancel, jobs, user, reason))
         canceled += moved
         if status == JobStatus.QUEUED and moved:
-            dispatch.quietly(wake.admit_held)
+            best_effort.run(wake.admit_held)
     return canceled
 
 

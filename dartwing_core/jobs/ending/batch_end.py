@@ -14,7 +14,7 @@ from typing import TypedDict, cast
 
 from ..base import clock
 from ..base.row_types import Columns
-from ..db import dispatch, sql
+from ..db import best_effort, sql
 from ..line import wake
 from ..store import batch_store, job_store, waiting
 from ..store.batch_store import ON_COMPLETE, ON_FAILURE, ON_SUCCESS, BatchState
@@ -71,7 +71,7 @@ def close_ended(names: Collection[str]) -> int:
 def close_states(states: Collection[BatchState]) -> int:
     """Close batches whose state is known. Returns how many changed. Commits."""
     names = [state["name"] for state in states if _is_news(state)]
-    return sum(dispatch.quietly(partial(_close, name)) is not None for name in names)
+    return sum(best_effort.run(partial(_close, name)) is not None for name in names)
 
 
 def _is_news(state: BatchState) -> bool:
@@ -83,7 +83,7 @@ def _close(name: str) -> list[NewJobRow] | None:
     sql.commit()  # the snapshot has to be younger than the lock
     callbacks = sql.committed(partial(_write, name))
     if callbacks:
-        dispatch.quietly(partial(wake.wake_for, callbacks))
+        best_effort.run(partial(wake.wake_for, callbacks))
     if callbacks is not None:
         close_ended([name])  # the last member may have ended meanwhile and found our lock on the row
     return callbacks

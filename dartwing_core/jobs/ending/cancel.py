@@ -17,7 +17,7 @@ from frappe import _
 from ..attempt.context import text_for_storage
 from ..base import clock
 from ..base.row_types import Columns, changed
-from ..db import dispatch, named_locks, sql
+from ..db import best_effort, named_locks, sql
 from ..errors import InvalidTransitionError, JobChangedError
 from ..line import wake
 from ..rq import rq_attempts
@@ -88,7 +88,7 @@ def _request(job: JobRow, user: str, reason: str | None) -> bool:
     """Ask the running attempt to stop. Returns whether it is still running."""
     name, attempt = job["name"], job["attempt"]
     sql.committed(lambda: runs.request_cancel(name, attempt, user, reason))
-    dispatch.quietly(lambda: rq_attempts.flag_stop(name, attempt))
+    best_effort.run(lambda: rq_attempts.flag_stop(name, attempt))
     now = job_store.load(name, "status", "attempt")
     return now is not None and (now["status"], now["attempt"]) == (JobStatus.RUNNING, attempt)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from ..base import clock, config
-from ..db import dispatch, sql
+from ..db import best_effort, sql
 from ..line import wake
 from ..status import LIVE, JobStatus
 from ..store import backlog, dependencies, job_store, waiting
@@ -65,7 +65,7 @@ def release_children(parents: Collection[str], limit: int = END_LIMIT) -> Releas
         released.add(step)
         names = step.next_to_release
     if released.in_line:
-        dispatch.quietly(partial(wake.wake_for, released.in_line))
+        best_effort.run(partial(wake.wake_for, released.in_line))
     return released
 
 

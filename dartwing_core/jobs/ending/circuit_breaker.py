@@ -13,7 +13,7 @@ from ..attempt.outcome import Outcome
 from ..base import clock, config
 from ..base.config import JobType
 from ..base.row_types import MovableJob, TypeAndOrganization
-from ..db import dispatch, sql
+from ..db import best_effort, sql
 from ..line import wake
 from ..notify import events
 from ..status import JobStatus
@@ -60,7 +60,7 @@ def must_open(seen: circuits.Tally, job_type: JobType) -> bool:
 
 def announce_change(job: TypeAndOrganization, status: str, until: float | None = None) -> None:
     """Update the admins' screens: best effort, after the commit."""
-    dispatch.quietly(lambda: _notify_admins(job, status, until))
+    best_effort.run(lambda: _notify_admins(job, status, until))
 
 
 def _notify_admins(job: TypeAndOrganization, status: str, until: float | None) -> None:

@@ -5,7 +5,8 @@ Weihl, Stride Scheduling, MIT 1995). A pass counts only while its organization c
 no jobs or no slot, or was paused, comes back level with the lowest of the others. Thus none saves up turns.
 
 Priority is a head start of some turns, which are paid from the organization's own pass. Thus an urgent job goes ahead
-of others' floods, and a flood of urgent jobs starves nobody. Within an organization rank decides.
+of others' floods, and a flood of urgent jobs starves nobody. Within an organization rank decides
+(`base/priorities.rank`).
 """
 
 from __future__ import annotations
@@ -15,11 +16,8 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from operator import attrgetter
 
-HEAD_START = {"Critical": 8.0, "High": 2.0, "Normal": 0.0, "Low": -2.0}
-"""Turns that a job of a priority is ahead of Normal ones of other organizations.
+from ..base.priorities import HEAD_START_TURNS
 
-Among the jobs of one organization rank decides (`config.rank`).
-"""
 _Turn = tuple[float, float, str]
 """Pass less head start, then the first job's rank among equals, then the organization."""
 
@@ -77,7 +75,7 @@ class Choice:
         """All lines whose jobs may start, in the order of their turns."""
 
         def turn(line: Line) -> tuple[float, float]:
-            return self.passes[line.organization] - HEAD_START.get(line.priority, 0.0), line.rank
+            return self.passes[line.organization] - HEAD_START_TURNS.get(line.priority, 0.0), line.rank
 
         return sorted(self.lines, key=turn)
 
@@ -116,6 +114,6 @@ class Choice:
 
     def _line_up(self, organization: str) -> None:
         first = self._first(organization)
-        turn = self.passes[organization] - HEAD_START.get(first.priority, 0.0), first.rank, organization
+        turn = self.passes[organization] - HEAD_START_TURNS.get(first.priority, 0.0), first.rank, organization
         self._turn_of[organization] = turn
         heappush(self._turns, turn)

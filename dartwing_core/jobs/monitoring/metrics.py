@@ -18,7 +18,7 @@ from pypika.queries import QueryBuilder, Table
 from pypika.terms import Criterion, CustomFunction, PseudoColumn, Term
 
 from ..access import visibility
-from ..base import clock, config, ids
+from ..base import clock, config, ids, priorities
 from ..queries import job_queries
 from ..status import NOT_BEGUN, RETRYABLE, JobStatus
 
@@ -155,7 +155,7 @@ def _counts(job: Table, column: Term, condition: Criterion) -> dict[str, int]:
 def _depths(job: Table, condition: Criterion) -> dict[str, int]:
     waiting = condition & job.status.isin([status.value for status in NOT_BEGUN])
     found = _counts(job, job.priority, waiting)
-    return {priority: found.get(priority, 0) for priority in config.PRIORITIES}
+    return {priority: found.get(priority, 0) for priority in priorities.PRIORITIES}
 
 
 def _times(job: Table, condition: Criterion, *, in_full: bool = False) -> dict[str, Any]:

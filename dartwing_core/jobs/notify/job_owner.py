@@ -19,7 +19,7 @@ from frappe.utils import escape_html
 from ..access import visibility
 from ..base import config, counters, links
 from ..base.row_types import OwnedJob
-from ..db import dispatch, sql
+from ..db import best_effort, sql
 from ..status import JobStatus
 from . import events, inbox
 
@@ -54,7 +54,7 @@ class Notices:
         for end in ends:
             alike.setdefault(end[:-1], []).append(end)
         for some in alike.values():
-            dispatch.quietly(partial(_notify_alike, some))
+            best_effort.run(partial(_notify_alike, some))
 
 
 def notify_after_commit(job: OwnedJob, to_status: JobStatus) -> None:
@@ -81,7 +81,7 @@ def _notify_alike(ends: Sequence[End]) -> None:
         is_too_much = bool(counters.count_within(kind, 1, PER_HOUR, HOUR))
         if is_too_much and counters.count_within(f"{kind}:more", 1, 1, HOUR):
             return
-        dispatch.quietly(partial(_notify, end, is_too_much))
+        best_effort.run(partial(_notify, end, is_too_much))
 
 
 def _notify(end: End, is_too_much: bool) -> None:

@@ -16,7 +16,7 @@ from pypika.queries import QueryBuilder, Table
 from pypika.terms import Criterion
 
 from ..access import visibility
-from ..base import canonical, clock, config
+from ..base import canonical, clock, config, priorities
 from ..base.row_types import changed
 from ..base.texts import cut
 from ..errors import InvalidJobError
@@ -97,7 +97,7 @@ def list_jobs(
     """
     job = frappe.qb.DocType(config.JOB)
     check_choice("status", status, [item.value for item in JobStatus])
-    check_choice("priority", priority, config.PRIORITIES)
+    check_choice("priority", priority, priorities.PRIORITIES)
     viewer = visibility.viewer()
     condition = viewer.visible(job, organization_filter(organization))
     filters = {"status": status, "job_type": job_type, "priority": priority, "owner_user": owner_user}

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 import frappe
 
 from ..base import clock
-from ..db import dispatch
+from ..db import best_effort
 from ..rq import leader
 from ..store import backlog
 from . import scheduled_types, sweeper
@@ -67,7 +67,7 @@ class SiteWatch:
         if outlook.due_epoch > now and not is_time:
             return min(IDLE, outlook.due_epoch - now + SOON)
         if is_time:
-            dispatch.quietly(scheduled_types.put_right)
+            best_effort.run(scheduled_types.put_right)
         self._swept_at = time.monotonic()
         sweeper.sweep()
         return self._interval

@@ -17,7 +17,7 @@ from pypika.queries import QueryBuilder
 
 from ..access import visibility
 from ..base import clock, config
-from ..db import dispatch, sql
+from ..db import best_effort, sql
 from ..db.rows import standard_columns
 from ..ending import cancel
 from ..status import FINISHED, NOT_RUNNING, JobStatus
@@ -64,7 +64,7 @@ def sizes(organization: str) -> dict[str, int]:
 def sweep() -> int:
     """Go on with all removals. Returns how many jobs were removed. Commits. Issues one statement if there are none."""
     names = frappe.get_all(config.REMOVAL, {"status": RUNNING}, pluck="name", order_by="creation asc")
-    return sum(dispatch.quietly(partial(go_on, name)) or 0 for name in names)
+    return sum(best_effort.run(partial(go_on, name)) or 0 for name in names)
 
 
 def go_on(organization: str) -> int:
@@ -79,7 +79,7 @@ def go_on(organization: str) -> int:
     for status in NOT_RUNNING:
         _repeat(partial(_end_waiting, organization, status, request.owner), deadline)
     for job in backlog.to_be_stopped("organization", organization):
-        dispatch.quietly(partial(cancel.request_stop, job, request.owner, _("The organization was deleted.")))
+        best_effort.run(partial(cancel.request_stop, job, request.owner, _("The organization was deleted.")))
     removed = _repeat(partial(_delete_jobs, organization), deadline) if age >= SHOWN_FOR else 0
     if age >= LATE:
         sql.committed(partial(_complete, organization))

@@ -14,7 +14,7 @@ from ..attempt import outcome
 from ..attempt.outcome import Outcome
 from ..base import clock, config, ids
 from ..base.row_types import Columns, changed
-from ..db import dispatch, named_locks, sql
+from ..db import best_effort, named_locks, sql
 from ..ending import batch_end, circuit_breaker
 from ..errors import JobCanceledError, JobTimeoutError
 from ..line import claim
@@ -35,7 +35,7 @@ def doubtful(limit: int = ATTEMPTS) -> list[DoubtfulRow]:
 def rescue_lost(attempts: Sequence[DoubtfulRow] | None = None) -> int:
     """End attempts whose lease is over, so that their jobs are tried again. Returns how many."""
     lost = [job for job in (doubtful() if attempts is None else attempts) if lease_end(job) < job["database_epoch"]]
-    return sum(bool(dispatch.quietly(partial(_rescue, job))) for job in lost)
+    return sum(bool(best_effort.run(partial(_rescue, job))) for job in lost)
 
 
 def _rescue(job: DoubtfulRow) -> bool:
@@ -54,11 +54,11 @@ def stop_canceled(attempts: Sequence[DoubtfulRow] | None = None) -> int:
 
     Processes that earlier sweeps have stopped and that still run are stopped again.
     """
-    dispatch.quietly(rq_attempts.stop_again)
+    best_effort.run(rq_attempts.stop_again)
     grace = config.settings().cancel_grace_seconds
     asked = [job for job in (doubtful() if attempts is None else attempts) if job["cancel_requested"]]
     stubborn = [job for job in asked if job["cancel_requested_epoch"] + grace < job["database_epoch"]]
-    return sum(bool(dispatch.quietly(partial(_force, job))) for job in stubborn)
+    return sum(bool(best_effort.run(partial(_force, job))) for job in stubborn)
 
 
 def stop_overdue(attempts: Sequence[DoubtfulRow] | None = None) -> int:
@@ -70,7 +70,7 @@ def stop_overdue(attempts: Sequence[DoubtfulRow] | None = None) -> int:
     found = doubtful() if attempts is None else attempts
     alive = [job for job in found if lease_end(job) >= job["database_epoch"]]  # the others are lost
     overdue = [job for job in alive if age(job) > job["timeout_seconds"] + backlog.OVERTIME]
-    return sum(bool(dispatch.quietly(partial(_stop_overdue, job))) for job in overdue)
+    return sum(bool(best_effort.run(partial(_stop_overdue, job))) for job in overdue)
 
 
 def _stop_overdue(job: DoubtfulRow) -> bool:
@@ -100,7 +100,7 @@ def _stop(job: DoubtfulRow, end: Outcome) -> bool:
 def _stop_process(job: DoubtfulRow) -> None:
     """Stop the process, best effort: RQ may be away, and a lost attempt has no process."""
     if job["rq_job_id"]:
-        dispatch.quietly(partial(rq_attempts.stop_until_gone, job["rq_job_id"]))
+        best_effort.run(partial(rq_attempts.stop_until_gone, job["rq_job_id"]))
 
 
 def _is_running(job: DoubtfulRow) -> bool:
@@ -130,7 +130,7 @@ def _outlived_its_limit(job: DoubtfulRow) -> bool:
         return False
     if lease_end(job) - config.settings().lease_seconds - began > limit:
         return True  # by its last beat
-    died_at = dispatch.quietly(partial(rq_attempts.died_at, job["rq_job_id"])) if job["rq_job_id"] else None
+    died_at = best_effort.run(partial(rq_attempts.died_at, job["rq_job_id"])) if job["rq_job_id"] else None
     if died_at:
         return died_at - began >= limit  # both are whole seconds
     return sql.is_connected(job["connection_id"], age(job))
@@ -139,9 +139,9 @@ def _outlived_its_limit(job: DoubtfulRow) -> bool:
 def _end_and_tell(job: DoubtfulRow, end: Outcome) -> bool:
     has_ended = _end(job, end)
     if has_ended:
-        dispatch.quietly(partial(circuit_breaker.record_end, job, end, is_probe=False))
+        best_effort.run(partial(circuit_breaker.record_end, job, end, is_probe=False))
     if has_ended and end.status in FINISHED:
-        dispatch.quietly(partial(batch_end.follow_up_end, job))
+        best_effort.run(partial(batch_end.follow_up_end, job))
     return has_ended
 
 

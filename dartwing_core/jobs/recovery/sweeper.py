@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from ..base import config
-from ..db import dispatch, sql
+from ..db import best_effort, sql
 from ..ending import batch_cancel, child_jobs
 from ..line import line_queries, pauses, wake
 from ..rq import doorbells, leader, redis_queue, sweep_cursor
@@ -52,18 +52,18 @@ def sweep(batch: int | None = None) -> Report:
     members = batch or batch_cancel.ALL
     if batch is None:  # not for submitters: it may have to wait for a row that a lost attempt holds
         batch = config.settings().sweep_batch
-        doubtful = dispatch.quietly(rescue.doubtful) or []
-        report.rescued = dispatch.quietly(lambda: rescue.rescue_lost(doubtful)) or 0
-        report.stopped = dispatch.quietly(lambda: rescue.stop_canceled(doubtful)) or 0
-        report.stopped += dispatch.quietly(lambda: rescue.stop_overdue(doubtful)) or 0
-        report.removed = dispatch.quietly(organization_removal.sweep) or 0
-    report.orphans = dispatch.quietly(lambda: release_children(batch)) or 0
-    report.batches = dispatch.quietly(lambda: batch_cancel.sweep(members)) or 0
-    report.scheduled = dispatch.quietly(lambda: schedule_runs.sweep(batch)) or 0
-    report.queued = len(dispatch.quietly(lambda: sql.committed(lambda: waiting.enter_due(batch))) or ())
+        doubtful = best_effort.run(rescue.doubtful) or []
+        report.rescued = best_effort.run(lambda: rescue.rescue_lost(doubtful)) or 0
+        report.stopped = best_effort.run(lambda: rescue.stop_canceled(doubtful)) or 0
+        report.stopped += best_effort.run(lambda: rescue.stop_overdue(doubtful)) or 0
+        report.removed = best_effort.run(organization_removal.sweep) or 0
+    report.orphans = best_effort.run(lambda: release_children(batch)) or 0
+    report.batches = best_effort.run(lambda: batch_cancel.sweep(members)) or 0
+    report.scheduled = best_effort.run(lambda: schedule_runs.sweep(batch)) or 0
+    report.queued = len(best_effort.run(lambda: sql.committed(lambda: waiting.enter_due(batch))) or ())
     if not pauses.is_paused():
-        report.rung = dispatch.quietly(ring) or 0
-    dispatch.quietly(leader.record_look)
+        report.rung = best_effort.run(ring) or 0
+    best_effort.run(leader.record_look)
     sql.commit()  # the next user of this connection gets a fresh snapshot too
     return report
 
@@ -93,14 +93,14 @@ def release_children(limit: int) -> int:
         for parent in parents:
             if parent["status"] not in LIVE:
                 some = partial(child_jobs.release_some, parent["name"], parent["status"], limit - released.number)
-                released.add(dispatch.quietly(some) or child_jobs.Released())
+                released.add(best_effort.run(some) or child_jobs.Released())
             if released.number >= limit:
                 break  # this parent may have more children
             seen.after = parent["name"]
         else:
             seen.after = seen.after if len(parents) == window else ""
     after_them = (
-        dispatch.quietly(partial(child_jobs.release_children, released.next_to_release, limit))
+        best_effort.run(partial(child_jobs.release_children, released.next_to_release, limit))
         if released.next_to_release
         else None
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from ..db import dispatch
+from ..db import best_effort
 from . import redis_queue
 
 
@@ -24,8 +24,8 @@ def cursor(name: str) -> Iterator[Cursor]:
 
     Without Redis each sweep begins anew.
     """
-    before = dispatch.quietly(lambda: redis_queue.remembered(name, redis_queue.client())) or ""
+    before = best_effort.run(lambda: redis_queue.remembered(name, redis_queue.client())) or ""
     found = Cursor(before)
     yield found
     if found.after != before:
-        dispatch.quietly(lambda: redis_queue.remember(name, found.after, redis_queue.client()))
+        best_effort.run(lambda: redis_queue.remember(name, found.after, redis_queue.client()))

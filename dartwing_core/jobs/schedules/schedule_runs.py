@@ -17,7 +17,7 @@ from frappe import _
 from ..access import tenancy
 from ..base import clock, plain_text
 from ..base.row_types import Columns
-from ..db import dispatch, sql
+from ..db import best_effort, sql
 from ..errors import InvalidJobError, JobBusyError, RateLimitError
 from ..store import job_store, schedule_store, waiting
 from ..store.schedule_store import ScheduleRow
@@ -54,9 +54,9 @@ def sweep(limit: int) -> int:
     for name in schedule_store.due(clock.now_epoch(), limit):
         if made >= limit:
             break
-        number = dispatch.quietly(partial(_run, name))
+        number = best_effort.run(partial(_run, name))
         if number is None:  # it must not stay the longest due, in front of all others
-            dispatch.quietly(partial(sql.committed, partial(_put_off, name)))
+            best_effort.run(partial(sql.committed, partial(_put_off, name)))
         made += number or 0
     return made
 
@@ -67,7 +67,7 @@ def _run(name: str) -> int:
     try:
         result = sql.committed(partial(_settle, name))
         for action in result.after_commit:
-            dispatch.quietly(action)
+            best_effort.run(action)
     finally:
         del frappe.local.message_log[messages:]  # messages of a refusal do not concern the request that sweeps
     return result.made

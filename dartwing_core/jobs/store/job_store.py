@@ -17,7 +17,7 @@ import frappe
 from pypika.queries import QueryBuilder
 from pypika.terms import Parameter
 
-from ..base import clock, config
+from ..base import clock, config, priorities
 from ..base.row_types import Columns, MovableJob, fields_of
 from ..db import named_locks, sql
 from ..db.rows import update_query
@@ -147,7 +147,7 @@ def replace_waiting(found: HolderRow, row: NewJobRow) -> bool:
     is_unchanged = (job.status == str(status)) & (job.attempt == 0)
     query = update_query(config.JOB, replaceable(row))
     query = query.where((job.name == found["name"]) & is_unchanged)
-    query = query.set(job.admission_rank, config.rank(job.due_epoch, row["priority"]))
+    query = query.set(job.admission_rank, priorities.rank(job.due_epoch, row["priority"]))
     if not sql.run_update(query):
         return False
     text = "Parameters replaced by a newer request"

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import frappe
 from pypika import Case
 
-from ..base import clock, config
+from ..base import clock, config, priorities
 from ..base.row_types import Columns, fields_of
 from ..db import sql
 from ..db.rows import update_query
@@ -40,7 +40,7 @@ def columns(due_epoch: float, priority: str, waits_for: str | None = None) -> Co
 
 def due_columns(due_epoch: float, priority: str) -> Columns:
     """The columns for a job's due time, and for its place in line then."""
-    return {**clock.due_columns(due_epoch), "admission_rank": config.rank(due_epoch, priority)}
+    return {**clock.due_columns(due_epoch), "admission_rank": priorities.rank(due_epoch, priority)}
 
 
 def waiting_columns(parent: str) -> Columns:

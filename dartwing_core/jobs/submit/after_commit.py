@@ -9,8 +9,7 @@ from typing import Any
 import frappe
 
 from ..base.row_types import RungJob
-from ..db import sql
-from ..db.dispatch import quietly
+from ..db import best_effort, sql
 from ..line import wake
 
 RELEASE_BATCH = 200
@@ -55,17 +54,17 @@ class AfterCommit:
     def __call__(self) -> None:
         """The transaction is committed."""
         if self._awaits_commit:  # another after-commit callback has written, too late for this commit
-            quietly(sql.commit)
-        quietly(self.release_locks)
+            best_effort.run(sql.commit)
+        best_effort.run(self.release_locks)
         actions, self.actions = self.actions, []
         jobs, self._in_line = self._in_line, []
         if jobs:
-            quietly(partial(wake.wake_for, jobs))
+            best_effort.run(partial(wake.wake_for, jobs))
         watched, self._parents = self._parents, set()
         if watched and self._release:
-            quietly(partial(self._release, watched))
+            best_effort.run(partial(self._release, watched))
         for action in actions:
-            quietly(action)
+            best_effort.run(action)
 
     def release_locks(self, names: list[str] | None = None) -> None:
         """Release the named locks of the transaction that has ended. With `names`, only these."""

@@ -14,7 +14,7 @@ from ..access import permission, visibility
 from ..access.tenancy import Limits, Standing
 from ..attempt import declared_types, handlers
 from ..attempt.parameters import Declared
-from ..base import canonical, clock, config, due_times, ids
+from ..base import canonical, clock, config, due_times, ids, priorities
 from ..base.config import JobType
 from ..base.row_types import Columns
 from ..base.texts import cut
@@ -228,15 +228,15 @@ def _check_size(parameters: str) -> None:
 
 
 def _priority(priority: Any) -> str:
-    if priority not in config.PRIORITIES:
+    if priority not in priorities.PRIORITIES:
         raise InvalidJobError(
-            _("Unknown priority {0}. Use one of: {1}.").format(cut(priority), ", ".join(config.PRIORITIES))
+            _("Unknown priority {0}. Use one of: {1}.").format(cut(priority), ", ".join(priorities.PRIORITIES))
         )
     return priority
 
 
 def _queue(job_type: JobType, priority: str) -> str:
-    queue = config.queue_for(job_type, priority)
+    queue = job_type.queue or priorities.QUEUE_OF_PRIORITY[priority]
     if queue not in redis_queue.queue_names():
         raise InvalidJobError(_("Job Type {0}: no worker queue is named {1}.").format(job_type.name, queue))
     return queue

@@ -18,7 +18,7 @@ from . import connection, sql
 T = TypeVar("T")
 
 
-def quietly(action: Callable[[], T], *, ends_time_limit: bool = False) -> T | None:
+def run(action: Callable[[], T], *, ends_time_limit: bool = False) -> T | None:
     """Run `action` without failing the caller: an error is logged and its transaction undone.
 
     `ends_time_limit`: treat RQ's time limit so, too, in workers that have settled their job. It may have cut the

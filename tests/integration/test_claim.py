@@ -255,6 +255,25 @@ def test_a_look_serves_several_jobs(job_type, monkeypatch):
     frappe.db.rollback()
 
 
+def test_a_later_view_keeps_what_an_earlier_one_has_read_ahead(job_type, monkeypatch):
+    # Read anew with each view, the names of 20 organizations cost a statement for each job.
+    monkeypatch.setattr(queue_view, "SHARE", 0)  # each claim has a view of its own
+    names = [*submit_many(job_type, 4), *submit_many(job_type, 4, factory.BETA)]
+    claimer = claim.Claimer()
+    with database.statements() as seen:
+        taken = claim_all(claimer, 4)
+        own = submitted(job_type)
+        age(own, 3_600)  # in front of all that were read
+        frappe.db.commit()
+        taken += [claimer.claim_next().name, claimer.claim_next().name]
+        others = claim.Claimer().claim_next().name
+        taken += claim_all(claimer)
+    assert own.name in taken[4:6], "who gets in front meanwhile is next"
+    assert sorted([*taken, others]) == sorted([*names, own.name]), "each once"
+    ahead = [statement for statement in seen if "`name`,`admission_rank`" in statement]
+    assert len(ahead) <= 6, ahead
+
+
 def test_workers_of_one_line_do_not_run_into_each_other(job_type):
     # Broken by taking one after the other as read ahead: each would find every second one taken, and ask in vain.
     names = submit_many(job_type, 40)

@@ -157,8 +157,9 @@ class Claimer:
         return time.monotonic() < self.view.is_good_until
 
     def _use_view(self, found: queue_view.QueueView) -> None:
-        self.view = found
         found.workers = self._workers
+        found.take_over(self.view)
+        self.view = found
 
     def _claim_named(self, name: str, attempt: int) -> ClaimedJob | None:
         if (before := self._claimed_before()) is not None:

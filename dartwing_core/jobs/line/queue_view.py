@@ -46,6 +46,14 @@ class ReadAhead:
         self._is_all = known is not None
         """Whether no other job is in line."""
 
+    def follow(self, line: Line) -> bool:
+        """Go on with the line as a later view shows it. False if another job is first there than is known here."""
+        while self._next and self._next[0].rank < line.rank:  # others have claimed it
+            self._next.popleft()
+        self._passed.clear()
+        self._line, self._is_all = line, False
+        return self._number > 0 and bool(self._next) and self._next[0].rank == line.rank
+
     def first_place(self) -> line_queries.Place | None:
         """The place of the next job. None if there is none."""
         if not self._next and not self._is_all:
@@ -90,6 +98,13 @@ class QueueView:
         if ahead is None:
             ahead = self._ahead[line.key] = ReadAhead(line, AHEAD * self.workers)
         return ahead.first_place()
+
+    def take_over(self, before: QueueView) -> None:
+        """Keep what an earlier view has read ahead of the lines, as far as it is still right."""
+        for line in self.choice.lines:
+            ahead = before._ahead.get(line.key)
+            if ahead and ahead.follow(line):
+                self._ahead[line.key] = ahead
 
     def restrict_to(self, line: Line, only: line_queries.Place) -> None:
         """Let only this job of a line be claimed."""

@@ -1,8 +1,8 @@
 """From the call of `frappe.enqueue` or `submit_job` to the job's first line of code, and to its visible end.
 
-Workers are idle, and jobs come one at a time, ours and bare ones in turn, so nothing waits for anything else. The start
-is noted by the job's own code; the end is when somebody who asks every millisecond learns of it: from RQ for a bare
-job, which has nothing else to ask, and from the database for ours.
+Jobs come one at a time, ours and bare ones in turn, to workers that are idle: the process of the job before has ended.
+The start is noted by the job's own code; the end is when somebody who asks every millisecond learns of it: from RQ for
+a bare job, which has nothing else to ask, and from the database for ours.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import statistics
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import frappe
@@ -22,6 +22,7 @@ from dartwing_core.jobs import submit_job
 from dartwing_core.jobs.base import config
 from tests.support.database import another_connection
 from tests.support.processes import queue_client
+from tests.support.waiting import until
 
 WARM_UP, ROUNDS = 5, 100
 MOST = 1.3
@@ -62,9 +63,12 @@ def ours(stamps: str, connection) -> tuple[float, float]:
     return began, wait(completed)
 
 
-def one(call: Callable[[str], tuple[float, float]], stamps: Path) -> tuple[float, float]:
+def one(
+    call: Callable[[str], tuple[float, float]], stamps: Path, workers: Sequence[_workers.Worker]
+) -> tuple[float, float]:
     """Milliseconds to the job's start, and to its end."""
     stamps.unlink(missing_ok=True)
+    until(lambda: not any(worker.children() for worker in workers), 30, "the end of the processes")
     began, ended = call(str(stamps))
     return 1000 * (float(stamps.read_text()) - began), 1000 * (ended - began)
 
@@ -77,10 +81,10 @@ def run(rounds: int = ROUNDS) -> _report.Report:
         print(_report.where())
         _site.job_type("benchmark", "stamp")
         frappe.set_user(_site.member())
-        with _workers.workers(2), another_connection() as connection:
+        with _workers.workers(2) as workers, another_connection() as connection:
             for _ in range(WARM_UP + rounds):
-                times["frappe.enqueue"].append(one(bare, stamps))
-                times["submit_job"].append(one(lambda path: ours(path, connection), stamps))
+                times["frappe.enqueue"].append(one(bare, stamps, workers))
+                times["submit_job"].append(one(lambda path: ours(path, connection), stamps, workers))
     rows = []
     for name, pairs in times.items():
         starts, ends = zip(*pairs[WARM_UP:], strict=True)

@@ -83,11 +83,12 @@ class Slice:
         self._process = process_state.Process()
         self._entry, self._named = entry, (named_job, named_attempt)
         self._began = started_monotonic()
-        self._ends_at = self._began + config.settings().slice_seconds
+        seconds = config.settings().slice_seconds
+        self._ends_at = self._began + seconds
         killed_at = self._began + entry.timeout + AFTER_LIMIT if entry.timeout > 0 else float("inf")
         self._claimer = Claimer(entry.queues, killed_at, entry.id, entry.workers)
         self._is_first = True
-        self._may_go_on = config.settings().slice_seconds > 0
+        self._may_go_on = seconds > 0
         self._found_nobody = self._had_caps = False
         self._claimed_at = 0.0
 

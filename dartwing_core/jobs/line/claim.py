@@ -144,7 +144,8 @@ class Claimer:
             if taken or self.needs_entry:
                 return taken
         for pause in PAUSES:
-            time.sleep(pause)
+            if pause:
+                time.sleep(pause)
             sql.commit()
             self._use_view(queue_view.read_view(self._queues, self._turns))
             is_empty = not self.view.choice.lines

@@ -5,7 +5,7 @@ from __future__ import annotations
 import frappe
 import pytest
 
-from dartwing_core.jobs import UnknownHandlerError, submit_job
+from dartwing_core.jobs import UnknownHandlerError, job_handler, submit_job
 from dartwing_core.jobs.attempt import handlers
 from tests.support import factory
 
@@ -48,9 +48,9 @@ def test_nothing_outside_apps_and_registry_is_even_imported():
 def test_the_decorator_refuses_a_wrong_signature():
     for function in (lambda: None, lambda a, b: None, len):
         with pytest.raises(TypeError):
-            handlers.job_handler(function)
+            job_handler(function)
 
-    @handlers.job_handler
+    @job_handler
     def fine(context, option=1):
         return None
 

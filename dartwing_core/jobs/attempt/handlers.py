@@ -9,18 +9,15 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, overload
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import frappe
 from frappe import _
 
 from ..errors import UnknownHandlerError
-from .declaration import Declaration, Options, declare
+from .declaration import Declaration, declare
 from .parameters import MARK, Declared, declared_by, further_arguments
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
 HOOK = "background_job_handlers"
 _MARK, _DECLARED = "__background_job_handler__", "__background_job_type__"
@@ -28,51 +25,19 @@ _MARK, _DECLARED = "__background_job_handler__", "__background_job_type__"
 Handler = Callable[..., "dict[str, Any] | None"]
 
 
-@overload
-def job_handler(function: Handler, /) -> Handler: ...
-
-
-@overload
-def job_handler(
-    type_name: str | None = None, /, *, parameters: type | None = None, **options: Unpack[Options]
-) -> Callable[[Handler], Handler]: ...
-
-
-def job_handler(
-    function_or_name: Handler | str | None = None, /, *, parameters: type | None = None, **options: Any
-) -> Any:
-    """Decorator: a Job Type may name this function as its handler.
-
-    With a name, the Job Type itself is declared: it is made on install and migrate, with the options given here.
-    `timeout`, `rate_limit_window` and `deduplication_window` are in seconds, `retry_delays` a list of seconds.
-    `retry_on` and `never_retry_on` hold exception classes or their names. `former_names`: those of earlier releases.
-    Further options: `display_name`, `description`, `max_retries`, `priority`, `queue`, `deduplication`, `rate_limit`,
-    `max_concurrent`, `max_concurrent_per_organization`, `own_process`, `requires_permission`, `results_visible_to`,
-    `notify_on`, `on_timeout`.
-
-    The function takes the context, and further arguments by name: the job's parameters, each by its annotation. Or it
-    takes one argument `parameters`, whose type is a dataclass, a TypedDict or a pydantic model. A handler of the
-    context alone may name such a type as `parameters` of the decorator. Parameters are checked when a job is
-    submitted, and Desk makes the dialog to run such a job of them. A text in an `Annotated` type describes its field.
-    Raises TypeError if the function is no handler, or an option is unknown.
-    """
-    type_name = function_or_name if isinstance(function_or_name, str) else None
-
-    def mark(function: Handler) -> Handler:
-        if inspect.isfunction(function):
-            setattr(function, MARK, parameters)
-        if problem := signature_problem(function):
-            raise TypeError(f"{function.__module__}.{function.__qualname__}: {problem}")
-        if options and not type_name:
-            raise TypeError(_("Name the Job Type as well: @job_handler({0}, …)").format(f'"{function.__name__}"'))
-        clean_up = options.get("on_timeout")
-        if callable(clean_up) and not is_marked(clean_up):
-            job_handler(clean_up)
-        setattr(function, _MARK, True)
-        setattr(function, _DECLARED, declare(function, type_name, options) if type_name else None)
-        return function
-
-    return mark(function_or_name) if callable(function_or_name) else mark
+def register(function: Handler, type_name: str | None, parameters: type | None, options: Mapping[str, Any]) -> None:
+    """What `@job_handler` does to a function, with the decorator's arguments. Raises TypeError."""
+    if inspect.isfunction(function):
+        setattr(function, MARK, parameters)
+    if problem := signature_problem(function):
+        raise TypeError(f"{function.__module__}.{function.__qualname__}: {problem}")
+    if options and not type_name:
+        raise TypeError(_("Name the Job Type as well: @job_handler({0}, …)").format(f'"{function.__name__}"'))
+    clean_up = options.get("on_timeout")
+    if callable(clean_up) and not is_marked(clean_up):
+        register(clean_up, None, None, {})
+    setattr(function, _MARK, True)
+    setattr(function, _DECLARED, declare(function, type_name, options) if type_name else None)
 
 
 def find_declarations() -> dict[str, Declaration]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
 from types import SimpleNamespace
@@ -44,7 +44,8 @@ class Declared:
         from pydantic import TypeAdapter  # late: its import takes time, and many handlers declare nothing
 
         self._adapter: TypeAdapter[Any] = TypeAdapter(declared)
-        self._is_spread = spread
+        self.is_spread = spread
+        """Whether the handler takes each parameter by name."""
         self.schema = _with_descriptions(_opened(self._adapter.json_schema()), declared)
         """The JSON Schema of the parameters."""
         self._known = frozenset(self.schema.get("properties", {})) | _names_beside_aliases(declared)
@@ -70,7 +71,7 @@ class Declared:
             value = self.check(canonical.load(text) or {}, text)
         except InvalidJobError as error:
             raise PermanentError(str(error)) from error
-        if self._is_spread:
+        if self.is_spread:
             return handler(context, **{field.name: getattr(value, field.name) for field in dataclasses.fields(value)})
         return handler(context, value)
 
@@ -96,6 +97,23 @@ def call(handler: Callable[..., Any], context: Any, text: str | None) -> Any:
         return handler(context)
     declared = cast(Declared, declared_by(handler))
     return declared.call(handler, context, text or "{}")
+
+
+def parameters_of(handler: Callable[..., Any], arguments: Sequence[Any], named: Mapping[str, Any]) -> Any:
+    """The parameters of a job, as JSON values, from the arguments with which its handler is to be called.
+
+    A handler that takes all of them as one object, or the context alone, gets one argument. Raises TypeError for more
+    arguments than the handler takes. Wrong names and values are for the check.
+    """
+    from pydantic_core import to_jsonable_python
+
+    names = list(further_arguments(handler)) or [WHOLE]
+    if len(arguments) > len(names):
+        raise TypeError(_("{0} takes at most {1} parameters.").format(handler.__name__, len(names)))
+    given = {**dict(zip(names, arguments, strict=False)), **named}
+    declared = declared_by(handler)
+    is_whole = given.keys() == {WHOLE} and not (declared and declared.is_spread)
+    return to_jsonable_python(given[WHOLE] if is_whole else given)
 
 
 @lru_cache(maxsize=1024)

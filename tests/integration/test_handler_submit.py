@@ -1,0 +1,107 @@
+"""A handler that declares its Job Type submits jobs of it, with its own arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import frappe
+import pytest
+
+from dartwing_core.jobs import InvalidJobError, chain, job_handler, submit_batch
+from dartwing_core.jobs.attempt import declared_types, handlers
+from tests.support import factory
+from tests.support import submitting_handlers as own
+from tests.support.jobs import run
+from tests.support.typed_handlers import Line, Payment, Statement
+
+pytestmark = pytest.mark.usefixtures("no_sweeps")
+
+JANUARY = date(2026, 1, 31)
+
+
+@pytest.fixture(autouse=True)
+def _types(site, monkeypatch) -> Iterator[None]:
+    """The Job Types are made; they are removed afterwards."""
+    named = [*(frappe.conf.get(handlers.HOOK) or []), own.__name__]
+    monkeypatch.setitem(frappe.conf, handlers.HOOK, named)
+    made = declared_types.sync_types().made
+    frappe.db.commit()
+    yield
+    factory.wipe()
+    for name in made:
+        frappe.delete_doc("Job Type", name, force=True)
+    frappe.db.commit()
+
+
+def result_of(job: Any) -> dict[str, Any]:
+    frappe.db.commit()
+    done = run(job)
+    assert done["status"] == "Completed", done["error_message"]
+    return done["result"]
+
+
+def test_arguments_of_the_handler_are_the_parameters():
+    by_name = own.dated.submit(factory.ALPHA, customer="C-1", since=JANUARY)
+    assert result_of(by_name) == {"customer": "C-1", "year": 2026, "copies": 1}
+    by_position = own.dated.submit(factory.ALPHA, "C-1", JANUARY, copies=3)
+    assert result_of(by_position) == {"customer": "C-1", "year": 2026, "copies": 3}
+
+
+@pytest.mark.parametrize("as_name", [True, False])
+def test_one_object_holds_all_parameters(as_name):
+    statement = Statement("C-1", JANUARY, lines=[Line("A", 2)])
+    job = (
+        own.whole.submit(factory.ALPHA, parameters=statement) if as_name else own.whole.submit(factory.ALPHA, statement)
+    )
+    assert result_of(job) == {"customer": "C-1", "items": ["A"]}
+    assert result_of(own.model.submit(factory.ALPHA, Payment(amount=Decimal("12.5")))) == {"cents": 1250}
+
+
+def test_a_handler_that_declares_no_parameters_takes_any():
+    assert result_of(own.untyped.submit(factory.ALPHA, text="a", day=JANUARY)) == {
+        "got": {"text": "a", "day": "2026-01-31"}
+    }
+    assert result_of(own.untyped.submit(factory.ALPHA, {"text": "b"})) == {"got": {"text": "b"}}
+    assert result_of(own.untyped.submit(factory.ALPHA)) == {"got": {}}
+
+
+def test_a_parameter_may_be_named_like_the_object_of_all():
+    assert result_of(own.of_dict.submit(factory.ALPHA, {"a": 1, "b": 2})) == {"sum": 3}
+
+
+def test_wrong_arguments_are_named_as_for_each_submit():
+    with pytest.raises(InvalidJobError, match="custmer is unknown: did you mean customer"):
+        own.dated.submit(factory.ALPHA, custmer="C", since=JANUARY)
+    with pytest.raises(InvalidJobError, match="copies must be a whole number"):
+        own.dated.submit(factory.ALPHA, customer="C", since=JANUARY, copies="3")
+    with pytest.raises(TypeError, match="dated takes at most 3 parameters"):
+        own.dated.submit(factory.ALPHA, "C", JANUARY, 1, 2)
+
+
+def test_options_are_those_of_submit_job():
+    later = own.dated.with_options(priority="High", available_at=timedelta(hours=1))
+    job = later.with_options(priority="Low").submit(factory.ALPHA, "C", JANUARY)
+    assert (job.priority, job.status) == ("Low", "Pending")
+    assert job.available_at
+    assert own.dated.submit(factory.ALPHA, "C", JANUARY).priority == "Normal", "the options are not kept"
+    with pytest.raises(TypeError, match=r"prority is no option of a submit\. Options: available_at, dedup_key"):
+        own.dated.with_options(prority="High")
+
+
+def test_jobs_of_handlers_make_a_batch():
+    parts = chain(own.dated.job("C", JANUARY), own.untyped.with_options(priority="High").job(text="a"))
+    batch = submit_batch(factory.ALPHA, [parts])
+    frappe.db.commit()
+    jobs = frappe.get_all("Background Job", {"parent_batch": batch.name}, ["job_type", "priority"], order_by="name")
+    assert [(job.job_type, job.priority) for job in jobs] == [("test_dated", "Normal"), ("test_untyped", "High")]
+
+
+def test_a_handler_without_a_type_has_no_submit():
+    @job_handler
+    def plain(context) -> None:
+        """Its Job Type is made by hand."""
+
+    assert not hasattr(plain, "submit")

@@ -2,15 +2,40 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from frappe import _
 
+from dartwing_core.jobs.base.texts import describe_unknown
 from dartwing_core.jobs.errors import InvalidJobError
 
 JOBS_PER_REQUEST = 100
 """A call about many jobs counts as one request for each begun group of so many jobs."""
+
+
+TRANSPORT = frozenset({"cmd", "csrf_token", "sid", "lang", "_lang", "_"})
+"""What Frappe and browsers send beside the arguments of a function."""
+
+
+def check_names(parameters: Mapping[str, inspect.Parameter], sent: Collection[str], values: Mapping[str, Any]) -> None:
+    """Raises InvalidJobError for an argument that an endpoint does not know, and for one that it needs.
+
+    `sent`: the names in the request. Frappe drops those that the function does not know.
+    """
+    unknown = sorted({*sent} - parameters.keys() - TRANSPORT)
+    if unknown:
+        raise InvalidJobError(_("These arguments don't fit: {0}.").format(describe_unknown(unknown, parameters)))
+    for parameter in parameters.values():
+        if is_required(parameter) and values.get(parameter.name) in (None, ""):
+            raise InvalidJobError(_("{0} is missing.").format(parameter.name))
+
+
+def is_required(parameter: inspect.Parameter) -> bool:
+    """Whether an argument is required: None is its default (`schemas.common.REQUIRED`), but not of its type."""
+    return parameter.default is None and "None" not in str(parameter.annotation)
 
 
 def parsed(value: Any, argument: str) -> Any:

@@ -21,6 +21,11 @@ from dartwing_core.jobs.errors import (
 
 BUSY_SECONDS = 1
 
+
+class WrongVerbError(frappe.PermissionError):
+    """A request with another verb than its endpoint answers."""
+
+
 # HTTP status and the body's `error` for each kind of exception. The first that matches decides.
 KINDS: tuple[tuple[type[Exception], int, str], ...] = (
     (QueueFullError, 429, "queue_full"),
@@ -29,6 +34,7 @@ KINDS: tuple[tuple[type[Exception], int, str], ...] = (
     (JobBusyError, 503, "busy"),
     (frappe.QueryDeadlockError, 503, "busy"),
     (frappe.QueryTimeoutError, 503, "busy"),
+    (WrongVerbError, 405, "wrong_verb"),
     (frappe.AuthenticationError, 401, "unauthorized"),
     (frappe.PermissionError, 403, "forbidden"),
     (frappe.DoesNotExistError, 404, "not_found"),

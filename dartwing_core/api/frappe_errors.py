@@ -12,6 +12,7 @@ from frappe import _
 from werkzeug.wrappers import Request, Response
 
 from dartwing_core.jobs.access import visibility
+from dartwing_core.jobs.base.texts import describe_unknown
 
 from . import registry
 from .errors import BUSY_SECONDS, Answer
@@ -20,17 +21,21 @@ from .rate_limits import RETRY_AFTER
 
 def after_request(response: Response | None, request: Request) -> None:
     """Hook: give Frappe's error answers to our endpoints the form of ours, without a stack trace."""
-    found = registry.of_path(request.path)
+    name = registry.name_in(request.path)
     if response is not None and response.status_code == 429 and (seconds := frappe.flags.get(RETRY_AFTER)):
         response.headers["Retry-After"] = str(seconds)
-    if found is None or response is None or response.status_code < 400 or isinstance(response, Answer):
+    if name is None or response is None or response.status_code < 400 or isinstance(response, Answer):
         return
-    status, code, text = _refusal(response.status_code, request, found.method)
+    found = registry.ENDPOINTS.get(name)
+    if found:
+        status, code, text = _refusal(response.status_code, request, found.method)
+    else:
+        status, code, text = 404, "not_found", describe_unknown([name], registry.ENDPOINTS)
     made = Answer(status, code, text, {"exc_type": _exc_type(response)})
     response.status_code = status
     response.content_type = made.content_type
     response.set_data(made.get_data())
-    if request.method != found.method:
+    if found and request.method != found.method:
         response.headers["Allow"] = found.method
     if status == 503:
         response.headers["Retry-After"] = str(BUSY_SECONDS)
@@ -44,7 +49,7 @@ def _refusal(status: int, request: Request, method: str) -> tuple[int, str, str]
     ):  # Frappe 15, for an open session
         return 401, "unauthorized", _("This user is disabled.")
     if status == 403 and request.method != method:
-        return 403, "forbidden", _("Use {0} for this call.").format(method)
+        return 405, "wrong_verb", _("Use {0} for this call.").format(method)
     if status == 403:
         return 403, "forbidden", _("This is not allowed.")
     if status == 429:

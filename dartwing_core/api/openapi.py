@@ -11,6 +11,7 @@ from typing import Any
 
 from dartwing_core import __version__
 
+from .arguments import is_required
 from .registry import ENDPOINTS, Endpoint
 from .schemas import errors
 
@@ -103,7 +104,7 @@ def _query(parameter: inspect.Parameter, hint: Any, components: dict[str, Any]) 
     return {
         "name": parameter.name,
         "in": "query",
-        "required": _is_required(parameter),
+        "required": is_required(parameter),
         **_description(hint),
         "schema": _with_default(parameter, _schema(hint, components)),
     }
@@ -115,18 +116,13 @@ def _body(parameters: list[inspect.Parameter], hints: dict[str, Any], components
         for item in parameters
     }
     schema: dict[str, Any] = {"type": "object", "properties": properties}
-    required = [item.name for item in parameters if _is_required(item)]
+    required = [item.name for item in parameters if is_required(item)]
     if required:
         schema["required"] = required
     objects = {name: {"contentType": "application/json"} for name in OBJECTS if name in properties}
     form = {"schema": schema, "encoding": objects} if objects else {"schema": schema}
     content = {"application/json": {"schema": schema}, "application/x-www-form-urlencoded": form}
     return {"required": bool(required), "content": content}
-
-
-def _is_required(parameter: inspect.Parameter) -> bool:
-    """Whether an argument is required: None is its default (`schemas.common.REQUIRED`), but not of its type."""
-    return parameter.default is None and "None" not in str(parameter.annotation)
 
 
 def _with_default(parameter: inspect.Parameter, schema: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.errors import InvalidJobError
 
 from . import errors, rate_limits
+from .arguments import check_names
 
 LONGEST_TEXT = 10_000
 PREFIXES = ("dartwing_core.api.jobs.", "dartwing.dartwing_core.api.jobs.")
@@ -42,6 +44,8 @@ def endpoint(
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        parameters = inspect.signature(function).parameters
+
         @functools.wraps(function)
         def call(*arguments: Any, **named: Any) -> Any:
             if not getattr(frappe.local, "request", None):
@@ -49,6 +53,7 @@ def endpoint(
             try:
                 _check_verb(method)
                 _check_enabled()
+                check_names(parameters, frappe.local.form_dict, named)
                 rate_limits.count_request(limit, cost(**named))
                 _check_text(named)
                 return function(*arguments, **named)
@@ -64,7 +69,7 @@ def endpoint(
 def _check_verb(method: str) -> None:
     """Check the verb. Frappe does not, where one of its functions calls a function that an argument names."""
     if frappe.local.request.method != method:
-        raise frappe.PermissionError(_("Use {0} for this call.").format(method))
+        raise errors.WrongVerbError(_("Use {0} for this call.").format(method))
 
 
 def _check_enabled() -> None:
@@ -73,11 +78,10 @@ def _check_enabled() -> None:
         raise frappe.AuthenticationError(_("This user is disabled."))
 
 
-def of_path(path: str) -> Endpoint | None:
-    """The endpoint that a URL's path calls, under either name and in either version of Frappe's API."""
+def name_in(path: str) -> str | None:
+    """What a URL's path calls of this API, under either prefix and in either version of Frappe's. None for others."""
     called = path.rpartition("/method/")[2].partition("/")[0] if path.startswith("/api/") else ""
-    name = next((called[len(prefix) :] for prefix in PREFIXES if called.startswith(prefix)), None)
-    return ENDPOINTS.get(name) if name else None
+    return next((called[len(prefix) :] for prefix in PREFIXES if called.startswith(prefix)), None)
 
 
 def _check_text(arguments: dict[str, Any]) -> None:

@@ -66,7 +66,7 @@ def test_an_api_key_works_too(web, alice):
 
 def test_state_does_not_change_by_get(client):
     answer = client.get("submit_job", job_type="echo_job", organization=factory.ALPHA)
-    assert answer.status_code == 403
+    assert answer.status_code == 405
     assert frappe.db.count("Background Job", {"organization": factory.ALPHA}) == 0
 
 

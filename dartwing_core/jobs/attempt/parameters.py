@@ -14,7 +14,6 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from functools import lru_cache
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast, get_type_hints
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, Any, cast, get_type_hints
 from frappe import _
 
 from ..base import canonical
-from ..base.texts import cut
+from ..base.texts import cut, describe_unknown
 from ..errors import InvalidJobError, PermanentError
 
 if TYPE_CHECKING:
@@ -79,13 +78,7 @@ class Declared:
         if self._takes_more:
             return []
         unknown = [name for name in parameters if name not in self._known]
-        return [self._unknown_one(cut(name)) for name in unknown[:MOST_PROBLEMS]]
-
-    def _unknown_one(self, name: str) -> str:
-        if close := get_close_matches(name, self._known, 1):
-            return _("{0} is unknown: did you mean {1}?").format(name, close[0])
-        known = ", ".join(sorted(self._known)) or _("none")
-        return _("{0} is unknown (known: {1})").format(name, known)
+        return [describe_unknown([name], self._known) for name in unknown[:MOST_PROBLEMS]]
 
 
 def call(handler: Callable[..., Any], context: Any, text: str | None) -> Any:

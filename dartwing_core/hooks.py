@@ -56,7 +56,7 @@ has_permission = {
     "Organization Removal": "dartwing_core.jobs.access.desk_access.has_removal_permission",
     **dict.fromkeys(_references, "dartwing_core.wall.references.has_reference_permission"),
     **dict.fromkeys(_personal, "dartwing_core.wall.personal_rows.has_permission"),
-    "File": "dartwing_core.wall.references.has_file_permission",
+    "File": "dartwing_core.wall.file_rules.has_file_permission",
     "Dashboard Settings": "dartwing_core.wall.personal_rows.has_settings_permission",
 }
 
@@ -64,11 +64,12 @@ _check_reference = "dartwing_core.wall.references.check_reference"
 _check_stored_query = "dartwing_core.wall.stored_queries.check"
 _stay_quiet = "dartwing_core.wall.personal_rows.stay_quiet"
 doc_events = {
-    **{doctype: {"validate": _check_reference} for doctype in _references},
+    **{
+        doctype: {"validate": _check_reference, "on_trash": "dartwing_core.wall.references.stay_quiet"}
+        for doctype in _references
+    },
     "File": {
-        "before_insert": "dartwing_core.wall.references.check_new_file",
-        "before_validate": "dartwing_core.wall.references.check_file",
-        "on_update": "dartwing_core.wall.references.keep_saved_apart",
+        "before_validate": "dartwing_core.wall.file_rules.check_file",
         "validate": _check_reference,
     },
     "Auto Email Report": {
@@ -84,6 +85,7 @@ doc_events = {
         doctype: {"validate": [_check_stored_query, _stay_quiet], "on_trash": _stay_quiet}
         for doctype in ("Dashboard Chart", "Number Card")
     },
+    "Workspace": {"validate": "dartwing_core.wall.personal_rows.keep_published"},
     "System Settings": {"on_update": "dartwing_core.jobs.recovery.scheduled_types.follow_time_zone"},
     "Prepared Report": {"before_insert": "dartwing_core.wall.report_access.check_preparing"},
 }

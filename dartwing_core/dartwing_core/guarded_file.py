@@ -7,13 +7,14 @@ is here, where the bytes are.
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import frappe
 from frappe.core.doctype.file.file import File as FrappesFile
+from frappe.utils import cint
 
 from dartwing_core.jobs.access import desk_access, result_files
-from dartwing_core.wall import callers, references
+from dartwing_core.wall import callers, file_rules
 
 NAME = f"{__name__}.File"
 
@@ -36,11 +37,42 @@ def _guarded(base: type) -> type:
 class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[misc]
     """The guard that is added to the class of File."""
 
+    def before_insert(self) -> None:
+        """Store a private file of ours under a name that nobody can guess, and mark it."""
+        # Frappe takes the text "0" for a folder, whose address it does not check, and stores a file.
+        self.set("is_folder", cint(self.get("is_folder")))
+        if self.attached_to_doctype in desk_access.ENGINE_DOCTYPES:
+            self.owner = "Administrator"  # Frappe lets the owner of a File read it for ever
+        if self.flags.is_stored or not file_rules.is_made_as_ours(self):
+            super().before_insert()
+            return
+        file_rules.take_bytes(self)
+        self.flags.has_own_bytes = self.flags.ignore_duplicate_entry_error = True
+        shown = str(self.get("file_name") or "file").replace("/", "")
+        self.set("file_name", result_files.unguessable(shown))
+        super().before_insert()
+        self.set("file_name", shown)
+        self.set("content_hash", result_files.own_hash())
+
+    def save_file(self, *arguments: Any, **named: Any) -> Any:
+        """Share the bytes of a file of ours with no other File. It keeps its hash when its bytes change."""
+        kept = None if self.is_new() else self.get("content_hash")
+        if self.flags.has_own_bytes:
+            named["ignore_existing_file_check"] = True
+        saved = super().save_file(*arguments, **named)
+        if result_files.is_marked(kept):
+            self.set("content_hash", kept)
+        return saved
+
+    def handle_is_private_changed(self) -> None:
+        """Check first what Frappe writes into the document of the File."""
+        file_rules.check_publishing(self)
+        super().handle_is_private_changed()
+
     def get_full_path(self) -> str:
+        result_files.check_length(self)
         path = super().get_full_path()
-        address = result_files.address_of(path)
-        if address and result_files.is_foreign(self, [address], but_for_twins=True):
-            result_files.throw_foreign()
+        file_rules.check_path(self, path)
         return path
 
     def is_downloadable(self) -> bool:
@@ -49,9 +81,7 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
         if desk_access.is_download():
             found |= result_files.private_addresses(frappe.local.request.path)
         return (
-            not result_files.is_foreign(self, found, but_for_twins=True)
-            and self._is_of_a_visible_document()
-            and super().is_downloadable()
+            not result_files.is_foreign(self, found) and self._is_of_a_visible_document() and super().is_downloadable()
         )
 
     def _is_of_a_visible_document(self) -> bool:
@@ -59,7 +89,7 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
         doctype, name = self.attached_to_doctype, self.attached_to_name
         if not (self.is_private and name and doctype in desk_access.TENANT_DOCTYPES):
             return True
-        return references.may_read_files_of(doctype, name) and not callers.stands_for_others()
+        return file_rules.may_read_files_of(doctype, name) and not callers.stands_for_others()
 
     def notify_update(self) -> None:
         """Send no update about a file of ours. It would tell its maker and time to everybody with a list of Files."""

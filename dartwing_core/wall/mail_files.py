@@ -40,7 +40,7 @@ def _wrapped(read: Callable[[Any], bytes | None]) -> Callable[[Any], bytes | Non
 
 
 def _may_be_sent(path: str) -> bool:
-    if "\0" in path:
+    if "\0" in path or len(path) > result_files.LONGEST_ADDRESS:
         return False
     folder = next((frappe.get_site_path(*parts) for start, parts in FOLDERS.items() if path.startswith(start)), "")
     is_asset = path.startswith(ASSETS)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import frappe
+from frappe import _
 from frappe.model.document import Document
 from pypika.queries import QueryBuilder
 from pypika.terms import Criterion
@@ -95,6 +96,15 @@ def stay_quiet(doc: Document, _method: str | None = None) -> None:
     """`validate` and `on_trash` of KINDS: send no update. It would tell the name to all users with a list of rows."""
     if _is_about_ours(KINDS[doc.doctype], doc):
         doc.notify_update = notify_nobody
+
+
+def keep_published(doc: Document, _method: str | None = None) -> None:
+    """`validate` of Workspace: this app's workspace stays published. Frappe lets all of Desk hide it. (15, 16)"""
+    before = doc.get_doc_before_save()
+    if before is None or doc.public or not before.public or before.module != MODULE:
+        return
+    if "Workspace Manager" not in frappe.get_roles() and not visibility.viewer().sees_everything:
+        frappe.throw(_("Only workspace managers may hide this workspace."), frappe.PermissionError)
 
 
 def _is_for(doc: Document, viewer: visibility.Viewer) -> bool:

@@ -13,7 +13,7 @@ import frappe
 from frappe import _
 from pypika.queries import QueryBuilder
 
-from dartwing_core.jobs.access import desk_access, result_files, visibility
+from dartwing_core.jobs.access import desk_access, visibility
 from dartwing_core.jobs.access.desk_access import (
     ENGINE_DOCTYPES,
     ORGANIZATION,
@@ -52,8 +52,6 @@ CHILDREN = {
     "Event Participants": ("reference_doctype", "reference_docname"),
 }
 """Such fields of child rows. Frappe 15 lists the rows of all documents to users with a role for some."""
-
-IDENTITY_OF_FILES = ("attached_to_doctype", "attached_to_name", "file_url", "content_hash")
 
 
 # Reading such documents ---------------------------------------------------------------------------------------
@@ -122,28 +120,6 @@ def _is_text(name: Any) -> bool:
         return False
 
 
-def has_file_permission(doc: Document, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
-    """`has_permission` of File: a job's files are as private as its result.
-
-    Files of another document of ours are as private as that document. The other hooks decide on all other files.
-    """
-    attached = now_and_before(doc, REFERENCES["File"])
-    if not all(may_read_files_of(doctype, name, user) for doctype, name in attached):
-        return False
-    if result_files.is_foreign(doc, result_files.addresses(doc), but_for_twins=ptype != "create"):
-        return False
-    return check_other_apps(doc, ptype, user, debug)
-
-
-def may_read_files_of(doctype: str | None, name: str | None, user: str | None = None) -> bool:
-    """Whether a user may read the files of a document. Yes for documents of others' DocTypes."""
-    if doctype != config.JOB or not name:
-        return may_refer_to(doctype, name, user)
-    viewer, job = visibility.viewer(user), desk_access.job_of(name)
-    may_see = job is not None and viewer.can_see(job["owner_user"], job["organization"])
-    return viewer.sees_everything or (may_see and viewer.can_see_result(job))
-
-
 def check_other_apps(doc: Document, ptype: str | None, user: str | None, debug: bool) -> bool:
     """Call the other apps' hooks: Frappe 15 calls only the last one with an opinion, Frappe 16 takes none for a no."""
     hooks = frappe.get_hooks("has_permission").get(doc.doctype, [])
@@ -155,6 +131,12 @@ def check_other_apps(doc: Document, ptype: str | None, user: str | None, debug: 
 
 
 # Writing such documents ------------------------------------------------------------------------------------------
+
+
+def stay_quiet(doc: Document, _method: str | None = None) -> None:
+    """`on_trash` of REFERENCES: send no update. It would tell all users with a list of rows who has removed which."""
+    if doc.get(REFERENCES[doc.doctype][0]) in TENANT_DOCTYPES:
+        doc.notify_update = desk_access.notify_nobody
 
 
 def check_reference(doc: Document, method: str | None = None) -> None:
@@ -176,46 +158,3 @@ def check_reference(doc: Document, method: str | None = None) -> None:
         frappe.throw(_("{0} can't be discussed on the website.").format(_(doctype)), frappe.PermissionError)
     if getattr(frappe.local, "request", None) and not frappe.has_permission(doctype, "read", doc=name):
         throw_missing(doctype, name)
-
-
-def check_new_file(doc: Document, method: str | None = None) -> None:
-    """`before_insert` of File: a job's files come from code, are private, and follow only the job's permissions.
-
-    Frappe accepts uploads from all users who may read the document. It lets the owner of a File read it for ever, also
-    after they have left the organization. Private files of schedules and organizations share no bytes with others.
-    """
-    if doc.attached_to_doctype in ENGINE_DOCTYPES:
-        if not doc.is_private:
-            frappe.throw(_("Files of background jobs must be private."))
-        doc.owner = "Administrator"
-    if doc.attached_to_doctype in TENANT_DOCTYPES:
-        result_files.keep_apart(doc)
-
-
-def keep_saved_apart(doc: Document, method: str | None = None) -> None:
-    """`on_update` of File: a File that was attached to a document of ours later shares no bytes with others either.
-
-    Else nobody could save a File with these bytes any more.
-    """
-    if doc.is_private and doc.attached_to_doctype in TENANT_DOCTYPES:
-        before = doc.file_url
-        result_files.keep_apart(doc)
-        if doc.file_url != before:
-            doc.db_set({"file_url": doc.file_url, "content_hash": doc.content_hash}, update_modified=False)
-
-
-def check_file(doc: Document, method: str | None = None) -> None:
-    """`before_validate` of File: protect a job's files.
-
-    Users attach no file to a job, and detach or publish none. No File of another document leads to one. Runs before
-    Frappe's own `validate`, which moves the file on the disk.
-    """
-    is_of_job, before = doc.attached_to_doctype in ENGINE_DOCTYPES, doc.get_doc_before_save()
-    is_changed = any(map(doc.has_value_changed, IDENTITY_OF_FILES))  # also if it is new
-    is_taken = bool(before) and before.attached_to_doctype in ENGINE_DOCTYPES and is_changed
-    is_by_hand = is_of_job and is_changed and getattr(frappe.local, "request", None)
-    if (is_taken or is_by_hand) and not doc.flags.ignore_permissions:
-        frappe.throw(_("Files of background jobs come from their handlers."), frappe.PermissionError)
-    if is_of_job and not doc.is_private:
-        frappe.throw(_("Files of background jobs must be private."), frappe.PermissionError)
-    result_files.refuse_if_foreign(doc)

@@ -1,8 +1,9 @@
-"""Files of jobs, organizations and schedules on the disk. Only Files of the same document may lead to them.
+"""Private files of jobs, organizations and schedules on the disk. Only Files of the same document may lead to them.
 
 Frappe finds a file by the address in a File document, or by its file name without an address. With the address of
-another file, the owner of a File reads, publishes and deletes that file. So our files have names that can't be guessed.
-Every foreign File that would lead to one is refused, here and by `guarded_file` when its bytes are read.
+another file, the owner of a File reads, publishes and deletes that file. So a file of ours has a name that nobody can
+guess and a hash that marks it, from the beginning on. Every foreign File that would lead to one is refused, here and by
+`guarded_file` when its bytes are read.
 """
 
 from __future__ import annotations
@@ -26,12 +27,15 @@ if TYPE_CHECKING:
     from frappe.model.document import Document
 
 FOLDER = "/private/files/"
-OWN_HASH = "job-"
+MARK = "job-"
 """Prefix of the content hash of a file of ours, which is unique for each file. Frappe treats Files with equal hashes as
 one file, and deletes and publishes them together."""
 CHUNK_BYTES = 1024 * 1024
 LONGEST_NAME = 255
+"""Bytes of a file's name that the disk takes."""
 LONGEST_STEM = 150
+LONGEST_ADDRESS = 2_000
+"""Characters. The system resolves a path part by part."""
 MOST_UNQUOTED = 5
 
 
@@ -43,12 +47,18 @@ def folder() -> Path:
 def unguessable(name: str) -> str:
     """A file name with a random part of 128 bits before its extension."""
     stem, extension = os.path.splitext(name)
-    return f"{stem[:LONGEST_STEM]}-{secrets.token_hex(16)}{extension}"
+    stem = stem.encode()[:LONGEST_STEM].decode(errors="ignore")
+    return f"{stem}-{secrets.token_hex(16)}{extension}"
 
 
 def own_hash() -> str:
-    """A content hash that no other File has."""
-    return f"{OWN_HASH}{secrets.token_hex(16)}"
+    """A content hash that no other File has, and that marks a file of ours."""
+    return f"{MARK}{secrets.token_hex(16)}"
+
+
+def is_marked(content_hash: Any) -> bool:
+    """Whether this is the hash of a file of ours."""
+    return isinstance(content_hash, str) and content_hash.startswith(MARK)
 
 
 def write(content: IO[bytes], path: Path) -> None:
@@ -64,40 +74,7 @@ def write(content: IO[bytes], path: Path) -> None:
             raise
 
 
-def keep_apart(file: Document) -> None:
-    """Move the bytes of a File of ours, once Frappe has stored them, to a name of their own. Also set an own hash."""
-    address = file.file_url or ""
-    if file.is_folder or (file.content_hash or "").startswith(OWN_HASH) or not address.startswith(FOLDER):
-        return
-    path = folder() / address.removeprefix(FOLDER)
-    if not path.is_file():
-        return
-    name = unguessable(path.name)
-    copy = folder() / name
-    with path.open("rb") as content:
-        write(content, copy)
-    if not file.is_new():  # a rollback brings back a row that leads to the old bytes
-        frappe.db.after_commit.add(lambda: _unlink_unused(path, address))
-        frappe.db.after_rollback.add(lambda: copy.unlink(missing_ok=True))
-        file.file_url, file.content_hash = FOLDER + name, own_hash()
-        return
-    _unlink_unused(path, address)
-    file.file_url, file.content_hash = FOLDER + name, own_hash()
-
-
-def _unlink_unused(path: Path, address: str) -> None:
-    if not frappe.db.exists("File", {"file_url": address}):  # else the bytes belong to another File of equal content
-        path.unlink(missing_ok=True)
-
-
 # The document of a file ----------------------------------------------------------------------------------------------
-
-
-def refuse_if_foreign(file: Document) -> None:
-    """Raises frappe.PermissionError for a foreign File that leads to a file of ours, by any form of its address."""
-    is_marked = (file.content_hash or "").startswith(OWN_HASH) and file.attached_to_doctype not in TENANT_DOCTYPES
-    if is_marked or is_foreign(file, addresses(file)):
-        throw_foreign()
 
 
 def throw_foreign() -> None:
@@ -105,21 +82,17 @@ def throw_foreign() -> None:
     frappe.throw(_("This file belongs to a background job, a schedule or an organization."), frappe.PermissionError)
 
 
-def is_foreign(file: Document, found: Iterable[str], *, but_for_twins: bool = False) -> bool:
-    """Whether one of these addresses leads to a file of a document of ours, but the File is of another document.
-
-    `but_for_twins`: accept a File of equal content. It may share the bytes since before our files were kept apart.
-    """
+def is_foreign(file: Document, found: Iterable[str]) -> bool:
+    """Whether one of these addresses leads to a marked file of ours, but the File is of another document."""
     wanted = sorted(found)
     if not wanted:
         return False
     table = frappe.qb.DocType("File")
-    query = frappe.qb.from_(table).where(table.attached_to_doctype.isin(TENANT_DOCTYPES) & table.file_url.isin(wanted))
-    rows = query.select(table.file_url, table.attached_to_doctype, table.attached_to_name, table.content_hash).run(
-        as_dict=True
-    )
+    query = frappe.qb.from_(table).select(table.file_url, table.attached_to_doctype, table.attached_to_name)
+    query = query.where(table.attached_to_doctype.isin(TENANT_DOCTYPES) & table.file_url.isin(wanted))
+    rows = query.where(table.content_hash.like(f"{MARK}%")).run(as_dict=True)
     rows = [row for row in rows if row.file_url in wanted]  # the database ignores case, the disk does not
-    return bool(rows) and not any(_is_of_same(file, row) or (but_for_twins and _is_twin(file, row)) for row in rows)
+    return bool(rows) and not any(_is_of_same(file, row) for row in rows)
 
 
 def files_of_ours(**fields: Any) -> list[str]:
@@ -137,17 +110,23 @@ def _is_of_same(file: Document, row: Any) -> bool:
     return all(file.get(field) == row[field] for field in ("attached_to_doctype", "attached_to_name"))
 
 
-def _is_twin(file: Document, row: Any) -> bool:
-    known = row.content_hash or OWN_HASH
-    return not known.startswith(OWN_HASH) and file.get("content_hash") == known
-
-
 def addresses(file: Document) -> set[str]:
-    """The addresses of private files to which a File document may lead, by any of Frappe's functions."""
+    """The addresses of private files to which a File document may lead, by any of Frappe's functions.
+
+    Raises frappe.ValidationError if one is too long.
+    """
+    check_length(file)
     given = [file.get("file_url"), file.get("thumbnail_url")]
     if not file.get("file_url") and not file.get("content"):
         given.append(file.get("file_name"))
     return {address for text in given if isinstance(text, str) and text for address in private_addresses(text)}
+
+
+def check_length(file: Document) -> None:
+    """Raises frappe.ValidationError for an address that is no path: resolving it would take seconds."""
+    for field in ("file_url", "thumbnail_url", "file_name"):
+        if len(file.get(field) or "") > LONGEST_ADDRESS:
+            frappe.throw(_("{0} is longer than {1} characters.").format(field, LONGEST_ADDRESS))
 
 
 def private_addresses(text: str) -> set[str]:
@@ -176,3 +155,11 @@ def address_of(path: str) -> str | None:
     """The address of the file at a path, if that is a private file."""
     relative = ".." if "\0" in path else os.path.relpath(os.path.realpath(path), folder())
     return None if relative.startswith("..") else FOLDER + relative
+
+
+def is_within_files(path: str) -> bool:
+    """Whether a path is one of a private or published file of the site."""
+    folders = (get_files_path(is_private=private) for private in (True, False))
+    return "\0" not in path and any(
+        Path(os.path.realpath(path)).is_relative_to(os.path.realpath(one)) for one in folders
+    )

@@ -210,6 +210,25 @@ def brings_any_file_along(scene: Scene):
     return scene.secret in scene.told(lambda: str(email_body.replace_filename_with_cid(f'x embed="{url}"')[1]))
 
 
+@hole("file_rules: only files are read", 15, 16)
+def reads_all_of_the_sites_folder(scene: Scene):
+    values = {"file_url": "/private/files/../../site_config.json", "file_name": "test-x.json", "is_private": 1}
+    return "db_name" in scene.told(lambda: frappe.get_doc({"doctype": "File", **values}).insert().get_content())
+
+
+@hole("file_rules: fields that show a file", 15, 16)
+def writes_an_address_into_any_field(scene: Scene):
+    about = {"attached_to_doctype": ROW, "attached_to_name": scene.hidden_row, "attached_to_field": "subject"}
+    scene.answer(_published, {"file_name": f"{scene.secret}.txt", "content": "x", **about})
+    return scene.secret in (frappe.db.get_value(ROW, scene.hidden_row, "subject") or "")
+
+
+def _published(values: dict[str, str]) -> None:
+    file = frappe.get_doc({"doctype": "File", "is_private": 1, **values}).insert()
+    file.is_private = 0
+    file.save()
+
+
 @hole("query_rules: no false parents", 16)
 def lists_all_rows_with_a_single_for_a_parent(scene: Scene):
     return scene.hidden in scene.told(client.get_list, JOB, parent="System Settings", limit_page_length=0)

@@ -1,0 +1,230 @@
+"""A File reads only files, writes its address only into fields for files, and becomes no file of ours afterwards."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import frappe
+import pytest
+
+from dartwing_core.jobs.access import result_files
+from tests.support import factory, files, records, tenants
+from tests.support.http import Client, call
+
+pytestmark = pytest.mark.usefixtures("fresh_limits")
+
+ORGANIZATION, WITH_FILE = "Organization", "Test With File"
+PUBLIC, PRIVATE = {"is_private": 0}, {"is_private": 1}
+REFUSED = files.REFUSED
+OF_ALPHA = {"attached_to_doctype": ORGANIZATION, "attached_to_name": factory.ALPHA}
+
+
+@pytest.fixture(autouse=True)
+def kept(site) -> Iterator[set[str]]:
+    """The Files that were there before; all others are removed."""
+    before = set(frappe.get_all("File", pluck="name"))
+    yield before
+    frappe.db.rollback()
+    files.delete_files(before)
+
+
+@pytest.fixture
+def member(web) -> Client:
+    """A member of Test Alpha."""
+    return Client(web).with_token(factory.user("file_member", factory.ALPHA))
+
+
+@pytest.fixture
+def stranger(web) -> Client:
+    """An account without any role."""
+    return Client(web).with_token(factory.user("file_stranger", roles=()))
+
+
+def made(client: Client, **values: Any) -> Any:
+    return client.http.post(f"{client.url}/api/resource/File", json={"is_private": 1, **values}, timeout=60)
+
+
+def changed(client: Client, name: str, **values: Any) -> Any:
+    return client.http.put(f"{client.url}/api/resource/File/{name}", json=values, timeout=60)
+
+
+def uploaded(client: Client, content: str = "own", **values: Any) -> dict[str, Any]:
+    answer = made(client, **{"file_name": "test-own.txt", "content": content, **values})
+    assert answer.status_code == 200, answer.text
+    return answer.json()["data"]
+
+
+def read(client: Client, address: str) -> tuple[int, bytes]:
+    answer = client.http.get(f"{client.url}{address}", timeout=60)
+    return answer.status_code, answer.content
+
+
+# Reading ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/private/files/../../site_config.json",
+        "/files/../../site_config.json",
+        "/private/files/../backups/x.sql",
+    ],
+)
+def test_a_file_reads_nothing_but_files(stranger, address):
+    # Seen failing on 15: any account read the site's configuration and its backups.
+    backup = Path(frappe.get_site_path("private", "backups", "x.sql"))
+    backup.parent.mkdir(exist_ok=True)
+    backup.write_text("INSERT INTO everything")
+    try:
+        for name in ("x.json", "site_config.json"):
+            answer = made(stranger, file_url=address, file_name=name)
+            assert answer.status_code in REFUSED, answer.text
+        answer = call(stranger, "upload_file", file_url=address, is_private=1)
+        assert answer.status_code in REFUSED, answer.text
+        assert not any("db_password" in read(stranger, file.file_url)[1].decode() for file in files.new_files("x"))
+    finally:
+        backup.unlink()
+
+
+def test_an_address_that_is_no_path_is_refused_at_once(stranger):
+    # Seen failing: it was resolved part by part, which took seconds.
+    for field in ("file_url", "thumbnail_url"):
+        answer = made(stranger, **{"file_name": "x.txt", "content": "x", field: "/private/files/" + "a/" * 100_000})
+        assert answer.status_code in REFUSED
+        assert "longer than 2000 characters" in answer.text
+        assert answer.elapsed.total_seconds() < 3, "a request of this size takes 0.1 s"
+
+
+def test_who_has_left_unpacks_none_of_the_files_that_they_have_attached(member):
+    # Seen failing: Frappe asked only for the owner.
+    user = factory.user("file_leaver", factory.ALPHA)
+    client = Client(member.url).with_token(user)
+    file = uploaded(client, "of alpha", **OF_ALPHA)
+    named = {"files": json.dumps([file["name"]])}
+    assert b"of alpha" in files.unzipped(call(client, "frappe.core.api.file.zip_files", **named).content)
+    row = {"user": user, "organization": factory.ALPHA}
+    frappe.db.set_value("Org Member", row, "status", "Inactive")
+    frappe.db.commit()
+    frappe.clear_cache(user=user)
+    assert b"of alpha" not in files.unzipped(call(client, "frappe.core.api.file.zip_files", **named).content)
+
+
+# Becoming ours -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("spelled", ["{}", "./{}", "x/../{}"])
+@pytest.mark.parametrize("more", [{}, {"is_folder": 1}, {"is_folder": "0"}, {"content_hash": "job-x"}])
+def test_nobodys_file_becomes_one_of_an_organization(member, stranger, spelled, more):
+    # Seen failing: its bytes were moved away, or nobody could use its name any more.
+    theirs = uploaded(stranger, "theirs", file_name="test-theirs.txt")
+    address = f"/private/files/{spelled.format(theirs['file_url'].rpartition('/')[2])}"
+    for way in ({**OF_ALPHA, "file_url": address, **more}, {"file_url": address, "file_name": "x.txt", **more}):
+        answer = made(member, **way)
+        if answer.status_code == 200:  # Frappe's own way with a known address
+            name = answer.json()["data"]["name"]
+            assert way.keys().isdisjoint(OF_ALPHA), answer.text
+            later = changed(member, name, **OF_ALPHA, **more)
+            assert later.status_code in REFUSED, later.text
+    assert read(stranger, theirs["file_url"]) == (200, b"theirs")
+    assert changed(stranger, theirs["name"], file_type="TXT").status_code == 200
+    assert uploaded(stranger, "another", file_name="test-theirs.txt")["file_url"]
+
+
+def test_a_hash_is_nothing_that_one_sends(member, stranger):
+    # Seen failing: with the hash of another file, one's own took its place, and was published.
+    theirs = uploaded(Client(member.url).with_token(tenants.email_of("admin_a")), "theirs", **OF_ALPHA)
+    assert result_files.is_marked(theirs["content_hash"])
+    for client in (member, stranger):
+        for hashed in (theirs["content_hash"], "job-x"):
+            own = uploaded(client)
+            assert changed(client, own["name"], content_hash=hashed).status_code in REFUSED
+            assert changed(client, own["name"], content_hash=hashed, **OF_ALPHA).status_code in REFUSED
+    mine = uploaded(member, "mine", **OF_ALPHA)
+    forged = {"content_hash": theirs["content_hash"], "is_private": 0}
+    for values in (forged, {"content_hash": "job-x"}, {"file_url": theirs["file_url"]}, PUBLIC, {"is_folder": 1}):
+        assert changed(member, mine["name"], **values).status_code in REFUSED, values
+    now = frappe.db.get_value("File", theirs["name"], ["file_url", "is_private"])
+    assert now == (theirs["file_url"], 1)
+
+
+def test_what_is_uploaded_to_an_organization_is_read_and_deleted_there(member):
+    file = uploaded(member, "of alpha", file_name="契約" * 40 + ".txt", **OF_ALPHA)
+    assert result_files.is_marked(file["content_hash"])
+    assert file["file_name"].startswith("契約")
+    assert read(member, file["file_url"]) == (200, b"of alpha")
+    assert call(member, "frappe.client.delete", doctype="File", name=file["name"]).status_code == 200
+    assert not files.on_disk(frappe._dict(file)).exists()
+
+
+def test_a_link_and_a_published_file_are_as_frappe_has_them(member):
+    link = made(member, file_url="https://other.example.com/a.txt", file_name="a.txt", **OF_ALPHA)
+    assert link.status_code == 200, link.text
+    logo = uploaded(member, "logo", file_name="test-logo.txt", **PUBLIC, **OF_ALPHA)
+    assert logo["file_url"].startswith("/files/")
+    assert not result_files.is_marked(logo["content_hash"])
+
+
+def test_code_of_the_site_attaches_a_copy_of_a_file_that_is_there(site):
+    values = {"doctype": "File", "file_name": "test-there.txt", "content": "there", **PRIVATE}
+    there = frappe.get_doc(values).insert()
+    copy = frappe.get_doc({"doctype": "File", "file_url": there.file_url, **OF_ALPHA}).insert()
+    frappe.db.commit()
+    assert copy.file_url != there.file_url
+    assert (copy.is_private, copy.get_content()) == (1, "there")
+    there.delete()
+    assert copy.exists_on_disk()
+
+
+# Fields that show a file -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def with_file(kept) -> Iterator[str]:
+    """A document that everybody reads and some write, with a field for a file and another one."""
+    fields = [
+        {"fieldname": "scan", "fieldtype": "Attach", "label": "Scan"},
+        {"fieldname": "text", "fieldtype": "Text", "label": "Text"},
+    ]
+    rules = [{"role": "All", "read": 1, "write": 0}, {"role": "Dartwing User", "read": 1, "write": 1}]
+    records.make_doctype(WITH_FILE, fields, rules, module="Core")
+    made = frappe.get_doc({"doctype": WITH_FILE, "text": "before"}).insert()
+    frappe.db.commit()
+    yield made.name
+    frappe.db.rollback()
+    files.delete_files(kept)
+    records.remove_doctypes(WITH_FILE)
+
+
+@pytest.mark.parametrize("field", ["text", "owner", "modified_by"])
+def test_a_file_writes_into_no_field_that_is_none_for_files(stranger, with_file, field):
+    # Seen failing: any account wrote any field of any document, such as the template of a mail.
+    about = {"attached_to_doctype": WITH_FILE, "attached_to_name": with_file, "attached_to_field": field}
+    answer = made(stranger, file_name="{{ 7 * 7 }}.txt", content="x", **about)
+    assert answer.status_code in REFUSED, answer.text
+    own = uploaded(stranger)
+    assert changed(stranger, own["name"], **about).status_code in REFUSED
+
+
+@pytest.mark.parametrize("field", ["paused_queues", "idempotency_secret", "owner", "nothing"])
+def test_a_file_writes_no_settings(stranger, field):
+    about = {"attached_to_doctype": "Job Engine Settings", "attached_to_name": "Job Engine Settings"}
+    answer = made(stranger, file_name="x.txt", content="x", attached_to_field=field, **about)
+    assert answer.status_code in REFUSED, answer.text
+
+
+def test_a_document_shows_a_file_of_who_may_not_write_it_only_as_before(web, stranger, with_file):
+    about = {"attached_to_doctype": WITH_FILE, "attached_to_name": with_file, "attached_to_field": "scan"}
+    theirs = uploaded(stranger, file_name="test-scan.txt", **about)
+    assert changed(stranger, theirs["name"], **PUBLIC).status_code in REFUSED
+    assert not frappe.db.get_value(WITH_FILE, with_file, "scan")
+    client = Client(web).with_token(tenants.email_of("user"))
+    own = uploaded(client, file_name="test-own-scan.txt", **about)
+    answer = changed(client, own["name"], **PUBLIC)
+    assert answer.status_code == 200, answer.text
+    frappe.db.rollback()
+    assert frappe.db.get_value(WITH_FILE, with_file, "scan") == answer.json()["data"]["file_url"]
+    plain = uploaded(stranger, file_name="test-plain.txt", **{**about, "attached_to_field": None})
+    assert changed(stranger, plain["name"], **PUBLIC).status_code == 200, "no field shows it"

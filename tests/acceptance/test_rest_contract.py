@@ -10,10 +10,10 @@ import pytest
 from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request, Response
 
-from dartwing_core.api import errors, frappe_errors
+from dartwing_core.api import errors, frappe_errors, jobs
 from dartwing_core.jobs import InvalidJobError, JobBusyError, submit_job
 from dartwing_core.jobs.monitoring import reports
-from tests.support import database, factory, http
+from tests.support import database, factory, http, web_request
 from tests.support import settings as engine_settings
 from tests.support.http import API, Client
 
@@ -102,6 +102,11 @@ def test_a_query_with_an_unknown_or_missing_argument_is_400(client):
     answer = client.get("get_job_status")
     assert (answer.status_code, answer.json()["message"]) == (400, "job_id is missing.")
     assert client.get("list_jobs", _="1795793120", lang="en").status_code == 200, "what browsers send beside"
+
+
+def test_an_endpoint_of_another_app_has_arguments_of_its_own(site):
+    with web_request.made("GET", "/api/method/another_app.api.overview", "Administrator", {"colour": "red"}):
+        assert jobs.list_jobs(limit=1)["limit"] == 1
 
 
 @pytest.mark.parametrize("name", ["get_job_statuss", "list_jobs.more", "frappe"])

@@ -99,3 +99,20 @@ def test_only_managers_may_write_types(alice):
     values = {"doctype": "Job Type", "type_name": "test_mine", "handler_method": f"{HERE}.nothing"}
     with pytest.raises(frappe.PermissionError):
         frappe.get_doc(values).insert()
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("", "An empty name is no path of a function. Write it like your_app.jobs.send_statement."),
+        ("send", "send is no path of a function"),
+        ("not_there.jobs.send", "The app not_there is not installed on this site. Install it, or name not_there.jobs"),
+        ("dartwing_core.no_module.send", "There is no module dartwing_core.no_module. Check its name."),
+        ("dartwing_core.handlers.samples.no_function", "has no function no_function. Check its name."),
+        ("dartwing_core.install.seed", "dartwing_core.install.seed is not a registered job handler. Decorate it"),
+    ],
+)
+def test_each_wrong_handler_is_told_what_is_wrong_and_what_to_do(path, text):
+    with pytest.raises(UnknownHandlerError) as told:
+        handlers.resolve(path)
+    assert text in str(told.value)

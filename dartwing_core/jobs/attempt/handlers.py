@@ -62,16 +62,26 @@ def resolve(path: str) -> Handler:
     is not registered, can't be imported or does not take one context.
     """
     path = (path or "").strip()
+    app, (module_name, _dot, name) = path.partition(".")[0], path.rpartition(".")
+    if not is_path(path):
+        text = _("{0} is no path of a function. Write it like {1}.")
+        raise UnknownHandlerError(text.format(path or _("An empty name"), "your_app.jobs.send_statement"))
     if not is_nameable(path):
-        raise _unknown(path)
+        text = _("The app {0} is not installed on this site. Install it, or name {1} in the hook {2}.")
+        raise UnknownHandlerError(text.format(app, module_name, HOOK))
     try:
         function = _attribute(path)
     except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and f"{module_name}.".startswith(f"{error.name}."):
+            raise UnknownHandlerError(_("There is no module {0}. Check its name.").format(module_name)) from error
         raise UnknownHandlerError(
             _("Handler {0} can't be imported: {1}: {2}").format(path, type(error).__name__, error)
         ) from error
-    if function is None or not (path in _named() or is_marked(function)):
-        raise _unknown(path)
+    if function is None:
+        raise UnknownHandlerError(_("The module {0} has no function {1}. Check its name.").format(module_name, name))
+    if not (path in _named() or is_marked(function)):
+        text = _("{0} is not a registered job handler. Decorate it with @job_handler, or name it in the hook {1}.")
+        raise UnknownHandlerError(text.format(path, HOOK))
     if problem := signature_problem(function):
         raise UnknownHandlerError(_("Handler {0}: {1}").format(path, problem))
     return function
@@ -100,10 +110,13 @@ def is_marked(function: Any) -> bool:
     return callable(function) and getattr(function, _MARK, False) is True
 
 
+def is_path(path: str) -> bool:
+    """Whether a text has the form of a function's dotted path."""
+    return "." in path and all(part.isidentifier() for part in path.split("."))
+
+
 def is_nameable(path: str) -> bool:
     """Whether the module of `path` may be imported: it is named, or belongs to an installed app."""
-    if not all(part.isidentifier() for part in path.split(".")) or "." not in path:
-        return False
     named = _named()
     module = path.rpartition(".")[0]
     return path in named or module in named or path.split(".")[0] in frappe.get_installed_apps()
@@ -139,11 +152,3 @@ def _module(name: str) -> Any:
         if error.name and (error.name == name or name.startswith(f"{error.name}.")):
             return None
         raise
-
-
-def _unknown(path: str) -> UnknownHandlerError:
-    return UnknownHandlerError(
-        _(
-            "{0} is not a registered job handler. Decorate the function with @job_handler, or name it in the hook {1}."
-        ).format(path or _("An empty name"), HOOK)
-    )

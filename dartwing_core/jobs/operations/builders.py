@@ -21,19 +21,27 @@ CHAIN, GROUP = "chain", "group"
 MAX_DEPTH = 50
 
 
-def job(job_type: str, parameters: Mapping[str, Any] | None = None, **arguments: Any) -> dict[str, Any]:
+class PlainPart(dict[str, Any]):
+    """A part. It says what to do with it to who takes it for a batch."""
+
+    def submit(self, *_arguments: Any, **_named: Any) -> None:
+        """Raises TypeError: only batches are submitted."""
+        raise TypeError(_("Put it into a batch, which can be submitted: batch(…).submit(organization)."))
+
+
+def job(job_type: str, parameters: Mapping[str, Any] | None = None, **arguments: Any) -> PlainPart:
     """A job to be submitted with others. `arguments` are those of `submit_job`, and `key`."""
-    return {"job_type": job_type, "parameters": parameters, **arguments}
+    return PlainPart({"job_type": job_type, "parameters": parameters, **arguments})
 
 
-def chain(*parts: Part) -> dict[str, Any]:
+def chain(*parts: Part) -> PlainPart:
     """The parts one after the other: each waits for all jobs of the part before it."""
-    return {CHAIN: list(parts)}
+    return PlainPart({CHAIN: list(parts)})
 
 
-def group(*parts: Part) -> dict[str, Any]:
+def group(*parts: Part) -> PlainPart:
     """The parts side by side."""
-    return {GROUP: list(parts)}
+    return PlainPart({GROUP: list(parts)})
 
 
 @dataclass(slots=True)

@@ -64,14 +64,14 @@ def check_path(file: Document, path: str) -> None:
     if path.startswith(REMOTE) or path.startswith("/api/method/"):
         return
     address = result_files.address_of(path)
-    if address and result_files.is_foreign(file, [address]):
+    documents = result_files.documents_at([address]) if address else set()
+    if documents and (file.get("attached_to_doctype"), file.get("attached_to_name")) not in documents:
         result_files.throw_foreign()
     if not is_by_request() or visibility.viewer().sees_everything:
         return
     if not result_files.is_within_files(path):
         frappe.throw(_("Only files of the site can be read."), frappe.PermissionError)
-    attached = file.get("attached_to_doctype"), file.get("attached_to_name")
-    if result_files.is_marked(file.get("content_hash")) and not may_read_files_of(*attached):
+    if documents and not any(may_read_files_of(*document) for document in documents):
         result_files.throw_foreign()
 
 

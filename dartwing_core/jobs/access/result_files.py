@@ -84,15 +84,21 @@ def throw_foreign() -> None:
 
 def is_foreign(file: Document, found: Iterable[str]) -> bool:
     """Whether one of these addresses leads to a marked file of ours, but the File is of another document."""
-    wanted = sorted(found)
+    documents = documents_at(found)
+    return bool(documents) and (file.get("attached_to_doctype"), file.get("attached_to_name")) not in documents
+
+
+def documents_at(addresses: Iterable[str]) -> set[tuple[str, str]]:
+    """The documents, each as DocType and name, whose marked files lie at these addresses."""
+    wanted = sorted(addresses)
     if not wanted:
-        return False
+        return set()
     table = frappe.qb.DocType("File")
     query = frappe.qb.from_(table).select(table.file_url, table.attached_to_doctype, table.attached_to_name)
     query = query.where(table.attached_to_doctype.isin(TENANT_DOCTYPES) & table.file_url.isin(wanted))
-    rows = query.where(table.content_hash.like(f"{MARK}%")).run(as_dict=True)
-    rows = [row for row in rows if row.file_url in wanted]  # the database ignores case, the disk does not
-    return bool(rows) and not any(_is_of_same(file, row) for row in rows)
+    rows = query.where(table.content_hash.like(f"{MARK}%")).run()
+    # The database ignores case, the disk does not.
+    return {(doctype, name) for address, doctype, name in rows if address in wanted}
 
 
 def files_of_ours(**fields: Any) -> list[str]:
@@ -104,10 +110,6 @@ def may_read(address: str) -> bool:
     """Whether the user may read the file at an address. True if it is no file of ours."""
     names = files_of_ours(file_url=address)
     return not names or any(frappe.has_permission("File", "read", doc=name) for name in names)
-
-
-def _is_of_same(file: Document, row: Any) -> bool:
-    return all(file.get(field) == row[field] for field in ("attached_to_doctype", "attached_to_name"))
 
 
 def addresses(file: Document) -> set[str]:

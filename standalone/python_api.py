@@ -39,7 +39,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Circuits": ("get_open_circuits", "manually_close_circuit"),
     "Figures": (
         *("get_job_counts", "get_metrics", "get_execution_time_stats", "get_slowest_jobs"),
-        "get_job_type_overview",
+        *("get_job_type_overview", "list_job_types"),
     ),
     "Handlers": ("job_handler", "JobContext"),
     "Status": ("JobStatus",),

@@ -39,6 +39,7 @@ from .operations import (  # noqa: F401 - served under this module's name
     get_job_type_overview,
     get_open_circuits,
     get_slowest_jobs,
+    list_job_types,
     manually_close_circuit,
     retry_dead_letters,
     retry_jobs,

@@ -21,6 +21,7 @@ from .schemas.operations import (
     JobCounts,
     JobIds,
     JobTypeOverview,
+    JobTypes,
     ManuallyClosed,
     Metrics,
     OpenCircuits,
@@ -112,6 +113,12 @@ def get_job_counts(organization: OrganizationName | None = None) -> JobCounts:
 def get_job_type_overview(job_type: JobTypeName = REQUIRED, hours: Hours = 24) -> JobTypeOverview:
     """Figures of a type's jobs, the newest ten, and the JSON Schema of their parameters."""
     return engine.get_job_type_overview(job_type, hours)
+
+
+@endpoint("GET", limit="list")
+def list_job_types(organization: OrganizationName = REQUIRED) -> JobTypes:
+    """The Job Types whose jobs you may submit for an organization, with the JSON Schema of their parameters."""
+    return engine.list_job_types(organization)
 
 
 @endpoint("GET", limit="metrics")

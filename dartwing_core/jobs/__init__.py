@@ -30,7 +30,7 @@ from .errors import (
 )
 from .monitoring.metrics import get_execution_time_stats, get_job_counts, get_metrics, get_slowest_jobs
 from .monitoring.reports import retry_dead_letters
-from .monitoring.type_overview import get_job_type_overview
+from .monitoring.type_overview import get_job_type_overview, list_job_types
 from .operations.batches import batch, cancel_batch, get_batch_status, list_batches, retry_batch, submit_batch
 from .operations.builders import chain, group, job
 from .operations.bulk import cancel_jobs, delete_jobs, retry_jobs
@@ -90,6 +90,7 @@ __all__ = [
     "job",
     "job_handler",
     "list_batches",
+    "list_job_types",
     "list_jobs",
     "list_schedules",
     "manually_close_circuit",

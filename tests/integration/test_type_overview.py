@@ -7,11 +7,12 @@ import json
 import frappe
 import pytest
 
-from dartwing_core.jobs import get_job_type_overview
+from dartwing_core.jobs import get_job_type_overview, list_job_types
 from dartwing_core.jobs.attempt import handlers
 from dartwing_core.jobs.errors import InvalidJobError
 from tests.support import factory
 from tests.support.jobs import run, submitted_by, submitted_for
+from tests.support.sessions import as_user
 
 SCHEMA = {"type": "object", "properties": {"title": {"type": "string"}}}
 
@@ -87,3 +88,36 @@ def test_what_is_no_schema_of_an_object_is_refused(schema):
 def test_an_unknown_type_is_said(name):
     with pytest.raises(InvalidJobError):
         get_job_type_overview(name)
+
+
+# The types that one may submit ------------------------------------------------------------------------------------
+
+
+def submittable(user: str, organization: str = factory.ALPHA) -> dict[str, dict]:
+    found = as_user(user, list_job_types, organization)["job_types"]
+    return {one["job_type"]: one for one in found}
+
+
+def test_a_member_is_told_the_types_that_they_may_submit(alice):
+    kind = factory.job_type("typed", f"{factory.TYPED}.by_arguments", default_priority="High", max_retries=2)
+    factory.job_type("off", is_enabled=0)
+    factory.job_type("for_managers", requires_permission="System Manager")
+    gone = factory.job_type("gone")
+    frappe.db.set_value("Job Type", gone, "handler_method", "tests.support.handlers.not_registered")
+    frappe.clear_document_cache("Job Type", gone)
+    found = submittable(alice)
+    assert found[kind]["schema"]["required"] == ["customer", "until"]
+    figures = {name: found[kind][name] for name in ("priority", "timeout_seconds", "max_retries", "is_paused")}
+    assert figures == {"priority": "High", "timeout_seconds": 300, "max_retries": 2, "is_paused": False}
+    assert found["echo_job"]["schema"] is None
+    assert found.keys().isdisjoint({"test_off", "test_for_managers", "test_gone"})
+    assert "test_for_managers" in submittable("Administrator")
+
+
+def test_nobody_else_is_told_them(alice, bob):
+    with pytest.raises(frappe.PermissionError, match="not a member"):
+        submittable(bob)
+    with pytest.raises(frappe.PermissionError, match="not a member"):
+        submittable(alice, "no such organization")
+    with pytest.raises(InvalidJobError, match="organization is missing"):
+        submittable(alice, "")

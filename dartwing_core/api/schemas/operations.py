@@ -127,6 +127,23 @@ class JobTypeOverview(TypedDict):
     recent: list[ListedJob]
 
 
+class JobType(TypedDict):
+    """A Job Type. `schema`: the JSON Schema of the parameters, if it is known."""
+
+    job_type: str
+    display_name: str
+    description: str
+    schema: dict[str, Any] | None
+    priority: Priority
+    timeout_seconds: int
+    max_retries: int
+    is_paused: bool
+
+
+class JobTypes(TypedDict):
+    job_types: list[JobType]
+
+
 class ProcessingTime(TypedDict):
     average_seconds: float | None
     p95_seconds: float | None

@@ -29,7 +29,7 @@ SETTINGS = "Job Engine Settings"
 ENGINE = "Administrator"
 """The user whom the log names for the engine's own work."""
 
-MIN_TIMEOUT, MAX_TIMEOUT = 1, 86_400
+MIN_TIMEOUT, DEFAULT_TIMEOUT, MAX_TIMEOUT = 1, 300, 86_400
 MAX_RETRIES = 10
 MAX_DELAY = 365 * 86_400
 WHILE_UNFINISHED, WITHIN_WINDOW, NEVER = "While Unfinished", "Within the Window", "Never"

@@ -16,6 +16,7 @@ from ..errors import InvalidJobError, UnknownHandlerError
 from ..operations import circuit_operations
 from ..queries import job_queries
 from ..store import circuits
+from ..submit import submission
 from . import metrics
 
 RECENT = 10
@@ -45,6 +46,40 @@ def get_job_type_overview(job_type: str, hours: int = 24) -> dict[str, Any]:
         "figures": metrics.get_type_figures(found.name, hours),
         "circuits": _circuits(found),
         "recent": job_queries.list_jobs(job_type=found.name, limit=RECENT)["jobs"],
+    }
+
+
+def list_job_types(organization: str) -> dict[str, list[dict[str, Any]]]:
+    """The Job Types whose jobs the user may submit for an organization, given by id or name.
+
+    `schema`: the JSON Schema of the parameters, or None. Times are in seconds. Raises frappe.PermissionError for users
+    who are no members of the organization.
+    """
+    user = frappe.session.user
+    permission.check_member(user, submission.required_text(organization, "organization"))
+    names = frappe.get_all(config.JOB_TYPE, {"is_enabled": 1}, pluck="name", order_by="name")
+    found = [job_type for name in names if (job_type := config.job_type(name))]
+    return {"job_types": [_described(one) for one in found if _may_submit(user, one)]}
+
+
+def _may_submit(user: str, job_type: JobType) -> bool:
+    try:
+        handlers.resolve(job_type.handler_method)
+    except UnknownHandlerError:  # its app is gone
+        return False
+    return permission.has_required(user, job_type.requires_permission)
+
+
+def _described(job_type: JobType) -> dict[str, Any]:
+    return {
+        "job_type": job_type.name,
+        "display_name": job_type.display_name,
+        "description": job_type.get("description") or "",
+        "schema": schema_of(job_type),
+        "priority": job_type.default_priority or "Normal",
+        "timeout_seconds": job_type.default_timeout or config.DEFAULT_TIMEOUT,
+        "max_retries": job_type.max_retries or 0,
+        "is_paused": bool(job_type.is_paused),
     }
 
 

@@ -95,9 +95,11 @@ def _prepare(request: Request, user: str, allowed: dict[tuple[str, str], Allowed
     try:
         job_type = _job_type(request.job_type)
     except InvalidJobError:
-        permission.check_member(user, _text(request.organization, "organization"))  # only members learn of Job Types
+        permission.check_member(
+            user, required_text(request.organization, "organization")
+        )  # only members learn of Job Types
         raise
-    asked = job_type.name, _text(request.organization, "organization")
+    asked = job_type.name, required_text(request.organization, "organization")
     if asked not in allowed:
         found = permission.check_submit(user, request.organization, job_type)
         is_paused = not found.limits.may_start or bool(job_type.is_paused)
@@ -115,7 +117,7 @@ def _prepare(request: Request, user: str, allowed: dict[tuple[str, str], Allowed
 
 def organization_id(organization: Any, user: str) -> str:
     """The id of an organization that is given by id or name. Raises InvalidJobError for a value that is no text."""
-    return visibility.viewer(user).id_of(_text(organization, "organization")) or organization
+    return visibility.viewer(user).id_of(required_text(organization, "organization")) or organization
 
 
 def check_organization(prepared: Sequence[Prepared], organization: str) -> None:
@@ -171,13 +173,13 @@ def _row(request: Request, job_type: JobType, user: str, parameters: str, priori
         "dedup_hash": _dedup_hash(request, job_type.name, content) if policy != config.NEVER else None,
         "dedup_until": clock.site_time(now + window) if policy == config.WITHIN_WINDOW else None,
         "is_result_private": int(job_type.results_visible_to == visibility.OWNER_ONLY),
-        "timeout_seconds": job_type.default_timeout or 300,
+        "timeout_seconds": job_type.default_timeout or config.DEFAULT_TIMEOUT,
         "max_retries": job_type.max_retries or 0,
     }
 
 
 def _job_type(name: Any) -> JobType:
-    job_type = config.job_type(_text(name, "job_type")) or _newly_declared(name)
+    job_type = config.job_type(required_text(name, "job_type")) or _newly_declared(name)
     if job_type is None or job_type.name != name:  # MariaDB finds other spellings too, and they would bypass the cache
         raise InvalidJobError(_("Unknown Job Type: {0}.").format(cut(name)))
     if not job_type.is_enabled:
@@ -196,7 +198,8 @@ def _newly_declared(name: str) -> JobType | None:
     return config.job_type(name)
 
 
-def _text(value: Any, argument: str) -> str:
+def required_text(value: Any, argument: str) -> str:
+    """The text, for an argument that must be one. Raises InvalidJobError for anything else, also for an empty text."""
     if not isinstance(value, str) or not value.strip():
         raise InvalidJobError(_("{0} is missing.").format(argument))
     return canonical.plain(value, argument)
@@ -246,7 +249,7 @@ def _dedup_hash(request: Request, job_type: str, content: str) -> str:
     """The content's hash, or that of the caller's own key for this type and organization."""
     if request.dedup_key is None:
         return content
-    key = _text(request.dedup_key, "dedup_key")
+    key = required_text(request.dedup_key, "dedup_key")
     if len(key) > dependency_check.KEY_LENGTH:
         raise InvalidJobError(_("dedup_key is longer than {0} characters.").format(dependency_check.KEY_LENGTH))
     return canonical.hash_of(job_type, request.organization, f"key:{key}")

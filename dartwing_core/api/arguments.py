@@ -7,6 +7,7 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
+import frappe
 from frappe import _
 
 from dartwing_core.jobs.base.texts import describe_unknown
@@ -36,6 +37,12 @@ def check_names(parameters: Mapping[str, inspect.Parameter], sent: Collection[st
 def is_required(parameter: inspect.Parameter) -> bool:
     """Whether an argument is required: None is its default (`schemas.common.REQUIRED`), but not of its type."""
     return parameter.default is None and "None" not in str(parameter.annotation)
+
+
+def header(name: str) -> str | None:
+    """A header of the request. None without it, or outside of a request."""
+    request = getattr(frappe.local, "request", None)
+    return request.headers.get(name) if request else None
 
 
 def parsed(value: Any, argument: str) -> Any:

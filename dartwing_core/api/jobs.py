@@ -19,7 +19,7 @@ from dartwing_core.jobs.errors import InvalidJobError
 from dartwing_core.jobs.queries import waiting_reason
 
 from . import openapi
-from .arguments import parsed, requests_for, text_or_list
+from .arguments import header, parsed, requests_for, text_or_list
 from .batches import (  # noqa: F401 - served under this module's name
     cancel_batch,
     get_batch_status,
@@ -84,8 +84,12 @@ def submit_job(
 ) -> Submitted:
     """Submit a job.
 
-    If an equal job exists: answer 409, return that job, or replace its parameters while it is Pending.
+    If an equal job exists: answer 409, return that job, or replace its parameters while it is Pending. The header
+    Idempotency-Key is a `dedup_key` for a client that repeats its request: the answer is that of the first one.
     """
+    if not dedup_key and (repeatable := header("Idempotency-Key")):
+        dedup_key, deduplication = repeatable, deduplication or "within_window"
+        on_duplicate = "return" if on_duplicate == "raise" else on_duplicate
     job = engine.submit_job(
         job_type,
         organization,

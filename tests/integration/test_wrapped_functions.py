@@ -40,6 +40,7 @@ FIELDS = [
     {"fieldname": "kind", "fieldtype": "Link", "options": "DocType", "label": "Kind"},
     {"fieldname": "other", "fieldtype": "Dynamic Link", "options": "kind", "label": "Other"},
     {"fieldname": "person", "fieldtype": "Link", "options": "User", "label": "Person"},
+    {"fieldname": "helper", "fieldtype": "Link", "options": "User", "label": "Helper"},
     {"fieldname": "full_name", "fieldtype": "Data", "fetch_from": "person.full_name", "label": "Full Name"},
 ]
 EVERYTHING = dict.fromkeys(("read", "write", "create", "delete", "report", "export", "print", "email", "share"), 1)
@@ -156,8 +157,8 @@ def page(path: str) -> Any:
 
 DAY: dict[str, Callable[[], Any]] = {
     "make": lambda: inserted(LINKED, subject="x", person="Administrator", kind="User", other="Guest"),
-    "make with a link that leads nowhere": lambda: inserted(LINKED, person="nobody"),
-    "make with a link that is a number": lambda: inserted(LINKED, person=5),
+    "make with a link that leads nowhere": lambda: inserted(LINKED, helper="nobody"),
+    "make with a link that is a number": lambda: inserted(LINKED, helper=5),
     "open": lambda: call("frappe.desk.form.load.getdoc", doctype=LINKED, name=row()),
     "open one that is missing": lambda: call("frappe.desk.form.load.getdoc", doctype=LINKED, name="nothing"),
     "save": lambda: saved(subject="y"),

@@ -85,7 +85,10 @@ doc_events = {
         doctype: {"validate": [_check_stored_query, _stay_quiet], "on_trash": _stay_quiet}
         for doctype in ("Dashboard Chart", "Number Card")
     },
-    "Workspace": {"validate": "dartwing_core.wall.personal_rows.keep_published"},
+    **{
+        doctype: dict.fromkeys(("validate", "on_trash"), "dartwing_core.wall.personal_rows.keep_navigation")
+        for doctype in ("Workspace", "Workspace Sidebar", "Desktop Icon")
+    },
     "System Settings": {"on_update": "dartwing_core.jobs.recovery.scheduled_types.follow_time_zone"},
     "Prepared Report": {"before_insert": "dartwing_core.wall.report_access.check_preparing"},
 }

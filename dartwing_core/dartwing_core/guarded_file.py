@@ -70,7 +70,8 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
         super().handle_is_private_changed()
 
     def get_full_path(self) -> str:
-        result_files.check_length(self)
+        if not self.is_remote_file:
+            result_files.check_length(self.get("file_url") or "")
         path = super().get_full_path()
         file_rules.check_path(self, path)
         return path

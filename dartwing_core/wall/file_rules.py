@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from frappe.model.document import Document
 
 IDENTITY = ("attached_to_doctype", "attached_to_name", "file_url", "content_hash", "is_private", "is_folder")
+ATTACHMENT = ("attached_to_doctype", "attached_to_name", "attached_to_field")
 ATTACH_TYPES = frozenset({"Attach", "Attach Image"})
 REMOTE = ("http://", "https://")
 
@@ -61,7 +62,7 @@ def check_path(file: Document, path: str) -> None:
 
     Frappe asks the owner's permission alone in some functions, and reads all of the site's folder.
     """
-    if path.startswith(REMOTE) or path.startswith("/api/method/"):
+    if path.startswith((*REMOTE, "/api/method/")):
         return
     address = result_files.address_of(path)
     documents = result_files.documents_at([address]) if address else set()
@@ -90,7 +91,8 @@ def is_made_as_ours(file: Document) -> bool:
     """
     address = unquote(file.file_url or "")
     is_link = address.startswith(REMOTE) and "/files/" not in address
-    return file.attached_to_doctype in TENANT_DOCTYPES and (not is_link if not file.content else cint(file.is_private))
+    is_private = cint(file.is_private) or address.startswith("/private")  # as Frappe decides it
+    return file.attached_to_doctype in TENANT_DOCTYPES and bool(is_private if file.content else not is_link)
 
 
 def take_bytes(file: Document) -> None:
@@ -98,8 +100,8 @@ def take_bytes(file: Document) -> None:
     if file.is_folder or (not file.content and is_by_request()):
         text = _("A file of {0} must be uploaded. It can't be a file that is there already.")
         frappe.throw(text.format(_(file.attached_to_doctype)), frappe.PermissionError)
+    file.set_is_private()
     if not file.content:
-        file.set_is_private()
         file.set_file_name()
         file.content = file.get_content()
     file.file_url = ""
@@ -121,19 +123,20 @@ def check_file(doc: Document, _method: str | None = None) -> None:
         frappe.throw(_("Files of background jobs come from their handlers."), frappe.PermissionError)
     if is_by_request():
         _check_identity(doc)
-        _check_field(doc)
+        if any(map(doc.has_value_changed, ATTACHMENT)):
+            _check_field(doc)
     if result_files.is_foreign(doc, result_files.addresses(doc)):
         result_files.throw_foreign()
 
 
 def _check_identity(doc: Document) -> None:
     """Raises frappe.PermissionError for a change of a file of ours, and for a File that is to become one later."""
-    before = doc.get_doc_before_save()
-    marked = result_files.is_marked
+    before, marked = doc.get_doc_before_save(), result_files.is_marked
+    is_link = (doc.file_url or "").startswith(REMOTE)
+    becomes_ours = doc.attached_to_doctype in TENANT_DOCTYPES and cint(doc.is_private) and not is_link
     if before is None:
-        is_wrong = marked(doc.content_hash) and not doc.flags.has_own_bytes
+        is_wrong = (marked(doc.content_hash) or becomes_ours) and not doc.flags.has_own_bytes
     else:
-        becomes_ours = doc.attached_to_doctype in TENANT_DOCTYPES and doc.is_private
         is_held = marked(before.content_hash) or marked(doc.content_hash) or becomes_ours
         is_wrong = is_held and any(map(doc.has_value_changed, IDENTITY))
     if is_wrong:
@@ -157,9 +160,10 @@ def _check_field(doc: Document) -> None:
 
 def check_publishing(file: Document) -> None:
     """Raises frappe.PermissionError if the File's new address would change a document that the user may not write."""
-    if not is_by_request() or visibility.viewer().sees_everything:
+    if file.is_remote_file or not is_by_request() or visibility.viewer().sees_everything:
         return
     doctype, name = file.attached_to_doctype, file.attached_to_name
+    _check_field(file)
     is_shown = doctype and name and file.fetch_attached_to_field(file.file_url)
     if is_shown and not frappe.has_permission(doctype, "write", doc=name):
         text = _("You may not change {0} {1}, which shows this file.")

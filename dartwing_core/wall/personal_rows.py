@@ -45,7 +45,8 @@ KINDS = {
     "Dashboard Chart": Kind("document_type", "owner", "report_name", None, ("is_public", "is_standard")),
     "Auto Email Report": Kind(None, "user", "report"),
 }
-OUR_FUNCTIONS = "dartwing_core."
+APP = "dartwing_core"
+OUR_FUNCTIONS = f"{APP}."
 
 
 def conditions(user: str | None = None, doctype: str = "List Filter") -> str:
@@ -98,13 +99,19 @@ def stay_quiet(doc: Document, _method: str | None = None) -> None:
         doc.notify_update = notify_nobody
 
 
-def keep_published(doc: Document, _method: str | None = None) -> None:
-    """`validate` of Workspace: this app's workspace stays published. Frappe lets all of Desk hide it. (15, 16)"""
-    before = doc.get_doc_before_save()
-    if before is None or doc.public or not before.public or before.module != MODULE:
+def keep_navigation(doc: Document, method: str | None = None) -> None:
+    """`validate` and `on_trash` of Workspace, Workspace Sidebar and Desktop Icon: only some users change this app's.
+
+    Frappe lets all of Desk hide, change and delete them. (15; the last two: 16)
+    """
+    before = doc if method == "on_trash" else doc.get_doc_before_save()
+    if before is None or not getattr(frappe.local, "request", None):
         return
-    if "Workspace Manager" not in frappe.get_roles() and not visibility.viewer().sees_everything:
-        frappe.throw(_("Only workspace managers may hide this workspace."), frappe.PermissionError)
+    is_ours = before.get("app") == APP or before.get("module") == MODULE
+    is_for_all = before.get("public") if doc.doctype == "Workspace" else not before.get("for_user")
+    is_manager = "Workspace Manager" in frappe.get_roles() or visibility.viewer().sees_everything
+    if is_ours and is_for_all and not is_manager:
+        frappe.throw(_("Only workspace managers may change this."), frappe.PermissionError)
 
 
 def _is_for(doc: Document, viewer: visibility.Viewer) -> bool:

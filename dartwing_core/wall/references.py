@@ -158,3 +158,14 @@ def check_reference(doc: Document, method: str | None = None) -> None:
         frappe.throw(_("{0} can't be discussed on the website.").format(_(doctype)), frappe.PermissionError)
     if getattr(frappe.local, "request", None) and not frappe.has_permission(doctype, "read", doc=name):
         throw_missing(doctype, name)
+    if _is_attached_by_hand(doc) and not frappe.has_permission(doctype, "write", doc=name):
+        frappe.throw(
+            _("Only users who may change {0} {1} may attach files to it.").format(_(doctype), name),
+            frappe.PermissionError,
+        )
+
+
+def _is_attached_by_hand(doc: Document) -> bool:
+    """Whether a user attaches a file. For an upload Frappe asks for the permission to write, elsewhere it does not."""
+    is_new_file = doc.doctype == "File" and doc.is_new() and not doc.flags.ignore_permissions
+    return is_new_file and bool(getattr(frappe.local, "request", None))

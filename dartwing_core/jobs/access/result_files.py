@@ -113,22 +113,17 @@ def may_read(address: str) -> bool:
 
 
 def addresses(file: Document) -> set[str]:
-    """The addresses of private files to which a File document may lead, by any of Frappe's functions.
-
-    Raises frappe.ValidationError if one is too long.
-    """
-    check_length(file)
+    """The addresses of private files to which a File document may lead, by any of Frappe's functions."""
     given = [file.get("file_url"), file.get("thumbnail_url")]
     if not file.get("file_url") and not file.get("content"):
         given.append(file.get("file_name"))
     return {address for text in given if isinstance(text, str) and text for address in private_addresses(text)}
 
 
-def check_length(file: Document) -> None:
+def check_length(address: str) -> None:
     """Raises frappe.ValidationError for an address that is no path: resolving it would take seconds."""
-    for field in ("file_url", "thumbnail_url", "file_name"):
-        if len(file.get(field) or "") > LONGEST_ADDRESS:
-            frappe.throw(_("{0} is longer than {1} characters.").format(field, LONGEST_ADDRESS))
+    if len(address) > LONGEST_ADDRESS:
+        frappe.throw(_("{0} is longer than {1} characters.").format("file_url", LONGEST_ADDRESS))
 
 
 def private_addresses(text: str) -> set[str]:

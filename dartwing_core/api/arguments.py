@@ -57,6 +57,14 @@ def parsed(value: Any, argument: str) -> Any:
         raise InvalidJobError(_("{0} is not valid JSON.").format(argument)) from None
 
 
+def whole_number(value: Any, argument: str) -> int | None:
+    """A whole number of a JSON body, or its text in a form field. None if it is not given."""
+    found = parsed(value, argument)
+    if found is not None and type(found) is not int:
+        raise InvalidJobError(_("{0} must be a whole number.").format(argument))
+    return found
+
+
 def text_or_list(value: Any, argument: str) -> Any:
     """A text or a list. In a form field, a list is JSON text."""
     is_list = isinstance(value, str) and value.lstrip().startswith("[")

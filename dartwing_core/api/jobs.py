@@ -19,7 +19,7 @@ from dartwing_core.jobs.errors import InvalidJobError
 from dartwing_core.jobs.queries import waiting_reason
 
 from . import openapi
-from .arguments import header, parsed, requests_for, text_or_list
+from .arguments import header, parsed, requests_for, text_or_list, whole_number
 from .batches import (  # noqa: F401 - served under this module's name
     cancel_batch,
     get_batch_status,
@@ -81,6 +81,8 @@ def submit_job(
     on_duplicate: Literal["raise", "return", "replace"] = "raise",
     on_parent_failure: OnParentFailure = "dead_letter",
     deduplication: Deduplication | None = None,
+    timeout: Annotated[int, "Seconds for an attempt, at most what the Job Type allows"] | None = None,
+    max_retries: Annotated[int, "At most what the Job Type allows"] | None = None,
 ) -> Submitted:
     """Submit a job.
 
@@ -101,6 +103,8 @@ def submit_job(
         on_duplicate=on_duplicate or "raise",
         on_parent_failure=on_parent_failure or "dead_letter",
         deduplication=deduplication or None,
+        timeout=whole_number(timeout, "timeout"),
+        max_retries=whole_number(max_retries, "max_retries"),
     )
     return {"job_id": job.name, "status": job.status, "message": _("Job submitted successfully")}
 

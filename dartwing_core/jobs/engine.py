@@ -46,6 +46,8 @@ def submit_job(
     on_duplicate: str = "raise",
     on_parent_failure: str = "dead_letter",
     deduplication: str | None = None,
+    timeout: int | None = None,
+    max_retries: int | None = None,
 ) -> Document:
     """Submit a job for `organization`, owned by the current user. Returns its Background Job document.
 
@@ -58,7 +60,8 @@ def submit_job(
     the same. `available_at`: not before this time (datetime, ISO text, or a delay as timedelta or seconds).
     `dedup_key`: identifies equal jobs, instead of their parameters. `on_duplicate`: "raise", "return" the existing job,
     or "replace" its parameters while it is Pending. `deduplication`: how long an equal job is a duplicate, instead of
-    as the Job Type says: "while_unfinished", "within_window" or "never".
+    as the Job Type says: "while_unfinished", "within_window" or "never". `timeout` (seconds that an attempt may take)
+    and `max_retries`: at most what the Job Type allows.
 
     Raises InvalidJobError (a frappe.ValidationError), frappe.PermissionError, DuplicateJobError, RateLimitError or
     QueueFullError.
@@ -74,6 +77,8 @@ def submit_job(
         on_duplicate,
         on_parent_failure,
         deduplication=deduplication,
+        timeout=timeout,
+        max_retries=max_retries,
     )
     return _submit([request])[0]
 

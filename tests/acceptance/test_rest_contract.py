@@ -111,6 +111,18 @@ def test_a_repeated_request_makes_no_second_job(client):
     assert count() == 3
 
 
+@pytest.mark.parametrize(("timeout", "status"), [("10", 200), ("ten", 400), ("1.5", 400), ("9999", 400), ("", 200)])
+def test_a_form_may_name_limits_of_one_job(client, timeout, status):
+    form = {"job_type": "echo_job", "organization": factory.ALPHA, "timeout": timeout, "max_retries": "1"}
+    answer = client.http.post(f"{client.url}{API}submit_job", data=form, timeout=30)
+    assert answer.status_code == status, answer.text
+    if status == 200:
+        job_id = answer.json()["message"]["job_id"]
+        found = frappe.db.get_value("Background Job", job_id, ["timeout_seconds", "max_retries"])
+        of_type = frappe.db.get_value("Job Type", "echo_job", "default_timeout")
+        assert found == (int(timeout or of_type), 1)
+
+
 def test_a_query_with_an_unknown_or_missing_argument_is_400(client):
     assert client.get("list_jobs", staus="Failed").status_code == 400
     answer = client.get("get_job_status")

@@ -9,6 +9,7 @@ import pytest
 
 from dartwing_core.jobs import DuplicateJobError, InvalidJobError, cancel_job, get_job_status, submit_job
 from tests.support import database, factory
+from tests.support.jobs import run
 
 
 def count() -> int:
@@ -246,3 +247,37 @@ def test_other_spellings_of_type_and_organization_are_unknown(job_type, alice):
         with pytest.raises(frappe.PermissionError):
             submit_job(job_type, organization)
         frappe.set_user("Administrator")
+
+
+# Limits of one job --------------------------------------------------------------------------------------------------
+
+
+def test_a_job_may_have_narrower_limits_than_its_type():
+    job_type = factory.job_type("limited", "add_note", default_timeout=120, max_retries=3)
+    plain = submit_job(job_type, factory.ALPHA, {"n": 1})
+    narrow = submit_job(job_type, factory.ALPHA, {"n": 2}, timeout=30, max_retries=0)
+    assert (plain.timeout_seconds, plain.max_retries) == (120, 3)
+    assert (narrow.timeout_seconds, narrow.max_retries) == (30, 0)
+    failing = {"title": "test fails", "then": "fail"}
+    jobs = [submit_job(job_type, factory.ALPHA, {**failing, "n": most}, max_retries=most) for most in (0, 1)]
+    frappe.db.commit()
+    assert [run(job)["status"] for job in jobs] == ["Dead Letter", "Failed"]
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "text"),
+    [
+        ("timeout", 121, "timeout must be a whole number from 1 to 120, which the Job Type allows."),
+        ("timeout", 0, "from 1 to 120"),
+        ("timeout", "30", "must be a whole number"),
+        ("timeout", True, "must be a whole number"),
+        ("max_retries", 4, "max_retries must be a whole number from 0 to 3"),
+        ("max_retries", -1, "from 0 to 3"),
+        ("max_retries", 1.5, "must be a whole number"),
+    ],
+)
+def test_a_job_may_not_have_wider_limits(argument, value, text):
+    job_type = factory.job_type("limited", default_timeout=120, max_retries=3)
+    with pytest.raises(InvalidJobError) as told:
+        submit_job(job_type, factory.ALPHA, {}, **{argument: value})
+    assert text in str(told.value)

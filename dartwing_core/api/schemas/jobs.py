@@ -24,6 +24,8 @@ class JobRequest(TypedDict, total=False):
     on_duplicate: Literal["raise", "return", "replace"]
     on_parent_failure: OnParentFailure
     deduplication: Deduplication | None
+    timeout: int | None
+    max_retries: int | None
     key: str | None
 
 

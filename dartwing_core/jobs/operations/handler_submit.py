@@ -60,6 +60,8 @@ class SubmitOptions(TypedDict, total=False):
     on_duplicate: str
     on_parent_failure: str
     deduplication: str
+    timeout: int
+    max_retries: int
 
 
 @overload

@@ -44,6 +44,8 @@ class Request:
     on_duplicate: str = "raise"
     on_parent_failure: str = dependencies.DEAD_LETTER
     deduplication: str | None = None
+    timeout: int | None = None
+    max_retries: int | None = None
     key: str | None = None
     """The job's name within its submit, for `depends_on` of other jobs and for their handlers."""
 
@@ -173,8 +175,8 @@ def _row(request: Request, job_type: JobType, user: str, parameters: str, priori
         "dedup_hash": _dedup_hash(request, job_type.name, content) if policy != config.NEVER else None,
         "dedup_until": clock.site_time(now + window) if policy == config.WITHIN_WINDOW else None,
         "is_result_private": int(job_type.results_visible_to == visibility.OWNER_ONLY),
-        "timeout_seconds": job_type.default_timeout or config.DEFAULT_TIMEOUT,
-        "max_retries": job_type.max_retries or 0,
+        "timeout_seconds": _within("timeout", request.timeout, 1, job_type.default_timeout or config.DEFAULT_TIMEOUT),
+        "max_retries": _within("max_retries", request.max_retries, 0, job_type.max_retries or 0),
     }
 
 
@@ -236,6 +238,16 @@ def _priority(priority: Any) -> str:
             _("Unknown priority {0}. Use one of: {1}.").format(cut(priority), ", ".join(priorities.PRIORITIES))
         )
     return priority
+
+
+def _within(argument: str, value: Any, least: int, allowed: int) -> int:
+    """The caller's whole number, or what the Job Type allows. Raises InvalidJobError for more than that."""
+    if value is None:
+        return allowed
+    if type(value) is not int or not least <= value <= allowed:
+        text = _("{0} must be a whole number from {1} to {2}, which the Job Type allows.")
+        raise InvalidJobError(text.format(argument, least, allowed))
+    return value
 
 
 def _queue(job_type: JobType, priority: str) -> str:

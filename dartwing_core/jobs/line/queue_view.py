@@ -171,8 +171,7 @@ def read_view_of_line(line: Line) -> QueueView:
 
 
 def _begin() -> float:
-    if config.is_keeping():
-        config.keep()
+    config.drop_older()
     return time.monotonic()
 
 

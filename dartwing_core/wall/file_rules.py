@@ -117,7 +117,8 @@ def check_file(doc: Document, _method: str | None = None) -> None:
     """
     is_of_job = doc.attached_to_doctype in ENGINE_DOCTYPES
     if is_of_job and not doc.is_private:
-        frappe.throw(_("Files of background jobs must be private."), frappe.PermissionError)
+        kind = frappe.ValidationError if doc.is_new() else frappe.PermissionError
+        frappe.throw(_("Files of background jobs must be private."), kind)
     is_by_hand = getattr(frappe.local, "request", None) and not doc.flags.ignore_permissions
     if is_of_job and is_by_hand and any(map(doc.has_value_changed, IDENTITY)):  # also if it is new
         frappe.throw(_("Files of background jobs come from their handlers."), frappe.PermissionError)

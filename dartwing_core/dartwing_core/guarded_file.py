@@ -1,4 +1,4 @@
-"""Frappe's File, which leads to the bytes of a file of ours only from a File of the same document.
+"""Frappe's File, which leads to the bytes of a file of ours only from the File that was made with them.
 
 Many functions of Frappe read, copy or delete the file at a File's address, and some check no permission. So the check
 is here, where the bytes are.
@@ -41,6 +41,8 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
         """Store a private file of ours under a name that nobody can guess, and mark it."""
         # Frappe takes the text "0" for a folder, whose address it does not check, and stores a file.
         self.set("is_folder", cint(self.get("is_folder")))
+        if file_rules.is_by_request():
+            self.set("content_hash", None)  # Frappe computes it
         if self.attached_to_doctype in desk_access.ENGINE_DOCTYPES:
             self.owner = "Administrator"  # Frappe lets the owner of a File read it for ever
         if self.flags.is_stored or not file_rules.is_made_as_ours(self):
@@ -55,14 +57,24 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
         self.set("content_hash", result_files.own_hash())
 
     def save_file(self, *arguments: Any, **named: Any) -> Any:
-        """Share the bytes of a file of ours with no other File. It keeps its hash when its bytes change."""
-        kept = None if self.is_new() else self.get("content_hash")
-        if self.flags.has_own_bytes:
+        """Share the bytes of a file of ours with no other File. It keeps address and hash when its bytes change."""
+        is_kept = not self.is_new() and result_files.is_marked(self.get("content_hash"))
+        shown, kept = self.get("file_name"), self.get("content_hash")
+        if self.flags.has_own_bytes or is_kept:
             named["ignore_existing_file_check"] = True
-        saved = super().save_file(*arguments, **named)
-        if result_files.is_marked(kept):
-            self.set("content_hash", kept)
-        return saved
+        if is_kept:
+            self.set("file_name", (self.get("file_url") or "").rpartition("/")[2])
+        try:
+            return super().save_file(*arguments, **named)
+        finally:
+            self.flags.has_new_hash = True
+            if is_kept:
+                self.update({"file_name": shown, "content_hash": kept})
+
+    def write_file(self) -> Any:
+        """Check that the user may change the bytes that are there."""
+        file_rules.check_writing(self)
+        return super().write_file()
 
     def handle_is_private_changed(self) -> None:
         """Check first what Frappe writes into the document of the File."""
@@ -98,6 +110,6 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
             super().notify_update()
 
     def delete_file_from_filesystem(self, only_thumbnail: bool = False) -> None:
-        """Delete the bytes of a file of ours only with a File of the same document."""
+        """Delete the bytes of a file of ours only with its own File."""
         if not result_files.is_foreign(self, result_files.addresses(self)):
             super().delete_file_from_filesystem(only_thumbnail=only_thumbnail)

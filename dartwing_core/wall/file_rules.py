@@ -64,15 +64,26 @@ def check_path(file: Document, path: str) -> None:
     """
     if path.startswith((*REMOTE, "/api/method/")):
         return
-    address = result_files.address_of(path)
-    documents = result_files.documents_at([address]) if address else set()
-    if documents and (file.get("attached_to_doctype"), file.get("attached_to_name")) not in documents:
+    owners = _owners_of(path)
+    if owners and file.get("name") not in owners:
         result_files.throw_foreign()
     if not is_by_request() or visibility.viewer().sees_everything:
         return
     if not result_files.is_within_files(path):
         frappe.throw(_("Only files of the site can be read."), frappe.PermissionError)
-    if documents and not any(may_read_files_of(*document) for document in documents):
+    if owners and not any(may_read_files_of(*document) for document in owners.values()):
+        result_files.throw_foreign()
+
+
+def _owners_of(path: str) -> dict[str, tuple[str, str]]:
+    address = result_files.address_of(path)
+    return result_files.owners_at([address]).get(address, {}) if address else {}
+
+
+def check_writing(file: Document) -> None:
+    """Raises frappe.PermissionError unless the user may write the bytes at a File's path, as the stored File is."""
+    owners = _owners_of(file.get_full_path())
+    if owners and is_by_request() and not frappe.has_permission("File", "write", doc=file.get("name")):
         result_files.throw_foreign()
 
 
@@ -116,13 +127,14 @@ def check_file(doc: Document, _method: str | None = None) -> None:
     No File of another document leads to one. Runs before Frappe's own `validate`, which moves the file on the disk.
     """
     is_of_job = doc.attached_to_doctype in ENGINE_DOCTYPES
-    if is_of_job and not doc.is_private:
+    if is_of_job and not cint(doc.is_private):
         kind = frappe.ValidationError if doc.is_new() else frappe.PermissionError
         frappe.throw(_("Files of background jobs must be private."), kind)
     is_by_hand = getattr(frappe.local, "request", None) and not doc.flags.ignore_permissions
     if is_of_job and is_by_hand and any(map(doc.has_value_changed, IDENTITY)):  # also if it is new
         frappe.throw(_("Files of background jobs come from their handlers."), frappe.PermissionError)
     if is_by_request():
+        doc.update({field: cint(doc.get(field)) for field in ("is_private", "is_folder")})  # a form sends text
         _check_identity(doc)
         if any(map(doc.has_value_changed, ATTACHMENT)):
             _check_field(doc)
@@ -136,10 +148,12 @@ def _check_identity(doc: Document) -> None:
     is_link = (doc.file_url or "").startswith(REMOTE)
     becomes_ours = doc.attached_to_doctype in TENANT_DOCTYPES and cint(doc.is_private) and not is_link
     if before is None:
-        is_wrong = (marked(doc.content_hash) or becomes_ours) and not doc.flags.has_own_bytes
+        is_wrong = becomes_ours and not doc.flags.has_own_bytes
     else:
-        is_held = marked(before.content_hash) or marked(doc.content_hash) or becomes_ours
-        is_wrong = is_held and any(map(doc.has_value_changed, IDENTITY))
+        is_held = marked(before.content_hash) or becomes_ours
+        # Frappe moves and deletes Files of equal hashes together. It computes a hash itself, also for new bytes.
+        is_forged = doc.has_value_changed("content_hash") and not doc.flags.has_new_hash
+        is_wrong = is_forged or (is_held and any(map(doc.has_value_changed, IDENTITY)))
     if is_wrong:
         text = _("A private file of a background job, a schedule or an organization can't be moved or changed.")
         frappe.throw(f"{text} {_('Upload it where you need it.')}", frappe.PermissionError)
@@ -160,12 +174,17 @@ def _check_field(doc: Document) -> None:
 
 
 def check_publishing(file: Document) -> None:
-    """Raises frappe.PermissionError if the File's new address would change a document that the user may not write."""
+    """Raises frappe.PermissionError if the File's new address would change a document that the user may not write.
+
+    Also if Frappe would write it into a field that is none for files, and does not show the File.
+    """
+    doctype, name, old = file.attached_to_doctype, file.attached_to_name, file.file_url
     if file.is_remote_file or not is_by_request() or visibility.viewer().sees_everything:
         return
-    doctype, name = file.attached_to_doctype, file.attached_to_name
-    _check_field(file)
-    is_shown = doctype and name and file.fetch_attached_to_field(file.file_url)
-    if is_shown and not frappe.has_permission(doctype, "write", doc=name):
+    if not doctype or not name or not frappe.db.exists(doctype, name) or not file.fetch_attached_to_field(old):
+        return
+    if not frappe.has_permission(doctype, "write", doc=name):
         text = _("You may not change {0} {1}, which shows this file.")
         frappe.throw(text.format(_(doctype), name), frappe.PermissionError)
+    if frappe.get_doc(doctype, name).get(file.attached_to_field) != old:
+        _check_field(file)

@@ -37,6 +37,8 @@ def _check(document: Document, name: Any) -> None:
     if document.get("module") == MODULE:
         document.check_permission("write")
     doctype = document.doctype
+    if doctype == "File" and document.get("attached_to_doctype") in TENANT_DOCTYPES:
+        document.check_permission("write")
     is_about_ours = may_hold_ours(doctype) and doctype not in TENANT_DOCTYPES  # those check it themselves
     if is_about_ours and frappe.db.exists(document.doctype, name):
         frappe.get_doc(document.doctype, name).check_permission("write")

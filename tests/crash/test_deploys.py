@@ -137,7 +137,7 @@ def test_jobs_whose_handler_is_gone_are_dead_with_a_clear_message_and_live_again
     until(lambda: status(job) == "Dead Letter", 20, "the end")
     message = get_job_status(job.name)["error_message"]
     assert gone in message
-    assert "@job_handler" in message
+    assert "Check its name" in message
     moved = submitted(factory.job_type("other", "nothing"))
     until(lambda: status(moved) == "Completed", 20, "the worker's next job")
     rename(job_type, f"{factory.FAULTS}.first_hangs")

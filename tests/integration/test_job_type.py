@@ -104,12 +104,12 @@ def test_only_managers_may_write_types(alice):
 @pytest.mark.parametrize(
     ("path", "text"),
     [
-        ("", "An empty name is no path of a function. Write it like your_app.jobs.send_statement."),
-        ("send", "send is no path of a function"),
-        ("not_there.jobs.send", "The app not_there is not installed on this site. Install it, or name not_there.jobs"),
-        ("dartwing_core.no_module.send", "There is no module dartwing_core.no_module. Check its name."),
+        ("", "An empty name is not a registered job handler: write it like your_app.jobs.send_statement."),
+        ("send", "send is not a registered job handler: write it like"),
+        ("not_there.jobs.send", "the app not_there is not installed on this site. Install it, or name not_there.jobs"),
+        ("dartwing_core.no_module.send", "there is no module dartwing_core.no_module. Check its name."),
         ("dartwing_core.handlers.samples.no_function", "has no function no_function. Check its name."),
-        ("dartwing_core.install.seed", "dartwing_core.install.seed is not a registered job handler. Decorate it"),
+        ("dartwing_core.install.seed", "dartwing_core.install.seed is not a registered job handler: decorate it"),
     ],
 )
 def test_each_wrong_handler_is_told_what_is_wrong_and_what_to_do(path, text):

@@ -1,4 +1,4 @@
-"""Private files of jobs, organizations and schedules on the disk. Only Files of the same document may lead to them.
+"""Private files of jobs, organizations and schedules on the disk. Only their own Files may lead to them.
 
 Frappe finds a file by the address in a File document, or by its file name without an address. With the address of
 another file, the owner of a File reads, publishes and deletes that file. So a file of ours has a name that nobody can
@@ -21,7 +21,7 @@ import frappe
 from frappe import _
 from frappe.utils import get_files_path
 
-from .desk_access import TENANT_DOCTYPES
+from .desk_access import ENGINE_DOCTYPES, TENANT_DOCTYPES
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
@@ -83,22 +83,28 @@ def throw_foreign() -> None:
 
 
 def is_foreign(file: Document, found: Iterable[str]) -> bool:
-    """Whether one of these addresses leads to a marked file of ours, but the File is of another document."""
-    documents = documents_at(found)
-    return bool(documents) and (file.get("attached_to_doctype"), file.get("attached_to_name")) not in documents
+    """Whether one of these addresses leads to a marked file of ours, but of another File."""
+    name = file.get("name")
+    return any(name not in owners for owners in owners_at(found).values())
 
 
-def documents_at(addresses: Iterable[str]) -> set[tuple[str, str]]:
-    """The documents, each as DocType and name, whose marked files lie at these addresses."""
+def owners_at(addresses: Iterable[str]) -> dict[str, dict[str, tuple[str, str]]]:
+    """The files of ours at these addresses: the names of their Files, each with DocType and name of its document.
+
+    Those of jobs, and marked ones. Others may have been attached to what is there. Addresses without one are missing.
+    """
     wanted = sorted(addresses)
     if not wanted:
-        return set()
+        return {}
     table = frappe.qb.DocType("File")
-    query = frappe.qb.from_(table).select(table.file_url, table.attached_to_doctype, table.attached_to_name)
+    query = frappe.qb.from_(table).select(table.file_url, table.name, table.attached_to_doctype, table.attached_to_name)
     query = query.where(table.attached_to_doctype.isin(TENANT_DOCTYPES) & table.file_url.isin(wanted))
-    rows = query.where(table.content_hash.like(f"{MARK}%")).run()
-    # The database ignores case, the disk does not.
-    return {(doctype, name) for address, doctype, name in rows if address in wanted}
+    query = query.where(table.attached_to_doctype.isin(ENGINE_DOCTYPES) | table.content_hash.like(f"{MARK}%"))
+    owners: dict[str, dict[str, tuple[str, str]]] = {}
+    for address, name, *document in query.run():
+        if address in wanted:  # the database ignores case, the disk does not
+            owners.setdefault(address, {})[name] = (document[0], document[1])
+    return owners
 
 
 def files_of_ours(**fields: Any) -> list[str]:

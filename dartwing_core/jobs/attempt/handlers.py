@@ -64,24 +64,22 @@ def resolve(path: str) -> Handler:
     path = (path or "").strip()
     app, (module_name, _dot, name) = path.partition(".")[0], path.rpartition(".")
     if not is_path(path):
-        text = _("{0} is no path of a function. Write it like {1}.")
-        raise UnknownHandlerError(text.format(path or _("An empty name"), "your_app.jobs.send_statement"))
+        raise _unknown(path, _("write it like {0}.").format("your_app.jobs.send_statement"))
     if not is_nameable(path):
-        text = _("The app {0} is not installed on this site. Install it, or name {1} in the hook {2}.")
-        raise UnknownHandlerError(text.format(app, module_name, HOOK))
+        advice = _("the app {0} is not installed on this site. Install it, or name {1} in the hook {2}.")
+        raise _unknown(path, advice.format(app, module_name, HOOK))
     try:
         function = _attribute(path)
     except Exception as error:
         if isinstance(error, ModuleNotFoundError) and f"{module_name}.".startswith(f"{error.name}."):
-            raise UnknownHandlerError(_("There is no module {0}. Check its name.").format(module_name)) from error
+            raise _unknown(path, _("there is no module {0}. Check its name.").format(module_name)) from error
         raise UnknownHandlerError(
             _("Handler {0} can't be imported: {1}: {2}").format(path, type(error).__name__, error)
         ) from error
     if function is None:
-        raise UnknownHandlerError(_("The module {0} has no function {1}. Check its name.").format(module_name, name))
+        raise _unknown(path, _("the module {0} has no function {1}. Check its name.").format(module_name, name))
     if not (path in _named() or is_marked(function)):
-        text = _("{0} is not a registered job handler. Decorate it with @job_handler, or name it in the hook {1}.")
-        raise UnknownHandlerError(text.format(path, HOOK))
+        raise _unknown(path, _("decorate it with @job_handler, or name it in the hook {0}.").format(HOOK))
     if problem := signature_problem(function):
         raise UnknownHandlerError(_("Handler {0}: {1}").format(path, problem))
     return function
@@ -152,3 +150,8 @@ def _module(name: str) -> Any:
         if error.name and (error.name == name or name.startswith(f"{error.name}.")):
             return None
         raise
+
+
+def _unknown(path: str, advice: str) -> UnknownHandlerError:
+    text = _("{0} is not a registered job handler: {1}")
+    return UnknownHandlerError(text.format(path or _("An empty name"), advice))

@@ -7,7 +7,6 @@ import json
 import frappe
 import pytest
 
-from dartwing_core.patches import files_are_kept_apart
 from tests.support.files import (
     JOB,
     REFUSED,
@@ -82,7 +81,6 @@ def test_an_older_file_of_a_job_is_kept_as_well(bob_client, bob, job, file):
     try:
         values = {"file_url": "/private/files/test_salaries.csv", "content_hash": frappe.generate_hash()}
         frappe.db.set_value("File", file.name, values)
-        files_are_kept_apart.execute()  # marks it
         frappe.db.commit()
         old = frappe.get_doc("File", file.name)
         for way, row in leading(old).items():

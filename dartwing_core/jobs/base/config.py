@@ -124,7 +124,6 @@ class _Kept:
     def __init__(self) -> None:
         self.settings: Settings | None = None
         self.types: dict[str, JobType | None] = {}
-        self.since = time.monotonic()
 
 
 class _OfThread(threading.local):
@@ -133,7 +132,6 @@ class _OfThread(threading.local):
 
 _thread = _OfThread()
 KEPT_SECONDS = 0.25
-"""A change of a setting or a Job Type takes effect in running slices within this time."""
 
 
 def keep() -> None:
@@ -141,10 +139,9 @@ def keep() -> None:
     _thread.kept = _Kept()
 
 
-def drop_older() -> None:
-    """Drop the kept documents if they have been kept for a while. Does nothing outside of `keeping`."""
-    if _thread.kept is not None and time.monotonic() - _thread.kept.since >= KEPT_SECONDS:
-        keep()
+def is_keeping() -> bool:
+    """Whether `keeping` is entered in this thread."""
+    return _thread.kept is not None
 
 
 @contextmanager

@@ -171,7 +171,8 @@ def read_view_of_line(line: Line) -> QueueView:
 
 
 def _begin() -> float:
-    config.drop_older()
+    if config.is_keeping():
+        config.keep()
     return time.monotonic()
 
 

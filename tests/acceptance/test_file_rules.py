@@ -135,6 +135,7 @@ def test_who_has_left_unpacks_none_of_the_files_that_they_have_attached(member):
     user = factory.user("file_leaver", factory.ALPHA)
     client = Client(member.url).with_token(user)
     file = uploaded(Client(member.url).with_token(tenants.email_of("manager")), "of alpha", **OF_ALPHA)
+    frappe.db.rollback()
     frappe.db.set_value("File", file["name"], "owner", user)
     frappe.db.commit()
     named = {"files": json.dumps([file["name"]])}
@@ -264,6 +265,7 @@ def test_an_older_file_that_names_such_a_field_is_renamed_and_moved_as_before(st
     # Seen failing: it could not be saved any more. Only a change of *Is Private* writes into the field.
     own = uploaded(stranger, file_name="test-older.txt")
     about = {"attached_to_doctype": WITH_FILE, "attached_to_name": with_file, "attached_to_field": "text"}
+    frappe.db.rollback()
     frappe.db.set_value("File", own["name"], about)
     frappe.db.commit()
     assert changed(stranger, own["name"], file_type="TXT").status_code == 200
@@ -352,6 +354,7 @@ def test_a_picture_of_ours_is_optimized_where_it_lies(web, admin, stranger, pict
 
 def test_a_document_that_is_sent_along_writes_over_no_file_of_ours(admin, picture, of_schedule):
     # Seen failing: the name of the other file was enough.
+    frappe.db.rollback()
     frappe.db.set_value("File", picture["name"], "owner", "Administrator")
     before = files.on_disk(frappe._dict(picture)).read_bytes()
     values = {"file_name": "mine.png", "content": base64.b64encode(drawn("blue")).decode(), "decode": True}
@@ -380,6 +383,7 @@ def test_a_file_is_published_whatever_it_is_attached_to_as_before(web, stranger,
     client = Client(web).with_token(tenants.email_of("user"))
     about = {"attached_to_doctype": WITH_FILE, "attached_to_name": with_file}
     shown = uploaded(client, file_name="test-shown.txt", **about)
+    frappe.db.rollback()
     frappe.db.set_value(WITH_FILE, with_file, "text", shown["file_url"])
     frappe.db.commit()
     for private in (0, 1, 0):

@@ -67,7 +67,7 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
         try:
             return super().save_file(*arguments, **named)
         finally:
-            self.flags.has_new_hash = True
+            self.flags.has_new_hash = self.get("content_hash") != kept  # Frappe computes none for a link
             if is_kept:
                 self.update({"file_name": shown, "content_hash": kept})
 
@@ -87,6 +87,14 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
         path = super().get_full_path()
         file_rules.check_path(self, path)
         return path
+
+    def exists_on_disk(self) -> bool:
+        """Not for a foreign file: Frappe asks this of others' Files, while it looks for one of equal content."""
+        try:
+            return super().exists_on_disk()
+        except frappe.PermissionError:
+            frappe.clear_last_message()
+            return False
 
     def is_downloadable(self) -> bool:
         """Also check the requested path: Frappe finds its File by the database's comparison, which ignores case."""

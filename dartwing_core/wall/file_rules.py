@@ -152,7 +152,7 @@ def _check_identity(doc: Document) -> None:
     else:
         is_held = marked(before.content_hash) or becomes_ours
         # Frappe moves and deletes Files of equal hashes together. It computes a hash itself, also for new bytes.
-        is_forged = doc.has_value_changed("content_hash") and not doc.flags.has_new_hash
+        is_forged = (doc.content_hash or None) != (before.content_hash or None) and not doc.flags.has_new_hash
         is_wrong = is_forged or (is_held and any(map(doc.has_value_changed, IDENTITY)))
     if is_wrong:
         text = _("A private file of a background job, a schedule or an organization can't be moved or changed.")

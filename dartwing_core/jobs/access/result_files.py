@@ -34,6 +34,7 @@ CHUNK_BYTES = 1024 * 1024
 LONGEST_NAME = 255
 """Bytes of a file's name that the disk takes."""
 LONGEST_STEM = 150
+LONGEST_EXTENSION = 20
 LONGEST_ADDRESS = 2_000
 """Characters. The system resolves a path part by part."""
 MOST_UNQUOTED = 5
@@ -45,10 +46,11 @@ def folder() -> Path:
 
 
 def unguessable(name: str) -> str:
-    """A file name with a random part of 128 bits before its extension."""
+    """A file name with a random part of 128 bits before its extension, of plain characters alone."""
     stem, extension = os.path.splitext(name)
-    stem = stem.encode()[:LONGEST_STEM].decode(errors="ignore")
-    return f"{stem}-{secrets.token_hex(16)}{extension}"
+    stem = re.sub(r"[^\w. -]+", "-", stem).encode()[:LONGEST_STEM].decode(errors="ignore").strip(" .-") or "file"
+    extension = re.sub(r"[^A-Za-z0-9]", "", extension)[:LONGEST_EXTENSION]
+    return f"{stem}-{secrets.token_hex(16)}{'.' if extension else ''}{extension}"
 
 
 def own_hash() -> str:
@@ -58,7 +60,7 @@ def own_hash() -> str:
 
 def is_marked(content_hash: Any) -> bool:
     """Whether this is the hash of a file of ours."""
-    return isinstance(content_hash, str) and content_hash.startswith(MARK)
+    return isinstance(content_hash, str) and content_hash.strip().casefold().startswith(MARK)
 
 
 def write(content: IO[bytes], path: Path) -> None:
@@ -148,7 +150,8 @@ def private_addresses(text: str) -> set[str]:
 def _forms(text: str) -> Iterator[str]:
     for _round in range(MOST_UNQUOTED):  # Frappe unquotes once at each save of a File
         text = text.encode("utf-8", "ignore").decode()
-        yield from {text.strip(), re.split(r"[?#]", text, maxsplit=1)[0].strip()}
+        for form in (text, re.split(r"[?#]", text, maxsplit=1)[0]):
+            yield from {form, form.strip()}
         if "%" not in text:
             return
         text = unquote(text)
@@ -156,8 +159,8 @@ def _forms(text: str) -> Iterator[str]:
 
 def address_of(path: str) -> str | None:
     """The address of the file at a path, if that is a private file."""
-    relative = ".." if "\0" in path else os.path.relpath(os.path.realpath(path), folder())
-    return None if relative.startswith("..") else FOLDER + relative
+    relative = os.pardir if "\0" in path else os.path.relpath(os.path.realpath(path), folder())
+    return None if Path(relative).parts[:1] == (os.pardir,) else FOLDER + relative
 
 
 def is_within_files(path: str) -> bool:

@@ -61,7 +61,9 @@ def changed(client: Client, name: str, **values: Any) -> Any:
     return client.http.put(f"{client.url}/api/resource/File/{name}", json=values, timeout=60)
 
 
-def uploaded(client: Client, content: str = "own", **values: Any) -> dict[str, Any]:
+def uploaded(client: Client, content: str | None = None, **values: Any) -> dict[str, Any]:
+    """A new File of this client's, by default with content that no other File has."""
+    content = content or frappe.generate_hash()
     answer = made(client, **{"file_name": "test-own.txt", "content": content, **values})
     assert answer.status_code == 200, answer.text
     return answer.json()["data"]

@@ -69,6 +69,11 @@ def uploaded(client: Client, content: str | None = None, **values: Any) -> dict[
     return answer.json()["data"]
 
 
+def new_name(stem: str) -> str:
+    """A file name that no broken-off run has left in the folder of published files."""
+    return f"{stem}-{frappe.generate_hash(length=8)}.txt"
+
+
 def read(client: Client, address: str) -> tuple[int, bytes]:
     answer = client.http.get(f"{client.url}{address}", timeout=60)
     return answer.status_code, answer.content
@@ -266,7 +271,7 @@ def test_a_file_writes_into_no_field_that_is_none_for_files(stranger, with_file,
 
 def test_an_older_file_that_names_such_a_field_is_renamed_and_moved_as_before(stranger, with_file):
     # Seen failing: it could not be saved any more. Only a change of *Is Private* writes into the field.
-    own = uploaded(stranger, file_name="test-older.txt")
+    own = uploaded(stranger, file_name=new_name("test-older"))
     about = {"attached_to_doctype": WITH_FILE, "attached_to_name": with_file, "attached_to_field": "text"}
     frappe.db.rollback()
     frappe.db.set_value("File", own["name"], about)
@@ -284,16 +289,16 @@ def test_a_file_writes_no_settings(stranger, field):
 
 def test_a_document_shows_a_file_of_who_may_not_write_it_only_as_before(web, stranger, with_file):
     about = {"attached_to_doctype": WITH_FILE, "attached_to_name": with_file, "attached_to_field": "scan"}
-    theirs = uploaded(stranger, file_name="test-scan.txt", **about)
+    theirs = uploaded(stranger, file_name=new_name("test-scan"), **about)
     assert changed(stranger, theirs["name"], **PUBLIC).status_code in REFUSED
     assert not frappe.db.get_value(WITH_FILE, with_file, "scan")
     client = Client(web).with_token(tenants.email_of("user"))
-    own = uploaded(client, file_name="test-own-scan.txt", **about)
+    own = uploaded(client, file_name=new_name("test-own-scan"), **about)
     answer = changed(client, own["name"], **PUBLIC)
     assert answer.status_code == 200, answer.text
     frappe.db.rollback()
     assert frappe.db.get_value(WITH_FILE, with_file, "scan") == answer.json()["data"]["file_url"]
-    plain = uploaded(stranger, file_name="test-plain.txt", **{**about, "attached_to_field": None})
+    plain = uploaded(stranger, file_name=new_name("test-plain"), **{**about, "attached_to_field": None})
     assert changed(stranger, plain["name"], **PUBLIC).status_code == 200, "no field shows it"
 
 
@@ -433,11 +438,11 @@ def test_who_may_only_read_a_file_of_ours_does_not_rename_it(member, picture):
 def test_a_file_is_published_whatever_it_is_attached_to_as_before(web, stranger, with_file):
     # Seen failing: forms that were never saved, and texts that show the address.
     unsaved = {"attached_to_doctype": WITH_FILE, "attached_to_name": "new-test-1", "attached_to_field": "scan"}
-    own = uploaded(stranger, file_name="test-unsaved.txt", **unsaved)
+    own = uploaded(stranger, file_name=new_name("test-unsaved"), **unsaved)
     assert changed(stranger, own["name"], **PUBLIC).status_code == 200
     client = Client(web).with_token(tenants.email_of("user"))
     about = {"attached_to_doctype": WITH_FILE, "attached_to_name": with_file}
-    shown = uploaded(client, file_name="test-shown.txt", **about)
+    shown = uploaded(client, file_name=new_name("test-shown"), **about)
     frappe.db.rollback()
     frappe.db.set_value(WITH_FILE, with_file, "text", shown["file_url"])
     frappe.db.commit()

@@ -15,8 +15,6 @@ from dartwing_core.jobs.errors import InvalidJobError
 
 JOBS_PER_REQUEST = 100
 """A call about many jobs counts as one request for each begun group of so many jobs."""
-
-
 TRANSPORT = frozenset({"cmd", "csrf_token", "sid", "lang", "_lang", "_"})
 """What Frappe and browsers send beside the arguments of a function."""
 

@@ -94,14 +94,13 @@ class Allowed:
 
 
 def _prepare(request: Request, user: str, allowed: dict[tuple[str, str], Allowed]) -> Prepared:
+    organization = required_text(request.organization, "organization")
     try:
         job_type = _job_type(request.job_type)
     except InvalidJobError:
-        permission.check_member(
-            user, required_text(request.organization, "organization")
-        )  # only members learn of Job Types
+        permission.check_member(user, organization)  # only members learn of Job Types
         raise
-    asked = job_type.name, required_text(request.organization, "organization")
+    asked = job_type.name, organization
     if asked not in allowed:
         found = permission.check_submit(user, request.organization, job_type)
         is_paused = not found.limits.may_start or bool(job_type.is_paused)

@@ -183,8 +183,9 @@ def check_publishing(file: Document) -> None:
         return
     if not doctype or not name or not frappe.db.exists(doctype, name) or not file.fetch_attached_to_field(old):
         return
-    if not frappe.has_permission(doctype, "write", doc=name):
+    shows_it = frappe.get_doc(doctype, name)
+    if not frappe.has_permission(doctype, "write", doc=shows_it):
         text = _("You may not change {0} {1}, which shows this file.")
         frappe.throw(text.format(_(doctype), name), frappe.PermissionError)
-    if frappe.get_doc(doctype, name).get(file.attached_to_field) != old:
+    if shows_it.get(file.attached_to_field) != old:
         _check_field(file)

@@ -16,7 +16,6 @@ from typing import Any
 
 import frappe
 from frappe.email import email_body
-from frappe.utils import get_files_path
 
 from dartwing_core.jobs.access import result_files
 
@@ -49,7 +48,7 @@ def _may_be_sent(path: str) -> bool:
         if callers.stands_for_others():
             return not result_files.files_of_ours(file_url=address)
         return result_files.may_read(address)
-    return any(Path(found).is_relative_to(one) for one in (*_published_by_apps(), os.path.realpath(get_files_path())))
+    return result_files.is_within_files(found) or any(Path(found).is_relative_to(one) for one in _published_by_apps())
 
 
 def _published_by_apps() -> Iterator[str]:

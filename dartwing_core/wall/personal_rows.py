@@ -109,8 +109,9 @@ def keep_navigation(doc: Document, method: str | None = None) -> None:
         return
     is_ours = before.get("app") == APP or before.get("module") == MODULE
     is_for_all = before.get("public") if doc.doctype == "Workspace" else not before.get("for_user")
-    is_manager = "Workspace Manager" in frappe.get_roles() or visibility.viewer().sees_everything
-    if is_ours and is_for_all and not is_manager:
+    if not (is_ours and is_for_all):
+        return
+    if "Workspace Manager" not in frappe.get_roles() and not visibility.viewer().sees_everything:
         frappe.throw(_("Only workspace managers may change this."), frappe.PermissionError)
 
 

@@ -10,7 +10,9 @@ import pytest
 from dartwing_core.jobs.access import result_files
 from dartwing_core.patches import files_are_kept_apart
 from tests.support import factory
+from tests.support.files import delete_files
 from tests.support.http import Client
+from tests.support.uploads import read
 
 pytestmark = pytest.mark.usefixtures("fresh_limits")
 
@@ -31,14 +33,7 @@ def file(site) -> Iterator:
     frappe.db.commit()
     yield made
     frappe.db.rollback()
-    for name in set(frappe.get_all("File", pluck="name")) - before:
-        frappe.delete_doc("File", name, force=True, delete_permanently=True)
-    frappe.db.commit()
-
-
-def read(client: Client, address: str) -> tuple[int, bytes]:
-    answer = client.http.get(f"{client.url}{address}", timeout=60)
-    return answer.status_code, answer.content
+    delete_files(before)
 
 
 def test_a_file_row_of_ones_own_leads_to_no_file_of_an_organization(web, file):

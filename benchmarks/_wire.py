@@ -10,6 +10,7 @@ import os
 import re
 import socket
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -76,7 +77,7 @@ class Count:
         return number
 
 
-class _Listener:
+class _Listener(ABC):
     """Listens on a free port of 127.0.0.1 and passes everything on to a server."""
 
     def __init__(self, host: str, port: int) -> None:
@@ -99,8 +100,9 @@ class _Listener:
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._pass_on(client, server)
 
+    @abstractmethod
     def _pass_on(self, client: socket.socket, server: socket.socket) -> None:
-        raise NotImplementedError
+        """Pass on in both directions, until one end closes."""
 
 
 class Relay(_Listener):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import socket
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def free_port(preferred: int = 0) -> int:
         return int(probe.getsockname()[1])
 
 
-class Service:
+class Service(ABC):
     """What the two have in common: start, stop, kill, restart, always on the same port."""
 
     name = ""
@@ -34,11 +35,13 @@ class Service:
         self.port = free_port()
         self.process: Process | None = None
 
+    @abstractmethod
     def command(self) -> list[str]:
-        raise NotImplementedError
+        """Program and arguments."""
 
+    @abstractmethod
     def ready(self) -> bool:
-        raise NotImplementedError
+        """Whether it answers."""
 
     @property
     def log(self) -> Path:

@@ -6,6 +6,7 @@ import re
 import tempfile
 from typing import IO, TYPE_CHECKING, Any
 
+import frappe
 from frappe.model.base_document import get_controller
 from frappe.utils import call_hook_method
 
@@ -49,7 +50,10 @@ def _remove_leftovers(context: JobContext) -> None:
     pattern = re.compile(rf"-{re.escape(context.job_id)}-(\d+)(-[0-9a-f]{{32}})?\.\w+$")
     for path in result_files.folder().glob(f"*-{context.job_id}-*"):
         found = pattern.search(path.name)
-        if found and int(found[1]) < context.attempt:
+        if not found or int(found[1]) >= context.attempt:
+            continue
+        # A killed attempt left no File. Others may have named theirs alike.
+        if not frappe.db.exists("File", {"file_url": result_files.FOLDER + path.name}):
             path.unlink(missing_ok=True)
 
 

@@ -165,10 +165,17 @@ def test_an_attempt_removes_what_killed_ones_left():
         "Test-Export-Record-JOB-OTHER-1.csv",
         "Test-Export-JOB-TEST-1",
     ]
+    # Seen failing: the file of somebody who had named it alike was removed too.
+    theirs = f"Test-Export-Theirs-JOB-TEST-1-{part}.csv"
+    values = {"doctype": "File", "file_name": theirs, "content": "theirs", "is_private": 1}
+    file = frappe.get_doc(values).insert()
+    kept.append(theirs)
     for name in ["Test-Export-Record-JOB-TEST-1.csv", f"Test-Export-Own-JOB-TEST-2-{part}.xlsx", *kept]:
-        (records.files_folder() / name).write_text("part")
+        if name != theirs:
+            (records.files_folder() / name).write_text("part")
     result = export_records(Context({"doctype": RECORD}, attempt=3))
     assert records.export_files() == sorted([*kept, result["file_name"]])
+    assert file.get_content() == "theirs"
     assert content_of(result).startswith(b"\xef\xbb\xbfID,")
 
 

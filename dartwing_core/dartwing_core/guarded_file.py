@@ -73,7 +73,10 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
 
     def write_file(self) -> Any:
         """Check that the user may change the bytes that are there."""
-        file_rules.check_writing(self)
+        path = file_rules.check_writing(self)
+        if path and path.is_file() and not self.flags.new_file:
+            # Frappe writes this back at a rollback, and would take it from a document that is sent along.
+            self.flags.original_content = path.read_bytes()
         return super().write_file()
 
     def handle_is_private_changed(self) -> None:

@@ -9,6 +9,7 @@ File names (`attached_to_field`), without a permission. (15, 16)
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -80,11 +81,16 @@ def _owners_of(path: str) -> dict[str, tuple[str, str]]:
     return result_files.owners_at([address]).get(address, {}) if address else {}
 
 
-def check_writing(file: Document) -> None:
-    """Raises frappe.PermissionError unless the user may write the bytes at a File's path, as the stored File is."""
-    owners = _owners_of(file.get_full_path())
+def check_writing(file: Document) -> Path | None:
+    """The path of a File of ours, and None for others.
+
+    Raises frappe.PermissionError unless the user may write there, as the stored File is.
+    """
+    path = file.get_full_path()
+    owners = _owners_of(path)
     if owners and is_by_request() and not frappe.has_permission("File", "write", doc=file.get("name")):
         result_files.throw_foreign()
+    return Path(path) if owners else None
 
 
 def is_by_request() -> bool:

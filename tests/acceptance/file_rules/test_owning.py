@@ -16,7 +16,7 @@ from dartwing_core.jobs.access import result_files
 from tests.support import files, tenants
 from tests.support.files import REFUSED
 from tests.support.http import Client, call
-from tests.support.uploads import PRIVATE, PUBLIC, changed, made, read, uploaded
+from tests.support.uploads import OF_ALPHA, PRIVATE, PUBLIC, changed, made, read, uploaded
 
 pytestmark = pytest.mark.usefixtures("fresh_limits")
 
@@ -141,6 +141,17 @@ def test_a_document_that_is_sent_along_writes_over_no_file_of_ours(admin, pictur
     sent = {**mine, "file_name": picture["file_url"].rpartition("/")[2]}
     call(admin, "run_doc_method", docs=json.dumps(sent), method="optimize_file")
     assert files.on_disk(frappe._dict(picture)).read_bytes() == before
+
+
+def test_a_refused_optimize_leaves_the_bytes_that_were_there(admin, of_schedule):
+    # Seen failing: the rollback wrote the content that was sent along.
+    values = {"file_name": "test-mine.png", "content": base64.b64encode(drawn("blue")).decode(), "decode": True}
+    mine = uploaded(admin, **values, **of_schedule)
+    before = files.on_disk(frappe._dict(mine)).read_bytes()
+    sent = {**mine, "content": base64.b64encode(drawn("green")).decode(), "decode": True, **OF_ALPHA}
+    answer = call(admin, "run_doc_method", docs=json.dumps(sent), method="optimize_file")
+    assert answer.status_code in REFUSED, answer.text
+    assert files.on_disk(frappe._dict(mine)).read_bytes() == before
 
 
 def test_who_may_only_read_a_file_of_ours_does_not_rename_it(member, picture):

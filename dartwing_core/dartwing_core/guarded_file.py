@@ -121,6 +121,8 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
             super().notify_update()
 
     def delete_file_from_filesystem(self, only_thumbnail: bool = False) -> None:
-        """Delete the bytes of a file of ours only with its own File."""
-        if not result_files.is_foreign(self, result_files.addresses(self)):
+        """Delete the bytes of a file of ours only with the last File of ours that leads there."""
+        is_ours = result_files.is_marked(self.get("content_hash"))
+        is_shared = is_ours and result_files.files_of_ours(file_url=self.file_url, name=["!=", self.name])
+        if not is_shared and not result_files.is_foreign(self, result_files.addresses(self)):
             super().delete_file_from_filesystem(only_thumbnail=only_thumbnail)

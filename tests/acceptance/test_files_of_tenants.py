@@ -9,7 +9,7 @@ import pytest
 
 from dartwing_core.jobs.access import result_files
 from dartwing_core.patches import files_are_kept_apart
-from tests.support import factory
+from tests.support import factory, tenants
 from tests.support.files import delete_files
 from tests.support.http import Client
 from tests.support.uploads import read
@@ -105,12 +105,14 @@ def test_comments_show_the_picture_at_its_new_address(file):
     frappe.db.set_value(
         "File", picture.name, {"attached_to_doctype": "Organization", "attached_to_name": factory.ALPHA}
     )
-    comment = frappe.get_doc("Organization", factory.ALPHA).add_comment("Comment", f'<img src="{old}?fid=1">')
+    # Seen failing: an address that begins with this one was changed, and a quoted one stayed.
+    shown = f'<img src="{{0}}?fid=1"> {old}.bak'
+    comment = frappe.get_doc("Organization", factory.ALPHA).add_comment("Comment", shown.format(old))
     files_are_kept_apart.execute()
     frappe.db.commit()
     new = frappe.db.get_value("File", picture.name, "file_url")
     assert new != old
-    assert frappe.db.get_value("Comment", comment.name, "content") == f'<img src="{new}?fid=1">'
+    assert frappe.db.get_value("Comment", comment.name, "content") == shown.format(new)
     comment.delete()
 
 
@@ -129,3 +131,20 @@ def test_the_patch_keeps_apart_what_was_attached_before(file):
         assert (found.encode() if isinstance(found, str) else found) == content
     assert frappe.get_doc("File", shared.name).exists_on_disk()
     assert not older.exists_on_disk(), "no bytes are left where others may guess them"
+
+
+@pytest.mark.parametrize("kind", ["Note", "Background Job"])
+def test_a_job_whose_bytes_others_share_takes_them_from_nobody(file, kind):
+    # Seen failing: the bytes of all went with the first File of a job, as each had got a hash of its own.
+    shared = attached(b"shared", file_name="test-shared.txt", attached_to_doctype="Note", attached_to_name="any")
+    of_job = attached(b"shared", file_name="test-shared.txt")
+    job = {"attached_to_doctype": "Background Job", "attached_to_name": tenants.targets("user")["alpha"].name}
+    assert of_job.file_url == shared.file_url
+    frappe.db.set_value("File", of_job.name, job)
+    if kind == "Background Job":
+        frappe.db.set_value("File", shared.name, job)
+    files_are_kept_apart.execute()
+    frappe.db.commit()
+    frappe.delete_doc("File", of_job.name, force=True)
+    frappe.db.commit()
+    assert frappe.get_doc("File", shared.name).get_content() == "shared"

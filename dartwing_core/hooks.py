@@ -89,6 +89,10 @@ doc_events = {
         doctype: dict.fromkeys(("validate", "on_trash"), "dartwing_core.wall.personal_rows.keep_navigation")
         for doctype in ("Workspace", "Workspace Sidebar", "Desktop Icon")
     },
+    **{
+        doctype: {"validate": "dartwing_core.wall.file_rules.check_shown_files"}
+        for doctype in ("Job Schedule", "Organization", "Org Member")
+    },
     "System Settings": {"on_update": "dartwing_core.jobs.recovery.scheduled_types.follow_time_zone"},
     "Prepared Report": {"before_insert": "dartwing_core.wall.report_access.check_preparing"},
 }

@@ -10,6 +10,7 @@ import frappe
 from dartwing_core.jobs.attempt import declared_types, idempotency
 from dartwing_core.jobs.base import clock
 from dartwing_core.jobs.recovery import scheduled_types
+from dartwing_core.wall import file_moves
 
 APP = "dartwing_core"
 ROLES = ("Dartwing User", "Dartwing Admin")
@@ -24,23 +25,16 @@ def before_install() -> None:
 
 
 def after_install() -> None:
-    """Make the app's own records, and indexes on tables of Frappe."""
+    """Make the app's own records."""
     seed()
     scheduled_types.set_back(clock.site_time())
-    index_files()
 
 
 def after_migrate() -> None:
-    """Make records and indexes that `after_install` makes, and that a release has added since."""
+    """Make records that a release has added since. Move files that an earlier one stored."""
     seed()
     scheduled_types.set_back(clock.site_time())
-    index_files()
-
-
-def index_files() -> None:
-    """Make the index on addresses of Files, as Frappe 16 does: each save of a File searches those of jobs."""
-    if frappe.db.db_type == "mariadb":
-        frappe.db.add_index("File", ["file_url(100)"])
+    file_moves.move_all()
 
 
 def before_uninstall() -> None:

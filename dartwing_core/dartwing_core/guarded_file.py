@@ -7,14 +7,17 @@ is here, where the bytes are.
 from __future__ import annotations
 
 import functools
+import os
 from typing import TYPE_CHECKING, Any
 
 import frappe
+from frappe import _
 from frappe.core.doctype.file.file import File as FrappesFile
 from frappe.utils import cint
 
-from dartwing_core.jobs.access import desk_access, result_files
-from dartwing_core.wall import callers, file_rules
+from dartwing_core.jobs.access import desk_access
+from dartwing_core.jobs.store import private_files
+from dartwing_core.wall import callers, file_moves, file_rules
 
 NAME = f"{__name__}.File"
 
@@ -37,56 +40,89 @@ def _guarded(base: type) -> type:
 class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[misc]
     """The guard that is added to the class of File."""
 
+    # Making ----------------------------------------------------------------------------------------------------------
+
     def before_insert(self) -> None:
-        """Store a private file of ours under a name that nobody can guess, and mark it."""
+        """Store a private file of ours in the folder of such files."""
         # Frappe takes the text "0" for a folder, whose address it does not check, and stores a file.
         self.set("is_folder", cint(self.get("is_folder")))
         if file_rules.is_by_request():
             self.set("content_hash", None)  # Frappe computes it
         if self.attached_to_doctype in desk_access.ENGINE_DOCTYPES:
             self.owner = "Administrator"  # Frappe lets the owner of a File read it for ever
-        if self.flags.is_stored or not file_rules.is_made_as_ours(self):
+        if self.flags.own_id or not file_rules.is_made_as_ours(self):
             super().before_insert()
             return
         file_rules.take_bytes(self)
-        self.flags.has_own_bytes = self.flags.ignore_duplicate_entry_error = True
-        shown = str(self.get("file_name") or "file").replace("/", "")
-        self.set("file_name", result_files.unguessable(shown))
+        self.flags.ignore_duplicate_entry_error = True
+        self.flags.own_id = private_files.new_id()
         super().before_insert()
-        self.set("file_name", shown)
-        self.set("content_hash", result_files.own_hash())
+        self.set("content_hash", private_files.own_hash())
+
+    def autoname(self) -> None:
+        """The name with which the address of the bytes begins."""
+        if self.flags.own_id:
+            self.name = self.flags.own_id
+        else:
+            super().autoname()
 
     def save_file(self, *arguments: Any, **named: Any) -> Any:
         """Share the bytes of a file of ours with no other File. It keeps address and hash when its bytes change."""
-        is_kept = not self.is_new() and result_files.is_marked(self.get("content_hash"))
-        shown, kept = self.get("file_name"), self.get("content_hash")
-        if self.flags.has_own_bytes or is_kept:
-            named["ignore_existing_file_check"] = True
-        if is_kept:
-            self.set("file_name", (self.get("file_url") or "").rpartition("/")[2])
+        kept = self.get("content_hash")
+        is_kept = private_files.is_kept(self.get("file_url"))
+        if self.flags.own_id or is_kept:
+            named |= {"ignore_existing_file_check": True, "overwrite": True}
         try:
             return super().save_file(*arguments, **named)
         finally:
             self.flags.has_new_hash = self.get("content_hash") != kept  # Frappe computes none for a link
             if is_kept:
-                self.update({"file_name": shown, "content_hash": kept})
+                self.set("content_hash", kept)
+
+    def save_file_on_filesystem(self) -> dict[str, str]:
+        """Write the bytes of a file of ours into its own folder."""
+        if self.flags.own_id:
+            self.file_url = private_files.address_for(self.flags.own_id, self.file_name)
+        elif not private_files.is_kept(self.file_url):
+            return super().save_file_on_filesystem()
+        return {"file_name": os.path.basename(self.write_file()), "file_url": self.file_url}
 
     def write_file(self) -> Any:
         """Check that the user may change the bytes that are there."""
         path = file_rules.check_writing(self)
+        if path:
+            path.parent.mkdir(exist_ok=True)
         if path and path.is_file() and not self.flags.new_file:
             # Frappe writes this back at a rollback, and would take it from a document that is sent along.
             self.flags.original_content = path.read_bytes()
         return super().write_file()
 
+    # Changing --------------------------------------------------------------------------------------------------------
+
+    def validate(self) -> None:
+        """Move the bytes of a file that code of the site has attached to a document of ours."""
+        super().validate()
+        if not self.is_new() and file_moves.is_to_move(self):
+            self.update(file_moves.move(self))
+
+    def before_rename(self, old: str, new: str, merge: bool = False) -> None:
+        """Refuse to rename a file of ours: its bytes belong to that name."""
+        if private_files.is_kept(self.file_url):
+            text = _("A private file of a background job, a schedule or an organization can't be renamed.")
+            frappe.throw(text, frappe.PermissionError)
+
     def handle_is_private_changed(self) -> None:
         """Check first what Frappe writes into the document of the File."""
+        if private_files.is_kept(self.file_url):
+            file_rules.throw_unchangeable()
         file_rules.check_publishing(self)
         super().handle_is_private_changed()
 
+    # Reading ---------------------------------------------------------------------------------------------------------
+
     def get_full_path(self) -> str:
         if not self.is_remote_file:
-            result_files.check_length(self.get("file_url") or "")
+            private_files.check_length(self.get("file_url") or "")
         path = super().get_full_path()
         file_rules.check_path(self, path)
         return path
@@ -101,12 +137,11 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
 
     def is_downloadable(self) -> bool:
         """Also check the requested path: Frappe finds its File by the database's comparison, which ignores case."""
-        found = result_files.addresses(self)
         if desk_access.is_download():
-            found |= result_files.private_addresses(frappe.local.request.path)
-        return (
-            not result_files.is_foreign(self, found) and self._is_of_a_visible_document() and super().is_downloadable()
-        )
+            keeper = private_files.keeper_of(frappe.local.request.path)
+            if keeper is not None and keeper != self.name:
+                return False
+        return self._is_of_a_visible_document() and super().is_downloadable()
 
     def _is_of_a_visible_document(self) -> bool:
         """Whether the user sees our document with this File. Frappe lets the owner of a File read it for ever."""
@@ -120,9 +155,25 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
         if self.attached_to_doctype not in desk_access.TENANT_DOCTYPES:
             super().notify_update()
 
+    # Deleting --------------------------------------------------------------------------------------------------------
+
+    def on_rollback(self) -> None:
+        self.flags.is_rolled_back = True
+        super().on_rollback()
+
+    def _delete_file_on_disk(self) -> None:
+        """Delete the bytes of a file of ours after the commit. Frappe would delete by the last part of an address."""
+        if not private_files.is_kept(self.file_url):
+            super()._delete_file_on_disk()
+        elif private_files.keeper_of(self.file_url) == self.name:
+            path = private_files.path_of(self.file_url)
+            if self.flags.is_rolled_back:
+                path.unlink(missing_ok=True)
+            else:
+                private_files.delete_after_commit(path)
+
     def delete_file_from_filesystem(self, only_thumbnail: bool = False) -> None:
-        """Delete the bytes of a file of ours only with the last File of ours that leads there."""
-        is_ours = result_files.is_marked(self.get("content_hash"))
-        is_shared = is_ours and result_files.files_of_ours(file_url=self.file_url, name=["!=", self.name])
-        if not is_shared and not result_files.is_foreign(self, result_files.addresses(self)):
+        if private_files.is_kept(self.file_url):
+            self._delete_file_on_disk()
+        else:
             super().delete_file_from_filesystem(only_thumbnail=only_thumbnail)

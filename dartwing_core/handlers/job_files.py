@@ -11,8 +11,8 @@ from frappe.model.base_document import get_controller
 from frappe.utils import call_hook_method
 
 from dartwing_core.jobs import JobContext
-from dartwing_core.jobs.access import result_files
 from dartwing_core.jobs.base.config import JOB
+from dartwing_core.jobs.store import private_files
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
@@ -20,24 +20,25 @@ if TYPE_CHECKING:
 
 def scratch_file() -> IO[bytes]:
     """An open file without a name, on the disk of the site's files. It vanishes with its process, even after a kill."""
-    return tempfile.TemporaryFile(dir=result_files.folder())
+    return tempfile.TemporaryFile(dir=private_files.folder())
 
 
 def attach(context: JobContext, content: IO[bytes], title: str, extension: str) -> Document:
     """Store `content` as a private File of the running job, in the handler's transaction. Returns the File document.
 
-    Frappe removes the file from the disk when that transaction is rolled back. The file's name has a part that nobody
-    can guess. It also holds job and attempt, so that an attempt can remove files of earlier ones whose worker was
-    killed. Users who may see the job may download the file. The job's own row is not written: a handler's transaction
-    must not write it.
+    Frappe removes the file from the disk when that transaction is rolled back. The file's name holds job and attempt.
+    So an attempt can remove files of earlier ones whose worker was killed. Users who may see the job may download the
+    file. The job's own row is not written: a handler's transaction must not write it.
     """
     _remove_leftovers(context)
     plain_title = re.sub(r"[^A-Za-z0-9]+", "-", title).strip("-")
-    name = result_files.unguessable(f"{plain_title}-{context.job_id}-{context.attempt}.{extension}")
-    path = result_files.folder() / name
-    result_files.write(content, path)
+    name = f"{plain_title}-{context.job_id}-{context.attempt}.{extension}"
+    own_id = private_files.new_id()
+    address = private_files.address_for(own_id, name)
+    path = private_files.path_of(address)
+    private_files.write(content, path)
     try:
-        return _insert(context, name, path.stat().st_size)
+        return _insert(context, own_id, name, address, path.stat().st_size)
     except BaseException:
         # Frappe registers its rollback callback late, and a connection that a time limit closes loses the callback.
         path.unlink(missing_ok=True)
@@ -47,28 +48,30 @@ def attach(context: JobContext, content: IO[bytes], title: str, extension: str) 
 def _remove_leftovers(context: JobContext) -> None:
     if context.attempt == 1:
         return
-    pattern = re.compile(rf"-{re.escape(context.job_id)}-(\d+)(-[0-9a-f]{{32}})?\.\w+$")
-    for path in result_files.folder().glob(f"*-{context.job_id}-*"):
+    pattern = re.compile(rf"-{re.escape(context.job_id)}-(\d+)\.\w+$")
+    for path in private_files.folder().glob(f"*-{context.job_id}-*"):
         found = pattern.search(path.name)
         if not found or int(found[1]) >= context.attempt:
             continue
         # A killed attempt left no File. Others may have named theirs alike.
-        if not frappe.db.exists("File", {"file_url": result_files.FOLDER + path.name}):
+        if not frappe.db.exists("File", private_files.keeper_at(path)):
             path.unlink(missing_ok=True)
 
 
-def _insert(context: JobContext, name: str, size: int) -> Document:
+def _insert(context: JobContext, own_id: str, name: str, address: str, size: int) -> Document:
     values = {
         "doctype": "File",
         "file_name": name,
-        "file_url": result_files.FOLDER + name,
+        "file_url": address,
         "is_private": 1,
         "file_size": size,
         "attached_to_doctype": JOB,
         "attached_to_name": context.job_id,
-        "content_hash": result_files.own_hash(),
+        "content_hash": private_files.own_hash(),
     }
-    return _stored_file_class()(values).insert(ignore_permissions=True)
+    file = _stored_file_class()(values)
+    file.flags.own_id = own_id
+    return file.insert(ignore_permissions=True)
 
 
 def _stored_file_class() -> type:

@@ -1,7 +1,8 @@
 """Rules for Files: whose bytes a File may lead to, who reads them, and what a File may write beside them.
 
 A private file of a document of ours is made by an upload, or by code of the site. It keeps its address, its hash and
-its document. So no File takes bytes that are there already, and nobody else's become ours. (15, 16)
+its document. So no File takes bytes that are there already, and nobody else's become ours. Where the bytes lie, and
+whose they are, is in `jobs/store/private_files`. (15, 16)
 
 Frappe reads any file in the site's folder for the address in a File, and writes the address into any field that the
 File names (`attached_to_field`), without a permission. (15, 16)
@@ -15,11 +16,13 @@ from urllib.parse import unquote
 
 import frappe
 from frappe import _
+from frappe.core.doctype.file.file import URL_PREFIXES
 from frappe.utils import cint
 
-from dartwing_core.jobs.access import desk_access, result_files, visibility
-from dartwing_core.jobs.access.desk_access import ENGINE_DOCTYPES, TENANT_DOCTYPES, now_and_before
+from dartwing_core.jobs.access import desk_access, visibility
+from dartwing_core.jobs.access.desk_access import ENGINE_DOCTYPES, READING, TENANT_DOCTYPES, now_and_before
 from dartwing_core.jobs.base import config
+from dartwing_core.jobs.store import private_files
 
 from . import links
 from .references import REFERENCES, check_other_apps, may_refer_to
@@ -30,7 +33,6 @@ if TYPE_CHECKING:
 IDENTITY = ("attached_to_doctype", "attached_to_name", "file_url", "content_hash", "is_private", "is_folder")
 ATTACHMENT = ("attached_to_doctype", "attached_to_name", "attached_to_field")
 ATTACH_TYPES = frozenset({"Attach", "Attach Image"})
-REMOTE = ("http://", "https://")
 
 
 # Reading --------------------------------------------------------------------------------------------------------
@@ -39,14 +41,21 @@ REMOTE = ("http://", "https://")
 def has_file_permission(doc: Document, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
     """`has_permission` of File: a job's files are as private as its result.
 
-    Files of another document of ours are as private as that document. The other hooks decide on all other files.
+    Files of another document of ours are as private as that document. Who may not change the document changes none of
+    its files. The other hooks decide on all other files.
     """
     attached = now_and_before(doc, REFERENCES["File"])
     if not all(may_read_files_of(doctype, name, user) for doctype, name in attached):
         return False
-    if result_files.is_foreign(doc, result_files.addresses(doc)):
+    if ptype not in READING and not all(_may_change_files_of(doctype, name, user) for doctype, name in attached):
         return False
     return check_other_apps(doc, ptype, user, debug)
+
+
+def _may_change_files_of(doctype: str | None, name: str | None, user: str | None) -> bool:
+    """Whether a user may change the files of a document. Yes for documents of others' DocTypes."""
+    is_ours = doctype in TENANT_DOCTYPES and bool(name)
+    return not is_ours or frappe.has_permission(doctype, "write", doc=name, user=user)
 
 
 def may_read_files_of(doctype: str | None, name: str | None, user: str | None = None) -> bool:
@@ -63,22 +72,23 @@ def check_path(file: Document, path: str) -> None:
 
     Frappe asks the owner's permission alone in some functions, and reads all of the site's folder.
     """
-    if path.startswith((*REMOTE, "/api/method/")):
+    if path.startswith(URL_PREFIXES):
         return
-    owners = _owners_of(path)
-    if owners and file.get("name") not in owners:
-        result_files.throw_foreign()
-    if not is_by_request() or visibility.viewer().sees_everything:
+    keeper = private_files.keeper_at(path)
+    if keeper is not None and keeper != (file.flags.own_id or file.get("name")):
+        private_files.throw_foreign()
+    if not is_by_request() or file.flags.own_id or visibility.viewer().sees_everything:
         return
-    if not result_files.is_within_files(path):
+    if not private_files.is_within_files(path):
         frappe.throw(_("Only files of the site can be read."), frappe.PermissionError)
-    if owners and not any(may_read_files_of(*document) for document in owners.values()):
-        result_files.throw_foreign()
+    if keeper is not None and not _may_read_of(keeper):
+        private_files.throw_foreign()
 
 
-def _owners_of(path: str) -> dict[str, tuple[str, str]]:
-    address = result_files.address_of(path)
-    return result_files.owners_at([address]).get(address, {}) if address else {}
+def _may_read_of(file: str) -> bool:
+    """Whether the user may read the files of the document to which the stored File is attached."""
+    document = frappe.db.get_value("File", file, ["attached_to_doctype", "attached_to_name"])
+    return bool(document) and may_read_files_of(*document)
 
 
 def check_writing(file: Document) -> Path | None:
@@ -87,10 +97,12 @@ def check_writing(file: Document) -> Path | None:
     Raises frappe.PermissionError unless the user may write there, as the stored File is.
     """
     path = file.get_full_path()
-    owners = _owners_of(path)
-    if owners and is_by_request() and not frappe.has_permission("File", "write", doc=file.get("name")):
-        result_files.throw_foreign()
-    return Path(path) if owners else None
+    if private_files.keeper_at(path) is None:
+        return None
+    is_stored = not file.flags.own_id
+    if is_stored and is_by_request() and not frappe.has_permission("File", "write", doc=file.get("name")):
+        private_files.throw_foreign()
+    return Path(path)
 
 
 def is_by_request() -> bool:
@@ -107,7 +119,7 @@ def is_made_as_ours(file: Document) -> bool:
     A link to another site has no bytes. Published files are for everybody.
     """
     address = unquote(file.file_url or "")
-    is_link = address.startswith(REMOTE) and "/files/" not in address
+    is_link = address.startswith(URL_PREFIXES) and "/files/" not in address
     is_private = cint(file.is_private) or address.startswith("/private")  # as Frappe decides it
     return file.attached_to_doctype in TENANT_DOCTYPES and bool(is_private if file.content else not is_link)
 
@@ -144,25 +156,31 @@ def check_file(doc: Document, _method: str | None = None) -> None:
         _check_identity(doc)
         if any(map(doc.has_value_changed, ATTACHMENT)):
             _check_field(doc)
-    if result_files.is_foreign(doc, result_files.addresses(doc)):
-        result_files.throw_foreign()
+    if private_files.keeper_of(doc.file_url or "") not in (None, doc.flags.own_id or doc.name):  # also of a folder
+        private_files.throw_foreign()
 
 
 def _check_identity(doc: Document) -> None:
     """Raises frappe.PermissionError for a change of a file of ours, and for a File that is to become one later."""
-    before, marked = doc.get_doc_before_save(), result_files.is_marked
-    is_link = (doc.file_url or "").startswith(REMOTE)
+    before = doc.get_doc_before_save()
+    is_link = (doc.file_url or "").startswith(URL_PREFIXES)
     becomes_ours = doc.attached_to_doctype in TENANT_DOCTYPES and cint(doc.is_private) and not is_link
     if before is None:
-        is_wrong = becomes_ours and not doc.flags.has_own_bytes
+        is_wrong = becomes_ours and not doc.flags.own_id
     else:
-        is_held = marked(before.content_hash) or becomes_ours
+        doc.content_hash = doc.content_hash or before.content_hash  # API clients send what they know
+        is_held = private_files.is_kept(before.file_url) or becomes_ours
         # Frappe moves and deletes Files of equal hashes together. It computes a hash itself, also for new bytes.
         is_forged = (doc.content_hash or None) != (before.content_hash or None) and not doc.flags.has_new_hash
         is_wrong = is_forged or (is_held and any(map(doc.has_value_changed, IDENTITY)))
     if is_wrong:
-        text = _("A private file of a background job, a schedule or an organization can't be moved or changed.")
-        frappe.throw(f"{text} {_('Upload it where you need it.')}", frappe.PermissionError)
+        throw_unchangeable()
+
+
+def throw_unchangeable() -> None:
+    """Raises frappe.PermissionError: a private file of ours stays what it is."""
+    text = _("A private file of a background job, a schedule or an organization can't be moved or changed.")
+    frappe.throw(f"{text} {_('Upload it where you need it.')}", frappe.PermissionError)
 
 
 def _check_field(doc: Document) -> None:
@@ -177,6 +195,21 @@ def _check_field(doc: Document) -> None:
     is_nowhere = not kinds and meta.issingle  # Frappe stores values of a Single under any name
     if is_standard or is_nowhere or kinds - ATTACH_TYPES:
         frappe.throw(_("{0} of {1} holds no file.").format(field, _(doctype)), frappe.PermissionError)
+
+
+def check_shown_files(doc: Document, _method: str | None = None) -> None:
+    """`validate` of documents of ours that people write: a field for files shows a private file of this document alone.
+
+    Frappe attaches the File of the address to the document, whoever has made it.
+    """
+    for field in doc.meta.get("fields", {"fieldtype": ["in", list(ATTACH_TYPES)]}) if is_by_request() else ():
+        address = str(doc.get(field.fieldname) or "")
+        if "/private/" not in address or not doc.has_value_changed(field.fieldname):
+            continue
+        own = {"attached_to_doctype": doc.doctype, "attached_to_name": doc.name, "file_url": address}
+        if not private_files.is_kept(address) or not frappe.db.exists("File", own):
+            text = _("{0} shows files of this document only. Save the document, then upload the file here.")
+            frappe.throw(text.format(_(field.label)), frappe.PermissionError)
 
 
 def check_publishing(file: Document) -> None:

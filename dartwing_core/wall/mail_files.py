@@ -17,7 +17,7 @@ from typing import Any
 import frappe
 from frappe.email import email_body
 
-from dartwing_core.jobs.access import result_files
+from dartwing_core.jobs.store import private_files
 
 from . import callers, links
 
@@ -39,16 +39,16 @@ def _wrapped(read: Callable[[Any], bytes | None]) -> Callable[[Any], bytes | Non
 
 
 def _may_be_sent(path: str) -> bool:
-    if "\0" in path or len(path) > result_files.LONGEST_ADDRESS:
+    if "\0" in path or len(path) > private_files.LONGEST_ADDRESS:
         return False
     folder = next((frappe.get_site_path(*parts) for start, parts in FOLDERS.items() if path.startswith(start)), "")
     is_asset = path.startswith(ASSETS)
     found = os.path.realpath(os.path.abspath(path) if is_asset else os.path.join(folder, path))
-    if address := result_files.address_of(found):
-        if callers.stands_for_others():
-            return not result_files.files_of_ours(file_url=address)
-        return result_files.may_read(address)
-    return result_files.is_within_files(found) or any(Path(found).is_relative_to(one) for one in _published_by_apps())
+    keeper = private_files.keeper_at(found)
+    if keeper is not None:
+        is_known = frappe.db.exists("File", keeper) and not callers.stands_for_others()
+        return bool(is_known and frappe.has_permission("File", "read", doc=keeper))
+    return private_files.is_within_files(found) or any(Path(found).is_relative_to(one) for one in _published_by_apps())
 
 
 def _published_by_apps() -> Iterator[str]:

@@ -25,7 +25,6 @@ from frappe.email.doctype.auto_email_report.auto_email_report import AutoEmailRe
 from frappe.email.doctype.email_queue.email_queue import SendMailContext
 from frappe.website.doctype.personal_data_download_request import personal_data_download_request
 
-from dartwing_core.jobs.access import result_files
 from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
 
 from . import report_access
@@ -117,7 +116,8 @@ def _may_be_attached(attachment: Mapping[str, Any], user: str) -> bool:
     if attachment.get("print_format_attachment"):
         return may_refer_to(attachment.get("doctype"), str(attachment.get("name")), user)
     fields = {"name": attachment.get("fid")} if attachment.get("fid") else {"file_url": attachment.get("file_url")}
-    files = result_files.files_of_ours(**fields) if any(fields.values()) else []
+    is_ours = {"attached_to_doctype": ["in", TENANT_DOCTYPES]}
+    files = frappe.get_all("File", {**fields, **is_ours}, pluck="name") if any(fields.values()) else []
     return all(frappe.has_permission("File", "read", doc=file, user=user) for file in files)
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import time
 from collections.abc import Iterator
 
 import frappe
 import pytest
 
-from dartwing_core.jobs.access import result_files
-from dartwing_core.patches import files_are_kept_apart
+from dartwing_core.jobs.recovery import retention
+from dartwing_core.jobs.store import private_files
+from dartwing_core.wall import file_moves
 from tests.support import factory, tenants
-from tests.support.files import delete_files
+from tests.support.files import delete_files, on_disk
 from tests.support.http import Client
 from tests.support.uploads import read
 
@@ -48,8 +53,8 @@ def test_a_file_row_of_ones_own_leads_to_no_file_of_an_organization(web, file):
 
 
 def test_its_name_can_not_be_guessed(file):
-    assert NAME not in file.file_url
-    assert file.content_hash.startswith(result_files.MARK)
+    assert re.fullmatch(rf"/private/files/dartwing_core/[0-9a-f]{{32}}-{NAME}", file.file_url)
+    assert file.file_name == NAME
 
 
 def test_equal_content_of_somebody_else_is_another_file(file):
@@ -72,65 +77,130 @@ def test_who_has_left_the_organization_does_not_read_what_they_have_attached(web
     assert SECRET not in read(client, file.file_url)[1]
 
 
-def test_the_patch_that_breaks_off_loses_no_file(file, monkeypatch):
-    # Seen failing: the row led to the old address again, whose bytes were gone.
-    older = [attached(f"older {number}".encode(), file_name=f"test-older-{number}.txt") for number in (1, 2)]
-    of_alpha = {"attached_to_doctype": "Organization", "attached_to_name": factory.ALPHA}
-    for one in older:
-        frappe.db.set_value("File", one.name, of_alpha)
+def older(content: bytes, name: str, doctype: str = "Organization", document: str = factory.ALPHA):
+    """A File as an earlier release stored it: beside others, and attached afterwards."""
+    made = attached(content, file_name=name)
+    frappe.db.set_value("File", made.name, {"attached_to_doctype": doctype, "attached_to_name": document})
     frappe.db.commit()
-    write, calls = result_files.write, []
+    return made
+
+
+def content_of(name: str) -> bytes:
+    found = frappe.get_doc("File", name).get_content()
+    return found.encode() if isinstance(found, str) else found
+
+
+def test_a_migration_that_breaks_off_loses_no_file(file, monkeypatch):
+    # Seen failing: the row led to the old address again, whose bytes were gone.
+    both = [older(f"older {number}".encode(), f"test-older-{number}.txt") for number in (1, 2)]
+    write, calls = private_files.write, []
 
     def full(content, path):
         calls.append(path)
+        write(content, path)
         if len(calls) == 2:
             raise OSError("no space left")
-        write(content, path)
 
-    monkeypatch.setattr(result_files, "write", full)
+    monkeypatch.setattr(private_files, "write", full)
     with pytest.raises(OSError, match="no space"):
-        files_are_kept_apart.execute()
+        file_moves.move_all()
     frappe.db.rollback()
-    assert all(frappe.get_doc("File", one.name).exists_on_disk() for one in older)
-    assert not calls[0].exists(), "the copy of what was rolled back is gone"
+    assert all(frappe.get_doc("File", one.name).exists_on_disk() for one in both)
     monkeypatch.undo()
-    files_are_kept_apart.execute()
-    frappe.db.commit()
-    assert all(frappe.get_doc("File", one.name).exists_on_disk() for one in older)
+    calls[1].unlink()
+    file_moves.move_all()
+    assert sorted(content_of(one.name) for one in both) == [b"older 1", b"older 2"]
 
 
 def test_comments_show_the_picture_at_its_new_address(file):
-    picture = attached(b"picture", file_name="test-picture.png")
+    picture = older(b"picture", "test-picture.png")
     old = picture.file_url
-    frappe.db.set_value(
-        "File", picture.name, {"attached_to_doctype": "Organization", "attached_to_name": factory.ALPHA}
-    )
     # Seen failing: an address that begins with this one was changed, and a quoted one stayed.
     shown = f'<img src="{{0}}?fid=1"> {old}.bak'
     comment = frappe.get_doc("Organization", factory.ALPHA).add_comment("Comment", shown.format(old))
-    files_are_kept_apart.execute()
-    frappe.db.commit()
+    file_moves.move_all()
     new = frappe.db.get_value("File", picture.name, "file_url")
     assert new != old
     assert frappe.db.get_value("Comment", comment.name, "content") == shown.format(new)
     comment.delete()
 
 
-def test_the_patch_keeps_apart_what_was_attached_before(file):
-    shared = attached(attached_to_doctype="Note", attached_to_name="any")
-    older = attached(b"older", file_name="test-older.txt")
-    for name, address in ((file.name, shared.file_url), (older.name, older.file_url)):
-        of_alpha = {"attached_to_doctype": "Organization", "attached_to_name": factory.ALPHA, "file_url": address}
-        frappe.db.set_value("File", name, of_alpha | {"content_hash": "plain"})
-    files_are_kept_apart.execute()
+def test_a_migration_keeps_apart_what_was_attached_before(file):
+    shared = attached(b"shared", file_name="test-shared.txt", attached_to_doctype="Note", attached_to_name="any")
+    sharing, alone = older(b"shared", "test-shared.txt"), older(b"alone", "test-alone.txt")
+    assert sharing.file_url == shared.file_url
+    file_moves.move_all()
+    for name, content in ((sharing.name, b"shared"), (alone.name, b"alone"), (shared.name, b"shared")):
+        assert content_of(name) == content
+    assert private_files.is_kept(frappe.db.get_value("File", sharing.name, "file_url"))
+    assert not on_disk(alone).exists(), "no bytes are left where others may guess them"
+    before = frappe.get_all("File", fields=["name", "file_url"])
+    file_moves.move_all()
+    assert frappe.get_all("File", fields=["name", "file_url"]) == before, "nothing is left to move"
+
+
+def test_the_result_of_a_job_leads_to_the_moved_file(file):
+    job = tenants.targets("user")["alpha"].name
+    of_job = older(b"exported", "test-exported.csv", "Background Job", job)
+    before = frappe.db.get_value("Background Job", job, ["output_reference", "result"], as_dict=True)
+    result = json.dumps({"output_reference": of_job.file_url, "file": "x"})
+    values = {"output_reference": of_job.file_url, "result": result}
+    frappe.db.set_value("Background Job", job, values, update_modified=False)
     frappe.db.commit()
-    for name, content in ((file.name, SECRET), (older.name, b"older")):
-        now = frappe.get_doc("File", name)
-        assert now.content_hash.startswith(result_files.MARK)
-        found = now.get_content()
-        assert (found.encode() if isinstance(found, str) else found) == content
-    assert frappe.get_doc("File", shared.name).exists_on_disk()
-    assert not older.exists_on_disk(), "no bytes are left where others may guess them"
+    file_moves.move_all()
+    now = frappe.db.get_value("Background Job", job, ["output_reference", "result"], as_dict=True)
+    address = frappe.db.get_value("File", of_job.name, "file_url")
+    assert private_files.is_kept(address)
+    assert now.output_reference == address
+    assert json.loads(now.result) == {"output_reference": address, "file": "x"}
+    frappe.db.set_value("Background Job", job, before, update_modified=False)
+    frappe.db.commit()
+
+
+def test_code_of_the_site_attaches_a_file_afterwards(web, file):
+    # Seen failing: its bytes stayed beside others, under a name that one guesses.
+    loose = attached(b"loose", file_name="test-loose.txt")
+    public = attached(b"public", file_name="test-public.txt", is_private=0)
+    for made in (loose, public):
+        made.update({"attached_to_doctype": "Organization", "attached_to_name": factory.ALPHA, "is_private": 1})
+        made.save()
+        frappe.db.commit()
+        now = frappe.get_doc("File", made.name)
+        assert private_files.is_kept(now.file_url)
+    assert [content_of(one.name) for one in (loose, public)] == [b"loose", b"public"]
+
+
+# Deleting ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_bytes_go_when_the_deletion_is_committed(file):
+    # Seen failing: they went at once, and a transaction that broke off later left a File without bytes.
+    file.delete()
+    assert on_disk(file).exists()
+    frappe.db.rollback()
+    assert content_of(file.name) == SECRET
+    frappe.db.savepoint("kept")
+    frappe.get_doc("File", file.name).delete()
+    frappe.db.rollback(save_point="kept")
+    frappe.db.commit()
+    assert content_of(file.name) == SECRET
+    frappe.get_doc("File", file.name).delete()
+    frappe.db.commit()
+    assert not on_disk(file).exists()
+
+
+def test_bytes_without_a_file_go_after_a_week(file):
+    # A process that is killed between the commit and the deletion leaves them.
+    left = [private_files.path_of(private_files.address_for(private_files.new_id(), NAME)) for _ in range(2)]
+    for path in left:
+        path.write_bytes(SECRET)
+    week_ago = time.time() - private_files.ORPHANED_AFTER - 60
+    for path in (left[0], on_disk(file)):
+        os.utime(path, (week_ago, week_ago))
+    retention.clear_old_jobs(30)
+    assert [path.exists() for path in left] == [False, True], "a transaction may be about to commit its File"
+    assert content_of(file.name) == SECRET
+    left[1].unlink()
 
 
 @pytest.mark.parametrize("kind", ["Note", "Background Job"])
@@ -143,8 +213,7 @@ def test_a_job_whose_bytes_others_share_takes_them_from_nobody(file, kind):
     frappe.db.set_value("File", of_job.name, job)
     if kind == "Background Job":
         frappe.db.set_value("File", shared.name, job)
-    files_are_kept_apart.execute()
-    frappe.db.commit()
+    file_moves.move_all()
     frappe.delete_doc("File", of_job.name, force=True)
     frappe.db.commit()
     assert frappe.get_doc("File", shared.name).get_content() == "shared"

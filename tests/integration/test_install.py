@@ -140,14 +140,6 @@ def test_every_field_is_of_a_type_that_may_be_saved(doctype):
     assert [field.fieldname for field in frappe.get_meta(doctype).fields if field.fieldtype not in allowed] == []
 
 
-def test_files_are_found_by_their_address_without_a_look_at_all_of_them():
-    # Frappe 15 has no such index: each upload would read the files of all jobs.
-    install.index_files()
-    install.index_files()
-    found = frappe.db.sql("SHOW INDEX FROM `tabFile` WHERE Key_name = 'file_url_index'", as_dict=True)
-    assert [(row.Column_name, row.Sub_part) for row in found] == [("file_url", 100)]
-
-
 # Desk of Frappe 16, which reads files at the top of an app ------------------------------------------------------------
 
 APP = Path(install.__file__).parent

@@ -11,7 +11,8 @@ import frappe
 
 from dartwing_core.handlers.export_records import export_records
 from dartwing_core.jobs import JobContext
-from tests.support import factory, records
+from dartwing_core.jobs.store import private_files
+from tests.support import factory
 from tests.support.jobs import submitted_by
 from tests.support.records import RECORD
 
@@ -61,7 +62,7 @@ def names(rows: list[list[str]]) -> list[str]:
 
 def path_of(result: dict[str, Any]) -> Path:
     """Where the file of this result lies."""
-    return records.files_folder() / result["output_reference"].rpartition("/")[2]
+    return private_files.path_of(result["output_reference"])
 
 
 def content_of(result: dict[str, Any]) -> bytes:

@@ -52,7 +52,7 @@ def delete_files(but_for: set[str]) -> None:
 
 def on_disk(file: Any) -> Path:
     """Where the bytes of a private File lie."""
-    return files_folder() / file.file_url.rpartition("/")[2]
+    return files_folder() / file.file_url.removeprefix("/private/files/")
 
 
 def new_files(user: str) -> list[Any]:
@@ -82,20 +82,41 @@ def unzipped(content: bytes) -> bytes:
         return b"".join(archive.read(name) for name in archive.namelist())
 
 
+HARMLESS = (
+    "another host",
+    "another host, quoted",
+    "query",
+    "fragment",
+    "thumbnail",
+    "thumbnail's query",
+    "folder",
+    "this host",
+    "name alone",
+    "name and folder alone",
+    "name alone, public",
+    "name in files",
+)
+"""Ways of `leading` that may be saved, or fail in Frappe: links, and names beside the folder of our files."""
+
+
 def leading(file: Any) -> dict[str, dict[str, Any]]:
-    """Values of Files that lead to this one's bytes, by the way they do."""
+    """Values of Files that might lead to this one's bytes, by the way they do."""
     url, name = file.file_url, file.file_url.rpartition("/")[2]
+    below = url.removeprefix("/private/files/")
     quoted = url.replace("files", "%66iles").replace("Salaries", "%53alaries")
     return {
         "url": {"file_url": url},
-        "dots": {"file_url": f"/private/files/x/../{name}"},
-        "dots out of files": {"file_url": f"/files/../../private/files/{name}", "is_private": 1},
-        "slashes": {"file_url": f"/private//files//{name}"},
+        "dots": {"file_url": f"/private/files/x/../{below}"},
+        "dots within": {"file_url": f"/private/files/dartwing_core/../{below}"},
+        "dots out of files": {"file_url": f"/files/../../private/files/{below}", "is_private": 1},
+        "slashes": {"file_url": f"/private//files//{below}"},
         "quoted": {"file_url": quoted},
         "quoted twice": {"file_url": quoted.replace("%", "%25")},
         "blanks": {"file_url": f" {url} "},
         "name alone": {"file_name": name},
+        "name and folder alone": {"file_name": below},
         "name alone, public": {"file_name": name, "is_private": 0},
+        "name in files": {"file_url": f"/private/files/{name}"},
         "another host": {"file_url": f"https://other.example.com{url}", "file_name": "x.csv"},
         "this host": {"file_url": f"http://127.0.0.1{url}", "file_name": "x.csv"},
         "another host, quoted": {"file_url": f"https://other.example.com{quoted}", "file_name": "x.csv"},

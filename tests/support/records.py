@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import frappe
+
+from dartwing_core.jobs.store import private_files
 
 RECORD = "Test Export Record"
 OWN = "Test Export Own"
@@ -60,7 +62,12 @@ def files_folder() -> Path:
 
 
 def export_files() -> list[str]:
-    return sorted(path.name for path in files_folder().glob("Test-Export-*"))
+    """The files of exports on the disk, by their own names."""
+    return sorted(path.name.partition("-")[2] for path in _exported())
+
+
+def _exported() -> Iterator[Path]:
+    return private_files.folder().glob("*-Test-Export-*")
 
 
 def clean() -> None:
@@ -75,8 +82,8 @@ def clean() -> None:
         frappe.delete_doc("User Permission", name, force=True)
     frappe.db.delete("File", {"file_name": ["like", "Test-Export-%"]})
     frappe.db.commit()
-    for name in export_files():
-        (files_folder() / name).unlink()
+    for path in _exported():
+        path.unlink()
 
 
 def make_doctype(name: str, fields: Iterable[dict[str, Any]], permissions: list[dict[str, Any]], **values: Any) -> None:

@@ -30,7 +30,7 @@ TENANT_DOCTYPES = (*ENGINE_DOCTYPES, config.SCHEDULE, ORGANIZATION, MEMBER)
 LOADED = "dartwing_loaded"
 """In the flags of a document: the name with which it was loaded (`wall/loaded_names`)."""
 
-_READING = frozenset({None, "read", "select", "print", "email", "report", "export"})
+READING = frozenset({None, "read", "select", "print", "email", "report", "export"})
 
 # Lists, reports, link search, exports, counts --------------------------------------------------------------------
 
@@ -125,7 +125,7 @@ def has_schedule_permission(
 ) -> bool:
     """`has_permission` of Job Schedule: users who see its jobs read it, admins of the organization write it."""
     viewer, rows = visibility.viewer(user), now_and_before(doc, ("owner_user", "organization"))
-    if ptype in _READING:
+    if ptype in READING:
         return all(viewer.can_see(owner, organization) for owner, organization in rows)
     return all(viewer.administers(organization) for _owner, organization in rows)
 

@@ -21,7 +21,7 @@ from pypika.terms import ExistsCriterion
 from ..base import clock, config
 from ..db import sql
 from ..status import FINISHED, LIVE, JobStatus
-from ..store import circuits, dependencies
+from ..store import circuits, dependencies, private_files
 from ..store.batch_store import CANCELED, COMPLETED, FAILED, RUNNING
 
 DEFAULT_DAYS = 30
@@ -42,8 +42,8 @@ def clear_old_jobs(days: int) -> int:
     Settings, but at least as long.
 
     Keeps jobs on which an unfinished one depends, members of a running batch, and those whose deduplication window
-    lasts. Deletes batches that ended as long ago and have no job left, and circuits closed as long ago. Returns how
-    many jobs were deleted. Commits. Raises ValueError if `days` is not positive.
+    lasts. Deletes batches that ended as long ago and have no job left, circuits closed as long ago, and bytes of files
+    whose File is gone. Returns how many jobs were deleted. Commits. Raises ValueError if `days` is not positive.
     """
     if days <= 0:
         raise ValueError("days must be positive")
@@ -62,6 +62,7 @@ def clear_old_jobs(days: int) -> int:
     while time.monotonic() < deadline and sql.committed(partial(_delete_batches, ended_before)) == BATCH:
         pass
     sql.committed(partial(_delete_circuits, ended_before))
+    private_files.delete_orphans()
     return deleted
 
 

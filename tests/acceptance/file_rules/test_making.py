@@ -8,7 +8,7 @@ from pathlib import Path
 import frappe
 import pytest
 
-from dartwing_core.jobs.access import result_files
+from dartwing_core.jobs.store import private_files
 from tests.support import factory, files, tenants
 from tests.support.files import REFUSED
 from tests.support.http import Client, call
@@ -103,10 +103,10 @@ def test_nobodys_file_becomes_one_of_an_organization(admin, stranger, spelled, m
 @pytest.mark.parametrize(
     "sent", [{"file_url": "/private/files/test-own.txt", "is_private": 0}, {"is_private": "1"}, {"content_hash": "x"}]
 )
-def test_each_private_file_of_ours_is_marked(admin, of_schedule, sent):
+def test_each_private_file_of_ours_lies_in_their_folder(admin, of_schedule, sent):
     # Seen failing: with an address in the request, it had a name that one guesses, and shared its bytes.
     file = uploaded(admin, "of alpha", **of_schedule, **sent)
-    assert result_files.is_marked(file["content_hash"]), file
+    assert private_files.is_kept(file["file_url"]), file
     assert file["file_url"] != "/private/files/test-own.txt"
     assert file["is_private"] == 1
 
@@ -120,7 +120,7 @@ def test_a_member_who_may_only_read_attaches_nothing(member):
 def test_a_hash_is_nothing_that_one_sends(admin, member, stranger, of_schedule):
     # Seen failing: with the hash of another file, one's own took its place, and was published.
     theirs = uploaded(admin, "theirs", **of_schedule)
-    assert result_files.is_marked(theirs["content_hash"])
+    assert private_files.is_kept(theirs["file_url"])
     for client in (member, stranger):
         for hashed in (theirs["content_hash"], "job-x"):
             own = uploaded(client)
@@ -137,7 +137,7 @@ def test_a_hash_is_nothing_that_one_sends(admin, member, stranger, of_schedule):
 
 def test_what_is_uploaded_is_read_and_deleted_there(admin, of_schedule):
     file = uploaded(admin, "of alpha", file_name="契約" * 40 + ".txt", **of_schedule)
-    assert result_files.is_marked(file["content_hash"])
+    assert private_files.is_kept(file["file_url"])
     assert file["file_name"].startswith("契約")
     assert read(admin, file["file_url"]) == (200, b"of alpha")
     assert call(admin, "frappe.client.delete", doctype="File", name=file["name"]).status_code == 200
@@ -149,7 +149,7 @@ def test_a_link_and_a_published_file_are_as_frappe_has_them(admin, of_schedule):
     assert link.status_code == 200, link.text
     logo = uploaded(admin, "logo", file_name="test-logo.txt", **PUBLIC, **of_schedule)
     assert logo["file_url"].startswith("/files/")
-    assert not result_files.is_marked(logo["content_hash"])
+    assert not private_files.is_kept(logo["file_url"])
 
 
 def test_code_of_the_site_attaches_a_copy_of_a_file_that_is_there(site):

@@ -12,7 +12,7 @@ from frappe.core.doctype.file.utils import find_file_by_url
 
 from dartwing_core.handlers import job_files
 from dartwing_core.handlers.export_records import export_records
-from dartwing_core.jobs.access import result_files
+from dartwing_core.jobs.store import private_files
 from tests.support import database, factory, records
 from tests.support.exports import Context, content_of, path_of, submitted
 from tests.support.jobs import run
@@ -30,18 +30,19 @@ def test_a_completed_job_has_its_file_and_the_export_is_logged(alice):
     status = run(job)
     assert status["status"] == "Completed", status
     file_name = status["result"]["file_name"]
-    assert re.fullmatch(rf"Test-Export-Record-{job.name}-1-[0-9a-f]{{32}}\.csv", file_name), "which nobody can guess"
+    assert file_name == f"Test-Export-Record-{job.name}-1.csv"
+    address = status["output_reference"]
+    assert re.fullmatch(rf"/private/files/dartwing_core/[0-9a-f]{{32}}-{file_name}", address), "which nobody can guess"
     assert status["result"] == {
-        "output_reference": f"/private/files/{file_name}",
+        "output_reference": address,
         "rows": 2,
         "doctype": RECORD,
         "file_name": file_name,
     }
-    assert status["output_reference"] == status["result"]["output_reference"]
     assert records.export_files() == [file_name]
     fields = ["attached_to_doctype", "attached_to_name", "is_private", "file_size", "owner"]
     (file,) = frappe.get_all("File", {"file_url": status["output_reference"]}, fields)
-    size = (records.files_folder() / file_name).stat().st_size
+    size = path_of(status["result"]).stat().st_size
     assert file == {
         "attached_to_doctype": "Background Job",
         "attached_to_name": job.name,
@@ -144,7 +145,7 @@ def test_a_failure_to_insert_the_file_leaves_none(monkeypatch):
 
 
 def test_a_full_disk_fails_the_attempt_and_leaves_no_part_of_the_file():
-    # Seen failing: without the `unlink` in `result_files.write`. A limit on the size of files stands for the disk.
+    # Seen failing: without the `unlink` in `private_files.write`. A limit on the size of files stands for the disk.
     allowed = resource.getrlimit(resource.RLIMIT_FSIZE)
     content = io.BytesIO(bytes(FULL_DISK + 1))
     resource.setrlimit(resource.RLIMIT_FSIZE, (FULL_DISK, allowed[1]))
@@ -158,21 +159,19 @@ def test_a_full_disk_fails_the_attempt_and_leaves_no_part_of_the_file():
 
 
 def test_an_attempt_removes_what_killed_ones_left():
-    part = "0" * 32
     kept = [
-        f"Test-Export-Record-JOB-TEST-3-{part}.csv",
-        f"Test-Export-Record-JOB-TEST-4-{part}.csv",
+        "Test-Export-Record-JOB-TEST-3.csv",
+        "Test-Export-Record-JOB-TEST-4.csv",
         "Test-Export-Record-JOB-OTHER-1.csv",
         "Test-Export-JOB-TEST-1",
     ]
+    for name in ["Test-Export-Record-JOB-TEST-1.csv", "Test-Export-Own-JOB-TEST-2.xlsx", *kept]:
+        private_files.path_of(private_files.FOLDER + f"{private_files.new_id()}-{name}").write_text("part")
     # Seen failing: the file of somebody who had named it alike was removed too.
-    theirs = f"Test-Export-Theirs-JOB-TEST-1-{part}.csv"
+    theirs = "Test-Export-Theirs-JOB-TEST-1.csv"
     values = {"doctype": "File", "file_name": theirs, "content": "theirs", "is_private": 1}
-    file = frappe.get_doc(values).insert()
+    file = frappe.get_doc({**values, "attached_to_doctype": "Organization", "attached_to_name": factory.ALPHA}).insert()
     kept.append(theirs)
-    for name in ["Test-Export-Record-JOB-TEST-1.csv", f"Test-Export-Own-JOB-TEST-2-{part}.xlsx", *kept]:
-        if name != theirs:
-            (records.files_folder() / name).write_text("part")
     result = export_records(Context({"doctype": RECORD}, attempt=3))
     assert records.export_files() == sorted([*kept, result["file_name"]])
     assert file.get_content() == "theirs"
@@ -180,8 +179,8 @@ def test_an_attempt_removes_what_killed_ones_left():
 
 
 def test_no_file_is_written_over(monkeypatch):
-    monkeypatch.setattr(result_files.secrets, "token_hex", lambda _size: "0" * 32)
-    planted = records.files_folder() / f"Test-Export-Record-JOB-TEST-1-{'0' * 32}.csv"
+    monkeypatch.setattr(private_files.secrets, "token_hex", lambda _size: "0" * 32)
+    planted = private_files.folder() / f"{'0' * 32}-Test-Export-Record-JOB-TEST-1.csv"
     planted.write_text("planted")
     with pytest.raises(FileExistsError):
         export_records(Context({"doctype": RECORD}))

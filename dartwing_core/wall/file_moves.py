@@ -1,0 +1,105 @@
+"""Moves bytes that are not in the folder of our private files, but belong there.
+
+They lie elsewhere if an earlier release stored them, or if code of the site attached a File that was there already.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import frappe
+from frappe.utils import cint
+
+from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
+from dartwing_core.jobs.base import config
+from dartwing_core.jobs.db import best_effort
+from dartwing_core.jobs.store import private_files
+from dartwing_core.jobs.store.private_files import FOLDER, PRIVATE
+
+if TYPE_CHECKING:
+    from frappe.model.document import Document
+
+ATTACH_TYPES = ["Attach", "Attach Image"]
+
+
+def move_all() -> None:
+    """Move the bytes of all Files of ours that lie elsewhere (`after_migrate`). Commits each file."""
+    table = frappe.qb.DocType("File")
+    query = frappe.qb.from_(table).select(table.name).where(table.attached_to_doctype.isin(TENANT_DOCTYPES))
+    query = query.where((table.is_private == 1) & (table.is_folder == 0) & table.file_url.like(f"{PRIVATE}%"))
+    for name in query.where(table.file_url.not_like(f"{FOLDER}%")).run(pluck=True):
+        file = frappe.get_doc("File", name)
+        if values := move(file):
+            file.db_set(values, update_modified=False)
+            frappe.db.commit()
+
+
+def is_to_move(file: Document) -> bool:
+    """Whether a File is a private one of ours, and its bytes lie elsewhere on this disk."""
+    is_ours = file.attached_to_doctype in TENANT_DOCTYPES and cint(file.is_private) and not cint(file.is_folder)
+    address = file.file_url or ""
+    return bool(is_ours and address.startswith(PRIVATE) and not private_files.is_kept(address))
+
+
+def move(file: Document) -> dict[str, str]:
+    """Copy the bytes to their place. Returns the File's new values, or none if there are no bytes.
+
+    What shows the old address gets the new one. The old bytes go after the commit, unless another File leads there.
+    A rollback deletes the copy.
+    """
+    old, before = Path(file.get_full_path()), file.file_url
+    if not old.is_file():
+        return {}
+    address = private_files.address_for(file.name, file.file_name or old.name)
+    new = private_files.path_of(address)
+    with old.open("rb") as content:
+        private_files.write(content, new)
+    frappe.db.after_rollback.add(lambda: new.unlink(missing_ok=True))
+    frappe.db.after_commit.add(lambda: best_effort.run(lambda: _unlink_unused(old)))
+    _follow(file, before, address)
+    return {"file_url": address, "content_hash": private_files.own_hash()}
+
+
+def _unlink_unused(path: Path) -> None:
+    if not frappe.db.exists("File", {"file_url": ["like", f"/private/%/{path.name}"]}):  # in any spelling
+        path.unlink(missing_ok=True)
+
+
+def _follow(file: Document, before: str, after: str) -> None:
+    """Put the new address into the comments and fields of the document that name the old one."""
+    doctype, name = file.attached_to_doctype, file.attached_to_name
+    if not name or not frappe.db.exists(doctype, name):
+        return
+    spellings = {before: after, html.escape(before): after, quote(before, safe="/:"): quote(after, safe="/:")}
+    about = {"reference_doctype": doctype, "reference_name": name}
+    shows_it = [["content", "like", f"%{spelling}%"] for spelling in spellings]
+    for comment, text in frappe.get_all("Comment", about, ["name", "content"], or_filters=shows_it, as_list=True):
+        for spelling, new in spellings.items():
+            # Not in a longer address, such as that of a copy: plan.png.bak
+            text = re.sub(rf"{re.escape(spelling)}(?![\w%-]|\.\w)", new, text)  # a new name has no backslash
+        frappe.db.set_value("Comment", comment, "content", text, update_modified=False)
+    for field in _fields_with_addresses(doctype):
+        if frappe.db.get_value(doctype, name, field) == before:
+            frappe.db.set_value(doctype, name, field, after, update_modified=False)
+
+    if doctype == config.JOB:
+        _follow_in_result(name, before, after)
+
+
+def _fields_with_addresses(doctype: str) -> list[str]:
+    meta = frappe.get_meta(doctype)
+    fields = [field.fieldname for field in meta.get("fields", {"fieldtype": ["in", ATTACH_TYPES]})]
+    return [field for field in fields if field in meta.get_valid_columns()]
+
+
+def _follow_in_result(job: str, before: str, after: str) -> None:
+    values = frappe.db.get_value(config.JOB, job, ["output_reference", "result"], as_dict=True)
+    if values.output_reference == before:
+        values.output_reference = after
+    values.result = values.result and values.result.replace(json.dumps(before), json.dumps(after))
+    frappe.db.set_value(config.JOB, job, values, update_modified=False)

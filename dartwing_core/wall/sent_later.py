@@ -113,8 +113,9 @@ def _store_nothing(_name: str, _content: Any) -> None:
 
 def _may_be_attached(attachment: Mapping[str, Any], user: str) -> bool:
     """Whether a mail brings a print, or a file, of a document of ours that its owner may see now."""
-    if attachment.get("print_format_attachment"):
-        return may_refer_to(attachment.get("doctype"), str(attachment.get("name")), user)
+    is_print = attachment.get("print_format_attachment")
+    if is_print and not may_refer_to(attachment.get("doctype"), str(attachment.get("name")), user):
+        return False
     fields = {"name": attachment.get("fid")} if attachment.get("fid") else {"file_url": attachment.get("file_url")}
     is_ours = {"attached_to_doctype": ["in", TENANT_DOCTYPES]}
     files = frappe.get_all("File", {**fields, **is_ours}, pluck="name") if any(fields.values()) else []

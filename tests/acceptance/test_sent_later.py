@@ -259,6 +259,8 @@ def test_a_mail_prints_and_brings_what_its_writer_may_see_when_it_is_sent(schedu
     assert sent_with(waiting_mail("Administrator", file), monkeypatch)[0] != []
     of_others = {"print_format_attachment": 1, "doctype": "Note", "name": "x"}
     assert sent_with(waiting_mail(stranger, of_others), monkeypatch)[0] == ["x"], "of others as before"
+    # Seen failing: Frappe brings the file of an attachment that is both.
+    assert sent_with(waiting_mail(stranger, {**of_others, **file}), monkeypatch)[0] == []
 
 
 def test_nobody_is_notified_of_a_document_that_they_do_not_see(schedule):

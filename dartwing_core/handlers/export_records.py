@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import IO, Annotated, Any, Literal
@@ -11,8 +13,9 @@ from frappe import _
 
 from dartwing_core.jobs import JobContext, PermanentError, job_handler
 from dartwing_core.jobs.base.texts import cut
+from dartwing_core.jobs.store import private_files
 
-from . import export_parameters, job_files, record_files
+from . import export_parameters, record_files
 from .record_query import RecordQuery
 
 
@@ -68,10 +71,12 @@ def export_records(context: JobContext) -> dict[str, Any]:
     file_format, query = _read_parameters(context.parameters)
     total = query.count()
     _check_size(file_format, total)
-    with job_files.scratch_file() as content:
+    # A file without a name vanishes with its process, even after a kill.
+    with tempfile.TemporaryFile(dir=private_files.folder()) as content:
         rows = _write(context, query, total, record_files.FORMATS[file_format], content)
         _log_access(query, file_format)
-        document = job_files.attach(context, content, query.doctype, file_format)
+        title = re.sub(r"[^A-Za-z0-9]+", "-", query.doctype).strip("-")
+        document = context.attach(content, f"{title}-{context.job_id}-{context.attempt}.{file_format}")
     return {
         "output_reference": document.file_url,
         "rows": rows,

@@ -53,7 +53,7 @@ def test_a_file_row_of_ones_own_leads_to_no_file_of_an_organization(web, file):
 
 
 def test_its_name_can_not_be_guessed(file):
-    assert re.fullmatch(rf"/private/files/dartwing_core/[0-9a-f]{{32}}-{NAME}", file.file_url)
+    assert re.fullmatch(rf"/private/files/dartwing_core/[0-9a-f]{{32}}\.{NAME}", file.file_url)
     assert file.file_name == NAME
 
 

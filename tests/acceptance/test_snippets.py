@@ -221,12 +221,18 @@ def remind(app: types.ModuleType) -> None:
     assert done["status"] == "Completed", done["error_message"]
 
 
+def list_reminders(app: types.ModuleType) -> None:
+    done = run(submitted(factory.job_type("list_reminders", f"{MODULE}.list_reminders"), customers=["Bea", "Ann"]))
+    assert frappe.get_doc("File", {"file_url": done["output_reference"]}).get_content() == "Ann\nBea"
+
+
 USES = {
     ("A handler", "send_statement"): send_statements,
     ("Submit", "on_submit"): submit_two_invoices,
     ("Testing", "test_a_statement_is_sent"): run_their_test,
     ("Writing handlers", "import_invoices"): run_with_nothing_to_do,
     ("Parameters", "send_reminder"): remind,
+    ("Results", "list_reminders"): list_reminders,
     ("The dialog that runs a job", "send_statement"): ask_for_schema,
 }
 """What somebody does next with what a snippet defines, by the heading above it."""
@@ -377,6 +383,6 @@ PREPARED = {
     "POST cancel_jobs, POST retry_jobs, POST delete_jobs": {"JOB-1K11…": waiting, "JOB-1K12…": completed},
     "POST delete_dead_letter_job": {"JOB-1K11…": dead},
     "GET get_open_circuits, POST manually_close_circuit": {"http_request": open_circuit},
-    "Files": {"/private/files/Contacts-JOB-1K11….xlsx": exported},
+    "Files": {"/private/files/dartwing_core/JOB-1K11….Contacts.csv": exported},
 }
 """What stands for something in the examples, below which heading, and what makes it so."""

@@ -10,7 +10,6 @@ from typing import Any
 
 import frappe
 
-from dartwing_core.handlers import job_files
 from dartwing_core.jobs import JobContext
 from tests.support import factory
 from tests.support.http import Client, call
@@ -33,7 +32,7 @@ def stored(job: Any, content: bytes, name: str) -> Any:
         attempt=1,
         owner_user=job.owner_user,
     )
-    return job_files.attach(context, io.BytesIO(content), *name.rsplit(".", 1))
+    return context.attach(content, name)
 
 
 def inserted(job: Any, content: bytes, name: str) -> Any:

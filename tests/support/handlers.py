@@ -9,7 +9,6 @@ import threading
 import frappe
 from rq.timeouts import JobTimeoutException
 
-from dartwing_core.handlers import job_files
 from dartwing_core.jobs import JobContext, PermanentError, TransientError, job_handler
 from dartwing_core.jobs.db.sql import connector
 from tests.support.database import statements
@@ -365,7 +364,4 @@ def planned(context: JobContext) -> None:
 @job_handler
 def makes_file(context: JobContext) -> dict:
     """Attaches a file with `content`."""
-    with job_files.scratch_file() as file:
-        file.write(context.parameters["content"].encode())
-        attached = job_files.attach(context, file, "A test & more", "txt")
-    return {"output_reference": attached.file_url}
+    return {"output_reference": context.attach(context.parameters["content"], "A test & more.txt").file_url}

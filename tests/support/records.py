@@ -63,11 +63,11 @@ def files_folder() -> Path:
 
 def export_files() -> list[str]:
     """The files of exports on the disk, by their own names."""
-    return sorted(path.name.partition("-")[2] for path in _exported())
+    return sorted(path.name.partition(".")[2] for path in _exported())
 
 
 def _exported() -> Iterator[Path]:
-    return private_files.folder().glob("*-Test-Export-*")
+    return private_files.folder().glob("*.Test-Export-*")
 
 
 def clean() -> None:

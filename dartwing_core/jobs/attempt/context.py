@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from ..errors import JobCanceledError, JobSnoozed
-from . import idempotency
+from . import idempotency, job_files
+
+if TYPE_CHECKING:
+    from frappe.model.document import Document
 
 MESSAGE_LENGTH = 500
 MAX_SNOOZE = 365 * 86_400.0
@@ -138,6 +142,17 @@ class JobContext:
             raise JobCanceledError("The job was canceled.")
         self.save_checkpoint(data)
         self.state = data
+
+    def attach(self, content: bytes | str | IO[bytes], name: str) -> Document:
+        """Store a private file of this job, called `name`. Returns its File document.
+
+        `content` is text, bytes, or a file that is open for reading bytes. Users who may see the job's result may
+        download the file. A handler that returns the File's `file_url` as `output_reference` shows it as the outcome.
+        If the attempt fails, the file goes, unless a checkpoint has kept it. It also goes with the job.
+        """
+        if isinstance(content, str):
+            content = content.encode()
+        return job_files.attach(self, io.BytesIO(content) if isinstance(content, bytes) else content, name)
 
     def snooze(self, seconds: float) -> NoReturn:
         """End this attempt and run the job again in `seconds`, at most a year; costs no retry.

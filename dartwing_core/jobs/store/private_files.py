@@ -1,9 +1,9 @@
 """Private files of jobs, organizations, members and schedules on the disk.
 
-They lie in a folder of their own. A name there begins with the name of the File that it belongs to, so a path tells
-whose bytes it leads to. Rows of File can't tell that: Frappe rewrites them. `guarded_file` refuses each other File
-that leads there, whatever its address looks like. Functions of Frappe that take the last part of an address for a name
-find no file in this folder.
+They lie in a folder of their own. A name there is the name of the File that it belongs to, a dot, and the file's own
+name. So a path tells whose bytes it leads to. Rows of File can't tell that: Frappe rewrites them. `guarded_file`
+refuses each other File that leads there, whatever its address looks like. Functions of Frappe that take the last part
+of an address for a name find no file in this folder.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ def _path() -> Path:
     return Path(os.path.realpath(get_files_path(FOLDER.removeprefix(PRIVATE), is_private=True)))
 
 
-def new_id() -> str:
+def new_id(start: str = "") -> str:
     """A name for a new File, which nobody can guess."""
-    return secrets.token_hex(16)
+    return f"{start}{secrets.token_hex(16)}"
 
 
 def address_for(file: str, name: str) -> str:
@@ -61,12 +61,12 @@ def address_for(file: str, name: str) -> str:
     stem, extension = os.path.splitext(name)
     stem = re.sub(r"[^\w. -]+", "-", stem).encode()[:LONGEST_STEM].decode(errors="ignore").strip(" .-") or "file"
     extension = re.sub(r"[^A-Za-z0-9]", "", extension)[:LONGEST_EXTENSION]
-    return f"{FOLDER}{_encoded(file)}-{stem}{'.' if extension else ''}{extension}"
+    return f"{FOLDER}{_encoded(file)}.{stem}{'.' if extension else ''}{extension}"
 
 
 def _encoded(file: str) -> str:
-    """A File's name without dashes and other characters that mean something in a path."""
-    return re.sub(r"[^A-Za-z0-9]", lambda found: f"_{ord(found[0]):x}_", file)
+    """A File's name without dots and other characters that mean something in a path."""
+    return re.sub(r"[^A-Za-z0-9-]", lambda found: f"_{ord(found[0]):x}_", file)
 
 
 def is_kept(address: str | None) -> bool:
@@ -87,7 +87,7 @@ def keeper_at(path: str | Path) -> str | None:
     real = Path(os.path.realpath(path)) if "\0" not in str(path) else Path("/")
     if not real.is_relative_to(_path()):
         return None
-    start = "/".join(real.relative_to(_path()).parts).partition("-")[0]
+    start = "/".join(real.relative_to(_path()).parts).partition(".")[0]
     return re.sub(r"_([0-9a-f]+)_", lambda found: chr(int(found[1], 16)), start)
 
 

@@ -10,8 +10,8 @@ import frappe
 import pytest
 from frappe.core.doctype.file.utils import find_file_by_url
 
-from dartwing_core.handlers import job_files
 from dartwing_core.handlers.export_records import export_records
+from dartwing_core.jobs.attempt import job_files
 from dartwing_core.jobs.store import private_files
 from tests.support import database, factory, records
 from tests.support.exports import Context, content_of, path_of, submitted
@@ -32,7 +32,9 @@ def test_a_completed_job_has_its_file_and_the_export_is_logged(alice):
     file_name = status["result"]["file_name"]
     assert file_name == f"Test-Export-Record-{job.name}-1.csv"
     address = status["output_reference"]
-    assert re.fullmatch(rf"/private/files/dartwing_core/[0-9a-f]{{32}}-{file_name}", address), "which nobody can guess"
+    assert re.fullmatch(rf"/private/files/dartwing_core/{job.name}-1-[0-9a-f]{{32}}\.{file_name}", address), (
+        "which nobody can guess"
+    )
     assert status["result"] == {
         "output_reference": address,
         "rows": 2,
@@ -151,7 +153,7 @@ def test_a_full_disk_fails_the_attempt_and_leaves_no_part_of_the_file():
     resource.setrlimit(resource.RLIMIT_FSIZE, (FULL_DISK, allowed[1]))
     try:
         with pytest.raises(OSError, match="File too large"):
-            job_files.attach(Context({}), content, "Test Export Record", "csv")
+            Context({}).attach(content, "Test-Export-Record.csv")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, allowed)
     assert records.export_files() == []
@@ -159,28 +161,20 @@ def test_a_full_disk_fails_the_attempt_and_leaves_no_part_of_the_file():
 
 
 def test_an_attempt_removes_what_killed_ones_left():
-    kept = [
-        "Test-Export-Record-JOB-TEST-3.csv",
-        "Test-Export-Record-JOB-TEST-4.csv",
-        "Test-Export-Record-JOB-OTHER-1.csv",
-        "Test-Export-JOB-TEST-1",
-    ]
-    for name in ["Test-Export-Record-JOB-TEST-1.csv", "Test-Export-Own-JOB-TEST-2.xlsx", *kept]:
-        private_files.path_of(private_files.FOLDER + f"{private_files.new_id()}-{name}").write_text("part")
-    # Seen failing: the file of somebody who had named it alike was removed too.
-    theirs = "Test-Export-Theirs-JOB-TEST-1.csv"
-    values = {"doctype": "File", "file_name": theirs, "content": "theirs", "is_private": 1}
-    file = frappe.get_doc({**values, "attached_to_doctype": "Organization", "attached_to_name": factory.ALPHA}).insert()
-    kept.append(theirs)
+    made = export_records(Context({"doctype": RECORD}, attempt=1))
+    for start in ("JOB-TEST-1", "JOB-TEST-2", "JOB-TEST-3", "JOB-TEST-4", "JOB-OTHER-1"):
+        address = private_files.address_for(private_files.new_id(f"{start}-"), f"Test-Export-Left-{start}.csv")
+        private_files.path_of(address).write_text("part")
     result = export_records(Context({"doctype": RECORD}, attempt=3))
-    assert records.export_files() == sorted([*kept, result["file_name"]])
-    assert file.get_content() == "theirs"
+    left = [f"Test-Export-Left-{start}.csv" for start in ("JOB-OTHER-1", "JOB-TEST-3", "JOB-TEST-4")]
+    assert records.export_files() == sorted([*left, made["file_name"], result["file_name"]])
+    assert content_of(made) == content_of(result), "an earlier attempt may have committed its file (checkpoint)"
     assert content_of(result).startswith(b"\xef\xbb\xbfID,")
 
 
 def test_no_file_is_written_over(monkeypatch):
     monkeypatch.setattr(private_files.secrets, "token_hex", lambda _size: "0" * 32)
-    planted = private_files.folder() / f"{'0' * 32}-Test-Export-Record-JOB-TEST-1.csv"
+    planted = private_files.folder() / f"JOB-TEST-1-{'0' * 32}.Test-Export-Record-JOB-TEST-1.csv"
     planted.write_text("planted")
     with pytest.raises(FileExistsError):
         export_records(Context({"doctype": RECORD}))

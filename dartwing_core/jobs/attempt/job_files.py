@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
-import re
-import tempfile
 from typing import IO, TYPE_CHECKING, Any
 
 import frappe
 from frappe.model.base_document import get_controller
 from frappe.utils import call_hook_method
 
-from dartwing_core.jobs import JobContext
-from dartwing_core.jobs.base.config import JOB
-from dartwing_core.jobs.store import private_files
+from ..base.config import JOB
+from ..store import private_files
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
 
-
-def scratch_file() -> IO[bytes]:
-    """An open file without a name, on the disk of the site's files. It vanishes with its process, even after a kill."""
-    return tempfile.TemporaryFile(dir=private_files.folder())
+    from .context import JobContext
 
 
-def attach(context: JobContext, content: IO[bytes], title: str, extension: str) -> Document:
+def attach(context: JobContext, content: IO[bytes], name: str) -> Document:
     """Store `content` as a private File of the running job, in the handler's transaction. Returns the File document.
 
-    Frappe removes the file from the disk when that transaction is rolled back. The file's name holds job and attempt.
-    So an attempt can remove files of earlier ones whose worker was killed. Users who may see the job may download the
-    file. The job's own row is not written: a handler's transaction must not write it.
+    Frappe removes the file from the disk when that transaction is rolled back. The File's name holds job and attempt.
+    So an attempt can remove files of earlier ones whose worker was killed. The job's own row is not written: a
+    handler's transaction must not write it.
     """
     _remove_leftovers(context)
-    plain_title = re.sub(r"[^A-Za-z0-9]+", "-", title).strip("-")
-    name = f"{plain_title}-{context.job_id}-{context.attempt}.{extension}"
-    own_id = private_files.new_id()
+    own_id = private_files.new_id(f"{context.job_id}-{context.attempt}-")
     address = private_files.address_for(own_id, name)
     path = private_files.path_of(address)
     private_files.write(content, path)
@@ -46,15 +38,14 @@ def attach(context: JobContext, content: IO[bytes], title: str, extension: str) 
 
 
 def _remove_leftovers(context: JobContext) -> None:
+    """Delete what earlier attempts have written whose worker was killed: bytes without a File."""
     if context.attempt == 1:
         return
-    pattern = re.compile(rf"-{re.escape(context.job_id)}-(\d+)\.\w+$")
-    for path in private_files.folder().glob(f"*-{context.job_id}-*"):
-        found = pattern.search(path.name)
-        if not found or int(found[1]) >= context.attempt:
-            continue
-        # A killed attempt left no File. Others may have named theirs alike.
-        if not frappe.db.exists("File", private_files.keeper_at(path)):
+    start = f"{context.job_id}-"
+    for path in private_files.folder().glob(f"{start}*"):
+        attempt = path.name.removeprefix(start).partition("-")[0]
+        is_earlier = attempt.isdecimal() and int(attempt) < context.attempt
+        if is_earlier and not frappe.db.exists("File", private_files.keeper_at(path)):
             path.unlink(missing_ok=True)
 
 

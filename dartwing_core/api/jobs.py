@@ -83,6 +83,7 @@ def submit_job(
     deduplication: Deduplication | None = None,
     timeout: Annotated[int, "Seconds for an attempt, at most what the Job Type allows"] | None = None,
     max_retries: Annotated[int, "At most what the Job Type allows"] | None = None,
+    title: Annotated[str, "Which one of its type it is, for people"] | None = None,
 ) -> Submitted:
     """Submit a job.
 
@@ -105,6 +106,7 @@ def submit_job(
         deduplication=deduplication or None,
         timeout=whole_number(timeout, "timeout"),
         max_retries=whole_number(max_retries, "max_retries"),
+        title=title or None,
     )
     return {"job_id": job.name, "status": job.status, "message": _("Job submitted successfully")}
 

@@ -48,6 +48,7 @@ def submit_job(
     deduplication: str | None = None,
     timeout: int | None = None,
     max_retries: int | None = None,
+    title: str | None = None,
 ) -> Document:
     """Submit a job for `organization`, owned by the current user. Returns its Background Job document.
 
@@ -61,7 +62,7 @@ def submit_job(
     `dedup_key`: identifies equal jobs, instead of their parameters. `on_duplicate`: "raise", "return" the existing job,
     or "replace" its parameters while it is Pending. `deduplication`: how long an equal job is a duplicate, instead of
     as the Job Type says: "while_unfinished", "within_window" or "never". `timeout` (seconds that an attempt may take)
-    and `max_retries`: at most what the Job Type allows.
+    and `max_retries`: at most what the Job Type allows. `title`: which one of its type it is, for people.
 
     Raises InvalidJobError (a frappe.ValidationError), frappe.PermissionError, DuplicateJobError, RateLimitError or
     QueueFullError.
@@ -79,6 +80,7 @@ def submit_job(
         deduplication=deduplication,
         timeout=timeout,
         max_retries=max_retries,
+        title=title,
     )
     return _submit([request])[0]
 

@@ -48,6 +48,16 @@ def test_submit_status_list_and_history(client):
     assert [event["to_status"] for event in history["history"]] == ["Pending", "Queued"]
 
 
+def test_a_title_is_taken_and_told(client):
+    job = client.post("submit_job", job_type="echo_job", organization=factory.ALPHA, title="By REST").json()["message"]
+    assert client.get("get_job_status", job_id=job["job_id"]).json()["message"]["title"] == "By REST"
+    one = {"job_type": "echo_job", "parameters": {"n": 1}, "title": "Member"}
+    batch = client.post("submit_batch", organization=factory.ALPHA, jobs=[one], on_complete={**one, "title": "Done"})
+    assert batch.status_code == 200, batch.text
+    wrong = client.post("submit_job", job_type="echo_job", organization=factory.ALPHA, title=7)
+    assert wrong.status_code == 400, wrong.text
+
+
 def test_form_fields_may_hold_json(client):
     answer = client.post_form(
         "submit_job",

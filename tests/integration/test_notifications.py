@@ -65,6 +65,11 @@ def test_the_owner_is_told_what_the_job_type_says(alice, notify_on, then, expect
     assert all((row.document_type, row.document_name) == ("Background Job", job.name) for row in found)
 
 
+def test_a_notice_names_the_job_by_its_title(alice):
+    run(submitted_by(alice, made(notify_on="Always", job_title="Note <{title}>"), title="test note"))
+    assert [row.subject for row in told(alice)] == ["Job Note &lt;test note&gt; is done"]
+
+
 def test_a_failure_that_is_retried_is_not_told(alice):
     job = submitted_by(alice, made(max_retries=3), title="test note", then="fail")
     assert run(job)["status"] == "Failed"

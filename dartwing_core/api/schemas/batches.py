@@ -12,7 +12,7 @@ from .common import Status
 BatchStatus = Literal["Running", "Completed", "Failed", "Canceled"]
 BatchId = Annotated[str, "Id of a batch, such as BATCH-1K11R5XW3ZB0000ABCDE"]
 Callback = Annotated[
-    dict[str, Any], "A job (job_type, parameters, priority) that is made then, with batch_id among its parameters"
+    dict[str, Any], "A job (job_type, parameters, priority, title) made then, with batch_id among its parameters"
 ]
 
 

@@ -26,6 +26,7 @@ class JobRequest(TypedDict, total=False):
     deduplication: Deduplication | None
     timeout: int | None
     max_retries: int | None
+    title: str | None
     key: str | None
 
 
@@ -58,11 +59,12 @@ class Step(TypedDict):
 class ListedJob(TypedDict):
     """A job in a list. Times are ISO 8601 with offset.
 
-    `waiting_reason`: why the job is not running yet, for people. `cancel_requested`: whether the running job was asked
-    to stop. `output_url`: the path of this site's file that is the job's outcome.
+    `title`: which one of its type it is. `waiting_reason`: why the job is not running yet. `cancel_requested`: whether
+    the running job was asked to stop. `output_url`: the path of this site's file that is the job's outcome.
     """
 
     job_id: str
+    title: str | None
     job_type: str
     organization: str
     organization_name: str

@@ -15,12 +15,14 @@ from ..base import config
 class Options(TypedDict, total=False):
     """The options of a Job Type that `@job_handler` takes. Times are in seconds.
 
-    `on_timeout`: a function of the context that cleans up after a time limit. `retry_on`, `never_retry_on`: exception
-    classes or their names. `former_names`: names that the type had in earlier releases.
+    `title`: that of the type's jobs, with parameters in braces. `on_timeout`: a function of the context that cleans up
+    after a time limit. `retry_on`, `never_retry_on`: exception classes or their names. `former_names`: names that the
+    type had in earlier releases.
     """
 
     display_name: str
     description: str
+    title: str
     timeout: int
     max_retries: int
     retry_delays: Sequence[int]
@@ -42,7 +44,12 @@ class Options(TypedDict, total=False):
     former_names: Collection[str]
 
 
-FIELDS = {"timeout": "default_timeout", "priority": "default_priority", "on_timeout": "timeout_handler_method"}
+FIELDS = {
+    "timeout": "default_timeout",
+    "priority": "default_priority",
+    "on_timeout": "timeout_handler_method",
+    "title": "job_title",
+}
 """Fields of Job Type that are named otherwise than the option."""
 
 

@@ -36,6 +36,7 @@ CALLBACK_COLUMNS = (
     "queue",
     "input_parameters",
     "job_hash",
+    "job_title",
     "timeout_seconds",
     "max_retries",
     "is_result_private",

@@ -86,7 +86,7 @@ def _notify_alike(ends: Sequence[End]) -> None:
 
 def _notify(end: End, is_too_much: bool) -> None:
     owner = end.owner
-    subject = _subject(end, is_too_much)
+    subject = _subject(end, is_too_much, frappe.db.get_value(config.JOB, end.job_id, "job_title"))
     if frappe.db.get_value("Notification Settings", owner, "enabled") != 0:  # None: never saved
         sql.committed(lambda: inbox.add_notice(owner, subject, **_where(end)))
     events.publish_to_user(owner, "notification", {})  # lights the bell
@@ -106,10 +106,10 @@ def _toast(end: End, subject: str) -> dict[str, Any]:
     return {"message": link, "alert": 1, "indicator": "green" if end.status == JobStatus.COMPLETED else "red"}
 
 
-def _subject(end: End, is_too_much: bool) -> str:
+def _subject(end: End, is_too_much: bool, title: str | None) -> str:
     """The text as HTML for Notification Log and toast, in the owner's language."""
     lang = get_user_lang(end.owner)
-    name = escape_html(end.job_type)
+    name = escape_html(title or end.job_type)
     if end.status == JobStatus.COMPLETED:
         text = _("Job {0} is done", lang=lang).format(name)
     else:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from frappe.model.document import Document
 
 RETRY_AT_ONCE = 1_000
-CALLBACK_ARGUMENTS = frozenset({"job_type", "parameters", "priority", "organization"})
+CALLBACK_ARGUMENTS = frozenset({"job_type", "parameters", "priority", "organization", "title"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,13 +215,14 @@ def _callbacks(parts: Mapping[str, Any], batch: Columns) -> dict[str, str | None
 
 def _callback_request(kind: str, part: Any, batch: Columns) -> submission.Request:
     if not isinstance(part, Mapping) or part.keys() - CALLBACK_ARGUMENTS:
-        raise InvalidJobError(_("{0} must be a job with only job_type, parameters and priority.").format(kind))
+        raise InvalidJobError(_("{0} must be a job with only job_type, parameters, priority and title.").format(kind))
     organization = part.get("organization") or batch["organization"]
     parameters = part.get("parameters") or {}
     if not isinstance(parameters, Mapping):
         raise InvalidJobError(_("{0} must be an object.").format("parameters"))
     told = {**parameters, "batch_id": batch["name"]}
-    return submission.Request(part.get("job_type"), organization, told, part.get("priority"))  # type: ignore[arg-type]
+    of_type = part.get("job_type"), organization, told, part.get("priority")
+    return submission.Request(*of_type, title=part.get("title"))  # type: ignore[arg-type]
 
 
 def _text(value: Any) -> str | None:

@@ -62,6 +62,7 @@ class SubmitOptions(TypedDict, total=False):
     deduplication: str
     timeout: int
     max_retries: int
+    title: str
 
 
 @overload
@@ -86,9 +87,10 @@ def job_handler(
     With a name, the Job Type itself is declared: it is made on install and migrate, with the options given here.
     `timeout`, `rate_limit_window` and `deduplication_window` are in seconds, `retry_delays` a list of seconds.
     `retry_on` and `never_retry_on` hold exception classes or their names. `former_names`: those of earlier releases.
-    Further options: `display_name`, `description`, `max_retries`, `priority`, `queue`, `deduplication`, `rate_limit`,
-    `max_concurrent`, `max_concurrent_per_organization`, `own_process`, `requires_permission`, `results_visible_to`,
-    `notify_on`, `on_timeout`. Such a function submits jobs of its type: `function.submit(organization, …)`, with
+    `title`: that of the type's jobs, such as "Statement for {customer}". Further options: `display_name`,
+    `description`, `max_retries`, `priority`, `queue`, `deduplication`, `rate_limit`, `max_concurrent`,
+    `max_concurrent_per_organization`, `own_process`, `requires_permission`, `results_visible_to`, `notify_on`,
+    `on_timeout`. Such a function submits jobs of its type: `function.submit(organization, …)`, with
     further arguments of `submit_job` by `function.with_options(priority="High").submit(organization, …)`.
     `function.job(…)` is a part of a batch.
 

@@ -35,6 +35,7 @@ SORTABLE = ("creation", "modified", "status", "priority", "available_at", "start
 _LIST_FIELDS = [
     "name",
     "job_type",
+    "job_title",
     "organization",
     "status",
     "priority",
@@ -222,6 +223,7 @@ def _public_job(job: JobRow, run: RunRow | None, reason: str | None) -> dict[str
     status = JobStatus(job["status"])
     return {
         "job_id": shown.pop("name"),
+        "title": shown.pop("job_title"),
         **shown,
         **_progress(job, run),
         "steps": (canonical.load(run["steps"]) if run else None) or [],

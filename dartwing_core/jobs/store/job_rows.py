@@ -92,6 +92,7 @@ class NewJobRow(ChildRow):
     idx: int
     created_at: datetime
     job_key: str | None
+    job_title: str | None
     callback_of: str | None
     depends_on: str | None
     input_parameters: str
@@ -145,6 +146,7 @@ class JobRow(ChildRow, HeavyColumns):
     crash_count: int
     depends_on: str | None
     job_key: str | None
+    job_title: str | None
     callback_of: str | None
     schedule_run: str | None
     job_hash: str | None

@@ -29,7 +29,7 @@ from .history import LoggedJob
 from .job_rows import ChildRow, HeavyColumns, HolderRow, JobRow, NewJobRow
 
 HEAVY_FIELDS = fields_of(HeavyColumns)
-REPLACEABLE = ("modified", "modified_by", "input_parameters", "job_hash", "priority", "queue")
+REPLACEABLE = ("modified", "modified_by", "input_parameters", "job_hash", "job_title", "priority", "queue")
 SAVEPOINT = "dartwing_core_insert"
 INSERT_BYTES, ROW_BYTES = 4_000_000, 1_000  # max_allowed_packet is 16 MB by default
 LOCK_WAIT = 2  # seconds, where jobs are put in line: that may be a web request

@@ -22,9 +22,9 @@ from ..db.rows import standard_columns
 from ..errors import InvalidJobError
 from ..rq import redis_queue
 from ..status import JobStatus
-from ..store import dependencies, waiting
+from ..store import dependencies, job_store, waiting
 from ..store.job_rows import JobRow, NewJobRow
-from . import dedup, dependency_check
+from . import dedup, dependency_check, titles
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
@@ -46,6 +46,7 @@ class Request:
     deduplication: str | None = None
     timeout: int | None = None
     max_retries: int | None = None
+    title: str | None = None
     key: str | None = None
     """The job's name within its submit, for `depends_on` of other jobs and for their handlers."""
 
@@ -137,7 +138,17 @@ def edited(job: JobRow, parameters: Any) -> Columns:
         "input_parameters": text,
         "job_hash": content,
         "dedup_hash": content if is_by_content else job["dedup_hash"],
+        "job_title": _edited_title(job, job_type, parameters),
     }
+
+
+def _edited_title(job: JobRow, job_type: JobType | None, parameters: Any) -> str | None:
+    """The title with other parameters. One that the caller gave stays."""
+    template = job_type.get("job_title") if job_type else None
+    before = job_store.load(job["name"], "input_parameters") if template else None
+    if not before or job["job_title"] != titles.title_for(None, template, canonical.load(before["input_parameters"])):
+        return job["job_title"]
+    return titles.title_for(None, template, parameters)
 
 
 def new_row(user: str, organization: str, now: float) -> Columns:
@@ -149,7 +160,7 @@ def new_row(user: str, organization: str, now: float) -> Columns:
         "owner_user": user,
         "status": str(JobStatus.PENDING),
         **dict.fromkeys(("depends_on", "on_parent_failure", "job_key", "parent_batch", "callback_of")),
-        **dict.fromkeys(("dedup_hash", "active_key", "dedup_until")),
+        **dict.fromkeys(("dedup_hash", "active_key", "dedup_until", "job_title")),
         "created_at": site_now,
         "attempt": 0,
         "retry_count": 0,
@@ -169,6 +180,7 @@ def _row(request: Request, job_type: JobType, user: str, parameters: str, priori
         "queue": _queue(job_type, priority),
         "on_parent_failure": request.on_parent_failure,
         "job_key": request.key,
+        "job_title": titles.title_for(request.title, job_type.get("job_title"), request.parameters),
         "input_parameters": parameters,
         "job_hash": content,
         "dedup_hash": _dedup_hash(request, job_type.name, content) if policy != config.NEVER else None,

@@ -54,7 +54,7 @@
 			element,
 			show(current) {
 				job = current;
-				const name = words.type(job.job_type);
+				const name = words.name(job);
 				const is_busy = actions.is_busy(job.job_id);
 				for (const [node, is_shown, word] of [
 					[cancel, job.can_cancel, "cancel"],
@@ -100,7 +100,7 @@
 			title,
 			show(current) {
 				job = current;
-				const name = words.type(job.job_type);
+				const name = words.name(job);
 				element.dataset.job = job.job_id;
 				element.dataset.status = job.status;
 				set_text(title, name);
@@ -111,7 +111,7 @@
 				line.classList.toggle("jc-line-error", Boolean(job.error_message) && job.status === "Dead Letter");
 				show(line, Boolean(line.textContent));
 				bars.show(job);
-				const now = [job.organization_name, job.owner_user, job.status, moment_of(job)].join();
+				const now = [job.title, job.organization_name, job.owner_user, job.status, moment_of(job)].join();
 				if (now === shown) return;
 				shown = now;
 				meta.replaceChildren(...meta_of(job));
@@ -126,7 +126,7 @@
 	}
 
 	function meta_of(job) {
-		const parts = [job.organization_name];
+		const parts = job.title ? [words.type(job.job_type), job.organization_name] : [job.organization_name];
 		if (job.owner_user !== center.data.user) parts.push(job.owner_user);
 		const nodes = parts.map((part) => make("span", {}, part));
 		const moment = moment_of(job);

@@ -61,7 +61,7 @@
 			show(current) {
 				job = current;
 				const is_running = job.status === "Running";
-				set_text(title, words.type(job.job_type));
+				set_text(title, words.name(job));
 				show(state, true);
 				center.card.show_pill(state, job);
 				show(bar.element, is_running);

@@ -104,7 +104,7 @@
 		let entry = jobs.get(job.job_id);
 		if (!entry) jobs.set(job.job_id, (entry = { card: center.card.card(actions), told: "" }));
 		if (entry.job && entry.job.status !== job.status) {
-			set_text(find("jc-said"), `${words.type(job.job_type)}: ${words.status(job.status)}`);
+			set_text(find("jc-said"), `${words.name(job)}: ${words.status(job.status)}`);
 		}
 		entry.job = job;
 		entry.card.show(job);
@@ -210,7 +210,7 @@
 		notices.forget("action");
 		try {
 			await call(id);
-			set_text(find("jc-said"), say(done, words.type(job.job_type)));
+			set_text(find("jc-said"), say(done, words.name(job)));
 			await read_one(id);
 			poller.soon(0); // the job moves now, even if no job moved before
 		} catch (error) {

@@ -73,7 +73,7 @@
 			const danger = { class: "jc-button jc-button-danger" };
 			const buttons = make("div", { class: "jc-actions" });
 			buttons.append(keep, button(say("cancel_job"), () => dialog.close("yes"), danger));
-			const title = say("cancel_title", center.words.type(job.job_type));
+			const title = say("cancel_title", center.words.name(job));
 			dialog.replaceChildren(make("h2", { id: "jc-confirm-title" }, title), make("p", {}, question), buttons);
 			dialog.returnValue = "no";
 			dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });

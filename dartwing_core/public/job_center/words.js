@@ -58,6 +58,7 @@
 			percent: (value) => share.format(value / 100),
 			status: (status) => data.statuses[status] ?? status,
 			type: (name) => data.job_types[name] ?? name,
+			name: ({ title, job_type }) => title || (data.job_types[job_type] ?? job_type),
 		},
 	};
 })();

@@ -33,7 +33,7 @@ export class JobView {
 
 	show(job) {
 		this.show_progress(job);
-		this.part("head", [job.status, job.cancel_requested, job.attempt], () => head(job));
+		this.part("head", [job.title, job.status, job.cancel_requested, job.attempt], () => head(job));
 		this.part("steps", job.steps, () => steps(job.steps));
 		this.part("buttons", this.offered(job).map(({ label }) => label), () => this.buttons(job));
 		this.part("outcome", [job.status, job.error_message, job.output_reference, job.result_is_hidden], () => outcome(job));
@@ -81,7 +81,8 @@ export class JobView {
 
 function head(job) {
 	const more = job.cancel_requested ? __("Stopping") : "";
-	return [pill(job.status), more && make("span", { class: "text-muted" }, more)];
+	const title = job.title && make("strong", { class: "dw-title" }, job.title);
+	return [title, pill(job.status), more && make("span", { class: "text-muted" }, more)];
 }
 
 const STEP_WORDS = () => ({ done: __("done"), active: __("under way"), pending: __("to come") });

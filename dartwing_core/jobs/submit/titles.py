@@ -1,0 +1,35 @@
+"""The title of a job, by which people tell it from others of its type."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from frappe import _
+
+from ..attempt.context import text_for_storage
+from ..errors import InvalidJobError
+
+LENGTH = 140
+PLACE = re.compile(r"\{(\w+)\}")
+"""A parameter in the title that a Job Type has for its jobs: `Statement for {customer}`."""
+
+
+def title_for(given: Any, template: str | None, parameters: Mapping[str, Any] | None) -> str | None:
+    """The title that a caller gives, or that of the Job Type with parameters in it. Longer ones are cut.
+
+    Only texts, numbers and dates have a place in a title. Raises InvalidJobError for a title that is no text.
+    """
+    if given is not None and not isinstance(given, str):
+        raise InvalidJobError(_("{0} must be text.").format("title"))
+    if given is None:
+        known = parameters or {}
+        given = PLACE.sub(lambda place: _text(known.get(place[1])), template or "")
+    return " ".join(text_for_storage(given).split())[:LENGTH].rstrip() or None
+
+
+def _text(value: Any) -> str:
+    return str(value) if isinstance(value, str | int | float | Decimal | date) else ""

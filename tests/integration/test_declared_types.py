@@ -84,6 +84,14 @@ def test_a_type_is_made_as_the_code_says_and_runs():
     assert run(job)["result"] == {"customer": "C"}
 
 
+@pytest.mark.parametrize("said", ["Never", "never"])
+def test_deduplication_is_said_as_in_the_form_or_as_in_a_call(code, said):
+    # Seen failing: `never`, as a call says it, was a problem of the type.
+    code(NAME, deduplication=said)
+    assert sync().problems == []
+    assert stored().deduplication == "Never"
+
+
 def test_a_second_sync_changes_nothing():
     sync()
     before = stored().modified

@@ -69,6 +69,8 @@ def declare(function: Callable[..., Any], type_name: str, options: Mapping[str, 
         known = ", ".join(sorted(Options.__annotations__))
         raise TypeError(_("{0} is no option of a Job Type. Options: {1}").format(", ".join(unknown), known))
     values = {FIELDS.get(name, name): _plain(value) for name, value in options.items() if name != "former_names"}
+    if "deduplication" in values:  # also as a call says it
+        values["deduplication"] = config.DEDUPLICATION.get(values["deduplication"], values["deduplication"])
     if "deduplication_window" in values:
         values.setdefault("deduplication", config.policy_of_window(values["deduplication_window"]))
     values.setdefault("description", (inspect.getdoc(function) or "").partition("\n\n")[0].replace("\n", " "))

@@ -34,6 +34,8 @@ MAX_RETRIES = 10
 MAX_DELAY = 365 * 86_400
 WHILE_UNFINISHED, WITHIN_WINDOW, NEVER = "While Unfinished", "Within the Window", "Never"
 """How long an equal job is a duplicate: until the job has ended, also for a time after its submit, or not at all."""
+DEDUPLICATION = {"while_unfinished": WHILE_UNFINISHED, "within_window": WITHIN_WINDOW, "never": NEVER}
+"""The values in calls, and those of the field."""
 DEFAULT_WINDOW = 300
 
 

@@ -49,11 +49,6 @@ BATCH = 200
 HASH_LENGTH = 64
 HOLDER_FIELDS = fields_of(HolderRow)
 RAISE, RETURN, REPLACE = POLICIES = ("raise", "return", "replace")
-BY_NAME = {
-    "while_unfinished": config.WHILE_UNFINISHED,
-    "within_window": config.WITHIN_WINDOW,
-    "never": config.NEVER,
-}
 
 
 def lock(hashes: Collection[str]) -> set[str]:
@@ -217,9 +212,9 @@ def policy_of(asked: str | None, job_type: JobType, dedup_key: str | None) -> tu
     if asked is None:
         is_asked = policy == config.NEVER and dedup_key is not None
         return (config.WHILE_UNFINISHED if is_asked else policy), window
-    if not isinstance(asked, str) or asked not in BY_NAME:
-        raise InvalidJobError(_("deduplication must be one of: {0}.").format(", ".join(BY_NAME)))
-    return BY_NAME[asked], window or config.DEFAULT_WINDOW
+    if not isinstance(asked, str) or asked not in config.DEDUPLICATION:
+        raise InvalidJobError(_("deduplication must be one of: {0}.").format(", ".join(config.DEDUPLICATION)))
+    return config.DEDUPLICATION[asked], window or config.DEFAULT_WINDOW
 
 
 def check_policy(on_duplicate: str) -> None:

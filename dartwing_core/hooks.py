@@ -31,7 +31,7 @@ _tenant_doctypes = (
 )
 _references = (
     *("Comment", "Communication", "ToDo", "Tag Link", "Document Follow", "Version", "DocShare", "View Log"),
-    *("Activity Log", "Email Queue", "Milestone", "Energy Point Log", "Discussion Topic", "File"),
+    *("Activity Log", "Email Queue", "Milestone", "Energy Point Log", "Discussion Topic", "Workflow Action", "File"),
 )
 
 _children_of_others = ("Dynamic Link", "Communication Link", "Event Participants")

@@ -43,6 +43,7 @@ REFERENCES = {
     "Milestone": ("reference_type", "reference_name"),
     "Energy Point Log": ("reference_doctype", "reference_name"),
     "Discussion Topic": ("reference_doctype", "reference_docname"),
+    "Workflow Action": ("reference_doctype", "reference_name"),
     "File": ("attached_to_doctype", "attached_to_name"),
 }
 """Fields by which a document of another DocType refers to the engine's. Some DocTypes exist only in Frappe 15."""

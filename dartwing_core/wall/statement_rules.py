@@ -28,6 +28,7 @@ from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
 
 from . import callers, column_rules, links, query_rules, sent_names
 from .frappe_version import IS_15
+from .joined_conditions import in_parentheses
 
 SECRETS = frozenset({"__auth", "tabsessions", "processlist"})
 """Tables that stand alone in Frappe's own statements. The last one shows the statements of others."""
@@ -169,4 +170,5 @@ def _remembering(get_conditions):
 _Database: Any = frappe.get_module("frappe.database.database").Database
 _Database.sql = _wrapped(_Database.sql)
 _Lists: Any = query_rules.Query if IS_15 else query_rules.Lookup
-_Lists.get_permission_query_conditions = _remembering(_Lists.get_permission_query_conditions)
+_conditions = _Lists.get_permission_query_conditions
+_Lists.get_permission_query_conditions = _remembering(in_parentheses(_conditions) if IS_15 else _conditions)

@@ -69,6 +69,34 @@ def status_of(made) -> tuple:
     return frappe.db.get_value("Background Job", made.name, ["status", "error_message"])
 
 
+REFERRING = {
+    "File": "attached_to_name",
+    "Comment": "reference_name",
+    "ToDo": "reference_name",
+    "Document Follow": "ref_docname",
+    "Tag Link": "document_name",
+}
+"""What may hang on a document, and the field with its name."""
+
+
+def hung_on(doctype: str, filters: dict) -> str:
+    """The name of a document on which everything in REFERRING hangs now."""
+    name = frappe.get_all(doctype, filters=filters, pluck="name")[0]
+    about = {"reference_doctype": doctype, "reference_name": name}
+    rows = [
+        {"doctype": "Comment", "comment_type": "Comment", "content": "x", **about},
+        {"doctype": "ToDo", "reference_type": doctype, "reference_name": name, "description": "x"},
+        {"doctype": "Document Follow", "ref_doctype": doctype, "ref_docname": name, "user": "Administrator"},
+        {"doctype": "Tag Link", "document_type": doctype, "document_name": name, "tag": None},
+    ]
+    for row in rows:
+        frappe.get_doc(row).insert(ignore_permissions=True, ignore_links=True, ignore_mandatory=True)
+    file = {"doctype": "File", "file_name": "x.txt", "content": name, "is_private": 1}
+    frappe.get_doc({**file, "attached_to_doctype": doctype, "attached_to_name": name}).insert(ignore_permissions=True)
+    frappe.db.commit()
+    return name
+
+
 def with_file(made) -> Path:
     values = {"file_name": f"{made.name}.txt", "content": made.name, "is_private": 1}
     attached = {"attached_to_doctype": "Background Job", "attached_to_name": made.name}
@@ -103,6 +131,7 @@ def test_all_that_belongs_to_it_is_ended_and_removed(doomed, alice, times):
     frappe.db.commit()
     assert run(other)["status"] == "Completed"
     file = with_file(other)
+    hanging = [hung_on("Job Schedule", {"organization": doomed}), hung_on("Org Member", {"organization": doomed})]
     elsewhere = submit_job(plain, factory.ALPHA)
     frappe.db.commit()
     frappe.clear_messages()
@@ -113,6 +142,8 @@ def test_all_that_belongs_to_it_is_ended_and_removed(doomed, alice, times):
     for made in (*failed, parent, child):
         assert status_of(made) == ("Dead Letter", "Organization not found")
     assert file.exists()
+    # Seen failing: files and comments of schedules and members stayed for good.
+    assert [doctype for doctype in REFERRING if frappe.db.exists(doctype, {REFERRING[doctype]: ["in", hanging]})] == []
     times.pass_by(MINUTE)
     assert sweeper.sweep().removed == 6
     assert left(doomed) == {}

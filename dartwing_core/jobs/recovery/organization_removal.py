@@ -23,7 +23,7 @@ from ..ending import cancel
 from ..status import FINISHED, NOT_RUNNING, JobStatus
 from ..store import backlog, circuits, job_store, schedule_store
 from ..submit.after_commit import after_commit
-from . import retention
+from . import referring_rows, retention
 
 RUNNING, COMPLETED = "Running", "Completed"
 AT_ONCE = 500
@@ -139,12 +139,18 @@ def _complete(organization: str) -> None:
 
 
 def _forget(organization: str) -> None:
+    referring_rows.delete_about(config.SCHEDULE, _names(config.SCHEDULE, organization), has_form=True)
     schedule_store.forget(organization)
     circuits.forget(organization)
     dismiss(organization)
 
 
+def _names(doctype: str, organization: str) -> list[str]:
+    return frappe.get_all(doctype, {"organization": organization}, pluck="name")
+
+
 def dismiss(organization: str) -> None:
     """Delete all memberships of an organization."""
+    referring_rows.delete_about("Org Member", _names("Org Member", organization), has_form=True)
     frappe.db.delete("Org Member", {"organization": organization})
     visibility.forget()

@@ -23,6 +23,7 @@ from ..db import sql
 from ..status import FINISHED, LIVE, JobStatus
 from ..store import circuits, dependencies, private_files
 from ..store.batch_store import CANCELED, COMPLETED, FAILED, RUNNING
+from . import referring_rows
 
 DEFAULT_DAYS = 30
 BATCH = 500
@@ -91,7 +92,7 @@ def delete_jobs(jobs: Mapping[str, str]) -> None:
     dependencies.forget([name for name, status in jobs.items() if status == JobStatus.COMPLETED])
     for doctype in _HISTORY:
         frappe.db.delete(doctype, {"background_job": ("in", found)})
-    _delete_what_hangs_on(found)
+    referring_rows.delete_about(config.JOB, found)
     frappe.db.delete(config.JOB, {"name": ("in", found)})
 
 
@@ -130,15 +131,3 @@ def empty_batches_query(ended_before: datetime) -> QueryBuilder:
 
 def _delete_circuits(closed_before: datetime) -> None:
     frappe.db.delete(config.CIRCUIT, {"status": circuits.CLOSED, "closed_at": ("<", closed_before)})
-
-
-def _delete_what_hangs_on(names: Sequence[str]) -> None:
-    """Delete the rows that refer to jobs, as Frappe's own deletion of a document does."""
-    attached = {"attached_to_doctype": config.JOB, "attached_to_name": ("in", names)}
-    for file in frappe.get_all("File", filters=attached, pluck="name"):
-        frappe.delete_doc("File", file, ignore_permissions=True, force=True, delete_permanently=True)
-    referring = {"reference_doctype": config.JOB, "reference_name": ("in", names)}
-    frappe.db.delete("Comment", referring)
-    for communication in frappe.get_all("Communication", filters=referring, pluck="name"):
-        cleared = {"reference_doctype": None, "reference_name": None}
-        frappe.db.set_value("Communication", communication, cleared, update_modified=False)

@@ -103,3 +103,34 @@ def test_a_parent_that_rows_do_not_have_takes_no_permission_away(web, notice, pa
             client, "frappe.client.get_count", doctype=JOB, filters={"name": target.name}, parent_doctype=parent
         )
         assert counted.json().get("message") in (None, 0)
+
+
+def test_a_workflow_tells_strangers_of_no_schedule(web):
+    # Seen failing: all who have the role were listed the names of schedules and who had saved them.
+    made = frappe.get_doc(
+        {
+            "doctype": "Job Schedule",
+            "title": "Test Workflow",
+            "organization": factory.ALPHA,
+            "job_type": "echo_job",
+            "owner_user": "Administrator",
+            "frequency": "Cron",
+            "cron": "0 0 1 1 *",
+        }
+    ).insert()
+    about = {"reference_doctype": "Job Schedule", "reference_name": made.name, "status": "Open"}
+    action = frappe.get_doc({"doctype": "Workflow Action", **about, "permitted_roles": [{"role": "Dartwing Admin"}]})
+    action.insert(ignore_permissions=True, ignore_links=True)
+    frappe.db.commit()
+    roles = ("Dartwing Admin", "Desk User")
+    readers = {
+        factory.user("acts_in_alpha", factory.ALPHA, roles=roles, org_role="Admin"): [made.name],
+        factory.user("acts_in_beta", factory.BETA, roles=roles, org_role="Admin"): [],
+    }
+    for user, seen in readers.items():
+        client = Client(web).with_token(user)
+        listed = call(client, "frappe.client.get_list", doctype="Workflow Action", fields=["reference_name"])
+        assert [row["reference_name"] for row in listed.json()["message"]] == seen
+        read = call(client, "frappe.client.get", doctype="Workflow Action", name=action.name)
+        assert (read.status_code == 200) == bool(seen)
+    removed(action, made)

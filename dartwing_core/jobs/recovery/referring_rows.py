@@ -1,0 +1,32 @@
+"""Deletes rows of Frappe's that refer to documents which SQL deletes, as Frappe's own deletion of a document does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import frappe
+
+OF_ANY = {"Comment": ("reference_doctype", "reference_name")}
+OF_FORMS = {
+    "Version": ("ref_doctype", "docname"),
+    "ToDo": ("reference_type", "reference_name"),
+    "Document Follow": ("ref_doctype", "ref_docname"),
+    "Tag Link": ("document_type", "document_name"),
+    "View Log": ("reference_doctype", "reference_name"),
+}
+"""Further rows about documents that people edit in forms. The engine's own documents have none."""
+
+
+def delete_about(doctype: str, names: Sequence[str], *, has_form: bool = False) -> None:
+    """Delete files, comments and other rows about these documents. Mails stay, without their reference."""
+    if not names:
+        return
+    attached = {"attached_to_doctype": doctype, "attached_to_name": ("in", names)}
+    for file in frappe.get_all("File", filters=attached, pluck="name"):
+        frappe.delete_doc("File", file, ignore_permissions=True, force=True, delete_permanently=True)
+    for referring, (kind, name) in {**OF_ANY, **(OF_FORMS if has_form else {})}.items():
+        frappe.db.delete(referring, {kind: doctype, name: ("in", names)})
+    about = {"reference_doctype": doctype, "reference_name": ("in", names)}
+    for communication in frappe.get_all("Communication", filters=about, pluck="name"):
+        cleared = {"reference_doctype": None, "reference_name": None}
+        frappe.db.set_value("Communication", communication, cleared, update_modified=False)

@@ -50,28 +50,31 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
             self.set("content_hash", None)  # Frappe computes it
         if self.attached_to_doctype in desk_access.ENGINE_DOCTYPES:
             self.owner = "Administrator"  # Frappe lets the owner of a File read it for ever
-        if self.flags.own_id or not file_rules.is_made_as_ours(self):
+        is_private = file_rules.is_made_as_ours(self)
+        if self.flags.own_id or not (is_private or file_rules.is_published_as_ours(self)):
             super().before_insert()
             return
-        file_rules.take_bytes(self)
-        self.flags.ignore_duplicate_entry_error = True
-        self.flags.own_id = private_files.new_id()
+        if is_private:
+            file_rules.take_bytes(self)
+            self.flags.own_id = private_files.new_id()
+        self.flags.ignore_duplicate_entry_error = self.flags.has_own_bytes = True
         super().before_insert()
         self.set("content_hash", private_files.own_hash())
 
-    def autoname(self) -> None:
-        """The name with which the address of the bytes begins."""
+    def set_new_name(self, *arguments: Any, **named: Any) -> None:
+        """Give a file of ours the name with which its address begins, whatever name somebody asks for."""
+        super().set_new_name(*arguments, **named)
         if self.flags.own_id:
             self.name = self.flags.own_id
-        else:
-            super().autoname()
 
     def save_file(self, *arguments: Any, **named: Any) -> Any:
         """Share the bytes of a file of ours with no other File. It keeps address and hash when its bytes change."""
         kept = self.get("content_hash")
         is_kept = private_files.is_kept(self.get("file_url"))
         if self.flags.own_id or is_kept:
-            named |= {"ignore_existing_file_check": True, "overwrite": True}
+            named["overwrite"] = True
+        if self.flags.has_own_bytes or is_kept:
+            named["ignore_existing_file_check"] = True
         try:
             return super().save_file(*arguments, **named)
         finally:
@@ -91,7 +94,7 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
         """Check that the user may change the bytes that are there."""
         path = file_rules.check_writing(self)
         if path:
-            path.parent.mkdir(exist_ok=True)
+            private_files.folder()
         if path and path.is_file() and not self.flags.new_file:
             # Frappe writes this back at a rollback, and would take it from a document that is sent along.
             self.flags.original_content = path.read_bytes()
@@ -113,7 +116,7 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
 
     def handle_is_private_changed(self) -> None:
         """Check first what Frappe writes into the document of the File."""
-        if private_files.is_kept(self.file_url):
+        if private_files.is_kept(self.file_url) or file_rules.moves_a_folder(self):
             file_rules.throw_unchangeable()
         file_rules.check_publishing(self)
         super().handle_is_private_changed()
@@ -127,6 +130,12 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
         file_rules.check_path(self, path)
         return path
 
+    def unzip(self) -> Any:
+        """Not for who may not read a file of ours: the error would tell its name."""
+        if self.attached_to_doctype in desk_access.TENANT_DOCTYPES and file_rules.is_by_request():
+            self.check_permission("read")
+        return super().unzip()
+
     def exists_on_disk(self) -> bool:
         """Not for a foreign file: Frappe asks this of others' Files, while it looks for one of equal content."""
         try:
@@ -138,8 +147,8 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
     def is_downloadable(self) -> bool:
         """Also check the requested path: Frappe finds its File by the database's comparison, which ignores case."""
         if desk_access.is_download():
-            keeper = private_files.keeper_of(frappe.local.request.path)
-            if keeper is not None and keeper != self.name:
+            mark = private_files.mark_in(frappe.local.request.path)
+            if mark is not None and mark != private_files.mark_of(self.name):
                 return False
         return self._is_of_a_visible_document() and super().is_downloadable()
 
@@ -159,14 +168,18 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
 
     def on_rollback(self) -> None:
         self.flags.is_rolled_back = True
-        super().on_rollback()
+        try:
+            super().on_rollback()
+        finally:
+            self.flags.is_rolled_back = False
 
     def _delete_file_on_disk(self) -> None:
         """Delete the bytes of a file of ours after the commit. Frappe would delete by the last part of an address."""
         if not private_files.is_kept(self.file_url):
             super()._delete_file_on_disk()
-        elif private_files.keeper_of(self.file_url) == self.name:
-            path = private_files.path_of(self.file_url)
+            return
+        path, mark = private_files.path_of(self.file_url), private_files.mark_of(self.flags.own_id or self.name)
+        if mark is not None and private_files.mark_at(path) == mark:
             if self.flags.is_rolled_back:
                 path.unlink(missing_ok=True)
             else:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import frappe
-from frappe.utils import cint
+from frappe.query_builder.functions import Locate
+from frappe.utils import cint, get_files_path
 
 from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
 from dartwing_core.jobs.base import config
@@ -28,15 +29,27 @@ ATTACH_TYPES = ["Attach", "Attach Image"]
 
 
 def move_all() -> None:
-    """Move the bytes of all Files of ours that lie elsewhere (`after_migrate`). Commits each file."""
+    """Move the bytes of all Files of ours that lie elsewhere (`after_migrate`). Commits each file.
+
+    A file that can't be moved stays where it is, and is named in the log.
+    """
+    private_files.folder()
     table = frappe.qb.DocType("File")
     query = frappe.qb.from_(table).select(table.name).where(table.attached_to_doctype.isin(TENANT_DOCTYPES))
     query = query.where((table.is_private == 1) & (table.is_folder == 0) & table.file_url.like(f"{PRIVATE}%"))
     for name in query.where(table.file_url.not_like(f"{FOLDER}%")).run(pluck=True):
-        file = frappe.get_doc("File", name)
-        if values := move(file):
-            file.db_set(values, update_modified=False)
+        try:
+            _move_stored(name)
             frappe.db.commit()
+        except Exception:
+            frappe.db.rollback()
+            frappe.logger("dartwing_core").exception(f"The file {name} could not be moved to its folder")
+
+
+def _move_stored(name: str) -> None:
+    file = frappe.get_doc("File", name)
+    if values := move(file):
+        file.db_set(values, update_modified=False)
 
 
 def is_to_move(file: Document) -> bool:
@@ -52,22 +65,29 @@ def move(file: Document) -> dict[str, str]:
     What shows the old address gets the new one. The old bytes go after the commit, unless another File leads there.
     A rollback deletes the copy.
     """
-    old, before = Path(file.get_full_path()), file.file_url
-    if not old.is_file():
+    before = file.file_url
+    old = Path(get_files_path(*before.removeprefix(PRIVATE).split("/"), is_private=True))
+    if not old.is_file() or not private_files.is_within_files(str(old)) or private_files.mark_at(old) is not None:
         return {}
-    address = private_files.address_for(file.name, file.file_name or old.name)
+    address = private_files.address_for(file.name, str(file.file_name or old.name).replace("/", ""))
     new = private_files.path_of(address)
+    new.unlink(missing_ok=True)  # what a move that was killed has left
     with old.open("rb") as content:
         private_files.write(content, new)
     frappe.db.after_rollback.add(lambda: new.unlink(missing_ok=True))
-    frappe.db.after_commit.add(lambda: best_effort.run(lambda: _unlink_unused(old)))
+    frappe.db.after_commit.add(lambda: best_effort.run(lambda: _unlink_unused(old, before)))
     _follow(file, before, address)
     return {"file_url": address, "content_hash": private_files.own_hash()}
 
 
-def _unlink_unused(path: Path) -> None:
-    if not frappe.db.exists("File", {"file_url": ["like", f"/private/%/{path.name}"]}):  # in any spelling
-        path.unlink(missing_ok=True)
+def _unlink_unused(path: Path, address: str) -> None:
+    """Delete the old bytes, unless a File may lead there. Frappe lets Files of equal content share an address."""
+    table = frappe.qb.DocType("File")
+    leads_there = (table.file_url == address) | (Locate(path.name, table.file_url) > 0)
+    for other in frappe.qb.from_(table).select(table.file_url).where(leads_there).run(pluck=True):
+        if not private_files.is_kept(other):
+            return
+    path.unlink(missing_ok=True)
 
 
 def _follow(file: Document, before: str, after: str) -> None:

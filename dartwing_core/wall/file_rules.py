@@ -17,7 +17,7 @@ from urllib.parse import unquote
 import frappe
 from frappe import _
 from frappe.core.doctype.file.file import URL_PREFIXES
-from frappe.utils import cint
+from frappe.utils import cint, get_files_path
 
 from dartwing_core.jobs.access import desk_access, visibility
 from dartwing_core.jobs.access.desk_access import ENGINE_DOCTYPES, READING, TENANT_DOCTYPES, now_and_before
@@ -74,21 +74,21 @@ def check_path(file: Document, path: str) -> None:
     """
     if path.startswith(URL_PREFIXES):
         return
-    keeper = private_files.keeper_at(path)
-    if keeper is not None and keeper != (file.flags.own_id or file.get("name")):
+    mark = private_files.mark_at(path)
+    if mark is not None and mark != private_files.mark_of(file.flags.own_id or file.get("name")):
         private_files.throw_foreign()
     if not is_by_request() or file.flags.own_id or visibility.viewer().sees_everything:
         return
     if not private_files.is_within_files(path):
         frappe.throw(_("Only files of the site can be read."), frappe.PermissionError)
-    if keeper is not None and not _may_read_of(keeper):
+    if mark is not None and not _may_read_of(file.get("name")):
         private_files.throw_foreign()
 
 
 def _may_read_of(file: str) -> bool:
-    """Whether the user may read the files of the document to which the stored File is attached."""
+    """Whether the stored File is attached to a document of ours whose files the user may read."""
     document = frappe.db.get_value("File", file, ["attached_to_doctype", "attached_to_name"])
-    return bool(document) and may_read_files_of(*document)
+    return bool(document) and document[0] in TENANT_DOCTYPES and may_read_files_of(*document)
 
 
 def check_writing(file: Document) -> Path | None:
@@ -97,7 +97,7 @@ def check_writing(file: Document) -> Path | None:
     Raises frappe.PermissionError unless the user may write there, as the stored File is.
     """
     path = file.get_full_path()
-    if private_files.keeper_at(path) is None:
+    if private_files.mark_at(path) is None:
         return None
     is_stored = not file.flags.own_id
     if is_stored and is_by_request() and not frappe.has_permission("File", "write", doc=file.get("name")):
@@ -114,14 +114,21 @@ def is_by_request() -> bool:
 
 
 def is_made_as_ours(file: Document) -> bool:
-    """Whether a new File needs bytes of its own: a private one of a document of ours, or one that is there already.
+    """Whether a new File of a document of ours lies in their folder: a private one, or one whose address hides it.
 
     A link to another site has no bytes. Published files are for everybody.
     """
     address = unquote(file.file_url or "")
     is_link = address.startswith(URL_PREFIXES) and "/files/" not in address
-    is_private = cint(file.is_private) or address.startswith("/private")  # as Frappe decides it
-    return file.attached_to_doctype in TENANT_DOCTYPES and bool(is_private if file.content else not is_link)
+    is_there = address.startswith("/files/") and ".." not in address
+    is_private = bool(cint(file.is_private) or address.startswith("/private"))  # as Frappe decides it
+    is_ours = is_private if file.content else not is_link and (is_private or not is_there)
+    return file.attached_to_doctype in TENANT_DOCTYPES and is_ours
+
+
+def is_published_as_ours(file: Document) -> bool:
+    """Whether a new File is a published one of ours. Who uploads equal content would share it, and make it private."""
+    return file.attached_to_doctype in TENANT_DOCTYPES and bool(file.content)
 
 
 def take_bytes(file: Document) -> None:
@@ -156,8 +163,24 @@ def check_file(doc: Document, _method: str | None = None) -> None:
         _check_identity(doc)
         if any(map(doc.has_value_changed, ATTACHMENT)):
             _check_field(doc)
-    if private_files.keeper_of(doc.file_url or "") not in (None, doc.flags.own_id or doc.name):  # also of a folder
-        private_files.throw_foreign()
+        if doc.has_value_changed("file_url") and not doc.flags.own_id and _leads_to_ours(doc.file_url or ""):
+            private_files.throw_foreign()
+
+
+def _leads_to_ours(address: str) -> bool:
+    """Whether an address, or what Frappe makes of it when it saves the File, leads into the folder of our files."""
+    return any(private_files.mark_in(text) is not None for text in (address, unquote(address)))
+
+
+def moves_a_folder(file: Document) -> bool:
+    """Whether Frappe would publish or hide a folder, such as that of our files.
+
+    It takes the last part of an address for a name in the folder of files.
+    """
+    name = (file.file_url or "").rpartition("/")[2]
+    return not file.is_remote_file and any(
+        Path(get_files_path(name, is_private=private)).is_dir() for private in (True, False)
+    )
 
 
 def _check_identity(doc: Document) -> None:
@@ -172,7 +195,9 @@ def _check_identity(doc: Document) -> None:
         is_held = private_files.is_kept(before.file_url) or becomes_ours
         # Frappe moves and deletes Files of equal hashes together. It computes a hash itself, also for new bytes.
         is_forged = (doc.content_hash or None) != (before.content_hash or None) and not doc.flags.has_new_hash
-        is_wrong = is_forged or (is_held and any(map(doc.has_value_changed, IDENTITY)))
+        if is_forged:
+            frappe.throw(_("The content hash of a file is computed. It can't be set."), frappe.PermissionError)
+        is_wrong = is_held and any(map(doc.has_value_changed, IDENTITY))
     if is_wrong:
         throw_unchangeable()
 
@@ -204,12 +229,23 @@ def check_shown_files(doc: Document, _method: str | None = None) -> None:
     """
     for field in doc.meta.get("fields", {"fieldtype": ["in", list(ATTACH_TYPES)]}) if is_by_request() else ():
         address = str(doc.get(field.fieldname) or "")
-        if "/private/" not in address or not doc.has_value_changed(field.fieldname):
-            continue
-        own = {"attached_to_doctype": doc.doctype, "attached_to_name": doc.name, "file_url": address}
-        if not private_files.is_kept(address) or not frappe.db.exists("File", own):
+        if doc.has_value_changed(field.fieldname) and not _may_be_shown(doc, address):
             text = _("{0} shows files of this document only. Save the document, then upload the file here.")
             frappe.throw(text.format(_(field.label)), frappe.PermissionError)
+
+
+def _may_be_shown(doc: Document, address: str) -> bool:
+    """Whether a field for files may hold this: a link, a file of the document, or a published one that has an owner.
+
+    Frappe would attach a File that is attached to nothing, and its owner would lose it.
+    """
+    if not address.startswith(("/files", "/private")) and "/private/" not in address:
+        return True
+    own = {"attached_to_doctype": doc.doctype, "attached_to_name": doc.name, "file_url": address}
+    if frappe.db.exists("File", own):
+        return "/private/" not in address or private_files.is_kept(address)
+    loose = {"attached_to_doctype": ["is", "not set"], "file_url": address, "owner": ["!=", frappe.session.user]}
+    return "/private/" not in address and not frappe.db.exists("File", loose)
 
 
 def check_publishing(file: Document) -> None:

@@ -91,6 +91,7 @@ def test_deleting_a_finished_job_takes_its_history_along(job):
     for doctype in ("Job Execution Log", "Background Job Run"):
         assert not frappe.db.count(doctype, {"background_job": job.name})
     assert not frappe.db.exists("File", file.name)
+    frappe.db.commit()
     assert not Path(file.get_full_path()).exists()
 
 

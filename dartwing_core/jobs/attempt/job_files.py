@@ -45,7 +45,7 @@ def _remove_leftovers(context: JobContext) -> None:
     for path in private_files.folder().glob(f"{start}*"):
         attempt = path.name.removeprefix(start).partition("-")[0]
         is_earlier = attempt.isdecimal() and int(attempt) < context.attempt
-        if is_earlier and not frappe.db.exists("File", private_files.keeper_at(path)):
+        if is_earlier and not frappe.db.exists("File", private_files.mark_at(path)):
             path.unlink(missing_ok=True)
 
 

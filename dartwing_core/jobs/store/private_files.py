@@ -1,35 +1,40 @@
 """Private files of jobs, organizations, members and schedules on the disk.
 
-They lie in a folder of their own. A name there is the name of the File that it belongs to, a dot, and the file's own
-name. So a path tells whose bytes it leads to. Rows of File can't tell that: Frappe rewrites them. `guarded_file`
-refuses each other File that leads there, whatever its address looks like. Functions of Frappe that take the last part
-of an address for a name find no file in this folder.
+They lie side by side in a folder of their own. The name of each begins with a mark of the File that it belongs to. So a
+path tells whose bytes it leads to. Rows of File can't tell that: Frappe rewrites them. `guarded_file` refuses each
+other File whose real path leads there, whatever its address looks like.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import secrets
 import shutil
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import IO
 
 import frappe
 from frappe import _
-from frappe.utils import get_files_path
+from frappe.utils import get_files_path, get_site_path
 
-from ..db import best_effort
+from ..db import best_effort, sql
 
 PRIVATE = "/private/files/"
-FOLDER = f"{PRIVATE}dartwing_core/"
+NAME = "dartwing_core"
+FOLDER = f"{PRIVATE}{NAME}/"
+PLAIN = re.compile(r"[A-Za-z0-9-]{1,64}")
+NOBODYS = ""
+"""The mark of a path in the folder that is no file of it, such as one in a further folder."""
 CHUNK_BYTES = 1024 * 1024
 LONGEST_STEM = 100
 LONGEST_EXTENSION = 20
-"""Bytes of a file's own name. The disk takes 255, with the name of the File before them."""
+"""Bytes of a file's own name. The disk takes 255, with the mark before them."""
 LONGEST_ADDRESS = 2_000
 """Characters. The system resolves a path part by part."""
 ORPHANED_AFTER = 7 * 86_400.0
@@ -41,14 +46,14 @@ BATCH = 500
 
 
 def folder() -> Path:
-    """The folder of these files on the disk."""
-    path = _path()
+    """The folder of these files on the disk, which is made if it is missing."""
+    path = _folder()
     path.mkdir(parents=True, exist_ok=True)
     return path
 
 
-def _path() -> Path:
-    return Path(os.path.realpath(get_files_path(FOLDER.removeprefix(PRIVATE), is_private=True)))
+def _folder() -> Path:
+    return Path(os.path.realpath(get_files_path(NAME, is_private=True)))
 
 
 def new_id(start: str = "") -> str:
@@ -56,46 +61,50 @@ def new_id(start: str = "") -> str:
     return f"{start}{secrets.token_hex(16)}"
 
 
+def mark_of(file: str | None) -> str | None:
+    """How the names of the bytes of a File begin: with its name, or with a hash of one that is odd."""
+    if not file or PLAIN.fullmatch(file):
+        return file or None
+    return f"_{hashlib.sha256(file.encode()).hexdigest()[:40]}"
+
+
 def address_for(file: str, name: str) -> str:
     """The address of the bytes of a File. `name` is the file's own name, of which plain characters are kept."""
     stem, extension = os.path.splitext(name)
     stem = re.sub(r"[^\w. -]+", "-", stem).encode()[:LONGEST_STEM].decode(errors="ignore").strip(" .-") or "file"
     extension = re.sub(r"[^A-Za-z0-9]", "", extension)[:LONGEST_EXTENSION]
-    return f"{FOLDER}{_encoded(file)}.{stem}{'.' if extension else ''}{extension}"
-
-
-def _encoded(file: str) -> str:
-    """A File's name without dots and other characters that mean something in a path."""
-    return re.sub(r"[^A-Za-z0-9-]", lambda found: f"_{ord(found[0]):x}_", file)
+    return f"{FOLDER}{mark_of(file)}.{stem}{'.' if extension else ''}{extension}"
 
 
 def is_kept(address: str | None) -> bool:
-    """Whether an address of ours leads to this folder."""
-    return bool(address and address.startswith(FOLDER))
+    """Whether this is the address of a file of the folder, as `address_for` writes it."""
+    if not address or not address.startswith(FOLDER):
+        return False
+    name = address.removeprefix(FOLDER)
+    return "/" not in name and name not in ("", ".", "..")
 
 
 def path_of(address: str) -> Path:
-    """Where the bytes at an address of this folder lie."""
+    """Where the bytes at an address of `address_for` lie."""
     return folder() / address.removeprefix(FOLDER)
 
 
-def keeper_at(path: str | Path) -> str | None:
-    """The name of the File to which the bytes at a path belong. None for a path out of the folder.
-
-    A path in the folder that belongs to no File gives a name that no File has.
-    """
-    real = Path(os.path.realpath(path)) if "\0" not in str(path) else Path("/")
-    if not real.is_relative_to(_path()):
+def mark_at(path: str | Path) -> str | None:
+    """The mark of the File to which the bytes at a path belong. None for a path out of the folder."""
+    if "\0" in str(path):  # no path
         return None
-    start = "/".join(real.relative_to(_path()).parts).partition(".")[0]
-    return re.sub(r"_([0-9a-f]+)_", lambda found: chr(int(found[1], 16)), start)
-
-
-def keeper_of(address: str) -> str | None:
-    """The name of the File to which the bytes at the address of a private file belong."""
-    if not 0 < len(address) <= LONGEST_ADDRESS:
+    real, own = Path(os.path.realpath(path)), _folder()
+    if not real.is_relative_to(own):
         return None
-    return keeper_at(get_files_path(address.removeprefix(PRIVATE), is_private=True))
+    parts = real.relative_to(own).parts
+    return parts[0].partition(".")[0] if len(parts) == 1 else NOBODYS
+
+
+def mark_in(address: str) -> str | None:
+    """The mark at an address of the site, read in the way of Frappe's downloads. None for other addresses."""
+    if not 0 < len(address) <= LONGEST_ADDRESS or "/private/" not in address:
+        return None
+    return mark_at(get_site_path("private", address.partition("/private/")[2].strip("/")))
 
 
 def is_within_files(path: str) -> bool:
@@ -141,28 +150,46 @@ def write(content: IO[bytes], path: Path) -> None:
             raise
 
 
+class DeletedBytes:
+    """Bytes whose File is deleted in the current transaction. They go when it is committed."""
+
+    is_for_any_commit = True
+
+    def __init__(self) -> None:
+        self.paths: list[Path] = []
+
+    def __call__(self) -> None:
+        paths, self.paths = self.paths, []
+        best_effort.run(partial(_delete_orphans, paths))
+
+
 def delete_after_commit(path: Path) -> None:
     """Delete the bytes of a File when its deletion is committed."""
-    frappe.db.after_commit.add(lambda: best_effort.run(lambda: _delete_orphans([path])))
+    sql.callback_of_transaction(DeletedBytes).paths.append(path)
 
 
 def delete_orphans() -> None:
     """Delete bytes whose File is gone. A process that was killed, or a savepoint, has left them."""
     found = _older_than(time.time() - ORPHANED_AFTER)
     while paths := list(islice(found, BATCH)):
-        _delete_orphans(paths)
+        best_effort.run(partial(_delete_orphans, paths))
 
 
 def _older_than(moment: float) -> Iterator[Path]:
+    """Files, and links to such. Nobody makes folders there."""
     with os.scandir(folder()) as entries:
         for entry in entries:
-            if entry.stat(follow_symlinks=False).st_mtime < moment:
+            if not entry.is_dir(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_mtime < moment:
                 yield Path(entry.path)
 
 
 def _delete_orphans(paths: Sequence[Path]) -> None:
-    keepers = {path: keeper_at(path) for path in paths}
-    existing = set(frappe.get_all("File", {"name": ["in", list(keepers.values())]}, pluck="name"))
-    for path, keeper in keepers.items():
-        if keeper not in existing:
+    """Delete those of these files that belong to no File, neither by their mark nor by a File's address."""
+    names = {path: path.name.encode("utf-8", "replace").decode() for path in paths}  # the disk takes any bytes
+    addresses = {path: FOLDER + name for path, name in names.items()}
+    marks = {path: name.partition(".")[0] for path, name in names.items()}
+    known = set(frappe.get_all("File", {"file_url": ["in", list(addresses.values())]}, pluck="file_url"))
+    known |= set(frappe.get_all("File", {"name": ["in", list(marks.values())]}, pluck="name"))
+    for path in paths:
+        if addresses[path] not in known and marks[path] not in known:
             path.unlink(missing_ok=True)

@@ -5,22 +5,20 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 from .bench import on_bench
 from .checks import lint
-from .launcher import Stage, running, say
+from .launcher import Stage, running
 from .measuring import coverage
 from .mutation import mutate
-from .options import flag, foreground, number, options, take, whole_number
+from .options import flag, foreground, number, options, take
 from .processes import Failed
-from .services import free_port
-from .site import ADMIN_PASSWORD, ROOT
+from .serving import serve
+from .site import ROOT
 from .testing import test
 
-SERVE_PORT = 8000
 OPENAPI = ROOT / "docs" / "openapi.json"
 
 USAGE = """\
@@ -29,7 +27,8 @@ USAGE = """\
 ./dev test --fast       the quick ones of unit and integration, in three minutes
 ./dev test --bench PATH --site NAME [ARG…]     the same tests on a genuine bench
 ./dev test --bench PATH --site NAME --desk     the tests of its Desk, in a browser (after `bench build`)
-./dev serve [--port N]  a site with workers, scheduler and web application (job center, REST), until Ctrl-C
+./dev serve [--port N]  a living site: two companies, their people and jobs, job center and REST, until Ctrl-C
+./dev serve --empty     the same without them      ./dev serve --handlers FILE     with your own, reloaded on change
 ./dev run FILE [ARG…]   run a Python file in a site with workers and scheduler, as Administrator
 ./dev bench [NAME]      run benchmarks/NAME.py in a site (without NAME: list them); --bench PATH --site NAME as above
 ./dev bench all [--json FILE]                  all that have targets, and their figures as JSON
@@ -78,36 +77,6 @@ def bench(arguments: list[str]) -> int:
             return foreground(stage, [stage.environment["DW_PYTHON"], *script])
     with running(workers=0, scheduler=False, **options()) as stage:  # each starts the processes that it measures
         return in_site(stage, script)
-
-
-def serve(arguments: list[str]) -> int:
-    asked, rest = take(arguments, "--port")
-    if rest:
-        raise Failed("./dev serve [--port N]")
-    port = serve_port(asked)
-    with running(workers=number("DW_WORKERS", 2), web=True, port=port, **options()) as stage:
-        say(f"\nJob center {stage.url}/job-center   user Administrator, password {ADMIN_PASSWORD}")
-        say(f"REST {stage.url}/api/method/dartwing_core.api.jobs.list_jobs   logs in {stage.folder}/logs")
-        say("Ctrl-C ends it.")
-        while all(process.running for process in stage.processes):
-            time.sleep(0.5)
-        gone = next(process for process in stage.processes if not process.running)
-        raise Failed(f"{gone.name} has ended.{gone.tail()}")
-
-
-def serve_port(asked: str | None) -> int:
-    """The port asked for, by the option or by DW_PORT; or 8000, or a free one where that is taken."""
-    port = whole_number("--port", asked) if asked else number("DW_PORT", 0)
-    if port > 65535:
-        raise Failed(f"{port} is no port: 1 to 65535.")
-    wanted = port or SERVE_PORT
-    free = free_port(wanted)
-    if free == wanted:
-        return free
-    if port:
-        raise Failed(f"Port {port} is taken: name another one with --port.")
-    say(f"Port {wanted} is taken; this takes {free}.")
-    return free
 
 
 def prepare(_arguments: list[str]) -> int:

@@ -17,7 +17,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from . import programs
@@ -107,6 +107,12 @@ class Stage:
         for process in self.processes:
             process.stop(timeout=max(0.0, deadline - time.monotonic()))
 
+    def restart(self) -> None:
+        """End all processes and start them again, so that they import changed code."""
+        self.stop()
+        for process in self.processes:
+            process.start_again()
+
     def connect(self) -> None:
         """Bring this very process into the site, as Administrator: `import frappe` works from here on."""
         os.environ.update(self.environment)
@@ -166,11 +172,14 @@ def running(
     durable: bool = False,
     port: int | None = None,
     tick: int = 60,
+    handlers: Sequence[str] = (),
+    path: Path | None = None,
 ) -> Iterator[Stage]:
     """A site with its processes. `isolation` is MariaDB's innodb_snapshot_isolation, `fresh` builds the site anew,
-    `durable` makes MariaDB wait for the disk, `tick` is the scheduler's, in seconds."""
+    `durable` makes MariaDB wait for the disk, `tick` is the scheduler's, in seconds. `handlers`: modules with job
+    handlers beside the app's, which are also looked for in the folder `path`."""
     with run_folder() as folder:
-        bench = Bench(folder, snapshot_isolation=isolation, durable=durable, tick=tick)
+        bench = Bench(folder, snapshot_isolation=isolation, durable=durable, tick=tick, handlers=handlers, path=path)
         stage = None
         try:
             stage = _start(bench, fresh)

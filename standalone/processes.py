@@ -95,6 +95,10 @@ class Process:
                 preexec_fn=die_with_parent,
             )
 
+    def start_again(self) -> None:
+        """Start the same command once more, after it has ended."""
+        self.popen = self._start()
+
     @property
     def pid(self) -> int:
         return self.popen.pid

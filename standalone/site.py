@@ -10,7 +10,7 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from . import cache, programs
@@ -36,11 +36,20 @@ class Bench:
     """A folder laid out like a bench (`sites`, `logs`, `config`), with its two servers."""
 
     def __init__(
-        self, folder: Path, *, snapshot_isolation: bool = False, durable: bool = False, tick: int = 60
+        self,
+        folder: Path,
+        *,
+        snapshot_isolation: bool = False,
+        durable: bool = False,
+        tick: int = 60,
+        handlers: Sequence[str] = (),
+        path: Path | None = None,
     ) -> None:
         self.folder = folder
         self.sites = folder / "sites"
         self.tick = tick
+        self.handlers = handlers
+        self.path = os.pathsep.join([str(ROOT), *([str(path)] if path else [])])
         self.age = 0  # seconds since the site was built, when it came from the cache
         environment = self.environment()
         self.mariadb = MariaDB(folder / "mariadb", snapshot_isolation, durable, environment)
@@ -54,7 +63,7 @@ class Bench:
             "DW_RUN_DIR": str(self.folder),
             "DW_SITES_PATH": str(self.sites),
             "DW_SITE": NAME,
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": self.path,
         }
 
     def write_configuration(self) -> None:
@@ -71,7 +80,8 @@ class Bench:
             "use_mysqlclient": 0,
             "default_site": NAME,
             "serve_default_site": True,
-            "developer_mode": 0,
+            "developer_mode": int(bool(self.handlers)),
+            "background_job_handlers": list(self.handlers),
             "scheduler_tick_interval": self.tick,
         }
         (self.sites / "common_site_config.json").write_text(json.dumps(common, indent=1))

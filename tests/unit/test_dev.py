@@ -17,7 +17,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from standalone import bench, bench_check, checks, commands, dead_code, programs, summary, testing
+from standalone import bench, bench_check, checks, commands, dead_code, programs, serving, summary, testing
 from standalone.processes import Failed
 from tests.support import processes
 
@@ -34,26 +34,26 @@ def taken() -> Iterator[int]:
 def test_a_number_that_is_none_is_named(monkeypatch):
     monkeypatch.setenv("DW_PORT", "abc")
     with pytest.raises(Failed, match="DW_PORT is a whole number, not 'abc'"):
-        commands.serve_port(None)
+        serving.serve_port(None)
     with pytest.raises(Failed, match="--port is a whole number, not '-1'"):
-        commands.serve_port("-1")
+        serving.serve_port("-1")
     with pytest.raises(Failed, match="65536 is no port"):
-        commands.serve_port("65536")
+        serving.serve_port("65536")
 
 
 def test_the_port_asked_for_is_taken_or_refused_and_never_another(monkeypatch, taken):
-    free = commands.free_port()
-    assert commands.serve_port(str(free)) == free
+    free = serving.free_port()
+    assert serving.serve_port(str(free)) == free
     monkeypatch.setenv("DW_PORT", str(free))
-    assert commands.serve_port(None) == free
+    assert serving.serve_port(None) == free
     with pytest.raises(Failed, match=f"Port {taken} is taken"):
-        commands.serve_port(str(taken))
+        serving.serve_port(str(taken))
 
 
 def test_another_port_than_the_usual_one_is_said(monkeypatch, taken, capsys):
     monkeypatch.delenv("DW_PORT", raising=False)
-    monkeypatch.setattr(commands, "SERVE_PORT", taken)
-    port = commands.serve_port(None)
+    monkeypatch.setattr(serving, "PORT", taken)
+    port = serving.serve_port(None)
     assert port != taken
     assert f"Port {taken} is taken; this takes {port}." in capsys.readouterr().err
 
@@ -66,9 +66,18 @@ def test_help_is_all_that_help_does(arguments):
     assert done.stderr == ""
 
 
-def test_what_serve_does_not_know_is_refused():
-    with pytest.raises(Failed, match="--port N"):
-        commands.serve(["--prot", "8001"])
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--prot", "8001"], "unrecognized arguments: --prot 8001"),
+        (["--port"], "expected one argument"),
+        (["--handlers", "nowhere.py"], "nowhere.py is no Python file"),
+        (["--handlers", __file__.replace("test_dev.py", "")], "is no Python file"),
+    ],
+)
+def test_what_serve_does_not_know_is_refused(arguments, said):
+    with pytest.raises(Failed, match=said):
+        commands.serve(arguments)
 
 
 @pytest.mark.parametrize(
@@ -114,19 +123,19 @@ def test_serve_says_what_is_missing_before_it_makes_the_virtual_environment(envi
 
 def test_serve_names_the_job_center(monkeypatch, capsys):
     # Seen failing: with another page, and with another port than the one that was asked for.
-    port = commands.free_port()
+    port = serving.free_port()
 
     @contextlib.contextmanager
     def running(**options):
         ended = SimpleNamespace(name="web 1", running=False, tail=lambda: "")
         yield SimpleNamespace(url=f"http://127.0.0.1:{options['port']}", folder="/tmp/dw-1", processes=[ended])
 
-    monkeypatch.setattr(commands, "running", running)
+    monkeypatch.setattr(serving, "running", running)
     with pytest.raises(Failed, match="web 1 has ended"):
-        commands.serve(["--port", str(port)])
+        commands.serve(["--port", str(port), "--empty"])
     said = capsys.readouterr().err
     assert f"http://127.0.0.1:{port}/job-center " in said
-    assert f"user Administrator, password {commands.ADMIN_PASSWORD}" in said
+    assert f"Administrator, password {serving.ADMIN_PASSWORD}" in said
 
 
 # Tests

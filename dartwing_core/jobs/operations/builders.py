@@ -69,6 +69,8 @@ def _add_all(plan: Plan, parts: Sequence[Any], after: Sequence[int], organizatio
 
 
 def _add(plan: Plan, part: Any, after: Sequence[int], organization: str, depth: int) -> Sequence[int]:
+    if isinstance(part, list | tuple):
+        raise InvalidJobError(_("A part of a batch is a list. Put its jobs into a chain or a group."))
     if not isinstance(part, Mapping) or depth > MAX_DEPTH:
         raise InvalidJobError(_("Each part of a batch must be a job, a chain or a group."))
     kinds = {CHAIN, GROUP} & part.keys()

@@ -1,0 +1,142 @@
+"""Two companies, their people and their jobs, for `./dev serve`.
+
+`fill` makes them and tells who they are; `visit` submits another job every few seconds, as one of them.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import secrets
+import sys
+import time
+from dataclasses import dataclass
+
+import frappe
+from frappe.utils.password import update_password
+
+from dartwing_core.jobs import batch, cancel_job, submit_job
+from dartwing_core.jobs.attempt import declared_types
+from standalone.demo.scene import COMPANIES
+from standalone.shop_jobs import import_prices, read_delivery_note, send_statement
+
+SECONDS_BETWEEN = 6.0
+PASSWORD = "look-around"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody with an account and a place in one of the companies."""
+
+    name: str
+    organization: str
+    role: str
+
+    @property
+    def user(self) -> str:
+        """The account."""
+        return f"{self.name.lower()}@{self.organization.lower().replace(' ', '-')}.example"
+
+
+PEOPLE = (
+    Person("Ada", "Harbor Books", "Admin"),
+    Person("Alice", "Harbor Books", "Member"),
+    Person("Berta", "Alpine Tools", "Admin"),
+    Person("Bob", "Alpine Tools", "Member"),
+)
+
+
+def main(_site: str) -> int:
+    """`fill` or `visit`, as the command line says."""
+    return {"fill": fill, "visit": visit}[sys.argv[1]]()
+
+
+# Filling --------------------------------------------------------------------------------------------------------------
+
+
+def fill() -> int:
+    """Make all of it, and print what one needs to look around."""
+    report = declared_types.sync_types()
+    frappe.db.commit()
+    for problem in report.problems:
+        print(problem, file=sys.stderr)
+    for organization in dict.fromkeys(person.organization for person in PEOPLE):
+        frappe.get_doc({"doctype": "Organization", "org_name": organization}).insert()
+    keys = {person.user: _account(person) for person in PEOPLE}
+    frappe.db.commit()
+    for person in PEOPLE:
+        _first_jobs(person)
+    _print_people(keys)
+    return 0
+
+
+def _account(person: Person) -> str:
+    """Make the account. Returns its API key and secret, joined as Frappe wants them."""
+    key, secret = secrets.token_hex(8), secrets.token_hex(8)
+    values = {"email": person.user, "first_name": person.name, "send_welcome_email": 0}
+    user = frappe.get_doc({"doctype": "User", **values, "api_key": key, "api_secret": secret})
+    user.append_roles(*(["Dartwing User", "Dartwing Admin"] if person.role == "Admin" else ["Dartwing User"]))
+    user.insert()
+    update_password(person.user, PASSWORD)
+    member = {"organization": person.organization, "user": person.user, "role": person.role}
+    frappe.get_doc({"doctype": "Org Member", **member}).insert()
+    return f"{key}:{secret}"
+
+
+def _first_jobs(person: Person) -> None:
+    """Jobs that end in each way, some that wait, a batch and a schedule."""
+    frappe.set_user(person.user)
+    where = person.organization
+    for customer in COMPANIES:
+        send_statement.submit(where, customer=customer)
+    for number in range(1, 4):
+        read_delivery_note.submit(where, number=number)
+    import_prices.submit(where, supplier="Lamb & Sons")
+    later = import_prices.with_options(available_at=3_600).submit(where, supplier="Otter Trading")
+    cancel_job(later.name, "The list is out of date")
+    import_prices.with_options(available_at=7_200).submit(where, supplier="Otter Trading")
+    if person.role == "Admin":
+        batch(*(send_statement.job(customer=customer) for customer in COMPANIES[:2])).submit(where)
+        _schedule(person)
+    frappe.db.commit()
+    frappe.set_user("Administrator")
+
+
+def _schedule(person: Person) -> None:
+    """Prices are imported each night."""
+    values = {"title": "Prices, every night", "job_type": "import_prices", "parameters": '{"supplier": "Lamb & Sons"}'}
+    values |= {"organization": person.organization, "owner_user": person.user, "frequency": "Cron", "cron": "0 3 * * *"}
+    frappe.get_doc({"doctype": "Job Schedule", **values}).insert()
+
+
+def _print_people(keys: dict[str, str]) -> None:
+    url = os.environ.get("DW_URL", "")
+    print(f"\nJob center   {url}/job-center   password of all: {PASSWORD}")
+    for person in PEOPLE:
+        print(f"  {person.user:<28} {person.role.lower():<7} of {person.organization:<13} API key {keys[person.user]}")
+    print("\nREST         as the first of them:")
+    print(f'  curl -H "Authorization: token {keys[PEOPLE[0].user]}" {url}/api/method/dartwing_core.api.jobs.list_jobs')
+
+
+# Going on -------------------------------------------------------------------------------------------------------------
+
+
+def visit() -> int:
+    """Submit jobs as one of the people, until somebody ends this process."""
+    while True:
+        person = random.choice(PEOPLE)
+        frappe.set_user(person.user)
+        submit_job(*another_job(person))
+        frappe.db.commit()
+        time.sleep(SECONDS_BETWEEN)
+
+
+def another_job(person: Person) -> tuple[str, str, dict[str, object]]:
+    """Type, organization and parameters of a job."""
+    work: list[tuple[str, dict[str, object]]] = [
+        ("send_statement", {"customer": random.choice(COMPANIES[:-2])}),
+        ("read_delivery_note", {"number": random.randint(1, 999)}),
+        ("import_prices", {"supplier": "Lamb & Sons", "pages": random.randint(5, 20)}),
+    ]
+    job_type, parameters = random.choice(work)
+    return job_type, person.organization, parameters

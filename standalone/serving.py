@@ -1,0 +1,94 @@
+"""`./dev serve`: a site that lives, or an empty one, with your own handlers if you name their file."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from .launcher import Stage, running, say
+from .options import foreground, number, options, whole_number
+from .processes import Failed
+from .services import free_port
+from .site import ADMIN_PASSWORD
+
+PORT = 8000
+LOOK = 0.5
+SHOP = "standalone.shop_jobs"
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise Failed(f"{message}. ./dev serve [--port N] [--empty] [--handlers FILE]")
+
+
+def serve(arguments: list[str]) -> int:
+    """Serve until Ctrl-C, or until one of the site's processes ends."""
+    asked = _read(arguments)
+    port = serve_port(asked.port)
+    modules = [name for name in (None if asked.empty else SHOP, asked.handlers and asked.handlers.stem) if name]
+    folder = asked.handlers.parent if asked.handlers else None
+    with running(
+        workers=number("DW_WORKERS", 2), web=True, port=port, handlers=modules, path=folder, **options()
+    ) as stage:
+        if not asked.empty:
+            _fill(stage)
+        say(f"\nAdministrator, password {ADMIN_PASSWORD}: {stage.url}/job-center   logs in {stage.folder}/logs")
+        say("Desk needs a bench: README, Install. Ctrl-C ends this site.")
+        _watch(stage, asked.handlers)
+
+
+def _read(arguments: list[str]) -> argparse.Namespace:
+    parser = _Parser(prog="./dev serve", add_help=False, allow_abbrev=False)
+    parser.add_argument("--port")
+    parser.add_argument("--empty", action="store_true")
+    parser.add_argument("--handlers", type=Path)
+    asked = parser.parse_args(arguments)
+    if asked.handlers:
+        asked.handlers = asked.handlers.resolve()
+        if not asked.handlers.is_file() or not asked.handlers.stem.isidentifier():
+            raise Failed(f"{asked.handlers} is no Python file with a name that can be imported.")
+    return asked
+
+
+def _fill(stage: Stage) -> None:
+    command = [sys.executable, "-P", "-m", "standalone.script", "-m", "standalone.living_site"]
+    if foreground(stage, [*command, "fill"]):
+        raise Failed("The site could not be filled.")
+    stage.start("visitors", [*command, "visit"])
+
+
+def _watch(stage: Stage, handlers: Path | None) -> None:
+    """Restart the processes when the file changes, and fail when one of them ends."""
+    seen = _changed_at(handlers)
+    while all(process.running for process in stage.processes):
+        time.sleep(LOOK)
+        if handlers and (now := _changed_at(handlers)) != seen:
+            seen = now
+            say(f"{handlers.name} has changed: workers, scheduler and web start again.")
+            stage.restart()
+    gone = next(process for process in stage.processes if not process.running)
+    raise Failed(f"{gone.name} has ended.{gone.tail()}")
+
+
+def _changed_at(file: Path | None) -> int:
+    try:
+        return file.stat().st_mtime_ns if file else 0
+    except FileNotFoundError:  # an editor is replacing it
+        return 0
+
+
+def serve_port(asked: str | None) -> int:
+    """The port asked for, by the option or by DW_PORT; or 8000, or a free one where that is taken."""
+    port = whole_number("--port", asked) if asked else number("DW_PORT", 0)
+    if port > 65535:
+        raise Failed(f"{port} is no port: 1 to 65535.")
+    wanted = port or PORT
+    free = free_port(wanted)
+    if free == wanted:
+        return free
+    if port:
+        raise Failed(f"Port {port} is taken: name another one with --port.")
+    say(f"Port {wanted} is taken; this takes {free}.")
+    return free

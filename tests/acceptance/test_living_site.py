@@ -1,0 +1,74 @@
+"""What `./dev serve` shows: people of two companies who see their own jobs, in all states."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+
+import frappe
+import pytest
+
+from dartwing_core.jobs import list_jobs
+from dartwing_core.jobs.attempt import handlers
+from dartwing_core.jobs.testing import run_jobs
+from standalone import living_site, shop_jobs
+from tests.support.http import Client
+
+pytestmark = pytest.mark.skipif(os.environ.get("DW_MODE") != "standalone", reason="`./dev serve` makes its own site")
+
+
+@pytest.fixture
+def filled(site, monkeypatch, capsys) -> Iterator[str]:
+    """What `fill` prints. Its work takes no time, and is removed afterwards."""
+    monkeypatch.setitem(frappe.conf, handlers.HOOK, [*frappe.conf.get(handlers.HOOK, []), shop_jobs.__name__])
+    monkeypatch.setattr(shop_jobs.time, "sleep", lambda _seconds: None)
+    assert living_site.fill() == 0
+    run_jobs()
+    yield capsys.readouterr().out
+    frappe.db.rollback()
+    frappe.set_user("Administrator")
+    names = {person.organization for person in living_site.PEOPLE}
+    theirs = {"organization": ["in", frappe.get_all("Organization", {"org_name": ["in", names]}, pluck="name")]}
+    files = {"attached_to_doctype": "Background Job", "owner": "Administrator"}
+    for file in frappe.get_all("File", {**files, "file_name": ["like", "%.csv"]}, pluck="name"):
+        frappe.delete_doc("File", file, force=True, delete_permanently=True)
+    jobs = {"background_job": ["in", frappe.get_all("Background Job", theirs, pluck="name")]}
+    for doctype in ("Job Execution Log", "Background Job Run", "Background Job Dependency"):
+        frappe.db.delete(doctype, jobs)
+    for doctype in ("Background Job", "Job Batch", "Job Schedule", "Org Member"):
+        frappe.db.delete(doctype, theirs)
+    frappe.db.delete("Organization", {"org_name": ["in", names]})
+    users = [person.user for person in living_site.PEOPLE]
+    for doctype, names in (("User", users), ("Job Type", ["send_statement", "import_prices", "read_delivery_note"])):
+        for name in names:
+            frappe.delete_doc(doctype, name, force=True, ignore_missing=True)
+    frappe.db.commit()
+
+
+def test_people_look_around_with_what_is_printed(web, filled):
+    keys = dict(re.findall(r"^ +(\S+@\S+) .* API key (\S+)$", filled, re.MULTILINE))
+    assert list(keys) == [person.user for person in living_site.PEOPLE]
+    admin, member = (Client(web) for _ in range(2))
+    admin.http.headers["Authorization"] = f"token {keys['ada@harbor-books.example']}"
+    member.http.headers["Authorization"] = f"token {keys['alice@harbor-books.example']}"
+    of_all = admin.get("list_jobs", limit=100).json()["message"]["jobs"]
+    of_alice = member.get("list_jobs", limit=100).json()["message"]["jobs"]
+    assert {job["owner_user"] for job in of_alice} == {"alice@harbor-books.example"}
+    assert {job["organization_name"] for job in of_all} == {"Harbor Books"}
+    assert len(of_all) > len(of_alice) >= 9
+    assert {job["status"] for job in of_alice} == {"Completed", "Dead Letter", "Canceled", "Pending", "Failed"}
+    dead = next(job for job in of_alice if job["status"] == "Dead Letter")
+    assert dead["title"] == "Statement for Quay Street School"
+    done = next(job for job in of_alice if job["output_url"])
+    assert b"article,price" in member.http.get(f"{web}{done['output_url']}", timeout=30).content
+    assert Client(web).log_in("bob@alpine-tools.example", living_site.PASSWORD)
+
+
+def test_another_job_comes_from_somebody(filled):
+    before = list_jobs()["total"]
+    for person in living_site.PEOPLE:
+        frappe.set_user(person.user)
+        living_site.submit_job(*living_site.another_job(person))
+        frappe.set_user("Administrator")
+    assert list_jobs()["total"] == before + len(living_site.PEOPLE)

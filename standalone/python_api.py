@@ -75,13 +75,14 @@ def reference() -> str:
     parts = [INTRODUCTION]
     for title, names in SECTIONS.items():
         parts += [f"## {title}\n", *(_described(name, getattr(jobs, name)) for name in names)]
-    parts += [f"## {TESTING}\n", "From `dartwing_core.jobs.testing`.\n", *_functions_of(testing)]
+    parts += [f"## {TESTING}\n", "From `dartwing_core.jobs.testing`.\n", *_offered_by(testing)]
     return "\n".join(parts)
 
 
-def _functions_of(module: ModuleType) -> Iterator[str]:
+def _offered_by(module: ModuleType) -> Iterator[str]:
     for name, found in vars(module).items():
-        if inspect.isfunction(found) and found.__module__ == module.__name__ and not name.startswith("_"):
+        is_offered = inspect.isfunction(found) or inspect.isclass(found)
+        if is_offered and found.__module__ == module.__name__ and not name.startswith("_"):
             yield _described(name, found)
 
 

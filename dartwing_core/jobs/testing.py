@@ -1,23 +1,41 @@
-"""For the tests of apps that submit jobs: does at once the work of workers and sweeper."""
+"""For the tests of apps that submit jobs: runs jobs at once, and tells which ones were submitted.
+
+`dartwing_core.jobs.testing_fixtures` has pytest fixtures, and `JobTests` is a mixin for Frappe's test classes.
+"""
 
 from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from unittest import mock
 
 import frappe
 
 from . import executor
+from .attempt import parameters
+from .attempt.context import JobContext
+from .base import clock, config
 from .line import line_queries, queue_view
 from .recovery import sweeper
-from .store import backlog
-from .store.job_rows import DispatchRow
+from .store import backlog, job_store
+from .store.job_rows import DispatchRow, NewJobRow
 
 
-def run_jobs(limit: int = 1_000) -> dict[str, str]:
+class HandlerFailed(AssertionError):
+    """An attempt has failed in `run_jobs(raising=True)`. The text is the handler's traceback."""
+
+
+def run_jobs(limit: int = 1_000, *, raising: bool = False) -> dict[str, str]:
     """Run all jobs of the site that may start, one after the other in this process. Returns their status by id, in the
     order of their starts.
 
     Also runs the jobs that follow: children, callbacks, and jobs that handlers submit. Leaves jobs that are due later
     (retries too), paused or held by a limit. Commits, as workers do. For sites without workers, which might claim a job
-    first. Raises RuntimeError rather than make more than `limit` attempts.
+    first. With `raising`, an attempt that fails raises HandlerFailed. Raises RuntimeError rather than make more than
+    `limit` attempts.
     """
     ran: list[str] = []
     while job := _next():
@@ -25,6 +43,8 @@ def run_jobs(limit: int = 1_000) -> dict[str, str]:
             raise RuntimeError(f"More than {limit} attempts: does a job submit another one each time?")
         executor.run_one(job["name"], job["attempt"] + 1)
         ran.append(job["name"])
+        if raising:
+            _raise_failure(job["name"])
     frappe.db.commit()  # a snapshot that shows all committed jobs
     statuses = backlog.statuses(ran) if ran else {}
     return {name: statuses[name] for name in dict.fromkeys(ran) if name in statuses}
@@ -36,3 +56,125 @@ def _next() -> DispatchRow | None:
     line = queue_view.read_view().choice.next()
     rows = line_queries.first_jobs(line, 1) if line else []
     return rows[0] if rows else None
+
+
+def _raise_failure(name: str) -> None:
+    frappe.db.commit()  # a new snapshot
+    filters, fields = {"background_job": name}, ["outcome", "traceback", "error_message"]
+    (run,) = frappe.get_all(config.RUN, filters, fields, order_by="attempt desc", limit=1)
+    if run.error_message or run.traceback:
+        raise HandlerFailed(f"Job {name}: {run.outcome}\n{run.traceback or run.error_message}")
+
+
+# What was submitted -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TrappedJob:
+    """A job that was submitted."""
+
+    job_id: str
+    job_type: str
+    organization: str
+    parameters: Mapping[str, Any]
+    title: str | None
+
+
+@dataclass
+class Trap:
+    """The jobs that were submitted since `trap_jobs`, in their order."""
+
+    jobs: list[TrappedJob] = field(default_factory=list)
+
+    def assert_submitted(self, job_type: str, /, **wanted: Any) -> TrappedJob:
+        """One job of this type was submitted with these parameters. It may have others beside them. Returns it."""
+        found = [job for job in self.jobs if job.job_type == job_type and _has(job.parameters, wanted)]
+        if len(found) != 1:
+            raise AssertionError(f"{len(found)} jobs {job_type} with {wanted} were submitted, not one. {self._all()}")
+        return found[0]
+
+    def assert_nothing_submitted(self, job_type: str | None = None) -> None:
+        """No job, or none of this type, was submitted."""
+        if any(job_type in (None, job.job_type) for job in self.jobs):
+            raise AssertionError(self._all())
+
+    def _all(self) -> str:
+        lines = [f"{job.job_type} {json.dumps(job.parameters)}" for job in self.jobs]
+        return "Submitted:\n" + ("\n".join(lines) or "nothing")
+
+    def _add(self, rows: Sequence[NewJobRow]) -> None:
+        for row in rows:
+            given = json.loads(row["input_parameters"])
+            asked = row["name"], row["job_type"], row["organization"], given, row["job_title"]
+            self.jobs.append(TrappedJob(*asked))
+
+
+def _has(given: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    return all(name in given and given[name] == value for name, value in wanted.items())
+
+
+@contextmanager
+def trap_jobs() -> Iterator[Trap]:
+    """Note the jobs that are submitted in this block. None of them runs in it.
+
+    They are rows of the test's transaction, as always: a rollback removes them. `run_jobs` runs them after a commit.
+    """
+    trap, insert = Trap(), job_store.insert_jobs
+
+    def noted(rows: Sequence[NewJobRow]) -> None:
+        insert(rows)
+        trap._add(rows)
+
+    with mock.patch.object(job_store, "insert_jobs", noted):
+        yield trap
+
+
+# Handlers alone, failures and time ----------------------------------------------------------------------------------
+
+
+def context_for(handler: Callable[..., Any] | str = "", **values: Any) -> JobContext:
+    """A context to call a handler with, outside any job: `send(context_for(send), customer="Ann")`.
+
+    `values`: attributes of JobContext that the handler reads, such as `organization`, `parameters`, `attempt`, `state`.
+    """
+    name = handler if isinstance(handler, str) else handler.__name__
+    defaults = {"job_id": "JOB-TEST", "job_type": name, "organization": "", "parameters": {}, "timeout_seconds": 300}
+    return JobContext(**{**defaults, "attempt": 1, "owner_user": frappe.session.user, **values})
+
+
+@contextmanager
+def fail_next(error: Exception, times: int = 1) -> Iterator[None]:
+    """The next attempts in this block raise `error` in place of their handlers."""
+    left, call = [error] * times, parameters.call
+
+    def failing(handler: Callable[..., Any], context: JobContext, text: str | None) -> Any:
+        if left:
+            raise left.pop()
+        return call(handler, context, text)
+
+    with mock.patch.object(parameters, "call", failing):
+        yield
+
+
+@contextmanager
+def time_passed(seconds: float) -> Iterator[None]:
+    """In this block the engine's clock is ahead by `seconds`: `run_jobs` runs retries and jobs that are due then."""
+    now = clock.now_epoch
+
+    def later() -> float:
+        return now() + seconds
+
+    with mock.patch.object(clock, "now_epoch", later):
+        yield
+
+
+class JobTests:
+    """A mixin for test classes of Frappe and unittest: each test has the jobs that it submits in `self.jobs`."""
+
+    jobs: Trap
+
+    def setUp(self) -> None:
+        super().setUp()  # type: ignore[misc]
+        trap = trap_jobs()
+        self.jobs = trap.__enter__()
+        self.addCleanup(trap.__exit__, None, None, None)  # type: ignore[attr-defined]

@@ -43,11 +43,11 @@ PLACES = {
 class Invoice:
     """A document of some app, with what the examples read of it."""
 
-    def __init__(self, name: str, customer: str):
-        self.name, self.customer, self.organization = name, customer, factory.ALPHA
+    def __init__(self, name: str, customer: str, job_type: str = "echo_job"):
+        self.name, self.customer, self.organization, self.job_type = name, customer, factory.ALPHA, job_type
 
     def submit(self) -> None:
-        submit_job("echo_job", self.organization, {"customer": self.customer})
+        submit_job(self.job_type, self.organization, {"customer": self.customer})
 
 
 @pytest.fixture
@@ -206,6 +206,13 @@ def run_their_test(app: types.ModuleType) -> None:
     app.test_a_statement_is_sent(unittest.TestCase())
 
 
+def run_their_trap(app: types.ModuleType) -> None:
+    frappe.copy_doc(frappe.get_doc("Job Type", "echo_job")).update({"type_name": "send_statement"}).insert()
+    app.invoice = Invoice("INV-10", "Ann", "send_statement")
+    app.test_a_statement_is_submitted(unittest.TestCase())
+    frappe.db.rollback()
+
+
 def ask_for_schema(app: types.ModuleType) -> None:
     schema = handlers.parameters_schema(f"{MODULE}.send_statement")
     assert list(schema["properties"]) == ["customer", "language", "with_items", "note"]
@@ -230,6 +237,7 @@ USES = {
     ("A handler", "send_statement"): send_statements,
     ("Submit", "on_submit"): submit_two_invoices,
     ("Testing", "test_a_statement_is_sent"): run_their_test,
+    ("Testing", "test_a_statement_is_submitted"): run_their_trap,
     ("Writing handlers", "import_invoices"): run_with_nothing_to_do,
     ("Parameters", "send_reminder"): remind,
     ("Results", "list_reminders"): list_reminders,

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import unittest
+
 import frappe
 import pytest
 
 from dartwing_core.jobs import batch, chain, job, submit_job
 from dartwing_core.jobs.line import claim
-from dartwing_core.jobs.testing import run_jobs
+from dartwing_core.jobs.testing import (
+    HandlerFailed,
+    JobTests,
+    context_for,
+    fail_next,
+    run_jobs,
+    time_passed,
+    trap_jobs,
+)
 from tests.support import factory, processes
+from tests.support.handlers import whoami
 from tests.support.jobs import status, submitted
 from tests.support.sessions import as_user
+
+pytest_plugins = ["dartwing_core.jobs.testing_fixtures"]
 
 
 @pytest.fixture
@@ -65,3 +78,75 @@ def test_jobs_without_end_are_noticed(no_sweeps):
     submitted(job_type, seconds=0)
     with pytest.raises(RuntimeError, match="More than 20 attempts"):
         run_jobs(limit=20)
+
+
+# What was submitted, failures and time
+
+
+def test_a_trap_holds_what_was_submitted(step, trapped_jobs):
+    job_type = factory.job_type("trapped", "nothing", job_title="For {customer}")
+    frappe.db.commit()
+    trapped_jobs.assert_nothing_submitted()
+    made = submit_job(job_type, factory.ALPHA, {"customer": "Ann", "n": 1})
+    found = trapped_jobs.assert_submitted(job_type, customer="Ann")
+    assert (found.job_id, found.title) == (made.name, "For Ann")
+    assert found.parameters == {"customer": "Ann", "n": 1}
+    trapped_jobs.assert_nothing_submitted("echo_job")
+    for wrong in ({"customer": "Bea"}, {"customr": "Ann"}):
+        with pytest.raises(AssertionError, match=rf'0 jobs {job_type} .*\n{job_type} {{"customer": "Ann", "n": 1}}'):
+            trapped_jobs.assert_submitted(job_type, **wrong)
+    submit_job(job_type, factory.ALPHA, {"customer": "Ann", "n": 2})
+    with pytest.raises(AssertionError, match="2 jobs"):
+        trapped_jobs.assert_submitted(job_type, customer="Ann")
+    with pytest.raises(AssertionError, match="Submitted:"):
+        trapped_jobs.assert_nothing_submitted()
+    frappe.db.rollback()
+
+
+def test_batches_and_schedules_fall_into_the_trap(step):
+    with trap_jobs() as trap:
+        batch(step(), step()).submit(factory.ALPHA)
+    assert len(trap.jobs) == 2
+    submit_job(organization=factory.ALPHA, **step())
+    assert len(trap.jobs) == 2, "the trap is over"
+    frappe.db.rollback()
+
+
+class OfAnApp(JobTests, unittest.TestCase):
+    def test(self) -> None:
+        made = submit_job("echo_job", factory.ALPHA, {"n": frappe.generate_hash()})
+        assert self.jobs.assert_submitted("echo_job").job_id == made.name
+        frappe.db.rollback()
+
+
+def test_the_mixin_traps_the_jobs_of_each_test(site):
+    result = unittest.TestResult()
+    unittest.defaultTestLoader.loadTestsFromTestCase(OfAnApp).run(result)
+    assert (result.testsRun, result.errors, result.failures) == (1, [], [])
+
+
+def test_an_error_of_a_handler_is_raised_with_its_traceback(step):
+    made = submit_job(organization=factory.ALPHA, **step("fail"))
+    frappe.db.commit()
+    with pytest.raises(HandlerFailed, match=rf"Job {made.name}: Failed\n(.|\n)*handlers.py"):
+        run_jobs(raising=True)
+    assert status(made) == "Failed"
+    submit_job(organization=factory.ALPHA, **step("ok"))
+    frappe.db.commit()
+    assert list(run_jobs(raising=True).values()) == ["Completed"]
+
+
+def test_the_next_attempt_fails_as_asked_and_its_retry_comes_in_time(step):
+    made = submit_job(organization=factory.ALPHA, **step("ok", "ok"))
+    frappe.db.commit()
+    with fail_next(ConnectionError("the printer is out")):
+        assert run_jobs() == {made.name: "Failed"}
+    assert run_jobs() == {}, "the retry is due later"
+    with time_passed(3_600):
+        assert run_jobs() == {made.name: "Completed"}
+
+
+def test_a_handler_is_called_alone(site):
+    context = context_for(whoami, organization=factory.ALPHA, attempt=2, parameters={"n": 1})
+    assert (context.job_type, context.attempt, context.parameters) == ("whoami", 2, {"n": 1})
+    assert whoami(context)

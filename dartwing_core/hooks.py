@@ -132,6 +132,7 @@ background_job_handlers = [
     "dartwing_core.handlers.samples",
     "dartwing_core.handlers.export_records",
     "dartwing_core.handlers.http_request",
+    "dartwing_core.handlers.enqueued",
 ]
 
 # REST: the names of the original app, and functions of Frappe's that check no permission

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from .attempt.backoff import calculate_backoff
 from .attempt.classification import classify_error, get_error_type
-from .attempt.context import JobContext
+from .attempt.context import JobContext, current
+from .attempt.functions import enqueueable
 from .base.canonical import generate_job_hash
 from .engine import cancel_job, retry_job, submit_job, submit_jobs
 from .errors import (
@@ -36,6 +37,7 @@ from .operations.builders import chain, group, job
 from .operations.bulk import cancel_jobs, delete_jobs, retry_jobs
 from .operations.circuit_operations import get_open_circuits, manually_close_circuit
 from .operations.dead_letter import bulk_retry_dead_letter, delete_dead_letter_job, get_dead_letter_jobs
+from .operations.enqueuing import enqueue
 from .operations.handler_submit import job_handler
 from .operations.reschedule import reschedule_job, run_now
 from .operations.schedules import get_schedule, list_schedules, preview_schedule, run_schedule_now
@@ -70,8 +72,11 @@ __all__ = [
     "cancel_jobs",
     "chain",
     "classify_error",
+    "current",
     "delete_dead_letter_job",
     "delete_jobs",
+    "enqueue",
+    "enqueueable",
     "generate_job_hash",
     "get_batch_status",
     "get_dead_letter_jobs",

@@ -82,6 +82,11 @@ def submit_job(
         max_retries=max_retries,
         title=title,
     )
+    return submit_request(request)
+
+
+def submit_request(request: Request) -> Document:
+    """`submit_job` of a request, which may also name a queue."""
     return _submit([request])[0]
 
 

@@ -34,7 +34,7 @@ def test_sample_types_are_those_of_the_contract(name):
 
 def test_every_type_that_comes_with_the_app_has_a_registered_handler():
     names = frappe.get_all("Job Type", {"declared_by": ["like", "dartwing_core.%"]}, pluck="declared_by")
-    assert len(names) == 5
+    assert len(names) == 6
     for name in names:
         assert handlers.resolve(name)
 

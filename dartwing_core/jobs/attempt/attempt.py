@@ -29,7 +29,7 @@ from ..line import claim
 from ..line.claimed_job import ClaimedJob
 from ..store import dependencies, history, job_store, runs
 from . import callbacks, handlers, isolation, outcome, parameters
-from .context import JobContext
+from .context import CURRENT, JobContext
 from .heartbeat import Heartbeat, HeartbeatThread
 from .outcome import Outcome
 from .settlement import Settlement
@@ -151,6 +151,7 @@ class Attempt:
         with self.heartbeat, self.watch, self.session.watched(), config.not_keeping():
             handler = handlers.resolve(self.job.handler)
             site = isolation.Site()
+            setattr(frappe.local, CURRENT, self.context)
             try:
                 return parameters.call(handler, self.context, self.job.row["input_parameters"])
             finally:

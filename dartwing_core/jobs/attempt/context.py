@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
+import frappe
+
 from ..errors import JobCanceledError, JobSnoozed
 from . import idempotency, job_files
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 MESSAGE_LENGTH = 500
 MAX_SNOOZE = 365 * 86_400.0
+CURRENT = "dartwing_job_context"
+"""In frappe.local, which is emptied between two jobs."""
 DONE, ACTIVE, PENDING = "done", "active", "pending"
 
 
@@ -32,6 +36,11 @@ class Progress:
     def steps_json(self) -> str | None:
         """The steps as stored on the run row."""
         return json.dumps(self.steps) if self.steps else None
+
+
+def current() -> JobContext | None:
+    """The context of the job that runs in this process now, for functions that get none. None outside of jobs."""
+    return getattr(frappe.local, CURRENT, None)
 
 
 class JobContext:

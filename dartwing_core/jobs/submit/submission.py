@@ -47,6 +47,8 @@ class Request:
     timeout: int | None = None
     max_retries: int | None = None
     title: str | None = None
+    queue: str | None = None
+    """The queue whose workers run the job, instead of that of its type or priority."""
     key: str | None = None
     """The job's name within its submit, for `depends_on` of other jobs and for their handlers."""
 
@@ -177,7 +179,7 @@ def _row(request: Request, job_type: JobType, user: str, parameters: str, priori
     return new_row(user, request.organization, now) | {
         "job_type": job_type.name,
         "priority": priority,
-        "queue": _queue(job_type, priority),
+        "queue": _queue(job_type, priority, request.queue),
         "on_parent_failure": request.on_parent_failure,
         "job_key": request.key,
         "job_title": titles.title_for(request.title, job_type.get("job_title"), request.parameters),
@@ -261,8 +263,8 @@ def _within(argument: str, value: Any, least: int, allowed: int) -> int:
     return value
 
 
-def _queue(job_type: JobType, priority: str) -> str:
-    queue = job_type.queue or priorities.QUEUE_OF_PRIORITY[priority]
+def _queue(job_type: JobType, priority: str, asked: str | None) -> str:
+    queue = asked or job_type.queue or priorities.QUEUE_OF_PRIORITY[priority]
     if queue not in redis_queue.queue_names():
         raise InvalidJobError(_("Job Type {0}: no worker queue is named {1}.").format(job_type.name, queue))
     return queue

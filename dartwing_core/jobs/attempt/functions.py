@@ -1,0 +1,69 @@
+"""Functions that `enqueue` runs: those that an app registers, by the decorator or by a pattern in a hook.
+
+The hook `background_job_functions` holds patterns of dotted paths, such as `your_app.tasks.*`. For code outside any
+app, site_config.json may hold a list of the same name.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from typing import Any, TypeVar
+
+import frappe
+from frappe import _
+
+from ..errors import UnknownHandlerError
+from .handlers import is_path
+
+HOOK = "background_job_functions"
+_MARK = "__enqueueable__"
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def enqueueable(function: F) -> F:
+    """Decorator: `enqueue` may run this function."""
+    setattr(function, _MARK, True)
+    return function
+
+
+def path_of(function: Callable[..., Any] | str) -> str:
+    """The dotted path of a function. Raises UnknownHandlerError for one that no other process finds by it."""
+    if isinstance(function, str):
+        return function.strip()
+    path = f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', '')}"
+    if not inspect.isfunction(inspect.unwrap(function)) or not is_path(path):
+        raise UnknownHandlerError(_("{0} is no function of a module, so no worker finds it.").format(path))
+    return path
+
+
+def resolve(path: str) -> Callable[..., Any]:
+    """The registered function of this dotted path. Raises UnknownHandlerError with advice for any other.
+
+    Imports only modules that a pattern names or an installed app owns.
+    """
+    is_named = is_path(path) and any(fnmatchcase(path, pattern) for pattern in _patterns())
+    if is_named or (is_path(path) and path.partition(".")[0] in frappe.get_installed_apps()):
+        function = _import(path)
+        if is_named or getattr(function, _MARK, False) is True:
+            return function
+    advice = _("{0} is not registered. Decorate it with @enqueueable, or name it in the hook {1} of your app.")
+    raise UnknownHandlerError(advice.format(path, HOOK))
+
+
+def _import(path: str) -> Callable[..., Any]:
+    module, _dot, name = path.rpartition(".")
+    try:
+        function = getattr(importlib.import_module(module), name)
+    except Exception as error:
+        text = _("{0} can't be imported: {1}: {2}")
+        raise UnknownHandlerError(text.format(path, type(error).__name__, error)) from error
+    if not callable(function):
+        raise UnknownHandlerError(_("{0} is no function.").format(path))
+    return function
+
+
+def _patterns() -> set[str]:
+    return {*frappe.get_hooks(HOOK), *(frappe.conf.get(HOOK) or [])}

@@ -1,0 +1,101 @@
+"""`enqueue`: the signature of `frappe.enqueue`, for jobs that are not lost."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from typing import Any
+
+import frappe
+from frappe import _
+from frappe.utils.background_jobs import get_queues_timeout
+
+from .. import engine
+from ..access import tenancy, visibility
+from ..attempt import functions, idempotency
+from ..base import canonical
+from ..errors import InvalidJobError
+from ..submit.submission import Request
+
+JOB_TYPE = "enqueued_function"
+LONGEST = 86_400
+
+
+def enqueue(
+    method: str | Callable[..., Any],
+    queue: str = "default",
+    timeout: int | None = None,
+    event: Any = None,  # noqa: ARG001 - frappe.enqueue has it
+    is_async: bool = True,
+    job_name: str | None = None,
+    now: bool = False,
+    enqueue_after_commit: bool = False,  # noqa: ARG001 - a job always starts after the commit
+    *,
+    on_success: Callable[..., Any] | None = None,
+    on_failure: Callable[..., Any] | None = None,
+    at_front: bool = False,
+    job_id: str | None = None,
+    deduplicate: bool = False,
+    job_organization: str | None = None,
+    **kwargs: Any,
+) -> Any:
+    """Run a registered function in a worker with these keyword arguments, as `frappe.enqueue` does. Returns the job.
+
+    The job is durable, retried and visible: a Background Job of the Job Type `enqueued_function`. It exists if the
+    caller's transaction commits, with or without `enqueue_after_commit`. The arguments must have a faithful JSON form.
+    `job_organization`: id or name; by default the only organization of the user, or of the site. `queue`: its workers
+    run the job. `timeout`: seconds; by default that of the queue. `deduplicate`: return the unfinished job with this
+    `job_id`, if there is one. `at_front`: as urgent. `job_name`: the job's title. `now`, and `is_async=False`: call
+    the function at once, in this process. `event` is ignored.
+
+    Raises UnknownHandlerError for a function that no app has registered, InvalidJobError for wrong arguments, and
+    what `submit_job` raises.
+    """
+    if on_success or on_failure:
+        raise InvalidJobError(_("enqueue takes no on_success and on_failure. Submit a batch with callbacks instead."))
+    path = functions.path_of(method)
+    function = functions.resolve(path)
+    if now or not is_async:
+        return frappe.call(function, **kwargs)
+    if deduplicate and not job_id:
+        raise InvalidJobError(_("`job_id` parameter is required for deduplication."))
+    organization = _organization(job_organization)
+    arguments = canonical.load(canonical.canonical_json(kwargs))
+    signature = sign(path, arguments, organization, frappe.session.user)
+    request = Request(
+        JOB_TYPE,
+        organization,
+        {"method": path, "arguments": arguments, "signature": signature},
+        priority="High" if at_front else None,
+        dedup_key=job_id if deduplicate else None,
+        on_duplicate="return",
+        deduplication="while_unfinished" if deduplicate else "never",
+        timeout=timeout or get_queues_timeout().get(queue),
+        title=job_name or path.rpartition(".")[2],
+        queue=queue,
+    )
+    return engine.submit_request(request)
+
+
+def sign(method: str, arguments: dict[str, Any], organization: str, user: str) -> str:
+    """What shows that code of the site has enqueued this, for this organization and user."""
+    text = canonical.canonical_json({"of": [method, arguments, organization, user]})
+    return idempotency.sign(f"enqueue {text}")
+
+
+def is_same(one: str, other: Any) -> bool:
+    """Compare two signatures in constant time."""
+    return isinstance(other, str) and hmac.compare_digest(one.encode(), other.encode())
+
+
+def _organization(given: str | None) -> str:
+    """The id of the given organization, or of the only one that it can be."""
+    viewer = visibility.viewer()
+    if given:
+        return viewer.id_of(given) or given
+    found = viewer.reach.members
+    if not found and viewer.sees_everything:
+        found = frappe.get_all("Organization", {"status": tenancy.ACTIVE}, pluck="name", limit=2)
+    if len(found) != 1:
+        raise InvalidJobError(_("Which organization? Name it as job_organization."))
+    return found[0]

@@ -1,0 +1,160 @@
+"""`enqueue`: calls of `frappe.enqueue` become jobs, and nobody but code of the site says what is called."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import frappe
+import pytest
+
+from dartwing_core.jobs import InvalidJobError, UnknownHandlerError, current, enqueue, retry_job, submit_job
+from dartwing_core.jobs.attempt import functions
+from dartwing_core.jobs.testing import HandlerFailed, run_jobs
+from tests.support import enqueued_functions, factory
+from tests.support.enqueued_functions import NAME, by_pattern, not_registered, refuse, send
+from tests.support.jobs import run
+from tests.support.sessions import as_user
+
+TYPE = "enqueued_function"
+
+
+@pytest.fixture(autouse=True)
+def _registered(site, no_sweeps, monkeypatch) -> None:
+    monkeypatch.setitem(frappe.conf, functions.HOOK, [f"{NAME}.by_*", f"{NAME}.send", f"{NAME}.refuse"])
+
+
+def test_a_call_of_frappes_is_a_job_of_the_user(alice):
+    job = as_user(alice, lambda: enqueue(send, customer="Ann", amount=2.5, queue="short", job_name="To Ann"))
+    frappe.db.commit()
+    assert (job.owner_user, job.organization, job.queue) == (alice, factory.ALPHA, "short")
+    assert (job.job_title, job.timeout_seconds, job.status) == ("To Ann", 300, "Pending")
+    done = run(job)
+    assert done["status"] == "Completed", done
+    assert done["result"] == {"customer": "Ann", "amount": 2.5, "user": alice, "job": job.name}
+    assert current() is None
+
+
+@pytest.mark.parametrize(
+    ("named", "columns"),
+    [
+        ({}, {"queue": "default", "timeout_seconds": 300, "priority": "Normal", "job_title": "send"}),
+        ({"queue": "long"}, {"queue": "long", "timeout_seconds": 1_500}),
+        ({"timeout": 7_200}, {"timeout_seconds": 7_200}),
+        ({"at_front": True}, {"priority": "High", "queue": "default"}),
+        ({"enqueue_after_commit": True, "event": "all"}, {"status": "Pending"}),
+    ],
+)
+def test_arguments_of_frappe_enqueue_mean_what_they_meant(alice, named, columns):
+    job = as_user(alice, lambda: enqueue(f"{NAME}.send", customer=frappe.generate_hash(), **named))
+    assert {field: job.get(field) for field in columns} == columns
+    frappe.db.rollback()
+
+
+def test_equal_calls_are_jobs_of_their_own_unless_they_are_to_be_deduplicated(alice):
+    def twice(**named):
+        return [as_user(alice, lambda: enqueue(send, customer="Ann", **named)).name for _ in range(2)]
+
+    first, second = twice()
+    assert first != second
+    first, second = twice(job_id="ann", deduplicate=True)
+    assert first == second
+    frappe.db.commit()
+    with pytest.raises(InvalidJobError, match="`job_id` parameter is required"):
+        enqueue(send, customer="Ann", deduplicate=True, job_organization=factory.ALPHA)
+
+
+@pytest.mark.parametrize("named", [{"now": True}, {"is_async": False}])
+def test_what_is_to_run_now_runs_in_this_process(alice, named):
+    told = as_user(alice, lambda: enqueue(send, customer="Ann", **named))
+    assert (told["customer"], told["user"], told["job"]) == ("Ann", alice, None)
+
+
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [
+        (not_registered, "not_registered is not registered. Decorate it with @enqueueable"),
+        ("frappe.utils.now", "frappe.utils.now is not registered"),
+        ("os.system", "os.system is not registered"),
+        ("nowhere.at_all", "is not registered"),
+        (f"{NAME}.by_nobody", "can't be imported: AttributeError"),
+        (lambda: None, "is no function of a module"),
+        ("", "is not registered"),
+        (str.upper, "is no function of a module"),
+    ],
+)
+def test_only_registered_functions_are_enqueued(method, said):
+    with pytest.raises(UnknownHandlerError, match=said):
+        enqueue(method, job_organization=factory.ALPHA)
+
+
+def test_a_pattern_registers_what_no_decorator_marks(alice):
+    job = as_user(alice, lambda: enqueue(by_pattern, n=1))
+    frappe.db.commit()
+    assert run(job)["result"] == 2
+
+
+def test_the_organization_is_named_where_there_are_several(alice):
+    factory.member(alice, factory.BETA)
+    frappe.db.commit()
+    with pytest.raises(InvalidJobError, match="Which organization"):
+        as_user(alice, lambda: enqueue(send, customer="Ann"))
+    job = as_user(alice, lambda: enqueue(send, customer="Ann", job_organization=factory.BETA))
+    assert job.organization == factory.BETA
+    frappe.db.rollback()
+
+
+def test_arguments_without_a_json_form_are_named(alice):
+    with pytest.raises(InvalidJobError, match=r"parameters\.picture"):
+        as_user(alice, lambda: enqueue(send, customer="Ann", picture=b"x"))
+    job = as_user(alice, lambda: enqueue(send, customer="Ann", day=date(2026, 1, 31)))
+    frappe.db.commit()
+    assert run(job)["result"]["day"] == "2026-01-31", "a text, unlike with frappe.enqueue"
+
+
+@pytest.mark.parametrize("field", ["on_success", "on_failure"])
+def test_callbacks_of_rq_have_no_place(field):
+    with pytest.raises(InvalidJobError, match="batch with callbacks"):
+        enqueue(send, customer="Ann", **{field: print})
+
+
+def test_errors_and_retries_are_those_of_jobs(alice):
+    job = as_user(alice, lambda: enqueue(refuse))
+    frappe.db.commit()
+    with pytest.raises(HandlerFailed, match="PermanentError: refused"):
+        run_jobs(raising=True)
+    assert frappe.db.get_value("Background Job", job.name, "status") == "Dead Letter"
+
+
+# Nobody else says what is called ------------------------------------------------------------------------------------
+
+
+def test_a_request_enqueues_no_function(alice, bob):
+    genuine = as_user(alice, lambda: enqueue(send, customer="Ann"))
+    frappe.db.commit()
+    found = frappe.parse_json(genuine.input_parameters)
+    factory.member(bob, factory.ALPHA)
+    forged = [
+        (alice, {**found, "arguments": {"customer": "Bea"}}),
+        (alice, {**found, "method": f"{NAME}.refuse"}),
+        (alice, {**found, "signature": ""}),
+        (bob, found),
+    ]
+    for user, parameters in forged:
+        job = as_user(user, lambda p=parameters: submit_job(TYPE, factory.ALPHA, p, dedup_key=frappe.generate_hash()))
+        frappe.db.commit()
+        done = run(job)
+        assert (done["status"], done["result"]) == ("Dead Letter", None)
+        assert "come from Python code alone" in done["error_message"]
+    dead = as_user(alice, lambda: enqueue(refuse))
+    frappe.db.commit()
+    run(dead)
+    as_user(alice, lambda: retry_job(dead.name, parameters={**found, "arguments": {"customer": "Bea"}}))
+    frappe.db.commit()
+    assert run(dead, 2)["status"] == "Dead Letter"
+
+
+def test_the_module_of_a_function_that_no_app_owns_is_not_imported(monkeypatch):
+    monkeypatch.setattr(functions, "_import", lambda path: pytest.fail(path))
+    with pytest.raises(UnknownHandlerError):
+        functions.resolve("subprocess.run")
+    assert enqueued_functions.NAME.startswith("tests.")

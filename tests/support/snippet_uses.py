@@ -1,0 +1,132 @@
+"""What somebody does next with what a Python snippet of the documents defines."""
+
+from __future__ import annotations
+
+import types
+import unittest
+from typing import Any
+
+import frappe
+
+from dartwing_core.jobs import submit_job
+from dartwing_core.jobs.attempt import declared_types, handlers
+from dartwing_core.jobs.testing import run_jobs
+from tests.support import factory, mail
+from tests.support.jobs import run, submitted
+from tests.support.sessions import as_user
+
+MODULE = "your_app.jobs"
+CUSTOMER, STATEMENT = "Customer", "test_send_statement"
+
+
+class Invoice:
+    """A document of some app, with what the examples read of it."""
+
+    def __init__(self, name: str, customer: str, job_type: str = "echo_job"):
+        self.name, self.customer, self.organization, self.job_type = name, customer, factory.ALPHA, job_type
+
+    def submit(self) -> None:
+        submit_job(self.job_type, self.organization, {"customer": self.customer})
+
+
+def add_customer(**values: Any) -> str:
+    name = frappe.get_doc({"doctype": CUSTOMER, **values}).insert(ignore_permissions=True).name
+    frappe.db.commit()
+    return name
+
+
+def send_statements(app: types.ModuleType) -> None:
+    """To a customer without an address, and to one who has it."""
+    frappe.delete_doc("Job Type", STATEMENT, force=True)
+    assert declared_types.sync_types().made == [STATEMENT]
+    frappe.db.set_value("Job Type", STATEMENT, "deduplication_window", 300)
+    frappe.db.commit()
+    assert run(submitted(STATEMENT, customer=add_customer()))["error_message"] == "No e-mail address yet"
+    app.customer = add_customer(email_id="ann@example.com")
+    with mail.outgoing_account():
+        done = run(submitted(STATEMENT, customer=app.customer))
+    assert (done["status"], done["output_reference"]) == ("Completed", app.customer)
+
+
+def submit_two_invoices(app: types.ModuleType) -> None:
+    """The second document of a customer comes when the job of the first has just completed."""
+    for name in ("INV-1", "INV-2"):
+        app.on_submit(Invoice(name, app.customer))
+        frappe.db.commit()
+        with mail.outgoing_account():
+            assert "Completed" in run_jobs().values(), name
+
+
+def run_their_test(app: types.ModuleType) -> None:
+    app.invoice = Invoice("INV-9", "Ann")
+    run_jobs()
+    app.test_a_statement_is_sent(unittest.TestCase())
+
+
+def run_their_trap(app: types.ModuleType) -> None:
+    frappe.copy_doc(frappe.get_doc("Job Type", "echo_job")).update({"type_name": "send_statement"}).insert()
+    app.invoice = Invoice("INV-10", "Ann", "send_statement")
+    app.test_a_statement_is_submitted(unittest.TestCase())
+    frappe.db.rollback()
+
+
+def ask_for_schema(app: types.ModuleType) -> None:
+    schema = handlers.parameters_schema(f"{MODULE}.send_statement")
+    assert list(schema["properties"]) == ["customer", "language", "with_items", "note"]
+
+
+def run_with_nothing_to_do(app: types.ModuleType) -> None:
+    done = run(submitted(factory.job_type("nothing_to_do", f"{MODULE}.import_invoices"), since="2026-01-31"))
+    assert done["status"] == "Completed"
+
+
+def remind(app: types.ModuleType) -> None:
+    done = run(submitted(factory.job_type("remind", f"{MODULE}.send_reminder"), customer="Ann", level=2))
+    assert done["status"] == "Completed", done["error_message"]
+
+
+def list_reminders(app: types.ModuleType) -> None:
+    done = run(submitted(factory.job_type("list_reminders", f"{MODULE}.list_reminders"), customers=["Bea", "Ann"]))
+    assert frappe.get_doc("File", {"file_url": done["output_reference"]}).get_content() == "Ann\nBea"
+
+
+def enqueue_reminder(app: types.ModuleType) -> None:
+    user = factory.user("moves", factory.ALPHA, roles=("Dartwing User", "System Manager"))
+    frappe.db.commit()
+    made = as_user(user, lambda: app.enqueue(app.send_reminder, customer="Ann"))
+    frappe.db.commit()
+    done = run(made)
+    assert done["status"] == "Completed", done["error_message"]
+    assert frappe.db.exists("ToDo", {"description": "Remind Ann, level 1", "owner": user})
+
+
+def enqueue_on_submit(app: types.ModuleType) -> None:
+    user = factory.user("moves", factory.ALPHA, roles=("Dartwing User", "System Manager"))
+    as_user(user, lambda: app.on_submit(Invoice("INV-11", "Ann")))
+    frappe.db.commit()
+    assert "Completed" in run_jobs(raising=True).values()
+
+
+def import_with_progress(app: types.ModuleType) -> None:
+    user = factory.user("moves", factory.ALPHA, roles=("Dartwing User", "System Manager"))
+    made = as_user(user, lambda: app.enqueue(app.import_rows, rows=["a", "b"]))
+    frappe.db.commit()
+    done = run(made)
+    assert (done["status"], done["progress"]) == ("Completed", 100)
+    app.import_rows(["outside of jobs"])
+
+
+USES = {
+    ("A handler", "send_statement"): send_statements,
+    ("Submit", "on_submit"): submit_two_invoices,
+    ("Testing", "test_a_statement_is_sent"): run_their_test,
+    ("Testing", "test_a_statement_is_submitted"): run_their_trap,
+    ("Writing handlers", "import_invoices"): run_with_nothing_to_do,
+    ("Parameters", "send_reminder"): remind,
+    ("Results", "list_reminders"): list_reminders,
+    ("From `frappe.enqueue`", "send_reminder"): enqueue_reminder,
+    ("From `frappe.enqueue`", "on_submit"): enqueue_on_submit,
+    ("From `frappe.enqueue`", "import_rows"): import_with_progress,
+    ("The dialog that runs a job", "send_statement"): ask_for_schema,
+}
+"""What somebody does next with what a snippet defines, by the heading above it."""

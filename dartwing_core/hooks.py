@@ -89,8 +89,12 @@ doc_events = {
         doctype: dict.fromkeys(("validate", "on_trash"), "dartwing_core.wall.personal_rows.keep_navigation")
         for doctype in ("Workspace", "Workspace Sidebar", "Desktop Icon")
     },
+    **{doctype: {"on_trash": "dartwing_core.wall.references.check_deleting"} for doctype in _tenant_doctypes},
     **{
-        doctype: {"validate": "dartwing_core.wall.file_rules.check_shown_files"}
+        doctype: {
+            "validate": "dartwing_core.wall.file_rules.check_shown_files",
+            "on_trash": "dartwing_core.wall.references.check_deleting",
+        }
         for doctype in ("Job Schedule", "Organization", "Org Member")
     },
     "System Settings": {"on_update": "dartwing_core.jobs.recovery.scheduled_types.follow_time_zone"},

@@ -48,6 +48,7 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
         self.set("is_folder", cint(self.get("is_folder")))
         if file_rules.is_by_request():
             self.set("content_hash", None)  # Frappe computes it
+            file_rules.check_address(self)  # before Frappe writes there
         if self.attached_to_doctype in desk_access.ENGINE_DOCTYPES:
             self.owner = "Administrator"  # Frappe lets the owner of a File read it for ever
         is_private = file_rules.is_made_as_ours(self)
@@ -116,7 +117,8 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
 
     def handle_is_private_changed(self) -> None:
         """Check first what Frappe writes into the document of the File."""
-        if private_files.is_kept(self.file_url) or file_rules.moves_a_folder(self):
+        is_of_others = file_rules.is_published_by_ours(self, self.file_url)
+        if private_files.is_kept(self.file_url) or is_of_others or file_rules.moves_a_folder(self):
             file_rules.throw_unchangeable()
         file_rules.check_publishing(self)
         super().handle_is_private_changed()
@@ -124,8 +126,6 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
     # Reading ---------------------------------------------------------------------------------------------------------
 
     def get_full_path(self) -> str:
-        if not self.is_remote_file:
-            private_files.check_length(self.get("file_url") or "")
         path = super().get_full_path()
         file_rules.check_path(self, path)
         return path
@@ -180,13 +180,19 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
             return
         path, mark = private_files.path_of(self.file_url), private_files.mark_of(self.flags.own_id or self.name)
         if mark is not None and private_files.mark_at(path) == mark:
+            if self.flags.is_rolled_back and not self.flags.own_id:
+                return  # the bytes were there before
             if self.flags.is_rolled_back:
                 path.unlink(missing_ok=True)
             else:
                 private_files.delete_after_commit(path)
 
     def delete_file_from_filesystem(self, only_thumbnail: bool = False) -> None:
+        """Delete no bytes that a File of ours has published, also as the thumbnail of another File."""
         if private_files.is_kept(self.file_url):
             self._delete_file_on_disk()
-        else:
-            super().delete_file_from_filesystem(only_thumbnail=only_thumbnail)
+            return
+        if file_rules.is_published_by_ours(self, self.get("thumbnail_url")):
+            self.set("thumbnail_url", None)
+        only_thumbnail = only_thumbnail or file_rules.is_published_by_ours(self, self.file_url)
+        super().delete_file_from_filesystem(only_thumbnail=only_thumbnail)

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 IDENTITY = ("attached_to_doctype", "attached_to_name", "file_url", "content_hash", "is_private", "is_folder")
 ATTACHMENT = ("attached_to_doctype", "attached_to_name", "attached_to_field")
 ATTACH_TYPES = frozenset({"Attach", "Attach Image"})
+WRITTEN_BY_PEOPLE = frozenset(TENANT_DOCTYPES) - frozenset(ENGINE_DOCTYPES)
+"""Documents of ours that may have published files."""
+WEB = ("http://", "https://")
 
 
 # Reading --------------------------------------------------------------------------------------------------------
@@ -74,6 +77,7 @@ def check_path(file: Document, path: str) -> None:
     """
     if path.startswith(URL_PREFIXES):
         return
+    private_files.check_length(path)
     mark = private_files.mark_at(path)
     if mark is not None and mark != private_files.mark_of(file.flags.own_id or file.get("name")):
         private_files.throw_foreign()
@@ -163,13 +167,28 @@ def check_file(doc: Document, _method: str | None = None) -> None:
         _check_identity(doc)
         if any(map(doc.has_value_changed, ATTACHMENT)):
             _check_field(doc)
-        if doc.has_value_changed("file_url") and not doc.flags.own_id and _leads_to_ours(doc.file_url or ""):
-            private_files.throw_foreign()
+        if doc.has_value_changed("file_url"):
+            check_address(doc)
+
+
+def check_address(file: Document) -> None:
+    """Raises frappe.PermissionError for an address of a file of ours: only an upload gives a File such a one."""
+    if not file.flags.own_id and _leads_to_ours(file.file_url or ""):
+        private_files.throw_foreign()
 
 
 def _leads_to_ours(address: str) -> bool:
     """Whether an address, or what Frappe makes of it when it saves the File, leads into the folder of our files."""
     return any(private_files.mark_in(text) is not None for text in (address, unquote(address)))
+
+
+def is_published_by_ours(file: Document, address: str | None) -> bool:
+    """Whether a published file of another File of ours lies at this address. Frappe deletes and moves by addresses."""
+    text = f"/{(address or '').strip('/')}"
+    if not text.startswith("/files/"):
+        return False
+    others = {"name": ["!=", file.name], "is_private": 0, "attached_to_doctype": ["in", list(WRITTEN_BY_PEOPLE)]}
+    return text in frappe.get_all("File", {**others, "file_url": text}, pluck="file_url")
 
 
 def moves_a_folder(file: Document) -> bool:
@@ -235,17 +254,18 @@ def check_shown_files(doc: Document, _method: str | None = None) -> None:
 
 
 def _may_be_shown(doc: Document, address: str) -> bool:
-    """Whether a field for files may hold this: a link, a file of the document, or a published one that has an owner.
+    """Whether a field for files may hold this: a link, a file of the document, or a published one of another document.
 
-    Frappe would attach a File that is attached to nothing, and its owner would lose it.
+    Frappe would attach a File that is attached to nothing, and its owner would lose it. Frappe compares addresses as
+    the database does, which ignores case. So any other text is refused.
     """
-    if not address.startswith(("/files", "/private")) and "/private/" not in address:
+    if not address or address.startswith(WEB):
         return True
     own = {"attached_to_doctype": doc.doctype, "attached_to_name": doc.name, "file_url": address}
-    if frappe.db.exists("File", own):
-        return "/private/" not in address or private_files.is_kept(address)
+    if address in frappe.get_all("File", own, pluck="file_url"):
+        return address.startswith("/files/") or private_files.is_kept(address)
     loose = {"attached_to_doctype": ["is", "not set"], "file_url": address, "owner": ["!=", frappe.session.user]}
-    return "/private/" not in address and not frappe.db.exists("File", loose)
+    return address.startswith("/files/") and not frappe.db.exists("File", loose)
 
 
 def check_publishing(file: Document) -> None:

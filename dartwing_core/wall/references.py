@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import frappe
 from frappe import _
-from pypika.queries import QueryBuilder
+from pypika.queries import QueryBuilder, Table
+from pypika.terms import Criterion, Not
 
 from dartwing_core.jobs.access import desk_access, visibility
 from dartwing_core.jobs.access.desk_access import (
@@ -25,6 +26,8 @@ from dartwing_core.jobs.access.desk_access import (
 )
 from dartwing_core.jobs.access.visibility import Viewer
 from dartwing_core.jobs.base import config
+
+from . import links
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
@@ -53,6 +56,8 @@ CHILDREN = {
     "Event Participants": ("reference_doctype", "reference_docname"),
 }
 """Such fields of child rows. Frappe 15 lists the rows of all documents to users with a role for some."""
+STEPS = ("File", "ToDo", "Communication", "Comment")
+"""DocTypes of REFERENCES to which others refer in turn: the attachment of a mail, the tag of a task."""
 
 
 # Reading such documents ---------------------------------------------------------------------------------------
@@ -66,14 +71,34 @@ def reference_conditions(user: str | None = None, doctype: str = "Comment") -> s
     viewer = visibility.viewer(user)
     if viewer.sees_everything:
         return ""
-    table, fields = frappe.qb.DocType(doctype), (REFERENCES | CHILDREN)[doctype]
-    kind, name = (table[field] for field in fields)
+    return as_sql(_is_visible_row(frappe.qb.DocType(doctype), doctype, viewer))
+
+
+def _is_visible_row(table: Table, doctype: str, viewer: Viewer) -> Criterion:
+    """The condition for rows that refer to no hidden document of ours, nor to a row of STEPS that does."""
+    kind, name = (table[field] for field in (REFERENCES | CHILDREN)[doctype])
+    condition = _refers_to_no_hidden_one(table, doctype, viewer)
+    for step in STEPS:
+        row = frappe.qb.DocType(step).as_(f"step_{step.lower()}")
+        hidden = frappe.qb.from_(row).select(row.name).where(_refers_to_a_hidden_one(row, step, viewer))
+        condition &= kind.isnull() | (kind != step) | name.isnull() | name.notin(hidden.where(row.name == name))
+    return condition
+
+
+def _refers_to_no_hidden_one(table: Table, doctype: str, viewer: Viewer) -> Criterion:
+    """The condition for rows that refer to none of our documents, or to one that the user may see."""
+    kind, name = (table[field] for field in (REFERENCES | CHILDREN)[doctype])
     condition = kind.isnull() | kind.notin(TENANT_DOCTYPES)
     for tenant_doctype in TENANT_DOCTYPES:
         is_file = doctype == "File" and tenant_doctype == config.JOB
         names = _names_with_files(viewer) if is_file else visible_names(tenant_doctype, viewer)
         condition |= (kind == tenant_doctype) & name.isin(names)
-    return as_sql(condition)
+    return condition
+
+
+def _refers_to_a_hidden_one(table: Table, doctype: str, viewer: Viewer) -> Criterion:
+    kind = table[REFERENCES[doctype][0]]
+    return kind.isin(TENANT_DOCTYPES) & Not(_refers_to_no_hidden_one(table, doctype, viewer))
 
 
 def _names_with_files(viewer: Viewer) -> QueryBuilder:
@@ -91,8 +116,28 @@ def has_reference_permission(
 
 
 def may_refer_to(doctype: str | None, name: str | None, user: str | None = None) -> bool:
-    """Whether a user may have a row that refers to this document. Yes for documents of others' DocTypes."""
-    return doctype not in TENANT_DOCTYPES or not name or is_visible(doctype, name, user)
+    """Whether a user may have a row that refers to this document.
+
+    Yes for documents of others' DocTypes, unless they refer to a hidden one of ours themselves.
+    """
+    if not name or not (doctype in TENANT_DOCTYPES or doctype in STEPS):
+        return True
+    return is_visible(doctype, name, user) if doctype in TENANT_DOCTYPES else not _is_about_hidden(doctype, name, user)
+
+
+def _is_about_ours(doctype: str, name: str) -> bool:
+    """Whether a row of STEPS refers to one of our documents."""
+    return frappe.db.get_value(doctype, name, REFERENCES[doctype][0]) in TENANT_DOCTYPES
+
+
+def _is_about_hidden(doctype: str, name: str, user: str | None) -> bool:
+    """Whether a row of STEPS refers to a document of ours that the user may not see, also by a further row."""
+    viewer = visibility.viewer(user)
+    if viewer.sees_everything or not _is_text(name):
+        return False
+    row = frappe.qb.DocType(doctype)
+    hidden = (row.name == name) & Not(_is_visible_row(row, doctype, viewer))
+    return bool(frappe.qb.from_(row).select(row.name).where(hidden).limit(1).run())
 
 
 def is_visible(doctype: str, name: str, user: str | None = None) -> bool:
@@ -134,6 +179,15 @@ def check_other_apps(doc: Document, ptype: str | None, user: str | None, debug: 
 # Writing such documents ------------------------------------------------------------------------------------------
 
 
+def check_deleting(doc: Document, _method: str | None = None) -> None:
+    """`on_trash` of our documents: ask for the permission even where Frappe's functions ignore it.
+
+    A Web Form lets the owner of a document delete it, also one who administers its organization no more. (15, 16)
+    """
+    if frappe.flags.get(links.FLAG) and not frappe.has_permission(doc.doctype, "delete", doc=doc):
+        raise frappe.PermissionError(_("You may not delete {0} {1}.").format(_(doc.doctype), doc.name))
+
+
 def stay_quiet(doc: Document, _method: str | None = None) -> None:
     """`on_trash` of REFERENCES: send no update. It would tell all users with a list of rows who has removed which."""
     if doc.get(REFERENCES[doc.doctype][0]) in TENANT_DOCTYPES:
@@ -150,6 +204,11 @@ def check_reference(doc: Document, method: str | None = None) -> None:
         doc.set("timeline_links", links)
     doctype_field, name_field = REFERENCES[doc.doctype]
     doctype, name = doc.get(doctype_field), doc.get(name_field)
+    if doctype in STEPS and getattr(frappe.local, "request", None) and not may_refer_to(doctype, name):
+        throw_missing(doctype, name)
+    if doc.doctype == "DocShare" and doctype in STEPS and name and _is_about_ours(doctype, name):
+        text = _("A {0} about jobs, schedules or organizations can't be shared.")
+        frappe.throw(text.format(_(doctype)), frappe.PermissionError)
     if doctype not in TENANT_DOCTYPES or not name:
         return
     doc.notify_update = desk_access.notify_nobody

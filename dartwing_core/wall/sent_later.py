@@ -3,7 +3,8 @@
 - Followers of a document get mails about its changes and comments, even after they have left its organization. (15, 16)
 - A mailed report is made long after its mailing was saved. Scripts of reports run as the scheduler. (15, 16)
 - A mail prints the documents that it names, and reads its files, when it is sent. Frappe stores the prints. (15, 16)
-- Users are notified of documents that they may not see: mentions, and assignments after they have left. (15, 16)
+- Users are notified of documents that they may not see: mentions, assignments after they have left, and mails and
+  notices that a System Manager has set up for a role. (15, 16)
 - Comments are sent to the sockets that have joined a document's room, even after their users have left. (15, 16)
 - "Download your data" collects the rows of any named user, for any user who names them. The rows include versions of
   schedules, and comments on jobs. (15, 16)
@@ -23,6 +24,7 @@ from frappe.desk.doctype.notification_log import notification_log
 from frappe.desk.form import document_follow
 from frappe.email.doctype.auto_email_report.auto_email_report import AutoEmailReport
 from frappe.email.doctype.email_queue.email_queue import SendMailContext
+from frappe.email.doctype.notification.notification import Notification
 from frappe.website.doctype.personal_data_download_request import personal_data_download_request
 
 from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
@@ -82,9 +84,19 @@ def _only_for_who_may_see(make: Callable[[Any, Any], None]) -> Callable[[Any, An
     @functools.wraps(make)
     def checked(doc: Any, users: Any) -> None:
         doctype, name = doc.get("document_type"), doc.get("document_name")
-        if doctype in TENANT_DOCTYPES and name:
-            users = [one for one in users if is_visible(doctype, name, _user_of(one))]
-        make(doc, users)
+        make(doc, [one for one in users if may_refer_to(doctype, name, _user_of(one))])
+
+    return checked
+
+
+def _only_to_who_may_see(get_recipients: Callable[[Any, Any, Any], Any]) -> Callable[[Any, Any, Any], Any]:
+    @functools.wraps(get_recipients)
+    def checked(self: Any, doc: Any, context: Any) -> Any:
+        def may_be_told(email: str) -> bool:
+            user = frappe.db.get_value("User", {"email": email})  # other addresses a System Manager has written down
+            return not user or may_refer_to(doc.doctype, doc.name, user)
+
+        return tuple([email for email in emails if may_be_told(email)] for emails in get_recipients(self, doc, context))
 
     return checked
 
@@ -137,4 +149,5 @@ notification_log.make_notification_logs = _only_for_who_may_see(notification_log
 SendMailContext.include_attachments = _only_what_its_owner_may_see(SendMailContext.include_attachments)
 AutoEmailReport.get_report_content = _only_of_its_user(AutoEmailReport.get_report_content)
 document_follow.get_document_followed_by_user = _only_visible_follows(document_follow.get_document_followed_by_user)
+Notification.get_list_of_recipients = _only_to_who_may_see(Notification.get_list_of_recipients)
 personal_data_download_request.get_user_data = _only_visible_data(personal_data_download_request.get_user_data)

@@ -14,7 +14,7 @@ writes pass. (15, 16)
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from typing import Any
 
 import frappe
@@ -29,9 +29,7 @@ from .request_texts import parsed
 SENT = "dartwing_sent"
 """In `frappe.flags`: the arguments of the request."""
 INNER = "dartwing_sent_inner"
-"""In `frappe.flags`: all objects and lists in arguments that are not for filters. Filled at the first use."""
-MOST_COMPARED = 100_000
-"""Comparing takes time. An honest request stays far below this number."""
+"""In `frappe.flags`: all objects and lists in arguments that are not for filters, frozen. Filled at the first use."""
 NAMES = frozenset({"name", "parent"})
 HOLD_NAMES = frozenset({"Link", "Dynamic Link", "Data"})
 """Types of fields that may hold a name, and only text."""
@@ -96,15 +94,24 @@ def _was_sent(filters: Any) -> bool:
     if not (sent := _sent()):
         return False
     values = filters.values() if isinstance(filters, Mapping) else filters
-    asked = [filters, *(value for value in values if value and is_filter(value))]
-    return len(asked) * len(sent) > MOST_COMPARED or any(one in sent for one in asked)
+    return any(_frozen(one) in sent for one in (filters, *(value for value in values if value and is_filter(value))))
 
 
-def _sent() -> list[Any]:
+def _sent() -> set[Any]:
     if INNER not in frappe.flags:
         arguments = frappe.flags.get(SENT, {})
-        frappe.flags[INNER] = [inner for key, value in arguments.items() if key != FILTERS for inner in _within(value)]
+        found = (inner for key, value in arguments.items() if key != FILTERS for inner in _within(value))
+        frappe.flags[INNER] = {_frozen(inner) for inner in found}
     return frappe.flags[INNER]
+
+
+def _frozen(value: Any) -> Any:
+    """A value that is equal for equal values, and hashable. Comparing each with each would take seconds."""
+    if isinstance(value, Mapping):
+        return "object", frozenset((key, _frozen(inner)) for key, inner in value.items())
+    if isinstance(value, list | tuple):
+        return type(value).__name__, tuple(map(_frozen, value))
+    return value if isinstance(value, Hashable) else repr(value)
 
 
 def _within(value: Any) -> Iterator[Any]:

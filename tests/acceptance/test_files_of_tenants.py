@@ -230,6 +230,17 @@ def test_the_bytes_go_when_the_deletion_is_committed(file):
     assert not on_disk(file).exists()
 
 
+def test_files_without_their_document_go_after_a_week(file):
+    # An upload beside the deletion of its schedule leaves such a File.
+    gone = {"attached_to_doctype": "Organization", "attached_to_name": "ORG-GONE"}
+    lost, young = (attached(name.encode(), file_name=f"test-{name}.txt", **gone) for name in ("lost", "young"))
+    lost.db_set("modified", "2020-01-01 00:00:00", update_modified=False)
+    frappe.db.commit()
+    retention.clear_old_jobs(30)
+    assert [frappe.db.exists("File", one.name) for one in (lost, young, file)] == [None, young.name, file.name]
+    assert not on_disk(lost).exists()
+
+
 def test_bytes_without_a_file_go_after_a_week(file):
     # A process that is killed between the commit and the deletion leaves them.
     left = [private_files.path_of(private_files.address_for(private_files.new_id(), NAME)) for _ in range(2)]

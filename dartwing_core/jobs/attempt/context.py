@@ -161,7 +161,7 @@ class JobContext:
         """
         if isinstance(content, str):
             content = content.encode()
-        return job_files.attach(self, io.BytesIO(content) if isinstance(content, bytes) else content, name)
+        return job_files.attach(self, io.BytesIO(content) if isinstance(content, bytes) else content, shown(name))
 
     def snooze(self, seconds: float) -> NoReturn:
         """End this attempt and run the job again in `seconds`, at most a year; costs no retry.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import IO, TYPE_CHECKING, Any
 
 import frappe
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from .context import JobContext
 
 
+LONGEST_NAME = 140
+"""Characters of a file name that a File holds."""
+
+
 def attach(context: JobContext, content: IO[bytes], name: str) -> Document:
     """Store `content` as a private File of the running job, in the handler's transaction. Returns the File document.
 
@@ -25,6 +30,8 @@ def attach(context: JobContext, content: IO[bytes], name: str) -> Document:
     handler's transaction must not write it.
     """
     _remove_leftovers(context)
+    stem, extension = os.path.splitext(name.replace("/", ""))
+    name = f"{stem[: LONGEST_NAME - len(extension)]}{extension}"[:LONGEST_NAME] or "file"
     own_id = private_files.new_id(f"{context.job_id}-{context.attempt}-")
     address = private_files.address_for(own_id, name)
     path = private_files.path_of(address)

@@ -19,7 +19,7 @@ from pypika.queries import QueryBuilder
 from pypika.terms import ExistsCriterion
 
 from ..base import clock, config
-from ..db import sql
+from ..db import best_effort, sql
 from ..status import FINISHED, LIVE, JobStatus
 from ..store import circuits, dependencies, private_files
 from ..store.batch_store import CANCELED, COMPLETED, FAILED, RUNNING
@@ -43,8 +43,9 @@ def clear_old_jobs(days: int) -> int:
     Settings, but at least as long.
 
     Keeps jobs on which an unfinished one depends, members of a running batch, and those whose deduplication window
-    lasts. Deletes batches that ended as long ago and have no job left, circuits closed as long ago, and bytes of files
-    whose File is gone. Returns how many jobs were deleted. Commits. Raises ValueError if `days` is not positive.
+    lasts. Deletes batches that ended as long ago and have no job left, circuits closed as long ago, Files without their
+    document, and bytes without their File. Returns how many jobs were deleted. Commits. Raises ValueError if `days` is
+    not positive.
     """
     if days <= 0:
         raise ValueError("days must be positive")
@@ -63,6 +64,7 @@ def clear_old_jobs(days: int) -> int:
     while time.monotonic() < deadline and sql.committed(partial(_delete_batches, ended_before)) == BATCH:
         pass
     sql.committed(partial(_delete_circuits, ended_before))
+    best_effort.run(referring_rows.delete_files_of_missing)
     private_files.delete_orphans()
     return deleted
 

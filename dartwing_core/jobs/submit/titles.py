@@ -14,6 +14,8 @@ from ..attempt.context import text_for_storage
 from ..errors import InvalidJobError
 
 LENGTH = 140
+UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Control characters, and those that change the direction of the text around them."""
 PLACE = re.compile(r"\{(\w+)\}")
 """A parameter in the title that a Job Type has for its jobs: `Statement for {customer}`."""
 
@@ -28,7 +30,7 @@ def title_for(given: Any, template: str | None, parameters: Mapping[str, Any] | 
     if given is None:
         known = parameters or {}
         given = PLACE.sub(lambda place: _text(known.get(place[1])), template or "")
-    return " ".join(text_for_storage(given).split())[:LENGTH].rstrip() or None
+    return UNSEEN.sub("", " ".join(text_for_storage(given).split()))[:LENGTH].strip() or None
 
 
 def _text(value: Any) -> str:

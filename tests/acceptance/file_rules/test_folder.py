@@ -142,6 +142,14 @@ def test_a_file_keeps_its_bytes_whatever_name_it_is_to_have(site, of_schedule, w
     assert not files.on_disk(file).exists()
 
 
+def test_a_refused_insert_deletes_nothing(admin, theirs):
+    # Seen failing: the bytes were written over, and deleted by the rollback.
+    for more in ({}, {"content": "EVIL"}):
+        sent = {"name": theirs["name"], "file_url": theirs["file_url"], "file_name": "o.txt", **PRIVATE, **more}
+        assert made(admin, **sent).status_code in REFUSED
+        assert read(admin, theirs["file_url"]) == (200, b"of alpha")
+
+
 # Published files ------------------------------------------------------------------------------------------------------
 
 
@@ -152,6 +160,21 @@ def test_a_published_file_of_ours_is_shared_with_nobody(admin, stranger, of_sche
     assert own["file_url"] != logo["file_url"]
     assert changed(stranger, own["name"], **PRIVATE).status_code == 200
     assert read(admin, logo["file_url"]) == (200, b"logo of alpha")
+
+
+@pytest.mark.parametrize("field", ["file_url", "thumbnail_url"])
+def test_the_bytes_of_a_published_file_of_ours_are_deleted_by_nobody_else(admin, stranger, of_schedule, field):
+    # Seen failing: any account deleted or moved them through a File of its own, as Frappe lets it with all others.
+    logo = uploaded(admin, "logo of alpha", file_name=new_name("test-logo"), **PUBLIC, **of_schedule)
+    own = uploaded(stranger, file_name=new_name("test-mine"), **PUBLIC)
+    answer = changed(stranger, own["name"], **{field: logo["file_url"]})
+    if field == "file_url":
+        assert answer.status_code == 200, "a link to what everybody may see"
+        assert changed(stranger, own["name"], **PRIVATE).status_code in REFUSED
+    assert call(stranger, "frappe.client.delete", doctype="File", name=own["name"]).status_code == 200
+    assert read(admin, logo["file_url"]) == (200, b"logo of alpha")
+    assert call(admin, "frappe.client.delete", doctype="File", name=logo["name"]).status_code == 200
+    assert not Path(frappe.get_site_path("public", logo["file_url"].lstrip("/"))).exists()
 
 
 def test_a_published_file_is_chosen_from_the_library(web, stranger):

@@ -52,6 +52,16 @@ def test_an_address_that_is_no_path_is_refused_at_once(stranger):
     assert answer.elapsed.total_seconds() < 3, "a request of this size takes 0.1 s"
 
 
+def test_a_long_address_of_this_site_is_refused_at_once(stranger):
+    # Seen failing: as a link, its length was not looked at, and a request of 5 MB took minutes.
+    site = f"http://{stranger.http.headers['Host']}"
+    for start in (site, stranger.url):
+        address = f"{start}/private/%66iles/{'x/../' * 200_000}a.txt"
+        answer = made(stranger, file_name="x.txt", file_url=address)
+        assert answer.elapsed.total_seconds() < 5, start
+        assert answer.status_code in REFUSED or start == stranger.url, "a link, where the site has another name"
+
+
 def test_a_long_address_of_another_site_is_as_frappe_has_it(stranger):
     # Seen failing: signed addresses were refused, and documents with older ones could not be deleted.
     link = made(stranger, file_name="x.txt", file_url="https://other.example.com/x?signature=" + "a" * 3_000)

@@ -95,12 +95,14 @@ def test_rows_of_others_have_rows_about_them_as_before(web, rows):
     task = call(client, "frappe.client.insert", doc=json.dumps(mine))
     assert task.status_code == 200, task.text
     name = task.json()["message"]["name"]
-    about = {"attached_to_doctype": "ToDo", "attached_to_name": name, "file_name": "x.txt", "content": frappe.generate_hash()}
-    file = client.http.post(f"{web}/api/resource/File", json=about, timeout=60)
+    about = {"attached_to_doctype": "ToDo", "attached_to_name": name}
+    sent = {"file_name": "x.txt", "content": frappe.generate_hash(), **about}
+    file = client.http.post(f"{web}/api/resource/File", json=sent, timeout=60)
     assert file.status_code == 200, file.text
     listed = call(client, "frappe.client.get_list", doctype="File", filters={"attached_to_name": name})
     assert len(listed.json()["message"]) == 1
     assert call(client, "frappe.desk.like.toggle_like", doctype="ToDo", name=name, add="Yes").status_code == 200
+    frappe.db.rollback()
     removed(frappe.get_doc("File", file.json()["data"]["name"]), frappe.get_doc("ToDo", name))
 
 

@@ -56,11 +56,18 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
             super().before_insert()
             return
         if is_private:
+            self.flags.copied_from = self.file_url
             file_rules.take_bytes(self)
             self.flags.own_id = private_files.new_id()
         self.flags.ignore_duplicate_entry_error = self.flags.has_own_bytes = True
         super().before_insert()
         self.set("content_hash", private_files.own_hash())
+
+    def after_insert(self) -> None:
+        """Let the document show the copy, not the file that code of the site has named."""
+        super().after_insert()
+        if self.flags.copied_from:
+            file_moves.follow(self, self.flags.copied_from, self.file_url)
 
     def set_new_name(self, *arguments: Any, **named: Any) -> None:
         """Give a file of ours the name with which its address begins, whatever name somebody asks for."""
@@ -117,7 +124,7 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
 
     def handle_is_private_changed(self) -> None:
         """Check first what Frappe writes into the document of the File."""
-        is_of_others = file_rules.is_published_by_ours(self, self.file_url)
+        is_of_others = file_rules.is_published_by_another(self, file_rules.name_to_move(self))
         if private_files.is_kept(self.file_url) or is_of_others or file_rules.moves_a_folder(self):
             file_rules.throw_unchangeable()
         file_rules.check_publishing(self)
@@ -192,7 +199,8 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
         if private_files.is_kept(self.file_url):
             self._delete_file_on_disk()
             return
-        if file_rules.is_published_by_ours(self, self.get("thumbnail_url")):
+        if file_rules.is_published_by_another(self, file_rules.name_to_delete(self.get("thumbnail_url"))):
             self.set("thumbnail_url", None)
-        only_thumbnail = only_thumbnail or file_rules.is_published_by_ours(self, self.file_url)
+        is_of_others = file_rules.is_published_by_another(self, file_rules.name_to_delete(self.file_url))
+        only_thumbnail = only_thumbnail or is_of_others
         super().delete_file_from_filesystem(only_thumbnail=only_thumbnail)

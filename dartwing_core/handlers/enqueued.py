@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from frappe import _
-
-from dartwing_core.jobs import JobContext, PermanentError, job_handler
+from dartwing_core.jobs import JobContext, job_handler
 from dartwing_core.jobs.attempt import functions
 from dartwing_core.jobs.operations import enqueuing
 
@@ -18,11 +16,10 @@ class EnqueuedParameters:
 
     method: Annotated[str, "Dotted path of a registered function"]
     arguments: Annotated[dict[str, Any], "Its keyword arguments"]
-    signature: Annotated[str, "Made by enqueue"]
 
 
 @job_handler(
-    enqueuing.JOB_TYPE,
+    functions.JOB_TYPE,
     parameters=EnqueuedParameters,
     timeout=enqueuing.LONGEST,
     max_retries=3,
@@ -30,8 +27,4 @@ class EnqueuedParameters:
 )
 def enqueued_function(context: JobContext) -> Any:
     """Calls a function that an app has registered, as frappe.enqueue does. Only Python code submits it."""
-    method, arguments = context.parameters["method"], context.parameters["arguments"]
-    signature = enqueuing.sign(method, arguments, context.organization, context.owner_user)
-    if not enqueuing.is_same(signature, context.parameters["signature"]):
-        raise PermanentError(_("Jobs of this type come from Python code alone, and keep their parameters."))
-    return functions.resolve(method)(**arguments)
+    return functions.resolve(context.parameters["method"])(**context.parameters["arguments"])

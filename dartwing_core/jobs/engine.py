@@ -280,7 +280,7 @@ def _moved(job: JobRow, to_status: JobStatus, message: str, values: Columns) -> 
 def _request(arguments: Any) -> Request:
     if not isinstance(arguments, Mapping):
         raise InvalidJobError(_("Each job must be an object with job_type and organization."))
-    unknown = set(arguments) - set(Request.__dataclass_fields__)
+    unknown = set(arguments) - submission.ARGUMENTS
     if unknown:
         raise InvalidJobError(_("Unknown argument: {0}.").format(cut(", ".join(sorted(map(str, unknown))))))
     return Request(**{"job_type": None, "organization": None, **arguments})

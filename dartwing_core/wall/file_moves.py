@@ -34,6 +34,7 @@ def move_all() -> None:
     A file that can't be moved stays where it is, and is named in the log.
     """
     private_files.folder()
+    frappe.db.commit()  # a file that can not be moved undoes nothing else
     table = frappe.qb.DocType("File")
     query = frappe.qb.from_(table).select(table.name).where(table.attached_to_doctype.isin(TENANT_DOCTYPES))
     query = query.where((table.is_private == 1) & (table.is_folder == 0) & table.file_url.like(f"{PRIVATE}%"))
@@ -76,21 +77,22 @@ def move(file: Document) -> dict[str, str]:
         private_files.write(content, new)
     frappe.db.after_rollback.add(lambda: new.unlink(missing_ok=True))
     frappe.db.after_commit.add(lambda: best_effort.run(lambda: _unlink_unused(old, before)))
-    _follow(file, before, address)
+    follow(file, before, address)
     return {"file_url": address, "content_hash": private_files.own_hash()}
 
 
 def _unlink_unused(path: Path, address: str) -> None:
-    """Delete the old bytes, unless a File may lead there. Frappe lets Files of equal content share an address."""
+    """Delete the old bytes, unless a File leads there. Frappe lets Files of equal content share an address."""
     table = frappe.qb.DocType("File")
-    leads_there = (table.file_url == address) | (Locate(path.name, table.file_url) > 0)
-    for other in frappe.qb.from_(table).select(table.file_url).where(leads_there).run(pluck=True):
-        if not private_files.is_kept(other):
-            return
-    path.unlink(missing_ok=True)
+    may_lead_there = (table.file_url == address) | (Locate(path.name, table.file_url) > 0)
+    others = frappe.qb.from_(table).select(table.file_url).where(may_lead_there).run(pluck=True)
+    if any(other.rpartition("/")[2] == path.name and not private_files.is_kept(other) for other in others):
+        frappe.logger("dartwing_core").warning(f"{path.name} stays among the private files: others share it")
+    else:
+        path.unlink(missing_ok=True)
 
 
-def _follow(file: Document, before: str, after: str) -> None:
+def follow(file: Document, before: str, after: str) -> None:
     """Put the new address into the comments and fields of the document that name the old one."""
     doctype, name = file.attached_to_doctype, file.attached_to_name
     if not name or not frappe.db.exists(doctype, name):

@@ -10,6 +10,7 @@ File names (`attached_to_field`), without a permission. (15, 16)
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -57,8 +58,9 @@ def has_file_permission(doc: Document, ptype: str | None = None, user: str | Non
 
 def _may_change_files_of(doctype: str | None, name: str | None, user: str | None) -> bool:
     """Whether a user may change the files of a document. Yes for documents of others' DocTypes."""
-    is_ours = doctype in TENANT_DOCTYPES and bool(name)
-    return not is_ours or frappe.has_permission(doctype, "write", doc=name, user=user)
+    if doctype not in TENANT_DOCTYPES or not name:
+        return True
+    return bool(frappe.db.exists(doctype, name)) and frappe.has_permission(doctype, "write", doc=name, user=user)
 
 
 def may_read_files_of(doctype: str | None, name: str | None, user: str | None = None) -> bool:
@@ -98,10 +100,15 @@ def _may_read_of(file: str) -> bool:
 def check_writing(file: Document) -> Path | None:
     """The path of a File of ours, and None for others.
 
-    Raises frappe.PermissionError unless the user may write there, as the stored File is.
+    Raises frappe.PermissionError unless the user may write there, as the stored File is, and for a file that another
+    File of ours has published.
     """
     path = file.get_full_path()
     if private_files.mark_at(path) is None:
+        real = Path(os.path.realpath(path))
+        is_published = real.parent == Path(os.path.realpath(get_files_path()))
+        if is_published and is_published_by_another(file, real.name):
+            private_files.throw_foreign()
         return None
     is_stored = not file.flags.own_id
     if is_stored and is_by_request() and not frappe.has_permission("File", "write", doc=file.get("name")):
@@ -156,6 +163,8 @@ def check_file(doc: Document, _method: str | None = None) -> None:
     No File of another document leads to one. Runs before Frappe's own `validate`, which moves the file on the disk.
     """
     is_of_job = doc.attached_to_doctype in ENGINE_DOCTYPES
+    if cint(doc.is_folder) and doc.attached_to_doctype in TENANT_DOCTYPES:
+        frappe.throw(_("A {0} has files, but no folders.").format(_(doc.attached_to_doctype)), frappe.PermissionError)
     if is_of_job and not cint(doc.is_private):
         kind = frappe.ValidationError if doc.is_new() else frappe.PermissionError
         frappe.throw(_("Files of background jobs must be private."), kind)
@@ -169,6 +178,8 @@ def check_file(doc: Document, _method: str | None = None) -> None:
             _check_field(doc)
         if doc.has_value_changed("file_url"):
             check_address(doc)
+        if doc.attached_to_doctype in TENANT_DOCTYPES and ".." in (doc.get("thumbnail_url") or ""):
+            frappe.throw(_("{0} is no address of a file.").format("thumbnail_url"))  # Frappe would never delete it
 
 
 def check_address(file: Document) -> None:
@@ -182,13 +193,23 @@ def _leads_to_ours(address: str) -> bool:
     return any(private_files.mark_in(text) is not None for text in (address, unquote(address)))
 
 
-def is_published_by_ours(file: Document, address: str | None) -> bool:
-    """Whether a published file of another File of ours lies at this address. Frappe deletes and moves by addresses."""
-    text = f"/{(address or '').strip('/')}"
-    if not text.startswith("/files/"):
-        return False
-    others = {"name": ["!=", file.name], "is_private": 0, "attached_to_doctype": ["in", list(WRITTEN_BY_PEOPLE)]}
-    return text in frappe.get_all("File", {**others, "file_url": text}, pluck="file_url")
+def is_published_by_another(file: Document, name: str) -> bool:
+    """Whether a published file of this name belongs to another File of ours. Frappe deletes and moves by names."""
+    others = {"name": ["!=", file.name or ""], "is_private": 0, "attached_to_doctype": ["in", list(WRITTEN_BY_PEOPLE)]}
+    return bool(name) and f"/files/{name}" in frappe.get_all(
+        "File", {**others, "file_url": f"/files/{name}"}, pluck="file_url"
+    )
+
+
+def name_to_delete(address: str | None) -> str:
+    """The name of the published file that Frappe deletes for an address; empty for none (`file.utils.delete_file`)."""
+    start, name = os.path.split((address or "").strip("/"))
+    return name if start == "files" else ""
+
+
+def name_to_move(file: Document) -> str:
+    """The name of the file that Frappe publishes or hides: the last part of the address."""
+    return (file.file_url or "").rpartition("/")[2]
 
 
 def moves_a_folder(file: Document) -> bool:
@@ -196,7 +217,7 @@ def moves_a_folder(file: Document) -> bool:
 
     It takes the last part of an address for a name in the folder of files.
     """
-    name = (file.file_url or "").rpartition("/")[2]
+    name = name_to_move(file)
     return not file.is_remote_file and any(
         Path(get_files_path(name, is_private=private)).is_dir() for private in (True, False)
     )

@@ -15,6 +15,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Mapping
+from email.utils import parseaddr
 from typing import Any
 
 import frappe
@@ -31,7 +32,7 @@ from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
 
 from . import report_access
 from .mentions import kind_fields, names_ours
-from .references import CHILDREN, REFERENCES, is_visible, may_refer_to
+from .references import CHILDREN, REFERENCES, STEPS, is_visible, may_refer_to
 
 
 def _only_visible_follows(list_followed: Callable[[str], list[Any]]) -> Callable[[str], list[Any]]:
@@ -92,11 +93,13 @@ def _only_for_who_may_see(make: Callable[[Any, Any], None]) -> Callable[[Any, An
 def _only_to_who_may_see(get_recipients: Callable[[Any, Any, Any], Any]) -> Callable[[Any, Any, Any], Any]:
     @functools.wraps(get_recipients)
     def checked(self: Any, doc: Any, context: Any) -> Any:
-        def may_be_told(email: str) -> bool:
-            user = frappe.db.get_value("User", {"email": email})  # other addresses a System Manager has written down
-            return not user or may_refer_to(doc.doctype, doc.name, user)
-
-        return tuple([email for email in emails if may_be_told(email)] for emails in get_recipients(self, doc, context))
+        found = get_recipients(self, doc, context)
+        if doc.doctype not in (*TENANT_DOCTYPES, *STEPS):
+            return found
+        addresses = {email: parseaddr(email)[1] for emails in found for email in emails}
+        rows = frappe.get_all("User", {"email": ["in", list(addresses.values())]}, ["email", "name"])
+        hidden = {row.email.lower() for row in rows if not may_refer_to(doc.doctype, doc.name, row.name)}
+        return tuple([email for email in emails if addresses[email].lower() not in hidden] for emails in found)
 
     return checked
 

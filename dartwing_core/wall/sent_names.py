@@ -14,7 +14,7 @@ writes pass. (15, 16)
 from __future__ import annotations
 
 import functools
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 import frappe
@@ -29,7 +29,8 @@ from .request_texts import parsed
 SENT = "dartwing_sent"
 """In `frappe.flags`: the arguments of the request."""
 INNER = "dartwing_sent_inner"
-"""In `frappe.flags`: all objects and lists in arguments that are not for filters, frozen. Filled at the first use."""
+"""In `frappe.flags`: what was sent in arguments that are not for filters. Filled at the first use."""
+NOT_SENT = -1
 NAMES = frozenset({"name", "parent"})
 HOLD_NAMES = frozenset({"Link", "Dynamic Link", "Data"})
 """Types of fields that may hold a name, and only text."""
@@ -94,33 +95,52 @@ def _was_sent(filters: Any) -> bool:
     if not (sent := _sent()):
         return False
     values = filters.values() if isinstance(filters, Mapping) else filters
-    return any(_frozen(one) in sent for one in (filters, *(value for value in values if value and is_filter(value))))
+    return any(sent.has(one) for one in (filters, *(value for value in values if value and is_filter(value))))
 
 
-def _sent() -> set[Any]:
+def _sent() -> Sent:
     if INNER not in frappe.flags:
-        arguments = frappe.flags.get(SENT, {})
-        found = (inner for key, value in arguments.items() if key != FILTERS for inner in _within(value))
-        frappe.flags[INNER] = {_frozen(inner) for inner in found}
+        sent = frappe.flags[INNER] = Sent()
+        for key, value in frappe.flags.get(SENT, {}).items():
+            if key != FILTERS:
+                sent.add(value)
     return frappe.flags[INNER]
 
 
-def _frozen(value: Any) -> Any:
-    """A value that is equal for equal values, and hashable. Comparing each with each would take seconds."""
-    if isinstance(value, Mapping):
-        return "object", frozenset((key, _frozen(inner)) for key, inner in value.items())
-    if isinstance(value, list | tuple):
-        return type(value).__name__, tuple(map(_frozen, value))
-    return value if isinstance(value, Hashable) else repr(value)
+class Sent:
+    """The objects and lists that were sent, also within others. Equal ones have one number.
 
+    Each value is looked at once: comparing each with each would take seconds.
+    """
 
-def _within(value: Any) -> Iterator[Any]:
-    """All objects and lists in a value, also within JSON text."""
-    inner = parsed(value)
-    if isinstance(inner, Mapping | list):
-        yield inner
-        for one in inner.values() if isinstance(inner, Mapping) else inner:
-            yield from _within(one)
+    def __init__(self) -> None:
+        self._numbers: dict[Any, int] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._numbers)
+
+    def add(self, value: Any) -> None:
+        self._number(value, lambda shape: self._numbers.setdefault(shape, len(self._numbers)))
+
+    def has(self, value: Any) -> bool:
+        return self._number(value, lambda shape: self._numbers.get(shape, NOT_SENT)) != ("sent", NOT_SENT)
+
+    def _number(self, value: Any, number_of: Callable[[Any], int]) -> Any:
+        """The number of an object or list, by the numbers of what is in it; other values as they are."""
+        try:
+            return self._number_within(value, number_of)
+        except RecursionError:
+            raise frappe.ValidationError(_("The request is nested too deeply.")) from None
+
+    def _number_within(self, value: Any, number_of: Callable[[Any], int]) -> Any:
+        inner = parsed(value)
+        if not isinstance(inner, Mapping | list | tuple):
+            return inner if isinstance(inner, Hashable) else repr(inner)
+        if isinstance(inner, Mapping):
+            shape: Any = frozenset((key, self._number_within(one, number_of)) for key, one in inner.items())
+        else:
+            shape = (type(inner).__name__, *(self._number_within(one, number_of) for one in inner))
+        return "sent", number_of(shape)
 
 
 BaseDocument.update = _with_checked_names(BaseDocument.update)

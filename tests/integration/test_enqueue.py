@@ -7,7 +7,16 @@ from datetime import date
 import frappe
 import pytest
 
-from dartwing_core.jobs import InvalidJobError, UnknownHandlerError, current, enqueue, retry_job, submit_job
+from dartwing_core.jobs import (
+    InvalidJobError,
+    UnknownHandlerError,
+    current,
+    enqueue,
+    retry_job,
+    submit_batch,
+    submit_job,
+    submit_jobs,
+)
 from dartwing_core.jobs.attempt import functions
 from dartwing_core.jobs.testing import HandlerFailed, run_jobs
 from tests.support import enqueued_functions, factory
@@ -58,6 +67,8 @@ def test_equal_calls_are_jobs_of_their_own_unless_they_are_to_be_deduplicated(al
     assert first != second
     first, second = twice(job_id="ann", deduplicate=True)
     assert first == second
+    other = as_user(alice, lambda: enqueue(by_pattern, n=1, job_id="ann", deduplicate=True))
+    assert other.name != first, "an id is a function's own"
     frappe.db.commit()
     with pytest.raises(InvalidJobError, match="`job_id` parameter is required"):
         enqueue(send, customer="Ann", deduplicate=True, job_organization=factory.ALPHA)
@@ -104,7 +115,7 @@ def test_the_organization_is_named_where_there_are_several(alice):
 
 
 def test_arguments_without_a_json_form_are_named(alice):
-    with pytest.raises(InvalidJobError, match=r"parameters\.picture"):
+    with pytest.raises(InvalidJobError, match=r"parameters\.arguments\.picture"):
         as_user(alice, lambda: enqueue(send, customer="Ann", picture=b"x"))
     job = as_user(alice, lambda: enqueue(send, customer="Ann", day=date(2026, 1, 31)))
     frappe.db.commit()
@@ -128,27 +139,42 @@ def test_errors_and_retries_are_those_of_jobs(alice):
 # Nobody else says what is called ------------------------------------------------------------------------------------
 
 
-def test_a_request_enqueues_no_function(alice, bob):
+@pytest.mark.parametrize("more", [{}, {"is_enqueued": True}, {"queue": "short"}])
+def test_nobody_but_enqueue_says_what_is_called(alice, more):
+    # Seen failing: what enqueue had submitted was submitted again, and its `job_id` was taken by another job.
     genuine = as_user(alice, lambda: enqueue(send, customer="Ann"))
     frappe.db.commit()
-    found = frappe.parse_json(genuine.input_parameters)
-    factory.member(bob, factory.ALPHA)
-    forged = [
-        (alice, {**found, "arguments": {"customer": "Bea"}}),
-        (alice, {**found, "method": f"{NAME}.refuse"}),
-        (alice, {**found, "signature": ""}),
-        (bob, found),
-    ]
-    for user, parameters in forged:
-        job = as_user(user, lambda p=parameters: submit_job(TYPE, factory.ALPHA, p, dedup_key=frappe.generate_hash()))
-        frappe.db.commit()
-        done = run(job)
-        assert (done["status"], done["result"]) == ("Dead Letter", None)
-        assert "come from Python code alone" in done["error_message"]
+    parameters = frappe.parse_json(genuine.input_parameters)
+    request = {"job_type": TYPE, "organization": factory.ALPHA, "parameters": parameters}
+    plain = {**request, "job_type": "echo_job"}
+    for submit in (
+        lambda: submit_jobs([{**request, **more}]),
+        lambda: submit_job(**request),
+        lambda: submit_batch(factory.ALPHA, [{**request, **more}]),
+        lambda: submit_batch(factory.ALPHA, [plain], on_complete=request),
+    ):
+        with pytest.raises(InvalidJobError, match=r"come from enqueue|Unknown argument"):
+            as_user(alice, submit)
+    values = {"title": "Test Enqueued", "frequency": "Cron", "cron": "0 0 1 1 *", "owner_user": alice}
+    schedule = frappe.get_doc({"doctype": "Job Schedule", **values, "organization": factory.ALPHA, "job_type": TYPE})
+    schedule.parameters = genuine.input_parameters
+    with pytest.raises(frappe.ValidationError, match="come from enqueue"):
+        schedule.insert()
+    factory.job_type("another_name")
+    frappe.get_doc("Job Type", "test_another_name").update({"handler_method": functions.HANDLER}).save()
+    frappe.db.commit()
+    with pytest.raises(InvalidJobError, match="come from enqueue"):
+        as_user(alice, lambda: submit_job("test_another_name", factory.ALPHA, parameters))
+
+
+def test_an_enqueued_job_keeps_its_parameters(alice):
     dead = as_user(alice, lambda: enqueue(refuse))
     frappe.db.commit()
     run(dead)
-    as_user(alice, lambda: retry_job(dead.name, parameters={**found, "arguments": {"customer": "Bea"}}))
+    other = {"method": f"{NAME}.send", "arguments": {}}
+    with pytest.raises(InvalidJobError, match="keep their parameters"):
+        as_user(alice, lambda: retry_job(dead.name, parameters=other))
+    as_user(alice, lambda: retry_job(dead.name))
     frappe.db.commit()
     assert run(dead, 2)["status"] == "Dead Letter"
 

@@ -80,6 +80,7 @@ class JobContext:
         self.state = state
         self.progress = Progress()
         self._parent_results: Mapping[str, Any] | None = None
+        self.has_cleared_files = False
         self.cancel_requested = threading.Event()
         self.wake_heartbeat: Callable[[], None] = lambda: None
         self.load_parent_results: Callable[[], Mapping[str, Any]] = dict

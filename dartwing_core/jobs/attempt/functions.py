@@ -19,6 +19,7 @@ from ..errors import UnknownHandlerError
 from .handlers import is_path
 
 HOOK = "background_job_functions"
+JOB_TYPE, HANDLER = "enqueued_function", "dartwing_core.handlers.enqueued.enqueued_function"
 _MARK = "__enqueueable__"
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -23,14 +23,6 @@ def key_of(job_id: str) -> str:
     return hmac.new(secret.encode(), job_id.encode(), hashlib.sha256).hexdigest()[:LENGTH]
 
 
-def sign(text: str) -> str:
-    """A hash of a text with the site's secret. Raises frappe.ValidationError if the site has none."""
-    _since, _space, secret = (frappe.get_cached_doc(config.SETTINGS).get(FIELD) or "").partition(" ")
-    if not secret:
-        frappe.throw(frappe._("This site has no secret for jobs yet. Run bench migrate."))
-    return hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
-
-
 def make_secret() -> None:
     """Make the site's secret, if there is none. It is in the database, where all processes read one value."""
     if not frappe.db.get_single_value(config.SETTINGS, FIELD):

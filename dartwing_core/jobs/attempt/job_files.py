@@ -45,9 +45,10 @@ def attach(context: JobContext, content: IO[bytes], name: str) -> Document:
 
 
 def _remove_leftovers(context: JobContext) -> None:
-    """Delete what earlier attempts have written whose worker was killed: bytes without a File."""
-    if context.attempt == 1:
+    """Delete what earlier attempts have written whose worker was killed: bytes without a File. Once an attempt."""
+    if context.attempt == 1 or context.has_cleared_files:
         return
+    context.has_cleared_files = True
     start = f"{context.job_id}-"
     for path in private_files.folder().glob(f"{start}*"):
         attempt = path.name.removeprefix(start).partition("-")[0]
@@ -69,7 +70,9 @@ def _insert(context: JobContext, own_id: str, name: str, address: str, size: int
     }
     file = _stored_file_class()(values)
     file.flags.own_id = own_id
-    return file.insert(ignore_permissions=True)
+    file.insert(ignore_permissions=True)
+    file.__class__ = get_controller("File")  # pickles find that one by its name
+    return file
 
 
 def _stored_file_class() -> type:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable
 from typing import Any
 
@@ -12,12 +11,10 @@ from frappe.utils.background_jobs import get_queues_timeout
 
 from .. import engine
 from ..access import tenancy, visibility
-from ..attempt import functions, idempotency
-from ..base import canonical
+from ..attempt import functions
 from ..errors import InvalidJobError
 from ..submit.submission import Request
 
-JOB_TYPE = "enqueued_function"
 LONGEST = 86_400
 
 
@@ -39,14 +36,16 @@ def enqueue(
     job_organization: str | None = None,
     **kwargs: Any,
 ) -> Any:
-    """Run a registered function in a worker with these keyword arguments, as `frappe.enqueue` does. Returns the job.
+    """Run a registered function in a worker with these keyword arguments, as `frappe.enqueue` does.
+
+    Returns the Background Job document; what the function returns if it is called at once.
 
     The job is durable, retried and visible: a Background Job of the Job Type `enqueued_function`. It exists if the
     caller's transaction commits, with or without `enqueue_after_commit`. The arguments must have a faithful JSON form.
     `job_organization`: id or name; by default the only organization of the user, or of the site. `queue`: its workers
     run the job. `timeout`: seconds; by default that of the queue. `deduplicate`: return the unfinished job with this
-    `job_id`, if there is one. `at_front`: as urgent. `job_name`: the job's title. `now`, and `is_async=False`: call
-    the function at once, in this process. `event` is ignored.
+    `job_id` and function, if there is one. `at_front`: as urgent. `job_name`: the job's title. `now`, and
+    `is_async=False`: call the function at once, in this process. `event` is ignored.
 
     Raises UnknownHandlerError for a function that no app has registered, InvalidJobError for wrong arguments, and
     what `submit_job` raises.
@@ -60,32 +59,20 @@ def enqueue(
     if deduplicate and not job_id:
         raise InvalidJobError(_("`job_id` parameter is required for deduplication."))
     organization = _organization(job_organization)
-    arguments = canonical.load(canonical.canonical_json(kwargs))
-    signature = sign(path, arguments, organization, frappe.session.user)
     request = Request(
-        JOB_TYPE,
+        functions.JOB_TYPE,
         organization,
-        {"method": path, "arguments": arguments, "signature": signature},
+        {"method": path, "arguments": kwargs},
         priority="High" if at_front else None,
-        dedup_key=job_id if deduplicate else None,
+        dedup_key=f"{path} {job_id}" if deduplicate else None,
         on_duplicate="return",
         deduplication="while_unfinished" if deduplicate else "never",
         timeout=timeout or get_queues_timeout().get(queue),
         title=job_name or path.rpartition(".")[2],
         queue=queue,
+        is_enqueued=True,
     )
     return engine.submit_request(request)
-
-
-def sign(method: str, arguments: dict[str, Any], organization: str, user: str) -> str:
-    """What shows that code of the site has enqueued this, for this organization and user."""
-    text = canonical.canonical_json({"of": [method, arguments, organization, user]})
-    return idempotency.sign(f"enqueue {text}")
-
-
-def is_same(one: str, other: Any) -> bool:
-    """Compare two signatures in constant time."""
-    return isinstance(other, str) and hmac.compare_digest(one.encode(), other.encode())
 
 
 def _organization(given: str | None) -> str:

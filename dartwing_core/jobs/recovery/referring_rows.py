@@ -1,7 +1,8 @@
-"""Deletes rows of Frappe's that refer to documents which SQL deletes, as Frappe's own deletion of a document does."""
+"""Deletes rows of Frappe's that refer to documents which SQL deletes."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
@@ -10,9 +11,10 @@ import frappe
 
 from ..access import desk_access
 from ..base import clock
-from ..db import sql
+from ..db import best_effort, sql
 from ..store import private_files
 
+SAVEPOINT = "dartwing_core_file"
 OF_ANY = {"Comment": ("reference_doctype", "reference_name")}
 OF_FORMS = {
     "Version": ("ref_doctype", "docname"),
@@ -20,32 +22,45 @@ OF_FORMS = {
     "Document Follow": ("ref_doctype", "ref_docname"),
     "Tag Link": ("document_type", "document_name"),
     "View Log": ("reference_doctype", "reference_name"),
+    "DocShare": ("share_doctype", "share_name"),
+    "Notification Log": ("document_type", "document_name"),
 }
 """Further rows about documents that people edit in forms. The engine's own documents have none."""
 
 
-def delete_files_of_missing() -> None:
-    """Delete Files whose document of ours is gone: an upload beside its deletion has left them. Commits."""
+def delete_files_of_missing(deadline: float) -> None:
+    """Delete Files whose document of ours is gone: an upload beside its deletion has left them. Commits each."""
     before = clock.site_time() - timedelta(seconds=private_files.ORPHANED_AFTER)
     for doctype in desk_access.TENANT_DOCTYPES:
         file, document = frappe.qb.DocType("File"), frappe.qb.DocType(doctype)
         query = frappe.qb.from_(file).left_join(document).on(document.name == file.attached_to_name).select(file.name)
         query = query.where((file.attached_to_doctype == doctype) & (file.modified < before) & document.name.isnull())
-        names = query.limit(private_files.BATCH).run(pluck=True)
-        sql.committed(partial(_delete_files, names))
+        for name in query.run(pluck=True):
+            if time.monotonic() > deadline:
+                return
+            best_effort.run(partial(sql.committed, partial(_delete_file, name)))
 
 
-def _delete_files(names: Sequence[str]) -> None:
-    for name in names:
-        frappe.delete_doc("File", name, ignore_permissions=True, force=True, delete_permanently=True)
+def _delete_file(name: str) -> None:
+    frappe.delete_doc("File", name, ignore_permissions=True, force=True, delete_permanently=True)
 
 
 def delete_about(doctype: str, names: Sequence[str], *, has_form: bool = False) -> None:
-    """Delete files, comments and other rows about these documents. Mails stay, without their reference."""
+    """Delete files, comments and other rows about these documents. Mails stay, without their reference.
+
+    A File that another app or an odd address keeps from being deleted stays. The daily clean-up tries again.
+    """
     if not names:
         return
     attached = {"attached_to_doctype": doctype, "attached_to_name": ("in", names)}
-    _delete_files(frappe.get_all("File", filters=attached, pluck="name"))
+    for file in frappe.get_all("File", filters=attached, pluck="name"):
+        frappe.db.savepoint(SAVEPOINT)
+        try:
+            _delete_file(file)
+        except frappe.ValidationError:
+            frappe.db.rollback(save_point=SAVEPOINT)
+            frappe.clear_last_message()
+            frappe.logger("dartwing_core").exception(f"The file {file} could not be deleted")
     for referring, (kind, name) in {**OF_ANY, **(OF_FORMS if has_form else {})}.items():
         frappe.db.delete(referring, {kind: doctype, name: ("in", names)})
     about = {"reference_doctype": doctype, "reference_name": ("in", names)}

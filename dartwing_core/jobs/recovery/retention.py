@@ -64,8 +64,8 @@ def clear_old_jobs(days: int) -> int:
     while time.monotonic() < deadline and sql.committed(partial(_delete_batches, ended_before)) == BATCH:
         pass
     sql.committed(partial(_delete_circuits, ended_before))
-    best_effort.run(referring_rows.delete_files_of_missing)
-    private_files.delete_orphans()
+    best_effort.run(partial(referring_rows.delete_files_of_missing, deadline))
+    best_effort.run(partial(private_files.delete_orphans, deadline))
     return deleted
 
 

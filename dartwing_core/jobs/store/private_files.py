@@ -7,6 +7,7 @@ other File whose real path leads there, whatever its address looks like.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -37,8 +38,10 @@ LONGEST_EXTENSION = 20
 """Bytes of a file's own name. The disk takes 255, with the mark before them."""
 LONGEST_ADDRESS = 2_000
 """Characters. The system resolves a path part by part."""
-ORPHANED_AFTER = 7 * 86_400.0
-"""Seconds after which bytes without a File are deleted. A transaction that makes a File takes less."""
+ORPHANED_AFTER = 30 * 86_400.0
+"""Seconds after which bytes without a File are deleted."""
+NOTES = ".orphans"
+"""The folder of empty files that note since when one of the same name is an orphan."""
 BATCH = 500
 
 
@@ -168,28 +171,57 @@ def delete_after_commit(path: Path) -> None:
     sql.callback_of_transaction(DeletedBytes).paths.append(path)
 
 
-def delete_orphans() -> None:
-    """Delete bytes whose File is gone. A process that was killed, or a savepoint, has left them."""
-    found = _older_than(time.time() - ORPHANED_AFTER)
-    while paths := list(islice(found, BATCH)):
-        best_effort.run(partial(_delete_orphans, paths))
+def delete_orphans(deadline: float) -> None:
+    """Delete bytes whose File has been gone for ORPHANED_AFTER. A killed process, or a savepoint, has left them.
+
+    Notes when it sees them first: the database may be an older one for some days, restored from a backup. `deadline`:
+    when to end, as `time.monotonic()`.
+    """
+    folder().joinpath(NOTES).mkdir(exist_ok=True)
+    found = _files(folder())
+    while time.monotonic() < deadline and (paths := list(islice(found, BATCH))):
+        best_effort.run(partial(_note_orphans, paths, time.time()))
+    for note in _files(folder() / NOTES):
+        if not os.path.lexists(folder() / note.name):
+            note.unlink(missing_ok=True)
 
 
-def _older_than(moment: float) -> Iterator[Path]:
-    """Files, and links to such. Nobody makes folders there."""
-    with os.scandir(folder()) as entries:
+def _files(path: Path) -> Iterator[Path]:
+    """Files, and links to such."""
+    with os.scandir(path) as entries:
         for entry in entries:
-            if not entry.is_dir(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_mtime < moment:
+            if not entry.is_dir(follow_symlinks=False):
                 yield Path(entry.path)
 
 
-def _delete_orphans(paths: Sequence[Path]) -> None:
-    """Delete those of these files that belong to no File, neither by their mark nor by a File's address."""
-    names = {path: path.name.encode("utf-8", "replace").decode() for path in paths}  # the disk takes any bytes
-    addresses = {path: FOLDER + name for path, name in names.items()}
-    marks = {path: name.partition(".")[0] for path, name in names.items()}
-    known = set(frappe.get_all("File", {"file_url": ["in", list(addresses.values())]}, pluck="file_url"))
-    known |= set(frappe.get_all("File", {"name": ["in", list(marks.values())]}, pluck="name"))
+def _note_orphans(paths: Sequence[Path], now: float) -> None:
+    """Note those that belong to no File, and delete those that were noted long ago."""
+    orphans = _orphans(paths)
     for path in paths:
-        if addresses[path] not in known and marks[path] not in known:
-            path.unlink(missing_ok=True)
+        note = path.parent / NOTES / path.name
+        with contextlib.suppress(FileNotFoundError):
+            if path not in orphans:
+                note.unlink(missing_ok=True)
+            elif not note.exists():
+                note.touch()
+            elif note.stat().st_mtime < now - ORPHANED_AFTER:
+                path.unlink()
+
+
+def _delete_orphans(paths: Sequence[Path]) -> None:
+    """Delete those of these files that belong to no File."""
+    for path in _orphans(paths):
+        path.unlink(missing_ok=True)
+
+
+def _orphans(paths: Sequence[Path]) -> set[Path]:
+    """Those of these files that belong to no File, neither by their mark nor by a File's address."""
+    names = {path: path.name.encode("utf-8", "replace").decode() for path in paths}  # the disk takes any bytes
+    marks = {path: name.partition(".")[0] for path, name in names.items()}
+    known = set(frappe.get_all("File", {"name": ["in", list(marks.values())]}, pluck="name"))
+    left = [path for path in paths if marks[path] not in known]
+    addresses = {path: FOLDER + names[path] for path in left}
+    known = (
+        set(frappe.get_all("File", {"file_url": ["in", list(addresses.values())]}, pluck="file_url")) if left else set()
+    )
+    return {path for path in left if addresses[path] not in known}

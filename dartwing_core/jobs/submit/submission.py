@@ -12,7 +12,7 @@ from frappe import _
 
 from ..access import permission, visibility
 from ..access.tenancy import Limits, Standing
-from ..attempt import declared_types, handlers
+from ..attempt import declared_types, functions, handlers
 from ..attempt.parameters import Declared
 from ..base import canonical, clock, config, due_times, ids, priorities
 from ..base.config import JobType
@@ -49,8 +49,14 @@ class Request:
     title: str | None = None
     queue: str | None = None
     """The queue whose workers run the job, instead of that of its type or priority."""
+    is_enqueued: bool = False
+    """Whether `enqueue` asks. Nobody else says which function is called."""
     key: str | None = None
     """The job's name within its submit, for `depends_on` of other jobs and for their handlers."""
+
+
+ARGUMENTS = frozenset(Request.__dataclass_fields__) - {"queue", "is_enqueued"}
+"""What a caller may say of a job. The others are for `enqueue`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +116,8 @@ def _prepare(request: Request, user: str, allowed: dict[tuple[str, str], Allowed
         allowed[asked] = Allowed(found, is_paused, _declared(job_type))
     standing = allowed[asked].standing
     request = replace(request, organization=standing.organization)
+    if job_type.handler_method == functions.HANDLER and not request.is_enqueued:
+        raise InvalidJobError(_("Jobs of the type {0} come from enqueue in Python code alone.").format(job_type.name))
     dedup.check_policy(request.on_duplicate)
     parameters = _canonical(request.parameters, allowed[asked].declared)
     priority = _priority(request.priority or job_type.default_priority or "Normal")
@@ -133,6 +141,8 @@ def check_organization(prepared: Sequence[Prepared], organization: str) -> None:
 def edited(job: JobRow, parameters: Any) -> Columns:
     """The columns that change when a job is retried with other parameters. Raises InvalidJobError for invalid ones."""
     job_type = config.job_type(job["job_type"])
+    if job_type and job_type.handler_method == functions.HANDLER:
+        raise InvalidJobError(_("Jobs of the type {0} keep their parameters.").format(job_type.name))
     text = _canonical(parameters, _declared(job_type) if job_type else None)
     content = canonical.hash_of(job["job_type"], job["organization"], text)
     is_by_content = job["dedup_hash"] == job["job_hash"]  # and not by a key of the caller's own

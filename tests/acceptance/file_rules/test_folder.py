@@ -18,7 +18,7 @@ from dartwing_core.jobs.store import private_files
 from tests.support import files, tenants
 from tests.support.files import REFUSED
 from tests.support.http import Client, call
-from tests.support.uploads import OF_ALPHA, PRIVATE, PUBLIC, changed, made, new_name, read, uploaded
+from tests.support.uploads import PRIVATE, PUBLIC, changed, made, new_name, read, uploaded
 
 pytestmark = pytest.mark.usefixtures("fresh_limits")
 
@@ -150,39 +150,7 @@ def test_a_refused_insert_deletes_nothing(admin, theirs):
         assert read(admin, theirs["file_url"]) == (200, b"of alpha")
 
 
-# Published files ------------------------------------------------------------------------------------------------------
-
-
-def test_a_published_file_of_ours_is_shared_with_nobody(admin, stranger, of_schedule):
-    # Seen failing: who uploaded equal content took it offline for all.
-    logo = uploaded(admin, "logo of alpha", file_name=new_name("test-logo"), **PUBLIC, **of_schedule)
-    own = uploaded(stranger, "logo of alpha", file_name=logo["file_name"], **PUBLIC)
-    assert own["file_url"] != logo["file_url"]
-    assert changed(stranger, own["name"], **PRIVATE).status_code == 200
-    assert read(admin, logo["file_url"]) == (200, b"logo of alpha")
-
-
-@pytest.mark.parametrize("field", ["file_url", "thumbnail_url"])
-def test_the_bytes_of_a_published_file_of_ours_are_deleted_by_nobody_else(admin, stranger, of_schedule, field):
-    # Seen failing: any account deleted or moved them through a File of its own, as Frappe lets it with all others.
-    logo = uploaded(admin, "logo of alpha", file_name=new_name("test-logo"), **PUBLIC, **of_schedule)
-    own = uploaded(stranger, file_name=new_name("test-mine"), **PUBLIC)
-    answer = changed(stranger, own["name"], **{field: logo["file_url"]})
-    if field == "file_url":
-        assert answer.status_code == 200, "a link to what everybody may see"
-        assert changed(stranger, own["name"], **PRIVATE).status_code in REFUSED
-    assert call(stranger, "frappe.client.delete", doctype="File", name=own["name"]).status_code == 200
-    assert read(admin, logo["file_url"]) == (200, b"logo of alpha")
-    assert call(admin, "frappe.client.delete", doctype="File", name=logo["name"]).status_code == 200
-    assert not Path(frappe.get_site_path("public", logo["file_url"].lstrip("/"))).exists()
-
-
-def test_a_published_file_is_chosen_from_the_library(web, stranger):
-    # Seen failing: it was refused, also to System Managers.
-    manager = Client(web).with_token(tenants.email_of("manager"))
-    logo = uploaded(manager, "a logo", file_name=new_name("test-library"), **PUBLIC)
-    about = {"doctype": "Organization", "docname": OF_ALPHA["attached_to_name"], "library_file_name": logo["name"]}
-    assert call(manager, "upload_file", **about).status_code == 200
+# Unpacking ------------------------------------------------------------------------------------------------------------
 
 
 def test_who_may_not_read_a_file_learns_no_name_from_its_unpacking(stranger, theirs):
@@ -203,7 +171,7 @@ def test_nobody_makes_a_folder_there(stranger):
     sent |= {"file_url": f"/private/files/dartwing_core/{name}-dir/x.png", "decode": 1, **PRIVATE}
     sent["content"] = base64.b64encode(b"\x89PNG").decode()
     call(stranger, "run_doc_method", docs=json.dumps(sent), method="optimize_file")
-    assert not [entry for entry in private_files.folder().iterdir() if entry.is_dir()]
+    assert [entry.name for entry in private_files.folder().iterdir() if entry.is_dir()] in ([], [private_files.NOTES])
     frappe.db.rollback()
     frappe.db.delete("File", {"name": name})
     frappe.db.commit()
@@ -217,11 +185,12 @@ def test_the_clean_up_deletes_what_it_can(site):
     (folder / "link").symlink_to(folder.parent / "nowhere")
     for path in left:
         path.write_bytes(b"left")
-    week_ago = time.time() - private_files.ORPHANED_AFTER - 60
-    for path in (*left, folder / "a-folder"):
-        os.utime(path, (week_ago, week_ago))
-    os.utime(folder / "link", (week_ago, week_ago), follow_symlinks=False)
+    long_ago = time.time() - private_files.ORPHANED_AFTER - 60
     try:
+        retention.clear_old_jobs(30)
+        assert [path.name for path in left if not path.exists()] == [], "the database may be an older one for a while"
+        for note in (folder / private_files.NOTES).iterdir():
+            os.utime(note, (long_ago, long_ago))
         retention.clear_old_jobs(30)
         assert [path.name for path in left if path.exists()] == []
         assert not (folder / "link").is_symlink()

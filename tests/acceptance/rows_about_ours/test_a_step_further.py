@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +13,7 @@ from frappe.email.doctype.notification.notification import Notification
 
 from dartwing_core.wall import sent_later
 from tests.support import factory
+from tests.support.database import statements
 from tests.support.http import Client, call
 from tests.support.rows_about_ours import removed
 
@@ -116,11 +118,15 @@ def test_a_notification_for_a_role_goes_to_who_sees_the_document(rows, name):
     row = rows[name]
     values = {"channel": "Email", "document_type": row.doctype, "event": "New", "subject": "x", "message": "x"}
     rule = frappe.get_doc({"doctype": "Notification", **values})
-    rule.append("recipients", {"receiver_by_role": "Dartwing Admin", "cc": "fixed@example.com"})
+    rule.append("recipients", {"receiver_by_role": "Dartwing Admin", "cc": f"fixed@example.com, {outside}"})
     assert sent_later.Notification is Notification, "whose recipients are filtered"
     to, cc, _bcc = rule.get_list_of_recipients(row, {"doc": row})
     assert inside in to
     assert outside not in to
-    assert cc == ["fixed@example.com"]
+    assert [address.strip() for address in cc] == ["fixed@example.com"]
     other = frappe.get_doc({"doctype": "Note", "title": "test"})
-    assert {inside, outside} <= set(rule.get_list_of_recipients(other, {"doc": other})[0])
+    with statements() as ran:
+        assert {inside, outside} <= set(rule.get_list_of_recipients(other, {"doc": other})[0])
+    with statements() as ran_before:
+        inspect.unwrap(Notification.get_list_of_recipients)(rule, other, {"doc": other})
+    assert len(ran) == len(ran_before), "of others as before"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 import re
 import resource
 
@@ -170,6 +171,22 @@ def test_an_attempt_removes_what_killed_ones_left():
     assert records.export_files() == sorted([*left, made["file_name"], result["file_name"]])
     assert content_of(made) == content_of(result), "an earlier attempt may have committed its file (checkpoint)"
     assert content_of(result).startswith(b"\xef\xbb\xbfID,")
+
+
+def test_an_attached_file_is_a_file_like_others():
+    # Seen failing: the document could not be pickled, as frappe.enqueue and webhooks need it.
+    file = Context({}).attach("text", "Test-Export-Pickled.txt")
+    assert pickle.loads(pickle.dumps(file)).file_url == file.file_url
+    assert file.get_content() == "text"
+    frappe.db.rollback()
+
+
+@pytest.mark.parametrize(
+    ("name", "stored"), [("a/b.txt", "ab.txt"), ("", "file"), ("x" * 200 + ".txt", "x" * 136 + ".txt")]
+)
+def test_any_name_will_do_for_a_file(name, stored):
+    assert Context({}).attach(b"x", name).file_name == stored
+    frappe.db.rollback()
 
 
 def test_no_file_is_written_over(monkeypatch):

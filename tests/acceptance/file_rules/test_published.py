@@ -1,0 +1,82 @@
+"""Published files of our documents: their own File alone deletes, moves and writes them."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import frappe
+import pytest
+from PIL import Image
+
+from tests.support import factory, tenants
+from tests.support.files import REFUSED
+from tests.support.http import Client, call
+from tests.support.uploads import OF_ALPHA, PRIVATE, PUBLIC, changed, new_name, read, uploaded
+
+pytestmark = pytest.mark.usefixtures("fresh_limits")
+
+
+def test_a_published_file_of_ours_is_shared_with_nobody(admin, stranger, of_schedule):
+    # Seen failing: who uploaded equal content took it offline for all.
+    logo = uploaded(admin, "logo of alpha", file_name=new_name("test-logo"), **PUBLIC, **of_schedule)
+    own = uploaded(stranger, "logo of alpha", file_name=logo["file_name"], **PUBLIC)
+    assert own["file_url"] != logo["file_url"]
+    assert changed(stranger, own["name"], **PRIVATE).status_code == 200
+    assert read(admin, logo["file_url"]) == (200, b"logo of alpha")
+
+
+@pytest.mark.parametrize("address", ["/files/{}", "/files//{}", "/files/./{}", "/private/files/../../public/files/{}"])
+@pytest.mark.parametrize("way", ["delete", "thumbnail", "hide"])
+def test_its_bytes_are_deleted_and_moved_by_nobody_else(admin, stranger, of_schedule, way, address):
+    # Seen failing: any account did it through a File of its own, as Frappe lets it with all others.
+    logo = uploaded(admin, "logo of alpha", file_name=new_name("test-logo"), **PUBLIC, **of_schedule)
+    own = uploaded(stranger, file_name=new_name("test-mine"), **PUBLIC)
+    odd = address.format(logo["file_url"].rpartition("/")[2])
+    changed(stranger, own["name"], **{"thumbnail_url" if way == "thumbnail" else "file_url": odd})
+    if way == "hide":
+        changed(stranger, own["name"], **PRIVATE)
+    else:
+        call(stranger, "frappe.client.delete", doctype="File", name=own["name"])
+    assert read(admin, logo["file_url"]) == (200, b"logo of alpha")
+    frappe.db.rollback()
+    frappe.db.set_value("File", own["name"], {"file_url": "", "thumbnail_url": ""})  # else Frappe never deletes it
+    frappe.db.commit()
+    assert call(admin, "frappe.client.delete", doctype="File", name=logo["name"]).status_code == 200
+    assert not Path(frappe.get_site_path("public", logo["file_url"].lstrip("/"))).exists()
+
+
+def test_its_bytes_are_written_by_nobody_else(web, admin, stranger, of_schedule):
+    # Seen failing: Frappe writes an optimized picture to the name in the document that is sent along.
+    def picture(color: str, **values):
+        content = io.BytesIO()
+        Image.new("RGB", (64, 64), color).save(content, "PNG")
+        values |= {"file_name": f"{frappe.generate_hash()}.png", "content": content.getvalue(), **PUBLIC}
+        return frappe.get_doc({"doctype": "File", **values}).insert(ignore_permissions=True)
+
+    logo, own = picture("red", **of_schedule), picture("blue")
+    own.db_set("owner", factory.user("file_stranger", roles=()))
+    frappe.db.commit()
+    before = read(admin, logo.file_url)[1]
+    sent = stranger.http.get(f"{web}/api/resource/File/{own.name}", timeout=60).json()["data"]
+    docs = json.dumps({**sent, "file_name": logo.file_url.rpartition("/")[2]})
+    assert call(stranger, "run_doc_method", docs=docs, method="optimize_file").status_code in REFUSED
+    assert read(admin, logo.file_url)[1] == before
+
+
+def test_a_document_of_ours_has_no_folders(admin, of_schedule):
+    # Seen failing: a folder that was not empty kept the organization from being deleted.
+    row = {"is_folder": 1, "file_name": frappe.generate_hash(), **of_schedule}
+    answer = admin.http.post(f"{admin.url}/api/resource/File", json=row, timeout=60)
+    assert answer.status_code in REFUSED
+    file = uploaded(admin, **of_schedule)
+    assert changed(admin, file["name"], thumbnail_url="/files/x/../y").status_code in REFUSED
+
+
+def test_a_published_file_is_chosen_from_the_library(web, stranger):
+    # Seen failing: it was refused, also to System Managers.
+    manager = Client(web).with_token(tenants.email_of("manager"))
+    logo = uploaded(manager, "a logo", file_name=new_name("test-library"), **PUBLIC)
+    about = {"doctype": "Organization", "docname": OF_ALPHA["attached_to_name"], "library_file_name": logo["name"]}
+    assert call(manager, "upload_file", **about).status_code == 200

@@ -155,6 +155,7 @@ class Attempt:
             try:
                 return parameters.call(handler, self.context, self.job.row["input_parameters"])
             finally:
+                setattr(frappe.local, CURRENT, None)
                 if os.getpid() != self.pid:
                     os._exit(1)  # a child that the handler has forked must not settle too, on its parent's connection
                 site.restore_user_and_site()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MESSAGE_LENGTH = 500
 MAX_SNOOZE = 365 * 86_400.0
 CURRENT = "dartwing_job_context"
-"""In frappe.local, which is emptied between two jobs."""
+"""The name in frappe.local of the context of the job that runs."""
 DONE, ACTIVE, PENDING = "done", "active", "pending"
 
 

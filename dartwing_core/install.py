@@ -6,7 +6,9 @@ from typing import Any
 
 import click
 import frappe
+from frappe.model.base_document import get_controller
 
+from dartwing_core.dartwing_core import guarded_file
 from dartwing_core.jobs.attempt import declared_types, idempotency
 from dartwing_core.jobs.base import clock
 from dartwing_core.jobs.recovery import scheduled_types
@@ -35,6 +37,7 @@ def after_migrate() -> None:
     seed()
     scheduled_types.set_back(clock.site_time())
     file_moves.move_all()
+    warn_about_files()
 
 
 def before_uninstall() -> None:
@@ -52,6 +55,14 @@ def before_uninstall() -> None:
 def _delete(doctype: str, filters: dict[str, Any], **options: bool) -> None:
     for name in frappe.get_all(doctype, filters=filters, pluck="name"):
         frappe.delete_doc(doctype, name, force=True, ignore_permissions=True, **options)
+
+
+def warn_about_files() -> None:
+    """Say it if another app's class of File takes the place of ours: nothing guards the bytes of our files then."""
+    found = get_controller("File")
+    if not issubclass(found, guarded_file.JobAwareFile):
+        text = "dartwing_core: {0} replaces the class of File, so nothing guards private files of jobs and organizations."
+        click.secho(text.format(found.__module__), fg="red")
 
 
 def seed() -> None:

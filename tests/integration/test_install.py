@@ -140,6 +140,15 @@ def test_every_field_is_of_a_type_that_may_be_saved(doctype):
     assert [field.fieldname for field in frappe.get_meta(doctype).fields if field.fieldtype not in allowed] == []
 
 
+def test_a_class_of_file_without_the_guard_is_named(monkeypatch, capsys):
+    # An app that is installed later and overrides File takes the place of ours.
+    install.warn_about_files()
+    assert capsys.readouterr().out == ""
+    monkeypatch.setattr(install, "get_controller", lambda _doctype: frappe.model.document.Document)
+    install.warn_about_files()
+    assert "frappe.model.document replaces the class of File" in capsys.readouterr().out.replace("monoframe", "frappe")
+
+
 # Desk of Frappe 16, which reads files at the top of an app ------------------------------------------------------------
 
 APP = Path(install.__file__).parent

@@ -61,7 +61,7 @@ def warn_about_files() -> None:
     """Say it if another app's class of File takes the place of ours: nothing guards the bytes of our files then."""
     found = get_controller("File")
     if not issubclass(found, guarded_file.JobAwareFile):
-        text = "dartwing_core: {0} replaces the class of File, so nothing guards private files of jobs and organizations."
+        text = "dartwing_core: {0} replaces the class of File. Nothing guards private files of jobs any more."
         click.secho(text.format(found.__module__), fg="red")
 
 

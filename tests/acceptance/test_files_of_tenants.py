@@ -138,6 +138,7 @@ def test_a_migration_moves_files_alone(file):
     assert content_of(file.name) == SECRET
     assert (configuration.read_bytes() if configuration.exists() else b"") == before
     frappe.db.delete("File", {"name": ["in", rows]})
+    frappe.db.commit()
 
 
 def test_a_move_takes_the_bytes_of_nobody_who_shares_them(file):

@@ -176,6 +176,7 @@ override_whitelisted_methods = {
         "dartwing_core.wall.substitutes.lists.get_workflow_state_count"
     ),
     "frappe.client.validate_link": "dartwing_core.wall.substitutes.documents.validate_link",
+    "frappe.utils.global_search.search": "dartwing_core.wall.substitutes.lists.search_all",
     "frappe.desk.search.search_link": "dartwing_core.wall.substitutes.lists.search_link",
     "frappe.desk.search.search_widget": "dartwing_core.wall.substitutes.lists.search_widget",
     "frappe.desk.search.get_link_title": "dartwing_core.wall.substitutes.documents.get_link_title",

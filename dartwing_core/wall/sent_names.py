@@ -31,6 +31,9 @@ SENT = "dartwing_sent"
 INNER = "dartwing_sent_inner"
 """In `frappe.flags`: what was sent in arguments that are not for filters. Filled at the first use."""
 NOT_SENT = -1
+MOST = 100_000
+"""Objects and lists in a request, and texts that may hold such. An honest one stays far below this number."""
+JSON_STARTS = ("{", "[", '"', " ", "\t", "\n", "\r")
 NAMES = frozenset({"name", "parent"})
 HOLD_NAMES = frozenset({"Link", "Dynamic Link", "Data"})
 """Types of fields that may hold a name, and only text."""
@@ -115,14 +118,20 @@ class Sent:
 
     def __init__(self) -> None:
         self._numbers: dict[Any, int] = {}
+        self._left = MOST
+        self._is_counting = False
 
     def __bool__(self) -> bool:
         return bool(self._numbers)
 
     def add(self, value: Any) -> None:
+        """Add an argument. Raises frappe.ValidationError for more values than an honest request has."""
+        self._is_counting = True
         self._number(value, lambda shape: self._numbers.setdefault(shape, len(self._numbers)))
 
     def has(self, value: Any) -> bool:
+        """Whether this object or list was sent."""
+        self._is_counting = False
         return self._number(value, lambda shape: self._numbers.get(shape, NOT_SENT)) != ("sent", NOT_SENT)
 
     def _number(self, value: Any, number_of: Callable[[Any], int]) -> Any:
@@ -133,6 +142,10 @@ class Sent:
             raise frappe.ValidationError(_("The request is nested too deeply.")) from None
 
     def _number_within(self, value: Any, number_of: Callable[[Any], int]) -> Any:
+        if self._is_counting and (isinstance(value, Mapping | list) or str(value)[:1] in JSON_STARTS):
+            self._left -= 1
+        if self._left < 0:
+            raise frappe.ValidationError(_("The request holds too many objects and lists."))
         inner = parsed(value)
         if not isinstance(inner, Mapping | list | tuple):
             return inner if isinstance(inner, Hashable) else repr(inner)

@@ -60,6 +60,7 @@ def nested(depth: int, size: int) -> list:
     "sent",
     [
         {"junk": nested(150, 20_000)},
+        {"junk": json.dumps(["[1"] * 500_000)},
         {"junk": [[*["x"] * 3_000, number] for number in range(300)]},
         {"filters": {f"f{number}": [*["x"] * 3_000, "y"] for number in range(30)}, "junk": [["x"] * 3_000] * 30},
     ],

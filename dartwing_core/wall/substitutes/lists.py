@@ -9,7 +9,7 @@ from frappe import _, client
 from frappe.desk import listview, notifications, reportview, search
 from frappe.desk.doctype.kanban_board import kanban_board
 from frappe.desk.doctype.tag import tag
-from frappe.utils import get_safe_filters, goal
+from frappe.utils import get_safe_filters, global_search, goal
 from frappe.utils.data import make_filter_tuple
 from frappe.workflow.doctype.workflow import workflow
 from pypika.functions import Count
@@ -19,7 +19,7 @@ from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES, throw_missing
 from ..frappe_version import IS_15
 from ..mentions import asks_for_names, fields_that_link_to_ours, kind_fields, links_to_ours, naming_ours
 from ..references import visible_of
-from .base import are_names, dict_of, instead_of, is_ours, parsed, rows_naming_ours, sees_everything, text_of
+from .base import are_names, dict_of, instead_of, is_hidden, is_ours, parsed, rows_naming_ours, sees_everything, text_of
 
 AGGREGATIONS = ("sum", "count", "avg", "min", "max")
 
@@ -210,3 +210,10 @@ def _without_bypass(given: dict[str, Any]) -> dict[str, Any]:
         # Rows that name ours are found without the bypass.
         return given | {"filters": [*filters, *([doctype, kind, "not in", TENANT_DOCTYPES] for kind in kinds)]}
     return given
+
+
+@instead_of(global_search.search)
+def search_all(given: dict[str, Any]) -> Any:
+    """Leaves out rows about hidden documents: Frappe's index asks only for the DocType. 15, 16."""
+    found = global_search.search(**given)
+    return found if sees_everything() else [row for row in found if not is_hidden(row["doctype"], row["name"])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import frappe
@@ -20,7 +21,7 @@ from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES, throw_missing
 from .. import links, sent_names
 from ..frappe_version import IS_15
 from ..mentions import kind_fields, meta_of, naming_ours
-from ..references import REFERENCES, is_visible
+from ..references import REFERENCES, STEPS, may_refer_to
 from .base import check, check_mark, instead_of, is_hidden, is_ours, list_of, parsed, sees_everything, text_of
 
 
@@ -156,9 +157,11 @@ def relink(given: dict[str, Any]) -> Any:
     """Moves a communication only between documents that the user may see: Frappe moves any to any document. 15, 16."""
     communication = text_of(given, "name")
     kind, name = frappe.db.get_value("Communication", communication, REFERENCES["Communication"]) or (None, None)
-    if name and is_ours(kind) and not is_visible(kind, name):
+    if not may_refer_to(kind, name):
         return None
     check(given.get("reference_doctype"), given.get("reference_name"))
+    if is_ours(given.get("reference_doctype")) and not sees_everything():  # else its owner would not see it any more
+        frappe.get_doc("Communication", communication).check_permission("write")
     return email.relink(**given)
 
 
@@ -185,8 +188,11 @@ def add_attachments(given: dict[str, Any]) -> Any:
     for name in names and frappe.get_all("File", filters=_on_ours(names), pluck="name"):
         if not frappe.get_list("File", filters={"name": name}, limit=1):
             throw_missing("File", name)
+    for name in names and frappe.get_all("File", filters=_on_ours(names, STEPS), pluck="name"):
+        if not may_refer_to("File", name):
+            throw_missing("File", name)
     return file_manager.add_attachments(**given)
 
 
-def _on_ours(names: list[str]) -> dict[str, Any]:
-    return {"name": ["in", names], "attached_to_doctype": ["in", TENANT_DOCTYPES]}
+def _on_ours(names: list[str], doctypes: Sequence[str] = TENANT_DOCTYPES) -> dict[str, Any]:
+    return {"name": ["in", names], "attached_to_doctype": ["in", doctypes]}

@@ -91,6 +91,27 @@ def test_such_rows_are_read_and_written_by_who_sees_the_document(web, rows):
         frappe.get_doc({**shared, "user": factory.user("step_outside", factory.BETA)}).insert(ignore_permissions=True)
 
 
+def test_mails_and_files_of_such_rows_are_taken_by_nobody(web, rows):
+    # Seen failing: a mail about a task was moved to one's own, its file was copied, and strangers' mails were taken.
+    client = clients(web)["inside"]
+    outside = clients(web)["outside"]
+    task = rows["task"]
+    mail = insert("Communication", subject="x", content=SECRET, reference_doctype="ToDo", reference_name=task.name)
+    loose = insert("Communication", subject="x", content="loose", communication_type="Communication")
+    schedule = {"reference_doctype": "Job Schedule", "reference_name": rows["schedule"].name}
+    frappe.db.commit()
+    own = {"reference_doctype": "User", "reference_name": "Guest"}
+    call(outside, "frappe.email.relink", name=mail.name, **own)
+    call(client, "frappe.email.relink", name=loose.name, **schedule)
+    named = json.dumps([rows["file of task"].name])
+    copied = call(outside, "frappe.utils.file_manager.add_attachments", doctype="User", name="Guest", attachments=named)
+    assert copied.status_code in (403, 404), copied.text
+    frappe.db.rollback()
+    assert frappe.db.get_value("Communication", mail.name, "reference_name") == task.name
+    assert not frappe.db.get_value("Communication", loose.name, "reference_name")
+    removed(mail, loose)
+
+
 def test_rows_of_others_have_rows_about_them_as_before(web, rows):
     client = clients(web)["outside"]
     mine = {"doctype": "ToDo", "description": "mine", "allocated_to": factory.user("step_outside", factory.BETA)}

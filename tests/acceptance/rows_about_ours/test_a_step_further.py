@@ -115,6 +115,7 @@ def test_mails_and_files_of_such_rows_are_taken_by_nobody(web, rows):
 def test_rows_of_others_have_rows_about_them_as_before(web, rows):
     client = clients(web)["outside"]
     mine = {"doctype": "ToDo", "description": "mine", "allocated_to": factory.user("step_outside", factory.BETA)}
+    frappe.db.commit()
     task = call(client, "frappe.client.insert", doc=json.dumps(mine))
     assert task.status_code == 200, task.text
     name = task.json()["message"]["name"]

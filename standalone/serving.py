@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 from pathlib import Path
+from typing import NoReturn
 
 from .launcher import Stage, running, say
 from .options import foreground, number, options, whole_number
@@ -19,11 +20,11 @@ SHOP = "standalone.shop_jobs"
 
 
 class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> None:  # type: ignore[override]
+    def error(self, message: str) -> NoReturn:
         raise Failed(f"{message}. ./dev serve [--port N] [--empty] [--handlers FILE]")
 
 
-def serve(arguments: list[str]) -> int:
+def serve(arguments: list[str]) -> NoReturn:
     """Serve until Ctrl-C, or until one of the site's processes ends."""
     asked = _read(arguments)
     port = serve_port(asked.port)
@@ -59,7 +60,7 @@ def _fill(stage: Stage) -> None:
     stage.start("visitors", [*command, "visit"])
 
 
-def _watch(stage: Stage, handlers: Path | None) -> None:
+def _watch(stage: Stage, handlers: Path | None) -> NoReturn:
     """Restart the processes when the file changes, and fail when one of them ends."""
     seen = _changed_at(handlers)
     while all(process.running for process in stage.processes):

@@ -62,7 +62,8 @@ def _raise_failure(name: str) -> None:
     frappe.db.commit()  # a new snapshot
     filters, fields = {"background_job": name}, ["outcome", "traceback", "error_message"]
     runs = frappe.get_all(config.RUN, filters, fields, order_by="attempt desc", limit=1)
-    for run in [run for run in runs if run.error_message or run.traceback]:
+    run = runs[0] if runs else None
+    if run and (run.error_message or run.traceback):
         raise HandlerFailed(f"Job {name}: {run.outcome}\n{run.traceback or run.error_message}")
 
 

@@ -16,9 +16,8 @@ from typing import Any
 import frappe
 from frappe import _
 
-from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
+from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES
 
-from .references import REFERENCES
 from .request_texts import texts
 
 LONGEST = 20_000

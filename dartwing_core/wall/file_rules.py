@@ -21,12 +21,12 @@ from frappe.core.doctype.file.file import URL_PREFIXES
 from frappe.utils import cint, get_files_path
 
 from dartwing_core.jobs.access import desk_access, visibility
-from dartwing_core.jobs.access.desk_access import ENGINE_DOCTYPES, READING, TENANT_DOCTYPES, now_and_before
+from dartwing_core.jobs.access.desk_access import ENGINE_DOCTYPES, READING, REFERENCES, TENANT_DOCTYPES, now_and_before
 from dartwing_core.jobs.base import config
 from dartwing_core.jobs.store import private_files
 
 from . import links
-from .references import REFERENCES, check_other_apps, may_refer_to
+from .references import check_other_apps, may_refer_to
 
 if TYPE_CHECKING:
     from frappe.model.document import Document

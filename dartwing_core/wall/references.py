@@ -19,6 +19,7 @@ from dartwing_core.jobs.access import desk_access, visibility
 from dartwing_core.jobs.access.desk_access import (
     ENGINE_DOCTYPES,
     ORGANIZATION,
+    REFERENCES,
     TENANT_DOCTYPES,
     as_sql,
     now_and_before,
@@ -34,29 +35,11 @@ from . import links
 if TYPE_CHECKING:
     from frappe.model.document import Document
 
-REFERENCES = {
-    "Comment": ("reference_doctype", "reference_name"),
-    "Communication": ("reference_doctype", "reference_name"),
-    "ToDo": ("reference_type", "reference_name"),
-    "Tag Link": ("document_type", "document_name"),
-    "Document Follow": ("ref_doctype", "ref_docname"),
-    "Version": ("ref_doctype", "docname"),
-    "DocShare": ("share_doctype", "share_name"),
-    "View Log": ("reference_doctype", "reference_name"),
-    "Activity Log": ("reference_doctype", "reference_name"),
-    "Email Queue": ("reference_doctype", "reference_name"),
-    "Milestone": ("reference_type", "reference_name"),
-    "Energy Point Log": ("reference_doctype", "reference_name"),
-    "Discussion Topic": ("reference_doctype", "reference_docname"),
-    "Workflow Action": ("reference_doctype", "reference_name"),
-    "File": ("attached_to_doctype", "attached_to_name"),
-}
-"""Fields by which a document of another DocType refers to the engine's. Some DocTypes exist only in Frappe 15."""
 CHILDREN = {
     "Dynamic Link": ("link_doctype", "link_name"),
     "Communication Link": ("link_doctype", "link_name"),
     "Event Participants": ("reference_doctype", "reference_docname"),
-}
+"""Fields by which child rows refer to a document. Frappe 15 lists all such rows to users with a role for some."""
 """Such fields of child rows. Frappe 15 lists the rows of all documents to users with a role for some."""
 STEPS = ("File", "ToDo", "Communication", "Comment")
 """DocTypes of REFERENCES to which others refer in turn: the attachment of a mail, the tag of a task."""

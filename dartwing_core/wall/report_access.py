@@ -8,9 +8,7 @@ import frappe
 from frappe import _
 
 from dartwing_core.jobs.access import visibility
-from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
-
-from .references import REFERENCES
+from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES
 
 if TYPE_CHECKING:
     from frappe.model.document import Document

@@ -28,11 +28,11 @@ from frappe.email.doctype.email_queue.email_queue import SendMailContext
 from frappe.email.doctype.notification.notification import Notification
 from frappe.website.doctype.personal_data_download_request import personal_data_download_request
 
-from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
+from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES
 
 from . import report_access
 from .mentions import kind_fields, names_ours
-from .references import CHILDREN, REFERENCES, STEPS, is_visible, may_refer_to
+from .references import CHILDREN, STEPS, is_visible, may_refer_to
 
 
 def _only_visible_follows(list_followed: Callable[[str], list[Any]]) -> Callable[[str], list[Any]]:

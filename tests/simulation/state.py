@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from typing import Any
 
@@ -18,7 +19,7 @@ FLOOD = 5
 ORGANIZATIONS = (factory.ALPHA, factory.BETA)
 
 
-class State:
+class State(ABC):
     def __init__(self, seed: int, job_type: str):
         self.dice = random.Random(seed)
         self.job_type = job_type
@@ -115,9 +116,9 @@ class State:
         frappe.db.commit()
         self.outdate_looks()
 
+    @abstractmethod
     def outdate_looks(self) -> None:
         """What workers have seen before is not what they act on from now on."""
-        raise NotImplementedError
 
     def some_job(self, *statuses: str) -> dict | None:
         jobs = [job for job in self.jobs() if not statuses or job["status"] in statuses]

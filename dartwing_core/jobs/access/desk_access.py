@@ -27,6 +27,24 @@ ORGANIZATION, MEMBER = "Organization", "Org Member"
 ENGINE_DOCTYPES = (config.JOB, config.RUN, config.LOG, config.DEPENDENCY, config.BATCH, config.CIRCUIT, config.REMOVAL)
 """DocTypes that only the engine writes."""
 TENANT_DOCTYPES = (*ENGINE_DOCTYPES, config.SCHEDULE, ORGANIZATION, MEMBER)
+REFERENCES = {
+    "Comment": ("reference_doctype", "reference_name"),
+    "Communication": ("reference_doctype", "reference_name"),
+    "ToDo": ("reference_type", "reference_name"),
+    "Tag Link": ("document_type", "document_name"),
+    "Document Follow": ("ref_doctype", "ref_docname"),
+    "Version": ("ref_doctype", "docname"),
+    "DocShare": ("share_doctype", "share_name"),
+    "View Log": ("reference_doctype", "reference_name"),
+    "Activity Log": ("reference_doctype", "reference_name"),
+    "Email Queue": ("reference_doctype", "reference_name"),
+    "Milestone": ("reference_type", "reference_name"),
+    "Energy Point Log": ("reference_doctype", "reference_name"),
+    "Discussion Topic": ("reference_doctype", "reference_docname"),
+    "Workflow Action": ("reference_doctype", "reference_name"),
+    "File": ("attached_to_doctype", "attached_to_name"),
+}
+"""Fields by which a document of another DocType refers to the engine's. Some DocTypes exist only in Frappe 15."""
 LOADED = "dartwing_loaded"
 """In the flags of a document: the name with which it was loaded (`wall/loaded_names`)."""
 

@@ -15,16 +15,9 @@ from ..db import best_effort, sql
 from ..store import private_files
 
 SAVEPOINT = "dartwing_core_file"
-OF_ANY = {"Comment": ("reference_doctype", "reference_name")}
-OF_FORMS = {
-    "Version": ("ref_doctype", "docname"),
-    "ToDo": ("reference_type", "reference_name"),
-    "Document Follow": ("ref_doctype", "ref_docname"),
-    "Tag Link": ("document_type", "document_name"),
-    "View Log": ("reference_doctype", "reference_name"),
-    "DocShare": ("share_doctype", "share_name"),
-    "Notification Log": ("document_type", "document_name"),
-}
+FIELDS = desk_access.REFERENCES | {"Notification Log": ("document_type", "document_name")}
+OF_ANY = ("Comment",)
+OF_FORMS = ("Version", "ToDo", "Document Follow", "Tag Link", "View Log", "DocShare", "Notification Log")
 """Further rows about documents that people edit in forms. The engine's own documents have none."""
 
 
@@ -61,7 +54,8 @@ def delete_about(doctype: str, names: Sequence[str], *, has_form: bool = False) 
             frappe.db.rollback(save_point=SAVEPOINT)
             frappe.clear_last_message()
             frappe.logger("dartwing_core").exception(f"The file {file} could not be deleted")
-    for referring, (kind, name) in {**OF_ANY, **(OF_FORMS if has_form else {})}.items():
+    for referring in (*OF_ANY, *(OF_FORMS if has_form else ())):
+        kind, name = FIELDS[referring]
         frappe.db.delete(referring, {kind: doctype, name: ("in", names)})
     about = {"reference_doctype": doctype, "reference_name": ("in", names)}
     for communication in frappe.get_all("Communication", filters=about, pluck="name"):

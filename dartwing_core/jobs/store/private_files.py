@@ -220,8 +220,8 @@ def _orphans(paths: Sequence[Path]) -> set[Path]:
     marks = {path: name.partition(".")[0] for path, name in names.items()}
     known = set(frappe.get_all("File", {"name": ["in", list(marks.values())]}, pluck="name"))
     left = [path for path in paths if marks[path] not in known]
+    if not left:
+        return set()
     addresses = {path: FOLDER + names[path] for path in left}
-    known = (
-        set(frappe.get_all("File", {"file_url": ["in", list(addresses.values())]}, pluck="file_url")) if left else set()
-    )
-    return {path for path in left if addresses[path] not in known}
+    named = set(frappe.get_all("File", {"file_url": ["in", list(addresses.values())]}, pluck="file_url"))
+    return {path for path in left if addresses[path] not in named}

@@ -16,12 +16,12 @@ from frappe.utils import file_manager, get_safe_filters
 from frappe.www import printview
 from pypika.terms import Criterion
 
-from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES, throw_missing
+from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES, throw_missing
 
 from .. import links, sent_names
 from ..frappe_version import IS_15
 from ..mentions import kind_fields, meta_of, naming_ours
-from ..references import REFERENCES, STEPS, may_refer_to
+from ..references import STEPS, may_refer_to
 from .base import check, check_mark, instead_of, is_hidden, is_ours, list_of, parsed, sees_everything, text_of
 
 

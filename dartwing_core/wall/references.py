@@ -39,8 +39,8 @@ CHILDREN = {
     "Dynamic Link": ("link_doctype", "link_name"),
     "Communication Link": ("link_doctype", "link_name"),
     "Event Participants": ("reference_doctype", "reference_docname"),
+}
 """Fields by which child rows refer to a document. Frappe 15 lists all such rows to users with a role for some."""
-"""Such fields of child rows. Frappe 15 lists the rows of all documents to users with a role for some."""
 STEPS = ("File", "ToDo", "Communication", "Comment")
 """DocTypes of REFERENCES to which others refer in turn: the attachment of a mail, the tag of a task."""
 

@@ -92,7 +92,7 @@ doc_events = {
     },
     **{doctype: {"on_trash": _check_deleting} for doctype in _tenant_doctypes},
     **{
-        doctype: {"validate": "dartwing_core.wall.file_rules.check_shown_files", "on_trash": _check_deleting}
+        doctype: {"validate": "dartwing_core.wall.shown_files.check_shown_files", "on_trash": _check_deleting}
         for doctype in ("Job Schedule", "Organization", "Org Member")
     },
     "System Settings": {"on_update": "dartwing_core.jobs.recovery.scheduled_types.follow_time_zone"},
@@ -166,6 +166,7 @@ override_whitelisted_methods = {
         "dartwing_core.wall.substitutes.lists.get_monthly_goal_graph_data"
     ),
     "frappe.utils.file_manager.add_attachments": "dartwing_core.wall.substitutes.documents.add_attachments",
+    "frappe.core.doctype.communication.email.make": "dartwing_core.wall.substitutes.documents.make",
     "frappe.desk.notifications.get_open_count": "dartwing_core.wall.substitutes.lists.get_open_count",
     "frappe.core.doctype.user_permission.user_permission.get_user_permissions": (
         "dartwing_core.wall.substitutes.documents.get_user_permissions"

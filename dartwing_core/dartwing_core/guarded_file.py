@@ -17,7 +17,7 @@ from frappe.utils import cint
 
 from dartwing_core.jobs.access import desk_access
 from dartwing_core.jobs.store import private_files
-from dartwing_core.wall import callers, file_moves, file_rules
+from dartwing_core.wall import callers, file_moves, file_rules, shown_files
 
 NAME = f"{__name__}.File"
 
@@ -56,7 +56,7 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
             super().before_insert()
             return
         if is_private:
-            self.flags.copied_from = self.file_url
+            self.flags.copied_from = None if self.content else self.file_url
             file_rules.take_bytes(self)
             self.flags.own_id = private_files.new_id()
         self.flags.ignore_duplicate_entry_error = self.flags.has_own_bytes = True
@@ -77,6 +77,9 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
 
     def save_file(self, *arguments: Any, **named: Any) -> Any:
         """Share the bytes of a file of ours with no other File. It keeps address and hash when its bytes change."""
+        if self.is_new() and file_rules.names_a_published_file_of_ours(self):
+            self.set("content_hash", private_files.own_hash())  # by another one, later uploads would lead there
+            return None
         kept = self.get("content_hash")
         is_kept = private_files.is_kept(self.get("file_url"))
         if self.flags.own_id or is_kept:
@@ -127,7 +130,7 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
         is_of_others = file_rules.is_published_by_another(self, file_rules.name_to_move(self))
         if private_files.is_kept(self.file_url) or is_of_others or file_rules.moves_a_folder(self):
             file_rules.throw_unchangeable()
-        file_rules.check_publishing(self)
+        shown_files.check_publishing(self)
         super().handle_is_private_changed()
 
     # Reading ---------------------------------------------------------------------------------------------------------

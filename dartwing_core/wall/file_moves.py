@@ -22,10 +22,10 @@ from dartwing_core.jobs.db import best_effort
 from dartwing_core.jobs.store import private_files
 from dartwing_core.jobs.store.private_files import FOLDER, PRIVATE
 
+from .shown_files import fields_for_files
+
 if TYPE_CHECKING:
     from frappe.model.document import Document
-
-ATTACH_TYPES = ["Attach", "Attach Image"]
 
 
 def move_all() -> None:
@@ -48,7 +48,7 @@ def move_all() -> None:
 
 
 def _move_stored(name: str) -> None:
-    file = frappe.get_doc("File", name)
+    file = frappe.get_doc("File", name, for_update=True)
     if values := move(file):
         file.db_set(values, update_modified=False)
 
@@ -75,7 +75,7 @@ def move(file: Document) -> dict[str, str]:
     new.unlink(missing_ok=True)  # what a move that was killed has left
     with old.open("rb") as content:
         private_files.write(content, new)
-    frappe.db.after_rollback.add(lambda: new.unlink(missing_ok=True))
+    frappe.db.before_rollback.add(lambda: new.unlink(missing_ok=True))
     frappe.db.after_commit.add(lambda: best_effort.run(lambda: _unlink_unused(old, before)))
     follow(file, before, address)
     return {"file_url": address, "content_hash": private_files.own_hash()}
@@ -114,14 +114,16 @@ def follow(file: Document, before: str, after: str) -> None:
 
 
 def _fields_with_addresses(doctype: str) -> list[str]:
-    meta = frappe.get_meta(doctype)
-    fields = [field.fieldname for field in meta.get("fields", {"fieldtype": ["in", ATTACH_TYPES]})]
-    return [field for field in fields if field in meta.get_valid_columns()]
+    columns = frappe.get_meta(doctype).get_valid_columns()
+    return [field.fieldname for field in fields_for_files(doctype) if field.fieldname in columns]
 
 
 def _follow_in_result(job: str, before: str, after: str) -> None:
-    values = frappe.db.get_value(config.JOB, job, ["output_reference", "result"], as_dict=True)
-    if values.output_reference == before:
-        values.output_reference = after
-    values.result = values.result and values.result.replace(json.dumps(before), json.dumps(after))
-    frappe.db.set_value(config.JOB, job, values, update_modified=False)
+    """Writes only what changes: an attempt must not lock the row of its own job."""
+    old = frappe.db.get_value(config.JOB, job, ["output_reference", "result"], as_dict=True)
+    new = {
+        "output_reference": after if old.output_reference == before else old.output_reference,
+        "result": old.result and old.result.replace(json.dumps(before), json.dumps(after)),
+    }
+    if new != old:
+        frappe.db.set_value(config.JOB, job, new, update_modified=False)

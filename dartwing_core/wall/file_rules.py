@@ -4,8 +4,7 @@ A private file of a document of ours is made by an upload, or by code of the sit
 its document. So no File takes bytes that are there already, and nobody else's become ours. Where the bytes lie, and
 whose they are, is in `jobs/store/private_files`. (15, 16)
 
-Frappe reads any file in the site's folder for the address in a File, and writes the address into any field that the
-File names (`attached_to_field`), without a permission. (15, 16)
+Frappe reads any file in the site's folder for the address in a File, without a permission. (15, 16)
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from dartwing_core.jobs.access.desk_access import ENGINE_DOCTYPES, READING, REFE
 from dartwing_core.jobs.base import config
 from dartwing_core.jobs.store import private_files
 
-from . import links
+from . import links, shown_files
 from .references import check_other_apps, may_refer_to
 
 if TYPE_CHECKING:
@@ -33,10 +32,8 @@ if TYPE_CHECKING:
 
 IDENTITY = ("attached_to_doctype", "attached_to_name", "file_url", "content_hash", "is_private", "is_folder")
 ATTACHMENT = ("attached_to_doctype", "attached_to_name", "attached_to_field")
-ATTACH_TYPES = frozenset({"Attach", "Attach Image"})
 WRITTEN_BY_PEOPLE = frozenset(TENANT_DOCTYPES) - frozenset(ENGINE_DOCTYPES)
 """Documents of ours that may have published files."""
-WEB = ("http://", "https://")
 
 
 # Reading --------------------------------------------------------------------------------------------------------
@@ -98,22 +95,30 @@ def _may_read_of(file: str) -> bool:
 
 
 def check_writing(file: Document) -> Path | None:
-    """The path of a File of ours, and None for others.
+    """The path of a stored file of ours, or of a new one in our folder. None for others.
 
     Raises frappe.PermissionError unless the user may write there, as the stored File is, and for a file that another
     File of ours has published.
     """
     path = file.get_full_path()
-    if private_files.mark_at(path) is None:
-        real = Path(os.path.realpath(path))
-        is_published = real.parent == Path(os.path.realpath(get_files_path()))
-        if is_published and is_published_by_another(file, real.name):
-            private_files.throw_foreign()
-        return None
-    is_stored = not file.flags.own_id
-    if is_stored and is_by_request() and not frappe.has_permission("File", "write", doc=file.get("name")):
+    real, is_in_folder = Path(os.path.realpath(path)), private_files.mark_at(path) is not None
+    if not is_in_folder and _is_published(real) and is_published_by_another(file, real.name):
         private_files.throw_foreign()
-    return Path(path)
+    is_ours = (is_in_folder and not file.flags.own_id) or _is_stored_as_ours(file)
+    if is_ours and is_by_request() and not frappe.has_permission("File", "write", doc=file.get("name")):
+        private_files.throw_foreign()
+    return Path(path) if is_in_folder or is_ours else None
+
+
+def _is_stored_as_ours(file: Document) -> bool:
+    """Whether a request writes a stored File of a document of ours. The File that is sent along may say otherwise."""
+    name = file.get("name")
+    is_asked = is_by_request() and name and not file.flags.own_id
+    return bool(is_asked) and frappe.db.get_value("File", name, "attached_to_doctype") in TENANT_DOCTYPES
+
+
+def _is_published(real: Path) -> bool:
+    return real.parent == Path(os.path.realpath(get_files_path()))
 
 
 def is_by_request() -> bool:
@@ -175,7 +180,7 @@ def check_file(doc: Document, _method: str | None = None) -> None:
         doc.update({field: cint(doc.get(field)) for field in ("is_private", "is_folder")})  # a form sends text
         _check_identity(doc)
         if any(map(doc.has_value_changed, ATTACHMENT)):
-            _check_field(doc)
+            shown_files.check_field(doc.attached_to_doctype, doc.attached_to_field)
         if doc.has_value_changed("file_url"):
             check_address(doc)
         if doc.attached_to_doctype in TENANT_DOCTYPES and ".." in (doc.get("thumbnail_url") or ""):
@@ -194,11 +199,24 @@ def _leads_to_ours(address: str) -> bool:
 
 
 def is_published_by_another(file: Document, name: str) -> bool:
-    """Whether a published file of this name belongs to another File of ours. Frappe deletes and moves by names."""
+    """Whether a published file of this name belongs to another File of ours. Frappe deletes and moves by names.
+
+    Not to one that only names a stranger's published file: it has no hash of ours.
+    """
+    address = f"/files/{name}"
     others = {"name": ["!=", file.name or ""], "is_private": 0, "attached_to_doctype": ["in", list(WRITTEN_BY_PEOPLE)]}
-    return bool(name) and f"/files/{name}" in frappe.get_all(
-        "File", {**others, "file_url": f"/files/{name}"}, pluck="file_url"
-    )
+    others |= {"file_url": address, "content_hash": ["like", f"{private_files.HASH}%"]}
+    return bool(name) and address in frappe.get_all("File", others, pluck="file_url")
+
+
+def names_a_published_file_of_ours(file: Document) -> bool:
+    """Whether a new File of another document only names a published file of ours, such as the picture of a user.
+
+    A copy would have another address, so Frappe would make one at each save of the document.
+    """
+    address = file.file_url or ""
+    is_of_others = file.attached_to_doctype not in TENANT_DOCTYPES
+    return is_of_others and not file.content and is_published_by_another(file, name_to_delete(address))
 
 
 def name_to_delete(address: str | None) -> str:
@@ -246,62 +264,3 @@ def throw_unchangeable() -> None:
     """Raises frappe.PermissionError: a private file of ours stays what it is."""
     text = _("A private file of a background job, a schedule or an organization can't be moved or changed.")
     frappe.throw(f"{text} {_('Upload it where you need it.')}", frappe.PermissionError)
-
-
-def _check_field(doc: Document) -> None:
-    """Raises frappe.PermissionError if Frappe would write the file's address into a field that is none for files."""
-    doctype, field = doc.attached_to_doctype, doc.attached_to_field
-    if not doctype or not field or visibility.viewer().sees_everything or not frappe.db.exists("DocType", doctype):
-        return
-    meta = frappe.get_meta(doctype)
-    own, children = meta.get_field(field), [frappe.get_meta(table.options) for table in meta.get_table_fields()]
-    kinds = {found.fieldtype for one in (meta, *children) if (found := one.get_field(field))}
-    is_standard = own is None and field in meta.get_valid_columns()
-    is_nowhere = not kinds and meta.issingle  # Frappe stores values of a Single under any name
-    if is_standard or is_nowhere or kinds - ATTACH_TYPES:
-        frappe.throw(_("{0} of {1} holds no file.").format(field, _(doctype)), frappe.PermissionError)
-
-
-def check_shown_files(doc: Document, _method: str | None = None) -> None:
-    """`validate` of documents of ours that people write: a field for files shows a private file of this document alone.
-
-    Frappe attaches the File of the address to the document, whoever has made it.
-    """
-    for field in doc.meta.get("fields", {"fieldtype": ["in", list(ATTACH_TYPES)]}) if is_by_request() else ():
-        address = str(doc.get(field.fieldname) or "")
-        if doc.has_value_changed(field.fieldname) and not _may_be_shown(doc, address):
-            text = _("{0} shows files of this document only. Save the document, then upload the file here.")
-            frappe.throw(text.format(_(field.label)), frappe.PermissionError)
-
-
-def _may_be_shown(doc: Document, address: str) -> bool:
-    """Whether a field for files may hold this: a link, a file of the document, or a published one of another document.
-
-    Frappe would attach a File that is attached to nothing, and its owner would lose it. Frappe compares addresses as
-    the database does, which ignores case. So any other text is refused.
-    """
-    if not address or address.startswith(WEB):
-        return True
-    own = {"attached_to_doctype": doc.doctype, "attached_to_name": doc.name, "file_url": address}
-    if address in frappe.get_all("File", own, pluck="file_url"):
-        return address.startswith("/files/") or private_files.is_kept(address)
-    loose = {"attached_to_doctype": ["is", "not set"], "file_url": address, "owner": ["!=", frappe.session.user]}
-    return address.startswith("/files/") and not frappe.db.exists("File", loose)
-
-
-def check_publishing(file: Document) -> None:
-    """Raises frappe.PermissionError if the File's new address would change a document that the user may not write.
-
-    Also if Frappe would write it into a field that is none for files, and does not show the File.
-    """
-    doctype, name, old = file.attached_to_doctype, file.attached_to_name, file.file_url
-    if file.is_remote_file or not is_by_request() or visibility.viewer().sees_everything:
-        return
-    if not doctype or not name or not frappe.db.exists(doctype, name) or not file.fetch_attached_to_field(old):
-        return
-    shows_it = frappe.get_doc(doctype, name)
-    if not frappe.has_permission(doctype, "write", doc=shows_it):
-        text = _("You may not change {0} {1}, which shows this file.")
-        frappe.throw(text.format(_(doctype), name), frappe.PermissionError)
-    if shows_it.get(file.attached_to_field) != old:
-        _check_field(file)

@@ -104,6 +104,17 @@ def test_a_pattern_registers_what_no_decorator_marks(alice):
     assert run(job)["result"] == 2
 
 
+def test_a_pattern_registers_nothing_that_its_module_has_imported(monkeypatch):
+    # Seen failing: with `your_app.tasks.*`, also what such a module had imported: `subprocess.run`, say.
+    path = f"{NAME}.insert_anything"
+    monkeypatch.setattr(enqueued_functions, "insert_anything", frappe.get_doc, raising=False)
+    monkeypatch.setattr(functions, "_patterns", lambda: {f"{NAME}.*"})
+    with pytest.raises(UnknownHandlerError, match="is not registered"):
+        functions.resolve(path)
+    monkeypatch.setattr(functions, "_patterns", lambda: {path})
+    assert functions.resolve(path) is frappe.get_doc, "the hook names it"
+
+
 def test_the_organization_is_named_where_there_are_several(alice):
     factory.member(alice, factory.BETA)
     frappe.db.commit()

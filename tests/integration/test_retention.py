@@ -101,15 +101,17 @@ def test_history_files_and_comments_go_along():
     file.insert(ignore_permissions=True)
     path = file.get_full_path()
     assert Path(path).exists()
-    frappe.get_doc(
+    comment = frappe.get_doc(
         {"doctype": "Comment", "comment_type": "Comment", "reference_doctype": JOB, "reference_name": job.name}
     ).insert(ignore_permissions=True)
+    about = {"attached_to_doctype": "Comment", "attached_to_name": comment.name}
+    frappe.get_doc({**values, "content": comment.name, **about}).insert(ignore_permissions=True)
     aged(job, 31)
     retention.clear_old_jobs(30)
     for doctype in ("Job Execution Log", "Background Job Run"):
         assert not frappe.db.exists(doctype, {"background_job": job.name})
     assert not frappe.db.exists("Comment", {"reference_name": job.name})
-    assert not frappe.db.exists("File", {"attached_to_name": job.name})
+    assert not frappe.db.exists("File", {"attached_to_name": ["in", [job.name, comment.name]]})
     assert not Path(path).exists()
 
 

@@ -47,10 +47,13 @@ def set_apart() -> list[Callable[[], Any]]:
 
 
 def commit() -> None:
-    """Commit, and call only the engine's callbacks."""
-    sql.commit()
+    """Commit, and call only the engine's callbacks.
+
+    A time limit may strike when the server has committed. No rollback callback is left then that deletes bytes.
+    """
     frappe.db.before_rollback.reset()
     frappe.db.after_rollback.reset()
+    sql.commit()
 
 
 def run(callbacks: list[Callable[[], Any]]) -> None:

@@ -43,12 +43,16 @@ def path_of(function: Callable[..., Any] | str) -> str:
 def resolve(path: str) -> Callable[..., Any]:
     """The registered function of this dotted path. Raises UnknownHandlerError with advice for any other.
 
-    Imports only modules that a pattern names or an installed app owns.
+    Imports only modules that a pattern names or an installed app owns. A pattern names no function that its module
+    has imported from elsewhere; its path alone does.
     """
-    is_named = is_path(path) and any(fnmatchcase(path, pattern) for pattern in _patterns())
+    patterns = _patterns()
+    is_named = is_path(path) and any(fnmatchcase(path, pattern) for pattern in patterns)
     if is_named or (is_path(path) and path.partition(".")[0] in frappe.get_installed_apps()):
         function = _import(path)
-        if is_named or getattr(function, _MARK, False) is True:
+        if is_named and (path in patterns or _is_of_its_module(function, path)):
+            return function
+        if getattr(function, _MARK, False) is True:
             return function
     advice = _("{0} is not registered. Decorate it with @enqueueable, or name it in the hook {1} of your app.")
     raise UnknownHandlerError(advice.format(path, HOOK))
@@ -64,6 +68,10 @@ def _import(path: str) -> Callable[..., Any]:
     if not callable(function):
         raise UnknownHandlerError(_("{0} is no function.").format(path))
     return function
+
+
+def _is_of_its_module(function: Callable[..., Any], path: str) -> bool:
+    return getattr(function, "__module__", None) == path.rpartition(".")[0]
 
 
 def _patterns() -> set[str]:

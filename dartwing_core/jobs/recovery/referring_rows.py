@@ -19,6 +19,7 @@ FIELDS = desk_access.REFERENCES | {"Notification Log": ("document_type", "docume
 OF_ANY = ("Comment",)
 OF_FORMS = ("Version", "ToDo", "Document Follow", "Tag Link", "View Log", "DocShare", "Notification Log")
 """Further rows about documents that people edit in forms. The engine's own documents have none."""
+WITH_FILES = frozenset({"Comment", "ToDo"})
 
 
 def delete_files_of_missing(deadline: float) -> None:
@@ -45,8 +46,22 @@ def delete_about(doctype: str, names: Sequence[str], *, has_form: bool = False) 
     """
     if not names:
         return
+    _delete_files_of(doctype, names)
+    for referring in (*OF_ANY, *(OF_FORMS if has_form else ())):
+        kind, name = FIELDS[referring]
+        about = {kind: doctype, name: ("in", names)}
+        if referring in WITH_FILES:
+            _delete_files_of(referring, frappe.get_all(referring, filters=about, pluck="name"))
+        frappe.db.delete(referring, about)
+    about = {"reference_doctype": doctype, "reference_name": ("in", names)}
+    for communication in frappe.get_all("Communication", filters=about, pluck="name"):
+        cleared = {"reference_doctype": None, "reference_name": None}
+        frappe.db.set_value("Communication", communication, cleared, update_modified=False)
+
+
+def _delete_files_of(doctype: str, names: Sequence[str]) -> None:
     attached = {"attached_to_doctype": doctype, "attached_to_name": ("in", names)}
-    for file in frappe.get_all("File", filters=attached, pluck="name"):
+    for file in frappe.get_all("File", filters=attached, pluck="name") if names else ():
         frappe.db.savepoint(SAVEPOINT)
         try:
             _delete_file(file)
@@ -54,10 +69,3 @@ def delete_about(doctype: str, names: Sequence[str], *, has_form: bool = False) 
             frappe.db.rollback(save_point=SAVEPOINT)
             frappe.clear_last_message()
             frappe.logger("dartwing_core").exception(f"The file {file} could not be deleted")
-    for referring in (*OF_ANY, *(OF_FORMS if has_form else ())):
-        kind, name = FIELDS[referring]
-        frappe.db.delete(referring, {kind: doctype, name: ("in", names)})
-    about = {"reference_doctype": doctype, "reference_name": ("in", names)}
-    for communication in frappe.get_all("Communication", filters=about, pluck="name"):
-        cleared = {"reference_doctype": None, "reference_name": None}
-        frappe.db.set_value("Communication", communication, cleared, update_modified=False)

@@ -29,6 +29,8 @@ from ..db import best_effort, sql
 PRIVATE = "/private/files/"
 NAME = "dartwing_core"
 FOLDER = f"{PRIVATE}{NAME}/"
+HASH = "job-"
+"""How content hashes of Files of ours begin."""
 PLAIN = re.compile(r"[A-Za-z0-9-]{1,64}")
 NOBODYS = ""
 """The mark of a path in the folder that is no file of it, such as one in a further folder."""
@@ -134,7 +136,7 @@ def throw_foreign() -> None:
 
 def own_hash() -> str:
     """A content hash that no other File has. Frappe treats Files with equal hashes as one file."""
-    return f"job-{secrets.token_hex(16)}"
+    return f"{HASH}{secrets.token_hex(16)}"
 
 
 # Bytes ---------------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Any
 
 import frappe
 from frappe import _, client, email
+from frappe.core.doctype.communication import email as communication_email
 from frappe.core.doctype.user_permission import user_permission
 from frappe.desk import like, search
 from frappe.desk.doctype.notification_log import notification_log
@@ -183,7 +184,19 @@ def _stored(sent: dict[str, Any]) -> Any:
 @instead_of(file_manager.add_attachments)
 def add_attachments(given: dict[str, Any]) -> Any:
     """Copies only Files of ours that the user may see: Frappe copies any named File for everybody. 15, 16."""
-    names = [] if sees_everything() else parsed(given, "attachments")
+    _check_attachments(given)
+    return file_manager.add_attachments(**given)
+
+
+@instead_of(communication_email.make)
+def make(given: dict[str, Any]) -> Any:
+    """Attaches only such Files to a mail. 15, 16."""
+    _check_attachments(given)
+    return communication_email.make(**given)
+
+
+def _check_attachments(given: dict[str, Any]) -> None:
+    names = parsed(given, "attachments") if given.get("attachments") and not sees_everything() else []
     names = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
     for name in names and frappe.get_all("File", filters=_on_ours(names), pluck="name"):
         if not frappe.get_list("File", filters={"name": name}, limit=1):
@@ -191,7 +204,6 @@ def add_attachments(given: dict[str, Any]) -> Any:
     for name in names and frappe.get_all("File", filters=_on_ours(names, STEPS), pluck="name"):
         if not may_refer_to("File", name):
             throw_missing("File", name)
-    return file_manager.add_attachments(**given)
 
 
 def _on_ours(names: list[str], doctypes: Sequence[str] = TENANT_DOCTYPES) -> dict[str, Any]:

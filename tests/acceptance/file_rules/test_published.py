@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 from pathlib import Path
@@ -47,12 +48,16 @@ def test_its_bytes_are_deleted_and_moved_by_nobody_else(admin, stranger, of_sche
     assert not Path(frappe.get_site_path("public", logo["file_url"].lstrip("/"))).exists()
 
 
+def picture_of(color: str) -> bytes:
+    content = io.BytesIO()
+    Image.new("RGB", (64, 64), color).save(content, "PNG", compress_level=0)  # so that there is something to optimize
+    return content.getvalue()
+
+
 def test_its_bytes_are_written_by_nobody_else(web, admin, stranger, of_schedule):
     # Seen failing: Frappe writes an optimized picture to the name in the document that is sent along.
     def picture(color: str, **values):
-        content = io.BytesIO()
-        Image.new("RGB", (64, 64), color).save(content, "PNG")
-        values |= {"file_name": f"{frappe.generate_hash()}.png", "content": content.getvalue(), **PUBLIC}
+        values |= {"file_name": f"{frappe.generate_hash()}.png", "content": picture_of(color), **PUBLIC}
         return frappe.get_doc({"doctype": "File", **values}).insert(ignore_permissions=True)
 
     logo, own = picture("red", **of_schedule), picture("blue")
@@ -63,6 +68,48 @@ def test_its_bytes_are_written_by_nobody_else(web, admin, stranger, of_schedule)
     docs = json.dumps({**sent, "file_name": logo.file_url.rpartition("/")[2]})
     assert call(stranger, "run_doc_method", docs=docs, method="optimize_file").status_code in REFUSED
     assert read(admin, logo.file_url)[1] == before
+
+
+def test_who_may_only_read_it_writes_none_of_its_bytes(web, member):
+    # Seen failing: Frappe wrote the bytes of a document that was sent along, and refused the save after that.
+    manager = Client(web).with_token(tenants.email_of("manager"))
+    content = base64.b64encode(picture_of("red")).decode()
+    values = {"file_name": f"{frappe.generate_hash()}.png", "content": content, "decode": True, **PUBLIC}
+    logo = uploaded(manager, **values, **OF_ALPHA)
+    before = read(member, logo["file_url"])[1]
+    for more in ({}, {"attached_to_doctype": None, "attached_to_name": None}):
+        docs = json.dumps({**logo, **more, "content": content})
+        call(member, "run_doc_method", docs=docs, method="optimize_file")
+        assert read(member, logo["file_url"])[1] == before
+
+
+def test_the_picture_of_a_user_is_no_copy_at_each_save(web, stranger):
+    # Seen failing: each save of the user added a File and a copy of the bytes.
+    manager = Client(web).with_token(tenants.email_of("manager"))
+    logo = uploaded(manager, "a logo", file_name=new_name("test-picture"), **PUBLIC, **OF_ALPHA)
+    user = factory.user("file_stranger", roles=())
+    frappe.db.commit()
+    for name in ("A", "B"):
+        body = {"user_image": logo["file_url"], "last_name": name}
+        answer = stranger.http.put(f"{web}/api/resource/User/{user}", json=body, timeout=60)
+        assert answer.status_code == 200, answer.text
+    frappe.db.rollback()
+    about = {"attached_to_doctype": "User", "attached_to_name": user}
+    (file,) = frappe.get_all("File", filters=about, fields=["name", "file_url"])
+    assert file.file_url == logo["file_url"]
+    frappe.delete_doc("File", file.name, force=True)
+    frappe.db.set_value("User", user, {"user_image": None, "last_name": None})
+    frappe.db.commit()
+    assert read(manager, logo["file_url"]) == (200, b"a logo")
+
+
+def test_who_only_names_a_file_of_a_stranger_does_not_keep_it(admin, stranger, of_schedule):
+    # Seen failing: its owner could not take it offline any more.
+    theirs = uploaded(stranger, "theirs", file_name=new_name("test-pinned"), **PUBLIC)
+    row = {"file_name": theirs["file_name"], "file_url": theirs["file_url"], **of_schedule, **PUBLIC}
+    assert admin.http.post(f"{admin.url}/api/resource/File", json=row, timeout=60).status_code == 200
+    assert changed(stranger, theirs["name"], **PRIVATE).status_code == 200
+    assert read(admin, theirs["file_url"])[0] == 404
 
 
 def test_a_document_of_ours_has_no_folders(admin, of_schedule):

@@ -12,7 +12,8 @@ import pytest
 from frappe.core.doctype.file.utils import find_file_by_url
 
 from dartwing_core.handlers.export_records import export_records
-from dartwing_core.jobs.attempt import job_files
+from dartwing_core.jobs.attempt import callbacks, job_files
+from dartwing_core.jobs.db import sql
 from dartwing_core.jobs.store import private_files
 from tests.support import database, factory, records
 from tests.support.exports import Context, content_of, path_of, submitted
@@ -118,6 +119,39 @@ def test_a_rollback_takes_the_file_away():
     frappe.db.rollback()
     assert not path_of(result).exists()
     assert not frappe.db.exists("File", {"file_url": result["output_reference"]})
+
+
+def test_a_committed_file_outlives_an_error_after_the_commit(monkeypatch):
+    # Seen failing: a time limit behind the server's COMMIT undid the transaction, and deleted the bytes of the File.
+    commit = sql.commit
+
+    def struck() -> None:
+        commit()
+        raise TimeoutError
+
+    file = Context({}).attach("text", "Test-Export-Struck.txt")
+    monkeypatch.setattr(sql, "commit", struck)
+    with pytest.raises(TimeoutError):
+        callbacks.commit()
+    frappe.db.rollback()
+    assert frappe.db.exists("File", file.name)
+    assert path_of({"output_reference": file.file_url}).read_text() == "text"
+
+
+def test_a_handlers_file_that_was_there_leaves_the_jobs_row_alone(alice):
+    # Seen failing: the copy's address was written into the job, whose row an attempt must not lock.
+    job = submitted(user=alice)
+    values = {"doctype": "File", "file_name": "Test-Export-Stored.txt", "content": frappe.generate_hash()}
+    stored = frappe.get_doc({**values, "is_private": 1}).insert()
+    frappe.db.commit()
+    about = {"attached_to_doctype": job.doctype, "attached_to_name": job.name}
+    frappe.get_doc({"doctype": "File", "file_url": stored.file_url, "is_private": 1, **about}).insert()
+    with database.another_connection() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT name FROM `tabBackground Job` WHERE name = %s FOR UPDATE NOWAIT", (job.name,))
+        assert cursor.fetchone()
+    frappe.db.rollback()
+    stored.delete()
+    frappe.db.commit()
 
 
 def test_an_attempt_that_was_overtaken_leaves_no_file(alice, monkeypatch):

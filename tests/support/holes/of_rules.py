@@ -216,7 +216,7 @@ def reads_all_of_the_sites_folder(scene: Scene):
     return "db_name" in scene.told(lambda: frappe.get_doc({"doctype": "File", **values}).insert().get_content())
 
 
-@hole("file_rules: fields that show a file", 15, 16)
+@hole("shown_files", 15, 16)
 def writes_an_address_into_any_field(scene: Scene):
     about = {"attached_to_doctype": ROW, "attached_to_name": scene.hidden_row, "attached_to_field": "subject"}
     scene.answer(_published, {"file_name": f"{scene.secret}.txt", "content": "x", **about})

@@ -12,6 +12,7 @@ from typing import Any
 
 import frappe
 from frappe import client, email
+from frappe.core.doctype.communication import email as communication_email
 from frappe.core.doctype.data_import import data_import
 from frappe.core.doctype.user_permission import user_permission
 from frappe.desk import calendar, like, listview, notifications, query_report, search
@@ -226,6 +227,13 @@ def copies_any_file(scene: Scene):
     with private_file("holed.txt", frappe.generate_hash().encode()) as file:
         scene.answer(file_manager.add_attachments, ROW, scene.own_row, [file.name])
         return frappe.db.exists("File", {"file_url": file.file_url, "attached_to_name": scene.own_row})
+
+
+@hole(f"{DOCUMENTS}.make", 15, 16)
+def mails_any_file(scene: Scene):
+    with private_file("holed.txt", frappe.generate_hash().encode()) as file:
+        scene.answer(communication_email.make, content="x", attachments=[file.name])
+        return frappe.db.exists("File", {"file_url": file.file_url, "attached_to_doctype": "Communication"})
 
 
 # Charts, calendars and reports ---------------------------------------------------------------------------------------

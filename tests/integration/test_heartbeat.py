@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextvars import Context, copy_context
 from typing import Any
 
@@ -67,7 +68,14 @@ def beats(monkeypatch) -> list[str]:
 
 
 def test_a_short_job_costs_nothing(beats):
-    assert run(submitted(factory.job_type("quiet", "quiet"), seconds=1.5 / FASTER))["status"] == "Completed"
+    def is_short() -> bool:
+        """Run a job of one second. On a loaded machine it may take longer, and then it may beat."""
+        beats.clear()
+        began = time.monotonic()
+        assert run(submitted(factory.job_type("quiet", "quiet"), seconds=1 / FASTER))["status"] == "Completed"
+        return time.monotonic() - began < heartbeat.FIRST_BEAT
+
+    until(is_short, seconds=30)
     assert beats == []
 
 

@@ -104,6 +104,24 @@ def _only_to_who_may_see(get_recipients: Callable[[Any, Any, Any], Any]) -> Call
     return checked
 
 
+def _to_numbers_of_who_may_see(get_numbers: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
+    """`Notification.get_receiver_list`: the telephone numbers of users, or on Frappe 16 another field of theirs."""
+
+    @functools.wraps(get_numbers)
+    def checked(self: Any, doc: Any, context: Any, *more: Any, **named: Any) -> list[Any]:
+        found = get_numbers(self, doc, context, *more, **named)
+        if doc.doctype not in (*TENANT_DOCTYPES, *STEPS):
+            return found
+        field = named.get("field_on_user") or (more[0] if more else "mobile_no")
+        rows = frappe.get_all("User", {field: ["in", list(filter(None, found))]}, ["name", field])
+        sees_it = {row.name: may_refer_to(doc.doctype, doc.name, row.name) for row in rows}
+        visible = {row[field] for row in rows if sees_it[row.name]}
+        hidden = {row[field] for row in rows} - visible
+        return [number for number in found if number not in hidden]
+
+    return checked
+
+
 def _user_of(email: str) -> str:
     return frappe.db.get_value("User", {"email": email}) or email
 
@@ -153,4 +171,5 @@ SendMailContext.include_attachments = _only_what_its_owner_may_see(SendMailConte
 AutoEmailReport.get_report_content = _only_of_its_user(AutoEmailReport.get_report_content)
 document_follow.get_document_followed_by_user = _only_visible_follows(document_follow.get_document_followed_by_user)
 Notification.get_list_of_recipients = _only_to_who_may_see(Notification.get_list_of_recipients)
+Notification.get_receiver_list = _to_numbers_of_who_may_see(Notification.get_receiver_list)
 personal_data_download_request.get_user_data = _only_visible_data(personal_data_download_request.get_user_data)

@@ -157,6 +157,23 @@ def test_a_notification_for_a_role_goes_to_who_sees_the_document(rows, name):
     assert len(ran) == len(ran_before), "of others as before"
 
 
+def test_a_message_for_a_role_goes_to_the_numbers_of_who_sees_the_document(rows):
+    # Seen failing: the same by SMS.
+    users = [("step_inside", factory.ALPHA, "0151 1"), ("step_outside", factory.BETA, "0151 2")]
+    for name, organization, number in users:
+        user = factory.user(name, organization, roles=("Dartwing Admin", "Desk User"), org_role="Admin")
+        frappe.db.set_value("User", user, "mobile_no", number)
+    values = {"channel": "SMS", "document_type": "Job Schedule", "event": "New", "subject": "x", "message": "x"}
+    rule = frappe.get_doc({"doctype": "Notification", **values})
+    rule.append("recipients", {"receiver_by_role": "Dartwing Admin"})
+    numbers = rule.get_receiver_list(rows["schedule"], {"doc": rows["schedule"]})
+    assert "0151 1" in numbers
+    assert "0151 2" not in numbers
+    other = frappe.get_doc({"doctype": "Note", "title": "test"})
+    assert {"0151 1", "0151 2"} <= set(rule.get_receiver_list(other, {"doc": other}))
+    frappe.db.rollback()
+
+
 def test_the_index_of_all_texts_shows_such_rows_to_who_sees_the_document(web, rows):
     # Seen failing: Frappe's global search asked only for the DocType.
     settings = frappe.get_single("Global Search Settings")

@@ -13,7 +13,7 @@ from .checks import lint
 from .launcher import Stage, running
 from .measuring import coverage
 from .mutation import mutate
-from .options import flag, foreground, number, options, take
+from .options import flag, foreground, number, options, take, take_app
 from .processes import Failed
 from .serving import serve
 from .site import ROOT
@@ -30,6 +30,7 @@ USAGE = """\
 ./dev serve [--port N]  a living site: two companies, their people and jobs, job center and REST, until Ctrl-C
 ./dev serve --empty     the same without them      ./dev serve --handlers FILE     with your own, reloaded on change
 ./dev run FILE [ARG…]   run a Python file in a site with workers and scheduler, as Administrator
+./dev serve|run|test --app PATH …              with the Frappe app of this folder installed; `test` runs its tests
 ./dev bench [NAME]      run benchmarks/NAME.py in a site (without NAME: list them); --bench PATH --site NAME as above
 ./dev bench all [--json FILE]                  all that have targets, and their figures as JSON
 ./dev coverage [ARG…]   the same tests, then which lines and branches of dartwing_core/jobs they reach
@@ -52,10 +53,11 @@ def in_site(stage: Stage, arguments: list[str]) -> int:
 
 
 def run(arguments: list[str]) -> int:
-    if not arguments or not Path(arguments[0]).is_file():
-        raise Failed("Which file? ./dev run FILE [ARG…]")
-    script = [str(Path(arguments[0]).resolve()), *arguments[1:]]
-    with running(workers=number("DW_WORKERS", 2), web=flag("DW_WEB"), **options()) as stage:
+    app, rest = take_app(arguments) if arguments[:1] == ["--app"] else (None, arguments)
+    if not rest or not Path(rest[0]).is_file():
+        raise Failed("Which file? ./dev run [--app PATH] FILE [ARG…]")
+    script = [str(Path(rest[0]).resolve()), *rest[1:]]
+    with running(workers=number("DW_WORKERS", 2), web=flag("DW_WEB"), app=app, **options()) as stage:
         return in_site(stage, script)
 
 

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 SOURCES = (APP, "standalone", "benchmarks")
 TESTS = f"{ROOT}/{APP}/tests/*"
-REGISTERING = ["@frappe.whitelist", "@endpoint", "@instead_of", "@job_handler", "@bench.command", "@pytest.hookimpl"]
+REGISTERING = [
+    *("@frappe.whitelist", "@endpoint", "@instead_of"),
+    *("@job_handler", "@bench.command", "@pytest.hookimpl", "@pytest.fixture"),
+]
 CONTROLLER = re.compile(rf"{APP}/{APP}/doctype/(\w+)/\1\.py")
 HOOKS = f"{APP}/hooks.py"
 FIELD = re.compile(r" {4}\w+: ")

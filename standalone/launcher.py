@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from . import programs
-from .processes import Process, Watcher, end_all_of
+from .processes import Failed, Process, Watcher, end_all_of
 from .services import MariaDB, Redis, free_port
 from .site import Bench, prepare
 
@@ -77,6 +77,13 @@ class Stage:
     def start_worker(self, queues: str = QUEUES) -> Process:
         command = self._command("DW_WORKER_COMMAND")
         return self.start("worker", [*command[:-1], queues])
+
+    def run_command(self, *arguments: str) -> None:
+        """Run a command such as `migrate` to its end, as `bench --site … COMMAND` does."""
+        process = self.start("cli", [*self._command("DW_CLI_COMMAND"), *arguments])
+        if process.wait():
+            raise Failed(f"{' '.join(arguments)} failed.{process.tail(40)}")
+        self.processes.remove(process)
 
     def wait_for_workers(self, number: int, timeout: float = 30.0) -> None:
         """Wait until so many workers listen; they import for a second first."""
@@ -174,16 +181,24 @@ def running(
     tick: int = 60,
     handlers: Sequence[str] = (),
     path: Path | None = None,
+    app: Path | None = None,
 ) -> Iterator[Stage]:
     """A site with its processes. `isolation` is MariaDB's innodb_snapshot_isolation, `fresh` builds the site anew,
     `durable` makes MariaDB wait for the disk, `tick` is the scheduler's, in seconds. `handlers`: modules with job
-    handlers beside the app's, which are also looked for in the folder `path`."""
+    handlers beside the app's, which are also looked for in the folder `path`. `app`: the folder of another Frappe
+    app, which is installed too."""
     with run_folder() as folder:
-        bench = Bench(folder, snapshot_isolation=isolation, durable=durable, tick=tick, handlers=handlers, path=path)
+        bench = Bench(
+            folder, snapshot_isolation=isolation, durable=durable, tick=tick, handlers=handlers, path=path, app=app
+        )
         stage = None
         try:
             stage = _start(bench, fresh)
             started = time.monotonic()
+            if bench.app:
+                stage.run_command("install-app", bench.app)
+                say(f"{bench.app} installed", started)
+                started = time.monotonic()
             for _ in range(workers):
                 stage.start_worker()
             if scheduler:

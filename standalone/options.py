@@ -46,6 +46,12 @@ def foreground(stage: Stage, command: list[str], *, folder: Path | None = None) 
         process.stop(timeout=10.0)
 
 
+def take_app(arguments: list[str]) -> tuple[Path | None, list[str]]:
+    """Take `--app PATH` out of the arguments: the folder of another Frappe app."""
+    path, rest = take(arguments, "--app")
+    return (Path(path).resolve() if path else None), rest
+
+
 def take(arguments: list[str], option: str) -> tuple[str | None, list[str]]:
     """Take `--option VALUE` or `--option=VALUE` out of the arguments."""
     for position, argument in enumerate(arguments):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,12 +18,13 @@ from .site import ADMIN_PASSWORD
 
 PORT = 8000
 LOOK = 0.5
+RELOADED = (".py", ".json")
 SHOP = "standalone.shop_jobs"
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise Failed(f"{message}. ./dev serve [--port N] [--empty] [--handlers FILE]")
+        raise Failed(f"{message}. ./dev serve [--port N] [--empty] [--handlers FILE] [--app PATH]")
 
 
 def serve(arguments: list[str]) -> NoReturn:
@@ -31,13 +34,19 @@ def serve(arguments: list[str]) -> NoReturn:
     modules = [name for name in (None if asked.empty else SHOP, asked.handlers and asked.handlers.stem) if name]
     folder = asked.handlers.parent if asked.handlers else None
     with running(
-        workers=number("DW_WORKERS", 2), web=True, port=port, handlers=modules, path=folder, **options()
+        workers=number("DW_WORKERS", 2),
+        web=True,
+        port=port,
+        handlers=modules,
+        path=folder,
+        app=asked.app,
+        **options(),
     ) as stage:
         if not asked.empty:
             _fill(stage)
         say(f"\nAdministrator, password {ADMIN_PASSWORD}: {stage.url}/job-center   logs in {stage.folder}/logs")
         say("Desk needs a bench: README, Install. Ctrl-C ends this site.")
-        _watch(stage, asked.handlers)
+        _watch(stage, [path for path in (asked.handlers, asked.app) if path])
 
 
 def _read(arguments: list[str]) -> argparse.Namespace:
@@ -45,7 +54,9 @@ def _read(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--port")
     parser.add_argument("--empty", action="store_true")
     parser.add_argument("--handlers", type=Path)
+    parser.add_argument("--app", type=Path)
     asked = parser.parse_args(arguments)
+    asked.app = asked.app and asked.app.resolve()
     if asked.handlers:
         asked.handlers = asked.handlers.resolve()
         if not asked.handlers.is_file() or not asked.handlers.stem.isidentifier():
@@ -60,24 +71,30 @@ def _fill(stage: Stage) -> None:
     stage.start("visitors", [*command, "visit"])
 
 
-def _watch(stage: Stage, handlers: Path | None) -> NoReturn:
-    """Restart the processes when the file changes, and fail when one of them ends."""
-    seen = _changed_at(handlers)
+def _watch(stage: Stage, paths: Sequence[Path]) -> NoReturn:
+    """Restart the processes when a file changes, after a migration for DocTypes. Fail when one of them ends."""
+    seen = _changed_at(paths)
     while all(process.running for process in stage.processes):
         time.sleep(LOOK)
-        if handlers and (now := _changed_at(handlers)) != seen:
+        now = _changed_at(paths)
+        if changed := {file.name for file, _time in now.items() ^ seen.items()}:
             seen = now
-            say(f"{handlers.name} has changed: workers, scheduler and web start again.")
+            say(f"{', '.join(sorted(changed))} changed: workers, scheduler and web start again.")
+            if any(name.endswith(".json") for name in changed):
+                stage.run_command("migrate")
             stage.restart()
     gone = next(process for process in stage.processes if not process.running)
     raise Failed(f"{gone.name} has ended.{gone.tail()}")
 
 
-def _changed_at(file: Path | None) -> int:
-    try:
-        return file.stat().st_mtime_ns if file else 0
-    except FileNotFoundError:  # an editor is replacing it
-        return 0
+def _changed_at(paths: Sequence[Path]) -> dict[Path, int]:
+    """When each file with code or a DocType was changed."""
+    files = [file for path in paths for file in ([path] if path.suffix else path.rglob("*")) if file.suffix in RELOADED]
+    found = {}
+    for file in files:
+        with contextlib.suppress(FileNotFoundError):  # an editor is replacing it
+            found[file] = file.stat().st_mtime_ns
+    return found
 
 
 def serve_port(asked: str | None) -> int:

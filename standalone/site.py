@@ -44,12 +44,14 @@ class Bench:
         tick: int = 60,
         handlers: Sequence[str] = (),
         path: Path | None = None,
+        app: Path | None = None,
     ) -> None:
         self.folder = folder
         self.sites = folder / "sites"
         self.tick = tick
         self.handlers = handlers
-        self.path = os.pathsep.join([str(ROOT), *([str(path)] if path else [])])
+        self.app = package_of(app) if app else None
+        self.path = os.pathsep.join([str(ROOT), *(str(one) for one in (path, app) if one)])
         self.age = 0  # seconds since the site was built, when it came from the cache
         environment = self.environment()
         self.mariadb = MariaDB(folder / "mariadb", snapshot_isolation, durable, environment)
@@ -70,7 +72,7 @@ class Bench:
         """The common configuration; it names this run's ports, so it is written at every start."""
         for name in ("logs", "config", "sites/assets", *(f"sites/{NAME}/{part}" for part in SITE_FOLDERS)):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
-        (self.sites / "apps.txt").write_text(f"frappe\n{APP}\n")
+        (self.sites / "apps.txt").write_text("".join(f"{app}\n" for app in ("frappe", APP, self.app) if app))
         (self.sites / "assets" / "assets.json").write_text(json.dumps(BUNDLES))
         common = {
             "db_host": "127.0.0.1",
@@ -80,7 +82,7 @@ class Bench:
             "use_mysqlclient": 0,
             "default_site": NAME,
             "serve_default_site": True,
-            "developer_mode": int(bool(self.handlers)),
+            "developer_mode": int(bool(self.handlers or self.app)),
             "background_job_handlers": list(self.handlers),
             "scheduler_tick_interval": self.tick,
         }
@@ -147,6 +149,14 @@ class Bench:
             process.stop(timeout=0)
         if status:
             raise Failed(f"The site could not be built ({what}).{process.tail(40)}")
+
+
+def package_of(app: Path) -> str:
+    """The name of the Frappe app in this folder: that of the package with its hooks."""
+    packages = [hooks.parent.name for hooks in app.glob("*/hooks.py")]
+    if len(packages) != 1:
+        raise Failed(f"{app} is no folder of a Frappe app: it needs one package with a hooks.py.")
+    return packages[0]
 
 
 def core_key() -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from . import summary
 from .bench import alone, check, on_bench
 from .launcher import Stage, running, say
-from .options import foreground, options, take
+from .options import foreground, options, take, take_app
 from .processes import RUN_DIR, Failed, Process
 from .site import ROOT
 
@@ -56,6 +56,9 @@ def run(arguments: list[str], counts: Path) -> int:
     site, rest = take(rest, "--site")
     if bool(bench) != bool(site):
         raise Failed("--bench PATH and --site NAME belong together.")
+    app, rest = take_app(rest)
+    if app:
+        return run_tests_of(app, rest, counts)
     is_desk, is_fast = "--desk" in rest, "--fast" in rest
     rest = [argument for argument in rest if argument not in ("--desk", "--fast")]
     if is_desk and not bench:
@@ -84,6 +87,16 @@ def run(arguments: list[str], counts: Path) -> int:
             return foreground(stage, [*python(), *pytest, "tests"], folder=ROOT)
         ignored = [f"--ignore={ROOT / part}" for part in SIDES]
         return side_by_side(stage, ["nice", "-n", "5", *python(), *pytest, "tests", *ignored], SIDES, rest, counts)
+
+
+def run_tests_of(app: Path, arguments: list[str], counts: Path) -> int:
+    """Run the tests of another app, in a site where it is installed."""
+    given = any((Path.cwd() / argument.split("::")[0]).exists() for argument in arguments if argument[:1] != "-")
+    plugins = ["-p", "standalone.pytest_plugin", "-p", "standalone.app_tests"]
+    pytest = ["-m", "pytest", *plugins, f"--rootdir={app}", f"--counts={counts}", *arguments]
+    counts.touch()
+    with running(workers=0, scheduler=False, app=app, **options()) as stage:
+        return foreground(stage, [*python(), *pytest, *([] if given else [str(app)])], folder=Path.cwd())
 
 
 def fast_files(half: int) -> list[str]:

@@ -73,6 +73,7 @@ def test_help_is_all_that_help_does(arguments):
         (["--port"], "expected one argument"),
         (["--handlers", "nowhere.py"], "nowhere.py is no Python file"),
         (["--handlers", __file__.replace("test_dev.py", "")], "is no Python file"),
+        (["--app", __file__.replace("test_dev.py", "")], "is no folder of a Frappe app"),
     ],
 )
 def test_what_serve_does_not_know_is_refused(arguments, said):

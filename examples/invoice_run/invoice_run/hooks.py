@@ -1,0 +1,7 @@
+app_name = "invoice_run"
+app_title = "Invoice Run"
+app_publisher = "Example"
+app_description = "Prints the invoices of a month by background jobs"
+app_license = "MIT"
+
+background_job_handlers = ["invoice_run.jobs"]

@@ -1,0 +1,16 @@
+"""The invoices of a month, which jobs print when the run is submitted."""
+
+from __future__ import annotations
+
+from frappe.model.document import Document
+
+from dartwing_core.jobs import batch, chain, group
+from invoice_run.jobs import close_run, print_invoice
+
+
+class InvoiceRun(Document):
+    def on_submit(self) -> None:
+        """Submit one job for each invoice, and one that follows when all are printed. They exist with the commit."""
+        invoices = [print_invoice.job(run=self.name, line=line.name, customer=line.customer) for line in self.lines]
+        jobs = batch(chain(group(*invoices), close_run.job(run=self.name)), description=self.title)
+        self.db_set("batch", jobs.submit(self.organization).name)

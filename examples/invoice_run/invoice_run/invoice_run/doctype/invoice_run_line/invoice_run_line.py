@@ -1,0 +1,7 @@
+"""One invoice of a run."""
+
+from frappe.model.document import Document
+
+
+class InvoiceRunLine(Document):
+    pass

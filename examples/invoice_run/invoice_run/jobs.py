@@ -1,0 +1,48 @@
+"""The jobs of an invoice run."""
+
+from __future__ import annotations
+
+import frappe
+from frappe import _
+from frappe.utils import add_months, escape_html, fmt_money, getdate
+
+from dartwing_core.jobs import JobContext, PermanentError, job_handler
+
+
+@job_handler("print_invoice", timeout=60, max_retries=3, title="Invoice for {customer}", deduplication="Never")
+def print_invoice(context: JobContext, run: str, line: str, customer: str) -> dict[str, str | float]:
+    """Print one invoice, as a file of its run."""
+    invoice = frappe.get_doc("Invoice Run", run).getone("lines", {"name": line})
+    if not invoice.address:
+        # No retry helps. The job becomes a dead letter, until somebody has corrected the run.
+        raise PermanentError(_("{0} has no address. Add it to {1}, then retry.").format(customer, run))
+    rows = [customer, *invoice.address.splitlines(), fmt_money(invoice.amount)]
+    text = "".join(f"<p>{escape_html(row)}</p>" for row in rows)
+    values = {"file_name": f"{line}.html", "content": text, "is_private": 1}
+    attached = {"attached_to_doctype": "Invoice Run", "attached_to_name": run}
+    file = frappe.get_doc({"doctype": "File", **values, **attached}).insert()
+    invoice.db_set("invoice", file.file_url)
+    return {"output_reference": file.file_url, "amount": invoice.amount}
+
+
+@job_handler("close_run", title="Close {run}", deduplication="Never")
+def close_run(context: JobContext, run: str) -> dict[str, int | float]:
+    """Close a run whose invoices are printed. Returns how many there are, and their total."""
+    printed = context.parent_results.values()
+    frappe.get_doc("Invoice Run", run).db_set("status", "Closed")
+    return {"invoices": len(printed), "total": sum(invoice["amount"] for invoice in printed)}
+
+
+@job_handler("begin_run", title="Next run", max_retries=0)
+def begin_run(context: JobContext) -> dict[str, str] | None:
+    """Make a draft of the next month's run with the customers of the last one, for a schedule."""
+    about = {"organization": context.organization, "docstatus": 1}
+    names = frappe.get_list("Invoice Run", about, pluck="name", order_by="invoice_date desc", limit=1)
+    if not names:
+        return None
+    last = frappe.get_doc("Invoice Run", names[0])
+    draft = frappe.copy_doc(last)
+    draft.invoice_date = add_months(getdate(last.invoice_date), 1)
+    draft.title = draft.invoice_date.strftime("%B %Y")
+    draft.insert()
+    return {"output_reference": draft.name}

@@ -15,14 +15,14 @@ from .measuring import coverage
 from .mutation import mutate
 from .options import flag, foreground, number, options, take, take_app
 from .processes import Failed
-from .serving import serve
+from .serving import say_where, serve, watch
 from .site import ROOT
 from .testing import test
 
 OPENAPI = ROOT / "docs" / "openapi.json"
 
 USAGE = """\
-./dev demo              a site with workers, and a guided tour of what the engine does
+./dev demo [--keep]     a site with workers, and a guided tour of what the engine does; kept until Ctrl-C
 ./dev test [ARG…]       the tests; arguments go to pytest
 ./dev test --fast       the quick ones of unit and integration, in three minutes
 ./dev test --bench PATH --site NAME [ARG…]     the same tests on a genuine bench
@@ -62,8 +62,13 @@ def run(arguments: list[str]) -> int:
 
 
 def demo(arguments: list[str]) -> int:
-    with running(workers=number("DW_WORKERS", 2), web=flag("DW_WEB"), **options()) as stage:
-        return in_site(stage, ["-m", "standalone.demo", *arguments])
+    keep = "--keep" in arguments
+    with running(workers=number("DW_WORKERS", 2), web=keep or flag("DW_WEB"), **options()) as stage:
+        status = in_site(stage, ["-m", "standalone.demo", *arguments])
+        if keep:
+            say_where(stage)
+            watch(stage, [])
+        return status
 
 
 def bench(arguments: list[str]) -> int:

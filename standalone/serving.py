@@ -44,9 +44,8 @@ def serve(arguments: list[str]) -> NoReturn:
     ) as stage:
         if not asked.empty:
             _fill(stage)
-        say(f"\nAdministrator, password {ADMIN_PASSWORD}: {stage.url}/job-center   logs in {stage.folder}/logs")
-        say("Desk needs a bench: README, Install. Ctrl-C ends this site.")
-        _watch(stage, [path for path in (asked.handlers, asked.app) if path])
+        say_where(stage)
+        watch(stage, [path for path in (asked.handlers, asked.app) if path])
 
 
 def _read(arguments: list[str]) -> argparse.Namespace:
@@ -71,7 +70,13 @@ def _fill(stage: Stage) -> None:
     stage.start("visitors", [*command, "visit"])
 
 
-def _watch(stage: Stage, paths: Sequence[Path]) -> NoReturn:
+def say_where(stage: Stage) -> None:
+    """Say where the site is, and how it ends."""
+    say(f"\nAdministrator, password {ADMIN_PASSWORD}: {stage.url}/job-center   logs in {stage.folder}/logs")
+    say("Desk needs a bench: README, Install. Ctrl-C ends this site.")
+
+
+def watch(stage: Stage, paths: Sequence[Path]) -> NoReturn:
     """Restart the processes when a file changes, after a migration for DocTypes. Fail when one of them ends."""
     seen = _changed_at(paths)
     while all(process.running for process in stage.processes):

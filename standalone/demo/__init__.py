@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -49,11 +50,11 @@ def conclude(screen: Screen, expectations: Expectations) -> None:
         screen.bullets(expectations.failed)
     else:
         screen.say(f"All {expectations.checked} checks passed.")
-    screen.say(
-        "This site is removed now. ./dev serve starts one that stays, with the REST API, at http://127.0.0.1:8000."
-    )
+    if "--keep" in sys.argv:
+        return
+    screen.say("This site is removed now. ./dev demo --keep keeps it.")
     screen.gap()
-    screen.say("Look around: ./dev serve")
+    screen.say("A living site, with people, API keys and REST: ./dev serve")
 
 
 @contextmanager

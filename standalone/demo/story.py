@@ -28,7 +28,7 @@ from .scene import ALICE, BOB
 from .screen import Screen, plural
 from .watching import REFRESH_SECONDS, Board, view
 
-RUN_LIMIT = 50.0
+RUN_LIMIT = 180.0
 CANCEL_AFTER = 3.0
 VISIBLE = "here it is!"
 

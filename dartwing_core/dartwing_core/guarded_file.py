@@ -55,9 +55,9 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
         if self.flags.own_id or not (is_private or file_rules.is_published_as_ours(self)):
             super().before_insert()
             return
+        self.flags.copied_from = None if self.content else self.file_url
+        file_rules.take_bytes(self, is_private)
         if is_private:
-            self.flags.copied_from = None if self.content else self.file_url
-            file_rules.take_bytes(self)
             self.flags.own_id = private_files.new_id()
         self.flags.ignore_duplicate_entry_error = self.flags.has_own_bytes = True
         super().before_insert()
@@ -80,17 +80,16 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
         if self.is_new() and file_rules.names_a_published_file_of_ours(self):
             self.set("content_hash", private_files.own_hash())  # by another one, later uploads would lead there
             return None
-        kept = self.get("content_hash")
-        is_kept = private_files.is_kept(self.get("file_url"))
-        if self.flags.own_id or is_kept:
+        before, kept = self.get("content_hash"), file_rules.own_hash_of(self)
+        if self.flags.own_id or kept:
             named["overwrite"] = True
-        if self.flags.has_own_bytes or is_kept:
+        if self.flags.has_own_bytes or kept:
             named["ignore_existing_file_check"] = True
         try:
             return super().save_file(*arguments, **named)
         finally:
-            self.flags.has_new_hash = self.get("content_hash") != kept  # Frappe computes none for a link
-            if is_kept:
+            self.flags.has_new_hash = self.get("content_hash") != before  # Frappe computes none for a link
+            if kept:
                 self.set("content_hash", kept)
 
     def save_file_on_filesystem(self) -> dict[str, str]:

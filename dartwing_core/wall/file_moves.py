@@ -22,6 +22,7 @@ from dartwing_core.jobs.db import best_effort
 from dartwing_core.jobs.store import private_files
 from dartwing_core.jobs.store.private_files import FOLDER, PRIVATE
 
+from .file_rules import is_by_request
 from .shown_files import fields_for_files
 
 if TYPE_CHECKING:
@@ -93,10 +94,23 @@ def _unlink_unused(path: Path, address: str) -> None:
 
 
 def follow(file: Document, before: str, after: str) -> None:
-    """Put the new address into the comments and fields of the document that name the old one."""
+    """Put the new address into the fields of the document that hold the old one, and into comments that name it.
+
+    A user who attaches a copy of a published file changes no comments of others.
+    """
     doctype, name = file.attached_to_doctype, file.attached_to_name
     if not name or not frappe.db.exists(doctype, name):
         return
+    for field in _fields_with_addresses(doctype):
+        if frappe.db.get_value(doctype, name, field) == before:
+            frappe.db.set_value(doctype, name, field, after, update_modified=False)
+    if doctype == config.JOB:
+        _follow_in_result(name, before, after)
+    if not is_by_request():
+        _follow_in_comments(doctype, name, before, after)
+
+
+def _follow_in_comments(doctype: str, name: str, before: str, after: str) -> None:
     spellings = {before: after, html.escape(before): after, quote(before, safe="/:"): quote(after, safe="/:")}
     about = {"reference_doctype": doctype, "reference_name": name}
     shows_it = [["content", "like", f"%{spelling}%"] for spelling in spellings]
@@ -105,12 +119,6 @@ def follow(file: Document, before: str, after: str) -> None:
             # Not in a longer address, such as that of a copy: plan.png.bak
             text = re.sub(rf"{re.escape(spelling)}(?![\w%-]|\.\w)", new, text)  # a new name has no backslash
         frappe.db.set_value("Comment", comment, "content", text, update_modified=False)
-    for field in _fields_with_addresses(doctype):
-        if frappe.db.get_value(doctype, name, field) == before:
-            frappe.db.set_value(doctype, name, field, after, update_modified=False)
-
-    if doctype == config.JOB:
-        _follow_in_result(name, before, after)
 
 
 def _fields_with_addresses(doctype: str) -> list[str]:

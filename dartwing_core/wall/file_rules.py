@@ -144,12 +144,16 @@ def is_made_as_ours(file: Document) -> bool:
 
 def is_published_as_ours(file: Document) -> bool:
     """Whether a new File is a published one of ours. Who uploads equal content would share it, and make it private."""
-    return file.attached_to_doctype in TENANT_DOCTYPES and bool(file.content)
+    is_link = (file.file_url or "").startswith(URL_PREFIXES)
+    return file.attached_to_doctype in TENANT_DOCTYPES and bool(file.content or not (is_link or file.is_folder))
 
 
-def take_bytes(file: Document) -> None:
-    """Give a new File of ours bytes of its own. Users upload them; for code of the site they are copied."""
-    if file.is_folder or (not file.content and is_by_request()):
+def take_bytes(file: Document, is_private: bool) -> None:
+    """Give a new File of ours bytes of its own. Published ones, and those of code of the site, may be copies.
+
+    Raises frappe.PermissionError if a user names a private file that is there already.
+    """
+    if file.is_folder or (is_private and not file.content and is_by_request()):
         text = _("A file of {0} must be uploaded. It can't be a file that is there already.")
         frappe.throw(text.format(_(file.attached_to_doctype)), frappe.PermissionError)
     file.set_is_private()
@@ -157,6 +161,12 @@ def take_bytes(file: Document) -> None:
         file.set_file_name()
         file.content = file.get_content()
     file.file_url = ""
+
+
+def own_hash_of(file: Document) -> str | None:
+    """The stored hash of a File of ours, which stays when its bytes change. None for others and new ones."""
+    stored = None if file.is_new() or file.flags.own_id else frappe.db.get_value("File", file.name, "content_hash")
+    return stored if (stored or "").startswith(private_files.HASH) else None
 
 
 # Changing -------------------------------------------------------------------------------------------------------
@@ -245,7 +255,8 @@ def _check_identity(doc: Document) -> None:
     """Raises frappe.PermissionError for a change of a file of ours, and for a File that is to become one later."""
     before = doc.get_doc_before_save()
     is_link = (doc.file_url or "").startswith(URL_PREFIXES)
-    becomes_ours = doc.attached_to_doctype in TENANT_DOCTYPES and cint(doc.is_private) and not is_link
+    is_moved = before is not None and any(map(doc.has_value_changed, REFERENCES["File"]))
+    becomes_ours = doc.attached_to_doctype in TENANT_DOCTYPES and (cint(doc.is_private) or is_moved) and not is_link
     if before is None:
         is_wrong = becomes_ours and not doc.flags.own_id
     else:

@@ -58,7 +58,7 @@ def _may_be_shown(doc: Document, address: str) -> bool:
     own = {"attached_to_doctype": doc.doctype, "attached_to_name": doc.name, "file_url": address}
     if address in frappe.get_all("File", own, pluck="file_url"):
         return address.startswith("/files/") or private_files.is_kept(address)
-    return address.startswith("/files/") and not _is_of_a_stranger(address)
+    return address.startswith("/files/")
 
 
 def _is_of_a_stranger(address: str) -> bool:
@@ -71,12 +71,17 @@ def _is_of_a_stranger(address: str) -> bool:
 
 
 def _wrapped(attach: Callable[..., None]) -> Callable[..., None]:
-    """`attach_files_to_document`, which leaves a stranger's File alone if the document is ours or about one of ours."""
+    """`attach_files_to_document`, which does nothing for documents of ours: what they show is attached, or published.
+
+    It leaves a stranger's File alone if the document is about one of ours.
+    """
 
     @functools.wraps(attach)
     def attach_own(doc: Document, event: str | None = None) -> None:
-        foreign = {}
-        if frappe.flags.get(links.FLAG) and _is_about_ours(doc):
+        foreign, is_by_request = {}, frappe.flags.get(links.FLAG)
+        if is_by_request and doc.doctype in TENANT_DOCTYPES:
+            return
+        if is_by_request and doc.doctype in STEPS and doc.get(REFERENCES[doc.doctype][0]) in TENANT_DOCTYPES:
             values = {field.fieldname: doc.get(field.fieldname) for field in fields_for_files(doc.doctype)}
             foreign = {field: value for field, value in values.items() if value and _is_of_a_stranger(value)}
         try:
@@ -86,11 +91,6 @@ def _wrapped(attach: Callable[..., None]) -> Callable[..., None]:
             doc.update(foreign)
 
     return attach_own
-
-
-def _is_about_ours(doc: Document) -> bool:
-    kind = doc.get(REFERENCES[doc.doctype][0]) if doc.doctype in STEPS else doc.doctype
-    return kind in TENANT_DOCTYPES
 
 
 utils.attach_files_to_document = _wrapped(utils.attach_files_to_document)

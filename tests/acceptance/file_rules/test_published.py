@@ -103,13 +103,31 @@ def test_the_picture_of_a_user_is_no_copy_at_each_save(web, stranger):
     assert read(manager, logo["file_url"]) == (200, b"a logo")
 
 
-def test_who_only_names_a_file_of_a_stranger_does_not_keep_it(admin, stranger, of_schedule):
-    # Seen failing: its owner could not take it offline any more.
-    theirs = uploaded(stranger, "theirs", file_name=new_name("test-pinned"), **PUBLIC)
+@pytest.mark.parametrize("way", ["hide", "delete"])
+def test_a_published_file_that_is_chosen_becomes_a_copy(admin, stranger, of_schedule, way):
+    # Seen failing: its owner could not take it offline any more, or a stranger with equal content took it from ours.
+    theirs = uploaded(stranger, "theirs", file_name=new_name("test-chosen"), **PUBLIC)
     row = {"file_name": theirs["file_name"], "file_url": theirs["file_url"], **of_schedule, **PUBLIC}
-    assert admin.http.post(f"{admin.url}/api/resource/File", json=row, timeout=60).status_code == 200
-    assert changed(stranger, theirs["name"], **PRIVATE).status_code == 200
+    chosen = admin.http.post(f"{admin.url}/api/resource/File", json=row, timeout=60)
+    assert chosen.status_code == 200, chosen.text
+    if way == "hide":
+        assert changed(stranger, theirs["name"], **PRIVATE).status_code == 200
+    else:
+        assert call(stranger, "frappe.client.delete", doctype="File", name=theirs["name"]).status_code == 200
     assert read(admin, theirs["file_url"])[0] == 404
+    assert read(admin, chosen.json()["data"]["file_url"]) == (200, b"theirs")
+    assert changed(admin, theirs["name"], **of_schedule).status_code in REFUSED, "nor does it become ours later"
+
+
+def test_an_optimized_picture_stays_ours(admin, of_schedule):
+    # Seen failing: it got the hash of its new content, so a stranger with equal content deleted it.
+    content = base64.b64encode(picture_of("green")).decode()
+    logo = uploaded(admin, content, file_name=f"{frappe.generate_hash()}.png", decode=True, **PUBLIC, **of_schedule)
+    answer = call(admin, "run_doc_method", docs=json.dumps(logo), method="optimize_file")
+    assert answer.status_code == 200, answer.text
+    frappe.db.rollback()
+    hashed = frappe.db.get_value("File", logo["name"], "content_hash")
+    assert hashed == logo["content_hash"]
 
 
 def test_a_document_of_ours_has_no_folders(admin, of_schedule):

@@ -35,12 +35,15 @@ _references = (
 )
 
 _children_of_others = ("Dynamic Link", "Communication Link", "Event Participants")
-_personal = ("Notification Log", "List Filter", "Number Card", "Dashboard Chart", "Auto Email Report")
+_personal = (
+    *("Notification Log", "List Filter", "Number Card", "Dashboard Chart", "Auto Email Report", "Prepared Report"),
+)
 
 permission_query_conditions = {
     **dict.fromkeys(_tenant_doctypes, "dartwing_core.jobs.access.desk_access.conditions"),
     **dict.fromkeys((*_references, *_children_of_others), "dartwing_core.wall.references.reference_conditions"),
     **dict.fromkeys(_personal, "dartwing_core.wall.personal_rows.conditions"),
+    "Kanban Board Column": "dartwing_core.wall.personal_rows.kanban_conditions",
 }
 
 has_permission = {
@@ -87,7 +90,9 @@ doc_events = {
         for doctype in ("Dashboard Chart", "Number Card")
     },
     **{
-        doctype: dict.fromkeys(("validate", "on_trash"), "dartwing_core.wall.personal_rows.keep_navigation")
+        doctype: dict.fromkeys(
+            ("validate", "on_trash", "before_rename"), "dartwing_core.wall.personal_rows.keep_navigation"
+        )
         for doctype in ("Workspace", "Workspace Sidebar", "Desktop Icon")
     },
     **{doctype: {"on_trash": _check_deleting} for doctype in _tenant_doctypes},

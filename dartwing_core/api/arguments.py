@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import json
 from collections.abc import Collection, Mapping
@@ -41,6 +42,11 @@ def header(name: str) -> str | None:
     """A header of the request. None without it, or outside of a request."""
     request = getattr(frappe.local, "request", None)
     return request.headers.get(name) if request else None
+
+
+def own_key(key: str) -> str:
+    """The `dedup_key` for a key that the current user's client has chosen. Clients of others may choose the same."""
+    return hashlib.sha256(f"{frappe.session.user}\n{key}".encode()).hexdigest()
 
 
 def parsed(value: Any, argument: str) -> Any:

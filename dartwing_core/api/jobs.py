@@ -19,7 +19,7 @@ from dartwing_core.jobs.errors import InvalidJobError
 from dartwing_core.jobs.queries import waiting_reason
 
 from . import openapi
-from .arguments import header, parsed, requests_for, text_or_list, whole_number
+from .arguments import header, own_key, parsed, requests_for, text_or_list, whole_number
 from .batches import (  # noqa: F401 - served under this module's name
     cancel_batch,
     get_batch_status,
@@ -91,7 +91,7 @@ def submit_job(
     Idempotency-Key is a `dedup_key` for a client that repeats its request: the answer is that of the first one.
     """
     if not dedup_key and (repeatable := header("Idempotency-Key")):
-        dedup_key, deduplication = repeatable, deduplication or "within_window"
+        dedup_key, deduplication = own_key(repeatable), deduplication or "within_window"
         on_duplicate = "return" if on_duplicate == "raise" else on_duplicate
     job = engine.submit_job(
         job_type,
@@ -99,7 +99,7 @@ def submit_job(
         parsed(parameters, "parameters"),
         priority=priority or None,
         depends_on=text_or_list(depends_on, "depends_on"),
-        available_at=available_at or None,
+        available_at=None if available_at == "" else available_at,
         dedup_key=dedup_key or None,
         on_duplicate=on_duplicate or "raise",
         on_parent_failure=on_parent_failure or "dead_letter",
@@ -145,7 +145,7 @@ def retry_job(job_id: JobId = REQUIRED, parameters: Parameters | None = None) ->
 @endpoint("POST", limit="submit")
 def reschedule_job(job_id: JobId = REQUIRED, available_at: AvailableAt = REQUIRED) -> DueAgain:
     """Let a pending job start at another time."""
-    return _due_again(engine.reschedule_job(job_id, available_at or None), _("Job rescheduled"))
+    return _due_again(engine.reschedule_job(job_id, available_at), _("Job rescheduled"))
 
 
 @endpoint("POST", limit="submit")

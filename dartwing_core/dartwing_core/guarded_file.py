@@ -17,7 +17,7 @@ from frappe.utils import cint
 
 from dartwing_core.jobs.access import desk_access
 from dartwing_core.jobs.store import private_files
-from dartwing_core.wall import callers, file_moves, file_rules, shown_files
+from dartwing_core.wall import callers, file_moves, file_rules, mentions, shown_files
 
 NAME = f"{__name__}.File"
 
@@ -170,7 +170,7 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
 
     def notify_update(self) -> None:
         """Send no update about a file of ours. It would tell its maker and time to everybody with a list of Files."""
-        if self.attached_to_doctype not in desk_access.TENANT_DOCTYPES:
+        if not mentions.names_ours("File", self):
             super().notify_update()
 
     # Deleting --------------------------------------------------------------------------------------------------------

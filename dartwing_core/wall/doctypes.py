@@ -18,6 +18,7 @@ from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
 QUEUE_DOCTYPES = ("RQ Job", "RQ Worker")
 PLAIN = re.compile(r"[A-Za-z0-9 _-]*")
 LONGEST_KEPT = 140
+LONGEST = 10_000
 """Answers for longer texts are not cached. No DocType has a longer name; the database ignores padding."""
 _KNOWN = {doctype.upper(): doctype for doctype in (*TENANT_DOCTYPES, *QUEUE_DOCTYPES)}
 
@@ -39,6 +40,8 @@ def _meant(text: Any) -> str | None:
         return None
     if PLAIN.fullmatch(text):
         return _KNOWN.get(text.rstrip(" ").upper())
+    if len(text) > LONGEST:  # no DocType has such a name, also without the blanks at its end
+        text = text.rstrip()[:LONGEST]
     ask = _kept if len(text) <= LONGEST_KEPT else _stored
     return ask(frappe.local.site, text)
 

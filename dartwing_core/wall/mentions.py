@@ -1,5 +1,7 @@
 """Finds rows of other DocTypes that name a document of ours: comments, files, followers, logs and so on.
 
+Also those that name a row about ours: the notice of a task, the tag of a file.
+
 A user who may filter, group or count all of them can read their content letter by letter.
 """
 
@@ -12,11 +14,16 @@ import frappe
 from frappe.utils import get_safe_filters
 from pypika.terms import Criterion
 
-from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
+from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES
+
+from .references import STEPS, is_about_ours, rows_about_ours
 
 AS_TEXT = {"Deleted Document": ["deleted_doctype"], "Access Log": ["export_from"]}
 """Fields that hold the name of a DocType, but are no links."""
 ROUTES = {"Route History": "route"}
+NOTICE = "Notification Log"
+PAIRS = {**REFERENCES, NOTICE: ("document_type", "document_name")}
+"""Fields with a DocType and with the name of a document, where the second is no dynamic link in each version."""
 MODULE = "Dartwing Core"
 """The module of this app's reports, cards and charts."""
 
@@ -32,19 +39,42 @@ def kind_fields(doctype: Any) -> list[str]:
     return [name for name in dict.fromkeys([*dynamic, *linked, *AS_TEXT.get(doctype, ())]) if name in stored]
 
 
+def name_fields(doctype: Any) -> dict[str, str]:
+    """Pairs of fields of a DocType: with the DocType of another document, and with its name."""
+    kinds = kind_fields(doctype)
+    found = dict([PAIRS[doctype]]) if doctype in PAIRS else {}
+    dynamic = frappe.get_meta(doctype).get("fields", {"fieldtype": "Dynamic Link"}) if kinds else ()
+    found |= {field.options: field.fieldname for field in dynamic}
+    return {kind: name for kind, name in found.items() if kind in kinds}
+
+
 def naming_ours(doctype: Any, table) -> Criterion | None:
     """The condition for rows of a DocType that name a document of ours by its DocType. None if no row can."""
     conditions = [table[field].isin(TENANT_DOCTYPES) for field in kind_fields(doctype)]
+    conditions += [naming_step(table[kind], table[name]) for kind, name in name_fields(doctype).items()]
     if route := ROUTES.get(doctype):
         conditions += [table[route].like(f"%/{tenant_doctype}/%") for tenant_doctype in TENANT_DOCTYPES]
     return Criterion.any(conditions) if conditions else None
+
+
+def naming_step(kind: Any, name: Any) -> Criterion:
+    """The condition for fields that name a row about ours."""
+    about = {step: rows_about_ours(step) for step in STEPS}
+    return Criterion.any((kind == step) & name.isin(_of_name(query, step, name)) for step, query in about.items())
+
+
+def _of_name(query: Any, step: str, name: Any) -> Any:
+    """The query for one row: all rows of the DocType would be many."""
+    return query.where(frappe.qb.DocType(step).as_("about").name == name)
 
 
 def names_ours(doctype: str, row: Mapping[str, Any]) -> bool:
     """Whether a row of another DocType names a document of ours by its DocType."""
     route = str(row.get(ROUTES.get(doctype, "")) or "")
     is_on_route = any(f"/{tenant_doctype}/" in route for tenant_doctype in TENANT_DOCTYPES)
-    return is_on_route or any(row.get(field) in TENANT_DOCTYPES for field in kind_fields(doctype))
+    if is_on_route or any(row.get(field) in TENANT_DOCTYPES for field in kind_fields(doctype)):
+        return True
+    return any(is_about_ours(row.get(kind), row.get(name)) for kind, name in name_fields(doctype).items())
 
 
 def links_to_ours(doctype: Any) -> dict[str, str]:

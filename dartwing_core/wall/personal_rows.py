@@ -13,15 +13,21 @@ import frappe
 from frappe import _
 from frappe.model.document import Document
 from pypika.queries import QueryBuilder
-from pypika.terms import Criterion
+from pypika.terms import Criterion, Not
 
 from dartwing_core.jobs.access import visibility
-from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES, as_sql, notify_nobody, now_and_before, throw_missing
+from dartwing_core.jobs.access.desk_access import (
+    TENANT_DOCTYPES,
+    as_sql,
+    notify_nobody,
+    now_and_before,
+    throw_missing,
+)
 
 from . import report_access
 from .loaded_names import loaded_name
-from .mentions import MODULE
-from .references import check_other_apps
+from .mentions import MODULE, NOTICE, naming_step
+from .references import STEPS, check_other_apps, is_about_ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +42,22 @@ class Kind:
     """The function that computes a row's figures."""
     published: tuple[str, ...] = ()
     """Fields, one of which is set if the owner has published a row. Rows of System Managers are for all as well."""
+    reads: frozenset[str] = frozenset(TENANT_DOCTYPES)
+    """The DocTypes on whose reports a row is for its owner alone."""
+    name: str | None = None
+    """The document that a row is about."""
 
 
 KINDS = {
-    "Notification Log": Kind("document_type", "for_user"),
+    NOTICE: Kind("document_type", "for_user", name="document_name"),
     "List Filter": Kind("reference_doctype", "for_user"),
     "Number Card": Kind("document_type", "owner", "report_name", "method", ("is_public", "is_standard")),
     "Dashboard Chart": Kind("document_type", "owner", "report_name", None, ("is_public", "is_standard")),
     "Auto Email Report": Kind(None, "user", "report"),
+    "Prepared Report": Kind(None, "owner", "report_name", reads=report_access.MAY_HOLD_OURS),
 }
 APP = "dartwing_core"
+NAVIGATION = ("Workspace", "Workspace Sidebar", "Desktop Icon")
 OUR_FUNCTIONS = f"{APP}."
 
 
@@ -62,14 +74,30 @@ def conditions(user: str | None = None, doctype: str = "List Filter") -> str:
     return as_sql(Criterion.any([*for_all, Criterion.all(_of_others(table, kind))]))
 
 
+def kanban_conditions(user: str | None = None, doctype: str = "Kanban Board Column") -> str:
+    """`permission_query_conditions` of columns of boards, which hold the names of all cards.
+
+    Those on the engine's DocTypes are for the owner of their board. Frappe lists those of private boards too. (15, 16)
+    """
+    viewer = visibility.viewer(user)
+    if viewer.sees_everything:
+        return ""
+    board = frappe.qb.DocType("Kanban Board")
+    ours = board.reference_doctype.isin(TENANT_DOCTYPES) & (board.owner != viewer.user)
+    return as_sql(frappe.qb.DocType(doctype).parent.notin(frappe.qb.from_(board).select(board.name).where(ours)))
+
+
 def _of_others(table: Any, kind: Kind) -> list[Criterion]:
     """Conditions for a row that is about none of the engine's DocTypes."""
     found = []
     if kind.about:
         found.append(table[kind.about].isnull() | table[kind.about].notin(TENANT_DOCTYPES))
+    if kind.about and kind.name:
+        about, name = table[kind.about], table[kind.name]
+        found.append(about.isnull() | about.notin(STEPS) | name.isnull() | Not(naming_step(about, name)))
     if kind.report:
         report = frappe.qb.DocType("Report")
-        ours = frappe.qb.from_(report).select(report.name).where(report.ref_doctype.isin(TENANT_DOCTYPES))
+        ours = frappe.qb.from_(report).select(report.name).where(report.ref_doctype.isin(sorted(kind.reads)))
         found.append(table[kind.report].isnull() | table[kind.report].notin(ours))
     if kind.method:
         found.append(table[kind.method].isnull() | table[kind.method].not_like(f"{OUR_FUNCTIONS}%"))
@@ -99,12 +127,14 @@ def stay_quiet(doc: Document, _method: str | None = None) -> None:
         doc.notify_update = notify_nobody
 
 
-def keep_navigation(doc: Document, method: str | None = None) -> None:
-    """`validate` and `on_trash` of Workspace, Workspace Sidebar and Desktop Icon: only some users change this app's.
+def keep_navigation(doc: Document, method: str | None = None, *_names: str) -> None:
+    """`validate`, `on_trash` and `before_rename` of Workspace, Workspace Sidebar and Desktop Icon.
+
+    Only some users change this app's.
 
     Frappe lets all of Desk hide, change and delete them. (15; the last two: 16)
     """
-    before = doc if method == "on_trash" else doc.get_doc_before_save()
+    before = doc.get_doc_before_save() if method == "validate" else doc
     if before is None or not getattr(frappe.local, "request", None):
         return
     is_ours = before.get("app") == APP or before.get("module") == MODULE
@@ -119,7 +149,9 @@ def _is_for(doc: Document, viewer: visibility.Viewer) -> bool:
     if viewer.sees_everything:
         return True
     kind = KINDS[doc.doctype]
-    fields = [field for field in (kind.owner, *kind.published, kind.about, kind.report, kind.method) if field]
+    fields = [
+        field for field in (kind.owner, *kind.published, kind.about, kind.name, kind.report, kind.method) if field
+    ]
     rows = [dict(zip(fields, values, strict=True)) for values in now_and_before(doc, fields)]
     return all(not _is_about_ours(kind, row) or _is_for_all(kind, row, viewer) for row in rows)
 
@@ -135,7 +167,9 @@ def _is_for_all(kind: Kind, row: dict[str, Any], viewer: visibility.Viewer) -> b
 def _is_about_ours(kind: Kind, row: Any) -> bool:
     """Whether a document, or a dict of its fields, is about one of the engine's DocTypes."""
     about, report, method = (row.get(field) if field else None for field in (kind.about, kind.report, kind.method))
-    is_on_report = report is not None and report_access.is_on_jobs(report)
+    is_on_report = report is not None and report_access.is_on(report, kind.reads)
+    if kind.name and is_about_ours(about, row.get(kind.name)):
+        return True
     return about in TENANT_DOCTYPES or is_on_report or str(method or "").startswith(OUR_FUNCTIONS)
 
 

@@ -29,6 +29,7 @@ from dartwing_core.jobs.access.desk_access import (
 from dartwing_core.jobs.access.tenancy import Reach
 from dartwing_core.jobs.access.visibility import Viewer
 from dartwing_core.jobs.base import config
+from dartwing_core.jobs.recovery import referring_rows
 
 from . import links
 
@@ -70,12 +71,17 @@ def _conditions_text(_db_type: str, doctype: str, user: str, is_enabled: bool, *
 
 
 def _is_visible_row(table: Table, doctype: str, viewer: Viewer) -> Criterion:
-    """The condition for rows that refer to no hidden document of ours, nor to a row of STEPS that does."""
+    """The condition for rows that refer to no hidden document of ours, nor to a row of STEPS that does.
+
+    Nor to a File that is attached to such a row. Each further step would make the statement five times as long.
+    """
     kind, name = (table[field] for field in (REFERENCES | CHILDREN)[doctype])
     condition = _refers_to_no_hidden_one(table, doctype, viewer)
     for step in STEPS:
-        row = frappe.qb.DocType(step).as_(f"step_{step.lower()}")
-        hidden = frappe.qb.from_(row).select(row.name).where(_refers_to_a_hidden_one(row, step, viewer))
+        row = frappe.qb.DocType(step).as_(f"{doctype} {step}".lower().replace(" ", "_"))
+        is_longer = step == "File" and doctype != "File"
+        is_hidden = Not(_is_visible_row(row, step, viewer)) if is_longer else _refers_to_a_hidden_one(row, step, viewer)
+        hidden = frappe.qb.from_(row).select(row.name).where(is_hidden)
         condition &= kind.isnull() | (kind != step) | name.isnull() | name.notin(hidden.where(row.name == name))
     return condition
 
@@ -120,19 +126,43 @@ def may_refer_to(doctype: str | None, name: str | None, user: str | None = None)
     return is_visible(doctype, name, user) if doctype in TENANT_DOCTYPES else not _is_about_hidden(doctype, name, user)
 
 
-def _is_about_ours(doctype: str, name: str) -> bool:
-    """Whether a row of STEPS refers to one of our documents."""
-    return frappe.db.get_value(doctype, name, REFERENCES[doctype][0]) in TENANT_DOCTYPES
+def is_about_ours(doctype: str | None, name: str | None) -> bool:
+    """Whether this is a row of STEPS that refers to one of our documents, also by a further row."""
+    if doctype not in STEPS or not name or not _is_text(name):
+        return False
+    row = frappe.qb.DocType(doctype)
+    return bool(rows_about_ours(doctype, row.name == name).run())
+
+
+def rows_about_ours(doctype: str, condition: Criterion | None = None, level: str = "about") -> QueryBuilder:
+    """A query for rows of STEPS that refer to one of our documents, also by a further row. `level`: names its tables.
+
+    `condition`: on the table itself, or on the one of `level`.
+    """
+    row = frappe.qb.DocType(doctype) if condition is not None else frappe.qb.DocType(doctype).as_(level)
+    kind, name = (row[field] for field in REFERENCES[doctype])
+    is_about = kind.isin(TENANT_DOCTYPES)
+    for step in STEPS:
+        further = frappe.qb.DocType(step).as_(f"{level}_{step.lower()}")
+        is_ours = (further.name == name) & further[REFERENCES[step][0]].isin(TENANT_DOCTYPES)
+        is_about |= (kind == step) & name.isin(frappe.qb.from_(further).select(further.name).where(is_ours))
+    query = frappe.qb.from_(row).select(row.name).where(is_about)
+    return query if condition is None else query.where(condition)
 
 
 def _is_about_hidden(doctype: str, name: str, user: str | None) -> bool:
     """Whether a row of STEPS refers to a document of ours that the user may not see, also by a further row."""
-    viewer = visibility.viewer(user)
-    if viewer.sees_everything or not _is_text(name):
-        return False
+    return bool(hidden_of(doctype, [name], user))
+
+
+def hidden_of(doctype: str, names: Collection[str], user: str | None = None) -> set[str]:
+    """Those of these rows of STEPS that refer to a document of ours which the user may not see. One statement."""
+    viewer, asked = visibility.viewer(user), [name for name in names if _is_text(name)]
+    if viewer.sees_everything or not asked:
+        return set()
     row = frappe.qb.DocType(doctype)
-    hidden = (row.name == name) & Not(_is_visible_row(row, doctype, viewer))
-    return bool(frappe.qb.from_(row).select(row.name).where(hidden).limit(1).run())
+    hidden = row.name.isin(asked) & Not(_is_visible_row(row, doctype, viewer))
+    return set(frappe.qb.from_(row).select(row.name).where(hidden).run(pluck=True))
 
 
 def is_visible(doctype: str, name: str, user: str | None = None) -> bool:
@@ -177,15 +207,18 @@ def check_other_apps(doc: Document, ptype: str | None, user: str | None, debug: 
 def check_deleting(doc: Document, _method: str | None = None) -> None:
     """`on_trash` of our documents: ask for the permission even where Frappe's functions ignore it.
 
-    A Web Form lets the owner of a document delete it, also one who administers its organization no more. (15, 16)
+    A Web Form lets the owner of a document delete it, also one who administers its organization no more. Mails, tasks
+    and their files go along: Frappe keeps them about nothing, and then shows them to everybody. (15, 16)
     """
     if frappe.flags.get(links.FLAG) and not frappe.has_permission(doc.doctype, "delete", doc=doc):
         raise frappe.PermissionError(_("You may not delete {0} {1}.").format(_(doc.doctype), doc.name))
+    referring_rows.delete_about(doc.doctype, [doc.name], has_form=True)
 
 
 def stay_quiet(doc: Document, _method: str | None = None) -> None:
     """`on_trash` of REFERENCES: send no update. It would tell all users with a list of rows who has removed which."""
-    if doc.get(REFERENCES[doc.doctype][0]) in TENANT_DOCTYPES:
+    kind, name = (doc.get(field) for field in REFERENCES[doc.doctype])
+    if kind in TENANT_DOCTYPES or is_about_ours(kind, name):
         doc.notify_update = desk_access.notify_nobody
 
 
@@ -195,15 +228,16 @@ def check_reference(doc: Document, method: str | None = None) -> None:
     Frappe writes comments, assignments and tags into the row of the document: a running job's, or another tenant's.
     """
     if doc.doctype == "Communication":  # an e-mail to an address with the name of any document is linked to it
-        links = [link for link in doc.timeline_links if link.link_doctype not in ENGINE_DOCTYPES]
-        doc.set("timeline_links", links)
+        doc.set("timeline_links", list(filter(_may_be_linked, doc.timeline_links)))
     doctype_field, name_field = REFERENCES[doc.doctype]
     doctype, name = doc.get(doctype_field), doc.get(name_field)
     if doctype in STEPS and getattr(frappe.local, "request", None) and not may_refer_to(doctype, name):
         throw_missing(doctype, name)
-    if doc.doctype == "DocShare" and doctype in STEPS and name and _is_about_ours(doctype, name):
-        text = _("A {0} about jobs, schedules or organizations can't be shared.")
-        frappe.throw(text.format(_(doctype)), frappe.PermissionError)
+    if is_about_ours(doctype, name):
+        doc.notify_update = desk_access.notify_nobody
+        if doc.doctype == "DocShare":
+            text = _("A {0} about jobs, schedules or organizations can't be shared.")
+            frappe.throw(text.format(_(doctype)), frappe.PermissionError)
     if doctype not in TENANT_DOCTYPES or not name:
         return
     doc.notify_update = desk_access.notify_nobody
@@ -218,6 +252,13 @@ def check_reference(doc: Document, method: str | None = None) -> None:
             _("Only users who may change {0} {1} may attach files to it.").format(_(doctype), name),
             frappe.PermissionError,
         )
+
+
+def _may_be_linked(link: Document) -> bool:
+    """Whether a mail may be linked to this document. Who sends a mail by hand learns of no hidden one by a link."""
+    if link.link_doctype in ENGINE_DOCTYPES:
+        return False
+    return not getattr(frappe.local, "request", None) or may_refer_to(link.link_doctype, link.link_name)
 
 
 def _is_attached_by_hand(doc: Document) -> bool:

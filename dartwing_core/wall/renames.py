@@ -18,8 +18,9 @@ from frappe.model.document import Document
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
 
-from . import links
+from . import links, personal_rows
 from .mentions import MODULE
+from .personal_rows import APP
 from .report_access import may_hold_ours
 
 
@@ -34,9 +35,11 @@ def _checked(rename: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _check(document: Document, name: Any) -> None:
-    if document.get("module") == MODULE:
+    if document.get("module") == MODULE or APP in (document.get("app"), document.get("app_name")):
         document.check_permission("write")
     doctype = document.doctype
+    if doctype in personal_rows.NAVIGATION:  # a request may ask for no validation, and so for no `before_rename`
+        personal_rows.keep_navigation(document, "before_rename")
     if doctype == "File" and document.get("attached_to_doctype") in TENANT_DOCTYPES:
         document.check_permission("write")
     is_about_ours = may_hold_ours(doctype) and doctype not in TENANT_DOCTYPES  # those check it themselves

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import frappe
@@ -110,9 +111,14 @@ def may_hold_ours(doctype: str) -> bool:
 
 
 def is_on_jobs(report: str) -> bool:
-    """Whether a report reads one of our DocTypes. Its content then depends on the user who makes it."""
+    """Whether a report reads one of our DocTypes."""
+    return is_on(report, TENANT_DOCTYPES)
+
+
+def is_on(report: str, doctypes: Collection[str]) -> bool:
+    """Whether a report reads one of these DocTypes. Its content then depends on the user who makes it."""
     found = _report(report)
-    return found is not None and found.ref_doctype in TENANT_DOCTYPES
+    return found is not None and found.ref_doctype in doctypes
 
 
 def check_preparing(doc: Document, method: str | None = None) -> None:

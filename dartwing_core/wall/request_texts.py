@@ -8,17 +8,21 @@ from typing import Any
 
 
 def texts(value: Any) -> Iterator[str]:
-    """All keys and texts in a value, also within JSON text."""
-    if isinstance(value, str):
-        yield value
-        value = parsed(value)
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield str(key)
-            yield from texts(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from texts(inner)
+    """All keys and texts in a value, also within JSON text, in no particular order.
+
+    Takes as long as there are values, however deep they lie.
+    """
+    left = [value]
+    while left:
+        value = left.pop()
+        if isinstance(value, str):
+            yield value
+            value = parsed(value)
+        if isinstance(value, Mapping):
+            yield from map(str, value)
+            left.extend(value.values())
+        elif isinstance(value, list | tuple):
+            left.extend(value)
 
 
 def listed(value: Any) -> list[Any]:

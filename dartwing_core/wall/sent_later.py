@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from email.utils import parseaddr
 from typing import Any
 
 import frappe
 from frappe.core.doctype.comment.comment import Comment
+from frappe.core.doctype.communication import communication
 from frappe.core.doctype.communication.communication import Communication
 from frappe.desk.doctype.notification_log import notification_log
 from frappe.desk.form import document_follow
@@ -31,6 +32,7 @@ from frappe.website.doctype.personal_data_download_request import personal_data_
 from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES
 
 from . import report_access
+from .doctypes import tenant_doctype
 from .mentions import kind_fields, names_ours
 from .references import CHILDREN, STEPS, is_visible, may_refer_to
 
@@ -61,8 +63,9 @@ def _may_have(doctype: str, row: Mapping[str, Any]) -> bool:
     if not names_ours(doctype, row):
         return True
     kind, name = (REFERENCES | CHILDREN).get(doctype, ("", ""))
-    only_kind = all(field == kind or row.get(field) not in TENANT_DOCTYPES for field in kind_fields(doctype))
-    return only_kind and row.get(kind) in TENANT_DOCTYPES and is_visible(row[kind], row.get(name) or "")
+    hidden = (*TENANT_DOCTYPES, *STEPS)
+    only_kind = all(field == kind or row.get(field) not in hidden for field in kind_fields(doctype))
+    return only_kind and row.get(kind) in hidden and may_refer_to(row[kind], row.get(name) or "")
 
 
 def _only_of_its_user(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -158,12 +161,27 @@ def _may_be_attached(attachment: Mapping[str, Any], user: str) -> bool:
 def _not_of_ours(notify: Callable[[Any, str], None]) -> Callable[[Any, str], None]:
     @functools.wraps(notify)
     def checked(self: Any, action: str) -> None:
-        if self.reference_doctype not in TENANT_DOCTYPES:
+        if not names_ours(self.doctype, self):
             notify(self, action)
 
     return checked
 
 
+def _without_hidden_ones(parse: Callable[[Any], Iterator[tuple[str, str]]]) -> Callable[[Any], list[tuple[str, str]]]:
+    """`parse_email`: the documents that addresses name (x+DocType+name@…). A mail by hand is linked to visible ones."""
+
+    @functools.wraps(parse)
+    def checked(addresses: Any) -> list[tuple[str, str]]:
+        named = parse(addresses)
+        is_by_hand = getattr(frappe.local, "request", None)
+        return [
+            (kind, name) for kind, name in named if not is_by_hand or may_refer_to(tenant_doctype(kind) or kind, name)
+        ]
+
+    return checked
+
+
+communication.parse_email = _without_hidden_ones(communication.parse_email)
 for _class in (Comment, Communication):
     _class.notify_change = _not_of_ours(_class.notify_change)
 notification_log.make_notification_logs = _only_for_who_may_see(notification_log.make_notification_logs)

@@ -33,6 +33,8 @@ INNER = "dartwing_sent_inner"
 NOT_SENT = -1
 MOST = 100_000
 """Objects and lists in a request, and texts that may hold such. An honest one stays far below this number."""
+MOST_VALUES = 1_000_000
+PLAIN = frozenset({int, float, bool, type(None)})
 JSON_STARTS = ("{", "[", '"', " ", "\t", "\n", "\r")
 NAMES = frozenset({"name", "parent"})
 HOLD_NAMES = frozenset({"Link", "Dynamic Link", "Data"})
@@ -118,7 +120,7 @@ class Sent:
 
     def __init__(self) -> None:
         self._numbers: dict[Any, int] = {}
-        self._left = MOST
+        self._left, self._values_left = MOST, MOST_VALUES
         self._is_counting = False
 
     def __bool__(self) -> bool:
@@ -149,11 +151,22 @@ class Sent:
         inner = parsed(value)
         if not isinstance(inner, Mapping | list | tuple):
             return inner if isinstance(inner, Hashable) else repr(inner)
+        self._values_left -= len(inner) if self._is_counting else 0
+        if self._values_left < 0:
+            raise frappe.ValidationError(_("The request holds too many values."))
+        values = inner.values() if isinstance(inner, Mapping) else inner
+        numbers = [one if _is_plain(one) else self._number_within(one, number_of) for one in values]
         if isinstance(inner, Mapping):
-            shape: Any = frozenset((key, self._number_within(one, number_of)) for key, one in inner.items())
+            shape: Any = frozenset(zip(inner, numbers, strict=True))
         else:
-            shape = (type(inner).__name__, *(self._number_within(one, number_of) for one in inner))
+            shape = (type(inner).__name__, *numbers)
         return "sent", number_of(shape)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value holds no others, also not as JSON."""
+    kind = type(value)
+    return (kind is str and not value.startswith(JSON_STARTS)) or kind in PLAIN
 
 
 BaseDocument.update = _with_checked_names(BaseDocument.update)

@@ -41,6 +41,8 @@ def check_shown_files(doc: Document, _method: str | None = None) -> None:
 
     Raises frappe.PermissionError for another one.
     """
+    if doc.get("__temporary_name") and frappe.db.exists(doc.doctype, doc.get("__temporary_name")):
+        doc.delete_key("__temporary_name")  # Frappe moves the files of a new form to its document
     for field in fields_for_files(doc.doctype) if frappe.flags.get(links.FLAG) else ():
         address = str(doc.get(field.fieldname) or "")
         if doc.has_value_changed(field.fieldname) and not _may_be_shown(doc, address):

@@ -97,20 +97,6 @@ def test_arguments_that_are_unknown_or_missing_are_400(client, call, arguments, 
     assert text in answer.json()["message"]
 
 
-def test_a_repeated_request_makes_no_second_job(client):
-    client.http.headers["Idempotency-Key"] = "order-7"
-    first = submit(client, parameters={"n": 1}).json()["message"]["job_id"]
-    assert submit(client, parameters={"n": 2}).json()["message"]["job_id"] == first
-    frappe.db.set_value("Background Job", first, "status", "Completed")
-    frappe.db.commit()
-    again = submit(client, parameters={"n": 1}).json()["message"]
-    assert (again["job_id"], again["status"]) == (first, "Completed"), "also when it is done"
-    client.http.headers["Idempotency-Key"] = "order-8"
-    assert submit(client, parameters={"n": 1}).json()["message"]["job_id"] != first
-    assert submit(client, parameters={"n": 3}, dedup_key="own").json()["message"]["job_id"] != first
-    assert count() == 3
-
-
 @pytest.mark.parametrize(("timeout", "status"), [("10", 200), ("ten", 400), ("1.5", 400), ("9999", 400), ("", 200)])
 def test_a_form_may_name_limits_of_one_job(client, timeout, status):
     form = {"job_type": "echo_job", "organization": factory.ALPHA, "timeout": timeout, "max_retries": "1"}

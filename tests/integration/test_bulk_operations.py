@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import frappe
 import pytest
 
-from dartwing_core.jobs import InvalidJobError, cancel_jobs, delete_jobs, retry_jobs
+from dartwing_core.jobs import (
+    DuplicateJobError,
+    InvalidJobError,
+    JobBusyError,
+    cancel_jobs,
+    delete_jobs,
+    engine,
+    retry_jobs,
+    submit_batch,
+)
+from dartwing_core.jobs.db import named_locks
 from dartwing_core.jobs.operations import bulk
-from tests.support import factory
+from dartwing_core.jobs.submit import dedup
+from tests.support import database, factory
 from tests.support.database import statements
-from tests.support.jobs import run, status, submitted_by, submitted_for
+from tests.support.jobs import run, set_columns, status, submitted_by, submitted_for
 
 NOWHERE = "JOB-1K00000000000NOWHERE"
 
@@ -63,8 +76,6 @@ def test_deleting_is_for_system_managers_and_for_jobs_that_are_over(mixed, alice
 
 def test_a_refused_one_leaves_nothing_half_done(alice):
     # Seen failing: without the savepoint, the batch is open again though its job was not retried.
-    from dartwing_core.jobs import DuplicateJobError, engine, submit_batch
-
     kind = factory.job_type("note", "add_note", deduplication_window=300)
     frappe.set_user(alice)
     parameters = {"title": "test twin", "then": "fail_for_good"}
@@ -83,6 +94,40 @@ def test_a_refused_one_leaves_nothing_half_done(alice):
     answer = asked(retry_jobs, alice, [job])
     assert answer["done"] == []
     assert frappe.db.get_value("Job Batch", batch.name, "status") == "Failed"
+
+
+def test_contents_are_locked_before_rows(alice):
+    # Seen failing: a retry of the whole batch held the contents and waited for a row, which this one held while it
+    # waited for a content. The server does not see such a deadlock: both stood still for half a minute.
+    kind = factory.job_type("note", "add_note", deduplication_window=300)
+    frappe.set_user(alice)
+    jobs = [{"job_type": kind, "parameters": {"title": f"test {n}", "then": "fail_for_good"}} for n in range(2)]
+    jobs[0]["deduplication"] = "never"
+    batch = submit_batch(factory.ALPHA, jobs)
+    frappe.db.commit()
+    names = frappe.get_all("Background Job", {"parent_batch": batch.name}, ["name", "dedup_hash"])
+    for job in names:
+        run(job)
+    free, shared = sorted(names, key=lambda job: bool(job.dedup_hash))
+    with database.another_connection() as other, other.cursor() as cursor:
+        cursor.execute("SELECT GET_LOCK(%s, 0)", (named_locks.lock_name(shared.dedup_hash),))
+        with mock.patch.object(dedup, "LOCK_WAIT_SECONDS", 1), pytest.raises(JobBusyError):
+            retry_jobs([free.name, shared.name])
+        cursor.execute("SELECT name FROM `tabJob Batch` WHERE name = %s FOR UPDATE NOWAIT", (batch.name,))
+        assert cursor.fetchone()
+    frappe.db.rollback()
+
+
+def test_running_jobs_are_canceled_last(alice):
+    # Seen failing: an attempt that ended meanwhile waited for a cancel of hundreds of jobs, then ended without it.
+    kind = factory.job_type("plain", deduplication="Never")
+    running, *waiting = (submitted_by(alice, kind, n=n) for n in range(4))
+    set_columns(running, status="Running", attempt=1)
+    frappe.set_user(alice)
+    answer = cancel_jobs([running.name, *(job.name for job in waiting)])
+    assert answer["done"][-1] == running.name
+    assert len(answer["done"]) == 4
+    frappe.db.rollback()
 
 
 def test_names_given_twice_count_once_and_missing_ones_are_refused(mixed, alice):

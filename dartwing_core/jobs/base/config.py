@@ -29,6 +29,8 @@ SETTINGS = "Job Engine Settings"
 ENGINE = "Administrator"
 """The user whom the log names for the engine's own work."""
 
+LONGEST_NAME = 140
+"""Characters of a document's name."""
 MIN_TIMEOUT, DEFAULT_TIMEOUT, MAX_TIMEOUT = 1, 300, 86_400
 MAX_RETRIES = 10
 MAX_DELAY = 365 * 86_400

@@ -21,6 +21,7 @@ from ..status import RETRYABLE, JobStatus
 from .metrics import p95_of_each, run_seconds, since
 
 GROUPS = 500
+LONGEST_FINGERPRINT = 64
 PATTERN_LENGTH = 200
 VARIABLE = r"[0-9a-fA-F]{8}[0-9a-fA-F-]*|[0-9]+"
 """Parts that differ between errors of one cause: numbers, and ids in hexadecimal digits."""
@@ -120,7 +121,8 @@ def retry_dead_letters(
     """
     if isinstance(fingerprints, list) and len(fingerprints) > GROUPS:
         raise InvalidJobError(_("{0}: at most {1} at once.").format("fingerprints", GROUPS))
-    if not isinstance(fingerprints, list) or not all(isinstance(text, str) for text in fingerprints):
+    is_list = isinstance(fingerprints, list) and all(isinstance(text, str) for text in fingerprints)
+    if not is_list or any(len(text) > LONGEST_FINGERPRINT for text in fingerprints):
         raise InvalidJobError(_("{0} must be a list of texts.").format("fingerprints"))
     if not fingerprints:
         return {"done": [], "refused": {}, "left": 0}

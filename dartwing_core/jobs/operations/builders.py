@@ -19,6 +19,7 @@ from ..submit.dependency_check import MAX_DEPENDENCIES
 Part = Mapping[str, Any]
 CHAIN, GROUP = "chain", "group"
 MAX_DEPTH = 50
+MAX_PARTS = 4 * BULK_LIMIT
 
 
 class PlainPart(dict[str, Any]):
@@ -51,6 +52,7 @@ class Plan:
     jobs: list[dict[str, Any]] = field(default_factory=list)
     after: list[Sequence[int]] = field(default_factory=list)
     dependencies: int = 0
+    parts: int = 0
 
 
 def plan_of(parts: Any, organization: str) -> Plan:
@@ -69,6 +71,9 @@ def _add_all(plan: Plan, parts: Sequence[Any], after: Sequence[int], organizatio
 
 
 def _add(plan: Plan, part: Any, after: Sequence[int], organization: str, depth: int) -> Sequence[int]:
+    plan.parts += 1
+    if plan.parts > MAX_PARTS:  # a chain or a group may be empty
+        raise InvalidJobError(_("At most {0} jobs can be submitted at once.").format(BULK_LIMIT))
     if isinstance(part, list | tuple):
         raise InvalidJobError(_("A part of a batch is a list. Put its jobs into a chain or a group."))
     if not isinstance(part, Mapping) or depth > MAX_DEPTH:

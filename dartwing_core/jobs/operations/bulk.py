@@ -13,6 +13,9 @@ from ..base import config, plain_text
 from ..base.texts import cut
 from ..errors import DuplicateJobError, InvalidJobError
 from ..queries import visible_jobs
+from ..status import JobStatus
+from ..store import backlog
+from ..submit import dedup
 
 MAX_JOBS = 500
 SAVEPOINT = "dartwing_core_bulk"
@@ -22,12 +25,12 @@ REFUSALS = (frappe.ValidationError, frappe.PermissionError, frappe.DoesNotExistE
 
 def cancel_jobs(job_ids: Sequence[str], reason: str | None = None) -> dict[str, Any]:
     """Cancel these jobs, at most 500: `{done: [job ids], refused: {job id: reason}}`. See `cancel_job`."""
-    return _each(job_ids, lambda name: engine.cancel_job(name, reason=reason))
+    return _each(job_ids, lambda name: engine.cancel_job(name, reason=reason), _running_last)
 
 
 def retry_jobs(job_ids: Sequence[str]) -> dict[str, Any]:
     """Start a fresh series of attempts of these jobs. Answers like `cancel_jobs`. See `retry_job`."""
-    return _each(job_ids, engine.retry_job)
+    return _each(job_ids, engine.retry_job, _locked)
 
 
 def delete_jobs(job_ids: Sequence[str]) -> dict[str, Any]:
@@ -42,15 +45,28 @@ def _delete(name: str) -> None:
     frappe.delete_doc(config.JOB, job["name"])
 
 
-def _each(job_ids: Any, work: Callable[[str], Any]) -> dict[str, Any]:
+def _running_last(names: list[str]) -> list[str]:
+    """The attempt of a running job waits some seconds for this transaction to decide, and then ends without it."""
+    statuses = backlog.statuses(names) if names else {}
+    return sorted(names, key=lambda name: statuses.get(name) == JobStatus.RUNNING)
+
+
+def _locked(names: list[str]) -> list[str]:
+    dedup.lock_contents_of(names)
+    return names
+
+
+def _each(job_ids: Any, work: Callable[[str], Any], prepare: Callable[[list[str]], list[str]] = list) -> dict[str, Any]:
+    """`prepare`: called with the visible jobs. Returns them in the order in which they are to be done."""
     done: list[str] = []
-    refused: dict[str, str] = {}
     names = {name.strip().casefold(): name for name in _names(job_ids)}  # spellings of one job, for the database
     visible = {name.casefold() for name in visible_jobs.visible_names(list(names.values()))}
-    for spelled, name in names.items():
-        if spelled not in visible:
-            refused[cut(name)] = plain_text.of_error(visible_jobs.not_found(name))
-            continue
+    refused = {
+        cut(name): plain_text.of_error(visible_jobs.not_found(name))
+        for spelled, name in names.items()
+        if spelled not in visible
+    }
+    for name in prepare([name for spelled, name in names.items() if spelled in visible]):
         told = len(frappe.local.message_log)
         frappe.db.savepoint(SAVEPOINT)
         try:

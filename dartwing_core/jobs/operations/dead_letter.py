@@ -13,6 +13,7 @@ from ..base import config, plain_text
 from ..errors import DuplicateJobError, InvalidTransitionError
 from ..queries import job_queries, visible_jobs
 from ..status import JobStatus
+from ..submit import dedup
 
 MAX_LIMIT = 1_000
 
@@ -38,6 +39,7 @@ def bulk_retry_dead_letter(
 ) -> dict[str, Any]:
     """Retry Dead Letter jobs that the user may see, oldest first: `{retried: [job ids], skipped: {job id: reason}}`."""
     names = _visible_names(organization, job_type, job_queries.bounded(limit, 1, MAX_LIMIT, "limit"))
+    dedup.lock_contents_of(names)
     retried, skipped = [], {}
     for name in names:
         try:

@@ -121,10 +121,11 @@ def get_live_progress(job_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     """
     if not isinstance(job_ids, list | tuple) or not all(isinstance(name, str) for name in job_ids[:MAX_ASKED]):
         raise InvalidJobError(_("{0} must be a list of job ids.").format("job_ids"))
-    if not job_ids:
+    asked = [name for name in job_ids[:MAX_ASKED] if len(name) <= config.LONGEST_NAME]
+    if not asked:
         return {}
     job = frappe.qb.DocType(config.JOB)
-    is_running = job.name.isin(job_ids[:MAX_ASKED]) & (job.status == str(JobStatus.RUNNING))
+    is_running = job.name.isin(asked) & (job.status == str(JobStatus.RUNNING))
     columns = (job.name, job.attempt, job.progress, job.progress_message)
     query = frappe.qb.from_(job).select(*columns).where(visibility.viewer().visible(job) & is_running)
     rows = query.run(as_dict=True)

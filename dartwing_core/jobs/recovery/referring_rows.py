@@ -15,11 +15,16 @@ from ..db import best_effort, sql
 from ..store import private_files
 
 SAVEPOINT = "dartwing_core_file"
-FIELDS = desk_access.REFERENCES | {"Notification Log": ("document_type", "document_name")}
-OF_ANY = ("Comment",)
-OF_FORMS = ("Version", "ToDo", "Document Follow", "Tag Link", "View Log", "DocShare", "Notification Log")
+FIELDS = desk_access.REFERENCES | {
+    "Notification Log": ("document_type", "document_name"),
+    "Reminder": ("reminder_doctype", "reminder_docname"),
+}
+OF_ANY = ("Comment", "Communication")
+OF_FORMS = ("Version", "ToDo", "Document Follow", "Tag Link", "View Log", "DocShare", "Notification Log", "Reminder")
 """Further rows about documents that people edit in forms. The engine's own documents have none."""
-WITH_FILES = frozenset({"Comment", "ToDo"})
+REFERRED_TO = frozenset({"Comment", "Communication", "ToDo"})
+"""Rows that have such rows in turn. Left alone, these would be about nothing, and so be shown to everybody."""
+DEEPEST = 3
 
 
 def delete_files_of_missing(deadline: float) -> None:
@@ -39,29 +44,30 @@ def _delete_file(name: str) -> None:
     frappe.delete_doc("File", name, ignore_permissions=True, force=True, delete_permanently=True)
 
 
-def delete_about(doctype: str, names: Sequence[str], *, has_form: bool = False) -> None:
-    """Delete files, comments and other rows about these documents. Mails stay, without their reference.
+def delete_about(doctype: str, names: Sequence[str], *, has_form: bool = False, level: int = 0) -> None:
+    """Delete files, comments, mails and other rows about these documents, and rows about those.
 
     A File that another app or an odd address keeps from being deleted stays. The daily clean-up tries again.
     """
-    if not names:
+    if not names or level > DEEPEST:
         return
-    _delete_files_of(doctype, names)
+    _delete_files_of(doctype, names, level)
     for referring in (*OF_ANY, *(OF_FORMS if has_form else ())):
         kind, name = FIELDS[referring]
         about = {kind: doctype, name: ("in", names)}
-        if referring in WITH_FILES:
-            _delete_files_of(referring, frappe.get_all(referring, filters=about, pluck="name"))
+        if referring in REFERRED_TO:
+            rows = frappe.get_all(referring, filters=about, pluck="name")
+            delete_about(referring, rows, has_form=True, level=level + 1)
+            if referring == "Communication" and rows:
+                frappe.db.delete("Communication Link", {"parenttype": referring, "parent": ("in", rows)})
         frappe.db.delete(referring, about)
-    about = {"reference_doctype": doctype, "reference_name": ("in", names)}
-    for communication in frappe.get_all("Communication", filters=about, pluck="name"):
-        cleared = {"reference_doctype": None, "reference_name": None}
-        frappe.db.set_value("Communication", communication, cleared, update_modified=False)
 
 
-def _delete_files_of(doctype: str, names: Sequence[str]) -> None:
+def _delete_files_of(doctype: str, names: Sequence[str], level: int) -> None:
     attached = {"attached_to_doctype": doctype, "attached_to_name": ("in", names)}
-    for file in frappe.get_all("File", filters=attached, pluck="name") if names else ():
+    files = frappe.get_all("File", filters=attached, pluck="name")
+    delete_about("File", files, has_form=True, level=level + 1)
+    for file in files:
         frappe.db.savepoint(SAVEPOINT)
         try:
             _delete_file(file)

@@ -92,6 +92,7 @@ def _fill_in(schedule: Document) -> None:
     schedule.time_zone = (schedule.time_zone or "").strip() or get_system_timezone()
     if not isinstance(schedule.parameters, str | None):  # from Python, or a JSON body
         schedule.parameters = frappe.as_json(schedule.parameters)
+    submission.check_size(schedule.parameters or "")
     parameters_of(schedule.as_dict())
     schedule.catch_up_limit = cint(schedule.catch_up_limit) or DEFAULT_CATCH_UP
     if not 1 <= schedule.catch_up_limit <= MOST_CATCH_UP:

@@ -82,6 +82,15 @@ def _lock(names: list[str]) -> bool:
         raise
 
 
+def lock_contents_of(jobs: Sequence[str]) -> None:
+    """Lock the contents of these jobs, before their rows. Raises JobBusyError.
+
+    A transaction that has locked a row must not wait for a content: the server does not see such a deadlock.
+    """
+    hashes = frappe.get_all(config.JOB, {"name": ["in", list(jobs)]}, pluck="dedup_hash") if jobs else []
+    lock(set(filter(None, hashes)))
+
+
 def unlock(content: str) -> None:
     """Release the lock of a content that this transaction will not insert."""
     name, actions = named_locks.lock_name(content), after_commit()
@@ -184,9 +193,15 @@ def merge_equal(prepared: Sequence[Prepared]) -> dict[str, Prepared]:
 
 
 def is_over(job: HolderRow) -> bool:
-    """Whether a job no longer holds its content: canceled, or finished and past its window."""
-    if job["status"] == JobStatus.CANCELED:
+    """Whether a job no longer holds its content: canceled, or finished and past its window.
+
+    Or it waits, and its owner has left the organization: it will never complete.
+    """
+    status, owner = job["status"], job["owner_user"]
+    if status == JobStatus.CANCELED:
         return True
+    if status in LIVE and status != JobStatus.RUNNING:
+        return not visibility.can_see(owner, owner, job["organization"])
     return job["status"] in FINISHED and (not job["dedup_until"] or job["dedup_until"] <= clock.site_time())
 
 

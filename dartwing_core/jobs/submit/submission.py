@@ -238,13 +238,14 @@ def _declared(job_type: JobType) -> Declared | None:
 def _canonical(parameters: Mapping[str, Any] | None, declared: Declared | None) -> str:
     """The parameters as canonical JSON. Raises InvalidJobError unless they are what the handler declares."""
     text = canonical.canonical_json(parameters)
-    _check_size(text)
+    check_size(text)
     if declared:
         declared.check(parameters or {}, text)
     return text
 
 
-def _check_size(parameters: str) -> None:
+def check_size(parameters: str) -> None:
+    """Raises InvalidJobError for parameters, as JSON, that are too large."""
     limit = config.settings().max_parameter_bytes
     size = len(parameters)  # as_json writes ASCII: one byte a character
     if size > limit:

@@ -15,13 +15,12 @@ from frappe.desk.doctype.tag import tag
 from frappe.desk.form import document_follow, utils
 from frappe.utils import file_manager, get_safe_filters
 from frappe.www import printview
-from pypika.terms import Criterion
 
 from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES, throw_missing
 
 from .. import links, sent_names
 from ..frappe_version import IS_15
-from ..mentions import kind_fields, meta_of, naming_ours
+from ..mentions import NOTICE, PAIRS, kind_fields, meta_of, names_ours, naming_ours
 from ..references import STEPS, may_refer_to
 from .base import check, check_mark, instead_of, is_hidden, is_ours, list_of, parsed, sees_everything, text_of
 
@@ -59,9 +58,9 @@ def _names_ours(doctype: str, name: str) -> bool:
 
 def _first_not_naming_ours(doctype: str, filters: Any) -> str | None:
     table = frappe.qb.DocType(doctype)
-    others = Criterion.all(table[kind].isnull() | table[kind].notin(TENANT_DOCTYPES) for kind in kind_fields(doctype))
+    ours = frappe.qb.from_(table).select(table.name).where(naming_ours(doctype, table))
     query = frappe.qb.get_query(doctype, filters=get_safe_filters(filters), fields=[table.name])
-    found = query.where(others).limit(1).run()
+    found = query.where(table.name.notin(ours)).limit(1).run()
     return found[0][0] if found else None
 
 
@@ -125,9 +124,9 @@ def toggle_like(given: dict[str, Any]) -> Any:
 @instead_of(notification_log.mark_as_read)
 def mark_as_read(given: dict[str, Any]) -> Any:
     """Only its addressee marks a notice about ours as read: Frappe lets everybody mark any notice. 15, 16."""
-    filters = {"name": str(given["docname"]), "document_type": ["in", TENANT_DOCTYPES]}
-    of_whom = frappe.db.get_value("Notification Log", filters, "for_user")
-    if of_whom in (None, frappe.session.user):
+    fields = ["for_user", *PAIRS[NOTICE]]
+    notice = frappe.db.get_value(NOTICE, str(given["docname"]), fields, as_dict=True)
+    if not notice or notice.for_user == frappe.session.user or not names_ours(NOTICE, notice):
         notification_log.mark_as_read(**given)
 
 

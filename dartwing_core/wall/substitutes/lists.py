@@ -18,8 +18,8 @@ from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES, throw_missing
 
 from ..frappe_version import IS_15
 from ..mentions import asks_for_names, fields_that_link_to_ours, kind_fields, links_to_ours, naming_ours
-from ..references import visible_of
-from .base import are_names, dict_of, instead_of, is_hidden, is_ours, parsed, rows_naming_ours, sees_everything, text_of
+from ..references import STEPS, hidden_of, visible_of
+from .base import are_names, dict_of, instead_of, is_ours, parsed, rows_naming_ours, sees_everything, text_of
 
 AGGREGATIONS = ("sum", "count", "avg", "min", "max")
 
@@ -208,7 +208,8 @@ def _without_bypass(given: dict[str, Any]) -> dict[str, Any]:
         if isinstance(filters, dict):  # as Frappe does next
             filters = [make_filter_tuple(doctype, key, value) for key, value in filters.items()]
         # Rows that name ours are found without the bypass.
-        return given | {"filters": [*filters, *([doctype, kind, "not in", TENANT_DOCTYPES] for kind in kinds)]}
+        hidden = (*TENANT_DOCTYPES, *STEPS)
+        return given | {"filters": [*filters, *([doctype, kind, "not in", hidden] for kind in kinds)]}
     return given
 
 
@@ -216,4 +217,23 @@ def _without_bypass(given: dict[str, Any]) -> dict[str, Any]:
 def search_all(given: dict[str, Any]) -> Any:
     """Leaves out rows about hidden documents: Frappe's index asks only for the DocType. 15, 16."""
     found = global_search.search(**given)
-    return found if sees_everything() else [row for row in found if not is_hidden(row["doctype"], row["name"])]
+    hidden = set() if sees_everything() else _hidden_of({(row["doctype"], row["name"]) for row in found})
+    return [row for row in found if (row["doctype"], row["name"]) not in hidden]
+
+
+def _hidden_of(documents: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Those of these documents that the user would not find, with one statement for each DocType."""
+    names_by_doctype: dict[str, list[str]] = {}
+    for doctype, name in documents:
+        names_by_doctype.setdefault(doctype, []).append(name)
+    hidden = set()
+    for doctype, names in names_by_doctype.items():
+        if doctype in STEPS:  # the index keeps rows that are gone
+            there = frappe.get_all(doctype, filters={"name": ["in", names]}, pluck="name")
+            found = set(there) - hidden_of(doctype, names)
+        elif is_ours(doctype):
+            found = set(frappe.get_list(doctype, filters={"name": ["in", names]}, pluck="name", limit_page_length=0))
+        else:
+            continue
+        hidden |= {(doctype, name) for name in names if name not in found}
+    return hidden

@@ -1,0 +1,61 @@
+"""A repeated request, and a time that is now: what clients of REST send again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import frappe
+import pytest
+
+from tests.support import database, factory
+from tests.support.http import Client
+
+pytestmark = pytest.mark.usefixtures("fresh_limits")
+
+
+@pytest.fixture
+def client(web, alice) -> Client:
+    return Client(web).with_token(alice)
+
+
+def count() -> int:
+    return database.value("SELECT COUNT(*) FROM `tabBackground Job` WHERE organization LIKE 'Test %%'")
+
+
+def submit(client: Client, **more: Any) -> Any:
+    return client.post("submit_job", **{"job_type": "echo_job", "organization": factory.ALPHA, **more})
+
+
+def test_a_repeated_request_makes_no_second_job(client):
+    client.http.headers["Idempotency-Key"] = "order-7"
+    first = submit(client, parameters={"n": 1}).json()["message"]["job_id"]
+    assert submit(client, parameters={"n": 2}).json()["message"]["job_id"] == first
+    frappe.db.set_value("Background Job", first, "status", "Completed")
+    frappe.db.commit()
+    again = submit(client, parameters={"n": 1}).json()["message"]
+    assert (again["job_id"], again["status"]) == (first, "Completed"), "also when it is done"
+    client.http.headers["Idempotency-Key"] = "order-8"
+    assert submit(client, parameters={"n": 1}).json()["message"]["job_id"] != first
+    assert submit(client, parameters={"n": 3}, dedup_key="own").json()["message"]["job_id"] != first
+    assert count() == 3
+
+
+def test_a_key_is_its_users_own(client, web):
+    # Seen failing: a colleague's key of the same name kept the job from being made, and an admin got that other job.
+    other = factory.user("colleague", factory.ALPHA, org_role="Admin", roles=("Dartwing Admin",))
+    admin = Client(web).with_token(other)
+    made = []
+    for who in (client, admin):
+        who.http.headers["Idempotency-Key"] = "order-9"
+        answer = submit(who, parameters={"n": len(made)})
+        assert answer.status_code == 200, answer.text
+        made.append(answer.json()["message"]["job_id"])
+    assert made[0] != made[1]
+
+
+def test_a_job_is_rescheduled_to_now(client):
+    # Seen failing: 0 seconds counted as missing.
+    job = submit(client, parameters={"n": 1}, available_at=3600).json()["message"]["job_id"]
+    answer = client.post("reschedule_job", job_id=job, available_at=0)
+    assert answer.status_code == 200, answer.text
+    assert client.post("reschedule_job", job_id=job, available_at="").status_code == 400

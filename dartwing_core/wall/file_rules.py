@@ -165,7 +165,9 @@ def take_bytes(file: Document, is_private: bool) -> None:
 
 def own_hash_of(file: Document) -> str | None:
     """The stored hash of a File of ours, which stays when its bytes change. None for others and new ones."""
-    stored = None if file.is_new() or file.flags.own_id else frappe.db.get_value("File", file.name, "content_hash")
+    is_new = file.is_new() or file.flags.own_id
+    may_be_ours = is_by_request() or (file.content_hash or "").startswith(private_files.HASH)
+    stored = frappe.db.get_value("File", file.name, "content_hash") if may_be_ours and not is_new else None
     return stored if (stored or "").startswith(private_files.HASH) else None
 
 

@@ -57,6 +57,13 @@ def naming_ours(doctype: Any, table) -> Criterion | None:
     return Criterion.any(conditions) if conditions else None
 
 
+def rows_naming_steps(doctype: Any) -> list[str]:
+    """The names of the rows of a DocType that name a row about ours."""
+    table, pairs = frappe.qb.DocType(doctype), name_fields(doctype).items()
+    about = [naming_step(table[kind], table[name]) for kind, name in pairs]
+    return frappe.qb.from_(table).select(table.name).where(Criterion.any(about)).run(pluck=True) if about else []
+
+
 def naming_step(kind: Any, name: Any) -> Criterion:
     """The condition for fields that name a row about ours."""
     about = {step: rows_about_ours(step) for step in STEPS}

@@ -73,17 +73,27 @@ def _conditions_text(_db_type: str, doctype: str, user: str, is_enabled: bool, *
 def _is_visible_row(table: Table, doctype: str, viewer: Viewer) -> Criterion:
     """The condition for rows that refer to no hidden document of ours, nor to a row of STEPS that does.
 
-    Nor to a File that is attached to such a row. Each further step would make the statement five times as long.
+    Rows that are a step further from one of our documents are hidden altogether: the tag of a file of a mail.
     """
     kind, name = (table[field] for field in (REFERENCES | CHILDREN)[doctype])
     condition = _refers_to_no_hidden_one(table, doctype, viewer)
     for step in STEPS:
         row = frappe.qb.DocType(step).as_(f"{doctype} {step}".lower().replace(" ", "_"))
-        is_longer = step == "File" and doctype != "File"
-        is_hidden = Not(_is_visible_row(row, step, viewer)) if is_longer else _refers_to_a_hidden_one(row, step, viewer)
+        is_hidden = _refers_to_a_hidden_one(row, step, viewer) | _refers_to_a_step(row, step)
         hidden = frappe.qb.from_(row).select(row.name).where(is_hidden)
         condition &= kind.isnull() | (kind != step) | name.isnull() | name.notin(hidden.where(row.name == name))
     return condition
+
+
+def _refers_to_a_step(table: Table, doctype: str) -> Criterion:
+    """The condition for rows that refer to a row of STEPS which refers to one of our documents."""
+    kind, name = (table[field] for field in REFERENCES[doctype])
+    found = []
+    for step in STEPS:
+        further = frappe.qb.DocType(step).as_(f"further_{step.lower()}")
+        is_ours = (further.name == name) & further[REFERENCES[step][0]].isin(TENANT_DOCTYPES)
+        found.append((kind == step) & name.isin(frappe.qb.from_(further).select(further.name).where(is_ours)))
+    return Criterion.any(found)
 
 
 def _refers_to_no_hidden_one(table: Table, doctype: str, viewer: Viewer) -> Criterion:
@@ -140,12 +150,7 @@ def rows_about_ours(doctype: str, condition: Criterion | None = None, level: str
     `condition`: on the table itself, or on the one of `level`.
     """
     row = frappe.qb.DocType(doctype) if condition is not None else frappe.qb.DocType(doctype).as_(level)
-    kind, name = (row[field] for field in REFERENCES[doctype])
-    is_about = kind.isin(TENANT_DOCTYPES)
-    for step in STEPS:
-        further = frappe.qb.DocType(step).as_(f"{level}_{step.lower()}")
-        is_ours = (further.name == name) & further[REFERENCES[step][0]].isin(TENANT_DOCTYPES)
-        is_about |= (kind == step) & name.isin(frappe.qb.from_(further).select(further.name).where(is_ours))
+    is_about = row[REFERENCES[doctype][0]].isin(TENANT_DOCTYPES) | _refers_to_a_step(row, doctype)
     query = frappe.qb.from_(row).select(row.name).where(is_about)
     return query if condition is None else query.where(condition)
 
@@ -207,11 +212,17 @@ def check_other_apps(doc: Document, ptype: str | None, user: str | None, debug: 
 def check_deleting(doc: Document, _method: str | None = None) -> None:
     """`on_trash` of our documents: ask for the permission even where Frappe's functions ignore it.
 
-    A Web Form lets the owner of a document delete it, also one who administers its organization no more. Mails, tasks
-    and their files go along: Frappe keeps them about nothing, and then shows them to everybody. (15, 16)
+    A Web Form lets the owner of a document delete it, also one who administers its organization no more. (15, 16)
     """
     if frappe.flags.get(links.FLAG) and not frappe.has_permission(doc.doctype, "delete", doc=doc):
         raise frappe.PermissionError(_("You may not delete {0} {1}.").format(_(doc.doctype), doc.name))
+
+
+def delete_about(doc: Document, _method: str | None = None) -> None:
+    """`after_delete` of our documents: mails, tasks and their files go along, when Frappe refuses no more.
+
+    Frappe keeps them about nothing, and then shows them to everybody. (15, 16)
+    """
     referring_rows.delete_about(doc.doctype, [doc.name], has_form=True)
 
 
@@ -231,9 +242,10 @@ def check_reference(doc: Document, method: str | None = None) -> None:
         doc.set("timeline_links", list(filter(_may_be_linked, doc.timeline_links)))
     doctype_field, name_field = REFERENCES[doc.doctype]
     doctype, name = doc.get(doctype_field), doc.get(name_field)
-    if doctype in STEPS and getattr(frappe.local, "request", None) and not may_refer_to(doctype, name):
-        throw_missing(doctype, name)
-    if is_about_ours(doctype, name):
+    doc.flags.is_about_ours = doctype in TENANT_DOCTYPES or is_about_ours(doctype, name)
+    if doctype in STEPS and doc.flags.is_about_ours:
+        if getattr(frappe.local, "request", None) and not may_refer_to(doctype, name):
+            throw_missing(doctype, name)
         doc.notify_update = desk_access.notify_nobody
         if doc.doctype == "DocShare":
             text = _("A {0} about jobs, schedules or organizations can't be shared.")

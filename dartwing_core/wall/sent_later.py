@@ -161,7 +161,8 @@ def _may_be_attached(attachment: Mapping[str, Any], user: str) -> bool:
 def _not_of_ours(notify: Callable[[Any, str], None]) -> Callable[[Any, str], None]:
     @functools.wraps(notify)
     def checked(self: Any, action: str) -> None:
-        if not names_ours(self.doctype, self):
+        is_about_ours = self.flags.get("is_about_ours")  # if it was validated
+        if not (names_ours(self.doctype, self) if is_about_ours is None else is_about_ours):
             notify(self, action)
 
     return checked

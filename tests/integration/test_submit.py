@@ -198,11 +198,14 @@ def test_a_waiting_job_of_a_former_member_keeps_nobody_from_an_equal_one(alice):
     colleague = factory.user("colleague", factory.ALPHA)
     job_type = factory.job_type("once", deduplication_window=300)
     first = as_user(alice, submit_job, job_type, factory.ALPHA, {"month": 1}, available_at=86_400 * 365)
+    frappe.db.commit()
     with pytest.raises(DuplicateJobError):
         as_user(colleague, submit_job, job_type, factory.ALPHA, {"month": 1})
     frappe.db.set_value("Org Member", {"user": alice, "organization": factory.ALPHA}, "status", "Inactive")
     second = as_user(colleague, submit_job, job_type, factory.ALPHA, {"month": 1})
     assert second.name != first.name
+    frappe.db.commit()
+    assert frappe.db.get_value("Background Job", first.name, "status") == "Canceled", "it must not run later as well"
 
 
 def test_the_callers_own_key_decides_what_is_a_duplicate():

@@ -15,7 +15,7 @@ import frappe
 from frappe import _
 
 from ..attempt.context import text_for_storage
-from ..base import clock
+from ..base import clock, config
 from ..base.row_types import Columns, changed
 from ..db import best_effort, named_locks, sql
 from ..errors import InvalidTransitionError, JobChangedError
@@ -54,6 +54,18 @@ def cancel(job: JobRow, reason: str | None) -> JobRow:
     if status == JobStatus.QUEUED:
         after_commit().add_once(wake.admit_held)
     return changed(job, {**written, "status": str(JobStatus.CANCELED)})
+
+
+def cancel_abandoned(name: str) -> bool:
+    """Cancel a waiting job whose owner is gone, in the caller's transaction. Returns whether it still waited."""
+    job, reason = job_store.load_now(name), _("Its owner has left the organization, and an equal job was submitted.")
+    if job is None or job["status"] == JobStatus.RUNNING or not can_move(JobStatus(job["status"]), JobStatus.CANCELED):
+        return False
+    written = values(config.ENGINE)
+    if not job_store.transition(job, JobStatus.CANCELED, message(reason), values=written, actor=config.ENGINE):
+        return False
+    after_commit().actions.append(lambda: batch_end.follow_up_end(job))
+    return True
 
 
 def _request_after_commit(job: JobRow, user: str, reason: str | None) -> JobRow:

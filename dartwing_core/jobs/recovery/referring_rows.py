@@ -15,16 +15,11 @@ from ..db import best_effort, sql
 from ..store import private_files
 
 SAVEPOINT = "dartwing_core_file"
-FIELDS = desk_access.REFERENCES | {
-    "Notification Log": ("document_type", "document_name"),
-    "Reminder": ("reminder_doctype", "reminder_docname"),
-}
+FIELDS = desk_access.REFERENCES | {"Notification Log": ("document_type", "document_name")}
 OF_ANY = ("Comment", "Communication")
-OF_FORMS = ("Version", "ToDo", "Document Follow", "Tag Link", "View Log", "DocShare", "Notification Log", "Reminder")
+OF_FORMS = ("Version", "ToDo", "Document Follow", "Tag Link", "View Log", "DocShare", "Notification Log")
 """Further rows about documents that people edit in forms. The engine's own documents have none."""
-REFERRED_TO = frozenset({"Comment", "Communication", "ToDo"})
-"""Rows that have such rows in turn. Left alone, these would be about nothing, and so be shown to everybody."""
-DEEPEST = 3
+MAIL = "Communication"
 
 
 def delete_files_of_missing(deadline: float) -> None:
@@ -41,33 +36,49 @@ def delete_files_of_missing(deadline: float) -> None:
 
 
 def _delete_file(name: str) -> None:
-    frappe.delete_doc("File", name, ignore_permissions=True, force=True, delete_permanently=True)
+    flags = {"bytes_go_after_commit": True}
+    frappe.delete_doc("File", name, flags=flags, ignore_permissions=True, force=True, delete_permanently=True)
 
 
-def delete_about(doctype: str, names: Sequence[str], *, has_form: bool = False, level: int = 0) -> None:
+def delete_about(doctype: str, names: Sequence[str], *, has_form: bool = False) -> None:
     """Delete files, comments, mails and other rows about these documents, and rows about those.
 
-    A File that another app or an odd address keeps from being deleted stays. The daily clean-up tries again.
+    Left alone, they would be about nothing, and so be shown to everybody. Mails stay among the deleted documents, which
+    only System Managers see. A File that another app or an odd address keeps from being deleted stays. The daily
+    clean-up tries again.
     """
-    if not names or level > DEEPEST:
-        return
-    _delete_files_of(doctype, names, level)
-    for referring in (*OF_ANY, *(OF_FORMS if has_form else ())):
+    kinds = (*OF_ANY, *OF_FORMS) if has_form else OF_ANY
+    found: dict[str, list[str]] = {}
+    _collect(found, doctype, names, kinds)
+    if files := found.pop("File", []):
+        _delete_files(files)
+        _collect(found, doctype, names, kinds)  # Frappe comments on the removal
+    _delete_mails(found.pop(MAIL, []))
+    for referring, rows in found.items():
+        frappe.db.delete(referring, {"name": ("in", rows)})
+
+
+def _collect(found: dict[str, list[str]], doctype: str, names: Sequence[str], kinds: Sequence[str]) -> None:
+    """Add the rows about these documents, and those about them in turn. Reads without locks."""
+    for referring in ("File", *kinds) if names else ():
         kind, name = FIELDS[referring]
-        about = {kind: doctype, name: ("in", names)}
-        if referring in REFERRED_TO:
-            rows = frappe.get_all(referring, filters=about, pluck="name")
-            delete_about(referring, rows, has_form=True, level=level + 1)
-            if referring == "Communication" and rows:
-                frappe.db.delete("Communication Link", {"parenttype": referring, "parent": ("in", rows)})
-        frappe.db.delete(referring, about)
+        rows = frappe.get_all(referring, filters={kind: doctype, name: ("in", names)}, pluck="name")
+        known = found.setdefault(referring, [])
+        new = [row for row in rows if row not in {*known}]  # rows may refer to each other
+        known += new
+        if referring in ("File", *OF_ANY, "ToDo"):
+            _collect(found, referring, new, (*OF_ANY, *OF_FORMS))
 
 
-def _delete_files_of(doctype: str, names: Sequence[str], level: int) -> None:
-    attached = {"attached_to_doctype": doctype, "attached_to_name": ("in", names)}
-    files = frappe.get_all("File", filters=attached, pluck="name")
-    delete_about("File", files, has_form=True, level=level + 1)
-    for file in files:
+def _delete_mails(names: Sequence[str]) -> None:
+    if names:
+        frappe.db.set_value("Email Queue", {"communication": ("in", names)}, "communication", None)  # still to be sent
+    for name in names:
+        frappe.delete_doc(MAIL, name, ignore_permissions=True, force=True, ignore_missing=True)
+
+
+def _delete_files(names: Sequence[str]) -> None:
+    for file in names:
         frappe.db.savepoint(SAVEPOINT)
         try:
             _delete_file(file)

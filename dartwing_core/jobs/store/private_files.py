@@ -14,11 +14,11 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import frappe
 from frappe import _
@@ -156,21 +156,33 @@ def write(content: IO[bytes], path: Path) -> None:
 
 
 class DeletedBytes:
-    """Bytes whose File is deleted in the current transaction. They go when it is committed."""
+    """Bytes whose File is deleted in the current transaction. They go when it is committed.
+
+    Of Files that are not in the folder, Frappe deletes them: `actions`.
+    """
 
     is_for_any_commit = True
 
     def __init__(self) -> None:
         self.paths: list[Path] = []
+        self.actions: list[Callable[[], Any]] = []
 
     def __call__(self) -> None:
         paths, self.paths = self.paths, []
+        actions, self.actions = self.actions, []
         best_effort.run(partial(_delete_orphans, paths))
+        for action in actions:
+            best_effort.run(action)
 
 
 def delete_after_commit(path: Path) -> None:
     """Delete the bytes of a File when its deletion is committed."""
     sql.callback_of_transaction(DeletedBytes).paths.append(path)
+
+
+def call_after_commit(delete: Callable[[], Any]) -> None:
+    """Let Frappe delete the bytes of a File when its deletion is committed. They would be gone after a rollback."""
+    sql.callback_of_transaction(DeletedBytes).actions.append(delete)
 
 
 def delete_orphans(deadline: float) -> None:

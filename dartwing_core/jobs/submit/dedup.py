@@ -102,7 +102,8 @@ def holders(hashes: Collection[str], our_own: Collection[str] = ()) -> dict[str,
     """The job that holds each content, over or not, by content. Reads without a lock.
 
     Reads as committed right now, which this transaction's snapshot may not show yet. Contents of `our_own` are also
-    read in this transaction. A holder that it has canceled itself counts as canceled.
+    read in this transaction, which may have revived an ended holder. A holder that it has canceled itself counts as
+    canceled. A live holder stays live: the snapshot of this transaction may be older.
     """
     found: dict[str, HolderRow] = {}
     for contents, read in ((hashes, sql.rows_outside_transaction), (our_own, _rows_inside)):
@@ -110,13 +111,19 @@ def holders(hashes: Collection[str], our_own: Collection[str] = ()) -> dict[str,
         for start in range(0, len(ordered), BATCH):
             for row in cast(list[HolderRow], read(_holders_query(ordered[start : start + BATCH]))):
                 content = row["active_key"].partition(":")[0]
-                if content not in found or row["active_key"] >= found[content]["active_key"]:
+                known = found.get(content)
+                if known is None or _replaces(row, known):
                     found[content] = row
     if live := {row["name"]: row for row in found.values() if row["status"] in LIVE}:
         for name, status in backlog.statuses(list(live)).items():
             if status == JobStatus.CANCELED:
                 live[name]["status"] = status
     return found
+
+
+def _replaces(row: HolderRow, known: HolderRow) -> bool:
+    is_ended = known["status"] not in [str(status) for status in LIVE]
+    return row["active_key"] > known["active_key"] or (row["active_key"] == known["active_key"] and is_ended)
 
 
 def _holders_query(hashes: Sequence[str]) -> QueryBuilder:
@@ -193,16 +200,17 @@ def merge_equal(prepared: Sequence[Prepared]) -> dict[str, Prepared]:
 
 
 def is_over(job: HolderRow) -> bool:
-    """Whether a job no longer holds its content: canceled, or finished and past its window.
-
-    Or it waits, and its owner has left the organization: it will never complete.
-    """
-    status, owner = job["status"], job["owner_user"]
-    if status == JobStatus.CANCELED:
+    """Whether a job no longer holds its content: canceled, or finished and past its window."""
+    if job["status"] == JobStatus.CANCELED:
         return True
-    if status in LIVE and status != JobStatus.RUNNING:
-        return not visibility.can_see(owner, owner, job["organization"])
     return job["status"] in FINISHED and (not job["dedup_until"] or job["dedup_until"] <= clock.site_time())
+
+
+def is_abandoned(job: HolderRow) -> bool:
+    """Whether a job waits whose owner has left the organization, or is disabled. It might wait for years."""
+    owner = job["owner_user"]
+    is_waiting = job["status"] in LIVE and job["status"] != JobStatus.RUNNING
+    return is_waiting and not visibility.can_see(owner, owner, job["organization"])
 
 
 def duplicate_error(found: HolderRow, user: str) -> DuplicateJobError:

@@ -17,7 +17,14 @@ from pypika.functions import Count
 from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES, throw_missing
 
 from ..frappe_version import IS_15
-from ..mentions import asks_for_names, fields_that_link_to_ours, kind_fields, links_to_ours, naming_ours
+from ..mentions import (
+    asks_for_names,
+    fields_that_link_to_ours,
+    kind_fields,
+    links_to_ours,
+    naming_ours,
+    rows_naming_steps,
+)
 from ..references import STEPS, hidden_of, visible_of
 from .base import are_names, dict_of, instead_of, is_ours, parsed, rows_naming_ours, sees_everything, text_of
 
@@ -208,8 +215,10 @@ def _without_bypass(given: dict[str, Any]) -> dict[str, Any]:
         if isinstance(filters, dict):  # as Frappe does next
             filters = [make_filter_tuple(doctype, key, value) for key, value in filters.items()]
         # Rows that name ours are found without the bypass.
-        hidden = (*TENANT_DOCTYPES, *STEPS)
-        return given | {"filters": [*filters, *([doctype, kind, "not in", hidden] for kind in kinds)]}
+        filters += [[doctype, kind, "not in", TENANT_DOCTYPES] for kind in kinds]
+        if about := rows_naming_steps(doctype):
+            filters.append([doctype, "name", "not in", about])
+        return given | {"filters": filters}
     return given
 
 

@@ -44,8 +44,7 @@ def delete_about(doctype: str, names: Sequence[str], *, has_form: bool = False) 
     """Delete files, comments, mails and other rows about these documents, and rows about those.
 
     Left alone, they would be about nothing, and so be shown to everybody. Mails stay among the deleted documents, which
-    only System Managers see. A File that another app or an odd address keeps from being deleted stays. The daily
-    clean-up tries again.
+    only System Managers see. A File that another app keeps from being deleted stays. The daily clean-up tries again.
     """
     kinds = (*OF_ANY, *OF_FORMS) if has_form else OF_ANY
     found: dict[str, list[str]] = {}

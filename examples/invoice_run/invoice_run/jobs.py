@@ -41,8 +41,8 @@ def begin_run(context: JobContext) -> dict[str, str] | None:
     if not names:
         return None
     last = frappe.get_doc("Invoice Run", names[0])
-    draft = frappe.copy_doc(last)
-    draft.invoice_date = add_months(getdate(last.invoice_date), 1)
-    draft.title = draft.invoice_date.strftime("%B %Y")
-    draft.insert()
+    date = add_months(getdate(last.invoice_date), 1)
+    values = {"title": date.strftime("%B %Y"), "invoice_date": date, "organization": last.organization}
+    lines = [{field: line.get(field) for field in ("customer", "address", "amount")} for line in last.lines]
+    draft = frappe.get_doc({"doctype": "Invoice Run", **values, "lines": lines}).insert()
     return {"output_reference": draft.name}

@@ -18,8 +18,9 @@ from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
 QUEUE_DOCTYPES = ("RQ Job", "RQ Worker")
 PLAIN = re.compile(r"[A-Za-z0-9 _-]*")
 LONGEST_KEPT = 140
-LONGEST = 10_000
 """Answers for longer texts are not cached. No DocType has a longer name; the database ignores padding."""
+LONGEST = 10_000
+"""Characters that the database is asked about."""
 _KNOWN = {doctype.upper(): doctype for doctype in (*TENANT_DOCTYPES, *QUEUE_DOCTYPES)}
 
 

@@ -24,7 +24,8 @@ from dartwing_core.jobs.access.desk_access import ENGINE_DOCTYPES, READING, REFE
 from dartwing_core.jobs.base import config
 from dartwing_core.jobs.store import private_files
 
-from . import links, shown_files
+from . import shown_files
+from .links import is_by_request
 from .references import check_other_apps, may_refer_to
 
 if TYPE_CHECKING:
@@ -119,11 +120,6 @@ def _is_stored_as_ours(file: Document) -> bool:
 
 def _is_published(real: Path) -> bool:
     return real.parent == Path(os.path.realpath(get_files_path()))
-
-
-def is_by_request() -> bool:
-    """Whether one of Frappe's own functions runs, with what a user has sent. Code of apps may do anything."""
-    return bool(frappe.flags.get(links.FLAG))
 
 
 # Making ---------------------------------------------------------------------------------------------------------

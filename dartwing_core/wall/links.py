@@ -28,6 +28,11 @@ FLAG = "dartwing_links_by_frappe"
 """In `frappe.flags`: whether one of Frappe's own functions runs. Those take links from any caller."""
 
 
+def is_by_request() -> bool:
+    """Whether one of Frappe's own functions runs, with what a user has sent. Code of apps may do anything."""
+    return bool(frappe.flags.get(FLAG))
+
+
 @dataclass(frozen=True, slots=True)
 class Link:
     """A field that leads to one of our DocTypes, and its value."""

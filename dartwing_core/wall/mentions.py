@@ -16,7 +16,7 @@ from pypika.terms import Criterion
 
 from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES
 
-from .references import STEPS, is_about_ours, rows_about_ours
+from .references import STEPS, is_about_ours, row_about_ours
 
 AS_TEXT = {"Deleted Document": ["deleted_doctype"], "Access Log": ["export_from"]}
 """Fields that hold the name of a DocType, but are no links."""
@@ -66,13 +66,7 @@ def rows_naming_steps(doctype: Any) -> list[str]:
 
 def naming_step(kind: Any, name: Any) -> Criterion:
     """The condition for fields that name a row about ours."""
-    about = {step: rows_about_ours(step) for step in STEPS}
-    return Criterion.any((kind == step) & name.isin(_of_name(query, step, name)) for step, query in about.items())
-
-
-def _of_name(query: Any, step: str, name: Any) -> Any:
-    """The query for one row: all rows of the DocType would be many."""
-    return query.where(frappe.qb.DocType(step).as_("about").name == name)
+    return Criterion.any((kind == step) & name.isin(row_about_ours(step, name)) for step in STEPS)
 
 
 def names_ours(doctype: str, row: Mapping[str, Any]) -> bool:

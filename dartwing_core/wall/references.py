@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import frappe
 from frappe import _
 from pypika.queries import QueryBuilder, Table
-from pypika.terms import Criterion, Not, Parameter
+from pypika.terms import Criterion, Not, Parameter, Term
 
 from dartwing_core.jobs.access import desk_access, visibility
 from dartwing_core.jobs.access.desk_access import (
@@ -146,18 +146,14 @@ def is_about_ours(doctype: str | None, name: str | None) -> bool:
 @lru_cache(maxsize=16)
 def _about_text(_db_type: str, doctype: str) -> str:
     """The text of `is_about_ours`, for one row of this DocType."""
-    return rows_about_ours(doctype, frappe.qb.DocType(doctype).name == Parameter("%s")).get_sql()
+    return row_about_ours(doctype, Parameter("%s")).get_sql()
 
 
-def rows_about_ours(doctype: str, condition: Criterion | None = None, level: str = "about") -> QueryBuilder:
-    """A query for rows of STEPS that refer to one of our documents, also by a further row. `level`: names its tables.
-
-    `condition`: on the table itself, or on the one of `level`.
-    """
-    row = frappe.qb.DocType(doctype) if condition is not None else frappe.qb.DocType(doctype).as_(level)
+def row_about_ours(doctype: str, name: Term) -> QueryBuilder:
+    """A query for the row of STEPS of this name, if it refers to one of our documents, also by a further row."""
+    row = frappe.qb.DocType(doctype).as_("about")
     is_about = row[REFERENCES[doctype][0]].isin(TENANT_DOCTYPES) | _refers_to_a_step(row, doctype)
-    query = frappe.qb.from_(row).select(row.name).where(is_about)
-    return query if condition is None else query.where(condition)
+    return frappe.qb.from_(row).select(row.name).where((row.name == name) & is_about)
 
 
 def _is_about_hidden(doctype: str, name: str, user: str | None) -> bool:

@@ -18,7 +18,7 @@ from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES
 from dartwing_core.jobs.store import private_files
 
-from . import links
+from .links import is_by_request
 from .references import STEPS
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def check_shown_files(doc: Document, _method: str | None = None) -> None:
     """
     if doc.get("__temporary_name") and frappe.db.exists(doc.doctype, doc.get("__temporary_name")):
         doc.delete_key("__temporary_name")  # Frappe moves the files of a new form to its document
-    for field in fields_for_files(doc.doctype) if frappe.flags.get(links.FLAG) else ():
+    for field in fields_for_files(doc.doctype) if is_by_request() else ():
         address = str(doc.get(field.fieldname) or "")
         if doc.has_value_changed(field.fieldname) and not _may_be_shown(doc, address):
             text = _("{0} shows files of this document only. Save the document, then upload the file here.")
@@ -55,12 +55,10 @@ def _may_be_shown(doc: Document, address: str) -> bool:
 
     Frappe compares addresses as the database does, which ignores case. So any other text is refused.
     """
-    if not address or address.startswith(WEB):
+    if not address or address.startswith((*WEB, "/files/")):
         return True
     own = {"attached_to_doctype": doc.doctype, "attached_to_name": doc.name, "file_url": address}
-    if address in frappe.get_all("File", own, pluck="file_url"):
-        return address.startswith("/files/") or private_files.is_kept(address)
-    return address.startswith("/files/")
+    return private_files.is_kept(address) and address in frappe.get_all("File", own, pluck="file_url")
 
 
 def _is_of_a_stranger(address: str) -> bool:
@@ -80,10 +78,10 @@ def _wrapped(attach: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(attach)
     def attach_own(doc: Document, event: str | None = None) -> None:
-        foreign, is_by_request = {}, frappe.flags.get(links.FLAG)
-        if is_by_request and doc.doctype in TENANT_DOCTYPES:
+        foreign, is_sent = {}, is_by_request()
+        if is_sent and doc.doctype in TENANT_DOCTYPES:
             return
-        if is_by_request and doc.doctype in STEPS and doc.get(REFERENCES[doc.doctype][0]) in TENANT_DOCTYPES:
+        if is_sent and doc.doctype in STEPS and doc.get(REFERENCES[doc.doctype][0]) in TENANT_DOCTYPES:
             values = {field.fieldname: doc.get(field.fieldname) for field in fields_for_files(doc.doctype)}
             foreign = {field: value for field, value in values.items() if value and _is_of_a_stranger(value)}
         try:
@@ -120,7 +118,7 @@ def check_publishing(file: Document) -> None:
     Also if Frappe would write it into a field that is none for files, and does not show the File.
     """
     doctype, name, old = file.attached_to_doctype, file.attached_to_name, file.file_url
-    if file.is_remote_file or not frappe.flags.get(links.FLAG) or visibility.viewer().sees_everything:
+    if file.is_remote_file or not is_by_request() or visibility.viewer().sees_everything:
         return
     if not doctype or not name or not frappe.db.exists(doctype, name) or not file.fetch_attached_to_field(old):
         return

@@ -122,7 +122,7 @@ def holders(hashes: Collection[str], our_own: Collection[str] = ()) -> dict[str,
 
 
 def _replaces(row: HolderRow, known: HolderRow) -> bool:
-    is_ended = known["status"] not in [str(status) for status in LIVE]
+    is_ended = JobStatus(known["status"]) not in LIVE
     return row["active_key"] > known["active_key"] or (row["active_key"] == known["active_key"] and is_ended)
 
 

@@ -18,6 +18,7 @@ from frappe.utils import cint
 from dartwing_core.jobs.access import desk_access
 from dartwing_core.jobs.store import private_files
 from dartwing_core.wall import callers, file_moves, file_rules, shown_files
+from dartwing_core.wall.links import is_by_request
 
 NAME = f"{__name__}.File"
 
@@ -46,7 +47,7 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
         """Store a private file of ours in the folder of such files."""
         # Frappe takes the text "0" for a folder, whose address it does not check, and stores a file.
         self.set("is_folder", cint(self.get("is_folder")))
-        if file_rules.is_by_request():
+        if is_by_request():
             self.set("content_hash", None)  # Frappe computes it
             file_rules.check_address(self)  # before Frappe writes there
         if self.attached_to_doctype in desk_access.ENGINE_DOCTYPES:
@@ -141,7 +142,7 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
 
     def unzip(self) -> Any:
         """Not for who may not read a file of ours: the error would tell its name."""
-        if self.attached_to_doctype in desk_access.TENANT_DOCTYPES and file_rules.is_by_request():
+        if self.attached_to_doctype in desk_access.TENANT_DOCTYPES and is_by_request():
             self.check_permission("read")
         return super().unzip()
 
@@ -185,7 +186,7 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
     def _delete_file_on_disk(self) -> None:
         """Delete the bytes of a file of ours after the commit. Frappe would delete by the last part of an address."""
         if not private_files.is_kept(self.file_url):
-            if self.flags.bytes_go_after_commit:
+            if self.flags.goes_with_document:
                 private_files.call_after_commit(super()._delete_file_on_disk)
             else:
                 super()._delete_file_on_disk()
@@ -198,6 +199,11 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
                 path.unlink(missing_ok=True)
             else:
                 private_files.delete_after_commit(path)
+
+    def add_comment_in_reference_doc(self, *arguments: Any) -> None:
+        """Leave no comment on a document that goes, too."""
+        if not self.flags.goes_with_document:
+            super().add_comment_in_reference_doc(*arguments)
 
     def delete_file_from_filesystem(self, only_thumbnail: bool = False) -> None:
         """Delete no bytes that a File of ours has published, also as the thumbnail of another File."""

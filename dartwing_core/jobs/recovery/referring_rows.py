@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from functools import partial
 
@@ -20,6 +21,8 @@ OF_ANY = ("Comment", "Communication")
 OF_FORMS = ("Version", "ToDo", "Document Follow", "Tag Link", "View Log", "DocShare", "Notification Log")
 """Further rows about documents that people edit in forms. The engine's own documents have none."""
 MAIL = "Communication"
+REFERRED_TO = frozenset({"File", "Comment", MAIL, "ToDo"})
+"""Rows that have such rows in turn."""
 
 
 def delete_files_of_missing(deadline: float) -> None:
@@ -36,7 +39,7 @@ def delete_files_of_missing(deadline: float) -> None:
 
 
 def _delete_file(name: str) -> None:
-    flags = {"bytes_go_after_commit": True}
+    flags = {"goes_with_document": True}
     frappe.delete_doc("File", name, flags=flags, ignore_permissions=True, force=True, delete_permanently=True)
 
 
@@ -46,37 +49,35 @@ def delete_about(doctype: str, names: Sequence[str], *, has_form: bool = False) 
     Left alone, they would be about nothing, and so be shown to everybody. Mails stay among the deleted documents, which
     only System Managers see. A File that another app keeps from being deleted stays. The daily clean-up tries again.
     """
-    kinds = (*OF_ANY, *OF_FORMS) if has_form else OF_ANY
-    found: dict[str, list[str]] = {}
-    _collect(found, doctype, names, kinds)
-    if files := found.pop("File", []):
-        _delete_files(files)
-        _collect(found, doctype, names, kinds)  # Frappe comments on the removal
-    _delete_mails(found.pop(MAIL, []))
+    found: dict[str, set[str]] = defaultdict(set)
+    _collect(found, doctype, names, (*OF_ANY, *OF_FORMS) if has_form else OF_ANY)
+    _delete_files(found.pop("File", ()))
+    _delete_mails(found.pop(MAIL, ()))
     for referring, rows in found.items():
-        frappe.db.delete(referring, {"name": ("in", rows)})
+        frappe.db.delete(referring, {"name": ("in", list(rows))})
 
 
-def _collect(found: dict[str, list[str]], doctype: str, names: Sequence[str], kinds: Sequence[str]) -> None:
+def _collect(found: dict[str, set[str]], doctype: str, names: Sequence[str], kinds: Sequence[str]) -> None:
     """Add the rows about these documents, and those about them in turn. Reads without locks."""
-    for referring in ("File", *kinds) if names else ():
+    for referring in ("File", *kinds):
         kind, name = FIELDS[referring]
-        rows = frappe.get_all(referring, filters={kind: doctype, name: ("in", names)}, pluck="name")
-        known = found.setdefault(referring, [])
-        new = [row for row in rows if row not in {*known}]  # rows may refer to each other
-        known += new
-        if referring in ("File", *OF_ANY, "ToDo"):
-            _collect(found, referring, new, (*OF_ANY, *OF_FORMS))
+        rows = frappe.get_all(referring, filters={kind: doctype, name: ("in", names)}, pluck="name") if names else ()
+        if new := [row for row in rows if row not in found[referring]]:  # rows may refer to each other
+            found[referring].update(new)
+            if referring in REFERRED_TO:
+                _collect(found, referring, new, (*OF_ANY, *OF_FORMS))
 
 
-def _delete_mails(names: Sequence[str]) -> None:
+def _delete_mails(names: Collection[str]) -> None:
     if names:
-        frappe.db.set_value("Email Queue", {"communication": ("in", names)}, "communication", None)  # still to be sent
+        frappe.db.set_value(
+            "Email Queue", {"communication": ("in", list(names))}, "communication", None
+        )  # still to be sent
     for name in names:
         frappe.delete_doc(MAIL, name, ignore_permissions=True, force=True, ignore_missing=True)
 
 
-def _delete_files(names: Sequence[str]) -> None:
+def _delete_files(names: Collection[str]) -> None:
     for file in names:
         frappe.db.savepoint(SAVEPOINT)
         try:

@@ -10,6 +10,7 @@ import pytest
 from frappe.model import delete_doc
 from frappe.website.doctype.personal_data_download_request import personal_data_download_request
 
+from dartwing_core.jobs.recovery import referring_rows
 from dartwing_core.wall import guard  # noqa: F401 (loads all of the wall, as requests and workers do)
 from tests.support import factory
 from tests.support.files import on_disk
@@ -127,6 +128,32 @@ def test_nothing_about_a_deleted_schedule_is_left(rows):
     assert frappe.db.exists("Deleted Document", {"deleted_doctype": "Communication", "deleted_name": rows["mail"].name})
     assert not frappe.db.get_value("Email Queue", waiting.name, "communication"), "else it would never be sent"
     removed(waiting)
+
+
+def test_the_removal_of_files_leaves_no_comments_about_what_is_gone(rows):
+    # Seen failing: Frappe comments on the task that a file of it is removed, and the task went after that.
+    schedule = rows["schedule"]
+    frappe.delete_doc(schedule.doctype, schedule.name, ignore_permissions=True)
+    names = [schedule.name, *(row.name for row in rows.values())]
+    assert frappe.get_all("Comment", {"reference_name": ["in", names]}, ["reference_doctype", "content"]) == []
+    frappe.db.rollback()
+
+
+def test_a_file_that_another_app_keeps_stays(rows, monkeypatch):
+    # Seen failing: what could not be deleted as a document was deleted as a row, with its bytes left.
+    kept = rows["file"].name
+    delete = frappe.delete_doc
+
+    def refuse(doctype: str, name: str, *arguments: Any, **named: Any) -> None:
+        if name == kept:
+            raise frappe.ValidationError
+        delete(doctype, name, *arguments, **named)
+
+    monkeypatch.setattr(frappe, "delete_doc", refuse)
+    referring_rows.delete_about(rows["schedule"].doctype, [rows["schedule"].name], has_form=True)
+    assert frappe.db.exists("File", kept)
+    assert not frappe.db.exists("File", rows["file of mail"].name)
+    frappe.db.rollback()
 
 
 def test_a_refused_deletion_leaves_the_bytes(rows, monkeypatch):

@@ -16,6 +16,7 @@ from dartwing_core.jobs.monitoring import reports
 from tests.support import database, factory, http, web_request
 from tests.support import settings as engine_settings
 from tests.support.http import API, Client
+from tests.support.rest import count, submit
 
 pytestmark = pytest.mark.usefixtures("fresh_limits")
 
@@ -23,14 +24,6 @@ pytestmark = pytest.mark.usefixtures("fresh_limits")
 @pytest.fixture
 def client(web, alice) -> Client:
     return Client(web).with_token(alice)
-
-
-def count() -> int:
-    return database.value("SELECT COUNT(*) FROM `tabBackground Job` WHERE organization LIKE 'Test %%'")
-
-
-def submit(client: Client, **more):
-    return client.post("submit_job", **{"job_type": "echo_job", "organization": factory.ALPHA, **more})
 
 
 # Errors

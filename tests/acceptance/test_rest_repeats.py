@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import frappe
 import pytest
 
-from tests.support import database, factory
+from tests.support import factory
 from tests.support.http import Client
+from tests.support.rest import count, submit
 
 pytestmark = pytest.mark.usefixtures("fresh_limits")
 
@@ -16,14 +15,6 @@ pytestmark = pytest.mark.usefixtures("fresh_limits")
 @pytest.fixture
 def client(web, alice) -> Client:
     return Client(web).with_token(alice)
-
-
-def count() -> int:
-    return database.value("SELECT COUNT(*) FROM `tabBackground Job` WHERE organization LIKE 'Test %%'")
-
-
-def submit(client: Client, **more: Any) -> Any:
-    return client.post("submit_job", **{"job_type": "echo_job", "organization": factory.ALPHA, **more})
 
 
 def test_a_repeated_request_makes_no_second_job(client):

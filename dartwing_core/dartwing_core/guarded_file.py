@@ -187,7 +187,7 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
         """Delete the bytes of a file of ours after the commit. Frappe would delete by the last part of an address."""
         if not private_files.is_kept(self.file_url):
             if self.flags.goes_with_document:
-                private_files.call_after_commit(super()._delete_file_on_disk)
+                private_files.call_after_commit(self.name, super()._delete_file_on_disk)
             else:
                 super()._delete_file_on_disk()
             return

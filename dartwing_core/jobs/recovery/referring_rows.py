@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from functools import partial
 
@@ -16,6 +16,9 @@ from ..db import best_effort, sql
 from ..store import private_files
 
 SAVEPOINT = "dartwing_core_file"
+GONE = "(gone)"
+"""No document has this name. Frappe deletes at once what is attached to the document that goes."""
+KEPT = (frappe.ValidationError, frappe.QueryTimeoutError)
 FIELDS = desk_access.REFERENCES | {"Notification Log": ("document_type", "document_name")}
 OF_ANY = ("Comment", "Communication")
 OF_FORMS = ("Version", "ToDo", "Document Follow", "Tag Link", "View Log", "DocShare", "Notification Log")
@@ -47,12 +50,20 @@ def delete_about(doctype: str, names: Sequence[str], *, has_form: bool = False) 
     """Delete files, comments, mails and other rows about these documents, and rows about those.
 
     Left alone, they would be about nothing, and so be shown to everybody. Mails stay among the deleted documents, which
-    only System Managers see. A File that another app keeps from being deleted stays. The daily clean-up tries again.
+    only System Managers see. A File that another app or a lock keeps stays, attached to a document that is gone. So it
+    is hidden, and the daily clean-up tries again.
     """
     found: dict[str, set[str]] = defaultdict(set)
     _collect(found, doctype, names, (*OF_ANY, *OF_FORMS) if has_form else OF_ANY)
-    _delete_files(found.pop("File", ()))
-    _delete_mails(found.pop(MAIL, ()))
+    if kept := _delete_each(found.pop("File", ()), _delete_file):
+        kind, name = FIELDS["File"]
+        others = {"name": ("in", kept), kind: ("!=", doctype)}  # a write of the rest might wait for a lock
+        for file in frappe.get_all("File", filters=others, pluck="name"):
+            frappe.db.set_value("File", file, {kind: doctype, name: GONE}, update_modified=False)
+    if mails := found.pop(MAIL, ()):
+        waiting = {"communication": ("in", list(mails))}  # still to be sent
+        frappe.db.set_value("Email Queue", waiting, "communication", None)
+        _delete_each(mails, _delete_mail)
     for referring, rows in found.items():
         frappe.db.delete(referring, {"name": ("in", list(rows))})
 
@@ -68,21 +79,20 @@ def _collect(found: dict[str, set[str]], doctype: str, names: Sequence[str], kin
                 _collect(found, referring, new, (*OF_ANY, *OF_FORMS))
 
 
-def _delete_mails(names: Collection[str]) -> None:
-    if names:
-        frappe.db.set_value(
-            "Email Queue", {"communication": ("in", list(names))}, "communication", None
-        )  # still to be sent
+def _delete_mail(name: str) -> None:
+    frappe.delete_doc(MAIL, name, ignore_permissions=True, force=True, ignore_missing=True)
+
+
+def _delete_each(names: Collection[str], delete: Callable[[str], None]) -> list[str]:
+    """Delete these documents. Returns those that another app or a lock keeps."""
+    kept = []
     for name in names:
-        frappe.delete_doc(MAIL, name, ignore_permissions=True, force=True, ignore_missing=True)
-
-
-def _delete_files(names: Collection[str]) -> None:
-    for file in names:
         frappe.db.savepoint(SAVEPOINT)
         try:
-            _delete_file(file)
-        except frappe.ValidationError:
+            delete(name)
+        except KEPT:
             frappe.db.rollback(save_point=SAVEPOINT)
             frappe.clear_last_message()
-            frappe.logger("dartwing_core").exception(f"The file {file} could not be deleted")
+            frappe.logger("dartwing_core").exception(f"{name} could not be deleted")
+            kept.append(name)
+    return kept

@@ -165,14 +165,14 @@ class DeletedBytes:
 
     def __init__(self) -> None:
         self.paths: list[Path] = []
-        self.actions: list[Callable[[], Any]] = []
+        self.actions: dict[str, Callable[[], Any]] = {}
 
     def __call__(self) -> None:
         paths, self.paths = self.paths, []
-        actions, self.actions = self.actions, []
+        actions, self.actions = self.actions, {}
         best_effort.run(partial(_delete_orphans, paths))
-        for action in actions:
-            best_effort.run(action)
+        for file, delete in actions.items():
+            best_effort.run(partial(_delete_if_gone, file, delete))
 
 
 def delete_after_commit(path: Path) -> None:
@@ -180,9 +180,15 @@ def delete_after_commit(path: Path) -> None:
     sql.callback_of_transaction(DeletedBytes).paths.append(path)
 
 
-def call_after_commit(delete: Callable[[], Any]) -> None:
+def call_after_commit(file: str, delete: Callable[[], Any]) -> None:
     """Let Frappe delete the bytes of a File when its deletion is committed. They would be gone after a rollback."""
-    sql.callback_of_transaction(DeletedBytes).actions.append(delete)
+    sql.callback_of_transaction(DeletedBytes).actions[file] = delete
+
+
+def _delete_if_gone(file: str, delete: Callable[[], Any]) -> None:
+    """A rollback to a savepoint may have brought the File back."""
+    if not frappe.db.exists("File", file):
+        delete()
 
 
 def delete_orphans(deadline: float) -> None:

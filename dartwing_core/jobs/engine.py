@@ -187,13 +187,14 @@ def _place(
     relations = DependencyCheck(asked, after, user)
     stands_for = dedup.merge_equal(asked)
     prepared = [item for item in asked if stands_for[item.row["name"]] is item]
-    documents = _answer_duplicates(prepared, user)
+    documents, abandoned = _answer_duplicates(prepared, user)
     new = [item for item in prepared if item.row["name"] not in documents]
     pairs = relations.connect([_as_parent(stands_for[item.row["name"]].row, documents) for item in asked])
     if new:
         quota.check(new, user)
         for item in new:
             item.row["parent_batch"] = batch["name"] if batch else None
+        _cancel_abandoned(abandoned)
         _insert([item.row for item in new])
         dependencies.insert(pairs, user)
         wake_after_commit(new)
@@ -210,32 +211,36 @@ def _as_parent(row: NewJobRow, documents: Mapping[str, Document]) -> ParentRow:
     return {"name": document.name, "status": document.status} if document else row
 
 
-def _answer_duplicates(prepared: list[Prepared], user: str) -> dict[str, Document]:
+def _answer_duplicates(prepared: list[Prepared], user: str) -> tuple[dict[str, Document], list[str]]:
     """The documents of jobs that exist already, by the requested row's name. Other rows get their `active_key`.
 
-    Raises DuplicateJobError if a request says so.
+    Also returns the abandoned jobs whose place new ones take. Raises DuplicateJobError if a request says so.
     """
     contents = {item.row["dedup_hash"] for item in prepared if item.row["dedup_hash"]}
     if not contents:
-        return {}
+        return {}, []
     holders = dedup.holders(contents, dedup.lock(contents))
-    documents = {}
+    documents, abandoned = {}, []
     for item in prepared:
         content = item.row["dedup_hash"]
         if not content:
             continue
         holder = holders.get(content)
-        if holder and not dedup.is_over(holder) and not _takes_over(holder):
+        if holder and dedup.is_abandoned(holder):
+            abandoned.append(holder["name"])
+        elif holder and not dedup.is_over(holder):
             dedup.unlock(content)
             documents[item.row["name"]] = _answer_duplicate(item, holder, user)
-        else:
-            item.row["active_key"] = dedup.key_after(content, holder)
-    return documents
+            continue
+        item.row["active_key"] = dedup.key_after(content, holder)
+    return documents, abandoned
 
 
-def _takes_over(holder: HolderRow) -> bool:
-    """Whether an abandoned job was canceled for an equal one."""
-    return dedup.is_abandoned(holder) and cancel.cancel_abandoned(holder["name"])
+def _cancel_abandoned(names: Sequence[str]) -> None:
+    """Cancel abandoned jobs for the equal ones that are inserted next. Raises JobBusyError if one has just begun."""
+    for name in names:
+        if not cancel.cancel_abandoned(name):
+            raise JobBusyError(_("The same job is just changing. Please try again."))
 
 
 def _answer_duplicate(item: Prepared, found: HolderRow, user: str) -> Document:

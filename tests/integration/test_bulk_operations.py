@@ -146,6 +146,23 @@ def test_an_equal_job_that_somebody_else_retries_meanwhile_is_retried_once(alice
     assert len(answer["done"]) <= 1, "nor both of them in one call"
 
 
+def test_a_job_is_retried_whose_twin_has_ended_meanwhile(alice):
+    # Seen failing: all that a bulk retry had locked counted as written by it, so an old snapshot was believed.
+    kind = factory.job_type("note", "add_note", deduplication_window=300)
+    dead = submitted_by(alice, kind, title="test twin", then="fail_for_good")
+    run(dead)
+    frappe.db.sql("UPDATE `tabBackground Job` SET dedup_until = NOW() - INTERVAL 1 DAY WHERE name = %s", (dead.name,))
+    frappe.db.commit()
+    twin = submitted_by(alice, kind, title="test twin", then="fail_for_good")
+    assert frappe.db.get_value("Background Job", dead.name, "status") == "Dead Letter", "begins the snapshot"
+    with database.another_connection() as other, other.cursor() as cursor:
+        cursor.execute("UPDATE `tabBackground Job` SET status = 'Canceled' WHERE name = %s", (twin.name,))
+        other.commit()
+    frappe.set_user(alice)
+    assert retry_jobs([dead.name])["done"] == [dead.name]
+    frappe.db.rollback()
+
+
 def test_running_jobs_are_canceled_last(alice):
     # Seen failing: an attempt that ended meanwhile waited for a cancel of hundreds of jobs, then ended without it.
     kind = factory.job_type("plain", deduplication="Never")

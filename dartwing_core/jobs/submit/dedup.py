@@ -59,11 +59,13 @@ def lock(hashes: Collection[str]) -> set[str]:
     """
     if frappe.db.db_type != "mariadb":
         return set()
-    before = set(after_commit().locks)
+    actions = after_commit()
+    before = set(actions.locks) - actions.locked_ahead
     names = sorted({named_locks.lock_name(content) for content in hashes})
     for start in range(0, len(names), BATCH):
         if not _lock(names[start : start + BATCH]):
             raise JobBusyError(_("The same job is being submitted by somebody else. Please try again."))
+    actions.locked_ahead.difference_update(names)
     return {content for content in hashes if named_locks.lock_name(content) in before}
 
 
@@ -88,7 +90,9 @@ def lock_contents_of(jobs: Sequence[str]) -> None:
     A transaction that has locked a row must not wait for a content: the server does not see such a deadlock.
     """
     hashes = frappe.get_all(config.JOB, {"name": ["in", list(jobs)]}, pluck="dedup_hash") if jobs else []
-    lock(set(filter(None, hashes)))
+    contents = set(filter(None, hashes))
+    before = lock(contents)
+    after_commit().locked_ahead.update(named_locks.lock_name(content) for content in contents - before)
 
 
 def unlock(content: str) -> None:

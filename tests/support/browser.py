@@ -79,7 +79,9 @@ class Visitor:
 
     def fetch(self, path: str) -> str:
         """The page as the server sends it to this user."""
-        return self._client.http.get(self._client.url + path, headers={"Accept": "text/html"}, timeout=30).text
+        answer = self._client.http.get(self._client.url + path, headers={"Accept": "text/html"}, timeout=30)
+        assert answer.status_code == 200, answer.text
+        return answer.text
 
     def close(self) -> None:
         self.context.close()

@@ -63,7 +63,7 @@ has_permission = {
     "Dashboard Settings": "dartwing_core.wall.personal_rows.has_settings_permission",
 }
 
-_check_reference = "dartwing_core.wall.references.check_reference"
+_check_reference = ["dartwing_core.wall.references.check_reference", "dartwing_core.wall.further_rows.check_further"]
 _check_deleting = "dartwing_core.wall.references.check_deleting"
 _delete_about = "dartwing_core.wall.references.delete_about"
 _check_stored_query = "dartwing_core.wall.stored_queries.check"
@@ -86,6 +86,7 @@ doc_events = {
     },
     "Report": {"validate": ["dartwing_core.wall.report_access.check_report", _check_stored_query]},
     "Kanban Board": {"validate": _check_stored_query},
+    **{doctype: {"validate": _stay_quiet, "on_trash": _stay_quiet} for doctype in ("Notification Log", "List Filter")},
     **{
         doctype: {"validate": [_check_stored_query, _stay_quiet], "on_trash": _stay_quiet}
         for doctype in ("Dashboard Chart", "Number Card")

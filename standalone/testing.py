@@ -21,7 +21,12 @@ from .options import foreground, options, take, take_app
 from .processes import RUN_DIR, Failed, Process
 from .site import ROOT
 
-SIDES = {"tests/acceptance": ["tests/acceptance"], "tests/crash": ["tests/crash"]}
+WALL = [f"tests/acceptance/{name}" for name in ("asked_first", "file_rules", "rows_about_ours", "ways_around")]
+"""Tests of acceptance that measure no times. They follow the crash tests, which take half as long as acceptance."""
+SIDES = {
+    "tests/acceptance": ["tests/acceptance", *(f"--ignore={ROOT / folder}" for folder in WALL)],
+    "tests/crash": ["tests/crash", *WALL],
+}
 """These measure times, so the other tests run beside them with less claim to the processors."""
 NOT_FAST = (
     "test_*_plans.py",  # tables with many rows
@@ -85,7 +90,7 @@ def run(arguments: list[str], counts: Path) -> int:
             )
         if selects:
             return foreground(stage, [*python(), *pytest, "tests"], folder=ROOT)
-        ignored = [f"--ignore={ROOT / part}" for part in SIDES]
+        ignored = [f"--ignore={ROOT / part}" for part in ("tests/acceptance", "tests/crash")]
         return side_by_side(stage, ["nice", "-n", "5", *python(), *pytest, "tests", *ignored], SIDES, rest, counts)
 
 

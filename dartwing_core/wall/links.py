@@ -4,13 +4,14 @@ Frappe looks a link up, and copies fields through it (`fetch_from`), without che
 document (15, 16). Frappe 15 does so even before it checks that the user may make the linking document. So errors tell
 anybody which names exist, and copies tell the content of the rows. Rows of strangers keep a document from being
 deleted. No hook of Frappe's comes before that, so its method is wrapped, for requests and background jobs of a site
-with this app. Links to other DocTypes stay as they were, but hold no filters.
+with this app. The same holds for rows about ours: a Contact shows the title of whatever it links to. Other links stay
+as they were, but hold no filters.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +20,9 @@ from frappe import _
 from frappe.model.document import Document
 
 from dartwing_core.jobs.access import visibility
-from dartwing_core.jobs.access.desk_access import throw_missing
+from dartwing_core.jobs.access.desk_access import REFERENCES, throw_missing
 
-from . import references
+from . import personal_rows, references
 from .doctypes import tenant_doctype
 
 FLAG = "dartwing_links_by_frappe"
@@ -65,14 +66,32 @@ def check(doc, stored: Callable[[], Any]) -> list[Link]:
     visible = {
         (doctype, name)
         for doctype in {link.doctype for link in links}
-        for name in references.visible_of(doctype, [link.name for link in links if link.doctype == doctype])
+        for name in _visible_of(doctype, [link.name for link in links if link.doctype == doctype])
     }
     hidden = [link for link in links if (link.doctype, link.name) not in visible]
     before = stored() if hidden else None
     for link in hidden:
         if not _was_there(link, doc, before):
-            throw_missing(link.doctype, link.name)
+            _throw_missing(link)
     return hidden
+
+
+def _visible_of(doctype: str, names: list[str]) -> Collection[str]:
+    """Those of these documents that the user may see. One statement."""
+    if doctype in references.STEPS:
+        return set(names) - references.hidden_of(doctype, names)
+    if doctype in personal_rows.KINDS:
+        return set(names) - personal_rows.hidden_of(doctype, names, frappe.session.user)
+    return references.visible_of(doctype, names)
+
+
+def _throw_missing(link: Link) -> None:
+    """The error for a document that does not exist: Frappe's for a link to one of its own rows, to the letter."""
+    if tenant_doctype(link.doctype):
+        throw_missing(link.doctype, link.name)
+    label = _(link.row.meta.get_field(link.field).label, context=link.row.doctype)
+    place = f"{_('Row')} #{link.row.idx}: " if link.row.get("parentfield") else ""
+    frappe.throw(_("Could not find {0}").format(f"{place}{label}: {link.name}"), frappe.LinkValidationError)
 
 
 def _links(doc) -> Iterator[Link]:
@@ -81,18 +100,25 @@ def _links(doc) -> Iterator[Link]:
         if row.doctype not in fields:
             fields[row.doctype] = row.meta.get_link_fields() + row.meta.get_dynamic_link_fields()
         for field in fields[row.doctype]:
-            if (name := row.get(field.fieldname)) and (doctype := _leads_to_ours(row, field, name)):
+            name = row.get(field.fieldname)
+            if name and not _is_checked_as_reference(row, field) and (doctype := _leads_to_ours(row, field, name)):
                 yield Link(row, field.fieldname, doctype, name)
 
 
+def _is_checked_as_reference(row: Any, field: Any) -> bool:
+    """Whether `check_reference` checks this link to a row that may be about ours."""
+    kind, name = REFERENCES.get(row.doctype, (None, None))
+    return field.fieldname == name and row.get(kind) in references.STEPS
+
+
 def _leads_to_ours(row: Any, field: Any, name: Any) -> str | None:
-    """The DocType of ours to which a link leads. Raises frappe.ValidationError for a link that is no text."""
+    """The DocType to which a link leads, if it is ours, or one with rows about ours. Raises frappe.ValidationError."""
     if isinstance(name, dict | list):  # Frappe would look up the first row that these filters match
         raise frappe.ValidationError(_("{0} must be text.").format(field.fieldname))
     kind = field.options if field.fieldtype == "Link" else row.get(field.options)
     if kind and not isinstance(kind, str):  # for a number, Frappe would take the first of all DocTypes
         raise frappe.ValidationError(_("{0} must be text.").format(field.options))
-    doctype = tenant_doctype(kind)
+    doctype = _guarded(kind)
     if doctype and not isinstance(name, str):  # … and the first of all rows
         raise frappe.ValidationError(_("{0} must be text.").format(field.fieldname))
     return doctype
@@ -105,10 +131,15 @@ def _was_there(link: Link, doc, before) -> bool:
     field = link.row.meta.get_field(link.field)
     for row in rows:
         if row.name == link.row.name and row.get(link.field) == link.name:
-            return (
-                tenant_doctype(field.options if field.fieldtype == "Link" else row.get(field.options)) == link.doctype
-            )
+            return _guarded(field.options if field.fieldtype == "Link" else row.get(field.options)) == link.doctype
     return False
+
+
+def _guarded(kind: Any) -> str | None:
+    """The DocType that this text means, if its rows are ours, or may be about ours."""
+    if kind in references.STEPS or kind in personal_rows.KINDS:
+        return kind
+    return tenant_doctype(kind)
 
 
 def _wrapped(validate):

@@ -6,6 +6,7 @@ cards and charts to all users. Rows about other DocTypes stay as they are. (15, 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -25,10 +26,10 @@ from dartwing_core.jobs.access.desk_access import (
     throw_missing,
 )
 
-from . import report_access
+from . import references, report_access
 from .loaded_names import loaded_name
 from .mentions import MODULE, NOTICE, naming_step
-from .references import STEPS, check_other_apps, is_about_ours
+from .references import STEPS, check_other_apps
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ KINDS = {
     "Auto Email Report": Kind(None, "user", "report"),
     "Prepared Report": Kind(None, "owner", "report_name", reads=report_access.MAY_HOLD_OURS),
 }
+BOARD = "Kanban Board"
 APP = "dartwing_core"
 NAVIGATION = ("Workspace", "Workspace Sidebar", "Desktop Icon")
 OUR_FUNCTIONS = f"{APP}."
@@ -71,12 +73,35 @@ def conditions(user: str | None = None, doctype: str = "List Filter") -> str:
 @lru_cache(maxsize=256)
 def _conditions_text(_db_type: str, doctype: str, user: str) -> str:
     """The text of the conditions, which takes milliseconds to make. It depends on these values alone."""
-    table, kind = frappe.qb.DocType(doctype), KINDS[doctype]
+    return as_sql(_is_shown(frappe.qb.DocType(doctype), KINDS[doctype], user))
+
+
+def _is_shown(table: Any, kind: Kind, user: str) -> Criterion:
+    """The condition for rows that this user may see."""
     owner = table[kind.owner]
     for_all = [owner.isnull(), owner.isin(["", user]), *(table[field] == 1 for field in kind.published)]
     if kind.published:
         for_all.append(owner.isin(_managers()))
-    return as_sql(Criterion.any([*for_all, Criterion.all(_of_others(table, kind))]))
+    return Criterion.any([*for_all, Criterion.all(_of_others(table, kind))])
+
+
+def hidden_of(doctype: str, names: Collection[str], user: str) -> set[str]:
+    """Those of these rows of KINDS that this user may not see. One statement."""
+    table = frappe.qb.DocType(doctype)
+    hidden = table.name.isin(list(names)) & Not(_is_shown(table, KINDS[doctype], user))
+    return set(frappe.qb.from_(table).select(table.name).where(hidden).run(pluck=True))
+
+
+def is_about_ours(doctype: Any, name: Any) -> bool:
+    """Whether this is a row of KINDS, or a board, about one of our DocTypes."""
+    if doctype not in (*KINDS, BOARD) or not isinstance(name, str):
+        return False
+    if doctype == BOARD:
+        return frappe.db.get_value(BOARD, name, "reference_doctype") in TENANT_DOCTYPES
+    kind = KINDS[doctype]
+    fields = [field for field in (kind.about, kind.name, kind.report, kind.method) if field]
+    row = frappe.db.get_value(doctype, name, fields, as_dict=True)
+    return row is not None and _is_about_ours(kind, row)
 
 
 def kanban_conditions(user: str | None = None, doctype: str = "Kanban Board Column") -> str:
@@ -87,7 +112,7 @@ def kanban_conditions(user: str | None = None, doctype: str = "Kanban Board Colu
     viewer = visibility.viewer(user)
     if viewer.sees_everything:
         return ""
-    board = frappe.qb.DocType("Kanban Board")
+    board = frappe.qb.DocType(BOARD)
     ours = board.reference_doctype.isin(TENANT_DOCTYPES) & (board.owner != viewer.user)
     return as_sql(frappe.qb.DocType(doctype).parent.notin(frappe.qb.from_(board).select(board.name).where(ours)))
 
@@ -173,7 +198,7 @@ def _is_about_ours(kind: Kind, row: Any) -> bool:
     """Whether a document, or a dict of its fields, is about one of the engine's DocTypes."""
     about, report, method = (row.get(field) if field else None for field in (kind.about, kind.report, kind.method))
     is_on_report = report is not None and report_access.is_on(report, kind.reads)
-    if kind.name and is_about_ours(about, row.get(kind.name)):
+    if kind.name and references.is_about_ours(about, row.get(kind.name)):
         return True
     return about in TENANT_DOCTYPES or is_on_report or str(method or "").startswith(OUR_FUNCTIONS)
 

@@ -239,11 +239,14 @@ def check_reference(doc: Document, method: str | None = None) -> None:
 
     Frappe writes comments, assignments and tags into the row of the document: a running job's, or another tenant's.
     """
-    if doc.doctype == "Communication":  # an e-mail to an address with the name of any document is linked to it
-        doc.set("timeline_links", list(filter(_may_be_linked, doc.timeline_links)))
     doctype_field, name_field = REFERENCES[doc.doctype]
     doctype, name = doc.get(doctype_field), doc.get(name_field)
     doc.flags.is_about_ours = doctype in TENANT_DOCTYPES or is_about_ours(doctype, name)
+    if doc.doctype == "Communication":
+        # A mail is linked to every document, and to every Contact, whose name or address it holds. Anybody makes a
+        # Contact with the address of another, and reads its timeline.
+        linked = () if doc.flags.is_about_ours else filter(_may_be_linked, doc.timeline_links)
+        doc.set("timeline_links", list(linked))
     if doctype in STEPS and doc.flags.is_about_ours:
         if getattr(frappe.local, "request", None) and not may_refer_to(doctype, name):
             throw_missing(doctype, name)

@@ -61,36 +61,22 @@ def _may_be_shown(doc: Document, address: str) -> bool:
     return private_files.is_kept(address) and address in frappe.get_all("File", own, pluck="file_url")
 
 
-def _is_of_a_stranger(address: str) -> bool:
-    """Whether Frappe would attach a File of somebody else, who would lose it."""
-    loose = {"attached_to_doctype": ["is", "not set"], "file_url": address, "owner": ["!=", frappe.session.user]}
-    return bool(frappe.db.exists("File", loose))
-
-
 # What Frappe attaches -----------------------------------------------------------------------------------------------
 
 
 def _wrapped(attach: Callable[..., None]) -> Callable[..., None]:
-    """`attach_files_to_document`, which does nothing for documents of ours: what they show is attached, or published.
+    """`attach_files_to_document`, which does nothing for documents of ours and rows about them.
 
-    It leaves a stranger's File alone if the document is about one of ours.
+    What ours show is attached already, or published. To rows about ours nothing is added (`further_rows`).
     """
 
     @functools.wraps(attach)
-    def attach_own(doc: Document, event: str | None = None) -> None:
-        foreign, is_sent = {}, is_by_request()
-        if is_sent and doc.doctype in TENANT_DOCTYPES:
-            return
-        if is_sent and doc.doctype in STEPS and doc.get(REFERENCES[doc.doctype][0]) in TENANT_DOCTYPES:
-            values = {field.fieldname: doc.get(field.fieldname) for field in fields_for_files(doc.doctype)}
-            foreign = {field: value for field, value in values.items() if value and _is_of_a_stranger(value)}
-        try:
-            doc.update(dict.fromkeys(foreign))
+    def attach_to_others(doc: Document, event: str | None = None) -> None:
+        is_about_ours = doc.doctype in STEPS and doc.get(REFERENCES[doc.doctype][0]) in TENANT_DOCTYPES
+        if not (is_by_request() and (is_about_ours or doc.doctype in TENANT_DOCTYPES)):
             attach(doc, event)
-        finally:
-            doc.update(foreign)
 
-    return attach_own
+    return attach_to_others
 
 
 utils.attach_files_to_document = _wrapped(utils.attach_files_to_document)

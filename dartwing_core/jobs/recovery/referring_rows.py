@@ -26,6 +26,8 @@ OF_FORMS = ("Version", "ToDo", "Document Follow", "Tag Link", "View Log", "DocSh
 MAIL = "Communication"
 REFERRED_TO = frozenset({"File", "Comment", MAIL, "ToDo"})
 """Rows that have such rows in turn."""
+MOST_LEVELS = 4
+"""Users make rows about our documents, and none about those (`wall/further_rows`). Code of the site might."""
 
 
 def delete_files_of_missing(deadline: float) -> None:
@@ -53,8 +55,7 @@ def delete_about(doctype: str, names: Sequence[str], *, has_form: bool = False) 
     only System Managers see. A File that another app or a lock keeps stays, attached to a document that is gone. So it
     is hidden, and the daily clean-up tries again.
     """
-    found: dict[str, set[str]] = defaultdict(set)
-    _collect(found, doctype, names, (*OF_ANY, *OF_FORMS) if has_form else OF_ANY)
+    found = _rows_about(doctype, names, (*OF_ANY, *OF_FORMS) if has_form else OF_ANY)
     if kept := _delete_each(found.pop("File", ()), _delete_file):
         kind, name = FIELDS["File"]
         others = {"name": ("in", kept), kind: ("!=", doctype)}  # a write of the rest might wait for a lock
@@ -65,18 +66,31 @@ def delete_about(doctype: str, names: Sequence[str], *, has_form: bool = False) 
         frappe.db.set_value("Email Queue", waiting, "communication", None)
         _delete_each(mails, _delete_mail)
     for referring, rows in found.items():
-        frappe.db.delete(referring, {"name": ("in", list(rows))})
+        if rows:
+            frappe.db.delete(referring, {"name": ("in", list(rows))})
 
 
-def _collect(found: dict[str, set[str]], doctype: str, names: Sequence[str], kinds: Sequence[str]) -> None:
-    """Add the rows about these documents, and those about them in turn. Reads without locks."""
-    for referring in ("File", *kinds):
-        kind, name = FIELDS[referring]
-        rows = frappe.get_all(referring, filters={kind: doctype, name: ("in", names)}, pluck="name") if names else ()
-        if new := [row for row in rows if row not in found[referring]]:  # rows may refer to each other
-            found[referring].update(new)
-            if referring in REFERRED_TO:
-                _collect(found, referring, new, (*OF_ANY, *OF_FORMS))
+def _rows_about(doctype: str, names: Sequence[str], kinds: Sequence[str]) -> dict[str, set[str]]:
+    """The rows about these documents by their DocTypes, and those about them in turn. Reads without locks."""
+    found: dict[str, set[str]] = defaultdict(set)
+    level = {doctype: (list(names), kinds)}
+    for _depth in range(MOST_LEVELS):
+        further: dict[str, tuple[list[str], Sequence[str]]] = {}
+        for about, (some, referring_kinds) in level.items():
+            for referring in ("File", *referring_kinds):
+                if new := _new_rows(found[referring], referring, about, some):
+                    further.setdefault(referring, ([], (*OF_ANY, *OF_FORMS)))[0].extend(new)
+        level = {referring: rows for referring, rows in further.items() if referring in REFERRED_TO}
+    return found
+
+
+def _new_rows(known: set[str], referring: str, doctype: str, names: Sequence[str]) -> list[str]:
+    """The rows of a DocType about these documents that are not known yet. Adds them to `known`."""
+    kind, name = FIELDS[referring]
+    rows = frappe.get_all(referring, filters={kind: doctype, name: ("in", names)}, pluck="name") if names else []
+    new = [row for row in rows if row not in known]  # rows may refer to each other
+    known.update(new)
+    return new
 
 
 def _delete_mail(name: str) -> None:

@@ -14,7 +14,7 @@ from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import ENGINE_DOCTYPES, TENANT_DOCTYPES, throw_missing
 from dartwing_core.jobs.errors import InvalidJobError
 
-from .. import references
+from .. import personal_rows, references
 from ..doctypes import tenant_doctype
 from ..mentions import naming_ours
 
@@ -68,8 +68,11 @@ def sees_everything() -> bool:
 
 def is_hidden(doctype: Any, name: Any) -> bool:
     """Whether this is a document of ours that the user would not find in its list, or a row about such a one."""
-    if isinstance(doctype, str) and doctype in references.STEPS and isinstance(name, str):
-        return not references.may_refer_to(doctype, name)
+    if isinstance(doctype, str) and isinstance(name, str):
+        if doctype in references.STEPS:
+            return not references.may_refer_to(doctype, name)
+        if doctype in personal_rows.KINDS:
+            return not sees_everything() and bool(personal_rows.hidden_of(doctype, [name], frappe.session.user))
     is_asked = doctype in TENANT_DOCTYPES and isinstance(name, str)
     return is_ours(doctype) and not (is_asked and frappe.get_list(doctype, filters={"name": name}, limit=1))
 

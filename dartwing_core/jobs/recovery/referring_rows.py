@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 
 import frappe
+from rq.timeouts import BaseTimeoutException
 
 from ..access import desk_access
 from ..base import clock
@@ -16,9 +17,6 @@ from ..db import best_effort, sql
 from ..store import private_files
 
 SAVEPOINT = "dartwing_core_file"
-GONE = "(gone)"
-"""No document has this name. Frappe deletes at once what is attached to the document that goes."""
-KEPT = (frappe.ValidationError, frappe.QueryTimeoutError)
 FIELDS = desk_access.REFERENCES | {"Notification Log": ("document_type", "document_name")}
 OF_ANY = ("Comment", "Communication")
 OF_FORMS = ("Version", "ToDo", "Document Follow", "Tag Link", "View Log", "DocShare", "Notification Log")
@@ -28,19 +26,86 @@ REFERRED_TO = frozenset({"File", "Comment", MAIL, "ToDo"})
 """Rows that have such rows in turn."""
 MOST_LEVELS = 4
 """Users make rows about our documents, and none about those (`wall/further_rows`). Code of the site might."""
+Row = tuple[str, str]
+"""A DocType, and the name of one of its documents."""
 
 
-def delete_files_of_missing(deadline: float) -> None:
-    """Delete Files whose document of ours is gone: an upload beside its deletion has left them. Commits each."""
+def delete_rows_of_missing(deadline: float) -> None:
+    """Delete rows whose document of ours is gone: those that were kept, and uploads beside a deletion. Commits each."""
     before = clock.site_time() - timedelta(seconds=private_files.ORPHANED_AFTER)
     for doctype in desk_access.TENANT_DOCTYPES:
-        file, document = frappe.qb.DocType("File"), frappe.qb.DocType(doctype)
-        query = frappe.qb.from_(file).left_join(document).on(document.name == file.attached_to_name).select(file.name)
-        query = query.where((file.attached_to_doctype == doctype) & (file.modified < before) & document.name.isnull())
-        for name in query.run(pluck=True):
-            if time.monotonic() > deadline:
-                return
-            best_effort.run(partial(sql.committed, partial(_delete_file, name)))
+        for referring in sorted(REFERRED_TO):
+            row, document = frappe.qb.DocType(referring), frappe.qb.DocType(doctype)
+            kind, name = (row[field] for field in FIELDS[referring])
+            query = frappe.qb.from_(row).left_join(document).on(document.name == name).select(row.name)
+            query = query.where((kind == doctype) & (row.modified < before) & document.name.isnull())
+            for found in query.run(pluck=True):
+                if time.monotonic() > deadline:
+                    return
+                best_effort.run(partial(sql.committed, partial(_delete_with_further, (referring, found))))
+
+
+def _delete_with_further(row: Row) -> None:
+    doctype, name = row
+    _delete_rows(_rows_about(doctype, [name], (*OF_ANY, *OF_FORMS)) | {row: None})
+
+
+def delete_about(doctype: str, names: Sequence[str], *, has_form: bool = False) -> None:
+    """Delete files, comments, mails and other rows about these documents, and rows about those.
+
+    Left alone, they would be about nothing, and so be shown to everybody. Mails stay among the deleted documents, which
+    only System Managers see. A file or mail that another app or a lock keeps stays, with the rows between it and the
+    document. All of them are about a document that is gone, so they are hidden. The daily clean-up tries again.
+    """
+    _delete_rows(_rows_about(doctype, names, (*OF_ANY, *OF_FORMS) if has_form else OF_ANY))
+
+
+def _delete_rows(rows: Mapping[Row, Row | None]) -> None:
+    """Delete these rows, each given with the row that it is about."""
+    kept: set[Row] = set()
+    for doctype, delete in (("File", _delete_file), (MAIL, _delete_mail)):
+        for row in [row for row in rows if row[0] == doctype and row not in kept]:
+            if not _is_deleted(row[1], delete):
+                _keep(row, rows, kept)
+    gone: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        if row[0] not in ("File", MAIL) and row not in kept:
+            gone[row[0]].append(row[1])
+    for doctype, names in gone.items():
+        frappe.db.delete(doctype, {"name": ("in", names)})
+
+
+def _keep(row: Row | None, rows: Mapping[Row, Row | None], kept: set[Row]) -> None:
+    """Keep this row, and those that it is about in turn."""
+    while row is not None and row not in kept:
+        kept.add(row)
+        row = rows.get(row)
+
+
+def _rows_about(doctype: str, names: Sequence[str], kinds: Sequence[str]) -> dict[Row, Row | None]:
+    """The rows about these documents, and those about them in turn, each with what it is about. Takes no locks."""
+    found: dict[Row, Row | None] = {}
+    level = {doctype: list(names)}
+    for _depth in range(MOST_LEVELS):
+        further: dict[str, list[str]] = defaultdict(list)
+        for about, some in level.items():
+            for referring in ("File", *kinds):
+                further[referring] += _add_rows(found, referring, about, some)
+        level = {referring: rows for referring, rows in further.items() if rows and referring in REFERRED_TO}
+        kinds = (*OF_ANY, *OF_FORMS)
+    return found
+
+
+def _add_rows(found: dict[Row, Row | None], referring: str, doctype: str, names: Sequence[str]) -> list[str]:
+    """The rows of a DocType about these documents that were not found yet. Adds them to `found`."""
+    kind, name = FIELDS[referring]
+    filters = {kind: doctype, name: ("in", names)}
+    rows = frappe.get_all(referring, filters=filters, fields=["name", name], as_list=True) if names else []
+    new = {
+        row: (doctype, about) for row, about in rows if (referring, row) not in found
+    }  # rows may refer to each other
+    found.update({(referring, row): about for row, about in new.items()})
+    return list(new)
 
 
 def _delete_file(name: str) -> None:
@@ -48,65 +113,22 @@ def _delete_file(name: str) -> None:
     frappe.delete_doc("File", name, flags=flags, ignore_permissions=True, force=True, delete_permanently=True)
 
 
-def delete_about(doctype: str, names: Sequence[str], *, has_form: bool = False) -> None:
-    """Delete files, comments, mails and other rows about these documents, and rows about those.
-
-    Left alone, they would be about nothing, and so be shown to everybody. Mails stay among the deleted documents, which
-    only System Managers see. A File that another app or a lock keeps stays, attached to a document that is gone. So it
-    is hidden, and the daily clean-up tries again.
-    """
-    found = _rows_about(doctype, names, (*OF_ANY, *OF_FORMS) if has_form else OF_ANY)
-    if kept := _delete_each(found.pop("File", ()), _delete_file):
-        kind, name = FIELDS["File"]
-        others = {"name": ("in", kept), kind: ("!=", doctype)}  # a write of the rest might wait for a lock
-        for file in frappe.get_all("File", filters=others, pluck="name"):
-            frappe.db.set_value("File", file, {kind: doctype, name: GONE}, update_modified=False)
-    if mails := found.pop(MAIL, ()):
-        waiting = {"communication": ("in", list(mails))}  # still to be sent
-        frappe.db.set_value("Email Queue", waiting, "communication", None)
-        _delete_each(mails, _delete_mail)
-    for referring, rows in found.items():
-        if rows:
-            frappe.db.delete(referring, {"name": ("in", list(rows))})
-
-
-def _rows_about(doctype: str, names: Sequence[str], kinds: Sequence[str]) -> dict[str, set[str]]:
-    """The rows about these documents by their DocTypes, and those about them in turn. Reads without locks."""
-    found: dict[str, set[str]] = defaultdict(set)
-    level = {doctype: (list(names), kinds)}
-    for _depth in range(MOST_LEVELS):
-        further: dict[str, tuple[list[str], Sequence[str]]] = {}
-        for about, (some, referring_kinds) in level.items():
-            for referring in ("File", *referring_kinds):
-                if new := _new_rows(found[referring], referring, about, some):
-                    further.setdefault(referring, ([], (*OF_ANY, *OF_FORMS)))[0].extend(new)
-        level = {referring: rows for referring, rows in further.items() if referring in REFERRED_TO}
-    return found
-
-
-def _new_rows(known: set[str], referring: str, doctype: str, names: Sequence[str]) -> list[str]:
-    """The rows of a DocType about these documents that are not known yet. Adds them to `known`."""
-    kind, name = FIELDS[referring]
-    rows = frappe.get_all(referring, filters={kind: doctype, name: ("in", names)}, pluck="name") if names else []
-    new = [row for row in rows if row not in known]  # rows may refer to each other
-    known.update(new)
-    return new
-
-
 def _delete_mail(name: str) -> None:
+    frappe.db.set_value("Email Queue", {"communication": name}, "communication", None)  # it is still to be sent
     frappe.delete_doc(MAIL, name, ignore_permissions=True, force=True, ignore_missing=True)
 
 
-def _delete_each(names: Collection[str], delete: Callable[[str], None]) -> list[str]:
-    """Delete these documents. Returns those that another app or a lock keeps."""
-    kept = []
-    for name in names:
-        frappe.db.savepoint(SAVEPOINT)
-        try:
-            delete(name)
-        except KEPT:
-            frappe.db.rollback(save_point=SAVEPOINT)
-            frappe.clear_last_message()
-            frappe.logger("dartwing_core").exception(f"{name} could not be deleted")
-            kept.append(name)
-    return kept
+def _is_deleted(name: str, delete: Callable[[str], None]) -> bool:
+    """Delete this document. Returns False if another app or a lock keeps it."""
+    told = len(frappe.local.message_log)
+    frappe.db.savepoint(SAVEPOINT)
+    try:
+        delete(name)
+    except BaseTimeoutException:
+        raise
+    except Exception:  # a hook of another app may raise anything
+        frappe.db.rollback(save_point=SAVEPOINT)  # raises if the database has undone the whole transaction
+        del frappe.local.message_log[told:]
+        frappe.logger("dartwing_core").exception(f"{name} could not be deleted")
+        return False
+    return True

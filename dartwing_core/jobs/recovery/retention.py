@@ -64,7 +64,7 @@ def clear_old_jobs(days: int) -> int:
     while time.monotonic() < deadline and sql.committed(partial(_delete_batches, ended_before)) == BATCH:
         pass
     sql.committed(partial(_delete_circuits, ended_before))
-    best_effort.run(partial(referring_rows.delete_files_of_missing, deadline))
+    best_effort.run(partial(referring_rows.delete_rows_of_missing, deadline))
     best_effort.run(partial(private_files.delete_orphans, deadline))
     return deleted
 

@@ -77,4 +77,9 @@ def text_or_list(value: Any, argument: str) -> Any:
 
 def requests_for(many: Any) -> int:
     """The number of requests that a list counts as. Anything else counts as one."""
-    return max(1, -(-len(many) // JOBS_PER_REQUEST)) if isinstance(many, list) else 1
+    return requests_for_jobs(len(many)) if isinstance(many, list) else 1
+
+
+def requests_for_jobs(number: int) -> int:
+    """The number of requests that a call about so many jobs counts as."""
+    return max(1, -(-number // JOBS_PER_REQUEST))

@@ -7,21 +7,17 @@ from typing import Annotated, Any
 from frappe import _
 
 from dartwing_core import jobs as engine
-from dartwing_core.jobs.errors import InvalidJobError
 from dartwing_core.jobs.operations import builders
 
 from . import rate_limits
-from .arguments import parsed, requests_for
+from .arguments import parsed, requests_for_jobs
 from .registry import endpoint
 from .schemas.batches import BatchId, BatchIdAndStatus, BatchList, BatchRetry, BatchStatus, BatchStatusAnswer, Callback
 from .schemas.common import REQUIRED, Limit, OrganizationName
 
 
 def _cost_of_batch(jobs: Any = None, **_more: Any) -> int:
-    try:
-        return requests_for([*builders.plan_of(parsed(jobs, "jobs"), "").jobs])
-    except InvalidJobError:
-        return 1
+    return requests_for_jobs(builders.count_jobs(parsed(jobs, "jobs")))
 
 
 @endpoint("POST", limit="submit", cost=_cost_of_batch)

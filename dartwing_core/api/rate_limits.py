@@ -11,7 +11,7 @@ from frappe import _
 from dartwing_core.jobs.base import config, counters
 from dartwing_core.jobs.errors import RateLimitError
 
-from .arguments import JOBS_PER_REQUEST
+from .arguments import requests_for_jobs
 
 WINDOW_SECONDS = 60
 RETRY_AFTER = "dartwing_retry_after"
@@ -24,14 +24,22 @@ def count_request(bucket: str, amount: int = 1) -> None:
     The minute begins with the user's first request. Raises RateLimitError, and counts nothing, if these are too many.
     Without Redis, nobody is refused.
     """
-    limit = getattr(config.settings(), f"{bucket}_limit")
-    if amount > limit:
-        text = _("Too much at once: this counts as {0} requests, and {1} a minute are allowed. Send less at once.")
-        raise RateLimitError(text.format(amount, limit), WINDOW_SECONDS)
+    limit = _limit(bucket)
+    _check_amount(amount, limit)
     if seconds := counters.count_within(f"{bucket}:{frappe.session.user}", amount, limit, WINDOW_SECONDS):
         raise RateLimitError(
             _("Too many requests: at most {0} a minute. Try again in {1} seconds.").format(limit, seconds), seconds
         )
+
+
+def count_rest(bucket: str, amount: int) -> None:
+    """Count the rest of a request that counts as `amount`. It was counted as one before its arguments were read.
+
+    Raises RateLimitError if the rest is too much.
+    """
+    _check_amount(amount, _limit(bucket))
+    if amount > 1:
+        count_request(bucket, amount - 1)
 
 
 def count_jobs(bucket: str, jobs: int) -> None:
@@ -39,10 +47,17 @@ def count_jobs(bucket: str, jobs: int) -> None:
 
     It never counts more than a minute's limit. Otherwise a large batch could not be retried at all.
     """
-    limit = getattr(config.settings(), f"{bucket}_limit")
-    more = min(-(-jobs // JOBS_PER_REQUEST), limit) - 1
-    if more > 0:
-        count_request(bucket, more)
+    count_rest(bucket, min(requests_for_jobs(jobs), _limit(bucket)))
+
+
+def _limit(bucket: str) -> int:
+    return int(getattr(config.settings(), f"{bucket}_limit"))
+
+
+def _check_amount(amount: int, limit: int) -> None:
+    if amount > limit:
+        text = _("Too much at once: this counts as {0} requests, and {1} a minute are allowed. Send less at once.")
+        raise RateLimitError(text.format(amount, limit), WINDOW_SECONDS)
 
 
 def count_view() -> None:

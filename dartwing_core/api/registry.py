@@ -54,7 +54,8 @@ def endpoint(
                 _check_verb(method)
                 _check_enabled()
                 check_names(parameters, frappe.local.form_dict if _is_asked_for(function) else named, named)
-                rate_limits.count_request(limit, cost(**named))
+                rate_limits.count_request(limit)  # first: only then the arguments may take time
+                rate_limits.count_rest(limit, cost(**named))
                 _check_text(named)
                 return function(*arguments, **named)
             except Exception as error:

@@ -7,8 +7,10 @@ import time
 import frappe
 import pytest
 
+from dartwing_core.api import batches
 from dartwing_core.jobs.errors import InvalidJobError
 from dartwing_core.jobs.operations import builders
+from dartwing_core.jobs.operations.builders import chain, group, job
 from dartwing_core.wall import sent_names
 from dartwing_core.wall.request_texts import texts
 
@@ -60,3 +62,44 @@ def test_parts_without_jobs_are_counted(part):
     # Seen failing: a million of them were read twice, before the limit of requests was asked.
     with pytest.raises(InvalidJobError, match="At most"):
         builders.plan_of([part] * 1_000_000, "")
+
+
+def nested_groups(parts: list, levels: int) -> dict:
+    return group(*parts) if levels == 1 else group(nested_groups(parts, levels - 1))
+
+
+@pytest.mark.parametrize("around", [0, 40])
+def test_chains_of_empty_chains_do_not_multiply_the_jobs_before_them(around):
+    # Seen failing: 7 KB stood for 50 * 20^3 positions, each level for twenty times more, until the memory was used up.
+    jobs = group(*(job("test_step") for _number in range(50)))
+    multiplied = group(*[chain(chain())] * 20)
+    parts = [chain(jobs, *[multiplied] * 3, job("test_step"))]
+    if around:
+        parts = [nested_groups(parts, around)]
+    plan = builders.plan_of(parts, "")
+    assert [list(after) for after in plan.after] == [[]] * 50 + [list(range(50))]
+
+
+@pytest.mark.parametrize(
+    ("part", "after"),
+    [
+        (chain(job("a"), chain(), job("b")), [[], [0]]),
+        (chain(job("a"), chain(chain()), job("b")), [[], [0]]),
+        (chain(job("a"), group(), job("b")), [[], [0]]),
+        (chain(job("a"), group(chain(group()), chain()), job("b")), [[], [0]]),
+        (chain(job("a"), group(job("b"), chain(chain())), job("c")), [[], [0], [1]]),
+        (chain(chain(), job("a"), chain(job("b"), chain()), job("c")), [[], [0], [1]]),
+    ],
+)
+def test_parts_without_jobs_change_no_order(part, after):
+    # Seen failing for the last but one: it named the job before the group once more.
+    assert [list(positions) for positions in builders.plan_of([part], "").after] == after
+
+
+def test_the_jobs_of_parts_are_counted_without_a_plan(monkeypatch):
+    # Seen failing: to count them, the limit of requests let the plan be made, also for those that it refused.
+    monkeypatch.delattr(builders, "plan_of")
+    many = [group(*[chain(job("a"), job("b"))] * 150), job("c"), {"chain": "abc"}, None]
+    assert batches._cost_of_batch(many) == 4
+    assert batches._cost_of_batch([]) == batches._cost_of_batch("") == batches._cost_of_batch(1) == 1
+    assert seconds(lambda: batches._cost_of_batch([{"group": []}] * 1_000_000)) < 1

@@ -65,12 +65,30 @@ def plan_of(parts: Any, organization: str) -> Plan:
     return plan
 
 
+def count_jobs(parts: Any) -> int:
+    """The number of jobs in parts, which may be invalid. Looks at no more parts than a batch may have."""
+    left, found = _inner({GROUP: parts}), 0
+    for _number in range(MAX_PARTS):
+        if not left:
+            break
+        part = left.pop()
+        found += isinstance(part, Mapping) and not {CHAIN, GROUP} & part.keys()
+        left += _inner(part)
+    return found
+
+
+def _inner(part: Any) -> list[Any]:
+    inner = (part.get(kind) for kind in (CHAIN, GROUP)) if isinstance(part, Mapping) else ()
+    return [one for parts in inner if isinstance(parts, list | tuple) for one in parts[:MAX_PARTS]]
+
+
 def _add_all(plan: Plan, parts: Sequence[Any], after: Sequence[int], organization: str, depth: int) -> list[int]:
     """Add parts side by side, each behind the jobs `after`. Returns the positions of their last jobs."""
     return [end for part in parts for end in _add(plan, part, after, organization, depth)]
 
 
 def _add(plan: Plan, part: Any, after: Sequence[int], organization: str, depth: int) -> Sequence[int]:
+    """Add one part. Returns the positions of its own last jobs, so of none for a part without jobs."""
     plan.parts += 1
     if plan.parts > MAX_PARTS:  # a chain or a group may be empty
         raise InvalidJobError(_("At most {0} jobs can be submitted at once.").format(BULK_LIMIT))
@@ -86,9 +104,10 @@ def _add(plan: Plan, part: Any, after: Sequence[int], organization: str, depth: 
     parts = _listed(part[kinds.pop()])
     if GROUP in part:
         return _add_all(plan, parts, after, organization, depth + 1)
+    ends: Sequence[int] = ()  # and not `after`: a group of such parts would repeat it for each
     for member in parts:
-        after = _add(plan, member, after, organization, depth + 1) or after
-    return after if parts else ()
+        ends = _add(plan, member, ends or after, organization, depth + 1) or ends
+    return ends
 
 
 def _add_job(plan: Plan, part: Part, after: Sequence[int], organization: str) -> list[int]:

@@ -49,6 +49,11 @@ def own_key(key: str) -> str:
     return hashlib.sha256(f"{frappe.session.user}\n{key}".encode()).hexdigest()
 
 
+def given(value: Any, default: Any = None) -> Any:
+    """The value of an argument. The default for None, and for an empty form field. An empty object is a value."""
+    return default if value in (None, "") else value
+
+
 def parsed(value: Any, argument: str) -> Any:
     """A value of a JSON body unchanged; the JSON text of a form field parsed."""
     if not isinstance(value, str):

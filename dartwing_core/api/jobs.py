@@ -19,7 +19,7 @@ from dartwing_core.jobs.errors import InvalidJobError
 from dartwing_core.jobs.queries import waiting_reason
 
 from . import openapi
-from .arguments import header, own_key, parsed, requests_for, text_or_list, whole_number
+from .arguments import given, header, own_key, parsed, requests_for, text_or_list, whole_number
 from .batches import (  # noqa: F401 - served under this module's name
     cancel_batch,
     get_batch_status,
@@ -90,23 +90,23 @@ def submit_job(
     If an equal job exists: answer 409, return that job, or replace its parameters while it is Pending. The header
     Idempotency-Key is a `dedup_key` for a client that repeats its request: the answer is that of the first one.
     """
-    if not dedup_key and (repeatable := header("Idempotency-Key")):
-        dedup_key, deduplication = own_key(repeatable), deduplication or "within_window"
+    if given(dedup_key) is None and (repeatable := header("Idempotency-Key")):
+        dedup_key, deduplication = own_key(repeatable), given(deduplication, "within_window")
         on_duplicate = "return" if on_duplicate == "raise" else on_duplicate
     job = engine.submit_job(
         job_type,
         organization,
         parsed(parameters, "parameters"),
-        priority=priority or None,
+        priority=given(priority),
         depends_on=text_or_list(depends_on, "depends_on"),
-        available_at=None if available_at == "" else available_at,
-        dedup_key=dedup_key or None,
-        on_duplicate=on_duplicate or "raise",
-        on_parent_failure=on_parent_failure or "dead_letter",
-        deduplication=deduplication or None,
+        available_at=given(available_at),
+        dedup_key=given(dedup_key),
+        on_duplicate=given(on_duplicate, "raise"),
+        on_parent_failure=given(on_parent_failure, "dead_letter"),
+        deduplication=given(deduplication),
         timeout=whole_number(timeout, "timeout"),
         max_retries=whole_number(max_retries, "max_retries"),
-        title=title or None,
+        title=given(title),
     )
     return {"job_id": job.name, "status": job.status, "message": _("Job submitted successfully")}
 

@@ -10,6 +10,7 @@ from frappe import _
 from frappe.utils.data import get_datetime, get_time, get_timespan_date_range
 
 from dartwing_core.jobs import PermanentError
+from dartwing_core.jobs.base import due_times
 from dartwing_core.jobs.base.texts import cut
 
 COMPARISONS = frozenset({"=", "!=", ">", "<", ">=", "<="})
@@ -113,8 +114,11 @@ def _is_time(doctype: str, name: str, value: Any) -> bool:
     if not (_is_date(doctype, name) or (df and df.fieldtype == "Time")):
         return True
     convert = get_time if df and df.fieldtype == "Time" else get_datetime
+    items = value if isinstance(value, list) else [value]
+    if any(isinstance(item, str) and not due_times.is_readable(item) for item in items):
+        return False
     try:
-        return all(bool(item) and convert(item) is not None for item in (value if isinstance(value, list) else [value]))
+        return all(bool(item) and convert(item) is not None for item in items)
     except Exception:
         return False
 

@@ -110,6 +110,13 @@ def test_guests_get_nothing(web):
         ({"organization": "Test Beta"}, 403, "not a member"),
         ({"available_at": "someday"}, 400, "available_at is no time"),
         ({"on_duplicate": "explode"}, 400, "on_duplicate"),
+        # Seen failing: taken for an argument that is not given.
+        ({"deduplication": {}}, 400, "deduplication must be one of"),
+        ({"priority": {}}, 400, "Unknown priority"),
+        ({"dedup_key": []}, 400, "dedup_key is missing"),
+        ({"title": {}}, 400, "title must be text"),
+        ({"on_duplicate": []}, 400, "on_duplicate must be one of"),
+        ({"on_parent_failure": {}}, 400, "on_parent_failure must be one of"),
         ({"depends_on": "JOB-NOWHERE"}, 400, "not found in this organization"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import datetime
 
 import frappe
@@ -331,3 +332,16 @@ def test_how_far_running_jobs_are_is_told_to_who_may_see_them(jobs, alice, bob):
 def test_odd_ids_are_refused(odd):
     with pytest.raises(InvalidJobError):
         get_live_progress(odd)
+
+
+@pytest.mark.parametrize(
+    "date", ["2026-11-28 " + "1." * 200_000, "2026-11-28\x00", "２０２６-11-28"], ids=["long", "zero", "wide"]
+)
+def test_a_text_that_no_person_writes_is_no_date(alice, date):
+    # Seen failing: the parser of dates took seconds for the first, and read the others.
+    frappe.set_user(alice)
+    began = time.monotonic()
+    for argument in ("from_date", "to_date"):
+        with pytest.raises(InvalidJobError, match=f"{argument} is no date"):
+            list_jobs(**{argument: date})
+    assert time.monotonic() - began < 1

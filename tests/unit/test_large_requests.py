@@ -8,6 +8,7 @@ import frappe
 import pytest
 
 from dartwing_core.api import batches
+from dartwing_core.jobs.base import due_times
 from dartwing_core.jobs.errors import InvalidJobError
 from dartwing_core.jobs.operations import builders
 from dartwing_core.jobs.operations.builders import chain, group, job
@@ -103,3 +104,16 @@ def test_the_jobs_of_parts_are_counted_without_a_plan(monkeypatch):
     assert batches._cost_of_batch(many) == 4
     assert batches._cost_of_batch([]) == batches._cost_of_batch("") == batches._cost_of_batch(1) == 1
     assert seconds(lambda: batches._cost_of_batch([{"group": []}] * 1_000_000)) < 1
+
+
+@pytest.mark.parametrize("start", ["2026-11-28 ", "2026-11-28T", "1"])
+@pytest.mark.parametrize("rest", ["1.", "9"])
+def test_a_long_text_is_no_due_time(start, rest):
+    # Seen failing: the parser of dates took 10 s for each million characters.
+    text = start + rest * 500_000
+
+    def read() -> None:
+        with pytest.raises(InvalidJobError, match="is no time"):
+            due_times.epoch_of(text)
+
+    assert seconds(read) < 1

@@ -16,6 +16,17 @@ from .texts import cut
 
 DELAY = re.compile(r"\s*[+-]?\d+(\.\d+)?\s*")
 DATE = re.compile(r"\s*\d{4}-\d{2}-\d{2}")
+LONGEST = 64
+"""Characters of a date with time and zone. The parser of dates needs time for the square of a text's length."""
+
+
+def is_readable(text: str) -> bool:
+    """Whether a text may be given to the parser of dates. White space around it does not count.
+
+    The parser also drops zero bytes, and takes digits of all alphabets.
+    """
+    text = text.strip()
+    return len(text) <= LONGEST and text.isascii() and text.isprintable()
 
 
 def epoch_of(available_at: Any) -> float:
@@ -31,7 +42,8 @@ def epoch_of(available_at: Any) -> float:
         return now
     if isinstance(available_at, timedelta):
         return _moment(lambda: now + available_at.total_seconds(), available_at, now)
-    if isinstance(available_at, str) and DELAY.fullmatch(available_at):
+    is_text = isinstance(available_at, str) and is_readable(available_at)
+    if is_text and DELAY.fullmatch(available_at):
         available_at = float(available_at)
     if isinstance(available_at, int | float) and not isinstance(available_at, bool):
         return _moment(lambda: now + available_at, available_at, now)
@@ -41,7 +53,7 @@ def epoch_of(available_at: Any) -> float:
 
 
 def _parse(text: Any) -> datetime:
-    if not isinstance(text, str) or not DATE.match(text):
+    if not isinstance(text, str) or not is_readable(text) or not DATE.match(text):
         raise ValueError(text)  # Frappe's own reader takes "5 m" for a time, too
     try:
         return datetime.fromisoformat(text.strip().replace("Z", "+00:00"))

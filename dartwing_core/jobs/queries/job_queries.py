@@ -16,7 +16,7 @@ from pypika.queries import QueryBuilder, Table
 from pypika.terms import Criterion
 
 from ..access import visibility
-from ..base import canonical, clock, config, priorities
+from ..base import canonical, clock, config, due_times, priorities
 from ..base.row_types import changed
 from ..base.texts import cut
 from ..errors import InvalidJobError
@@ -281,7 +281,8 @@ def boolean(value: Any, argument: str) -> bool:
 
 def _date(value: Any, argument: str) -> datetime:
     try:
-        moment = get_datetime(value)
+        is_date = not isinstance(value, str) or due_times.is_readable(value)
+        moment = get_datetime(value) if is_date else None
         if moment is not None and moment.tzinfo:
             moment = clock.site_time(moment.timestamp())
     except Exception:

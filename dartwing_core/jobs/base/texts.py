@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 from typing import Any
 
 from frappe import _
 
 LONGEST_SHOWN = 100
+MOST_DESCRIBED = 20
+"""Unknown names in an error. Each is compared with all known ones."""
 TEXT_LENGTH = 2_000
 """Characters of a reason or a description that are stored."""
 
@@ -19,9 +21,12 @@ def cut(value: Any) -> str:
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
 
 
-def describe_unknown(names: Iterable[str], known: Collection[str]) -> str:
-    """Which names are unknown, each with the known one that its caller may have meant."""
-    return "; ".join(_describe_unknown(cut(name), known) for name in names)
+def describe_unknown(names: Sequence[str], known: Collection[str]) -> str:
+    """Which names are unknown, each with the known one that its caller may have meant. Of many, the first are named."""
+    described = [_describe_unknown(cut(name), known) for name in names[:MOST_DESCRIBED]]
+    if (left := len(names) - MOST_DESCRIBED) > 0:
+        described.append(_("and {0} more").format(left))
+    return "; ".join(described)
 
 
 def _describe_unknown(name: str, known: Collection[str]) -> str:

@@ -151,18 +151,22 @@ def has_schedule_permission(
 def has_organization_permission(
     doc: Document, ptype: str | None = None, user: str | None = None, debug: bool = False
 ) -> bool:
-    """`has_permission` of Organization."""
+    """`has_permission` of Organization: members read it, admins write it if a role lets them."""
     viewer = visibility.viewer(user)
-    return viewer.sees_everything or doc.name in viewer.reach.members
+    return viewer.administers(doc.name) or (ptype in READING and doc.name in viewer.reach.members)
 
 
 def has_member_permission(
     doc: Document, ptype: str | None = None, user: str | None = None, debug: bool = False
 ) -> bool:
-    """`has_permission` of Org Member."""
+    """`has_permission` of Org Member: users read their own rows, admins write those of the organization if a role lets
+    them. An own row would let a member become an admin.
+    """
     viewer = visibility.viewer(user)
-    is_own = viewer.reach.is_enabled and doc.user == viewer.user
-    return viewer.sees_everything or is_own or doc.organization in viewer.reach.admins
+    if ptype in READING:
+        is_own = viewer.reach.is_enabled and doc.user == viewer.user
+        return is_own or viewer.administers(doc.organization)
+    return all(viewer.administers(organization) for (organization,) in now_and_before(doc, ("organization",)))
 
 
 _PERMISSIONS = {

@@ -68,7 +68,8 @@ def calls(name: str, doctype: str, row: str | None) -> Iterator[dict[str, Any]]:
         ],
         "get_events": [
             {"start": "2020-01-01", "end": "2099-01-01",
-             "field_map": json.dumps({"start": "creation", "end": "modified", "title": shown})}
+             "field_map": json.dumps({"start": "creation", "end": "modified", "title": shown})},
+            *([{"start": "2020-01-01", "end": "2099-01-01", "user": "Administrator"}] if doctype == "Event" else []),
         ],
         "get_tagged_docs": [{"tag": "%a%"}],
         "search": [{"text": "a", "doctype": doctype}],

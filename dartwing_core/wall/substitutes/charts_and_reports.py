@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
 from typing import Any
 
 import frappe
@@ -12,6 +13,7 @@ from frappe.desk.doctype.dashboard_chart import dashboard_chart
 from frappe.desk.doctype.event import event
 from frappe.desk.doctype.number_card import number_card
 from frappe.email.doctype.auto_email_report import auto_email_report
+from pypika.terms import Criterion
 
 from dartwing_core.api import rate_limits
 from dartwing_core.jobs.access import visibility
@@ -19,7 +21,7 @@ from dartwing_core.jobs.access.desk_access import visible_names
 
 from .. import personal_rows, query_rules, report_access
 from ..frappe_version import IS_15
-from ..mentions import asks_for_names, fields_that_link_to_ours
+from ..mentions import asks_for_names, fields_that_link_to_ours, naming_ours
 from .base import are_names, dict_of, instead_of, is_ours, parsed, rows_naming_ours, sees_everything, text_of
 
 IN_BACKGROUND = "export_in_background"
@@ -104,13 +106,41 @@ def get_calendar_events(given: dict[str, Any]) -> Any:
 def get_events(given: dict[str, Any]) -> Any:
     """Filtered only by fields of events: Frappe joins the participants of all events, and so tells whether any matches.
 
-    15, 16.
+    Leaves out other users' private events about our documents: Frappe shows the events of any user named. 15, 16.
     """
     filters = parsed(given, "filters") if not sees_everything() else None
     listed = filters if isinstance(filters, list) else []
     if any(isinstance(one, list) and len(one) > 3 and one[0] != "Event" for one in listed):
         raise frappe.PermissionError(_("Events can be filtered only by their own fields."))
-    return event.get_events(**given)
+    found = event.get_events(**given)
+    if given.get("user") in (None, "", frappe.session.user) or sees_everything():
+        return found
+    hidden = _hidden_events(found)
+    return [one for one in found if one["name"] not in hidden]
+
+
+def _hidden_events(found: list[dict[str, Any]]) -> set[str]:
+    """The names of those of these events that are about our documents, and not for the current user.
+
+    Issues one statement if there are events of others, and another if one of them is about ours.
+    """
+    others = [one["name"] for one in found if one["event_type"] != "Public" and one["owner"] != frappe.session.user]
+    about_ours = _about_ours(others) if others else []
+    readable = frappe.get_list("Event", {"name": ("in", about_ours)}, pluck="name", limit=0) if about_ours else []
+    return {*about_ours} - {*readable}
+
+
+def _about_ours(events: Iterable[str]) -> list[str]:
+    """The names of those of these events that name a document of ours, themselves or by a row such as a participant."""
+    table = frappe.qb.DocType("Event")
+    conditions = [naming_ours("Event", table)]
+    for field in frappe.get_meta("Event").get_table_fields():
+        child = frappe.qb.DocType(field.options)
+        if (ours := naming_ours(field.options, child)) is not None:
+            rows = frappe.qb.from_(child).select(child.parent).where(ours & (child.parenttype == "Event"))
+            conditions.append(table.name.isin(rows.where(child.parent.isin(events))))
+    about = Criterion.any(condition for condition in conditions if condition is not None)
+    return frappe.qb.from_(table).select(table.name).where(table.name.isin(events) & about).run(pluck=True)
 
 
 @instead_of(query_report.run)

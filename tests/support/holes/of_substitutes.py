@@ -290,7 +290,7 @@ def compares_cards_of_others(scene: Scene):
     return scene.outcome(number_card.get_percentage_difference, {"name": made.name}, None, "1") == ""
 
 
-@hole(f"{CHARTS}.get_events", 15, 16)
+@hole(f"{CHARTS}.get_events: participants", 15, 16)
 def tells_by_participants_of_all_events(scene: Scene):
     participants = [{"reference_doctype": ORGANIZATION, "reference_docname": scene.organization}]
     values = {"subject": "Test Holed", "starts_on": "2035-01-01 10:00:00", "event_type": "Private"}
@@ -302,6 +302,13 @@ def tells_by_participants_of_all_events(scene: Scene):
         for name in (scene.organization, "no such")
     )
     return right != wrong
+
+
+@hole(f"{CHARTS}.get_events: users", 15, 16)
+def shows_private_events_of_any_user(scene: Scene):
+    values = {"subject": "Test Holed", "starts_on": "2035-01-01 10:00:00", "event_type": "Private"}
+    frappe.get_doc({"doctype": "Event", **values}).insert(ignore_permissions=True).db_set("owner", scene.other)
+    return "Test Holed" in scene.told(event.get_events, "2035-01-01", "2035-01-02", user=scene.other)
 
 
 def _by_participant(name: str) -> list[str]:

@@ -64,7 +64,7 @@ has_permission = {
 }
 
 _check_reference = ["dartwing_core.wall.references.check_reference", "dartwing_core.wall.further_rows.check_further"]
-_check_deleting = "dartwing_core.wall.references.check_deleting"
+_on_trash = ["dartwing_core.wall.references.check_deleting", "dartwing_core.jobs.recovery.blocking_rows.release"]
 _delete_about = "dartwing_core.wall.references.delete_about"
 _check_stored_query = "dartwing_core.wall.stored_queries.check"
 _stay_quiet = "dartwing_core.wall.personal_rows.stay_quiet"
@@ -97,11 +97,11 @@ doc_events = {
         )
         for doctype in ("Workspace", "Workspace Sidebar", "Desktop Icon")
     },
-    **{doctype: {"on_trash": _check_deleting, "after_delete": _delete_about} for doctype in _tenant_doctypes},
+    **{doctype: {"on_trash": _on_trash, "after_delete": _delete_about} for doctype in _tenant_doctypes},
     **{
         doctype: {
             "validate": "dartwing_core.wall.shown_files.check_shown_files",
-            "on_trash": _check_deleting,
+            "on_trash": _on_trash,
             "after_delete": _delete_about,
         }
         for doctype in ("Job Schedule", "Organization", "Org Member")

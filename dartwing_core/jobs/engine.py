@@ -219,7 +219,8 @@ def _answer_duplicates(prepared: list[Prepared], user: str) -> tuple[dict[str, D
     contents = {item.row["dedup_hash"] for item in prepared if item.row["dedup_hash"]}
     if not contents:
         return {}, []
-    holders = dedup.holders(contents, dedup.lock(contents))
+    dedup.lock(contents)
+    holders = dedup.holders(contents)
     documents, abandoned = {}, []
     for item in prepared:
         content = item.row["dedup_hash"]
@@ -232,7 +233,7 @@ def _answer_duplicates(prepared: list[Prepared], user: str) -> tuple[dict[str, D
             dedup.unlock(content)
             documents[item.row["name"]] = _answer_duplicate(item, holder, user)
             continue
-        item.row["active_key"] = dedup.key_after(content, holder)
+        item.row["active_key"] = dedup.give_content(content, item.row["name"], holder)
     return documents, abandoned
 
 

@@ -23,8 +23,8 @@ class AfterCommit:
 
     def __init__(self) -> None:
         self.locks: list[str] = []
-        self.locked_ahead: set[str] = set()
-        """Those locks whose contents this transaction has not asked about yet."""
+        self.given_contents: dict[str, set[str]] = {}
+        """The jobs to which this transaction gives a content, by content. A savepoint may have undone that."""
         self.actions: list[Callable[[], Any]] = []
         """Further actions after the commit. Each commits its own writes."""
         self._in_line: list[RungJob] = []

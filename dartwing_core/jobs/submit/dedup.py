@@ -12,7 +12,7 @@ that job is over, the next gets the next generation. No value is used twice.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 import frappe
@@ -51,22 +51,18 @@ HOLDER_FIELDS = fields_of(HolderRow)
 RAISE, RETURN, REPLACE = POLICIES = ("raise", "return", "replace")
 
 
-def lock(hashes: Collection[str]) -> set[str]:
+def lock(hashes: Collection[str]) -> None:
     """Lock these contents against other submitters until this transaction ends.
 
-    Returns those that it had locked before. Raises JobBusyError after LOCK_WAIT_SECONDS, or if a holder waits for a
-    lock of this transaction. Contents are locked in order, so two bulk submits can't wait for each other.
+    Raises JobBusyError after LOCK_WAIT_SECONDS, or if a holder waits for a lock of this transaction. Contents are
+    locked in order, so two bulk submits can't wait for each other.
     """
     if frappe.db.db_type != "mariadb":
-        return set()
-    actions = after_commit()
-    before = set(actions.locks) - actions.locked_ahead
+        return
     names = sorted({named_locks.lock_name(content) for content in hashes})
     for start in range(0, len(names), BATCH):
         if not _lock(names[start : start + BATCH]):
             raise JobBusyError(_("The same job is being submitted by somebody else. Please try again."))
-    actions.locked_ahead.difference_update(names)
-    return {content for content in hashes if named_locks.lock_name(content) in before}
 
 
 def _lock(names: list[str]) -> bool:
@@ -90,9 +86,7 @@ def lock_contents_of(jobs: Sequence[str]) -> None:
     A transaction that has locked a row must not wait for a content: the server does not see such a deadlock.
     """
     hashes = frappe.get_all(config.JOB, {"name": ["in", list(jobs)]}, pluck="dedup_hash") if jobs else []
-    contents = set(filter(None, hashes))
-    before = lock(contents)
-    after_commit().locked_ahead.update(named_locks.lock_name(content) for content in contents - before)
+    lock(set(filter(None, hashes)))
 
 
 def unlock(content: str) -> None:
@@ -102,22 +96,17 @@ def unlock(content: str) -> None:
         actions.release_locks([name])
 
 
-def holders(hashes: Collection[str], our_own: Collection[str] = ()) -> dict[str, HolderRow]:
+def holders(hashes: Collection[str]) -> dict[str, HolderRow]:
     """The job that holds each content, over or not, by content. Reads without a lock.
 
-    Reads as committed right now, which this transaction's snapshot may not show yet. Contents of `our_own` are also
-    read in this transaction, which may have revived an ended holder. A holder that it has canceled itself counts as
-    canceled. A live holder stays live: the snapshot of this transaction may be older.
+    Reads as committed right now, which this transaction's snapshot may not show yet. Jobs to which this transaction
+    itself has given a content are also read in it. A holder that it has canceled itself counts as canceled.
     """
-    found: dict[str, HolderRow] = {}
-    for contents, read in ((hashes, sql.rows_outside_transaction), (our_own, _rows_inside)):
-        ordered = sorted(contents)
-        for start in range(0, len(ordered), BATCH):
-            for row in cast(list[HolderRow], read(_holders_query(ordered[start : start + BATCH]))):
-                content = row["active_key"].partition(":")[0]
-                known = found.get(content)
-                if known is None or _replaces(row, known):
-                    found[content] = row
+    found = dict(_latest(hashes, sql.rows_outside_transaction))
+    given = after_commit().given_contents
+    for content, row in _latest(given.keys() & set(hashes), _rows_inside):
+        if row["name"] in given[content]:
+            found[content] = _later(row, found.get(content))
     if live := {row["name"]: row for row in found.values() if row["status"] in LIVE}:
         for name, status in backlog.statuses(list(live)).items():
             if status == JobStatus.CANCELED:
@@ -125,9 +114,23 @@ def holders(hashes: Collection[str], our_own: Collection[str] = ()) -> dict[str,
     return found
 
 
-def _replaces(row: HolderRow, known: HolderRow) -> bool:
-    is_ended = JobStatus(known["status"]) not in LIVE
-    return row["active_key"] > known["active_key"] or (row["active_key"] == known["active_key"] and is_ended)
+def _latest(
+    hashes: Collection[str], read: Callable[[QueryBuilder], list[dict[str, Any]]]
+) -> Iterator[tuple[str, HolderRow]]:
+    ordered = sorted(hashes)
+    for start in range(0, len(ordered), BATCH):
+        for row in cast(list[HolderRow], read(_holders_query(ordered[start : start + BATCH]))):
+            yield row["active_key"].partition(":")[0], row
+
+
+def _later(ours: HolderRow, committed: HolderRow | None) -> HolderRow:
+    """The one of two holders that this transaction has to believe."""
+    if committed is None or ours["active_key"] > committed["active_key"]:
+        return ours
+    if ours["active_key"] == committed["active_key"] and committed["status"] not in LIVE:
+        # Revived by this transaction, unless a savepoint has undone that: then its snapshot may show it alive.
+        committed["status"] = sql.latest(config.JOB, committed["name"], "status") or committed["status"]
+    return committed
 
 
 def _holders_query(hashes: Sequence[str]) -> QueryBuilder:
@@ -145,8 +148,14 @@ def _rows_inside(query: QueryBuilder) -> list[dict[str, Any]]:
     return query.run(as_dict=True)
 
 
-def key_after(content: str, holder: HolderRow | None) -> str:
-    """The `active_key` of a job that takes a content over from `holder`."""
+def give_content(content: str, name: str, holder: HolderRow | None) -> str:
+    """Note that this transaction gives a content to a job. Returns the job's `active_key`.
+
+    `holder`: the job that has had the content so far, which may be the same job.
+    """
+    after_commit().given_contents.setdefault(content, set()).add(name)
+    if holder and holder["name"] == name:
+        return holder["active_key"]
     generation = int(holder["active_key"].partition(":")[2]) if holder else 0
     return f"{content}:{generation + 1:010d}"
 
@@ -165,7 +174,8 @@ def reclaim_contents(
 ) -> tuple[dict[str, str | None], dict[str, DuplicateJobError]]:
     """The `active_key` of several jobs by name, and the errors of those that can't have one."""
     contents = {job["dedup_hash"] for job in jobs if job["dedup_hash"]}
-    found = holders(contents, lock(contents)) if contents else {}
+    lock(contents)
+    found = holders(contents) if contents else {}
     holding = {holder["name"] for holder in found.values()}
     keys: dict[str, str | None] = {}
     refused: dict[str, DuplicateJobError] = {}
@@ -180,7 +190,7 @@ def reclaim_contents(
         elif holder and holder["name"] != name and not is_over(holder):
             refused[name] = duplicate_error(holder, frappe.session.user)
         else:
-            keys[name] = holder["active_key"] if holder and holder["name"] == name else key_after(content, holder)
+            keys[name] = give_content(content, name, holder)
             taken.add(content)
     return keys, refused
 

@@ -6,6 +6,7 @@ None of them commits (invariant I2): their writes belong to the caller's transac
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from .access import visibility
 from .base import clock
 from .base.row_types import Columns, changed
 from .base.texts import cut
+from .db import transaction
 from .ending import batch_end, cancel
 from .errors import InvalidJobError, InvalidTransitionError, JobBusyError, JobChangedError
 from .queries import retried_operation
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from frappe.model.document import Document
 
 BULK_LIMIT = 10_000
+SAVEPOINT = "dartwing_core_submit"
 RETRY_MESSAGE = "Job re-queued for execution"
 
 
@@ -194,9 +197,10 @@ def _place(
         quota.check(new, user)
         for item in new:
             item.row["parent_batch"] = batch["name"] if batch else None
-        _cancel_abandoned(abandoned)
-        _insert([item.row for item in new])
-        dependencies.insert(pairs, user)
+        with transaction.undone_on_error(SAVEPOINT) if abandoned else nullcontext():
+            _cancel_abandoned(abandoned)
+            _insert([item.row for item in new])
+            dependencies.insert(pairs, user)
         wake_after_commit(new)
         awaited = {item.row["waits_for"] for item in new} - {item.row["name"] for item in new}
         after_commit().release_children_of(

@@ -6,7 +6,10 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import DuplicateJobError, engine, retry_job, retry_jobs, submit_job, submit_jobs
-from dartwing_core.jobs.errors import JobChangedError
+from dartwing_core.jobs.db import sql
+from dartwing_core.jobs.ending import cancel
+from dartwing_core.jobs.errors import JobBusyError, JobChangedError
+from dartwing_core.jobs.store import dependencies
 from tests.support import database, factory
 from tests.support.jobs import run, status, submitted_by
 from tests.support.sessions import as_user
@@ -26,14 +29,30 @@ def each(job_type: str, *months: int) -> list[dict]:
     return [{"job_type": job_type, "organization": factory.ALPHA, "parameters": {"month": month}} for month in months]
 
 
-def changed_by_others(job, **columns) -> None:
-    """Another session changes a job, which this transaction's snapshot shows as it was."""
-    frappe.db.commit()
-    status(job)  # begins the snapshot
+def change_elsewhere(name: str, **columns) -> None:
+    """Another session changes a job."""
     with database.another_connection() as other, other.cursor() as cursor:
         for column, value in columns.items():
-            cursor.execute(f"UPDATE `tabBackground Job` SET {column} = %s WHERE name = %s", (value, job.name))
+            cursor.execute(f"UPDATE `tabBackground Job` SET {column} = %s WHERE name = %s", (value, name))
         other.commit()
+
+
+def change_behind_snapshot(job, **columns) -> None:
+    """Another session changes a job, which this transaction's snapshot shows as it was."""
+    frappe.db.commit()
+    frappe.db.get_value("Background Job", job.name, "status")  # begins the snapshot
+    change_elsewhere(job.name, **columns)
+
+
+@pytest.fixture
+def colleague(alice) -> str:
+    return factory.user("colleague", factory.ALPHA)
+
+
+def gone(user: str) -> None:
+    """The user leaves the organization, so that the waiting jobs are abandoned."""
+    frappe.db.set_value("Org Member", {"user": user, "organization": factory.ALPHA}, "status", "Inactive")
+    frappe.db.commit()
 
 
 # A transaction believes its own snapshot only about jobs that it has written itself -----------------------------------
@@ -43,7 +62,7 @@ def test_after_a_refused_submit_the_snapshot_is_not_believed(alice, once):
     # Seen failing: each content that was asked about counted as written here, so a canceled job was returned.
     held = submitted(alice, once)
     submitted(alice, once, 2)
-    changed_by_others(held, status="Canceled")
+    change_behind_snapshot(held, status="Canceled")
     with pytest.raises(DuplicateJobError):
         as_user(alice, submit_jobs, each(once, 1, 2))
     assert submitted(alice, once, on_duplicate="return").name != held.name
@@ -52,7 +71,7 @@ def test_after_a_refused_submit_the_snapshot_is_not_believed(alice, once):
 def test_after_a_submit_that_a_savepoint_undid_the_snapshot_is_not_believed(alice, once):
     # Seen failing: the canceled job was returned, and so the new one lost.
     held = submitted(alice, once)
-    changed_by_others(held, status="Canceled")
+    change_behind_snapshot(held, status="Canceled")
     frappe.db.savepoint("test")
     assert submitted(alice, once, on_duplicate="return").name != held.name
     frappe.db.rollback(save_point="test")
@@ -63,7 +82,7 @@ def test_after_a_retry_that_a_savepoint_undid_the_snapshot_is_not_believed(alice
     # Seen failing: the snapshot shows the job as running, though it has failed since and is not retried.
     held = submitted(alice, once)
     frappe.db.set_value("Background Job", held.name, {"status": "Running", "dedup_until": "2020-01-01"})
-    changed_by_others(held, status="Dead Letter", modified="2100-01-01")
+    change_behind_snapshot(held, status="Dead Letter", modified="2100-01-01")
     frappe.db.savepoint("test")
     as_user(alice, retry_job, held.name)
     assert submitted(alice, once, on_duplicate="return").name == held.name, "it lives"
@@ -82,7 +101,7 @@ def test_after_a_refused_retry_the_snapshot_is_not_believed(alice, monkeypatch):
         frappe.db.commit()
         dead.append(job.name)
     twin = submitted_by(alice, kind, title="test twin", then="fail_for_good")
-    changed_by_others(twin, status="Canceled")
+    change_behind_snapshot(twin, status="Canceled")
     moved = engine._moved
 
     def refuse_first(job, *arguments):
@@ -92,3 +111,41 @@ def test_after_a_refused_retry_the_snapshot_is_not_believed(alice, monkeypatch):
 
     monkeypatch.setattr(engine, "_moved", refuse_first)
     assert as_user(alice, retry_jobs, dead)["done"] == [dead[1]]
+
+
+# A submit that fails leaves everything as it was ----------------------------------------------------------------------
+
+
+def test_abandoned_jobs_stay_if_one_of_them_has_begun(alice, colleague, once, monkeypatch):
+    # Seen failing: the first was canceled, though no equal job was inserted, and the caller could commit that.
+    jobs = {job.name: job for job in (submitted(alice, once, month) for month in (1, 2))}
+    gone(alice)
+    real, asked = cancel.cancel_abandoned, []
+
+    def begin_second(name: str) -> bool:
+        asked.append(name)
+        if len(asked) == 2:
+            change_elsewhere(name, status="Running")
+        return real(name)
+
+    monkeypatch.setattr(cancel, "cancel_abandoned", begin_second)
+    with pytest.raises(JobBusyError):
+        as_user(colleague, submit_jobs, each(once, 1, 2))
+    frappe.db.commit()
+    assert status(jobs[asked[0]]) == "Pending"
+    assert frappe.db.count("Background Job", {"job_type": once}) == 2
+
+
+def test_a_lost_transaction_is_told_as_such(alice, colleague, once, monkeypatch):
+    # Seen failing: "SAVEPOINT does not exist" instead, which nobody tries again.
+    submitted(alice, once)
+    gone(alice)
+
+    def lose_transaction(*_arguments) -> None:
+        frappe.db.sql("ROLLBACK")  # as the server does
+        raise database.DRIVERS[0].OperationalError(1213, "Deadlock found")
+
+    monkeypatch.setattr(dependencies, "insert", lose_transaction)
+    with pytest.raises(Exception, match="Deadlock") as lost:
+        as_user(colleague, submit_job, once, factory.ALPHA, {"month": 1})
+    assert sql.is_conflict(lost.value)

@@ -22,12 +22,13 @@ from .ending import batch_end, cancel
 from .errors import InvalidJobError, InvalidTransitionError, JobBusyError, JobChangedError
 from .queries import retried_operation
 from .recovery import sweeper
-from .status import NOT_BEGUN, RETRYABLE, JobStatus
+from .status import RETRYABLE, JobStatus
 from .store import batch_store, dependencies, job_store, runs, waiting
-from .store.job_rows import ChildRow, HolderRow, JobRow, NewJobRow
-from .submit import dedup, quota, submission
+from .store.job_rows import ChildRow, JobRow, NewJobRow
+from .submit import dedup, duplicates, quota, submission
 from .submit.after_commit import after_commit
 from .submit.dependency_check import DependencyCheck, ParentRow
+from .submit.duplicates import Duplicate
 from .submit.submission import Prepared, Request
 
 if TYPE_CHECKING:
@@ -190,55 +191,29 @@ def _place(
     relations = DependencyCheck(asked, after, user)
     stands_for = dedup.merge_equal(asked)
     prepared = [item for item in asked if stands_for[item.row["name"]] is item]
-    documents, abandoned = _answer_duplicates(prepared, user)
-    new = [item for item in prepared if item.row["name"] not in documents]
-    pairs = relations.connect([_as_parent(stands_for[item.row["name"]].row, documents) for item in asked])
+    existing, abandoned = duplicates.decide(prepared, user)
+    new = [item for item in prepared if item.row["name"] not in existing]
+    pairs = relations.connect([_as_parent(stands_for[item.row["name"]].row, existing) for item in asked])
+    for item in new:
+        item.row["parent_batch"] = batch["name"] if batch else None
     if new:
         quota.check(new, user)
-        for item in new:
-            item.row["parent_batch"] = batch["name"] if batch else None
-        with transaction.undone_on_error(SAVEPOINT) if abandoned else nullcontext():
-            _cancel_abandoned(abandoned)
+    changes_others = abandoned or any(found.is_replacing for found in existing.values())
+    with transaction.undone_on_error(SAVEPOINT) if changes_others else nullcontext():
+        _cancel_abandoned(abandoned)
+        documents = {name: found.document(user) for name, found in existing.items()}
+        if new:
             _insert([item.row for item in new])
             dependencies.insert(pairs, user)
-        wake_after_commit(new)
-        awaited = {item.row["waits_for"] for item in new} - {item.row["name"] for item in new}
-        after_commit().release_children_of(
-            [parent for parent in awaited if parent is not None], batch_end.release_and_close
-        )
+    if new:
+        _follow_commit(new)
     return [stands_for[item.row["name"]].row for item in asked], documents
 
 
-def _as_parent(row: NewJobRow, documents: Mapping[str, Document]) -> ParentRow:
+def _as_parent(row: NewJobRow, existing: Mapping[str, Duplicate]) -> ParentRow:
     """The job that stands for a request, as a parent of others: an existing one, or the new row."""
-    document = documents.get(row["name"])
-    return {"name": document.name, "status": document.status} if document else row
-
-
-def _answer_duplicates(prepared: list[Prepared], user: str) -> tuple[dict[str, Document], list[str]]:
-    """The documents of jobs that exist already, by the requested row's name. Other rows get their `active_key`.
-
-    Also returns the abandoned jobs whose place new ones take. Raises DuplicateJobError if a request says so.
-    """
-    contents = {item.row["dedup_hash"] for item in prepared if item.row["dedup_hash"]}
-    if not contents:
-        return {}, []
-    dedup.lock(contents)
-    holders = dedup.holders(contents)
-    documents, abandoned = {}, []
-    for item in prepared:
-        content = item.row["dedup_hash"]
-        if not content:
-            continue
-        holder = holders.get(content)
-        if holder and dedup.is_abandoned(holder):
-            abandoned.append(holder["name"])
-        elif holder and not dedup.is_over(holder):
-            dedup.unlock(content)
-            documents[item.row["name"]] = _answer_duplicate(item, holder, user)
-            continue
-        item.row["active_key"] = dedup.give_content(content, item.row["name"], holder)
-    return documents, abandoned
+    found = existing.get(row["name"])
+    return found.job if found else row
 
 
 def _cancel_abandoned(names: Sequence[str]) -> None:
@@ -246,27 +221,6 @@ def _cancel_abandoned(names: Sequence[str]) -> None:
     for name in names:
         if not cancel.cancel_abandoned(name):
             raise JobBusyError(_("The same job is just changing. Please try again."))
-
-
-def _answer_duplicate(item: Prepared, found: HolderRow, user: str) -> Document:
-    """The existing job, unchanged or with the new parameters, or DuplicateJobError."""
-    may_see = visibility.can_see(user, found["owner_user"], found["organization"])
-    is_own = found["owner_user"] == user
-    may_replace = is_own and may_see and item.on_duplicate == dedup.REPLACE
-    # Only for a waiting job: even an UPDATE that changes nothing would lock a running job's row.
-    if may_replace and found["status"] in NOT_BEGUN and job_store.replace_waiting(found, item.row):
-        if found["status"] == JobStatus.QUEUED:  # the new priority may have moved it to another queue
-            after_commit().wake_for([changed(item.row, {"name": found["name"]})])
-        return submission.as_document(_shown(found, user))
-    if may_see and item.on_duplicate == dedup.RETURN:
-        return submission.as_document(_shown(found, user))
-    raise dedup.duplicate_error(found, user)
-
-
-def _shown(found: HolderRow, user: str) -> Mapping[str, Any]:
-    """All columns of a job that the user may see."""
-    row = job_store.load_whole(found["name"])
-    return visibility.viewer(user).without_hidden_result(row) if row else found
 
 
 def _insert(rows: list[NewJobRow]) -> None:
@@ -277,6 +231,15 @@ def _insert(rows: list[NewJobRow]) -> None:
         if not dedup.is_duplicate(error):
             raise
         raise JobBusyError(_("The same job is being submitted by somebody else. Please try again.")) from error
+
+
+def _follow_commit(new: list[Prepared]) -> None:
+    """Wake workers after the commit, and release the new jobs whose parents have ended meanwhile."""
+    wake_after_commit(new)
+    awaited = {item.row["waits_for"] for item in new} - {item.row["name"] for item in new}
+    after_commit().release_children_of(
+        [parent for parent in awaited if parent is not None], batch_end.release_and_close
+    )
 
 
 def wake_after_commit(prepared: list[Prepared]) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import frappe
 import pytest
 
 from dartwing_core.jobs import DuplicateJobError, engine, retry_job, retry_jobs, submit_job, submit_jobs
 from dartwing_core.jobs.db import sql
 from dartwing_core.jobs.ending import cancel
-from dartwing_core.jobs.errors import JobBusyError, JobChangedError
-from dartwing_core.jobs.store import dependencies
+from dartwing_core.jobs.errors import JobBusyError, JobChangedError, QueueFullError
+from dartwing_core.jobs.store import dependencies, job_store
 from tests.support import database, factory
 from tests.support.jobs import run, status, submitted_by
 from tests.support.sessions import as_user
@@ -47,6 +49,18 @@ def change_behind_snapshot(job, **columns) -> None:
 @pytest.fixture
 def colleague(alice) -> str:
     return factory.user("colleague", factory.ALPHA)
+
+
+def cap_waiting(number: int) -> None:
+    frappe.db.set_value("Organization", factory.ALPHA, {"max_waiting": number, "on_queue_full": "Reject"})
+    frappe.db.commit()
+
+
+@pytest.fixture(autouse=True)
+def no_cap(site: None) -> Iterator[None]:
+    yield
+    frappe.db.rollback()
+    cap_waiting(0)
 
 
 def gone(user: str) -> None:
@@ -149,3 +163,40 @@ def test_a_lost_transaction_is_told_as_such(alice, colleague, once, monkeypatch)
     with pytest.raises(Exception, match="Deadlock") as lost:
         as_user(colleague, submit_job, once, factory.ALPHA, {"month": 1})
     assert sql.is_conflict(lost.value)
+
+
+@pytest.mark.parametrize("refusal", ["a duplicate", "a full queue"])
+def test_a_refused_submit_replaces_nothing(alice, once, refusal):
+    # Seen failing: the caller could catch the error and commit the new parameters of the first job.
+    first = submitted(alice, once, dedup_key="a")
+    submitted(alice, once, dedup_key="b")
+    is_full = refusal == "a full queue"
+    cap_waiting(2 if is_full else 0)
+    replaces, other = each(once, 3, 4)
+    replaces |= {"dedup_key": "a", "on_duplicate": "replace"}
+    other |= {"dedup_key": "c" if is_full else "b"}
+    with pytest.raises(QueueFullError if is_full else DuplicateJobError):
+        as_user(alice, submit_jobs, [replaces, other])
+    frappe.db.commit()
+    assert frappe.parse_json(frappe.db.get_value("Background Job", first.name, "input_parameters")) == {"month": 1}
+
+
+def test_a_replacement_that_comes_too_late_undoes_the_earlier_ones(alice, once, monkeypatch):
+    # Seen failing: the first job kept its new parameters.
+    jobs = {job.name: job for job in (submitted(alice, once, dedup_key=key) for key in ("a", "b"))}
+    frappe.db.commit()
+    real, asked = job_store.replace_waiting, []
+
+    def begin_second(found, row) -> bool:
+        asked.append(found["name"])
+        if len(asked) == 2:
+            change_elsewhere(found["name"], status="Running")
+        return real(found, row)
+
+    monkeypatch.setattr(job_store, "replace_waiting", begin_second)
+    request = each(once, 2)[0] | {"on_duplicate": "replace"}
+    with pytest.raises(DuplicateJobError):
+        as_user(alice, submit_jobs, [request | {"dedup_key": key} for key in ("a", "b")])
+    frappe.db.commit()
+    left = frappe.db.get_value("Background Job", jobs[asked[0]].name, "input_parameters")
+    assert frappe.parse_json(left) == {"month": 1}

@@ -196,13 +196,12 @@ def _place(
     pairs = relations.connect([_as_parent(stands_for[item.row["name"]].row, existing) for item in asked])
     for item in new:
         item.row["parent_batch"] = batch["name"] if batch else None
-    if new:
-        quota.check(new, user)
     changes_others = abandoned or any(found.is_replacing for found in existing.values())
     with transaction.undone_on_error(SAVEPOINT) if changes_others else nullcontext():
         _cancel_abandoned(abandoned)
         documents = {name: found.document(user) for name, found in existing.items()}
         if new:
+            quota.check(new, user)  # the canceled ones no longer wait
             _insert([item.row for item in new])
             dependencies.insert(pairs, user)
     if new:

@@ -200,3 +200,17 @@ def test_a_replacement_that_comes_too_late_undoes_the_earlier_ones(alice, once, 
     frappe.db.commit()
     left = frappe.db.get_value("Background Job", jobs[asked[0]].name, "input_parameters")
     assert frappe.parse_json(left) == {"month": 1}
+
+
+def test_a_waiting_cap_does_not_count_the_abandoned_job(alice, colleague, once):
+    # Seen failing: QueueFullError, though the number of waiting jobs stays as it was.
+    first = submitted(alice, once)
+    gone(alice)
+    cap_waiting(1)
+    with pytest.raises(QueueFullError):
+        as_user(colleague, submit_jobs, each(once, 1, 2))
+    frappe.db.commit()
+    assert status(first) == "Pending", "nothing has taken its place"
+    submitted(colleague, once)
+    frappe.db.commit()
+    assert status(first) == "Canceled"

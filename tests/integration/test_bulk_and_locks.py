@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import frappe
 import pytest
@@ -18,6 +19,7 @@ from dartwing_core.jobs import (
 )
 from dartwing_core.jobs.db import named_locks
 from dartwing_core.jobs.errors import JobBusyError
+from dartwing_core.jobs.submit import dedup
 from tests.support import database, factory
 from tests.support.jobs import run
 from tests.support.sessions import in_parallel
@@ -99,6 +101,67 @@ def test_a_key_locked_twice_is_free_in_the_end(once):
         submit_job(once, factory.ALPHA, {"n": 1}, on_duplicate="return")
     frappe.db.commit()
     assert database.value("SELECT IS_FREE_LOCK(%s)", named_locks.lock_name(key)) == 1
+
+
+CONTENTS = [letter * 64 for letter in "abcdef"]
+
+
+def lock_names() -> list[str]:
+    """The locks of some contents, in the order in which they are locked."""
+    return sorted(map(named_locks.lock_name, CONTENTS))
+
+
+def lock_elsewhere(cursor, *names: str) -> None:
+    for name in names:
+        cursor.execute("SELECT GET_LOCK(%s, 0)", (name,))
+
+
+def are_free(names: list[str]) -> list[bool]:
+    return [bool(database.value("SELECT IS_FREE_LOCK(%s)", name)) for name in names]
+
+
+def test_many_locks_are_waited_for_no_longer_than_one(once, monkeypatch):
+    # Seen failing: six locks were waited for one after the other, though the first had failed.
+    monkeypatch.setattr(dedup, "LOCK_WAIT_SECONDS", 1)
+    with database.another_connection() as other, other.cursor() as cursor:
+        lock_elsewhere(cursor, *lock_names())
+        began = time.monotonic()
+        with pytest.raises(JobBusyError):
+            dedup.lock(CONTENTS)
+        assert time.monotonic() - began < 2
+
+
+def test_a_submitter_that_waits_for_a_lock_has_no_later_one(once, monkeypatch):
+    # Seen failing with the locks behind the missing one kept: two bulk submits may then wait for each other.
+    monkeypatch.setattr(dedup, "LOCK_WAIT_SECONDS", 1)
+    names = lock_names()
+    with database.another_connection() as other, other.cursor() as cursor:
+        lock_elsewhere(cursor, *names[2:4])
+        with pytest.raises(JobBusyError):
+            dedup.lock(CONTENTS)
+    assert are_free(names) == [False, False, True, True, True, True]
+    dedup.lock(CONTENTS)
+    frappe.db.rollback()
+    assert all(are_free(names))
+
+
+def test_locks_that_come_free_one_by_one_are_had(once):
+    names = lock_names()
+    with database.another_connection() as other, other.cursor() as cursor:
+        lock_elsewhere(cursor, names[2], names[4])
+
+        def release_later() -> None:
+            for name in (names[2], names[4]):
+                time.sleep(0.3)
+                cursor.execute("SELECT RELEASE_LOCK(%s)", (name,))
+
+        releasing = threading.Thread(target=release_later)
+        releasing.start()
+        dedup.lock(CONTENTS)
+        releasing.join()
+    assert not any(are_free(names))
+    frappe.db.rollback()
+    assert all(are_free(names))
 
 
 def test_two_that_wait_for_each_others_keys_lose_no_transaction(once):

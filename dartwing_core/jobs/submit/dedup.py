@@ -12,6 +12,9 @@ that job is over, the next gets the next generation. No value is used twice.
 
 from __future__ import annotations
 
+import itertools
+import math
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
@@ -54,30 +57,41 @@ RAISE, RETURN, REPLACE = POLICIES = ("raise", "return", "replace")
 def lock(hashes: Collection[str]) -> None:
     """Lock these contents against other submitters until this transaction ends.
 
-    Raises JobBusyError after LOCK_WAIT_SECONDS, or if a holder waits for a lock of this transaction. Contents are
-    locked in order, so two bulk submits can't wait for each other.
+    Raises JobBusyError after LOCK_WAIT_SECONDS in all, or if a holder waits for a lock of this transaction. Contents
+    are locked in order, so two bulk submits can't wait for each other.
     """
     if frappe.db.db_type != "mariadb":
         return
     names = sorted({named_locks.lock_name(content) for content in hashes})
-    for start in range(0, len(names), BATCH):
-        if not _lock(names[start : start + BATCH]):
+    deadline = time.monotonic() + LOCK_WAIT_SECONDS
+    while names:
+        number = _lock(names[:BATCH], deadline - time.monotonic())
+        if not number:
             raise JobBusyError(_("The same job is being submitted by somebody else. Please try again."))
+        names = names[number:]
 
 
-def _lock(names: list[str]) -> bool:
+def _lock(names: list[str], wait: float) -> int:
+    """Wait so many seconds for the first lock, and take those behind it that are free. Returns how many it got.
+
+    Releases locks behind one that is not free: a transaction must not wait for a lock while it has a later one.
+    """
     calls = ", ".join(["GET_LOCK(%s, %s)"] * len(names))
-    values = [value for name in names for value in (name, LOCK_WAIT_SECONDS)]
-    after_commit().locks += names  # before locking: an error in the middle leaves the first ones locked
+    waits = [max(0, math.ceil(wait))] + [0] * (len(names) - 1)
+    actions = after_commit()
+    actions.locks += names  # before locking: a time limit may strike in the middle
     try:
-        return all(frappe.db.sql(f"SELECT {calls}", values)[0])
+        got = frappe.db.sql(f"SELECT {calls}", list(itertools.chain(*zip(names, waits, strict=True))))[0]
     except Exception as error:
         code = sql.database_code(error)
         if code == named_locks.NAMED_LOCKS_NOT_SUPPORTED:  # Galera: the UNIQUE column alone has to suffice
-            return True
+            return len(names)
         if code == sql.DEADLOCK:  # a deadlock of named locks, which undoes no transaction
-            return False
+            return 0
         raise
+    number = next((position for position, is_ours in enumerate(got) if not is_ours), len(names))
+    actions.release_locks(names[number:])
+    return number
 
 
 def lock_contents_of(jobs: Sequence[str]) -> None:

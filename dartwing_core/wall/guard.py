@@ -15,7 +15,7 @@
   permission. Ids can't be guessed, names of old organizations can. (15, 16)
 
 `GuardedDocument`, `sent_names`, `links` and `query_rules` check later, in any spelling: names and content of documents,
-links, and queries. The guard does not check functions of other apps.
+links, and queries. The guard does not check functions of other apps, nor the site's Server Scripts.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from typing import Any
 
 import frappe
 from frappe import _
+from frappe.core.doctype.server_script.server_script_utils import get_server_script_map
 from frappe.modules.utils import load_doctype_module
 
 from dartwing_core.jobs.access import visibility
@@ -91,7 +92,9 @@ class Call:
     @property
     def is_frappes(self) -> bool:
         """Whether Frappe itself answers: a route of documents, a page, or one of its functions."""
-        return links.is_frappes(getattr(self.function, "__module__", None) or "frappe")
+        if self.function is None:
+            return not _is_script(self.command)
+        return links.is_frappes(self.function.__module__ or "frappe")
 
     def names(self) -> set[str]:
         """The texts in the places of documents' names. Raises frappe.ValidationError for a value that is no text."""
@@ -207,6 +210,11 @@ def function(command: str) -> Callable[..., Any] | None:
     except Exception:
         return None
     return found if inspect.isfunction(found) else None
+
+
+def _is_script(command: str) -> bool:
+    """Whether Frappe runs a Server Script of the site by this name. Its arguments are its own."""
+    return bool(command) and command in get_server_script_map().get("_api", {})
 
 
 def _check_function(call: Call) -> None:

@@ -4,7 +4,7 @@ Frappe accepts filters in place of a name. It looks up the first row that they m
 its answer tells whether there is one. For a number with a fraction, it takes the first row of all. So anybody, even
 guests, could read any column of any table letter by letter: names of files of jobs, but also tokens and keys of other
 users. Two rules apply to Frappe's own functions, for people who do not see everything. Filters that Frappe itself
-writes pass. (15, 16)
+writes pass, and so do those that scripts and apps take from a request. (15, 16)
 
 - No document is made from, or changed by, data with filters for its name or in a field that holds a name.
 - No row is looked up by filters that were sent in place of a name, by a comparison (`["like", "a%"]`) that was sent in
@@ -23,13 +23,15 @@ from frappe.model.base_document import BaseDocument
 
 from dartwing_core.jobs.access import visibility
 
-from . import links
+from . import callers, links
 from .request_texts import parsed
 
 SENT = "dartwing_sent"
 """In `frappe.flags`: the arguments of the request."""
 INNER = "dartwing_sent_inner"
 """In `frappe.flags`: what was sent in arguments that are not for filters. Filled at the first use."""
+OWN = ("dartwing_core.",)
+"""This app looks up nothing of its own by what was sent, so it acts for its callers."""
 NOT_SENT = -1
 MOST = 100_000
 """Objects and lists in a request, and texts that may hold such. An honest one stays far below this number."""
@@ -84,7 +86,7 @@ def _with_checked_filters(get_values):
 
     @functools.wraps(get_values)
     def checked(self, doctype, filters=None, *arguments, **named):
-        if frappe.flags.get(links.FLAG) and _is_wrong(filters):
+        if frappe.flags.get(links.FLAG) and _is_wrong(filters) and callers.frappe_asks(callers.BUILDERS, OWN):
             refuse("name", filters)
         return get_values(self, doctype, filters, *arguments, **named)
 

@@ -167,9 +167,16 @@ def _checked_cron(text: Any) -> str:
     try:
         fields = len(croniter.expand(cron)[0])
     except Exception as error:  # of many kinds, by croniter's release
-        raise InvalidJobError(_("{0} is no cron expression: {1}").format(cut(cron), cut(error))) from None
+        raise InvalidJobError(_refusal(cron, str(error))) from None
     if fields != FIELDS:
         raise InvalidJobError(
             _("A cron expression has five fields: minute, hour, day, month, weekday. At most once a minute.")
         )
     return cron
+
+
+def _refusal(cron: str, reason: str) -> str:
+    """The text for an invalid expression. Some of croniter's reasons are stack traces, with paths of the server."""
+    if not reason or "\n" in reason or "Traceback" in reason:
+        return _("{0} is no cron expression.").format(cut(cron))
+    return _("{0} is no cron expression: {1}").format(cut(cron), cut(reason))

@@ -128,7 +128,8 @@ def cancel_batch(batch_id: str, reason: str | None = None) -> Document:
     if not batch_store.update(found["name"], values, status=RUNNING):
         raise InvalidTransitionError(_("Batch {0} has ended already.").format(found["name"]))
     after_commit().actions.append(partial(batch_cancel.drain, found["name"]))
-    return _document({**found, **values})
+    now = batch_store.load(found["name"]) or found  # a retry may have opened it since the transaction began
+    return _document({**now, **values})
 
 
 def retry_batch(batch_id: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from dartwing_core.jobs.recovery import sweeper
 from tests.support import attempts
 from tests.support.batches import callbacks, made, members, run, state, status_of
 from tests.support.jobs import status, submitted_with
+from tests.support.races import elsewhere
 
 pytestmark = pytest.mark.usefixtures("no_sweeps")
 
@@ -105,3 +106,14 @@ def test_a_retried_batch_can_be_canceled_again(step):
     frappe.db.commit()
     sweeper.sweep()
     assert (state(found), status_of(names["a"])) == ("Running", "Queued"), "the cancel is over"
+
+
+def test_the_answer_is_what_is_true_after_the_cancel(step):
+    # Seen failing: "Failed", as an old view of the transaction had it, of a batch that was canceled.
+    found = made(step("a", "dead", "ok"), callbacks=())
+    run(members(found)["a"])
+    assert state(found) == "Failed"
+    elsewhere(retry_batch, found.name)
+    answer = cancel_batch(found.name, "wrong file")
+    assert (answer.status, answer.completed_at, answer.cancel_requested) == ("Running", None, 1)
+    assert (answer.canceled_by, answer.cancel_reason) == ("Administrator", "wrong file")

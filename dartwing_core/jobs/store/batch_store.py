@@ -96,9 +96,11 @@ def reopen(name: str) -> None:
     """Open a batch again, in the transaction that retries a failed member, and before that retry.
 
     A process that closes the batch right now has locked the row. It sees the live member, or the batch is opened again
-    after it. A cancel that has not come to its end goes on, and also cancels the member.
+    after it. A cancel that has not come to its end goes on, and also cancels the member. One that has is forgotten.
     """
-    update(name, {"status": RUNNING, "completed_at": None})
+    batch = frappe.qb.DocType(config.BATCH)
+    kept = {field: Case().when(batch.cancel_requested == 1, batch[field]) for field in ("canceled_by", "cancel_reason")}
+    update(name, {"status": RUNNING, "completed_at": None, **kept})
 
 
 def lock(name: str) -> bool:

@@ -117,3 +117,17 @@ def test_the_answer_is_what_is_true_after_the_cancel(step):
     answer = cancel_batch(found.name, "wrong file")
     assert (answer.status, answer.completed_at, answer.cancel_requested) == ("Running", None, 1)
     assert (answer.canceled_by, answer.cancel_reason) == ("Administrator", "wrong file")
+
+
+def test_a_batch_that_goes_on_was_not_canceled(step):
+    # Seen failing: it kept who had canceled it, and why, also when it was completed after that.
+    found = made(step("a", "dead", "ok"), step("b", "ok"))
+    names = members(found)
+    run(names["a"])
+    cancel_batch(found.name, "wrong file")
+    frappe.db.commit()
+    assert get_batch_status(found.name)["canceled_by"] == "Administrator"
+    retry_batch(found.name)
+    frappe.db.commit()
+    fields = ["status", "cancel_requested", "canceled_by", "cancel_reason", "completed_at"]
+    assert frappe.db.get_value("Job Batch", found.name, fields) == ("Running", 0, None, None, None)

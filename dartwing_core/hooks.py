@@ -1,5 +1,10 @@
 """Hooks: the functions of this app that Frappe calls."""
 
+try:
+    from dartwing_core.wall.frappe_version import IS_15 as _IS_15
+except ImportError:  # development tools read the hooks without Frappe
+    _IS_15 = True
+
 app_name = "dartwing_core"
 app_title = "Dartwing Core"
 app_publisher = "Opensoft"
@@ -185,7 +190,6 @@ override_whitelisted_methods = {
     "frappe.workflow.doctype.workflow.workflow.get_workflow_state_count": (
         "dartwing_core.wall.substitutes.lists.get_workflow_state_count"
     ),
-    "frappe.client.validate_link": "dartwing_core.wall.substitutes.documents.validate_link",
     "frappe.utils.global_search.search": "dartwing_core.wall.substitutes.lists.search_all",
     "frappe.desk.search.search_link": "dartwing_core.wall.substitutes.lists.search_link",
     "frappe.desk.search.search_widget": "dartwing_core.wall.substitutes.lists.search_widget",
@@ -218,9 +222,6 @@ override_whitelisted_methods = {
     "frappe.email.doctype.auto_email_report.auto_email_report.download": (
         "dartwing_core.wall.substitutes.charts_and_reports.download_mailed_report"
     ),
-    "frappe.desk.page.user_profile.user_profile.get_energy_points_percentage_chart_data": (
-        "dartwing_core.wall.substitutes.energy_points.get_energy_points_percentage_chart_data"
-    ),
     **{
         f"frappe.core.doctype.data_import.data_import.{name}": f"dartwing_core.wall.substitutes.imports.{name}"
         for name in (
@@ -233,6 +234,15 @@ override_whitelisted_methods = {
         "dartwing_core.wall.substitutes.charts_and_reports.get_chart"
     ),
 }
+
+# Frappe 16 has no such functions. Its error for them would name the substitute.
+if _IS_15:
+    override_whitelisted_methods |= {
+        "frappe.client.validate_link": "dartwing_core.wall.substitutes.documents.validate_link",
+        "frappe.desk.page.user_profile.user_profile.get_energy_points_percentage_chart_data": (
+            "dartwing_core.wall.substitutes.energy_points.get_energy_points_percentage_chart_data"
+        ),
+    }
 
 # Called in every request, as soon as Frappe knows its user.
 auth_hooks = ["dartwing_core.wall.guard.check_request"]

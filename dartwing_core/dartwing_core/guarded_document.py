@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import frappe
@@ -16,11 +17,29 @@ SAVING, OWN = ("model.", *callers.BUILDERS), ("dartwing_core.dartwing_core.",)
 """Modules of Frappe's and ours that save documents for their callers."""
 TEXTS = frozenset({"Data", "Small Text", "Text", "Long Text", "JSON"})
 """Types of fields that print formats show as HTML. They escape fields of type Code."""
+NO_TEXT = re.compile("[\x00\ud800-\udfff]")
+"""NUL, and half a character: JSON may hold both."""
 AS_TEXT = str.maketrans({"<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"})
 
 
 class OwnDocument(Document):
     """A document of one of this app's DocTypes."""
+
+    def insert(self, *arguments: Any, **named: Any) -> Document:
+        self._check_texts()
+        return super().insert(*arguments, **named)
+
+    def save(self, *arguments: Any, **named: Any) -> Document:
+        self._check_texts()
+        return super().save(*arguments, **named)
+
+    def _check_texts(self) -> None:
+        """Refuse text that cannot be stored, before Frappe looks links up and the driver raises an error."""
+        for field in self.meta.fields:
+            value = self.get(field.fieldname)
+            if isinstance(value, str) and NO_TEXT.search(value):
+                label = _(field.label or field.fieldname)
+                frappe.throw(_("{0} holds a character that can't be stored.").format(label))
 
     @frappe.whitelist()
     def rename(self, name: Any, merge: Any = False, force: Any = False, validate_rename: Any = True) -> Any:
@@ -89,6 +108,7 @@ class OrganizationsDocument(GuardedDocument):
     organization: Any
 
     def insert(self, *arguments: Any, **named: Any) -> Document:
+        self._check_texts()
         if isinstance(self.get("organization"), str):  # before Frappe checks the link
             self.organization = visibility.viewer().id_of(self.organization)
         return super().insert(*arguments, **named)

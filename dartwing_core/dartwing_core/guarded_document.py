@@ -7,7 +7,7 @@ from typing import Any
 
 import frappe
 from frappe import _
-from frappe.model import default_fields
+from frappe.model import default_fields, optional_fields
 from frappe.model.document import Document
 
 from dartwing_core.jobs.access import desk_access, visibility
@@ -79,8 +79,8 @@ class GuardedDocument(OwnDocument):
 
     def forget(self) -> None:
         """Empty all fields but the name: Frappe keeps deleted documents as a whole (Deleted Document)."""
-        kept = {*default_fields}
-        for field in {*self.meta.get_valid_columns(), *(field.fieldname for field in self.meta.fields)} - kept:
+        fields = {*self.meta.get_valid_columns(), *(field.fieldname for field in self.meta.fields), *optional_fields}
+        for field in fields - {*default_fields}:
             self.set(field, [] if field in self._table_fieldnames else None)
 
     def before_print(self, settings: Any = None) -> None:

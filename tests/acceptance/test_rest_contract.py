@@ -183,8 +183,12 @@ def test_the_old_way_to_call_answers_the_same(client):
         frappe.QueryTimeoutError(),
         frappe.QueryDeadlockError(),
         *(
-            driver.OperationalError(1020, "Record has changed since last read in table 'x'")
+            driver.OperationalError(code, text)
             for driver in database.DRIVERS
+            for code, text in (
+                (1020, "Record has changed since last read in table 'x'"),
+                (1305, "SAVEPOINT x does not exist"),
+            )
         ),
     ],
 )

@@ -33,6 +33,8 @@ def test_lost_races_are_recognized_behind_frappes_wrappers(driver):
     deadlock = driver.OperationalError(1213, "deadlock")
     assert sql.is_conflict(deadlock)
     assert sql.is_conflict(frappe.QueryDeadlockError(deadlock))
+    assert sql.is_conflict(driver.OperationalError(1305, "SAVEPOINT x does not exist")), "a deadlock before it"
+    assert not sql.is_conflict(driver.OperationalError(1305, "FUNCTION x.y does not exist"))
     assert not sql.is_conflict(driver.IntegrityError(1062, "duplicate"))
     assert not sql.is_conflict(ValueError(1213))
 

@@ -10,7 +10,6 @@ import pytest
 from frappe.desk.doctype.notification_log import notification_log
 
 from dartwing_core.jobs.recovery import referring_rows
-from dartwing_core.wall import guard  # noqa: F401 (loads all of the wall, as requests and workers do)
 from tests.support import factory
 from tests.support.database import statements
 from tests.support.http import Client, call

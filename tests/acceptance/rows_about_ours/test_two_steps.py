@@ -11,7 +11,6 @@ from frappe.model import delete_doc
 from frappe.website.doctype.personal_data_download_request import personal_data_download_request
 
 from dartwing_core.jobs.recovery import referring_rows
-from dartwing_core.wall import guard  # noqa: F401 (loads all of the wall, as requests and workers do)
 from tests.support import factory
 from tests.support.files import on_disk
 from tests.support.http import Client, call

@@ -101,14 +101,18 @@ def _links(doc) -> Iterator[Link]:
             fields[row.doctype] = row.meta.get_link_fields() + row.meta.get_dynamic_link_fields()
         for field in fields[row.doctype]:
             name = row.get(field.fieldname)
-            if name and not _is_checked_as_reference(row, field) and (doctype := _leads_to_ours(row, field, name)):
+            if name and not _is_checked_elsewhere(row, field, name) and (doctype := _leads_to_ours(row, field, name)):
                 yield Link(row, field.fieldname, doctype, name)
 
 
-def _is_checked_as_reference(row: Any, field: Any) -> bool:
-    """Whether `check_reference` checks this link to a row that may be about ours."""
-    kind, name = REFERENCES.get(row.doctype, (None, None))
-    return field.fieldname == name and row.get(kind) in references.STEPS
+def _is_checked_elsewhere(row: Any, field: Any, name: Any) -> bool:
+    """Whether this link needs no look here: `check_reference` checks it, or it is a folder, which tells nothing."""
+    if not isinstance(name, str):
+        return False
+    if (row.doctype, field.fieldname) == ("File", "folder"):
+        return name == "Home" or name.startswith("Home/")
+    kind, reference = REFERENCES.get(row.doctype, ("", ""))
+    return field.fieldname == reference and row.get(kind) in references.STEPS
 
 
 def _leads_to_ours(row: Any, field: Any, name: Any) -> str | None:

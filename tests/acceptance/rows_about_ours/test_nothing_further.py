@@ -152,6 +152,19 @@ def test_a_contact_links_to_no_row_about_ours(web, stranger, rows):
         removed(notice)
 
 
+@pytest.mark.parametrize("doctype", ["Comment", "ToDo"])
+def test_no_filter_stands_for_a_row_about_ours(stranger, rows, doctype):
+    # Frappe looks up the first row that matches, and its answer tells whether there is one.
+    fields = {"Comment": ("reference_doctype", "reference_name"), "ToDo": ("reference_type", "reference_name")}[doctype]
+    answers = []
+    for text in (f"%{SECRET[2:-1]}%", "%no such text%"):
+        about = dict(zip(fields, ("ToDo", {"description": ["like", text]}), strict=True))
+        made = {"Comment": {"comment_type": "Info", "content": "x"}, "ToDo": {"description": "x"}}[doctype]
+        answers.append(rest(stranger, "POST", doctype, **made, **about))
+    assert answers[0].status_code == answers[1].status_code >= 400, answers[0].text
+    assert answers[0].text == answers[1].text
+
+
 def test_own_rows_are_linked_as_before(web, stranger):
     user = factory.user("step_stranger", roles=())
     task = insert("ToDo", description="mine", allocated_to=user)

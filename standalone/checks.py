@@ -14,6 +14,7 @@ CHECKS = {
     "format": ["ruff", "format", "--check", "."],
     "types": ["mypy"],
     "imports": ["lint-imports", "--no-cache"],
+    "circles": ["python", "-P", "-m", "standalone.import_circles"],
     "dead-code": ["python", "-P", "-m", "standalone.dead_code"],
     "javascript": ["oxlint", "--deny-warnings", "dartwing_core"],
 }

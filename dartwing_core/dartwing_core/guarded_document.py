@@ -11,7 +11,7 @@ from frappe.model import default_fields, optional_fields
 from frappe.model.document import Document
 
 from dartwing_core.jobs.access import desk_access, visibility
-from dartwing_core.wall import callers, links
+from dartwing_core.wall import by_request, callers
 
 SAVING, OWN = ("model.", *callers.BUILDERS), ("dartwing_core.dartwing_core.",)
 """Modules of Frappe's and ours that save documents for their callers."""
@@ -48,7 +48,7 @@ class OwnDocument(Document):
         Without this, such a caller could skip the permission to write and `before_rename`. `force`, which ignores the
         DocType's "Allow Rename", works only from Python.
         """
-        return super().rename(name, merge=merge, force=force and not frappe.flags.get(links.FLAG))
+        return super().rename(name, merge=merge, force=force and not by_request.is_by_request())
 
 
 class GuardedDocument(OwnDocument):
@@ -66,7 +66,7 @@ class GuardedDocument(OwnDocument):
         if _expands_links():
             frappe.local.form_dict.pop("expand_links")
         ignored = self.flags.ignore_permissions
-        is_frappes = ignored and frappe.flags.get(links.FLAG) and callers.frappe_asks(SAVING, OWN)
+        is_frappes = ignored and by_request.is_by_request() and callers.frappe_asks(SAVING, OWN)
         if is_frappes and not visibility.viewer().sees_everything:
             self.flags.ignore_permissions = False  # else the maker of a Web Form decides who may write
         try:
@@ -120,7 +120,7 @@ class EngineDocument(GuardedDocument):
     def load_from_db(self) -> Any:
         """Hide fields above the user's level: some of Frappe's functions answer with the whole document."""
         found = super().load_from_db()
-        if frappe.flags.get(links.FLAG):
+        if by_request.is_by_request():
             self.apply_fieldlevel_read_permissions()
         return found
 

@@ -18,7 +18,7 @@ from frappe.utils import cint
 from dartwing_core.jobs.access import desk_access
 from dartwing_core.jobs.store import private_files
 from dartwing_core.wall import callers, file_moves, file_rules, shown_files
-from dartwing_core.wall.links import is_by_request
+from dartwing_core.wall.by_request import is_by_request
 
 NAME = f"{__name__}.File"
 

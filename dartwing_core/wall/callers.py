@@ -11,7 +11,7 @@ from types import FrameType
 
 import frappe
 
-from . import links
+from . import by_request
 
 BUILDERS = ("database", "query_builder", "model.db_query", "model.qb_query", "model.utils")
 """Frappe's modules that issue queries for their callers."""
@@ -31,13 +31,13 @@ def asks_for_others(frame: FrameType, builders: tuple[str, ...], own: tuple[str,
     """Whether a frame is in one of these modules of Frappe's (`builders`) or of this app (`own`)."""
     module = frame.f_globals.get("__name__", "")
     root, _dot, inner = module.partition(".")
-    is_builder = links.is_frappes(root) and (not inner or inner.startswith(builders))
+    is_builder = by_request.is_frappes(root) and (not inner or inner.startswith(builders))
     return is_builder or root == "pypika" or module.startswith((__name__, *own))
 
 
 def is_frappes(frame: FrameType) -> bool:
     """Whether a frame is Frappe's own, and runs no script."""
-    return links.is_frappes(frame.f_globals.get("__name__", "")) and frame.f_code.co_name not in SCRIPTS
+    return by_request.is_frappes(frame.f_globals.get("__name__", "")) and frame.f_code.co_name not in SCRIPTS
 
 
 def frappe_asks(builders: tuple[str, ...], own: tuple[str, ...]) -> bool:
@@ -53,5 +53,5 @@ def asking(builders: tuple[str, ...], own: tuple[str, ...]) -> FrameType | None:
 
 def stands_for_others() -> bool:
     """Whether the scheduler acts, as Administrator, on content that any user may have written."""
-    is_frappes_own = frappe.flags.get(links.FLAG) and frappe.session.user == "Administrator"
+    is_frappes_own = by_request.is_by_request() and frappe.session.user == "Administrator"
     return bool(is_frappes_own) and not getattr(frappe.local, "request", None)

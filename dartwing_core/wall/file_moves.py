@@ -22,7 +22,7 @@ from dartwing_core.jobs.db import best_effort
 from dartwing_core.jobs.store import private_files
 from dartwing_core.jobs.store.private_files import FOLDER, PRIVATE
 
-from .links import is_by_request
+from .by_request import is_by_request
 from .shown_files import fields_for_files
 
 if TYPE_CHECKING:

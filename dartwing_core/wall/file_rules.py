@@ -25,7 +25,7 @@ from dartwing_core.jobs.base import config
 from dartwing_core.jobs.store import private_files
 
 from . import shown_files
-from .links import is_by_request
+from .by_request import is_by_request
 from .references import check_other_apps, may_refer_to
 
 if TYPE_CHECKING:

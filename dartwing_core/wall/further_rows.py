@@ -13,7 +13,7 @@ from frappe import _
 
 from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES
 
-from . import links, personal_rows
+from . import by_request, personal_rows
 from .references import STEPS, is_about_ours
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def check_further(doc: Document, _method: str | None = None) -> None:
 
     Rows about the moved one would come along.
     """
-    if not links.is_by_request() or not _is_by_hand(doc):
+    if not by_request.is_by_request() or not _is_by_hand(doc):
         return
     fields = REFERENCES[doc.doctype]
     doctype, name = (doc.get(field) for field in fields)

@@ -36,6 +36,7 @@ from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES, throw_missing
 from dartwing_core.jobs.errors import InvalidJobError
 
 from . import (  # noqa: F401 (wrap functions)
+    by_request,
     link_titles,
     links,
     loaded_documents,
@@ -94,7 +95,7 @@ class Call:
         """Whether Frappe itself answers: a route of documents, a page, or one of its functions."""
         if self.function is None:
             return not _is_script(self.command)
-        return links.is_frappes(self.function.__module__ or "frappe")
+        return by_request.is_frappes(self.function.__module__ or "frappe")
 
     def names(self) -> set[str]:
         """The texts in the places of documents' names. Raises frappe.ValidationError for a value that is no text."""
@@ -119,7 +120,7 @@ def check_request() -> None:
     Hidden and missing documents raise from one line of code, so that their tracebacks do not differ either.
     """
     call = of_request()
-    links.watch(call.is_frappes)
+    by_request.watch(call.is_frappes)
     sent_names.remember(call.arguments)
     is_page = PAGES_OF_DESK.match(frappe.local.request.path) and not call.command
     if frappe.local.request.method == "OPTIONS" or is_page or not call.is_frappes:
@@ -132,7 +133,7 @@ def check_request() -> None:
 
 def before_job(method: Any = None, kwargs: Any = None, **_more: Any) -> None:
     """Hook: in the background, too, Frappe imports, changes and reads documents for the user of a request."""
-    links.watch(links.is_frappes(str(method)))
+    by_request.watch(by_request.is_frappes(str(method)))
     sent_names.remember(kwargs if isinstance(kwargs, dict) else {})
 
 
@@ -203,7 +204,7 @@ def function(command: str) -> Callable[..., Any] | None:
     try:
         if "." not in command:
             found = getattr(frappe.get_module("frappe.handler"), command)
-        elif links.is_frappes(command) or command.partition(".")[0] in frappe.get_installed_apps():
+        elif by_request.is_frappes(command) or command.partition(".")[0] in frappe.get_installed_apps():
             found = frappe.get_attr(command)
         else:
             return None

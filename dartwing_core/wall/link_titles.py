@@ -16,7 +16,7 @@ from frappe.www import printview
 
 from dartwing_core.jobs.access import visibility
 
-from . import links, references
+from . import by_request, references
 from .doctypes import tenant_doctype
 
 OF_PRINTS = "set_title_values_for_link_and_dynamic_link_fields"
@@ -37,7 +37,7 @@ def hidden_titles(titles: MutableMapping[str, Any]) -> set[str]:
 
 
 def _remove_hidden(titles: MutableMapping[str, Any] | None) -> None:
-    if titles and links.FLAG in frappe.flags:
+    if titles and by_request.FLAG in frappe.flags:
         for key in hidden_titles(titles):
             del titles[key]
 

@@ -22,16 +22,8 @@ from frappe.model.document import Document
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import REFERENCES, throw_missing
 
-from . import personal_rows, references
+from . import by_request, personal_rows, references
 from .doctypes import tenant_doctype
-
-FLAG = "dartwing_links_by_frappe"
-"""In `frappe.flags`: whether one of Frappe's own functions runs. Those take links from any caller."""
-
-
-def is_by_request() -> bool:
-    """Whether one of Frappe's own functions runs, with what a user has sent. Code of apps may do anything."""
-    return bool(frappe.flags.get(FLAG))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +35,6 @@ class Link:
     field: str
     doctype: str
     name: str
-
-
-def watch(by_frappe: bool) -> None:
-    """From here on, check the links of saved documents. `by_frappe`: also of those saved with ignore_permissions."""
-    frappe.flags[FLAG] = by_frappe
-
-
-def is_frappes(path: str) -> bool:
-    """Whether the dotted path of a module or function is Frappe's own."""
-    root = frappe.get_module("frappe.handler").__name__.partition(".")[0]
-    return path.partition(".")[0] in ("frappe", root)
 
 
 def check(doc, stored: Callable[[], Any]) -> list[Link]:
@@ -149,7 +130,7 @@ def _guarded(kind: Any) -> str | None:
 def _wrapped(validate):
     @functools.wraps(validate)
     def validate_links(doc):
-        by_frappe = frappe.flags.get(FLAG)
+        by_frappe = frappe.flags.get(by_request.FLAG)
         is_trusted = by_frappe is None or (doc.flags.ignore_permissions and not by_frappe)
         if is_trusted or doc.flags.ignore_links or doc._action == "cancel":
             return validate(doc)

@@ -17,7 +17,7 @@ from frappe.model.base_document import BaseDocument
 
 from dartwing_core.jobs.access import visibility
 
-from . import links
+from . import by_request
 from .loaded_names import loaded_name
 from .report_access import may_hold_ours
 
@@ -27,7 +27,7 @@ NEW = "__islocal"
 def _checking(update: Callable[[BaseDocument, Any], Any]) -> Callable[[BaseDocument, Any], Any]:
     @functools.wraps(update)
     def checked(self: BaseDocument, d: Any) -> Any:
-        if frappe.flags.get(links.FLAG) and _becomes_another(self, d):
+        if by_request.is_by_request() and _becomes_another(self, d):
             raise frappe.ValidationError(_("A saved document can't be changed into another one. Make a new one."))
         return update(self, d)
 

@@ -19,7 +19,7 @@ from frappe.email import email_body
 
 from dartwing_core.jobs.store import private_files
 
-from . import callers, links
+from . import by_request, callers
 
 FOLDERS: dict[str, tuple[str, ...]] = {"files/": ("public",), "private/files/": ()}
 """The folders, below the site's, in which Frappe looks for paths that begin so. It looks for others in the folder of
@@ -31,7 +31,7 @@ ASSETS = "assets/"
 def _wrapped(read: Callable[[Any], bytes | None]) -> Callable[[Any], bytes | None]:
     @functools.wraps(read)
     def checked(path: Any) -> bytes | None:
-        if path and frappe.flags.get(links.FLAG) and not _may_be_sent(str(path).removeprefix("/")):
+        if path and by_request.is_by_request() and not _may_be_sent(str(path).removeprefix("/")):
             return None
         return read(path)
 

@@ -39,7 +39,7 @@ from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import ORGANIZATION, TENANT_DOCTYPES
 from dartwing_core.jobs.base import config
 
-from . import callers, links, references
+from . import by_request, callers, references
 from .column_rules import (
     GUARDED,
     columns_of,
@@ -172,7 +172,7 @@ def _refuse(found: str | None, user: str | None = None) -> None:
 
 def _found(judge: Callable[[bool], str | None]) -> str | None:
     """The error message of `judge`, by the rules for Frappe's functions, or by those for apps if an app queries."""
-    by_frappe = frappe.flags[links.FLAG]
+    by_frappe = frappe.flags[by_request.FLAG]
     found = judge(by_frappe)
     is_theirs = found and by_frappe and not callers.frappe_asks(callers.BUILDERS, OWN)
     return judge(False) if is_theirs else found
@@ -183,7 +183,7 @@ def _wrapped(execute):
 
     @functools.wraps(execute)
     def checked(self, *arguments, **named):
-        if links.FLAG in frappe.flags and isinstance(self.doctype, str):
+        if by_request.FLAG in frappe.flags and isinstance(self.doctype, str):
             bound = signature.bind(self, *arguments, **named)
             given = _as_taken(bound.arguments) if IS_15 else bound.arguments
             shown, others = _shown(given), _others(given)
@@ -196,7 +196,7 @@ def _wrapped(execute):
             if is_permitted and self.doctype in TENANT_DOCTYPES and _is_for_a_web_form():
                 bound.arguments["ignore_permissions"] = False
                 return execute(*bound.args, **bound.kwargs) if frappe.has_permission(self.doctype) else []
-            if frappe.flags[links.FLAG] and not is_permitted:
+            if frappe.flags[by_request.FLAG] and not is_permitted:
                 return _without_hidden_titles(self.doctype, shown, execute(self, *arguments, **named))
         return execute(self, *arguments, **named)
 
@@ -228,7 +228,7 @@ def _is_for_a_web_form() -> bool:
 def _with_checked_filters(build):
     @functools.wraps(build)
     def checked(self, filters, *arguments, **named):
-        if links.FLAG in frappe.flags:
+        if by_request.FLAG in frappe.flags:
             _refuse(_found(lambda by_frappe: sql_in_filters(filters, self.doctype, by_frappe)), self.user)
         return build(self, filters, *arguments, **named)
 
@@ -240,7 +240,7 @@ def _with_checked_names(get_query):
 
     @functools.wraps(get_query)
     def checked(self, table, fields=None, filters=None, order_by=None, group_by=None, *arguments, **named):
-        if links.FLAG in frappe.flags:
+        if by_request.FLAG in frappe.flags:
             ordered = [text.strip() for text in str(order_by or "").split(",")]
             others = [*_looked_up_by(filters), *ordered, *texts(group_by)]
             _refuse(_found(lambda by_frappe: _offence_of_lookup(table, list(texts(fields)), others, by_frappe)))
@@ -273,7 +273,7 @@ def _with_checked_quotes(quote):
     def checked(value, quote_char):
         if quote_char == "'" and isinstance(value, str) and "\\" in value and _needs_escapes():
             value = value.replace("\\", "\\\\")
-        if quote_char == "`" and isinstance(value, str) and "`" in value and frappe.flags.get(links.FLAG):
+        if quote_char == "`" and isinstance(value, str) and "`" in value and by_request.is_by_request():
             _refuse(_found(lambda by_frappe: no_sql() if by_frappe else None))
         return quote(value, quote_char)
 
@@ -281,13 +281,13 @@ def _with_checked_quotes(quote):
 
 
 def _needs_escapes() -> bool:
-    return links.FLAG in frappe.flags and frappe.db.db_type == "mariadb"
+    return by_request.FLAG in frappe.flags and frappe.db.db_type == "mariadb"
 
 
 def _without_false_parents(get_query):
     @functools.wraps(get_query)
     def checked(self, table, *arguments, **named):
-        if named.get("parent_doctype") and links.FLAG in frappe.flags and isinstance(table, str):
+        if named.get("parent_doctype") and by_request.FLAG in frappe.flags and isinstance(table, str):
             meta = meta_of(table)
             if meta and not meta.istable:
                 named["parent_doctype"] = None

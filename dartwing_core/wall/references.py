@@ -31,7 +31,7 @@ from dartwing_core.jobs.access.visibility import Viewer
 from dartwing_core.jobs.base import config
 from dartwing_core.jobs.recovery import referring_rows
 
-from . import links
+from . import by_request
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
@@ -215,7 +215,7 @@ def check_deleting(doc: Document, _method: str | None = None) -> None:
 
     A Web Form lets the owner of a document delete it, also one who administers its organization no more. (15, 16)
     """
-    if frappe.flags.get(links.FLAG) and not frappe.has_permission(doc.doctype, "delete", doc=doc):
+    if by_request.is_by_request() and not frappe.has_permission(doc.doctype, "delete", doc=doc):
         raise frappe.PermissionError(_("You may not delete {0} {1}.").format(_(doc.doctype), doc.name))
 
 

@@ -18,7 +18,7 @@ from frappe.model.document import Document
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
 
-from . import links, personal_rows
+from . import by_request, personal_rows
 from .mentions import MODULE
 from .personal_rows import APP
 from .report_access import may_hold_ours
@@ -27,7 +27,7 @@ from .report_access import may_hold_ours
 def _checked(rename: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(rename)
     def checked(self: Document, name: Any, *arguments: Any, **named: Any) -> Any:
-        if frappe.flags.get(links.FLAG) and not visibility.viewer().sees_everything:
+        if by_request.is_by_request() and not visibility.viewer().sees_everything:
             _check(self, name)
         return rename(self, name, *arguments, **named)
 

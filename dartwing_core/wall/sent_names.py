@@ -23,7 +23,7 @@ from frappe.model.base_document import BaseDocument
 
 from dartwing_core.jobs.access import visibility
 
-from . import callers, links
+from . import by_request, callers
 from .request_texts import parsed
 
 SENT = "dartwing_sent"
@@ -65,7 +65,7 @@ def is_filter(value: Any) -> bool:
 def _with_checked_names(update):
     @functools.wraps(update)
     def checked(self, d):
-        if frappe.flags.get(links.FLAG):
+        if by_request.is_by_request():
             for field, value in d.items():
                 if is_filter(value) and _holds_name(self, field):
                     refuse(field, value)
@@ -86,7 +86,7 @@ def _with_checked_filters(get_values):
 
     @functools.wraps(get_values)
     def checked(self, doctype, filters=None, *arguments, **named):
-        if frappe.flags.get(links.FLAG) and _is_wrong(filters) and callers.frappe_asks(callers.BUILDERS, OWN):
+        if by_request.is_by_request() and _is_wrong(filters) and callers.frappe_asks(callers.BUILDERS, OWN):
             refuse("name", filters)
         return get_values(self, doctype, filters, *arguments, **named)
 

@@ -18,7 +18,7 @@ from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES
 from dartwing_core.jobs.store import private_files
 
-from .links import is_by_request
+from .by_request import is_by_request
 from .references import STEPS
 
 if TYPE_CHECKING:

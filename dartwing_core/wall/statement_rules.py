@@ -26,7 +26,7 @@ from frappe import _
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
 
-from . import callers, column_rules, links, query_rules, sent_names
+from . import by_request, callers, column_rules, query_rules, sent_names
 from .frappe_version import IS_15
 from .joined_conditions import in_parentheses
 
@@ -112,7 +112,7 @@ def _tables_of(query: Any, code: str) -> set[str]:
 def _wrapped(sql):
     @functools.wraps(sql)
     def checked(self, query, *arguments, **named):
-        if frappe.flags.get(links.FLAG):
+        if by_request.is_by_request():
             check(str(query), arguments[0] if arguments else named.get("values"))
         return sql(self, query, *arguments, **named)
 
@@ -158,7 +158,7 @@ def _remembering(get_conditions):
     @functools.wraps(get_conditions)
     def remembered(*arguments, **named):
         found = get_conditions(*arguments, **named)
-        if frappe.flags.get(links.FLAG) and isinstance(found, str | list):
+        if by_request.is_by_request() and isinstance(found, str | list):
             texts = [found] if isinstance(found, str) else [one.get_sql() for one in found]
             known = frappe.flags.setdefault(CONDITIONS, set())
             known.update(form for text in texts if text for form in (text, text.replace("%", "%%")))

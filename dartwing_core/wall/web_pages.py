@@ -13,7 +13,7 @@ from frappe.website.page_renderers.print_page import PrintPage
 
 from dartwing_core.jobs.access import visibility
 
-from . import links, references
+from . import by_request, references
 from .doctypes import tenant_doctype
 
 
@@ -28,7 +28,7 @@ def _is_hidden(path: str) -> bool:
 def _where_it_is_seen(can_render):
     @functools.wraps(can_render)
     def checked(self):
-        return can_render(self) and not (links.FLAG in frappe.flags and _is_hidden(self.path))
+        return can_render(self) and not (by_request.FLAG in frappe.flags and _is_hidden(self.path))
 
     return checked
 

@@ -12,7 +12,7 @@ from frappe.desk.doctype.tag import tag
 from benchmarks.guard import OTHERS
 from dartwing_core.dartwing_core.doctype.org_member import org_member
 from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
-from dartwing_core.wall import guard, links
+from dartwing_core.wall import by_request, guard
 from dartwing_core.wall.query_rules import HIDDEN
 from tests.support import records, tenants, web_request
 from tests.support.database import statements
@@ -61,7 +61,7 @@ def hidden(site) -> Iterator[str]:
     frappe.db.set_value(JOB, job, "error_message", "s3cret")
     frappe.set_user(tenants.email_of("user"))
     yield job
-    frappe.flags.pop(links.FLAG, None)
+    frappe.flags.pop(by_request.FLAG, None)
     records.remove_doctypes(LINKING)
 
 
@@ -87,7 +87,7 @@ def test_code_of_other_apps_that_asks_for_no_permission_links_as_before(hidden):
 
 def test_scripts_and_sites_without_this_app_are_not_asked(hidden):
     # The wrapped method is of the process, which serves other sites too: no hook of ours has run there.
-    frappe.flags.pop(links.FLAG, None)
+    frappe.flags.pop(by_request.FLAG, None)
     assert linked(hidden + " ").job == hidden, "as the database has it"
 
 
@@ -95,7 +95,7 @@ def test_what_one_sees_is_linked_to_and_copied(hidden):
     frappe.set_user("Administrator")
     own = tenants.targets("user")["own"].name
     frappe.set_user(tenants.email_of("user"))
-    links.watch(by_frappe=True)
+    by_request.watch(by_frappe=True)
     assert linked(own).error == "s3cret-own"
 
 

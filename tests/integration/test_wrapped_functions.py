@@ -29,7 +29,7 @@ from frappe.website.page_renderers.print_page import PrintPage
 from frappe.www import printview
 
 import dartwing_core.wall
-from dartwing_core.wall import guard, links
+from dartwing_core.wall import by_request, guard
 from tests.support import records, tenants, web_request
 
 LINKED = "Test Wrapped"
@@ -272,7 +272,7 @@ def test_the_day_passes_each_wrapped_function(monkeypatch):
 
     def noting(path: str, function: Any) -> Any:
         def noted(*arguments: Any, **named: Any) -> Any:
-            if links.FLAG in frappe.flags:
+            if by_request.FLAG in frappe.flags:
                 passed.add(path)
             return function(*arguments, **named)
 

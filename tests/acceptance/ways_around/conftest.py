@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import frappe
 import pytest
 
-from dartwing_core.wall import links
+from dartwing_core.wall import by_request
 from tests.support import factory, processes
 from tests.support.http import Client
 from tests.support.jobs import run, submitted_by
@@ -52,8 +52,8 @@ def stranger(web, bob) -> Client:
 def within_frappe(bob) -> Iterator[None]:
     """As in a function of Frappe's that Bob has called."""
     frappe.set_user(bob)
-    links.watch(by_frappe=True)
+    by_request.watch(by_frappe=True)
     yield
-    frappe.flags.pop(links.FLAG)
+    frappe.flags.pop(by_request.FLAG)
     frappe.set_user("Administrator")
     frappe.db.rollback()

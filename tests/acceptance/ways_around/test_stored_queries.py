@@ -8,7 +8,7 @@ from contextlib import suppress
 import frappe
 import pytest
 
-from dartwing_core.wall import guard, links, stored_queries
+from dartwing_core.wall import by_request, guard, stored_queries
 from dartwing_core.wall.frappe_version import IS_15
 from tests.support import factory
 from tests.support.http import Client, call
@@ -89,12 +89,12 @@ def test_a_report_that_is_asked_for_as_somebody_else_holds_no_sql(stranger, bob,
     report.update({"is_standard": "No", "report_type": "Report Builder"})
     report.insert(ignore_permissions=True)
     frappe.set_user(bob)
-    links.watch(by_frappe=True)
+    by_request.watch(by_frappe=True)
     try:
         with pytest.raises((frappe.PermissionError, frappe.ValidationError, frappe.db.ProgrammingError)):
             report.get_data(user="Administrator")
     finally:
-        frappe.flags.pop(links.FLAG)
+        frappe.flags.pop(by_request.FLAG)
         frappe.set_user("Administrator")
         frappe.db.rollback()
 
@@ -112,7 +112,7 @@ def test_what_people_stored_is_judged_as_theirs_when_the_scheduler_sends_it(bob,
         with suppress(frappe.PermissionError, frappe.ValidationError):
             assert SECRET not in str(sent.get_report_content())
     finally:
-        frappe.flags.pop(links.FLAG)
+        frappe.flags.pop(by_request.FLAG)
         frappe.db.rollback()
 
 

@@ -15,7 +15,7 @@ import frappe
 import pypika.utils
 import pytest
 
-from dartwing_core.wall import links
+from dartwing_core.wall import by_request
 from tests.support import factory, records, tenants
 
 JOB, ORGANIZATION = "Background Job", "Organization"
@@ -126,7 +126,7 @@ def made() -> Iterator[Scene]:
     file = {"attached_to_doctype": JOB, "attached_to_name": hidden.name}
     frappe.db.commit()
     commit, frappe.db.commit = frappe.db.commit, lambda **_chain: None  # some of Frappe's functions commit
-    frappe.flags.pop(links.FLAG, None)
+    frappe.flags.pop(by_request.FLAG, None)
     try:
         yield Scene(
             user=user,

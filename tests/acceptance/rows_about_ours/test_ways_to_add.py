@@ -1,0 +1,169 @@
+"""Ways to add to a row about our documents that no single request names: pictures, names, automation, odd rows."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import frappe
+import pytest
+
+from tests.support import factory, mail
+from tests.support.http import Client, call
+from tests.support.rows_about_ours import SECRET, clients, insert, removed
+
+SCHEDULE = "Job Schedule"
+PICTURE = (
+    '<img src="data:image/png;filename=test-step.png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAA'
+    'DUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==">'
+)
+
+
+@pytest.fixture
+def manager(web) -> Client:
+    """A System Manager."""
+    return Client(web).with_token(factory.user("step_manager", roles=("System Manager",)))
+
+
+@pytest.fixture
+def stranger(web) -> Client:
+    """An account without any role."""
+    return Client(web).with_token(factory.user("step_stranger", roles=()))
+
+
+def rest(client: Client, verb: str, path: str, **values: Any) -> Any:
+    return client.http.request(verb, f"{client.url}/api/resource/{path}", json=values, timeout=60)
+
+
+@pytest.mark.parametrize("kind", ["Tag Link", "Document Follow", "Version"])
+def test_nothing_is_added_to_any_row_about_ours(manager, stranger, rows, kind):
+    # Seen failing: such rows had comments, files and tasks of anybody, which everybody was shown.
+    schedule = rows["schedule"].name
+    row = {
+        "Tag Link": lambda: insert(kind, document_type=SCHEDULE, document_name=schedule, title=SECRET, tag="test-odd"),
+        "Document Follow": lambda: insert(kind, ref_doctype=SCHEDULE, ref_docname=schedule, user="Administrator"),
+        "Version": lambda: insert(kind, ref_doctype=SCHEDULE, docname=schedule, data="{}"),
+    }[kind]()
+    frappe.db.commit()
+    task = {"doctype": "ToDo", "description": "odd", "reference_type": kind, "reference_name": row.name}
+    file = {"doctype": "File", "file_name": "odd.txt", "content": frappe.generate_hash()}
+    file |= {"attached_to_doctype": kind, "attached_to_name": row.name}
+    tag = {"doctype": "Tag Link", "document_type": kind, "document_name": row.name, "title": "odd", "tag": "test-odd"}
+    try:
+        for client in (manager, stranger):
+            for asked in (task, file, tag):
+                answer = call(client, "frappe.client.insert", doc=json.dumps(asked))
+                assert answer.status_code in (403, 404, 417), answer.text
+        link = {"links": [{"link_doctype": kind, "link_name": row.name}]}
+        answer = rest(stranger, "POST", "Contact", first_name="Spy", **link)
+        assert answer.status_code == 417, "its title would tell the schedule's"
+        assert SECRET not in answer.text
+    finally:
+        removed(row)
+
+
+def test_a_contact_shows_no_title_of_a_deleted_document_of_ours(stranger, rows):
+    # Seen failing: the name of a removed organization.
+    gone = insert("Deleted Document", deleted_doctype="Organization", deleted_name=SECRET, data="{}")
+    frappe.db.commit()
+    link = {"links": [{"link_doctype": gone.doctype, "link_name": gone.name}]}
+    answer = rest(stranger, "POST", "Contact", first_name="Spy", **link)
+    assert answer.status_code == 417, answer.text
+    removed(gone)
+
+
+@pytest.mark.parametrize("kind", ["task", "mail"])
+def test_a_picture_in_a_new_row_about_ours_is_refused(manager, rows, kind):
+    # Seen failing: Frappe stored it beside the row, published that of a mail, and lets anybody copy the other one.
+    schedule = rows["schedule"].name
+    before = frappe.db.count("File")
+    if kind == "task":
+        about = {"reference_type": SCHEDULE, "reference_name": schedule}
+        answer = rest(manager, "POST", "ToDo", description=f"x {PICTURE}", **about)
+    else:
+        sent = {"subject": "x", "recipients": "x@example.com", "send_email": 0, "content": f"x {PICTURE}"}
+        answer = call(manager, "frappe.core.doctype.communication.email.make", doctype=SCHEDULE, name=schedule, **sent)
+    assert answer.status_code == 403, answer.text
+    assert "no picture" in answer.text
+    frappe.db.rollback()
+    assert frappe.db.count("File") == before
+    assert rest(manager, "POST", "ToDo", description=f"plain {PICTURE}").status_code == 200, "others as before"
+
+
+def test_rows_about_ours_keep_their_names(manager, rows):
+    # Seen failing: a merge made rows two steps away, and a File under a new name could not be read any more.
+    plain = insert("ToDo", description="plain")
+    file = insert("File", file_name="test-plain.txt", content=frappe.generate_hash())
+    frappe.db.commit()
+    try:
+        for row, other in ((rows["task"], plain), (rows["file"], file)):
+            for old, new, merge in ((other.name, row.name, 1), (row.name, other.name, 1), (row.name, "renamed", 0)):
+                named = {"name": new, "merge": merge, "force": 1, "validate_rename": 0}
+                asked = {"dt": row.doctype, "dn": old, "method": "rename", "args": json.dumps(named)}
+                answer = call(manager, "run_doc_method", **asked)
+                assert answer.status_code in (403, 417), answer.text
+        frappe.db.rollback()
+        for row in (rows["task"], rows["file"], plain, file):
+            assert frappe.db.exists(row.doctype, row.name)
+    finally:
+        removed(plain, file)
+
+
+def test_a_notification_of_the_site_is_sent_and_kept_at_the_document(manager, rows):
+    # Seen failing: no mail was sent, since Frappe keeps it as one about the task.
+    rule = insert("Notification", channel="Email", document_type="ToDo", event="New", subject="x", message=SECRET,
+                  recipients=[{"cc": "boss@example.com"}], enabled=1, name="Test Step Rule")  # fmt: skip
+    frappe.db.commit()
+    about = {"reference_type": SCHEDULE, "reference_name": rows["schedule"].name}
+    try:
+        with mail.outgoing_account():
+            made = rest(manager, "POST", "ToDo", description="tell", **about)
+        assert made.status_code == 200, made.text
+        frappe.db.rollback()
+        kept = {"communication_type": "Automated Message", "reference_doctype": SCHEDULE}
+        names = frappe.get_all("Communication", {**kept, "reference_name": rows["schedule"].name}, pluck="name")
+        assert names, frappe.get_all("Error Log", fields=["method", "error"], limit=1)
+        assert frappe.db.exists("Email Queue", {"communication": ["in", names]})
+    finally:
+        removed(rule)
+
+
+def test_a_private_board_of_jobs_is_like_none(stranger, rows):
+    # Seen failing: a guessed name told that there is a board, and that it is about jobs.
+    values = {"reference_doctype": "Background Job", "field_name": "status", "private": 1}
+    board = insert(
+        "Kanban Board", kanban_board_name="Test Hidden Board", columns=[{"column_name": "Completed"}], **values
+    )
+    frappe.db.commit()
+    try:
+        answers = []
+        for name in (board.name, "Test No Board"):
+            tag = {
+                "doctype": "Tag Link",
+                "document_type": "Kanban Board",
+                "document_name": name,
+                "tag": "x",
+                "title": "x",
+            }
+            answers.append(call(stranger, "frappe.client.insert", doc=json.dumps(tag)))
+        assert answers[0].status_code == answers[1].status_code, answers[0].text
+        liked = [
+            call(stranger, "frappe.desk.like.toggle_like", doctype="Kanban Board", name=name, add="Yes").status_code
+            for name in (board.name, "Test No Board")
+        ]
+        assert liked[0] == liked[1]
+    finally:
+        removed(board)
+
+
+def test_a_file_of_ours_is_no_folder_of_the_site(web, rows):
+    # Seen failing: Frappe deletes no such file, and so neither its schedule.
+    about = {"attached_to_doctype": SCHEDULE, "attached_to_name": rows["schedule"].name, "is_private": 1}
+    flags = {"is_home_folder": 1, "is_attachments_folder": 1}
+    inside = clients(web)["inside"]
+    made = rest(inside, "POST", "File", file_name="test-home.txt", content=frappe.generate_hash(), **about, **flags)
+    assert made.status_code == 200, made.text
+    frappe.db.rollback()
+    file = frappe.get_doc("File", made.json()["data"]["name"])
+    assert (file.is_home_folder, file.is_attachments_folder) == (0, 0)
+    removed(file)

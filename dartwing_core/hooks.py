@@ -78,6 +78,14 @@ doc_events = {
         doctype: {"validate": _check_reference, "on_trash": "dartwing_core.wall.references.stay_quiet"}
         for doctype in _references
     },
+    **{
+        doctype: {
+            "validate": _check_reference,
+            "after_insert": "dartwing_core.wall.further_rows.check_pictures",
+            "on_trash": "dartwing_core.wall.references.stay_quiet",
+        }
+        for doctype in ("Communication", "ToDo")
+    },
     "File": {
         "before_validate": "dartwing_core.wall.file_rules.check_file",
         "validate": _check_reference,

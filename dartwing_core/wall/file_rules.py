@@ -191,8 +191,10 @@ def check_file(doc: Document, _method: str | None = None) -> None:
             shown_files.check_field(doc.attached_to_doctype, doc.attached_to_field)
         if doc.has_value_changed("file_url"):
             check_address(doc)
-        if doc.attached_to_doctype in TENANT_DOCTYPES and ".." in (doc.get("thumbnail_url") or ""):
-            frappe.throw(_("{0} is no address of a file.").format("thumbnail_url"))  # Frappe would never delete it
+        if doc.attached_to_doctype in TENANT_DOCTYPES:
+            if ".." in (doc.get("thumbnail_url") or ""):
+                frappe.throw(_("{0} is no address of a file.").format("thumbnail_url"))  # Frappe would never delete it
+            doc.update(dict.fromkeys(("is_home_folder", "is_attachments_folder"), 0))  # … nor such a file
 
 
 def check_address(file: Document) -> None:

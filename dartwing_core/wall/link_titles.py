@@ -10,13 +10,15 @@ from collections.abc import MutableMapping
 from typing import Any
 
 import frappe
+from frappe.contacts.doctype.address import address
+from frappe.contacts.doctype.contact import contact
 from frappe.desk import link_preview
 from frappe.desk.form import load
 from frappe.www import printview
 
 from dartwing_core.jobs.access import visibility
 
-from . import by_request, references
+from . import by_request, links, references
 from .doctypes import tenant_doctype
 
 OF_PRINTS = "set_title_values_for_link_and_dynamic_link_fields"
@@ -67,3 +69,23 @@ load.get_title_values_for_link_and_dynamic_link_fields = _of_form(
 setattr(printview, OF_PRINTS, _of_print(getattr(printview, OF_PRINTS)))
 if hasattr(link_preview, OF_PRINTS):  # 16
     setattr(link_preview, OF_PRINTS, getattr(printview, OF_PRINTS))
+
+
+def _of_contact(add):
+    """`set_link_title`: a link that the user may not see keeps the title that it has."""
+
+    @functools.wraps(add)
+    def add_titles(doc):
+        rows = doc.links
+        hidden = links.hidden_links(doc) if rows and by_request.FLAG in frappe.flags else []
+        doc.links = [row for row in rows or () if not any(link.row is row for link in hidden)]
+        try:
+            add(doc)
+        finally:
+            doc.links = rows
+
+    return add_titles
+
+
+for _module in (contact, address):
+    _module.set_link_title = _of_contact(_module.set_link_title)

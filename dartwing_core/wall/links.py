@@ -20,10 +20,12 @@ from frappe import _
 from frappe.model.document import Document
 
 from dartwing_core.jobs.access import visibility
-from dartwing_core.jobs.access.desk_access import REFERENCES, throw_missing
+from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES, throw_missing
 
 from . import by_request, personal_rows, references
 from .doctypes import tenant_doctype
+
+DELETED = "Deleted Document"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +45,7 @@ def check(doc, stored: Callable[[], Any]) -> list[Link]:
     `stored` returns the document as it was. Raises Frappe's error for a missing document if a new link leads to a
     document that is missing or hidden.
     """
-    links = [] if visibility.sees_everything(frappe.session.user) else list(_links(doc))
-    visible = {
-        (doctype, name)
-        for doctype in {link.doctype for link in links}
-        for name in _visible_of(doctype, [link.name for link in links if link.doctype == doctype])
-    }
-    hidden = [link for link in links if (link.doctype, link.name) not in visible]
+    hidden = hidden_links(doc)
     before = stored() if hidden else None
     for link in hidden:
         if not _was_there(link, doc, before):
@@ -57,12 +53,26 @@ def check(doc, stored: Callable[[], Any]) -> list[Link]:
     return hidden
 
 
+def hidden_links(doc) -> list[Link]:
+    """The document's links to documents of ours, and to rows about ours, that the user may not see."""
+    links = [] if visibility.sees_everything(frappe.session.user) else list(_links(doc))
+    visible = {
+        (doctype, name)
+        for doctype in {link.doctype for link in links}
+        for name in _visible_of(doctype, [link.name for link in links if link.doctype == doctype])
+    }
+    return [link for link in links if (link.doctype, link.name) not in visible]
+
+
 def _visible_of(doctype: str, names: list[str]) -> Collection[str]:
     """Those of these documents that the user may see. One statement."""
-    if doctype in references.STEPS:
+    if doctype in REFERENCES:
         return set(names) - references.hidden_of(doctype, names)
-    if doctype in personal_rows.KINDS:
+    if doctype in personal_rows.PERSONAL:
         return set(names) - personal_rows.hidden_of(doctype, names, frappe.session.user)
+    if doctype == DELETED:
+        ours = {"name": ["in", names], "deleted_doctype": ["in", TENANT_DOCTYPES]}
+        return set(names) - set(frappe.get_all(DELETED, ours, pluck="name"))
     return references.visible_of(doctype, names)
 
 
@@ -93,7 +103,7 @@ def _is_checked_elsewhere(row: Any, field: Any, name: Any) -> bool:
     if (row.doctype, field.fieldname) == ("File", "folder"):
         return name == "Home" or name.startswith("Home/")
     kind, reference = REFERENCES.get(row.doctype, ("", ""))
-    return field.fieldname == reference and row.get(kind) in references.STEPS
+    return field.fieldname == reference and row.get(kind) in REFERENCES
 
 
 def _leads_to_ours(row: Any, field: Any, name: Any) -> str | None:
@@ -122,7 +132,7 @@ def _was_there(link: Link, doc, before) -> bool:
 
 def _guarded(kind: Any) -> str | None:
     """The DocType that this text means, if its rows are ours, or may be about ours."""
-    if kind in references.STEPS or kind in personal_rows.KINDS:
+    if kind in REFERENCES or kind in personal_rows.PERSONAL or kind == DELETED:
         return kind
     return tenant_doctype(kind)
 

@@ -59,6 +59,7 @@ KINDS = {
     "Prepared Report": Kind(None, "owner", "report_name", reads=report_access.MAY_HOLD_OURS),
 }
 BOARD = "Kanban Board"
+PERSONAL = frozenset({*KINDS, BOARD})
 APP = "dartwing_core"
 NAVIGATION = ("Workspace", "Workspace Sidebar", "Desktop Icon")
 OUR_FUNCTIONS = f"{APP}."
@@ -86,15 +87,19 @@ def _is_shown(table: Any, kind: Kind, user: str) -> Criterion:
 
 
 def hidden_of(doctype: str, names: Collection[str], user: str) -> set[str]:
-    """Those of these rows of KINDS that this user may not see. One statement."""
+    """Those of these rows of PERSONAL that this user may not see. One statement."""
     table = frappe.qb.DocType(doctype)
-    hidden = table.name.isin(list(names)) & Not(_is_shown(table, KINDS[doctype], user))
+    if doctype == BOARD:
+        is_hidden = table.reference_doctype.isin(TENANT_DOCTYPES) & (table.private == 1) & (table.owner != user)
+    else:
+        is_hidden = Not(_is_shown(table, KINDS[doctype], user))
+    hidden = table.name.isin(list(names)) & is_hidden
     return set(frappe.qb.from_(table).select(table.name).where(hidden).run(pluck=True))
 
 
 def is_about_ours(doctype: Any, name: Any) -> bool:
-    """Whether this is a row of KINDS, or a board, about one of our DocTypes."""
-    if doctype not in (*KINDS, BOARD) or not isinstance(name, str):
+    """Whether this is a row of PERSONAL about one of our DocTypes."""
+    if doctype not in PERSONAL or not isinstance(name, str):
         return False
     if doctype == BOARD:
         return frappe.db.get_value(BOARD, name, "reference_doctype") in TENANT_DOCTYPES

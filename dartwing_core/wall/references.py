@@ -43,7 +43,7 @@ CHILDREN = {
 }
 """Fields by which child rows refer to a document. Frappe 15 lists all such rows to users with a role for some."""
 STEPS = ("File", "ToDo", "Communication", "Comment")
-"""DocTypes of REFERENCES to which others refer in turn: the attachment of a mail, the tag of a task."""
+"""DocTypes of REFERENCES to which Frappe makes others refer: the attachment of a mail, the version of a task."""
 
 
 # Reading such documents ---------------------------------------------------------------------------------------
@@ -131,40 +131,40 @@ def may_refer_to(doctype: str | None, name: str | None, user: str | None = None)
 
     Yes for documents of others' DocTypes, unless they refer to a hidden one of ours themselves.
     """
-    if not name or not (doctype in TENANT_DOCTYPES or doctype in STEPS):
+    if not name or not (doctype in TENANT_DOCTYPES or doctype in REFERENCES):
         return True
     return is_visible(doctype, name, user) if doctype in TENANT_DOCTYPES else not _is_about_hidden(doctype, name, user)
 
 
 def is_about_ours(doctype: str | None, name: str | None) -> bool:
-    """Whether this is a row of STEPS that refers to one of our documents, also by a further row."""
-    if doctype not in STEPS or not name or not _is_text(name):
+    """Whether this is a row of REFERENCES that refers to one of our documents, also by a row of STEPS."""
+    if doctype not in REFERENCES or not name or not _is_text(name) or not frappe.db.table_exists(doctype):
         return False
     return bool(frappe.db.sql(_about_text(frappe.db.db_type, doctype), (name,)))
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=32)
 def _about_text(_db_type: str, doctype: str) -> str:
     """The text of `is_about_ours`, for one row of this DocType."""
     return row_about_ours(doctype, Parameter("%s")).get_sql()
 
 
 def row_about_ours(doctype: str, name: Term) -> QueryBuilder:
-    """A query for the row of STEPS of this name, if it refers to one of our documents, also by a further row."""
+    """A query for the row of REFERENCES of this name, if it refers to one of our documents, also by a row of STEPS."""
     row = frappe.qb.DocType(doctype).as_("about")
     is_about = row[REFERENCES[doctype][0]].isin(TENANT_DOCTYPES) | _refers_to_a_step(row, doctype)
     return frappe.qb.from_(row).select(row.name).where((row.name == name) & is_about)
 
 
 def _is_about_hidden(doctype: str, name: str, user: str | None) -> bool:
-    """Whether a row of STEPS refers to a document of ours that the user may not see, also by a further row."""
+    """Whether a row of REFERENCES refers to a document of ours that the user may not see, also by a row of STEPS."""
     return bool(hidden_of(doctype, [name], user))
 
 
 def hidden_of(doctype: str, names: Collection[str], user: str | None = None) -> set[str]:
-    """Those of these rows of STEPS that refer to a document of ours which the user may not see. One statement."""
+    """Those of these rows of REFERENCES that refer to a document of ours which the user may not see. One statement."""
     viewer, asked = visibility.viewer(user), [name for name in names if _is_text(name)]
-    if viewer.sees_everything or not asked:
+    if viewer.sees_everything or not asked or not frappe.db.table_exists(doctype):
         return set()
     row = frappe.qb.DocType(doctype)
     hidden = row.name.isin(asked) & Not(_is_visible_row(row, doctype, viewer))
@@ -247,7 +247,7 @@ def check_reference(doc: Document, method: str | None = None) -> None:
         # Contact with the address of another, and reads its timeline.
         linked = () if doc.flags.is_about_ours else filter(_may_be_linked, doc.timeline_links)
         doc.set("timeline_links", list(linked))
-    if doctype in STEPS and doc.flags.is_about_ours:
+    if doctype in REFERENCES and doc.flags.is_about_ours:
         if getattr(frappe.local, "request", None) and not may_refer_to(doctype, name):
             throw_missing(doctype, name)
         doc.notify_update = desk_access.notify_nobody

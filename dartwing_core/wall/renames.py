@@ -3,7 +3,7 @@
 Frappe renames a document for users who may read it, if the request says so (`force`, `validate_rename`). A rename to a
 name that is taken merges the two documents, and the answer then holds all of the other one. So where rows may be about
 ours, a merge also needs the permission to write the other document. And the reports, cards and charts of this app keep
-their names, unless the user may write them. (15, 16)
+their names, unless the user may write them. So do rows about our documents, for everybody. (15, 16)
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from collections.abc import Callable
 from typing import Any
 
 import frappe
+from frappe import _
 from frappe.model.document import Document
 
 from dartwing_core.jobs.access import visibility
-from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
+from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES
 
-from . import by_request, personal_rows
+from . import by_request, personal_rows, references
 from .mentions import MODULE
 from .personal_rows import APP
 from .report_access import may_hold_ours
@@ -27,8 +28,10 @@ from .report_access import may_hold_ours
 def _checked(rename: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(rename)
     def checked(self: Document, name: Any, *arguments: Any, **named: Any) -> Any:
-        if by_request.is_by_request() and not visibility.viewer().sees_everything:
-            _check(self, name)
+        if by_request.is_by_request():
+            if not visibility.viewer().sees_everything:
+                _check(self, name)
+            _check_rows_about_ours(self.doctype, self.name, name)
         return rename(self, name, *arguments, **named)
 
     return checked
@@ -45,6 +48,13 @@ def _check(document: Document, name: Any) -> None:
     is_about_ours = may_hold_ours(doctype) and doctype not in TENANT_DOCTYPES  # those check it themselves
     if is_about_ours and frappe.db.exists(document.doctype, name):
         frappe.get_doc(document.doctype, name).check_permission("write")
+
+
+def _check_rows_about_ours(doctype: str, *names: Any) -> None:
+    """Refuse a new name of a row about ours, and a merge into one: rows about the other one would come along."""
+    if doctype in REFERENCES and any(references.is_about_ours(doctype, name) for name in names):
+        text = _("A {0} about jobs, schedules or organizations keeps its name, and is merged with none.")
+        frappe.throw(text.format(_(doctype)), frappe.PermissionError)
 
 
 Document._rename = _checked(Document._rename)

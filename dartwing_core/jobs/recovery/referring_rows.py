@@ -31,14 +31,18 @@ Row = tuple[str, str]
 
 
 def delete_rows_of_missing(deadline: float) -> None:
-    """Delete rows whose document of ours is gone: those that were kept, and uploads beside a deletion. Commits each."""
+    """Delete rows whose document of ours is gone: those that were kept, and uploads beside a deletion.
+
+    Rows that name no document are people's own. Commits each.
+    """
     before = clock.site_time() - timedelta(seconds=private_files.ORPHANED_AFTER)
     for doctype in desk_access.TENANT_DOCTYPES:
         for referring in sorted(REFERRED_TO):
             row, document = frappe.qb.DocType(referring), frappe.qb.DocType(doctype)
             kind, name = (row[field] for field in FIELDS[referring])
             query = frappe.qb.from_(row).left_join(document).on(document.name == name).select(row.name)
-            query = query.where((kind == doctype) & (row.modified < before) & document.name.isnull())
+            query = query.where((kind == doctype) & name.isnotnull() & (name != ""))
+            query = query.where((row.modified < before) & document.name.isnull())
             for found in query.run(pluck=True):
                 if time.monotonic() > deadline:
                     return

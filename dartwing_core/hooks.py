@@ -120,6 +120,7 @@ doc_events = {
         for doctype in ("Job Schedule", "Organization", "Org Member")
     },
     "System Settings": {"on_update": "dartwing_core.jobs.recovery.scheduled_types.follow_time_zone"},
+    "Deleted Document": {"before_naming": "dartwing_core.dartwing_core.guarded_document.keep_only_name"},
     "Prepared Report": {"before_insert": "dartwing_core.wall.report_access.check_preparing"},
 }
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import frappe
 from frappe import _
-from frappe.model import default_fields, optional_fields
 from frappe.model.document import Document
 
 from dartwing_core.jobs.access import desk_access, visibility
@@ -77,12 +76,6 @@ class GuardedDocument(OwnDocument):
     def notify_update(self) -> None:
         """Do nothing: Frappe would tell the name to everybody in the room of the DocType."""
 
-    def forget(self) -> None:
-        """Empty all fields but the name: Frappe keeps deleted documents as a whole (Deleted Document)."""
-        fields = {*self.meta.get_valid_columns(), *(field.fieldname for field in self.meta.fields), *optional_fields}
-        for field in fields - {*default_fields}:
-            self.set(field, [] if field in self._table_fieldnames else None)
-
     def before_print(self, settings: Any = None) -> None:
         """Escape texts of handlers and other systems: print formats treat them as HTML that was cleaned by a save."""
         for field in self.meta.fields:
@@ -95,6 +88,15 @@ class GuardedDocument(OwnDocument):
 
     def validate_share(self, docshare: Document) -> None:
         frappe.throw(_("A {0} can't be shared.").format(_(self.doctype)), frappe.PermissionError)
+
+
+def keep_only_name(deleted: Document, _method: str | None = None) -> None:
+    """`before_naming` of Deleted Document, which Frappe inserts without other hooks: keep no fields of ours. (15, 16)
+
+    The document itself stays whole, for webhooks and hooks of other apps.
+    """
+    if deleted.deleted_doctype in desk_access.TENANT_DOCTYPES:
+        deleted.data = frappe.as_json({"doctype": deleted.deleted_doctype, "name": deleted.deleted_name})
 
 
 def _expands_links() -> bool:
@@ -123,9 +125,6 @@ class EngineDocument(GuardedDocument):
         if by_request.is_by_request():
             self.apply_fieldlevel_read_permissions()
         return found
-
-    def after_delete(self) -> None:
-        self.forget()
 
     def validate(self) -> None:
         frappe.throw(

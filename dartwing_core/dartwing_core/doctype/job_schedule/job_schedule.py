@@ -13,9 +13,6 @@ class JobSchedule(OrganizationsDocument):
     def autoname(self) -> None:
         self.name = ids.schedule_name()
 
-    def after_delete(self) -> None:
-        self.forget()
-
     def validate(self) -> None:
         schedule_form.check(self)
 

@@ -30,9 +30,6 @@ class OrgMember(OrganizationsDocument):
     def on_trash(self) -> None:
         visibility.forget()
 
-    def after_delete(self) -> None:
-        self.forget()
-
     def validate_share(self, docshare: Document) -> None:
         frappe.throw(_("Memberships can't be shared."), frappe.PermissionError)
 

@@ -52,7 +52,6 @@ class Organization(GuardedDocument):
 
     def after_delete(self) -> None:
         organization_removal.begin(self.name, self.org_name)
-        self.forget()
 
     def validate_share(self, docshare: Document) -> None:
         frappe.throw(_("Organizations can't be shared. Make the user an Org Member instead."), frappe.PermissionError)

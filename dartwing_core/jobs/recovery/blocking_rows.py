@@ -1,10 +1,15 @@
-"""Rows by which any user could keep Frappe from deleting a document: their reminder, event or contact about it."""
+"""Rows by which any user could keep Frappe from deleting a document: their reminder, event or contact about it.
+
+If SQL deletes the document, Frappe could not save such a row any more.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import frappe
+from pypika.terms import Criterion
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
@@ -24,15 +29,24 @@ def release(doc: Document, _method: str | None = None) -> None:
 
     A member could keep their membership that way. If Frappe refuses for another reason, its caller rolls back.
     """
+    release_rows({doc.doctype: [doc.name]})
+
+
+def release_rows(documents: Mapping[str, Sequence[str]]) -> None:
+    """Delete the rows about these documents, given as names by DocType."""
     for doctype, fields in ROWS.items():
-        if names := _about(doc, doctype, fields):
+        if names := _about(documents, doctype, fields):
             frappe.db.delete(doctype, {"name": ("in", names)})
-    if frappe.get_meta(EVENT).has_field(EVENT_FIELDS[0]) and (events := _about(doc, EVENT, EVENT_FIELDS)):
+    if frappe.get_meta(EVENT).has_field(EVENT_FIELDS[0]) and (events := _about(documents, EVENT, EVENT_FIELDS)):
         frappe.db.set_value(EVENT, {"name": ("in", events)}, dict.fromkeys(EVENT_FIELDS), update_modified=False)
 
 
-def _about(doc: Document, doctype: str, fields: tuple[str, str]) -> list[str]:
-    """The rows of a DocType about this document. Reads without locks: the fields have no index."""
-    if not frappe.db.table_exists(doctype):
+def _about(documents: Mapping[str, Sequence[str]], doctype: str, fields: tuple[str, str]) -> list[str]:
+    """The rows of a DocType about these documents, by one statement. Reads without locks: most fields have no index."""
+    if not any(documents.values()) or not frappe.db.table_exists(doctype):
         return []
-    return frappe.get_all(doctype, dict(zip(fields, (doc.doctype, doc.name), strict=True)), pluck="name")
+    table = frappe.qb.DocType(doctype)
+    kind, name = (table[field] for field in fields)
+    named = {about: [str(some) for some in names] for about, names in documents.items() if names}
+    is_about = Criterion.any((kind == about) & name.isin(names) for about, names in named.items())
+    return frappe.qb.from_(table).select(table.name).where(is_about).run(pluck=True)

@@ -15,6 +15,7 @@ from ..access import desk_access
 from ..base import clock
 from ..db import best_effort, sql
 from ..store import private_files
+from . import blocking_rows
 
 SAVEPOINT = "dartwing_core_file"
 FIELDS = desk_access.REFERENCES | {"Notification Log": ("document_type", "document_name")}
@@ -51,7 +52,7 @@ def delete_rows_of_missing(deadline: float) -> None:
 
 def _delete_with_further(row: Row) -> None:
     doctype, name = row
-    _delete_rows(_rows_about(doctype, [name], (*OF_ANY, *OF_FORMS)) | {row: None})
+    blocking_rows.release_rows(_delete_rows(_rows_about(doctype, [name], (*OF_ANY, *OF_FORMS)) | {row: None}))
 
 
 def delete_about(doctype: str, names: Sequence[str], *, has_form: bool = False) -> None:
@@ -61,11 +62,12 @@ def delete_about(doctype: str, names: Sequence[str], *, has_form: bool = False) 
     only System Managers see. A file or mail that another app or a lock keeps stays, with the rows between it and the
     document. All of them are about a document that is gone, so they are hidden. The daily clean-up tries again.
     """
-    _delete_rows(_rows_about(doctype, names, (*OF_ANY, *OF_FORMS) if has_form else OF_ANY))
+    deleted = _delete_rows(_rows_about(doctype, names, (*OF_ANY, *OF_FORMS) if has_form else OF_ANY))
+    blocking_rows.release_rows(deleted | {doctype: [*names, *deleted.get(doctype, [])]})
 
 
-def _delete_rows(rows: Mapping[Row, Row | None]) -> None:
-    """Delete these rows, each given with the row that it is about."""
+def _delete_rows(rows: Mapping[Row, Row | None]) -> dict[str, list[str]]:
+    """Delete these rows, each given with the row that it is about. Returns the names of the deleted by DocType."""
     kept: set[Row] = set()
     for doctype, delete in (("File", _delete_file), (MAIL, _delete_mail)):
         for row in [row for row in rows if row[0] == doctype and row not in kept]:
@@ -73,10 +75,12 @@ def _delete_rows(rows: Mapping[Row, Row | None]) -> None:
                 _keep(row, rows, kept)
     gone: dict[str, list[str]] = defaultdict(list)
     for row in rows:
-        if row[0] not in ("File", MAIL) and row not in kept:
+        if row not in kept:
             gone[row[0]].append(row[1])
     for doctype, names in gone.items():
-        frappe.db.delete(doctype, {"name": ("in", names)})
+        if doctype not in ("File", MAIL):
+            frappe.db.delete(doctype, {"name": ("in", names)})
+    return gone
 
 
 def _keep(row: Row | None, rows: Mapping[Row, Row | None], kept: set[Row]) -> None:

@@ -77,7 +77,7 @@ def whole_number(value: Any, argument: str) -> int | None:
 def text_or_list(value: Any, argument: str) -> Any:
     """A text or a list. In a form field, a list is JSON text."""
     is_list = isinstance(value, str) and value.lstrip().startswith("[")
-    return parsed(value, argument) if is_list else value or None
+    return parsed(value, argument) if is_list else given(value)
 
 
 def requests_for(many: Any) -> int:

@@ -92,7 +92,7 @@ def submit_job(
     """
     if given(dedup_key) is None and (repeatable := header("Idempotency-Key")):
         dedup_key, deduplication = own_key(repeatable), given(deduplication, "within_window")
-        on_duplicate = "return" if on_duplicate == "raise" else on_duplicate
+        on_duplicate = "return" if given(on_duplicate, "raise") == "raise" else on_duplicate
     job = engine.submit_job(
         job_type,
         organization,

@@ -216,7 +216,7 @@ def _as_parent(row: NewJobRow, existing: Mapping[str, Duplicate]) -> ParentRow:
 
 
 def _cancel_abandoned(names: Sequence[str]) -> None:
-    """Cancel abandoned jobs for the equal ones that are inserted next. Raises JobBusyError if one has just begun."""
+    """Cancel abandoned jobs for the equal ones that are inserted next. Raises JobBusyError if one is just changing."""
     for name in names:
         if not cancel.cancel_abandoned(name):
             raise JobBusyError(_("The same job is just changing. Please try again."))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import frappe
@@ -149,6 +150,22 @@ def test_abandoned_jobs_stay_if_one_of_them_has_begun(alice, colleague, once, mo
     frappe.db.commit()
     assert status(jobs[asked[0]]) == "Pending"
     assert frappe.db.count("Background Job", {"job_type": once}) == 2
+
+
+def test_an_abandoned_job_that_others_lock_is_not_waited_for_long(alice, colleague, once):
+    # Seen failing: the submit waited the server's 50 seconds, and then told of the database.
+    abandoned = submitted(alice, once)
+    frappe.db.commit()
+    gone(alice)
+    with database.another_connection() as other, other.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("SELECT 1 FROM `tabBackground Job` WHERE name = %s FOR UPDATE", (abandoned.name,))
+        started = time.monotonic()
+        with pytest.raises(JobBusyError, match="just changing"):
+            submitted(colleague, once)
+        assert time.monotonic() - started < 10
+    frappe.db.commit()
+    assert status(abandoned) == "Pending"
 
 
 @pytest.mark.parametrize("is_retried", [False, True])

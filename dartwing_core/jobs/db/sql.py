@@ -99,12 +99,12 @@ def _insert_text(_db_type: str, doctype: str, columns: tuple[str, ...]) -> tuple
     return head + keyword, row
 
 
-def run_locking_read(query: QueryBuilder, columns: Sequence[str] | None = None) -> Any:
+def run_locking_read(query: QueryBuilder, columns: Sequence[str] | None = None, lock_wait: int | None = None) -> Any:
     """Run a SELECT … FOR UPDATE against the latest committed rows, also under snapshot isolation.
 
-    Returns tuples, or dictionaries of these `columns`.
+    Returns tuples, or dictionaries of these `columns`. `lock_wait`: as for `run_update`.
     """
-    rows = _run_as_of_now(query)
+    rows = _run_as_of_now(query, lock_wait)
     return rows if columns is None else [dict(zip(columns, row, strict=True)) for row in rows]
 
 

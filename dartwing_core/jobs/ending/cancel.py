@@ -57,8 +57,17 @@ def cancel(job: JobRow, reason: str | None) -> JobRow:
 
 
 def cancel_abandoned(name: str) -> bool:
-    """Cancel a waiting job whose owner is gone, in the caller's transaction. Returns whether it still waited."""
-    job, reason = job_store.load_locked(name), _("Its owner has left the organization, and an equal job was submitted.")
+    """Cancel a waiting job whose owner is gone, in the caller's transaction. Returns whether it still waited.
+
+    Also returns False if another session keeps it locked.
+    """
+    try:
+        job = job_store.load_locked(name)
+    except Exception as error:
+        if sql.database_code(error) != sql.LOCK_WAIT_TIMEOUT:
+            raise
+        return False
+    reason = _("Its owner has left the organization, and an equal job was submitted.")
     if job is None or job["status"] == JobStatus.RUNNING or not can_move(JobStatus(job["status"]), JobStatus.CANCELED):
         return False
     written = values(config.ENGINE)

@@ -11,13 +11,13 @@ from tests.support import factory
 from tests.support.http import call
 
 GET_EVENTS = "frappe.desk.doctype.event.event.get_events"
-SPAN = {"start": "2035-01-01", "end": "2035-01-02"}
+SPAN = {"start": "2037-03-01", "end": "2037-03-02"}
 
 
 def event(owner: str, subject: str, *, about: str | None = factory.ALPHA, **values: object) -> str:
     """An event of this user, with an Organization as participant if `about` is given."""
     participants = [{"reference_doctype": "Organization", "reference_docname": about}] if about else []
-    made = {"doctype": "Event", "subject": subject, "starts_on": "2035-01-01 10:00:00", "event_type": "Private"}
+    made = {"doctype": "Event", "subject": subject, "starts_on": "2037-03-01 10:00:00", "event_type": "Private"}
     document = frappe.get_doc({**made, **values, "event_participants": participants}).insert(ignore_permissions=True)
     document.db_set("owner", owner)
     return document.name

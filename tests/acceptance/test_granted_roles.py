@@ -24,12 +24,19 @@ def granted(site) -> Iterator[None]:
     for doctype, role in itertools.product((MEMBER, ORGANIZATION), ("Dartwing User", "Dartwing Admin")):
         for ptype in ("write", "create", "delete"):
             permissions.update_permission_property(doctype, role, 0, ptype, 1)
-    frappe.db.commit()
+    committed()
     yield
     frappe.db.rollback()
     for doctype in (MEMBER, ORGANIZATION):
         permissions.reset_perms(doctype)
+    committed()
+
+
+def committed() -> None:
+    """Commit, and let every process read the permissions anew: one may have read them just before the commit."""
     frappe.db.commit()
+    for doctype in (MEMBER, ORGANIZATION):
+        frappe.clear_cache(doctype=doctype)
 
 
 def member_of(user: str, organization: str = factory.ALPHA) -> str:

@@ -22,23 +22,18 @@ KEPT: dict[str, Exception] = {}
 REFUSAL = frappe.ValidationError("kept by another app")
 
 
-def refuse(doc: Any, _method: str | None = None) -> None:
-    """Another app's hook, which lets no such row be deleted."""
-    if doc.name in KEPT:
-        raise KEPT[doc.name]
-
-
 @pytest.fixture
 def other_app(monkeypatch) -> Iterator[dict[str, Exception]]:
     """The files that another app keeps, by its errors."""
-    hooks = frappe.get_doc_hooks
+    file = type(frappe.new_doc("File"))
+    on_trash = file.on_trash
 
-    def with_another() -> dict[str, Any]:
-        found = {doctype: {event: [*paths] for event, paths in events.items()} for doctype, events in hooks().items()}
-        found.setdefault("File", {}).setdefault("on_trash", []).append(f"{__name__}.refuse")
-        return found
+    def refuse(self: Any) -> None:
+        on_trash(self)
+        if self.name in KEPT:
+            raise KEPT[self.name]
 
-    monkeypatch.setattr(frappe, "get_doc_hooks", with_another)
+    monkeypatch.setattr(file, "on_trash", refuse)
     yield KEPT
     KEPT.clear()
 

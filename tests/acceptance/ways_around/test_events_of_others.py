@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import frappe
 import pytest
 
+from dartwing_core.wall.frappe_version import IS_15
 from tests.support import factory
 from tests.support.http import call
 
@@ -54,6 +55,7 @@ def shown(client, **arguments: object) -> set[str]:
 
 def test_the_calendar_of_another_user_shows_no_event_about_ours(stranger, events, alice, bob):
     # Seen failing: all private events of whoever was named, also with our documents as participants.
-    assert shown(stranger, user=alice) == {"about nothing", "published", "shared"}
+    shared = set() if IS_15 else {"shared"}  # Frappe 15 does not list a private event to whom it is shared with
+    assert shown(stranger, user=alice) == {"about nothing", "published", *shared}
     assert "about ours" not in call(stranger, GET_EVENTS, **SPAN, user=[alice]).text
     assert shown(stranger) == shown(stranger, user=bob) == {"his own", "published", "shared"}

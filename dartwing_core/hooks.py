@@ -73,19 +73,11 @@ _on_trash = ["dartwing_core.wall.references.check_deleting", "dartwing_core.jobs
 _delete_about = "dartwing_core.wall.references.delete_about"
 _check_stored_query = "dartwing_core.wall.stored_queries.check"
 _stay_quiet = "dartwing_core.wall.personal_rows.stay_quiet"
+_of_references = {"validate": _check_reference, "on_trash": "dartwing_core.wall.references.stay_quiet"}
+_check_pictures = {"after_insert": "dartwing_core.wall.further_rows.check_pictures"}
 doc_events = {
-    **{
-        doctype: {"validate": _check_reference, "on_trash": "dartwing_core.wall.references.stay_quiet"}
-        for doctype in _references
-    },
-    **{
-        doctype: {
-            "validate": _check_reference,
-            "after_insert": "dartwing_core.wall.further_rows.check_pictures",
-            "on_trash": "dartwing_core.wall.references.stay_quiet",
-        }
-        for doctype in ("Communication", "ToDo")
-    },
+    **dict.fromkeys(_references, _of_references),
+    **dict.fromkeys(("Communication", "ToDo"), _of_references | _check_pictures),
     "File": {
         "before_validate": "dartwing_core.wall.file_rules.check_file",
         "validate": _check_reference,

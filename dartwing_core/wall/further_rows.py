@@ -6,15 +6,17 @@ of links, counts, and the deletion of the row between. Each door can be closed, 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 import frappe
 from frappe import _
 
+from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES
 
-from . import by_request, personal_rows
-from .references import STEPS, is_about_ours
+from . import by_request, personal_rows, references
+from .references import STEPS
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
@@ -22,25 +24,39 @@ if TYPE_CHECKING:
 BY_HAND = frozenset({"Comment", "Communication", "ToDo", "Tag Link", "DocShare", "Discussion Topic", "File"})
 """DocTypes of which users make rows. Frappe makes the other ones of REFERENCES by itself."""
 COMMENTS_BY_HAND = ("Comment", "Like")
+DELETED = "Deleted Document"
+ROWS = frozenset({*REFERENCES, *personal_rows.PERSONAL, DELETED})
+"""Frappe's DocTypes with rows about documents of ours, or about our DocTypes."""
+
+
+def hidden_rows(doctype: str, names: Collection[str]) -> set[str] | None:
+    """Those of these rows of Frappe's that the user may not see. None for a DocType that is not in ROWS."""
+    if doctype in REFERENCES:
+        return references.hidden_of(doctype, names)
+    if doctype in personal_rows.PERSONAL:
+        return personal_rows.hidden_of(doctype, names)
+    if doctype != DELETED:
+        return None
+    ours = {"name": ["in", list(names)], "deleted_doctype": ["in", TENANT_DOCTYPES]}
+    return set() if visibility.viewer().sees_everything else {*frappe.get_all(DELETED, ours, pluck="name")}
 
 
 def check_further(doc: Document, _method: str | None = None) -> None:
-    """`validate` of REFERENCES: refuse what a user adds to a row about ours, or moves to a document of ours.
+    """`validate` of REFERENCES, after `check_reference`: refuse what a user adds to a row about ours.
 
-    Rows about the moved one would come along. What Frappe adds by itself is added to the document of ours.
+    Also what is moved to a document of ours: rows about the moved one would come along.
     """
     if not by_request.is_by_request() or not _is_by_hand(doc):
         return
-    fields = REFERENCES[doc.doctype]
-    doctype, name = (doc.get(field) for field in fields)
-    is_direct = doctype in TENANT_DOCTYPES
-    if not (is_direct or is_row_about_ours(doctype, name)):
+    about = tuple(doc.get(field) for field in REFERENCES[doc.doctype])
+    is_direct = about[0] in TENANT_DOCTYPES
+    if not (is_direct or doc.flags.is_about_ours or personal_rows.is_about_ours(*about)):
         return
-    if not doc.is_new() and frappe.db.get_value(doc.doctype, doc.name, fields) == (doctype, name):
+    if not doc.is_new() and frappe.db.get_value(doc.doctype, doc.name, REFERENCES[doc.doctype]) == about:
         return
-    if not is_direct and not _is_moved_up(doc):
-        throw_further(doctype)
-    if not doc.is_new() and doc.doctype in STEPS:
+    if not is_direct:
+        _move_up(doc)
+    elif not doc.is_new() and doc.doctype in STEPS:
         text = _("This {0} can't be moved to another document. Make a new one there.")
         frappe.throw(text.format(_(doc.doctype)), frappe.PermissionError)
 
@@ -52,20 +68,16 @@ def check_pictures(doc: Document, _method: str | None = None) -> None:
         throw_further(doc.doctype)
 
 
-def _is_moved_up(doc: Document) -> bool:
-    """Let a Notification's mail, or a rule's task, about a row about ours be about the document itself."""
+def _move_up(doc: Document) -> None:
+    """Let a Notification's new mail, or a rule's new task, be about the document of ours itself. Refuse all else."""
     is_automatic = doc.get("communication_type") == "Automated Message" or doc.get("assignment_rule")
     kind, name = REFERENCES[doc.doctype]
-    above = frappe.db.get_value(doc.get(kind), doc.get(name), REFERENCES[doc.get(kind)]) if is_automatic else None
-    if not above or above[0] not in TENANT_DOCTYPES:
-        return False
-    doc.update(dict(zip((kind, name), above, strict=True)))
-    return True
-
-
-def is_row_about_ours(doctype: Any, name: Any) -> bool:
-    """Whether this is a row of Frappe's about a document of ours, or a personal row about our DocTypes."""
-    return is_about_ours(doctype, name) or personal_rows.is_about_ours(doctype, name)
+    above = REFERENCES.get(doc.get(kind)) if is_automatic and doc.is_new() else None
+    found = frappe.db.get_value(doc.get(kind), doc.get(name), above) if above else None
+    if not found or found[0] not in TENANT_DOCTYPES:
+        throw_further(doc.get(kind))
+    doc.update(dict(zip((kind, name), found, strict=True)))
+    references.check_reference(doc)
 
 
 def throw_further(doctype: str) -> None:

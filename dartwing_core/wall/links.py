@@ -20,12 +20,10 @@ from frappe import _
 from frappe.model.document import Document
 
 from dartwing_core.jobs.access import visibility
-from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES, throw_missing
+from dartwing_core.jobs.access.desk_access import REFERENCES, throw_missing
 
-from . import by_request, personal_rows, references
+from . import by_request, further_rows, references
 from .doctypes import tenant_doctype
-
-DELETED = "Deleted Document"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +64,8 @@ def hidden_links(doc) -> list[Link]:
 
 def _visible_of(doctype: str, names: list[str]) -> Collection[str]:
     """Those of these documents that the user may see. One statement."""
-    if doctype in REFERENCES:
-        return set(names) - references.hidden_of(doctype, names)
-    if doctype in personal_rows.PERSONAL:
-        return set(names) - personal_rows.hidden_of(doctype, names, frappe.session.user)
-    if doctype == DELETED:
-        ours = {"name": ["in", names], "deleted_doctype": ["in", TENANT_DOCTYPES]}
-        return set(names) - set(frappe.get_all(DELETED, ours, pluck="name"))
-    return references.visible_of(doctype, names)
+    hidden = further_rows.hidden_rows(doctype, names)
+    return references.visible_of(doctype, names) if hidden is None else set(names) - hidden
 
 
 def _throw_missing(link: Link) -> None:
@@ -92,18 +84,17 @@ def _links(doc) -> Iterator[Link]:
             fields[row.doctype] = row.meta.get_link_fields() + row.meta.get_dynamic_link_fields()
         for field in fields[row.doctype]:
             name = row.get(field.fieldname)
-            if name and not _is_checked_elsewhere(row, field, name) and (doctype := _leads_to_ours(row, field, name)):
+            doctype = _leads_to_ours(row, field, name) if name else None
+            if doctype and not _is_checked_elsewhere(row, field, doctype, name):
                 yield Link(row, field.fieldname, doctype, name)
 
 
-def _is_checked_elsewhere(row: Any, field: Any, name: Any) -> bool:
+def _is_checked_elsewhere(row: Any, field: Any, doctype: str, name: str) -> bool:
     """Whether this link needs no look here: `check_reference` checks it, or it is a folder, which tells nothing."""
-    if not isinstance(name, str):
-        return False
     if (row.doctype, field.fieldname) == ("File", "folder"):
         return name == "Home" or name.startswith("Home/")
-    kind, reference = REFERENCES.get(row.doctype, ("", ""))
-    return field.fieldname == reference and row.get(kind) in REFERENCES
+    _kind, reference = REFERENCES.get(row.doctype, ("", ""))
+    return field.fieldname == reference and doctype in REFERENCES
 
 
 def _leads_to_ours(row: Any, field: Any, name: Any) -> str | None:
@@ -132,9 +123,7 @@ def _was_there(link: Link, doc, before) -> bool:
 
 def _guarded(kind: Any) -> str | None:
     """The DocType that this text means, if its rows are ours, or may be about ours."""
-    if kind in REFERENCES or kind in personal_rows.PERSONAL or kind == DELETED:
-        return kind
-    return tenant_doctype(kind)
+    return kind if kind in further_rows.ROWS else tenant_doctype(kind)
 
 
 def _wrapped(validate):

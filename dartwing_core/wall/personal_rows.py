@@ -86,13 +86,15 @@ def _is_shown(table: Any, kind: Kind, user: str) -> Criterion:
     return Criterion.any([*for_all, Criterion.all(_of_others(table, kind))])
 
 
-def hidden_of(doctype: str, names: Collection[str], user: str) -> set[str]:
-    """Those of these rows of PERSONAL that this user may not see. One statement."""
-    table = frappe.qb.DocType(doctype)
+def hidden_of(doctype: str, names: Collection[str]) -> set[str]:
+    """Those of these rows of PERSONAL that the current user may not see. One statement."""
+    viewer, table = visibility.viewer(), frappe.qb.DocType(doctype)
+    if viewer.sees_everything:
+        return set()
     if doctype == BOARD:
-        is_hidden = table.reference_doctype.isin(TENANT_DOCTYPES) & (table.private == 1) & (table.owner != user)
+        is_hidden = table.reference_doctype.isin(TENANT_DOCTYPES) & (table.private == 1) & (table.owner != viewer.user)
     else:
-        is_hidden = Not(_is_shown(table, KINDS[doctype], user))
+        is_hidden = Not(_is_shown(table, KINDS[doctype], viewer.user))
     hidden = table.name.isin(list(names)) & is_hidden
     return set(frappe.qb.from_(table).select(table.name).where(hidden).run(pluck=True))
 

@@ -43,8 +43,6 @@ def _check(document: Document, name: Any) -> None:
     doctype = document.doctype
     if doctype in personal_rows.NAVIGATION:  # a request may ask for no validation, and so for no `before_rename`
         personal_rows.keep_navigation(document, "before_rename")
-    if doctype == "File" and document.get("attached_to_doctype") in TENANT_DOCTYPES:
-        document.check_permission("write")
     is_about_ours = may_hold_ours(doctype) and doctype not in TENANT_DOCTYPES  # those check it themselves
     if is_about_ours and frappe.db.exists(document.doctype, name):
         frappe.get_doc(document.doctype, name).check_permission("write")

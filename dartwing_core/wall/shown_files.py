@@ -15,11 +15,10 @@ from frappe import _
 from frappe.core.doctype.file import utils
 
 from dartwing_core.jobs.access import visibility
-from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES
+from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
 from dartwing_core.jobs.store import private_files
 
 from .by_request import is_by_request
-from .references import STEPS
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
@@ -72,8 +71,8 @@ def _wrapped(attach: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(attach)
     def attach_to_others(doc: Document, event: str | None = None) -> None:
-        is_about_ours = doc.doctype in STEPS and doc.get(REFERENCES[doc.doctype][0]) in TENANT_DOCTYPES
-        if not (is_by_request() and (is_about_ours or doc.doctype in TENANT_DOCTYPES)):
+        is_ours = doc.doctype in TENANT_DOCTYPES or doc.flags.is_about_ours
+        if not (is_by_request() and is_ours):
             attach(doc, event)
 
     return attach_to_others

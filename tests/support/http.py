@@ -50,6 +50,11 @@ def call(client: Client, method: str, /, **body: Any) -> requests.Response:
     return client.http.post(f"{client.url}/api/method/{method}", json=body, timeout=60)
 
 
+def rest(client: Client, verb: str, path: str, **values: Any) -> requests.Response:
+    """Call `/api/resource/<path>` with these values of a document."""
+    return client.http.request(verb, f"{client.url}/api/resource/{path}", json=values, timeout=60)
+
+
 def new_token(user: str) -> str:
     """An API key and secret, joined as Frappe wants them."""
     document = frappe.get_doc("User", user)

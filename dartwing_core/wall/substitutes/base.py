@@ -11,10 +11,10 @@ import frappe
 from frappe import _
 
 from dartwing_core.jobs.access import visibility
-from dartwing_core.jobs.access.desk_access import ENGINE_DOCTYPES, REFERENCES, TENANT_DOCTYPES, throw_missing
+from dartwing_core.jobs.access.desk_access import ENGINE_DOCTYPES, TENANT_DOCTYPES, throw_missing
 from dartwing_core.jobs.errors import InvalidJobError
 
-from .. import personal_rows, references
+from .. import further_rows
 from ..doctypes import tenant_doctype
 from ..mentions import naming_ours
 
@@ -69,10 +69,9 @@ def sees_everything() -> bool:
 def is_hidden(doctype: Any, name: Any) -> bool:
     """Whether this is a document of ours that the user would not find in its list, or a row about such a one."""
     if isinstance(doctype, str) and isinstance(name, str):
-        if doctype in REFERENCES:
-            return not references.may_refer_to(doctype, name)
-        if doctype in personal_rows.PERSONAL:
-            return not sees_everything() and bool(personal_rows.hidden_of(doctype, [name], frappe.session.user))
+        hidden = further_rows.hidden_rows(doctype, [name])
+        if hidden is not None:
+            return name in hidden
     is_asked = doctype in TENANT_DOCTYPES and isinstance(name, str)
     return is_ours(doctype) and not (is_asked and frappe.get_list(doctype, filters={"name": name}, limit=1))
 

@@ -27,6 +27,18 @@ def stranger(request, web) -> Client:
 
 
 @pytest.fixture
+def reader(web) -> Client:
+    """An account without any role."""
+    return Client(web).with_token(factory.user("step_stranger", roles=()))
+
+
+@pytest.fixture
+def manager(web) -> Client:
+    """A System Manager."""
+    return Client(web).with_token(factory.user("step_manager", roles=("System Manager",)))
+
+
+@pytest.fixture
 def rows(site) -> Iterator[dict[str, Any]]:
     """A schedule of Alpha, rows about it, and rows about those."""
     values = {"title": "Test Step", "organization": factory.ALPHA, "job_type": "echo_job", "frequency": "Cron"}

@@ -12,27 +12,11 @@ from frappe.desk.doctype.notification_log import notification_log
 from dartwing_core.jobs.recovery import referring_rows
 from tests.support import factory
 from tests.support.database import statements
-from tests.support.http import Client, call
+from tests.support.http import call, rest
 from tests.support.rows_about_ours import NOTICE, SECRET, clients, insert, removed
 
 BOARD, CARD, SCHEDULE = "Kanban Board", "Number Card", "Job Schedule"
 ADDED = "further-row"
-
-
-@pytest.fixture
-def stranger(web) -> Client:
-    """An account without any role."""
-    return Client(web).with_token(factory.user("step_stranger", roles=()))
-
-
-@pytest.fixture
-def manager(web) -> Client:
-    """A System Manager."""
-    return Client(web).with_token(factory.user("step_manager", roles=("System Manager",)))
-
-
-def rest(client: Client, verb: str, path: str, **values: Any) -> Any:
-    return client.http.request(verb, f"{client.url}/api/resource/{path}", json=values, timeout=60)
 
 
 def additions(doctype: str, name: str) -> dict[str, tuple[str, dict[str, Any]]]:
@@ -107,16 +91,16 @@ def test_a_deletion_follows_no_endless_chain(rows):
 
 
 @pytest.fixture
-def contact(stranger) -> Any:
-    """A stranger's, with the address of somebody who gets mails about a schedule."""
-    made = rest(stranger, "POST", "Contact", first_name="Spy", email_ids=[{"email_id": "boss@example.com"}])
+def contact(reader) -> Any:
+    """A reader's, with the address of somebody who gets mails about a schedule."""
+    made = rest(reader, "POST", "Contact", first_name="Spy", email_ids=[{"email_id": "boss@example.com"}])
     assert made.status_code == 200, made.text
     yield made.json()["data"]["name"]
     frappe.db.rollback()
     removed(frappe.get_doc("Contact", made.json()["data"]["name"]))
 
 
-def test_a_contact_shows_no_mails_about_ours(manager, stranger, rows, contact):
+def test_a_contact_shows_no_mails_about_ours(manager, reader, rows, contact):
     # Seen failing: any account made a Contact with the address of an admin, and read all of their mails about jobs.
     mail = {"content": SECRET, "subject": SECRET, "recipients": "boss@example.com", "send_email": 0}
     about = {"doctype": SCHEDULE, "name": rows["schedule"].name}
@@ -124,13 +108,13 @@ def test_a_contact_shows_no_mails_about_ours(manager, stranger, rows, contact):
     frappe.db.commit()
     for asked in ({**mail, **about}, {**mail, **other, "subject": "plain"}):
         assert call(manager, "frappe.core.doctype.communication.email.make", **asked).status_code == 200
-    shown = call(stranger, "frappe.desk.form.load.get_communications", doctype="Contact", name=contact).text
+    shown = call(reader, "frappe.desk.form.load.get_communications", doctype="Contact", name=contact).text
     assert SECRET not in shown
     assert "plain" in shown, "other mails as before"
-    assert SECRET not in call(stranger, "frappe.desk.form.load.getdoc", doctype="Contact", name=contact).text
+    assert SECRET not in call(reader, "frappe.desk.form.load.getdoc", doctype="Contact", name=contact).text
 
 
-def test_a_contact_links_to_no_row_about_ours(web, stranger, rows):
+def test_a_contact_links_to_no_row_about_ours(web, reader, rows):
     # Seen failing: the link's title told the text of the row.
     notice = insert(NOTICE, subject=SECRET, document_type=SCHEDULE, document_name=rows["schedule"].name,
                     for_user="Administrator", type="Mention")  # fmt: skip
@@ -138,8 +122,8 @@ def test_a_contact_links_to_no_row_about_ours(web, stranger, rows):
     try:
         for row in (*(rows[name] for name in ("task", "mail", "file", "comment on task", "file of mail")), notice):
             link = {"link_doctype": row.doctype, "link_name": row.name}
-            answer = rest(stranger, "POST", "Contact", first_name="Spy", links=[link])
-            missing = rest(stranger, "POST", "Contact", first_name="Spy", links=[{**link, "link_name": "nowhere"}])
+            answer = rest(reader, "POST", "Contact", first_name="Spy", links=[link])
+            missing = rest(reader, "POST", "Contact", first_name="Spy", links=[{**link, "link_name": "nowhere"}])
             assert SECRET not in answer.text
             assert answer.status_code == missing.status_code == 417, answer.text
             told, of_missing = (json.loads(found.json()["_server_messages"])[0] for found in (answer, missing))
@@ -148,30 +132,30 @@ def test_a_contact_links_to_no_row_about_ours(web, stranger, rows):
         reminder = {"doctype": "Reminder", "description": "x", "remind_at": "2099-01-01 00:00:00", "user": "Guest"}
         if frappe.db.exists("DocType", "Reminder"):
             task = {"reminder_doctype": "ToDo", "reminder_docname": rows["task"].name}
-            assert call(stranger, "frappe.client.insert", doc=json.dumps({**reminder, **task})).status_code >= 400
+            assert call(reader, "frappe.client.insert", doc=json.dumps({**reminder, **task})).status_code >= 400
     finally:
         removed(notice)
 
 
 @pytest.mark.parametrize("doctype", ["Comment", "ToDo"])
-def test_no_filter_stands_for_a_row_about_ours(stranger, rows, doctype):
+def test_no_filter_stands_for_a_row_about_ours(reader, rows, doctype):
     # Frappe looks up the first row that matches, and its answer tells whether there is one.
     fields = {"Comment": ("reference_doctype", "reference_name"), "ToDo": ("reference_type", "reference_name")}[doctype]
     answers = []
     for text in (f"%{SECRET[2:-1]}%", "%no such text%"):
         about = dict(zip(fields, ("ToDo", {"description": ["like", text]}), strict=True))
         made = {"Comment": {"comment_type": "Info", "content": "x"}, "ToDo": {"description": "x"}}[doctype]
-        answers.append(rest(stranger, "POST", doctype, **made, **about))
+        answers.append(rest(reader, "POST", doctype, **made, **about))
     assert answers[0].status_code == answers[1].status_code >= 400, answers[0].text
     assert answers[0].text == answers[1].text
 
 
-def test_own_rows_are_linked_as_before(web, stranger):
-    user = factory.user("step_stranger", roles=())
+def test_own_rows_are_linked_as_before(web, reader):
+    user = factory.user("step_reader", roles=())
     task = insert("ToDo", description="mine", allocated_to=user)
     frappe.db.commit()
     link = {"link_doctype": "ToDo", "link_name": task.name}
-    made = rest(stranger, "POST", "Contact", first_name="Own", links=[link])
+    made = rest(reader, "POST", "Contact", first_name="Own", links=[link])
     assert made.status_code == 200, made.text
     assert made.json()["data"]["links"][0]["link_title"] == "mine"
     frappe.db.rollback()
@@ -193,12 +177,12 @@ def personal(site) -> Any:
     removed(card, board)
 
 
-def test_nothing_is_added_to_personal_rows_about_ours(web, stranger, personal):
+def test_nothing_is_added_to_personal_rows_about_ours(web, reader, personal):
     # Seen failing: tags, notices and likes of private cards and boards were shown to, and made by, everybody.
     owner = clients(web)["outside"]
     for row in personal:
         for kind, (function, asked) in additions(row.doctype, row.name).items():
-            for client in (owner, stranger):
+            for client in (owner, reader):
                 answer = call(client, function, **asked)
                 assert answer.status_code >= 403, (kind, answer.text)
         frappe.db.rollback()

@@ -20,12 +20,6 @@ from tests.support.sessions import as_user
 NOTICE = "Notification Log"
 
 
-@pytest.fixture
-def reader(web) -> Client:
-    """An account without any role."""
-    return Client(web).with_token(factory.user("step_stranger", roles=()))
-
-
 @pytest.fixture(params=["file", "task", "mail", "comment on task", "file of mail"])
 def notice(request, rows):
     """A notice about such a row, for an admin of Alpha."""

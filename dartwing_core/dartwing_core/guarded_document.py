@@ -110,9 +110,9 @@ class OrganizationsDocument(GuardedDocument):
     organization: Any
 
     def insert(self, *arguments: Any, **named: Any) -> Document:
-        self._check_texts()
-        if isinstance(self.get("organization"), str):  # before Frappe checks the link
-            self.organization = visibility.viewer().id_of(self.organization)
+        text = self.get("organization")
+        if isinstance(text, str) and not NO_TEXT.search(text):  # before Frappe checks the link
+            self.organization = visibility.viewer().id_of(text)
         return super().insert(*arguments, **named)
 
 

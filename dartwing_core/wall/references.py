@@ -224,7 +224,7 @@ def delete_about(doc: Document, _method: str | None = None) -> None:
 
     Frappe keeps them about nothing, and then shows them to everybody. (15, 16)
     """
-    referring_rows.delete_about(doc.doctype, [doc.name], has_form=True)
+    referring_rows.delete_about(doc.doctype, [doc.name], has_form=True, by_sql=False)
 
 
 def stay_quiet(doc: Document, _method: str | None = None) -> None:

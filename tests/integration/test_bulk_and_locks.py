@@ -23,6 +23,7 @@ from dartwing_core.jobs.submit import dedup
 from tests.support import database, factory
 from tests.support.jobs import run
 from tests.support.sessions import in_parallel
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -150,9 +151,13 @@ def test_locks_that_come_free_one_by_one_are_had(once):
     with database.another_connection() as other, other.cursor() as cursor:
         lock_elsewhere(cursor, names[2], names[4])
 
+        def is_waited_for() -> bool:
+            cursor.execute("SELECT 1 FROM information_schema.PROCESSLIST WHERE STATE = 'User lock' AND DB = DATABASE()")
+            return bool(cursor.fetchone())
+
         def release_later() -> None:
             for name in (names[2], names[4]):
-                time.sleep(0.3)
+                until(is_waited_for, what="a submitter that waits for a lock")
                 cursor.execute("SELECT RELEASE_LOCK(%s)", (name,))
 
         releasing = threading.Thread(target=release_later)

@@ -74,6 +74,20 @@ def test_deleting_is_for_system_managers_and_for_jobs_that_are_over(mixed, alice
     assert not frappe.db.exists("Job Execution Log", {"background_job": mixed["dead"].name})
 
 
+def end_window(job) -> None:
+    """Let the window of a job's content be over: an equal one may be submitted."""
+    frappe.db.sql("UPDATE `tabBackground Job` SET dedup_until = NOW() - INTERVAL 1 DAY WHERE name = %s", (job.name,))
+    frappe.db.commit()
+
+
+def dead_twin(user: str, kind: str):
+    """One of several equal jobs, each a dead letter whose window is over."""
+    job = submitted_by(user, kind, title="test twin", then="fail_for_good")
+    run(job)
+    end_window(job)
+    return job
+
+
 def test_a_refused_one_leaves_nothing_half_done(alice):
     # Seen failing: without the savepoint, the batch is open again though its job was not retried.
     kind = factory.job_type("note", "add_note", deduplication_window=300)
@@ -84,8 +98,7 @@ def test_a_refused_one_leaves_nothing_half_done(alice):
     frappe.set_user("Administrator")
     job = frappe.get_doc("Background Job", {"parent_batch": batch.name})
     run(job)
-    frappe.db.sql("UPDATE `tabBackground Job` SET dedup_until = NOW() - INTERVAL 1 DAY WHERE name = %s", (job.name,))
-    frappe.db.commit()
+    end_window(job)
     submitted_by(alice, kind, **parameters)
     assert frappe.db.get_value("Job Batch", batch.name, "status") == "Failed"
     with pytest.raises(DuplicateJobError):
@@ -121,14 +134,7 @@ def test_contents_are_locked_before_rows(alice):
 def test_an_equal_job_that_somebody_else_retries_meanwhile_is_retried_once(alice):
     # Seen failing: the snapshot, which was older than the lock, told that the other one was still a dead letter.
     kind = factory.job_type("note", "add_note", deduplication_window=300)
-    first = submitted_by(alice, kind, title="test twin", then="fail_for_good")
-    run(first)
-    frappe.db.sql("UPDATE `tabBackground Job` SET dedup_until = NOW() - INTERVAL 1 DAY WHERE name = %s", (first.name,))
-    frappe.db.commit()
-    holder = submitted_by(alice, kind, title="test twin", then="fail_for_good")
-    run(holder)
-    frappe.db.sql("UPDATE `tabBackground Job` SET dedup_until = NOW() - INTERVAL 1 DAY WHERE name = %s", (holder.name,))
-    frappe.db.commit()
+    first, holder = dead_twin(alice, kind), dead_twin(alice, kind)
     lock = dedup.lock_contents_of
 
     def lock_late(names: list[str]) -> None:
@@ -149,10 +155,7 @@ def test_an_equal_job_that_somebody_else_retries_meanwhile_is_retried_once(alice
 def test_a_job_is_retried_whose_twin_has_ended_meanwhile(alice):
     # Seen failing: all that a bulk retry had locked counted as written by it, so an old snapshot was believed.
     kind = factory.job_type("note", "add_note", deduplication_window=300)
-    dead = submitted_by(alice, kind, title="test twin", then="fail_for_good")
-    run(dead)
-    frappe.db.sql("UPDATE `tabBackground Job` SET dedup_until = NOW() - INTERVAL 1 DAY WHERE name = %s", (dead.name,))
-    frappe.db.commit()
+    dead = dead_twin(alice, kind)
     twin = submitted_by(alice, kind, title="test twin", then="fail_for_good")
     assert frappe.db.get_value("Background Job", dead.name, "status") == "Dead Letter", "begins the snapshot"
     with database.another_connection() as other, other.cursor() as cursor:

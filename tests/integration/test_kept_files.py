@@ -66,10 +66,7 @@ def test_a_kept_file_of_a_task_keeps_its_bytes_and_stays_hidden(site, other_app)
         assert frappe.db.exists(row.doctype, row.name)
         assert as_user(stranger, frappe.get_list, row.doctype, {"name": row.name}) == []
     other_app.clear()
-    later_clean_up(task)
-    assert not frappe.db.exists("File", file.name), "the clean-up tries again"
-    assert not frappe.db.exists("ToDo", task.name)
-    assert not on_disk(file).exists()
+    assert_gone_later(file, task)
 
 
 @pytest.mark.parametrize("name", [None, ""])
@@ -85,6 +82,14 @@ def test_rows_that_name_no_document_stay(site, name):
         later_clean_up(row)
     assert all(frappe.db.exists(row.doctype, row.name) for row in rows)
     removed(*rows)
+
+
+def assert_gone_later(file: Any, holder: Any) -> None:
+    """The clean-up tries again, and deletes a file with its bytes and the row that it is attached to."""
+    later_clean_up(holder)
+    for row in (file, holder):
+        assert not frappe.db.exists(row.doctype, row.name)
+    assert not on_disk(file).exists()
 
 
 def later_clean_up(row: Any) -> None:
@@ -127,10 +132,7 @@ def test_a_kept_file_of_a_mail_stops_no_clean_up_and_stays_hidden(site, other_ap
     for row in (file, mail):
         assert as_user(stranger, frappe.get_list, row.doctype, {"name": row.name}) == []
     other_app.clear()
-    later_clean_up(mail)
-    assert not frappe.db.exists("File", file.name), "the clean-up tries again"
-    assert not frappe.db.exists("Communication", mail.name)
-    assert not on_disk(file).exists()
+    assert_gone_later(file, mail)
 
 
 @pytest.mark.parametrize("error", [frappe.PermissionError, OSError, AttributeError])

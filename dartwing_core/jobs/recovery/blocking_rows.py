@@ -33,20 +33,20 @@ def release(doc: Document, _method: str | None = None) -> None:
 
 
 def release_rows(documents: Mapping[str, Sequence[str]]) -> None:
-    """Delete the rows about these documents, given as names by DocType."""
+    """Delete the rows about these documents, given as names by DocType. One statement for each table that is read."""
+    named = {doctype: [str(name) for name in names] for doctype, names in documents.items() if names}
+    if not named:
+        return
     for doctype, fields in ROWS.items():
-        if names := _about(documents, doctype, fields):
+        if frappe.db.table_exists(doctype) and (names := _about(named, doctype, fields)):
             frappe.db.delete(doctype, {"name": ("in", names)})
-    if frappe.get_meta(EVENT).has_field(EVENT_FIELDS[0]) and (events := _about(documents, EVENT, EVENT_FIELDS)):
+    if frappe.get_meta(EVENT).has_field(EVENT_FIELDS[0]) and (events := _about(named, EVENT, EVENT_FIELDS)):
         frappe.db.set_value(EVENT, {"name": ("in", events)}, dict.fromkeys(EVENT_FIELDS), update_modified=False)
 
 
-def _about(documents: Mapping[str, Sequence[str]], doctype: str, fields: tuple[str, str]) -> list[str]:
-    """The rows of a DocType about these documents, by one statement. Reads without locks: most fields have no index."""
-    if not any(documents.values()) or not frappe.db.table_exists(doctype):
-        return []
+def _about(named: Mapping[str, Sequence[str]], doctype: str, fields: tuple[str, str]) -> list[str]:
+    """The rows of a DocType about these documents. Reads without locks: most of the fields have no index."""
     table = frappe.qb.DocType(doctype)
     kind, name = (table[field] for field in fields)
-    named = {about: [str(some) for some in names] for about, names in documents.items() if names}
     is_about = Criterion.any((kind == about) & name.isin(names) for about, names in named.items())
     return frappe.qb.from_(table).select(table.name).where(is_about).run(pluck=True)

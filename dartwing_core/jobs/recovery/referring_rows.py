@@ -55,15 +55,17 @@ def _delete_with_further(row: Row) -> None:
     blocking_rows.release_rows(_delete_rows(_rows_about(doctype, [name], (*OF_ANY, *OF_FORMS)) | {row: None}))
 
 
-def delete_about(doctype: str, names: Sequence[str], *, has_form: bool = False) -> None:
+def delete_about(doctype: str, names: Sequence[str], *, has_form: bool = False, by_sql: bool = True) -> None:
     """Delete files, comments, mails and other rows about these documents, and rows about those.
 
     Left alone, they would be about nothing, and so be shown to everybody. Mails stay among the deleted documents, which
     only System Managers see. A file or mail that another app or a lock keeps stays, with the rows between it and the
     document. All of them are about a document that is gone, so they are hidden. The daily clean-up tries again.
+
+    `by_sql`: no `on_trash` has released these documents from rows that link to them.
     """
     deleted = _delete_rows(_rows_about(doctype, names, (*OF_ANY, *OF_FORMS) if has_form else OF_ANY))
-    blocking_rows.release_rows(deleted | {doctype: [*names, *deleted.get(doctype, [])]})
+    blocking_rows.release_rows(deleted | {doctype: names} if by_sql else deleted)
 
 
 def _delete_rows(rows: Mapping[Row, Row | None]) -> dict[str, list[str]]:
@@ -109,11 +111,9 @@ def _add_rows(found: dict[Row, Row | None], referring: str, doctype: str, names:
     kind, name = FIELDS[referring]
     filters = {kind: doctype, name: ("in", names)}
     rows = frappe.get_all(referring, filters=filters, fields=["name", name], as_list=True) if names else []
-    new = {
-        row: (doctype, about) for row, about in rows if (referring, row) not in found
-    }  # rows may refer to each other
-    found.update({(referring, row): about for row, about in new.items()})
-    return list(new)
+    new = [(row, about) for row, about in rows if (referring, row) not in found]  # rows may refer to each other
+    found.update({(referring, row): (doctype, about) for row, about in new})
+    return [row for row, _about in new]
 
 
 def _delete_file(name: str) -> None:

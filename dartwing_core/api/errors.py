@@ -10,7 +10,7 @@ from frappe import _
 from werkzeug.wrappers import Response
 
 from dartwing_core.jobs.base import plain_text
-from dartwing_core.jobs.db import sql
+from dartwing_core.jobs.db import server_errors
 from dartwing_core.jobs.errors import (
     DuplicateJobError,
     InvalidTransitionError,
@@ -71,7 +71,7 @@ def answer(error: Exception) -> Answer:
 
 
 def _kind(error: Exception) -> tuple[int, str] | None:
-    if sql.is_conflict(error):  # Frappe 15 leaves some of them raw
+    if server_errors.is_conflict(error):  # Frappe 15 leaves some of them raw
         return 503, "busy"
     return next(((status, code) for kind, status, code in KINDS if isinstance(error, kind)), None)
 

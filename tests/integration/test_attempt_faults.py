@@ -220,7 +220,7 @@ def test_a_table_changed_under_an_attempt_costs_no_retry(times, ends):
 
 
 def test_a_sweep_whose_snapshot_is_older_than_a_migration_takes_another():
-    # Seen failing (0) without `TABLE_CHANGED` in `sql.CONFLICTS`.
+    # Seen failing (0) without `TABLE_CHANGED` in `server_errors.CONFLICTS`.
     job = submitted(factory.job_type("plain"), n=1)
     run(job)
     looks = []

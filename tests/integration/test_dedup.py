@@ -10,7 +10,7 @@ import pytest
 
 from dartwing_core.jobs import DuplicateJobError, engine, retry_job, retry_jobs, submit_job, submit_jobs
 from dartwing_core.jobs.access import visibility
-from dartwing_core.jobs.db import sql
+from dartwing_core.jobs.db import server_errors
 from dartwing_core.jobs.ending import cancel
 from dartwing_core.jobs.errors import JobBusyError, JobChangedError, QueueFullError
 from dartwing_core.jobs.store import dependencies, job_store
@@ -195,7 +195,7 @@ def test_a_lost_transaction_is_told_as_such(alice, colleague, once, monkeypatch)
     monkeypatch.setattr(dependencies, "insert", lose_transaction)
     with pytest.raises(Exception, match="Deadlock") as lost:
         as_user(colleague, submit_job, once, factory.ALPHA, {"month": 1})
-    assert sql.is_conflict(lost.value)
+    assert server_errors.is_conflict(lost.value)
 
 
 @pytest.mark.parametrize("refusal", ["a duplicate", "a full queue"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import frappe
 import pytest
 
-from dartwing_core.jobs.db import named_locks, sql
+from dartwing_core.jobs.db import named_locks, server_errors, sql
 from tests.support.database import DRIVERS
 
 
@@ -31,12 +31,14 @@ def test_snapshot_isolation_is_told_by_the_version(version, known):
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_lost_races_are_recognized_behind_frappes_wrappers(driver):
     deadlock = driver.OperationalError(1213, "deadlock")
-    assert sql.is_conflict(deadlock)
-    assert sql.is_conflict(frappe.QueryDeadlockError(deadlock))
-    assert sql.is_conflict(driver.OperationalError(1305, "SAVEPOINT x does not exist")), "a deadlock before it"
-    assert not sql.is_conflict(driver.OperationalError(1305, "FUNCTION x.y does not exist"))
-    assert not sql.is_conflict(driver.IntegrityError(1062, "duplicate"))
-    assert not sql.is_conflict(ValueError(1213))
+    assert server_errors.is_conflict(deadlock)
+    assert server_errors.is_conflict(frappe.QueryDeadlockError(deadlock))
+    assert server_errors.is_conflict(driver.OperationalError(1305, "SAVEPOINT x does not exist")), (
+        "a deadlock before it"
+    )
+    assert not server_errors.is_conflict(driver.OperationalError(1305, "FUNCTION x.y does not exist"))
+    assert not server_errors.is_conflict(driver.IntegrityError(1062, "duplicate"))
+    assert not server_errors.is_conflict(ValueError(1213))
 
 
 def test_locks_have_names_of_their_own_however_long_the_databases_is(monkeypatch):

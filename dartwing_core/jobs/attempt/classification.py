@@ -17,7 +17,7 @@ import frappe
 import redis.exceptions
 from rq.timeouts import BaseTimeoutException
 
-from ..db.sql import database_code
+from ..db.server_errors import database_code
 from ..errors import JobCanceledError, JobError, PermanentError, TransientError
 
 RETRYABLE_HTTP_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})

@@ -13,7 +13,7 @@ from frappe.model.rename_doc import rename_doc
 
 from ..base import config
 from ..base.config import JobType
-from ..db import sql
+from ..db import server_errors
 from ..errors import InvalidJobError
 from . import handlers
 from .declaration import Declaration
@@ -73,7 +73,7 @@ def _try_to_sync(declaration: Declaration, path: str, declared: Collection[str],
             getattr(report, outcome).append(name)
     except Exception as error:
         is_taken = isinstance(error, frappe.DuplicateEntryError)  # another process has just made it
-        if not is_taken and sql.database_code(error) is not None:
+        if not is_taken and server_errors.database_code(error) is not None:
             raise  # the transaction may be undone
         frappe.db.rollback(save_point=SAVEPOINT)
         del frappe.local.message_log[messages:]

@@ -15,7 +15,7 @@ from rq.timeouts import BaseTimeoutException
 from ..base import canonical, clock, config, plain_text
 from ..base.config import RetryPolicy
 from ..base.row_types import Columns, TypeAndOrganization
-from ..db import sql
+from ..db import server_errors
 from ..errors import InvalidJobError, JobError, JobHeldError, JobSnoozed, JobTimeoutError
 from ..status import JobStatus
 from ..store import circuits, waiting
@@ -80,7 +80,7 @@ def failure(job: EndingJob, error: BaseException, policy: RetryPolicy) -> Outcom
     if isinstance(error, JobHeldError):
         return _held(job, error)
     message = describe(error)
-    if sql.database_code(error) == sql.TABLE_CHANGED:
+    if server_errors.database_code(error) == server_errors.TABLE_CHANGED:
         return _not_to_blame(job, "Table changed by a migration", message, traceback_of(error))
     is_retryable = classification.classify_error(error, policy.retry_on, policy.never_retry_on)
     details = {

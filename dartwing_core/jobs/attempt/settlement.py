@@ -10,7 +10,7 @@ import frappe
 from ..base import clock, config, ids
 from ..base.config import RetryPolicy
 from ..base.row_types import Columns
-from ..db import connection, sql
+from ..db import connection, server_errors, sql
 from ..errors import JobCanceledError, TransientError
 from ..line import claim
 from ..line.claimed_job import ClaimedJob
@@ -98,7 +98,7 @@ class Settlement:
         try:
             return outcome.failure(row, error, config.retry_policy(row["job_type"]))
         except Exception as another:
-            if sql.database_code(another) is not None:
+            if server_errors.database_code(another) is not None:
                 raise
             frappe.logger("dartwing_core").exception(f"{self._job.name}: its error can't be classified")
             return outcome.failure(row, TransientError(type(error).__name__), RetryPolicy())

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import frappe
 
-from . import sql
+from . import server_errors, sql
 
 PAUSES = (0.1, 1, 2, 4)
 """Seconds between tries while the database is away, in sum less than a lease."""
@@ -45,9 +45,9 @@ def retried(action: Callable[[], T], *, undo_first: bool = False) -> T:
             return action()
         except Exception as error:
             must_undo = True
-            conflicts += sql.is_conflict(error)
+            conflicts += server_errors.is_conflict(error)
             pause = next(pauses, None) if is_lost(error) else None
-            if pause is None and not (sql.is_conflict(error) and conflicts < sql.CONFLICT_TRIES):
+            if pause is None and not (server_errors.is_conflict(error) and conflicts < sql.CONFLICT_TRIES):
                 with contextlib.suppress(Exception):
                     discard()
                 raise
@@ -56,7 +56,7 @@ def retried(action: Callable[[], T], *, undo_first: bool = False) -> T:
 
 def is_lost(error: BaseException) -> bool:
     """Whether the error says that the connection is gone."""
-    return sql.database_code(error) in LOST or type(error).__name__ == "InterfaceError"
+    return server_errors.database_code(error) in LOST or type(error).__name__ == "InterfaceError"
 
 
 def renew() -> None:

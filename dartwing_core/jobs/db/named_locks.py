@@ -11,7 +11,7 @@ import frappe
 from pypika.functions import Substring
 from pypika.terms import Criterion, CustomFunction
 
-from . import sql
+from . import server_errors
 
 LONGEST_LOCK_NAME = 64
 NAMED_LOCKS_NOT_SUPPORTED = 1235
@@ -38,7 +38,7 @@ def acquire_lock(name: str, wait: float = 0) -> bool | None:
     try:
         return bool(frappe.db.sql("SELECT GET_LOCK(%s, %s)", (lock_name(name), wait))[0][0])
     except Exception as error:
-        if sql.database_code(error) != NAMED_LOCKS_NOT_SUPPORTED:
+        if server_errors.database_code(error) != NAMED_LOCKS_NOT_SUPPORTED:
             raise
         return None
 

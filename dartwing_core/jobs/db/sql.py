@@ -15,6 +15,8 @@ from pypika.queries import QueryBuilder
 from pypika.terms import CustomFunction, Function, Parameter
 from rq.timeouts import BaseTimeoutException
 
+from . import server_errors
+
 # First release of each MariaDB series that knows innodb_snapshot_isolation (MDEV-32898); ON by default since 11.6.2.
 _SNAPSHOT_ISOLATION_SINCE = {
     (10, 6): 18,
@@ -27,17 +29,9 @@ _SNAPSHOT_ISOLATION_SINCE = {
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)-MariaDB")
 
 CONFLICT_TRIES = 3
-DEADLOCK = 1213
-LOCK_WAIT_TIMEOUT = 1205
-NO_SUCH_THREAD = 1094
-DOES_NOT_EXIST = 1305
-QUERY_INTERRUPTED = 1317
 T = TypeVar("T")
 database_epoch = CustomFunction("UNIX_TIMESTAMP")
 """Seconds since 1970 by the database's clock, which all workers and sweepers share: for leases."""
-TABLE_CHANGED = 1412  # by DDL since this transaction's snapshot: all of its statements on that table fail
-CONFLICTS = frozenset({1020, LOCK_WAIT_TIMEOUT, DEADLOCK, TABLE_CHANGED})  # 1020: changed since read
-UNDOING = frozenset({1020, DEADLOCK})  # errors that undo the whole transaction
 
 
 def run_update(query: QueryBuilder, lock_wait: int | None = None, by_name: bool = False) -> int:
@@ -191,7 +185,7 @@ def committed(action: Callable[[], T], tries: int = CONFLICT_TRIES) -> T:
             return result
         except Exception as error:
             rollback()
-            if attempt == tries or not is_conflict(error):
+            if attempt == tries or not server_errors.is_conflict(error):
                 raise
     raise AssertionError("unreachable")
 
@@ -206,7 +200,7 @@ def kill_connection(connection_id: int | None, seconds_ago: float) -> None:
     try:
         frappe.db.sql("KILL %s", (connection_id,))
     except Exception as error:
-        if database_code(error) not in (NO_SUCH_THREAD, QUERY_INTERRUPTED):
+        if server_errors.database_code(error) not in (server_errors.NO_SUCH_THREAD, server_errors.QUERY_INTERRUPTED):
             raise
 
 
@@ -251,7 +245,7 @@ def locked_outside(query: QueryBuilder, lock_wait: int) -> Iterator[dict[str, An
                 cursor.execute(f"SET STATEMENT innodb_lock_wait_timeout={lock_wait:d} FOR {statement}", parameters)
                 row = cursor.fetchone()
             except Exception as error:
-                if database_code(error) != LOCK_WAIT_TIMEOUT:
+                if server_errors.database_code(error) != server_errors.LOCK_WAIT_TIMEOUT:
                     raise
                 row = None
             yield dict(zip([column[0] for column in cursor.description], row, strict=True)) if row else None
@@ -301,36 +295,3 @@ def knows_snapshot_isolation(server_version: str) -> bool:
     if (major, minor) in _SNAPSHOT_ISOLATION_SINCE:
         return patch >= _SNAPSHOT_ISOLATION_SINCE[major, minor]
     return (major, minor) >= (11, 5)
-
-
-def is_conflict(error: BaseException) -> bool:
-    """Whether a statement lost against another session (deadlock, lock wait, change since read) and may be rerun.
-
-    So does a rollback to a savepoint that went with the transaction, after an error that said less: Frappe 16 turns a
-    deadlock in `delete_doc` into an error of another kind.
-    """
-    found = _driver_error(error)
-    return found is not None and (found.args[0] in CONFLICTS or _is_about_lost_savepoint(found))
-
-
-def _is_about_lost_savepoint(error: BaseException) -> bool:
-    """The server uses the number for missing procedures and functions too."""
-    return error.args[0] == DOES_NOT_EXIST and str(error.args[-1]).startswith("SAVEPOINT ")
-
-
-def database_code(error: BaseException) -> int | None:
-    """The driver's error number, also behind Frappe's wrappers. None if it is no error of the database."""
-    found = _driver_error(error)
-    return found.args[0] if found is not None and isinstance(found.args[0], int) else None
-
-
-def _driver_error(error: BaseException) -> BaseException | None:
-    seen: BaseException | None = error
-    for _depth in range(5):
-        if seen is None:
-            return None
-        if type(seen).__module__.split(".")[0] in ("pymysql", "MySQLdb") and seen.args:
-            return seen
-        wrapped = seen.args[0] if seen.args and isinstance(seen.args[0], BaseException) else None
-        seen = wrapped or seen.__cause__
-    return None

@@ -15,7 +15,7 @@ import frappe
 from frappe import _
 
 from ..errors import TransientError
-from . import sql
+from . import server_errors
 
 
 class TransactionWatch:
@@ -71,14 +71,16 @@ def undone_on_error(savepoint: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if sql.database_code(error) not in sql.UNDOING:  # else the savepoint is gone too, and `error` says why
+        if (
+            server_errors.database_code(error) not in server_errors.UNDOING
+        ):  # else the savepoint is gone too, and `error` says why
             frappe.db.rollback(save_point=savepoint)
         raise
 
 
 def has_undone_transaction(error: Exception, ask: Callable[[str], Any]) -> bool:
     """Whether the server has undone the transaction of a statement that failed. `ask` issues a query."""
-    code = sql.database_code(error)
-    if code == sql.LOCK_WAIT_TIMEOUT:  # undoes the statement, or the transaction if that variable is ON
+    code = server_errors.database_code(error)
+    if code == server_errors.LOCK_WAIT_TIMEOUT:  # undoes the statement, or the transaction if that variable is ON
         return bool(ask("SELECT @@innodb_rollback_on_timeout")[0][0])
-    return code in sql.UNDOING
+    return code in server_errors.UNDOING

@@ -17,7 +17,7 @@ from frappe import _
 from ..attempt.context import text_for_storage
 from ..base import clock, config
 from ..base.row_types import Columns, changed
-from ..db import best_effort, named_locks, sql
+from ..db import best_effort, named_locks, server_errors, sql
 from ..errors import InvalidTransitionError, JobChangedError
 from ..line import wake
 from ..rq import rq_attempts
@@ -64,7 +64,7 @@ def cancel_abandoned(name: str) -> bool:
     try:
         job = job_store.load_locked(name)
     except Exception as error:
-        if sql.database_code(error) != sql.LOCK_WAIT_TIMEOUT:
+        if server_errors.database_code(error) != server_errors.LOCK_WAIT_TIMEOUT:
             raise
         return False
     reason = _("Its owner has left the organization, and an equal job was submitted.")

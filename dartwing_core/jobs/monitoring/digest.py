@@ -20,7 +20,7 @@ from pypika.queries import QueryBuilder
 
 from ..access import tenancy
 from ..base import clock, config, links
-from ..db import named_locks, sql
+from ..db import named_locks, server_errors, sql
 from ..status import JobStatus
 
 UNTIL = "digest_until"
@@ -98,7 +98,7 @@ def _mail(user: str, organization: str, name: str, rows: Sequence[FailedRow]) ->
             },
         )
     except Exception as error:
-        if sql.database_code(error) is not None:
+        if server_errors.database_code(error) is not None:
             raise  # the transaction may be undone, so all of it is tried again
         frappe.db.rollback(save_point=SAVEPOINT)
         frappe.logger("dartwing_core").exception(f"The digest could not be sent to {user}")

@@ -14,7 +14,7 @@ from ..attempt import outcome
 from ..attempt.outcome import Outcome
 from ..base import clock, config, ids
 from ..base.row_types import Columns, changed
-from ..db import best_effort, named_locks, sql
+from ..db import best_effort, named_locks, server_errors, sql
 from ..ending import batch_end, circuit_breaker
 from ..errors import JobCanceledError, JobTimeoutError
 from ..line import claim
@@ -153,7 +153,7 @@ def _end(job: DoubtfulRow, end: Outcome) -> bool:
     try:
         has_moved = sql.committed(partial(_settle, job, end), tries=1)
     except Exception as error:
-        if not sql.is_conflict(error):
+        if not server_errors.is_conflict(error):
             raise
         if not _is_running(job):
             return False  # its own settle held the row, and the connection may be another attempt's by now

@@ -11,7 +11,7 @@ from frappe import _
 
 from ..base import config, ids
 from ..base.row_types import AttemptKey, MovableJob
-from ..db import named_locks, sql
+from ..db import named_locks, server_errors, sql
 from ..errors import InvalidTransitionError, JobCanceledError, JobChangedError
 
 SETTLE_WAIT = 2
@@ -45,7 +45,7 @@ def acquire_lock(job: AttemptKey) -> None:
     try:
         is_free = named_locks.acquire_lock(lock_of(job), SETTLE_WAIT) is not False
     except Exception as error:  # two callers wait for each other's locks
-        if not sql.is_conflict(error):
+        if not server_errors.is_conflict(error):
             raise
         is_free = False
     if not is_free:
@@ -63,7 +63,7 @@ def await_decision(job: AttemptKey) -> None:
         with named_locks.named_lock(lock_of(job), config.settings().lease_seconds / 4):
             pass
     except Exception as error:  # the holder waits for a named lock of this connection
-        if not sql.is_conflict(error):
+        if not server_errors.is_conflict(error):
             raise
 
 

@@ -29,7 +29,7 @@ from ..access import visibility
 from ..base import clock, config
 from ..base.config import JobType
 from ..base.row_types import fields_of
-from ..db import named_locks, sql
+from ..db import named_locks, server_errors, sql
 from ..errors import DuplicateJobError, InvalidJobError, JobBusyError
 from ..status import FINISHED, LIVE, JobStatus
 from ..store import backlog, job_store
@@ -83,10 +83,10 @@ def _lock(names: list[str], wait: float) -> int:
     try:
         got = frappe.db.sql(f"SELECT {calls}", list(itertools.chain(*zip(names, waits, strict=True))))[0]
     except Exception as error:
-        code = sql.database_code(error)
+        code = server_errors.database_code(error)
         if code == named_locks.NAMED_LOCKS_NOT_SUPPORTED:  # Galera: the UNIQUE column alone has to suffice
             return len(names)
-        if code == sql.DEADLOCK:  # a deadlock of named locks, which undoes no transaction
+        if code == server_errors.DEADLOCK:  # a deadlock of named locks, which undoes no transaction
             return 0
         raise
     number = next((position for position, is_ours in enumerate(got) if not is_ours), len(names))

@@ -15,7 +15,7 @@ from dartwing_core.jobs import (
     retry_batch,
     retry_job,
 )
-from dartwing_core.jobs.db import sql
+from dartwing_core.jobs.db import server_errors
 from dartwing_core.jobs.store import batch_store
 from tests.support import factory
 from tests.support.batches import made, members, run, state, status_of
@@ -66,7 +66,7 @@ def test_what_was_retried_just_now_is_not_deleted(step, doctype):
     with pytest.raises(Exception) as refused:
         frappe.delete_doc(doctype, found.name if doctype == "Job Batch" else name)
     is_refusal = isinstance(refused.value, frappe.ValidationError | frappe.QueryTimeoutError)
-    assert is_refusal or sql.is_conflict(refused.value)
+    assert is_refusal or server_errors.is_conflict(refused.value)
     frappe.db.rollback()
     assert state(found) == "Running"
     assert status_of(name) == "Queued"

@@ -1,0 +1,45 @@
+"""Errors of the database server, by their numbers: what may be tried again, and what has undone a transaction."""
+
+from __future__ import annotations
+
+DEADLOCK = 1213
+LOCK_WAIT_TIMEOUT = 1205
+NO_SUCH_THREAD = 1094
+DOES_NOT_EXIST = 1305
+QUERY_INTERRUPTED = 1317
+TABLE_CHANGED = 1412  # by DDL since this transaction's snapshot: all of its statements on that table fail
+CONFLICTS = frozenset({1020, LOCK_WAIT_TIMEOUT, DEADLOCK, TABLE_CHANGED})  # 1020: changed since read
+UNDOING = frozenset({1020, DEADLOCK})  # errors that undo the whole transaction
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Whether a statement lost against another session (deadlock, lock wait, change since read) and may be rerun.
+
+    So does a rollback to a savepoint that went with the transaction, after an error that said less: Frappe 16 turns a
+    deadlock in `delete_doc` into an error of another kind.
+    """
+    found = _driver_error(error)
+    return found is not None and (found.args[0] in CONFLICTS or _is_about_lost_savepoint(found))
+
+
+def _is_about_lost_savepoint(error: BaseException) -> bool:
+    """The server uses the number for missing procedures and functions too."""
+    return error.args[0] == DOES_NOT_EXIST and str(error.args[-1]).startswith("SAVEPOINT ")
+
+
+def database_code(error: BaseException) -> int | None:
+    """The driver's error number, also behind Frappe's wrappers. None if it is no error of the database."""
+    found = _driver_error(error)
+    return found.args[0] if found is not None and isinstance(found.args[0], int) else None
+
+
+def _driver_error(error: BaseException) -> BaseException | None:
+    seen: BaseException | None = error
+    for _depth in range(5):
+        if seen is None:
+            return None
+        if type(seen).__module__.split(".")[0] in ("pymysql", "MySQLdb") and seen.args:
+            return seen
+        wrapped = seen.args[0] if seen.args and isinstance(seen.args[0], BaseException) else None
+        seen = wrapped or seen.__cause__
+    return None

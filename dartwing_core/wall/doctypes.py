@@ -1,4 +1,4 @@
-"""Finds which of our DocTypes a text means, by the database's comparison.
+"""Finds which of our DocTypes, or of Frappe's with rows about ours, a text means, by the database's comparison.
 
 MariaDB takes many spellings for one name: other cases, invisible marks, control characters, combining letters. Frappe
 looks a DocType up by the text that was sent, and so finds ours. Plain ASCII is compared here. For other texts the
@@ -13,15 +13,20 @@ from typing import Any
 
 import frappe
 
-from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
+from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES
+
+from . import personal_rows
 
 QUEUE_DOCTYPES = ("RQ Job", "RQ Worker")
 PLAIN = re.compile(r"[A-Za-z0-9 _-]*")
+DELETED = "Deleted Document"
+ROW_DOCTYPES = frozenset({*REFERENCES, *personal_rows.PERSONAL, DELETED})
+"""Frappe's DocTypes with rows about documents of ours, or about our DocTypes."""
 LONGEST_KEPT = 140
 """Answers for longer texts are not cached. No DocType has a longer name; the database ignores padding."""
 LONGEST = 10_000
 """Characters that the database is asked about."""
-_KNOWN = {doctype.upper(): doctype for doctype in (*TENANT_DOCTYPES, *QUEUE_DOCTYPES)}
+_KNOWN = {doctype.upper(): doctype for doctype in (*TENANT_DOCTYPES, *QUEUE_DOCTYPES, *ROW_DOCTYPES)}
 
 
 def tenant_doctype(text: Any) -> str | None:
@@ -34,6 +39,12 @@ def queue_doctype(text: Any) -> str | None:
     """The one of QUEUE_DOCTYPES that a text means, in any spelling. None for other texts."""
     found = _meant(text)
     return found if found in QUEUE_DOCTYPES else None
+
+
+def row_doctype(text: Any) -> str | None:
+    """The one of ROW_DOCTYPES that a text means, in any spelling. None for other texts."""
+    found = _meant(text)
+    return found if found in ROW_DOCTYPES else None
 
 
 def _meant(text: Any) -> str | None:

@@ -7,7 +7,7 @@ of links, counts, and the deletion of the row between. Each door can be closed, 
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import frappe
 from frappe import _
@@ -16,6 +16,7 @@ from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES
 
 from . import by_request, personal_rows, references
+from .doctypes import DELETED, row_doctype, tenant_doctype
 from .references import STEPS
 
 if TYPE_CHECKING:
@@ -24,13 +25,10 @@ if TYPE_CHECKING:
 BY_HAND = frozenset({"Comment", "Communication", "ToDo", "Tag Link", "DocShare", "Discussion Topic", "File"})
 """DocTypes of which users make rows. Frappe makes the other ones of REFERENCES by itself."""
 COMMENTS_BY_HAND = ("Comment", "Like")
-DELETED = "Deleted Document"
-ROWS = frozenset({*REFERENCES, *personal_rows.PERSONAL, DELETED})
-"""Frappe's DocTypes with rows about documents of ours, or about our DocTypes."""
 
 
 def hidden_rows(doctype: str, names: Collection[str]) -> set[str] | None:
-    """Those of these rows of Frappe's that the user may not see. None for a DocType that is not in ROWS."""
+    """Those of these rows of Frappe's that the user may not see. None for other DocTypes than ROW_DOCTYPES."""
     if doctype in REFERENCES:
         return references.hidden_of(doctype, names)
     if doctype in personal_rows.PERSONAL:
@@ -57,8 +55,16 @@ def check_further(doc: Document, _method: str | None = None) -> None:
     if not is_direct:
         _move_up(doc)
     elif not doc.is_new() and doc.doctype in STEPS:
-        text = _("This {0} can't be moved to another document. Make a new one there.")
-        frappe.throw(text.format(_(doc.doctype)), frappe.PermissionError)
+        throw_moved(doc.doctype)
+
+
+def check_move(doctype: str, kind: Any, name: Any) -> None:
+    """Refuse to move a row of this DocType to a document of ours, or to a row about one."""
+    if tenant_doctype(kind):
+        throw_moved(doctype)
+    about = row_doctype(kind), name
+    if references.is_about_ours(*about) or personal_rows.is_about_ours(*about):
+        throw_further(about[0])
 
 
 def check_pictures(doc: Document, _method: str | None = None) -> None:
@@ -80,6 +86,12 @@ def _move_up(doc: Document) -> None:
     references.check_reference(doc)
 
 
+def throw_moved(doctype: str) -> None:
+    """Refuse to move a row of this DocType: rows about it would come along."""
+    text = _("This {0} can't be moved to another document. Make a new one there.")
+    frappe.throw(text.format(_(doctype)), frappe.PermissionError)
+
+
 def throw_further(doctype: str) -> None:
     """Refuse a row about a row of this DocType that is about ours."""
     text = _("Nothing can be added to a {0} about jobs, schedules or organizations: no comment, no file, no picture.")
@@ -87,4 +99,6 @@ def throw_further(doctype: str) -> None:
 
 
 def _is_by_hand(doc: Document) -> bool:
-    return doc.doctype in BY_HAND and (doc.doctype != "Comment" or doc.comment_type in COMMENTS_BY_HAND)
+    """Whether a user makes this row. Frappe's own comments, of other types, are saved with ignore_permissions."""
+    is_frappes = doc.doctype == "Comment" and doc.comment_type not in COMMENTS_BY_HAND and doc.flags.ignore_permissions
+    return doc.doctype in BY_HAND and not is_frappes

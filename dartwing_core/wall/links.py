@@ -23,7 +23,7 @@ from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import REFERENCES, throw_missing
 
 from . import by_request, further_rows, references
-from .doctypes import tenant_doctype
+from .doctypes import row_doctype, tenant_doctype
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ def _was_there(link: Link, doc, before) -> bool:
 
 def _guarded(kind: Any) -> str | None:
     """The DocType that this text means, if its rows are ours, or may be about ours."""
-    return kind if kind in further_rows.ROWS else tenant_doctype(kind)
+    return row_doctype(kind) or tenant_doctype(kind)
 
 
 def _wrapped(validate):

@@ -18,7 +18,7 @@ from frappe.www import printview
 
 from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES, throw_missing
 
-from .. import links, sent_names
+from .. import further_rows, links, sent_names
 from ..frappe_version import IS_15
 from ..mentions import NOTICE, PAIRS, kind_fields, meta_of, names_ours, naming_ours
 from ..references import STEPS, may_refer_to
@@ -154,14 +154,17 @@ def add_tags(given: dict[str, Any]) -> Any:
 
 @instead_of(email.relink)
 def relink(given: dict[str, Any]) -> Any:
-    """Moves a communication only between documents that the user may see: Frappe moves any to any document. 15, 16."""
+    """Moves a mail only between documents that the user may see, and to none of ours: Frappe moves any to any.
+
+    Comments and files of the mail would come along. 15, 16.
+    """
     communication = text_of(given, "name")
     kind, name = frappe.db.get_value("Communication", communication, REFERENCES["Communication"]) or (None, None)
     if not may_refer_to(kind, name):
         return None
-    check(given.get("reference_doctype"), given.get("reference_name"))
-    if is_ours(given.get("reference_doctype")) and not sees_everything():  # else its owner would not see it any more
-        frappe.get_doc("Communication", communication).check_permission("write")
+    target = given.get("reference_doctype"), given.get("reference_name")
+    check(*target)
+    further_rows.check_move("Communication", *target)
     return email.relink(**given)
 
 

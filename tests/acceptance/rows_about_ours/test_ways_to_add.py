@@ -203,3 +203,37 @@ def test_a_contact_with_a_hidden_link_is_saved_and_learns_nothing(reader, rows):
     assert [link.link_title for link in stored.links] == ["as it was"] * 2
     assert stored.last_name == "Changed"
     removed(stored)
+
+
+def test_no_mail_is_moved_to_what_is_ours_or_about_it(manager, rows):
+    # Seen failing: the comments and files of the mail came along, three steps away.
+    mail = insert("Communication", subject="plain", content="plain", communication_type="Communication")
+    frappe.db.commit()
+    try:
+        for target in ("schedule", "task", "comment on task", "file"):
+            moved = {"reference_doctype": rows[target].doctype, "reference_name": rows[target].name}
+            answer = call(manager, "frappe.email.relink", name=mail.name, **moved)
+            assert answer.status_code == 403, (target, answer.text)
+        frappe.db.rollback()
+        assert not frappe.db.get_value("Communication", mail.name, "reference_name")
+        moved = {"reference_doctype": "User", "reference_name": "Administrator"}
+        assert call(manager, "frappe.email.relink", name=mail.name, **moved).status_code == 200, "others as before"
+    finally:
+        removed(mail)
+
+
+@pytest.mark.parametrize("spelling", ["todo", "ToDo ", "T\u200boDo"])
+def test_no_spelling_leads_to_a_row_about_ours(reader, rows, spelling):
+    # Seen failing: a Contact showed the title of the task behind such a link.
+    link = {"links": [{"link_doctype": spelling, "link_name": rows["task"].name}]}
+    answer = rest(reader, "POST", "Contact", first_name="Spy", **link)
+    assert answer.status_code in (404, 417), answer.text
+    assert SECRET not in answer.text
+
+
+@pytest.mark.parametrize("kind", ["Info", "Assigned", "Bot"])
+def test_a_comment_of_any_type_is_refused(manager, rows, kind):
+    # Seen failing: only comments of the types that Desk offers were.
+    about = {"reference_doctype": "ToDo", "reference_name": rows["task"].name}
+    answer = rest(manager, "POST", "Comment", comment_type=kind, content="x", **about)
+    assert answer.status_code == 403, answer.text

@@ -176,3 +176,24 @@ def test_a_locked_row_stops_no_clean_up(site, locked):
         later_clean_up(kept) if frappe.db.exists(kept.doctype, kept.name) else None
     assert not frappe.db.exists(row.doctype, row.name), "the clean-up tries again"
     assert not frappe.db.exists("Communication", mail.name)
+
+
+def test_a_kept_mail_keeps_its_files_and_comments(site):
+    # Seen failing: a mail that somebody just saved lost its files at once, though it stayed.
+    job = ended("Completed")
+    mail = mail_about(job)
+    file = attached(mail)
+    about = {"reference_doctype": "Communication", "reference_name": mail.name}
+    comment = insert("Comment", comment_type="Info", content="x", **about)
+    frappe.db.commit()
+    aged(job, 31)
+    with database.another_connection() as person, person.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("UPDATE tabCommunication SET modified = NOW() WHERE name = %s", (mail.name,))
+        retention.clear_old_jobs(30)
+        cursor.execute("ROLLBACK")
+    assert not is_there(job)
+    assert all(frappe.db.exists(row.doctype, row.name) for row in (mail, file, comment))
+    assert on_disk(file).exists()
+    assert_gone_later(file, mail)
+    assert not frappe.db.exists("Comment", comment.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 
@@ -70,11 +70,15 @@ def delete_about(doctype: str, names: Sequence[str], *, has_form: bool = False, 
 
 def _delete_rows(rows: Mapping[Row, Row | None]) -> dict[str, list[str]]:
     """Delete these rows, each given with the row that it is about. Returns the names of the deleted by DocType."""
+    below = _rows_below_mails(rows)
     kept: set[Row] = set()
-    for doctype, delete in (("File", _delete_file), (MAIL, _delete_mail)):
-        for row in [row for row in rows if row[0] == doctype and row not in kept]:
-            if not _is_deleted(row[1], delete):
-                _keep(row, rows, kept)
+    for mail in reversed(below):  # the deepest first
+        if mail not in kept and not _is_deleted(partial(_delete_mail, mail[1], _names("File", below[mail]))):
+            kept |= {*below[mail], *_with_above(mail, rows)}  # the mail stays as it was, with its files and comments
+    of_mails = {row for further in below.values() for row in further}
+    for row in rows:
+        if row[0] == "File" and row not in of_mails and not _is_deleted(partial(_delete_file, row[1])):
+            kept |= _with_above(row, rows)
     gone: dict[str, list[str]] = defaultdict(list)
     for row in rows:
         if row not in kept:
@@ -85,11 +89,26 @@ def _delete_rows(rows: Mapping[Row, Row | None]) -> dict[str, list[str]]:
     return gone
 
 
-def _keep(row: Row | None, rows: Mapping[Row, Row | None], kept: set[Row]) -> None:
-    """Keep this row, and those that it is about in turn."""
-    while row is not None and row not in kept:
-        kept.add(row)
-        row = rows.get(row)
+def _rows_below_mails(rows: Mapping[Row, Row | None]) -> dict[Row, list[Row]]:
+    """Each mail, with the rows about it and about those in turn."""
+    below: dict[Row, list[Row]] = {row: [] for row in rows if row[0] == MAIL}
+    for row in rows:
+        for mail in (_with_above(row, rows) - {row}) & below.keys() if below else ():
+            below[mail].append(row)
+    return below
+
+
+def _names(doctype: str, rows: Sequence[Row]) -> list[str]:
+    return [name for kind, name in rows if kind == doctype]
+
+
+def _with_above(row: Row | None, rows: Mapping[Row, Row | None]) -> set[Row]:
+    """This row, and those that it is about in turn."""
+    found: set[Row] = set()
+    while row is not None and row in rows and row not in found:
+        found.add(row)
+        row = rows[row]
+    return found
 
 
 def _rows_about(doctype: str, names: Sequence[str], kinds: Sequence[str]) -> dict[Row, Row | None]:
@@ -118,25 +137,28 @@ def _add_rows(found: dict[Row, Row | None], referring: str, doctype: str, names:
 
 def _delete_file(name: str) -> None:
     flags = {"goes_with_document": True}
-    frappe.delete_doc("File", name, flags=flags, ignore_permissions=True, force=True, delete_permanently=True)
+    options = {"ignore_permissions": True, "force": True, "ignore_missing": True}
+    frappe.delete_doc("File", name, flags=flags, delete_permanently=True, **options)
 
 
-def _delete_mail(name: str) -> None:
+def _delete_mail(name: str, files: Sequence[str]) -> None:
+    for file in files:
+        _delete_file(file)
     frappe.db.set_value("Email Queue", {"communication": name}, "communication", None)  # it is still to be sent
     frappe.delete_doc(MAIL, name, ignore_permissions=True, force=True, ignore_missing=True)
 
 
-def _is_deleted(name: str, delete: Callable[[str], None]) -> bool:
-    """Delete this document. Returns False if another app or a lock keeps it."""
+def _is_deleted(delete: partial[None]) -> bool:
+    """Delete a document by this call. Returns False if another app or a lock keeps it."""
     told = len(frappe.local.message_log)
     frappe.db.savepoint(SAVEPOINT)
     try:
-        delete(name)
+        delete()
     except BaseTimeoutException:
         raise
     except Exception:  # a hook of another app may raise anything
         frappe.db.rollback(save_point=SAVEPOINT)  # raises if the database has undone the whole transaction
         del frappe.local.message_log[told:]
-        frappe.logger("dartwing_core").exception(f"{name} could not be deleted")
+        frappe.logger("dartwing_core").exception(f"{delete.args[0]} could not be deleted")
         return False
     return True

@@ -5,8 +5,8 @@ None of them commits (invariant I2): their writes belong to the caller's transac
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from .access import visibility
 from .base import clock
 from .base.row_types import Columns, changed
 from .base.texts import cut
-from .db import transaction
+from .db import server_errors, transaction
 from .ending import batch_end, cancel
 from .errors import InvalidJobError, InvalidTransitionError, JobBusyError, JobChangedError
 from .queries import retried_operation
@@ -136,11 +136,12 @@ def _retry(job: JobRow, parameters: Mapping[str, Any] | None) -> Document:
         if not visibility.may_edit(job["owner_user"], frappe.session.user):
             raise frappe.PermissionError(_("Only the owner of a job and System Managers may change its parameters."))
         values |= submission.edited(job, parameters)
-        runs.forget_state(job["name"])  # the checkpoint belongs to other work
     values["active_key"] = dedup.reclaim_content(job, values.get("dedup_hash", job["dedup_hash"]))
     if job["parent_batch"] and status == JobStatus.DEAD_LETTER:
         batch_store.reopen(job["parent_batch"])
     document = _moved(job, JobStatus(values.pop("status")), RETRY_MESSAGE, values)
+    if parameters is not None:
+        runs.forget_state(job["name"])  # the checkpoint belongs to other work
     if values["in_line"]:
         after_commit().wake_for([changed(job, values)])
     if job["waits_for"]:
@@ -197,7 +198,7 @@ def _place(
     for item in new:
         item.row["parent_batch"] = batch["name"] if batch else None
     changes_others = abandoned or any(found.is_replacing for found in existing.values())
-    with transaction.undone_on_error(SAVEPOINT) if changes_others else nullcontext():
+    with _changes_of_others() if changes_others else nullcontext():
         _cancel_abandoned(abandoned)
         documents = {name: found.document(user) for name, found in existing.items()}
         if new:
@@ -215,11 +216,27 @@ def _as_parent(row: NewJobRow, existing: Mapping[str, Duplicate]) -> ParentRow:
     return found.job if found else row
 
 
+@contextmanager
+def _changes_of_others() -> Iterator[None]:
+    """Undo the changes of existing jobs if an error comes. Raises JobBusyError if somebody keeps such a job locked."""
+    try:
+        with transaction.undone_on_error(SAVEPOINT):
+            yield
+    except Exception as error:
+        if server_errors.database_code(error) != server_errors.LOCK_WAIT_TIMEOUT:
+            raise
+        raise _busy() from error
+
+
+def _busy() -> JobBusyError:
+    return JobBusyError(_("The same job is just changing. Please try again."))
+
+
 def _cancel_abandoned(names: Sequence[str]) -> None:
     """Cancel abandoned jobs for the equal ones that are inserted next. Raises JobBusyError if one is just changing."""
     for name in names:
         if not cancel.cancel_abandoned(name):
-            raise JobBusyError(_("The same job is just changing. Please try again."))
+            raise _busy()
 
 
 def _insert(rows: list[NewJobRow]) -> None:

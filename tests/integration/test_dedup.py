@@ -10,10 +10,11 @@ import pytest
 
 from dartwing_core.jobs import DuplicateJobError, engine, retry_job, retry_jobs, submit_job, submit_jobs
 from dartwing_core.jobs.access import visibility
+from dartwing_core.jobs.base import ids
 from dartwing_core.jobs.db import server_errors
 from dartwing_core.jobs.ending import cancel
 from dartwing_core.jobs.errors import JobBusyError, JobChangedError, QueueFullError
-from dartwing_core.jobs.store import dependencies, job_store
+from dartwing_core.jobs.store import dependencies, job_store, runs
 from tests.support import database, factory
 from tests.support.jobs import run, status, submitted_by
 from tests.support.sessions import as_user
@@ -166,6 +167,34 @@ def test_an_abandoned_job_that_others_lock_is_not_waited_for_long(alice, colleag
         assert time.monotonic() - started < 10
     frappe.db.commit()
     assert status(abandoned) == "Pending"
+
+
+def test_a_job_that_others_lock_is_not_waited_for_long_to_be_replaced(alice, once):
+    # Seen failing: as above, with the server's 50 seconds.
+    held = submitted(alice, once, dedup_key="a")
+    frappe.db.commit()
+    with database.another_connection() as other, other.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("SELECT 1 FROM `tabBackground Job` WHERE name = %s FOR UPDATE", (held.name,))
+        started = time.monotonic()
+        with pytest.raises(JobBusyError, match="just changing"):
+            submitted(alice, once, 2, dedup_key="a", on_duplicate="replace")
+        assert time.monotonic() - started < 10
+    frappe.db.commit()
+    assert frappe.parse_json(frappe.db.get_value("Background Job", held.name, "input_parameters")) == {"month": 1}
+
+
+def test_a_refused_retry_keeps_the_checkpoint(alice):
+    # Seen failing: the caller could commit the loss of the checkpoint, though the job kept its parameters.
+    job = submitted_by(alice, factory.job_type("note", "add_note"), title="test kept", then="fail_for_good")
+    run(job)
+    row = job_store.load(job.name)
+    runs.write(ids.run_name(job.name, row["attempt"]), {"state": "7"})
+    change_behind_snapshot(job, status="Running")
+    with pytest.raises(JobChangedError):
+        engine._retry(row, {"title": "test other"})
+    frappe.db.commit()
+    assert runs.latest_state(job.name) == "7"
 
 
 @pytest.mark.parametrize("is_retried", [False, True])

@@ -17,7 +17,7 @@ from frappe import _
 from ..attempt.context import text_for_storage
 from ..base import clock, config
 from ..base.row_types import Columns, changed
-from ..db import best_effort, named_locks, server_errors, sql
+from ..db import best_effort, named_locks, sql
 from ..errors import InvalidTransitionError, JobChangedError
 from ..line import wake
 from ..rq import rq_attempts
@@ -59,14 +59,9 @@ def cancel(job: JobRow, reason: str | None) -> JobRow:
 def cancel_abandoned(name: str) -> bool:
     """Cancel a waiting job whose owner is gone, in the caller's transaction. Returns whether it still waited.
 
-    Also returns False if another session keeps it locked.
+    Waits at most `job_store.LOCK_WAIT` seconds for the row. The error is then the database's.
     """
-    try:
-        job = job_store.load_locked(name)
-    except Exception as error:
-        if server_errors.database_code(error) != server_errors.LOCK_WAIT_TIMEOUT:
-            raise
-        return False
+    job = job_store.load_locked(name)
     reason = _("Its owner has left the organization, and an equal job was submitted.")
     if job is None or job["status"] == JobStatus.RUNNING or not can_move(JobStatus(job["status"]), JobStatus.CANCELED):
         return False

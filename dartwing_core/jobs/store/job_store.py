@@ -142,13 +142,16 @@ def move_all(jobs: Sequence[Child], to_status: JobStatus, message: str, values: 
 
 
 def replace_waiting(found: HolderRow, row: NewJobRow) -> bool:
-    """Give a job the parameters and priority of a newer request. False if it has begun by now."""
+    """Give a job the parameters and priority of a newer request. False if it has begun by now.
+
+    Waits at most LOCK_WAIT seconds for the row. The error is then the database's.
+    """
     job, status = frappe.qb.DocType(config.JOB), JobStatus(found["status"])
     is_unchanged = (job.status == str(status)) & (job.attempt == 0)
     query = update_query(config.JOB, replaceable(row))
     query = query.where((job.name == found["name"]) & is_unchanged)
     query = query.set(job.admission_rank, priorities.rank(job.due_epoch, row["priority"]))
-    if not sql.run_update(query):
+    if not sql.run_update(query, LOCK_WAIT):
         return False
     text = "Parameters replaced by a newer request"
     replaced: LoggedJob = {

@@ -20,7 +20,7 @@ from frappe import _
 from frappe.model.document import Document
 
 from dartwing_core.jobs.access import visibility
-from dartwing_core.jobs.access.desk_access import REFERENCES, throw_missing
+from dartwing_core.jobs.access.desk_access import throw_missing
 
 from . import by_request, further_rows, references
 from .doctypes import row_doctype, tenant_doctype
@@ -85,16 +85,14 @@ def _links(doc) -> Iterator[Link]:
         for field in fields[row.doctype]:
             name = row.get(field.fieldname)
             doctype = _leads_to_ours(row, field, name) if name else None
-            if doctype and not _is_checked_elsewhere(row, field, doctype, name):
+            if doctype and not _is_folder(row, field, name):
                 yield Link(row, field.fieldname, doctype, name)
 
 
-def _is_checked_elsewhere(row: Any, field: Any, doctype: str, name: str) -> bool:
-    """Whether this link needs no look here: `check_reference` checks it, or it is a folder, which tells nothing."""
-    if (row.doctype, field.fieldname) == ("File", "folder"):
-        return name == "Home" or name.startswith("Home/")
-    _kind, reference = REFERENCES.get(row.doctype, ("", ""))
-    return field.fieldname == reference and doctype in REFERENCES
+def _is_folder(row: Any, field: Any, name: str) -> bool:
+    """Whether this link leads to a folder, which tells nothing."""
+    is_link = (row.doctype, field.fieldname) == ("File", "folder")
+    return is_link and (name == "Home" or name.startswith("Home/"))
 
 
 def _leads_to_ours(row: Any, field: Any, name: Any) -> str | None:

@@ -237,3 +237,14 @@ def test_a_comment_of_any_type_is_refused(manager, rows, kind):
     about = {"reference_doctype": "ToDo", "reference_name": rows["task"].name}
     answer = rest(manager, "POST", "Comment", comment_type=kind, content="x", **about)
     assert answer.status_code == 403, answer.text
+
+
+@pytest.mark.parametrize("row", ["task", "mail", "file", "comment on task"])
+def test_a_hidden_row_is_like_a_missing_one_to_whoever_adds_to_it(reader, rows, row):
+    # Seen failing on a genuine bench: 403 for a hidden row, 417 for a missing one.
+    answers = []
+    for name in (rows[row].name, "n0such"):
+        about = {"reference_type": rows[row].doctype, "reference_name": name}
+        answer = rest(reader, "POST", "ToDo", description="x", **about)
+        answers.append((answer.status_code, answer.text.replace(name, "")))
+    assert answers[0] == answers[1]

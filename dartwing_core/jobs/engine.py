@@ -137,9 +137,10 @@ def _retry(job: JobRow, parameters: Mapping[str, Any] | None) -> Document:
             raise frappe.PermissionError(_("Only the owner of a job and System Managers may change its parameters."))
         values |= submission.edited(job, parameters)
     values["active_key"] = dedup.reclaim_content(job, values.get("dedup_hash", job["dedup_hash"]))
-    if job["parent_batch"] and status == JobStatus.DEAD_LETTER:
-        batch_store.reopen(job["parent_batch"])
-    document = _moved(job, JobStatus(values.pop("status")), RETRY_MESSAGE, values)
+    with transaction.undone_on_error(SAVEPOINT) if job["parent_batch"] else nullcontext():
+        if job["parent_batch"] and status == JobStatus.DEAD_LETTER:
+            batch_store.reopen(job["parent_batch"])
+        document = _moved(job, JobStatus(values.pop("status")), RETRY_MESSAGE, values)
     if parameters is not None:
         runs.forget_state(job["name"])  # the checkpoint belongs to other work
     if values["in_line"]:
@@ -198,9 +199,9 @@ def _place(
     for item in new:
         item.row["parent_batch"] = batch["name"] if batch else None
     changes_others = abandoned or any(found.is_replacing for found in existing.values())
-    with _changes_of_others() if changes_others else nullcontext():
-        _cancel_abandoned(abandoned)
-        documents = {name: found.document(user) for name, found in existing.items()}
+    with _undone_on_error() if changes_others or len(new) > 1 or pairs else nullcontext():
+        _cancel_abandoned(sorted(abandoned))
+        documents = {name: found.document(user) for name, found in sorted(existing.items(), key=_name_of_job)}
         if new:
             quota.check(new, user)  # the canceled ones no longer wait
             _insert([item.row for item in new])
@@ -216,9 +217,14 @@ def _as_parent(row: NewJobRow, existing: Mapping[str, Duplicate]) -> ParentRow:
     return found.job if found else row
 
 
+def _name_of_job(found: tuple[str, Duplicate]) -> str:
+    """Rows of jobs are locked in this order, so two bulk submits can't wait for each other."""
+    return found[1].job["name"]
+
+
 @contextmanager
-def _changes_of_others() -> Iterator[None]:
-    """Undo the changes of existing jobs if an error comes. Raises JobBusyError if somebody keeps such a job locked."""
+def _undone_on_error() -> Iterator[None]:
+    """Undo all of a submit if an error comes. Raises JobBusyError if somebody keeps a job locked that it changes."""
     try:
         with transaction.undone_on_error(SAVEPOINT):
             yield

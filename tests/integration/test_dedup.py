@@ -276,3 +276,16 @@ def test_a_waiting_cap_does_not_count_the_abandoned_job(alice, colleague, once):
     submitted(colleague, once)
     frappe.db.commit()
     assert status(first) == "Canceled"
+
+
+def test_a_refused_bulk_submit_leaves_no_jobs(alice, once, monkeypatch):
+    # Seen failing: the caller could commit children that did not know their parents.
+    def refuse(*_arguments) -> None:
+        raise frappe.ValidationError("no")
+
+    monkeypatch.setattr(dependencies, "insert", refuse)
+    first, second = each(once, 1, 2)
+    with pytest.raises(frappe.ValidationError):
+        as_user(alice, submit_jobs, [first | {"key": "a"}, second | {"depends_on": "a"}])
+    frappe.db.commit()
+    assert not frappe.db.exists("Background Job", {"job_type": once})

@@ -71,9 +71,7 @@ def undone_on_error(savepoint: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if (
-            server_errors.database_code(error) not in server_errors.UNDOING
-        ):  # else the savepoint is gone too, and `error` says why
+        if not has_undone_transaction(error, frappe.db.sql):  # else the savepoint is gone too, and `error` says why
             frappe.db.rollback(save_point=savepoint)
         raise
 

@@ -8,7 +8,7 @@ are deleted a minute later: until then people see why their jobs have ended.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import frappe
@@ -23,7 +23,7 @@ from ..ending import cancel
 from ..status import FINISHED, NOT_RUNNING, JobStatus
 from ..store import backlog, circuits, job_store, schedule_store
 from ..submit.after_commit import after_commit
-from . import referring_rows, retention
+from . import blocking_rows, referring_rows, retention
 
 RUNNING, COMPLETED = "Running", "Completed"
 AT_ONCE = 500
@@ -102,8 +102,13 @@ def _delete_batches(organization: str) -> int:
     batch = frappe.qb.DocType(config.BATCH)
     names = frappe.qb.from_(batch).select(batch.name).where(batch.organization == organization).limit(AT_ONCE)
     found = names.run(pluck=True)
-    sql.committed(lambda: frappe.db.delete(config.BATCH, {"name": ("in", found or [""])}))
+    sql.committed(partial(_delete_named_batches, found))
     return len(found)
+
+
+def _delete_named_batches(names: Sequence[str]) -> None:
+    frappe.db.delete(config.BATCH, {"name": ("in", names or [""])})
+    blocking_rows.release_rows({config.BATCH: names})
 
 
 def _end_waiting(organization: str, status: JobStatus, user: str) -> int:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 import frappe
+from pypika.queries import QueryBuilder
 from rq.timeouts import BaseTimeoutException
 
 from ..access import desk_access
@@ -39,19 +40,26 @@ def delete_rows_of_missing(deadline: float) -> None:
     before = clock.site_time() - timedelta(seconds=private_files.ORPHANED_AFTER)
     for doctype in desk_access.TENANT_DOCTYPES:
         for referring in sorted(REFERRED_TO):
-            row, document = frappe.qb.DocType(referring), frappe.qb.DocType(doctype)
-            kind, name = (row[field] for field in FIELDS[referring])
-            query = frappe.qb.from_(row).left_join(document).on(document.name == name).select(row.name)
-            query = query.where((kind == doctype) & name.isnotnull() & (name != ""))
-            query = query.where((row.modified < before) & document.name.isnull())
+            query = _rows_of_missing_query(referring, doctype, before)
             for found in query.run(pluck=True):
                 if time.monotonic() > deadline:
                     return
-                best_effort.run(partial(sql.committed, partial(_delete_with_further, (referring, found))))
+                best_effort.run(partial(sql.committed, partial(_delete_with_further, (referring, found), query)))
 
 
-def _delete_with_further(row: Row) -> None:
+def _rows_of_missing_query(referring: str, doctype: str, before: datetime) -> QueryBuilder:
+    row, document = frappe.qb.DocType(referring), frappe.qb.DocType(doctype)
+    kind, name = (row[field] for field in FIELDS[referring])
+    query = frappe.qb.from_(row).left_join(document).on(document.name == name).select(row.name)
+    query = query.where((kind == doctype) & name.isnotnull() & (name != ""))
+    return query.where((row.modified < before) & document.name.isnull())
+
+
+def _delete_with_further(row: Row, query: QueryBuilder) -> None:
+    """Delete this row with those about it, if the query still finds it: it may be about another document by now."""
     doctype, name = row
+    if not query.where(frappe.qb.DocType(doctype).name == name).run():
+        return
     blocking_rows.release_rows(_delete_rows(_rows_about(doctype, [name], (*OF_ANY, *OF_FORMS)) | {row: None}))
 
 

@@ -23,7 +23,7 @@ from ..db import best_effort, sql
 from ..status import FINISHED, LIVE, JobStatus
 from ..store import circuits, dependencies, private_files
 from ..store.batch_store import CANCELED, COMPLETED, FAILED, RUNNING
-from . import referring_rows
+from . import blocking_rows, referring_rows
 
 DEFAULT_DAYS = 30
 BATCH = 500
@@ -120,6 +120,7 @@ def deletable_query(names: Sequence[str], ended_before: datetime, dead_before: d
 def _delete_batches(ended_before: datetime) -> int:
     names = empty_batches_query(ended_before).run(pluck=True)
     frappe.db.delete(config.BATCH, {"name": ("in", names or [""]), "status": ("!=", RUNNING)})
+    blocking_rows.release_rows({config.BATCH: names})
     return len(names)
 
 

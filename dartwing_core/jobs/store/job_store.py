@@ -30,7 +30,6 @@ from .job_rows import ChildRow, HeavyColumns, HolderRow, JobRow, NewJobRow
 
 HEAVY_FIELDS = fields_of(HeavyColumns)
 REPLACEABLE = ("modified", "modified_by", "input_parameters", "job_hash", "job_title", "priority", "queue")
-SAVEPOINT = "dartwing_core_insert"
 INSERT_BYTES, ROW_BYTES = 4_000_000, 1_000  # max_allowed_packet is 16 MB by default
 LOCK_WAIT = 2  # seconds, where jobs are put in line: that may be a web request
 ENTERED = "Job enqueued"
@@ -43,18 +42,11 @@ def insert_jobs(rows: Sequence[NewJobRow]) -> None:
     """Insert new jobs, which share their columns, in one statement, and their first log rows in another.
 
     Large inserts are split, since a server limits the size of a statement. A taken `active_key` raises the driver's
-    IntegrityError, and nothing is inserted then.
+    IntegrityError. The caller undoes what is inserted by then.
     """
     batches = list(_by_size(rows))
-    if len(batches) > 1:
-        frappe.db.savepoint(SAVEPOINT)
-    try:
-        for batch in batches:
-            sql.insert(config.JOB, list(rows[0]), [tuple(row.values()) for row in batch])
-    except Exception as error:
-        if len(batches) > 1 and frappe.db.is_duplicate_entry(error):
-            frappe.db.rollback(save_point=SAVEPOINT)
-        raise
+    for batch in batches:
+        sql.insert(config.JOB, list(rows[0]), [tuple(row.values()) for row in batch])
     for batch in batches:
         history.write([event for row in batch for event in _first_events(row)])
     in_line = [row for row in rows if row["status"] == JobStatus.QUEUED]

@@ -9,6 +9,7 @@ from dartwing_core.jobs import (
     InvalidTransitionError,
     bulk_retry_dead_letter,
     chain,
+    engine,
     executor,
     get_batch_status,
     get_job_status,
@@ -16,7 +17,8 @@ from dartwing_core.jobs import (
     retry_batch,
     retry_job,
 )
-from dartwing_core.jobs.store import batch_store
+from dartwing_core.jobs.errors import JobChangedError
+from dartwing_core.jobs.store import batch_store, job_store
 from tests.support import factory
 from tests.support.batches import callbacks, made, members, run, state, status_of, work
 from tests.support.database import statements
@@ -79,6 +81,20 @@ def test_a_retry_that_is_refused_leaves_its_batch_closed(step):
         assert len(retry()["skipped"]) == 1
         frappe.db.commit()
         assert state(found) == "Canceled"
+
+
+def test_a_retry_that_comes_too_late_leaves_its_batch_closed(step):
+    # Seen failing: the caller could commit a batch that is open without a live member.
+    found = made(step("a", "dead"), callbacks=())
+    name = members(found)["a"]
+    run(name)
+    row = job_store.load(name)
+    frappe.db.set_value("Background Job", name, "status", "Running")
+    frappe.db.commit()
+    with pytest.raises(JobChangedError):
+        engine._retry(row, None)
+    frappe.db.commit()
+    assert state(found) == "Failed"
 
 
 def test_retrying_many_chains_asks_no_more_than_retrying_one(step):

@@ -47,6 +47,11 @@ def row_doctype(text: Any) -> str | None:
     return found if found in ROW_DOCTYPES else None
 
 
+def guarded_doctype(text: Any) -> str | None:
+    """The one of TENANT_DOCTYPES or ROW_DOCTYPES that a text means, in any spelling. None for other texts."""
+    return tenant_doctype(text) or row_doctype(text)
+
+
 def _meant(text: Any) -> str | None:
     if not isinstance(text, str):
         return None

@@ -15,7 +15,7 @@ from frappe import _
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES
 
-from . import by_request, personal_rows, references
+from . import by_request, personal_rows, references, spelled_names
 from .doctypes import DELETED, row_doctype, tenant_doctype
 from .references import STEPS
 
@@ -27,16 +27,24 @@ BY_HAND = frozenset({"Comment", "Communication", "ToDo", "Tag Link", "DocShare",
 COMMENTS_BY_HAND = ("Comment", "Like")
 
 
-def hidden_rows(doctype: str, names: Collection[str]) -> set[str] | None:
-    """Those of these rows of Frappe's that the user may not see. None for other DocTypes than ROW_DOCTYPES."""
-    if doctype in REFERENCES:
-        return references.hidden_of(doctype, names)
-    if doctype in personal_rows.PERSONAL:
-        return personal_rows.hidden_of(doctype, names)
-    if doctype != DELETED:
+def hidden_rows(doctype: Any, names: Collection[str]) -> set[str] | None:
+    """Those of these rows of Frappe's that the user may not see. None for other DocTypes than ROW_DOCTYPES.
+
+    DocTypes and names are found in any spelling.
+    """
+    kind = row_doctype(doctype)
+    if kind in REFERENCES:
+        return references.hidden_of(kind, names)
+    if kind in personal_rows.PERSONAL:
+        return personal_rows.hidden_of(kind, names)
+    if kind != DELETED:
         return None
-    ours = {"name": ["in", list(names)], "deleted_doctype": ["in", TENANT_DOCTYPES]}
-    return set() if visibility.viewer().sees_everything else {*frappe.get_all(DELETED, ours, pluck="name")}
+    return set() if visibility.viewer().sees_everything else spelled_names.leading_to(names, _deleted_ours)
+
+
+def _deleted_ours(names: list[str]) -> list[str]:
+    """Those of these rows of DELETED that hold documents of ours."""
+    return frappe.get_all(DELETED, {"name": ["in", names], "deleted_doctype": ["in", TENANT_DOCTYPES]}, pluck="name")
 
 
 def check_further(doc: Document, _method: str | None = None) -> None:

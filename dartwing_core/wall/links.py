@@ -10,8 +10,9 @@ as they were, but hold no filters.
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,7 @@ from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import throw_missing
 
 from . import by_request, further_rows, references
-from .doctypes import row_doctype, tenant_doctype
+from .doctypes import guarded_doctype, tenant_doctype
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +38,21 @@ class Link:
     name: str
 
 
-def check(doc, stored: Callable[[], Any]) -> list[Link]:
-    """Check the document's links to ours. Returns hidden links that it held before; they stay as they are.
+def check(doc, stored: Callable[[], Any]) -> None:
+    """Raise Frappe's error for a missing document if a new link of the document leads to a hidden one.
 
-    `stored` returns the document as it was. Raises Frappe's error for a missing document if a new link leads to a
-    document that is missing or hidden.
+    `stored` returns the document as it was.
     """
+    for link in _kept_and_new(doc, stored)[1]:
+        _throw_missing(link)
+
+
+def _kept_and_new(doc, stored: Callable[[], Any]) -> tuple[list[Link], list[Link]]:
+    """The document's hidden links: those that it held before, which stay as they are, and the other ones."""
     hidden = hidden_links(doc)
     before = stored() if hidden else None
-    for link in hidden:
-        if not _was_there(link, doc, before):
-            _throw_missing(link)
-    return hidden
+    kept = [link for link in hidden if _was_there(link, doc, before)]
+    return kept, [link for link in hidden if link not in kept]
 
 
 def hidden_links(doc) -> list[Link]:
@@ -102,7 +106,7 @@ def _leads_to_ours(row: Any, field: Any, name: Any) -> str | None:
     kind = field.options if field.fieldtype == "Link" else row.get(field.options)
     if kind and not isinstance(kind, str):  # for a number, Frappe would take the first of all DocTypes
         raise frappe.ValidationError(_("{0} must be text.").format(field.options))
-    doctype = _guarded(kind)
+    doctype = guarded_doctype(kind)
     if doctype and not isinstance(name, str):  # … and the first of all rows
         raise frappe.ValidationError(_("{0} must be text.").format(field.fieldname))
     return doctype
@@ -115,33 +119,58 @@ def _was_there(link: Link, doc, before) -> bool:
     field = link.row.meta.get_field(link.field)
     for row in rows:
         if row.name == link.row.name and row.get(link.field) == link.name:
-            return _guarded(field.options if field.fieldtype == "Link" else row.get(field.options)) == link.doctype
+            return (
+                guarded_doctype(field.options if field.fieldtype == "Link" else row.get(field.options)) == link.doctype
+            )
     return False
-
-
-def _guarded(kind: Any) -> str | None:
-    """The DocType that this text means, if its rows are ours, or may be about ours."""
-    return row_doctype(kind) or tenant_doctype(kind)
 
 
 def _wrapped(validate):
     @functools.wraps(validate)
-    def validate_links(doc):
+    def validate_links(doc) -> None:
         by_frappe = frappe.flags.get(by_request.FLAG)
         is_trusted = by_frappe is None or (doc.flags.ignore_permissions and not by_frappe)
         if is_trusted or doc.flags.ignore_links or doc._action == "cancel":
-            return validate(doc)
-        kept = check(doc, doc.get_doc_before_save)
+            validate(doc)
+            return
+        kept, new = _kept_and_new(doc, doc.get_doc_before_save)
+        for link in new:
+            if tenant_doctype(link.doctype):
+                _throw_missing(link)
         # Emptied meanwhile: Frappe would look them up, and copy the row's present content.
         for link in kept:
             link.row.set(link.field, None)
         try:
-            return validate(doc)
+            with _not_found(new):
+                validate(doc)
         finally:
             for link in kept:
                 link.row.set(link.field, link.name)
+        for link in new:  # Frappe 15 takes missing rows from which it copies fields
+            _throw_missing(link)
 
     return validate_links
+
+
+@contextlib.contextmanager
+def _not_found(hidden: Sequence[Link]) -> Iterator[None]:
+    """Let Frappe find no rows behind these links, so that nothing of its answer differs from one for missing rows."""
+    names = {(link.doctype, link.name) for link in hidden}
+    database, get_value = frappe.local.db, frappe.local.db.get_value
+
+    @functools.wraps(get_value)
+    def look_up(doctype: Any, filters: Any = None, *arguments: Any, **named: Any) -> Any:
+        is_hidden = isinstance(filters, str) and (guarded_doctype(doctype), filters) in names
+        return None if is_hidden else get_value(doctype, filters, *arguments, **named)
+
+    if not names:
+        yield
+        return
+    database.get_value = look_up
+    try:
+        yield
+    finally:
+        del database.get_value
 
 
 Document._validate_links = _wrapped(Document._validate_links)

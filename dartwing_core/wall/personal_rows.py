@@ -26,7 +26,7 @@ from dartwing_core.jobs.access.desk_access import (
     throw_missing,
 )
 
-from . import references, report_access
+from . import references, report_access, spelled_names
 from .loaded_names import loaded_name
 from .mentions import MODULE, NOTICE, naming_step
 from .references import STEPS, check_other_apps
@@ -87,7 +87,7 @@ def _is_shown(table: Any, kind: Kind, user: str) -> Criterion:
 
 
 def hidden_of(doctype: str, names: Collection[str]) -> set[str]:
-    """Those of these rows of PERSONAL that the current user may not see. One statement."""
+    """Those of these rows of PERSONAL that the current user may not see, in any spelling."""
     viewer, table = visibility.viewer(), frappe.qb.DocType(doctype)
     if viewer.sees_everything:
         return set()
@@ -95,8 +95,8 @@ def hidden_of(doctype: str, names: Collection[str]) -> set[str]:
         is_hidden = table.reference_doctype.isin(TENANT_DOCTYPES) & (table.private == 1) & (table.owner != viewer.user)
     else:
         is_hidden = Not(_is_shown(table, KINDS[doctype], viewer.user))
-    hidden = table.name.isin(list(names)) & is_hidden
-    return set(frappe.qb.from_(table).select(table.name).where(hidden).run(pluck=True))
+    hidden = frappe.qb.from_(table).select(table.name).where(is_hidden)
+    return spelled_names.leading_to(names, lambda some: hidden.where(table.name.isin(some)).run(pluck=True))
 
 
 def is_about_ours(doctype: Any, name: Any) -> bool:

@@ -31,7 +31,7 @@ from dartwing_core.jobs.access.visibility import Viewer
 from dartwing_core.jobs.base import config
 from dartwing_core.jobs.recovery import referring_rows
 
-from . import by_request
+from . import by_request, spelled_names
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
@@ -162,13 +162,13 @@ def _is_about_hidden(doctype: str, name: str, user: str | None) -> bool:
 
 
 def hidden_of(doctype: str, names: Collection[str], user: str | None = None) -> set[str]:
-    """Those of these rows of REFERENCES that refer to a document of ours which the user may not see. One statement."""
+    """Those of these rows of REFERENCES, in any spelling, that refer to a document of ours hidden from the user."""
     viewer, asked = visibility.viewer(user), [name for name in names if _is_text(name)]
     if viewer.sees_everything or not asked or not frappe.db.table_exists(doctype):
         return set()
     row = frappe.qb.DocType(doctype)
-    hidden = row.name.isin(asked) & Not(_is_visible_row(row, doctype, viewer))
-    return set(frappe.qb.from_(row).select(row.name).where(hidden).run(pluck=True))
+    hidden = frappe.qb.from_(row).select(row.name).where(Not(_is_visible_row(row, doctype, viewer)))
+    return spelled_names.leading_to(asked, lambda some: hidden.where(row.name.isin(some)).run(pluck=True))
 
 
 def is_visible(doctype: str, name: str, user: str | None = None) -> bool:

@@ -32,7 +32,7 @@ from frappe.website.doctype.personal_data_download_request import personal_data_
 from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES
 
 from . import report_access
-from .doctypes import tenant_doctype
+from .doctypes import guarded_doctype
 from .mentions import kind_fields, names_ours
 from .references import CHILDREN, STEPS, is_visible, may_refer_to
 
@@ -176,7 +176,7 @@ def _without_hidden_ones(parse: Callable[[Any], Iterator[tuple[str, str]]]) -> C
         named = parse(addresses)
         is_by_hand = getattr(frappe.local, "request", None)
         return [
-            (kind, name) for kind, name in named if not is_by_hand or may_refer_to(tenant_doctype(kind) or kind, name)
+            (kind, name) for kind, name in named if not is_by_hand or may_refer_to(guarded_doctype(kind) or kind, name)
         ]
 
     return checked

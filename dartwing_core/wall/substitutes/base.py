@@ -68,7 +68,7 @@ def sees_everything() -> bool:
 
 def is_hidden(doctype: Any, name: Any) -> bool:
     """Whether this is a document of ours that the user would not find in its list, or a row about such a one."""
-    if isinstance(doctype, str) and isinstance(name, str):
+    if isinstance(name, str):
         hidden = further_rows.hidden_rows(doctype, [name])
         if hidden is not None:
             return name in hidden

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import frappe
 import pytest
@@ -127,8 +128,9 @@ def test_no_task_is_moved_up_to_a_job(manager):
         frappe.db.rollback()
         assert not frappe.db.exists("ToDo", {"reference_name": ["in", [job.name, comment.name]]})
     finally:
-        frappe.db.delete("Assignment Rule", {"name": rule.name})
         removed(comment)
+        frappe.db.delete("Assignment Rule", {"name": rule.name})
+        frappe.db.commit()
 
 
 def test_what_frappe_adds_to_a_card_about_ours_is_refused_in_words(manager):
@@ -255,5 +257,6 @@ def test_a_hidden_row_is_like_a_missing_one_to_whoever_adds_to_it(reader, rows, 
     for name in (rows[row].name, "n0such"):
         about = {"reference_type": rows[row].doctype, "reference_name": name, "allocated_to": "n0body"}
         answer = rest(reader, "POST", "ToDo", description="x", **about)
-        answers.append((answer.status_code, answer.text.replace(name, "")))
+        random = re.compile(rf"{name}|[0-9a-f]{{56}}")  # of each error, Frappe 15 makes an id
+        answers.append((answer.status_code, random.sub("", answer.text)))
     assert answers[0] == answers[1]

@@ -20,16 +20,12 @@ links, and queries. The guard does not check functions of other apps, nor the si
 
 from __future__ import annotations
 
-import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import frappe
 from frappe import _
-from frappe.core.doctype.server_script.server_script_utils import get_server_script_map
-from frappe.modules.utils import load_doctype_module
 
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES, throw_missing
@@ -50,68 +46,23 @@ from . import (  # noqa: F401 (wrap functions)
 )
 from .doctypes import queue_doctype, tenant_doctype
 from .mentions import kind_fields
+from .request_call import DOCTYPE_KEYS, MOST_NAMES, NAME_KEYS, Call, find_function, of_request
 from .request_texts import listed, parsed
 
-DOCTYPE_KEYS = ("doctype", "dt")
 PAIRS = (("ref_doctype", "ref_name"),)
 """Pairs of other arguments that together name a document: its DocType and its name."""
-NAME_KEYS = ("name", "docname", "dn", "doc_name", "docnames", "old_name")
 SENT_KEYS = ("doc", "docs", "args", "event", "file_list")
 """Arguments with documents, or with names of some."""
 NAMES_ALONE = ("fid", "reference_docname", "reference_name", "ref_docname")
 MAY_HOLD_FILTERS = re.compile(r"""name"\s*:\s*[\[{]|\\u""")
-NAMES_IN_ITEMS = "delete_items"
-"""For other functions `items` are DocTypes."""
-MOST_NAMES = 1_000
 NUMBER_KEYS = ("limit", "limit_start", "limit_page_length", "page_length")
 NUMBER = re.compile(r"-?[\w.]*")
 """Also words such as `null`, which Frappe converts."""
 FUNCTION_KEYS = ("method", "query", "tree_method")
 """Arguments that name a function for a function of Frappe's to call: mappers, uploads, link search, trees."""
-LONGEST_FUNCTION_NAME = 200
 ANSWER_THEMSELVES = frozenset({"validate_link", "validate_link_and_fetch", "get_link_title", "getdoc", "save_report"})
 """Functions that treat hidden documents as missing ones by themselves, or that name no document of the DocType."""
 PAGES_OF_DESK = re.compile(r"/(app|desk|assets|files|private|login)(/|$)")
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """The call that a request makes. `function` is None for routes of documents and for pages."""
-
-    command: str
-    function: Callable[..., Any] | None
-    arguments: Mapping[str, Any]
-    path: tuple[str, ...]
-    """The parts of the path after `/api/resource` and the like: DocType, name, …"""
-
-    @property
-    def doctypes(self) -> list[str]:
-        """The texts in the places of DocTypes."""
-        named = [self.arguments.get(key) for key in DOCTYPE_KEYS]
-        return [*self.path[:1], *(value for value in named if isinstance(value, str))]
-
-    @property
-    def is_frappes(self) -> bool:
-        """Whether Frappe itself answers: a route of documents, a page, or one of its functions."""
-        if self.function is None:
-            return not _is_script(self.command)
-        return by_request.is_frappes(self.function.__module__ or "frappe")
-
-    def names(self) -> set[str]:
-        """The texts in the places of documents' names. Raises frappe.ValidationError for a value that is no text."""
-        if self.path:
-            return {"/".join(self.path[1:]).partition("/method/")[0].removesuffix("/copy")} - {""}
-        found: set[str] = set()
-        is_items = getattr(self.function, "__name__", "") == NAMES_IN_ITEMS
-        for key in (*NAME_KEYS, *["items"] * is_items):
-            value = self.arguments.get(key)
-            many = listed(value) or [value]
-            if len(many) > MOST_NAMES:
-                raise InvalidJobError(_("{0}: at most {1} at once.").format(key, MOST_NAMES))
-            if any(not isinstance(one, str | None) for one in many):
-                raise frappe.ValidationError(_("{0} must be text.").format(key))
-            found.update(one for one in many if one)
-        return found
 
 
 def check_request() -> None:
@@ -167,64 +118,13 @@ def _check(call: Call) -> None:
             _check_names(doctype, names)
 
 
-# The called function -------------------------------------------------------------------------------------------------
-
-
-def of_request() -> Call:
-    """The call that the current request makes."""
-    request, arguments = frappe.local.request, frappe.local.form_dict
-    parts = tuple(part for part in request.path.split("/") if part)
-    if command := arguments.get("cmd"):
-        return Call(str(command), function(str(command)), arguments, ())
-    if parts[:1] != ("api",):
-        return Call("", None, arguments, ())
-    kind, *path = parts[2 if parts[1:2] in (("v1",), ("v2",)) else 1 :] or ("",)
-    if kind == "method":
-        if parts[1] == "v2":
-            command = _in_doctype(*path) if len(path) == 2 else "/".join(path)
-        else:
-            command = path[0] if path else ""  # Frappe drops what follows
-        return Call(command, function(command), arguments, ())
-    return Call("", None, arguments, tuple(path[:1] if kind == "doctype" else path))
-
-
-def _in_doctype(doctype: str, name: str) -> str:
-    """The full name of a function in the module of a DocType."""
-    try:
-        return f"{load_doctype_module(doctype).__name__}.{name}"
-    except Exception:  # there is no such DocType; Frappe says so next
-        frappe.clear_last_message()
-        return f"{doctype}/{name}"
-
-
-def function(command: str) -> Callable[..., Any] | None:
-    """The function of an installed app that Frappe calls by this name."""
-    if len(command) > LONGEST_FUNCTION_NAME:  # each dot costs an import
-        return None
-    try:
-        if "." not in command:
-            found = getattr(frappe.get_module("frappe.handler"), command)
-        elif by_request.is_frappes(command) or command.partition(".")[0] in frappe.get_installed_apps():
-            found = frappe.get_attr(command)
-        else:
-            return None
-    except Exception:
-        return None
-    return found if inspect.isfunction(found) else None
-
-
-def _is_script(command: str) -> bool:
-    """Whether Frappe runs a Server Script of the site by this name. Its arguments are its own."""
-    return bool(command) and command in get_server_script_map().get("_api", {})
-
-
 def _check_function(call: Call) -> None:
     from .substitutes import REPLACED
 
     is_past_ours = call.function in REPLACED and not _is_overridden(call.command)
     sent = [call.arguments.get(key) for key in FUNCTION_KEYS] if call.function else []
     names = {name for name in sent if isinstance(name, str)} - {call.command}
-    if is_past_ours or any(function(name) in REPLACED for name in names):
+    if is_past_ours or any(find_function(name) in REPLACED for name in names):
         raise frappe.PermissionError(_("Call this function by its own name."))
 
 

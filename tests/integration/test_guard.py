@@ -12,7 +12,7 @@ from frappe.desk.doctype.tag import tag
 from benchmarks.guard import OTHERS
 from dartwing_core.dartwing_core.doctype.org_member import org_member
 from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
-from dartwing_core.wall import by_request, guard
+from dartwing_core.wall import by_request, guard, request_call
 from dartwing_core.wall.query_rules import HIDDEN
 from tests.support import records, tenants, web_request
 from tests.support.database import statements
@@ -47,7 +47,7 @@ def test_a_request_that_names_nothing_of_ours_costs_no_statement(site, title):
 def test_a_function_in_the_module_of_a_doctype_is_known(site, path, function, is_frappes):
     # Seen failing: there was none, so that of another app was taken for Frappe's.
     with web_request.made("POST", path, "Guest"):
-        call = guard.of_request()
+        call = request_call.of_request()
     assert (call.function, call.is_frappes) == (function, is_frappes)
 
 

@@ -137,12 +137,13 @@ def _retry(job: JobRow, parameters: Mapping[str, Any] | None) -> Document:
             raise frappe.PermissionError(_("Only the owner of a job and System Managers may change its parameters."))
         values |= submission.edited(job, parameters)
     values["active_key"] = dedup.reclaim_content(job, values.get("dedup_hash", job["dedup_hash"]))
-    with transaction.undone_on_error(SAVEPOINT) if job["parent_batch"] else nullcontext():
+    changes_others = job["parent_batch"] or parameters is not None
+    with transaction.undone_on_error(SAVEPOINT) if changes_others else nullcontext():
         if job["parent_batch"] and status == JobStatus.DEAD_LETTER:
             batch_store.reopen(job["parent_batch"])
         document = _moved(job, JobStatus(values.pop("status")), RETRY_MESSAGE, values)
-    if parameters is not None:
-        runs.forget_state(job["name"])  # the checkpoint belongs to other work
+        if parameters is not None:
+            runs.forget_state(job["name"])  # the checkpoint belongs to other work
     if values["in_line"]:
         after_commit().wake_for([changed(job, values)])
     if job["waits_for"]:
@@ -229,7 +230,8 @@ def _undone_on_error() -> Iterator[None]:
         with transaction.undone_on_error(SAVEPOINT):
             yield
     except Exception as error:
-        if server_errors.database_code(error) != server_errors.LOCK_WAIT_TIMEOUT:
+        is_locked = server_errors.database_code(error) == server_errors.LOCK_WAIT_TIMEOUT
+        if not is_locked or transaction.has_undone_transaction(error, frappe.db.sql):
             raise
         raise _busy() from error
 

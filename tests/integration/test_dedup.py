@@ -11,10 +11,10 @@ import pytest
 from dartwing_core.jobs import DuplicateJobError, engine, retry_job, retry_jobs, submit_job, submit_jobs
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.base import ids
-from dartwing_core.jobs.db import server_errors
+from dartwing_core.jobs.db import server_errors, transaction
 from dartwing_core.jobs.ending import cancel
 from dartwing_core.jobs.errors import JobBusyError, JobChangedError, QueueFullError
-from dartwing_core.jobs.store import dependencies, job_store, runs
+from dartwing_core.jobs.store import dependencies, history, job_store, runs
 from tests.support import database, factory
 from tests.support.jobs import run, status, submitted_by
 from tests.support.sessions import as_user
@@ -212,6 +212,21 @@ def test_an_abandoned_job_of_the_same_transaction_is_canceled(alice, colleague, 
     assert status(abandoned) == "Canceled"
 
 
+def test_a_lost_transaction_is_not_told_as_a_busy_job(alice, once, monkeypatch):
+    # Seen failing where innodb_rollback_on_timeout is ON: who tries again has lost what they wrote before.
+    submitted(alice, once, dedup_key="a")
+    frappe.db.commit()
+
+    def lose_transaction(*_arguments) -> None:
+        raise database.DRIVERS[0].OperationalError(1205, "Lock wait timeout exceeded")
+
+    monkeypatch.setattr(job_store, "replace_waiting", lose_transaction)
+    monkeypatch.setattr(transaction, "has_undone_transaction", lambda *_arguments: True)
+    with pytest.raises(Exception, match="Lock wait timeout") as lost:
+        submitted(alice, once, 2, dedup_key="a", on_duplicate="replace")
+    assert server_errors.is_conflict(lost.value)
+
+
 def test_a_lost_transaction_is_told_as_such(alice, colleague, once, monkeypatch):
     # Seen failing: "SAVEPOINT does not exist" instead, which nobody tries again.
     submitted(alice, once)
@@ -276,6 +291,67 @@ def test_a_waiting_cap_does_not_count_the_abandoned_job(alice, colleague, once):
     submitted(colleague, once)
     frappe.db.commit()
     assert status(first) == "Canceled"
+
+
+def test_a_submit_without_its_history_leaves_no_job(alice, once, monkeypatch):
+    # Seen failing: the caller could commit a job of which it did not know, and submit it again.
+    def fail(*_arguments, **_more) -> None:
+        raise database.DRIVERS[0].OperationalError(1205, "Lock wait timeout exceeded")
+
+    monkeypatch.setattr(history, "write", fail)
+    with pytest.raises(Exception, match="Lock wait"):
+        submitted(alice, once)
+    frappe.db.commit()
+    assert not frappe.db.exists("Background Job", {"job_type": once})
+
+
+def test_a_retry_that_can_not_forget_the_checkpoint_is_refused_as_a_whole(alice):
+    # Seen failing: the caller could commit new parameters with the checkpoint of the old ones.
+    job = submitted_by(alice, factory.job_type("note", "add_note"), title="test kept", then="fail_for_good")
+    run(job)
+    name = ids.run_name(job.name, 1)
+    runs.write(name, {"state": "7"})
+    frappe.db.commit()
+    with database.another_connection() as other, other.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("SELECT 1 FROM `tabBackground Job Run` WHERE name = %s FOR UPDATE", (name,))
+        frappe.db.sql("SET innodb_lock_wait_timeout = 1")
+        try:
+            with pytest.raises(Exception, match="1205"):
+                as_user(alice, retry_job, job.name, {"title": "test other"})
+        finally:
+            frappe.db.sql("SET innodb_lock_wait_timeout = 50")
+        frappe.db.commit()
+    assert status(job) == "Dead Letter"
+
+
+@pytest.mark.parametrize("has_begun", [False, True])
+def test_a_later_request_that_replaces_does_so_behind_one_that_returns(alice, once, has_begun):
+    # Seen failing: the first request's word held for both, so nothing was replaced, and nobody was told.
+    held = submitted(alice, once, dedup_key="a")
+    frappe.db.commit()
+    if has_begun:
+        change_elsewhere(held.name, status="Running", attempt=1)
+    first, second = (request | {"dedup_key": "a"} for request in each(once, 2, 3))
+    requests = [first | {"on_duplicate": "return"}, second | {"on_duplicate": "replace"}]
+    if has_begun:
+        with pytest.raises(DuplicateJobError):
+            as_user(alice, submit_jobs, requests)
+    else:
+        assert [job.name for job in as_user(alice, submit_jobs, requests)] == [held.name] * 2
+        frappe.db.commit()
+        left = frappe.db.get_value("Background Job", held.name, "input_parameters")
+        assert frappe.parse_json(left) == {"month": 3}
+
+
+def test_a_replaced_request_of_one_submit_gets_the_place_of_its_priority(alice, once):
+    # Seen failing: it waited in line as the request that it replaced.
+    low, critical = (request | {"dedup_key": "a"} for request in each(once, 1, 1))
+    both = [low | {"priority": "Low"}, critical | {"priority": "Critical", "on_duplicate": "replace"}]
+    merged = as_user(alice, submit_jobs, both)[0]
+    other = as_user(alice, submit_jobs, [critical | {"dedup_key": "b", "priority": "Critical"}])[0]
+    ranks = [frappe.db.get_value("Background Job", job.name, "admission_rank") for job in (merged, other)]
+    assert abs(ranks[0] - ranks[1]) < 5
 
 
 def test_a_refused_bulk_submit_leaves_no_jobs(alice, once, monkeypatch):

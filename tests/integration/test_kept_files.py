@@ -197,3 +197,23 @@ def test_a_kept_mail_keeps_its_files_and_comments(site):
     assert on_disk(file).exists()
     assert_gone_later(file, mail)
     assert not frappe.db.exists("Comment", comment.name)
+
+
+def test_a_mail_that_is_kept_for_another_one_keeps_its_comments(site):
+    # Seen failing: the locked mail about it kept it, without its comments.
+    job = ended("Completed")
+    outer = mail_about(job)
+    about = {"reference_doctype": "Communication", "reference_name": outer.name}
+    inner = insert("Communication", subject="y", content="y", **about)
+    comment = insert("Comment", comment_type="Info", content="x", **about)
+    frappe.db.commit()
+    aged(job, 31)
+    with database.another_connection() as person, person.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("UPDATE tabCommunication SET modified = NOW() WHERE name = %s", (inner.name,))
+        retention.clear_old_jobs(30)
+        cursor.execute("ROLLBACK")
+    assert not is_there(job)
+    assert all(frappe.db.exists(row.doctype, row.name) for row in (outer, inner, comment))
+    later_clean_up(outer)
+    assert not any(frappe.db.exists(row.doctype, row.name) for row in (outer, inner, comment))

@@ -12,6 +12,7 @@ from dartwing_core.jobs import (
     InvalidJobError,
     InvalidTransitionError,
     JobNotFoundError,
+    cancel_job,
     get_job_history,
     get_job_status,
     reschedule_job,
@@ -362,3 +363,19 @@ def test_one_brought_forward_in_the_transaction_that_submits_it_is_queued(job_ty
     job = submit_job(job_type, factory.ALPHA, available_at=HOUR)
     committed(job.name, run_now)
     assert status(job) == "Queued"
+
+
+def test_a_refused_reschedule_leaves_no_history(job_type, monkeypatch):
+    # Seen failing: the caller could commit an entry of what had not come to be.
+    job = later(job_type)
+    set_due = waiting.set_due
+
+    def cancel_before(*arguments):
+        in_parallel([lambda: committed(job.name, cancel_job)])
+        return set_due(*arguments)
+
+    monkeypatch.setattr(waiting, "set_due", cancel_before)
+    with pytest.raises(InvalidTransitionError):
+        reschedule_job(job.name, 2 * HOUR)
+    frappe.db.commit()
+    assert not any("Rescheduled" in entry["message"] for entry in get_job_history(job.name)["history"])

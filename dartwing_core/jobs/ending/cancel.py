@@ -9,8 +9,6 @@ until the request is written. A settle tests the lock in its guarded UPDATE, and
 
 from __future__ import annotations
 
-from functools import partial
-
 import frappe
 from frappe import _
 
@@ -73,16 +71,16 @@ def cancel_abandoned(name: str) -> bool:
 
 
 def _request_after_commit(job: JobRow, user: str, reason: str | None) -> JobRow:
-    release = partial(named_locks.release_lock, cancel_lock.lock_of(job))
+    actions, lock = after_commit(), named_locks.lock_name(cancel_lock.lock_of(job))
 
     def request_and_release() -> None:
         try:
             request_stop(job["name"], user, reason)
         finally:
-            release()
+            actions.release_held(lock)
 
-    frappe.db.after_rollback.add(release)
-    after_commit().actions.insert(0, request_and_release)  # first, since a settle may wait for it
+    actions.held.append(lock)
+    actions.actions.insert(0, request_and_release)  # first, since a settle may wait for it
     return job
 
 

@@ -17,6 +17,7 @@ from ..attempt.context import text_for_storage
 from ..base import clock, config, ids
 from ..base.row_types import Columns
 from ..base.texts import TEXT_LENGTH, cut
+from ..db import transaction
 from ..db.rows import standard_columns
 from ..ending import batch_cancel, batch_end
 from ..errors import BatchNotFoundError, InvalidJobError, InvalidTransitionError
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from frappe.model.document import Document
 
 RETRY_AT_ONCE = 1_000
+SAVEPOINT = "dartwing_core_batch"
 CALLBACK_ARGUMENTS = frozenset({"job_type", "parameters", "priority", "organization", "title"})
 
 
@@ -85,8 +87,9 @@ def submit_batch(
     row |= _callbacks({kind: part for kind, part in callbacks.items() if part is not None}, row)
     if not plan.jobs and not any(row[kind] for kind in CALLBACKS):
         raise InvalidJobError(_("A batch needs a job."))
-    row["size"] = engine.place_batch(plan.jobs, plan.after, row) if plan.jobs else 0
-    batch_store.insert(row)
+    with transaction.undone_on_error(SAVEPOINT):
+        row["size"] = engine.place_batch(plan.jobs, plan.after, row) if plan.jobs else 0
+        batch_store.insert(row)
     if not row["size"]:
         after_commit().actions.append(partial(batch_end.close_ended, [row["name"]]))
     return _document(row)

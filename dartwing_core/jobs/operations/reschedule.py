@@ -69,14 +69,14 @@ def _run_now(job: JobRow) -> Document:
 
 
 def _moved(job: JobRow, due: float, message: str) -> Document:
-    if job["status"] == JobStatus.QUEUED and due > clock.now_epoch():
-        job = _out_of_line(job, message)
-    else:
-        status = JobStatus(job["status"])
-        history.write([history.event_of(job, status, status, message, frappe.session.user)])
+    leaves_line = job["status"] == JobStatus.QUEUED and due > clock.now_epoch()
+    job = _out_of_line(job, message) if leaves_line else job
     values = waiting.set_due(job, due)
     if values is None:
         raise JobChangedError(job["name"])
+    if not leaves_line:
+        status = JobStatus(job["status"])
+        history.write([history.event_of(job, status, status, message, frappe.session.user)])
     entered = waiting.enter([job["name"]])
     after_commit().wake_for(entered)
     if entered:

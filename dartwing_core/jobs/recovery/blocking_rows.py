@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import frappe
 from pypika.terms import Criterion
 
+from ..db import deletion
+
 if TYPE_CHECKING:
     from frappe.model.document import Document
 
@@ -39,7 +41,7 @@ def release_rows(documents: Mapping[str, Sequence[str]]) -> None:
         return
     for doctype, fields in ROWS.items():
         if frappe.db.table_exists(doctype) and (names := _about(named, doctype, fields)):
-            frappe.db.delete(doctype, {"name": ("in", names)})
+            deletion.delete_named(doctype, names)
     if frappe.get_meta(EVENT).has_field(EVENT_FIELDS[0]) and (events := _about(named, EVENT, EVENT_FIELDS)):
         frappe.db.set_value(EVENT, {"name": ("in", events)}, dict.fromkeys(EVENT_FIELDS), update_modified=False)
 

@@ -13,11 +13,10 @@ from functools import partial
 
 import frappe
 from frappe import _
-from pypika.queries import QueryBuilder
 
 from ..access import visibility
 from ..base import clock, config
-from ..db import best_effort, sql
+from ..db import best_effort, deletion, sql
 from ..db.rows import standard_columns
 from ..ending import cancel
 from ..status import FINISHED, NOT_RUNNING, JobStatus
@@ -107,7 +106,7 @@ def _delete_batches(organization: str) -> int:
 
 
 def _delete_named_batches(names: Sequence[str]) -> None:
-    frappe.db.delete(config.BATCH, {"name": ("in", names or [""])})
+    deletion.delete_named(config.BATCH, names)
     blocking_rows.release_rows({config.BATCH: names})
 
 
@@ -121,13 +120,13 @@ def _end_waiting(organization: str, status: JobStatus, user: str) -> int:
 
 def _delete_jobs(organization: str) -> int:
     """Delete ended jobs. Skips locked ones. Commits."""
-    query = backlog.of_organization_query(organization, FINISHED, AT_ONCE).for_update(skip_locked=True)
-    return sql.committed(partial(_delete_found, organization, query))
+    return sql.committed(partial(_delete_some_jobs, organization))
 
 
-def _delete_found(organization: str, query: QueryBuilder) -> int:
-    rows = sql.run_locking_read(query, backlog.CHILD_FIELDS)
-    retention.delete_jobs({row["name"]: row["status"] for row in rows})
+def _delete_some_jobs(organization: str) -> int:
+    found = backlog.of_organization_query(organization, FINISHED, AT_ONCE).run(as_dict=True)
+    rows = job_store.lock_finished([row["name"] for row in found])
+    retention.delete_jobs(rows)
     removal = frappe.qb.DocType(config.REMOVAL)
     update = frappe.qb.update(removal).set(removal.removed_jobs, removal.removed_jobs + len(rows))
     sql.run_update(update.where(removal.name == organization))
@@ -157,5 +156,5 @@ def _names(doctype: str, organization: str) -> list[str]:
 def dismiss(organization: str) -> None:
     """Delete all memberships of an organization."""
     referring_rows.delete_about("Org Member", _names("Org Member", organization), has_form=True)
-    frappe.db.delete("Org Member", {"organization": organization})
+    deletion.delete_rows("Org Member", "organization", [organization])
     visibility.forget()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -14,7 +14,7 @@ from rq.timeouts import BaseTimeoutException
 
 from ..access import desk_access
 from ..base import clock
-from ..db import best_effort, sql
+from ..db import best_effort, deletion, sql
 from ..store import private_files
 from . import blocking_rows
 
@@ -24,6 +24,8 @@ OF_ANY = ("Comment", "Communication")
 OF_FORMS = ("Version", "ToDo", "Document Follow", "Tag Link", "View Log", "DocShare", "Notification Log")
 """Further rows about documents that people edit in forms. The engine's own documents have none."""
 MAIL = "Communication"
+BY_FRAPPE = ("File", MAIL)
+"""Deleted by Frappe's function, which locks each row by itself, and does not wait for it."""
 REFERRED_TO = frozenset({"File", "Comment", MAIL, "ToDo"})
 """Rows that have such rows in turn."""
 MOST_LEVELS = 4
@@ -60,41 +62,68 @@ def _delete_with_further(row: Row, query: QueryBuilder) -> None:
     doctype, name = row
     if not query.where(frappe.qb.DocType(doctype).name == name).run():
         return
-    blocking_rows.release_rows(_delete_rows(_rows_about(doctype, [name], (*OF_ANY, *OF_FORMS)) | {row: None}))
+    _delete_and_release(_rows_about(doctype, [name], (*OF_ANY, *OF_FORMS)) | {row: None}, {})
 
 
 def delete_about(doctype: str, names: Sequence[str], *, has_form: bool = False, by_sql: bool = True) -> None:
     """Delete files, comments, mails and other rows about these documents, and rows about those.
 
     Left alone, they would be about nothing, and so be shown to everybody. Mails stay among the deleted documents, which
-    only System Managers see. A file or mail that another app or a lock keeps stays, with the rows between it and the
-    document. All of them are about a document that is gone, so they are hidden. The daily clean-up tries again.
+    only System Managers see. A row that another app or a lock keeps stays, with the rows between it and the document.
+    All of them are about a document that is gone, so they are hidden. The daily clean-up tries most of them again.
 
     `by_sql`: no `on_trash` has released these documents from rows that link to them.
     """
-    deleted = _delete_rows(_rows_about(doctype, names, (*OF_ANY, *OF_FORMS) if has_form else OF_ANY))
-    blocking_rows.release_rows(deleted | {doctype: names} if by_sql else deleted)
+    rows = _rows_about(doctype, names, (*OF_ANY, *OF_FORMS) if has_form else OF_ANY)
+    _delete_and_release(rows, {doctype: names} if by_sql else {})
+
+
+def _delete_and_release(rows: Mapping[Row, Row | None], documents: Mapping[str, Sequence[str]]) -> None:
+    """Delete these rows, and release them and further documents from rows that link to them."""
+    with deletion.short_lock_waits():
+        blocking_rows.release_rows({**_delete_rows(rows), **documents})
 
 
 def _delete_rows(rows: Mapping[Row, Row | None]) -> dict[str, list[str]]:
     """Delete these rows, each given with the row that it is about. Returns the names of the deleted by DocType."""
     below = _rows_below_mails(rows)
     kept: set[Row] = set()
+
+    def keep(row: Row) -> None:
+        """Keep a row with those that it is about. A mail among these stays as it was, with its files and comments."""
+        kept.update(*({above, *below.get(above, ())} for above in _with_above(row, rows)))
+
+    for row in _locked(rows):
+        keep(row)
     for mail in reversed(below):  # the deepest first
         if mail not in kept and not _is_deleted(partial(_delete_mail, mail[1], _names("File", below[mail]))):
-            kept |= {*below[mail], *_with_above(mail, rows)}  # the mail stays as it was, with its files and comments
+            keep(mail)
     of_mails = {row for further in below.values() for row in further}
     for row in rows:
-        if row[0] == "File" and row not in of_mails and not _is_deleted(partial(_delete_file, row[1])):
-            kept |= _with_above(row, rows)
-    gone: dict[str, list[str]] = defaultdict(list)
-    for row in rows:
-        if row not in kept:
-            gone[row[0]].append(row[1])
+        is_file = row[0] == "File" and row not in of_mails | kept
+        if is_file and not _is_deleted(partial(_delete_file, row[1])):
+            keep(row)
+    gone = _by_doctype(row for row in rows if row not in kept)
     for doctype, names in gone.items():
-        if doctype not in ("File", MAIL):
-            frappe.db.delete(doctype, {"name": ("in", names)})
+        if doctype not in BY_FRAPPE:
+            deletion.delete_named(doctype, names)
     return gone
+
+
+def _locked(rows: Iterable[Row]) -> Iterator[Row]:
+    """Lock the rows that SQL deletes. Returns those that others have locked."""
+    for doctype, names in _by_doctype(row for row in rows if row[0] not in BY_FRAPPE).items():
+        table = frappe.qb.DocType(doctype)
+        query = frappe.qb.from_(table).force_index("PRIMARY").select(table.name).where(table.name.isin(names))
+        free = {name for (name,) in sql.run_locking_read(query.for_update(skip_locked=True))}
+        yield from ((doctype, name) for name in names if name not in free)
+
+
+def _by_doctype(rows: Iterable[Row]) -> dict[str, list[str]]:
+    names: dict[str, list[str]] = defaultdict(list)
+    for doctype, name in rows:
+        names[doctype].append(name)
+    return names
 
 
 def _rows_below_mails(rows: Mapping[Row, Row | None]) -> dict[Row, list[Row]]:

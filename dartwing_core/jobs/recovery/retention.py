@@ -19,10 +19,9 @@ from pypika.queries import QueryBuilder
 from pypika.terms import ExistsCriterion
 
 from ..base import clock, config
-from ..db import best_effort, sql
+from ..db import best_effort, deletion, sql
 from ..status import FINISHED, LIVE, JobStatus
-from ..store import circuits, dependencies, private_files
-from ..store.batch_store import CANCELED, COMPLETED, FAILED, RUNNING
+from ..store import batch_store, circuits, dependencies, private_files
 from . import blocking_rows, referring_rows
 
 DEFAULT_DAYS = 30
@@ -91,11 +90,16 @@ def delete_jobs(jobs: Mapping[str, str]) -> None:
     if not jobs:
         return
     found = list(jobs)
+    referring_rows.delete_about(config.JOB, found)  # first, since it may wait or fail
     dependencies.forget([name for name, status in jobs.items() if status == JobStatus.COMPLETED])
+    delete_history(found)
+    deletion.delete_named(config.JOB, found, status=[str(status) for status in FINISHED])
+
+
+def delete_history(jobs: Sequence[str]) -> None:
+    """Delete attempts, history and dependencies of these jobs."""
     for doctype in _HISTORY:
-        frappe.db.delete(doctype, {"background_job": ("in", found)})
-    referring_rows.delete_about(config.JOB, found)
-    frappe.db.delete(config.JOB, {"name": ("in", found)})
+        deletion.delete_rows(doctype, "background_job", jobs)
 
 
 def deletable_query(names: Sequence[str], ended_before: datetime, dead_before: datetime) -> QueryBuilder:
@@ -109,9 +113,12 @@ def deletable_query(names: Sequence[str], ended_before: datetime, dead_before: d
     dependency, other = frappe.qb.DocType(config.DEPENDENCY), frappe.qb.DocType(config.JOB).as_("other")
     others = frappe.qb.from_(dependency).join(other).on(other.name == dependency.background_job).select(1)
     others = others.where((dependency.depends_on == job.name) & other.status.isin(live))
-    query = frappe.qb.from_(job).select(job.name, job.status).where(job.name.isin(list(names)) & (is_old | is_dead))
+    query = frappe.qb.from_(job).force_index("PRIMARY").select(job.name, job.status)
+    query = query.where(job.name.isin(list(names)) & (is_old | is_dead))
     batch = frappe.qb.DocType(config.BATCH)
-    running = frappe.qb.from_(batch).select(1).where((batch.name == job.parent_batch) & (batch.status == RUNNING))
+    running = (
+        frappe.qb.from_(batch).select(1).where((batch.name == job.parent_batch) & (batch.status == batch_store.RUNNING))
+    )
     query = query.where(~ExistsCriterion(running))
     query = query.where(Coalesce(job.dedup_until, ended_before) <= clock.site_time())
     return query.where(~ExistsCriterion(children) & ~ExistsCriterion(others)).for_update(skip_locked=True)
@@ -119,7 +126,7 @@ def deletable_query(names: Sequence[str], ended_before: datetime, dead_before: d
 
 def _delete_batches(ended_before: datetime) -> int:
     names = empty_batches_query(ended_before).run(pluck=True)
-    frappe.db.delete(config.BATCH, {"name": ("in", names or [""]), "status": ("!=", RUNNING)})
+    deletion.delete_named(config.BATCH, names, status=batch_store.ENDED)
     blocking_rows.release_rows({config.BATCH: names})
     return len(names)
 
@@ -128,7 +135,7 @@ def empty_batches_query(ended_before: datetime) -> QueryBuilder:
     """Batches that ended before this moment and have no job left."""
     batch, member = frappe.qb.DocType(config.BATCH), frappe.qb.DocType(config.JOB).as_("member")
     members = frappe.qb.from_(member).select(1).where(member.parent_batch == batch.name)
-    query = frappe.qb.from_(batch).select(batch.name).where(batch.status.isin([COMPLETED, FAILED, CANCELED]))
+    query = frappe.qb.from_(batch).select(batch.name).where(batch.status.isin(batch_store.ENDED))
     return query.where((batch.completed_at < ended_before) & ~ExistsCriterion(members)).limit(BATCH)
 
 

@@ -58,6 +58,7 @@ class BatchState(TypedDict):
 
 
 RUNNING, COMPLETED, FAILED, CANCELED = STATUSES = ("Running", "Completed", "Failed", "Canceled")
+ENDED = STATUSES[1:]
 ON_COMPLETE, ON_SUCCESS, ON_FAILURE = CALLBACKS = ("on_complete", "on_success", "on_failure")
 PUBLIC_FIELDS = fields_of(BatchRow)
 MEMBER_FIELDS = fields_of(MemberRow)

@@ -23,7 +23,7 @@ from pypika.terms import Criterion
 from ..base import clock, config, ids
 from ..base.config import JobType
 from ..base.row_types import Columns, MovableJob, TypeAndOrganization
-from ..db import sql
+from ..db import deletion, sql
 from ..db.rows import insert_row, standard_columns, update_query
 from ..status import JobStatus
 
@@ -243,4 +243,4 @@ def _update(condition: Criterion, values: Columns) -> bool:
 
 def forget(organization: str) -> None:
     """Delete the circuits of an organization that is deleted: another one may get its name."""
-    frappe.db.delete(config.CIRCUIT, {"organization": organization})
+    deletion.delete_rows(config.CIRCUIT, "organization", [organization])

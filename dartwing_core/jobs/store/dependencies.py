@@ -11,7 +11,7 @@ from pypika.queries import QueryBuilder
 
 from ..access import visibility
 from ..base import canonical, clock, config, ids
-from ..db import sql
+from ..db import deletion, sql
 from ..db.rows import STANDARD, standard_values
 from ..status import LIVE, JobStatus
 from . import backlog, waiting
@@ -75,8 +75,7 @@ def forget(parents: Sequence[str]) -> None:
     """Drop dependencies on completed jobs before their rows are deleted: missing parents count as failed."""
     if not parents:
         return
-    dependency = frappe.qb.DocType(config.DEPENDENCY)
-    frappe.qb.from_(dependency).delete().where(dependency.depends_on.isin(list(parents))).run()
+    deletion.delete_rows(config.DEPENDENCY, "depends_on", parents)
     pointing = _pointing_to(parents).run()
     for start in range(0, len(pointing), POINT_ROWS):
         waiting.set_parents(dict(pointing[start : start + POINT_ROWS]), [JobStatus.DEAD_LETTER])

@@ -19,11 +19,11 @@ from pypika.terms import Parameter
 
 from ..base import clock, config, priorities
 from ..base.row_types import Columns, MovableJob, fields_of
-from ..db import named_locks, sql
+from ..db import deletion, named_locks, sql, transaction
 from ..db.rows import update_query
 from ..errors import InvalidTransitionError
 from ..notify import events, job_owner
-from ..status import JobStatus, can_move
+from ..status import FINISHED, JobStatus, can_move
 from . import history
 from .history import LoggedJob
 from .job_rows import ChildRow, HeavyColumns, HolderRow, JobRow, NewJobRow
@@ -41,14 +41,19 @@ Child = TypeVar("Child", bound=ChildRow)
 def insert_jobs(rows: Sequence[NewJobRow]) -> None:
     """Insert new jobs, which share their columns, in one statement, and their first log rows in another.
 
-    Large inserts are split, since a server limits the size of a statement. A taken `active_key` raises the driver's
-    IntegrityError. The caller undoes what is inserted by then.
+    A taken `active_key` raises the driver's IntegrityError. No error leaves a job without its history. Large inserts
+    are split, since a server limits the size of a statement. The caller undoes those before the one that fails.
     """
     batches = list(_by_size(rows))
     for batch in batches:
         sql.insert(config.JOB, list(rows[0]), [tuple(row.values()) for row in batch])
-    for batch in batches:
-        history.write([event for row in batch for event in _first_events(row)])
+    try:
+        for batch in batches:
+            history.write([event for row in batch for event in _first_events(row)])
+    except Exception as error:
+        if not transaction.has_undone_transaction(error, frappe.db.sql):
+            deletion.delete_named(config.JOB, [row["name"] for row in rows])
+        raise
     in_line = [row for row in rows if row["status"] == JobStatus.QUEUED]
     events.announce(in_line, JobStatus.PENDING, JobStatus.QUEUED, {})
 
@@ -256,6 +261,14 @@ def _update_query(columns: Columns, guards: Columns) -> QueryBuilder:
     if "lock_name" in guards:
         query = query.where(named_locks.is_free(guards["lock_name"], job.creation))
     return query
+
+
+def lock_finished(names: Sequence[str]) -> dict[str, str]:
+    """Lock the finished ones of these jobs until the commit. Skips locked ones. Returns their states by name."""
+    job = frappe.qb.DocType(config.JOB)
+    query = frappe.qb.from_(job).force_index("PRIMARY").select(job.name, job.status)
+    query = query.where(job.name.isin([*names]) & job.status.isin([str(status) for status in FINISHED]))
+    return dict(sql.run_locking_read(query.for_update(skip_locked=True))) if names else {}
 
 
 def _free(jobs: Sequence[Child], status: JobStatus) -> list[Child]:

@@ -18,7 +18,7 @@ from pypika.terms import Term, Values
 from ..base import clock, config, ids
 from ..base.row_types import AttemptKey, Columns, fields_of
 from ..base.texts import TEXT_LENGTH
-from ..db import sql
+from ..db import deletion, sql
 from ..db.rows import standard_columns, update_query
 from ..errors import JobCanceledError
 
@@ -138,11 +138,10 @@ def latest_state(job: str) -> str | None:
 
 
 def forget_state(job: str) -> None:
-    """Drop the checkpoints of a job's attempts."""
+    """Drop the checkpoints of a job's attempts, by name: over the index, the gaps beside them would be locked."""
     run = frappe.qb.DocType(config.RUN)
-    sql.run_update(
-        frappe.qb.update(run).set(run.state, None).where((run.background_job == job) & run.state.isnotnull())
-    )
+    if names := deletion.names_of(config.RUN, "background_job", [job]):
+        sql.run_update(frappe.qb.update(run).set(run.state, None).where(run.name.isin(sorted(names))), by_name=True)
 
 
 def live_progress(jobs: Sequence[AttemptKey]) -> dict[str, RunRow]:

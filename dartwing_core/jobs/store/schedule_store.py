@@ -15,7 +15,7 @@ from pypika.queries import QueryBuilder
 
 from ..base import clock, config
 from ..base.row_types import Columns, fields_of
-from ..db import sql
+from ..db import deletion, sql
 from ..db.rows import update_query
 
 
@@ -143,4 +143,4 @@ def schedule_of(key: str | None) -> str | None:
 
 def forget(organization: str) -> None:
     """Delete the schedules of an organization that is deleted: another one may get its name."""
-    frappe.db.delete(config.SCHEDULE, {"organization": organization})
+    deletion.delete_rows(config.SCHEDULE, "organization", [organization])

@@ -23,6 +23,9 @@ class AfterCommit:
 
     def __init__(self) -> None:
         self.locks: list[str] = []
+        """Named locks to be released when the transaction has ended."""
+        self.held: list[str] = []
+        """Named locks that an action after the commit releases, or else the rollback."""
         self.given_contents: dict[str, set[str]] = {}
         """The jobs to which this transaction gives a content, by content. A savepoint may have undone that."""
         self.actions: list[Callable[[], Any]] = []
@@ -37,7 +40,8 @@ class AfterCommit:
         """Note that the transaction has writes, which its commit has to keep."""
         if not self._awaits_commit:
             self._awaits_commit = True
-            frappe.db.before_commit.add(self._renew_rollback)
+            # In front of other apps' callbacks, which may raise: without it, the rollback then keeps the locks.
+            frappe.db.before_commit._functions.appendleft(self._renew_rollback)
 
     def wake_for(self, jobs: Iterable[RungJob]) -> None:
         """Wake workers for these jobs in line."""
@@ -75,6 +79,15 @@ class AfterCommit:
         else:
             for name in names:
                 self.locks.remove(name)
+        self._release_named(names)
+
+    def release_held(self, name: str) -> None:
+        """Release a lock of `held`, if the rollback has not."""
+        if name in self.held:
+            self.held.remove(name)
+            self._release_named([name])
+
+    def _release_named(self, names: list[str]) -> None:
         for start in range(0, len(names), RELEASE_BATCH):
             batch = names[start : start + RELEASE_BATCH]
             frappe.db.sql(f"SELECT {', '.join(['RELEASE_LOCK(%s)'] * len(batch))}", batch)
@@ -85,6 +98,8 @@ class AfterCommit:
 
     def _undone(self) -> None:
         """The transaction is rolled back."""
+        held, self.held = self.held, []
+        self._release_named(held)
         self.release_locks()
 
 

@@ -26,7 +26,7 @@ from pypika.queries import QueryBuilder
 from pypika.terms import Criterion
 
 from ..access import visibility
-from ..base import clock, config
+from ..base import clock, config, priorities
 from ..base.config import JobType
 from ..base.row_types import fields_of
 from ..db import named_locks, server_errors, sql
@@ -222,9 +222,17 @@ def merge_equal(prepared: Sequence[Prepared]) -> dict[str, Prepared]:
         if chosen is not item and item.on_duplicate == RAISE:
             raise DuplicateJobError(_("Two of these jobs are the same."))
         if chosen is not item and item.on_duplicate == REPLACE:
-            chosen.write(job_store.replaceable(item.row))
+            _replace(chosen, item)
         stands_for[item.row["name"]] = chosen
     return stands_for
+
+
+def _replace(chosen: Prepared, later: Prepared) -> None:
+    """Give a request the parameters and priority of a later one. They replace those of an existing job too."""
+    rank = priorities.rank(chosen.row["due_epoch"], later.row["priority"])
+    chosen.write({**job_store.replaceable(later.row), "admission_rank": rank})
+    if chosen.on_duplicate == RETURN:
+        chosen.request = later.request
 
 
 def is_over(job: HolderRow) -> bool:

@@ -59,9 +59,9 @@ ARGUMENTS = frozenset(Request.__dataclass_fields__) - {"queue", "is_enqueued"}
 """What a caller may say of a job. The others are for `enqueue`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Prepared:
-    """A checked request and its row."""
+    """A checked request and its row. An equal later request of the same submit may replace both."""
 
     request: Request
     row: NewJobRow

@@ -327,3 +327,21 @@ def test_a_rescue_waits_for_a_cancel_as_long_as_a_settle_does(handled, seconds, 
         assert canceller.answer() is None
         rescue.rescue_lost()
     assert status(made) == end
+
+
+@pytest.mark.parametrize("callbacks", ["before_commit", "after_commit"])
+def test_the_lock_of_a_cancel_ends_with_a_commit_that_another_callback_stopped(handled, callbacks):
+    # Seen failing: the connection kept the lock. Nobody else could cancel the job then, nor end it by force.
+    def refuse() -> None:
+        raise RuntimeError("another app")
+
+    job = submitted(factory.job_type("plain"))
+    claimed(job)
+    frappe.db.rollback()
+    getattr(frappe.db, callbacks).add(refuse)
+    cancel_job(job.name)
+    with pytest.raises(RuntimeError, match="another app"):
+        frappe.db.commit()
+    frappe.db.rollback()
+    lock = named_locks.lock_name(cancel_lock.lock_of({"name": job.name, "attempt": 1}))
+    assert database.value("SELECT IS_FREE_LOCK(%s)", lock) == 1

@@ -41,9 +41,7 @@ class BackgroundJob(EngineDocument):
             frappe.throw(text.format(waiting, self.name))
         if status == JobStatus.COMPLETED:
             dependencies.forget([self.name])
-        frappe.db.delete(config.DEPENDENCY, {"background_job": self.name})
-        frappe.db.delete(config.LOG, {"background_job": self.name})
-        frappe.db.delete(config.RUN, {"background_job": self.name})
+        retention.delete_history([self.name])
 
 
 def on_doctype_update() -> None:

@@ -107,6 +107,8 @@ def throw_further(doctype: str) -> None:
 
 
 def _is_by_hand(doc: Document) -> bool:
-    """Whether a user makes this row. Frappe's own comments, of other types, are saved with ignore_permissions."""
-    is_frappes = doc.doctype == "Comment" and doc.comment_type not in COMMENTS_BY_HAND and doc.flags.ignore_permissions
-    return doc.doctype in BY_HAND and not is_frappes
+    """Whether a user makes this row. Frappe saves its own ones with ignore_permissions."""
+    is_frappes = doc.doctype == "Comment" and doc.comment_type not in COMMENTS_BY_HAND
+    if doc.doctype == "File" and doc.attached_to_doctype == "Prepared Report":
+        is_frappes = not getattr(frappe.local, "request", None)  # a background job attaches its rows
+    return doc.doctype in BY_HAND and not (is_frappes and doc.flags.ignore_permissions)

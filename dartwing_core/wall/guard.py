@@ -44,7 +44,8 @@ from . import (  # noqa: F401 (wrap functions)
     statement_rules,
     web_pages,
 )
-from .doctypes import queue_doctype, tenant_doctype
+from .doctypes import guarded_doctype, queue_doctype, tenant_doctype
+from .frappe_version import IS_15
 from .mentions import kind_fields
 from .request_call import DOCTYPE_KEYS, MOST_NAMES, NAME_KEYS, Call, find_function, of_request
 from .request_texts import listed, parsed
@@ -54,7 +55,13 @@ PAIRS = (("ref_doctype", "ref_name"),)
 SENT_KEYS = ("doc", "docs", "args", "event", "file_list")
 """Arguments with documents, or with names of some."""
 NAMES_ALONE = ("fid", "reference_docname", "reference_name", "ref_docname")
-MAY_HOLD_FILTERS = re.compile(r"""name"\s*:\s*[\[{]|\\u""")
+MAY_HOLD_NO_TEXT = re.compile(r"""(?:name|doctype)"\s*:\s*[^"\sn]|\\u""")
+"""In JSON: a name or a DocType that is neither text nor null."""
+ASSIGNED = "args"
+"""The argument with the DocType and the name, or the list of names, of what is assigned."""
+FILTER_KEYS, MOST_FILTERS = ("filters", "or_filters"), 500
+SHORT = 5_000
+"""Characters that hold less than MOST_FILTERS filters."""
 NUMBER_KEYS = ("limit", "limit_start", "limit_page_length", "page_length")
 NUMBER = re.compile(r"-?[\w.]*")
 """Also words such as `null`, which Frappe converts."""
@@ -91,13 +98,14 @@ def before_job(method: Any = None, kwargs: Any = None, **_more: Any) -> None:
 def _check(call: Call) -> None:
     _check_function(call)
     _check_number_of_documents(call)
+    _check_number_of_filters(call)
     asked_for = [text for text in call.doctypes if tenant_doctype(text) not in (None, text) or queue_doctype(text)]
     ours = [text for text in call.doctypes if text in TENANT_DOCTYPES]
-    has_filters = _has_filters_for_name(call)
+    no_text = _no_text_for_name(call)
     odd_number, odd_doctype = _odd_number(call), _odd_doctype(call)
     pairs = [(tenant_doctype(call.arguments.get(kind)), call.arguments.get(name)) for kind, name in PAIRS]
-    pairs = [(doctype, str(name)) for doctype, name in pairs if doctype and name]
-    if not (asked_for or ours or has_filters or odd_number or odd_doctype or pairs):
+    pairs = [(doctype, str(name)) for doctype, name in (*pairs, *_assigned(call)) if doctype and name is not None]
+    if not (asked_for or ours or no_text or odd_number or odd_doctype or pairs):
         return
     _let_others_authenticate()
     if visibility.viewer().sees_everything or _is_refused_anyway():
@@ -110,8 +118,8 @@ def _check(call: Call) -> None:
         raise frappe.ValidationError(_("{0} must be text.").format(odd_doctype))
     for doctype, name in pairs:
         _check_names(doctype, {name})
-    if has_filters:
-        raise frappe.ValidationError(_("The name of a document must be text."))
+    if no_text:
+        raise frappe.ValidationError(no_text)
     if ours and getattr(call.function, "__name__", "") not in ANSWER_THEMSELVES:
         names = call.names()
         for doctype in ours:
@@ -141,6 +149,14 @@ def _check_number_of_documents(call: Call) -> None:
     ours = [one for one in sent if isinstance(one, dict) and one.get("doctype") in TENANT_DOCTYPES]
     if len(ours) > MOST_NAMES:
         raise InvalidJobError(_("{0}: at most {1} at once.").format("docs", MOST_NAMES))
+
+
+def _check_number_of_filters(call: Call) -> None:
+    """Refuse more filters than Frappe 16 can nest: it takes minutes to write the error."""
+    for key in FILTER_KEYS if not IS_15 else ():
+        sent = call.arguments.get(key)
+        if (not isinstance(sent, str) or len(sent) > SHORT) and len(listed(sent)) > MOST_FILTERS:
+            raise InvalidJobError(_("{0}: at most {1} at once.").format(key, MOST_FILTERS))
 
 
 # The user ------------------------------------------------------------------------------------------------------------
@@ -178,24 +194,39 @@ def _check_names(doctype: str, names: set[str]) -> None:
         throw_missing(doctype, name)
 
 
-def _has_filters_for_name(call: Call) -> bool:
-    """Whether filters take the place of a document's name. The document may refer to ours, or be sent itself."""
+def _no_text_for_name(call: Call) -> str | None:
+    """The error if something else takes the place of a document's name, or of its DocType within another argument.
+
+    The document may refer to ours, or be sent itself. For filters Frappe takes the first row that matches. For 0 and
+    False the database takes each text that begins with no digit.
+    """
+    wrong = _("The name of a document must be text.")
     sent = [value for key in SENT_KEYS if (value := call.arguments.get(key))]
-    is_suspicious = any(not isinstance(value, str) or MAY_HOLD_FILTERS.search(value) for value in sent)
-    if is_suspicious and any(map(_holds_filters, sent)):
-        return True
+    is_suspicious = any(not isinstance(value, str) or MAY_HOLD_NO_TEXT.search(value) for value in sent)
+    rows = [row for value in sent for row in _rows_of(value)] if is_suspicious else []
+    if any(not isinstance(row.get("doctype"), str | None) for row in rows):
+        return _("{0} must be text.").format(_("DocType"))
+    if any(map(_has_no_text_for_name, rows)):
+        return wrong
     if any(isinstance(parsed(call.arguments.get(key)), dict) for key in NAMES_ALONE):
-        return True
+        return wrong
     named = [call.arguments[key] for key in NAME_KEYS if key in call.arguments]
     named = [value for value in named if not isinstance(value, str) or value.lstrip()[:1] in ("{", "[")]
     is_filter = any(isinstance(one, dict | list) for value in named for one in (listed(value) or [parsed(value)]))
-    return is_filter and any(map(kind_fields, call.doctypes))
+    return wrong if is_filter and any(map(kind_fields, call.doctypes)) else None
+
+
+def _assigned(call: Call) -> Iterator[tuple[str | None, Any]]:
+    """The documents that an assignment names within its argument. Frappe lists their assignees without a permission."""
+    sent = parsed(call.arguments.get(ASSIGNED))
+    if isinstance(sent, dict) and (doctype := tenant_doctype(sent.get("doctype"))):
+        yield from ((doctype, name) for name in listed(sent.get("name")) or [sent.get("name")])
 
 
 def _odd_doctype(call: Call) -> str | None:
-    """The argument in place of a DocType that holds a comparison. Some of Frappe's functions accept it as a filter."""
+    """The argument in place of a DocType that is no text. Some of Frappe's functions accept a comparison there."""
     keys = (*DOCTYPE_KEYS, *(kind for kind, _name in PAIRS))
-    odd = (key for key in keys if isinstance(call.arguments.get(key), list | dict))
+    odd = (key for key in keys if not isinstance(call.arguments.get(key), str | None))
     return next((key for key in odd if not _takes_objects(call.function, key)), None)
 
 
@@ -204,23 +235,22 @@ def _takes_objects(function: Callable[..., Any] | None, argument: str) -> bool:
     return "dict" in str(getattr(function, "__annotations__", {}).get(argument, ""))
 
 
-def _holds_filters(value: Any) -> bool:
-    """Whether a sent document, or a child row of one, has filters for its name. A list holds several documents."""
+def _rows_of(value: Any) -> Iterator[dict[str, Any]]:
+    """A sent document, or several in a list, with their child rows."""
     inner = parsed(value)
-    documents = inner if isinstance(inner, list) else [inner]
-    return any(_has_filters_for(one) for document in documents for one in _rows(document))
+    for document in inner if isinstance(inner, list) else [inner]:
+        if isinstance(document, dict):
+            yield document
+            for rows in document.values():
+                yield from (row for row in rows if isinstance(row, dict)) if isinstance(rows, list) else ()
 
 
-def _rows(document: Any) -> Iterator[Any]:
-    """A document and its child rows."""
-    yield document
-    if isinstance(document, dict):
-        for rows in document.values():
-            yield from rows if isinstance(rows, list) else ()
-
-
-def _has_filters_for(row: Any) -> bool:
-    return isinstance(row, dict) and isinstance(row.get("name"), dict | list)
+def _has_no_text_for_name(row: dict[str, Any]) -> bool:
+    """Whether filters, or a number that is no name, take the place of a row's name. Some DocTypes number their rows."""
+    name = row.get("name")
+    if isinstance(name, str | None):
+        return False
+    return isinstance(name, dict | list | bool) or name == 0 or guarded_doctype(row.get("doctype")) is not None
 
 
 def _odd_number(call: Call) -> str | None:

@@ -88,15 +88,24 @@ def _is_shown(table: Any, kind: Kind, user: str) -> Criterion:
 
 def hidden_of(doctype: str, names: Collection[str]) -> set[str]:
     """Those of these rows of PERSONAL that the current user may not see, in any spelling."""
-    viewer, table = visibility.viewer(), frappe.qb.DocType(doctype)
-    if viewer.sees_everything:
+    if visibility.viewer().sees_everything:
         return set()
+    table, hidden = frappe.qb.DocType(doctype), _hidden_query(doctype)
+    return spelled_names.leading_to(names, lambda some: hidden.where(table.name.isin(some)).run(pluck=True))
+
+
+def hidden_names(doctype: str) -> list[str]:
+    """All rows of a DocType of PERSONAL that the current user, who does not see everything, may not see."""
+    return _hidden_query(doctype).run(pluck=True)
+
+
+def _hidden_query(doctype: str) -> QueryBuilder:
+    viewer, table = visibility.viewer(), frappe.qb.DocType(doctype)
     if doctype == BOARD:
         is_hidden = table.reference_doctype.isin(TENANT_DOCTYPES) & (table.private == 1) & (table.owner != viewer.user)
     else:
         is_hidden = Not(_is_shown(table, KINDS[doctype], viewer.user))
-    hidden = frappe.qb.from_(table).select(table.name).where(is_hidden)
-    return spelled_names.leading_to(names, lambda some: hidden.where(table.name.isin(some)).run(pluck=True))
+    return frappe.qb.from_(table).select(table.name).where(is_hidden)
 
 
 def is_about_ours(doctype: Any, name: Any) -> bool:

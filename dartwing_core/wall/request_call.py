@@ -18,7 +18,7 @@ from . import by_request
 from .request_texts import listed
 
 DOCTYPE_KEYS = ("doctype", "dt")
-NAME_KEYS = ("name", "docname", "dn", "doc_name", "docnames", "old_name")
+NAME_KEYS = ("name", "docname", "dn", "doc_name", "docnames", "names", "old_name")
 NAMES_IN_ITEMS = "delete_items"
 """For other functions `items` are DocTypes."""
 MOST_NAMES = 1_000

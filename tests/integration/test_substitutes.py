@@ -103,6 +103,7 @@ def calls(name: str, doctype: str, row: str | None) -> Iterator[dict[str, Any]]:
         "add_attachments": [{"name": row, "attachments": '["no such name"]'}],
         "make": [{"name": row, "content": "x", "subject": "x", "attachments": '["no such name"]'}],
         "follow_document": [{"doc_name": row, "user": "Administrator"}],
+        "address_query": [{"links": json.dumps([{"link_doctype": doctype, "link_name": name}])} for name in named],
         "relink": [{"name": "no such name", "reference_doctype": doctype, "reference_name": row}],
         # Of child tables and the like Frappe makes a column first, which commits.
         "toggle_like": [{"name": name, "add": "Yes"} for name in named if "_liked_by" in meta.get_valid_columns()],
@@ -145,6 +146,7 @@ def calls(name: str, doctype: str, row: str | None) -> Iterator[dict[str, Any]]:
             "get_monthly_goal_graph_data",
             "get_chart",
             "relink",
+            "address_query",
             "get_user_permissions",
             "get_percentage_difference",
         )

@@ -6,6 +6,7 @@ from typing import Any
 
 import frappe
 from frappe import _, client
+from frappe.contacts.doctype.contact import contact
 from frappe.desk import listview, notifications, reportview, search
 from frappe.desk.doctype.kanban_board import kanban_board
 from frappe.desk.doctype.tag import tag
@@ -16,6 +17,8 @@ from pypika.functions import Count
 
 from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES, throw_missing
 
+from .. import personal_rows
+from ..doctypes import tenant_doctype
 from ..frappe_version import IS_15
 from ..mentions import (
     asks_for_names,
@@ -26,8 +29,10 @@ from ..mentions import (
     rows_naming_steps,
 )
 from ..references import STEPS, hidden_of, visible_of
-from .base import are_names, dict_of, instead_of, is_ours, parsed, rows_naming_ours, sees_everything, text_of
+from ..request_texts import listed
+from .base import are_names, check, dict_of, instead_of, is_ours, parsed, rows_naming_ours, sees_everything, text_of
 
+COLUMN, SETTINGS = "Kanban Board Column", "Dashboard Settings"
 AGGREGATIONS = ("sum", "count", "avg", "min", "max")
 
 
@@ -178,18 +183,37 @@ def get_tagged_docs(given: dict[str, Any]) -> Any:
 def get_group_by_count(given: dict[str, Any]) -> Any:
     """Groups our rows by no assignments, since jobs have none: Frappe counts the assignments of all rows. 15.
 
+    Counts no tasks about our documents for another one of the same name: Frappe finds tasks by the name alone. 15, 16.
     Removes titles of hidden documents: Frappe adds the titles of all linked documents. 16.
     """
     doctype, field = given["doctype"], given["field"]
     if field == "assigned_to" and is_ours(doctype) and not sees_everything():
         return []
     counted = listview.get_group_by_count(**given)
+    if field == "assigned_to" and counted and not sees_everything():
+        return _without_tasks_about_ours(doctype, parsed(given, "current_filters"), counted)
     if (linked := fields_that_link_to_ours(doctype).get(field)) and not sees_everything():
         visible = visible_of(linked, [row.name for row in counted])
         for row in counted:
             if row.get("title") and row.name not in visible:
                 row.title = None
     return counted
+
+
+def _without_tasks_about_ours(doctype: str, filters: Any, counted: list[Any]) -> list[Any]:
+    tasks = {"reference_type": ["in", TENANT_DOCTYPES], "status": ["!=", "Cancelled"]}
+    tasks["allocated_to"] = ["in", [row.name for row in counted]]
+    about = [
+        (name, user) for name, user in frappe.get_all("ToDo", tasks, ["reference_name", "allocated_to"], as_list=1)
+    ]
+    if not about:
+        return counted
+    filters = [make_filter_tuple(doctype, *one) for one in filters.items()] if isinstance(filters, dict) else filters
+    named = [*(filters or []), [doctype, "name", "in", [name for name, _user in about]]]
+    found = {str(name).casefold() for name in frappe.get_list(doctype, named, pluck="name", limit=0)}
+    for row in counted:
+        row["count"] -= sum(user == row.name and str(name).casefold() in found for name, user in about)
+    return [row for row in counted if row["count"] > 0]
 
 
 @instead_of(search.search_link)
@@ -210,7 +234,8 @@ def _without_bypass(given: dict[str, Any]) -> dict[str, Any]:
         return given
     if is_ours(doctype) or asks_for_names(doctype, given.get("filters")):
         return given | {"ignore_user_permissions": False}
-    if kinds := kind_fields(doctype):
+    kinds, personal = kind_fields(doctype), _without_personal_rows(doctype)
+    if kinds or personal:
         filters = parsed(given, "filters") or []
         if isinstance(filters, dict):  # as Frappe does next
             filters = [make_filter_tuple(doctype, key, value) for key, value in filters.items()]
@@ -218,8 +243,31 @@ def _without_bypass(given: dict[str, Any]) -> dict[str, Any]:
         filters += [[doctype, kind, "not in", TENANT_DOCTYPES] for kind in kinds]
         if about := rows_naming_steps(doctype):
             filters.append([doctype, "name", "not in", about])
-        return given | {"filters": filters}
+        return given | {"filters": [*filters, *personal]}
     return given
+
+
+def _without_personal_rows(doctype: Any) -> list[list[Any]]:
+    """Filters that leave out rows about ours whose DocType no field tells: of a report, a private board, a chart."""
+    if doctype in personal_rows.PERSONAL:
+        return [[doctype, "name", "not in", hidden]] if (hidden := personal_rows.hidden_names(doctype)) else []
+    if doctype == COLUMN:
+        hidden = personal_rows.hidden_names(personal_rows.BOARD)
+        return [[doctype, "parent", "not in", hidden]] if hidden else []
+    return [[doctype, "name", "=", frappe.session.user]] if doctype == SETTINGS else []
+
+
+@instead_of(contact.address_query)
+def address_query(given: dict[str, Any]) -> Any:
+    """Names of addresses of one document each: for a number, Frappe lists those of all documents. 15, 16."""
+    for link in listed(given.get("links")):
+        kind, name = (
+            (link.get(key) for key in ("link_doctype", "link_name")) if isinstance(link, dict) else (None, None)
+        )
+        if tenant_doctype(kind) and not isinstance(name, str):
+            raise frappe.ValidationError(_("{0} must be text.").format("link_name"))
+        check(kind, name)
+    return contact.address_query(**given)
 
 
 @instead_of(global_search.search)

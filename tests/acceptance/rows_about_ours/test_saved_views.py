@@ -108,6 +108,17 @@ def indirect(site) -> Iterator[list]:
     removed(*made)
 
 
+@pytest.mark.parametrize("actor", ["user", "admin_a"])
+def test_nor_are_they_found_by_a_search_without_permissions(web, indirect, actor):
+    # Seen failing on 15, for which a link field may say so.
+    client = tenants.client_of(actor, web)
+    for row in indirect:
+        asked = {"doctype": row.doctype, "txt": "", "ignore_user_permissions": 1, "page_length": 1_000}
+        found = call(client, "frappe.desk.search.search_widget", **asked, filter_fields='["filters_json"]')
+        assert SUBJECT not in found.text
+        assert row.name not in found.text
+
+
 @pytest.mark.parametrize("actor", ["user", "admin_a", "former"])
 def test_so_are_those_on_reports_and_functions_of_ours(web, indirect, actor):
     # Seen failing on 16: these rows name no DocType.

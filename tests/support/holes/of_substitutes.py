@@ -12,6 +12,7 @@ from typing import Any
 
 import frappe
 from frappe import client, email
+from frappe.contacts.doctype.contact import contact
 from frappe.core.doctype.communication import email as communication_email
 from frappe.core.doctype.data_import import data_import
 from frappe.core.doctype.user_permission import user_permission
@@ -53,6 +54,15 @@ def private_file(name: str, content: bytes, **attached: str) -> Iterator[Any]:
 @hole(f"{LISTS}.get_count", 15)
 def counts_what_nobody_may_read(scene: Scene):
     return scene.answer(client.get_count, JOB, {"name": scene.hidden}) == 1
+
+
+@hole(f"{LISTS}.address_query", 15, 16)
+def finds_addresses_of_all_by_a_number(scene: Scene):
+    address = {"doctype": "Address", "address_title": "Test Holed", "address_type": "Billing", "address_line1": "x"}
+    link = {"link_doctype": ROW, "link_name": scene.hidden_row}
+    values = {**address, "city": "x", "country": "Germany", "links": [link]}
+    frappe.get_doc(values).insert(ignore_permissions=True, ignore_links=True)
+    return "Test Holed" in scene.told(contact.address_query, json.dumps([{**link, "link_name": 0}]))
 
 
 @hole(f"{LISTS}.get_workflow_state_count", 15, 16)

@@ -85,6 +85,7 @@ def test_nobody_keeps_a_document_by_a_row_about_it(alice, written, doctype, row)
 def deleted(alice) -> Iterator[dict[str, Any]]:
     """A job that the clean-up deletes, a schedule that goes with its organization, and rows about that, by DocType."""
     job = submit_job(factory.job_type("plain"), factory.ALPHA)
+    frappe.db.set_value("Background Job", job.name, {"status": "Completed", "in_line": 0})
     schedule = schedules.made(job.job_type, organization=factory.ALPHA)
     task = insert("ToDo", description="x", reference_type="Job Schedule", reference_name=schedule.name)
     about = {"attached_to_doctype": "ToDo", "attached_to_name": task.name}

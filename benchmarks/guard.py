@@ -18,7 +18,7 @@ import frappe
 from frappe.desk import reportview
 
 from benchmarks import _report, _site
-from dartwing_core.wall import guard, links
+from dartwing_core.wall import by_request, guard
 from tests.support import factory, web_request
 from tests.support.database import statements
 
@@ -78,7 +78,7 @@ def within(user: str) -> dict[str, tuple[float, float]]:
         return {title: _added(call, name) for title, call in {"a list of notes": _list, "a note saved": _save}.items()}
     finally:
         frappe.set_user("Administrator")
-        frappe.flags.pop(links.FLAG, None)
+        frappe.flags.pop(by_request.FLAG, None)
         frappe.delete_doc("Note", name, force=True)
         frappe.db.commit()
 
@@ -87,7 +87,7 @@ def _added(call: Callable[[str], Any], name: str) -> tuple[float, float]:
     times: dict[bool | None, list[float]] = {True: [], None: []}
     for _round in range(ROUNDS // 2):
         for by_frappe, seconds in times.items():
-            frappe.flags[links.FLAG] = by_frappe
+            frappe.flags[by_request.FLAG] = by_frappe
             began = time.process_time()
             call(name)
             seconds.append(time.process_time() - began)

@@ -49,7 +49,8 @@ def row_doctype(text: Any) -> str | None:
 
 def guarded_doctype(text: Any) -> str | None:
     """The one of TENANT_DOCTYPES or ROW_DOCTYPES that a text means, in any spelling. None for other texts."""
-    return tenant_doctype(text) or row_doctype(text)
+    found = _meant(text)
+    return None if found in QUEUE_DOCTYPES else found
 
 
 def _meant(text: Any) -> str | None:

@@ -55,8 +55,10 @@ PAIRS = (("ref_doctype", "ref_name"),)
 SENT_KEYS = ("doc", "docs", "args", "event", "file_list")
 """Arguments with documents, or with names of some."""
 NAMES_ALONE = ("fid", "reference_docname", "reference_name", "ref_docname")
-MAY_HOLD_NO_TEXT = re.compile(r"""(?:name|doctype)"\s*:\s*[^"\sn]|\\u""")
-"""In JSON: a name or a DocType that is neither text nor null."""
+MAY_HOLD_NO_TEXT = re.compile(r"""e"\s*:\s*[^"\sn]""")
+"""In JSON: a name or a DocType that is neither text nor null. By its last letter alone, which is found the fastest."""
+ESCAPED = "\\u"
+"""In JSON: a key may be written otherwise."""
 ASSIGNED = "args"
 """The argument with the DocType and the name, or the list of names, of what is assigned."""
 FILTER_KEYS, MOST_FILTERS = ("filters", "or_filters"), 500
@@ -202,7 +204,7 @@ def _no_text_for_name(call: Call) -> str | None:
     """
     wrong = _("The name of a document must be text.")
     sent = [value for key in SENT_KEYS if (value := call.arguments.get(key))]
-    is_suspicious = any(not isinstance(value, str) or MAY_HOLD_NO_TEXT.search(value) for value in sent)
+    is_suspicious = any(not isinstance(value, str) or _may_hold_no_text(value) for value in sent)
     rows = [row for value in sent for row in _rows_of(value)] if is_suspicious else []
     if any(not isinstance(row.get("doctype"), str | None) for row in rows):
         return _("{0} must be text.").format(_("DocType"))
@@ -214,6 +216,10 @@ def _no_text_for_name(call: Call) -> str | None:
     named = [value for value in named if not isinstance(value, str) or value.lstrip()[:1] in ("{", "[")]
     is_filter = any(isinstance(one, dict | list) for value in named for one in (listed(value) or [parsed(value)]))
     return wrong if is_filter and any(map(kind_fields, call.doctypes)) else None
+
+
+def _may_hold_no_text(text: str) -> bool:
+    return ESCAPED in text or MAY_HOLD_NO_TEXT.search(text) is not None
 
 
 def _assigned(call: Call) -> Iterator[tuple[str | None, Any]]:

@@ -50,7 +50,9 @@ def check(doc, stored: Callable[[], Any]) -> None:
 def _kept_and_new(doc, stored: Callable[[], Any]) -> tuple[list[Link], list[Link]]:
     """The document's hidden links: those that it held before, which stay as they are, and the other ones."""
     hidden = hidden_links(doc)
-    before = stored() if hidden else None
+    if not hidden:
+        return [], []
+    before = stored()
     kept = [link for link in hidden if _was_there(link, doc, before)]
     return kept, [link for link in hidden if link not in kept]
 
@@ -134,6 +136,9 @@ def _wrapped(validate):
             validate(doc)
             return
         kept, new = _kept_and_new(doc, doc.get_doc_before_save)
+        if not (kept or new):
+            validate(doc)
+            return
         for link in new:
             if tenant_doctype(link.doctype):
                 _throw_missing(link)
@@ -163,9 +168,6 @@ def _not_found(hidden: Sequence[Link]) -> Iterator[None]:
         is_hidden = isinstance(filters, str) and (guarded_doctype(doctype), filters) in names
         return None if is_hidden else get_value(doctype, filters, *arguments, **named)
 
-    if not names:
-        yield
-        return
     database.get_value = look_up
     try:
         yield

@@ -195,6 +195,7 @@ override_whitelisted_methods = {
     "frappe.desk.search.search_link": "dartwing_core.wall.substitutes.lists.search_link",
     "frappe.desk.search.search_widget": "dartwing_core.wall.substitutes.lists.search_widget",
     "frappe.desk.search.get_link_title": "dartwing_core.wall.substitutes.documents.get_link_title",
+    "frappe.contacts.doctype.contact.contact.address_query": "dartwing_core.wall.substitutes.lists.address_query",
     "frappe.desk.listview.get_group_by_count": "dartwing_core.wall.substitutes.lists.get_group_by_count",
     "frappe.desk.calendar.get_events": "dartwing_core.wall.substitutes.charts_and_reports.get_calendar_events",
     "frappe.desk.doctype.kanban_board.kanban_board.update_order": ("dartwing_core.wall.substitutes.lists.update_order"),

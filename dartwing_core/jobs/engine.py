@@ -137,13 +137,11 @@ def _retry(job: JobRow, parameters: Mapping[str, Any] | None) -> Document:
             raise frappe.PermissionError(_("Only the owner of a job and System Managers may change its parameters."))
         values |= submission.edited(job, parameters)
     values["active_key"] = dedup.reclaim_content(job, values.get("dedup_hash", job["dedup_hash"]))
-    changes_others = job["parent_batch"] or parameters is not None
-    with transaction.undone_on_error(SAVEPOINT) if changes_others else nullcontext():
-        if job["parent_batch"] and status == JobStatus.DEAD_LETTER:
-            batch_store.reopen(job["parent_batch"])
-        document = _moved(job, JobStatus(values.pop("status")), RETRY_MESSAGE, values)
-        if parameters is not None:
-            runs.forget_state(job["name"])  # the checkpoint belongs to other work
+    if job["parent_batch"] and status == JobStatus.DEAD_LETTER:
+        batch_store.reopen(job["parent_batch"])
+    document = _moved(job, JobStatus(values.pop("status")), RETRY_MESSAGE, values)
+    if parameters is not None:
+        runs.forget_state(job["name"])  # the checkpoint belongs to other work
     if values["in_line"]:
         after_commit().wake_for([changed(job, values)])
     if job["waits_for"]:

@@ -20,12 +20,15 @@ links, and queries. The guard does not check functions of other apps, nor the si
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import frappe
-from frappe import _
+from frappe import _, client, handler
+from frappe.desk import search, treeview
+from frappe.model import mapper
 
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES, throw_missing
@@ -45,7 +48,6 @@ from . import (  # noqa: F401 (wrap functions)
     web_pages,
 )
 from .doctypes import guarded_doctype, queue_doctype, tenant_doctype
-from .frappe_version import IS_15
 from .mentions import kind_fields
 from .request_call import DOCTYPE_KEYS, MOST_NAMES, NAME_KEYS, Call, find_function, of_request
 from .request_texts import listed, parsed
@@ -61,14 +63,22 @@ ESCAPED = "\\u"
 """In JSON: a key may be written otherwise."""
 ASSIGNED = "args"
 """The argument with the DocType and the name, or the list of names, of what is assigned."""
-FILTER_KEYS, MOST_FILTERS = ("filters", "or_filters"), 500
-SHORT = 5_000
-"""Characters that hold less than MOST_FILTERS filters."""
 NUMBER_KEYS = ("limit", "limit_start", "limit_page_length", "page_length")
 NUMBER = re.compile(r"-?[\w.]*")
 """Also words such as `null`, which Frappe converts."""
 FUNCTION_KEYS = ("method", "query", "tree_method")
 """Arguments that name a function for a function of Frappe's to call: mappers, uploads, link search, trees."""
+SEARCHES = ["doctype", "txt", "searchfield", "start", "page_len", "filters"]
+CALLED_BY = {
+    mapper.make_mapped_doc: ["source_name"],
+    mapper.map_docs: ["source_name"],
+    treeview.get_all_nodes: ["doctype", "parent"],
+    search.search_link: SEARCHES,
+    search.search_widget: SEARCHES,
+    getattr(client, "validate_link_and_fetch", None): SEARCHES,  # 16
+    handler.upload_file: None,
+}
+"""Functions that call a named one, and the first parameters of those that are made for it. None: Frappe has none."""
 ANSWER_THEMSELVES = frozenset({"validate_link", "validate_link_and_fetch", "get_link_title", "getdoc", "save_report"})
 """Functions that treat hidden documents as missing ones by themselves, or that name no document of the DocType."""
 PAGES_OF_DESK = re.compile(r"/(app|desk|assets|files|private|login)(/|$)")
@@ -100,32 +110,37 @@ def before_job(method: Any = None, kwargs: Any = None, **_more: Any) -> None:
 def _check(call: Call) -> None:
     _check_function(call)
     _check_number_of_documents(call)
-    _check_number_of_filters(call)
     asked_for = [text for text in call.doctypes if tenant_doctype(text) not in (None, text) or queue_doctype(text)]
     ours = [text for text in call.doctypes if text in TENANT_DOCTYPES]
     no_text = _no_text_for_name(call)
     odd_number, odd_doctype = _odd_number(call), _odd_doctype(call)
+    is_odd_call = _calls_another_kind(call)
     pairs = [(tenant_doctype(call.arguments.get(kind)), call.arguments.get(name)) for kind, name in PAIRS]
     pairs = [(doctype, str(name)) for doctype, name in (*pairs, *_assigned(call)) if doctype and name is not None]
-    if not (asked_for or ours or no_text or odd_number or odd_doctype or pairs):
+    if not (asked_for or ours or no_text or odd_number or odd_doctype or pairs or is_odd_call):
         return
     _let_others_authenticate()
     if visibility.viewer().sees_everything or _is_refused_anyway():
         return
+    if is_odd_call:
+        raise frappe.PermissionError(_("Call this function by its own name."))
     for text in asked_for:
         _check_doctype(text)
-    if odd_number:
-        raise frappe.ValidationError(_("{0} must be a number.").format(odd_number))
-    if odd_doctype:
-        raise frappe.ValidationError(_("{0} must be text.").format(odd_doctype))
+    if odd_number or odd_doctype:
+        text = _("{0} must be a number.") if odd_number else _("{0} must be text.")
+        raise frappe.ValidationError(text.format(odd_number or odd_doctype))
     for doctype, name in pairs:
         _check_names(doctype, {name})
     if no_text:
         raise frappe.ValidationError(no_text)
-    if ours and getattr(call.function, "__name__", "") not in ANSWER_THEMSELVES:
-        names = call.names()
-        for doctype in ours:
-            _check_names(doctype, names)
+    names = call.names() if ours and not _answers_itself(call) else set()
+    for doctype in ours:
+        _check_names(doctype, names)
+
+
+def _answers_itself(call: Call) -> bool:
+    """Whether the function treats hidden documents as missing ones. With a search of the caller's choice, none does."""
+    return getattr(call.function, "__name__", "") in ANSWER_THEMSELVES and not call.arguments.get("query")
 
 
 def _check_function(call: Call) -> None:
@@ -136,6 +151,23 @@ def _check_function(call: Call) -> None:
     names = {name for name in sent if isinstance(name, str)} - {call.command}
     if is_past_ours or any(find_function(name) in REPLACED for name in names):
         raise frappe.PermissionError(_("Call this function by its own name."))
+
+
+def _calls_another_kind(call: Call) -> bool:
+    """Whether a function of Frappe's is to call another one that is not made for it.
+
+    The called one takes its documents from arguments of any name, which no rule here reads.
+    """
+    if call.function not in CALLED_BY or call.function is None:
+        return False
+    names = [name for key in FUNCTION_KEYS if isinstance(name := call.arguments.get(key), str)]
+    found = [function for function in map(find_function, names) if function]
+    first = CALLED_BY[call.function]
+    return any(by_request.is_frappes(function.__module__) and not _begins_with(function, first) for function in found)
+
+
+def _begins_with(function: Callable[..., Any], parameters: list[str] | None) -> bool:
+    return parameters is not None and [*inspect.signature(function).parameters][: len(parameters)] == parameters
 
 
 def _is_overridden(command: str) -> bool:
@@ -151,14 +183,6 @@ def _check_number_of_documents(call: Call) -> None:
     ours = [one for one in sent if isinstance(one, dict) and one.get("doctype") in TENANT_DOCTYPES]
     if len(ours) > MOST_NAMES:
         raise InvalidJobError(_("{0}: at most {1} at once.").format("docs", MOST_NAMES))
-
-
-def _check_number_of_filters(call: Call) -> None:
-    """Refuse more filters than Frappe 16 can nest: it takes minutes to write the error."""
-    for key in FILTER_KEYS if not IS_15 else ():
-        sent = call.arguments.get(key)
-        if (not isinstance(sent, str) or len(sent) > SHORT) and len(listed(sent)) > MOST_FILTERS:
-            raise InvalidJobError(_("{0}: at most {1} at once.").format(key, MOST_FILTERS))
 
 
 # The user ------------------------------------------------------------------------------------------------------------

@@ -57,6 +57,7 @@ from .frappe_version import IS_15
 from .mentions import fields_that_link_to_ours, kind_fields, links_to_ours, meta_of
 from .request_texts import listed, parsed, texts
 
+MOST_FILTERS = 500
 HIDDEN = {
     config.JOB: ("rq_job_id", "connection_id"),
     config.RUN: ("traceback", "worker", "rq_job_id", "connection_id"),
@@ -285,8 +286,12 @@ def _needs_escapes() -> bool:
 
 
 def _without_false_parents(get_query):
+    """The query builder of Frappe 16. It nests filters, and takes minutes to write the error for too many."""
+
     @functools.wraps(get_query)
     def checked(self, table, *arguments, **named):
+        if by_request.FLAG in frappe.flags and any(map(_is_too_long, (*arguments, *named.values()))):
+            raise frappe.ValidationError(_("{0}: at most {1} at once.").format("filters", MOST_FILTERS))
         if named.get("parent_doctype") and by_request.FLAG in frappe.flags and isinstance(table, str):
             meta = meta_of(table)
             if meta and not meta.istable:
@@ -297,6 +302,11 @@ def _without_false_parents(get_query):
         return get_query(self, table, *arguments, **named)
 
     return checked
+
+
+def _is_too_long(filters: Any) -> bool:
+    is_long = isinstance(filters, list | tuple) and len(filters) > MOST_FILTERS
+    return is_long and not all(isinstance(one, str) for one in filters)  # else names
 
 
 _quoted = _with_checked_quotes(pypika.utils.format_quotes)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from functools import partial
 
 import frappe
 import pytest
 
-from dartwing_core.jobs import submit_job
+from dartwing_core.jobs import batch, retry_batch, run_schedule_now, submit_job
+from dartwing_core.jobs import job as part
 from dartwing_core.jobs.base import config
 from dartwing_core.jobs.recovery import organization_removal
-from tests.support import database, factory, named
+from dartwing_core.jobs.status import JobStatus
+from dartwing_core.jobs.store import history
+from tests.support import database, factory, named, schedules
 from tests.support.jobs import run, submitted
 from tests.support.races import Meanwhile
 from tests.support.rows_about_ours import insert
@@ -66,3 +71,78 @@ def test_a_row_that_somebody_keeps_locked_keeps_no_removal_waiting():
         assert frappe.db.exists("Comment", comment.name), "it is hidden, and the daily clean-up tries again"
         frappe.db.delete("Comment", {"name": comment.name})
         frappe.db.commit()
+
+
+MANY = 1_100
+"""MariaDB joins so many names to a scan of the whole table, unless it is told not to."""
+
+
+def test_an_open_deletion_of_many_rows_keeps_no_submit_waiting():
+    # Seen failing: all rows and gaps of the history were locked, and those of running jobs' attempts.
+    job = submitted(factory.job_type("plain"))
+    run(job)
+    events = [
+        history.event_of(job.as_dict(), None, JobStatus.PENDING, "test", "Administrator") for _number in range(MANY)
+    ]
+    history.write(events)
+    frappe.db.commit()
+    frappe.delete_doc("Background Job", job.name)
+    (took,) = in_parallel([submit_to_beta])
+    frappe.db.rollback()
+    assert isinstance(took, float), took
+    assert took < 2
+
+
+def test_an_open_retry_of_many_jobs_keeps_no_submit_waiting():
+    # Seen failing: at a thousand names, the rows of all jobs were locked.
+    factory.job_type("plain")
+    failing = factory.job_type("dead", "fails_with", max_retries=0)
+    found = batch(*(part(failing, {"message": "x", "n": n}) for n in range(MANY))).submit(factory.ALPHA)
+    frappe.db.sql("UPDATE `tabBackground Job` SET status = 'Dead Letter', in_line = 0 WHERE job_type = %s", (failing,))
+    frappe.db.set_value("Job Batch", found.name, "status", "Failed")
+    frappe.db.commit()
+    assert retry_batch(found.name)["retried"] == MANY
+    (took,) = in_parallel([submit_to_beta])
+    frappe.db.rollback()
+    assert isinstance(took, float), took
+    assert took < 2
+
+
+def test_two_organizations_are_deleted_at_once():
+    # Seen failing: both locked the gap where no removal was, and the inserts waited for each other.
+    names = [frappe.get_doc({"doctype": "Organization", "org_name": f"Test Twin {n}"}).insert().name for n in range(2)]
+    frappe.db.commit()
+    both_are_at_it = threading.Barrier(2)
+
+    def delete(name: str) -> bool:
+        organization_removal.begin(name, name)
+        both_are_at_it.wait(10)
+        frappe.db.commit()
+        return True
+
+    found = in_parallel([partial(delete, name) for name in names])
+    frappe.db.rollback()
+    for name in names:
+        frappe.db.delete(config.REMOVAL, {"name": name})
+        frappe.delete_doc("Organization", name, force=True)
+        frappe.db.delete(config.REMOVAL, {"name": name})
+    frappe.db.commit()
+    assert found == [True, True]
+
+
+def test_a_schedule_run_by_hand_without_its_history_leaves_no_job(monkeypatch):
+    # Seen failing: who tried again ran it twice.
+    schedule = schedules.made(factory.job_type("plain"), organization=factory.ALPHA)
+    frappe.db.commit()
+    write = history.write
+
+    def fail_second(events, **more) -> None:
+        if "by hand" in str(events):
+            raise frappe.ValidationError("no history")
+        write(events, **more)
+
+    monkeypatch.setattr(history, "write", fail_second)
+    with pytest.raises(frappe.ValidationError, match="no history"):
+        run_schedule_now(schedule.name)
+    frappe.db.commit()
+    assert not frappe.db.exists("Background Job", {"job_type": "test_plain"})

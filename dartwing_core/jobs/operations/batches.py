@@ -34,7 +34,7 @@ from .builders import Part
 if TYPE_CHECKING:
     from frappe.model.document import Document
 
-RETRY_AT_ONCE = 1_000
+RETRY_AT_ONCE = 500
 SAVEPOINT = "dartwing_core_batch"
 CALLBACK_ARGUMENTS = frozenset({"job_type", "parameters", "priority", "organization", "title"})
 
@@ -142,6 +142,11 @@ def retry_batch(batch_id: str) -> dict[str, Any]:
     BatchNotFoundError if the batch can't be seen.
     """
     name = visible_batch(batch_id)["name"]
+    with transaction.undone_on_error(SAVEPOINT):
+        return _retry_failed(name)
+
+
+def _retry_failed(name: str) -> dict[str, Any]:
     failed = batch_store.members_now(name, RETRYABLE, engine.BULK_LIMIT)
     if not failed:
         raise InvalidTransitionError(_("No job of batch {0} has failed.").format(name))

@@ -15,6 +15,7 @@ from .. import engine
 from ..access import visibility
 from ..base import clock, config
 from ..base.texts import cut
+from ..db import transaction
 from ..errors import InvalidJobError, ScheduleNotFoundError
 from ..queries import job_queries
 from ..schedules import recurrence, schedule_form, schedule_runs
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from frappe.model.document import Document
 
 NEXT = 5
+SAVEPOINT = "dartwing_core_schedule"
 _HIDDEN = frozenset({"name", "next_run_epoch", "look_at_epoch", "anchor_epoch", "parameters"})
 
 
@@ -80,10 +82,11 @@ def run_schedule_now(schedule_id: str) -> Document:
     user = frappe.session.user
     item.row["is_result_private"] |= int(user != schedule["owner_user"])
     quota.check([item], schedule["owner_user"])
-    job_store.insert_jobs([item.row])
     text = f"Run once from schedule {schedule['name']} by hand"
     status = JobStatus(item.row["status"])
-    history.write([history.event_of(item.row, status, status, text, user)])
+    with transaction.undone_on_error(SAVEPOINT):
+        job_store.insert_jobs([item.row])
+        history.write([history.event_of(item.row, status, status, text, user)])
     engine.wake_after_commit([item])
     return submission.as_new_document(item.row)
 

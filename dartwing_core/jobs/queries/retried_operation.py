@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from ..db import transaction
 from ..errors import InvalidTransitionError, JobChangedError
 from ..store.job_rows import JobRow
 from . import visible_jobs
 
 TRIES = 5
+SAVEPOINT = "dartwing_core_operation"
 T = TypeVar("T")
 
 
 def operate(job_id: Any, operation: Callable[[JobRow], T]) -> T:
-    """Call `operation` with the columns of a visible job. Repeat it if the job changes meanwhile.
+    """Call `operation` with the columns of a visible job. Repeat it if the job changes meanwhile. An error undoes it.
 
     The caller's snapshot may be old, so the job is also read outside of its transaction, already before the first try:
     an UPDATE that finds the job in another state keeps its row locked until the caller's commit.
@@ -30,7 +32,8 @@ def operate(job_id: Any, operation: Callable[[JobRow], T]) -> T:
             break
         job = now if now is not None and is_newer else job
         try:
-            return operation(job)
+            with transaction.undone_on_error(SAVEPOINT):
+                return operation(job)
         except InvalidTransitionError as error:
             if not isinstance(error, JobChangedError):  # an error about the state says more than one about the change
                 refusal = error

@@ -44,7 +44,7 @@ def begin(organization: str, name: str) -> None:
     user, now = frappe.session.user, clock.site_time()
     row = standard_columns(organization, user, now) | {"organization_name": name, "status": RUNNING}
     row |= {"removed_jobs": 0, "requested_epoch": clock.now_epoch()}
-    frappe.db.delete(config.REMOVAL, {"name": organization})
+    deletion.delete_rows(config.REMOVAL, "name", [organization])
     sql.insert(config.REMOVAL, list(row), [tuple(row.values())])
     after_commit().add_once(partial(go_on, organization))
 

@@ -90,10 +90,11 @@ def delete_jobs(jobs: Mapping[str, str]) -> None:
     if not jobs:
         return
     found = list(jobs)
-    referring_rows.delete_about(config.JOB, found)  # first, since it may wait or fail
-    dependencies.forget([name for name, status in jobs.items() if status == JobStatus.COMPLETED])
-    delete_history(found)
-    deletion.delete_named(config.JOB, found, status=[str(status) for status in FINISHED])
+    with deletion.short_lock_waits():
+        referring_rows.delete_about(config.JOB, found)  # first, since it may wait or fail
+        dependencies.forget([name for name, status in jobs.items() if status == JobStatus.COMPLETED])
+        delete_history(found)
+        deletion.delete_named(config.JOB, found, status=[str(status) for status in FINISHED])
 
 
 def delete_history(jobs: Sequence[str]) -> None:

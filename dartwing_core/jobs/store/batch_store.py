@@ -90,7 +90,7 @@ def update(name: str, values: Columns, status: str | None = None) -> bool:
     """Write columns, with `status` only while the batch has it. Locks the row until the commit either way."""
     batch = frappe.qb.DocType(config.BATCH)
     query = update_query(config.BATCH, {"modified": clock.site_time(), **values}).where(batch.name == name)
-    return bool(sql.run_update(query.where(batch.status == status) if status else query))
+    return bool(sql.run_update(query.where(batch.status == status) if status else query, by_name=True))
 
 
 def reopen(name: str) -> None:

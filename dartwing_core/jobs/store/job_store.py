@@ -148,7 +148,7 @@ def replace_waiting(found: HolderRow, row: NewJobRow) -> bool:
     query = update_query(config.JOB, replaceable(row))
     query = query.where((job.name == found["name"]) & is_unchanged)
     query = query.set(job.admission_rank, priorities.rank(job.due_epoch, row["priority"]))
-    if not sql.run_update(query, LOCK_WAIT):
+    if not sql.run_update(query, LOCK_WAIT, by_name=True):
         return False
     text = "Parameters replaced by a newer request"
     replaced: LoggedJob = {

@@ -9,7 +9,6 @@ from dartwing_core.jobs import (
     InvalidTransitionError,
     bulk_retry_dead_letter,
     chain,
-    engine,
     executor,
     get_batch_status,
     get_job_status,
@@ -18,7 +17,8 @@ from dartwing_core.jobs import (
     retry_job,
 )
 from dartwing_core.jobs.errors import JobChangedError
-from dartwing_core.jobs.store import batch_store, job_store
+from dartwing_core.jobs.queries import visible_jobs
+from dartwing_core.jobs.store import batch_store, history, job_store
 from tests.support import factory
 from tests.support.batches import callbacks, made, members, run, state, status_of, work
 from tests.support.database import statements
@@ -83,7 +83,7 @@ def test_a_retry_that_is_refused_leaves_its_batch_closed(step):
         assert state(found) == "Canceled"
 
 
-def test_a_retry_that_comes_too_late_leaves_its_batch_closed(step):
+def test_a_retry_that_comes_too_late_leaves_its_batch_closed(step, monkeypatch):
     # Seen failing: the caller could commit a batch that is open without a live member.
     found = made(step("a", "dead"), callbacks=())
     name = members(found)["a"]
@@ -91,10 +91,29 @@ def test_a_retry_that_comes_too_late_leaves_its_batch_closed(step):
     row = job_store.load(name)
     frappe.db.set_value("Background Job", name, "status", "Running")
     frappe.db.commit()
+    for look in ("visible_job", "visible_job_now"):
+        monkeypatch.setattr(visible_jobs, look, lambda _name: row)
     with pytest.raises(JobChangedError):
-        engine._retry(row, None)
+        retry_job(name)
     frappe.db.commit()
     assert state(found) == "Failed"
+
+
+def test_a_batch_retry_without_its_history_leaves_its_batch_closed(step, monkeypatch):
+    # Seen failing: the caller could commit jobs in line of which nobody was told.
+    found = made(step("a", "dead"), callbacks=())
+    run(members(found)["a"])
+    frappe.db.commit()
+
+    def fail(*_arguments, **_more) -> None:
+        raise frappe.ValidationError("no history")
+
+    monkeypatch.setattr(history, "write", fail)
+    for retry in (lambda: retry_batch(found.name), lambda: retry_job(members(found)["a"])):
+        with pytest.raises(frappe.ValidationError, match="no history"):
+            retry()
+        frappe.db.commit()
+        assert (state(found), status_of(members(found)["a"])) == ("Failed", "Dead Letter")
 
 
 def test_retrying_many_chains_asks_no_more_than_retrying_one(step):

@@ -238,6 +238,7 @@ def test_code_that_can_not_be_imported_disables_nothing(monkeypatch):
 
 
 def test_in_development_a_new_type_is_there_at_once(monkeypatch):
+    monkeypatch.setitem(frappe.conf, "developer_mode", 0)
     with pytest.raises(InvalidJobError, match="Unknown Job Type"):
         submit_job(NAME, factory.ALPHA, {"customer": "C"})
     monkeypatch.setitem(frappe.conf, "developer_mode", 1)

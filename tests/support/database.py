@@ -93,10 +93,15 @@ def _steps(query: str, args: Any) -> list[dict]:
 
 def rows_read(query) -> int:
     """How many rows and index entries the server reads to answer a query builder query."""
+    return rows_read_by(query.run)
+
+
+def rows_read_by(call: Callable[[], object]) -> int:
+    """How many rows and index entries the server reads for the statements of a call."""
     before = _reads()
     idle = _reads() - before  # what the question itself reads
     before = _reads()
-    query.run()
+    call()
     return _reads() - before - idle
 
 

@@ -59,7 +59,8 @@ def rest(client: Client, verb: str, path: str, **values: Any) -> requests.Respon
 def new_token(user: str) -> str:
     """An API key and secret, joined as Frappe wants them. A saved User would clear every process's caches on 15."""
     key, secret = (frappe.generate_hash(length=15) for _part in range(2))
-    frappe.db.set_value("User", user, "api_key", key, update_modified=False)
+    shown = {"api_key": key, "api_secret": "*" * len(secret)}  # without it, the next save would delete the secret
+    frappe.db.set_value("User", user, shown, update_modified=False)
     set_encrypted_password("User", user, secret, "api_secret")
     frappe.db.commit()
     return f"{key}:{secret}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import frappe
@@ -47,6 +48,16 @@ def attached(document: Any) -> Any:
 
 def mail_about(job: Any) -> Any:
     return insert("Communication", subject="x", content="x", reference_doctype=JOB, reference_name=job.name)
+
+
+@contextmanager
+def changed_by_another(row: Any) -> Iterator[None]:
+    """While entered, somebody else has just changed this row, and not committed that."""
+    with database.another_connection() as person, person.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute(f"UPDATE `tab{row.doctype}` SET modified = NOW() WHERE name = %s", (row.name,))
+        yield
+        cursor.execute("ROLLBACK")
 
 
 @pytest.mark.skipif(IS_15, reason="Frappe 15 deletes the tasks of a deleted document by SQL, also kept ones")
@@ -163,13 +174,10 @@ def test_a_locked_row_stops_no_clean_up(site, locked):
     frappe.db.commit()
     for job in (first, second):
         aged(job, 31)
-    with database.another_connection() as person, person.cursor() as cursor:
-        cursor.execute("BEGIN")
-        cursor.execute(f"UPDATE `tab{row.doctype}` SET modified = NOW() WHERE name = %s", (row.name,))
+    with changed_by_another(row):
         began = time.monotonic()
         retention.clear_old_jobs(30)
         assert time.monotonic() - began < 5
-        cursor.execute("ROLLBACK")
     assert not is_there(first)
     assert not is_there(second)
     for kept in {row.name: row, mail.name: mail}.values():
@@ -187,11 +195,8 @@ def test_a_kept_mail_keeps_its_files_and_comments(site):
     comment = insert("Comment", comment_type="Info", content="x", **about)
     frappe.db.commit()
     aged(job, 31)
-    with database.another_connection() as person, person.cursor() as cursor:
-        cursor.execute("BEGIN")
-        cursor.execute("UPDATE tabCommunication SET modified = NOW() WHERE name = %s", (mail.name,))
+    with changed_by_another(mail):
         retention.clear_old_jobs(30)
-        cursor.execute("ROLLBACK")
     assert not is_there(job)
     assert all(frappe.db.exists(row.doctype, row.name) for row in (mail, file, comment))
     assert on_disk(file).exists()
@@ -208,11 +213,8 @@ def test_a_mail_that_is_kept_for_another_one_keeps_its_comments(site):
     comment = insert("Comment", comment_type="Info", content="x", **about)
     frappe.db.commit()
     aged(job, 31)
-    with database.another_connection() as person, person.cursor() as cursor:
-        cursor.execute("BEGIN")
-        cursor.execute("UPDATE tabCommunication SET modified = NOW() WHERE name = %s", (inner.name,))
+    with changed_by_another(inner):
         retention.clear_old_jobs(30)
-        cursor.execute("ROLLBACK")
     assert not is_there(job)
     assert all(frappe.db.exists(row.doctype, row.name) for row in (outer, inner, comment))
     later_clean_up(outer)

@@ -100,7 +100,7 @@ def _delete_rows(rows: Mapping[Row, Row | None]) -> dict[str, list[str]]:
             keep(mail)
     of_mails = {row for further in below.values() for row in further}
     for row in rows:
-        is_file = row[0] == "File" and row not in of_mails | kept
+        is_file = row[0] == "File" and row not in of_mails and row not in kept
         if is_file and not _is_deleted(partial(_delete_file, row[1])):
             keep(row)
     gone = _by_doctype(row for row in rows if row not in kept)

@@ -117,9 +117,8 @@ def deletable_query(names: Sequence[str], ended_before: datetime, dead_before: d
     query = frappe.qb.from_(job).force_index("PRIMARY").select(job.name, job.status)
     query = query.where(job.name.isin(list(names)) & (is_old | is_dead))
     batch = frappe.qb.DocType(config.BATCH)
-    running = (
-        frappe.qb.from_(batch).select(1).where((batch.name == job.parent_batch) & (batch.status == batch_store.RUNNING))
-    )
+    is_running = (batch.name == job.parent_batch) & (batch.status == batch_store.RUNNING)
+    running = frappe.qb.from_(batch).select(1).where(is_running)
     query = query.where(~ExistsCriterion(running))
     query = query.where(Coalesce(job.dedup_until, ended_before) <= clock.site_time())
     return query.where(~ExistsCriterion(children) & ~ExistsCriterion(others)).for_update(skip_locked=True)

@@ -8,7 +8,7 @@ status and attempt that the caller saw.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache, partial
 from typing import Any, TypeVar, cast
@@ -265,18 +265,21 @@ def _update_query(columns: Columns, guards: Columns) -> QueryBuilder:
 
 def lock_finished(names: Sequence[str]) -> dict[str, str]:
     """Lock the finished ones of these jobs until the commit. Skips locked ones. Returns their states by name."""
-    job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).force_index("PRIMARY").select(job.name, job.status)
-    query = query.where(job.name.isin([*names]) & job.status.isin([str(status) for status in FINISHED]))
-    return dict(sql.run_locking_read(query.for_update(skip_locked=True))) if names else {}
+    return dict(_lock(names, FINISHED, "status"))
 
 
 def _free(jobs: Sequence[Child], status: JobStatus) -> list[Child]:
     """Lock the jobs that are as the caller saw them, until the commit. Skips locked jobs."""
-    if not jobs:
+    locked = _lock([row["name"] for row in jobs], [status], "attempt", "waits_for")
+    free = {name: tuple(seen) for name, *seen in locked}
+    return [row for row in jobs if free.get(row["name"]) == (row["attempt"], row.get("waits_for"))]
+
+
+def _lock(names: Sequence[str], statuses: Iterable[JobStatus], *fields: str) -> Sequence[Any]:
+    """Lock those of these jobs that are in these states, by name and without a wait. Returns their names and fields."""
+    if not names:
         return []
     job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).force_index("PRIMARY").select(job.name, job.attempt, job.waits_for)
-    query = query.where(job.name.isin([row["name"] for row in jobs]) & (job.status == str(status)))
-    free = {name: tuple(seen) for name, *seen in sql.run_locking_read(query.for_update(skip_locked=True))}
-    return [row for row in jobs if free.get(row["name"]) == (row["attempt"], row.get("waits_for"))]
+    query = frappe.qb.from_(job).force_index("PRIMARY").select(job.name, *(job[field] for field in fields))
+    query = query.where(job.name.isin([*names]) & job.status.isin([str(status) for status in statuses]))
+    return cast(Sequence[Any], sql.run_locking_read(query.for_update(skip_locked=True)))

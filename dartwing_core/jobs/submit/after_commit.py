@@ -98,8 +98,8 @@ class AfterCommit:
 
     def _undone(self) -> None:
         """The transaction is rolled back."""
-        held, self.held = self.held, []
-        self._release_named(held)
+        self.locks += self.held
+        self.held = []
         self.release_locks()
 
 

@@ -203,9 +203,7 @@ def get_group_by_count(given: dict[str, Any]) -> Any:
 def _without_tasks_about_ours(doctype: str, filters: Any, counted: list[Any]) -> list[Any]:
     tasks = {"reference_type": ["in", TENANT_DOCTYPES], "status": ["!=", "Cancelled"]}
     tasks["allocated_to"] = ["in", [row.name for row in counted]]
-    about = [
-        (name, user) for name, user in frappe.get_all("ToDo", tasks, ["reference_name", "allocated_to"], as_list=1)
-    ]
+    about = frappe.get_all("ToDo", tasks, ["reference_name", "allocated_to"], as_list=True)
     if not about:
         return counted
     filters = [make_filter_tuple(doctype, *one) for one in filters.items()] if isinstance(filters, dict) else filters

@@ -14,8 +14,9 @@
   locks a document that it is to delete, and tells whether there is one, before it loads the document or checks a
   permission. Ids can't be guessed, names of old organizations can. (15, 16)
 
-`GuardedDocument`, `sent_names`, `links` and `query_rules` check later, in any spelling: names and content of documents,
-links, and queries. The guard does not check functions of other apps, nor the site's Server Scripts.
+`GuardedDocument`, `sent_names`, `links`, `query_rules` and `lookup_rules` check later, in any spelling: names and
+content of documents, links, and queries. The guard does not check functions of other apps, nor the site's Server
+Scripts.
 """
 
 from __future__ import annotations

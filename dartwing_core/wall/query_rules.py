@@ -10,15 +10,13 @@ jobs of a site with this app (see `links`), and for people who do not see everyt
   only at the beginning of a field. (15)
 - A filter is no bare text, and its field is a name: Frappe writes both into the query unchanged, before the conditions
   of permissions. (15)
-- Both also hold for lookups of one row without permissions, which use another function of Frappe's. (15)
 - The name of a column holds no backtick, which would end it: PyPika 0.48 writes the name unchanged. (15, and 16
   with that PyPika)
 - A value holds no backslash that would end its quotes, where a query becomes text: the query builder doubles only
   quotes, and MariaDB takes the character after a backslash literally. (15, 16)
-- A DocType that is no child table is queried without a parent: Frappe adds no permissions to a query whose parent is a
-  Single. Child rows are only those of the parent's DocType: Frappe joins them by the parent's name alone. (16)
 
-The last six rules are for texts that Frappe's own functions get. Queries that other apps write may not name our tables.
+The last four rules are for texts that Frappe's own functions get. Queries that other apps write may not name our
+tables. `lookup_rules` keeps the rules for fields and filters also where Frappe looks up one row.
 """
 
 from __future__ import annotations
@@ -42,10 +40,7 @@ from dartwing_core.jobs.base import config
 from . import by_request, callers, references
 from .column_rules import (
     GUARDED,
-    columns_of,
     fields_of,
-    is_name,
-    is_value,
     no_sql,
     parts_of,
     sql_in_filters,
@@ -54,10 +49,9 @@ from .column_rules import (
 )
 from .doctypes import tenant_doctype
 from .frappe_version import IS_15
-from .mentions import fields_that_link_to_ours, kind_fields, links_to_ours, meta_of
+from .mentions import fields_that_link_to_ours
 from .request_texts import listed, parsed, texts
 
-MOST_FILTERS = 500
 HIDDEN = {
     config.JOB: ("rq_job_id", "connection_id"),
     config.RUN: ("traceback", "worker", "rq_job_id", "connection_id"),
@@ -162,7 +156,7 @@ def _titles(shown: list[Any], fields: Mapping[str, str]) -> dict[str, re.Match[s
 # The functions in which Frappe makes queries --------------------------------------------------------------------------
 
 
-def _refuse(found: str | None, user: str | None = None) -> None:
+def refuse(found: str | None, user: str | None = None) -> None:
     """Raise PermissionError with this message, if there is one, unless the users see everything.
 
     Looks at the users last, since that takes queries. `user`: for whom the query runs, perhaps not the session's user.
@@ -171,7 +165,7 @@ def _refuse(found: str | None, user: str | None = None) -> None:
         raise frappe.PermissionError(found)
 
 
-def _found(judge: Callable[[bool], str | None]) -> str | None:
+def found_by(judge: Callable[[bool], str | None]) -> str | None:
     """The error message of `judge`, by the rules for Frappe's functions, or by those for apps if an app queries."""
     by_frappe = frappe.flags[by_request.FLAG]
     found = judge(by_frappe)
@@ -189,11 +183,11 @@ def _wrapped(execute):
             given = _as_taken(bound.arguments) if IS_15 else bound.arguments
             shown, others = _shown(given), _others(given)
             join = given.get("join", "left join")
-            found = _found(lambda by_frappe: sql_within(shown, others, join, by_frappe)) if IS_15 else None
+            found = found_by(lambda by_frappe: sql_within(shown, others, join, by_frappe)) if IS_15 else None
             if given.get("as_list") or given.get("pluck"):
                 others += _titles(shown, fields_that_link_to_ours(self.doctype))
             is_permitted = given.get("ignore_permissions")
-            _refuse(found or (None if is_permitted else offence(self.doctype, shown, others)), given.get("user"))
+            refuse(found or (None if is_permitted else offence(self.doctype, shown, others)), given.get("user"))
             if is_permitted and self.doctype in TENANT_DOCTYPES and _is_for_a_web_form():
                 bound.arguments["ignore_permissions"] = False
                 return execute(*bound.args, **bound.kwargs) if frappe.has_permission(self.doctype) else []
@@ -230,43 +224,10 @@ def _with_checked_filters(build):
     @functools.wraps(build)
     def checked(self, filters, *arguments, **named):
         if by_request.FLAG in frappe.flags:
-            _refuse(_found(lambda by_frappe: sql_in_filters(filters, self.doctype, by_frappe)), self.user)
+            refuse(found_by(lambda by_frappe: sql_in_filters(filters, self.doctype, by_frappe)), self.user)
         return build(self, filters, *arguments, **named)
 
     return checked
-
-
-def _with_checked_names(get_query):
-    """Frappe's other query builder, which looks up single values of a row, without permissions."""
-
-    @functools.wraps(get_query)
-    def checked(self, table, fields=None, filters=None, order_by=None, group_by=None, *arguments, **named):
-        if by_request.FLAG in frappe.flags:
-            ordered = [text.strip() for text in str(order_by or "").split(",")]
-            others = [*_looked_up_by(filters), *ordered, *texts(group_by)]
-            _refuse(_found(lambda by_frappe: _offence_of_lookup(table, list(texts(fields)), others, by_frappe)))
-        return get_query(self, table, fields, filters, order_by, group_by, *arguments, **named)
-
-    return checked
-
-
-def _looked_up_by(filters: Any) -> list[str]:
-    """The fields of a lookup's filters. A text or a list of texts there holds names of rows, so no fields."""
-    if isinstance(filters, Mapping):
-        return [str(field) for field in filters]
-    if not isinstance(filters, list | tuple):
-        return []
-    found = [one[1] if len(one) > 3 else one[0] for one in filters if isinstance(one, list | tuple) and one]
-    return [*map(str, found), *(str(field) for one in filters if isinstance(one, Mapping) for field in one)]
-
-
-def _offence_of_lookup(table: Any, shown: list[str], others: list[str], by_frappe: bool) -> str | None:
-    found = sql_within(shown, others, "left join", by_frappe)
-    if found or not by_frappe:
-        return found
-    if not (all(map(is_value, columns_of(shown))) and all(map(is_name, filter(None, others)))):
-        return no_sql()
-    return offence(table, shown, others) if isinstance(table, str) else None
 
 
 def _with_checked_quotes(quote):
@@ -275,7 +236,7 @@ def _with_checked_quotes(quote):
         if quote_char == "'" and isinstance(value, str) and "\\" in value and _needs_escapes():
             value = value.replace("\\", "\\\\")
         if quote_char == "`" and isinstance(value, str) and "`" in value and by_request.is_by_request():
-            _refuse(_found(lambda by_frappe: no_sql() if by_frappe else None))
+            refuse(found_by(lambda by_frappe: no_sql() if by_frappe else None))
         return quote(value, quote_char)
 
     return checked
@@ -285,38 +246,10 @@ def _needs_escapes() -> bool:
     return by_request.FLAG in frappe.flags and frappe.db.db_type == "mariadb"
 
 
-def _without_false_parents(get_query):
-    """The query builder of Frappe 16. It nests filters, and takes minutes to write the error for too many."""
-
-    @functools.wraps(get_query)
-    def checked(self, table, *arguments, **named):
-        if by_request.FLAG in frappe.flags and any(map(_is_too_long, (*arguments, *named.values()))):
-            raise frappe.ValidationError(_("{0}: at most {1} at once.").format("filters", MOST_FILTERS))
-        if named.get("parent_doctype") and by_request.FLAG in frappe.flags and isinstance(table, str):
-            meta = meta_of(table)
-            if meta and not meta.istable:
-                named["parent_doctype"] = None
-            elif meta and not named.get("ignore_permissions", True) and (links_to_ours(table) or kind_fields(table)):
-                query = get_query(self, table, *arguments, **named)
-                return query.where(frappe.qb.DocType(table).parenttype == named["parent_doctype"])
-        return get_query(self, table, *arguments, **named)
-
-    return checked
-
-
-def _is_too_long(filters: Any) -> bool:
-    is_long = isinstance(filters, list | tuple) and len(filters) > MOST_FILTERS
-    return is_long and not all(isinstance(one, str) for one in filters)  # else names
-
-
 _quoted = _with_checked_quotes(pypika.utils.format_quotes)
 for _module in (pypika.utils, pypika.terms, pypika.queries):
     _module.format_quotes = _quoted
 Query = frappe.get_module("frappe.model.db_query" if IS_15 else "frappe.model.qb_query").DatabaseQuery
-Lookup = frappe.get_module("frappe.database.query").Engine
 Query.execute = _wrapped(Query.execute)
 if IS_15:
     Query.build_filter_conditions = _with_checked_filters(Query.build_filter_conditions)
-    Lookup.get_query = _with_checked_names(Lookup.get_query)
-else:
-    Lookup.get_query = _without_false_parents(Lookup.get_query)

@@ -26,7 +26,7 @@ from frappe import _
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
 
-from . import by_request, callers, column_rules, query_rules, sent_names
+from . import by_request, callers, column_rules, lookup_rules, query_rules, sent_names
 from .frappe_version import IS_15
 from .joined_conditions import in_parentheses
 
@@ -52,7 +52,7 @@ BY_NAME, BY_PLACE = re.compile(r"%(?!\(\w+\)[sd])"), re.compile(r"%(?![sd])")
 NAMED = re.compile(r"%\((\w+)\)s")
 CONDITIONS = "dartwing_conditions"
 """In `frappe.flags`: conditions that permissions, ours and other apps', have added to lists. No request wrote them."""
-WRAPPERS = (__name__, query_rules.__name__, sent_names.__name__)
+WRAPPERS = (__name__, lookup_rules.__name__, query_rules.__name__, sent_names.__name__)
 """Modules of this app that stand between Frappe's functions and the database."""
 
 
@@ -169,6 +169,6 @@ def _remembering(get_conditions):
 
 _Database: Any = frappe.get_module("frappe.database.database").Database
 _Database.sql = _wrapped(_Database.sql)
-_Lists: Any = query_rules.Query if IS_15 else query_rules.Lookup
+_Lists: Any = query_rules.Query if IS_15 else lookup_rules.Lookup
 _conditions = _Lists.get_permission_query_conditions
 _Lists.get_permission_query_conditions = _remembering(in_parentheses(_conditions) if IS_15 else _conditions)

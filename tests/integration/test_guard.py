@@ -13,7 +13,8 @@ from benchmarks import guard as benchmark
 from benchmarks.guard import OTHERS
 from dartwing_core.dartwing_core.doctype.org_member import org_member
 from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
-from dartwing_core.wall import by_request, guard, request_call
+from dartwing_core.wall import by_request, guard, lookup_rules, request_call
+from dartwing_core.wall.frappe_version import IS_15
 from dartwing_core.wall.query_rules import HIDDEN
 from tests.support import factory, records, tenants, web_request
 from tests.support.database import statements
@@ -111,3 +112,18 @@ def test_the_guard_knows_all_fields_that_have_a_permission_level():
     for doctype in TENANT_DOCTYPES:
         levels = {field.fieldname for field in frappe.get_meta(doctype).fields if field.permlevel}
         assert levels == set(HIDDEN.get(doctype, ())), doctype
+
+
+@pytest.mark.skipif(IS_15, reason="Frappe 15 does not nest filters")
+def test_a_request_sends_no_more_filters_than_frappe_can_nest(site):
+    too_many = [["name", "!=", f"x{number}"] for number in range(lookup_rules.MOST_FILTERS + 1)]
+    by_request.watch(True)
+    try:
+        with pytest.raises(frappe.ValidationError, match=f"at most {lookup_rules.MOST_FILTERS} at once"):
+            frappe.get_list("ToDo", filters=too_many)
+        frappe.get_list("ToDo", filters=too_many[1:], limit=1)
+        frappe.get_list("ToDo", filters={"name": ["in", [name for _field, _sign, name in too_many]]}, limit=1)
+        by_request.watch(False)  # code of another app
+        frappe.get_list("ToDo", filters=too_many, limit=1)
+    finally:
+        frappe.flags.pop(by_request.FLAG, None)

@@ -16,7 +16,7 @@ from frappe.desk.form import document_follow
 from frappe.email.doctype.auto_email_report.auto_email_report import AutoEmailReport
 from frappe.website.doctype.personal_data_download_request import personal_data_download_request
 
-from dartwing_core.wall import personal_rows, query_rules, references, report_access
+from dartwing_core.wall import lookup_rules, personal_rows, query_rules, references, report_access
 from dartwing_core.wall.frappe_version import IS_15
 from tests.support.holes.scene import JOB, ORGANIZATION, ROW, Scene, hole
 
@@ -40,7 +40,7 @@ def insert(doctype: str, **values: Any) -> Any:
 def lists_pass_by_conditions_behind_an_or(scene: Scene):
     values = {"file_name": f"{scene.secret}.txt", "content": scene.secret, "is_private": 0}
     file = insert("File", **values, attached_to_doctype=ORGANIZATION, attached_to_name=scene.organization)
-    lists = query_rules.Query if IS_15 else query_rules.Lookup
+    lists = query_rules.Query if IS_15 else lookup_rules.Lookup
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lists, "get_permission_query_conditions", inspect.unwrap(lists.get_permission_query_conditions))
         return scene.secret in scene.told(frappe.get_list, "File", filters={"name": file.name}, fields=["file_name"])

@@ -142,7 +142,7 @@ def takes_sql_for_a_filter(scene: Scene):
     return scene.hidden in scene.told(frappe.get_list, JOB, filters=["1=1 or 1=1"])
 
 
-@hole("query_rules: lookups", 15)
+@hole("lookup_rules: lookups", 15)
 def takes_a_query_in_a_lookup(scene: Scene):
     found = scene.told(utils.get_next, ROW, scene.own_row, 0, sort_field=f"(select name from `tab{JOB}`)")
     return "Subquery returns more than 1 row" in found
@@ -229,7 +229,7 @@ def _published(values: dict[str, str]) -> None:
     file.save()
 
 
-@hole("query_rules: no false parents", 16)
+@hole("lookup_rules: no false parents", 16)
 def lists_all_rows_with_a_single_for_a_parent(scene: Scene):
     return scene.hidden in scene.told(client.get_list, JOB, parent="System Settings", limit_page_length=0)
 

@@ -1,0 +1,88 @@
+"""Checks what Frappe's query builder gets: on 15 it looks up rows without permissions, on 16 it makes every query.
+
+For requests and jobs, as in `query_rules`, whose rules for fields and filters hold here too. (15) Further rules:
+
+- A DocType that is no child table is queried without a parent: Frappe adds no permissions to a query whose parent is a
+  Single. Child rows are only those of the parent's DocType: Frappe joins them by the parent's name alone. (16)
+- A query of Frappe's own functions has at most MOST_FILTERS filters: Frappe nests them, and takes minutes to write the
+  error for a thousand. (16)
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import frappe
+from frappe import _
+
+from . import by_request
+from .column_rules import columns_of, is_name, is_value, no_sql, sql_within
+from .frappe_version import IS_15
+from .mentions import kind_fields, links_to_ours, meta_of
+from .query_rules import found_by, offence, refuse
+from .request_texts import texts
+
+MOST_FILTERS = 500
+
+
+def _with_checked_names(get_query):
+    """Frappe's other query builder, which looks up single values of a row, without permissions."""
+
+    @functools.wraps(get_query)
+    def checked(self, table, fields=None, filters=None, order_by=None, group_by=None, *arguments, **named):
+        if by_request.FLAG in frappe.flags:
+            ordered = [text.strip() for text in str(order_by or "").split(",")]
+            others = [*_looked_up_by(filters), *ordered, *texts(group_by)]
+            refuse(found_by(lambda by_frappe: _offence_of_lookup(table, list(texts(fields)), others, by_frappe)))
+        return get_query(self, table, fields, filters, order_by, group_by, *arguments, **named)
+
+    return checked
+
+
+def _looked_up_by(filters: Any) -> list[str]:
+    """The fields of a lookup's filters. A text or a list of texts there holds names of rows, so no fields."""
+    if isinstance(filters, Mapping):
+        return [str(field) for field in filters]
+    if not isinstance(filters, list | tuple):
+        return []
+    found = [one[1] if len(one) > 3 else one[0] for one in filters if isinstance(one, list | tuple) and one]
+    return [*map(str, found), *(str(field) for one in filters if isinstance(one, Mapping) for field in one)]
+
+
+def _offence_of_lookup(table: Any, shown: list[str], others: list[str], by_frappe: bool) -> str | None:
+    found = sql_within(shown, others, "left join", by_frappe)
+    if found or not by_frappe:
+        return found
+    if not (all(map(is_value, columns_of(shown))) and all(map(is_name, filter(None, others)))):
+        return no_sql()
+    return offence(table, shown, others) if isinstance(table, str) else None
+
+
+def _without_false_parents(get_query):
+    """The query builder of Frappe 16, with a limit of filters, and parents only for child rows."""
+
+    @functools.wraps(get_query)
+    def checked(self, table, *arguments, **named):
+        if by_request.is_by_request() and any(map(_is_too_long, (*arguments, *named.values()))):
+            raise frappe.ValidationError(_("{0}: at most {1} at once.").format("filters", MOST_FILTERS))
+        if named.get("parent_doctype") and by_request.FLAG in frappe.flags and isinstance(table, str):
+            meta = meta_of(table)
+            if meta and not meta.istable:
+                named["parent_doctype"] = None
+            elif meta and not named.get("ignore_permissions", True) and (links_to_ours(table) or kind_fields(table)):
+                query = get_query(self, table, *arguments, **named)
+                return query.where(frappe.qb.DocType(table).parenttype == named["parent_doctype"])
+        return get_query(self, table, *arguments, **named)
+
+    return checked
+
+
+def _is_too_long(filters: Any) -> bool:
+    is_long = isinstance(filters, list | tuple) and len(filters) > MOST_FILTERS
+    return is_long and not all(isinstance(one, str) for one in filters)  # else names
+
+
+Lookup = frappe.get_module("frappe.database.query").Engine
+Lookup.get_query = (_with_checked_names if IS_15 else _without_false_parents)(Lookup.get_query)

@@ -71,15 +71,17 @@ FUNCTION_KEYS = ("method", "query", "tree_method")
 """Arguments that name a function for a function of Frappe's to call: mappers, uploads, link search, trees."""
 SEARCHES = ["doctype", "txt", "searchfield", "start", "page_len", "filters"]
 CALLED_BY = {
-    mapper.make_mapped_doc: ["source_name"],
-    mapper.map_docs: ["source_name"],
-    treeview.get_all_nodes: ["doctype", "parent"],
-    search.search_link: SEARCHES,
-    search.search_widget: SEARCHES,
-    getattr(client, "validate_link_and_fetch", None): SEARCHES,  # 16
-    handler.upload_file: None,
+    (mapper.__name__, "make_mapped_doc"): ["source_name"],
+    (mapper.__name__, "map_docs"): ["source_name"],
+    (treeview.__name__, "get_all_nodes"): ["doctype", "parent"],
+    (search.__name__, "search_link"): SEARCHES,
+    (search.__name__, "search_widget"): SEARCHES,
+    (client.__name__, "validate_link_and_fetch"): SEARCHES,  # 16
+    (handler.__name__, "upload_file"): None,
+    (handler.__name__, "uploadfile"): None,  # 15
 }
-"""Functions that call a named one, and the first parameters of those that are made for it. None: Frappe has none."""
+"""Functions that call a named one, by module and name, which substitutes share with them; and the first parameters of
+those that are made for it. None: Frappe has none."""
 ANSWER_THEMSELVES = frozenset({"validate_link", "validate_link_and_fetch", "get_link_title", "getdoc", "save_report"})
 """Functions that treat hidden documents as missing ones by themselves, or that name no document of the DocType."""
 PAGES_OF_DESK = re.compile(r"/(app|desk|assets|files|private|login)(/|$)")
@@ -159,11 +161,12 @@ def _calls_another_kind(call: Call) -> bool:
 
     The called one takes its documents from arguments of any name, which no rule here reads.
     """
-    if call.function not in CALLED_BY or call.function is None:
+    kind = (getattr(call.function, "__module__", ""), getattr(call.function, "__name__", ""))
+    if kind not in CALLED_BY:
         return False
     names = [name for key in FUNCTION_KEYS if isinstance(name := call.arguments.get(key), str)]
     found = [function for function in map(find_function, names) if function]
-    first = CALLED_BY[call.function]
+    first = CALLED_BY[kind]
     return any(by_request.is_frappes(function.__module__) and not _begins_with(function, first) for function in found)
 
 

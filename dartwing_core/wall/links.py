@@ -161,7 +161,11 @@ def _wrapped(validate):
 def _not_found(hidden: Sequence[Link]) -> Iterator[None]:
     """Let Frappe find no rows behind these links, so that nothing of its answer differs from one for missing rows."""
     names = {(link.doctype, link.name) for link in hidden}
+    if not names:
+        yield
+        return
     database, get_value = frappe.local.db, frappe.local.db.get_value
+    replaced = vars(database).get("get_value")  # by a save around this one
 
     @functools.wraps(get_value)
     def look_up(doctype: Any, filters: Any = None, *arguments: Any, **named: Any) -> Any:
@@ -172,7 +176,10 @@ def _not_found(hidden: Sequence[Link]) -> Iterator[None]:
     try:
         yield
     finally:
-        del database.get_value
+        if replaced is None:
+            del database.get_value
+        else:
+            database.get_value = replaced
 
 
 Document._validate_links = _wrapped(Document._validate_links)

@@ -11,11 +11,13 @@ For requests and jobs, as in `query_rules`, whose rules for fields and filters h
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, ValuesView
 from typing import Any
 
 import frappe
 from frappe import _
+
+from dartwing_core.jobs.access import visibility
 
 from . import by_request
 from .column_rules import columns_of, is_name, is_value, no_sql, sql_within
@@ -24,7 +26,7 @@ from .mentions import kind_fields, links_to_ours, meta_of
 from .query_rules import found_by, offence, refuse
 from .request_texts import texts
 
-MOST_FILTERS = 500
+MOST_FILTERS = 800
 
 
 def _with_checked_names(get_query):
@@ -65,8 +67,8 @@ def _without_false_parents(get_query):
 
     @functools.wraps(get_query)
     def checked(self, table, *arguments, **named):
-        if by_request.is_by_request() and any(map(_is_too_long, (*arguments, *named.values()))):
-            raise frappe.ValidationError(_("{0}: at most {1} at once.").format("filters", MOST_FILTERS))
+        if by_request.is_by_request():
+            _limit_filters((*arguments, *named.values()))
         if named.get("parent_doctype") and by_request.FLAG in frappe.flags and isinstance(table, str):
             meta = meta_of(table)
             if meta and not meta.istable:
@@ -79,9 +81,25 @@ def _without_false_parents(get_query):
     return checked
 
 
-def _is_too_long(filters: Any) -> bool:
-    is_long = isinstance(filters, list | tuple) and len(filters) > MOST_FILTERS
-    return is_long and not all(isinstance(one, str) for one in filters)  # else names
+def _limit_filters(arguments: Sequence[Any]) -> None:
+    """Raise ValidationError for more than MOST_FILTERS in one argument, unless the user sees everything."""
+    if any(map(_are_too_many, arguments)) and not visibility.sees_everything(frappe.session.user):
+        raise frappe.ValidationError(_("{0}: at most {1} at once.").format("filters", MOST_FILTERS))
+
+
+def _are_too_many(filters: Any) -> bool:
+    """Whether these are too many filters, in groups or not. Names and values do not count."""
+    count, groups = 0, [filters]
+    while groups and count <= MOST_FILTERS:
+        group = groups.pop()
+        if isinstance(group, Mapping):
+            count += len(group)
+            group = group.values()
+        if isinstance(group, list | tuple | ValuesView):
+            inner = [one for one in group if isinstance(one, list | tuple | Mapping)]
+            count += len(inner)
+            groups += inner
+    return count > MOST_FILTERS
 
 
 Lookup = frappe.get_module("frappe.database.query").Engine

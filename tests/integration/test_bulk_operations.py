@@ -18,11 +18,12 @@ from dartwing_core.jobs import (
     submit_batch,
 )
 from dartwing_core.jobs.db import named_locks
-from dartwing_core.jobs.operations import bulk
+from dartwing_core.jobs.operations import bulk, dead_letter
 from dartwing_core.jobs.submit import dedup
 from tests.support import database, factory
 from tests.support.database import statements
 from tests.support.jobs import run, set_columns, status, submitted_by, submitted_for
+from tests.support.sessions import as_user
 
 NOWHERE = "JOB-1K00000000000NOWHERE"
 
@@ -107,6 +108,33 @@ def test_a_refused_one_leaves_nothing_half_done(alice):
     answer = asked(retry_jobs, alice, [job])
     assert answer["done"] == []
     assert frappe.db.get_value("Job Batch", batch.name, "status") == "Failed"
+
+
+@pytest.mark.parametrize("operation", ["cancel_jobs", "bulk_retry_dead_letter"])
+def test_an_error_of_another_kind_leaves_nothing_done(alice, monkeypatch, operation):
+    # Seen failing: who caught the error and committed had canceled or retried half of the jobs.
+    if operation == "cancel_jobs":
+        jobs = [submitted_by(alice, factory.job_type("plain"), n=number) for number in range(2)]
+        ask, part, before = lambda: cancel_jobs([job.name for job in jobs]), "cancel_job", "Queued"
+    else:
+        kind = factory.job_type("note", "add_note")
+        jobs = [submitted_by(alice, kind, title=f"test {number}", then="fail_for_good") for number in range(2)]
+        for job in jobs:
+            run(job)
+        ask, part, before = dead_letter.bulk_retry_dead_letter, "retry_job", "Dead Letter"
+    work, seen = getattr(engine, part), []
+
+    def fail_at_the_second(name, **named):
+        seen.append(name)
+        if len(seen) == 2:
+            raise RuntimeError("no disk left")
+        return work(name, **named)
+
+    monkeypatch.setattr(engine, part, fail_at_the_second)
+    with pytest.raises(RuntimeError, match="no disk left"):
+        as_user(alice, ask)
+    frappe.db.commit()
+    assert [status(job) for job in jobs] == [before, before]
 
 
 def test_contents_are_locked_before_rows(alice):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import frappe
@@ -14,6 +15,7 @@ from dartwing_core.jobs.line import wake
 from dartwing_core.jobs.recovery import sweeper
 from dartwing_core.jobs.submit.after_commit import AfterCommit
 from tests.support import database, factory, processes
+from tests.support.waiting import until
 
 QUEUED = "SELECT COUNT(*) FROM `tabBackground Job` WHERE job_type = %s AND status = 'Queued'"
 
@@ -293,3 +295,23 @@ def test_the_dispatch_waits_for_nobodys_open_transaction(job_type, number):
         assert time.monotonic() - began < 1.5
         assert get_job_status(jobs[0].name)["status"] == "Queued"
         cursor.execute("ROLLBACK")
+
+
+def test_a_deadlock_of_named_locks_alone_undoes_nothing(job_type):
+    # Seen failing: it counted as one of rows, so the writes of a failed operation would have stayed.
+    submitted = submit_job(job_type, factory.ALPHA)
+    with database.another_connection() as other, other.cursor() as cursor:
+        first, second = map(named_locks.lock_name, ("test:first", "test:second"))
+        assert named_locks.acquire_lock("test:first")
+        cursor.execute("SELECT GET_LOCK(%s, 0)", (second,))
+        waits = threading.Thread(target=cursor.execute, args=("SELECT GET_LOCK(%s, 30)", (first,)))
+        waits.start()
+        until(lambda: database.value(WAITING_FOR, f"%{first}%"))
+        assert named_locks.acquire_lock("test:second", 30) is False
+        named_locks.release_lock("test:first")
+        waits.join(30)
+    assert frappe.db.exists("Background Job", submitted.name)
+    frappe.db.rollback()
+
+
+WAITING_FOR = "SELECT ID FROM information_schema.PROCESSLIST WHERE STATE = 'User lock' AND INFO LIKE %s"

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator
 
 import frappe
 
+from ..base.pieces import in_pieces
 from . import sql
 
 LOCK_WAIT = 2
@@ -37,14 +38,13 @@ def names_of(doctype: str, column: str, values: Collection[str]) -> set[str]:
 
 def delete_named(doctype: str, names: Collection[str], **having: Collection[str]) -> None:
     """Delete these rows, by the primary key. `having`: only those with one of these values in a column."""
-    if not names:
-        return
     table = frappe.qb.DocType(doctype)
-    query = frappe.qb.from_(table).delete().where(table.name.isin(sorted(names)))
-    for column, values in having.items():
-        query = query.where(table[column].isin([*values]))
-    statement, parameters = query.walk()
-    frappe.db.sql(sql.as_of_now() + _force_primary(statement), parameters)
+    for some in in_pieces(sorted(names), sql.MOST_LOCKED_NAMES):
+        query = frappe.qb.from_(table).delete().where(table.name.isin(some))
+        for column, values in having.items():
+            query = query.where(table[column].isin([*values]))
+        statement, parameters = query.walk()
+        frappe.db.sql(sql.as_of_now() + _force_primary(statement), parameters)
 
 
 def _force_primary(delete: str) -> str:

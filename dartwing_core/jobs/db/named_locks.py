@@ -19,7 +19,7 @@ NAMED_LOCKS_NOT_SUPPORTED = 1235
 
 @contextlib.contextmanager
 def named_lock(name: str, wait: float = 0) -> Iterator[bool]:
-    """Hold a lock of the server, separate for each site, while entered. Yields False if another session has it.
+    """Hold a lock of the server, separate for each site, while entered. Yields False if another session keeps it.
 
     Without such locks (Galera, other databases) it always yields True.
     """
@@ -32,13 +32,19 @@ def named_lock(name: str, wait: float = 0) -> Iterator[bool]:
 
 
 def acquire_lock(name: str, wait: float = 0) -> bool | None:
-    """Acquire the server's lock of this name. Returns whether that succeeded, or None without such locks."""
+    """Acquire the server's lock of this name. Returns whether that succeeded, or None without such locks.
+
+    Returns False, too, if its holder waits for a lock of this session. The transaction stays as it is.
+    """
     if frappe.db.db_type != "mariadb":
         return None
     try:
         return bool(frappe.db.sql("SELECT GET_LOCK(%s, %s)", (lock_name(name), wait))[0][0])
     except Exception as error:
-        if server_errors.database_code(error) != NAMED_LOCKS_NOT_SUPPORTED:
+        code = server_errors.database_code(error)
+        if code == server_errors.DEADLOCK:  # of named locks, which undoes no transaction
+            return False
+        if code != NAMED_LOCKS_NOT_SUPPORTED:
             raise
         return None
 

@@ -30,6 +30,9 @@ _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)-MariaDB")
 
 CONFLICT_TRIES = 3
 T = TypeVar("T")
+MOST_LOCKED_NAMES = 5_000
+"""In one statement. From some 32,000 on, the server locks the whole table, in spite of FORCE INDEX
+(`optimizer_max_sel_arg_weight`)."""
 database_epoch = CustomFunction("UNIX_TIMESTAMP")
 """Seconds since 1970 by the database's clock, which all workers and sweepers share: for leases."""
 

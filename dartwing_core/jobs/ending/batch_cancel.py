@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 
+from ..base.pieces import in_pieces
 from ..db import best_effort, sql
 from ..line import wake
 from ..rq import sweep_cursor
@@ -53,8 +54,8 @@ def drain(name: str, limit: int = ALL) -> int:
         canceled += _cancel_waiting(name, status, user, reason, limit - len(canceled))
     if len(canceled) == limit:
         return limit  # the next sweep goes on, and releases the children
-    for step in range(0, len(canceled), AT_ONCE):
-        awaited = backlog.awaited([job["name"] for job in canceled[step : step + AT_ONCE]])
+    for some in in_pieces(canceled, AT_ONCE):
+        awaited = backlog.awaited([job["name"] for job in some])
         best_effort.run(partial(batch_end.release_and_close, awaited))
     for member in backlog.to_be_stopped("parent_batch", name):
         best_effort.run(partial(cancel.request_stop, member, user, reason))

@@ -15,6 +15,7 @@ from .. import engine
 from ..access import visibility
 from ..attempt.context import text_for_storage
 from ..base import clock, config, ids
+from ..base.pieces import in_pieces
 from ..base.row_types import Columns
 from ..base.texts import TEXT_LENGTH, cut
 from ..db import transaction
@@ -156,8 +157,7 @@ def _retry_failed(name: str) -> dict[str, Any]:
         batch_store.reopen(name)
     moved = set()
     for values, jobs in _alike(may_go, keys):
-        for start in range(0, len(jobs), RETRY_AT_ONCE):
-            step = jobs[start : start + RETRY_AT_ONCE]
+        for step in in_pieces(jobs, RETRY_AT_ONCE):
             message, user = engine.RETRY_MESSAGE, frappe.session.user
             columns = dict(values)
             to_status = JobStatus(columns.pop("status"))

@@ -11,6 +11,7 @@ from frappe import _
 from .. import engine
 from ..base import config, plain_text
 from ..base.texts import cut
+from ..db import transaction
 from ..errors import DuplicateJobError, InvalidJobError
 from ..queries import visible_jobs
 from ..status import JobStatus
@@ -18,7 +19,7 @@ from ..store import backlog
 from ..submit import dedup
 
 MAX_JOBS = 500
-SAVEPOINT = "dartwing_core_bulk"
+SAVEPOINT, ONE = "dartwing_core_bulk", "dartwing_core_bulk_one"
 REFUSALS = (frappe.ValidationError, frappe.PermissionError, frappe.DoesNotExistError, DuplicateJobError)
 """Errors by which a job's state or a permission refuses it. A lost transaction is not among them."""
 
@@ -58,8 +59,15 @@ def _locked(names: list[str]) -> list[str]:
 
 def _each(job_ids: Any, work: Callable[[str], Any], prepare: Callable[[list[str]], list[str]] = list) -> dict[str, Any]:
     """`prepare`: called with the visible jobs. Returns them in the order in which they are to be done."""
-    done: list[str] = []
     names = {name.strip().casefold(): name for name in _names(job_ids)}  # spellings of one job, for the database
+    with transaction.undone_on_error(SAVEPOINT):
+        return _do_each(names, work, prepare)
+
+
+def _do_each(
+    names: dict[str, str], work: Callable[[str], Any], prepare: Callable[[list[str]], list[str]]
+) -> dict[str, Any]:
+    done: list[str] = []
     visible = {name.casefold() for name in visible_jobs.visible_names(list(names.values()))}
     refused = {
         cut(name): plain_text.of_error(visible_jobs.not_found(name))
@@ -68,11 +76,11 @@ def _each(job_ids: Any, work: Callable[[str], Any], prepare: Callable[[list[str]
     }
     for name in prepare([name for spelled, name in names.items() if spelled in visible]):
         told = len(frappe.local.message_log)
-        frappe.db.savepoint(SAVEPOINT)
+        frappe.db.savepoint(ONE)
         try:
             work(name)
         except REFUSALS as error:
-            frappe.db.rollback(save_point=SAVEPOINT)
+            frappe.db.rollback(save_point=ONE)
             del frappe.local.message_log[told:]  # the answer says it
             refused[cut(name)] = plain_text.of_error(error) or _("This is not allowed.")
         else:

@@ -10,12 +10,14 @@ from frappe import _
 from .. import engine
 from ..access import visibility
 from ..base import config, plain_text
+from ..db import transaction
 from ..errors import DuplicateJobError, InvalidTransitionError
 from ..queries import job_queries, visible_jobs
 from ..status import JobStatus
 from ..submit import dedup
 
 MAX_LIMIT = 1_000
+SAVEPOINT = "dartwing_core_dead_letters"
 
 
 def get_dead_letter_jobs(organization: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
@@ -39,6 +41,11 @@ def bulk_retry_dead_letter(
 ) -> dict[str, Any]:
     """Retry Dead Letter jobs that the user may see, oldest first: `{retried: [job ids], skipped: {job id: reason}}`."""
     names = _visible_names(organization, job_type, job_queries.bounded(limit, 1, MAX_LIMIT, "limit"))
+    with transaction.undone_on_error(SAVEPOINT):
+        return _retry(names)
+
+
+def _retry(names: list[str]) -> dict[str, Any]:
     dedup.lock_contents_of(names)
     retried, skipped = [], {}
     for name in names:

@@ -14,6 +14,7 @@ from rq.timeouts import BaseTimeoutException
 
 from ..access import desk_access
 from ..base import clock
+from ..base.pieces import in_pieces
 from ..db import best_effort, deletion, sql
 from ..store import private_files
 from . import blocking_rows
@@ -114,9 +115,10 @@ def _locked(rows: Iterable[Row]) -> Iterator[Row]:
     """Lock the rows that SQL deletes. Returns those that others have locked."""
     for doctype, names in _by_doctype(row for row in rows if row[0] not in BY_FRAPPE).items():
         table = frappe.qb.DocType(doctype)
-        query = frappe.qb.from_(table).force_index("PRIMARY").select(table.name).where(table.name.isin(names))
-        free = {name for (name,) in sql.run_locking_read(query.for_update(skip_locked=True))}
-        yield from ((doctype, name) for name in names if name not in free)
+        query = frappe.qb.from_(table).force_index("PRIMARY").select(table.name).for_update(skip_locked=True)
+        for some in in_pieces(sorted(names), sql.MOST_LOCKED_NAMES):
+            free = {name for (name,) in sql.run_locking_read(query.where(table.name.isin(some)))}
+            yield from ((doctype, name) for name in some if name not in free)
 
 
 def _by_doctype(rows: Iterable[Row]) -> dict[str, list[str]]:

@@ -59,7 +59,8 @@ def clear_old_jobs(days: int) -> int:
             break
         after = page[-1]
         names = [name for _creation, name in page]
-        deleted += sql.committed(partial(_delete, names, ended_before, dead_before))
+        step = partial(_delete, names, ended_before, dead_before)
+        deleted += best_effort.run(partial(sql.committed, step)) or 0  # a locked row keeps only its page
     while time.monotonic() < deadline and sql.committed(partial(_delete_batches, ended_before)) == BATCH:
         pass
     sql.committed(partial(_delete_circuits, ended_before))

@@ -11,7 +11,7 @@ from frappe import _
 
 from ..base import config, ids
 from ..base.row_types import AttemptKey, MovableJob
-from ..db import named_locks, server_errors, sql
+from ..db import named_locks, sql
 from ..errors import InvalidTransitionError, JobCanceledError, JobChangedError
 
 SETTLE_WAIT = 2
@@ -42,13 +42,7 @@ def acquire_lock(job: AttemptKey) -> None:
 
     Only one caller may have it: after a rollback by the first, no settle would wait for the second.
     """
-    try:
-        is_free = named_locks.acquire_lock(lock_of(job), SETTLE_WAIT) is not False
-    except Exception as error:  # two callers wait for each other's locks
-        if not server_errors.is_conflict(error):
-            raise
-        is_free = False
-    if not is_free:
+    if named_locks.acquire_lock(lock_of(job), SETTLE_WAIT) is False:
         raise InvalidTransitionError(_("Job {0} is being canceled by somebody else.").format(job["name"]))
 
 
@@ -59,12 +53,8 @@ def await_decision(job: AttemptKey) -> None:
     """
     if named_locks.has_lock(lock_of(job)):
         raise JobCanceledError(_("The job was canceled by its own handler."))
-    try:
-        with named_locks.named_lock(lock_of(job), config.settings().lease_seconds / 4):
-            pass
-    except Exception as error:  # the holder waits for a named lock of this connection
-        if not server_errors.is_conflict(error):
-            raise
+    with named_locks.named_lock(lock_of(job), config.settings().lease_seconds / 4):
+        pass
 
 
 def lock_of(job: AttemptKey) -> str:

@@ -11,6 +11,7 @@ from pypika.queries import QueryBuilder
 
 from ..access import visibility
 from ..base import canonical, clock, config, ids
+from ..base.pieces import in_pieces
 from ..db import deletion, sql
 from ..db.rows import STANDARD, standard_values
 from ..status import LIVE, JobStatus
@@ -32,8 +33,7 @@ POINT_ROWS = 500
 def insert(pairs: Sequence[tuple[str, str]], owner: str) -> None:
     """Insert the parents (second) of jobs (first) that have several."""
     now = clock.site_time()
-    for start in range(0, len(pairs), INSERT_ROWS):
-        some = pairs[start : start + INSERT_ROWS]
+    for some in in_pieces(pairs, INSERT_ROWS):
         values = [(*standard_values(ids.time_ordered_id(), owner, now), *pair) for pair in some]
         sql.insert(config.DEPENDENCY, (*STANDARD, "background_job", "depends_on"), values)
 
@@ -77,8 +77,8 @@ def forget(parents: Sequence[str]) -> None:
         return
     deletion.delete_rows(config.DEPENDENCY, "depends_on", parents)
     pointing = _pointing_to(parents).run()
-    for start in range(0, len(pointing), POINT_ROWS):
-        waiting.set_parents(dict(pointing[start : start + POINT_ROWS]), [JobStatus.DEAD_LETTER])
+    for some in in_pieces(pointing, POINT_ROWS):
+        waiting.set_parents(dict(some), [JobStatus.DEAD_LETTER])
 
 
 def _pointing_to(parents: Sequence[str]) -> QueryBuilder:

@@ -8,6 +8,7 @@ from typing import Any
 
 import frappe
 
+from ..base.pieces import in_pieces
 from ..base.row_types import RungJob
 from ..db import best_effort, sql
 from ..line import wake
@@ -88,9 +89,8 @@ class AfterCommit:
             self._release_named([name])
 
     def _release_named(self, names: list[str]) -> None:
-        for start in range(0, len(names), RELEASE_BATCH):
-            batch = names[start : start + RELEASE_BATCH]
-            frappe.db.sql(f"SELECT {', '.join(['RELEASE_LOCK(%s)'] * len(batch))}", batch)
+        for some in in_pieces(names, RELEASE_BATCH):
+            frappe.db.sql(f"SELECT {', '.join(['RELEASE_LOCK(%s)'] * len(some))}", some)
 
     def _renew_rollback(self) -> None:
         self._awaits_commit = False

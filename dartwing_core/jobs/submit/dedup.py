@@ -28,6 +28,7 @@ from pypika.terms import Criterion
 from ..access import visibility
 from ..base import clock, config, priorities
 from ..base.config import JobType
+from ..base.pieces import in_pieces
 from ..base.row_types import fields_of
 from ..db import named_locks, server_errors, sql
 from ..errors import DuplicateJobError, InvalidJobError, JobBusyError
@@ -131,9 +132,8 @@ def holders(hashes: Collection[str]) -> dict[str, HolderRow]:
 def _latest(
     hashes: Collection[str], read: Callable[[QueryBuilder], list[dict[str, Any]]]
 ) -> Iterator[tuple[str, HolderRow]]:
-    ordered = sorted(hashes)
-    for start in range(0, len(ordered), BATCH):
-        for row in cast(list[HolderRow], read(_holders_query(ordered[start : start + BATCH]))):
+    for some in in_pieces(sorted(hashes), BATCH):
+        for row in cast(list[HolderRow], read(_holders_query(some))):
             yield row["active_key"].partition(":")[0], row
 
 

@@ -10,6 +10,7 @@ from frappe import _
 
 from ..access import visibility
 from ..base import canonical, config
+from ..base.pieces import in_pieces
 from ..base.texts import cut
 from ..errors import InvalidJobError
 from ..status import ENDED_BADLY, LIVE, JobStatus
@@ -170,8 +171,8 @@ def _existing(names: Sequence[str]) -> dict[str, ExistingParent]:
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(job.name, job.status, job.organization, job.owner_user)
     found: dict[str, ExistingParent] = {}
-    for start in range(0, len(names), READ_AT_ONCE):
-        rows = query.where(job.name.isin(names[start : start + READ_AT_ONCE])).run(as_dict=True)
+    for some in in_pieces(names, READ_AT_ONCE):
+        rows = query.where(job.name.isin(some)).run(as_dict=True)
         found |= {row["name"]: row for row in rows}
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import frappe
@@ -30,7 +31,7 @@ from ..mentions import (
 )
 from ..references import STEPS, hidden_of, visible_of
 from ..request_texts import listed
-from .base import are_names, check, dict_of, instead_of, is_ours, parsed, rows_naming_ours, sees_everything, text_of
+from .base import are_names, dict_of, instead_of, is_hidden, is_ours, parsed, rows_naming_ours, sees_everything, text_of
 
 COLUMN, SETTINGS = "Kanban Board Column", "Dashboard Settings"
 AGGREGATIONS = ("sum", "count", "avg", "min", "max")
@@ -258,14 +259,19 @@ def _without_personal_rows(doctype: Any) -> list[list[Any]]:
 @instead_of(contact.address_query)
 def address_query(given: dict[str, Any]) -> Any:
     """Names of addresses of one document each: for a number, Frappe lists those of all documents. 15, 16."""
-    for link in listed(given.get("links")):
-        kind, name = (
-            (link.get(key) for key in ("link_doctype", "link_name")) if isinstance(link, dict) else (None, None)
-        )
-        if tenant_doctype(kind) and not isinstance(name, str):
-            raise frappe.ValidationError(_("{0} must be text.").format("link_name"))
-        check(kind, name)
+    links = listed(given.get("links"))
+    if links and not sees_everything():
+        given["links"] = json.dumps([link for link in links if not _leads_to_hidden(link)])
     return contact.address_query(**given)
+
+
+def _leads_to_hidden(link: Any) -> bool:
+    kind, name = (link.get(key) if isinstance(link, dict) else None for key in ("link_doctype", "link_name"))
+    if not isinstance(kind, str | None):
+        raise frappe.ValidationError(_("{0} must be text.").format("link_doctype"))
+    if tenant_doctype(kind) and not isinstance(name, str | None):
+        raise frappe.ValidationError(_("{0} must be text.").format("link_name"))
+    return bool(name) and is_hidden(kind, name)
 
 
 @instead_of(global_search.search)

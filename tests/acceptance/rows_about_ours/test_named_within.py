@@ -90,6 +90,25 @@ def test_addresses_are_not_found_by_a_number(web, doctype, name):
         removed(address)
 
 
+def test_a_hidden_link_keeps_no_contact_from_its_own_addresses(web, manager):
+    # Seen failing: 404 for all, each time that a former member opened a contact. Frappe leaves such links out.
+    user = factory.user("step_addresses", factory.ALPHA, roles=("Dartwing User", "Desk User", "Sales User"))
+    own, hidden, missing = ({"link_doctype": kind, "link_name": name} for kind, name in (
+        ("User", user), ("Organization", factory.BETA), ("Organization", "no such name")))  # fmt: skip
+    address = insert("Address", address_title="mine", address_type="Billing", address_line1="x", city="x",
+                     country="Germany", links=[own])  # fmt: skip
+    frappe.db.commit()
+    client = Client(web).with_token(user)
+    try:
+        for links in ([own, hidden], [missing, own], [own, {"link_doctype": "Organization"}]):
+            answer = call(client, ADDRESSES, links=json.dumps(links))
+            assert answer.json() == {"message": [address.name]}, answer.text
+        answer = call(manager, ADDRESSES, links=json.dumps([own, {"link_doctype": "Organization"}]))
+        assert answer.json() == {"message": [address.name]}, "as Frappe answers"
+    finally:
+        removed(address)
+
+
 def test_a_tag_with_the_name_of_an_organization_counts_no_tasks_about_it(reader, task):
     # Seen failing: Frappe finds tasks by the name alone, and so told who has one about a guessed organization.
     tag = frappe.get_doc({"doctype": "Tag", "name": factory.BETA}).insert(ignore_permissions=True)
@@ -112,6 +131,10 @@ def followers(name: object) -> dict[str, object]:
     return {"method": method, "source_names": json.dumps(["Organization"]), "target_doc": name}
 
 
+def search_by(query: str) -> dict[str, object]:
+    return {"query": query, "doctype": "ToDo", "txt": factory.BETA, "filters": "{}"}
+
+
 INDIRECT = {
     "a mapper": mapped(f"{ASSIGN}.add", assign_to="[]", doctype="Organization", name=factory.BETA),
     "a mapper of any": mapped(f"{ASSIGN}.add", assign_to="[]", doctype=["like", "%"], name=["like", "%"]),
@@ -126,6 +149,11 @@ INDIRECT = {
         "method": "frappe.model.mapper.make_mapped_doc", "target_doc": "Administrator",
         "source_names": json.dumps(["frappe.desk.form.document_follow.get_follow_users"])}),
     "an upload": ("upload_file", {"method": "frappe.desk.reportview.delete_items", "doctype": "Organization"}),
+    "an old upload": ("uploadfile", {"method": "frappe.desk.reportview.delete_items", "doctype": "Organization",
+        "docname": factory.ALPHA, "items": json.dumps([factory.BETA])}),
+    "a search": ("frappe.desk.search.search_widget", search_by("frappe.desk.form.assign_to.get")),
+    "a substitute's search": ("dartwing_core.wall.substitutes.lists.search_link", search_by("frappe.share.add")),
+    "another substitute's": ("dartwing_core.wall.substitutes.lists.search_widget", search_by("frappe.client.get")),
 }  # fmt: skip
 
 
@@ -133,6 +161,8 @@ INDIRECT = {
 def test_no_function_of_frappes_calls_another_that_is_not_made_for_it(reader, task, way):
     # Seen failing: tasks, their assignees and followers of any organization, for an account without roles.
     function, asked = INDIRECT[way]
+    if function == "uploadfile" and not IS_15:
+        pytest.skip("only Frappe 15 has it")
     answer = call(reader, function, **asked)
     assert answer.status_code == 403, answer.text
     assert task not in answer.text

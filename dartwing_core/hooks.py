@@ -198,7 +198,9 @@ override_whitelisted_methods = {
     "frappe.contacts.doctype.contact.contact.address_query": "dartwing_core.wall.substitutes.lists.address_query",
     "frappe.desk.listview.get_group_by_count": "dartwing_core.wall.substitutes.lists.get_group_by_count",
     "frappe.desk.calendar.get_events": "dartwing_core.wall.substitutes.charts_and_reports.get_calendar_events",
-    "frappe.desk.doctype.kanban_board.kanban_board.update_order": ("dartwing_core.wall.substitutes.lists.update_order"),
+    "frappe.desk.doctype.kanban_board.kanban_board.update_order": (
+        "dartwing_core.wall.substitutes.boards.update_order"
+    ),
     "frappe.desk.like.toggle_like": "dartwing_core.wall.substitutes.documents.toggle_like",
     "frappe.desk.doctype.notification_log.notification_log.mark_as_read": (
         "dartwing_core.wall.substitutes.documents.mark_as_read"
@@ -217,9 +219,9 @@ override_whitelisted_methods = {
     "frappe.desk.doctype.number_card.number_card.get_percentage_difference": (
         "dartwing_core.wall.substitutes.charts_and_reports.get_percentage_difference"
     ),
-    "frappe.desk.doctype.kanban_board.kanban_board.add_card": "dartwing_core.wall.substitutes.lists.add_card",
+    "frappe.desk.doctype.kanban_board.kanban_board.add_card": "dartwing_core.wall.substitutes.boards.add_card",
     "frappe.desk.doctype.kanban_board.kanban_board.update_order_for_single_card": (
-        "dartwing_core.wall.substitutes.lists.update_order_for_single_card"
+        "dartwing_core.wall.substitutes.boards.update_order_for_single_card"
     ),
     "frappe.email.doctype.auto_email_report.auto_email_report.download": (
         "dartwing_core.wall.substitutes.charts_and_reports.download_mailed_report"

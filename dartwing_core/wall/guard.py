@@ -227,8 +227,7 @@ def _check_names(doctype: str, names: set[str]) -> None:
 def _no_text_for_name(call: Call) -> str | None:
     """The error if something else takes the place of a document's name, or of its DocType within another argument.
 
-    The document may refer to ours, or be sent itself. For filters Frappe takes the first row that matches. For 0 and
-    False the database takes each text that begins with no digit.
+    The document may refer to ours, or be sent itself. For filters Frappe takes the first row that matches.
     """
     wrong = _("The name of a document must be text.")
     sent = [value for key in SENT_KEYS if (value := call.arguments.get(key))]
@@ -284,7 +283,7 @@ def _has_no_text_for_name(row: dict[str, Any]) -> bool:
     name = row.get("name")
     if isinstance(name, str | None):
         return False
-    return isinstance(name, dict | list | bool) or name == 0 or guarded_doctype(row.get("doctype")) is not None
+    return sent_names.is_no_name(name) or guarded_doctype(row.get("doctype")) is not None
 
 
 def _odd_number(call: Call) -> str | None:

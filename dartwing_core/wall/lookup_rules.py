@@ -6,6 +6,8 @@ For requests and jobs, as in `query_rules`, whose rules for fields and filters h
   Single. Child rows are only those of the parent's DocType: Frappe joins them by the parent's name alone. (16)
 - A query of Frappe's own functions has at most MOST_FILTERS filters: Frappe nests them, and takes minutes to write the
   error for a thousand. (16)
+- A title, or another field behind a link to ours, is empty where that document is hidden. Frappe leaves out the row.
+  (16)
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import frappe
 from frappe import _
 
 from dartwing_core.jobs.access import visibility
+from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
 
 from . import by_request
 from .column_rules import columns_of, is_name, is_value, no_sql, sql_within
@@ -102,5 +105,23 @@ def _are_too_many(filters: Any) -> bool:
     return count > MOST_FILTERS
 
 
-Lookup = frappe.get_module("frappe.database.query").Engine
+def _hiding_only_what_is_linked(apply_join):
+    """Frappe leaves out rows of other DocTypes whose link to ours is empty, or leads to a hidden document."""
+
+    @functools.wraps(apply_join)
+    def joined(self, query, engine=None):
+        table, main = frappe.qb.DocType(self.doctype), frappe.qb.DocType(self.parent_doctype)
+        if self.doctype not in TENANT_DOCTYPES or not (engine and engine.apply_permissions) or query.is_joined(table):
+            return apply_join(self, query, engine)
+        is_linked = table.name == main[self.link_fieldname]
+        is_visible = engine.get_permission_conditions(self.doctype, table)
+        return query.left_join(table).on(is_linked & is_visible if is_visible else is_linked)
+
+    return joined
+
+
+_queries = frappe.get_module("frappe.database.query")
+Lookup = _queries.Engine
 Lookup.get_query = (_with_checked_names if IS_15 else _without_false_parents)(Lookup.get_query)
+if not IS_15:
+    _queries.LinkTableField.apply_join = _hiding_only_what_is_linked(_queries.LinkTableField.apply_join)

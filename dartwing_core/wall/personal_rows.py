@@ -6,13 +6,14 @@ cards and charts to all users. Rows about other DocTypes stay as they are. (15, 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import functools
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import frappe
 from frappe import _
+from frappe.desk import query_report
 from frappe.model.document import Document
 from pypika.queries import QueryBuilder
 from pypika.terms import Criterion, Not
@@ -50,13 +51,14 @@ class Kind:
     """The document that a row is about."""
 
 
+PREPARED = "Prepared Report"
 KINDS = {
     NOTICE: Kind("document_type", "for_user", name="document_name"),
     "List Filter": Kind("reference_doctype", "for_user"),
     "Number Card": Kind("document_type", "owner", "report_name", "method", ("is_public", "is_standard")),
     "Dashboard Chart": Kind("document_type", "owner", "report_name", None, ("is_public", "is_standard")),
     "Auto Email Report": Kind(None, "user", "report"),
-    "Prepared Report": Kind(None, "owner", "report_name", reads=report_access.MAY_HOLD_OURS),
+    PREPARED: Kind(None, "owner", "report_name", reads=report_access.MAY_HOLD_OURS),
 }
 BOARD = "Kanban Board"
 PERSONAL = frozenset({*KINDS, BOARD})
@@ -71,7 +73,7 @@ def conditions(user: str | None = None, doctype: str = "List Filter") -> str:
     return "" if viewer.sees_everything else _conditions_text(frappe.db.db_type, doctype, viewer.user)
 
 
-@lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=256)
 def _conditions_text(_db_type: str, doctype: str, user: str) -> str:
     """The text of the conditions, which takes milliseconds to make. It depends on these values alone."""
     return as_sql(_is_shown(frappe.qb.DocType(doctype), KINDS[doctype], user))
@@ -167,6 +169,20 @@ def check(doc: Document) -> None:
         throw_missing(doc.doctype, doc.name)
 
 
+def _only_visible_prepared(get_result: Callable[..., Any]) -> Callable[..., Any]:
+    """Frappe returns the prepared report that its user names, of whatever report, without a permission. (15, 16)"""
+
+    @functools.wraps(get_result)
+    def checked(report: Any, filters: Any, dn: Any = "", user: str | None = None) -> Any:
+        if dn and not visibility.viewer().sees_everything:
+            if not isinstance(dn, str):
+                raise frappe.ValidationError(_("{0} must be text.").format("prepared_report_name"))
+            check(frappe.get_doc(PREPARED, dn))
+        return get_result(report, filters, dn, user)
+
+    return checked
+
+
 def stay_quiet(doc: Document, _method: str | None = None) -> None:
     """`validate` and `on_trash` of KINDS: send no update. It would tell the name to all users with a list of rows."""
     if _is_about_ours(KINDS[doc.doctype], doc):
@@ -240,3 +256,6 @@ def _has_filters_of_ours(settings: Document) -> bool:
     charts = frappe.get_all("Dashboard Chart", filters={"name": ["in", sorted(names)]}, fields=fields) if names else []
     is_gone = len(charts) < len(names)
     return is_gone or any(row.module == MODULE or _is_about_ours(KINDS["Dashboard Chart"], row) for row in charts)
+
+
+query_report.get_prepared_report_result = _only_visible_prepared(query_report.get_prepared_report_result)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any
 
 import frappe
 from frappe import _
 
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES
+
+from . import request_texts
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
@@ -36,25 +38,43 @@ def check_sending(doc: Document, method: str | None = None) -> None:
 
     Frappe runs scripts of reports as the scheduler, which sees everything, and other reports as the named user.
     """
-    if report := _report(doc.report):
-        _check_sent(report, doc.user, frappe.session.user)
+    _check_sent(_chain(doc.report), doc.user, frappe.session.user)
 
 
 def check_making(doc: Document) -> None:
     """Check again when the report is made: its mailing may lead to another report than when it was saved."""
-    if report := _report(doc.report):
-        _check_sent(report, doc.user, doc.modified_by)
+    _check_sent(_chain(doc.report), doc.user, doc.modified_by)
 
 
 def runs_as_its_user(report: str) -> bool:
     """Whether a mailed report is to run as the user of its mailing: it has a script, and its rows may be about ours."""
     found = _report(report)
-    return found is not None and found.report_type != BY_QUERY and may_hold_ours(found.ref_doctype)
+    return found is not None and found.report_type != BY_QUERY and report_may_hold_ours(report)
+
+
+def report_may_hold_ours(report: str) -> bool:
+    """Whether the rows of a report may be ours, or about ours."""
+    return any(map(may_hold_ours, _doctypes_of(_chain(report))))
+
+
+def _doctypes_of(chain: Sequence[Document]) -> set[str]:
+    """The DocTypes that a report reads: that of the last report, and those of the columns that users have added."""
+    added = [row for one in chain if one.report_type == CUSTOM for row in _columns_of(one)]
+    return {row["doctype"] for row in added if isinstance(row.get("doctype"), str)} | {
+        one.ref_doctype for one in chain[-1:]
+    }
+
+
+def _columns_of(report: Document) -> list[dict[str, Any]]:
+    """The columns of a Custom Report, as users have sent them."""
+    stored = request_texts.parsed(report.json)
+    columns = stored.get("columns") if isinstance(stored, dict) else None
+    return [row for row in columns if isinstance(row, dict)] if isinstance(columns, list) else []
 
 
 def _chain(name: str) -> list[Document]:
     """A report, and the reports to which it leads as a Custom Report. The last one runs."""
-    fields = ["name", "ref_doctype", "report_type", "reference_report"]
+    fields = ["name", "ref_doctype", "report_type", "reference_report", "json"]
     found: dict[str, Document] = {}
     while name and name not in found:
         report = frappe.db.get_value("Report", name, fields, as_dict=True)
@@ -76,23 +96,26 @@ def check_report(doc: Document, method: str | None = None) -> None:
     if doc.is_new():
         return
     is_custom = doc.report_type == CUSTOM and doc.reference_report
-    runs = (_report(doc.reference_report) if is_custom else None) or doc
-    if may_hold_ours(runs.ref_doctype):
+    chain = [doc, *(_chain(doc.reference_report) if is_custom else ())]
+    if any(map(may_hold_ours, _doctypes_of(chain))):
         for report, user in frappe.get_all("Auto Email Report", fields=["report", "user"], as_list=True):
             if any(one.name == doc.name for one in _chain(report)):
-                _check_sent(runs, user, frappe.session.user)
+                _check_sent(chain, user, frappe.session.user)
 
 
-def _check_sent(report: Document, user: str, maker: str) -> None:
+def _check_sent(chain: Sequence[Document], user: str, maker: str) -> None:
     """Raises frappe.PermissionError for a mailing that shows more than `maker` sees.
 
-    `maker`: the user who changes the report or its mailing, or changed it last.
+    `chain`: as of `_chain`. `maker`: the user who changes the report or its mailing, or changed it last.
     """
+    if not chain:
+        return
+    report = chain[-1]
     if report.ref_doctype in TENANT_DOCTYPES and report.report_type != BY_QUERY:
         text = _("The report {0} can't be sent: it would hold the jobs of all organizations.")
         frappe.throw(text.format(_(report.name)), frappe.PermissionError)
     is_for_others = user != maker and not visibility.sees_everything(maker)
-    if is_for_others and may_hold_ours(report.ref_doctype):
+    if is_for_others and any(map(may_hold_ours, _doctypes_of(chain))):
         text = _("The report {0} can be sent only with your own permissions. Enter yourself as its user.")
         frappe.throw(text.format(_(report.name)), frappe.PermissionError)
 
@@ -117,8 +140,7 @@ def is_on_jobs(report: str) -> bool:
 
 def is_on(report: str, doctypes: Collection[str]) -> bool:
     """Whether a report reads one of these DocTypes. Its content then depends on the user who makes it."""
-    found = _report(report)
-    return found is not None and found.ref_doctype in doctypes
+    return not _doctypes_of(_chain(report)).isdisjoint(doctypes)
 
 
 def check_preparing(doc: Document, method: str | None = None) -> None:

@@ -29,7 +29,7 @@ from frappe.email.doctype.email_queue.email_queue import SendMailContext
 from frappe.email.doctype.notification.notification import Notification
 from frappe.website.doctype.personal_data_download_request import personal_data_download_request
 
-from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES
+from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES, now_and_before
 
 from . import report_access
 from .doctypes import guarded_doctype
@@ -97,11 +97,11 @@ def _only_to_who_may_see(get_recipients: Callable[[Any, Any, Any], Any]) -> Call
     @functools.wraps(get_recipients)
     def checked(self: Any, doc: Any, context: Any) -> Any:
         found = get_recipients(self, doc, context)
-        if doc.doctype not in (*TENANT_DOCTYPES, *STEPS):
+        if doc.doctype not in TENANT_DOCTYPES and doc.doctype not in REFERENCES:
             return found
         addresses = {email: parseaddr(email)[1] for emails in found for email in emails}
         rows = frappe.get_all("User", {"email": ["in", list(addresses.values())]}, ["email", "name"])
-        hidden = {row.email.lower() for row in rows if not may_refer_to(doc.doctype, doc.name, row.name)}
+        hidden = {row.email.lower() for row in rows if not _may_be_told(doc, row.name)}
         return tuple([email for email in emails if addresses[email].lower() not in hidden] for emails in found)
 
     return checked
@@ -113,16 +113,26 @@ def _to_numbers_of_who_may_see(get_numbers: Callable[..., list[Any]]) -> Callabl
     @functools.wraps(get_numbers)
     def checked(self: Any, doc: Any, context: Any, *more: Any, **named: Any) -> list[Any]:
         found = get_numbers(self, doc, context, *more, **named)
-        if doc.doctype not in (*TENANT_DOCTYPES, *STEPS):
+        if doc.doctype not in TENANT_DOCTYPES and doc.doctype not in REFERENCES:
             return found
         field = named.get("field_on_user") or (more[0] if more else "mobile_no")
         rows = frappe.get_all("User", {field: ["in", list(filter(None, found))]}, ["name", field])
-        sees_it = {row.name: may_refer_to(doc.doctype, doc.name, row.name) for row in rows}
+        sees_it = {row.name: _may_be_told(doc, row.name) for row in rows}
         visible = {row[field] for row in rows if sees_it[row.name]}
         hidden = {row[field] for row in rows} - visible
         return [number for number in found if number not in hidden]
 
     return checked
+
+
+def _may_be_told(doc: Any, user: str) -> bool:
+    """Whether a user may see a document of ours, or the one that a row of REFERENCES is about.
+
+    The row itself may not be committed yet, so its fields decide.
+    """
+    if doc.doctype in TENANT_DOCTYPES:
+        return is_visible(doc.doctype, doc.name, user)
+    return all(may_refer_to(kind, name, user) for kind, name in now_and_before(doc, REFERENCES[doc.doctype]))
 
 
 def _user_of(email: str) -> str:

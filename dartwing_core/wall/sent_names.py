@@ -62,6 +62,14 @@ def is_filter(value: Any) -> bool:
     return isinstance(value, dict | list | tuple)
 
 
+def is_no_name(value: Any) -> bool:
+    """Whether this leads to other rows than one of that name: filters, or a number that is no name of a row.
+
+    For 0 and False the database takes each text that begins with no digit.
+    """
+    return is_filter(value) or isinstance(value, bool | float) or value == 0
+
+
 def _with_checked_names(update):
     @functools.wraps(update)
     def checked(self, d):

@@ -18,6 +18,7 @@ import functools
 import re
 from collections.abc import Mapping
 from numbers import Number
+from types import FrameType
 from typing import Any
 
 import frappe
@@ -52,6 +53,7 @@ BY_NAME, BY_PLACE = re.compile(r"%(?!\(\w+\)[sd])"), re.compile(r"%(?![sd])")
 NAMED = re.compile(r"%\((\w+)\)s")
 CONDITIONS = "dartwing_conditions"
 """In `frappe.flags`: conditions that permissions, ours and other apps', have added to lists. No request wrote them."""
+API_LIST = ("api.v2", "document_list")
 WRAPPERS = (__name__, lookup_rules.__name__, query_rules.__name__, sent_names.__name__)
 """Modules of this app that stand between Frappe's functions and the database."""
 
@@ -94,11 +96,17 @@ def _is_known(code: str) -> tuple[bool, set[str] | None]:
     """Whether an app or a script issues the query; and the tables of the list, if Frappe issues it for a list."""
     for frame in callers.frames():
         query = frame.f_locals.get("self")
-        if isinstance(query, query_rules.Query):
+        if isinstance(query, query_rules.Query) or _is_list_of_api(frame):
             return False, _tables_of(query, code)
         if not callers.asks_for_others(frame, callers.BUILDERS, WRAPPERS):
             return not callers.is_frappes(frame), None
     return False, None
+
+
+def _is_list_of_api(frame: FrameType) -> bool:
+    """Whether this is the function of Frappe 16 for lists by REST, which makes its query without a Query."""
+    module = frame.f_globals.get("__name__", "").partition(".")[2]
+    return not IS_15 and callers.is_frappes(frame) and (module, frame.f_code.co_name) == API_LIST
 
 
 def _tables_of(query: Any, code: str) -> set[str]:

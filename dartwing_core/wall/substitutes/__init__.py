@@ -10,7 +10,7 @@ module.
 
 from __future__ import annotations
 
-from . import charts_and_reports, documents, energy_points, imports, lists
+from . import boards, charts_and_reports, documents, energy_points, imports, lists
 from .base import REPLACED
 
-__all__ = ["REPLACED", "charts_and_reports", "documents", "energy_points", "imports", "lists"]
+__all__ = ["REPLACED", "boards", "charts_and_reports", "documents", "energy_points", "imports", "lists"]

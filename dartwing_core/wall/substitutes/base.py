@@ -14,8 +14,8 @@ from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import ENGINE_DOCTYPES, TENANT_DOCTYPES, throw_missing
 from dartwing_core.jobs.errors import InvalidJobError
 
-from .. import further_rows
-from ..doctypes import tenant_doctype
+from .. import further_rows, sent_names
+from ..doctypes import guarded_doctype, tenant_doctype
 from ..mentions import naming_ours
 
 MOST_NAMES = 500
@@ -88,6 +88,12 @@ def check_mark(doctype: Any, *names: Any) -> None:
     """Raise if these documents can't be tagged or liked by the user."""
     if isinstance(doctype, str) and doctype in ENGINE_DOCTYPES:
         frappe.throw(_("Background jobs can't be tagged or liked."), frappe.PermissionError)
+    if isinstance(doctype, list | dict):
+        raise frappe.ValidationError(_("{0} must be text.").format(_("DocType")))
+    if any(map(sent_names.is_no_name, names)) and not sees_everything():
+        raise frappe.ValidationError(_("The name of a document must be text."))
+    if not guarded_doctype(doctype):
+        return
     if len(names) > MOST_NAMES:
         raise InvalidJobError(_("At most {0} names at once.").format(MOST_NAMES))
     for name in names:

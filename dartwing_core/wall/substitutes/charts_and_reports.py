@@ -22,7 +22,7 @@ from dartwing_core.jobs.access.desk_access import visible_names
 from .. import personal_rows, query_rules, report_access
 from ..frappe_version import IS_15
 from ..mentions import asks_for_names, fields_that_link_to_ours, naming_ours
-from .base import are_names, check, dict_of, instead_of, is_ours, parsed, rows_naming_ours, sees_everything, text_of
+from .base import are_names, dict_of, instead_of, is_ours, parsed, rows_naming_ours, sees_everything, text_of
 
 IN_BACKGROUND = "export_in_background"
 """Argument of Frappe 16 for an export in the background. Its file is for all who may read the report, and has a name
@@ -148,18 +148,9 @@ def run_report(given: dict[str, Any]) -> Any:
     """Computed anew, for the caller: Frappe caches a report's rows, and returns those of any user named. 15, 16."""
     if _is_on_jobs(given["report_name"]):
         given |= {"user": None, "ignore_prepared_report": True}
-    elif not sees_everything() and report_access.is_on(given["report_name"], report_access.MAY_HOLD_OURS):
+    elif not sees_everything() and report_access.report_may_hold_ours(given["report_name"]):
         given["user"] = None
-        _check_prepared(parsed(given, "filters"))
     return query_report.run(**given)
-
-
-def _check_prepared(filters: Any) -> None:
-    """Raise if the filters name a prepared report of another user."""
-    name = filters.get("prepared_report_name") if isinstance(filters, dict) else None
-    if name and not isinstance(name, str):
-        raise frappe.ValidationError(_("{0} must be text.").format("prepared_report_name"))
-    check("Prepared Report", name)
 
 
 @instead_of(query_report.export_query)
@@ -168,6 +159,7 @@ def export_query(given: dict[str, Any]) -> Any:
     name = frappe.form_dict.get("report_name")
     if _is_on_jobs(name):
         report_access.prepare_no_more(name)
+    if IN_BACKGROUND in frappe.form_dict and report_access.report_may_hold_ours(name):
         frappe.form_dict.pop(IN_BACKGROUND, None)
     return query_report.export_query(**given)
 

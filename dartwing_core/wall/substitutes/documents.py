@@ -22,6 +22,7 @@ from .. import further_rows, links, sent_names
 from ..frappe_version import IS_15
 from ..mentions import NOTICE, PAIRS, kind_fields, meta_of, names_ours, naming_ours
 from ..references import STEPS, may_refer_to
+from ..request_texts import listed
 from .base import check, check_mark, instead_of, is_hidden, is_ours, list_of, parsed, sees_everything, text_of
 
 
@@ -95,12 +96,14 @@ def get_user_permissions(given: dict[str, Any]) -> Any:
 
 @instead_of(utils.get_next)
 def get_next(given: dict[str, Any]) -> Any:
-    """The document after one that the user may see: Frappe compares any field of any document with the user's own.
+    """The document after one that the user may read: Frappe compares any field of any document with the user's own.
 
-    15, 16.
+    One that the user may not read is treated as a missing one. 15, 16.
     """
-    sent_names.refuse("value", given["value"])
-    check(given["doctype"], given["value"])
+    doctype, name = given["doctype"], given["value"]
+    sent_names.refuse("value", name)
+    if not sees_everything() and not frappe.get_list(doctype, filters={"name": name}, limit=1):
+        given["value"] = frappe.generate_hash(length=20)
     return utils.get_next(**given)
 
 
@@ -147,9 +150,14 @@ def remove_tag(given: dict[str, Any]) -> Any:
 @instead_of(tag.add_tags)
 def add_tags(given: dict[str, Any]) -> Any:
     """Refuses such tags for several documents. 15, 16."""
-    if is_ours(given["dt"]):
-        check_mark(given["dt"], *list_of(given, "docs"))
+    check_mark(given["dt"], *_names_in(given, "docs"))
     return tag.add_tags(**given)
+
+
+def _names_in(given: dict[str, Any], name: str) -> list[Any]:
+    if is_ours(given["dt"]):
+        return list_of(given, name)
+    return listed(given.get(name))
 
 
 @instead_of(email.relink)

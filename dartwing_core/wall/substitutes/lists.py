@@ -9,14 +9,15 @@ import frappe
 from frappe import _, client
 from frappe.contacts.doctype.contact import contact
 from frappe.desk import listview, notifications, reportview, search
-from frappe.desk.doctype.kanban_board import kanban_board
 from frappe.desk.doctype.tag import tag
 from frappe.utils import get_safe_filters, global_search, goal
 from frappe.utils.data import make_filter_tuple
 from frappe.workflow.doctype.workflow import workflow
-from pypika.functions import Count
+from pypika.enums import Order
+from pypika.functions import Coalesce, Count
+from pypika.terms import PseudoColumn
 
-from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES, throw_missing
+from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
 
 from .. import personal_rows
 from ..doctypes import tenant_doctype
@@ -119,59 +120,6 @@ def _permitted(doctype: str) -> list[Any] | None:
     return ["not in", names] if names else None
 
 
-@instead_of(kanban_board.update_order)
-def update_order(given: dict[str, Any]) -> Any:
-    """Leaves out hidden cards: Frappe looks each card up without a permission, and its answer tells the column. 15, 16.
-
-    So it would tell values of our documents, and of rows that name ours. A board of our DocTypes keeps its order.
-    """
-    if sees_everything():
-        return kanban_board.update_order(**given)
-    kind = _check_board(given)
-    if kind and (is_ours(kind) or kind_fields(kind) or fields_that_link_to_ours(kind)):
-        given["order"] = frappe.as_json(_visible_order(kind, dict_of(given, "order")))
-    return kanban_board.update_order(**given)
-
-
-@instead_of(kanban_board.add_card)
-def add_card(given: dict[str, Any]) -> Any:
-    """Refuses private boards of others on our DocTypes: Frappe changes and shows every board. 15, 16."""
-    _check_board(given)
-    return kanban_board.add_card(**given)
-
-
-@instead_of(kanban_board.update_order_for_single_card)
-def update_order_for_single_card(given: dict[str, Any]) -> Any:
-    """Refuses private boards of others on our DocTypes, as `add_card` does. 15, 16."""
-    _check_board(given)
-    return kanban_board.update_order_for_single_card(**given)
-
-
-def _check_board(given: dict[str, Any]) -> str | None:
-    """The DocType of a board. None if there is no such board.
-
-    Raises DoesNotExistError for a private board of another user on our DocTypes.
-    """
-    name = given["board_name"] = str(given["board_name"])  # a number would be another board to the database
-    found = frappe.db.get_value("Kanban Board", name, ["reference_doctype", "private", "owner"])
-    if not found:
-        return None
-    kind, is_private, owner = found
-    if is_ours(kind) and is_private and owner != frappe.session.user and not sees_everything():
-        throw_missing("Kanban Board", name)
-    return str(kind)
-
-
-def _visible_order(doctype: str, order: dict[str, Any]) -> dict[str, list[str]]:
-    return {} if is_ours(doctype) else {column: _visible_cards(doctype, cards) for column, cards in order.items()}
-
-
-def _visible_cards(doctype: str, cards: Any) -> list[str]:
-    names = [card for card in cards if isinstance(card, str)] if isinstance(cards, list) else []
-    seen = set(frappe.get_list(doctype, filters={"name": ["in", names]}, pluck="name", limit=0)) if names else set()
-    return [name for name in names if name in seen]
-
-
 @instead_of(tag.get_tagged_docs)
 def get_tagged_docs(given: dict[str, Any]) -> Any:
     """Tagged documents that the user may see: Frappe lists all. 15, 16."""
@@ -184,15 +132,14 @@ def get_tagged_docs(given: dict[str, Any]) -> Any:
 def get_group_by_count(given: dict[str, Any]) -> Any:
     """Groups our rows by no assignments, since jobs have none: Frappe counts the assignments of all rows. 15.
 
-    Counts no tasks about our documents for another one of the same name: Frappe finds tasks by the name alone. 15, 16.
-    Removes titles of hidden documents: Frappe adds the titles of all linked documents. 16.
+    Counts only tasks of documents that the user may read (15), and none about ours: Frappe finds tasks by the name of
+    the document alone, which may be that of an organization. 15, 16. Removes titles of hidden documents: Frappe adds
+    the titles of all linked documents. 16.
     """
     doctype, field = given["doctype"], given["field"]
-    if field == "assigned_to" and is_ours(doctype) and not sees_everything():
-        return []
+    if field == "assigned_to" and not sees_everything():
+        return [] if is_ours(doctype) else _count_assigned(doctype, parsed(given, "current_filters"))
     counted = listview.get_group_by_count(**given)
-    if field == "assigned_to" and counted and not sees_everything():
-        return _without_tasks_about_ours(doctype, parsed(given, "current_filters"), counted)
     if (linked := fields_that_link_to_ours(doctype).get(field)) and not sees_everything():
         visible = visible_of(linked, [row.name for row in counted])
         for row in counted:
@@ -201,18 +148,26 @@ def get_group_by_count(given: dict[str, Any]) -> Any:
     return counted
 
 
-def _without_tasks_about_ours(doctype: str, filters: Any, counted: list[Any]) -> list[Any]:
-    tasks = {"reference_type": ["in", TENANT_DOCTYPES], "status": ["!=", "Cancelled"]}
-    tasks["allocated_to"] = ["in", [row.name for row in counted]]
-    about = frappe.get_all("ToDo", tasks, ["reference_name", "allocated_to"], as_list=True)
-    if not about:
-        return counted
-    filters = [make_filter_tuple(doctype, *one) for one in filters.items()] if isinstance(filters, dict) else filters
-    named = [*(filters or []), [doctype, "name", "in", [name for name, _user in about]]]
-    found = {str(name).casefold() for name in frappe.get_list(doctype, named, pluck="name", limit=0)}
-    for row in counted:
-        row["count"] -= sum(user == row.name and str(name).casefold() in found for name, user in about)
-    return [row for row in counted if row["count"] > 0]
+def _count_assigned(doctype: str, filters: Any) -> list[dict[str, Any]]:
+    """How many tasks about the found documents each system user has, the most first."""
+    task, user, count = frappe.qb.DocType("ToDo"), frappe.qb.DocType("User"), Count("*").as_("count")
+    query = frappe.qb.from_(task).join(user).on(user.name == task.allocated_to)
+    query = query.select(task.allocated_to.as_("name"), count)
+    query = query.where((task.status != "Cancelled") & (user.user_type == "System User"))
+    query = query.where(task.reference_name.isin(_readable_names(doctype, filters)))
+    query = query.where(Coalesce(task.reference_type, "").notin(TENANT_DOCTYPES))
+    found: list[dict[str, Any]] = (
+        query.groupby(task.allocated_to).orderby(count, order=Order.desc).limit(50).run(as_dict=True)
+    )
+    return found
+
+
+def _readable_names(doctype: str, filters: Any) -> Any:
+    """A query for the names of the documents that the filters find, and that the user may read."""
+    if not IS_15:
+        return frappe.qb.get_query(doctype, filters=filters, fields=["name"], ignore_permissions=False)
+    listed = frappe.get_list(doctype, filters=filters, fields=["name"], limit_page_length=0, run=False)
+    return PseudoColumn(f"({listed.replace('%', '%%')})")
 
 
 @instead_of(search.search_link)

@@ -32,7 +32,8 @@ from frappe.www import printview
 from dartwing_core.wall.frappe_version import IS_15
 from tests.support.holes.scene import JOB, ORGANIZATION, ROW, Scene, hole, skip_if_pypika_quotes_backticks
 
-LISTS, DOCUMENTS, CHARTS = "substitutes.lists", "substitutes.documents", "substitutes.charts_and_reports"
+BOARDS, LISTS, DOCUMENTS = "substitutes.boards", "substitutes.lists", "substitutes.documents"
+CHARTS = "substitutes.charts_and_reports"
 VISIBLE_JOBS = 1
 """How many jobs the user of a scene sees."""
 
@@ -87,7 +88,7 @@ def writes_an_aggregation_into_the_query(scene: Scene):
     return "XPATH" in scene.told(goal.get_monthly_goal_graph_data, **of_user, **of_rows, **more)
 
 
-@hole(f"{LISTS}.update_order", 15, 16)
+@hole(f"{BOARDS}.update_order", 15, 16)
 def tells_in_which_column_a_card_is(scene: Scene):
     values = {"kanban_board_name": "Test Holed", "reference_doctype": "File", "field_name": "attached_to_name"}
     board = frappe.get_doc({"doctype": "Kanban Board", **values}).insert(ignore_permissions=True).name
@@ -283,7 +284,7 @@ def hands_out_what_was_prepared_for_others(scene: Scene):
         return scene.secret in scene.told(query_report.run, report.name, filters="{}", user=scene.other)
 
 
-@hole(f"{LISTS}.add_card", 15, 16)
+@hole(f"{BOARDS}.add_card", 15, 16)
 def changes_private_boards(scene: Scene):
     column = {"column_name": "Failed", "status": "Active", "order": "[]"}
     values = {"kanban_board_name": "Test Private", "reference_doctype": "ToDo", "field_name": "status", "private": 1}

@@ -136,9 +136,6 @@ def _wrapped(validate):
             validate(doc)
             return
         kept, new = _kept_and_new(doc, doc.get_doc_before_save)
-        if not (kept or new):
-            validate(doc)
-            return
         for link in new:
             if tenant_doctype(link.doctype):
                 _throw_missing(link)
@@ -147,7 +144,7 @@ def _wrapped(validate):
             link.row.set(link.field, None)
         try:
             with _not_found(new):
-                validate(doc)
+                validate(doc)  # from this line alone, since Frappe 15 sends tracebacks
         finally:
             for link in kept:
                 link.row.set(link.field, link.name)

@@ -143,6 +143,7 @@ def test_so_many_filters_or_values_pass(plain_user, filters):
     assert frappe.get_list("ToDo", filters=filters, limit=1) is not None
 
 
+@pytest.mark.skipif(IS_15, reason="Frappe 15 takes a list of names for fields")
 @pytest.mark.parametrize("names", [NAMES, [*range(2_000)]])
 def test_so_many_names_pass(plain_user, names):
     # Seen failing for numbers.

@@ -81,7 +81,7 @@ CALLED_BY = {
     (handler.__name__, "uploadfile"): None,  # 15
 }
 """Functions that call a named one, by module and name, which substitutes share with them; and the first parameters of
-those that are made for it. None: Frappe has none."""
+those that are made for it. None: no function of Frappe's is."""
 ANSWER_THEMSELVES = frozenset({"validate_link", "validate_link_and_fetch", "get_link_title", "getdoc", "save_report"})
 """Functions that treat hidden documents as missing ones by themselves, or that name no document of the DocType."""
 PAGES_OF_DESK = re.compile(r"/(app|desk|assets|files|private|login)(/|$)")

@@ -227,7 +227,10 @@ def _is_for_all(kind: Kind, row: dict[str, Any], viewer: visibility.Viewer) -> b
 
 
 def _is_about_ours(kind: Kind, row: Any) -> bool:
-    """Whether a document, or a dict of its fields, is about one of the engine's DocTypes."""
+    """Whether a document, or a dict of its fields, is about one of the engine's DocTypes.
+
+    Also if users have added columns of ours to its report. Lists don't ask for those: they show no content.
+    """
     about, report, method = (row.get(field) if field else None for field in (kind.about, kind.report, kind.method))
     is_on_report = report is not None and report_access.is_on(report, kind.reads)
     if kind.name and references.is_about_ours(about, row.get(kind.name)):

@@ -52,24 +52,24 @@ def runs_as_its_user(report: str) -> bool:
     return found is not None and found.report_type != BY_QUERY and report_may_hold_ours(report)
 
 
-def report_may_hold_ours(report: str) -> bool:
-    """Whether the rows of a report may be ours, or about ours."""
-    return any(map(may_hold_ours, _doctypes_of(_chain(report))))
+def report_may_hold_ours(report: str, sent_columns: Any = None) -> bool:
+    """Whether the rows of a report may be ours, or about ours. `sent_columns`: those that a request adds."""
+    return any(map(may_hold_ours, _doctypes_of(_chain(report)) | _doctypes_in(request_texts.parsed(sent_columns))))
 
 
 def _doctypes_of(chain: Sequence[Document]) -> set[str]:
     """The DocTypes that a report reads: that of the last report, and those of the columns that users have added."""
-    added = [row for one in chain if one.report_type == CUSTOM for row in _columns_of(one)]
-    return {row["doctype"] for row in added if isinstance(row.get("doctype"), str)} | {
-        one.ref_doctype for one in chain[-1:]
-    }
+    found = {one.ref_doctype for one in chain[-1:]}
+    for one in chain:
+        stored = request_texts.parsed(one.json) if one.report_type == CUSTOM else None
+        found |= _doctypes_in(stored.get("columns")) if isinstance(stored, dict) else set()
+    return found
 
 
-def _columns_of(report: Document) -> list[dict[str, Any]]:
-    """The columns of a Custom Report, as users have sent them."""
-    stored = request_texts.parsed(report.json)
-    columns = stored.get("columns") if isinstance(stored, dict) else None
-    return [row for row in columns if isinstance(row, dict)] if isinstance(columns, list) else []
+def _doctypes_in(columns: Any) -> set[str]:
+    """The DocTypes of columns that users have added to a report."""
+    rows = columns if isinstance(columns, list) else []
+    return {row["doctype"] for row in rows if isinstance(row, dict) and isinstance(row.get("doctype"), str)}
 
 
 def _chain(name: str) -> list[Document]:
@@ -134,12 +134,13 @@ def may_hold_ours(doctype: str) -> bool:
 
 
 def is_on_jobs(report: str) -> bool:
-    """Whether a report reads one of our DocTypes."""
-    return is_on(report, TENANT_DOCTYPES)
+    """Whether a report is on one of our DocTypes."""
+    found = _report(report)
+    return found is not None and found.ref_doctype in TENANT_DOCTYPES
 
 
 def is_on(report: str, doctypes: Collection[str]) -> bool:
-    """Whether a report reads one of these DocTypes. Its content then depends on the user who makes it."""
+    """Whether a report reads one of these DocTypes, if only by an added column. Its content depends on its maker."""
     return not _doctypes_of(_chain(report)).isdisjoint(doctypes)
 
 

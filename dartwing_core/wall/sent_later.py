@@ -97,11 +97,11 @@ def _only_to_who_may_see(get_recipients: Callable[[Any, Any, Any], Any]) -> Call
     @functools.wraps(get_recipients)
     def checked(self: Any, doc: Any, context: Any) -> Any:
         found = get_recipients(self, doc, context)
-        if doc.doctype not in TENANT_DOCTYPES and doc.doctype not in REFERENCES:
+        if not (about := _told_about(doc)):
             return found
         addresses = {email: parseaddr(email)[1] for emails in found for email in emails}
         rows = frappe.get_all("User", {"email": ["in", list(addresses.values())]}, ["email", "name"])
-        hidden = {row.email.lower() for row in rows if not _may_be_told(doc, row.name)}
+        hidden = {row.email.lower() for row in rows if not _may_see(about, row.name)}
         return tuple([email for email in emails if addresses[email].lower() not in hidden] for emails in found)
 
     return checked
@@ -113,11 +113,11 @@ def _to_numbers_of_who_may_see(get_numbers: Callable[..., list[Any]]) -> Callabl
     @functools.wraps(get_numbers)
     def checked(self: Any, doc: Any, context: Any, *more: Any, **named: Any) -> list[Any]:
         found = get_numbers(self, doc, context, *more, **named)
-        if doc.doctype not in TENANT_DOCTYPES and doc.doctype not in REFERENCES:
+        if not (about := _told_about(doc)):
             return found
         field = named.get("field_on_user") or (more[0] if more else "mobile_no")
         rows = frappe.get_all("User", {field: ["in", list(filter(None, found))]}, ["name", field])
-        sees_it = {row.name: _may_be_told(doc, row.name) for row in rows}
+        sees_it = {row.name: _may_see(about, row.name) for row in rows}
         visible = {row[field] for row in rows if sees_it[row.name]}
         hidden = {row[field] for row in rows} - visible
         return [number for number in found if number not in hidden]
@@ -125,14 +125,19 @@ def _to_numbers_of_who_may_see(get_numbers: Callable[..., list[Any]]) -> Callabl
     return checked
 
 
-def _may_be_told(doc: Any, user: str) -> bool:
-    """Whether a user may see a document of ours, or the one that a row of REFERENCES is about.
+def _told_about(doc: Any) -> list[tuple[Any, Any]]:
+    """The documents of which a notification on this one tells, if they may be ours: itself, or what it is about.
 
-    The row itself may not be committed yet, so its fields decide.
+    A row about ours may not be committed yet, so its fields decide.
     """
     if doc.doctype in TENANT_DOCTYPES:
-        return is_visible(doc.doctype, doc.name, user)
-    return all(may_refer_to(kind, name, user) for kind, name in now_and_before(doc, REFERENCES[doc.doctype]))
+        return [(doc.doctype, doc.name)]
+    pairs = now_and_before(doc, REFERENCES[doc.doctype]) if doc.doctype in REFERENCES else []
+    return [pair for pair in pairs if pair[0] in (*TENANT_DOCTYPES, *REFERENCES)]
+
+
+def _may_see(about: list[tuple[Any, Any]], user: str) -> bool:
+    return all(may_refer_to(kind, name, user) for kind, name in about)
 
 
 def _user_of(email: str) -> str:

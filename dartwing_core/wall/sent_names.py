@@ -63,7 +63,7 @@ def is_filter(value: Any) -> bool:
 
 
 def is_no_name(value: Any) -> bool:
-    """Whether this leads to other rows than one of that name: filters, or a number that is no name of a row.
+    """Whether this is the name of no row: filters, a truth value, a fraction, or 0.
 
     For 0 and False the database takes each text that begins with no digit.
     """

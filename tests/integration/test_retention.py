@@ -12,7 +12,7 @@ from dartwing_core.jobs import batch, cancel_job, job, retry_job
 from dartwing_core.jobs.base import clock
 from dartwing_core.jobs.ending import child_jobs
 from dartwing_core.jobs.recovery import retention, sweeper
-from tests.support import factory
+from tests.support import database, factory
 from tests.support.database import another_connection, explain
 from tests.support.jobs import run, status, submitted, submitted_with
 from tests.support.settings import settings
@@ -256,7 +256,7 @@ def test_a_row_that_somebody_keeps_locked_keeps_only_its_page(monkeypatch):
 
     def delete(jobs):
         if kept.name in jobs:  # as after LOCK_WAIT
-            raise frappe.QueryTimeoutError("Lock wait timeout exceeded")
+            raise database.DRIVERS[0].OperationalError(1205, "Lock wait timeout exceeded")
         fails(jobs)
 
     monkeypatch.setattr(retention, "delete_jobs", delete)

@@ -19,7 +19,7 @@ from pypika.queries import QueryBuilder
 from pypika.terms import ExistsCriterion
 
 from ..base import clock, config
-from ..db import best_effort, deletion, sql
+from ..db import best_effort, deletion, server_errors, sql
 from ..status import FINISHED, LIVE, JobStatus
 from ..store import batch_store, circuits, dependencies, private_files
 from . import blocking_rows, referring_rows
@@ -43,8 +43,8 @@ def clear_old_jobs(days: int) -> int:
 
     Keeps jobs on which an unfinished one depends, members of a running batch, and those whose deduplication window
     lasts. Deletes batches that ended as long ago and have no job left, circuits closed as long ago, Files without their
-    document, and bytes without their File. Returns how many jobs were deleted. Commits. Raises ValueError if `days` is
-    not positive.
+    document, and bytes without their File. A page of jobs with a row that another session keeps locked stays until the
+    next run. Returns how many jobs were deleted. Commits. Raises ValueError if `days` is not positive.
     """
     if days <= 0:
         raise ValueError("days must be positive")
@@ -59,8 +59,7 @@ def clear_old_jobs(days: int) -> int:
             break
         after = page[-1]
         names = [name for _creation, name in page]
-        step = partial(_delete, names, ended_before, dead_before)
-        deleted += best_effort.run(partial(sql.committed, step)) or 0  # a locked row keeps only its page
+        deleted += _delete_page(names, ended_before, dead_before)
     while time.monotonic() < deadline and sql.committed(partial(_delete_batches, ended_before)) == BATCH:
         pass
     sql.committed(partial(_delete_circuits, ended_before))
@@ -78,6 +77,16 @@ def old_query(after: tuple[datetime, str], before: datetime) -> QueryBuilder:
         query = query.where((job.creation > creation) | ((job.creation == creation) & (job.name > name)))
         query = query.where(job.creation >= creation)
     return query.orderby(job.creation).orderby(job.name).limit(BATCH)
+
+
+def _delete_page(names: Sequence[str], ended_before: datetime, dead_before: datetime) -> int:
+    try:
+        return sql.committed(partial(_delete, names, ended_before, dead_before))
+    except Exception as error:
+        if not server_errors.is_conflict(error):
+            raise
+        frappe.logger("dartwing_core").warning(f"{len(names)} old jobs are left to the next clean-up: {error}")
+        return 0
 
 
 def _delete(names: Sequence[str], ended_before: datetime, dead_before: datetime) -> int:

@@ -15,8 +15,8 @@ from dartwing_core.jobs.access.desk_access import ENGINE_DOCTYPES, TENANT_DOCTYP
 from dartwing_core.jobs.errors import InvalidJobError
 
 from .. import further_rows, sent_names
-from ..doctypes import guarded_doctype, tenant_doctype
-from ..mentions import naming_ours
+from ..doctypes import tenant_doctype
+from ..mentions import meta_of, naming_ours
 
 MOST_NAMES = 500
 
@@ -90,14 +90,26 @@ def check_mark(doctype: Any, *names: Any) -> None:
         frappe.throw(_("Background jobs can't be tagged or liked."), frappe.PermissionError)
     if isinstance(doctype, list | dict):
         raise frappe.ValidationError(_("{0} must be text.").format(_("DocType")))
-    if any(map(sent_names.is_no_name, names)) and not sees_everything():
+    if sees_everything():
+        return
+    if any(_is_no_name_of(doctype, name) for name in names):
         raise frappe.ValidationError(_("The name of a document must be text."))
-    if not guarded_doctype(doctype):
+    for name in further_rows.hidden_rows(doctype, names) or ():
+        throw_missing(doctype, name)
+    if not is_ours(doctype):
         return
     if len(names) > MOST_NAMES:
         raise InvalidJobError(_("At most {0} names at once.").format(MOST_NAMES))
     for name in names:
         check(doctype, name)
+
+
+def _is_no_name_of(doctype: Any, name: Any) -> bool:
+    """Whether this is no name of a row. Only some DocTypes number their rows. Elsewhere 7 leads to all like "7ab"."""
+    if sent_names.is_no_name(name):
+        return True
+    meta = meta_of(doctype) if isinstance(name, int) else None
+    return meta is not None and meta.autoname != "autoincrement"
 
 
 def are_names(fields: Iterable[Any]) -> bool:

@@ -159,7 +159,9 @@ def export_query(given: dict[str, Any]) -> Any:
     name = frappe.form_dict.get("report_name")
     if _is_on_jobs(name):
         report_access.prepare_no_more(name)
-    if IN_BACKGROUND in frappe.form_dict and report_access.report_may_hold_ours(name):
+    if IN_BACKGROUND in frappe.form_dict and report_access.report_may_hold_ours(
+        name, frappe.form_dict.get("custom_columns")
+    ):
         frappe.form_dict.pop(IN_BACKGROUND, None)
     return query_report.export_query(**given)
 

@@ -22,8 +22,7 @@ from .. import further_rows, links, sent_names
 from ..frappe_version import IS_15
 from ..mentions import NOTICE, PAIRS, kind_fields, meta_of, names_ours, naming_ours
 from ..references import STEPS, may_refer_to
-from ..request_texts import listed
-from .base import check, check_mark, instead_of, is_hidden, is_ours, list_of, parsed, sees_everything, text_of
+from .base import check, check_mark, instead_of, is_hidden, is_ours, parsed, sees_everything, text_of
 
 
 @instead_of(client.get)
@@ -102,8 +101,9 @@ def get_next(given: dict[str, Any]) -> Any:
     """
     doctype, name = given["doctype"], given["value"]
     sent_names.refuse("value", name)
-    if not sees_everything() and not frappe.get_list(doctype, filters={"name": name}, limit=1):
-        given["value"] = frappe.generate_hash(length=20)
+    if not sees_everything():  # the name as it is stored: a number leads to many rows
+        found = frappe.get_list(doctype, filters={"name": name}, pluck="name", limit=1)
+        given["value"] = found[0] if found else f"no-{frappe.generate_hash(length=20)}"
     return utils.get_next(**given)
 
 
@@ -150,14 +150,11 @@ def remove_tag(given: dict[str, Any]) -> Any:
 @instead_of(tag.add_tags)
 def add_tags(given: dict[str, Any]) -> Any:
     """Refuses such tags for several documents. 15, 16."""
-    check_mark(given["dt"], *_names_in(given, "docs"))
+    names = parsed(given, "docs")
+    if not isinstance(names, list) and not sees_everything():
+        raise frappe.ValidationError(_("{0} must be a list.").format("docs"))
+    check_mark(given["dt"], *names)
     return tag.add_tags(**given)
-
-
-def _names_in(given: dict[str, Any], name: str) -> list[Any]:
-    if is_ours(given["dt"]):
-        return list_of(given, name)
-    return listed(given.get(name))
 
 
 @instead_of(email.relink)

@@ -48,11 +48,16 @@ def get_count(given: dict[str, Any]) -> Any:
     filters = get_safe_filters(given.get("filters"))
     if not IS_15 or sees_everything():
         return client.get_count(**given)
-    if isinstance(filters, list) and all(isinstance(one, str) for one in filters):
-        filters = {"name": ["in", filters]} if filters else {}  # as `client.get_count` takes it, and not as SQL
     frappe.form_dict.clear()
-    frappe.form_dict.update(doctype=given["doctype"], filters=filters)
+    frappe.form_dict.update(doctype=given["doctype"], filters=_by_names(filters))
     return reportview.get_count()
+
+
+def _by_names(filters: Any) -> Any:
+    """A list of names as filters, which a list of Frappe 15 would take for SQL. Other filters unchanged."""
+    if isinstance(filters, list) and all(isinstance(one, str) for one in filters):
+        return {"name": ["in", filters]} if filters else {}
+    return filters
 
 
 @instead_of(workflow.get_workflow_state_count)
@@ -166,8 +171,9 @@ def _readable_names(doctype: str, filters: Any) -> Any:
     """A query for the names of the documents that the filters find, and that the user may read."""
     if not IS_15:
         return frappe.qb.get_query(doctype, filters=filters, fields=["name"], ignore_permissions=False)
-    listed = frappe.get_list(doctype, filters=filters, fields=["name"], limit_page_length=0, run=False)
-    return PseudoColumn(f"({listed.replace('%', '%%')})")
+    named = _by_names(filters)
+    query = frappe.get_list(doctype, filters=named, fields=["name"], limit_page_length=0, run=False)
+    return PseudoColumn(f"({query.replace('%', '%%')})") if isinstance(query, str) else [""]  # of a virtual DocType
 
 
 @instead_of(search.search_link)

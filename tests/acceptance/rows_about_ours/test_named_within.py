@@ -8,10 +8,12 @@ from collections.abc import Iterator
 import frappe
 import pytest
 
+from dartwing_core.jobs import submit_job
 from dartwing_core.wall.frappe_version import IS_15
 from tests.support import factory
 from tests.support.http import Client, call
 from tests.support.rows_about_ours import SECRET, insert, removed
+from tests.support.sessions import as_user
 
 ASSIGN = "frappe.desk.form.assign_to"
 ADDRESSES = "frappe.contacts.doctype.contact.contact.address_query"
@@ -181,7 +183,47 @@ def test_no_settings_of_others_are_compared_with_own_ones(web, site):
     assert answers[0] == answers[1]
 
 
-@pytest.mark.parametrize("name", [0, False, 0.5, ["like", "%"]])
+@pytest.mark.parametrize("value", [0, False])
+def test_no_hidden_job_is_compared_with_own_ones_by_a_number(web, site, value):
+    # Seen failing on 16: the number was found among own jobs, and then led to the first of all jobs.
+    user = factory.user("step_compares", factory.ALPHA)
+    kind = factory.job_type("plain")
+    for number in range(2):
+        submit_job(kind, factory.BETA, {"n": number})
+        as_user(user, submit_job, kind, factory.ALPHA, {"n": number})
+    submit_job(kind, factory.BETA, {"n": 2})
+    frappe.db.commit()
+    client, answers = Client(web).with_token(user), []
+    asked = {"doctype": "Background Job", "value": value, "prev": 0, "sort_field": "input_parameters"}
+    for other in ('{"a": 1}', '{"z": 1}'):  # before and behind the own ones
+        frappe.db.set_value("Background Job", {"organization": factory.BETA}, "input_parameters", other)
+        frappe.db.commit()
+        answers.append(call(client, "frappe.desk.form.utils.get_next", **asked).json().get("message"))
+    assert answers[0] == answers[1]
+
+
+def test_tags_for_several_documents_come_in_a_list(reader, site):
+    # Seen failing: the keys of an object were tagged, and no rule saw them.
+    board = insert("Kanban Board", kanban_board_name=SECRET, reference_doctype="Background Job", field_name="status",
+                   private=1)  # fmt: skip
+    frappe.db.commit()
+    try:
+        answers = []
+        for name in (board.name, "no such name"):
+            asked = {"dt": "Kanban Board", "tags": '["x"]', "docs": json.dumps({name: 1})}
+            answers.append(call(reader, "frappe.desk.doctype.tag.tag.add_tags", **asked).status_code)
+        assert answers == [417, 417]
+    finally:
+        removed(board)
+
+
+def test_a_manager_tags_as_many_tasks_as_before(manager, site):
+    # Seen failing: at most 500, as for documents of this app.
+    asked = {"dt": "ToDo", "tags": "[]", "docs": json.dumps([f"no such name {number}" for number in range(501)])}
+    assert call(manager, "frappe.desk.doctype.tag.tag.add_tags", **asked).status_code == 200
+
+
+@pytest.mark.parametrize("name", [0, False, 0.5, 1, 7, -3, ["like", "%"]])
 @pytest.mark.parametrize("doctype", ["ToDo", "File", "Note"])
 def test_nothing_is_tagged_or_liked_by_a_number(reader, task, doctype, name):
     # Seen failing: the database's error told the name of a hidden task.

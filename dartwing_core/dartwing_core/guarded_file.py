@@ -17,7 +17,7 @@ from frappe.utils import cint
 
 from dartwing_core.jobs.access import desk_access
 from dartwing_core.jobs.store import private_files
-from dartwing_core.wall import callers, file_moves, file_rules, shown_files
+from dartwing_core.wall import callers, file_moves, file_rules, references, shown_files
 from dartwing_core.wall.by_request import is_by_request
 
 NAME = f"{__name__}.File"
@@ -50,6 +50,8 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
         if is_by_request():
             self.set("content_hash", None)  # Frappe computes it
             file_rules.check_address(self)  # before Frappe writes there
+        if self.attached_to_doctype == references.PREPARED and self.content:
+            self.set("file_name", private_files.unguessable(self.get("file_name") or ""))  # Frappe's tells the minute
         if self.attached_to_doctype in desk_access.ENGINE_DOCTYPES:
             self.owner = "Administrator"  # Frappe lets the owner of a File read it for ever
         is_private = file_rules.is_made_as_ours(self)

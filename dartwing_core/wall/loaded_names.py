@@ -1,4 +1,8 @@
-"""Remembers the name with which a document was loaded, whatever its fields say later."""
+"""Remembers the name with which a document was loaded, whatever its fields say later.
+
+Of a name that was sent as a number, makes a text. For 966 the database takes "966c12…", and Frappe's answer tells that
+name before it checks a permission. Some DocTypes number their rows. (16)
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,8 @@ from typing import Any
 from frappe.model.document import Document
 
 from dartwing_core.jobs.access.desk_access import LOADED
+
+from .by_request import is_by_request
 
 
 def loaded_name(document: Any) -> str | None:
@@ -21,6 +27,8 @@ def _noting(load: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(load)
     def noted(self: Document, *arguments: Any, **named: Any) -> Any:
         self.flags.pop(LOADED, None)
+        if type(self.name) is int and is_by_request() and self.meta.autoname != "autoincrement":
+            self.name = str(self.name)
         found = load(self, *arguments, **named)
         self.flags[LOADED] = self.name
         return found

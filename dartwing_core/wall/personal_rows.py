@@ -30,7 +30,7 @@ from dartwing_core.jobs.access.desk_access import (
 from . import references, report_access, spelled_names
 from .loaded_names import loaded_name
 from .mentions import MODULE, NOTICE, naming_step
-from .references import STEPS, check_other_apps
+from .references import PREPARED, STEPS, check_other_apps
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +49,17 @@ class Kind:
     """The DocTypes on whose reports a row is for its owner alone."""
     name: str | None = None
     """The document that a row is about."""
+    is_kept: bool = False
+    """Whether a row keeps what its report showed. If the report has changed since, nobody knows what that is."""
 
 
-PREPARED = "Prepared Report"
 KINDS = {
     NOTICE: Kind("document_type", "for_user", name="document_name"),
     "List Filter": Kind("reference_doctype", "for_user"),
     "Number Card": Kind("document_type", "owner", "report_name", "method", ("is_public", "is_standard")),
     "Dashboard Chart": Kind("document_type", "owner", "report_name", None, ("is_public", "is_standard")),
     "Auto Email Report": Kind(None, "user", "report"),
-    PREPARED: Kind(None, "owner", "report_name", reads=report_access.MAY_HOLD_OURS),
+    PREPARED: Kind(None, "owner", "report_name", reads=report_access.MAY_HOLD_OURS, is_kept=True),
 }
 BOARD = "Kanban Board"
 PERSONAL = frozenset({*KINDS, BOARD})
@@ -117,7 +118,7 @@ def is_about_ours(doctype: Any, name: Any) -> bool:
     if doctype == BOARD:
         return frappe.db.get_value(BOARD, name, "reference_doctype") in TENANT_DOCTYPES
     kind = KINDS[doctype]
-    fields = [field for field in (kind.about, kind.name, kind.report, kind.method) if field]
+    fields = [field for field in (kind.about, kind.name, kind.report, kind.method, "creation") if field]
     row = frappe.db.get_value(doctype, name, fields, as_dict=True)
     return row is not None and _is_about_ours(kind, row)
 
@@ -145,8 +146,12 @@ def _of_others(table: Any, kind: Kind) -> list[Criterion]:
         found.append(about.isnull() | about.notin(STEPS) | name.isnull() | Not(naming_step(about, name)))
     if kind.report:
         report = frappe.qb.DocType("Report")
-        ours = frappe.qb.from_(report).select(report.name).where(report.ref_doctype.isin(sorted(kind.reads)))
-        found.append(table[kind.report].isnull() | table[kind.report].notin(ours))
+        named, reads_ours = frappe.qb.from_(report).select(report.name), report.ref_doctype.isin(sorted(kind.reads))
+        if kind.is_kept:
+            is_same = (report.report_type != report_access.CUSTOM) & (report.modified <= table.creation)
+            found.append(table[kind.report].isin(named.where(is_same & Not(reads_ours))))
+        else:
+            found.append(table[kind.report].isnull() | table[kind.report].notin(named.where(reads_ours)))
     if kind.method:
         found.append(table[kind.method].isnull() | table[kind.method].not_like(f"{OUR_FUNCTIONS}%"))
     return found
@@ -211,9 +216,8 @@ def _is_for(doc: Document, viewer: visibility.Viewer) -> bool:
     if viewer.sees_everything:
         return True
     kind = KINDS[doc.doctype]
-    fields = [
-        field for field in (kind.owner, *kind.published, kind.about, kind.name, kind.report, kind.method) if field
-    ]
+    fields = [kind.owner, *kind.published, kind.about, kind.name, kind.report, kind.method]
+    fields = [field for field in (*fields, "creation" if kind.is_kept else None) if field]
     rows = [dict(zip(fields, values, strict=True)) for values in now_and_before(doc, fields)]
     return all(not _is_about_ours(kind, row) or _is_for_all(kind, row, viewer) for row in rows)
 
@@ -232,6 +236,8 @@ def _is_about_ours(kind: Kind, row: Any) -> bool:
     Also if users have added columns of ours to its report. Lists don't ask for those: they show no content.
     """
     about, report, method = (row.get(field) if field else None for field in (kind.about, kind.report, kind.method))
+    if kind.is_kept:
+        return not report_access.is_same_since(report, row["creation"], kind.reads)
     is_on_report = report is not None and report_access.is_on(report, kind.reads)
     if kind.name and references.is_about_ours(about, row.get(kind.name)):
         return True

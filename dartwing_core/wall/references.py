@@ -42,6 +42,7 @@ CHILDREN = {
     "Event Participants": ("reference_doctype", "reference_docname"),
 }
 """Fields by which child rows refer to a document. Frappe 15 lists all such rows to users with a role for some."""
+PREPARED = "Prepared Report"
 STEPS = ("File", "ToDo", "Communication", "Comment")
 """DocTypes of REFERENCES to which Frappe makes others refer: the attachment of a mail, the version of a task."""
 
@@ -82,6 +83,8 @@ def _is_visible_row(table: Table, doctype: str, viewer: Viewer) -> Criterion:
         is_hidden = _refers_to_a_hidden_one(row, step, viewer) | _refers_to_a_step(row, step)
         hidden = frappe.qb.from_(row).select(row.name).where(is_hidden)
         condition &= kind.isnull() | (kind != step) | name.isnull() | name.notin(hidden.where(row.name == name))
+    if doctype == "File":  # the rows of a prepared report, whatever that holds
+        condition &= kind.isnull() | (kind != PREPARED) | (table.owner == viewer.user)
     return condition
 
 

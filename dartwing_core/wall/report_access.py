@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import frappe
 from frappe import _
+from frappe.utils import get_datetime
 
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES
@@ -142,6 +143,15 @@ def is_on_jobs(report: str) -> bool:
 def is_on(report: str, doctypes: Collection[str]) -> bool:
     """Whether a report reads one of these DocTypes, if only by an added column. Its content depends on its maker."""
     return not _doctypes_of(_chain(report)).isdisjoint(doctypes)
+
+
+def is_same_since(report: str | None, moment: Any, doctypes: Collection[str]) -> bool:
+    """Whether a report is as it was at this moment, and reads none of these DocTypes. No for Custom Reports."""
+    fields = ["ref_doctype", "report_type", "modified"]
+    found = frappe.db.get_value("Report", report, fields, as_dict=True) if report else None
+    if not found or found.report_type == CUSTOM or found.ref_doctype in doctypes:
+        return False
+    return bool(moment) and get_datetime(found.modified) <= get_datetime(moment)
 
 
 def check_preparing(doc: Document, method: str | None = None) -> None:

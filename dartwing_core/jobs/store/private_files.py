@@ -66,6 +66,12 @@ def new_id(start: str = "") -> str:
     return f"{start}{secrets.token_hex(16)}"
 
 
+def unguessable(name: str) -> str:
+    """A file's name with a random part before its extension."""
+    stem, dot, extension = name.partition(".")
+    return f"{stem}-{secrets.token_hex(8)}{dot}{extension}"
+
+
 def mark_of(file: str | None) -> str | None:
     """How the names of the bytes of a File begin: with its name, or with a hash of one that is odd."""
     if not file or PLAIN.fullmatch(file):

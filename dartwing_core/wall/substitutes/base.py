@@ -125,14 +125,6 @@ def parsed(given: dict[str, Any], name: str) -> Any:
         raise frappe.ValidationError(_("{0} is not valid JSON.").format(name)) from None
 
 
-def list_of(given: dict[str, Any], name: str) -> list[str]:
-    """The argument as a list of texts. Raises ValidationError if it is not a list of texts."""
-    values = parsed(given, name)
-    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise frappe.ValidationError(_("{0} must be a list.").format(name))
-    return values
-
-
 def dict_of(given: dict[str, Any], name: str) -> dict[str, Any]:
     """The argument as a dict, empty if not given. Raises ValidationError if it is no JSON object."""
     value = parsed(given, name)

@@ -183,6 +183,30 @@ def test_no_settings_of_others_are_compared_with_own_ones(web, site):
     assert answers[0] == answers[1]
 
 
+def test_no_number_leads_to_the_name_of_a_hidden_row(reader, task):
+    # Seen failing on 16: the database takes 966 for "966c12…", and the answer told that name.
+    hidden = "966c12a8e4-hidden"
+    frappe.db.sql("UPDATE tabToDo SET name = %s WHERE name = %s", (hidden, task))
+    frappe.db.commit()
+    asked = {
+        "frappe.client.get": {"doctype": "ToDo", "name": 966},
+        "frappe.client.delete": {"doctype": "ToDo", "name": 966},
+        "frappe.client.set_value": {"doctype": "ToDo", "name": 966, "fieldname": "description", "value": "x"},
+        "frappe.desk.form.load.getdoc": {"doctype": "ToDo", "name": 966},
+        "frappe.desk.form.load.get_docinfo": {"doctype": "ToDo", "name": 966},
+        "frappe.desk.form.assign_to.remove": {"doctype": "ToDo", "name": 966, "assign_to": "Administrator"},
+        "frappe.desk.like.toggle_like": {"doctype": "ToDo", "name": 966, "add": "Yes"},
+        "run_doc_method": {"dt": "ToDo", "dn": 966, "method": "get_title"},
+    }
+    try:
+        for function, arguments in asked.items():
+            answer = call(reader, function, **arguments)
+            assert hidden not in answer.text, function
+    finally:
+        frappe.db.sql("UPDATE tabToDo SET name = %s WHERE name = %s", (task, hidden))
+        frappe.db.commit()
+
+
 @pytest.mark.parametrize("value", [0, False])
 def test_no_hidden_job_is_compared_with_own_ones_by_a_number(web, site, value):
     # Seen failing on 16: the number was found among own jobs, and then led to the first of all jobs.

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Iterator
 
 import frappe
 import pytest
+from frappe.core.doctype.prepared_report.prepared_report import create_json_gz_file
 
 from dartwing_core.wall.frappe_version import IS_15
 from tests.acceptance.test_sent_later import content, mailing
@@ -15,6 +17,7 @@ from tests.support import factory
 from tests.support.http import Client, call
 from tests.support.rows_about_ours import SECRET, clients, insert, removed
 from tests.support.schedules import document
+from tests.support.sessions import as_user
 
 RUN, EXPORT = "frappe.desk.query_report.run", "frappe.desk.query_report.export_query"
 SCRIPT = {"report_type": "Script Report", "is_standard": "No", "json": "{}"}
@@ -142,3 +145,55 @@ def test_a_report_on_rows_about_ours_is_exported_at_once(web, site, doctype):
         assert answer.text.strip().splitlines()[-1].startswith('"x"'), "the file itself"
     finally:
         removed(made)
+
+
+def test_the_file_of_a_prepared_report_is_neither_guessed_nor_listed(web, prepared):
+    # Seen failing: its name told only report and minute, and any account made a File of its own that leads there.
+    create_json_gz_file({"result": [[SECRET]]}, prepared.doctype, prepared.name, prepared.report_name)
+    of_it = {"attached_to_doctype": prepared.doctype, "attached_to_name": prepared.name}
+    made = frappe.get_all("File", of_it, ["name", "file_url", "file_name"], order_by="creation desc", limit=1)[0]
+    frappe.db.commit()
+    assert re.search(r"-[0-9a-f]{16}\.json\.gz$", made.file_url), made.file_url
+    assert made.file_name.endswith(".json.gz")
+    roles = ("Dartwing User", "Desk User", "Prepared Report User")
+    stranger = Client(web).with_token(factory.user("reads_files", factory.BETA, roles=roles))
+    frappe.db.commit()
+    listed = stranger.http.get(f"{web}/api/resource/File", params={"filters": json.dumps(of_it)}, timeout=60)
+    assert listed.status_code in (200, 403), listed.text
+    assert made.name not in listed.text
+    assert made.file_url not in listed.text
+
+
+@pytest.mark.parametrize("change", ["edited", "made anew"])
+def test_a_report_that_has_changed_shows_nobody_what_others_prepared(web, prepared, change):
+    # Seen failing: whoever took the columns of ours out of a report, or made another one of its name, read the rows.
+    roles = ("Dartwing User", "Desk User", "Prepared Report User", "Report Manager")
+    user = factory.user("changes_reports", factory.BETA, roles=roles)
+    frappe.db.delete("Report", {"name": prepared.report_name})
+    values = {"report_name": prepared.report_name, "ref_doctype": "Note", "report_type": "Report Builder"}
+    plain = insert("Report", **values, is_standard="No", json="{}")
+    if change == "edited":
+        plain.db_set("report_type", "Custom Report")
+    frappe.db.commit()
+    try:
+        assert not as_user(user, frappe.get_list, prepared.doctype, {"name": prepared.name})
+        assert not as_user(user, frappe.has_permission, prepared.doctype, "read", prepared)
+        if change == "made anew":  # what is prepared from now on, of notes, is for all who may make it
+            later = insert("Prepared Report", report_name=plain.name, status="Completed", filters="{}")
+            later.db_set("owner", prepared.owner)
+            assert as_user(user, frappe.has_permission, later.doctype, "read", later)
+    finally:
+        frappe.db.rollback()
+
+
+def test_what_is_prepared_of_others_documents_is_shared_as_before(web, site):
+    plain = report("Test Shared", "Note", report_type="Report Builder", prepared_report=1)
+    made = insert("Prepared Report", report_name=plain.name, status="Completed", filters="{}")
+    made.db_set("owner", factory.user("step_inside", factory.ALPHA))
+    user = factory.user("reads_files", factory.BETA, roles=("Dartwing User", "Desk User", "Prepared Report User"))
+    frappe.db.commit()
+    try:
+        assert as_user(user, frappe.has_permission, made.doctype, "read", made)
+        assert as_user(user, frappe.get_list, made.doctype, {"name": made.name})
+    finally:
+        removed(made, plain)

@@ -230,7 +230,7 @@ override_whitelisted_methods = {
         f"frappe.core.doctype.data_import.data_import.{name}": f"dartwing_core.wall.substitutes.imports.{name}"
         for name in (
             *("get_preview_from_template", "download_errored_template"),
-            *("download_import_log", "get_import_status"),
+            *("download_import_log", "get_import_status", "form_start_import"),
         )
     },
     "frappe.desk.doctype.event.event.get_events": "dartwing_core.wall.substitutes.charts_and_reports.get_events",

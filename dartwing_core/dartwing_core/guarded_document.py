@@ -12,7 +12,7 @@ from frappe.model.document import Document
 from dartwing_core.jobs.access import desk_access, visibility
 from dartwing_core.wall import by_request, callers
 
-SAVING, OWN = ("model.", *callers.BUILDERS), ("dartwing_core.dartwing_core.",)
+SAVING, OWN = ("model.", *callers.BUILDERS), ("dartwing_core.dartwing_core.", "dartwing_core.wall.")
 """Modules of Frappe's and ours that save documents for their callers."""
 TEXTS = frozenset({"Data", "Small Text", "Text", "Long Text", "JSON"})
 """Types of fields that print formats show as HTML. They escape fields of type Code."""

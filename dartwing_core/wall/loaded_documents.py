@@ -14,6 +14,7 @@ from typing import Any
 import frappe
 from frappe import _
 from frappe.model.base_document import BaseDocument
+from frappe.model.document import Document
 
 from dartwing_core.jobs.access import visibility
 
@@ -28,10 +29,27 @@ def _checking(update: Callable[[BaseDocument, Any], Any]) -> Callable[[BaseDocum
     @functools.wraps(update)
     def checked(self: BaseDocument, d: Any) -> Any:
         if by_request.is_by_request() and _becomes_another(self, d):
-            raise frappe.ValidationError(_("A saved document can't be changed into another one. Make a new one."))
+            throw_other()
         return update(self, d)
 
     return checked
+
+
+def _saving(save: Callable[..., Any]) -> Callable[..., Any]:
+    """`_save` and `insert`: some functions of Frappe's set fields that a request names, one by one."""
+
+    @functools.wraps(save)
+    def checked(self: Document, *arguments: Any, **named: Any) -> Any:
+        if by_request.is_by_request() and _becomes_another(self, {NEW: self.get(NEW), "name": self.name}):
+            throw_other()
+        return save(self, *arguments, **named)
+
+    return checked
+
+
+def throw_other() -> None:
+    """Refuse to make another document of a loaded one."""
+    raise frappe.ValidationError(_("A saved document can't be changed into another one. Make a new one."))
 
 
 def _becomes_another(document: BaseDocument, values: Any) -> bool:
@@ -42,3 +60,5 @@ def _becomes_another(document: BaseDocument, values: Any) -> bool:
 
 
 BaseDocument.update = _checking(BaseDocument.update)
+for _name in ("insert", "_save"):
+    setattr(Document, _name, _saving(getattr(Document, _name)))

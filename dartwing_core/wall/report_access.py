@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import frappe
 from frappe import _
+from frappe.desk import query_report
 from frappe.utils import get_datetime
 
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES
 
-from . import request_texts
+from . import by_request, request_texts
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
@@ -155,13 +156,16 @@ def is_same_since(report: str | None, moment: Any, doctypes: Collection[str]) ->
 
 
 def check_preparing(doc: Document, method: str | None = None) -> None:
-    """`before_insert` of Prepared Report: refuse reports on the engine's DocTypes.
+    """`before_insert` of Prepared Report: refuse reports on the engine's DocTypes, and those that the user may not run.
 
-    Frappe stores a prepared report for all users who may make it, in a file whose name is easy to guess.
+    Frappe stores a prepared report for all users who may make it, in a file whose name is easy to guess. It runs any
+    report for everybody in the background.
     """
     if is_on_jobs(doc.report_name):
         text = _("The report {0} can't be prepared in the background: its content would be kept for other users.")
         frappe.throw(text.format(_(doc.report_name)), frappe.PermissionError)
+    if by_request.is_by_request() and not visibility.sees_everything(frappe.session.user):
+        query_report.get_report_doc(doc.report_name)  # raises
 
 
 def prepare_no_more(report: str) -> None:

@@ -35,6 +35,7 @@ GOAL = "get_monthly_goal_graph_data"
 SIDE_DOORS = (
     *("add_card", "update_order_for_single_card", "download", "get_energy_points_percentage_chart_data"),
     *("get_preview_from_template", "download_errored_template", "download_import_log", "get_import_status"),
+    "form_start_import",
 )
 """Functions that are told no DocType, and that most sites have no data for."""
 PRINTED = ("Note", "ToDo", "User")

@@ -1,4 +1,4 @@
-"""Functions of Frappe's that read imports of other users."""
+"""Functions of Frappe's that read or start imports of other users."""
 
 from __future__ import annotations
 
@@ -11,30 +11,18 @@ from frappe.core.doctype.data_import import data_import
 from .base import instead_of, text_of
 
 
-@instead_of(data_import.get_preview_from_template)
-def get_preview_from_template(given: dict[str, Any]) -> Any:
-    """The preview for users who may read the import.
-
-    Frappe checks no permission, and accepts a filter in place of the import. 15.
-    """
-    _check(given, "data_import")
-    return data_import.get_preview_from_template(**given)
-
-
-def _for_readers(original: Callable[..., Any]) -> Callable[..., Any]:
+def _for_readers(original: Callable[..., Any], argument: str, permission: str = "read") -> Callable[..., Any]:
     """The function for users who may read the import. Frappe checks no permission, and accepts a filter instead. 15."""
 
-    def read(given: dict[str, Any]) -> Any:
-        _check(given, "data_import_name")
+    def checked(given: dict[str, Any]) -> Any:
+        frappe.get_doc("Data Import", text_of(given, argument)).check_permission(permission)
         return original(**given)
 
-    return instead_of(original)(read)
+    return instead_of(original)(checked)
 
 
-download_errored_template = _for_readers(data_import.download_errored_template)
-download_import_log = _for_readers(data_import.download_import_log)
-get_import_status = _for_readers(data_import.get_import_status)
-
-
-def _check(given: dict[str, Any], argument: str) -> None:
-    frappe.get_doc("Data Import", text_of(given, argument)).check_permission("read")
+get_preview_from_template = _for_readers(data_import.get_preview_from_template, "data_import")
+download_errored_template = _for_readers(data_import.download_errored_template, "data_import_name")
+download_import_log = _for_readers(data_import.download_import_log, "data_import_name")
+get_import_status = _for_readers(data_import.get_import_status, "data_import_name")
+form_start_import = _for_readers(data_import.form_start_import, "data_import", "write")

@@ -20,7 +20,7 @@ from pypika.terms import PseudoColumn
 from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
 
 from .. import personal_rows
-from ..doctypes import tenant_doctype
+from ..doctypes import guarded_doctype
 from ..frappe_version import IS_15
 from ..mentions import (
     asks_for_names,
@@ -230,7 +230,7 @@ def _leads_to_hidden(link: Any) -> bool:
     kind, name = (link.get(key) if isinstance(link, dict) else None for key in ("link_doctype", "link_name"))
     if not isinstance(kind, str | None):
         raise frappe.ValidationError(_("{0} must be text.").format("link_doctype"))
-    if tenant_doctype(kind) and not isinstance(name, str | None):
+    if guarded_doctype(kind) and not isinstance(name, str | None):
         raise frappe.ValidationError(_("{0} must be text.").format("link_name"))
     return bool(name) and is_hidden(kind, name)
 

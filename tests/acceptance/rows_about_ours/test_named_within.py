@@ -94,6 +94,21 @@ def test_addresses_are_not_found_by_a_number(web, doctype, name):
         removed(address)
 
 
+def test_addresses_of_a_hidden_task_are_not_found_by_a_number(web, task):
+    # Seen failing: only numbers in place of names of ours were refused.
+    links = [{"link_doctype": "ToDo", "link_name": task}]
+    address = insert("Address", address_title=SECRET, address_type="Billing", address_line1="x", city="x",
+                     country="Germany", links=links)  # fmt: skip
+    user = factory.user("step_addresses", factory.ALPHA, roles=("Dartwing User", "Desk User", "Sales User"))
+    frappe.db.commit()
+    try:
+        for name in (0, False, task):
+            links = json.dumps([{"link_doctype": "ToDo", "link_name": name}])
+            assert SECRET not in call(Client(web).with_token(user), ADDRESSES, links=links).text
+    finally:
+        removed(address)
+
+
 def test_a_hidden_link_keeps_no_contact_from_its_own_addresses(web, manager):
     # Seen failing: 404 for all, each time that a former member opened a contact. Frappe leaves such links out.
     user = factory.user("step_addresses", factory.ALPHA, roles=("Dartwing User", "Desk User", "Sales User"))

@@ -15,12 +15,19 @@ import frappe
 
 from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES
 
-from . import personal_rows
+from .request_texts import texts
 
 QUEUE_DOCTYPES = ("RQ Job", "RQ Worker")
 PLAIN = re.compile(r"[A-Za-z0-9 _-]*")
 DELETED = "Deleted Document"
-ROW_DOCTYPES = frozenset({*REFERENCES, *personal_rows.PERSONAL, DELETED})
+PERSONAL = frozenset(
+    (
+        *("Notification Log", "List Filter", "Number Card", "Dashboard Chart", "Auto Email Report", "Prepared Report"),
+        "Kanban Board",
+    )
+)
+"""Frappe's personal rows, which may be about our DocTypes (`personal_rows`)."""
+ROW_DOCTYPES = frozenset({*REFERENCES, *PERSONAL, DELETED})
 """Frappe's DocTypes with rows about documents of ours, or about our DocTypes."""
 LONGEST_KEPT = 140
 """Answers for longer texts are not cached. No DocType has a longer name; the database ignores padding."""
@@ -75,3 +82,8 @@ def _stored(_site: str, text: str) -> str | None:
 
 
 _kept = functools.lru_cache(maxsize=1_000)(_stored)
+
+
+def names_guarded(value: Any) -> bool:
+    """Whether a text within a value, such as the filters of a report, means one of these DocTypes."""
+    return any(map(guarded_doctype, texts(value)))

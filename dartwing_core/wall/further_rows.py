@@ -16,7 +16,7 @@ from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES
 
 from . import by_request, personal_rows, references, spelled_names
-from .doctypes import DELETED, row_doctype, tenant_doctype
+from .doctypes import DELETED, PERSONAL, row_doctype, tenant_doctype
 from .references import STEPS
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def hidden_rows(doctype: Any, names: Collection[str]) -> set[str] | None:
     kind = row_doctype(doctype)
     if kind in REFERENCES:
         return references.hidden_of(kind, names)
-    if kind in personal_rows.PERSONAL:
+    if kind in PERSONAL:
         return personal_rows.hidden_of(kind, names)
     if kind != DELETED:
         return None

@@ -27,13 +27,18 @@ def _noting(load: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(load)
     def noted(self: Document, *arguments: Any, **named: Any) -> Any:
         self.flags.pop(LOADED, None)
-        if type(self.name) is int and is_by_request() and self.meta.autoname != "autoincrement":
+        if isinstance(self.name, int) and is_by_request() and not _is_number(self):
             self.name = str(self.name)
         found = load(self, *arguments, **named)
         self.flags[LOADED] = self.name
         return found
 
     return noted
+
+
+def _is_number(document: Document) -> bool:
+    """Whether a document's name, which is a number, may be one of its DocType's."""
+    return document.meta.autoname == "autoincrement" and not isinstance(document.name, bool)
 
 
 Document.load_from_db = _noting(Document.load_from_db)

@@ -27,7 +27,8 @@ from dartwing_core.jobs.access.desk_access import (
     throw_missing,
 )
 
-from . import references, report_access, spelled_names
+from . import by_request, references, report_access, spelled_names
+from .doctypes import PERSONAL, ROW_DOCTYPES, names_guarded
 from .loaded_names import loaded_name
 from .mentions import MODULE, NOTICE, naming_step
 from .references import PREPARED, STEPS, check_other_apps
@@ -61,8 +62,8 @@ KINDS = {
     "Auto Email Report": Kind(None, "user", "report"),
     PREPARED: Kind(None, "owner", "report_name", reads=report_access.MAY_HOLD_OURS, is_kept=True),
 }
+KEPT = ("creation", "filters")
 BOARD = "Kanban Board"
-PERSONAL = frozenset({*KINDS, BOARD})
 APP = "dartwing_core"
 NAVIGATION = ("Workspace", "Workspace Sidebar", "Desktop Icon")
 OUR_FUNCTIONS = f"{APP}."
@@ -118,7 +119,8 @@ def is_about_ours(doctype: Any, name: Any) -> bool:
     if doctype == BOARD:
         return frappe.db.get_value(BOARD, name, "reference_doctype") in TENANT_DOCTYPES
     kind = KINDS[doctype]
-    fields = [field for field in (kind.about, kind.name, kind.report, kind.method, "creation") if field]
+    fields = [kind.about, kind.name, kind.report, kind.method, *(KEPT if kind.is_kept else ())]
+    fields = [field for field in fields if field]
     row = frappe.db.get_value(doctype, name, fields, as_dict=True)
     return row is not None and _is_about_ours(kind, row)
 
@@ -150,6 +152,10 @@ def _of_others(table: Any, kind: Kind) -> list[Criterion]:
         if kind.is_kept:
             is_same = (report.report_type != report_access.CUSTOM) & (report.modified <= table.creation)
             found.append(table[kind.report].isin(named.where(is_same & Not(reads_ours))))
+            guarded = sorted({*ROW_DOCTYPES, *TENANT_DOCTYPES})
+            found.append(
+                table.filters.isnull() | Not(Criterion.any(table.filters.like(f'%"{one}%') for one in guarded))
+            )
         else:
             found.append(table[kind.report].isnull() | table[kind.report].notin(named.where(reads_ours)))
     if kind.method:
@@ -179,11 +185,15 @@ def _only_visible_prepared(get_result: Callable[..., Any]) -> Callable[..., Any]
 
     @functools.wraps(get_result)
     def checked(report: Any, filters: Any, dn: Any = "", user: str | None = None) -> Any:
+        if not by_request.is_by_request():
+            return get_result(report, filters, dn, user)
         if dn and not visibility.viewer().sees_everything:
             if not isinstance(dn, str):
                 raise frappe.ValidationError(_("{0} must be text.").format("prepared_report_name"))
             check(frappe.get_doc(PREPARED, dn))
-        return get_result(report, filters, dn, user)
+        found = get_result(report, filters, dn, user)
+        is_hidden = found.get("doc") and not _is_for(found["doc"], visibility.viewer())
+        return {"prepared_report": True, "doc": None} if is_hidden else found  # of the user who was named
 
     return checked
 
@@ -217,7 +227,7 @@ def _is_for(doc: Document, viewer: visibility.Viewer) -> bool:
         return True
     kind = KINDS[doc.doctype]
     fields = [kind.owner, *kind.published, kind.about, kind.name, kind.report, kind.method]
-    fields = [field for field in (*fields, "creation" if kind.is_kept else None) if field]
+    fields = [field for field in (*fields, *(KEPT if kind.is_kept else ())) if field]
     rows = [dict(zip(fields, values, strict=True)) for values in now_and_before(doc, fields)]
     return all(not _is_about_ours(kind, row) or _is_for_all(kind, row, viewer) for row in rows)
 
@@ -237,7 +247,8 @@ def _is_about_ours(kind: Kind, row: Any) -> bool:
     """
     about, report, method = (row.get(field) if field else None for field in (kind.about, kind.report, kind.method))
     if kind.is_kept:
-        return not report_access.is_same_since(report, row["creation"], kind.reads)
+        is_same = report_access.is_same_since(report, row["creation"], kind.reads)
+        return not is_same or names_guarded(row["filters"])
     is_on_report = report is not None and report_access.is_on(report, kind.reads)
     if kind.name and references.is_about_ours(about, row.get(kind.name)):
         return True

@@ -14,6 +14,7 @@ from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES
 
 from . import by_request, request_texts
+from .doctypes import names_guarded
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
@@ -40,23 +41,28 @@ def check_sending(doc: Document, method: str | None = None) -> None:
 
     Frappe runs scripts of reports as the scheduler, which sees everything, and other reports as the named user.
     """
-    _check_sent(_chain(doc.report), doc.user, frappe.session.user)
+    _check_sent(_chain(doc.report), doc, frappe.session.user)
 
 
 def check_making(doc: Document) -> None:
     """Check again when the report is made: its mailing may lead to another report than when it was saved."""
-    _check_sent(_chain(doc.report), doc.user, doc.modified_by)
+    _check_sent(_chain(doc.report), doc, doc.modified_by)
 
 
-def runs_as_its_user(report: str) -> bool:
+def runs_as_its_user(mailing: Document) -> bool:
     """Whether a mailed report is to run as the user of its mailing: it has a script, and its rows may be about ours."""
-    found = _report(report)
-    return found is not None and found.report_type != BY_QUERY and report_may_hold_ours(report)
+    found = _report(mailing.report)
+    is_script = found is not None and found.report_type != BY_QUERY
+    return is_script and report_may_hold_ours(mailing.report, filters=mailing.filters)
 
 
-def report_may_hold_ours(report: str, sent_columns: Any = None) -> bool:
-    """Whether the rows of a report may be ours, or about ours. `sent_columns`: those that a request adds."""
-    return any(map(may_hold_ours, _doctypes_of(_chain(report)) | _doctypes_in(request_texts.parsed(sent_columns))))
+def report_may_hold_ours(report: str, sent_columns: Any = None, filters: Any = None) -> bool:
+    """Whether the rows of a report may be ours, or about ours. `sent_columns`: those that a request adds.
+
+    `filters`: some of Frappe's reports list the DocType that a filter names.
+    """
+    read = _doctypes_of(_chain(report)) | _doctypes_in(request_texts.parsed(sent_columns))
+    return any(map(may_hold_ours, read)) or names_guarded(filters)
 
 
 def _doctypes_of(chain: Sequence[Document]) -> set[str]:
@@ -100,15 +106,16 @@ def check_report(doc: Document, method: str | None = None) -> None:
     is_custom = doc.report_type == CUSTOM and doc.reference_report
     chain = [doc, *(_chain(doc.reference_report) if is_custom else ())]
     if any(map(may_hold_ours, _doctypes_of(chain))):
-        for report, user in frappe.get_all("Auto Email Report", fields=["report", "user"], as_list=True):
-            if any(one.name == doc.name for one in _chain(report)):
-                _check_sent(chain, user, frappe.session.user)
+        for mailing in frappe.get_all("Auto Email Report", fields=["report", "user", "filters"]):
+            if any(one.name == doc.name for one in _chain(mailing.report)):
+                _check_sent(chain, mailing, frappe.session.user)
 
 
-def _check_sent(chain: Sequence[Document], user: str, maker: str) -> None:
+def _check_sent(chain: Sequence[Document], mailing: Any, maker: str) -> None:
     """Raises frappe.PermissionError for a mailing that shows more than `maker` sees.
 
-    `chain`: as of `_chain`. `maker`: the user who changes the report or its mailing, or changed it last.
+    `chain`: as of `_chain`. `mailing`: with its user and filters. `maker`: the user who changes the report or its
+    mailing, or changed it last.
     """
     if not chain:
         return
@@ -116,8 +123,9 @@ def _check_sent(chain: Sequence[Document], user: str, maker: str) -> None:
     if report.ref_doctype in TENANT_DOCTYPES and report.report_type != BY_QUERY:
         text = _("The report {0} can't be sent: it would hold the jobs of all organizations.")
         frappe.throw(text.format(_(report.name)), frappe.PermissionError)
-    is_for_others = user != maker and not visibility.sees_everything(maker)
-    if is_for_others and any(map(may_hold_ours, _doctypes_of(chain))):
+    is_for_others = mailing.user != maker and not visibility.sees_everything(maker)
+    may_hold = any(map(may_hold_ours, _doctypes_of(chain))) or names_guarded(mailing.filters)
+    if is_for_others and may_hold:
         text = _("The report {0} can be sent only with your own permissions. Enter yourself as its user.")
         frappe.throw(text.format(_(report.name)), frappe.PermissionError)
 

@@ -35,7 +35,6 @@ from . import report_access
 from .doctypes import guarded_doctype
 from .mentions import kind_fields, names_ours
 from .references import CHILDREN, STEPS, is_visible, may_refer_to
-from .request_texts import texts
 
 
 def _only_visible_follows(list_followed: Callable[[str], list[Any]]) -> Callable[[str], list[Any]]:
@@ -74,7 +73,7 @@ def _only_of_its_user(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def checked(mailing: Any) -> Any:
         report_access.check_making(mailing)
         user = frappe.session.user
-        if getattr(frappe.local, "request", None) or not _runs_as_its_user(mailing):
+        if getattr(frappe.local, "request", None) or not report_access.runs_as_its_user(mailing):
             return make(mailing)
         frappe.set_user(mailing.user)
         try:
@@ -83,11 +82,6 @@ def _only_of_its_user(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
             frappe.set_user(user)
 
     return checked
-
-
-def _runs_as_its_user(mailing: Any) -> bool:
-    """Whether the rows of a mailed report may be about ours. Some of Frappe's list the DocType that a filter names."""
-    return report_access.runs_as_its_user(mailing.report) or any(map(guarded_doctype, texts(mailing.filters)))
 
 
 def _only_for_who_may_see(make: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:

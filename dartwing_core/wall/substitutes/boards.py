@@ -56,11 +56,12 @@ def _check_board(given: dict[str, Any]) -> str | None:
     return str(kind)
 
 
-def _visible_order(doctype: str, order: dict[str, Any]) -> dict[str, list[str]]:
+def _visible_order(doctype: str, order: dict[str, Any]) -> dict[str, list[str | int]]:
     return {} if is_ours(doctype) else {column: _visible_cards(doctype, cards) for column, cards in order.items()}
 
 
-def _visible_cards(doctype: str, cards: Any) -> list[str]:
-    names = [card for card in cards if isinstance(card, str)] if isinstance(cards, list) else []
-    seen = set(frappe.get_list(doctype, filters={"name": ["in", names]}, pluck="name", limit=0)) if names else set()
-    return [name for name in names if name in seen]
+def _visible_cards(doctype: str, cards: Any) -> list[str | int]:
+    names = [card for card in cards if isinstance(card, str | int)] if isinstance(cards, list) else []
+    seen = frappe.get_list(doctype, filters={"name": ["in", names]}, pluck="name", limit=0) if names else []
+    visible = {*map(str, seen)}  # some DocTypes number their rows
+    return [name for name in names if str(name) in visible]

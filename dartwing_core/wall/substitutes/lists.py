@@ -20,7 +20,7 @@ from pypika.terms import PseudoColumn
 from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
 
 from .. import personal_rows
-from ..doctypes import guarded_doctype
+from ..doctypes import PERSONAL, guarded_doctype
 from ..frappe_version import IS_15
 from ..mentions import (
     asks_for_names,
@@ -209,7 +209,7 @@ def _without_bypass(given: dict[str, Any]) -> dict[str, Any]:
 
 def _without_personal_rows(doctype: Any) -> list[list[Any]]:
     """Filters that leave out rows about ours whose DocType no field tells: of a report, a private board, a chart."""
-    if doctype in personal_rows.PERSONAL:
+    if doctype in PERSONAL:
         return [[doctype, "name", "not in", hidden]] if (hidden := personal_rows.hidden_names(doctype)) else []
     if doctype == COLUMN:
         hidden = personal_rows.hidden_names(personal_rows.BOARD)

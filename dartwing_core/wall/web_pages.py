@@ -1,7 +1,7 @@
-"""Shows the page `/<DocType>/<name>` of a document of ours only to users who see the document.
+"""Shows the page `/<DocType>/<name>` of a document of ours, or that of a Web Form, only to users who see the document.
 
 Frappe checks that the document exists before it checks a permission. So the page of a hidden document differed from
-that of a missing one, even for guests. (15)
+that of a missing one, even for guests. (15; Web Forms: 16 too)
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 
 import frappe
+from frappe.website.doctype.web_form.web_form import WebForm
 from frappe.website.page_renderers.print_page import PrintPage
 
 from dartwing_core.jobs.access import visibility
@@ -17,8 +18,7 @@ from . import by_request, references
 from .doctypes import tenant_doctype
 
 
-def _is_hidden(path: str) -> bool:
-    kind, _slash, name = path.partition("/")
+def _is_hidden(kind: str, name: str) -> bool:
     doctype = tenant_doctype(kind)
     if doctype is None or visibility.sees_everything(frappe.session.user):
         return False
@@ -28,9 +28,22 @@ def _is_hidden(path: str) -> bool:
 def _where_it_is_seen(can_render):
     @functools.wraps(can_render)
     def checked(self):
-        return can_render(self) and not (by_request.FLAG in frappe.flags and _is_hidden(self.path))
+        kind, _slash, name = self.path.partition("/")
+        return can_render(self) and not (by_request.FLAG in frappe.flags and _is_hidden(kind, name))
+
+    return checked
+
+
+def _with_hidden_as_missing(get_context):
+    @functools.wraps(get_context)
+    def checked(self, context):
+        name = frappe.form_dict.get("name")
+        if name and by_request.FLAG in frappe.flags and _is_hidden(self.doc_type, str(name)):
+            frappe.form_dict.name = f"no-{frappe.generate_hash(length=20)}"
+        return get_context(self, context)
 
     return checked
 
 
 PrintPage.can_render = _where_it_is_seen(PrintPage.can_render)
+WebForm.get_context = _with_hidden_as_missing(WebForm.get_context)

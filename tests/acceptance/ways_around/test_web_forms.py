@@ -58,3 +58,25 @@ def test_a_web_form_gives_nobody_a_role(web, alice, bob):
         frappe.db.rollback()
         form.delete(ignore_permissions=True)
         frappe.db.commit()
+
+
+def test_a_web_form_tells_of_no_hidden_document(web, stranger):
+    # Seen failing: the page of a hidden organization was another one than that of a missing one.
+    form = frappe.get_doc(doctype="Web Form", title="Test Shown", route="test-shown", doc_type="Organization")
+    form.update({"module": "Website", "published": 1, "login_required": 1, "is_standard": 0, "allow_edit": 1})
+    form.append("web_form_fields", {"fieldname": "org_name", "fieldtype": "Data", "label": "x"})
+    form.insert(ignore_permissions=True)
+    hidden = frappe.get_doc({"doctype": "Organization", "org_name": "Test Shown By A Form"}).insert()
+    frappe.db.commit()
+    missing = f"{hidden.name[:-2]}00"
+    try:
+        pages = []
+        for name in (hidden.name, missing):
+            answer = stranger.http.get(f"{web}/{form.route}/{name}", timeout=60)
+            pages.append((answer.status_code, len(answer.text)))
+        assert pages[0] == pages[1]
+    finally:
+        frappe.db.rollback()
+        form.delete(ignore_permissions=True)
+        hidden.delete(ignore_permissions=True)
+        frappe.db.commit()

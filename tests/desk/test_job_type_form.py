@@ -23,6 +23,8 @@ expect = browsers.sync_api.expect
 def choose_organization(page) -> None:
     page.wait_for_function("window.cur_dialog")
     page.evaluate("(name) => cur_dialog.set_value('_organization', name)", factory.ALPHA)
+    # Frappe 15 first asks for the title, and until it has it the field is empty.
+    page.wait_for_function("(name) => cur_dialog.get_value('_organization') === name", arg=factory.ALPHA)
 
 
 SCHEMA = {

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import frappe
 
 from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES
 
-from .request_texts import texts
+from .request_texts import parsed
 
 QUEUE_DOCTYPES = ("RQ Job", "RQ Worker")
 PLAIN = re.compile(r"[A-Za-z0-9 _-]*")
@@ -84,6 +85,13 @@ def _stored(_site: str, text: str) -> str | None:
 _kept = functools.lru_cache(maxsize=1_000)(_stored)
 
 
-def names_guarded(value: Any) -> bool:
-    """Whether a text within a value, such as the filters of a report, means one of these DocTypes."""
-    return any(map(guarded_doctype, texts(value)))
+def names_guarded(filters: Any) -> bool:
+    """Whether a value in the filters of a report means one of these DocTypes. The names of filters do not count."""
+    values = [parsed(filters)]
+    while values:
+        value = values.pop()
+        if isinstance(value, Mapping | list | tuple):
+            values += value.values() if isinstance(value, Mapping) else value
+        elif guarded_doctype(value):
+            return True
+    return False

@@ -153,9 +153,8 @@ def _of_others(table: Any, kind: Kind) -> list[Criterion]:
             is_same = (report.report_type != report_access.CUSTOM) & (report.modified <= table.creation)
             found.append(table[kind.report].isin(named.where(is_same & Not(reads_ours))))
             guarded = sorted({*ROW_DOCTYPES, *TENANT_DOCTYPES})
-            found.append(
-                table.filters.isnull() | Not(Criterion.any(table.filters.like(f'%"{one}%') for one in guarded))
-            )
+            values = [f'%{mark}"{one}%' for one in guarded for mark in (":", "[")]
+            found.append(table.filters.isnull() | Not(Criterion.any(map(table.filters.like, values))))
         else:
             found.append(table[kind.report].isnull() | table[kind.report].notin(named.where(reads_ours)))
     if kind.method:

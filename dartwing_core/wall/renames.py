@@ -3,7 +3,8 @@
 Frappe renames a document for users who may read it, if the request says so (`force`, `validate_rename`). A rename to a
 name that is taken merges the two documents, and the answer then holds all of the other one. So where rows may be about
 ours, a merge also needs the permission to write the other document. And the reports, cards and charts of this app keep
-their names, unless the user may write them. So do rows about our documents, for everybody. (15, 16)
+their names, unless the user may write them. So do rows about our documents, for everybody. Reports keep theirs, by
+which mailings and prepared reports find them: Frappe's own rename refuses them. (15, 16)
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ def _check(document: Document, name: Any) -> None:
     if document.get("module") == MODULE or APP in (document.get("app"), document.get("app_name")):
         document.check_permission("write")
     doctype = document.doctype
+    if doctype == "Report":
+        frappe.throw(_("{0} not allowed to be renamed").format(_(doctype)), frappe.PermissionError)
     if doctype in personal_rows.NAVIGATION:  # a request may ask for no validation, and so for no `before_rename`
         personal_rows.keep_navigation(document, "before_rename")
     is_about_ours = may_hold_ours(doctype) and doctype not in TENANT_DOCTYPES  # those check it themselves

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import functools
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import frappe
@@ -100,14 +101,15 @@ def _report(name: str) -> Document | None:
 
 
 def check_report(doc: Document, method: str | None = None) -> None:
-    """`validate` of Report: a mailed report must not get content that its recipients may not see."""
-    if doc.is_new():
-        return
+    """`validate` of Report: a mailed report must not get content that its recipients may not see.
+
+    Also a new one, to whose name a mailed Custom Report may lead.
+    """
     is_custom = doc.report_type == CUSTOM and doc.reference_report
     chain = [doc, *(_chain(doc.reference_report) if is_custom else ())]
     if any(map(may_hold_ours, _doctypes_of(chain))):
         for mailing in frappe.get_all("Auto Email Report", fields=["report", "user", "filters"]):
-            if any(one.name == doc.name for one in _chain(mailing.report)):
+            if any(doc.name in (one.name, one.reference_report) for one in _chain(mailing.report)):
                 _check_sent(chain, mailing, frappe.session.user)
 
 
@@ -180,3 +182,21 @@ def prepare_no_more(report: str) -> None:
     """Stop the preparation of a report. Frappe begins it by itself once the report has taken 15 seconds."""
     if frappe.db.get_value("Report", report, "prepared_report"):
         frappe.db.set_value("Report", report, "prepared_report", 0)
+
+
+def _not_for_others(export: Callable[..., Any]) -> Callable[..., Any]:
+    """The background job of an export (16). The report may have been changed since the request for it."""
+
+    @functools.wraps(export)
+    def checked(user_email: str, form_params: Any, csv_params: Any) -> Any:
+        more = form_params.get("custom_columns"), form_params.get("filters")
+        if report_may_hold_ours(form_params.get("report_name"), *more):
+            text = _("The report {0} can't be exported in the background: its content would be kept for other users.")
+            frappe.throw(text.format(_(form_params.get("report_name"))), frappe.PermissionError)
+        return export(user_email, form_params, csv_params)
+
+    return checked
+
+
+if hasattr(query_report, "run_export_query_job"):
+    query_report.run_export_query_job = _not_for_others(query_report.run_export_query_job)

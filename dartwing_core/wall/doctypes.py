@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import frappe
 
 from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES
 
-from .request_texts import parsed
+from .request_texts import values_in
 
 QUEUE_DOCTYPES = ("RQ Job", "RQ Worker")
 PLAIN = re.compile(r"[A-Za-z0-9 _-]*")
@@ -87,11 +86,4 @@ _kept = functools.lru_cache(maxsize=1_000)(_stored)
 
 def names_guarded(filters: Any) -> bool:
     """Whether a value in the filters of a report means one of these DocTypes. The names of filters do not count."""
-    values = [parsed(filters)]
-    while values:
-        value = values.pop()
-        if isinstance(value, Mapping | list | tuple):
-            values += value.values() if isinstance(value, Mapping) else value
-        elif guarded_doctype(value):
-            return True
-    return False
+    return any(map(guarded_doctype, values_in(filters)))

@@ -29,7 +29,7 @@ def _checking(update: Callable[[BaseDocument, Any], Any]) -> Callable[[BaseDocum
     @functools.wraps(update)
     def checked(self: BaseDocument, d: Any) -> Any:
         if by_request.is_by_request() and _becomes_another(self, d):
-            throw_other()
+            _throw_other()
         return update(self, d)
 
     return checked
@@ -41,13 +41,13 @@ def _saving(save: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(save)
     def checked(self: Document, *arguments: Any, **named: Any) -> Any:
         if by_request.is_by_request() and _becomes_another(self, {NEW: self.get(NEW), "name": self.name}):
-            throw_other()
+            _throw_other()
         return save(self, *arguments, **named)
 
     return checked
 
 
-def throw_other() -> None:
+def _throw_other() -> None:
     """Refuse to make another document of a loaded one."""
     raise frappe.ValidationError(_("A saved document can't be changed into another one. Make a new one."))
 

@@ -15,6 +15,7 @@ from frappe.model.document import Document
 from dartwing_core.jobs.access.desk_access import LOADED
 
 from .by_request import is_by_request
+from .sent_names import is_no_name_of
 
 
 def loaded_name(document: Any) -> str | None:
@@ -27,18 +28,13 @@ def _noting(load: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(load)
     def noted(self: Document, *arguments: Any, **named: Any) -> Any:
         self.flags.pop(LOADED, None)
-        if isinstance(self.name, int) and is_by_request() and not _is_number(self):
+        if isinstance(self.name, int) and is_by_request() and is_no_name_of(self.meta, self.name):
             self.name = str(self.name)
         found = load(self, *arguments, **named)
         self.flags[LOADED] = self.name
         return found
 
     return noted
-
-
-def _is_number(document: Document) -> bool:
-    """Whether a document's name, which is a number, may be one of its DocType's."""
-    return document.meta.autoname == "autoincrement" and not isinstance(document.name, bool)
 
 
 Document.load_from_db = _noting(Document.load_from_db)

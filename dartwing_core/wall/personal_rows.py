@@ -53,6 +53,12 @@ class Kind:
     is_kept: bool = False
     """Whether a row keeps what its report showed. If the report has changed since, nobody knows what that is."""
 
+    @property
+    def fields(self) -> list[str]:
+        """The fields that tell what a row is about."""
+        kept = ("creation", "filters") if self.is_kept else ()
+        return [field for field in (self.about, self.name, self.report, self.method, *kept) if field]
+
 
 KINDS = {
     NOTICE: Kind("document_type", "for_user", name="document_name"),
@@ -62,7 +68,6 @@ KINDS = {
     "Auto Email Report": Kind(None, "user", "report"),
     PREPARED: Kind(None, "owner", "report_name", reads=report_access.MAY_HOLD_OURS, is_kept=True),
 }
-KEPT = ("creation", "filters")
 BOARD = "Kanban Board"
 APP = "dartwing_core"
 NAVIGATION = ("Workspace", "Workspace Sidebar", "Desktop Icon")
@@ -119,9 +124,7 @@ def is_about_ours(doctype: Any, name: Any) -> bool:
     if doctype == BOARD:
         return frappe.db.get_value(BOARD, name, "reference_doctype") in TENANT_DOCTYPES
     kind = KINDS[doctype]
-    fields = [kind.about, kind.name, kind.report, kind.method, *(KEPT if kind.is_kept else ())]
-    fields = [field for field in fields if field]
-    row = frappe.db.get_value(doctype, name, fields, as_dict=True)
+    row = frappe.db.get_value(doctype, name, kind.fields, as_dict=True)
     return row is not None and _is_about_ours(kind, row)
 
 
@@ -225,8 +228,7 @@ def _is_for(doc: Document, viewer: visibility.Viewer) -> bool:
     if viewer.sees_everything:
         return True
     kind = KINDS[doc.doctype]
-    fields = [kind.owner, *kind.published, kind.about, kind.name, kind.report, kind.method]
-    fields = [field for field in (*fields, *(KEPT if kind.is_kept else ())) if field]
+    fields = [kind.owner, *kind.published, *kind.fields]
     rows = [dict(zip(fields, values, strict=True)) for values in now_and_before(doc, fields)]
     return all(not _is_about_ours(kind, row) or _is_for_all(kind, row, viewer) for row in rows)
 
@@ -246,8 +248,8 @@ def _is_about_ours(kind: Kind, row: Any) -> bool:
     """
     about, report, method = (row.get(field) if field else None for field in (kind.about, kind.report, kind.method))
     if kind.is_kept:
-        is_same = report_access.is_same_since(report, row["creation"], kind.reads)
-        return not is_same or names_guarded(row["filters"])
+        is_same = report_access.is_same_since(report, row.get("creation"), kind.reads)
+        return not is_same or names_guarded(row.get("filters"))
     is_on_report = report is not None and report_access.is_on(report, kind.reads)
     if kind.name and references.is_about_ours(about, row.get(kind.name)):
         return True

@@ -52,17 +52,18 @@ def check_making(doc: Document) -> None:
 
 def runs_as_its_user(mailing: Document) -> bool:
     """Whether a mailed report is to run as the user of its mailing: it has a script, and its rows may be about ours."""
-    found = _report(mailing.report)
-    is_script = found is not None and found.report_type != BY_QUERY
-    return is_script and report_may_hold_ours(mailing.report, filters=mailing.filters)
+    chain = _chain(mailing.report)
+    return bool(chain) and chain[-1].report_type != BY_QUERY and _shows_ours(chain, mailing.filters)
 
 
 def report_may_hold_ours(report: str, sent_columns: Any = None, filters: Any = None) -> bool:
-    """Whether the rows of a report may be ours, or about ours. `sent_columns`: those that a request adds.
+    """Whether the rows of a report may be ours, or about ours. `sent_columns`: those that a request adds."""
+    return _shows_ours(_chain(report), filters, sent_columns)
 
-    `filters`: some of Frappe's reports list the DocType that a filter names.
-    """
-    read = _doctypes_of(_chain(report)) | _doctypes_in(request_texts.parsed(sent_columns))
+
+def _shows_ours(chain: Sequence[Document], filters: Any = None, sent_columns: Any = None) -> bool:
+    """The same for a chain of reports. Some of Frappe's list the DocType that a filter names."""
+    read = _doctypes_of(chain) | _doctypes_in(request_texts.parsed(sent_columns))
     return any(map(may_hold_ours, read)) or names_guarded(filters)
 
 
@@ -107,7 +108,7 @@ def check_report(doc: Document, method: str | None = None) -> None:
     """
     is_custom = doc.report_type == CUSTOM and doc.reference_report
     chain = [doc, *(_chain(doc.reference_report) if is_custom else ())]
-    if any(map(may_hold_ours, _doctypes_of(chain))):
+    if _shows_ours(chain):
         for mailing in frappe.get_all("Auto Email Report", fields=["report", "user", "filters"]):
             if any(doc.name in (one.name, one.reference_report) for one in _chain(mailing.report)):
                 _check_sent(chain, mailing, frappe.session.user)
@@ -126,8 +127,7 @@ def _check_sent(chain: Sequence[Document], mailing: Any, maker: str) -> None:
         text = _("The report {0} can't be sent: it would hold the jobs of all organizations.")
         frappe.throw(text.format(_(report.name)), frappe.PermissionError)
     is_for_others = mailing.user != maker and not visibility.sees_everything(maker)
-    may_hold = any(map(may_hold_ours, _doctypes_of(chain))) or names_guarded(mailing.filters)
-    if is_for_others and may_hold:
+    if is_for_others and _shows_ours(chain, mailing.filters):
         text = _("The report {0} can be sent only with your own permissions. Enter yourself as its user.")
         frappe.throw(text.format(_(report.name)), frappe.PermissionError)
 

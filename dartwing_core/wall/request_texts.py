@@ -25,6 +25,19 @@ def texts(value: Any) -> Iterator[str]:
             left.extend(value)
 
 
+def values_in(value: Any) -> Iterator[Any]:
+    """All values in filters, also within JSON text and lists, without the names of the filters, which are fields."""
+    left = [parsed(value)]
+    while left:
+        value = left.pop()
+        if isinstance(value, Mapping):
+            left.extend(value.values())
+        elif isinstance(value, list | tuple):
+            left.extend(value)
+        else:
+            yield value
+
+
 def listed(value: Any) -> list[Any]:
     """A list, sent as such or as JSON text; empty for anything else."""
     found = parsed(value)

@@ -70,6 +70,11 @@ def is_no_name(value: Any) -> bool:
     return is_filter(value) or isinstance(value, bool | float) or value == 0
 
 
+def is_no_name_of(meta: Any, value: Any) -> bool:
+    """Whether this is the name of no row of a DocType. Only some number their rows: elsewhere 7 leads to "7ab" too."""
+    return is_no_name(value) or (isinstance(value, int) and meta.autoname != "autoincrement")
+
+
 def _with_checked_names(update):
     @functools.wraps(update)
     def checked(self, d):

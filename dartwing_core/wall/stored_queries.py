@@ -6,7 +6,7 @@ So a stored query is checked when a user who does not see everything saves it. `
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import frappe
@@ -17,7 +17,7 @@ from dartwing_core.jobs.access import visibility
 from . import column_rules, report_access
 from .doctypes import tenant_doctype
 from .frappe_version import IS_15
-from .request_texts import parsed
+from .request_texts import parsed, values_in
 
 FIELDS = {
     "Dashboard Chart": ("based_on", "value_based_on", "group_by_based_on", "aggregate_function_based_on"),
@@ -42,7 +42,7 @@ def check_mailing(doc: Any, _method: str | None = None) -> None:
     is_script = frappe.db.get_value("Report", doc.report, "report_type") != report_access.BY_QUERY
     if not is_script or visibility.viewer().sees_everything:
         return
-    if any(map(tenant_doctype, _said(parsed(doc.filters)))):
+    if any(map(tenant_doctype, values_in(doc.filters))):
         raise frappe.PermissionError(_("A mailed report must not have a filter for jobs or organizations."))
 
 
@@ -60,15 +60,6 @@ def check(doc: Any, _method: str | None = None) -> None:
         found = column_rules.sql_in_filters(filters, None, by_frappe=True)
     if found:
         raise frappe.PermissionError(found)
-
-
-def _said(stored: Any) -> Iterator[Any]:
-    """All values in stored filters, without the names of the filters, which are fields."""
-    if isinstance(stored, Mapping | list):
-        for value in stored.values() if isinstance(stored, Mapping) else stored:
-            yield from _said(value)
-    else:
-        yield stored
 
 
 def _of_report(stored: Any) -> tuple[list[str], Any]:

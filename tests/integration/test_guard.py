@@ -13,7 +13,7 @@ from benchmarks import guard as benchmark
 from benchmarks.guard import OTHERS
 from dartwing_core.dartwing_core.doctype.org_member import org_member
 from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
-from dartwing_core.wall import by_request, guard, lookup_rules, request_call
+from dartwing_core.wall import by_request, doctypes, guard, lookup_rules, personal_rows, request_call
 from dartwing_core.wall.frappe_version import IS_15
 from dartwing_core.wall.query_rules import HIDDEN
 from tests.support import factory, records, tenants, web_request
@@ -106,6 +106,10 @@ def test_what_one_sees_is_linked_to_and_copied(hidden):
     frappe.set_user(tenants.email_of("user"))
     by_request.watch(by_frappe=True)
     assert linked(own).error == "s3cret-own"
+
+
+def test_the_names_of_personal_rows_are_those_that_have_rules():
+    assert {*personal_rows.KINDS, personal_rows.BOARD} == doctypes.PERSONAL
 
 
 def test_the_guard_knows_all_fields_that_have_a_permission_level():

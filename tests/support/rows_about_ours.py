@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from typing import Any
 
 import frappe
@@ -29,6 +31,22 @@ def removed(*documents: Any) -> None:
 def insert(doctype: str, **values: Any) -> Any:
     """A row of others, whatever it links to."""
     return frappe.get_doc({"doctype": doctype, **values}).insert(ignore_permissions=True, ignore_links=True)
+
+
+def address(title: str, *links: dict[str, str]) -> Any:
+    """An Address with these links: `{"link_doctype", "link_name"}` each."""
+    place = {"address_type": "Billing", "address_line1": "x", "city": "x", "country": "Germany"}
+    return insert("Address", address_title=title, **place, links=links)
+
+
+def prepared_report(report: str, maker: str, filters: str = "{}") -> Any:
+    """A finished Prepared Report of this user, whose one row holds SECRET."""
+    made = insert("Prepared Report", report_name=report, filters=filters)
+    made.db_set({"owner": maker, "status": "Completed"})  # Frappe makes each as Queued
+    rows = gzip.compress(json.dumps({"columns": [{"label": "x", "fieldname": "x"}], "result": [[SECRET]]}).encode())
+    about = {"attached_to_doctype": made.doctype, "attached_to_name": made.name}
+    insert("File", file_name="x.json.gz", content=rows, is_private=1, **about)
+    return made
 
 
 def clients(web: str) -> dict[str, Client]:

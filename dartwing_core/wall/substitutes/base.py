@@ -78,8 +78,7 @@ def is_hidden(doctype: Any, name: Any) -> bool:
 
 def check(doctype: Any, name: Any) -> None:
     """Raise for a document of ours that the user does not see, and for a DocType that is no text."""
-    if isinstance(doctype, list | dict):
-        raise frappe.ValidationError(_("{0} must be text.").format(_("DocType")))
+    _check_text(doctype)
     if name and is_hidden(doctype, name):
         throw_missing(doctype, name)
 
@@ -88,11 +87,11 @@ def check_mark(doctype: Any, *names: Any) -> None:
     """Raise if these documents can't be tagged or liked by the user."""
     if isinstance(doctype, str) and doctype in ENGINE_DOCTYPES:
         frappe.throw(_("Background jobs can't be tagged or liked."), frappe.PermissionError)
-    if isinstance(doctype, list | dict):
-        raise frappe.ValidationError(_("{0} must be text.").format(_("DocType")))
+    _check_text(doctype)
     if sees_everything():
         return
-    if any(_is_no_name_of(doctype, name) for name in names):
+    meta = meta_of(doctype)
+    if any(sent_names.is_no_name_of(meta, name) if meta else sent_names.is_no_name(name) for name in names):
         raise frappe.ValidationError(_("The name of a document must be text."))
     for name in further_rows.hidden_rows(doctype, names) or ():
         throw_missing(doctype, name)
@@ -104,12 +103,9 @@ def check_mark(doctype: Any, *names: Any) -> None:
         check(doctype, name)
 
 
-def _is_no_name_of(doctype: Any, name: Any) -> bool:
-    """Whether this is no name of a row. Only some DocTypes number their rows. Elsewhere 7 leads to all like "7ab"."""
-    if sent_names.is_no_name(name):
-        return True
-    meta = meta_of(doctype) if isinstance(name, int) else None
-    return meta is not None and meta.autoname != "autoincrement"
+def _check_text(doctype: Any) -> None:
+    if isinstance(doctype, list | dict):
+        raise frappe.ValidationError(_("{0} must be text.").format(_("DocType")))
 
 
 def are_names(fields: Iterable[Any]) -> bool:

@@ -12,7 +12,7 @@ from dartwing_core.jobs import submit_job
 from dartwing_core.wall.frappe_version import IS_15
 from tests.support import factory
 from tests.support.http import Client, call
-from tests.support.rows_about_ours import SECRET, insert, removed
+from tests.support.rows_about_ours import SECRET, address, insert, removed
 from tests.support.sessions import as_user
 
 ASSIGN = "frappe.desk.form.assign_to"
@@ -78,8 +78,7 @@ def test_own_tasks_are_assigned_as_before(reader, manager):
 def test_addresses_are_not_found_by_a_number(web, doctype, name):
     # Seen failing: the names of the addresses of all organizations and schedules.
     links = [{"link_doctype": "Organization", "link_name": factory.BETA}]
-    address = insert("Address", address_title=SECRET, address_type="Billing", address_line1="x", city="x",
-                     country="Germany", links=links)  # fmt: skip
+    found = address(SECRET, *links)
     frappe.db.commit()
     user = factory.user("step_addresses", factory.ALPHA, roles=("Dartwing User", "Desk User", "Sales User"))
     frappe.db.commit()
@@ -91,14 +90,13 @@ def test_addresses_are_not_found_by_a_number(web, doctype, name):
         answer = call(client, ADDRESSES, links=json.dumps([own]))
         assert answer.json() == {"message": []}, "others as before"
     finally:
-        removed(address)
+        removed(found)
 
 
 def test_addresses_of_a_hidden_task_are_not_found_by_a_number(web, task):
     # Seen failing: only numbers in place of names of ours were refused.
     links = [{"link_doctype": "ToDo", "link_name": task}]
-    address = insert("Address", address_title=SECRET, address_type="Billing", address_line1="x", city="x",
-                     country="Germany", links=links)  # fmt: skip
+    found = address(SECRET, *links)
     user = factory.user("step_addresses", factory.ALPHA, roles=("Dartwing User", "Desk User", "Sales User"))
     frappe.db.commit()
     try:
@@ -106,7 +104,7 @@ def test_addresses_of_a_hidden_task_are_not_found_by_a_number(web, task):
             links = json.dumps([{"link_doctype": "ToDo", "link_name": name}])
             assert SECRET not in call(Client(web).with_token(user), ADDRESSES, links=links).text
     finally:
-        removed(address)
+        removed(found)
 
 
 def test_a_hidden_link_keeps_no_contact_from_its_own_addresses(web, manager):
@@ -114,18 +112,17 @@ def test_a_hidden_link_keeps_no_contact_from_its_own_addresses(web, manager):
     user = factory.user("step_addresses", factory.ALPHA, roles=("Dartwing User", "Desk User", "Sales User"))
     own, hidden, missing = ({"link_doctype": kind, "link_name": name} for kind, name in (
         ("User", user), ("Organization", factory.BETA), ("Organization", "no such name")))  # fmt: skip
-    address = insert("Address", address_title="mine", address_type="Billing", address_line1="x", city="x",
-                     country="Germany", links=[own])  # fmt: skip
+    found = address("mine", own)
     frappe.db.commit()
     client = Client(web).with_token(user)
     try:
         for links in ([own, hidden], [missing, own], [own, {"link_doctype": "Organization"}]):
             answer = call(client, ADDRESSES, links=json.dumps(links))
-            assert answer.json() == {"message": [address.name]}, answer.text
+            assert answer.json() == {"message": [found.name]}, answer.text
         answer = call(manager, ADDRESSES, links=json.dumps([own, {"link_doctype": "Organization"}]))
-        assert answer.json() == {"message": [address.name]}, "as Frappe answers"
+        assert answer.json() == {"message": [found.name]}, "as Frappe answers"
     finally:
-        removed(address)
+        removed(found)
 
 
 @pytest.mark.parametrize("spelled", [factory.BETA, factory.BETA.replace("e", "é"), f"{factory.BETA.upper()} "])

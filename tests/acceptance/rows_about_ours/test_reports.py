@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from dartwing_core.wall.frappe_version import IS_15
 from tests.acceptance.test_sent_later import content, mailing
 from tests.support import factory
 from tests.support.http import Client, call
-from tests.support.rows_about_ours import SECRET, clients, insert, removed
+from tests.support.rows_about_ours import SECRET, clients, insert, prepared_report, removed
 from tests.support.schedules import document
 from tests.support.sessions import as_user
 
@@ -36,11 +35,7 @@ def prepared(site) -> Iterator:
     """A report on tasks that an admin of Alpha has prepared."""
     of_tasks = report("Test Prepared", "ToDo", prepared_report=1)
     maker = factory.user("step_inside", factory.ALPHA, roles=("Dartwing Admin", "Desk User"), org_role="Admin")
-    made = insert("Prepared Report", report_name=of_tasks.name, status="Completed", filters="{}")
-    made.db_set({"owner": maker, "status": "Completed"})  # Frappe makes each as Queued
-    rows = gzip.compress(json.dumps({"columns": [{"label": "x", "fieldname": "x"}], "result": [[SECRET]]}).encode())
-    about = {"attached_to_doctype": made.doctype, "attached_to_name": made.name}
-    insert("File", file_name="x.json.gz", content=rows, is_private=1, **about)
+    made = prepared_report(of_tasks.name, maker)
     frappe.db.commit()
     yield made
     removed(made, of_tasks)
@@ -128,11 +123,7 @@ def test_a_report_prepared_with_a_filter_for_rows_about_ours_is_its_makers(web, 
     plain.db_set("prepared_report", 1, update_modified=False)
     filters = json.dumps({"reference_doctype": kind}, separators=(",", ":"))
     maker = factory.user("step_inside", factory.ALPHA, roles=("Dartwing Admin", "Desk User"), org_role="Admin")
-    made = insert("Prepared Report", report_name=plain.name, status="Completed", filters=filters)
-    made.db_set({"owner": maker, "status": "Completed"})  # Frappe makes each as Queued
-    rows = gzip.compress(json.dumps({"columns": [{"label": "x", "fieldname": "x"}], "result": [[SECRET]]}).encode())
-    insert("File", file_name="y.json.gz", content=rows, is_private=1, attached_to_doctype=made.doctype,
-           attached_to_name=made.name)  # fmt: skip
+    made = prepared_report(plain.name, maker, filters)
     user = factory.user("reads_files", factory.BETA, roles=("Dartwing User", "Desk User", "Prepared Report User"))
     frappe.db.commit()
     client = Client(web).with_token(user)

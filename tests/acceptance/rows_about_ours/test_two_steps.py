@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from typing import Any
 
@@ -16,7 +15,7 @@ from dartwing_core.wall import by_request, guard
 from tests.support import factory
 from tests.support.files import on_disk
 from tests.support.http import Client, call
-from tests.support.rows_about_ours import SECRET, clients, insert, removed
+from tests.support.rows_about_ours import SECRET, clients, insert, prepared_report, removed
 from tests.support.sessions import as_user
 
 NOTICE = "Notification Log"
@@ -268,11 +267,7 @@ def test_nobody_runs_a_report_as_another_user_who_has_prepared_it(web, rows):
     report = insert("Report", report_name="Test Prepared", ref_doctype="ToDo", report_type="Report Builder", json="{}")
     report.db_set("prepared_report", 1)
     maker = factory.user("step_inside", factory.ALPHA, roles=("Dartwing Admin", "Desk User"), org_role="Admin")
-    prepared = insert("Prepared Report", report_name=report.name, status="Completed", filters="{}")
-    prepared.db_set("owner", maker)
-    about = {"attached_to_doctype": prepared.doctype, "attached_to_name": prepared.name}
-    content = gzip.compress(json.dumps({"columns": ["x"], "result": [[SECRET]]}).encode())
-    frappe.get_doc({"doctype": "File", "file_name": "x.json.gz", "content": content, "is_private": 1, **about}).insert()
+    prepared = prepared_report(report.name, maker)
     frappe.db.commit()
     outside = clients(web)["outside"]
     named = json.dumps({"prepared_report_name": prepared.name})

@@ -248,7 +248,7 @@ def _is_about_ours(kind: Kind, row: Any) -> bool:
     """
     about, report, method = (row.get(field) if field else None for field in (kind.about, kind.report, kind.method))
     if kind.is_kept:
-        is_same = report_access.is_same_since(report, row.get("creation"), kind.reads)
+        is_same = report_access.is_same_since(report, row.get("creation"))
         return not is_same or names_guarded(row.get("filters"))
     is_on_report = report is not None and report_access.is_on(report, kind.reads)
     if kind.name and references.is_about_ours(about, row.get(kind.name)):

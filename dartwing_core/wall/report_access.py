@@ -109,8 +109,10 @@ def check_report(doc: Document, method: str | None = None) -> None:
     is_custom = doc.report_type == CUSTOM and doc.reference_report
     chain = [doc, *(_chain(doc.reference_report) if is_custom else ())]
     if _shows_ours(chain):
+        # The database compares: a new report may be named "lost" where a mailed one leads to "Lost".
+        leading = {doc.name, *frappe.get_all("Report", {"reference_report": doc.name}, pluck="name")}
         for mailing in frappe.get_all("Auto Email Report", fields=["report", "user", "filters"]):
-            if any(doc.name in (one.name, one.reference_report) for one in _chain(mailing.report)):
+            if any(one.name in leading for one in _chain(mailing.report)):
                 _check_sent(chain, mailing, frappe.session.user)
 
 
@@ -156,11 +158,11 @@ def is_on(report: str, doctypes: Collection[str]) -> bool:
     return not _doctypes_of(_chain(report)).isdisjoint(doctypes)
 
 
-def is_same_since(report: str | None, moment: Any, doctypes: Collection[str]) -> bool:
-    """Whether a report is as it was at this moment, and reads none of these DocTypes. No for Custom Reports."""
+def is_same_since(report: str | None, moment: Any) -> bool:
+    """Whether a report is as it was at this moment, and holds nothing of ours. No for Custom Reports."""
     fields = ["ref_doctype", "report_type", "modified"]
     found = frappe.db.get_value("Report", report, fields, as_dict=True) if report else None
-    if not found or found.report_type == CUSTOM or found.ref_doctype in doctypes:
+    if not found or found.report_type == CUSTOM or may_hold_ours(found.ref_doctype):
         return False
     return bool(moment) and get_datetime(found.modified) <= get_datetime(moment)
 

@@ -15,7 +15,7 @@ from dartwing_core.wall import report_access, sent_later
 from dartwing_core.wall.doctypes import names_guarded
 from dartwing_core.wall.frappe_version import IS_15
 from tests.acceptance.test_sent_later import content, mailing
-from tests.support import factory
+from tests.support import factory, records
 from tests.support.http import Client, call
 from tests.support.rows_about_ours import SECRET, clients, insert, prepared_report, removed
 from tests.support.schedules import document
@@ -317,3 +317,18 @@ def test_only_values_of_filters_name_a_doctype(site, filters, is_named):
     # Seen failing: a filter called "organization" was taken for the DocType.
     text = filters if isinstance(filters, str | None) else json.dumps(filters)
     assert names_guarded(filters) == names_guarded(text) == is_named
+
+
+def test_a_report_prepared_on_documents_that_link_to_ours_is_its_makers(site):
+    # Seen failing: only those on rows about ours were, although such reports are mailed and exported as ours.
+    link = {"fieldname": "organization", "fieldtype": "Link", "options": "Organization", "label": "Organization"}
+    records.make_doctype("Test Linking", [link], [{"role": "All", "read": 1, "report": 1}], module="Core")
+    linking = report("Test Linking", "Test Linking", report_type="Report Builder", prepared_report=1)
+    made = prepared_report(linking.name, factory.user("step_inside", factory.ALPHA))
+    user = factory.user("reads_files", factory.BETA, roles=("Dartwing User", "Desk User", "Prepared Report User"))
+    frappe.db.commit()
+    try:
+        assert not as_user(user, frappe.has_permission, made.doctype, "read", made)
+    finally:
+        removed(made, linking)
+        records.remove_doctypes("Test Linking")

@@ -26,7 +26,7 @@ from .status import RETRYABLE, JobStatus
 from .store import batch_store, dependencies, job_store, runs, waiting
 from .store.job_rows import ChildRow, JobRow, NewJobRow
 from .submit import dedup, duplicates, quota, submission
-from .submit.after_commit import after_commit
+from .submit.after_commit import after_commit, undone_on_error
 from .submit.dependency_check import DependencyCheck, ParentRow
 from .submit.duplicates import Duplicate
 from .submit.submission import Prepared, Request
@@ -225,7 +225,7 @@ def _name_of_job(found: tuple[str, Duplicate]) -> str:
 def _undone_on_error() -> Iterator[None]:
     """Undo all of a submit if an error comes. Raises JobBusyError if somebody keeps a job locked that it changes."""
     try:
-        with transaction.undone_on_error(SAVEPOINT):
+        with undone_on_error(SAVEPOINT):
             yield
     except Exception as error:
         is_locked = server_errors.database_code(error) == server_errors.LOCK_WAIT_TIMEOUT

@@ -23,6 +23,7 @@ from dartwing_core.jobs.submit import dedup
 from tests.support import database, factory
 from tests.support.database import statements
 from tests.support.jobs import run, set_columns, status, submitted_by, submitted_for
+from tests.support.races import claimed, elsewhere
 from tests.support.sessions import as_user
 
 NOWHERE = "JOB-1K00000000000NOWHERE"
@@ -110,6 +111,19 @@ def test_a_refused_one_leaves_nothing_half_done(alice):
     assert frappe.db.get_value("Job Batch", batch.name, "status") == "Failed"
 
 
+def fail_at_the_second(part: str, monkeypatch) -> None:
+    """Let this operation of the engine fail for its second job, with an error that refuses nothing."""
+    work, seen = getattr(engine, part), []
+
+    def fails(name, **named):
+        seen.append(name)
+        if len(seen) == 2:
+            raise RuntimeError("no disk left")
+        return work(name, **named)
+
+    monkeypatch.setattr(engine, part, fails)
+
+
 @pytest.mark.parametrize("operation", ["cancel_jobs", "bulk_retry_dead_letter"])
 def test_an_error_of_another_kind_leaves_nothing_done(alice, monkeypatch, operation):
     # Seen failing: who caught the error and committed had canceled or retried half of the jobs.
@@ -122,19 +136,26 @@ def test_an_error_of_another_kind_leaves_nothing_done(alice, monkeypatch, operat
         for job in jobs:
             run(job)
         ask, part, before = dead_letter.bulk_retry_dead_letter, "retry_job", "Dead Letter"
-    work, seen = getattr(engine, part), []
-
-    def fail_at_the_second(name, **named):
-        seen.append(name)
-        if len(seen) == 2:
-            raise RuntimeError("no disk left")
-        return work(name, **named)
-
-    monkeypatch.setattr(engine, part, fail_at_the_second)
+    fail_at_the_second(part, monkeypatch)
     with pytest.raises(RuntimeError, match="no disk left"):
         as_user(alice, ask)
     frappe.db.commit()
     assert [status(job) for job in jobs] == [before, before]
+
+
+def test_an_error_of_another_kind_stops_no_running_job(alice, monkeypatch):
+    # Seen failing: the first job was asked to stop once the caller had committed.
+    jobs = [submitted_by(alice, factory.job_type("plain"), n=number) for number in range(2)]
+    for job in jobs:
+        claimed(job)
+    fail_at_the_second("cancel_job", monkeypatch)
+    with pytest.raises(RuntimeError, match="no disk left"):
+        as_user(alice, lambda: cancel_jobs([job.name for job in jobs]))
+    frappe.db.commit()
+    asked = "SELECT COUNT(*) FROM `tabBackground Job Run` WHERE cancel_requested = 1"
+    assert (database.value(asked), [status(job) for job in jobs]) == (0, ["Running", "Running"])
+    elsewhere(as_user, alice, lambda: cancel_jobs([jobs[0].name]))  # no lock of it is held
+    assert database.value(asked) == 1
 
 
 def test_contents_are_locked_before_rows(alice):

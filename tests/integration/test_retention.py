@@ -10,6 +10,7 @@ import pytest
 
 from dartwing_core.jobs import batch, cancel_job, job, retry_job
 from dartwing_core.jobs.base import clock
+from dartwing_core.jobs.db import deletion
 from dartwing_core.jobs.ending import child_jobs
 from dartwing_core.jobs.recovery import retention, sweeper
 from tests.support import database, factory
@@ -262,6 +263,24 @@ def test_a_row_that_somebody_keeps_locked_keeps_only_its_page(monkeypatch):
     monkeypatch.setattr(retention, "delete_jobs", delete)
     assert retention.clear_old_jobs(30) == 1
     assert (is_there(kept), is_there(other)) == (True, False)
+
+
+def test_a_batch_that_somebody_keeps_locked_keeps_no_other_row(monkeypatch):
+    # Seen failing: the clean-up waited 50 seconds for it, and ended there.
+    monkeypatch.setattr(deletion, "LOCK_WAIT", 1)
+    found = batch(job(made(), {"n": 1})).submit(factory.ALPHA)
+    frappe.db.commit()
+    run(frappe.get_all(JOB, {"parent_batch": found.name})[0])
+    frappe.db.sql("UPDATE `tabJob Batch` SET completed_at = completed_at - INTERVAL 31 DAY")
+    frappe.db.sql("INSERT INTO `tabJob Circuit` (name, status, closed_at) VALUES ('old', 'Closed', '2020-01-01')")
+    frappe.db.delete(JOB, {"parent_batch": found.name})
+    frappe.db.commit()
+    with database.another_connection() as connection, connection.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("SELECT name FROM `tabJob Batch` WHERE name = %s FOR UPDATE", [found.name])
+        retention.clear_old_jobs(30)
+    assert frappe.db.exists("Job Batch", found.name)
+    assert not frappe.db.exists("Job Circuit", "old")
 
 
 def test_log_settings_say_how_long():

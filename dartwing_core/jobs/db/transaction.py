@@ -1,4 +1,4 @@
-"""Steps that are undone as one, and transactions that the server undoes.
+"""Transactions that the server undoes.
 
 A deadlock (1213), or a row changed under snapshot isolation (1020), undoes the whole transaction, not only the
 statement. A handler that catches the exception and returns would end Completed without its earlier writes. So
@@ -7,8 +7,7 @@ TransactionWatch notices that.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import frappe
@@ -62,18 +61,6 @@ class TransactionWatch:
         if "GET_LOCK" in query:
             return False  # a deadlock of only named locks leaves the transaction as it is
         return has_undone_transaction(error, self._sql)
-
-
-@contextlib.contextmanager
-def undone_on_error(savepoint: str) -> Iterator[None]:
-    """Undo the writes made while entered if an error leaves it, and only these."""
-    frappe.db.savepoint(savepoint)
-    try:
-        yield
-    except Exception as error:
-        if not has_undone_transaction(error, frappe.db.sql):  # else the savepoint is gone too, and `error` says why
-            frappe.db.rollback(save_point=savepoint)
-        raise
 
 
 def has_undone_transaction(error: Exception, ask: Callable[[str], Any]) -> bool:

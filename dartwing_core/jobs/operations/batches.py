@@ -18,7 +18,6 @@ from ..base import clock, config, ids
 from ..base.pieces import in_pieces
 from ..base.row_types import Columns
 from ..base.texts import TEXT_LENGTH, cut
-from ..db import transaction
 from ..db.rows import standard_columns
 from ..ending import batch_cancel, batch_end
 from ..errors import BatchNotFoundError, InvalidJobError, InvalidTransitionError
@@ -28,7 +27,7 @@ from ..store import batch_store, job_store
 from ..store.batch_store import CALLBACKS, RUNNING, BatchRow
 from ..store.job_rows import MemberRow
 from ..submit import dedup, submission
-from ..submit.after_commit import after_commit
+from ..submit.after_commit import after_commit, undone_on_error
 from . import builders
 from .builders import Part
 
@@ -88,7 +87,7 @@ def submit_batch(
     row |= _callbacks({kind: part for kind, part in callbacks.items() if part is not None}, row)
     if not plan.jobs and not any(row[kind] for kind in CALLBACKS):
         raise InvalidJobError(_("A batch needs a job."))
-    with transaction.undone_on_error(SAVEPOINT):
+    with undone_on_error(SAVEPOINT):
         row["size"] = engine.place_batch(plan.jobs, plan.after, row) if plan.jobs else 0
         batch_store.insert(row)
     if not row["size"]:
@@ -143,7 +142,7 @@ def retry_batch(batch_id: str) -> dict[str, Any]:
     BatchNotFoundError if the batch can't be seen.
     """
     name = visible_batch(batch_id)["name"]
-    with transaction.undone_on_error(SAVEPOINT):
+    with undone_on_error(SAVEPOINT):
         return _retry_failed(name)
 
 

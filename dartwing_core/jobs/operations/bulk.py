@@ -11,12 +11,12 @@ from frappe import _
 from .. import engine
 from ..base import config, plain_text
 from ..base.texts import cut
-from ..db import transaction
 from ..errors import DuplicateJobError, InvalidJobError
 from ..queries import visible_jobs
 from ..status import JobStatus
 from ..store import backlog
 from ..submit import dedup
+from ..submit.after_commit import undone_on_error
 
 MAX_JOBS = 500
 SAVEPOINT, ONE = "dartwing_core_bulk", "dartwing_core_bulk_one"
@@ -60,7 +60,7 @@ def _locked(names: list[str]) -> list[str]:
 def _each(job_ids: Any, work: Callable[[str], Any], prepare: Callable[[list[str]], list[str]] = list) -> dict[str, Any]:
     """`prepare`: called with the visible jobs. Returns them in the order in which they are to be done."""
     names = {name.strip().casefold(): name for name in _names(job_ids)}  # spellings of one job, for the database
-    with transaction.undone_on_error(SAVEPOINT):
+    with undone_on_error(SAVEPOINT):
         return _do_each(names, work, prepare)
 
 

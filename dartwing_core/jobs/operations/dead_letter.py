@@ -10,11 +10,11 @@ from frappe import _
 from .. import engine
 from ..access import visibility
 from ..base import config, plain_text
-from ..db import transaction
 from ..errors import DuplicateJobError, InvalidTransitionError
 from ..queries import job_queries, visible_jobs
 from ..status import JobStatus
 from ..submit import dedup
+from ..submit.after_commit import undone_on_error
 
 MAX_LIMIT = 1_000
 SAVEPOINT = "dartwing_core_dead_letters"
@@ -41,7 +41,7 @@ def bulk_retry_dead_letter(
 ) -> dict[str, Any]:
     """Retry Dead Letter jobs that the user may see, oldest first: `{retried: [job ids], skipped: {job id: reason}}`."""
     names = _visible_names(organization, job_type, job_queries.bounded(limit, 1, MAX_LIMIT, "limit"))
-    with transaction.undone_on_error(SAVEPOINT):
+    with undone_on_error(SAVEPOINT):
         return _retry(names)
 
 

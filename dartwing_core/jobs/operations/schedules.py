@@ -15,7 +15,6 @@ from .. import engine
 from ..access import visibility
 from ..base import clock, config
 from ..base.texts import cut
-from ..db import transaction
 from ..errors import InvalidJobError, ScheduleNotFoundError
 from ..queries import job_queries
 from ..schedules import recurrence, schedule_form, schedule_runs
@@ -23,6 +22,7 @@ from ..status import JobStatus
 from ..store import history, job_store, schedule_store
 from ..store.schedule_store import ScheduleRow
 from ..submit import quota, submission
+from ..submit.after_commit import undone_on_error
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
@@ -84,7 +84,7 @@ def run_schedule_now(schedule_id: str) -> Document:
     quota.check([item], schedule["owner_user"])
     text = f"Run once from schedule {schedule['name']} by hand"
     status = JobStatus(item.row["status"])
-    with transaction.undone_on_error(SAVEPOINT):
+    with undone_on_error(SAVEPOINT):
         job_store.insert_jobs([item.row])
         history.write([history.event_of(item.row, status, status, text, user)])
     engine.wake_after_commit([item])

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from ..db import transaction
 from ..errors import InvalidTransitionError, JobChangedError
 from ..store.job_rows import JobRow
+from ..submit.after_commit import undone_on_error
 from . import visible_jobs
 
 TRIES = 5
@@ -32,7 +32,7 @@ def operate(job_id: Any, operation: Callable[[JobRow], T]) -> T:
             break
         job = now if now is not None and is_newer else job
         try:
-            with transaction.undone_on_error(SAVEPOINT):
+            with undone_on_error(SAVEPOINT):
                 return operation(job)
         except InvalidTransitionError as error:
             if not isinstance(error, JobChangedError):  # an error about the state says more than one about the change

@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from typing import TypeVar
 
 import frappe
 from frappe.utils import cint
@@ -24,6 +25,7 @@ from ..status import FINISHED, LIVE, JobStatus
 from ..store import batch_store, circuits, dependencies, private_files
 from . import blocking_rows, referring_rows
 
+T = TypeVar("T")
 DEFAULT_DAYS = 30
 BATCH = 500
 MAX_SECONDS = 1_200.0
@@ -59,10 +61,10 @@ def clear_old_jobs(days: int) -> int:
             break
         after = page[-1]
         names = [name for _creation, name in page]
-        deleted += _delete_page(names, ended_before, dead_before)
-    while time.monotonic() < deadline and sql.committed(partial(_delete_batches, ended_before)) == BATCH:
+        deleted += _unless_locked(partial(_delete, names, ended_before, dead_before), 0)
+    while time.monotonic() < deadline and _unless_locked(partial(_delete_batches, ended_before), 0) == BATCH:
         pass
-    sql.committed(partial(_delete_circuits, ended_before))
+    _unless_locked(partial(_delete_circuits, ended_before), None)
     best_effort.run(partial(referring_rows.delete_rows_of_missing, deadline))
     best_effort.run(partial(private_files.delete_orphans, deadline))
     return deleted
@@ -79,14 +81,16 @@ def old_query(after: tuple[datetime, str], before: datetime) -> QueryBuilder:
     return query.orderby(job.creation).orderby(job.name).limit(BATCH)
 
 
-def _delete_page(names: Sequence[str], ended_before: datetime, dead_before: datetime) -> int:
+def _unless_locked(delete: partial[T], otherwise: T) -> T:
+    """Delete rows, and commit. Returns `otherwise` if another session keeps one locked: the next run tries again."""
     try:
-        return sql.committed(partial(_delete, names, ended_before, dead_before))
+        with deletion.short_lock_waits():
+            return sql.committed(delete)
     except Exception as error:
         if not server_errors.is_conflict(error):
             raise
-        frappe.logger("dartwing_core").warning(f"{len(names)} old jobs are left to the next clean-up: {error}")
-        return 0
+        frappe.logger("dartwing_core").warning(f"Old rows are left to the next clean-up: {error}")
+        return otherwise
 
 
 def _delete(names: Sequence[str], ended_before: datetime, dead_before: datetime) -> int:

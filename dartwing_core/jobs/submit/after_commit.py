@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+import contextlib
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -10,7 +11,7 @@ import frappe
 
 from ..base.pieces import in_pieces
 from ..base.row_types import RungJob
-from ..db import best_effort, sql
+from ..db import best_effort, sql, transaction
 from ..line import wake
 
 RELEASE_BATCH = 200
@@ -57,6 +58,17 @@ class AfterCommit:
         """Add an action, which is called once however often it is added."""
         if action not in self.actions:
             self.actions.append(action)
+
+    def mark(self) -> Callable[[], None]:
+        """Returns a function that drops the actions that are added from now on. The transaction goes on."""
+        actions, in_line, parents, held = [*self.actions], [*self._in_line], {*self._parents}, {*self.held}
+
+        def drop_newer() -> None:
+            self.actions, self._in_line, self._parents = actions, in_line, parents
+            for lock in [lock for lock in self.held if lock not in held]:
+                self.release_held(lock)
+
+        return drop_newer
 
     def __call__(self) -> None:
         """The transaction is committed."""
@@ -108,3 +120,20 @@ def after_commit() -> AfterCommit:
     found = sql.callback_of_transaction(AfterCommit)
     found.await_commit()
     return found
+
+
+@contextlib.contextmanager
+def undone_on_error(savepoint: str) -> Iterator[None]:
+    """Undo the writes made while entered if an error leaves it, and only these. Nothing follows them after the commit.
+
+    The caller may catch the error and commit.
+    """
+    drop_newer = after_commit().mark()
+    frappe.db.savepoint(savepoint)
+    try:
+        yield
+    except Exception as error:
+        if not transaction.has_undone_transaction(error, frappe.db.sql):  # else the savepoint is gone too
+            frappe.db.rollback(save_point=savepoint)
+            drop_newer()
+        raise

@@ -84,12 +84,12 @@ doc_events = {
     },
     "Auto Email Report": {
         "validate": [
-            "dartwing_core.wall.report_access.check_sending",
+            "dartwing_core.wall.mailed_reports.check_sending",
             "dartwing_core.wall.stored_queries.check_mailing",
             _check_stored_query,
         ]
     },
-    "Report": {"validate": ["dartwing_core.wall.report_access.check_report", _check_stored_query]},
+    "Report": {"validate": ["dartwing_core.wall.mailed_reports.check_report", _check_stored_query]},
     "Kanban Board": {"validate": _check_stored_query},
     **{doctype: {"validate": _stay_quiet, "on_trash": _stay_quiet} for doctype in ("Notification Log", "List Filter")},
     **{
@@ -113,7 +113,10 @@ doc_events = {
     },
     "System Settings": {"on_update": "dartwing_core.jobs.recovery.scheduled_types.follow_time_zone"},
     "Deleted Document": {"before_naming": "dartwing_core.dartwing_core.guarded_document.keep_only_name"},
-    "Prepared Report": {"before_insert": "dartwing_core.wall.report_access.check_preparing"},
+    "Prepared Report": {
+        "before_insert": "dartwing_core.wall.report_access.check_preparing",
+        "validate": "dartwing_core.wall.report_access.mask_secrets",
+    },
 }
 
 override_doctype_class = {"File": "dartwing_core.dartwing_core.guarded_file.File"}
@@ -222,9 +225,6 @@ override_whitelisted_methods = {
     "frappe.desk.doctype.kanban_board.kanban_board.add_card": "dartwing_core.wall.substitutes.boards.add_card",
     "frappe.desk.doctype.kanban_board.kanban_board.update_order_for_single_card": (
         "dartwing_core.wall.substitutes.boards.update_order_for_single_card"
-    ),
-    "frappe.email.doctype.auto_email_report.auto_email_report.download": (
-        "dartwing_core.wall.substitutes.charts_and_reports.download_mailed_report"
     ),
     **{
         f"frappe.core.doctype.data_import.data_import.{name}": f"dartwing_core.wall.substitutes.imports.{name}"

@@ -15,8 +15,6 @@ import frappe
 
 from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES
 
-from .request_texts import values_in
-
 QUEUE_DOCTYPES = ("RQ Job", "RQ Worker")
 PLAIN = re.compile(r"[A-Za-z0-9 _-]*")
 DELETED = "Deleted Document"
@@ -82,8 +80,3 @@ def _stored(_site: str, text: str) -> str | None:
 
 
 _kept = functools.lru_cache(maxsize=1_000)(_stored)
-
-
-def names_guarded(filters: Any) -> bool:
-    """Whether a value in the filters of a report means one of these DocTypes. The names of filters do not count."""
-    return any(map(guarded_doctype, values_in(filters)))

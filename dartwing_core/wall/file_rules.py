@@ -46,7 +46,7 @@ def has_file_permission(doc: Document, ptype: str | None = None, user: str | Non
     Files of another document of ours are as private as that document. Who may not change the document changes none of
     its files. The other hooks decide on all other files.
     """
-    attached = now_and_before(doc, REFERENCES["File"])
+    attached = now_and_before(doc, REFERENCES["File"], ptype)
     if not all(may_read_files_of(doctype, name, user) for doctype, name in attached):
         return False
     if ptype not in READING and not all(_may_change_files_of(doctype, name, user) for doctype, name in attached):

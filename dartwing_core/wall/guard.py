@@ -37,12 +37,16 @@ from dartwing_core.jobs.errors import InvalidJobError
 
 from . import (  # noqa: F401 (wrap functions)
     by_request,
+    currencies,
+    document_cache,
     link_titles,
     links,
     loaded_documents,
     mail_files,
+    mailed_reports,
     references,
     renames,
+    select_values,
     sent_later,
     sent_names,
     statement_rules,
@@ -94,7 +98,7 @@ def check_request() -> None:
     """
     call = of_request()
     by_request.watch(call.is_frappes)
-    sent_names.remember(call.arguments)
+    sent_names.remember({**call.arguments, **_raw_body(call)})
     is_page = PAGES_OF_DESK.match(frappe.local.request.path) and not call.command
     if frappe.local.request.method == "OPTIONS" or is_page or not call.is_frappes:
         return
@@ -102,6 +106,13 @@ def check_request() -> None:
         _check(call)
     except RecursionError:
         raise frappe.ValidationError(_("The request is nested too deeply.")) from None
+
+
+def _raw_body(call: Call) -> dict[str, str]:
+    """The body of a request that is neither JSON nor a form. Frappe's REST reads the values of a document in it."""
+    request = frappe.local.request
+    is_read = not call.command and request.method in ("POST", "PUT") and call.arguments.get("data") is None
+    return {"data": request.get_data(as_text=True)} if is_read and not request.is_json else {}
 
 
 def before_job(method: Any = None, kwargs: Any = None, **_more: Any) -> None:

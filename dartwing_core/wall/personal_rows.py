@@ -28,7 +28,7 @@ from dartwing_core.jobs.access.desk_access import (
 )
 
 from . import by_request, references, report_access, spelled_names
-from .doctypes import PERSONAL, ROW_DOCTYPES, names_guarded
+from .doctypes import PERSONAL, ROW_DOCTYPES
 from .loaded_names import loaded_name
 from .mentions import MODULE, NOTICE, naming_step
 from .references import PREPARED, STEPS, check_other_apps
@@ -46,12 +46,15 @@ class Kind:
     """The function that computes a row's figures."""
     published: tuple[str, ...] = ()
     """Fields, one of which is set if the owner has published a row. Rows of System Managers are for all as well."""
-    reads: frozenset[str] = frozenset(TENANT_DOCTYPES)
-    """The DocTypes on whose reports a row is for its owner alone."""
     name: str | None = None
     """The document that a row is about."""
     is_kept: bool = False
     """Whether a row keeps what its report showed. If the report has changed since, nobody knows what that is."""
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The DocTypes on whose reports a row is for its owner alone."""
+        return tuple(sorted(report_access.doctypes_with_ours())) if self.is_kept else tuple(TENANT_DOCTYPES)
 
     @property
     def fields(self) -> list[str]:
@@ -66,7 +69,7 @@ KINDS = {
     "Number Card": Kind("document_type", "owner", "report_name", "method", ("is_public", "is_standard")),
     "Dashboard Chart": Kind("document_type", "owner", "report_name", None, ("is_public", "is_standard")),
     "Auto Email Report": Kind(None, "user", "report"),
-    PREPARED: Kind(None, "owner", "report_name", reads=report_access.MAY_HOLD_OURS, is_kept=True),
+    PREPARED: Kind(None, "owner", "report_name", is_kept=True),
 }
 BOARD = "Kanban Board"
 APP = "dartwing_core"
@@ -77,22 +80,23 @@ OUR_FUNCTIONS = f"{APP}."
 def conditions(user: str | None = None, doctype: str = "List Filter") -> str:
     """`permission_query_conditions` of KINDS."""
     viewer = visibility.viewer(user)
-    return "" if viewer.sees_everything else _conditions_text(frappe.db.db_type, doctype, viewer.user)
+    kind = KINDS[doctype]
+    return "" if viewer.sees_everything else _conditions_text(frappe.db.db_type, doctype, viewer.user, kind.reads)
 
 
 @functools.lru_cache(maxsize=256)
-def _conditions_text(_db_type: str, doctype: str, user: str) -> str:
+def _conditions_text(_db_type: str, doctype: str, user: str, reads: tuple[str, ...]) -> str:
     """The text of the conditions, which takes milliseconds to make. It depends on these values alone."""
-    return as_sql(_is_shown(frappe.qb.DocType(doctype), KINDS[doctype], user))
+    return as_sql(_is_shown(frappe.qb.DocType(doctype), KINDS[doctype], user, reads))
 
 
-def _is_shown(table: Any, kind: Kind, user: str) -> Criterion:
+def _is_shown(table: Any, kind: Kind, user: str, reads: Collection[str]) -> Criterion:
     """The condition for rows that this user may see."""
     owner = table[kind.owner]
     for_all = [owner.isnull(), owner.isin(["", user]), *(table[field] == 1 for field in kind.published)]
     if kind.published:
         for_all.append(owner.isin(_managers()))
-    return Criterion.any([*for_all, Criterion.all(_of_others(table, kind))])
+    return Criterion.any([*for_all, Criterion.all(_of_others(table, kind, reads))])
 
 
 def hidden_of(doctype: str, names: Collection[str]) -> set[str]:
@@ -113,7 +117,8 @@ def _hidden_query(doctype: str) -> QueryBuilder:
     if doctype == BOARD:
         is_hidden = table.reference_doctype.isin(TENANT_DOCTYPES) & (table.private == 1) & (table.owner != viewer.user)
     else:
-        is_hidden = Not(_is_shown(table, KINDS[doctype], viewer.user))
+        kind = KINDS[doctype]
+        is_hidden = Not(_is_shown(table, kind, viewer.user, kind.reads))
     return frappe.qb.from_(table).select(table.name).where(is_hidden)
 
 
@@ -141,7 +146,7 @@ def kanban_conditions(user: str | None = None, doctype: str = "Kanban Board Colu
     return as_sql(frappe.qb.DocType(doctype).parent.notin(frappe.qb.from_(board).select(board.name).where(ours)))
 
 
-def _of_others(table: Any, kind: Kind) -> list[Criterion]:
+def _of_others(table: Any, kind: Kind, reads: Collection[str]) -> list[Criterion]:
     """Conditions for a row that is about none of the engine's DocTypes."""
     found = []
     if kind.about:
@@ -151,12 +156,12 @@ def _of_others(table: Any, kind: Kind) -> list[Criterion]:
         found.append(about.isnull() | about.notin(STEPS) | name.isnull() | Not(naming_step(about, name)))
     if kind.report:
         report = frappe.qb.DocType("Report")
-        named, reads_ours = frappe.qb.from_(report).select(report.name), report.ref_doctype.isin(sorted(kind.reads))
+        named, reads_ours = frappe.qb.from_(report).select(report.name), report.ref_doctype.isin([*reads])
         if kind.is_kept:
             is_same = (report.report_type != report_access.CUSTOM) & (report.modified <= table.creation)
             found.append(table[kind.report].isin(named.where(is_same & Not(reads_ours))))
             guarded = sorted({*ROW_DOCTYPES, *TENANT_DOCTYPES})
-            values = [f'%{mark}"{one}%' for one in guarded for mark in (":", "[")]
+            values = [f'%{mark}"{one}"%' for one in guarded for mark in (":", "[")]
             found.append(table.filters.isnull() | Not(Criterion.any(map(table.filters.like, values))))
         else:
             found.append(table[kind.report].isnull() | table[kind.report].notin(named.where(reads_ours)))
@@ -173,7 +178,7 @@ def _managers() -> QueryBuilder:
 
 def has_permission(doc: Document, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
     """`has_permission` of KINDS: no for others' rows about the engine's DocTypes. Else the other hooks decide."""
-    return _is_for(doc, visibility.viewer(user)) and check_other_apps(doc, ptype, user, debug)
+    return _is_for(doc, visibility.viewer(user), ptype) and check_other_apps(doc, ptype, user, debug)
 
 
 def check(doc: Document) -> None:
@@ -224,12 +229,12 @@ def keep_navigation(doc: Document, method: str | None = None, *_names: str) -> N
         frappe.throw(_("Only workspace managers may change this."), frappe.PermissionError)
 
 
-def _is_for(doc: Document, viewer: visibility.Viewer) -> bool:
+def _is_for(doc: Document, viewer: visibility.Viewer, ptype: str | None = None) -> bool:
     if viewer.sees_everything:
         return True
     kind = KINDS[doc.doctype]
     fields = [kind.owner, *kind.published, *kind.fields]
-    rows = [dict(zip(fields, values, strict=True)) for values in now_and_before(doc, fields)]
+    rows = [dict(zip(fields, values, strict=True)) for values in now_and_before(doc, fields, ptype)]
     return all(not _is_about_ours(kind, row) or _is_for_all(kind, row, viewer) for row in rows)
 
 
@@ -249,7 +254,7 @@ def _is_about_ours(kind: Kind, row: Any) -> bool:
     about, report, method = (row.get(field) if field else None for field in (kind.about, kind.report, kind.method))
     if kind.is_kept:
         is_same = report_access.is_same_since(report, row.get("creation"))
-        return not is_same or names_guarded(row.get("filters"))
+        return not is_same or report_access.names_ours(row.get("filters"))
     is_on_report = report is not None and report_access.is_on(report, kind.reads)
     if kind.name and references.is_about_ours(about, row.get(kind.name)):
         return True
@@ -265,12 +270,12 @@ def has_settings_permission(
     """`has_permission` of Dashboard Settings: no for another user's, if they hold filters of our charts. (15, 16)"""
     viewer = visibility.viewer(user)
     is_own = viewer.sees_everything or viewer.user == (loaded_name(doc) or doc.name)
-    return (is_own or not _has_filters_of_ours(doc)) and check_other_apps(doc, ptype, user, debug)
+    return (is_own or not _has_filters_of_ours(doc, ptype)) and check_other_apps(doc, ptype, user, debug)
 
 
-def _has_filters_of_ours(settings: Document) -> bool:
+def _has_filters_of_ours(settings: Document, ptype: str | None) -> bool:
     """Whether settings hold filters of a chart about ours, or of one that is deleted by now."""
-    stored = [text for (text,) in now_and_before(settings, ["chart_config"]) if text]
+    stored = [text for (text,) in now_and_before(settings, ["chart_config"], ptype) if text]
     configs = [frappe.parse_json(text) for text in stored]
     names = {name for config in configs if isinstance(config, dict) for name in config}
     fields = ["name", "document_type", "report_name", "module"]

@@ -125,7 +125,8 @@ def has_reference_permission(
     doc: Document, ptype: str | None = None, user: str | None = None, debug: bool = False
 ) -> bool:
     """`has_permission` of REFERENCES: no for a reference to an invisible document. Else the other hooks decide."""
-    may_refer = all(may_refer_to(kind, name, user) for kind, name in now_and_before(doc, REFERENCES[doc.doctype]))
+    pairs = now_and_before(doc, REFERENCES[doc.doctype], ptype)
+    may_refer = all(may_refer_to(kind, name, user) for kind, name in pairs)
     return may_refer and check_other_apps(doc, ptype, user, debug)
 
 

@@ -4,7 +4,8 @@ Frappe renames a document for users who may read it, if the request says so (`fo
 name that is taken merges the two documents, and the answer then holds all of the other one. So where rows may be about
 ours, a merge also needs the permission to write the other document. And the reports, cards and charts of this app keep
 their names, unless the user may write them. So do rows about our documents, for everybody. Reports keep theirs, by
-which mailings and prepared reports find them: Frappe's own rename refuses them. (15, 16)
+which mailings and prepared reports find them: Frappe's own rename refuses them. A sent document may call itself new,
+and its row be renamed without a look at that, so the row decides. (15, 16)
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from frappe import _
 from frappe.model.document import Document
 
 from dartwing_core.jobs.access import visibility
-from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES
+from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES, throw_missing
 
 from . import by_request, personal_rows, references
+from .loaded_names import loaded_name
 from .mentions import MODULE
 from .personal_rows import APP
 from .report_access import may_hold_ours
@@ -31,11 +33,25 @@ def _checked(rename: Callable[..., Any]) -> Callable[..., Any]:
     def checked(self: Document, name: Any, *arguments: Any, **named: Any) -> Any:
         if by_request.is_by_request():
             if not visibility.viewer().sees_everything:
-                _check(self, name)
+                _check(_stored(self), name)
             _check_rows_about_ours(self.doctype, self.name, name)
         return rename(self, name, *arguments, **named)
 
     return checked
+
+
+def _stored(document: Document) -> Document:
+    """The document, or its row if it was sent: its values say nothing about the row, which the rename then returns.
+
+    Raises frappe.DoesNotExistError for a missing row, and for one that the user may not write.
+    """
+    if loaded_name(document) == document.name:
+        return document
+    name = document.name
+    stored = frappe.get_doc(document.doctype, name) if frappe.db.exists(document.doctype, name) else None
+    if stored is None or not stored.has_permission("write"):
+        throw_missing(document.doctype, name)
+    return stored
 
 
 def _check(document: Document, name: Any) -> None:

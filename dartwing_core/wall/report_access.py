@@ -1,32 +1,41 @@
-"""Guards Frappe's functions that store and mail reports without checking that the recipient may see them. (15, 16)"""
+"""Guards what Frappe stores of reports for others, and tells what a report reads. (15, 16)
+
+Prepared reports are for all who may run them. Files of exports in the background are for all who may read the report.
+"""
 
 from __future__ import annotations
 
 import functools
+import secrets
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import frappe
 from frappe import _
 from frappe.desk import query_report
+from frappe.desk import utils as desk_utils
+from frappe.model import table_fields
 from frappe.utils import get_datetime
 
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES
 
 from . import by_request, request_texts
-from .doctypes import names_guarded
+from .doctypes import guarded_doctype
+from .request_texts import values_in
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
 
+LONGEST_NAME = 140
 CUSTOM, BY_QUERY = "Custom Report", "Report Builder"
 """Types of reports. Frappe makes a Report Builder report with the permissions of a named user."""
 MAY_HOLD_OURS = frozenset(
     (
         *(*TENANT_DOCTYPES, *REFERENCES, "Discussion Reply", "Deleted Document", "Error Log", "Access Log"),
         *("Route History", "API Request Log", "Prepared Report", "Notification Log", "List Filter", "Number Card"),
-        *("Dashboard Chart", "Auto Email Report", "Kanban Board", "User Permission", "Document Share Key"),
+        *("Dashboard Chart", "Auto Email Report", "Kanban Board", "Kanban Board Column", "User Permission"),
+        *("Document Share Key", "Dynamic Link", "Communication Link", "Event Participants"),
         *("Reminder", "Workflow Action", "Data Import", "Data Import Log", "Webhook Request Log"),
         *("Integration Request", "Transaction Log", "Unhandled Email", "Bulk Update", "Dashboard Settings"),
     )
@@ -37,52 +46,32 @@ Addresses, contacts and the like have a dynamic link too, but it leads to ours o
 """
 
 
-def check_sending(doc: Document, method: str | None = None) -> None:
-    """`validate` of Auto Email Report: check what the recipients may see.
-
-    Frappe runs scripts of reports as the scheduler, which sees everything, and other reports as the named user.
-    """
-    _check_sent(_chain(doc.report), doc, frappe.session.user)
-
-
-def check_making(doc: Document) -> None:
-    """Check again when the report is made: its mailing may lead to another report than when it was saved."""
-    _check_sent(_chain(doc.report), doc, doc.modified_by)
-
-
-def runs_as_its_user(mailing: Document) -> bool:
-    """Whether a mailed report is to run as the user of its mailing: it has a script, and its rows may be about ours."""
-    chain = _chain(mailing.report)
-    return bool(chain) and chain[-1].report_type != BY_QUERY and _shows_ours(chain, mailing.filters)
-
-
-def report_may_hold_ours(report: str, sent_columns: Any = None, filters: Any = None) -> bool:
-    """Whether the rows of a report may be ours, or about ours. `sent_columns`: those that a request adds."""
-    return _shows_ours(_chain(report), filters, sent_columns)
-
-
-def _shows_ours(chain: Sequence[Document], filters: Any = None, sent_columns: Any = None) -> bool:
-    """The same for a chain of reports. Some of Frappe's list the DocType that a filter names."""
-    read = _doctypes_of(chain) | _doctypes_in(request_texts.parsed(sent_columns))
-    return any(map(may_hold_ours, read)) or names_guarded(filters)
-
-
-def _doctypes_of(chain: Sequence[Document]) -> set[str]:
-    """The DocTypes that a report reads: that of the last report, and those of the columns that users have added."""
+def doctypes_of(chain: Sequence[Document]) -> set[str]:
+    """The DocTypes that a report reads: that of the last report, and those of the columns that users have chosen."""
     found = {one.ref_doctype for one in chain[-1:]}
     for one in chain:
-        stored = request_texts.parsed(one.json) if one.report_type == CUSTOM else None
-        found |= _doctypes_in(stored.get("columns")) if isinstance(stored, dict) else set()
+        stored = request_texts.parsed(one.json)
+        if isinstance(stored, dict) and one.report_type in (CUSTOM, BY_QUERY):
+            found |= _doctypes_in(stored.get("columns")) | _doctypes_in(stored.get("fields"))
     return found
 
 
 def _doctypes_in(columns: Any) -> set[str]:
-    """The DocTypes of columns that users have added to a report."""
+    """The DocTypes of columns: objects with a `doctype`, or pairs of a field and a DocType."""
     rows = columns if isinstance(columns, list) else []
-    return {row["doctype"] for row in rows if isinstance(row, dict) and isinstance(row.get("doctype"), str)}
+    named = [
+        row.get("doctype") if isinstance(row, dict) else row[1]
+        for row in rows
+        if isinstance(row, dict) or _is_pair(row)
+    ]
+    return {one for one in named if isinstance(one, str)}
 
 
-def _chain(name: str) -> list[Document]:
+def _is_pair(row: Any) -> bool:
+    return isinstance(row, list) and len(row) == 2
+
+
+def chain_of(name: str) -> list[Document]:
     """A report, and the reports to which it leads as a Custom Report. The last one runs."""
     fields = ["name", "ref_doctype", "report_type", "reference_report", "json"]
     found: dict[str, Document] = {}
@@ -97,41 +86,8 @@ def _chain(name: str) -> list[Document]:
 
 def _report(name: str) -> Document | None:
     """The report that runs for this one. None if there is no report of this name."""
-    chain = _chain(name)
+    chain = chain_of(name)
     return chain[-1] if chain else None
-
-
-def check_report(doc: Document, method: str | None = None) -> None:
-    """`validate` of Report: a mailed report must not get content that its recipients may not see.
-
-    Also a new one, to whose name a mailed Custom Report may lead.
-    """
-    is_custom = doc.report_type == CUSTOM and doc.reference_report
-    chain = [doc, *(_chain(doc.reference_report) if is_custom else ())]
-    if _shows_ours(chain):
-        # The database compares: a new report may be named "lost" where a mailed one leads to "Lost".
-        leading = {doc.name, *frappe.get_all("Report", {"reference_report": doc.name}, pluck="name")}
-        for mailing in frappe.get_all("Auto Email Report", fields=["report", "user", "filters"]):
-            if any(one.name in leading for one in _chain(mailing.report)):
-                _check_sent(chain, mailing, frappe.session.user)
-
-
-def _check_sent(chain: Sequence[Document], mailing: Any, maker: str) -> None:
-    """Raises frappe.PermissionError for a mailing that shows more than `maker` sees.
-
-    `chain`: as of `_chain`. `mailing`: with its user and filters. `maker`: the user who changes the report or its
-    mailing, or changed it last.
-    """
-    if not chain:
-        return
-    report = chain[-1]
-    if report.ref_doctype in TENANT_DOCTYPES and report.report_type != BY_QUERY:
-        text = _("The report {0} can't be sent: it would hold the jobs of all organizations.")
-        frappe.throw(text.format(_(report.name)), frappe.PermissionError)
-    is_for_others = mailing.user != maker and not visibility.sees_everything(maker)
-    if is_for_others and _shows_ours(chain, mailing.filters):
-        text = _("The report {0} can be sent only with your own permissions. Enter yourself as its user.")
-        frappe.throw(text.format(_(report.name)), frappe.PermissionError)
 
 
 def may_hold_ours(doctype: str) -> bool:
@@ -147,6 +103,29 @@ def may_hold_ours(doctype: str) -> bool:
     return any(field.options in TENANT_DOCTYPES for one in (meta, *children) for field in one.get_link_fields())
 
 
+def doctypes_with_ours() -> frozenset[str]:
+    """All DocTypes for which `may_hold_ours` is true. Four statements."""
+    links = {"fieldtype": "Link", "options": ["in", TENANT_DOCTYPES]}
+    linking = {*frappe.get_all("DocField", links, pluck="parent"), *frappe.get_all("Custom Field", links, pluck="dt")}
+    of_tables = {"fieldtype": ["in", table_fields], "options": ["in", sorted(linking)]}
+    parents = frappe.get_all("DocField", of_tables, pluck="parent") if linking else []
+    by_site = frappe.get_all("Custom Field", of_tables, pluck="dt") if linking else []
+    return MAY_HOLD_OURS.union(linking, parents, by_site)
+
+
+def names_ours(filters: Any) -> bool:
+    """Whether a value in the filters of a report is the name of a DocType with rows of ours, in any spelling.
+
+    Some of Frappe's reports list the DocType that a filter names. The names of filters do not count.
+    """
+    values = {one for one in values_in(filters) if isinstance(one, str)}
+    if any(map(guarded_doctype, values)):
+        return True
+    names = [one for one in values if len(one) <= LONGEST_NAME]
+    found = frappe.get_all("DocType", {"name": ["in", names]}, pluck="name") if names else []
+    return any(map(may_hold_ours, found))
+
+
 def is_on_jobs(report: str) -> bool:
     """Whether a report is on one of our DocTypes."""
     found = _report(report)
@@ -155,7 +134,7 @@ def is_on_jobs(report: str) -> bool:
 
 def is_on(report: str, doctypes: Collection[str]) -> bool:
     """Whether a report reads one of these DocTypes, if only by an added column. Its content depends on its maker."""
-    return not _doctypes_of(_chain(report)).isdisjoint(doctypes)
+    return not doctypes_of(chain_of(report)).isdisjoint(doctypes)
 
 
 def is_same_since(report: str | None, moment: Any) -> bool:
@@ -186,19 +165,26 @@ def prepare_no_more(report: str) -> None:
         frappe.db.set_value("Report", report, "prepared_report", 0)
 
 
-def _not_for_others(export: Callable[..., Any]) -> Callable[..., Any]:
-    """The background job of an export (16). The report may have been changed since the request for it."""
-
-    @functools.wraps(export)
-    def checked(user_email: str, form_params: Any, csv_params: Any) -> Any:
-        more = form_params.get("custom_columns"), form_params.get("filters")
-        if report_may_hold_ours(form_params.get("report_name"), *more):
-            text = _("The report {0} can't be exported in the background: its content would be kept for other users.")
-            frappe.throw(text.format(_(form_params.get("report_name"))), frappe.PermissionError)
-        return export(user_email, form_params, csv_params)
-
-    return checked
+def mask_secrets(doc: Document, method: str | None = None) -> None:
+    """`validate` of Prepared Report: an error text holds variables of functions, also the database's password."""
+    secret = str(frappe.conf.get("db_password") or "")
+    if secret and secret in str(doc.get("error_message") or ""):
+        doc.error_message = doc.error_message.replace(secret, "********")
 
 
-if hasattr(query_report, "run_export_query_job"):
-    query_report.run_export_query_job = _not_for_others(query_report.run_export_query_job)
+def _of_its_maker(send: Callable[..., Any]) -> Callable[..., Any]:
+    """`send_report_email`: the file is for all who may read the report that it is attached to, and its name is guessed.
+
+    Attached to no report that is there, it is its owner's. Frappe deletes it after some time all the same.
+    """
+
+    @functools.wraps(send)
+    def sent(user_email: str, report_name: str, file_extension: str, content: bytes, **_named: Any) -> Any:
+        mark = secrets.token_hex(8)
+        return send(user_email, f"{report_name}-{mark}", file_extension, content, attached_to_name=mark)
+
+    return sent
+
+
+if hasattr(desk_utils, "send_report_email"):  # 16
+    desk_utils.send_report_email = _of_its_maker(desk_utils.send_report_email)

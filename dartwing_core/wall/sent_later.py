@@ -1,7 +1,6 @@
 """Checks content that Frappe collects for a user, and sends or stores later, against what the user may see.
 
 - Followers of a document get mails about its changes and comments, even after they have left its organization. (15, 16)
-- A mailed report is made long after its mailing was saved. Scripts of reports run as the scheduler. (15, 16)
 - A mail prints the documents that it names, and reads its files, when it is sent. Frappe stores the prints. (15, 16)
 - Users are notified of documents that they may not see: mentions, assignments after they have left, and mails and
   notices that a System Manager has set up for a role. (15, 16)
@@ -24,14 +23,12 @@ from frappe.core.doctype.communication import communication
 from frappe.core.doctype.communication.communication import Communication
 from frappe.desk.doctype.notification_log import notification_log
 from frappe.desk.form import document_follow
-from frappe.email.doctype.auto_email_report.auto_email_report import AutoEmailReport
 from frappe.email.doctype.email_queue.email_queue import SendMailContext
 from frappe.email.doctype.notification.notification import Notification
 from frappe.website.doctype.personal_data_download_request import personal_data_download_request
 
 from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES, now_and_before
 
-from . import report_access
 from .doctypes import guarded_doctype
 from .mentions import kind_fields, names_ours
 from .references import CHILDREN, STEPS, is_visible, may_refer_to
@@ -66,22 +63,6 @@ def _may_have(doctype: str, row: Mapping[str, Any]) -> bool:
     hidden = (*TENANT_DOCTYPES, *STEPS)
     only_kind = all(field == kind or row.get(field) not in hidden for field in kind_fields(doctype))
     return only_kind and row.get(kind) in hidden and may_refer_to(row[kind], row.get(name) or "")
-
-
-def _only_of_its_user(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    @functools.wraps(make)
-    def checked(mailing: Any) -> Any:
-        report_access.check_making(mailing)
-        user = frappe.session.user
-        if getattr(frappe.local, "request", None) or not report_access.runs_as_its_user(mailing):
-            return make(mailing)
-        frappe.set_user(mailing.user)
-        try:
-            return make(mailing)
-        finally:
-            frappe.set_user(user)
-
-    return checked
 
 
 def _only_for_who_may_see(make: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
@@ -202,7 +183,6 @@ for _class in (Comment, Communication):
     _class.notify_change = _not_of_ours(_class.notify_change)
 notification_log.make_notification_logs = _only_for_who_may_see(notification_log.make_notification_logs)
 SendMailContext.include_attachments = _only_what_its_owner_may_see(SendMailContext.include_attachments)
-AutoEmailReport.get_report_content = _only_of_its_user(AutoEmailReport.get_report_content)
 document_follow.get_document_followed_by_user = _only_visible_follows(document_follow.get_document_followed_by_user)
 Notification.get_list_of_recipients = _only_to_who_may_see(Notification.get_list_of_recipients)
 Notification.get_receiver_list = _to_numbers_of_who_may_see(Notification.get_receiver_list)

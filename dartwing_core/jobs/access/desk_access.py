@@ -47,6 +47,8 @@ REFERENCES = {
 """Fields by which a document of another DocType refers to the engine's. Some DocTypes exist only in Frappe 15."""
 LOADED = "dartwing_loaded"
 """In the flags of a document: the name with which it was loaded (`wall/loaded_names`)."""
+CHECKS_READS = "dartwing_core_checks_reads"
+"""In `frappe.flags`: load only documents that the user may see, as in a web request."""
 
 READING = frozenset({None, "read", "select", "print", "email", "report", "export"})
 
@@ -129,10 +131,14 @@ def has_removal_permission(
     return visibility.viewer(user).sees_everything
 
 
-def now_and_before(doc: Document, fields: Sequence[str]) -> list[tuple[Any, ...]]:
-    """The values of a document in these fields, and those of its row. The writer may have changed the document."""
+def now_and_before(doc: Document, fields: Sequence[str], ptype: str | None = "create") -> list[tuple[Any, ...]]:
+    """The values of a document in these fields, and those of its row. The writer may have changed the document.
+
+    `ptype`: the permission in question. Only a document that is created has no row. A request may call any one new.
+    """
     values = [tuple(doc.get(field) for field in fields)]
-    rows = {doc.flags.get(LOADED), None if doc.is_new() else doc.name} - {None, ""}
+    is_created = doc.is_new() and ptype == "create"
+    rows = {doc.flags.get(LOADED), None if is_created else doc.name} - {None, ""}
     for name in rows:
         values += frappe.db.get_values(doc.doctype, name, list(fields))
     return values
@@ -142,7 +148,7 @@ def has_schedule_permission(
     doc: Document, ptype: str | None = None, user: str | None = None, debug: bool = False
 ) -> bool:
     """`has_permission` of Job Schedule: users who see its jobs read it, admins of the organization write it."""
-    viewer, rows = visibility.viewer(user), now_and_before(doc, ("owner_user", "organization"))
+    viewer, rows = visibility.viewer(user), now_and_before(doc, ("owner_user", "organization"), ptype)
     if ptype in READING:
         return all(viewer.can_see(owner, organization) for owner, organization in rows)
     return all(viewer.administers(organization) for _owner, organization in rows)
@@ -166,7 +172,8 @@ def has_member_permission(
     if ptype in READING:
         is_own = viewer.reach.is_enabled and doc.user == viewer.user
         return is_own or viewer.administers(doc.organization)
-    return all(viewer.administers(organization) for (organization,) in now_and_before(doc, ("organization",)))
+    rows = now_and_before(doc, ("organization",), ptype)
+    return all(viewer.administers(organization) for (organization,) in rows)
 
 
 _PERMISSIONS = {
@@ -183,10 +190,10 @@ _PERMISSIONS = {
 def load_visible(doc: Document, load: Callable[[], Any]) -> Any:
     """`load_from_db` of TENANT_DOCTYPES: in a web request, an invisible document is missing.
 
-    Frappe answers 403 for an unreadable document and 404 for a missing one, which tells that an id exists. Both are
-    raised from one line, since its error pages show stack traces.
+    Also where a report is made for a user (CHECKS_READS). Frappe answers 403 for an unreadable document and 404 for a
+    missing one, which tells that an id exists. Both are raised from one line, since its error pages show stack traces.
     """
-    if not getattr(frappe.local, "request", None):
+    if not getattr(frappe.local, "request", None) and not frappe.flags.get(CHECKS_READS):
         return load()
     if not isinstance(doc.name, str):  # a filter: it would reveal the first of all rows
         throw_missing(doc.doctype, _("document"))

@@ -12,7 +12,6 @@ from frappe.desk import calendar, query_report, reportview
 from frappe.desk.doctype.dashboard_chart import dashboard_chart
 from frappe.desk.doctype.event import event
 from frappe.desk.doctype.number_card import number_card
-from frappe.email.doctype.auto_email_report import auto_email_report
 from pypika.terms import Criterion
 
 from dartwing_core.api import rate_limits
@@ -22,11 +21,10 @@ from dartwing_core.jobs.access.desk_access import visible_names
 from .. import personal_rows, query_rules, report_access
 from ..frappe_version import IS_15
 from ..mentions import asks_for_names, fields_that_link_to_ours, naming_ours
-from .base import are_names, dict_of, instead_of, is_ours, parsed, rows_naming_ours, sees_everything, text_of
+from .base import are_names, dict_of, instead_of, is_ours, parsed, rows_naming_ours, sees_everything
 
 IN_BACKGROUND = "export_in_background"
-"""Argument of Frappe 16 for an export in the background. Its file is for all who may read the report, and has a name
-that everybody can guess."""
+"""Argument of Frappe 16 for an export in the background, whose file `exports` does not see."""
 
 
 @instead_of(dashboard_chart.get)
@@ -159,12 +157,10 @@ def run_report(given: dict[str, Any]) -> Any:
 
 @instead_of(query_report.export_query)
 def export_query(given: dict[str, Any]) -> Any:
-    """The report as a file: computed anew, for the caller, and at once. 15, 16."""
+    """The report as a file: computed anew, for the caller, and at once, without formulas. 15, 16."""
     name = frappe.form_dict.get("report_name")
     if _is_on_jobs(name):
         report_access.prepare_no_more(name)
-    more = (frappe.form_dict.get("custom_columns"), frappe.form_dict.get("filters"))
-    if IN_BACKGROUND in frappe.form_dict and report_access.report_may_hold_ours(name, *more):
         frappe.form_dict.pop(IN_BACKGROUND, None)
     return query_report.export_query(**given)
 
@@ -179,21 +175,9 @@ def _is_on_jobs(report: Any) -> bool:
     return is_ours
 
 
-@instead_of(auto_email_report.download)
-def download_mailed_report(given: dict[str, Any]) -> Any:
-    """For users who could send it: Frappe makes the report for the user in its settings, and gives it to everybody who
-    may read the settings. 15, 16.
-    """
-    name = given["name"] = text_of(given, "name")
-    if not sees_everything():
-        report_access.check_sending(frappe.get_doc("Auto Email Report", name))
-    return auto_email_report.download(**given)
-
-
 @instead_of(reportview.export_query)
 def export_list(given: dict[str, Any]) -> Any:
-    """A list as a file, at once: Frappe attaches a file made in the background to a report of the list's title. 16."""
-    doctype = frappe.form_dict.get("doctype")
-    if IN_BACKGROUND in frappe.form_dict and isinstance(doctype, str) and report_access.may_hold_ours(doctype):
+    """A list of ours as a file, at once, without formulas. 16."""
+    if is_ours(frappe.form_dict.get("doctype")):
         frappe.form_dict.pop(IN_BACKGROUND, None)
     return reportview.export_query(**given)

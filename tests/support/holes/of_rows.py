@@ -16,7 +16,7 @@ from frappe.desk.form import document_follow
 from frappe.email.doctype.auto_email_report.auto_email_report import AutoEmailReport
 from frappe.website.doctype.personal_data_download_request import personal_data_download_request
 
-from dartwing_core.wall import lookup_rules, personal_rows, query_rules, references, report_access
+from dartwing_core.wall import lookup_rules, mailed_reports, personal_rows, query_rules, references, report_access
 from dartwing_core.wall.frappe_version import IS_15
 from tests.support.holes.scene import JOB, ORGANIZATION, ROW, Scene, hole
 
@@ -73,12 +73,12 @@ def content(mailing: Any) -> str:
     return found.decode() if isinstance(found, bytes) else str(found)
 
 
-@hole("report_access: mailed reports", 15, 16)
+@hole("mailed_reports: reports as another user", 15, 16)
 def mails_what_another_user_sees(scene: Scene):
     columns = json.dumps({"fields": [["name", JOB]], "filters": [[JOB, "name", "=", scene.hidden]]})
     values = {"report_name": "Test Hole", "ref_doctype": JOB, "is_standard": "No", "report_type": "Report Builder"}
     report = insert("Report", json=columns, **values)
-    with off(report_access, check_sending=None):
+    with off(mailed_reports, check_sending=None, check_report=None):
         made = scene.answer(mailing, report.name, "Administrator")
         return scene.hidden in content(made)
 
@@ -123,7 +123,7 @@ def mails_to_followers_who_see_no_more(scene: Scene):
     return scene.organization in scene.told(followed, scene.user)
 
 
-@hole("sent_later: mailed reports", 15, 16)
+@hole("mailed_reports: made as its user", 15, 16)
 def runs_scripts_of_reports_as_the_scheduler(scene: Scene):
     insert("ToDo", description=scene.secret)
     return scene.secret in content(mailing("ToDo", scene.user))

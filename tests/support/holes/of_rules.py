@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+from unittest import mock
 
 import frappe
+import pytest
 from frappe import client
 from frappe.desk import desktop, reportview
 from frappe.desk.doctype.event import event
 from frappe.desk.form import load, utils
 from frappe.email import email_body
-from frappe.model import workflow
+from frappe.model import document, meta, workflow
 from frappe.website.page_renderers.print_page import PrintPage
 from frappe.www import printview
 
+from dartwing_core.jobs.access.desk_access import CHECKS_READS
 from tests.support import web_request
 from tests.support.holes.scene import JOB, ORGANIZATION, ROW, Scene, hole, skip_if_pypika_quotes_backticks
 
@@ -186,6 +190,36 @@ def tells_by_pages_which_documents_are_there(scene: Scene):
         for name in (scene.organization, "no such")
     )
     return found != missing
+
+
+@hole("select_values", 15, 16)
+def compares_values_before_it_strips_them(scene: Scene):
+    values = {"report_name": "Test Hole", "ref_doctype": "Note", "report_type": "Query Report", "query": "select 1"}
+    report = frappe.get_doc({"doctype": "Report", **values, "is_standard": "No "})
+    is_tested = {"in_test": False}  # then Frappe asks nobody for a role
+    with mock.patch.dict(frappe.flags, is_tested), mock.patch.object(frappe, "in_test", False, create=True):
+        return scene.outcome(report.insert, ignore_permissions=True) == ""
+
+
+@hole("currencies", 15, 16)
+def reads_currencies_from_any_row(scene: Scene):
+    field = frappe._dict(fieldname="amount", options=f"{ORGANIZATION}:title:org_name")
+    row = frappe._dict(doctype="Note", name="x", title=scene.organization)
+    return scene.told(inspect.unwrap(meta.get_field_currency), field, row) == frappe.as_json(scene.organization_title)
+
+
+@hole("document_cache", 15, 16)
+def gives_kept_documents_to_everybody(scene: Scene):
+    frappe.flags[CHECKS_READS] = True
+    holder = document if hasattr(document, "can_cache_doc") else frappe
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(holder, "can_cache_doc", inspect.unwrap(holder.can_cache_doc))
+            frappe.get_cached_doc(ORGANIZATION, scene.organization)
+            return scene.organization_title in scene.told(frappe.get_cached_doc, ORGANIZATION, scene.organization)
+    finally:
+        frappe.flags.pop(CHECKS_READS)
+        frappe.clear_document_cache(ORGANIZATION, scene.organization)
 
 
 @hole("exports", 15, 16)

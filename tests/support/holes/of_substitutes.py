@@ -24,7 +24,6 @@ from frappe.desk.doctype.notification_log import notification_log
 from frappe.desk.doctype.number_card import number_card
 from frappe.desk.doctype.tag import tag
 from frappe.desk.form import document_follow, utils
-from frappe.email.doctype.auto_email_report import auto_email_report
 from frappe.utils import file_manager, goal
 from frappe.workflow.doctype.workflow import workflow
 from frappe.www import printview
@@ -324,16 +323,6 @@ def shows_private_events_of_any_user(scene: Scene):
 
 def _by_participant(name: str) -> list[str]:
     return ["Event Participants", "reference_docname", "=", name]
-
-
-@hole(f"{CHARTS}.download_mailed_report", 15, 16)
-def makes_reports_for_whoever_they_name(scene: Scene):
-    report = {"doctype": "Report", "report_name": "Test Holed", "ref_doctype": "Note", "report_type": "Report Builder"}
-    frappe.get_doc({**report, "is_standard": "No", "json": "{}"}).insert(ignore_permissions=True)
-    mail = {"doctype": "Auto Email Report", "report": "Test Holed", "user": scene.other, "email_to": scene.other}
-    made = frappe.get_doc({**mail, "frequency": "Daily", "format": "HTML"}).insert(ignore_permissions=True)
-    frappe.get_doc("User", scene.user).add_roles("Report Manager")
-    return scene.outcome(auto_email_report.download, made.name) == ""
 
 
 @hole("substitutes.imports.get_import_status", 15)

@@ -1,0 +1,34 @@
+"""Strips the values of Select fields before anything compares them.
+
+Frappe strips them behind the controller's own checks. So "No " passed for a report that is neither standard nor of the
+user's own, and a report manager stored any SQL to run. (15, 16)
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from frappe.model.document import Document
+
+from . import by_request
+
+
+def _stripped(validate: Callable[..., Any]) -> Callable[..., Any]:
+    """`_validate_links`: the first check of a save, in front of all hooks."""
+
+    @functools.wraps(validate)
+    def checked(self: Document, *arguments: Any, **named: Any) -> Any:
+        if by_request.is_by_request():
+            for row in (self, *self.get_all_children()):
+                for field in row.meta.get_select_fields():
+                    value = row.get(field.fieldname)
+                    if isinstance(value, str) and value != value.strip():
+                        row.set(field.fieldname, value.strip())
+        return validate(self, *arguments, **named)
+
+    return checked
+
+
+Document._validate_links = _stripped(Document._validate_links)

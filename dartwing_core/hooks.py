@@ -91,6 +91,7 @@ doc_events = {
     },
     "Report": {"validate": ["dartwing_core.wall.mailed_reports.check_report", _check_stored_query]},
     "Kanban Board": {"validate": _check_stored_query},
+    "User": {"before_rename": "dartwing_core.wall.renames.keep_accounts"},
     **{doctype: {"validate": _stay_quiet, "on_trash": _stay_quiet} for doctype in ("Notification Log", "List Filter")},
     **{
         doctype: {"validate": [_check_stored_query, _stay_quiet], "on_trash": _stay_quiet}

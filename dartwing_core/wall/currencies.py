@@ -12,11 +12,15 @@ from typing import Any
 
 import frappe
 from frappe.model import meta
+from frappe.model.base_document import BaseDocument
 from frappe.utils import formatters
 
 from dartwing_core.jobs.access import visibility
 
 from .doctypes import guarded_doctype
+
+KNOWN = "dartwing_core_readable"
+"""In `frappe.flags`: whether users may read rows, within this request or job."""
 
 
 def _of_visible(find: Callable[..., Any]) -> Callable[..., Any]:
@@ -28,13 +32,29 @@ def _of_visible(find: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _is_hidden(df: Any, doc: Any) -> bool:
-    """Whether the currency would come from one of our rows, or one about ours, that is not known to be visible."""
-    options = str(df.get("options") or "")
-    named = options.partition(":")[0] if ":" in options else None
-    read = [guarded_doctype(one) for one in (named, doc and doc.get("doctype"), doc and doc.get("parenttype")) if one]
-    if not any(read) or visibility.sees_everything(frappe.session.user):
+    """Whether the currency would come from a hidden row of ours, or about ours. A stored column may name any row."""
+    options = str(df.get("options") or "").split(":")
+    if not doc or not options[0] or visibility.sees_everything(frappe.session.user):
         return False
-    return read[0] is not None if named else not doc.has_permission("read")
+    own = [(doc.get("doctype"), doc.get("name")), (doc.get("parenttype"), doc.get("parent"))]
+    read = [(doctype, name) for doctype, name in own if guarded_doctype(doctype)]
+    named = options[0] if len(options) == 3 else None
+    if named and (guarded_doctype(named) or not isinstance(df, BaseDocument)):
+        read.append((named, doc.get(options[1])))
+    return not all(_may_read(doctype, name) for doctype, name in read if name)
+
+
+def _may_read(doctype: str, name: Any) -> bool:
+    """Whether the user may read a row. Remembered, since a report asks for each of its cells."""
+    known: dict[Any, bool] = frappe.flags.setdefault(KNOWN, {})
+    key = frappe.session.user, doctype, str(name)
+    if key not in known:
+        try:
+            known[key] = bool(frappe.has_permission(doctype, "read", doc=str(name)))
+        except frappe.DoesNotExistError:  # also a hidden one
+            frappe.clear_last_message()
+            known[key] = False
+    return known[key]
 
 
 for _module in (meta, formatters):

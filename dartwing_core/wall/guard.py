@@ -130,7 +130,8 @@ def _check(call: Call) -> None:
     odd_number, odd_doctype = _odd_number(call), _odd_doctype(call)
     is_odd_call = _calls_another_kind(call)
     pairs = [(tenant_doctype(call.arguments.get(kind)), call.arguments.get(name)) for kind, name in PAIRS]
-    pairs = [(doctype, str(name)) for doctype, name in (*pairs, *_assigned(call)) if doctype and name is not None]
+    pairs += [*_assigned(call), *_sent_to_method(call)]
+    pairs = [(doctype, str(name)) for doctype, name in pairs if doctype and name is not None]
     if not (asked_for or ours or no_text or odd_number or odd_doctype or pairs or is_odd_call):
         return
     _let_others_authenticate()
@@ -265,6 +266,14 @@ def _assigned(call: Call) -> Iterator[tuple[str | None, Any]]:
     sent = parsed(call.arguments.get(ASSIGNED))
     if isinstance(sent, dict) and (doctype := tenant_doctype(sent.get("doctype"))):
         yield from ((doctype, name) for name in listed(sent.get("name")) or [sent.get("name")])
+
+
+def _sent_to_method(call: Call) -> Iterator[tuple[str | None, Any]]:
+    """The document that is sent for one of its methods. Its values say nothing about the row of its name."""
+    if getattr(call.function, "__name__", "") == "run_doc_method":
+        sent = parsed(call.arguments.get("docs") or call.arguments.get("document"))
+        if isinstance(sent, dict):
+            yield tenant_doctype(sent.get("doctype")), sent.get("name")
 
 
 def _odd_doctype(call: Call) -> str | None:

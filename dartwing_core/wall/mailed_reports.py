@@ -2,8 +2,8 @@
 
 Frappe makes scripts of reports as the scheduler, which sees everything, or as whoever clicks. A report manager may name
 any user, any report, also one that does not exist yet, and any filters. Their rows and currencies lead to documents
-that Frappe reads without a permission. So all reports are made as their user. Only who sees everything names another
-one, but for Report Builder reports on DocTypes that hold nothing of ours, and no keys to accounts. (15, 16)
+that Frappe reads without a permission. So all reports are made as their user, and only who sees everything names
+another one. (15, 16)
 """
 
 from __future__ import annotations
@@ -23,15 +23,14 @@ from dartwing_core.handlers import record_files
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import CHECKS_READS, TENANT_DOCTYPES
 
-from .doctypes import guarded_doctype
-from .report_access import BY_QUERY, CUSTOM, chain_of, doctypes_of, may_hold_ours
+from .report_access import BY_QUERY, CUSTOM, chain_of
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
 
 MAILING = "Auto Email Report"
-WITH_KEYS = frozenset({"Core", "Email", "Integrations"})
-"""Modules of Frappe whose DocTypes hold keys and tokens of accounts."""
+MAILED_OURS = "dartwing_core_mailed_ours"
+"""In `frappe.flags` while a report is made: whether it is on one of our DocTypes."""
 
 
 def check_sending(doc: Document, method: str | None = None) -> None:
@@ -50,19 +49,17 @@ def check_report(doc: Document, method: str | None = None) -> None:
         found = {*frappe.get_all("Report", by_reference, pluck="name")} - leading
         leading |= found
     users = frappe.get_all(MAILING, {"report": ["in", sorted(leading)]}, pluck="user", distinct=True)
-    chain = [doc, *(chain_of(doc.reference_report) if doc.report_type == CUSTOM else ())]
     if users:
-        _check_chain(chain)
-    if not all(_may_mail(chain, user, frappe.session.user) for user in users):
+        _check_chain([doc, *(chain_of(doc.reference_report) if doc.report_type == CUSTOM else ())])
+    if not all(_may_mail(user, frappe.session.user) for user in users):
         text = _("The report {0} is mailed with the permissions of another user, who may change it.")
         frappe.throw(text.format(_(doc.name)), frappe.PermissionError)
 
 
 def _check(mailing: Any, maker: str) -> None:
     """Raises frappe.PermissionError if `maker`, who changes or requests a mailing, may not have it made."""
-    chain = chain_of(mailing.report)
-    _check_chain(chain)
-    if not _may_mail(chain, mailing.user, maker):
+    _check_chain(chain_of(mailing.report))
+    if not _may_mail(mailing.user, maker):
         text = _("The report {0} can be sent only with your own permissions. Enter yourself as its user.")
         frappe.throw(text.format(_(mailing.report)), frappe.PermissionError)
 
@@ -74,21 +71,9 @@ def _check_chain(chain: Sequence[Document]) -> None:
         frappe.throw(text.format(_(chain[-1].name)), frappe.PermissionError)
 
 
-def _may_mail(chain: Sequence[Document], user: str, maker: str) -> bool:
-    """Whether `maker` may mail a chain of reports with the permissions of `user`."""
-    return user == maker or visibility.sees_everything(maker) or _is_ordinary(chain)
-
-
-def _is_ordinary(chain: Sequence[Document]) -> bool:
-    """Whether a report holds only what its user may read, of DocTypes that hold nothing of ours."""
-    if not chain or chain[-1].report_type != BY_QUERY:
-        return False
-    return not any(may_hold_ours(doctype) or _may_hold_keys(doctype) for doctype in doctypes_of(chain))
-
-
-def _may_hold_keys(doctype: str) -> bool:
-    meta = frappe.get_meta(doctype)
-    return meta.module in WITH_KEYS and not meta.custom
+def _may_mail(user: str, maker: str) -> bool:
+    """Whether `maker` may mail with the permissions of `user`."""
+    return user == maker or visibility.sees_everything(maker)
 
 
 def _made_as_its_user(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -96,21 +81,33 @@ def _made_as_its_user(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
     @functools.wraps(make)
     def checked(mailing: Any) -> Any:
-        _check(mailing, frappe.session.user if getattr(frappe.local, "request", None) else mailing.modified_by)
-        is_of_ours = any(one.ref_doctype in TENANT_DOCTYPES for one in chain_of(mailing.report))
-        with _reading_as(mailing.user), _checked_cells(is_of_ours):
-            content = make(mailing)
-        return _neutral(content, mailing.format) if is_of_ours else content
+        if getattr(frappe.local, "request", None):
+            return _made(make, mailing, frappe.session.user)
+        try:
+            return _made(make, mailing, mailing.modified_by)
+        except frappe.PermissionError as error:  # Frappe's monthly mailings would end here, for all users
+            frappe.clear_messages()
+            mailing.log_error(_("The report {0} was not sent").format(mailing.report), str(error))
+            return None
 
     return checked
 
 
+def _made(make: Callable[[Any], Any], mailing: Any, maker: str) -> Any:
+    """The content of a mailing as its user. Raises frappe.PermissionError."""
+    _check(mailing, maker)
+    is_of_ours = any(one.ref_doctype in TENANT_DOCTYPES for one in chain_of(mailing.report))
+    with _reading_as(mailing.user, {CHECKS_READS: True, MAILED_OURS: is_of_ours}):
+        content = make(mailing)
+    return _neutral(content, mailing.format) if is_of_ours else content
+
+
 @contextmanager
-def _reading_as(user: str) -> Iterator[None]:
-    """Read as this user while entered, who gets our documents only if they are visible. A request keeps its session."""
+def _reading_as(user: str, flags: dict[str, Any]) -> Iterator[None]:
+    """Read as this user while entered, with these flags. A request keeps its session."""
     session, before, form = frappe.local.session, frappe.session.user, frappe.local.form_dict
     kept = (session.get("sid"), session.get("data"))
-    flagged = frappe.flags.get(CHECKS_READS)
+    flagged = {name: frappe.flags.get(name) for name in flags}
 
     def become(user: str) -> None:
         frappe.set_user(user)
@@ -118,33 +115,30 @@ def _reading_as(user: str) -> Iterator[None]:
         frappe.local.form_dict = form
 
     become(user)
-    frappe.flags[CHECKS_READS] = True
+    frappe.flags.update(flags)
     try:
         yield
     finally:
-        frappe.flags[CHECKS_READS] = flagged
+        frappe.flags.update(flagged)
         become(before)
 
 
-@contextmanager
-def _checked_cells(is_of_ours: bool) -> Iterator[None]:
-    """Load no document of ours for its currency while entered, and show texts of jobs and the like as texts.
+def _of_visible(make_links: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """`make_links`: Frappe loads the document that a stored column and a row name, for its currency.
 
-    Frappe loads what a column and a row name, and writes the texts into a mail as HTML.
+    It writes all texts into a mail as HTML. Those of jobs and the like are shown as texts.
     """
-    make_links = auto_email_report.make_links
 
-    def of_checked(columns: Any, data: Any) -> Any:
-        for column in (one for one in columns if isinstance(one, dict)):  # others are fields of the report's DocType
-            if guarded_doctype(column.get("parent")) and not visibility.sees_everything(frappe.session.user):
-                column["parent"] = None
+    @functools.wraps(make_links)
+    def made(columns: Any, data: Any) -> Any:
+        is_of_ours = frappe.flags.get(MAILED_OURS)
+        if is_of_ours is not None and not visibility.sees_everything(frappe.session.user):
+            for column in columns:
+                if isinstance(column, dict):  # others are fields of the report's DocType
+                    column["parent"] = None
         return make_links(columns, [_escaped(row) for row in data] if is_of_ours else data)
 
-    auto_email_report.make_links = of_checked
-    try:
-        yield
-    finally:
-        auto_email_report.make_links = make_links
+    return made
 
 
 def _escaped(row: Any) -> Any:
@@ -163,3 +157,4 @@ def _neutral(content: Any, kind: str) -> Any:
 
 
 AutoEmailReport.get_report_content = _made_as_its_user(AutoEmailReport.get_report_content)
+auto_email_report.make_links = _of_visible(auto_email_report.make_links)

@@ -73,7 +73,6 @@ KINDS = {
 }
 BOARD = "Kanban Board"
 APP = "dartwing_core"
-NAVIGATION = ("Workspace", "Workspace Sidebar", "Desktop Icon")
 OUR_FUNCTIONS = f"{APP}."
 
 
@@ -160,8 +159,8 @@ def _of_others(table: Any, kind: Kind, reads: Collection[str]) -> list[Criterion
         if kind.is_kept:
             is_same = (report.report_type != report_access.CUSTOM) & (report.modified <= table.creation)
             found.append(table[kind.report].isin(named.where(is_same & Not(reads_ours))))
-            guarded = sorted({*ROW_DOCTYPES, *TENANT_DOCTYPES})
-            values = [f'%{mark}"{one}"%' for one in guarded for mark in (":", "[")]
+            # Frappe stores other letters as "\u…": in another spelling, the text may name a DocType too.
+            values = ["%\\\\u%", *(f'%"{one}"%' for one in sorted({*ROW_DOCTYPES, *reads}))]
             found.append(table.filters.isnull() | Not(Criterion.any(map(table.filters.like, values))))
         else:
             found.append(table[kind.report].isnull() | table[kind.report].notin(named.where(reads_ours)))

@@ -43,6 +43,8 @@ CHILDREN = {
 }
 """Fields by which child rows refer to a document. Frappe 15 lists all such rows to users with a role for some."""
 PREPARED = "Prepared Report"
+EXPORTED = "Home/Exported Reports"
+"""The folder of files that Frappe 16 exports in the background."""
 STEPS = ("File", "ToDo", "Communication", "Comment")
 """DocTypes of REFERENCES to which Frappe makes others refer: the attachment of a mail, the version of a task."""
 
@@ -85,6 +87,7 @@ def _is_visible_row(table: Table, doctype: str, viewer: Viewer) -> Criterion:
         condition &= kind.isnull() | (kind != step) | name.isnull() | name.notin(hidden.where(row.name == name))
     if doctype == "File":  # the rows of a prepared report, whatever that holds
         condition &= kind.isnull() | (kind != PREPARED) | (table.owner == viewer.user)
+        condition &= table.folder.isnull() | (table.folder != EXPORTED) | (table.owner == viewer.user)
     return condition
 
 

@@ -1,11 +1,11 @@
-"""Lets a user merge a document into another one only if the user may write the other one.
+"""Lets a user rename a document only with Frappe's own checks, and with the permission to write it.
 
-Frappe renames a document for users who may read it, if the request says so (`force`, `validate_rename`). A rename to a
-name that is taken merges the two documents, and the answer then holds all of the other one. So where rows may be about
-ours, a merge also needs the permission to write the other document. And the reports, cards and charts of this app keep
-their names, unless the user may write them. So do rows about our documents, for everybody. Reports keep theirs, by
-which mailings and prepared reports find them: Frappe's own rename refuses them. A sent document may call itself new,
-and its row be renamed without a look at that, so the row decides. (15, 16)
+Frappe renames a document for users who may read it, and skips its checks if the request says so (`force`,
+`validate_rename`). A rename to a name that is taken merges the two documents: the answer holds all of the other one,
+and links to one lead to the other. So a merge also needs the permission to write the other document. Accounts are
+renamed and merged only by who sees everything: an account took over another one's jobs, and they ran with its roles.
+Rows about our documents keep their names, for everybody. A sent document may call itself new, and its row be renamed
+without a look at that, so the row decides. (15, 16)
 """
 
 from __future__ import annotations
@@ -21,23 +21,35 @@ from frappe.model.document import Document
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES, throw_missing
 
-from . import by_request, personal_rows, references
+from . import by_request, references
 from .loaded_names import loaded_name
-from .mentions import MODULE
-from .personal_rows import APP
-from .report_access import may_hold_ours
 
 
 def _checked(rename: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(rename)
-    def checked(self: Document, name: Any, *arguments: Any, **named: Any) -> Any:
-        if by_request.is_by_request():
-            if not visibility.viewer().sees_everything:
-                _check(_stored(self), name)
-            _check_rows_about_ours(self.doctype, self.name, name)
-        return rename(self, name, *arguments, **named)
+    def checked(
+        self: Document, name: Any, merge: bool = False, force: bool = False, validate_rename: bool = True
+    ) -> Any:
+        if not by_request.is_by_request():
+            return rename(self, name, merge=merge, force=force, validate_rename=validate_rename)
+        stored = self
+        if not visibility.viewer().sees_everything:
+            stored, force, validate_rename = _stored(self), False, True
+            _check(stored, name)
+        _check_rows_about_ours(self.doctype, self.name, name)
+        found = rename(stored, name, merge=merge, force=force, validate_rename=validate_rename)
+        if stored is not self:
+            self.name = stored.name
+            self.reload()
+        return found
 
     return checked
+
+
+def keep_accounts(doc: Document, method: str | None = None, *_names: Any) -> None:
+    """`before_rename` of User. With the name of an account goes all that belongs to it: jobs, memberships, roles."""
+    if by_request.is_by_request() and not visibility.viewer().sees_everything:
+        frappe.throw(_("Only System Managers rename and merge accounts."), frappe.PermissionError)
 
 
 def _stored(document: Document) -> Document:
@@ -55,16 +67,14 @@ def _stored(document: Document) -> Document:
 
 
 def _check(document: Document, name: Any) -> None:
-    if document.get("module") == MODULE or APP in (document.get("app"), document.get("app_name")):
-        document.check_permission("write")
     doctype = document.doctype
-    if doctype == "Report":
-        frappe.throw(_("{0} not allowed to be renamed").format(_(doctype)), frappe.PermissionError)
-    if doctype in personal_rows.NAVIGATION:  # a request may ask for no validation, and so for no `before_rename`
-        personal_rows.keep_navigation(document, "before_rename")
-    is_about_ours = may_hold_ours(doctype) and doctype not in TENANT_DOCTYPES  # those check it themselves
-    if is_about_ours and frappe.db.exists(document.doctype, name):
-        frappe.get_doc(document.doctype, name).check_permission("write")
+    if doctype == "User":  # also where Frappe would call no `before_rename`
+        keep_accounts(document)
+    if doctype in TENANT_DOCTYPES:  # they check it themselves
+        return
+    document.check_permission("write")
+    if frappe.db.exists(doctype, name):
+        frappe.get_doc(doctype, name).check_permission("write")
 
 
 def _check_rows_about_ours(doctype: str, *names: Any) -> None:

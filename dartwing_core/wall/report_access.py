@@ -36,7 +36,7 @@ MAY_HOLD_OURS = frozenset(
         *("Route History", "API Request Log", "Prepared Report", "Notification Log", "List Filter", "Number Card"),
         *("Dashboard Chart", "Auto Email Report", "Kanban Board", "Kanban Board Column", "User Permission"),
         *("Document Share Key", "Dynamic Link", "Communication Link", "Event Participants"),
-        *("Reminder", "Workflow Action", "Data Import", "Data Import Log", "Webhook Request Log"),
+        *("Reminder", "Event", "Workflow Action", "Data Import", "Data Import Log", "Webhook Request Log"),
         *("Integration Request", "Transaction Log", "Unhandled Email", "Bulk Update", "Dashboard Settings"),
     )
 )
@@ -46,29 +46,15 @@ Addresses, contacts and the like have a dynamic link too, but it leads to ours o
 """
 
 
-def doctypes_of(chain: Sequence[Document]) -> set[str]:
-    """The DocTypes that a report reads: that of the last report, and those of the columns that users have chosen."""
+def _doctypes_of(chain: Sequence[Document]) -> set[str]:
+    """The DocTypes that a report reads: that of the last report, and those of the columns that users have added."""
     found = {one.ref_doctype for one in chain[-1:]}
     for one in chain:
-        stored = request_texts.parsed(one.json)
-        if isinstance(stored, dict) and one.report_type in (CUSTOM, BY_QUERY):
-            found |= _doctypes_in(stored.get("columns")) | _doctypes_in(stored.get("fields"))
+        stored = request_texts.parsed(one.json) if one.report_type == CUSTOM else None
+        columns = stored.get("columns") if isinstance(stored, dict) else None
+        rows = columns if isinstance(columns, list) else []
+        found |= {row["doctype"] for row in rows if isinstance(row, dict) and isinstance(row.get("doctype"), str)}
     return found
-
-
-def _doctypes_in(columns: Any) -> set[str]:
-    """The DocTypes of columns: objects with a `doctype`, or pairs of a field and a DocType."""
-    rows = columns if isinstance(columns, list) else []
-    named = [
-        row.get("doctype") if isinstance(row, dict) else row[1]
-        for row in rows
-        if isinstance(row, dict) or _is_pair(row)
-    ]
-    return {one for one in named if isinstance(one, str)}
-
-
-def _is_pair(row: Any) -> bool:
-    return isinstance(row, list) and len(row) == 2
 
 
 def chain_of(name: str) -> list[Document]:
@@ -134,7 +120,7 @@ def is_on_jobs(report: str) -> bool:
 
 def is_on(report: str, doctypes: Collection[str]) -> bool:
     """Whether a report reads one of these DocTypes, if only by an added column. Its content depends on its maker."""
-    return not doctypes_of(chain_of(report)).isdisjoint(doctypes)
+    return not _doctypes_of(chain_of(report)).isdisjoint(doctypes)
 
 
 def is_same_since(report: str | None, moment: Any) -> bool:
@@ -175,13 +161,15 @@ def mask_secrets(doc: Document, method: str | None = None) -> None:
 def _of_its_maker(send: Callable[..., Any]) -> Callable[..., Any]:
     """`send_report_email`: the file is for all who may read the report that it is attached to, and its name is guessed.
 
-    Attached to no report that is there, it is its owner's. Frappe deletes it after some time all the same.
+    Attached to no report, it is its owner's. Frappe deletes it after some time all the same.
     """
 
     @functools.wraps(send)
     def sent(user_email: str, report_name: str, file_extension: str, content: bytes, **_named: Any) -> Any:
         mark = secrets.token_hex(8)
-        return send(user_email, f"{report_name}-{mark}", file_extension, content, attached_to_name=mark)
+        sent_mail = send(user_email, f"{report_name[:100]}-{mark}", file_extension, content, attached_to_name=mark)
+        frappe.db.set_value("File", {"attached_to_name": mark}, "attached_to_name", None)
+        return sent_mail
 
     return sent
 

@@ -148,7 +148,7 @@ def has_schedule_permission(
     doc: Document, ptype: str | None = None, user: str | None = None, debug: bool = False
 ) -> bool:
     """`has_permission` of Job Schedule: users who see its jobs read it, admins of the organization write it."""
-    viewer, rows = visibility.viewer(user), now_and_before(doc, ("owner_user", "organization"), ptype)
+    viewer, rows = visibility.viewer(user), now_and_before(doc, ("owner_user", "organization"))
     if ptype in READING:
         return all(viewer.can_see(owner, organization) for owner, organization in rows)
     return all(viewer.administers(organization) for _owner, organization in rows)
@@ -172,8 +172,7 @@ def has_member_permission(
     if ptype in READING:
         is_own = viewer.reach.is_enabled and doc.user == viewer.user
         return is_own or viewer.administers(doc.organization)
-    rows = now_and_before(doc, ("organization",), ptype)
-    return all(viewer.administers(organization) for (organization,) in rows)
+    return all(viewer.administers(organization) for (organization,) in now_and_before(doc, ("organization",)))
 
 
 _PERMISSIONS = {

@@ -185,7 +185,7 @@ def test_no_report_takes_the_name_of_another_one(web, prepared, harmless):
         arguments = {"name": prepared.report_name, "merge": merge, "validate_rename": 0, "force": 1}
         asked = {"dt": "Report", "dn": harmless, "method": "rename", "args": json.dumps(arguments)}
         answer = call(client, "run_doc_method", **asked)
-        assert answer.status_code == 403, answer.text
+        assert answer.status_code in (403, 417), answer.text
     frappe.db.rollback()
     assert frappe.db.get_value("Report", harmless, "ref_doctype") == "Note"
 
@@ -223,6 +223,22 @@ def test_a_report_prepared_on_documents_that_link_to_ours_is_its_makers(site):
     finally:
         removed(made, linking)
         records.remove_doctypes("Test Linking")
+
+
+@pytest.mark.parametrize("filters", [{"doctypes": ["User", "ToDo"]}, {"a": "Error Log"}, {"a": "Job Schedulé"}])
+def test_what_others_prepare_about_ours_is_not_listed(site, filters):
+    # Seen failing: with its filters and error text, if a DocType stood later in a list, or in another spelling.
+    plain = report("Test Shared", "Note", report_type="Report Builder", prepared_report=1)
+    stored = json.dumps(filters, separators=(",", ":"))
+    made = insert("Prepared Report", report_name=plain.name, status="Completed", filters=stored)
+    made.db_set("owner", factory.user("step_inside", factory.ALPHA))
+    user = factory.user("reads_files", factory.BETA, roles=("Dartwing User", "Desk User", "Prepared Report User"))
+    frappe.db.commit()
+    try:
+        assert not as_user(user, frappe.get_list, made.doctype, {"name": made.name})
+        assert not as_user(user, frappe.has_permission, made.doctype, "read", made)
+    finally:
+        removed(made, plain)
 
 
 @pytest.mark.parametrize("text", ["ToDo list of Ann", "File cabinet"])

@@ -66,10 +66,25 @@ def test_progress_reaches_the_form_within_a_second(visit, member):
     publisher, took = ProgressPublisher(job.name, member), []
     for percent in (20, 40, 60, 80):
         began = time.monotonic()
-        publisher.publish((percent, f"Row {percent}", None), is_last=True)
+        publisher.publish((percent, f"Row {percent}", None, 0), is_last=True)
         expect(view(page).locator(".dw-line")).to_have_text(f"Row {percent}")
         took.append(time.monotonic() - began)
     assert max(took) < 1, took
+
+
+def test_the_log_of_a_running_job_grows_in_its_form(visit, work, member, tmp_path):
+    end = tmp_path / "end"
+    lines = [["read"], [HACK, "warning"]]
+    job = submitted_by(member, factory.job_type("logs", "logs"), lines=lines, until=str(end))
+    page = visit(member, form(job)).page
+    work()
+    shown = view(page).locator(".dw-log li")
+    expect(shown).to_have_count(2, timeout=30_000)
+    end.touch()
+    view(page).get_by_text("Log of attempt 1").click()
+    expect(shown.last).to_contain_text("Warning")
+    expect(shown.last).to_contain_text("<img src=x")
+    assert page.evaluate("window.hacked") is None
 
 
 def test_progress_does_not_take_the_place_of_an_answer_under_way(visit, member):
@@ -86,7 +101,7 @@ def test_progress_does_not_take_the_place_of_an_answer_under_way(visit, member):
     frappe.db.commit()
     with page.expect_request("**/*.get_job_details?*"):
         page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-    ProgressPublisher(job.name, member).publish((50, "Half", None), is_last=True)
+    ProgressPublisher(job.name, member).publish((50, "Half", None, 0), is_last=True)
     expect(view(page).locator(".dw-line")).to_have_text("Half")
     held[-1].continue_()
     expect(view(page).locator(".dw-head")).to_contain_text("Stopping")

@@ -167,7 +167,7 @@ def test_a_refresh_does_not_set_back_what_was_told(visit, member):
     job = running(member, 10)
     page = visit(member, LIST).page
     expect(percent(page, job)).to_have_text("10 %")
-    ProgressPublisher(job.name, member).publish((50, "Half", None), is_last=True)
+    ProgressPublisher(job.name, member).publish((50, "Half", None, 0), is_last=True)
     expect(percent(page, job)).to_have_text("50 %")
     page.evaluate("""() => {
         window.seen = new Set();

@@ -138,7 +138,7 @@ def test_progress_is_told_at_most_once_a_second_and_always_the_last():
     assert [message["progress"] for message in in_room] == [message["progress"] for message in told]
     assert (told[-1]["progress"], told[-1]["progress_message"]) == (100, "Step 100")
     assert 0 < told[0]["progress"] < 60
-    assert set(told[0]) == {"job_id", "status", "progress", "progress_message", "steps", "updated_at"}
+    assert set(told[0]) == {"job_id", "status", "progress", "progress_message", "steps", "logged_lines", "updated_at"}
 
 
 def test_a_job_that_reports_no_progress_tells_none():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from pathlib import Path
 
 import frappe
 from rq.timeouts import JobTimeoutException
@@ -169,6 +170,18 @@ def snoozes(context: JobContext) -> dict:
 def stepped(context: JobContext) -> None:
     context.set_steps(["read", "write"])
     context.next_step()
+
+
+@job_handler
+def logs(context: JobContext) -> None:
+    """Logs these lines, waits until the file `until` is there, and fails if asked to."""
+    for line in context.parameters["lines"]:
+        context.log(*line)
+    until = context.parameters.get("until")
+    while until and not Path(until).exists():
+        pause(0.02)
+    if context.parameters.get("fails"):
+        raise PermanentError("asked to fail for good")
 
 
 @job_handler

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from dartwing_core.jobs import JobCanceledError, JobContext
+from dartwing_core.jobs.base import clock
 
 
 @pytest.fixture
@@ -67,6 +70,13 @@ def test_progress_of_a_canceled_job_raises(context):
     assert context.is_canceled()
     with pytest.raises(JobCanceledError):
         context.update_progress(1)
+
+
+def test_any_text_can_be_logged(context, monkeypatch):
+    monkeypatch.setattr(clock, "iso_clock", lambda: lambda: "2026-11-28T12:00:00+00:00")
+    for text in ("\ud800", Speechless()):
+        context.log(text)
+    assert [line["text"] for line in json.loads(context.lines.as_json())] == ["?", "Speechless"]
 
 
 def test_forced_progress_wakes_the_heartbeat(context):

@@ -141,6 +141,14 @@ class Relatives(TypedDict):
     has_more_children: bool
 
 
+class LogLine(TypedDict):
+    """A line that a handler has logged."""
+
+    logged_at: datetime
+    level: Literal["debug", "info", "warning", "error"]
+    text: str
+
+
 class Attempt(TypedDict):
     """One attempt of a job. `outcome`: the status with which it ended. `traceback` is only for administrators, `worker`
     only for System Managers.
@@ -154,6 +162,7 @@ class Attempt(TypedDict):
     duration: float | None
     error_message: str | None
     traceback: str | None
+    log: list[LogLine]
 
 
 class BatchName(TypedDict):

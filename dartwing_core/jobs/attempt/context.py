@@ -14,6 +14,7 @@ import frappe
 
 from ..errors import JobCanceledError, JobSnoozed
 from . import idempotency, job_files
+from .attempt_log import AttemptLog
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
@@ -79,6 +80,7 @@ class JobContext:
         self.deadline = (time.monotonic() if started is None else started) + timeout_seconds
         self.state = state
         self.progress = Progress()
+        self.lines = AttemptLog()
         self._parent_results: Mapping[str, Any] | None = None
         self.has_cleared_files = False
         self.cancel_requested = threading.Event()
@@ -141,6 +143,14 @@ class JobContext:
                 step["state"] = ACTIVE
                 break
         self.progress.steps = steps
+
+    def log(self, text: Any, level: str = "info") -> None:
+        """Add a line to this attempt's log, for all who may see the job. `level`: debug, info, warning or error.
+
+        Costs no SQL and can't fail the job: others see it within about two seconds. The newest 200 lines are kept, each
+        cut to 500 characters. They stay with the attempt, however it ends.
+        """
+        self.lines.add(shown(text), level)
 
     def checkpoint(self, data: Any) -> None:
         """Commit the work done so far together with `data`, which the next attempt finds as `context.state`.

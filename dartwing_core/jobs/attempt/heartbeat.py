@@ -34,23 +34,24 @@ THREAD = "job-heartbeat"
 
 _BEGUN = (
     *("modified", "worker", "rq_job_id", "connection_id", "started_at"),
-    *("progress", "progress_message", "steps", "lease_expires_epoch"),
+    *("progress", "progress_message", "steps", "log_lines", "lease_expires_epoch"),
 )
 """Columns written to a row that a request or a checkpoint has made, unless its attempt has ended."""
 _BEGIN = """
     INSERT INTO `tabBackground Job Run`
         (name, creation, modified, owner, modified_by, docstatus, idx, background_job, attempt, worker, rq_job_id,
-         connection_id, started_at, cancel_requested, progress, progress_message, steps, lease_expires_epoch)
+         connection_id, started_at, cancel_requested, progress, progress_message, steps, log_lines,
+         lease_expires_epoch)
     VALUES
         (%(name)s, %(now)s, %(now)s, 'Administrator', 'Administrator', 0, 0, %(background_job)s, %(attempt)s,
          %(worker)s, %(rq_job_id)s, %(connection_id)s, %(started_at)s, 0, %(progress)s, %(progress_message)s,
-         %(steps)s, UNIX_TIMESTAMP() + %(lease_seconds)s)
+         %(steps)s, %(log_lines)s, UNIX_TIMESTAMP() + %(lease_seconds)s)
     ON DUPLICATE KEY UPDATE
     """ + ", ".join(f"{column} = IF(outcome IS NULL, VALUES({column}), {column})" for column in _BEGUN)
 _BEAT = """
     UPDATE `tabBackground Job Run`
     SET modified = %(now)s, progress = %(progress)s, progress_message = %(progress_message)s, steps = %(steps)s,
-        lease_expires_epoch = UNIX_TIMESTAMP() + %(lease_seconds)s
+        log_lines = %(log_lines)s, lease_expires_epoch = UNIX_TIMESTAMP() + %(lease_seconds)s
     WHERE name = %(name)s AND cancel_requested = %(canceled)s AND outcome IS NULL
 """
 _READ_STATE = "SELECT cancel_requested, outcome FROM `tabBackground Job Run` WHERE name = %(name)s"
@@ -213,16 +214,17 @@ class Heartbeat:
 
     def _progress(self) -> tuple[Any, ...]:
         progress = self._context.progress
-        return progress.percent, progress.message, progress.steps_json()
+        return progress.percent, progress.message, progress.steps_json(), self._context.lines.number
 
     def _values(self) -> Columns:
         self._shown = self._progress()
-        percent, message, steps = self._shown
+        percent, message, steps, _lines = self._shown
         return self._run | {
             "now": self._clock(),
             "canceled": int(self._context.is_canceled()),
             "progress": percent,
             "progress_message": message,
             "steps": steps,
+            "log_lines": self._context.lines.as_json(),
             "lease_seconds": self._lease_seconds,
         }

@@ -84,6 +84,7 @@ class Settlement:
             "progress": end.values.get("progress", self._context.progress.percent),
             "progress_message": self._context.progress.message or None,
             "steps": self._context.progress.steps_json(),
+            "log_lines": self._context.lines.as_json(),
             "error_message": end.error,
             "traceback": (end.traceback or "")[-runs.TRACEBACK_LENGTH :] or None,
             "lease_expires_epoch": 0,

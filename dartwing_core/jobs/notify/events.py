@@ -94,20 +94,24 @@ class ProgressPublisher:
         self._site = frappe.local.site
         self._client = redis_queue.client()
         self._now = clock.iso_clock()
-        self._told: tuple[Any, ...] = (0.0, "", None)
+        self._told: tuple[Any, ...] = (0.0, "", None, 0)
         self._at = 0.0
 
-    def publish(self, progress: tuple[float, str, str | None], is_last: bool = False) -> None:
-        """Publish progress (percent, message, steps as JSON) if it is news and not too soon after the last."""
+    def publish(self, progress: tuple[float, str, str | None, int], is_last: bool = False) -> None:
+        """Publish progress if it is news and not too soon after the last.
+
+        `progress`: percent, message, steps as JSON, and the number of lines in the log.
+        """
         is_soon = time.monotonic() - self._at < PROGRESS_INTERVAL
         if progress == self._told or (is_soon and not is_last):
             return
         self._told, self._at = progress, time.monotonic()
-        percent, text, steps = progress
+        percent, text, steps, lines = progress
         message = self._message | {
             "progress": percent,
             "progress_message": text or None,
             "steps": json.loads(steps) if steps else None,
+            "logged_lines": lines,
             "updated_at": self._now(),
         }
         with contextlib.suppress(redis.exceptions.RedisError):  # the next one, or the row, says it

@@ -19,7 +19,7 @@ CHILDREN = 20
 TRACEBACK_LEVEL = 1
 _ATTEMPT_FIELDS = (
     *("attempt", "outcome", "worker", "started_at", "ended_at", "duration", "error_message"),
-    "traceback",
+    *("traceback", "log_lines"),
 )
 
 
@@ -65,15 +65,21 @@ def _attempts(job: Mapping[str, Any]) -> list[dict[str, Any]]:
     run = frappe.qb.DocType(config.RUN)
     query = frappe.qb.from_(run).select(*(run[field] for field in fields)).where(run.background_job == job["job_id"])
     found = query.orderby(run.attempt, order=Order.desc).limit(ATTEMPTS).run(as_dict=True)
-    rows = {row["attempt"]: job_queries.public({**dict.fromkeys(hidden), **row}) for row in reversed(found)}
+    rows = {row["attempt"]: _shown({**dict.fromkeys(hidden), **row}) for row in reversed(found)}
     if job["status"] == JobStatus.RUNNING:
-        begun = dict.fromkeys(_ATTEMPT_FIELDS) | rows.get(job["attempt"], {})
+        begun = _shown(dict.fromkeys(_ATTEMPT_FIELDS)) | rows.get(job["attempt"], {})
         rows[job["attempt"]] = begun | {
             "attempt": job["attempt"],
             "started_at": begun["started_at"] or job["started_at"],
             "outcome": str(JobStatus.RUNNING),
         }
     return list(rows.values())
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    """The columns of an attempt, with its log as a list of lines, each with `logged_at`, `level` and `text`."""
+    log = canonical.load(row.pop("log_lines")) or []
+    return {**job_queries.public(row), "log": log}
 
 
 def _named(names: Sequence[str]) -> list[dict[str, Any]]:

@@ -85,6 +85,7 @@ function head(job) {
 	return [title, pill(job.status), more && make("span", { class: "text-muted" }, more)];
 }
 
+const LOG_LEVELS = () => ({ debug: __("Debug"), info: __("Info"), warning: __("Warning"), error: __("Error") });
 const STEP_WORDS = () => ({ done: __("done"), active: __("under way"), pending: __("to come") });
 
 function steps(list) {
@@ -133,7 +134,15 @@ function attempt_item(job, attempt) {
 		const text = make("pre", { class: "dw-json", tabindex: "0" }, attempt.traceback);
 		item.append(fold(__("Traceback of attempt {0}", [attempt.attempt]), text));
 	}
+	if (attempt.log.length) {
+		const lines = make("ol", { class: "dw-log", tabindex: "0" }, attempt.log.map(log_line));
+		item.append(fold(__("Log of attempt {0}", [attempt.attempt]), lines));
+	}
 	return item;
+}
+
+function log_line({ logged_at, level, text }) {
+	return make("li", { class: `dw-log-${level}` }, time(logged_at), make("span", {}, LOG_LEVELS()[level] ?? level), text);
 }
 
 function link_to_run(job, { attempt, ended_at }) {

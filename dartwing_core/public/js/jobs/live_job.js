@@ -109,8 +109,10 @@ export class LiveJob {
 		this.refresh();
 	}
 
-	take_progress({ progress, progress_message, steps }) {
+	take_progress({ progress, progress_message, steps, logged_lines }) {
 		if (this.is_stopped || this.job?.status !== "Running") return;
+		if (logged_lines > 0 && logged_lines !== this.logged_lines) this.soon ||= setTimeout(() => this.refresh(), READ_AGAIN);
+		this.logged_lines = logged_lines;
 		if (progress_message == null && steps == null) {
 			// The job's room hears no texts. Its owner hears them in their own room.
 			if (this.job.owner_user !== frappe.session.user) this.soon ||= setTimeout(() => this.refresh(), READ_AGAIN);

@@ -1,0 +1,107 @@
+"""The lines that a handler logs: kept however the attempt ends, bounded, live, and only for its job's people."""
+
+from __future__ import annotations
+
+import json
+
+import frappe
+import pytest
+
+from dartwing_core.jobs import JobNotFoundError, get_job_details
+from dartwing_core.jobs.attempt import attempt_log, heartbeat
+from tests.support import database, factory
+from tests.support.jobs import run, submitted, submitted_by
+from tests.support.listener import listening
+from tests.support.races import Meanwhile
+from tests.support.sessions import as_user
+from tests.support.waiting import until
+
+
+def logging(**values) -> str:
+    name = factory.job_type("logs", "logs", **values)
+    frappe.db.commit()
+    return name
+
+
+def log_of(job, user: str = "Administrator") -> list[dict]:
+    return as_user(user, lambda: get_job_details(job.name))["attempts"][-1]["log"]
+
+
+def texts_of(job) -> list[str]:
+    return [line["text"] for line in log_of(job)]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_log_is_kept_however_the_attempt_ends(alice, fails):
+    job = submitted_by(alice, logging(), lines=[["read"], ["odd row", "warning"]], fails=fails)
+    run(job)
+    lines = log_of(job, alice)
+    assert [(line["level"], line["text"]) for line in lines] == [("info", "read"), ("warning", "odd row")]
+    offset = as_user(alice, lambda: get_job_details(job.name))["created_at"][-6:]
+    assert {line["logged_at"][-6:] for line in lines} == {offset}
+
+
+def test_a_job_without_lines_has_an_empty_log():
+    job = submitted(logging(), lines=[])
+    run(job)
+    assert log_of(job) == []
+
+
+def test_the_newest_lines_are_kept_and_each_is_cut():
+    most, length = attempt_log.MOST_LINES, attempt_log.LINE_LENGTH
+    job = submitted(logging(), lines=[[f"line {number}"] for number in range(most + 5)] + [["x" * 2 * length]])
+    run(job)
+    kept = texts_of(job)
+    assert (len(kept), kept[0], kept[-1]) == (most, "line 6", "x" * length)
+
+
+@pytest.mark.parametrize(("given", "kept"), [("error", "error"), ("fatal", "info"), (None, "info"), ([], "info")])
+def test_an_unknown_level_is_info(given, kept):
+    job = submitted(logging(), lines=[["text", given]])
+    run(job)
+    assert log_of(job)[0]["level"] == kept
+
+
+@pytest.mark.parametrize("text", [{"rows": 3}, None, 7])
+def test_what_is_no_text_is_logged_as_one(text):
+    job = submitted(logging(), lines=[[text]])
+    run(job)
+    assert texts_of(job) == [str(text)]
+
+
+def test_others_see_it_while_the_job_runs(tmp_path, monkeypatch):
+    # Broken by leaving the log out of the heartbeat.
+    for name in ("FIRST_BEAT", "LOOK_INTERVAL", "PROGRESS_INTERVAL"):
+        monkeypatch.setattr(heartbeat, name, getattr(heartbeat, name) / 10)
+    end = tmp_path / "end"
+    job = submitted(logging(default_timeout=60), lines=[["read"]], until=str(end))
+    with listening() as heard:
+        running = Meanwhile(lambda: run(job))
+        stored = "SELECT log_lines FROM `tabBackground Job Run` WHERE background_job = %s"
+        until(lambda: database.value(stored, job.name), 20, "the heartbeat's log")
+        assert [line["text"] for line in json.loads(database.value(stored, job.name))] == ["read"]
+        end.touch()
+        running.answer()
+    told = heard.of(job, "job_progress", f"user:{job.owner_user}")
+    assert told[-1]["logged_lines"] == 1
+
+
+def test_a_short_attempt_costs_no_statement_more():
+    def statements_of(lines) -> int:
+        job = submitted(kind, lines=lines)
+        with database.statements() as seen:
+            run(job)
+        return len(seen)
+
+    kind = logging()
+    statements_of([])
+    assert statements_of([["read"]] * 50) == statements_of([])
+
+
+def test_nobody_else_sees_it(alice, bob):
+    job = submitted_by(alice, logging(), lines=[["of Alice"]])
+    run(job)
+    with pytest.raises(JobNotFoundError):
+        log_of(job, bob)
+    frappe.set_user(bob)
+    assert frappe.get_list("Background Job Run", {"background_job": job.name}, ["log_lines"]) == []

@@ -76,6 +76,22 @@ def print_types(sync: bool) -> None:
             click.echo(f"    {fieldname}: {is_now or 'empty'} here, {said or 'empty'} in code")
 
 
+@job_engine.command("default-organization")
+@click.argument("organization")
+@pass_context
+def default_organization(context: Any, organization: str) -> None:
+    """Make ORGANIZATION the one of calls that name none, for sites with one tenant.
+
+    It is made if there is none of this name. All users of Desk may then submit jobs there.
+    """
+    from dartwing_core.jobs.operations.default_organization import set_default_organization
+
+    with Site(context):
+        found = set_default_organization(organization)
+        frappe.db.commit()
+    click.echo(f"Default organization: {organization} ({found})")
+
+
 @job_engine.command("openapi")
 @pass_context
 def openapi(context: Any) -> None:

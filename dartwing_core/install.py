@@ -11,6 +11,7 @@ from frappe.model.base_document import get_controller
 from dartwing_core.dartwing_core import guarded_file
 from dartwing_core.jobs.attempt import declared_types, idempotency
 from dartwing_core.jobs.base import clock
+from dartwing_core.jobs.operations.default_organization import set_default_organization
 from dartwing_core.jobs.recovery import scheduled_types
 from dartwing_core.wall import file_moves
 
@@ -27,8 +28,10 @@ def before_install() -> None:
 
 
 def after_install() -> None:
-    """Make the app's own records."""
+    """Make the app's own records, and the Default Organization that the site's configuration names."""
     seed()
+    if name := frappe.conf.get("job_engine_default_organization"):
+        set_default_organization(name)
     scheduled_types.set_back(clock.site_time())
 
 

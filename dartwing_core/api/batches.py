@@ -22,7 +22,7 @@ def _cost_of_batch(jobs: Any = None, **_more: Any) -> int:
 
 @endpoint("POST", limit="submit", cost=_cost_of_batch)
 def submit_batch(
-    organization: OrganizationName = REQUIRED,
+    organization: OrganizationName | None = None,
     jobs: Annotated[
         list[dict[str, Any]], 'Jobs as of submit_jobs, {"chain": [part, …]} or {"group": [part, …]}'
     ] = REQUIRED,

@@ -71,7 +71,7 @@ from .schemas.jobs import DueAgain, History, JobDetails, JobList, JobRequest, Jo
 @endpoint("POST", limit="submit")
 def submit_job(
     job_type: JobTypeName = REQUIRED,
-    organization: OrganizationName = REQUIRED,
+    organization: OrganizationName | None = None,
     parameters: Parameters | None = None,
     priority: Priority | None = None,
     depends_on: Annotated[str | list[str], "A job of the same organization that must complete first, or several"]
@@ -95,7 +95,7 @@ def submit_job(
         on_duplicate = "return" if given(on_duplicate, "raise") == "raise" else on_duplicate
     job = engine.submit_job(
         job_type,
-        organization,
+        given(organization),
         parsed(parameters, "parameters"),
         priority=given(priority),
         depends_on=text_or_list(depends_on, "depends_on"),

@@ -116,7 +116,7 @@ def get_job_type_overview(job_type: JobTypeName = REQUIRED, hours: Hours = 24) -
 
 
 @endpoint("GET", limit="list")
-def list_job_types(organization: OrganizationName = REQUIRED) -> JobTypes:
+def list_job_types(organization: OrganizationName | None = None) -> JobTypes:
     """The Job Types whose jobs you may submit for an organization, with the JSON Schema of their parameters."""
     return engine.list_job_types(organization)
 

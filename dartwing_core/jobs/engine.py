@@ -41,7 +41,7 @@ RETRY_MESSAGE = "Job re-queued for execution"
 
 def submit_job(
     job_type: str,
-    organization: str,
+    organization: str | None = None,
     parameters: Mapping[str, Any] | None = None,
     priority: str | None = None,
     depends_on: str | Sequence[str] | None = None,
@@ -54,11 +54,12 @@ def submit_job(
     max_retries: int | None = None,
     title: str | None = None,
 ) -> Document:
-    """Submit a job for `organization`, owned by the current user. Returns its Background Job document.
+    """Submit a job for an organization, owned by the current user. Returns its Background Job document.
 
     The job exists if the caller's transaction commits, and is queued right after the commit. Redis may be down.
 
-    `organization`: its id or its name. `parameters`: a dict with a faithful JSON form. `priority`: Low, Normal, High
+    `organization`: its id or its name. By default the site's Default Organization, or else the user's only one.
+    `parameters`: a dict with a faithful JSON form. `priority`: Low, Normal, High
     or Critical; the type's by default.
     `depends_on`: a job of the same organization that must complete first, or several. `on_parent_failure`: the fate
     of the new job if one of those is canceled, fails for good or is deleted: "cancel", "dead_letter" or "run" it all
@@ -73,7 +74,7 @@ def submit_job(
     """
     request = Request(
         job_type,
-        organization,
+        "" if organization is None else organization,
         parameters,
         priority,
         depends_on,
@@ -279,7 +280,7 @@ def _moved(job: JobRow, to_status: JobStatus, message: str, values: Columns) -> 
 
 def _request(arguments: Any) -> Request:
     if not isinstance(arguments, Mapping):
-        raise InvalidJobError(_("Each job must be an object with job_type and organization."))
+        raise InvalidJobError(_("Each job must be an object with a job_type."))
     unknown = set(arguments) - submission.ARGUMENTS
     if unknown:
         raise InvalidJobError(_("Unknown argument: {0}.").format(cut(", ".join(sorted(map(str, unknown))))))

@@ -26,7 +26,7 @@ from dartwing_core.jobs.access.desk_access import (
     throw_missing,
     visible_names,
 )
-from dartwing_core.jobs.access.tenancy import Reach
+from dartwing_core.jobs.access.standing import Reach
 from dartwing_core.jobs.access.visibility import Viewer
 from dartwing_core.jobs.base import config
 from dartwing_core.jobs.recovery import referring_rows

@@ -166,6 +166,12 @@ def _answers(url: str) -> bool:
         return False
 
 
+def run_command(*arguments: str) -> str:
+    """What a command of bench for the site under test prints. Raises CalledProcessError if it fails."""
+    command = _command("DW_CLI_COMMAND", "--site", os.environ["DW_SITE"], *arguments)
+    return subprocess.run(command, cwd=os.environ["DW_SITES_PATH"], check=True, capture_output=True, text=True).stdout
+
+
 def start_agent() -> Process:
     """`job-engine agent`, which sweeps each second."""
     return Process("agent", _command("DW_CLI_COMMAND", "--site", os.environ["DW_SITE"], "job-engine", "agent"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from . import tenancy
-from .tenancy import Standing
+from .standing import Standing
 
 
 @dataclass(slots=True)

@@ -10,9 +10,10 @@ from ..base.texts import cut
 from ..errors import InvalidJobError, PermanentError
 from . import tenancy, visibility
 from .owner import Owner
+from .standing import Standing
 
 
-def check_member(user: str, organization: str) -> tenancy.Standing:
+def check_member(user: str, organization: str) -> Standing:
     """The user's standing in an organization, given by id or name.
 
     Raises PermissionError, with equal words for a foreign and a missing organization.
@@ -26,7 +27,7 @@ def check_member(user: str, organization: str) -> tenancy.Standing:
     return standing
 
 
-def check_submit(user: str, organization: str, job_type: JobType) -> tenancy.Standing:
+def check_submit(user: str, organization: str, job_type: JobType) -> Standing:
     """The user's standing. Also raises InvalidJobError if the organization takes no jobs, PermissionError by type."""
     standing = check_member(user, organization)
     shown = standing.name or cut(organization)

@@ -9,190 +9,17 @@ first turns a name into the id, for a System Manager of all of them, for others 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import frappe
-from frappe.query_builder.functions import Min
 from pypika.queries import QueryBuilder, Table
-from pypika.terms import Criterion, Parameter
 
-from ..base import clock
-from ..db import sql
+from .org_members import OrgMemberTenancy
+from .standing import ACTIVE, ADMIN, MEMBER, NO_REACH, Limits, Reach, Standing
 
-ACTIVE = "Active"
-ADMIN = "Admin"
 LONGEST_ID = 140
-HELD_STATES = ("Suspended", "Inactive")
-LIMIT_FIELDS = ("is_paused", "weight", "max_running", "max_waiting", "on_queue_full")
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The limits of an organization. No limits by default."""
-
-    state: str | None = ACTIVE
-    is_paused: int = 0
-    weight: int = 1
-    max_running: int = 0
-    max_waiting: int = 0
-    on_queue_full: str = "Reject"
-
-    @property
-    def may_start(self) -> bool:
-        """Whether its waiting jobs may start. Jobs of an organization that is gone may, and fail."""
-        return not self.is_paused and self.state not in HELD_STATES
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """The standing of a user in an organization at this moment."""
-
-    state: str | None
-    """The organization's status, or None if it does not exist."""
-    role: str | None
-    """"Member" or "Admin". None for other users."""
-    limits: Limits = Limits()
-    organization: str = ""
-    """Its id, as in rows. The caller may have given its name."""
-    name: str | None = None
-    """Its name for people."""
-
-    @property
-    def is_active(self) -> bool:
-        return self.state == ACTIVE
-
-    @property
-    def is_member(self) -> bool:
-        return self.role is not None
-
-
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """The organizations of a user at this moment."""
-
-    is_enabled: bool
-    members: list[str]
-    """The organizations where the user is a member or an admin."""
-    admins: list[str]
-    not_active: list[str]
-    """The ones of `members` that are suspended or the like."""
-    names: Mapping[str, str] | None = None
-    """The names of `members`, by id. None if the adapter has not given them."""
-
-
-NO_REACH = Reach(False, [], [], [], {})
-
-
-@lru_cache
-def _limits_text(_db_type: str) -> str:
-    """The text of a query for the limits of `names`. The driver writes those in a third of the query builder's time."""
-    org = frappe.qb.DocType("Organization")
-    query = frappe.qb.from_(org).select(org.name, org.status, *(org[field] for field in LIMIT_FIELDS))
-    return query.where(org.name.isin(Parameter("%(names)s"))).get_sql()
-
-
-class OrgMemberTenancy:
-    """The default: Active rows of Org Member whose dates include today."""
-
-    def orgs_of(self, user: str) -> list[str]:
-        return self.reach_of(user).members
-
-    def is_member(self, user: str, organization: str) -> bool:
-        return self.standing(user, organization).is_member
-
-    def is_admin(self, user: str, organization: str) -> bool:
-        return self.standing(user, organization).role == ADMIN
-
-    def state_of(self, organization: str) -> str | None:
-        return frappe.db.get_value("Organization", organization, "status")
-
-    def standing(self, user: str, organization: str) -> Standing:
-        """The organization's state and the user's role in it, in one statement. It may be given by name."""
-        org = frappe.qb.DocType("Organization")
-        member = frappe.qb.DocType("Org Member")
-        rows = (
-            frappe.qb.from_(org)
-            .left_join(member)
-            .on((member.organization == org.name) & self._is_current(member, user))
-            .select(org.name, org.org_name, member.role, org.status, *(org[field] for field in LIMIT_FIELDS))
-            .where((org.name == organization) | (org.org_name == organization))
-        ).run()
-        chosen = meant(organization, {row[0]: row[1] for row in rows}, {row[0] for row in rows if row[2]})
-        if chosen is None:
-            return Standing(None, None, organization=organization)
-        found = [row for row in rows if row[0] == chosen]
-        roles, limits = {row[2] for row in found}, Limits(*found[0][3:])
-        return Standing(limits.state, ADMIN if ADMIN in roles else roles.pop(), limits, chosen, found[0][1])
-
-    def resolve(self, _user: str, organization: str) -> str | None:
-        """The id of any organization, by id or name. Only for users who see all of them."""
-        org = frappe.qb.DocType("Organization")
-        query = frappe.qb.from_(org).select(org.name, org.org_name)
-        return meant(organization, dict(query.where((org.name == organization) | (org.org_name == organization)).run()))
-
-    def names_of(self, organizations: Sequence[str]) -> dict[str, str]:
-        """The names of these organizations, in one statement."""
-        org = frappe.qb.DocType("Organization")
-        return dict(frappe.qb.from_(org).select(org.name, org.org_name).where(org.name.isin(organizations)).run())
-
-    def limits_of(self, organizations: Sequence[str]) -> dict[str, Limits]:
-        """The limits of each of these, in one statement. A missing one has the state None."""
-        if not organizations:
-            return {}
-        rows = frappe.db.sql(_limits_text(frappe.db.db_type), {"names": tuple(organizations)})
-        found = {row[0]: Limits(*row[1:]) for row in rows}
-        return {name: found.get(name) or Limits(None) for name in organizations}
-
-    def admins_of(self, organization: str) -> list[str]:
-        member = frappe.qb.DocType("Org Member")
-        query = frappe.qb.from_(member).select(member.user).where(member.organization == organization)
-        return query.where((member.role == ADMIN) & self._is_current(member, member.user)).run(pluck=True)
-
-    def standing_arrays(self, job: Table) -> dict[tuple[str, ...], QueryBuilder]:
-        """The standing of a job's owner, as columns of a query on jobs. Each is an `sql.array`, named by its key."""
-        org, member = frappe.qb.DocType("Organization"), frappe.qb.DocType("Org Member")
-        own = frappe.qb.from_(org).select(sql.array(org.status, org.is_paused)).where(org.name == job.organization)
-        role = (
-            frappe.qb.from_(member)
-            .select(sql.array(Min(member.role)))  # "Admin" sorts before "Member"
-            .where((member.organization == job.organization) & self._is_current(member, job.owner_user))
-        )
-        return {("organization_state", "is_paused"): own, ("owner_role",): role}
-
-    def reach_of(self, user: str) -> Reach:
-        """Whether the user is enabled, and their memberships with the state of each organization, in one statement."""
-        account, member, org = (frappe.qb.DocType(name) for name in ("User", "Org Member", "Organization"))
-        rows = (
-            frappe.qb.from_(account)
-            .left_join(member)
-            .on(self._is_current(member, account.name))
-            .left_join(org)
-            .on(org.name == member.organization)
-            .select(account.enabled, member.organization, member.role, org.status, org.org_name)
-            .where(account.name == user)
-        ).run()
-        if not rows or not rows[0][0]:
-            return NO_REACH
-        found = [row[1:] for row in rows if row[1]]
-        return Reach(
-            True,
-            [organization for organization, _role, _state, _name in found],
-            [organization for organization, role, _state, _name in found if role == ADMIN],
-            [organization for organization, _role, state, _name in found if state != ACTIVE],
-            {organization: name or organization for organization, _role, _state, name in found},
-        )
-
-    def _is_current(self, member: Table, user: Any) -> Criterion:
-        today = clock.site_time().date()  # getdate() costs a fresh process 7 ms on Frappe 15
-        return (
-            (member.user == user)
-            & (member.status == ACTIVE)
-            & (member.start_date.isnull() | (member.start_date <= today))
-            & (member.end_date.isnull() | (member.end_date >= today))
-        )
 
 
 def adapter() -> Any:
@@ -202,19 +29,6 @@ def adapter() -> Any:
         return _DEFAULT
     found = frappe.get_attr(paths[-1])
     return found() if isinstance(found, type) else found
-
-
-def meant(asked: str, names: Mapping[str, str | None], own: Collection[str] = ()) -> str | None:
-    """The id of the organization that a text means, among those with these `names`. Those of `own` go first.
-
-    An id goes before a name. A name of several organizations means none. Both are compared exactly: MariaDB takes
-    "ACME " for "Acme", but stored, the two would be different tenants.
-    """
-    for candidates in (own, names):
-        named = [asked] if asked in candidates else [one for one in candidates if names[one] == asked]
-        if named:
-            return named[0] if len(named) == 1 else None
-    return None
 
 
 def standing(user: str, organization: str) -> Standing:
@@ -229,7 +43,7 @@ def standing(user: str, organization: str) -> Standing:
         organization = resolve(user, organization)
         return replace(tenancy.standing(user, organization), organization=organization)
     organization = resolve(user, organization)
-    role = "Member" if tenancy.is_member(user, organization) else None
+    role = MEMBER if tenancy.is_member(user, organization) else None
     if role and tenancy.is_admin(user, organization):
         role = ADMIN
     limits = limits_of([organization])[organization]

@@ -13,7 +13,7 @@ from frappe import _
 from frappe.utils import get_system_timezone
 from rq.timeouts import BaseTimeoutException
 
-from ..access import permission, tenancy
+from ..access import permission, standing
 from ..base import canonical, config
 from ..db import connection, sql
 from ..db.transaction import TransactionWatch, has_undone_transaction
@@ -289,7 +289,7 @@ class Attempt:
     def _hold_if_asked_to(self) -> None:
         """Keep the job in line if its organization was paused or suspended since the worker's view."""
         state = self.job.owner.standing().limits
-        if state.is_paused or state.state in tenancy.HELD_STATES:
+        if state.is_paused or state.state in standing.HELD_STATES:
             raise JobHeldError(_("The organization is paused or suspended."))
 
     def _save_checkpoint(self, data: Any) -> None:

@@ -101,6 +101,8 @@ class Settings:
     cancel_grace_seconds: int = 10
     lease_seconds: int = 20
     allow_private_addresses: bool = False
+    default_organization: str | None = None
+    """Stands for an organization that a call leaves out. All users of Desk are its members."""
     slice_seconds: float = 5
     """Seconds in which a process claims one job after the other. 0: a process for each job."""
     paused_queues: frozenset[str] = frozenset()
@@ -190,6 +192,7 @@ def _read_settings() -> Settings:
     values: dict[str, Any] = {
         "paused_queues": parse_names(saved.get("paused_queues")),
         "sends_digest": saved.get("dead_letter_digest") != "Never",
+        "default_organization": saved.get("default_organization") or None,
     }
     if saved.get("slice_seconds") is not None:
         values["slice_seconds"] = max(0, cint(saved.get("slice_seconds")))

@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 import frappe
 from frappe.query_builder.functions import Count
 
-from ..access import tenancy
+from ..access.standing import Limits
 from ..base import config
 from ..base.config import JobType
 from ..base.row_types import TypeAndOrganization
@@ -40,7 +40,7 @@ class Slots:
     def __init__(
         self,
         in_service: Iterable[SlotsRow],
-        limits: Mapping[str, tenancy.Limits],
+        limits: Mapping[str, Limits],
         types: Mapping[str, JobType | None],
     ):
         self._limits, self._types = limits, types
@@ -56,7 +56,7 @@ class Slots:
         return all(self._used[key] < cap for key, cap in caps.items())
 
 
-def caps_of(limits: tenancy.Limits, job_type_doc: JobType | None, organization: str, job_type: str) -> dict[Key, int]:
+def caps_of(limits: Limits, job_type_doc: JobType | None, organization: str, job_type: str) -> dict[Key, int]:
     """The limits in force for a job, by (organization, type). None stands for all."""
     caps: dict[Key, int] = {
         (organization, None): limits.max_running,

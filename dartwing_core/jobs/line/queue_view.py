@@ -13,6 +13,7 @@ from frappe.query_builder.functions import Count
 from pypika.queries import QueryBuilder
 
 from ..access import tenancy
+from ..access.standing import Limits
 from ..base import config
 from ..base.config import JobType
 from ..db import sql
@@ -81,7 +82,7 @@ class QueueView:
     choice: Choice
     types: Mapping[str, JobType | None]
     """Job Types by name. None for a type that is gone."""
-    limits: Mapping[str, tenancy.Limits]
+    limits: Mapping[str, Limits]
     made_at: float
     """As `time.monotonic()`."""
     is_good_until: float
@@ -216,9 +217,7 @@ def may_start(job_type: JobType | None) -> bool:
     return job_type is None or not job_type.is_paused  # jobs of a type that is gone fail at once, and say why
 
 
-def _under_caps(
-    lines: list[Line], limits_of: Mapping[str, tenancy.Limits], types: Mapping[str, JobType | None]
-) -> list[Line]:
+def _under_caps(lines: list[Line], limits_of: Mapping[str, Limits], types: Mapping[str, JobType | None]) -> list[Line]:
     """The lines of which one more job may run, by the jobs that run now. The claim decides it strictly."""
     if not any(limits.caps_of(limits_of[line.organization], types[line.job_type], "", "") for line in lines):
         return lines

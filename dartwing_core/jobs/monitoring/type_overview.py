@@ -49,14 +49,14 @@ def get_job_type_overview(job_type: str, hours: int = 24) -> dict[str, Any]:
     }
 
 
-def list_job_types(organization: str) -> dict[str, list[dict[str, Any]]]:
+def list_job_types(organization: str | None = None) -> dict[str, list[dict[str, Any]]]:
     """The Job Types whose jobs the user may submit for an organization, given by id or name.
 
     `schema`: the JSON Schema of the parameters, or None. Times are in seconds. Raises frappe.PermissionError for users
     who are no members of the organization.
     """
     user = frappe.session.user
-    permission.check_member(user, submission.required_text(organization, "organization"))
+    permission.check_member(user, submission.organization_text(organization))
     names = frappe.get_all(config.JOB_TYPE, {"is_enabled": 1}, pluck="name", order_by="name")
     found = [job_type for name in names if (job_type := config.job_type(name))]
     return {"job_types": [_described(one) for one in found if _may_submit(user, one)]}

@@ -17,7 +17,7 @@ import frappe
 import redis.exceptions
 from frappe.realtime import get_doc_room, get_user_room
 
-from ..access import tenancy, visibility
+from ..access import standing, tenancy, visibility
 from ..base import clock, config
 from ..base.row_types import Columns, OwnedJob
 from ..db import sql
@@ -148,7 +148,7 @@ def _has_left(owner: str, organization: str) -> bool:
 
 
 def _is_active(organization: str) -> bool:
-    return tenancy.limits_of([organization])[organization].state == tenancy.ACTIVE
+    return tenancy.limits_of([organization])[organization].state == standing.ACTIVE
 
 
 def _publish(messages: Sequence[Message], client: Any, along: Sequence[Step] = ()) -> None:

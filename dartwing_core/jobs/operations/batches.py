@@ -47,8 +47,8 @@ class Batch:
     callbacks: Mapping[str, Part | None] = field(default_factory=dict)
     description: str | None = None
 
-    def submit(self, organization: str) -> Document:
-        """Submit the batch for an organization. Returns the Job Batch document. See `submit_batch`."""
+    def submit(self, organization: str | None = None) -> Document:
+        """Submit the batch for an organization, by default as of `submit_job`. See `submit_batch`."""
         return submit_batch(organization, self.jobs, description=self.description, **self.callbacks)
 
 
@@ -65,7 +65,7 @@ def batch(
 
 
 def submit_batch(
-    organization: str,
+    organization: str | None,
     jobs: Sequence[Part],
     on_complete: Part | None = None,
     on_success: Part | None = None,

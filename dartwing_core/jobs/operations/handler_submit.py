@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         def __call__(self, context: JobContext, *arguments: P.args, **named: P.kwargs) -> R:
             """Run it, as the engine does."""
 
-        def submit(self, organization: str, *arguments: P.args, **named: P.kwargs) -> Document:
+        def submit(self, organization: str | None = None, *arguments: P.args, **named: P.kwargs) -> Document:
             """Submit a job of the type with these parameters. Returns and raises what `submit_job` does."""
 
         def job(self, *arguments: P.args, **named: P.kwargs) -> dict[str, Any]:
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     class Submitter(Protocol[P]):
         """A handler's Job Type with further arguments of `submit_job`."""
 
-        def submit(self, organization: str, *arguments: P.args, **named: P.kwargs) -> Document:
+        def submit(self, organization: str | None = None, *arguments: P.args, **named: P.kwargs) -> Document:
             """Submit a job."""
 
         def job(self, *arguments: P.args, **named: P.kwargs) -> dict[str, Any]:
@@ -119,7 +119,7 @@ class TypeSubmitter:
         """`options`: further arguments of `submit_job`."""
         self._function, self._type_name, self._options = function, type_name, options
 
-    def submit(self, organization: str, /, *arguments: Any, **named: Any) -> Document:
+    def submit(self, organization: str | None = None, /, *arguments: Any, **named: Any) -> Document:
         """Submit a job with these parameters of the handler."""
         return submit_job(self._type_name, organization, self._parameters(arguments, named), **self._options)
 

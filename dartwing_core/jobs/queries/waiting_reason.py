@@ -18,6 +18,7 @@ from frappe import _
 from frappe.utils import formatdate, get_system_timezone
 
 from ..access import tenancy
+from ..access.standing import HELD_STATES, Limits
 from ..base import clock, config
 from ..base.row_types import fields_of
 from ..line import pauses, queue_view
@@ -130,11 +131,11 @@ def _circuit(circuit: circuits.Circuit | None) -> str | None:
     return _("Held: the circuit of {0} is open until {1}.").format(circuit.job_type, moment)
 
 
-def _held(job: Job, limits: tenancy.Limits) -> str | None:
+def _held(job: Job, limits: Limits) -> str | None:
     """The reason that keeps the job from starting, however many workers are free."""
     if reason := _paused(job["queue"]):
         return reason
-    if limits.state in tenancy.HELD_STATES:
+    if limits.state in HELD_STATES:
         return _("Held: the organization is {0}.").format(_(limits.state).lower())
     if limits.is_paused:
         return _("Held: the jobs of the organization are paused.")
@@ -156,7 +157,7 @@ def _paused(queue: str) -> str | None:
     }[pause]
 
 
-def _turn(job: Job, limits_of: Mapping[str, tenancy.Limits], workers: Mapping[str, int]) -> str:
+def _turn(job: Job, limits_of: Mapping[str, Limits], workers: Mapping[str, int]) -> str:
     """The reason of a job that needs a free worker, with the caps that may hold it."""
     if workers.get(job["queue"]) == 0:
         return _("No worker serves the queue {0} at the moment.").format(job["queue"])

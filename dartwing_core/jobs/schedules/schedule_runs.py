@@ -14,7 +14,7 @@ from typing import Any
 import frappe
 from frappe import _
 
-from ..access import tenancy
+from ..access import standing, tenancy
 from ..base import clock, plain_text
 from ..base.row_types import Columns
 from ..db import best_effort, sql
@@ -85,7 +85,7 @@ def _settle(name: str) -> Result:
     if not schedule:
         return result
     state = tenancy.limits_of([schedule["organization"]])[schedule["organization"]].state
-    if state in tenancy.HELD_STATES:
+    if state in standing.HELD_STATES:
         result.values = {"look_at_epoch": now + LOOK_AGAIN}
     elif state is None:
         _refuse(result, schedule, _("Organization not found"))

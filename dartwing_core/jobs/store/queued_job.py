@@ -51,7 +51,8 @@ def lock(name: str) -> QueuedJob | None:
 
     Other rows are read as of the transaction's snapshot.
     """
-    standing_names, text = _lock_text(frappe.db.db_type, tenancy.adapter(), clock.site_time().date())
+    default = config.settings().default_organization
+    standing_names, text = _lock_text(frappe.db.db_type, tenancy.adapter(), clock.site_time().date(), default)
     rows = frappe.db.sql(sql.as_of_now() + text, {"name": name})
     if not rows:
         return None
@@ -73,8 +74,8 @@ def _by_name(names: Sequence[tuple[str, ...]], arrays: Sequence[str | None]) -> 
 
 
 @lru_cache(maxsize=8)
-def _lock_text(_db_type: str, _adapter: Any, _today: Any) -> tuple[list[tuple[str, ...]], str]:
-    """The text of `lock_query`, which takes longer to make than to run. Its conditions name this day."""
+def _lock_text(_db_type: str, _adapter: Any, _today: Any, _default: str | None) -> tuple[list[tuple[str, ...]], str]:
+    """The text of `lock_query`, which takes longer to make than to run. It names this day and default organization."""
     names, query = lock_query(Parameter("%(name)s"))
     return names, query.get_sql()
 

@@ -11,7 +11,7 @@ import frappe
 from frappe import _
 
 from ..access import permission, visibility
-from ..access.tenancy import Limits, Standing
+from ..access.standing import Limits, Standing
 from ..attempt import declared_types, functions, handlers
 from ..attempt.parameters import Declared
 from ..base import canonical, clock, config, due_times, ids, priorities
@@ -36,6 +36,7 @@ class Request:
 
     job_type: str
     organization: str
+    """Its id or name. Empty: the default one."""
     parameters: Mapping[str, Any] | None = None
     priority: str | None = None
     depends_on: str | Sequence[str] | None = None
@@ -90,7 +91,21 @@ def prepare_all(requests: Sequence[Request], user: str) -> list[Prepared]:
     """
     allowed: dict[tuple[str, str], Allowed] = {}
     with config.keeping():
-        return [_prepare(request, user, allowed) for request in requests]
+        return [_prepare(request, user, allowed) for request in _with_organization(requests)]
+
+
+def _with_organization(requests: Sequence[Request]) -> Sequence[Request]:
+    """The requests. Those without an organization have the default one."""
+    if all(_is_given(request.organization) for request in requests):
+        return requests
+    default = visibility.default_organization()
+    return [
+        request if _is_given(request.organization) else replace(request, organization=default) for request in requests
+    ]
+
+
+def _is_given(organization: Any) -> bool:
+    return organization is not None and organization != ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +126,7 @@ def _prepare(request: Request, user: str, allowed: dict[tuple[str, str], Allowed
         raise
     asked = job_type.name, organization
     if asked not in allowed:
-        found = permission.check_submit(user, request.organization, job_type)
+        found = permission.check_submit(user, organization, job_type)
         is_paused = not found.limits.may_start or bool(job_type.is_paused)
         allowed[asked] = Allowed(found, is_paused, _declared(job_type))
     standing = allowed[asked].standing
@@ -128,9 +143,15 @@ def _prepare(request: Request, user: str, allowed: dict[tuple[str, str], Allowed
     return Prepared(request, cast(NewJobRow, row), allowed[asked].is_paused, standing.limits)
 
 
-def organization_id(organization: Any, user: str) -> str:
-    """The id of an organization that is given by id or name. Raises InvalidJobError for a value that is no text."""
-    return visibility.viewer(user).id_of(required_text(organization, "organization")) or organization
+def organization_text(given: Any) -> str:
+    """The organization as given by id or name, or the default one for None and "". Raises InvalidJobError."""
+    return required_text(given if _is_given(given) else visibility.default_organization(), "organization")
+
+
+def organization_id(given: Any, user: str) -> str:
+    """The id of an organization that is given by id or name, or of the default one. Raises InvalidJobError."""
+    organization = organization_text(given)
+    return visibility.viewer(user).id_of(organization) or organization
 
 
 def check_organization(prepared: Sequence[Prepared], organization: str) -> None:

@@ -112,11 +112,11 @@ def test_a_time_zone_that_the_machine_no_longer_knows_is_named_and_what_was_miss
 
 
 def test_an_organization_that_is_gone_ends_the_schedule(wall, job_type, monkeypatch):
-    from dartwing_core.jobs.access import tenancy
+    from dartwing_core.jobs.access import standing, tenancy
 
     found = made(job_type)
     wall.advance(HOUR)
-    monkeypatch.setattr(tenancy, "limits_of", lambda names: {name: tenancy.Limits(None) for name in names})
+    monkeypatch.setattr(tenancy, "limits_of", lambda names: {name: standing.Limits(None) for name in names})
     sweeper.sweep()
     now = state(found)
     assert (now.enabled, now.last_error, due_times(found)) == (0, "Organization not found", [])

@@ -5,6 +5,7 @@ from frappe import _
 from frappe.utils import cint
 
 from dartwing_core.dartwing_core.guarded_document import OwnDocument
+from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.base import config
 from dartwing_core.jobs.line import wake
 from dartwing_core.jobs.rq import redis_queue
@@ -33,4 +34,5 @@ class JobEngineSettings(OwnDocument):
             frappe.throw(_("There is no worker queue {0}. Use one of: {1}.").format(unknown[0], ", ".join(known)))
 
     def on_update(self) -> None:
+        visibility.forget()
         after_commit().add_once(wake.wake_for_line)  # held jobs may start now

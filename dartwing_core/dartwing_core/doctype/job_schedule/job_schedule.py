@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from typing import Any
+
 import frappe
 
 from dartwing_core.dartwing_core.guarded_document import OrganizationsDocument
+from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.base import config, ids
 from dartwing_core.jobs.schedules import schedule_form
 
@@ -10,8 +13,16 @@ from dartwing_core.jobs.schedules import schedule_form
 class JobSchedule(OrganizationsDocument):
     """A recurring job. Admins of its organization write it, and the engine writes its state."""
 
+    organization: str | None
+
     def autoname(self) -> None:
         self.name = ids.schedule_name()
+
+    def insert(self, *arguments: Any, **named: Any) -> JobSchedule:
+        """An empty organization is the default one. Frappe checks permissions and links before `before_insert`."""
+        self.organization = self.organization or visibility.default_organization()
+        inserted: JobSchedule = super().insert(*arguments, **named)
+        return inserted
 
     def validate(self) -> None:
         schedule_form.check(self)

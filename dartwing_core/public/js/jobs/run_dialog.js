@@ -27,7 +27,13 @@ export function run_dialog({ job_type, display_name, schema }, on_submitted) {
 
 function head() {
 	return [
-		{ fieldname: "_organization", fieldtype: "Link", options: "Organization", label: __("Organization"), reqd: 1 },
+		{
+			fieldname: "_organization",
+			fieldtype: "Link",
+			options: "Organization",
+			label: __("Organization"),
+			description: __("Empty: the default organization"),
+		},
 		{ fieldtype: "Column Break" },
 		{
 			fieldname: "_priority",
@@ -41,7 +47,8 @@ function head() {
 }
 
 function request_of(job_type, { _organization, _priority, _available_at }, parameters) {
-	const request = { job_type, organization: _organization, parameters };
+	const request = { job_type, parameters };
+	if (_organization) request.organization = _organization;
 	if (_priority) request.priority = _priority;
 	if (_available_at) request.available_at = _available_at;
 	return request;

@@ -1,0 +1,32 @@
+"""The companies of ERPNext as tenants of the job engine, by the User Permissions that a site has anyway.
+
+A user with User Permissions for companies belongs to those. A user who may read Company and has none belongs to all.
+Copy the file into your app, and name it in `hooks.py`: background_job_tenancy = "your_app.company_tenancy"
+"""
+
+from __future__ import annotations
+
+import frappe
+from frappe.permissions import get_user_permissions
+
+COMPANY = "Company"
+ADMIN_ROLE = "Accounts Manager"
+
+
+def orgs_of(user: str) -> list[str]:
+    permitted = get_user_permissions(user).get(COMPANY)
+    if permitted:
+        return [row["doc"] for row in permitted if not row.get("applicable_for")]
+    return frappe.get_all(COMPANY, pluck="name") if frappe.has_permission(COMPANY, "read", user=user) else []
+
+
+def is_member(user: str, organization: str) -> bool:
+    return organization in orgs_of(user)
+
+
+def is_admin(user: str, organization: str) -> bool:
+    return ADMIN_ROLE in frappe.get_roles(user) and is_member(user, organization)
+
+
+def state_of(organization: str) -> str | None:
+    return "Active" if frappe.db.exists(COMPANY, organization) else None

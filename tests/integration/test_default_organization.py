@@ -1,0 +1,192 @@
+"""Sites with one tenant: all of Desk are members of the Default Organization, and calls need not name it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import frappe
+import pytest
+
+from dartwing_core.jobs import (
+    InvalidJobError,
+    batch,
+    enqueue,
+    get_job_details,
+    job,
+    list_job_types,
+    list_jobs,
+    submit_job,
+    submit_jobs,
+)
+from dartwing_core.jobs.access import visibility
+from dartwing_core.jobs.attempt import functions
+from dartwing_core.jobs.operations.default_organization import set_default_organization
+from tests.support import database, factory, processes
+from tests.support.enqueued_functions import NAME, by_pattern
+from tests.support.jobs import run, set_columns, status, submitted_for
+from tests.support.schedules import made as schedule
+from tests.support.sessions import as_user
+from tests.support.settings import settings
+
+
+@pytest.fixture
+def default() -> Iterator[str]:
+    with settings(default_organization=factory.ALPHA):
+        yield factory.ALPHA
+
+
+@pytest.fixture
+def clerk() -> str:
+    """A user of Desk who is a member of nothing."""
+    return person("clerk", "System User")
+
+
+def person(name: str, user_type: str, **values) -> str:
+    user = factory.user(name)
+    frappe.db.set_value("User", user, {"user_type": user_type, "enabled": 1, **values})
+    frappe.clear_cache(user=user)
+    frappe.db.commit()
+    return user
+
+
+def submitted(user: str, **arguments):
+    made = as_user(user, submit_job, factory.job_type("plain"), **arguments)
+    frappe.db.commit()
+    return made
+
+
+def test_a_user_of_desk_submits_without_a_membership_and_the_job_runs(default, clerk):
+    made = submitted(clerk)
+    assert made.organization == default
+    run(made)
+    assert status(made) == "Completed"
+
+
+def test_it_may_still_be_named(default, clerk):
+    assert submitted(clerk, organization=factory.title_of(default)).organization == default
+
+
+@pytest.mark.parametrize("values", [{"user_type": "Website User"}, {"user_type": "System User", "enabled": 0}])
+def test_website_users_and_disabled_ones_are_no_members(default, values):
+    stranger = person("stranger", **values)
+    with pytest.raises(frappe.PermissionError):
+        submitted(stranger)
+    frappe.db.rollback()
+    assert as_user(stranger, list_jobs)["total"] == 0
+    assert not visibility.viewer(stranger).reach.members
+
+
+def test_colleagues_see_only_their_own_jobs_and_admins_all(default, clerk, alice):
+    admin = factory.user("default_admin", factory.ALPHA, org_role="Admin")
+    own, other = submitted(clerk), submitted_for(alice, factory.ALPHA, factory.job_type("other"))
+    seen = {user: {row["job_id"] for row in as_user(user, list_jobs)["jobs"]} for user in (clerk, alice, admin)}
+    assert seen == {clerk: {own.name}, alice: {other.name}, admin: {own.name, other.name}}
+    assert as_user(clerk, get_job_details, own.name)["organization_name"] == factory.title_of(default)
+
+
+def test_it_opens_no_other_organization(default, clerk):
+    with pytest.raises(frappe.PermissionError):
+        submitted(clerk, organization=factory.BETA)
+
+
+def test_without_it_the_only_organization_of_the_user_is_meant(alice):
+    assert submitted(alice).organization == factory.ALPHA
+    two = factory.user("of_two", factory.ALPHA, factory.BETA)
+    for user in (two, person("clerk", "System User")):
+        with pytest.raises(InvalidJobError, match="Which organization"):
+            submitted(user)
+        frappe.db.rollback()
+
+
+def test_jobs_wait_for_nobody_who_is_no_member_any_more(clerk):
+    with settings(default_organization=factory.ALPHA):
+        made = submitted(clerk)
+    run(made)
+    assert status(made) == "Dead Letter"
+
+
+@pytest.mark.parametrize("state", ["Suspended", "Dissolved"])
+def test_its_state_counts_for_all(default, clerk, state):
+    made = submitted(clerk)
+    run(made)
+    set_columns(made, output_reference="REPORT-1")
+    frappe.db.set_value("Organization", default, "status", state)
+    frappe.db.commit()
+    assert as_user(clerk, get_job_details, made.name)["result_is_hidden"]
+    with pytest.raises(InvalidJobError, match="takes no new jobs"):
+        submitted(clerk)
+
+
+WAYS = {
+    "many": lambda kind: submit_jobs([{"job_type": kind}])[0],
+    "a batch": lambda kind: batch(job(kind)).submit(),
+    "a schedule": lambda kind: schedule(kind, organization=None),
+    "a function": lambda _kind: enqueue(by_pattern, n=1),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_no_way_to_submit_needs_it_named(default, way, monkeypatch):
+    monkeypatch.setitem(frappe.conf, functions.HOOK, [f"{NAME}.by_*"])
+    assert WAYS[way](factory.job_type("plain")).organization == default
+
+
+def test_admins_make_schedules_without_naming_it(default):
+    admin = factory.user("default_admin", factory.ALPHA, org_role="Admin", roles=("Dartwing Admin",))
+    made = as_user(admin, schedule, factory.job_type("plain"), organization=None)
+    assert (made.organization, made.owner_user) == (default, admin)
+
+
+def test_types_are_listed_without_it(default, clerk):
+    kind = factory.job_type("plain")
+    assert kind in {row["job_type"] for row in as_user(clerk, list_job_types)["job_types"]}
+
+
+def test_a_submit_costs_no_statement_more(alice):
+    def cost(named: str | None) -> int:
+        kind = factory.job_type("plain")
+        frappe.db.commit()
+        frappe.set_user(alice)
+        submit_job(kind, factory.ALPHA, {"n": 0})
+        with database.statements() as seen:
+            submit_job(kind, named, {"n": 1})
+        frappe.db.rollback()
+        frappe.set_user("Administrator")
+        return len(seen)
+
+    before = cost(factory.ALPHA)
+    with settings(default_organization=factory.ALPHA):
+        assert cost(None) == before
+
+
+def test_many_jobs_ask_once_which_one_is_meant(alice):
+    kind = factory.job_type("plain")
+    requests = [{"job_type": kind, "parameters": {"n": number}} for number in range(5)]
+    with database.statements() as seen:
+        as_user(alice, submit_jobs, requests)
+    assert len([one for one in seen if "tabOrg Member" in one]) == 2, "which one, and may they"
+
+
+def test_it_is_not_deleted_while_it_is_the_default(default):
+    with pytest.raises(frappe.LinkExistsError):
+        frappe.delete_doc("Organization", default)
+    frappe.db.rollback()
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_it_is_made_or_found_by_its_name(is_new):
+    name = "Test Solo" if is_new else factory.title_of(factory.BETA)
+    with settings(default_organization=None):
+        chosen = set_default_organization(name)
+        assert frappe.db.get_single_value("Job Engine Settings", "default_organization") == chosen
+        assert frappe.db.get_value("Organization", chosen, "org_name") == name
+        assert (chosen == factory.BETA) is not is_new
+        frappe.db.rollback()
+
+
+def test_the_command_line_sets_it():
+    with settings(default_organization=None):
+        said = processes.run_command("job-engine", "default-organization", factory.title_of(factory.BETA))
+        assert factory.BETA in said
+        frappe.db.rollback()
+        assert frappe.db.get_single_value("Job Engine Settings", "default_organization") == factory.BETA

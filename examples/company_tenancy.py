@@ -14,6 +14,7 @@ ADMIN_ROLE = "Accounts Manager"
 
 
 def orgs_of(user: str) -> list[str]:
+    """The companies for which the user submits jobs."""
     permitted = get_user_permissions(user).get(COMPANY)
     if permitted:
         return [row["doc"] for row in permitted if not row.get("applicable_for")]
@@ -21,12 +22,15 @@ def orgs_of(user: str) -> list[str]:
 
 
 def is_member(user: str, organization: str) -> bool:
+    """Whether the user may submit jobs there."""
     return organization in orgs_of(user)
 
 
 def is_admin(user: str, organization: str) -> bool:
+    """Whether the user sees the jobs of all members."""
     return ADMIN_ROLE in frappe.get_roles(user) and is_member(user, organization)
 
 
 def state_of(organization: str) -> str | None:
+    """Active, or None if there is no such company."""
     return "Active" if frappe.db.exists(COMPANY, organization) else None

@@ -58,7 +58,7 @@ def submit_job(
 
     The job exists if the caller's transaction commits, and is queued right after the commit. Redis may be down.
 
-    `organization`: its id or its name. By default the site's Default Organization, or else the user's only one.
+    `organization`: its id or its name. Needed unless the site has a Default Organization.
     `parameters`: a dict with a faithful JSON form. `priority`: Low, Normal, High
     or Critical; the type's by default.
     `depends_on`: a job of the same organization that must complete first, or several. `on_parent_failure`: the fate

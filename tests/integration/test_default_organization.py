@@ -89,13 +89,15 @@ def test_it_opens_no_other_organization(default, clerk):
         submitted(clerk, organization=factory.BETA)
 
 
-def test_without_it_the_only_organization_of_the_user_is_meant(alice):
-    assert submitted(alice).organization == factory.ALPHA
-    two = factory.user("of_two", factory.ALPHA, factory.BETA)
-    for user in (two, person("clerk", "System User")):
-        with pytest.raises(InvalidJobError, match="Which organization"):
-            submitted(user)
-        frappe.db.rollback()
+def test_without_it_an_organization_is_named(alice):
+    with pytest.raises(InvalidJobError, match="organization is missing"):
+        submitted(alice)
+    frappe.db.rollback()
+    for way in ("many", "a batch"):
+        with pytest.raises(InvalidJobError, match="organization is missing"):
+            WAYS[way](factory.job_type("plain"))
+    with pytest.raises((frappe.MandatoryError, InvalidJobError)):
+        schedule(factory.job_type("plain"), organization=None)
 
 
 def test_jobs_wait_for_nobody_who_is_no_member_any_more(clerk):
@@ -157,14 +159,6 @@ def test_a_submit_costs_no_statement_more(alice):
     before = cost(factory.ALPHA)
     with settings(default_organization=factory.ALPHA):
         assert cost(None) == before
-
-
-def test_many_jobs_ask_once_which_one_is_meant(alice):
-    kind = factory.job_type("plain")
-    requests = [{"job_type": kind, "parameters": {"n": number}} for number in range(5)]
-    with database.statements() as seen:
-        as_user(alice, submit_jobs, requests)
-    assert len([one for one in seen if "tabOrg Member" in one]) == 2, "which one, and may they"
 
 
 def test_it_is_not_deleted_while_it_is_the_default(default):

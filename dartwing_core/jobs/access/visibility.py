@@ -13,16 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import frappe
-from frappe import _
 from pypika.queries import Table
 from pypika.terms import Criterion, EmptyCriterion
 
 from ..base import config
 from ..base.row_types import Row, changed
-from ..errors import InvalidJobError
 from ..status import JobStatus
 from . import tenancy
-from .standing import ACTIVE, NO_REACH, Reach, meant
+from .standing import NO_REACH, Reach, meant
 
 RESULT_FIELDS = ("result", "output_reference")
 DECIDING_FIELDS = ("owner_user", "organization", "job_type", "is_result_private")
@@ -153,22 +151,6 @@ def viewer(user: str | None = None) -> Viewer:
     if user not in known:
         known[user] = _look(user)
     return known[user]
-
-
-def default_organization(argument: str = "organization") -> str:
-    """The id of the organization that is meant if none is named: the Default Organization, or the user's only one.
-
-    Raises InvalidJobError, which names the `argument`, if that leaves several, or none.
-    """
-    if default := config.settings().default_organization:
-        return default
-    looking = viewer()
-    found = looking.reach.members
-    if not found and looking.sees_everything:
-        found = frappe.get_all("Organization", {"status": ACTIVE}, pluck="name", limit=2)
-    if len(found) != 1:
-        raise InvalidJobError(_("Which organization? Name it as {0}.").format(argument))
-    return found[0]
 
 
 def forget() -> None:

@@ -10,8 +10,9 @@ from frappe import _
 from frappe.utils.background_jobs import get_queues_timeout
 
 from .. import engine
-from ..access import visibility
+from ..access import standing, visibility
 from ..attempt import functions
+from ..base import config
 from ..errors import InvalidJobError
 from ..submit.submission import Request
 
@@ -42,8 +43,8 @@ def enqueue(
 
     The job is durable, retried and visible: a Background Job of the Job Type `enqueued_function`. It exists if the
     caller's transaction commits, with or without `enqueue_after_commit`. The arguments must have a faithful JSON form.
-    `job_organization`: id or name; by default as of `submit_job`. `queue`: its workers
-    run the job. `timeout`: seconds; by default that of the queue. `deduplicate`: return the unfinished job with this
+    `job_organization`: id or name; by default the default one, or the only one of the user or of the site.
+    `queue`: its workers run the job. `timeout`: seconds; by default that of the queue. `deduplicate`: return the unfinished job with this
     `job_id` and function, if there is one. `at_front`: as urgent. `job_name`: the job's title. `now`, and
     `is_async=False`: call the function at once, in this process. `event` is ignored.
 
@@ -58,7 +59,7 @@ def enqueue(
         return frappe.call(function, **kwargs)
     if deduplicate and not job_id:
         raise InvalidJobError(_("`job_id` parameter is required for deduplication."))
-    organization = job_organization or visibility.default_organization("job_organization")
+    organization = job_organization or _only_organization()
     request = Request(
         functions.JOB_TYPE,
         organization,
@@ -73,3 +74,16 @@ def enqueue(
         is_enqueued=True,
     )
     return engine.submit_request(request)
+
+
+def _only_organization() -> str:
+    """The id of the Default Organization, or of the only one that can be meant."""
+    if default := config.settings().default_organization:
+        return default
+    viewer = visibility.viewer()
+    found = viewer.reach.members
+    if not found and viewer.sees_everything:
+        found = frappe.get_all("Organization", {"status": standing.ACTIVE}, pluck="name", limit=2)
+    if len(found) != 1:
+        raise InvalidJobError(_("Which organization? Name it as job_organization."))
+    return found[0]

@@ -91,21 +91,7 @@ def prepare_all(requests: Sequence[Request], user: str) -> list[Prepared]:
     """
     allowed: dict[tuple[str, str], Allowed] = {}
     with config.keeping():
-        return [_prepare(request, user, allowed) for request in _with_organization(requests)]
-
-
-def _with_organization(requests: Sequence[Request]) -> Sequence[Request]:
-    """The requests. Those without an organization have the default one."""
-    if all(_is_given(request.organization) for request in requests):
-        return requests
-    default = visibility.default_organization()
-    return [
-        request if _is_given(request.organization) else replace(request, organization=default) for request in requests
-    ]
-
-
-def _is_given(organization: Any) -> bool:
-    return organization is not None and organization != ""
+        return [_prepare(request, user, allowed) for request in requests]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +104,7 @@ class Allowed:
 
 
 def _prepare(request: Request, user: str, allowed: dict[tuple[str, str], Allowed]) -> Prepared:
-    organization = required_text(request.organization, "organization")
+    organization = organization_text(request.organization)
     try:
         job_type = _job_type(request.job_type)
     except InvalidJobError:
@@ -144,8 +130,9 @@ def _prepare(request: Request, user: str, allowed: dict[tuple[str, str], Allowed
 
 
 def organization_text(given: Any) -> str:
-    """The organization as given by id or name, or the default one for None and "". Raises InvalidJobError."""
-    return required_text(given if _is_given(given) else visibility.default_organization(), "organization")
+    """The organization as given by id or name, or for None and "" the Default Organization. Raises InvalidJobError."""
+    is_given = given is not None and given != ""
+    return required_text(given if is_given else config.settings().default_organization, "organization")
 
 
 def organization_id(given: Any, user: str) -> str:

@@ -5,7 +5,6 @@ from typing import Any
 import frappe
 
 from dartwing_core.dartwing_core.guarded_document import OrganizationsDocument
-from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.base import config, ids
 from dartwing_core.jobs.schedules import schedule_form
 
@@ -20,7 +19,7 @@ class JobSchedule(OrganizationsDocument):
 
     def insert(self, *arguments: Any, **named: Any) -> JobSchedule:
         """An empty organization is the default one. Frappe checks permissions and links before `before_insert`."""
-        self.organization = self.organization or visibility.default_organization()
+        self.organization = self.organization or config.settings().default_organization
         inserted: JobSchedule = super().insert(*arguments, **named)
         return inserted
 

@@ -18,7 +18,7 @@ from dartwing_core.jobs.base import clock
 from dartwing_core.jobs.errors import InvalidJobError
 from dartwing_core.jobs.queries import waiting_reason
 
-from . import openapi
+from . import job_waits, openapi
 from .arguments import given, header, own_key, parsed, requests_for, text_or_list, whole_number
 from .batches import (  # noqa: F401 - served under this module's name
     cancel_batch,
@@ -169,6 +169,17 @@ def _due_again(job: Any, done: str) -> DueAgain:
 def get_job_status(job_id: JobId = REQUIRED) -> JobStatusAnswer:
     """State, progress and outcome of a job."""
     return engine.get_job_status(job_id)
+
+
+@endpoint("GET", limit="status")
+def wait_for_job(
+    job_id: JobId = REQUIRED, seconds: Annotated[int, "At most 20"] = job_waits.MOST_SECONDS
+) -> JobStatusAnswer:
+    """State, progress and outcome of a job once it has ended, or after so many seconds.
+
+    Two calls of a user may wait at once.
+    """
+    return job_waits.wait_for_end(job_id, whole_number(seconds, "seconds") or 0)
 
 
 @endpoint("GET", limit="status")

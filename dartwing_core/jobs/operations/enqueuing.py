@@ -44,9 +44,9 @@ def enqueue(
     The job is durable, retried and visible: a Background Job of the Job Type `enqueued_function`. It exists if the
     caller's transaction commits, with or without `enqueue_after_commit`. The arguments must have a faithful JSON form.
     `job_organization`: id or name; by default the default one, or the only one of the user or of the site.
-    `queue`: its workers run the job. `timeout`: seconds; by default that of the queue. `deduplicate`: return the unfinished job with this
-    `job_id` and function, if there is one. `at_front`: as urgent. `job_name`: the job's title. `now`, and
-    `is_async=False`: call the function at once, in this process. `event` is ignored.
+    `queue`: its workers run the job. `timeout`: seconds; by default that of the queue. `deduplicate`: return the
+    unfinished job with this `job_id` and function, if there is one. `at_front`: as urgent. `job_name`: the job's title.
+    `now`, and `is_async=False`: call the function at once, in this process. `event` is ignored.
 
     Raises UnknownHandlerError for a function that no app has registered, InvalidJobError for wrong arguments, and
     what `submit_job` raises.

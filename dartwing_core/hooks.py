@@ -89,7 +89,10 @@ doc_events = {
             _check_stored_query,
         ]
     },
-    "Report": {"validate": ["dartwing_core.wall.mailed_reports.check_report", _check_stored_query]},
+    "Report": {
+        "validate": ["dartwing_core.wall.mailed_reports.check_report", _check_stored_query],
+        "after_rename": "dartwing_core.wall.report_access.note_rename",
+    },
     "Kanban Board": {"validate": _check_stored_query},
     "User": {"before_rename": "dartwing_core.wall.renames.keep_accounts"},
     **{doctype: {"validate": _stay_quiet, "on_trash": _stay_quiet} for doctype in ("Notification Log", "List Filter")},

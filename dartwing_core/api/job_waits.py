@@ -38,6 +38,7 @@ def wait_for_end(job_id: str, seconds: int) -> JobStatusAnswer:
             time.sleep(PAUSE)
             frappe.db.rollback()
             visibility.forget()
+            frappe.local.cache.clear()  # roles, as Frappe keeps them within a request
 
 
 @contextmanager

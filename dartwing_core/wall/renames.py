@@ -11,37 +11,43 @@ without a look at that, so the row decides. (15, 16)
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import frappe
 from frappe import _
-from frappe.model.document import Document
+from frappe.model import rename_doc
 
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES, throw_missing
 
-from . import by_request, references
+from . import by_request, callers, references
 from .loaded_names import loaded_name
 
+if TYPE_CHECKING:
+    from frappe.model.document import Document
 
-def _checked(rename: Callable[..., Any]) -> Callable[..., Any]:
+BUILDERS, OWN = ("model.", *callers.BUILDERS), ("dartwing_core.dartwing_core.", "dartwing_core.wall.")
+
+
+def _checked(rename: Callable[..., str]) -> Callable[..., str]:
+    """`frappe.model.rename_doc.rename_doc`, which all of Frappe's functions call that rename for a request."""
+    signature = inspect.signature(rename)
+
     @functools.wraps(rename)
-    def checked(
-        self: Document, name: Any, merge: bool = False, force: bool = False, validate_rename: bool = True
-    ) -> Any:
-        if not by_request.is_by_request():
-            return rename(self, name, merge=merge, force=force, validate_rename=validate_rename)
-        stored = self
-        if not visibility.viewer().sees_everything:
-            stored, force, validate_rename = _stored(self), False, True
-            _check(stored, name)
-        _check_rows_about_ours(self.doctype, self.name, name)
-        found = rename(stored, name, merge=merge, force=force, validate_rename=validate_rename)
-        if stored is not self:
-            self.name = stored.name
-            self.reload()
-        return found
+    def checked(*arguments: Any, **named: Any) -> str:
+        if not by_request.is_by_request() or not callers.frappe_asks(BUILDERS, OWN):
+            return rename(*arguments, **named)
+        given = signature.bind(*arguments, **named).arguments
+        document = given.get("doc")
+        doctype, old = (document.doctype, document.name) if document else (given.get("doctype"), given.get("old"))
+        if not visibility.viewer().sees_everything and not given.get("ignore_permissions"):  # no request may say so
+            stored = document if document and loaded_name(document) == old else _stored(doctype, old)
+            _check(stored, given.get("new"))
+            given |= {"doc": stored, "force": False, "validate": True, "ignore_if_exists": False}
+        _check_rows_about_ours(doctype, old, given.get("new"))
+        return rename(**given)
 
     return checked
 
@@ -52,24 +58,19 @@ def keep_accounts(doc: Document, method: str | None = None, *_names: Any) -> Non
         frappe.throw(_("Only System Managers rename and merge accounts."), frappe.PermissionError)
 
 
-def _stored(document: Document) -> Document:
-    """The document, or its row if it was sent: its values say nothing about the row, which the rename then returns.
+def _stored(doctype: Any, name: Any) -> Document:
+    """The row of this name. The values of a sent document say nothing about it.
 
     Raises frappe.DoesNotExistError for a missing row, and for one that the user may not write.
     """
-    if loaded_name(document) == document.name:
-        return document
-    name = document.name
-    stored = frappe.get_doc(document.doctype, name) if frappe.db.exists(document.doctype, name) else None
+    stored = frappe.get_doc(doctype, name) if frappe.db.exists(doctype, name) else None
     if stored is None or not stored.has_permission("write"):
-        throw_missing(document.doctype, name)
+        throw_missing(doctype, name)
     return stored
 
 
 def _check(document: Document, name: Any) -> None:
     doctype = document.doctype
-    if doctype == "User":  # also where Frappe would call no `before_rename`
-        keep_accounts(document)
     if doctype in TENANT_DOCTYPES:  # they check it themselves
         return
     document.check_permission("write")
@@ -84,4 +85,4 @@ def _check_rows_about_ours(doctype: str, *names: Any) -> None:
         frappe.throw(text.format(_(doctype)), frappe.PermissionError)
 
 
-Document._rename = _checked(Document._rename)
+rename_doc.rename_doc = _checked(rename_doc.rename_doc)

@@ -15,7 +15,7 @@ from frappe import _
 from frappe.desk import query_report
 from frappe.desk import utils as desk_utils
 from frappe.model import table_fields
-from frappe.utils import get_datetime
+from frappe.utils import get_datetime, now_datetime
 
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES
@@ -149,6 +149,11 @@ def prepare_no_more(report: str) -> None:
     """Stop the preparation of a report. Frappe begins it by itself once the report has taken 15 seconds."""
     if frappe.db.get_value("Report", report, "prepared_report"):
         frappe.db.set_value("Report", report, "prepared_report", 0)
+
+
+def note_rename(doc: Document, method: str | None = None, *_names: Any) -> None:
+    """`after_rename` of Report: what was prepared in its new name before is of another report (`is_same_since`)."""
+    doc.db_set("modified", now_datetime(), update_modified=False)
 
 
 def mask_secrets(doc: Document, method: str | None = None) -> None:

@@ -196,7 +196,7 @@ def test_ones_own_row_is_renamed_as_before(asker, renamable, is_sent):
 # Accounts ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("way", ["method", "function", "title"])
+@pytest.mark.parametrize("way", ["method", "function", "plain function", "title"])
 @pytest.mark.parametrize("target", ["a manager", "nobody any more"])
 def test_no_account_takes_the_name_of_another_one(asker, way, target):
     # Seen failing: a member's waiting job ran with the roles of a manager, into whom they had merged themselves.
@@ -211,6 +211,8 @@ def test_no_account_takes_the_name_of_another_one(asker, way, target):
         answer = call(asker, "run_doc_method", dt="User", dn=own, method="rename", args=arguments)
     elif way == "function":
         answer = call(asker, "frappe.client.rename_doc", doctype="User", old_name=own, new_name=name, merge=merge)
+    elif way == "plain function":
+        answer = call(asker, "frappe.rename_doc", doctype="User", old=own, new=name, merge=merge, force=1)
     else:
         update = "frappe.model.rename_doc.update_document_title"
         answer = call(asker, update, doctype="User", docname=own, name=name, merge=merge)

@@ -69,9 +69,11 @@ def test_it_may_still_be_named(default, clerk):
 @pytest.mark.parametrize("values", [{"user_type": "Website User"}, {"user_type": "System User", "enabled": 0}])
 def test_website_users_and_disabled_ones_are_no_members(default, values):
     stranger = person("stranger", **values)
-    with pytest.raises(frappe.PermissionError):
-        submitted(stranger)
-    frappe.db.rollback()
+    for named in ({}, {"organization": factory.BETA}):
+        with pytest.raises(frappe.PermissionError) as refused:
+            submitted(stranger, **named)
+        assert "Test" not in str(refused.value), "not even the id of the default one"
+        frappe.db.rollback()
     assert as_user(stranger, list_jobs)["total"] == 0
     assert not visibility.viewer(stranger).reach.members
 

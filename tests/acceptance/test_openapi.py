@@ -58,7 +58,7 @@ def test_every_endpoint_is_described_with_its_verb_and_required_arguments():
         assert operation["summary"]
         assert "200" in operation["responses"]
     body = document["paths"][f"{API}submit_job"]["post"]["requestBody"]["content"]["application/json"]["schema"]
-    assert body["required"] == ["job_type", "organization"]
+    assert body["required"] == ["job_type"]
 
 
 def test_booleans_are_taken_as_they_are_described(client):

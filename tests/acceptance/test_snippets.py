@@ -207,6 +207,7 @@ class Reader:
 NOT_RUN = {
     "bench get-app PATH_OR_URL_OF_THIS_REPOSITORY": "needs a bench, and a place to get the app from",
     "bench --site your.site install-app dartwing_core": "the site under test was installed by the same function",
+    'bench --site your.site job-engine default-organization "Test Alpha"': "test_default_organization.py runs it",
     "bench create-po-file --app dartwing_core nl": "writes into the repository; Frappe's own command",
     "bench compile-po-to-mo --app dartwing_core": "writes into the bench; Frappe's own command",
 }

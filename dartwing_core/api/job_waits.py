@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import cast
 
 import frappe
@@ -44,12 +44,9 @@ def wait_for_end(job_id: str, seconds: int) -> JobStatusAnswer:
 @contextmanager
 def _place(user: str) -> Iterator[None]:
     """Hold one of the user's places while entered. The server frees those of a process that has died."""
-    names = [f"wait:{number}:{user}" for number in range(AT_ONCE)]
-    mine = next((name for name in names if named_locks.acquire_lock(name) is not False), None)
-    if mine is None:
-        text = _("You wait for {0} jobs at once already. Wait for one of them, or ask for the status.")
-        raise RateLimitError(text.format(AT_ONCE), 1)
-    try:
+    locks = (named_locks.named_lock(f"wait:{number}:{user}") for number in range(AT_ONCE))
+    with ExitStack() as held:
+        if not any(held.enter_context(lock) for lock in locks):
+            text = _("You wait for {0} jobs at once already. Wait for one of them, or ask for the status.")
+            raise RateLimitError(text.format(AT_ONCE), 1)
         yield
-    finally:
-        named_locks.release_lock(mine)

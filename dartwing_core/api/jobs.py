@@ -95,7 +95,7 @@ def submit_job(
         on_duplicate = "return" if given(on_duplicate, "raise") == "raise" else on_duplicate
     job = engine.submit_job(
         job_type,
-        given(organization),
+        organization,
         parsed(parameters, "parameters"),
         priority=given(priority),
         depends_on=text_or_list(depends_on, "depends_on"),

@@ -12,8 +12,6 @@ from frappe.model.document import Document
 from dartwing_core.jobs.access import desk_access, visibility
 from dartwing_core.wall import by_request, callers
 
-SAVING, OWN = ("model.", *callers.BUILDERS), ("dartwing_core.dartwing_core.", "dartwing_core.wall.")
-"""Modules of Frappe's and ours that save documents for their callers."""
 TEXTS = frozenset({"Data", "Small Text", "Text", "Long Text", "JSON"})
 """Types of fields that print formats show as HTML. They escape fields of type Code."""
 NO_TEXT = re.compile("[\x00\ud800-\udfff]")
@@ -65,7 +63,7 @@ class GuardedDocument(OwnDocument):
         if _expands_links():
             frappe.local.form_dict.pop("expand_links")
         ignored = self.flags.ignore_permissions
-        is_frappes = ignored and by_request.is_by_request() and callers.frappe_asks(SAVING, OWN)
+        is_frappes = ignored and by_request.is_by_request() and callers.frappe_asks(callers.SAVING, callers.OWN)
         if is_frappes and not visibility.viewer().sees_everything:
             self.flags.ignore_permissions = False  # else the maker of a Web Form decides who may write
         try:

@@ -15,6 +15,8 @@ from . import by_request
 
 BUILDERS = ("database", "query_builder", "model.db_query", "model.qb_query", "model.utils")
 """Frappe's modules that issue queries for their callers."""
+SAVING, OWN = ("model.", *BUILDERS), ("dartwing_core.dartwing_core.", "dartwing_core.wall.")
+"""Modules of Frappe's and ours that save and rename documents for their callers."""
 SCRIPTS = ("safe_exec", "read_sql", "execute_query_report")
 """Frappe's functions that run code of people who may write code."""
 

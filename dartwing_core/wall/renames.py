@@ -28,8 +28,6 @@ from .loaded_names import loaded_name
 if TYPE_CHECKING:
     from frappe.model.document import Document
 
-BUILDERS, OWN = ("model.", *callers.BUILDERS), ("dartwing_core.dartwing_core.", "dartwing_core.wall.")
-
 
 def _checked(rename: Callable[..., str]) -> Callable[..., str]:
     """`frappe.model.rename_doc.rename_doc`, which all of Frappe's functions call that rename for a request."""
@@ -37,7 +35,7 @@ def _checked(rename: Callable[..., str]) -> Callable[..., str]:
 
     @functools.wraps(rename)
     def checked(*arguments: Any, **named: Any) -> str:
-        if not by_request.is_by_request() or not callers.frappe_asks(BUILDERS, OWN):
+        if not by_request.is_by_request() or not callers.frappe_asks(callers.SAVING, callers.OWN):
             return rename(*arguments, **named)
         given = signature.bind(*arguments, **named).arguments
         document = given.get("doc")

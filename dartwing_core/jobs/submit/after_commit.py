@@ -60,11 +60,14 @@ class AfterCommit:
             self.actions.append(action)
 
     def mark(self) -> Callable[[], None]:
-        """Returns a function that drops the actions that are added from now on. The transaction goes on."""
-        actions, in_line, parents, held = [*self.actions], [*self._in_line], {*self._parents}, {*self.held}
+        """Returns a function that drops the actions that are added from now on. The transaction goes on.
+
+        Workers may still be woken, and parents' children looked at: neither changes what was undone.
+        """
+        actions, held = [*self.actions], {*self.held}
 
         def drop_newer() -> None:
-            self.actions, self._in_line, self._parents = actions, in_line, parents
+            self.actions = actions
             for lock in [lock for lock in self.held if lock not in held]:
                 self.release_held(lock)
 

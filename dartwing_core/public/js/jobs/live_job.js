@@ -111,11 +111,13 @@ export class LiveJob {
 
 	take_progress({ progress, progress_message, steps, logged_lines }) {
 		if (this.is_stopped || this.job?.status !== "Running") return;
-		if (logged_lines > 0 && logged_lines !== this.logged_lines) this.soon ||= setTimeout(() => this.refresh(), READ_AGAIN);
+		const has_more_lines = logged_lines > 0 && logged_lines !== this.logged_lines;
 		this.logged_lines = logged_lines;
-		if (progress_message == null && steps == null) {
-			// The job's room hears no texts. Its owner hears them in their own room.
-			if (this.job.owner_user !== frappe.session.user) this.soon ||= setTimeout(() => this.refresh(), READ_AGAIN);
+		// The job's room hears no texts. Its owner hears them in their own room.
+		const is_without_texts = progress_message == null && steps == null;
+		const lacks_texts = is_without_texts && this.job.owner_user !== frappe.session.user;
+		if (has_more_lines || lacks_texts) this.soon ||= setTimeout(() => this.refresh(), READ_AGAIN);
+		if (is_without_texts) {
 			this.told = { ...this.told, progress };
 		} else {
 			this.told = { progress, progress_message, steps: steps ?? [] }; // newer than an answer that is still on its way

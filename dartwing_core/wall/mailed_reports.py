@@ -48,7 +48,8 @@ def check_report(doc: Document, method: str | None = None) -> None:
         by_reference = {"reference_report": ["in", sorted(found)], "report_type": CUSTOM}
         found = {*frappe.get_all("Report", by_reference, pluck="name")} - leading
         leading |= found
-    users = frappe.get_all(MAILING, {"report": ["in", sorted(leading)]}, pluck="user", distinct=True)
+    mailed = {"report": ["in", sorted(leading)], "enabled": 1}
+    users = frappe.get_all(MAILING, mailed, pluck="user", distinct=True)
     if users:
         _check_chain([doc, *(chain_of(doc.reference_report) if doc.report_type == CUSTOM else ())])
     if not all(_may_mail(user, frappe.session.user) for user in users):
@@ -85,7 +86,8 @@ def _made_as_its_user(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
             return _made(make, mailing, frappe.session.user)
         try:
             return _made(make, mailing, mailing.modified_by)
-        except frappe.PermissionError as error:  # Frappe's monthly mailings would end here, for all users
+        except (frappe.PermissionError, frappe.ValidationError) as error:
+            # Frappe's monthly mailings would end here, for all users. A hidden document is said to be missing.
             frappe.clear_messages()
             mailing.log_error(_("The report {0} was not sent").format(mailing.report), str(error))
             return None

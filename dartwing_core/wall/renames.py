@@ -42,12 +42,29 @@ def _checked(rename: Callable[..., str]) -> Callable[..., str]:
         doctype, old = (document.doctype, document.name) if document else (given.get("doctype"), given.get("old"))
         if not visibility.viewer().sees_everything and not given.get("ignore_permissions"):  # no request may say so
             stored = document if document and loaded_name(document) == old else _stored(doctype, old)
-            _check(stored, given.get("new"))
+            if doctype not in TENANT_DOCTYPES:  # they check it themselves
+                stored.check_permission("write")
             given |= {"doc": stored, "force": False, "validate": True, "ignore_if_exists": False}
         _check_rows_about_ours(doctype, old, given.get("new"))
         return rename(**given)
 
     return checked
+
+
+def _merging(validate: Callable[..., str]) -> Callable[..., str]:
+    """`validate_rename`, which gets the name that `before_rename` has made of the sent one. (15 merges unasked.)"""
+    signature = inspect.signature(validate)
+
+    @functools.wraps(validate)
+    def validated(*arguments: Any, **named: Any) -> str:
+        name = validate(*arguments, **named)
+        given = signature.bind(*arguments, **named).arguments
+        asks = given["merge"] and not given.get("ignore_permissions") and given["doctype"] not in TENANT_DOCTYPES
+        if asks and by_request.is_by_request() and callers.frappe_asks(callers.SAVING, callers.OWN):
+            frappe.get_doc(given["doctype"], given["new"]).check_permission("write")
+        return name
+
+    return validated
 
 
 def keep_accounts(doc: Document, method: str | None = None, *_names: Any) -> None:
@@ -67,15 +84,6 @@ def _stored(doctype: Any, name: Any) -> Document:
     return stored
 
 
-def _check(document: Document, name: Any) -> None:
-    doctype = document.doctype
-    if doctype in TENANT_DOCTYPES:  # they check it themselves
-        return
-    document.check_permission("write")
-    if frappe.db.exists(doctype, name):
-        frappe.get_doc(doctype, name).check_permission("write")
-
-
 def _check_rows_about_ours(doctype: str, *names: Any) -> None:
     """Refuse a new name of a row about ours, and a merge into one: rows about the other one would come along."""
     if doctype in REFERENCES and any(references.is_about_ours(doctype, name) for name in names):
@@ -84,3 +92,4 @@ def _check_rows_about_ours(doctype: str, *names: Any) -> None:
 
 
 rename_doc.rename_doc = _checked(rename_doc.rename_doc)
+rename_doc.validate_rename = _merging(rename_doc.validate_rename)

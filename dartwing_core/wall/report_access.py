@@ -172,9 +172,10 @@ def _of_its_maker(send: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(send)
     def sent(user_email: str, report_name: str, file_extension: str, content: bytes, **_named: Any) -> Any:
         mark = secrets.token_hex(8)
-        sent_mail = send(user_email, f"{report_name[:100]}-{mark}", file_extension, content, attached_to_name=mark)
-        frappe.db.set_value("File", {"attached_to_name": mark}, "attached_to_name", None)
-        return sent_mail
+        try:
+            return send(user_email, f"{report_name[:100]}-{mark}", file_extension, content, attached_to_name=mark)
+        finally:
+            frappe.db.set_value("File", {"attached_to_name": mark}, "attached_to_name", None)
 
     return sent
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 
 import frappe
 import pytest
+from frappe.model.document import Document
 
+from tests.acceptance.test_sent_later import in_background
 from tests.support import factory, records
 from tests.support.http import Client, call
 from tests.support.jobs import submitted_for
 from tests.support.schedules import document as schedule_of
+from tests.support.sessions import as_user
 
 pytestmark = pytest.mark.usefixtures("fresh_limits")
 
@@ -191,6 +195,29 @@ def test_ones_own_row_is_renamed_as_before(asker, renamable, is_sent):
     assert answer.status_code == 200, answer.text
     frappe.db.rollback()
     assert frappe.db.exists(renamable, "test after")
+
+
+def test_no_row_of_another_user_is_merged_into_by_a_name_that_a_controller_makes(monkeypatch, site):
+    # Seen failing on 15: the sent name was looked at, and not the one that `before_rename` made of it.
+    rights = [{"role": "All", "read": 1, "write": 1, "if_owner": 1}]
+    records.make_doctype("Test Merged", [], rights, module="Core", allow_rename=1)
+    user = factory.user("merges_rows", roles=("Dartwing User",))
+    own, hidden, other = (f"test {part}" for part in ("own", "hidden", "other"))
+    records.add("Test Merged", *({"name": name, "owner": user} for name in (own, other)), {"name": hidden})
+    frappe.db.commit()
+    into = {"made": hidden}
+    monkeypatch.setattr(Document, "before_rename", lambda *_arguments: into["made"], raising=False)
+    merge = partial(frappe.get_attr("frappe.client.rename_doc"), "Test Merged", own, "test sent", merge=True)
+    try:
+        with in_background("frappe.client.rename_doc"):
+            with pytest.raises((frappe.PermissionError, frappe.ValidationError)):
+                as_user(user, merge)
+            into["made"] = other
+            as_user(user, merge)
+        assert {*frappe.get_all("Test Merged", pluck="name")} == {other, hidden}
+    finally:
+        frappe.db.rollback()
+        records.remove_doctypes("Test Merged")
 
 
 # Accounts ------------------------------------------------------------------------------------------------------------

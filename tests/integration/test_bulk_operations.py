@@ -19,6 +19,7 @@ from dartwing_core.jobs import (
 )
 from dartwing_core.jobs.db import named_locks
 from dartwing_core.jobs.operations import bulk, dead_letter
+from dartwing_core.jobs.store import cancel_lock, job_store
 from dartwing_core.jobs.submit import dedup
 from tests.support import database, factory
 from tests.support.database import statements
@@ -27,6 +28,7 @@ from tests.support.races import claimed, elsewhere
 from tests.support.sessions import as_user
 
 NOWHERE = "JOB-1K00000000000NOWHERE"
+DEADLOCK = database.DRIVERS[0].OperationalError(1213, "Deadlock found")
 
 
 @pytest.fixture
@@ -111,14 +113,17 @@ def test_a_refused_one_leaves_nothing_half_done(alice):
     assert frappe.db.get_value("Job Batch", batch.name, "status") == "Failed"
 
 
-def fail_at_the_second(part: str, monkeypatch) -> None:
+def fail_at_the_second(part: str, monkeypatch, error: Exception | None = None) -> None:
     """Let this operation of the engine fail for its second job, with an error that refuses nothing."""
     work, seen = getattr(engine, part), []
+    error = error or RuntimeError("no disk left")
 
     def fails(name, **named):
         seen.append(name)
         if len(seen) == 2:
-            raise RuntimeError("no disk left")
+            if error is DEADLOCK:
+                frappe.db.sql("ROLLBACK")  # as the server does
+            raise error
         return work(name, **named)
 
     monkeypatch.setattr(engine, part, fails)
@@ -143,19 +148,36 @@ def test_an_error_of_another_kind_leaves_nothing_done(alice, monkeypatch, operat
     assert [status(job) for job in jobs] == [before, before]
 
 
-def test_an_error_of_another_kind_stops_no_running_job(alice, monkeypatch):
+@pytest.mark.parametrize("error", [RuntimeError("no disk left"), DEADLOCK])
+def test_an_error_of_another_kind_stops_no_running_job(alice, monkeypatch, error):
     # Seen failing: the first job was asked to stop once the caller had committed.
     jobs = [submitted_by(alice, factory.job_type("plain"), n=number) for number in range(2)]
     for job in jobs:
         claimed(job)
-    fail_at_the_second("cancel_job", monkeypatch)
-    with pytest.raises(RuntimeError, match="no disk left"):
+    fail_at_the_second("cancel_job", monkeypatch, error)
+    with pytest.raises(type(error), match=str(error.args[-1])):
         as_user(alice, lambda: cancel_jobs([job.name for job in jobs]))
     frappe.db.commit()
     asked = "SELECT COUNT(*) FROM `tabBackground Job Run` WHERE cancel_requested = 1"
     assert (database.value(asked), [status(job) for job in jobs]) == (0, ["Running", "Running"])
     elsewhere(as_user, alice, lambda: cancel_jobs([jobs[0].name]))  # no lock of it is held
     assert database.value(asked) == 1
+
+
+def test_an_error_keeps_the_lock_of_an_earlier_cancel_until_its_commit(alice, monkeypatch):
+    # Seen failing: the failed operation asked for the same lock once more, and the earlier one was never released.
+    jobs = [submitted_by(alice, factory.job_type("plain"), n=number) for number in range(2)]
+    for job in jobs:
+        claimed(job)
+    as_user(alice, lambda: cancel_jobs([jobs[0].name]))
+    fail_at_the_second("cancel_job", monkeypatch)
+    with pytest.raises(RuntimeError, match="no disk left"):
+        as_user(alice, lambda: cancel_jobs([job.name for job in jobs]))
+    lock = named_locks.lock_name(cancel_lock.lock_of(job_store.load(jobs[0].name)))
+    assert database.value("SELECT IS_USED_LOCK(%s)", lock), "the earlier cancel goes on"
+    frappe.db.commit()
+    assert not database.value("SELECT IS_USED_LOCK(%s)", lock)
+    assert database.value("SELECT COUNT(*) FROM `tabBackground Job Run` WHERE cancel_requested = 1") == 1
 
 
 def test_contents_are_locked_before_rows(alice):

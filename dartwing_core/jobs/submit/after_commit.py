@@ -64,12 +64,12 @@ class AfterCommit:
 
         Workers may still be woken, and parents' children looked at: neither changes what was undone.
         """
-        actions, held = [*self.actions], {*self.held}
+        actions, count = [*self.actions], len(self.held)
 
         def drop_newer() -> None:
-            self.actions = actions
-            for lock in [lock for lock in self.held if lock not in held]:
-                self.release_held(lock)
+            self.actions, newer = actions, self.held[count:]
+            del self.held[count:]
+            self._release_named(newer)
 
         return drop_newer
 
@@ -136,7 +136,9 @@ def undone_on_error(savepoint: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not transaction.has_undone_transaction(error, frappe.db.sql):  # else the savepoint is gone too
-            frappe.db.rollback(save_point=savepoint)
-            drop_newer()
+        try:
+            if not transaction.has_undone_transaction(error, frappe.db.sql):  # else the savepoint is gone too
+                frappe.db.rollback(save_point=savepoint)
+        finally:
+            best_effort.run(drop_newer)
         raise

@@ -31,7 +31,9 @@ def are_quick() -> bool:
 
 
 def _is_quick(callback: Any) -> bool:
-    return getattr(callback, "is_for_any_commit", False) or getattr(callback, "__module__", None) in QUICK
+    if getattr(callback, "is_for_any_commit", False):
+        return getattr(callback, "is_quick", True)
+    return getattr(callback, "__module__", None) in QUICK
 
 
 def set_apart() -> list[Callable[[], Any]]:

@@ -14,7 +14,8 @@ from typing import Any
 
 import frappe
 
-CALLBACKS = ("before_commit", "after_commit", "before_rollback", "after_rollback")
+from ..db.transaction import CALLBACKS
+
 NEEDED = ("db", "conf", "flags", "session", "lang", "form_dict", "response", "message_log", "error_log", "debug_log")
 """Attributes without which Frappe does not work."""
 NESTED = ("flags", "conf")

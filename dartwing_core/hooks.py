@@ -95,14 +95,18 @@ doc_events = {
     },
     "Kanban Board": {"validate": _check_stored_query},
     "User": {"before_rename": "dartwing_core.wall.renames.keep_accounts"},
-    **{doctype: {"validate": _stay_quiet, "on_trash": _stay_quiet} for doctype in ("Notification Log", "List Filter")},
+    "Notification Log": {"validate": _stay_quiet, "on_trash": _stay_quiet},
+    "List Filter": {
+        "validate": [_stay_quiet, "dartwing_core.wall.personal_rows.check_filter"],
+        "on_trash": _stay_quiet,
+    },
     **{
         doctype: {"validate": [_check_stored_query, _stay_quiet], "on_trash": _stay_quiet}
         for doctype in ("Dashboard Chart", "Number Card")
     },
     **{
         doctype: dict.fromkeys(
-            ("validate", "on_trash", "before_rename"), "dartwing_core.wall.personal_rows.keep_navigation"
+            ("validate", "on_trash", "before_rename"), "dartwing_core.wall.navigation.keep_navigation"
         )
         for doctype in ("Workspace", "Workspace Sidebar", "Desktop Icon")
     },

@@ -50,6 +50,7 @@ from . import (  # noqa: F401 (wrap functions)
     sent_later,
     sent_names,
     statement_rules,
+    stored_scripts,
     web_pages,
 )
 from .doctypes import guarded_doctype, queue_doctype, tenant_doctype

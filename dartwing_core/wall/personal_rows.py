@@ -210,22 +210,10 @@ def stay_quiet(doc: Document, _method: str | None = None) -> None:
         doc.notify_update = notify_nobody
 
 
-def keep_navigation(doc: Document, method: str | None = None, *_names: str) -> None:
-    """`validate`, `on_trash` and `before_rename` of Workspace, Workspace Sidebar and Desktop Icon.
-
-    Only some users change this app's.
-
-    Frappe lets all of Desk hide, change and delete them. (15; the last two: 16)
-    """
-    before = doc.get_doc_before_save() if method == "validate" else doc
-    if before is None or not getattr(frappe.local, "request", None):
-        return
-    is_ours = before.get("app") == APP or before.get("module") == MODULE
-    is_for_all = before.get("public") if doc.doctype == "Workspace" else not before.get("for_user")
-    if not (is_ours and is_for_all):
-        return
-    if "Workspace Manager" not in frappe.get_roles() and not visibility.viewer().sees_everything:
-        frappe.throw(_("Only workspace managers may change this."), frappe.PermissionError)
+def check_filter(doc: Document, _method: str | None = None) -> None:
+    """`validate` of List Filter: a list of ours shows filters for all, so only who reads it saves one."""
+    if doc.reference_doctype in TENANT_DOCTYPES and doc.for_user != frappe.session.user:
+        frappe.has_permission(doc.reference_doctype, throw=True)
 
 
 def _is_for(doc: Document, viewer: visibility.Viewer, ptype: str | None = None) -> bool:

@@ -80,6 +80,7 @@ def _stored(doctype: Any, name: Any) -> Document:
     """
     stored = frappe.get_doc(doctype, name) if frappe.db.exists(doctype, name) else None
     if stored is None or not stored.has_permission("write"):
+        frappe.clear_messages()  # Frappe tells why, and so that there is one
         throw_missing(doctype, name)
     return stored
 

@@ -145,8 +145,9 @@ class JobContext:
         self.progress.steps = steps
 
     def log(self, text: Any, level: str = "info") -> None:
-        """Add a line to this attempt's log, for all who may see the job. `level`: debug, info, warning or error.
+        """Add a line to this attempt's log. `level`: debug, info, warning or error.
 
+        All who may see the job read it. Once the job is completed, only who may see its result does.
         Costs no SQL and can't fail the job: others see it within about two seconds. The newest 200 lines are kept, each
         cut to 500 characters. They stay with the attempt, however it ends.
         """

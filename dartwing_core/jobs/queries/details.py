@@ -61,6 +61,8 @@ def _attempts(job: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The latest attempts. A running job's has no row in its first seconds."""
     hidden = {"worker"} if not visibility.viewer().sees_everything else set()
     hidden |= {"traceback"} if not may_see_tracebacks() else set()
+    if job["result_is_hidden"] and job["status"] == JobStatus.COMPLETED:  # as in lists: then the rows are hidden whole
+        hidden.add("log_lines")
     fields = [field for field in _ATTEMPT_FIELDS if field not in hidden]
     run = frappe.qb.DocType(config.RUN)
     query = frappe.qb.from_(run).select(*(run[field] for field in fields)).where(run.background_job == job["job_id"])

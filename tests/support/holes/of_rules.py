@@ -13,7 +13,7 @@ from frappe.desk import desktop, reportview
 from frappe.desk.doctype.event import event
 from frappe.desk.form import load, utils
 from frappe.email import email_body
-from frappe.model import document, meta, workflow
+from frappe.model import base_document, document, meta, workflow
 from frappe.website.page_renderers.print_page import PrintPage
 from frappe.www import printview
 
@@ -206,6 +206,19 @@ def reads_currencies_from_any_row(scene: Scene):
     field = frappe._dict(fieldname="amount", options=f"{ORGANIZATION}:title:org_name")
     row = frappe._dict(doctype="Note", name="x", title=scene.organization)
     return scene.told(inspect.unwrap(meta.get_field_currency), field, row) == frappe.as_json(scene.organization_title)
+
+
+@hole("stored_scripts", 15, 16)
+def leaves_scripts_in_texts_that_are_json(scene: Scene):
+    text = json.dumps(["<img src=x onerror=alert(1)>"])
+    return inspect.unwrap(base_document.sanitize_html)(text) == text
+
+
+@hole("navigation", 15, 16)
+def takes_a_page_for_somebody_else(scene: Scene):
+    values = {"label": "Test Hole", "title": "Test Hole", "public": 0, "for_user": "Administrator", "content": "[]"}
+    made = frappe.get_doc({"doctype": "Workspace", **values})
+    return scene.outcome(made.run_method, "validate") == ""
 
 
 @hole("document_cache", 15, 16)

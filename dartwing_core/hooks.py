@@ -43,6 +43,7 @@ _children_of_others = ("Dynamic Link", "Communication Link", "Event Participants
 _personal = (
     *("Notification Log", "List Filter", "Number Card", "Dashboard Chart", "Auto Email Report", "Prepared Report"),
 )
+_navigation = ("Workspace", "Workspace Sidebar", "Desktop Icon")
 
 permission_query_conditions = {
     **dict.fromkeys(_tenant_doctypes, "dartwing_core.jobs.access.desk_access.conditions"),
@@ -66,12 +67,14 @@ has_permission = {
     **dict.fromkeys(_personal, "dartwing_core.wall.personal_rows.has_permission"),
     "File": "dartwing_core.wall.file_rules.has_file_permission",
     "Dashboard Settings": "dartwing_core.wall.personal_rows.has_settings_permission",
+    **dict.fromkeys(_navigation, "dartwing_core.wall.navigation.has_permission"),
 }
 
 _check_reference = ["dartwing_core.wall.references.check_reference", "dartwing_core.wall.further_rows.check_further"]
 _on_trash = ["dartwing_core.wall.references.check_deleting", "dartwing_core.jobs.recovery.blocking_rows.release"]
 _delete_about = "dartwing_core.wall.references.delete_about"
 _check_stored_query = "dartwing_core.wall.stored_queries.check"
+_keep_navigation = "dartwing_core.wall.navigation.keep_navigation"
 _stay_quiet = "dartwing_core.wall.personal_rows.stay_quiet"
 _of_references = {"validate": _check_reference, "on_trash": "dartwing_core.wall.references.stay_quiet"}
 _check_pictures = {"after_insert": "dartwing_core.wall.further_rows.check_pictures"}
@@ -104,12 +107,7 @@ doc_events = {
         doctype: {"validate": [_check_stored_query, _stay_quiet], "on_trash": _stay_quiet}
         for doctype in ("Dashboard Chart", "Number Card")
     },
-    **{
-        doctype: dict.fromkeys(
-            ("validate", "on_trash", "before_rename"), "dartwing_core.wall.navigation.keep_navigation"
-        )
-        for doctype in ("Workspace", "Workspace Sidebar", "Desktop Icon")
-    },
+    **dict.fromkeys(_navigation, dict.fromkeys(("validate", "on_trash", "before_rename"), _keep_navigation)),
     **{doctype: {"on_trash": _on_trash, "after_delete": _delete_about} for doctype in _tenant_doctypes},
     **{
         doctype: {

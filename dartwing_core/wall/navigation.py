@@ -14,6 +14,7 @@ from frappe import _
 from dartwing_core.jobs.access import visibility
 
 from .mentions import MODULE
+from .references import check_other_apps
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
@@ -23,17 +24,27 @@ APP, PAGE = "dartwing_core", "Workspace"
 
 def keep_navigation(doc: Document, method: str | None = None, *_names: str) -> None:
     """`validate`, `on_trash` and `before_rename` of Workspace, Workspace Sidebar and Desktop Icon."""
-    if not getattr(frappe.local, "request", None):
-        return
     before = doc.get_doc_before_save() if method == "validate" else doc
-    is_free = _is_ones_own(doc) and (before is None or (_is_ones_own(before) and not _is_kept(before)))
-    if not is_free and "Workspace Manager" not in frappe.get_roles() and not visibility.viewer().sees_everything:
+    if not _may_change(doc, before, frappe.session.user):
         frappe.throw(_("Only workspace managers may change this."), frappe.PermissionError)
 
 
-def _is_ones_own(row: Any) -> bool:
+def has_permission(doc: Document, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
+    """`has_permission` of the same. In developer mode, their controllers delete files of apps before the hook above."""
+    may_delete = ptype != "delete" or _may_change(doc, doc, user or frappe.session.user)
+    return may_delete and check_other_apps(doc, ptype, user, debug)
+
+
+def _may_change(doc: Document, before: Document | None, user: str) -> bool:
+    if not getattr(frappe.local, "request", None):
+        return True
+    is_free = _is_ones_own(doc, user) and (before is None or (_is_ones_own(before, user) and not _is_kept(before)))
+    return is_free or "Workspace Manager" in frappe.get_roles(user) or visibility.sees_everything(user)
+
+
+def _is_ones_own(row: Any, user: str) -> bool:
     """Whether it is for nobody else. Pages for all have a mark of their own."""
-    return row.get("for_user") in (None, "", frappe.session.user) or bool(row.get("public"))
+    return row.get("for_user") in (None, "", user) or bool(row.get("public"))
 
 
 def _is_kept(row: Any) -> bool:

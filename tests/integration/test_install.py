@@ -40,14 +40,18 @@ def test_every_type_that_comes_with_the_app_has_a_registered_handler():
 
 
 def test_migrating_keeps_what_the_site_changed_and_restores_what_is_missing():
+    before = frappe.db.get_value("Job Type", "echo_job", "default_timeout")
     frappe.db.set_value("Job Type", "echo_job", "default_timeout", 99)
     frappe.delete_doc("Job Type", "sample_job", force=True)
-    install.after_migrate()
-    assert frappe.db.get_value("Job Type", "echo_job", "default_timeout") == 99
-    assert frappe.db.exists("Job Type", "sample_job")
-    frappe.db.rollback()
-    frappe.clear_document_cache("Job Type", "echo_job")
-    frappe.clear_document_cache("Job Type", "sample_job")
+    try:
+        install.after_migrate()
+        assert frappe.db.get_value("Job Type", "echo_job", "default_timeout") == 99
+        assert frappe.db.exists("Job Type", "sample_job")
+    finally:
+        frappe.db.set_value("Job Type", "echo_job", "default_timeout", before)
+        frappe.db.commit()  # as a migration may have done
+        frappe.clear_document_cache("Job Type", "echo_job")
+        frappe.clear_document_cache("Job Type", "sample_job")
 
 
 @pytest.fixture

@@ -14,26 +14,19 @@ from tests.acceptance.test_sent_later import OF_JOBS, SECRET, in_background
 from tests.support import factory
 from tests.support.http import Client, call
 from tests.support.jobs import set_columns, submitted_by
+from tests.support.reports import QUERY, report_maker
 from tests.support.rows_about_ours import insert, removed
 from tests.support.schedules import document
 from tests.support.sessions import as_user
 
 MAILING = "Auto Email Report"
 FUNCTIONS = "frappe.email.doctype.auto_email_report.auto_email_report"
-QUERY = {"report_type": "Query Report", "query": "select 1 as `x:Data:100`"}
 
 
 @pytest.fixture
 def maker(site) -> Iterator[str]:
-    """A member of no organization who makes and mails reports; what they have made is removed."""
-    user = factory.user("mails_reports", roles=("Report Manager", "Dartwing User", "Desk User"))
-    frappe.db.commit()
-    yield user
-    frappe.db.rollback()
-    for doctype in (MAILING, "Report"):
-        for name in frappe.get_all(doctype, filters={"owner": user}, pluck="name", order_by="creation desc"):
-            frappe.delete_doc(doctype, name, force=True, ignore_permissions=True)
-    frappe.db.commit()
+    with report_maker("mails_reports") as user:
+        yield user
 
 
 def report(user: str, name: str, doctype: str, **values) -> str:

@@ -12,22 +12,15 @@ from dartwing_core.wall.frappe_version import IS_15
 from tests.acceptance.test_sent_later import OF_JOBS, SECRET
 from tests.support import factory
 from tests.support.http import Client, call
+from tests.support.reports import QUERY, report_maker
 from tests.support.rows_about_ours import insert, removed
 from tests.support.sessions import as_user
-
-QUERY = {"report_type": "Query Report", "query": "select 1 as `x:Data:100`"}
 
 
 @pytest.fixture
 def maker(site) -> Iterator[str]:
-    """A member of no organization who makes reports; what they have made is removed."""
-    user = factory.user("makes_reports", roles=("Report Manager", "Dartwing User", "Desk User"))
-    frappe.db.commit()
-    yield user
-    frappe.db.rollback()
-    for name in frappe.get_all("Report", filters={"owner": user}, pluck="name"):
-        frappe.delete_doc("Report", name, force=True, ignore_permissions=True)
-    frappe.db.commit()
+    with report_maker("makes_reports") as user:
+        yield user
 
 
 @pytest.mark.parametrize("values", [{"is_standard": "No "}, {"is_standard": "\tYes"}, {"report_type": "Query Report "}])

@@ -49,11 +49,10 @@ def check_report(doc: Document, method: str | None = None) -> None:
         by_reference = {"reference_report": ["in", sorted(found)], "report_type": CUSTOM}
         found = {*frappe.get_all("Report", by_reference, pluck="name")} - leading
         leading |= found
-    mailed = {"report": ["in", sorted(leading)], "enabled": 1}
-    users = frappe.get_all(MAILING, mailed, pluck="user", distinct=True)
-    if users:
+    mailings = frappe.get_all(MAILING, {"report": ["in", sorted(leading)]}, ["user", "enabled"], distinct=True)
+    if mailings:
         _check_chain([doc, *(chain_of(doc.reference_report) if doc.report_type == CUSTOM else ())])
-    if not all(_may_mail(user, frappe.session.user) for user in users):
+    if not all(_may_mail(mailing.user, frappe.session.user) for mailing in mailings if mailing.enabled):
         text = _("The report {0} is mailed with the permissions of another user, who may change it.")
         frappe.throw(text.format(_(doc.name)), frappe.PermissionError)
 

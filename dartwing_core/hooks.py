@@ -78,6 +78,7 @@ _keep_navigation = "dartwing_core.wall.navigation.keep_navigation"
 _stay_quiet = "dartwing_core.wall.personal_rows.stay_quiet"
 _of_references = {"validate": _check_reference, "on_trash": "dartwing_core.wall.references.stay_quiet"}
 _check_pictures = {"after_insert": "dartwing_core.wall.further_rows.check_pictures"}
+_reads_files = {"validate": "dartwing_core.wall.copied_files.check_sent_files"}
 doc_events = {
     **dict.fromkeys(_references, _of_references),
     **dict.fromkeys(("Communication", "ToDo"), _of_references | _check_pictures),
@@ -97,6 +98,8 @@ doc_events = {
         "after_rename": "dartwing_core.wall.report_access.note_rename",
     },
     "Kanban Board": {"validate": _check_stored_query},
+    "Newsletter": _reads_files,
+    "Data Import": _reads_files,
     "User": {"before_rename": "dartwing_core.wall.renames.keep_accounts"},
     "Notification Log": {"validate": _stay_quiet, "on_trash": _stay_quiet},
     "List Filter": {

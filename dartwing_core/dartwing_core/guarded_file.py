@@ -17,7 +17,7 @@ from frappe.utils import cint
 
 from dartwing_core.jobs.access import desk_access
 from dartwing_core.jobs.store import private_files
-from dartwing_core.wall import callers, file_moves, file_rules, references, shown_files
+from dartwing_core.wall import callers, copied_files, file_moves, file_rules, references, shown_files
 from dartwing_core.wall.by_request import is_by_request
 
 NAME = f"{__name__}.File"
@@ -50,6 +50,7 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
         if is_by_request():
             self.set("content_hash", None)  # Frappe computes it
             file_rules.check_address(self)  # before Frappe writes there
+            copied_files.check_new(self)
         if self.attached_to_doctype == references.PREPARED and self.content:
             self.set("file_name", private_files.unguessable(self.get("file_name") or ""))  # Frappe's tells the minute
         if self.attached_to_doctype in desk_access.ENGINE_DOCTYPES:
@@ -133,6 +134,7 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
         if private_files.is_kept(self.file_url) or is_of_others or file_rules.moves_a_folder(self):
             file_rules.throw_unchangeable()
         shown_files.check_publishing(self)
+        copied_files.check_moving(self)
         super().handle_is_private_changed()
 
     # Reading ---------------------------------------------------------------------------------------------------------
@@ -161,6 +163,8 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
         if desk_access.is_download():
             mark = private_files.mark_in(frappe.local.request.path)
             if mark is not None and mark != private_files.mark_of(self.name):
+                return False
+            if not copied_files.is_of(self, frappe.local.request.path):
                 return False
         return self._is_of_a_visible_document() and super().is_downloadable()
 

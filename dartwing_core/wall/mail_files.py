@@ -2,8 +2,8 @@
 
 Frappe embeds the file of each `embed="…"` in the text of a mail: any file that the server can read, without a
 permission. So the author of a mail can have any file sent to them, and some of Frappe's functions let everybody write
-one. Here a mail embeds published files of apps and the site, and private files. It embeds a job's file only if the
-user may read that, and never if the scheduler sends the mail. (15, 16)
+one. Here a mail embeds published files of apps and the site. It embeds a private file only if the user may read that,
+and never if the scheduler sends the mail. (15, 16)
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from frappe.email import email_body
 
 from dartwing_core.jobs.store import private_files
 
-from . import by_request, callers
+from . import by_request, callers, copied_files
 
 FOLDERS: dict[str, tuple[str, ...]] = {"files/": ("public",), "private/files/": ()}
 """The folders, below the site's, in which Frappe looks for paths that begin so. It looks for others in the folder of
@@ -46,7 +46,15 @@ def _may_be_sent(path: str) -> bool:
     found = os.path.realpath(os.path.abspath(path) if is_asset else os.path.join(folder, path))
     if private_files.mark_at(found) is not None:
         return not callers.stands_for_others() and _may_read(private_files.FOLDER + Path(found).name)
+    if copied_files.place_of(found):
+        return _may_embed(found)
     return private_files.is_within_files(found) or any(Path(found).is_relative_to(one) for one in _published_by_apps())
+
+
+def _may_embed(place: str) -> bool:
+    """Whether a mail may bring the private file at this place. Mails of the scheduler hold what any user wrote."""
+    is_asked = copied_files.is_asked((*copied_files.SAVING, "email."))
+    return not callers.stands_for_others() and (not is_asked or copied_files.may_read(place))
 
 
 def _may_read(address: str) -> bool:

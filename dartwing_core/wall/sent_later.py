@@ -7,6 +7,7 @@
 - Comments are sent to the sockets that have joined a document's room, even after their users have left. (15, 16)
 - "Download your data" collects the rows of any named user, for any user who names them. The rows include versions of
   schedules, and comments on jobs. (15, 16)
+- The address of a bulk print is sent to all sockets of the site. (15, 16)
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES, n
 from .doctypes import guarded_doctype
 from .mentions import kind_fields, names_ours
 from .references import CHILDREN, STEPS, is_visible, may_refer_to
+
+PRINTED = "task_complete:"
+"""How the names of events begin that tell the address of a bulk print."""
 
 
 def _only_visible_follows(list_followed: Callable[[str], list[Any]]) -> Callable[[str], list[Any]]:
@@ -154,6 +158,20 @@ def _may_be_attached(attachment: Mapping[str, Any], user: str) -> bool:
     return all(frappe.has_permission("File", "read", doc=file, user=user) for file in files)
 
 
+def _to_who_asked(publish: Callable[..., None]) -> Callable[..., None]:
+    """`publish_realtime`: only the user who has asked for a bulk print hears where it lies."""
+
+    @functools.wraps(publish)
+    def to_user(*arguments: Any, **named: Any) -> None:
+        event = arguments[0] if arguments else named.get("event")
+        is_to_all = len(arguments) < 3 and not any(named.get(key) for key in ("room", "user", "doctype"))
+        if isinstance(event, str) and event.startswith(PRINTED) and is_to_all:
+            named["user"] = frappe.session.user
+        publish(*arguments, **named)
+
+    return to_user
+
+
 def _not_of_ours(notify: Callable[[Any, str], None]) -> Callable[[Any, str], None]:
     @functools.wraps(notify)
     def checked(self: Any, action: str) -> None:
@@ -178,6 +196,7 @@ def _without_hidden_ones(parse: Callable[[Any], Iterator[tuple[str, str]]]) -> C
     return checked
 
 
+frappe.publish_realtime = _to_who_asked(frappe.publish_realtime)
 communication.parse_email = _without_hidden_ones(communication.parse_email)
 for _class in (Comment, Communication):
     _class.notify_change = _not_of_ours(_class.notify_change)

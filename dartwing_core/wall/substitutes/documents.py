@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import frappe
@@ -16,7 +15,7 @@ from frappe.desk.form import document_follow, utils
 from frappe.utils import file_manager, get_safe_filters
 from frappe.www import printview
 
-from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES, throw_missing
+from dartwing_core.jobs.access.desk_access import REFERENCES, throw_missing
 
 from .. import further_rows, links, sent_names
 from ..frappe_version import IS_15
@@ -190,7 +189,7 @@ def _stored(sent: dict[str, Any]) -> Any:
 
 @instead_of(file_manager.add_attachments)
 def add_attachments(given: dict[str, Any]) -> Any:
-    """Copies only Files of ours that the user may see: Frappe copies any named File for everybody. 15, 16."""
+    """Copies only Files that the user may read: Frappe copies any named File for everybody. 15, 16."""
     _check_attachments(given)
     return file_manager.add_attachments(**given)
 
@@ -203,15 +202,11 @@ def make(given: dict[str, Any]) -> Any:
 
 
 def _check_attachments(given: dict[str, Any]) -> None:
+    """Raises frappe.DoesNotExistError for a File that the user may not read. Frappe fails itself for a missing one."""
     names = parsed(given, "attachments") if given.get("attachments") and not sees_everything() else []
     names = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
-    for name in names and frappe.get_all("File", filters=_on_ours(names), pluck="name"):
-        if not frappe.get_list("File", filters={"name": name}, limit=1):
-            throw_missing("File", name)
-    for name in names and frappe.get_all("File", filters=_on_ours(names, STEPS), pluck="name"):
-        if not may_refer_to("File", name):
-            throw_missing("File", name)
-
-
-def _on_ours(names: list[str], doctypes: Sequence[str] = TENANT_DOCTYPES) -> dict[str, Any]:
-    return {"name": ["in", names], "attached_to_doctype": ["in", doctypes]}
+    files = frappe.get_all("File", {"name": ["in", names]}, ["name", "attached_to_doctype"]) if names else []
+    for file in files:
+        is_hidden_step = file.attached_to_doctype in STEPS and not may_refer_to("File", file.name)
+        if is_hidden_step or not frappe.has_permission("File", "read", doc=file.name):
+            throw_missing("File", file.name)

@@ -19,7 +19,15 @@ from frappe.www import printview
 
 from dartwing_core.jobs.access.desk_access import CHECKS_READS
 from tests.support import web_request
-from tests.support.holes.scene import JOB, ORGANIZATION, ROW, Scene, hole, skip_if_pypika_quotes_backticks
+from tests.support.holes.scene import (
+    JOB,
+    ORGANIZATION,
+    ROW,
+    Scene,
+    hole,
+    private_file,
+    skip_if_pypika_quotes_backticks,
+)
 
 READ_BY_ERROR = f"(select extractvalue(1, y) from (select concat(0x7e, max(result)) y from `tab{JOB}`) z)"
 """A query whose error tells what it has read."""
@@ -261,6 +269,25 @@ def brings_any_file_along(scene: Scene):
 def reads_all_of_the_sites_folder(scene: Scene):
     values = {"file_url": "/private/files/../../site_config.json", "file_name": "test-x.json", "is_private": 1}
     return "db_name" in scene.told(lambda: frappe.get_doc({"doctype": "File", **values}).insert().get_content())
+
+
+@hole("copied_files: addresses", 15, 16)
+def takes_the_address_of_any_file(scene: Scene):
+    with private_file("holed.txt", frappe.generate_hash().encode()) as file:
+        values = {"doctype": "File", "file_url": file.file_url, "file_name": "x.txt", "is_private": 1}
+        copy = scene.answer(lambda: frappe.get_doc(values).insert())
+        return getattr(copy, "file_url", None) == file.file_url
+
+
+@hole("copied_files: Files of others", 15, 16)
+def takes_over_any_file(scene: Scene):
+    with private_file("holed.txt", frappe.generate_hash().encode()) as file:
+        scene.answer(client.set_value, "File", file.name, _attached(scene.own_row))
+        return frappe.db.get_value("File", file.name, "attached_to_name") == scene.own_row
+
+
+def _attached(row: str) -> dict[str, str]:
+    return {"attached_to_doctype": ROW, "attached_to_name": row}
 
 
 @hole("shown_files", 15, 16)

@@ -5,10 +5,6 @@ from __future__ import annotations
 import gzip
 import inspect
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 import frappe
 from frappe import client, email
@@ -29,23 +25,20 @@ from frappe.workflow.doctype.workflow import workflow
 from frappe.www import printview
 
 from dartwing_core.wall.frappe_version import IS_15
-from tests.support.holes.scene import JOB, ORGANIZATION, ROW, Scene, hole, skip_if_pypika_quotes_backticks
+from tests.support.holes.scene import (
+    JOB,
+    ORGANIZATION,
+    ROW,
+    Scene,
+    hole,
+    private_file,
+    skip_if_pypika_quotes_backticks,
+)
 
 BOARDS, LISTS, DOCUMENTS = "substitutes.boards", "substitutes.lists", "substitutes.documents"
 CHARTS = "substitutes.charts_and_reports"
 VISIBLE_JOBS = 1
 """How many jobs the user of a scene sees."""
-
-
-@contextmanager
-def private_file(name: str, content: bytes, **attached: str) -> Iterator[Any]:
-    """A file of Administrator's; gone from the disk afterwards."""
-    values = {"file_name": name, "content": content, "is_private": 1, **attached}
-    file = frappe.get_doc({"doctype": "File", **values}).insert(ignore_permissions=True)
-    try:
-        yield file
-    finally:
-        Path(file.get_full_path()).unlink()  # its row is undone with the scene
 
 
 # Lists, counts and searches ------------------------------------------------------------------------------------------

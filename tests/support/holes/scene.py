@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import frappe
@@ -148,3 +149,14 @@ def made() -> Iterator[Scene]:
         frappe.clear_cache(user=user)
         frappe.db.delete(ROW)
         frappe.db.commit()
+
+
+@contextmanager
+def private_file(name: str, content: bytes, **attached: str) -> Iterator[Any]:
+    """A file of Administrator's; gone from the disk afterwards."""
+    values = {"file_name": name, "content": content, "is_private": 1, **attached}
+    file = frappe.get_doc({"doctype": "File", **values}).insert(ignore_permissions=True)
+    try:
+        yield file
+    finally:
+        Path(file.get_full_path()).unlink()  # its row is undone with the scene

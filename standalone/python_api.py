@@ -42,7 +42,6 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         *("get_job_type_overview", "list_job_types"),
     ),
     "Handlers": ("job_handler", "JobContext", "current"),
-    "Events": ("JobEvent", "BatchEvent"),
     "Instead of frappe.enqueue": ("enqueue", "enqueueable"),
     "Status": ("JobStatus",),
     "Errors that a handler raises": (

@@ -32,7 +32,6 @@ from .errors import (
 from .monitoring.metrics import get_execution_time_stats, get_job_counts, get_metrics, get_slowest_jobs
 from .monitoring.reports import retry_dead_letters
 from .monitoring.type_overview import get_job_type_overview, list_job_types
-from .notify.app_events import BatchEvent, JobEvent
 from .operations.batches import batch, cancel_batch, get_batch_status, list_batches, retry_batch, submit_batch
 from .operations.builders import chain, group, job
 from .operations.bulk import cancel_jobs, delete_jobs, retry_jobs
@@ -47,7 +46,6 @@ from .queries.job_queries import get_job_history, get_job_status, list_jobs
 from .status import JobStatus
 
 __all__ = [
-    "BatchEvent",
     "BatchNotFoundError",
     "CircuitNotFoundError",
     "DuplicateJobError",
@@ -57,7 +55,6 @@ __all__ = [
     "JobCanceledError",
     "JobContext",
     "JobError",
-    "JobEvent",
     "JobNotFoundError",
     "JobStatus",
     "JobTimeoutError",

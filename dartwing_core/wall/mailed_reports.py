@@ -22,7 +22,6 @@ from frappe.utils import escape_html
 from dartwing_core.handlers import record_files
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import CHECKS_READS, TENANT_DOCTYPES
-from dartwing_core.jobs.access.owner import acting_as
 
 from .report_access import BY_QUERY, CUSTOM, chain_of
 
@@ -106,14 +105,23 @@ def _made(make: Callable[[Any], Any], mailing: Any, maker: str) -> Any:
 
 @contextmanager
 def _reading_as(user: str, flags: dict[str, Any]) -> Iterator[None]:
-    """Read as this user while entered, with these flags."""
+    """Read as this user while entered, with these flags. A request keeps its session."""
+    session, before, form = frappe.local.session, frappe.session.user, frappe.local.form_dict
+    kept = (session.get("sid"), session.get("data"))
     flagged = {name: frappe.flags.get(name) for name in flags}
+
+    def become(user: str) -> None:
+        frappe.set_user(user)
+        session.sid, session.data = kept
+        frappe.local.form_dict = form
+
+    become(user)
     frappe.flags.update(flags)
     try:
-        with acting_as(user):
-            yield
+        yield
     finally:
         frappe.flags.update(flagged)
+        become(before)
 
 
 def _of_visible(make_links: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import frappe
 
-from dartwing_core.jobs import JobEvent, JobStatus, submit_job
+from dartwing_core.jobs import submit_job
 from dartwing_core.jobs.attempt import declared_types, handlers
 from dartwing_core.jobs.testing import run_jobs
 from tests.support import factory, mail
@@ -55,15 +55,6 @@ def submit_two_invoices(app: types.ModuleType) -> None:
         frappe.db.commit()
         with mail.outgoing_account():
             assert "Completed" in run_jobs().values(), name
-
-
-def note_failure(app: types.ModuleType) -> None:
-    """Of a job whose parameters name a customer. `test_app_events.py` has the engine call such functions."""
-    job = submitted(factory.job_type("told"), customer="Ann")
-    status = JobStatus.DEAD_LETTER
-    names = (job.name, "echo_job", factory.ALPHA, "Administrator")
-    app.note_failure(JobEvent("dead_letter", *names, JobStatus.RUNNING, status))
-    assert frappe.db.exists("ToDo", {"description": f"No statement for Ann: see job {job.name}"})
 
 
 def run_their_test(app: types.ModuleType) -> None:
@@ -128,7 +119,6 @@ def import_with_progress(app: types.ModuleType) -> None:
 USES = {
     ("A handler", "send_statement"): send_statements,
     ("Submit", "on_submit"): submit_two_invoices,
-    ("Events", "note_failure"): note_failure,
     ("Testing", "test_a_statement_is_sent"): run_their_test,
     ("Testing", "test_a_statement_is_submitted"): run_their_trap,
     ("Writing handlers", "import_invoices"): run_with_nothing_to_do,

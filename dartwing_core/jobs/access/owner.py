@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-
-import frappe
 
 from . import tenancy
 from .standing import Standing
@@ -28,21 +24,3 @@ class Owner:
     def standing(self) -> Standing:
         """Their standing in the organization: as read at the claim, else from the adapter now."""
         return self.seen_standing or tenancy.standing(self.user, self.organization)
-
-
-@contextmanager
-def acting_as(user: str) -> Iterator[None]:
-    """Act with the permissions of this user while entered. A request keeps its session and its form."""
-    session, before, form = frappe.local.session, frappe.session.user, frappe.local.form_dict
-    kept = (session.get("sid"), session.get("data"))
-
-    def become(user: str) -> None:
-        frappe.set_user(user)
-        session.sid, session.data = kept
-        frappe.local.form_dict = form
-
-    become(user)
-    try:
-        yield
-    finally:
-        become(before)

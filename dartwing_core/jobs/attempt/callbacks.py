@@ -31,9 +31,7 @@ def are_quick() -> bool:
 
 
 def _is_quick(callback: Any) -> bool:
-    if getattr(callback, "is_for_any_commit", False):
-        return getattr(callback, "is_quick", True)
-    return getattr(callback, "__module__", None) in QUICK
+    return getattr(callback, "is_for_any_commit", False) or getattr(callback, "__module__", None) in QUICK
 
 
 def set_apart() -> list[Callable[[], Any]]:

@@ -14,8 +14,7 @@ from typing import Any
 
 import frappe
 
-from ..db.transaction import CALLBACKS
-
+CALLBACKS = ("before_commit", "after_commit", "before_rollback", "after_rollback")
 NEEDED = ("db", "conf", "flags", "session", "lang", "form_dict", "response", "message_log", "error_log", "debug_log")
 """Attributes without which Frappe does not work."""
 NESTED = ("flags", "conf")

@@ -134,9 +134,7 @@ def commit() -> None:
     else:
         frappe.db.sql("commit")
         frappe.db.begin()
-    own = _take_own_callbacks()
-    last = [callback for callback in own if hasattr(callback, "call_last")]
-    call_all([callback for callback in own if callback not in last] + [callback.call_last for callback in last])
+    call_all(_take_own_callbacks())
 
 
 def call_all(callbacks: list[Callable[[], Any]]) -> None:
@@ -162,7 +160,7 @@ def callback_of_transaction(kind: type[T]) -> T:
     """The one instance of `kind` that is called when this transaction is committed, by Frappe or by `commit` above.
 
     It lives only in Frappe's callbacks, so no state beside them can go stale. `commit` calls only kinds with
-    `is_for_any_commit`, and their `call_last`, if they have it, behind all of them.
+    `is_for_any_commit`.
     """
     for callback in frappe.db.after_commit._functions:
         if isinstance(callback, kind):

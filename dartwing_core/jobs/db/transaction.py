@@ -7,8 +7,7 @@ TransactionWatch notices that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import frappe
@@ -16,9 +15,6 @@ from frappe import _
 
 from ..errors import TransientError
 from . import server_errors
-
-CALLBACKS = ("before_commit", "after_commit", "before_rollback", "after_rollback")
-"""Frappe's lists of a transaction's callbacks."""
 
 
 class TransactionWatch:
@@ -73,18 +69,3 @@ def has_undone_transaction(error: Exception, ask: Callable[[str], Any]) -> bool:
     if code == server_errors.LOCK_WAIT_TIMEOUT:  # undoes the statement, or the transaction if that variable is ON
         return bool(ask("SELECT @@innodb_rollback_on_timeout")[0][0])
     return code in server_errors.UNDOING
-
-
-@contextmanager
-def own_callbacks() -> Iterator[None]:
-    """Keep the callbacks of a transaction that begins now apart from those that are there already."""
-    managers = [getattr(frappe.db, name) for name in CALLBACKS]
-    kept = [[*manager._functions] for manager in managers]
-    for manager in managers:
-        manager.reset()
-    try:
-        yield
-    finally:
-        for manager, functions in zip(managers, kept, strict=True):
-            manager.reset()
-            manager._functions.extend(functions)

@@ -16,7 +16,6 @@ from ..base import clock
 from ..base.row_types import Columns
 from ..db import best_effort, sql
 from ..line import wake
-from ..notify import app_events
 from ..store import batch_store, job_store, waiting
 from ..store.batch_store import ON_COMPLETE, ON_FAILURE, ON_SUCCESS, BatchState
 from ..store.job_rows import NewJobRow
@@ -103,7 +102,6 @@ def _write(name: str) -> list[NewJobRow] | None:
     if not state["is_live"]:
         due += [ON_COMPLETE] if state["has_failed"] else [ON_COMPLETE, ON_SUCCESS]
         values = {"status": _end(state), "completed_at": clock.site_time(), "cancel_requested": 0}
-        app_events.note_batch_end(name, batch["organization"], batch["owner_user"], values["status"])
     rows = {kind: _callback(batch, kind) for kind in due if batch[kind] and not batch[f"{kind}_job"]}
     values |= {f"{kind}_job": row["name"] for kind, row in rows.items()}
     batch_store.update(name, values)

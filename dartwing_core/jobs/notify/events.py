@@ -23,7 +23,6 @@ from ..base.row_types import Columns, OwnedJob
 from ..db import sql
 from ..rq import redis_queue
 from ..status import JobStatus
-from . import app_events
 
 PROGRESS, STATUS_CHANGED = "job_progress", "job_status_changed"
 CHANNEL = "events"  # of `frappe.realtime.emit_via_redis`, which would take a round trip for each message
@@ -61,12 +60,10 @@ class Announcement:
 
 
 def announce(jobs: Iterable[OwnedJob], from_status: JobStatus, to_status: JobStatus, values: Columns) -> None:
-    """Announce these jobs' change of status when the transaction commits: to browsers, and to apps.
+    """Announce these jobs' change of status when the transaction commits.
 
     `values`: the columns written with the change.
     """
-    jobs = [*jobs]
-    app_events.note_change(jobs, from_status, to_status)
     told = {key: values[key] for key in _TOLD_WITH_STATUS if values.get(key)}
     message = {"from_status": str(from_status), "to_status": str(to_status), **told}
     changes = [Change(job, {"job_id": job["name"], **message}) for job in jobs]

@@ -22,7 +22,7 @@ from ..base.row_types import Columns, MovableJob, fields_of
 from ..db import deletion, named_locks, sql, transaction
 from ..db.rows import update_query
 from ..errors import InvalidTransitionError
-from ..notify import app_events, events, job_owner
+from ..notify import events, job_owner
 from ..status import FINISHED, JobStatus, can_move
 from . import history
 from .history import LoggedJob
@@ -54,7 +54,6 @@ def insert_jobs(rows: Sequence[NewJobRow]) -> None:
         if not transaction.has_undone_transaction(error, frappe.db.sql):
             deletion.delete_named(config.JOB, [row["name"] for row in rows])
         raise
-    app_events.note_change(rows, None, JobStatus.PENDING)
     in_line = [row for row in rows if row["status"] == JobStatus.QUEUED]
     events.announce(in_line, JobStatus.PENDING, JobStatus.QUEUED, {})
 

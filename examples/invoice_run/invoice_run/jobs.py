@@ -6,7 +6,7 @@ import frappe
 from frappe import _
 from frappe.utils import add_months, escape_html, fmt_money, getdate
 
-from dartwing_core.jobs import JobContext, JobEvent, PermanentError, job_handler
+from dartwing_core.jobs import JobContext, PermanentError, job_handler
 
 
 @job_handler("print_invoice", timeout=60, max_retries=3, title="Invoice for {customer}", deduplication="Never")
@@ -23,12 +23,6 @@ def print_invoice(context: JobContext, run: str, line: str, customer: str) -> di
     file = frappe.get_doc({"doctype": "File", **values, **attached}).insert()
     invoice.db_set("invoice", file.file_url)
     return {"output_reference": file.file_url, "amount": invoice.amount}
-
-
-def note_failure(event: JobEvent) -> None:
-    """Tell in the run's timeline which invoice was not printed: `background_job_events` in hooks.py names this."""
-    run = frappe.get_doc("Invoice Run", event.parameters["run"])
-    run.add_comment("Info", _("The invoice for {0} was not printed.").format(event.parameters["customer"]))
 
 
 @job_handler("close_run", title="Close {run}", deduplication="Never")

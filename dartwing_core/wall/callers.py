@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from types import FrameType
+from typing import Any
 
 import frappe
 
@@ -17,6 +18,8 @@ BUILDERS = ("database", "query_builder", "model.db_query", "model.qb_query", "mo
 """Frappe's modules that issue queries for their callers."""
 SAVING, OWN = ("model.", *BUILDERS), ("dartwing_core.dartwing_core.", "dartwing_core.wall.")
 """Modules of Frappe's and ours that save and rename documents for their callers."""
+OVERRIDDEN = frozenset({"save", "_save", "insert", "submit", "cancel", "update", "check_if_latest"})
+"""Methods of documents that controllers of apps override, and still call."""
 SCRIPTS = ("safe_exec", "read_sql", "execute_query_report")
 """Frappe's functions that run code of people who may write code."""
 
@@ -51,6 +54,18 @@ def frappe_asks(builders: tuple[str, ...], own: tuple[str, ...]) -> bool:
 def asking(builders: tuple[str, ...], own: tuple[str, ...]) -> FrameType | None:
     """The function that issues the query: the nearest frame that does not act for its caller."""
     return next((frame for frame in frames() if not asks_for_others(frame, builders, own)), None)
+
+
+def frappe_saves(document: Any) -> bool:
+    """Whether a function of Frappe's changes or saves this document, and not an app or a script within it.
+
+    A method of the document itself that an app has overridden acts for its caller.
+    """
+    for frame in frames():
+        is_override = frame.f_code.co_name in OVERRIDDEN and frame.f_locals.get("self") is document
+        if not is_override and not asks_for_others(frame, SAVING, OWN):
+            return is_frappes(frame)
+    return False
 
 
 def stands_for_others() -> bool:

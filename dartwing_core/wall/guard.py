@@ -37,6 +37,7 @@ from dartwing_core.jobs.errors import InvalidJobError
 
 from . import (  # noqa: F401 (wrap functions)
     by_request,
+    child_rows,
     copied_files,
     currencies,
     document_cache,

@@ -2,7 +2,8 @@
 
 Frappe loads a document, and then updates it with the values of the request. If these say that it is new (`__islocal`),
 or give it another name, Frappe asks about the values of the request alone, and answers with a copy of the hidden row.
-So values for a loaded document whose rows may be about ours neither call it new nor name another one. (15, 16)
+It also saves the hidden row into the user's own one, with all rows of its child tables. So values for a loaded document
+of any DocType neither call it new nor name another one. (15, 16)
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from frappe.model.document import Document
 
 from dartwing_core.jobs.access import visibility
 
-from . import by_request
+from . import by_request, callers
 from .loaded_names import loaded_name
 from .report_access import may_hold_ours
 
@@ -56,7 +57,9 @@ def _becomes_another(document: BaseDocument, values: Any) -> bool:
     name = loaded_name(document)
     if not name or not (values.get(NEW) or str(values.get("name", name)) != str(name)):
         return False
-    return may_hold_ours(document.doctype) and not visibility.viewer().sees_everything
+    if visibility.viewer().sees_everything:
+        return False
+    return callers.frappe_saves(document) or may_hold_ours(document.doctype)  # hooks of apps copy what is theirs
 
 
 BaseDocument.update = _checking(BaseDocument.update)

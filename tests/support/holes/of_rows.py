@@ -109,6 +109,20 @@ def copies_a_hidden_row_that_is_called_new(scene: Scene):
     return scene.secret in scene.told(copy)
 
 
+@hole("child_rows", 15, 16)
+def takes_a_row_from_another_account(scene: Scene):
+    place = {"parent": scene.other, "parenttype": "User", "parentfield": "defaults"}
+    row = insert("DefaultValue", **place, defkey="test_hole", defvalue="x")
+
+    def save() -> Any:
+        own = frappe.get_doc("User", scene.user)
+        own.append("defaults", {"name": row.name, "defkey": "test_hole", "defvalue": "x"})
+        return own.save().name
+
+    scene.answer(save)
+    return frappe.db.get_value("DefaultValue", row.name, "parent") == scene.user
+
+
 @hole("sent_later: notices", 15, 16)
 def notifies_whoever_is_named(scene: Scene):
     about = frappe._dict(type="Alert", document_type=ORGANIZATION, document_name=scene.organization, subject="x")

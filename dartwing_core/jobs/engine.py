@@ -23,7 +23,7 @@ from .errors import InvalidJobError, InvalidTransitionError, JobBusyError, JobCh
 from .queries import retried_operation
 from .recovery import sweeper
 from .status import RETRYABLE, JobStatus
-from .store import batch_store, dependencies, job_store, runs, waiting
+from .store import batch_store, dependencies, job_store, new_rows, runs
 from .store.job_rows import ChildRow, JobRow, NewJobRow
 from .submit import dedup, duplicates, quota, submission
 from .submit.after_commit import after_commit, undone_on_error
@@ -153,7 +153,7 @@ def _retry(job: JobRow, parameters: Mapping[str, Any] | None) -> Document:
 def fresh_series(job: ChildRow) -> Columns:
     """The columns that begin a fresh series of attempts."""
     return {
-        **waiting.columns(clock.now_epoch(), job["priority"], job["waits_for"]),
+        **new_rows.columns(clock.now_epoch(), job["priority"], job["waits_for"]),
         "retry_count": 0,
         "crash_count": 0,
         "next_retry_at": None,

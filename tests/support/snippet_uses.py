@@ -57,6 +57,13 @@ def submit_two_invoices(app: types.ModuleType) -> None:
             assert "Completed" in run_jobs().values(), name
 
 
+def note_failure(app: types.ModuleType) -> None:
+    """As a worker calls it. `test_event_jobs.py` has the engine make such calls."""
+    details = {"job_type": STATEMENT, "organization": factory.ALPHA, "owner_user": "Administrator"}
+    app.note_failure(event="dead_letter", job_id="JOB-1", **details)
+    assert frappe.db.exists("ToDo", {"description": "The statement was not sent: see job JOB-1"})
+
+
 def run_their_test(app: types.ModuleType) -> None:
     app.invoice = Invoice("INV-9", "Ann")
     run_jobs()
@@ -119,6 +126,7 @@ def import_with_progress(app: types.ModuleType) -> None:
 USES = {
     ("A handler", "send_statement"): send_statements,
     ("Submit", "on_submit"): submit_two_invoices,
+    ("Events", "note_failure"): note_failure,
     ("Testing", "test_a_statement_is_sent"): run_their_test,
     ("Testing", "test_a_statement_is_submitted"): run_their_trap,
     ("Writing handlers", "import_invoices"): run_with_nothing_to_do,

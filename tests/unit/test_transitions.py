@@ -9,7 +9,7 @@ import pytest
 
 from dartwing_core.jobs.errors import InvalidTransitionError
 from dartwing_core.jobs.status import TRANSITIONS, JobStatus
-from dartwing_core.jobs.store import job_store
+from dartwing_core.jobs.store import job_store, new_rows
 
 MOVES = [(source, target) for source in JobStatus for target in JobStatus]
 
@@ -124,7 +124,7 @@ def test_the_caller_may_take_the_history_to_write_it_later(written):
     ],
 )
 def test_new_rows_are_cut_into_statements_of_what_a_server_takes(monkeypatch, written, sizes, expected):
-    monkeypatch.setattr(job_store, "INSERT_BYTES", 3_000)
+    monkeypatch.setattr(new_rows, "INSERT_BYTES", 3_000)
     plain = {"owner": "me", "status": "Pending"}
     rows = [{"name": number, "input_parameters": "x" * size, **plain} for number, size in enumerate(sizes)]
     job_store.insert_jobs(rows)

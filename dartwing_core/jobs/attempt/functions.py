@@ -1,7 +1,7 @@
 """Functions that `enqueue` runs: those that an app registers, by the decorator or by a pattern in a hook.
 
 The hook `background_job_functions` holds patterns of dotted paths, such as `your_app.tasks.*`. For code outside any
-app, site_config.json may hold a list of the same name.
+app, site_config.json may hold a list of the same name. Functions that hooks name for events are registered too.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from typing import Any, TypeVar
 import frappe
 from frappe import _
 
+from ..base import config
 from ..errors import UnknownHandlerError
+from ..store import event_jobs
 from .handlers import is_path
 
 HOOK = "background_job_functions"
-JOB_TYPE, HANDLER = "enqueued_function", "dartwing_core.handlers.enqueued.enqueued_function"
+JOB_TYPE, HANDLER = config.ENQUEUED, "dartwing_core.handlers.enqueued.enqueued_function"
 _MARK = "__enqueueable__"
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -75,4 +77,4 @@ def _is_of_its_module(function: Callable[..., Any], path: str) -> bool:
 
 
 def _patterns() -> set[str]:
-    return {*frappe.get_hooks(HOOK), *(frappe.conf.get(HOOK) or [])}
+    return {*frappe.get_hooks(HOOK), *(frappe.conf.get(HOOK) or []), *event_jobs.named_functions()}

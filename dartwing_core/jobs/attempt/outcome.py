@@ -18,7 +18,7 @@ from ..base.row_types import Columns, TypeAndOrganization
 from ..db import server_errors
 from ..errors import InvalidJobError, JobError, JobHeldError, JobSnoozed, JobTimeoutError
 from ..status import JobStatus
-from ..store import circuits, waiting
+from ..store import circuits, new_rows
 from ..store.job_rows import DoubtfulRow
 from . import backoff, classification
 from .context import MAX_SNOOZE, shown, text_for_storage
@@ -141,12 +141,12 @@ def canceled(user: str | None, reason: str | None, *, by_force: bool = False) ->
 
 def _snoozed(job: EndingJob, error: JobSnoozed) -> Outcome:
     due = clock.now_epoch() + min(error.seconds, MAX_SNOOZE)
-    values = {**waiting.due_columns(due, job["priority"]), "crash_count": 0}
+    values = {**new_rows.due_columns(due, job["priority"]), "crash_count": 0}
     return Outcome(JobStatus.PENDING, f"Snoozed for {error.seconds:g} s", values)
 
 
 def _held(job: EndingJob, error: JobHeldError) -> Outcome:
-    values = {**waiting.due_columns(clock.now_epoch(), job["priority"]), "crash_count": job["crash_count"]}
+    values = {**new_rows.due_columns(clock.now_epoch(), job["priority"]), "crash_count": job["crash_count"]}
     del values["admission_rank"]  # it has its old place in line
     return Outcome(JobStatus.PENDING, f"Held: {error}", values)
 
@@ -205,7 +205,7 @@ def _schedule(job: EndingJob, number: int, policy: RetryPolicy, asked: float | N
 
 
 def _retry_at(job: EndingJob, epoch: float) -> Columns:
-    return {**waiting.due_columns(epoch, job["priority"]), "next_retry_at": clock.site_time(epoch)}
+    return {**new_rows.due_columns(epoch, job["priority"]), "next_retry_at": clock.site_time(epoch)}
 
 
 def _note(text: str) -> str:

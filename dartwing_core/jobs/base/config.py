@@ -1,4 +1,4 @@
-"""Settings of the engine and of Job Types, read through Frappe's document cache (no SQL when warm).
+"""Settings of the engine and of Job Types, and hooks, read through Frappe's caches (no SQL when warm).
 
 Also the engine's own constants: names of DocTypes, bounds.
 """
@@ -24,6 +24,8 @@ CIRCUIT = "Job Circuit"
 SCHEDULE = "Job Schedule"
 REMOVAL = "Organization Removal"
 JOB_TYPE = "Job Type"
+ENQUEUED = "enqueued_function"
+"""The Job Type whose jobs call a function of an app with its own arguments."""
 SETTINGS = "Job Engine Settings"
 
 ENGINE = "Administrator"
@@ -125,11 +127,12 @@ _SWITCHES = frozenset({"is_paused", "allow_private_addresses", "mutes_alerts"})
 
 
 class _Kept:
-    """Settings and Job Types that a process has kept since its last read."""
+    """Settings, Job Types and hooks that a process has kept since its last read."""
 
     def __init__(self) -> None:
         self.settings: Settings | None = None
         self.types: dict[str, JobType | None] = {}
+        self.hooks: dict[str, Any] = {}
 
 
 class _OfThread(threading.local):
@@ -152,7 +155,7 @@ def is_keeping() -> bool:
 
 @contextmanager
 def keeping() -> Iterator[None]:
-    """Read settings and Job Types once each while entered, in this thread.
+    """Read settings, Job Types and hooks once each while entered, in this thread.
 
     For many jobs: a process empties Frappe's caches between two of them.
     """
@@ -221,6 +224,16 @@ def _read_job_type(name: str) -> JobType | None:
     except frappe.DoesNotExistError:
         frappe.clear_last_message()
         return None
+
+
+def hook(name: str) -> Any:
+    """What all apps declare in a hook, as `frappe.get_hooks` gives it. None if no app does."""
+    kept = _thread.kept
+    if kept is None:
+        return frappe.get_hooks(name, None)
+    if name not in kept.hooks:
+        kept.hooks[name] = frappe.get_hooks(name, None)
+    return kept.hooks[name]
 
 
 @dataclass(frozen=True, slots=True)

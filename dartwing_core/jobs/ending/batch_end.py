@@ -16,10 +16,9 @@ from ..base import clock
 from ..base.row_types import Columns
 from ..db import best_effort, sql
 from ..line import wake
-from ..store import batch_store, job_store, waiting
+from ..store import batch_store, event_jobs, job_store, new_rows
 from ..store.batch_store import ON_COMPLETE, ON_FAILURE, ON_SUCCESS, BatchState
 from ..store.job_rows import NewJobRow
-from ..submit import submission
 from . import child_jobs
 
 
@@ -102,6 +101,7 @@ def _write(name: str) -> list[NewJobRow] | None:
     if not state["is_live"]:
         due += [ON_COMPLETE] if state["has_failed"] else [ON_COMPLETE, ON_SUCCESS]
         values = {"status": _end(state), "completed_at": clock.site_time(), "cancel_requested": 0}
+        event_jobs.insert_for_batch(name, batch["organization"], batch["owner_user"], values["status"])
     rows = {kind: _callback(batch, kind) for kind in due if batch[kind] and not batch[f"{kind}_job"]}
     values |= {f"{kind}_job": row["name"] for kind, row in rows.items()}
     batch_store.update(name, values)
@@ -124,6 +124,6 @@ def as_callback(row: NewJobRow) -> str:
 
 def _callback(batch: Columns, kind: str) -> NewJobRow:
     kept, now = json.loads(batch[kind]), clock.now_epoch()
-    row = submission.new_row(batch["owner_user"], batch["organization"], now) | kept
-    row |= waiting.columns(now, row["priority"]) | {"callback_of": batch["name"]}
+    row = new_rows.new_row(batch["owner_user"], batch["organization"], now) | kept
+    row |= new_rows.columns(now, row["priority"]) | {"callback_of": batch["name"]}
     return cast(NewJobRow, row)

@@ -16,7 +16,7 @@ from ..base.row_types import AttemptKey
 from ..db import connection, sql
 from ..notify import events
 from ..status import JobStatus
-from ..store import circuits, history, job_store, queued_job
+from ..store import circuits, event_jobs, history, job_store, queued_job
 from ..store.queued_job import QueuedJob, QueuedRow
 from . import limits, line_queries, queue_view
 from .claimed_job import ClaimedJob, ClaimedRow
@@ -281,6 +281,7 @@ class Claimer:
             return None
         message, worker = f"Worker started execution, attempt {attempt}", worker_name()
         log.append(history.event_of(job, JobStatus.QUEUED, JobStatus.RUNNING, message, config.ENGINE, worker=worker))
+        event_jobs.insert_for([job], JobStatus.QUEUED, JobStatus.RUNNING)
         events.announce([job], JobStatus.QUEUED, JobStatus.RUNNING, {})
         started = {"status": str(JobStatus.RUNNING), "attempt": attempt, "started_at": now}
         return cast(ClaimedRow, {**job, **started, "connection_id": connection_id})

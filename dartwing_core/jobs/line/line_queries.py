@@ -16,7 +16,7 @@ from ..base import config
 from ..status import JobStatus
 from ..store import backlog, waiting
 from ..store.job_rows import DispatchRow, DueRow
-from ..store.waiting import HELD, IN_LINE
+from ..store.new_rows import HELD, IN_LINE
 from . import limits
 from .selection import Line
 

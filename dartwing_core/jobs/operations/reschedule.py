@@ -14,7 +14,7 @@ from ..ending import batch_end
 from ..errors import InvalidJobError, InvalidTransitionError, JobChangedError
 from ..queries import retried_operation
 from ..status import WAITING, JobStatus
-from ..store import history, job_store, waiting
+from ..store import history, job_store, new_rows, waiting
 from ..store.job_rows import JobRow
 from ..submit import submission
 from ..submit.after_commit import after_commit
@@ -80,7 +80,7 @@ def _moved(job: JobRow, due: float, message: str) -> Document:
     entered = waiting.enter([job["name"]])
     after_commit().wake_for(entered)
     if entered:
-        values |= {"status": str(JobStatus.QUEUED), "in_line": waiting.IN_LINE}
+        values |= {"status": str(JobStatus.QUEUED), "in_line": new_rows.IN_LINE}
     if job["waits_for"]:
         after_commit().release_children_of([job["waits_for"]], batch_end.release_and_close)
     return submission.as_document({**job, **values})

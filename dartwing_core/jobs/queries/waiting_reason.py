@@ -24,7 +24,7 @@ from ..base.row_types import fields_of
 from ..line import pauses, queue_view
 from ..rq import doorbells, leader, redis_queue
 from ..status import WAITING, JobStatus
-from ..store import circuits, waiting
+from ..store import circuits, new_rows
 
 
 class Job(TypedDict):
@@ -141,7 +141,7 @@ def _held(job: Job, limits: Limits) -> str | None:
         return _("Held: the jobs of the organization are paused.")
     if not queue_view.may_start(config.job_type(job["job_type"])):
         return _("Held: jobs of this type are paused.")
-    if job["in_line"] == waiting.HELD:
+    if job["in_line"] == new_rows.HELD:
         return _("Held: the organization is over its limit of {0} waiting jobs.").format(limits.max_waiting)
     return None
 

@@ -19,7 +19,7 @@ from ..base import clock, plain_text
 from ..base.row_types import Columns
 from ..db import best_effort, sql
 from ..errors import InvalidJobError, JobBusyError, RateLimitError
-from ..store import job_store, schedule_store, waiting
+from ..store import job_store, new_rows, schedule_store
 from ..store.schedule_store import ScheduleRow
 from ..submit import dedup, quota
 from ..submit.submission import Prepared
@@ -145,7 +145,7 @@ def prepare(schedule: ScheduleRow, due: float | None = None) -> Prepared:
     item = schedule_form.check_work(schedule)
     row = item.row
     item.write(dict.fromkeys(("dedup_hash", "active_key", "dedup_until")))
-    item.write(waiting.columns(clock.now_epoch() if due is None else due, row["priority"]))
+    item.write(new_rows.columns(clock.now_epoch() if due is None else due, row["priority"]))
     item.write({"schedule_run": schedule_store.run_key(schedule["name"], row["name"] if due is None else due)})
     return item
 

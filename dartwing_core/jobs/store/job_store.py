@@ -8,7 +8,7 @@ status and attempt that the caller saw.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache, partial
 from typing import Any, TypeVar, cast
@@ -19,64 +19,29 @@ from pypika.terms import Parameter
 
 from ..base import clock, config, priorities
 from ..base.row_types import Columns, MovableJob, fields_of
-from ..db import deletion, named_locks, sql, transaction
+from ..db import named_locks, sql
 from ..db.rows import update_query
 from ..errors import InvalidTransitionError
 from ..notify import events, job_owner
 from ..status import FINISHED, JobStatus, can_move
-from . import history
+from . import event_jobs, history, new_rows
 from .history import LoggedJob
 from .job_rows import ChildRow, HeavyColumns, HolderRow, JobRow, NewJobRow
 
 HEAVY_FIELDS = fields_of(HeavyColumns)
 REPLACEABLE = ("modified", "modified_by", "input_parameters", "job_hash", "job_title", "priority", "queue")
-INSERT_BYTES, ROW_BYTES = 4_000_000, 1_000  # max_allowed_packet is 16 MB by default
 LOCK_WAIT = 2  # seconds, where jobs are put in line: that may be a web request
-ENTERED = "Job enqueued"
 
 
 Child = TypeVar("Child", bound=ChildRow)
 
 
 def insert_jobs(rows: Sequence[NewJobRow]) -> None:
-    """Insert new jobs, which share their columns, in one statement, and their first log rows in another.
-
-    A taken `active_key` raises the driver's IntegrityError. No error leaves a job without its history. Large inserts
-    are split, since a server limits the size of a statement. The caller undoes those before the one that fails.
-    """
-    batches = list(_by_size(rows))
-    for batch in batches:
-        sql.insert(config.JOB, list(rows[0]), [tuple(row.values()) for row in batch])
-    try:
-        for batch in batches:
-            history.write([event for row in batch for event in _first_events(row)])
-    except Exception as error:
-        if not transaction.has_undone_transaction(error, frappe.db.sql):
-            deletion.delete_named(config.JOB, [row["name"] for row in rows])
-        raise
+    """Insert new jobs, as `new_rows.insert` does, and tell of them."""
+    new_rows.insert(rows)
+    event_jobs.insert_for(rows, None, JobStatus.PENDING)
     in_line = [row for row in rows if row["status"] == JobStatus.QUEUED]
     events.announce(in_line, JobStatus.PENDING, JobStatus.QUEUED, {})
-
-
-def _first_events(row: NewJobRow) -> Iterator[history.Event]:
-    """The first events of a job: created Pending, and in line at that moment if it waits for nothing."""
-    yield history.event_of(row, None, JobStatus.PENDING, "Job created", row["owner"])
-    if row["status"] == JobStatus.QUEUED:
-        yield history.event_of(row, JobStatus.PENDING, JobStatus.QUEUED, ENTERED, row["owner"])
-
-
-def _by_size(rows: Sequence[NewJobRow]) -> Iterator[list[NewJobRow]]:
-    """The rows in batches of about INSERT_BYTES."""
-    batch: list[NewJobRow] = []
-    size = 0
-    for row in rows:
-        size += len(row["input_parameters"]) + ROW_BYTES
-        if batch and size > INSERT_BYTES:
-            yield batch
-            batch, size = [], len(row["input_parameters"]) + ROW_BYTES
-        batch.append(row)
-    if batch:
-        yield batch
 
 
 def transition(
@@ -106,6 +71,7 @@ def transition(
     move = partial(guarded_update, [job["name"]], from_status, to_status, values, actor, attempt=job["attempt"])
     if not move(lock_wait=lock_wait, unless_locked=unless_locked):
         return False
+    event_jobs.insert_for([job], from_status, to_status)
     events.announce([job], from_status, to_status, values)
     job_owner.notify_after_commit(job, to_status)
     retries = values.get("retry_count", job["retry_count"])
@@ -130,6 +96,7 @@ def move_all(jobs: Sequence[Child], to_status: JobStatus, message: str, values: 
     if not can_move(from_status, to_status):
         raise InvalidTransitionError(f"A job can't go from {from_status} to {to_status}.")
     guarded_update([job["name"] for job in free], from_status, to_status, values, actor)
+    event_jobs.insert_for(free, from_status, to_status)
     events.announce(free, from_status, to_status, values)
     for job in free:
         job_owner.notify_after_commit(job, to_status)

@@ -12,35 +12,17 @@ from collections.abc import Iterable, Mapping, Sequence
 import frappe
 from pypika import Case
 
-from ..base import clock, config, priorities
+from ..base import clock, config
 from ..base.row_types import Columns, fields_of
 from ..db import sql
 from ..db.rows import update_query
 from ..notify import events
 from ..status import WAITING, JobStatus
-from . import backlog, history, job_store
+from . import backlog, event_jobs, history, job_store, new_rows
 from .job_rows import DueRow, JobRow
+from .new_rows import HELD
 
-IN_LINE, HELD = 1, 2
-"""`in_line` of a Queued job, and of a Pending one that has no place in line yet (`quota`)."""
 ENTERED_AGAIN = "Job enqueued for retry"
-
-
-def columns(due_epoch: float, priority: str, waits_for: str | None = None) -> Columns:
-    """The columns of a job that is new or begins anew. It is in line at once if it waits for nothing."""
-    is_in_line = not waits_for and due_epoch <= clock.now_epoch()
-    return {
-        **due_columns(due_epoch, priority),
-        "status": str(JobStatus.QUEUED if is_in_line else JobStatus.PENDING),
-        "queued_at": clock.site_time() if is_in_line else None,
-        "waits_for": waits_for,
-        "in_line": IN_LINE if is_in_line else 0,
-    }
-
-
-def due_columns(due_epoch: float, priority: str) -> Columns:
-    """The columns for a job's due time, and for its place in line then."""
-    return {**clock.due_columns(due_epoch), "admission_rank": priorities.rank(due_epoch, priority)}
 
 
 def waiting_columns(parent: str) -> Columns:
@@ -62,7 +44,7 @@ def set_due(job: JobRow, due_epoch: float) -> Columns | None:
     `waits_for` may change at the same moment, so it is not written. `enter_due` puts a due job in line. Does not
     commit.
     """
-    values = due_columns(due_epoch, job["priority"])
+    values = new_rows.due_columns(due_epoch, job["priority"])
     if due_epoch > clock.now_epoch():
         values["in_line"] = 0  # not held either
     if job["status"] in (JobStatus.FAILED, JobStatus.TIMED_OUT):
@@ -132,9 +114,10 @@ def enter_locked(rows: Sequence[DueRow]) -> list[DueRow]:
         job_store.guarded_update(
             names, JobStatus(status), JobStatus.QUEUED, values, config.ENGINE, now=now, lock_wait=job_store.LOCK_WAIT
         )
-        message = job_store.ENTERED if status == JobStatus.PENDING else ENTERED_AGAIN
+        message = new_rows.ENTERED if status == JobStatus.PENDING else ENTERED_AGAIN
         entered = [history.event_of(row, JobStatus(status), JobStatus.QUEUED, message, config.ENGINE) for row in some]
         history.write(entered, at=now)
+        event_jobs.insert_for(some, JobStatus(status), JobStatus.QUEUED)
         events.announce(some, JobStatus(status), JobStatus.QUEUED, {})
     return list(rows)
 

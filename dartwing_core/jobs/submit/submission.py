@@ -14,15 +14,14 @@ from ..access import permission, visibility
 from ..access.standing import Limits, Standing
 from ..attempt import declared_types, functions, handlers
 from ..attempt.parameters import Declared
-from ..base import canonical, clock, config, due_times, ids, priorities
+from ..base import canonical, clock, config, due_times, priorities
 from ..base.config import JobType
 from ..base.row_types import Columns
 from ..base.texts import cut
-from ..db.rows import standard_columns
 from ..errors import InvalidJobError
 from ..rq import redis_queue
 from ..status import JobStatus
-from ..store import dependencies, job_store, waiting
+from ..store import dependencies, job_store, new_rows
 from ..store.job_rows import JobRow, NewJobRow
 from . import dedup, dependency_check, titles
 
@@ -81,7 +80,7 @@ class Prepared:
     @property
     def may_start(self) -> bool:
         """Whether it is in line and not paused, so that a free worker may claim it within the limits."""
-        return self.row["in_line"] == waiting.IN_LINE and not self.is_paused
+        return self.row["in_line"] == new_rows.IN_LINE and not self.is_paused
 
 
 def prepare_all(requests: Sequence[Request], user: str) -> list[Prepared]:
@@ -125,7 +124,7 @@ def _prepare(request: Request, user: str, allowed: dict[tuple[str, str], Allowed
     priority = _priority(job_type.default_priority or "Normal" if is_by_type else request.priority)
     dependency_check.check_policy(request.on_parent_failure)
     due = due_times.epoch_of(request.available_at)
-    row = _row(request, job_type, user, parameters, priority) | waiting.columns(due, priority)
+    row = _row(request, job_type, user, parameters, priority) | new_rows.columns(due, priority)
     return Prepared(request, cast(NewJobRow, row), allowed[asked].is_paused, standing.limits)
 
 
@@ -172,30 +171,11 @@ def _edited_title(job: JobRow, job_type: JobType | None, parameters: Any) -> str
     return titles.title_for(None, template, parameters)
 
 
-def new_row(user: str, organization: str, now: float) -> Columns:
-    """The columns that all new jobs have in common. `user` is their owner."""
-    site_now = clock.site_time(now)
-    return {
-        **standard_columns(ids.job_name(), user, site_now),
-        "organization": organization,
-        "owner_user": user,
-        "status": str(JobStatus.PENDING),
-        **dict.fromkeys(("depends_on", "on_parent_failure", "job_key", "parent_batch", "callback_of")),
-        **dict.fromkeys(("dedup_hash", "active_key", "dedup_until", "job_title")),
-        "created_at": site_now,
-        "attempt": 0,
-        "retry_count": 0,
-        "crash_count": 0,
-        "progress": 0,
-        "is_result_private": 0,
-    }
-
-
 def _row(request: Request, job_type: JobType, user: str, parameters: str, priority: str) -> Columns:
     now = clock.now_epoch()
     policy, window = dedup.policy_of(request.deduplication, job_type, request.dedup_key)
     content = canonical.hash_of(job_type.name, request.organization, parameters)
-    return new_row(user, request.organization, now) | {
+    return new_rows.new_row(user, request.organization, now) | {
         "job_type": job_type.name,
         "priority": priority,
         "queue": _queue(job_type, priority, request.queue),

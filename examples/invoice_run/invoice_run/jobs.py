@@ -6,7 +6,7 @@ import frappe
 from frappe import _
 from frappe.utils import add_months, escape_html, fmt_money, getdate
 
-from dartwing_core.jobs import JobContext, PermanentError, job_handler
+from dartwing_core.jobs import JobContext, PermanentError, get_job_details, job_handler
 
 
 @job_handler("print_invoice", timeout=60, max_retries=3, title="Invoice for {customer}", deduplication="Never")
@@ -23,6 +23,13 @@ def print_invoice(context: JobContext, run: str, line: str, customer: str) -> di
     file = frappe.get_doc({"doctype": "File", **values, **attached}).insert()
     invoice.db_set("invoice", file.file_url)
     return {"output_reference": file.file_url, "amount": invoice.amount}
+
+
+def note_failure(event: str, job_id: str, **details: str) -> None:
+    """Tell in the run's timeline which invoice was not printed. `background_job_events` in hooks.py names this."""
+    invoice = get_job_details(job_id)["parameters"]
+    text = _("The invoice for {0} was not printed.").format(invoice["customer"])
+    frappe.get_doc("Invoice Run", invoice["run"]).add_comment("Info", text)
 
 
 @job_handler("close_run", title="Close {run}", deduplication="Never")

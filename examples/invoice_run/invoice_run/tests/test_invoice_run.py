@@ -46,7 +46,9 @@ class TestInvoiceRun(JobTests, unittest.TestCase):
     def test_an_address_is_added_and_the_run_goes_on(self) -> None:
         run = submitted("Ann", "Bob", address="")
         frappe.db.commit()
-        self.assertEqual(set(run_jobs().values()), {"Dead Letter"})
+        self.assertEqual(set(run_jobs().values()), {"Dead Letter", "Completed"})
+        told = frappe.get_all("Comment", {"reference_name": run.name, "comment_type": "Info"}, pluck="content")
+        self.assertEqual(sorted(told), [f"The invoice for {name} was not printed." for name in ("Ann", "Bob")])
         for line in run.lines:
             line.address = "1 Main Street"
         run.save()

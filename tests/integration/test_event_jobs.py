@@ -1,0 +1,225 @@
+"""Functions that apps name for events of jobs and batches: each call is a job, made with the change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import frappe
+import pytest
+
+from dartwing_core.jobs import cancel_job, retry_job, submit_batch, submit_job
+from dartwing_core.jobs.db import sql
+from dartwing_core.jobs.recovery import sweeper
+from dartwing_core.jobs.rq import doorbells
+from dartwing_core.jobs.testing import run_jobs, time_passed
+from tests.support import database, factory
+from tests.support.jobs import run, status, submitted, submitted_by
+from tests.support.races import claimed
+
+HEARD: list[tuple[str, str, dict[str, str]]] = []
+"""Events in their order, each with the user as whom the function ran, and what it got."""
+NAMES = ("submitted", "started", "completed", "failed", "retried", "dead_letter", "canceled")
+TOLD = "SELECT COUNT(*) FROM `tabBackground Job` WHERE job_type = 'enqueued_function'"
+
+
+def hear(event: str, **details: str) -> None:
+    HEARD.append((event, frappe.session.user, details))
+
+
+def fail_once(event: str, **details: str) -> None:
+    hear(event, **details)
+    if len(HEARD) == 1:
+        frappe.db.sql("UPDATE tabUser SET bio = 'left behind' WHERE name = %s", (frappe.session.user,))
+        raise ConnectionError("not there yet")
+
+
+def path_of(function) -> str:
+    return f"{__name__}.{function.__name__}"
+
+
+@pytest.fixture
+def hooks(monkeypatch) -> Iterator[dict[str, Any]]:
+    """What an app declares in the two hooks, as Frappe collects it from all apps."""
+    declared: dict[str, Any] = {"background_job_events": {}, "job_batch_events": {}}
+    original = frappe.get_hooks
+
+    def with_ours(hook=None, *arguments, **named):
+        return declared[hook] if hook in declared else original(hook, *arguments, **named)
+
+    monkeypatch.setattr(frappe, "get_hooks", with_ours)
+    HEARD.clear()
+    yield declared
+    HEARD.clear()
+
+
+@pytest.fixture
+def heard(hooks) -> list[Any]:
+    """All events of all types."""
+    hooks["background_job_events"]["*"] = {name: [path_of(hear)] for name in NAMES}
+    return HEARD
+
+
+def names() -> list[str]:
+    """The events that functions have heard by now, sorted: their jobs run in no promised order."""
+    run_jobs()
+    return sorted(name for name, _user, _details in HEARD)
+
+
+def test_each_event_of_a_job_is_told_once_as_its_owner(alice, heard):
+    job = submitted_by(alice, factory.job_type("note", "add_note"), title="test note")
+    assert names() == ["completed", "started", "submitted"]
+    assert {user for _name, user, _details in heard} == {alice}
+    details = {"job_id": job.name, "job_type": "test_note", "organization": factory.ALPHA, "owner_user": alice}
+    assert [told for _name, _user, told in heard] == [details] * 3
+
+
+def test_failures_retries_and_dead_letters_are_told(alice, heard):
+    kind = factory.job_type("note", "add_note", max_retries=1)
+    job = submitted_by(alice, kind, title="test note", then="fail")
+    assert names() == ["failed", "started", "submitted"]
+    with time_passed(7200):
+        assert names() == sorted(["submitted", "started", "failed", "retried", "started", "dead_letter"])
+    retry_job(job.name)
+    frappe.db.commit()
+    assert names().count("retried") == 2
+
+
+def test_a_cancel_by_somebody_else_is_told_as_the_owner(alice, heard):
+    waiting, running = (submitted_by(alice, factory.job_type("plain"), n=n) for n in range(2))
+    claimed(running)
+    cancel_job(waiting.name)
+    frappe.db.commit()
+    assert names().count("canceled") == 1, "the running one has only been asked to stop"
+    assert {user for _name, user, _details in heard} == {alice}
+
+
+def test_jobs_that_end_with_a_parent_are_told_each(alice, heard):
+    kind = factory.job_type("plain")
+    parent = submitted_by(alice, kind, n=0)
+    frappe.set_user(alice)
+    for number in range(3):
+        submit_job(kind, factory.ALPHA, {"n": number + 1}, depends_on=parent.name)
+    frappe.db.commit()
+    cancel_job(parent.name)
+    frappe.db.commit()
+    frappe.set_user("Administrator")
+    assert (names().count("canceled"), names().count("dead_letter")) == (1, 3)
+
+
+def test_only_the_functions_of_the_type_are_called(hooks):
+    hooks["background_job_events"]["test_other"] = {"submitted": [path_of(hear)]}
+    submitted(factory.job_type("plain"))
+    assert names() == []
+    submitted(factory.job_type("other"))
+    assert names() == ["submitted"]
+
+
+def test_what_is_undone_is_not_told(heard):
+    kind = factory.job_type("plain")
+    frappe.db.commit()
+    submit_job(kind, factory.ALPHA, {"n": 1})
+    frappe.db.rollback()
+    frappe.db.savepoint("test_events")
+    submit_job(kind, factory.ALPHA, {"n": 2})
+    frappe.db.rollback(save_point="test_events")
+    frappe.db.commit()
+    assert database.value(TOLD) == 0
+    job = submitted(kind, n=3)
+    frappe.db.savepoint("test_events")
+    cancel_job(job.name)
+    frappe.db.rollback(save_point="test_events")
+    cancel_job(job.name)
+    frappe.db.commit()
+    assert names() == ["canceled", "submitted"]
+
+
+def test_a_function_that_fails_is_tried_again_and_changes_nothing_else(alice, hooks):
+    hooks["background_job_events"]["*"] = {"completed": [path_of(fail_once)]}
+    job = submitted_by(alice, factory.job_type("plain"))
+    assert names() == ["completed"]
+    assert status(job) == "Completed"
+    assert frappe.db.get_value("User", alice, "bio") != "left behind"
+    with time_passed(7200):
+        assert names() == ["completed", "completed"]
+    assert {*frappe.get_all("Background Job", pluck="status")} == {"Completed"}
+
+
+def test_the_end_of_a_batch_is_told(alice, hooks):
+    hooks["job_batch_events"] |= {name: [path_of(hear)] for name in ("completed", "failed", "canceled")}
+    kind = factory.job_type("note", "add_note")
+    ended = []
+    for then in ("", "fail_for_good"):
+        frappe.set_user(alice)
+        part = {"job_type": kind, "parameters": {"title": f"test {then}"} | ({"then": then} if then else {})}
+        ended.append(submit_batch(factory.ALPHA, [part]).name)
+        frappe.db.commit()
+        frappe.set_user("Administrator")
+        run_jobs()
+    told = [(name, user, details["batch_id"]) for name, user, details in HEARD]
+    assert told == [("completed", alice, ended[0]), ("failed", alice, ended[1])]
+
+
+def test_jobs_that_tell_of_events_have_none(heard):
+    submitted(factory.job_type("plain"))
+    run_jobs()
+    assert database.value(TOLD) == 3
+
+
+@pytest.mark.parametrize("wrong", [["a.b"], {"*": ["a.b"]}, {"*": {"done": ["a.b"]}}, {"*": None}, "a.b"])
+def test_a_hook_of_another_form_tells_nobody(hooks, wrong):
+    # Seen failing: a list in place of the mapping failed every submit of the site.
+    hooks["background_job_events"] = wrong
+    hooks["job_batch_events"] = wrong
+    job = submitted(factory.job_type("plain"))
+    assert run(job)["status"] == "Completed"
+    assert database.value(TOLD) == 0
+
+
+def test_a_function_that_is_gone_fails_its_own_job_alone(hooks):
+    hooks["background_job_events"]["*"] = {"completed": [f"{__name__}.gone"]}
+    job = submitted(factory.job_type("plain"))
+    run_jobs()
+    assert status(job) == "Completed"
+    told = frappe.get_all("Background Job", {"job_type": "enqueued_function"}, ["status", "error_message"])[0]
+    assert (told.status, "can't be imported" in told.error_message) == ("Dead Letter", True)
+
+
+def test_workers_are_woken_for_them(heard, monkeypatch):
+    rung: set[str] = set()
+    ring = doorbells.ring
+
+    def note(jobs, **named):
+        rung.update(job["name"] for job in jobs)
+        return ring(jobs, **named)
+
+    monkeypatch.setattr(doorbells, "ring", note)
+    job = submitted(factory.job_type("plain"))
+    cancel_job(job.name)
+    frappe.db.commit()
+    told = frappe.get_all("Background Job", {"job_type": "enqueued_function", "status": "Queued"}, pluck="name")
+    assert len(told) == 2
+    assert {*told} <= rung
+
+
+def test_a_change_without_a_function_costs_nothing(hooks):
+    def statements_of_a_job(number: int) -> int:
+        with database.statements() as seen:
+            run(submitted(kind, n=number))
+        return len(seen)
+
+    kind = factory.job_type("plain")
+    frappe.db.commit()
+    statements_of_a_job(0)
+    before = statements_of_a_job(1)
+    hooks["background_job_events"]["test_other"] = {"completed": [path_of(hear)]}
+    assert statements_of_a_job(2) == before
+
+
+def test_the_sweeper_tells_what_it_changes(alice, heard):
+    kind = factory.job_type("note", "add_note", max_retries=1)
+    run(submitted_by(alice, kind, title="test note", then="fail"))
+    frappe.db.sql("UPDATE `tabBackground Job` SET due_epoch = 0 WHERE status = 'Failed'")
+    sql.commit()
+    sweeper.sweep_background_jobs()
+    assert names().count("retried") == 1

@@ -54,7 +54,7 @@ from .request_texts import listed, parsed, texts
 
 HIDDEN = {
     config.JOB: ("rq_job_id", "connection_id"),
-    config.RUN: ("traceback", "worker", "rq_job_id", "connection_id"),
+    config.RUN: ("traceback", "worker", "rq_job_id", "connection_id", "state"),
     config.LOG: ("worker",),
 }
 """Fields with a permission level, in the DocTypes that members read. A test compares this with the DocTypes."""

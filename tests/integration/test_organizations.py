@@ -100,7 +100,7 @@ def test_a_file_of_a_job_that_is_not_completed_is_hidden_too(alice):
     frappe.set_user(alice)
     assert not frappe.has_permission("File", doc=file)
     assert frappe.get_list("File", filters={"name": file.name}) == []
-    frappe.local.request = SimpleNamespace(path=file.file_url)
+    frappe.local.request = SimpleNamespace(path=file.file_url, host="")
     try:
         assert not file.is_downloadable()
     finally:

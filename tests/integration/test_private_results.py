@@ -78,7 +78,7 @@ def seen_in_desk(made, user: str) -> set[str]:
         listed = bool(frappe.get_list(doctype, filters=filters, fields=["*"]))
         assert frappe.has_permission(doctype, doc=document) is listed, doctype
         if doctype == "File":
-            frappe.local.request = SimpleNamespace(path=document.file_url)
+            frappe.local.request = SimpleNamespace(path=document.file_url, host="")
             try:
                 assert document.is_downloadable() is listed
             finally:

@@ -16,9 +16,9 @@ import frappe
 from frappe import _
 
 from ..base import config
+from ..base.texts import is_path
 from ..errors import UnknownHandlerError
 from ..store import event_jobs
-from .handlers import is_path
 
 HOOK = "background_job_functions"
 JOB_TYPE, HANDLER = config.ENQUEUED, "dartwing_core.handlers.enqueued.enqueued_function"
@@ -48,11 +48,11 @@ def resolve(path: str) -> Callable[..., Any]:
     Imports only modules that a pattern names or an installed app owns. A pattern names no function that its module
     has imported from elsewhere; its path alone does.
     """
-    patterns = _patterns()
-    is_named = is_path(path) and any(fnmatchcase(path, pattern) for pattern in patterns)
+    patterns, for_events = _patterns(), event_jobs.named_functions()
+    is_named = is_path(path) and (path in for_events or any(fnmatchcase(path, pattern) for pattern in patterns))
     if is_named or (is_path(path) and path.partition(".")[0] in frappe.get_installed_apps()):
         function = _import(path)
-        if is_named and (path in patterns or _is_of_its_module(function, path)):
+        if is_named and (path in patterns | for_events or _is_of_its_module(function, path)):
             return function
         if getattr(function, _MARK, False) is True:
             return function
@@ -77,4 +77,4 @@ def _is_of_its_module(function: Callable[..., Any], path: str) -> bool:
 
 
 def _patterns() -> set[str]:
-    return {*frappe.get_hooks(HOOK), *(frappe.conf.get(HOOK) or []), *event_jobs.named_functions()}
+    return {*frappe.get_hooks(HOOK), *(frappe.conf.get(HOOK) or [])}

@@ -15,6 +15,7 @@ from typing import Any
 import frappe
 from frappe import _
 
+from ..base.texts import is_path
 from ..errors import UnknownHandlerError
 from .declaration import Declaration, declare
 from .parameters import MARK, Declared, declared_by, further_arguments
@@ -106,11 +107,6 @@ def parameters_schema(path: str) -> dict[str, Any] | None:
 def is_marked(function: Any) -> bool:
     """Whether the decorator was applied to `function`."""
     return callable(function) and getattr(function, _MARK, False) is True
-
-
-def is_path(path: str) -> bool:
-    """Whether a text has the form of a function's dotted path."""
-    return "." in path and all(part.isidentifier() for part in path.split("."))
 
 
 def is_nameable(path: str) -> bool:

@@ -33,3 +33,8 @@ def _describe_unknown(name: str, known: Collection[str]) -> str:
     if close := get_close_matches(name, known, 1):
         return _("{0} is unknown: did you mean {1}?").format(name, close[0])
     return _("{0} is unknown (known: {1})").format(name, ", ".join(sorted(known)) or _("none"))
+
+
+def is_path(path: str) -> bool:
+    """Whether a text has the form of a function's dotted path."""
+    return "." in path and all(part.isidentifier() for part in path.split("."))

@@ -279,9 +279,9 @@ class Claimer:
         values |= {"engine": config.ENGINE, "connection_id": connection_id, "entry_id": self._entry_id}
         if not sql.execute_as_of_now(_START, values):
             return None
+        event_jobs.insert_for([job], JobStatus.QUEUED, JobStatus.RUNNING)  # an error leaves the log as it is
         message, worker = f"Worker started execution, attempt {attempt}", worker_name()
         log.append(history.event_of(job, JobStatus.QUEUED, JobStatus.RUNNING, message, config.ENGINE, worker=worker))
-        event_jobs.insert_for([job], JobStatus.QUEUED, JobStatus.RUNNING)
         events.announce([job], JobStatus.QUEUED, JobStatus.RUNNING, {})
         started = {"status": str(JobStatus.RUNNING), "attempt": attempt, "started_at": now}
         return cast(ClaimedRow, {**job, **started, "connection_id": connection_id})

@@ -2,17 +2,18 @@
 
 The hook `background_job_events` names functions by Job Type ("*" for all) and event, `job_batch_events` by event. Each
 call is a job of its own, of the Job Type `enqueued_function`. So it is as durable as what it tells, is retried, and
-keeps no request, worker or sweep waiting. It runs as the owner of what it tells about. Jobs of that type have no
-events.
+keeps no request, worker or sweep waiting. It runs as Administrator, like functions of the scheduler: an owner may have
+left. Jobs of that type have no events.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from ..base import canonical, clock, config, priorities
-from ..base.row_types import OwnedJob
+from ..base.row_types import Columns, OwnedJob
+from ..base.texts import is_path
 from ..db import sql
 from ..rq import doorbells, redis_queue
 from ..status import JobStatus
@@ -34,6 +35,15 @@ _OF_STATUS = {
 _ENDS_OF_ATTEMPTS = frozenset({JobStatus.FAILED, JobStatus.TIMED_OUT, JobStatus.DEAD_LETTER})
 
 
+class Call(NamedTuple):
+    """A function's dotted path, the organization and owner of what it is told about, and further arguments."""
+
+    path: str
+    organization: str
+    owner: str
+    details: dict[str, str]
+
+
 class Doorbell:
     """Wakes workers for the new jobs once the current transaction is committed."""
 
@@ -47,29 +57,42 @@ class Doorbell:
         redis_queue.if_there(lambda: doorbells.ring(rows))
 
 
-def insert_for(jobs: Iterable[OwnedJob], from_status: JobStatus | None, to_status: JobStatus) -> None:
-    """Insert a job for each function that is to hear of this change of jobs. `from_status`: None for new jobs.
+def rows_for(
+    jobs: Iterable[OwnedJob], from_status: JobStatus | None, to_status: JobStatus, columns: Iterable[str] = ()
+) -> list[NewJobRow]:
+    """A row for each function that is to hear of this change of jobs. `from_status`: None for new jobs.
 
-    Does not commit.
+    `columns`: those of rows with which they are inserted.
     """
     event = _event_of(from_status, to_status)
     by_type = _declared(HOOK) if event else None
     if not by_type or not event:
-        return
-    rows = []
+        return []
+    calls = []
     for job in jobs:
-        told = {"job_id": job["name"], "job_type": job["job_type"]}
+        told = {"event": event, "job_id": job["name"], "job_type": job["job_type"]}
         keys = (job["job_type"], ANY_TYPE) if job["job_type"] != config.ENQUEUED else ()
-        for path in (path for key in keys for path in _paths(by_type.get(key), event)):
-            rows.append(_row(path, job["organization"], job["owner_user"], {"event": event, **told}))
-    _insert(rows)
+        paths = [path for key in keys for path in _paths(by_type.get(key), event)]
+        calls += [Call(path, job["organization"], job["owner_user"], told) for path in paths]
+    return _rows(calls, tuple(columns))
+
+
+def insert_for(jobs: Iterable[OwnedJob], from_status: JobStatus, to_status: JobStatus) -> None:
+    """Insert these rows. Does not commit."""
+    _insert(rows_for(jobs, from_status, to_status))
 
 
 def insert_for_batch(batch: str, organization: str, owner: str, status: str) -> None:
-    """The same for the end of a batch."""
-    event = status.lower()
-    paths = _paths(_declared(BATCH_HOOK), event)
-    _insert([_row(path, organization, owner, {"event": event, "batch_id": batch}) for path in paths])
+    """Insert the rows for the end of a batch. Does not commit."""
+    told = {"event": status.lower(), "batch_id": batch}
+    paths = _paths(_declared(BATCH_HOOK), told["event"])
+    _insert(_rows([Call(path, organization, owner, told) for path in paths]))
+
+
+def ring_later(rows: Sequence[NewJobRow]) -> None:
+    """Wake workers for these rows once the current transaction is committed."""
+    if rows:
+        sql.callback_of_transaction(Doorbell).rows.extend(rows)
 
 
 def named_functions() -> set[str]:
@@ -92,29 +115,42 @@ def _declared(hook: str) -> Mapping[str, Any] | None:
 
 
 def _paths(by_event: Any, event: str) -> list[str]:
-    return list(by_event.get(event, ())) if isinstance(by_event, Mapping) else []
+    """The functions for an event. What is no path of a function is left out: it must not fail the change."""
+    found = by_event.get(event) if isinstance(by_event, Mapping) else None
+    paths = found if isinstance(found, list | tuple) else [found]
+    return [path for path in paths if isinstance(path, str) and len(path) <= config.LONGEST_NAME and is_path(path)]
 
 
-def _row(path: str, organization: str, owner: str, details: dict[str, str]) -> NewJobRow:
-    arguments = {**details, "organization": organization, "owner_user": owner}
-    parameters = canonical.canonical_json({"method": path, "arguments": arguments})
+def _rows(calls: Sequence[Call], columns: tuple[str, ...] = ()) -> list[NewJobRow]:
+    if not calls:
+        return []
     job_type, now = config.job_type(config.ENQUEUED), clock.now_epoch()
     priority = (job_type and job_type.default_priority) or "Normal"
-    row = new_rows.new_row(owner, organization, now) | new_rows.columns(now, priority)
-    row |= {
+    queue = job_type.queue if job_type else None
+    shared = {
+        **new_rows.columns(now, priority),
         "job_type": config.ENQUEUED,
         "priority": priority,
-        "queue": (job_type and job_type.queue) or priorities.QUEUE_OF_PRIORITY[priority],
-        "job_title": path.rpartition(".")[2],
-        "input_parameters": parameters,
-        "job_hash": canonical.hash_of(config.ENQUEUED, organization, parameters),
+        "queue": queue if queue in redis_queue.queue_names() else priorities.QUEUE_OF_PRIORITY[priority],
         "timeout_seconds": TIMEOUT,
         "max_retries": job_type.max_retries or 0 if job_type else 0,
+        "is_result_private": 1,
     }
-    return cast(NewJobRow, row)
+    rows = [_row(call, now) | shared for call in calls]
+    return cast(list[NewJobRow], [{column: row.get(column) for column in columns or row} for row in rows])
+
+
+def _row(call: Call, now: float) -> Columns:
+    arguments = {**call.details, "organization": call.organization, "owner_user": call.owner}
+    parameters = canonical.canonical_json({"method": call.path, "arguments": arguments})
+    return new_rows.new_row(config.ENGINE, call.organization, now) | {
+        "job_title": call.path.rpartition(".")[2],
+        "input_parameters": parameters,
+        "job_hash": canonical.hash_of(config.ENQUEUED, call.organization, parameters),
+    }
 
 
 def _insert(rows: Sequence[NewJobRow]) -> None:
     if rows:
         new_rows.insert(rows)
-        sql.callback_of_transaction(Doorbell).rows.extend(rows)
+        ring_later(rows)

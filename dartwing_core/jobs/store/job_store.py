@@ -38,8 +38,9 @@ Child = TypeVar("Child", bound=ChildRow)
 
 def insert_jobs(rows: Sequence[NewJobRow]) -> None:
     """Insert new jobs, as `new_rows.insert` does, and tell of them."""
-    new_rows.insert(rows)
-    event_jobs.insert_for(rows, None, JobStatus.PENDING)
+    told = event_jobs.rows_for(rows, None, JobStatus.PENDING, rows[0]) if rows else []
+    new_rows.insert([*rows, *told])
+    event_jobs.ring_later(told)
     in_line = [row for row in rows if row["status"] == JobStatus.QUEUED]
     events.announce(in_line, JobStatus.PENDING, JobStatus.QUEUED, {})
 

@@ -43,7 +43,7 @@ _children_of_others = ("Dynamic Link", "Communication Link", "Event Participants
 _personal = (
     *("Notification Log", "List Filter", "Number Card", "Dashboard Chart", "Auto Email Report", "Prepared Report"),
 )
-_navigation = ("Workspace", "Workspace Sidebar", "Desktop Icon")
+_navigation = ("Workspace", "Workspace Sidebar", "Desktop Icon", "Desktop Layout")
 
 permission_query_conditions = {
     **dict.fromkeys(_tenant_doctypes, "dartwing_core.jobs.access.desk_access.conditions"),

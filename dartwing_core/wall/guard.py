@@ -71,6 +71,8 @@ ESCAPED = "\\u"
 """In JSON: a key may be written otherwise."""
 ASSIGNED = "args"
 """The argument with the DocType and the name, or the list of names, of what is assigned."""
+FILES = "files"
+"""The argument with the names of files."""
 NUMBER_KEYS = ("limit", "limit_start", "limit_page_length", "page_length")
 NUMBER = re.compile(r"-?[\w.]*")
 """Also words such as `null`, which Frappe converts."""
@@ -194,7 +196,12 @@ def _is_overridden(command: str) -> bool:
 
 
 def _check_number_of_documents(call: Call) -> None:
-    """Refuse too many documents at once: Frappe loads and refuses them one by one (`bulk_update`)."""
+    """Refuse too many documents at once: Frappe loads and refuses them one by one (`bulk_update`, `zip_files`)."""
+    for key in (*NAME_KEYS, FILES):
+        value = call.arguments.get(key)
+        is_long = not isinstance(value, str) or len(value) > MOST_NAMES
+        if is_long and len(listed(value)) > MOST_NAMES and not visibility.viewer().sees_everything:
+            raise InvalidJobError(_("{0}: at most {1} at once.").format(key, MOST_NAMES))
     docs = call.arguments.get("docs")
     if not docs or (isinstance(docs, str) and docs.lstrip()[:1] != "["):  # one document, whose text may be long
         return
@@ -274,9 +281,9 @@ def _assigned(call: Call) -> Iterator[tuple[str | None, Any]]:
 def _sent_to_method(call: Call) -> Iterator[tuple[str | None, Any]]:
     """The document that is sent for one of its methods. Its values say nothing about the row of its name."""
     if getattr(call.function, "__name__", "") == "run_doc_method":
-        sent = parsed(call.arguments.get("docs") or call.arguments.get("document"))
-        if isinstance(sent, dict):
-            yield tenant_doctype(sent.get("doctype")), sent.get("name")
+        for sent in map(parsed, (call.arguments.get("docs"), call.arguments.get("document"))):
+            if isinstance(sent, dict):
+                yield tenant_doctype(sent.get("doctype")), sent.get("name")
 
 
 def _odd_doctype(call: Call) -> str | None:

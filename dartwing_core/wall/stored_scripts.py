@@ -24,6 +24,9 @@ from . import by_request, request_texts
 
 TAG = re.compile(r"<[a-zA-Z/!?]")
 """Where a tag may begin. Operators of filters are none."""
+ESCAPED = re.compile(r"\\u003c", re.IGNORECASE)
+LEFT_ALONE = frozenset({"Attach", "Attach Image", "Barcode", "Code", "JSON"})
+"""Types of fields whose texts Frappe never sanitizes."""
 COLOR = re.compile(r"[\w#(),.%/ -]*")
 
 
@@ -58,18 +61,28 @@ def _without_scripts(value: Any, sanitize: Callable[[str], str]) -> Any:
     return value
 
 
-def _checking_colors(sanitize: Callable[..., Any]) -> Callable[..., Any]:
-    """`_sanitize_content` of each document and child row."""
+def _checking_fields(sanitize: Callable[..., Any]) -> Callable[..., Any]:
+    """`_sanitize_content` of each document and child row. It passes by texts without a `<`."""
 
     @functools.wraps(sanitize)
     def sanitized(self: BaseDocument, *arguments: Any, **named: Any) -> Any:
-        for field in self.meta.get("fields", {"fieldtype": "Color"}) if _is_checked() else ():
+        is_checked = _is_checked()
+        for field in self.meta.get("fields", {"fieldtype": "Color"}) if is_checked else ():
             if not COLOR.fullmatch(str(self.get(field.fieldname) or "")):
                 frappe.throw(_("{0} must be a color, such as #00ff00.").format(_(field.label)))
+        for field in _escaped_fields(self) if is_checked else ():
+            self.set(field, json.dumps(request_texts.parsed(self.get(field)), ensure_ascii=False))
         return sanitize(self, *arguments, **named)
 
     return sanitized
 
 
+def _escaped_fields(row: BaseDocument) -> list[str]:
+    """The fields with JSON in which a tag is escaped. A page parses it, and then writes the tag as HTML."""
+    found = [name for name, value in vars(row).items() if isinstance(value, str) and ESCAPED.search(value)]
+    fields = [field for name in found if (field := row.meta.get_field(name)) and field.fieldtype not in LEFT_ALONE]
+    return [field.fieldname for field in fields if request_texts.parsed(row.get(field.fieldname)) is not None]
+
+
 base_document.sanitize_html = _also_json(base_document.sanitize_html)
-BaseDocument._sanitize_content = _checking_colors(BaseDocument._sanitize_content)
+BaseDocument._sanitize_content = _checking_fields(BaseDocument._sanitize_content)

@@ -37,7 +37,7 @@ def page(user: str, label: str, **more) -> dict:
     return {**values, "content": CONTENT, **more}
 
 
-def insert(web: str, user: str, **values):
+def insert(web: str, user: str, /, **values):
     return call(Client(web).with_token(user), "frappe.client.insert", doc=json.dumps(values))
 
 
@@ -97,6 +97,55 @@ def test_workspace_managers_write_pages_of_others(web, stranger, alice):
     assert answer.status_code == 200, answer.text[:300]
 
 
+FOREIGN = {
+    "a layout": ("Desktop Layout", "user", {"layout": "[]"}),
+    "a sidebar": ("Workspace Sidebar", "for_user", {"title": "test of alice", "items": []}),
+    "a list of private pages": ("Workspace Sidebar", None, {"title": "My Workspaces-{}", "items": []}),
+}
+
+
+@pytest.mark.skipif(IS_15, reason="Frappe 16 has them")
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_nobody_makes_other_navigation_for_somebody_else(web, stranger, alice, kind):
+    doctype, field, values = FOREIGN[kind]
+    values = {key: value.format(alice) if isinstance(value, str) else value for key, value in values.items()}
+    values |= {field: alice} if field else {}
+    assert insert(web, stranger, doctype=doctype, **values).status_code == 403
+    made = frappe.get_doc({"doctype": doctype, **values})
+    made.flags.ignore_links = True
+    made.db_insert()
+    frappe.db.commit()
+    client = Client(web).with_token(stranger)
+    try:
+        change = {"layout": "[1]"} if doctype == "Desktop Layout" else {"header_icon": "x"}
+        answer = client.http.put(f"{web}/api/resource/{doctype}/{made.name}", json=change, timeout=60)
+        assert answer.status_code == 403, answer.text[:300]
+        assert client.http.delete(f"{web}/api/resource/{doctype}/{made.name}", timeout=60).status_code == 403
+    finally:
+        frappe.db.rollback()
+        frappe.db.delete(doctype, {"name": made.name})
+        frappe.db.commit()
+
+
+@pytest.mark.skipif(IS_15, reason="Frappe 16 has them")
+def test_icons_and_sidebars_for_all_are_changed_by_their_makers_alone(web, stranger):
+    # Seen failing: anybody led those of any app elsewhere, for everybody.
+    made = frappe.get_doc({"doctype": "Desktop Icon", "label": "test icon", "icon_type": "Link", "link": "/app"})
+    made.db_insert()
+    frappe.db.commit()
+    client, address = Client(web).with_token(stranger), f"{web}/api/resource/Desktop Icon/{made.name}"
+    try:
+        assert client.http.put(address, json={"link": "https://evil.example"}, timeout=60).status_code == 403
+        assert client.http.delete(address, timeout=60).status_code == 403
+        made.db_set("owner", stranger)
+        frappe.db.commit()
+        assert client.http.put(address, json={"link": "/app/note"}, timeout=60).status_code == 200
+    finally:
+        frappe.db.rollback()
+        frappe.db.delete("Desktop Icon", {"name": made.name})
+        frappe.db.commit()
+
+
 TEXTS = {
     "a list": json.dumps([SCRIPT]),
     "a text": json.dumps(SCRIPT),
@@ -115,6 +164,20 @@ def test_a_text_that_is_json_holds_no_script(web, stranger, text):
     assert answer.status_code == 200, answer.text[:300]
     frappe.db.rollback()
     assert "onerror" not in frappe.db.get_value("Event", answer.json()["message"]["name"], "subject")
+
+
+@pytest.mark.parametrize("escape", ["\\u003c", "\\u003C"])
+def test_an_escaped_tag_is_a_tag(web, alice, escape):
+    # Seen failing: a list parsed the filters of a saved filter, and wrote them as HTML.
+    filters = json.dumps([["ToDo", "description", "like", SCRIPT]]).replace("<", escape)
+    values = {"reference_doctype": "ToDo", "filter_name": frappe.generate_hash(), "for_user": ""}
+    answer = insert(web, alice, doctype="List Filter", **values, filters=filters)
+    assert answer.status_code == 200, answer.text[:300]
+    frappe.db.rollback()
+    stored = frappe.db.get_value("List Filter", answer.json()["message"]["name"], "filters")
+    assert "onerror" not in str(json.loads(stored))
+    frappe.db.delete("List Filter", {"owner": alice})
+    frappe.db.commit()
 
 
 @pytest.mark.parametrize("text", ['["<", 5]', '{"a": "1 < 2 & 3 > 2"}', '["<b>bold</b>"]', "1 < 2", "[1] <- no JSON"])

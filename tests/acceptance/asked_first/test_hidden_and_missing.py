@@ -57,6 +57,15 @@ WAYS = {
         "run_doc_method", docs=json.dumps(document(JOB, name="$", owner_user="test_m_user@example.com")),
         method="add_comment",
     ),
+    "run_doc_method of a forged one beside another": (
+        "POST",
+        "/api/v2/method/run_doc_method",
+        {
+            "method": "add_comment",
+            "docs": {"doctype": "Note", "title": "x"},
+            "document": document(JOB, name="$", owner_user="test_m_user@example.com"),
+        },
+    ),
     "v2 method of a DocType": ("POST", "/api/v2/method/Tag/add_tag", {"tag": "x", "dt": JOB, "dn": "$"}),
     "by cmd": ("POST", "/?cmd=frappe.client.delete", {"cmd": "frappe.client.delete", "doctype": JOB, "name": "$"}),
     "by cmd on a page of Desk": ("POST", "/app?cmd=frappe.client.delete",

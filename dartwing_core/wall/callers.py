@@ -16,8 +16,8 @@ from . import by_request
 
 BUILDERS = ("database", "query_builder", "model.db_query", "model.qb_query", "model.utils")
 """Frappe's modules that issue queries for their callers."""
-SAVING, OWN = ("model.", *BUILDERS), ("dartwing_core.dartwing_core.", "dartwing_core.wall.")
-"""Modules of Frappe's and ours that save and rename documents for their callers."""
+SAVING, OWN = ("model.", "permissions", *BUILDERS), ("dartwing_core.dartwing_core.", "dartwing_core.wall.")
+"""Modules of Frappe's and ours that save and rename documents, and check permissions, for their callers."""
 OVERRIDDEN = frozenset({"save", "_save", "insert", "submit", "cancel", "update", "check_if_latest"})
 """Methods of documents that controllers of apps override, and still call."""
 SCRIPTS = ("safe_exec", "read_sql", "execute_query_report")

@@ -48,6 +48,8 @@ from . import (  # noqa: F401 (wrap functions)
     mailed_reports,
     references,
     renames,
+    role_names,
+    rows_alone,
     select_values,
     sent_later,
     sent_names,

@@ -31,9 +31,12 @@ def keep_navigation(doc: Document, method: str | None = None, *_names: str) -> N
 
 
 def has_permission(doc: Document, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
-    """`has_permission` of the same. In developer mode, their controllers delete files of apps before the hook above."""
-    may_delete = ptype != "delete" or _may_change(doc, doc, user or frappe.session.user)
-    return may_delete and check_other_apps(doc, ptype, user, debug)
+    """`has_permission` of the same. In developer mode, their controllers delete files of apps before the hook above.
+
+    It also decides about rows of their child tables that are written by themselves, which never come to that hook.
+    """
+    may_change = ptype not in ("write", "delete") or _may_change(doc, doc, user or frappe.session.user)
+    return may_change and check_other_apps(doc, ptype, user, debug)
 
 
 def _may_change(doc: Document, before: Document | None, user: str) -> bool:

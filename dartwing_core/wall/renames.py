@@ -22,7 +22,7 @@ from frappe.model import rename_doc
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES, throw_missing
 
-from . import by_request, callers, references
+from . import by_request, callers, references, role_names
 from .loaded_names import loaded_name
 
 if TYPE_CHECKING:
@@ -59,8 +59,10 @@ def _merging(validate: Callable[..., str]) -> Callable[..., str]:
     def validated(*arguments: Any, **named: Any) -> str:
         name = validate(*arguments, **named)
         given = signature.bind(*arguments, **named).arguments
-        asks = given["merge"] and not given.get("ignore_permissions") and given["doctype"] not in TENANT_DOCTYPES
-        if asks and by_request.is_by_request() and callers.frappe_asks(callers.SAVING, callers.OWN):
+        if not by_request.is_by_request() or not callers.frappe_asks(callers.SAVING, callers.OWN):
+            return name
+        role_names.check_rename(given["doctype"], given["old"], name)
+        if given["merge"] and not given.get("ignore_permissions") and given["doctype"] not in TENANT_DOCTYPES:
             frappe.get_doc(given["doctype"], given["new"]).check_permission("write")
         return name
 

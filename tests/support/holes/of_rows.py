@@ -11,6 +11,7 @@ from typing import Any
 import frappe
 import pytest
 from frappe import client
+from frappe.core.doctype.report.report import Report
 from frappe.desk.doctype.notification_log import notification_log
 from frappe.desk.form import document_follow
 from frappe.email.doctype.auto_email_report.auto_email_report import AutoEmailReport
@@ -121,6 +122,23 @@ def takes_a_row_from_another_account(scene: Scene):
 
     scene.answer(save)
     return frappe.db.get_value("DefaultValue", row.name, "parent") == scene.user
+
+
+@hole("rows_alone", 15, 16)
+def changes_a_row_of_another_account(scene: Scene):
+    place = {"parent": scene.other, "parenttype": "User", "parentfield": "defaults"}
+    row = insert("DefaultValue", **place, defkey="test_hole", defvalue="x")
+    row.defvalue = "changed"
+    scene.answer(lambda: row.save().name)
+    return frappe.db.get_value("DefaultValue", row.name, "defvalue") == "changed"
+
+
+@hole("role_names", 15, 16)
+def runs_a_report_by_roles_of_a_block(scene: Scene):
+    values = {"report_name": "Test Hole", "ref_doctype": "Note", "report_type": "Query Report", "is_standard": "No"}
+    report = insert("Report", **values, query="select 1", roles=[{"role": "System Manager"}])
+    insert("Custom HTML Block", __newname=report.name, roles=[{"role": "All"}])
+    return scene.answer(inspect.unwrap(Report.is_permitted), report) is True
 
 
 @hole("sent_later: notices", 15, 16)

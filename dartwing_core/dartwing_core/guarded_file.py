@@ -17,7 +17,7 @@ from frappe.utils import cint
 
 from dartwing_core.jobs.access import desk_access
 from dartwing_core.jobs.store import private_files
-from dartwing_core.wall import callers, copied_files, file_moves, file_rules, references, shown_files
+from dartwing_core.wall import callers, copied_files, file_moves, file_places, file_rules, references, shown_files
 from dartwing_core.wall.by_request import is_by_request
 
 NAME = f"{__name__}.File"
@@ -81,14 +81,16 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
 
     def save_file(self, *arguments: Any, **named: Any) -> Any:
         """Share the bytes of a file of ours with no other File. It keeps address and hash when its bytes change."""
+        copied_files.check_source(self)
         if self.is_new() and file_rules.names_a_published_file_of_ours(self):
             self.set("content_hash", private_files.own_hash())  # by another one, later uploads would lead there
             return None
         before, kept = self.get("content_hash"), file_rules.own_hash_of(self)
         if self.flags.own_id or kept:
             named["overwrite"] = True
-        if self.flags.has_own_bytes or kept:
+        if self.flags.has_own_bytes or kept or file_places.is_rewritten(self):
             named["ignore_existing_file_check"] = True
+        self.flags.overwrites = named.get("overwrite") or any(arguments[3:])
         try:
             return super().save_file(*arguments, **named)
         finally:
@@ -97,10 +99,14 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
                 self.set("content_hash", kept)
 
     def save_file_on_filesystem(self) -> dict[str, str]:
-        """Write the bytes of a file of ours into its own folder."""
+        """Write the bytes of a file of ours into its own folder, and others where they overwrite no other File."""
         if self.flags.own_id:
             self.file_url = private_files.address_for(self.flags.own_id, self.file_name)
+        elif not private_files.is_kept(self.file_url) and file_places.is_rewritten(self):
+            self.set("file_url", file_places.address_to_write(self))
         elif not private_files.is_kept(self.file_url):
+            if is_by_request() or not self.flags.overwrites:
+                self.set("file_name", file_places.free_name(self))
             return super().save_file_on_filesystem()
         return {"file_name": os.path.basename(self.write_file()), "file_url": self.file_url}
 
@@ -109,9 +115,7 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
         path = file_rules.check_writing(self)
         if path:
             private_files.folder()
-        if path and path.is_file() and not self.flags.new_file:
-            # Frappe writes this back at a rollback, and would take it from a document that is sent along.
-            self.flags.original_content = path.read_bytes()
+        file_places.undo_at_rollback(self)
         return super().write_file()
 
     # Changing --------------------------------------------------------------------------------------------------------
@@ -135,6 +139,7 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
             file_rules.throw_unchangeable()
         shown_files.check_publishing(self)
         copied_files.check_moving(self)
+        file_places.check_moving(self)
         super().handle_is_private_changed()
 
     # Reading ---------------------------------------------------------------------------------------------------------
@@ -183,6 +188,8 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
     # Deleting --------------------------------------------------------------------------------------------------------
 
     def on_rollback(self) -> None:
+        """Undo no writing: `file_places` puts back what was where this File has written."""
+        self.flags.pop("original_content", None)
         self.flags.is_rolled_back = True
         try:
             super().on_rollback()
@@ -212,12 +219,13 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
             super().add_comment_in_reference_doc(*arguments)
 
     def delete_file_from_filesystem(self, only_thumbnail: bool = False) -> None:
-        """Delete no bytes that a File of ours has published, also as the thumbnail of another File."""
+        """Delete no bytes to which another File leads, also not as the thumbnail of this one."""
         if private_files.is_kept(self.file_url):
             self._delete_file_on_disk()
             return
-        if file_rules.is_published_by_another(self, file_rules.name_to_delete(self.get("thumbnail_url"))):
+        if self.flags.is_rolled_back:
+            return  # what this File has written is undone; all else was there before
+        if not file_places.is_only_user(self, self.get("thumbnail_url")):
             self.set("thumbnail_url", None)
-        is_of_others = file_rules.is_published_by_another(self, file_rules.name_to_delete(self.file_url))
-        only_thumbnail = only_thumbnail or is_of_others
+        only_thumbnail = only_thumbnail or not file_places.is_only_user(self, self.file_url)
         super().delete_file_from_filesystem(only_thumbnail=only_thumbnail)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import errno
 import functools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -54,15 +54,15 @@ def is_asked(passed_on: tuple[str, ...] = SAVING) -> bool:
 
 def place_of(address: str | None, is_private: bool = True) -> str | None:
     """The real path of the stored private file to which Frappe resolves an address. None for anything else."""
-    path = _path_of(address or "", is_private)
+    path = path_of(address or "", is_private)
     if not path or "\0" in path or len(path) > private_files.LONGEST_ADDRESS:
         return None
     real, folder = os.path.realpath(path), os.path.realpath(get_files_path(is_private=True))
     return real if Path(real).is_relative_to(folder) and os.path.isfile(real) else None
 
 
-def _path_of(address: str, is_private: bool) -> str | None:
-    """As `File.get_full_path` resolves it."""
+def path_of(address: str, is_private: bool) -> str | None:
+    """The path of an address, as `File.get_full_path` resolves it. None for other sites."""
     site = get_url()
     address = address.partition(site)[2] if "/files/" in address and address.startswith(site) else address
     if address and "/" not in address:
@@ -73,7 +73,7 @@ def _path_of(address: str, is_private: bool) -> str | None:
     return address if address.startswith("/") else None
 
 
-def _spellings(address: str) -> Iterator[str]:
+def spellings(address: str) -> Iterator[str]:
     """An address, and what Frappe makes of it: it decodes an address once or twice at each save."""
     for _save in range(MOST_DECODINGS):
         yield address
@@ -96,11 +96,11 @@ def may_read(place: str) -> bool:
     return _may_read(place, place)
 
 
-def _hidden_place(address: str | None, is_private: bool = True, but_for: str | None = None) -> str | None:
-    """The place of private bytes to which an address leads, if the user may not read them. `but_for`: a known place."""
-    for spelling in _spellings(address or ""):
+def _hidden_place(address: str | None, is_private: bool = True, but_for: Container[str | None] = ()) -> str | None:
+    """The place of private bytes to which an address leads, if the user may not read them. `but_for`: known places."""
+    for spelling in spellings(address or ""):
         place = place_of(spelling, is_private)
-        if place and place != but_for and not _may_read(place, spelling):
+        if place and place not in but_for and not _may_read(place, spelling):
             return place
     return None
 
@@ -132,9 +132,25 @@ def check_changed(file: Document) -> None:
     is_moved = any(map(file.has_value_changed, REFERENCES["File"]))
     if is_moved and not frappe.has_permission("File", "write", doc=file.name):
         raise frappe.PermissionError
-    known = place_of(before.file_url, before.is_private)
-    if place := _hidden_place(file.file_url, bool(cint(file.is_private)), known):
-        _throw_not_found(place, file.file_url)
+    known = {place_of(_address_of(before), before.is_private), *(file.flags.written or ())}
+    if place := _hidden_place(_address_of(file), bool(cint(file.is_private)), known):
+        _throw_not_found(place, _address_of(file))
+
+
+def _address_of(file: Document) -> str | None:
+    """Frappe takes the name of a File without an address for one."""
+    return file.file_url or file.file_name
+
+
+def check_source(file: Document) -> None:
+    """Raises FileNotFoundError if Frappe has read the bytes to save from a file that the user may not read.
+
+    A document that a request sends along may have any address.
+    """
+    address = None if file.content else _address_of(file)
+    place = _hidden_place(address, bool(cint(file.is_private))) if address and is_asked() else None
+    if place:
+        _throw_not_found(place, address)
 
 
 def check_moving(file: Document) -> None:
@@ -152,7 +168,7 @@ def _throw_not_found(place: str, address: str | None) -> None:
     """Raises FileNotFoundError, as Frappe does for the address of a missing file."""
     if private_files.mark_at(place) is not None:
         private_files.throw_foreign()
-    path = _path_of(unquote(address or ""), True) or address
+    path = path_of(unquote(address or ""), True) or address
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
 
 

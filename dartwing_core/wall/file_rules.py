@@ -24,7 +24,7 @@ from dartwing_core.jobs.access.desk_access import ENGINE_DOCTYPES, READING, REFE
 from dartwing_core.jobs.base import config
 from dartwing_core.jobs.store import private_files
 
-from . import copied_files, shown_files
+from . import copied_files, file_places, shown_files
 from .by_request import is_by_request
 from .references import check_other_apps, may_refer_to
 
@@ -192,6 +192,8 @@ def check_file(doc: Document, _method: str | None = None) -> None:
         if doc.has_value_changed("file_url"):
             check_address(doc)
         copied_files.check_changed(doc)
+        file_places.check_changed(doc)
+        file_places.check_thumbnail(doc)
         if doc.attached_to_doctype in TENANT_DOCTYPES:
             if ".." in (doc.get("thumbnail_url") or ""):
                 frappe.throw(_("{0} is no address of a file.").format("thumbnail_url"))  # Frappe would never delete it

@@ -66,7 +66,7 @@ def test_its_bytes_are_written_by_nobody_else(web, admin, stranger, of_schedule)
     before = read(admin, logo.file_url)[1]
     sent = stranger.http.get(f"{web}/api/resource/File/{own.name}", timeout=60).json()["data"]
     docs = json.dumps({**sent, "file_name": logo.file_url.rpartition("/")[2]})
-    assert call(stranger, "run_doc_method", docs=docs, method="optimize_file").status_code in REFUSED
+    call(stranger, "run_doc_method", docs=docs, method="optimize_file")  # of the stranger's own picture, where it lies
     assert read(admin, logo.file_url)[1] == before
 
 

@@ -127,12 +127,13 @@ def test_a_document_that_is_sent_along_reads_and_writes_no_file_of_a_job(bob_cli
     jobs_own = {"name": file.name, "modified": str(file.modified)} | dict.fromkeys(
         ("attached_to_doctype", "attached_to_name")
     )
-    for change in ({"file_url": file.file_url}, {"file_name": name}, {"file_url": file.file_url, **jobs_own}):
+    for change in ({"file_url": file.file_url}, {"file_url": file.file_url, **jobs_own}, {"file_name": name}):
         docs = json.dumps({**whole, **change})
         answer = call(bob_client, "run_doc_method", method="optimize_file", docs=docs)
-        assert answer.status_code in REFUSED or change == {"file_name": name}, answer.text
+        is_of_bob = change == {"file_name": name}  # bob's own picture is optimized where it lies
+        assert answer.status_code in REFUSED or is_of_bob, answer.text
         assert on_disk(file).read_bytes() == png("red")
-        assert (files_folder() / own.file_url.rpartition("/")[2]).read_bytes() == png("blue")
+        assert is_of_bob or (files_folder() / own.file_url.rpartition("/")[2]).read_bytes() == png("blue")
 
 
 def test_a_row_that_leads_there_already_reads_and_deletes_nothing(bob_client, bob, file):

@@ -9,6 +9,7 @@ from unittest import mock
 import frappe
 import pytest
 from frappe import client
+from frappe.core.doctype.file.file import File as FrappesFile
 from frappe.desk import desktop, reportview
 from frappe.desk.doctype.event import event
 from frappe.desk.form import load, utils
@@ -288,6 +289,14 @@ def takes_over_any_file(scene: Scene):
 
 def _attached(row: str) -> dict[str, str]:
     return {"attached_to_doctype": ROW, "attached_to_name": row}
+
+
+@hole("file_places", 15, 16)
+def deletes_what_a_thumbnail_names(scene: Scene):
+    with private_file("holed.txt", frappe.generate_hash().encode()) as file:
+        own = frappe.get_doc({"doctype": "File", "thumbnail_url": file.file_url})
+        scene.answer(FrappesFile.delete_file_from_filesystem, own, only_thumbnail=True)
+        return not file.exists_on_disk()
 
 
 @hole("shown_files", 15, 16)

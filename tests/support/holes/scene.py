@@ -159,4 +159,4 @@ def private_file(name: str, content: bytes, **attached: str) -> Iterator[Any]:
     try:
         yield file
     finally:
-        Path(file.get_full_path()).unlink()  # its row is undone with the scene
+        Path(file.get_full_path()).unlink(missing_ok=True)  # its row is undone with the scene

@@ -33,7 +33,6 @@ from frappe.model import mapper
 
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES, throw_missing
-from dartwing_core.jobs.errors import InvalidJobError
 
 from . import (  # noqa: F401 (wrap functions)
     by_request,
@@ -48,6 +47,7 @@ from . import (  # noqa: F401 (wrap functions)
     mailed_reports,
     references,
     renames,
+    request_numbers,
     role_names,
     rows_alone,
     select_values,
@@ -59,7 +59,7 @@ from . import (  # noqa: F401 (wrap functions)
 )
 from .doctypes import guarded_doctype, queue_doctype, tenant_doctype
 from .mentions import kind_fields
-from .request_call import DOCTYPE_KEYS, MOST_NAMES, NAME_KEYS, Call, find_function, of_request
+from .request_call import DOCTYPE_KEYS, NAME_KEYS, Call, find_function, of_request
 from .request_texts import listed, parsed
 
 PAIRS = (("ref_doctype", "ref_name"),)
@@ -73,11 +73,6 @@ ESCAPED = "\\u"
 """In JSON: a key may be written otherwise."""
 ASSIGNED = "args"
 """The argument with the DocType and the name, or the list of names, of what is assigned."""
-FILES = "files"
-"""The argument with the names of files."""
-NUMBER_KEYS = ("limit", "limit_start", "limit_page_length", "page_length")
-NUMBER = re.compile(r"-?[\w.]*")
-"""Also words such as `null`, which Frappe converts."""
 FUNCTION_KEYS = ("method", "query", "tree_method")
 """Arguments that name a function for a function of Frappe's to call: mappers, uploads, link search, trees."""
 SEARCHES = ["doctype", "txt", "searchfield", "start", "page_len", "filters"]
@@ -130,11 +125,11 @@ def before_job(method: Any = None, kwargs: Any = None, **_more: Any) -> None:
 
 def _check(call: Call) -> None:
     _check_function(call)
-    _check_number_of_documents(call)
+    request_numbers.check(call)
     asked_for = [text for text in call.doctypes if tenant_doctype(text) not in (None, text) or queue_doctype(text)]
     ours = [text for text in call.doctypes if text in TENANT_DOCTYPES]
     no_text = _no_text_for_name(call)
-    odd_number, odd_doctype = _odd_number(call), _odd_doctype(call)
+    odd_number, odd_doctype = request_numbers.odd(call), _odd_doctype(call)
     is_odd_call = _calls_another_kind(call)
     pairs = [(tenant_doctype(call.arguments.get(kind)), call.arguments.get(name)) for kind, name in PAIRS]
     pairs += [*_assigned(call), *_sent_to_method(call)]
@@ -195,22 +190,6 @@ def _begins_with(function: Callable[..., Any], parameters: list[str] | None) -> 
 
 def _is_overridden(command: str) -> bool:
     return command.startswith("dartwing_core.") or command in frappe.get_hooks("override_whitelisted_methods", {})
-
-
-def _check_number_of_documents(call: Call) -> None:
-    """Refuse too many documents at once: Frappe loads and refuses them one by one (`bulk_update`, `zip_files`)."""
-    for key in (*NAME_KEYS, FILES):
-        value = call.arguments.get(key)
-        is_long = not isinstance(value, str) or len(value) > MOST_NAMES
-        if is_long and len(listed(value)) > MOST_NAMES and not visibility.viewer().sees_everything:
-            raise InvalidJobError(_("{0}: at most {1} at once.").format(key, MOST_NAMES))
-    docs = call.arguments.get("docs")
-    if not docs or (isinstance(docs, str) and docs.lstrip()[:1] != "["):  # one document, whose text may be long
-        return
-    sent = listed(docs)
-    ours = [one for one in sent if isinstance(one, dict) and one.get("doctype") in TENANT_DOCTYPES]
-    if len(ours) > MOST_NAMES:
-        raise InvalidJobError(_("{0}: at most {1} at once.").format("docs", MOST_NAMES))
 
 
 # The user ------------------------------------------------------------------------------------------------------------
@@ -316,9 +295,3 @@ def _has_no_text_for_name(row: dict[str, Any]) -> bool:
     if isinstance(name, str | None):
         return False
     return sent_names.is_no_name(name) or guarded_doctype(row.get("doctype")) is not None
-
-
-def _odd_number(call: Call) -> str | None:
-    """The argument for a number of rows that is no number."""
-    sent = ((key, call.arguments.get(key)) for key in NUMBER_KEYS)
-    return next((key for key, value in sent if isinstance(value, str) and not NUMBER.fullmatch(value.strip())), None)

@@ -66,7 +66,7 @@ def may_read_files_of(doctype: str | None, name: str | None, user: str | None = 
     if doctype != config.JOB or not name:
         return may_refer_to(doctype, name, user)
     viewer, job = visibility.viewer(user), desk_access.job_of(name)
-    may_see = job is not None and viewer.can_see(job["owner_user"], job["organization"])
+    may_see = job is not None and viewer.can_see_job(job)
     return viewer.sees_everything or (may_see and viewer.can_see_result(job))
 
 

@@ -22,10 +22,10 @@ from frappe.model.document import Document
 from dartwing_core.jobs.access import visibility
 
 from . import by_request, callers
-from .loaded_names import loaded_name
+from .loaded_names import OWNER, loaded_name
 from .report_access import may_hold_ours
 
-NEW, OWNED = "__islocal", "dartwing_core_stored_owner"
+NEW, RESTORED = "__islocal", "dartwing_core_owner_restored"
 
 
 def _checking(update: Callable[[BaseDocument, Any], Any]) -> Callable[[BaseDocument, Any], Any]:
@@ -65,18 +65,28 @@ def _becomes_another(document: BaseDocument, values: Any) -> bool:
 
 
 def _by_stored_owner(has_permission: Callable[..., bool]) -> Callable[..., bool]:
-    """`Document.has_permission`: a sent document says of itself whose it is, and some permissions are the owner's."""
+    """`Document.has_permission`: values of a request say whose a document is, and some permissions are the owner's."""
 
     @functools.wraps(has_permission)
     def checked(self: Document, permtype: str = "read", *arguments: Any, **named: Any) -> bool:
-        is_sent = by_request.is_by_request() and permtype != "create" and not loaded_name(self) and self.name
-        if is_sent and not self.meta.issingle and not self.meta.istable and not self.flags.get(OWNED):
-            stored = frappe.db.get_value(self.doctype, self.name, ["owner", "creation"], as_dict=True)
-            self.flags[OWNED] = True
-            self.update(stored or {})
+        if by_request.is_by_request() and permtype != "create":
+            _restore_owner(self)
         return has_permission(self, permtype, *arguments, **named)
 
     return checked
+
+
+def _restore_owner(document: Document) -> None:
+    """Give a loaded document the owner of its load, and one that was sent whole those values of the stored row."""
+    if loaded_name(document):
+        document.owner = document.flags.get(OWNER, document.owner)
+        return
+    meta = document.meta
+    has_no_row = not document.name or meta.issingle or meta.istable or meta.get("is_virtual")
+    if has_no_row or document.flags.get(RESTORED) or visibility.viewer().sees_everything:
+        return
+    document.flags[RESTORED] = True
+    document.update(frappe.db.get_value(document.doctype, document.name, ["owner", "creation"], as_dict=True) or {})
 
 
 BaseDocument.update = _checking(BaseDocument.update)

@@ -1,4 +1,4 @@
-"""Remembers the name with which a document was loaded, whatever its fields say later.
+"""Remembers the name and the owner with which a document was loaded, whatever its fields say later.
 
 Of a name that was sent as a number, makes a text. For 966 the database takes "966c12…", and Frappe's answer tells that
 name before it checks a permission. Some DocTypes number their rows. (16)
@@ -17,6 +17,9 @@ from dartwing_core.jobs.access.desk_access import LOADED
 from .by_request import is_by_request
 from .sent_names import is_no_name_of
 
+OWNER = "dartwing_core_loaded_owner"
+"""In the flags of a loaded document: its owner."""
+
 
 def loaded_name(document: Any) -> str | None:
     """The name of the row from which a document was loaded. None if it was not."""
@@ -31,7 +34,7 @@ def _noting(load: Callable[..., Any]) -> Callable[..., Any]:
         if isinstance(self.name, int) and is_by_request() and is_no_name_of(self.meta, self.name):
             self.name = str(self.name)
         found = load(self, *arguments, **named)
-        self.flags[LOADED] = self.name
+        self.flags[LOADED], self.flags[OWNER] = self.name, self.get("owner")
         return found
 
     return noted

@@ -11,9 +11,15 @@ import pytest
 from dartwing_core.jobs import (
     JobNotFoundError,
     UnknownHandlerError,
+    bulk_retry_dead_letter,
     cancel_job,
+    cancel_jobs,
+    get_job_details,
+    get_job_history,
     get_job_status,
+    list_jobs,
     retry_job,
+    run_now,
     submit_batch,
     submit_job,
     submit_jobs,
@@ -25,7 +31,7 @@ from dartwing_core.jobs.rq import doorbells
 from dartwing_core.jobs.store import history
 from dartwing_core.jobs.testing import run_jobs, time_passed
 from tests.support import database, factory
-from tests.support.jobs import run, status, submitted, submitted_by
+from tests.support.jobs import run, set_columns, status, submitted, submitted_by
 from tests.support.races import claimed
 from tests.support.sessions import as_user
 
@@ -118,16 +124,24 @@ def test_what_becomes_of_a_job_is_told_though_its_owner_is_gone(heard):
         frappe.db.commit()
 
 
-def test_people_see_no_more_of_such_jobs_than_that_they_are_there(alice, heard):
+def test_only_system_managers_see_and_change_such_jobs(alice, heard):
+    # Seen failing: an admin of the organization canceled and retimed them, so that an app never heard of an event, and
+    # read the errors of functions that run as Administrator.
     submitted_by(alice, factory.job_type("plain"))
+    told = frappe.get_all("Background Job", {"job_type": "enqueued_function"}, pluck="name")[0]
+    set_columns(frappe._dict(name=told), error_message="of another organization", status="Dead Letter", in_line=0)
     admin = factory.user("reads_events", factory.ALPHA, org_role="Admin", roles=("Dartwing User", "Dartwing Admin"))
-    names()
-    of_events = {"job_type": "enqueued_function"}
-    assert as_user(alice, lambda: frappe.get_list("Background Job", of_events)) == []
-    told = frappe.get_all("Background Job", of_events, pluck="name")[0]
-    with pytest.raises((frappe.PermissionError, JobNotFoundError)):
-        as_user(alice, cancel_job, told)
-    assert as_user(admin, lambda: get_job_status(told))["result_is_hidden"]
+    for user in (alice, admin):
+        for operation in (cancel_job, retry_job, run_now, get_job_status, get_job_details, get_job_history):
+            with pytest.raises(JobNotFoundError):
+                as_user(user, operation, told)
+        assert as_user(user, lambda: frappe.get_list("Background Job", {"name": told})) == []
+        assert not as_user(user, frappe.has_permission, "Background Job", "read", told)
+        assert as_user(user, lambda: bulk_retry_dead_letter("enqueued_function"))["retried"] == []
+        assert told not in as_user(user, lambda: str(cancel_jobs([told])["done"]))
+        listed = {row["job_id"]: row for row in as_user(user, list_jobs)["jobs"]}
+        assert listed.get(told, {}).get("error_message") is None
+    assert get_job_status(told)["error_message"] == "of another organization"
 
 
 def test_jobs_that_end_with_a_parent_are_told_each(alice, heard):

@@ -98,7 +98,7 @@ def notify_nobody() -> None:
 def has_job_permission(doc: Document, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
     """`has_permission` of Background Job."""
     viewer = visibility.viewer(user)
-    if not viewer.can_see(doc.owner_user, doc.organization):
+    if not viewer.can_see_job(doc):
         return False
     is_result = doc.status == JobStatus.COMPLETED.value or is_download()
     return not is_result or viewer.can_see_result(doc)

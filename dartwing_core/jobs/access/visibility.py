@@ -23,6 +23,7 @@ from . import tenancy
 from .standing import NO_REACH, Reach, meant
 
 RESULT_FIELDS = ("result", "output_reference")
+TEXT_FIELDS = ("error_message", "progress_message")
 DECIDING_FIELDS = ("owner_user", "organization", "job_type", "is_result_private")
 """The columns that `can_see_result` needs of a job."""
 OWNER_ONLY = "Owner Only"
@@ -48,6 +49,14 @@ class Viewer:
         if self.sees_everything or organization in self.reach.admins:
             return True
         return owner_user == self.user and organization in self.reach.members
+
+    def can_see_job(self, job: Any) -> bool:
+        """Whether a job is visible: `can_see`, and for System Managers alone those that tell apps of events.
+
+        `job`: a row or document with its owner_user, organization and job_type.
+        """
+        is_visible = self.can_see(job.get("owner_user"), job.get("organization"))
+        return is_visible and (self.sees_everything or not is_of_engine(job))
 
     def administers(self, organization: str) -> bool:
         """Whether the affairs of an organization as a whole are visible."""
@@ -115,15 +124,22 @@ class Viewer:
             return mine | administered
         return next((part for part in (mine, administered) if part is not None), job.name.isnull())
 
+    def shown(self, job: Table, organization: str | None = None) -> Criterion:
+        """`can_see_job` as a condition. `visible` counts the jobs of an organization by an index alone."""
+        condition = self.visible(job, organization)
+        if self.sees_everything:
+            return condition
+        return condition & ((job.owner_user != config.ENGINE) | (job.job_type != config.ENQUEUED))
+
     def visible_with_result(self, job: Table) -> Criterion:
         """The condition for queries that can't hide a single column: without completed jobs with a hidden result."""
-        condition = self.visible(job)
+        condition = self.shown(job)
         parts = self._result_conditions(job)
         return condition & ((job.status != JobStatus.COMPLETED.value) | Criterion.all(parts)) if parts else condition
 
     def visible_with_files(self, job: Table) -> Criterion:
         """The condition for jobs whose files are visible. Files may exist before a job is completed."""
-        return Criterion.all([self.visible(job), *self._result_conditions(job)])
+        return Criterion.all([self.shown(job), *self._result_conditions(job)])
 
     def _result_conditions(self, job: Table) -> list[Criterion]:
         """`can_see_result` as conditions on Background Job."""
@@ -138,9 +154,15 @@ class Viewer:
         return parts
 
     def without_hidden_result(self, job: Row) -> Row:
-        """The job's columns. Hidden result columns are None."""
-        found = [field for field in RESULT_FIELDS if field in job]
+        """The job's columns. Hidden result columns are None, and texts of jobs that tell apps of events."""
+        fields = RESULT_FIELDS + (TEXT_FIELDS if is_of_engine(job) else ())
+        found = [field for field in fields if field in job]
         return changed(job, dict.fromkeys(found)) if found and not self.can_see_result(job) else job
+
+
+def is_of_engine(job: Any) -> bool:
+    """Whether a job tells an app of an event. It runs as Administrator, whose errors may name anything."""
+    return bool(job.get("owner_user") == config.ENGINE and job.get("job_type") == config.ENQUEUED)
 
 
 def viewer(user: str | None = None) -> Viewer:

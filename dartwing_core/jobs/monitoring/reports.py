@@ -136,7 +136,7 @@ def retry_dead_letters(
 
 def _dead_letters(organization: str | None, job_type: str | None) -> tuple[Table, Criterion]:
     job = frappe.qb.DocType(config.JOB)
-    visible = visibility.viewer().visible(job, job_queries.organization_filter(organization))
+    visible = visibility.viewer().shown(job, job_queries.organization_filter(organization))
     return job, job_queries.narrowed(visible & (job.status == str(JobStatus.DEAD_LETTER)), job, job_type=job_type)
 
 

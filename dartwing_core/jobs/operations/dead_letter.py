@@ -58,7 +58,7 @@ def _retry(names: list[str]) -> dict[str, Any]:
 
 def _visible_names(organization: str | None, job_type: str | None, limit: int) -> list[str]:
     job = frappe.qb.DocType(config.JOB)
-    condition = visibility.viewer().visible(job, job_queries.organization_filter(organization))
+    condition = visibility.viewer().shown(job, job_queries.organization_filter(organization))
     condition &= job.status == JobStatus.DEAD_LETTER.value
     condition = job_queries.narrowed(condition, job, job_type=job_type)
     return frappe.qb.from_(job).select(job.name).where(condition).orderby(job.name).limit(limit).run(pluck=True)

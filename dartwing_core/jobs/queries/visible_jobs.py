@@ -21,9 +21,10 @@ def visible_job(job_id: Any, *fields: str, looking: Viewer | None = None) -> Job
 
     Raises JobNotFoundError, alike for a missing and an invisible job.
     """
+    fields = (*fields, "job_type") if fields and "job_type" not in fields else fields
     job = job_store.load(job_id, *fields) if isinstance(job_id, str) and job_id else None
     looking = looking or viewer()
-    if not job or not looking.can_see(job["owner_user"], job["organization"]):
+    if not job or not looking.can_see_job(job):
         raise not_found(job_id)
     return looking.without_hidden_result(job)
 
@@ -41,7 +42,7 @@ def visible_names(job_ids: Collection[str]) -> list[str]:
         return []
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(job.name).where(job.name.isin(names))
-    return query.where(viewer().visible(job)).run(pluck=True)
+    return query.where(viewer().shown(job)).run(pluck=True)
 
 
 def visible_job_now(name: str) -> JobRow | None:

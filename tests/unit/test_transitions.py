@@ -29,6 +29,7 @@ def written(monkeypatch) -> list[tuple[str, Any]]:
     monkeypatch.setattr(job_store.job_owner, "notify_after_commit", lambda *given: calls.append(("note", given)))
     monkeypatch.setattr(job_store.sql, "insert", lambda *given: calls.append(("insert", given[2])))
     monkeypatch.setattr(job_store, "frappe", SimpleNamespace(db=SimpleNamespace(savepoint=lambda _name: None)))
+    monkeypatch.setattr(job_store.event_jobs, "rows_for", lambda *_given: [])  # reads hooks, of a site
     monkeypatch.setattr(job_store.history, "write", lambda rows: calls.append(("history", rows)))
     monkeypatch.setattr(job_store.history, "event_of", lambda *given, **more: (*given, more))
     free[0] = True

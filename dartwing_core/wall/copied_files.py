@@ -54,11 +54,17 @@ def is_asked(passed_on: tuple[str, ...] = SAVING) -> bool:
 
 def place_of(address: str | None, is_private: bool = True) -> str | None:
     """The real path of the stored private file to which Frappe resolves an address. None for anything else."""
+    real, folder = real_path_of(address, is_private), os.path.realpath(get_files_path(is_private=True))
+    return real if real and Path(real).is_relative_to(folder) and os.path.isfile(real) else None
+
+
+def real_path_of(address: str | None, is_private: bool = True) -> str | None:
+    """The real path to which Frappe resolves an address, also if nothing is there. None out of the folders of files."""
     path = path_of(address or "", is_private)
     if not path or "\0" in path or len(path) > private_files.LONGEST_ADDRESS:
         return None
-    real, folder = os.path.realpath(path), os.path.realpath(get_files_path(is_private=True))
-    return real if Path(real).is_relative_to(folder) and os.path.isfile(real) else None
+    real = os.path.realpath(path)
+    return real if private_files.is_within_files(real) else None
 
 
 def path_of(address: str, is_private: bool) -> str | None:

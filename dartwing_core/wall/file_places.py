@@ -20,11 +20,9 @@ from frappe import _
 from frappe.core.doctype.file.utils import get_file_name
 from frappe.utils import cint, get_files_path
 
-from dartwing_core.jobs.store import private_files
-
 from . import copied_files
 from .by_request import is_by_request
-from .copied_files import PRIVATE, PUBLISHED
+from .copied_files import PRIVATE, PUBLISHED, real_path_of
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
@@ -34,15 +32,6 @@ REPLACED = re.compile(r"[/\\%?#]")
 
 
 # Places --------------------------------------------------------------------------------------------------------------
-
-
-def place_of(address: str | None, is_private: bool = True) -> str | None:
-    """The real path to which Frappe resolves an address, also if nothing is there. None out of the folders of files."""
-    path = copied_files.path_of(address or "", is_private)
-    if not path or "\0" in path or len(path) > private_files.LONGEST_ADDRESS:
-        return None
-    real = os.path.realpath(path)
-    return real if private_files.is_within_files(real) else None
 
 
 def others_at(place: str, but_for: str | None) -> list[Any]:
@@ -58,7 +47,7 @@ def others_at(place: str, but_for: str | None) -> list[Any]:
 
 
 def _places_of(row: Any) -> tuple[str | None, ...]:
-    return place_of(row.file_url or row.file_name, row.is_private), place_of(row.thumbnail_url, row.is_private)
+    return real_path_of(row.file_url or row.file_name, row.is_private), real_path_of(row.thumbnail_url, row.is_private)
 
 
 # Writing -------------------------------------------------------------------------------------------------------------
@@ -73,7 +62,7 @@ def free_name(file: Document) -> str:
 
 
 def _is_free(file: Document, name: str) -> bool:
-    place = place_of(_address(name, file.is_private))
+    place = real_path_of(_address(name, file.is_private))
     if place is None:
         return True  # Frappe refuses it
     others = () if os.path.lexists(place) else others_at(place, file.get("name"))
@@ -97,7 +86,7 @@ def address_to_write(file: Document) -> str:
     stored = frappe.db.get_value("File", file.name, ["file_url", "is_private"], as_dict=True)
     if stored and copied_files.is_asked() and not frappe.has_permission("File", "write", doc=file.name):
         raise frappe.PermissionError
-    place = place_of(stored.file_url, stored.is_private) if stored else None
+    place = real_path_of(stored.file_url, stored.is_private) if stored else None
     if place and os.path.isfile(place) and not others_at(place, file.name):
         file.is_private = stored.is_private
         return str(stored.file_url)
@@ -132,7 +121,7 @@ def _put_back(path: Path, before: bytes | None, written: dict[str, Any]) -> None
 
 def is_only_user(file: Document, address: str | None) -> bool:
     """Whether the bytes that Frappe deletes for an address are those it leads to, and no other File leads there."""
-    place = place_of(address, file.is_private)
+    place = real_path_of(address, file.is_private)
     return place is not None and place == _deleted_for(address or "") and not others_at(place, file.name)
 
 
@@ -150,9 +139,9 @@ def check_changed(file: Document) -> None:
     before = file.get_doc_before_save()
     if before is None or not file.has_value_changed("file_url") or not copied_files.is_asked():
         return
-    known = {place_of(before.file_url or before.file_name, before.is_private), *(file.flags.written or ())}
+    known = {real_path_of(before.file_url or before.file_name, before.is_private), *(file.flags.written or ())}
     for address in copied_files.spellings(file.file_url or file.file_name or ""):
-        place = place_of(address, file.is_private)
+        place = real_path_of(address, file.is_private)
         if place and place not in known and os.path.exists(place) and not others_at(place, file.name):
             text = _("This file is not yours.")
             frappe.throw(f"{text} {_('Upload it where you need it.')}", frappe.PermissionError)
@@ -166,9 +155,9 @@ def check_moving(file: Document) -> None:
     name, before = (file.file_url or "").rpartition("/")[2], file.get_doc_before_save()
     if not name or file.is_remote_file or not is_by_request():
         return
-    places = [place for start in (PRIVATE, PUBLISHED) if (place := place_of(_address(name, start == PRIVATE)))]
+    places = [place for start in (PRIVATE, PUBLISHED) if (place := real_path_of(_address(name, start == PRIVATE)))]
     hashes = {row.content_hash for place in places for row in others_at(place, file.name)}
-    is_its_own = before is None or place_of(before.file_url or before.file_name, before.is_private) in places
+    is_its_own = before is None or real_path_of(before.file_url or before.file_name, before.is_private) in places
     if hashes - {file.content_hash or ""} or not is_its_own:
         text = _("Another file has the same address, so this one can't be moved.")
         frappe.throw(f"{text} {_('Upload it where you need it.')}", frappe.PermissionError)

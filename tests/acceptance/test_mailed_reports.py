@@ -25,7 +25,7 @@ FUNCTIONS = "frappe.email.doctype.auto_email_report.auto_email_report"
 
 @pytest.fixture
 def maker(site) -> Iterator[str]:
-    with report_maker("mails_reports") as user:
+    with report_maker("mails_reports", "Desk User") as user:
         yield user
 
 

@@ -16,6 +16,7 @@ from dartwing_core.wall import guard
 from dartwing_core.wall.frappe_version import IS_15
 from tests.support import factory, tenants, web_request
 from tests.support.http import Client, call
+from tests.support.reports import report_maker
 
 pytestmark = pytest.mark.usefixtures("fresh_limits")
 
@@ -105,13 +106,8 @@ def test_a_report_on_jobs_that_is_mailed_to_somebody_is_theirs_alone(web, mailed
 def reports(site) -> Iterator[str]:
     """Somebody of no organization who makes and mails reports; what they have made is removed."""
     scripts = ("Script Manager",) * bool(frappe.db.exists("Role", "Script Manager"))
-    user = factory.user("m_report_maker", roles=("Report Manager", "Dartwing User", *scripts))
-    yield user
-    frappe.db.rollback()
-    for doctype in ("Auto Email Report", "Report"):
-        for name in frappe.get_all(doctype, filters={"owner": user}, pluck="name", order_by="creation desc"):
-            frappe.delete_doc(doctype, name, force=True, ignore_permissions=True)
-    frappe.db.commit()
+    with report_maker("m_report_maker", *scripts) as user:
+        yield user
 
 
 def mail(client: Client, report: str, user: str, filters: dict | None = None) -> requests.Response:

@@ -19,7 +19,7 @@ from tests.support.sessions import as_user
 
 @pytest.fixture
 def maker(site) -> Iterator[str]:
-    with report_maker("makes_reports") as user:
+    with report_maker("makes_reports", "Desk User") as user:
         yield user
 
 

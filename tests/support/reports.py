@@ -13,9 +13,9 @@ QUERY = {"report_type": "Query Report", "query": "select 1 as `x:Data:100`"}
 
 
 @contextmanager
-def report_maker(name: str) -> Iterator[str]:
+def report_maker(name: str, *roles: str) -> Iterator[str]:
     """A member of no organization who makes and mails reports; what they have made is removed."""
-    user = factory.user(name, roles=("Report Manager", "Dartwing User", "Desk User"))
+    user = factory.user(name, roles=("Report Manager", "Dartwing User", *roles))
     frappe.db.commit()
     yield user
     frappe.db.rollback()

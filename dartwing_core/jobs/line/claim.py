@@ -277,11 +277,12 @@ class Claimer:
         connection_id = sql.this_connection() or 0
         values = {"name": job["name"], "before": job["attempt"], "attempt": attempt, "now": now}
         values |= {"engine": config.ENGINE, "connection_id": connection_id, "entry_id": self._entry_id}
+        told = event_jobs.rows_for([job], JobStatus.QUEUED, JobStatus.RUNNING)  # first: an error has started nothing
         if not sql.execute_as_of_now(_START, values):
             return None
-        event_jobs.insert_for([job], JobStatus.QUEUED, JobStatus.RUNNING)  # an error leaves the log as it is
         message, worker = f"Worker started execution, attempt {attempt}", worker_name()
         log.append(history.event_of(job, JobStatus.QUEUED, JobStatus.RUNNING, message, config.ENGINE, worker=worker))
+        event_jobs.insert(told)  # behind the log, by which an error is known to leave a started job
         events.announce([job], JobStatus.QUEUED, JobStatus.RUNNING, {})
         started = {"status": str(JobStatus.RUNNING), "attempt": attempt, "started_at": now}
         return cast(ClaimedRow, {**job, **started, "connection_id": connection_id})

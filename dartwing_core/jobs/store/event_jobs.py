@@ -79,14 +79,14 @@ def rows_for(
 
 def insert_for(jobs: Iterable[OwnedJob], from_status: JobStatus, to_status: JobStatus) -> None:
     """Insert these rows. Does not commit."""
-    _insert(rows_for(jobs, from_status, to_status))
+    insert(rows_for(jobs, from_status, to_status))
 
 
 def insert_for_batch(batch: str, organization: str, owner: str, status: str) -> None:
     """Insert the rows for the end of a batch. Does not commit."""
     told = {"event": status.lower(), "batch_id": batch}
     paths = _paths(_declared(BATCH_HOOK), told["event"])
-    _insert(_rows([Call(path, organization, owner, told) for path in paths]))
+    insert(_rows([Call(path, organization, owner, told) for path in paths]))
 
 
 def ring_later(rows: Sequence[NewJobRow]) -> None:
@@ -150,7 +150,8 @@ def _row(call: Call, now: float) -> Columns:
     }
 
 
-def _insert(rows: Sequence[NewJobRow]) -> None:
+def insert(rows: Sequence[NewJobRow]) -> None:
+    """Insert these rows, and wake workers for them once they are committed. Does not commit."""
     if rows:
         new_rows.insert(rows)
         ring_later(rows)

@@ -41,7 +41,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         *("get_job_counts", "get_metrics", "get_execution_time_stats", "get_slowest_jobs"),
         *("get_job_type_overview", "list_job_types"),
     ),
-    "Handlers": ("job_handler", "JobContext", "current"),
+    "Handlers": ("job_handler", "JobContext", "current", "Secret"),
     "Instead of frappe.enqueue": ("enqueue", "enqueueable"),
     "Status": ("JobStatus",),
     "Errors that a handler raises": (

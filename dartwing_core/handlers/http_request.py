@@ -21,6 +21,7 @@ from dartwing_core.jobs import (
     JobCanceledError,
     JobContext,
     PermanentError,
+    Secret,
     TransientError,
     job_handler,
 )
@@ -103,6 +104,8 @@ class RequestParameters:
     method: Literal["POST", "PUT", "PATCH", "DELETE", "GET"] = "POST"
     payload: Annotated[Any, "Any JSON value"] = None
     headers: Annotated[dict[str, str] | None, "No tokens: everybody who may see the job sees them"] = None
+    token: Annotated[Secret[str] | None, "Encrypted, and shown to nobody"] = None
+    token_header: Annotated[str | None, "The token's header; by default Authorization, as a Bearer token"] = None
     timeout: Annotated[float | None, "Seconds for the whole exchange; 30 by default"] = None
 
 
@@ -126,10 +129,10 @@ def http_request(context: JobContext) -> dict[str, Any]:
     - `method`: POST (default), PUT, PATCH, DELETE or GET.
     - `payload`: any JSON value, sent as the body. Without it, the request has no body.
     - `headers`: an object of texts. Idempotency-Key, Host, Content-Length, Connection and the like are refused.
+    - `token`: a secret, sent as `Authorization: Bearer …`, or alone in the header that `token_header` names.
     - `timeout`: seconds for the whole exchange, 30 by default, and never more than the job has left.
 
-    Everybody who may see the job can read its parameters: put no passwords or tokens into url, headers or payload.
-    For a service that needs them, write a handler that reads them from a Password field or site_config.json.
+    Everybody who may see the job can read its parameters but the token: put no passwords into url, headers or payload.
 
     The header `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header) is equal in all attempts of the job.
     Delivery is at least once, and the receiver recognizes a repetition by this key.
@@ -237,7 +240,7 @@ def read_parameters(context: JobContext) -> Request:
     headers = {"Accept": "application/json, */*", "User-Agent": f"dartwing_core/{dartwing_core.__version__}"}
     if body is not None:
         headers["Content-Type"] = "application/json"
-    given = _headers(parameters.get("headers"))
+    given = _merged(_headers(parameters.get("headers")), _headers(_token_header(parameters)))
     headers = _merged(headers, given) | {"Idempotency-Key": context.idempotency_key, "Connection": "close"}
     timeout = min(_timeout(parameters.get("timeout")), context.remaining_seconds() * SHARE_OF_TIME)
     secrets = tuple(text for text in (*given.values(), target.partition("?")[2]) if len(text) > SHORTEST_SECRET)
@@ -270,6 +273,14 @@ def _url(given: Any) -> tuple[str, str, int, str]:
     query = f"?{parts.query}" if parts.query else ""
     target = quote(f"{parts.path or '/'}{query}", safe=URL_CHARACTERS)
     return parts.scheme, host, port or (443 if parts.scheme == "https" else 80), target
+
+
+def _token_header(parameters: Mapping[str, Any]) -> dict[str, str]:
+    token, name = parameters.get("token"), parameters.get("token_header")
+    if not isinstance(token, Secret):
+        return {}
+    text = token.get_secret_value()
+    return {name: text} if name else {"Authorization": f"Bearer {text}"}
 
 
 def _headers(given: Any) -> dict[str, str]:

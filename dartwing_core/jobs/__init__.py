@@ -10,6 +10,7 @@ from .attempt.classification import classify_error, get_error_type
 from .attempt.context import JobContext, current
 from .attempt.functions import enqueueable
 from .base.canonical import generate_job_hash
+from .base.secret_values import Secret
 from .engine import cancel_job, retry_job, submit_job, submit_jobs
 from .errors import (
     BatchNotFoundError,
@@ -62,6 +63,7 @@ __all__ = [
     "QueueFullError",
     "RateLimitError",
     "ScheduleNotFoundError",
+    "Secret",
     "TransientError",
     "UnknownHandlerError",
     "batch",

@@ -17,7 +17,7 @@ import frappe
 from . import executor
 from .attempt import parameters
 from .attempt.context import JobContext
-from .base import clock, config
+from .base import clock, config, secret_values
 from .line import line_queries, queue_view
 from .recovery import sweeper
 from .store import backlog, job_store
@@ -106,6 +106,7 @@ class Trap:
     def _add(self, rows: Sequence[NewJobRow]) -> None:
         for row in rows:
             given = json.loads(row["input_parameters"])
+            given = secret_values.opened(given, given)
             asked = row["name"], row["job_type"], row["organization"], given, row["job_title"]
             self.jobs.append(TrappedJob(*asked))
 

@@ -87,6 +87,14 @@ def run_with_nothing_to_do(app: types.ModuleType) -> None:
     assert done["status"] == "Completed"
 
 
+def push(app: types.ModuleType) -> None:
+    given = {"shop": "Berlin", "token": "a-token-of-the-shop"}
+    job = submitted(factory.job_type("push", f"{MODULE}.push_orders"), **given)
+    assert given["token"] not in str(frappe.db.get_value("Background Job", job.name, "input_parameters"))
+    done = run(job)
+    assert done["status"] == "Completed", done["error_message"]
+
+
 def remind(app: types.ModuleType) -> None:
     done = run(submitted(factory.job_type("remind", f"{MODULE}.send_reminder"), customer="Ann", level=2))
     assert done["status"] == "Completed", done["error_message"]
@@ -131,6 +139,7 @@ USES = {
     ("Testing", "test_a_statement_is_submitted"): run_their_trap,
     ("Writing handlers", "import_invoices"): run_with_nothing_to_do,
     ("Parameters", "send_reminder"): remind,
+    ("Parameters", "push_orders"): push,
     ("Results", "list_reminders"): list_reminders,
     ("From `frappe.enqueue`", "send_reminder"): enqueue_reminder,
     ("From `frappe.enqueue`", "on_submit"): enqueue_on_submit,

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
-from dartwing_core.jobs import JobContext, job_handler
+from dartwing_core.jobs import JobContext, PermanentError, Secret, job_handler
 
 
 @dataclass
@@ -120,3 +120,34 @@ def with_list(context: JobContext, names: list[str] = [], extra=None) -> dict[st
 @job_handler
 def with_unknown_type(context: JobContext, customer: Missing) -> None:  # noqa: F821
     """Its type is nowhere."""
+
+
+@job_handler
+def with_secret(context: JobContext, url: str, token: Secret[str], other: Secret[str] | None = None) -> dict[str, Any]:
+    """Tells whether it got the secret that the tests give."""
+    return {"is_right": token.get_secret_value() == "s3cret-token", "shown": str(token), "other": str(other)}
+
+
+@job_handler
+def telling_secret(context: JobContext, token: Secret[str]) -> dict[str, Any]:
+    """A handler that writes its secret into each text that it leaves, and fails if the secret says so."""
+    text = token.get_secret_value()
+    context.update_progress(50, f"with {text}", force=True)
+    context.log(f"using {text}")
+    if text.startswith("bad"):
+        raise PermanentError(f"{text} was refused")
+    return {"echo": f'"{text}"'}
+
+
+@dataclass
+class Delivery:
+    """Parameters with a secret, for a handler that reads the context."""
+
+    url: str
+    token: Secret[str]
+
+
+@job_handler(parameters=Delivery)
+def with_secret_in_context(context: JobContext) -> dict[str, Any]:
+    """The secret is in the context's parameters."""
+    return {"length": len(context.parameters["token"].get_secret_value()), "url": context.parameters["url"]}

@@ -29,7 +29,7 @@ from ..line import claim
 from ..line.claimed_job import ClaimedJob
 from ..store import dependencies, history, job_store, runs
 from . import callbacks, handlers, isolation, outcome, parameters
-from .context import CURRENT, JobContext
+from .context import CURRENT, JobContext, hold_secrets
 from .heartbeat import Heartbeat, HeartbeatThread
 from .outcome import Outcome
 from .settlement import Settlement
@@ -150,6 +150,7 @@ class Attempt:
         self.heartbeat = self._prepare()
         with self.heartbeat, self.watch, self.session.watched(), config.not_keeping():
             handler = handlers.resolve(self.job.handler)
+            hold_secrets(self.context, parameters.secrets_of(handler, self.context.parameters))
             site = isolation.Site()
             setattr(frappe.local, CURRENT, self.context)
             try:

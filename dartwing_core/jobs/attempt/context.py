@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import frappe
 
+from ..base.secret_values import Secret, without
 from ..errors import JobCanceledError, JobSnoozed
 from . import idempotency, job_files
 from .attempt_log import AttemptLog
@@ -81,6 +82,7 @@ class JobContext:
         self.state = state
         self.progress = Progress()
         self.lines = AttemptLog()
+        self.secrets: tuple[str, ...] = ()  # no text that the attempt leaves may hold them
         self._parent_results: Mapping[str, Any] | None = None
         self.has_cleared_files = False
         self.cancel_requested = threading.Event()
@@ -105,6 +107,9 @@ class JobContext:
             self._parent_results = self.load_parent_results()
         return self._parent_results
 
+    def _shown(self, value: Any) -> str:
+        return without(shown(value), self.secrets)
+
     def remaining_seconds(self) -> float:
         """Seconds until the time limit; never below 0."""
         return max(0.0, self.deadline - time.monotonic())
@@ -123,13 +128,13 @@ class JobContext:
             raise JobCanceledError("The job was canceled.")
         self.progress.percent = _clamp(percent)
         if message is not None:
-            self.progress.message = shown(message)[:MESSAGE_LENGTH]
+            self.progress.message = self._shown(message)[:MESSAGE_LENGTH]
         if force:
             self.wake_heartbeat()
 
     def set_steps(self, steps: Iterable[str]) -> None:
         """Name the steps of the work; the first one is active now. Shown beside the progress."""
-        names = [shown(step)[:MESSAGE_LENGTH] for step in steps] if isinstance(steps, Iterable) else []
+        names = [self._shown(step)[:MESSAGE_LENGTH] for step in steps] if isinstance(steps, Iterable) else []
         self.progress.steps = [{"name": name, "state": PENDING} for name in names]
         self.next_step()
 
@@ -151,7 +156,7 @@ class JobContext:
         Costs no SQL and can't fail the job: others see it within about two seconds. The newest 200 lines are kept, each
         cut to 500 characters. They stay with the attempt, however it ends.
         """
-        self.lines.add(shown(text), level)
+        self.lines.add(self._shown(text), level)
 
     def checkpoint(self, data: Any) -> None:
         """Commit the work done so far together with `data`, which the next attempt finds as `context.state`.
@@ -173,7 +178,7 @@ class JobContext:
         """
         if isinstance(content, str):
             content = content.encode()
-        return job_files.attach(self, io.BytesIO(content) if isinstance(content, bytes) else content, shown(name))
+        return job_files.attach(self, io.BytesIO(content) if isinstance(content, bytes) else content, self._shown(name))
 
     def snooze(self, seconds: float) -> NoReturn:
         """End this attempt and run the job again in `seconds`, at most a year; costs no retry.
@@ -184,6 +189,12 @@ class JobContext:
         if delay != delay:
             raise ValueError("snooze: seconds is not a number")
         raise JobSnoozed(min(max(0.0, delay), MAX_SNOOZE))
+
+
+def hold_secrets(context: JobContext, secrets: Mapping[str, str]) -> None:
+    """Give the handler its secret parameters, and keep them out of progress and log."""
+    context.parameters |= {name: Secret(text) for name, text in secrets.items()}
+    context.secrets = tuple(secrets.values())
 
 
 def _clamp(percent: Any) -> float:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypedDict
 
@@ -15,6 +15,7 @@ from rq.timeouts import BaseTimeoutException
 from ..base import canonical, clock, config, plain_text
 from ..base.config import RetryPolicy
 from ..base.row_types import Columns, TypeAndOrganization
+from ..base.secret_values import without
 from ..db import server_errors
 from ..errors import InvalidJobError, JobError, JobHeldError, JobSnoozed, JobTimeoutError
 from ..status import JobStatus
@@ -55,6 +56,21 @@ class Outcome:
     def of_attempt(self) -> JobStatus:
         """The attempt's own end. One that ran out of time is Timed Out, also the last of a dead letter."""
         return JobStatus.TIMED_OUT if self.has_timed_out else self.status
+
+
+def without_secrets(end: Outcome, secrets: Collection[str]) -> Outcome:
+    """The same with dots in place of the attempt's secrets."""
+
+    def hidden(value: Any) -> Any:
+        return without(value, secrets) if type(value) is str else value
+
+    return replace(
+        end,
+        message=hidden(end.message),
+        values={name: hidden(value) for name, value in end.values.items()},
+        error=hidden(end.error),
+        traceback=hidden(end.traceback),
+    )
 
 
 def success(result: Any, progress_message: str, max_bytes: int) -> Outcome:

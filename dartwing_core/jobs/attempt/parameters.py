@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from types import SimpleNamespace
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any, cast, get_type_hints
 
 from frappe import _
 
-from ..base import canonical
+from ..base import canonical, secret_values
 from ..base.texts import cut, describe_unknown
 from ..errors import InvalidJobError, PermanentError
 
@@ -32,6 +33,8 @@ WHOLE = "parameters"
 MARK = "__background_job_parameters__"
 """The attribute in which the decorator keeps a type for a handler that reads the context."""
 MOST_PROBLEMS = 20
+WRITE_ONLY = '"writeOnly": true'
+"""How a JSON Schema says that a value is a secret."""
 BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
@@ -49,6 +52,8 @@ class Declared:
         """The JSON Schema of the parameters."""
         self._known = frozenset(self.schema.get("properties", {})) | _names_beside_aliases(declared)
         self._takes_more = bool(self.schema.setdefault("additionalProperties", False))
+        self.secrets = _secrets_of(self.schema, declared)
+        """The names of the parameters that are encrypted."""
 
     def check(self, parameters: Mapping[str, Any], text: str) -> Any:
         """The typed parameters. Raises InvalidJobError that names each wrong one. `text`: these as canonical JSON."""
@@ -67,7 +72,11 @@ class Declared:
         Raises PermanentError if they no longer fit what the handler declares.
         """
         try:
-            value = self.check(canonical.load(text) or {}, text)
+            stored = canonical.load(text) or {}
+            if self.secrets:
+                stored = secret_values.opened(stored, self.secrets)
+                text = canonical.canonical_json(stored)
+            value = self.check(stored, text)
         except InvalidJobError as error:
             raise PermanentError(str(error)) from error
         if self.is_spread:
@@ -79,6 +88,19 @@ class Declared:
             return []
         unknown = [name for name in parameters if name not in self._known]
         return [describe_unknown([name], self._known) for name in unknown[:MOST_PROBLEMS]]
+
+
+def secrets_of(handler: Callable[..., Any], parameters: Mapping[str, Any]) -> dict[str, str]:
+    """The secrets among stored parameters, by name. Raises PermanentError if one can't be decrypted."""
+    if not any(secret_values.is_sealed(value) for value in parameters.values()):
+        return {}
+    declared = declared_by(handler)
+    names = [name for name in (declared.secrets if declared else ()) if secret_values.is_sealed(parameters.get(name))]
+    try:
+        opened = secret_values.opened(parameters, names)
+    except InvalidJobError as error:
+        raise PermanentError(str(error)) from error
+    return {name: opened[name] for name in names}
 
 
 def call(handler: Callable[..., Any], context: Any, text: str | None) -> Any:
@@ -106,7 +128,14 @@ def parameters_of(handler: Callable[..., Any], arguments: Sequence[Any], named: 
     given = {**dict(zip(names, arguments, strict=False)), **named}
     declared = declared_by(handler)
     is_whole = given.keys() == {WHOLE} and not (declared and declared.is_spread)
-    return to_jsonable_python(given[WHOLE] if is_whole else given)
+    return to_jsonable_python(given[WHOLE] if is_whole else given, fallback=_revealed)
+
+
+def _revealed(value: Any) -> Any:
+    """A secret's text: the check of the submit encrypts it. Raises TypeError for another value without JSON form."""
+    if isinstance(value, secret_values.Secret):
+        return value.get_secret_value()
+    raise TypeError(_("{0} has no JSON form.").format(type(value).__name__))
 
 
 @lru_cache(maxsize=1024)
@@ -176,6 +205,22 @@ def _names_beside_aliases(declared: Any) -> frozenset[str]:
     settings = getattr(declared, "model_config", {})
     takes_names = settings.get("populate_by_name") or settings.get("validate_by_name")
     return frozenset(declared.model_fields) if takes_names else frozenset()
+
+
+def _secrets_of(schema: Mapping[str, Any], declared: Any) -> frozenset[str]:
+    """The names of the properties that hold a Secret. Raises TypeError if one stands deeper."""
+    properties = schema.get("properties", {})
+    found = {name for name, part in properties.items() if _is_secret(part)}
+    if json.dumps(schema).count(WRITE_ONLY) != len(found):
+        raise TypeError(_("a secret is a parameter itself: it can't stand in a list or in another object"))
+    fields = getattr(declared, "model_fields", {}) if _names_beside_aliases(declared) else {}
+    return frozenset(found | {name for name, field in fields.items() if field.alias in found})
+
+
+def _is_secret(schema: Mapping[str, Any]) -> bool:
+    """Whether a property is a Secret, or either that or null."""
+    choices = [part for part in schema.get("anyOf", [schema]) if part.get("type") != "null"]
+    return len(choices) == 1 and choices[0].get("writeOnly") is True
 
 
 def _opened(schema: dict[str, Any]) -> dict[str, Any]:

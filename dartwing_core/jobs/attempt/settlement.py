@@ -51,6 +51,8 @@ class Settlement:
         Raises JobCanceledError if the job was canceled by now, whatever else became of it.
         """
         duration = time.monotonic() - self._started
+        if self._context.secrets:
+            end = outcome.without_secrets(end, self._context.secrets)
         if not self._transition(end, duration, log):
             return False
         values = self._end_columns(end, duration)

@@ -13,7 +13,7 @@ from frappe.utils import get_system_timezone
 
 from .. import engine
 from ..access import visibility
-from ..base import clock, config
+from ..base import clock, config, secret_values
 from ..base.texts import cut
 from ..errors import InvalidJobError, ScheduleNotFoundError
 from ..queries import job_queries
@@ -52,7 +52,7 @@ def get_schedule(schedule_id: str) -> dict[str, Any]:
     found = visible_schedule(schedule_id)
     return {
         **_public([found])[0],
-        "parameters": schedule_form.parameters_of(found),
+        "parameters": secret_values.masked(schedule_form.parameters_of(found)),
         "next_runs": _next_runs(found) if found["enabled"] else [],
     }
 

@@ -9,7 +9,7 @@ import frappe
 from pypika import Order
 
 from ..access import visibility
-from ..base import canonical, config
+from ..base import canonical, config, secret_values
 from ..status import FINISHED, JobStatus
 from ..store import batch_store
 from . import job_queries, visible_jobs
@@ -38,7 +38,7 @@ def get_job_details(job_id: str) -> dict[str, Any]:
         **shown,
         "queue": job["queue"],
         "callback_of": job["callback_of"],
-        "parameters": canonical.load(job["input_parameters"]),
+        "parameters": secret_values.masked(canonical.load(job["input_parameters"])),
         "attempts": _attempts(shown),
         "relatives": {
             "parents": _named(shown["parents"]),

@@ -92,7 +92,7 @@ class Entry:
 
     def refresh(self) -> None:
         """Read whether the worker is ending and whether others wait for it, unless just read."""
-        if not self._is_fresh():
+        if self._age() >= ASK_SECONDS:
             self.refresh_now()
 
     def refresh_now(self) -> None:
@@ -108,8 +108,8 @@ class Entry:
         return pipeline.execute()
 
     def refresh_in_pipeline(self, pipeline: Any) -> Callable[[list[Any]], None] | None:
-        """Read it in a round trip that is made anyway, unless just read."""
-        if self._is_fresh():
+        """Read it in a round trip that is made anyway, before `refresh` would need one of its own."""
+        if self._age() < ASK_SECONDS / 2:
             return None
         self._add_queries(pipeline)
         return self._apply
@@ -120,8 +120,8 @@ class Entry:
             pipeline.lrange(redis_queue.list_key(queue), 0, self.workers)  # this site has not more entries in front
             pipeline.zrange(bells_key(queue), 0, -1)
 
-    def _is_fresh(self) -> bool:
-        return time.monotonic() - self.asked_at < ASK_SECONDS
+    def _age(self) -> float:
+        return time.monotonic() - self.asked_at
 
     def _apply(self, answers: list[Any]) -> None:
         self.asked_at = time.monotonic()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import frappe
@@ -11,11 +11,11 @@ from frappe import _
 from frappe.utils import cint, escape_html, get_system_timezone
 
 from ..access import visibility
-from ..base import clock
-from ..errors import InvalidJobError
+from ..base import clock, config, secret_values
+from ..errors import InvalidJobError, UnknownHandlerError
 from ..store import schedule_store
 from ..store.schedule_store import ScheduleRow, ScheduleWork
-from ..submit import submission
+from ..submit import given_parameters, submission
 from . import recurrence
 from .recurrence import Recurrence
 
@@ -66,8 +66,11 @@ def check_work(schedule: ScheduleRow) -> submission.Prepared:
     owner = schedule["owner_user"]
     if not frappe.db.get_value("User", owner, "enabled"):
         raise frappe.PermissionError(_("The owner of this schedule, {0}, is disabled or deleted.").format(owner))
+    parameters = parameters_of(schedule)
+    if parameters:
+        parameters = secret_values.opened(parameters, _secrets_of(schedule["job_type"]))
     request = submission.Request(
-        schedule["job_type"], schedule["organization"], parameters_of(schedule), schedule["priority"] or None
+        schedule["job_type"], schedule["organization"], parameters, schedule["priority"] or None
     )
     return submission.prepare_all([request], owner)[0]
 
@@ -92,11 +95,36 @@ def _fill_in(schedule: Document) -> None:
     schedule.time_zone = (schedule.time_zone or "").strip() or get_system_timezone()
     if not isinstance(schedule.parameters, str | None):  # from Python, or a JSON body
         schedule.parameters = frappe.as_json(schedule.parameters)
-    submission.check_size(schedule.parameters or "")
-    parameters_of(schedule.as_dict())
+    given_parameters.check_size(schedule.parameters or "")
+    _seal(schedule, parameters_of(schedule.as_dict()) or {})
     schedule.catch_up_limit = cint(schedule.catch_up_limit) or DEFAULT_CATCH_UP
     if not 1 <= schedule.catch_up_limit <= MOST_CATCH_UP:
         raise InvalidJobError(_("Catch Up at Most must be between {0} and {1}.").format(1, MOST_CATCH_UP))
+
+
+def _seal(schedule: Document, parameters: Mapping[str, Any]) -> None:
+    """Encrypt the secrets among the parameters. The owner keeps those that the saved schedule has."""
+    before = schedule.get_doc_before_save()
+    is_same_type = bool(before) and before.job_type == schedule.job_type
+    if is_same_type and before.parameters == schedule.parameters:
+        return
+    is_own = is_same_type and before.owner_user == frappe.session.user
+    kept = (parameters_of(before.as_dict()) or {}) if is_own else {}
+    names = _secrets_of(schedule.job_type)
+    given = secret_values.plain(parameters, names, kept)
+    secret_values.check_free(given)
+    if any(isinstance(given.get(name), str) for name in names):
+        schedule.parameters = frappe.as_json(secret_values.sealed(given, names))
+
+
+def _secrets_of(job_type: str) -> frozenset[str]:
+    """The names of a Job Type's secret parameters. None of a type that has no handler now, so can't be enabled."""
+    found = config.job_type(job_type)
+    try:
+        declared = given_parameters.declared_of(found) if found else None
+    except UnknownHandlerError:
+        declared = None
+    return declared.secrets if declared else frozenset()
 
 
 def _keep_state(schedule: Document) -> None:

@@ -12,9 +12,9 @@ from frappe import _
 
 from ..access import permission, visibility
 from ..access.standing import Limits, Standing
-from ..attempt import declared_types, functions, handlers
+from ..attempt import declared_types, functions
 from ..attempt.parameters import Declared
-from ..base import canonical, clock, config, due_times, priorities
+from ..base import canonical, clock, config, due_times, priorities, secret_values
 from ..base.config import JobType
 from ..base.row_types import Columns
 from ..base.texts import cut
@@ -23,7 +23,8 @@ from ..rq import redis_queue
 from ..status import JobStatus
 from ..store import dependencies, job_store, new_rows
 from ..store.job_rows import JobRow, NewJobRow
-from . import dedup, dependency_check, titles
+from . import dedup, dependency_check, given_parameters, titles
+from .given_parameters import Checked
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
@@ -113,13 +114,13 @@ def _prepare(request: Request, user: str, allowed: dict[tuple[str, str], Allowed
     if asked not in allowed:
         found = permission.check_submit(user, organization, job_type)
         is_paused = not found.limits.may_start or bool(job_type.is_paused)
-        allowed[asked] = Allowed(found, is_paused, _declared(job_type))
+        allowed[asked] = Allowed(found, is_paused, given_parameters.declared_of(job_type))
     standing = allowed[asked].standing
     request = replace(request, organization=standing.organization)
     if job_type.handler_method == functions.HANDLER and not request.is_enqueued:
         raise InvalidJobError(_("Jobs of the type {0} come from enqueue in Python code alone.").format(job_type.name))
     dedup.check_policy(request.on_duplicate)
-    parameters = _canonical(request.parameters, allowed[asked].declared)
+    parameters = given_parameters.check(request.parameters, allowed[asked].declared)
     is_by_type = request.priority in (None, "")
     priority = _priority(job_type.default_priority or "Normal" if is_by_type else request.priority)
     dependency_check.check_policy(request.on_parent_failure)
@@ -151,38 +152,41 @@ def edited(job: JobRow, parameters: Any) -> Columns:
     job_type = config.job_type(job["job_type"])
     if job_type and job_type.handler_method == functions.HANDLER:
         raise InvalidJobError(_("Jobs of the type {0} keep their parameters.").format(job_type.name))
-    text = _canonical(parameters, _declared(job_type) if job_type else None)
-    content = canonical.hash_of(job["job_type"], job["organization"], text)
+    is_own = job["owner_user"] == frappe.session.user
+    stored = job_store.load(job["name"], "input_parameters")
+    before = (canonical.load(stored["input_parameters"]) if stored else None) or {}
+    declared = given_parameters.declared_of(job_type) if job_type else None
+    found = given_parameters.check(parameters, declared, before if is_own else None)
+    content = canonical.hash_of(job["job_type"], job["organization"], found.identity)
     is_by_content = job["dedup_hash"] == job["job_hash"]  # and not by a key of the caller's own
     return {
-        "input_parameters": text,
+        "input_parameters": found.text,
         "job_hash": content,
         "dedup_hash": content if is_by_content else job["dedup_hash"],
-        "job_title": _edited_title(job, job_type, parameters),
+        "job_title": _edited_title(job, job_type, secret_values.masked(before), found.shown),
     }
 
 
-def _edited_title(job: JobRow, job_type: JobType | None, parameters: Any) -> str | None:
+def _edited_title(job: JobRow, job_type: JobType | None, before: Any, parameters: Mapping[str, Any]) -> str | None:
     """The title with other parameters. One that the caller gave stays."""
     template = job_type.get("job_title") if job_type else None
-    before = job_store.load(job["name"], "input_parameters") if template else None
-    if not before or job["job_title"] != titles.title_for(None, template, canonical.load(before["input_parameters"])):
+    if not template or job["job_title"] != titles.title_for(None, template, before):
         return job["job_title"]
     return titles.title_for(None, template, parameters)
 
 
-def _row(request: Request, job_type: JobType, user: str, parameters: str, priority: str) -> Columns:
+def _row(request: Request, job_type: JobType, user: str, parameters: Checked, priority: str) -> Columns:
     now = clock.now_epoch()
     policy, window = dedup.policy_of(request.deduplication, job_type, request.dedup_key)
-    content = canonical.hash_of(job_type.name, request.organization, parameters)
+    content = canonical.hash_of(job_type.name, request.organization, parameters.identity)
     return new_rows.new_row(user, request.organization, now) | {
         "job_type": job_type.name,
         "priority": priority,
         "queue": _queue(job_type, priority, request.queue),
         "on_parent_failure": request.on_parent_failure,
         "job_key": request.key,
-        "job_title": titles.title_for(request.title, job_type.get("job_title"), request.parameters),
-        "input_parameters": parameters,
+        "job_title": titles.title_for(request.title, job_type.get("job_title"), parameters.shown),
+        "input_parameters": parameters.text,
         "job_hash": content,
         "dedup_hash": _dedup_hash(request, job_type.name, content) if policy != config.NEVER else None,
         "dedup_until": clock.site_time(now + window) if policy == config.WITHIN_WINDOW else None,
@@ -217,32 +221,6 @@ def required_text(value: Any, argument: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise InvalidJobError(_("{0} is missing.").format(argument))
     return canonical.plain(value, argument)
-
-
-def _declared(job_type: JobType) -> Declared | None:
-    name = job_type.handler_method
-    return handlers.declared_of(handlers.resolve(name), name)
-
-
-def _canonical(parameters: Mapping[str, Any] | None, declared: Declared | None) -> str:
-    """The parameters as canonical JSON. Raises InvalidJobError unless they are what the handler declares."""
-    text = canonical.canonical_json(parameters)
-    check_size(text)
-    if declared:
-        declared.check(parameters or {}, text)
-    return text
-
-
-def check_size(parameters: str) -> None:
-    """Raises InvalidJobError for parameters, as JSON, that are too large."""
-    limit = config.settings().max_parameter_bytes
-    size = len(parameters)  # as_json writes ASCII: one byte a character
-    if size > limit:
-        raise InvalidJobError(
-            _(
-                "The parameters are {0} bytes as JSON; at most {1} are allowed. Put large data in a File instead."
-            ).format(size, limit)
-        )
 
 
 def _priority(priority: Any) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime
 import frappe
 import pytest
 
+from dartwing_core.jobs import get_job_details
 from dartwing_core.jobs.attempt import idempotency
 from dartwing_core.jobs.base import clock, ids
 from dartwing_core.jobs.base import config as engine_config
@@ -39,6 +40,24 @@ def test_a_get_has_no_body(receiver):
     send(receiver.url(), method="GET")
     assert receiver.requests[0].method == "GET"
     assert "Content-Length" not in receiver.requests[0].headers
+
+
+@pytest.mark.parametrize(
+    ("given", "header", "sent"),
+    [
+        ({}, "Authorization", "Bearer s3cret-token"),
+        ({"headers": {"authorization": "none"}}, "Authorization", "Bearer s3cret-token"),
+        ({"token_header": "X-Api-Key"}, "X-Api-Key", "s3cret-token"),
+    ],
+)
+def test_a_token_is_sent_and_the_job_does_not_show_it(receiver, given, header, sent):
+    # The receiver repeats the token in its refusal.
+    receiver.answers = [Answer(401, body=b"s3cret-token is not valid")]
+    job = submitted(receiver.url(), "Administrator", token="s3cret-token", **given)
+    done = run(job)
+    assert receiver.requests[0].headers[header] == sent
+    assert done["status"] == "Dead Letter"
+    assert "s3cret" not in str(get_job_details(job.name))
 
 
 def test_the_idempotency_key_is_the_same_in_each_attempt(receiver):

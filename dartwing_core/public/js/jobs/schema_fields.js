@@ -54,6 +54,7 @@ function type_of({ type, enum: values, format, maxLength }) {
 	if (type === "number") return { kind: "number", df: { fieldtype: "Float" } };
 	if (type === "string" && format === "date") return { kind: "text", df: { fieldtype: "Date" } };
 	if (type === "string" && format === "date-time") return { kind: "text", df: { fieldtype: "Datetime" } };
+	if (type === "string" && format === "password") return { kind: "text", df: { fieldtype: "Password" } };
 	if (type === "string") return { kind: "text", df: { fieldtype: maxLength > LONG_TEXT ? "Small Text" : "Data" } };
 	return { kind: AS_JSON, df: { fieldtype: "Code", options: "JSON", max_height: "120px" } };
 }

@@ -1,0 +1,70 @@
+"""Checks the parameters of a request, and turns them into what the row holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from frappe import _
+
+from ..attempt import handlers
+from ..attempt.parameters import Declared
+from ..base import canonical, config, secret_values
+from ..base.config import JobType
+from ..errors import InvalidJobError
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Parameters that fit their handler."""
+
+    text: str
+    """What the row holds: canonical JSON, with secrets encrypted."""
+    identity: str
+    """Canonical JSON that is the same for equal parameters. It tells no secret."""
+    shown: Mapping[str, Any]
+    """The parameters without their secrets."""
+
+
+def declared_of(job_type: JobType) -> Declared | None:
+    """What the handler of a Job Type declares. Raises UnknownHandlerError."""
+    name = job_type.handler_method
+    return handlers.declared_of(handlers.resolve(name), name)
+
+
+def check(given: Mapping[str, Any] | None, declared: Declared | None, kept: Mapping[str, Any] | None = None) -> Checked:
+    """Check the parameters. Raises InvalidJobError unless they are what the handler declares.
+
+    `kept`: stored parameters, whose secrets the caller may keep by giving their dots.
+    """
+    if isinstance(given, Mapping):
+        given = _with_plain_secrets(given, declared, kept or {})
+    text = canonical.canonical_json(given)
+    check_size(text)
+    if declared:
+        declared.check(given or {}, text)
+    if not (declared and declared.secrets and given):
+        return Checked(text, text, given or {})
+    stored = secret_values.sealed(given, declared.secrets)
+    identity = canonical.canonical_json(secret_values.fingerprinted(given, declared.secrets))
+    return Checked(canonical.canonical_json(stored), identity, secret_values.masked(stored))
+
+
+def _with_plain_secrets(given: Mapping[str, Any], declared: Declared | None, kept: Mapping[str, Any]) -> Any:
+    if declared and declared.secrets:
+        given = secret_values.plain(given, declared.secrets, kept)
+    secret_values.check_free(given)
+    return given
+
+
+def check_size(parameters: str) -> None:
+    """Raises InvalidJobError for parameters, as JSON, that are too large."""
+    limit = config.settings().max_parameter_bytes
+    size = len(parameters)  # as_json writes ASCII: one byte a character
+    if size > limit:
+        raise InvalidJobError(
+            _(
+                "The parameters are {0} bytes as JSON; at most {1} are allowed. Put large data in a File instead."
+            ).format(size, limit)
+        )

@@ -79,7 +79,14 @@ _stay_quiet = "dartwing_core.wall.personal_rows.stay_quiet"
 _of_references = {"validate": _check_reference, "on_trash": "dartwing_core.wall.references.stay_quiet"}
 _check_pictures = {"after_insert": "dartwing_core.wall.further_rows.check_pictures"}
 _reads_files = {"validate": "dartwing_core.wall.copied_files.check_sent_files"}
+_submitting_events = ("after_insert", "on_update", "on_submit", "on_cancel", "on_update_after_submit", "on_trash")
+extend_bootinfo = "dartwing_core.jobs.operations.references.add_to_boot"
+
 doc_events = {
+    "*": {
+        **dict.fromkeys(_submitting_events, "dartwing_core.jobs.operations.document_events.submit_for"),
+        "after_rename": "dartwing_core.jobs.operations.references.note_rename",
+    },
     **dict.fromkeys(_references, _of_references),
     **dict.fromkeys(("Communication", "ToDo"), _of_references | _check_pictures),
     "File": {

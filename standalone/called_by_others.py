@@ -9,7 +9,7 @@ validate_rename, validate_share, docshare
 get_context, no_cache, sitemap, create_attachment_record, http_status_code
 # Handlers, and tests of other apps: public names of ours
 checkpoint, parent_results, run_jobs, set_steps, snooze
-assert_nothing_submitted, assert_submitted, context_for, fail_next, time_passed
+assert_nothing_submitted, assert_submitted, context_for, fail_next, perform_jobs, time_passed
 # Schedulers of sites that came from the original app, and people at a console
 daily_cleanup, process_dependent_jobs, process_retry_queue
 # People at a console: what a sweep did

@@ -37,7 +37,7 @@ USAGE = """\
 ./dev mutate [MODULE…]  whether the unit tests notice each small change of the engine's pure modules
 ./dev lint [CHECK…]     ruff (lint and format), mypy, import-linter, dead code, and oxlint for JavaScript
 ./dev pot               renew the template of translations, dartwing_core/locale/main.pot
-./dev api               renew docs/python_api.md and docs/openapi.json, the references of the Python API and of REST
+./dev api               renew the references of the Python API and of REST, and the client of REST
 ./dev prepare           install and build everything, then exit
 ./dev clean             remove what is kept between runs
 
@@ -101,7 +101,7 @@ def pot(_arguments: list[str]) -> int:
 
 def api(_arguments: list[str]) -> int:
     """Renew the references of the Python API and of REST."""
-    from . import alias, python_api
+    from . import alias, python_api, rest_client
 
     alias.install()
     print(f"{python_api.DOCUMENT.relative_to(ROOT)}: {python_api.renew()} names")
@@ -110,6 +110,7 @@ def api(_arguments: list[str]) -> int:
     description = openapi.describe()
     OPENAPI.write_text(f"{json.dumps(description, indent=1)}\n")
     print(f"{OPENAPI.relative_to(ROOT)}: {len(description['paths'])} endpoints")
+    print(f"{rest_client.FILE.relative_to(ROOT)}: {rest_client.renew(description)} calls")
     return 0
 
 

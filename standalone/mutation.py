@@ -19,13 +19,16 @@ from dataclasses import dataclass
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_file_location
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from types import ModuleType
+from typing import NoReturn
 
 from .processes import Failed
 from .site import ROOT
 
 PACKAGE = "dartwing_core.jobs"
+MOST_SECONDS = 600
 PATIENCE = 10
 """A mutant that takes so many times as long as the tests do is one that never ends."""
 
@@ -141,39 +144,37 @@ def report(name: str, subject: Subject) -> None:
     module = f"{PACKAGE}.{name}"
     source = path_of(module).read_text()
     began = time.monotonic()
-    with pool() as processes:
-        (fails,) = processes.map(is_noticed, [(module, source, subject.tests, 600.0)])
-    if fails:
+    if is_noticed(module, source, subject.tests, MOST_SECONDS):
         raise Failed(f"The unit tests of {name} fail without a mutant.")
     limit = PATIENCE * (time.monotonic() - began) + 10
     from .mutants import mutants_of  # a bench, where the other commands run too, has no cosmic-ray
 
     mutants = mutants_of(source, subject.only)
-    survivors = []
-    with pool() as processes:
-        arguments = [(module, mutant.source, subject.tests, limit) for mutant in mutants]
-        for mutant, noticed in zip(mutants, processes.imap(is_noticed, arguments), strict=True):
-            if not noticed:
-                survivors.append(mutant)
+    with ThreadPool(os.cpu_count()) as threads:
+        noticed = threads.map(lambda mutant: is_noticed(module, mutant.source, subject.tests, limit), mutants, 1)
+    survivors = [mutant for mutant, is_found in zip(mutants, noticed, strict=True) if not is_found]
     took = time.monotonic() - began
     print(f"{name}: {len(mutants)} mutants, {len(survivors)} survive · {took:.0f} s", flush=True)
     for mutant in survivors:
         print(f"  {mutant.line}: {mutant.change}", flush=True)
 
 
-def pool() -> multiprocessing.pool.Pool:
-    return multiprocessing.get_context("fork").Pool(initializer=die_when_told, maxtasksperchild=1)
+def is_noticed(module: str, source: str, tests: Sequence[str], limit: float) -> bool:
+    """Whether the tests fail with this source in place of the module's, or have not ended after `limit` seconds."""
+    child = multiprocessing.get_context("fork").Process(target=run_tests, args=(module, source, tests))
+    child.start()
+    try:
+        child.join(limit)
+        return child.exitcode != 0
+    finally:
+        child.kill()  # no time limit within the process would do: Hypothesis takes its error for a failed example
+        child.join()
 
 
-def die_when_told() -> None:
-    """In a child: end by the signals that the parent clears up after."""
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+def run_tests(module: str, source: str, tests: Sequence[str]) -> NoReturn:
+    """In a child: end with status 0 if the tests pass with this source in place of the module's."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):  # which the parent clears up after
         signal.signal(number, signal.SIG_DFL)
-
-
-def is_noticed(given: tuple[str, str, Sequence[str], float]) -> bool:
-    """In a child: whether the tests fail with this source in place of the module's."""
-    module, source, tests, limit = given
     sys.meta_path.insert(0, Mutated(module, source))
     with pytest_silenced():
-        return bool(run_pytest(f"--timeout={limit}", tests))
+        os._exit(run_pytest("-q", tests))

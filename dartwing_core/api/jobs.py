@@ -65,7 +65,16 @@ from .schemas.common import (
     Status,
     Submitted,
 )
-from .schemas.jobs import DueAgain, History, JobDetails, JobList, JobRequest, JobStatusAnswer, SubmittedJobs
+from .schemas.jobs import (
+    DueAgain,
+    History,
+    JobDetails,
+    JobList,
+    JobRequest,
+    JobStatusAnswer,
+    Reference,
+    SubmittedJobs,
+)
 
 
 @endpoint("POST", limit="submit")
@@ -84,6 +93,8 @@ def submit_job(
     timeout: Annotated[int, "Seconds for an attempt, at most what the Job Type allows"] | None = None,
     max_retries: Annotated[int, "At most what the Job Type allows"] | None = None,
     title: Annotated[str, "Which one of its type it is, for people"] | None = None,
+    reference: Annotated[Reference, "The document that it is about, whose form then shows the job"] | None = None,
+    tags: Annotated[list[str], "Texts by which list_jobs finds it"] | None = None,
 ) -> Submitted:
     """Submit a job.
 
@@ -107,6 +118,8 @@ def submit_job(
         timeout=whole_number(timeout, "timeout"),
         max_retries=whole_number(max_retries, "max_retries"),
         title=given(title),
+        reference=parsed(reference, "reference"),
+        tags=parsed(tags, "tags"),
     )
     return {"job_id": job.name, "status": job.status, "message": _("Job submitted successfully")}
 
@@ -202,9 +215,13 @@ def list_jobs(
     order_by: Annotated[str, "creation, modified, status, priority or a time, with asc or desc"] = "creation desc",
     batch: Annotated[str, "Only jobs of this batch"] | None = None,
     schedule: Annotated[str, "Only jobs of this schedule"] | None = None,
+    reference_doctype: Annotated[str, "Only jobs about a document of this DocType, with reference_name"] | None = None,
+    reference_name: Annotated[str, "The name of that document"] | None = None,
+    tag: Annotated[str, "Only jobs with this tag, among the newest 10,000"] | None = None,
 ) -> JobList:
     """Jobs that you may see, newest first."""
-    filters = (priority, owner_user, from_date, to_date, order_by, batch, schedule)
+    reference = (reference_doctype, reference_name) if reference_doctype or reference_name else None
+    filters = (priority, owner_user, from_date, to_date, order_by, batch, schedule, reference, given(tag))
     return engine.list_jobs(organization, status, job_type, limit, offset, *filters)
 
 

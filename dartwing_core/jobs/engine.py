@@ -53,6 +53,8 @@ def submit_job(
     timeout: int | None = None,
     max_retries: int | None = None,
     title: str | None = None,
+    reference: Any = None,
+    tags: Collection[str] | None = None,
 ) -> Document:
     """Submit a job for an organization, owned by the current user. Returns its Background Job document.
 
@@ -68,6 +70,8 @@ def submit_job(
     or "replace" its parameters while it is Pending. `deduplication`: how long an equal job is a duplicate, instead of
     as the Job Type says: "while_unfinished", "within_window" or "never". `timeout` (seconds that an attempt may take)
     and `max_retries`: at most what the Job Type allows. `title`: which one of its type it is, for people.
+    `reference`: the document that it is about, or its DocType and name; the document's form then shows the job.
+    `tags`: texts by which `list_jobs` finds it.
 
     Raises InvalidJobError (a frappe.ValidationError), frappe.PermissionError, DuplicateJobError, RateLimitError or
     QueueFullError.
@@ -86,6 +90,8 @@ def submit_job(
         timeout=timeout,
         max_retries=max_retries,
         title=title,
+        reference=reference,
+        tags=tags,
     )
     return submit_request(request)
 

@@ -205,6 +205,7 @@ class Slice:
         is_followed = job.has_children or job_hooks.has_left_something()
         if is_followed or self._made.session.is_changed or not self._goes_on():
             return None  # the follow-up of this job may take long, and the next one's lease would run
+        self._claimer.outdate_after(time.monotonic() - self._claimed_at)
         began = max(self._claimed_at, self._made.renewed_at)
         taken = self._claimer.claim_with_settle(log, time.monotonic() - began)
         self._claimed_at = time.monotonic()

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,8 +20,10 @@ from .attempt.context import JobContext
 from .base import clock, config, secret_values
 from .line import line_queries, queue_view
 from .recovery import sweeper
-from .store import backlog, job_store
+from .status import JobStatus
+from .store import backlog, job_store, new_rows
 from .store.job_rows import DispatchRow, NewJobRow
+from .testing_transaction import one_transaction
 
 
 class HandlerFailed(AssertionError):
@@ -48,6 +50,55 @@ def run_jobs(limit: int = 1_000, *, raising: bool = False) -> dict[str, str]:
     frappe.db.commit()  # a snapshot that shows all committed jobs
     statuses = backlog.statuses(ran) if ran else {}
     return {name: statuses[name] for name in dict.fromkeys(ran) if name in statuses}
+
+
+@contextmanager
+def perform_jobs(*, raising: bool = True, limit: int = 1_000) -> Iterator[dict[str, str]]:
+    """Run the jobs that are submitted in this block at its end, as if it was committed there.
+
+    All of it is in the test's own transaction, in which commits are savepoints: a rollback removes the jobs and what
+    they wrote. Other jobs of the site stay as they are. Jobs that follow run too, as by `run_jobs`, but for those that
+    are due later. The block's value holds the statuses by job id, once it is over.
+    A handler's error raises HandlerFailed, unless `raising` is False. A statement that commits by itself, such as
+    ALTER TABLE, ends the transaction.
+    """
+    statuses: dict[str, str] = {}
+    with one_transaction(), _noting_new_rows() as names:
+        yield statuses
+        frappe.db.commit()
+        made: set[tuple[str, int]] = set()
+        while job := _next_of(names, made):
+            if len(made) >= limit:
+                raise RuntimeError(f"More than {limit} attempts: does a job submit another one each time?")
+            made.add((job["name"], job["attempt"]))
+            executor.run_one(job["name"], job["attempt"] + 1)
+            if raising:
+                _raise_failure(job["name"])
+        found = backlog.statuses(list(names)) if names else {}
+        statuses.update((name, found[name]) for name in names if name in found)
+
+
+@contextmanager
+def _noting_new_rows() -> Iterator[dict[str, None]]:
+    """The names of the jobs that are inserted in this block, in their order."""
+    names: dict[str, None] = {}
+    insert = new_rows.insert
+
+    def noted(rows: Sequence[NewJobRow]) -> None:
+        insert(rows)
+        names.update(dict.fromkeys(row["name"] for row in rows))
+
+    with mock.patch.object(new_rows, "insert", noted):
+        yield names
+
+
+def _next_of(names: Collection[str], made: Collection[tuple[str, int]]) -> DispatchRow | None:
+    """The first of these jobs that may start. `made`: names and attempts that were tried; some jobs are held."""
+    job = frappe.qb.DocType(config.JOB)
+    query = frappe.qb.from_(job).select(job.name, job.attempt).where(job.name.isin(list(names)))
+    found = query.where(job.status == str(JobStatus.QUEUED)).run(as_dict=True) if names else []
+    by_name = {row["name"]: row for row in found if (row["name"], row["attempt"]) not in made}
+    return next((by_name[name] for name in names if name in by_name), None)
 
 
 def _next() -> DispatchRow | None:

@@ -77,6 +77,25 @@ def run_their_trap(app: types.ModuleType) -> None:
     frappe.db.rollback()
 
 
+def perform_in_their_test(app: types.ModuleType) -> None:
+    app.invoice = Invoice("INV-12", "Bea")
+    app.test_a_statement_is_performed(unittest.TestCase())
+    frappe.db.rollback()
+
+
+def withdraw(app: types.ModuleType) -> None:
+    assert app.withdrawals_of(Invoice("INV-13", "")) is None
+    asked = app.withdrawals_of(Invoice("INV-13", "Ann"))
+    assert asked["parameters"] == {"customer": "Ann"}
+
+
+def send_by_class(app: types.ModuleType) -> None:
+    path = f"{MODULE}.SendInvoice"
+    job_type = factory.job_type("by_class", path, timeout_handler_method=f"{path}.on_timeout")
+    done = run(submitted(job_type, customer="Ann"))
+    assert done["status"] == "Completed", done["error_message"]
+
+
 def ask_for_schema(app: types.ModuleType) -> None:
     schema = handlers.parameters_schema(f"{MODULE}.send_statement")
     assert list(schema["properties"]) == ["customer", "language", "with_items", "note"]
@@ -136,6 +155,9 @@ USES = {
     ("Submit", "on_submit"): submit_two_invoices,
     ("Events", "note_failure"): note_failure,
     ("Testing", "test_a_statement_is_sent"): run_their_test,
+    ("Testing", "test_a_statement_is_performed"): perform_in_their_test,
+    ("Events of documents", "withdrawals_of"): withdraw,
+    ("Classes", "SendInvoice"): send_by_class,
     ("Testing", "test_a_statement_is_submitted"): run_their_trap,
     ("Writing handlers", "import_invoices"): run_with_nothing_to_do,
     ("Parameters", "send_reminder"): remind,

@@ -11,6 +11,13 @@ from .batches import BatchStatus
 from .common import Deduplication, Event, OnParentFailure, Priority, Status, Submitted
 
 
+class Reference(TypedDict):
+    """A document that a job is about."""
+
+    doctype: str
+    name: str
+
+
 class JobRequest(TypedDict, total=False):
     """The arguments of submit_job, and a `key`, by which `depends_on` of others may name the job."""
 
@@ -27,6 +34,8 @@ class JobRequest(TypedDict, total=False):
     timeout: int | None
     max_retries: int | None
     title: str | None
+    reference: Reference | None
+    tags: list[str] | None
     key: str | None
 
 
@@ -59,12 +68,16 @@ class Step(TypedDict):
 class ListedJob(TypedDict):
     """A job in a list. Times are ISO 8601 with offset.
 
-    `title`: which one of its type it is. `waiting_reason`: why the job is not running yet. `cancel_requested`: whether
+    `title`: which one of its type it is. `reference_doctype` and `reference_name`: the document that it is about.
+    `waiting_reason`: why the job is not running yet. `cancel_requested`: whether
     the running job was asked to stop. `output_url`: the path of this site's file that is the job's outcome.
     """
 
     job_id: str
     title: str | None
+    tags: list[str]
+    reference_doctype: str | None
+    reference_name: str | None
     job_type: str
     organization: str
     organization_name: str

@@ -55,6 +55,7 @@ def context_of(job: ClaimedJob, started: float) -> JobContext:
         owner_user=row["owner_user"],
         time_zone=job.owner.time_zone or get_system_timezone(),
         batch_id=row["parent_batch"] or row["callback_of"],
+        reference=(row["reference_doctype"], row["reference_name"] or "") if row["reference_doctype"] else None,
         started=started,
     )
     context.load_parent_results = partial(dependencies.results, row)

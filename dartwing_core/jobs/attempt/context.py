@@ -50,7 +50,8 @@ class JobContext:
 
     Attributes: `job_id`, `job_type`, `organization`, `owner_user`, `parameters`, `attempt` (from 1) and
     `timeout_seconds`. `state` is what an earlier attempt left by `checkpoint`, or None. `deadline` is the end of the
-    time limit, in seconds of `time.monotonic()`. `batch_id` is the Job Batch of a member or callback, or None.
+    time limit, in seconds of `time.monotonic()`. `reference` is DocType and name of the document that the job is about,
+    or None. `batch_id` is the Job Batch of a member or callback, or None.
     `time_zone` is the owner's. Frappe itself computes in the site's time zone, whoever the user is.
     """
 
@@ -68,6 +69,7 @@ class JobContext:
         batch_id: str | None = None,
         started: float | None = None,
         state: Any = None,
+        reference: tuple[str, str] | None = None,
     ):
         self.job_id = job_id
         self.job_type = job_type
@@ -78,6 +80,7 @@ class JobContext:
         self.owner_user = owner_user
         self.time_zone = time_zone
         self.batch_id = batch_id
+        self.reference = reference
         self.deadline = (time.monotonic() if started is None else started) + timeout_seconds
         self.state = state
         self.progress = Progress()

@@ -16,8 +16,9 @@ class Options(TypedDict, total=False):
     """The options of a Job Type that `@job_handler` takes. Times are in seconds.
 
     `title`: that of the type's jobs, with parameters in braces. `on_timeout`: a function of the context that cleans up
-    after a time limit. `retry_on`, `never_retry_on`: exception classes or their names. `former_names`: names that the
-    type had in earlier releases.
+    after a time limit. `on_dead_letter`: a function that hears of the type's dead letters, as by the hook
+    `background_job_events`. `retry_on`, `never_retry_on`: exception classes or their names. `former_names`: names
+    that the type had in earlier releases.
     """
 
     display_name: str
@@ -41,6 +42,7 @@ class Options(TypedDict, total=False):
     results_visible_to: str
     notify_on: str
     on_timeout: Callable[..., Any]
+    on_dead_letter: Callable[..., Any]
     former_names: Collection[str]
 
 
@@ -48,6 +50,7 @@ FIELDS = {
     "timeout": "default_timeout",
     "priority": "default_priority",
     "on_timeout": "timeout_handler_method",
+    "on_dead_letter": "dead_letter_handler_method",
     "title": "job_title",
 }
 """Fields of Job Type that are named otherwise than the option."""

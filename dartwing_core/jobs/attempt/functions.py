@@ -6,7 +6,6 @@ app, site_config.json may hold a list of the same name. Functions that hooks nam
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Callable
 from fnmatch import fnmatchcase
@@ -19,6 +18,7 @@ from ..base import config
 from ..base.texts import is_path
 from ..errors import UnknownHandlerError
 from ..store import event_jobs
+from .named_paths import attribute_of, is_nameable
 
 HOOK = "background_job_functions"
 JOB_TYPE, HANDLER = config.ENQUEUED, "dartwing_core.handlers.enqueued.enqueued_function"
@@ -50,7 +50,7 @@ def resolve(path: str) -> Callable[..., Any]:
     """
     patterns, for_events = _patterns(), event_jobs.named_functions()
     is_named = is_path(path) and (path in for_events or any(fnmatchcase(path, pattern) for pattern in patterns))
-    if is_named or (is_path(path) and path.partition(".")[0] in frappe.get_installed_apps()):
+    if is_named or (is_path(path) and is_nameable(path)):
         function = _import(path)
         if is_named and (path in patterns | for_events or _is_of_its_module(function, path)):
             return function
@@ -61,9 +61,10 @@ def resolve(path: str) -> Callable[..., Any]:
 
 
 def _import(path: str) -> Callable[..., Any]:
-    module, _dot, name = path.rpartition(".")
     try:
-        function = getattr(importlib.import_module(module), name)
+        function = attribute_of(path)
+        if function is None:
+            raise AttributeError(_("its module has none of this name"))
     except Exception as error:
         text = _("{0} can't be imported: {1}: {2}")
         raise UnknownHandlerError(text.format(path, type(error).__name__, error)) from error

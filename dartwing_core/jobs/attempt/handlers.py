@@ -12,15 +12,15 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import frappe
 from frappe import _
 
 from ..base.texts import is_path
 from ..errors import UnknownHandlerError
+from . import functions
 from .declaration import Declaration, declare
+from .named_paths import HOOK, attribute_of, is_nameable, named_paths
 from .parameters import MARK, Declared, declared_by, further_arguments
 
-HOOK = "background_job_handlers"
 _MARK, _DECLARED = "__background_job_handler__", "__background_job_type__"
 
 Handler = Callable[..., "dict[str, Any] | None"]
@@ -34,9 +34,11 @@ def register(function: Handler, type_name: str | None, parameters: type | None, 
         raise TypeError(f"{function.__module__}.{function.__qualname__}: {problem}")
     if options and not type_name:
         raise TypeError(_("Name the Job Type as well: @job_handler({0}, …)").format(f'"{function.__name__}"'))
-    clean_up = options.get("on_timeout")
+    clean_up, told = options.get("on_timeout"), options.get("on_dead_letter")
     if callable(clean_up) and not is_marked(clean_up):
         register(clean_up, None, None, {})
+    if callable(told):
+        functions.enqueueable(told)
     setattr(function, _MARK, True)
     setattr(function, _DECLARED, declare(function, type_name, options) if type_name else None)
 
@@ -47,9 +49,9 @@ def find_declarations() -> dict[str, Declaration]:
     Imports the modules and functions that the registry names. Other decorated functions are not found.
     """
     found: dict[str, Declaration] = {}
-    for name in sorted(_named()):
+    for name in sorted(named_paths()):
         module = _module(name)
-        for function in vars(module).values() if module else [_attribute(name)]:
+        for function in vars(module).values() if module else [attribute_of(name)]:
             declaration = getattr(function, _DECLARED, None) if is_marked(function) else None
             if declaration and function.__module__ in (name, name.rpartition(".")[0]):
                 found[f"{function.__module__}.{function.__qualname__}"] = declaration
@@ -70,7 +72,7 @@ def resolve(path: str) -> Handler:
         advice = _("the app {0} is not installed on this site. Install it, or name {1} in the hook {2}.")
         raise _unknown(path, advice.format(app, module_name, HOOK))
     try:
-        function = _attribute(path)
+        function = attribute_of(path)
     except Exception as error:
         if isinstance(error, ModuleNotFoundError) and f"{module_name}.".startswith(f"{error.name}."):
             raise _unknown(path, _("there is no module {0}. Check its name.").format(module_name)) from error
@@ -79,7 +81,7 @@ def resolve(path: str) -> Handler:
         ) from error
     if function is None:
         raise _unknown(path, _("the module {0} has no function {1}. Check its name.").format(module_name, name))
-    if not (path in _named() or is_marked(function)):
+    if not (path in named_paths() or is_marked(function)):
         raise _unknown(path, _("decorate it with @job_handler, or name it in the hook {0}.").format(HOOK))
     if problem := signature_problem(function):
         raise UnknownHandlerError(_("Handler {0}: {1}").format(path, problem))
@@ -109,33 +111,18 @@ def is_marked(function: Any) -> bool:
     return callable(function) and getattr(function, _MARK, False) is True
 
 
-def is_nameable(path: str) -> bool:
-    """Whether the module of `path` may be imported: it is named, or belongs to an installed app."""
-    named = _named()
-    module = path.rpartition(".")[0]
-    return path in named or module in named or path.split(".")[0] in frappe.get_installed_apps()
-
-
 def signature_problem(function: Any) -> str | None:
     """Why `function` can't be a handler; None if it can."""
     if not inspect.isfunction(function):
         return _("a handler must be a plain function")
-    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+    inner = inspect.unwrap(function)  # the method of a class
+    if inspect.iscoroutinefunction(inner) or inspect.isgeneratorfunction(inner):
         return _("a handler can't be a coroutine or a generator")
     try:
         further_arguments(function)
     except TypeError as error:
         return str(error)
     return None
-
-
-def _named() -> set[str]:
-    return {*frappe.get_hooks(HOOK), *(frappe.conf.get(HOOK) or [])}
-
-
-def _attribute(path: str) -> Any:
-    module_name, _dot, name = path.rpartition(".")
-    return getattr(importlib.import_module(module_name), name, None)
 
 
 def _module(name: str) -> Any:

@@ -149,7 +149,7 @@ def declared_by(function: Callable[..., Any]) -> Declared | None:
         return Declared(of_decorator, spread=False) if of_decorator is not None else None
     # Not those of the context and of the result, whose types may be imported for type checkers alone.
     asked = SimpleNamespace(__annotations__={name: argument.annotation for name, argument in further.items()})
-    hints = get_type_hints(asked, globalns=function.__globals__, include_extras=True)
+    hints = get_type_hints(asked, globalns=inspect.unwrap(function).__globals__, include_extras=True)
     if list(further) == [WHOLE] and _is_structure(hints[WHOLE]):
         return Declared(hints[WHOLE], spread=False)
     return Declared(_dataclass_of(function.__name__, further, hints), spread=True)

@@ -110,6 +110,11 @@ class Claimer:
         """A job whose turn it is, but that this process can't run. It needs an entry of its own."""
         self._started: ClaimedJob | None = None
 
+    def outdate_after(self, seconds: float) -> None:
+        """Read the line anew for the next claim, if the job before took so many seconds that others may be first."""
+        if seconds >= self.view.long_job:
+            self.view.is_good_until = 0
+
     def claim_next(self) -> ClaimedJob | None:
         """Claim the next job and make it Running. None if there is none. Commits, by SQL alone."""
         self._started = None

@@ -29,6 +29,8 @@ SHARE = 20
 """A view is good for so many times as long as its reading took: reading takes a twentieth of a worker's time …"""
 LONGEST = 0.25
 """… but for so many seconds at most. A job that comes meanwhile waits for the next view."""
+LONG_JOB = 8
+"""A job that ran so many times as long as reading took ends the view: no worker starts two such jobs by an old one."""
 AHEAD = 20
 """So many names of a line are read at once for each worker that claims from it."""
 
@@ -86,6 +88,8 @@ class QueueView:
     made_at: float
     """As `time.monotonic()`."""
     is_good_until: float
+    long_job: float
+    """Seconds of a job after which the view is outdated, however young it is."""
     workers: int = 1
     """How many workers claim from the same lines."""
     _ahead: dict[tuple[str, str, str, str], ReadAhead] = field(default_factory=dict)
@@ -129,7 +133,7 @@ class QueueView:
         return bool(self.caps(line)) or circuits.has_breaker(self.types[line.job_type])
 
 
-EMPTY_VIEW = QueueView(Choice((), {}, {}), {}, {}, 0, 0)
+EMPTY_VIEW = QueueView(Choice((), {}, {}), {}, {}, 0, 0, 0)
 
 
 def read_view(queues: Collection[str] | None = None, turns: Turns | None = None) -> QueueView:
@@ -200,8 +204,9 @@ def _build_view(
     served = [line for line in free if queues is None or line.queue in queues]
     passes = turns.passes(waits, served, weights) if waits and turns else {}
     now = time.monotonic()
-    good_for = min(LONGEST, (now - began) * SHARE) - snapshot_age
-    return QueueView(Choice(served, passes, weights), types, limits_of, now, now + good_for)
+    took = now - began
+    good_for = min(LONGEST, took * SHARE) - snapshot_age
+    return QueueView(Choice(served, passes, weights), types, limits_of, now, now + good_for, took * LONG_JOB)
 
 
 def _not_held(lines: list[Line], types: Mapping[str, JobType | None]) -> list[Line]:

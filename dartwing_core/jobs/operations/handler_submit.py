@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar, cast, overload
 
 from frappe import _
 
-from ..attempt import handlers
+from ..attempt import class_handlers, handlers
 from ..attempt.context import JobContext
 from ..attempt.declaration import Options
 from ..attempt.handlers import Handler
@@ -63,10 +63,12 @@ class SubmitOptions(TypedDict, total=False):
     timeout: int
     max_retries: int
     title: str
+    reference: Any
+    tags: Collection[str]
 
 
 @overload
-def job_handler(function: Handler, /) -> Handler: ...
+def job_handler(function: Handler | type, /) -> Handler: ...
 
 
 @overload
@@ -90,7 +92,7 @@ def job_handler(
     `title`: that of the type's jobs, such as "Statement for {customer}". Further options: `display_name`,
     `description`, `max_retries`, `priority`, `queue`, `deduplication`, `rate_limit`, `max_concurrent`,
     `max_concurrent_per_organization`, `own_process`, `requires_permission`, `results_visible_to`, `notify_on`,
-    `on_timeout`. Such a function submits jobs of its type: `function.submit(organization, …)`, with
+    `on_timeout`, `on_dead_letter`. Such a function submits jobs of its type: `function.submit(organization, …)`, with
     further arguments of `submit_job` by `function.with_options(priority="High").submit(organization, …)`.
     `function.job(…)` is a part of a batch.
 
@@ -98,12 +100,15 @@ def job_handler(
     takes one argument `parameters`, whose type is a dataclass, a TypedDict or a pydantic model. A handler of the
     context alone may name such a type as `parameters` of the decorator. Parameters are checked when a job is
     submitted, and Desk makes the dialog to run such a job of them. A text in an `Annotated` type describes its field.
+    A class may stand in place of the function: its method `run` is the handler, and its methods `on_timeout` and
+    `on_dead_letter` are those options. Each call has an instance of its own.
     Raises TypeError if the function is no handler, or an option is unknown.
     """
     type_name = function_or_name if isinstance(function_or_name, str) else None
 
-    def register(function: Handler) -> Handler:
-        handlers.register(function, type_name, parameters, options)
+    def register(given: Handler | type) -> Handler:
+        function, methods = class_handlers.function_of(given) if isinstance(given, type) else (given, {})
+        handlers.register(function, type_name, parameters, {**options, **methods})
         if type_name:
             submitter = TypeSubmitter(function, type_name, {})
             vars(function).update(submit=submitter.submit, job=submitter.job, with_options=submitter.with_options)

@@ -22,8 +22,10 @@ from ..base.texts import cut
 from ..errors import InvalidJobError
 from ..status import RETRYABLE, JobStatus, can_move
 from ..store import dependencies, history, runs, schedule_store, waiting
+from ..store import labels as stored_labels
 from ..store.job_rows import JobRow
 from ..store.runs import ProgressColumns, RunRow
+from ..submit import labels
 from . import visible_jobs, waiting_reason
 
 MAX_LIMIT = 100
@@ -36,6 +38,9 @@ _LIST_FIELDS = [
     "name",
     "job_type",
     "job_title",
+    "reference_doctype",
+    "reference_name",
+    "job_tags",
     "organization",
     "status",
     "priority",
@@ -88,11 +93,15 @@ def list_jobs(
     order_by: str = "creation desc",
     batch: str | None = None,
     schedule: str | None = None,
+    reference: Any = None,
+    tag: str | None = None,
 ) -> dict[str, Any]:
     """Jobs that the user may see, newest first: `{jobs, total, limit, offset}`.
 
     `limit` is cut to 1–100, `total` to 10,000. Another order than creation sorts the newest 10,000.
     `from_date` and `to_date` bound the creation. `batch`, `schedule`: only its jobs.
+    `reference`: only jobs about this document, given as to `submit_job`. `tag`: only jobs with this tag,
+    among the newest 10,000.
     `order_by`: creation, modified, status, priority, available_at, started_at or completed_at, with "asc" or "desc".
     Raises InvalidJobError for an unknown status, priority, field or date.
     """
@@ -105,6 +114,7 @@ def list_jobs(
     condition = narrowed(condition, job, **filters, parent_batch=batch)
     if schedule:
         condition &= job.schedule_run.like(schedule_store.run_pattern(schedule))
+    condition = _labeled(condition, job, reference, tag)
     if from_date:
         condition &= job.creation >= _date(from_date, "from_date")
     if to_date:
@@ -112,6 +122,21 @@ def list_jobs(
     found = _page(condition, job, limit, offset, lambda *bounds: page_query(condition, _order(order_by), *bounds))
     rows = [viewer.without_hidden_result(row) for row in found.pop("rows")]
     return {"jobs": _public(rows, viewer), **found}
+
+
+def _labeled(condition: Criterion, job: Table, reference: Any, tag: str | None) -> Criterion:
+    doctype, name = labels.pair_of(reference)
+    if doctype and name:
+        condition &= stored_labels.is_about(job, doctype, name)
+    return _tagged(condition, job, labels.checked_tag(tag)) if tag not in (None, "") else condition
+
+
+def _tagged(condition: Criterion, job: Table, tag: str) -> Criterion:
+    """Only jobs with this tag, among the newest MAX_TOTAL: no index finds tags."""
+    newest = frappe.qb.from_(job).select(job.name, job.job_tags).where(condition)
+    newest = newest.orderby(job.creation, order=Order.desc).orderby(job.name, order=Order.desc).limit(MAX_TOTAL)
+    found = newest.as_("newest_jobs")
+    return condition & job.name.isin(frappe.qb.from_(found).select(found.name).where(stored_labels.has_tag(found, tag)))
 
 
 def get_live_progress(job_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -225,6 +250,7 @@ def _public_job(job: JobRow, run: RunRow | None, reason: str | None) -> dict[str
     return {
         "job_id": shown.pop("name"),
         "title": shown.pop("job_title"),
+        "tags": stored_labels.split(shown.pop("job_tags")),
         **shown,
         **_progress(job, run),
         "steps": (canonical.load(run["steps"]) if run else None) or [],

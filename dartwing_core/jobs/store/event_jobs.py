@@ -1,6 +1,7 @@
 """Jobs that tell other apps what has happened: inserted with the change, so they exist exactly if it is committed.
 
-The hook `background_job_events` names functions by Job Type ("*" for all) and event, `job_batch_events` by event. Each
+The hook `background_job_events` names functions by Job Type ("*" for all) and event, `job_batch_events` by event. A Job
+Type may name one for its dead letters. Each
 call is a job of its own, of the Job Type `enqueued_function`. So it is as durable as what it tells, is retried, and
 keeps no request, worker or sweep waiting. It runs as Administrator, like functions of the scheduler: an owner may have
 left. Jobs of that type have no events.
@@ -23,13 +24,13 @@ from .job_rows import NewJobRow
 HOOK, BATCH_HOOK = "background_job_events", "job_batch_events"
 ANY_TYPE = "*"
 TIMEOUT = 300
-SUBMITTED, RETRIED = "submitted", "retried"
+SUBMITTED, RETRIED, DEAD_LETTER = "submitted", "retried", "dead_letter"
 _OF_STATUS = {
     JobStatus.RUNNING: "started",
     JobStatus.COMPLETED: "completed",
     JobStatus.FAILED: "failed",
     JobStatus.TIMED_OUT: "failed",
-    JobStatus.DEAD_LETTER: "dead_letter",
+    JobStatus.DEAD_LETTER: DEAD_LETTER,
     JobStatus.CANCELED: "canceled",
 }
 _ENDS_OF_ATTEMPTS = frozenset({JobStatus.FAILED, JobStatus.TIMED_OUT, JobStatus.DEAD_LETTER})
@@ -65,16 +66,26 @@ def rows_for(
     `columns`: those of rows with which they are inserted.
     """
     event = _event_of(from_status, to_status)
-    by_type = _declared(HOOK) if event else None
-    if not by_type or not event:
+    by_type = (_declared(HOOK) or {}) if event else {}
+    if not event or not (by_type or event == DEAD_LETTER):
         return []
     calls = []
     for job in jobs:
         told = {"event": event, "job_id": job["name"], "job_type": job["job_type"]}
-        keys = (job["job_type"], ANY_TYPE) if job["job_type"] != config.ENQUEUED else ()
-        paths = [path for key in keys for path in _paths(by_type.get(key), event)]
+        paths = _paths_for(job["job_type"], by_type, event)
         calls += [Call(path, job["organization"], job["owner_user"], told) for path in paths]
     return _rows(calls, tuple(columns))
+
+
+def _paths_for(job_type: str, by_type: Mapping[str, Any], event: str) -> list[str]:
+    """The functions that are to hear of an event of this Job Type's jobs."""
+    if job_type == config.ENQUEUED:
+        return []
+    paths = [path for key in (job_type, ANY_TYPE) for path in _paths(by_type.get(key), event)]
+    found = config.job_type(job_type) if event == DEAD_LETTER else None
+    if found and (own := found.get("dead_letter_handler_method")) and own not in paths:
+        paths += _paths({event: own}, event)
+    return paths
 
 
 def insert_for(jobs: Iterable[OwnedJob], from_status: JobStatus, to_status: JobStatus) -> None:

@@ -93,6 +93,9 @@ class NewJobRow(ChildRow):
     created_at: datetime
     job_key: str | None
     job_title: str | None
+    reference_doctype: str | None
+    reference_name: str | None
+    job_tags: str | None
     callback_of: str | None
     depends_on: str | None
     input_parameters: str
@@ -147,6 +150,9 @@ class JobRow(ChildRow, HeavyColumns):
     depends_on: str | None
     job_key: str | None
     job_title: str | None
+    reference_doctype: str | None
+    reference_name: str | None
+    job_tags: str | None
     callback_of: str | None
     schedule_run: str | None
     job_hash: str | None

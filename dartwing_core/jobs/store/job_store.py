@@ -29,7 +29,10 @@ from .history import LoggedJob
 from .job_rows import ChildRow, HeavyColumns, HolderRow, JobRow, NewJobRow
 
 HEAVY_FIELDS = fields_of(HeavyColumns)
-REPLACEABLE = ("modified", "modified_by", "input_parameters", "job_hash", "job_title", "priority", "queue")
+REPLACEABLE = (
+    *("modified", "modified_by", "input_parameters", "job_hash", "priority", "queue"),
+    *("job_title", "reference_doctype", "reference_name", "job_tags"),
+)
 LOCK_WAIT = 2  # seconds, where jobs are put in line: that may be a web request
 
 

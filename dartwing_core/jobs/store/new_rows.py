@@ -30,6 +30,7 @@ def new_row(user: str, organization: str, now: float) -> Columns:
         "status": str(JobStatus.PENDING),
         **dict.fromkeys(("depends_on", "on_parent_failure", "job_key", "parent_batch", "callback_of")),
         **dict.fromkeys(("dedup_hash", "active_key", "dedup_until", "job_title")),
+        **dict.fromkeys(("reference_doctype", "reference_name", "job_tags")),
         "created_at": site_now,
         "attempt": 0,
         "retry_count": 0,

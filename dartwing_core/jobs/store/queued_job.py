@@ -30,6 +30,8 @@ class QueuedRow(DispatchRow):
     parent_batch: str | None
     callback_of: str | None
     is_result_private: int
+    reference_doctype: str | None
+    reference_name: str | None
     input_parameters: str | None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
@@ -23,7 +23,7 @@ from ..rq import redis_queue
 from ..status import JobStatus
 from ..store import dependencies, job_store, new_rows
 from ..store.job_rows import JobRow, NewJobRow
-from . import dedup, dependency_check, given_parameters, titles
+from . import dedup, dependency_check, given_parameters, labels, titles
 from .given_parameters import Checked
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ class Request:
     timeout: int | None = None
     max_retries: int | None = None
     title: str | None = None
+    reference: Any = None
+    tags: Collection[str] | None = None
     queue: str | None = None
     """The queue whose workers run the job, instead of that of its type or priority."""
     is_enqueued: bool = False
@@ -179,21 +181,28 @@ def _row(request: Request, job_type: JobType, user: str, parameters: Checked, pr
     now = clock.now_epoch()
     policy, window = dedup.policy_of(request.deduplication, job_type, request.dedup_key)
     content = canonical.hash_of(job_type.name, request.organization, parameters.identity)
-    return new_rows.new_row(user, request.organization, now) | {
-        "job_type": job_type.name,
-        "priority": priority,
-        "queue": _queue(job_type, priority, request.queue),
-        "on_parent_failure": request.on_parent_failure,
-        "job_key": request.key,
-        "job_title": titles.title_for(request.title, job_type.get("job_title"), parameters.shown),
-        "input_parameters": parameters.text,
-        "job_hash": content,
-        "dedup_hash": _dedup_hash(request, job_type.name, content) if policy != config.NEVER else None,
-        "dedup_until": clock.site_time(now + window) if policy == config.WITHIN_WINDOW else None,
-        "is_result_private": int(job_type.results_visible_to == visibility.OWNER_ONLY),
-        "timeout_seconds": _within("timeout", request.timeout, 1, job_type.default_timeout or config.DEFAULT_TIMEOUT),
-        "max_retries": _within("max_retries", request.max_retries, 0, job_type.max_retries or 0),
-    }
+    about = labels.columns_of(request.reference, request.tags)
+    return (
+        new_rows.new_row(user, request.organization, now)
+        | about
+        | {
+            "job_type": job_type.name,
+            "priority": priority,
+            "queue": _queue(job_type, priority, request.queue),
+            "on_parent_failure": request.on_parent_failure,
+            "job_key": request.key,
+            "job_title": titles.title_for(request.title, job_type.get("job_title"), parameters.shown),
+            "input_parameters": parameters.text,
+            "job_hash": content,
+            "dedup_hash": _dedup_hash(request, job_type.name, content) if policy != config.NEVER else None,
+            "dedup_until": clock.site_time(now + window) if policy == config.WITHIN_WINDOW else None,
+            "is_result_private": int(job_type.results_visible_to == visibility.OWNER_ONLY),
+            "timeout_seconds": _within(
+                "timeout", request.timeout, 1, job_type.default_timeout or config.DEFAULT_TIMEOUT
+            ),
+            "max_retries": _within("max_retries", request.max_retries, 0, job_type.max_retries or 0),
+        }
+    )
 
 
 def _job_type(name: Any) -> JobType:

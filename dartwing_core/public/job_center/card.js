@@ -128,6 +128,7 @@
 	function meta_of(job) {
 		const parts = job.title ? [words.type(job.job_type), job.organization_name] : [job.organization_name];
 		if (job.owner_user !== center.data.user) parts.push(job.owner_user);
+		parts.push(...job.tags);
 		const nodes = parts.map((part) => make("span", {}, part));
 		const moment = moment_of(job);
 		if (moment) nodes.push(dom.time(moment));

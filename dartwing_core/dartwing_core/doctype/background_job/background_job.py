@@ -57,6 +57,7 @@ def on_doctype_update() -> None:
         ["depends_on"],
         ["parent_batch", "status"],
         ["job_type", "creation"],
+        ["reference_doctype", "reference_name", "creation"],
     ):
         frappe.db.add_index(config.JOB, fields)
     line = ["in_line", "queue", "organization", "job_type", "priority", "admission_rank"]

@@ -6,7 +6,7 @@ import frappe
 from frappe import _
 
 from dartwing_core.dartwing_core.guarded_document import OwnDocument
-from dartwing_core.jobs.attempt import handlers
+from dartwing_core.jobs.attempt import functions, handlers
 from dartwing_core.jobs.base import config
 from dartwing_core.jobs.line import wake
 from dartwing_core.jobs.rq import redis_queue
@@ -103,6 +103,9 @@ class JobType(OwnDocument):
             self.set(fieldname, (self.get(fieldname) or "").strip())
             if name := self.get(fieldname):
                 handlers.declared_of(handlers.resolve(name), name)
+        self.set("dead_letter_handler_method", (self.get("dead_letter_handler_method") or "").strip())
+        if told := self.get("dead_letter_handler_method"):
+            functions.resolve(told)
 
     def _validate_schema(self) -> None:
         """Refuse a schema from which no dialog can be made: it must be of an object with properties."""

@@ -11,7 +11,7 @@ const NOT_OFFERED = ".form-assignments, .form-tags, .form-shared, .form-attachme
 const PATIENCE = 2_000; // milliseconds; a socket that comes back within this time gets no message
 
 /** Sections whose fields the view shows better. They stay where there is no view. */
-const REPLACED = ["progress", "outcome", "parameters", "times", "relations"].map((name) => `section_${name}`);
+const REPLACED = ["progress", "outcome", "parameters", "times", "relations", "reference"].map((name) => `section_${name}`);
 
 export function setup_job_form() {
 	frappe.ui.form.on("Background Job", {

@@ -14,12 +14,12 @@ export class JobView {
 		this.notice.hidden = true;
 		this.progress = bar(__("Progress"));
 		this.parts = {};
-		const names = ["head", "line", "steps", "buttons", "outcome", "attempts", "relatives", "data", "times", "history"];
+		const names = ["head", "line", "labels", "steps", "buttons", "outcome", "attempts", "relatives", "data", "times", "history"];
 		for (const name of names) this.parts[name] = make("div", { class: `dw-part dw-${name}` });
-		const { head: state, line, steps: list, buttons, ...rest } = this.parts;
+		const { head: state, line, labels: about, steps: list, buttons, ...rest } = this.parts;
 		line.setAttribute("aria-live", "polite");
 		const top = make("div", { class: "dw-top" }, make("div", { class: "dw-row" }, state, buttons));
-		top.append(this.progress.element, line, list);
+		top.append(about, this.progress.element, line, list);
 		this.element = make("div", { class: "dw-job" }, this.notice, top, ...Object.values(rest));
 		parent.replaceChildren(this.element);
 	}
@@ -34,6 +34,7 @@ export class JobView {
 	show(job) {
 		this.show_progress(job);
 		this.part("head", [job.title, job.status, job.cancel_requested, job.attempt], () => head(job));
+		this.part("labels", [job.reference_doctype, job.reference_name, job.tags], () => labels(job));
 		this.part("steps", job.steps, () => steps(job.steps));
 		this.part("buttons", this.offered(job).map(({ label }) => label), () => this.buttons(job));
 		this.part("outcome", [job.status, job.error_message, job.output_reference, job.result_is_hidden], () => outcome(job));
@@ -83,6 +84,13 @@ function head(job) {
 	const more = job.cancel_requested ? __("Stopping") : "";
 	const title = job.title && make("strong", { class: "dw-title" }, job.title);
 	return [title, pill(job.status), more && make("span", { class: "text-muted" }, more)];
+}
+
+/** The document that the job is about, and its tags. */
+function labels({ reference_doctype: doctype, reference_name: name, tags }) {
+	const href = doctype && frappe.utils.get_form_link(doctype, name);
+	const about = doctype && make("span", {}, `${__(doctype)} `, make("a", { href, class: "dw-reference" }, name));
+	return [about, ...(tags ?? []).map((tag) => make("span", { class: "dw-tag" }, tag))];
 }
 
 const LOG_LEVELS = () => ({ debug: __("Debug"), info: __("Info"), warning: __("Warning"), error: __("Error") });

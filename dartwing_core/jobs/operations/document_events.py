@@ -1,0 +1,64 @@
+"""Jobs for events of documents: the hook `background_job_submit_on` says which event submits which job.
+
+    background_job_submit_on = {"Sales Invoice": {"on_submit": "send_invoice", "on_cancel": "your_app.jobs.withdrawal"}}
+
+A text without dots is a Job Type, whose parameters are the document's fields of these names. A dotted path is a
+function of the document that returns the arguments of `submit_job`, a list of such, or None for no job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import frappe
+from frappe import _
+
+from ..base import config
+from ..base.texts import is_path
+from ..engine import submit_jobs
+from ..errors import InvalidJobError
+from ..submit import given_parameters
+
+if TYPE_CHECKING:
+    from frappe.model.document import Document
+
+HOOK = "background_job_submit_on"
+ORGANIZATION = "organization"
+
+
+def submit_for(document: Document, event: str, *_more: Any) -> None:
+    """Hook of Frappe's, at each event of each document: submit the jobs that apps declare for it.
+
+    The jobs are about the document, and exist if its transaction commits. Raises the errors of `submit_jobs`, which
+    undo the document's change, as those of any other function of a document's events do.
+    """
+    by_doctype = config.hook(HOOK)
+    by_event = by_doctype.get(document.doctype) if isinstance(by_doctype, Mapping) else None
+    if isinstance(by_event, Mapping) and event in by_event:
+        requests = [request for name in _names(by_event[event]) for request in _requests(name, document)]
+        submit_jobs(requests)
+
+
+def _names(declared: Any) -> list[str]:
+    """Frappe makes a list of the texts of all apps."""
+    return [declared] if isinstance(declared, str) else list(declared)
+
+
+def _requests(name: str, document: Document) -> Iterator[dict[str, Any]]:
+    found = frappe.get_attr(name)(document) if is_path(name) else _by_fields(name, document)
+    for request in found if isinstance(found, list) else [found]:
+        if request is not None:
+            yield {"reference": document, **request}
+
+
+def _by_fields(job_type: str, document: Document) -> dict[str, Any]:
+    """A job of this type, with its parameters from the document's fields. Raises InvalidJobError without the type."""
+    found = config.job_type(job_type)
+    if found is None:
+        raise InvalidJobError(_("Unknown Job Type: {0}.").format(job_type))
+    declared = given_parameters.declared_of(found)
+    names = declared.schema.get("properties", {}) if declared else {}
+    values = {name: document.get(name) for name in names}
+    given = {name: value for name, value in values.items() if value is not None}
+    return {"job_type": job_type, "organization": document.get(ORGANIZATION), "parameters": given}

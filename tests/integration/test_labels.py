@@ -1,0 +1,143 @@
+"""The document that a job is about, and its tags."""
+
+from __future__ import annotations
+
+import frappe
+import pytest
+
+from dartwing_core.jobs import (
+    InvalidJobError,
+    get_job_status,
+    list_jobs,
+    submit_batch,
+    submit_job,
+    submit_jobs,
+)
+from dartwing_core.jobs.operations import references
+from dartwing_core.jobs.store import labels as stored_labels
+from tests.support import factory
+from tests.support.database import plans, statements
+from tests.support.jobs import run, submitted_with
+from tests.support.sessions import as_user
+
+
+@pytest.fixture
+def job_type(site) -> str:
+    return factory.job_type("labeled", "nothing", deduplication="Never")
+
+
+@pytest.fixture
+def note(site):
+    title = f"About {frappe.generate_hash(length=8)}"
+    document = frappe.get_doc({"doctype": "ToDo", "description": title}).insert()
+    frappe.db.commit()
+    return document
+
+
+def about(reference, **more) -> list[str]:
+    return [job["job_id"] for job in list_jobs(reference=reference, **more)["jobs"]]
+
+
+def test_a_document_or_its_names_say_what_a_job_is_about(job_type, note):
+    pair = ("ToDo", note.name)
+    given = [note, pair, list(pair), {"doctype": "ToDo", "name": note.name}]
+    names = [submitted_with(job_type, reference=reference).name for reference in given]
+    assert sorted(about(note)) == sorted(names)
+    assert about(pair) == about(note)
+    assert about(("ToDo", "another")) == about(("Note", note.name)) == []
+    shown = get_job_status(names[0])
+    assert (shown["reference_doctype"], shown["reference_name"]) == pair
+
+
+@pytest.mark.parametrize(
+    "reference", ["ToDo", ("ToDo",), ("ToDo", ""), ("", "a"), {"doctype": "ToDo"}, 5, ("ToDo", "x" * 141)]
+)
+def test_what_names_no_document_is_refused(job_type, reference):
+    with pytest.raises(InvalidJobError, match="reference must be a saved document"):
+        submit_job(job_type, factory.ALPHA, reference=reference)
+
+
+def test_a_document_without_a_name_is_refused(job_type):
+    with pytest.raises(InvalidJobError, match="saved document"):
+        submit_job(job_type, factory.ALPHA, reference=frappe.get_doc({"doctype": "ToDo", "description": "new"}))
+
+
+def test_only_visible_jobs_are_listed_for_a_document(job_type, note):
+    submitted_with(job_type, reference=note)
+    stranger = factory.user("label-stranger", factory.BETA)
+    assert as_user(stranger, lambda: about(note)) == []
+    assert len(about(note)) == 1
+
+
+def test_tags_find_their_jobs_and_no_others(job_type):
+    one = submitted_with(job_type, tags=["month end", "fax_1"]).name
+    other = submitted_with(job_type, tags={"month"}).name
+    third = submitted_with(job_type).name
+    found = {
+        tag: {job["job_id"] for job in list_jobs(job_type=job_type, tag=tag)["jobs"]} for tag in ("month", "month end")
+    }
+    assert found == {"month": {other}, "month end": {one}}
+    assert {job["job_id"] for job in list_jobs(job_type=job_type, tag="fax%1")["jobs"]} == set()
+    assert [get_job_status(name)["tags"] for name in (one, other, third)] == [["fax_1", "month end"], ["month"], []]
+
+
+@pytest.mark.parametrize("tags", ["month", ["a|b"], [""], ["x" * 31], [5], ["a\nb\x00"], [str(n) for n in range(11)]])
+def test_what_is_no_tag_is_refused(job_type, tags):
+    with pytest.raises(InvalidJobError, match="tag"):
+        submit_job(job_type, factory.ALPHA, tags=tags)
+
+
+def test_they_cost_no_statement(job_type, note):
+    submit_job(job_type, factory.ALPHA)  # fills caches
+    with statements() as plain:
+        submit_job(job_type, factory.ALPHA)
+    with statements() as labeled:
+        submit_job(job_type, factory.ALPHA, reference=note, tags=["a"])
+    assert len(labeled) == len(plain)
+
+
+def test_bulk_and_batches_take_them_too(job_type, note):
+    request = {"job_type": job_type, "organization": factory.ALPHA, "reference": ["ToDo", note.name], "tags": ["bulk"]}
+    submit_jobs([request])
+    submit_batch(factory.ALPHA, [{key: request[key] for key in ("job_type", "reference", "tags")}])
+    frappe.db.commit()
+    assert len(about(note, tag="bulk")) == 2
+
+
+def test_a_renamed_document_keeps_its_jobs(job_type):
+    old, new = (f"labels {frappe.generate_hash(length=6)}" for _number in range(2))
+    frappe.get_doc({"doctype": "Role", "role_name": old}).insert()
+    job = submitted_with(job_type, reference=("Role", old))
+    run(job)
+    frappe.rename_doc("Role", old, new, force=True)
+    frappe.db.commit()
+    assert about(("Role", new)) == [job.name]
+    assert about(("Role", old)) == []
+    frappe.delete_doc("Role", new)
+    frappe.db.commit()
+    assert about(("Role", new)) == [job.name], "a job outlives what it is about"
+
+
+def test_desk_learns_which_forms_have_jobs(job_type, note):
+    submitted_with(job_type, reference=note)
+    boot = {}
+    references.add_to_boot(boot)
+    assert "ToDo" in boot["dartwing_core_referring_doctypes"]
+    assert None not in boot["dartwing_core_referring_doctypes"]
+
+
+def test_desk_opens_before_the_migration(job_type, monkeypatch):
+    def missing() -> list[str]:
+        frappe.db.sql("SELECT no_such_column FROM `tabBackground Job`")
+        return []
+
+    monkeypatch.setattr(stored_labels, "referring_doctypes", missing)
+    boot = {}
+    references.add_to_boot(boot)
+    assert boot == {"dartwing_core_referring_doctypes": []}
+
+
+def test_the_index_finds_the_jobs_of_a_document(job_type, note):
+    submitted_with(job_type, reference=note)
+    steps = plans(lambda: about(note), "Background Job")
+    assert any((step["key"] or "").startswith("reference_doctype") for _query, step in steps), steps

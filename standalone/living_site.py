@@ -1,27 +1,32 @@
 """Two companies, their people and their jobs, for `./dev serve`.
 
-`fill` makes them and tells who they are; `visit` submits another job every few seconds, as one of them.
+`fill` makes them and tells who they are; `people` makes no jobs, so that workers are free for a developer's own.
+`visit` submits another job every few seconds, as one of them. `check` tells what is wrong with a developer's own types.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import secrets
 import sys
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import frappe
 from frappe.utils.password import update_password
 
 from dartwing_core.jobs import batch, cancel_job, submit_job
-from dartwing_core.jobs.attempt import declared_types
+from dartwing_core.jobs.attempt import declared_types, handlers
 from standalone.demo.scene import COMPANIES
-from standalone.shop_jobs import import_prices, read_delivery_note, send_statement
+from standalone.shop_jobs import shop_delivery_note, shop_prices, shop_statement
 
 SECONDS_BETWEEN = 6.0
 PASSWORD = "look-around"
+OURS = ("dartwing_core.", "standalone.")
+SAMPLES = {"string": "text", "integer": 1, "number": 1.5, "boolean": True, "array": [], "object": {}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +52,8 @@ PEOPLE = (
 
 
 def main(_site: str) -> int:
-    """`fill` or `visit`, as the command line says."""
-    return {"fill": fill, "visit": visit}[sys.argv[1]]()
+    """One of these, as the command line says."""
+    return {"fill": fill, "people": make_people, "visit": visit, "check": check}[sys.argv[1]]()
 
 
 # Filling --------------------------------------------------------------------------------------------------------------
@@ -56,18 +61,61 @@ def main(_site: str) -> int:
 
 def fill() -> int:
     """Make all of it, and print what one needs to look around."""
-    report = declared_types.sync_types()
-    frappe.db.commit()
-    for problem in report.problems:
-        print(problem, file=sys.stderr)
-    for organization in dict.fromkeys(person.organization for person in PEOPLE):
-        frappe.get_doc({"doctype": "Organization", "org_name": organization}).insert()
-    keys = {person.user: _account(person) for person in PEOPLE}
-    frappe.db.commit()
+    keys = _made_people()
     for person in PEOPLE:
         _first_jobs(person)
     _print_people(keys)
     return 0
+
+
+def make_people() -> int:
+    """Make the people alone, and print what one needs to submit jobs of the own types."""
+    keys = _made_people()
+    _print_people(keys)
+    for made in declared_types.list_types():
+        if made["declared_by"] and not made["declared_by"].startswith(OURS):
+            _print_submit(made["type_name"], made["declared_by"], keys[PEOPLE[0].user])
+    return 0
+
+
+def check() -> int:
+    """Make the Job Types that the code declares. Print what keeps some of them from it."""
+    report = declared_types.sync_types()
+    frappe.db.commit()
+    for problem in report.problems:
+        print(problem, file=sys.stderr)
+    return 0
+
+
+def _print_submit(job_type: str, handler: str, key: str) -> None:
+    properties = (handlers.parameters_schema(handler) or {}).get("properties", {})
+    parameters = {name: _sample(part) for name, part in properties.items()}
+    body = {"job_type": job_type, "organization": PEOPLE[0].organization, "parameters": parameters}
+    address = f"{os.environ.get('DW_URL', '')}/api/method/dartwing_core.api.jobs.submit_job"
+    print(f"\n{job_type}, with parameters to change:")
+    print(f'  curl -X POST -H "Authorization: token {key}" -H "Content-Type: application/json" {address} \\')
+    print(f"    -d '{json.dumps(body)}'")
+
+
+def _sample(schema: dict[str, Any]) -> Any:
+    """A value that fits, or nearly."""
+    if "default" in schema:
+        return schema["default"]
+    if "enum" in schema:
+        return schema["enum"][0]
+    if schema.get("format") == "date":
+        return "2026-01-31"
+    return SAMPLES.get(schema.get("type", ""))
+
+
+def _made_people() -> dict[str, str]:
+    """Make companies and accounts. Returns the API key of each user."""
+    check()
+    for organization in dict.fromkeys(person.organization for person in PEOPLE):
+        frappe.get_doc({"doctype": "Organization", "org_name": organization}).insert()
+    keys = {person.user: _account(person) for person in PEOPLE}
+    frappe.db.commit()
+    return keys
 
 
 def _account(person: Person) -> str:
@@ -88,15 +136,15 @@ def _first_jobs(person: Person) -> None:
     frappe.set_user(person.user)
     where = person.organization
     for customer in COMPANIES:
-        send_statement.submit(where, customer=customer)
+        shop_statement.submit(where, customer=customer)
     for number in range(1, 4):
-        read_delivery_note.submit(where, number=number)
-    import_prices.submit(where, supplier="Lamb & Sons")
-    later = import_prices.with_options(available_at=3_600).submit(where, supplier="Otter Trading")
+        shop_delivery_note.submit(where, number=number)
+    shop_prices.submit(where, supplier="Lamb & Sons")
+    later = shop_prices.with_options(available_at=3_600).submit(where, supplier="Otter Trading")
     cancel_job(later.name, "The list is out of date")
-    import_prices.with_options(available_at=7_200).submit(where, supplier="Otter Trading")
+    shop_prices.with_options(available_at=7_200).submit(where, supplier="Otter Trading")
     if person.role == "Admin":
-        batch(*(send_statement.job(customer=customer) for customer in COMPANIES[:2])).submit(where)
+        batch(*(shop_statement.job(customer=customer) for customer in COMPANIES[:2])).submit(where)
         _schedule(person)
     frappe.db.commit()
     frappe.set_user("Administrator")
@@ -104,7 +152,7 @@ def _first_jobs(person: Person) -> None:
 
 def _schedule(person: Person) -> None:
     """Prices are imported each night."""
-    values = {"title": "Prices, every night", "job_type": "import_prices", "parameters": '{"supplier": "Lamb & Sons"}'}
+    values = {"title": "Prices, every night", "job_type": "shop_prices", "parameters": '{"supplier": "Lamb & Sons"}'}
     values |= {"organization": person.organization, "owner_user": person.user, "frequency": "Cron", "cron": "0 3 * * *"}
     frappe.get_doc({"doctype": "Job Schedule", **values}).insert()
 
@@ -134,9 +182,9 @@ def visit() -> int:
 def another_job(person: Person) -> tuple[str, str, dict[str, object]]:
     """Type, organization and parameters of a job."""
     work: list[tuple[str, dict[str, object]]] = [
-        ("send_statement", {"customer": random.choice(COMPANIES[:-2])}),
-        ("read_delivery_note", {"number": random.randint(1, 999)}),
-        ("import_prices", {"supplier": "Lamb & Sons", "pages": random.randint(5, 20)}),
+        ("shop_statement", {"customer": random.choice(COMPANIES[:-2])}),
+        ("shop_delivery_note", {"number": random.randint(1, 999)}),
+        ("shop_prices", {"supplier": "Lamb & Sons", "pages": random.randint(5, 20)}),
     ]
     job_type, parameters = random.choice(work)
     return job_type, person.organization, parameters

@@ -18,7 +18,7 @@ HEAD = '''\
 
     jobs = Client("https://example.com", "API_KEY", "API_SECRET")
     job = jobs.submit_job("echo_job", organization="Acme", parameters={"hello": "world"})
-    print(jobs.wait_for_job(job["job_id"])["status"])
+    print(jobs.wait_until_ended(job["job_id"])["status"])
 
 Python 3.11 or newer. `./dev api` makes this file from the endpoints; docs/rest_api.md explains the calls.
 """
@@ -26,10 +26,14 @@ Python 3.11 or newer. `./dev api` makes this file from the endpoints; docs/rest_
 from __future__ import annotations
 
 import json
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from typing import Any, Literal, NotRequired, TypedDict
+
+ENDED = ("Completed", "Dead Letter", "Canceled")
+"""The statuses that a job keeps, unless somebody retries it."""
 
 
 class ApiError(Exception):
@@ -49,13 +53,32 @@ class ApiError(Exception):
 '''
 CLIENT = '''
 
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """The key is for the site alone, not for where it may point."""
+
+    def redirect_request(self, *_arguments: Any) -> None:
+        return None
+
+
+_OPENER = urllib.request.build_opener(_NoRedirects)
+
+
 class Client:
-    """Calls as the user of an API key. Raises ApiError, and urllib's errors if the server can't be reached."""
+    """Calls as the user of an API key. Raises ApiError, and urllib's URLError if the server can't be reached."""
 
     def __init__(self, url: str, api_key: str, api_secret: str, timeout: float = 30):
         """`url`: of the site. `timeout`: seconds of a call."""
         self._base, self._timeout = url.rstrip("/") + "BASE", timeout
         self._headers = {"Authorization": f"token {api_key}:{api_secret}", "Accept": "application/json"}
+
+    def wait_until_ended(self, job_id: str, seconds: float = 300) -> "JobStatusAnswer":
+        """State, progress and outcome of a job once it has ended, or after so many seconds. Asks again and again."""
+        ends_at = time.monotonic() + seconds
+        while True:
+            left = ends_at - time.monotonic()
+            job = self.wait_for_job(job_id, seconds=max(0, min(20, int(left))))
+            if job["status"] in ENDED or left <= 20:
+                return job
 
     def _ask(self, verb: str, name: str, arguments: dict[str, Any]) -> Any:
         given = {key: value for key, value in arguments.items() if value is not None}
@@ -67,7 +90,7 @@ class Client:
             body, headers["Content-Type"] = json.dumps(given).encode(), "application/json"
         request = urllib.request.Request(address, body, headers, method=verb)
         try:
-            with urllib.request.urlopen(request, timeout=self._timeout) as response:
+            with _OPENER.open(request, timeout=self._timeout) as response:
                 return json.load(response)
         except urllib.error.HTTPError as error:
             raise ApiError(error.code, _read(error)) from None

@@ -20,6 +20,7 @@ PORT = 8000
 LOOK = 0.5
 RELOADED = (".py", ".json")
 SHOP = "standalone.shop_jobs"
+LIVING = (sys.executable, "-P", "-m", "standalone.script", "-m", "standalone.living_site")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -31,7 +32,8 @@ def serve(arguments: list[str]) -> NoReturn:
     """Serve until Ctrl-C, or until one of the site's processes ends."""
     asked = _read(arguments)
     port = serve_port(asked.port)
-    modules = [name for name in (None if asked.empty else SHOP, asked.handlers and asked.handlers.stem) if name]
+    own = [path for path in (asked.handlers, asked.app) if path]
+    modules = [name for name in (None if asked.empty or own else SHOP, asked.handlers and asked.handlers.stem) if name]
     folder = asked.handlers.parent if asked.handlers else None
     with running(
         workers=number("DW_WORKERS", 2),
@@ -43,9 +45,9 @@ def serve(arguments: list[str]) -> NoReturn:
         **options(),
     ) as stage:
         if not asked.empty:
-            _fill(stage)
+            _fill(stage, with_jobs=not own)
         say_where(stage)
-        watch(stage, [path for path in (asked.handlers, asked.app) if path])
+        watch(stage, own)
 
 
 def _read(arguments: list[str]) -> argparse.Namespace:
@@ -63,11 +65,12 @@ def _read(arguments: list[str]) -> argparse.Namespace:
     return asked
 
 
-def _fill(stage: Stage) -> None:
-    command = [sys.executable, "-P", "-m", "standalone.script", "-m", "standalone.living_site"]
-    if foreground(stage, [*command, "fill"]):
+def _fill(stage: Stage, *, with_jobs: bool) -> None:
+    """Make people, and jobs unless the workers are for a developer's own."""
+    if foreground(stage, [*LIVING, "fill" if with_jobs else "people"]):
         raise Failed("The site could not be filled.")
-    stage.start("visitors", [*command, "visit"])
+    if with_jobs:
+        stage.start("visitors", [*LIVING, "visit"])
 
 
 def say_where(stage: Stage) -> None:
@@ -88,6 +91,7 @@ def watch(stage: Stage, paths: Sequence[Path]) -> NoReturn:
             if any(name.endswith(".json") for name in changed):
                 stage.run_command("migrate")
             stage.restart()
+            foreground(stage, [*LIVING, "check"])
     gone = next(process for process in stage.processes if not process.running)
     raise Failed(f"{gone.name} has ended.{gone.tail()}")
 

@@ -12,9 +12,9 @@ LONGEST = 60
 
 
 @job_handler(
-    "send_statement", title="Statement for {customer}", max_retries=2, retry_delays=[5, 10], deduplication="never"
+    "shop_statement", title="Statement for {customer}", max_retries=2, retry_delays=[5, 10], deduplication="never"
 )
-def send_statement(context: JobContext, customer: str) -> dict[str, str]:
+def shop_statement(context: JobContext, customer: str) -> dict[str, str]:
     """Sends a customer their statement."""
     context.update_progress(30, "Rendering")
     time.sleep(1)
@@ -25,8 +25,8 @@ def send_statement(context: JobContext, customer: str) -> dict[str, str]:
     return {"sent_to": customer}
 
 
-@job_handler("import_prices", title="Prices of {supplier}", priority="Low", timeout=120, deduplication="never")
-def import_prices(context: JobContext, supplier: str, pages: int = 10) -> dict[str, object]:
+@job_handler("shop_prices", title="Prices of {supplier}", priority="Low", timeout=120, deduplication="never")
+def shop_prices(context: JobContext, supplier: str, pages: int = 10) -> dict[str, object]:
     """Imports a supplier's price list, page by page, and attaches what was imported."""
     context.set_steps(["Download", "Import", "Report"])
     context.next_step()
@@ -40,9 +40,9 @@ def import_prices(context: JobContext, supplier: str, pages: int = 10) -> dict[s
 
 
 @job_handler(
-    "read_delivery_note", title="Delivery note {number}", max_retries=3, retry_delays=[5, 20], deduplication="never"
+    "shop_delivery_note", title="Delivery note {number}", max_retries=3, retry_delays=[5, 20], deduplication="never"
 )
-def read_delivery_note(context: JobContext, number: int) -> dict[str, int]:
+def shop_delivery_note(context: JobContext, number: int) -> dict[str, int]:
     """Reads a scanned delivery note. The scanner of every third one answers only the second time."""
     time.sleep(0.5)
     if number % 3 == 0 and context.attempt == 1:

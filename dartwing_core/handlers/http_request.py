@@ -243,7 +243,9 @@ def read_parameters(context: JobContext) -> Request:
     given = _merged(_headers(parameters.get("headers")), _headers(_token_header(parameters)))
     headers = _merged(headers, given) | {"Idempotency-Key": context.idempotency_key, "Connection": "close"}
     timeout = min(_timeout(parameters.get("timeout")), context.remaining_seconds() * SHARE_OF_TIME)
-    secrets = tuple(text for text in (*given.values(), target.partition("?")[2]) if len(text) > SHORTEST_SECRET)
+    token = parameters.get("token")
+    texts = (*given.values(), target.partition("?")[2], token.get_secret_value() if isinstance(token, Secret) else "")
+    secrets = tuple(text for text in texts if len(text) > SHORTEST_SECRET)
     return Request(method, scheme, host, port, target, headers, body, timeout, secrets)
 
 

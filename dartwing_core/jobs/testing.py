@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -21,7 +22,7 @@ from .base import clock, config, secret_values
 from .line import line_queries, queue_view
 from .recovery import sweeper
 from .status import JobStatus
-from .store import backlog, job_store, new_rows
+from .store import backlog, job_store, new_rows, private_files
 from .store.job_rows import DispatchRow, NewJobRow
 from .testing_transaction import one_transaction
 
@@ -59,7 +60,8 @@ def perform_jobs(*, raising: bool = True, limit: int = 1_000) -> Iterator[dict[s
     All of it is in the test's own transaction, in which commits are savepoints: a rollback removes the jobs and what
     they wrote. Other jobs of the site stay as they are. Jobs that follow run too, as by `run_jobs`, but for those that
     are due later. The block's value holds the statuses by job id, once it is over.
-    A handler's error raises HandlerFailed, unless `raising` is False. A statement that commits by itself, such as
+    The value also holds jobs of events (`background_job_events`). A handler's error raises HandlerFailed, unless
+    `raising` is False. A statement that commits by itself, such as
     ALTER TABLE, ends the transaction.
     """
     statuses: dict[str, str] = {}
@@ -76,6 +78,14 @@ def perform_jobs(*, raising: bool = True, limit: int = 1_000) -> Iterator[dict[s
                 _raise_failure(job["name"])
         found = backlog.statuses(list(names)) if names else {}
         statuses.update((name, found[name]) for name in names if name in found)
+        frappe.db.after_rollback.add(partial(_drop_files, list(names)))
+
+
+def _drop_files(names: Sequence[str]) -> None:
+    """Delete what these jobs have attached, whose rows are gone."""
+    for name in names:
+        for path in private_files.folder().glob(f"{name}-*"):
+            path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -30,9 +30,12 @@ def one_transaction() -> Iterator[None]:
     """
     database: Any = frappe.local.db
     run = database.sql
+    kept: list[Any] = []
 
     def controlled(query: Any, *arguments: Any, **options: Any) -> Any:
         control = _savepoint_for(query)
+        if control and control.startswith("SAVEPOINT"):
+            kept.extend(database.after_rollback._functions)  # which Frappe forgets at a commit
         return run(query if control is None else control, *arguments, **options) if control != "" else ()
 
     with ExitStack() as patches:
@@ -42,7 +45,11 @@ def one_transaction() -> Iterator[None]:
         patches.enter_context(mock.patch.object(HeartbeatThread, "attend"))
         patches.enter_context(mock.patch.object(doorbells, "ring", return_value=0))
         run(f"SAVEPOINT {SAVEPOINT}")
-        yield
+        try:
+            yield
+        finally:
+            for function in kept:
+                database.after_rollback.add(function)
 
 
 def _savepoint_for(query: Any) -> str | None:

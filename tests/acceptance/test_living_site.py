@@ -43,7 +43,7 @@ def filled(site, monkeypatch, capsys) -> Iterator[str]:
         frappe.db.delete(doctype, theirs)
     frappe.db.delete("Organization", {"org_name": ["in", names]})
     users = [person.user for person in living_site.PEOPLE]
-    for doctype, names in (("User", users), ("Job Type", ["send_statement", "import_prices", "read_delivery_note"])):
+    for doctype, names in (("User", users), ("Job Type", ["shop_statement", "shop_prices", "shop_delivery_note"])):
         for name in names:
             frappe.delete_doc(doctype, name, force=True, ignore_missing=True)
     frappe.db.commit()

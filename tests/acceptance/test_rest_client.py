@@ -6,6 +6,7 @@ import ast
 import importlib.util
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from types import ModuleType
 from typing import Any
 
@@ -16,6 +17,7 @@ from dartwing_core.api import openapi
 from dartwing_core.api.registry import ENDPOINTS
 from standalone import rest_client
 from tests.support import factory, http, processes
+from tests.support.receiver import Answer, Receiver
 
 MODULE = "dartwing_jobs"
 
@@ -78,3 +80,11 @@ def test_an_error_says_what_and_why(jobs, module):
     with pytest.raises(module.ApiError) as error:
         stranger.get_job_counts()
     assert error.value.status == 401
+
+
+def test_the_key_does_not_follow_a_redirect(module):
+    with closing(Receiver()) as elsewhere, closing(Receiver()) as site:
+        site.answers = [Answer(302, headers=(("Location", elsewhere.url()),))]
+        with pytest.raises(module.ApiError) as error:
+            module.Client(site.url(), "key", "secret").cancel_job("JOB-1")
+        assert (error.value.status, elsewhere.requests) == (302, [])

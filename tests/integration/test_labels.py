@@ -118,12 +118,24 @@ def test_a_renamed_document_keeps_its_jobs(job_type):
     assert about(("Role", new)) == [job.name], "a job outlives what it is about"
 
 
+def test_a_name_that_changes_its_case_alone_is_followed_once(job_type):
+    # Seen failing: the row was found by its new name too, again and again.
+    old = f"labels {frappe.generate_hash(length=6)}"
+    frappe.get_doc({"doctype": "Role", "role_name": old}).insert()
+    job = submitted_with(job_type, reference=("Role", old))
+    frappe.rename_doc("Role", old, old.upper(), force=True)
+    frappe.db.commit()
+    assert get_job_status(job.name)["reference_name"] == old.upper()
+    frappe.delete_doc("Role", old.upper())
+    frappe.db.commit()
+
+
 def test_desk_learns_which_forms_have_jobs(job_type, note):
     submitted_with(job_type, reference=note)
-    boot = {}
+    submitted_with(job_type, reference=("Role", "Guest"))
+    boot = {"user": {"can_read": ["ToDo", "Note"]}}
     references.add_to_boot(boot)
-    assert "ToDo" in boot["dartwing_core_referring_doctypes"]
-    assert None not in boot["dartwing_core_referring_doctypes"]
+    assert boot["dartwing_core_referring_doctypes"] == ["ToDo"]
 
 
 def test_desk_opens_before_the_migration(job_type, monkeypatch):

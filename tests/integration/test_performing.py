@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import frappe
 import pytest
 
@@ -102,6 +104,18 @@ def test_jobs_that_are_held_or_due_later_are_left(job_type):
     assert statuses == {later.name: "Pending", held.name: "Queued"}
     frappe.db.rollback()
     frappe.clear_document_cache("Job Type", job_type)
+
+
+def test_files_of_the_jobs_go_with_the_transaction(site):
+    job_type = factory.job_type("attaching", "makes_file")
+    frappe.db.commit()
+    with perform_jobs():
+        made = submit_job(job_type, factory.ALPHA, {"content": "performed"})
+    (file,) = frappe.get_all("File", {"attached_to_name": made.name}, pluck="name")
+    path = Path(frappe.get_doc("File", file).get_full_path())
+    assert path.exists()
+    frappe.db.rollback()
+    assert not path.exists()
 
 
 def test_no_worker_is_woken(job_type):

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
 
-from pydantic import BaseModel, Field
+from pydantic import AliasChoices, BaseModel, Field
 from typing_extensions import TypedDict
 
 from dartwing_core.jobs import JobContext, PermanentError, Secret, job_handler
@@ -151,3 +152,73 @@ class Delivery:
 def with_secret_in_context(context: JobContext) -> dict[str, Any]:
     """The secret is in the context's parameters."""
     return {"length": len(context.parameters["token"].get_secret_value()), "url": context.parameters["url"]}
+
+
+@dataclass
+class PlainDelivery:
+    """As `Delivery` was before its token was declared a secret."""
+
+    url: str
+    token: str
+
+
+@job_handler
+def by_dataclass_without_secret(context: JobContext, parameters: PlainDelivery) -> None:
+    """Of an earlier release."""
+
+
+@job_handler
+def telling_delivery(context: JobContext, parameters: Delivery) -> None:
+    """Of the next release; its error holds the secret."""
+    raise ValueError(parameters.token.get_secret_value())
+
+
+@job_handler
+def returns_numbers(context: JobContext, token: Secret[str]) -> dict[str, Any]:
+    """A result with a number that is also the secret's text."""
+    return {"amount": int(token.get_secret_value()), "inner": [f"a {token.get_secret_value()}"]}
+
+
+@job_handler
+def fails_with_address(context: JobContext, token: Secret[str]) -> None:
+    """An error as HTTP libraries make it."""
+    raise ConnectionError(f"url: /x?{urlencode({'token': token.get_secret_value()})}")
+
+
+@job_handler
+def fails_with_repr(context: JobContext, token: Secret[str]) -> None:
+    """An error with a Python value."""
+    raise ConnectionError(repr({"token": token.get_secret_value()}))
+
+
+@job_handler
+def fails_late(context: JobContext, token: Secret[str]) -> None:
+    """An error whose text is cut in the middle of the secret."""
+    raise PermanentError("x" * 4_995 + token.get_secret_value())
+
+
+@job_handler
+def with_long_secret(context: JobContext, token: Annotated[Secret[str], Field(min_length=8)]) -> None:
+    """A secret with a shortest length."""
+
+
+@job_handler
+def untyped_receiver(context: JobContext) -> None:
+    """Takes whatever is submitted."""
+
+
+@job_handler
+def receiver_of_anything(context: JobContext, payload: dict[str, Any]) -> None:
+    """Takes an object."""
+
+
+class AliasedSecret(BaseModel):
+    """A secret with other names."""
+
+    model_config = {"populate_by_name": True}
+    token: Secret[str] = Field(validation_alias=AliasChoices("tok", "key"))
+
+
+@job_handler
+def with_secret_aliases(context: JobContext, parameters: AliasedSecret) -> None:
+    """Nothing."""

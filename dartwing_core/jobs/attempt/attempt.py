@@ -172,7 +172,7 @@ class Attempt:
         self.watch.check()
         self._renew_snapshot()
         settings = config.settings()
-        end = outcome.success(result, self.context.progress.message, settings.max_result_bytes)
+        end = outcome.success(result, self.context.progress.message, settings.max_result_bytes, self.context.secrets)
         log: list[history.Event] = []
         if not self._settle(end, log):
             connection.discard()  # overtaken: this attempt's writes must not stay (invariant I4)
@@ -219,7 +219,9 @@ class Attempt:
 
     def _note_late_error(self, error: BaseException) -> None:
         self.has_ended_itself = False
-        frappe.logger("dartwing_core").warning(f"{self.job.name}: a callback after its commit failed: {error!r}")
+        frappe.logger("dartwing_core").warning(
+            f"{self.job.name}: a callback after its commit failed: {outcome.describe(error, self.context.secrets)}"
+        )
 
     def _next_along(self, log: list[history.Event]) -> ClaimedJob | None:
         """Claim the next job, whose start is committed with this settle.
@@ -263,8 +265,9 @@ class Attempt:
             clean_up = handlers.resolve(self.job.timeout_handler)
             parameters.call(clean_up, self.context, self.job.row["input_parameters"])
             frappe.db.commit()
-        except Exception:
-            frappe.logger("dartwing_core").exception(f"{self.job.name}: the clean-up after its time limit failed")
+        except Exception as error:
+            trace = outcome.traceback_of(error, self.context.secrets)
+            frappe.logger("dartwing_core").error(f"{self.job.name}: the clean-up after its time limit failed\n{trace}")
             connection.discard()
 
     def _write_failure(self, error: BaseException) -> bool:

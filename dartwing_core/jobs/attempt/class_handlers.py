@@ -28,17 +28,28 @@ def function_of(handler: type) -> tuple[Callable[..., Any], dict[str, Callable[.
     The methods are attributes of the function too, so that workers find them by their dotted paths.
     Raises TypeError for a class without the method `run`.
     """
-    if not inspect.isfunction(getattr(handler, RUN, None)):
+    if not _is_method(handler, RUN):
         raise TypeError(_("{0}: a handler that is a class has a method {1}.").format(handler.__qualname__, RUN))
+    try:
+        inspect.signature(handler).bind()
+    except TypeError:
+        raise TypeError(
+            _("{0}: a handler that is a class is made without arguments.").format(handler.__qualname__)
+        ) from None
     function = _calling(handler, RUN, handler.__qualname__)
     function.__doc__ = handler.__doc__ or function.__doc__
     options = {
         name: _calling(handler, name, f"{handler.__qualname__}.{name}")
         for name in OPTIONAL
-        if inspect.isfunction(getattr(handler, name, None))
+        if _is_method(handler, name)
     }
     vars(function).update(options)
     return function, options
+
+
+def _is_method(handler: type, name: str) -> bool:
+    """Whether a class has this method, which is no staticmethod or classmethod."""
+    return inspect.isfunction(inspect.getattr_static(handler, name, None))
 
 
 def _calling(handler: type, name: str, qualified_name: str) -> Callable[..., Any]:

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import frappe
 
-from ..base.secret_values import Secret, without
+from ..base.secret_values import Secret, spellings, without
 from ..errors import JobCanceledError, JobSnoozed
 from . import idempotency, job_files
 from .attempt_log import AttemptLog
@@ -197,7 +197,7 @@ class JobContext:
 def hold_secrets(context: JobContext, secrets: Mapping[str, str]) -> None:
     """Give the handler its secret parameters, and keep them out of progress and log."""
     context.parameters |= {name: Secret(text) for name, text in secrets.items()}
-    context.secrets = tuple(secrets.values())
+    context.secrets = spellings(secrets.values())
 
 
 def _clamp(percent: Any) -> float:

@@ -19,7 +19,9 @@ def is_nameable(path: str) -> bool:
     """Whether the module of `path` may be imported: it is named, or belongs to an installed app."""
     named = named_paths()
     module = path.rpartition(".")[0]
-    is_named = not named.isdisjoint((path, module, module.rpartition(".")[0]))  # the last: a method of a class
+    owner, _dot, last = module.rpartition(".")
+    is_method = last[:1].isupper() and owner in named  # of a handler that is a class
+    is_named = path in named or module in named or is_method
     return is_named or path.split(".")[0] in frappe.get_installed_apps()
 
 
@@ -32,10 +34,9 @@ def attribute_of(path: str) -> Any:
     try:
         return getattr(importlib.import_module(owner), name, None)
     except ModuleNotFoundError as error:
-        module, _dot, class_name = owner.rpartition(".")
-        if error.name != owner or not module:
+        if "." not in owner or not f"{owner}.".startswith(f"{error.name}."):
             raise
-        handler = getattr(importlib.import_module(module), class_name, None)
+        handler = attribute_of(owner)
         if handler is None:
             raise
         return getattr(handler, name, None)

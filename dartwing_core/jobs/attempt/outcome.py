@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypedDict
 
@@ -15,7 +15,7 @@ from rq.timeouts import BaseTimeoutException
 from ..base import canonical, clock, config, plain_text
 from ..base.config import RetryPolicy
 from ..base.row_types import Columns, TypeAndOrganization
-from ..base.secret_values import without
+from ..base.secret_values import without, without_in
 from ..db import server_errors
 from ..errors import InvalidJobError, JobError, JobHeldError, JobSnoozed, JobTimeoutError
 from ..status import JobStatus
@@ -58,23 +58,9 @@ class Outcome:
         return JobStatus.TIMED_OUT if self.has_timed_out else self.status
 
 
-def without_secrets(end: Outcome, secrets: Collection[str]) -> Outcome:
-    """The same with dots in place of the attempt's secrets."""
-
-    def hidden(value: Any) -> Any:
-        return without(value, secrets) if type(value) is str else value
-
-    return replace(
-        end,
-        message=hidden(end.message),
-        values={name: hidden(value) for name, value in end.values.items()},
-        error=hidden(end.error),
-        traceback=hidden(end.traceback),
-    )
-
-
-def success(result: Any, progress_message: str, max_bytes: int) -> Outcome:
-    """The outcome when the handler has returned."""
+def success(result: Any, progress_message: str, max_bytes: int, secrets: Collection[str] = ()) -> Outcome:
+    """The outcome when the handler has returned. `secrets`: texts that nothing of it may hold."""
+    result = without_in(result, secrets) if secrets else result
     reference = result.get("output_reference") if isinstance(result, Mapping) else None
     values = {
         "completed_at": clock.site_time(),
@@ -89,15 +75,18 @@ def success(result: Any, progress_message: str, max_bytes: int) -> Outcome:
     return Outcome(JobStatus.COMPLETED, "Job completed successfully", values)
 
 
-def failure(job: EndingJob, error: BaseException, policy: RetryPolicy) -> Outcome:
-    """The outcome when the handler or its settle failed: retry or Dead Letter, with the schedule in the same write."""
+def failure(job: EndingJob, error: BaseException, policy: RetryPolicy, secrets: Collection[str] = ()) -> Outcome:
+    """The outcome when the handler or its settle failed: retry or Dead Letter, with the schedule in the same write.
+
+    `secrets`: texts that neither message nor traceback may hold.
+    """
     if isinstance(error, JobSnoozed):
         return _snoozed(job, error)
     if isinstance(error, JobHeldError):
         return _held(job, error)
-    message = describe(error)
+    message, trace = describe(error, secrets), traceback_of(error, secrets)
     if server_errors.database_code(error) == server_errors.TABLE_CHANGED:
-        return _not_to_blame(job, "Table changed by a migration", message, traceback_of(error))
+        return _not_to_blame(job, "Table changed by a migration", message, trace)
     is_retryable = classification.classify_error(error, policy.retry_on, policy.never_retry_on)
     details = {
         "error_message": message,
@@ -108,7 +97,7 @@ def failure(job: EndingJob, error: BaseException, policy: RetryPolicy) -> Outcom
     ended = partial(
         Outcome,
         error=message,
-        traceback=traceback_of(error),
+        traceback=trace,
         is_transient=is_retryable and isinstance(error, Exception),
         has_timed_out=is_timeout(error),
     )
@@ -187,12 +176,12 @@ def storable(result: Any, max_bytes: int) -> str | None:
     return text
 
 
-def describe(error: BaseException) -> str:
-    """The error for the owner: its kind and plain text, without a traceback. Never raises."""
+def describe(error: BaseException, secrets: Collection[str] = ()) -> str:
+    """The error for the owner: its kind and plain text, without a traceback and these secrets. Never raises."""
     if is_timeout(error):
         return _("The time limit was reached.")
     try:
-        text = text_for_storage(plain_text.of_error(error))
+        text = without(text_for_storage(plain_text.of_error(error)), secrets)
     except BaseException:  # it may raise SystemExit
         text = ""
     if isinstance(error, JobError) and text:
@@ -200,10 +189,11 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}"[:ERROR_LENGTH] if text else type(error).__name__
 
 
-def traceback_of(error: BaseException) -> str:
-    """The traceback for administrators. Never raises, whatever the exception's `str()` does."""
+def traceback_of(error: BaseException, secrets: Collection[str] = ()) -> str:
+    """The traceback for administrators, without these secrets. Never raises, whatever the exception's `str()` does."""
     try:
-        return text_for_storage("".join(traceback.format_exception(type(error), error, error.__traceback__)))
+        text = text_for_storage("".join(traceback.format_exception(type(error), error, error.__traceback__)))
+        return without(text, secrets)
     except BaseException:
         return "".join(traceback.format_tb(error.__traceback__)) + type(error).__name__
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast, get_type_hints
@@ -22,17 +22,17 @@ from typing import TYPE_CHECKING, Any, cast, get_type_hints
 from frappe import _
 
 from ..base import canonical, secret_values
-from ..base.texts import cut, describe_unknown
+from ..base.texts import describe_unknown
 from ..errors import InvalidJobError, PermanentError
+from .parameter_errors import WHOLE, problems_of
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-WHOLE = "parameters"
-"""The name of a handler's second argument that takes all parameters as one object."""
 MARK = "__background_job_parameters__"
 """The attribute in which the decorator keeps a type for a handler that reads the context."""
 MOST_PROBLEMS = 20
+MASKED_BY_PYDANTIC = "**********"
 WRITE_ONLY = '"writeOnly": true'
 """How a JSON Schema says that a value is a secret."""
 BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -61,7 +61,12 @@ class Declared:
         try:
             value = self._adapter.validate_json(text, strict=True)
         except ValueError as error:
-            problems += _problems(error)
+            problems += problems_of(error)
+        except Exception as error:
+            if not self.secrets:
+                raise
+            reason = type(error).__name__  # its traceback would show them
+            raise InvalidJobError(_("These parameters can't be checked: {0}.").format(reason)) from None
         if problems:
             raise InvalidJobError(_("These parameters don't fit: {0}.").format("; ".join(problems[:MOST_PROBLEMS])))
         return value
@@ -92,15 +97,14 @@ class Declared:
 
 def secrets_of(handler: Callable[..., Any], parameters: Mapping[str, Any]) -> dict[str, str]:
     """The secrets among stored parameters, by name. Raises PermanentError if one can't be decrypted."""
-    if not any(secret_values.is_sealed(value) for value in parameters.values()):
+    declared = declared_by(handler) if parameters else None
+    if not declared or not declared.secrets:
         return {}
-    declared = declared_by(handler)
-    names = [name for name in (declared.secrets if declared else ()) if secret_values.is_sealed(parameters.get(name))]
     try:
-        opened = secret_values.opened(parameters, names)
+        opened = secret_values.opened(parameters, declared.secrets)
     except InvalidJobError as error:
         raise PermanentError(str(error)) from error
-    return {name: opened[name] for name in names}
+    return {name: opened[name] for name in declared.secrets if isinstance(opened.get(name), str)}
 
 
 def call(handler: Callable[..., Any], context: Any, text: str | None) -> Any:
@@ -128,14 +132,26 @@ def parameters_of(handler: Callable[..., Any], arguments: Sequence[Any], named: 
     given = {**dict(zip(names, arguments, strict=False)), **named}
     declared = declared_by(handler)
     is_whole = given.keys() == {WHOLE} and not (declared and declared.is_spread)
-    return to_jsonable_python(given[WHOLE] if is_whole else given, fallback=_revealed)
+    revealed: list[str] = []
+
+    def reveal(value: Any) -> Any:
+        if not isinstance(value, secret_values.Secret):
+            raise TypeError(_("{0} has no JSON form.").format(type(value).__name__))
+        revealed.append(value.get_secret_value())
+        return revealed[-1]
+
+    found = to_jsonable_python(given[WHOLE] if is_whole else given, fallback=reveal)
+    _check_revealed(found, revealed, declared.secrets if declared else ())
+    return found
 
 
-def _revealed(value: Any) -> Any:
-    """A secret's text: the check of the submit encrypts it. Raises TypeError for another value without JSON form."""
-    if isinstance(value, secret_values.Secret):
-        return value.get_secret_value()
-    raise TypeError(_("{0} has no JSON form.").format(type(value).__name__))
+def _check_revealed(parameters: Any, revealed: Sequence[str], names: Collection[str]) -> None:
+    """Raises TypeError unless all secrets stand where the handler declares one, so that the submit encrypts them."""
+    declared = [parameters.get(name) for name in names] if isinstance(parameters, Mapping) else []
+    if any(declared.count(text) < revealed.count(text) for text in revealed):
+        raise TypeError(_("a Secret may stand only where the handler declares Secret[str]"))
+    if MASKED_BY_PYDANTIC in declared:
+        raise TypeError(_("pass a secret as text, or as a Secret of dartwing_core.jobs"))
 
 
 @lru_cache(maxsize=1024)
@@ -213,8 +229,20 @@ def _secrets_of(schema: Mapping[str, Any], declared: Any) -> frozenset[str]:
     found = {name for name, part in properties.items() if _is_secret(part)}
     if json.dumps(schema).count(WRITE_ONLY) != len(found):
         raise TypeError(_("a secret is a parameter itself: it can't stand in a list or in another object"))
-    fields = getattr(declared, "model_fields", {}) if _names_beside_aliases(declared) else {}
-    return frozenset(found | {name for name, field in fields.items() if field.alias in found})
+    for name, field in getattr(declared, "model_fields", {}).items():
+        paths = [[name], *_alias_paths(field)]
+        names = {path[0] for path in paths}
+        if names & found and any(len(path) > 1 for path in paths):
+            raise TypeError(_("a secret is a parameter itself: it can't stand in a list or in another object"))
+        found |= names if names & found else set()
+    return frozenset(found)
+
+
+def _alias_paths(field: Any) -> Iterator[list[Any]]:
+    """Where a field of a pydantic model may be given beside its own name."""
+    choices = getattr(field.validation_alias, "choices", [field.validation_alias])
+    for alias in filter(None, (field.alias, *choices)):
+        yield getattr(alias, "path", [alias])
 
 
 def _is_secret(schema: Mapping[str, Any]) -> bool:
@@ -240,53 +268,3 @@ def _with_descriptions(schema: dict[str, Any], declared: Any) -> dict[str, Any]:
         if texts:
             described.setdefault("description", texts[0])
     return schema
-
-
-# Errors ---------------------------------------------------------------------------------------------------------
-
-
-def _problems(error: ValueError) -> list[str]:
-    """Each wrong value with what it should be. Raises `error` itself if it is not pydantic's."""
-    from pydantic import ValidationError
-
-    if not isinstance(error, ValidationError):
-        raise error
-    return [
-        f"{_place(found['loc'])} {_expectation(found)}"
-        for found in error.errors(include_url=False, include_input=False)
-    ]
-
-
-def _place(location: Iterable[int | str]) -> str:
-    """Such as `lines[2].price`."""
-    text = ""
-    for part in location:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else cut(part)
-    return text or WHOLE
-
-
-def _expectation(found: Mapping[str, Any]) -> str:
-    kind, context = found["type"], found.get("ctx", {})
-    texts = {
-        "missing": _("is missing"),
-        "literal_error": _("must be one of {0}").format(context.get("expected", "")),
-        "enum": _("must be one of {0}").format(context.get("expected", "")),
-        "string_type": _("must be text"),
-        "int_type": _("must be a whole number"),
-        "int_from_float": _("must be a whole number"),
-        "float_type": _("must be a number"),
-        "bool_type": _("must be true or false"),
-        "list_type": _("must be a list"),
-        "tuple_type": _("must be a list"),
-        "dict_type": _("must be an object"),
-        "model_type": _("must be an object"),
-        "dataclass_type": _("must be an object"),
-        "none_required": _("must be empty"),
-        "date_type": _("must be a date, such as {0}").format("2026-01-31"),
-        "date_parsing": _("must be a date, such as {0}").format("2026-01-31"),
-        "datetime_type": _("must be a date and time, such as {0}").format("2026-01-31T09:30:00+01:00"),
-        "datetime_parsing": _("must be a date and time, such as {0}").format("2026-01-31T09:30:00+01:00"),
-        "extra_forbidden": _("is unknown"),
-        "unexpected_keyword_argument": _("is unknown"),
-    }
-    return texts.get(kind) or _("is wrong: {0}").format(cut(found["msg"]))

@@ -51,8 +51,6 @@ class Settlement:
         Raises JobCanceledError if the job was canceled by now, whatever else became of it.
         """
         duration = time.monotonic() - self._started
-        if self._context.secrets:
-            end = outcome.without_secrets(end, self._context.secrets)
         if not self._transition(end, duration, log):
             return False
         values = self._end_columns(end, duration)
@@ -99,11 +97,12 @@ class Settlement:
             return self.canceled()
         row = self._job.row
         try:
-            return outcome.failure(row, error, config.retry_policy(row["job_type"]))
+            return outcome.failure(row, error, config.retry_policy(row["job_type"]), self._context.secrets)
         except Exception as another:
             if server_errors.database_code(another) is not None:
                 raise
-            frappe.logger("dartwing_core").exception(f"{self._job.name}: its error can't be classified")
+            trace = outcome.traceback_of(another, self._context.secrets)
+            frappe.logger("dartwing_core").error(f"{self._job.name}: its error can't be classified\n{trace}")
             return outcome.failure(row, TransientError(type(error).__name__), RetryPolicy())
 
     def canceled(self) -> Outcome:

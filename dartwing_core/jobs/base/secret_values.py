@@ -10,6 +10,7 @@ import hmac
 import json
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args
+from urllib.parse import quote, quote_plus
 
 from frappe import _
 
@@ -55,12 +56,16 @@ class Secret(Generic[T]):
     def __hash__(self) -> int:
         return hash((Secret, self._value))
 
+    def __len__(self) -> int:
+        """Of its text: for types with a shortest or longest length."""
+        return len(str(self._value))
+
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, _handler: Any) -> Any:
         """pydantic's hook: a text becomes a Secret."""
         from pydantic_core import core_schema
 
-        if get_args(source) != (str,):
+        if get_args(source) not in ((str,), ()):  # without arguments: of a default value
             raise TypeError(_("a secret is text: write {0}").format("Secret[str]"))
         return core_schema.no_info_after_validator_function(cls, core_schema.str_schema(strict=True))
 
@@ -94,7 +99,7 @@ def plain(parameters: Mapping[str, Any], names: Collection[str], kept: Mapping[s
             found[name] = value.get_secret_value()
         elif value == MASK or is_sealed(value):
             if not is_sealed(kept.get(name)) or value not in (MASK, kept[name]):
-                raise InvalidJobError(_("{0}: these dots stand for a secret. Give the secret itself.").format(name))
+                raise _dots(name)
             found[name] = opened_value(name, kept[name])
     return found
 
@@ -144,17 +149,53 @@ def _key() -> bytes:
     return get_encryption_key().encode()
 
 
-def masked(parameters: Any) -> Any:
-    """Stored parameters as they are shown: dots in place of encrypted values."""
+def masked(parameters: Any, names: Collection[str] = ()) -> Any:
+    """Stored parameters as they are shown: dots in place of secrets.
+
+    `names`: those that are secret, also where the rows are older than their declaration.
+    """
     if not isinstance(parameters, Mapping):
         return parameters
-    return {name: MASK if is_sealed(value) else value for name, value in parameters.items()}
+    return {name: MASK if is_hidden(name, value, names) else value for name, value in parameters.items()}
 
 
-def without(text: str, secrets: Collection[str]) -> str:
-    """A text in which dots replace the secrets, also as they stand in JSON."""
+def is_hidden(name: str, value: Any, names: Collection[str]) -> bool:
+    """Whether a stored parameter is a secret: encrypted, or declared as one since it was stored."""
+    return is_sealed(value) or (name in names and isinstance(value, str))
+
+
+def check_dots(given: Mapping[str, Any], stored: Mapping[str, Any], names: Collection[str]) -> None:
+    """Raises InvalidJobError for dots in place of a secret that the handler no longer declares."""
+    for name, value in stored.items():
+        if name not in names and is_sealed(value) and given.get(name) == MASK:
+            raise _dots(name)
+
+
+def _dots(name: str) -> InvalidJobError:
+    return InvalidJobError(_("{0}: these dots stand for a secret. Give the secret itself.").format(name))
+
+
+def spellings(secrets: Collection[str]) -> tuple[str, ...]:
+    """How these secrets may stand in texts, the longest first: as they are, in JSON, in Python or in addresses."""
+    found = set()
     for secret in secrets:
         if len(secret) >= SHORTEST_HIDDEN:
-            for spelled in {secret, json.dumps(secret)[1:-1]}:
-                text = text.replace(spelled, MASK)
+            found |= {secret, repr(secret)[1:-1], quote(secret), quote(secret, safe=""), quote_plus(secret)}
+            found |= {json.dumps(secret, ensure_ascii=is_ascii)[1:-1] for is_ascii in (True, False)}
+    return tuple(sorted(found, key=len, reverse=True))
+
+
+def without(text: str, spelled: Collection[str]) -> str:
+    """A text in which dots replace secrets. `spelled`: their `spellings`."""
+    for secret in spelled:
+        text = text.replace(secret, MASK)
     return text
+
+
+def without_in(value: Any, spelled: Collection[str]) -> Any:
+    """The same for all texts in a value that is made of lists and objects."""
+    if isinstance(value, str):
+        return without(value, spelled)
+    if isinstance(value, Mapping):
+        return {without_in(key, spelled): without_in(one, spelled) for key, one in value.items()}
+    return [without_in(one, spelled) for one in value] if isinstance(value, list | tuple) else value

@@ -3,7 +3,8 @@
     background_job_submit_on = {"Sales Invoice": {"on_submit": "send_invoice", "on_cancel": "your_app.jobs.withdrawal"}}
 
 A text without dots is a Job Type, whose parameters are the document's fields of these names. A dotted path is a
-function of the document that returns the arguments of `submit_job`, a list of such, or None for no job.
+function of the document that returns the arguments of `submit_job`, a list of such, or None for no job. Each event has
+a job of its own, also if an equal one is unfinished, unless the function says otherwise.
 """
 
 from __future__ import annotations
@@ -12,19 +13,19 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import frappe
-from frappe import _
 
 from ..base import config
 from ..base.texts import is_path
 from ..engine import submit_jobs
-from ..errors import InvalidJobError
-from ..submit import given_parameters
+from ..submit import given_parameters, submission
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
 
 HOOK = "background_job_submit_on"
 ORGANIZATION = "organization"
+WHILE_CHANGING = ("in_install", "in_uninstall", "in_migrate", "in_patch", "in_fixtures")
+"""Frappe's flags while apps change: Job Types are made behind patches and fixtures, so these submit no jobs."""
 
 
 def submit_for(document: Document, event: str, *_more: Any) -> None:
@@ -33,6 +34,8 @@ def submit_for(document: Document, event: str, *_more: Any) -> None:
     The jobs are about the document, and exist if its transaction commits. Raises the errors of `submit_jobs`, which
     undo the document's change, as those of any other function of a document's events do.
     """
+    if any(frappe.flags.get(flag) for flag in WHILE_CHANGING):
+        return
     by_doctype = config.hook(HOOK)
     by_event = by_doctype.get(document.doctype) if isinstance(by_doctype, Mapping) else None
     if isinstance(by_event, Mapping) and event in by_event:
@@ -49,16 +52,23 @@ def _requests(name: str, document: Document) -> Iterator[dict[str, Any]]:
     found = frappe.get_attr(name)(document) if is_path(name) else _by_fields(name, document)
     for request in found if isinstance(found, list) else [found]:
         if request is not None:
-            yield {"reference": document, **request}
+            is_chosen = "dedup_key" in request or "deduplication" in request
+            each_event_counts = {} if is_chosen else {"deduplication": "never"}
+            yield {"reference": document, **each_event_counts, **request}
 
 
 def _by_fields(job_type: str, document: Document) -> dict[str, Any]:
     """A job of this type, with its parameters from the document's fields. Raises InvalidJobError without the type."""
-    found = config.job_type(job_type)
-    if found is None:
-        raise InvalidJobError(_("Unknown Job Type: {0}.").format(job_type))
-    declared = given_parameters.declared_of(found)
+    declared = given_parameters.declared_of(submission.enabled_type(job_type))
     names = declared.schema.get("properties", {}) if declared else {}
-    values = {name: document.get(name) for name in names}
+    values = {name: _value(document, name) for name in names}
     given = {name: value for name, value in values.items() if value is not None}
     return {"job_type": job_type, "organization": document.get(ORGANIZATION), "parameters": given}
+
+
+def _value(document: Document, field: str) -> Any:
+    """The value of a field. A Password field holds dots once the document is saved."""
+    meta = document.meta.get_field(field)
+    if meta and meta.fieldtype == "Password":
+        return document.get_password(field, raise_exception=False)
+    return document.get(field)

@@ -13,7 +13,7 @@ from frappe.utils import get_system_timezone
 
 from .. import engine
 from ..access import visibility
-from ..base import clock, config, secret_values
+from ..base import clock, config
 from ..base.texts import cut
 from ..errors import InvalidJobError, ScheduleNotFoundError
 from ..queries import job_queries
@@ -21,7 +21,7 @@ from ..schedules import recurrence, schedule_form, schedule_runs
 from ..status import JobStatus
 from ..store import history, job_store, schedule_store
 from ..store.schedule_store import ScheduleRow
-from ..submit import quota, submission
+from ..submit import given_parameters, quota, submission
 from ..submit.after_commit import undone_on_error
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def get_schedule(schedule_id: str) -> dict[str, Any]:
     found = visible_schedule(schedule_id)
     return {
         **_public([found])[0],
-        "parameters": secret_values.masked(schedule_form.parameters_of(found)),
+        "parameters": given_parameters.shown(found["job_type"], schedule_form.parameters_of(found)),
         "next_runs": _next_runs(found) if found["enabled"] else [],
     }
 

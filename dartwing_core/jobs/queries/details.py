@@ -9,9 +9,10 @@ import frappe
 from pypika import Order
 
 from ..access import visibility
-from ..base import canonical, config, secret_values
+from ..base import canonical, config
 from ..status import FINISHED, JobStatus
 from ..store import batch_store
+from ..submit import given_parameters
 from . import job_queries, visible_jobs
 
 ATTEMPTS = 50
@@ -38,7 +39,7 @@ def get_job_details(job_id: str) -> dict[str, Any]:
         **shown,
         "queue": job["queue"],
         "callback_of": job["callback_of"],
-        "parameters": secret_values.masked(canonical.load(job["input_parameters"])),
+        "parameters": given_parameters.shown(shown["job_type"], canonical.load(job["input_parameters"])),
         "attempts": _attempts(shown),
         "relatives": {
             "parents": _named(shown["parents"]),

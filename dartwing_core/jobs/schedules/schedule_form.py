@@ -11,7 +11,7 @@ from frappe import _
 from frappe.utils import cint, escape_html, get_system_timezone
 
 from ..access import visibility
-from ..base import clock, config, secret_values
+from ..base import clock, secret_values
 from ..errors import InvalidJobError, UnknownHandlerError
 from ..store import schedule_store
 from ..store.schedule_store import ScheduleRow, ScheduleWork
@@ -35,6 +35,7 @@ def check(schedule: Document) -> None:
         now = clock.now_epoch()
         _keep_state(schedule)
         _set_owner(schedule)
+        _check_new_owner(schedule)
         columns = schedule.as_dict()
         columns["anchor_epoch"] = now
         found = recurrence_of(columns, now)
@@ -68,7 +69,7 @@ def check_work(schedule: ScheduleRow) -> submission.Prepared:
         raise frappe.PermissionError(_("The owner of this schedule, {0}, is disabled or deleted.").format(owner))
     parameters = parameters_of(schedule)
     if parameters:
-        parameters = secret_values.opened(parameters, _secrets_of(schedule["job_type"]))
+        parameters = secret_values.opened(parameters, given_parameters.secrets_of(schedule["job_type"]))
     request = submission.Request(
         schedule["job_type"], schedule["organization"], parameters, schedule["priority"] or None
     )
@@ -103,28 +104,38 @@ def _fill_in(schedule: Document) -> None:
 
 
 def _seal(schedule: Document, parameters: Mapping[str, Any]) -> None:
-    """Encrypt the secrets among the parameters. The owner keeps those that the saved schedule has."""
+    """Encrypt the secrets among the parameters. The owner keeps those that the saved schedule has.
+
+    Raises UnknownHandlerError if the handler can't tell which of changed parameters are secret.
+    """
     before = schedule.get_doc_before_save()
-    is_same_type = bool(before) and before.job_type == schedule.job_type
-    if is_same_type and before.parameters == schedule.parameters:
+    is_same = bool(before) and (before.job_type, before.parameters) == (schedule.job_type, schedule.parameters)
+    try:
+        names = given_parameters.secrets_of(schedule.job_type) if parameters else frozenset[str]()
+    except UnknownHandlerError:
+        if not is_same:
+            raise
         return
-    is_own = is_same_type and before.owner_user == frappe.session.user
+    if is_same and not any(isinstance(parameters.get(name), str) for name in names):
+        return
+    is_own = bool(before) and before.job_type == schedule.job_type and before.owner_user == frappe.session.user
     kept = (parameters_of(before.as_dict()) or {}) if is_own else {}
-    names = _secrets_of(schedule.job_type)
     given = secret_values.plain(parameters, names, kept)
     secret_values.check_free(given)
     if any(isinstance(given.get(name), str) for name in names):
         schedule.parameters = frappe.as_json(secret_values.sealed(given, names))
 
 
-def _secrets_of(job_type: str) -> frozenset[str]:
-    """The names of a Job Type's secret parameters. None of a type that has no handler now, so can't be enabled."""
-    found = config.job_type(job_type)
-    try:
-        declared = given_parameters.declared_of(found) if found else None
-    except UnknownHandlerError:
-        declared = None
-    return declared.secrets if declared else frozenset()
+def _check_new_owner(schedule: Document) -> None:
+    """Refuse another owner for secrets that only the owner before has given. Who owns them may send them elsewhere."""
+    before = schedule.get_doc_before_save()
+    if not before or before.owner_user == schedule.owner_user:
+        return
+    had, has = (parameters_of(row.as_dict()) or {} for row in (before, schedule))
+    for name, value in has.items():
+        if secret_values.is_sealed(value) and value == had.get(name):
+            text = _("{0}: give the secret itself. With this change the jobs of the schedule run as {1}.")
+            raise InvalidJobError(text.format(name, schedule.owner_user))
 
 
 def _keep_state(schedule: Document) -> None:

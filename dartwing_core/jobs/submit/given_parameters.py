@@ -12,7 +12,7 @@ from ..attempt import handlers
 from ..attempt.parameters import Declared
 from ..base import canonical, config, secret_values
 from ..base.config import JobType
-from ..errors import InvalidJobError
+from ..errors import InvalidJobError, UnknownHandlerError
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,22 @@ def declared_of(job_type: JobType) -> Declared | None:
     """What the handler of a Job Type declares. Raises UnknownHandlerError."""
     name = job_type.handler_method
     return handlers.declared_of(handlers.resolve(name), name)
+
+
+def secrets_of(type_name: str) -> frozenset[str]:
+    """The names of a Job Type's secret parameters. None of a type that is gone. Raises UnknownHandlerError."""
+    job_type = config.job_type(type_name)
+    declared = declared_of(job_type) if job_type else None
+    return declared.secrets if declared else frozenset()
+
+
+def shown(type_name: str, parameters: Any) -> Any:
+    """Stored parameters as they are shown, with dots in place of secrets, also if the handler can't be imported now."""
+    try:
+        names = secrets_of(type_name) if parameters else frozenset()
+    except UnknownHandlerError:
+        names = frozenset()
+    return secret_values.masked(parameters, names)
 
 
 def check(given: Mapping[str, Any] | None, declared: Declared | None, kept: Mapping[str, Any] | None = None) -> Checked:

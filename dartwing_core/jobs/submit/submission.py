@@ -108,7 +108,7 @@ class Allowed:
 def _prepare(request: Request, user: str, allowed: dict[tuple[str, str], Allowed]) -> Prepared:
     organization = organization_text(request.organization)
     try:
-        job_type = _job_type(request.job_type)
+        job_type = enabled_type(request.job_type)
     except InvalidJobError:
         permission.check_member(user, organization)  # only members learn of Job Types
         raise
@@ -158,6 +158,8 @@ def edited(job: JobRow, parameters: Any) -> Columns:
     stored = job_store.load(job["name"], "input_parameters")
     before = (canonical.load(stored["input_parameters"]) if stored else None) or {}
     declared = given_parameters.declared_of(job_type) if job_type else None
+    if isinstance(parameters, Mapping):
+        secret_values.check_dots(parameters, before, declared.secrets if declared else ())
     found = given_parameters.check(parameters, declared, before if is_own else None)
     content = canonical.hash_of(job["job_type"], job["organization"], found.identity)
     is_by_content = job["dedup_hash"] == job["job_hash"]  # and not by a key of the caller's own
@@ -205,7 +207,8 @@ def _row(request: Request, job_type: JobType, user: str, parameters: Checked, pr
     )
 
 
-def _job_type(name: Any) -> JobType:
+def enabled_type(name: Any) -> JobType:
+    """The Job Type of this name, if it takes jobs. Raises InvalidJobError."""
     job_type = config.job_type(required_text(name, "job_type")) or _newly_declared(name)
     if job_type is None or job_type.name != name:  # MariaDB finds other spellings too, and they would bypass the cache
         raise InvalidJobError(_("Unknown Job Type: {0}.").format(cut(name)))

@@ -73,8 +73,8 @@ def make_people() -> int:
     keys = _made_people()
     _print_people(keys)
     for made in declared_types.list_types():
-        if made["declared_by"] and not made["declared_by"].startswith(OURS):
-            _print_submit(made["type_name"], made["declared_by"], keys[PEOPLE[0].user])
+        if not made["handler"].startswith(OURS):
+            _print_submit(made["job_type"], made["handler"], keys[PEOPLE[0].user])
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -66,6 +67,22 @@ def test_people_look_around_with_what_is_printed(web, filled):
     done = next(job for job in of_alice if job["output_url"])
     assert b"article,price" in member.http.get(f"{web}{done['output_url']}", timeout=30).content
     assert Client(web).log_in("bob@alpine-tools.example", living_site.PASSWORD)
+
+
+def test_a_developers_own_types_are_printed_with_a_submit_that_works(filled, capsys, monkeypatch):
+    monkeypatch.setattr(living_site, "OURS", ("dartwing_core.",))
+    key = re.findall(r"API key (\S+)$", filled, re.MULTILINE)[0]
+    monkeypatch.setattr(living_site, "_made_people", lambda: {living_site.PEOPLE[0].user: key})
+    monkeypatch.setattr(living_site, "_print_people", lambda _keys: None)
+    assert living_site.make_people() == 0
+    printed = capsys.readouterr().out
+    bodies = [json.loads(body) for body in re.findall(r"-d '(.*)'$", printed, re.MULTILINE)]
+    shops = [body for body in bodies if body["job_type"].startswith("shop_")]
+    assert len(shops) == 3
+    frappe.set_user(living_site.PEOPLE[0].user)
+    for body in shops:
+        assert living_site.submit_job(**body).name
+    frappe.set_user("Administrator")
 
 
 def test_another_job_comes_from_somebody(filled):

@@ -98,6 +98,9 @@ def test_an_error_of_the_submit_undoes_the_document(declare):
     declare(after_insert="test_no_such_type")
     with pytest.raises(frappe.ValidationError, match="Unknown Job Type: test_no_such_type"):
         todo().insert()
+    declare(after_insert=f"{__name__}.not_there")
+    with pytest.raises(frappe.ValidationError, match="not_there is no function, but the hook"):
+        todo().insert()
 
 
 def test_equal_documents_and_a_document_saved_twice_have_jobs_of_their_own(declare):

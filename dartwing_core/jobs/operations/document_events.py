@@ -9,14 +9,17 @@ a job of its own, also if an equal one is unfinished, unless the function says o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import frappe
+from frappe import _
 
+from ..attempt.named_paths import attribute_of
 from ..base import config
 from ..base.texts import is_path
 from ..engine import submit_jobs
+from ..errors import InvalidJobError
 from ..submit import given_parameters, submission
 
 if TYPE_CHECKING:
@@ -49,12 +52,19 @@ def _names(declared: Any) -> list[str]:
 
 
 def _requests(name: str, document: Document) -> Iterator[dict[str, Any]]:
-    found = frappe.get_attr(name)(document) if is_path(name) else _by_fields(name, document)
+    found = _function(name)(document) if is_path(name) else _by_fields(name, document)
     for request in found if isinstance(found, list) else [found]:
         if request is not None:
             is_chosen = "dedup_key" in request or "deduplication" in request
             each_event_counts = {} if is_chosen else {"deduplication": "never"}
             yield {"reference": document, **each_event_counts, **request}
+
+
+def _function(path: str) -> Callable[[Document], Any]:
+    function = attribute_of(path)
+    if not callable(function):
+        raise InvalidJobError(_("{0} is no function, but the hook {1} names it.").format(path, HOOK))
+    return function
 
 
 def _by_fields(job_type: str, document: Document) -> dict[str, Any]:

@@ -115,6 +115,13 @@ def test_a_pattern_registers_nothing_that_its_module_has_imported(monkeypatch):
     assert functions.resolve(path) is frappe.get_doc, "the hook names it"
 
 
+def test_who_belongs_to_none_learns_what_to_do(site):
+    stranger = factory.user("belongs-nowhere")
+    frappe.db.commit()
+    with pytest.raises(InvalidJobError, match="belongs to no organization. Make an Org Member"):
+        as_user(stranger, lambda: enqueue(send, customer="Ann"))
+
+
 def test_the_organization_is_named_where_there_are_several(alice):
     factory.member(alice, factory.BETA)
     frappe.db.commit()

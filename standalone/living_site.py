@@ -10,6 +10,7 @@ import json
 import os
 import random
 import secrets
+import shlex
 import sys
 import time
 from dataclasses import dataclass
@@ -94,7 +95,7 @@ def _print_submit(job_type: str, handler: str, key: str) -> None:
     address = f"{os.environ.get('DW_URL', '')}/api/method/dartwing_core.api.jobs.submit_job"
     print(f"\n{job_type}, with parameters to change:")
     print(f'  curl -X POST -H "Authorization: token {key}" -H "Content-Type: application/json" {address} \\')
-    print(f"    -d '{json.dumps(body)}'")
+    print(f"    -d {shlex.quote(json.dumps(body))}")
 
 
 def _sample(schema: dict[str, Any]) -> Any:

@@ -187,7 +187,14 @@ def _explain(error: Exception, request: Request) -> str:
         return _("the host name can't be resolved")
     if isinstance(error, ssl.SSLCertVerificationError):
         return _("the certificate is not valid: {0}").format(error.verify_message)
-    return f"{type(error).__name__}: {error}"[:EXCERPT_CHARACTERS]
+    return f"{type(error).__name__}: {_masked(str(error), request)}"[:EXCERPT_CHARACTERS]
+
+
+def _masked(text: str, request: Request) -> str:
+    """The text without our header values and query, which a server may repeat."""
+    for secret in request.secrets:
+        text = text.replace(secret, "***")
+    return text
 
 
 def _error(request: Request, response: Response) -> PermanentError | TransientError:
@@ -204,10 +211,8 @@ def _error(request: Request, response: Response) -> PermanentError | TransientEr
 
 
 def _excerpt(request: Request, response: Response) -> str:
-    """The beginning of the body as one line, without our header values and query, which a server may repeat."""
-    text = response.content.decode("utf-8", "replace")
-    for secret in request.secrets:
-        text = text.replace(secret, "***")
+    """The beginning of the body as one line."""
+    text = _masked(response.content.decode("utf-8", "replace"), request)
     return " ".join(re.sub(r"[^\x20-\x7e\xa0-\uffff]", " ", text).split())[:EXCERPT_CHARACTERS]
 
 

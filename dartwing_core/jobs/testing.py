@@ -9,7 +9,6 @@ import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -68,6 +67,7 @@ def perform_jobs(*, raising: bool = True, limit: int = 1_000) -> Iterator[dict[s
     with one_transaction(), _noting_new_rows() as names:
         yield statuses
         frappe.db.commit()
+        frappe.db.after_rollback.add(lambda: _drop_files(list(names)))
         made: set[tuple[str, int]] = set()
         while job := _next_of(names, made):
             if len(made) >= limit:
@@ -78,7 +78,6 @@ def perform_jobs(*, raising: bool = True, limit: int = 1_000) -> Iterator[dict[s
                 _raise_failure(job["name"])
         found = backlog.statuses(list(names)) if names else {}
         statuses.update((name, found[name]) for name in names if name in found)
-        frappe.db.after_rollback.add(partial(_drop_files, list(names)))
 
 
 def _drop_files(names: Sequence[str]) -> None:

@@ -24,6 +24,10 @@ def by_function(document: Any) -> list[dict[str, Any]] | None:
     return [{**shared, "parameters": {"description": f"{n}"}, "tags": ["by function"]} for n in (1, 2)]
 
 
+def odd(document: Any) -> str:
+    return "test_about_todo"
+
+
 def one_job(document: Any) -> dict[str, Any]:
     return {"job_type": "test_about_todo", "organization": factory.ALPHA, "parameters": {"description": "same"}}
 
@@ -111,6 +115,12 @@ def test_equal_documents_and_a_document_saved_twice_have_jobs_of_their_own(decla
     first, second = todo().insert(), todo().insert()
     first.save()
     assert [len(jobs_of(document)) for document in (first, second)] == [2, 1]
+
+
+def test_what_no_job_can_be_made_of_is_named(declare):
+    declare(after_insert=f"{__name__}.odd")
+    with pytest.raises(frappe.ValidationError, match="has to return the arguments of submit_job"):
+        todo().insert()
 
 
 def test_patches_and_fixtures_submit_none(declare, monkeypatch):

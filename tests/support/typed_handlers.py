@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
+import frappe
 from pydantic import AliasChoices, BaseModel, Field
 from typing_extensions import TypedDict
 
@@ -222,3 +223,27 @@ class AliasedSecret(BaseModel):
 @job_handler
 def with_secret_aliases(context: JobContext, parameters: AliasedSecret) -> None:
     """Nothing."""
+
+
+@job_handler
+def returns_odd(context: JobContext, token: Secret[str]) -> dict[Any, Any]:
+    """A result that JSON can't hold."""
+    return {("a", token.get_secret_value()): 1}
+
+
+@job_handler
+def returns_document(context: JobContext, token: Secret[str]) -> dict[str, Any]:
+    """A document in the result."""
+    return {"doc": frappe.get_doc({"doctype": "ToDo", "description": token.get_secret_value()})}
+
+
+@job_handler
+def saves_secret(context: JobContext, token: Secret[str]) -> None:
+    """A checkpoint with the secret."""
+    context.checkpoint({"session": f"of {token.get_secret_value()}"})
+
+
+@job_handler
+def ends_worker(context: JobContext, token: Secret[str]) -> None:
+    """An end whose text holds the secret."""
+    raise SystemExit(f"with {token.get_secret_value()}")

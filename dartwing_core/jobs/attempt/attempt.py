@@ -111,17 +111,21 @@ class Attempt:
 
     def make(self) -> None:
         """Run the handler to its end and settle, whatever that end is."""
+        failure: Exception | None = None
         try:
             result = self._run_handler()
             self._succeed(result)
         except Exception as error:
-            error = self._in_truth(error)
-            self.has_ended_itself = not (outcome.is_timeout(error) or isinstance(error, JobCanceledError))
-            self._fail(error)
+            failure = self._in_truth(error)
+            self.has_ended_itself = not (outcome.is_timeout(failure) or isinstance(failure, JobCanceledError))
         except BaseException as error:
             # SystemExit, KeyboardInterrupt: the worker is going down, the job is not.
             self._fail(error)
+            if self.context.secrets:
+                raise SystemExit(1) from None  # RQ keeps the text of the error
             raise
+        if failure:
+            self._fail(failure)  # out here: an error in it is logged without the handler's, which may tell secrets
 
     def _in_truth(self, error: Exception) -> Exception:
         """The error that ended the attempt. A handler may have replaced RQ's exception (invariant I9)."""
@@ -302,6 +306,8 @@ class Attempt:
             text = canonical.storage_json(data, "checkpoint")
         except InvalidJobError as error:
             raise PermanentError(str(error)) from error
+        if any(secret in text for secret in self.context.secrets):
+            raise PermanentError(_("A checkpoint can't hold a secret parameter."))
         if self.context.remaining_seconds() <= 0:
             raise JobTimeoutError(_("The time limit was reached."))
         if not job_store.is_current(self.job.name, self.job.attempt):

@@ -30,9 +30,14 @@ def function_of(handler: type) -> tuple[Callable[..., Any], dict[str, Callable[.
     """
     if not _is_method(handler, RUN):
         raise TypeError(_("{0}: a handler that is a class has a method {1}.").format(handler.__qualname__, RUN))
+    for name in OPTIONAL:
+        if hasattr(handler, name) and not _is_method(handler, name):
+            raise TypeError(_("{0}: {1} is no method of an instance.").format(handler.__qualname__, name))
     try:
+        if inspect.isabstract(handler):
+            raise TypeError
         inspect.signature(handler).bind()
-    except TypeError:
+    except (TypeError, ValueError):
         raise TypeError(
             _("{0}: a handler that is a class is made without arguments.").format(handler.__qualname__)
         ) from None

@@ -60,14 +60,13 @@ class Outcome:
 
 def success(result: Any, progress_message: str, max_bytes: int, secrets: Collection[str] = ()) -> Outcome:
     """The outcome when the handler has returned. `secrets`: texts that nothing of it may hold."""
-    result = without_in(result, secrets) if secrets else result
     reference = result.get("output_reference") if isinstance(result, Mapping) else None
     values = {
         "completed_at": clock.site_time(),
         "progress": 100,
         "progress_message": progress_message or None,
-        "result": storable(result, max_bytes),
-        "output_reference": shown(reference)[:REFERENCE_LENGTH] if reference is not None else None,
+        "result": storable(result, max_bytes, secrets),
+        "output_reference": without(shown(reference), secrets)[:REFERENCE_LENGTH] if reference is not None else None,
         "error_message": None,
         "error_type": None,
         "crash_count": 0,
@@ -161,16 +160,21 @@ def is_timeout(error: BaseException) -> bool:
     return isinstance(error, BaseTimeoutException | JobTimeoutError)
 
 
-def storable(result: Any, max_bytes: int) -> str | None:
-    """A handler's result as JSON. A note replaces a result that can't be stored, since the work itself is done."""
+def storable(result: Any, max_bytes: int, secrets: Collection[str] = ()) -> str | None:
+    """A handler's result as JSON, without these secrets.
+
+    A note replaces a result that can't be stored, since the work itself is done.
+    """
     if result is None:
         return None
     try:
+        if secrets:  # first as plain values: a document may hold them, too
+            result = without_in(canonical.plain(result, "result"), secrets)
         text = canonical.storage_json(result, "result")
     except InvalidJobError as error:
-        return _note(str(error))
+        return _note(without(str(error), secrets))
     except Exception as error:
-        return _note(_("The result can't be stored: {0}").format(describe(error)))
+        return _note(_("The result can't be stored: {0}").format(describe(error, secrets)))
     if len(text) > max_bytes:
         return _note(_("The result is larger than {0} bytes; attach it as a File instead.").format(max_bytes))
     return text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from frappe import _
@@ -13,14 +13,17 @@ WHOLE = "parameters"
 """The name of a handler's second argument that takes all parameters as one object, and of the whole in errors."""
 
 
-def problems_of(error: ValueError) -> list[str]:
-    """Each wrong value with what it should be. Raises `error` itself if it is not pydantic's."""
+def problems_of(error: ValueError, secrets: Collection[str] = ()) -> list[str]:
+    """Each wrong value with what it should be. Raises `error` itself if it is not pydantic's.
+
+    `secrets`: names of parameters whose errors may quote nothing.
+    """
     from pydantic import ValidationError
 
     if not isinstance(error, ValidationError):
         raise error
     return [
-        f"{_place(found['loc'])} {_expectation(found)}"
+        f"{_place(found['loc'])} {_expectation(found, is_secret=bool(found['loc']) and found['loc'][0] in secrets)}"
         for found in error.errors(include_url=False, include_input=False)
     ]
 
@@ -33,7 +36,7 @@ def _place(location: Iterable[int | str]) -> str:
     return text or WHOLE
 
 
-def _expectation(found: Mapping[str, Any]) -> str:
+def _expectation(found: Mapping[str, Any], *, is_secret: bool = False) -> str:
     kind, context = found["type"], found.get("ctx", {})
     texts = {
         "missing": _("is missing"),
@@ -57,4 +60,6 @@ def _expectation(found: Mapping[str, Any]) -> str:
         "extra_forbidden": _("is unknown"),
         "unexpected_keyword_argument": _("is unknown"),
     }
+    if is_secret and kind == "value_error":  # of a validator, whose text may hold the value
+        return _("is wrong")
     return texts.get(kind) or _("is wrong: {0}").format(cut(found["msg"]))

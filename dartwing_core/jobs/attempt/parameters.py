@@ -17,7 +17,7 @@ import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast, get_type_hints
+from typing import TYPE_CHECKING, Any, cast, get_args, get_origin, get_type_hints
 
 from frappe import _
 
@@ -61,7 +61,7 @@ class Declared:
         try:
             value = self._adapter.validate_json(text, strict=True)
         except ValueError as error:
-            problems += problems_of(error)
+            problems += problems_of(error, self.secrets)
         except Exception as error:
             if not self.secrets:
                 raise
@@ -131,6 +131,8 @@ def parameters_of(handler: Callable[..., Any], arguments: Sequence[Any], named: 
         raise TypeError(_("{0} takes at most {1} parameters.").format(handler.__name__, len(names)))
     given = {**dict(zip(names, arguments, strict=False)), **named}
     declared = declared_by(handler)
+    secrets = declared.secrets if declared else frozenset()
+    given = {name: _text_of_secret(value) if name in secrets else value for name, value in given.items()}
     is_whole = given.keys() == {WHOLE} and not (declared and declared.is_spread)
     revealed: list[str] = []
 
@@ -141,8 +143,14 @@ def parameters_of(handler: Callable[..., Any], arguments: Sequence[Any], named: 
         return revealed[-1]
 
     found = to_jsonable_python(given[WHOLE] if is_whole else given, fallback=reveal)
-    _check_revealed(found, revealed, declared.secrets if declared else ())
+    _check_revealed(found, revealed, secrets if is_whole else ())
+    if isinstance(found, Mapping) and any(found.get(name) == MASKED_BY_PYDANTIC for name in secrets):
+        raise TypeError(_("pass a secret as text, or as a Secret of dartwing_core.jobs"))
     return found
+
+
+def _text_of_secret(value: Any) -> Any:
+    return value.get_secret_value() if isinstance(value, secret_values.Secret) else value
 
 
 def _check_revealed(parameters: Any, revealed: Sequence[str], names: Collection[str]) -> None:
@@ -150,8 +158,6 @@ def _check_revealed(parameters: Any, revealed: Sequence[str], names: Collection[
     declared = [parameters.get(name) for name in names] if isinstance(parameters, Mapping) else []
     if any(declared.count(text) < revealed.count(text) for text in revealed):
         raise TypeError(_("a Secret may stand only where the handler declares Secret[str]"))
-    if MASKED_BY_PYDANTIC in declared:
-        raise TypeError(_("pass a secret as text, or as a Secret of dartwing_core.jobs"))
 
 
 @lru_cache(maxsize=1024)
@@ -235,7 +241,14 @@ def _secrets_of(schema: Mapping[str, Any], declared: Any) -> frozenset[str]:
         if names & found and any(len(path) > 1 for path in paths):
             raise TypeError(_("a secret is a parameter itself: it can't stand in a list or in another object"))
         found |= names if names & found else set()
+    for name, hint in get_type_hints(declared, include_extras=True).items():
+        if name not in found and _names_secret(hint):
+            raise TypeError(_("the schema of a Secret can't be changed, so that it stays known as one"))
     return frozenset(found)
+
+
+def _names_secret(hint: Any) -> bool:
+    return get_origin(hint) is secret_values.Secret or any(_names_secret(part) for part in get_args(hint))
 
 
 def _alias_paths(field: Any) -> Iterator[list[Any]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import html
 import json
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 MARK = "$secret"
 """The only key of an encrypted value. No parameter of a caller's may hold it."""
 MASK = "••••••••"
+SHORTEST_LINE = 8
 SHORTEST_HIDDEN = 4
 """Characters of a secret that is looked for in texts. A shorter one would blot out ordinary words."""
 
@@ -109,10 +111,17 @@ def sealed(parameters: Mapping[str, Any], names: Collection[str]) -> dict[str, A
     return _replaced(parameters, names, lambda text: {MARK: _cipher().encrypt(text.encode()).decode()})
 
 
-def fingerprinted(parameters: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
-    """Parameters in which equal secrets are equal, and tell nothing to those who do not have the site's key."""
+def fingerprinted(parameters: Mapping[str, Any], names: Collection[str], owner: str) -> dict[str, Any]:
+    """Parameters in which equal secrets of an owner are equal. They tell nothing without the site's key.
+
+    Those of two owners differ: who guesses another user's secret must not learn from a duplicate that it is right.
+    """
     key = _key()
-    return _replaced(parameters, names, lambda text: {MARK: hmac.digest(key, text.encode(), hashlib.sha256).hex()})
+
+    def fingerprint(text: str) -> dict[str, str]:
+        return {MARK: hmac.digest(key, f"{owner}\n{text}".encode(), hashlib.sha256).hex()}
+
+    return _replaced(parameters, names, fingerprint)
 
 
 def _replaced(parameters: Mapping[str, Any], names: Collection[str], replacement: Any) -> dict[str, Any]:
@@ -161,7 +170,7 @@ def masked(parameters: Any, names: Collection[str] = ()) -> Any:
 
 def is_hidden(name: str, value: Any, names: Collection[str]) -> bool:
     """Whether a stored parameter is a secret: encrypted, or declared as one since it was stored."""
-    return is_sealed(value) or (name in names and isinstance(value, str))
+    return is_sealed(value) or (name in names and value is not None)
 
 
 def check_dots(given: Mapping[str, Any], stored: Mapping[str, Any], names: Collection[str]) -> None:
@@ -179,9 +188,13 @@ def spellings(secrets: Collection[str]) -> tuple[str, ...]:
     """How these secrets may stand in texts, the longest first: as they are, in JSON, in Python or in addresses."""
     found = set()
     for secret in secrets:
-        if len(secret) >= SHORTEST_HIDDEN:
-            found |= {secret, repr(secret)[1:-1], quote(secret), quote(secret, safe=""), quote_plus(secret)}
-            found |= {json.dumps(secret, ensure_ascii=is_ascii)[1:-1] for is_ascii in (True, False)}
+        lines = [line.strip() for line in secret.splitlines()]
+        texts = {secret, secret.strip(), " ".join(secret.split()), html.unescape(secret), html.escape(secret)}
+        texts |= {line for line in lines if len(line) >= SHORTEST_LINE}
+        texts |= {repr(secret)[1:-1], repr(secret.encode())[2:-1]}
+        texts |= {quote(secret), quote(secret, safe=""), quote_plus(secret)}
+        texts |= {json.dumps(secret, ensure_ascii=is_ascii)[1:-1] for is_ascii in (True, False)}
+        found |= {text for text in texts if len(text) >= SHORTEST_HIDDEN}
     return tuple(sorted(found, key=len, reverse=True))
 
 

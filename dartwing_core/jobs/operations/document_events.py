@@ -55,6 +55,10 @@ def _requests(name: str, document: Document) -> Iterator[dict[str, Any]]:
     found = _function(name)(document) if is_path(name) else _by_fields(name, document)
     for request in found if isinstance(found, list) else [found]:
         if request is not None:
+            if not isinstance(request, Mapping):
+                raise InvalidJobError(
+                    _("{0} has to return the arguments of submit_job, a list of such, or None.").format(name)
+                )
             is_chosen = "dedup_key" in request or "deduplication" in request
             each_event_counts = {} if is_chosen else {"deduplication": "never"}
             yield {"reference": document, **each_event_counts, **request}
@@ -71,14 +75,19 @@ def _by_fields(job_type: str, document: Document) -> dict[str, Any]:
     """A job of this type, with its parameters from the document's fields. Raises InvalidJobError without the type."""
     declared = given_parameters.declared_of(submission.enabled_type(job_type))
     names = declared.schema.get("properties", {}) if declared else {}
-    values = {name: _value(document, name) for name in names}
+    secrets = declared.secrets if declared else ()
+    values = {name: _value(document, name, is_secret=name in secrets) for name in names}
     given = {name: value for name, value in values.items() if value is not None}
     return {"job_type": job_type, "organization": document.get(ORGANIZATION), "parameters": given}
 
 
-def _value(document: Document, field: str) -> Any:
-    """The value of a field. A Password field holds dots once the document is saved."""
+def _value(document: Document, field: str, *, is_secret: bool) -> Any:
+    """The value of a field. Raises InvalidJobError for a password in a parameter that is not secret."""
     meta = document.meta.get_field(field)
-    if meta and meta.fieldtype == "Password":
-        return document.get_password(field, raise_exception=False)
-    return document.get(field)
+    if not meta or meta.fieldtype != "Password":
+        return document.get(field)
+    if not is_secret:
+        raise InvalidJobError(
+            _("{0} is a password: the handler has to declare it as {1}.").format(field, "Secret[str]")
+        )
+    return document.get_password(field, raise_exception=False)  # the document holds dots once it is saved

@@ -11,7 +11,7 @@ from frappe import _
 from frappe.utils import cint, escape_html, get_system_timezone
 
 from ..access import visibility
-from ..base import clock, secret_values
+from ..base import canonical, clock, secret_values
 from ..errors import InvalidJobError, UnknownHandlerError
 from ..store import schedule_store
 from ..store.schedule_store import ScheduleRow, ScheduleWork
@@ -95,7 +95,7 @@ def _fill_in(schedule: Document) -> None:
     schedule.enabled = cint(schedule.enabled)  # forms may send text
     schedule.time_zone = (schedule.time_zone or "").strip() or get_system_timezone()
     if not isinstance(schedule.parameters, str | None):  # from Python, or a JSON body
-        schedule.parameters = frappe.as_json(schedule.parameters)
+        schedule.parameters = canonical.storage_json(schedule.parameters, _("Parameters"))
     given_parameters.check_size(schedule.parameters or "")
     _seal(schedule, parameters_of(schedule.as_dict()) or {})
     schedule.catch_up_limit = cint(schedule.catch_up_limit) or DEFAULT_CATCH_UP
@@ -106,24 +106,34 @@ def _fill_in(schedule: Document) -> None:
 def _seal(schedule: Document, parameters: Mapping[str, Any]) -> None:
     """Encrypt the secrets among the parameters. The owner keeps those that the saved schedule has.
 
-    Raises UnknownHandlerError if the handler can't tell which of changed parameters are secret.
+    Raises UnknownHandlerError if the handler can't tell which of changed parameters are secret, and InvalidJobError
+    for parameters that don't fit: a secret might stand under another name.
     """
     before = schedule.get_doc_before_save()
-    is_same = bool(before) and (before.job_type, before.parameters) == (schedule.job_type, schedule.parameters)
+    is_same_type = bool(before) and before.job_type == schedule.job_type
+    had = (parameters_of(before.as_dict()) or {}) if is_same_type else {}
+    if is_same_type and had == parameters:
+        schedule.parameters = before.parameters  # the same in other words
     try:
-        names = given_parameters.secrets_of(schedule.job_type) if parameters else frozenset[str]()
+        declared = given_parameters.declared_of_type(schedule.job_type) if parameters or had else None
     except UnknownHandlerError:
-        if not is_same:
+        if not is_same_type or had != parameters:
             raise
         return
-    if is_same and not any(isinstance(parameters.get(name), str) for name in names):
+    if not declared or not declared.secrets:
+        secret_values.check_free({} if had == parameters else parameters)
         return
-    is_own = bool(before) and before.job_type == schedule.job_type and before.owner_user == frappe.session.user
-    kept = (parameters_of(before.as_dict()) or {}) if is_own else {}
-    given = secret_values.plain(parameters, names, kept)
-    secret_values.check_free(given)
-    if any(isinstance(given.get(name), str) for name in names):
-        schedule.parameters = frappe.as_json(secret_values.sealed(given, names))
+    if any(isinstance(had.get(name), str) for name in declared.secrets):  # saved before the type declared them
+        old, sealed = before.parameters, frappe.as_json(secret_values.sealed(had, declared.secrets))
+        before.parameters = sealed  # also for the row's Version, which must not tell them
+        if schedule.parameters == old:
+            schedule.parameters = sealed
+        had = parameters_of(before.as_dict())
+    if is_same_type and schedule.parameters == before.parameters:
+        return
+    is_own = is_same_type and before.owner_user == frappe.session.user
+    found = given_parameters.check(parameters, declared, schedule.owner_user or "", had if is_own else None)
+    schedule.parameters = frappe.as_json(json.loads(found.text))
 
 
 def _check_new_owner(schedule: Document) -> None:

@@ -33,10 +33,15 @@ def declared_of(job_type: JobType) -> Declared | None:
     return handlers.declared_of(handlers.resolve(name), name)
 
 
+def declared_of_type(type_name: str) -> Declared | None:
+    """The same by the name of a Job Type. None also for a type that is gone."""
+    job_type = config.job_type(type_name)
+    return declared_of(job_type) if job_type else None
+
+
 def secrets_of(type_name: str) -> frozenset[str]:
     """The names of a Job Type's secret parameters. None of a type that is gone. Raises UnknownHandlerError."""
-    job_type = config.job_type(type_name)
-    declared = declared_of(job_type) if job_type else None
+    declared = declared_of_type(type_name)
     return declared.secrets if declared else frozenset()
 
 
@@ -49,10 +54,13 @@ def shown(type_name: str, parameters: Any) -> Any:
     return secret_values.masked(parameters, names)
 
 
-def check(given: Mapping[str, Any] | None, declared: Declared | None, kept: Mapping[str, Any] | None = None) -> Checked:
+def check(
+    given: Mapping[str, Any] | None, declared: Declared | None, owner: str, kept: Mapping[str, Any] | None = None
+) -> Checked:
     """Check the parameters. Raises InvalidJobError unless they are what the handler declares.
 
-    `kept`: stored parameters, whose secrets the caller may keep by giving their dots.
+    `owner`: the user as whom the job runs. `kept`: stored parameters, whose secrets the caller may keep by giving their
+    dots.
     """
     if isinstance(given, Mapping):
         given = _with_plain_secrets(given, declared, kept or {})
@@ -63,7 +71,7 @@ def check(given: Mapping[str, Any] | None, declared: Declared | None, kept: Mapp
     if not (declared and declared.secrets and given):
         return Checked(text, text, given or {})
     stored = secret_values.sealed(given, declared.secrets)
-    identity = canonical.canonical_json(secret_values.fingerprinted(given, declared.secrets))
+    identity = canonical.canonical_json(secret_values.fingerprinted(given, declared.secrets, owner))
     return Checked(canonical.canonical_json(stored), identity, secret_values.masked(stored))
 
 

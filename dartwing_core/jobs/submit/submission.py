@@ -122,7 +122,7 @@ def _prepare(request: Request, user: str, allowed: dict[tuple[str, str], Allowed
     if job_type.handler_method == functions.HANDLER and not request.is_enqueued:
         raise InvalidJobError(_("Jobs of the type {0} come from enqueue in Python code alone.").format(job_type.name))
     dedup.check_policy(request.on_duplicate)
-    parameters = given_parameters.check(request.parameters, allowed[asked].declared)
+    parameters = given_parameters.check(request.parameters, allowed[asked].declared, user)
     is_by_type = request.priority in (None, "")
     priority = _priority(job_type.default_priority or "Normal" if is_by_type else request.priority)
     dependency_check.check_policy(request.on_parent_failure)
@@ -160,7 +160,7 @@ def edited(job: JobRow, parameters: Any) -> Columns:
     declared = given_parameters.declared_of(job_type) if job_type else None
     if isinstance(parameters, Mapping):
         secret_values.check_dots(parameters, before, declared.secrets if declared else ())
-    found = given_parameters.check(parameters, declared, before if is_own else None)
+    found = given_parameters.check(parameters, declared, job["owner_user"], before if is_own else None)
     content = canonical.hash_of(job["job_type"], job["organization"], found.identity)
     is_by_content = job["dedup_hash"] == job["job_hash"]  # and not by a key of the caller's own
     return {

@@ -9,6 +9,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import JobContext, get_job_details, job_handler, list_jobs
+from dartwing_core.jobs.base import config
 from dartwing_core.jobs.operations.document_events import HOOK
 from dartwing_core.jobs.testing import run_jobs
 from tests.support import factory
@@ -115,6 +116,15 @@ def test_equal_documents_and_a_document_saved_twice_have_jobs_of_their_own(decla
     first, second = todo().insert(), todo().insert()
     first.save()
     assert [len(jobs_of(document)) for document in (first, second)] == [2, 1]
+
+
+def test_a_type_that_is_missing_leaves_nothing_kept_in_the_process(declare, monkeypatch):
+    # Seen failing in developer mode: the process went on with the Job Types and settings of that moment.
+    monkeypatch.setitem(frappe.conf, "developer_mode", 1)
+    declare(after_insert="test_no_such_type")
+    with pytest.raises(frappe.ValidationError, match="Unknown Job Type"):
+        todo().insert()
+    assert not config.is_keeping()
 
 
 def test_what_no_job_can_be_made_of_is_named(declare):

@@ -224,7 +224,8 @@ def _newly_declared(name: str) -> JobType | None:
     report = declared_types.sync_types()
     if about := [problem for problem in report.problems if name in problem]:
         raise InvalidJobError(about[0])
-    config.keep()
+    if config.is_keeping():
+        config.keep()  # anew: what is kept is older than the type
     return config.job_type(name)
 
 

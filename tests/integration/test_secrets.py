@@ -320,7 +320,7 @@ def test_a_secret_elsewhere_than_declared_is_refused_by_the_handlers_own_submit(
         with pytest.raises(TypeError, match="a Secret may stand only where"):
             parameters_of(handler, [], {"payload": {"token": Secret(TOKEN)}})
     assert parameters_of(typed_handlers.with_secret, ["x", Secret(TOKEN)], {}) == {"url": "x", "token": TOKEN}
-    with pytest.raises(TypeError, match="pass a secret as text"):
+    with pytest.raises(TypeError, match=r"pass a secret as text|has no JSON form"):  # by the version of pydantic
         parameters_of(typed_handlers.with_secret, ["x", SecretStr(TOKEN)], {})
 
 

@@ -14,6 +14,7 @@ from dartwing_core.jobs import (
     submit_jobs,
 )
 from dartwing_core.jobs.operations import references
+from dartwing_core.jobs.queries import job_queries
 from dartwing_core.jobs.store import labels as stored_labels
 from tests.support import factory
 from tests.support.database import plans, statements
@@ -79,6 +80,16 @@ def test_tags_find_their_jobs_and_no_others(job_type):
     assert found == {"month": {other}, "month end": {one}}
     assert {job["job_id"] for job in list_jobs(job_type=job_type, tag="fax%1")["jobs"]} == set()
     assert [get_job_status(name)["tags"] for name in (one, other, third)] == [["fax_1", "month end"], ["month"], []]
+
+
+def test_a_tag_is_looked_for_among_the_jobs_of_the_given_dates(job_type, monkeypatch):
+    # Seen failing: it was looked for among the newest jobs of all dates.
+    old = submitted_with(job_type, tags=["old"]).name
+    frappe.db.set_value("Background Job", old, "creation", "2026-01-01 10:00:00", update_modified=False)
+    submitted_with(job_type, tags=["young"])
+    monkeypatch.setattr(job_queries, "MAX_TOTAL", 1)
+    found = list_jobs(job_type=job_type, tag="old", to_date="2026-01-02")
+    assert [job["job_id"] for job in found["jobs"]] == [old]
 
 
 @pytest.mark.parametrize("tags", ["month", ["a|b"], [""], ["x" * 31], [5], ["a\nb\x00"], [str(n) for n in range(11)]])

@@ -101,7 +101,7 @@ def list_jobs(
     `limit` is cut to 1–100, `total` to 10,000. Another order than creation sorts the newest 10,000.
     `from_date` and `to_date` bound the creation. `batch`, `schedule`: only its jobs.
     `reference`: only jobs about this document, given as to `submit_job`. `tag`: only jobs with this tag,
-    among the newest 10,000.
+    among the newest 10,000 that the other filters leave.
     `order_by`: creation, modified, status, priority, available_at, started_at or completed_at, with "asc" or "desc".
     Raises InvalidJobError for an unknown status, priority, field or date.
     """
@@ -114,11 +114,11 @@ def list_jobs(
     condition = narrowed(condition, job, **filters, parent_batch=batch)
     if schedule:
         condition &= job.schedule_run.like(schedule_store.run_pattern(schedule))
-    condition = _labeled(condition, job, reference, tag)
     if from_date:
         condition &= job.creation >= _date(from_date, "from_date")
     if to_date:
         condition &= job.creation <= _date(to_date, "to_date")
+    condition = _labeled(condition, job, reference, tag)
     found = _page(condition, job, limit, offset, lambda *bounds: page_query(condition, _order(order_by), *bounds))
     rows = [viewer.without_hidden_result(row) for row in found.pop("rows")]
     return {"jobs": _public(rows, viewer), **found}

@@ -39,17 +39,9 @@ def run_jobs(limit: int = 1_000, *, raising: bool = False) -> dict[str, str]:
     first. With `raising`, an attempt that fails raises HandlerFailed. Raises RuntimeError rather than make more than
     `limit` attempts.
     """
-    ran: list[str] = []
-    while job := _next():
-        if len(ran) >= limit:
-            raise RuntimeError(f"More than {limit} attempts: does a job submit another one each time?")
-        executor.run_one(job["name"], job["attempt"] + 1)
-        ran.append(job["name"])
-        if raising:
-            _raise_failure(job["name"])
+    made = _make_attempts(lambda _made: _next(), limit, raising)
     frappe.db.commit()  # a snapshot that shows all committed jobs
-    statuses = backlog.statuses(ran) if ran else {}
-    return {name: statuses[name] for name in dict.fromkeys(ran) if name in statuses}
+    return _statuses(dict.fromkeys(name for name, _attempt in made))
 
 
 @contextmanager
@@ -68,16 +60,33 @@ def perform_jobs(*, raising: bool = True, limit: int = 1_000) -> Iterator[dict[s
         yield statuses
         frappe.db.commit()
         frappe.db.after_rollback.add(lambda: _drop_files(list(names)))
-        made: set[tuple[str, int]] = set()
-        while job := _next_of(names, made):
-            if len(made) >= limit:
-                raise RuntimeError(f"More than {limit} attempts: does a job submit another one each time?")
-            made.add((job["name"], job["attempt"]))
-            executor.run_one(job["name"], job["attempt"] + 1)
-            if raising:
-                _raise_failure(job["name"])
-        found = backlog.statuses(list(names)) if names else {}
-        statuses.update((name, found[name]) for name in names if name in found)
+        _make_attempts(lambda made: _next_of(names, made), limit, raising)
+        statuses.update(_statuses(names))
+
+
+Attempted = tuple[str, int]
+"""A job's name, and the number of attempts before the one that was made."""
+
+
+def _make_attempts(
+    find_next: Callable[[Collection[Attempted]], DispatchRow | None], limit: int, raising: bool
+) -> Collection[Attempted]:
+    """Make one attempt after another of the job that `find_next` finds. Returns them in their order."""
+    made: dict[Attempted, None] = {}
+    while job := find_next(made):
+        if len(made) >= limit:
+            raise RuntimeError(f"More than {limit} attempts: does a job submit another one each time?")
+        made[job["name"], job["attempt"]] = None
+        executor.run_one(job["name"], job["attempt"] + 1)
+        if raising:
+            _raise_failure(job["name"])
+    return made
+
+
+def _statuses(names: Collection[str]) -> dict[str, str]:
+    """The statuses of those of these jobs that are still there, in the order of the names."""
+    found = backlog.statuses(list(names)) if names else {}
+    return {name: found[name] for name in names if name in found}
 
 
 def _drop_files(names: Sequence[str]) -> None:
@@ -101,7 +110,7 @@ def _noting_new_rows() -> Iterator[dict[str, None]]:
         yield names
 
 
-def _next_of(names: Collection[str], made: Collection[tuple[str, int]]) -> DispatchRow | None:
+def _next_of(names: Collection[str], made: Collection[Attempted]) -> DispatchRow | None:
     """The first of these jobs that may start. `made`: names and attempts that were tried; some jobs are held."""
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(job.name, job.attempt).where(job.name.isin(list(names)))

@@ -13,6 +13,7 @@ from dartwing_core.jobs.testing import run_jobs
 from tests.support import factory
 from tests.support import handler_classes as own
 from tests.support.handler_classes import SendStatement
+from tests.support.registry import types_of
 
 pytestmark = pytest.mark.usefixtures("no_sweeps")
 
@@ -21,17 +22,10 @@ NAME, PATH = "test_class_statement", f"{own.__name__}.SendStatement"
 
 @pytest.fixture(autouse=True)
 def _types(site, monkeypatch) -> Iterator[None]:
-    """The Job Types are made; they are removed afterwards."""
-    monkeypatch.setitem(frappe.conf, handlers.HOOK, [*(frappe.conf.get(handlers.HOOK) or []), own.__name__])
     own.HEARD.clear()
     own.CLEANED.clear()
-    made = declared_types.sync_types().made
-    frappe.db.commit()
-    yield
-    factory.wipe()
-    for name in made:
-        frappe.delete_doc("Job Type", name, force=True)
-    frappe.db.commit()
+    with types_of(own, monkeypatch):
+        yield
 
 
 def ended(**parameters) -> tuple[str, dict]:

@@ -11,10 +11,10 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import InvalidJobError, chain, group, job_handler, submit_batch
-from dartwing_core.jobs.attempt import declared_types, handlers
 from tests.support import factory
 from tests.support import submitting_handlers as own
 from tests.support.jobs import run
+from tests.support.registry import types_of
 from tests.support.typed_handlers import Line, Payment, Statement
 
 pytestmark = pytest.mark.usefixtures("no_sweeps")
@@ -24,16 +24,8 @@ JANUARY = date(2026, 1, 31)
 
 @pytest.fixture(autouse=True)
 def _types(site, monkeypatch) -> Iterator[None]:
-    """The Job Types are made; they are removed afterwards."""
-    named = [*(frappe.conf.get(handlers.HOOK) or []), own.__name__]
-    monkeypatch.setitem(frappe.conf, handlers.HOOK, named)
-    made = declared_types.sync_types().made
-    frappe.db.commit()
-    yield
-    factory.wipe()
-    for name in made:
-        frappe.delete_doc("Job Type", name, force=True)
-    frappe.db.commit()
+    with types_of(own, monkeypatch):
+        yield
 
 
 def result_of(job: Any) -> dict[str, Any]:

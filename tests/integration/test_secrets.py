@@ -48,6 +48,13 @@ def tables_with(text: str) -> list[str]:
     return found
 
 
+def org_admin(name: str) -> str:
+    """An admin of Test Alpha, committed."""
+    user = factory.user(name, factory.ALPHA, roles=("Dartwing Admin",), org_role="Admin")
+    frappe.db.commit()
+    return user
+
+
 def in_dead_letter(job: Any) -> str:
     frappe.db.set_value("Background Job", job.name, "status", "Dead Letter")
     frappe.db.commit()
@@ -149,7 +156,7 @@ def test_a_schedule_keeps_it_encrypted_and_its_runs_get_it():
 
 def test_another_user_changes_a_schedule_but_not_where_its_secret_goes():
     job_type = typed("with_secret")
-    frappe.set_user(factory.user("secret-head", factory.ALPHA, roles=("Dartwing Admin",), org_role="Admin"))
+    frappe.set_user(org_admin("s-ada"))
     name = schedules.made(job_type, parameters=json.dumps(GIVEN)).name
     frappe.set_user("Administrator")
     schedule = frappe.get_doc("Job Schedule", name)
@@ -163,10 +170,7 @@ def test_another_user_changes_a_schedule_but_not_where_its_secret_goes():
 def test_who_becomes_the_owner_of_a_schedule_gives_its_secrets_anew():
     # Seen failing: another admin changed the priority, owned the schedule by that, and sent the secret elsewhere.
     job_type = typed("with_secret")
-    admins = [
-        factory.user(name, factory.ALPHA, roles=("Dartwing Admin",), org_role="Admin") for name in ("s-ada", "s-eve")
-    ]
-    frappe.db.commit()
+    admins = [org_admin("s-ada"), org_admin("s-eve")]
     frappe.set_user(admins[0])
     name = schedules.made(job_type, parameters=json.dumps(GIVEN)).name
     frappe.set_user(admins[1])
@@ -210,10 +214,7 @@ def test_rows_from_before_the_declaration_are_masked_and_sealed_by_the_next_save
 
 def test_an_old_plain_schedule_is_not_taken_over_either():
     job_type = typed("by_dataclass_without_secret")
-    admins = [
-        factory.user(name, factory.ALPHA, roles=("Dartwing Admin",), org_role="Admin") for name in ("s-ada", "s-eve")
-    ]
-    frappe.db.commit()
+    admins = [org_admin("s-ada"), org_admin("s-eve")]
     frappe.set_user(admins[0])
     name = schedules.made(job_type, parameters=json.dumps(GIVEN)).name
     frappe.set_user("Administrator")
@@ -241,8 +242,7 @@ def test_the_same_parameters_in_other_words_keep_the_owner():
     job_type = typed("by_arguments")
     given = {"customer": "C-1", "until": "2026-01-31"}
     schedule = schedules.made(job_type, parameters=json.dumps(given))
-    other = factory.user("s-eve", factory.ALPHA, roles=("Dartwing Admin",), org_role="Admin")
-    frappe.db.commit()
+    other = org_admin("s-eve")
     frappe.set_user(other)
     found = frappe.get_doc("Job Schedule", schedule.name)
     found.parameters = dict(reversed(given.items()))

@@ -43,11 +43,8 @@ def function_of(handler: type) -> tuple[Callable[..., Any], dict[str, Callable[.
         ) from None
     function = _calling(handler, RUN, handler.__qualname__)
     function.__doc__ = handler.__doc__ or function.__doc__
-    options = {
-        name: _calling(handler, name, f"{handler.__qualname__}.{name}")
-        for name in OPTIONAL
-        if _is_method(handler, name)
-    }
+    given = [name for name in OPTIONAL if hasattr(handler, name)]
+    options = {name: _calling(handler, name, f"{handler.__qualname__}.{name}") for name in given}
     vars(function).update(options)
     return function, options
 

@@ -10,6 +10,7 @@ import frappe
 
 from ..base import config
 from ..db import best_effort, sql
+from ..db.rows import update_query
 from ..store import labels
 
 if TYPE_CHECKING:
@@ -52,4 +53,4 @@ def _follow(doctype: str, old: str, new: str) -> None:
 
 def _set(names: Sequence[str], column: str, value: str) -> None:
     job = frappe.qb.DocType(config.JOB)
-    frappe.qb.update(job).set(job[column], value).where(job.name.isin(list(names))).run()
+    update_query(config.JOB, {column: value}).where(job.name.isin(list(names))).run()

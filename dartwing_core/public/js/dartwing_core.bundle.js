@@ -2,9 +2,9 @@
 import { setup_admin_notices } from "./jobs/admin_notices";
 import { setup_batch_form } from "./jobs/batch_form";
 import { retry_by_error } from "./jobs/dead_letter_report";
+import { setup_document_jobs } from "./jobs/document_jobs";
 import { setup_job_form } from "./jobs/job_form";
 import { job_list_settings } from "./jobs/job_list";
-import { setup_document_jobs } from "./jobs/document_jobs";
 import { setup_engine_form } from "./jobs/last_change";
 import { setup_organization_form } from "./jobs/organization_form";
 import { as_text, show_as_text } from "./jobs/plain_text";

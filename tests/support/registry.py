@@ -1,0 +1,28 @@
+"""Modules of tests in the registry of handlers, with the Job Types that they declare."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+
+import frappe
+import pytest
+
+from dartwing_core.jobs.attempt import declared_types, handlers
+
+from . import factory
+
+
+@contextmanager
+def types_of(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The Job Types that a module declares are made; they are removed afterwards."""
+    named = [*(frappe.conf.get(handlers.HOOK) or []), module.__name__]
+    monkeypatch.setitem(frappe.conf, handlers.HOOK, named)
+    made = declared_types.sync_types().made
+    frappe.db.commit()
+    yield
+    factory.wipe()
+    for name in made:
+        frappe.delete_doc("Job Type", name, force=True)
+    frappe.db.commit()

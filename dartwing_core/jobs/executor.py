@@ -171,6 +171,7 @@ class Slice:
         if made.next_job and made.end:
             self._may_go_on = self._may_go_on and made.has_left_nothing
             return made.next_job
+        self._claimer.outdate_after(time.monotonic() - self._claimed_at)
         return self._claim() if self._goes_on() else None
 
     def _claim(self) -> ClaimedJob | None:

@@ -29,17 +29,19 @@ def one_transaction() -> Iterator[None]:
     out: the heartbeat, the read of equal jobs, and the doorbells of workers.
     """
     database: Any = frappe.local.db
-    run = database.sql
-    kept: list[Any] = []
+    run, commit, undoing = database.sql, database.commit, _Undoing(database)
 
     def controlled(query: Any, *arguments: Any, **options: Any) -> Any:
         control = _savepoint_for(query)
-        if control and control.startswith("SAVEPOINT"):
-            kept.extend(database.after_rollback._functions)  # which Frappe forgets at a commit
         return run(query if control is None else control, *arguments, **options) if control != "" else ()
+
+    def noting_commit(*arguments: Any, **options: Any) -> None:
+        undoing.note()
+        commit(*arguments, **options)
 
     with ExitStack() as patches:
         patches.enter_context(mock.patch.object(database, "sql", controlled))
+        patches.enter_context(mock.patch.object(database, "commit", noting_commit))
         patches.enter_context(mock.patch.object(sql, "rows_outside_transaction", _rows_inside))
         patches.enter_context(mock.patch.object(connection, "renew", _refuse))
         patches.enter_context(mock.patch.object(HeartbeatThread, "attend"))
@@ -48,8 +50,25 @@ def one_transaction() -> Iterator[None]:
         try:
             yield
         finally:
-            for function in kept:
-                database.after_rollback.add(function)
+            undoing.put_back()
+
+
+class _Undoing:
+    """What a rollback of the test has to call. Frappe forgets it at a commit."""
+
+    def __init__(self, database: Any) -> None:
+        self._database = database
+        self._noted: list[Any] = []
+
+    def note(self) -> None:
+        """Before a commit."""
+        self._noted += [one for one in self._database.after_rollback._functions if one not in self._noted]
+
+    def put_back(self) -> None:
+        """At the end: what is no longer there."""
+        for function in self._noted:
+            if function not in self._database.after_rollback._functions:
+                self._database.after_rollback.add(function)
 
 
 def _savepoint_for(query: Any) -> str | None:
@@ -58,7 +77,7 @@ def _savepoint_for(query: Any) -> str | None:
     match words:
         case ["commit", *_]:
             return f"SAVEPOINT {SAVEPOINT}"
-        case ["rollback"]:
+        case ["rollback"] | ["rollback", "and", "chain"]:
             return f"ROLLBACK TO SAVEPOINT {SAVEPOINT}"
         case ["start", "transaction", *_] | ["begin", *_]:
             return ""

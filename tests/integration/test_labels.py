@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from typing import Any
+
 import frappe
 import pytest
 
@@ -17,7 +20,7 @@ from dartwing_core.jobs.operations import references
 from dartwing_core.jobs.queries import job_queries
 from dartwing_core.jobs.store import labels as stored_labels
 from tests.support import factory
-from tests.support.database import plans, statements
+from tests.support.database import another_connection, plans, statements
 from tests.support.jobs import run, submitted_with
 from tests.support.sessions import as_user
 
@@ -139,6 +142,43 @@ def test_a_name_that_changes_its_case_alone_is_followed_once(job_type):
     assert get_job_status(job.name)["reference_name"] == old.upper()
     frappe.delete_doc("Role", old.upper())
     frappe.db.commit()
+
+
+def renamed(job_type: str, **more) -> tuple[Any, Any]:
+    """A note that is renamed in an open transaction, and a job about it."""
+    note = frappe.get_doc({"doctype": "Note", "title": frappe.generate_hash(length=10)}).insert()
+    job = submitted_with(job_type, reference=note, **more)
+    frappe.db.savepoint("before_rename")
+    frappe.rename_doc("Note", note.name, f"{note.name}-new", force=True)
+    return note, job
+
+
+def test_a_rename_that_is_undone_or_older_than_a_job_is_not_followed(job_type):
+    note, job = renamed(job_type)
+    frappe.db.rollback(save_point="before_rename")
+    frappe.db.commit()
+    assert get_job_status(job.name)["reference_name"] == note.name
+    note, job = renamed(job_type)
+    again = frappe.get_doc({"doctype": "Note", "title": note.name}).insert()
+    later = submitted_with(job_type, reference=again)
+    names = [get_job_status(one.name)["reference_name"] for one in (job, later)]
+    assert names == [f"{note.name}-new", again.name]
+
+
+def test_a_rename_waits_for_no_other_job(job_type):
+    # Seen failing: the UPDATE read the whole table, and gave up with the references at a lock that was not theirs.
+    other = submitted_with(job_type)
+    note, job = renamed(job_type)
+    locked = submitted_with(job_type)
+    with another_connection() as connection, connection.cursor() as cursor:
+        cursor.execute("BEGIN")
+        for unrelated in (other, locked):
+            cursor.execute("SELECT name FROM `tabBackground Job` WHERE name = %s FOR UPDATE", (unrelated.name,))
+        began = time.monotonic()
+        frappe.rename_doc("Note", f"{note.name}-new", f"{note.name}-newer", force=True)
+        frappe.db.commit()
+        assert time.monotonic() - began < references.LOCK_WAIT
+    assert get_job_status(job.name)["reference_name"] == f"{note.name}-newer"
 
 
 def test_desk_learns_which_forms_have_jobs(job_type, note):

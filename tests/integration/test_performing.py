@@ -8,7 +8,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import DuplicateJobError, batch, chain, get_job_details, get_job_status, job, submit_job
-from dartwing_core.jobs.db import connection
+from dartwing_core.jobs.db import connection, sql
 from dartwing_core.jobs.testing import HandlerFailed, fail_next, perform_jobs
 from dartwing_core.jobs.testing_transaction import TransactionLost, one_transaction
 from tests.support import factory, processes
@@ -123,6 +123,25 @@ def test_no_worker_is_woken(job_type):
     with perform_jobs():
         submit_job(job_type, factory.ALPHA, {"title": "own"})
     assert processes.queue_client().keys("rq:queue:*") == []
+    frappe.db.rollback()
+
+
+def test_a_rollback_calls_what_commits_have_left_to_it_once(site):
+    called: list[int] = []
+    with one_transaction():
+        frappe.db.after_rollback.add(lambda: called.append(1))
+        frappe.db.commit()
+        sql.commit()
+        sql.commit()
+    frappe.db.rollback()
+    assert called == [1]
+
+
+def test_a_rollback_that_chains_stays_within(site):
+    todo = frappe.get_doc({"doctype": "ToDo", "description": "before"}).insert()
+    with one_transaction():
+        frappe.db.sql("rollback and chain")
+        assert frappe.db.exists("ToDo", todo.name)
     frappe.db.rollback()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 from typing import Any
 
 import frappe
@@ -13,46 +14,24 @@ from dartwing_core.jobs import (
     DuplicateJobError,
     InvalidJobError,
     Secret,
+    executor,
     get_job_details,
-    get_schedule,
     job_handler,
     retry_job,
     submit_job,
 )
+from dartwing_core.jobs.attempt import parameters
+from dartwing_core.jobs.attempt.attempt import Attempt
 from dartwing_core.jobs.attempt.parameters import declared_by, parameters_of
 from dartwing_core.jobs.base.secret_values import MASK
+from dartwing_core.jobs.db import connection
 from dartwing_core.jobs.monitoring.type_overview import get_job_type_overview
-from dartwing_core.jobs.operations import schedules as schedule_operations
 from dartwing_core.jobs.testing import run_jobs, trap_jobs
 from tests.support import factory, schedules, typed_handlers
 from tests.support.jobs import run, submitted, submitted_by
+from tests.support.secret_rows import GIVEN, TOKEN, tables_with, typed
 
 pytestmark = pytest.mark.usefixtures("no_sweeps")
-
-TOKEN = "s3cret-token"
-GIVEN = {"url": "https://example.com", "token": TOKEN}
-TABLES = ("Background Job", "Background Job Run", "Background Job Event", "Job Schedule", "Version", "Deleted Document")
-
-
-def typed(handler: str, **values: Any) -> str:
-    return factory.job_type(handler, f"{factory.TYPED}.{handler}", **values)
-
-
-def tables_with(text: str) -> list[str]:
-    """The tables of which a row holds this text in any column."""
-    found = []
-    for doctype in filter(frappe.db.table_exists, TABLES):
-        rows = frappe.db.sql(f"SELECT * FROM `tab{doctype}`")
-        if any(text in str(value) for row in rows for value in row):
-            found.append(doctype)
-    return found
-
-
-def org_admin(name: str) -> str:
-    """An admin of Test Alpha, committed."""
-    user = factory.user(name, factory.ALPHA, roles=("Dartwing Admin",), org_role="Admin")
-    frappe.db.commit()
-    return user
 
 
 def in_dead_letter(job: Any) -> str:
@@ -140,117 +119,6 @@ def test_another_user_does_not_send_it_elsewhere():
     assert run_jobs(raising=True) == {name: "Completed"}
 
 
-def test_a_schedule_keeps_it_encrypted_and_its_runs_get_it():
-    schedule = schedules.made(typed("with_secret"), parameters=json.dumps(GIVEN))
-    assert tables_with(TOKEN) == []
-    assert get_schedule(schedule.name)["parameters"] == {"url": "https://example.com", "token": MASK}
-    schedule.reload()
-    schedule.parameters = schedule.parameters.replace("example.com", "example.org")
-    schedule.save()
-    job = schedule_operations.run_schedule_now(schedule.name).name
-    frappe.db.commit()
-    assert run_jobs(raising=True)[job] == "Completed"
-    assert get_job_details(job)["result"]["is_right"] is True
-    assert tables_with(TOKEN) == []
-
-
-def test_another_user_changes_a_schedule_but_not_where_its_secret_goes():
-    job_type = typed("with_secret")
-    frappe.set_user(org_admin("s-ada"))
-    name = schedules.made(job_type, parameters=json.dumps(GIVEN)).name
-    frappe.set_user("Administrator")
-    schedule = frappe.get_doc("Job Schedule", name)
-    schedule.cron = "30 * * * *"
-    schedule.save()
-    schedule.parameters = schedule.parameters.replace("example.com", "attacker.example")
-    with pytest.raises(frappe.ValidationError, match="secret"):
-        schedule.save()
-
-
-def test_who_becomes_the_owner_of_a_schedule_gives_its_secrets_anew():
-    # Seen failing: another admin changed the priority, owned the schedule by that, and sent the secret elsewhere.
-    job_type = typed("with_secret")
-    admins = [org_admin("s-ada"), org_admin("s-eve")]
-    frappe.set_user(admins[0])
-    name = schedules.made(job_type, parameters=json.dumps(GIVEN)).name
-    frappe.set_user(admins[1])
-    schedule = frappe.get_doc("Job Schedule", name)
-    schedule.priority = "High"
-    with pytest.raises(frappe.ValidationError, match="token: give the secret itself"):
-        schedule.save()
-    schedule.reload()
-    schedule.update({"priority": "High", "parameters": json.dumps(GIVEN | {"token": "eves-own-token"})})
-    schedule.save()
-    assert schedule.owner_user == admins[1]
-    frappe.set_user("Administrator")
-
-
-def test_a_handler_that_can_not_tell_its_secrets_keeps_parameters_from_being_saved():
-    # Seen failing: a disabled schedule was saved with the secret in plain text.
-    job_type = typed("with_secret")
-    frappe.db.set_value("Job Type", job_type, "handler_method", f"{factory.TYPED}.gone")
-    frappe.clear_document_cache("Job Type", job_type)
-    with pytest.raises(frappe.ValidationError, match="has no function gone"):
-        schedules.document(job_type, parameters=json.dumps(GIVEN), enabled=0).insert()
-
-
-def test_rows_from_before_the_declaration_are_masked_and_sealed_by_the_next_save():
-    job_type = typed("by_dataclass_without_secret")
-    given = {"url": "x", "token": TOKEN}
-    schedule = schedules.made(job_type, parameters=json.dumps(given))
-    job = submitted(job_type, **given)
-    frappe.db.set_value("Job Type", job_type, "handler_method", f"{factory.TYPED}.telling_delivery")
-    frappe.db.commit()
-    frappe.clear_document_cache("Job Type", job_type)
-    assert get_job_details(job.name)["parameters"]["token"] == MASK
-    assert get_schedule(schedule.name)["parameters"]["token"] == MASK
-    run(job)
-    assert get_job_details(job.name)["error_message"] == f"ValueError: {MASK}"
-    schedule.reload()
-    schedule.save()
-    assert TOKEN not in frappe.db.get_value("Job Schedule", schedule.name, "parameters")
-    assert "Version" not in tables_with(TOKEN)
-
-
-def test_an_old_plain_schedule_is_not_taken_over_either():
-    job_type = typed("by_dataclass_without_secret")
-    admins = [org_admin("s-ada"), org_admin("s-eve")]
-    frappe.set_user(admins[0])
-    name = schedules.made(job_type, parameters=json.dumps(GIVEN)).name
-    frappe.set_user("Administrator")
-    frappe.db.set_value("Job Type", job_type, "handler_method", f"{factory.TYPED}.telling_delivery")
-    frappe.db.commit()
-    frappe.clear_document_cache("Job Type", job_type)
-    frappe.set_user(admins[1])
-    schedule = frappe.get_doc("Job Schedule", name)
-    schedule.priority = "High"
-    with pytest.raises(frappe.ValidationError, match="token: give the secret itself"):
-        schedule.save()
-    frappe.set_user("Administrator")
-
-
-def test_a_key_that_is_given_twice_and_a_misspelt_one_leave_nothing_plain():
-    job_type = typed("with_secret")
-    twice = '{"url": "x", "token": "s3cret-token", "other": "s3cret-token", "other": null}'
-    schedules.made(job_type, parameters=twice)
-    assert tables_with(TOKEN) == []
-    with pytest.raises(frappe.ValidationError, match="tokn is unknown"):
-        schedules.document(job_type, parameters=json.dumps({"tokn": TOKEN}), enabled=0).insert()
-
-
-def test_the_same_parameters_in_other_words_keep_the_owner():
-    job_type = typed("by_arguments")
-    given = {"customer": "C-1", "until": "2026-01-31"}
-    schedule = schedules.made(job_type, parameters=json.dumps(given))
-    other = org_admin("s-eve")
-    frappe.set_user(other)
-    found = frappe.get_doc("Job Schedule", schedule.name)
-    found.parameters = dict(reversed(given.items()))
-    found.save()
-    frappe.set_user("Administrator")
-    assert found.owner_user == "Administrator"
-
-
 @pytest.mark.parametrize(
     ("token", "handler", "expected"),
     [
@@ -294,6 +162,32 @@ def test_a_worker_that_ends_leaves_none_in_rq():
         run(submitted(typed("ends_worker"), token=TOKEN))
     assert error.value.__suppress_context__
     assert TOKEN not in str(error.value)
+
+
+@pytest.mark.parametrize(("ended_by", "status"), [(SystemExit(3), 3), (KeyboardInterrupt("s3cret-token"), None)])
+def test_an_end_keeps_its_kind_and_number(monkeypatch, ended_by, status):
+    job = submitted(typed("with_secret"), **GIVEN)
+
+    def end(*_arguments: Any) -> None:
+        raise ended_by
+
+    monkeypatch.setattr(parameters, "call", end)
+    with pytest.raises(type(ended_by)) as error:
+        run(job)
+    assert (getattr(error.value, "code", None), str(error.value)) == (status, "3" if status else "")
+
+
+def test_a_settle_that_fails_logs_no_secret(monkeypatch):
+    job = submitted(typed("ends_worker"), token=TOKEN)
+
+    def gone(*_arguments: Any) -> None:
+        raise frappe.db.OperationalError(2006, "gone away")
+
+    monkeypatch.setattr(Attempt, "_write_failure", gone)
+    monkeypatch.setattr(connection, "PAUSES", ())
+    with pytest.raises(frappe.db.OperationalError) as error:
+        executor.run_one(job.name, 1)
+    assert TOKEN not in "".join(traceback.format_exception(error.value))
 
 
 def test_another_users_secret_is_not_guessed_by_a_duplicate():

@@ -111,7 +111,7 @@ class Attempt:
 
     def make(self) -> None:
         """Run the handler to its end and settle, whatever that end is."""
-        failure: Exception | None = None
+        failure: BaseException | None = None
         try:
             result = self._run_handler()
             self._succeed(result)
@@ -119,13 +119,16 @@ class Attempt:
             failure = self._in_truth(error)
             self.has_ended_itself = not (outcome.is_timeout(failure) or isinstance(failure, JobCanceledError))
         except BaseException as error:
-            # SystemExit, KeyboardInterrupt: the worker is going down, the job is not.
-            self._fail(error)
-            if self.context.secrets:
-                raise SystemExit(1) from None  # RQ keeps the text of the error
-            raise
-        if failure:
-            self._fail(failure)  # out here: an error in it is logged without the handler's, which may tell secrets
+            failure = error
+        if failure is None:
+            return
+        try:  # out here: an error in it is logged without the handler's, which may tell secrets
+            self._fail(failure)
+            if not isinstance(failure, Exception):
+                # SystemExit, KeyboardInterrupt: the worker is going down, the job is not.
+                raise (outcome.without_text(failure) if self.context.secrets else failure) from None
+        finally:
+            failure = None  # its traceback holds this frame: all that the handler has had would stay in memory
 
     def _in_truth(self, error: Exception) -> Exception:
         """The error that ended the attempt. A handler may have replaced RQ's exception (invariant I9)."""

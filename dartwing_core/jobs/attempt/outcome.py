@@ -202,6 +202,13 @@ def traceback_of(error: BaseException, secrets: Collection[str] = ()) -> str:
         return "".join(traceback.format_tb(error.__traceback__)) + type(error).__name__
 
 
+def without_text(error: BaseException) -> BaseException:
+    """The end of a worker without its text, which RQ keeps."""
+    if isinstance(error, SystemExit):
+        return SystemExit(error.code if isinstance(error.code, int) else 1)
+    return KeyboardInterrupt()
+
+
 def _ended(details: Columns) -> Columns:
     return details | {"completed_at": clock.site_time(), "next_retry_at": None}
 

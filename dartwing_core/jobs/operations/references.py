@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import frappe
 
-from ..base import config
+from ..base import clock, config
 from ..db import best_effort, sql
 from ..db.rows import update_query
 from ..store import labels
@@ -17,11 +18,13 @@ if TYPE_CHECKING:
     from frappe.model.document import Document
 
 AT_ONCE = 500
+LOCK_WAIT = 2  # seconds: the request of the rename waits
 
 
 def note_rename(document: Document, _method: str, old: str, new: str, _is_merged: bool = False) -> None:
     """Hook of Frappe's, behind each rename: after its commit, jobs about the document refer to its new name."""
-    frappe.db.after_commit.add(partial(best_effort.run, partial(_follow, document.doctype, old, new)))
+    follow = partial(_follow, document.doctype, old, new, clock.site_time())
+    frappe.db.after_commit.add(partial(best_effort.run, follow))
 
 
 def add_to_boot(bootinfo: Any) -> None:
@@ -36,21 +39,29 @@ def add_to_boot(bootinfo: Any) -> None:
     bootinfo["dartwing_core_referring_doctypes"] = [name for name in names if name in readable]
 
 
-def _follow(doctype: str, old: str, new: str) -> None:
-    """Commits after each piece: open locks on rows of running jobs would keep their attempts from ending.
+def _follow(doctype: str, old: str, new: str, renamed_at: datetime) -> None:
+    """Let the jobs of that time refer to the new name. Nothing happens if the rename itself was undone meanwhile.
 
-    Each job is changed once. A name that only changes its case is found again, as MariaDB compares names.
+    Commits after each piece: open locks on rows of running jobs would keep their attempts from ending. A row that
+    another session has locked is tried alone. A name that only changes its case is found again, so pages go by job.
     """
+    if not frappe.db.exists(doctype, new):
+        return
     job, last = frappe.qb.DocType(config.JOB), ""
     is_type = doctype == "DocType"
     concerned = job.reference_doctype == old if is_type else labels.is_about(job, doctype, old)
-    found = frappe.qb.from_(job).select(job.name).where(concerned).orderby(job.name).limit(AT_ONCE)
+    found = frappe.qb.from_(job).select(job.name).where(concerned & (job.creation <= renamed_at))
+    found = found.orderby(job.name).limit(AT_ONCE)
     column = "reference_doctype" if is_type else "reference_name"
     while names := found.where(job.name > last).run(pluck=True):
-        sql.committed(partial(_set, names, column, new))
+        if not best_effort.run(partial(_set, names, column, new)):
+            for name in names:
+                best_effort.run(partial(_set, [name], column, new))
         last = names[-1]
 
 
-def _set(names: Sequence[str], column: str, value: str) -> None:
+def _set(names: Sequence[str], column: str, value: str) -> bool:
     job = frappe.qb.DocType(config.JOB)
-    update_query(config.JOB, {column: value}).where(job.name.isin(list(names))).run()
+    query = update_query(config.JOB, {column: value}).where(job.name.isin(list(names)))
+    sql.committed(partial(sql.run_update, query, LOCK_WAIT, True), tries=1)
+    return True

@@ -30,6 +30,7 @@ def check(schedule: Document) -> None:
 
     Raises frappe.ValidationError or frappe.PermissionError with the reason.
     """
+    given = schedule.parameters
     try:
         _fill_in(schedule)
         now = clock.now_epoch()
@@ -43,6 +44,7 @@ def check(schedule: Document) -> None:
             check_work(schedule.as_dict())
         _set_next(schedule, found, now)
     except (InvalidJobError, frappe.PermissionError) as error:
+        schedule.parameters = given  # not encrypted: the caller may mend the rest, and save it again
         frappe.throw(escape_html(str(error)), type(error))
 
 
@@ -111,24 +113,25 @@ def _seal(schedule: Document, parameters: Mapping[str, Any]) -> None:
     """
     before = schedule.get_doc_before_save()
     is_same_type = bool(before) and before.job_type == schedule.job_type
-    had = (parameters_of(before.as_dict()) or {}) if is_same_type else {}
-    if is_same_type and had == parameters:
+    had = _saved_parameters(before) if is_same_type else {}
+    is_unchanged = is_same_type and canonical.canonical_json(had) == canonical.canonical_json(parameters)
+    if is_unchanged:
         schedule.parameters = before.parameters  # the same in other words
     try:
         declared = given_parameters.declared_of_type(schedule.job_type) if parameters or had else None
     except UnknownHandlerError:
-        if not is_same_type or had != parameters:
+        if not is_unchanged:
             raise
         return
     if not declared or not declared.secrets:
-        secret_values.check_free({} if had == parameters else parameters)
+        secret_values.check_free({} if is_unchanged else parameters)
         return
     if any(isinstance(had.get(name), str) for name in declared.secrets):  # saved before the type declared them
         old, sealed = before.parameters, frappe.as_json(secret_values.sealed(had, declared.secrets))
         before.parameters = sealed  # also for the row's Version, which must not tell them
         if schedule.parameters == old:
             schedule.parameters = sealed
-        had = parameters_of(before.as_dict())
+        had = _saved_parameters(before)
     if is_same_type and schedule.parameters == before.parameters:
         return
     is_own = is_same_type and before.owner_user == frappe.session.user
@@ -136,12 +139,20 @@ def _seal(schedule: Document, parameters: Mapping[str, Any]) -> None:
     schedule.parameters = frappe.as_json(json.loads(found.text))
 
 
+def _saved_parameters(before: Document) -> dict[str, Any]:
+    """The parameters of the saved row. Empty if it holds no JSON, which a save may mend."""
+    try:
+        return parameters_of(before.as_dict()) or {}
+    except InvalidJobError:
+        return {}
+
+
 def _check_new_owner(schedule: Document) -> None:
     """Refuse another owner for secrets that only the owner before has given. Who owns them may send them elsewhere."""
     before = schedule.get_doc_before_save()
     if not before or before.owner_user == schedule.owner_user:
         return
-    had, has = (parameters_of(row.as_dict()) or {} for row in (before, schedule))
+    had, has = _saved_parameters(before), parameters_of(schedule.as_dict()) or {}
     for name, value in has.items():
         if secret_values.is_sealed(value) and value == had.get(name):
             text = _("{0}: give the secret itself. With this change the jobs of the schedule run as {1}.")

@@ -13,7 +13,7 @@ from .checks import lint
 from .launcher import Stage, running
 from .measuring import coverage
 from .mutation import mutate
-from .options import flag, foreground, number, options, take, take_app
+from .options import flag, foreground, number, options, take, take_own_code
 from .processes import Failed
 from .serving import say_where, serve, watch
 from .site import ROOT
@@ -31,6 +31,7 @@ USAGE = """\
 ./dev serve --empty     the same without them      ./dev serve --handlers FILE     with your own, reloaded on change
 ./dev run FILE [ARG…]   run a Python file in a site with workers and scheduler, as Administrator
 ./dev serve|run|test --app PATH …              with the Frappe app of this folder installed; `test` runs its tests
+./dev run|test --handlers FILE …               with the handlers of this file; `test` runs the tests of its folder
 ./dev bench [NAME]      run benchmarks/NAME.py in a site (without NAME: list them); --bench PATH --site NAME as above
 ./dev bench all [--json FILE]                  all that have targets, and their figures as JSON
 ./dev coverage [ARG…]   the same tests, then which lines and branches of dartwing_core/jobs they reach
@@ -53,11 +54,13 @@ def in_site(stage: Stage, arguments: list[str]) -> int:
 
 
 def run(arguments: list[str]) -> int:
-    app, rest = take_app(arguments) if arguments[:1] == ["--app"] else (None, arguments)
+    file_at = next((at for at in range(0, len(arguments), 2) if arguments[at] not in ("--app", "--handlers")), None)
+    own, _none = take_own_code(arguments[:file_at])  # what follows the file is the file's
+    rest = [] if file_at is None else arguments[file_at:]
     if not rest or not Path(rest[0]).is_file():
-        raise Failed("Which file? ./dev run [--app PATH] FILE [ARG…]")
+        raise Failed("Which file? ./dev run [--app PATH] [--handlers FILE] FILE [ARG…]")
     script = [str(Path(rest[0]).resolve()), *rest[1:]]
-    with running(workers=number("DW_WORKERS", 2), web=flag("DW_WEB"), app=app, **options()) as stage:
+    with running(workers=number("DW_WORKERS", 2), web=flag("DW_WEB"), **own, **options()) as stage:
         return in_site(stage, script)
 
 

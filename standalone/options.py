@@ -46,10 +46,26 @@ def foreground(stage: Stage, command: list[str], *, folder: Path | None = None) 
         process.stop(timeout=10.0)
 
 
-def take_app(arguments: list[str]) -> tuple[Path | None, list[str]]:
-    """Take `--app PATH` out of the arguments: the folder of another Frappe app."""
-    path, rest = take(arguments, "--app")
-    return (Path(path).resolve() if path else None), rest
+def take_own_code(arguments: list[str]) -> tuple[dict[str, Any], list[str]]:
+    """Take `--app PATH` and `--handlers FILE`, a developer's own code, out of the arguments.
+
+    Returns what `launcher.running` needs for them: empty without both.
+    """
+    app, rest = take(arguments, "--app")
+    handlers, rest = take(rest, "--handlers")
+    own: dict[str, Any] = {"app": Path(app).resolve()} if app else {}
+    if handlers:
+        file = python_file(handlers)
+        own |= {"handlers": [file.stem], "path": file.parent}
+    return own, rest
+
+
+def python_file(path: str) -> Path:
+    """The file at this path. Fails if Python could not import it by its name."""
+    file = Path(path).resolve()
+    if file.suffix != ".py" or not file.is_file() or not file.stem.isidentifier():
+        raise Failed(f"{path} is no Python file with a name that can be imported.")
+    return file
 
 
 def take(arguments: list[str], option: str) -> tuple[str | None, list[str]]:

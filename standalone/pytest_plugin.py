@@ -37,5 +37,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for outcome in ("passed", "failed", "error", "skipped", "xfailed", "xpassed"):
         for report in reporter.stats.get(outcome, ()):
-            counts[report.nodeid.removeprefix("tests/").split("/")[0]][outcome] += 1
+            file = report.nodeid.partition("::")[0]
+            counts[file.removeprefix("tests/").split("/")[0]][outcome] += 1
     Path(file).write_text(json.dumps(counts))

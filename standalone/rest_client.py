@@ -80,9 +80,12 @@ class Client:
             if job["status"] in ENDED or left <= 20:
                 return job
 
-    def _ask(self, verb: str, name: str, arguments: dict[str, Any]) -> Any:
+    def _ask(
+        self, verb: str, name: str, arguments: dict[str, Any], more_headers: dict[str, str | None] | None = None
+    ) -> Any:
         given = {key: value for key, value in arguments.items() if value is not None}
         address, body, headers = self._base + name, None, dict(self._headers)
+        headers |= {key: value for key, value in (more_headers or {}).items() if value is not None}
         if verb == "GET":
             texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in given.items()}
             address += f"?{urllib.parse.urlencode(texts)}"
@@ -161,10 +164,14 @@ def _call(verb: str, operation: Mapping[str, Any]) -> str:
     arguments.sort(key=lambda argument: not argument[2])  # required ones come first
     answer = operation["responses"]["200"]["content"]["application/json"]["schema"]["properties"]["message"]
     given = [f"{argument}: {_given(schema, is_required)}" for argument, schema, is_required in arguments]
+    headers = [part["name"] for part in operation.get("parameters", ()) if part["in"] == "header"]
+    given += [f"{_snake(header)}: str | None = None" for header in headers]
     required = sum(is_required for _name, _schema, is_required in arguments)
     given = [*given[:required], *(["*"] if given[required:] else []), *given[required:]]
     sent = ", ".join(f'"{argument}": {argument}' for argument, _schema, _required in arguments)
-    asked = f'self._ask("{verb}", "{name}", {{{sent}}})'
+    named = ", ".join(f'"{header}": {_snake(header)}' for header in headers)
+    extra = f", {{{named}}}" if headers else ""
+    asked = f'self._ask("{verb}", "{name}", {{{sent}}}{extra})'
     lines = [
         "",
         f"    def {name}(",
@@ -192,11 +199,16 @@ def _given(schema: Mapping[str, Any], is_required: bool) -> str:
 def _arguments(operation: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], bool]]:
     """Name and schema of each argument, and whether it is required."""
     for parameter in operation.get("parameters", ()):
-        yield parameter["name"], parameter["schema"], parameter["required"]
+        if parameter["in"] == "query":
+            yield parameter["name"], parameter["schema"], parameter["required"]
     body = operation.get("requestBody")
     schema = body["content"]["application/json"]["schema"] if body else {}
     for name, part in schema.get("properties", {}).items():
         yield name, part, name in schema.get("required", ())
+
+
+def _snake(header: str) -> str:
+    return header.lower().replace("-", "_")
 
 
 def _docstring(text: str, indent: str) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from .launcher import Stage, running, say
-from .options import foreground, number, options, whole_number
+from .options import foreground, number, options, python_file, whole_number
 from .processes import Failed
 from .services import free_port
 from .site import ADMIN_PASSWORD
@@ -54,14 +54,11 @@ def _read(arguments: list[str]) -> argparse.Namespace:
     parser = _Parser(prog="./dev serve", add_help=False, allow_abbrev=False)
     parser.add_argument("--port")
     parser.add_argument("--empty", action="store_true")
-    parser.add_argument("--handlers", type=Path)
+    parser.add_argument("--handlers")
     parser.add_argument("--app", type=Path)
     asked = parser.parse_args(arguments)
     asked.app = asked.app and asked.app.resolve()
-    if asked.handlers:
-        asked.handlers = asked.handlers.resolve()
-        if not asked.handlers.is_file() or not asked.handlers.stem.isidentifier():
-            raise Failed(f"{asked.handlers} is no Python file with a name that can be imported.")
+    asked.handlers = asked.handlers and python_file(asked.handlers)
     return asked
 
 

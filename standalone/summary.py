@@ -33,7 +33,8 @@ def line(files: Sequence[Path], seconds: float) -> str:
         return f"No test ran.{end}"
     said = [f"{total['passed']:,} passed", f"{total['failed']:,} failed"]
     said += [f"{total[name]:,} {words}" for name, words in OTHERS.items() if total[name]]
-    return f"Ran {', '.join(sorted(folders))} ({total.total():,} tests) in {took(seconds)}: {', '.join(said)}.{end}"
+    count = f"{total.total():,} test{'' if total.total() == 1 else 's'}"
+    return f"Ran {', '.join(sorted(folders))} ({count}) in {took(seconds)}: {', '.join(said)}.{end}"
 
 
 def took(seconds: float) -> str:

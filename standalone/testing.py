@@ -13,11 +13,12 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from . import summary
 from .bench import alone, check, on_bench
 from .launcher import Stage, running, say
-from .options import foreground, options, take, take_app
+from .options import foreground, options, take, take_own_code
 from .processes import RUN_DIR, Failed, Process
 from .site import ROOT
 
@@ -64,9 +65,9 @@ def run(arguments: list[str], counts: Path) -> int:
     site, rest = take(rest, "--site")
     if bool(bench) != bool(site):
         raise Failed("--bench PATH and --site NAME belong together.")
-    app, rest = take_app(rest)
-    if app:
-        return run_tests_of(app, rest, counts)
+    own, rest = take_own_code(rest)
+    if own:
+        return run_tests_of(own, rest, counts)
     is_desk, is_fast = "--desk" in rest, "--fast" in rest
     rest = [argument for argument in rest if argument not in ("--desk", "--fast")]
     if is_desk and not bench:
@@ -97,14 +98,15 @@ def run(arguments: list[str], counts: Path) -> int:
         return side_by_side(stage, ["nice", "-n", "5", *python(), *pytest, "tests", *ignored], SIDES, rest, counts)
 
 
-def run_tests_of(app: Path, arguments: list[str], counts: Path) -> int:
-    """Run the tests of another app, in a site where it is installed."""
+def run_tests_of(own: dict[str, Any], arguments: list[str], counts: Path) -> int:
+    """Run the tests of another app, in a site where it is installed, or those beside a file of handlers."""
+    folder = own.get("app") or own["path"]
     given = any((Path.cwd() / argument.split("::")[0]).exists() for argument in arguments if argument[:1] != "-")
     plugins = ["-p", "standalone.pytest_plugin", "-p", "standalone.app_tests"]
-    pytest = ["-m", "pytest", *plugins, f"--rootdir={app}", f"--counts={counts}", *arguments]
+    pytest = ["-m", "pytest", *plugins, f"--rootdir={folder}", f"--counts={counts}", *arguments]
     counts.touch()
-    with running(workers=0, scheduler=False, app=app, **options()) as stage:
-        return foreground(stage, [*python(), *pytest, *([] if given else [str(app)])], folder=Path.cwd())
+    with running(workers=0, scheduler=False, **own, **options()) as stage:
+        return foreground(stage, [*python(), *pytest, *([] if given else [str(folder)])], folder=Path.cwd())
 
 
 def fast_files(half: int) -> list[str]:

@@ -76,8 +76,11 @@ from .schemas.jobs import (
     SubmittedJobs,
 )
 
+REPEATABLE = "Idempotency-Key"
+"""The header with the key of a request that its client may repeat."""
 
-@endpoint("POST", limit="submit")
+
+@endpoint("POST", limit="submit", headers={REPEATABLE: "A key of this request, for a client that may repeat it"})
 def submit_job(
     job_type: JobTypeName = REQUIRED,
     organization: OrganizationName | None = None,
@@ -101,7 +104,7 @@ def submit_job(
     If an equal job exists: answer 409, return that job, or replace its parameters while it is Pending. The header
     Idempotency-Key is a `dedup_key` for a client that repeats its request: the answer is that of the first one.
     """
-    if given(dedup_key) is None and (repeatable := header("Idempotency-Key")):
+    if given(dedup_key) is None and (repeatable := header(REPEATABLE)):
         dedup_key, deduplication = own_key(repeatable), given(deduplication, "within_window")
         on_duplicate = "return" if given(on_duplicate, "raise") == "raise" else on_duplicate
     job = engine.submit_job(

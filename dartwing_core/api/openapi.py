@@ -87,6 +87,8 @@ def _operation(name: str, item: Endpoint, components: dict[str, Any]) -> dict[st
         operation["parameters"] = [_query(parameter, hints[parameter.name], components) for parameter in parameters]
     elif parameters:
         operation["requestBody"] = _body(list(parameters), hints, components)
+    if item.headers:
+        operation["parameters"] = [*operation.get("parameters", ()), *map(_header, item.headers.items())]
     answer = {
         "type": "object",
         "properties": {"message": _schema(hints["return"], components)},
@@ -108,6 +110,11 @@ def _query(parameter: inspect.Parameter, hint: Any, components: dict[str, Any]) 
         **_description(hint),
         "schema": _with_default(parameter, _schema(hint, components)),
     }
+
+
+def _header(header: tuple[str, str]) -> dict[str, Any]:
+    name, text = header
+    return {"name": name, "in": "header", "required": False, "description": text, "schema": {"type": "string"}}
 
 
 def _body(parameters: list[inspect.Parameter], hints: dict[str, Any], components: dict[str, Any]) -> dict[str, Any]:

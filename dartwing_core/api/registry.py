@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import frappe
@@ -24,18 +24,25 @@ PREFIXES = ("dartwing_core.api.jobs.", "dartwing.dartwing_core.api.jobs.")
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A function that answers under `/api/method/dartwing_core.api.jobs.<its name>`."""
+    """A function that answers under `/api/method/dartwing_core.api.jobs.<its name>`.
+
+    `headers`: those of a request that it reads, and what each is for.
+    """
 
     function: Callable[..., Any]
     method: str
     limit: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 ENDPOINTS: dict[str, Endpoint] = {}
 
 
 def endpoint(
-    method: str, limit: str, cost: Callable[..., int] = lambda **_arguments: 1
+    method: str,
+    limit: str,
+    cost: Callable[..., int] = lambda **_arguments: 1,
+    headers: Mapping[str, str] | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Whitelist a function for one HTTP method, count it against a limit, and answer its errors as documented.
 
@@ -61,7 +68,7 @@ def endpoint(
             except Exception as error:
                 return errors.answer(error)
 
-        ENDPOINTS[function.__name__] = Endpoint(function, method, limit)
+        ENDPOINTS[function.__name__] = Endpoint(function, method, limit, headers or {})
         return frappe.whitelist(methods=[method])(call)
 
     return decorate

@@ -674,9 +674,12 @@ class Client:
             if job["status"] in ENDED or left <= 20:
                 return job
 
-    def _ask(self, verb: str, name: str, arguments: dict[str, Any]) -> Any:
+    def _ask(
+        self, verb: str, name: str, arguments: dict[str, Any], more_headers: dict[str, str | None] | None = None
+    ) -> Any:
         given = {key: value for key, value in arguments.items() if value is not None}
         address, body, headers = self._base + name, None, dict(self._headers)
+        headers |= {key: value for key, value in (more_headers or {}).items() if value is not None}
         if verb == "GET":
             texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in given.items()}
             address += f"?{urllib.parse.urlencode(texts)}"
@@ -1005,12 +1008,13 @@ class Client:
         title: str | None = None,
         reference: Reference | None = None,
         tags: list[str] | None = None,
+        idempotency_key: str | None = None,
     ) -> Submitted:
         """Submit a job. If an equal job exists: answer 409, return that job, or replace its parameters while it is
         Pending. The header Idempotency-Key is a `dedup_key` for a client that repeats its request: the answer is
         that of the first one.
         """
-        return self._ask("POST", "submit_job", {"job_type": job_type, "organization": organization, "parameters": parameters, "priority": priority, "depends_on": depends_on, "available_at": available_at, "dedup_key": dedup_key, "on_duplicate": on_duplicate, "on_parent_failure": on_parent_failure, "deduplication": deduplication, "timeout": timeout, "max_retries": max_retries, "title": title, "reference": reference, "tags": tags})["message"]
+        return self._ask("POST", "submit_job", {"job_type": job_type, "organization": organization, "parameters": parameters, "priority": priority, "depends_on": depends_on, "available_at": available_at, "dedup_key": dedup_key, "on_duplicate": on_duplicate, "on_parent_failure": on_parent_failure, "deduplication": deduplication, "timeout": timeout, "max_retries": max_retries, "title": title, "reference": reference, "tags": tags}, {"Idempotency-Key": idempotency_key})["message"]
 
     def submit_jobs(
         self,

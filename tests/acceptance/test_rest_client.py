@@ -69,6 +69,13 @@ def test_a_job_is_submitted_and_awaited_and_found(jobs):
     assert frappe.db.exists("Background Job", made["job_id"])
 
 
+def test_a_request_that_is_repeated_with_its_key_makes_one_job(jobs):
+    def submit(key: str) -> str:
+        return jobs.submit_job("echo_job", organization=factory.ALPHA, idempotency_key=key)["job_id"]
+
+    assert submit("order 1") == submit("order 1") != submit("order 2")
+
+
 def test_an_error_says_what_and_why(jobs, module):
     with pytest.raises(module.ApiError, match="not found") as error:
         jobs.get_job_status("JOB-NONE")

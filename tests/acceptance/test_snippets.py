@@ -42,7 +42,8 @@ def app(site, monkeypatch) -> types.ModuleType:
     """The module that the Python snippets of a document are written into; its handlers are registered."""
     module = types.ModuleType(MODULE)
     monkeypatch.setitem(sys.modules, "your_app", types.ModuleType("your_app"))
-    monkeypatch.setitem(sys.modules, MODULE, module)
+    for name in (MODULE, "my_jobs"):
+        monkeypatch.setitem(sys.modules, name, module)
     named = [*frappe.conf.background_job_handlers, MODULE]
     monkeypatch.setitem(frappe.conf, "background_job_handlers", named)
     monkeypatch.setitem(frappe.conf, "background_job_functions", [f"{MODULE}.*"])

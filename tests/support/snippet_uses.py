@@ -150,6 +150,18 @@ def import_with_progress(app: types.ModuleType) -> None:
     app.import_rows(["outside of jobs"])
 
 
+def count_words(app: types.ModuleType) -> None:
+    frappe.delete_doc("Job Type", "test_count_words", force=True)
+    assert declared_types.sync_types().made == ["test_count_words"]
+    done = run(submitted("test_count_words", text="one two"))
+    assert done["status"] == "Completed", done["error_message"]
+
+
+def count_words_in_their_test(app: types.ModuleType) -> None:
+    app.test_words_are_counted()
+    frappe.db.rollback()
+
+
 USES = {
     ("A handler", "send_statement"): send_statements,
     ("Submit", "on_submit"): submit_two_invoices,
@@ -163,6 +175,8 @@ USES = {
     ("Parameters", "send_reminder"): remind,
     ("Parameters", "push_orders"): push,
     ("Results", "list_reminders"): list_reminders,
+    ("Trying a handler", "count_words"): count_words,
+    ("Trying a handler", "test_words_are_counted"): count_words_in_their_test,
     ("From `frappe.enqueue`", "send_reminder"): enqueue_reminder,
     ("From `frappe.enqueue`", "on_submit"): enqueue_on_submit,
     ("From `frappe.enqueue`", "import_rows"): import_with_progress,

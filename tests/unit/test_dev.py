@@ -81,6 +81,20 @@ def test_what_serve_does_not_know_is_refused(arguments, said):
         commands.serve(arguments)
 
 
+def test_options_of_run_stand_before_its_file(monkeypatch, tmp_path):
+    began = []
+    monkeypatch.setattr(commands, "running", lambda **asked: began.append(asked) or contextlib.nullcontext())
+    monkeypatch.setattr(commands, "in_site", lambda _stage, arguments: began.append(arguments))
+    for name in ("mine.py", "script.py"):
+        (tmp_path / name).touch()
+    script = str(tmp_path / "script.py")
+    commands.run(["--handlers", str(tmp_path / "mine.py"), script, "--app", "x"])
+    assert (began[0]["handlers"], began[0]["path"], began[1]) == (["mine"], tmp_path, [script, "--app", "x"])
+    for missing in ([], ["--handlers", str(tmp_path / "mine.py")]):
+        with pytest.raises(Failed, match="Which file"):
+            commands.run(missing)
+
+
 @pytest.mark.parametrize(
     ("command", "has_bench", "missing", "is_refused"),
     [

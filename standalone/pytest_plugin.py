@@ -37,6 +37,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for outcome in ("passed", "failed", "error", "skipped", "xfailed", "xpassed"):
         for report in reporter.stats.get(outcome, ()):
-            file = report.nodeid.partition("::")[0]
-            counts[file.removeprefix("tests/").split("/")[0]][outcome] += 1
+            path = report.nodeid.partition("::")[0]
+            counts[path.removeprefix("tests/").split("/")[0]][outcome] += 1
     Path(file).write_text(json.dumps(counts))

@@ -167,6 +167,17 @@ def test_the_last_line_says_what_ran_passed_and_failed(tmp_path):
     assert summary.line([tmp_path / "ended"], 5) == "No test ran. Not all of them: pytest was ended."
 
 
+def test_each_run_of_pytest_counts_by_folder_and_touches_no_test(tmp_path):
+    # Seen failing: the counts were written into the last test file.
+    file, counts = tmp_path / "test_own.py", tmp_path / "counts"
+    file.write_text(text := "def test_it():\n    pass\n")
+    command = [sys.executable, "-m", "pytest", "-p", "standalone.pytest_plugin", f"--rootdir={tmp_path}"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("DW_")}
+    environment["PYTHONPATH"] = str(testing.ROOT)
+    subprocess.run([*command, f"--counts={counts}", file], cwd=tmp_path, env=environment, timeout=60, check=True)
+    assert (json.loads(counts.read_text()), file.read_text()) == ({"test_own.py": {"passed": 1}}, text)
+
+
 def test_the_fast_tests_are_in_two_halves_without_the_slow_ones():
     first, second = testing.fast_files(0), testing.fast_files(1)
     assert "tests/unit" in second

@@ -17,7 +17,7 @@ from dartwing_core.jobs import (
     submit_jobs,
 )
 from dartwing_core.jobs.operations import references
-from dartwing_core.jobs.queries import job_queries
+from dartwing_core.jobs.queries import pages
 from dartwing_core.jobs.store import labels as stored_labels
 from tests.support import factory
 from tests.support.database import another_connection, plans, statements
@@ -90,7 +90,7 @@ def test_a_tag_is_looked_for_among_the_jobs_of_the_given_dates(job_type, monkeyp
     old = submitted_with(job_type, tags=["old"]).name
     frappe.db.set_value("Background Job", old, "creation", "2026-01-01 10:00:00", update_modified=False)
     submitted_with(job_type, tags=["young"])
-    monkeypatch.setattr(job_queries, "MAX_TOTAL", 1)
+    monkeypatch.setattr(pages, "MAX_TOTAL", 1)
     found = list_jobs(job_type=job_type, tag="old", to_date="2026-01-02")
     assert [job["job_id"] for job in found["jobs"]] == [old]
 
@@ -165,11 +165,12 @@ def test_a_rename_that_is_undone_or_older_than_a_job_is_not_followed(job_type):
     assert names == [f"{note.name}-new", again.name]
 
 
-def test_a_rename_waits_for_no_other_job(job_type):
+def test_a_rename_waits_for_no_other_job(job_type, monkeypatch):
     # Seen failing: the UPDATE read the whole table, and gave up with the references at a lock that was not theirs.
     other = submitted_with(job_type)
     note, job = renamed(job_type)
     locked = submitted_with(job_type)
+    monkeypatch.setattr(references, "LOCK_WAIT", 30)  # longer than a rename takes on a busy machine
     with another_connection() as connection, connection.cursor() as cursor:
         cursor.execute("BEGIN")
         for unrelated in (other, locked):

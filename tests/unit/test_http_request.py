@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dartwing_core.handlers.http_request import http_request, read_parameters
+from dartwing_core.handlers.http_request import http_request
+from dartwing_core.handlers.request_parameters import read_parameters
 from dartwing_core.handlers.safe_connection import is_public, resolve
 from dartwing_core.jobs import JobCanceledError, JobContext, PermanentError
 from dartwing_core.jobs.attempt import idempotency

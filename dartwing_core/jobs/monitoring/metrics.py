@@ -19,7 +19,7 @@ from pypika.terms import Criterion, CustomFunction, PseudoColumn, Term
 
 from ..access import visibility
 from ..base import clock, config, ids, priorities
-from ..queries import job_queries
+from ..queries import list_arguments, pages
 from ..status import NOT_BEGUN, RETRYABLE, JobStatus
 
 MAX_HOURS = 24 * 31
@@ -72,7 +72,7 @@ def get_job_counts(organization: str | None = None) -> dict[str, Any]:
 
 def _number(job: Table, condition: Criterion, statuses: Collection[JobStatus]) -> int:
     condition &= job.status.isin([status.value for status in statuses])
-    return job_queries.total_query(condition).run()[0][0]
+    return pages.total_query(condition).run()[0][0]
 
 
 def get_execution_time_stats(
@@ -83,7 +83,7 @@ def get_execution_time_stats(
     `{count, average_seconds, min_seconds, max_seconds, p50_seconds, p95_seconds}`; None for a figure without jobs.
     """
     job = frappe.qb.DocType(config.JOB)
-    condition = job_queries.narrowed(_visible(job, organization) & since(job, hours), job, job_type=job_type)
+    condition = list_arguments.narrowed(_visible(job, organization) & since(job, hours), job, job_type=job_type)
     return _times(job, condition, in_full=True)
 
 
@@ -104,7 +104,7 @@ def get_type_figures(job_type: str, hours: int = 24) -> dict[str, Any]:
         "count": found["ended"],
         "failure_rate": found["failure_rate"] if found["tried"] else None,
         **_times(job, recent),
-        "hours": job_queries.bounded(hours, 1, MAX_HOURS, "hours"),
+        "hours": list_arguments.bounded(hours, 1, MAX_HOURS, "hours"),
     }
 
 
@@ -113,14 +113,12 @@ def get_slowest_jobs(
 ) -> list[dict[str, Any]]:
     """The completed jobs of the last `hours` that took longest, the slowest first, with their `seconds`."""
     job = frappe.qb.DocType(config.JOB)
-    condition = job_queries.narrowed(_visible(job, organization) & since(job, hours), job, job_type=job_type)
+    condition = list_arguments.narrowed(_visible(job, organization) & since(job, hours), job, job_type=job_type)
     condition &= _completed(job)
     seconds = run_seconds(job)
     fields = (job.name.as_("job_id"), job.job_type, job.organization, job.owner_user, job.completed_at)
     query = frappe.qb.from_(job).select(*fields, seconds.as_("seconds")).where(condition)
-    query = query.orderby(seconds, order=Order.desc).limit(
-        job_queries.bounded(limit, 1, job_queries.MAX_LIMIT, "limit")
-    )
+    query = query.orderby(seconds, order=Order.desc).limit(list_arguments.bounded(limit, 1, pages.MAX_LIMIT, "limit"))
     rows = visibility.viewer().with_organization_names(query.run(as_dict=True))
     return [
         {**row, "completed_at": clock.isoformat(row["completed_at"]), "seconds": round(float(row["seconds"]), 3)}
@@ -129,12 +127,12 @@ def get_slowest_jobs(
 
 
 def _visible(job: Table, organization: str | None) -> Criterion:
-    return visibility.viewer().visible(job, job_queries.organization_filter(organization))
+    return visibility.viewer().visible(job, list_arguments.organization_filter(organization))
 
 
 def since(job: Table, hours: Any) -> Criterion:
     """The condition for jobs submitted in so many last hours, MAX_HOURS at most."""
-    past = job_queries.bounded(hours, 1, MAX_HOURS, "hours") * 3600
+    past = list_arguments.bounded(hours, 1, MAX_HOURS, "hours") * 3600
     return job.name >= ids.first_job_name(clock.now_epoch() - past)
 
 

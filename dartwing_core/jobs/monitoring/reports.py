@@ -16,7 +16,7 @@ from ..access import visibility
 from ..base import config
 from ..errors import InvalidJobError
 from ..operations import bulk
-from ..queries import job_queries
+from ..queries import list_arguments, pages
 from ..status import RETRYABLE, JobStatus
 from .metrics import p95_of_each, run_seconds, since
 
@@ -39,7 +39,7 @@ def type_performance(organization: str | None = None, hours: int = 24) -> list[d
     the failure rate is the percentage of those that ended, without canceled ones.
     """
     job = frappe.qb.DocType(config.JOB)
-    recent = visibility.viewer().visible(job, job_queries.organization_filter(organization)) & since(job, hours)
+    recent = visibility.viewer().visible(job, list_arguments.organization_filter(organization)) & since(job, hours)
     number, seconds = Count("*"), _seconds(job)
     columns = (
         job.job_type,
@@ -130,14 +130,14 @@ def retry_dead_letters(
     condition &= _fingerprint(job).isin(fingerprints)
     query = frappe.qb.from_(job).select(job.name).where(condition).orderby(job.name)
     names = query.limit(bulk.MAX_JOBS).run(pluck=True)
-    total = job_queries.total_query(condition).run()[0][0]
+    total = pages.total_query(condition).run()[0][0]
     return {**bulk.retry_jobs(names), "left": total - len(names)}
 
 
 def _dead_letters(organization: str | None, job_type: str | None) -> tuple[Table, Criterion]:
     job = frappe.qb.DocType(config.JOB)
-    visible = visibility.viewer().shown(job, job_queries.organization_filter(organization))
-    return job, job_queries.narrowed(visible & (job.status == str(JobStatus.DEAD_LETTER)), job, job_type=job_type)
+    visible = visibility.viewer().shown(job, list_arguments.organization_filter(organization))
+    return job, list_arguments.narrowed(visible & (job.status == str(JobStatus.DEAD_LETTER)), job, job_type=job_type)
 
 
 def _fingerprint(job: Table) -> Term:

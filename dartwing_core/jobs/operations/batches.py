@@ -21,7 +21,7 @@ from ..base.texts import TEXT_LENGTH, cut
 from ..db.rows import standard_columns
 from ..ending import batch_cancel, batch_end
 from ..errors import BatchNotFoundError, InvalidJobError, InvalidTransitionError
-from ..queries import job_queries
+from ..queries import list_arguments, pages
 from ..status import LIVE, RETRYABLE, JobStatus
 from ..store import batch_store, job_store
 from ..store.batch_store import CALLBACKS, RUNNING, BatchRow
@@ -112,11 +112,11 @@ def list_batches(
     organization: str | None = None, status: str | None = None, limit: int = 20, offset: int = 0
 ) -> dict[str, Any]:
     """Batches that the user may see, newest first: `{batches, total, limit, offset}`, bounded like `list_jobs`."""
-    job_queries.check_choice("status", status, batch_store.STATUSES)
+    list_arguments.check_choice("status", status, batch_store.STATUSES)
     table = frappe.qb.DocType(config.BATCH)
-    condition = visibility.viewer().visible(table, job_queries.organization_filter(organization))
-    condition = job_queries.narrowed(condition, table, status=status)
-    page = job_queries.newest_page(table, batch_store.PUBLIC_FIELDS, condition, limit, offset)
+    condition = visibility.viewer().visible(table, list_arguments.organization_filter(organization))
+    condition = list_arguments.narrowed(condition, table, status=status)
+    page = pages.newest_page(table, batch_store.PUBLIC_FIELDS, condition, limit, offset)
     return {"batches": _public(page.pop("rows")), **page}
 
 
@@ -244,5 +244,5 @@ def _document(row: Mapping[str, Any]) -> Document:
 
 
 def _public(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    found = visibility.viewer().with_organization_names([job_queries.public(row) for row in rows])
+    found = visibility.viewer().with_organization_names([pages.public(row) for row in rows])
     return [{"batch_id": row.pop("name"), **row, "cancel_requested": bool(row["cancel_requested"])} for row in found]

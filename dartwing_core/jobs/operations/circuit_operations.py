@@ -18,7 +18,7 @@ from ..base.texts import cut
 from ..ending import circuit_breaker
 from ..errors import CircuitNotFoundError, InvalidTransitionError
 from ..line import wake
-from ..queries import job_queries
+from ..queries import list_arguments, pages
 from ..store import circuits
 from ..store.circuits import CircuitRow
 from ..submit.after_commit import after_commit
@@ -31,7 +31,7 @@ def get_open_circuits(organization: str | None = None) -> list[dict[str, Any]]:
 
     Leaves out Job Types whose circuit breaker is off. At most 1,000.
     """
-    rows = open_query(visibility.viewer(), job_queries.organization_filter(organization)).run(as_dict=True)
+    rows = open_query(visibility.viewer(), list_arguments.organization_filter(organization)).run(as_dict=True)
     return _public(rows)
 
 
@@ -78,5 +78,5 @@ def _visible(job_type: Any, organization: Any) -> CircuitRow:
 
 def _public(rows: Sequence[CircuitRow]) -> list[dict[str, Any]]:
     shown = [{key: value for key, value in row.items() if key != "probe_attempt"} for row in rows]
-    found = visibility.viewer().with_organization_names([job_queries.public(row) for row in shown])
+    found = visibility.viewer().with_organization_names([pages.public(row) for row in shown])
     return [{"circuit_id": row.pop("name"), **row} for row in found]

@@ -11,7 +11,7 @@ from .. import engine
 from ..access import visibility
 from ..base import config, plain_text
 from ..errors import DuplicateJobError, InvalidTransitionError
-from ..queries import job_queries, visible_jobs
+from ..queries import job_queries, list_arguments, visible_jobs
 from ..status import JobStatus
 from ..submit import dedup
 from ..submit.after_commit import undone_on_error
@@ -40,7 +40,7 @@ def bulk_retry_dead_letter(
     organization: str | None = None, job_type: str | None = None, limit: int = 50
 ) -> dict[str, Any]:
     """Retry Dead Letter jobs that the user may see, oldest first: `{retried: [job ids], skipped: {job id: reason}}`."""
-    names = _visible_names(organization, job_type, job_queries.bounded(limit, 1, MAX_LIMIT, "limit"))
+    names = _visible_names(organization, job_type, list_arguments.bounded(limit, 1, MAX_LIMIT, "limit"))
     with undone_on_error(SAVEPOINT):
         return _retry(names)
 
@@ -58,7 +58,7 @@ def _retry(names: list[str]) -> dict[str, Any]:
 
 def _visible_names(organization: str | None, job_type: str | None, limit: int) -> list[str]:
     job = frappe.qb.DocType(config.JOB)
-    condition = visibility.viewer().shown(job, job_queries.organization_filter(organization))
+    condition = visibility.viewer().shown(job, list_arguments.organization_filter(organization))
     condition &= job.status == JobStatus.DEAD_LETTER.value
-    condition = job_queries.narrowed(condition, job, job_type=job_type)
+    condition = list_arguments.narrowed(condition, job, job_type=job_type)
     return frappe.qb.from_(job).select(job.name).where(condition).orderby(job.name).limit(limit).run(pluck=True)

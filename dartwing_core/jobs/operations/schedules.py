@@ -16,7 +16,7 @@ from ..access import visibility
 from ..base import clock, config
 from ..base.texts import cut
 from ..errors import InvalidJobError, ScheduleNotFoundError
-from ..queries import job_queries
+from ..queries import list_arguments, pages
 from ..schedules import recurrence, schedule_form, schedule_runs
 from ..status import JobStatus
 from ..store import history, job_store, schedule_store
@@ -37,10 +37,10 @@ def list_schedules(
 ) -> dict[str, Any]:
     """Schedules that the user may see, newest first: `{schedules, total, limit, offset}`, bounded like `list_jobs`."""
     table = frappe.qb.DocType(config.SCHEDULE)
-    condition = visibility.viewer().visible(table, job_queries.organization_filter(organization))
+    condition = visibility.viewer().visible(table, list_arguments.organization_filter(organization))
     if enabled not in (None, ""):
-        condition &= table.enabled == int(job_queries.boolean(enabled, "enabled"))
-    page = job_queries.newest_page(table, schedule_store.FIELDS, condition, limit, offset)
+        condition &= table.enabled == int(list_arguments.boolean(enabled, "enabled"))
+    page = pages.newest_page(table, schedule_store.FIELDS, condition, limit, offset)
     return {"schedules": _public(page.pop("rows")), **page}
 
 
@@ -117,7 +117,7 @@ def _iso(due: list[float], zone: ZoneInfo) -> list[str]:
 
 def _public(rows: Sequence[ScheduleRow]) -> list[dict[str, Any]]:
     return [
-        {"schedule_id": row["name"], **job_queries.public(_shown(row)), "enabled": bool(row["enabled"])}
+        {"schedule_id": row["name"], **pages.public(_shown(row)), "enabled": bool(row["enabled"])}
         for row in visibility.viewer().with_organization_names(rows)
     ]
 

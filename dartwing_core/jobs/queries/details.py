@@ -13,7 +13,7 @@ from ..base import canonical, config
 from ..status import FINISHED, JobStatus
 from ..store import batch_store
 from ..submit import given_parameters
-from . import job_queries, visible_jobs
+from . import job_queries, pages, visible_jobs
 
 ATTEMPTS = 50
 CHILDREN = 20
@@ -82,7 +82,7 @@ def _attempts(job: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
     """The columns of an attempt, with its log as a list of lines, each with `logged_at`, `level` and `text`."""
     log = canonical.load(row.pop("log_lines")) or []
-    return {**job_queries.public(row), "log": log}
+    return {**pages.public(row), "log": log}
 
 
 def _named(names: Sequence[str]) -> list[dict[str, Any]]:

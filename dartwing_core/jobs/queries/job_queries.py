@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, cast
 from urllib.parse import quote
 
 import frappe
 from frappe import _
-from frappe.query_builder.functions import Count
-from frappe.utils import get_datetime
 from pypika import Order
 from pypika.queries import QueryBuilder, Table
 from pypika.terms import Criterion
 
 from ..access import visibility
-from ..base import canonical, clock, config, due_times, priorities
+from ..base import canonical, clock, config, priorities
 from ..base.row_types import changed
-from ..base.texts import cut
 from ..errors import InvalidJobError
 from ..status import RETRYABLE, JobStatus, can_move
 from ..store import dependencies, history, runs, schedule_store, waiting
@@ -26,13 +23,9 @@ from ..store import labels as stored_labels
 from ..store.job_rows import JobRow
 from ..store.runs import ProgressColumns, RunRow
 from ..submit import labels
-from . import visible_jobs, waiting_reason
+from . import list_arguments, pages, visible_jobs, waiting_reason
 
-MAX_LIMIT = 100
-MAX_TOTAL = 10_000
 MAX_ASKED = 500
-BOOLEANS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
-SORTABLE = ("creation", "modified", "status", "priority", "available_at", "started_at", "completed_at")
 
 _LIST_FIELDS = [
     "name",
@@ -106,20 +99,21 @@ def list_jobs(
     Raises InvalidJobError for an unknown status, priority, field or date.
     """
     job = frappe.qb.DocType(config.JOB)
-    check_choice("status", status, [item.value for item in JobStatus])
-    check_choice("priority", priority, priorities.PRIORITIES)
+    list_arguments.check_choice("status", status, [item.value for item in JobStatus])
+    list_arguments.check_choice("priority", priority, priorities.PRIORITIES)
     viewer = visibility.viewer()
-    condition = viewer.visible(job, organization_filter(organization))
+    condition = viewer.visible(job, list_arguments.organization_filter(organization))
     filters = {"status": status, "job_type": job_type, "priority": priority, "owner_user": owner_user}
-    condition = narrowed(condition, job, **filters, parent_batch=batch)
+    condition = list_arguments.narrowed(condition, job, **filters, parent_batch=batch)
     if schedule:
         condition &= job.schedule_run.like(schedule_store.run_pattern(schedule))
     if from_date:
-        condition &= job.creation >= _date(from_date, "from_date")
+        condition &= job.creation >= list_arguments.date_of(from_date, "from_date")
     if to_date:
-        condition &= job.creation <= _date(to_date, "to_date")
+        condition &= job.creation <= list_arguments.date_of(to_date, "to_date")
     condition = _labeled(condition, job, reference, tag)
-    found = _page(condition, job, limit, offset, lambda *bounds: page_query(condition, _order(order_by), *bounds))
+    order = list_arguments.order_of(order_by)
+    found = pages.page(condition, job, limit, offset, lambda *bounds: page_query(condition, order, *bounds))
     rows = [viewer.without_hidden_result(row) for row in found.pop("rows")]
     return {"jobs": _public(rows, viewer), **found}
 
@@ -134,7 +128,7 @@ def _labeled(condition: Criterion, job: Table, reference: Any, tag: str | None) 
 def _tagged(condition: Criterion, job: Table, tag: str) -> Criterion:
     """Only jobs with this tag, among the newest MAX_TOTAL: no index finds tags."""
     newest = frappe.qb.from_(job).select(job.name, job.job_tags).where(condition)
-    newest = newest.orderby(job.creation, order=Order.desc).orderby(job.name, order=Order.desc).limit(MAX_TOTAL)
+    newest = newest.orderby(job.creation, order=Order.desc).orderby(job.name, order=Order.desc).limit(pages.MAX_TOTAL)
     found = newest.as_("newest_jobs")
     return condition & job.name.isin(frappe.qb.from_(found).select(found.name).where(stored_labels.has_tag(found, tag)))
 
@@ -170,56 +164,12 @@ def page_query(condition: Criterion, order: tuple[str, Order], limit: int, offse
         names = names.orderby(job.creation, order=direction).orderby(job.name, order=direction)
     else:
         newest = names.select(job[column]).orderby(job.creation, order=Order.desc).orderby(job.name, order=Order.desc)
-        found = newest.limit(MAX_TOTAL).as_("newest")
+        found = newest.limit(pages.MAX_TOTAL).as_("newest")
         names = frappe.qb.from_(found).select(found.name)
         names = names.orderby(found[column], order=direction).orderby(found.name, order=direction)
     page = names.limit(limit).offset(offset).as_("page")
     query = frappe.qb.from_(page).join(row).on(row.name == page.name).select(*(row[field] for field in _READ_FIELDS))
     return query.orderby(row[column], order=direction).orderby(row.name, order=direction)
-
-
-def newest_page(table: Table, columns: Sequence[str], condition: Criterion, limit: Any, offset: Any) -> dict[str, Any]:
-    """A page of a table's rows, newest first: `{rows, total, limit, offset}`, bounded like `list_jobs`."""
-    query = frappe.qb.from_(table).select(*(table[name] for name in columns)).where(condition)
-    query = query.orderby(table.creation, order=Order.desc).orderby(table.name, order=Order.desc)
-    return _page(condition, table, limit, offset, lambda limit, offset: query.limit(limit).offset(offset))
-
-
-def _page(
-    condition: Criterion, table: Table, limit: Any, offset: Any, query_of: Callable[[int, int], QueryBuilder]
-) -> dict[str, Any]:
-    """`{rows, total, limit, offset}` of the rows of a table that meet the condition.
-
-    `query_of`: makes the query of a page from its bounded limit and offset.
-    """
-    limit, offset = bounded(limit, 1, MAX_LIMIT, "limit"), bounded(offset, 0, 10**9, "offset")
-    rows = query_of(limit, offset).run(as_dict=True)
-    total = total_query(condition, table).run()[0][0]
-    return {"rows": rows, "total": total, "limit": limit, "offset": offset}
-
-
-def total_query(condition: Criterion, table: Table | None = None) -> QueryBuilder:
-    """How many jobs (or rows of `table`) there are, up to MAX_TOTAL: counting a million takes too long for people."""
-    table = table or frappe.qb.DocType(config.JOB)
-    counted = frappe.qb.from_(table).select(table.name).where(condition).limit(MAX_TOTAL).as_("counted")
-    return frappe.qb.from_(counted).select(Count("*"))
-
-
-def organization_filter(organization: Any) -> str | None:
-    """The filter, None if there is none. Raises InvalidJobError if it is no text."""
-    if organization and not isinstance(organization, str):
-        raise InvalidJobError(_("{0} must be text.").format("organization"))
-    return organization or None
-
-
-def narrowed(condition: Criterion, job: Table, **filters: Any) -> Criterion:
-    """`condition`, narrowed to these fields' values. Ignores empty ones. Raises InvalidJobError if one is no text."""
-    for field, value in filters.items():
-        if value and not isinstance(value, str):
-            raise InvalidJobError(_("{0} must be text.").format(field))
-        if value:
-            condition &= job[field] == value
-    return condition
 
 
 def get_job_history(job_id: str) -> dict[str, Any]:
@@ -231,7 +181,7 @@ def get_job_history(job_id: str) -> dict[str, Any]:
 def events_of(job_id: str) -> list[dict[str, Any]]:
     """The history of a visible job. Names of workers are for System Managers."""
     hidden = {} if visibility.viewer().sees_everything else {"worker": None}
-    return [public(changed(event, hidden)) for event in history.of_job(job_id)]
+    return [pages.public(changed(event, hidden)) for event in history.of_job(job_id)]
 
 
 def _public(jobs: Sequence[JobRow], viewer: visibility.Viewer) -> list[dict[str, Any]]:
@@ -244,7 +194,7 @@ def _public(jobs: Sequence[JobRow], viewer: visibility.Viewer) -> list[dict[str,
 
 def _public_job(job: JobRow, run: RunRow | None, reason: str | None) -> dict[str, Any]:
     """A job for callers, with `job_id` instead of name."""
-    shown = public({key: value for key, value in job.items() if key == "name" or key not in _INNER_FIELDS})
+    shown = pages.public({key: value for key, value in job.items() if key == "name" or key not in _INNER_FIELDS})
     is_stopping = bool(run and run["cancel_requested"])
     status = JobStatus(job["status"])
     return {
@@ -270,56 +220,8 @@ def _progress(job: ProgressColumns, run: RunRow | None) -> ProgressColumns:
     return {"progress": round(said["progress"] or 0, 1), "progress_message": said["progress_message"]}
 
 
-def public(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns with times in ISO 8601 with offset."""
-    return {key: clock.isoformat(value) if isinstance(value, datetime) else value for key, value in row.items()}
-
-
 def _file_url(reference: str | None) -> str | None:
     """The address of a file that the job has made on this site. None if its outcome is no such file."""
     if not reference or not reference.startswith(FILES) or ".." in reference:
         return None
     return quote(reference)
-
-
-def check_choice(argument: str, value: Any, choices: Sequence[str]) -> None:
-    """Raise InvalidJobError for a given value that is not among the choices."""
-    if value and (not isinstance(value, str) or value not in choices):
-        raise InvalidJobError(_("Unknown {0}: {1}. Use one of: {2}.").format(argument, cut(value), ", ".join(choices)))
-
-
-def bounded(value: Any, lowest: int, highest: int, argument: str) -> int:
-    """The value as an integer, cut to the bounds. Raises InvalidJobError if it is no whole number."""
-    try:
-        number = int(value)
-    except (TypeError, ValueError, OverflowError):
-        raise InvalidJobError(_("{0} must be a whole number.").format(argument)) from None
-    return min(max(number, lowest), highest)
-
-
-def boolean(value: Any, argument: str) -> bool:
-    """A boolean, as JSON, forms or the addresses of requests spell it."""
-    text = str(value).strip().lower()
-    if text not in BOOLEANS:
-        raise InvalidJobError(_("{0} must be true or false.").format(argument))
-    return BOOLEANS[text]
-
-
-def _date(value: Any, argument: str) -> datetime:
-    try:
-        is_date = not isinstance(value, str) or due_times.is_readable(value)
-        moment = get_datetime(value) if is_date else None
-        if moment is not None and moment.tzinfo:
-            moment = clock.site_time(moment.timestamp())
-    except Exception:
-        moment = None
-    if moment is None:
-        raise InvalidJobError(_("{0} is no date: {1}.").format(argument, cut(value)))
-    return moment
-
-
-def _order(order_by: str) -> tuple[str, Order]:
-    column, _space, direction = str(order_by or "creation desc").strip().lower().partition(" ")
-    if column not in SORTABLE or direction.strip() not in ("", "asc", "desc"):
-        raise InvalidJobError(_("order_by must be one of: {0}; with asc or desc.").format(", ".join(SORTABLE)))
-    return column, Order.desc if direction.strip() == "desc" else Order.asc

@@ -10,7 +10,7 @@ from pypika import Order
 from dartwing_core.jobs import list_jobs
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.base import config
-from dartwing_core.jobs.queries import job_queries
+from dartwing_core.jobs.queries import job_queries, list_arguments, pages
 from tests.support import crowd, database, factory
 
 from .conftest import ORGANIZATION, ROWS
@@ -21,7 +21,7 @@ NEWEST = ("creation", Order.desc)
 
 def condition(user: str, **filters: str):
     job = frappe.qb.DocType(JOB)
-    return job_queries.narrowed(visibility.viewer(user).visible(job), job, **filters)
+    return list_arguments.narrowed(visibility.viewer(user).visible(job), job, **filters)
 
 
 def plan(query) -> dict:
@@ -37,7 +37,7 @@ FILTERS = [{}, {"status": "Failed"}, {"status": "Completed", "job_type": "echo_j
 @pytest.mark.parametrize("filters", FILTERS)
 def test_an_admins_page_and_total_are_found_on_an_index_alone(admin, filters):
     found = condition(admin, **filters)
-    for query in (job_queries.page_query(found, NEWEST, 20, 0), job_queries.total_query(found)):
+    for query in (job_queries.page_query(found, NEWEST, 20, 0), pages.total_query(found)):
         step = plan(query)
         assert step["key"].startswith("organization"), step
         assert "Using index" in step["Extra"].replace("Using index condition", ""), step
@@ -47,7 +47,7 @@ def test_an_admins_page_and_total_are_found_on_an_index_alone(admin, filters):
 @pytest.mark.parametrize("filters", FILTERS)
 def test_a_member_reads_only_own_jobs(filters):
     found = condition(factory.user("crowd_7_3", ORGANIZATION), **filters)
-    for query in (job_queries.page_query(found, NEWEST, 20, 0), job_queries.total_query(found)):
+    for query in (job_queries.page_query(found, NEWEST, 20, 0), pages.total_query(found)):
         step = plan(query)
         assert step["key"], step
         assert int(step["rows"]) <= ROWS / 50, step
@@ -55,7 +55,7 @@ def test_a_member_reads_only_own_jobs(filters):
 
 def test_an_admin_of_many_reads_only_their_jobs():
     user = factory.user("crowd_many", *(crowd.organization(number) for number in range(5)), org_role="Admin")
-    for query in (job_queries.page_query(condition(user), NEWEST, 20, 0), job_queries.total_query(condition(user))):
+    for query in (job_queries.page_query(condition(user), NEWEST, 20, 0), pages.total_query(condition(user))):
         step = plan(query)
         assert "Using index" in step["Extra"] or step["key"] == "creation", step
 
@@ -64,7 +64,7 @@ def test_who_sees_everything_reads_only_the_page():
     user = factory.user("crowd_max", roles=("System Manager",))
     step = plan(job_queries.page_query(condition(user), NEWEST, 20, 0))
     assert (step["key"], step["type"]) == ("creation", "index"), step
-    assert plan(job_queries.total_query(condition(user)))["key"]
+    assert plan(pages.total_query(condition(user)))["key"]
 
 
 @pytest.mark.parametrize("filters", [[], [[JOB, "status", "=", "Failed"]], [[JOB, "organization", "=", ORGANIZATION]]])
@@ -85,7 +85,7 @@ def test_desks_list_reads_no_whole_table(admin, filters):
 def test_the_total_is_counted_up_to_a_bound(admin, monkeypatch):
     frappe.set_user(admin)
     assert list_jobs()["total"] == ROWS // crowd.ORGANIZATIONS
-    monkeypatch.setattr(job_queries, "MAX_TOTAL", 100)
+    monkeypatch.setattr(pages, "MAX_TOTAL", 100)
     page = list_jobs(offset=300, limit=2)
     assert (page["total"], len(page["jobs"])) == (100, 2)
 
@@ -94,7 +94,7 @@ def test_by_another_order_the_newest_are_sorted(admin, monkeypatch):
     # Not all of them: that took 1.6 s for an admin of 20,000 jobs.
     frappe.set_user(admin)
     newest = {job["job_id"] for job in list_jobs(limit=50)["jobs"]}
-    monkeypatch.setattr(job_queries, "MAX_TOTAL", 50)
+    monkeypatch.setattr(pages, "MAX_TOTAL", 50)
     found = list_jobs(limit=100, order_by="available_at asc")["jobs"]
     assert {job["job_id"] for job in found} == newest
     due = [job["available_at"] for job in found]

@@ -85,6 +85,13 @@ def test_tags_find_their_jobs_and_no_others(job_type):
     assert [get_job_status(name)["tags"] for name in (one, other, third)] == [["fax_1", "month end"], ["month"], []]
 
 
+def test_a_tag_is_found_however_unicode_composes_it(job_type):
+    name = submitted_with(job_type, tags=["Entw\u00fcrfe", "Entwu\u0308rfe"]).name
+    for tag in ("Entw\u00fcrfe", "Entwu\u0308rfe"):
+        assert [job["job_id"] for job in list_jobs(job_type=job_type, tag=tag)["jobs"]] == [name]
+    assert get_job_status(name)["tags"] == ["Entw\u00fcrfe"]
+
+
 def test_a_tag_is_looked_for_among_the_jobs_of_the_given_dates(job_type, monkeypatch):
     # Seen failing: it was looked for among the newest jobs of all dates.
     old = submitted_with(job_type, tags=["old"]).name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -58,8 +59,11 @@ def checked_tags(tags: Any) -> list[str]:
 
 
 def checked_tag(tag: Any) -> str:
-    """The tag without blanks around it. Raises InvalidJobError if it can't be one."""
-    text = " ".join(tag.split()) if isinstance(tag, str) else ""
+    """The tag in one spelling: without blanks around it, and in Unicode's composed form.
+
+    Raises InvalidJobError if it can't be one.
+    """
+    text = unicodedata.normalize("NFC", " ".join(tag.split())) if isinstance(tag, str) else ""
     if not 0 < len(text) <= LONGEST_TAG or labels.SEPARATOR in text or not text.isprintable():
         raise InvalidJobError(
             _("{0} can't be a tag: a tag is a text of at most {1} characters, without {2}.").format(

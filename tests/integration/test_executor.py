@@ -6,8 +6,8 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import executor, get_job_history, get_job_status, retry_job, submit_job
+from dartwing_core.jobs.attempt import outcome
 from dartwing_core.jobs.recovery import sweeper
-from dartwing_core.jobs.store import job_store
 from dartwing_core.jobs.store import runs as runs_module
 from tests.support import database, factory, handlers
 from tests.support.jobs import run, submitted, submitted_by
@@ -127,15 +127,14 @@ def test_an_overtaken_attempt_changes_nothing(monkeypatch):
     # I4. Broken by leaving the attempt out of the WHERE in `job_store.guarded_update`.
     # Another worker rescued the job while this one was away: its writes go, its ending is not recorded.
     job = submitted(factory.job_type("note", "add_note"), title="test note")
-    transition = job_store.transition
+    success = outcome.success
 
-    def rescued_meanwhile(row, to_status, *args, **kwargs):
-        if to_status == "Completed":
-            with database.another_connection() as other, other.cursor() as cursor:
-                cursor.execute("UPDATE `tabBackground Job` SET attempt = 2 WHERE name = %s", (row["name"],))
-        return transition(row, to_status, *args, **kwargs)
+    def rescued_meanwhile(*arguments):
+        with database.another_connection() as other, other.cursor() as cursor:
+            cursor.execute("UPDATE `tabBackground Job` SET attempt = 2 WHERE name = %s", (job.name,))
+        return success(*arguments)
 
-    monkeypatch.setattr(job_store, "transition", rescued_meanwhile)
+    monkeypatch.setattr(outcome, "success", rescued_meanwhile)  # before the settle locks the row
     status = run(job)
     assert (status["status"], status["attempt"]) == ("Running", 2)
     assert notes() == 0

@@ -143,17 +143,21 @@ def _error(request: Request, response: Response) -> PermanentError | TransientEr
 
 def _excerpt(request: Request, response: Response) -> str:
     """The beginning of the body as one line."""
-    text = _masked(response.content.decode("utf-8", "replace"), request)
+    text = _masked(_text(response), request)
     return " ".join(re.sub(r"[^\x20-\x7e\xa0-\uffff]", " ", text).split())[:EXCERPT_CHARACTERS]
+
+
+def _text(response: Response) -> str:
+    """The body as text, in the charset that the answer names."""
+    try:
+        return response.content.decode(response.headers.get_content_charset("utf-8"), "replace")
+    except LookupError:
+        return response.content.decode("utf-8", "replace")
 
 
 def _body(response: Response) -> Any:
     """The body as JSON if it is JSON, else as text."""
-    charset = response.headers.get_content_charset("utf-8")
-    try:
-        text = response.content.decode(charset, "replace")
-    except LookupError:
-        text = response.content.decode("utf-8", "replace")
+    text = _text(response)
     if response.is_cut or "json" not in response.headers.get("Content-Type", "").lower():
         return text
     try:

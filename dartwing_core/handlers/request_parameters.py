@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit
 
@@ -51,12 +51,12 @@ class Request:
     scheme: str
     host: str
     port: int
-    target: str
+    target: str = field(repr=False)
     """Path and query."""
-    headers: dict[str, str]
-    body: bytes | None
+    headers: dict[str, str] = field(repr=False)
+    body: bytes | None = field(repr=False)
     timeout: float
-    secrets: tuple[str, ...]
+    secrets: tuple[str, ...] = field(repr=False)
     """Texts that no message may hold: values of the given headers, and the query."""
 
     @property

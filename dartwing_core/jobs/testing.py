@@ -175,7 +175,8 @@ class Trap:
     def _add(self, rows: Sequence[NewJobRow]) -> None:
         for row in rows:
             given = json.loads(row["input_parameters"])
-            given = secret_values.opened(given, given)
+            names = [name for name, value in given.items() if secret_values.is_sealed(value)]
+            given = secret_values.revealed(secret_values.opened(given, names))
             asked = row["name"], row["job_type"], row["organization"], given, row["job_title"]
             self.jobs.append(TrappedJob(*asked))
 

@@ -30,8 +30,15 @@ def test_a_schedule_keeps_it_encrypted_and_its_runs_get_it():
     assert tables_with(TOKEN) == []
     assert get_schedule(schedule.name)["parameters"] == {"url": "https://example.com", "token": MASK}
     schedule.reload()
-    schedule.parameters = schedule.parameters.replace("example.com", "example.org")
+    elsewhere = GIVEN | {"url": "https://example.org"}
+    for given in (schedule.parameters.replace("example.com", "example.org"), json.dumps(elsewhere | {"token": MASK})):
+        schedule.parameters = given  # also by its owner: a System Manager may have named them
+        with pytest.raises(frappe.ValidationError, match="secret"):
+            schedule.save()
+        schedule.reload()
+    schedule.update({"parameters": json.dumps(GIVEN | {"token": MASK}), "cron": "30 * * * *"})
     schedule.save()
+    assert get_schedule(schedule.name)["parameters"] == {"url": "https://example.com", "token": MASK}
     job = schedule_operations.run_schedule_now(schedule.name).name
     frappe.db.commit()
     assert run_jobs(raising=True)[job] == "Completed"

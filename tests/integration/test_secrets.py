@@ -16,7 +16,6 @@ from dartwing_core.jobs import (
     Secret,
     executor,
     get_job_details,
-    job_handler,
     retry_job,
     submit_job,
 )
@@ -82,7 +81,7 @@ def test_equal_secrets_are_duplicates_and_others_are_not():
         submit_job(job_type, factory.ALPHA, GIVEN)
 
 
-@pytest.mark.parametrize("given", [MASK, {"$secret": "gAAAA"}, 5, None])
+@pytest.mark.parametrize("given", [MASK, f" {MASK}", MASK[1:], f"{MASK}x", {"$secret": "gAAAA"}, 5, None])
 def test_only_text_is_a_secret(given):
     with pytest.raises(InvalidJobError, match="token"):
         submit_job(typed("with_secret"), factory.ALPHA, GIVEN | {"token": given})
@@ -99,24 +98,28 @@ def test_nobody_gives_the_encrypted_secret_of_another_job():
         schedules.document(typed("with_secret"), parameters=json.dumps(stored)).insert()
 
 
-def test_an_owner_who_edits_keeps_the_secret_by_its_dots():
-    job = in_dead_letter(submitted(typed("with_secret"), **GIVEN))
-    changed = {"url": "https://example.org", "token": MASK}
-    retry_job(job, changed)
-    frappe.db.commit()
-    assert get_job_details(job)["parameters"] == changed
-    assert run_jobs(raising=True) == {job: "Completed"}
-    assert get_job_details(job)["result"]["is_right"] is True
-
-
-def test_another_user_does_not_send_it_elsewhere():
+@pytest.mark.parametrize("is_owner", [True, False])
+def test_whoever_changes_a_parameter_gives_the_secret_anew(is_owner):
+    # Seen failing: a job owner to whom the app had given its own secret sent it to an address of hers.
     job_type = typed("with_secret")
-    ada = factory.user("secret-ada", factory.ALPHA)
-    name = in_dead_letter(submitted_by(ada, job_type, **GIVEN))
-    with pytest.raises(InvalidJobError, match="token: these dots stand for a secret"):
-        retry_job(name, {"url": "https://attacker.example", "token": MASK})
-    retry_job(name)  # as it is
+    owner = "Administrator" if is_owner else factory.user("secret-ada", factory.ALPHA)
+    name = in_dead_letter(submitted_by(owner, job_type, **GIVEN))
+    for url in ("https://attacker.example", "https://example.com/"):
+        with pytest.raises(InvalidJobError, match="token: these dots stand for a secret"):
+            retry_job(name, {"url": url, "token": MASK})
+    retry_job(name, {"token": MASK, "url": "https://example.com"})  # as it is
+    frappe.db.commit()
     assert run_jobs(raising=True) == {name: "Completed"}
+    assert get_job_details(name)["result"]["is_right"] is True
+
+
+def test_a_changed_job_takes_another_secret():
+    job = in_dead_letter(submitted(typed("with_secret"), **GIVEN))
+    retry_job(job, {"url": "https://example.org", "token": "another-token"})
+    frappe.db.commit()
+    assert get_job_details(job)["parameters"] == {"url": "https://example.org", "token": MASK}
+    assert run_jobs() == {job: "Completed"}
+    assert get_job_details(job)["result"]["is_right"] is False
 
 
 @pytest.mark.parametrize(
@@ -140,21 +143,6 @@ def test_odd_results_do_not_undo_the_work():
     assert TOKEN not in str(done)
     done = run(submitted(typed("returns_document"), token=TOKEN))
     assert done["result"]["doc"]["description"] == MASK
-
-
-@pytest.mark.parametrize(
-    "token", ["tail-s3cret\n", "line  one-s3cret", "ab&lt;cd-s3cret", "ab&cd<s3cret", "first-line-1\nsecond-line-2"]
-)
-def test_texts_that_frappe_has_changed(token):
-    done = run(submitted(typed("telling_secret"), token=f"bad{token}"))
-    for part in token.replace("&lt;", "<").split("\n"):
-        assert not part or part not in done["error_message"]
-
-
-def test_a_checkpoint_holds_none(site):
-    done = run(submitted(typed("saves_secret"), token=TOKEN))
-    assert done["error_message"] == "A checkpoint can't hold a secret parameter."
-    assert tables_with(TOKEN) == []
 
 
 def test_a_worker_that_ends_leaves_none_in_rq():
@@ -196,11 +184,6 @@ def test_another_users_secret_is_not_guessed_by_a_duplicate():
     assert submit_job(job_type, factory.ALPHA, GIVEN).name
 
 
-def test_an_error_is_masked_before_it_is_cut():
-    done = run(submitted(typed("fails_late"), token=TOKEN))
-    assert TOKEN[:4] not in done["error_message"]
-
-
 def test_a_length_may_be_asked_for_and_errors_tell_no_secret():
     job_type = typed("with_long_secret")
     with pytest.raises(InvalidJobError, match="token") as error:
@@ -213,7 +196,7 @@ def test_a_secret_elsewhere_than_declared_is_refused_by_the_handlers_own_submit(
     for handler in (typed_handlers.untyped_receiver, typed_handlers.receiver_of_anything):
         with pytest.raises(TypeError, match="a Secret may stand only where"):
             parameters_of(handler, [], {"payload": {"token": Secret(TOKEN)}})
-    assert parameters_of(typed_handlers.with_secret, ["x", Secret(TOKEN)], {}) == {"url": "x", "token": TOKEN}
+    assert parameters_of(typed_handlers.with_secret, ["x", Secret(TOKEN)], {}) == {"url": "x", "token": Secret(TOKEN)}
     with pytest.raises(TypeError, match=r"pass a secret as text|has no JSON form"):  # by the version of pydantic
         parameters_of(typed_handlers.with_secret, ["x", SecretStr(TOKEN)], {})
 
@@ -253,12 +236,3 @@ def test_the_test_kit_shows_tests_what_they_have_submitted():
     with trap_jobs() as trap:
         submit_job(job_type, factory.ALPHA, GIVEN | {"token": Secret(TOKEN)})
     trap.assert_submitted(job_type, token=TOKEN)
-
-
-def test_a_secret_inside_of_something_is_refused_where_it_is_declared():
-    @job_handler
-    def listing(context, tokens: list[Secret[str]]):
-        """Declares secrets in a list."""
-
-    with pytest.raises(TypeError, match="a secret is a parameter itself"):
-        declared_by(listing)

@@ -6,7 +6,7 @@ from typing import Any
 
 import frappe
 
-from dartwing_core.jobs import PermanentError, current, enqueueable
+from dartwing_core.jobs import PermanentError, Secret, current, enqueueable
 
 NAME = __name__
 
@@ -24,6 +24,10 @@ def send(customer: str, amount: float = 0, **more: Any) -> dict[str, Any]:
 def by_pattern(n: int) -> int:
     """Registered by a pattern alone."""
     return n + 1
+
+
+def by_token(token: Secret[str]) -> None:
+    """Takes what `enqueue` could not encrypt."""
 
 
 def not_registered() -> None:

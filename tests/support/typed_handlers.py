@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -9,10 +10,11 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 import frappe
-from pydantic import AliasChoices, BaseModel, Field
+from pydantic import AfterValidator, AliasChoices, BaseModel, Field, model_validator
 from typing_extensions import TypedDict
 
 from dartwing_core.jobs import JobContext, PermanentError, Secret, job_handler
+from dartwing_core.jobs.errors import JobHeldError
 
 
 @dataclass
@@ -247,3 +249,58 @@ def saves_secret(context: JobContext, token: Secret[str]) -> None:
 def ends_worker(context: JobContext, token: Secret[str]) -> None:
     """An end whose text holds the secret."""
     raise SystemExit(f"with {token.get_secret_value()}")
+
+
+@job_handler
+def fails_in_html(context: JobContext, token: Secret[str]) -> None:
+    """An error as frappe.throw says it."""
+    frappe.throw(f"<p>refused:</p> {token.get_secret_value()}")
+
+
+@job_handler
+def fails_very_late(context: JobContext, token: Secret[str]) -> None:
+    """An error that is too long to be read whole, with the secret at the cut."""
+    raise PermanentError("<br>" * 4_990 + "y" * 35 + token.get_secret_value())
+
+
+@job_handler
+def saves_json(context: JobContext, token: Secret[str]) -> None:
+    """A checkpoint with the secret in JSON."""
+    context.checkpoint({"raw": json.dumps({"token": token.get_secret_value()})})
+
+
+@job_handler
+def holds_itself(context: JobContext, token: Secret[str]) -> None:
+    """An error of the engine's own with the secret."""
+    raise JobHeldError(f"until {token.get_secret_value()}")
+
+
+class StrictModel(BaseModel):
+    """A model that quotes what is wrong with it."""
+
+    url: str
+    token: Secret[str]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check(cls, given: Any) -> Any:
+        if given["url"] == "bad":
+            raise ValueError(f"bad parameters: {given}")
+        return given
+
+
+@job_handler
+def with_strict_model(context: JobContext, parameters: StrictModel) -> None:
+    """Nothing."""
+
+
+def _must_begin_with_sk(token: Secret[str]) -> Secret[str]:
+    assert token.get_secret_value().startswith("sk"), f"{token.get_secret_value()} has no sk"
+    return token
+
+
+@job_handler
+def with_strict_secret(
+    context: JobContext, url: str, token: Annotated[Secret[str], AfterValidator(_must_begin_with_sk)]
+) -> None:
+    """Nothing."""

@@ -194,10 +194,10 @@ class JobContext:
         raise JobSnoozed(min(max(0.0, delay), MAX_SNOOZE))
 
 
-def hold_secrets(context: JobContext, secrets: Mapping[str, str]) -> None:
+def hold_secrets(context: JobContext, secrets: Mapping[str, Secret[str]]) -> None:
     """Give the handler its secret parameters, and keep them out of progress and log."""
-    context.parameters |= {name: Secret(text) for name, text in secrets.items()}
-    context.secrets = spellings(secrets.values())
+    context.parameters |= secrets
+    context.secrets = spellings([secret.get_secret_value() for secret in secrets.values()])
 
 
 def _clamp(percent: Any) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from fnmatch import fnmatchcase
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 import frappe
 from frappe import _
@@ -19,6 +19,7 @@ from ..base.texts import is_path
 from ..errors import UnknownHandlerError
 from ..store import event_jobs
 from .named_paths import attribute_of, is_nameable
+from .parameters import names_secret
 
 HOOK = "background_job_functions"
 JOB_TYPE, HANDLER = config.ENQUEUED, "dartwing_core.handlers.enqueued.enqueued_function"
@@ -60,6 +61,15 @@ def resolve(path: str) -> Callable[..., Any]:
     raise UnknownHandlerError(advice.format(path, HOOK))
 
 
+def takes_secrets(function: Callable[..., Any]) -> bool:
+    """Whether an argument of a function is annotated as a Secret."""
+    try:
+        hints = get_type_hints(inspect.unwrap(function), include_extras=True)
+    except Exception:  # of types that are imported for type checkers alone
+        hints = getattr(function, "__annotations__", {})
+    return any("Secret[" in hint if isinstance(hint, str) else names_secret(hint) for hint in hints.values())
+
+
 def _import(path: str) -> Callable[..., Any]:
     try:
         function = attribute_of(path)
@@ -78,4 +88,4 @@ def _is_of_its_module(function: Callable[..., Any], path: str) -> bool:
 
 
 def _patterns() -> set[str]:
-    return {*frappe.get_hooks(HOOK), *(frappe.conf.get(HOOK) or [])}
+    return {*(config.hook(HOOK) or []), *(frappe.conf.get(HOOK) or [])}

@@ -64,7 +64,7 @@ def success(result: Any, progress_message: str, max_bytes: int, secrets: Collect
     values = {
         "completed_at": clock.site_time(),
         "progress": 100,
-        "progress_message": progress_message or None,
+        "progress_message": without(progress_message, secrets) or None,
         "result": storable(result, max_bytes, secrets),
         "output_reference": without(shown(reference), secrets)[:REFERENCE_LENGTH] if reference is not None else None,
         "error_message": None,
@@ -82,7 +82,7 @@ def failure(job: EndingJob, error: BaseException, policy: RetryPolicy, secrets: 
     if isinstance(error, JobSnoozed):
         return _snoozed(job, error)
     if isinstance(error, JobHeldError):
-        return _held(job, error)
+        return _held(job, error, secrets)
     message, trace = describe(error, secrets), traceback_of(error, secrets)
     if server_errors.database_code(error) == server_errors.TABLE_CHANGED:
         return _not_to_blame(job, "Table changed by a migration", message, trace)
@@ -149,10 +149,10 @@ def _snoozed(job: EndingJob, error: JobSnoozed) -> Outcome:
     return Outcome(JobStatus.PENDING, f"Snoozed for {error.seconds:g} s", values)
 
 
-def _held(job: EndingJob, error: JobHeldError) -> Outcome:
+def _held(job: EndingJob, error: JobHeldError, secrets: Collection[str]) -> Outcome:
     values = {**new_rows.due_columns(clock.now_epoch(), job["priority"]), "crash_count": job["crash_count"]}
     del values["admission_rank"]  # it has its old place in line
-    return Outcome(JobStatus.PENDING, f"Held: {error}", values)
+    return Outcome(JobStatus.PENDING, f"Held: {without(str(error), secrets)}", values)
 
 
 def is_timeout(error: BaseException) -> bool:
@@ -168,8 +168,8 @@ def storable(result: Any, max_bytes: int, secrets: Collection[str] = ()) -> str 
     if result is None:
         return None
     try:
-        if secrets:  # first as plain values: a document may hold them, too
-            result = without_in(canonical.plain(result, "result"), secrets)
+        if secrets:  # once more as plain values: a document may hold them, too
+            result = without_in(canonical.plain(without_in(result, secrets), "result"), secrets)
         text = canonical.storage_json(result, "result")
     except InvalidJobError as error:
         return _note(without(str(error), secrets))
@@ -185,7 +185,8 @@ def describe(error: BaseException, secrets: Collection[str] = ()) -> str:
     if is_timeout(error):
         return _("The time limit was reached.")
     try:
-        text = without(text_for_storage(plain_text.of_error(error)), secrets)
+        said = plain_text.of_error(error, lambda text: without(text, secrets))  # before tags and long ends are cut off
+        text = without(text_for_storage(said), secrets)
     except BaseException:  # it may raise SystemExit
         text = ""
     if isinstance(error, JobError) and text:

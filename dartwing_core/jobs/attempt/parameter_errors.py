@@ -7,23 +7,30 @@ from typing import Any
 
 from frappe import _
 
+from ..base.secret_values import Secret, spellings, without
 from ..base.texts import cut
 
 WHOLE = "parameters"
 """The name of a handler's second argument that takes all parameters as one object, and of the whole in errors."""
 
 
-def problems_of(error: ValueError, secrets: Collection[str] = ()) -> list[str]:
-    """Each wrong value with what it should be. Raises `error` itself if it is not pydantic's.
+TOLD_OF_SECRETS = frozenset({"missing", "string_type", "none_required", "too_short", "too_long"})
+"""Kinds of errors at a secret whose texts can't quote it. Of the others, a validator may have made the text."""
 
-    `secrets`: names of parameters whose errors may quote nothing.
-    """
+
+def is_of_validation(error: BaseException) -> bool:
+    """Whether an error is pydantic's list of wrong values."""
     from pydantic import ValidationError
 
-    if not isinstance(error, ValidationError):
-        raise error
+    return isinstance(error, ValidationError)
+
+
+def problems_of(error: Any, parameters: Mapping[str, Any]) -> list[str]:
+    """Each wrong value with what it should be. `error`: of validation. `parameters`: whose secrets no text may hold."""
+    secrets = {name: value for name, value in parameters.items() if isinstance(value, Secret)}
+    hidden = spellings([secret.get_secret_value() for secret in secrets.values()])
     return [
-        f"{_place(found['loc'])} {_expectation(found, is_secret=bool(found['loc']) and found['loc'][0] in secrets)}"
+        f"{_place(found['loc'])} {_expectation(found, hidden, is_secret=(*found['loc'], WHOLE)[0] in secrets)}"
         for found in error.errors(include_url=False, include_input=False)
     ]
 
@@ -36,7 +43,7 @@ def _place(location: Iterable[int | str]) -> str:
     return text or WHOLE
 
 
-def _expectation(found: Mapping[str, Any], *, is_secret: bool = False) -> str:
+def _expectation(found: Mapping[str, Any], hidden: Collection[str], *, is_secret: bool) -> str:
     kind, context = found["type"], found.get("ctx", {})
     texts = {
         "missing": _("is missing"),
@@ -60,6 +67,6 @@ def _expectation(found: Mapping[str, Any], *, is_secret: bool = False) -> str:
         "extra_forbidden": _("is unknown"),
         "unexpected_keyword_argument": _("is unknown"),
     }
-    if is_secret and kind == "value_error":  # of a validator, whose text may hold the value
+    if is_secret and kind not in TOLD_OF_SECRETS:
         return _("is wrong")
-    return texts.get(kind) or _("is wrong: {0}").format(cut(found["msg"]))
+    return texts.get(kind) or _("is wrong: {0}").format(cut(without(found["msg"], hidden)))

@@ -24,7 +24,7 @@ from frappe import _
 from ..base import canonical, secret_values
 from ..base.texts import describe_unknown
 from ..errors import InvalidJobError, PermanentError
-from .parameter_errors import WHOLE, problems_of
+from .parameter_errors import WHOLE, is_of_validation, problems_of
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -55,18 +55,22 @@ class Declared:
         self.secrets = _secrets_of(self.schema, declared)
         """The names of the parameters that are encrypted."""
 
-    def check(self, parameters: Mapping[str, Any], text: str) -> Any:
-        """The typed parameters. Raises InvalidJobError that names each wrong one. `text`: these as canonical JSON."""
-        problems, value = self._unknown(parameters), None
+    def check(self, parameters: Mapping[str, Any], text: str | secret_values.Secret[str]) -> Any:
+        """The typed parameters. Raises InvalidJobError that names each wrong one.
+
+        `text`: these as canonical JSON. It and secrets are veiled: an error may be logged with our variables.
+        """
+        problems, value, reason = self._unknown(parameters), None, None
         try:
-            value = self._adapter.validate_json(text, strict=True)
-        except ValueError as error:
-            problems += problems_of(error, self.secrets)
+            value = self._adapter.validate_json(_revealed(text), strict=True)
         except Exception as error:
-            if not self.secrets:
+            is_expected = is_of_validation(error)
+            if not (is_expected or self.secrets):
                 raise
-            reason = type(error).__name__  # its traceback would show them
-            raise InvalidJobError(_("These parameters can't be checked: {0}.").format(reason)) from None
+            reason = None if is_expected else type(error).__name__
+            problems += problems_of(error, parameters) if is_expected else ()
+        if reason:  # out here, since the traceback of that error would show them
+            raise InvalidJobError(_("These parameters can't be checked: {0}.").format(reason))
         if problems:
             raise InvalidJobError(_("These parameters don't fit: {0}.").format("; ".join(problems[:MOST_PROBLEMS])))
         return value
@@ -80,8 +84,7 @@ class Declared:
             stored = canonical.load(text) or {}
             if self.secrets:
                 stored = secret_values.opened(stored, self.secrets)
-                text = canonical.canonical_json(stored)
-            value = self.check(stored, text)
+            value = self.check(stored, secret_values.json_of(stored) if self.secrets else text)
         except InvalidJobError as error:
             raise PermanentError(str(error)) from error
         if self.is_spread:
@@ -95,7 +98,11 @@ class Declared:
         return [describe_unknown([name], self._known) for name in unknown[:MOST_PROBLEMS]]
 
 
-def secrets_of(handler: Callable[..., Any], parameters: Mapping[str, Any]) -> dict[str, str]:
+def _revealed(text: str | secret_values.Secret[str]) -> str:
+    return text.get_secret_value() if isinstance(text, secret_values.Secret) else text
+
+
+def secrets_of(handler: Callable[..., Any], parameters: Mapping[str, Any]) -> dict[str, secret_values.Secret[str]]:
     """The secrets among stored parameters, by name. Raises PermanentError if one can't be decrypted."""
     declared = declared_by(handler) if parameters else None
     if not declared or not declared.secrets:
@@ -104,7 +111,7 @@ def secrets_of(handler: Callable[..., Any], parameters: Mapping[str, Any]) -> di
         opened = secret_values.opened(parameters, declared.secrets)
     except InvalidJobError as error:
         raise PermanentError(str(error)) from error
-    return {name: opened[name] for name in declared.secrets if isinstance(opened.get(name), str)}
+    return {name: value for name, value in opened.items() if isinstance(value, secret_values.Secret)}
 
 
 def call(handler: Callable[..., Any], context: Any, text: str | None) -> Any:
@@ -131,32 +138,35 @@ def parameters_of(handler: Callable[..., Any], arguments: Sequence[Any], named: 
         raise TypeError(_("{0} takes at most {1} parameters.").format(handler.__name__, len(names)))
     given = {**dict(zip(names, arguments, strict=False)), **named}
     declared = declared_by(handler)
-    secrets = declared.secrets if declared else frozenset()
-    given = {name: _text_of_secret(value) if name in secrets else value for name, value in given.items()}
+    names_of_secrets = declared.secrets if declared else frozenset()
     is_whole = given.keys() == {WHOLE} and not (declared and declared.is_spread)
-    revealed: list[str] = []
+    kept = {name: value for name, value in given.items() if name in names_of_secrets and _is_secret_value(value)}
+    revealed: list[secret_values.Secret[str]] = []
 
     def reveal(value: Any) -> Any:
-        if not isinstance(value, secret_values.Secret):
+        if not _is_secret_value(value):
             raise TypeError(_("{0} has no JSON form.").format(type(value).__name__))
-        revealed.append(value.get_secret_value())
-        return revealed[-1]
+        revealed.append(value)
+        return value.get_secret_value()
 
-    found = to_jsonable_python(given[WHOLE] if is_whole else given, fallback=reveal)
-    _check_revealed(found, revealed, secrets if is_whole else ())
-    if isinstance(found, Mapping) and any(found.get(name) == MASKED_BY_PYDANTIC for name in secrets):
-        raise TypeError(_("pass a secret as text, or as a Secret of dartwing_core.jobs"))
+    rest = {name: value for name, value in given.items() if name not in kept}
+    found = to_jsonable_python(given[WHOLE] if is_whole else rest, fallback=reveal)
+    if isinstance(found, Mapping):
+        if any(found.get(name) == MASKED_BY_PYDANTIC for name in names_of_secrets):
+            raise TypeError(_("pass a secret as text, or as a Secret of dartwing_core.jobs"))
+        found = secret_values.veiled(found, names_of_secrets) | kept
+    _check_revealed(found, revealed, names_of_secrets if is_whole else ())
     return found
 
 
-def _text_of_secret(value: Any) -> Any:
-    return value.get_secret_value() if isinstance(value, secret_values.Secret) else value
+def _is_secret_value(value: Any) -> bool:
+    return isinstance(value, secret_values.Secret)
 
 
-def _check_revealed(parameters: Any, revealed: Sequence[str], names: Collection[str]) -> None:
+def _check_revealed(parameters: Any, revealed: Sequence[secret_values.Secret[str]], names: Collection[str]) -> None:
     """Raises TypeError unless all secrets stand where the handler declares one, so that the submit encrypts them."""
     declared = [parameters.get(name) for name in names] if isinstance(parameters, Mapping) else []
-    if any(declared.count(text) < revealed.count(text) for text in revealed):
+    if any(declared.count(secret) < revealed.count(secret) for secret in revealed):
         raise TypeError(_("a Secret may stand only where the handler declares Secret[str]"))
 
 
@@ -242,13 +252,32 @@ def _secrets_of(schema: Mapping[str, Any], declared: Any) -> frozenset[str]:
             raise TypeError(_("a secret is a parameter itself: it can't stand in a list or in another object"))
         found |= names if names & found else set()
     for name, hint in get_type_hints(declared, include_extras=True).items():
-        if name not in found and _names_secret(hint):
+        if name not in found and names_secret(hint):
             raise TypeError(_("the schema of a Secret can't be changed, so that it stays known as one"))
+        if name in found and _has_default(declared, name):
+            raise TypeError(_("a secret has no default but None: {0} would show it").format(name))
     return frozenset(found)
 
 
-def _names_secret(hint: Any) -> bool:
-    return get_origin(hint) is secret_values.Secret or any(_names_secret(part) for part in get_args(hint))
+def names_secret(hint: Any, seen: Collection[Any] = ()) -> bool:
+    """Whether a type is Secret, or holds one: within another type, an alias or a structure's field."""
+    if get_origin(hint) is secret_values.Secret or (isinstance(hint, type) and issubclass(hint, secret_values.Secret)):
+        return True
+    parts = [*get_args(hint), getattr(hint, "__value__", None)]
+    if _is_structure(hint) and hint not in seen:
+        seen = [*seen, hint]
+        parts += get_type_hints(hint, include_extras=True).values()
+    return any(names_secret(part, seen) for part in parts if part is not None)
+
+
+def _has_default(declared: Any, name: str) -> bool:
+    """Whether a field has a default other than None."""
+    fields = getattr(declared, "__pydantic_fields__", None) or getattr(declared, "model_fields", {})
+    if field := fields.get(name):
+        return not field.is_required() and (field.default is not None or field.default_factory is not None)
+    plain = getattr(declared, "__dataclass_fields__", {}).get(name)
+    nothing = (dataclasses.MISSING, None)
+    return plain is not None and (plain.default not in nothing or plain.default_factory is not dataclasses.MISSING)
 
 
 def _alias_paths(field: Any) -> Iterator[list[Any]]:

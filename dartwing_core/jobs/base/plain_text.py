@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Callable
 
 LONGEST = 20_000
 """Characters that are read: more are never shown, and another system's answer may have any size."""
@@ -24,12 +25,15 @@ _HIDDEN = re.compile(r"<(script|style)\b[^<>]*>|</(script|style)\s*>", re.IGNORE
 _BARE_AMPERSAND = re.compile(r"&(?!(?:#\d+|#x[0-9a-f]+|[a-z][a-z0-9]*);)", re.IGNORECASE)
 
 
-def of_error(error: BaseException) -> str:
-    """The text of an exception. "" if it has none. Raises the errors of its `str()`."""
+def of_error(error: BaseException, prepare: Callable[[str], str] = str) -> str:
+    """The text of an exception. "" if it has none. Raises the errors of its `str()`.
+
+    `prepare` changes it before it is cut and its HTML is made plain.
+    """
     said = error.args[0] if len(error.args) == 1 else None
     if isinstance(said, list | tuple):  # `frappe.throw([…], as_list=True)`
-        return "\n".join(plain(str(item)) for item in said)
-    return plain(str(error))
+        return "\n".join(plain(prepare(str(item))) for item in said)
+    return plain(prepare(str(error)))
 
 
 def plain(text: str) -> str:

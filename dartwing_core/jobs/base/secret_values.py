@@ -9,13 +9,14 @@ import hashlib
 import hmac
 import html
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args
 from urllib.parse import quote, quote_plus
 
 from frappe import _
 
 from ..errors import InvalidJobError
+from . import canonical
 
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 MARK = "$secret"
 """The only key of an encrypted value. No parameter of a caller's may hold it."""
 MASK = "••••••••"
+DOTS = MASK[:4]
+"""No given secret may hold so many: they are the mask, perhaps with something typed beside it."""
 SHORTEST_LINE = 8
 SHORTEST_HIDDEN = 4
 """Characters of a secret that is looked for in texts. A shorter one would blot out ordinary words."""
@@ -82,65 +85,90 @@ def is_sealed(value: Any) -> bool:
     return isinstance(value, dict) and value.keys() == {MARK}
 
 
-def check_free(parameters: Mapping[str, Any]) -> None:
-    """Raises InvalidJobError for parameters with an encrypted value, which may be another user's."""
+def check_given(parameters: Mapping[str, Any]) -> None:
+    """Raises InvalidJobError for veiled parameters with dots, or with an encrypted value, which may be another's."""
     for name, value in parameters.items():
+        if isinstance(value, Secret) and DOTS in value.get_secret_value():
+            raise _dots(name)
         if isinstance(value, Mapping) and MARK in value:
             raise InvalidJobError(_("{0}: an encrypted value can't be given. Give the secret itself.").format(name))
 
 
-def plain(parameters: Mapping[str, Any], names: Collection[str], kept: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters with secrets as texts: as given, or where the dots are given, those that `kept` holds encrypted.
-
-    Raises InvalidJobError for dots without a kept secret.
-    """
-    found = dict(parameters)
-    for name in names:
-        value = found.get(name)
-        if isinstance(value, Secret):
-            found[name] = value.get_secret_value()
-        elif value == MASK or is_sealed(value):
-            if not is_sealed(kept.get(name)) or value not in (MASK, kept[name]):
-                raise _dots(name)
-            found[name] = opened_value(name, kept[name])
-    return found
+def veiled(parameters: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """Given parameters with each secret as a `Secret`, which no traceback shows."""
+    return {
+        name: Secret(value) if name in names and isinstance(value, str) else value for name, value in parameters.items()
+    }
 
 
-def sealed(parameters: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
-    """Parameters with their secrets encrypted. Each time it is another text."""
-    return _replaced(parameters, names, lambda text: {MARK: _cipher().encrypt(text.encode()).decode()})
+def revealed(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Veiled parameters with secrets as texts."""
+    return {
+        name: value.get_secret_value() if isinstance(value, Secret) else value for name, value in parameters.items()
+    }
 
 
-def fingerprinted(parameters: Mapping[str, Any], names: Collection[str], owner: str) -> dict[str, Any]:
-    """Parameters in which equal secrets of an owner are equal. They tell nothing without the site's key.
+def json_of(parameters: Mapping[str, Any]) -> Secret[str]:
+    """Veiled parameters as canonical JSON, which no traceback shows. Raises InvalidJobError for what has none."""
+    canonical.canonical_json(masked(parameters))  # it may raise, and must not hold a secret then
+    for name, value in parameters.items():
+        if isinstance(value, Secret) and not _is_unicode(value):
+            raise InvalidJobError(_("{0} holds text that is not valid Unicode.").format(name))
+    return Secret(canonical.canonical_json(revealed(parameters)))
+
+
+def _is_unicode(secret: Secret[str]) -> bool:
+    try:
+        secret.get_secret_value().encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def sealed(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Veiled parameters with their secrets encrypted. Each time it is another text."""
+    cipher = _cipher()
+    return _replaced(parameters, lambda secret: cipher.encrypt(secret.get_secret_value().encode()).decode())
+
+
+def fingerprinted(parameters: Mapping[str, Any], owner: str) -> dict[str, Any]:
+    """Veiled parameters in which equal secrets of an owner are equal. They tell nothing without the site's key.
 
     Those of two owners differ: who guesses another user's secret must not learn from a duplicate that it is right.
     """
     key = _key()
 
-    def fingerprint(text: str) -> dict[str, str]:
-        return {MARK: hmac.digest(key, f"{owner}\n{text}".encode(), hashlib.sha256).hex()}
+    def fingerprint(secret: Secret[str]) -> str:
+        return hmac.digest(key, f"{owner}\n{secret.get_secret_value()}".encode(), hashlib.sha256).hex()
 
-    return _replaced(parameters, names, fingerprint)
+    return _replaced(parameters, fingerprint)
 
 
-def _replaced(parameters: Mapping[str, Any], names: Collection[str], replacement: Any) -> dict[str, Any]:
-    texts = {name: parameters[name] for name in names if isinstance(parameters.get(name), str)}
-    return {**parameters, **{name: replacement(text) for name, text in texts.items()}}
+def _replaced(parameters: Mapping[str, Any], replacement: Callable[[Secret[str]], str]) -> dict[str, Any]:
+    secrets = {name: value for name, value in parameters.items() if isinstance(value, Secret)}
+    return {**parameters, **{name: {MARK: replacement(secret)} for name, secret in secrets.items()}}
 
 
 def opened(parameters: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
-    """Stored parameters with those secrets as texts. Raises InvalidJobError if one can't be read."""
-    sealed_names = [name for name in names if is_sealed(parameters.get(name))]
-    return {**parameters, **{name: opened_value(name, parameters[name]) for name in sealed_names}}
+    """Stored parameters with those secrets veiled. Raises InvalidJobError if one can't be read.
+
+    A text is one of a row that is older than the declaration.
+    """
+    found = dict(parameters)
+    for name in names:
+        if is_sealed(found.get(name)):
+            found[name] = _opened_value(name, found[name])
+        elif isinstance(found.get(name), str):
+            found[name] = Secret(found[name])
+    return found
 
 
-def opened_value(name: str, value: Mapping[str, Any]) -> str:
-    """The text of an encrypted value. Raises InvalidJobError if it can't be read. `name`: that of the parameter."""
+def _opened_value(name: str, value: Mapping[str, Any]) -> Secret[str]:
     from cryptography.fernet import InvalidToken
 
+    cipher = _cipher()
     try:
-        return _cipher().decrypt(str(value[MARK]).encode()).decode()
+        return Secret(cipher.decrypt(str(value[MARK]).encode()).decode())
     except (InvalidToken, ValueError) as error:
         text = _("{0} can't be decrypted: the site's encryption_key is not the one it was encrypted with.")
         raise InvalidJobError(text.format(name)) from error
@@ -149,7 +177,10 @@ def opened_value(name: str, value: Mapping[str, Any]) -> str:
 def _cipher() -> Fernet:
     from cryptography.fernet import Fernet  # late: its import takes time, and few jobs have secrets
 
-    return Fernet(_key())
+    try:
+        return Fernet(_key())
+    except ValueError as error:
+        raise InvalidJobError(_("Secrets need a valid encryption_key in the site's site_config.json.")) from error
 
 
 def _key() -> bytes:
@@ -159,7 +190,7 @@ def _key() -> bytes:
 
 
 def masked(parameters: Any, names: Collection[str] = ()) -> Any:
-    """Stored parameters as they are shown: dots in place of secrets.
+    """Stored or veiled parameters as they are shown: dots in place of secrets.
 
     `names`: those that are secret, also where the rows are older than their declaration.
     """
@@ -169,14 +200,30 @@ def masked(parameters: Any, names: Collection[str] = ()) -> Any:
 
 
 def is_hidden(name: str, value: Any, names: Collection[str]) -> bool:
-    """Whether a stored parameter is a secret: encrypted, or declared as one since it was stored."""
-    return is_sealed(value) or (name in names and value is not None)
+    """Whether a parameter is a secret: veiled, encrypted, or declared as one since it was stored."""
+    return isinstance(value, Secret) or is_sealed(value) or (name in names and value is not None)
 
 
-def check_dots(given: Mapping[str, Any], stored: Mapping[str, Any], names: Collection[str]) -> None:
-    """Raises InvalidJobError for dots in place of a secret that the handler no longer declares."""
-    for name, value in stored.items():
-        if name not in names and is_sealed(value) and given.get(name) == MASK:
+def are_same(given: Any, stored: Mapping[str, Any], names: Collection[str]) -> bool:
+    """Whether given parameters are the stored ones: as they are, or with dots in place of secrets.
+
+    Nobody may keep a secret and change what stands beside it, such as the address to which it is sent.
+    """
+    text = _comparable(given)
+    return text is not None and text in (_comparable(stored), _comparable(masked(stored, names)))
+
+
+def _comparable(parameters: Any) -> str | None:
+    try:
+        return canonical.canonical_json(parameters)
+    except InvalidJobError:
+        return None  # whoever checks it says why
+
+
+def check_dots(given: Any, stored: Mapping[str, Any]) -> None:
+    """Raises InvalidJobError for dots in place of a stored secret, whether or not the handler still declares it."""
+    for name, value in stored.items() if isinstance(given, Mapping) else ():
+        if is_sealed(value) and given.get(name) == MASK:
             raise _dots(name)
 
 
@@ -193,7 +240,8 @@ def spellings(secrets: Collection[str]) -> tuple[str, ...]:
         texts |= {line for line in lines if len(line) >= SHORTEST_LINE}
         texts |= {repr(secret)[1:-1], repr(secret.encode())[2:-1]}
         texts |= {quote(secret), quote(secret, safe=""), quote_plus(secret)}
-        texts |= {json.dumps(secret, ensure_ascii=is_ascii)[1:-1] for is_ascii in (True, False)}
+        in_json = {json.dumps(secret, ensure_ascii=is_ascii)[1:-1] for is_ascii in (True, False)}
+        texts |= in_json | {json.dumps(text)[1:-1] for text in in_json} | {repr(repr(secret)[1:-1])[1:-1]}
         found |= {text for text in texts if len(text) >= SHORTEST_HIDDEN}
     return tuple(sorted(found, key=len, reverse=True))
 
@@ -210,5 +258,8 @@ def without_in(value: Any, spelled: Collection[str]) -> Any:
     if isinstance(value, str):
         return without(value, spelled)
     if isinstance(value, Mapping):
-        return {without_in(key, spelled): without_in(one, spelled) for key, one in value.items()}
+        return {
+            without(key, spelled) if isinstance(key, str) else key: without_in(one, spelled)
+            for key, one in value.items()
+        }
     return [without_in(one, spelled) for one in value] if isinstance(value, list | tuple) else value

@@ -30,7 +30,8 @@ def check(schedule: Document) -> None:
 
     Raises frappe.ValidationError or frappe.PermissionError with the reason.
     """
-    given = schedule.parameters
+    given = secret_values.Secret(schedule.parameters)  # an error may be logged with our variables
+    failure: Exception | None = None
     try:
         _fill_in(schedule)
         now = clock.now_epoch()
@@ -44,8 +45,10 @@ def check(schedule: Document) -> None:
             check_work(schedule.as_dict())
         _set_next(schedule, found, now)
     except (InvalidJobError, frappe.PermissionError) as error:
-        schedule.parameters = given  # not encrypted: the caller may mend the rest, and save it again
-        frappe.throw(escape_html(str(error)), type(error))
+        failure = error
+    if failure:  # out here, without the variables of what has refused it
+        schedule.parameters = given.get_secret_value()  # the caller may mend the rest, and save it again
+        frappe.throw(escape_html(str(failure)), type(failure))
 
 
 def recurrence_of(schedule: ScheduleRow, now: float) -> Recurrence:
@@ -98,7 +101,7 @@ def _fill_in(schedule: Document) -> None:
     schedule.time_zone = (schedule.time_zone or "").strip() or get_system_timezone()
     if not isinstance(schedule.parameters, str | None):  # from Python, or a JSON body
         schedule.parameters = canonical.storage_json(schedule.parameters, _("Parameters"))
-    given_parameters.check_size(schedule.parameters or "")
+    given_parameters.check_size(len(schedule.parameters or ""))
     _seal(schedule, parameters_of(schedule.as_dict()) or {})
     schedule.catch_up_limit = cint(schedule.catch_up_limit) or DEFAULT_CATCH_UP
     if not 1 <= schedule.catch_up_limit <= MOST_CATCH_UP:
@@ -106,37 +109,32 @@ def _fill_in(schedule: Document) -> None:
 
 
 def _seal(schedule: Document, parameters: Mapping[str, Any]) -> None:
-    """Encrypt the secrets among the parameters. The owner keeps those that the saved schedule has.
+    """Encrypt the secrets among the parameters. Those of the saved schedule stay if no parameter changes.
 
     Raises UnknownHandlerError if the handler can't tell which of changed parameters are secret, and InvalidJobError
     for parameters that don't fit: a secret might stand under another name.
     """
     before = schedule.get_doc_before_save()
-    is_same_type = bool(before) and before.job_type == schedule.job_type
-    had = _saved_parameters(before) if is_same_type else {}
-    is_unchanged = is_same_type and canonical.canonical_json(had) == canonical.canonical_json(parameters)
-    if is_unchanged:
-        schedule.parameters = before.parameters  # the same in other words
+    had = _saved_parameters(before) if before and before.job_type == schedule.job_type else {}
+    secrets: frozenset[str] = frozenset()
     try:
         declared = given_parameters.declared_of_type(schedule.job_type) if parameters or had else None
+        secrets = declared.secrets if declared else secrets
     except UnknownHandlerError:
-        if not is_unchanged:
+        if not had or not secret_values.are_same(parameters, had, ()):
             raise
+    if any(isinstance(had.get(name), str) for name in secrets):  # saved before the type declared them
+        sealed = secret_values.sealed(secret_values.opened(had, secrets))
+        before.parameters = frappe.as_json(sealed)  # also for the row's Version, which must not tell them
+    if had and secret_values.are_same(parameters, had, secrets):
+        schedule.parameters = before.parameters  # the same in other words
         return
-    if not declared or not declared.secrets:
-        secret_values.check_free({} if is_unchanged else parameters)
-        return
-    if any(isinstance(had.get(name), str) for name in declared.secrets):  # saved before the type declared them
-        old, sealed = before.parameters, frappe.as_json(secret_values.sealed(had, declared.secrets))
-        before.parameters = sealed  # also for the row's Version, which must not tell them
-        if schedule.parameters == old:
-            schedule.parameters = sealed
-        had = _saved_parameters(before)
-    if is_same_type and schedule.parameters == before.parameters:
-        return
-    is_own = is_same_type and before.owner_user == frappe.session.user
-    found = given_parameters.check(parameters, declared, schedule.owner_user or "", had if is_own else None)
-    schedule.parameters = frappe.as_json(json.loads(found.text))
+    secret_values.check_dots(parameters, had)
+    if secrets:
+        found = given_parameters.check(parameters, declared, schedule.owner_user or "")
+        schedule.parameters = frappe.as_json(json.loads(found.text))
+    else:
+        secret_values.check_given(parameters)
 
 
 def _saved_parameters(before: Document) -> dict[str, Any]:

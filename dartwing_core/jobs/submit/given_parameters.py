@@ -54,38 +54,36 @@ def shown(type_name: str, parameters: Any) -> Any:
     return secret_values.masked(parameters, names)
 
 
-def check(
-    given: Mapping[str, Any] | None, declared: Declared | None, owner: str, kept: Mapping[str, Any] | None = None
-) -> Checked:
+def check(given: Mapping[str, Any] | None, declared: Declared | None, owner: str) -> Checked:
     """Check the parameters. Raises InvalidJobError unless they are what the handler declares.
 
-    `owner`: the user as whom the job runs. `kept`: stored parameters, whose secrets the caller may keep by giving their
-    dots.
+    `owner`: the user as whom the job runs.
     """
     if isinstance(given, Mapping):
-        given = _with_plain_secrets(given, declared, kept or {})
+        given = secret_values.veiled(given, declared.secrets if declared else ())
+        secret_values.check_given(given)
+        if declared and declared.secrets:
+            return _check_with_secrets(given, declared, owner)
     text = canonical.canonical_json(given)
-    check_size(text)
+    check_size(len(text))
     if declared:
         declared.check(given or {}, text)
-    if not (declared and declared.secrets and given):
-        return Checked(text, text, given or {})
-    stored = secret_values.sealed(given, declared.secrets)
-    identity = canonical.canonical_json(secret_values.fingerprinted(given, declared.secrets, owner))
-    return Checked(canonical.canonical_json(stored), identity, secret_values.masked(stored))
+    return Checked(text, text, given or {})
 
 
-def _with_plain_secrets(given: Mapping[str, Any], declared: Declared | None, kept: Mapping[str, Any]) -> Any:
-    if declared and declared.secrets:
-        given = secret_values.plain(given, declared.secrets, kept)
-    secret_values.check_free(given)
-    return given
+def _check_with_secrets(given: Mapping[str, Any], declared: Declared, owner: str) -> Checked:
+    """The same with secrets veiled: an error here may be logged with the variables of each function."""
+    text = secret_values.json_of(given)
+    check_size(len(text))
+    declared.check(given, text)
+    stored = canonical.canonical_json(secret_values.sealed(given))
+    identity = canonical.canonical_json(secret_values.fingerprinted(given, owner))
+    return Checked(stored, identity, secret_values.masked(given))
 
 
-def check_size(parameters: str) -> None:
-    """Raises InvalidJobError for parameters, as JSON, that are too large."""
+def check_size(size: int) -> None:
+    """Raises InvalidJobError for parameters that are too large. `size`: bytes as JSON, which is ASCII here."""
     limit = config.settings().max_parameter_bytes
-    size = len(parameters)  # as_json writes ASCII: one byte a character
     if size > limit:
         raise InvalidJobError(
             _(

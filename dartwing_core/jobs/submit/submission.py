@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
@@ -37,7 +37,7 @@ class Request:
     job_type: str
     organization: str
     """Its id or name. Empty: the default one."""
-    parameters: Mapping[str, Any] | None = None
+    parameters: Mapping[str, Any] | None = field(default=None, repr=False)  # it may hold secrets
     priority: str | None = None
     depends_on: str | Sequence[str] | None = None
     available_at: datetime | timedelta | str | float | None = None
@@ -150,17 +150,21 @@ def check_organization(prepared: Sequence[Prepared], organization: str) -> None:
 
 
 def edited(job: JobRow, parameters: Any) -> Columns:
-    """The columns that change when a job is retried with other parameters. Raises InvalidJobError for invalid ones."""
+    """The columns that change when a job is retried with other parameters. None do if they are the same.
+
+    Raises InvalidJobError for invalid ones, and for dots in place of a secret beside a change.
+    """
     job_type = config.job_type(job["job_type"])
     if job_type and job_type.handler_method == functions.HANDLER:
         raise InvalidJobError(_("Jobs of the type {0} keep their parameters.").format(job_type.name))
-    is_own = job["owner_user"] == frappe.session.user
     stored = job_store.load(job["name"], "input_parameters")
     before = (canonical.load(stored["input_parameters"]) if stored else None) or {}
     declared = given_parameters.declared_of(job_type) if job_type else None
-    if isinstance(parameters, Mapping):
-        secret_values.check_dots(parameters, before, declared.secrets if declared else ())
-    found = given_parameters.check(parameters, declared, job["owner_user"], before if is_own else None)
+    secrets = declared.secrets if declared else frozenset()
+    if secret_values.are_same(parameters, before, secrets):
+        return {}
+    secret_values.check_dots(parameters, before)
+    found = given_parameters.check(parameters, declared, job["owner_user"])
     content = canonical.hash_of(job["job_type"], job["organization"], found.identity)
     is_by_content = job["dedup_hash"] == job["job_hash"]  # and not by a key of the caller's own
     return {

@@ -16,6 +16,7 @@ from typing import Any
 import frappe
 from pypika.queries import QueryBuilder, Table
 
+from ..base import config
 from .org_members import OrgMemberTenancy
 from .standing import ACTIVE, ADMIN, MEMBER, NO_REACH, Limits, Reach, Standing
 
@@ -24,7 +25,7 @@ LONGEST_ID = 140
 
 def adapter() -> Any:
     """The tenancy adapter of this site."""
-    paths = frappe.get_hooks("background_job_tenancy")
+    paths = config.hook("background_job_tenancy")
     if not paths:
         return _DEFAULT
     found = frappe.get_attr(paths[-1])

@@ -10,11 +10,11 @@ from typing import Any
 
 import frappe
 from frappe import _
-from frappe.utils import get_system_timezone
 from rq.timeouts import BaseTimeoutException
 
 from ..access import permission, standing
 from ..base import canonical, config
+from ..base.secret_values import without_in
 from ..db import connection, sql
 from ..db.transaction import TransactionWatch, has_undone_transaction
 from ..errors import (
@@ -53,7 +53,7 @@ def context_of(job: ClaimedJob, started: float) -> JobContext:
         timeout_seconds=row["timeout_seconds"],
         attempt=row["attempt"],
         owner_user=row["owner_user"],
-        time_zone=job.owner.time_zone or get_system_timezone(),
+        time_zone=job.owner.time_zone or config.time_zone(),
         batch_id=row["parent_batch"] or row["callback_of"],
         reference=(row["reference_doctype"], row["reference_name"] or "") if row["reference_doctype"] else None,
         started=started,
@@ -156,18 +156,22 @@ class Attempt:
         frappe.local.lang = owner.language or frappe.local.lang
         permission.check_owner(owner, self.job.requires_permission)
         self.heartbeat = self._prepare()
-        with self.heartbeat, self.watch, self.session.watched(), config.not_keeping():
+        with self.heartbeat, self.watch, self.session.watched():
             handler = handlers.resolve(self.job.handler)
             hold_secrets(self.context, parameters.secrets_of(handler, self.context.parameters))
-            site = isolation.Site()
-            setattr(frappe.local, CURRENT, self.context)
-            try:
-                return parameters.call(handler, self.context, self.job.row["input_parameters"])
-            finally:
-                setattr(frappe.local, CURRENT, None)
-                if os.getpid() != self.pid:
-                    os._exit(1)  # a child that the handler has forked must not settle too, on its parent's connection
-                site.restore_user_and_site()
+            with config.not_keeping():
+                return self._call(handler)
+
+    def _call(self, handler: handlers.Handler) -> Any:
+        site = isolation.Site()
+        setattr(frappe.local, CURRENT, self.context)
+        try:
+            return parameters.call(handler, self.context, self.job.row["input_parameters"])
+        finally:
+            setattr(frappe.local, CURRENT, None)
+            if os.getpid() != self.pid:
+                os._exit(1)  # a child that the handler has forked must not settle too, on its parent's connection
+            site.restore_user_and_site()
 
     def _succeed(self, result: Any) -> None:
         """Commit the handler's writes and the status Completed at once (invariant I5)."""
@@ -309,7 +313,8 @@ class Attempt:
             text = canonical.storage_json(data, "checkpoint")
         except InvalidJobError as error:
             raise PermanentError(str(error)) from error
-        if any(secret in text for secret in self.context.secrets):
+        plain = canonical.load(text) if self.context.secrets else None
+        if plain != without_in(plain, self.context.secrets):
             raise PermanentError(_("A checkpoint can't hold a secret parameter."))
         if self.context.remaining_seconds() <= 0:
             raise JobTimeoutError(_("The time limit was reached."))

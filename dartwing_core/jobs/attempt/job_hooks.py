@@ -10,6 +10,7 @@ from typing import Any
 
 import frappe
 
+from ..base import config
 from ..base.row_types import AttemptKey
 from ..db import best_effort, sql
 
@@ -56,7 +57,7 @@ def is_in_a_worker() -> bool:
 
 
 def _hooks(name: str) -> list[str]:
-    return [hook for hook in frappe.get_hooks(name) if hook not in OF_THE_ENTRY] if is_in_a_worker() else []
+    return [hook for hook in config.hook(name) or [] if hook not in OF_THE_ENTRY] if is_in_a_worker() else []
 
 
 def _arguments(job: AttemptKey) -> dict[str, Any]:

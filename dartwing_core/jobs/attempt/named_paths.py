@@ -7,12 +7,14 @@ from typing import Any
 
 import frappe
 
+from ..base import config
+
 HOOK = "background_job_handlers"
 
 
 def named_paths() -> set[str]:
     """The functions and modules that apps and the site's configuration name in the hook."""
-    return {*frappe.get_hooks(HOOK), *(frappe.conf.get(HOOK) or [])}
+    return {*(config.hook(HOOK) or []), *(frappe.conf.get(HOOK) or [])}
 
 
 def is_nameable(path: str) -> bool:

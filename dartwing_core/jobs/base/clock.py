@@ -12,8 +12,7 @@ from collections.abc import Callable
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from frappe.utils import get_system_timezone
-
+from . import config
 from .row_types import Columns
 
 
@@ -62,4 +61,4 @@ def due_columns(epoch: float) -> Columns:
 
 def site_zone() -> ZoneInfo:
     """The time zone of the site, as System Settings say."""
-    return ZoneInfo(get_system_timezone())
+    return ZoneInfo(config.time_zone())

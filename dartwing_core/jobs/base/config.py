@@ -5,6 +5,7 @@ Also the engine's own constants: names of DocTypes, bounds.
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import frappe
-from frappe.utils import cint
+from frappe.utils import cint, get_system_timezone
 
 JOB = "Background Job"
 RUN = "Background Job Run"
@@ -128,12 +129,13 @@ _SWITCHES = frozenset({"is_paused", "allow_private_addresses", "mutes_alerts"})
 
 
 class _Kept:
-    """Settings, Job Types and hooks that a process has kept since its last read."""
+    """What a process has kept since its last read: settings, Job Types, hooks and the site's time zone."""
 
     def __init__(self) -> None:
         self.settings: Settings | None = None
         self.types: dict[str, JobType | None] = {}
         self.hooks: dict[str, Any] = {}
+        self.time_zone: str | None = None
 
 
 class _OfThread(threading.local):
@@ -156,7 +158,7 @@ def is_keeping() -> bool:
 
 @contextmanager
 def keeping() -> Iterator[None]:
-    """Read settings, Job Types and hooks once each while entered, in this thread.
+    """Read settings, Job Types, hooks and the time zone once each while entered, in this thread.
 
     For many jobs: a process empties Frappe's caches between two of them.
     """
@@ -233,8 +235,17 @@ def hook(name: str) -> Any:
     if kept is None:
         return frappe.get_hooks(name, None)
     if name not in kept.hooks:
-        kept.hooks[name] = frappe.get_hooks(name, None)
+        kept.hooks[name] = copy.deepcopy(frappe.get_hooks(name, None))  # a handler may change Frappe's
     return kept.hooks[name]
+
+
+def time_zone() -> str:
+    """The name of the site's time zone, as System Settings say."""
+    kept = _thread.kept
+    if kept is None:
+        return str(get_system_timezone())
+    kept.time_zone = kept.time_zone or str(get_system_timezone())
+    return kept.time_zone
 
 
 @dataclass(frozen=True, slots=True)

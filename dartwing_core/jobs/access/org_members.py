@@ -29,6 +29,24 @@ def _limits_text(_db_type: str) -> str:
     return query.where(org.name.isin(Parameter("%(names)s"))).get_sql()
 
 
+@lru_cache
+def _standing_text(_db_type: str, *, has_default: bool) -> str:
+    """The text of the query for a standing, which takes longer to make than to run."""
+    user, organization, default, today = (
+        Parameter(f"%({name})s") for name in ("user", "organization", "default", "today")
+    )
+    org, member, account = (frappe.qb.DocType(name) for name in ("Organization", "Org Member", "User"))
+    query = frappe.qb.from_(org).left_join(member)
+    query = query.on((member.organization == org.name) & _is_current(member, user, today))
+    query = query.where((org.name == organization) | (org.org_name == organization))
+    role: Term = member.role
+    if has_default:
+        is_desk_user = (account.name == user) & (account.enabled == 1) & (account.user_type == DESK_USER)
+        query = query.left_join(account).on(is_desk_user & (org.name == default))
+        role = Coalesce(role, Case().when(account.name.isnotnull(), MEMBER))
+    return query.select(org.name, org.org_name, role, org.status, *(org[field] for field in LIMIT_FIELDS)).get_sql()
+
+
 class OrgMemberTenancy:
     """The default: Active rows of Org Member whose dates include today.
 
@@ -49,21 +67,9 @@ class OrgMemberTenancy:
 
     def standing(self, user: str, organization: str) -> Standing:
         """The organization's state and the user's role in it, in one statement. It may be given by name."""
-        org = frappe.qb.DocType("Organization")
-        member = frappe.qb.DocType("Org Member")
-        query = (
-            frappe.qb.from_(org)
-            .left_join(member)
-            .on((member.organization == org.name) & self._is_current(member, user))
-            .where((org.name == organization) | (org.org_name == organization))
-        )
-        role: Term = member.role
-        if default := config.settings().default_organization:
-            account = frappe.qb.DocType("User")
-            is_desk_user = (account.name == user) & (account.enabled == 1) & (account.user_type == DESK_USER)
-            query = query.left_join(account).on(is_desk_user & (org.name == default))
-            role = Coalesce(role, Case().when(account.name.isnotnull(), MEMBER))
-        rows = query.select(org.name, org.org_name, role, org.status, *(org[field] for field in LIMIT_FIELDS)).run()
+        default = config.settings().default_organization
+        values = {"user": user, "organization": organization, "default": default, "today": clock.site_time().date()}
+        rows = frappe.db.sql(_standing_text(frappe.db.db_type, has_default=bool(default)), values)
         chosen = meant(organization, {row[0]: row[1] for row in rows}, {row[0] for row in rows if row[2]})
         if chosen is None:
             return Standing(None, None, organization=organization)
@@ -93,13 +99,13 @@ class OrgMemberTenancy:
     def admins_of(self, organization: str) -> list[str]:
         member = frappe.qb.DocType("Org Member")
         query = frappe.qb.from_(member).select(member.user).where(member.organization == organization)
-        return query.where((member.role == ADMIN) & self._is_current(member, member.user)).run(pluck=True)
+        return query.where((member.role == ADMIN) & _is_current(member, member.user)).run(pluck=True)
 
     def standing_arrays(self, job: Table) -> dict[tuple[str, ...], QueryBuilder]:
         """The standing of a job's owner, as columns of a query on jobs. Each is an `sql.array`, named by its key."""
         org, member = frappe.qb.DocType("Organization"), frappe.qb.DocType("Org Member")
         own = frappe.qb.from_(org).select(sql.array(org.status, org.is_paused)).where(org.name == job.organization)
-        is_current = (member.organization == job.organization) & self._is_current(member, job.owner_user)
+        is_current = (member.organization == job.organization) & _is_current(member, job.owner_user)
         role = frappe.qb.from_(member).where(is_current)
         first = Min(member.role)  # "Admin" sorts before "Member"
         default = config.settings().default_organization
@@ -119,7 +125,7 @@ class OrgMemberTenancy:
         rows = (
             frappe.qb.from_(account)
             .left_join(member)
-            .on(self._is_current(member, account.name))
+            .on(_is_current(member, account.name))
             .left_join(org)
             .on(org.name == member.organization)
             .left_join(default)
@@ -142,11 +148,12 @@ class OrgMemberTenancy:
             {organization: name or organization for organization, _role, _state, name in found},
         )
 
-    def _is_current(self, member: Table, user: Any) -> Criterion:
-        today = clock.site_time().date()  # getdate() costs a fresh process 7 ms on Frappe 15
-        return (
-            (member.user == user)
-            & (member.status == ACTIVE)
-            & (member.start_date.isnull() | (member.start_date <= today))
-            & (member.end_date.isnull() | (member.end_date >= today))
-        )
+
+def _is_current(member: Table, user: Any, today: Any = None) -> Criterion:
+    today = today or clock.site_time().date()  # getdate() costs a fresh process 7 ms on Frappe 15
+    return (
+        (member.user == user)
+        & (member.status == ACTIVE)
+        & (member.start_date.isnull() | (member.start_date <= today))
+        & (member.end_date.isnull() | (member.end_date >= today))
+    )

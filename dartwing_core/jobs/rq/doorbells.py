@@ -18,7 +18,6 @@ from functools import lru_cache
 from typing import Any
 
 import redis
-from frappe.utils.background_jobs import generate_qname
 from rq import Queue, Worker, get_current_job
 from rq.job import Job
 from rq.worker_registration import WORKERS_BY_QUEUE_KEY
@@ -178,7 +177,7 @@ def accept_entry() -> Entry | None:
     if rq_job is None:
         return None
     client = redis_queue.client()
-    names = {generate_qname(name): name for name in redis_queue.queue_names()}
+    names = {redis_queue.name_in_redis(name): name for name in redis_queue.queue_names()}
     pipeline = client.pipeline(transaction=False)
     for queue in names.values():
         pipeline.zrem(bells_key(queue), rq_job.id)
@@ -251,7 +250,7 @@ def workers(queues: Sequence[str]) -> dict[str, int]:
 
 
 def _workers_key(queue: str) -> str:
-    return WORKERS_BY_QUEUE_KEY % generate_qname(queue)
+    return WORKERS_BY_QUEUE_KEY % redis_queue.name_in_redis(queue)
 
 
 @lru_cache

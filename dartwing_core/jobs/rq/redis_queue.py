@@ -73,7 +73,17 @@ away_until = 0.0
 
 def list_key(queue: str) -> str:
     """Redis's key of the list of a queue's entries."""
-    return Queue.redis_queue_namespace_prefix + generate_qname(queue)
+    return Queue.redis_queue_namespace_prefix + name_in_redis(queue)
+
+
+def name_in_redis(queue: str) -> str:
+    """What RQ calls a queue of this bench."""
+    return _name_in_redis(frappe.conf.get("bench_id"), queue)
+
+
+@lru_cache
+def _name_in_redis(_bench_id: str | None, queue: str) -> str:
+    return str(generate_qname(queue))  # it looks for the bench's folder on the disk
 
 
 def first_in(name: str, seconds: int, client: redis.Redis) -> bool:
@@ -105,7 +115,7 @@ def queue_names() -> list[str]:
 def entry(queue: str, job: RungJob, client: redis.Redis) -> Job:
     """An entry that names the next attempt of a job, not saved yet. Later entries may name that attempt again."""
     attempt = job["attempt"] + 1
-    made: Job = Queue(generate_qname(queue), connection=client).create_job(
+    made: Job = Queue(name_in_redis(queue), connection=client).create_job(
         "frappe.utils.background_jobs.execute_job",
         kwargs={
             "site": frappe.local.site,

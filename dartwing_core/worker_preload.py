@@ -27,6 +27,7 @@ MODULES = (
     "frappe.utils.response",
     "frappe.website.path_resolver",
     "frappe.core.doctype.scheduled_job_type.scheduled_job_type",
+    "frappe.core.doctype.system_settings.system_settings",
     "frappe.core.doctype.user.user",
     "frappe.monitor",
     "frappe.recorder",

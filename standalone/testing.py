@@ -1,6 +1,6 @@
 """`./dev test`: the tests, on a site of their own or on a genuine bench.
 
-All of them are three runs side by side, each with a site of its own: many tests wait more than they work. `--fast` are
+All of them are four runs side by side, each with a site of its own: many tests wait more than they work. `--fast` are
 two such runs: the tests of units, and of integration but for the slow files.
 """
 
@@ -27,9 +27,12 @@ UNTIMED = [
     for name in ("asked_first", "file_rules", "job_center", "job_files", "rows_about_ours", "ways_around")
 ]
 """Tests of acceptance that measure no times. They follow the crash tests, which take half as long as acceptance."""
+WAITING = "tests/acceptance/test_due_times.py"
+"""Tests that wait for minutes and compute little."""
 SIDES = {
-    "tests/acceptance": ["tests/acceptance", *(f"--ignore={ROOT / folder}" for folder in UNTIMED)],
+    "tests/acceptance": ["tests/acceptance", *(f"--ignore={ROOT / path}" for path in (*UNTIMED, WAITING))],
     "tests/crash": ["tests/crash", *UNTIMED],
+    WAITING: [WAITING],
 }
 """These measure times, so the other tests run beside them with less claim to the processors."""
 NOT_FAST = (

@@ -101,7 +101,7 @@ def submit_job(
 ) -> Submitted:
     """Submit a job.
 
-    If an equal job exists: answer 409, return that job, or replace its parameters while it is Pending. The header
+    If an equal job exists: answer 409, return that job, or replace its parameters until its first attempt. The header
     Idempotency-Key is a `dedup_key` for a client that repeats its request: the answer is that of the first one.
     """
     if given(dedup_key) is None and (repeatable := header(REPEATABLE)):

@@ -58,7 +58,7 @@ def submit_job(
 ) -> Document:
     """Submit a job for an organization, owned by the current user. Returns its Background Job document.
 
-    The job exists if the caller's transaction commits, and is queued right after the commit. Redis may be down.
+    The job exists if the caller's transaction commits. Workers are woken right after the commit. Redis may be down.
 
     `organization`: its id or its name. Needed unless the site has a Default Organization.
     `parameters`: a dict with a faithful JSON form. `priority`: Low, Normal, High
@@ -66,12 +66,12 @@ def submit_job(
     `depends_on`: a job of the same organization that must complete first, or several. `on_parent_failure`: the fate
     of the new job if one of those is canceled, fails for good or is deleted: "cancel", "dead_letter" or "run" it all
     the same. `available_at`: not before this time (datetime, ISO text, or a delay as timedelta or seconds).
-    `dedup_key`: identifies equal jobs, instead of their parameters. `on_duplicate`: "raise", "return" the existing job,
-    or "replace" its parameters while it is Pending. `deduplication`: how long an equal job is a duplicate, instead of
-    as the Job Type says: "while_unfinished", "within_window" or "never". `timeout` (seconds that an attempt may take)
-    and `max_retries`: at most what the Job Type allows. `title`: which one of its type it is, for people.
-    `reference`: the document that it is about, or its DocType and name; the document's form then shows the job.
-    `tags`: texts by which `list_jobs` finds it.
+    `dedup_key`: identifies equal jobs, instead of their parameters. `on_duplicate`: "raise", "return" the existing
+    job, or "replace" its parameters until its first attempt. `deduplication`: how long an equal job is a duplicate,
+    instead of as the Job Type says: "while_unfinished", "within_window" or "never". `timeout` (seconds that an
+    attempt may take) and `max_retries`: at most what the Job Type allows. `title`: which one of its type it is, for
+    people. `reference`: the document that it is about, or its DocType and name; the document's form then shows the
+    job. `tags`: texts by which `list_jobs` finds it.
 
     Raises InvalidJobError (a frappe.ValidationError), frappe.PermissionError, DuplicateJobError, RateLimitError or
     QueueFullError.

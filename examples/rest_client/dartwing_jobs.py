@@ -1010,9 +1010,9 @@ class Client:
         tags: list[str] | None = None,
         idempotency_key: str | None = None,
     ) -> Submitted:
-        """Submit a job. If an equal job exists: answer 409, return that job, or replace its parameters while it is
-        Pending. The header Idempotency-Key is a `dedup_key` for a client that repeats its request: the answer is
-        that of the first one.
+        """Submit a job. If an equal job exists: answer 409, return that job, or replace its parameters until its
+        first attempt. The header Idempotency-Key is a `dedup_key` for a client that repeats its request: the
+        answer is that of the first one.
         """
         return self._ask("POST", "submit_job", {"job_type": job_type, "organization": organization, "parameters": parameters, "priority": priority, "depends_on": depends_on, "available_at": available_at, "dedup_key": dedup_key, "on_duplicate": on_duplicate, "on_parent_failure": on_parent_failure, "deduplication": deduplication, "timeout": timeout, "max_retries": max_retries, "title": title, "reference": reference, "tags": tags}, {"Idempotency-Key": idempotency_key})["message"]
 

@@ -14,11 +14,9 @@ from rq.timeouts import BaseTimeoutException
 
 from ..access import permission, standing
 from ..base import canonical, config
-from ..base.secret_values import without_in
 from ..db import connection, sql
 from ..db.transaction import TransactionWatch, has_undone_transaction
 from ..errors import (
-    InvalidJobError,
     JobCanceledError,
     JobHeldError,
     JobTimeoutError,
@@ -27,7 +25,7 @@ from ..errors import (
 )
 from ..line import claim
 from ..line.claimed_job import ClaimedJob
-from ..store import dependencies, history, job_store, runs
+from ..store import dependencies, history, runs
 from . import callbacks, handlers, isolation, outcome, parameters
 from .context import CURRENT, JobContext, hold_secrets
 from .heartbeat import Heartbeat, HeartbeatThread
@@ -87,8 +85,8 @@ class Attempt:
         self.pid = os.getpid()
         self.started = started
         self.context = context_of(job, started)
-        self.context.save_checkpoint = self._save_checkpoint
         self._settlement = Settlement(job, self.context, entry_id, started)
+        self.context.save_checkpoint = self._settlement.save_checkpoint
         self.watch = TransactionWatch()
         self.session = session
         self.renewed_at = 0.0
@@ -307,18 +305,3 @@ class Attempt:
         state = self.job.owner.standing().limits
         if state.is_paused or state.state in standing.HELD_STATES:
             raise JobHeldError(_("The organization is paused or suspended."))
-
-    def _save_checkpoint(self, data: Any) -> None:
-        try:
-            text = canonical.storage_json(data, "checkpoint")
-        except InvalidJobError as error:
-            raise PermanentError(str(error)) from error
-        plain = canonical.load(text) if self.context.secrets else None
-        if plain != without_in(plain, self.context.secrets):
-            raise PermanentError(_("A checkpoint can't hold a secret parameter."))
-        if self.context.remaining_seconds() <= 0:
-            raise JobTimeoutError(_("The time limit was reached."))
-        if not job_store.is_current(self.job.name, self.job.attempt):
-            raise JobCanceledError(_("This attempt was overtaken by another one."))
-        runs.save_state(self._settlement.run, text, self._settlement.start)
-        frappe.db.commit()

@@ -18,8 +18,8 @@ from ..base import config
 from ..base.texts import is_path
 from ..errors import UnknownHandlerError
 from ..store import event_jobs
+from .declared_secrets import names_secret
 from .named_paths import attribute_of, is_nameable
-from .parameters import names_secret
 
 HOOK = "background_job_functions"
 JOB_TYPE, HANDLER = config.ENQUEUED, "dartwing_core.handlers.enqueued.enqueued_function"

@@ -13,17 +13,17 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, cast, get_type_hints
 
 from frappe import _
 
 from ..base import canonical, secret_values
 from ..base.texts import describe_unknown
 from ..errors import InvalidJobError, PermanentError
+from . import declared_secrets
 from .parameter_errors import WHOLE, is_of_validation, problems_of
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ MARK = "__background_job_parameters__"
 """The attribute in which the decorator keeps a type for a handler that reads the context."""
 MOST_PROBLEMS = 20
 MASKED_BY_PYDANTIC = "**********"
-WRITE_ONLY = '"writeOnly": true'
-"""How a JSON Schema says that a value is a secret."""
 BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
@@ -52,7 +50,7 @@ class Declared:
         """The JSON Schema of the parameters."""
         self._known = frozenset(self.schema.get("properties", {})) | _names_beside_aliases(declared)
         self._takes_more = bool(self.schema.setdefault("additionalProperties", False))
-        self.secrets = _secrets_of(self.schema, declared)
+        self.secrets = declared_secrets.names_of(self.schema, declared)
         """The names of the parameters that are encrypted."""
 
     def check(self, parameters: Mapping[str, Any], text: str | secret_values.Secret[str]) -> Any:
@@ -182,7 +180,7 @@ def declared_by(function: Callable[..., Any]) -> Declared | None:
     # Not those of the context and of the result, whose types may be imported for type checkers alone.
     asked = SimpleNamespace(__annotations__={name: argument.annotation for name, argument in further.items()})
     hints = get_type_hints(asked, globalns=inspect.unwrap(function).__globals__, include_extras=True)
-    if list(further) == [WHOLE] and _is_structure(hints[WHOLE]):
+    if list(further) == [WHOLE] and declared_secrets.is_structure(hints[WHOLE]):
         return Declared(hints[WHOLE], spread=False)
     return Declared(_dataclass_of(function.__name__, further, hints), spread=True)
 
@@ -212,13 +210,6 @@ def _is_parameter(argument: inspect.Parameter) -> bool:
     return False
 
 
-def _is_structure(hint: Any) -> bool:
-    """Whether a type has named fields: a dataclass, a TypedDict or a pydantic model."""
-    return isinstance(hint, type) and (
-        dataclasses.is_dataclass(hint) or hasattr(hint, "__total__") or hasattr(hint, "model_fields")
-    )
-
-
 def _dataclass_of(name: str, arguments: Mapping[str, inspect.Parameter], hints: Mapping[str, Any]) -> type:
     fields: list[Any] = []
     for argument in arguments.values():
@@ -237,60 +228,6 @@ def _names_beside_aliases(declared: Any) -> frozenset[str]:
     settings = getattr(declared, "model_config", {})
     takes_names = settings.get("populate_by_name") or settings.get("validate_by_name")
     return frozenset(declared.model_fields) if takes_names else frozenset()
-
-
-def _secrets_of(schema: Mapping[str, Any], declared: Any) -> frozenset[str]:
-    """The names of the properties that hold a Secret. Raises TypeError if one stands deeper."""
-    properties = schema.get("properties", {})
-    found = {name for name, part in properties.items() if _is_secret(part)}
-    if json.dumps(schema).count(WRITE_ONLY) != len(found):
-        raise TypeError(_("a secret is a parameter itself: it can't stand in a list or in another object"))
-    for name, field in getattr(declared, "model_fields", {}).items():
-        paths = [[name], *_alias_paths(field)]
-        names = {path[0] for path in paths}
-        if names & found and any(len(path) > 1 for path in paths):
-            raise TypeError(_("a secret is a parameter itself: it can't stand in a list or in another object"))
-        found |= names if names & found else set()
-    for name, hint in get_type_hints(declared, include_extras=True).items():
-        if name not in found and names_secret(hint):
-            raise TypeError(_("the schema of a Secret can't be changed, so that it stays known as one"))
-        if name in found and _has_default(declared, name):
-            raise TypeError(_("a secret has no default but None: {0} would show it").format(name))
-    return frozenset(found)
-
-
-def names_secret(hint: Any, seen: Collection[Any] = ()) -> bool:
-    """Whether a type is Secret, or holds one: within another type, an alias or a structure's field."""
-    if get_origin(hint) is secret_values.Secret or (isinstance(hint, type) and issubclass(hint, secret_values.Secret)):
-        return True
-    parts = [*get_args(hint), getattr(hint, "__value__", None)]
-    if _is_structure(hint) and hint not in seen:
-        seen = [*seen, hint]
-        parts += get_type_hints(hint, include_extras=True).values()
-    return any(names_secret(part, seen) for part in parts if part is not None)
-
-
-def _has_default(declared: Any, name: str) -> bool:
-    """Whether a field has a default other than None."""
-    fields = getattr(declared, "__pydantic_fields__", None) or getattr(declared, "model_fields", {})
-    if field := fields.get(name):
-        return not field.is_required() and (field.default is not None or field.default_factory is not None)
-    plain = getattr(declared, "__dataclass_fields__", {}).get(name)
-    nothing = (dataclasses.MISSING, None)
-    return plain is not None and (plain.default not in nothing or plain.default_factory is not dataclasses.MISSING)
-
-
-def _alias_paths(field: Any) -> Iterator[list[Any]]:
-    """Where a field of a pydantic model may be given beside its own name."""
-    choices = getattr(field.validation_alias, "choices", [field.validation_alias])
-    for alias in filter(None, (field.alias, *choices)):
-        yield getattr(alias, "path", [alias])
-
-
-def _is_secret(schema: Mapping[str, Any]) -> bool:
-    """Whether a property is a Secret, or either that or null."""
-    choices = [part for part in schema.get("anyOf", [schema]) if part.get("type") != "null"]
-    return len(choices) == 1 and choices[0].get("writeOnly") is True
 
 
 def _opened(schema: dict[str, Any]) -> dict[str, Any]:

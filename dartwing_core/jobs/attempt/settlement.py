@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from functools import partial
+from typing import Any
 
 import frappe
+from frappe import _
 
-from ..base import clock, config, ids
+from ..base import canonical, clock, config, ids
 from ..base.config import RetryPolicy
 from ..base.row_types import Columns
+from ..base.secret_values import without_in
 from ..db import connection, server_errors, sql
-from ..errors import JobCanceledError, TransientError
+from ..errors import InvalidJobError, JobCanceledError, JobTimeoutError, PermanentError, TransientError
 from ..line import claim
 from ..line.claimed_job import ClaimedJob
 from ..status import JobStatus
@@ -43,6 +46,22 @@ class Settlement:
             "started_at": job.row["started_at"],
         }
         """Columns that the row has from the beginning on."""
+
+    def save_checkpoint(self, data: Any) -> None:
+        """Commit the work so far together with `data`. See `JobContext.checkpoint`."""
+        try:
+            text = canonical.storage_json(data, "checkpoint")
+        except InvalidJobError as error:
+            raise PermanentError(str(error)) from error
+        plain = canonical.load(text) if self._context.secrets else None
+        if plain != without_in(plain, self._context.secrets):
+            raise PermanentError(_("A checkpoint can't hold a secret parameter."))
+        if self._context.remaining_seconds() <= 0:
+            raise JobTimeoutError(_("The time limit was reached."))
+        if not job_store.is_current(self._job.name, self._job.attempt):
+            raise JobCanceledError(_("This attempt was overtaken by another one."))
+        runs.save_state(self.run, text, self.start)
+        frappe.db.commit()
 
     def write(self, end: Outcome, log: list[history.Event], *, has_row: bool) -> bool:
         """Write the end to job and run row. False if this attempt was overtaken (invariant I4). Does not commit.

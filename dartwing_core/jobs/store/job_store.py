@@ -1,6 +1,7 @@
 """Inserts of Background Job, its status changes, and reads of single jobs. Reads of many are in `backlog`.
 
-Two modules write the table beside it: `line/claim` makes a job Running, `waiting` sets times and parents.
+Three modules write the table beside it: `new_rows` inserts, `line/claim` makes a job Running, `waiting` sets times
+and parents.
 
 Every status change is one guarded UPDATE plus one log row (invariant I3). It happens only if the job still has the
 status and attempt that the caller saw.

@@ -13,6 +13,7 @@ import secrets
 import shlex
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ from frappe.utils.password import update_password
 
 from dartwing_core.jobs import batch, cancel_job, submit_job
 from dartwing_core.jobs.attempt import declared_types, handlers
+from dartwing_core.jobs.errors import UnknownHandlerError
 from standalone.demo.scene import COMPANIES
 from standalone.shop_jobs import shop_delivery_note, shop_prices, shop_statement
 
@@ -83,9 +85,18 @@ def check() -> int:
     """Make the Job Types that the code declares. Print what keeps some of them from it."""
     report = declared_types.sync_types()
     frappe.db.commit()
-    for problem in report.problems:
+    for problem in [*report.problems, *_unusable()]:
         print(problem, file=sys.stderr)
     return 0
+
+
+def _unusable() -> Iterator[str]:
+    """What is wrong with the handlers of types that were made before."""
+    for made in declared_types.list_types():
+        try:
+            handlers.parameters_schema(made["handler"])
+        except UnknownHandlerError as error:
+            yield str(error)
 
 
 def _print_submit(job_type: str, handler: str, key: str) -> None:

@@ -63,6 +63,8 @@ def take_own_code(arguments: list[str]) -> tuple[dict[str, Any], list[str]]:
 def python_file(path: str) -> Path:
     """The file at this path. Fails if Python could not import it by its name."""
     file = Path(path).resolve()
+    if not file.exists():
+        raise Failed(f"There is no file {path}.")
     if file.suffix != ".py" or not file.is_file() or not file.stem.isidentifier():
         raise Failed(f"{path} is no Python file with a name that can be imported.")
     return file

@@ -17,6 +17,7 @@ from dartwing_core import jobs as engine
 from dartwing_core.jobs.base import clock
 from dartwing_core.jobs.errors import InvalidJobError
 from dartwing_core.jobs.queries import waiting_reason
+from dartwing_core.jobs.status import JobStatus
 
 from . import job_waits, openapi
 from .arguments import given, header, own_key, parsed, requests_for, text_or_list, whole_number
@@ -148,7 +149,9 @@ def submit_jobs(jobs: Annotated[list[JobRequest], "Each with the arguments of su
 def cancel_job(job_id: JobId = REQUIRED, reason: Annotated[str, "Kept with the job"] | None = None) -> Submitted:
     """Cancel a waiting job, or ask a running one to stop."""
     job = engine.cancel_job(job_id, reason=reason)
-    return {"job_id": job.name, "status": job.status, "message": _("Job canceled successfully")}
+    is_over = job.status == JobStatus.CANCELED
+    message = _("Job canceled successfully") if is_over else _("The job is being canceled.")
+    return {"job_id": job.name, "status": job.status, "message": message}
 
 
 @endpoint("POST", limit="submit")

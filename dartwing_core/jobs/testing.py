@@ -216,7 +216,11 @@ def context_for(handler: Callable[..., Any] | str = "", **values: Any) -> JobCon
 
 @contextmanager
 def fail_next(error: Exception, times: int = 1) -> Iterator[None]:
-    """The next attempts in this block raise `error` in place of their handlers."""
+    """The next attempts in this block raise `error` in place of their handlers.
+
+    `perform_jobs` makes attempts at the end of its own block: put that into this one. Raises AssertionError if fewer
+    attempts were made.
+    """
     left, call = [error] * times, parameters.call
 
     def failing(handler: Callable[..., Any], context: JobContext, text: str | None) -> Any:
@@ -226,6 +230,8 @@ def fail_next(error: Exception, times: int = 1) -> Iterator[None]:
 
     with mock.patch.object(parameters, "call", failing):
         yield
+    if left:
+        raise AssertionError(f"fail_next: {len(left)} of {times} attempts were not made in its block")
 
 
 @contextmanager

@@ -160,6 +160,14 @@ def test_bad_filters_are_400(client, params):
     assert client.get("list_jobs", **params).status_code == 400
 
 
+def test_a_running_job_is_not_said_to_be_canceled(client):
+    made = submit(client)
+    frappe.db.set_value("Background Job", made["job_id"], {"status": "Running", "attempt": 1, "in_line": 0})
+    frappe.db.commit()
+    canceled = client.post("cancel_job", job_id=made["job_id"]).json()["message"]
+    assert (canceled["status"], canceled["message"]) == ("Running", "The job is being canceled.")
+
+
 def test_cancel_and_retry(client):
     made = submit(client, available_at=3600)
     canceled = client.post("cancel_job", job_id=made["job_id"], reason="not needed").json()["message"]

@@ -98,6 +98,15 @@ def test_only_registered_functions_are_enqueued(method, said):
         enqueue(method, job_organization=factory.ALPHA)
 
 
+def test_a_decorated_function_of_no_app_learns_what_is_missing(monkeypatch):
+    # Seen failing: it was told to decorate what was decorated.
+    monkeypatch.setitem(frappe.conf, functions.HOOK, [])
+    with pytest.raises(
+        UnknownHandlerError, match=f"send is decorated, but .*: name {NAME} in the hook background_job_h"
+    ):
+        enqueue(send, customer="Ann", job_organization=factory.ALPHA)
+
+
 def test_a_pattern_registers_what_no_decorator_marks(alice):
     job = as_user(alice, lambda: enqueue(by_pattern, n=1))
     frappe.db.commit()

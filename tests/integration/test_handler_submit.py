@@ -81,6 +81,8 @@ def test_options_are_those_of_submit_job():
     assert own.dated.submit(factory.ALPHA, "C", JANUARY).priority == "Normal", "the options are not kept"
     with pytest.raises(TypeError, match=r"prority is no option of a submit\. Options: available_at, dedup_key"):
         own.dated.with_options(prority="High")
+    with pytest.raises(TypeError, match="key belongs to a part of a batch: write job"):
+        own.dated.with_options(key="one")
 
 
 def test_jobs_of_handlers_make_a_batch():

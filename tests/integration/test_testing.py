@@ -146,6 +146,15 @@ def test_the_next_attempt_fails_as_asked_and_its_retry_comes_in_time(step):
         assert run_jobs() == {made.name: "Completed"}
 
 
+def test_a_failure_that_no_attempt_met_is_an_error(step):
+    # Seen failing: the attempts came later than the block, and the test passed without the failure that it was about.
+    with (
+        pytest.raises(AssertionError, match="fail_next: 1 of 1 attempts were not made"),
+        fail_next(ConnectionError("x")),
+    ):
+        submit_job(organization=factory.ALPHA, **step("ok"))
+
+
 def test_a_handler_is_called_alone(site):
     context = context_for(whoami, organization=factory.ALPHA, attempt=2, parameters={"n": 1})
     assert (context.job_type, context.attempt, context.parameters) == ("whoami", 2, {"n": 1})

@@ -71,7 +71,7 @@ def test_help_is_all_that_help_does(arguments):
     [
         (["--prot", "8001"], "unrecognized arguments: --prot 8001"),
         (["--port"], "expected one argument"),
-        (["--handlers", "nowhere.py"], "nowhere.py is no Python file"),
+        (["--handlers", "nowhere.py"], "There is no file nowhere.py"),
         (["--handlers", __file__.replace("test_dev.py", "")], "is no Python file"),
         (["--app", __file__.replace("test_dev.py", "")], "is no folder of a Frappe app"),
     ],

@@ -7,6 +7,7 @@ app, site_config.json may hold a list of the same name. Functions that hooks nam
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import Any, TypeVar, get_type_hints
@@ -19,6 +20,7 @@ from ..base.texts import is_path
 from ..errors import UnknownHandlerError
 from ..store import event_jobs
 from .declared_secrets import names_secret
+from .named_paths import HOOK as HANDLERS_HOOK
 from .named_paths import attribute_of, is_nameable
 
 HOOK = "background_job_functions"
@@ -57,6 +59,10 @@ def resolve(path: str) -> Callable[..., Any]:
             return function
         if getattr(function, _MARK, False) is True:
             return function
+    module, _dot, name = path.rpartition(".")
+    if getattr(getattr(sys.modules.get(module), name, None), _MARK, False) is True:
+        advice = _("{0} is decorated, but no installed app has its module: name {1} in the hook {2}.")
+        raise UnknownHandlerError(advice.format(path, module, HANDLERS_HOOK))
     advice = _("{0} is not registered. Decorate it with @enqueueable, or name it in the hook {1} of your app.")
     raise UnknownHandlerError(advice.format(path, HOOK))
 

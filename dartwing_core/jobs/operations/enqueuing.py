@@ -87,7 +87,7 @@ def _only_organization() -> str:
     if not found and viewer.sees_everything:
         found = frappe.get_all("Organization", {"status": standing.ACTIVE}, pluck="name", limit=2)
     if not found:
-        text = _("{0} belongs to no organization. Make an Org Member, or set the Default Organization in {1}.")
+        text = _("{0} belongs to no organization. Pass job_organization, or set the Default Organization in {1}.")
         raise InvalidJobError(text.format(viewer.user, _(config.SETTINGS)))
     if len(found) != 1:
         raise InvalidJobError(_("Which organization? Name it as job_organization."))

@@ -134,6 +134,8 @@ class TypeSubmitter:
 
     def with_options(self, **options: Unpack[SubmitOptions]) -> TypeSubmitter:
         """The same with further arguments of `submit_job`. Raises TypeError for an unknown one."""
+        if "key" in options:
+            raise TypeError(_("key belongs to a part of a batch: write job({0}, …, key=…).").format(self._type_name))
         if unknown := sorted(options.keys() - SubmitOptions.__annotations__.keys()):
             known = ", ".join(sorted(SubmitOptions.__annotations__))
             raise TypeError(_("{0} is no option of a submit. Options: {1}").format(", ".join(unknown), known))

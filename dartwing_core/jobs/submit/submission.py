@@ -92,8 +92,19 @@ def prepare_all(requests: Sequence[Request], user: str) -> list[Prepared]:
     The user's permission is checked once for each type and organization.
     """
     allowed: dict[tuple[str, str], Allowed] = {}
+    prepared: list[Prepared] = []
     with config.keeping():
-        return [_prepare(request, user, allowed) for request in requests]
+        try:
+            for request in requests:
+                prepared.append(_prepare(request, user, allowed))
+        except InvalidJobError as error:
+            if len(requests) == 1 or type(error) is not InvalidJobError:
+                raise
+            wrong = str(error)
+        else:
+            return prepared
+    number = len(prepared)
+    raise InvalidJobError(_("Job {0} ({1}): {2}").format(number + 1, cut(requests[number].job_type), wrong))
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,14 @@ def test_a_callback_of_a_disabled_type_is_refused_at_submit(step):
         made(step("a"))
 
 
+def test_an_error_says_which_of_many_jobs_it_means(step):
+    wrong = {"job_type": "no_such_type"}
+    with pytest.raises(InvalidJobError, match=r"Job 2 \(no_such_type\): Unknown Job Type: no_such_type"):
+        submit_batch(factory.ALPHA, [step("ok"), wrong])
+    with pytest.raises(InvalidJobError, match=r"^Unknown Job Type"):
+        submit_batch(factory.ALPHA, [wrong])
+
+
 def test_a_batch_is_its_caller_s_transaction(step):
     for undo in (lambda: frappe.db.rollback(), lambda: frappe.db.rollback(save_point="before_batch")):
         frappe.db.savepoint("before_batch")

@@ -104,6 +104,19 @@ def test_rows_from_before_the_declaration_are_masked_and_sealed_by_the_next_save
     assert "Version" not in tables_with(TOKEN)
 
 
+def test_a_change_of_the_type_leaves_no_old_secret_in_a_version():
+    job_type = typed("by_dataclass_without_secret")
+    schedule = schedules.made(job_type, parameters=json.dumps({"url": "x", "token": TOKEN}))
+    frappe.db.set_value("Job Type", job_type, "handler_method", f"{factory.TYPED}.telling_delivery")
+    frappe.db.commit()
+    frappe.clear_document_cache("Job Type", job_type)
+    frappe.db.delete("Version")
+    schedule.reload()
+    schedule.update({"job_type": factory.job_type("plain"), "parameters": "{}"})
+    schedule.save()
+    assert tables_with(TOKEN) == []
+
+
 def test_an_old_plain_schedule_is_not_taken_over_either():
     job_type = typed("by_dataclass_without_secret")
     admins = [org_admin("s-ada"), org_admin("s-eve")]
@@ -139,12 +152,35 @@ def test_a_refused_schedule_is_saved_once_it_is_mended():
     assert tables_with(TOKEN) == []
 
 
+def test_an_insert_that_fails_late_is_repeated():
+    # Seen failing: the encrypted parameters of the first try were refused as another's.
+    schedule = schedules.document(typed("with_secret"), parameters=json.dumps(GIVEN))
+    title, schedule.title = schedule.title, None
+    with pytest.raises(frappe.MandatoryError):
+        schedule.insert()
+    schedule.title = title
+    schedule.insert()
+    assert tables_with(TOKEN) == []
+
+
 @pytest.mark.parametrize(("old", "new"), [("1", "true"), ("1", "1.0"), ("0", "false")])
 def test_values_that_python_takes_for_equal_are_changes(old, new):
     schedule = schedules.made(factory.job_type("plain"), parameters=f'{{"x": {old}}}')
     schedule.parameters = f'{{"x": {new}}}'
     schedule.save()
     assert frappe.db.get_value("Job Schedule", schedule.name, "parameters") == f'{{"x": {new}}}'
+
+
+def test_what_desk_shows_and_sends_back_is_unchanged():
+    # Seen failing: JavaScript has no whole floats, and a large secret was too large for a save of its own schedule.
+    job_type = typed("with_number_and_secret")
+    schedule = schedules.made(job_type, parameters=frappe.as_json({"timeout": 30.0, "token": TOKEN * 70_000}))
+    schedule.reload()
+    schedule.update({"parameters": json.dumps({"token": MASK, "timeout": 30}), "cron": "30 * * * *"})
+    schedule.save()
+    schedule.update({"parameters": json.dumps({"token": MASK, "timeout": 31})})
+    with pytest.raises(frappe.ValidationError, match="these dots stand for a secret"):
+        schedule.save()
 
 
 def test_a_row_that_holds_no_json_is_mended_by_a_save():

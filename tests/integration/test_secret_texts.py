@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import html
 from dataclasses import dataclass
-from typing import Annotated
+from types import SimpleNamespace
+from typing import Annotated, Any
 
 import frappe
 import pytest
+from markupsafe import escape
 from pydantic import BaseModel, WithJsonSchema
+from rq.timeouts import JobTimeoutException
 from typing_extensions import TypeAliasType
 
-from dartwing_core.jobs import InvalidJobError, Secret, enqueue, get_job_history, job_handler, submit_job
+from dartwing_core.jobs import (
+    InvalidJobError,
+    Secret,
+    TransientError,
+    enqueue,
+    get_job_history,
+    job_handler,
+    submit_job,
+)
 from dartwing_core.jobs.attempt import functions
 from dartwing_core.jobs.attempt.parameters import declared_by
-from dartwing_core.jobs.base.secret_values import MASK
-from tests.support import enqueued_functions, factory, schedules
+from dartwing_core.jobs.base.secret_values import MASK, spellings, without
+from tests.support import enqueued_functions, factory, schedules, typed_handlers
 from tests.support.jobs import run, submitted
 from tests.support.secret_rows import GIVEN, TOKEN, tables_with, typed
 
@@ -39,14 +51,22 @@ class Access:
     [
         *("tail-s3cret\n", "line  one-s3cret", "ab&lt;cd-s3cret", "ab&cd<s3cret", "first-line-1\nsecond-line-2"),
         *("pass<b>wo</b>rd-s3cret", "&lt;b&gt;x-s3cret<br>yy", "double  blank-s3cret"),
+        *("ab'cd\"ef-s3cret",),
     ],
 )
-@pytest.mark.parametrize("handler", ["telling_secret", "fails_in_html"])
+@pytest.mark.parametrize("handler", ["telling_secret", "fails_in_html", "fails_escaped"])
 def test_texts_that_frappe_has_changed(handler, token):
     # Seen failing in HTML: tags and blanks of the secret were taken off before it was looked for.
     done = run(submitted(typed(handler), token=f"bad{token}"))
     for part in ("s3cret", *token.replace("&lt;", "<").split("\n")):
         assert not part or part not in done["error_message"]
+
+
+def test_quotes_are_found_however_they_are_escaped():
+    # Seen failing: Frappe writes &apos;, Jinja &#39; and &#34;.
+    token = "ab'cd\"ef-s3cret"
+    for escaped in (frappe.utils.escape_html(token), str(escape(token)), html.escape(token)):
+        assert without(f"<p>{escaped}</p>", spellings([token])) == f"<p>{MASK}</p>"
 
 
 def test_an_error_is_masked_before_it_is_cut():
@@ -77,6 +97,29 @@ def test_what_a_validator_says_is_masked(handler):
     assert TOKEN not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (ConnectionError("gone"), TransientError),
+        (frappe.QueryDeadlockError(1213, "deadlock"), TransientError),
+        (JobTimeoutException("late"), JobTimeoutException),
+        (RuntimeError(TOKEN), InvalidJobError),
+    ],
+)
+def test_a_fault_that_passes_is_none_of_the_parameters(monkeypatch, error, expected):
+    # Seen failing: a lost connection in a validator, and a time limit, made the job a dead letter.
+    declared = declared_by(typed_handlers.with_secret)
+
+    def fail(*_arguments: Any, **_named: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(declared, "_adapter", SimpleNamespace(validate_json=fail))
+    with pytest.raises(expected) as found:
+        declared.check({"url": "x", "token": Secret(TOKEN)}, Secret("{}"))
+    assert TOKEN not in str(found.value)
+    assert found.value.__context__ is None
+
+
 def test_an_error_log_with_variables_holds_none():
     # Seen failing: the engine's own variables held the parameters as text.
     def submit_wrong() -> None:
@@ -85,14 +128,19 @@ def test_an_error_log_with_variables_holds_none():
     def save_wrong() -> None:
         schedules.document(typed("with_secret"), parameters=frappe.as_json(GIVEN | {"url": 5})).insert()
 
-    for refused in (submit_wrong, save_wrong):
-        with pytest.raises(frappe.ValidationError, match="url must be text"):
-            refused()
+    def name_wrong() -> None:
+        typed_handlers.declaring_secret.submit(factory.ALPHA, "x", nothere=Secret(TOKEN))
+
+    for refused, said in (
+        (submit_wrong, "url must"),
+        (save_wrong, "url must"),
+        (name_wrong, "a Secret may stand only"),
+    ):
         try:
             refused()
-        except frappe.ValidationError:
+        except (frappe.ValidationError, TypeError):
             text = frappe.get_traceback(with_context=True)
-        assert "url must be text" in text
+        assert said in text
         assert TOKEN not in text
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 import frappe
+from markupsafe import escape
 from pydantic import AfterValidator, AliasChoices, BaseModel, Field, model_validator
 from typing_extensions import TypedDict
 
@@ -304,3 +305,20 @@ def with_strict_secret(
     context: JobContext, url: str, token: Annotated[Secret[str], AfterValidator(_must_begin_with_sk)]
 ) -> None:
     """Nothing."""
+
+
+@job_handler
+def fails_escaped(context: JobContext, token: Secret[str]) -> None:
+    """An error in HTML as Frappe and Jinja escape it."""
+    secret = token.get_secret_value()
+    raise PermanentError(f"{frappe.utils.escape_html(secret)} {escape(secret)}")
+
+
+@job_handler("test_declaring_secret")
+def declaring_secret(context: JobContext, url: str, token: Secret[str] | None = None) -> None:
+    """Submits jobs by itself."""
+
+
+@job_handler
+def with_number_and_secret(context: JobContext, timeout: float, token: Secret[str]) -> None:
+    """A number that JavaScript changes."""

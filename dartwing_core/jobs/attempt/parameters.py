@@ -19,11 +19,14 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast, get_type_hints
 
 from frappe import _
+from rq.timeouts import BaseTimeoutException
 
 from ..base import canonical, secret_values
 from ..base.texts import describe_unknown
-from ..errors import InvalidJobError, PermanentError
+from ..db.server_errors import database_code
+from ..errors import InvalidJobError, JobTimeoutError, PermanentError, TransientError
 from . import declared_secrets
+from .classification import RETRYABLE_DATABASE_CODES, TRANSIENT
 from .parameter_errors import WHOLE, is_of_validation, problems_of
 
 if TYPE_CHECKING:
@@ -58,17 +61,18 @@ class Declared:
 
         `text`: these as canonical JSON. It and secrets are veiled: an error may be logged with our variables.
         """
-        problems, value, reason = self._unknown(parameters), None, None
+        problems, value, failure = self._unknown(parameters), None, None
         try:
             value = self._adapter.validate_json(_revealed(text), strict=True)
         except Exception as error:
-            is_expected = is_of_validation(error)
-            if not (is_expected or self.secrets):
+            if is_of_validation(error):
+                problems += problems_of(error, parameters)
+            elif not self.secrets or isinstance(error, BaseTimeoutException | JobTimeoutError):
                 raise
-            reason = None if is_expected else type(error).__name__
-            problems += problems_of(error, parameters) if is_expected else ()
-        if reason:  # out here, since the traceback of that error would show them
-            raise InvalidJobError(_("These parameters can't be checked: {0}.").format(reason))
+            else:
+                failure = _without_secrets(error)
+        if failure:  # out here, since the traceback of the validator's error would show them
+            raise failure
         if problems:
             raise InvalidJobError(_("These parameters don't fit: {0}.").format("; ".join(problems[:MOST_PROBLEMS])))
         return value
@@ -94,6 +98,13 @@ class Declared:
             return []
         unknown = [name for name in parameters if name not in self._known]
         return [describe_unknown([name], self._known) for name in unknown[:MOST_PROBLEMS]]
+
+
+def _without_secrets(error: Exception) -> Exception:
+    """What a validator's error becomes, whose own text and traceback may tell secrets. A passing one stays so."""
+    text = _("These parameters can't be checked: {0}.").format(type(error).__name__)
+    passes = isinstance(error, TRANSIENT) or database_code(error) in RETRYABLE_DATABASE_CODES
+    return TransientError(text) if passes else InvalidJobError(text)
 
 
 def _revealed(text: str | secret_values.Secret[str]) -> str:
@@ -129,8 +140,6 @@ def parameters_of(handler: Callable[..., Any], arguments: Sequence[Any], named: 
     A handler that takes all of them as one object, or the context alone, gets one argument. Raises TypeError for more
     arguments than the handler takes. Wrong names and values are for the check.
     """
-    from pydantic_core import to_jsonable_python
-
     names = list(further_arguments(handler)) or [WHOLE]
     if len(arguments) > len(names):
         raise TypeError(_("{0} takes at most {1} parameters.").format(handler.__name__, len(names)))
@@ -138,6 +147,16 @@ def parameters_of(handler: Callable[..., Any], arguments: Sequence[Any], named: 
     declared = declared_by(handler)
     names_of_secrets = declared.secrets if declared else frozenset()
     is_whole = given.keys() == {WHOLE} and not (declared and declared.is_spread)
+    found, problem = _veiled_json(given, names_of_secrets, is_whole)
+    if problem:  # out here, without the variables of what has looked at them
+        raise TypeError(problem)
+    return found
+
+
+def _veiled_json(given: Mapping[str, Any], names_of_secrets: Collection[str], is_whole: bool) -> tuple[Any, str | None]:
+    """Given arguments as JSON values, with secrets veiled, and what is wrong with them."""
+    from pydantic_core import to_jsonable_python
+
     kept = {name: value for name, value in given.items() if name in names_of_secrets and _is_secret_value(value)}
     revealed: list[secret_values.Secret[str]] = []
 
@@ -151,21 +170,16 @@ def parameters_of(handler: Callable[..., Any], arguments: Sequence[Any], named: 
     found = to_jsonable_python(given[WHOLE] if is_whole else rest, fallback=reveal)
     if isinstance(found, Mapping):
         if any(found.get(name) == MASKED_BY_PYDANTIC for name in names_of_secrets):
-            raise TypeError(_("pass a secret as text, or as a Secret of dartwing_core.jobs"))
+            return None, _("pass a secret as text, or as a Secret of dartwing_core.jobs")
         found = secret_values.veiled(found, names_of_secrets) | kept
-    _check_revealed(found, revealed, names_of_secrets if is_whole else ())
-    return found
+    declared = [found.get(name) for name in names_of_secrets] if is_whole and isinstance(found, Mapping) else []
+    if any(declared.count(secret) < revealed.count(secret) for secret in revealed):  # the submit encrypts no others
+        return None, _("a Secret may stand only where the handler declares Secret[str]")
+    return found, None
 
 
 def _is_secret_value(value: Any) -> bool:
     return isinstance(value, secret_values.Secret)
-
-
-def _check_revealed(parameters: Any, revealed: Sequence[secret_values.Secret[str]], names: Collection[str]) -> None:
-    """Raises TypeError unless all secrets stand where the handler declares one, so that the submit encrypts them."""
-    declared = [parameters.get(name) for name in names] if isinstance(parameters, Mapping) else []
-    if any(declared.count(secret) < revealed.count(secret) for secret in revealed):
-        raise TypeError(_("a Secret may stand only where the handler declares Secret[str]"))
 
 
 @lru_cache(maxsize=1024)

@@ -209,8 +209,19 @@ def are_same(given: Any, stored: Mapping[str, Any], names: Collection[str]) -> b
 
     Nobody may keep a secret and change what stands beside it, such as the address to which it is sent.
     """
-    text = _comparable(given)
-    return text is not None and text in (_comparable(stored), _comparable(masked(stored, names)))
+    text, shown = _comparable(given), masked(stored, names)
+    if text is None or text == _comparable(stored):
+        return text is not None
+    return shown != stored and _comparable(_with_floats(given)) == _comparable(_with_floats(shown))
+
+
+def _with_floats(value: Any) -> Any:
+    """Parameters as JavaScript has them, which may have shown them: all numbers are floats there."""
+    if isinstance(value, Mapping):
+        return {key: _with_floats(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_floats(one) for one in value]
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _comparable(parameters: Any) -> str | None:
@@ -236,7 +247,9 @@ def spellings(secrets: Collection[str]) -> tuple[str, ...]:
     found = set()
     for secret in secrets:
         lines = [line.strip() for line in secret.splitlines()]
-        texts = {secret, secret.strip(), " ".join(secret.split()), html.unescape(secret), html.escape(secret)}
+        in_html = html.escape(secret)  # of Python; Frappe's and Jinja's escape quotes otherwise
+        texts = {secret, secret.strip(), " ".join(secret.split()), html.unescape(secret), in_html}
+        texts |= {in_html.replace("&#x27;", "&apos;"), in_html.replace("&#x27;", "&#39;").replace("&quot;", "&#34;")}
         texts |= {line for line in lines if len(line) >= SHORTEST_LINE}
         texts |= {repr(secret)[1:-1], repr(secret.encode())[2:-1]}
         texts |= {quote(secret), quote(secret, safe=""), quote_plus(secret)}

@@ -17,6 +17,7 @@ from frappe import _
 
 from ..attempt.named_paths import attribute_of
 from ..base import config
+from ..base.secret_values import Secret
 from ..base.texts import is_path
 from ..engine import submit_jobs
 from ..errors import InvalidJobError
@@ -90,4 +91,5 @@ def _value(document: Document, field: str, *, is_secret: bool) -> Any:
         raise InvalidJobError(
             _("{0} is a password: the handler has to declare it as {1}.").format(field, "Secret[str]")
         )
-    return document.get_password(field, raise_exception=False)  # the document holds dots once it is saved
+    password = document.get_password(field, raise_exception=False)  # the document holds dots once it is saved
+    return Secret(password) if password else None

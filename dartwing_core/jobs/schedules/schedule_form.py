@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from frappe.model.document import Document
 
 DEFAULT_CATCH_UP, MOST_CATCH_UP = 5, 100
+SEALED = "sealed_parameters"
+"""The flag of a document with the parameters that its last save has encrypted. No request can send a `Secret`."""
 
 
 def check(schedule: Document) -> None:
@@ -101,7 +103,9 @@ def _fill_in(schedule: Document) -> None:
     schedule.time_zone = (schedule.time_zone or "").strip() or get_system_timezone()
     if not isinstance(schedule.parameters, str | None):  # from Python, or a JSON body
         schedule.parameters = canonical.storage_json(schedule.parameters, _("Parameters"))
-    given_parameters.check_size(len(schedule.parameters or ""))
+    before = schedule.get_doc_before_save()
+    if not before or before.parameters != schedule.parameters:
+        given_parameters.check_size(len(schedule.parameters or ""))
     _seal(schedule, parameters_of(schedule.as_dict()) or {})
     schedule.catch_up_limit = cint(schedule.catch_up_limit) or DEFAULT_CATCH_UP
     if not 1 <= schedule.catch_up_limit <= MOST_CATCH_UP:
@@ -116,6 +120,8 @@ def _seal(schedule: Document, parameters: Mapping[str, Any]) -> None:
     """
     before = schedule.get_doc_before_save()
     had = _saved_parameters(before) if before and before.job_type == schedule.job_type else {}
+    if before:
+        _seal_saved(before)
     secrets: frozenset[str] = frozenset()
     try:
         declared = given_parameters.declared_of_type(schedule.job_type) if parameters or had else None
@@ -123,18 +129,29 @@ def _seal(schedule: Document, parameters: Mapping[str, Any]) -> None:
     except UnknownHandlerError:
         if not had or not secret_values.are_same(parameters, had, ()):
             raise
-    if any(isinstance(had.get(name), str) for name in secrets):  # saved before the type declared them
-        sealed = secret_values.sealed(secret_values.opened(had, secrets))
-        before.parameters = frappe.as_json(sealed)  # also for the row's Version, which must not tell them
     if had and secret_values.are_same(parameters, had, secrets):
         schedule.parameters = before.parameters  # the same in other words
         return
     secret_values.check_dots(parameters, had)
     if secrets:
+        if schedule.flags.get(SEALED) == secret_values.Secret(schedule.parameters):
+            return  # an earlier save of this very document has encrypted them, and was undone
         found = given_parameters.check(parameters, declared, schedule.owner_user or "")
         schedule.parameters = frappe.as_json(json.loads(found.text))
+        schedule.flags[SEALED] = secret_values.Secret(schedule.parameters)
     else:
         secret_values.check_given(parameters)
+
+
+def _seal_saved(before: Document) -> None:
+    """Encrypt secrets that were saved before the type declared them: the row's Version must not tell them."""
+    had = _saved_parameters(before)
+    try:
+        secrets = given_parameters.secrets_of(before.job_type) if had else ()
+    except UnknownHandlerError:
+        return
+    if any(isinstance(had.get(name), str) for name in secrets):
+        before.parameters = frappe.as_json(secret_values.sealed(secret_values.opened(had, secrets)))
 
 
 def _saved_parameters(before: Document) -> dict[str, Any]:
@@ -151,6 +168,8 @@ def _check_new_owner(schedule: Document) -> None:
     if not before or before.owner_user == schedule.owner_user:
         return
     had, has = _saved_parameters(before), parameters_of(schedule.as_dict()) or {}
+    if has:
+        given_parameters.secrets_of(schedule.job_type)  # it raises UnknownHandlerError: who knows what is secret then?
     for name, value in has.items():
         if secret_values.is_sealed(value) and value == had.get(name):
             text = _("{0}: give the secret itself. With this change the jobs of the schedule run as {1}.")

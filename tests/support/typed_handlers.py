@@ -314,11 +314,6 @@ def fails_escaped(context: JobContext, token: Secret[str]) -> None:
     raise PermanentError(f"{frappe.utils.escape_html(secret)} {escape(secret)}")
 
 
-@job_handler("test_declaring_secret")
-def declaring_secret(context: JobContext, url: str, token: Secret[str] | None = None) -> None:
-    """Submits jobs by itself."""
-
-
 @job_handler
 def with_number_and_secret(context: JobContext, timeout: float, token: Secret[str]) -> None:
     """A number that JavaScript changes."""

@@ -16,6 +16,7 @@ from typing_extensions import TypeAliasType
 
 from dartwing_core.jobs import (
     InvalidJobError,
+    JobContext,
     Secret,
     TransientError,
     enqueue,

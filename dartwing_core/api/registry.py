@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import frappe
@@ -32,7 +32,7 @@ class Endpoint:
     function: Callable[..., Any]
     method: str
     limit: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str]
 
 
 ENDPOINTS: dict[str, Endpoint] = {}

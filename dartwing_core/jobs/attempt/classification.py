@@ -73,7 +73,7 @@ def classify_error(exc: BaseException, retry_on: Collection[str] = (), never_ret
         return True
     if isinstance(exc, PermanentError | JobCanceledError):
         return False
-    if isinstance(exc, TRANSIENT) or _is_lost_request(exc) or database_code(exc) in RETRYABLE_DATABASE_CODES:
+    if passes(exc):
         return True
     if isinstance(exc, JobError):
         return exc.is_retryable
@@ -83,6 +83,11 @@ def classify_error(exc: BaseException, retry_on: Collection[str] = (), never_ret
     if status is not None and 400 <= status < 500:
         return False
     return not isinstance(exc, FRAPPE_PERMANENT + PROGRAMMING_ERRORS)
+
+
+def passes(exc: BaseException) -> bool:
+    """Whether an exception tells of something that passes: a lost connection, a deadlock, a time limit."""
+    return isinstance(exc, TRANSIENT) or _is_lost_request(exc) or database_code(exc) in RETRYABLE_DATABASE_CODES
 
 
 def get_error_type(exc: BaseException) -> str:

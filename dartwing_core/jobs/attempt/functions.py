@@ -12,7 +12,6 @@ from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import Any, TypeVar, get_type_hints
 
-import frappe
 from frappe import _
 
 from ..base import config
@@ -21,7 +20,7 @@ from ..errors import UnknownHandlerError
 from ..store import event_jobs
 from .declared_secrets import names_secret
 from .named_paths import HOOK as HANDLERS_HOOK
-from .named_paths import attribute_of, is_nameable
+from .named_paths import attribute_of, is_nameable, named_in
 
 HOOK = "background_job_functions"
 JOB_TYPE, HANDLER = config.ENQUEUED, "dartwing_core.handlers.enqueued.enqueued_function"
@@ -94,4 +93,4 @@ def _is_of_its_module(function: Callable[..., Any], path: str) -> bool:
 
 
 def _patterns() -> set[str]:
-    return {*(config.hook(HOOK) or []), *(frappe.conf.get(HOOK) or [])}
+    return named_in(HOOK)

@@ -13,8 +13,13 @@ HOOK = "background_job_handlers"
 
 
 def named_paths() -> set[str]:
-    """The functions and modules that apps and the site's configuration name in the hook."""
-    return {*(config.hook(HOOK) or []), *(frappe.conf.get(HOOK) or [])}
+    """The functions and modules that the registry of handlers names."""
+    return named_in(HOOK)
+
+
+def named_in(hook: str) -> set[str]:
+    """The paths that apps name in a hook, and the site's configuration in a list of the same name."""
+    return {*(config.hook(hook) or []), *(frappe.conf.get(hook) or [])}
 
 
 def is_nameable(path: str) -> bool:

@@ -23,10 +23,8 @@ from rq.timeouts import BaseTimeoutException
 
 from ..base import canonical, secret_values
 from ..base.texts import describe_unknown
-from ..db.server_errors import database_code
 from ..errors import InvalidJobError, JobTimeoutError, PermanentError, TransientError
-from . import declared_secrets
-from .classification import RETRYABLE_DATABASE_CODES, TRANSIENT
+from . import classification, declared_secrets
 from .parameter_errors import WHOLE, is_of_validation, problems_of
 
 if TYPE_CHECKING:
@@ -103,8 +101,7 @@ class Declared:
 def _without_secrets(error: Exception) -> Exception:
     """What a validator's error becomes, whose own text and traceback may tell secrets. A passing one stays so."""
     text = _("These parameters can't be checked: {0}.").format(type(error).__name__)
-    passes = isinstance(error, TRANSIENT) or database_code(error) in RETRYABLE_DATABASE_CODES
-    return TransientError(text) if passes else InvalidJobError(text)
+    return TransientError(text) if classification.passes(error) else InvalidJobError(text)
 
 
 def _revealed(text: str | secret_values.Secret[str]) -> str:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 from dartwing_core.jobs.db import sql
 
 
 class Watch:
-    """While entered, the largest number that a query finds; it ends with the block, however that ends."""
+    """While entered, the largest number that a query finds; it ends with the block, however that ends.
+
+    The number stands in the query's first row and column, unless a class overrides `count`.
+    """
 
     def __init__(self, query: str, *parameters: Any):
         self.most = self.looks = 0
@@ -30,5 +34,9 @@ class Watch:
         with self._connect() as connection, connection.cursor() as cursor:
             while not self._over.wait(0.002):
                 cursor.execute(*self._query)
-                self.most = max(self.most, cursor.fetchone()[0])
+                self.most = max(self.most, self.count(cursor.fetchall()))
                 self.looks += 1
+
+    def count(self, rows: Sequence[tuple[Any, ...]]) -> int:
+        """The number that these rows of one look stand for."""
+        return rows[0][0]

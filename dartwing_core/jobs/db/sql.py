@@ -6,13 +6,12 @@ import contextlib
 import importlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
 from functools import lru_cache
 from typing import Any, TypeVar
 
 import frappe
 from pypika.queries import QueryBuilder
-from pypika.terms import CustomFunction, Function, Parameter
+from pypika.terms import CustomFunction, Function
 from rq.timeouts import BaseTimeoutException
 
 from . import server_errors
@@ -71,31 +70,6 @@ def as_of_now(lock_wait: int | None = None) -> str:
     if knows_snapshot_isolation(_connected().get_server_info()):
         variables.append("innodb_snapshot_isolation=OFF")
     return f"SET STATEMENT {', '.join(variables)} FOR "
-
-
-def insert(doctype: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], lock_wait: int | None = None) -> None:
-    """INSERT rows of plain values in one statement.
-
-    The query builder writes the statement for one row. The driver writes the values of all, many times as fast.
-    """
-    head, parameters = _insert_text(frappe.db.db_type, doctype, tuple(columns))
-    statement = head + ",".join([parameters] * len(rows))
-    values = [_text_of(value) if type(value) is datetime else value for row in rows for value in row]
-    frappe.db.sql(as_of_now(lock_wait) + statement, values)
-
-
-@lru_cache(maxsize=16)
-def _text_of(moment: datetime) -> str:
-    """The value as the driver writes it. Cached, since many rows have one moment in several columns."""
-    return moment.isoformat(" ")
-
-
-@lru_cache(maxsize=64)
-def _insert_text(_db_type: str, doctype: str, columns: tuple[str, ...]) -> tuple[str, str]:
-    """The statement up to its values, and the parameters of one row."""
-    query = frappe.qb.into(frappe.qb.DocType(doctype)).columns(*columns).insert(*[Parameter("%s")] * len(columns))
-    head, keyword, row = query.get_sql().partition(" VALUES ")
-    return head + keyword, row
 
 
 def run_locking_read(query: QueryBuilder, columns: Sequence[str] | None = None, lock_wait: int | None = None) -> Any:

@@ -16,7 +16,7 @@ from frappe import _
 
 from ..access import visibility
 from ..base import clock, config
-from ..db import best_effort, deletion, sql
+from ..db import best_effort, deletion, inserts, sql
 from ..db.rows import standard_columns
 from ..ending import cancel
 from ..status import FINISHED, NOT_RUNNING, JobStatus
@@ -45,7 +45,7 @@ def begin(organization: str, name: str) -> None:
     row = standard_columns(organization, user, now) | {"organization_name": name, "status": RUNNING}
     row |= {"removed_jobs": 0, "requested_epoch": clock.now_epoch()}
     deletion.delete_rows(config.REMOVAL, "name", [organization])
-    sql.insert(config.REMOVAL, list(row), [tuple(row.values())])
+    inserts.insert_rows(config.REMOVAL, list(row), [tuple(row.values())])
     after_commit().add_once(partial(go_on, organization))
 
 

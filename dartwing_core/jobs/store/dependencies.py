@@ -12,7 +12,7 @@ from pypika.queries import QueryBuilder
 from ..access import visibility
 from ..base import canonical, clock, config, ids
 from ..base.pieces import in_pieces
-from ..db import deletion, sql
+from ..db import deletion, inserts
 from ..db.rows import STANDARD, standard_values
 from ..status import LIVE, JobStatus
 from . import backlog, waiting
@@ -35,7 +35,7 @@ def insert(pairs: Sequence[tuple[str, str]], owner: str) -> None:
     now = clock.site_time()
     for some in in_pieces(pairs, INSERT_ROWS):
         values = [(*standard_values(ids.time_ordered_id(), owner, now), *pair) for pair in some]
-        sql.insert(config.DEPENDENCY, (*STANDARD, "background_job", "depends_on"), values)
+        inserts.insert_rows(config.DEPENDENCY, (*STANDARD, "background_job", "depends_on"), values)
 
 
 def parents_of(job: DependentJob) -> list[str]:

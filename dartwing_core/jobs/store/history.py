@@ -11,7 +11,7 @@ import frappe
 
 from ..base import clock, config, ids
 from ..base.row_types import fields_of
-from ..db import sql
+from ..db import inserts
 from ..db.rows import STANDARD, standard_values
 from ..status import JobStatus
 
@@ -71,7 +71,7 @@ def write(events: Sequence[Event], at: datetime | None = None) -> None:
     if not events:
         return
     now = at or clock.site_time()
-    sql.insert(config.LOG, (*STANDARD, "timestamp", *_FIELDS), [_row(event, now) for event in events])
+    inserts.insert_rows(config.LOG, (*STANDARD, "timestamp", *_FIELDS), [_row(event, now) for event in events])
 
 
 def of_job(job_id: str) -> list[HistoryRow]:

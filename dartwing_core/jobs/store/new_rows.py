@@ -8,7 +8,7 @@ import frappe
 
 from ..base import clock, config, ids, priorities
 from ..base.row_types import Columns
-from ..db import deletion, sql, transaction
+from ..db import deletion, inserts, transaction
 from ..db.rows import standard_columns
 from ..status import JobStatus
 from . import history
@@ -65,7 +65,7 @@ def insert(rows: Sequence[NewJobRow]) -> None:
     """
     batches = list(_by_size(rows))
     for batch in batches:
-        sql.insert(config.JOB, list(rows[0]), [tuple(row.values()) for row in batch])
+        inserts.insert_rows(config.JOB, list(rows[0]), [tuple(row.values()) for row in batch])
     try:
         for batch in batches:
             history.write([event for row in batch for event in _first_events(row)])

@@ -18,7 +18,7 @@ from pypika.terms import Term, Values
 from ..base import clock, config, ids
 from ..base.row_types import AttemptKey, Columns, fields_of
 from ..base.texts import TEXT_LENGTH
-from ..db import deletion, sql
+from ..db import deletion, inserts, sql
 from ..db.rows import standard_columns, update_query
 from ..errors import JobCanceledError
 
@@ -171,7 +171,7 @@ def _insert(run: str, values: Columns, lock_wait: int | None = None) -> None:
     if any(isinstance(value, Term) for value in row.values()):
         sql.run_update(frappe.qb.into(frappe.qb.DocType(config.RUN)).columns(*row).insert(*row.values()), lock_wait)
     else:
-        sql.insert(config.RUN, list(row), [tuple(row.values())], lock_wait)
+        inserts.insert_rows(config.RUN, list(row), [tuple(row.values())], lock_wait)
 
 
 def _update(run: str, values: Columns, lock_wait: int | None = None, *, unless_canceled: bool = False) -> bool:

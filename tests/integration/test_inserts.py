@@ -1,0 +1,60 @@
+"""Rows of plain values in one statement: many rows send what they share only once, and are stored as single ones are."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import frappe
+import pytest
+
+from dartwing_core.jobs.base import config
+from dartwing_core.jobs.db import inserts
+
+MOMENT = datetime(2026, 1, 2, 3, 4, 5, 678901)
+COLUMNS = (
+    *("name", "creation", "modified", "owner", "modified_by", "docstatus", "idx"),
+    *("job_type", "priority", "progress", "due_epoch", "input_parameters", "progress_message", "attempt", "completed_at"),
+)
+"""Of Background Job: text, long text, numbers, a flag and moments."""
+
+
+def row(number: int) -> tuple:
+    """A row whose values differ in type and length from those of its neighbors."""
+    return (
+        *(f"insert-{number:04}", MOMENT, MOMENT + timedelta(seconds=number), "Administrator", "Administrator", 0, 0),
+        *("shared", "High" if number % 2 else "Normal", number % 3 * 1.5, 1764400000.123456 + number),
+        '{"text":"' + "é🙂\\'%s" * (number * 400 if number % 50 == 49 else number) + '"}',
+        None if number % 4 else f"step {number}",
+        number,
+        None if number % 5 else MOMENT - timedelta(days=number, microseconds=678901),
+    )
+
+
+def stored() -> dict[str, tuple]:
+    columns = ", ".join(f"`{column}`" for column in COLUMNS)
+    found = frappe.db.sql(f"SELECT {columns} FROM `tab{config.JOB}` WHERE name LIKE 'insert-%%'")
+    frappe.db.rollback()
+    return {values[0]: tuple(values) for values in found}
+
+
+@pytest.mark.parametrize("number", [inserts.MANY - 1, inserts.MANY, 300])
+def test_many_rows_are_stored_as_one_by_one(site, number: int):
+    rows = [row(each) for each in range(number)]
+    for each in rows:
+        inserts.insert_rows(config.JOB, COLUMNS, [each])
+    one_by_one = stored()
+
+    inserts.insert_rows(config.JOB, COLUMNS, rows)
+
+    assert stored() == one_by_one
+    assert len(one_by_one) == number
+
+
+def test_a_taken_name_among_many_inserts_none(site):
+    rows = [row(each) for each in range(inserts.MANY)] + [row(7)]
+
+    with pytest.raises(Exception) as raised:
+        inserts.insert_rows(config.JOB, COLUMNS, rows)
+
+    assert frappe.db.is_duplicate_entry(raised.value)
+    assert stored() == {}

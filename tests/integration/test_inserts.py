@@ -1,4 +1,4 @@
-"""Rows of plain values in one statement: many rows send what they share only once, and are stored as single ones are."""
+"""Rows of plain values in one statement: many send what they share only once, and are stored as single ones are."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from dartwing_core.jobs.db import inserts
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, 678901)
 COLUMNS = (
     *("name", "creation", "modified", "owner", "modified_by", "docstatus", "idx"),
-    *("job_type", "priority", "progress", "due_epoch", "input_parameters", "progress_message", "attempt", "completed_at"),
+    *("job_type", "priority", "progress", "due_epoch"),
+    *("input_parameters", "progress_message", "attempt", "completed_at"),
 )
 """Of Background Job: text, long text, numbers, a flag and moments."""
 

@@ -10,7 +10,7 @@ from frappe.model.base_document import get_controller
 
 from dartwing_core.dartwing_core import guarded_file
 from dartwing_core.jobs.attempt import declared_types, idempotency
-from dartwing_core.jobs.base import clock
+from dartwing_core.jobs.base import clock, secret_values
 from dartwing_core.jobs.operations.default_organization import set_default_organization
 from dartwing_core.jobs.recovery import scheduled_types
 from dartwing_core.wall import file_moves
@@ -76,6 +76,7 @@ def seed() -> None:
             frappe.get_doc(values).insert(ignore_permissions=True)
     sync_types()
     idempotency.make_secret()
+    secret_values.make_key()  # now: running processes keep their configuration for a while
 
 
 def sync_types() -> None:

@@ -10,10 +10,13 @@ import hmac
 import html
 import json
 from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args
 from urllib.parse import quote, quote_plus
 
+import frappe
 from frappe import _
+from frappe.utils.synchronization import filelock
 
 from ..errors import InvalidJobError
 from . import canonical
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 
 MARK = "$secret"
 """The only key of an encrypted value. No parameter of a caller's may hold it."""
+KEY = "encryption_key"
+"""The site's key in its configuration."""
 MASK = "••••••••"
 DOTS = MASK[:4]
 """No given secret may hold so many: they are the mask, perhaps with something typed beside it."""
@@ -127,6 +132,7 @@ def _is_unicode(secret: Secret[str]) -> bool:
 
 def sealed(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Veiled parameters with their secrets encrypted. Each time it is another text."""
+    make_key()
     cipher = _cipher()
     return _replaced(parameters, lambda secret: cipher.encrypt(secret.get_secret_value().encode()).decode())
 
@@ -136,7 +142,8 @@ def fingerprinted(parameters: Mapping[str, Any], owner: str) -> dict[str, Any]:
 
     Those of two owners differ: who guesses another user's secret must not learn from a duplicate that it is right.
     """
-    key = _key()
+    make_key()
+    key = _key().encode()
 
     def fingerprint(secret: Secret[str]) -> str:
         return hmac.digest(key, f"{owner}\n{secret.get_secret_value()}".encode(), hashlib.sha256).hex()
@@ -178,15 +185,32 @@ def _cipher() -> Fernet:
     from cryptography.fernet import Fernet  # late: its import takes time, and few jobs have secrets
 
     try:
-        return Fernet(_key())
+        return Fernet(_key().encode())
     except ValueError as error:
         raise InvalidJobError(_("Secrets need a valid encryption_key in the site's site_config.json.")) from error
 
 
-def _key() -> bytes:
+def make_key() -> None:
+    """Give the site an encryption key, as Frappe does, if it has none."""
     from frappe.utils.password import get_encryption_key  # late, for the same reason
 
-    return get_encryption_key().encode()
+    if not _key():
+        with filelock("encryption_key"):  # of two processes that make one, the second would replace the first one's
+            if not _key():
+                get_encryption_key()
+
+
+def _key() -> str:
+    """The site's encryption key. Empty if it has none.
+
+    A process whose configuration is older than the key reads the file: Frappe itself would make another key.
+    """
+    conf = frappe.local.conf
+    if not conf.get(KEY):
+        stored = json.loads(Path(frappe.get_site_path("site_config.json")).read_text(encoding="utf-8"))
+        if key := stored.get(KEY):
+            conf[KEY] = key
+    return str(conf.get(KEY) or "")
 
 
 def masked(parameters: Any, names: Collection[str] = ()) -> Any:

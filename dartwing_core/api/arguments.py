@@ -16,6 +16,8 @@ from dartwing_core.jobs.errors import InvalidJobError
 
 JOBS_PER_REQUEST = 100
 """A call about many jobs counts as one request for each begun group of so many jobs."""
+REPEATABLE = "Idempotency-Key"
+"""The header with the key of a request that its client may repeat."""
 TRANSPORT = frozenset({"cmd", "csrf_token", "sid", "lang", "_lang", "_"})
 """What Frappe and browsers send beside the arguments of a function."""
 
@@ -42,6 +44,13 @@ def header(name: str) -> str | None:
     """A header of the request. None without it, or outside of a request."""
     request = getattr(frappe.local, "request", None)
     return request.headers.get(name) if request else None
+
+
+def refuse_repeatable() -> None:
+    """Raises InvalidJobError for a request whose client trusts in a key that would not count."""
+    if header(REPEATABLE):
+        text = _("{0} counts for submit_job alone. Give each job a dedup_key instead.")
+        raise InvalidJobError(text.format(REPEATABLE))
 
 
 def own_key(key: str) -> str:

@@ -10,7 +10,7 @@ from dartwing_core import jobs as engine
 from dartwing_core.jobs.operations import builders
 
 from . import rate_limits
-from .arguments import parsed, requests_for_jobs
+from .arguments import parsed, refuse_repeatable, requests_for_jobs
 from .registry import endpoint
 from .schemas.batches import BatchId, BatchIdAndStatus, BatchList, BatchRetry, BatchStatus, BatchStatusAnswer, Callback
 from .schemas.common import REQUIRED, Limit, OrganizationName
@@ -32,6 +32,7 @@ def submit_batch(
     description: Annotated[str, "For people"] | None = None,
 ) -> BatchIdAndStatus:
     """Submit jobs that are watched, canceled and retried as a whole. All jobs are submitted or none."""
+    refuse_repeatable()
     batch = engine.submit_batch(
         organization,
         parsed(jobs, "jobs"),

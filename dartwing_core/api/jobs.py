@@ -20,7 +20,17 @@ from dartwing_core.jobs.queries import waiting_reason
 from dartwing_core.jobs.status import JobStatus
 
 from . import job_waits, openapi
-from .arguments import given, header, own_key, parsed, requests_for, text_or_list, whole_number
+from .arguments import (
+    REPEATABLE,
+    given,
+    header,
+    own_key,
+    parsed,
+    refuse_repeatable,
+    requests_for,
+    text_or_list,
+    whole_number,
+)
 from .batches import (  # noqa: F401 - served under this module's name
     cancel_batch,
     get_batch_status,
@@ -77,9 +87,6 @@ from .schemas.jobs import (
     SubmittedJobs,
 )
 
-REPEATABLE = "Idempotency-Key"
-"""The header with the key of a request that its client may repeat."""
-
 
 @endpoint("POST", limit="submit", headers={REPEATABLE: "A key of this request, for a client that may repeat it"})
 def submit_job(
@@ -106,7 +113,7 @@ def submit_job(
     Idempotency-Key is a `dedup_key` for a client that repeats its request: the answer is that of the first one.
     """
     if given(dedup_key) is None and (repeatable := header(REPEATABLE)):
-        dedup_key, deduplication = own_key(repeatable), given(deduplication, "within_window")
+        dedup_key, deduplication = own_key(repeatable), "within_window"  # the first job may have ended
         on_duplicate = "return" if given(on_duplicate, "raise") == "raise" else on_duplicate
     job = engine.submit_job(
         job_type,
@@ -135,6 +142,7 @@ def _cost_of_jobs(jobs: Any = None, **_more: Any) -> int:
 @endpoint("POST", limit="submit", cost=_cost_of_jobs)
 def submit_jobs(jobs: Annotated[list[JobRequest], "Each with the arguments of submit_job"] = REQUIRED) -> SubmittedJobs:
     """Submit several jobs, all or none."""
+    refuse_repeatable()
     requests = parsed(jobs, "jobs")
     if not isinstance(requests, list):
         raise InvalidJobError(_("{0} must be a list.").format("jobs"))

@@ -95,6 +95,8 @@ def _check_enabled() -> None:
 def name_in(path: str) -> str | None:
     """What a URL's path calls of this API, under either prefix and in either version of Frappe's. None for others."""
     called = path.rpartition("/method/")[2].partition("/")[0] if path.startswith("/api/") else ""
+    if f"{called}." in PREFIXES:  # the module itself
+        return called.rpartition(".")[2]
     return next((called[len(prefix) :] for prefix in PREFIXES if called.startswith(prefix)), None)
 
 

@@ -66,6 +66,13 @@ def test_an_unknown_error_says_nothing_about_itself(site):
         errors.answer(ZeroDivisionError())
 
 
+def test_a_call_of_the_module_itself_learns_that_a_function_is_missing(client, web):
+    # Seen failing: 500 with a stack trace.
+    answer = client.http.get(f"{web}/api/method/dartwing_core.api.jobs")
+    assert (answer.status_code, "jobs is unknown: did you mean" in answer.text) == (404, True), answer.text
+    assert "Traceback" not in answer.text
+
+
 def test_errors_of_other_calls_are_left_alone(site):
     response = Response("{}", 403, content_type="application/json")
     for path in ("/api/method/frappe.ping", "/app", "/api/method/dartwing_core.other.nothing"):

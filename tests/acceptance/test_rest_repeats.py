@@ -31,6 +31,27 @@ def test_a_repeated_request_makes_no_second_job(client):
     assert count() == 3
 
 
+@pytest.mark.parametrize("deduplication", ["while_unfinished", "never"])
+def test_the_key_of_a_request_counts_whatever_the_request_says_of_equal_jobs(client, deduplication):
+    # Seen failing: a second job, once the first had ended.
+    client.http.headers["Idempotency-Key"] = "order-11"
+    first = submit(client, parameters={"n": 1}, deduplication=deduplication).json()["message"]["job_id"]
+    frappe.db.set_value("Background Job", first, "status", "Completed")
+    frappe.db.commit()
+    assert submit(client, parameters={"n": 1}, deduplication=deduplication).json()["message"]["job_id"] == first
+
+
+@pytest.mark.parametrize("call", ["submit_jobs", "submit_batch"])
+def test_calls_that_heed_no_key_say_so(client, call):
+    # Seen failing: the header was ignored, and a repeated request made the jobs again.
+    client.http.headers["Idempotency-Key"] = "order-12"
+    jobs = [{"job_type": "echo_job", "organization": factory.ALPHA, "parameters": {"n": 1}}]
+    more = {"organization": factory.ALPHA} if call == "submit_batch" else {}
+    answer = client.post(call, jobs=jobs, **more)
+    assert (answer.status_code, "Give each job a dedup_key" in answer.text) == (400, True), answer.text
+    assert count() == 0
+
+
 def test_an_empty_form_field_does_not_refuse_a_repeated_request(client):
     # Seen failing: 409 for the second.
     client.http.headers["Idempotency-Key"] = "order-10"

@@ -18,6 +18,7 @@ from ..base import config
 from ..base.texts import is_path
 from ..errors import UnknownHandlerError
 from ..store import event_jobs
+from . import named_paths
 from .declared_secrets import names_secret
 from .named_paths import HOOK as HANDLERS_HOOK
 from .named_paths import attribute_of, is_nameable, named_in
@@ -59,9 +60,12 @@ def resolve(path: str) -> Callable[..., Any]:
         if getattr(function, _MARK, False) is True:
             return function
     module, _dot, name = path.rpartition(".")
+    problem = named_paths.find_problem(path, HOOK, path, "your_app.tasks.send_reminder")
     if getattr(getattr(sys.modules.get(module), name, None), _MARK, False) is True:
         advice = _("{0} is decorated, but no installed app has its module: name {1} in the hook {2}.")
         raise UnknownHandlerError(advice.format(path, module, HANDLERS_HOOK))
+    if problem:
+        raise _unknown(path, problem)
     advice = _("{0} is not registered. Decorate it with @enqueueable, or name it in the hook {1} of your app.")
     raise UnknownHandlerError(advice.format(path, HOOK))
 
@@ -78,14 +82,20 @@ def takes_secrets(function: Callable[..., Any]) -> bool:
 def _import(path: str) -> Callable[..., Any]:
     try:
         function = attribute_of(path)
-        if function is None:
-            raise AttributeError(_("its module has none of this name"))
     except Exception as error:
+        if problem := named_paths.find_missing_module(path, error):
+            raise _unknown(path, problem) from error
         text = _("{0} can't be imported: {1}: {2}")
         raise UnknownHandlerError(text.format(path, type(error).__name__, error)) from error
+    if function is None:
+        raise _unknown(path, named_paths.missing_function(path))
     if not callable(function):
         raise UnknownHandlerError(_("{0} is no function.").format(path))
     return function
+
+
+def _unknown(path: str, advice: str) -> UnknownHandlerError:
+    return UnknownHandlerError(_("{0} is not a registered function: {1}").format(path or _("An empty name"), advice))
 
 
 def _is_of_its_module(function: Callable[..., Any], path: str) -> bool:

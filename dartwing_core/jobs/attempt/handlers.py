@@ -14,11 +14,10 @@ from typing import Any
 
 from frappe import _
 
-from ..base.texts import is_path
 from ..errors import UnknownHandlerError
-from . import functions
+from . import functions, named_paths
 from .declaration import Declaration, declare
-from .named_paths import HOOK, attribute_of, is_nameable, named_paths
+from .named_paths import HOOK, attribute_of
 from .parameters import MARK, Declared, declared_by, further_arguments
 
 _MARK, _DECLARED = "__background_job_handler__", "__background_job_type__"
@@ -49,13 +48,18 @@ def find_declarations() -> dict[str, Declaration]:
     Imports the modules and functions that the registry names. Other decorated functions are not found.
     """
     found: dict[str, Declaration] = {}
-    for name in sorted(named_paths()):
+    for name in sorted(named_paths.named_paths()):
         module = _module(name)
         for function in vars(module).values() if module else [attribute_of(name)]:
-            declaration = getattr(function, _DECLARED, None) if is_marked(function) else None
+            declaration = declaration_of(function)
             if declaration and function.__module__ in (name, name.rpartition(".")[0]):
                 found[f"{function.__module__}.{function.__qualname__}"] = declaration
     return found
+
+
+def declaration_of(function: Any) -> Declaration | None:
+    """The Job Type that a handler declares. None if it is no handler, or declares none."""
+    return getattr(function, _DECLARED, None) if is_marked(function) else None
 
 
 def resolve(path: str) -> Handler:
@@ -65,23 +69,19 @@ def resolve(path: str) -> Handler:
     is not registered, can't be imported or does not take one context.
     """
     path = (path or "").strip()
-    app, (module_name, _dot, name) = path.partition(".")[0], path.rpartition(".")
-    if not is_path(path):
-        raise _unknown(path, _("write it like {0}.").format("your_app.jobs.send_statement"))
-    if not is_nameable(path):
-        advice = _("the app {0} is not installed on this site. Install it, or name {1} in the hook {2}.")
-        raise _unknown(path, advice.format(app, module_name, HOOK))
+    if problem := named_paths.find_problem(path, HOOK, path.rpartition(".")[0], "your_app.jobs.send_statement"):
+        raise _unknown(path, problem)
     try:
         function = attribute_of(path)
     except Exception as error:
-        if isinstance(error, ModuleNotFoundError) and f"{module_name}.".startswith(f"{error.name}."):
-            raise _unknown(path, _("there is no module {0}. Check its name.").format(module_name)) from error
+        if problem := named_paths.find_missing_module(path, error):
+            raise _unknown(path, problem) from error
         raise UnknownHandlerError(
             _("Handler {0} can't be imported: {1}: {2}").format(path, type(error).__name__, error)
         ) from error
     if function is None:
-        raise _unknown(path, _("the module {0} has no function {1}. Check its name.").format(module_name, name))
-    if not (path in named_paths() or is_marked(function)):
+        raise _unknown(path, named_paths.missing_function(path))
+    if not (path in named_paths.named_paths() or is_marked(function)):
         raise _unknown(path, _("decorate it with @job_handler, or name it in the hook {0}.").format(HOOK))
     if problem := signature_problem(function):
         raise UnknownHandlerError(_("Handler {0}: {1}").format(path, problem))

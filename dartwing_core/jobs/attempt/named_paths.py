@@ -6,8 +6,10 @@ import importlib
 from typing import Any
 
 import frappe
+from frappe import _
 
 from ..base import config
+from ..base.texts import is_path
 
 HOOK = "background_job_handlers"
 
@@ -30,6 +32,30 @@ def is_nameable(path: str) -> bool:
     is_method = last[:1].isupper() and owner in named  # of a handler that is a class
     is_named = path in named or module in named or is_method
     return is_named or path.split(".")[0] in frappe.get_installed_apps()
+
+
+def find_problem(path: str, hook: str, named: str, example: str) -> str | None:
+    """Why no module may be imported for a path. None if one may. `named`: what the hook could name to allow it."""
+    if not is_path(path):
+        return _("write it like {0}.").format(example)
+    if not is_nameable(path):
+        advice = _("the app {0} is not installed on this site. Install it, or name {1} in the hook {2}.")
+        return advice.format(path.partition(".")[0], named, hook)
+    return None
+
+
+def find_missing_module(path: str, error: Exception) -> str | None:
+    """Which module of a path is missing, by the error of its import. None if the error says something else."""
+    module = path.rpartition(".")[0]
+    if isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}."):
+        return _("there is no module {0}. Check its name.").format(module)
+    return None
+
+
+def missing_function(path: str) -> str:
+    """What to say of a path whose module has no such function."""
+    module, _dot, name = path.rpartition(".")
+    return _("the module {0} has no function {1}. Check its name.").format(module, name)
 
 
 def attribute_of(path: str) -> Any:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import frappe
@@ -61,6 +62,7 @@ def enqueue(
         return frappe.call(function, **kwargs)
     if deduplicate and not job_id:
         raise InvalidJobError(_("`job_id` parameter is required for deduplication."))
+    _check_arguments(function, path, kwargs)
     organization = job_organization or _only_organization()
     request = Request(
         functions.JOB_TYPE,
@@ -76,6 +78,18 @@ def enqueue(
         is_enqueued=True,
     )
     return engine.submit_request(request)
+
+
+def _check_arguments(function: Callable[..., Any], path: str, arguments: Mapping[str, Any]) -> None:
+    """Raises InvalidJobError for arguments with which a worker could not call the function."""
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # of a function that is not written in Python
+        return
+    try:
+        signature.bind(**arguments)
+    except TypeError as error:
+        raise InvalidJobError(_("{0} can't be called with these arguments: {1}.").format(path, error)) from None
 
 
 def _only_organization() -> str:

@@ -15,7 +15,7 @@ from unittest import mock
 import frappe
 
 from . import executor
-from .attempt import parameters
+from .attempt import handlers, parameters
 from .attempt.context import JobContext
 from .base import clock, config, secret_values
 from .line import line_queries, queue_view
@@ -42,6 +42,10 @@ def run_jobs(limit: int = 1_000, *, raising: bool = False) -> dict[str, str]:
     made = _make_attempts(lambda _made: _next(), limit, raising)
     frappe.db.commit()  # a snapshot that shows all committed jobs
     return _statuses(dict.fromkeys(name for name, _attempt in made))
+
+
+drain = run_jobs
+"""`run_jobs` by the name that other job engines have for it."""
 
 
 @contextmanager
@@ -156,16 +160,21 @@ class Trap:
 
     jobs: list[TrappedJob] = field(default_factory=list)
 
-    def assert_submitted(self, job_type: str, /, **wanted: Any) -> TrappedJob:
-        """One job of this type was submitted with these parameters. It may have others beside them. Returns it."""
+    def assert_submitted(self, job_type: str | Callable[..., Any], /, **wanted: Any) -> TrappedJob:
+        """One job of this type was submitted with these parameters. It may have others beside them. Returns it.
+
+        `job_type`: its name, or the handler that declares it.
+        """
+        job_type = _name_of(job_type)
         found = [job for job in self.jobs if job.job_type == job_type and _has(job.parameters, wanted)]
         if len(found) != 1:
             raise AssertionError(f"{len(found)} jobs {job_type} with {wanted} were submitted, not one. {self._all()}")
         return found[0]
 
-    def assert_nothing_submitted(self, job_type: str | None = None) -> None:
+    def assert_nothing_submitted(self, job_type: str | Callable[..., Any] | None = None) -> None:
         """No job, or none of this type, was submitted."""
-        if any(job_type in (None, job.job_type) for job in self.jobs):
+        name = _name_of(job_type) if job_type is not None else None
+        if any(name in (None, job.job_type) for job in self.jobs):
             raise AssertionError(self._all())
 
     def _all(self) -> str:
@@ -179,6 +188,15 @@ class Trap:
             given = secret_values.revealed(secret_values.opened(given, names))
             asked = row["name"], row["job_type"], row["organization"], given, row["job_title"]
             self.jobs.append(TrappedJob(*asked))
+
+
+def _name_of(job_type: str | Callable[..., Any]) -> str:
+    """The name of a Job Type that is given by name or by its handler. Raises TypeError for another function."""
+    if isinstance(job_type, str):
+        return job_type
+    if declaration := handlers.declaration_of(job_type):
+        return declaration.type_name
+    raise TypeError(f"{job_type} declares no Job Type: name the type.")
 
 
 def _has(given: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
@@ -209,7 +227,8 @@ def context_for(handler: Callable[..., Any] | str = "", **values: Any) -> JobCon
 
     `values`: attributes of JobContext that the handler reads, such as `organization`, `parameters`, `attempt`, `state`.
     """
-    name = handler if isinstance(handler, str) else handler.__name__
+    declaration = None if isinstance(handler, str) else handlers.declaration_of(handler)
+    name = handler if isinstance(handler, str) else declaration.type_name if declaration else handler.__name__
     defaults = {"job_id": "JOB-TEST", "job_type": name, "organization": "", "parameters": {}, "timeout_seconds": 300}
     return JobContext(**{**defaults, "attempt": 1, "owner_user": frappe.session.user, **values})
 

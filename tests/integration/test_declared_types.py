@@ -92,6 +92,14 @@ def test_deduplication_is_said_as_in_the_form_or_as_in_a_call(code, said):
     assert stored().deduplication == "Never"
 
 
+def test_a_title_of_unknown_parameters_is_a_problem(code):
+    # Seen failing: it was accepted, and jobs had titles with a hole.
+    code(NAME, title="Statement for {custmer}")
+    assert "custmer is unknown: did you mean customer?" in sync().problems[0]
+    code(NAME, title="Statement for {customer}")
+    assert sync().problems == []
+
+
 def test_a_second_sync_changes_nothing():
     sync()
     before = stored().modified
@@ -181,12 +189,26 @@ def test_what_the_form_fills_in_follows_the_code_too(code):
     assert (now.deduplication, now.deduplication_window, now.display_name) == ("While Unfinished", 300, "Test Declared")
 
 
-@pytest.mark.parametrize("options", [{"retry_delays": 60}, {"timeout": "1m"}])
-def test_options_of_a_wrong_kind_are_a_problem_of_their_type_alone(code, options):
-    # Seen failing: they ended the migration of the site.
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"retry_delays": 60}, "retry_delays must be a list, not 60"),
+        ({"timeout": "1m"}, "timeout must be a whole number, not '1m'"),
+        ({"timeout": None}, "timeout must be a whole number, not None"),
+        ({"rate_limit": "5/m"}, "rate_limit must be a whole number, not '5/m'"),
+        ({"max_retries": True}, "max_retries must be a whole number"),
+        ({"own_process": "yes"}, "own_process must be True or False"),
+        ({"title": 3}, "title must be text"),
+        ({"retry_on": OSError}, "retry_on must be a list"),
+        ({"on_timeout": 3}, "on_timeout must be a function"),
+    ],
+)
+def test_options_of_a_wrong_kind_are_a_problem_of_their_type_alone(code, options, said):
+    # Seen failing: they ended the migration of the site. Then: "'NoneType' object is not iterable".
     code(NAME, **options)
     report = sync()
     assert NAME in report.problems[0]
+    assert said in report.problems[0]
     assert not frappe.db.exists("Job Type", NAME)
 
 

@@ -64,6 +64,32 @@ def test_a_parameter_may_be_named_like_the_object_of_all():
     assert result_of(own.of_dict.submit(factory.ALPHA, {"a": 1, "b": 2})) == {"sum": 3}
 
 
+def test_the_organization_may_be_named():
+    # Seen failing: "organization is missing".
+    job = own.dated.submit(customer="C-1", since=JANUARY, organization=factory.ALPHA)
+    assert (job.organization, result_of(job)["customer"]) == (factory.ALPHA, "C-1")
+    own_parameter = own.of_branch.submit(factory.ALPHA, organization="North")
+    assert result_of(own_parameter) == {"branch": "North"}
+
+
+def test_a_callback_gets_its_batch_if_its_handler_takes_it():
+    # Seen failing: "batch_id is unknown", which nobody had written.
+    def callback(part):
+        made = submit_batch(factory.ALPHA, [], on_success=part)
+        frappe.db.commit()
+        name = frappe.db.get_value("Background Job", {"callback_of": made.name})
+        return frappe.parse_json(frappe.db.get_value("Background Job", name, "input_parameters")), made.name
+
+    assert callback(own.dated.job(customer="C", since=JANUARY))[0] == {"customer": "C", "since": "2026-01-31"}
+    given, batch = callback(own.untyped.job(text="a"))
+    assert given == {"text": "a", "batch_id": batch}
+
+
+def test_the_title_shows_defaults():
+    # Seen failing: the place of a default stayed empty.
+    assert own.titled.submit(factory.ALPHA, customer="Ann").job_title == "2 for Ann"
+
+
 def test_wrong_arguments_are_named_as_for_each_submit():
     with pytest.raises(InvalidJobError, match="custmer is unknown: did you mean customer"):
         own.dated.submit(factory.ALPHA, custmer="C", since=JANUARY)

@@ -120,6 +120,7 @@ def test_times_while_it_was_disabled_are_not_missed(wall, job_type):
         ({"job_type": "test_disabled"}, "disabled"),
         ({"parameters": "{"}, "JSON"),
         ({"parameters": "[1]"}, "object"),
+        ({"job_type": "long_running_job", "parameters": '{"duration": "x"}'}, "don't fit"),
         ({"parameters": json.dumps({"x": "y" * 1_100_000})}, "at most"),
         ({"missed_runs": "Catch Up", "catch_up_limit": 101}, "Catch Up at Most"),
     ],
@@ -129,6 +130,8 @@ def test_what_could_not_run_is_refused_with_the_reason(wall, job_type, values, r
     with pytest.raises(frappe.ValidationError, match=reason) as refused:
         document(job_type, **values).insert()
     assert "<b>" not in str(refused.value)
+    assert "&#" not in str(refused.value)
+    assert "&apos;" not in str(refused.value)
 
 
 @pytest.mark.parametrize("values", [{"job_type": "nowhere"}, {"organization": "Test Nowhere"}, {"frequency": "Often"}])

@@ -18,9 +18,10 @@ from dartwing_core.jobs.testing import (
     time_passed,
     trap_jobs,
 )
-from tests.support import factory, processes
+from tests.support import declared_handlers, factory, processes
 from tests.support.handlers import whoami
 from tests.support.jobs import status, submitted
+from tests.support.registry import types_of
 from tests.support.sessions import as_user
 
 pytest_plugins = ["dartwing_core.jobs.testing_fixtures"]
@@ -101,6 +102,18 @@ def test_a_trap_holds_what_was_submitted(step, trapped_jobs):
     with pytest.raises(AssertionError, match="Submitted:"):
         trapped_jobs.assert_nothing_submitted()
     frappe.db.rollback()
+
+
+def test_a_trap_takes_a_handler_for_its_type(site, monkeypatch):
+    with types_of(declared_handlers, monkeypatch), trap_jobs() as trap:
+        submit_job("test_declared", factory.ALPHA, {"customer": "Ann"})
+        frappe.db.rollback()
+    declared = declared_handlers.declared
+    assert trap.assert_submitted(declared, customer="Ann").job_type == context_for(declared).job_type
+    with pytest.raises(AssertionError):
+        trap.assert_nothing_submitted(declared)
+    with pytest.raises(TypeError, match="declares no Job Type"):
+        trap.assert_submitted(whoami)
 
 
 def test_batches_and_schedules_fall_into_the_trap(step):

@@ -38,3 +38,14 @@ def untyped(context: JobContext) -> dict[str, Any]:
 def of_dict(context: JobContext, parameters: dict[str, int]) -> dict[str, Any]:
     """Has one parameter that is named like the object of all."""
     return {"sum": sum(parameters.values())}
+
+
+@job_handler("test_of_branch", deduplication="Never")
+def of_branch(context: JobContext, organization: str) -> dict[str, Any]:
+    """Has a parameter that is named like the job's organization."""
+    return {"branch": organization}
+
+
+@job_handler("test_titled", deduplication="Never", title="{copies} for {customer}")
+def titled(context: JobContext, customer: str, copies: int = 2) -> None:
+    """Has a title with a parameter that calls may leave out."""

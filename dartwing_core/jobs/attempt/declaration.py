@@ -5,11 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any, TypedDict, get_origin, get_type_hints
 
 from frappe import _
 
 from ..base import config
+from ..base.texts import cut
 
 
 class Options(TypedDict, total=False):
@@ -64,6 +65,8 @@ class Declaration:
     values: Mapping[str, Any]
     """Values of fields of the DocType. Fields that the code does not name are missing."""
     former_names: tuple[str, ...] = ()
+    problem: str | None = None
+    """Why the type can't be what the code says. It stays as it is, and does not keep the module from its import."""
 
 
 def declare(function: Callable[..., Any], type_name: str, options: Mapping[str, Any]) -> Declaration:
@@ -71,6 +74,9 @@ def declare(function: Callable[..., Any], type_name: str, options: Mapping[str, 
     if unknown := sorted(options.keys() - Options.__annotations__.keys()):
         known = ", ".join(sorted(Options.__annotations__))
         raise TypeError(_("{0} is no option of a Job Type. Options: {1}").format(", ".join(unknown), known))
+    problems = [problem for name, value in options.items() if (problem := _problem_of(name, value))]
+    if problems:
+        return Declaration(type_name, {}, problem=problems[0])
     values = {FIELDS.get(name, name): _plain(value) for name, value in options.items() if name != "former_names"}
     if "deduplication" in values:  # also as a call says it
         values["deduplication"] = config.DEDUPLICATION.get(values["deduplication"], values["deduplication"])
@@ -78,6 +84,24 @@ def declare(function: Callable[..., Any], type_name: str, options: Mapping[str, 
         values.setdefault("deduplication", config.policy_of_window(values["deduplication_window"]))
     values.setdefault("description", (inspect.getdoc(function) or "").partition("\n\n")[0].replace("\n", " "))
     return Declaration(type_name, values, tuple(options.get("former_names", ())))
+
+
+def _problem_of(name: str, value: Any) -> str | None:
+    """What is wrong if an option's value is of another kind than its annotation says."""
+    hint = get_type_hints(Options)[name]
+    if hint is int:
+        is_right, kind = isinstance(value, int) and not isinstance(value, bool), _("a whole number")
+    elif hint is bool:
+        is_right, kind = isinstance(value, int), _("True or False")
+    elif hint is str:
+        is_right, kind = isinstance(value, str), _("text")
+    elif get_origin(hint) is Callable:
+        is_right, kind = callable(value) or isinstance(value, str), _("a function")
+    else:
+        is_right, kind = isinstance(value, Collection), _("a list")
+    if is_right:
+        return None
+    return _("{0} must be {1}, not {2}. Leave out an option without a value.").format(name, kind, cut(repr(value)))
 
 
 def _plain(value: Any) -> Any:

@@ -84,6 +84,8 @@ def _try_to_sync(declaration: Declaration, path: str, declared: Collection[str],
 
 def _sync_one(declaration: Declaration, path: str, declared: Collection[str]) -> list[str]:
     """Make, rename or change one type. Returns which of these was done, as in SyncReport."""
+    if declaration.problem:
+        raise InvalidJobError(declaration.problem)
     name, done = declaration.type_name, list[str]()
     if not frappe.db.exists(config.JOB_TYPE, name) and (former := _former(declaration, path, declared)):
         rename_doc(config.JOB_TYPE, former, name, force=True, ignore_permissions=True, show_alert=False)

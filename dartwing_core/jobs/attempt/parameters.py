@@ -53,6 +53,9 @@ class Declared:
         self._takes_more = bool(self.schema.setdefault("additionalProperties", False))
         self.secrets = declared_secrets.names_of(self.schema, declared)
         """The names of the parameters that are encrypted."""
+        properties = self.schema.get("properties", {})
+        self.defaults = {name: field["default"] for name, field in properties.items() if "default" in field}
+        """The values of parameters that a job leaves out, as far as JSON has them."""
 
     def check(self, parameters: Mapping[str, Any], text: str | secret_values.Secret[str]) -> Any:
         """The typed parameters. Raises InvalidJobError that names each wrong one.
@@ -91,10 +94,16 @@ class Declared:
             return handler(context, **{field.name: getattr(value, field.name) for field in dataclasses.fields(value)})
         return handler(context, value)
 
+    def names(self) -> list[str] | None:
+        """The names of all parameters. None if the handler takes others, too."""
+        return None if self._takes_more else sorted(self._known)
+
+    def takes(self, name: str) -> bool:
+        """Whether the handler takes a parameter of this name."""
+        return self._takes_more or name in self._known
+
     def _unknown(self, parameters: Mapping[str, Any]) -> list[str]:
-        if self._takes_more:
-            return []
-        unknown = [name for name in parameters if name not in self._known]
+        unknown = [name for name in parameters if not self.takes(name)]
         return [describe_unknown([name], self._known) for name in unknown[:MOST_PROBLEMS]]
 
 

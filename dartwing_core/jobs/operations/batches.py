@@ -20,13 +20,13 @@ from ..base.row_types import Columns
 from ..base.texts import TEXT_LENGTH, cut
 from ..db.rows import standard_columns
 from ..ending import batch_cancel, batch_end
-from ..errors import BatchNotFoundError, InvalidJobError, InvalidTransitionError
+from ..errors import BatchNotFoundError, InvalidJobError, InvalidTransitionError, UnknownHandlerError
 from ..queries import list_arguments, pages
 from ..status import LIVE, RETRYABLE, JobStatus
 from ..store import batch_store, job_store
 from ..store.batch_store import CALLBACKS, RUNNING, BatchRow
 from ..store.job_rows import MemberRow
-from ..submit import dedup, submission
+from ..submit import dedup, given_parameters, submission
 from ..submit.after_commit import after_commit, undone_on_error
 from . import builders
 from .builders import Part
@@ -76,9 +76,10 @@ def submit_batch(
 
     All or none, in the caller's transaction, at most 10,000. `jobs`: results of `job`, `chain` and `group`.
 
-    The callbacks are jobs too, each made at most once in the life of the batch, with `batch_id` among its parameters:
-    `on_success` when all jobs are completed, `on_complete` when all have ended in any way, `on_failure` when the first
-    one has failed for good or was canceled. Raises the errors of `submit_job`.
+    The callbacks are jobs too, each made at most once in the life of the batch: `on_success` when all jobs are
+    completed, `on_complete` when all have ended in any way, `on_failure` when the first one has failed for good or was
+    canceled. A callback gets `batch_id` among its parameters if its handler takes it. Raises the errors of
+    `submit_job`.
     """
     organization = submission.organization_id(organization, frappe.session.user)
     plan = builders.plan_of(jobs, organization)
@@ -228,9 +229,20 @@ def _callback_request(kind: str, part: Any, batch: Columns) -> submission.Reques
     parameters = part.get("parameters") or {}
     if not isinstance(parameters, Mapping):
         raise InvalidJobError(_("{0} must be an object.").format("parameters"))
-    told = {**parameters, "batch_id": batch["name"]}
-    of_type = part.get("job_type"), organization, told, part.get("priority")
+    if _takes_batch(part.get("job_type")):
+        parameters = {**parameters, "batch_id": batch["name"]}
+    of_type = part.get("job_type"), organization, parameters, part.get("priority")
     return submission.Request(*of_type, title=part.get("title"))  # type: ignore[arg-type]
+
+
+def _takes_batch(type_name: Any) -> bool:
+    """Whether the handler of a callback takes `batch_id` among its parameters. All can read it from the context."""
+    job_type = config.job_type(type_name) if isinstance(type_name, str) else None
+    try:
+        declared = given_parameters.declared_of(job_type) if job_type else None
+    except UnknownHandlerError:  # the check of the job says so, to those who may know
+        return True
+    return declared is None or declared.takes("batch_id")
 
 
 def _text(value: Any) -> str | None:

@@ -12,7 +12,7 @@ from ..attempt import class_handlers, handlers
 from ..attempt.context import JobContext
 from ..attempt.declaration import Options
 from ..attempt.handlers import Handler
-from ..attempt.parameters import parameters_of
+from ..attempt.parameters import further_arguments, parameters_of
 from ..engine import submit_job
 from . import builders
 
@@ -124,8 +124,16 @@ class TypeSubmitter:
         """`options`: further arguments of `submit_job`."""
         self._function, self._type_name, self._options = function, type_name, options
 
-    def submit(self, organization: str | None = None, /, *arguments: Any, **named: Any) -> Document:
-        """Submit a job with these parameters of the handler."""
+    def submit(self, *arguments: Any, **named: Any) -> Document:
+        """Submit a job with these parameters of the handler. The organization comes first, or by name.
+
+        By name, it is the handler's parameter if the handler has one called `organization`.
+        """
+        organization: str | None = None
+        if arguments:
+            organization, *arguments = arguments  # type: ignore[assignment]
+        elif "organization" not in further_arguments(self._function):
+            organization = named.pop("organization", None)
         return submit_job(self._type_name, organization, self._parameters(arguments, named), **self._options)
 
     def job(self, *arguments: Any, **named: Any) -> dict[str, Any]:

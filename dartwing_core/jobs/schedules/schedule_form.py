@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import frappe
 from frappe import _
-from frappe.utils import cint, escape_html, get_system_timezone
+from frappe.utils import cint, get_system_timezone
 
 from ..access import visibility
 from ..base import canonical, clock, secret_values
@@ -50,7 +51,7 @@ def check(schedule: Document) -> None:
         failure = error
     if failure:  # out here, without the variables of what has refused it
         schedule.parameters = given.get_secret_value()  # the caller may mend the rest, and save it again
-        frappe.throw(escape_html(str(failure)), type(failure))
+        frappe.throw(html.escape(str(failure), quote=False), type(failure))  # Desk shows HTML, others a text
 
 
 def recurrence_of(schedule: ScheduleRow, now: float) -> Recurrence:

@@ -271,9 +271,10 @@ def policy_of(asked: str | None, job_type: JobType, dedup_key: str | None) -> tu
     if asked is None:
         is_asked = policy == config.NEVER and dedup_key is not None
         return (config.WHILE_UNFINISHED if is_asked else policy), window
-    if not isinstance(asked, str) or asked not in config.DEDUPLICATION:
+    named = config.DEDUPLICATION.get(asked, asked) if isinstance(asked, str) else None  # also as the form says it
+    if named not in config.DEDUPLICATION.values():
         raise InvalidJobError(_("deduplication must be one of: {0}.").format(", ".join(config.DEDUPLICATION)))
-    return config.DEDUPLICATION[asked], window or config.DEFAULT_WINDOW
+    return named, window or config.DEFAULT_WINDOW
 
 
 def check_policy(on_duplicate: str) -> None:

@@ -24,7 +24,7 @@ class Checked:
     identity: str
     """Canonical JSON that is the same for equal parameters. It tells no secret."""
     shown: Mapping[str, Any]
-    """The parameters without their secrets."""
+    """The parameters and their defaults, without secrets."""
 
 
 def declared_of(job_type: JobType) -> Declared | None:
@@ -68,7 +68,7 @@ def check(given: Mapping[str, Any] | None, declared: Declared | None, owner: str
     check_size(len(text))
     if declared:
         declared.check(given or {}, text)
-    return Checked(text, text, given or {})
+    return Checked(text, text, with_defaults(given or {}, declared))
 
 
 def _check_with_secrets(given: Mapping[str, Any], declared: Declared, owner: str) -> Checked:
@@ -78,7 +78,12 @@ def _check_with_secrets(given: Mapping[str, Any], declared: Declared, owner: str
     declared.check(given, text)
     stored = canonical.canonical_json(secret_values.sealed(given))
     identity = canonical.canonical_json(secret_values.fingerprinted(given, owner))
-    return Checked(stored, identity, secret_values.masked(given))
+    return Checked(stored, identity, with_defaults(secret_values.masked(given), declared))
+
+
+def with_defaults(given: Mapping[str, Any], declared: Declared | None) -> Mapping[str, Any]:
+    """The parameters that a handler gets, for those who read them."""
+    return {**declared.defaults, **given} if declared else given
 
 
 def check_size(size: int) -> None:

@@ -176,13 +176,14 @@ def edited(job: JobRow, parameters: Any) -> Columns:
         return {}
     secret_values.check_dots(parameters, before)
     found = given_parameters.check(parameters, declared, job["owner_user"])
+    had = given_parameters.with_defaults(secret_values.masked(before), declared)
     content = canonical.hash_of(job["job_type"], job["organization"], found.identity)
     is_by_content = job["dedup_hash"] == job["job_hash"]  # and not by a key of the caller's own
     return {
         "input_parameters": found.text,
         "job_hash": content,
         "dedup_hash": content if is_by_content else job["dedup_hash"],
-        "job_title": _edited_title(job, job_type, secret_values.masked(before), found.shown),
+        "job_title": _edited_title(job, job_type, had, found.shown),
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from frappe import _
 
 from ..attempt.context import text_for_storage
+from ..base.texts import describe_unknown
 from ..errors import InvalidJobError
 
 LENGTH = 140
@@ -31,6 +32,17 @@ def title_for(given: Any, template: str | None, parameters: Mapping[str, Any] | 
         known = parameters or {}
         given = PLACE.sub(lambda place: _text(known.get(place[1])), template or "")
     return UNSEEN.sub("", " ".join(text_for_storage(given).split()))[:LENGTH].strip() or None
+
+
+def check_template(template: str, names: Sequence[str] | None) -> None:
+    """Raises InvalidJobError if a Job Type's title has a place for something else than these parameters.
+
+    `names`: all that there are. None if there may be others.
+    """
+    unknown = [place for place in PLACE.findall(template) if names is not None and place not in names]
+    if unknown:
+        problem = describe_unknown(unknown, names or ())
+        raise InvalidJobError(_("The title does not fit the handler: {0}.").format(problem))
 
 
 def _text(value: Any) -> str:

@@ -10,6 +10,7 @@ from dartwing_core.jobs.attempt import functions, handlers
 from dartwing_core.jobs.base import config
 from dartwing_core.jobs.line import wake
 from dartwing_core.jobs.rq import redis_queue
+from dartwing_core.jobs.submit import titles
 from dartwing_core.jobs.submit.after_commit import after_commit
 
 RANGES: dict[str, tuple[float, float]] = {
@@ -33,6 +34,7 @@ class JobType(OwnDocument):
     display_name: str | None
     queue: str | None
     requires_permission: str | None
+    job_title: str | None
     deduplication: str | None
     deduplication_window: int | None
 
@@ -102,7 +104,9 @@ class JobType(OwnDocument):
         for fieldname in ("handler_method", "timeout_handler_method"):
             self.set(fieldname, (self.get(fieldname) or "").strip())
             if name := self.get(fieldname):
-                handlers.declared_of(handlers.resolve(name), name)
+                declared = handlers.declared_of(handlers.resolve(name), name)
+                if fieldname == "handler_method" and declared and self.has_value_changed("job_title"):
+                    titles.check_template(self.job_title or "", declared.names())
         self.set("dead_letter_handler_method", (self.get("dead_letter_handler_method") or "").strip())
         if told := self.get("dead_letter_handler_method"):
             functions.resolve(told)

@@ -24,7 +24,7 @@ def test_the_tests_of_the_example_app_pass():
 
 @pytest.mark.timeout(600)
 def test_the_test_of_a_file_of_handlers_passes(tmp_path):
-    found = snippets(ROOT / "docs" / "writing_handlers.md")
+    found = snippets(ROOT / "docs" / "testing_handlers.md")
     for name in ("my_jobs.py", "test_my_jobs.py"):
         (text,) = [snippet.text for snippet in found if snippet.text.startswith(f"# {name}\n")]
         (tmp_path / name).write_text(text)

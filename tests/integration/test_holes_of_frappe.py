@@ -21,7 +21,7 @@ from tests.support.holes import scene as scenes
 
 IS_STANDALONE = os.environ["DW_MODE"] == "standalone"
 VERSION = 15 if IS_15 else 16
-README = Path(dartwing_core.wall.__file__).parent / "README.md"
+HOLES = Path(dartwing_core.wall.__file__).parent / "HOLES.md"
 SUBSTITUTES = "dartwing_core.wall.substitutes."
 
 
@@ -52,15 +52,15 @@ def test_the_hole_is_there(scene, rule):
 
 
 def rules() -> set[str]:
-    """The first module of each row in the README's first table, and each substitute."""
-    modules = set(re.findall(r"^\| `(\w+)`.* \| .+ \| .+ \|$", README.read_text(), re.MULTILINE))
+    """The first module of each row in the first table of HOLES.md, and each substitute."""
+    modules = set(re.findall(r"^\| `(\w+)`.* \| .+ \| .+ \|$", HOLES.read_text(), re.MULTILINE))
     paths = [path for paths in frappe.get_hooks("override_whitelisted_methods").values() for path in paths]
     functions = {path.removeprefix("dartwing_core.wall.") for path in paths if path.startswith(SUBSTITUTES)}
     return modules | functions
 
 
 def named_without_test() -> set[str]:
-    section = README.read_text().partition("## Tests of the holes")[2].partition("\n## ")[0]
+    section = HOLES.read_text().partition("## Tests of the holes")[2].partition("\n## ")[0]
     return set(re.findall(r"^\| `(.+?)`", section, re.MULTILINE))
 
 

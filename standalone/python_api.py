@@ -18,7 +18,7 @@ The public names of `dartwing_core.jobs`. Everything else in that package may ch
 Each function acts as the current user of Frappe, and sees what this user may see.
 
 `./dev api` makes this page of the docstrings. Guides with examples: [writing handlers](writing_handlers.md),
-[workflows](workflows.md), [schedules](schedules.md).
+[submitting](submitting.md), [workflows](workflows.md), [schedules](schedules.md).
 """
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Submitting jobs": ("submit_job", "submit_jobs"),

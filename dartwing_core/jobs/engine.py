@@ -69,9 +69,9 @@ def submit_job(
     `dedup_key`: identifies equal jobs, instead of their parameters. `on_duplicate`: "raise", "return" the existing
     job, or "replace" its parameters until its first attempt. `deduplication`: how long an equal job is a duplicate,
     instead of as the Job Type says: "while_unfinished", "within_window" or "never". `timeout` (seconds that an
-    attempt may take) and `max_retries`: at most what the Job Type allows. `title`: which one of its type it is, for
-    people. `reference`: the document that it is about, or its DocType and name; the document's form then shows the
-    job. `tags`: texts by which `list_jobs` finds it.
+    attempt may take) and `max_retries`: at most what the Job Type allows. `title`: a name that tells the job from
+    others of its type. `reference`: the document that it is about, or its DocType and name; the document's form then
+    shows the job. `tags`: texts by which `list_jobs` finds it.
 
     Raises InvalidJobError (a frappe.ValidationError), frappe.PermissionError, DuplicateJobError, RateLimitError or
     QueueFullError.

@@ -393,10 +393,10 @@ class ListedBatch(TypedDict):
 
 
 class ListedJob(TypedDict):
-    """A job in a list. Times are ISO 8601 with offset.  `title`: which one of its type it is. `reference_doctype`
-    and `reference_name`: the document that it is about. `waiting_reason`: why the job is not running yet.
-    `cancel_requested`: whether the running job was asked to stop. `output_url`: the path of this site's file that
-    is the job's outcome.
+    """A job in a list. Times are ISO 8601 with offset.  `title`: a name that tells the job from others of its type.
+    `reference_doctype` and `reference_name`: the document that it is about. `waiting_reason`: why the job is not
+    running yet. `cancel_requested`: whether the running job was asked to stop. `output_url`: the path of this
+    site's file that is the job's outcome.
     """
 
     job_id: str

@@ -1,6 +1,6 @@
 """Decides which failures are worth another attempt.
 
-The order of the rules is part of the public contract; `docs/writing_handlers.md` lists them.
+The order of the rules is part of the public contract; `docs/retries.md` lists them.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from frappe import _
 
@@ -47,7 +47,7 @@ def submit_batch(
 @endpoint("GET", limit="status")
 def get_batch_status(batch_id: BatchId = REQUIRED) -> BatchStatusAnswer:
     """State and progress of a batch, with the number of its jobs in each status."""
-    return engine.get_batch_status(batch_id)
+    return cast(BatchStatusAnswer, engine.get_batch_status(batch_id))
 
 
 @endpoint("GET", limit="list")
@@ -58,7 +58,7 @@ def list_batches(
     offset: Annotated[int, "The number of rows to skip"] = 0,
 ) -> BatchList:
     """Batches that you may see, newest first."""
-    return engine.list_batches(organization, status, limit, offset)
+    return cast(BatchList, engine.list_batches(organization, status, limit, offset))
 
 
 @endpoint("POST", limit="cancel")
@@ -72,7 +72,7 @@ def cancel_batch(
 @endpoint("POST", limit="submit")
 def retry_batch(batch_id: BatchId = REQUIRED) -> BatchRetry:
     """Start a fresh series of attempts of all jobs of a batch that have failed."""
-    retried = engine.retry_batch(batch_id)
+    retried = cast(BatchRetry, engine.retry_batch(batch_id))
     rate_limits.count_jobs("submit", retried["retried"] + len(retried["skipped"]))
     return retried
 

@@ -8,7 +8,7 @@ that Frappe leaves the parsing of arguments to us.
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from frappe import _
 from werkzeug.wrappers import Response
@@ -195,7 +195,7 @@ def _due_again(job: Any, done: str) -> DueAgain:
 @endpoint("GET", limit="status")
 def get_job_status(job_id: JobId = REQUIRED) -> JobStatusAnswer:
     """State, progress and outcome of a job."""
-    return engine.get_job_status(job_id)
+    return cast(JobStatusAnswer, engine.get_job_status(job_id))
 
 
 @endpoint("GET", limit="status")
@@ -212,7 +212,7 @@ def wait_for_job(
 @endpoint("GET", limit="status")
 def get_job_details(job_id: JobId = REQUIRED) -> JobDetails:
     """All details of a job: state, parameters, attempts, relatives, history and allowed operations."""
-    return engine.get_job_details(job_id)
+    return cast(JobDetails, engine.get_job_details(job_id))
 
 
 @endpoint("GET", limit="list")
@@ -236,13 +236,13 @@ def list_jobs(
     """Jobs that you may see, newest first."""
     reference = (reference_doctype, reference_name) if reference_doctype or reference_name else None
     filters = (priority, owner_user, from_date, to_date, order_by, batch, schedule, reference, given(tag))
-    return engine.list_jobs(organization, status, job_type, limit, offset, *filters)
+    return cast(JobList, engine.list_jobs(organization, status, job_type, limit, offset, *filters))
 
 
 @endpoint("GET", limit="status")
 def get_job_history(job_id: JobId = REQUIRED) -> History:
     """Every status change of a job, oldest first."""
-    return engine.get_job_history(job_id)
+    return cast(History, engine.get_job_history(job_id))
 
 
 @endpoint("GET", limit="list")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from frappe import _
 
@@ -12,6 +12,7 @@ from . import rate_limits
 from .arguments import parsed, requests_for
 from .registry import endpoint
 from .schemas.common import REQUIRED, Hours, JobId, JobTypeName, Limit, OrganizationName
+from .schemas.jobs import ListedJob
 from .schemas.operations import (
     Bulk,
     BulkRetry,
@@ -24,8 +25,10 @@ from .schemas.operations import (
     JobTypes,
     ManuallyClosed,
     Metrics,
+    OpenCircuit,
     OpenCircuits,
     RetriedByError,
+    SlowJob,
     SlowJobs,
 )
 
@@ -37,19 +40,19 @@ def _cost_of_ids(job_ids: Any = None, **_more: Any) -> int:
 @endpoint("POST", limit="cancel", cost=_cost_of_ids)
 def cancel_jobs(job_ids: JobIds = REQUIRED, reason: Annotated[str, "Kept with the jobs"] | None = None) -> Bulk:
     """Cancel several jobs. A job that can't be canceled stops none of the others."""
-    return engine.cancel_jobs(parsed(job_ids, "job_ids"), reason=reason)
+    return cast(Bulk, engine.cancel_jobs(parsed(job_ids, "job_ids"), reason=reason))
 
 
 @endpoint("POST", limit="submit", cost=_cost_of_ids)
 def retry_jobs(job_ids: JobIds = REQUIRED) -> Bulk:
     """Start a fresh series of attempts of several failed jobs. A job that can't be retried stops none of the others."""
-    return engine.retry_jobs(parsed(job_ids, "job_ids"))
+    return cast(Bulk, engine.retry_jobs(parsed(job_ids, "job_ids")))
 
 
 @endpoint("POST", limit="cancel", cost=_cost_of_ids)
 def delete_jobs(job_ids: JobIds = REQUIRED) -> Bulk:
     """Delete several jobs that are over, with their history. System Manager only."""
-    return engine.delete_jobs(parsed(job_ids, "job_ids"))
+    return cast(Bulk, engine.delete_jobs(parsed(job_ids, "job_ids")))
 
 
 @endpoint("POST", limit="submit")
@@ -59,7 +62,8 @@ def retry_dead_letters(
     job_type: JobTypeName | None = None,
 ) -> RetriedByError:
     """Retry the Dead Letter jobs that you may see with these kinds of errors, the oldest 500."""
-    found = engine.retry_dead_letters(parsed(fingerprints, "fingerprints"), organization or None, job_type or None)
+    errors = parsed(fingerprints, "fingerprints")
+    found = cast(RetriedByError, engine.retry_dead_letters(errors, organization or None, job_type or None))
     rate_limits.count_jobs("submit", len(found["done"]) + len(found["refused"]))
     return found
 
@@ -67,7 +71,7 @@ def retry_dead_letters(
 @endpoint("GET", limit="list")
 def get_dead_letter_jobs(organization: OrganizationName | None = None, limit: Limit = 100) -> DeadLetters:
     """Dead Letter jobs that you may see, newest first."""
-    return {"jobs": engine.get_dead_letter_jobs(organization, limit)}
+    return {"jobs": cast(list[ListedJob], engine.get_dead_letter_jobs(organization, limit))}
 
 
 @endpoint("POST", limit="submit")
@@ -75,7 +79,7 @@ def bulk_retry_dead_letter(
     organization: OrganizationName | None = None, job_type: JobTypeName | None = None, limit: Limit = 50
 ) -> BulkRetry:
     """Retry Dead Letter jobs that you may see, oldest first."""
-    retried = engine.bulk_retry_dead_letter(organization, job_type, limit)
+    retried = cast(BulkRetry, engine.bulk_retry_dead_letter(organization, job_type, limit))
     rate_limits.count_jobs("submit", len(retried["retried"]) + len(retried["skipped"]))
     return retried
 
@@ -90,7 +94,7 @@ def delete_dead_letter_job(job_id: JobId = REQUIRED) -> Deleted:
 @endpoint("GET", limit="list")
 def get_open_circuits(organization: OrganizationName | None = None) -> OpenCircuits:
     """Circuits that hold jobs back, in organizations that you administer, newest first."""
-    return {"circuits": engine.get_open_circuits(organization)}
+    return {"circuits": cast(list[OpenCircuit], engine.get_open_circuits(organization))}
 
 
 @endpoint("POST", limit="cancel")
@@ -99,32 +103,38 @@ def manually_close_circuit(
 ) -> ManuallyClosed:
     """Close a circuit by hand: its held jobs may start before the cool-down is over."""
     closed = engine.manually_close_circuit(job_type, organization)
-    shown = {name: closed[name] for name in ("circuit_id", "job_type", "organization", "organization_name", "status")}
-    return {**shown, "message": _("Circuit closed")}
+    return {
+        "circuit_id": closed["circuit_id"],
+        "job_type": closed["job_type"],
+        "organization": closed["organization"],
+        "organization_name": closed["organization_name"],
+        "status": closed["status"],
+        "message": _("Circuit closed"),
+    }
 
 
 @endpoint("GET", limit="list")
 def get_job_counts(organization: OrganizationName | None = None) -> JobCounts:
     """Counts of jobs that run, wait, have failed today or are dead letters."""
-    return engine.get_job_counts(organization)
+    return cast(JobCounts, engine.get_job_counts(organization))
 
 
 @endpoint("GET", limit="status")
 def get_job_type_overview(job_type: JobTypeName = REQUIRED, hours: Hours = 24) -> JobTypeOverview:
     """Figures of a type's jobs, the newest ten, and the JSON Schema of their parameters."""
-    return engine.get_job_type_overview(job_type, hours)
+    return cast(JobTypeOverview, engine.get_job_type_overview(job_type, hours))
 
 
 @endpoint("GET", limit="list")
 def list_job_types(organization: OrganizationName | None = None) -> JobTypes:
     """The Job Types whose jobs you may submit for an organization, with the JSON Schema of their parameters."""
-    return engine.list_job_types(organization)
+    return cast(JobTypes, engine.list_job_types(organization))
 
 
 @endpoint("GET", limit="metrics")
 def get_job_metrics(organization: OrganizationName | None = None, hours: Hours = 24) -> Metrics:
     """Counts of jobs by status and of waiting jobs, processing times and failure rates."""
-    return engine.get_metrics(organization, hours)
+    return cast(Metrics, engine.get_metrics(organization, hours))
 
 
 @endpoint("GET", limit="metrics")
@@ -132,7 +142,7 @@ def get_execution_time_stats(
     organization: OrganizationName | None = None, job_type: JobTypeName | None = None, hours: Hours = 24
 ) -> ExecutionTimes:
     """Execution times of completed jobs."""
-    return engine.get_execution_time_stats(organization, job_type, hours)
+    return cast(ExecutionTimes, engine.get_execution_time_stats(organization, job_type, hours))
 
 
 @endpoint("GET", limit="metrics")
@@ -143,4 +153,4 @@ def get_slowest_jobs(
     limit: Limit = 10,
 ) -> SlowJobs:
     """The completed jobs with the longest execution times."""
-    return {"jobs": engine.get_slowest_jobs(organization, job_type, hours, limit)}
+    return {"jobs": cast(list[SlowJob], engine.get_slowest_jobs(organization, job_type, hours, limit))}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, cast
 
 from frappe import _
 
@@ -21,13 +21,13 @@ def list_schedules(
     offset: Annotated[int, "The number of rows to skip"] = 0,
 ) -> ScheduleList:
     """Schedules that you may see, newest first."""
-    return engine.list_schedules(organization, enabled, limit, offset)
+    return cast(ScheduleList, engine.list_schedules(organization, enabled, limit, offset))
 
 
 @endpoint("GET", limit="status")
 def get_schedule(schedule_id: ScheduleId = REQUIRED) -> ScheduleAnswer:
     """A schedule with its next due times."""
-    return engine.get_schedule(schedule_id)
+    return cast(ScheduleAnswer, engine.get_schedule(schedule_id))
 
 
 @endpoint("GET", limit="status")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from typing_extensions import TypedDict
 
-from .common import Status
+from .common import Moment, Status
 
 BatchStatus = Literal["Running", "Completed", "Failed", "Canceled"]
 BatchId = Annotated[str, "Id of a batch, such as BATCH-1K11R5XW3ZB0000ABCDE"]
@@ -35,8 +34,8 @@ class ListedBatch(TypedDict):
     description: str | None
     status: BatchStatus
     size: int
-    created_at: datetime
-    completed_at: datetime | None
+    created_at: Moment
+    completed_at: Moment | None
     cancel_requested: bool
     canceled_by: str | None
     on_complete_job: str | None

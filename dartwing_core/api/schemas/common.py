@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from typing_extensions import TypedDict
@@ -13,6 +13,18 @@ REQUIRED: Any = None
 Status = Literal["Pending", "Queued", "Running", "Completed", "Failed", "Dead Letter", "Canceled", "Timed Out"]
 Priority = Literal["Low", "Normal", "High", "Critical"]
 
+
+
+class _DateTime:
+    """Marks text that the OpenAPI description calls `date-time`."""
+
+    @staticmethod
+    def __get_pydantic_json_schema__(core_schema: Any, handler: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        return {**handler(core_schema), "format": "date-time"}
+
+
+Moment = Annotated[str, _DateTime()]
+"""A time, as ISO 8601 with offset."""
 JobId = Annotated[str, "Id of a job, such as JOB-1K11R5XW3ZB0000ABCDE"]
 JobTypeName = Annotated[str, "Name of a Job Type"]
 OrganizationName = Annotated[str, "Id or exact name of one of your organizations"]
@@ -43,7 +55,7 @@ class Event(TypedDict):
 
     from_status: Status | None
     to_status: Status
-    timestamp: datetime
+    timestamp: Moment
     actor: str
     message: str | None
     retry_attempt: int

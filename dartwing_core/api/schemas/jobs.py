@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any, Literal
 
 from typing_extensions import TypedDict
 
 from .batches import BatchStatus
-from .common import Deduplication, Event, OnParentFailure, Priority, Status, Submitted
+from .common import Deduplication, Event, Moment, OnParentFailure, Priority, Status, Submitted
 
 
 class Reference(TypedDict):
@@ -54,7 +53,7 @@ class SubmittedJobs(TypedDict):
 class DueAgain(Submitted):
     """A job with another due time. `waiting_reason`: why the job still waits."""
 
-    available_at: datetime
+    available_at: Moment
     waiting_reason: str | None
 
 
@@ -87,13 +86,13 @@ class ListedJob(TypedDict):
     progress_message: str | None
     owner_user: str
     attempt: int
-    created_at: datetime
-    available_at: datetime | None
-    started_at: datetime | None
-    completed_at: datetime | None
+    created_at: Moment
+    available_at: Moment | None
+    started_at: Moment | None
+    completed_at: Moment | None
     retry_count: int
     max_retries: int
-    next_retry_at: datetime | None
+    next_retry_at: Moment | None
     output_reference: str | None
     error_message: str | None
     error_type: Literal["Transient", "Permanent"] | None
@@ -110,7 +109,7 @@ class ListedJob(TypedDict):
 class JobStatusAnswer(ListedJob):
     """State, progress and outcome of a job. `result_is_hidden`: you may see the job, but not its result and files."""
 
-    canceled_at: datetime | None
+    canceled_at: Moment | None
     canceled_by: str | None
     result: Any
     depends_on: str | None
@@ -157,7 +156,7 @@ class Relatives(TypedDict):
 class LogLine(TypedDict):
     """A line that a handler has logged."""
 
-    logged_at: datetime
+    logged_at: Moment
     level: Literal["debug", "info", "warning", "error"]
     text: str
 
@@ -170,8 +169,8 @@ class Attempt(TypedDict):
     attempt: int
     outcome: Status | None
     worker: str | None
-    started_at: datetime | None
-    ended_at: datetime | None
+    started_at: Moment | None
+    ended_at: Moment | None
     duration: float | None
     error_message: str | None
     traceback: str | None

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from typing_extensions import TypedDict
 
-from .common import Priority, Status
+from .common import Moment, Priority, Status
 from .jobs import ListedJob
 
 JobIds = Annotated[list[str], "Ids of at most 500 jobs"]
@@ -53,8 +52,8 @@ class OpenCircuit(TypedDict):
     organization: str
     organization_name: str
     status: Literal["Open", "Half Open"]
-    opened_at: datetime
-    open_until: datetime
+    opened_at: Moment
+    open_until: Moment
     failures: int
     samples: int
     probe_job: str | None
@@ -157,7 +156,7 @@ class Metrics(TypedDict):
     processing_time: ProcessingTime
     failure_rate_by_type: dict[str, float]
     processing_time_by_type: dict[str, float | None]
-    timestamp: datetime
+    timestamp: Moment
 
 
 class ExecutionTimes(ProcessingTime):
@@ -173,7 +172,7 @@ class SlowJob(TypedDict):
     organization: str
     organization_name: str
     owner_user: str
-    completed_at: datetime
+    completed_at: Moment
     seconds: float
 
 

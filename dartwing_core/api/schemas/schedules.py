@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from typing_extensions import TypedDict
 
-from .common import Priority
+from .common import Moment, Priority
 
 ScheduleId = Annotated[str, "Id of a schedule, such as SCHEDULE-1K11R5XW3ZB0000ABCDE"]
 Frequency = Literal["Cron", "Interval"]
@@ -33,11 +32,11 @@ class ListedSchedule(TypedDict):
     priority: Priority | None
     missed_runs: Literal["Skip", "Run Once", "Catch Up"]
     catch_up_limit: int
-    next_run: datetime | None
-    last_run: datetime | None
+    next_run: Moment | None
+    last_run: Moment | None
     last_job: str | None
     last_error: str | None
-    last_error_at: datetime | None
+    last_error_at: Moment | None
     refusals: int
 
 
@@ -45,7 +44,7 @@ class ScheduleAnswer(ListedSchedule):
     """A schedule with its next due times, by its own time zone."""
 
     parameters: dict[str, Any] | None
-    next_runs: list[datetime]
+    next_runs: list[Moment]
 
 
 class ScheduleList(TypedDict):
@@ -58,4 +57,4 @@ class ScheduleList(TypedDict):
 
 
 class NextRuns(TypedDict):
-    next_runs: list[datetime]
+    next_runs: list[Moment]

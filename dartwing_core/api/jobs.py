@@ -246,6 +246,6 @@ def get_job_history(job_id: JobId = REQUIRED) -> History:
 
 
 @endpoint("GET", limit="list")
-def get_openapi() -> dict[str, Any]:
+def get_openapi() -> Response:
     """This description itself, not in `message`."""
     return Response(json.dumps(openapi.describe()), content_type="application/json")

@@ -9,6 +9,8 @@ import inspect
 import typing
 from typing import Any
 
+from werkzeug.wrappers import Response
+
 from dartwing_core import __version__
 
 from .arguments import is_required
@@ -91,7 +93,7 @@ def _operation(name: str, item: Endpoint, components: dict[str, Any]) -> dict[st
         operation["parameters"] = [*operation.get("parameters", ()), *map(_header, item.headers.items())]
     answer = {
         "type": "object",
-        "properties": {"message": _schema(hints["return"], components)},
+        "properties": {"message": _schema(_answered(hints["return"]), components)},
         "required": ["message"],
     }
     codes = [code for code in ERRORS if code != "409" or name in DUPLICATES]
@@ -100,6 +102,11 @@ def _operation(name: str, item: Endpoint, components: dict[str, Any]) -> dict[st
         **{code: {"$ref": f"#/components/responses/{code}"} for code in codes},
     }
     return operation
+
+
+def _answered(hint: Any) -> Any:
+    """The type of an answer. An endpoint that makes the whole response answers an object."""
+    return dict[str, Any] if hint is Response else hint
 
 
 def _query(parameter: inspect.Parameter, hint: Any, components: dict[str, Any]) -> dict[str, Any]:

@@ -111,7 +111,8 @@ def without_strings(text: str) -> str:
 
 def parts_of(text: str) -> list[str]:
     """The parts between commas. Commas within parentheses or quotes do not count, but do if a quote has no end."""
-    parts, begin, depth = [], 0, 0
+    parts: list[str] = []
+    begin, depth = 0, 0
     for mark in MARKS.finditer(text):
         if mark["open"]:
             return [*parts, *text[begin:].split(",")]

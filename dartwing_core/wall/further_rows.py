@@ -70,9 +70,9 @@ def check_move(doctype: str, kind: Any, name: Any) -> None:
     """Refuse to move a row of this DocType to a document of ours, or to a row about one."""
     if tenant_doctype(kind):
         throw_moved(doctype)
-    about = row_doctype(kind), name
-    if references.is_about_ours(*about) or personal_rows.is_about_ours(*about):
-        throw_further(about[0])
+    about = row_doctype(kind)
+    if about and (references.is_about_ours(about, name) or personal_rows.is_about_ours(about, name)):
+        throw_further(about)
 
 
 def check_pictures(doc: Document, _method: str | None = None) -> None:
@@ -88,10 +88,11 @@ def _move_up(doc: Document) -> None:
     kind, name = REFERENCES[doc.doctype]
     above = REFERENCES.get(doc.get(kind)) if is_automatic and doc.is_new() else None
     found = frappe.db.get_value(doc.get(kind), doc.get(name), above) if above else None
-    if not found or found[0] not in TENANT_DOCTYPES:
+    if found and found[0] in TENANT_DOCTYPES:
+        doc.update(dict(zip((kind, name), found, strict=True)))
+        references.check_reference(doc)
+    else:
         throw_further(doc.get(kind))
-    doc.update(dict(zip((kind, name), found, strict=True)))
-    references.check_reference(doc)
 
 
 def throw_moved(doctype: str) -> None:

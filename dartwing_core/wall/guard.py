@@ -133,8 +133,8 @@ def _check(call: Call) -> None:
     is_odd_call = _calls_another_kind(call)
     pairs = [(tenant_doctype(call.arguments.get(kind)), call.arguments.get(name)) for kind, name in PAIRS]
     pairs += [*_assigned(call), *_sent_to_method(call)]
-    pairs = [(doctype, str(name)) for doctype, name in pairs if doctype and name is not None]
-    if not (asked_for or ours or no_text or odd_number or odd_doctype or pairs or is_odd_call):
+    named = [(doctype, str(name)) for doctype, name in pairs if doctype and name is not None]
+    if not (asked_for or ours or no_text or odd_number or odd_doctype or named or is_odd_call):
         return
     _let_others_authenticate()
     if visibility.viewer().sees_everything or _is_refused_anyway():
@@ -146,7 +146,7 @@ def _check(call: Call) -> None:
     if odd_number or odd_doctype:
         text = _("{0} must be a number.") if odd_number else _("{0} must be text.")
         raise frappe.ValidationError(text.format(odd_number or odd_doctype))
-    for doctype, name in pairs:
+    for doctype, name in named:
         _check_names(doctype, {name})
     if no_text:
         raise frappe.ValidationError(no_text)

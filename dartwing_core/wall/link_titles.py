@@ -6,8 +6,8 @@ Frappe adds the titles of all linked documents to forms, prints and previews, wi
 from __future__ import annotations
 
 import functools
-from collections.abc import MutableMapping
-from typing import Any
+from collections.abc import Callable, MutableMapping
+from typing import TYPE_CHECKING, Any
 
 import frappe
 from frappe.contacts.doctype.address import address
@@ -20,6 +20,10 @@ from dartwing_core.jobs.access import visibility
 
 from . import by_request, links, references
 from .doctypes import tenant_doctype
+
+if TYPE_CHECKING:
+    from frappe.model.document import Document
+    from frappe.model.meta import Meta
 
 OF_PRINTS = "set_title_values_for_link_and_dynamic_link_fields"
 
@@ -44,9 +48,9 @@ def _remove_hidden(titles: MutableMapping[str, Any] | None) -> None:
             del titles[key]
 
 
-def _of_form(find):
+def _of_form(find: Callable[..., dict[str, Any] | None]) -> Callable[..., dict[str, Any] | None]:
     @functools.wraps(find)
-    def titles(*arguments, **named):
+    def titles(*arguments: Any, **named: Any) -> dict[str, Any] | None:
         found = find(*arguments, **named)
         _remove_hidden(found)
         return found
@@ -54,9 +58,9 @@ def _of_form(find):
     return titles
 
 
-def _of_print(add):
+def _of_print(add: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(add)
-    def add_titles(meta, doc, parent_doc=None):
+    def add_titles(meta: Meta, doc: Document, parent_doc: Document | None = None) -> None:
         add(meta, doc, parent_doc)
         _remove_hidden((parent_doc or doc).get("__link_titles"))
 
@@ -71,11 +75,11 @@ if hasattr(link_preview, OF_PRINTS):  # 16
     setattr(link_preview, OF_PRINTS, getattr(printview, OF_PRINTS))
 
 
-def _of_contact(add):
+def _of_contact(add: Callable[[Document], None]) -> Callable[[Document], None]:
     """`set_link_title`: a link that the user may not see keeps the title that it has."""
 
     @functools.wraps(add)
-    def add_titles(doc):
+    def add_titles(doc: Document) -> None:
         rows = doc.links
         hidden = links.hidden_links(doc) if rows and by_request.FLAG in frappe.flags else []
         doc.links = [row for row in rows or () if not any(link.row is row for link in hidden)]

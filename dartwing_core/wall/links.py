@@ -38,7 +38,7 @@ class Link:
     name: str
 
 
-def check(doc, stored: Callable[[], Any]) -> None:
+def check(doc: Document, stored: Callable[[], Document | None]) -> None:
     """Raise Frappe's error for a missing document if a new link of the document leads to a hidden one.
 
     `stored` returns the document as it was.
@@ -47,7 +47,7 @@ def check(doc, stored: Callable[[], Any]) -> None:
         _throw_missing(link)
 
 
-def _kept_and_new(doc, stored: Callable[[], Any]) -> tuple[list[Link], list[Link]]:
+def _kept_and_new(doc: Document, stored: Callable[[], Document | None]) -> tuple[list[Link], list[Link]]:
     """The document's hidden links: those that it held before, which stay as they are, and the other ones."""
     hidden = hidden_links(doc)
     if not hidden:
@@ -57,7 +57,7 @@ def _kept_and_new(doc, stored: Callable[[], Any]) -> tuple[list[Link], list[Link
     return kept, [link for link in hidden if link not in kept]
 
 
-def hidden_links(doc) -> list[Link]:
+def hidden_links(doc: Document) -> list[Link]:
     """The document's links to documents of ours, and to rows about ours, that the user may not see."""
     links = [] if visibility.sees_everything(frappe.session.user) else list(_links(doc))
     visible = {
@@ -83,7 +83,7 @@ def _throw_missing(link: Link) -> None:
     frappe.throw(_("Could not find {0}").format(f"{place}{label}: {link.name}"), frappe.LinkValidationError)
 
 
-def _links(doc) -> Iterator[Link]:
+def _links(doc: Document) -> Iterator[Link]:
     fields: dict[str, list[Any]] = {}
     for row in [doc, *doc.get_all_children()]:
         if row.doctype not in fields:
@@ -114,7 +114,7 @@ def _leads_to_ours(row: Any, field: Any, name: Any) -> str | None:
     return doctype
 
 
-def _was_there(link: Link, doc, before) -> bool:
+def _was_there(link: Link, doc: Document, before: Document | None) -> bool:
     if before is None:
         return False
     rows = [before] if link.row is doc else before.get(link.row.parentfield) or []
@@ -127,9 +127,9 @@ def _was_there(link: Link, doc, before) -> bool:
     return False
 
 
-def _wrapped(validate):
+def _wrapped(validate: Callable[[Document], None]) -> Callable[[Document], None]:
     @functools.wraps(validate)
-    def validate_links(doc) -> None:
+    def validate_links(doc: Document) -> None:
         by_frappe = frappe.flags.get(by_request.FLAG)
         is_trusted = by_frappe is None or (doc.flags.ignore_permissions and not by_frappe)
         if is_trusted or doc.flags.ignore_links or doc._action == "cancel":

@@ -13,8 +13,8 @@ The rules of `query_rules` for fields and filters hold here too (15). Further ru
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import frappe
 from frappe import _
@@ -29,14 +29,28 @@ from .mentions import kind_fields, links_to_ours, meta_of
 from .query_rules import OWN, found_by, offence, refuse
 from .request_texts import texts
 
+if TYPE_CHECKING:
+    from frappe.database.query import Engine, LinkTableField
+    from pypika.queries import QueryBuilder
+
+Join: TypeAlias = "Callable[[LinkTableField, QueryBuilder, Engine | None], QueryBuilder]"
 MOST_FILTERS = 800
 
 
-def _with_checked_names(get_query):
+def _with_checked_names(get_query: Callable[..., QueryBuilder]) -> Callable[..., QueryBuilder]:
     """Frappe's other query builder, which looks up single values of a row, without permissions."""
 
     @functools.wraps(get_query)
-    def checked(self, table, fields=None, filters=None, order_by=None, group_by=None, *arguments, **named):
+    def checked(
+        self: Engine,
+        table: Any,
+        fields: Any = None,
+        filters: Any = None,
+        order_by: Any = None,
+        group_by: Any = None,
+        *arguments: Any,
+        **named: Any,
+    ) -> QueryBuilder:
         if by_request.FLAG in frappe.flags:
             ordered = [text.strip() for text in str(order_by or "").split(",")]
             others = [*_looked_up_by(filters), *ordered, *texts(group_by)]
@@ -65,11 +79,11 @@ def _offence_of_lookup(table: Any, shown: list[str], others: list[str], by_frapp
     return offence(table, shown, others) if isinstance(table, str) else None
 
 
-def _without_false_parents(get_query):
+def _without_false_parents(get_query: Callable[..., QueryBuilder]) -> Callable[..., QueryBuilder]:
     """The query builder of Frappe 16, with a limit of filters, and parents only for child rows."""
 
     @functools.wraps(get_query)
-    def checked(self, table, *arguments, **named):
+    def checked(self: Engine, table: Any, *arguments: Any, **named: Any) -> QueryBuilder:
         if by_request.is_by_request():
             _limit_filters((*arguments, *named.values()))
         if named.get("parent_doctype") and by_request.FLAG in frappe.flags and isinstance(table, str):
@@ -106,11 +120,11 @@ def _are_too_many(filters: Any) -> bool:
     return count > MOST_FILTERS
 
 
-def _hiding_only_what_is_linked(apply_join):
+def _hiding_only_what_is_linked(apply_join: Join) -> Join:
     """Frappe leaves out rows of other DocTypes whose link to ours is empty, or leads to a hidden document."""
 
     @functools.wraps(apply_join)
-    def joined(self, query, engine=None):
+    def joined(self: LinkTableField, query: QueryBuilder, engine: Engine | None = None) -> QueryBuilder:
         table, main = frappe.qb.DocType(self.doctype), frappe.qb.DocType(self.parent_doctype)
         if self.doctype not in TENANT_DOCTYPES or not (engine and engine.apply_permissions) or query.is_joined(table):
             return apply_join(self, query, engine)

@@ -8,15 +8,19 @@ A user who may filter, group or count all of them can read their content letter 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import frappe
 from frappe.utils import get_safe_filters
+from pypika.queries import Table
 from pypika.terms import Criterion
 
 from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES
 
 from .references import STEPS, is_about_ours, row_about_ours
+
+if TYPE_CHECKING:
+    from frappe.model.meta import Meta
 
 AS_TEXT = {"Deleted Document": ["deleted_doctype"], "Access Log": ["export_from"]}
 """Fields that hold the name of a DocType, but are no links."""
@@ -48,7 +52,7 @@ def name_fields(doctype: Any) -> dict[str, str]:
     return {kind: name for kind, name in found.items() if kind in kinds}
 
 
-def naming_ours(doctype: Any, table) -> Criterion | None:
+def naming_ours(doctype: Any, table: Table) -> Criterion | None:
     """The condition for rows of a DocType that name a document of ours by its DocType. None if no row can."""
     conditions = [table[field].isin(TENANT_DOCTYPES) for field in kind_fields(doctype)]
     conditions += [naming_step(table[kind], table[name]) for kind, name in name_fields(doctype).items()]
@@ -99,7 +103,7 @@ def asks_for_names(doctype: Any, filters: Any) -> bool:
     return any(name in text for name in names)
 
 
-def meta_of(doctype: Any):
+def meta_of(doctype: Any) -> Meta | None:
     """The meta of a DocType with a table of its own. None for anything else."""
     if not isinstance(doctype, str):
         return None

@@ -25,7 +25,7 @@ import functools
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import frappe
 import pypika.queries
@@ -51,6 +51,12 @@ from .doctypes import tenant_doctype
 from .frappe_version import IS_15
 from .mentions import fields_that_link_to_ours
 from .request_texts import listed, parsed, texts
+
+if TYPE_CHECKING:
+    from frappe.model.db_query import DatabaseQuery
+
+Quote: TypeAlias = Callable[[Any, "str | None"], str]
+"""Writes a text between quotes of this kind, without quotes for None."""
 
 HIDDEN = {
     config.JOB: ("rq_job_id", "connection_id"),
@@ -173,11 +179,11 @@ def found_by(judge: Callable[[bool], str | None]) -> str | None:
     return judge(False) if is_theirs else found
 
 
-def _wrapped(execute):
+def _wrapped(execute: Callable[..., Any]) -> Callable[..., Any]:
     signature = inspect.signature(execute)
 
     @functools.wraps(execute)
-    def checked(self, *arguments, **named):
+    def checked(self: DatabaseQuery, *arguments: Any, **named: Any) -> Any:
         if by_request.FLAG in frappe.flags and isinstance(self.doctype, str):
             bound = signature.bind(self, *arguments, **named)
             given = _as_taken(bound.arguments) if IS_15 else bound.arguments
@@ -220,9 +226,9 @@ def _is_for_a_web_form() -> bool:
     return any(frame.f_code.co_name == LINK_OPTIONS for frame in callers.frames())
 
 
-def _with_checked_filters(build):
+def _with_checked_filters(build: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(build)
-    def checked(self, filters, *arguments, **named):
+    def checked(self: DatabaseQuery, filters: Any, *arguments: Any, **named: Any) -> None:
         if by_request.FLAG in frappe.flags:
             refuse(found_by(lambda by_frappe: sql_in_filters(filters, self.doctype, by_frappe)), self.user)
         return build(self, filters, *arguments, **named)
@@ -230,9 +236,9 @@ def _with_checked_filters(build):
     return checked
 
 
-def _with_checked_quotes(quote):
+def _with_checked_quotes(quote: Quote) -> Quote:
     @functools.wraps(quote)
-    def checked(value, quote_char):
+    def checked(value: Any, quote_char: str | None) -> str:
         if quote_char == "'" and isinstance(value, str) and "\\" in value and _needs_escapes():
             value = value.replace("\\", "\\\\")
         if quote_char == "`" and isinstance(value, str) and "`" in value and by_request.is_by_request():

@@ -87,7 +87,7 @@ def _stored(doctype: Any, name: Any) -> Document:
     return stored
 
 
-def _check_rows_about_ours(doctype: str, *names: Any) -> None:
+def _check_rows_about_ours(doctype: str | None, *names: Any) -> None:
     """Refuse a new name of a row about ours, and a merge into one: rows about the other one would come along."""
     if doctype in REFERENCES and any(references.is_about_ours(doctype, name) for name in names):
         text = _("A {0} about jobs, schedules or organizations keeps its name, and is merged with none.")

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import frappe
 from frappe import _
@@ -25,6 +25,11 @@ from dartwing_core.jobs.access import visibility
 
 from . import by_request, callers
 from .request_texts import parsed
+
+if TYPE_CHECKING:
+    from frappe.database.database import Database
+
+Update: TypeAlias = Callable[[BaseDocument, Mapping[str, Any]], BaseDocument]
 
 SENT = "dartwing_sent"
 """In `frappe.flags`: the arguments of the request."""
@@ -75,9 +80,9 @@ def is_no_name_of(meta: Any, value: Any) -> bool:
     return is_no_name(value) or (isinstance(value, int) and meta.autoname != "autoincrement")
 
 
-def _with_checked_names(update):
+def _with_checked_names(update: Update) -> Update:
     @functools.wraps(update)
-    def checked(self, d):
+    def checked(self: BaseDocument, d: Mapping[str, Any]) -> BaseDocument:
         if by_request.is_by_request():
             for field, value in d.items():
                 if is_filter(value) and _holds_name(self, field):
@@ -94,11 +99,11 @@ def _holds_name(document: BaseDocument, field: str) -> bool:
     return found is not None and found.fieldtype in HOLD_NAMES
 
 
-def _with_checked_filters(get_values):
+def _with_checked_filters(get_values: Callable[..., Any]) -> Callable[..., Any]:
     """Frappe uses this function to load documents, and to look up rows and single values, but not for lists."""
 
     @functools.wraps(get_values)
-    def checked(self, doctype, filters=None, *arguments, **named):
+    def checked(self: Database, doctype: Any, filters: Any = None, *arguments: Any, **named: Any) -> Any:
         if by_request.is_by_request() and _is_wrong(filters) and callers.frappe_asks(callers.BUILDERS, OWN):
             refuse("name", filters)
         return get_values(self, doctype, filters, *arguments, **named)

@@ -16,10 +16,10 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from numbers import Number
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import frappe
 from frappe import _
@@ -30,6 +30,9 @@ from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
 from . import by_request, callers, column_rules, lookup_rules, query_rules, sent_names
 from .frappe_version import IS_15
 from .joined_conditions import in_parentheses
+
+if TYPE_CHECKING:
+    from frappe.database.database import Database
 
 SECRETS = frozenset({"__auth", "tabsessions", "processlist"})
 """Tables that stand alone in Frappe's own statements. The last one shows the statements of others."""
@@ -117,9 +120,9 @@ def _tables_of(query: Any, code: str) -> set[str]:
     return {str(table).strip("`").lower() for table in (*query.tables, *joined)}
 
 
-def _wrapped(sql):
+def _wrapped(sql: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(sql)
-    def checked(self, query, *arguments, **named):
+    def checked(self: Database, query: Any, *arguments: Any, **named: Any) -> Any:
         if by_request.is_by_request():
             check(str(query), arguments[0] if arguments else named.get("values"))
         return sql(self, query, *arguments, **named)
@@ -156,15 +159,15 @@ def _fills_a_text(template: str, values: Any) -> bool:
         return False
     quoted = "".join(token[0] for token in column_rules.TEXTS.finditer(template) if token[0][0] in "'\"")
     if isinstance(values, Mapping):
-        filled = [values.get(name) for name in NAMED.findall(quoted)]
+        filled: Collection[Any] = [values.get(name) for name in NAMED.findall(quoted)]
     else:
         filled = (values if isinstance(values, list | tuple) else [values]) if "%s" in quoted else []
     return not all(isinstance(value, Number) for value in filled)
 
 
-def _remembering(get_conditions):
+def _remembering(get_conditions: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(get_conditions)
-    def remembered(*arguments, **named):
+    def remembered(*arguments: Any, **named: Any) -> Any:
         found = get_conditions(*arguments, **named)
         if by_request.is_by_request() and isinstance(found, str | list):
             texts = [found] if isinstance(found, str) else [one.get_sql() for one in found]

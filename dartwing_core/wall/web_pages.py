@@ -7,6 +7,8 @@ that of a missing one, even for guests. (15; Web Forms: 16 too)
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import frappe
 from frappe.website.doctype.web_form.web_form import WebForm
@@ -25,18 +27,18 @@ def _is_hidden(kind: str, name: str) -> bool:
     return name not in references.visible_of(doctype, [name])
 
 
-def _where_it_is_seen(can_render):
+def _where_it_is_seen(can_render: Callable[[PrintPage], bool]) -> Callable[[PrintPage], bool]:
     @functools.wraps(can_render)
-    def checked(self):
+    def checked(self: PrintPage) -> bool:
         kind, _slash, name = self.path.partition("/")
         return can_render(self) and not (by_request.FLAG in frappe.flags and _is_hidden(kind, name))
 
     return checked
 
 
-def _with_hidden_as_missing(get_context):
+def _with_hidden_as_missing(get_context: Callable[[WebForm, Any], None]) -> Callable[[WebForm, Any], None]:
     @functools.wraps(get_context)
-    def checked(self, context):
+    def checked(self: WebForm, context: Any) -> None:
         name = frappe.form_dict.get("name")
         if name and by_request.FLAG in frappe.flags and _is_hidden(self.doc_type, str(name)):
             frappe.form_dict.name = f"no-{frappe.generate_hash(length=20)}"

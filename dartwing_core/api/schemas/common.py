@@ -14,7 +14,6 @@ Status = Literal["Pending", "Queued", "Running", "Completed", "Failed", "Dead Le
 Priority = Literal["Low", "Normal", "High", "Critical"]
 
 
-
 class _DateTime:
     """Marks text that the OpenAPI description calls `date-time`."""
 

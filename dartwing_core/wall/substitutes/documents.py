@@ -31,7 +31,7 @@ def get(given: dict[str, Any]) -> Any:
     Of another DocType, the first document that refers to no hidden one, and none for users who may read none. Frappe
     looks before it checks a permission, and its 404 or 403 tells tokens of others letter by letter. 15, 16.
     """
-    doctype = given.get("doctype")
+    doctype = given["doctype"]
     filters = None if given.get("name") else parsed(given, "filters")
     if filters and is_ours(doctype):
         names = frappe.get_list(doctype, filters=filters, pluck="name", limit=1)
@@ -44,8 +44,7 @@ def get(given: dict[str, Any]) -> Any:
         found = frappe.db.get_value(doctype, filters) if kind_fields(doctype) and not meta.issingle else None
         may_see = found and not meta.istable and frappe.has_permission(doctype, "read", doc=found)
         if found and _names_ours(doctype, found) and not may_see:
-            found = _first_not_naming_ours(doctype, filters)
-            given |= {"name": found or throw_missing(doctype, str(filters)), "filters": None}  # in Frappe's words
+            given |= {"name": _first_not_naming_ours(doctype, filters), "filters": None}
     return client.get(**given)
 
 
@@ -55,12 +54,15 @@ def _names_ours(doctype: str, name: str) -> bool:
     return bool(query.run())
 
 
-def _first_not_naming_ours(doctype: str, filters: Any) -> str | None:
+def _first_not_naming_ours(doctype: str, filters: Any) -> str:
+    """Raises frappe.DoesNotExistError if there is none."""
     table = frappe.qb.DocType(doctype)
     ours = frappe.qb.from_(table).select(table.name).where(naming_ours(doctype, table))
     query = frappe.qb.get_query(doctype, filters=get_safe_filters(filters), fields=[table.name])
     found = query.where(table.name.notin(ours)).limit(1).run()
-    return found[0][0] if found else None
+    if not found:
+        throw_missing(doctype, str(filters))  # in Frappe's words
+    return found[0][0]
 
 
 if IS_15:

@@ -101,7 +101,7 @@ def get_monthly_goal_graph_data(given: dict[str, Any]) -> Any:
     """Sums up rows that the user may read: Frappe sums up all rows, and writes arguments into SQL unchanged. 15."""
     if not IS_15 or sees_everything():
         return goal.get_monthly_goal_graph_data(**given)
-    doctype = given.get("goal_doctype")
+    doctype = given["goal_doctype"]
     is_plain = str(given.get("aggregation", "sum")).lower() in AGGREGATIONS and are_names(
         given.get(name) for name in ("goal_doctype_link", "goal_field", "date_field")
     )

@@ -23,10 +23,12 @@ class OwnDocument(Document):
     """A document of one of this app's DocTypes."""
 
     def insert(self, *arguments: Any, **named: Any) -> Document:
+        """Insert the document, unless a text in it can't be stored."""
         self._check_texts()
         return super().insert(*arguments, **named)
 
     def save(self, *arguments: Any, **named: Any) -> Document:
+        """Save the document, unless a text in it can't be stored."""
         self._check_texts()
         return super().save(*arguments, **named)
 
@@ -82,9 +84,11 @@ class GuardedDocument(OwnDocument):
                 self.set(field.fieldname, value.translate(AS_TEXT))
 
     def before_rename(self, old: str, new: str, merge: bool = False) -> None:
+        """Refuse every rename."""
         frappe.throw(_("A {0} can't be renamed.").format(_(self.doctype)), frappe.PermissionError)
 
     def validate_share(self, docshare: Document) -> None:
+        """Refuse every share."""
         frappe.throw(_("A {0} can't be shared.").format(_(self.doctype)), frappe.PermissionError)
 
 
@@ -108,6 +112,7 @@ class OrganizationsDocument(GuardedDocument):
     organization: Any
 
     def insert(self, *arguments: Any, **named: Any) -> Document:
+        """Insert the document for the organization that its field gives by id or name."""
         text = self.get("organization")
         if isinstance(text, str) and not NO_TEXT.search(text):  # before Frappe checks the link
             self.organization = visibility.viewer().id_of(text)
@@ -125,6 +130,7 @@ class EngineDocument(GuardedDocument):
         return found
 
     def validate(self) -> None:
+        """Refuse every save."""
         frappe.throw(
             _("A {0} is made and changed by the job engine only.").format(_(self.doctype)), frappe.PermissionError
         )

@@ -145,6 +145,7 @@ class JobAwareFile(FrappesFile if TYPE_CHECKING else object):  # type: ignore[mi
     # Reading ---------------------------------------------------------------------------------------------------------
 
     def get_full_path(self) -> str:
+        """The path of the bytes. Raises frappe.PermissionError unless the user may read them."""
         path = super().get_full_path()
         file_rules.check_path(self, path)
         return path

@@ -25,11 +25,14 @@ XLSX_FIRST_YEAR = 1900
 class RecordFile(Protocol):
     """A file that is being written. `close` completes it; `discard` gives it up."""
 
-    def write(self, values: Iterable[Any]) -> None: ...
+    def write(self, values: Iterable[Any]) -> None:
+        """Add a row."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Complete the file. Its target stays open."""
 
-    def discard(self) -> None: ...
+    def discard(self) -> None:
+        """Give the file up, and free what it holds."""
 
 
 class CsvFile:
@@ -40,13 +43,16 @@ class CsvFile:
         self._rows = csv.writer(self._text, lineterminator="\r\n")
 
     def write(self, values: Iterable[Any]) -> None:
+        """Add a row."""
         self._rows.writerow([csv_cell(value) for value in values])
 
     def close(self) -> None:
+        """Complete the file. Its target stays open."""
         self._text.flush()
         self._text.detach()
 
     def discard(self) -> None:
+        """Give the file up, and free what it holds."""
         with contextlib.suppress(OSError, ValueError):
             self._text.detach()
 
@@ -60,12 +66,15 @@ class XlsxFile:
         self._sheet = self._workbook.create_sheet(re.sub(r"[\[\]:*?/\\]", " ", title)[:31])
 
     def write(self, values: Iterable[Any]) -> None:
+        """Add a row."""
         self._sheet.append([xlsx_cell(value) for value in values])
 
     def close(self) -> None:
+        """Complete the file. Its target stays open."""
         self._workbook.save(self._target)
 
     def discard(self) -> None:
+        """Give the file up, and free what it holds."""
         # openpyxl would remove its temporary file when the interpreter exits, which a forked worker never does.
         writer = self._sheet._writer
         if writer is None:

@@ -271,6 +271,7 @@ class JobTests:
     jobs: Trap
 
     def setUp(self) -> None:
+        """Trap the jobs of the test until its cleanup."""
         super().setUp()  # type: ignore[misc]
         trap = trap_jobs()
         self.jobs = trap.__enter__()

@@ -54,15 +54,19 @@ class OrgMemberTenancy:
     """
 
     def orgs_of(self, user: str) -> list[str]:
+        """The ids of the organizations of which the user is a member or an admin."""
         return self.reach_of(user).members
 
     def is_member(self, user: str, organization: str) -> bool:
+        """Whether the user is a member or an admin of the organization."""
         return self.standing(user, organization).is_member
 
     def is_admin(self, user: str, organization: str) -> bool:
+        """Whether the user is an admin of the organization."""
         return self.standing(user, organization).role == ADMIN
 
     def state_of(self, organization: str) -> str | None:
+        """The status of the organization. None if there is no such organization."""
         return frappe.db.get_value("Organization", organization, "status")
 
     def standing(self, user: str, organization: str) -> Standing:
@@ -97,6 +101,7 @@ class OrgMemberTenancy:
         return {name: found.get(name) or Limits(None) for name in organizations}
 
     def admins_of(self, organization: str) -> list[str]:
+        """The users who administer the organization at present."""
         member = frappe.qb.DocType("Org Member")
         query = frappe.qb.from_(member).select(member.user).where(member.organization == organization)
         return query.where((member.role == ADMIN) & _is_current(member, member.user)).run(pluck=True)

@@ -43,10 +43,12 @@ class Standing:
 
     @property
     def is_active(self) -> bool:
+        """Whether the organization is there and Active."""
         return self.state == ACTIVE
 
     @property
     def is_member(self) -> bool:
+        """Whether the user is a member or an admin."""
         return self.role is not None
 
 

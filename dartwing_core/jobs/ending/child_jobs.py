@@ -39,6 +39,7 @@ class Released:
     next_parents: set[str] = field(default_factory=set)
 
     def add(self, more: Released) -> None:
+        """Add what a further release has changed."""
         self.went_on += more.went_on
         self.ended += more.ended
         self.in_line += more.in_line
@@ -46,6 +47,7 @@ class Released:
 
     @property
     def number(self) -> int:
+        """The number of children that were changed."""
         return self.went_on + len(self.ended)
 
     @property

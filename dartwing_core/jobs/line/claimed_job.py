@@ -40,10 +40,12 @@ class ClaimedJob:
 
     @property
     def name(self) -> str:
+        """The name of the job."""
         return self.row["name"]
 
     @property
     def attempt(self) -> int:
+        """The number of the attempt, from 1."""
         return self.row["attempt"]
 
     @property

@@ -44,6 +44,7 @@ class Level:
     link: str
 
     def is_alarming(self, was_raised: bool) -> bool:
+        """Whether the number exceeds the threshold, which is lower for an alert that was raised."""
         return self.number > (self.limit * IS_OVER if was_raised else self.limit)
 
 

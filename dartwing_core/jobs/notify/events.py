@@ -54,6 +54,7 @@ class Announcement:
         self.along: list[Step] = []
 
     def __call__(self) -> None:
+        """Publish the changes of a committed transaction. Without Redis they are dropped."""
         changes, self.changes = self.changes, []
         along, self.along = self.along, []
         redis_queue.if_there(lambda: _publish(_messages(changes), redis_queue.client(), along))

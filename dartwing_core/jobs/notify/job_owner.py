@@ -49,6 +49,7 @@ class Notices:
         self.ends: list[End] = []
 
     def __call__(self) -> None:
+        """Write the notices, one for ends that are alike."""
         ends, self.ends = self.ends, []
         alike: dict[tuple[str, ...], list[End]] = {}
         for end in ends:

@@ -54,6 +54,7 @@ class Doorbell:
         self.rows: list[NewJobRow] = []
 
     def __call__(self) -> None:
+        """Wake workers. Without Redis the sweeper does so later."""
         rows, self.rows = self.rows, []
         redis_queue.if_there(lambda: doorbells.ring(rows))
 

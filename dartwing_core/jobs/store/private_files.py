@@ -174,6 +174,7 @@ class DeletedBytes:
         self.actions: dict[str, Callable[[], Any]] = {}
 
     def __call__(self) -> None:
+        """Delete the bytes whose File is gone."""
         paths, self.paths = self.paths, []
         actions, self.actions = self.actions, {}
         best_effort.run(partial(_delete_orphans, paths))

@@ -29,6 +29,7 @@ class BackgroundJob(EngineDocument):
         retention.clear_old_jobs(days)
 
     def on_trash(self) -> None:
+        """Refuse to delete a job that is not over, or that an unfinished batch or job needs."""
         status = sql.latest(config.JOB, self.name, "status") or self.status  # a retry may have just been committed
         if status not in FINISHED:
             frappe.throw(_("Job {0} is {1}. Cancel it before you delete it.").format(self.name, _(status)))

@@ -19,6 +19,7 @@ class JobEngineSettings(OwnDocument):
     """Settings of the job engine; `dartwing_core.jobs.base.config` reads them."""
 
     def validate(self) -> None:
+        """Show defaults in place of empty numbers. Refuse a short lease and unknown queues."""
         in_force = config.Settings()
         for field in self.meta.fields:
             value = self.get(field.fieldname)
@@ -34,5 +35,6 @@ class JobEngineSettings(OwnDocument):
             frappe.throw(_("There is no worker queue {0}. Use one of: {1}.").format(unknown[0], ", ".join(known)))
 
     def on_update(self) -> None:
+        """Apply the settings at once, and wake workers for jobs that may start now."""
         visibility.forget()
         after_commit().add_once(wake.wake_for_line)  # held jobs may start now

@@ -15,6 +15,7 @@ class JobSchedule(OrganizationsDocument):
     organization: str | None
 
     def autoname(self) -> None:
+        """Name the schedule by a new id."""
         self.name = ids.schedule_name()
 
     def insert(self, *arguments: Any, **named: Any) -> JobSchedule:
@@ -24,6 +25,7 @@ class JobSchedule(OrganizationsDocument):
         return inserted
 
     def validate(self) -> None:
+        """Check the fields, and fill in those that follow from others."""
         schedule_form.check(self)
 
 

@@ -39,6 +39,7 @@ class JobType(OwnDocument):
     deduplication_window: int | None
 
     def validate(self) -> None:
+        """Refuse names, numbers, queues, handlers and schemas with which no job could run."""
         self._choose_deduplication()
         self._validate_name()
         self._validate_ranges()
@@ -50,6 +51,7 @@ class JobType(OwnDocument):
         self._validate_permission()
 
     def on_update(self) -> None:
+        """Wake workers after the commit, for jobs that may start now."""
         after_commit().add_once(wake.wake_for_line)  # held jobs may start now
 
     def _validate_name(self) -> None:

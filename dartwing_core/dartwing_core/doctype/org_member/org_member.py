@@ -14,9 +14,11 @@ class OrgMember(OrganizationsDocument):
     """Membership of a user in an organization."""
 
     def autoname(self) -> None:
+        """Name the membership by a new id."""
         self.name = ids.time_ordered_id()
 
     def validate(self) -> None:
+        """Refuse dates in the wrong order, and a second membership in the same organization."""
         if self.start_date and self.end_date and getdate(self.start_date) > getdate(self.end_date):
             frappe.throw(_("The End Date is before the Start Date."))
         others = {"organization": self.organization, "user": self.user, "name": ["!=", self.name]}
@@ -25,12 +27,15 @@ class OrgMember(OrganizationsDocument):
             frappe.throw(_("{0} is a member of {1} already.").format(self.user, escape_html(name)))
 
     def on_update(self) -> None:
+        """Let the change count at once within this request."""
         visibility.forget()
 
     def on_trash(self) -> None:
+        """Let the end of the membership count at once within this request."""
         visibility.forget()
 
     def validate_share(self, docshare: Document) -> None:
+        """Refuse every share."""
         frappe.throw(_("Memberships can't be shared."), frappe.PermissionError)
 
 

@@ -22,9 +22,11 @@ class Organization(GuardedDocument):
     weight: int | None
 
     def autoname(self) -> None:
+        """Name the organization by a new id."""
         self.name = ids.organization_name()
 
     def validate(self) -> None:
+        """Refuse a name that is taken, an id that is still being removed, and a weight out of range."""
         self._check_name()
         if self.is_new() and organization_removal.is_running(self.name):
             frappe.throw(_("The data of the deleted organization {0} are still being removed.").format(self.name))
@@ -39,6 +41,7 @@ class Organization(GuardedDocument):
             frappe.throw(_("Another organization has the ID {0}.").format(frappe.bold(escape_html(self.org_name))))
 
     def on_update(self) -> None:
+        """Let the change count at once, and wake workers for jobs that may start now."""
         visibility.forget()
         after_commit().add_once(wake.wake_for_line)  # held jobs may start now
 
@@ -51,7 +54,9 @@ class Organization(GuardedDocument):
             frappe.msgprint(text.format(frappe.bold(escape_html(self.org_name)), *sizes.values()))
 
     def after_delete(self) -> None:
+        """Begin to remove all that belongs to the organization."""
         organization_removal.begin(self.name, self.org_name)
 
     def validate_share(self, docshare: Document) -> None:
+        """Refuse every share."""
         frappe.throw(_("Organizations can't be shared. Make the user an Org Member instead."), frappe.PermissionError)

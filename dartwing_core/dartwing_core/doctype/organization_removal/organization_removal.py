@@ -11,5 +11,6 @@ class OrganizationRemoval(EngineDocument):
     """The removal of a deleted organization's jobs; named by its id, and written only by the engine."""
 
     def on_trash(self) -> None:
+        """Refuse to delete the row of a removal that is not complete."""
         if self.status == organization_removal.RUNNING:
             frappe.throw(_("The organization is still being removed."))

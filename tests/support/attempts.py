@@ -17,6 +17,7 @@ class Begun(attempt.Attempt):
     """A job that was taken; `make` runs its handler and settles, as the only attempt of its process."""
 
     def make(self) -> None:
+        """Run the handler and settle. End the heartbeat thread."""
         try:
             super().make()
         finally:

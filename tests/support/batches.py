@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import frappe
+from frappe.model.document import Document
 
 from dartwing_core.jobs import batch, executor, get_batch_status, job
 from tests.support import attempts, factory
@@ -14,15 +15,15 @@ CALLBACKS = ("on_complete", "on_success", "on_failure")
 """Of a batch; each is a job of the type `test_told`."""
 
 
-def made(*parts: Any, callbacks: tuple[str, ...] = CALLBACKS, **more: Any) -> Any:
+def made(*parts: Any, callbacks: tuple[str, ...] = CALLBACKS, **more: Any) -> Document:
     """A batch of Test Alpha with these callbacks, committed."""
-    wanted = {kind: job("test_told", {"kind": kind}) for kind in callbacks}
-    found = batch(*parts, **wanted, **more).submit(factory.ALPHA)
+    arguments: dict[str, Any] = {kind: job("test_told", {"kind": kind}) for kind in callbacks} | more
+    found = batch(*parts, **arguments).submit(factory.ALPHA)
     frappe.db.commit()
     return found
 
 
-def members(found: Any) -> dict[str, str]:
+def members(found: Document) -> dict[str, str]:
     """The members' names by their keys."""
     frappe.db.rollback()
     rows = frappe.get_all("Background Job", {"parent_batch": found.name}, ["job_key", "name"])
@@ -45,13 +46,13 @@ def work() -> list[str]:
     return done
 
 
-def state(found: Any) -> str:
+def state(found: Document) -> str:
     """The batch's status as committed now."""
     frappe.db.rollback()
     return get_batch_status(found.name)["status"]
 
 
-def callbacks(found: Any) -> dict[str, str]:
+def callbacks(found: Document) -> dict[str, str]:
     """Which callbacks were made, with their jobs; and that each was made once."""
     frappe.db.rollback()
     status = get_batch_status(found.name)

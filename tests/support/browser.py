@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from . import http
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, ConsoleMessage, Page
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="the tests of pages need playwright")
 
@@ -27,7 +30,7 @@ has begun."""
 
 
 @contextmanager
-def chromium() -> Iterator[Any]:
+def chromium() -> Iterator[Browser]:
     """The browser; Debian's, since playwright's own can't be had from a package registry."""
     from standalone import programs
 
@@ -51,7 +54,7 @@ def chromium() -> Iterator[Any]:
 class Visitor:
     """A user in a browser context of their own; `page` is their tab, `errors` what its console says."""
 
-    def __init__(self, browser: Any, url: str, user: str | None = None, host: str | None = None, **options: Any):
+    def __init__(self, browser: Browser, url: str, user: str | None = None, host: str | None = None, **options: Any):
         self.url = f"http://{host or os.environ['DW_SITE']}:{urlsplit(url).port}"
         self._client = http.Client(url)
         self.context = browser.new_context(base_url=self.url, locale="en-US", **options)
@@ -60,8 +63,12 @@ class Visitor:
         if user:
             self.log_in(user)
         self.page = self.context.new_page()
-        self.page.on("console", lambda message: message.type == "error" and self._note(message.text))
+        self.page.on("console", self._note_error)
         self.page.on("pageerror", lambda error: self._note(error.stack or str(error)))
+
+    def _note_error(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self._note(message.text)
 
     def _note(self, text: str) -> None:
         if not text.startswith(EXPECTED_NOISE):
@@ -84,10 +91,11 @@ class Visitor:
         return answer.text
 
     def close(self) -> None:
+        """Close the tab and the browser's context."""
         self.context.close()
 
 
-def accessibility_faults(page: Any, part: str = ".job-center") -> list[str]:
+def accessibility_faults(page: Page, part: str = ".job-center") -> list[str]:
     """What axe-core finds in a part of the page that is serious or critical, one line each."""
     from axe_playwright_python.sync_playwright import Axe
 

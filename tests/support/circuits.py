@@ -7,6 +7,7 @@ from typing import Any
 
 import frappe
 import pytest
+from frappe.model.document import Document
 
 from dartwing_core.jobs import executor
 from dartwing_core.jobs.base import clock
@@ -29,6 +30,7 @@ class Times:
         monkeypatch.setattr(clock, "now_epoch", lambda: time.time() + self.offset)
 
     def pass_by(self, minutes: float) -> None:
+        """Let so many minutes pass."""
         self.offset += 60 * minutes
 
     def cool_down(self) -> None:
@@ -62,12 +64,12 @@ def change(job_type: str, **values: Any) -> None:
 _serial = iter(range(10**9))
 
 
-def planned(job_type: str, *plan: str):
+def planned(job_type: str, *plan: str) -> Document:
     """A job that ends as the plan says for each attempt: ok, fail or dead."""
     return submitted(job_type, plan=plan, n=next(_serial))
 
 
-def fails(job_type: str, number: int = 1) -> list:
+def fails(job_type: str, number: int = 1) -> list[Document]:
     """So many jobs that fail."""
     jobs = [planned(job_type, "fail", "ok") for _number in range(number)]
     for job in jobs:
@@ -76,6 +78,7 @@ def fails(job_type: str, number: int = 1) -> list:
 
 
 def succeeds(job_type: str) -> None:
+    """Run a job that completes."""
     assert run(planned(job_type, "ok"))["status"] == "Completed"
 
 
@@ -86,6 +89,7 @@ def row(job_type: str, organization: str = factory.ALPHA) -> Any:
 
 
 def state(job_type: str, organization: str = factory.ALPHA) -> str | None:
+    """The status of the circuit as committed. None if it never opened."""
     found = row(job_type, organization)
     return found.status if found else None
 
@@ -96,7 +100,8 @@ def opened(job_type: str) -> None:
     assert state(job_type) == circuits.OPEN
 
 
-def attempt(job, number: int = 1) -> None:
+def attempt(job: Document, number: int = 1) -> None:
+    """Make this attempt of the job."""
     executor.execute_job(job.name, number)
 
 

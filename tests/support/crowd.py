@@ -12,6 +12,7 @@ STATES = "ELT(1 + number DIV 50 % 20, 'Failed', 'Dead Letter', 'Pending', 'Queue
 
 
 def organization(number: int) -> str:
+    """The id of one of the organizations, from 0."""
     return f"Test Crowd {number:02}"
 
 

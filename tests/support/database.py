@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import frappe
+from pypika.queries import QueryBuilder
 
 DRIVERS = [importlib.import_module(name) for name in ("pymysql", "MySQLdb") if importlib.util.find_spec(name)]
 """Those that are installed: Frappe 16 has both, and uses MySQLdb by default."""
@@ -29,7 +30,7 @@ def another_connection() -> Iterator[Any]:
         connection.close()
 
 
-def rows(sql: str, *parameters: Any) -> list[tuple]:
+def rows(sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
     """All rows, as another session sees them."""
     with another_connection() as connection, connection.cursor() as cursor:
         cursor.execute(sql, parameters)
@@ -49,7 +50,7 @@ def watched(tell: Callable[[str, Any], None]) -> Iterator[None]:
     cursor_class = type(frappe.db._cursor)
     execute = cursor_class.execute
 
-    def tell_and_execute(cursor, query, args=None):
+    def tell_and_execute(cursor: Any, query: str, args: Any = None) -> Any:
         tell(query, args)
         return execute(cursor, query, args)
 
@@ -68,7 +69,7 @@ def statements() -> Iterator[list[str]]:
         yield seen
 
 
-def plans(call: Callable[[], object], doctype: str) -> list[tuple[str, dict]]:
+def plans(call: Callable[[], object], doctype: str) -> list[tuple[str, dict[str, Any]]]:
     """Each SELECT of a call that reads this DocType's table, with each step of its plan that reads it."""
     seen: list[tuple[str, Any]] = []
     with watched(lambda query, args: seen.append((query, args))):
@@ -80,18 +81,18 @@ def plans(call: Callable[[], object], doctype: str) -> list[tuple[str, dict]]:
     return found
 
 
-def explain(query) -> list[dict]:
+def explain(query: QueryBuilder) -> list[dict[str, Any]]:
     """The plan of a query builder query."""
     return _steps(*query.walk())
 
 
-def _steps(query: str, args: Any) -> list[dict]:
+def _steps(query: str, args: Any) -> list[dict[str, Any]]:
     """Of a plan; the server says "41 (2%)" where it filters what an index finds by another."""
     steps = frappe.db.sql(f"EXPLAIN {query}", *([] if args is None else [args]), as_dict=True)
     return [{**step, "rows": str(step["rows"]).split()[0]} for step in steps]
 
 
-def rows_read(query) -> int:
+def rows_read(query: QueryBuilder) -> int:
     """How many rows and index entries the server reads to answer a query builder query."""
     return rows_read_by(query.run)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import frappe
+from frappe.model.document import Document
 
 from dartwing_core.handlers.export_records import export_records
 from dartwing_core.jobs import JobContext
@@ -38,6 +39,7 @@ class Context(JobContext):
         self.cancel_after = cancel_after
 
     def update_progress(self, percent: float, message: str | None = None, force: bool = False) -> None:
+        """Note the message. Ask for an end after `cancel_after` of them."""
         super().update_progress(percent, message, force)
         self.messages.append(message)
         if len(self.messages) == self.cancel_after:
@@ -70,7 +72,7 @@ def content_of(result: dict[str, Any]) -> bytes:
     return path_of(result).read_bytes()
 
 
-def submitted(doctype: str = RECORD, *, user: str, **parameters: Any) -> Any:
+def submitted(doctype: str = RECORD, *, user: str, **parameters: Any) -> Document:
     """A job of this user that exports."""
     job_type = "test_export" if frappe.db.exists("Job Type", "test_export") else factory.job_type("export", HANDLER)
     return submitted_by(user, job_type, doctype=doctype, **parameters)

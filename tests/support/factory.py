@@ -65,6 +65,7 @@ def _give_roles(user: str, roles: tuple[str, ...]) -> None:
 
 
 def member(user: str, organization: str, role: str = "Member", **values: Any) -> None:
+    """Make the user a member of the organization, unless there is a membership."""
     found = frappe.db.exists("Org Member", {"user": user, "organization": organization})
     if not found:
         row = {"doctype": "Org Member", "user": user, "organization": organization, "role": role, **values}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Callable
+from typing import Any
 
 import frappe
 
@@ -44,7 +46,7 @@ def clean_up(context: JobContext) -> None:
 
 
 @job_handler
-def first_hangs(context: JobContext) -> dict:
+def first_hangs(context: JobContext) -> dict[str, Any]:
     """Writes, then hangs in its first attempt."""
     leave_note(context)
     if context.attempt == 1:
@@ -79,7 +81,7 @@ def migrated(context: JobContext) -> None:
             cursor.execute("ALTER TABLE `tabBackground Job` FORCE")
 
 
-def surroundings() -> dict:
+def surroundings() -> dict[str, Any]:
     """What a handler finds around it that another one may have left."""
     callbacks = ("before_commit", "after_commit", "before_rollback", "after_rollback")
     logs = ("message_log", "error_log", "debug_log", "locked_documents")
@@ -102,7 +104,8 @@ def surroundings() -> dict:
 
 
 @job_handler
-def looks_around(context: JobContext) -> dict:
+def looks_around(context: JobContext) -> dict[str, Any]:
+    """Returns its surroundings."""
     return surroundings()
 
 
@@ -140,10 +143,15 @@ def _init(site: str) -> None:
     frappe.init(site, sites_path=frappe.local.sites_path, force=True)
 
 
-CONTEXT_BREAKERS = {
+def _init_and_connect() -> None:
+    _init(frappe.local.site)
+    frappe.connect()
+
+
+CONTEXT_BREAKERS: dict[str, Callable[[], Any]] = {
     "connect": lambda: frappe.connect(),
     "close and connect": lambda: (frappe.db.close(), frappe.connect()),
-    "init and connect": lambda: (_init(frappe.local.site), frappe.connect()),
+    "init and connect": _init_and_connect,
     "init": lambda: _init(frappe.local.site),
     "destroy": lambda: frappe.destroy(),
     "no database": lambda: setattr(frappe.local, "db", None),
@@ -181,7 +189,7 @@ def changes_its_process(context: JobContext) -> None:
 
 
 @job_handler
-def looks_at_its_session(context: JobContext) -> dict:
+def looks_at_its_session(context: JobContext) -> dict[str, Any]:
     """What a job before it has left in the database's session."""
     return {"left": frappe.db.sql("SELECT @left_by_a_job")[0][0], "process": os.getpid()}
 
@@ -204,7 +212,7 @@ def leaves_to_the_commit(context: JobContext) -> None:
 
 
 @job_handler
-def changes_meta(context: JobContext) -> dict:
+def changes_meta(context: JobContext) -> dict[str, Any]:
     """Changes what Frappe caches of a DocType; what it was before."""
     field = frappe.get_meta("Note").get_field("title")
     before, field.permlevel = field.permlevel, 9
@@ -241,7 +249,7 @@ def leaves_an_odd_value(context: JobContext) -> None:
 
 
 @job_handler
-def commits_many_writes(context: JobContext) -> dict:
+def commits_many_writes(context: JobContext) -> dict[str, Any]:
     """Lets Frappe commit by itself behind many writes; whether it was so already."""
     before, frappe.db.auto_commit_on_many_writes = bool(frappe.db.auto_commit_on_many_writes), 1
     return {"before": before}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import frappe
+from frappe.model.document import Document
 
 from dartwing_core.jobs import JobContext
 from tests.support import factory
@@ -21,7 +22,7 @@ REFUSED = (403, 404, 417)
 """What Frappe answers to those who may not."""
 
 
-def stored(job: Any, content: bytes, name: str) -> Any:
+def stored(job: Document, content: bytes, name: str) -> Document:
     """A File of the job, as `export_records` stores it."""
     context = JobContext(
         job_id=job.name,
@@ -35,7 +36,7 @@ def stored(job: Any, content: bytes, name: str) -> Any:
     return context.attach(content, name)
 
 
-def inserted(job: Any, content: bytes, name: str) -> Any:
+def inserted(job: Document, content: bytes, name: str) -> Document:
     """A File of the job, as a handler inserts it."""
     values = {"file_name": name, "content": content, "is_private": 1}
     attached = {"attached_to_doctype": JOB, "attached_to_name": job.name}
@@ -49,7 +50,7 @@ def delete_files(but_for: set[str]) -> None:
     frappe.db.commit()
 
 
-def on_disk(file: Any) -> Path:
+def on_disk(file: Document) -> Path:
     """Where the bytes of a private File lie."""
     return files_folder() / file.file_url.removeprefix("/private/files/")
 
@@ -60,7 +61,7 @@ def new_files(user: str) -> list[Any]:
     return frappe.get_all("File", filters={"owner": user, "is_folder": 0}, fields=["name", "file_url", "file_name"])
 
 
-def assert_untold(client: Client, file: Any, user: str) -> None:
+def assert_untold(client: Client, file: Document, user: str) -> None:
     """The file lies where it lay, and none of the user's own Files holds what is in it."""
     assert on_disk(file).read_bytes() == SECRET.encode()
     for own in new_files(user):
@@ -98,7 +99,7 @@ HARMLESS = (
 """Ways of `leading` that may be saved, or fail in Frappe: links, and names beside the folder of our files."""
 
 
-def leading(file: Any) -> dict[str, dict[str, Any]]:
+def leading(file: Document) -> dict[str, dict[str, Any]]:
     """Values of Files that might lead to this one's bytes, by the way they do."""
     url, name = file.file_url, file.file_url.rpartition("/")[2]
     below = url.removeprefix("/private/files/")

@@ -86,6 +86,7 @@ class Fleet:
             process.stop()
 
     def stop(self) -> None:
+        """End the workers and the agent."""
         self.dismiss()
         if self.agent:
             self.agent.stop()

@@ -13,7 +13,7 @@ HEARD: list[tuple[str, dict[str, str]]] = []
 CLEANED: list[str] = []
 
 
-@job_handler("test_class_statement", timeout=1, max_retries=0, deduplication="Never")
+@job_handler("test_class_statement", timeout=1, max_retries=0, deduplication="Never")  # type: ignore[arg-type]  # its type is for functions
 class SendStatement:
     """Sends a statement."""
 
@@ -36,7 +36,7 @@ class SendStatement:
         HEARD.append((event, {**told, "user": frappe.session.user}))
 
 
-@job_handler("test_class_plain", deduplication="Never")
+@job_handler("test_class_plain", deduplication="Never")  # type: ignore[arg-type]  # its type is for functions
 class Plain:
     """Has nothing but its work."""
 

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from pathlib import Path
+from typing import Any, NoReturn
 
 import frappe
 from rq.timeouts import JobTimeoutException
@@ -16,6 +17,7 @@ from tests.support.database import statements
 
 
 def pause(seconds: float) -> None:
+    """Wait for so many seconds, but not by a sleep that a test might patch."""
     threading.Event().wait(seconds)
 
 
@@ -25,13 +27,14 @@ def nothing(context: JobContext) -> None:
 
 
 @job_handler
-def whoami(context: JobContext) -> dict:
+def whoami(context: JobContext) -> dict[str, Any]:
+    """Returns for whom it runs, with roles, language and time zone."""
     found = {"user": frappe.session.user, "roles": sorted(frappe.get_roles()), "lang": frappe.local.lang}
     return {**found, "time_zone": context.time_zone}
 
 
 @job_handler
-def add_note(context: JobContext) -> dict:
+def add_note(context: JobContext) -> dict[str, Any]:
     """Writes a Note, then does what `then` says: return, fail, fail_for_good, commit_and_fail, swallow_timeout."""
     note = frappe.get_doc({"doctype": "Note", "title": context.parameters["title"], "public": 1})
     note.insert(ignore_permissions=True)
@@ -57,7 +60,7 @@ def quiet(context: JobContext) -> None:
 
 
 @job_handler
-def slow(context: JobContext) -> dict:
+def slow(context: JobContext) -> dict[str, Any]:
     """Takes `seconds`, with progress."""
     seconds = context.parameters["seconds"]
     for step in range(1, 101):
@@ -77,7 +80,7 @@ def goes_on(context: JobContext) -> None:
 
 
 @job_handler
-def returns(context: JobContext):
+def returns(context: JobContext) -> Any:
     """Returns what cannot be stored, or is not a dict."""
     return {"list": [1, 2], "set": {1}, "bytes": b"\x00", "text": "word", "large": "x" * 2_000_000}[
         context.parameters["what"]
@@ -99,6 +102,8 @@ def raises(context: JobContext) -> None:
 
 
 class Unprintable(Exception):
+    """An exception whose text raises another one."""
+
     def __str__(self) -> str:
         raise RuntimeError("no text")
 
@@ -131,9 +136,9 @@ def deaf(context: JobContext) -> None:
 
 
 @job_handler
-def deep_in_c(context: JobContext) -> int:
+def deep_in_c(context: JobContext) -> None:
     """Holds the interpreter in C code, where no exception and no heartbeat gets through."""
-    return sum(range(context.parameters["numbers"]))
+    sum(range(context.parameters["numbers"]))
 
 
 @job_handler
@@ -143,7 +148,7 @@ def long_query(context: JobContext) -> None:
 
 
 @job_handler
-def batches(context: JobContext) -> dict:
+def batches(context: JobContext) -> dict[str, Any]:
     """Writes one Note a batch with a checkpoint after each; fails once after the batch `fail_after`."""
     first = (context.state or {"done": 0})["done"]
     for number in range(first + 1, context.parameters["batches"] + 1):
@@ -156,7 +161,7 @@ def batches(context: JobContext) -> dict:
 
 
 @job_handler
-def snoozes(context: JobContext) -> dict:
+def snoozes(context: JobContext) -> dict[str, Any]:
     """Asks to be run later, until its attempt number `until`."""
     if context.attempt < context.parameters["until"]:
         frappe.get_doc({"doctype": "Note", "title": f"test {context.job_id}", "public": 1}).insert(
@@ -168,6 +173,7 @@ def snoozes(context: JobContext) -> dict:
 
 @job_handler
 def stepped(context: JobContext) -> None:
+    """Names two steps, and begins the second."""
     context.set_steps(["read", "write"])
     context.next_step()
 
@@ -191,7 +197,7 @@ def fails_with(context: JobContext) -> None:
 
 
 @job_handler
-def suspends(context: JobContext) -> dict:
+def suspends(context: JobContext) -> dict[str, Any]:
     """Suspends its own organization, and has an output."""
     frappe.db.set_value("Organization", context.organization, "status", "Suspended")
     return {"output_reference": "REPORT-1"}
@@ -220,7 +226,8 @@ def untidy(context: JobContext) -> None:
         os.waitpid(child, 0)
 
 
-def fail() -> None:
+def fail() -> NoReturn:
+    """A callback that fails."""
     raise RuntimeError("a callback of the handler")
 
 
@@ -247,7 +254,7 @@ def scripted(context: JobContext) -> None:
 
 
 @job_handler
-def deadlocked(context: JobContext) -> dict:
+def deadlocked(context: JobContext) -> dict[str, Any] | None:
     """Adds a Note, loses it in a deadlock, catches the error, adds another, does what `then` says, adds a third."""
     title = context.parameters["title"]
     context.parameters["title"] = f"{title} 1"
@@ -298,7 +305,7 @@ def lose_a_deadlock() -> None:
 
 
 @job_handler
-def changes_the_schema(context: JobContext) -> dict:
+def changes_the_schema(context: JobContext) -> dict[str, Any] | None:
     """DDL commits by itself; what follows is part of the job again."""
     frappe.db.sql_ddl("CREATE OR REPLACE TABLE `test_made_by_a_job` (n INT)")
     frappe.db.sql_ddl("DROP TABLE `test_made_by_a_job`")
@@ -309,11 +316,13 @@ class OddResponse:
     """What some library may hang on its exceptions."""
 
     @property
-    def headers(self):
+    def headers(self) -> NoReturn:
+        """Raises."""
         raise RuntimeError("no headers")
 
     @property
-    def status_code(self):
+    def status_code(self) -> NoReturn:
+        """Raises."""
         raise RuntimeError("no status")
 
 
@@ -326,16 +335,18 @@ class OddError(Exception):
 
 @job_handler
 def raises_something_odd(context: JobContext) -> None:
+    """Raises OddError."""
     raise OddError("odd")
 
 
 @job_handler
 def snoozes_for(context: JobContext) -> None:
+    """Asks to be run again in `seconds`."""
     context.snooze(float(context.parameters["seconds"]))
 
 
 @job_handler
-def keeps_state(context: JobContext) -> dict:
+def keeps_state(context: JobContext) -> dict[str, Any]:
     """Leaves a checkpoint and fails, or tells what checkpoint it found."""
     if context.parameters["fail"]:
         context.checkpoint({"done": 1})
@@ -344,12 +355,13 @@ def keeps_state(context: JobContext) -> dict:
 
 
 @job_handler
-def gives(context: JobContext) -> dict:
+def gives(context: JobContext) -> dict[str, Any]:
+    """Returns `value`."""
     return {"value": context.parameters["value"]}
 
 
 @job_handler
-def gather(context: JobContext) -> dict:
+def gather(context: JobContext) -> dict[str, Any]:
     """Tells what its parents returned, all of it and by the `keys`, and what it cost to ask twice."""
     with statements() as asked:
         results = context.parent_results
@@ -358,7 +370,7 @@ def gather(context: JobContext) -> dict:
 
 
 @job_handler
-def told(context: JobContext) -> dict:
+def told(context: JobContext) -> dict[str, Any]:
     """Tells what a callback gets."""
     return {"batch_id": context.batch_id, "parameters": context.parameters}
 
@@ -375,6 +387,6 @@ def planned(context: JobContext) -> None:
 
 
 @job_handler
-def makes_file(context: JobContext) -> dict:
+def makes_file(context: JobContext) -> dict[str, Any]:
     """Attaches a file with `content`."""
     return {"output_reference": context.attach(context.parameters["content"], "A test & more.txt").file_url}

@@ -37,12 +37,15 @@ class Client:
         return self
 
     def get(self, name: str, **params: Any) -> requests.Response:
+        """GET a function of the API with these arguments."""
         return self.http.get(self.url + API + name, params=params, timeout=30)
 
     def post(self, name: str, **body: Any) -> requests.Response:
+        """POST to a function of the API, with these arguments as JSON."""
         return self.http.post(self.url + API + name, json=body, timeout=30)
 
     def post_form(self, name: str, **fields: Any) -> requests.Response:
+        """POST to a function of the API, with these arguments as form fields."""
         return self.http.post(self.url + API + name, data=fields, timeout=30)
 
 
@@ -67,6 +70,7 @@ def new_token(user: str) -> str:
 
 
 def set_password(user: str, password: str) -> None:
+    """Set the password of a user; committed."""
     update_password(user, password)
     frappe.db.commit()
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tests.support import browser as browsers
 from tests.support.browser import Visitor
+
+if TYPE_CHECKING:
+    from frappe.model.document import Document
+    from playwright.sync_api import Locator, Page, Request
 
 expect = browsers.sync_api.expect
 PATH = "/job-center"
@@ -14,18 +18,23 @@ Visit = Callable[..., Visitor]
 """`visit(user, address, **options)` opens the page as this user."""
 
 
-def card(page: Any, job: Any) -> Any:
+def card(page: Page, job: Document) -> Locator:
     """The card of a job in the list."""
     return page.locator(f'[data-job="{job.name}"]')
 
 
-def pill(place: Any) -> Any:
+def pill(place: Page | Locator) -> Locator:
     """The status that a card or the details show."""
     return place.locator(".jc-pill")
 
 
-def requests_of(page: Any) -> list[str]:
+def requests_of(page: Page) -> list[str]:
     """The calls of the API that the page makes from now on."""
     asked: list[str] = []
-    page.on("request", lambda request: "/api/method/" in request.url and asked.append(request.url))
+
+    def note(request: Request) -> None:
+        if "/api/method/" in request.url:
+            asked.append(request.url)
+
+    page.on("request", note)
     return asked

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import frappe
+from frappe.model.document import Document
 
 from dartwing_core.jobs import executor, get_job_history, get_job_status, submit_job
 
@@ -14,21 +15,21 @@ from .waiting import until
 LONG_AGO = 10
 
 
-def submitted(job_type: str, **parameters: Any):
+def submitted(job_type: str, **parameters: Any) -> Document:
     """A job of Test Alpha with these parameters, committed."""
     job = submit_job(job_type, factory.ALPHA, parameters)
     frappe.db.commit()
     return job
 
 
-def submitted_with(job_type: str, **arguments: Any):
+def submitted_with(job_type: str, **arguments: Any) -> Document:
     """A job of Test Alpha submitted with these arguments, committed."""
     job = submit_job(job_type, factory.ALPHA, **arguments)
     frappe.db.commit()
     return job
 
 
-def submitted_by(user: str, job_type: str, **parameters: Any):
+def submitted_by(user: str, job_type: str, **parameters: Any) -> Document:
     """The same by another user; Administrator is logged in again afterwards."""
     frappe.db.commit()
     frappe.set_user(user)
@@ -37,7 +38,7 @@ def submitted_by(user: str, job_type: str, **parameters: Any):
     return job
 
 
-def submitted_for(user: str, organization: str, job_type: str, **parameters: Any):
+def submitted_for(user: str, organization: str, job_type: str, **parameters: Any) -> Document:
     """The same for another organization."""
     frappe.db.commit()
     frappe.set_user(user)
@@ -47,30 +48,30 @@ def submitted_for(user: str, organization: str, job_type: str, **parameters: Any
     return job
 
 
-def run(job, attempt: int = 1) -> dict[str, Any]:
+def run(job: Document, attempt: int = 1) -> dict[str, Any]:
     """Make an attempt in this process; the job's status after it."""
     executor.execute_job(job.name, attempt)
     return get_job_status(job.name)
 
 
-def status(job) -> str:
+def status(job: Document) -> str:
     """The job's status as committed now."""
     frappe.db.rollback()
     return get_job_status(job.name)["status"]
 
 
-def reason(job) -> str | None:
+def reason(job: Document) -> str | None:
     """Why the job waits, as committed now; None if it does not."""
     frappe.db.rollback()
     return get_job_status(job.name)["waiting_reason"]
 
 
-def messages(job) -> list[str]:
+def messages(job: Document) -> list[str]:
     """What its history says, in its order."""
     return [event["message"] for event in get_job_history(job.name)["history"]]
 
 
-def lose(job, seconds: int = 60) -> None:
+def lose(job: Document, seconds: int = 60) -> None:
     """Let its attempt have begun so long ago."""
     frappe.db.sql(
         "UPDATE `tabBackground Job` SET started_epoch = UNIX_TIMESTAMP() - %s WHERE name = %s", (seconds, job.name)
@@ -78,7 +79,7 @@ def lose(job, seconds: int = 60) -> None:
     frappe.db.commit()
 
 
-def lose_long_ago(job) -> None:
+def lose_long_ago(job: Document) -> None:
     """The same, LONG_AGO, and the database's server remembers that time."""
     until(lambda: int(frappe.db.sql("SHOW GLOBAL STATUS LIKE 'Uptime'")[0][1]) > LONG_AGO, 15, "a server old enough")
     lose(job, LONG_AGO)
@@ -95,7 +96,7 @@ def attempt_of(entry: bytes) -> str:
     return text[text.index("JOB-") :].rpartition("-")[0]
 
 
-def set_columns(job, **values: Any) -> None:
+def set_columns(job: Document, **values: Any) -> None:
     """Write these columns of its row, committed, as nobody but a test does."""
     frappe.db.set_value("Background Job", job.name, values)
     frappe.db.commit()
@@ -103,4 +104,5 @@ def set_columns(job, **values: Any) -> None:
 
 def entries() -> set[str]:
     """The attempts that RQ entries name: without "JOB-"."""
-    return {attempt_of(key).removeprefix("JOB-") for key in processes.queue_client().keys("rq:job:*JOB-*")}
+    keys = cast("list[bytes]", processes.queue_client().keys("rq:job:*JOB-*"))
+    return {attempt_of(key).removeprefix("JOB-") for key in keys}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import frappe
+from frappe.model.document import Document
 
 from tests.support import attempts, database, factory, processes
 from tests.support.jobs import submitted
@@ -17,19 +18,19 @@ def made(handler: str, **values: Any) -> str:
     return name
 
 
-def running(job_type: str) -> Any:
+def running(job_type: str) -> Document:
     """A job that a worker has claimed and not come back from."""
     job = submitted(job_type)
     attempts.taken(job.name, 1)
     return job
 
 
-def notes(job: Any) -> int:
+def notes(job: Document) -> int:
     """How many Notes the job has written that are committed."""
     return database.value("SELECT COUNT(*) FROM tabNote WHERE title LIKE %s", f"test {job.name}%")
 
 
-def dead(job_type: str, **parameters: Any) -> Any:
+def dead(job_type: str, **parameters: Any) -> Document:
     """A job that is a dead letter after two attempts, with no entry in a queue."""
     job = submitted(job_type, **parameters)
     frappe.db.set_value("Background Job", job.name, {"status": "Dead Letter", "attempt": 2, "retry_count": 1})

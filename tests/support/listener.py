@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import frappe
+from frappe.model.document import Document
 
 from . import processes
 
@@ -22,7 +23,7 @@ class Heard:
     messages: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
 
-    def of(self, job, event: str, room: str) -> list[dict[str, Any]]:
+    def of(self, job: Document, event: str, room: str) -> list[dict[str, Any]]:
         """The messages of one job to one room."""
         found = [message for name, to, message in list(self.messages) if (name, to) == (event, room)]
         return [message for message in found if message["job_id"] == job.name]
@@ -31,7 +32,7 @@ class Heard:
 @contextlib.contextmanager
 def listening() -> Iterator[Heard]:
     """Listen while entered; what was published before the end is heard."""
-    subscription = processes.queue_client().pubsub(ignore_subscribe_messages=True)
+    subscription = processes.queue_client().pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
     subscription.subscribe("events")
     subscription.get_message(timeout=5)  # subscribed by now
     heard, site, is_over = Heard(), frappe.local.site, threading.Event()

@@ -25,6 +25,7 @@ COMMAND = "DW_MARIADB_COMMAND"
 
 
 def is_ours() -> bool:
+    """Whether the site under test has a private MariaDB."""
     return COMMAND in os.environ
 
 
@@ -34,6 +35,7 @@ def option(name: str) -> str:
 
 
 def answers() -> bool:
+    """Whether the server greets a new connection."""
     try:
         with socket.create_connection(("127.0.0.1", int(option("port"))), timeout=1) as greeting:
             return bool(greeting.recv(1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import frappe
+from frappe.model.document import Document
 
 from dartwing_core.handlers.http_request import http_request
 from dartwing_core.jobs import JobContext
@@ -34,7 +35,7 @@ def send(url: str, *, attempt: int = 1, timeout_seconds: int = 120, **parameters
     return http_request(context)
 
 
-def submitted(url: str, user: str, **parameters: Any) -> Any:
+def submitted(url: str, user: str, **parameters: Any) -> Document:
     """A job of this user that makes the request."""
     job_type = factory.job_type("http", "dartwing_core.handlers.http_request.http_request", max_retries=1)
     return submitted_by(user, job_type, url=url, **parameters)

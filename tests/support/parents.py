@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import frappe
+from frappe.model.document import Document
 
 from dartwing_core.jobs import cancel_job, executor
 from dartwing_core.jobs.recovery import sweeper
@@ -12,19 +13,19 @@ from tests.support import factory
 from tests.support.jobs import status, submitted, submitted_with
 
 
-def parents_of(job_type: str, number: int, *plan: str) -> list[Any]:
+def parents_of(job_type: str, number: int, *plan: str) -> list[Document]:
     """So many jobs that end as planned."""
     return [submitted(job_type, n=n, plan=plan or ("ok",)) for n in range(number)]
 
 
-def child_of(job_type: str, parents: list[Any], **arguments: Any) -> Any:
+def child_of(job_type: str, parents: list[Document], **arguments: Any) -> Document:
     """A job that depends on all of these."""
     return submitted_with(
         job_type, parameters={"plan": ["ok"]}, depends_on=[parent.name for parent in parents], **arguments
     )
 
 
-def end_badly(parent: Any, how: str) -> None:
+def end_badly(parent: Document, how: str) -> None:
     """Let the parent be canceled, die or be gone, with a sweep in the last case."""
     if how == "Canceled":
         cancel_job(parent.name)

@@ -13,7 +13,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import redis
 from frappe.utils import get_bench_id
@@ -41,9 +41,11 @@ class Process:
 
     @property
     def pid(self) -> int:
+        """The id of the process."""
         return self.popen.pid
 
     def signal(self, number: int) -> None:
+        """Send it a signal."""
         self.popen.send_signal(number)
 
     def stop(self) -> None:
@@ -65,16 +67,21 @@ def _command(variable: str, *more: str) -> list[str]:
 
 
 def queue_client() -> redis.Redis:
+    """A client of the Redis that holds the queues."""
     return redis.Redis.from_url(os.environ["FRAPPE_REDIS_QUEUE"], socket_timeout=2)
+
+
+def _workers(client: redis.Redis) -> set[bytes]:
+    return cast("set[bytes]", client.smembers("rq:workers"))
 
 
 def start_worker(queues: str | None = None) -> Process:
     """A genuine Frappe worker for these queues, all by default; returns when it listens."""
     client = queue_client()
-    known = client.smembers("rq:workers")  # not their number: another may be leaving right now
+    known = _workers(client)  # not their number: another may be leaving right now
     worker = Process("worker", _command("DW_WORKER_COMMAND", *(["--queue", queues] if queues else [])))
     try:
-        until(lambda: client.smembers("rq:workers") - known or worker.popen.poll() is not None, 60, "a worker")
+        until(lambda: _workers(client) - known or worker.popen.poll() is not None, 60, "a worker")
         assert worker.popen.poll() is None, worker.log.read_text()[-2000:]
     except AssertionError:
         worker.stop()
@@ -103,6 +110,7 @@ def web_app() -> Iterator[str]:
 
 
 def free_port() -> int:
+    """The number of a port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -151,6 +159,7 @@ def stop_restarted() -> None:
 
 
 def redis_answers() -> bool:
+    """Whether the queue's Redis answers."""
     try:
         return bool(queue_client().ping())
     except redis.exceptions.RedisError:
@@ -216,6 +225,7 @@ class Sites:
         config.write_text(json.dumps((json.loads(source.read_text()) if source.exists() else {}) | settings))
 
     def remove(self, name: str) -> None:
+        """Remove a site from the folder."""
         shutil.rmtree(self.path / name)
 
 

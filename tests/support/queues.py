@@ -5,7 +5,10 @@ Workers are keys in Redis here, as RQ registers them.
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import frappe
+from frappe.model.document import Document
 from frappe.utils.background_jobs import generate_qname
 
 from dartwing_core.jobs import submit_jobs
@@ -16,7 +19,7 @@ from tests.support.jobs import named, set_columns
 ALL = ("short", "default", "long")
 
 
-def type_of(name: str, function: str = "nothing", **values) -> str:
+def type_of(name: str, function: str = "nothing", **values: Any) -> str:
     """A committed Job Type."""
     name = factory.job_type(name, function, **values)
     frappe.db.commit()
@@ -37,7 +40,7 @@ def serve_all() -> None:
     serve("two", *ALL)
 
 
-def submitted(job_type: str, priority: str, organization: str = factory.ALPHA, number: int = 1) -> list:
+def submitted(job_type: str, priority: str, organization: str = factory.ALPHA, number: int = 1) -> list[Document]:
     """So many jobs, committed."""
     parameters = [{"n": n, "what": "long"} for n in range(number)]
     requests = [{"job_type": job_type, "organization": organization, "parameters": each} for each in parameters]
@@ -46,13 +49,13 @@ def submitted(job_type: str, priority: str, organization: str = factory.ALPHA, n
     return jobs
 
 
-def one(job_type: str, priority: str, organization: str = factory.ALPHA):
+def one(job_type: str, priority: str, organization: str = factory.ALPHA) -> Document:
     """One job, committed."""
     (job,) = submitted(job_type, priority, organization)
     return job
 
 
-def age(job, seconds: float) -> None:
+def age(job: Document, seconds: float) -> None:
     """Let the job have been due so long ago."""
     due = clock.now_epoch() - seconds
     rank = priorities.rank(due, frappe.db.get_value("Background Job", job.name, "priority"))
@@ -61,19 +64,20 @@ def age(job, seconds: float) -> None:
 
 def listed(queue: str) -> list[str]:
     """The jobs that our entries in a queue's list name, from the first to the last."""
-    return [named(entry) for entry in processes.queue_client().lrange(_list_of(queue), 0, -1) if b"JOB-" in entry]
+    entries = cast("list[bytes]", processes.queue_client().lrange(_list_of(queue), 0, -1))
+    return [named(entry) for entry in entries if b"JOB-" in entry]
 
 
 def take_out(queue: str) -> str:
     """The job that the next entry of a queue names; it is taken from its list, and nobody answers it."""
-    return named(processes.queue_client().lpop(_list_of(queue)))
+    return named(cast(bytes, processes.queue_client().lpop(_list_of(queue))))
 
 
 def _list_of(queue: str) -> str:
     return f"rq:queue:{generate_qname(queue)}"
 
 
-def column(job, name: str = "queue"):
+def column(job: Document | str, name: str = "queue") -> Any:
     """What the row says now."""
     job = job if isinstance(job, str) else job.name
     return database.value(f"SELECT `{name}` FROM `tabBackground Job` WHERE name = %s", job)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import frappe
+from frappe.model.document import Document
 
 from tests.support import attempts
 from tests.support.sessions import in_parallel
@@ -47,6 +48,6 @@ def look() -> None:
     frappe.db.sql("SELECT COUNT(*) FROM `tabBackground Job`")
 
 
-def claimed(made: Any) -> None:
+def claimed(made: Document) -> None:
     """A worker claims the job, in another session."""
     elsewhere(attempts.taken, made.name, 1)

@@ -13,6 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass(frozen=True)
 class Received:
+    """A request as it came."""
+
     method: str
     path: str
     headers: dict[str, str]
@@ -21,6 +23,8 @@ class Received:
 
 @dataclass
 class Answer:
+    """An answer to be sent."""
+
     status: int = 200
     body: bytes = b'{"ok": true}'
     headers: tuple[tuple[str, str], ...] = (("Content-Type", "application/json"),)
@@ -38,11 +42,11 @@ class Receiver:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
-            def setup(self):
+            def setup(self) -> None:
                 receiver.connections += 1
                 super().setup()
 
-            def answer(self):
+            def answer(self) -> None:
                 length = int(self.headers.get("Content-Length") or 0)
                 body = self.rfile.read(length)
                 receiver.requests.append(Received(self.command, self.path, dict(self.headers.items()), body))
@@ -57,14 +61,14 @@ class Receiver:
 
             do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815
 
-            def log_message(self, *_arguments):
+            def log_message(self, *_arguments: object) -> None:
                 """Quiet."""
 
         class Server(ThreadingHTTPServer):
             address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
             daemon_threads = True
 
-            def handle_error(self, *_arguments):
+            def handle_error(self, *_arguments: object) -> None:
                 """A client that hangs up early is part of some tests."""
 
         self.server = Server((host, 0), Handler)
@@ -75,9 +79,11 @@ class Receiver:
         self._thread.start()
 
     def url(self, host: str = "127.0.0.1", path: str = "/", scheme: str = "http") -> str:
+        """The address of the server, by a host name of the caller."""
         return f"{scheme}://{host}:{self.port}{path}"
 
     def close(self) -> None:
+        """Stop the server."""
         self.server.shutdown()
         self.server.server_close()
         self._thread.join(5)

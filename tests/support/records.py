@@ -38,6 +38,7 @@ def make_doctypes() -> None:
 
 
 def remove_doctypes(*doctypes: str) -> None:
+    """Remove these DocTypes with their tables, RECORD and OWN by default; committed."""
     frappe.db.rollback()
     frappe.set_user("Administrator")
     for doctype in doctypes or (RECORD, OWN):
@@ -58,6 +59,7 @@ def add(doctype: str, *rows: dict[str, Any]) -> None:
 
 
 def files_folder() -> Path:
+    """The folder of the site's private files."""
     return Path(frappe.get_site_path("private", "files")).resolve()
 
 

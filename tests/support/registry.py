@@ -9,7 +9,8 @@ from types import ModuleType
 import frappe
 import pytest
 
-from dartwing_core.jobs.attempt import declared_types, handlers
+from dartwing_core.jobs.attempt import declared_types
+from dartwing_core.jobs.attempt.named_paths import HOOK
 
 from . import factory
 
@@ -17,8 +18,8 @@ from . import factory
 @contextmanager
 def types_of(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The Job Types that a module declares are made; they are removed afterwards."""
-    named = [*(frappe.conf.get(handlers.HOOK) or []), module.__name__]
-    monkeypatch.setitem(frappe.conf, handlers.HOOK, named)
+    named = [*(frappe.conf.get(HOOK) or []), module.__name__]
+    monkeypatch.setitem(frappe.conf, HOOK, named)
     made = declared_types.sync_types().made
     frappe.db.commit()
     yield

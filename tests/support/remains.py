@@ -131,7 +131,7 @@ def _umask() -> int:
 
 
 @job_handler
-def leaves(context: JobContext) -> dict:
+def leaves(context: JobContext) -> dict[str, Any]:
     """Leaves what `what` says, and fails for good if it is to."""
     REMAINS[context.parameters["what"]]()
     if context.parameters["fails"]:
@@ -140,13 +140,13 @@ def leaves(context: JobContext) -> dict:
 
 
 @job_handler
-def looks(context: JobContext) -> dict:
+def looks(context: JobContext) -> dict[str, Any]:
     """Tells what it finds, and where it runs. Asks the database nothing that outlasts its transaction."""
     return {"found": found(), "pid": os.getpid()}
 
 
 @job_handler
-def tells_process(context: JobContext) -> dict:
+def tells_process(context: JobContext) -> dict[str, Any]:
     """Tells where it runs, after `seconds`."""
     threading.Event().wait(context.parameters.get("seconds", 0))
     return {"pid": os.getpid()}

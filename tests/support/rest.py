@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import requests
+
 from . import database, factory
 from .http import Client
 
@@ -13,6 +15,6 @@ def count() -> int:
     return database.value("SELECT COUNT(*) FROM `tabBackground Job` WHERE organization LIKE 'Test %%'")
 
 
-def submit(client: Client, **more: Any) -> Any:
+def submit(client: Client, **more: Any) -> requests.Response:
     """The answer to a submit of an echo_job of Test Alpha, with further arguments."""
     return client.post("submit_job", **{"job_type": "echo_job", "organization": factory.ALPHA, **more})

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import frappe
+from frappe.model.document import Document
 
 from . import factory
 from .http import Client
@@ -20,7 +21,7 @@ ACTORS = ("roleless", "user", "admin_a", "portal")
 """Accounts that may not see what is Beta's."""
 
 
-def removed(*documents: Any) -> None:
+def removed(*documents: Document) -> None:
     """Delete these, whatever links to them, and commit."""
     frappe.db.rollback()
     for document in documents:
@@ -28,18 +29,18 @@ def removed(*documents: Any) -> None:
     frappe.db.commit()
 
 
-def insert(doctype: str, **values: Any) -> Any:
+def insert(doctype: str, **values: Any) -> Document:
     """A row of others, whatever it links to."""
     return frappe.get_doc({"doctype": doctype, **values}).insert(ignore_permissions=True, ignore_links=True)
 
 
-def address(title: str, *links: dict[str, str]) -> Any:
+def address(title: str, *links: dict[str, str]) -> Document:
     """An Address with these links: `{"link_doctype", "link_name"}` each."""
     place = {"address_type": "Billing", "address_line1": "x", "city": "x", "country": "Germany"}
     return insert("Address", address_title=title, **place, links=links)
 
 
-def prepared_report(report: str, maker: str, filters: str = "{}") -> Any:
+def prepared_report(report: str, maker: str, filters: str = "{}") -> Document:
     """A finished Prepared Report of this user, whose one row holds SECRET."""
     made = insert("Prepared Report", report_name=report, filters=filters)
     made.db_set({"owner": maker, "status": "Completed"})  # Frappe makes each as Queued

@@ -7,6 +7,7 @@ from typing import Any
 
 import frappe
 import pytest
+from frappe.model.document import Document
 
 from dartwing_core.jobs.base import clock
 from dartwing_core.jobs.schedules import recurrence
@@ -22,17 +23,18 @@ class Wall:
         monkeypatch.setattr(clock, "now_epoch", lambda: self.epoch)
 
     def advance(self, seconds: float) -> None:
+        """Let so many seconds pass."""
         self.epoch += seconds
 
 
-def document(job_type: str, /, **values: Any):
+def document(job_type: str, /, **values: Any) -> Document:
     """A Job Schedule of Test Alpha, each hour unless said otherwise; not saved."""
     plain = {"title": "Report", "organization": factory.ALPHA, "job_type": job_type}
     plain |= {"frequency": "Cron", "cron": "0 * * * *", "time_zone": "Europe/Berlin"}
     return frappe.get_doc({"doctype": "Job Schedule", **plain, **values})
 
 
-def made(job_type: str, /, **values: Any):
+def made(job_type: str, /, **values: Any) -> Document:
     """The same, saved and committed."""
     found = document(job_type, **values).insert()
     frappe.db.commit()
@@ -44,7 +46,7 @@ def every(minutes: int, **values: Any) -> dict[str, Any]:
     return {"frequency": "Interval", "cron": None, "every": minutes, "every_unit": "Minutes", **values}
 
 
-def due_in(schedule, seconds: float) -> int:
+def due_in(schedule: Document, seconds: float) -> int:
     """Let the next run of a schedule with an interval be due so soon, and return when; not committed."""
     due = round(time.time() + seconds)
     interval = schedule.every * recurrence.UNITS[schedule.every_unit]
@@ -53,7 +55,7 @@ def due_in(schedule, seconds: float) -> int:
     return due
 
 
-def due_times(schedule) -> list[float]:
+def due_times(schedule: Document) -> list[float]:
     """The due times for which a schedule has jobs, in order."""
     frappe.db.rollback()
     keys = frappe.db.sql(
@@ -62,7 +64,7 @@ def due_times(schedule) -> list[float]:
     return sorted(float(key.partition("@")[2]) for (key,) in keys)
 
 
-def state(schedule) -> dict[str, Any]:
+def state(schedule: Document) -> dict[str, Any]:
     """Its columns as committed now."""
     frappe.db.rollback()
     return frappe.db.get_value("Job Schedule", schedule.name, "*", as_dict=True)

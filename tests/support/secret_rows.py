@@ -14,6 +14,7 @@ TABLES = ("Background Job", "Background Job Run", "Job Execution Log", "Job Sche
 
 
 def typed(handler: str, **values: Any) -> str:
+    """A Job Type of this handler of `typed_handlers`."""
     return factory.job_type(handler, f"{factory.TYPED}.{handler}", **values)
 
 

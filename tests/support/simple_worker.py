@@ -12,6 +12,7 @@ from rq import SimpleWorker
 
 
 def main() -> None:
+    """Work until the queues are empty."""
     if os.environ["DW_MODE"] == "standalone":
         from standalone import alias
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import frappe
+from frappe.model.document import Document
 
 from dartwing_core.jobs import executor
 from dartwing_core.jobs.rq import doorbells, redis_queue
@@ -16,13 +15,13 @@ WORKER = "rq:worker:of-a-test"
 ENTRY = "an-entry"
 
 
-def run_slice(job: Any, *, timeout: float = 300, queues: tuple[str, ...] = ("default",)) -> None:
+def run_slice(job: Document, *, timeout: float = 300, queues: tuple[str, ...] = ("default",)) -> None:
     """Do what a worker does under an entry that names this job."""
     processes.queue_client().delete(doorbells.bells_key("default"), redis_queue.list_key("default"))
     executor.Slice(doorbells.Entry(ENTRY, timeout, WORKER, queues[0], queues), job.name, 1).run()
     frappe.set_user("Administrator")
 
 
-def statuses(jobs: list[Any]) -> list[str]:
+def statuses(jobs: list[Document]) -> list[str]:
     """Of each job, in their order."""
     return [status(job) for job in jobs]

@@ -26,10 +26,12 @@ class Invoice:
         self.name, self.customer, self.organization, self.job_type = name, customer, factory.ALPHA, job_type
 
     def submit(self) -> None:
+        """Submit a job about the invoice's customer."""
         submit_job(self.job_type, self.organization, {"customer": self.customer})
 
 
 def add_customer(**values: Any) -> str:
+    """A new Customer, committed; its name."""
     name = frappe.get_doc({"doctype": CUSTOMER, **values}).insert(ignore_permissions=True).name
     frappe.db.commit()
     return name
@@ -42,7 +44,7 @@ def send_statements(app: types.ModuleType) -> None:
     frappe.db.set_value("Job Type", STATEMENT, "deduplication_window", 300)
     frappe.db.commit()
     assert run(submitted(STATEMENT, customer=add_customer()))["error_message"] == "No e-mail address yet"
-    app.customer = add_customer(email_id="ann@example.com")
+    vars(app)["customer"] = add_customer(email_id="ann@example.com")
     with mail.outgoing_account():
         done = run(submitted(STATEMENT, customer=app.customer))
     assert (done["status"], done["output_reference"]) == ("Completed", app.customer)
@@ -65,31 +67,36 @@ def note_failure(app: types.ModuleType) -> None:
 
 
 def run_their_test(app: types.ModuleType) -> None:
-    app.invoice = Invoice("INV-9", "Ann")
+    """Run the test that the snippet shows, after an invoice has a job."""
+    vars(app)["invoice"] = Invoice("INV-9", "Ann")
     run_jobs()
     app.test_a_statement_is_sent(unittest.TestCase())
 
 
 def run_their_trap(app: types.ModuleType) -> None:
+    """Run the test that the snippet shows, with a Job Type of that name."""
     frappe.copy_doc(frappe.get_doc("Job Type", "echo_job")).update({"type_name": "send_statement"}).insert()
-    app.invoice = Invoice("INV-10", "Ann", "send_statement")
+    vars(app)["invoice"] = Invoice("INV-10", "Ann", "send_statement")
     app.test_a_statement_is_submitted(unittest.TestCase())
     frappe.db.rollback()
 
 
 def perform_in_their_test(app: types.ModuleType) -> None:
-    app.invoice = Invoice("INV-12", "Bea")
+    """Run the test that the snippet shows, for another invoice."""
+    vars(app)["invoice"] = Invoice("INV-12", "Bea")
     app.test_a_statement_is_performed(unittest.TestCase())
     frappe.db.rollback()
 
 
 def withdraw(app: types.ModuleType) -> None:
+    """The event of a document makes a job only for an invoice with a customer."""
     assert app.withdrawals_of(Invoice("INV-13", "")) is None
     asked = app.withdrawals_of(Invoice("INV-13", "Ann"))
     assert asked["parameters"] == {"customer": "Ann"}
 
 
 def send_by_class(app: types.ModuleType) -> None:
+    """Run a job whose handler is the class of the snippet."""
     path = f"{MODULE}.SendInvoice"
     job_type = factory.job_type("by_class", path, timeout_handler_method=f"{path}.on_timeout")
     done = run(submitted(job_type, customer="Ann"))
@@ -97,16 +104,20 @@ def send_by_class(app: types.ModuleType) -> None:
 
 
 def ask_for_schema(app: types.ModuleType) -> None:
+    """The dialog has a field for each of the handler's parameters."""
     schema = handlers.parameters_schema(f"{MODULE}.send_statement")
+    assert schema is not None
     assert list(schema["properties"]) == ["customer", "language", "with_items", "note"]
 
 
 def run_with_nothing_to_do(app: types.ModuleType) -> None:
+    """Run the handler of the snippet where it finds no invoices."""
     done = run(submitted(factory.job_type("nothing_to_do", f"{MODULE}.import_invoices"), since="2026-01-31"))
     assert done["status"] == "Completed"
 
 
 def push(app: types.ModuleType) -> None:
+    """Run the handler of the snippet. Its secret is not in the row of the job."""
     given = {"shop": "Berlin", "token": "a-token-of-the-shop"}
     job = submitted(factory.job_type("push", f"{MODULE}.push_orders"), **given)
     assert given["token"] not in str(frappe.db.get_value("Background Job", job.name, "input_parameters"))
@@ -115,16 +126,19 @@ def push(app: types.ModuleType) -> None:
 
 
 def remind(app: types.ModuleType) -> None:
+    """Run the handler of the snippet with all of its parameters."""
     done = run(submitted(factory.job_type("remind", f"{MODULE}.send_reminder"), customer="Ann", level=2))
     assert done["status"] == "Completed", done["error_message"]
 
 
 def list_reminders(app: types.ModuleType) -> None:
+    """Run the handler of the snippet. Its result is a file."""
     done = run(submitted(factory.job_type("list_reminders", f"{MODULE}.list_reminders"), customers=["Bea", "Ann"]))
     assert frappe.get_doc("File", {"file_url": done["output_reference"]}).get_content() == "Ann\nBea"
 
 
 def enqueue_reminder(app: types.ModuleType) -> None:
+    """Call the `enqueue` of the snippet as a user, and run the job."""
     user = factory.user("moves", factory.ALPHA, roles=("Dartwing User", "System Manager"))
     frappe.db.commit()
     made = as_user(user, lambda: app.enqueue(app.send_reminder, customer="Ann"))
@@ -135,6 +149,7 @@ def enqueue_reminder(app: types.ModuleType) -> None:
 
 
 def enqueue_on_submit(app: types.ModuleType) -> None:
+    """Call the snippet's function of the document's event as a user, and run the job."""
     user = factory.user("moves", factory.ALPHA, roles=("Dartwing User", "System Manager"))
     as_user(user, lambda: app.on_submit(Invoice("INV-11", "Ann")))
     frappe.db.commit()
@@ -142,6 +157,7 @@ def enqueue_on_submit(app: types.ModuleType) -> None:
 
 
 def import_with_progress(app: types.ModuleType) -> None:
+    """Enqueue the function of the snippet, run its job, and call it outside of jobs."""
     user = factory.user("moves", factory.ALPHA, roles=("Dartwing User", "System Manager"))
     made = as_user(user, lambda: app.enqueue(app.import_rows, rows=["a", "b"]))
     frappe.db.commit()
@@ -151,6 +167,7 @@ def import_with_progress(app: types.ModuleType) -> None:
 
 
 def count_words(app: types.ModuleType) -> None:
+    """Declare the Job Type of the snippet, and run a job of it."""
     frappe.delete_doc("Job Type", "test_count_words", force=True)
     assert declared_types.sync_types().made == ["test_count_words"]
     done = run(submitted("test_count_words", text="one two"))
@@ -158,6 +175,7 @@ def count_words(app: types.ModuleType) -> None:
 
 
 def count_words_in_their_test(app: types.ModuleType) -> None:
+    """Run the test that the snippet shows."""
     app.test_words_are_counted()
     frappe.db.rollback()
 

@@ -48,6 +48,7 @@ class Call:
 
 
 def snippets(document: Path) -> list[Snippet]:
+    """All fenced blocks of a document, in their order."""
     found, heading = [], ""
     parts = re.split(r"^(#{1,4} [^\n]*|```\w*\n.*?^```)$", document.read_text(), flags=re.M | re.S)
     for part in parts:

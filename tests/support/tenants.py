@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import frappe
 import requests
@@ -127,10 +128,20 @@ def _job(owner: str, organization: str, secret: str) -> Target:
 
 def _belonging(name: str, owner: str, organization: str, secret: str) -> None:
     """A batch of which the job is the only member, a job (that is not there) that it depends on, and a schedule."""
-    batch = {"name": f"BATCH-{name}", "organization": organization, "owner_user": owner, "description": secret}
+    batch: dict[str, Any] = {
+        "name": f"BATCH-{name}",
+        "organization": organization,
+        "owner_user": owner,
+        "description": secret,
+    }
     batch |= {"status": "Running", "size": 1, "on_success": json.dumps({"text": secret}), "owner": owner}
     dependency = {"name": f"{name}-D", "background_job": name, "depends_on": secret, "owner": owner}
-    schedule = {"name": f"SCHEDULE-{name}", "organization": organization, "owner_user": owner, "title": secret}
+    schedule: dict[str, Any] = {
+        "name": f"SCHEDULE-{name}",
+        "organization": organization,
+        "owner_user": owner,
+        "title": secret,
+    }
     schedule |= {"job_type": "echo_job", "parameters": json.dumps({"text": secret}), "owner": owner, "enabled": 1}
     schedule |= {"frequency": "Cron", "cron": "0 7 * * *", "time_zone": "UTC", "missed_runs": "Skip", "last_job": name}
     schedule |= {"look_at_epoch": 4e9, "next_run_epoch": 4e9}  # in a hundred years

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from dartwing_core.jobs import JobContext, PermanentError, TransientError, job_handler
 from tests.support.database import value
 from tests.support.waiting import until
@@ -13,7 +15,7 @@ BEATS = "SELECT COUNT(*) FROM `tabBackground Job Run` WHERE name = %s AND lease_
 
 
 @job_handler
-def says(context: JobContext) -> dict:
+def says(context: JobContext) -> dict[str, Any]:
     """Puts `text` into all that an attempt tells, and does not end before its run row is there."""
     text = context.parameters["text"]
     context.set_steps([text, "another"])

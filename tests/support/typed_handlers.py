@@ -110,20 +110,20 @@ def by_alias(context: JobContext, parameters: Aliased) -> dict[str, Any]:
 
 
 @job_handler
-def with_foreign_context(context: NotHere, customer: str) -> NorHere:  # noqa: F821
+def with_foreign_context(context: NotHere, customer: str) -> NorHere:  # type: ignore[name-defined]  # noqa: F821
     """The types of context and result are there for type checkers alone."""
     return {"customer": customer}
 
 
 @job_handler
-def with_list(context: JobContext, names: list[str] = [], extra=None) -> dict[str, Any]:  # noqa: B006
+def with_list(context: JobContext, names: list[str] = [], extra=None) -> dict[str, Any]:  # type: ignore[no-untyped-def]  # noqa: B006
     """A default that is shared, and an argument that is no parameter."""
     names.append("own")
     return {"names": names, "extra": extra}
 
 
 @job_handler
-def with_unknown_type(context: JobContext, customer: Missing) -> None:  # noqa: F821
+def with_unknown_type(context: JobContext, customer: Missing) -> None:  # type: ignore[name-defined]  # noqa: F821
     """Its type is nowhere."""
 
 

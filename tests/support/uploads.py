@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import frappe
+import requests
 
 from . import factory
 from .http import Client
@@ -13,12 +14,12 @@ PUBLIC, PRIVATE = {"is_private": 0}, {"is_private": 1}
 OF_ALPHA = {"attached_to_doctype": "Organization", "attached_to_name": factory.ALPHA}
 
 
-def made(client: Client, **values: Any) -> Any:
+def made(client: Client, **values: Any) -> requests.Response:
     """The answer to a new File of these values, private by default."""
     return client.http.post(f"{client.url}/api/resource/File", json={"is_private": 1, **values}, timeout=60)
 
 
-def changed(client: Client, name: str, **values: Any) -> Any:
+def changed(client: Client, name: str, **values: Any) -> requests.Response:
     """The answer to a change of a File."""
     return client.http.put(f"{client.url}/api/resource/File/{name}", json=values, timeout=60)
 

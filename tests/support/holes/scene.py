@@ -15,6 +15,7 @@ from typing import Any
 import frappe
 import pypika.utils
 import pytest
+from frappe.model.document import Document
 
 from dartwing_core.wall import by_request
 from tests.support import factory, records, tenants
@@ -71,6 +72,7 @@ class Scene:
 
 
 def told(found: Any) -> str:
+    """The text of an answer or of an exception."""
     return f"{type(found).__name__}: {found}" if isinstance(found, Exception) else frappe.as_json(found)
 
 
@@ -80,7 +82,7 @@ class Hole:
 
     rule: str
     versions: tuple[int, ...]
-    is_open: Callable[[Scene], Any]
+    is_open: Callable[[Scene], bool]
     needs_bench: bool
 
 
@@ -89,10 +91,10 @@ HOLES: dict[str, Hole] = {}
 
 def hole(
     rule: str, *versions: int, needs_bench: bool = False
-) -> Callable[[Callable[[Scene], Any]], Callable[[Scene], Any]]:
+) -> Callable[[Callable[[Scene], bool]], Callable[[Scene], bool]]:
     """Register a function that returns whether the hole is there. `needs_bench`: the standalone site can't show it."""
 
-    def register(is_open: Callable[[Scene], Any]) -> Callable[[Scene], Any]:
+    def register(is_open: Callable[[Scene], bool]) -> Callable[[Scene], bool]:
         assert rule not in HOLES, rule
         HOLES[rule] = Hole(rule, versions, is_open, needs_bench)
         return is_open
@@ -107,10 +109,12 @@ def skip_if_pypika_quotes_backticks() -> None:
 
 
 def make_doctype() -> None:
+    """Make ROW."""
     records.make_doctype(ROW, FIELDS, [OWN_ROWS], module="Core", track_changes=1)
 
 
 def remove_doctype() -> None:
+    """Remove ROW with its rows."""
     records.remove_doctypes(ROW)
 
 
@@ -152,7 +156,7 @@ def made() -> Iterator[Scene]:
 
 
 @contextmanager
-def private_file(name: str, content: bytes, **attached: str) -> Iterator[Any]:
+def private_file(name: str, content: bytes, **attached: str) -> Iterator[Document]:
     """A file of Administrator's; gone from the disk afterwards."""
     values = {"file_name": name, "content": content, "is_private": 1, **attached}
     file = frappe.get_doc({"doctype": "File", **values}).insert(ignore_permissions=True)

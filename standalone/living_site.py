@@ -64,7 +64,7 @@ def main(_site: str) -> int:
 
 def fill() -> int:
     """Make all of it, and print what one needs to look around."""
-    keys = _made_people()
+    keys = make_accounts()
     for person in PEOPLE:
         _first_jobs(person)
     _print_people(keys)
@@ -73,7 +73,7 @@ def fill() -> int:
 
 def make_people() -> int:
     """Make the people alone, and print what one needs to submit jobs of the own types."""
-    keys = _made_people()
+    keys = make_accounts()
     _print_people(keys)
     for made in declared_types.list_types():
         if not made["handler"].startswith(OURS):
@@ -120,7 +120,7 @@ def _sample(schema: dict[str, Any]) -> Any:
     return SAMPLES.get(schema.get("type", ""))
 
 
-def _made_people() -> dict[str, str]:
+def make_accounts() -> dict[str, str]:
     """Make companies and accounts. Returns the API key of each user."""
     check()
     for organization in dict.fromkeys(person.organization for person in PEOPLE):

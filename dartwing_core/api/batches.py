@@ -16,11 +16,12 @@ from .schemas.batches import BatchId, BatchIdAndStatus, BatchList, BatchRetry, B
 from .schemas.common import REQUIRED, Limit, OrganizationName
 
 
-def _cost_of_batch(jobs: Any = None, **_more: Any) -> int:
+def cost_of_batch(jobs: Any = None, **_more: Any) -> int:
+    """The number of requests that a submit of a batch with these parts counts as."""
     return requests_for_jobs(builders.count_jobs(parsed(jobs, "jobs")))
 
 
-@endpoint("POST", limit="submit", cost=_cost_of_batch)
+@endpoint("POST", limit="submit", cost=cost_of_batch)
 def submit_batch(
     organization: OrganizationName | None = None,
     jobs: Annotated[

@@ -71,9 +71,8 @@ def test_people_look_around_with_what_is_printed(web, filled):
 
 def test_a_developers_own_types_are_printed_with_a_submit_that_works(filled, capsys, monkeypatch):
     monkeypatch.setattr(living_site, "OURS", ("dartwing_core.",))
-    key = re.findall(r"API key (\S+)$", filled, re.MULTILINE)[0]
-    monkeypatch.setattr(living_site, "_made_people", lambda: {living_site.PEOPLE[0].user: key})
-    monkeypatch.setattr(living_site, "_print_people", lambda _keys: None)
+    keys = dict(re.findall(r"^ +(\S+@\S+) .* API key (\S+)$", filled, re.MULTILINE))
+    monkeypatch.setattr(living_site, "make_accounts", lambda: keys)
     assert living_site.make_people() == 0
     printed = capsys.readouterr().out
     bodies = [json.loads(body) for body in re.findall(r"-d '(.*)'$", printed, re.MULTILINE)]

@@ -8,7 +8,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import cancel_job, get_job_history, submit_job
-from dartwing_core.jobs.recovery import rescue, sweeper
+from dartwing_core.jobs.recovery import sweeper
 from dartwing_core.jobs.rq import doorbells, leader, redis_queue, rq_attempts
 from dartwing_core.jobs.store import job_store
 from tests.support import factory, processes
@@ -88,7 +88,7 @@ def test_the_stop_of_a_deaf_handler_is_repeated_until_its_process_is_gone(monkey
             if dies == "before the command":
                 patch.setattr(rq_attempts, "send_command", lambda *_, **_more: lost.append(1))
             else:
-                patch.setattr(rescue, "_end", lambda *_: lost.append(1))
+                patch.setattr(job_store, "transition", lambda *_, **_more: lost.append(1))
             until(lambda: sweep() and lost, 15, "the first sweep after the grace period")
         until(lambda: sweep() and not fleet.horses(), 15, "the end of the process")
         until(lambda: sweep() and status(job) == "Canceled", 15, "the end of the job")

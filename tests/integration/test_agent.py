@@ -240,13 +240,13 @@ def test_a_loop_that_dies_begins_anew(monkeypatch):
     monkeypatch.setattr(scheduler_sweeps, "RESTART_DELAY", 0)
     ended, deaths = threading.Event(), [RuntimeError("a bug"), SystemExit(1), ImportError("half an update")]
 
-    def die(_sites_path, stop):
+    def die(stop, *_sites):
         if deaths:
             raise deaths.pop()
         stop.set()
         ended.set()
 
-    monkeypatch.setattr(scheduler_sweeps, "_sweep_sites", die)
+    monkeypatch.setattr(agent, "run", die)
     scheduler_sweeps.begin()
     assert ended.wait(10)
     assert deaths == []

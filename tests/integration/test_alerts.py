@@ -10,6 +10,7 @@ import pytest
 from dartwing_core.jobs import submit_jobs
 from dartwing_core.jobs.base import clock, config
 from dartwing_core.jobs.monitoring import alerts
+from dartwing_core.jobs.notify import inbox
 from tests.support import factory
 from tests.support.database import explain
 from tests.support.jobs import run, set_columns, submitted
@@ -133,7 +134,7 @@ def test_they_can_be_muted(manager):
 def test_what_broke_off_is_told_the_next_time(manager, monkeypatch):
     with settings(alert_dead_letters=1):
         dead(2)
-        monkeypatch.setattr(alerts, "_log", fail)
+        monkeypatch.setattr(inbox, "add_notice", fail)
         with pytest.raises(RuntimeError):
             alerts.check_alerts()
         monkeypatch.undo()
@@ -141,7 +142,7 @@ def test_what_broke_off_is_told_the_next_time(manager, monkeypatch):
     assert len(told(manager)) == 1
 
 
-def fail(*_arguments):
+def fail(*_arguments, **_named):
     raise RuntimeError("asked to fail")
 
 

@@ -145,15 +145,16 @@ def test_what_a_job_has_left_to_its_commit_is_done_whatever_becomes_of_the_engin
     monkeypatch.setattr(queue_view, "LONGEST", 60.0 if is_shared else 0.0)
     monkeypatch.setattr(queue_view, "SHARE", 1e6)
     jobs = [submitted(of_faults("leaves_to_the_commit"), n=n) for n in range(2)]
-    publish, struck = events._publish, []
+    publish, struck = events.Announcement.__call__, []
 
-    def publish_or_break(messages: Any, *arguments: Any, **options: Any) -> Any:
-        if not struck and any(message[1].get("to_status") == "Completed" for message in messages):
+    def publish_or_break(announcement: events.Announcement) -> None:
+        if not struck and any(change.message["to_status"] == "Completed" for change in announcement.changes):
             struck.append(1)
+            announcement.changes, announcement.along = [], []
             raise JobTimeoutException("the time limit strikes in the engine's own callback")
-        return publish(messages, *arguments, **options)
+        publish(announcement)
 
-    monkeypatch.setattr(events, "_publish", publish_or_break)
+    monkeypatch.setattr(events.Announcement, "__call__", publish_or_break)
     client = processes.queue_client()
     client.delete(redis_queue.list_key("long"))
     run_slice(jobs[0])

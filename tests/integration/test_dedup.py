@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import frappe
 import pytest
 
-from dartwing_core.jobs import DuplicateJobError, engine, retry_job, retry_jobs, submit_job, submit_jobs
+from dartwing_core.jobs import DuplicateJobError, retry_job, retry_jobs, submit_job, submit_jobs
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.base import ids
 from dartwing_core.jobs.db import server_errors, transaction
@@ -120,14 +120,12 @@ def test_after_a_refused_retry_the_snapshot_is_not_believed(alice, monkeypatch):
         dead.append(job.name)
     twin = submitted_by(alice, kind, title="test twin", then="fail_for_good")
     change_behind_snapshot(twin, status="Canceled")
-    moved = engine._moved
+    move = job_store.transition
 
-    def refuse_first(job, *arguments):
-        if job["name"] == dead[0]:
-            raise JobChangedError(job["name"])
-        return moved(job, *arguments)
+    def refuse_first(job, *arguments, **named):
+        return job["name"] != dead[0] and move(job, *arguments, **named)
 
-    monkeypatch.setattr(engine, "_moved", refuse_first)
+    monkeypatch.setattr(job_store, "transition", refuse_first)
     assert as_user(alice, retry_jobs, dead)["done"] == [dead[1]]
 
 

@@ -130,10 +130,10 @@ def test_a_pattern_registers_nothing_that_its_module_has_imported(monkeypatch):
     # Seen failing: with `your_app.tasks.*`, also what such a module had imported: `subprocess.run`, say.
     path = f"{NAME}.insert_anything"
     monkeypatch.setattr(enqueued_functions, "insert_anything", frappe.get_doc, raising=False)
-    monkeypatch.setattr(functions, "_patterns", lambda: {f"{NAME}.*"})
+    monkeypatch.setitem(frappe.conf, functions.HOOK, [f"{NAME}.*"])
     with pytest.raises(UnknownHandlerError, match="is not a registered function"):
         functions.resolve(path)
-    monkeypatch.setattr(functions, "_patterns", lambda: {path})
+    monkeypatch.setitem(frappe.conf, functions.HOOK, [path])
     assert functions.resolve(path) is frappe.get_doc, "the hook names it"
 
 
@@ -220,7 +220,7 @@ def test_an_enqueued_job_keeps_its_parameters(alice):
 
 
 def test_the_module_of_a_function_that_no_app_owns_is_not_imported(monkeypatch):
-    monkeypatch.setattr(functions, "_import", lambda path: pytest.fail(path))
+    monkeypatch.setattr(functions, "attribute_of", lambda path: pytest.fail(path))
     with pytest.raises(UnknownHandlerError):
         functions.resolve("subprocess.run")
     assert enqueued_functions.NAME.startswith("tests.")

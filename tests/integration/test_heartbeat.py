@@ -158,7 +158,7 @@ def test_a_busy_worker_leaves_the_sweeps_to_a_leader(stands_in_at_once, monkeypa
 
 
 def test_a_quick_job_starts_no_second_thread(stands_in_at_once, monkeypatch):
-    monkeypatch.setattr(agent.StandIn, "_run", lambda _self: pytest.fail("a thread for a quick job"))
+    monkeypatch.setattr(agent, "run", lambda *_arguments: pytest.fail("a thread for a quick job"))
     assert run(submitted(factory.job_type("quiet", "quiet"), seconds=0.1))["status"] == "Completed"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import frappe
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from dartwing_core.api import errors
 from dartwing_core.jobs import delete_jobs, submit_job
 from dartwing_core.jobs.base import config
-from dartwing_core.jobs.recovery import organization_removal, referring_rows, retention
+from dartwing_core.jobs.recovery import organization_removal, retention
 from dartwing_core.wall import guard  # noqa: F401 (loads all of the wall, as requests and workers do)
 from tests.integration.test_kept_files import attached
 from tests.integration.test_retention import aged, ended, is_there
@@ -21,17 +22,17 @@ from tests.support import database, factory, named
 def saved_meanwhile(monkeypatch) -> Iterator[list[str]]:
     """Files that somebody saves just before they are deleted, once. So the transaction is lost."""
     files: list[str] = []
-    delete = referring_rows._delete_file
+    delete = frappe.delete_doc
 
-    def lose_transaction(name: str) -> None:
-        if name not in files:
-            delete(name)
+    def lose_transaction(doctype: str, name: str, **options: Any) -> None:
+        if doctype != "File" or name not in files:
+            delete(doctype, name, **options)
             return
         files.remove(name)
         frappe.db.sql("ROLLBACK")  # as the server does, with error 1020. Frappe 16 turns that into another one
         frappe.throw("It is being modified by another user.", frappe.QueryTimeoutError)
 
-    monkeypatch.setattr(referring_rows, "_delete_file", lose_transaction)
+    monkeypatch.setattr(frappe, "delete_doc", lose_transaction)
     yield files
     assert not files
 

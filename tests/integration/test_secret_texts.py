@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import html
+import json
 from dataclasses import dataclass
-from types import SimpleNamespace
-from typing import Annotated, Any
+from typing import Annotated
 
 import frappe
 import pytest
@@ -109,14 +109,10 @@ def test_what_a_validator_says_is_masked(handler):
 )
 def test_a_fault_that_passes_is_none_of_the_parameters(monkeypatch, error, expected):
     # Seen failing: a lost connection in a validator, and a time limit, made the job a dead letter.
-    declared = declared_by(typed_handlers.with_secret)
-
-    def fail(*_arguments: Any, **_named: Any) -> None:
-        raise error
-
-    monkeypatch.setattr(declared, "_adapter", SimpleNamespace(validate_json=fail))
+    monkeypatch.setattr(typed_handlers, "FAULT", error)
+    declared = declared_by(typed_handlers.with_faulty_validator)
     with pytest.raises(expected) as found:
-        declared.check({"url": "x", "token": Secret(TOKEN)}, Secret("{}"))
+        declared.check({"token": Secret(TOKEN)}, Secret(json.dumps({"token": TOKEN})))
     assert TOKEN not in str(found.value)
     assert found.value.__context__ is None
 

@@ -21,11 +21,11 @@ from dartwing_core.jobs import (
     submit_job,
 )
 from dartwing_core.jobs.attempt import parameters
-from dartwing_core.jobs.attempt.attempt import Attempt
 from dartwing_core.jobs.attempt.parameters import declared_by, parameters_of
 from dartwing_core.jobs.base.secret_values import MASK
 from dartwing_core.jobs.db import connection
 from dartwing_core.jobs.monitoring.type_overview import get_job_type_overview
+from dartwing_core.jobs.store import job_store
 from dartwing_core.jobs.testing import run_jobs, trap_jobs
 from tests.support import factory, schedules, typed_handlers
 from tests.support.jobs import run, submitted, submitted_by
@@ -169,10 +169,10 @@ def test_an_end_keeps_its_kind_and_number(monkeypatch, ended_by, status):
 def test_a_settle_that_fails_logs_no_secret(monkeypatch):
     job = submitted(typed("ends_worker"), token=TOKEN)
 
-    def gone(*_arguments: Any) -> None:
+    def gone(*_arguments: Any, **_named: Any) -> None:
         raise frappe.db.OperationalError(2006, "gone away")
 
-    monkeypatch.setattr(Attempt, "_write_failure", gone)
+    monkeypatch.setattr(job_store, "transition", gone)
     monkeypatch.setattr(connection, "PAUSES", ())
     with pytest.raises(frappe.db.OperationalError) as error:
         executor.run_one(job.name, 1)

@@ -61,10 +61,11 @@ def test_without_a_slice_a_process_makes_one_attempt_and_rings_for_the_next(job_
     assert listed("default") == [jobs[1].name]
 
 
-def test_a_slice_that_is_over_ends_and_rings_for_the_next(job_type, monkeypatch):
-    jobs = [submitted(job_type, n=n) for n in range(3)]
-    monkeypatch.setattr(executor.Slice, "_goes_on", lambda self: False)
-    run_slice(jobs[0])
+def test_a_slice_that_is_over_ends_and_rings_for_the_next(site):
+    job_type = type_of("quiet", "quiet")
+    jobs = [submitted(job_type, n=n, seconds=1.1) for n in range(3)]
+    with settings(slice_seconds=1):
+        run_slice(jobs[0])
     assert statuses(jobs) == ["Completed", "Queued", "Queued"]
     assert listed("default") == [jobs[1].name]
 

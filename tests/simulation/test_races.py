@@ -18,7 +18,7 @@ from dartwing_core.jobs import (
     retry_job,
     submit_job,
 )
-from dartwing_core.jobs.attempt import attempt
+from dartwing_core.jobs.attempt import parameters
 from dartwing_core.jobs.recovery import sweeper
 from tests.support import attempts, database, factory
 from tests.support.sessions import in_parallel
@@ -93,15 +93,16 @@ def test_parents_that_settle_at_once_let_their_child_go_once(size, monkeypatch):
         child = submit_job(job_type, factory.ALPHA, {"n": turn}, depends_on=[parent.name for parent in parents])
         frappe.db.commit()
         at_once = threading.Barrier(number)
-        succeed = attempt.Attempt._succeed
+        call = parameters.call
 
-        def wait_and_succeed(made, result, succeed=succeed, at_once=at_once):
+        def call_and_wait(*arguments, call=call, at_once=at_once):
+            result = call(*arguments)
             at_once.wait(30)
-            succeed(made, result)
+            return result
 
-        monkeypatch.setattr(attempt.Attempt, "_succeed", wait_and_succeed)
+        monkeypatch.setattr(parameters, "call", call_and_wait)
         results = in_parallel([lambda job=job: executor.execute_job(job.name, 1) for job in parents])
-        monkeypatch.setattr(attempt.Attempt, "_succeed", succeed)
+        monkeypatch.setattr(parameters, "call", call)
         assert not [result for result in results if result is not None], results
         frappe.db.rollback()
         moves = [event["to_status"] for event in get_job_history(child.name)["history"]]

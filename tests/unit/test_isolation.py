@@ -332,10 +332,12 @@ def test_threads_of_the_engine_do_not_count(undo, name):
 
 
 def test_a_process_that_has_grown_much_is_not_what_it_was(monkeypatch):
-    process, before = process_state.Process(), process_state._memory()
-    monkeypatch.setattr(process_state, "_memory", lambda: before + process_state.MEMORY_LIMIT - 1)
+    usage = SimpleNamespace(ru_maxrss=10_000)
+    monkeypatch.setattr(resource, "getrusage", lambda _who: usage)
+    process = process_state.Process()
+    usage.ru_maxrss += process_state.MEMORY_LIMIT - 1
     assert process.is_as_it_was()
-    monkeypatch.setattr(process_state, "_memory", lambda: before + process_state.MEMORY_LIMIT)
+    usage.ru_maxrss += 1
     assert not process.is_as_it_was()
 
 

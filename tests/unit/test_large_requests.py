@@ -102,9 +102,9 @@ def test_the_jobs_of_parts_are_counted_without_a_plan(monkeypatch):
     # Seen failing: to count them, the limit of requests let the plan be made, also for those that it refused.
     monkeypatch.delattr(builders, "plan_of")
     many = [group(*[chain(job("a"), job("b"))] * 150), job("c"), {"chain": "abc"}, None]
-    assert batches._cost_of_batch(many) == 4
-    assert batches._cost_of_batch([]) == batches._cost_of_batch("") == batches._cost_of_batch(1) == 1
-    assert seconds(lambda: batches._cost_of_batch([{"group": []}] * 1_000_000)) < 1
+    assert batches.cost_of_batch(many) == 4
+    assert batches.cost_of_batch([]) == batches.cost_of_batch("") == batches.cost_of_batch(1) == 1
+    assert seconds(lambda: batches.cost_of_batch([{"group": []}] * 1_000_000)) < 1
 
 
 @pytest.mark.parametrize("start", ["2026-11-28 ", "2026-11-28T", "1"])

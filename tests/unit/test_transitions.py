@@ -24,10 +24,10 @@ def written(monkeypatch) -> list[tuple[str, Any]]:
         return len(names) if free[0] else 0
 
     monkeypatch.setattr(job_store, "guarded_update", update)
-    monkeypatch.setattr(job_store, "_free", lambda jobs, status: [job for job in jobs if not job.get("held")])
+    monkeypatch.setattr(job_store, "lock_unchanged", lambda jobs, status: [job for job in jobs if not job.get("held")])
     monkeypatch.setattr(job_store.events, "announce", lambda *given: calls.append(("announce", given)))
     monkeypatch.setattr(job_store.job_owner, "notify_after_commit", lambda *given: calls.append(("note", given)))
-    monkeypatch.setattr(job_store.sql, "insert", lambda *given: calls.append(("insert", given[2])))
+    monkeypatch.setattr(new_rows.inserts, "insert_rows", lambda *given: calls.append(("insert", given[2])))
     monkeypatch.setattr(job_store, "frappe", SimpleNamespace(db=SimpleNamespace(savepoint=lambda _name: None)))
     monkeypatch.setattr(job_store.event_jobs, "rows_for", lambda *_given: [])  # reads hooks, of a site
     monkeypatch.setattr(job_store.history, "write", lambda rows: calls.append(("history", rows)))

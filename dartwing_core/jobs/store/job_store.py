@@ -94,7 +94,7 @@ def move_all(jobs: Sequence[Child], to_status: JobStatus, message: str, values: 
 
     Skips locked and changed jobs, also those that wait for another job now. Does not commit.
     """
-    free = _free(jobs, JobStatus(jobs[0]["status"])) if jobs else []
+    free = lock_unchanged(jobs, JobStatus(jobs[0]["status"])) if jobs else []
     if not free:
         return []
     from_status = JobStatus(free[0]["status"])
@@ -240,7 +240,7 @@ def lock_finished(names: Sequence[str]) -> dict[str, str]:
     return dict(_lock(names, FINISHED, "status"))
 
 
-def _free(jobs: Sequence[Child], status: JobStatus) -> list[Child]:
+def lock_unchanged(jobs: Sequence[Child], status: JobStatus) -> list[Child]:
     """Lock the jobs that are as the caller saw them, until the commit. Skips locked jobs."""
     locked = _lock([row["name"] for row in jobs], [status], "attempt", "waits_for")
     free = {name: tuple(seen) for name, *seen in locked}

@@ -175,7 +175,7 @@ def test_a_failure_to_insert_the_file_leaves_none(monkeypatch):
     def fail(*_arguments):
         raise ConnectionResetError("the database is gone, and the rollback callbacks with it")
 
-    monkeypatch.setattr(job_files, "_insert", fail)
+    monkeypatch.setattr(private_files, "own_hash", fail)
     with pytest.raises(ConnectionResetError):
         export_records(Context({"doctype": RECORD}))
     assert records.export_files() == []

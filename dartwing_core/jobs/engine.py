@@ -16,7 +16,7 @@ from frappe import _
 from .access import visibility
 from .base import clock
 from .base.row_types import Columns, changed
-from .base.texts import cut
+from .base.texts import describe_unknown
 from .db import server_errors, transaction
 from .ending import batch_end, cancel
 from .errors import InvalidJobError, InvalidTransitionError, JobBusyError, JobChangedError
@@ -289,5 +289,6 @@ def _request(arguments: Any) -> Request:
         raise InvalidJobError(_("Each job must be an object with a job_type."))
     unknown = set(arguments) - submission.ARGUMENTS
     if unknown:
-        raise InvalidJobError(_("Unknown argument: {0}.").format(cut(", ".join(sorted(map(str, unknown))))))
+        problem = describe_unknown(sorted(map(str, unknown)), submission.ARGUMENTS)
+        raise InvalidJobError(_("These arguments don't fit: {0}.").format(problem))
     return Request(**{"job_type": None, "organization": None, **arguments})

@@ -193,7 +193,7 @@ def test_nobody_but_enqueue_says_what_is_called(alice, more):
         lambda: submit_batch(factory.ALPHA, [{**request, **more}]),
         lambda: submit_batch(factory.ALPHA, [plain], on_complete=request),
     ):
-        with pytest.raises(InvalidJobError, match=r"come from enqueue|Unknown argument"):
+        with pytest.raises(InvalidJobError, match=r"come from enqueue|arguments don't fit"):
             as_user(alice, submit)
     values = {"title": "Test Enqueued", "frequency": "Cron", "cron": "0 0 1 1 *", "owner_user": alice}
     schedule = frappe.get_doc({"doctype": "Job Schedule", **values, "organization": factory.ALPHA, "job_type": TYPE})

@@ -145,10 +145,28 @@ def test_the_decorator_says_what_it_can_not_use():
     def twice(context, customer: str):
         """Declared twice."""
 
+    def without_context(customer: str, language: str = "en"):
+        """No context: it would get the job's first parameter as its context."""
+
+    # Seen failing: accepted, and the submit said "customer is unknown".
+    refused(without_context, r"the job's context, not a parameter: write without_context\(context, customer, …\)")
     refused(without_type, "say of which type customer is, such as customer: str")
     refused(by_position, "by name: no / behind customer")
     with pytest.raises(TypeError, match="not in both"):
         job_handler(parameters=dict)(twice)
+
+
+def test_a_type_that_json_can_not_hold_is_named_with_its_parameter():
+    class Own:
+        """No dataclass."""
+
+    def handler(context, customer: str, other):
+        """Takes what no job can hold."""
+
+    handler.__annotations__["other"] = Own
+    # Seen failing: "PydanticSchemaGenerationError: … arbitrary_types_allowed", without a name.
+    with pytest.raises(handlers.UnknownHandlerError, match="other has a type that JSON can't hold"):
+        handlers.declared_of(handler, "handler")
 
 
 def test_a_type_that_can_not_be_read_is_named_when_a_job_type_is_saved():

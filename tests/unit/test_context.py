@@ -96,3 +96,10 @@ def test_remaining_time_ends_at_zero(context):
 
 def test_the_handler_gets_a_copy_of_the_parameters(context):
     assert context.parameters == {"a": 1}
+
+
+@pytest.mark.parametrize("seconds", [-1, float("nan"), "-5"])
+def test_a_snooze_into_the_past_is_refused(context, seconds):
+    # Seen failing: the job ran again at once, hundreds of times.
+    with pytest.raises(ValueError, match="seconds must be 0 or more"):
+        context.snooze(seconds)

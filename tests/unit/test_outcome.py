@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
+import frappe
 import pytest
 
 from dartwing_core.jobs import JobError, TransientError
@@ -46,3 +48,10 @@ def test_own_errors_speak_for_themselves_others_are_named():
 
 def test_long_errors_are_cut():
     assert len(describe(RuntimeError("x" * 100_000))) == 5_000
+
+
+def test_a_refusal_without_a_text_has_the_reason_that_frappe_keeps(monkeypatch):
+    # Seen failing: a dead letter whose whole text was "PermissionError".
+    monkeypatch.setattr(frappe, "flags", SimpleNamespace(error_message="No <b>write</b> access"))
+    assert describe(frappe.PermissionError()) == "PermissionError: No write access"
+    assert describe(frappe.PermissionError("own")) == "PermissionError: own"

@@ -208,6 +208,15 @@ def test_a_bad_cron_expression_is_refused_with_the_reason(cron, reason):
     assert len(str(refused.value)) < 400
 
 
+@pytest.mark.parametrize("cron", ["0 6 * *", "0", "0 6 * * * *", "0 6 * * * * *"])
+def test_another_number_of_fields_is_refused_in_words(cron):
+    # Seen failing: "Exactly 5, 6 or 7 columns has to be specified for iterator expression."
+    with pytest.raises(
+        InvalidJobError, match="no cron expression. One has five fields: minute, hour, day, month, weekday"
+    ):
+        by_cron(cron)
+
+
 @pytest.mark.parametrize("cron", ["0 0 L-3 * *", "0 0 L/2 * *", "0 0 l-1 * *"])
 def test_a_refusal_shows_no_stack_trace(cron, monkeypatch):
     # Seen failing on Frappe 15: croniter 2.0 raises its stack trace as the reason.

@@ -186,12 +186,13 @@ class JobContext:
     def snooze(self, seconds: float) -> NoReturn:
         """End this attempt and run the job again in `seconds`, at most a year; costs no retry.
 
-        What was written since the last checkpoint is rolled back. Raises ValueError if `seconds` is no number.
+        What was written since the last checkpoint is rolled back. Raises ValueError if `seconds` is negative or no
+        number.
         """
         delay = float(seconds)
-        if delay != delay:
-            raise ValueError("snooze: seconds is not a number")
-        raise JobSnoozed(min(max(0.0, delay), MAX_SNOOZE))
+        if not delay >= 0:  # nor is a NaN
+            raise ValueError(f"snooze: seconds must be 0 or more, not {seconds}")
+        raise JobSnoozed(min(delay, MAX_SNOOZE))
 
 
 def hold_secrets(context: JobContext, secrets: Mapping[str, Secret[str]]) -> None:

@@ -185,13 +185,20 @@ def describe(error: BaseException, secrets: Collection[str] = ()) -> str:
     if is_timeout(error):
         return _("The time limit was reached.")
     try:
-        said = plain_text.of_error(error, lambda text: without(text, secrets))  # before tags and long ends are cut off
+        said = plain_text.of_error(_with_text(error), lambda text: without(text, secrets))  # before ends are cut off
         text = without(text_for_storage(said), secrets)
     except BaseException:  # it may raise SystemExit
         text = ""
     if isinstance(error, JobError) and text:
         return text[:ERROR_LENGTH]
     return f"{type(error).__name__}: {text}"[:ERROR_LENGTH] if text else type(error).__name__
+
+
+def _with_text(error: BaseException) -> BaseException:
+    """The error, or for a refusal of Frappe's without a text one with the reason that it keeps for its answer."""
+    if not isinstance(error, frappe.PermissionError) or str(error):
+        return error
+    return frappe.PermissionError(frappe.flags.error_message or "")
 
 
 def traceback_of(error: BaseException, secrets: Collection[str] = ()) -> str:

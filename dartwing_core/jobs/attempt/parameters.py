@@ -34,6 +34,8 @@ MARK = "__background_job_parameters__"
 """The attribute in which the decorator keeps a type for a handler that reads the context."""
 MOST_PROBLEMS = 20
 MASKED_BY_PYDANTIC = "**********"
+OF_PARAMETERS = frozenset({"str", "int", "float", "bool", "list", "dict", "date", "datetime", "Decimal", "Literal"})
+"""Types of parameters, by which a handler is known that has forgotten the context."""
 BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
@@ -202,7 +204,27 @@ def declared_by(function: Callable[..., Any]) -> Declared | None:
     hints = get_type_hints(asked, globalns=inspect.unwrap(function).__globals__, include_extras=True)
     if list(further) == [WHOLE] and declared_secrets.is_structure(hints[WHOLE]):
         return Declared(hints[WHOLE], spread=False)
-    return Declared(_dataclass_of(function.__name__, further, hints), spread=True)
+    try:
+        return Declared(_dataclass_of(function.__name__, further, hints), spread=True)
+    except Exception as error:
+        raise _named(error, hints) from error
+
+
+def _named(error: Exception, hints: Mapping[str, Any]) -> Exception:
+    """The error with the name of the argument whose type pydantic does not know, if that is the cause."""
+    from pydantic import TypeAdapter
+    from pydantic.errors import PydanticSchemaGenerationError
+
+    if isinstance(error, PydanticSchemaGenerationError):
+        for name, hint in hints.items():
+            try:
+                TypeAdapter(hint)
+            except PydanticSchemaGenerationError:
+                advice = _("{0} has a type that JSON can't hold: take text, numbers, lists, a dataclass or a model")
+                return TypeError(advice.format(name))
+            except Exception:
+                continue  # it says another thing
+    return error
 
 
 @lru_cache(maxsize=1024)
@@ -211,6 +233,10 @@ def further_arguments(function: Callable[..., Any]) -> dict[str, inspect.Paramet
     arguments = list(inspect.signature(function).parameters.values())
     if not arguments or arguments[0].kind not in BY_POSITION:
         raise TypeError(_("a handler's first argument is the job's context"))
+    kind = arguments[0].annotation
+    if (kind if isinstance(kind, str) else getattr(kind, "__name__", "")).partition("[")[0] in OF_PARAMETERS:
+        text = _("a handler's first argument is the job's context, not a parameter: write {0}(context, {1}, …)")
+        raise TypeError(text.format(function.__name__, arguments[0].name))
     annotated = {argument.name: argument for argument in arguments[1:] if _is_parameter(argument)}
     if annotated and getattr(function, MARK, None) is not None:
         raise TypeError(_("a handler's parameters stand in its signature or in the decorator, not in both"))

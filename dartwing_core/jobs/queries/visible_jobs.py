@@ -7,6 +7,7 @@ from typing import Any
 
 import frappe
 from frappe import _
+from frappe.model.document import Document
 
 from ..access.visibility import Viewer, viewer
 from ..base import config
@@ -22,6 +23,8 @@ def visible_job(job_id: Any, *fields: str, looking: Viewer | None = None) -> Job
     Raises JobNotFoundError, alike for a missing and an invisible job.
     """
     fields = (*fields, "job_type") if fields and "job_type" not in fields else fields
+    if isinstance(job_id, Document) and job_id.doctype == config.JOB:  # as a submit returns it
+        job_id = job_id.name
     job = job_store.load(job_id, *fields) if isinstance(job_id, str) and job_id else None
     looking = looking or viewer()
     if not job or not looking.can_see_job(job):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, cast
 
 import frappe
@@ -12,7 +13,7 @@ from frappe import _
 
 from ..access import permission, visibility
 from ..access.standing import Limits, Standing
-from ..attempt import declared_types, functions
+from ..attempt import declared_types, functions, handlers
 from ..attempt.parameters import Declared
 from ..base import canonical, clock, config, due_times, priorities, secret_values
 from ..base.config import JobType
@@ -228,10 +229,19 @@ def enabled_type(name: Any) -> JobType:
     """The Job Type of this name, if it takes jobs. Raises InvalidJobError."""
     job_type = config.job_type(required_text(name, "job_type")) or _newly_declared(name)
     if job_type is None or job_type.name != name:  # MariaDB finds other spellings too, and they would bypass the cache
-        raise InvalidJobError(_("Unknown Job Type: {0}.").format(cut(name)))
+        raise InvalidJobError(_unknown_type(name))
     if not job_type.is_enabled:
         raise InvalidJobError(_("Job Type {0} is disabled and takes no new jobs.").format(job_type.name))
     return job_type
+
+
+def _unknown_type(name: str) -> str:
+    """What to say of a Job Type that there is not. It names none that only some may submit."""
+    filters = {"is_enabled": 1, "requires_permission": ["in", ("", None)]}
+    if close := get_close_matches(name, frappe.get_all(config.JOB_TYPE, filters, pluck="name"), 1):
+        return _("Unknown Job Type: {0}. Did you mean {1}?").format(cut(name), close[0])
+    text = _("Unknown Job Type: {0}. One in code is made by bench migrate, if the hook {1} names its module.")
+    return text.format(cut(name), handlers.HOOK)
 
 
 def _newly_declared(name: str) -> JobType | None:

@@ -222,8 +222,6 @@ def _named(error: Exception, hints: Mapping[str, Any]) -> Exception:
             except PydanticSchemaGenerationError:
                 advice = _("{0} has a type that JSON can't hold: take text, numbers, lists, a dataclass or a model")
                 return TypeError(advice.format(name))
-            except Exception:
-                continue  # it says another thing
     return error
 
 

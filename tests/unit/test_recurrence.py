@@ -211,9 +211,7 @@ def test_a_bad_cron_expression_is_refused_with_the_reason(cron, reason):
 @pytest.mark.parametrize("cron", ["0 6 * *", "0", "0 6 * * * *", "0 6 * * * * *"])
 def test_another_number_of_fields_is_refused_in_words(cron):
     # Seen failing: "Exactly 5, 6 or 7 columns has to be specified for iterator expression."
-    with pytest.raises(
-        InvalidJobError, match="One has five fields: minute, hour, day, month, weekday"
-    ):
+    with pytest.raises(InvalidJobError, match="One has five fields: minute, hour, day, month, weekday"):
         by_cron(cron)
 
 

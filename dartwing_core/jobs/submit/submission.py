@@ -13,7 +13,8 @@ from frappe import _
 
 from ..access import permission, visibility
 from ..access.standing import Limits, Standing
-from ..attempt import declared_types, functions, handlers
+from ..attempt import declared_types, functions
+from ..attempt.named_paths import HOOK
 from ..attempt.parameters import Declared
 from ..base import canonical, clock, config, due_times, priorities, secret_values
 from ..base.config import JobType
@@ -241,7 +242,7 @@ def _unknown_type(name: str) -> str:
     if close := get_close_matches(name, frappe.get_all(config.JOB_TYPE, filters, pluck="name"), 1):
         return _("Unknown Job Type: {0}. Did you mean {1}?").format(cut(name), close[0])
     text = _("Unknown Job Type: {0}. One in code is made by bench migrate, if the hook {1} names its module.")
-    return text.format(cut(name), handlers.HOOK)
+    return text.format(cut(name), HOOK)
 
 
 def _newly_declared(name: str) -> JobType | None:

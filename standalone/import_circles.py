@@ -1,4 +1,8 @@
-"""`./dev lint circles`: modules that import each other. Which of them can be loaded depends on who is loaded first."""
+"""`./dev lint circles`: modules that import each other, of the app, its tools, tests and benchmarks.
+
+Imports for types alone count too. Modules on a circle can't be understood one at a time, and some of them can't be
+loaded first.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +14,14 @@ from .site import APP
 if TYPE_CHECKING:
     from grimp import ImportGraph
 
+PACKAGES = (APP, "standalone", "tests", "benchmarks")
+
 
 def main() -> int:
     """Print the modules that lie on a circle; 1 if there are any."""
     import grimp  # a bench, where the tests run too, has none
 
-    found = modules_on_circles(grimp.build_graph(APP, exclude_type_checking_imports=True, cache_dir=None))
+    found = modules_on_circles(grimp.build_graph(*PACKAGES, cache_dir=None))
     print("\n".join(f"{module}: on a circle of imports" for module in found) or "No circle of imports.")
     return int(bool(found))
 

@@ -29,7 +29,7 @@ from .submit import dedup, duplicates, quota, submission
 from .submit.after_commit import after_commit, undone_on_error
 from .submit.dependency_check import DependencyCheck, ParentRow
 from .submit.duplicates import Duplicate
-from .submit.submission import Prepared, Request
+from .submit.request import CALLERS_ARGUMENTS, Prepared, Request
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
@@ -287,7 +287,7 @@ def _moved(job: JobRow, to_status: JobStatus, message: str, values: Columns) -> 
 def _request(arguments: Any) -> Request:
     if not isinstance(arguments, Mapping):
         raise InvalidJobError(_("Each job must be an object with a job_type."))
-    unknown = set(arguments) - submission.ARGUMENTS
+    unknown = set(arguments) - CALLERS_ARGUMENTS
     if unknown:
         problem = describe_unknown(sorted(map(str, unknown)), submission.ARGUMENTS)
         raise InvalidJobError(_("These arguments don't fit: {0}.").format(problem))

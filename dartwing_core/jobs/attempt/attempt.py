@@ -10,10 +10,10 @@ from typing import Any
 
 import frappe
 from frappe import _
-from rq.timeouts import BaseTimeoutException
 
 from ..access import permission, standing
 from ..base import canonical, config
+from ..base.outside_errors import BaseTimeoutException
 from ..db import connection, sql
 from ..db.transaction import TransactionWatch, has_undone_transaction
 from ..errors import (

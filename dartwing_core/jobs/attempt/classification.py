@@ -14,9 +14,8 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 import frappe
-import redis.exceptions
-from rq.timeouts import BaseTimeoutException
 
+from ..base.outside_errors import BaseTimeoutException, RedisConnectionError, RedisLoadingError, RedisTimeoutError
 from ..db.server_errors import database_code
 from ..errors import JobCanceledError, JobError, PermanentError, TransientError
 
@@ -32,9 +31,9 @@ TRANSIENT = (
     ConnectionError,
     TimeoutError,
     http.client.HTTPException,
-    redis.exceptions.ConnectionError,
-    redis.exceptions.TimeoutError,
-    redis.exceptions.BusyLoadingError,
+    RedisConnectionError,
+    RedisTimeoutError,
+    RedisLoadingError,
     frappe.QueryDeadlockError,
     frappe.QueryTimeoutError,
 )

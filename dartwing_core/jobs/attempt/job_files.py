@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import frappe
 from frappe.model.base_document import get_controller
@@ -15,21 +15,28 @@ from ..store import private_files
 if TYPE_CHECKING:
     from frappe.model.document import Document
 
-    from .context import JobContext
-
 
 LONGEST_NAME = 140
 """Characters of a file name that a File holds."""
 
 
-def attach(context: JobContext, content: IO[bytes], name: str) -> Document:
+class FileOwner(Protocol):
+    """The part of a JobContext that says whose file it is."""
+
+    job_id: str
+    attempt: int
+    has_cleared_files: bool
+    """Whether orphaned bytes of earlier attempts are deleted."""
+
+
+def attach(context: FileOwner, content: IO[bytes], name: str) -> Document:
     """Store `content` as a private File of the running job, in the handler's transaction. Returns the File document.
 
     Frappe removes the file from the disk when that transaction is rolled back. The File's name holds job and attempt.
     So an attempt can remove files of earlier ones whose worker was killed. The job's own row is not written: a
     handler's transaction must not write it.
     """
-    _remove_leftovers(context)
+    _delete_orphaned_bytes(context)
     stem, extension = os.path.splitext(name.replace("/", ""))
     name = f"{stem[: LONGEST_NAME - len(extension)]}{extension}"[:LONGEST_NAME] or "file"
     own_id = private_files.new_id(f"{context.job_id}-{context.attempt}-")
@@ -44,8 +51,8 @@ def attach(context: JobContext, content: IO[bytes], name: str) -> Document:
         raise
 
 
-def _remove_leftovers(context: JobContext) -> None:
-    """Delete what earlier attempts have written whose worker was killed: bytes without a File. Once an attempt."""
+def _delete_orphaned_bytes(context: FileOwner) -> None:
+    """Delete bytes without a File: the workers of earlier attempts were killed while they wrote. Once an attempt."""
     if context.attempt == 1 or context.has_cleared_files:
         return
     context.has_cleared_files = True
@@ -57,7 +64,7 @@ def _remove_leftovers(context: JobContext) -> None:
             path.unlink(missing_ok=True)
 
 
-def _insert(context: JobContext, own_id: str, name: str, address: str, size: int) -> Document:
+def _insert(context: FileOwner, own_id: str, name: str, address: str, size: int) -> Document:
     values = {
         "doctype": "File",
         "file_name": name,

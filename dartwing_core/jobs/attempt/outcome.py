@@ -10,10 +10,10 @@ from typing import Any, TypedDict
 
 import frappe
 from frappe import _
-from rq.timeouts import BaseTimeoutException
 
 from ..base import canonical, clock, config, plain_text
 from ..base.config import RetryPolicy
+from ..base.outside_errors import BaseTimeoutException
 from ..base.row_types import Columns, TypeAndOrganization
 from ..base.secret_values import without, without_in
 from ..db import server_errors

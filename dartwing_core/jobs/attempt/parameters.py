@@ -19,9 +19,9 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast, get_type_hints
 
 from frappe import _
-from rq.timeouts import BaseTimeoutException
 
 from ..base import canonical, secret_values
+from ..base.outside_errors import BaseTimeoutException
 from ..base.texts import describe_unknown
 from ..errors import InvalidJobError, JobTimeoutError, PermanentError, TransientError
 from . import classification, declared_secrets

@@ -28,7 +28,7 @@ import warnings
 from types import ModuleType
 from typing import Any
 
-from rq.timeouts import BaseTimeoutException
+from ..base.outside_errors import BaseTimeoutException
 
 OWN_THREADS = frozenset({"job-heartbeat", "job-sweeps"})
 MEMORY_LIMIT = 256 * 1024

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import frappe
-import redis.exceptions
+
+from .outside_errors import RedisError
 
 # Read and count in one step: no two requests get one last place, and a refused request takes none.
 _COUNT_WITHIN = """
@@ -23,5 +24,5 @@ def count_within(name: str, amount: int, limit: int, seconds: int) -> int:
     key = frappe.cache.make_key(f"dartwing_core:limit:{name}")
     try:
         return int(frappe.cache.eval(_COUNT_WITHIN, 1, key, amount, limit, seconds))
-    except redis.exceptions.RedisError:
+    except RedisError:
         return 0

@@ -10,9 +10,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import frappe
-import redis
-from rq.timeouts import BaseTimeoutException
 
+from ..base.outside_errors import BaseTimeoutException, RedisError
 from . import connection, sql
 
 T = TypeVar("T")
@@ -26,7 +25,7 @@ def run(action: Callable[[], T], *, ends_time_limit: bool = False) -> T | None:
     """
     try:
         return action()
-    except redis.exceptions.RedisError as error:
+    except RedisError as error:
         frappe.logger("dartwing_core").warning(f"Redis is not reachable; jobs wait for the next sweep: {error}")
     except Exception as error:
         if isinstance(error, BaseTimeoutException) and not ends_time_limit:

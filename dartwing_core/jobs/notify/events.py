@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import frappe
-import redis.exceptions
 from frappe.realtime import get_doc_room, get_user_room
 
 from ..access import standing, tenancy, visibility
 from ..base import clock, config
+from ..base.outside_errors import RedisError
 from ..base.row_types import Columns, OwnedJob
 from ..db import sql
 from ..rq import redis_queue
@@ -115,7 +115,7 @@ class ProgressPublisher:
             "logged_lines": lines,
             "updated_at": self._now(),
         }
-        with contextlib.suppress(redis.exceptions.RedisError):  # the next one, or the row, says it
+        with contextlib.suppress(RedisError):  # the next one, or the row, says it
             _publish(
                 [
                     (PROGRESS, message, self._owner_room, self._site),

@@ -28,6 +28,7 @@ from ..store.batch_store import CALLBACKS, RUNNING, BatchRow
 from ..store.job_rows import MemberRow
 from ..submit import dedup, given_parameters, submission
 from ..submit.after_commit import after_commit, undone_on_error
+from ..submit.request import Request
 from . import builders
 from .builders import Part
 
@@ -222,7 +223,7 @@ def _callbacks(parts: Mapping[str, Any], batch: Columns) -> dict[str, str | None
     return {**dict.fromkeys(CALLBACKS), **made}
 
 
-def _callback_request(kind: str, part: Any, batch: Columns) -> submission.Request:
+def _callback_request(kind: str, part: Any, batch: Columns) -> Request:
     if not isinstance(part, Mapping) or part.keys() - CALLBACK_ARGUMENTS:
         raise InvalidJobError(_("{0} must be a job with only job_type, parameters, priority and title.").format(kind))
     organization = part.get("organization") or batch["organization"]
@@ -232,7 +233,7 @@ def _callback_request(kind: str, part: Any, batch: Columns) -> submission.Reques
     if _takes_batch(part.get("job_type")):
         parameters = {**parameters, "batch_id": batch["name"]}
     of_type = part.get("job_type"), organization, parameters, part.get("priority")
-    return submission.Request(*of_type, title=part.get("title"))  # type: ignore[arg-type]
+    return Request(*of_type, title=part.get("title"))  # type: ignore[arg-type]
 
 
 def _takes_batch(type_name: Any) -> bool:

@@ -15,7 +15,7 @@ from ..access import standing, visibility
 from ..attempt import functions
 from ..base import config
 from ..errors import InvalidJobError
-from ..submit.submission import Request
+from ..submit.request import Request
 
 LONGEST = 86_400
 

@@ -10,10 +10,10 @@ from functools import partial
 
 import frappe
 from pypika.queries import QueryBuilder
-from rq.timeouts import BaseTimeoutException
 
 from ..access import desk_access
 from ..base import clock
+from ..base.outside_errors import BaseTimeoutException
 from ..base.pieces import in_pieces
 from ..db import best_effort, deletion, sql
 from ..store import private_files

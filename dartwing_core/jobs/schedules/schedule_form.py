@@ -17,6 +17,7 @@ from ..errors import InvalidJobError, UnknownHandlerError
 from ..store import schedule_store
 from ..store.schedule_store import ScheduleRow, ScheduleWork
 from ..submit import given_parameters, submission
+from ..submit.request import Prepared, Request
 from . import recurrence
 from .recurrence import Recurrence
 
@@ -67,7 +68,7 @@ def recurrence_of(schedule: ScheduleRow, now: float) -> Recurrence:
     )
 
 
-def check_work(schedule: ScheduleRow) -> submission.Prepared:
+def check_work(schedule: ScheduleRow) -> Prepared:
     """A job of this schedule and its owner, with a row to insert.
 
     Raises InvalidJobError or frappe.PermissionError if its owner could not submit it now.
@@ -78,9 +79,7 @@ def check_work(schedule: ScheduleRow) -> submission.Prepared:
     parameters = parameters_of(schedule)
     if parameters:
         parameters = secret_values.opened(parameters, given_parameters.secrets_of(schedule["job_type"]))
-    request = submission.Request(
-        schedule["job_type"], schedule["organization"], parameters, schedule["priority"] or None
-    )
+    request = Request(schedule["job_type"], schedule["organization"], parameters, schedule["priority"] or None)
     return submission.prepare_all([request], owner)[0]
 
 

@@ -22,7 +22,7 @@ from ..errors import InvalidJobError, JobBusyError, RateLimitError
 from ..store import job_store, new_rows, schedule_store
 from ..store.schedule_store import ScheduleRow
 from ..submit import dedup, quota
-from ..submit.submission import Prepared
+from ..submit.request import Prepared
 from . import schedule_form, schedule_notices
 from .recurrence import Recurrence
 

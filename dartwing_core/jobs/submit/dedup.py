@@ -16,7 +16,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypedDict, cast
+from typing import Any, TypedDict, cast
 
 import frappe
 from frappe import _
@@ -36,9 +36,7 @@ from ..status import FINISHED, LIVE, JobStatus
 from ..store import backlog, job_store
 from ..store.job_rows import HolderRow, JobRow
 from .after_commit import after_commit
-
-if TYPE_CHECKING:
-    from .submission import Prepared
+from .request import Prepared
 
 
 class DeduplicatedJob(TypedDict):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import Any, TypedDict
 
 import frappe
 from frappe import _
@@ -16,9 +16,7 @@ from ..errors import InvalidJobError
 from ..status import ENDED_BADLY, LIVE, JobStatus
 from ..store import backlog, waiting
 from ..store.dependencies import POLICIES
-
-if TYPE_CHECKING:
-    from .submission import Prepared
+from .request import Prepared
 
 
 class ParentRow(TypedDict):

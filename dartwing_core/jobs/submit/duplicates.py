@@ -16,7 +16,7 @@ from ..store import job_store
 from ..store.job_rows import HolderRow
 from . import dedup, submission
 from .after_commit import after_commit
-from .submission import Prepared
+from .request import Prepared
 
 if TYPE_CHECKING:
     from frappe.model.document import Document

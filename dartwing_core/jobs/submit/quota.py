@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import frappe
 from frappe import _
@@ -22,9 +22,7 @@ from ..line import limits
 from ..rq import redis_queue
 from ..store import waiting
 from .after_commit import after_commit
-
-if TYPE_CHECKING:
-    from .submission import Prepared
+from .request import Prepared
 
 REJECT, HOLD, WARN = "Reject", "Hold", "Warn"
 FULL_RETRY_SECONDS = 10

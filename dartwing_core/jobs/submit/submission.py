@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,7 +11,7 @@ import frappe
 from frappe import _
 
 from ..access import permission, visibility
-from ..access.standing import Limits, Standing
+from ..access.standing import Standing
 from ..attempt import declared_types, functions
 from ..attempt.named_paths import HOOK
 from ..attempt.parameters import Declared
@@ -23,70 +22,14 @@ from ..base.texts import cut
 from ..errors import InvalidJobError
 from ..rq import redis_queue
 from ..status import JobStatus
-from ..store import dependencies, job_store, new_rows
+from ..store import job_store, new_rows
 from ..store.job_rows import JobRow, NewJobRow
 from . import dedup, dependency_check, given_parameters, labels, titles
 from .given_parameters import Checked
+from .request import Prepared, Request
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """The arguments of `submit_job`."""
-
-    job_type: str
-    organization: str
-    """Its id or name. Empty: the default one."""
-    parameters: Mapping[str, Any] | None = field(default=None, repr=False)  # it may hold secrets
-    priority: str | None = None
-    depends_on: str | Sequence[str] | None = None
-    available_at: datetime | timedelta | str | float | None = None
-    dedup_key: str | None = None
-    on_duplicate: str = "raise"
-    on_parent_failure: str = dependencies.DEAD_LETTER
-    deduplication: str | None = None
-    timeout: int | None = None
-    max_retries: int | None = None
-    title: str | None = None
-    reference: Any = None
-    tags: Collection[str] | None = None
-    queue: str | None = None
-    """The queue whose workers run the job, instead of that of its type or priority."""
-    is_enqueued: bool = False
-    """Whether `enqueue` asks. Nobody else says which function is called."""
-    key: str | None = None
-    """The job's name within its submit, for `depends_on` of other jobs and for their handlers."""
-
-
-ARGUMENTS = frozenset(Request.__dataclass_fields__) - {"queue", "is_enqueued"}
-"""What a caller may say of a job. The others are for `enqueue`."""
-
-
-@dataclass(slots=True)
-class Prepared:
-    """A checked request and its row. An equal later request of the same submit may replace both."""
-
-    request: Request
-    row: NewJobRow
-    is_paused: bool
-    """Whether no job of its organization or type may start."""
-    limits: Limits
-
-    @property
-    def on_duplicate(self) -> str:
-        """The answer to an equal job: "raise", "return" or "replace"."""
-        return self.request.on_duplicate
-
-    def write(self, columns: Columns) -> None:
-        """Change these columns of the row."""
-        self.row.update(cast(NewJobRow, columns))
-
-    @property
-    def may_start(self) -> bool:
-        """Whether it is in line and not paused, so that a free worker may claim it within the limits."""
-        return self.row["in_line"] == new_rows.IN_LINE and not self.is_paused
 
 
 def prepare_all(requests: Sequence[Request], user: str) -> list[Prepared]:

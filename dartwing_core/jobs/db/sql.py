@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import frappe
 from pypika.queries import QueryBuilder
 from pypika.terms import CustomFunction, Function
-from rq.timeouts import BaseTimeoutException
 
+from ..base.outside_errors import BaseTimeoutException
 from . import server_errors
 
 # First release of each MariaDB series that knows innodb_snapshot_isolation (MDEV-32898); ON by default since 11.6.2.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import Enum, IntEnum
 
 
 class JobStatus(str, Enum):
@@ -43,6 +43,18 @@ TRANSITIONS: dict[JobStatus | None, frozenset[JobStatus]] = {
     JobStatus.CANCELED: frozenset(),
 }
 """The moves from each state (None: the job does not exist yet)."""
+
+
+class LinePlace(IntEnum):
+    """Where a job is, as `in_line` of its row says. Drivers know no enum: write `int(…)` of it."""
+
+    OUTSIDE = 0
+    """It waits for its time or for another job, runs, or is over."""
+    IN_LINE = 1
+    """Queued: the next free worker may claim it."""
+    HELD = 2
+    """Pending, and due: its organization is at its waiting cap."""
+
 
 FINISHED = frozenset({JobStatus.COMPLETED, JobStatus.CANCELED, JobStatus.DEAD_LETTER})
 """States that only a person may change any more."""

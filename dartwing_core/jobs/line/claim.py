@@ -15,7 +15,7 @@ from ..base import clock, config
 from ..base.row_types import AttemptKey
 from ..db import connection, sql
 from ..notify import events
-from ..status import JobStatus
+from ..status import JobStatus, LinePlace
 from ..store import circuits, event_jobs, history, job_store, queued_job
 from ..store.queued_job import QueuedJob, QueuedRow
 from . import limits, line_queries, queue_view
@@ -34,11 +34,12 @@ MOST_WORKERS = 20
 """Workers that a process assumes at most: RQ counts killed ones for a while."""
 PAUSES = (0, 0.005, 0.02)
 """Seconds before each view: others may have claimed the jobs in line while this process read it."""
-_START = """
+_START = f"""
     UPDATE `tabBackground Job` FORCE INDEX (PRIMARY)
-    SET status = 'Running', in_line = 0, modified = %(now)s, modified_by = %(engine)s, attempt = %(attempt)s,
-        started_at = %(now)s, started_epoch = UNIX_TIMESTAMP(), connection_id = %(connection_id)s,
-        rq_job_id = %(entry_id)s, next_retry_at = NULL, progress = 0, progress_message = NULL
+    SET status = 'Running', in_line = {LinePlace.OUTSIDE:d}, modified = %(now)s, modified_by = %(engine)s,
+        attempt = %(attempt)s, started_at = %(now)s, started_epoch = UNIX_TIMESTAMP(),
+        connection_id = %(connection_id)s, rq_job_id = %(entry_id)s, next_retry_at = NULL, progress = 0,
+        progress_message = NULL
     WHERE name = %(name)s AND status = 'Queued' AND attempt = %(before)s
 """
 _RESTART_LEASE = """

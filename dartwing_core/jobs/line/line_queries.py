@@ -13,10 +13,9 @@ from pypika.terms import Parameter
 
 from ..access import tenancy
 from ..base import config
-from ..status import JobStatus
+from ..status import JobStatus, LinePlace
 from ..store import backlog, waiting
 from ..store.job_rows import DispatchRow, DueRow
-from ..store.new_rows import HELD, IN_LINE
 from . import limits
 from .selection import Line
 
@@ -43,7 +42,7 @@ def admit_held() -> list[DueRow]:
 
     Does not commit.
     """
-    return admit_held_of([head for head in heads() if head["in_line"] == HELD])
+    return admit_held_of([head for head in heads() if head["in_line"] == LinePlace.HELD])
 
 
 def admit_held_of(held: Sequence[HeadRow]) -> list[DueRow]:
@@ -59,7 +58,7 @@ def admit_held_of(held: Sequence[HeadRow]) -> list[DueRow]:
         organization = head["organization"]
         if room[organization] > 0:
             names = _held_query(head, room[organization]).run(pluck=True)
-            rows = waiting.free(names, None, HELD)
+            rows = waiting.free(names, None, LinePlace.HELD)
             room[organization] -= len(rows)
             entered += waiting.enter_locked(rows)
     return entered
@@ -67,7 +66,7 @@ def admit_held_of(held: Sequence[HeadRow]) -> list[DueRow]:
 
 def _held_query(head: HeadRow, limit: int) -> QueryBuilder:
     job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).select(job.name).where(job.in_line == HELD)
+    query = frappe.qb.from_(job).select(job.name).where(job.in_line == LinePlace.HELD)
     for column, value in head.items():
         if column in LINE:
             query = query.where(job[column] == value)
@@ -105,7 +104,7 @@ def _first_text(_db_type: str, fields: tuple[str, ...], limit: int) -> str:
 def first_query(key: Sequence[Any], fields: Sequence[str], limit: int) -> QueryBuilder:
     """The query for the first jobs of one line. `key`: a value for each column of LINE."""
     job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).select(*(job[field] for field in fields)).where(job.in_line == IN_LINE)
+    query = frappe.qb.from_(job).select(*(job[field] for field in fields)).where(job.in_line == LinePlace.IN_LINE)
     for column, value in zip(LINE, key, strict=True):
         query = query.where(job[column] == value)
     return query.orderby(job.admission_rank).limit(limit)
@@ -120,7 +119,7 @@ def queues_query() -> QueryBuilder:
     """The query of `queues`."""
     # For a range, the server reads only each group's first entry. For `DISTINCT queue` it would read all entries.
     job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).select(job.in_line, job.queue).where(job.in_line >= IN_LINE)
+    query = frappe.qb.from_(job).select(job.in_line, job.queue).where(job.in_line >= LinePlace.IN_LINE)
     return query.groupby(job.in_line, job.queue)
 
 
@@ -139,4 +138,4 @@ def heads_query() -> QueryBuilder:
     job = frappe.qb.DocType(config.JOB)
     keys = (job.in_line, *(job[column] for column in LINE))
     query = frappe.qb.from_(job).select(*keys, Min(job.admission_rank).as_("rank"))
-    return query.where(job.in_line >= IN_LINE).groupby(*keys)
+    return query.where(job.in_line >= LinePlace.IN_LINE).groupby(*keys)

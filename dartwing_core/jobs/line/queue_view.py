@@ -17,8 +17,8 @@ from ..access.standing import Limits
 from ..base import config
 from ..base.config import JobType
 from ..db import sql
-from ..status import JobStatus
-from ..store import circuits, new_rows
+from ..status import JobStatus, LinePlace
+from ..store import circuits
 from . import limits, line_queries, pauses
 from .limits import Key, SlotsRow
 from .line_queries import HeadRow
@@ -165,7 +165,7 @@ def read_view_of_line(line: Line) -> QueueView:
     began = _begin()
     queue, organization, job_type, priority = line.key
     head: HeadRow = {
-        "in_line": new_rows.IN_LINE,
+        "in_line": LinePlace.IN_LINE,
         "queue": queue,
         "organization": organization,
         "job_type": job_type,
@@ -182,7 +182,7 @@ def _begin() -> float:
 
 
 def _held(heads: Sequence[HeadRow]) -> list[HeadRow]:
-    return [head for head in heads if head["in_line"] == new_rows.HELD]
+    return [head for head in heads if head["in_line"] == LinePlace.HELD]
 
 
 def _build_view(
@@ -192,7 +192,7 @@ def _build_view(
     turns: Turns | None = None,
     snapshot_age: float = 0,
 ) -> QueueView:
-    going = pauses.not_paused(head for head in heads if head["in_line"] == new_rows.IN_LINE)
+    going = pauses.not_paused(head for head in heads if head["in_line"] == LinePlace.IN_LINE)
     lines = [
         Line(head["queue"], head["organization"], head["job_type"], head["priority"], head["rank"]) for head in going
     ]

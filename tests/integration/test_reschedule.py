@@ -24,7 +24,8 @@ from dartwing_core.jobs.line import claim
 from dartwing_core.jobs.operations import reschedule
 from dartwing_core.jobs.queries import waiting_reason
 from dartwing_core.jobs.recovery import sweeper
-from dartwing_core.jobs.store import new_rows, waiting
+from dartwing_core.jobs.status import LinePlace
+from dartwing_core.jobs.store import waiting
 from tests.support import attempts, database, factory
 from tests.support.jobs import run, set_columns, status, submitted, submitted_by, submitted_with
 from tests.support.queues import column, listed
@@ -174,7 +175,7 @@ def test_a_job_that_is_in_line_leaves_it_until_its_time(job_type):
 def test_a_job_that_is_in_line_and_due_at_once_stays_in_it(job_type):
     job = submitted(job_type)
     assert committed(job.name, reschedule_job, -1).status == "Queued"
-    assert (status(job), column(job, "in_line")) == ("Queued", new_rows.IN_LINE)
+    assert (status(job), column(job, "in_line")) == ("Queued", LinePlace.IN_LINE)
     assert claim.Claimer().claim_next().name == job.name
 
 
@@ -263,9 +264,9 @@ def test_a_job_over_the_waiting_cap_stays_held(job_type):
     try:
         submitted(job_type)
         held = submitted(job_type)
-        assert column(held, "in_line") == new_rows.HELD
+        assert column(held, "in_line") == LinePlace.HELD
         committed(held.name, reschedule_job, -5)
-        assert (status(held), column(held, "in_line")) == ("Pending", new_rows.HELD)
+        assert (status(held), column(held, "in_line")) == ("Pending", LinePlace.HELD)
     finally:
         frappe.db.set_value("Organization", factory.ALPHA, {"max_waiting": 0, "on_queue_full": "Reject"})
         frappe.db.commit()

@@ -17,7 +17,7 @@ from dartwing_core.jobs.base import clock
 from dartwing_core.jobs.queries import waiting_reason
 from dartwing_core.jobs.recovery import sweeper
 from dartwing_core.jobs.rq import leader, redis_queue
-from dartwing_core.jobs.store import new_rows
+from dartwing_core.jobs.status import LinePlace
 from tests.support import attempts, database, factory, processes
 from tests.support.jobs import reason, run, set_columns, submitted, submitted_with
 from tests.support.queues import serve
@@ -42,9 +42,9 @@ def in_line(plain):
     """A function that makes a job that awaits its turn, in a queue that somebody serves."""
     serve("one", "default")
 
-    def make(state: int = new_rows.IN_LINE):
+    def make(state: int = LinePlace.IN_LINE):
         job = submitted(plain)
-        if state == new_rows.HELD:
+        if state == LinePlace.HELD:
             set_columns(job, status="Pending", in_line=state)
         return job
 
@@ -134,7 +134,7 @@ def test_maintenance_is_named(in_line, monkeypatch):
 
 def test_an_organization_over_its_waiting_limit_is_named(in_line, limited):
     limited(max_waiting=20, on_queue_full="Hold")
-    assert reason(in_line(new_rows.HELD)) == "Held: the organization is over its limit of 20 waiting jobs."
+    assert reason(in_line(LinePlace.HELD)) == "Held: the organization is over its limit of 20 waiting jobs."
 
 
 def test_caps_are_named_with_the_turn(in_line, limited):

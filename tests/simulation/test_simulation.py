@@ -16,8 +16,8 @@ import pytest
 from dartwing_core.jobs.base import priorities
 from dartwing_core.jobs.recovery import sweeper
 from dartwing_core.jobs.rq import doorbells
-from dartwing_core.jobs.status import FINISHED, WAITING
-from dartwing_core.jobs.store import dependencies, new_rows
+from dartwing_core.jobs.status import FINISHED, WAITING, LinePlace
+from dartwing_core.jobs.store import dependencies
 from dartwing_core.jobs.store.batch_store import CALLBACKS
 from tests.simulation.state import ORGANIZATIONS
 from tests.simulation.world import World, now_of
@@ -65,7 +65,7 @@ def check_due_times(world: World) -> None:
     for name, job in due.items():
         assert not (job["in_line"] and job["waits_for"]), job
         assert not (job["in_line"] and job["due_epoch"] > world.now()), job
-        assert (job["in_line"] == new_rows.IN_LINE) == (job["status"] == "Queued"), job
+        assert (job["in_line"] == LinePlace.IN_LINE) == (job["status"] == "Queued"), job
         before = world.due.get(name)
         is_started = job["status"] in ("Queued", "Running") and before and before["status"] in WAITING
         assert not is_started or job["due_epoch"] <= world.now(), (before, job)

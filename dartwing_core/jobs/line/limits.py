@@ -20,7 +20,7 @@ from ..base.config import JobType
 from ..base.row_types import TypeAndOrganization
 from ..db import named_locks
 from ..rq import redis_queue
-from ..status import NOT_RUNNING, JobStatus
+from ..status import NOT_RUNNING, JobStatus, LinePlace
 
 
 class SlotsRow(TypeAndOrganization):
@@ -99,7 +99,8 @@ def count_free_places(organization: str, cap: int) -> int:
     """How many more jobs of an organization may line up under its waiting cap."""
     job = frappe.qb.DocType(config.JOB)
     rows = frappe.qb.from_(job).select(job.name).limit(cap)
-    rows = rows.where((job.in_line == 1) & job.queue.isin(redis_queue.queue_names()))  # as the index begins
+    # As the index begins.
+    rows = rows.where((job.in_line == LinePlace.IN_LINE) & job.queue.isin(redis_queue.queue_names()))
     rows = rows.where(job.organization == organization)
     return max(0, cap - frappe.qb.from_(rows.as_("rows")).select(Count("*")).run()[0][0])
 

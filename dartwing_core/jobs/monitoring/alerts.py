@@ -23,8 +23,7 @@ from ..base import clock, config
 from ..db import named_locks, sql
 from ..line import line_queries
 from ..notify import events, inbox
-from ..status import JobStatus
-from ..store import new_rows
+from ..status import JobStatus, LinePlace
 
 RAISED = "raised_alerts"
 IS_OVER = 0.8
@@ -94,7 +93,7 @@ def _dead_letters(limit: int) -> Level:
 
 def _in_line(queue: str, limit: int) -> Level:
     job = frappe.qb.DocType(config.JOB)
-    number = count_query((job.in_line == new_rows.IN_LINE) & (job.queue == queue), limit).run()[0][0]
+    number = count_query((job.in_line == LinePlace.IN_LINE) & (job.queue == queue), limit).run()[0][0]
 
     def text(lang: str) -> str:
         words = _("More than {0} jobs wait in the queue {1}. Start workers for it, or see what holds it.", lang=lang)

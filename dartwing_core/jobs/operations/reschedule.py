@@ -13,8 +13,8 @@ from ..base.row_types import changed
 from ..ending import batch_end
 from ..errors import InvalidJobError, InvalidTransitionError, JobChangedError
 from ..queries import retried_operation
-from ..status import WAITING, JobStatus
-from ..store import history, job_store, new_rows, waiting
+from ..status import WAITING, JobStatus, LinePlace
+from ..store import history, job_store, waiting
 from ..store.job_rows import JobRow
 from ..submit import submission
 from ..submit.after_commit import after_commit
@@ -80,7 +80,7 @@ def _moved(job: JobRow, due: float, message: str) -> Document:
     entered = waiting.enter([job["name"]])
     after_commit().wake_for(entered)
     if entered:
-        values |= {"status": str(JobStatus.QUEUED), "in_line": new_rows.IN_LINE}
+        values |= {"status": str(JobStatus.QUEUED), "in_line": int(LinePlace.IN_LINE)}
     if job["waits_for"]:
         after_commit().release_children_of([job["waits_for"]], batch_end.release_and_close)
     return submission.as_document({**job, **values})
@@ -90,4 +90,4 @@ def _out_of_line(job: JobRow, message: str) -> JobRow:
     """Take a job out of the line. Returns its columns: Pending again."""
     if not job_store.transition(job, JobStatus.PENDING, message, values={"queued_at": None}):
         raise JobChangedError(job["name"])
-    return changed(job, {"status": str(JobStatus.PENDING), "queued_at": None, "in_line": 0})
+    return changed(job, {"status": str(JobStatus.PENDING), "queued_at": None, "in_line": int(LinePlace.OUTSIDE)})

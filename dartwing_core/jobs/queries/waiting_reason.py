@@ -23,8 +23,8 @@ from ..base import clock, config
 from ..base.row_types import fields_of
 from ..line import pauses, queue_view
 from ..rq import doorbells, leader, redis_queue
-from ..status import WAITING, JobStatus
-from ..store import circuits, new_rows
+from ..status import WAITING, JobStatus, LinePlace
+from ..store import circuits
 
 
 class Job(TypedDict):
@@ -141,7 +141,7 @@ def _held(job: Job, limits: Limits) -> str | None:
         return _("Held: the jobs of the organization are paused.")
     if not queue_view.may_start(config.job_type(job["job_type"])):
         return _("Held: jobs of this type are paused.")
-    if job["in_line"] == new_rows.HELD:
+    if job["in_line"] == LinePlace.HELD:
         return _("Held: the organization is over its limit of {0} waiting jobs.").format(limits.max_waiting)
     return None
 

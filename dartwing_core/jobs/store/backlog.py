@@ -19,7 +19,7 @@ from pypika.terms import Criterion
 from ..base import config
 from ..base.row_types import fields_of
 from ..db import sql
-from ..status import ENDED_BADLY, LIVE, WAITING, JobStatus
+from ..status import ENDED_BADLY, LIVE, WAITING, JobStatus, LinePlace
 from .job_rows import AwaitedRow, ChildRow, ConcernedRow, DispatchRow, DoubtfulRow, LiveColumns, ReleasedRow, RunningRow
 
 RUN_ANYWAY = "run"
@@ -60,14 +60,14 @@ def outlook_query() -> QueryBuilder:
     """The query of `outlook`."""
     job = frappe.qb.DocType(config.JOB)
     schedule, batch = frappe.qb.DocType(config.SCHEDULE), frappe.qb.DocType(config.BATCH)
-    jobs, waiting = frappe.qb.from_(job), (job.in_line == 0) & job.waits_for.isnull()
+    jobs, waiting = frappe.qb.from_(job), (job.in_line == LinePlace.OUTSIDE) & job.waits_for.isnull()
     due = jobs.select(job.due_epoch).orderby(job.due_epoch).limit(1)
     look_at = frappe.qb.from_(schedule).select(schedule.look_at_epoch).where(schedule.enabled == 1)
     running = frappe.qb.from_(batch).select(1).where(batch.status == "Running")
-    children = jobs.select(1).where((job.in_line == 0) & (job.status == str(JobStatus.PENDING)) & (job.waits_for > ""))
+    children = jobs.select(1).where(_is_outside(job, JobStatus.PENDING) & (job.waits_for > ""))
     return frappe.qb.select(
         jobs.select(0).where(job.status == str(JobStatus.RUNNING)).limit(1),
-        jobs.select(0).where(job.in_line > 0).limit(1),
+        jobs.select(0).where(job.in_line > LinePlace.OUTSIDE).limit(1),
         *(due.where(waiting & (job.status == str(status))) for status in WAITING),
         look_at.orderby(schedule.look_at_epoch).limit(1),
         running.limit(1),
@@ -86,7 +86,7 @@ def due_query(status: JobStatus, epoch: float, limit: int) -> QueryBuilder:
     return (
         frappe.qb.from_(job)
         .select(*(job[field] for field in DISPATCH_FIELDS))
-        .where((job.in_line == 0) & (job.status == str(status)) & job.waits_for.isnull() & is_due(job, epoch))
+        .where(_is_outside(job, status) & job.waits_for.isnull() & is_due(job, epoch))
         .orderby(job.due_epoch)
         .limit(limit)
     )
@@ -101,7 +101,7 @@ def children_query(parent: str, limit: int) -> QueryBuilder:
     """The query of `children`."""
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(*(job[field] for field in CHILD_FIELDS), _next_parent(job, parent))
-    query = query.where((job.in_line == 0) & (job.status == str(JobStatus.PENDING)) & (job.waits_for == parent))
+    query = query.where(_is_outside(job, JobStatus.PENDING) & (job.waits_for == parent))
     return query.orderby(job.due_epoch).limit(limit)
 
 
@@ -141,7 +141,7 @@ def awaited(names: Sequence[str]) -> set[str]:
     """The jobs on which a waiting one depends."""
     job, dependency = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.DEPENDENCY)
     waits = job.waits_for.isnotnull() & (job.status == str(JobStatus.PENDING))
-    direct = frappe.qb.from_(job).select(job.waits_for).where((job.in_line == 0) & waits)
+    direct = frappe.qb.from_(job).select(job.waits_for).where((job.in_line == LinePlace.OUTSIDE) & waits)
     direct = direct.where(job.waits_for.isin(list(names)))
     several = frappe.qb.from_(dependency).join(job).on(job.name == dependency.background_job)
     several = several.select(dependency.depends_on).where(waits & dependency.depends_on.isin(list(names)))
@@ -162,7 +162,7 @@ def parents(after: str, limit: int) -> list[AwaitedRow]:
 def parents_query(after: str, limit: int) -> QueryBuilder:
     """The query of `parents`."""
     child, parent = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.JOB).as_("parent")
-    condition = (child.in_line == 0) & (child.status == str(JobStatus.PENDING)) & (child.waits_for > after)
+    condition = _is_outside(child, JobStatus.PENDING) & (child.waits_for > after)
     names = frappe.qb.from_(child).select(child.waits_for.as_("name")).where(condition)
     window = names.groupby(child.waits_for).orderby(child.waits_for).limit(limit).as_("window")
     query = frappe.qb.from_(window).left_join(parent).on(parent.name == window.name)
@@ -196,6 +196,11 @@ def doubtful_query(limit: int) -> QueryBuilder:
         .orderby(job.started_at)
         .limit(limit)
     )
+
+
+def _is_outside(job: Table, status: JobStatus) -> Criterion:
+    """Query builder condition: the job is in this state and has no place in line, as the index begins."""
+    return (job.in_line == LinePlace.OUTSIDE) & (job.status == str(status))
 
 
 def is_due(job: Table, epoch: float) -> Criterion:

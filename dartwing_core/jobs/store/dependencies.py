@@ -14,7 +14,7 @@ from ..base import canonical, clock, config, ids
 from ..base.pieces import in_pieces
 from ..db import deletion, inserts
 from ..db.rows import STANDARD, standard_values
-from ..status import LIVE, JobStatus
+from ..status import LIVE, JobStatus, LinePlace
 from . import backlog, waiting
 from .queued_job import QueuedRow
 
@@ -87,7 +87,7 @@ def _pointing_to(parents: Sequence[str]) -> QueryBuilder:
     following = frappe.qb.from_(dependency).select(Max(dependency.depends_on))
     following = following.where((dependency.background_job == job.name) & (dependency.depends_on < job.waits_for))
     query = frappe.qb.from_(job).select(job.name, following.as_("following"))
-    query = query.where((job.in_line == 0) & (job.status == str(JobStatus.DEAD_LETTER)))
+    query = query.where((job.in_line == LinePlace.OUTSIDE) & (job.status == str(JobStatus.DEAD_LETTER)))
     return query.where(job.waits_for.isin(list(parents)))
 
 

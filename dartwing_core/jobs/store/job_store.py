@@ -24,7 +24,7 @@ from ..db import named_locks, sql
 from ..db.rows import update_query
 from ..errors import InvalidTransitionError
 from ..notify import events, job_owner
-from ..status import FINISHED, JobStatus, can_move
+from ..status import FINISHED, JobStatus, LinePlace, can_move
 from . import event_jobs, history, new_rows
 from .history import LoggedJob
 from .job_rows import ChildRow, HeavyColumns, HolderRow, JobRow, NewJobRow
@@ -201,8 +201,8 @@ def guarded_update(
 ) -> int:
     """Issue UPDATE … WHERE status (and attempt) are what the caller saw. Returns the number of changed rows."""
     now = now or clock.site_time()
-    in_line = int(to_status == JobStatus.QUEUED)
-    columns = {"status": str(to_status), "modified": now, "modified_by": actor, "in_line": in_line, **values}
+    place = LinePlace.IN_LINE if to_status == JobStatus.QUEUED else LinePlace.OUTSIDE
+    columns = {"status": str(to_status), "modified": now, "modified_by": actor, "in_line": int(place), **values}
     guards: dict[str, Any] = {"name": names[0], "from_status": str(from_status)}
     if attempt is not None:
         guards["from_attempt"] = attempt

@@ -10,13 +10,11 @@ from ..base import clock, config, ids, priorities
 from ..base.row_types import Columns
 from ..db import deletion, inserts, transaction
 from ..db.rows import standard_columns
-from ..status import JobStatus
+from ..status import JobStatus, LinePlace
 from . import history
 from .job_rows import NewJobRow
 
 INSERT_BYTES, ROW_BYTES = 4_000_000, 1_000  # max_allowed_packet is 16 MB by default
-IN_LINE, HELD = 1, 2
-"""`in_line` of a Queued job, and of a Pending one that has no place in line yet (`quota`)."""
 ENTERED = "Job enqueued"
 
 
@@ -48,7 +46,7 @@ def columns(due_epoch: float, priority: str, waits_for: str | None = None) -> Co
         "status": str(JobStatus.QUEUED if is_in_line else JobStatus.PENDING),
         "queued_at": clock.site_time() if is_in_line else None,
         "waits_for": waits_for,
-        "in_line": IN_LINE if is_in_line else 0,
+        "in_line": int(LinePlace.IN_LINE if is_in_line else LinePlace.OUTSIDE),
     }
 
 

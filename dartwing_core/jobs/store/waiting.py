@@ -1,8 +1,8 @@
 """Waiting jobs, and their way into the line.
 
 A job waits for its due time, for another job (`waits_for`), or for a place under its organization's waiting cap (held).
-Once it waits for nothing it is in line: Queued, and the next free worker may claim it. `in_line` holds both, held and
-in line. So each query of workers and sweeper is one range of an index, however many jobs wait.
+Once it waits for nothing it is in line: Queued, and the next free worker may claim it. `in_line` tells all three apart
+(`status.LinePlace`). So each query of workers and sweeper is one range of an index, however many jobs wait.
 """
 
 from __future__ import annotations
@@ -17,22 +17,21 @@ from ..base.row_types import Columns, fields_of
 from ..db import sql
 from ..db.rows import update_query
 from ..notify import events
-from ..status import WAITING, JobStatus
+from ..status import WAITING, JobStatus, LinePlace
 from . import backlog, event_jobs, history, job_store, new_rows
 from .job_rows import DueRow, JobRow
-from .new_rows import HELD
 
 ENTERED_AGAIN = "Job enqueued for retry"
 
 
 def waiting_columns(parent: str) -> Columns:
     """The columns that differ for a new job that waits for another one."""
-    return {"status": str(JobStatus.PENDING), "queued_at": None, "in_line": 0, "waits_for": parent}
+    return {"status": str(JobStatus.PENDING), "queued_at": None, "in_line": int(LinePlace.OUTSIDE), "waits_for": parent}
 
 
 def held_columns() -> Columns:
     """The columns that differ for a new job that is due, but has no place in line."""
-    return {"status": str(JobStatus.PENDING), "queued_at": None, "in_line": HELD}
+    return {"status": str(JobStatus.PENDING), "queued_at": None, "in_line": int(LinePlace.HELD)}
 
 
 # Other times and parents -----------------------------------------------------------------------------------------
@@ -46,7 +45,7 @@ def set_due(job: JobRow, due_epoch: float) -> Columns | None:
     """
     values = new_rows.due_columns(due_epoch, job["priority"])
     if due_epoch > clock.now_epoch():
-        values["in_line"] = 0  # not held either
+        values["in_line"] = int(LinePlace.OUTSIDE)  # not held either
     if job["status"] in (JobStatus.FAILED, JobStatus.TIMED_OUT):
         values["next_retry_at"] = values["available_at"]
     row = frappe.qb.DocType(config.JOB)
@@ -125,7 +124,7 @@ def enter_locked(rows: Sequence[DueRow]) -> list[DueRow]:
 FREE_FIELDS = fields_of(DueRow)
 
 
-def free(names: Sequence[str], waited_for: str | None, in_line: int = 0) -> list[DueRow]:
+def free(names: Sequence[str], waited_for: str | None, place: LinePlace = LinePlace.OUTSIDE) -> list[DueRow]:
     """Lock the jobs that still wait for `waited_for`, until the commit. Skips locked jobs.
 
     Reads by name: a locking read of another index would lock gaps in it too.
@@ -134,7 +133,7 @@ def free(names: Sequence[str], waited_for: str | None, in_line: int = 0) -> list
         return []
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).force_index("PRIMARY").select(*(job[field] for field in FREE_FIELDS))
-    query = query.for_update(skip_locked=True).where(job.name.isin(list(names)) & (job.in_line == in_line))
+    query = query.for_update(skip_locked=True).where(job.name.isin(list(names)) & (job.in_line == place))
     query = query.where(job.waits_for == waited_for if waited_for else job.waits_for.isnull())
     query = query.where(job.status.isin([str(status) for status in WAITING]))
     found: dict[str, DueRow] = {row["name"]: row for row in sql.run_locking_read(query, FREE_FIELDS)}

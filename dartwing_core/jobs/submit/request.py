@@ -9,7 +9,8 @@ from typing import Any, cast
 
 from ..access.standing import Limits
 from ..base.row_types import Columns
-from ..store import dependencies, new_rows
+from ..status import LinePlace
+from ..store import dependencies
 from ..store.job_rows import NewJobRow
 
 
@@ -66,4 +67,4 @@ class Prepared:
     @property
     def may_start(self) -> bool:
         """Whether it is in line and not paused, so that a free worker may claim it within the limits."""
-        return self.row["in_line"] == new_rows.IN_LINE and not self.is_paused
+        return self.row["in_line"] == LinePlace.IN_LINE and not self.is_paused

@@ -13,13 +13,13 @@ from frappe import _
 
 import dartwing_core
 from dartwing_core.jobs import JobContext, PermanentError, Secret
+from dartwing_core.jobs.base.secret_values import SHORTEST_HIDDEN
 from dartwing_core.jobs.base.texts import cut
 
 METHODS = ("POST", "PUT", "PATCH", "DELETE", "GET")
 DEFAULT_TIMEOUT = 30
 SHARE_OF_TIME = 0.9
 """Share of the job's remaining time for the request. The rest is for recording the outcome."""
-SHORTEST_SECRET = 3
 
 OWN_HEADERS = frozenset(
     {
@@ -97,7 +97,7 @@ def read_parameters(context: JobContext) -> Request:
     timeout = min(_timeout(parameters.get("timeout")), context.remaining_seconds() * SHARE_OF_TIME)
     token = parameters.get("token")
     texts = (*given.values(), target.partition("?")[2], token.get_secret_value() if isinstance(token, Secret) else "")
-    secrets = tuple(text for text in texts if len(text) > SHORTEST_SECRET)
+    secrets = tuple(text for text in texts if len(text) >= SHORTEST_HIDDEN)
     return Request(method, scheme, host, port, target, headers, body, timeout, secrets)
 
 

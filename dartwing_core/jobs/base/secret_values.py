@@ -33,7 +33,7 @@ DOTS = MASK[:4]
 """No given secret may hold so many: they are the mask, perhaps with something typed beside it."""
 SHORTEST_LINE = 8
 SHORTEST_HIDDEN = 4
-"""Characters of a secret that is looked for in texts. A shorter one would blot out ordinary words."""
+"""Characters of the shortest secret that is looked for in texts. A shorter one would blot out ordinary words."""
 
 T = TypeVar("T")
 

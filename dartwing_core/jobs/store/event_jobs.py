@@ -17,7 +17,7 @@ from ..base.row_types import Columns, OwnedJob
 from ..base.texts import is_path
 from ..db import sql
 from ..rq import doorbells, redis_queue
-from ..status import JobStatus
+from ..status import RETRYABLE, JobStatus
 from . import new_rows
 from .job_rows import NewJobRow
 
@@ -33,7 +33,6 @@ _OF_STATUS = {
     JobStatus.DEAD_LETTER: DEAD_LETTER,
     JobStatus.CANCELED: "canceled",
 }
-_ENDS_OF_ATTEMPTS = frozenset({JobStatus.FAILED, JobStatus.TIMED_OUT, JobStatus.DEAD_LETTER})
 
 
 class Call(NamedTuple):
@@ -117,7 +116,7 @@ def named_functions() -> set[str]:
 def _event_of(from_status: JobStatus | None, to_status: JobStatus) -> str | None:
     if from_status is None:
         return SUBMITTED
-    return _OF_STATUS.get(to_status) or (RETRIED if from_status in _ENDS_OF_ATTEMPTS else None)
+    return _OF_STATUS.get(to_status) or (RETRIED if from_status in RETRYABLE else None)
 
 
 def _declared(hook: str) -> Mapping[str, Any] | None:

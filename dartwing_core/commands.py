@@ -15,6 +15,8 @@ from frappe.commands.scheduler import start_scheduler
 
 from . import scheduler_sweeps, worker_preload
 
+# `bench` imports this module before every command, also those of other apps. So each command imports the engine late.
+
 worker_preload.in_a_worker()
 scheduler_sweeps.add_to(start_scheduler)
 

@@ -61,6 +61,7 @@ from .doctypes import guarded_doctype, queue_doctype, tenant_doctype
 from .mentions import kind_fields
 from .request_call import DOCTYPE_KEYS, NAME_KEYS, Call, find_function, of_request
 from .request_texts import listed, parsed
+from .substitutes import REPLACED
 
 PAIRS = (("ref_doctype", "ref_name"),)
 """Pairs of other arguments that together name a document: its DocType and its name."""
@@ -161,8 +162,6 @@ def _answers_itself(call: Call) -> bool:
 
 
 def _check_function(call: Call) -> None:
-    from .substitutes import REPLACED
-
     is_past_ours = call.function in REPLACED and not _is_overridden(call.command)
     sent = [call.arguments.get(key) for key in FUNCTION_KEYS] if call.function else []
     names = {name for name in sent if isinstance(name, str)} - {call.command}

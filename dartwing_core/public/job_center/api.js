@@ -7,6 +7,7 @@
 	const BASE = "/api/method/dartwing_core.api.jobs.";
 	const TIMEOUT = 20_000;
 
+	// Desk's bundle has its own ApiError (public/js/jobs/api.js): this page loads no bundle, and knows one `kind` more.
 	/**
 	 * `kind`: login (the session has ended), reload (its token is an old one), gone (no such job), busy (later, after
 	 * `seconds`), offline, refused (not in this state, not permitted) or failed. `message` is for people.

@@ -102,11 +102,12 @@ def submit_request(request: Request) -> Document:
 
 
 def submit_jobs(requests: Iterable[Mapping[str, Any]]) -> list[Document]:
-    """Submit many jobs, each a dict of `submit_job`'s arguments: all or none, in one INSERT and with one dispatch.
+    """Submit many jobs, each a dict of `submit_job`'s arguments: all or none. Returns their documents in this order.
 
-    A job may also have a `key`, by which `depends_on` of others names it.
+    A job may also have a `key`, by which `depends_on` of others names it. Large submits cost few statements.
+    Raises what `submit_job` raises, and InvalidJobError for more than 10,000 jobs. The text names the wrong job.
     """
-    checked = [_request(arguments) for arguments in requests]
+    checked = [_parse_request(arguments) for arguments in requests]
     if len(checked) > BULK_LIMIT:
         raise InvalidJobError(_("At most {0} jobs can be submitted at once.").format(BULK_LIMIT))
     return _submit(checked) if checked else []
@@ -146,7 +147,7 @@ def _retry(job: JobRow, parameters: Mapping[str, Any] | None) -> Document:
     values["active_key"] = dedup.reclaim_content(job, values.get("dedup_hash", job["dedup_hash"]))
     if job["parent_batch"] and status == JobStatus.DEAD_LETTER:
         batch_store.reopen(job["parent_batch"])
-    document = _moved(job, JobStatus(values.pop("status")), RETRY_MESSAGE, values)
+    document = _move(job, JobStatus(values.pop("status")), RETRY_MESSAGE, values)
     if parameters is not None:
         runs.forget_state(job["name"])  # the checkpoint belongs to other work
     if values["in_line"]:
@@ -172,36 +173,36 @@ def fresh_series(job: ChildRow) -> Columns:
 
 
 def _submit(requests: list[Request]) -> list[Document]:
-    rows, documents = _place(requests)
+    rows, documents = _insert_new_jobs(requests)
     documents |= {row["name"]: submission.as_new_document(row) for row in rows if row["name"] not in documents}
     return [documents[row["name"]] for row in rows]
 
 
-def place_batch(jobs: Sequence[Mapping[str, Any]], after: Sequence[Collection[int]], batch: Columns) -> int:
+def submit_members(jobs: Sequence[Mapping[str, Any]], after: Sequence[Collection[int]], batch: Columns) -> int:
     """Submit the jobs of a batch. Returns how many are new, and so its members.
 
     `after`: for each the positions of those that it has to follow, beside its `depends_on`.
     """
-    rows, documents = _place([_request(arguments) for arguments in jobs], after, batch)
+    rows, documents = _insert_new_jobs([_parse_request(arguments) for arguments in jobs], after, batch)
     return len({row["name"] for row in rows} - documents.keys())
 
 
-def _place(
+def _insert_new_jobs(
     requests: list[Request], after: Sequence[Collection[int]] = (), batch: Columns | None = None
 ) -> tuple[list[NewJobRow], dict[str, Document]]:
     """Insert the new jobs. Returns the row that stands for each request.
 
     Also returns, by the row's name, the documents of jobs that existed already."""
     user = frappe.session.user
-    asked = submission.prepare_all(requests, user)
+    prepared = submission.prepare_all(requests, user)
     if batch:
-        submission.check_organization(asked, batch["organization"])
-    relations = DependencyCheck(asked, after, user)
-    stands_for = dedup.merge_equal(asked)
-    prepared = [item for item in asked if stands_for[item.row["name"]] is item]
-    existing, abandoned = duplicates.decide(prepared, user)
-    new = [item for item in prepared if item.row["name"] not in existing]
-    pairs = relations.connect([_as_parent(stands_for[item.row["name"]].row, existing) for item in asked])
+        submission.check_organization(prepared, batch["organization"])
+    relations = DependencyCheck(prepared, after, user)
+    stands_for = dedup.merge_equal(prepared)
+    chosen = [item for item in prepared if stands_for[item.row["name"]] is item]
+    existing, abandoned = duplicates.decide(chosen, user)
+    new = [item for item in chosen if item.row["name"] not in existing]
+    pairs = relations.connect([_as_parent(stands_for[item.row["name"]].row, existing) for item in prepared])
     for item in new:
         item.row["parent_batch"] = batch["name"] if batch else None
     changes_others = abandoned or any(found.is_replacing for found in existing.values())
@@ -214,7 +215,7 @@ def _place(
             dependencies.insert(pairs, user)
     if new:
         _follow_commit(new)
-    return [stands_for[item.row["name"]].row for item in asked], documents
+    return [stands_for[item.row["name"]].row for item in prepared], documents
 
 
 def _as_parent(row: NewJobRow, existing: Mapping[str, Duplicate]) -> ParentRow:
@@ -278,13 +279,13 @@ def wake_after_commit(prepared: list[Prepared]) -> None:
     actions.add_once(sweeper.sweep_after_submit)
 
 
-def _moved(job: JobRow, to_status: JobStatus, message: str, values: Columns) -> Document:
+def _move(job: JobRow, to_status: JobStatus, message: str, values: Columns) -> Document:
     if not job_store.transition(job, to_status, message, values=values):
         raise JobChangedError(job["name"])
     return submission.as_new_document(changed(job, values))
 
 
-def _request(arguments: Any) -> Request:
+def _parse_request(arguments: Any) -> Request:
     if not isinstance(arguments, Mapping):
         raise InvalidJobError(_("Each job must be an object with a job_type."))
     unknown = set(arguments) - CALLERS_ARGUMENTS

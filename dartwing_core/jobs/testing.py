@@ -22,7 +22,7 @@ from .line import line_queries, queue_view
 from .recovery import sweeper
 from .status import JobStatus
 from .store import backlog, job_store, new_rows, private_files
-from .store.job_rows import DispatchRow, NewJobRow
+from .store.job_rows import CandidateRow, NewJobRow
 from .testing_transaction import one_transaction
 
 
@@ -73,7 +73,7 @@ Attempted = tuple[str, int]
 
 
 def _make_attempts(
-    find_next: Callable[[Collection[Attempted]], DispatchRow | None], limit: int, raising: bool
+    find_next: Callable[[Collection[Attempted]], CandidateRow | None], limit: int, raising: bool
 ) -> Collection[Attempted]:
     """Make one attempt after another of the job that `find_next` finds. Returns them in their order."""
     made: dict[Attempted, None] = {}
@@ -114,7 +114,7 @@ def _noting_new_rows() -> Iterator[dict[str, None]]:
         yield names
 
 
-def _next_of(names: Collection[str], made: Collection[Attempted]) -> DispatchRow | None:
+def _next_of(names: Collection[str], made: Collection[Attempted]) -> CandidateRow | None:
     """The first of these jobs that may start. `made`: names and attempts that were tried; some jobs are held."""
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(job.name, job.attempt).where(job.name.isin(list(names)))
@@ -123,7 +123,7 @@ def _next_of(names: Collection[str], made: Collection[Attempted]) -> DispatchRow
     return next((by_name[name] for name in names if name in by_name), None)
 
 
-def _next() -> DispatchRow | None:
+def _next() -> CandidateRow | None:
     """The job whose turn it is, after a sweep."""
     sweeper.sweep()
     line = queue_view.read_view().choice.next()

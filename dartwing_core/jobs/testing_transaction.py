@@ -54,18 +54,18 @@ def one_transaction() -> Iterator[None]:
 
 
 class _Undoing:
-    """What a rollback of the test has to call. Frappe forgets it at a commit."""
+    """Keeps the callbacks of a rollback for the test's own one. Frappe forgets them at a commit."""
 
     def __init__(self, database: Any) -> None:
         self._database = database
         self._noted: list[Any] = []
 
     def note(self) -> None:
-        """Before a commit."""
+        """Note the callbacks that Frappe has before a commit."""
         self._noted += [one for one in self._database.after_rollback._functions if one not in self._noted]
 
     def put_back(self) -> None:
-        """At the end: what is no longer there."""
+        """Put back the noted callbacks that Frappe has forgotten."""
         for function in self._noted:
             if function not in self._database.after_rollback._functions:
                 self._database.after_rollback.add(function)

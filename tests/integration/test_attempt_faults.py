@@ -66,7 +66,7 @@ def test_chained_transactions_are_watched_too(then, status, rows):
 
 
 def test_what_a_handler_makes_of_the_time_limit_is_a_time_limit_still(monkeypatch):
-    # I9. Broken by taking `_in_truth` out of `executor.Attempt.make`: Dead Letter at once, for a permanent error.
+    # I9. Broken by taking `_actual_error` out of `executor.Attempt.make`: Dead Letter at once, for a permanent error.
     monkeypatch.setattr(JobContext, "remaining_seconds", lambda self: 0.0)
     job = submitted(factory.job_type("note", "add_note", max_retries=2), title="test note", then="fail_for_good")
     after = run(job)

@@ -47,7 +47,7 @@ def test_the_heads_of_lines_are_read_from_group_to_group(crowd):
 
 def test_the_first_of_a_line_are_read_in_their_order_and_no_others(crowd):
     line = Line("default", "Test Line 7", crowd, "Normal", 0.0)
-    for fields in (line_queries.PLACE_FIELDS, backlog.DISPATCH_FIELDS):
+    for fields in (line_queries.PLACE_FIELDS, backlog.CANDIDATE_FIELDS):
         query = line_queries.first_query(line.key, fields, 9)
         (plan,) = database.explain(query)
         assert "filesort" not in (plan["Extra"] or ""), plan

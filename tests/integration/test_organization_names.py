@@ -256,13 +256,13 @@ def test_a_name_is_changed_and_the_id_stays(acme, anna, job_type):
 
 def test_what_a_text_means():
     names = {"ORG-1": "North", "ORG-2": "South", "South": "East", "ORG-3": "Twin", "ORG-4": "Twin"}
-    assert standing.meant("ORG-1", names) == "ORG-1"
-    assert standing.meant("North", names) == "ORG-1"
-    assert standing.meant("South", names) == "South", "an id goes before a name"
-    assert standing.meant("South", names, own=["ORG-2"]) == "ORG-2", "and one's own organizations before others"
-    assert standing.meant("Twin", names) is None
-    assert standing.meant("Twin", names, own=["ORG-4"]) == "ORG-4"
-    assert standing.meant("West", names) is None
+    assert standing.resolve_name("ORG-1", names) == "ORG-1"
+    assert standing.resolve_name("North", names) == "ORG-1"
+    assert standing.resolve_name("South", names) == "South", "an id goes before a name"
+    assert standing.resolve_name("South", names, own=["ORG-2"]) == "ORG-2", "and one's own organizations before others"
+    assert standing.resolve_name("Twin", names) is None
+    assert standing.resolve_name("Twin", names, own=["ORG-4"]) == "ORG-4"
+    assert standing.resolve_name("West", names) is None
 
 
 def test_organizations_of_another_app_may_have_names_too(alice, job_type, monkeypatch):

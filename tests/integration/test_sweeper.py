@@ -130,7 +130,7 @@ def test_statuses_that_wait_are_all_swept():
 
 
 def test_a_row_that_somebody_holds_keeps_no_other_job_waiting(job_type):
-    # Broken by one UPDATE for the whole batch without SKIP LOCKED in `waiting.enter`: it fails each time.
+    # Broken by one UPDATE for the whole batch without SKIP LOCKED in `waiting.enter_line`: it fails each time.
     jobs = [submit_job(job_type, factory.ALPHA, {"n": n}, available_at=3600) for n in range(5)]
     frappe.db.sql("UPDATE `tabBackground Job` SET due_epoch = 1 WHERE job_type = %s", (job_type,))
     frappe.db.sql("commit")

@@ -27,7 +27,7 @@ def epoch(text: str) -> float:
 
 
 def by_cron(cron: str, zone: str = BERLIN) -> Recurrence:
-    return recurrence.of("Cron", cron, None, None, zone, 0, NOW)
+    return recurrence.parse("Cron", cron, None, None, zone, 0, NOW)
 
 
 def due(cron: str, after: str, number: int, zone: str = BERLIN) -> list[str]:
@@ -153,7 +153,7 @@ def test_the_last_ones_of_many_are_found_without_going_through_all():
 
 
 def test_an_interval_counts_time_that_passes_from_its_beginning():
-    found = recurrence.of("Interval", None, 1, "Days", BERLIN, epoch("2026-10-24T12:00:00+02:00"), NOW)
+    found = recurrence.parse("Interval", None, 1, "Days", BERLIN, epoch("2026-10-24T12:00:00+02:00"), NOW)
     assert found.next_after(epoch(AUTUMN)) == epoch("2026-10-25T11:00:00+01:00"), "24 hours, whatever the clock says"
     assert found.next_after(0) == epoch("2026-10-25T11:00:00+01:00"), "none before the first"
     assert found.last(2, epoch("2026-10-25T11:00:00+01:00"), NOW)[-1] <= NOW
@@ -174,7 +174,7 @@ def test_an_interval_counts_time_that_passes_from_its_beginning():
 )
 def test_an_impossible_interval_is_refused(every, unit):
     with pytest.raises(InvalidJobError):
-        recurrence.of("Interval", None, every, unit, BERLIN, 0, NOW)
+        recurrence.parse("Interval", None, every, unit, BERLIN, 0, NOW)
 
 
 # What is refused -------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from pypika.terms import Criterion, Parameter, Term, ValueWrapper
 
 from ..base import clock, config
 from ..db import sql
-from .standing import ACTIVE, ADMIN, MEMBER, NO_REACH, Limits, Reach, Standing, meant
+from .standing import ACTIVE, ADMIN, MEMBER, NO_REACH, Limits, Reach, Standing, resolve_name
 
 DESK_USER = "System User"
 """The user type of accounts that may use Desk. Others are Website Users."""
@@ -74,7 +74,7 @@ class OrgMemberTenancy:
         default = config.settings().default_organization
         values = {"user": user, "organization": organization, "default": default, "today": clock.site_time().date()}
         rows = frappe.db.sql(_standing_text(frappe.db.db_type, has_default=bool(default)), values)
-        chosen = meant(organization, {row[0]: row[1] for row in rows}, {row[0] for row in rows if row[2]})
+        chosen = resolve_name(organization, {row[0]: row[1] for row in rows}, {row[0] for row in rows if row[2]})
         if chosen is None:
             return Standing(None, None, organization=organization)
         found = [row for row in rows if row[0] == chosen]
@@ -85,7 +85,9 @@ class OrgMemberTenancy:
         """The id of any organization, by id or name. Only for users who see all of them."""
         org = frappe.qb.DocType("Organization")
         query = frappe.qb.from_(org).select(org.name, org.org_name)
-        return meant(organization, dict(query.where((org.name == organization) | (org.org_name == organization)).run()))
+        return resolve_name(
+            organization, dict(query.where((org.name == organization) | (org.org_name == organization)).run())
+        )
 
     def names_of(self, organizations: Sequence[str]) -> dict[str, str]:
         """The names of these organizations, in one statement."""

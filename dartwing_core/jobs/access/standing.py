@@ -69,7 +69,7 @@ class Reach:
 NO_REACH = Reach(False, [], [], [], {})
 
 
-def meant(asked: str, names: Mapping[str, str | None], own: Collection[str] = ()) -> str | None:
+def resolve_name(asked: str, names: Mapping[str, str | None], own: Collection[str] = ()) -> str | None:
     """The id of the organization that a text means, among those with these `names`. Those of `own` go first.
 
     An id goes before a name. A name of several organizations means none. Both are compared exactly: MariaDB takes

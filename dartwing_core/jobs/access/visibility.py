@@ -20,7 +20,7 @@ from ..base import config
 from ..base.row_types import Row, changed
 from ..status import JobStatus
 from . import tenancy
-from .standing import NO_REACH, Reach, meant
+from .standing import NO_REACH, Reach, resolve_name
 
 RESULT_FIELDS = ("result", "output_reference")
 TEXT_FIELDS = ("error_message", "progress_message")
@@ -80,7 +80,7 @@ class Viewer:
         names = self.reach.names
         if self.sees_everything or names is None:
             return tenancy.resolve(self.user, organization)
-        return meant(organization, names) or organization
+        return resolve_name(organization, names) or organization
 
     def names_of(self, organizations: Iterable[str]) -> dict[str, str]:
         """The names of these organizations, by id. Issues no query for those of the user."""
@@ -101,10 +101,11 @@ class Viewer:
         if self.sees_everything:
             return True
         is_own = job.get("owner_user") == self.user
-        return job.get("organization") not in self.hidden and (is_own or not is_result_private(job))
+        is_hidden = job.get("organization") in self.organizations_hiding_results
+        return not is_hidden and (is_own or not is_result_private(job))
 
     @property
-    def hidden(self) -> list[str]:
+    def organizations_hiding_results(self) -> list[str]:
         """Organizations of the user whose results are hidden from them now."""
         return [] if self.sees_everything else self.reach.not_active
 
@@ -124,7 +125,7 @@ class Viewer:
             return mine | administered
         return next((part for part in (mine, administered) if part is not None), job.name.isnull())
 
-    def shown(self, job: Table, organization: str | None = None) -> Criterion:
+    def can_see_condition(self, job: Table, organization: str | None = None) -> Criterion:
         """`can_see_job` as a condition. `visible` counts the jobs of an organization by an index alone."""
         condition = self.visible(job, organization)
         if self.sees_everything:
@@ -133,19 +134,19 @@ class Viewer:
 
     def visible_with_result(self, job: Table) -> Criterion:
         """The condition for queries that can't hide a single column: without completed jobs with a hidden result."""
-        condition = self.shown(job)
+        condition = self.can_see_condition(job)
         parts = self._result_conditions(job)
         return condition & ((job.status != JobStatus.COMPLETED.value) | Criterion.all(parts)) if parts else condition
 
     def visible_with_files(self, job: Table) -> Criterion:
         """The condition for jobs whose files are visible. Files may exist before a job is completed."""
-        return Criterion.all([self.shown(job), *self._result_conditions(job)])
+        return Criterion.all([self.can_see_condition(job), *self._result_conditions(job)])
 
     def _result_conditions(self, job: Table) -> list[Criterion]:
         """`can_see_result` as conditions on Background Job."""
         parts = []
-        if self.hidden:
-            parts.append(job.organization.notin(self.hidden))
+        if self.organizations_hiding_results:
+            parts.append(job.organization.notin(self.organizations_hiding_results))
         if self.reach.admins and not self.sees_everything:  # other users see only their own jobs
             of_type = frappe.qb.DocType(config.JOB_TYPE)
             private = frappe.qb.from_(of_type).select(of_type.name).where(of_type.results_visible_to == OWNER_ONLY)

@@ -114,7 +114,7 @@ class Attempt:
             result = self._run_handler()
             self._succeed(result)
         except Exception as error:
-            failure = self._in_truth(error)
+            failure = self._actual_error(error)
             self.has_ended_itself = not (outcome.is_timeout(failure) or isinstance(failure, JobCanceledError))
         except BaseException as error:
             failure = error
@@ -128,7 +128,7 @@ class Attempt:
         finally:
             failure = None  # its traceback holds this frame: all that the handler has had would stay in memory
 
-    def _in_truth(self, error: Exception) -> Exception:
+    def _actual_error(self, error: Exception) -> Exception:
         """The error that ended the attempt. A handler may have replaced RQ's exception (invariant I9)."""
         says_it_itself = outcome.is_timeout(error) or isinstance(error, JobCanceledError)
         if says_it_itself or self.context.remaining_seconds() > 0:

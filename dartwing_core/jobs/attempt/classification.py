@@ -72,7 +72,7 @@ def classify_error(exc: BaseException, retry_on: Collection[str] = (), never_ret
         return True
     if isinstance(exc, PermanentError | JobCanceledError):
         return False
-    if passes(exc):
+    if is_transient(exc):
         return True
     if isinstance(exc, JobError):
         return exc.is_retryable
@@ -84,7 +84,7 @@ def classify_error(exc: BaseException, retry_on: Collection[str] = (), never_ret
     return not isinstance(exc, FRAPPE_PERMANENT + PROGRAMMING_ERRORS)
 
 
-def passes(exc: BaseException) -> bool:
+def is_transient(exc: BaseException) -> bool:
     """Whether an exception tells of something that passes: a lost connection, a deadlock, a time limit."""
     return isinstance(exc, TRANSIENT) or _is_lost_request(exc) or database_code(exc) in RETRYABLE_DATABASE_CODES
 

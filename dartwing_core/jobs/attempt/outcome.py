@@ -86,6 +86,11 @@ def failure(job: EndingJob, error: BaseException, policy: RetryPolicy, secrets: 
     message, trace = describe(error, secrets), traceback_of(error, secrets)
     if server_errors.database_code(error) == server_errors.TABLE_CHANGED:
         return _not_to_blame(job, "Table changed by a migration", message, trace)
+    return _failed_attempt(job, error, policy, message, trace)
+
+
+def _failed_attempt(job: EndingJob, error: BaseException, policy: RetryPolicy, message: str, trace: str) -> Outcome:
+    """The outcome of an attempt that its own error has ended."""
     is_retryable = classification.classify_error(error, policy.retry_on, policy.never_retry_on)
     details = {
         "error_message": message,

@@ -112,7 +112,7 @@ class Declared:
 def _without_secrets(error: Exception) -> Exception:
     """What a validator's error becomes, whose own text and traceback may tell secrets. A passing one stays so."""
     text = _("These parameters can't be checked: {0}.").format(type(error).__name__)
-    return TransientError(text) if classification.passes(error) else InvalidJobError(text)
+    return TransientError(text) if classification.is_transient(error) else InvalidJobError(text)
 
 
 def _revealed(text: str | secret_values.Secret[str]) -> str:

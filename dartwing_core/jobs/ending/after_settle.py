@@ -36,7 +36,7 @@ def follow_up(job: ClaimedJob, duration: float, end: Outcome | None) -> None:
 def requeue_if_due(job: ClaimedJob, end: Outcome | None) -> None:
     """Put a job in line again whose next attempt is due at once. Others wait for the sweeper."""
     if end is not None and end.values.get("due_epoch", float("inf")) <= clock.now_epoch():
-        run_step(lambda: wake.wake_for(sql.committed(lambda: waiting.enter([job.name]))))
+        run_step(lambda: wake.wake_for(sql.committed(lambda: waiting.enter_line([job.name]))))
 
 
 def run_step(step: Callable[[], Any]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ..base.row_types import RungJob
 from ..db import sql
 from ..rq import doorbells, redis_queue
-from ..store.job_rows import DispatchRow
+from ..store.job_rows import CandidateRow
 from . import line_queries, pauses, queue_view, selection
 
 
@@ -42,8 +42,8 @@ def admit_held() -> int:
     return len(entered)
 
 
-def _first_jobs(lines: Sequence[selection.Line], number: int) -> list[DispatchRow]:
-    jobs: list[DispatchRow] = []
+def _first_jobs(lines: Sequence[selection.Line], number: int) -> list[CandidateRow]:
+    jobs: list[CandidateRow] = []
     for line in lines:
         if len(jobs) >= number:
             break

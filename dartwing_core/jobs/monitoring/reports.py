@@ -136,7 +136,7 @@ def retry_dead_letters(
 
 def _dead_letters(organization: str | None, job_type: str | None) -> tuple[Table, Criterion]:
     job = frappe.qb.DocType(config.JOB)
-    visible = visibility.viewer().shown(job, list_arguments.organization_filter(organization))
+    visible = visibility.viewer().can_see_condition(job, list_arguments.organization_filter(organization))
     return job, list_arguments.narrowed(visible & (job.status == str(JobStatus.DEAD_LETTER)), job, job_type=job_type)
 
 

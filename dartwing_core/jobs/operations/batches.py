@@ -90,7 +90,7 @@ def submit_batch(
     if not plan.jobs and not any(row[kind] for kind in CALLBACKS):
         raise InvalidJobError(_("A batch needs a job."))
     with undone_on_error(SAVEPOINT):
-        row["size"] = engine.place_batch(plan.jobs, plan.after, row) if plan.jobs else 0
+        row["size"] = engine.submit_members(plan.jobs, plan.after, row) if plan.jobs else 0
         batch_store.insert(row)
     if not row["size"]:
         after_commit().actions.append(partial(batch_end.close_ended, [row["name"]]))

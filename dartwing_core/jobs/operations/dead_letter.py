@@ -58,7 +58,7 @@ def _retry(names: list[str]) -> dict[str, Any]:
 
 def _visible_names(organization: str | None, job_type: str | None, limit: int) -> list[str]:
     job = frappe.qb.DocType(config.JOB)
-    condition = visibility.viewer().shown(job, list_arguments.organization_filter(organization))
+    condition = visibility.viewer().can_see_condition(job, list_arguments.organization_filter(organization))
     condition &= job.status == JobStatus.DEAD_LETTER.value
     condition = list_arguments.narrowed(condition, job, job_type=job_type)
     return frappe.qb.from_(job).select(job.name).where(condition).orderby(job.name).limit(limit).run(pluck=True)

@@ -77,7 +77,7 @@ def _moved(job: JobRow, due: float, message: str) -> Document:
     if not leaves_line:
         status = JobStatus(job["status"])
         history.write([history.event_of(job, status, status, message, frappe.session.user)])
-    entered = waiting.enter([job["name"]])
+    entered = waiting.enter_line([job["name"]])
     after_commit().wake_for(entered)
     if entered:
         values |= {"status": str(JobStatus.QUEUED), "in_line": int(LinePlace.IN_LINE)}

@@ -66,7 +66,7 @@ def preview_schedule(
 ) -> list[str]:
     """The next due times of a schedule with these fields, if it was saved now. Raises InvalidJobError for bad ones."""
     now, zone = clock.now_epoch(), time_zone or get_system_timezone()
-    found = recurrence.of(frequency, cron, every, every_unit, zone, now, now)
+    found = recurrence.parse(frequency, cron, every, every_unit, zone, now, now)
     return _iso(found.following(now, NEXT), found.zone)
 
 

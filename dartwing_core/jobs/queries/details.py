@@ -91,7 +91,7 @@ def _named(names: Sequence[str]) -> list[dict[str, Any]]:
         return []
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(job.name, job.job_type, job.status)
-    found = query.where(visibility.viewer().shown(job) & job.name.isin(list(names))).run()
+    found = query.where(visibility.viewer().can_see_condition(job) & job.name.isin(list(names))).run()
     known = {name: {"job_type": job_type, "status": status} for name, job_type, status in found}
     unknown = {"job_type": None, "status": None}
     return [{"job_id": name, **known.get(name, unknown)} for name in names]

@@ -146,7 +146,7 @@ def get_live_progress(job_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     job = frappe.qb.DocType(config.JOB)
     is_running = job.name.isin(asked) & (job.status == str(JobStatus.RUNNING))
     columns = (job.name, job.attempt, job.progress, job.progress_message)
-    query = frappe.qb.from_(job).select(*columns).where(visibility.viewer().shown(job) & is_running)
+    query = frappe.qb.from_(job).select(*columns).where(visibility.viewer().can_see_condition(job) & is_running)
     rows = query.run(as_dict=True)
     live = runs.live_progress(rows)
     return {row["name"]: {"attempt": row["attempt"], **_progress(row, live.get(row["name"]))} for row in rows}

@@ -45,7 +45,7 @@ def visible_names(job_ids: Collection[str]) -> list[str]:
         return []
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(job.name).where(job.name.isin(names))
-    return query.where(viewer().shown(job)).run(pluck=True)
+    return query.where(viewer().can_see_condition(job)).run(pluck=True)
 
 
 def visible_job_now(name: str) -> JobRow | None:

@@ -123,7 +123,9 @@ class Recurrence:
         return before != after
 
 
-def of(frequency: Any, cron: Any, every: Any, every_unit: Any, time_zone: Any, anchor: float, now: float) -> Recurrence:
+def parse(
+    frequency: Any, cron: Any, every: Any, every_unit: Any, time_zone: Any, anchor: float, now: float
+) -> Recurrence:
     """The recurrence of a schedule's fields. Raises InvalidJobError with the reason for invalid ones."""
     zone = _zone(time_zone)
     if frequency == INTERVAL:

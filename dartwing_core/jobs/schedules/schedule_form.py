@@ -57,7 +57,7 @@ def check(schedule: Document) -> None:
 
 def recurrence_of(schedule: ScheduleRow, now: float) -> Recurrence:
     """The recurrence of a schedule with these columns. Raises InvalidJobError if they make no sense."""
-    return recurrence.of(
+    return recurrence.parse(
         schedule["frequency"],
         schedule["cron"],
         schedule["every"],

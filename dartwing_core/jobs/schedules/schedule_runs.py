@@ -104,7 +104,7 @@ def _make_due(result: Result, schedule: ScheduleRow, now: float) -> None:
         result.values["look_at_epoch"] = now + LOOK_AGAIN
         return
     result.values = schedule_store.next_columns(recurrence.next_after(now))
-    for due in chosen(schedule, recurrence, now):
+    for due in select_due_times(schedule, recurrence, now):
         try:
             _make(result, schedule, due)
         except NOT_NOW as error:
@@ -115,7 +115,7 @@ def _make_due(result: Result, schedule: ScheduleRow, now: float) -> None:
             _refuse(result, schedule, plain_text.of_error(error))
 
 
-def chosen(schedule: ScheduleRow, recurrence: Recurrence, now: float) -> list[float]:
+def select_due_times(schedule: ScheduleRow, recurrence: Recurrence, now: float) -> list[float]:
     """The passed due times that get a job, by the schedule's policy."""
     number = schedule["catch_up_limit"] if schedule["missed_runs"] == CATCH_UP else 1
     due = recurrence.last(max(1, number), schedule["next_run_epoch"], now)

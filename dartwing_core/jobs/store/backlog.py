@@ -20,12 +20,21 @@ from ..base import config
 from ..base.row_types import fields_of
 from ..db import sql
 from ..status import ENDED_BADLY, LIVE, WAITING, JobStatus, LinePlace
-from .job_rows import AwaitedRow, ChildRow, ConcernedRow, DispatchRow, DoubtfulRow, LiveColumns, ReleasedRow, RunningRow
+from .job_rows import (
+    AwaitedRow,
+    CandidateRow,
+    ChildRow,
+    ConcernedRow,
+    DoubtfulRow,
+    LiveColumns,
+    ReleasedRow,
+    RunningRow,
+)
 
 RUN_ANYWAY = "run"
 """`on_parent_failure` of a job that runs however its parents end."""
 BAD_ENDS = tuple(str(status) for status in ENDED_BADLY)
-DISPATCH_FIELDS = fields_of(DispatchRow)
+CANDIDATE_FIELDS = fields_of(CandidateRow)
 CHILD_FIELDS = fields_of(ChildRow)
 RUNNING_FIELDS = fields_of(RunningRow)
 OVERTIME = 60
@@ -75,7 +84,7 @@ def outlook_query() -> QueryBuilder:
     )
 
 
-def due(status: JobStatus, epoch: float, limit: int) -> list[DispatchRow]:
+def due(status: JobStatus, epoch: float, limit: int) -> list[CandidateRow]:
     """Due jobs of one waiting state that wait for no other job, the longest due first."""
     return due_query(status, epoch, limit).run(as_dict=True)
 
@@ -85,7 +94,7 @@ def due_query(status: JobStatus, epoch: float, limit: int) -> QueryBuilder:
     job = frappe.qb.DocType(config.JOB)
     return (
         frappe.qb.from_(job)
-        .select(*(job[field] for field in DISPATCH_FIELDS))
+        .select(*(job[field] for field in CANDIDATE_FIELDS))
         .where(_is_outside(job, status) & job.waits_for.isnull() & is_due(job, epoch))
         .orderby(job.due_epoch)
         .limit(limit)

@@ -8,7 +8,7 @@ from typing import TypedDict
 from ..base.row_types import MovableJob
 
 
-class DispatchRow(MovableJob):
+class CandidateRow(MovableJob):
     """A job, with the columns for waking workers."""
 
     queue: str
@@ -16,13 +16,13 @@ class DispatchRow(MovableJob):
     timeout_seconds: int
 
 
-class DueRow(DispatchRow):
+class DueRow(CandidateRow):
     """A job that waits for nothing but its time."""
 
     due_epoch: float
 
 
-class ChildRow(DispatchRow):
+class ChildRow(CandidateRow):
     """A job that may wait for another one, or belong to a batch."""
 
     waits_for: str | None
@@ -50,7 +50,7 @@ class MemberRow(ChildRow):
     active_key: str | None
 
 
-class RunningRow(DispatchRow):
+class RunningRow(CandidateRow):
     """A job that is running."""
 
     started_at: datetime | None

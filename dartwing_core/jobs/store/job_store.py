@@ -92,7 +92,8 @@ def transition(
 def move_all(jobs: Sequence[Child], to_status: JobStatus, message: str, values: Columns, actor: str) -> list[Child]:
     """Move jobs that share one state, with further column `values`. Returns those that moved.
 
-    Skips locked and changed jobs, also those that wait for another job now. Does not commit.
+    The state is that of the first job. Skips locked jobs, jobs in another state by now, and those that wait for another
+    job now. Does not commit.
     """
     free = lock_unchanged(jobs, JobStatus(jobs[0]["status"])) if jobs else []
     if not free:

@@ -18,10 +18,10 @@ from ..base import clock, config
 from ..base.row_types import fields_of
 from ..db import sql
 from ..status import JobStatus
-from .job_rows import DispatchRow
+from .job_rows import CandidateRow
 
 
-class QueuedRow(DispatchRow):
+class QueuedRow(CandidateRow):
     """A job in line, with all that an attempt needs of it."""
 
     max_retries: int

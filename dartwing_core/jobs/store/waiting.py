@@ -57,7 +57,9 @@ def set_due(job: JobRow, due_epoch: float) -> Columns | None:
 
 def wait_on(waits_for: Mapping[str, str], waited_for: str) -> int:
     """Let jobs wait for another parent, by job name, instead of `waited_for`. Returns how many. Does not commit."""
-    return set_parents({row["name"]: waits_for[row["name"]] for row in free(list(waits_for), waited_for)}, WAITING)
+    return set_parents(
+        {row["name"]: waits_for[row["name"]] for row in lock_waiting(list(waits_for), waited_for)}, WAITING
+    )
 
 
 def set_parents(waits_for: Mapping[str, str | None], statuses: Iterable[JobStatus]) -> int:
@@ -79,23 +81,23 @@ def set_parents(waits_for: Mapping[str, str | None], statuses: Iterable[JobStatu
 def enter_due(limit: int) -> list[DueRow]:
     """Put due jobs in line, the longest due of each state first. Returns those that got in. Does not commit."""
     now = clock.now_epoch()
-    return [job for status in WAITING for job in enter([row["name"] for row in backlog.due(status, now, limit)])]
+    return [job for status in WAITING for job in enter_line([row["name"] for row in backlog.due(status, now, limit)])]
 
 
-def enter(names: Sequence[str]) -> list[DueRow]:
+def enter_line(names: Sequence[str]) -> list[DueRow]:
     """Put jobs in line that are due and wait for no other one. Returns those that got in.
 
     Skips locked jobs. Does not commit.
     """
     now = clock.now_epoch()
-    return enter_locked([row for row in free(names, None) if row["due_epoch"] <= now])
+    return enter_locked([row for row in lock_waiting(names, None) if row["due_epoch"] <= now])
 
 
 def release(names: Sequence[str], waited_for: str) -> tuple[int, list[DueRow]]:
     """Release jobs that have waited for `waited_for`, and put the due ones in line. Does not commit.
 
     Returns how many were released, and those that are in line now."""
-    rows, now = free(names, waited_for), clock.now_epoch()
+    rows, now = lock_waiting(names, waited_for), clock.now_epoch()
     if rows:
         job = frappe.qb.DocType(config.JOB)
         query = frappe.qb.update(job).set(job.waits_for, None).set(job.modified, clock.site_time())
@@ -121,10 +123,10 @@ def enter_locked(rows: Sequence[DueRow]) -> list[DueRow]:
     return list(rows)
 
 
-FREE_FIELDS = fields_of(DueRow)
+DUE_FIELDS = fields_of(DueRow)
 
 
-def free(names: Sequence[str], waited_for: str | None, place: LinePlace = LinePlace.OUTSIDE) -> list[DueRow]:
+def lock_waiting(names: Sequence[str], waited_for: str | None, place: LinePlace = LinePlace.OUTSIDE) -> list[DueRow]:
     """Lock the jobs that still wait for `waited_for`, until the commit. Skips locked jobs.
 
     Reads by name: a locking read of another index would lock gaps in it too.
@@ -132,11 +134,11 @@ def free(names: Sequence[str], waited_for: str | None, place: LinePlace = LinePl
     if not names:
         return []
     job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).force_index("PRIMARY").select(*(job[field] for field in FREE_FIELDS))
+    query = frappe.qb.from_(job).force_index("PRIMARY").select(*(job[field] for field in DUE_FIELDS))
     query = query.for_update(skip_locked=True).where(job.name.isin(list(names)) & (job.in_line == place))
     query = query.where(job.waits_for == waited_for if waited_for else job.waits_for.isnull())
     query = query.where(job.status.isin([str(status) for status in WAITING]))
-    found: dict[str, DueRow] = {row["name"]: row for row in sql.run_locking_read(query, FREE_FIELDS)}
+    found: dict[str, DueRow] = {row["name"]: row for row in sql.run_locking_read(query, DUE_FIELDS)}
     return [found[name] for name in names if name in found]
 
 

@@ -76,7 +76,7 @@ def _restart_lease(job: AttemptKey) -> bool:
 
 
 @dataclass(slots=True)
-class Checked:
+class StrictCheck:
     """The result of a strict check of the limits."""
 
     at: datetime
@@ -202,7 +202,7 @@ class Claimer:
 
     def _claim_under_caps(self, line: Line, log: list[history.Event]) -> ClaimedJob | None:
         """Claim under caps: one claim after another, each counting what the one before has committed."""
-        caps, checked = self.view.caps(line), Checked(clock.site_time())
+        caps, checked = self.view.caps(line), StrictCheck(clock.site_time())
         with limits.lock_caps(caps) as are_ours:
             sql.commit()  # a snapshot of what runs now
             key = limits.find_reached(caps) if are_ours else next(iter(caps))
@@ -225,7 +225,7 @@ class Claimer:
         return circuits.of_types([line.job_type], [line.organization]).get((line.organization, line.job_type))
 
     def _claim_first_of(
-        self, line: Line, log: list[history.Event], checked: Checked | None = None
+        self, line: Line, log: list[history.Event], checked: StrictCheck | None = None
     ) -> ClaimedJob | None:
         """Claim the first job of a line that nobody holds. None if there is none, or another line is first by now."""
         choice = self.view.choice
@@ -235,17 +235,16 @@ class Claimer:
             job = queued_job.lock(candidate.name)
             if job:
                 self.view.skip_claimed(line)
-                return self._claim_locked(line, job, log, checked or Checked(clock.site_time()))
+                return self._claim_locked(line, job, log, checked or StrictCheck(clock.site_time()))
             self.view.skip(line)
         choice.drop(line)
         return None
 
     def _claim_locked(
-        self, line: Line, job: QueuedJob, log: list[history.Event], checked: Checked
+        self, line: Line, job: QueuedJob, log: list[history.Event], checked: StrictCheck
     ) -> ClaimedJob | None:
         job_type = self.view.types[line.job_type]
-        is_alone = bool(job_type and job_type.own_process)
-        if not self._can_run(job.row, is_alone):
+        if not self._can_run(job.row, bool(job_type and job_type.own_process)):
             self.needs_entry = job.row
             return None
         circuit = checked.circuit
@@ -259,18 +258,22 @@ class Claimer:
             return None
         self._record_turn(line)
         self.is_first = False
-        self._started = ClaimedJob(
+        self._started = self._claimed_job(line, job, row, circuit)
+        return self._started
+
+    def _claimed_job(self, line: Line, job: QueuedJob, row: ClaimedRow, circuit: circuits.Circuit | None) -> ClaimedJob:
+        job_type = self.view.types[line.job_type]
+        return ClaimedJob(
             row,
             job.owner,
             job.has_children,
             handler=job_type.get("handler_method") if job_type else None,
             timeout_handler=job_type.get("timeout_handler_method") if job_type else None,
             requires_permission=job_type.get("requires_permission") if job_type else None,
-            is_alone=is_alone,
+            is_alone=bool(job_type and job_type.own_process),
             caps=self.view.caps(line),
             circuit=circuit,
         )
-        return self._started
 
     def _can_run(self, job: QueuedRow, is_alone: bool) -> bool:
         if is_alone and not self.is_first:
@@ -283,12 +286,14 @@ class Claimer:
         connection_id = sql.this_connection() or 0
         values = {"name": job["name"], "before": job["attempt"], "attempt": attempt, "now": now}
         values |= {"engine": config.ENGINE, "connection_id": connection_id, "entry_id": self._entry_id}
-        told = event_jobs.rows_for([job], JobStatus.QUEUED, JobStatus.RUNNING)  # first: an error has started nothing
+        told = event_jobs.rows_for(
+            [job], JobStatus.QUEUED, JobStatus.RUNNING
+        )  # before the UPDATE, so that an error here starts nothing
         if not sql.execute_as_of_now(_START, values):
             return None
         message, worker = f"Worker started execution, attempt {attempt}", worker_name()
         log.append(history.event_of(job, JobStatus.QUEUED, JobStatus.RUNNING, message, config.ENGINE, worker=worker))
-        event_jobs.insert(told)  # behind the log, by which an error is known to leave a started job
+        event_jobs.insert(told)  # after the log: callers read there that the job has started, if this raises
         events.announce([job], JobStatus.QUEUED, JobStatus.RUNNING, {})
         started = {"status": str(JobStatus.RUNNING), "attempt": attempt, "started_at": now}
         return cast(ClaimedRow, {**job, **started, "connection_id": connection_id})

@@ -15,7 +15,7 @@ from ..access import tenancy
 from ..base import config
 from ..status import JobStatus, LinePlace
 from ..store import backlog, waiting
-from ..store.job_rows import DispatchRow, DueRow
+from ..store.job_rows import CandidateRow, DueRow
 from . import limits
 from .selection import Line
 
@@ -58,7 +58,7 @@ def admit_held_of(held: Sequence[HeadRow]) -> list[DueRow]:
         organization = head["organization"]
         if room[organization] > 0:
             names = _held_query(head, room[organization]).run(pluck=True)
-            rows = waiting.free(names, None, LinePlace.HELD)
+            rows = waiting.lock_waiting(names, None, LinePlace.HELD)
             room[organization] -= len(rows)
             entered += waiting.enter_locked(rows)
     return entered
@@ -90,9 +90,9 @@ def first_places(line: Line, limit: int) -> list[Place]:
     return [Place(*row) for row in frappe.db.sql(text, dict(zip(LINE, line.key, strict=True)))]
 
 
-def first_jobs(line: Line, limit: int) -> list[DispatchRow]:
-    """The rows of a line's first jobs, with DISPATCH_FIELDS."""
-    text = _first_text(frappe.db.db_type, backlog.DISPATCH_FIELDS, limit)
+def first_jobs(line: Line, limit: int) -> list[CandidateRow]:
+    """The rows of a line's first jobs, with CANDIDATE_FIELDS."""
+    text = _first_text(frappe.db.db_type, backlog.CANDIDATE_FIELDS, limit)
     return frappe.db.sql(text, dict(zip(LINE, line.key, strict=True)), as_dict=True)
 
 

@@ -26,9 +26,9 @@ from .selection import Choice, Line
 from .turns import Turns
 
 SHARE = 20
-"""A view is good for so many times as long as its reading took: reading takes a twentieth of a worker's time …"""
+"""A view is good for so many times as long as its reading took. So reading takes a twentieth of a worker's time."""
 LONGEST = 0.25
-"""… but for so many seconds at most. A job that comes meanwhile waits for the next view."""
+"""Seconds for which a view is good at most. A job that comes meanwhile waits for the next view."""
 LONG_JOB = 8
 """A job that ran so many times as long as reading took ends the view: no worker starts two such jobs by an old one."""
 AHEAD = 20

@@ -54,8 +54,8 @@ class JobSnoozed(JobError):
         self.seconds = seconds
 
 
-class JobHeldError(JobError):
-    """The job may not run now: it goes back to its place in line. Raised only by the engine, before the handler."""
+class JobPutBackError(JobError):
+    """The job may not run now: it is put back in its place in line. Raised only by the engine, before the handler."""
 
 
 class JobTimeoutError(TransientError):

@@ -152,7 +152,7 @@ class Workers(State):
     def began(self, slice_: Slice, taken: ClaimedJob, before: Mapping[str, circuits.Circuit]) -> None:
         slice_.job, job = taken, taken.row
         if circuit := before.get(job["organization"]):
-            assert not circuit.is_held, (job, circuit)
+            assert not circuit.stops_jobs, (job, circuit)
             self.probes.append(job)
 
     def circuits(self) -> dict[str, circuits.Circuit]:

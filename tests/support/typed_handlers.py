@@ -15,7 +15,7 @@ from pydantic import AfterValidator, AliasChoices, BaseModel, Field, model_valid
 from typing_extensions import TypedDict
 
 from dartwing_core.jobs import JobContext, PermanentError, Secret, job_handler
-from dartwing_core.jobs.errors import JobHeldError
+from dartwing_core.jobs.errors import JobPutBackError
 
 
 @dataclass
@@ -271,9 +271,9 @@ def saves_json(context: JobContext, token: Secret[str]) -> None:
 
 
 @job_handler
-def holds_itself(context: JobContext, token: Secret[str]) -> None:
+def puts_itself_back(context: JobContext, token: Secret[str]) -> None:
     """An error of the engine's own with the secret."""
-    raise JobHeldError(f"until {token.get_secret_value()}")
+    raise JobPutBackError(f"until {token.get_secret_value()}")
 
 
 class StrictModel(BaseModel):

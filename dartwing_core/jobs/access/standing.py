@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 ACTIVE = "Active"
 MEMBER, ADMIN = "Member", "Admin"
-HELD_STATES = ("Suspended", "Inactive")
+STOPPED_STATES = ("Suspended", "Inactive")
+"""States of organizations whose jobs do not start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Limits:
     @property
     def may_start(self) -> bool:
         """Whether its waiting jobs may start. Jobs of an organization that is gone may, and fail."""
-        return not self.is_paused and self.state not in HELD_STATES
+        return not self.is_paused and self.state not in STOPPED_STATES
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from ..db import connection, sql
 from ..db.transaction import TransactionWatch, has_undone_transaction
 from ..errors import (
     JobCanceledError,
-    JobHeldError,
+    JobPutBackError,
     JobTimeoutError,
     PermanentError,
     TransientError,
@@ -149,7 +149,7 @@ class Attempt:
             raise PermanentError(_("Job Type {0} does not exist any more.").format(self.job.row["job_type"]))
         if self.refusal:
             raise self.refusal
-        self._hold_if_asked_to()
+        self._check_organization()
         frappe.set_user(owner.user)
         frappe.local.lang = owner.language or frappe.local.lang
         permission.check_owner(owner, self.job.requires_permission)
@@ -300,8 +300,8 @@ class Attempt:
     def _settle(self, end: Outcome, log: list[history.Event]) -> bool:
         return self._settlement.write(end, log, has_row=self.heartbeat is not None and self.heartbeat.began)
 
-    def _hold_if_asked_to(self) -> None:
-        """Keep the job in line if its organization was paused or suspended since the worker's view."""
+    def _check_organization(self) -> None:
+        """Put the job back in line if its organization was paused or suspended since the worker's view."""
         state = self.job.owner.standing().limits
-        if state.is_paused or state.state in standing.HELD_STATES:
-            raise JobHeldError(_("The organization is paused or suspended."))
+        if state.is_paused or state.state in standing.STOPPED_STATES:
+            raise JobPutBackError(_("The organization is paused or suspended."))

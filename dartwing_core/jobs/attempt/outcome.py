@@ -17,7 +17,7 @@ from ..base.outside_errors import BaseTimeoutException
 from ..base.row_types import Columns, TypeAndOrganization
 from ..base.secret_values import without, without_in
 from ..db import server_errors
-from ..errors import InvalidJobError, JobError, JobHeldError, JobSnoozed, JobTimeoutError
+from ..errors import InvalidJobError, JobError, JobPutBackError, JobSnoozed, JobTimeoutError
 from ..status import JobStatus
 from ..store import circuits, new_rows
 from ..store.job_rows import DoubtfulRow
@@ -81,8 +81,8 @@ def failure(job: EndingJob, error: BaseException, policy: RetryPolicy, secrets: 
     """
     if isinstance(error, JobSnoozed):
         return _snoozed(job, error)
-    if isinstance(error, JobHeldError):
-        return _held(job, error, secrets)
+    if isinstance(error, JobPutBackError):
+        return _put_back(job, error, secrets)
     message, trace = describe(error, secrets), traceback_of(error, secrets)
     if server_errors.database_code(error) == server_errors.TABLE_CHANGED:
         return _not_to_blame(job, "Table changed by a migration", message, trace)
@@ -154,10 +154,10 @@ def _snoozed(job: EndingJob, error: JobSnoozed) -> Outcome:
     return Outcome(JobStatus.PENDING, f"Snoozed for {error.seconds:g} s", values)
 
 
-def _held(job: EndingJob, error: JobHeldError, secrets: Collection[str]) -> Outcome:
+def _put_back(job: EndingJob, error: JobPutBackError, secrets: Collection[str]) -> Outcome:
     values = {**new_rows.due_columns(clock.now_epoch(), job["priority"]), "crash_count": job["crash_count"]}
     del values["admission_rank"]  # it has its old place in line
-    return Outcome(JobStatus.PENDING, f"Held: {without(str(error), secrets)}", values)
+    return Outcome(JobStatus.PENDING, f"Put back in line: {without(str(error), secrets)}", values)
 
 
 def is_timeout(error: BaseException) -> bool:

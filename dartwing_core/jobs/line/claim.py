@@ -210,7 +210,7 @@ class Claimer:
                 self.view.choice.drop_capped(key)
                 return None
             checked.circuit = self._circuit(line)
-            if checked.circuit is not None and checked.circuit.is_held:
+            if checked.circuit is not None and checked.circuit.stops_jobs:
                 self.view.choice.drop(line)
                 return None
             taken = self._claim_first_of(line, log, checked)

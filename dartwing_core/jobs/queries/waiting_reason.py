@@ -18,7 +18,7 @@ from frappe import _
 from frappe.utils import formatdate, get_system_timezone
 
 from ..access import tenancy
-from ..access.standing import HELD_STATES, Limits
+from ..access.standing import STOPPED_STATES, Limits
 from ..base import clock, config
 from ..base.row_types import fields_of
 from ..line import pauses, queue_view
@@ -89,7 +89,7 @@ def _due(jobs: list[Job], now: float) -> dict[str, str]:
     limits_of = tenancy.limits_of(sorted({job["organization"] for job in jobs}))
     open_circuits = _circuits(jobs)
     reasons = {
-        job["name"]: _held(job, limits_of[job["organization"]])
+        job["name"]: _stopped(job, limits_of[job["organization"]])
         or _circuit(open_circuits.get((job["organization"], job["job_type"])))
         for job in jobs
     }
@@ -123,24 +123,24 @@ def _circuits(jobs: list[Job]) -> dict[circuits.Pair, circuits.Circuit]:
 
 
 def _circuit(circuit: circuits.Circuit | None) -> str | None:
-    if circuit is None or not circuit.is_held:
+    if circuit is None or not circuit.stops_jobs:
         return None
     if not circuit.is_cooling:
-        return _("Held: the circuit of {0} is being tried by another job.").format(circuit.job_type)
+        return _("The circuit of {0} is being tried by another job.").format(circuit.job_type)
     moment = clock_time(circuit.open_until_epoch, clock.now_epoch())
-    return _("Held: the circuit of {0} is open until {1}.").format(circuit.job_type, moment)
+    return _("The circuit of {0} is open until {1}.").format(circuit.job_type, moment)
 
 
-def _held(job: Job, limits: Limits) -> str | None:
+def _stopped(job: Job, limits: Limits) -> str | None:
     """The reason that keeps the job from starting, however many workers are free."""
     if reason := _paused(job["queue"]):
         return reason
-    if limits.state in HELD_STATES:
-        return _("Held: the organization is {0}.").format(_(limits.state).lower())
+    if limits.state in STOPPED_STATES:
+        return _("The organization is {0}.").format(_(limits.state).lower())
     if limits.is_paused:
-        return _("Held: the jobs of the organization are paused.")
+        return _("The jobs of the organization are paused.")
     if not queue_view.may_start(config.job_type(job["job_type"])):
-        return _("Held: jobs of this type are paused.")
+        return _("Jobs of this type are paused.")
     if job["in_line"] == LinePlace.HELD:
         return _("Held: the organization is over its limit of {0} waiting jobs.").format(limits.max_waiting)
     return None
@@ -151,14 +151,14 @@ def _paused(queue: str) -> str | None:
     if pause is None:
         return None
     return {
-        pauses.MAINTENANCE: _("Held: the site is being maintained."),
-        pauses.EVERYTHING: _("Held: all jobs are paused."),
-        pauses.QUEUE: _("Held: the queue {0} is paused.").format(queue),
+        pauses.MAINTENANCE: _("The site is being maintained."),
+        pauses.EVERYTHING: _("All jobs are paused."),
+        pauses.QUEUE: _("The queue {0} is paused.").format(queue),
     }[pause]
 
 
 def _turn(job: Job, limits_of: Mapping[str, Limits], workers: Mapping[str, int]) -> str:
-    """The reason of a job that needs a free worker, with the caps that may hold it."""
+    """The reason of a job that needs a free worker, with the caps that may apply."""
     if workers.get(job["queue"]) == 0:
         return _("No worker serves the queue {0} at the moment.").format(job["queue"])
     job_type = config.job_type(job["job_type"])

@@ -85,7 +85,7 @@ def _settle(name: str) -> Result:
     if not schedule:
         return result
     state = tenancy.limits_of([schedule["organization"]])[schedule["organization"]].state
-    if state in standing.HELD_STATES:
+    if state in standing.STOPPED_STATES:
         result.values = {"look_at_epoch": now + LOOK_AGAIN}
     elif state is None:
         _refuse(result, schedule, _("Organization not found"))

@@ -86,7 +86,7 @@ class Circuit:
         return self.status == OPEN and clock.now_epoch() < self.open_until_epoch
 
     @property
-    def is_held(self) -> bool:
+    def stops_jobs(self) -> bool:
         """Whether no job may start now."""
         return self.is_cooling or (self.status == HALF_OPEN and self.is_probed)
 

@@ -93,7 +93,7 @@ def delete_dead_letter_job(job_id: JobId = REQUIRED) -> Deleted:
 
 @endpoint("GET", limit="list")
 def get_open_circuits(organization: OrganizationName | None = None) -> OpenCircuits:
-    """Circuits that hold jobs back, in organizations that you administer, newest first."""
+    """Circuits that stop jobs, in organizations that you administer, newest first."""
     return {"circuits": cast(list[OpenCircuit], engine.get_open_circuits(organization))}
 
 
@@ -101,7 +101,7 @@ def get_open_circuits(organization: OrganizationName | None = None) -> OpenCircu
 def manually_close_circuit(
     job_type: JobTypeName = REQUIRED, organization: OrganizationName = REQUIRED
 ) -> ManuallyClosed:
-    """Close a circuit by hand: its held jobs may start before the cool-down is over."""
+    """Close a circuit by hand: its jobs may start before the cool-down is over."""
     closed = engine.manually_close_circuit(job_type, organization)
     return {
         "circuit_id": closed["circuit_id"],

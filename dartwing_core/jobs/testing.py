@@ -35,7 +35,7 @@ def run_jobs(limit: int = 1_000, *, raising: bool = False) -> dict[str, str]:
     order of their starts.
 
     Also runs the jobs that follow: children, callbacks, and jobs that handlers submit. Leaves jobs that are due later
-    (retries too), paused or held by a limit. Commits, as workers do. For sites without workers, which might claim a job
+    (retries too), paused or over a limit. Commits, as workers do. For sites without workers, which might claim a job
     first. With `raising`, an attempt that fails raises HandlerFailed. Raises RuntimeError rather than make more than
     `limit` attempts.
     """
@@ -115,7 +115,7 @@ def _noting_new_rows() -> Iterator[dict[str, None]]:
 
 
 def _next_of(names: Collection[str], made: Collection[Attempted]) -> CandidateRow | None:
-    """The first of these jobs that may start. `made`: names and attempts that were tried; some jobs are held."""
+    """The first of these jobs that may start. `made`: names and attempts that were tried; some jobs may not start."""
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(job.name, job.attempt).where(job.name.isin(list(names)))
     found = query.where(job.status == str(JobStatus.QUEUED)).run(as_dict=True) if names else []

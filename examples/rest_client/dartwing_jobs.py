@@ -494,8 +494,8 @@ class NextRuns(TypedDict):
 
 
 class OpenCircuit(TypedDict):
-    """Jobs of this type and organization are held until `open_until`. Then one of them, `probe_job`, is tried.  When
-    the circuit opened, `failures` of `samples` attempts had failed.
+    """Jobs of this type and organization do not start until `open_until`. Then one of them, `probe_job`, is tried.
+    When the circuit opened, `failures` of `samples` attempts had failed.
     """
 
     circuit_id: str
@@ -821,7 +821,7 @@ class Client:
         *,
         organization: str | None = None,
     ) -> OpenCircuits:
-        """Circuits that hold jobs back, in organizations that you administer, newest first."""
+        """Circuits that stop jobs, in organizations that you administer, newest first."""
         return self._ask("GET", "get_open_circuits", {"organization": organization})["message"]
 
     def get_openapi(
@@ -905,7 +905,7 @@ class Client:
         job_type: str,
         organization: str,
     ) -> ManuallyClosed:
-        """Close a circuit by hand: its held jobs may start before the cool-down is over."""
+        """Close a circuit by hand: its jobs may start before the cool-down is over."""
         return self._ask("POST", "manually_close_circuit", {"job_type": job_type, "organization": organization})["message"]
 
     def preview_schedule(

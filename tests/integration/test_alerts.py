@@ -91,7 +91,7 @@ def test_a_queue_in_which_too_many_wait_is_told_by_its_name(manager):
         assert alerts.check_alerts() == []
         submitted("test_plain", n="one more")
         assert alerts.check_alerts() == ["queue long"]
-    assert told(manager) == ["More than 4 jobs wait in the queue long. Start workers for it, or see what holds it."]
+    assert told(manager) == ["More than 4 jobs wait in the queue long. Start workers for it, or see what stops it."]
 
 
 def test_the_link_of_an_alert_opens_the_jobs_that_it_counts(manager):

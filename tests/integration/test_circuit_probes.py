@@ -74,7 +74,7 @@ def test_one_starts_and_the_others_follow_when_it_succeeds(job_type, times):
     assert (found["status"], found["probe_job"]) == ("Half Open", probe)
     held = next(job for job in jobs if status(job) == "Queued")
     reason = get_job_status(held.name)["waiting_reason"]
-    assert reason == f"Held: the circuit of {job_type} is being tried by another job."
+    assert reason == f"The circuit of {job_type} is being tried by another job."
     processes.queue_client().flushdb()
     running.make()
     circuit_breaker.record_end(running.job.row, running.end, is_probe=running.job.is_probe)

@@ -296,7 +296,7 @@ def test_jobs_of_a_suspended_organization_are_held_not_lost():
     frappe.db.commit()
     status = run(job)
     assert (status["status"], status["attempt"]) == ("Queued", 0)
-    assert status["waiting_reason"] == "Held: the organization is suspended."
+    assert status["waiting_reason"] == "The organization is suspended."
 
 
 def test_a_disabled_type_runs_the_jobs_it_has():

@@ -42,16 +42,16 @@ def _save(doctype: str, name: str, field: str, value) -> None:
 
 
 PAUSES: dict[str, tuple[Callable, str]] = {
-    "site": (lambda: settings(is_paused=1), "Held: all jobs are paused."),
-    "queue": (lambda: settings(paused_queues="default"), "Held: the queue default is paused."),
-    "type": (lambda: changed("Job Type", "test_plain", "is_paused", 1, 0), "Held: jobs of this type are paused."),
+    "site": (lambda: settings(is_paused=1), "All jobs are paused."),
+    "queue": (lambda: settings(paused_queues="default"), "The queue default is paused."),
+    "type": (lambda: changed("Job Type", "test_plain", "is_paused", 1, 0), "Jobs of this type are paused."),
     "organization": (
         lambda: changed("Organization", factory.ALPHA, "is_paused", 1, 0),
-        "Held: the jobs of the organization are paused.",
+        "The jobs of the organization are paused.",
     ),
     "suspended organization": (
         lambda: changed("Organization", factory.ALPHA, "status", "Suspended", "Active"),
-        "Held: the organization is suspended.",
+        "The organization is suspended.",
     ),
 }
 
@@ -91,7 +91,7 @@ def test_during_maintenance_nothing_starts_and_the_next_sweep_goes_on(job_type, 
         assert sweeper.sweep().rung == 0
         assert claim.Claimer().claim_next() is None
         assert (status(queued), status(later)) == ("Queued", "Queued")
-        assert reason(queued) == "Held: the site is being maintained."
+        assert reason(queued) == "The site is being maintained."
     assert sweeper.sweep().rung == 1
     assert attempts.run_all() == [queued.name, later.name]
 
@@ -115,7 +115,7 @@ def test_an_attempt_whose_organization_was_paused_since_the_look_goes_back_into_
     with PAUSES["organization"][0]():
         attempts.of(claimer.claim_from_view()).make()
         frappe.set_user("Administrator")
-        assert messages(job)[-1] == "Held: The organization is paused or suspended."
+        assert messages(job)[-1] == "Put back in line: The organization is paused or suspended."
         sweeper.sweep()
         assert (status(job), get_job_status(job.name)["retry_count"]) == ("Queued", 0)
         assert claim.Claimer().claim_next() is None

@@ -253,7 +253,7 @@ def test_a_paused_job_is_due_and_still_held_and_the_reason_says_so(job_type):
     with settings(is_paused=1):
         document = committed(job.name, run_now)
         assert status(job) == "Queued"
-        assert waiting_reason.of_job(document.as_dict()) == "Held: all jobs are paused."
+        assert waiting_reason.of_job(document.as_dict()) == "All jobs are paused."
         assert claim.Claimer().claim_next() is None
     assert claim.Claimer().claim_next().name == job.name
 

@@ -83,10 +83,10 @@ def test_a_checkpoint_holds_none(handler, token):
     assert tables_with("s3cret") == []
 
 
-def test_a_job_that_is_held_says_none():
-    job = submitted(typed("holds_itself"), token=TOKEN)
+def test_a_job_that_is_put_back_says_none():
+    job = submitted(typed("puts_itself_back"), token=TOKEN)
     run(job)
-    assert f"Held: until {MASK}" in {event["message"] for event in get_job_history(job.name)["history"]}
+    assert f"Put back in line: until {MASK}" in {event["message"] for event in get_job_history(job.name)["history"]}
     assert tables_with(TOKEN) == []
 
 

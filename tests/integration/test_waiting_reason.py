@@ -113,23 +113,23 @@ def test_times_are_those_of_the_users_zone(site, alice):
 
 def test_a_pause_is_named(in_line, limited):
     with settings(is_paused=1):
-        assert reason(in_line()) == "Held: all jobs are paused."
+        assert reason(in_line()) == "All jobs are paused."
     with settings(paused_queues="default"):
-        assert reason(in_line()) == "Held: the queue default is paused."
+        assert reason(in_line()) == "The queue default is paused."
     job = in_line()
     limited(is_paused=1)
-    assert reason(job) == "Held: the jobs of the organization are paused."
+    assert reason(job) == "The jobs of the organization are paused."
     limited(is_paused=0, status="Suspended")
-    assert reason(job) == "Held: the organization is suspended."
+    assert reason(job) == "The organization is suspended."
     limited(status="Active")
     frappe.get_doc("Job Type", job.job_type).update({"is_paused": 1}).save()
     frappe.db.commit()
-    assert reason(in_line()) == "Held: jobs of this type are paused."
+    assert reason(in_line()) == "Jobs of this type are paused."
 
 
 def test_maintenance_is_named(in_line, monkeypatch):
     monkeypatch.setitem(frappe.conf, "maintenance_mode", 1)
-    assert reason(in_line()) == "Held: the site is being maintained."
+    assert reason(in_line()) == "The site is being maintained."
 
 
 def test_an_organization_over_its_waiting_limit_is_named(in_line, limited):
@@ -186,7 +186,7 @@ def test_a_sweep_by_anybody_is_seen(overdue):
 def test_a_pause_is_named_before_the_missing_sweeps(overdue):
     redis_queue.client().delete(redis_queue.site_key(leader.LOOKED_AT))
     with settings(is_paused=1):
-        assert reason(overdue) == "Held: all jobs are paused."
+        assert reason(overdue) == "All jobs are paused."
 
 
 def test_without_redis_a_job_that_is_due_has_words_too(overdue, monkeypatch):

@@ -135,14 +135,14 @@ def check_circuits(world: World) -> None:
     ]
     of_organizations = [job["organization"] for job in world.probes]
     assert len(of_organizations) == len(set(of_organizations)), world.probes
-    assert not held_by_circuits(world.job_type)
+    assert not put_back_by_circuits(world.job_type)
 
 
-def held_by_circuits(job_type: str) -> list[tuple[str, str]]:
+def put_back_by_circuits(job_type: str) -> list[tuple[str, str]]:
     return list(
         frappe.db.sql(
             "SELECT l.from_status, l.to_status FROM `tabJob Execution Log` l JOIN `tabBackground Job` j"
-            " ON j.name = l.background_job WHERE j.job_type = %s AND l.message LIKE 'Held: the circuit%%'",
+            " ON j.name = l.background_job WHERE j.job_type = %s AND l.message LIKE 'Put back in line: %%circuit%%'",
             (job_type,),
         )
     )

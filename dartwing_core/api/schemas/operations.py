@@ -42,7 +42,7 @@ class Deleted(TypedDict):
 
 
 class OpenCircuit(TypedDict):
-    """Jobs of this type and organization are held until `open_until`. Then one of them, `probe_job`, is tried.
+    """Jobs of this type and organization do not start until `open_until`. Then one of them, `probe_job`, is tried.
 
     When the circuit opened, `failures` of `samples` attempts had failed.
     """

@@ -33,7 +33,7 @@ from ..base.outside_errors import BaseTimeoutException
 OWN_THREADS = frozenset({"job-heartbeat", "job-sweeps"})
 MEMORY_LIMIT = 256 * 1024
 """A process that has grown by so many kilobytes runs no other job."""
-HELD = (csv, http.client, json, logging, random, socket, ssl, urllib.request)
+WATCHED = (csv, http.client, json, logging, random, socket, ssl, urllib.request)
 """Modules whose attributes decide how others work: checks of certificates, logging, …"""
 PUT_BACK = ((urllib.request, "_opener"), (tempfile, "tempdir"))
 """Attributes that modules set by themselves at their first use. Such a change says nothing about the handler."""
@@ -56,7 +56,7 @@ class Process:
         self._loggers = [one for one in logging.root.manager.loggerDict.values() if isinstance(one, logging.Logger)]
         self._loggers.append(logging.root)
         self._put_back = [getattr(module, name) for module, name in PUT_BACK]
-        self._attributes = [(module, _attributes(module)) for module in HELD]
+        self._attributes = [(module, _attributes(module)) for module in WATCHED]
         self._before = self._state()
         self._memory = _memory()
 

@@ -37,7 +37,7 @@ def cancel(job: JobRow, reason: str | None) -> JobRow:
     user = frappe.session.user
     if status == JobStatus.RUNNING:
         if frappe.db.db_type == "mariadb":
-            cancel_lock.hold_settle(job)
+            cancel_lock.block_settle(job)
         return _request_after_commit(job, user, reason)
     if not can_move(status, JobStatus.CANCELED):
         raise InvalidTransitionError(_("Job {0} is {1} and can't be canceled.").format(job["name"], _(status.value)))
@@ -77,9 +77,9 @@ def _request_after_commit(job: JobRow, user: str, reason: str | None) -> JobRow:
         try:
             request_stop(job["name"], user, reason)
         finally:
-            actions.release_held(lock)
+            actions.release_kept(lock)
 
-    actions.held.append(lock)
+    actions.kept_locks.append(lock)
     actions.actions.insert(0, request_and_release)  # first, since a settle may wait for it
     return job
 

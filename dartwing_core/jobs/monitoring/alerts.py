@@ -96,7 +96,7 @@ def _in_line(queue: str, limit: int) -> Level:
     number = count_query((job.in_line == LinePlace.IN_LINE) & (job.queue == queue), limit).run()[0][0]
 
     def text(lang: str) -> str:
-        words = _("More than {0} jobs wait in the queue {1}. Start workers for it, or see what holds it.", lang=lang)
+        words = _("More than {0} jobs wait in the queue {1}. Start workers for it, or see what stops it.", lang=lang)
         return words.format(limit, escape_html(queue))
 
     return Level(f"queue {queue}", number, limit, text, _list(status=str(JobStatus.QUEUED), queue=queue))

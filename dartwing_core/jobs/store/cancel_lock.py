@@ -18,7 +18,7 @@ SETTLE_WAIT = 2
 """Seconds in which a settle that is under way should have committed."""
 
 
-def hold_settle(job: MovableJob) -> None:
+def block_settle(job: MovableJob) -> None:
     """Let a settle of the attempt wait for the end of this transaction. Raises JobChangedError if the attempt is over.
 
     The row is locked after the named lock. So a settle has either committed before, or sees the named lock.

@@ -26,7 +26,7 @@ class AfterCommit:
     def __init__(self) -> None:
         self.locks: list[str] = []
         """Named locks to be released when the transaction has ended."""
-        self.held: list[str] = []
+        self.kept_locks: list[str] = []
         """Named locks that an action after the commit releases, or else the rollback."""
         self.given_contents: dict[str, set[str]] = {}
         """The jobs to which this transaction gives a content, by content. A savepoint may have undone that."""
@@ -64,11 +64,11 @@ class AfterCommit:
 
         Workers may still be woken, and parents' children looked at: neither changes what was undone.
         """
-        actions, count = [*self.actions], len(self.held)
+        actions, count = [*self.actions], len(self.kept_locks)
 
         def drop_newer() -> None:
-            self.actions, newer = actions, self.held[count:]
-            del self.held[count:]
+            self.actions, newer = actions, self.kept_locks[count:]
+            del self.kept_locks[count:]
             self._release_named(newer)
 
         return drop_newer
@@ -97,10 +97,10 @@ class AfterCommit:
                 self.locks.remove(name)
         self._release_named(names)
 
-    def release_held(self, name: str) -> None:
-        """Release a lock of `held`, if the rollback has not."""
-        if name in self.held:
-            self.held.remove(name)
+    def release_kept(self, name: str) -> None:
+        """Release a lock of `kept_locks`, if the rollback has not."""
+        if name in self.kept_locks:
+            self.kept_locks.remove(name)
             self._release_named([name])
 
     def _release_named(self, names: list[str]) -> None:
@@ -113,8 +113,8 @@ class AfterCommit:
 
     def _undone(self) -> None:
         """The transaction is rolled back."""
-        self.locks += self.held
-        self.held = []
+        self.locks += self.kept_locks
+        self.kept_locks = []
         self.release_locks()
 
 

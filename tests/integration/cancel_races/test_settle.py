@@ -224,7 +224,7 @@ def test_a_cancel_that_just_misses_the_claim_does_not_wait_for_itself(monkeypatc
 
     made = submitted(factory.job_type("plain"))
     monkeypatch.setattr(cancel.job_store, "transition", claimed_first)
-    monkeypatch.setattr(cancel_lock, "hold_settle", lambda job: pytest.fail("waits for the row"))
+    monkeypatch.setattr(cancel_lock, "block_settle", lambda job: pytest.fail("waits for the row"))
     assert cancel_job(made.name).status == "Running"
     frappe.db.commit()
     assert runs.cancel_request(f"{made.name}-1")

@@ -38,7 +38,7 @@ def test_what_is_submitted_waits_in_line_and_says_until_when(job_type):
         assert status(job) == "Queued"
         sweeper.sweep()
     at = clock.site_time(row(job_type).open_until_epoch)
-    assert reason(job).startswith(f"Held: the circuit of {job_type} is open until ")
+    assert reason(job).startswith(f"The circuit of {job_type} is open until ")
     assert reason(job).endswith(f"{at:%H:%M}.")
     assert messages(job) == ["Job created", "Job enqueued"], "it is left alone while it waits"
     assert listed("default") == [], "and no worker looks for it"
@@ -76,7 +76,7 @@ def test_retries_wait_too_and_keep_their_number(job_type, times):
     sweeper.sweep()
     assert {status(job) for job in failed} == {"Queued"}
     assert nobody_goes()
-    assert reason(failed[0]).startswith("Held: the circuit of")
+    assert reason(failed[0]).startswith("The circuit of")
     processes.queue_client().flushdb()
     manually_close_circuit(job_type, factory.ALPHA)
     frappe.db.commit()

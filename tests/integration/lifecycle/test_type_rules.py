@@ -50,5 +50,5 @@ def test_a_queued_job_is_held_when_all_jobs_are_paused():
     with settings(is_paused=1):
         status = run(job)
         assert (status["status"], status["attempt"]) == ("Queued", 0)
-        assert status["waiting_reason"] == "Held: all jobs are paused."
+        assert status["waiting_reason"] == "All jobs are paused."
     assert attempts.run_all() == [job.name], "it goes on by itself"

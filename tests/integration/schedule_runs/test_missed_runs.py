@@ -82,7 +82,7 @@ def test_a_paused_organization_takes_jobs_that_wait(wall, job_type, organization
     wall.advance(HOUR)
     report = sweeper.sweep()
     assert (report.scheduled, report.queued) == (1, 0)
-    assert get_job_status(state(found).last_job)["waiting_reason"].startswith("Held: the jobs of the organization")
+    assert get_job_status(state(found).last_job)["waiting_reason"].startswith("The jobs of the organization")
 
 
 def test_held_schedules_of_one_organization_do_not_delay_others(wall, job_type, organization):

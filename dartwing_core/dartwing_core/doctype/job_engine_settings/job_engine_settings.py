@@ -37,4 +37,4 @@ class JobEngineSettings(OwnDocument):
     def on_update(self) -> None:
         """Apply the settings at once, and wake workers for jobs that may start now."""
         visibility.forget()
-        after_commit().add_once(wake.wake_for_line)  # held jobs may start now
+        after_commit().add_once(wake.wake_for_line)  # jobs that it has stopped may start now

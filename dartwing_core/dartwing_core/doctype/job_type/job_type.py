@@ -52,7 +52,7 @@ class JobType(OwnDocument):
 
     def on_update(self) -> None:
         """Wake workers after the commit, for jobs that may start now."""
-        after_commit().add_once(wake.wake_for_line)  # held jobs may start now
+        after_commit().add_once(wake.wake_for_line)  # jobs that it has stopped may start now
 
     def _validate_name(self) -> None:
         if not re.fullmatch(r"[A-Za-z][\w .-]{0,98}[\w]|[A-Za-z]", self.type_name or "", re.ASCII):

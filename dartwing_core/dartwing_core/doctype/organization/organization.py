@@ -43,7 +43,7 @@ class Organization(GuardedDocument):
     def on_update(self) -> None:
         """Let the change count at once, and wake workers for jobs that may start now."""
         visibility.forget()
-        after_commit().add_once(wake.wake_for_line)  # held jobs may start now
+        after_commit().add_once(wake.wake_for_line)  # jobs that it has stopped may start now
 
     def on_trash(self) -> None:
         """Delete members before Frappe checks links and may refuse. `after_delete` removes the rest."""

@@ -3,7 +3,7 @@ import { tell } from "./actions";
 
 const CIRCUITS = {
 	Open: (job_type, organization) => [
-		__("Jobs of type {0} keep failing in {1}, and are held for a while.", [job_type, organization]),
+		__("Jobs of type {0} keep failing in {1}. They do not start for a while.", [job_type, organization]),
 		"orange",
 	],
 	Closed: (job_type, organization) => [__("Jobs of type {0} run again in {1}.", [job_type, organization]), "green"],

@@ -23,7 +23,7 @@ const render = (frm) => (type) => [
 		make("p", { class: "text-muted" }, __("Changed here: {0} is {1}, in code {2}.", [label, here || "–", code || "–"]))
 	),
 	figures(rows_of(type.figures)),
-	type.circuits.length > 0 && make("h4", {}, __("Circuits that hold jobs back")),
+	type.circuits.length > 0 && make("h4", {}, __("Circuits that stop jobs")),
 	...type.circuits.map((circuit) => circuit_row(frm, circuit)),
 	make("h4", {}, __("Recent jobs")),
 	job_table(type.recent),

@@ -104,7 +104,7 @@ class Claimer:
         self._ends_at = ends_at
         self._turns = Turns(queues)
         self.view = queue_view.EMPTY_VIEW
-        """What this process knows of the jobs in line. Others may have claimed some of them since."""
+        """The jobs in line as this process has read them. Others may have claimed some of them since."""
         self.is_first = True
         """Whether nothing was claimed yet. A type that asks for a process of its own gets it only then."""
         self.needs_entry: QueuedRow | None = None

@@ -1,4 +1,7 @@
-"""What a worker runs for `frappe.enqueue` alone. Nothing of the engine is imported here: it would be measured too."""
+"""Functions that a worker runs for `frappe.enqueue` alone.
+
+Nothing of the engine is imported here: it would be measured too.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import os
 import time
 
 DESCRIPTION = "test benchmark"
-"""What ToDos say that are made here."""
+"""The text of ToDos that are made here."""
 
 
 def nothing() -> None:

@@ -1,4 +1,4 @@
-"""What a benchmark prints: where it ran, a table, and how each target was met. The same rows are kept for `all`."""
+"""The output of a benchmark: where it ran, a table, and how each target was met. `all` gets these rows too."""
 
 from __future__ import annotations
 

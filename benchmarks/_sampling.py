@@ -31,7 +31,7 @@ class Profile:
         return sum(self.stacks.values())
 
     def below(self, function: str) -> Profile:
-        """What runs in a function, with that as the outermost; the rest is left out."""
+        """The samples within a function, with that as the outermost; the rest is left out."""
         found = Profile()
         for stack, number in self.stacks.items():
             for depth, frame in enumerate(stack):

@@ -1,4 +1,4 @@
-"""What workers do in some seconds while many jobs are in line, and what processor time that takes."""
+"""The work of workers in some seconds while many jobs are in line, and its processor time."""
 
 from __future__ import annotations
 

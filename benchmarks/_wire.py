@@ -50,7 +50,7 @@ class Statement:
 
 @dataclass
 class Count:
-    """What a piece of work asked of the database."""
+    """The statements of a piece of work."""
 
     statements: list[Statement] = field(default_factory=list)
 
@@ -115,7 +115,7 @@ class Relay(_Listener):
         super().__init__(host, port)
 
     def take(self) -> Count:
-        """What was asked since the last call."""
+        """The statements since the last call."""
         seen, self.seen = self.seen, []
         return Count(seen)
 

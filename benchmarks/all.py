@@ -1,6 +1,6 @@
 """All that has targets, one after the other, and their figures in one table and one JSON file.
 
-A benchmark that breaks counts as missed, and the others go on. What a bench or this machine can't do is said in a word.
+A benchmark that breaks counts as missed, and the others go on. A word says what can't be done here.
 `--quick` takes small sizes, to see that everything works: its figures say nothing. `--only` takes some by name.
 `--postgres` names an empty database for `procrastinate`; without it that one is left out.
 """

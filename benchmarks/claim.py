@@ -1,4 +1,4 @@
-"""What it costs to choose and start a job with 100,000 of 200 organizations in line.
+"""The cost of choosing and starting a job with 100,000 of 200 organizations in line.
 
 In this process: a look at the line, a job that is taken by itself, and a settle that takes the next one along, all with
 their commits. By workers: no-ops that 2 and 8 of them do in a second.

@@ -1,6 +1,6 @@
 """How long two workers take for a backlog of small jobs, beside bare `frappe.enqueue` of the same, in turn.
 
-Timed from the commit that enqueues them all to the end of the last one. Who submits is an ordinary member.
+Timed from the commit that enqueues them all to the end of the last one. The submitter is an ordinary member.
 """
 
 from __future__ import annotations

@@ -137,7 +137,7 @@ def _started(job_type: str, attempt: int, number: int) -> list[tuple]:
 
 
 def measure_in(set_up: Callable[[], AbstractContextManager[None]], number: int, dice: random.Random) -> dict:
-    """The same in one set-up, which leaves nothing behind."""
+    """`measure` in one set-up, which leaves nothing behind."""
     make_types()
     try:
         with _workers.workers(3 if set_up is busy_worker else 2), set_up():

@@ -32,7 +32,7 @@ BEFORE = "SELECT COUNT(*) FROM `tabBackground Job` WHERE organization = %s AND s
 
 @dataclass(frozen=True)
 class Flood:
-    """What the first organization has in line."""
+    """The jobs that the first organization has in line."""
 
     text: str
     number: int

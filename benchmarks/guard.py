@@ -1,4 +1,4 @@
-"""What this app costs a request of somebody else's, before Frappe does anything for it (`dartwing_core.wall.guard`).
+"""The cost of this app for a request of somebody else's, before Frappe does anything (`dartwing_core.wall.guard`).
 
 Requests that name nothing of ours, as Desk and REST clients send them, by a user without a role; and, beside them,
 some that do. The guard alone, in this process; statements are counted too. Then what the rules within Frappe's own

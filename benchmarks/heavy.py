@@ -31,7 +31,7 @@ WAITS = """
 
 @dataclass(frozen=True)
 class Backlog:
-    """What became of the jobs that were all in line."""
+    """The outcome of the jobs that were all in line."""
 
     submit_rate: float
     """Rows a second."""
@@ -61,7 +61,7 @@ class Backlog:
 
 @dataclass(frozen=True)
 class Burst:
-    """What became of the submits while workers run."""
+    """The outcome of the submits while workers run."""
 
     seconds: float
     """From the first submit to the last."""

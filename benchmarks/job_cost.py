@@ -1,4 +1,4 @@
-"""What one job costs after `submit_job` has returned, beside bare `frappe.enqueue` of the same.
+"""The cost of one job after `submit_job` has returned, beside bare `frappe.enqueue` of the same.
 
 Both are enqueued after commit by an ordinary member and run by the same kind of worker. Counted on the wire (`_wire`):
 everything that the submitter asks of MariaDB from the return of the call on, and everything that the work-horse asks

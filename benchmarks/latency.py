@@ -50,7 +50,7 @@ def bare(stamps: str) -> tuple[float, float]:
 
 
 def ours(stamps: str, connection) -> tuple[float, float]:
-    """The same, seen by another connection."""
+    """When `submit_job` was called, and when another connection saw the job's end."""
     began = time.time()
     job = submit_job("test_benchmark", _site.ORGANIZATION, {"path": stamps})
     frappe.db.commit()

@@ -22,7 +22,7 @@ EARLY = 10
 """The first look is taken after a tenth of the jobs."""
 PATIENCE = 1_200
 MOST_MB = 2
-"""What counts as no growth: allocator and kernel move a process by about 1 MB."""
+"""MB that count as no growth: allocator and kernel move a process by about 1 MB."""
 
 
 @dataclass(frozen=True)

@@ -27,12 +27,12 @@ ONLY_SHOWN = ("get_metrics",)
 
 
 def desk_list(**more: Any) -> Any:
-    """What Desk asks for a page of twenty, newest first."""
+    """Desk's request for a page of twenty, newest first."""
     return _desk(reportview.get, fields=FIELDS, order_by=f"`tab{JOB}`.`creation` desc", start=0, page_length=20, **more)
 
 
 def desk_count(**more: Any) -> Any:
-    """What Desk asks for the number beside it: Frappe stops at 1001."""
+    """Desk's request for the number beside it: Frappe stops at 1001."""
     return _desk(reportview.get_count, fields=[], limit=1001, **more)
 
 

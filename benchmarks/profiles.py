@@ -65,7 +65,7 @@ def sample_slice(program: Sequence[str], seconds: float) -> _sampling.Profile:
 
 
 def trace(call: Callable[[], object], path: Path) -> Functions:
-    """The same by cProfile, in this process."""
+    """A profile of the call by cProfile, in this process."""
     profiler = cProfile.Profile()
     profiler.runcall(call)
     profiler.dump_stats(path)

@@ -37,7 +37,7 @@ AGENT_TARGET, WORKER_TARGET = 22, 25
 
 
 class Notes:
-    """What the attempts say of themselves when they begin."""
+    """The lines that attempts write when they begin."""
 
     def __init__(self) -> None:
         self.path = Path(os.environ["DW_RUN_DIR"]) / f"attempts-{os.urandom(4).hex()}"

@@ -1,7 +1,7 @@
 """The daily clean-up of a site with 200,000 finished jobs and 100,000 live ones, in this process.
 
-All jobs are made a year older first. Each that was run has a run row, and each has two lines of history. What may go
-are the 200,000 that were completed, canceled or are dead; the rest has to be walked past.
+All jobs are made a year older first. Each that was run has a run row, and each has two lines of history. The 200,000
+that were completed, canceled or are dead may go; the rest has to be walked past.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a job costs that runs in a slice: statements, commits, round trips to Redis, processor time.
+"""The cost of a job that runs in a slice: statements, commits, round trips to Redis, processor time.
 
 No-ops of 20 organizations, taken by one worker. Statements, commits and round trips are counted on the wire (`_wire`),
 in a round of their own; all that the worker and its work-horses ask counts, so also their looks, claims and heartbeats.

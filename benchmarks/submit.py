@@ -83,7 +83,7 @@ def subjects(plain: str, deduplicated: str) -> list[Subject]:
 
 
 def row_of_a_job(job_type: str) -> dict[str, Any]:
-    """What `submit_job` writes, without the columns that `doc.insert()` fills by itself."""
+    """The columns that `submit_job` writes, without the columns that `doc.insert()` fills by itself."""
     name = submit_job(job_type, _site.ORGANIZATION, PARAMETERS | {"number": 0}).name
     row = frappe.db.sql(f"SELECT * FROM `tab{config.JOB}` WHERE name = %s", (name,), as_dict=True)[0]
     frappe.db.rollback()

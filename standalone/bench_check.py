@@ -1,4 +1,4 @@
-"""What a genuine bench lacks for the tests.
+"""Finds the things that a genuine bench lacks for the tests.
 
 `lacks_of` is for `./dev`. It runs this file in the bench's Python (3.10 and later), which looks at bench and site.
 """
@@ -21,14 +21,14 @@ PACKAGES = {"pytest": "pytest", "pytest_timeout": "pytest-timeout", "hypothesis"
 PACKAGES_FOR_PAGES = {"playwright": "playwright", "axe_playwright_python": "axe-playwright-python"}
 """Modules, and the packages that bring them."""
 MARK, NOTE = "lacks: ", "note: "
-"""What the lines of this file's output begin with."""
+"""The beginning of each line of this file's output."""
 WIZARD = "The setup wizard: log in to Desk as Administrator and finish it"
 
 
 def lacks_of(environment: dict[str, str], *, desk: bool) -> list[str]:
-    """What the bench of this environment lacks, each with what to do about it; nothing if the tests can begin.
+    """The things that the bench of this environment lacks, each with a remedy; nothing if the tests can begin.
 
-    What the tests can do without is printed.
+    Things that the tests can do without are printed.
     """
     command = [environment["DW_PYTHON"], "-m", "standalone.bench_check", "desk" if desk else ""]
     folder = environment["DW_SITES_PATH"]
@@ -53,7 +53,7 @@ def browser() -> Iterator[str]:
 
 
 def state(site: str, *, desk: bool) -> Iterator[str]:
-    """What the site lacks. Connected to it."""
+    """The things that the connected site lacks."""
     import frappe
 
     if APP not in frappe.get_installed_apps():
@@ -70,7 +70,7 @@ def state(site: str, *, desk: bool) -> Iterator[str]:
 
 
 def notes(*, desk: bool) -> Iterator[str]:
-    """What else the site lacks, which these tests can do without. Connected to it."""
+    """Further things that the connected site lacks, and that these tests can do without."""
     if not desk and not is_set_up():
         yield f"The site lacks something that these tests do without, but those of Desk do not. {WIZARD}."
 
@@ -113,7 +113,7 @@ def is_set_up() -> bool:
 
 
 def desk_files(sites: Path) -> Iterator[str]:
-    """What Desk's pages and its realtime server need beside the site."""
+    """The needs of Desk's pages and of its realtime server, beside the site."""
     apps = sites.parent / "apps"
     if not programs.find("node") or not (apps / "frappe" / "node_modules" / "socket.io").exists():
         yield "Node, and Frappe's packages for it: bench setup requirements --node"

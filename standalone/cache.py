@@ -1,4 +1,4 @@
-"""What is kept between runs: `$XDG_CACHE_HOME/dartwing_core`, with virtual environments and installed sites in it.
+"""The cache between runs: `$XDG_CACHE_HOME/dartwing_core`, with virtual environments and installed sites in it.
 
 Standard library only: `environment` uses it before there is a virtual environment. Three kinds of locks, all `flock`,
 so that a killed process holds none: one shared lock a running command (`hold`), which keeps `clean` away; one exclusive

@@ -1,4 +1,4 @@
-"""What `./dev` offers."""
+"""The commands of `./dev`."""
 
 from __future__ import annotations
 

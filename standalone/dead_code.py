@@ -1,4 +1,4 @@
-"""`./dev lint dead-code`: code that nothing of ours calls, found by vulture. What tests alone call is dead too.
+"""`./dev lint dead-code`: code that nothing of ours calls, found by vulture. Code that tests alone call is dead too.
 
 Known without being named: functions whose dotted path is in the hooks or in a JSON file of the app; functions that a
 decorator registers; controllers of DocTypes; fields of classes; attributes, which are set for others to read.
@@ -27,7 +27,7 @@ REGISTERING = [
 CONTROLLER = re.compile(rf"{APP}/{APP}/doctype/(\w+)/\1\.py")
 HOOKS = f"{APP}/hooks.py"
 FIELD = re.compile(r" {4}\w+: ")
-"""A field of a class: of a row, an answer, parameters or the settings. Who reads it may name it by a text."""
+"""A field of a class: of a row, an answer, parameters or the settings. Its reader may name it by a text."""
 
 
 def main() -> int:

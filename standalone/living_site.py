@@ -91,7 +91,7 @@ def check() -> int:
 
 
 def _unusable() -> Iterator[str]:
-    """What is wrong with the handlers of types that were made before."""
+    """Faults of the handlers of types that were made before."""
     for made in declared_types.list_types():
         try:
             handlers.parameters_schema(made["handler"])

@@ -1,4 +1,4 @@
-"""What the commands of `./dev` have in common: their options, and running a program on our terminal."""
+"""Common parts of the commands of `./dev`: their options, and running a program on our terminal."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def whole_number(name: str, text: str) -> int:
 
 
 def options() -> dict[str, Any]:
-    """What the environment asks of the site."""
+    """The options of the site in the environment."""
     return {
         "isolation": flag("DW_ISOLATION"),
         "fresh": flag("DW_FRESH"),

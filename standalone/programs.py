@@ -13,8 +13,8 @@ from .processes import Failed
 
 # Servers are often outside a user's PATH.
 PLACES = ("/usr/sbin", "/usr/local/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/opt/homebrew/bin")
-# What is needed, by any of its names, and Debian's package for it. MariaDB's core packages are the programs without a
-# system service: installing them starts nothing and takes no port.
+# Each needed program, by any of its names, and Debian's package for it. MariaDB's core packages have the programs and
+# no system service: installing them starts nothing and takes no port.
 REDIS = {("redis-server", "valkey-server"): "redis-server"}
 MARIADB = {
     ("mariadbd", "mysqld"): "mariadb-server-core",

@@ -1,6 +1,6 @@
 """`python -m standalone.script FILE [arguments]`, or `-m MODULE [arguments]`: run it in the site, as Administrator.
 
-A file runs as `__main__`; of a module, `main(site)` is called. What it did not commit is rolled back at the end.
+A file runs as `__main__`; of a module, `main(site)` is called. Uncommitted writes are rolled back at the end.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ def free_port(preferred: int = 0) -> int:
 
 
 class Service(ABC):
-    """What the two have in common: start, stop, kill, restart, always on the same port."""
+    """The common part of both: start, stop, kill, restart, always on the same port."""
 
     name = ""
 

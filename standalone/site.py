@@ -135,7 +135,7 @@ class Bench:
 
     @property
     def parts(self) -> dict[str, Path]:
-        """What an entry of the cache consists of."""
+        """The parts of an entry of the cache."""
         return {"data": self.mariadb.data, "site": self.sites / NAME}
 
     def install(self, what: str) -> None:

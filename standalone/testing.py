@@ -143,7 +143,7 @@ def side_by_side(
 
 
 def python() -> list[str]:
-    """What starts a Python program: under coverage.py, if this run is measured."""
+    """The command that starts a Python program: under coverage.py, if this run is measured."""
     if not (data := os.environ.get(MEASURE)):
         return [sys.executable, "-P"]
     return [sys.executable, "-P", "-m", "coverage", "run", f"--rcfile={ROOT / 'pyproject.toml'}", f"--data-file={data}"]

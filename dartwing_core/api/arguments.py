@@ -19,7 +19,7 @@ JOBS_PER_REQUEST = 100
 REPEATABLE = "Idempotency-Key"
 """The header with the key of a request that its client may repeat."""
 TRANSPORT = frozenset({"cmd", "csrf_token", "sid", "lang", "_lang", "_"})
-"""What Frappe and browsers send beside the arguments of a function."""
+"""Names that Frappe and browsers send beside the arguments of a function."""
 
 
 def check_names(parameters: Mapping[str, inspect.Parameter], sent: Collection[str], values: Mapping[str, Any]) -> None:

@@ -93,7 +93,7 @@ def _check_enabled() -> None:
 
 
 def name_in(path: str) -> str | None:
-    """What a URL's path calls of this API, under either prefix and in either version of Frappe's. None for others."""
+    """The endpoint that a URL's path calls, under either prefix and in either version of Frappe's. None for others."""
     called = path.rpartition("/method/")[2].partition("/")[0] if path.startswith("/api/") else ""
     if f"{called}." in PREFIXES:  # the module itself
         return called.rpartition(".")[2]

@@ -70,8 +70,8 @@ class Deadline:
 def is_public(address: str) -> bool:
     """Whether an IP address is reachable from anywhere.
 
-    Private, loopback, link-local, reserved and multicast addresses are not, nor a cloud's metadata service. The same
-    addresses wrapped in IPv6 (mapped, NAT64, 6to4) are not either.
+    Private, loopback, link-local, reserved and multicast addresses are not, nor a cloud's metadata service. Nor
+    are such addresses wrapped in IPv6 (mapped, NAT64, 6to4).
     """
     ip = ipaddress.ip_address(address)
     if isinstance(ip, ipaddress.IPv6Address):

@@ -140,7 +140,7 @@ def _raise_failure(name: str) -> None:
         raise HandlerFailed(f"Job {name}: {run.outcome}\n{run.traceback or run.error_message}")
 
 
-# What was submitted -------------------------------------------------------------------------------------------------
+# Submitted jobs -----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,8 @@ class TransactionLost(AssertionError):
 def one_transaction() -> Iterator[None]:
     """In this block commits are savepoints, and rollbacks go back to the last one.
 
-    Callbacks of commits are called all the same. What reads or writes on another connection stays within, or is left
-    out: the heartbeat, the read of equal jobs, and the doorbells of workers.
+    Callbacks of commits are called all the same. The read of equal jobs on another
+    connection stays within. Heartbeats and the doorbells of workers are left out.
     """
     database: Any = frappe.local.db
     run, commit, undoing = database.sql, database.commit, _Undoing(database)

@@ -2,7 +2,7 @@
 
 Frappe lets any account do both: it copies the row of a named File without a permission, takes any address for a new
 File, attaches the File of a shown address, and lets users change a File that they attach to a document of their own.
-Whoever has one File with an address reads it. Names and addresses are no secrets: Frappe tells them to all sockets,
+A user who has one File with an address reads it. Names and addresses are no secrets: Frappe tells them to all sockets,
 such as those of prints, prepared reports and exports. (15, 16)
 
 The rule compares places on the disk, since Frappe and the database take many spellings for one address. Code of apps

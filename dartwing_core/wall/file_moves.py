@@ -64,8 +64,8 @@ def is_to_move(file: Document) -> bool:
 def move(file: Document) -> dict[str, str]:
     """Copy the bytes to their place. Returns the File's new values, or none if there are no bytes.
 
-    What shows the old address gets the new one. The old bytes go after the commit, unless another File leads there.
-    A rollback deletes the copy.
+    Fields and comments with the old address get the new one. The old bytes go after the commit, unless another File
+    leads there. A rollback deletes the copy.
     """
     before = file.file_url
     old = Path(get_files_path(*before.removeprefix(PRIVATE).split("/"), is_private=True))

@@ -43,8 +43,8 @@ WRITTEN_BY_PEOPLE = frozenset(TENANT_DOCTYPES) - frozenset(ENGINE_DOCTYPES)
 def has_file_permission(doc: Document, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
     """`has_permission` of File: a job's files are as private as its result.
 
-    Files of another document of ours are as private as that document. Who may not change the document changes none of
-    its files. The other hooks decide on all other files.
+    Files of another document of ours are as private as that document. A user who may not change the document
+    changes none of its files. The other hooks decide on all other files.
     """
     attached = now_and_before(doc, REFERENCES["File"], ptype)
     if not all(may_read_files_of(doctype, name, user) for doctype, name in attached):
@@ -139,7 +139,7 @@ def is_made_as_ours(file: Document) -> bool:
 
 
 def is_published_as_ours(file: Document) -> bool:
-    """Whether a new File is a published one of ours. Who uploads equal content would share it, and make it private."""
+    """Whether a new File is a published one of ours. An upload of equal content would share it, and make it private."""
     is_link = (file.file_url or "").startswith(URL_PREFIXES)
     return file.attached_to_doctype in TENANT_DOCTYPES and bool(file.content or not (is_link or file.is_folder))
 

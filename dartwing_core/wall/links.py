@@ -4,7 +4,7 @@ Frappe looks a link up, and copies fields through it (`fetch_from`), without che
 document (15, 16). Frappe 15 does so even before it checks that the user may make the linking document. So errors tell
 anybody which names exist, and copies tell the content of the rows. Rows of strangers keep a document from being
 deleted. No hook of Frappe's comes before that, so its method is wrapped, for requests and background jobs of a site
-with this app. The same holds for rows about ours: a Contact shows the title of whatever it links to. Other links stay
+with this app. This holds for rows about ours too: a Contact shows the title of whatever it links to. Other links stay
 as they were, but hold no filters.
 """
 

@@ -278,7 +278,7 @@ def check_reference(doc: Document, method: str | None = None) -> None:
 
 
 def _may_be_linked(link: Document) -> bool:
-    """Whether a mail may be linked to this document. Who sends a mail by hand learns of no hidden one by a link."""
+    """Whether a mail may be linked to this document. A sender by hand learns of no hidden one by a link."""
     if link.link_doctype in ENGINE_DOCTYPES:
         return False
     return not getattr(frappe.local, "request", None) or may_refer_to(link.link_doctype, link.link_name)

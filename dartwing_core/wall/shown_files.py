@@ -32,7 +32,7 @@ def fields_for_files(doctype: str) -> list[Any]:
     return list(frappe.get_meta(doctype).get("fields", {"fieldtype": ["in", list(ATTACH_TYPES)]}))
 
 
-# What a document of ours shows --------------------------------------------------------------------------------------
+# Fields of documents of ours ----------------------------------------------------------------------------------------
 
 
 def check_shown_files(doc: Document, _method: str | None = None) -> None:
@@ -60,13 +60,13 @@ def _may_be_shown(doc: Document, address: str) -> bool:
     return private_files.is_kept(address) and address in frappe.get_all("File", own, pluck="file_url")
 
 
-# What Frappe attaches -----------------------------------------------------------------------------------------------
+# Frappe's attachments -----------------------------------------------------------------------------------------------
 
 
 def _wrapped(attach: Callable[..., None]) -> Callable[..., None]:
     """`attach_files_to_document`, which does nothing for documents of ours and rows about them.
 
-    What ours show is attached already, or published. To rows about ours nothing is added (`further_rows`).
+    The files that ours show are attached already, or published. To rows about ours nothing is added (`further_rows`).
     """
 
     @functools.wraps(attach)
@@ -81,7 +81,7 @@ def _wrapped(attach: Callable[..., None]) -> Callable[..., None]:
 utils.attach_files_to_document = _wrapped(utils.attach_files_to_document)
 
 
-# What Frappe writes into documents ----------------------------------------------------------------------------------
+# Frappe's writes into documents -------------------------------------------------------------------------------------
 
 
 def check_field(doctype: str | None, field: str | None) -> None:

@@ -68,7 +68,7 @@ def _once_each(sanitize: Callable[..., str]) -> Callable[[str], str]:
 
 
 def _without_scripts(value: Any, sanitize: Callable[[str], str]) -> Any:
-    """The same JSON, with each of its texts sanitized that holds a tag."""
+    """The JSON with each of its texts sanitized that holds a tag."""
     if isinstance(value, str):
         return sanitize(value) if TAG.search(value) else value
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""What an app's `commands.py` imports from `frappe.commands`, a module the fork dropped."""
+"""The names that an app's `commands.py` imports from `frappe.commands`, a module the fork dropped."""
 
 from __future__ import annotations
 

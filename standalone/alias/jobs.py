@@ -26,7 +26,7 @@ def execute_job(
     is_async: bool = True,
     retry: int = 0,
 ) -> Any:
-    """What a worker runs. The fork's ignores its site."""
+    """A worker's entry point. The fork's ignores its site."""
     if is_async:
         monoframe.local.site = site
     return _execute_job(site, method, event, job_name, kwargs, user=user, is_async=is_async, retry=retry)

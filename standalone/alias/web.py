@@ -45,7 +45,7 @@ def process_response(response: Any) -> Any:
 
 
 def get_safe_globals() -> Any:
-    """What templates and server scripts see. In the fork they see it as `monoframe` only."""
+    """The globals of templates and server scripts. In the fork they see it as `monoframe` only."""
     names = _get_safe_globals()
     names["frappe"] = names["monoframe"]
     return names

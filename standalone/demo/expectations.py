@@ -1,4 +1,4 @@
-"""What should be true, checked as the demo goes along; nothing stops at the first surprise."""
+"""Expectations, checked as the demo goes along; nothing stops at the first surprise."""
 
 from __future__ import annotations
 

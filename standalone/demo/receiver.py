@@ -23,7 +23,7 @@ class Answer(NamedTuple):
 
 
 def answer(number: int, tries: int) -> Answer:
-    """What delivery `number` gets at its `tries`-th try (from 1)."""
+    """The answer to delivery `number` at its `tries`-th try (from 1)."""
     if number == TROUBLESOME and tries == 1:
         return Answer(500, accept=False)
     if number == TROUBLESOME and tries == 2:

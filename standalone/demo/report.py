@@ -1,4 +1,4 @@
-"""What became of the jobs: tables for the reader, and each outcome against the plan."""
+"""The outcome of the jobs: tables for the reader, and each outcome against the plan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the demo starts from: two organizations, a user in each, and records for them to export and deliver."""
+"""The scene of the demo: two organizations, a user in each, and records for them to export and deliver."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Party:
 
     @property
     def name(self) -> str:
-        """What the demo calls the user."""
+        """The user's name in the demo."""
         return self.user.partition("@")[0].title()
 
 

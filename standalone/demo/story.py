@@ -33,7 +33,7 @@ CANCEL_AFTER = 3.0
 VISIBLE = "here it is!"
 
 Jobs = dict[str, Planned]
-"""What was planned, by job id."""
+"""The plan, by job id."""
 
 
 def tell(screen: Screen, expect: Expectations, receiver: Receiver) -> None:
@@ -173,7 +173,7 @@ def separation(screen: Screen, expect: Expectations, jobs: Jobs, of_bob: str) ->
 
 
 def status_error(job_id: str) -> str:
-    """What somebody is told who may not see a job; VISIBLE if they do see it."""
+    """The error for a user who may not see a job; VISIBLE if they do see it."""
     try:
         get_job_status(job_id)
     except JobNotFoundError as error:

@@ -1,4 +1,4 @@
-"""What is known of organizations and of a user's standing in them."""
+"""Types for the limits of organizations, and for a user's standing in them."""
 
 from __future__ import annotations
 

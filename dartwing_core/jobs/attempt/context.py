@@ -164,7 +164,7 @@ class JobContext:
     def checkpoint(self, data: Any) -> None:
         """Commit the work done so far together with `data`, which the next attempt finds as `context.state`.
 
-        What is written after it is rolled back if the attempt fails. Raises JobCanceledError if the job is canceled
+        Later writes are rolled back if the attempt fails. Raises JobCanceledError if the job is canceled
         or was given to another worker, PermanentError if `data` has no JSON form.
         """
         if self.is_canceled():
@@ -186,8 +186,7 @@ class JobContext:
     def snooze(self, seconds: float) -> NoReturn:
         """End this attempt and run the job again in `seconds`, at most a year; costs no retry.
 
-        What was written since the last checkpoint is rolled back. Raises ValueError if `seconds` is negative or no
-        number.
+        All writes since the last checkpoint are rolled back. Raises ValueError if `seconds` is negative or no number.
         """
         delay = float(seconds)
         if not delay >= 0:  # nor is a NaN

@@ -1,4 +1,4 @@
-"""What the decorator of a handler says of its Job Type, as values of the DocType's fields."""
+"""The arguments of a handler's decorator about its Job Type, as values of the DocType's fields."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ SAVEPOINT = "job_type_in_code"
 
 @dataclass
 class SyncReport:
-    """What a sync has done, by the names of Job Types."""
+    """The changes that a sync has made, by the names of Job Types."""
 
     made: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)

@@ -26,7 +26,7 @@ Handler = Callable[..., "dict[str, Any] | None"]
 
 
 def register(function: Handler, type_name: str | None, parameters: type | None, options: Mapping[str, Any]) -> None:
-    """What `@job_handler` does to a function, with the decorator's arguments. Raises TypeError."""
+    """Mark a function as a handler, with the arguments of its `@job_handler`. Raises TypeError."""
     if inspect.isfunction(function):
         setattr(function, MARK, parameters)
     if problem := signature_problem(function):
@@ -89,7 +89,7 @@ def resolve(path: str) -> Handler:
 
 
 def declared_of(handler: Handler, name: str) -> Declared | None:
-    """What a handler declares about its parameters, or None. Raises UnknownHandlerError if a type can't be used.
+    """The declaration of a handler's parameters, or None. Raises UnknownHandlerError if a type can't be used.
 
     `name`: the handler's name in the error.
     """

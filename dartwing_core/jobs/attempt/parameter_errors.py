@@ -1,4 +1,4 @@
-"""What is wrong with parameters, in words for people: pydantic's errors with the place of each."""
+"""Faults of parameters, in words for people: pydantic's errors with the place of each."""
 
 from __future__ import annotations
 

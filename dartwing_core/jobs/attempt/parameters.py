@@ -1,4 +1,4 @@
-"""What a handler declares about its parameters: their check at the submit, and the call of the handler with them.
+"""The declared parameters of a handler: their check at the submit, and the call of the handler with them.
 
 A handler declares them in one of three ways:
 
@@ -110,7 +110,7 @@ class Declared:
 
 
 def _without_secrets(error: Exception) -> Exception:
-    """What a validator's error becomes, whose own text and traceback may tell secrets. A passing one stays so."""
+    """An error in place of a validator's, whose text and traceback may tell secrets. A transient one stays so."""
     text = _("These parameters can't be checked: {0}.").format(type(error).__name__)
     return TransientError(text) if classification.is_transient(error) else InvalidJobError(text)
 
@@ -192,7 +192,7 @@ def _is_secret_value(value: Any) -> bool:
 
 @lru_cache(maxsize=1024)
 def declared_by(function: Callable[..., Any]) -> Declared | None:
-    """What a handler declares about its parameters. None if it takes the context alone and declares nothing.
+    """The declaration of a handler's parameters. None if it takes the context alone and declares nothing.
 
     Raises TypeError, NameError or an error of pydantic's if a type can't be used.
     """

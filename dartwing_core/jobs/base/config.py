@@ -129,7 +129,7 @@ _SWITCHES = frozenset({"is_paused", "allow_private_addresses", "mutes_alerts"})
 
 
 class _Kept:
-    """What a process has kept since its last read: settings, Job Types, hooks and the site's time zone."""
+    """The values that a process keeps since its last read: settings, Job Types, hooks and the site's time zone."""
 
     def __init__(self) -> None:
         self.settings: Settings | None = None
@@ -230,7 +230,7 @@ def _read_job_type(name: str) -> JobType | None:
 
 
 def hook(name: str) -> Any:
-    """What all apps declare in a hook, as `frappe.get_hooks` gives it. None if no app does."""
+    """The declarations of all apps in a hook, as `frappe.get_hooks` gives it. None if no app does."""
     kept = _thread.kept
     if kept is None:
         return frappe.get_hooks(name, None)

@@ -291,7 +291,7 @@ def without(text: str, spelled: Collection[str]) -> str:
 
 
 def without_in(value: Any, spelled: Collection[str]) -> Any:
-    """The same for all texts in a value that is made of lists and objects."""
+    """`without` for all texts in a value that is made of lists and objects."""
     if isinstance(value, str):
         return without(value, spelled)
     if isinstance(value, Mapping):

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
             """A job of the type, to be submitted with others: see `chain`, `group` and `submit_batch`."""
 
         def with_options(self, **options: Unpack[SubmitOptions]) -> Submitter[P]:
-            """The same with further arguments of `submit_job`: `send.with_options(priority="High").submit(…)`."""
+            """This handler with further arguments of `submit_job`: `send.with_options(priority="High").submit(…)`."""
 
     class Submitter(Protocol[P]):
         """A handler's Job Type with further arguments of `submit_job`."""
@@ -141,7 +141,7 @@ class TypeSubmitter:
         return builders.job(self._type_name, self._parameters(arguments, named), **self._options)
 
     def with_options(self, **options: Unpack[SubmitOptions]) -> TypeSubmitter:
-        """The same with further arguments of `submit_job`. Raises TypeError for an unknown one."""
+        """A submitter with further arguments of `submit_job`. Raises TypeError for an unknown one."""
         if "key" in options:
             raise TypeError(_("key belongs to a part of a batch: write job({0}, …, key=…).").format(self._type_name))
         if unknown := sorted(options.keys() - SubmitOptions.__annotations__.keys()):

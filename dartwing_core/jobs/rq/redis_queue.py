@@ -77,7 +77,7 @@ def list_key(queue: str) -> str:
 
 
 def name_in_redis(queue: str) -> str:
-    """What RQ calls a queue of this bench."""
+    """The name in RQ of a queue of this bench."""
     return _name_in_redis(frappe.conf.get("bench_id"), queue)
 
 

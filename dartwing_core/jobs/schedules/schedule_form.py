@@ -163,7 +163,7 @@ def _saved_parameters(before: Document) -> dict[str, Any]:
 
 
 def _check_new_owner(schedule: Document) -> None:
-    """Refuse another owner for secrets that only the owner before has given. Who owns them may send them elsewhere."""
+    """Refuse another owner for secrets that only the owner before has given. An owner may send them elsewhere."""
     before = schedule.get_doc_before_save()
     if not before or before.owner_user == schedule.owner_user:
         return

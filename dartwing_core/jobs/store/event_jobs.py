@@ -120,13 +120,13 @@ def _event_of(from_status: JobStatus | None, to_status: JobStatus) -> str | None
 
 
 def _declared(hook: str) -> Mapping[str, Any] | None:
-    """What apps declare in a hook. A list in its place names no event."""
+    """The declarations of apps in a hook. A list in its place names no event."""
     found = config.hook(hook)
     return found if isinstance(found, Mapping) else None
 
 
 def _paths(by_event: Any, event: str) -> list[str]:
-    """The functions for an event. What is no path of a function is left out: it must not fail the change."""
+    """The functions for an event. Other values are left out: they must not fail the change."""
     found = by_event.get(event) if isinstance(by_event, Mapping) else None
     paths = found if isinstance(found, list | tuple) else [found]
     return [path for path in paths if isinstance(path, str) and len(path) <= config.LONGEST_NAME and is_path(path)]

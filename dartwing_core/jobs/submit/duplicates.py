@@ -1,4 +1,4 @@
-"""What becomes of a request for a job that exists already.
+"""Decides about a request for a job that exists already.
 
 All requests of a submit are decided before anything is written, so that a refused one leaves nothing behind.
 """

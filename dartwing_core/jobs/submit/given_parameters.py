@@ -20,7 +20,7 @@ class Checked:
     """Parameters that fit their handler."""
 
     text: str
-    """What the row holds: canonical JSON, with secrets encrypted."""
+    """The text for the row: canonical JSON, with secrets encrypted."""
     identity: str
     """Canonical JSON that is the same for equal parameters. It tells no secret."""
     shown: Mapping[str, Any]
@@ -28,13 +28,13 @@ class Checked:
 
 
 def declared_of(job_type: JobType) -> Declared | None:
-    """What the handler of a Job Type declares. Raises UnknownHandlerError."""
+    """The declared parameters of a Job Type's handler. Raises UnknownHandlerError."""
     name = job_type.handler_method
     return handlers.declared_of(handlers.resolve(name), name)
 
 
 def declared_of_type(type_name: str) -> Declared | None:
-    """The same by the name of a Job Type. None also for a type that is gone."""
+    """`declared_of` by the name of a Job Type. None also for a type that is gone."""
     job_type = config.job_type(type_name)
     return declared_of(job_type) if job_type else None
 
@@ -72,7 +72,7 @@ def check(given: Mapping[str, Any] | None, declared: Declared | None, owner: str
 
 
 def _check_with_secrets(given: Mapping[str, Any], declared: Declared, owner: str) -> Checked:
-    """The same with secrets veiled: an error here may be logged with the variables of each function."""
+    """`check` with secrets veiled: an error here may be logged with the variables of each function."""
     text = secret_values.json_of(given)
     check_size(len(text))
     declared.check(given, text)

@@ -1,4 +1,4 @@
-"""What a caller may attach to a job so that people find it: the document that it is about, and tags."""
+"""Labels by which people find a job: the document that it is about, and tags."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def prepare_all(requests: Sequence[Request], user: str) -> list[Prepared]:
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """What is the same for all jobs of one type and organization."""
+    """The findings that hold for all jobs of one type and organization."""
 
     standing: Standing
     is_paused: bool

@@ -215,7 +215,7 @@ def test_nobody_is_taken_while_all_is_paused_and_everybody_afterwards(job_type):
 
 
 @pytest.mark.parametrize("values", [{"status": "Suspended"}, {"status": "Inactive"}, {"is_paused": 1}])
-def test_jobs_of_an_organization_that_is_held_stay_in_line(job_type, values):
+def test_jobs_of_an_organization_that_is_stopped_stay_in_line(job_type, values):
     held, other = submitted(job_type), one(job_type, "Normal", factory.BETA)
     frappe.db.set_value("Organization", factory.ALPHA, values)
     frappe.db.commit()

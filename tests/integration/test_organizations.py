@@ -126,7 +126,7 @@ def test_a_running_job_finishes_while_its_organization_is_suspended(alice, monke
     assert get_job_status(job.name)["result"]["user"] == alice
 
 
-def test_held_jobs_run_when_the_organization_is_active_again(alice):
+def test_stopped_jobs_run_when_the_organization_is_active_again(alice):
     job = submitted_by(alice, factory.job_type("plain"))
     become("Suspended")
     assert run(job)["status"] == "Queued"

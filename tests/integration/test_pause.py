@@ -124,14 +124,14 @@ def test_an_attempt_whose_organization_was_paused_since_the_look_goes_back_into_
 
 def test_other_queues_and_types_go_on(job_type):
     other = type_of("other", queue="short")
-    held = submitted(job_type, n=0)
+    paused = submitted(job_type, n=0)
     beside = submitted(other)
     with settings(paused_queues="default\nlong"):
         assert attempts.run_all() == [beside.name]
     with changed("Job Type", job_type, "is_paused", 1, 0):
         beside = submitted(other, n=2)
         assert attempts.run_all() == [beside.name]
-    assert attempts.run_all() == [held.name]
+    assert attempts.run_all() == [paused.name]
 
 
 def test_an_unknown_queue_can_not_be_paused():

@@ -45,7 +45,7 @@ def test_a_claim_does_not_wait_for_somebody_who_holds_the_row():
     assert run(job)["status"] == "Completed"
 
 
-def test_a_queued_job_is_held_when_all_jobs_are_paused():
+def test_a_queued_job_waits_when_all_jobs_are_paused():
     job = submitted("echo_job", paused=True)
     with settings(is_paused=1):
         status = run(job)

@@ -45,7 +45,7 @@ def test_what_is_submitted_waits_in_line_and_says_until_when(job_type):
 
 
 @pytest.mark.parametrize("way", ["by turn", "by name"])
-def test_what_was_in_line_before_is_held_and_costs_nothing(job_type, way):
+def test_jobs_in_line_before_are_stopped_and_that_costs_nothing(job_type, way):
     queued = planned(job_type, "ok")
     opened(job_type)
     if way == "by turn":
@@ -98,12 +98,12 @@ def test_what_runs_when_it_opens_goes_on(job_type):
 
 def test_others_go_on(job_type):
     opened(job_type)
-    held = planned(job_type, "ok")
+    stopped = planned(job_type, "ok")
     other = factory.job_type("plain")
     frappe.db.commit()
     beside = submitted(other)
     assert attempts.run_all() == [beside.name]
-    assert status(held) == "Queued"
+    assert status(stopped) == "Queued"
 
 
 @pytest.mark.parametrize("values", [{"enable_circuit_breaker": 0}, {"is_enabled": 0}])
@@ -116,7 +116,7 @@ def test_without_a_breaker_in_force_an_open_circuit_does_not_matter(job_type, va
     assert status(job) == "Completed"
 
 
-def test_jobs_of_a_type_that_is_gone_are_not_held(job_type):
+def test_jobs_of_a_type_that_is_gone_are_not_stopped(job_type):
     opened(job_type)
     job = planned(job_type, "ok")
     frappe.delete_doc("Job Type", job_type)

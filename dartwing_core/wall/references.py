@@ -255,14 +255,23 @@ def check_reference(doc: Document, method: str | None = None) -> None:
         linked = () if doc.flags.is_about_ours else filter(_may_be_linked, doc.timeline_links)
         doc.set("timeline_links", list(linked))
     if doctype in REFERENCES and doc.flags.is_about_ours:
-        if getattr(frappe.local, "request", None) and not may_refer_to(doctype, name):
-            throw_missing(doctype, name)
-        doc.notify_update = desk_access.notify_nobody
-        if doc.doctype == "DocShare":
-            text = _("A {0} about jobs, schedules or organizations can't be shared.")
-            frappe.throw(text.format(_(doctype)), frappe.PermissionError)
-    if doctype not in TENANT_DOCTYPES or not name:
-        return
+        _check_row_about_ours(doc, doctype, name)
+    if doctype in TENANT_DOCTYPES and name:
+        _check_document_of_ours(doc, doctype, name)
+
+
+def _check_row_about_ours(doc: Document, doctype: str, name: str) -> None:
+    """Check a reference to a row that is itself about a document of ours."""
+    if getattr(frappe.local, "request", None) and not may_refer_to(doctype, name):
+        throw_missing(doctype, name)
+    doc.notify_update = desk_access.notify_nobody
+    if doc.doctype == "DocShare":
+        text = _("A {0} about jobs, schedules or organizations can't be shared.")
+        frappe.throw(text.format(_(doctype)), frappe.PermissionError)
+
+
+def _check_document_of_ours(doc: Document, doctype: str, name: str) -> None:
+    """Check a reference to a document of ours."""
     doc.notify_update = desk_access.notify_nobody
     if doctype in ENGINE_DOCTYPES and doc.doctype in ("ToDo", "Tag Link"):
         frappe.throw(_("Background jobs can't be assigned or tagged."), frappe.PermissionError)

@@ -58,6 +58,7 @@ class Prepared:
 
     @property
     def on_duplicate(self) -> str:
+        """The answer to an equal job: "raise", "return" or "replace"."""
         return self.request.on_duplicate
 
     def write(self, columns: Columns) -> None:

@@ -290,6 +290,6 @@ def _parse_request(arguments: Any) -> Request:
         raise InvalidJobError(_("Each job must be an object with a job_type."))
     unknown = set(arguments) - CALLERS_ARGUMENTS
     if unknown:
-        problem = describe_unknown(sorted(map(str, unknown)), submission.ARGUMENTS)
+        problem = describe_unknown(sorted(map(str, unknown)), CALLERS_ARGUMENTS)
         raise InvalidJobError(_("These arguments don't fit: {0}.").format(problem))
     return Request(**{"job_type": None, "organization": None, **arguments})

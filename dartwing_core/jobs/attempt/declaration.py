@@ -87,7 +87,7 @@ def declare(function: Callable[..., Any], type_name: str, options: Mapping[str, 
 
 
 def _problem_of(name: str, value: Any) -> str | None:
-    """What is wrong if an option's value is of another kind than its annotation says."""
+    """The problem of an option whose value is of another kind than its annotation says. None if there is none."""
     hint = get_type_hints(Options)[name]
     if hint is int:
         is_right, kind = isinstance(value, int) and not isinstance(value, bool), _("a whole number")

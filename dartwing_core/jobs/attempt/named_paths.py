@@ -53,7 +53,7 @@ def find_missing_module(path: str, error: Exception) -> str | None:
 
 
 def missing_function(path: str) -> str:
-    """What to say of a path whose module has no such function."""
+    """The advice for a path whose module has no such function."""
     module, _dot, name = path.rpartition(".")
     return _("the module {0} has no function {1}. Check its name.").format(module, name)
 

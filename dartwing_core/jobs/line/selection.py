@@ -35,7 +35,7 @@ class Line:
 
     @property
     def key(self) -> tuple[str, str, str, str]:
-        """What tells this line from all others."""
+        """The four values by which lines differ."""
         return self.queue, self.organization, self.job_type, self.priority
 
 

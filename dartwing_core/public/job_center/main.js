@@ -8,7 +8,7 @@
 	const { say } = words;
 	const PAGE = 20;
 	const MOST = 10_000; // the server counts up to this
-	const IDLE = 30_000;
+	const IDLE = 10_000;
 	const IDLE_WITH_SOCKET = 60_000;
 	const DETAILS_SLOW = 15_000;
 	const WATCH = 2_000; // milliseconds between requests for single running jobs, while these are few

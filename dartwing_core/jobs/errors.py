@@ -97,6 +97,10 @@ class JobChangedError(InvalidTransitionError):
         super().__init__(_("Job {0} has just changed; look at it again.").format(name))
 
 
+class TenancyHookError(Exception):
+    """The hook `background_job_tenancy` of an app names nothing that exists. REST answers 500."""
+
+
 class UnknownHandlerError(InvalidJobError):
     """The Job Type names a handler that is not registered."""
 

@@ -2,6 +2,7 @@
 
 The hook `background_job_tenancy` names an object (or module) with `orgs_of(user)`, `is_member(user, organization)`,
 `is_admin(user, organization)` and `state_of(organization)`; the default reads Organization and Org Member.
+An adapter's `organization_doctype` names the DocType of its organizations, for links.
 An adapter may also offer `standing(user, organization)` and `reach_of(user)`, which answer all of it at once;
 `resolve(user, organization)` and `names_of(organizations)`, if its organizations have names beside their ids: the
 first turns a name into the id, for a System Manager of all of them, for others of their own.
@@ -9,27 +10,54 @@ first turns a name into the id, for a System Manager of all of them, for others 
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
 import frappe
+from frappe import _
 from pypika.queries import QueryBuilder, Table
 
 from ..base import config
+from ..errors import TenancyHookError
 from .org_members import OrgMemberTenancy
 from .standing import ACTIVE, ADMIN, MEMBER, NO_REACH, Limits, Reach, Standing
 
+HOOK = "background_job_tenancy"
 LONGEST_ID = 140
 
 
 def adapter() -> Any:
-    """The tenancy adapter of this site."""
-    paths = config.hook("background_job_tenancy")
+    """The tenancy adapter of this site. Raises TenancyHookError if the hook names nothing that exists."""
+    paths = config.hook(HOOK)
     if not paths:
         return _DEFAULT
-    found = frappe.get_attr(paths[-1])
+    found = _named(paths[-1])
     return found() if isinstance(found, type) else found
+
+
+def _named(path: str) -> Any:
+    """The module of this dotted path, or else the attribute of a module. An error within the module stays its own."""
+    owner, _dot, name = path.rpartition(".")
+    found = _module(path) or getattr(_module(owner) if owner else None, name, None)
+    if found is None:
+        text = _("The hook {0} names {1}, but there is no such module or attribute.")
+        raise TenancyHookError(text.format(HOOK, path))
+    return found
+
+
+def _module(path: str) -> ModuleType | None:
+    if path in sys.modules:  # every submit looks here
+        return sys.modules[path]
+    try:
+        return importlib.import_module(path)
+    except ModuleNotFoundError as error:
+        if f"{path}.".startswith(f"{error.name}."):
+            return None
+        raise
 
 
 def standing(user: str, organization: str) -> Standing:

@@ -11,6 +11,7 @@ from frappe.model.base_document import get_controller
 from dartwing_core.dartwing_core import guarded_file
 from dartwing_core.jobs.attempt import declared_types, idempotency
 from dartwing_core.jobs.base import clock, secret_values
+from dartwing_core.jobs.operations import organization_links
 from dartwing_core.jobs.operations.default_organization import set_default_organization
 from dartwing_core.jobs.recovery import scheduled_types
 from dartwing_core.wall import file_moves
@@ -75,6 +76,7 @@ def seed() -> None:
             values = {"doctype": "Role", "role_name": role, "desk_access": 1}
             frappe.get_doc(values).insert(ignore_permissions=True)
     sync_types()
+    follow_adapter()
     idempotency.make_secret()
     secret_values.make_key()  # now: running processes keep their configuration for a while
 
@@ -89,3 +91,17 @@ def after_app_install(app: str) -> None:
     """Hook: another app may declare Job Types."""
     if app != APP:
         sync_types()
+        follow_adapter()
+
+
+def after_app_uninstall(_app: str) -> None:
+    """Hook: the app may have named the adapter. Commits, as nothing does after it."""
+    frappe.clear_cache()
+    follow_adapter()
+    frappe.db.commit()
+
+
+def follow_adapter() -> None:
+    """Let links lead to the adapter's organizations, or print why they don't."""
+    if problem := organization_links.follow_adapter():
+        click.secho(problem, fg="yellow", err=True)

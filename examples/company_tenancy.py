@@ -10,6 +10,7 @@ import frappe
 from frappe.permissions import get_user_permissions
 
 COMPANY = "Company"
+organization_doctype = COMPANY
 ADMIN_ROLE = "Accounts Manager"
 
 

@@ -106,6 +106,13 @@ def _expands_links() -> bool:
     return bool(asked) and "expand_links" in asked and not visibility.viewer().sees_everything
 
 
+def name_by_id(document: Document, field: str) -> None:
+    """Put the id in place of an organization's name, before Frappe checks the link. Other texts stay as they are."""
+    text = document.get(field)
+    if isinstance(text, str) and not NO_TEXT.search(text):
+        document.set(field, visibility.viewer().id_of(text))
+
+
 class OrganizationsDocument(GuardedDocument):
     """A document that people make for an organization, given by id or name."""
 
@@ -113,9 +120,7 @@ class OrganizationsDocument(GuardedDocument):
 
     def insert(self, *arguments: Any, **named: Any) -> Document:
         """Insert the document for the organization that its field gives by id or name."""
-        text = self.get("organization")
-        if isinstance(text, str) and not NO_TEXT.search(text):  # before Frappe checks the link
-            self.organization = visibility.viewer().id_of(text)
+        name_by_id(self, "organization")
         return super().insert(*arguments, **named)
 
 

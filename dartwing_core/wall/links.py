@@ -25,11 +25,12 @@ from dartwing_core.jobs.access.desk_access import throw_missing
 
 from . import by_request, further_rows, references
 from .doctypes import guarded_doctype, tenant_doctype
+from .mentions import organization_elsewhere
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A field that leads to one of our DocTypes, and its value."""
+    """A field that leads to one of our DocTypes, or to an organization of the adapter's, and its value."""
 
     row: Any
     """The document, or a row of one of its child tables."""
@@ -70,6 +71,8 @@ def hidden_links(doc: Document) -> list[Link]:
 
 def _visible_of(doctype: str, names: list[str]) -> Collection[str]:
     """Those of these documents that the user may see. One statement."""
+    if not guarded_doctype(doctype):
+        return set(names) & {*visibility.viewer().reach.members}
     hidden = further_rows.hidden_rows(doctype, names)
     return references.visible_of(doctype, names) if hidden is None else set(names) - hidden
 
@@ -102,13 +105,16 @@ def _is_folder(row: Any, field: Any, name: str) -> bool:
 
 
 def _leads_to_ours(row: Any, field: Any, name: Any) -> str | None:
-    """The DocType to which a link leads, if it is ours, or one with rows about ours. Raises frappe.ValidationError."""
+    """The DocType to which a link leads, if it is ours, one with rows about ours, or that of our own organizations.
+
+    Raises frappe.ValidationError.
+    """
     if isinstance(name, dict | list):  # Frappe would look up the first row that these filters match
         raise frappe.ValidationError(_("{0} must be text.").format(field.fieldname))
     kind = field.options if field.fieldtype == "Link" else row.get(field.options)
     if kind and not isinstance(kind, str):  # for a number, Frappe would take the first of all DocTypes
         raise frappe.ValidationError(_("{0} must be text.").format(field.options))
-    doctype = guarded_doctype(kind)
+    doctype = guarded_doctype(kind) or organization_elsewhere(row.doctype).get(field.fieldname)
     if doctype and not isinstance(name, str):  # … and the first of all rows
         raise frappe.ValidationError(_("{0} must be text.").format(field.fieldname))
     return doctype
@@ -121,9 +127,7 @@ def _was_there(link: Link, doc: Document, before: Document | None) -> bool:
     field = link.row.meta.get_field(link.field)
     for row in rows:
         if row.name == link.row.name and row.get(link.field) == link.name:
-            return (
-                guarded_doctype(field.options if field.fieldtype == "Link" else row.get(field.options)) == link.doctype
-            )
+            return _leads_to_ours(row, field, link.name) == link.doctype
     return False
 
 
@@ -166,7 +170,7 @@ def _not_found(hidden: Sequence[Link]) -> Iterator[None]:
 
     @functools.wraps(get_value)
     def look_up(doctype: Any, filters: Any = None, *arguments: Any, **named: Any) -> Any:
-        is_hidden = isinstance(filters, str) and (guarded_doctype(doctype), filters) in names
+        is_hidden = isinstance(filters, str) and (guarded_doctype(doctype) or doctype, filters) in names
         return None if is_hidden else get_value(doctype, filters, *arguments, **named)
 
     database.get_value = look_up

@@ -15,6 +15,7 @@ from frappe.utils import get_safe_filters
 from pypika.queries import Table
 from pypika.terms import Criterion
 
+from dartwing_core.jobs.access import tenancy
 from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES
 
 from .references import STEPS, is_about_ours, row_about_ours
@@ -92,6 +93,16 @@ def fields_that_link_to_ours(doctype: Any) -> dict[str, str]:
     meta = meta_of(doctype)
     links = meta.get_link_fields() if meta else []
     return {field.fieldname: field.options for field in links if field.options in TENANT_DOCTYPES}
+
+
+def organization_elsewhere(doctype: Any) -> dict[str, str]:
+    """The link of one of our DocTypes to an organization, with the DocType to which it leads. Empty if that is ours.
+
+    The adapter of the site may name another app's DocType (`jobs/operations/organization_links`).
+    """
+    field = tenancy.LINKS.get(doctype) if isinstance(doctype, str) else None
+    kind = frappe.get_meta(doctype).get_field(field).options if field else None
+    return {field: kind} if field and kind not in TENANT_DOCTYPES else {}
 
 
 def asks_for_names(doctype: Any, filters: Any) -> bool:

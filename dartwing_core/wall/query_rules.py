@@ -5,7 +5,8 @@ jobs of a site with this app (see `links`), and for people who do not see everyt
 
 - Fields of a higher permission level are also hidden from filters, groups and orders: Frappe removes them only from
   its answer. (15)
-- `link.field` leads to no row of ours: Frappe joins the linked rows without a permission. (15)
+- `link.field` leads to no row of ours, and to no organization of the adapter's: Frappe joins the linked rows without a
+  permission. (15)
 - A query holds no second query, and no end of a query, since either can read any table. Frappe looks for a second query
   only at the beginning of a field. (15)
 - A filter is no bare text, and its field is a name: Frappe writes both into the query unchanged, before the conditions
@@ -49,7 +50,7 @@ from .column_rules import (
 )
 from .doctypes import tenant_doctype
 from .frappe_version import IS_15
-from .mentions import fields_that_link_to_ours
+from .mentions import fields_that_link_to_ours, organization_elsewhere
 from .request_texts import listed, parsed, texts
 
 if TYPE_CHECKING:
@@ -145,8 +146,9 @@ def _hidden_field(doctype: str, shown: list[Any], others: list[str]) -> str | No
 def _join(doctype: str, shown: list[Any], others: list[str]) -> str | None:
     """The error message for fields of ours behind a link, or None. Titles may be requested."""
     joined = [text for text in (*texts(shown), *others) if "." in text]
-    fields = fields_that_link_to_ours(doctype) if joined else {}
-    titles = _titles(shown, fields)
+    elsewhere = organization_elsewhere(doctype) if joined else {}
+    fields = fields_that_link_to_ours(doctype) | elsewhere if joined else {}
+    titles = {*_titles(shown, fields), *_titles_elsewhere(shown, elsewhere)}
     asked = [text for text in (*texts(shown), *others) if "." in text and (text not in titles or text in others)]
     if any(re.search(rf"\b{field}\W*\.", text) for field in fields for text in asked) or any(map(ALIAS.search, asked)):
         return _("Fields of background jobs can't be read through a link.")
@@ -157,6 +159,13 @@ def _titles(shown: list[Any], fields: Mapping[str, str]) -> dict[str, re.Match[s
     """The columns for titles of our documents, by their text. `fields`: links to ours, and where they lead."""
     found = {text: title for text in texts(shown) if fields and (title := TITLE.fullmatch(text))}
     return {text: title for text, title in found.items() if TITLE_FIELDS.get(fields.get(title[1], "")) == title[2]}
+
+
+def _titles_elsewhere(shown: list[Any], fields: Mapping[str, str]) -> set[str]:
+    """The columns for titles of the adapter's organizations."""
+    titles = {field: frappe.get_meta(kind).get_title_field() for field, kind in fields.items()}
+    forms = [re.compile(rf"{field}\.{title}(?: as \w+)?") for field, title in titles.items()]
+    return {text for text in texts(shown) if any(form.fullmatch(text) for form in forms)}
 
 
 # The functions in which Frappe makes queries --------------------------------------------------------------------------

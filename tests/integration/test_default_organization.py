@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import frappe
 import pytest
+from frappe import client
 
 from dartwing_core.jobs import (
     InvalidJobError,
@@ -18,7 +20,7 @@ from dartwing_core.jobs import (
     submit_job,
     submit_jobs,
 )
-from dartwing_core.jobs.access import visibility
+from dartwing_core.jobs.access import tenancy, visibility
 from dartwing_core.jobs.attempt import functions
 from dartwing_core.jobs.operations.default_organization import set_default_organization
 from tests.support import database, factory, processes
@@ -166,6 +168,43 @@ def test_a_submit_costs_no_statement_more(alice):
 def test_it_is_not_deleted_while_it_is_the_default(default):
     with pytest.raises(frappe.LinkExistsError):
         frappe.delete_doc("Organization", default)
+    frappe.db.rollback()
+
+
+@pytest.mark.parametrize("way", ["a document", "REST"])
+def test_it_is_set_by_its_name_too(way):
+    # Seen failing: Frappe looks the link up before any check of ours: "Could not find Default Organization".
+    name, manager = factory.title_of(factory.BETA), factory.user("max", roles=("System Manager",))
+    with settings(default_organization=None):
+        if way == "a document":
+            document = frappe.get_doc("Job Engine Settings")
+            document.default_organization = name
+            document.save()
+        else:
+            as_user(manager, client.set_value, "Job Engine Settings", None, "default_organization", name)
+        assert frappe.db.get_single_value("Job Engine Settings", "default_organization") == factory.BETA
+        frappe.db.rollback()
+        for nowhere in ("Test Nowhere", "x" * 200):
+            with pytest.raises(frappe.LinkValidationError):
+                as_user(manager, client.set_value, "Job Engine Settings", None, "default_organization", nowhere)
+            frappe.db.rollback()
+
+
+@pytest.mark.parametrize("way", ["submit", "many", "a batch"])
+def test_without_one_an_error_says_what_to_do(way):
+    # Seen failing: only enqueue's error said it.
+    told = r"^(Job 1 \(.*\): )?organization is missing\. Pass organization, or set the Default Organization in Job Engine"
+    kind = factory.job_type("plain")
+    with settings(default_organization=None), pytest.raises(InvalidJobError, match=told):
+        submit_job(kind) if way == "submit" else WAYS[way](kind)
+
+
+def test_a_manager_without_one_enqueues_for_the_only_organization_of_an_adapter(monkeypatch):
+    adapter = SimpleNamespace(orgs_of=lambda _user: ["Test Solo"], state_of=lambda _name: "Active")
+    monkeypatch.setitem(frappe.conf, functions.HOOK, [f"{NAME}.by_*"])
+    monkeypatch.setattr(tenancy, "adapter", lambda: adapter)
+    adapter.is_member = adapter.is_admin = lambda _user, _organization: False
+    assert enqueue(by_pattern, n=1).organization == "Test Solo"
     frappe.db.rollback()
 
 

@@ -27,6 +27,12 @@ from .org_members import OrgMemberTenancy
 from .standing import ACTIVE, ADMIN, MEMBER, NO_REACH, Limits, Reach, Standing
 
 HOOK = "background_job_tenancy"
+ORGANIZATION = "Organization"
+LINKS = {
+    **dict.fromkeys((config.JOB, config.LOG, config.BATCH, config.CIRCUIT, config.SCHEDULE), "organization"),
+    config.SETTINGS: "default_organization",
+}
+"""The field of each DocType that leads to an organization of the adapter."""
 LONGEST_ID = 140
 
 
@@ -58,6 +64,16 @@ def _module(path: str) -> ModuleType | None:
         if f"{path}.".startswith(f"{error.name}."):
             return None
         raise
+
+
+def is_default() -> bool:
+    """Whether the organizations are those of the DocType Organization, by the default adapter."""
+    return adapter() is _DEFAULT
+
+
+def organization_doctype() -> str:
+    """The DocType to which links to organizations lead: the adapter's, or Organization if it names none."""
+    return getattr(adapter(), "organization_doctype", None) or ORGANIZATION
 
 
 def standing(user: str, organization: str) -> Standing:

@@ -11,10 +11,11 @@ from frappe import _
 from frappe.utils.background_jobs import get_queues_timeout
 
 from .. import engine
-from ..access import standing, visibility
+from ..access import standing, tenancy, visibility
 from ..attempt import functions
 from ..base import config
 from ..errors import InvalidJobError
+from ..submit import submission
 from ..submit.request import Request
 
 LONGEST = 86_400
@@ -99,10 +100,17 @@ def _only_organization() -> str:
     viewer = visibility.viewer()
     found = viewer.reach.members
     if not found and viewer.sees_everything:
-        found = frappe.get_all("Organization", {"status": standing.ACTIVE}, pluck="name", limit=2)
+        found = _active_organizations(viewer.user)
     if not found:
-        text = _("{0} belongs to no organization. Pass job_organization, or set the Default Organization in {1}.")
-        raise InvalidJobError(text.format(viewer.user, _(config.SETTINGS)))
+        text = _("{0} belongs to no organization.").format(viewer.user)
+        raise InvalidJobError(f"{text} {submission.how_to_name('job_organization')}")
     if len(found) != 1:
         raise InvalidJobError(_("Which organization? Name it as job_organization."))
     return found[0]
+
+
+def _active_organizations(user: str) -> list[str]:
+    """Two of the organizations of the site, for a user who sees all. An app's adapter tells those of the user."""
+    if tenancy.is_default():
+        return frappe.get_all(tenancy.ORGANIZATION, {"status": standing.ACTIVE}, pluck="name", limit=2)
+    return list(tenancy.adapter().orgs_of(user))

@@ -90,8 +90,18 @@ def _prepare(request: Request, user: str, allowed: dict[tuple[str, str], Allowed
 
 def organization_text(given: Any) -> str:
     """The organization as given by id or name, or for None and "" the Default Organization. Raises InvalidJobError."""
-    is_given = given is not None and given != ""
-    return required_text(given if is_given else config.settings().default_organization, "organization")
+    if given is not None and given != "":
+        return required_text(given, "organization")
+    default = config.settings().default_organization
+    if not default:
+        raise InvalidJobError(f"{_('{0} is missing.').format('organization')} {how_to_name('organization')}")
+    return default
+
+
+def how_to_name(argument: str) -> str:
+    """How a call names its organization."""
+    text = _("Pass {0}, or set the Default Organization in {1}.")
+    return text.format(argument, _(config.SETTINGS))
 
 
 def organization_id(given: Any, user: str) -> str:

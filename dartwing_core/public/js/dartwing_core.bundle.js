@@ -7,6 +7,7 @@ import { setup_job_form } from "./jobs/job_form";
 import { job_list_settings } from "./jobs/job_list";
 import { setup_engine_form } from "./jobs/last_change";
 import { setup_organization_form } from "./jobs/organization_form";
+import { organization_doctype } from "./jobs/organization_links";
 import { as_text, show_as_text } from "./jobs/plain_text";
 import { show_progress, start } from "./jobs/progress_dialog";
 import { setup_schedule_form } from "./jobs/schedule_form";
@@ -16,7 +17,7 @@ import { watch } from "./jobs/watch";
 frappe.provide("dartwing_core.jobs");
 Object.assign(
 	dartwing_core.jobs,
-	{ watch, start, show_progress, retry_by_error, as_text, show_as_text },
+	{ watch, start, show_progress, retry_by_error, as_text, show_as_text, organization_doctype },
 	{ job_list_settings, setup_batch_form, setup_engine_form, setup_job_form },
 	{ setup_organization_form, setup_schedule_form, setup_type_form }
 );

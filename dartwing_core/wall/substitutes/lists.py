@@ -17,6 +17,7 @@ from pypika.enums import Order
 from pypika.functions import Coalesce, Count
 from pypika.terms import PseudoColumn
 
+from dartwing_core.jobs.access import tenancy
 from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
 
 from .. import personal_rows
@@ -178,7 +179,10 @@ def _readable_names(doctype: str, filters: Any) -> Any:
 
 @instead_of(search.search_link)
 def search_link(given: dict[str, Any]) -> Any:
-    """Searches ours with permissions: for Frappe, `ignore_user_permissions` means to ignore all permissions. 15."""
+    """Searches ours with permissions: for Frappe, `ignore_user_permissions` means to ignore all permissions. 15.
+
+    Keeps User Permissions in a search for organizations of the adapter's. Our links ignore those for lists alone.
+    """
     return search.search_link(**_without_bypass(given))
 
 
@@ -190,6 +194,8 @@ def search_widget(given: dict[str, Any]) -> Any:
 
 def _without_bypass(given: dict[str, Any]) -> dict[str, Any]:
     doctype = given.get("doctype")
+    if given.get("ignore_user_permissions") and _is_for_our_link(given) and not sees_everything():
+        given = given | {"ignore_user_permissions": False}
     if not IS_15 or not given.get("ignore_user_permissions") or given.get("query") or sees_everything():
         return given
     if is_ours(doctype) or asks_for_names(doctype, given.get("filters")):
@@ -205,6 +211,12 @@ def _without_bypass(given: dict[str, Any]) -> dict[str, Any]:
             filters.append([doctype, "name", "not in", about])
         return given | {"filters": [*filters, *personal]}
     return given
+
+
+def _is_for_our_link(given: dict[str, Any]) -> bool:
+    """Whether a search is for the organization of one of our DocTypes, in any spelling."""
+    linking = given.get("reference_doctype")
+    return isinstance(linking, str) and frappe.db.get_value("DocType", linking) in tenancy.LINKS
 
 
 def _without_personal_rows(doctype: Any) -> list[list[Any]]:

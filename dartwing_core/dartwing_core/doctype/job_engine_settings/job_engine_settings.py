@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from typing import Any
+
 import frappe
 from frappe import _
+from frappe.model.document import Document
 from frappe.utils import cint
 
-from dartwing_core.dartwing_core.guarded_document import OwnDocument
+from dartwing_core.dartwing_core.guarded_document import OwnDocument, name_by_id
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.base import config
 from dartwing_core.jobs.line import wake
@@ -17,6 +20,10 @@ ZERO_IS_OFF = frozenset({"slice_seconds"})
 
 class JobEngineSettings(OwnDocument):
     """Settings of the job engine; `dartwing_core.jobs.base.config` reads them."""
+
+    def save(self, *arguments: Any, **named: Any) -> Document:
+        name_by_id(self, "default_organization")
+        return super().save(*arguments, **named)
 
     def validate(self) -> None:
         """Show defaults in place of empty numbers. Refuse a short lease and unknown queues."""

@@ -1,6 +1,11 @@
 frappe.query_reports["Dead Letters by Error"] = {
 	filters: [
-		{ fieldname: "organization", label: __("Organization"), fieldtype: "Link", options: "Organization" },
+		{
+			fieldname: "organization",
+			label: __("Organization"),
+			fieldtype: "Link",
+			options: dartwing_core.jobs.organization_doctype(),
+		},
 		{ fieldname: "job_type", label: __("Job Type"), fieldtype: "Link", options: "Job Type" },
 	],
 	onload(report) {

@@ -1,6 +1,11 @@
 frappe.query_reports["Job Type Performance"] = {
 	filters: [
-		{ fieldname: "organization", label: __("Organization"), fieldtype: "Link", options: "Organization" },
+		{
+			fieldname: "organization",
+			label: __("Organization"),
+			fieldtype: "Link",
+			options: dartwing_core.jobs.organization_doctype(),
+		},
 		{
 			fieldname: "hours",
 			label: __("Submitted"),

@@ -2,10 +2,12 @@
 import { write } from "./api";
 import { parse, tell_error, tell_submitted } from "./actions";
 import { one_at_a_time } from "./dom";
+import { load_organization_doctype, organization_doctype } from "./organization_links";
 import { fields_of, parameters_of } from "./schema_fields";
 
 /** Show a dialog for the parameters of a job of this type, submit the job, and call `on_submitted(job_id)`. */
-export function run_dialog({ job_type, display_name, schema }, on_submitted) {
+export async function run_dialog({ job_type, display_name, schema }, on_submitted) {
+	await load_organization_doctype();
 	const own = schema ? fields_of(schema) : [];
 	const raw = { fieldname: "_parameters", fieldtype: "Code", options: "JSON", label: __("Parameters"), default: "{}" };
 	const dialog = new frappe.ui.Dialog({
@@ -30,7 +32,7 @@ function head() {
 		{
 			fieldname: "_organization",
 			fieldtype: "Link",
-			options: "Organization",
+			options: organization_doctype(),
 			label: __("Organization"),
 			description: __("Empty: the default organization"),
 		},

@@ -1,0 +1,50 @@
+"""The link fields to organizations lead to the DocType that the site's adapter names, by Property Setters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import frappe
+from frappe import _
+from frappe.custom.doctype.property_setter.property_setter import delete_property_setter, make_property_setter
+
+from ..access import tenancy
+from ..errors import TenancyHookError
+
+SETTER = "Property Setter"
+TYPES = {"options": "Text", "ignore_user_permissions": "Check"}
+"""The properties that are set, with the types of their values."""
+
+
+def follow_adapter() -> str | None:
+    """Let the links lead to the adapter's DocType, or to Organization. Returns the reason if they stay as they are.
+
+    User Permissions for that DocType don't narrow the lists of jobs: the adapter says who sees which. An
+    administrator's own Property Setters stay.
+    """
+    try:
+        doctype = tenancy.organization_doctype()
+    except TenancyHookError as error:
+        return str(error)
+    if not frappe.db.exists("DocType", doctype):
+        return _("The hook {0} names organizations of the DocType {1}, which does not exist.").format(
+            tenancy.HOOK, doctype
+        )
+    wanted = {} if doctype == tenancy.ORGANIZATION else {"options": doctype, "ignore_user_permissions": "1"}
+    for linking, field in tenancy.LINKS.items():
+        _set(linking, field, wanted)
+    return None
+
+
+def _set(doctype: str, field: str, wanted: Mapping[str, str]) -> None:
+    filters = {"doc_type": doctype, "field_name": field, "property": ["in", list(TYPES)]}
+    rows = frappe.get_all(SETTER, filters=filters, fields=["property", "value", "is_system_generated"])
+    found = {row.property: row for row in rows}
+    for name, kind in TYPES.items():
+        setter, value = found.get(name), wanted.get(name)
+        if setter and (not setter.is_system_generated or setter.value == value):
+            continue
+        if value is not None:
+            make_property_setter(doctype, field, name, value, kind, validate_fields_for_doctype=False)
+        elif setter:
+            delete_property_setter(doctype, name, field)

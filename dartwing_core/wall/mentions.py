@@ -101,8 +101,10 @@ def organization_elsewhere(doctype: Any) -> dict[str, str]:
     The adapter of the site may name another app's DocType (`jobs/operations/organization_links`).
     """
     field = tenancy.LINKS.get(doctype) if isinstance(doctype, str) else None
-    kind = frappe.get_meta(doctype).get_field(field).options if field else None
-    return {field: kind} if field and kind not in TENANT_DOCTYPES else {}
+    if field is None:
+        return {}
+    kind = frappe.get_meta(doctype).get_field(field).options
+    return {} if kind in TENANT_DOCTYPES else {field: kind}
 
 
 def asks_for_names(doctype: Any, filters: Any) -> bool:

@@ -6,6 +6,7 @@ import json
 
 import frappe
 import pytest
+from frappe.custom.doctype.property_setter.property_setter import make_property_setter
 
 from dartwing_core.jobs import manually_close_circuit
 from dartwing_core.jobs.base import clock
@@ -95,6 +96,22 @@ def test_values_and_texts_of_a_schema_stay_what_they_are(visit, member):
     parameters = json.loads(frappe.db.get_value("Background Job", job, "input_parameters"))
     assert parameters == {"zero": 0, "half": 0, "size": 2, "exact": False, "word": f"b {ODD}"}
     assert page.evaluate("window.hacked") is None
+
+
+def test_the_dialog_links_to_the_organizations_of_an_adapter(visit, member):
+    kind = factory.job_type("plain")
+    setter = make_property_setter(
+        "Background Job", "organization", "options", "Gender", "Text", validate_fields_for_doctype=False
+    )
+    frappe.db.commit()
+    try:
+        page = visit(member, f"/app/job-type/{kind}").page
+        button(view(page), "Run").click()
+        page.wait_for_function("window.cur_dialog")
+        assert page.evaluate("cur_dialog.fields_dict._organization.df.options") == "Gender"
+    finally:
+        setter.delete(ignore_permissions=True)
+        frappe.db.commit()
 
 
 def test_a_double_click_submits_once(visit, member):

@@ -11,6 +11,7 @@ from frappe.model.base_document import get_controller
 from dartwing_core.dartwing_core import guarded_file
 from dartwing_core.jobs.attempt import declared_types, idempotency
 from dartwing_core.jobs.base import clock, secret_values
+from dartwing_core.jobs.errors import InvalidJobError
 from dartwing_core.jobs.operations import organization_links
 from dartwing_core.jobs.operations.default_organization import set_default_organization
 from dartwing_core.jobs.recovery import scheduled_types
@@ -32,7 +33,10 @@ def after_install() -> None:
     """Make the app's own records, and the Default Organization that the site's configuration names."""
     seed()
     if name := frappe.conf.get("job_engine_default_organization"):
-        set_default_organization(name)
+        try:
+            set_default_organization(name)
+        except InvalidJobError as error:  # the adapter of another app knows none of this name, or not yet
+            click.secho(str(error), fg="yellow", err=True)
     scheduled_types.set_back(clock.site_time())
 
 

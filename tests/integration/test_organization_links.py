@@ -125,6 +125,14 @@ def test_a_schedule_is_made_for_a_company(linked, job_type):
         schedules.made(job_type, organization=factory.ALPHA)
 
 
+def test_an_install_says_that_the_adapter_knows_no_such_company(linked, monkeypatch, capsys):
+    # Seen failing: an Organization of this name was made, which no job can be for.
+    monkeypatch.setitem(frappe.conf, "job_engine_default_organization", "test Nowhere")
+    install.after_install()
+    frappe.db.rollback()
+    assert "test Nowhere not found" in capsys.readouterr().err
+
+
 def test_jobs_and_schedules_follow_a_rename(linked, job_type):
     made, schedule = submitted(NORTH), schedules.made(job_type, organization=NORTH)
     frappe.rename_doc(COMPANY, NORTH, "test Moved", force=True)

@@ -22,6 +22,7 @@ class JobEngineSettings(OwnDocument):
     """Settings of the job engine; `dartwing_core.jobs.base.config` reads them."""
 
     def save(self, *arguments: Any, **named: Any) -> Document:
+        """Save the settings, with the Default Organization that the field gives by id or name."""
         name_by_id(self, "default_organization")
         return super().save(*arguments, **named)
 

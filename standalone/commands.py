@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from .bench import on_bench
 from .checks import lint
-from .launcher import Stage, running
+from .launcher import running
 from .measuring import coverage
 from .mutation import mutate
-from .options import flag, foreground, number, options, take, take_own_code
+from .options import flag, foreground, number, options, take
 from .processes import Failed
+from .run import in_site, run
 from .serving import say_where, serve, watch
 from .site import ROOT
 from .testing import test
@@ -30,6 +30,7 @@ USAGE = """\
 ./dev serve [--port N]  a living site: two companies, their people and jobs, job center and REST, until Ctrl-C
 ./dev serve --empty     the same without them      ./dev serve --handlers FILE     with your own, reloaded on change
 ./dev run FILE [ARG…]   run a Python file in a site with workers and scheduler, as Administrator
+./dev run --served FILE [ARG…]                 the same in the site that ./dev serve keeps up
 ./dev serve|run|test --app PATH …              with the Frappe app of this folder installed; `test` runs its tests
 ./dev run|test --handlers FILE …               with the handlers of this file; `test` runs the tests of its folder
 ./dev bench [NAME]      run benchmarks/NAME.py in a site (without NAME: list them); --bench PATH --site NAME as above
@@ -43,25 +44,10 @@ USAGE = """\
 ./dev clean             remove what is kept between runs
 
 Variables: DW_WORKERS=2   DW_ISOLATION=ON|OFF (innodb_snapshot_isolation)   DW_FRESH=1 (build the site anew)
-           DW_WEB=1 (run: with web application)   DW_PORT=8000 (serve)   DW_TICK=60 (seconds of the scheduler)
-           DW_DURABLE=1 (MariaDB waits for the disk)   DW_KEEP=1 (keep the run's folder, logs included)
+           DW_WEB=1 (run: with web application)   DW_PORT=8000 (serve, run --served)
+           DW_TICK=60 (seconds of the scheduler)   DW_DURABLE=1 (MariaDB waits for the disk)
+           DW_KEEP=1 (keep the run's folder, logs included)
 """
-
-
-def in_site(stage: Stage, arguments: list[str]) -> int:
-    stage.environment["DW_CWD"] = os.getcwd()
-    return foreground(stage, [sys.executable, "-P", "-m", "standalone.script", *arguments])
-
-
-def run(arguments: list[str]) -> int:
-    file_at = next((at for at in range(0, len(arguments), 2) if arguments[at] not in ("--app", "--handlers")), None)
-    own, _none = take_own_code(arguments[:file_at])  # what follows the file is the file's
-    rest = [] if file_at is None else arguments[file_at:]
-    if not rest or not Path(rest[0]).is_file():
-        raise Failed("Which file? ./dev run [--app PATH] [--handlers FILE] FILE [ARG…]")
-    script = [str(Path(rest[0]).resolve()), *rest[1:]]
-    with running(workers=number("DW_WORKERS", 2), web=flag("DW_WEB"), **own, **options()) as stage:
-        return in_site(stage, script)
 
 
 def demo(arguments: list[str]) -> int:

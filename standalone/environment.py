@@ -1,6 +1,6 @@
 """The virtual environment: made once for each lock file and Python version, shared by every clone on the machine.
 
-`./dev` starts this file with any Python that is new enough; it uses the standard library and `cache` only, makes sure
+`./dev` starts this file with any Python that is new enough; it uses the standard library only, makes sure
 of the environment and becomes `python -m standalone` in it. `clean` ends here, since it removes that environment.
 """
 
@@ -21,10 +21,12 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
-from . import cache, programs
+from . import cache, programs, run, serving
 from .processes import Failed, die_with_parent, end_all_of
 
 FOLDER = Path(__file__).resolve().parent
+CHECKS = {"run": run.check, "serve": serving.check}
+"""What fails at once for arguments that can't be. Standard library only."""
 LOCKS = ("build.txt", "requirements.txt")  # in this order, see build.txt
 
 
@@ -99,6 +101,8 @@ def main(arguments: list[str]) -> NoReturn:
     if arguments[:1] == ["clean"]:
         sys.exit(clean())
     try:
+        if check := CHECKS.get(arguments[0] if arguments else ""):
+            check(arguments[1:])
         programs.provide(arguments[0] if arguments else "", has_bench=any(a.startswith("--bench") for a in arguments))
     except Failed as failure:
         sys.exit(str(failure))

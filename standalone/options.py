@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from .launcher import Stage
 from .processes import Failed, Process, Stopped
+from .site import package_of
+
+
+class Parser(argparse.ArgumentParser):
+    """Reads the arguments of a command. An error is one line, with the usage."""
+
+    def __init__(self, usage: str) -> None:
+        super().__init__(usage=usage, add_help=False, allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        raise Failed(f"{message}. {self.usage}")
 
 
 def flag(name: str) -> bool:
@@ -53,11 +65,18 @@ def take_own_code(arguments: list[str]) -> tuple[dict[str, Any], list[str]]:
     """
     app, rest = take(arguments, "--app")
     handlers, rest = take(rest, "--handlers")
-    own: dict[str, Any] = {"app": Path(app).resolve()} if app else {}
+    own: dict[str, Any] = {"app": app_folder(app)} if app else {}
     if handlers:
         file = python_file(handlers)
         own |= {"handlers": [file.stem], "path": file.parent}
     return own, rest
+
+
+def app_folder(path: str) -> Path:
+    """The folder of a Frappe app at this path. Fails if it is none."""
+    folder = Path(path).resolve()
+    package_of(folder)
+    return folder
 
 
 def python_file(path: str) -> Path:

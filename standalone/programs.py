@@ -84,9 +84,11 @@ def install_missing(needed: dict[tuple[str, ...], str]) -> list[str]:
     if not packages or not apt or os.geteuid() != 0 or not Path("/etc/debian_version").exists():
         return []
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+    print(f"Installing {', '.join(packages)} …", file=sys.stderr, flush=True)
     install = [apt, "install", "-y", "-q", "--no-install-recommends", *packages]
     for command in ([apt, "update", "-q"], install):
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
-        raise Failed(f"apt-get could not install {' '.join(packages)}:\n{done.stderr[-500:]}")
+        why = (done.stderr.split("E: ")[-1].strip() or "no reason given").splitlines()[0].rstrip(".")
+        raise Failed(f"apt-get could not install {' '.join(packages)}: {why}. Install them, then run this again.")
     return packages

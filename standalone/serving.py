@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from .launcher import Stage, running, say
-from .options import foreground, number, options, python_file, whole_number
+from .options import Parser, app_folder, foreground, number, options, python_file, whole_number
 from .processes import Failed
+from .served import announce
 from .services import free_port
 from .site import ADMIN_PASSWORD
 
@@ -23,9 +24,10 @@ SHOP = "standalone.shop_jobs"
 LIVING = (sys.executable, "-P", "-m", "standalone.script", "-m", "standalone.living_site")
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise Failed(f"{message}. ./dev serve [--port N] [--empty] [--handlers FILE] [--app PATH]")
+def check(arguments: list[str]) -> None:
+    """Fail if the arguments ask for something that can't be."""
+    asked_port(_read(arguments).port)
+    options()
 
 
 def serve(arguments: list[str]) -> NoReturn:
@@ -51,13 +53,13 @@ def serve(arguments: list[str]) -> NoReturn:
 
 
 def _read(arguments: list[str]) -> argparse.Namespace:
-    parser = _Parser(prog="./dev serve", add_help=False, allow_abbrev=False)
+    parser = Parser("./dev serve [--port N] [--empty] [--handlers FILE] [--app PATH]")
     parser.add_argument("--port")
     parser.add_argument("--empty", action="store_true")
     parser.add_argument("--handlers")
-    parser.add_argument("--app", type=Path)
+    parser.add_argument("--app")
     asked = parser.parse_args(arguments)
-    asked.app = asked.app and asked.app.resolve()
+    asked.app = asked.app and app_folder(asked.app)
     asked.handlers = asked.handlers and python_file(asked.handlers)
     return asked
 
@@ -71,8 +73,10 @@ def _fill(stage: Stage, *, with_jobs: bool) -> None:
 
 
 def say_where(stage: Stage) -> None:
-    """Say where the site is, and how it ends."""
+    """Say where the site is, how to join it, and how it ends."""
+    announce(stage)
     say(f"\nAdministrator, password {ADMIN_PASSWORD}: {stage.url}/job-center   logs in {stage.folder}/logs")
+    say("./dev run --served FILE runs a Python file in this site.")
     say("Desk needs a bench: README, Install. Ctrl-C ends this site.")
 
 
@@ -105,14 +109,19 @@ def _changed_at(paths: Sequence[Path]) -> dict[Path, int]:
 
 def serve_port(asked: str | None) -> int:
     """The port asked for, by the option or by DW_PORT; or 8000, or a free one where that is taken."""
+    if port := asked_port(asked):
+        return port
+    free = free_port(PORT)
+    if free != PORT:
+        say(f"Port {PORT} is taken; this takes {free}.")
+    return free
+
+
+def asked_port(asked: str | None) -> int:
+    """The port asked for, by the option or by DW_PORT, or 0. Fails if it is taken."""
     port = whole_number("--port", asked) if asked else number("DW_PORT", 0)
     if port > 65535:
         raise Failed(f"{port} is no port: 1 to 65535.")
-    wanted = port or PORT
-    free = free_port(wanted)
-    if free == wanted:
-        return free
-    if port:
+    if port and free_port(port) != port:
         raise Failed(f"Port {port} is taken: name another one with --port.")
-    say(f"Port {wanted} is taken; this takes {free}.")
-    return free
+    return port

@@ -7,13 +7,12 @@ import importlib.util
 import json
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import pytest
 
@@ -81,20 +80,6 @@ def test_what_serve_does_not_know_is_refused(arguments, said):
         commands.serve(arguments)
 
 
-def test_options_of_run_stand_before_its_file(monkeypatch, tmp_path):
-    began = []
-    monkeypatch.setattr(commands, "running", lambda **asked: began.append(asked) or contextlib.nullcontext())
-    monkeypatch.setattr(commands, "in_site", lambda _stage, arguments: began.append(arguments))
-    for name in ("mine.py", "script.py"):
-        (tmp_path / name).touch()
-    script = str(tmp_path / "script.py")
-    commands.run(["--handlers", str(tmp_path / "mine.py"), script, "--app", "x"])
-    assert (began[0]["handlers"], began[0]["path"], began[1]) == (["mine"], tmp_path, [script, "--app", "x"])
-    for missing in ([], ["--handlers", str(tmp_path / "mine.py")]):
-        with pytest.raises(Failed, match="Which file"):
-            commands.run(missing)
-
-
 @pytest.mark.parametrize(
     ("command", "has_bench", "missing", "is_refused"),
     [
@@ -113,37 +98,15 @@ def test_a_missing_server_is_said_before_anything_is_set_up(monkeypatch, command
         programs.provide(command, has_bench=has_bench)
 
 
-@pytest.fixture
-def environment() -> ModuleType:
-    """The module, whose import changes what Ctrl-C does."""
-    before = signal.getsignal(signal.SIGINT)
-    module = importlib.import_module("standalone.environment")
-    signal.signal(signal.SIGINT, before)
-    return module
-
-
-@pytest.mark.parametrize("missing", ["redis-server", "mariadbd"])
-def test_serve_says_what_is_missing_before_it_makes_the_virtual_environment(environment, monkeypatch, missing):
-    # Seen failing: with `programs.provide` after `prepare`.
-    made = []
-    monkeypatch.setattr(programs, "find", lambda *names: None if missing in names else "/usr/bin/true")
-    monkeypatch.setattr(programs, "install_missing", lambda needed: [])
-    monkeypatch.setattr(environment.cache, "hold", lambda: None)
-    monkeypatch.setattr(environment, "prepare", lambda: made.append("environment"))
-    monkeypatch.setattr(environment.os, "execv", lambda *_arguments: made.append("process"))
-    with pytest.raises(SystemExit, match=f"{missing} was not found. Install"):
-        environment.main(["serve"])
-    assert made == []
-
-
-def test_serve_names_the_job_center(monkeypatch, capsys):
+def test_serve_names_the_job_center(monkeypatch, capsys, tmp_path):
     # Seen failing: with another page, and with another port than the one that was asked for.
     port = serving.free_port()
 
     @contextlib.contextmanager
     def running(**options):
         ended = SimpleNamespace(name="web 1", running=False, tail=lambda: "")
-        yield SimpleNamespace(url=f"http://127.0.0.1:{options['port']}", folder="/tmp/dw-1", processes=[ended])
+        url = f"http://127.0.0.1:{options['port']}"
+        yield SimpleNamespace(url=url, folder=tmp_path, processes=[ended], environment={"DW_URL": url})
 
     monkeypatch.setattr(serving, "running", running)
     with pytest.raises(Failed, match="web 1 has ended"):

@@ -1,30 +1,38 @@
 """Two companies, their people and their jobs, for `./dev serve`.
 
 `fill` makes them and tells who they are; `people` makes no jobs, so that workers are free for a developer's own.
-`visit` submits another job every few seconds, as one of them. `check` tells what is wrong with a developer's own types.
+`visit` submits another job every few seconds, as one of them, so that the newest forty are in all states.
+`check` tells what is wrong with a developer's own types.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
-import random
 import secrets
 import shlex
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import frappe
 from frappe.utils.password import update_password
 
-from dartwing_core.jobs import batch, cancel_job, submit_job
+from dartwing_core.jobs import batch, cancel_job, list_jobs
 from dartwing_core.jobs.attempt import declared_types, handlers
 from dartwing_core.jobs.errors import UnknownHandlerError
 from standalone.demo.scene import COMPANIES
-from standalone.shop_jobs import shop_delivery_note, shop_prices, shop_statement
+from standalone.shop_jobs import (
+    WITHOUT_ADDRESS,
+    shop_delivery_note,
+    shop_newsletter,
+    shop_prices,
+    shop_statement,
+    shop_stock_count,
+)
 
 SECONDS_BETWEEN = 6.0
 PASSWORD = "look-around"
@@ -65,6 +73,7 @@ def main(_site: str) -> int:
 def fill() -> int:
     """Make all of it, and print what one needs to look around."""
     keys = make_accounts()
+    frappe.get_doc("Job Type", "shop_newsletter").update({"is_paused": 1}).save()
     for person in PEOPLE:
         _first_jobs(person)
     _print_people(keys)
@@ -152,8 +161,9 @@ def _first_jobs(person: Person) -> None:
     for number in range(1, 4):
         shop_delivery_note.submit(where, number=number)
     shop_prices.submit(where, supplier="Lamb & Sons")
-    later = shop_prices.with_options(available_at=3_600).submit(where, supplier="Otter Trading")
-    cancel_job(later.name, "The list is out of date")
+    shop_stock_count.submit(where, shelf="Shelf 1")
+    shop_newsletter.submit(where)
+    _canceled_prices(where)
     shop_prices.with_options(available_at=7_200).submit(where, supplier="Otter Trading")
     if person.role == "Admin":
         batch(*(shop_statement.job(customer=customer) for customer in COMPANIES[:2])).submit(where)
@@ -182,21 +192,71 @@ def _print_people(keys: dict[str, str]) -> None:
 
 
 def visit() -> int:
-    """Submit jobs as one of the people, until somebody ends this process."""
-    while True:
-        person = random.choice(PEOPLE)
-        frappe.set_user(person.user)
-        submit_job(*another_job(person))
-        frappe.db.commit()
+    """Submit jobs as one of the people after the other, until somebody ends this process."""
+    for number in itertools.count():
+        submit_another(number)
         time.sleep(SECONDS_BETWEEN)
+    return 0
 
 
-def another_job(person: Person) -> tuple[str, str, dict[str, object]]:
-    """Type, organization and parameters of a job."""
-    work: list[tuple[str, dict[str, object]]] = [
-        ("shop_statement", {"customer": random.choice(COMPANIES[:-2])}),
-        ("shop_delivery_note", {"number": random.randint(1, 999)}),
-        ("shop_prices", {"supplier": "Lamb & Sons", "pages": random.randint(5, 20)}),
-    ]
-    job_type, parameters = random.choice(work)
-    return job_type, person.organization, parameters
+def submit_another(number: int) -> None:
+    """Submit a job. Each person has a round of all kinds, and companies take turns."""
+    turn, at = divmod(number, len(ROUND))
+    person = TURNS[turn % len(TURNS)]
+    frappe.set_user(person.user)
+    ROUND[at](person.organization, number)
+    frappe.db.commit()
+
+
+def _prices(organization: str, _number: int) -> None:
+    shop_prices.submit(organization, supplier="Lamb & Sons", pages=36)  # two a minute: one runs nearly always
+
+
+def _later_prices(organization: str, _number: int) -> None:
+    shop_prices.with_options(available_at=600).submit(organization, supplier="Otter Trading")
+
+
+def _canceled_prices(organization: str, _number: int = 0) -> None:
+    later = shop_prices.with_options(available_at=3_600).submit(organization, supplier="Otter Trading")
+    cancel_job(later.name, "The list is out of date")
+
+
+def _statement(organization: str, number: int) -> None:
+    shop_statement.submit(organization, customer=REACHED[number % len(REACHED)])
+
+
+def _statement_without_address(organization: str, _number: int) -> None:
+    shop_statement.submit(organization, customer=WITHOUT_ADDRESS)
+
+
+def _note_that_fails(organization: str, number: int) -> None:
+    shop_delivery_note.submit(organization, number=3 * number)
+
+
+def _stock(organization: str, number: int) -> None:
+    shop_stock_count.submit(organization, shelf=f"Shelf {number}")
+
+
+def _newsletter(organization: str, _number: int) -> None:
+    """Replace the person's newsletter that is in line."""
+    for job in list_jobs(organization=organization, job_type="shop_newsletter", status="Queued")["jobs"]:
+        if job["owner_user"] == frappe.session.user:
+            cancel_job(job["job_id"], "A newer letter replaces it")
+    shop_newsletter.submit(organization)
+
+
+REACHED = tuple(customer for customer in COMPANIES if customer != WITHOUT_ADDRESS)
+TURNS = sorted(PEOPLE, key=lambda person: person.role)
+ROUND: tuple[Callable[[str, int], None], ...] = (
+    _prices,
+    _statement,
+    _statement_without_address,
+    _note_that_fails,
+    _newsletter,
+    _prices,
+    _stock,
+    _statement,
+    _later_prices,
+    _canceled_prices,
+)
+"""The jobs of a minute, which end in each way."""

@@ -9,6 +9,9 @@ from dartwing_core.jobs import JobContext, PermanentError, TransientError, job_h
 WITHOUT_ADDRESS = "Quay Street School"
 """A customer whose statement can't be sent, so that there is a dead letter to look at."""
 LONGEST = 60
+NEXT_TRY = 240
+"""Seconds until a failed job is tried again, so that there is always one to look at."""
+HANGS = 3_600
 
 
 @job_handler(
@@ -40,7 +43,7 @@ def shop_prices(context: JobContext, supplier: str, pages: int = 10) -> dict[str
 
 
 @job_handler(
-    "shop_delivery_note", title="Delivery note {number}", max_retries=3, retry_delays=[5, 20], deduplication="never"
+    "shop_delivery_note", title="Delivery note {number}", max_retries=3, retry_delays=[NEXT_TRY], deduplication="never"
 )
 def shop_delivery_note(context: JobContext, number: int) -> dict[str, int]:
     """Reads a scanned delivery note. The scanner of every third one answers only the second time."""
@@ -48,3 +51,26 @@ def shop_delivery_note(context: JobContext, number: int) -> dict[str, int]:
     if number % 3 == 0 and context.attempt == 1:
         raise TransientError("The scanner did not answer.")
     return {"number": number, "lines": number % 7 + 1}
+
+
+@job_handler(
+    "shop_stock_count",
+    title="Stock of {shelf}",
+    timeout=5,
+    max_retries=1,
+    retry_delays=[NEXT_TRY],
+    deduplication="never",
+)
+def shop_stock_count(context: JobContext, shelf: str) -> dict[str, str]:
+    """Counts what is on a shelf. The scale hangs the first time, until the time limit ends the attempt."""
+    context.update_progress(50, "Waiting for the scale")
+    if context.attempt == 1:
+        time.sleep(HANGS)
+    return {"shelf": shelf}
+
+
+@job_handler("shop_newsletter", title="Newsletter", deduplication="never")
+def shop_newsletter(context: JobContext) -> dict[str, int]:
+    """Sends the newsletter. The site pauses this Job Type, so its jobs stay in line."""
+    context.update_progress(50, "Sending")
+    return {"sent": 0}

@@ -46,7 +46,7 @@ def _in_served_site(stage: Stage, script: list[str]) -> int:
 
 
 def _read(arguments: list[str]) -> tuple[argparse.Namespace, dict[str, Any]]:
-    """What is asked for, and the own code for the site. Arguments after the file are the file's."""
+    """The parsed arguments, and the own code for the site. Arguments after the file are the file's."""
     at = _file_at(arguments)
     parser = Parser(USAGE)
     parser.add_argument("--served", action="store_true")

@@ -26,7 +26,7 @@ from .processes import Failed, die_with_parent, end_all_of
 
 FOLDER = Path(__file__).resolve().parent
 CHECKS = {"run": run.check, "serve": serving.check}
-"""The modules that refuse wrong arguments before anything is installed. Standard library only."""
+"""Refuses wrong arguments before anything is installed. Standard library only."""
 LOCKS = ("build.txt", "requirements.txt")  # in this order, see build.txt
 
 

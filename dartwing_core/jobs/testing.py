@@ -21,7 +21,7 @@ from .base import clock, config, secret_values
 from .line import line_queries, queue_view
 from .recovery import sweeper
 from .status import JobStatus
-from .store import backlog, job_store, new_rows, private_files
+from .store import backlog, job_store, new_rows, private_files, waiting
 from .store.job_rows import CandidateRow, NewJobRow
 from .testing_transaction import one_transaction
 
@@ -54,7 +54,8 @@ def perform_jobs(*, raising: bool = True, limit: int = 1_000) -> Iterator[dict[s
 
     All of it is in the test's own transaction, in which commits are savepoints: a rollback removes the jobs and what
     they wrote. Other jobs of the site stay as they are. Jobs that follow run too, as by `run_jobs`, but for those that
-    are due later. The block's value holds the statuses by job id, once it is over.
+    are due later. A later block within `time_passed` runs them, and retries of this block's jobs. The block's value
+    holds the statuses of the jobs that ran by job id, once it is over.
     The value also holds jobs of events (`background_job_events`). A handler's error raises HandlerFailed, unless
     `raising` is False. A statement that commits by itself, such as
     ALTER TABLE, ends the transaction.
@@ -63,9 +64,15 @@ def perform_jobs(*, raising: bool = True, limit: int = 1_000) -> Iterator[dict[s
     with one_transaction(), _noting_new_rows() as names:
         yield statuses
         frappe.db.commit()
-        frappe.db.after_rollback.add(lambda: _drop_files(list(names)))
-        _make_attempts(lambda made: _next_of(names, made), limit, raising)
-        statuses.update(_statuses(names))
+        frappe.db.after_rollback.add(lambda: _forget(list(names)))
+        waiting.enter_line(list(_performed))  # what an earlier block has left, and is due by now
+        made = _make_attempts(lambda made: _next_of([*_performed, *names], made), limit, raising)
+        _performed.update(names)
+        statuses.update(_statuses(names | dict.fromkeys(name for name, _attempt in made)))
+
+
+_performed: dict[str, None] = {}
+"""Jobs of earlier blocks of `perform_jobs`, as far as no rollback has removed them."""
 
 
 Attempted = tuple[str, int]
@@ -93,9 +100,10 @@ def _statuses(names: Collection[str]) -> dict[str, str]:
     return {name: found[name] for name in names if name in found}
 
 
-def _drop_files(names: Sequence[str]) -> None:
-    """Delete what these jobs have attached, whose rows are gone."""
+def _forget(names: Sequence[str]) -> None:
+    """Forget these jobs, whose rows are gone, and delete what they have attached."""
     for name in names:
+        _performed.pop(name, None)
         for path in private_files.folder().glob(f"{name}-*"):
             path.unlink(missing_ok=True)
 

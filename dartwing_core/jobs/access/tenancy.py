@@ -48,7 +48,9 @@ def adapter() -> Any:
 def _named(path: str) -> Any:
     """The module of this dotted path, or else the attribute of a module. An error within the module stays its own."""
     owner, _dot, name = path.rpartition(".")
-    found = _module(path) or getattr(_module(owner) if owner else None, name, None)
+    found = getattr(sys.modules.get(owner), name, None)  # every submit looks here; a failing import takes long
+    if found is None:
+        found = _module(path) or getattr(_module(owner) if owner else None, name, None)
     if found is None:
         text = _("The hook {0} names {1}, but there is no such module or attribute.")
         raise TenancyHookError(text.format(HOOK, path))
@@ -56,8 +58,6 @@ def _named(path: str) -> Any:
 
 
 def _module(path: str) -> ModuleType | None:
-    if path in sys.modules:  # every submit looks here
-        return sys.modules[path]
     try:
         return importlib.import_module(path)
     except ModuleNotFoundError as error:

@@ -120,5 +120,5 @@ def test_methods_that_are_no_handlers_are_not_found():
 def test_desk_refuses_an_unknown_function_for_dead_letters():
     found = frappe.get_doc("Job Type", NAME)
     found.dead_letter_handler_method = "os.remove"
-    with pytest.raises(UnknownHandlerError, match=r"os\.remove is not registered"):
+    with pytest.raises(UnknownHandlerError, match=r"os\.remove is not a registered function"):
         found.save()

@@ -278,7 +278,7 @@ def test_a_function_that_is_gone_fails_its_own_job_alone(hooks):
     run_jobs()
     assert status(job) == "Completed"
     told = frappe.get_all("Background Job", {"job_type": "enqueued_function"}, ["status", "error_message"])[0]
-    assert (told.status, "can't be imported" in told.error_message) == ("Dead Letter", True)
+    assert (told.status, "has no function gone" in told.error_message) == ("Dead Letter", True)
 
 
 def test_workers_are_woken_for_them(heard, monkeypatch):

@@ -58,7 +58,7 @@ def sweep(context: Any) -> None:
 @click.option("--sync", is_flag=True, help="First make the types what code says, as a migration does.")
 @pass_context
 def types(context: Any, sync: bool) -> None:
-    """List the Job Types: where each comes from, and how the site differs from the code."""
+    """List the Job Types: where each comes from, and how the site differs from the code. Names wrong words in hooks."""
     with Site(context):
         print_types(sync)
 
@@ -71,6 +71,8 @@ def print_types(sync: bool) -> None:
     if sync:
         install.sync_types()
         frappe.db.commit()
+    else:
+        install.warn_about_hooks()
     for found in declared_types.list_types():
         state = found["source"] if found["is_enabled"] else f"{found['source']}, disabled"
         click.echo(f"{found['job_type']}  {found['handler']}  ({state})")

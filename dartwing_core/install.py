@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import click
@@ -12,7 +13,7 @@ from dartwing_core.dartwing_core import guarded_file
 from dartwing_core.jobs.attempt import declared_types, idempotency
 from dartwing_core.jobs.base import clock, secret_values
 from dartwing_core.jobs.errors import InvalidJobError
-from dartwing_core.jobs.operations import organization_links
+from dartwing_core.jobs.operations import hook_check, organization_links
 from dartwing_core.jobs.operations.default_organization import set_default_organization
 from dartwing_core.jobs.recovery import scheduled_types
 from dartwing_core.wall import file_moves
@@ -86,13 +87,23 @@ def seed() -> None:
 
 
 def sync_types() -> None:
-    """Make the Job Types what code says, and print what could not be done."""
-    for problem in declared_types.sync_types().problems:
+    """Make the Job Types what code says. Print what could not be done, and the wrong words in hooks."""
+    _print(declared_types.sync_types().problems)
+    warn_about_hooks()
+
+
+def warn_about_hooks() -> None:
+    """Print the wrong words in hooks about jobs."""
+    _print(hook_check.find_problems())
+
+
+def _print(problems: Iterable[str]) -> None:
+    for problem in problems:
         click.secho(problem, fg="yellow", err=True)
 
 
 def after_app_install(app: str) -> None:
-    """Hook: another app may declare Job Types."""
+    """Hook: another app may declare Job Types, and name functions in hooks."""
     if app != APP:
         sync_types()
         follow_adapter()

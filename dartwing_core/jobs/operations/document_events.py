@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from frappe.model.document import Document
 
 HOOK = "background_job_submit_on"
+EVENTS = ("after_insert", "on_update", "on_submit", "on_cancel", "on_update_after_submit", "on_trash")
 ORGANIZATION = "organization"
 WHILE_CHANGING = ("in_install", "in_uninstall", "in_migrate", "in_patch", "in_fixtures")
 """Frappe's flags while apps change: Job Types are made behind patches and fixtures, so these submit no jobs."""

@@ -33,6 +33,8 @@ _OF_STATUS = {
     JobStatus.DEAD_LETTER: DEAD_LETTER,
     JobStatus.CANCELED: "canceled",
 }
+EVENTS = frozenset({SUBMITTED, RETRIED, *_OF_STATUS.values()})
+BATCH_EVENTS = frozenset({"completed", "failed", "canceled"})
 
 
 class Call(NamedTuple):

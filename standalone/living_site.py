@@ -2,7 +2,7 @@
 
 `fill` makes them and tells who they are; `people` makes no jobs, so that workers are free for a developer's own.
 `visit` submits another job every few seconds, as one of them, so that the newest forty are in all states.
-`check` tells what is wrong with a developer's own types.
+`check` tells what is wrong with a developer's own types and hooks.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from frappe.utils.password import update_password
 from dartwing_core.jobs import batch, cancel_job, list_jobs
 from dartwing_core.jobs.attempt import declared_types, handlers
 from dartwing_core.jobs.errors import UnknownHandlerError
+from dartwing_core.jobs.operations import hook_check
 from standalone.demo.scene import COMPANIES
 from standalone.shop_jobs import (
     WITHOUT_ADDRESS,
@@ -91,10 +92,10 @@ def make_people() -> int:
 
 
 def check() -> int:
-    """Make the Job Types that the code declares. Print what keeps some of them from it."""
+    """Make the Job Types that the code declares. Print what keeps some of them from it, and wrong words in hooks."""
     report = declared_types.sync_types()
     frappe.db.commit()
-    for problem in [*report.problems, *_unusable()]:
+    for problem in [*report.problems, *hook_check.find_problems(), *_unusable()]:
         print(problem, file=sys.stderr)
     return 0
 

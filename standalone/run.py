@@ -12,6 +12,7 @@ from . import served
 from .launcher import Stage, running, say
 from .options import Parser, flag, foreground, number, options, take_own_code
 from .processes import Failed
+from .serving import check_own_code
 
 USAGE = "./dev run [--served | --app PATH --handlers FILE] FILE [ARG…]"
 
@@ -28,6 +29,8 @@ def run(arguments: list[str]) -> int:
     if asked.served:
         return _in_served_site(served.find(number("DW_PORT", 0)), asked.script)
     with running(workers=number("DW_WORKERS", 2), web=flag("DW_WEB"), **own, **options()) as stage:
+        if own:
+            check_own_code(stage)
         return in_site(stage, asked.script)
 
 

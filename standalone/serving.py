@@ -9,8 +9,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
+from urllib.parse import urlsplit
 
-from .launcher import Stage, running, say
+from .launcher import Stage, answers, running, say
 from .options import Parser, app_folder, foreground, number, options, python_file, whole_number
 from .processes import Failed
 from .served import announce
@@ -19,6 +20,7 @@ from .site import ADMIN_PASSWORD
 
 PORT = 8000
 LOOK = 0.5
+READY_WITHIN = 30.0
 RELOADED = (".py", ".json")
 SHOP = "standalone.shop_jobs"
 LIVING = (sys.executable, "-P", "-m", "standalone.script", "-m", "standalone.living_site")
@@ -48,6 +50,8 @@ def serve(arguments: list[str]) -> NoReturn:
     ) as stage:
         if not asked.empty:
             _fill(stage, with_jobs=not own)
+        elif own:
+            check_own_code(stage)
         say_where(stage)
         watch(stage, own)
 
@@ -72,6 +76,11 @@ def _fill(stage: Stage, *, with_jobs: bool) -> None:
         stage.start("visitors", [*LIVING, "visit"])
 
 
+def check_own_code(stage: Stage) -> None:
+    """Make the Job Types of a developer's own code. Print what is wrong with them and with hooks."""
+    foreground(stage, [*LIVING, "check"])
+
+
 def say_where(stage: Stage) -> None:
     """Say where the site is, how to join it, and how it ends."""
     announce(stage)
@@ -91,10 +100,20 @@ def watch(stage: Stage, paths: Sequence[Path]) -> NoReturn:
             say(f"{', '.join(sorted(changed))} changed: workers, scheduler and web start again.")
             if any(name.endswith(".json") for name in changed):
                 stage.run_command("migrate")
+            began = time.monotonic()
             stage.restart()
-            foreground(stage, [*LIVING, "check"])
+            check_own_code(stage)
+            _say_ready(stage, began)
     gone = next(process for process in stage.processes if not process.running)
     raise Failed(f"{gone.name} has ended.{gone.tail()}")
+
+
+def _say_ready(stage: Stage, began: float) -> None:
+    """Wait until the web application answers, and say so."""
+    web = next(process for process in stage.processes if process.name.startswith("web"))
+    with contextlib.suppress(Failed):  # the watch tells of a process that has ended
+        web.wait_until(lambda: answers(urlsplit(stage.url).port or PORT), READY_WITHIN)
+        say("Ready", began)
 
 
 def _changed_at(paths: Sequence[Path]) -> dict[Path, int]:

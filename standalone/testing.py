@@ -20,6 +20,7 @@ from .bench import alone, check, on_bench
 from .launcher import Stage, running, say
 from .options import foreground, options, take, take_own_code
 from .processes import RUN_DIR, Failed, Process
+from .serving import check_own_code
 from .site import ROOT
 
 UNTIMED = [
@@ -109,6 +110,7 @@ def run_tests_of(own: dict[str, Any], arguments: list[str], counts: Path) -> int
     pytest = ["-m", "pytest", *plugins, f"--rootdir={folder}", f"--counts={counts}", *arguments]
     counts.touch()
     with running(workers=0, scheduler=False, **own, **options()) as stage:
+        check_own_code(stage)
         return foreground(stage, [*python(), *pytest, *([] if given else [str(folder)])], folder=Path.cwd())
 
 

@@ -116,6 +116,39 @@ def test_serve_names_the_job_center(monkeypatch, capsys, tmp_path):
     assert f"Administrator, password {serving.ADMIN_PASSWORD}" in said
 
 
+def test_own_code_is_checked_and_a_reload_says_when_it_is_over(monkeypatch, tmp_path, capsys):
+    # Seen failing: a serve of an empty site, `run` and `test` checked nothing, and "start again" was the last line.
+    file, ran = tmp_path / "mine.py", []
+    file.touch()
+    web = SimpleNamespace(name="web 1", running=True, tail=lambda: "", wait_until=lambda *_arguments: None)
+    stage = SimpleNamespace(
+        url="http://127.0.0.1:1", folder="/tmp/dw-1", processes=[web], restart=lambda: None, environment={}
+    )
+
+    def note(_stage, command, **_more):
+        ran.append(command[-1])
+        web.running = len(ran) < 2
+        return 0
+
+    changed = iter(({}, {file: 1}, {file: 1}))
+    monkeypatch.setattr(serving, "_changed_at", lambda _paths: next(changed))
+    monkeypatch.setattr(serving, "LOOK", 0.0)
+    for module in (serving, commands, testing):
+        monkeypatch.setattr(module, "running", lambda **_options: contextlib.nullcontext(stage))
+        monkeypatch.setattr(module, "foreground", note)
+    with pytest.raises(Failed, match="web 1 has ended"):
+        commands.serve(["--empty", "--handlers", str(file)])
+    assert ran == ["check", "check"]
+    said = capsys.readouterr().err
+    assert re.search(r"mine.py changed: workers, scheduler and web start again\.\nReady · [\d.]+ s\n", said)
+    ran.clear()
+    testing.run(["--handlers", str(file)], tmp_path / "counts")
+    assert ran[0] == "check"
+    ran.clear()
+    commands.run(["--handlers", str(file), str(file)])
+    assert ran[0] == "check"
+
+
 # Tests
 
 

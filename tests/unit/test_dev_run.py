@@ -28,6 +28,7 @@ def test_options_of_run_stand_before_its_file(monkeypatch, tmp_path):
     began = []
     monkeypatch.setattr(run, "running", lambda **asked: began.append(asked) or contextlib.nullcontext())
     monkeypatch.setattr(run, "in_site", lambda _stage, arguments: began.append(arguments))
+    monkeypatch.setattr(run, "check_own_code", lambda _stage: None)
     for name in ("mine.py", "script.py"):
         (tmp_path / name).touch()
     script = str(tmp_path / "script.py")

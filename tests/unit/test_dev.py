@@ -17,6 +17,7 @@ from types import SimpleNamespace
 import pytest
 
 from standalone import bench, bench_check, checks, commands, dead_code, programs, serving, summary, testing
+from standalone import run as own_run
 from standalone.processes import Failed
 from tests.support import processes
 
@@ -122,7 +123,7 @@ def test_own_code_is_checked_and_a_reload_says_when_it_is_over(monkeypatch, tmp_
     file.touch()
     web = SimpleNamespace(name="web 1", running=True, tail=lambda: "", wait_until=lambda *_arguments: None)
     stage = SimpleNamespace(
-        url="http://127.0.0.1:1", folder="/tmp/dw-1", processes=[web], restart=lambda: None, environment={}
+        url="http://127.0.0.1:1", folder=tmp_path, processes=[web], restart=lambda: None, environment={}
     )
 
     def note(_stage, command, **_more):
@@ -133,7 +134,7 @@ def test_own_code_is_checked_and_a_reload_says_when_it_is_over(monkeypatch, tmp_
     changed = iter(({}, {file: 1}, {file: 1}))
     monkeypatch.setattr(serving, "_changed_at", lambda _paths: next(changed))
     monkeypatch.setattr(serving, "LOOK", 0.0)
-    for module in (serving, commands, testing):
+    for module in (serving, own_run, testing):
         monkeypatch.setattr(module, "running", lambda **_options: contextlib.nullcontext(stage))
         monkeypatch.setattr(module, "foreground", note)
     with pytest.raises(Failed, match="web 1 has ended"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.support import browser as browsers
 from tests.support.browser import Visitor
@@ -38,3 +38,22 @@ def requests_of(page: Page) -> list[str]:
 
     page.on("request", note)
     return asked
+
+
+def with_socket(visitor: Visitor, address: str = PATH) -> None:
+    """Give the page a socket in place of the website's own, and open it again at this address."""
+    visitor.page.add_init_script("""
+        const listeners = {};
+        const on = (event, listener) => (listeners[event] ??= []).push(listener);
+        window.tellEvent = (event, message) => (listeners[event] ?? []).forEach((listener) => listener(message));
+        const realtime = { socket: { connected: true, on, connect() {} }, on, init() {} };
+        document.addEventListener("DOMContentLoaded", () => Object.assign((window.frappe ??= {}), { realtime }));
+    """)
+    visitor.page.goto("about:blank")  # an address that differs only after its # would load nothing
+    visitor.page.goto(address)
+    expect(visitor.page.locator("#jc-connection")).to_have_text("Live")
+
+
+def emit(page: Page, event: str, **message: Any) -> None:
+    """Have the page's socket tell of an event, as Frappe's realtime server does."""
+    page.evaluate("([event, message]) => window.tellEvent(event, message)", [event, message])

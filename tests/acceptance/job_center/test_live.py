@@ -2,27 +2,8 @@
 
 from __future__ import annotations
 
-from tests.support.browser import Visitor
-from tests.support.job_center import PATH, card, expect, pill, requests_of
+from tests.support.job_center import card, emit, expect, pill, requests_of, with_socket
 from tests.support.jobs import set_columns
-
-
-def emit(page, event: str, **message) -> None:
-    """Have the page's socket tell of an event, as Frappe's realtime server does."""
-    page.evaluate("([event, message]) => window.tellEvent(event, message)", [event, message])
-
-
-def with_socket(visitor: Visitor) -> None:
-    """Give the page a socket in place of the website's own, and open it again."""
-    visitor.page.add_init_script("""
-        const listeners = {};
-        const on = (event, listener) => (listeners[event] ??= []).push(listener);
-        window.tellEvent = (event, message) => (listeners[event] ?? []).forEach((listener) => listener(message));
-        const realtime = { socket: { connected: true, on, connect() {} }, on, init() {} };
-        document.addEventListener("DOMContentLoaded", () => Object.assign((window.frappe ??= {}), { realtime }));
-    """)
-    visitor.page.goto(PATH)
-    expect(visitor.page.locator("#jc-connection")).to_have_text("Live")
 
 
 def test_without_a_socket_the_bar_follows_by_polling(visit, portal_user, running):

@@ -25,7 +25,7 @@ sitemap = 0
 ROUTE = "/job-center"
 IS_SHOWN = "dartwing_job_center"
 """In `frappe.flags`: whether the answer is this page. Frappe finds the page by several addresses, also with `.html`."""
-SCRIPTS = ("words", "dom", "api", "card", "details", "notice", "filters", "live", "main")
+SCRIPTS = ("words", "dom", "api", "card", "log", "details", "notice", "filters", "live", "main")
 """In this order: each script may use those before it."""
 
 SCRIPT_TAG = re.compile(rb"<script\b", re.IGNORECASE)
@@ -177,8 +177,14 @@ def words() -> dict[str, str]:
         "hours": _("{0} h {1} min"),
         "job": _("Job"),
         "keep": _("Keep it"),
+        "level_debug": _("Debug"),
+        "level_error": _("Error"),
+        "level_info": _("Info"),
+        "level_warning": _("Warning"),
         "loading": _("Loading …"),
+        "log": _("Log"),
         "log_in": _("Log in"),
+        "log_of": _("Log of attempt {0}"),
         "minutes": _("{0} min {1} s"),
         "no_jobs": _("No jobs yet"),
         "no_jobs_yet": _(

@@ -16,7 +16,7 @@ from tests.support import factory
 FOLDER = Path(job_center.__file__).parents[1]
 SCRIPTS = {path.stem: path.read_text() for path in (FOLDER / "public" / "job_center").glob("*.js")}
 TEMPLATE = (FOLDER / "www" / "job-center.html").read_text()
-FAMILIES = {"connection", "priority", "step"}
+FAMILIES = {"connection", "level", "priority", "step"}
 """Keys that are put together, such as `step_done`."""
 
 

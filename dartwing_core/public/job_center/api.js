@@ -64,7 +64,7 @@
 		ApiError,
 		list: (filters) => read("list_jobs", filters),
 		status: (job) => read("get_job_status", { job_id: job }),
-		history: async (job) => (await read("get_job_history", { job_id: job })).history,
+		details: (job) => read("get_job_details", { job_id: job }),
 		cancel: (job) => write("cancel_job", { job_id: job }),
 		retry: (job) => write("retry_job", { job_id: job }),
 		run_now: (job) => write("run_now", { job_id: job }),

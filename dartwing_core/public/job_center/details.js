@@ -3,15 +3,15 @@
 	"use strict";
 
 	const center = window.dartwing_job_center;
-	const { words, dom, api } = center;
+	const { words, dom } = center;
 	const { make, button, set_text, show } = dom;
 	const { say } = words;
 	const RESULT_LENGTH = 20_000;
 	const PARENTS = 20; // shown at most, the first ones
 
-	/** `show(job)` updates the dialog; `history()` reads the history again. */
+	/** `show(job)` updates the dialog. Before the first answer of `get_job_details`, a job has no history and no lines. */
 	function details(dialog, actions) {
-		let job, shown_facts;
+		let shown_facts, shown_history;
 		const title = make("h2", { id: "jc-details-title", tabindex: "-1" });
 		const state = center.card.pill();
 		const close = button(say("close"), () => dialog.close(), { class: "jc-button jc-close" });
@@ -23,43 +23,43 @@
 		const hidden = make("p", { class: "jc-note" }, say("result_hidden"));
 		const error = section(say("error"), make("p", { class: "jc-error" }));
 		const result = section(say("result"), make("pre", { tabindex: "0", "aria-label": say("result") }));
+		const lines = center.log();
 		const facts = make("dl", { class: "jc-facts" });
 		const events = make("ol", { class: "jc-events" });
 		const body = make("div", { class: "jc-details-body" });
-		body.append(notice, bar.element, line, steps, bars.element, hidden, error, result);
+		body.append(notice, bar.element, line, steps, bars.element, hidden, error, result, lines.element);
 		const known = section(say("facts"), facts);
 		const past = section(say("history"), events);
 		body.append(known, past);
-		const parts = [state, bar.element, line, steps, bars.element, hidden, error, result, known, past];
+		const parts = [state, bar.element, line, steps, bars.element, hidden, error, result, lines.element, known, past];
 		dialog.append(make("div", { class: "jc-details-head" }, title, state, close), body);
 		dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
 
-		async function history() {
-			const { job_id: name } = job;
-			const found = await api.history(name);
-			if (job.job_id !== name) return;
-			events.replaceChildren(...found.map((event) => event_of(event, job.owner_user)).reverse());
+		function show_history({ history, owner_user }) {
+			const now = JSON.stringify(history);
+			if (now !== shown_history) events.replaceChildren(...history.map((event) => event_of(event, owner_user)).reverse());
+			shown_history = now;
 			show(past, true);
 		}
 
 		return {
 			notice,
-			history,
 			/** Show that the job is gone. */
-			end() {
-				set_text(title, job.job_id);
+			end(name) {
+				set_text(title, name);
 				for (const part of parts) show(part, false, title);
+				lines.show([]);
 			},
-			/** Show the dialog before the first answer. */
-			begin(name) {
-				job = { job_id: name };
+			/** Show the dialog before the first answer, with what the list knows of the job. */
+			begin(listed) {
 				shown_facts = null;
 				set_text(title, say("loading"));
 				for (const part of parts) show(part, false);
+				lines.show([]);
 				notice.replaceChildren();
+				if (listed) this.show(listed);
 			},
-			show(current) {
-				job = current;
+			show(job) {
 				const is_running = job.status === "Running";
 				set_text(title, words.name(job));
 				show(state, true);
@@ -77,11 +77,13 @@
 				const text = job.result == null ? "" : JSON.stringify(job.result, null, 2);
 				set_text(result.lastChild, text.slice(0, RESULT_LENGTH));
 				show(result, Boolean(text));
+				lines.show(job.attempts);
 				const all = facts_of(job);
 				const now = JSON.stringify(all);
 				if (now !== shown_facts) facts.replaceChildren(...all.flatMap((fact) => pair(fact, actions)));
 				shown_facts = now;
 				show(known, true);
+				if (job.history) show_history(job);
 			},
 		};
 	}

@@ -3,13 +3,16 @@
 	"use strict";
 
 	const center = window.dartwing_job_center;
-	const FAST = 4_000, // limits: list_jobs 60 and get_job_status 600 calls a minute, over all tabs
+	const FAST = 4_000, // limits: list_jobs 60, and get_job_status and get_job_details 600 calls a minute, over all tabs
 		SOON = 10_000,
 		IDLE = 30_000,
 		IDLE_WITH_SOCKET = 60_000,
 		LONGEST_BACKOFF = 60_000;
 
 	const is_moving = (job) => job.status === "Running" || job.status === "Queued";
+
+	/** Text that changes when the job's history does. */
+	const state_of = ({ status, attempt }) => `${status} ${attempt}`;
 
 	/** Milliseconds until the next request for a job. `is_told`: whether the socket reports its changes. */
 	function interval_of(job, is_told) {
@@ -112,5 +115,5 @@
 		attach();
 	}
 
-	center.live = { Poller, listen, interval_of, is_moving };
+	center.live = { Poller, listen, interval_of, is_moving, state_of };
 })();

@@ -14,6 +14,7 @@
 	const WATCH = 2_000; // milliseconds between requests for single running jobs, while these are few
 	const WATCHED = 5;
 	const TOGETHER = 300; // milliseconds in which changes of many jobs become one request
+	const MORE_LINES = 2_000; // after an event that tells of more lines: workers store them about every second
 	const ONE_BY_ONE = 3; // more changed jobs than this are requested as a list
 	const find = (id) => document.getElementById(id);
 
@@ -36,7 +37,7 @@
 	const details_poller = new live.Poller(read_opened, details_interval, details_failed);
 	let page = 0;
 	let total = 0;
-	let opened = null; // the job in the dialog: { id, job, history: the job's state when its history was read }
+	let opened = null; // the job in the dialog: { id, job, state: as last requested, lines: as last told }
 	let question = 0; // number of the newest request for the list; older answers are dropped
 	let asking = 0; // timer of the request for changed jobs
 
@@ -111,11 +112,7 @@
 		if (opened?.id !== job.job_id || !opened.job || opened.job === job) return;
 		opened.job = { ...opened.job, ...job };
 		view.show(opened.job);
-		if (state_of(job) !== opened.history) details_poller.now();
-	}
-
-	function state_of({ status, attempt }) {
-		return `${status} ${attempt}`;
+		if (live.state_of(job) !== opened.state) details_poller.now();
 	}
 
 	function show_empty() {
@@ -151,10 +148,8 @@
 	// Details -------------------------------------------------------------------------------------------------------
 
 	function open(id) {
-		opened = { id, job: null, history: null };
-		view.begin(id);
-		const known = jobs.get(id)?.job;
-		if (known) view.show(known);
+		opened = { id, job: null, state: null, lines: null };
+		view.begin(jobs.get(id)?.job);
 		if (!dialog.open) dialog.showModal();
 		dialog.scrollTop = 0;
 		find("jc-details-title").focus();
@@ -174,17 +169,12 @@
 	async function read_opened() {
 		if (!opened) return;
 		const { id } = opened;
-		const job = await api.status(id);
+		const job = await api.details(id);
 		if (opened?.id !== id) return;
-		opened.job = job;
+		Object.assign(opened, { job, state: live.state_of(job) });
 		view.show(job);
 		notices.forget("polling");
 		if (jobs.has(id)) patch(job);
-		const state = state_of(job);
-		if (state !== opened.history) {
-			await view.history();
-			if (opened?.id === id) opened.history = state;
-		}
 		dom.renew_times(dialog);
 	}
 
@@ -244,7 +234,7 @@
 	function details_failed(error) {
 		if (error.kind !== "gone") return list_failed(error);
 		// The job is deleted, or the user has left its organization.
-		view.end();
+		view.end(opened.id);
 		opened.job = null;
 		failed(error, "action");
 		poller.now();
@@ -279,6 +269,7 @@
 		}
 		if (made < entry.told) return; // a later event came first
 		entry.told = made;
+		if (name === "job_progress") hear_of_lines(entry.job, message.logged_lines);
 		if (name === "job_progress" && entry.job.status === "Running" && message.status === "Running") {
 			const { progress, progress_message = null, steps } = message;
 			patch({ ...entry.job, progress: Number(progress) || 0, progress_message, steps: steps ?? entry.job.steps });
@@ -286,6 +277,14 @@
 		}
 		changed.add(id);
 		asking ||= setTimeout(ask_for_changed, TOGETHER);
+	}
+
+	/** Request the open job again if it has logged more lines: an event only says how many. */
+	function hear_of_lines(job, number) {
+		const lines = `${job.attempt} ${number}`;
+		if (opened?.id !== job.job_id || !number || lines === opened.lines) return;
+		opened.lines = lines;
+		details_poller.after(MORE_LINES);
 	}
 
 	async function ask_for_changed() {

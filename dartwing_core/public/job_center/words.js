@@ -15,14 +15,16 @@
 	})();
 	const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
 	// In the time zone of the texts that come from the server.
-	const clock = { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23", timeZone: data.time_zone };
-	const exact = (() => {
+	const format = (styles) => {
+		const options = { ...styles, hourCycle: "h23" };
 		try {
-			return new Intl.DateTimeFormat(language, clock);
+			return new Intl.DateTimeFormat(language, { ...options, timeZone: data.time_zone });
 		} catch {
-			return new Intl.DateTimeFormat(language, { ...clock, timeZone: undefined }); // if the browser does not know the zone
+			return new Intl.DateTimeFormat(language, options); // if the browser does not know the zone
 		}
-	})();
+	};
+	const exact = format({ dateStyle: "medium", timeStyle: "medium" });
+	const clock = format({ timeStyle: "medium" });
 	const whole = new Intl.NumberFormat(language, { maximumFractionDigits: 0 });
 	const short = new Intl.NumberFormat(language, { maximumFractionDigits: 1 });
 	const share = new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 0 });
@@ -54,6 +56,7 @@
 			distance,
 			duration,
 			exact: (moment) => exact.format(new Date(moment)),
+			clock: (moment) => clock.format(new Date(moment)),
 			number: (value) => whole.format(value),
 			percent: (value) => share.format(value / 100),
 			status: (status) => data.statuses[status] ?? status,

@@ -80,10 +80,10 @@ def seed() -> None:
         if not frappe.db.exists("Role", role):
             values = {"doctype": "Role", "role_name": role, "desk_access": 1}
             frappe.get_doc(values).insert(ignore_permissions=True)
-    sync_types()
-    follow_adapter()
     idempotency.make_secret()
     secret_values.make_key()  # now: running processes keep their configuration for a while
+    sync_types()
+    follow_adapter()
 
 
 def sync_types() -> None:

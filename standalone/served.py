@@ -5,9 +5,11 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from .launcher import Stage
 from .processes import Failed
@@ -56,9 +58,24 @@ def _stages() -> Iterator[Stage]:
     """The sites that are served from this checkout."""
     mine = {name: value for name, value in os.environ.items() if not name.startswith(OURS) and name != "CI"}
     for file in Path(tempfile.gettempdir()).glob(f"dw-*/{FILE}"):
-        try:
-            about = json.loads(file.read_text())
-        except OSError:  # it has just ended, or is another user's
-            continue
-        if about["checkout"] == str(ROOT) and is_up(file.parent):
-            yield Stage(mine | about["environment"])
+        about = _read(file)
+        if about and about.get("checkout") == str(ROOT) and is_up(file.parent):
+            environment = {name: str(value) for name, value in about["environment"].items() if name.startswith(OURS)}
+            yield Stage(mine | environment)
+
+
+def _read(file: Path) -> dict[str, Any] | None:
+    """The content of a run's file. None if the run has just ended, or if another user may have written it."""
+    try:
+        if not (_is_ours_alone(file.parent) and _is_ours_alone(file)):
+            return None
+        about = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return None
+    return about if isinstance(about, dict) and isinstance(about.get("environment"), dict) else None
+
+
+def _is_ours_alone(path: Path) -> bool:
+    """Whether only this user may write here: a file in a shared folder may be a trap."""
+    found = path.lstat()
+    return found.st_uid == os.getuid() and not stat.S_ISLNK(found.st_mode) and not found.st_mode & 0o022

@@ -66,8 +66,10 @@ def perform_jobs(*, raising: bool = True, limit: int = 1_000) -> Iterator[dict[s
         frappe.db.commit()
         frappe.db.after_rollback.add(lambda: _forget(list(names)))
         waiting.enter_line(list(_performed))  # what an earlier block has left, and is due by now
-        made = _make_attempts(lambda made: _next_of([*_performed, *names], made), limit, raising)
-        _performed.update(names)
+        try:
+            made = _make_attempts(lambda made: _next_of([*_performed, *names], made), limit, raising)
+        finally:
+            _performed.update(names)
         statuses.update(_statuses(names | dict.fromkeys(name for name, _attempt in made)))
 
 

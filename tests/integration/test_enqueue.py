@@ -20,7 +20,7 @@ from dartwing_core.jobs import (
 from dartwing_core.jobs.attempt import functions
 from dartwing_core.jobs.testing import HandlerFailed, run_jobs
 from tests.support import enqueued_functions, factory
-from tests.support.enqueued_functions import NAME, by_pattern, not_registered, refuse, send
+from tests.support.enqueued_functions import NAME, by_pattern, not_registered, refuse, send, wrapped
 from tests.support.jobs import run
 from tests.support.sessions import as_user
 
@@ -29,7 +29,7 @@ TYPE = "enqueued_function"
 
 @pytest.fixture(autouse=True)
 def _registered(site, no_sweeps, monkeypatch) -> None:
-    monkeypatch.setitem(frappe.conf, functions.HOOK, [f"{NAME}.by_*", f"{NAME}.send", f"{NAME}.refuse"])
+    monkeypatch.setitem(frappe.conf, functions.HOOK, [f"{NAME}.by_*", f"{NAME}.send", f"{NAME}.refuse", f"{NAME}.wrapped"])
 
 
 def test_a_call_of_frappes_is_a_job_of_the_user(alice):
@@ -109,6 +109,13 @@ def test_arguments_that_do_not_fit_are_refused_at_the_call(arguments, said):
     # Seen failing: the job was accepted, and ended as a dead letter with a TypeError.
     with pytest.raises(InvalidJobError, match=f"by_pattern can't be called with these arguments: .*{said}"):
         enqueue(by_pattern, job_organization=factory.ALPHA, **arguments)
+
+
+def test_arguments_are_those_of_the_wrapper_which_a_worker_calls(alice):
+    # Seen failing: "missing a required argument", for a function that runs.
+    job = as_user(alice, lambda: enqueue(wrapped, customer="Ann"))
+    frappe.db.commit()
+    assert run(job)["result"] == "connected Ann"
 
 
 def test_a_decorated_function_of_no_app_learns_what_is_missing(monkeypatch):

@@ -70,6 +70,10 @@ def test_the_organization_may_be_named():
     assert (job.organization, result_of(job)["customer"]) == (factory.ALPHA, "C-1")
     own_parameter = own.of_branch.submit(factory.ALPHA, organization="North")
     assert result_of(own_parameter) == {"branch": "North"}
+    own_field = own.branch.submit(factory.ALPHA, organization="North", floors=2)
+    assert result_of(own_field) == {"branch": "North", "floors": 2}
+    with pytest.raises(InvalidJobError, match="organization is missing"):
+        own.branch.submit(organization="North", floors=2)
 
 
 def test_a_callback_gets_its_batch_if_its_handler_takes_it():

@@ -55,6 +55,13 @@ def linked(app) -> Iterator[None]:
         yield
 
 
+def test_an_adapter_that_can_not_be_imported_ends_no_migrate(site, tmp_path, capsys):
+    # Seen failing: ModuleNotFoundError, also at the install of any other app.
+    with tenancy_hook.app(tmp_path) as name, tenancy_hook.hook(f"{name}.broken"):
+        install.follow_adapter()
+    assert "No module named 'there_is_no_such_module'" in capsys.readouterr().err
+
+
 def targets() -> dict[str, str]:
     return {doctype: frappe.get_meta(doctype).get_field(field).options for doctype, field in tenancy.LINKS.items()}
 

@@ -83,6 +83,16 @@ def test_a_later_block_in_which_time_has_passed_runs_retries(job_type):
     assert nothing == {}
 
 
+def test_a_job_that_has_failed_its_test_is_retried_by_a_later_block(job_type):
+    # Seen failing: the block that raised had forgotten its jobs.
+    with pytest.raises(HandlerFailed), fail_next(ConnectionError("gone")), perform_jobs():
+        made = submit_job(job_type, factory.ALPHA, {"title": "x"})
+    with time_passed(7200), perform_jobs() as statuses:
+        pass
+    assert statuses == {made.name: "Completed"}
+    frappe.db.rollback()
+
+
 def test_workflows_run_to_their_end(job_type):
     steps = [job(job_type, {"title": f"step {n}"}) for n in (1, 2)]
     with perform_jobs() as statuses:

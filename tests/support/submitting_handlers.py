@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -44,6 +45,20 @@ def of_dict(context: JobContext, parameters: dict[str, int]) -> dict[str, Any]:
 def of_branch(context: JobContext, organization: str) -> dict[str, Any]:
     """Has a parameter that is named like the job's organization."""
     return {"branch": organization}
+
+
+@dataclass
+class Branch:
+    """A branch, with a field that is named like the job's organization."""
+
+    organization: str
+    floors: int = 1
+
+
+@job_handler("test_branch", deduplication="Never")
+def branch(context: JobContext, parameters: Branch) -> dict[str, Any]:
+    """Takes the branch as one object."""
+    return {"branch": parameters.organization, "floors": parameters.floors}
 
 
 @job_handler("test_titled", deduplication="Never", title="{copies} for {customer}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import importlib
+import json
 import signal
 import socket
 import subprocess
@@ -100,6 +101,33 @@ def test_a_site_that_has_ended_or_is_of_another_checkout_is_none(serve, monkeypa
     monkeypatch.setattr(served, "ROOT", Path("/elsewhere"))
     with pytest.raises(Failed, match="No site is served from /elsewhere"):
         served.find()
+
+
+@pytest.mark.parametrize("trap", ["a folder of others", "a file of others", "a link", "no JSON", "no object"])
+def test_a_file_that_others_may_have_written_is_not_read(serve, tmp_path, trap):
+    # Seen failing: any account could leave a folder whose PYTHONPATH the next run took over.
+    folder = serve(18_201).folder
+    file = folder / served.FILE
+    if trap == "a folder of others":
+        folder.chmod(0o777)
+    elif trap == "a file of others":
+        file.chmod(0o666)
+    elif trap == "a link":
+        file.rename(tmp_path / "elsewhere")
+        file.symlink_to(tmp_path / "elsewhere")
+    else:
+        file.write_text("{" if trap == "no JSON" else "[]")
+    with pytest.raises(Failed, match="No site is served"):
+        served.find()
+
+
+def test_only_our_own_variables_are_taken_over(serve):
+    # Seen failing: LD_PRELOAD and PATH were.
+    folder = serve(18_201).folder
+    about = json.loads((folder / served.FILE).read_text())
+    about["environment"]["LD_PRELOAD"] = "evil.so"
+    (folder / served.FILE).write_text(json.dumps(about))
+    assert served.find().environment.get("LD_PRELOAD") != "evil.so"
 
 
 def test_one_of_several_sites_is_chosen_by_its_port(serve):

@@ -162,6 +162,7 @@ class Attempt:
 
     def _call(self, handler: handlers.Handler) -> Any:
         site = isolation.Site()
+        frappe.flags.error_message = None  # the reason of a refusal, see outcome.describe
         setattr(frappe.local, CURRENT, self.context)
         try:
             return parameters.call(handler, self.context, self.job.row["input_parameters"])

@@ -108,7 +108,7 @@ def _missing(path: str, part: str, above: str, owner: Any) -> str:
 def _names_in(owner: Any) -> list[str]:
     """The names of functions and classes in a module or class, and of the modules in a package."""
     modules = [module.name for module in pkgutil.iter_modules(getattr(owner, "__path__", None) or [])]
-    return [*modules, *(name for name, value in inspect.getmembers_static(owner) if callable(value))]
+    return [*modules, *(name for name in dir(owner) if callable(inspect.getattr_static(owner, name, None)))]
 
 
 def _own_functions(module: ModuleType) -> Iterator[str]:

@@ -100,9 +100,13 @@ class Declared:
         """The names of all parameters. None if the handler takes others, too."""
         return None if self._takes_more else sorted(self._known)
 
+    def declares(self, name: str) -> bool:
+        """Whether the handler declares a parameter of this name."""
+        return name in self._known
+
     def takes(self, name: str) -> bool:
         """Whether the handler takes a parameter of this name."""
-        return self._takes_more or name in self._known
+        return self._takes_more or self.declares(name)
 
     def _unknown(self, parameters: Mapping[str, Any]) -> list[str]:
         unknown = [name for name in parameters if not self.takes(name)]
@@ -129,6 +133,12 @@ def secrets_of(handler: Callable[..., Any], parameters: Mapping[str, Any]) -> di
     except InvalidJobError as error:
         raise PermanentError(str(error)) from error
     return {name: value for name, value in opened.items() if isinstance(value, secret_values.Secret)}
+
+
+def declares(handler: Callable[..., Any], name: str) -> bool:
+    """Whether a handler declares a parameter of this name."""
+    declared = declared_by(handler)
+    return declared is not None and declared.declares(name)
 
 
 def call(handler: Callable[..., Any], context: Any, text: str | None) -> Any:

@@ -207,7 +207,8 @@ def _key() -> str:
     """
     conf = frappe.local.conf
     if not conf.get(KEY):
-        stored = json.loads(Path(frappe.get_site_path("site_config.json")).read_text(encoding="utf-8"))
+        with filelock("site_config"):  # Frappe empties the file before it writes it
+            stored = json.loads(Path(frappe.get_site_path("site_config.json")).read_text(encoding="utf-8"))
         if key := stored.get(KEY):
             conf[KEY] = key
     return str(conf.get(KEY) or "")

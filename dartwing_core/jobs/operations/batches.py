@@ -20,7 +20,7 @@ from ..base.row_types import Columns
 from ..base.texts import TEXT_LENGTH, cut
 from ..db.rows import standard_columns
 from ..ending import batch_cancel, batch_end
-from ..errors import BatchNotFoundError, InvalidJobError, InvalidTransitionError, UnknownHandlerError
+from ..errors import BatchNotFoundError, InvalidJobError, InvalidTransitionError
 from ..queries import list_arguments, pages
 from ..status import LIVE, RETRYABLE, JobStatus
 from ..store import batch_store, job_store
@@ -238,10 +238,9 @@ def _callback_request(kind: str, part: Any, batch: Columns) -> Request:
 
 def _takes_batch(type_name: Any) -> bool:
     """Whether the handler of a callback takes `batch_id` among its parameters. All can read it from the context."""
-    job_type = config.job_type(type_name) if isinstance(type_name, str) else None
     try:
-        declared = given_parameters.declared_of(job_type) if job_type else None
-    except UnknownHandlerError:  # the check of the job says so, to those who may know
+        declared = given_parameters.declared_of(submission.enabled_type(type_name))
+    except InvalidJobError:  # the check of the job says so, to those who may know
         return True
     return declared is None or declared.takes("batch_id")
 

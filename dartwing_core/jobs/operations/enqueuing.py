@@ -84,8 +84,8 @@ def enqueue(
 def _check_arguments(function: Callable[..., Any], path: str, arguments: Mapping[str, Any]) -> None:
     """Raises InvalidJobError for arguments with which a worker could not call the function."""
     try:
-        signature = inspect.signature(function)
-    except ValueError:  # of a function that is not written in Python
+        signature = inspect.signature(function, follow_wrapped=False)  # the worker calls the wrapper
+    except Exception:  # of a function that is not written in Python, or annotations that can't be read
         return
     try:
         signature.bind(**arguments)

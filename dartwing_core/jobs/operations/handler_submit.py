@@ -12,7 +12,7 @@ from ..attempt import class_handlers, handlers
 from ..attempt.context import JobContext
 from ..attempt.declaration import Options
 from ..attempt.handlers import Handler
-from ..attempt.parameters import further_arguments, parameters_of
+from ..attempt.parameters import declares, parameters_of
 from ..engine import submit_job
 from . import builders
 
@@ -127,12 +127,12 @@ class TypeSubmitter:
     def submit(self, *arguments: Any, **named: Any) -> Document:
         """Submit a job with these parameters of the handler. The organization comes first, or by name.
 
-        By name, it is the handler's parameter if the handler has one called `organization`.
+        By name, it is a parameter if the handler declares one called `organization`.
         """
         organization: str | None = None
         if arguments:
             organization, *arguments = arguments  # type: ignore[assignment]
-        elif "organization" not in further_arguments(self._function):
+        elif not declares(self._function, "organization"):
             organization = named.pop("organization", None)
         return submit_job(self._type_name, organization, self._parameters(arguments, named), **self._options)
 

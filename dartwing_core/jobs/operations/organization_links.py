@@ -26,6 +26,8 @@ def follow_adapter() -> str | None:
         doctype = tenancy.organization_doctype()
     except TenancyHookError as error:
         return str(error)
+    except Exception as error:  # of the other app's module: it must not end a migrate
+        return _("The hook {0} can't be read: {1}: {2}").format(tenancy.HOOK, type(error).__name__, error)
     if not frappe.db.exists("DocType", doctype):
         return _("The hook {0} names organizations of the DocType {1}, which does not exist.").format(
             tenancy.HOOK, doctype

@@ -191,7 +191,7 @@ def enabled_type(name: Any) -> JobType:
 
 def _unknown_type(name: str) -> str:
     """The text of the error for a Job Type that there is not. It names none that only some may submit."""
-    filters = {"is_enabled": 1, "requires_permission": ["in", ("", None)]}
+    filters = {"is_enabled": 1, "requires_permission": ["in", ("", None)], "handler_method": ["!=", functions.HANDLER]}
     if close := get_close_matches(name, frappe.get_all(config.JOB_TYPE, filters, pluck="name"), 1):
         return _("Unknown Job Type: {0}. Did you mean {1}?").format(cut(name), close[0])
     text = _("Unknown Job Type: {0}. One in code is made by bench migrate, if the hook {1} names its module.")

@@ -29,7 +29,8 @@ TYPE = "enqueued_function"
 
 @pytest.fixture(autouse=True)
 def _registered(site, no_sweeps, monkeypatch) -> None:
-    monkeypatch.setitem(frappe.conf, functions.HOOK, [f"{NAME}.by_*", f"{NAME}.send", f"{NAME}.refuse", f"{NAME}.wrapped"])
+    names = ("by_*", "send", "refuse", "wrapped")
+    monkeypatch.setitem(frappe.conf, functions.HOOK, [f"{NAME}.{name}" for name in names])
 
 
 def test_a_call_of_frappes_is_a_job_of_the_user(alice):

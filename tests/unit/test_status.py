@@ -11,10 +11,13 @@ from dartwing_core.jobs.status import (
     ENDED_BADLY,
     FINISHED,
     LIVE,
+    NOT_BEGUN,
+    NOT_RUNNING,
     RETRYABLE,
     TRANSITIONS,
     WAITING,
     JobStatus,
+    LinePlace,
     can_move,
 )
 
@@ -66,6 +69,12 @@ def test_the_groups_of_states_are_those_of_the_design():
     assert {status.value for status in ENDED_BADLY} == {"Canceled", "Dead Letter"}
     assert {status.value for status in WAITING} == {"Pending", "Failed", "Timed Out"}
     assert {status.value for status in RETRYABLE} == {"Failed", "Timed Out", "Dead Letter"}
+    assert [status.value for status in NOT_BEGUN] == ["Pending", "Queued"]
+    assert [status.value for status in NOT_RUNNING] == ["Pending", "Queued", "Failed", "Timed Out"]
+
+
+def test_places_in_line_are_those_that_rows_of_every_release_hold():
+    assert {place.name: int(place) for place in LinePlace} == {"OUTSIDE": 0, "IN_LINE": 1, "HELD": 2}
 
 
 @pytest.mark.parametrize("target", JobStatus)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 
 import frappe
 import pytest
 from frappe.custom.doctype.property_setter.property_setter import make_property_setter
+from frappe.desk import search
 
 from dartwing_core import install
 from dartwing_core.jobs import InvalidJobError, list_jobs, submit_job
@@ -98,7 +100,8 @@ def test_they_lead_back_when_the_adapter_is_gone(app, event):
 
 
 def test_what_an_administrator_has_set_stays(app):
-    make_property_setter("Job Schedule", "organization", "options", "User", "Text", is_system_generated=False)
+    setter = make_property_setter("Job Schedule", "organization", "options", "User", "Text")
+    frappe.db.set_value("Property Setter", setter.name, "is_system_generated", 0)  # as Customize Form makes it
     try:
         with tenancy_hook.hook(f"{app}.company_tenancy"):
             install.follow_adapter()
@@ -186,7 +189,9 @@ def test_a_members_list_holds_no_other_jobs(linked):
 def test_the_link_opens_no_search_of_all_companies(linked, find):
     # Seen failing: a field that ignores User Permissions lets its search ignore them too.
     clerk = permit(factory.user("clerk"), NORTH)
-    field = {"reference_doctype": "Background Job", "link_fieldname": "organization"}
+    field = {"reference_doctype": "Background Job"}
+    if "link_fieldname" in inspect.signature(search.search_link).parameters:  # Frappe 16 sends it
+        field["link_fieldname"] = "organization"
     found = as_user(clerk, find, doctype=COMPANY, txt="test", ignore_user_permissions=1, **field)
     assert NORTH in str(found)
     assert SOUTH not in str(found)

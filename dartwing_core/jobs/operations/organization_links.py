@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import frappe
 from frappe import _
-from frappe.custom.doctype.property_setter.property_setter import delete_property_setter, make_property_setter
+from frappe.custom.doctype.property_setter.property_setter import delete_property_setter
 
 from ..access import tenancy
 from ..errors import TenancyHookError
@@ -47,6 +47,17 @@ def _set(doctype: str, field: str, wanted: Mapping[str, str]) -> None:
         if setter and (not setter.is_system_generated or setter.value == value):
             continue
         if value is not None:
-            make_property_setter(doctype, field, name, value, kind, validate_fields_for_doctype=False)
+            _make(doctype, field, name, value, kind)
         elif setter:
             delete_property_setter(doctype, name, field)
+            frappe.clear_cache(doctype=doctype)
+
+
+def _make(doctype: str, field: str, name: str, value: str, kind: str) -> None:
+    """Make a Property Setter that is known as ours: Frappe 15's own function does not mark it."""
+    row = {"doctype": SETTER, "doctype_or_field": "DocField", "doc_type": doctype, "field_name": field}
+    row |= {"property": name, "value": value, "property_type": kind, "is_system_generated": 1}
+    setter = frappe.get_doc(row)
+    setter.flags.ignore_permissions = True
+    setter.flags.validate_fields_for_doctype = False
+    setter.insert()

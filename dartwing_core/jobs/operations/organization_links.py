@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import frappe
 from frappe import _
@@ -55,7 +56,7 @@ def _set(doctype: str, field: str, wanted: Mapping[str, str]) -> None:
 
 def _make(doctype: str, field: str, name: str, value: str, kind: str) -> None:
     """Make a Property Setter that is known as ours: Frappe 15's own function does not mark it."""
-    row = {"doctype": SETTER, "doctype_or_field": "DocField", "doc_type": doctype, "field_name": field}
+    row: dict[str, Any] = {"doctype": SETTER, "doctype_or_field": "DocField", "doc_type": doctype, "field_name": field}
     row |= {"property": name, "value": value, "property_type": kind, "is_system_generated": 1}
     setter = frappe.get_doc(row)
     setter.flags.ignore_permissions = True

@@ -130,7 +130,7 @@ def submit_job(
         max_retries=whole_number(max_retries, "max_retries"),
         title=given(title),
         reference=parsed(reference, "reference"),
-        tags=parsed(tags, "tags"),
+        tags=text_or_list(tags, "tags"),
     )
     return {"job_id": job.name, "status": job.status, "message": _("Job submitted successfully")}
 

@@ -115,6 +115,8 @@ def test_guests_get_nothing(web):
         ({"priority": {}}, 400, "Unknown priority"),
         ({"dedup_key": []}, 400, "dedup_key is missing"),
         ({"title": {}}, 400, "title must be text"),
+        # Seen failing: "tags is not valid JSON".
+        ({"tags": "month end"}, 400, "tags must be a list"),
         ({"on_duplicate": []}, 400, "on_duplicate must be one of"),
         ({"on_parent_failure": {}}, 400, "on_parent_failure must be one of"),
         ({"depends_on": "JOB-NOWHERE"}, 400, "not found in this organization"),

@@ -55,7 +55,10 @@ def test_the_newest_lines_are_kept_and_each_is_cut():
     assert (len(kept), kept[0], kept[-1]) == (most, "line 6", "x" * length)
 
 
-@pytest.mark.parametrize(("given", "kept"), [("error", "error"), ("fatal", "info"), (None, "info"), ([], "info")])
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [("error", "error"), ("warn", "warning"), ("WARNING", "warning"), ("fatal", "info"), (None, "info"), ([], "info")],
+)
 def test_an_unknown_level_is_info(given, kept):
     job = submitted(logging(), lines=[["text", given]])
     run(job)

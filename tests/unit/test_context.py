@@ -103,3 +103,9 @@ def test_a_snooze_into_the_past_is_refused(context, seconds):
     # Seen failing: the job ran again at once, hundreds of times.
     with pytest.raises(ValueError, match="seconds must be 0 or more"):
         context.snooze(seconds)
+
+
+def test_what_can_not_be_attached_is_named(context):
+    # Seen failing: "'dict' object has no attribute 'seek'".
+    with pytest.raises(TypeError, match="attach: content is text, bytes or an open file, not dict"):
+        context.attach({"a": 1}, "a.json")

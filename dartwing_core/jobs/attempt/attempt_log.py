@@ -10,7 +10,8 @@ from ..base import clock
 
 MOST_LINES = 200
 LINE_LENGTH = 500
-LEVELS = ("debug", "info", "warning", "error")
+LEVELS = {**{name: name for name in ("debug", "info", "warning", "error")}, "warn": "warning", "critical": "error"}
+"""The level of a line, by the word that the handler says. Python's `logging` knows these words."""
 
 
 class AttemptLog:
@@ -27,7 +28,7 @@ class AttemptLog:
     def add(self, text: str, level: Any) -> None:
         """Add a line, cut to LINE_LENGTH characters. An unknown level is "info"."""
         self._now = self._now or clock.iso_clock()
-        level = level if level in LEVELS else "info"
+        level = LEVELS.get(level.lower(), "info") if isinstance(level, str) else "info"
         line = {"logged_at": self._now(), "level": level, "text": text[:LINE_LENGTH]}
         self._lines = (*self._lines[1 - MOST_LINES :], line)
         self.number += 1

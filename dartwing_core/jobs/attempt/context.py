@@ -181,6 +181,8 @@ class JobContext:
         """
         if isinstance(content, str):
             content = content.encode()
+        if not isinstance(content, bytes) and not hasattr(content, "read"):
+            raise TypeError(f"attach: content is text, bytes or an open file, not {type(content).__name__}")
         return job_files.attach(self, io.BytesIO(content) if isinstance(content, bytes) else content, self._shown(name))
 
     def snooze(self, seconds: float) -> NoReturn:

@@ -112,6 +112,18 @@ def test_arguments_that_do_not_fit_are_refused_at_the_call(arguments, said):
         enqueue(by_pattern, job_organization=factory.ALPHA, **arguments)
 
 
+def test_a_document_is_no_argument(site):
+    # Seen failing: the function got a dict of all its fields, and the row kept them.
+    with pytest.raises(InvalidJobError, match="customer is a document: pass its name"):
+        enqueue(send, customer=frappe.get_doc("User", "Administrator"), job_organization=factory.ALPHA)
+
+
+def test_a_function_of_the_file_that_runs_is_named(monkeypatch):
+    monkeypatch.setattr(not_registered, "__module__", "__main__")
+    with pytest.raises(UnknownHandlerError, match="move it into a module of an app"):
+        enqueue(not_registered, job_organization=factory.ALPHA)
+
+
 def test_arguments_are_those_of_the_wrapper_which_a_worker_calls(alice):
     # Seen failing: "missing a required argument", for a function that runs.
     job = as_user(alice, lambda: enqueue(wrapped, customer="Ann"))

@@ -238,3 +238,11 @@ def test_known_events_are_those_that_have_jobs():
     documented = (Path(__file__).parents[2] / "docs" / "events.md").read_text()
     for event in (*document_events.EVENTS, *event_jobs.EVENTS, *event_jobs.BATCH_EVENTS):
         assert f"`{event}`" in documented
+
+
+@pytest.mark.parametrize("wrong", ["background_jobs_events", "background_job_events_", "job_batch_event"])
+def test_a_misspelt_name_of_a_hook_is_told(declare, wrong):
+    # Seen failing: nothing was said, and nothing happened.
+    declare(**{wrong: {}})
+    [said] = [problem for problem in hook_check.find_problems() if wrong in problem]
+    assert "id you mean" in said

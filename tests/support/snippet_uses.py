@@ -81,6 +81,13 @@ def run_their_trap(app: types.ModuleType) -> None:
     frappe.db.rollback()
 
 
+def retry_in_their_test(app: types.ModuleType) -> None:
+    """Run the test that the snippet shows, for one more invoice."""
+    vars(app)["invoice"] = Invoice("INV-13", "Cid")
+    app.test_a_statement_is_tried_again(unittest.TestCase())
+    frappe.db.rollback()
+
+
 def perform_in_their_test(app: types.ModuleType) -> None:
     """Run the test that the snippet shows, for another invoice."""
     vars(app)["invoice"] = Invoice("INV-12", "Bea")
@@ -186,6 +193,7 @@ USES = {
     ("Events of jobs", "note_failure"): note_failure,
     ("In your app's tests", "test_a_statement_is_sent"): run_their_test,
     ("In your app's tests", "test_a_statement_is_performed"): perform_in_their_test,
+    ("In your app's tests", "test_a_statement_is_tried_again"): retry_in_their_test,
     ("Events of documents", "withdrawals_of"): withdraw,
     ("Classes", "SendInvoice"): send_by_class,
     ("In your app's tests", "test_a_statement_is_submitted"): run_their_trap,

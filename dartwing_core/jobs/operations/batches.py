@@ -225,7 +225,11 @@ def _callbacks(parts: Mapping[str, Any], batch: Columns) -> dict[str, str | None
 
 def _callback_request(kind: str, part: Any, batch: Columns) -> Request:
     if not isinstance(part, Mapping) or part.keys() - CALLBACK_ARGUMENTS:
-        raise InvalidJobError(_("{0} must be a job with only job_type, parameters, priority and title.").format(kind))
+        raise InvalidJobError(
+            _(
+                "{0} must be a job with only job_type, parameters, priority and title: write job(…) or handler.job(…)."
+            ).format(kind)
+        )
     organization = part.get("organization") or batch["organization"]
     parameters = part.get("parameters") or {}
     if not isinstance(parameters, Mapping):

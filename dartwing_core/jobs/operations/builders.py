@@ -95,7 +95,9 @@ def _add(plan: Plan, part: Any, after: Sequence[int], organization: str, depth: 
     if isinstance(part, list | tuple):
         raise InvalidJobError(_("A part of a batch is a list. Put its jobs into a chain or a group."))
     if not isinstance(part, Mapping) or depth > MAX_DEPTH:
-        raise InvalidJobError(_("Each part of a batch must be a job, a chain or a group."))
+        raise InvalidJobError(
+            _("Each part of a batch must be a job, a chain or a group: write job(…) or handler.job(…).")
+        )
     kinds = {CHAIN, GROUP} & part.keys()
     if not kinds:
         return _add_job(plan, part, after, organization)

@@ -8,6 +8,7 @@ from typing import Any
 
 import frappe
 from frappe import _
+from frappe.model.document import Document
 from frappe.utils.background_jobs import get_queues_timeout
 
 from .. import engine
@@ -91,6 +92,9 @@ def _check_arguments(function: Callable[..., Any], path: str, arguments: Mapping
         signature.bind(**arguments)
     except TypeError as error:
         raise InvalidJobError(_("{0} can't be called with these arguments: {1}.").format(path, error)) from None
+    for name, value in arguments.items():
+        if isinstance(value, Document):  # JSON would make a dict of it, where frappe.enqueue passes the document
+            raise InvalidJobError(_("{0} is a document: pass its name, and load it in the function.").format(name))
 
 
 def _only_organization() -> str:

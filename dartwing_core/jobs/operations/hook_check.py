@@ -12,6 +12,7 @@ from typing import Any
 import frappe
 from frappe import _
 
+from ..access import tenancy
 from ..attempt import functions, named_code, named_paths
 from ..base import config
 from ..base.texts import as_sentence, cut, describe_unknown, is_path
@@ -20,6 +21,8 @@ from ..store import event_jobs
 from . import document_events
 
 SITE_CONFIG = "site_config.json"
+OURS = ("background_job", "job_batch")
+"""How the names of the engine's hooks begin."""
 
 
 def find_problems() -> list[str]:
@@ -30,12 +33,22 @@ def find_problems() -> list[str]:
     known = _Known()
     found: list[str] = []
     for source, hooks in _sources():
+        found += _unknown_hooks(source, hooks)
         for hook, check in CHECKS.items():
             if hooks.get(hook):
                 report = _Report(known)
                 _run(check, report, hook, hooks[hook])
                 found += [_("{0}, hook {1}: {2}").format(source, *problem) for problem in report.problems]
     return found
+
+
+def _unknown_hooks(source: str, hooks: Mapping[str, Any]) -> Iterator[str]:
+    """Sentences about names that look like hooks of the engine, and are none."""
+    known = {*CHECKS, tenancy.HOOK}
+    for hook in sorted(hooks):
+        if hook.startswith(OURS) and hook not in known:
+            wrong = as_sentence(describe_unknown([hook], known))
+            yield _("{0}: {1} Correct the name of the hook.").format(source, wrong)
 
 
 def _sources() -> Iterator[tuple[str, Mapping[str, Any]]]:

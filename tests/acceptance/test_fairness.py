@@ -184,5 +184,5 @@ def test_jobs_and_entries_of_other_apps_take_turns(fleet, job_type):
     ours = [float(moment) for (moment,) in database.rows(STARTS, job_type)]
     assert sum(moment < ours[0] for moment in moments) <= 1
     waits = [after - before - seconds for before, after in itertools.pairwise(moments)]
-    assert max(waits) <= executor.SHARED_SECONDS + piece + 1, "the last job of a slice, and forks on a busy machine"
+    assert max(waits) <= executor.SHARED_SECONDS + piece + 2, "the last job of a slice, and forks on a busy machine"
     assert sum(wait > piece / 2 for wait in waits) >= 2, "ours ran in between"

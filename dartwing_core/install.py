@@ -37,7 +37,7 @@ def after_install() -> None:
         try:
             set_default_organization(name)
         except InvalidJobError as error:  # the adapter of another app knows none of this name, or not yet
-            click.secho(str(error), fg="yellow", err=True)
+            _print([str(error)])
     scheduled_types.set_back(clock.site_time())
 
 
@@ -119,4 +119,4 @@ def after_app_uninstall(_app: str) -> None:
 def follow_adapter() -> None:
     """Let links lead to the adapter's organizations, or print why they don't."""
     if problem := organization_links.follow_adapter():
-        click.secho(problem, fg="yellow", err=True)
+        _print([problem])

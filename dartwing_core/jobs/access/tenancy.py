@@ -10,11 +10,9 @@ first turns a name into the id, for a System Manager of all of them, for others 
 
 from __future__ import annotations
 
-import importlib
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from types import ModuleType
 from typing import Any
 
 import frappe
@@ -22,6 +20,7 @@ from frappe import _
 from pypika.queries import QueryBuilder, Table
 
 from ..base import config
+from ..base.modules import find_module
 from ..errors import TenancyHookError
 from .org_members import OrgMemberTenancy
 from .standing import ACTIVE, ADMIN, MEMBER, NO_REACH, Limits, Reach, Standing
@@ -50,20 +49,11 @@ def _named(path: str) -> Any:
     owner, _dot, name = path.rpartition(".")
     found = getattr(sys.modules.get(owner), name, None)  # every submit looks here; a failing import takes long
     if found is None:
-        found = _module(path) or getattr(_module(owner) if owner else None, name, None)
+        found = find_module(path) or getattr(find_module(owner) if owner else None, name, None)
     if found is None:
         text = _("The hook {0} names {1}, but there is no such module or attribute.")
         raise TenancyHookError(text.format(HOOK, path))
     return found
-
-
-def _module(path: str) -> ModuleType | None:
-    try:
-        return importlib.import_module(path)
-    except ModuleNotFoundError as error:
-        if f"{path}.".startswith(f"{error.name}."):
-            return None
-        raise
 
 
 def is_default() -> bool:

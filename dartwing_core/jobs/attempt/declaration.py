@@ -47,6 +47,7 @@ class Options(TypedDict, total=False):
     former_names: Collection[str]
 
 
+HINTS = get_type_hints(Options)
 FIELDS = {
     "timeout": "default_timeout",
     "priority": "default_priority",
@@ -88,7 +89,7 @@ def declare(function: Callable[..., Any], type_name: str, options: Mapping[str, 
 
 def _problem_of(name: str, value: Any) -> str | None:
     """The problem of an option whose value is of another kind than its annotation says. None if there is none."""
-    hint = get_type_hints(Options)[name]
+    hint = HINTS[name]
     if hint is int:
         is_right, kind = isinstance(value, int) and not isinstance(value, bool), _("a whole number")
     elif hint is bool:

@@ -53,7 +53,7 @@ def resolve(path: str) -> Callable[..., Any]:
     Imports only modules that a pattern names or an installed app owns. A pattern names no function that its module
     has imported from elsewhere; its path alone does.
     """
-    patterns, for_events = _patterns(), event_jobs.named_functions()
+    patterns, for_events = named_in(HOOK), event_jobs.named_functions()
     is_named = is_path(path) and (path in for_events or any(fnmatchcase(path, pattern) for pattern in patterns))
     if is_named or (is_path(path) and is_nameable(path)):
         function = _import(path)
@@ -62,11 +62,10 @@ def resolve(path: str) -> Callable[..., Any]:
         if getattr(function, _MARK, False) is True:
             return function
     module, _dot, name = path.rpartition(".")
-    problem = named_paths.find_problem(path, HOOK, path, "your_app.tasks.send_reminder")
     if getattr(getattr(sys.modules.get(module), name, None), _MARK, False) is True:
         advice = _("{0} is decorated, but no installed app has its module: name {1} in the hook {2}.")
         raise UnknownHandlerError(advice.format(path, module, HANDLERS_HOOK))
-    if problem:
+    if problem := named_paths.find_problem(path, HOOK, path, "your_app.tasks.send_reminder"):
         raise _unknown(path, problem)
     advice = _("{0} is not registered. Decorate it with @enqueueable, or name it in the hook {1} of your app.")
     raise UnknownHandlerError(advice.format(path, HOOK))
@@ -102,7 +101,3 @@ def _unknown(path: str, advice: str) -> UnknownHandlerError:
 
 def _is_of_its_module(function: Callable[..., Any], path: str) -> bool:
     return getattr(function, "__module__", None) == path.rpartition(".")[0]
-
-
-def _patterns() -> set[str]:
-    return named_in(HOOK)

@@ -7,13 +7,13 @@ decorated functions in it. For code outside any app, site_config.json may hold a
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from frappe import _
 
+from ..base.modules import find_module
 from ..errors import UnknownHandlerError
 from . import functions, named_paths
 from .declaration import Declaration, declare
@@ -49,7 +49,7 @@ def find_declarations() -> dict[str, Declaration]:
     """
     found: dict[str, Declaration] = {}
     for name in sorted(named_paths.named_paths()):
-        module = _module(name)
+        module = find_module(name)
         for function in vars(module).values() if module else [attribute_of(name)]:
             declaration = declaration_of(function)
             if declaration and function.__module__ in (name, name.rpartition(".")[0]):
@@ -123,16 +123,6 @@ def signature_problem(function: Any) -> str | None:
     except TypeError as error:
         return str(error)
     return None
-
-
-def _module(name: str) -> Any:
-    """The module of this name, or None if the name is a function's."""
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name and (error.name == name or name.startswith(f"{error.name}.")):
-            return None
-        raise
 
 
 def _unknown(path: str, advice: str) -> UnknownHandlerError:

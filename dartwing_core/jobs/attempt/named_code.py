@@ -5,7 +5,6 @@ For checks of hooks. It imports the modules of a path, whichever app owns them.
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import pkgutil
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import frappe
 from frappe import _
 
 from ..base import config
+from ..base.modules import find_module
 from ..base.texts import as_sentence, cut, describe_unknown, is_path
 from ..errors import UnknownHandlerError
 
@@ -86,10 +86,8 @@ def find(path: str, *, takes_modules: bool = False) -> Any:
 def _module(name: str) -> ModuleType | None:
     """The module of this name. None if there is none. Raises UnknownHandlerError if it can't be imported."""
     try:
-        return importlib.import_module(name)
+        return find_module(name)
     except Exception as error:
-        if isinstance(error, ModuleNotFoundError) and error.name == name:
-            return None
         text = _("{0} can't be imported: {1}: {2}. Correct the module.")
         raise UnknownHandlerError(text.format(name, type(error).__name__, error)) from error
 

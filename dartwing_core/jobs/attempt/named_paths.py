@@ -9,6 +9,7 @@ import frappe
 from frappe import _
 
 from ..base import config
+from ..base.modules import is_missing
 from ..base.texts import is_path
 
 HOOK = "background_job_handlers"
@@ -47,7 +48,7 @@ def find_problem(path: str, hook: str, named: str, example: str) -> str | None:
 def find_missing_module(path: str, error: Exception) -> str | None:
     """Which module of a path is missing, by the error of its import. None if the error says something else."""
     module = path.rpartition(".")[0]
-    if isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}."):
+    if is_missing(module, error):
         return _("there is no module {0}. Check its name.").format(module)
     return None
 
@@ -67,7 +68,7 @@ def attribute_of(path: str) -> Any:
     try:
         return getattr(importlib.import_module(owner), name, None)
     except ModuleNotFoundError as error:
-        if "." not in owner or not f"{owner}.".startswith(f"{error.name}."):
+        if "." not in owner or not is_missing(owner, error):
             raise
         handler = attribute_of(owner)
         if handler is None:

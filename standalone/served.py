@@ -24,6 +24,7 @@ def announce(stage: Stage) -> None:
     """Let processes of other terminals join this site. The file is the user's alone, as its folder is."""
     environment = {name: value for name, value in stage.environment.items() if name.startswith(OURS)}
     new = stage.folder / f"{FILE}.new"
+    new.touch(mode=0o600)
     new.write_text(json.dumps({"checkout": str(ROOT), "environment": environment}))
     new.replace(stage.folder / FILE)
 

@@ -64,12 +64,12 @@ def perform_jobs(*, raising: bool = True, limit: int = 1_000) -> Iterator[dict[s
     with one_transaction(), _noting_new_rows() as names:
         yield statuses
         frappe.db.commit()
-        frappe.db.after_rollback.add(lambda: _forget(list(names)))
         waiting.enter_line(list(_performed))  # what an earlier block has left, and is due by now
         try:
             made = _make_attempts(lambda made: _next_of([*_performed, *names], made), limit, raising)
         finally:
             _performed.update(names)
+            frappe.db.after_rollback.add(lambda: _forget(list(names)))  # last: a handler's rollback calls what is there
         statuses.update(_statuses(names | dict.fromkeys(name for name, _attempt in made)))
 
 
@@ -92,7 +92,7 @@ def _make_attempts(
         made[job["name"], job["attempt"]] = None
         executor.run_one(job["name"], job["attempt"] + 1)
         if raising:
-            _raise_failure(job["name"])
+            _raise_failure(job["name"], job["attempt"] + 1)
     return made
 
 
@@ -141,10 +141,11 @@ def _next() -> CandidateRow | None:
     return rows[0] if rows else None
 
 
-def _raise_failure(name: str) -> None:
+def _raise_failure(name: str, attempt: int) -> None:
+    """Raise HandlerFailed if this attempt was made, and has failed."""
     frappe.db.commit()  # a new snapshot
-    filters, fields = {"background_job": name}, ["outcome", "traceback", "error_message"]
-    runs = frappe.get_all(config.RUN, filters, fields, order_by="attempt desc", limit=1)
+    filters, fields = {"background_job": name, "attempt": attempt}, ["outcome", "traceback", "error_message"]
+    runs = frappe.get_all(config.RUN, filters, fields, limit=1)
     run = runs[0] if runs else None
     if run and (run.error_message or run.traceback):
         raise HandlerFailed(f"Job {name}: {run.outcome}\n{run.traceback or run.error_message}")

@@ -93,6 +93,18 @@ def test_a_job_that_has_failed_its_test_is_retried_by_a_later_block(job_type):
     frappe.db.rollback()
 
 
+def test_a_job_that_may_not_start_raises_no_earlier_failure(job_type):
+    # Seen failing: the error of the attempt before was raised again.
+    with fail_next(ConnectionError("gone")), perform_jobs(raising=False):
+        made = submit_job(job_type, factory.ALPHA, {"title": "x"})
+    frappe.get_doc("Job Type", job_type).update({"is_paused": 1}).save()
+    with time_passed(7200), perform_jobs() as statuses:
+        pass
+    assert statuses == {made.name: "Queued"}
+    frappe.db.rollback()
+    frappe.clear_document_cache("Job Type", job_type)
+
+
 def test_workflows_run_to_their_end(job_type):
     steps = [job(job_type, {"title": f"step {n}"}) for n in (1, 2)]
     with perform_jobs() as statuses:

@@ -16,7 +16,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from frappe import _
+from ..base.texts import translate as _
 
 RUN = "run"
 OPTIONAL = ("on_timeout", "on_dead_letter")

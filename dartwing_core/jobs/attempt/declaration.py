@@ -7,10 +7,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict, get_origin, get_type_hints
 
-from frappe import _
-
 from ..base import config
 from ..base.texts import cut
+from ..base.texts import translate as _
 
 
 class Options(TypedDict, total=False):
@@ -66,8 +65,13 @@ class Declaration:
     values: Mapping[str, Any]
     """Values of fields of the DocType. Fields that the code does not name are missing."""
     former_names: tuple[str, ...] = ()
-    problem: str | None = None
-    """Why the type can't be what the code says. It stays as it is, and does not keep the module from its import."""
+    wrong_option: tuple[str, Any] | None = None
+    """The name and value of an option of a wrong kind. The type stays as it is, and the module is imported."""
+
+    @property
+    def problem(self) -> str | None:
+        """Why the type can't be what the code says, in the reader's language. None if it can."""
+        return _problem_of(*self.wrong_option) if self.wrong_option else None
 
 
 def declare(function: Callable[..., Any], type_name: str, options: Mapping[str, Any]) -> Declaration:
@@ -75,9 +79,8 @@ def declare(function: Callable[..., Any], type_name: str, options: Mapping[str, 
     if unknown := sorted(options.keys() - Options.__annotations__.keys()):
         known = ", ".join(sorted(Options.__annotations__))
         raise TypeError(_("{0} is no option of a Job Type. Options: {1}").format(", ".join(unknown), known))
-    problems = [problem for name, value in options.items() if (problem := _problem_of(name, value))]
-    if problems:
-        return Declaration(type_name, {}, problem=problems[0])
+    if wrong := [(name, value) for name, value in options.items() if _problem_of(name, value)]:
+        return Declaration(type_name, {}, wrong_option=wrong[0])
     values = {FIELDS.get(name, name): _plain(value) for name, value in options.items() if name != "former_names"}
     if "deduplication" in values:  # also as a call says it
         values["deduplication"] = config.DEDUPLICATION.get(values["deduplication"], values["deduplication"])

@@ -11,9 +11,8 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from frappe import _
-
 from ..base.modules import find_module
+from ..base.texts import translate as _
 from ..errors import UnknownHandlerError
 from . import functions, named_paths
 from .declaration import Declaration, declare

@@ -18,11 +18,10 @@ from functools import lru_cache
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast, get_type_hints
 
-from frappe import _
-
 from ..base import canonical, secret_values
 from ..base.outside_errors import BaseTimeoutException
 from ..base.texts import describe_unknown
+from ..base.texts import translate as _
 from ..errors import InvalidJobError, JobTimeoutError, PermanentError, TransientError
 from . import classification, declared_secrets
 from .parameter_errors import WHOLE, is_of_validation, problems_of

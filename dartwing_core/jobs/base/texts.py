@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 from typing import Any
 
+import frappe
 from frappe import _
 
 LONGEST_SHOWN = 100
@@ -13,6 +14,14 @@ MOST_DESCRIBED = 20
 """Unknown names in an error. Each is compared with all known ones."""
 TEXT_LENGTH = 2_000
 """Characters of a reason or a description that are stored."""
+
+
+def translate(text: str) -> str:
+    """Frappe's `_`, for code that also runs when a handler's module is imported: without a site, the text as it is.
+
+    There, Frappe would look for translations, fail, and fail again to log it where there is no folder `logs`.
+    """
+    return _(text) if getattr(frappe.local, "site", None) else text
 
 
 def cut(value: Any) -> str:

@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import html
 import json
+import re
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args
@@ -34,6 +35,8 @@ DOTS = MASK[:4]
 SHORTEST_LINE = 8
 SHORTEST_HIDDEN = 4
 """Characters of the shortest secret that is looked for in texts. A shorter one would blot out ordinary words."""
+_CUT = re.compile(r"(\.\.\.|…)")
+"""Libraries write it in place of the middle or the rest of a long text."""
 
 T = TypeVar("T")
 
@@ -285,10 +288,32 @@ def spellings(secrets: Collection[str]) -> tuple[str, ...]:
 
 
 def without(text: str, spelled: Collection[str]) -> str:
-    """A text in which dots replace secrets. `spelled`: their `spellings`."""
+    """A text in which dots replace secrets, and what libraries have left of a long one before and behind "...".
+
+    `spelled`: their `spellings`.
+    """
     for secret in spelled:
         text = text.replace(secret, MASK)
-    return text
+    parts = _CUT.split(text) if spelled else []
+    for at in range(1, len(parts), 2):
+        parts[at - 1] = parts[at - 1][: _start_of_beginning(parts[at - 1], spelled)]
+        parts[at + 1] = parts[at + 1][_end_of_rest(parts[at + 1], spelled) :]
+    return "".join(parts) or text
+
+
+def _start_of_beginning(text: str, spelled: Collection[str]) -> int:
+    """Where a secret's beginning starts that a text ends with. The text's length if there is none."""
+    for secret in spelled:
+        at = max(len(text) - len(secret), 0) - 1
+        while (at := text.find(secret[:SHORTEST_HIDDEN], at + 1)) >= 0:
+            if secret.startswith(text[at:]):
+                return at
+    return len(text)
+
+
+def _end_of_rest(text: str, spelled: Collection[str]) -> int:
+    """Where a secret's rest ends that a text begins with. 0 if there is none."""
+    return len(text) - _start_of_beginning(text[::-1], [secret[::-1] for secret in spelled])
 
 
 def without_in(value: Any, spelled: Collection[str]) -> Any:

@@ -18,8 +18,10 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _rolled_back() -> Iterator[None]:
+def _as_before() -> Iterator[None]:
+    """Roll back the writes of a test. The next one begins as Administrator."""
     import frappe
 
     yield
     frappe.db.rollback()
+    frappe.set_user("Administrator")

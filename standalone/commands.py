@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
 
 from .bench import on_bench
@@ -120,7 +121,11 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
 
 
 def main(arguments: list[str]) -> int:
-    if not arguments or arguments[0] not in COMMANDS:
+    if not arguments:
         print(USAGE, end="")
-        return 0 if not arguments or arguments[0] in ("-h", "--help", "help") else 2
+        return 0
+    if arguments[0] not in COMMANDS:
+        close = get_close_matches(arguments[0], COMMANDS, 1)
+        advice = f"Did you mean ./dev {close[0]}?" if close else "./dev alone lists the commands."
+        raise Failed(f"There is no ./dev {arguments[0]}. {advice}")
     return COMMANDS[arguments[0]](arguments[1:])

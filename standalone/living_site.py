@@ -92,12 +92,18 @@ def make_people() -> int:
 
 
 def check() -> int:
-    """Make the Job Types that the code declares. Print what keeps some of them from it, and wrong words in hooks."""
+    """Make the Job Types that the code declares. Print what keeps some of them from it, and wrong words in hooks.
+
+    Returns 1 if there is such a problem.
+    """
     report = declared_types.sync_types()
     frappe.db.commit()
-    for problem in [*report.problems, *hook_check.find_problems(), *_unusable()]:
+    problems = [*report.problems, *hook_check.find_problems()]
+    if not report.unreadable:
+        problems += _unusable()
+    for problem in problems:
         print(problem, file=sys.stderr)
-    return 0
+    return int(bool(problems))
 
 
 def _unusable() -> Iterator[str]:

@@ -76,9 +76,12 @@ def _fill(stage: Stage, *, with_jobs: bool) -> None:
         stage.start("visitors", [*LIVING, "visit"])
 
 
-def check_own_code(stage: Stage) -> None:
-    """Make the Job Types of a developer's own code. Print what is wrong with them and with hooks."""
-    foreground(stage, [*LIVING, "check"])
+def check_own_code(stage: Stage) -> bool:
+    """Make the Job Types of a developer's own code. Print what is wrong with them and with hooks.
+
+    Returns whether all is well.
+    """
+    return foreground(stage, [*LIVING, "check"]) == 0
 
 
 def say_where(stage: Stage) -> None:
@@ -102,18 +105,17 @@ def watch(stage: Stage, paths: Sequence[Path]) -> NoReturn:
                 stage.run_command("migrate")
             began = time.monotonic()
             stage.restart()
-            check_own_code(stage)
-            _say_ready(stage, began)
+            _say_ready(stage, "Ready" if check_own_code(stage) else "Ready, but for what is wrong above", began)
     gone = next(process for process in stage.processes if not process.running)
     raise Failed(f"{gone.name} has ended.{gone.tail()}")
 
 
-def _say_ready(stage: Stage, began: float) -> None:
-    """Wait until the web application answers, and say so."""
+def _say_ready(stage: Stage, text: str, began: float) -> None:
+    """Wait until the web application answers, and say it in this text."""
     web = next(process for process in stage.processes if process.name.startswith("web"))
     with contextlib.suppress(Failed):  # the watch tells of a process that has ended
         web.wait_until(lambda: answers(urlsplit(stage.url).port or PORT), READY_WITHIN)
-        say("Ready", began)
+        say(text, began)
 
 
 def _changed_at(paths: Sequence[Path]) -> dict[Path, int]:

@@ -15,7 +15,7 @@ from unittest import mock
 import frappe
 
 from . import executor
-from .attempt import handlers, parameters
+from .attempt import functions, handlers, parameters
 from .attempt.context import JobContext
 from .base import clock, config, secret_values
 from .line import line_queries, queue_view
@@ -174,18 +174,19 @@ class Trap:
     def assert_submitted(self, job_type: str | Callable[..., Any], /, **wanted: Any) -> TrappedJob:
         """One job of this type was submitted with these parameters. It may have others beside them. Returns it.
 
-        `job_type`: its name, or the handler that declares it.
+        `job_type`: its name, or the handler that declares it. Or a function that was enqueued, with its arguments.
         """
-        job_type = _name_of(job_type)
-        found = [job for job in self.jobs if job.job_type == job_type and _has(job.parameters, wanted)]
+        name, method = _name_of(job_type)
+        found = [job for job in self.jobs if job.job_type == name and _has(_arguments(job, method), wanted)]
         if len(found) != 1:
-            raise AssertionError(f"{len(found)} jobs {job_type} with {wanted} were submitted, not one. {self._all()}")
+            about = f"{len(found)} jobs {method or name} with {wanted} were submitted, not one."
+            raise AssertionError(f"{about} {self._all()}")
         return found[0]
 
     def assert_nothing_submitted(self, job_type: str | Callable[..., Any] | None = None) -> None:
-        """No job, or none of this type, was submitted."""
-        name = _name_of(job_type) if job_type is not None else None
-        if any(name in (None, job.job_type) for job in self.jobs):
+        """No job, or none of this type or function, was submitted."""
+        name, method = _name_of(job_type) if job_type is not None else (None, None)
+        if any(name is None or (job.job_type == name and _has(_arguments(job, method), {})) for job in self.jobs):
             raise AssertionError(self._all())
 
     def _all(self) -> str:
@@ -201,17 +202,29 @@ class Trap:
             self.jobs.append(TrappedJob(*asked))
 
 
-def _name_of(job_type: str | Callable[..., Any]) -> str:
-    """The name of a Job Type that is given by name or by its handler. Raises TypeError for another function."""
+def _name_of(job_type: str | Callable[..., Any]) -> tuple[str, str | None]:
+    """The name of a Job Type that is given by name or by its handler. Of an enqueued function, also its path.
+
+    Raises TypeError for a handler without a Job Type.
+    """
     if isinstance(job_type, str):
-        return job_type
+        return job_type, None
     if declaration := handlers.declaration_of(job_type):
-        return declaration.type_name
-    raise TypeError(f"{job_type} declares no Job Type: name the type.")
+        return declaration.type_name, None
+    if handlers.is_marked(job_type):
+        raise TypeError(f"{job_type} declares no Job Type: name the type.")
+    return functions.JOB_TYPE, functions.path_of(job_type)
 
 
-def _has(given: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    return all(name in given and given[name] == value for name, value in wanted.items())
+def _arguments(job: TrappedJob, method: str | None) -> Mapping[str, Any] | None:
+    """The parameters of a job; of an enqueued function, its arguments. None if it is the call of another function."""
+    if method is None:
+        return job.parameters
+    return job.parameters["arguments"] if job.parameters["method"] == method else None
+
+
+def _has(given: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> bool:
+    return given is not None and all(name in given and given[name] == value for name, value in wanted.items())
 
 
 @contextmanager

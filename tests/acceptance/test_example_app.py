@@ -51,7 +51,12 @@ def test_the_test_of_a_file_of_handlers_passes(tmp_path):
     for name in ("my_jobs.py", "test_my_jobs.py"):
         (text,) = [snippet.text for snippet in found if snippet.text.startswith(f"# {name}\n")]
         (tmp_path / name).write_text(text)
-    assert "1 passed, 0 failed" in run_tests("--handlers", tmp_path / "my_jobs.py")
+    # Seen failing: the user that a test sets was also that of the next one.
+    is_administrator = "assert frappe.session.user == 'Administrator'"
+    one = f"{is_administrator}; frappe.set_user('Guest')"
+    users = f"import frappe\n\ndef test_a():\n    {one}\n\ndef test_b():\n    {is_administrator}\n"
+    (tmp_path / "test_users.py").write_text(users)
+    assert "3 passed, 0 failed" in run_tests("--handlers", tmp_path / "my_jobs.py")
 
 
 def run_tests(option: str, path: Path) -> str:

@@ -255,8 +255,23 @@ def test_code_that_can_not_be_imported_disables_nothing(monkeypatch):
     sync()
     monkeypatch.setitem(frappe.conf, handlers.HOOK, ["tests.support.no_such_module.handler"])
     report = sync()
-    assert "can't be read: ModuleNotFoundError" in report.problems[0]
+    assert report.unreadable[0].startswith(
+        "tests.support.no_such_module.handler can't be imported: ModuleNotFoundError: "
+    )
+    assert report.disabled == report.problems == []
     assert stored().is_enabled
+
+
+def test_code_that_can_not_be_imported_keeps_no_other_from_its_types(code, monkeypatch):
+    # Seen failing: one app's broken module kept the types of all apps as they were.
+    sync()
+    code(NAME, timeout=77)
+    monkeypatch.setitem(frappe.conf, handlers.HOOK, ["tests.support.no_such_module", *frappe.conf[handlers.HOOK]])
+    report = sync()
+    assert (len(report.unreadable), report.changed) == (1, [NAME])
+    monkeypatch.setitem(frappe.conf, "developer_mode", 1)
+    with pytest.raises(InvalidJobError, match="no function no_such_module"):
+        submit_job("test_of_no_such_module", factory.ALPHA, {})
 
 
 def test_in_development_a_new_type_is_there_at_once(monkeypatch):
@@ -284,7 +299,7 @@ def test_migrations_and_other_apps_make_them():
 
 @pytest.mark.parametrize(
     ("arguments", "options", "reason"),
-    [((), {"timeout": 5}, "Name the Job Type as well"), ((NAME,), {"tiemout": 5}, "tiemout is no option")],
+    [((), {"timeout": 5}, "Name the Job Type as well"), ((NAME,), {"tiemout": 5}, "tiemout is unknown")],
 )
 def test_what_the_decorator_does_not_know_is_refused(arguments, options, reason):
     with pytest.raises(TypeError, match=reason):

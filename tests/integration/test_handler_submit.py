@@ -109,7 +109,7 @@ def test_options_are_those_of_submit_job():
     assert (job.priority, job.status) == ("Low", "Pending")
     assert job.available_at
     assert own.dated.submit(factory.ALPHA, "C", JANUARY).priority == "Normal", "the options are not kept"
-    with pytest.raises(TypeError, match=r"prority is no option of a submit\. Options: available_at, dedup_key"):
+    with pytest.raises(TypeError, match=r"with_options: option prority is unknown: did you mean priority\?"):
         own.dated.with_options(prority="High")
     with pytest.raises(TypeError, match="key belongs to a part of a batch: write job"):
         own.dated.with_options(key="one")

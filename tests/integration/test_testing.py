@@ -7,7 +7,8 @@ import unittest
 import frappe
 import pytest
 
-from dartwing_core.jobs import batch, chain, job, submit_job
+from dartwing_core.jobs import batch, chain, enqueue, job, submit_job
+from dartwing_core.jobs.attempt.functions import HOOK
 from dartwing_core.jobs.line import claim
 from dartwing_core.jobs.testing import (
     HandlerFailed,
@@ -18,7 +19,7 @@ from dartwing_core.jobs.testing import (
     time_passed,
     trap_jobs,
 )
-from tests.support import declared_handlers, factory, processes
+from tests.support import declared_handlers, enqueued_functions, factory, processes
 from tests.support.handlers import whoami
 from tests.support.jobs import status, submitted
 from tests.support.registry import types_of
@@ -114,6 +115,20 @@ def test_a_trap_takes_a_handler_for_its_type(site, monkeypatch):
         trap.assert_nothing_submitted(declared)
     with pytest.raises(TypeError, match="declares no Job Type"):
         trap.assert_submitted(whoami)
+
+
+def test_a_trap_takes_a_function_that_was_enqueued(site, no_sweeps, monkeypatch):
+    # Seen failing: arguments were found only as a part of the parameters of enqueued_function.
+    monkeypatch.setitem(frappe.conf, HOOK, [f"{enqueued_functions.NAME}.by_pattern"])
+    with trap_jobs() as trap:
+        made = enqueue(enqueued_functions.by_pattern, n=1, job_organization=factory.ALPHA)
+        frappe.db.rollback()
+    assert trap.assert_submitted(enqueued_functions.by_pattern, n=1).job_id == made.name
+    with pytest.raises(AssertionError, match=r"0 jobs tests\.support\.enqueued_functions\.by_pattern with {'n': 2}"):
+        trap.assert_submitted(enqueued_functions.by_pattern, n=2)
+    trap.assert_nothing_submitted(enqueued_functions.send)
+    with pytest.raises(AssertionError, match="by_pattern"):
+        trap.assert_nothing_submitted(enqueued_functions.by_pattern)
 
 
 def test_batches_and_schedules_fall_into_the_trap(step):

@@ -340,3 +340,10 @@ def test_a_bench_whose_own_workers_run_is_told_to_stop_them(tmp_path):
         assert ["bench stop" in lack for lack in bench_check.rest(tmp_path, "a_site")] == [True]
     finally:
         client.srem("rq:workers", "rq:worker:somebody")
+
+
+@pytest.mark.parametrize(("command", "advice"), [("tst", "Did you mean ./dev test?"), ("x", "./dev alone lists")])
+def test_a_command_that_there_is_not_is_named(command, advice):
+    # Seen failing: the list of all commands, without a word on what was wrong.
+    with pytest.raises(Failed, match=f"There is no ./dev {command}. {advice}"):
+        commands.main([command])

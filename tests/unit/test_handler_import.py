@@ -45,7 +45,7 @@ def test_a_module_of_handlers_needs_no_site(code, tmp_path):
 @pytest.mark.parametrize(
     ("code", "text"),
     [
-        (DECORATED.format(decorator="@job_handler('an_import', timout=5)"), "timout is no option of a Job Type."),
+        (DECORATED.format(decorator="@job_handler('an_import', timout=5)"), "option timout is unknown: did you mean"),
         (DECORATED.format(decorator="@job_handler(timeout=5)"), "Name the Job Type as well: @job_handler("),
         (DECORATED.format(decorator="@job_handler").replace("context", ""), "handlers_of_mine.handler: "),
         (CLASS.format(body="pass"), "Handler: a handler that is a class has a method run."),

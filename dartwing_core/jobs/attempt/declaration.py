@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypedDict, get_origin, get_type_hints
 
 from ..base import config
-from ..base.texts import cut
+from ..base.texts import as_sentence, cut, describe_unknown
 from ..base.texts import translate as _
 
 
@@ -77,8 +77,8 @@ class Declaration:
 def declare(function: Callable[..., Any], type_name: str, options: Mapping[str, Any]) -> Declaration:
     """The declaration of a handler's Job Type. Raises TypeError for an option that there is not."""
     if unknown := sorted(options.keys() - Options.__annotations__.keys()):
-        known = ", ".join(sorted(Options.__annotations__))
-        raise TypeError(_("{0} is no option of a Job Type. Options: {1}").format(", ".join(unknown), known))
+        about = describe_unknown(unknown, Options.__annotations__)
+        raise TypeError(as_sentence(_("@job_handler: option {0}").format(about)))
     if wrong := [(name, value) for name, value in options.items() if _problem_of(name, value)]:
         return Declaration(type_name, {}, wrong_option=wrong[0])
     values = {FIELDS.get(name, name): _plain(value) for name, value in options.items() if name != "former_names"}

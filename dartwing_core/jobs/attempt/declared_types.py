@@ -35,21 +35,19 @@ class SyncReport:
     disabled: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     """Sentences, each about one type that stays as it is."""
+    unreadable: list[str] = field(default_factory=list)
+    """Sentences on named code that can't be imported. Its types stay as they are. The check of hooks says the same."""
 
 
 def sync_types() -> SyncReport:
     """Make the Job Types what code says. Writes in the caller's transaction.
 
     A field that a site has changed keeps its value, and so do all fields of a type that was made by hand before. A type
-    that is no longer in code is disabled, and enabled again when its code is back. A type of that name with another
-    handler stays as it is.
+    that is no longer in code is disabled, and enabled again when its code is back. None is while some code can't be
+    imported: it may be there. A type of that name with another handler stays as it is.
     """
-    report = SyncReport()
-    try:
-        found = handlers.find_declarations()
-    except Exception as error:
-        report.problems.append(_("Job Types in code can't be read: {0}: {1}").format(type(error).__name__, error))
-        return report
+    found, unreadable = handlers.find_declarations()
+    report = SyncReport(unreadable=unreadable)
     paths: dict[str, str] = {}
     twice: list[str] = []
     for path, declaration in found.items():
@@ -60,7 +58,8 @@ def sync_types() -> SyncReport:
     for path in paths.values():
         _try_to_sync(found[path], path, paths, report)
     report.problems += twice
-    _disable_missing(paths, report)
+    if not unreadable:
+        _disable_missing(paths, report)
     return report
 
 

@@ -41,19 +41,27 @@ def register(function: Handler, type_name: str | None, parameters: type | None, 
     setattr(function, _DECLARED, declare(function, type_name, options) if type_name else None)
 
 
-def find_declarations() -> dict[str, Declaration]:
-    """The Job Types that code declares, by the dotted path of their handlers.
+def find_declarations() -> tuple[dict[str, Declaration], list[str]]:
+    """The Job Types that code declares, by the dotted path of their handlers, and sentences on code without an import.
 
     Imports the modules and functions that the registry names. Other decorated functions are not found.
     """
     found: dict[str, Declaration] = {}
+    unreadable: list[str] = []
     for name in sorted(named_paths.named_paths()):
-        module = find_module(name)
-        for function in vars(module).values() if module else [attribute_of(name)]:
+        try:
+            module = find_module(name)
+            named = list(vars(module).values()) if module else [attribute_of(name)]
+        except Exception as error:
+            unreadable.append(_("{0} can't be imported: {1}: {2}").format(name, type(error).__name__, error))
+            continue
+        if named == [None]:
+            unreadable.append(_("{0}: {1}").format(name, named_paths.missing_function(name)))
+        for function in named:
             declaration = declaration_of(function)
             if declaration and function.__module__ in (name, name.rpartition(".")[0]):
                 found[f"{function.__module__}.{function.__qualname__}"] = declaration
-    return found
+    return found, unreadable
 
 
 def declaration_of(function: Any) -> Declaration | None:

@@ -88,8 +88,8 @@ def _module(name: str) -> ModuleType | None:
     try:
         return find_module(name)
     except Exception as error:
-        text = _("{0} can't be imported: {1}: {2}. Correct the module.")
-        raise UnknownHandlerError(text.format(name, type(error).__name__, error)) from error
+        text = _("{0} can't be imported: {1}: {2} Correct the module.")
+        raise UnknownHandlerError(text.format(name, type(error).__name__, as_sentence(str(error)))) from error
 
 
 def _missing(path: str, part: str, above: str, owner: Any) -> str:

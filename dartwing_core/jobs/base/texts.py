@@ -7,7 +7,6 @@ from difflib import get_close_matches
 from typing import Any
 
 import frappe
-from frappe import _
 
 LONGEST_SHOWN = 100
 MOST_DESCRIBED = 20
@@ -21,7 +20,10 @@ def translate(text: str) -> str:
 
     There, Frappe would look for translations, fail, and fail again to log it where there is no folder `logs`.
     """
-    return _(text) if getattr(frappe.local, "site", None) else text
+    return frappe._(text) if getattr(frappe.local, "site", None) else text
+
+
+_ = translate
 
 
 def cut(value: Any) -> str:
@@ -50,8 +52,8 @@ def _describe_unknown(name: str, known: Collection[str], lists_known: bool) -> s
 
 
 def as_sentence(text: str) -> str:
-    """The text with a full stop, unless it ends with a question mark."""
-    return text if text.endswith("?") else f"{text}."
+    """The text with a full stop, unless it ends a sentence itself."""
+    return text if text.endswith((".", "?", "!")) else f"{text}."
 
 
 def is_path(path: str) -> bool:

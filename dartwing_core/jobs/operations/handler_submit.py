@@ -13,6 +13,7 @@ from ..attempt.context import JobContext
 from ..attempt.declaration import Options
 from ..attempt.handlers import Handler
 from ..attempt.parameters import declares, parameters_of
+from ..base.texts import as_sentence, describe_unknown
 from ..engine import submit_job
 from . import builders
 
@@ -145,8 +146,8 @@ class TypeSubmitter:
         if "key" in options:
             raise TypeError(_("key belongs to a part of a batch: write job({0}, …, key=…).").format(self._type_name))
         if unknown := sorted(options.keys() - SubmitOptions.__annotations__.keys()):
-            known = ", ".join(sorted(SubmitOptions.__annotations__))
-            raise TypeError(_("{0} is no option of a submit. Options: {1}").format(", ".join(unknown), known))
+            wrong = describe_unknown(unknown, SubmitOptions.__annotations__)
+            raise TypeError(as_sentence(_("with_options: option {0}").format(wrong)))
         return TypeSubmitter(self._function, self._type_name, {**self._options, **cast(dict[str, Any], options)})
 
     def _parameters(self, arguments: Sequence[Any], named: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -34,20 +34,20 @@ def get_job_details(job_id: str) -> dict[str, Any]:
     job = visible_jobs.visible_job(
         job_id, "name", "owner_user", "organization", "input_parameters", "callback_of", "queue"
     )
-    children = _children(job["name"])
+    children, events = _children(job["name"]), job_queries.events_of(job["name"])
     return {
         **shown,
         "queue": job["queue"],
         "callback_of": job["callback_of"],
         "parameters": given_parameters.shown(shown["job_type"], canonical.load(job["input_parameters"])),
-        "attempts": _attempts(shown),
+        "attempts": _attempts(shown, events),
         "relatives": {
             "parents": _named(shown["parents"]),
             "children": children[:CHILDREN],
             "has_more_children": len(children) > CHILDREN,
         },
         "batch": _batch(shown["parent_batch"]),
-        "history": job_queries.events_of(job["name"]),
+        "history": events,
         "can_edit": shown["can_retry"] and visibility.may_edit(shown["owner_user"], frappe.session.user),
         "can_delete": JobStatus(shown["status"]) in FINISHED and frappe.has_permission(config.JOB, "delete"),
     }
@@ -58,8 +58,8 @@ def may_see_tracebacks() -> bool:
     return TRACEBACK_LEVEL in frappe.get_meta(config.RUN).get_permlevel_access("read")
 
 
-def _attempts(job: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The latest attempts. A running job's has no row in its first seconds."""
+def _attempts(job: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The latest attempts. A running job's has no row in its first seconds; the job's events tell of its start."""
     hidden = {"worker"} if not visibility.viewer().sees_everything else set()
     hidden |= {"traceback"} if not may_see_tracebacks() else set()
     if job["result_is_hidden"] and job["status"] == JobStatus.COMPLETED:  # as in lists: then the rows are hidden whole
@@ -74,6 +74,7 @@ def _attempts(job: Mapping[str, Any]) -> list[dict[str, Any]]:
         rows[job["attempt"]] = begun | {
             "attempt": job["attempt"],
             "started_at": begun["started_at"] or job["started_at"],
+            "worker": begun["worker"] or next((event["worker"] for event in reversed(events) if event["worker"]), None),
             "outcome": str(JobStatus.RUNNING),
         }
     return list(rows.values())

@@ -203,11 +203,13 @@ def _newly_declared(name: str) -> JobType | None:
     if not frappe.conf.developer_mode:
         return None
     report = declared_types.sync_types()
-    if about := [problem for problem in report.problems if name in problem]:
-        raise InvalidJobError(about[0])
     if config.is_keeping():
         config.keep()  # anew: what is kept is older than the type
-    return config.job_type(name)
+    found = config.job_type(name)
+    about = [problem for problem in report.problems if name in problem]
+    if about := about if found else [*about, *report.unreadable]:
+        raise InvalidJobError(about[0])
+    return found
 
 
 def required_text(value: Any, argument: str) -> str:

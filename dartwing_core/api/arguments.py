@@ -46,11 +46,14 @@ def header(name: str) -> str | None:
     return request.headers.get(name) if request else None
 
 
-def refuse_repeatable() -> None:
-    """Raises InvalidJobError for a request whose client trusts in a key that would not count."""
+def refuse_repeatable(*, takes_keys: bool = True) -> None:
+    """Raises InvalidJobError for a request whose client trusts in a key that would not count.
+
+    `takes_keys`: whether its jobs may have a `dedup_key`.
+    """
     if header(REPEATABLE):
-        text = _("{0} counts for submit_job alone. Give each job a dedup_key instead.")
-        raise InvalidJobError(text.format(REPEATABLE))
+        advice = _("Give each job a dedup_key instead.") if takes_keys else _("Leave it out.")
+        raise InvalidJobError(f"{_('{0} counts for submit_job alone.').format(REPEATABLE)} {advice}")
 
 
 def own_key(key: str) -> str:

@@ -8,6 +8,7 @@ from frappe import _
 
 from dartwing_core import jobs as engine
 
+from .arguments import refuse_repeatable
 from .registry import endpoint
 from .schemas.common import REQUIRED, Limit, OrganizationName, Submitted
 from .schemas.schedules import Frequency, NextRuns, ScheduleAnswer, ScheduleId, ScheduleList, TimeZone, Unit
@@ -45,5 +46,6 @@ def preview_schedule(
 @endpoint("POST", limit="submit")
 def run_schedule_now(schedule_id: ScheduleId = REQUIRED) -> Submitted:
     """Submit the job of a schedule once more, beside its due times."""
+    refuse_repeatable(takes_keys=False)
     job = engine.run_schedule_now(schedule_id)
     return {"job_id": job.name, "status": job.status, "message": _("Job submitted successfully")}

@@ -52,6 +52,13 @@ def test_calls_that_heed_no_key_say_so(client, call):
     assert count() == 0
 
 
+def test_a_run_by_hand_that_is_repeated_says_that_its_key_does_not_count(client):
+    # Seen failing: the header was ignored.
+    client.http.headers["Idempotency-Key"] = "order-13"
+    answer = client.post("run_schedule_now", schedule_id="any")
+    assert (answer.status_code, "Leave it out." in answer.text) == (400, True), answer.text
+
+
 def test_an_empty_form_field_does_not_refuse_a_repeated_request(client):
     # Seen failing: 409 for the second.
     client.http.headers["Idempotency-Key"] = "order-10"

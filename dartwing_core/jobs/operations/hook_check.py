@@ -13,7 +13,7 @@ import frappe
 from frappe import _
 
 from ..access import tenancy
-from ..attempt import functions, named_code, named_paths
+from ..attempt import declared_types, functions, named_code, named_paths
 from ..base import config
 from ..base.texts import as_sentence, cut, describe_unknown, is_path
 from ..errors import UnknownHandlerError
@@ -66,8 +66,9 @@ class _Known:
         return frozenset(frappe.get_all("DocType", pluck="name"))
 
     @cached_property
-    def job_types(self) -> frozenset[str]:
-        return frozenset(frappe.get_all(config.JOB_TYPE, pluck="name"))
+    def job_types(self) -> Mapping[str, str | None]:
+        """The state of each type's code."""
+        return dict(frappe.get_all(config.JOB_TYPE, fields=["name", "code_state"], as_list=True))
 
 
 class _Report:
@@ -104,6 +105,9 @@ class _Report:
         if name not in known:
             wrong = as_sentence(_("Job Type {0}").format(describe_unknown([name], known, lists_known=False)))
             self.add(place, _("{0} Correct the name, or declare the type.").format(wrong))
+        elif known[name] == declared_types.GONE:
+            wrong = _("Job Type {0} is no longer in code, and takes no jobs.").format(name)
+            self.add(place, f"{wrong} {_('Declare it again, or take it out of the hook.')}")
 
     def check_code(self, place: str, name: Any, check: Callable[[Any], None]) -> None:
         try:

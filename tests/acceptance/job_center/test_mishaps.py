@@ -62,6 +62,21 @@ def test_a_job_deleted_while_it_is_open_ends_in_a_plain_message(visit, portal_us
     expect(page.get_by_role("heading", name="No jobs yet")).to_be_visible()
 
 
+def test_an_answer_about_a_job_that_is_no_longer_open_says_nothing(visit, portal_user, running):
+    # Seen failing: an error in the console ("opened is null"), which the page's visit holds.
+    job = running(progress=10)
+    page = visit(portal_user).page
+    held: list = []
+    page.route("**/*.get_job_details?*", lambda route: held.append(route))
+    card(page, job).get_by_role("button", name="Monthly report", exact=True).click()
+    until(lambda: page.wait_for_timeout(50) or held, 10, "a request for the details")
+    page.get_by_role("button", name="Close").click()
+    with page.expect_event("requestfinished", lambda request: "get_job_details" in request.url):
+        held[0].fulfill(status=404, json={"error": "not_found", "message": "gone"})
+    page.wait_for_function("new Promise((resolve) => setTimeout(() => resolve(true), 100))")
+    expect(page.locator("#jc-notice")).to_be_empty()
+
+
 def test_a_session_that_ends_leads_to_the_login(visit, portal_user, running):
     running(progress=10)
     visitor = visit(portal_user)

@@ -232,7 +232,7 @@ class Slice:
     def _ring(self) -> None:
         """Wake workers for the jobs that are left in line."""
         if self._claimer.needs_entry:
-            doorbells.ring([self._claimer.needs_entry], at_front=True)
+            doorbells.ring_first(self._claimer.needs_entry, self._entry.queue)
         if not self._found_nobody:
             wake.wake_for_line()
 

@@ -104,6 +104,20 @@ def test_a_job_that_may_be_tried_again_at_once_waits_for_no_sweep(site):
         until(lambda: status(job) == "Completed", 10, "the second attempt")
 
 
+@pytest.mark.parametrize("queue", ["long", "default"])
+def test_a_job_whose_limit_is_longer_than_the_entrys_runs_next(fleet: Fleet, queue):
+    # Seen failing: its own queue got its entry. RQ took those of an earlier queue for ever, and no job ran.
+    patient = made("patient", default_timeout=1_500, queue=queue)
+    brief = made("brief", default_timeout=300, queue="short" if queue == "default" else "default")
+    jobs = [submitted(patient, n=1), submitted(brief, n=1), submitted(patient, n=2), submitted(brief, n=2)]
+    others = frappe.enqueue("frappe.utils.background_jobs.get_queue_list", queue="long")
+    fleet.hire(1)
+    all_ended(*jobs)
+    until(lambda: others.get_status(refresh=True) in (None, "finished"), 15, "the job of another app")
+    made_entries = processes.queue_client().llen(redis_queue.list_key(queue))
+    assert made_entries <= len(jobs), "each process has left at most one"
+
+
 def test_a_time_limit_in_a_slice_ends_its_job_and_others_go_on_in_a_new_process(fleet: Fleet):
     # The limit is the engine's to set: RQ's own is that of the entry, which names the first job.
     short, slow = made("short"), made("slow", default_timeout=1, max_retries=1)

@@ -63,7 +63,7 @@ def test_a_second_entry_of_its_attempt_does_not_keep_a_deaf_handler_going(fleet:
     # Seen failing (Canceled, and still running) while both had one id: the second took RQ's record of it along.
     with settings(cancel_grace_seconds=2):
         job = deaf_job(fleet, workers=2)
-        doorbells.ring([{**job_store.load(job.name), "attempt": 0}], at_front=True)
+        doorbells.ring_first({**job_store.load(job.name), "attempt": 0}, job.queue)
         until(lambda: len(processes.queue_client().keys("rq:job:*JOB-*")) == 1, 15, "the end of the second one")
         canceled(job)
         until(lambda: status(job) == "Canceled", 15, "the forced stop")

@@ -309,8 +309,8 @@ def test_at_the_front_is_before_all_others_and_whether_there_is_room_or_not(job_
     first, second = submitted(job_type, n=1), submitted(job_type, n=2)
     others_entry()
     row = database.rows("SELECT attempt, timeout_seconds FROM `tabBackground Job` WHERE name = %s", second.name)[0]
-    job = {"name": second.name, "queue": QUEUE, "attempt": row[0], "timeout_seconds": row[1]}
-    assert doorbells.ring([job], at_front=True) == 1
+    job = {"name": second.name, "queue": "long", "attempt": row[0], "timeout_seconds": row[1]}
+    doorbells.ring_first(job, QUEUE)
     assert whose() == "oot"
     client = processes.queue_client()
     ids = client.lrange(redis_queue.list_key(QUEUE), 0, -1)

@@ -22,6 +22,8 @@ from tests.simulation.state import FLOOD, ORGANIZATIONS, State
 
 ENDINGS = ("ok", "ok", "ok", "fail", "fail", "late", "dead", "snooze")
 PRIORITIES = ("High", "High", "High", "Normal", "Normal", "Low", "Critical")
+TIMEOUTS = (None, None, 20, 250)
+"""Some are too long for a process that answers the entry of a short one."""
 KEYS = 4
 SCHEDULES = 2
 
@@ -32,6 +34,7 @@ class Submitters(State):
         self.serial += 1
         plan = [*(self.dice.choice(ENDINGS) for _attempt in range(3)), "ok"]
         arguments.setdefault("priority", self.dice.choice(PRIORITIES))
+        arguments.setdefault("timeout", self.dice.choice(TIMEOUTS))
         return job(self.job_type, {"plan": plan, "n": self.serial}, **arguments)
 
     def submit(self, organization: str | None = None, **arguments: Any):

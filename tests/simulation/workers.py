@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+import time
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timezone
@@ -33,8 +34,8 @@ SERVED = {"all": queues.ALL, "first": ("short",), "others": ("long", "default"),
 class Slice:
     """A process of a worker, which makes one attempt after another."""
 
-    def __init__(self, worker: str, ends_at: float = math.inf):
-        self.worker = worker
+    def __init__(self, worker: str, ends_at: float = math.inf, queue: str = ""):
+        self.worker, self.queue = worker, queue
         self.claimer = claim.Claimer(SERVED[worker], ends_at)
         self.job: ClaimedJob | None = None
         """What it was about to do when last looked at."""
@@ -111,14 +112,15 @@ class Workers(State):
 
     def deliver(self, worker: str) -> bool:
         """It answers an entry and takes a job, if there is an entry for it; whether there was."""
-        entry = self.pop_entry(worker)
+        entry, its_queue = self.pop_entry(worker)
         if entry is None:
             return False
         client = processes.queue_client()
         for queue in queues.ALL:
             client.zrem(doorbells.bells_key(queue), entry)
+        limit = float(client.hget(b"rq:job:" + entry, "timeout") or math.inf)
         client.delete(b"rq:job:" + entry)
-        self.claim_next(Slice(worker))
+        self.claim_next(Slice(worker, time.monotonic() + limit + executor.AFTER_LIMIT, its_queue))
         return True
 
     def claim_next(self, slice_: Slice) -> None:
@@ -135,7 +137,7 @@ class Workers(State):
 
     def end(self, slice_: Slice, *, rings: bool) -> None:
         if slice_.claimer.needs_entry:
-            doorbells.ring([slice_.claimer.needs_entry], at_front=True)
+            doorbells.ring_first(slice_.claimer.needs_entry, slice_.queue)
             self.at_front += 1
         if rings:
             wake.wake_for_line()
@@ -215,20 +217,20 @@ class Workers(State):
             if not any(self.deliver(name) for name in self.workers()):
                 return
 
-    def pop_entry(self, worker: str) -> bytes | None:
-        """The next entry for a worker, which is its from now on."""
+    def pop_entry(self, worker: str) -> tuple[bytes | None, str]:
+        """The next entry for a worker, which is its from now on, and the queue that had it."""
         client = processes.queue_client()
         for queue in SERVED[worker]:
             while entry := client.lpop(redis_queue.list_key(queue)):
                 if found := MESSAGE.search(entry):  # or it is Frappe's own, such as the clean-up after a deletion
                     self.old_messages.append((found[1].decode(), int(found[2])))
-                    return entry
-        return None
+                    return entry, queue
+        return None, ""
 
     def lose_an_entry(self) -> None:
         """A worker takes it out of its list and dies, before it begins or after that."""
         names = self.workers()
-        entry = self.pop_entry(self.dice.choice(names)) if names else None
+        entry = self.pop_entry(self.dice.choice(names))[0] if names else None
         if entry and self.dice.random() < 0.5:
             began = datetime.fromtimestamp(self.now(), timezone.utc).isoformat().replace("+00:00", "Z")
             processes.queue_client().hset(b"rq:job:" + entry, mapping={"status": "started", "started_at": began})

@@ -132,11 +132,10 @@ class Entry:
         )
 
 
-def ring(jobs: Iterable[RungJob], *, at_front: bool = False) -> int:
+def ring(jobs: Iterable[RungJob]) -> int:
     """Wake workers for the queues of these jobs in line. Returns how many entries were made.
 
-    Each entry names one of the jobs and carries its time limit.
-    `at_front`: before all other entries, even if there is no room. Raises redis.exceptions.RedisError.
+    Each entry names one of the jobs and carries its time limit. Raises redis.exceptions.RedisError.
     """
     by_queue: dict[str, list[RungJob]] = {}
     for job in jobs:
@@ -144,15 +143,25 @@ def ring(jobs: Iterable[RungJob], *, at_front: bool = False) -> int:
     made = 0
     for queue, some in by_queue.items():
         for job in some:
-            room = _ring(queue, job, at_front)
+            room = _ring(queue, job)
             made += room > 0
-            if room <= 1 and not at_front:
+            if room <= 1:
                 break
     return made
 
 
-def _ring(queue: str, job: RungJob, at_front: bool) -> int:
-    """Make an entry. Returns the room before it: 0 if there was none."""
+def ring_first(job: RungJob, queue: str) -> None:
+    """Make an entry for this job that a worker takes next, even if there is no room.
+
+    `queue`: the one whose entry the worker has just answered, not the job's. RQ empties the queues of a worker in their
+    order, so that it would not come to the job's own while entries ring in an earlier one.
+    Raises redis.exceptions.RedisError.
+    """
+    _ring(queue, job, at_front=True)
+
+
+def _ring(queue: str, job: RungJob, at_front: bool = False) -> int:
+    """Make an entry in this queue. Returns the room before it: 0 if there was none."""
     client = redis_queue.client()
     entry = redis_queue.entry(queue, job, client)
     keys = [bells_key(queue), redis_queue.list_key(queue), _workers_key(queue), Job.key_for(entry.id)]

@@ -5,8 +5,8 @@ None of them commits (invariant I2): their writes belong to the caller's transac
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,6 @@ from .access import visibility
 from .base import clock
 from .base.row_types import Columns, changed
 from .base.texts import describe_unknown
-from .db import server_errors, transaction
 from .ending import batch_end, cancel
 from .errors import InvalidJobError, InvalidTransitionError, JobBusyError, JobChangedError
 from .queries import retried_operation
@@ -74,7 +73,8 @@ def submit_job(
     shows the job. `tags`: texts by which `list_jobs` finds it.
 
     Raises InvalidJobError (a frappe.ValidationError), frappe.PermissionError, DuplicateJobError, RateLimitError or
-    QueueFullError.
+    QueueFullError. Raises JobBusyError if another transaction has submitted an equal job, and does not end in 30
+    seconds.
     """
     request = Request(
         job_type,
@@ -118,7 +118,8 @@ def cancel_job(job_id: str, reason: str | None = None) -> Document:
 
     A waiting job is Canceled at once. A running one is asked to stop when the caller's transaction commits: its handler
     learns of it within two seconds. It is ended by force after the grace period of Job Engine Settings.
-    Raises InvalidTransitionError if it has finished, JobNotFoundError if it can't be seen.
+    Raises InvalidTransitionError if it has finished, JobNotFoundError if it can't be seen, JobBusyError if another
+    transaction is just changing it.
     """
     return retried_operation.operate(job_id, lambda job: submission.as_document(cancel.cancel(job, reason)))
 
@@ -128,7 +129,7 @@ def retry_job(job_id: str, parameters: Mapping[str, Any] | None = None) -> Docum
 
     `parameters`: run it with these instead.
     Raises InvalidTransitionError unless it is Failed, Timed Out or Dead Letter. Raises DuplicateJobError if an equal
-    job was submitted meanwhile.
+    job was submitted meanwhile, JobBusyError if another transaction is just changing it.
     """
     return retried_operation.operate(job_id, lambda job: _retry(job, parameters))
 
@@ -206,7 +207,7 @@ def _insert_new_jobs(
     for item in new:
         item.row["parent_batch"] = batch["name"] if batch else None
     changes_others = abandoned or any(found.is_replacing for found in existing.values())
-    with _undone_on_error() if changes_others or len(new) > 1 or pairs else nullcontext():
+    with undone_on_error(SAVEPOINT) if changes_others or len(new) > 1 or pairs else nullcontext():
         _cancel_abandoned(sorted(abandoned))
         documents = {name: found.document(user) for name, found in sorted(existing.items(), key=_name_of_job)}
         if new:
@@ -229,28 +230,11 @@ def _name_of_job(found: tuple[str, Duplicate]) -> str:
     return found[1].job["name"]
 
 
-@contextmanager
-def _undone_on_error() -> Iterator[None]:
-    """Undo all of a submit if an error comes. Raises JobBusyError if somebody keeps a job locked that it changes."""
-    try:
-        with undone_on_error(SAVEPOINT):
-            yield
-    except Exception as error:
-        is_locked = server_errors.database_code(error) == server_errors.LOCK_WAIT_TIMEOUT
-        if not is_locked or transaction.has_undone_transaction(error, frappe.db.sql):
-            raise
-        raise _busy() from error
-
-
-def _busy() -> JobBusyError:
-    return JobBusyError(_("The same job is just changing. Please try again."))
-
-
 def _cancel_abandoned(names: Sequence[str]) -> None:
     """Cancel abandoned jobs for the equal ones that are inserted next. Raises JobBusyError if one is just changing."""
     for name in names:
         if not cancel.cancel_abandoned(name):
-            raise _busy()
+            raise JobBusyError(_("Somebody else is just changing this job. Please try again."))
 
 
 def _insert(rows: list[NewJobRow]) -> None:
@@ -280,7 +264,7 @@ def wake_after_commit(prepared: list[Prepared]) -> None:
 
 
 def _move(job: JobRow, to_status: JobStatus, message: str, values: Columns) -> Document:
-    if not job_store.transition(job, to_status, message, values=values):
+    if not job_store.transition(job, to_status, message, values=values, lock_wait=job_store.LOCK_WAIT):
         raise JobChangedError(job["name"])
     return submission.as_new_document(changed(job, values))
 

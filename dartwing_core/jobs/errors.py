@@ -120,7 +120,7 @@ class DuplicateJobError(frappe.DuplicateEntryError):
 
 
 class JobBusyError(TransientError):
-    """Another session is submitting the same job at this moment. Try again."""
+    """Another transaction is just submitting an equal job, or changing this one. Try again."""
 
     http_status_code = 503
 

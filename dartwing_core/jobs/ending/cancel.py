@@ -42,8 +42,10 @@ def cancel(job: JobRow, reason: str | None) -> JobRow:
     if not can_move(status, JobStatus.CANCELED):
         raise InvalidTransitionError(_("Job {0} is {1} and can't be canceled.").format(job["name"], _(status.value)))
     written = values(user)
-    if not job_store.transition(job, JobStatus.CANCELED, message(reason), values=written):
-        if not job_store.is_current(job["name"], job["attempt"] + 1):
+    if not job_store.transition(
+        job, JobStatus.CANCELED, message(reason), values=written, lock_wait=job_store.LOCK_WAIT
+    ):
+        if not job_store.is_current(job["name"], job["attempt"] + 1, job_store.LOCK_WAIT):
             raise JobChangedError(job["name"])
         started = changed(job, {"status": str(JobStatus.RUNNING), "attempt": job["attempt"] + 1})
         cancel_lock.acquire_lock(started)  # this transaction has locked the row by now

@@ -126,11 +126,14 @@ def cancel_batch(batch_id: str, reason: str | None = None) -> Document:
     """Cancel the unfinished jobs of a batch. Returns its document.
 
     When the caller's transaction commits, waiting jobs are Canceled in steps and running ones are asked to stop.
-    Raises InvalidTransitionError if the batch has ended, BatchNotFoundError if it can't be seen.
+    Raises InvalidTransitionError if the batch has ended, BatchNotFoundError if it can't be seen, JobBusyError if
+    another transaction is just changing it.
     """
     found = visible_batch(batch_id)
     values = {"cancel_requested": 1, "canceled_by": frappe.session.user, "cancel_reason": _text(reason)}
-    if not batch_store.update(found["name"], values, status=RUNNING):
+    with undone_on_error(SAVEPOINT):
+        is_running = batch_store.update(found["name"], values, status=RUNNING)
+    if not is_running:
         raise InvalidTransitionError(_("Batch {0} has ended already.").format(found["name"]))
     after_commit().actions.append(partial(batch_cancel.drain, found["name"]))
     now = batch_store.load(found["name"]) or found  # a retry may have opened it since the transaction began

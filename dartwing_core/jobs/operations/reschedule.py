@@ -27,7 +27,7 @@ def reschedule_job(job_id: str, available_at: datetime | timedelta | str | float
     """Let a job that has not begun start at another time, given as for `submit_job`. Returns its document.
 
     Raises InvalidTransitionError if it has begun, JobNotFoundError if it can't be seen, InvalidJobError for a value
-    that is no time.
+    that is no time, JobBusyError if another transaction is just changing the job.
     """
     if available_at is None or available_at == "":
         raise InvalidJobError(_("{0} is missing.").format("available_at"))
@@ -48,7 +48,8 @@ def run_now(job_id: str) -> Document:
     """Skip the wait of a Pending job for its time, or of a failed one for its retry. Returns its document.
 
     It still waits for another job, a pause, a limit or its turn. `waiting_reason` of `get_job_status` says which.
-    Raises InvalidTransitionError if it waits for no time, JobNotFoundError if it can't be seen.
+    Raises InvalidTransitionError if it waits for no time, JobNotFoundError if it can't be seen, JobBusyError if another
+    transaction is just changing it.
     """
     return retried_operation.operate(job_id, _run_now)
 
@@ -88,6 +89,7 @@ def _moved(job: JobRow, due: float, message: str) -> Document:
 
 def _out_of_line(job: JobRow, message: str) -> JobRow:
     """Take a job out of the line. Returns its columns: Pending again."""
-    if not job_store.transition(job, JobStatus.PENDING, message, values={"queued_at": None}):
+    values = {"queued_at": None}
+    if not job_store.transition(job, JobStatus.PENDING, message, values=values, lock_wait=job_store.LOCK_WAIT):
         raise JobChangedError(job["name"])
     return changed(job, {"status": str(JobStatus.PENDING), "queued_at": None, "in_line": int(LinePlace.OUTSIDE)})

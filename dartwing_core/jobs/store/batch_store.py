@@ -23,6 +23,8 @@ from . import backlog
 from .job_rows import MemberRow
 from .runs import CancelRequest
 
+LOCK_WAIT = 2  # seconds, of a web request or of the settle of a last member
+
 
 class BatchRow(TypedDict):
     """A batch. A read that names its columns gets only those."""
@@ -87,10 +89,13 @@ def cancel_request(name: str) -> CancelRequest | None:
 
 
 def update(name: str, values: Columns, status: str | None = None) -> bool:
-    """Write columns, with `status` only while the batch has it. Locks the row until the commit either way."""
+    """Write columns, with `status` only while the batch has it. Locks the row until the commit either way.
+
+    Waits at most LOCK_WAIT seconds for the row. The error is then the database's.
+    """
     batch = frappe.qb.DocType(config.BATCH)
     query = update_query(config.BATCH, {"modified": clock.site_time(), **values}).where(batch.name == name)
-    return bool(sql.run_update(query.where(batch.status == status) if status else query, by_name=True))
+    return bool(sql.run_update(query.where(batch.status == status) if status else query, LOCK_WAIT, by_name=True))
 
 
 def reopen(name: str) -> None:

@@ -139,12 +139,15 @@ def replaceable(row: NewJobRow) -> Columns:
     return {column: columns[column] for column in REPLACEABLE}
 
 
-def is_current(name: str, attempt: int) -> bool:
-    """Whether this attempt is still the running one. Locks the row until the transaction ends."""
+def is_current(name: str, attempt: int, lock_wait: int | None = None) -> bool:
+    """Whether this attempt is still the running one. Locks the row until the transaction ends.
+
+    `lock_wait`: seconds to wait for it; by default those of the server.
+    """
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(job.name).for_update()
     query = query.where((job.name == name) & (job.status == str(JobStatus.RUNNING)) & (job.attempt == attempt))
-    return bool(sql.run_locking_read(query))
+    return bool(sql.run_locking_read(query, lock_wait=lock_wait))
 
 
 def load(name: str, *fields: str) -> JobRow | None:

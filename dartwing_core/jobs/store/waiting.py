@@ -52,7 +52,7 @@ def set_due(job: JobRow, due_epoch: float) -> Columns | None:
     change = {"modified": clock.site_time(), "modified_by": frappe.session.user}
     query = update_query(config.JOB, change | values)
     condition = (row.name == job["name"]) & (row.status == job["status"]) & (row.attempt == job["attempt"])
-    return values if sql.run_update(query.where(condition), by_name=True) else None
+    return values if sql.run_update(query.where(condition), job_store.LOCK_WAIT, by_name=True) else None
 
 
 def wait_on(waits_for: Mapping[str, str], waited_for: str) -> int:

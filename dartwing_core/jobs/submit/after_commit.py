@@ -8,10 +8,12 @@ from functools import partial
 from typing import Any
 
 import frappe
+from frappe import _
 
 from ..base.pieces import in_pieces
 from ..base.row_types import RungJob
-from ..db import best_effort, sql, transaction
+from ..db import best_effort, server_errors, sql, transaction
+from ..errors import JobBusyError
 from ..line import wake
 
 RELEASE_BATCH = 200
@@ -129,16 +131,19 @@ def after_commit() -> AfterCommit:
 def undone_on_error(savepoint: str) -> Iterator[None]:
     """Undo the writes made while entered if an error leaves it, and only these. Nothing follows them after the commit.
 
-    The caller may catch the error and commit.
+    The caller may catch the error and commit. Raises JobBusyError if another session kept a row locked for too long.
     """
     drop_newer = after_commit().mark()
     frappe.db.savepoint(savepoint)
     try:
         yield
     except Exception as error:
+        is_undone = transaction.has_undone_transaction(error, frappe.db.sql)
         try:
-            if not transaction.has_undone_transaction(error, frappe.db.sql):  # else the savepoint is gone too
+            if not is_undone:  # else the savepoint is gone too
                 frappe.db.rollback(save_point=savepoint)
         finally:
             best_effort.run(drop_newer)
+        if not is_undone and server_errors.database_code(error) == server_errors.LOCK_WAIT_TIMEOUT:
+            raise JobBusyError(_("Somebody else is just changing this job. Please try again.")) from error
         raise

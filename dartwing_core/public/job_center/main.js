@@ -169,9 +169,7 @@
 	async function read_opened() {
 		if (!opened) return;
 		const { id } = opened;
-		const job = await api.details(id).catch((error) => {
-			if (opened?.id === id) throw error;
-		});
+		const job = await api.details(id).catch((error) => opened?.id === id && Promise.reject(error));
 		if (opened?.id !== id) return;
 		Object.assign(opened, { job, state: live.state_of(job) });
 		view.show(job);

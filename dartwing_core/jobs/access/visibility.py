@@ -26,6 +26,8 @@ RESULT_FIELDS = ("result", "output_reference")
 TEXT_FIELDS = ("error_message", "progress_message")
 DECIDING_FIELDS = ("owner_user", "organization", "job_type", "is_result_private")
 """The columns that `can_see_result` needs of a job."""
+KEPT = "dartwing_viewers"
+"""In `frappe.local`: the request, and the viewers that it has asked for."""
 OWNER_ONLY = "Owner Only"
 """`results_visible_to` of a Job Type."""
 
@@ -169,17 +171,27 @@ def is_of_engine(job: Any) -> bool:
 def viewer(user: str | None = None) -> Viewer:
     """The viewer for a user, by default the current one. Costs one statement, only once in a web request."""
     user = user or frappe.session.user
-    request = getattr(frappe.local, "request", None)
-    known = request.__dict__.setdefault("_dartwing_viewers", {}) if request else {}
+    known = _viewers_of_request()
     if user not in known:
         known[user] = _look(user)
     return known[user]
 
 
+def _viewers_of_request() -> dict[str, Viewer]:
+    """The viewers that this request has asked for, kept beside it: tests of apps have requests of any class."""
+    request = getattr(frappe.local, "request", None)
+    if request is None:
+        return {}
+    of_request, viewers = getattr(frappe.local, KEPT, (None, {}))
+    if of_request is not request:
+        viewers = {}
+        setattr(frappe.local, KEPT, (request, viewers))
+    return viewers
+
+
 def forget() -> None:
     """Read again in this request, after a change of members or organizations."""
-    if request := getattr(frappe.local, "request", None):
-        request.__dict__.pop("_dartwing_viewers", None)
+    _viewers_of_request().clear()
 
 
 def sees_everything(user: str) -> bool:

@@ -231,20 +231,23 @@ def _no_text_for_name(call: Call) -> str | None:
 
     The document may refer to ours, or be sent itself. For filters Frappe takes the first row that matches.
     """
-    wrong = _("The name of a document must be text.")
     sent = [value for key in SENT_KEYS if (value := call.arguments.get(key))]
     is_suspicious = any(not isinstance(value, str) or _may_hold_no_text(value) for value in sent)
     rows = [row for value in sent for row in _rows_of(value)] if is_suspicious else []
     if any(not isinstance(row.get("doctype"), str | None) for row in rows):
         return _("{0} must be text.").format(_("DocType"))
     if any(map(_has_no_text_for_name, rows)):
-        return wrong
+        return _no_text()
     if any(isinstance(parsed(call.arguments.get(key)), dict) for key in NAMES_ALONE):
-        return wrong
+        return _no_text()
     named = [call.arguments[key] for key in NAME_KEYS if key in call.arguments]
     named = [value for value in named if not isinstance(value, str) or value.lstrip()[:1] in ("{", "[")]
     is_filter = any(isinstance(one, dict | list) for value in named for one in (listed(value) or [parsed(value)]))
-    return wrong if is_filter and any(map(kind_fields, call.doctypes)) else None
+    return _no_text() if is_filter and any(map(kind_fields, call.doctypes)) else None
+
+
+def _no_text() -> str:
+    return _("The name of a document must be text.")
 
 
 def _may_hold_no_text(text: str) -> bool:

@@ -7,11 +7,14 @@ rows pass by all others. Later versions put each in parentheses. (15)
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import frappe
 
+OR = re.compile(r"\b(or|xor)\b|\|\|", re.IGNORECASE)
+"""An operator that binds less than the `and` by which conditions are joined."""
 HOOK, OWN = "permission_query_conditions", "dartwing_core."
 
 
@@ -20,7 +23,7 @@ def in_parentheses(get_conditions: Callable[[Any], str]) -> Callable[[Any], str]
     from frappe.core.doctype.server_script.server_script_utils import get_server_script_map
 
     @functools.wraps(get_conditions)
-    def joined(self: Any) -> str:
+    def checked(self: Any) -> str:
         hooks = frappe.get_hooks(HOOK, {})
         methods = [*hooks.get(self.doctype, []), *hooks.get("*", [])]
         if not any(method.startswith(OWN) for method in methods):
@@ -28,6 +31,14 @@ def in_parentheses(get_conditions: Callable[[Any], str]) -> Callable[[Any], str]
         found = [frappe.call(frappe.get_attr(method), self.user, doctype=self.doctype) for method in methods]
         if script := get_server_script_map().get("permission_query", {}).get(self.doctype):
             found.append(frappe.get_doc("Server Script", script).get_permission_query_conditions(self.user))
-        return " and ".join(f"({condition})" for condition in found if condition)
+        return joined(found)
 
-    return joined
+    return checked
+
+
+def joined(found: Iterable[str | None]) -> str:
+    """The conditions as one. A single one without an `or` stays as it is: Frappe joins it with its own unchanged."""
+    conditions = [condition for condition in found if condition]
+    if len(conditions) == 1 and not OR.search(conditions[0]):
+        return conditions[0]
+    return " and ".join(f"({condition})" for condition in conditions)

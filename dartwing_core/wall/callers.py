@@ -12,7 +12,7 @@ from typing import Any
 
 import frappe
 
-from . import by_request
+from . import by_request, wrapping
 
 BUILDERS = ("database", "query_builder", "model.db_query", "model.qb_query", "model.utils")
 """Frappe's modules that issue queries for their callers."""
@@ -37,7 +37,7 @@ def asks_for_others(frame: FrameType, builders: tuple[str, ...], own: tuple[str,
     module = frame.f_globals.get("__name__", "")
     root, _dot, inner = module.partition(".")
     is_builder = by_request.is_frappes(root) and (not inner or inner.startswith(builders))
-    return is_builder or root == "pypika" or module.startswith((__name__, *own))
+    return is_builder or root == "pypika" or module.startswith((__name__, wrapping.__name__, *own))
 
 
 def is_frappes(frame: FrameType) -> bool:

@@ -23,7 +23,7 @@ from frappe.utils import cstr
 
 from dartwing_core.jobs.access import visibility
 
-from . import by_request, callers
+from . import by_request, callers, wrapping
 
 
 def _checking(check_if_latest: Callable[..., Any]) -> Callable[..., Any]:
@@ -82,4 +82,4 @@ def _rows(document: Document) -> Iterator[tuple[str, Any]]:
             yield field.fieldname, row
 
 
-Document.check_if_latest = _checking(Document.check_if_latest)
+wrapping.replace(Document, "check_if_latest", _checking, has_flag_of_request=True)

@@ -28,7 +28,7 @@ from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import REFERENCES, throw_missing
 from dartwing_core.jobs.store import private_files
 
-from . import callers
+from . import callers, wrapping
 from .by_request import is_by_request
 from .shown_files import fields_for_files
 
@@ -241,5 +241,5 @@ def _private_addresses(doc: Document) -> Iterator[str]:
         yield from filter(_is_private, shown)
 
 
-utils.attach_files_to_document = _wrapped(utils.attach_files_to_document)
-document.relink_mismatched_files = _wrapped(document.relink_mismatched_files)
+wrapping.replace(utils, "attach_files_to_document", _wrapped)
+wrapping.replace(document, "relink_mismatched_files", _wrapped)

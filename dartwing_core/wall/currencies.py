@@ -17,6 +17,7 @@ from frappe.utils import formatters
 
 from dartwing_core.jobs.access import visibility
 
+from . import wrapping
 from .doctypes import guarded_doctype
 
 KNOWN = "dartwing_core_readable"
@@ -58,4 +59,4 @@ def _may_read(doctype: str, name: Any) -> bool:
 
 
 for _module in (meta, formatters):
-    _module.get_field_currency = _of_visible(_module.get_field_currency)
+    wrapping.replace(_module, "get_field_currency", _of_visible)

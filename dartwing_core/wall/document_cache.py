@@ -13,6 +13,7 @@ from typing import Any
 import frappe
 from frappe.model import document
 
+from . import wrapping
 from .doctypes import tenant_doctype
 
 
@@ -28,4 +29,4 @@ def _not_of_ours(find_key: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 for _module in (frappe, document):  # 15; 16
     if hasattr(_module, "can_cache_doc"):
-        _module.can_cache_doc = _not_of_ours(_module.can_cache_doc)
+        wrapping.replace(_module, "can_cache_doc", _not_of_ours)

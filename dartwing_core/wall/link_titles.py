@@ -18,7 +18,7 @@ from frappe.www import printview
 
 from dartwing_core.jobs.access import visibility
 
-from . import by_request, links, references
+from . import by_request, links, references, wrapping
 from .doctypes import tenant_doctype
 
 if TYPE_CHECKING:
@@ -67,12 +67,10 @@ def _of_print(add: Callable[..., None]) -> Callable[..., None]:
     return add_titles
 
 
-load.get_title_values_for_link_and_dynamic_link_fields = _of_form(
-    load.get_title_values_for_link_and_dynamic_link_fields
-)
-setattr(printview, OF_PRINTS, _of_print(getattr(printview, OF_PRINTS)))
-if hasattr(link_preview, OF_PRINTS):  # 16
-    setattr(link_preview, OF_PRINTS, getattr(printview, OF_PRINTS))
+wrapping.replace(load, "get_title_values_for_link_and_dynamic_link_fields", _of_form, has_flag_of_request=True)
+for _module in (printview, link_preview):  # the latter: 16
+    if hasattr(_module, OF_PRINTS):
+        wrapping.replace(_module, OF_PRINTS, _of_print, has_flag_of_request=True)
 
 
 def _of_contact(add: Callable[[Document], None]) -> Callable[[Document], None]:
@@ -92,4 +90,4 @@ def _of_contact(add: Callable[[Document], None]) -> Callable[[Document], None]:
 
 
 for _module in (contact, address):
-    _module.set_link_title = _of_contact(_module.set_link_title)
+    wrapping.replace(_module, "set_link_title", _of_contact)

@@ -23,7 +23,7 @@ from frappe.model.document import Document
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import throw_missing
 
-from . import by_request, further_rows, references
+from . import by_request, further_rows, references, wrapping
 from .doctypes import guarded_doctype, tenant_doctype
 from .mentions import organization_elsewhere
 
@@ -183,4 +183,4 @@ def _not_found(hidden: Sequence[Link]) -> Iterator[None]:
             database.get_value = replaced
 
 
-Document._validate_links = _wrapped(Document._validate_links)
+wrapping.replace(Document, "_validate_links", _wrapped, has_flag_of_request=True)

@@ -21,7 +21,7 @@ from frappe.model.document import Document
 
 from dartwing_core.jobs.access import visibility
 
-from . import by_request, callers
+from . import by_request, callers, wrapping
 from .loaded_names import OWNER, loaded_name
 from .report_access import may_hold_ours
 
@@ -89,7 +89,7 @@ def _restore_owner(document: Document) -> None:
     document.update(frappe.db.get_value(document.doctype, document.name, ["owner", "creation"], as_dict=True) or {})
 
 
-BaseDocument.update = _checking(BaseDocument.update)
+wrapping.replace(BaseDocument, "update", _checking, has_flag_of_request=True)
 for _name in ("insert", "_save"):
-    setattr(Document, _name, _saving(getattr(Document, _name)))
-Document.has_permission = _by_stored_owner(Document.has_permission)
+    wrapping.replace(Document, _name, _saving, has_flag_of_request=True)
+wrapping.replace(Document, "has_permission", _by_stored_owner, has_flag_of_request=True)

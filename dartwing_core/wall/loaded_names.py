@@ -14,6 +14,7 @@ from frappe.model.document import Document
 
 from dartwing_core.jobs.access.desk_access import LOADED
 
+from . import wrapping
 from .by_request import is_by_request
 from .sent_names import is_no_name_of
 
@@ -40,4 +41,4 @@ def _noting(load: Callable[..., Any]) -> Callable[..., Any]:
     return noted
 
 
-Document.load_from_db = _noting(Document.load_from_db)
+wrapping.replace(Document, "load_from_db", _noting)

@@ -22,7 +22,7 @@ from frappe import _
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
 
-from . import by_request, callers
+from . import by_request, callers, wrapping
 from .column_rules import columns_of, is_name, is_value, no_sql, sql_within
 from .frappe_version import IS_15
 from .mentions import kind_fields, links_to_ours, meta_of
@@ -137,6 +137,7 @@ def _hiding_only_what_is_linked(apply_join: Join) -> Join:
 
 _queries = frappe.get_module("frappe.database.query")
 Lookup = _queries.Engine
-Lookup.get_query = (_with_checked_names if IS_15 else _without_false_parents)(Lookup.get_query)
+_get_query = _with_checked_names if IS_15 else _without_false_parents
+wrapping.replace(Lookup, "get_query", _get_query, has_flag_of_request=True)
 if not IS_15:
-    _queries.LinkTableField.apply_join = _hiding_only_what_is_linked(_queries.LinkTableField.apply_join)
+    wrapping.replace(_queries.LinkTableField, "apply_join", _hiding_only_what_is_linked)

@@ -19,7 +19,7 @@ from frappe.email import email_body
 
 from dartwing_core.jobs.store import private_files
 
-from . import by_request, callers, copied_files
+from . import by_request, callers, copied_files, wrapping
 
 FOLDERS: dict[str, tuple[str, ...]] = {"files/": ("public",), "private/files/": ()}
 """The folders, below the site's, in which Frappe looks for paths that begin so. It looks for others in the folder of
@@ -71,4 +71,4 @@ def _published_by_apps() -> Iterator[str]:
         yield os.path.realpath(os.path.join(ASSETS, name, "node_modules"))
 
 
-email_body.get_filecontent_from_path = _wrapped(email_body.get_filecontent_from_path)
+wrapping.replace(email_body, "get_filecontent_from_path", _wrapped, has_flag_of_request=True)

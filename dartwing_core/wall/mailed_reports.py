@@ -23,6 +23,7 @@ from dartwing_core.handlers import record_files
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import CHECKS_READS, TENANT_DOCTYPES
 
+from . import wrapping
 from .report_access import BY_QUERY, CUSTOM, chain_of
 
 if TYPE_CHECKING:
@@ -157,5 +158,5 @@ def _neutral(content: Any, kind: str) -> Any:
     return content
 
 
-AutoEmailReport.get_report_content = _made_as_its_user(AutoEmailReport.get_report_content)
-auto_email_report.make_links = _of_visible(auto_email_report.make_links)
+wrapping.replace(AutoEmailReport, "get_report_content", _made_as_its_user)
+wrapping.replace(auto_email_report, "make_links", _of_visible)

@@ -27,7 +27,7 @@ from dartwing_core.jobs.access.desk_access import (
     throw_missing,
 )
 
-from . import by_request, references, report_access, spelled_names
+from . import by_request, references, report_access, spelled_names, wrapping
 from .doctypes import PERSONAL, ROW_DOCTYPES
 from .loaded_names import loaded_name
 from .mentions import MODULE, NOTICE, naming_step
@@ -271,4 +271,4 @@ def _has_filters_of_ours(settings: Document, ptype: str | None) -> bool:
     return is_gone or any(row.module == MODULE or _is_about_ours(KINDS["Dashboard Chart"], row) for row in charts)
 
 
-query_report.get_prepared_report_result = _only_visible_prepared(query_report.get_prepared_report_result)
+wrapping.replace(query_report, "get_prepared_report_result", _only_visible_prepared)

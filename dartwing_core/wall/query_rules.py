@@ -38,7 +38,7 @@ from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import ORGANIZATION, TENANT_DOCTYPES
 from dartwing_core.jobs.base import config
 
-from . import by_request, callers, references
+from . import by_request, callers, references, wrapping
 from .column_rules import (
     GUARDED,
     fields_of,
@@ -261,10 +261,9 @@ def _needs_escapes() -> bool:
     return by_request.FLAG in frappe.flags and frappe.db.db_type == "mariadb"
 
 
-_quoted = _with_checked_quotes(pypika.utils.format_quotes)
 for _module in (pypika.utils, pypika.terms, pypika.queries):
-    _module.format_quotes = _quoted
+    wrapping.replace(_module, "format_quotes", _with_checked_quotes, has_flag_of_request=True)
 Query = frappe.get_module("frappe.model.db_query" if IS_15 else "frappe.model.qb_query").DatabaseQuery
-Query.execute = _wrapped(Query.execute)
+wrapping.replace(Query, "execute", _wrapped, has_flag_of_request=True)
 if IS_15:
-    Query.build_filter_conditions = _with_checked_filters(Query.build_filter_conditions)
+    wrapping.replace(Query, "build_filter_conditions", _with_checked_filters, has_flag_of_request=True)

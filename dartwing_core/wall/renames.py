@@ -22,7 +22,7 @@ from frappe.model import rename_doc
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES, throw_missing
 
-from . import by_request, callers, references, role_names
+from . import by_request, callers, references, role_names, wrapping
 from .loaded_names import loaded_name
 
 if TYPE_CHECKING:
@@ -94,5 +94,5 @@ def _check_rows_about_ours(doctype: str | None, *names: Any) -> None:
         frappe.throw(text.format(_(doctype)), frappe.PermissionError)
 
 
-rename_doc.rename_doc = _checked(rename_doc.rename_doc)
-rename_doc.validate_rename = _merging(rename_doc.validate_rename)
+wrapping.replace(rename_doc, "rename_doc", _checked, has_flag_of_request=True)
+wrapping.replace(rename_doc, "validate_rename", _merging, has_flag_of_request=True)

@@ -28,7 +28,7 @@ from frappe.model.document import Document
 
 from dartwing_core.jobs.access import visibility
 
-from . import by_request, callers
+from . import by_request, callers, wrapping
 
 HAS_ROLE, ACCOUNT, BLOCK = "Has Role", "User", "Custom HTML Block"
 FOUND_BY_NAME = (ACCOUNT, "Report", "Page", BLOCK, "Custom Role")
@@ -87,21 +87,31 @@ def _is_any_mine(roles: Collection[str]) -> bool:
     return not roles or not {*roles}.isdisjoint(frappe.get_roles())
 
 
-@functools.wraps(Report.is_permitted)
-def _is_report_permitted(self: Report) -> bool:
-    return _is_any_mine(get_custom_allowed_roles("report", self.name) or _roles_of("Report", self.name))
+def _of_report(is_permitted: Callable[[Report], bool]) -> Callable[[Report], bool]:
+    @functools.wraps(is_permitted)
+    def is_report_permitted(self: Report) -> bool:
+        return _is_any_mine(get_custom_allowed_roles("report", self.name) or _roles_of("Report", self.name))
+
+    return is_report_permitted
 
 
-@functools.wraps(Page.is_permitted)
-def _is_page_permitted(self: Page) -> bool:
-    return _is_any_mine([*_roles_of("Page", self.name), *get_custom_allowed_roles("page", self.name)])
+def _of_page(is_permitted: Callable[[Page], bool]) -> Callable[[Page], bool]:
+    @functools.wraps(is_permitted)
+    def is_page_permitted(self: Page) -> bool:
+        return _is_any_mine([*_roles_of("Page", self.name), *get_custom_allowed_roles("page", self.name)])
+
+    return is_page_permitted
 
 
-@functools.wraps(Workspace.is_custom_block_permitted)
-def _is_block_permitted(_self: Workspace, custom_block_name: str) -> bool:
-    return _is_any_mine(_roles_of(BLOCK, custom_block_name))
+def _of_block(is_permitted: Callable[[Workspace, str], bool]) -> Callable[[Workspace, str], bool]:
+    @functools.wraps(is_permitted)
+    def is_block_permitted(_self: Workspace, custom_block_name: str) -> bool:
+        return _is_any_mine(_roles_of(BLOCK, custom_block_name))
+
+    return is_block_permitted
 
 
-Document.set_parent_in_children = _checking(Document.set_parent_in_children)
-Report.is_permitted, Page.is_permitted = _is_report_permitted, _is_page_permitted
-Workspace.is_custom_block_permitted = _is_block_permitted
+wrapping.replace(Document, "set_parent_in_children", _checking, has_flag_of_request=True)
+wrapping.replace(Report, "is_permitted", _of_report)
+wrapping.replace(Page, "is_permitted", _of_page)
+wrapping.replace(Workspace, "is_custom_block_permitted", _of_block)

@@ -23,7 +23,7 @@ from frappe.model import child_table_fields
 
 from dartwing_core.jobs.access import visibility
 
-from . import by_request, callers, role_names
+from . import by_request, callers, role_names, wrapping
 
 OF_PARENT = {"create": "write", "delete": "write"}
 """Rights on a row that are another right on its document."""
@@ -97,4 +97,4 @@ def _without_logs() -> Iterator[None]:
             frappe.flags[LOGS] = noted
 
 
-permissions.has_child_permission = _checking(permissions.has_child_permission)
+wrapping.replace(permissions, "has_child_permission", _checking, has_flag_of_request=True)

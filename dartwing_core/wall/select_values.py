@@ -12,7 +12,7 @@ from typing import Any
 
 from frappe.model.document import Document
 
-from . import by_request
+from . import by_request, wrapping
 
 
 def _strip(row: Any) -> None:
@@ -37,4 +37,4 @@ def _stripped(validate: Callable[..., Any]) -> Callable[..., Any]:
     return checked
 
 
-Document._validate_links = _stripped(Document._validate_links)
+wrapping.replace(Document, "_validate_links", _stripped, has_flag_of_request=True)

@@ -30,6 +30,7 @@ from frappe.website.doctype.personal_data_download_request import personal_data_
 
 from dartwing_core.jobs.access.desk_access import REFERENCES, TENANT_DOCTYPES, now_and_before
 
+from . import wrapping
 from .doctypes import guarded_doctype
 from .mentions import kind_fields, names_ours
 from .references import CHILDREN, STEPS, is_visible, may_refer_to
@@ -196,13 +197,13 @@ def _without_hidden_ones(parse: Callable[[Any], Iterator[tuple[str, str]]]) -> C
     return checked
 
 
-frappe.publish_realtime = _to_who_asked(frappe.publish_realtime)
-communication.parse_email = _without_hidden_ones(communication.parse_email)
+wrapping.replace(frappe, "publish_realtime", _to_who_asked)
+wrapping.replace(communication, "parse_email", _without_hidden_ones)
 for _class in (Comment, Communication):
-    _class.notify_change = _not_of_ours(_class.notify_change)
-notification_log.make_notification_logs = _only_for_who_may_see(notification_log.make_notification_logs)
-SendMailContext.include_attachments = _only_what_its_owner_may_see(SendMailContext.include_attachments)
-document_follow.get_document_followed_by_user = _only_visible_follows(document_follow.get_document_followed_by_user)
-Notification.get_list_of_recipients = _only_to_who_may_see(Notification.get_list_of_recipients)
-Notification.get_receiver_list = _to_numbers_of_who_may_see(Notification.get_receiver_list)
-personal_data_download_request.get_user_data = _only_visible_data(personal_data_download_request.get_user_data)
+    wrapping.replace(_class, "notify_change", _not_of_ours)
+wrapping.replace(notification_log, "make_notification_logs", _only_for_who_may_see)
+wrapping.replace(SendMailContext, "include_attachments", _only_what_its_owner_may_see)
+wrapping.replace(document_follow, "get_document_followed_by_user", _only_visible_follows)
+wrapping.replace(Notification, "get_list_of_recipients", _only_to_who_may_see)
+wrapping.replace(Notification, "get_receiver_list", _to_numbers_of_who_may_see)
+wrapping.replace(personal_data_download_request, "get_user_data", _only_visible_data)

@@ -23,7 +23,7 @@ from frappe.model.base_document import BaseDocument
 
 from dartwing_core.jobs.access import visibility
 
-from . import by_request, callers
+from . import by_request, callers, wrapping
 from .request_texts import parsed
 
 if TYPE_CHECKING:
@@ -189,6 +189,6 @@ def _is_plain(value: Any) -> bool:
     return (kind is str and not value.startswith(JSON_STARTS)) or kind in PLAIN
 
 
-BaseDocument.update = _with_checked_names(BaseDocument.update)
+wrapping.replace(BaseDocument, "update", _with_checked_names, has_flag_of_request=True)
 _Database: Any = frappe.get_module("frappe.database.database").Database
-_Database.get_values = _with_checked_filters(_Database.get_values)
+wrapping.replace(_Database, "get_values", _with_checked_filters, has_flag_of_request=True)

@@ -18,6 +18,7 @@ from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
 from dartwing_core.jobs.store import private_files
 
+from . import wrapping
 from .by_request import is_by_request
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def _wrapped(attach: Callable[..., None]) -> Callable[..., None]:
     return attach_to_others
 
 
-utils.attach_files_to_document = _wrapped(utils.attach_files_to_document)
+wrapping.replace(utils, "attach_files_to_document", _wrapped, has_flag_of_request=True)
 
 
 # Frappe's writes into documents -------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from frappe import _
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
 
-from . import by_request, callers, column_rules, lookup_rules, query_rules, sent_names
+from . import by_request, callers, column_rules, lookup_rules, query_rules, sent_names, wrapping
 from .frappe_version import IS_15
 from .joined_conditions import in_parentheses
 
@@ -179,7 +179,8 @@ def _remembering(get_conditions: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _Database: Any = frappe.get_module("frappe.database.database").Database
-_Database.sql = _wrapped(_Database.sql)
+wrapping.replace(_Database, "sql", _wrapped, has_flag_of_request=True)
 _Lists: Any = query_rules.Query if IS_15 else lookup_rules.Lookup
-_conditions = _Lists.get_permission_query_conditions
-_Lists.get_permission_query_conditions = _remembering(in_parentheses(_conditions) if IS_15 else _conditions)
+if IS_15:
+    wrapping.replace(_Lists, "get_permission_query_conditions", in_parentheses)
+wrapping.replace(_Lists, "get_permission_query_conditions", _remembering, has_flag_of_request=True)

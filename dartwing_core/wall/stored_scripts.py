@@ -20,7 +20,7 @@ from frappe.model.base_document import BaseDocument
 
 from dartwing_core.jobs.access import visibility
 
-from . import by_request, request_texts
+from . import by_request, request_texts, wrapping
 
 TAG = re.compile(r"<[a-zA-Z/!?]")
 """Where a tag may begin. Operators of filters are none."""
@@ -101,5 +101,5 @@ def _escaped_fields(row: BaseDocument) -> list[str]:
     return [field.fieldname for field in fields if request_texts.parsed(row.get(field.fieldname)) is not None]
 
 
-base_document.sanitize_html = _also_json(base_document.sanitize_html)
-BaseDocument._sanitize_content = _checking_fields(BaseDocument._sanitize_content)
+wrapping.replace(base_document, "sanitize_html", _also_json, has_flag_of_request=True)
+wrapping.replace(BaseDocument, "_sanitize_content", _checking_fields, has_flag_of_request=True)

@@ -16,7 +16,7 @@ from frappe.website.page_renderers.print_page import PrintPage
 
 from dartwing_core.jobs.access import visibility
 
-from . import by_request, references
+from . import by_request, references, wrapping
 from .doctypes import tenant_doctype
 
 
@@ -47,5 +47,5 @@ def _with_hidden_as_missing(get_context: Callable[[WebForm, Any], None]) -> Call
     return checked
 
 
-PrintPage.can_render = _where_it_is_seen(PrintPage.can_render)
-WebForm.get_context = _with_hidden_as_missing(WebForm.get_context)
+wrapping.replace(PrintPage, "can_render", _where_it_is_seen, has_flag_of_request=True)
+wrapping.replace(WebForm, "get_context", _with_hidden_as_missing, has_flag_of_request=True)

@@ -32,6 +32,16 @@ def frames() -> Iterator[FrameType]:
         frame = frame.f_back
 
 
+def frames_around_sql() -> Iterator[FrameType]:
+    """The frames from the caller of `frappe.db.sql` outwards.
+
+    Frappe's Recorder, Sentry and tests put a function of theirs in its place, and so between the caller and the wall.
+    """
+    found, code = [*frames()], getattr(frappe.local.db.sql, "__code__", None)
+    called = next((place for place, frame in enumerate(found) if frame.f_code is code), -1)
+    yield from found[called + 1 :]
+
+
 def asks_for_others(frame: FrameType, builders: tuple[str, ...], own: tuple[str, ...]) -> bool:
     """Whether a frame is in one of these modules of Frappe's (`builders`) or of this app (`own`)."""
     module = frame.f_globals.get("__name__", "")

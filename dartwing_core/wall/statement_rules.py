@@ -56,6 +56,8 @@ BY_NAME, BY_PLACE = re.compile(r"%(?!\(\w+\)[sd])"), re.compile(r"%(?![sd])")
 NAMED = re.compile(r"%\((\w+)\)s")
 CONDITIONS = "dartwing_conditions"
 """In `frappe.flags`: conditions that permissions, ours and other apps', have added to lists. No request wrote them."""
+CHECKING = "dartwing_checking"
+"""In `frappe.flags`: whether a statement is being checked. Those that the check itself needs are not."""
 API_LIST = ("api.v2", "document_list")
 WRAPPERS = (__name__, lookup_rules.__name__, query_rules.__name__, sent_names.__name__)
 """Modules of this app that stand between Frappe's functions and the database."""
@@ -85,7 +87,8 @@ def _is_plain(code: str, own: set[str] | None) -> bool:
 
 def _may_know_secrets() -> bool:
     """Whether one of KEEPERS issues the query, or an app or a script."""
-    frame = callers.asking(callers.BUILDERS, WRAPPERS)
+    around = callers.frames_around_sql()
+    frame = next((one for one in around if not callers.asks_for_others(one, callers.BUILDERS, WRAPPERS)), None)
     module = frame.f_globals.get("__name__", "") if frame else ""
     return frame is not None and (not callers.is_frappes(frame) or module.partition(".")[2] in KEEPERS)
 
@@ -97,7 +100,7 @@ def _named(code: str) -> set[str]:
 
 def _is_known(code: str) -> tuple[bool, set[str] | None]:
     """Whether an app or a script issues the query; and the tables of the list, if Frappe issues it for a list."""
-    for frame in callers.frames():
+    for frame in callers.frames_around_sql():
         query = frame.f_locals.get("self")
         if isinstance(query, query_rules.Query) or _is_list_of_api(frame):
             return False, _tables_of(query, code)
@@ -123,7 +126,7 @@ def _tables_of(query: Any, code: str) -> set[str]:
 def _wrapped(sql: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(sql)
     def checked(self: Database, query: Any, *arguments: Any, **named: Any) -> Any:
-        if by_request.is_by_request():
+        if by_request.is_by_request() and not frappe.flags.get(CHECKING):
             check(str(query), arguments[0] if arguments else named.get("values"))
         return sql(self, query, *arguments, **named)
 
@@ -134,7 +137,7 @@ def check(statement: str, values: Any) -> None:
     """Raise PermissionError if a function of Frappe's must not issue this statement with these values."""
     odd = BY_NAME if isinstance(values, Mapping) else BY_PLACE
     template = statement.replace("%%", "__") if values else ""
-    if _fills_a_text(template, values) and not visibility.sees_everything(frappe.session.user):
+    if _fills_a_text(template, values) and not _sees_everything():
         raise frappe.PermissionError(_("A filter must not hold a placeholder, such as %(user)s."))
     is_odd = odd.search(template)
     if not (_is_named(statement) or is_odd):
@@ -147,10 +150,16 @@ def check(statement: str, values: Any) -> None:
     if not is_odd and (not _is_named(code) or _is_plain(code, None)):
         return
     is_known, own = _is_known(code)
-    if not (
-        is_known or (own and not is_odd and _is_plain(code, own)) or visibility.sees_everything(frappe.session.user)
-    ):
+    if not (is_known or (own and not is_odd and _is_plain(code, own)) or _sees_everything()):
         raise frappe.PermissionError(column_rules.no_sql())
+
+
+def _sees_everything() -> bool:
+    frappe.flags[CHECKING] = True
+    try:
+        return visibility.sees_everything(frappe.session.user)
+    finally:
+        frappe.flags[CHECKING] = False
 
 
 def _fills_a_text(template: str, values: Any) -> bool:

@@ -1,6 +1,8 @@
 """The companies of ERPNext as tenants of the job engine, by the User Permissions that a site has anyway.
 
 A user with User Permissions for companies belongs to those. A user who may read Company and has none belongs to all.
+LOOK OUT: so deleting the last one, also with its company, makes a user a member of all other companies. Where these
+must not see each other, deny by default: the last line of `orgs_of` becomes `return []`.
 Copy the file into your app, and name it in `hooks.py`: background_job_tenancy = "your_app.company_tenancy"
 """
 

@@ -20,7 +20,7 @@ after_install = "dartwing_core.install.after_install"
 after_migrate = "dartwing_core.install.after_migrate"
 after_app_install = "dartwing_core.install.after_app_install"
 after_app_uninstall = "dartwing_core.install.after_app_uninstall"
-before_uninstall = "dartwing_core.install.before_uninstall"
+before_uninstall = "dartwing_core.uninstall.before_uninstall"
 
 # Desk
 # ----

@@ -1,9 +1,8 @@
-"""Hooks of install, migrate and uninstall. Records are inserted only where they are missing."""
+"""Hooks of install and migrate. Records are inserted only where they are missing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import click
 import frappe
@@ -49,23 +48,6 @@ def after_migrate() -> None:
     warn_about_files()
 
 
-def before_uninstall() -> None:
-    """Delete records of the app that Frappe would leave: scheduled jobs, roles, icon and sidebars of Desk 16."""
-    _delete("Scheduled Job Type", {"method": ["like", f"{APP}.%"]})
-    for doctype in ("Desktop Icon", "Workspace Sidebar"):
-        if frappe.db.exists("DocType", doctype):  # Frappe 15 has no Workspace Sidebar
-            # Without on_trash, which would also delete the app's file in developer mode.
-            _delete(doctype, {"app": APP}, ignore_on_trash=True)
-    for doctype in ("Has Role", "Custom DocPerm"):
-        frappe.db.delete(doctype, {"role": ["in", ROLES]})
-    _delete("Role", {"name": ["in", ROLES]})
-
-
-def _delete(doctype: str, filters: dict[str, Any], **options: bool) -> None:
-    for name in frappe.get_all(doctype, filters=filters, pluck="name"):
-        frappe.delete_doc(doctype, name, force=True, ignore_permissions=True, **options)
-
-
 def warn_about_files() -> None:
     """Say it if another app's class of File takes the place of ours: nothing guards the bytes of our files then."""
     found = get_controller("File")
@@ -109,8 +91,10 @@ def after_app_install(app: str) -> None:
         follow_adapter()
 
 
-def after_app_uninstall(_app: str) -> None:
+def after_app_uninstall(app: str) -> None:
     """Hook: the app may have named the adapter. Commits, as nothing does after it."""
+    if app == APP:  # Frappe 15 calls it then, too, also in a dry run: that must not be committed
+        return
     frappe.clear_cache()
     follow_adapter()
     frappe.db.commit()

@@ -193,22 +193,3 @@ def test_desk_has_the_apps_own_entries_also_where_frappe_had_made_some(doctype):
         assert frappe.db.exists(DESK_16[1 - DESK_16.index(doctype)], "Background Jobs"), "ours stays"
     finally:
         frappe.db.rollback()
-
-
-def test_uninstalling_leaves_no_scheduled_job_no_role_and_no_entry_of_desk():
-    # Seen failing: Frappe left all of them, and its scheduler went on with jobs whose functions are gone. Without the
-    # line in hooks.py, too.
-    left = {"Scheduled Job Type": {"method": ["like", "dartwing_core.%"]}, "Role": {"name": ["like", "Dartwing %"]}}
-    if is_desk_16():
-        left |= {doctype: {"app": "dartwing_core"} for doctype in DESK_16}
-    others = {
-        doctype: frappe.db.count(doctype) - frappe.db.count(doctype, filters) for doctype, filters in left.items()
-    }
-    assert all(frappe.db.count(doctype, filters) for doctype, filters in left.items())
-    try:
-        for hook in frappe.get_hooks("before_uninstall", app_name="dartwing_core"):  # as Frappe calls them
-            frappe.get_attr(hook)()
-        assert not any(frappe.db.count(doctype, filters) for doctype, filters in left.items())
-        assert {doctype: frappe.db.count(doctype) for doctype in left} == others
-    finally:
-        frappe.db.rollback()

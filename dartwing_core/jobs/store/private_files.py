@@ -182,6 +182,25 @@ class DeletedBytes:
             best_effort.run(partial(_delete_if_gone, file, delete))
 
 
+class EmptiedFolder:
+    """Bytes whose File is deleted in the current transaction, of any number of Files. They go when it is committed."""
+
+    is_for_any_commit = True
+
+    def __call__(self) -> None:
+        """Delete the bytes whose File is gone, and the folder if nothing is left in it."""
+        best_effort.run(_empty_folder)
+
+
+def _empty_folder() -> None:
+    shutil.rmtree(folder() / NOTES, ignore_errors=True)
+    found = _files(folder())
+    while paths := list(islice(found, BATCH)):
+        _delete_orphans(paths)
+    with contextlib.suppress(OSError):
+        folder().rmdir()
+
+
 def delete_after_commit(path: Path) -> None:
     """Delete the bytes of a File when its deletion is committed."""
     sql.callback_of_transaction(DeletedBytes).paths.append(path)

@@ -55,7 +55,7 @@ def told(*, of: str = APP) -> list[str]:
 def test_hooks_without_a_mistake_have_no_problem(declare, monkeypatch):
     assert hook_check.find_problems() == []
     declare(
-        background_job_submit_on={"ToDo": {"on_update": "echo_job", "after_insert": HEAR}},
+        background_job_submit_on={"Job Schedule": {"on_update": "echo_job", "after_insert": HEAR}},
         background_job_events={"*": {"failed": [HEAR]}, "echo_job": {"dead_letter": HEAR}},
         job_batch_events={"completed": HEAR},
         background_job_handlers=[CODE, HEAR, "tests.support.handler_classes"],
@@ -69,8 +69,8 @@ def test_hooks_without_a_mistake_have_no_problem(declare, monkeypatch):
     ("by_doctype", "said"),
     [
         (
-            {"ToDo": {"on_updat": "echo_job"}},
-            'background_job_submit_on["ToDo"]: event on_updat is unknown: did you mean on_update? Correct the name.',
+            {"Job Schedule": {"on_updat": "echo_job"}},
+            'background_job_submit_on["Job Schedule"]: event on_updat is unknown: did you mean on_update? Correct the name.',
         ),
         (
             {"Background Jub": {"on_update": "echo_job"}},
@@ -87,16 +87,16 @@ def test_hooks_without_a_mistake_have_no_problem(declare, monkeypatch):
             "background_job_submit_on: DocType Qqqqqqqqqq is unknown. Correct the name, or install its app.",
         ),
         (
-            {"ToDo": {"on_update": "ecko_job"}},
-            'background_job_submit_on["ToDo"]["on_update"]: Job Type ecko_job is unknown: did you mean echo_job? '
+            {"Job Schedule": {"on_update": "ecko_job"}},
+            'background_job_submit_on["Job Schedule"]["on_update"]: Job Type ecko_job is unknown: did you mean echo_job? '
             "Correct the name, or declare the type.",
         ),
         (
-            {"ToDo": {"on_update": f"{__name__}.heer"}},
-            f'background_job_submit_on["ToDo"]["on_update"]: {__name__}.heer does not exist. '
+            {"Job Schedule": {"on_update": f"{__name__}.heer"}},
+            f'background_job_submit_on["Job Schedule"]["on_update"]: {__name__}.heer does not exist. '
             f"In {__name__}, heer is unknown: did you mean hear? Correct the name.",
         ),
-        ({"ToDo": "echo_job"}, 'background_job_submit_on["ToDo"]: write a dict, such as {"on_update": …}.'),
+        ({"Job Schedule": "echo_job"}, 'background_job_submit_on["Job Schedule"]: write a dict, such as {"on_update": …}.'),
         ("echo_job", 'background_job_submit_on: write a dict, such as {"Sales Invoice": …}.'),
     ],
 )
@@ -112,11 +112,11 @@ def test_a_type_that_is_no_longer_in_code_is_named(declare):
     gone.flags.ignore_validate = True
     gone.insert()
     gone.db_set({"code_state": "No Longer in Code", "is_enabled": 0})
-    declare(background_job_submit_on={"ToDo": {"on_update": "test_gone"}})
+    declare(background_job_submit_on={"Job Schedule": {"on_update": "test_gone"}})
     said = told()
     frappe.delete_doc("Job Type", "test_gone", force=True)
     assert said == [
-        'background_job_submit_on["ToDo"]["on_update"]: Job Type test_gone is no longer in code, and takes no jobs. '
+        'background_job_submit_on["Job Schedule"]["on_update"]: Job Type test_gone is no longer in code, and takes no jobs. '
         "Declare it again, or take it out of the hook."
     ]
 
@@ -238,7 +238,7 @@ def test_problems_are_printed_after_a_migration_by_an_install_and_by_the_command
 
 def test_a_check_of_many_words_reads_each_table_once(declare):
     declare(
-        background_job_submit_on={"ToDo": {"on_update": "echo_job"}, "Nothing": {"on_update": "ecko_job"}},
+        background_job_submit_on={"Job Schedule": {"on_update": "echo_job"}, "Nothing": {"on_update": "ecko_job"}},
         background_job_events={"echo_job": {"failed": HEAR}, "ecko_job": {"failed": HEAR}},
     )
     hook_check.find_problems()

@@ -5,26 +5,30 @@
 A text without dots is a Job Type, whose parameters are the document's fields of these names. A dotted path is a
 function of the document that returns the arguments of `submit_job`, a list of such, or None for no job. Each event has
 a job of its own, also if an equal one is unfinished, unless the function says otherwise.
+
+The job's organization is that of the document: its field `organization`, or its link to the adapter's DocType.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import frappe
 from frappe import _
 
+from ..access import tenancy
 from ..attempt.named_paths import attribute_of
 from ..base import config
 from ..base.secret_values import Secret
-from ..base.texts import is_path
+from ..base.texts import cut, is_path
 from ..engine import submit_jobs
 from ..errors import InvalidJobError
 from ..submit import given_parameters, submission
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
+    from frappe.model.meta import Meta
 
 HOOK = "background_job_submit_on"
 EVENTS = ("after_insert", "on_update", "on_submit", "on_cancel", "on_update_after_submit", "on_trash")
@@ -44,8 +48,58 @@ def submit_for(document: Document, event: str, *_more: Any) -> None:
     by_doctype = config.hook(HOOK)
     by_event = by_doctype.get(document.doctype) if isinstance(by_doctype, Mapping) else None
     if isinstance(by_event, Mapping) and event in by_event:
-        requests = [request for name in _names(by_event[event]) for request in _requests(name, document)]
-        submit_jobs(requests)
+        requests: list[dict[str, Any]] = []
+        try:
+            for name in _names(by_event[event]):
+                requests += _requests(name, document)
+            submit_jobs(requests)
+        except (InvalidJobError, frappe.PermissionError) as error:
+            error.args = (_explained(error, document, event, requests),)
+            raise
+
+
+def organization_fields(meta: Meta) -> list[str]:
+    """The links of a DocType to the organizations of the site's adapter: one if it is plain which of them counts.
+
+    None without an adapter that names its DocType.
+    """
+    doctype = tenancy.organization_doctype()
+    if doctype == tenancy.ORGANIZATION:
+        return []
+    links = [field.fieldname for field in meta.get_link_fields() if field.options == doctype]
+    named = [name for name in (ORGANIZATION, frappe.scrub(doctype)) if name in links]
+    return named[:1] or links
+
+
+def _linked_organization(document: Document) -> str | None:
+    """The organization to which the document links, or None if its DocType has no such link.
+
+    Raises InvalidJobError rather than let a job of this document go to the Default Organization.
+    """
+    fields = organization_fields(document.meta)
+    if not fields:
+        return None
+    if len(fields) > 1:
+        text = _("Several of its fields name an organization: {0}. The hook {1} has to name a function that decides.")
+        raise InvalidJobError(text.format(", ".join(fields), HOOK))
+    organization = document.get(fields[0])
+    if not organization:
+        label = document.meta.get_label(fields[0])
+        raise InvalidJobError(_("{0} is empty, and says for which organization the job is. Fill it in.").format(label))
+    return organization
+
+
+def _explained(error: Exception, document: Document, event: str, requests: Sequence[Mapping[str, Any]]) -> str:
+    """The error's text for people who have saved a document, and have heard of no job."""
+    text = _("{0}, event {1}: the job of the document was refused.").format(_(document.doctype), event)
+    known = [document.get(field) for field in (ORGANIZATION, *organization_fields(document.meta))]
+    organization = requests[0][ORGANIZATION] if len(requests) == 1 else None
+    if organization and organization in known:
+        text = _("{0}, event {1}: the job of the document, for {2}, was refused.").format(
+            _(document.doctype), event, cut(organization)
+        )
+    advice = _("Ask an administrator to permit it.") if isinstance(error, frappe.PermissionError) else ""
+    return f"{text} {error} {advice}".rstrip()
 
 
 def _names(declared: Any) -> list[str]:
@@ -62,8 +116,10 @@ def _requests(name: str, document: Document) -> Iterator[dict[str, Any]]:
                     _("{0} has to return the arguments of submit_job, a list of such, or None.").format(name)
                 )
             is_chosen = "dedup_key" in request or "deduplication" in request
-            each_event_counts = {} if is_chosen else {"deduplication": "never"}
-            yield {"reference": document, **each_event_counts, **request}
+            filled_in: dict[str, Any] = {} if is_chosen else {"deduplication": "never"}
+            if not request.get(ORGANIZATION):
+                filled_in[ORGANIZATION] = _linked_organization(document)
+            yield {"reference": document, **request, **filled_in}
 
 
 def _function(path: str) -> Callable[[Document], Any]:

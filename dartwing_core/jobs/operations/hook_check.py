@@ -109,6 +109,19 @@ class _Report:
             wrong = _("Job Type {0} is no longer in code, and takes no jobs.").format(name)
             self.add(place, f"{wrong} {_('Declare it again, or take it out of the hook.')}")
 
+    def check_organization(self, place: str, doctype: str) -> None:
+        """Check that a job with the fields of such a document has an organization."""
+        meta = frappe.get_meta(doctype) if doctype in self.known.doctypes else None
+        if not meta or meta.has_field(document_events.ORGANIZATION):
+            return
+        fields = document_events.organization_fields(meta)
+        if len(fields) > 1:
+            several = _("several fields of {0} name an organization: {1}.").format(doctype, ", ".join(fields))
+            self.add(place, f"{several} {_('Name a function that decides.')}")
+        elif not fields and not config.settings().default_organization:
+            missing = _("{0} has no field that names the organization, and no Default Organization is set.")
+            self.add(place, f"{missing.format(doctype)} {_('Set one, or name a function that decides.')}")
+
     def check_code(self, place: str, name: Any, check: Callable[[Any], None]) -> None:
         try:
             check(name)
@@ -134,6 +147,7 @@ def _check_document_events(report: _Report, hook: str, declared: Any) -> None:
             for name in _listed(names):
                 if isinstance(name, str) and not is_path(name):
                     report.check_type(within, name)
+                    report.check_organization(within, doctype)
                 else:
                     report.check_code(within, name, named_code.check_function)
 

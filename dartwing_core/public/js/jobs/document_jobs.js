@@ -1,4 +1,4 @@
-// The jobs that are about a document, in the dashboard of its form.
+// The jobs that are about a document, at the top of its form.
 import { read } from "./api";
 import { make, pill } from "./dom";
 
@@ -29,8 +29,15 @@ function section(frm, { jobs, total }) {
 	const more = total > jobs.length && all_of(frm, total);
 	const body = frm.dashboard.add_section("", __("Background Jobs"));
 	body.append(list, ...(more ? [more] : []));
+	return in_sight(frm, body.closest(".form-dashboard-section"));
+}
+
+/** The section where an opened form shows it. The dashboard may be in a tab behind the first one. */
+function in_sight(frm, section) {
+	const [first_tab] = frm.layout.tabs;
+	if (first_tab) return $(make("div", { class: "form-dashboard" })).append(section).prependTo(first_tab.wrapper);
 	frm.dashboard.show();
-	return body.closest(".form-dashboard-section");
+	return section;
 }
 
 function line({ job_id, job_type, title, status, progress_message, error_message }) {

@@ -46,6 +46,16 @@ def test_a_documents_form_lists_its_jobs_and_a_jobs_form_leads_to_it(visit, mana
     expect(jobs_in(page)).to_be_visible()
 
 
+def test_a_form_with_tabs_shows_them_in_the_first_one(visit, manager, member):
+    # Seen failing: on a Sales Invoice they were in the tab of its connections.
+    about(frappe.get_doc("User", member))
+    page = visit(manager, f"/app/user/{member}").page
+    expect(jobs_in(page)).to_be_visible()
+    assert page.evaluate("cur_frm.layout.tabs.some((tab) => tab.df.show_dashboard)")
+    page.evaluate("cur_frm.refresh()")
+    expect(jobs_in(page)).to_have_count(1)
+
+
 def test_a_form_without_jobs_asks_and_shows_nothing(visit, manager, todo):
     title = f"none {frappe.generate_hash(length=6)}"
     other = frappe.get_doc({"doctype": "Note", "title": title, "public": 1}).insert()

@@ -8,8 +8,9 @@ from __future__ import annotations
 import frappe
 from frappe import _
 
-from dartwing_core.jobs.base import config, counters
+from dartwing_core.jobs.base import config
 from dartwing_core.jobs.errors import RateLimitError
+from dartwing_core.jobs.rq import counters
 
 from .arguments import requests_for_jobs
 
@@ -22,7 +23,7 @@ def count_request(bucket: str, amount: int = 1) -> None:
     """Count `amount` requests of the current user against a limit of Job Engine Settings.
 
     The minute begins with the user's first request. Raises RateLimitError, and counts nothing, if these are too many.
-    Without Redis, nobody is refused.
+    Nobody is refused while the cache's Redis is away or hangs.
     """
     limit = _limit(bucket)
     _check_amount(amount, limit)

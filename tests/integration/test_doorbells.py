@@ -260,7 +260,7 @@ def test_a_job_that_is_submitted_while_redis_is_away_is_in_line_and_rung_for_by_
         patch.setattr(redis_queue, "client", lambda: redis.Redis(port=port))
         job = submitted(job_type)
         assert status(job) == "Queued"
-    monkeypatch.setattr(redis_queue, "away_until", 0)
+    monkeypatch.setattr(redis_queue.availability, "away_until", 0)
     assert listed(QUEUE) == []
     assert sweeper.sweep().rung == 1
     assert listed(QUEUE) == [job.name]

@@ -73,7 +73,7 @@ def test_while_redis_is_down_due_jobs_get_in_line_and_nothing_is_raised(job_type
         patch.setitem(frappe.local.conf, "redis_queue", "redis://127.0.0.1:1")
         report = sweeper.sweep()
         assert (status(job), report.queued, report.rung) == ("Queued", 1, 0)
-    monkeypatch.setattr(redis_queue, "away_until", 0)
+    monkeypatch.setattr(redis_queue.availability, "away_until", 0)
     assert sweeper.sweep().rung == 1
     assert entries() == {f"{job.name[4:]}-1"}
 

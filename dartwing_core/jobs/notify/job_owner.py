@@ -17,9 +17,10 @@ from frappe.translate import get_user_lang
 from frappe.utils import escape_html
 
 from ..access import visibility
-from ..base import config, counters, links
+from ..base import config, links
 from ..base.row_types import OwnedJob
 from ..db import best_effort, sql
+from ..rq import counters
 from ..status import JobStatus
 from . import events, inbox
 

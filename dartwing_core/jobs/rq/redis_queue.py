@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import time
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -21,13 +20,12 @@ from rq.job import Job, JobStatus
 
 from ..base import ids
 from ..base.row_types import RungJob
+from .redis_server import Availability, client_of
 
 EXECUTE = "dartwing_core.jobs.executor.execute_job"
 FAILURE_TTL = 24 * 3600
-CONNECT_TIMEOUT = 0.5
-ANSWER_TIMEOUT = 2.0
-AWAY_SECONDS = 2.0
 T = TypeVar("T")
+availability = Availability()
 
 
 def client() -> redis.Redis:
@@ -37,7 +35,7 @@ def client() -> redis.Redis:
         from frappe.utils.background_jobs import get_redis_conn
 
         return get_redis_conn()
-    return _client(conf.redis_queue, *_credentials())
+    return client_of(conf.redis_queue, *_credentials())
 
 
 def connection() -> redis.Redis:
@@ -51,24 +49,13 @@ def connection() -> redis.Redis:
 
 
 def answers() -> bool:
-    """Whether the queue's Redis is there. After a "no" this process tries again only AWAY_SECONDS later."""
+    """Whether the queue's Redis is there. After a "no" this process waits a moment before it tries again."""
     return if_there(connection) is not None
 
 
 def if_there(ask: Callable[[], T]) -> T | None:
     """The result of `ask`, or None if the queue's Redis is not there, or was not a moment ago."""
-    global away_until
-    if time.monotonic() < away_until:
-        return None
-    try:
-        return ask()
-    except redis.exceptions.RedisError:
-        away_until = time.monotonic() + AWAY_SECONDS
-        return None
-
-
-away_until = 0.0
-"""This process does not call Redis before this time, as `time.monotonic()`."""
+    return availability.if_there(ask)
 
 
 def list_key(queue: str) -> str:
@@ -136,18 +123,6 @@ def entry(queue: str, job: RungJob, client: redis.Redis) -> Job:
     )
     made.enqueued_at = made.created_at
     return made
-
-
-@lru_cache
-def _client(url: str, username: str | None, password: str | None) -> redis.Redis:
-    """One client for a process. It keeps its connection from one sweep or submit to the next, and renews it."""
-    return redis.Redis.from_url(
-        url,
-        username=username,
-        password=password,
-        socket_connect_timeout=CONNECT_TIMEOUT,
-        socket_timeout=ANSWER_TIMEOUT,
-    )
 
 
 def _credentials() -> tuple[str | None, str | None]:

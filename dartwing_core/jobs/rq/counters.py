@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import frappe
+from typing import Any
 
-from .outside_errors import RedisError
+import frappe
+import redis
+
+from .redis_server import Availability, client_of
 
 # Read and count in one step: no two requests get one last place, and a refused request takes none.
 _COUNT_WITHIN = """
@@ -14,15 +17,22 @@ redis.call('INCRBY', KEYS[1], ARGV[1])
 if used == 0 then redis.call('EXPIRE', KEYS[1], ARGV[3]) end
 return 0
 """
+availability = Availability()
 
 
 def count_within(name: str, amount: int, limit: int, seconds: int) -> int:
     """Count `amount` under this name, and return 0. Beyond `limit`, count nothing and return the seconds to wait.
 
-    The window of so many seconds begins with the first counted one. Without Redis nothing is refused.
+    The window of so many seconds begins with the first counted one. Nothing is counted or refused while Redis is
+    away or hangs.
     """
     key = frappe.cache.make_key(f"dartwing_core:limit:{name}")
-    try:
-        return int(frappe.cache.eval(_COUNT_WITHIN, 1, key, amount, limit, seconds))
-    except RedisError:
-        return 0
+    wait: Any = availability.if_there(lambda: _client().eval(_COUNT_WITHIN, 1, key, amount, limit, seconds))
+    return int(wait or 0)
+
+
+def _client() -> redis.Redis:
+    """A client for the cache's Redis that gives up soon. Frappe's own waits for an answer as long as Redis hangs."""
+    if frappe.conf.get("redis_cache_sentinel_enabled"):
+        return frappe.cache
+    return client_of(frappe.conf.redis_cache)

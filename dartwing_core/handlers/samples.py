@@ -42,7 +42,7 @@ def sample_job(context: JobContext) -> dict[str, Any]:
     """Works for `duration` seconds (1 by default), with progress.
 
     `fail_type` "transient" or "permanent" makes it fail at a progress of `fail_at_progress` percent (50 by default).
-    `fail_attempts` limits the number of attempts that fail.
+    `fail_attempts` limits the number of attempts that fail; None means all.
     """
     parameters = context.parameters
     duration = _number(parameters.get("duration", 1), "duration", MAX_SECONDS)
@@ -50,7 +50,8 @@ def sample_job(context: JobContext) -> dict[str, Any]:
     fail_type = parameters.get("fail_type")
     if fail_type not in (None, "", "transient", "permanent"):
         raise PermanentError(f"fail_type must be transient or permanent, not {fail_type}")
-    fails = fail_type and context.attempt <= parameters.get("fail_attempts", context.attempt)
+    fail_attempts = parameters.get("fail_attempts")
+    fails = fail_type and (fail_attempts is None or context.attempt <= fail_attempts)
     steps = max(1, round(duration / STEP_SECONDS))
     for step in range(1, steps + 1):
         percent = 100 * step / steps

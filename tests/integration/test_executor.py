@@ -214,18 +214,29 @@ def test_whatever_a_handler_returns_the_job_completes(what, stored):
     assert status["result"] == stored or stored in status["result"]
 
 
-def test_a_long_output_reference_does_not_fail_the_job(monkeypatch):
+@pytest.mark.parametrize("reference", ["x" * 5_000, "\U0001f600" * 16_000], ids=["one byte", "four bytes"])
+def test_a_long_output_reference_is_stored_whole(monkeypatch, reference):
+    # Seen failing: it was cut after 2,000 characters, so that a link led nowhere.
+    assert _returning(monkeypatch, {"output_reference": reference})["output_reference"] == reference
+
+
+def test_an_output_reference_that_does_not_fit_is_left_out_and_the_history_says_so(monkeypatch):
+    # Seen failing: 2,000 characters of it looked like a link.
+    status = _returning(monkeypatch, {"output_reference": "x" * 16_001})
+    assert (status["status"], status["output_reference"]) == ("Completed", None)
+    message = get_job_history(status["job_id"])["history"][-1]["message"]
+    assert message.startswith("Job completed successfully; its output_reference is left out")
+
+
+def _returning(monkeypatch, result: dict) -> dict:
     from tests.support import handlers
 
-    def long_reference(context):
-        return {"output_reference": "x" * 5_000}
+    def returning(context):
+        return result
 
-    handlers.job_handler(long_reference)
-    monkeypatch.setattr(handlers, "nothing", long_reference)
-    job = submitted(factory.job_type("long", "nothing"))
-    status = run(job)
-    assert status["status"] == "Completed"
-    assert status["output_reference"] == "x" * 2_000
+    handlers.job_handler(returning)
+    monkeypatch.setattr(handlers, "nothing", returning)
+    return run(submitted(factory.job_type("long", "nothing")))
 
 
 def test_it_runs_as_its_owner_and_leaves_nothing_behind(alice):

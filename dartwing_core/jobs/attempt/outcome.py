@@ -35,7 +35,8 @@ class EndingJob(TypedDict):
 
 
 ERROR_LENGTH = 5_000
-REFERENCE_LENGTH = 2_000
+REFERENCE_LENGTH = 16_000
+"""Characters of an output reference. Its column takes 65,535 bytes, and a character has up to four."""
 MAX_CRASHES = 3
 
 
@@ -60,18 +61,29 @@ class Outcome:
 
 def success(result: Any, progress_message: str, max_bytes: int, secrets: Collection[str] = ()) -> Outcome:
     """The outcome when the handler has returned. `secrets`: texts that nothing of it may hold."""
-    reference = result.get("output_reference") if isinstance(result, Mapping) else None
+    reference, left_out = _reference(result, secrets)
     values = {
         "completed_at": clock.site_time(),
         "progress": 100,
         "progress_message": without(progress_message, secrets) or None,
         "result": storable(result, max_bytes, secrets),
-        "output_reference": without(shown(reference), secrets)[:REFERENCE_LENGTH] if reference is not None else None,
+        "output_reference": reference,
         "error_message": None,
         "error_type": None,
         "crash_count": 0,
     }
-    return Outcome(JobStatus.COMPLETED, "Job completed successfully", values)
+    return Outcome(JobStatus.COMPLETED, f"Job completed successfully{left_out}", values)
+
+
+def _reference(result: Any, secrets: Collection[str]) -> tuple[str | None, str]:
+    """The result's `output_reference`, and what the history says of it. One that is cut would lead nowhere."""
+    given = result.get("output_reference") if isinstance(result, Mapping) else None
+    if given is None:
+        return None, ""
+    reference = without(shown(given), secrets)
+    if len(reference) > REFERENCE_LENGTH:
+        return None, f"; its output_reference is left out, as it is longer than {REFERENCE_LENGTH} characters"
+    return reference, ""
 
 
 def failure(job: EndingJob, error: BaseException, policy: RetryPolicy, secrets: Collection[str] = ()) -> Outcome:

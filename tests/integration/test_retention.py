@@ -291,7 +291,8 @@ def test_log_settings_say_how_long():
     log_settings.save()
     frappe.db.commit()
     try:
-        assert retention.daily_cleanup() >= 1
+        # Seen failing: no module of this name.
+        assert frappe.get_attr("dartwing_core.jobs.retention.daily_cleanup")() >= 1
         assert not is_there(job)
         other = ended("Completed")
         aged(other, 12)

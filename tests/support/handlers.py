@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import frappe
 from rq.timeouts import JobTimeoutException
 
-from dartwing_core.jobs import JobContext, PermanentError, TransientError, job_handler
+from dartwing_core.jobs import JobCanceledError, JobContext, PermanentError, TransientError, job_handler
 from dartwing_core.jobs.db.sql import connector
 from tests.support.database import statements
 
@@ -98,6 +98,7 @@ def raises(context: JobContext) -> None:
         "unprintable": Unprintable(),
         "half": FileNotFoundError(2, "No such file", "caf\udce9.csv"),
         "long": TransientError("x" * 100_000),
+        "canceled": JobCanceledError("asked to stop"),
     }[context.parameters["what"]]
 
 

@@ -63,7 +63,6 @@ def success(result: Any, progress_message: str, max_bytes: int, secrets: Collect
     """The outcome when the handler has returned. `secrets`: texts that nothing of it may hold."""
     reference, left_out = _reference(result, secrets)
     values = {
-        "completed_at": clock.site_time(),
         "progress": 100,
         "progress_message": without(progress_message, secrets) or None,
         "result": storable(result, max_bytes, secrets),
@@ -235,7 +234,7 @@ def without_text(error: BaseException) -> BaseException:
 
 
 def _ended(details: Columns) -> Columns:
-    return details | {"completed_at": clock.site_time(), "next_retry_at": None}
+    return details | {"next_retry_at": None}
 
 
 def _schedule(job: EndingJob, number: int, policy: RetryPolicy, asked: float | None) -> Columns:

@@ -123,7 +123,8 @@ def _cancel_waiting(job: JobRow, user: str, reason: str | None) -> bool:
 
 def values(user: str) -> Columns:
     """The columns of a job that a user has canceled."""
-    return {"canceled_at": clock.site_time(), "canceled_by": user, "next_retry_at": None}
+    now = clock.site_time()
+    return {"canceled_at": now, "canceled_by": user, "completed_at": now, "next_retry_at": None}
 
 
 def message(reason: str | None) -> str:

@@ -203,10 +203,14 @@ def guarded_update(
     lock_wait: int | None = None,
     unless_locked: str | None = None,
 ) -> int:
-    """Issue UPDATE … WHERE status (and attempt) are what the caller saw. Returns the number of changed rows."""
+    """Issue UPDATE … WHERE status (and attempt) are what the caller saw. Returns the number of changed rows.
+
+    A job that ends for good gets its `completed_at` here, however it ends.
+    """
     now = now or clock.site_time()
     place = LinePlace.IN_LINE if to_status == JobStatus.QUEUED else LinePlace.OUTSIDE
-    columns = {"status": str(to_status), "modified": now, "modified_by": actor, "in_line": int(place), **values}
+    columns = {"status": str(to_status), "modified": now, "modified_by": actor, "in_line": int(place)}
+    columns |= {"completed_at": now, **values} if to_status in FINISHED else values
     guards: dict[str, Any] = {"name": names[0], "from_status": str(from_status)}
     if attempt is not None:
         guards["from_attempt"] = attempt

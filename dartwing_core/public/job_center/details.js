@@ -112,7 +112,7 @@
 			["created", job.created_at, "time"],
 			["due", is_later(job) ? job.available_at : null, "time"],
 			["started", job.started_at, "time"],
-			["completed", job.completed_at, "time"],
+			["completed", job.canceled_at ? null : job.completed_at, "time"],
 			["canceled", job.canceled_at, "time"],
 			["canceled_by", job.canceled_by],
 			["attempts", job.attempt ? attempts : null],

@@ -6,6 +6,7 @@ Figures are only of jobs that the current user may see, and are not cached for t
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import frappe
@@ -45,7 +46,9 @@ def waiting_jobs(**_filters: Any) -> dict[str, Any]:
 def failed_jobs(**_filters: Any) -> dict[str, Any]:
     """Number card: jobs that have failed within 24 hours."""
     counts = _counts()
-    options = {"status": ["in", FAILED], "modified": [">=", counts["day_ago"]]}
+    day_ago = datetime.fromisoformat(counts["day_ago"])
+    since = f"{day_ago:%Y-%m-%d %H:%M:%S}"  # Desk's filters take no offset
+    options = {"status": ["in", FAILED], "modified": [">=", since]}
     return _answer(counts["failed_in_24_hours"], options)
 
 

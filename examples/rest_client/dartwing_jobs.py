@@ -197,7 +197,7 @@ class JobAndStatus(TypedDict):
 
 
 class JobCounts(TypedDict):
-    """Counts, each up to 10,000. `today` and `day_ago`: the times from which failures count, by the site's clock."""
+    """Counts, each up to 10,000. `today` and `day_ago`: the moments from which failures count."""
 
     running: int
     waiting: int

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
+
 import frappe
 import pytest
 
+from dartwing_core.api import desk
 from dartwing_core.jobs import (
     JobNotFoundError,
     cancel_job,
@@ -168,6 +171,17 @@ def counts_of(user: str) -> dict:
     found = get_job_counts()
     frappe.set_user("Administrator")
     return {name: value for name, value in found.items() if name not in ("today", "day_ago")}
+
+
+def test_counts_say_since_when_as_all_dates_are_said():
+    # Seen failing: "2026-12-01 00:00:00", without an offset.
+    found = get_job_counts()
+    today, day_ago = (datetime.fromisoformat(found[name]) for name in ("today", "day_ago"))
+    assert today.tzinfo is not None
+    assert (today.hour, today.minute, today.second) == (0, 0, 0)
+    assert timedelta(hours=22) < datetime.now(timezone.utc) - day_ago < timedelta(hours=26)
+    (_operator, moment) = desk.failed_jobs()["route_options"]["modified"]
+    assert datetime.strptime(moment, "%Y-%m-%d %H:%M:%S").hour == day_ago.hour, "Desk takes no offset"
 
 
 def test_counts_are_those_of_the_jobs_that_one_may_see(alice, bob, admin):

@@ -75,15 +75,15 @@ class ManuallyClosed(TypedDict):
 
 
 class JobCounts(TypedDict):
-    """Counts, each up to 10,000. `today` and `day_ago`: the times from which failures count, by the site's clock."""
+    """Counts, each up to 10,000. `today` and `day_ago`: the moments from which failures count."""
 
     running: int
     waiting: int
     failed_today: int
     failed_in_24_hours: int
     dead_letter: int
-    today: str
-    day_ago: str
+    today: Moment
+    day_ago: Moment
 
 
 class TypeFigures(TypedDict):

@@ -52,8 +52,8 @@ def get_metrics(organization: str | None = None, hours: int = 24) -> dict[str, A
 def get_job_counts(organization: str | None = None) -> dict[str, Any]:
     """Counts of running, waiting, lately failed and dead letter jobs, each up to 10,000.
 
-    `{running, waiting, failed_today, failed_in_24_hours, dead_letter, today, day_ago}`; the last two are the starts, by
-    the site's clock.
+    `{running, waiting, failed_today, failed_in_24_hours, dead_letter, today, day_ago}`; the last two are the moments
+    from which failures count. The day is that of the site's clock.
     """
     job = frappe.qb.DocType(config.JOB)
     visible = _visible(job, organization)
@@ -65,8 +65,8 @@ def get_job_counts(organization: str | None = None) -> dict[str, Any]:
         "failed_today": _number(job, visible & (job.modified >= today), RETRYABLE),
         "failed_in_24_hours": _number(job, visible & (job.modified >= day_ago), RETRYABLE),
         "dead_letter": _number(job, visible, [JobStatus.DEAD_LETTER]),
-        "today": f"{today:%Y-%m-%d %H:%M:%S}",
-        "day_ago": f"{day_ago:%Y-%m-%d %H:%M:%S}",
+        "today": clock.isoformat(today),
+        "day_ago": clock.isoformat(day_ago),
     }
 
 

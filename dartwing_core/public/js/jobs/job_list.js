@@ -184,7 +184,7 @@ class JobList {
 			{
 				label: __("Failed today"),
 				count: counts?.failed_today,
-				filters: [...is_in(FAILED), ["modified", ">=", counts?.today ?? frappe.datetime.get_today()]],
+				filters: [...is_in(FAILED), ["modified", ">=", counts ? as_filter(counts.today) : frappe.datetime.get_today()]],
 			},
 			{ label: __("Dead letter"), count: counts?.dead_letter, filters: [["status", "=", "Dead Letter"]] },
 		];
@@ -234,6 +234,9 @@ class JobList {
 		this.refresh();
 	}
 }
+
+/** A moment of the server's as a filter: by the site's clock, since Desk's filters take no offset. */
+const as_filter = (moment) => moment.slice(0, 19).replace("T", " ");
 
 function key_of(filters) {
 	const plain = filters.map(([field, operator, value]) => [field, operator.toLowerCase(), String(value)]);

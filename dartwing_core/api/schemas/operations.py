@@ -156,6 +156,7 @@ class Metrics(TypedDict):
     processing_time: ProcessingTime
     failure_rate_by_type: dict[str, float]
     processing_time_by_type: dict[str, float | None]
+    p95_seconds_by_type: dict[str, float | None]
     timestamp: Moment
 
 

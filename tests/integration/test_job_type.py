@@ -73,11 +73,29 @@ def test_the_decorator_refuses_a_wrong_signature():
         ("queue", "nowhere"),
         ("requires_permission", "No Such Thing"),
         ("requires_permission", "No Such Thing:read"),
+        # Seen failing: it was saved, and each submit was a 403.
+        ("requires_permission", "ToDo:bogus"),
     ],
 )
 def test_values_out_of_range_are_refused(field, value):
     with pytest.raises(frappe.ValidationError):
         factory.job_type("bad", **{field: value})
+
+
+@pytest.mark.parametrize("permission", ["ToDo", "ToDo:", "ToDo:write", "ToDo : share", "System Manager", ""])
+def test_a_permission_that_there_is_may_be_required(permission):
+    assert factory.job_type("guarded", requires_permission=permission)
+
+
+def test_a_permission_that_the_site_has_added_may_be_required():
+    if not frappe.db.exists("DocType", "Permission Type"):
+        pytest.skip("Frappe 15 has its own permissions alone")
+    added = frappe.new_doc("Permission Type").update({"doc_type": "ToDo", "perm_type": "approve", "name": "todo_approve"})
+    added.db_insert()
+    assert factory.job_type("guarded", requires_permission="ToDo:approve")
+    with pytest.raises(frappe.ValidationError, match="there is no permission approve"):
+        factory.job_type("other", requires_permission="Note:approve")
+    frappe.db.rollback()
 
 
 @pytest.mark.parametrize("name", ["test_type", "Test Type", "test-type.2", "T"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import frappe
 from frappe import _
+from frappe.permissions import rights
 
 from ..base import config
 from ..base.config import JobType
@@ -12,6 +13,8 @@ from ..errors import InvalidJobError, PermanentError
 from . import tenancy, visibility
 from .owner import Owner
 from .standing import Standing
+
+PERMISSION_TYPE = "Permission Type"
 
 
 def check_member(user: str, organization: str) -> Standing:
@@ -72,3 +75,11 @@ def has_required(user: str, requirement: str | None) -> bool:
     if colon or frappe.db.exists("DocType", doctype, cache=True):
         return bool(frappe.has_permission(doctype.strip(), ptype.strip() or "read", user=user))
     return requirement in frappe.get_roles(user)
+
+
+def permission_types(doctype: str) -> list[str]:
+    """The permissions that roles may have on documents of a DocType. Frappe 16 lets sites add their own."""
+    added: list[str] = []
+    if frappe.db.exists("DocType", PERMISSION_TYPE):
+        added = frappe.get_all(PERMISSION_TYPE, {"doc_type": doctype}, pluck="perm_type")
+    return [*rights, *added]

@@ -6,6 +6,7 @@ import frappe
 from frappe import _
 
 from dartwing_core.dartwing_core.guarded_document import OwnDocument
+from dartwing_core.jobs.access import permission
 from dartwing_core.jobs.attempt import functions, handlers
 from dartwing_core.jobs.base import config
 from dartwing_core.jobs.line import wake
@@ -125,8 +126,11 @@ class JobType(OwnDocument):
 
     def _validate_permission(self) -> None:
         requirement = (self.requires_permission or "").strip()
-        doctype, colon, _ptype = requirement.partition(":")
+        doctype, colon, ptype = (part.strip() for part in requirement.partition(":"))
         exists = frappe.db.exists("DocType", doctype) or (not colon and frappe.db.exists("Role", requirement))
         if requirement and not exists:
             frappe.throw(_("Requires Permission: there is no DocType or role {0}.").format(doctype))
+        if ptype and ptype not in (known := permission.permission_types(doctype)):
+            text = _("Requires Permission: there is no permission {0}. Use one of: {1}.")
+            frappe.throw(text.format(ptype, ", ".join(known)))
         self.requires_permission = requirement

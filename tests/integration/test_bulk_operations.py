@@ -71,7 +71,10 @@ def test_retrying_jobs_in_mixed_states_retries_the_failed_ones(mixed, alice):
 
 
 def test_deleting_is_for_system_managers_and_for_jobs_that_are_over(mixed, alice):
-    assert asked(delete_jobs, alice, [mixed["dead"]])["done"] == []
+    # Seen failing: an answer with each job refused by itself.
+    with pytest.raises(frappe.PermissionError, match="Only a System Manager may delete jobs"):
+        asked(delete_jobs, alice, [mixed["dead"]])
+    frappe.set_user("Administrator")
     answer = asked(delete_jobs, "Administrator", mixed.values())
     assert set(answer["done"]) == {mixed["dead"].name, mixed["done"].name}
     assert "Cancel it before" in answer["refused"][mixed["waiting"].name]
@@ -257,7 +260,7 @@ def test_names_given_twice_count_once_and_missing_ones_are_refused(mixed, alice)
     assert frappe.local.message_log == [], "the answer says it, no dialog"
 
 
-@pytest.mark.parametrize("operation", [cancel_jobs, retry_jobs, delete_jobs])
+@pytest.mark.parametrize("operation", [cancel_jobs, retry_jobs])
 def test_what_one_can_not_see_costs_one_statement_together(mixed, bob, operation):
     # Seen failing with three statements for each: 500 took seconds.
     names = [mixed["dead"].name, *(f"JOB-1K{number:018}" for number in range(bulk.MAX_JOBS - 1))]

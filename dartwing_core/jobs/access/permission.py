@@ -77,6 +77,12 @@ def has_required(user: str, requirement: str | None) -> bool:
     return requirement in frappe.get_roles(user)
 
 
+def check_may_delete() -> None:
+    """Raises PermissionError unless the user may delete jobs, which System Managers may."""
+    if not frappe.has_permission(config.JOB, "delete"):
+        raise frappe.PermissionError(_("Only a System Manager may delete jobs."))
+
+
 def permission_types(doctype: str) -> list[str]:
     """The permissions that roles may have on documents of a DocType. Frappe 16 lets sites add their own."""
     added: list[str] = []

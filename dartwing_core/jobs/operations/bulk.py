@@ -9,6 +9,7 @@ import frappe
 from frappe import _
 
 from .. import engine
+from ..access import permission
 from ..base import config, plain_text
 from ..base.texts import cut
 from ..errors import DuplicateJobError, InvalidJobError
@@ -35,14 +36,17 @@ def retry_jobs(job_ids: Sequence[str]) -> dict[str, Any]:
 
 
 def delete_jobs(job_ids: Sequence[str]) -> dict[str, Any]:
-    """Delete these jobs, if they are over, with their history. Answers like `cancel_jobs`. System Manager only."""
+    """Delete these jobs, if they are over, with their history. Answers like `cancel_jobs`.
+
+    Raises PermissionError unless the user is a System Manager.
+    """
+    _names(job_ids)
+    permission.check_may_delete()
     return _each(job_ids, _delete)
 
 
 def _delete(name: str) -> None:
     job = visible_jobs.visible_job(name, "name", "owner_user", "organization")
-    if not frappe.has_permission(config.JOB, "delete"):
-        raise frappe.PermissionError(_("Only a System Manager may delete jobs."))
     frappe.delete_doc(config.JOB, job["name"])
 
 

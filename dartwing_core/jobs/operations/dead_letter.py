@@ -8,7 +8,7 @@ import frappe
 from frappe import _
 
 from .. import engine
-from ..access import visibility
+from ..access import permission, visibility
 from ..base import config, plain_text
 from ..errors import DuplicateJobError, InvalidTransitionError
 from ..queries import job_queries, list_arguments, visible_jobs
@@ -29,8 +29,12 @@ def get_dead_letter_jobs(organization: str | None = None, limit: int = 100) -> l
 
 
 def delete_dead_letter_job(job_id: str) -> None:
-    """Delete a Dead Letter job with its history. System Manager only. Raises InvalidTransitionError in other states."""
+    """Delete a Dead Letter job with its history.
+
+    Raises PermissionError unless the user is a System Manager, InvalidTransitionError if the job is in another state.
+    """
     job = visible_jobs.visible_job(job_id)
+    permission.check_may_delete()
     if job["status"] != JobStatus.DEAD_LETTER:
         raise InvalidTransitionError(_("Job {0} is {1}, not Dead Letter.").format(job["name"], _(job["status"])))
     frappe.delete_doc(config.JOB, job["name"])

@@ -46,10 +46,17 @@ def test_a_type_whose_handler_is_gone_takes_no_new_jobs(job_type):
     refused(InvalidJobError, "not a registered job handler", job_type, factory.ALPHA)
 
 
-@pytest.mark.parametrize("missing", [None, "", "  ", 5])
+@pytest.mark.parametrize("missing", [None, "", "  "])
 def test_type_and_organization_are_required(job_type, missing):
     refused(InvalidJobError, "job_type is missing", missing, factory.ALPHA)
     refused(InvalidJobError, "organization is missing", job_type, missing)
+
+
+@pytest.mark.parametrize("wrong", [5, 0, False, ["x"], {}])
+def test_type_and_organization_are_text(job_type, wrong):
+    # Seen failing: "… is missing".
+    refused(InvalidJobError, "job_type must be text", wrong, factory.ALPHA)
+    refused(InvalidJobError, "organization must be text", job_type, wrong)
 
 
 @pytest.mark.parametrize("parameters", [[1], "text", 3])

@@ -141,8 +141,8 @@ def test_caps_are_named_with_the_turn(in_line, limited):
     factory.job_type("plain", max_concurrent=7, max_concurrent_per_organization=2)
     limited(max_running=3)
     assert reason(in_line()) == (
-        "Waits for its turn. The organization runs at most 3 jobs at once. At most 7 jobs of this type run at once."
-        " The organization runs at most 2 jobs of this type at once."
+        "Waits for its turn. The organization's limit of running jobs is 3. The limit of running jobs of this type is 7."
+        " The organization's limit of running jobs of this type is 2."
     )
 
 

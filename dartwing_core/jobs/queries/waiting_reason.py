@@ -163,11 +163,11 @@ def _turn(job: Job, limits_of: Mapping[str, Limits], workers: Mapping[str, int])
         return _("No worker serves the queue {0} at the moment.").format(job["queue"])
     job_type = config.job_type(job["job_type"])
     rules = [
-        (limits_of[job["organization"]].max_running, _("The organization runs at most {0} jobs at once.")),
-        (job_type.max_concurrent if job_type else 0, _("At most {0} jobs of this type run at once.")),
+        (limits_of[job["organization"]].max_running, _("The organization's limit of running jobs is {0}.")),
+        (job_type.max_concurrent if job_type else 0, _("The limit of running jobs of this type is {0}.")),
         (
             job_type.max_concurrent_per_organization if job_type else 0,
-            _("The organization runs at most {0} jobs of this type at once."),
+            _("The organization's limit of running jobs of this type is {0}."),
         ),
     ]
     caps = [words.format(cap) for cap, words in rules if cap]

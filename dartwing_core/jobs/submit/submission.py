@@ -214,7 +214,9 @@ def _newly_declared(name: str) -> JobType | None:
 
 def required_text(value: Any, argument: str) -> str:
     """The text, for an argument that must be one. Raises InvalidJobError for anything else, also for an empty text."""
-    if not isinstance(value, str) or not value.strip():
+    if value is not None and not isinstance(value, str):
+        raise InvalidJobError(_("{0} must be text.").format(argument))
+    if not value or not value.strip():
         raise InvalidJobError(_("{0} is missing.").format(argument))
     return canonical.plain(value, argument)
 

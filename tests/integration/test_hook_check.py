@@ -70,7 +70,8 @@ def test_hooks_without_a_mistake_have_no_problem(declare, monkeypatch):
     [
         (
             {"Job Schedule": {"on_updat": "echo_job"}},
-            'background_job_submit_on["Job Schedule"]: event on_updat is unknown: did you mean on_update? Correct the name.',
+            'background_job_submit_on["Job Schedule"]: event on_updat is unknown: did you mean on_update? '
+            "Correct the name.",
         ),
         (
             {"Background Jub": {"on_update": "echo_job"}},
@@ -88,15 +89,18 @@ def test_hooks_without_a_mistake_have_no_problem(declare, monkeypatch):
         ),
         (
             {"Job Schedule": {"on_update": "ecko_job"}},
-            'background_job_submit_on["Job Schedule"]["on_update"]: Job Type ecko_job is unknown: did you mean echo_job? '
-            "Correct the name, or declare the type.",
+            'background_job_submit_on["Job Schedule"]["on_update"]: Job Type ecko_job is unknown: '
+            "did you mean echo_job? Correct the name, or declare the type.",
         ),
         (
             {"Job Schedule": {"on_update": f"{__name__}.heer"}},
             f'background_job_submit_on["Job Schedule"]["on_update"]: {__name__}.heer does not exist. '
             f"In {__name__}, heer is unknown: did you mean hear? Correct the name.",
         ),
-        ({"Job Schedule": "echo_job"}, 'background_job_submit_on["Job Schedule"]: write a dict, such as {"on_update": …}.'),
+        (
+            {"Job Schedule": "echo_job"},
+            'background_job_submit_on["Job Schedule"]: write a dict, such as {"on_update": …}.',
+        ),
         ("echo_job", 'background_job_submit_on: write a dict, such as {"Sales Invoice": …}.'),
     ],
 )

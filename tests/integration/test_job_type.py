@@ -90,7 +90,9 @@ def test_a_permission_that_there_is_may_be_required(permission):
 def test_a_permission_that_the_site_has_added_may_be_required():
     if not frappe.db.exists("DocType", "Permission Type"):
         pytest.skip("Frappe 15 has its own permissions alone")
-    added = frappe.new_doc("Permission Type").update({"doc_type": "ToDo", "perm_type": "approve", "name": "todo_approve"})
+    added = frappe.new_doc("Permission Type").update(
+        {"doc_type": "ToDo", "perm_type": "approve", "name": "todo_approve"}
+    )
     added.db_insert()
     assert factory.job_type("guarded", requires_permission="ToDo:approve")
     with pytest.raises(frappe.ValidationError, match="there is no permission approve"):

@@ -141,8 +141,8 @@ def test_caps_are_named_with_the_turn(in_line, limited):
     factory.job_type("plain", max_concurrent=7, max_concurrent_per_organization=2)
     limited(max_running=3)
     assert reason(in_line()) == (
-        "Waits for its turn. The organization's limit of running jobs is 3. The limit of running jobs of this type is 7."
-        " The organization's limit of running jobs of this type is 2."
+        "Waits for its turn. The organization's limit of running jobs is 3. "
+        "The limit of running jobs of this type is 7. The organization's limit of running jobs of this type is 2."
     )
 
 

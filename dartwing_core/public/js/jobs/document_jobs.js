@@ -33,11 +33,11 @@ function section(frm, { jobs, total }) {
 }
 
 /** The section where an opened form shows it. The dashboard may be in a tab behind the first one. */
-function in_sight(frm, section) {
+function in_sight(frm, shown) {
 	const [first_tab] = frm.layout.tabs;
-	if (first_tab) return $(make("div", { class: "form-dashboard" })).append(section).prependTo(first_tab.wrapper);
+	if (first_tab) return $(make("div", { class: "form-dashboard" })).append(shown).prependTo(first_tab.wrapper);
 	frm.dashboard.show();
-	return section;
+	return shown;
 }
 
 function line({ job_id, job_type, title, status, progress_message, error_message }) {

@@ -36,7 +36,7 @@ def test_a_site_without_the_app_notifies_as_frappe_does(without_app):
 
 
 def test_a_site_without_the_app_gets_frappes_own_function(site, monkeypatch):
-    # Seen failing: reports were mailed by the rules of this app.
+    # Seen failing: the rule ran on both sites, as the process had loaded it for one of them.
     own, ruled = [], []
 
     def rule(_own):

@@ -16,6 +16,11 @@ from tests.support.database import statements
 
 
 @pytest.fixture
+def notified(site) -> str:
+    return factory.user("notified", roles=("Desk User",))
+
+
+@pytest.fixture
 def without_app(site, monkeypatch) -> None:
     """The site has no such app: nothing of it may be read."""
 
@@ -25,14 +30,14 @@ def without_app(site, monkeypatch) -> None:
     installed = [app for app in frappe.get_installed_apps() if app != wrapping.APP]
     monkeypatch.setattr(frappe, "get_installed_apps", lambda **_given: installed)
     monkeypatch.setattr(config, "_read_settings", fail)
+    monkeypatch.setitem(frappe.flags, "in_uninstall", True)  # Frappe 15 refuses hooks of apps that are not installed
 
 
-def test_a_site_without_the_app_notifies_as_frappe_does(without_app):
+def test_a_site_without_the_app_notifies_as_frappe_does(notified, without_app):
     # Seen failing: ImportError, as the worker had loaded the wall for another site of its bench.
-    user = factory.user("notified", roles=("Desk User",))
     about = {"type": "Mention", "document_type": "ToDo", "document_name": "t0d0", "subject": "x", "from_user": "Guest"}
-    notification_log.make_notification_logs(frappe._dict(about), [user])
-    assert frappe.get_all("Notification Log", {"for_user": user}, pluck="document_name") == ["t0d0"]
+    notification_log.make_notification_logs(frappe._dict(about), [notified])
+    assert frappe.get_all("Notification Log", {"for_user": notified}, pluck="document_name") == ["t0d0"]
 
 
 def test_a_site_without_the_app_gets_frappes_own_function(site, monkeypatch):

@@ -109,8 +109,9 @@ SPELLINGS = {"as it is": lambda name: name, "small": str.lower, "wide J": lambda
 @pytest.mark.timeout(300)
 def test_hidden_and_missing_answer_alike(stranger, job):
     wrong = []
+    nowhere = NOWHERE[:-7] + frappe.generate_hash(length=7).upper()  # Frappe 15 counts likes of each name
     for title, (verb, path, body) in WAYS.items():
-        told = [tenants.plain(send(stranger, verb, path, name, body), name) for name in (job, NOWHERE)]
+        told = [tenants.plain(send(stranger, verb, path, name, body), name) for name in (job, nowhere)]
         if told[0] != told[1] or (told[0][0] == 200 and title != "unfollow"):
             wrong.append(f"{title}: {told[0][0]} {told[0][1][:200]} | {told[1][0]} {told[1][1][:200]}")
     assert wrong == [], "\n".join(wrong)

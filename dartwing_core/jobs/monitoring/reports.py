@@ -18,7 +18,7 @@ from ..errors import InvalidJobError
 from ..operations import bulk
 from ..queries import list_arguments, pages
 from ..status import RETRYABLE, JobStatus
-from .metrics import p95_of_each, run_seconds, since
+from .metrics import p95_by_type, run_seconds, since
 
 GROUPS = 500
 LONGEST_FINGERPRINT = 64
@@ -52,7 +52,7 @@ def type_performance(organization: str | None = None, hours: int = 24) -> list[d
     )
     query = frappe.qb.from_(job).select(*columns).where(recent).groupby(job.job_type)
     rows = query.orderby(number, order=Order.desc).orderby(job.job_type).run(as_dict=True)
-    slowest = _p95(job, recent)
+    slowest = p95_by_type(job, recent)
     return [_performance(row, slowest.get(row["job_type"])) for row in rows]
 
 
@@ -65,13 +65,6 @@ def _performance(row: dict[str, Any], p95: Any) -> dict[str, Any]:
         "average_seconds": _rounded(row["average_seconds"]),
         "p95_seconds": _rounded(p95),
     }
-
-
-def _p95(job: Table, condition: Criterion) -> dict[str, Any]:
-    """The nearest-rank percentile of each type's completed jobs."""
-    done = condition & _seconds(job).isnotnull()
-    times = frappe.qb.from_(job).select(job.job_type, _seconds(job).as_("seconds")).where(done).as_("times")
-    return p95_of_each(times, "job_type", "seconds")
 
 
 def _seconds(job: Table) -> Term:

@@ -13,7 +13,7 @@ from frappe import _
 
 import dartwing_core
 from dartwing_core.jobs import JobContext, PermanentError, Secret
-from dartwing_core.jobs.base.secret_values import SHORTEST_HIDDEN
+from dartwing_core.jobs.base.secret_texts import SHORTEST_HIDDEN
 from dartwing_core.jobs.base.texts import cut
 
 METHODS = ("POST", "PUT", "PATCH", "DELETE", "GET")

@@ -26,7 +26,8 @@ from dartwing_core.jobs import (
 )
 from dartwing_core.jobs.attempt import functions
 from dartwing_core.jobs.attempt.parameters import declared_by
-from dartwing_core.jobs.base.secret_values import MASK, spellings, without
+from dartwing_core.jobs.base.secret_texts import spellings, without
+from dartwing_core.jobs.base.secret_values import MASK
 from tests.support import enqueued_functions, factory, schedules, typed_handlers
 from tests.support.jobs import run, submitted
 from tests.support.secret_rows import GIVEN, TOKEN, tables_with, typed

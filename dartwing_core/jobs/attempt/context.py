@@ -12,7 +12,8 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import frappe
 
-from ..base.secret_values import Secret, spellings, without
+from ..base.secret_texts import spellings, without
+from ..base.secret_values import Secret
 from ..errors import JobCanceledError, JobSnoozed
 from . import idempotency, job_files
 from .attempt_log import AttemptLog

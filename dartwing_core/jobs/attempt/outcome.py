@@ -15,7 +15,7 @@ from ..base import canonical, clock, config, plain_text
 from ..base.config import RetryPolicy
 from ..base.outside_errors import BaseTimeoutException
 from ..base.row_types import Columns, TypeAndOrganization
-from ..base.secret_values import without, without_in
+from ..base.secret_texts import without, without_in
 from ..db import server_errors
 from ..errors import InvalidJobError, JobError, JobPutBackError, JobSnoozed, JobTimeoutError
 from ..status import JobStatus

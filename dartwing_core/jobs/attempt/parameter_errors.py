@@ -7,7 +7,8 @@ from typing import Any
 
 from frappe import _
 
-from ..base.secret_values import Secret, spellings, without
+from ..base.secret_texts import spellings, without
+from ..base.secret_values import Secret
 from ..base.texts import cut
 
 WHOLE = "parameters"

@@ -12,7 +12,7 @@ from frappe import _
 from ..base import canonical, clock, config, ids
 from ..base.config import RetryPolicy
 from ..base.row_types import Columns
-from ..base.secret_values import without_in
+from ..base.secret_texts import without_in
 from ..db import connection, server_errors, sql
 from ..errors import InvalidJobError, JobCanceledError, JobTimeoutError, PermanentError, TransientError
 from ..line import claim

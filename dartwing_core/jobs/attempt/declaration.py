@@ -79,7 +79,7 @@ def declare(function: Callable[..., Any], type_name: str, options: Mapping[str, 
     if unknown := sorted(options.keys() - Options.__annotations__.keys()):
         about = describe_unknown(unknown, Options.__annotations__)
         raise TypeError(as_sentence(_("@job_handler: option {0}").format(about)))
-    if wrong := [(name, value) for name, value in options.items() if _problem_of(name, value)]:
+    if wrong := [(name, value) for name, value in options.items() if not _is_of_kind(value, HINTS[name])]:
         return Declaration(type_name, {}, wrong_option=wrong[0])
     values = {FIELDS.get(name, name): _plain(value) for name, value in options.items() if name != "former_names"}
     if "deduplication" in values:  # also as a call says it
@@ -90,21 +90,24 @@ def declare(function: Callable[..., Any], type_name: str, options: Mapping[str, 
     return Declaration(type_name, values, tuple(options.get("former_names", ())))
 
 
-def _problem_of(name: str, value: Any) -> str | None:
-    """The problem of an option whose value is of another kind than its annotation says. None if there is none."""
-    hint = HINTS[name]
+def _is_of_kind(value: Any, hint: Any) -> bool:
+    """Whether an option's value is of the kind that its annotation says."""
     if hint is int:
-        is_right, kind = isinstance(value, int) and not isinstance(value, bool), _("a whole number")
-    elif hint is bool:
-        is_right, kind = isinstance(value, int), _("True or False")
-    elif hint is str:
-        is_right, kind = isinstance(value, str), _("text")
-    elif get_origin(hint) is Callable:
-        is_right, kind = callable(value) or isinstance(value, str), _("a function")
-    else:
-        is_right, kind = isinstance(value, Collection), _("a list")
-    if is_right:
-        return None
+        return isinstance(value, int) and not isinstance(value, bool)
+    if hint is bool:
+        return isinstance(value, int)
+    if hint is str:
+        return isinstance(value, str)
+    if get_origin(hint) is Callable:
+        return callable(value) or isinstance(value, str)
+    return isinstance(value, Collection)
+
+
+def _problem_of(name: str, value: Any) -> str:
+    """The problem of an option whose value is of another kind."""
+    hint = HINTS[name]
+    kinds = {int: _("a whole number"), bool: _("True or False"), str: _("text")}
+    kind = kinds.get(hint) or (_("a function") if get_origin(hint) is Callable else _("a list"))
     return _("{0} must be {1}, not {2}. Leave out an option without a value.").format(name, kind, cut(repr(value)))
 
 

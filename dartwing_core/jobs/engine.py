@@ -25,7 +25,7 @@ from .status import RETRYABLE, JobStatus
 from .store import batch_store, dependencies, job_store, new_rows, runs
 from .store.job_rows import ChildRow, JobRow, NewJobRow
 from .submit import dedup, duplicates, quota, submission
-from .submit.after_commit import after_commit, undone_on_error
+from .submit.after_commit import after_commit, busy, undone_on_error
 from .submit.dependency_check import DependencyCheck, ParentRow
 from .submit.duplicates import Duplicate
 from .submit.request import CALLERS_ARGUMENTS, Prepared, Request
@@ -234,7 +234,7 @@ def _cancel_abandoned(names: Sequence[str]) -> None:
     """Cancel abandoned jobs for the equal ones that are inserted next. Raises JobBusyError if one is just changing."""
     for name in names:
         if not cancel.cancel_abandoned(name):
-            raise JobBusyError(_("Somebody else is just changing this job. Please try again."))
+            raise busy()
 
 
 def _insert(rows: list[NewJobRow]) -> None:

@@ -61,9 +61,14 @@ def frappe_asks(builders: tuple[str, ...], own: tuple[str, ...]) -> bool:
     return frame is not None and is_frappes(frame)
 
 
-def asking(builders: tuple[str, ...], own: tuple[str, ...]) -> FrameType | None:
-    """The function that issues the query: the nearest frame that does not act for its caller."""
-    return next((frame for frame in frames() if not asks_for_others(frame, builders, own)), None)
+def asking(
+    builders: tuple[str, ...], own: tuple[str, ...], among: Iterator[FrameType] | None = None
+) -> FrameType | None:
+    """The function that issues the query: the nearest frame that does not act for its caller.
+
+    `among`: the frames from the nearest outwards; by default all.
+    """
+    return next((frame for frame in among or frames() if not asks_for_others(frame, builders, own)), None)
 
 
 def frappe_saves(document: Any) -> bool:

@@ -72,8 +72,7 @@ KINDS = {
     PREPARED: Kind(None, "owner", "report_name", is_kept=True),
 }
 BOARD = "Kanban Board"
-APP = "dartwing_core"
-OUR_FUNCTIONS = f"{APP}."
+OUR_FUNCTIONS = f"{wrapping.APP}."
 
 
 def conditions(user: str | None = None, doctype: str = "List Filter") -> str:

@@ -93,8 +93,7 @@ def _is_plain(code: str, own: set[str] | None) -> bool:
 
 def _may_know_secrets() -> bool:
     """Whether one of KEEPERS issues the query, or an app or a script."""
-    around = callers.frames_around_sql()
-    frame = next((one for one in around if not callers.asks_for_others(one, callers.BUILDERS, WRAPPERS)), None)
+    frame = callers.asking(callers.BUILDERS, WRAPPERS, callers.frames_around_sql())
     module = frame.f_globals.get("__name__", "") if frame else ""
     return frame is not None and (not callers.is_frappes(frame) or module.partition(".")[2] in KEEPERS)
 

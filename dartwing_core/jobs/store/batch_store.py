@@ -19,11 +19,9 @@ from ..base.row_types import Columns, fields_of
 from ..db import sql
 from ..db.rows import insert_row, update_query
 from ..status import LIVE, JobStatus
-from . import backlog
+from . import backlog, job_store
 from .job_rows import MemberRow
 from .runs import CancelRequest
-
-LOCK_WAIT = 2  # seconds, of a web request or of the settle of a last member
 
 
 class BatchRow(TypedDict):
@@ -91,11 +89,12 @@ def cancel_request(name: str) -> CancelRequest | None:
 def update(name: str, values: Columns, status: str | None = None) -> bool:
     """Write columns, with `status` only while the batch has it. Locks the row until the commit either way.
 
-    Waits at most LOCK_WAIT seconds for the row. The error is then the database's.
+    Waits at most `job_store.LOCK_WAIT` seconds for the row. The error is then the database's.
     """
     batch = frappe.qb.DocType(config.BATCH)
     query = update_query(config.BATCH, {"modified": clock.site_time(), **values}).where(batch.name == name)
-    return bool(sql.run_update(query.where(batch.status == status) if status else query, LOCK_WAIT, by_name=True))
+    query = query.where(batch.status == status) if status else query
+    return bool(sql.run_update(query, job_store.LOCK_WAIT, by_name=True))
 
 
 def reopen(name: str) -> None:

@@ -145,5 +145,10 @@ def undone_on_error(savepoint: str) -> Iterator[None]:
         finally:
             best_effort.run(drop_newer)
         if not is_undone and server_errors.database_code(error) == server_errors.LOCK_WAIT_TIMEOUT:
-            raise JobBusyError(_("Somebody else is just changing this job. Please try again.")) from error
+            raise busy() from error
         raise
+
+
+def busy() -> JobBusyError:
+    """The error about a job that another transaction is just changing."""
+    return JobBusyError(_("Somebody else is just changing this job. Please try again."))

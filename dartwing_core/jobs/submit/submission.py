@@ -207,7 +207,9 @@ def _newly_declared(name: str) -> JobType | None:
         config.keep()  # anew: what is kept is older than the type
     found = config.job_type(name)
     about = [problem for problem in report.problems if name in problem]
-    if about := about if found else [*about, *report.unreadable]:
+    if not found:
+        about += report.unreadable
+    if about:
         raise InvalidJobError(about[0])
     return found
 

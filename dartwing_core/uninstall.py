@@ -16,9 +16,10 @@ from dartwing_core.jobs.recovery import blocking_rows
 from dartwing_core.jobs.store import private_files
 
 SET_UP = {
-    **dict.fromkeys(("Property Setter", "Print Format"), "doc_type"),
+    **dict.fromkeys(("Property Setter", "Print Format", "Web Form"), "doc_type"),
     **dict.fromkeys(("Custom Field", "Client Script"), "dt"),
     **dict.fromkeys(("Server Script", "Kanban Board", "List Filter", "Auto Repeat"), "reference_doctype"),
+    **dict.fromkeys(("Calendar View", "Data Import"), "reference_doctype"),
     **dict.fromkeys(("Notification", "Workflow", "Assignment Rule", "Document Naming Rule"), "document_type"),
     **dict.fromkeys(("Number Card", "Dashboard Chart", "Milestone Tracker", "DocType Layout"), "document_type"),
     "Webhook": "webhook_doctype",
@@ -28,14 +29,15 @@ SET_UP = {
 """DocTypes of what people set up for a DocType, with the field that names it. Nothing of it works without that."""
 SET_UP_FOR_REPORT = {"Auto Email Report": "report", "Prepared Report": "report_name"}
 ROWS = {
-    **dict.fromkeys(("Comment", "View Log"), "reference_doctype"),
-    **dict.fromkeys(("Tag Link", "Notification Log"), "document_type"),
+    **dict.fromkeys(("Comment", "View Log", "Document Share Key"), "reference_doctype"),
+    **dict.fromkeys(("Tag Link", "Notification Log", "Workspace Quick List"), "document_type"),
     **dict.fromkeys(("Version", "Document Follow"), "ref_doctype"),
     "DocShare": "share_doctype",
     "Custom DocPerm": "parent",
     "Logs To Clear": "ref_doctype",
     "Global Search DocType": "document_type",
-    "DocType Link": "link_doctype",
+    **dict.fromkeys(("DocType Link", "Communication Link"), "link_doctype"),
+    "Permission Type": "doc_type",
     "Singles": "doctype",  # Frappe 15 leaves those of settings
     **{doctype: kind for doctype, (kind, _name) in blocking_rows.ROWS.items()},
 }
@@ -72,7 +74,7 @@ def _delete_references(doctypes: Sequence[str]) -> None:
         _delete(doctype, {field: ours}, ignore_on_trash=True)
     reports = frappe.get_all("Report", filters={"ref_doctype": ours}, pluck="name")
     for doctype, field in SET_UP_FOR_REPORT.items():
-        _delete(doctype, {field: ["in", reports]})
+        _delete(doctype, {field: ["in", reports]}, ignore_on_trash=True)
     _delete_files({"attached_to_doctype": ours})
     for doctype, field in ROWS.items():
         if frappe.db.table_exists(doctype):
@@ -92,8 +94,14 @@ def _delete_files(filters: Mapping[str, Any]) -> None:
 
 
 def _delete(doctype: str, filters: Mapping[str, Any], **options: Any) -> None:
-    """Delete these documents by Frappe's function. Some versions of Frappe lack one of the DocTypes."""
+    """Delete these documents by Frappe's function. Some versions of Frappe lack one of the DocTypes.
+
+    Files attached to them go first: with their document, Frappe would delete the bytes at once.
+    """
     if not frappe.db.table_exists(doctype):
         return
-    for name in frappe.get_all(doctype, filters=filters, pluck="name"):
+    names = frappe.get_all(doctype, filters=filters, pluck="name")
+    if names and doctype != "File":
+        _delete_files({"attached_to_doctype": doctype, "attached_to_name": ["in", names]})
+    for name in names:
         frappe.delete_doc(doctype, name, force=True, ignore_permissions=True, **options)

@@ -96,6 +96,25 @@ def test_peoples_own_rows_stay_without_their_reference(site):
         assert frappe.db.get_value(kind, others[kind], list(fields)) == GUEST
 
 
+@pytest.mark.parametrize("doctype", ["Client Script", "Prepared Report"])
+def test_a_dry_run_deletes_no_bytes_of_files_on_what_people_have_set_up(site, doctype):
+    # Seen failing: the bytes were gone after the rollback, and the File was not.
+    report = frappe.get_all("Report", {"ref_doctype": JOB}, pluck="name", limit=1)[0]
+    name = insert(doctype, **({"dt": JOB} if doctype == "Client Script" else {"report_name": report}))
+    values = {"attached_to_doctype": doctype, "attached_to_name": name, "is_private": 1, "content": b"theirs"}
+    file = frappe.get_doc({"doctype": "File", "file_name": f"{frappe.generate_hash()}.txt", **values}).insert()
+    frappe.db.commit()
+    try:
+        begin_uninstall()
+        assert not frappe.db.exists("File", file.name)
+        frappe.db.rollback()
+        assert frappe.get_doc("File", file.name).get_content() == "theirs"
+    finally:
+        frappe.delete_doc("File", file.name, force=True)
+        frappe.db.delete(doctype, {"name": name})
+        frappe.db.commit()
+
+
 def test_files_go_with_their_bytes_once_the_deletion_is_committed(site, job_type):
     # Seen failing: the results of all jobs stayed on the disk, without a rule that guards them.
     job = submitted(job_type)

@@ -11,7 +11,9 @@ import pytest
 from dartwing_core.api import errors
 from dartwing_core.jobs import delete_jobs, submit_job
 from dartwing_core.jobs.base import config
+from dartwing_core.jobs.db import transaction
 from dartwing_core.jobs.recovery import organization_removal, retention
+from dartwing_core.jobs.submit.after_commit import after_commit, undone_on_error
 from dartwing_core.wall import guard  # noqa: F401 (loads all of the wall, as requests and workers do)
 from tests.integration.test_kept_files import attached
 from tests.integration.test_retention import aged, ended, is_there
@@ -71,3 +73,16 @@ def test_a_bulk_delete_that_loses_its_transaction_has_deleted_nothing(saved_mean
     assert errors.answer(lost.value).status_code == 503
     frappe.db.commit()
     assert all(map(is_there, jobs))
+
+
+def test_an_operation_whose_fate_can_not_be_read_leaves_no_action_for_the_commit(site, monkeypatch):
+    # Seen failing: a job was stopped after the commit, though its cancel had raised an error.
+    def fail(*_arguments: Any) -> bool:
+        raise ConnectionError("the server is gone")
+
+    monkeypatch.setattr(transaction, "has_undone_transaction", fail)
+    before = list(after_commit().actions)
+    with pytest.raises(ConnectionError), undone_on_error("fate"):
+        after_commit().actions.append(lambda: None)
+        raise ValueError
+    assert after_commit().actions == before

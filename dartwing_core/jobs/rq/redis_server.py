@@ -18,13 +18,10 @@ T = TypeVar("T")
 @lru_cache
 def client_of(url: str, username: str | None = None, password: str | None = None) -> redis.Redis:
     """One client for a process. It keeps its connection from one sweep or submit to the next, and renews it."""
-    return redis.Redis.from_url(
-        url,
-        username=username,
-        password=password,
-        socket_connect_timeout=CONNECT_TIMEOUT,
-        socket_timeout=ANSWER_TIMEOUT,
-    )
+    timeouts = {"socket_timeout": ANSWER_TIMEOUT}
+    if not url.startswith("unix://"):  # a socket of the machine knows no other one in Frappe 15's redis-py
+        timeouts["socket_connect_timeout"] = CONNECT_TIMEOUT
+    return redis.Redis.from_url(url, username=username, password=password, **timeouts)
 
 
 class Availability:

@@ -138,8 +138,9 @@ def undone_on_error(savepoint: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        is_undone = transaction.has_undone_transaction(error, frappe.db.sql)
+        is_undone = True  # also if that can't be read
         try:
+            is_undone = transaction.has_undone_transaction(error, frappe.db.sql)
             if not is_undone:  # else the savepoint is gone too
                 frappe.db.rollback(save_point=savepoint)
         finally:

@@ -80,9 +80,13 @@ def test_an_operation_whose_fate_can_not_be_read_leaves_no_action_for_the_commit
     def fail(*_arguments: Any) -> bool:
         raise ConnectionError("the server is gone")
 
+    def operate() -> None:
+        with undone_on_error("fate"):
+            after_commit().actions.append(lambda: None)
+            raise ValueError
+
     monkeypatch.setattr(transaction, "has_undone_transaction", fail)
     before = list(after_commit().actions)
-    with pytest.raises(ConnectionError), undone_on_error("fate"):
-        after_commit().actions.append(lambda: None)
-        raise ValueError
+    with pytest.raises(ConnectionError):
+        operate()
     assert after_commit().actions == before

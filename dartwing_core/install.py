@@ -10,7 +10,7 @@ from frappe.model.base_document import get_controller
 
 from dartwing_core.dartwing_core import guarded_file
 from dartwing_core.jobs.attempt import declared_types, idempotency
-from dartwing_core.jobs.base import clock, secret_values
+from dartwing_core.jobs.base import clock, sealing
 from dartwing_core.jobs.errors import InvalidJobError
 from dartwing_core.jobs.operations import hook_check, organization_links
 from dartwing_core.jobs.operations.default_organization import set_default_organization
@@ -63,7 +63,7 @@ def seed() -> None:
             values = {"doctype": "Role", "role_name": role, "desk_access": 1}
             frappe.get_doc(values).insert(ignore_permissions=True)
     idempotency.make_secret()
-    secret_values.make_key()  # now: running processes keep their configuration for a while
+    sealing.make_key()  # now: running processes keep their configuration for a while
     sync_types()
     follow_adapter()
 

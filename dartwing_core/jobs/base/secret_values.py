@@ -5,27 +5,16 @@ In a row, a secret stands as `{"$secret": "…"}`, encrypted with the site's own
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import json
 from collections.abc import Callable, Collection, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args
+from typing import Any, Generic, TypeVar, get_args
 
-import frappe
 from frappe import _
-from frappe.utils.synchronization import filelock
 
 from ..errors import InvalidJobError
-from . import canonical
-
-if TYPE_CHECKING:
-    from cryptography.fernet import Fernet
+from . import canonical, sealing
 
 MARK = "$secret"
 """The only key of an encrypted value. No parameter of a caller's may hold it."""
-KEY = "encryption_key"
-"""The site's key in its configuration."""
 MASK = "••••••••"
 DOTS = MASK[:4]
 """No given secret may hold so many: they are the mask, perhaps with something typed beside it."""
@@ -127,9 +116,7 @@ def _is_unicode(secret: Secret[str]) -> bool:
 
 def sealed(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Veiled parameters with their secrets encrypted. Each time it is another text."""
-    make_key()
-    cipher = _cipher()
-    return _replaced(parameters, lambda secret: cipher.encrypt(secret.get_secret_value().encode()).decode())
+    return _replaced(parameters, lambda secret: sealing.seal(secret.get_secret_value()))
 
 
 def fingerprinted(parameters: Mapping[str, Any], owner: str) -> dict[str, Any]:
@@ -137,13 +124,7 @@ def fingerprinted(parameters: Mapping[str, Any], owner: str) -> dict[str, Any]:
 
     Those of two owners differ: who guesses another user's secret must not learn from a duplicate that it is right.
     """
-    make_key()
-    key = _key().encode()
-
-    def fingerprint(secret: Secret[str]) -> str:
-        return hmac.digest(key, f"{owner}\n{secret.get_secret_value()}".encode(), hashlib.sha256).hex()
-
-    return _replaced(parameters, fingerprint)
+    return _replaced(parameters, lambda secret: sealing.fingerprint(f"{owner}\n{secret.get_secret_value()}"))
 
 
 def _replaced(parameters: Mapping[str, Any], replacement: Callable[[Secret[str]], str]) -> dict[str, Any]:
@@ -166,47 +147,10 @@ def opened(parameters: Mapping[str, Any], names: Collection[str]) -> dict[str, A
 
 
 def _opened_value(name: str, value: Mapping[str, Any]) -> Secret[str]:
-    from cryptography.fernet import InvalidToken
-
-    cipher = _cipher()
     try:
-        return Secret(cipher.decrypt(str(value[MARK]).encode()).decode())
-    except (InvalidToken, ValueError) as error:
-        text = _("{0} can't be decrypted: the site's encryption_key is not the one it was encrypted with.")
-        raise InvalidJobError(text.format(name)) from error
-
-
-def _cipher() -> Fernet:
-    from cryptography.fernet import Fernet  # late: its import takes time, and few jobs have secrets
-
-    try:
-        return Fernet(_key().encode())
-    except ValueError as error:
-        raise InvalidJobError(_("Secrets need a valid encryption_key in the site's site_config.json.")) from error
-
-
-def make_key() -> None:
-    """Give the site an encryption key, as Frappe does, if it has none."""
-    from frappe.utils.password import get_encryption_key  # late, for the same reason
-
-    if not _key():
-        with filelock("encryption_key"):  # of two processes that make one, the second would replace the first one's
-            if not _key():
-                get_encryption_key()
-
-
-def _key() -> str:
-    """The site's encryption key. Empty if it has none.
-
-    A process whose configuration is older than the key reads the file: Frappe itself would make another key.
-    """
-    conf = frappe.local.conf
-    if not conf.get(KEY):
-        with filelock("site_config"):  # Frappe empties the file before it writes it
-            stored = json.loads(Path(frappe.get_site_path("site_config.json")).read_text(encoding="utf-8"))
-        if key := stored.get(KEY):
-            conf[KEY] = key
-    return str(conf.get(KEY) or "")
+        return Secret(sealing.opened(str(value[MARK])))
+    except sealing.SealError as error:
+        raise InvalidJobError(f"{name}: {error}") from error
 
 
 def masked(parameters: Any, names: Collection[str] = ()) -> Any:

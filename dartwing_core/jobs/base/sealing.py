@@ -1,0 +1,104 @@
+"""Seals texts with the site's `encryption_key`, so that no list, export, cache or backup shows what jobs are about.
+
+A sealed text is a Fernet token. Stored hashes of contents are keyed as well, so that nobody finds a content by guessing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import frappe
+from frappe import _
+from frappe.utils.synchronization import filelock
+
+from ..errors import InvalidJobError
+
+if TYPE_CHECKING:
+    from cryptography.fernet import Fernet
+
+KEY = "encryption_key"
+"""The site's key in its configuration. Frappe encrypts passwords with it."""
+START = "gAAAA"
+"""How each token begins: its version, and the high bytes of its time."""
+
+
+class SealError(InvalidJobError):
+    """A sealed text can't be made or opened: the site's `encryption_key` is gone, or is another one."""
+
+
+def seal(text: str) -> str:
+    """The text, sealed. Each time it is another token. Raises SealError."""
+    return cipher().encrypt(text.encode()).decode()
+
+
+def opened(token: str) -> str:
+    """The text that was sealed. Raises SealError."""
+    from cryptography.fernet import InvalidToken
+
+    try:
+        return cipher().decrypt(token.encode()).decode()
+    except (InvalidToken, ValueError) as error:
+        text = _("Stored data can't be opened: {0} in the site's site_config.json is not the key that sealed it.")
+        raise SealError(text.format(KEY)) from error
+
+
+def is_sealed(text: object) -> bool:
+    """Whether a text is a token. JSON never looks like one."""
+    return isinstance(text, str) and text.startswith(START)
+
+
+def fingerprint(text: str) -> str:
+    """A keyed hash of the text, in hex. Without the site's key nobody can compute it. Raises SealError."""
+    return hmac.digest(_valid_key().encode(), text.encode(), hashlib.sha256).hex()
+
+
+def cipher() -> Fernet:
+    """The cipher of this site. Its `encrypt` works in any thread. Raises SealError."""
+    return _cipher_of(_valid_key())
+
+
+@lru_cache(maxsize=16)
+def _cipher_of(key: str) -> Fernet:
+    from cryptography.fernet import Fernet  # late: its import takes time
+
+    try:
+        return Fernet(key.encode())
+    except ValueError as error:
+        raise SealError(_("{0} in the site's site_config.json is not valid.").format(KEY)) from error
+
+
+def make_key() -> None:
+    """Give the site an encryption key, as Frappe does, if it has none."""
+    from frappe.utils.password import get_encryption_key  # late, for the same reason
+
+    if not _key():
+        with filelock(KEY):  # of two processes that make one, the second would replace the first one's
+            if not _key():
+                get_encryption_key()
+
+
+def _valid_key() -> str:
+    key = _key()
+    if not key:
+        text = _("{0} is missing in the site's site_config.json. Restore it; for a new site, bench migrate makes one.")
+        raise SealError(text.format(KEY))
+    return key
+
+
+def _key() -> str:
+    """The site's encryption key. Empty if it has none.
+
+    A process whose configuration is older than the key reads the file: Frappe itself would make another key.
+    """
+    conf = frappe.local.conf
+    if not conf.get(KEY):
+        with filelock("site_config"):  # Frappe empties the file before it writes it
+            stored = json.loads(Path(frappe.get_site_path("site_config.json")).read_text(encoding="utf-8"))
+        if key := stored.get(KEY):
+            conf[KEY] = key
+    return str(conf.get(KEY) or "")

@@ -15,6 +15,7 @@ from unittest import mock
 import frappe
 
 from . import executor
+from .access import content
 from .attempt import functions, handlers, parameters
 from .attempt.context import JobContext
 from .base import clock, config, secret_values
@@ -195,7 +196,7 @@ class Trap:
 
     def _add(self, rows: Sequence[NewJobRow]) -> None:
         for row in rows:
-            given = json.loads(row["input_parameters"])
+            given = json.loads(content.parameters_of(row) or "{}")
             names = [name for name, value in given.items() if secret_values.is_sealed(value)]
             given = secret_values.revealed(secret_values.opened(given, names))
             asked = row["name"], row["job_type"], row["organization"], given, row["job_title"]

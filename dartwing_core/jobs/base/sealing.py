@@ -1,6 +1,6 @@
 """Seals texts with the site's `encryption_key`, so that no list, export, cache or backup shows what jobs are about.
 
-A sealed text is a Fernet token. Stored hashes of contents are keyed as well, so that nobody finds a content by guessing.
+A sealed text is a Fernet token. Stored hashes of contents are keyed, too, so that nobody finds a content by guessing.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import frappe
 from frappe import _
 
 from dartwing_core.dartwing_core.guarded_document import EngineDocument
+from dartwing_core.dartwing_core.sealed_document import SealedDocument, sealed_field
 from dartwing_core.jobs.access import desk_access
 from dartwing_core.jobs.base import config
 from dartwing_core.jobs.db import sql
@@ -14,8 +15,13 @@ from dartwing_core.jobs.status import FINISHED, JobStatus
 from dartwing_core.jobs.store import batch_store, dependencies
 
 
-class BackgroundJob(EngineDocument):
+class BackgroundJob(EngineDocument, SealedDocument):
     """One unit of work; written only by the engine."""
+
+    input_parameters = sealed_field("input_parameters")
+    result = sealed_field("result")
+    output_reference = sealed_field("output_reference")
+    cancel_reason = sealed_field("cancel_reason")
 
     def has_permission(self, permtype: str = "read", **more: Any) -> bool:
         """Users who may see the job may download its files. Frappe would also require a role."""

@@ -19,7 +19,7 @@ from dartwing_core.jobs import (
 )
 from dartwing_core.jobs.access import tenancy, visibility
 from dartwing_core.jobs.recovery import sweeper
-from tests.support import attempts, database, factory, handlers
+from tests.support import attempts, contents, database, factory, handlers
 from tests.support.jobs import run, submitted, submitted_by
 
 JOB, RUN, LOG = "Background Job", "Background Job Run", "Job Execution Log"
@@ -70,7 +70,7 @@ def seen_in_desk(job, file: str) -> set[str]:
 
 def test_results_are_hidden_while_the_organization_is_suspended(alice, admin):
     job = submitted_by(alice, factory.job_type("store"), kept="secret")
-    frappe.db.set_value(JOB, job.name, {"status": "Completed", "result": '{"a": 1}', "output_reference": "secret"})
+    contents.store(job.name, {"status": "Completed", "result": '{"a": 1}', "output_reference": "secret"})
     executor.execute_job(job.name, 1)
     frappe.db.sql(f"INSERT INTO `tab{RUN}` (name, background_job, attempt) VALUES (%s, %s, 1)", (job.name, job.name))
     file = attach(job)

@@ -6,16 +6,13 @@ from collections.abc import Iterable
 
 import click
 import frappe
-from frappe.model.base_document import get_controller
 
-from dartwing_core.dartwing_core import guarded_file
 from dartwing_core.jobs.attempt import declared_types, idempotency
 from dartwing_core.jobs.base import clock, sealing
 from dartwing_core.jobs.errors import InvalidJobError
 from dartwing_core.jobs.operations import hook_check, organization_links
 from dartwing_core.jobs.operations.default_organization import set_default_organization
 from dartwing_core.jobs.recovery import scheduled_types
-from dartwing_core.wall import file_moves
 
 APP = "dartwing_core"
 ROLES = ("Dartwing User", "Dartwing Admin")
@@ -41,19 +38,9 @@ def after_install() -> None:
 
 
 def after_migrate() -> None:
-    """Make records that a release has added since. Move files that an earlier one stored."""
+    """Make records that a release has added since."""
     seed()
     scheduled_types.set_back(clock.site_time())
-    file_moves.move_all()
-    warn_about_files()
-
-
-def warn_about_files() -> None:
-    """Say it if another app's class of File takes the place of ours: nothing guards the bytes of our files then."""
-    found = get_controller("File")
-    if not issubclass(found, guarded_file.JobAwareFile):
-        text = "dartwing_core: {0} replaces the class of File. Nothing guards private files of jobs any more."
-        click.secho(text.format(found.__module__), fg="red")
 
 
 def seed() -> None:

@@ -17,6 +17,9 @@ class SealedDocument(Document):
         found = super().load_from_db()
         columns = {name: value for name, value in self.__dict__.items() if name.startswith(content.PREFIX) and value}
         self.flags[content.KEPT] = columns
+        for field in (name.removeprefix(content.PREFIX) for name in columns):
+            if isinstance(getattr(type(self), field, None), property):
+                self.__dict__.pop(field, None)
         return found
 
     def get(self, key: Any, *arguments: Any, **named: Any) -> Any:
@@ -26,5 +29,5 @@ class SealedDocument(Document):
 
 
 def sealed_field(name: str) -> property:
-    """The property of a sealed field. Nothing of it comes into the copy that Frappe keeps of a deleted document."""
-    return property(lambda document: None if document.flags.in_delete else content.of_document(document, name))
+    """The property of a sealed field."""
+    return property(lambda document: content.of_document(document, name))

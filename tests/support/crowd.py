@@ -30,7 +30,8 @@ def insert(rows: int) -> None:
             f"""
             INSERT INTO `tabBackground Job` (name, creation, modified, owner, modified_by, docstatus, idx, job_type,
                 organization, owner_user, status, priority, queue, sealed_input_parameters, job_hash, created_at,
-                available_at, due_epoch, started_at, completed_at, timeout_seconds, max_retries, attempt, retry_count, progress)
+                available_at, due_epoch, started_at, completed_at, timeout_seconds, max_retries, attempt,
+                retry_count, progress)
             SELECT CONCAT('JOB-0', LPAD(number, 18, '0')), moment, moment, user, user, 0, 0,
                 ELT(1 + number % 3, 'echo_job', 'sample_job', 'long_running_job'), organization, user,
                 COALESCE({STATES}, 'Completed'), ELT(1 + number % 4, 'Low', 'Normal', 'High', 'Critical'), 'default',

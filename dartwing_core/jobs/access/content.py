@@ -17,7 +17,6 @@ from ..base import config, sealing
 from ..base.row_types import Columns, Row
 from ..status import JobStatus
 from . import visibility
-from .desk_access import job_of
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
@@ -149,9 +148,11 @@ def opened_schedule(name: str, parameters: str | None) -> str | None:
 
 def of_document(document: Document, field: str) -> str | None:
     """A sealed field of a document, if the session's user may see it. Code without a request always may."""
+    if field in document.__dict__:  # of a document that code has made, or whose texts are escaped for a print
+        return document.__dict__[field]
     token = document.get(column(field)) or document.flags.get(KEPT, {}).get(column(field))
     if token is None:
-        return document.__dict__.get(field)  # of a document that code has just made
+        return None
     is_asked = getattr(frappe.local, "request", None) is not None
     return None if is_asked and not _may_see(document, field) else _told(field, token)
 
@@ -167,10 +168,14 @@ def _may_see(document: Document, field: str) -> bool:
         return True
     if document.doctype in (config.BATCH, config.SCHEDULE):
         return viewer.can_see(document.owner_user, document.organization)
-    job: Any = document if document.doctype == config.JOB else job_of(document.background_job)
+    job: Any = document if document.doctype == config.JOB else _job_of(document.background_job)
     if not job or not viewer.can_see_job(job) or field == "state":
         return False
     if field == "traceback":
         return may_see_tracebacks()
     is_of_result = field in visibility.RESULTS or (field == "log_lines" and job["status"] == JobStatus.COMPLETED)
     return not is_of_result or viewer.can_see_result(job)
+
+
+def _job_of(name: str) -> Any:
+    return frappe.db.get_value(config.JOB, name, ["status", *visibility.DECIDING_FIELDS], as_dict=True)

@@ -21,7 +21,7 @@ class JobSchedule(OrganizationsDocument, SealedDocument):
     last_error = sealed_field("last_error")
 
     def load_from_db(self) -> Any:
-        """Open the parameters, which people edit. In the row, in caches and among deleted documents they are sealed."""
+        """Open the parameters, which people edit. In the row and in caches they are sealed."""
         found = super().load_from_db()
         self.parameters = content.opened_schedule(self.name, self.parameters)
         return found
@@ -39,10 +39,6 @@ class JobSchedule(OrganizationsDocument, SealedDocument):
     def __getstate__(self) -> dict[str, Any]:
         """The document as Frappe's caches keep it."""
         return {**super().__getstate__(), "parameters": content.sealed_schedule(self.name, self.parameters)}
-
-    def on_trash(self) -> None:
-        """Seal the parameters, for Frappe's copy of the deleted document."""
-        self.parameters = content.sealed_schedule(self.name, self.parameters)
 
     @contextmanager
     def _sealed(self) -> Iterator[None]:

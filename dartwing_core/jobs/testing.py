@@ -146,8 +146,8 @@ def _raise_failure(name: str, attempt: int) -> None:
     """Raise HandlerFailed if this attempt was made, and has failed."""
     frappe.db.commit()  # a new snapshot
     filters, fields = {"background_job": name, "attempt": attempt}, ["outcome", "traceback", "error_message"]
-    runs = frappe.get_all(config.RUN, filters, fields, limit=1)
-    run = runs[0] if runs else None
+    runs = frappe.get_all(config.RUN, filters, content.columns(fields), limit=1)
+    run = content.opened(runs[0]) if runs else None
     if run and (run.error_message or run.traceback):
         raise HandlerFailed(f"Job {name}: {run.outcome}\n{run.traceback or run.error_message}")
 

@@ -169,7 +169,7 @@ def test_what_runs_is_asked_to_stop_once_and_removed_when_it_has(doomed, job_typ
         frappe.db.rollback()
         requests.append(
             frappe.db.get_value(
-                "Background Job Run", f"{made.name}-1", ["cancel_requested", "cancel_requested_epoch", "cancel_reason"]
+                "Background Job Run", f"{made.name}-1", ["cancel_requested", "cancel_requested_epoch", "sealed_cancel_reason"]
             )
         )
     assert requests[0][0] == 1

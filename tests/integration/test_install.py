@@ -131,7 +131,7 @@ def test_every_field_is_of_a_type_that_may_be_saved(doctype):
 
 @pytest.mark.parametrize(
     ("version", "is_old"),
-    [("15.117.9", True), ("15.118.0", False), ("16.9.0", True), ("16.31.2", False), ("17.0.0-dev", False), ("0.0.1", False)],
+    [("15.117.9", True), ("15.118.0", False), ("16.9.0", True), ("16.31.2", False), ("17.0.0-dev", False)],
 )
 def test_an_install_names_the_release_of_frappe_that_has_no_known_holes(version, is_old, capsys):
     install.warn_about_frappe(version)

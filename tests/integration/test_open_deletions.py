@@ -49,7 +49,7 @@ def test_an_open_deletion_keeps_no_submit_waiting():
     assert_no_submit_waits()
 
 
-def test_a_row_that_somebody_keeps_locked_keeps_no_removal_waiting():
+def test_a_row_that_somebody_keeps_locked_keeps_no_removal_waiting(frappes_jobs_at_once):
     # Seen failing: the sweeper waited three times the server's 50 seconds, and other tenants' submits with it.
     factory.job_type("plain")
     frappe.db.commit()

@@ -114,7 +114,7 @@ def with_file(made) -> Path:
     return Path(file.get_full_path())
 
 
-def test_all_that_belongs_to_it_is_ended_and_removed(doomed, alice, times):
+def test_all_that_belongs_to_it_is_ended_and_removed(doomed, alice, times, frappes_jobs_at_once):
     # Seen failing while a deletion took schedules and circuits alone, and members forbade it.
     breaking = circuits.breaking_type()
     factory.member(alice, doomed)

@@ -1,4 +1,4 @@
-"""Before the app is uninstalled: take away what Frappe would leave, and what would fail or be shown afterwards.
+"""When the app is uninstalled: take away what Frappe would leave, and what would fail or be shown afterwards.
 
 Frappe itself deletes the app's DocTypes with their tables, and what belongs to its module, such as its reports.
 """
@@ -13,7 +13,7 @@ import frappe
 from dartwing_core.install import APP, ROLES
 from dartwing_core.jobs.db import sql
 from dartwing_core.jobs.recovery import blocking_rows
-from dartwing_core.jobs.store import private_files
+from dartwing_core.jobs.store import job_files, private_files
 
 SET_UP = {
     **dict.fromkeys(("Property Setter", "Print Format", "Web Form"), "doc_type"),
@@ -60,6 +60,12 @@ def before_uninstall() -> None:
         frappe.db.delete(doctype, {"role": ["in", ROLES]})
     _delete("Role", {"name": ["in", ROLES]})
     _delete_references(_doctypes())
+
+
+def after_uninstall() -> None:
+    """Hook: delete the files of jobs. A dry run calls it, too, and the app is still there."""
+    if APP not in frappe.get_installed_apps():
+        job_files.delete_all()
 
 
 def _doctypes() -> list[str]:

@@ -22,7 +22,7 @@ from pypika.terms import ExistsCriterion
 from ..base import clock, config
 from ..db import best_effort, deletion, server_errors, sql
 from ..status import FINISHED, LIVE, JobStatus
-from ..store import batch_store, circuits, dependencies, private_files
+from ..store import batch_store, circuits, dependencies, job_files
 from . import blocking_rows, referring_rows
 
 T = TypeVar("T")
@@ -45,7 +45,7 @@ def clear_old_jobs(days: int) -> int:
 
     Keeps jobs on which an unfinished one depends, members of a running batch, and those whose deduplication window
     lasts. Deletes batches that ended as long ago and have no job left, circuits closed as long ago, Files without their
-    document, and bytes without their File. A page of jobs with a row that another session keeps locked stays until the
+    document, and files of missing jobs. A page of jobs with a row that another session keeps locked stays until the
     next run. Returns how many jobs were deleted. Commits. Raises ValueError if `days` is not positive.
     """
     if days <= 0:
@@ -66,7 +66,7 @@ def clear_old_jobs(days: int) -> int:
         pass
     _unless_locked(partial(_delete_circuits, ended_before), None)
     best_effort.run(partial(referring_rows.delete_rows_of_missing, deadline))
-    best_effort.run(partial(private_files.delete_orphans, deadline))
+    best_effort.run(partial(job_files.delete_orphans, deadline))
     return deleted
 
 
@@ -108,6 +108,7 @@ def delete_jobs(jobs: Mapping[str, str]) -> None:
         referring_rows.delete_about(config.JOB, found)  # first, since it may wait or fail
         dependencies.forget([name for name, status in jobs.items() if status == JobStatus.COMPLETED])
         delete_history(found)
+        job_files.delete_after_commit(found)
         deletion.delete_named(config.JOB, found, status=[str(status) for status in FINISHED])
 
 

@@ -15,9 +15,15 @@ from dartwing_core.jobs.db import transaction
 from dartwing_core.jobs.recovery import organization_removal, retention
 from dartwing_core.jobs.submit.after_commit import after_commit, undone_on_error
 from dartwing_core.wall import guard  # noqa: F401 (loads all of the wall, as requests and workers do)
-from tests.integration.test_kept_files import attached
 from tests.integration.test_retention import aged, ended, is_there
 from tests.support import database, factory, named
+from tests.support.rows_about_ours import insert
+
+
+def attached(document: Any) -> Any:
+    content = frappe.generate_hash()
+    about = {"attached_to_doctype": document.doctype, "attached_to_name": document.name}
+    return insert("File", file_name=f"test-{content}.txt", content=content, is_private=1, **about)
 
 
 @pytest.fixture

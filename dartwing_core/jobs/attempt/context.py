@@ -177,7 +177,7 @@ class JobContext:
         `content` is text, bytes, or a file that is open for reading bytes. Users who may see the job's result may
         download the file. A handler that returns its `file_url` as `output_reference` shows it as the outcome.
         If the attempt fails, the file goes, unless a checkpoint has kept it. It also goes with the job. The name loses
-        slashes and what is beyond 200 bytes; a second `a.txt` of an attempt is `a-2.txt`.
+        slashes, control characters and what is beyond 200 bytes. A second `a.txt` of an attempt is `a-2.txt`.
         """
         if isinstance(content, str):
             content = content.encode()

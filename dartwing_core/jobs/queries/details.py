@@ -25,7 +25,7 @@ _ATTEMPT_FIELDS = (
 
 
 def get_job_details(job_id: str) -> dict[str, Any]:
-    """The result of `get_job_status`, and the job's parameters, files, attempts, relatives, history and allowed operations.
+    """The result of `get_job_status`, the job's parameters, files, attempts, relatives, history and allowed operations.
 
     Attempts and history have the latest last. Relatives are only those that the user may see. Tracebacks are for
     administrators, names of workers for System Managers. Raises JobNotFoundError for a missing or invisible job.

@@ -11,6 +11,7 @@ import contextlib
 import json
 import mimetypes
 import os
+import re
 import secrets
 import shutil
 import time
@@ -34,6 +35,7 @@ NAME = "dartwing_core"
 LONGEST_NAME = 200
 """Bytes of a file's name. The disk takes 255."""
 LONGEST_EXTENSION = 20
+UNFIT = re.compile(r"[/\x00-\x1f\x7f-\x9f]")
 CHUNK_BYTES = 1024 * 1024
 ORPHANED_AFTER = 30 * 86_400.0
 """Seconds after which the folder of a missing job is deleted."""
@@ -115,8 +117,8 @@ class AttemptFiles:
 
 
 def clean_name(name: str) -> str:
-    """A name that the disk takes, as near to this one as can be."""
-    name = name.replace("/", "").replace("\0", "")
+    """The name without slashes and control characters, cut to LONGEST_NAME."""
+    name = UNFIT.sub("", name)
     return "file" if name in ("", ".", "..") else _cut(name)
 
 

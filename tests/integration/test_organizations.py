@@ -19,7 +19,7 @@ from dartwing_core.jobs import (
 )
 from dartwing_core.jobs.access import tenancy, visibility
 from dartwing_core.jobs.recovery import sweeper
-from tests.support import attempts, contents, database, factory, handlers
+from tests.support import attempts, contents, database, factory, files, handlers
 from tests.support.jobs import run, submitted, submitted_by
 
 JOB, RUN, LOG = "Background Job", "Background Job Run", "Job Execution Log"
@@ -41,30 +41,6 @@ def become(state: str) -> None:
     frappe.db.commit()
 
 
-def attach(job) -> str:
-    values = {"file_name": f"{job.name}.txt", "content": "x", "is_private": 1}
-    attached = {"attached_to_doctype": JOB, "attached_to_name": job.name}
-    return frappe.get_doc({"doctype": "File", **values, **attached}).insert(ignore_permissions=True).name
-
-
-def seen_in_desk(job, file: str) -> set[str]:
-    """Which of the job, its history and its file the current user finds in lists and may open."""
-    found = set()
-    for doctype, filters in (
-        (JOB, {"name": job.name}),
-        (LOG, {"background_job": job.name}),
-        (RUN, {"background_job": job.name}),
-        ("File", {"name": file}),
-    ):
-        listed = frappe.get_list(doctype, filters=filters, limit=1, pluck="name")
-        name = frappe.get_all(doctype, filters=filters, limit=1, pluck="name")[0]
-        may_open = frappe.has_permission(doctype, doc=frappe.get_doc(doctype, name))
-        assert bool(listed) is bool(may_open), f"list and document of {doctype} agree"
-        if listed:
-            found.add(doctype)
-    return found
-
-
 # Suspended
 
 
@@ -72,8 +48,7 @@ def test_results_are_hidden_while_the_organization_is_suspended(alice, admin):
     job = submitted_by(alice, factory.job_type("store"), kept="secret")
     contents.store(job.name, {"status": "Completed", "result": '{"a": 1}', "output_reference": "secret"})
     executor.execute_job(job.name, 1)
-    frappe.db.sql(f"INSERT INTO `tab{RUN}` (name, background_job, attempt) VALUES (%s, %s, 1)", (job.name, job.name))
-    file = attach(job)
+    files.given(job)
     frappe.db.commit()
     for state, is_hidden in (("Suspended", True), ("Inactive", True), ("Dissolved", True), ("Active", False)):
         become(state)
@@ -86,25 +61,17 @@ def test_results_are_hidden_while_the_organization_is_suspended(alice, admin):
             )
             listed = next(one for one in list_jobs(limit=100)["jobs"] if one["job_id"] == job.name)
             assert listed["output_reference"] == (None if is_hidden else "secret")
-            assert seen_in_desk(job, file) == (set() if is_hidden else {JOB, LOG, RUN, "File"}), (state, user)
+            assert files.is_readable(job) is not is_hidden, (state, user)
         frappe.set_user(factory.user("max", roles=("System Manager",)))
         assert get_job_status(job.name)["result"] == {"a": 1}
-        assert seen_in_desk(job, file) == {JOB, LOG, RUN, "File"}
         frappe.set_user("Administrator")
 
 
 def test_a_file_of_a_job_that_is_not_completed_is_hidden_too(alice):
-    job = submitted_by(alice, factory.job_type("plain"))
-    file = frappe.get_doc("File", attach(job))
+    job = files.given(submitted_by(alice, factory.job_type("plain")))
     become("Suspended")
     frappe.set_user(alice)
-    assert not frappe.has_permission("File", doc=file)
-    assert frappe.get_list("File", filters={"name": file.name}) == []
-    frappe.local.request = SimpleNamespace(path=file.file_url, host="")
-    try:
-        assert not file.is_downloadable()
-    finally:
-        del frappe.local.request
+    assert not files.is_readable(job)
 
 
 def test_a_running_job_finishes_while_its_organization_is_suspended(alice, monkeypatch):

@@ -19,7 +19,7 @@ from dartwing_core.jobs import (
     submit_job,
 )
 from dartwing_core.jobs.queries.job_queries import get_live_progress
-from dartwing_core.jobs.store import runs
+from dartwing_core.jobs.store import job_files, runs
 from tests.support import attempts, contents, factory
 
 STATUS_FIELDS = {
@@ -277,6 +277,8 @@ def test_an_answer_says_what_may_be_done(alice, status, cancel, retry):
         ("https://example.com/files/x", None),
         ("javascript:alert(1)", None),
         ("//evil.example/files/x", None),
+        (job_files.address_of("JOB-1", "a..b 1?.csv"), f"{job_files.ADDRESS}?job_id=JOB-1&name=a..b%201%3F.csv"),
+        (f"{job_files.ADDRESS}.evil?job_id=JOB-1", None),
         ("NOTE-1", None),
         (None, None),
     ],

@@ -29,6 +29,6 @@ def opened_row(row: dict[str, Any]) -> dict[str, Any]:
     return content.opened(row)
 
 
-def store(name: str, values: dict[str, Any], doctype: str = JOB) -> None:
+def store(name: Any, values: dict[str, Any], doctype: str = JOB) -> None:
     """Write fields of a row, sealed where they are."""
     frappe.db.set_value(doctype, name, content.sealed(values))

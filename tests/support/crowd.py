@@ -23,7 +23,7 @@ def insert(rows: int) -> None:
     for number in range(ORGANIZATIONS):
         factory.organization(organization(number))
     names = ", ".join(f"'{organization(number)}'" for number in range(ORGANIZATIONS))
-    step = 50_000
+    step, token = 50_000, sealing.seal('{"n": 1}')
     for start in range(1, rows + 1, step):
         end = min(start + step - 1, rows)
         frappe.db.sql(
@@ -35,7 +35,7 @@ def insert(rows: int) -> None:
             SELECT CONCAT('JOB-0', LPAD(number, 18, '0')), moment, moment, user, user, 0, 0,
                 ELT(1 + number % 3, 'echo_job', 'sample_job', 'long_running_job'), organization, user,
                 COALESCE({STATES}, 'Completed'), ELT(1 + number % 4, 'Low', 'Normal', 'High', 'Critical'), 'default',
-                %s, MD5(number), moment, moment, UNIX_TIMESTAMP(moment), moment, moment,
+                '{token}', MD5(number), moment, moment, UNIX_TIMESTAMP(moment), moment, moment,
                 300, 5, 1, 0, 100
             FROM (
                 SELECT seq AS number, NOW(6) - INTERVAL ({rows + 1} - seq) MINUTE AS moment,
@@ -44,8 +44,7 @@ def insert(rows: int) -> None:
                         AS user
                 FROM seq_{start}_to_{end}
             ) AS numbers
-            """,
-            sealing.seal('{"n": 1}'),
+            """
         )
         frappe.db.commit()
     frappe.db.sql("ANALYZE TABLE `tabBackground Job`")

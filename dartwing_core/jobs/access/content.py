@@ -101,7 +101,7 @@ def shown(row: Row) -> Row:
 
 
 def _opened(row: Row, open_token: Callable[[str, str], str | None]) -> Row:
-    found: Columns = {}
+    found = frappe._dict()
     for name, value in row.items():
         field = name.removeprefix(PREFIX)
         if field == name:

@@ -188,6 +188,7 @@ class Attempt:
         log: list[history.Event] = []
         if not self._settle(end, log):
             connection.discard()  # overtaken: this attempt's writes must not stay (invariant I4)
+            self.context.files.drop()
             return
         self.has_ended_itself = True
         self.next_job = self._next_along(log)
@@ -276,11 +277,13 @@ class Attempt:
         try:
             clean_up = handlers.resolve(self.job.timeout_handler)
             parameters.call(clean_up, self.context, self._parameters)
+            self._settlement.save_files()
             frappe.db.commit()
         except Exception as error:
             trace = outcome.traceback_of(error, self.context.secrets)
             frappe.logger("dartwing_core").error(f"{self.job.name}: the clean-up after its time limit failed\n{trace}")
             connection.discard()
+            self.context.files.drop()
 
     def _write_failure(self, error: BaseException) -> bool:
         """Write the failure. Returns whether the end was this attempt's to write."""
@@ -298,6 +301,7 @@ class Attempt:
             self.end = end
         else:
             sql.rollback()  # overtaken (invariant I4)
+        self.context.files.drop()
         return is_written
 
     def _settle(self, end: Outcome, log: list[history.Event]) -> bool:

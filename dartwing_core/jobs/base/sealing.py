@@ -16,7 +16,7 @@ import frappe
 from frappe import _
 from frappe.utils.synchronization import filelock
 
-from ..errors import InvalidJobError
+from ..errors import InvalidJobError, PermanentError
 
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet
@@ -27,7 +27,7 @@ START = "gAAAA"
 """How each token begins: its version, and the high bytes of its time."""
 
 
-class SealError(InvalidJobError):
+class SealError(PermanentError, InvalidJobError):
     """A sealed text can't be made or opened: the site's `encryption_key` is gone, or is another one."""
 
 

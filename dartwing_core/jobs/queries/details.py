@@ -13,7 +13,7 @@ from ..base import canonical, config
 from ..status import FINISHED, JobStatus
 from ..store import batch_store
 from ..submit import given_parameters
-from . import job_queries, pages, visible_jobs
+from . import files, job_queries, pages, visible_jobs
 
 ATTEMPTS = 50
 CHILDREN = 20
@@ -24,7 +24,7 @@ _ATTEMPT_FIELDS = (
 
 
 def get_job_details(job_id: str) -> dict[str, Any]:
-    """The result of `get_job_status`, and the job's parameters, attempts, relatives, history and allowed operations.
+    """The result of `get_job_status`, the job's parameters, files, attempts, relatives, history and allowed operations.
 
     Attempts and history have the latest last. Relatives are only those that the user may see. Tracebacks are for
     administrators, names of workers for System Managers. Raises JobNotFoundError for a missing or invisible job.
@@ -39,6 +39,7 @@ def get_job_details(job_id: str) -> dict[str, Any]:
         "queue": job["queue"],
         "callback_of": job["callback_of"],
         "parameters": given_parameters.shown(shown["job_type"], canonical.load(job["input_parameters"])),
+        "files": [] if shown["result_is_hidden"] else files.listed(job["name"]),
         "attempts": _attempts(shown, events),
         "relatives": {
             "parents": _named(shown["parents"]),

@@ -18,7 +18,7 @@ from ..base import canonical, clock, config, priorities
 from ..base.row_types import changed
 from ..errors import InvalidJobError
 from ..status import RETRYABLE, JobStatus, can_move
-from ..store import dependencies, history, runs, schedule_store, waiting
+from ..store import dependencies, history, job_files, runs, schedule_store, waiting
 from ..store import labels as stored_labels
 from ..store.job_rows import JobRow
 from ..store.runs import ProgressColumns, RunRow
@@ -226,7 +226,9 @@ def _progress(job: ProgressColumns, run: RunRow | None) -> ProgressColumns:
 
 
 def _file_url(reference: str | None) -> str | None:
-    """The address of a file that the job has made on this site. None if its outcome is no such file."""
+    """The address of a file of this site, as it stands in a link. None if its outcome is no such file."""
+    if reference and reference.startswith(f"{job_files.ADDRESS}?"):
+        return reference
     if not reference or not reference.startswith(FILES) or ".." in reference:
         return None
     return quote(reference)

@@ -41,7 +41,7 @@ def is_about(job: Table, doctype: str, name: str) -> Criterion:
 
 def referring_doctypes() -> list[str]:
     """The DocTypes of documents that jobs are about, as Redis knows them. Issues no statement."""
-    known = redis_queue.if_there(lambda: redis_queue.client().smembers(redis_queue.site_key(REFERRING)))
+    known: Any = redis_queue.if_there(lambda: redis_queue.client().smembers(redis_queue.site_key(REFERRING)))
     return sorted(name.decode() for name in known or ())
 
 

@@ -123,9 +123,9 @@ def cancel_request(run: str) -> CancelRequest | None:
     return content.shown(row) if row and row["cancel_requested"] else None
 
 
-def save_state(run: str, state: str, start: RunStart) -> None:
-    """Keep a handler's checkpoint, in the handler's transaction."""
-    write(run, {**start, "state": state})
+def save_state(run: str, state: str, files: str | None, start: RunStart) -> None:
+    """Keep a handler's checkpoint and the index of its files, in the handler's transaction."""
+    write(run, {**start, "state": state, "sealed_files": files})
 
 
 def latest_state(job: str) -> str | None:

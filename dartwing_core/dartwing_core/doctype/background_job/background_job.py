@@ -9,7 +9,7 @@ from dartwing_core.jobs.base import config
 from dartwing_core.jobs.db import sql
 from dartwing_core.jobs.recovery import retention
 from dartwing_core.jobs.status import FINISHED, JobStatus
-from dartwing_core.jobs.store import batch_store, dependencies
+from dartwing_core.jobs.store import batch_store, dependencies, job_files
 
 
 class BackgroundJob(EngineDocument, SealedDocument):
@@ -40,6 +40,7 @@ class BackgroundJob(EngineDocument, SealedDocument):
         if status == JobStatus.COMPLETED:
             dependencies.forget([self.name])
         retention.delete_history([self.name])
+        job_files.delete_after_commit([self.name])
 
 
 def on_doctype_update() -> None:

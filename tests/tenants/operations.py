@@ -13,7 +13,8 @@ from tests.support.http import Client
 from .doors import BATCH, CIRCUIT, DEPENDENCY, JOB, LOG, RUN, SCHEDULE
 from .world import TYPE, Account, Work
 
-WHOEVER_SEES, MEMBERS, ADMINS, MANAGERS = "who sees it", "members", "admins", "System Managers"
+WHOEVER_SEES, MEMBERS, ADMINS = "who sees it", "members", "admins"
+DESK_ADMINS, MANAGERS = "admins with a role", "System Managers"
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Way:
             WHOEVER_SEES: relation in account.sees,
             MEMBERS: (bool(account.sees) and is_home) or account.is_manager,
             ADMINS: relation in account.administers,
+            DESK_ADMINS: relation in account.administers and account.has_desk,
             MANAGERS: account.is_manager,
         }[self.who]
 
@@ -58,7 +60,7 @@ OPERATIONS = {
     "cancel_batch": ours("cancel_batch", batch_id="<batch>"),
     "retry_job": ours("retry_job", job_id="<dead>"),
     "retry_jobs": ours("retry_jobs", job_ids=["<dead>"]),
-    "retry_dead_letters": ours("retry_dead_letters", organization="<organization>"),
+    "retry_dead_letters": ours("retry_dead_letters", organization="<organization>", fingerprints=[FINGERPRINT]),
     "bulk_retry_dead_letter": ours("bulk_retry_dead_letter", organization="<organization>"),
     "retry_batch": ours("retry_batch", batch_id="<batch>"),
     "run_now": ours("run_now", job_id="<waiting>"),
@@ -143,7 +145,6 @@ WRITES = {
         "doctype": "DocShare", "user": BOB, "share_doctype": JOB, "share_name": "<job>", "read": 1}),
     "share of a schedule": call("frappe.share.add", doctype=SCHEDULE, name="<schedule>", user=BOB, read=1, write=1),
     "tag": call(f"{DESK}.doctype.tag.tag.add_tag", tag="urgent", dt=JOB, dn="<job>"),
-    "like": call(f"{DESK}.like.toggle_like", doctype=JOB, name="<job>", add="Yes"),
     "import": call(f"{CLIENT}.insert", doc={
         "doctype": "Data Import", "reference_doctype": JOB, "import_type": "Update Existing Records"}),
     "cancel by GET": Way("GET", "/api/method/dartwing_core.api.jobs.cancel_job?job_id=<waiting>"),
@@ -159,12 +160,12 @@ WRITES = {
     "delete of several": Way("POST", f"/api/method/{DESK}.reportview.delete_items",
                              {"doctype": JOB, "items": json.dumps(["<dead>"])}, MANAGERS),
     # Admins write the schedules of their organization.
-    "change of a schedule": Way("PUT", f"/api/resource/{SCHEDULE}/<schedule>", {"cron": "30 7 * * *"}, ADMINS),
+    "change of a schedule": Way("PUT", f"/api/resource/{SCHEDULE}/<schedule>", {"cron": "30 7 * * *"}, DESK_ADMINS),
     "set_value of a schedule": Way("POST", f"/api/method/{CLIENT}.set_value", {
-        "doctype": SCHEDULE, "name": "<schedule>", "fieldname": "cron", "value": "40 7 * * *"}, ADMINS),
-    "DELETE of a schedule": Way("DELETE", f"/api/resource/{SCHEDULE}/<schedule>", who=ADMINS),
+        "doctype": SCHEDULE, "name": "<schedule>", "fieldname": "cron", "value": "40 7 * * *"}, DESK_ADMINS),
+    "DELETE of a schedule": Way("DELETE", f"/api/resource/{SCHEDULE}/<schedule>", who=DESK_ADMINS),
     "a new schedule": Way("POST", f"/api/resource/{SCHEDULE}", {
-        "title": "x", "organization": "<organization>", "job_type": TYPE, "cron": "0 7 * * *"}, ADMINS),
+        "title": "x", "organization": "<organization>", "job_type": TYPE, "cron": "0 7 * * *"}, DESK_ADMINS),
 }
 """Frappe's ways to write our documents. Only the engine writes them, whoever asks, except where `who` is given."""
 
@@ -182,6 +183,7 @@ HUNG = {
         "doctype": "ToDo", "description": "x", "reference_type": JOB, "reference_name": "<job>"}),
     "insert of a tag": call(f"{CLIENT}.insert", doc={
         "doctype": "Tag Link", "tag": "urgent", "document_type": JOB, "document_name": "<job>"}),
+    "like": call(f"{DESK}.like.toggle_like", doctype=JOB, name="<job>", add="Yes"),
     "follow": call(f"{DESK}.form.document_follow.update_follow", doctype=JOB, doc_name="<job>", following=True),
     "mail": call("frappe.core.doctype.communication.email.make", doctype=JOB, name="<job>", content="x", subject="x",
                  recipients="x@example.com", send_email=0),

@@ -11,7 +11,6 @@ from .world import Work
 
 OF_ORGANIZATION = (JOB, BATCH, CIRCUIT, SCHEDULE, LOG)
 OF_JOB = (RUN, DEPENDENCY)
-TRACES = ("ToDo", "DocShare", "Tag Link", "Document Follow", "Communication", "Comment", "File", "Data Import")
 THEIRS = "organization LIKE 'Test %%'"
 Rows = dict[str, list[dict[str, Any]]]
 
@@ -47,10 +46,6 @@ def of_work(rows: Rows, work: Work) -> list[str]:
     user = work.names["user"]
     jobs = {row["name"] for row in rows[JOB] if row["owner_user"] == user}
     owned = [row for doctype in (JOB, BATCH, SCHEDULE) for row in rows[doctype] if row["owner_user"] == user]
-    return [str(row) for row in owned + [row for one in (*OF_JOB, LOG) for row in rows[one] if row["background_job"] in jobs]]
+    owned += [row for doctype in (*OF_JOB, LOG) for row in rows[doctype] if row["background_job"] in jobs]
+    return [str(row) for row in owned]
 
-
-def traces() -> dict[str, int]:
-    """How many rows there are of those that people hang on documents."""
-    frappe.db.rollback()
-    return {doctype: frappe.db.count(doctype) for doctype in TRACES}

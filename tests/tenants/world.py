@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import frappe
@@ -134,9 +135,9 @@ class World:
         if not frappe.db.exists("Role", ROLE):
             frappe.get_doc({"doctype": "Role", "role_name": ROLE, "desk_access": 1}).insert()
         path = f"{__name__}.does_all"
-        for name, more in ((TYPE, {"results_visible_to": "Owner and Admins"}), (PRIVATE_TYPE, {})):
-            values = {"results_visible_to": "Owner Only", **more}
-            factory.job_type(name.removeprefix("test_"), path, **values)
+        for name, shown in ((TYPE, "Owner and Admins"), (PRIVATE_TYPE, "Owner Only")):
+            more = {"results_visible_to": shown, "enable_circuit_breaker": 1, "circuit_breaker_min_samples": 1_000}
+            factory.job_type(name.removeprefix("test_"), path, **more)
         for name, account in ACCOUNTS.items():
             self._make(name, account)
         for organization, person in MATES.items():
@@ -203,11 +204,14 @@ def _work(person: str, organization: str) -> Work:
     waiting, canceled = (submitted(TYPE, "wait", available_at="2099-01-01") for _number in range(2))
     cancel_job(canceled, reason=f"hush-{word}-reason")
     callback = job(TYPE, {**parameters, "then": "callback"}, title=f"tell-{word}-callback")
-    member = job(TYPE, {**parameters, "then": "member"}, available_at="2099-01-01", key="first", title=f"tell-{word}-member")
-    made_batch = batch(member, on_success=callback, description=f"tell-{word}-description").submit(organization)
+    failing = job(TYPE, {**parameters, "then": "fail", "of": "batch"}, key="failing", title=f"tell-{word}-member")
+    member = job(TYPE, {**parameters, "then": "member"}, key="waiting", available_at="2099-01-01")
+    description = f"tell-{word}-description"
+    made_batch = batch(failing, member, on_success=callback, description=description).submit(organization)
     frappe.db.commit()
+    failed = frappe.db.get_value("Background Job", {"parent_batch": made_batch.name, "job_key": "failing"})
     frappe.set_user("Administrator")
-    for name in (done, private, dead):
+    for name in (done, private, dead, failed):
         executor.execute_job(name, 1)
     frappe.db.commit()
     if manager:
@@ -218,8 +222,7 @@ def _work(person: str, organization: str) -> Work:
     names |= {"circuit": _circuit(organization), "run": f"{done}-1", "deadrun": f"{dead}-1"}
     names |= {"log": frappe.db.get_value("Job Execution Log", {"background_job": dead, "to_status": "Dead Letter"})}
     names |= {"file": FILE, "organization": organization, "user": user, "title": f"tell-{word}-title"}
-    folder = f"/private/files/dartwing_core/{done}"
-    names |= {"token": frappe.db.get_value("Background Job", done, "sealed_result"), "folder": folder}
+    names |= {"token": frappe.db.get_value("Background Job", done, "sealed_result"), "address": _address(done)}
     assert [frappe.db.get_value("Background Job", name, "status") for name in (done, dead)] == [
         "Completed",
         "Dead Letter",
@@ -236,6 +239,13 @@ def _schedule(word: str, user: str, organization: str, parameters: dict[str, Any
     state = {"owner": user, "owner_user": user, "last_job": last, "look_at_epoch": 4e9, "next_run_epoch": 4e9}
     frappe.db.set_value("Job Schedule", made.name, state)
     return str(made.name)
+
+
+def _address(job_name: str) -> str:
+    """Where a job's file would be found if private files were served by their place."""
+    folder = Path(frappe.get_site_path("private", "files"))
+    found = next((folder / "dartwing_core" / job_name).glob("*/*"))
+    return f"/private/files/{found.relative_to(folder)}"
 
 
 def _circuit(organization: str) -> str:
@@ -259,7 +269,7 @@ NONE = Work(
         **{"batch": f"BATCH-{NOWHERE}", "schedule": f"SCHEDULE-{NOWHERE}", "circuit": f"CIRCUIT-{NOWHERE}"},
         **{"run": f"JOB-{NOWHERE}-1", "deadrun": f"JOB-{NOWHERE}-1", "log": f"LOG-{NOWHERE}", "file": FILE},
         **{"organization": "Test Nowhere", "user": "test_nobody@example.com", "title": "tell-nobody-title"},
-        **{"token": "gAAAAnothing", "folder": f"/private/files/dartwing_core/JOB-{NOWHERE}"},
+        **{"token": "gAAAAnothing", "address": f"/private/files/dartwing_core/JOB-{NOWHERE}/1-{'0' * 32}/{FILE}"},
     },
 )
 """Work that does not exist."""

@@ -11,7 +11,7 @@ import requests
 from tests.support.http import Client
 
 from .doors import BATCH, CIRCUIT, DEPENDENCY, JOB, LOG, RUN, SCHEDULE
-from .world import TYPE, Account, Work
+from .world import BROKEN_TYPE, TYPE, Account, Work
 
 WHOEVER_SEES, MEMBERS, ADMINS = "who sees it", "members", "admins"
 DESK_ADMINS, MANAGERS = "admins with a role", "System Managers"
@@ -60,13 +60,13 @@ OPERATIONS = {
     "cancel_batch": ours("cancel_batch", batch_id="<batch>"),
     "retry_job": ours("retry_job", job_id="<dead>"),
     "retry_jobs": ours("retry_jobs", job_ids=["<dead>"]),
-    "retry_dead_letters": ours("retry_dead_letters", organization="<organization>", fingerprints=[FINGERPRINT]),
+    "retry_dead_letters": ours("retry_dead_letters", organization="<organization>", fingerprints=["<fingerprint>"]),
     "bulk_retry_dead_letter": ours("bulk_retry_dead_letter", organization="<organization>"),
     "retry_batch": ours("retry_batch", batch_id="<batch>"),
     "run_now": ours("run_now", job_id="<waiting>"),
     "reschedule_job": ours("reschedule_job", job_id="<waiting>", available_at=3600),
     "run_schedule_now": ours("run_schedule_now", schedule_id="<schedule>"),
-    "manually_close_circuit": ours("manually_close_circuit", ADMINS, job_type=TYPE, organization="<organization>"),
+    "manually_close_circuit": ours("manually_close_circuit", ADMINS, job_type=BROKEN_TYPE, organization="<organization>"),
     "delete_dead_letter_job": ours("delete_dead_letter_job", MANAGERS, job_id="<dead>"),
     "delete_jobs": ours("delete_jobs", MANAGERS, job_ids=["<dead>"]),
 }

@@ -16,11 +16,12 @@ import frappe
 
 from dartwing_core.jobs import PermanentError, batch, cancel_job, executor, job, job_handler, submit_job
 from dartwing_core.jobs.base import ids
+from dartwing_core.jobs.monitoring import reports
 from tests.support import contents, factory
 from tests.support.http import Client
 
 ALPHA, BETA = factory.ALPHA, factory.BETA
-TYPE, PRIVATE_TYPE = "test_tenants", "test_tenants_private"
+TYPE, PRIVATE_TYPE, BROKEN_TYPE = "test_tenants", "test_tenants_private", "test_tenants_broken"
 FILE = "tell-file.txt"
 ROLE = "Test Desk"
 """A role of another app, which opens Desk and none of our DocTypes."""
@@ -95,7 +96,8 @@ class Work:
 
     def words(self, kind: str, text: str) -> set[str]:
         """The words of this kind, "hush" or "tell", that a text holds of this person."""
-        return set(re.findall(rf"{kind}-{self.person}-\w+", text))
+        found = set(re.findall(rf"{kind}-{self.person}-\w+", text))
+        return found | {"hush-its-place"} if kind == "hush" and self.names["place"] in text else found
 
 
 @job_handler
@@ -136,8 +138,8 @@ class World:
             frappe.get_doc({"doctype": "Role", "role_name": ROLE, "desk_access": 1}).insert()
         path = f"{__name__}.does_all"
         for name, shown in ((TYPE, "Owner and Admins"), (PRIVATE_TYPE, "Owner Only")):
-            more = {"results_visible_to": shown, "enable_circuit_breaker": 1, "circuit_breaker_min_samples": 1_000}
-            factory.job_type(name.removeprefix("test_"), path, **more)
+            factory.job_type(name.removeprefix("test_"), path, results_visible_to=shown)
+        factory.job_type(BROKEN_TYPE.removeprefix("test_"), path, enable_circuit_breaker=1)
         for name, account in ACCOUNTS.items():
             self._make(name, account)
         for organization, person in MATES.items():
@@ -217,16 +219,15 @@ def _work(person: str, organization: str) -> Work:
     if manager:
         for doctype in ("Background Job", "Job Batch"):
             frappe.db.sql(f"UPDATE `tab{doctype}` SET owner_user = %s WHERE owner_user = 'Administrator'", user)
+    statuses = [frappe.db.get_value("Background Job", name, "status") for name in (done, private, dead, failed)]
+    assert statuses == ["Completed", "Completed", "Dead Letter", "Dead Letter"], statuses
     names = {"job": done, "private": private, "dead": dead, "waiting": waiting, "canceled": canceled}
     names |= {"batch": made_batch.name, "schedule": _schedule(word, user, organization, parameters, done)}
     names |= {"circuit": _circuit(organization), "run": f"{done}-1", "deadrun": f"{dead}-1"}
     names |= {"log": frappe.db.get_value("Job Execution Log", {"background_job": dead, "to_status": "Dead Letter"})}
+    names |= {"fingerprint": reports.dead_letters_by_error(organization, TYPE)[0]["fingerprint"]}
     names |= {"file": FILE, "organization": organization, "user": user, "title": f"tell-{word}-title"}
-    names |= {"token": frappe.db.get_value("Background Job", done, "sealed_result"), "address": _address(done)}
-    assert [frappe.db.get_value("Background Job", name, "status") for name in (done, dead)] == [
-        "Completed",
-        "Dead Letter",
-    ]
+    names |= {"token": frappe.db.get_value("Background Job", done, "sealed_result"), "address": _guess(done), "place": _place(done)}
     frappe.db.commit()
     return Work(word, organization, names)
 
@@ -241,11 +242,15 @@ def _schedule(word: str, user: str, organization: str, parameters: dict[str, Any
     return str(made.name)
 
 
-def _address(job_name: str) -> str:
-    """Where a job's file would be found if private files were served by their place."""
-    folder = Path(frappe.get_site_path("private", "files"))
-    found = next((folder / "dartwing_core" / job_name).glob("*/*"))
-    return f"/private/files/{found.relative_to(folder)}"
+def _guess(job_name: str) -> str:
+    """An address at which a job's file might lie, as far as anybody can know it."""
+    return f"/private/files/dartwing_core/{job_name}/1-{'0' * 32}/{FILE}"
+
+
+def _place(job_name: str) -> str:
+    """The 128 random bits in the address at which it does lie. They stand in no answer."""
+    folder = Path(frappe.get_site_path("private", "files", "dartwing_core", job_name))
+    return next(folder.glob("*/*")).parent.name.partition("-")[2]
 
 
 def _circuit(organization: str) -> str:
@@ -253,7 +258,7 @@ def _circuit(organization: str) -> str:
     if found := frappe.db.get_value("Job Circuit", {"organization": organization}):
         return str(found)
     now = frappe.utils.now()
-    row = {"name": ids.circuit_name(), "organization": organization, "job_type": TYPE, "status": "Open"}
+    row = {"name": ids.circuit_name(), "organization": organization, "job_type": BROKEN_TYPE, "status": "Open"}
     row |= {"opened_at": now, "open_until": "2099-01-01", "open_until_epoch": 4e9, "creation": now, "modified": now}
     row |= {"owner": "Administrator", "probe_job": f"tell-{MATES[organization]}-probe"}
     frappe.qb.into(frappe.qb.DocType("Job Circuit")).columns(*row).insert(*row.values()).run()
@@ -269,7 +274,8 @@ NONE = Work(
         **{"batch": f"BATCH-{NOWHERE}", "schedule": f"SCHEDULE-{NOWHERE}", "circuit": f"CIRCUIT-{NOWHERE}"},
         **{"run": f"JOB-{NOWHERE}-1", "deadrun": f"JOB-{NOWHERE}-1", "log": f"LOG-{NOWHERE}", "file": FILE},
         **{"organization": "Test Nowhere", "user": "test_nobody@example.com", "title": "tell-nobody-title"},
-        **{"token": "gAAAAnothing", "address": f"/private/files/dartwing_core/JOB-{NOWHERE}/1-{'0' * 32}/{FILE}"},
+        "fingerprint": "nothing",
+        **{"token": "gAAAAnothing", "address": _guess(f"JOB-{NOWHERE}"), "place": "nowhere at all"},
     },
 )
 """Work that does not exist."""

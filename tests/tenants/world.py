@@ -225,7 +225,8 @@ def _work(person: str, organization: str) -> Work:
     names |= {"batch": made_batch.name, "schedule": _schedule(word, user, organization, parameters, done)}
     names |= {"circuit": _circuit(organization), "run": f"{done}-1", "deadrun": f"{dead}-1"}
     names |= {"log": frappe.db.get_value("Job Execution Log", {"background_job": dead, "to_status": "Dead Letter"})}
-    names |= {"fingerprint": reports.dead_letters_by_error(organization, TYPE)[0]["fingerprint"]}
+    errors = reports.dead_letters_by_error(organization, TYPE)
+    names |= {"fingerprint": next(one["fingerprint"] for one in errors if one["error"] == f"tell-{word}-error")}
     names |= {"file": FILE, "organization": organization, "user": user, "title": f"tell-{word}-title"}
     names |= {"token": frappe.db.get_value("Background Job", done, "sealed_result"), "address": _guess(done), "place": _place(done)}
     frappe.db.commit()

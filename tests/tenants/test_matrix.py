@@ -60,25 +60,3 @@ def test_results_for_their_owner_alone_are_for_no_admin(clients, world, account,
     private = type(mate)(mate.person, mate.organization, {**mate.names, "job": mate.names["private"]})
     told = DOORS[door].ask(clients[account], private).text
     assert not {word.rpartition("-")[2] for word in mate.words("hush", told)} & {*PRIVATE}, told[:2000]
-
-
-@pytest.mark.parametrize("account", [name for name in ACCOUNTS if name not in (*NO_LOGIN, "manager")])
-def test_figures_count_what_one_sees(clients, world, account):
-    kind, work, client = ACCOUNTS[account], world.of(account), clients[account]
-    for relation in ("own", "far"):  # a colleague's organization is one's own
-        organization = work[relation].organization
-        listed = client.get("list_jobs", organization=organization, limit=100).json()["message"]
-        is_theirs = [work[one].names["user"] for one in kind.sees]
-        assert listed["total"] == len(listed["jobs"])
-        assert bool(listed["total"]) is (relation in kind.sees)
-        if "mate" not in kind.sees:
-            assert all(one["owner_user"] in is_theirs for one in listed["jobs"])
-        metrics = client.get("get_job_metrics", organization=organization).json()["message"]
-        assert sum(metrics["job_count_by_status"].values()) == listed["total"]
-        stats = client.get("get_execution_time_stats", organization=organization).json()["message"]
-        slow = client.get("get_slowest_jobs", organization=organization, limit=100).json()["message"]["jobs"]
-        done = [one for one in listed["jobs"] if one["status"] == "Completed"]
-        assert stats["count"] == len(done) <= len(slow)
-        counts = client.get("get_job_counts", organization=organization).json()["message"]
-        assert counts["dead_letter"] == sum(one["status"] == "Dead Letter" for one in listed["jobs"])
-

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from .doors import difference, plain
+from .doors import JOB, difference, plain
 from .holes import hole_of
-from .operations import HUNG, OPERATIONS, WRITES, Way
+from .operations import HUNG, OPERATIONS, WHOEVER_SEES, WRITES, Way
 from .rows import Rows, all_rows, of_work, put_back
 from .world import ACCOUNTS, NO_LOGIN
 
@@ -46,6 +46,8 @@ def tried(clients, world, account: str, way: Way, relations: tuple[str, ...], be
             wrong.append(f"does not work for {told}")
         if not works and after != before:
             wrong.append(f"changes {told}")
+        if way.who == WHOEVER_SEES and {owner for _name, owner in owners(after) - owners(before)} - {work[relation].names["user"]}:
+            wrong.append(f"runs for others than its owner {told}")
         if any(of_work(after, other) != of_work(before, other) for other in hidden):
             wrong.append(f"changes what it does not see, asked for {told}")
         is_hidden = relation not in kind.sees or account in NO_LOGIN
@@ -54,6 +56,11 @@ def tried(clients, world, account: str, way: Way, relations: tuple[str, ...], be
         if after != before:
             put_back(before)
     return wrong
+
+
+def owners(rows: Rows) -> set[tuple[str, str]]:
+    """Jobs with their owners."""
+    return {(row["name"], row["owner_user"]) for row in rows[JOB]}
 
 
 def judged(name: str, wrong: list[str]) -> None:

@@ -17,7 +17,15 @@ import frappe
 import pytest
 from cryptography.fernet import Fernet
 
-from dartwing_core.jobs import cancel_job, executor, generate_job_hash, get_job_details, list_jobs, retry_job, submit_job
+from dartwing_core.jobs import (
+    cancel_job,
+    executor,
+    generate_job_hash,
+    get_job_details,
+    list_jobs,
+    retry_job,
+    submit_job,
+)
 from dartwing_core.jobs.access import content
 from dartwing_core.jobs.base import sealing
 from dartwing_core.jobs.db import sql

@@ -18,7 +18,7 @@ from tests.support.http import Client
 from .world import Account, Work
 
 NOTHING, EXISTS, LABEL, CONTENT = range(4)
-"""What an answer shows of work, from least to most: as if it did not exist; another answer; a label or name; a content."""
+"""What an answer shows of work, from least to most. NOTHING: as if it did not exist."""
 SHOWN = ("nothing", "its existence", "a label", "A CONTENT")
 JOB, RUN, LOG, BATCH = "Background Job", "Background Job Run", "Job Execution Log", "Job Batch"
 SCHEDULE, CIRCUIT, DEPENDENCY = "Job Schedule", "Job Circuit", "Background Job Dependency"

@@ -66,7 +66,8 @@ OPERATIONS = {
     "run_now": ours("run_now", job_id="<waiting>"),
     "reschedule_job": ours("reschedule_job", job_id="<waiting>", available_at=3600),
     "run_schedule_now": ours("run_schedule_now", schedule_id="<schedule>"),
-    "manually_close_circuit": ours("manually_close_circuit", ADMINS, job_type=BROKEN_TYPE, organization="<organization>"),
+    "manually_close_circuit": ours("manually_close_circuit", ADMINS, job_type=BROKEN_TYPE,
+                                   organization="<organization>"),
     "delete_dead_letter_job": ours("delete_dead_letter_job", MANAGERS, job_id="<dead>"),
     "delete_jobs": ours("delete_jobs", MANAGERS, job_ids=["<dead>"]),
 }

@@ -12,6 +12,7 @@ from .world import Work
 OF_ORGANIZATION = (JOB, BATCH, CIRCUIT, SCHEDULE, LOG)
 OF_JOB = (RUN, DEPENDENCY)
 THEIRS = "organization LIKE 'Test %%'"
+OF_THEIRS = f"background_job IN (SELECT name FROM `tab{JOB}` WHERE {THEIRS})"
 Rows = dict[str, list[dict[str, Any]]]
 
 
@@ -19,7 +20,7 @@ def all_rows() -> Rows:
     """The rows of the organizations, by DocType, as committed now."""
     frappe.db.rollback()
     found = {one: _select(one, THEIRS) for one in OF_ORGANIZATION}
-    return found | {one: _select(one, f"background_job IN (SELECT name FROM `tab{JOB}` WHERE {THEIRS})") for one in OF_JOB}
+    return found | {one: _select(one, OF_THEIRS) for one in OF_JOB}
 
 
 def _select(doctype: str, condition: str) -> list[dict[str, Any]]:
@@ -30,9 +31,7 @@ def put_back(rows: Rows) -> None:
     """Let the rows be as they were. Committed."""
     frappe.db.rollback()
     for doctype in OF_JOB:
-        frappe.db.sql(
-            f"DELETE FROM `tab{doctype}` WHERE background_job IN (SELECT name FROM `tab{JOB}` WHERE {THEIRS})"
-        )
+        frappe.db.sql(f"DELETE FROM `tab{doctype}` WHERE {OF_THEIRS}")
     for doctype in OF_ORGANIZATION:
         frappe.db.sql(f"DELETE FROM `tab{doctype}` WHERE {THEIRS}")
     for doctype, found in rows.items():

@@ -12,7 +12,7 @@ from dartwing_core.api import jobs, registry
 from .doors import CONTENT, DOORS, EXISTS, LABEL, NOTHING, READS, SHOWN, difference, seen
 from .holes import hole_of
 from .operations import OPERATIONS
-from .world import ACCOUNTS, NO_LOGIN
+from .world import ACCOUNTS
 
 
 def test_each_endpoint_has_a_row():

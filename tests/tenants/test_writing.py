@@ -46,7 +46,8 @@ def tried(clients, world, account: str, way: Way, relations: tuple[str, ...], be
             wrong.append(f"does not work for {told}")
         if not works and after != before:
             wrong.append(f"changes {told}")
-        if way.who == WHOEVER_SEES and {owner for _name, owner in owners(after) - owners(before)} - {work[relation].names["user"]}:
+        new_owners = {owner for _name, owner in owners(after) - owners(before)}
+        if way.who == WHOEVER_SEES and new_owners - {work[relation].names["user"]}:
             wrong.append(f"runs for others than its owner {told}")
         if any(of_work(after, other) != of_work(before, other) for other in hidden):
             wrong.append(f"changes what it does not see, asked for {told}")

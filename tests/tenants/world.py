@@ -228,7 +228,8 @@ def _work(person: str, organization: str) -> Work:
     errors = reports.dead_letters_by_error(organization, TYPE)
     names |= {"fingerprint": next(one["fingerprint"] for one in errors if one["error"] == f"tell-{word}-error")}
     names |= {"file": FILE, "organization": organization, "user": user, "title": f"tell-{word}-title"}
-    names |= {"token": frappe.db.get_value("Background Job", done, "sealed_result"), "address": _guess(done), "place": _place(done)}
+    names |= {"token": frappe.db.get_value("Background Job", done, "sealed_result")}
+    names |= {"address": _guess(done), "place": _place(done)}
     frappe.db.commit()
     return Work(word, organization, names)
 
@@ -270,13 +271,11 @@ NOWHERE = "1K00000000000NOWHERE"
 NONE = Work(
     "nobody",
     "Test Nowhere",
-    {
-        **dict.fromkeys(("job", "private", "dead", "waiting", "canceled"), f"JOB-{NOWHERE}"),
-        **{"batch": f"BATCH-{NOWHERE}", "schedule": f"SCHEDULE-{NOWHERE}", "circuit": f"CIRCUIT-{NOWHERE}"},
-        **{"run": f"JOB-{NOWHERE}-1", "deadrun": f"JOB-{NOWHERE}-1", "log": f"LOG-{NOWHERE}", "file": FILE},
-        **{"organization": "Test Nowhere", "user": "test_nobody@example.com", "title": "tell-nobody-title"},
-        "fingerprint": "nothing",
-        **{"token": "gAAAAnothing", "address": _guess(f"JOB-{NOWHERE}"), "place": "nowhere at all"},
-    },
+    dict.fromkeys(("job", "private", "dead", "waiting", "canceled"), f"JOB-{NOWHERE}")
+    | {"batch": f"BATCH-{NOWHERE}", "schedule": f"SCHEDULE-{NOWHERE}", "circuit": f"CIRCUIT-{NOWHERE}"}
+    | {"run": f"JOB-{NOWHERE}-1", "deadrun": f"JOB-{NOWHERE}-1", "log": f"LOG-{NOWHERE}", "file": FILE}
+    | {"organization": "Test Nowhere", "user": "test_nobody@example.com", "title": "tell-nobody-title"}
+    | {"fingerprint": "nothing", "token": "gAAAAnothing", "place": "nowhere at all"}
+    | {"address": _guess(f"JOB-{NOWHERE}")},
 )
 """Work that does not exist."""

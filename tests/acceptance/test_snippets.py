@@ -25,7 +25,7 @@ from dartwing_core.jobs.testing import run_jobs
 from standalone.checks import CHECKS
 from standalone.commands import COMMANDS
 from tests.support import circuits, factory, files, http, records, schedules
-from tests.support.jobs import run, submitted, submitted_by, submitted_with
+from tests.support.jobs import run, submitted, submitted_with
 from tests.support.snippet_uses import CUSTOMER, MODULE, USES
 from tests.support.snippets import DOCUMENTS, ROOT, Call, Snippet, calls, commands, definitions, job_types, snippets
 

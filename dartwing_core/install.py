@@ -6,19 +6,21 @@ from collections.abc import Iterable
 
 import click
 import frappe
-from frappe.model.base_document import get_controller
+from frappe.utils import cint
 
-from dartwing_core.dartwing_core import guarded_file
 from dartwing_core.jobs.attempt import declared_types, idempotency
 from dartwing_core.jobs.base import clock, sealing
 from dartwing_core.jobs.errors import InvalidJobError
 from dartwing_core.jobs.operations import hook_check, organization_links
 from dartwing_core.jobs.operations.default_organization import set_default_organization
 from dartwing_core.jobs.recovery import scheduled_types
-from dartwing_core.wall import file_moves
 
 APP = "dartwing_core"
 ROLES = ("Dartwing User", "Dartwing Admin")
+# Frappe's fixes of open searches (its pull request 34995), unchecked counts (35657), field names of lists (32231) and
+# copies of private files (38984). The last is of April 2026; these are the first later releases known to us.
+FIXED_IN = {15: (15, 118, 0), 16: (16, 31, 0)}
+"""By major version: the release of Frappe in which the holes that we know of were closed."""
 
 
 def before_install() -> None:
@@ -31,6 +33,7 @@ def before_install() -> None:
 
 def after_install() -> None:
     """Make the app's own records, and the Default Organization that the site's configuration names."""
+    warn_about_frappe(frappe.__version__)
     seed()
     if name := frappe.conf.get("job_engine_default_organization"):
         try:
@@ -41,19 +44,19 @@ def after_install() -> None:
 
 
 def after_migrate() -> None:
-    """Make records that a release has added since. Move files that an earlier one stored."""
+    """Make records that a release has added since."""
     seed()
     scheduled_types.set_back(clock.site_time())
-    file_moves.move_all()
-    warn_about_files()
 
 
-def warn_about_files() -> None:
-    """Say it if another app's class of File takes the place of ours: nothing guards the bytes of our files then."""
-    found = get_controller("File")
-    if not issubclass(found, guarded_file.JobAwareFile):
-        text = "dartwing_core: {0} replaces the class of File. Nothing guards private files of jobs any more."
-        click.secho(text.format(found.__module__), fg="red")
+def warn_about_frappe(version: str) -> None:
+    """Print that this release of Frappe has known holes, if it has."""
+    numbers = tuple(cint(part) for part in version.split(".")[:3])
+    fixed = FIXED_IN.get(numbers[0], ())
+    if numbers < fixed:
+        wanted = ".".join(map(str, fixed))
+        text = "Frappe {0} shows users names and counts that they may not see. Upgrade to {1} or later."
+        _print([f"{APP}: {text.format(version, wanted)}"])
 
 
 def seed() -> None:

@@ -33,7 +33,6 @@ MODULES = (
     "frappe.recorder",
     "frappe.realtime",
     "frappe.model.document",
-    "dartwing_core.wall.guard",
 )
 PACKAGES = ("dartwing_core.jobs", "dartwing_core.dartwing_core.doctype")
 

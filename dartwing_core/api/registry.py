@@ -1,4 +1,4 @@
-"""The list of endpoints, and the decorator that gives each a verb, a limit and the form of its errors."""
+"""The registry of endpoints, and the decorator that gives each a verb, a limit and the form of its errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from frappe import _
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.errors import InvalidJobError
 
-from . import errors, rate_limits
+from . import errors, names, rate_limits
 from .arguments import check_names
 
 LONGEST_TEXT = 10_000
@@ -36,6 +36,7 @@ class Endpoint:
 
 
 ENDPOINTS: dict[str, Endpoint] = {}
+"""All endpoints, as soon as `jobs` is imported."""
 
 
 def endpoint(
@@ -68,6 +69,8 @@ def endpoint(
             except Exception as error:
                 return errors.answer(error)
 
+        if function.__name__ not in names.ENDPOINTS:
+            raise LookupError(f"dartwing_core.api.names does not name the endpoint {function.__name__}")
         ENDPOINTS[function.__name__] = Endpoint(function, method, limit, headers or {})
         return frappe.whitelist(methods=[method])(call)
 

@@ -15,6 +15,7 @@ from unittest import mock
 import frappe
 
 from . import executor
+from .access import content
 from .attempt import functions, handlers, parameters
 from .attempt.context import JobContext
 from .base import clock, config, secret_values
@@ -144,8 +145,8 @@ def _raise_failure(name: str, attempt: int) -> None:
     """Raise HandlerFailed if this attempt was made, and has failed."""
     frappe.db.commit()  # a new snapshot
     filters, fields = {"background_job": name, "attempt": attempt}, ["outcome", "traceback", "error_message"]
-    runs = frappe.get_all(config.RUN, filters, fields, limit=1)
-    run = runs[0] if runs else None
+    runs = frappe.get_all(config.RUN, filters, content.columns(fields), limit=1)
+    run = content.opened(runs[0]) if runs else None
     if run and (run.error_message or run.traceback):
         raise HandlerFailed(f"Job {name}: {run.outcome}\n{run.traceback or run.error_message}")
 
@@ -194,7 +195,7 @@ class Trap:
 
     def _add(self, rows: Sequence[NewJobRow]) -> None:
         for row in rows:
-            given = json.loads(row["input_parameters"])
+            given = json.loads(content.parameters_of(row) or "{}")
             names = [name for name, value in given.items() if secret_values.is_sealed(value)]
             given = secret_values.revealed(secret_values.opened(given, names))
             asked = row["name"], row["job_type"], row["organization"], given, row["job_title"]

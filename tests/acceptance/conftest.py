@@ -6,7 +6,6 @@ from pathlib import Path
 import frappe
 import pytest
 
-from dartwing_core.wall import guard  # noqa: F401 (loads all of the wall, as requests and workers do)
 from tests.support import http, processes
 
 

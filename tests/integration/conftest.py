@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import frappe
 import pytest
 
@@ -22,3 +24,13 @@ def no_sweep_in_between(site, monkeypatch) -> None:
     from dartwing_core.jobs.recovery import sweeper
 
     monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
+
+
+@pytest.fixture
+def frappes_jobs_at_once(monkeypatch) -> None:
+    """What Frappe enqueues runs at once, such as the deletion of the comments of a deleted document."""
+    monkeypatch.setattr(frappe, "enqueue", run_now)
+
+
+def run_now(method: str, enqueue_after_commit: bool = False, now: bool = False, **arguments: Any) -> None:
+    frappe.call(method, **arguments)

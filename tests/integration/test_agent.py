@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from zoneinfo import ZoneInfo
 
 import frappe
 import pytest
@@ -15,7 +16,7 @@ import pytest
 from dartwing_core import scheduler_sweeps
 from dartwing_core.jobs.access import permission
 from dartwing_core.jobs.base import clock, config
-from dartwing_core.jobs.recovery import agent, sweeper
+from dartwing_core.jobs.recovery import agent, scheduled_types, sweeper
 from dartwing_core.jobs.rq import leader, redis_queue
 from tests.support import database, factory, processes
 from tests.support.jobs import set_columns, submitted_with
@@ -52,6 +53,16 @@ def test_a_look_at_an_idle_site_costs_one_statement_and_two_round_trips(watch):
     with database.statements() as seen:
         watch.sweep_if_leader()
     assert len(seen) == 1, seen
+
+
+def test_another_time_zone_of_the_site_is_noticed_once(watch, sweeps, monkeypatch):
+    corrected: list[str] = []
+    monkeypatch.setattr(scheduled_types, "put_right", lambda: corrected.append(str(clock.site_zone())))
+    monkeypatch.setattr(agent, "ANYWAY", 0.0)
+    for zone in ("Pacific/Honolulu", "Pacific/Honolulu", "Asia/Tokyo"):
+        monkeypatch.setattr(clock, "site_zone", lambda zone=zone: ZoneInfo(zone))
+        watch.sweep_if_leader()
+    assert corrected == ["Pacific/Honolulu", "Asia/Tokyo"]
 
 
 def test_what_is_due_is_swept_and_what_is_due_soon_is_awaited(watch, sweeps, job_type):

@@ -10,9 +10,9 @@ from typing import Any
 import frappe
 import pytest
 
-from dartwing_core import commands, hooks, install
+from dartwing_core import commands, install
 from dartwing_core.jobs.attempt import named_code
-from dartwing_core.jobs.operations import document_events, hook_check
+from dartwing_core.jobs.operations import hook_check
 from dartwing_core.jobs.store import event_jobs
 from tests.support import database
 
@@ -55,7 +55,6 @@ def told(*, of: str = APP) -> list[str]:
 def test_hooks_without_a_mistake_have_no_problem(declare, monkeypatch):
     assert hook_check.find_problems() == []
     declare(
-        background_job_submit_on={"Job Schedule": {"on_update": "echo_job", "after_insert": HEAR}},
         background_job_events={"*": {"failed": [HEAR]}, "echo_job": {"dead_letter": HEAR}},
         job_batch_events={"completed": HEAR},
         background_job_handlers=[CODE, HEAR, "tests.support.handler_classes"],
@@ -65,62 +64,16 @@ def test_hooks_without_a_mistake_have_no_problem(declare, monkeypatch):
     assert hook_check.find_problems() == []
 
 
-@pytest.mark.parametrize(
-    ("by_doctype", "said"),
-    [
-        (
-            {"Job Schedule": {"on_updat": "echo_job"}},
-            'background_job_submit_on["Job Schedule"]: event on_updat is unknown: did you mean on_update? '
-            "Correct the name.",
-        ),
-        (
-            {"Background Jub": {"on_update": "echo_job"}},
-            "background_job_submit_on: DocType Background Jub is unknown: did you mean Background Job? "
-            "Correct the name, or install its app.",
-        ),
-        (
-            {"background job": {"on_update": "echo_job"}},
-            "background_job_submit_on: DocType background job is unknown: did you mean Background Job? "
-            "Correct the name, or install its app.",
-        ),
-        (
-            {"Qqqqqqqqqq": {"on_update": "echo_job"}},
-            "background_job_submit_on: DocType Qqqqqqqqqq is unknown. Correct the name, or install its app.",
-        ),
-        (
-            {"Job Schedule": {"on_update": "ecko_job"}},
-            'background_job_submit_on["Job Schedule"]["on_update"]: Job Type ecko_job is unknown: '
-            "did you mean echo_job? Correct the name, or declare the type.",
-        ),
-        (
-            {"Job Schedule": {"on_update": f"{__name__}.heer"}},
-            f'background_job_submit_on["Job Schedule"]["on_update"]: {__name__}.heer does not exist. '
-            f"In {__name__}, heer is unknown: did you mean hear? Correct the name.",
-        ),
-        (
-            {"Job Schedule": "echo_job"},
-            'background_job_submit_on["Job Schedule"]: write a dict, such as {"on_update": …}.',
-        ),
-        ("echo_job", 'background_job_submit_on: write a dict, such as {"Sales Invoice": …}.'),
-    ],
-)
-def test_a_wrong_word_of_document_events_is_named(declare, by_doctype, said):
-    # Seen failing: no line said anything. An event had no job, or no document could be saved.
-    declare(background_job_submit_on=by_doctype)
-    assert told() == [said]
-
-
 def test_a_type_that_is_no_longer_in_code_is_named(declare):
-    # Seen failing: the next save of such a document was the first to tell.
     gone = frappe.get_doc({"doctype": "Job Type", "type_name": "test_gone", "handler_method": "a.b"})
     gone.flags.ignore_validate = True
     gone.insert()
     gone.db_set({"code_state": "No Longer in Code", "is_enabled": 0})
-    declare(background_job_submit_on={"Job Schedule": {"on_update": "test_gone"}})
+    declare(background_job_events={"test_gone": {"failed": HEAR}})
     said = told()
     frappe.delete_doc("Job Type", "test_gone", force=True)
     assert said == [
-        'background_job_submit_on["Job Schedule"]["on_update"]: Job Type test_gone is no longer in code, '
+        "background_job_events: Job Type test_gone is no longer in code, "
         "and takes no jobs. Declare it again, or take it out of the hook."
     ]
 
@@ -242,7 +195,6 @@ def test_problems_are_printed_after_a_migration_by_an_install_and_by_the_command
 
 def test_a_check_of_many_words_reads_each_table_once(declare):
     declare(
-        background_job_submit_on={"Job Schedule": {"on_update": "echo_job"}, "Nothing": {"on_update": "ecko_job"}},
         background_job_events={"echo_job": {"failed": HEAR}, "ecko_job": {"failed": HEAR}},
     )
     hook_check.find_problems()
@@ -252,10 +204,8 @@ def test_a_check_of_many_words_reads_each_table_once(declare):
 
 
 def test_known_events_are_those_that_have_jobs():
-    called = {event for event, name in hooks.doc_events["*"].items() if "document_events" in name}
-    assert called == set(document_events.EVENTS)
     documented = (Path(__file__).parents[2] / "docs" / "events.md").read_text()
-    for event in (*document_events.EVENTS, *event_jobs.EVENTS, *event_jobs.BATCH_EVENTS):
+    for event in (*event_jobs.EVENTS, *event_jobs.BATCH_EVENTS):
         assert f"`{event}`" in documented
 
 

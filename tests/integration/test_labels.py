@@ -18,6 +18,8 @@ from dartwing_core.jobs import (
 )
 from dartwing_core.jobs.operations import references
 from dartwing_core.jobs.queries import pages
+from dartwing_core.jobs.recovery import sweeper
+from dartwing_core.jobs.rq import redis_queue
 from dartwing_core.jobs.store import labels as stored_labels
 from tests.support import factory
 from tests.support.database import another_connection, plans, statements
@@ -193,19 +195,18 @@ def test_desk_learns_which_forms_have_jobs(job_type, note):
     submitted_with(job_type, reference=note)
     submitted_with(job_type, reference=("Role", "Guest"))
     boot = {"user": {"can_read": ["ToDo", "Note"]}}
-    references.add_to_boot(boot)
+    with statements() as sent:
+        references.add_to_boot(boot)
     assert boot["dartwing_core_referring_doctypes"] == ["ToDo"]
+    assert sent == []
 
 
-def test_desk_opens_before_the_migration(job_type, monkeypatch):
-    def missing() -> list[str]:
-        frappe.db.sql("SELECT no_such_column FROM `tabBackground Job`")
-        return []
-
-    monkeypatch.setattr(stored_labels, "referring_doctypes", missing)
-    boot = {}
-    references.add_to_boot(boot)
-    assert boot == {"dartwing_core_referring_doctypes": []}
+def test_desk_learns_it_again_after_redis_was_emptied(job_type, note):
+    submitted_with(job_type, reference=note)
+    redis_queue.client().delete(redis_queue.site_key(stored_labels.REFERRING))
+    assert stored_labels.referring_doctypes() == []
+    sweeper.sweep_background_jobs()
+    assert note.doctype in stored_labels.referring_doctypes()
 
 
 def test_the_index_finds_the_jobs_of_a_document(job_type, note):

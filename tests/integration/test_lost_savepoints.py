@@ -9,21 +9,17 @@ import frappe
 import pytest
 
 from dartwing_core.api import errors
-from dartwing_core.jobs import delete_jobs, submit_job
-from dartwing_core.jobs.base import config
+from dartwing_core.jobs import delete_jobs
 from dartwing_core.jobs.db import transaction
-from dartwing_core.jobs.recovery import organization_removal, retention
 from dartwing_core.jobs.submit.after_commit import after_commit, undone_on_error
-from dartwing_core.wall import guard  # noqa: F401 (loads all of the wall, as requests and workers do)
-from tests.integration.test_retention import aged, ended, is_there
-from tests.support import database, factory, named
-from tests.support.rows_about_ours import insert
+from tests.integration.test_retention import ended, is_there
+from tests.support import database
 
 
-def attached(document: Any) -> Any:
-    content = frappe.generate_hash()
-    about = {"attached_to_doctype": document.doctype, "attached_to_name": document.name}
-    return insert("File", file_name=f"test-{content}.txt", content=content, is_private=1, **about)
+def attached(job: Any) -> Any:
+    """A File that is attached to a job."""
+    values = {"attached_to_doctype": "Background Job", "attached_to_name": job.name, "is_private": 1}
+    return frappe.get_doc({"doctype": "File", "file_name": f"{job.name}.txt", "content": job.name, **values}).insert()
 
 
 @pytest.fixture
@@ -43,30 +39,6 @@ def saved_meanwhile(monkeypatch) -> Iterator[list[str]]:
     monkeypatch.setattr(frappe, "delete_doc", lose_transaction)
     yield files
     assert not files
-
-
-def test_a_clean_up_goes_on_although_somebody_saves_a_file(saved_meanwhile):
-    # Seen failing: "SAVEPOINT does not exist", and the clean-up stopped for the day.
-    jobs = [ended("Completed") for _number in range(2)]
-    for job in jobs:
-        aged(job, 31)
-    saved_meanwhile.append(attached(jobs[0]).name)
-    retention.clear_old_jobs(30)
-    frappe.db.rollback()
-    assert not any(map(is_there, jobs))
-
-
-def test_a_removal_of_an_organization_goes_on_although_somebody_saves_a_file(saved_meanwhile):
-    # Seen failing: the removal stopped until the next sweep.
-    with named.organization("Test Doomed") as organization:
-        saved_meanwhile.append(attached(submit_job(factory.job_type("plain"), organization)).name)
-        frappe.delete_doc("Organization", organization)
-        frappe.db.commit()
-        frappe.db.set_value(config.REMOVAL, organization, "requested_epoch", 0)
-        frappe.db.commit()
-        organization_removal.sweep()
-        frappe.db.rollback()
-        assert frappe.db.get_value(config.REMOVAL, organization, "status") == "Completed"
 
 
 def test_a_bulk_delete_that_loses_its_transaction_has_deleted_nothing(saved_meanwhile):

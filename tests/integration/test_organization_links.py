@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
 
 import frappe
 import pytest
 from frappe.custom.doctype.property_setter.property_setter import make_property_setter
-from frappe.desk import search
 
 from dartwing_core import install
 from dartwing_core.jobs import InvalidJobError, list_jobs, submit_job
 from dartwing_core.jobs.access import tenancy
 from dartwing_core.jobs.operations.default_organization import set_default_organization
-from dartwing_core.wall import by_request, query_rules
-from dartwing_core.wall.substitutes import lists
-from tests.support import factory, schedules, tenancy_hook, web_request
+from tests.support import factory, schedules, tenancy_hook
 from tests.support.sessions import as_user
 from tests.support.settings import settings
 from tests.support.tenancy_hook import COMPANY
@@ -183,50 +179,3 @@ def test_a_members_list_holds_no_other_jobs(linked):
     clerk = permit(factory.user("clerk"), NORTH)
     own = as_user(clerk, submitted, NORTH)
     assert as_user(clerk, frappe.get_list, "Background Job", pluck="name") == [own]
-
-
-@pytest.mark.parametrize("find", [lists.search_link, lists.search_widget])
-def test_the_link_opens_no_search_of_all_companies(linked, find):
-    # Seen failing: a field that ignores User Permissions lets its search ignore them too.
-    clerk = permit(factory.user("clerk"), NORTH)
-    field = {"reference_doctype": "Background Job"}
-    if "link_fieldname" in inspect.signature(search.search_link).parameters:  # Frappe 16 sends it
-        field["link_fieldname"] = "organization"
-    found = as_user(clerk, find, doctype=COMPANY, txt="test", ignore_user_permissions=1, **field)
-    assert NORTH in str(found)
-    assert SOUTH not in str(found)
-
-
-@pytest.mark.parametrize("was_saved", [True, False])
-def test_a_hidden_company_and_a_missing_one_are_told_in_the_same_words(linked, job_type, was_saved):
-    # Frappe 15 looks links up before it checks permissions.
-    admin, texts = permit(factory.user("clerk"), NORTH), set()
-    for company in (SOUTH, "test Nowhere"):
-        schedule = schedules.document(job_type, organization=NORTH)
-        if was_saved:
-            schedule.insert()
-            schedule.load_doc_before_save()
-        schedule.organization, schedule._action = company, "save"
-        with web_request.made("POST", "/", admin):
-            by_request.watch(True)
-            with pytest.raises(frappe.LinkValidationError) as refused:
-                schedule._validate_links()
-        texts.add(str(refused.value).replace(company, "X"))
-    assert texts == {"Could not find Organization: X"}
-
-
-def test_a_company_that_the_user_has_left_stays_where_it_was(linked, job_type):
-    schedule = schedules.made(job_type, organization=SOUTH)
-    schedule.load_doc_before_save()
-    schedule._action = "save"
-    with web_request.made("POST", "/", permit(factory.user("clerk"), NORTH)):
-        by_request.watch(True)
-        schedule._validate_links()
-    assert schedule.organization == SOUTH
-
-
-def test_fields_of_a_company_are_not_read_through_the_link(linked):
-    # Frappe 15 joins the linked rows without a permission.
-    for shown, others in ([["name", "organization.owner"], []], [["name"], ["organization.owner"]]):
-        assert query_rules.offence("Background Job", shown, others)
-    assert not query_rules.offence("Background Job", ["organization.name as title"], [])

@@ -112,7 +112,7 @@ def with_file(made) -> Path:
     return files.on_disk(made)[0]
 
 
-def test_all_that_belongs_to_it_is_ended_and_removed(doomed, alice, times):
+def test_all_that_belongs_to_it_is_ended_and_removed(doomed, alice, times, frappes_jobs_at_once):
     # Seen failing while a deletion took schedules and circuits alone, and members forbade it.
     breaking = circuits.breaking_type()
     factory.member(alice, doomed)
@@ -166,7 +166,9 @@ def test_what_runs_is_asked_to_stop_once_and_removed_when_it_has(doomed, job_typ
         frappe.db.rollback()
         requests.append(
             frappe.db.get_value(
-                "Background Job Run", f"{made.name}-1", ["cancel_requested", "cancel_requested_epoch", "cancel_reason"]
+                "Background Job Run",
+                f"{made.name}-1",
+                ["cancel_requested", "cancel_requested_epoch", "sealed_cancel_reason"],
             )
         )
     assert requests[0][0] == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import frappe
 import pytest
@@ -94,22 +95,24 @@ def test_dead_letters_stay_at_least_as_long_as_others():
     assert not is_there(job)
 
 
-def test_history_files_and_comments_go_along():
-    job = ended("Completed")
-    files.given(job)
+def test_history_files_and_comments_go_along(frappes_jobs_at_once):
+    job = files.given(ended("Completed"))
     assert files.on_disk(job)
-    comment = frappe.get_doc(
+    values = {"doctype": "File", "file_name": "report.csv", "content": job.name, "is_private": 1}
+    file = frappe.get_doc({**values, "attached_to_doctype": JOB, "attached_to_name": job.name})
+    file.insert(ignore_permissions=True)
+    path = file.get_full_path()
+    assert Path(path).exists()
+    frappe.get_doc(
         {"doctype": "Comment", "comment_type": "Comment", "reference_doctype": JOB, "reference_name": job.name}
     ).insert(ignore_permissions=True)
-    values = {"doctype": "File", "file_name": "test.txt", "content": comment.name, "is_private": 1}
-    about = {"attached_to_doctype": "Comment", "attached_to_name": comment.name}
-    frappe.get_doc({**values, **about}).insert(ignore_permissions=True)
     aged(job, 31)
     retention.clear_old_jobs(30)
     for doctype in ("Job Execution Log", "Background Job Run"):
         assert not frappe.db.exists(doctype, {"background_job": job.name})
     assert not frappe.db.exists("Comment", {"reference_name": job.name})
-    assert not frappe.db.exists("File", {"attached_to_name": comment.name})
+    assert not frappe.db.exists("File", {"attached_to_name": job.name})
+    assert not Path(path).exists()
     assert files.on_disk(job) == []
 
 

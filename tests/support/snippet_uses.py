@@ -11,7 +11,7 @@ import frappe
 from dartwing_core.jobs import open_file, submit_job
 from dartwing_core.jobs.attempt import declared_types, handlers
 from dartwing_core.jobs.testing import run_jobs
-from tests.support import factory, mail
+from tests.support import contents, factory, mail
 from tests.support.jobs import run, submitted
 from tests.support.sessions import as_user
 
@@ -127,7 +127,7 @@ def push(app: types.ModuleType) -> None:
     """Run the handler of the snippet. Its secret is not in the row of the job."""
     given = {"shop": "Berlin", "token": "a-token-of-the-shop"}
     job = submitted(factory.job_type("push", f"{MODULE}.push_orders"), **given)
-    assert given["token"] not in str(frappe.db.get_value("Background Job", job.name, "input_parameters"))
+    assert given["token"] not in str(contents.stored(job.name, "input_parameters"))
     done = run(job)
     assert done["status"] == "Completed", done["error_message"]
 

@@ -13,7 +13,7 @@ import requests
 from dartwing_core.jobs import submit_job
 from dartwing_core.jobs.store import job_files
 
-from . import factory, files
+from . import contents, factory, files
 from .http import Client
 
 NOWHERE = "JOB-1K00000000000NOWHERE"
@@ -161,10 +161,11 @@ def set_status(name: str, status: str, secret: str) -> None:
     """Put the job into a state, with its secret in all texts."""
     frappe.db.sql(
         "UPDATE `tabBackground Job` SET status = %s, attempt = 1, retry_count = 0, started_at = created_at,"
-        " completed_at = created_at, progress_message = %s, error_message = %s, output_reference = %s, result = %s,"
-        " input_parameters = %s WHERE name = %s",
-        (status, secret, secret, secret, json.dumps({"text": secret}), json.dumps({"text": secret}), name),
+        " completed_at = created_at, progress_message = %s WHERE name = %s",
+        (status, secret, name),
     )
+    texts = dict.fromkeys(("input_parameters", "result"), json.dumps({"text": secret}))
+    contents.store(name, {**texts, **dict.fromkeys(("error_message", "output_reference"), secret)})
 
 
 def visible(actor: Actor, key: str, needs_desk: bool) -> bool:

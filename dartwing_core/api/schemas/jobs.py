@@ -111,6 +111,7 @@ class JobStatusAnswer(ListedJob):
 
     canceled_at: Moment | None
     canceled_by: str | None
+    cancel_reason: str | None
     result: Any
     depends_on: str | None
     parents: list[str]
@@ -163,7 +164,7 @@ class LogLine(TypedDict):
 
 class Attempt(TypedDict):
     """One attempt of a job. `outcome`: the status with which it ended. `traceback` is only for administrators, `worker`
-    only for System Managers.
+    only for System Managers. `parameters`: those it ran with, if the job was retried with others since, else null.
     """
 
     attempt: int
@@ -175,6 +176,7 @@ class Attempt(TypedDict):
     error_message: str | None
     traceback: str | None
     log: list[LogLine]
+    parameters: Any
 
 
 class BatchName(TypedDict):

@@ -18,12 +18,13 @@ from pypika.terms import Criterion, EmptyCriterion
 
 from ..base import config
 from ..base.row_types import Row, changed
-from ..status import JobStatus
 from . import tenancy
 from .standing import NO_REACH, Reach, resolve_name
 
-RESULT_FIELDS = ("result", "output_reference")
-TEXT_FIELDS = ("error_message", "progress_message")
+RESULTS = ("result", "output_reference")
+"""The fields with what a job has made."""
+RESULT_FIELDS = (*RESULTS, *(f"sealed_{field}" for field in RESULTS))
+TEXT_FIELDS = ("error_message", "sealed_error_message", "progress_message")
 DECIDING_FIELDS = ("owner_user", "organization", "job_type", "is_result_private")
 """The columns that `can_see_result` needs of a job."""
 KEPT = "dartwing_viewers"
@@ -135,18 +136,8 @@ class Viewer:
         return condition & ((job.owner_user != config.ENGINE) | (job.job_type != config.ENQUEUED))
 
     def visible_with_result(self, job: Table) -> Criterion:
-        """The condition for queries that can't hide a single column: without completed jobs with a hidden result."""
-        condition = self.can_see_condition(job)
-        parts = self._result_conditions(job)
-        return condition & ((job.status != JobStatus.COMPLETED.value) | Criterion.all(parts)) if parts else condition
-
-    def visible_with_files(self, job: Table) -> Criterion:
-        """The condition for jobs whose files are visible. Files may exist before a job is completed."""
-        return Criterion.all([self.can_see_condition(job), *self._result_conditions(job)])
-
-    def _result_conditions(self, job: Table) -> list[Criterion]:
-        """`can_see_result` as conditions on Background Job."""
-        parts = []
+        """`can_see_job` and `can_see_result` as a condition on Background Job."""
+        parts = [self.can_see_condition(job)]
         if self.organizations_hiding_results:
             parts.append(job.organization.notin(self.organizations_hiding_results))
         if self.reach.admins and not self.sees_everything:  # other users see only their own jobs
@@ -154,7 +145,7 @@ class Viewer:
             private = frappe.qb.from_(of_type).select(of_type.name).where(of_type.results_visible_to == OWNER_ONLY)
             is_open = (job.is_result_private == 0) & job.job_type.notin(private)
             parts.append((job.owner_user == self.user) | is_open)
-        return parts
+        return Criterion.all(parts)
 
     def without_hidden_result(self, job: Row) -> Row:
         """The job's columns. Hidden result columns are None, and texts of jobs that tell apps of events."""

@@ -32,6 +32,12 @@ _sha2 = CustomFunction("SHA2", ["text", "bits"])
 _concat = CustomFunction("CONCAT_WS", ["separator", "one", "other"])
 
 
+def check_reader() -> None:
+    """Raises PermissionError in Frappe's background jobs, which prepare and mail a report for other readers."""
+    if getattr(frappe.local, "job", None):
+        raise frappe.PermissionError(_("This report is only for its reader, and is neither prepared nor mailed."))
+
+
 def type_performance(organization: str | None = None, hours: int = 24) -> list[dict[str, Any]]:
     """Figures of the jobs of each type that were submitted in the last `hours`, the type with the most first.
 

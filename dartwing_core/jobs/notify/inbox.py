@@ -6,8 +6,6 @@ from typing import Any
 
 import frappe
 
-from ..access.desk_access import notify_nobody
-
 LOG = "Notification Log"
 
 
@@ -15,7 +13,7 @@ def add_notice(user: str, subject: str, **values: Any) -> None:
     """Leave a notice with this subject (HTML) for a user. Does not commit."""
     kind = {"doctype": LOG, "type": "Alert", "for_user": user}
     notice = frappe.get_doc({**kind, "subject": subject, **values})
-    notice.notify_update = notify_nobody
+    notice.flags.notify_update = False  # else Frappe tells all users with an open list of notices
     notice.insert(ignore_permissions=True)
     # Frappe writes and shows the user who is logged in: in a sweep, perhaps one of another organization.
     frappe.db.set_value(LOG, notice.name, {"owner": user, "modified_by": user}, update_modified=False)

@@ -1,4 +1,4 @@
-"""A check of the hooks in which apps name events, DocTypes, Job Types and functions of jobs.
+"""A check of the hooks in which apps name events, Job Types and functions of jobs.
 
 Changes of jobs pass over events and functions that do not exist, so that a wrong hook fails no change.
 """
@@ -15,10 +15,9 @@ from frappe import _
 from ..access import tenancy
 from ..attempt import declared_types, functions, named_code, named_paths
 from ..base import config
-from ..base.texts import as_sentence, cut, describe_unknown, is_path
+from ..base.texts import as_sentence, cut, describe_unknown
 from ..errors import UnknownHandlerError
 from ..store import event_jobs
-from . import document_events
 
 SITE_CONFIG = "site_config.json"
 OURS = ("background_job", "job_batch")
@@ -59,11 +58,7 @@ def _sources() -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 class _Known:
-    """The names of DocTypes and Job Types, each read once."""
-
-    @cached_property
-    def doctypes(self) -> frozenset[str]:
-        return frozenset(frappe.get_all("DocType", pluck="name"))
+    """The names of Job Types, read once."""
 
     @cached_property
     def job_types(self) -> Mapping[str, str | None]:
@@ -94,12 +89,6 @@ class _Report:
             wrong = as_sentence(_("event {0}").format(describe_unknown([event], events)))
             self.add(place, _("{0} Correct the name.").format(wrong))
 
-    def check_doctype(self, place: str, name: str) -> None:
-        known = self.known.doctypes
-        if name not in known:
-            wrong = as_sentence(_("DocType {0}").format(describe_unknown([name], known, lists_known=False)))
-            self.add(place, _("{0} Correct the name, or install its app.").format(wrong))
-
     def check_type(self, place: str, name: str) -> None:
         known = self.known.job_types
         if name not in known:
@@ -108,19 +97,6 @@ class _Report:
         elif known[name] == declared_types.GONE:
             wrong = _("Job Type {0} is no longer in code, and takes no jobs.").format(name)
             self.add(place, f"{wrong} {_('Declare it again, or take it out of the hook.')}")
-
-    def check_organization(self, place: str, doctype: str) -> None:
-        """Check that a job with the fields of such a document has an organization."""
-        meta = frappe.get_meta(doctype) if doctype in self.known.doctypes else None
-        if not meta or meta.has_field(document_events.ORGANIZATION):
-            return
-        fields = document_events.organization_fields(meta)
-        if len(fields) > 1:
-            several = _("several fields of {0} name an organization: {1}.").format(doctype, ", ".join(fields))
-            self.add(place, f"{several} {_('Name a function that decides.')}")
-        elif not fields and not config.settings().default_organization:
-            missing = _("{0} has no field that names the organization, and no Default Organization is set.")
-            self.add(place, f"{missing.format(doctype)} {_('Set one, or name a function that decides.')}")
 
     def check_code(self, place: str, name: Any, check: Callable[[Any], None]) -> None:
         try:
@@ -137,19 +113,6 @@ def _run(check: Check, report: _Report, hook: str, declared: Any) -> None:
         check(report, hook, declared)
     except Exception as error:  # the install or migration that prints the problems goes on
         report.add(hook, _("it can't be checked: {0}: {1}").format(type(error).__name__, error))
-
-
-def _check_document_events(report: _Report, hook: str, declared: Any) -> None:
-    for doctype, by_event, place in report.entries(hook, declared, "Sales Invoice"):
-        report.check_doctype(hook, doctype)
-        for event, names, within in report.entries(place, by_event, "on_update"):
-            report.check_event(place, event, document_events.EVENTS)
-            for name in _listed(names):
-                if isinstance(name, str) and not is_path(name):
-                    report.check_type(within, name)
-                    report.check_organization(within, doctype)
-                else:
-                    report.check_code(within, name, named_code.check_function)
 
 
 def _check_job_events(report: _Report, hook: str, declared: Any) -> None:
@@ -186,7 +149,6 @@ def _listed(declared: Any) -> list[Any]:
 
 
 CHECKS: dict[str, Check] = {
-    document_events.HOOK: _check_document_events,
     event_jobs.HOOK: _check_job_events,
     event_jobs.BATCH_HOOK: _check_batch_events,
     named_paths.HOOK: _check_handlers,

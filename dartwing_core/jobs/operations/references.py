@@ -29,12 +29,7 @@ def note_rename(document: Document, _method: str, old: str, new: str, _is_merged
 
 def add_to_boot(bootinfo: Any) -> None:
     """Hook of Frappe's, when Desk is loaded: name the DocTypes that the user may read and whose forms show jobs."""
-    try:
-        names = labels.referring_doctypes()
-    except Exception as error:
-        if not (frappe.db.is_missing_column(error) or frappe.db.is_table_missing(error)):
-            raise
-        names = []  # the app is new, and its migration is still to come: Desk opens all the same
+    names = labels.referring_doctypes()
     readable = (bootinfo.get("user") or {}).get("can_read") or ()
     bootinfo["dartwing_core_referring_doctypes"] = [name for name in names if name in readable]
 

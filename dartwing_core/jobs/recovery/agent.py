@@ -12,6 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
+from zoneinfo import ZoneInfo
 
 import frappe
 
@@ -46,6 +47,7 @@ class SiteWatch:
         self._candidate: leader.Candidate | None = None
         self._has_app = False
         self._swept_at = float("-inf")
+        self._zone: ZoneInfo | None = None
 
     def sweep_if_leader(self) -> float:
         """Sweep if this is the leader and work is due. Returns the seconds until the next check."""
@@ -66,7 +68,8 @@ class SiteWatch:
         is_time = time.monotonic() - self._swept_at >= patience
         if outlook.due_epoch > now and not is_time:
             return min(IDLE, outlook.due_epoch - now + SOON)
-        if is_time:
+        if self._zone != (zone := clock.site_zone()):
+            self._zone = zone
             best_effort.run(scheduled_types.put_right)
         self._swept_at = time.monotonic()
         sweeper.sweep()

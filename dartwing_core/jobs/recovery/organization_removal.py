@@ -22,7 +22,7 @@ from ..ending import cancel
 from ..status import FINISHED, NOT_RUNNING, JobStatus
 from ..store import backlog, circuits, job_store, schedule_store
 from ..submit.after_commit import after_commit
-from . import blocking_rows, referring_rows, retention
+from . import retention, rows_about
 
 RUNNING, COMPLETED = "Running", "Completed"
 AT_ONCE = 500
@@ -106,8 +106,8 @@ def _delete_batches(organization: str) -> int:
 
 
 def _delete_named_batches(names: Sequence[str]) -> None:
+    rows_about.delete_with_rows(config.BATCH, names)
     deletion.delete_named(config.BATCH, names)
-    blocking_rows.release_rows({config.BATCH: names})
 
 
 def _end_waiting(organization: str, status: JobStatus, user: str) -> int:
@@ -143,7 +143,7 @@ def _complete(organization: str) -> None:
 
 
 def _forget(organization: str) -> None:
-    referring_rows.delete_about(config.SCHEDULE, _names(config.SCHEDULE, organization), has_form=True)
+    rows_about.delete_with_rows(config.SCHEDULE, _names(config.SCHEDULE, organization))
     schedule_store.forget(organization)
     circuits.forget(organization)
     dismiss(organization)
@@ -155,6 +155,6 @@ def _names(doctype: str, organization: str) -> list[str]:
 
 def dismiss(organization: str) -> None:
     """Delete all memberships of an organization."""
-    referring_rows.delete_about("Org Member", _names("Org Member", organization), has_form=True)
+    rows_about.delete_with_rows("Org Member", _names("Org Member", organization))
     deletion.delete_rows("Org Member", "organization", [organization])
     visibility.forget()

@@ -6,16 +6,11 @@ A change of the site's time zone puts them there. The setup wizard makes one on 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 import frappe
 
 from ..base import clock
 from ..db import sql
-
-if TYPE_CHECKING:
-    from frappe.model.document import Document
 
 DOCTYPE = "Scheduled Job Type"
 METHODS = "dartwing\\_core.%"
@@ -38,9 +33,3 @@ def set_back(now: datetime) -> int:
             query = frappe.qb.update(row).set(row[column], now).where(row.name.isin(found) & (row[column] > now))
             number += sql.run_update(query, by_name=True)
     return number
-
-
-def follow_time_zone(settings: Document, _method: str | None = None) -> None:
-    """Correct the rows after System Settings are saved, also by the setup wizard: the time zone may have changed."""
-    if settings.has_value_changed("time_zone"):
-        set_back(datetime.now(ZoneInfo(settings.time_zone)).replace(tzinfo=None))

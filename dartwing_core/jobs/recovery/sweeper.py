@@ -17,7 +17,7 @@ from ..line import line_queries, pauses, wake
 from ..rq import doorbells, leader, redis_queue, sweep_cursor
 from ..schedules import schedule_runs
 from ..status import LIVE
-from ..store import backlog, waiting
+from ..store import backlog, labels, waiting
 from . import organization_removal, rescue
 
 SUBMITTER_BATCH = 50
@@ -119,6 +119,7 @@ def ring() -> int:
 def sweep_background_jobs() -> None:
     """Sweep: the scheduler's entry of each minute."""
     sweep()
+    best_effort.run(labels.recall_referring)
 
 
 def process_retry_queue() -> None:

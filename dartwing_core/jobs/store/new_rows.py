@@ -11,7 +11,7 @@ from ..base.row_types import Columns
 from ..db import deletion, inserts, transaction
 from ..db.rows import standard_columns
 from ..status import JobStatus, LinePlace
-from . import history
+from . import history, labels
 from .job_rows import NewJobRow
 
 INSERT_BYTES, ROW_BYTES = 4_000_000, 1_000  # max_allowed_packet is 16 MB by default
@@ -64,6 +64,7 @@ def insert(rows: Sequence[NewJobRow]) -> None:
     batches = list(_by_size(rows))
     for batch in batches:
         inserts.insert_rows(config.JOB, list(rows[0]), [tuple(row.values()) for row in batch])
+    labels.remember_referring(row["reference_doctype"] for row in rows)
     try:
         for batch in batches:
             history.write([event for row in batch for event in _first_events(row)])
@@ -85,10 +86,10 @@ def _by_size(rows: Sequence[NewJobRow]) -> Iterator[list[NewJobRow]]:
     batch: list[NewJobRow] = []
     size = 0
     for row in rows:
-        size += len(row["input_parameters"]) + ROW_BYTES
+        size += len(row["sealed_input_parameters"]) + ROW_BYTES
         if batch and size > INSERT_BYTES:
             yield batch
-            batch, size = [], len(row["input_parameters"]) + ROW_BYTES
+            batch, size = [], len(row["sealed_input_parameters"]) + ROW_BYTES
         batch.append(row)
     if batch:
         yield batch

@@ -6,7 +6,6 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import DuplicateJobError, InvalidJobError, submit_job, submit_jobs
-from dartwing_core.patches import deduplication_is_chosen
 from tests.support import factory
 from tests.support.jobs import run, set_columns
 from tests.support.lifecycle import made
@@ -101,14 +100,6 @@ def test_a_key_is_asked_for_also_where_the_type_says_never():
     submit(job_type, dedup_key="k")
     assert is_duplicate(job_type, dedup_key="k")
     assert not is_duplicate(job_type, dedup_key="k", deduplication="never")
-
-
-def test_the_patch_keeps_what_types_did_before():
-    names = made("nothing", deduplication_window=0), factory.job_type("other_type", deduplication_window=60)
-    for name in names:
-        frappe.db.set_value("Job Type", name, "deduplication", None)
-    deduplication_is_chosen.execute()
-    assert [frappe.db.get_value("Job Type", name, "deduplication") for name in names] == [NEVER, WITHIN]
 
 
 def test_a_type_of_the_release_before_does_what_its_window_says():

@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-from typing import Any
-
 import frappe
 from frappe import _
 
 from dartwing_core.dartwing_core.guarded_document import EngineDocument
-from dartwing_core.jobs.access import desk_access
+from dartwing_core.dartwing_core.sealed_document import SealedDocument, sealed_field
 from dartwing_core.jobs.base import config
 from dartwing_core.jobs.db import sql
 from dartwing_core.jobs.recovery import retention
@@ -14,14 +12,13 @@ from dartwing_core.jobs.status import FINISHED, JobStatus
 from dartwing_core.jobs.store import batch_store, dependencies, job_files
 
 
-class BackgroundJob(EngineDocument):
+class BackgroundJob(EngineDocument, SealedDocument):
     """One unit of work; written only by the engine."""
 
-    def has_permission(self, permtype: str = "read", **more: Any) -> bool:
-        """Users who may see the job may download its files. Frappe would also require a role."""
-        if permtype == "read" and desk_access.is_download():
-            return desk_access.has_job_permission(self, user=more.get("user"))
-        return super().has_permission(permtype, **more)
+    input_parameters = sealed_field("input_parameters")
+    result = sealed_field("result")
+    output_reference = sealed_field("output_reference")
+    cancel_reason = sealed_field("cancel_reason")
 
     @staticmethod
     def clear_old_logs(days: int = retention.DEFAULT_DAYS) -> None:

@@ -7,7 +7,6 @@ from frappe import _
 from frappe.model.document import Document
 from frappe.utils import cint
 
-from dartwing_core.dartwing_core.guarded_document import OwnDocument, name_by_id
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.base import config
 from dartwing_core.jobs.line import wake
@@ -18,12 +17,14 @@ MIN_LEASE_SECONDS = 5  # two beats of the heartbeat
 ZERO_IS_OFF = frozenset({"slice_seconds"})
 
 
-class JobEngineSettings(OwnDocument):
+class JobEngineSettings(Document):
     """Settings of the job engine; `dartwing_core.jobs.base.config` reads them."""
+
+    default_organization: str | None
 
     def save(self, *arguments: Any, **named: Any) -> Document:
         """Save the settings, with the Default Organization that the field gives by id or name."""
-        name_by_id(self, "default_organization")
+        self.default_organization = visibility.viewer().id_of(self.default_organization)
         return super().save(*arguments, **named)
 
     def validate(self) -> None:

@@ -4,8 +4,8 @@ import re
 
 import frappe
 from frappe import _
+from frappe.model.document import Document
 
-from dartwing_core.dartwing_core.guarded_document import OwnDocument
 from dartwing_core.jobs.access import permission
 from dartwing_core.jobs.attempt import functions, handlers
 from dartwing_core.jobs.base import config
@@ -29,7 +29,7 @@ RANGES: dict[str, tuple[float, float]] = {
 }
 
 
-class JobType(OwnDocument):
+class JobType(Document):
     """A kind of background job: its handler, time limit, retries and limits."""
 
     display_name: str | None

@@ -47,15 +47,16 @@ class Organization(GuardedDocument):
 
     def on_trash(self) -> None:
         """Delete members before Frappe checks links and may refuse. `after_delete` removes the rest."""
-        sizes = organization_removal.sizes(self.name)
+        self.flags.sizes = organization_removal.sizes(self.name)
         organization_removal.dismiss(self.name)
-        if any(sizes.values()):
-            text = _("All data of {0} are being removed for good: {1} jobs, {2} schedules, {3} members.")
-            frappe.msgprint(text.format(frappe.bold(escape_html(self.org_name)), *sizes.values()))
 
     def after_delete(self) -> None:
-        """Begin to remove all that belongs to the organization."""
+        """Begin to remove all that belongs to the organization, and say so."""
         organization_removal.begin(self.name, self.org_name)
+        sizes = (self.flags.sizes or {}).values()
+        if any(sizes):
+            text = _("All data of {0} are being removed for good: {1} jobs, {2} schedules, {3} members.")
+            frappe.msgprint(text.format(frappe.bold(escape_html(self.org_name)), *sizes))
 
     def validate_share(self, docshare: Document) -> None:
         """Refuse every share."""

@@ -11,6 +11,7 @@ from dartwing_core.jobs.monitoring import reports
 
 def execute(filters: Any = None) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Dead letters that the user may see, by type and kind of error."""
+    reports.check_reader()
     filters = filters or {}
     return columns(), reports.dead_letters_by_error(filters.get("organization"), filters.get("job_type"))
 

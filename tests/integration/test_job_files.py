@@ -18,7 +18,6 @@ from dartwing_core.jobs.attempt.attempt import Attempt
 from dartwing_core.jobs.recovery import retention
 from dartwing_core.jobs.store import job_files
 from dartwing_core.jobs.testing import context_for
-from dartwing_core.uninstall import after_uninstall
 from tests.support import database, factory, files, handlers
 from tests.support.jobs import run, submitted, submitted_by
 
@@ -264,11 +263,3 @@ def test_folders_without_a_job_go_after_a_month(job):
     retention.clear_old_jobs(30)
     assert (old.exists(), young.exists(), own.exists()) == (False, True, True)
     job_files.delete_now([young.name])
-
-
-def test_all_files_go_with_the_app(job, monkeypatch):
-    after_uninstall()
-    assert files.on_disk(job), "it was a dry run"
-    monkeypatch.setattr(frappe, "get_installed_apps", lambda: ["frappe"])
-    after_uninstall()
-    assert not (job_files.folder() / job.name).exists()

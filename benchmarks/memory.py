@@ -13,6 +13,7 @@ import frappe
 
 from benchmarks import _report, _site, _workers
 from dartwing_core.jobs import JobStatus, get_job_status, submit_job
+from dartwing_core.jobs.store import job_files
 from tests.support.waiting import until
 
 JOBS = 100
@@ -61,9 +62,7 @@ def export(file_format: str) -> _workers.Memory:
         found = get_job_status(job)
         if found["status"] != JobStatus.COMPLETED or found["result"]["rows"] != ROWS:
             raise SystemExit(f"The export went wrong: {found}")
-        for file in frappe.get_all("File", filters={"file_url": found["output_reference"]}, pluck="name"):
-            frappe.delete_doc("File", file, ignore_permissions=True)
-        frappe.db.commit()
+        job_files.delete_now([job])
         return worker.horses()[0]
 
 

@@ -7,6 +7,7 @@ ENDPOINT_NAMES = (
     "cancel_jobs",
     "delete_dead_letter_job",
     "delete_jobs",
+    "download_file",
     "get_batch_status",
     "get_dead_letter_jobs",
     "get_execution_time_stats",

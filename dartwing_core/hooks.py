@@ -18,6 +18,7 @@ after_migrate = "dartwing_core.install.after_migrate"
 after_app_install = "dartwing_core.install.after_app_install"
 after_app_uninstall = "dartwing_core.install.after_app_uninstall"
 before_uninstall = "dartwing_core.uninstall.before_uninstall"
+after_uninstall = "dartwing_core.uninstall.after_uninstall"
 
 # Desk
 # ----

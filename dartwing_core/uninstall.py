@@ -12,8 +12,7 @@ import frappe
 
 from dartwing_core.install import APP, ROLES
 from dartwing_core.jobs.access import desk_access, tenancy
-from dartwing_core.jobs.db import sql
-from dartwing_core.jobs.store import private_files
+from dartwing_core.jobs.store import job_files
 
 
 def before_uninstall() -> None:
@@ -27,7 +26,12 @@ def before_uninstall() -> None:
     _delete("Role", {"name": ["in", ROLES]})
     frappe.db.delete("Property Setter", {"doc_type": ["in", list(tenancy.LINKS)]})
     frappe.db.delete("File", {"attached_to_doctype": ["in", desk_access.TENANT_DOCTYPES]})
-    sql.callback_of_transaction(private_files.EmptiedFolder)
+
+
+def after_uninstall() -> None:
+    """Hook: delete the files of jobs. A dry run calls it, too, and the app is still there."""
+    if APP not in frappe.get_installed_apps():
+        job_files.delete_all()
 
 
 def _delete(doctype: str, filters: Mapping[str, Any], **options: Any) -> None:

@@ -4,7 +4,8 @@
 
 # Frappe: hooks of a DocType's controller, and what it passes to them
 autoname, after_delete, before_print, before_rename, clear_old_logs, on_doctype_update, on_trash, on_update
-validate_rename, validate_share, docshare
+notify_update, no_feed_on_delete, validate, validate_rename, validate_share, debug, docshare, merge
+input_parameters, last_error, log_lines, output_reference
 # Frappe: of a web page's module, of File, of the status of an answer
 get_context, no_cache, sitemap, create_attachment_record, http_status_code
 # Handlers, and tests of other apps: public names of ours

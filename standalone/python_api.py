@@ -26,7 +26,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         *("cancel_job", "retry_job", "reschedule_job", "run_now"),
         *("cancel_jobs", "retry_jobs", "delete_jobs"),
     ),
-    "Reading jobs": ("get_job_status", "get_job_details", "get_job_history", "list_jobs"),
+    "Reading jobs": ("get_job_status", "get_job_details", "open_file", "get_job_history", "list_jobs"),
     "Batches and workflows": (
         *("batch", "job", "chain", "group"),
         *("submit_batch", "cancel_batch", "retry_batch", "get_batch_status", "list_batches"),

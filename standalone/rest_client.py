@@ -12,6 +12,7 @@ FILE = ROOT / "examples" / "rest_client" / "dartwing_jobs.py"
 WIDTH = 120
 OWN_FORM = frozenset({"get_openapi"})
 """Calls whose answer is not in `message`."""
+BYTES = "application/octet-stream"
 PLAIN = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
 HEAD = '''\
 """A client of the job engine's REST API, in one file without dependencies: copy it into your project.
@@ -81,7 +82,13 @@ class Client:
                 return job
 
     def _ask(
-        self, verb: str, name: str, arguments: dict[str, Any], more_headers: dict[str, str | None] | None = None
+        self,
+        verb: str,
+        name: str,
+        arguments: dict[str, Any],
+        more_headers: dict[str, str | None] | None = None,
+        *,
+        is_bytes: bool = False,
     ) -> Any:
         given = {key: value for key, value in arguments.items() if value is not None}
         address, body, headers = self._base + name, None, dict(self._headers)
@@ -94,7 +101,7 @@ class Client:
         request = urllib.request.Request(address, body, headers, method=verb)
         try:
             with _OPENER.open(request, timeout=self._timeout) as response:
-                return json.load(response)
+                return response.read() if is_bytes else json.load(response)
         except urllib.error.HTTPError as error:
             raise ApiError(error.code, _read(error)) from None
 '''
@@ -162,7 +169,8 @@ def _call(verb: str, operation: Mapping[str, Any]) -> str:
     name = operation["operationId"]
     arguments = list(_arguments(operation))
     arguments.sort(key=lambda argument: not argument[2])  # required ones come first
-    answer = operation["responses"]["200"]["content"]["application/json"]["schema"]["properties"]["message"]
+    content = operation["responses"]["200"]["content"]
+    is_bytes = BYTES in content
     given = [f"{argument}: {_given(schema, is_required)}" for argument, schema, is_required in arguments]
     headers = [part["name"] for part in operation.get("parameters", ()) if part["in"] == "header"]
     given += [f"{_snake(header)}: str | None = None" for header in headers]
@@ -170,22 +178,23 @@ def _call(verb: str, operation: Mapping[str, Any]) -> str:
     given = [*given[:required], *(["*"] if given[required:] else []), *given[required:]]
     sent = ", ".join(f'"{argument}": {argument}' for argument, _schema, _required in arguments)
     named = ", ".join(f'"{header}": {_snake(header)}' for header in headers)
-    extra = f", {{{named}}}" if headers else ""
+    extra = (f", {{{named}}}" if headers else "") + (", is_bytes=True" if is_bytes else "")
     asked = f'self._ask("{verb}", "{name}", {{{sent}}}{extra})'
     lines = [
         "",
         f"    def {name}(",
         "        self,",
         *(f"        {one}," for one in given),
-        f"    ) -> {_answer(name, answer)}:",
+        f"    ) -> {'bytes' if is_bytes else _answer(name, content)}:",
     ]
     lines += _docstring(" ".join(filter(None, (operation["summary"], operation.get("description")))), "        ")
-    lines.append(f"        return {asked}" + ("" if name in OWN_FORM else '["message"]'))
+    lines.append(f"        return {asked}" + ("" if name in OWN_FORM or is_bytes else '["message"]'))
     return "\n".join(lines) + "\n"
 
 
-def _answer(name: str, schema: Mapping[str, Any]) -> str:
-    return "dict[str, Any]" if name in OWN_FORM else _type(schema)
+def _answer(name: str, content: Mapping[str, Any]) -> str:
+    answer = content["application/json"]["schema"]
+    return "dict[str, Any]" if name in OWN_FORM else _type(answer["properties"]["message"])
 
 
 def _given(schema: Mapping[str, Any], is_required: bool) -> str:

@@ -24,8 +24,7 @@ from .serving import check_own_code
 from .site import ROOT
 
 UNTIMED = [
-    f"tests/acceptance/{name}"
-    for name in ("asked_first", "file_rules", "job_center", "job_files", "rows_about_ours", "ways_around")
+    f"tests/acceptance/{name}" for name in ("asked_first", "file_rules", "job_center", "rows_about_ours", "ways_around")
 ]
 """Tests of acceptance that measure no times. They follow the crash tests, which take half as long as acceptance."""
 WAITING = "tests/acceptance/test_due_times.py"

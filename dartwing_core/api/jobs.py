@@ -16,10 +16,10 @@ from werkzeug.wrappers import Response
 from dartwing_core import jobs as engine
 from dartwing_core.jobs.base import clock
 from dartwing_core.jobs.errors import InvalidJobError
-from dartwing_core.jobs.queries import waiting_reason
+from dartwing_core.jobs.queries import files, waiting_reason
 from dartwing_core.jobs.status import JobStatus
 
-from . import job_waits, openapi
+from . import downloads, job_waits, openapi
 from .arguments import (
     REPEATABLE,
     given,
@@ -213,6 +213,17 @@ def wait_for_job(
 def get_job_details(job_id: JobId = REQUIRED) -> JobDetails:
     """All details of a job: state, parameters, attempts, relatives, history and allowed operations."""
     return cast(JobDetails, engine.get_job_details(job_id))
+
+
+@endpoint("GET", limit="status")
+def download_file(
+    job_id: JobId = REQUIRED, name: Annotated[str, "As get_job_details lists it"] = REQUIRED
+) -> Annotated[Response, openapi.BYTES]:
+    """The bytes of a file that a job has made, not in `message`.
+
+    For users who may see the job's result. The answer says to save the file, and not to show it.
+    """
+    return downloads.answer(files.visible_file(job_id, name))
 
 
 @endpoint("GET", limit="list")

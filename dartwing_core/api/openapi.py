@@ -29,6 +29,8 @@ ERRORS = {
     "503": ("Busy; try again", errors.Error),
 }
 DUPLICATES = ("submit_job", "submit_jobs", "submit_batch")
+BYTES = "application/octet-stream"
+"""Marks the return type of an endpoint that answers with the bytes of a file."""
 OBJECTS = ("parameters", "jobs", "on_complete", "on_success", "on_failure")
 
 
@@ -91,17 +93,20 @@ def _operation(name: str, item: Endpoint, components: dict[str, Any]) -> dict[st
         operation["requestBody"] = _body(list(parameters), hints, components)
     if item.headers:
         operation["parameters"] = [*operation.get("parameters", ()), *map(_header, item.headers.items())]
-    answer = {
-        "type": "object",
-        "properties": {"message": _schema(_answered(hints["return"]), components)},
-        "required": ["message"],
-    }
     codes = [code for code in ERRORS if code != "409" or name in DUPLICATES]
     operation["responses"] = {
-        "200": {"description": "Done", "content": {"application/json": {"schema": answer}}},
+        "200": {"description": "Done", "content": _content(hints["return"], components)},
         **{code: {"$ref": f"#/components/responses/{code}"} for code in codes},
     }
     return operation
+
+
+def _content(hint: Any, components: dict[str, Any]) -> dict[str, Any]:
+    if BYTES in getattr(hint, "__metadata__", ()):
+        return {BYTES: {}}
+    message = _schema(_answered(hint), components)
+    answer = {"type": "object", "properties": {"message": message}, "required": ["message"]}
+    return {"application/json": {"schema": answer}}
 
 
 def _answered(hint: Any) -> Any:

@@ -10,10 +10,10 @@ from typing import IO, Annotated, Any, Literal
 
 import frappe
 from frappe import _
+from frappe.utils import get_files_path
 
 from dartwing_core.jobs import JobContext, PermanentError, job_handler
 from dartwing_core.jobs.base.texts import cut
-from dartwing_core.jobs.store import private_files
 
 from . import export_parameters, record_files
 from .record_query import RecordQuery
@@ -45,7 +45,7 @@ PARAMETERS = frozenset(ExportParameters.__dataclass_fields__)
     deduplication_window=60,
 )
 def export_records(context: JobContext) -> dict[str, Any]:
-    """Writes the records that the job's owner may read and export to a private File of the job.
+    """Writes the records that the job's owner may read and export to a private file of the job.
 
     Parameters:
 
@@ -65,23 +65,23 @@ def export_records(context: JobContext) -> dict[str, Any]:
     Text that a spreadsheet would take for a formula gets an apostrophe before it. Rows are read and written in
     batches. So the memory does not grow with their number, except with `order_by`, which holds all names.
 
-    Returns `output_reference` (the file's URL), `rows`, `doctype` and `file_name`. Raises PermanentError for wrong
+    Returns `output_reference` (the file's address), `rows`, `doctype` and `file_name`. Raises PermanentError for wrong
     parameters, JobCanceledError when the job is canceled.
     """
     file_format, query = _read_parameters(context.parameters)
     total = query.count()
     _check_size(file_format, total)
     # A file without a name vanishes with its process, even after a kill.
-    with tempfile.TemporaryFile(dir=private_files.folder()) as content:
+    with tempfile.TemporaryFile(dir=get_files_path(is_private=True)) as content:
         rows = _write(context, query, total, record_files.FORMATS[file_format], content)
         _log_access(query, file_format)
         title = re.sub(r"[^A-Za-z0-9]+", "-", query.doctype).strip("-")
-        document = context.attach(content, f"{title}-{context.job_id}-{context.attempt}.{file_format}")
+        file = context.attach(content, f"{title}-{context.job_id}-{context.attempt}.{file_format}")
     return {
-        "output_reference": document.file_url,
+        "output_reference": file.file_url,
         "rows": rows,
         "doctype": query.doctype,
-        "file_name": document.file_name,
+        "file_name": file.name,
     }
 
 

@@ -7,7 +7,6 @@ import csv
 import io
 import os
 import re
-import zipfile
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from typing import IO, Any, Protocol
@@ -16,8 +15,6 @@ from openpyxl import Workbook
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-NUMBER = re.compile(r"[+-]?[0-9][0-9.,]*")
-CELL_WITH_FORMULA = re.compile(rb"<c ([^>]*)><f>(.*?)</f><v\s*(?:/>|></v>)</c>", re.DOTALL)
 XLSX_ROWS = 1_048_576
 XLSX_FIRST_YEAR = 1900
 
@@ -122,33 +119,3 @@ def _time_of_day(value: timedelta) -> str:
 def neutral(text: str) -> str:
     """The text, with an apostrophe in front if it begins like a formula. So no spreadsheet runs it."""
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text
-
-
-# Files that Frappe has made --------------------------------------------------------------------------------------
-
-
-def neutral_csv(content: bytes, delimiter: str = ",") -> bytes:
-    """The CSV with an apostrophe before each text that begins like a formula. All else is unchanged, also numbers."""
-    end = re.escape(delimiter)
-    field = re.compile(rf'("(?:[^"]|"")*"|[^{end}\r\n]*)({end}|\r\n|\r|\n|\Z)')
-    return field.sub(_neutral_field, content.decode()).encode()
-
-
-def _neutral_field(found: re.Match[str]) -> str:
-    field, end = found.groups()
-    quote = field[:1] if field.startswith('"') else ""
-    text = field[len(quote) :]
-    is_harmless = not text.startswith(FORMULA_STARTS) or NUMBER.fullmatch(text.removesuffix('"'))
-    return f"{field}{end}" if is_harmless else f"{quote}'{text}{end}"
-
-
-def neutral_xlsx(content: bytes) -> bytes:
-    """An XLSX file by openpyxl, with text in place of formulas. openpyxl writes texts that begin with "=" as such."""
-    made = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(content)) as source, zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as target:
-        for part in source.infolist():
-            data = source.read(part)
-            if part.filename.startswith("xl/worksheets/"):
-                data = CELL_WITH_FORMULA.sub(rb'<c \1 t="inlineStr"><is><t>=\2</t></is></c>', data)
-            target.writestr(part, data)
-    return made.getvalue()

@@ -43,6 +43,7 @@ from .operations.handler_submit import job_handler
 from .operations.reschedule import reschedule_job, run_now
 from .operations.schedules import get_schedule, list_schedules, preview_schedule, run_schedule_now
 from .queries.details import get_job_details
+from .queries.files import open_file
 from .queries.job_queries import get_job_history, get_job_status, list_jobs
 from .status import JobStatus
 
@@ -101,6 +102,7 @@ __all__ = [
     "list_jobs",
     "list_schedules",
     "manually_close_circuit",
+    "open_file",
     "preview_schedule",
     "reschedule_job",
     "retry_batch",

@@ -144,6 +144,7 @@ def _retry(job: JobRow, parameters: Mapping[str, Any] | None) -> Document:
     if parameters is not None:
         if not visibility.may_edit(job["owner_user"], frappe.session.user):
             raise frappe.PermissionError(_("Only the owner of a job and System Managers may change its parameters."))
+        had = submission.shown_parameters(job)
         values |= submission.edited(job, parameters)
     values["active_key"] = dedup.reclaim_content(job, values.get("dedup_hash", job["dedup_hash"]))
     if job["parent_batch"] and status == JobStatus.DEAD_LETTER:
@@ -151,6 +152,8 @@ def _retry(job: JobRow, parameters: Mapping[str, Any] | None) -> Document:
     document = _move(job, JobStatus(values.pop("status")), RETRY_MESSAGE, values)
     if parameters is not None:
         runs.forget_state(job["name"])  # the checkpoint belongs to other work
+    if "sealed_input_parameters" in values:
+        runs.keep_parameters(job["name"], job["attempt"], had)
     if values["in_line"]:
         after_commit().wake_for([changed(job, values)])
     if job["waits_for"]:

@@ -15,13 +15,14 @@ from unittest import mock
 import frappe
 
 from . import executor
+from .access import content
 from .attempt import functions, handlers, parameters
 from .attempt.context import JobContext
 from .base import clock, config, secret_values
 from .line import line_queries, queue_view
 from .recovery import sweeper
 from .status import JobStatus
-from .store import backlog, job_store, new_rows, private_files, waiting
+from .store import backlog, job_files, job_store, new_rows, waiting
 from .store.job_rows import CandidateRow, NewJobRow
 from .testing_transaction import one_transaction
 
@@ -106,8 +107,7 @@ def _forget(names: Sequence[str]) -> None:
     """Forget these jobs, whose rows are gone, and delete what they have attached."""
     for name in names:
         _performed.pop(name, None)
-        for path in private_files.folder().glob(f"{name}-*"):
-            path.unlink(missing_ok=True)
+    job_files.delete_now(names)
 
 
 @contextmanager
@@ -145,8 +145,8 @@ def _raise_failure(name: str, attempt: int) -> None:
     """Raise HandlerFailed if this attempt was made, and has failed."""
     frappe.db.commit()  # a new snapshot
     filters, fields = {"background_job": name, "attempt": attempt}, ["outcome", "traceback", "error_message"]
-    runs = frappe.get_all(config.RUN, filters, fields, limit=1)
-    run = runs[0] if runs else None
+    runs = frappe.get_all(config.RUN, filters, content.columns(fields), limit=1)
+    run = content.opened(runs[0]) if runs else None
     if run and (run.error_message or run.traceback):
         raise HandlerFailed(f"Job {name}: {run.outcome}\n{run.traceback or run.error_message}")
 
@@ -195,7 +195,7 @@ class Trap:
 
     def _add(self, rows: Sequence[NewJobRow]) -> None:
         for row in rows:
-            given = json.loads(row["input_parameters"])
+            given = json.loads(content.parameters_of(row) or "{}")
             names = [name for name, value in given.items() if secret_values.is_sealed(value)]
             given = secret_values.revealed(secret_values.opened(given, names))
             asked = row["name"], row["job_type"], row["organization"], given, row["job_title"]
@@ -250,11 +250,14 @@ def context_for(handler: Callable[..., Any] | str = "", **values: Any) -> JobCon
     """A context to call a handler with, outside any job: `send(context_for(send), customer="Ann")`.
 
     `values`: attributes of JobContext that the handler reads, such as `organization`, `parameters`, `attempt`, `state`.
+    A rollback deletes the files that it attaches.
     """
     declaration = None if isinstance(handler, str) else handlers.declaration_of(handler)
     name = handler if isinstance(handler, str) else declaration.type_name if declaration else handler.__name__
     defaults = {"job_id": "JOB-TEST", "job_type": name, "organization": "", "parameters": {}, "timeout_seconds": 300}
-    return JobContext(**{**defaults, "attempt": 1, "owner_user": frappe.session.user, **values})
+    context = JobContext(**{**defaults, "attempt": 1, "owner_user": frappe.session.user, **values})
+    frappe.db.after_rollback.add(context.files.drop)
+    return context
 
 
 @contextmanager

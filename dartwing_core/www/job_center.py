@@ -172,6 +172,7 @@ def words() -> dict[str, str]:
         "error": _("Error"),
         "facts": _("Details"),
         "failed": _("Something went wrong. Please try again later."),
+        "files": _("Files"),
         "gone": _("This job does not exist any more, or you may not see it any more."),
         "history": _("History"),
         "hours": _("{0} h {1} min"),

@@ -184,6 +184,15 @@ class ExecutionTimes(TypedDict):
     p50_seconds: float | None
 
 
+class File(TypedDict):
+    """A file that a job has made. `size`: bytes. `type`: the MIME type. `file_url`: its address on this site."""
+
+    name: str
+    size: int
+    type: str
+    file_url: str
+
+
 class History(TypedDict):
     """Status changes of a job, oldest first."""
 
@@ -209,7 +218,9 @@ class JobCounts(TypedDict):
 
 
 class JobDetails(TypedDict):
-    """All details of a job, for a page that shows it, and allowed operations."""
+    """All details of a job, for a page that shows it, and allowed operations. `files` are empty for those who may
+    not see the result.
+    """
 
     job_id: str
     title: str | None
@@ -256,6 +267,7 @@ class JobDetails(TypedDict):
     queue: str | None
     callback_of: str | None
     parameters: Any
+    files: list[File]
     attempts: list[Attempt]
     relatives: Relatives
     batch: BatchName | None
@@ -395,8 +407,8 @@ class ListedBatch(TypedDict):
 class ListedJob(TypedDict):
     """A job in a list. Times are ISO 8601 with offset.  `title`: a name that tells the job from others of its type.
     `reference_doctype` and `reference_name`: the document that it is about. `waiting_reason`: why the job is not
-    running yet. `cancel_requested`: whether the running job was asked to stop. `output_url`: the path of this
-    site's file that is the job's outcome.
+    running yet. `cancel_requested`: whether the running job was asked to stop. `output_url`: the address on this
+    site of the file that is the job's outcome.
     """
 
     job_id: str
@@ -676,7 +688,13 @@ class Client:
                 return job
 
     def _ask(
-        self, verb: str, name: str, arguments: dict[str, Any], more_headers: dict[str, str | None] | None = None
+        self,
+        verb: str,
+        name: str,
+        arguments: dict[str, Any],
+        more_headers: dict[str, str | None] | None = None,
+        *,
+        is_bytes: bool = False,
     ) -> Any:
         given = {key: value for key, value in arguments.items() if value is not None}
         address, body, headers = self._base + name, None, dict(self._headers)
@@ -689,7 +707,7 @@ class Client:
         request = urllib.request.Request(address, body, headers, method=verb)
         try:
             with _OPENER.open(request, timeout=self._timeout) as response:
-                return json.load(response)
+                return response.read() if is_bytes else json.load(response)
         except urllib.error.HTTPError as error:
             raise ApiError(error.code, _read(error)) from None
 
@@ -743,6 +761,16 @@ class Client:
     ) -> Bulk:
         """Delete several jobs that are over, with their history. System Manager only."""
         return self._ask("POST", "delete_jobs", {"job_ids": job_ids})["message"]
+
+    def download_file(
+        self,
+        job_id: str,
+        name: str,
+    ) -> bytes:
+        """The bytes of a file that a job has made, not in `message`. For users who may see the job's result. The
+        answer says to save the file, and not to show it.
+        """
+        return self._ask("GET", "download_file", {"job_id": job_id, "name": name}, is_bytes=True)
 
     def get_batch_status(
         self,

@@ -14,6 +14,7 @@ from rq.timeouts import JobTimeoutException
 from dartwing_core.jobs import submit_job
 from dartwing_core.jobs.attempt import handlers
 from dartwing_core.jobs.status import JobStatus
+from dartwing_core.jobs.store import job_files
 from dartwing_core.jobs.testing import run_jobs
 from standalone import shop_jobs
 from tests.support.http import Client
@@ -42,10 +43,9 @@ def filled(site, monkeypatch, capsys) -> Iterator[str]:
     frappe.set_user("Administrator")
     names = {person.organization for person in living_site.PEOPLE}
     theirs = {"organization": ["in", frappe.get_all("Organization", {"org_name": ["in", names]}, pluck="name")]}
-    files = {"attached_to_doctype": "Background Job", "owner": "Administrator"}
-    for file in frappe.get_all("File", {**files, "file_name": ["like", "%.csv"]}, pluck="name"):
-        frappe.delete_doc("File", file, force=True, delete_permanently=True)
-    jobs = {"background_job": ["in", frappe.get_all("Background Job", theirs, pluck="name")]}
+    names_of_jobs = frappe.get_all("Background Job", theirs, pluck="name")
+    job_files.delete_now(names_of_jobs)
+    jobs = {"background_job": ["in", names_of_jobs]}
     for doctype in ("Job Execution Log", "Background Job Run", "Background Job Dependency"):
         frappe.db.delete(doctype, jobs)
     for doctype in ("Background Job", "Job Batch", "Job Schedule", "Org Member"):

@@ -24,8 +24,8 @@ from dartwing_core.jobs.monitoring import reports
 from dartwing_core.jobs.testing import run_jobs
 from standalone.checks import CHECKS
 from standalone.commands import COMMANDS
-from tests.support import circuits, factory, http, records, schedules
-from tests.support.jobs import run, submitted, submitted_by, submitted_with
+from tests.support import circuits, factory, files, http, records, schedules
+from tests.support.jobs import run, submitted, submitted_with
 from tests.support.snippet_uses import CUSTOMER, MODULE, USES
 from tests.support.snippets import DOCUMENTS, ROOT, Call, Snippet, calls, commands, definitions, job_types, snippets
 
@@ -192,9 +192,7 @@ class Reader:
         for name, value in found.items():
             text = text.replace(name, value)
         text = text.replace("https://your.site", self.url)
-        is_managers = (
-            "System Manager only" in call.comment or "/private/files/" in call.command
-        )  # a file is its owner's
+        is_managers = "System Manager only" in call.comment
         text = text.replace("KEY:SECRET", self.tokens[is_managers])
         environment = {"PATH": "/usr/bin:/bin", "CURL_HOME": str(self.folder)}
         done = subprocess.run(["sh", "-c", text], cwd=self.folder, env=environment, capture_output=True, text=True)
@@ -287,9 +285,8 @@ def open_circuit() -> str:
     return job_type
 
 
-def exported() -> str:
-    made = submitted_by(f"test_{MANAGER}@example.com", "export_records", doctype="Contact", file_format="xlsx")
-    return run(made)["output_reference"]
+def with_file() -> str:
+    return files.given(completed(), name="list.txt")
 
 
 ANYWHERE = {
@@ -307,6 +304,6 @@ PREPARED = {
     "POST cancel_jobs, POST retry_jobs, POST delete_jobs": {"JOB-1K11…": waiting, "JOB-1K12…": completed},
     "POST delete_dead_letter_job": {"JOB-1K11…": dead},
     "GET get_open_circuits, POST manually_close_circuit": {"http_request": open_circuit},
-    "Files": {"/private/files/dartwing_core/JOB-1K11….Contacts.csv": exported},
+    "GET download_file": {"JOB-1K11…": with_file},
 }
 """What stands for something in the examples, below which heading, and what makes it so."""

@@ -301,16 +301,9 @@ PATHS: dict[str, Path] = {
     "room of a batch": Path(method("frappe.realtime.can_subscribe_doc", doctype=BATCH, docname="BATCH-$"), affirmed),
     "room of later Frappe": Path(method("frappe.realtime.has_permission", doctype=JOB, name="$"), affirmed),
     # files
-    "file list": Path(
-        method(
-            "frappe.client.get_list", doctype="File", filters={"attached_to_name": "$"}, fields=["file_name"]
-        ),
-        secret,
-    ),
     "download": Path(
         lambda client, target: client.http.get(f"{client.url}{target.file_url}", timeout=60),
         lambda answer, target: answer.status_code == 200 and answer.text == target.secret,
-        is_uniform=False,
         needs_desk=False,
     ),
 }

@@ -11,7 +11,7 @@ import pytest
 
 from dartwing_core.jobs import cancel_job, get_job_status, retry_job, submit_batch, submit_job
 from dartwing_core.jobs.store import runs
-from tests.support import attempts, factory
+from tests.support import attempts, contents, factory
 from tests.support import browser as browsers
 from tests.support.jobs import run, set_columns, submitted_by
 from tests.support.waiting import until
@@ -354,7 +354,7 @@ def test_texts_of_the_engine_are_shown_as_text_wherever_frappe_shows_them(visit,
     for doctype, fields in texts.items():
         filters = {"name": batch.name} if doctype == "Job Batch" else {"background_job": job.name}
         filters = {"name": job.name} if doctype == "Background Job" else filters
-        frappe.db.set_value(doctype, filters, dict.fromkeys(fields, HACK))
+        contents.store(filters, dict.fromkeys(fields, HACK), doctype)
     fields = [["name", "Background Job"], ["error_message", "Background Job"], ["input_parameters", "Background Job"]]
     settings = json.dumps({"Report": {"fields": fields}, "List": {}})
     from frappe.model.utils.user_settings import save

@@ -12,7 +12,7 @@ from dartwing_core.jobs import manually_close_circuit
 from dartwing_core.jobs.base import clock
 from dartwing_core.jobs.store import circuits
 from tests.support import browser as browsers
-from tests.support import factory
+from tests.support import contents, factory
 from tests.support.jobs import run, set_columns, submitted_by
 from tests.support.waiting import until
 
@@ -56,7 +56,7 @@ def test_a_job_is_run_with_a_dialog_made_of_the_schema(visit, work, member):
     page.evaluate("""() => cur_dialog.set_values({ title: "test run", urgent: 1, copies: 2, tags: '["a", "b"]' })""")
     shown.get_by_role("button", name="Run").click()
     job = until(lambda: newest(kind), 15, "the job")
-    parameters = json.loads(frappe.db.get_value("Background Job", job, "input_parameters"))
+    parameters = contents.parameters(job)
     assert parameters == {"title": "test run", "then": "return", "urgent": True, "copies": 2, "tags": ["a", "b"]}
     expect(view(page).locator(".dw-jobs")).to_contain_text(job)
 
@@ -93,7 +93,7 @@ def test_values_and_texts_of_a_schema_stay_what_they_are(visit, member):
     page.evaluate("() => cur_dialog.set_value('list', '')")
     dialog(page).get_by_role("button", name="Run").click()
     job = until(lambda: newest(kind), 15, "the job")
-    parameters = json.loads(frappe.db.get_value("Background Job", job, "input_parameters"))
+    parameters = contents.parameters(job)
     assert parameters == {"zero": 0, "half": 0, "size": 2, "exact": False, "word": f"b {ODD}"}
     assert page.evaluate("window.hacked") is None
 
@@ -149,7 +149,7 @@ def test_the_dialog_of_a_seeded_type_is_made_of_its_handlers_parameters(visit, m
     page.evaluate("() => cur_dialog.set_values({ duration: 0.2, fail_type: 'permanent' })")
     dialog(page).get_by_role("button", name="Run").click()
     job = until(lambda: newest("sample_job"), 15, "the job")
-    parameters = json.loads(frappe.db.get_value("Background Job", job, "input_parameters"))
+    parameters = contents.parameters(job)
     assert parameters == {"duration": 0.2, "fail_type": "permanent", "fail_at_progress": 50}
 
 

@@ -16,7 +16,7 @@ from dartwing_core.jobs.base import config
 from dartwing_core.jobs.db import sql
 from dartwing_core.jobs.recovery import sweeper
 from dartwing_core.jobs.store import runs
-from tests.support import attempts, database, factory
+from tests.support import attempts, contents, database, factory
 from tests.support.handlers import DEADLOCK_ROWS
 from tests.support.jobs import run, submitted
 from tests.support.sessions import in_parallel
@@ -71,7 +71,7 @@ def test_what_a_handler_makes_of_the_time_limit_is_a_time_limit_still(monkeypatc
     job = submitted(factory.job_type("note", "add_note", max_retries=2), title="test note", then="fail_for_good")
     after = run(job)
     assert (after["status"], after["error_type"]) == ("Timed Out", "Transient")
-    assert "PermanentError" in frappe.db.get_value("Background Job Run", {"background_job": job.name}, "traceback")
+    assert "PermanentError" in contents.stored({"background_job": job.name}, "traceback", contents.RUN)
 
 
 def test_the_first_checkpoints_of_two_jobs_do_not_deadlock(monkeypatch):

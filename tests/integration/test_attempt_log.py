@@ -107,7 +107,7 @@ def test_nobody_else_sees_it(alice, bob):
     with pytest.raises(JobNotFoundError):
         log_of(job, bob)
     frappe.set_user(bob)
-    assert frappe.get_list("Background Job Run", {"background_job": job.name}, ["log_lines"]) == []
+    assert frappe.get_list("Background Job Run", {"background_job": job.name}, ["sealed_log_lines"]) == []
 
 
 def test_an_admin_reads_no_log_of_a_result_that_is_its_owners(alice):

@@ -20,7 +20,7 @@ from dartwing_core.jobs import (
 from dartwing_core.jobs.db import named_locks
 from dartwing_core.jobs.errors import JobBusyError
 from dartwing_core.jobs.submit import dedup
-from tests.support import database, factory
+from tests.support import contents, database, factory
 from tests.support.jobs import run
 from tests.support.sessions import in_parallel
 from tests.support.waiting import until
@@ -54,7 +54,7 @@ def test_the_last_of_equal_jobs_replaces_the_first(once):
     first, second = ({**request, "dedup_key": "k", "on_duplicate": "replace"} for request in requests(once, 1, 2))
     jobs = submit_jobs([first, second])
     assert jobs[0].name == jobs[1].name
-    assert frappe.parse_json(frappe.db.get_value("Background Job", jobs[0].name, "input_parameters")) == {"n": 2}
+    assert contents.parameters(jobs[0].name) == {"n": 2}
 
 
 def test_equal_jobs_of_one_call_are_refused_otherwise(once):

@@ -16,7 +16,7 @@ from dartwing_core.jobs.ending import cancel
 from dartwing_core.jobs.errors import JobBusyError, JobChangedError, QueueFullError
 from dartwing_core.jobs.queries import visible_jobs
 from dartwing_core.jobs.store import dependencies, history, job_store, runs
-from tests.support import database, factory
+from tests.support import contents, database, factory
 from tests.support.jobs import run, status, submitted_by
 from tests.support.sessions import as_user
 
@@ -180,7 +180,7 @@ def test_a_job_that_others_lock_is_not_waited_for_long_to_be_replaced(alice, onc
             submitted(alice, once, 2, dedup_key="a", on_duplicate="replace")
         assert time.monotonic() - started < 10
     frappe.db.commit()
-    assert frappe.parse_json(frappe.db.get_value("Background Job", held.name, "input_parameters")) == {"month": 1}
+    assert contents.parameters(held.name) == {"month": 1}
 
 
 def test_a_refused_retry_keeps_the_checkpoint(alice, monkeypatch):
@@ -256,7 +256,7 @@ def test_a_refused_submit_replaces_nothing(alice, once, refusal):
     with pytest.raises(QueueFullError if is_full else DuplicateJobError):
         as_user(alice, submit_jobs, [replaces, other])
     frappe.db.commit()
-    assert frappe.parse_json(frappe.db.get_value("Background Job", first.name, "input_parameters")) == {"month": 1}
+    assert contents.parameters(first.name) == {"month": 1}
 
 
 def test_a_replacement_that_comes_too_late_undoes_the_earlier_ones(alice, once, monkeypatch):
@@ -276,7 +276,7 @@ def test_a_replacement_that_comes_too_late_undoes_the_earlier_ones(alice, once, 
     with pytest.raises(DuplicateJobError):
         as_user(alice, submit_jobs, [request | {"dedup_key": key} for key in ("a", "b")])
     frappe.db.commit()
-    left = frappe.db.get_value("Background Job", jobs[asked[0]].name, "input_parameters")
+    left = contents.stored(jobs[asked[0]].name, "input_parameters")
     assert frappe.parse_json(left) == {"month": 1}
 
 
@@ -341,7 +341,7 @@ def test_a_later_request_that_replaces_does_so_behind_one_that_returns(alice, on
     else:
         assert [job.name for job in as_user(alice, submit_jobs, requests)] == [held.name] * 2
         frappe.db.commit()
-        left = frappe.db.get_value("Background Job", held.name, "input_parameters")
+        left = contents.stored(held.name, "input_parameters")
         assert frappe.parse_json(left) == {"month": 3}
 
 

@@ -6,6 +6,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import executor, get_job_history, get_job_status, retry_job, submit_job
+from dartwing_core.jobs.access import content
 from dartwing_core.jobs.attempt import outcome
 from dartwing_core.jobs.recovery import sweeper
 from dartwing_core.jobs.store import runs as runs_module
@@ -17,7 +18,9 @@ pytestmark = pytest.mark.usefixtures("no_sweep_in_between")
 
 def runs(job) -> list[dict]:
     fields = ["attempt", "outcome", "error_message", "traceback", "duration"]
-    return frappe.get_all("Background Job Run", {"background_job": job.name}, fields, order_by="attempt asc")
+    filters, columns = {"background_job": job.name}, content.columns(fields)
+    rows = frappe.get_all("Background Job Run", filters, columns, order_by="attempt asc")
+    return [content.opened(row) for row in rows]
 
 
 def notes() -> int:

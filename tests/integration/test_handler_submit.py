@@ -11,7 +11,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import InvalidJobError, chain, group, job_handler, submit_batch
-from tests.support import factory
+from tests.support import contents, factory
 from tests.support import submitting_handlers as own
 from tests.support.jobs import run
 from tests.support.registry import types_of
@@ -82,7 +82,7 @@ def test_a_callback_gets_its_batch_if_its_handler_takes_it():
         made = submit_batch(factory.ALPHA, [], on_success=part)
         frappe.db.commit()
         name = frappe.db.get_value("Background Job", {"callback_of": made.name})
-        return frappe.parse_json(frappe.db.get_value("Background Job", name, "input_parameters")), made.name
+        return contents.parameters(name), made.name
 
     assert callback(own.dated.job(customer="C", since=JANUARY))[0] == {"customer": "C", "since": "2026-01-31"}
     given, batch = callback(own.untyped.job(text="a"))

@@ -73,7 +73,7 @@ def test_a_type_that_is_no_longer_in_code_is_named(declare):
     said = told()
     frappe.delete_doc("Job Type", "test_gone", force=True)
     assert said == [
-        'background_job_events: Job Type test_gone is no longer in code, '
+        "background_job_events: Job Type test_gone is no longer in code, "
         "and takes no jobs. Declare it again, or take it out of the hook."
     ]
 

@@ -14,7 +14,7 @@ MOMENT = datetime(2026, 1, 2, 3, 4, 5, 678901)
 COLUMNS = (
     *("name", "creation", "modified", "owner", "modified_by", "docstatus", "idx"),
     *("job_type", "priority", "progress", "due_epoch"),
-    *("input_parameters", "progress_message", "attempt", "completed_at"),
+    *("sealed_input_parameters", "progress_message", "attempt", "completed_at"),
 )
 """Of Background Job: text, long text, numbers, a flag and moments."""
 

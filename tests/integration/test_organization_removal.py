@@ -11,7 +11,7 @@ from dartwing_core.jobs import job, list_jobs, submit_batch, submit_job, submit_
 from dartwing_core.jobs.base import config
 from dartwing_core.jobs.recovery import organization_removal, retention, sweeper
 from dartwing_core.jobs.store import job_store
-from tests.support import attempts, circuits, database, factory, named, schedules
+from tests.support import attempts, circuits, database, factory, files, named, schedules
 from tests.support.circuits import Times
 from tests.support.jobs import run
 
@@ -98,9 +98,7 @@ def hung_on(doctype: str, filters: dict) -> str:
 
 
 def with_file(made) -> Path:
-    values = {"file_name": f"{made.name}.txt", "content": made.name, "is_private": 1}
-    attached = {"attached_to_doctype": "Background Job", "attached_to_name": made.name}
-    file = frappe.get_doc({"doctype": "File", **values, **attached}).insert(ignore_permissions=True)
+    files.given(made)
     frappe.get_doc(
         {
             "doctype": "Comment",
@@ -111,7 +109,7 @@ def with_file(made) -> Path:
         }
     ).insert(ignore_permissions=True)
     frappe.db.commit()
-    return Path(file.get_full_path())
+    return files.on_disk(made)[0]
 
 
 def test_all_that_belongs_to_it_is_ended_and_removed(doomed, alice, times, frappes_jobs_at_once):
@@ -150,7 +148,6 @@ def test_all_that_belongs_to_it_is_ended_and_removed(doomed, alice, times, frapp
     for doctype in ("Job Execution Log", "Background Job Run", "Background Job Dependency"):
         assert not frappe.db.exists(doctype, {"background_job": ["in", [parent.name, child.name, other.name]]})
     assert not frappe.db.exists("Comment", {"reference_name": other.name})
-    assert not frappe.db.exists("File", {"attached_to_name": other.name})
     assert not file.exists()
     assert status_of(elsewhere)[0] in ("Pending", "Queued"), "others keep theirs"
     assert state(doomed) == {"status": "Running", "removed_jobs": 6, "organization_name": NAME}
@@ -169,7 +166,9 @@ def test_what_runs_is_asked_to_stop_once_and_removed_when_it_has(doomed, job_typ
         frappe.db.rollback()
         requests.append(
             frappe.db.get_value(
-                "Background Job Run", f"{made.name}-1", ["cancel_requested", "cancel_requested_epoch", "cancel_reason"]
+                "Background Job Run",
+                f"{made.name}-1",
+                ["cancel_requested", "cancel_requested_epoch", "sealed_cancel_reason"],
             )
         )
     assert requests[0][0] == 1

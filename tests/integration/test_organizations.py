@@ -19,7 +19,7 @@ from dartwing_core.jobs import (
 )
 from dartwing_core.jobs.access import tenancy, visibility
 from dartwing_core.jobs.recovery import sweeper
-from tests.support import attempts, database, factory, handlers
+from tests.support import attempts, contents, database, factory, files, handlers
 from tests.support.jobs import run, submitted, submitted_by
 
 JOB, RUN, LOG = "Background Job", "Background Job Run", "Job Execution Log"
@@ -46,8 +46,9 @@ def become(state: str) -> None:
 
 def test_results_are_hidden_while_the_organization_is_suspended(alice, admin):
     job = submitted_by(alice, factory.job_type("store"), kept="secret")
-    frappe.db.set_value(JOB, job.name, {"status": "Completed", "result": '{"a": 1}', "output_reference": "secret"})
+    contents.store(job.name, {"status": "Completed", "result": '{"a": 1}', "output_reference": "secret"})
     executor.execute_job(job.name, 1)
+    files.given(job)
     frappe.db.commit()
     for state, is_hidden in (("Suspended", True), ("Inactive", True), ("Dissolved", True), ("Active", False)):
         become(state)
@@ -60,9 +61,17 @@ def test_results_are_hidden_while_the_organization_is_suspended(alice, admin):
             )
             listed = next(one for one in list_jobs(limit=100)["jobs"] if one["job_id"] == job.name)
             assert listed["output_reference"] == (None if is_hidden else "secret")
+            assert files.is_readable(job) is not is_hidden, (state, user)
         frappe.set_user(factory.user("max", roles=("System Manager",)))
         assert get_job_status(job.name)["result"] == {"a": 1}
         frappe.set_user("Administrator")
+
+
+def test_a_file_of_a_job_that_is_not_completed_is_hidden_too(alice):
+    job = files.given(submitted_by(alice, factory.job_type("plain")))
+    become("Suspended")
+    frappe.set_user(alice)
+    assert not files.is_readable(job)
 
 
 def test_a_running_job_finishes_while_its_organization_is_suspended(alice, monkeypatch):

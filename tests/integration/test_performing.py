@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import frappe
 import pytest
 
@@ -11,7 +9,7 @@ from dartwing_core.jobs import DuplicateJobError, batch, chain, get_job_details,
 from dartwing_core.jobs.db import connection, sql
 from dartwing_core.jobs.testing import HandlerFailed, fail_next, perform_jobs, time_passed
 from dartwing_core.jobs.testing_transaction import TransactionLost, one_transaction
-from tests.support import factory, processes
+from tests.support import factory, files, processes
 from tests.support.database import value
 from tests.support.jobs import submitted
 
@@ -151,11 +149,9 @@ def test_files_of_the_jobs_go_with_the_transaction(site):
     frappe.db.commit()
     with perform_jobs():
         made = submit_job(job_type, factory.ALPHA, {"content": "performed"})
-    (file,) = frappe.get_all("File", {"attached_to_name": made.name}, pluck="name")
-    path = Path(frappe.get_doc("File", file).get_full_path())
-    assert path.exists()
+    assert len(files.on_disk(made)) == 1
     frappe.db.rollback()
-    assert not path.exists()
+    assert files.on_disk(made) == []
 
 
 def test_no_worker_is_woken(job_type):

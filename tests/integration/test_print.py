@@ -6,7 +6,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import submit_batch
-from tests.support import factory
+from tests.support import contents, factory
 from tests.support.jobs import run
 
 HACK = "<img src=x onerror='window.hacked=1'>"  # in quotes, it is JSON too
@@ -29,7 +29,7 @@ def printed():
     def html(doctype: str) -> str:
         filters = {"Background Job": {"name": job.name}, "Job Batch": {"name": batch.name}}
         name = frappe.db.get_value(doctype, filters.get(doctype, {"background_job": job.name}))
-        frappe.db.set_value(doctype, name, {field: f'"{field} {HACK}"' for field in TEXTS[doctype]})
+        contents.store(name, {field: f'"{field} {HACK}"' for field in TEXTS[doctype]}, doctype)
         frappe.db.commit()
         doc = frappe.get_doc(doctype, name)
         doc.run_method("before_print", frappe._dict())  # as Frappe does, whose print formats a bench alone has

@@ -19,8 +19,8 @@ from dartwing_core.jobs import (
 from dartwing_core.jobs.queries import visible_jobs
 from dartwing_core.jobs.recovery import sweeper
 from dartwing_core.jobs.store import dependencies, job_store
-from tests.support import factory, schedules
-from tests.support.jobs import run
+from tests.support import factory, files, schedules
+from tests.support.jobs import run, submitted_by
 from tests.support.listener import listening
 
 JOB = "Background Job"
@@ -50,7 +50,7 @@ def finished(owner: str, job_type: str, **more: Any):
     frappe.db.commit()
     frappe.set_user("Administrator")
     assert run(made)["status"] == "Completed"
-    return made
+    return files.given(made)
 
 
 def shown(made, user: str) -> bool:
@@ -59,8 +59,10 @@ def shown(made, user: str) -> bool:
     status, details = get_job_status(made.name), get_job_details(made.name)
     listed = next(one for one in list_jobs(limit=100)["jobs"] if one["job_id"] == made.name)
     row = visible_jobs.visible_job(made.name, *job_store.light_fields(), "result")
+    has_file = files.is_readable(made)
     frappe.set_user("Administrator")
-    answers = {bool(one["output_reference"]) for one in (status, details, listed, row)}
+    answers = {bool(details["files"]), has_file}
+    answers |= {bool(one["output_reference"]) for one in (status, details, listed, row)}
     answers |= {bool(one["result"]) for one in (status, details, row)}
     answers |= {not one["result_is_hidden"] for one in (status, details)}
     assert len(answers) == 1, (status, listed)
@@ -76,6 +78,13 @@ def test_a_result_for_its_owner_alone_is_seen_by_nobody_else(alice, admin, manag
 def test_by_default_admins_see_results(alice, admin):
     made = finished(alice, factory.job_type("note", "add_note"))
     assert shown(made, admin)
+
+
+def test_files_are_private_before_the_job_is_completed(alice, admin):
+    made = files.given(submitted_by(alice, factory.job_type("note", "add_note", **PRIVATE), title="test"))
+    frappe.set_user(admin)
+    assert frappe.get_list(JOB, {"name": made.name}), "the job is no secret"
+    assert not files.is_readable(made)
 
 
 def test_an_admin_sees_the_results_of_their_own(alice, admin):
@@ -170,12 +179,14 @@ def test_a_run_by_somebody_else_shows_its_result_to_the_owner_alone(alice, admin
         frappe.db.commit()
         frappe.set_user("Administrator")
         assert run(runs[user])["status"] == "Completed"
+        files.given(runs[user])
     assert [shown(runs[alice], user) for user in (alice, admin)] == [True, True]
     assert [shown(runs[admin], user) for user in (alice, admin)] == [True, False]
     wall.advance(3_600)
     assert sweeper.sweep().scheduled == 1
     due = frappe.get_doc(JOB, frappe.db.get_value("Job Schedule", schedule.name, "last_job"))
     run(due)
+    files.given(due)
     assert shown(due, admin), "a due time is nobody's choice"
 
 

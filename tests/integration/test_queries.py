@@ -19,8 +19,8 @@ from dartwing_core.jobs import (
     submit_job,
 )
 from dartwing_core.jobs.queries.job_queries import get_live_progress
-from dartwing_core.jobs.store import runs
-from tests.support import attempts, factory
+from dartwing_core.jobs.store import job_files, runs
+from tests.support import attempts, contents, factory
 
 STATUS_FIELDS = {
     "job_id",
@@ -163,7 +163,7 @@ def test_tracebacks_are_for_admins(jobs, alice):
         frappe.set_user(user)
         document = frappe.get_doc("Background Job Run", run)
         document.apply_fieldlevel_read_permissions()
-        assert bool(document.get("traceback")) is visible, user
+        assert bool(document.as_dict().get("traceback")) is visible, user
         assert document.error_message
 
 
@@ -277,20 +277,22 @@ def test_an_answer_says_what_may_be_done(alice, status, cancel, retry):
         ("https://example.com/files/x", None),
         ("javascript:alert(1)", None),
         ("//evil.example/files/x", None),
+        (job_files.address_of("JOB-1", "a..b 1?.csv"), f"{job_files.ADDRESS}?job_id=JOB-1&name=a..b%201%3F.csv"),
+        (f"{job_files.ADDRESS}.evil?job_id=JOB-1", None),
         ("NOTE-1", None),
         (None, None),
     ],
 )
 def test_only_files_of_the_site_become_addresses(alice, reference, url):
     job = submit_as(alice, factory.ALPHA)[0]
-    frappe.db.set_value("Background Job", job, {"status": "Completed", "output_reference": reference})
+    contents.store(job, {"status": "Completed", "output_reference": reference})
     assert get_job_status(job)["output_url"] == url
 
 
 def test_a_hidden_result_has_no_address(alice):
     job = submit_as(alice, factory.ALPHA)[0]
     values = {"status": "Completed", "output_reference": "/private/files/x.csv"}
-    frappe.db.set_value("Background Job", job, values)
+    contents.store(job, values)
     frappe.db.set_value("Organization", factory.ALPHA, "status", "Inactive")
     frappe.set_user(alice)
     assert get_job_status(job)["output_url"] is None

@@ -13,7 +13,7 @@ from dartwing_core.jobs.base import clock
 from dartwing_core.jobs.db import deletion
 from dartwing_core.jobs.ending import child_jobs
 from dartwing_core.jobs.recovery import retention, sweeper
-from tests.support import database, factory
+from tests.support import database, factory, files
 from tests.support.database import another_connection, explain
 from tests.support.jobs import run, status, submitted, submitted_with
 from tests.support.settings import settings
@@ -96,7 +96,8 @@ def test_dead_letters_stay_at_least_as_long_as_others():
 
 
 def test_history_files_and_comments_go_along(frappes_jobs_at_once):
-    job = ended("Completed")
+    job = files.given(ended("Completed"))
+    assert files.on_disk(job)
     values = {"doctype": "File", "file_name": "report.csv", "content": job.name, "is_private": 1}
     file = frappe.get_doc({**values, "attached_to_doctype": JOB, "attached_to_name": job.name})
     file.insert(ignore_permissions=True)
@@ -112,6 +113,7 @@ def test_history_files_and_comments_go_along(frappes_jobs_at_once):
     assert not frappe.db.exists("Comment", {"reference_name": job.name})
     assert not frappe.db.exists("File", {"attached_to_name": job.name})
     assert not Path(path).exists()
+    assert files.on_disk(job) == []
 
 
 def test_a_parent_stays_until_its_children_have_finished():

@@ -168,7 +168,7 @@ def test_values_that_python_takes_for_equal_are_changes(old, new):
     schedule = schedules.made(factory.job_type("plain"), parameters=f'{{"x": {old}}}')
     schedule.parameters = f'{{"x": {new}}}'
     schedule.save()
-    assert frappe.db.get_value("Job Schedule", schedule.name, "parameters") == f'{{"x": {new}}}'
+    assert frappe.get_doc("Job Schedule", schedule.name).parameters == f'{{"x": {new}}}'
 
 
 def test_what_desk_shows_and_sends_back_is_unchanged():

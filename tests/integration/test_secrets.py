@@ -224,7 +224,7 @@ def test_another_key_of_the_site_is_named_as_the_cause():
     finally:
         frappe.local.conf.encryption_key = key
     assert done["status"] == "Dead Letter"
-    assert done["error_message"].startswith("token can't be decrypted: the site's encryption_key")
+    assert done["error_message"].startswith("Stored data can't be opened: encryption_key in the site's")
 
 
 def test_a_process_older_than_the_sites_key_makes_no_other(monkeypatch):

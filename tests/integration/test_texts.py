@@ -24,7 +24,7 @@ from dartwing_core.jobs import (
     submit_jobs,
 )
 from dartwing_core.jobs.recovery import rescue, sweeper
-from tests.support import attempts, database, factory
+from tests.support import attempts, contents, database, factory
 from tests.support.jobs import run, submitted
 from tests.support.settings import settings
 from tests.support.texts import MARK, ODD
@@ -49,7 +49,8 @@ def says(site) -> str:
 
 
 def last_run(job_id: str) -> dict:
-    return frappe.get_all("Background Job Run", {"background_job": job_id}, ["*"], order_by="attempt desc", limit=1)[0]
+    rows = frappe.get_all("Background Job Run", {"background_job": job_id}, ["*"], order_by="attempt desc", limit=1)
+    return contents.opened_row(rows[0])
 
 
 ENDS = {None: "Completed", "fail": "Failed", "fail_for_good": "Dead Letter"}

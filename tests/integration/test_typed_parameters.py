@@ -13,7 +13,7 @@ import pytest
 from dartwing_core.jobs import InvalidJobError, job_handler, retry_job, submit_job, submit_jobs
 from dartwing_core.jobs.attempt import handlers
 from dartwing_core.jobs.monitoring.type_overview import get_job_type_overview
-from tests.support import factory, schedules
+from tests.support import contents, factory, schedules
 from tests.support.jobs import run, submitted
 
 pytestmark = pytest.mark.usefixtures("no_sweeps")
@@ -110,7 +110,7 @@ def test_a_schedule_and_a_retry_are_checked_too():
 def test_parameters_that_no_longer_fit_fail_for_good_with_their_names():
     job = submitted(typed("by_arguments"), **STATEMENT)
     older = json.dumps({"customer": "C-1"})  # as if submitted before `until` was asked for
-    frappe.db.set_value("Background Job", job.name, "input_parameters", older)
+    contents.store(job.name, {"input_parameters": older})
     frappe.db.commit()
     done = run(job)
     assert (done["status"], done["error_message"]) == ("Dead Letter", "These parameters don't fit: until is missing.")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import frappe
 from frappe.model.document import Document
 
 from dartwing_core.jobs import batch, executor, get_batch_status, job
-from tests.support import attempts, factory
+from tests.support import attempts, contents, factory
 
 CALLBACKS = ("on_complete", "on_success", "on_failure")
 """Of a batch; each is a job of the type `test_told`."""
@@ -41,8 +40,8 @@ def work() -> list[str]:
     """Run all there is to run; the keys and callbacks in their order."""
     done = []
     while name := attempts.run_next():
-        found = frappe.db.get_value("Background Job", name, ["job_key", "input_parameters"])
-        done.append(found[0] or json.loads(found[1])["kind"])
+        key = frappe.db.get_value("Background Job", name, "job_key")
+        done.append(key or contents.parameters(name)["kind"])
     return done
 
 

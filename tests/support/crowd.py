@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import frappe
 
+from dartwing_core.jobs.base import sealing
+
 from . import factory
 
 ORGANIZATIONS = 50
@@ -21,18 +23,19 @@ def insert(rows: int) -> None:
     for number in range(ORGANIZATIONS):
         factory.organization(organization(number))
     names = ", ".join(f"'{organization(number)}'" for number in range(ORGANIZATIONS))
-    step = 50_000
+    step, token = 50_000, sealing.seal('{"n": 1}')
     for start in range(1, rows + 1, step):
         end = min(start + step - 1, rows)
         frappe.db.sql(
             f"""
             INSERT INTO `tabBackground Job` (name, creation, modified, owner, modified_by, docstatus, idx, job_type,
-                organization, owner_user, status, priority, queue, input_parameters, job_hash, created_at, available_at,
-                due_epoch, started_at, completed_at, timeout_seconds, max_retries, attempt, retry_count, progress)
+                organization, owner_user, status, priority, queue, sealed_input_parameters, job_hash, created_at,
+                available_at, due_epoch, started_at, completed_at, timeout_seconds, max_retries, attempt,
+                retry_count, progress)
             SELECT CONCAT('JOB-0', LPAD(number, 18, '0')), moment, moment, user, user, 0, 0,
                 ELT(1 + number % 3, 'echo_job', 'sample_job', 'long_running_job'), organization, user,
                 COALESCE({STATES}, 'Completed'), ELT(1 + number % 4, 'Low', 'Normal', 'High', 'Critical'), 'default',
-                CONCAT('{{"n": ', number, '}}'), MD5(number), moment, moment, UNIX_TIMESTAMP(moment), moment, moment,
+                '{token}', MD5(number), moment, moment, UNIX_TIMESTAMP(moment), moment, moment,
                 300, 5, 1, 0, 100
             FROM (
                 SELECT seq AS number, NOW(6) - INTERVAL ({rows + 1} - seq) MINUTE AS moment,

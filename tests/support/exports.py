@@ -12,7 +12,7 @@ from frappe.model.document import Document
 
 from dartwing_core.handlers.export_records import export_records
 from dartwing_core.jobs import JobContext
-from dartwing_core.jobs.store import private_files
+from dartwing_core.jobs.store import job_files
 from tests.support import factory
 from tests.support.jobs import submitted_by
 from tests.support.records import RECORD
@@ -63,8 +63,9 @@ def names(rows: list[list[str]]) -> list[str]:
 
 
 def path_of(result: dict[str, Any]) -> Path:
-    """Where the file of this result lies."""
-    return private_files.path_of(result["output_reference"])
+    """Where the file of this result lies, the latest of its name."""
+    found = job_files.folder().glob(f"*/*/{result['file_name']}")
+    return max(found, key=lambda path: path.stat().st_mtime_ns)
 
 
 def content_of(result: dict[str, Any]) -> bytes:

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import frappe
 from rq.timeouts import JobTimeoutException
 
-from dartwing_core.jobs import JobCanceledError, JobContext, PermanentError, TransientError, job_handler
+from dartwing_core.jobs import JobCanceledError, JobContext, PermanentError, TransientError, job_handler, open_file
 from dartwing_core.jobs.db.sql import connector
 from tests.support.database import statements
 
@@ -391,3 +391,25 @@ def planned(context: JobContext) -> None:
 def makes_file(context: JobContext) -> dict[str, Any]:
     """Attaches a file with `content`."""
     return {"output_reference": context.attach(context.parameters["content"], "A test & more.txt").file_url}
+
+
+@job_handler
+def makes_files(context: JobContext) -> None:
+    """Follows the `steps` of this attempt: "keep" is a checkpoint, "fail" an error, and any other word a file's name.
+
+    The files hold the attempt's number.
+    """
+    for step in context.parameters["steps"][context.attempt - 1]:
+        if step == "keep":
+            context.checkpoint({"attempt": context.attempt})
+        elif step == "fail":
+            raise TransientError("asked to fail")
+        else:
+            context.attach(str(context.attempt), step)
+
+
+@job_handler
+def reads_file(context: JobContext) -> dict[str, Any]:
+    """Tells what is in the file `name` of the job `of`."""
+    with open_file(context.parameters["of"], context.parameters["name"]) as file:
+        return {"text": file.read().decode()}

@@ -36,15 +36,15 @@ class Client:
         self.http.headers["Authorization"] = f"token {new_token(user)}"
         return self
 
-    def get(self, name: str, **params: Any) -> requests.Response:
+    def get(self, name: str, /, **params: Any) -> requests.Response:
         """GET a function of the API with these arguments."""
         return self.http.get(self.url + API + name, params=params, timeout=30)
 
-    def post(self, name: str, **body: Any) -> requests.Response:
+    def post(self, name: str, /, **body: Any) -> requests.Response:
         """POST to a function of the API, with these arguments as JSON."""
         return self.http.post(self.url + API + name, json=body, timeout=30)
 
-    def post_form(self, name: str, **fields: Any) -> requests.Response:
+    def post_form(self, name: str, /, **fields: Any) -> requests.Response:
         """POST to a function of the API, with these arguments as form fields."""
         return self.http.post(self.url + API + name, data=fields, timeout=30)
 

@@ -5,13 +5,14 @@ Their organizations have names that begin with "Test", so that `factory.wipe` ta
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import frappe
 
-from dartwing_core.jobs.base import clock, config
+from dartwing_core.jobs.base import clock, config, sealing
 from dartwing_core.jobs.line import wake
 
 ORGANIZATIONS = 50
@@ -29,7 +30,7 @@ _COLUMNS = {
     "owner_user": "'Administrator'",
     "priority": "'Normal'",
     "queue": "'default'",
-    "input_parameters": "CONCAT('{\"n\": ', seq, ', \"text\": \"', REPEAT('x', 230), '\"}')",
+    "sealed_input_parameters": "%(parameters)s",
     "job_hash": "SHA2(CONCAT(%(letter)s, seq), 256)",
     "active_key": "IF(seq %% 2, NULL, SHA2(CONCAT(%(letter)s, seq), 256))",
     "created_at": "%(now)s - INTERVAL 1 DAY",
@@ -128,12 +129,16 @@ def _insert(group: Group, job_type: str, divisor: int = 1) -> None:
     columns = {"name": _NAME, "status": "%(status)s", **_COLUMNS, **group.columns}
     now = clock.now_epoch()
     values: dict[str, Any] = {"letter": group.letter, "status": group.status, "job_type": job_type}
-    values |= {"now": clock.site_time(now), "epoch": now, "parents": 10_000 // divisor}
+    values |= {"now": clock.site_time(now), "epoch": now, "parents": 10_000 // divisor, "parameters": _parameters()}
     frappe.db.sql(
         f"INSERT INTO `tab{config.JOB}` ({', '.join(columns)})"
         f" SELECT {', '.join(columns.values())} FROM seq_1_to_{group.number // divisor}",
         values,
     )
+
+
+def _parameters() -> str:
+    return sealing.seal(json.dumps({"n": 1, "text": "x" * 230}))
 
 
 def _insert_runs() -> None:
@@ -159,7 +164,7 @@ def line_up(job_type: str, number: int, organizations: int, types: int = 1) -> N
     frappe.db.sql(
         f"INSERT INTO `tab{config.JOB}` ({', '.join(columns)})"
         f" SELECT {', '.join(columns.values())} FROM seq_1_to_{number}",
-        {"letter": "N", "job_type": job_type, "now": clock.site_time(now), "epoch": now},
+        {"letter": "N", "job_type": job_type, "now": clock.site_time(now), "epoch": now, "parameters": _parameters()},
     )
     frappe.db.commit()
     frappe.db.sql(f"ANALYZE TABLE `tab{config.JOB}`")

@@ -8,7 +8,7 @@ from typing import Any
 
 import frappe
 
-from dartwing_core.jobs.store import private_files
+from dartwing_core.jobs.store import job_files
 
 RECORD = "Test Export Record"
 OWN = "Test Export Own"
@@ -65,11 +65,11 @@ def files_folder() -> Path:
 
 def export_files() -> list[str]:
     """The files of exports on the disk, by their own names."""
-    return sorted(path.name.partition(".")[2] for path in _exported())
+    return sorted(path.name for path in _exported())
 
 
 def _exported() -> Iterator[Path]:
-    return private_files.folder().glob("*.Test-Export-*")
+    return job_files.folder().glob("*/*/Test-Export-*")
 
 
 def clean() -> None:
@@ -82,7 +82,6 @@ def clean() -> None:
         frappe.db.delete("Access Log", {"export_from": doctype})
     for name in frappe.get_all("User Permission", {"user": ["like", "test\\_%"]}, pluck="name"):
         frappe.delete_doc("User Permission", name, force=True)
-    frappe.db.delete("File", {"file_name": ["like", "Test-Export-%"]})
     frappe.db.commit()
     for path in _exported():
         path.unlink()

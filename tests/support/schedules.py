@@ -12,7 +12,7 @@ from frappe.model.document import Document
 from dartwing_core.jobs.base import clock
 from dartwing_core.jobs.schedules import recurrence
 
-from . import factory
+from . import contents, factory
 
 
 class Wall:
@@ -67,4 +67,4 @@ def due_times(schedule: Document) -> list[float]:
 def state(schedule: Document) -> dict[str, Any]:
     """Its columns as committed now."""
     frappe.db.rollback()
-    return frappe.db.get_value("Job Schedule", schedule.name, "*", as_dict=True)
+    return contents.opened_row(frappe.db.get_value("Job Schedule", schedule.name, "*", as_dict=True))

@@ -8,10 +8,10 @@ from typing import Any
 
 import frappe
 
-from dartwing_core.jobs import submit_job
+from dartwing_core.jobs import open_file, submit_job
 from dartwing_core.jobs.attempt import declared_types, handlers
 from dartwing_core.jobs.testing import run_jobs
-from tests.support import factory, mail
+from tests.support import contents, factory, mail
 from tests.support.jobs import run, submitted
 from tests.support.sessions import as_user
 
@@ -127,7 +127,7 @@ def push(app: types.ModuleType) -> None:
     """Run the handler of the snippet. Its secret is not in the row of the job."""
     given = {"shop": "Berlin", "token": "a-token-of-the-shop"}
     job = submitted(factory.job_type("push", f"{MODULE}.push_orders"), **given)
-    assert given["token"] not in str(frappe.db.get_value("Background Job", job.name, "input_parameters"))
+    assert given["token"] not in str(contents.stored(job.name, "input_parameters"))
     done = run(job)
     assert done["status"] == "Completed", done["error_message"]
 
@@ -141,7 +141,21 @@ def remind(app: types.ModuleType) -> None:
 def list_reminders(app: types.ModuleType) -> None:
     """Run the handler of the snippet. Its result is a file."""
     done = run(submitted(factory.job_type("list_reminders", f"{MODULE}.list_reminders"), customers=["Bea", "Ann"]))
-    assert frappe.get_doc("File", {"file_url": done["output_reference"]}).get_content() == "Ann\nBea"
+    assert done["output_url"] == done["output_reference"]
+    with open_file(done["job_id"], "reminders.txt") as file:
+        assert file.read() == b"Ann\nBea"
+
+
+def write_statement(app: types.ModuleType) -> None:
+    """Run the handler of the snippet. Its result is a File of a customer."""
+    customer = frappe.get_doc({"doctype": CUSTOMER, "name": "Test Ann", "customer_name": "Test Ann"})
+    customer.insert(ignore_if_duplicate=True, ignore_mandatory=True)
+    done = run(submitted(factory.job_type("statement", f"{MODULE}.write_statement"), customer=customer.name))
+    file = frappe.get_doc("File", {"file_url": done["output_reference"]})
+    assert file.get_content() == f"Statement for {customer.name}"
+    assert (file.attached_to_name, done["output_url"]) == (customer.name, file.file_url)
+    file.delete()
+    customer.delete()
 
 
 def enqueue_reminder(app: types.ModuleType) -> None:
@@ -202,6 +216,7 @@ USES = {
     ("One object", "send_reminder"): remind,
     ("Secrets", "push_orders"): push,
     ("Results", "list_reminders"): list_reminders,
+    ("Results", "write_statement"): write_statement,
     ("Trying a handler", "count_words"): count_words,
     ("Trying a handler", "test_words_are_counted"): count_words_in_their_test,
     ("From `frappe.enqueue`", "send_reminder"): enqueue_reminder,

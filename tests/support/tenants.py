@@ -11,8 +11,9 @@ import frappe
 import requests
 
 from dartwing_core.jobs import submit_job
+from dartwing_core.jobs.store import job_files
 
-from . import factory
+from . import contents, factory, files
 from .http import Client
 
 NOWHERE = "JOB-1K00000000000NOWHERE"
@@ -44,6 +45,7 @@ ACTORS = {
         Actor("disabled", NOTHING, has_desk=True),
     )
 }
+FILE = "list.txt"
 TARGETS = ("own", "alpha", "beta", "none")
 
 
@@ -54,7 +56,11 @@ class Target:
     name: str
     secret: str
     organization: str
-    file_url: str = "/private/files/none.txt"
+
+    @property
+    def file_url(self) -> str:
+        """The address of its file."""
+        return job_files.address_of(self.name, FILE)
 
 
 def email_of(actor: str) -> str:
@@ -120,10 +126,8 @@ def _job(owner: str, organization: str, secret: str) -> Target:
     columns = {"name": f"{name}-1", "background_job": name, "attempt": 1, "progress_message": secret, "owner": owner}
     frappe.qb.into(run).columns(*columns).insert(*columns.values()).run()
     _belonging(name, owner, organization, secret)
-    values = {"file_name": f"{secret}.txt", "content": secret, "is_private": 1}
-    attached = {"attached_to_doctype": "Background Job", "attached_to_name": name}
-    file = frappe.get_doc({"doctype": "File", **values, **attached}).insert(ignore_permissions=True)
-    return Target(name, secret, organization, file.file_url)
+    files.given(name, secret.encode(), FILE)
+    return Target(name, secret, organization)
 
 
 def _belonging(name: str, owner: str, organization: str, secret: str) -> None:
@@ -157,10 +161,11 @@ def set_status(name: str, status: str, secret: str) -> None:
     """Put the job into a state, with its secret in all texts."""
     frappe.db.sql(
         "UPDATE `tabBackground Job` SET status = %s, attempt = 1, retry_count = 0, started_at = created_at,"
-        " completed_at = created_at, progress_message = %s, error_message = %s, output_reference = %s, result = %s,"
-        " input_parameters = %s WHERE name = %s",
-        (status, secret, secret, secret, json.dumps({"text": secret}), json.dumps({"text": secret}), name),
+        " completed_at = created_at, progress_message = %s WHERE name = %s",
+        (status, secret, name),
     )
+    texts = dict.fromkeys(("input_parameters", "result"), json.dumps({"text": secret}))
+    contents.store(name, {**texts, **dict.fromkeys(("error_message", "output_reference"), secret)})
 
 
 def visible(actor: Actor, key: str, needs_desk: bool) -> bool:

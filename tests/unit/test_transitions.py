@@ -126,14 +126,14 @@ def test_the_caller_may_take_the_history_to_write_it_later(written):
 )
 def test_new_rows_are_cut_into_statements_of_what_a_server_takes(monkeypatch, written, sizes, expected):
     monkeypatch.setattr(new_rows, "INSERT_BYTES", 3_000)
-    plain = {"owner": "me", "status": "Pending"}
-    rows = [{"name": number, "input_parameters": "x" * size, **plain} for number, size in enumerate(sizes)]
+    plain = {"owner": "me", "status": "Pending", "reference_doctype": None}
+    rows = [{"name": number, "sealed_input_parameters": "x" * size, **plain} for number, size in enumerate(sizes)]
     job_store.insert_jobs(rows)
     assert [[row[0] for row in batch] for what, batch in written if what == "insert"] == expected
 
 
 def test_a_new_job_is_created_pending_and_in_line_in_the_same_moment(written):
-    row = {"name": "JOB-1", "owner": "me", "status": "Queued", "input_parameters": ""}
+    row = {"name": "JOB-1", "owner": "me", "status": "Queued", "sealed_input_parameters": "", "reference_doctype": None}
     waiting = {**row, "status": "Pending"}
     job_store.insert_jobs([row, waiting])
     pending, in_line = (

@@ -49,24 +49,24 @@ def replaced():
                         if is_ours(value):
                             yield f"{name}: {getattr(owner, '__name__', '')}.{attribute}"
 '''
-WEB = '''
+WEB = """
 import frappe.app, frappe.client, frappe.desk.reportview, frappe.desk.search, frappe.model.rename_doc
 everything("dartwing_core")
-'''
-WORKER = '''
+"""
+WORKER = """
 from dartwing_core import worker_preload
 import frappe.utils.background_jobs
 worker_preload.preload()
 everything("dartwing_core.jobs")
-'''
-SCHEDULE = '''
+"""
+SCHEDULE = """
 scheduler = importlib.import_module("frappe.commands.scheduler")
 callback = scheduler.start_scheduler.callback
 import dartwing_core.commands
 import dartwing_core.jobs.recovery.agent
 assert scheduler.start_scheduler.callback is not callback, "the one exception"
 scheduler.start_scheduler.callback = callback
-'''
+"""
 
 
 def left_by(process: str, folder: Path) -> list[str]:

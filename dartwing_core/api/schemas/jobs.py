@@ -69,7 +69,7 @@ class ListedJob(TypedDict):
 
     `title`: a name that tells the job from others of its type. `reference_doctype` and `reference_name`: the document
     that it is about. `waiting_reason`: why the job is not running yet. `cancel_requested`: whether the running job was
-    asked to stop. `output_url`: the path of this site's file that is the job's outcome.
+    asked to stop. `output_url`: the address on this site of the file that is the job's outcome.
     """
 
     job_id: str
@@ -111,6 +111,7 @@ class JobStatusAnswer(ListedJob):
 
     canceled_at: Moment | None
     canceled_by: str | None
+    cancel_reason: str | None
     result: Any
     depends_on: str | None
     parents: list[str]
@@ -163,7 +164,7 @@ class LogLine(TypedDict):
 
 class Attempt(TypedDict):
     """One attempt of a job. `outcome`: the status with which it ended. `traceback` is only for administrators, `worker`
-    only for System Managers.
+    only for System Managers. `parameters`: those it ran with, if the job was retried with others since, else null.
     """
 
     attempt: int
@@ -175,6 +176,7 @@ class Attempt(TypedDict):
     error_message: str | None
     traceback: str | None
     log: list[LogLine]
+    parameters: Any
 
 
 class BatchName(TypedDict):
@@ -183,12 +185,24 @@ class BatchName(TypedDict):
     status: BatchStatus
 
 
+class File(TypedDict):
+    """A file that a job has made. `size`: bytes. `type`: the MIME type. `file_url`: its address on this site."""
+
+    name: str
+    size: int
+    type: str
+    file_url: str
+
+
 class JobDetails(JobStatusAnswer):
-    """All details of a job, for a page that shows it, and allowed operations."""
+    """All details of a job, for a page that shows it, and allowed operations. `files` are empty for those who may not
+    see the result.
+    """
 
     queue: str | None
     callback_of: str | None
     parameters: Any
+    files: list[File]
     attempts: list[Attempt]
     relatives: Relatives
     batch: BatchName | None

@@ -1,4 +1,4 @@
-"""Frappe's permission hooks for this app's DocTypes, of lists and of documents. `visibility` answers them."""
+"""Frappe's permission hooks for this app's DocTypes, answered by `visibility`: lists and documents."""
 
 from __future__ import annotations
 

@@ -21,8 +21,10 @@ from ..base.row_types import Row, changed
 from . import tenancy
 from .standing import NO_REACH, Reach, resolve_name
 
-RESULT_FIELDS = ("result", "output_reference")
-TEXT_FIELDS = ("error_message", "progress_message")
+RESULTS = ("result", "output_reference")
+"""The fields with what a job has made."""
+RESULT_FIELDS = (*RESULTS, *(f"sealed_{field}" for field in RESULTS))
+TEXT_FIELDS = ("error_message", "sealed_error_message", "progress_message")
 DECIDING_FIELDS = ("owner_user", "organization", "job_type", "is_result_private")
 """The columns that `can_see_result` needs of a job."""
 KEPT = "dartwing_viewers"

@@ -11,7 +11,7 @@ from typing import Any
 import frappe
 from frappe import _
 
-from ..access import permission, standing
+from ..access import content, permission, standing
 from ..base import canonical, config
 from ..base.outside_errors import BaseTimeoutException
 from ..db import connection, sql
@@ -92,6 +92,7 @@ class Attempt:
         self.renewed_at = 0.0
         """When the settle's transaction began, as `time.monotonic()`; 0 if it is the handler's."""
         self.heartbeat: Heartbeat | None = None
+        self._parameters: str | None = None
         self.end: Outcome | None = None
         """The outcome with which it has settled. None before that, and if another attempt was first."""
         self.has_ended_itself = False
@@ -138,7 +139,7 @@ class Attempt:
         return timeout
 
     def _prepare(self) -> Heartbeat:
-        self.context.parameters = canonical.load(self.job.row["input_parameters"]) or {}
+        self.context.parameters = canonical.load(self._parameters) or {}
         if self.job.attempt > 1:
             self.context.state = canonical.load(runs.latest_state(self.job.name))
         return Heartbeat(self.context, self._settlement.run, self._settlement.start, self._heartbeat_thread)
@@ -153,6 +154,7 @@ class Attempt:
         frappe.set_user(owner.user)
         frappe.local.lang = owner.language or frappe.local.lang
         permission.check_owner(owner, self.job.requires_permission)
+        self._parameters = content.parameters_of(self.job.row)
         self.heartbeat = self._prepare()
         with self.heartbeat, self.watch, self.session.watched():
             handler = handlers.resolve(self.job.handler)
@@ -165,7 +167,7 @@ class Attempt:
         frappe.flags.error_message = None  # the reason of a refusal, see outcome.describe
         setattr(frappe.local, CURRENT, self.context)
         try:
-            return parameters.call(handler, self.context, self.job.row["input_parameters"])
+            return parameters.call(handler, self.context, self._parameters)
         finally:
             setattr(frappe.local, CURRENT, None)
             if os.getpid() != self.pid:
@@ -186,6 +188,7 @@ class Attempt:
         log: list[history.Event] = []
         if not self._settle(end, log):
             connection.discard()  # overtaken: this attempt's writes must not stay (invariant I4)
+            self.context.files.drop()
             return
         self.has_ended_itself = True
         self.next_job = self._next_along(log)
@@ -273,12 +276,14 @@ class Attempt:
             return
         try:
             clean_up = handlers.resolve(self.job.timeout_handler)
-            parameters.call(clean_up, self.context, self.job.row["input_parameters"])
+            parameters.call(clean_up, self.context, self._parameters)
+            self._settlement.save_files()
             frappe.db.commit()
         except Exception as error:
             trace = outcome.traceback_of(error, self.context.secrets)
             frappe.logger("dartwing_core").error(f"{self.job.name}: the clean-up after its time limit failed\n{trace}")
             connection.discard()
+            self.context.files.drop()
 
     def _write_failure(self, error: BaseException) -> bool:
         """Write the failure. Returns whether the end was this attempt's to write."""
@@ -296,6 +301,7 @@ class Attempt:
             self.end = end
         else:
             sql.rollback()  # overtaken (invariant I4)
+        self.context.files.drop()
         return is_written
 
     def _settle(self, end: Outcome, log: list[history.Event]) -> bool:

@@ -8,18 +8,16 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Any, NoReturn
+from typing import IO, Any, NoReturn
 
 import frappe
 
 from ..base.secret_texts import spellings, without
 from ..base.secret_values import Secret
 from ..errors import JobCanceledError, JobSnoozed
-from . import idempotency, job_files
+from ..store.job_files import AttemptFiles, JobFile
+from . import idempotency
 from .attempt_log import AttemptLog
-
-if TYPE_CHECKING:
-    from frappe.model.document import Document
 
 MESSAGE_LENGTH = 500
 MAX_SNOOZE = 365 * 86_400.0
@@ -88,7 +86,7 @@ class JobContext:
         self.lines = AttemptLog()
         self.secrets: tuple[str, ...] = ()  # no text that the attempt leaves may hold them
         self._parent_results: Mapping[str, Any] | None = None
-        self.has_cleared_files = False
+        self.files = AttemptFiles(job_id, attempt)
         self.cancel_requested = threading.Event()
         self.wake_heartbeat: Callable[[], None] = lambda: None
         self.load_parent_results: Callable[[], Mapping[str, Any]] = dict
@@ -173,18 +171,19 @@ class JobContext:
         self.save_checkpoint(data)
         self.state = data
 
-    def attach(self, content: bytes | str | IO[bytes], name: str) -> Document:
-        """Store a private file of this job, called `name`. Returns its File document.
+    def attach(self, content: bytes | str | IO[bytes], name: str) -> JobFile:
+        """Store a private file of this job, called `name`. Returns its `name`, `size` in bytes and `file_url`.
 
         `content` is text, bytes, or a file that is open for reading bytes. Users who may see the job's result may
-        download the file. A handler that returns the File's `file_url` as `output_reference` shows it as the outcome.
-        If the attempt fails, the file goes, unless a checkpoint has kept it. It also goes with the job.
+        download the file. A handler that returns its `file_url` as `output_reference` shows it as the outcome.
+        If the attempt fails, the file goes, unless a checkpoint has kept it. It also goes with the job. The name loses
+        slashes, control characters and what is beyond 200 bytes. A second `a.txt` of an attempt is `a-2.txt`.
         """
         if isinstance(content, str):
             content = content.encode()
         if not isinstance(content, bytes) and not hasattr(content, "read"):
             raise TypeError(f"attach: content is text, bytes or an open file, not {type(content).__name__}")
-        return job_files.attach(self, io.BytesIO(content) if isinstance(content, bytes) else content, self._shown(name))
+        return self.files.add(io.BytesIO(content) if isinstance(content, bytes) else content, self._shown(name))
 
     def snooze(self, seconds: float) -> NoReturn:
         """End this attempt and run the job again in `seconds`, at most a year; costs no retry.

@@ -16,6 +16,7 @@ import threading
 import time
 from typing import Any, Protocol
 
+from ..access import content
 from ..base import clock, config
 from ..base.row_types import Columns
 from ..db import sql
@@ -34,24 +35,24 @@ THREAD = "job-heartbeat"
 
 _BEGUN = (
     *("modified", "worker", "rq_job_id", "connection_id", "started_at"),
-    *("progress", "progress_message", "steps", "log_lines", "lease_expires_epoch"),
+    *("progress", "progress_message", "steps", "sealed_log_lines", "lease_expires_epoch"),
 )
 """Columns written to a row that a request or a checkpoint has made, unless its attempt has ended."""
 _BEGIN = """
     INSERT INTO `tabBackground Job Run`
         (name, creation, modified, owner, modified_by, docstatus, idx, background_job, attempt, worker, rq_job_id,
-         connection_id, started_at, cancel_requested, progress, progress_message, steps, log_lines,
+         connection_id, started_at, cancel_requested, progress, progress_message, steps, sealed_log_lines,
          lease_expires_epoch)
     VALUES
         (%(name)s, %(now)s, %(now)s, 'Administrator', 'Administrator', 0, 0, %(background_job)s, %(attempt)s,
          %(worker)s, %(rq_job_id)s, %(connection_id)s, %(started_at)s, 0, %(progress)s, %(progress_message)s,
-         %(steps)s, %(log_lines)s, UNIX_TIMESTAMP() + %(lease_seconds)s)
+         %(steps)s, %(sealed_log_lines)s, UNIX_TIMESTAMP() + %(lease_seconds)s)
     ON DUPLICATE KEY UPDATE
     """ + ", ".join(f"{column} = IF(outcome IS NULL, VALUES({column}), {column})" for column in _BEGUN)
 _BEAT = """
     UPDATE `tabBackground Job Run`
     SET modified = %(now)s, progress = %(progress)s, progress_message = %(progress_message)s, steps = %(steps)s,
-        log_lines = %(log_lines)s, lease_expires_epoch = UNIX_TIMESTAMP() + %(lease_seconds)s
+        sealed_log_lines = %(sealed_log_lines)s, lease_expires_epoch = UNIX_TIMESTAMP() + %(lease_seconds)s
     WHERE name = %(name)s AND cancel_requested = %(canceled)s AND outcome IS NULL
 """
 _READ_STATE = "SELECT cancel_requested, outcome FROM `tabBackground Job Run` WHERE name = %(name)s"
@@ -144,6 +145,7 @@ class Heartbeat:
         self._publisher = events.ProgressPublisher(start["background_job"], context.owner_user)
         self._began_at = time.monotonic()
         self._last_beat = 0.0
+        self._seal = content.log_sealer()
         self._shown: tuple[Any, ...] = ()
         self._killed_query = False
 
@@ -225,6 +227,6 @@ class Heartbeat:
             "progress": percent,
             "progress_message": message,
             "steps": steps,
-            "log_lines": self._context.lines.as_json(),
+            "sealed_log_lines": self._seal(self._context.lines.as_json()),
             "lease_seconds": self._lease_seconds,
         }

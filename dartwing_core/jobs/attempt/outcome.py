@@ -11,6 +11,7 @@ from typing import Any, TypedDict
 import frappe
 from frappe import _
 
+from ..access.content import first_line
 from ..base import canonical, clock, config, plain_text
 from ..base.config import RetryPolicy
 from ..base.outside_errors import BaseTimeoutException
@@ -109,6 +110,7 @@ def _failed_attempt(job: EndingJob, error: BaseException, policy: RetryPolicy, m
         "crash_count": 0,
     }
     status = JobStatus.TIMED_OUT if is_timeout(error) else JobStatus.FAILED
+    line = first_line(message)
     ended = partial(
         Outcome,
         error=message,
@@ -117,14 +119,12 @@ def _failed_attempt(job: EndingJob, error: BaseException, policy: RetryPolicy, m
         has_timed_out=is_timeout(error),
     )
     if not is_retryable:
-        return ended(JobStatus.DEAD_LETTER, f"Failed for good: {message}", _ended(details))
+        return ended(JobStatus.DEAD_LETTER, f"Failed for good: {line}", _ended(details))
     if job["retry_count"] >= job["max_retries"]:
-        return ended(JobStatus.DEAD_LETTER, f"{status} and no retries are left: {message}", _ended(details))
+        return ended(JobStatus.DEAD_LETTER, f"{status} and no retries are left: {line}", _ended(details))
     number = job["retry_count"] + 1
     schedule = _schedule(job, number, policy, classification.retry_after(error))
-    text = (
-        f"{status}, retry {number} of {job['max_retries']} at {schedule['next_retry_at']:%Y-%m-%d %H:%M:%S}: {message}"
-    )
+    text = f"{status}, retry {number} of {job['max_retries']} at {schedule['next_retry_at']:%Y-%m-%d %H:%M:%S}: {line}"
     return ended(status, text, details | schedule | {"retry_count": number})
 
 
@@ -155,8 +155,8 @@ def _not_to_blame(job: EndingJob, what: str, error: str, trace: str | None = Non
 def canceled(user: str | None, reason: str | None, *, by_force: bool = False) -> Outcome:
     """The outcome when a user has canceled the running job."""
     text = "Job stopped by force after it was canceled" if by_force else "Job canceled while running"
-    values = {"canceled_at": clock.site_time(), "canceled_by": user, "next_retry_at": None}
-    return Outcome(JobStatus.CANCELED, f"{text}: {reason}" if reason else text, values)
+    values = {"canceled_at": clock.site_time(), "canceled_by": user, "next_retry_at": None, "cancel_reason": reason}
+    return Outcome(JobStatus.CANCELED, text, values)
 
 
 def _snoozed(job: EndingJob, error: JobSnoozed) -> Outcome:

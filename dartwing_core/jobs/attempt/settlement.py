@@ -60,8 +60,14 @@ class Settlement:
             raise JobTimeoutError(_("The time limit was reached."))
         if not job_store.is_current(self._job.name, self._job.attempt):
             raise JobCanceledError(_("This attempt was overtaken by another one."))
-        runs.save_state(self.run, text, self.start)
+        runs.save_state(self.run, text, self._context.files.index(), self.start)
+        self._context.files.keep()  # before the commit: an error in it may hide that it is done
         frappe.db.commit()
+
+    def save_files(self) -> None:
+        """Write the index of the files again, with those that a clean-up has made after the settle."""
+        if index := self._context.files.index():
+            runs.write(self.run, {"sealed_files": index})
 
     def write(self, end: Outcome, log: list[history.Event], *, has_row: bool) -> bool:
         """Write the end to job and run row. False if this attempt was overtaken (invariant I4). Does not commit.
@@ -106,6 +112,7 @@ class Settlement:
             "log_lines": self._context.lines.as_json(),
             "error_message": end.error,
             "traceback": (end.traceback or "")[-runs.TRACEBACK_LENGTH :] or None,
+            "sealed_files": self._context.files.index(is_completed=end.of_attempt == JobStatus.COMPLETED),
             "lease_expires_epoch": 0,
             **outcome.circuit_sample(self._job.row, end),
         }

@@ -1,6 +1,6 @@
 """Seals texts with the site's `encryption_key`, so that no list, export, cache or backup shows what jobs are about.
 
-A sealed text is a Fernet token. Stored hashes of contents are keyed as well, so that nobody finds a content by guessing.
+A sealed text is a Fernet token. Stored hashes of contents are keyed, too, so that nobody finds a content by guessing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import frappe
 from frappe import _
 from frappe.utils.synchronization import filelock
 
-from ..errors import InvalidJobError
+from ..errors import InvalidJobError, PermanentError
 
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet
@@ -27,7 +27,7 @@ START = "gAAAA"
 """How each token begins: its version, and the high bytes of its time."""
 
 
-class SealError(InvalidJobError):
+class SealError(PermanentError, InvalidJobError):
     """A sealed text can't be made or opened: the site's `encryption_key` is gone, or is another one."""
 
 

@@ -80,4 +80,4 @@ def _cancel_waiting(name: str, status: JobStatus, user: str, reason: str | None,
 
 
 def _cancel(jobs: Sequence[MemberRow], user: str, reason: str | None) -> list[MemberRow]:
-    return job_store.move_all(jobs, JobStatus.CANCELED, cancel.message(reason), cancel.values(user), user)
+    return job_store.move_all(jobs, JobStatus.CANCELED, cancel.MESSAGE, cancel.values(user, reason), user)

@@ -33,7 +33,7 @@ CALLBACK_COLUMNS = (
     "job_type",
     "priority",
     "queue",
-    "input_parameters",
+    "sealed_input_parameters",
     "job_hash",
     "job_title",
     "reference_doctype",

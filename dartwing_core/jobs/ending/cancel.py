@@ -15,6 +15,7 @@ from frappe import _
 from ..attempt.context import text_for_storage
 from ..base import clock, config
 from ..base.row_types import Columns, changed
+from ..base.texts import TEXT_LENGTH
 from ..db import best_effort, named_locks, sql
 from ..errors import InvalidTransitionError, JobChangedError
 from ..line import wake
@@ -26,6 +27,8 @@ from ..submit.after_commit import after_commit
 from . import batch_end
 
 TRIES = 5
+MESSAGE = "Job canceled"
+"""In the history, before the reason."""
 
 
 def cancel(job: JobRow, reason: str | None) -> JobRow:
@@ -41,10 +44,8 @@ def cancel(job: JobRow, reason: str | None) -> JobRow:
         return _request_after_commit(job, user, reason)
     if not can_move(status, JobStatus.CANCELED):
         raise InvalidTransitionError(_("Job {0} is {1} and can't be canceled.").format(job["name"], _(status.value)))
-    written = values(user)
-    if not job_store.transition(
-        job, JobStatus.CANCELED, message(reason), values=written, lock_wait=job_store.LOCK_WAIT
-    ):
+    written = values(user, reason)
+    if not job_store.transition(job, JobStatus.CANCELED, MESSAGE, values=written, lock_wait=job_store.LOCK_WAIT):
         if not job_store.is_current(job["name"], job["attempt"] + 1, job_store.LOCK_WAIT):
             raise JobChangedError(job["name"])
         started = changed(job, {"status": str(JobStatus.RUNNING), "attempt": job["attempt"] + 1})
@@ -65,8 +66,8 @@ def cancel_abandoned(name: str) -> bool:
     reason = _("Its owner has left the organization, and an equal job was submitted.")
     if job is None or job["status"] == JobStatus.RUNNING or not can_move(JobStatus(job["status"]), JobStatus.CANCELED):
         return False
-    written = values(config.ENGINE)
-    if not job_store.transition(job, JobStatus.CANCELED, message(reason), values=written, actor=config.ENGINE):
+    written = values(config.ENGINE, reason)
+    if not job_store.transition(job, JobStatus.CANCELED, MESSAGE, values=written, actor=config.ENGINE):
         return False
     after_commit().actions.append(lambda: batch_end.follow_up_end(job))
     return True
@@ -111,9 +112,9 @@ def _request(job: JobRow, user: str, reason: str | None) -> bool:
 
 def _cancel_waiting(job: JobRow, user: str, reason: str | None) -> bool:
     """Cancel a job that still waits. Returns whether it did."""
-    written = values(user)
+    written = values(user, reason)
     is_canceled = sql.committed(
-        lambda: job_store.transition(job, JobStatus.CANCELED, message(reason), values=written, actor=user)
+        lambda: job_store.transition(job, JobStatus.CANCELED, MESSAGE, values=written, actor=user)
     )
     if is_canceled:
         batch_end.follow_up_end(job)
@@ -121,12 +122,9 @@ def _cancel_waiting(job: JobRow, user: str, reason: str | None) -> bool:
     return is_canceled
 
 
-def values(user: str) -> Columns:
+def values(user: str, reason: str | None) -> Columns:
     """The columns of a job that a user has canceled."""
     now = clock.site_time()
-    return {"canceled_at": now, "canceled_by": user, "completed_at": now, "next_retry_at": None}
-
-
-def message(reason: str | None) -> str:
-    """The message of a cancel in the job's history."""
-    return text_for_storage(f"Job canceled: {reason}" if reason else "Job canceled")
+    said = text_for_storage(reason)[:TEXT_LENGTH] if reason else None
+    ended = {"canceled_at": now, "canceled_by": user, "completed_at": now, "next_retry_at": None}
+    return ended | {"cancel_reason": said}

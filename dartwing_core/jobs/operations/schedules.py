@@ -12,7 +12,7 @@ from frappe import _
 from frappe.utils import get_system_timezone
 
 from .. import engine
-from ..access import visibility
+from ..access import content, visibility
 from ..base import clock, config
 from ..base.texts import cut
 from ..errors import InvalidJobError, ScheduleNotFoundError
@@ -40,8 +40,8 @@ def list_schedules(
     condition = visibility.viewer().visible(table, list_arguments.organization_filter(organization))
     if enabled not in (None, ""):
         condition &= table.enabled == int(list_arguments.boolean(enabled, "enabled"))
-    page = pages.newest_page(table, schedule_store.FIELDS, condition, limit, offset)
-    return {"schedules": _public(page.pop("rows")), **page}
+    page = pages.newest_page(table, schedule_store.COLUMNS, condition, limit, offset)
+    return {"schedules": _public([content.shown(row) for row in page.pop("rows")]), **page}
 
 
 def get_schedule(schedule_id: str) -> dict[str, Any]:

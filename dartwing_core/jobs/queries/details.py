@@ -8,24 +8,23 @@ from typing import Any
 import frappe
 from pypika import Order
 
-from ..access import visibility
+from ..access import content, visibility
 from ..base import canonical, config
 from ..status import FINISHED, JobStatus
 from ..store import batch_store
 from ..submit import given_parameters
-from . import job_queries, pages, visible_jobs
+from . import files, job_queries, pages, visible_jobs
 
 ATTEMPTS = 50
 CHILDREN = 20
-TRACEBACK_LEVEL = 1
 _ATTEMPT_FIELDS = (
     *("attempt", "outcome", "worker", "started_at", "ended_at", "duration", "error_message"),
-    *("traceback", "log_lines"),
+    *("traceback", "log_lines", "input_parameters"),
 )
 
 
 def get_job_details(job_id: str) -> dict[str, Any]:
-    """The result of `get_job_status`, and the job's parameters, attempts, relatives, history and allowed operations.
+    """The result of `get_job_status`, the job's parameters, files, attempts, relatives, history and allowed operations.
 
     Attempts and history have the latest last. Relatives are only those that the user may see. Tracebacks are for
     administrators, names of workers for System Managers. Raises JobNotFoundError for a missing or invisible job.
@@ -34,12 +33,13 @@ def get_job_details(job_id: str) -> dict[str, Any]:
     job = visible_jobs.visible_job(
         job_id, "name", "owner_user", "organization", "input_parameters", "callback_of", "queue"
     )
-    children, events = _children(job["name"]), job_queries.events_of(job["name"])
+    children, events = _children(job["name"]), job_queries.events_of(job["name"], shown["cancel_reason"])
     return {
         **shown,
         "queue": job["queue"],
         "callback_of": job["callback_of"],
         "parameters": given_parameters.shown(shown["job_type"], canonical.load(job["input_parameters"])),
+        "files": [] if shown["result_is_hidden"] else files.listed(job["name"]),
         "attempts": _attempts(shown, events),
         "relatives": {
             "parents": _named(shown["parents"]),
@@ -53,21 +53,21 @@ def get_job_details(job_id: str) -> dict[str, Any]:
     }
 
 
-def may_see_tracebacks() -> bool:
-    """Whether the user has a role that reads the administrators' fields of attempts."""
-    return TRACEBACK_LEVEL in frappe.get_meta(config.RUN).get_permlevel_access("read")
-
-
 def _attempts(job: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The latest attempts. A running job's has no row in its first seconds; the job's events tell of its start."""
     hidden = {"worker"} if not visibility.viewer().sees_everything else set()
-    hidden |= {"traceback"} if not may_see_tracebacks() else set()
+    hidden |= {"traceback"} if not content.may_see_tracebacks() else set()
     if job["result_is_hidden"] and job["status"] == JobStatus.COMPLETED:  # as in lists: then the rows are hidden whole
         hidden.add("log_lines")
     fields = [field for field in _ATTEMPT_FIELDS if field not in hidden]
     run = frappe.qb.DocType(config.RUN)
-    query = frappe.qb.from_(run).select(*(run[field] for field in fields)).where(run.background_job == job["job_id"])
+    query = frappe.qb.from_(run).select(*(run[column] for column in content.columns(fields)))
+    query = query.where(run.background_job == job["job_id"])
     found = query.orderby(run.attempt, order=Order.desc).limit(ATTEMPTS).run(as_dict=True)
+    kept = None  # it is noted on the last attempt of a series
+    for row in found:
+        row |= content.shown(row)
+        row["input_parameters"] = kept = row["input_parameters"] or kept
     rows = {row["attempt"]: _shown({**dict.fromkeys(hidden), **row}) for row in reversed(found)}
     if job["status"] == JobStatus.RUNNING:
         begun = _shown(dict.fromkeys(_ATTEMPT_FIELDS)) | rows.get(job["attempt"], {})
@@ -82,8 +82,8 @@ def _attempts(job: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> li
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
     """The columns of an attempt, with its log as a list of lines, each with `logged_at`, `level` and `text`."""
-    log = canonical.load(row.pop("log_lines")) or []
-    return {**pages.public(row), "log": log}
+    log, parameters = canonical.load(row.pop("log_lines")) or [], canonical.load(row.pop("input_parameters"))
+    return {**pages.public(row), "log": log, "parameters": parameters}
 
 
 def _named(names: Sequence[str]) -> list[dict[str, Any]]:

@@ -13,12 +13,12 @@ from pypika import Order
 from pypika.queries import QueryBuilder, Table
 from pypika.terms import Criterion
 
-from ..access import visibility
+from ..access import content, visibility
 from ..base import canonical, clock, config, priorities
 from ..base.row_types import changed
 from ..errors import InvalidJobError
 from ..status import RETRYABLE, JobStatus, can_move
-from ..store import dependencies, history, runs, schedule_store, waiting
+from ..store import dependencies, history, job_files, runs, schedule_store, waiting
 from ..store import labels as stored_labels
 from ..store.job_rows import JobRow
 from ..store.runs import ProgressColumns, RunRow
@@ -52,7 +52,7 @@ _LIST_FIELDS = [
     "error_message",
     "error_type",
 ]
-_STATUS_FIELDS = [*_LIST_FIELDS, "canceled_at", "canceled_by", "result", "depends_on", "schedule_run"]
+_STATUS_FIELDS = [*_LIST_FIELDS, "canceled_at", "canceled_by", "cancel_reason", "result", "depends_on", "schedule_run"]
 _RELATION_FIELDS = ["on_parent_failure", "job_key", "parent_batch"]
 _INNER_FIELDS = [field for field in (*waiting_reason.FIELDS, *visibility.DECIDING_FIELDS) if field not in _LIST_FIELDS]
 """Columns that are read but not shown."""
@@ -114,7 +114,7 @@ def list_jobs(
     condition = _labeled(condition, job, reference, tag)
     order = list_arguments.order_of(order_by)
     found = pages.page(condition, job, limit, offset, lambda *bounds: page_query(condition, order, *bounds))
-    rows = [viewer.without_hidden_result(row) for row in found.pop("rows")]
+    rows = [content.shown(viewer.without_hidden_result(row)) for row in found.pop("rows")]
     return {"jobs": _public(rows, viewer), **found}
 
 
@@ -168,20 +168,25 @@ def page_query(condition: Criterion, order: tuple[str, Order], limit: int, offse
         names = frappe.qb.from_(found).select(found.name)
         names = names.orderby(found[column], order=direction).orderby(found.name, order=direction)
     page = names.limit(limit).offset(offset).as_("page")
-    query = frappe.qb.from_(page).join(row).on(row.name == page.name).select(*(row[field] for field in _READ_FIELDS))
+    query = frappe.qb.from_(page).join(row).on(row.name == page.name)
+    query = query.select(*(row[column] for column in content.columns(_READ_FIELDS)))
     return query.orderby(row[column], order=direction).orderby(row.name, order=direction)
 
 
 def get_job_history(job_id: str) -> dict[str, Any]:
     """Every status change of a job, oldest first: `{job_id, history}`."""
-    job = visible_jobs.visible_job(job_id, "name", "owner_user", "organization")
-    return {"job_id": job["name"], "history": events_of(job["name"])}
+    job = visible_jobs.visible_job(job_id, "name", "owner_user", "organization", "cancel_reason")
+    return {"job_id": job["name"], "history": events_of(job["name"], job["cancel_reason"])}
 
 
-def events_of(job_id: str) -> list[dict[str, Any]]:
-    """The history of a visible job. Names of workers are for System Managers."""
+def events_of(job_id: str, cancel_reason: str | None) -> list[dict[str, Any]]:
+    """The history of a visible job, with the reason of its cancel. Names of workers are for System Managers."""
     hidden = {} if visibility.viewer().sees_everything else {"worker": None}
-    return [pages.public(changed(event, hidden)) for event in history.of_job(job_id)]
+    events = [pages.public(changed(event, hidden)) for event in history.of_job(job_id)]
+    for event in events:
+        if cancel_reason and event["to_status"] == JobStatus.CANCELED:
+            event["message"] += f": {cancel_reason}"
+    return events
 
 
 def _public(jobs: Sequence[JobRow], viewer: visibility.Viewer) -> list[dict[str, Any]]:
@@ -221,7 +226,9 @@ def _progress(job: ProgressColumns, run: RunRow | None) -> ProgressColumns:
 
 
 def _file_url(reference: str | None) -> str | None:
-    """The address of a file that the job has made on this site. None if its outcome is no such file."""
+    """The address of a file of this site, as it stands in a link. None if its outcome is no such file."""
+    if reference and reference.startswith(f"{job_files.ADDRESS}?"):
+        return reference
     if not reference or not reference.startswith(FILES) or ".." in reference:
         return None
     return quote(reference)

@@ -9,6 +9,7 @@ import frappe
 from frappe import _
 from frappe.model.document import Document
 
+from ..access import content
 from ..access.visibility import Viewer, viewer
 from ..base import config
 from ..base.texts import cut
@@ -18,18 +19,20 @@ from ..store.job_rows import JobRow
 
 
 def visible_job(job_id: Any, *fields: str, looking: Viewer | None = None) -> JobRow:
-    """The job's columns (without `fields` all light ones), if the current user may see it. Hidden results are None.
+    """The job's fields, opened (without `fields` all unsealed ones), if the current user may see it.
+
+    Hidden results are None.
 
     Raises JobNotFoundError, alike for a missing and an invisible job.
     """
     fields = (*fields, "job_type") if fields and "job_type" not in fields else fields
     if isinstance(job_id, Document) and job_id.doctype == config.JOB:  # as a submit returns it
         job_id = job_id.name
-    job = job_store.load(job_id, *fields) if isinstance(job_id, str) and job_id else None
+    job = job_store.load_sealed(job_id, *fields) if isinstance(job_id, str) and job_id else None
     looking = looking or viewer()
     if not job or not looking.can_see_job(job):
         raise not_found(job_id)
-    return looking.without_hidden_result(job)
+    return content.shown(looking.without_hidden_result(job))
 
 
 def not_found(job_id: Any) -> JobNotFoundError:

@@ -22,7 +22,7 @@ from pypika.terms import ExistsCriterion
 from ..base import clock, config
 from ..db import best_effort, deletion, server_errors, sql
 from ..status import FINISHED, LIVE, JobStatus
-from ..store import batch_store, circuits, dependencies, private_files
+from ..store import batch_store, circuits, dependencies, job_files
 from . import rows_about
 
 T = TypeVar("T")
@@ -44,8 +44,8 @@ def clear_old_jobs(days: int) -> int:
     Settings, but at least as long.
 
     Keeps jobs on which an unfinished one depends, members of a running batch, and those whose deduplication window
-    lasts. Deletes batches that ended as long ago and have no job left, circuits closed as long ago, and bytes without
-    their File. A page of jobs with a row that another session keeps locked stays until the
+    lasts. Deletes batches that ended as long ago and have no job left, circuits closed as long ago, and files of
+    missing jobs. A page of jobs with a row that another session keeps locked stays until the
     next run. Returns how many jobs were deleted. Commits. Raises ValueError if `days` is not positive.
     """
     if days <= 0:
@@ -65,7 +65,7 @@ def clear_old_jobs(days: int) -> int:
     while time.monotonic() < deadline and _unless_locked(partial(_delete_batches, ended_before), 0) == BATCH:
         pass
     _unless_locked(partial(_delete_circuits, ended_before), None)
-    best_effort.run(partial(private_files.delete_orphans, deadline))
+    best_effort.run(partial(job_files.delete_orphans, deadline))
     return deleted
 
 
@@ -107,6 +107,7 @@ def delete_jobs(jobs: Mapping[str, str]) -> None:
         rows_about.delete_with_rows(config.JOB, found)  # first, since it may wait or fail
         dependencies.forget([name for name, status in jobs.items() if status == JobStatus.COMPLETED])
         delete_history(found)
+        job_files.delete_after_commit(found)
         deletion.delete_named(config.JOB, found, status=[str(status) for status in FINISHED])
 
 

@@ -11,7 +11,7 @@ import frappe
 from frappe import _
 from frappe.utils import cint, get_system_timezone
 
-from ..access import visibility
+from ..access import content, visibility
 from ..base import canonical, clock, secret_values
 from ..errors import InvalidJobError, UnknownHandlerError
 from ..store import schedule_store
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from frappe.model.document import Document
 
 DEFAULT_CATCH_UP, MOST_CATCH_UP = 5, 100
-SEALED = "sealed_parameters"
+SEALED = "encrypted_parameters"
 """The flag of a document with the parameters that its last save has encrypted. No request can send a `Secret`."""
 
 
@@ -84,8 +84,8 @@ def check_work(schedule: ScheduleRow) -> Prepared:
 
 
 def parameters_of(schedule: ScheduleWork) -> Any:
-    """The parameters as a dict. Raises InvalidJobError if they are none."""
-    text = schedule["parameters"]
+    """The parameters as a dict. Raises InvalidJobError if they are none, SealError if they can't be opened."""
+    text = content.opened_schedule(schedule["name"], schedule["parameters"])
     if not isinstance(text, str):
         return text
     try:
@@ -180,8 +180,8 @@ def _keep_state(schedule: Document) -> None:
     """Keep the engine's columns, whatever the form still shows."""
     is_new = schedule.is_new()
     state = None if is_new else schedule_store.lock_state(schedule.name)
-    for field in schedule_store.STATE_FIELDS:
-        schedule.set(field, state.get(field) if state else None)
+    for column in schedule_store.STATE_COLUMNS:
+        schedule.set(column, state.get(column) if state else None)
 
 
 def _set_owner(schedule: Document) -> None:
@@ -207,7 +207,7 @@ def _set_next(schedule: Document, found: Recurrence, now: float) -> None:
     schedule.anchor_epoch = anchor
     due = found.next_after(now) if schedule.enabled else None
     schedule.update(schedule_store.next_columns(due))
-    schedule.update({"refusals": 0, "last_error": None, "last_error_at": None})
+    schedule.update({"refusals": 0, content.column("last_error"): None, "last_error_at": None})
 
 
 def _differs(schedule: Document, before: Document, fields: Iterable[str]) -> bool:

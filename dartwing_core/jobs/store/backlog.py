@@ -16,6 +16,7 @@ from pypika.functions import Coalesce, NullIf
 from pypika.queries import QueryBuilder, Table
 from pypika.terms import Criterion
 
+from ..access import content
 from ..base import config
 from ..base.row_types import fields_of
 from ..db import sql
@@ -39,7 +40,7 @@ CHILD_FIELDS = fields_of(ChildRow)
 RUNNING_FIELDS = fields_of(RunningRow)
 OVERTIME = 60
 """Seconds after its time limit at which an attempt is ended by force. RQ waits for as long."""
-LIVE_FIELDS = fields_of(LiveColumns)
+LIVE_FIELDS = content.columns(fields_of(LiveColumns))
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +184,7 @@ def doubtful(limit: int) -> list[DoubtfulRow]:
 
     They have no lease (or none yet), were asked to stop, or run long after their time limit.
     """
-    return doubtful_query(limit).run(as_dict=True)
+    return [content.shown(row) for row in doubtful_query(limit).run(as_dict=True)]
 
 
 def doubtful_query(limit: int) -> QueryBuilder:

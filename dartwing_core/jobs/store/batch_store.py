@@ -14,6 +14,7 @@ from frappe.query_builder.functions import Count
 from pypika import Case, Order
 from pypika.queries import QueryBuilder, Table
 
+from ..access import content
 from ..base import clock, config
 from ..base.row_types import Columns, fields_of
 from ..db import sql
@@ -48,7 +49,6 @@ class BatchState(TypedDict):
     name: str
     cancel_requested: int
     canceled_by: str | None
-    cancel_reason: str | None
     is_live: int | None
     """Whether a member is live."""
     has_failed: int | None
@@ -81,9 +81,9 @@ def load_whole(name: str) -> Columns | None:
 
 def cancel_request(name: str) -> CancelRequest | None:
     """The request of a cancel that has not come to its end. None if there is none."""
-    fields = list(fields_of(CancelRequest))
+    fields = content.columns(fields_of(CancelRequest))
     row: CancelRequest | None = frappe.db.get_value(config.BATCH, name, fields, as_dict=True)
-    return row if row and row["cancel_requested"] else None
+    return content.shown(row) if row and row["cancel_requested"] else None
 
 
 def update(name: str, values: Columns, status: str | None = None) -> bool:
@@ -92,7 +92,8 @@ def update(name: str, values: Columns, status: str | None = None) -> bool:
     Waits at most `job_store.LOCK_WAIT` seconds for the row. The error is then the database's.
     """
     batch = frappe.qb.DocType(config.BATCH)
-    query = update_query(config.BATCH, {"modified": clock.site_time(), **values}).where(batch.name == name)
+    stored = {"modified": clock.site_time(), **content.sealed(values)}
+    query = update_query(config.BATCH, stored).where(batch.name == name)
     query = query.where(batch.status == status) if status else query
     return bool(sql.run_update(query, job_store.LOCK_WAIT, by_name=True))
 
@@ -104,7 +105,8 @@ def reopen(name: str) -> None:
     after it. A cancel that has not come to its end goes on, and also cancels the member. One that has is forgotten.
     """
     batch = frappe.qb.DocType(config.BATCH)
-    kept = {field: Case().when(batch.cancel_requested == 1, batch[field]) for field in ("canceled_by", "cancel_reason")}
+    request = ("canceled_by", content.column("cancel_reason"))
+    kept = {field: Case().when(batch.cancel_requested == 1, batch[field]) for field in request}
     update(name, {"status": RUNNING, "completed_at": None, **kept})
 
 
@@ -141,7 +143,7 @@ def states_query(names: Sequence[str]) -> QueryBuilder:
     """The query of `states`."""
     batch = frappe.qb.DocType(config.BATCH)
     awaits_failure = Case().when(batch.on_failure.isnotnull() & batch.on_failure_job.isnull(), 1).else_(0)
-    query = frappe.qb.from_(batch).select(batch.name, batch.cancel_requested, batch.canceled_by, batch.cancel_reason)
+    query = frappe.qb.from_(batch).select(batch.name, batch.cancel_requested, batch.canceled_by)
     query = query.select(awaits_failure.as_("awaits_failure"))
     query = query.select(_a_member(batch, LIVE).as_("is_live"), _a_member(batch, backlog.BAD_ENDS).as_("has_failed"))
     return query.where(batch.name.isin(list(names)) & (batch.status == RUNNING))

@@ -9,7 +9,7 @@ import frappe
 from pypika.functions import Coalesce, Max
 from pypika.queries import QueryBuilder
 
-from ..access import visibility
+from ..access import content, visibility
 from ..base import canonical, clock, config, ids
 from ..base.pieces import in_pieces
 from ..db import deletion, inserts
@@ -113,9 +113,10 @@ def results(job: QueuedRow) -> Results:
     """The results of a job's completed parents, as far as its owner may see them. Reads all of them."""
     if not job["depends_on"]:
         return Results({}, {})
-    rows = results_query(job, visibility.viewer(job["owner_user"])).run()
-    keys = {key: name for name, key, _result in rows if key}
-    return Results({name: canonical.load(result) for name, _key, result in rows}, keys)
+    found = results_query(job, visibility.viewer(job["owner_user"])).run(as_dict=True)
+    rows = [content.opened(row) for row in found]
+    keys = {row["job_key"]: row["name"] for row in rows if row["job_key"]}
+    return Results({row["name"]: canonical.load(row["result"]) for row in rows}, keys)
 
 
 def results_query(job: QueuedRow, viewer: visibility.Viewer) -> QueryBuilder:
@@ -124,7 +125,7 @@ def results_query(job: QueuedRow, viewer: visibility.Viewer) -> QueryBuilder:
     parent = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(child).left_join(dependency).on(dependency.background_job == child.name)
     query = query.join(parent).on(parent.name == Coalesce(dependency.depends_on, child.depends_on))
-    query = query.select(parent.name, parent.job_key, parent.result).where(child.name == job["name"])
+    query = query.select(parent.name, parent.job_key, parent.sealed_result).where(child.name == job["name"])
     query = query.where(parent.status == str(JobStatus.COMPLETED)).where(viewer.visible_with_result(parent))
     return query.orderby(parent.name)
 

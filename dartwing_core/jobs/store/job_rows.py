@@ -98,7 +98,7 @@ class NewJobRow(ChildRow):
     job_tags: str | None
     callback_of: str | None
     depends_on: str | None
-    input_parameters: str
+    sealed_input_parameters: str
     job_hash: str
     dedup_hash: str | None
     active_key: str | None
@@ -114,17 +114,19 @@ class NewJobRow(ChildRow):
     in_line: int
 
 
-class HeavyColumns(TypedDict, total=False):
-    """Columns that may be large. They are read only where they are needed."""
+class SealedFields(TypedDict, total=False):
+    """The opened fields of a job that lie sealed. They are read only where they are needed."""
 
     input_parameters: str | None
     result: str | None
+    output_reference: str | None
+    cancel_reason: str | None
 
 
-class JobRow(ChildRow, HeavyColumns):
-    """All columns of a job, without the heavy ones unless they are asked for.
+class JobRow(ChildRow, SealedFields):
+    """All columns of a job, without the sealed ones unless they are asked for.
 
-    A read that names its columns gets only those.
+    A read that names its fields gets only those.
     """
 
     creation: datetime
@@ -133,7 +135,6 @@ class JobRow(ChildRow, HeavyColumns):
     modified_by: str
     progress: float | None
     progress_message: str | None
-    output_reference: str | None
     is_result_private: int
     error_type: str | None
     error_message: str | None

@@ -18,8 +18,9 @@ import frappe
 from pypika.queries import QueryBuilder
 from pypika.terms import Parameter
 
+from ..access import content
 from ..base import clock, config, priorities
-from ..base.row_types import Columns, MovableJob, fields_of
+from ..base.row_types import Columns, MovableJob
 from ..db import named_locks, sql
 from ..db.rows import update_query
 from ..errors import InvalidTransitionError
@@ -27,11 +28,10 @@ from ..notify import events, job_owner
 from ..status import FINISHED, JobStatus, LinePlace, can_move
 from . import event_jobs, history, new_rows
 from .history import LoggedJob
-from .job_rows import ChildRow, HeavyColumns, HolderRow, JobRow, NewJobRow
+from .job_rows import ChildRow, HolderRow, JobRow, NewJobRow
 
-HEAVY_FIELDS = fields_of(HeavyColumns)
 REPLACEABLE = (
-    *("modified", "modified_by", "input_parameters", "job_hash", "priority", "queue"),
+    *("modified", "modified_by", "sealed_input_parameters", "job_hash", "priority", "queue"),
     *("job_title", "reference_doctype", "reference_name", "job_tags"),
 )
 LOCK_WAIT = 2  # seconds, where jobs are put in line: that may be a web request
@@ -151,11 +151,17 @@ def is_current(name: str, attempt: int, lock_wait: int | None = None) -> bool:
 
 
 def load(name: str, *fields: str) -> JobRow | None:
-    """The job's columns. Without `fields` all but the heavy ones.
+    """The job's fields, opened. Without `fields` all but the sealed ones. Raises SealError."""
+    row = load_sealed(name, *fields)
+    return content.opened(row) if row else None
+
+
+def load_sealed(name: str, *fields: str) -> JobRow | None:
+    """The columns of these fields as stored, for who opens them. Without `fields` all but the sealed ones.
 
     Avoids `frappe.db.get_value`: on Frappe 15 it parses column names for longer than the query takes.
     """
-    rows = _one_query(name, fields or light_fields()).run(as_dict=True)
+    rows = _one_query(name, content.columns(fields) or light_fields()).run(as_dict=True)
     return rows[0] if rows else None
 
 
@@ -181,14 +187,19 @@ def _one_query(name: str, fields: Sequence[str]) -> QueryBuilder:
 
 
 def load_whole(name: str) -> JobRow | None:
-    """All columns of the job."""
-    return load(name, *frappe.get_meta(config.JOB).get_valid_columns())
+    """All columns of the job as stored."""
+    rows = _one_query(name, _stored_columns()).run(as_dict=True)
+    return rows[0] if rows else None
 
 
 def light_fields() -> list[str]:
-    """All columns of Background Job but the heavy ones."""
-    columns = frappe.get_meta(config.JOB).get_valid_columns()
-    return [column for column in columns if column not in HEAVY_FIELDS]
+    """All columns of Background Job but the sealed ones, which may be large."""
+    return [column for column in _stored_columns() if not column.startswith(content.PREFIX)]
+
+
+def _stored_columns() -> list[str]:
+    """The columns of the table. Frappe 15 counts fields without one among those of a DocType."""
+    return [column for column in frappe.get_meta(config.JOB).get_valid_columns() if content.column(column) == column]
 
 
 def guarded_update(
@@ -210,7 +221,7 @@ def guarded_update(
     now = now or clock.site_time()
     place = LinePlace.IN_LINE if to_status == JobStatus.QUEUED else LinePlace.OUTSIDE
     columns = {"status": str(to_status), "modified": now, "modified_by": actor, "in_line": int(place)}
-    columns |= {"completed_at": now, **values} if to_status in FINISHED else values
+    columns |= content.sealed({"completed_at": now, **values} if to_status in FINISHED else values)
     guards: dict[str, Any] = {"name": names[0], "from_status": str(from_status)}
     if attempt is not None:
         guards["from_attempt"] = attempt

@@ -86,10 +86,10 @@ def _by_size(rows: Sequence[NewJobRow]) -> Iterator[list[NewJobRow]]:
     batch: list[NewJobRow] = []
     size = 0
     for row in rows:
-        size += len(row["input_parameters"]) + ROW_BYTES
+        size += len(row["sealed_input_parameters"]) + ROW_BYTES
         if batch and size > INSERT_BYTES:
             yield batch
-            batch, size = [], len(row["input_parameters"]) + ROW_BYTES
+            batch, size = [], len(row["sealed_input_parameters"]) + ROW_BYTES
         batch.append(row)
     if batch:
         yield batch

@@ -32,10 +32,10 @@ class QueuedRow(CandidateRow):
     is_result_private: int
     reference_doctype: str | None
     reference_name: str | None
-    input_parameters: str | None
+    sealed_input_parameters: str | None
 
 
-FIELDS = fields_of(QueuedRow, "status", "input_parameters")
+FIELDS = fields_of(QueuedRow, "status", "sealed_input_parameters")
 
 
 @dataclass(slots=True)
@@ -61,7 +61,7 @@ def lock(name: str) -> QueuedJob | None:
     own, account, *standing, parameters = rows[0]
     *values, first_child, another_child = json.loads(own)
     found = dict(zip(FIELDS, values, strict=True))
-    row = cast(QueuedRow, found | {"status": str(JobStatus.QUEUED), "input_parameters": parameters})
+    row = cast(QueuedRow, found | {"status": str(JobStatus.QUEUED), "sealed_input_parameters": parameters})
     is_enabled, language, time_zone = json.loads(account) if account else (0, None, None)
     seen = tenancy.seen_standing(_by_name(standing_names, standing))
     owner = Owner(row["owner_user"], row["organization"], bool(is_enabled), language, time_zone, seen)
@@ -98,5 +98,5 @@ def lock_query(name: Any) -> tuple[list[tuple[str, ...]], QueryBuilder]:
     # By name, not in the line's index: there, claimers would lock gaps in which others' jobs end up.
     query = frappe.qb.from_(job).force_index("PRIMARY").for_update(skip_locked=True)
     query = query.select(sql.array(*(job[field] for field in FIELDS), first, another), account)
-    query = query.select(*standing.values(), job.input_parameters)
+    query = query.select(*standing.values(), job.sealed_input_parameters)
     return list(standing), query.where((job.name == name) & (job.status == str(JobStatus.QUEUED)))

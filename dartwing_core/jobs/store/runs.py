@@ -15,6 +15,7 @@ from frappe import _
 from pypika import Order
 from pypika.terms import Term, Values
 
+from ..access import content
 from ..base import clock, config, ids
 from ..base.row_types import AttemptKey, Columns, fields_of
 from ..base.texts import TEXT_LENGTH
@@ -65,10 +66,7 @@ def write(run: str, values: Columns, lock_wait: int | None = None) -> None:
 
     Issues one statement: UPDATEs that find no row lock gaps, and two of them deadlock with their INSERTs.
     """
-    if frappe.db.db_type != "mariadb":
-        if not _update(run, values):
-            _insert(run, values)
-        return
+    values = content.sealed(values)
     row = {**_standard(run), **values}
     query = frappe.qb.into(frappe.qb.DocType(config.RUN)).columns(*row).insert(*row.values())
     for column in ("modified", *values):
@@ -120,28 +118,38 @@ def request_cancel(job: str, attempt: int, user: str, reason: str | None) -> Non
 
 def cancel_request(run: str) -> CancelRequest | None:
     """The request to stop the attempt, with user and reason. None if there is none."""
-    row: CancelRequest | None = frappe.db.get_value(config.RUN, run, list(fields_of(CancelRequest)), as_dict=True)
-    return row if row and row["cancel_requested"] else None
+    fields = content.columns(fields_of(CancelRequest))
+    row: CancelRequest | None = frappe.db.get_value(config.RUN, run, fields, as_dict=True)
+    return content.shown(row) if row and row["cancel_requested"] else None
 
 
-def save_state(run: str, state: str, start: RunStart) -> None:
-    """Keep a handler's checkpoint, in the handler's transaction."""
-    write(run, {**start, "state": state})
+def save_state(run: str, state: str, files: str | None, start: RunStart) -> None:
+    """Keep a handler's checkpoint and the index of its files, in the handler's transaction."""
+    write(run, {**start, "state": state, "sealed_files": files})
 
 
 def latest_state(job: str) -> str | None:
     """The last checkpoint of the job's attempts, as JSON."""
     run = frappe.qb.DocType(config.RUN)
-    query = frappe.qb.from_(run).select(run.state).where((run.background_job == job) & run.state.isnotnull())
-    found = query.orderby(run.attempt, order=Order.desc).limit(1).run()
-    return found[0][0] if found else None
+    query = frappe.qb.from_(run).select(run.sealed_state)
+    query = query.where((run.background_job == job) & run.sealed_state.isnotnull())
+    found = query.orderby(run.attempt, order=Order.desc).limit(1).run(as_dict=True)
+    return content.opened(found[0])["state"] if found else None
+
+
+def keep_parameters(job: str, attempt: int, parameters: str) -> None:
+    """Note on the last attempt of a series the parameters that it has run with, without secrets."""
+    run = ids.run_name(job, attempt)
+    if frappe.db.exists(config.RUN, run):
+        _update(run, {"input_parameters": parameters})
 
 
 def forget_state(job: str) -> None:
     """Drop the checkpoints of a job's attempts, by name: over the index, the gaps beside them would be locked."""
     run = frappe.qb.DocType(config.RUN)
     if names := deletion.names_of(config.RUN, "background_job", [job]):
-        sql.run_update(frappe.qb.update(run).set(run.state, None).where(run.name.isin(sorted(names))), by_name=True)
+        query = frappe.qb.update(run).set(run.sealed_state, None).where(run.name.isin(sorted(names)))
+        sql.run_update(query, by_name=True)
 
 
 def live_progress(jobs: Sequence[AttemptKey]) -> dict[str, RunRow]:
@@ -167,7 +175,7 @@ def _inserted(run: str, values: Columns, lock_wait: int | None) -> bool:
 
 
 def _insert(run: str, values: Columns, lock_wait: int | None = None) -> None:
-    row = {column: value for column, value in {**_standard(run), **values}.items() if value is not None}
+    row = {column: value for column, value in {**_standard(run), **content.sealed(values)}.items() if value is not None}
     if any(isinstance(value, Term) for value in row.values()):
         sql.run_update(frappe.qb.into(frappe.qb.DocType(config.RUN)).columns(*row).insert(*row.values()), lock_wait)
     else:
@@ -176,7 +184,8 @@ def _insert(run: str, values: Columns, lock_wait: int | None = None) -> None:
 
 def _update(run: str, values: Columns, lock_wait: int | None = None, *, unless_canceled: bool = False) -> bool:
     table = frappe.qb.DocType(config.RUN)
-    query = update_query(config.RUN, {"modified": clock.site_time(), **values}).where(table.name == run)
+    query = update_query(config.RUN, {"modified": clock.site_time(), **content.sealed(values)})
+    query = query.where(table.name == run)
     if unless_canceled:
         query = query.where(table.cancel_requested == 0)
     return bool(sql.run_update(query, lock_wait))

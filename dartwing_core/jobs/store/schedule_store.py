@@ -13,6 +13,7 @@ from typing import Any, TypedDict
 import frappe
 from pypika.queries import QueryBuilder
 
+from ..access import content
 from ..base import clock, config
 from ..base.row_types import Columns, fields_of
 from ..db import deletion, sql
@@ -47,6 +48,7 @@ class ScheduleTiming(TypedDict):
 class ScheduleWork(TypedDict):
     """The work of a schedule."""
 
+    name: str
     job_type: str
     priority: str | None
     parameters: str | None
@@ -55,7 +57,6 @@ class ScheduleWork(TypedDict):
 class ScheduleRow(ScheduleTiming, ScheduleWork, ScheduleState):
     """A schedule."""
 
-    name: str
     title: str | None
     organization: str
     owner_user: str
@@ -63,7 +64,7 @@ class ScheduleRow(ScheduleTiming, ScheduleWork, ScheduleState):
     catch_up_limit: int
 
 
-WORK_FIELDS = fields_of(ScheduleWork)
+WORK_FIELDS = fields_of(ScheduleWork, "name")
 TIMING_FIELDS = fields_of(ScheduleTiming)
 STATE_FIELDS = fields_of(ScheduleState)
 FIELDS = (
@@ -77,6 +78,7 @@ FIELDS = (
     "catch_up_limit",
     *STATE_FIELDS,
 )
+COLUMNS, STATE_COLUMNS = content.columns(FIELDS), content.columns(STATE_FIELDS)
 
 
 def due(epoch: float, limit: int) -> list[str]:
@@ -95,29 +97,30 @@ def due_query(epoch: float, limit: int) -> QueryBuilder:
 def lock_due(name: str, epoch: float) -> ScheduleRow | None:
     """Lock a due schedule until the commit, and return its columns. None if it is locked or not due any more."""
     schedule = frappe.qb.DocType(config.SCHEDULE)
-    query = frappe.qb.from_(schedule).select(*(schedule[field] for field in FIELDS))
+    query = frappe.qb.from_(schedule).select(*(schedule[column] for column in COLUMNS))
     query = query.where((schedule.name == name) & (schedule.enabled == 1) & (schedule.look_at_epoch <= epoch))
-    rows: list[ScheduleRow] = sql.run_locking_read(query.for_update(skip_locked=True), FIELDS)
-    return rows[0] if rows else None
+    rows: list[ScheduleRow] = sql.run_locking_read(query.for_update(skip_locked=True), COLUMNS)
+    return content.shown(rows[0]) if rows else None
 
 
-def lock_state(name: str) -> ScheduleState | None:
+def lock_state(name: str) -> Columns | None:
     """Lock a schedule until the transaction ends, and return the engine's columns as committed now."""
     schedule = frappe.qb.DocType(config.SCHEDULE)
-    query = frappe.qb.from_(schedule).select(*(schedule[field] for field in STATE_FIELDS))
-    rows: list[ScheduleState] = sql.run_locking_read(query.where(schedule.name == name).for_update(), STATE_FIELDS)
+    query = frappe.qb.from_(schedule).select(*(schedule[column] for column in STATE_COLUMNS))
+    rows: list[Columns] = sql.run_locking_read(query.where(schedule.name == name).for_update(), STATE_COLUMNS)
     return rows[0] if rows else None
 
 
 def load(name: str) -> ScheduleRow | None:
-    """The schedule's columns."""
-    return frappe.db.get_value(config.SCHEDULE, name, list(FIELDS), as_dict=True)
+    """The schedule's fields, opened, but for the parameters: `schedule_form.parameters_of`."""
+    row: ScheduleRow | None = frappe.db.get_value(config.SCHEDULE, name, list(COLUMNS), as_dict=True)
+    return content.shown(row) if row else None
 
 
 def update(name: str, values: Columns) -> None:
     """Write some of STATE_FIELDS, or `enabled`."""
     schedule = frappe.qb.DocType(config.SCHEDULE)
-    sql.run_update(update_query(config.SCHEDULE, values).where(schedule.name == name), by_name=True)
+    sql.run_update(update_query(config.SCHEDULE, content.sealed(values)).where(schedule.name == name), by_name=True)
 
 
 def next_columns(epoch: float | None) -> Columns:

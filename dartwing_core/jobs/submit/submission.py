@@ -15,7 +15,7 @@ from ..access.standing import Standing
 from ..attempt import declared_types, functions
 from ..attempt.named_paths import HOOK
 from ..attempt.parameters import Declared
-from ..base import canonical, clock, config, due_times, priorities, secret_values
+from ..base import canonical, clock, config, due_times, priorities, sealing, secret_values
 from ..base.config import JobType
 from ..base.row_types import Columns
 from ..base.texts import cut
@@ -133,14 +133,21 @@ def edited(job: JobRow, parameters: Any) -> Columns:
     secret_values.check_dots(parameters, before)
     found = given_parameters.check(parameters, declared, job["owner_user"])
     had = given_parameters.with_defaults(secret_values.masked(before), declared)
-    content = canonical.hash_of(job["job_type"], job["organization"], found.identity)
+    content = _stored_hash(job["job_type"], job["organization"], found.identity)
     is_by_content = job["dedup_hash"] == job["job_hash"]  # and not by a key of the caller's own
     return {
-        "input_parameters": found.text,
+        "sealed_input_parameters": sealing.seal(found.text),
         "job_hash": content,
         "dedup_hash": content if is_by_content else job["dedup_hash"],
         "job_title": _edited_title(job, job_type, had, found.shown),
     }
+
+
+def shown_parameters(job: JobRow) -> str:
+    """The parameters of a job as JSON, with dots in place of secrets."""
+    stored = job_store.load(job["name"], "input_parameters")
+    parameters = canonical.load(stored["input_parameters"]) if stored else None
+    return canonical.canonical_json(given_parameters.shown(job["job_type"], parameters) or {})
 
 
 def _edited_title(job: JobRow, job_type: JobType | None, before: Any, parameters: Mapping[str, Any]) -> str | None:
@@ -154,7 +161,7 @@ def _edited_title(job: JobRow, job_type: JobType | None, before: Any, parameters
 def _row(request: Request, job_type: JobType, user: str, parameters: Checked, priority: str) -> Columns:
     now = clock.now_epoch()
     policy, window = dedup.policy_of(request.deduplication, job_type, request.dedup_key)
-    content = canonical.hash_of(job_type.name, request.organization, parameters.identity)
+    content = _stored_hash(job_type.name, request.organization, parameters.identity)
     about = labels.columns_of(request.reference, request.tags)
     return (
         new_rows.new_row(user, request.organization, now)
@@ -166,7 +173,7 @@ def _row(request: Request, job_type: JobType, user: str, parameters: Checked, pr
             "on_parent_failure": request.on_parent_failure,
             "job_key": request.key,
             "job_title": titles.title_for(request.title, job_type.get("job_title"), parameters.shown),
-            "input_parameters": parameters.text,
+            "sealed_input_parameters": sealing.seal(parameters.text),
             "job_hash": content,
             "dedup_hash": _dedup_hash(request, job_type.name, content) if policy != config.NEVER else None,
             "dedup_until": clock.site_time(now + window) if policy == config.WITHIN_WINDOW else None,
@@ -177,6 +184,11 @@ def _row(request: Request, job_type: JobType, user: str, parameters: Checked, pr
             "max_retries": _within("max_retries", request.max_retries, 0, job_type.max_retries or 0),
         }
     )
+
+
+def _stored_hash(job_type: str, organization: str, content: str) -> str:
+    """The hash of a content as stored: keyed, so that nobody finds parameters by guessing."""
+    return sealing.fingerprint(canonical.hash_of(job_type, organization, content))
 
 
 def enabled_type(name: Any) -> JobType:
@@ -255,7 +267,7 @@ def _dedup_hash(request: Request, job_type: str, content: str) -> str:
     key = required_text(request.dedup_key, "dedup_key")
     if len(key) > dependency_check.KEY_LENGTH:
         raise InvalidJobError(_("dedup_key is longer than {0} characters.").format(dependency_check.KEY_LENGTH))
-    return canonical.hash_of(job_type, request.organization, f"key:{key}")
+    return _stored_hash(job_type, request.organization, f"key:{key}")
 
 
 def as_new_document(row: Mapping[str, Any]) -> Document:

@@ -117,11 +117,16 @@
 			["canceled_by", job.canceled_by],
 			["attempts", job.attempt ? attempts : null],
 			["outcome", job.output_url ? null : job.output_reference],
+			["files", job.files?.filter(({ file_url }) => file_url !== job.output_url), "files"],
 		].filter(([, value]) => value?.length);
 	}
 
 	function link_to(id, actions) {
 		return button(id, () => actions.open(id), { class: "jc-link" });
+	}
+
+	function link_to_file({ name, file_url: href }) {
+		return make("a", { href, download: name }, name);
 	}
 
 	function is_later(job) {
@@ -132,6 +137,7 @@
 		const shown = {
 			code: () => make("code", {}, value),
 			time: () => make("span", {}, `${words.exact(value)} `, make("small", {}, dom.time(value))),
+			files: () => make("span", { class: "jc-links" }, ...value.map(link_to_file)),
 			jobs: () => make("span", { class: "jc-links" }, ...value.map((id) => link_to(id, actions))),
 		}[kind];
 		return [make("dt", {}, say(name)), make("dd", {}, shown ? shown() : value)];

@@ -131,5 +131,5 @@ def test_a_batch_that_goes_on_was_not_canceled(step):
     assert get_batch_status(found.name)["canceled_by"] == "Administrator"
     retry_batch(found.name)
     frappe.db.commit()
-    fields = ["status", "cancel_requested", "canceled_by", "cancel_reason", "completed_at"]
+    fields = ["status", "cancel_requested", "canceled_by", "sealed_cancel_reason", "completed_at"]
     assert frappe.db.get_value("Job Batch", found.name, fields) == ("Running", 0, None, None, None)

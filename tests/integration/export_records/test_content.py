@@ -63,7 +63,7 @@ def test_xlsx_holds_numbers_and_dates_as_such(alice):
     records.add(RECORD, FULL, {"name": "R2", "due": "1666-09-02", "body": "x" * 40_000, "title": "bell \x07"})
     frappe.set_user(alice)
     result = export_records(Context({"doctype": RECORD, "file_format": "xlsx"}))
-    assert result["output_reference"].endswith(f".{result['file_name']}")
+    assert result["output_reference"].endswith(f"&name={result['file_name']}")
     assert re.fullmatch(r"Test-Export-Record-JOB-TEST-1\.xlsx", result["file_name"])
     sheet = openpyxl.load_workbook(path_of(result), read_only=False).active
     assert sheet.title == RECORD

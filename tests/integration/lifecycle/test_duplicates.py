@@ -9,7 +9,7 @@ import pytest
 
 from dartwing_core.jobs import DuplicateJobError, submit_job
 from dartwing_core.jobs.db import named_locks
-from tests.support import attempts, database, factory
+from tests.support import attempts, contents, database, factory
 from tests.support.jobs import messages, set_columns
 from tests.support.lifecycle import made
 from tests.support.queues import listed
@@ -38,7 +38,7 @@ def test_a_twin_that_is_in_line_may_take_the_new_parameters_and_the_place_of_its
     assert second.name == first.name
     assert listed("short") == [first.name], "workers of its queue are told"
     made_attempt = attempts.begun_next()
-    assert (made_attempt.job.name, json.loads(made_attempt.job.row["input_parameters"])) == (first.name, {"v": 2})
+    assert (made_attempt.job.name, contents.parameters(first.name)) == (first.name, {"v": 2})
     assert attempts.begun_next().job.name == other.name
 
 

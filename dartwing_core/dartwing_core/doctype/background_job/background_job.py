@@ -4,15 +4,21 @@ import frappe
 from frappe import _
 
 from dartwing_core.dartwing_core.guarded_document import EngineDocument
+from dartwing_core.dartwing_core.sealed_document import SealedDocument, sealed_field
 from dartwing_core.jobs.base import config
 from dartwing_core.jobs.db import sql
 from dartwing_core.jobs.recovery import retention
 from dartwing_core.jobs.status import FINISHED, JobStatus
-from dartwing_core.jobs.store import batch_store, dependencies
+from dartwing_core.jobs.store import batch_store, dependencies, job_files
 
 
-class BackgroundJob(EngineDocument):
+class BackgroundJob(EngineDocument, SealedDocument):
     """One unit of work; written only by the engine."""
+
+    input_parameters = sealed_field("input_parameters")
+    result = sealed_field("result")
+    output_reference = sealed_field("output_reference")
+    cancel_reason = sealed_field("cancel_reason")
 
     @staticmethod
     def clear_old_logs(days: int = retention.DEFAULT_DAYS) -> None:
@@ -34,6 +40,7 @@ class BackgroundJob(EngineDocument):
         if status == JobStatus.COMPLETED:
             dependencies.forget([self.name])
         retention.delete_history([self.name])
+        job_files.delete_after_commit([self.name])
 
 
 def on_doctype_update() -> None:

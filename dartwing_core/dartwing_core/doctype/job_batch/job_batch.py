@@ -4,13 +4,16 @@ import frappe
 from frappe import _
 
 from dartwing_core.dartwing_core.guarded_document import EngineDocument
+from dartwing_core.dartwing_core.sealed_document import SealedDocument, sealed_field
 from dartwing_core.jobs.base import config
 from dartwing_core.jobs.db import sql
 from dartwing_core.jobs.store import batch_store
 
 
-class JobBatch(EngineDocument):
+class JobBatch(EngineDocument, SealedDocument):
     """Jobs that are watched, canceled and retried as a whole; written only by the engine."""
+
+    cancel_reason = sealed_field("cancel_reason")
 
     def on_trash(self) -> None:
         """Refuse to delete a running batch."""

@@ -1,18 +1,53 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import frappe
 
 from dartwing_core.dartwing_core.guarded_document import OrganizationsDocument
+from dartwing_core.dartwing_core.sealed_document import SealedDocument, sealed_field
+from dartwing_core.jobs.access import content
 from dartwing_core.jobs.base import config, ids
 from dartwing_core.jobs.schedules import schedule_form
 
 
-class JobSchedule(OrganizationsDocument):
+class JobSchedule(OrganizationsDocument, SealedDocument):
     """A recurring job. Admins of its organization write it, and the engine writes its state."""
 
     organization: str | None
+    parameters: str | None
+    last_error = sealed_field("last_error")
+
+    def load_from_db(self) -> Any:
+        """Open the parameters, which people edit. In the row and in caches they are sealed."""
+        found = super().load_from_db()
+        self.parameters = content.opened_schedule(self.name, self.parameters)
+        return found
+
+    def db_insert(self, *arguments: Any, **named: Any) -> None:
+        """Insert the row with sealed parameters."""
+        with self._sealed():
+            super().db_insert(*arguments, **named)
+
+    def db_update(self) -> None:
+        """Update the row with sealed parameters."""
+        with self._sealed():
+            super().db_update()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The document as Frappe's caches keep it."""
+        return {**super().__getstate__(), "parameters": content.sealed_schedule(self.name, self.parameters)}
+
+    @contextmanager
+    def _sealed(self) -> Iterator[None]:
+        opened = self.parameters
+        self.parameters = content.sealed_schedule(self.name, opened)
+        try:
+            yield
+        finally:
+            self.parameters = opened
 
     def autoname(self) -> None:
         """Name the schedule by a new id."""

@@ -14,7 +14,7 @@ export class JobView {
 		this.notice.hidden = true;
 		this.progress = bar(__("Progress"));
 		this.parts = {};
-		const names = ["head", "line", "labels", "steps", "buttons", "outcome", "attempts", "relatives", "data", "times", "history"];
+		const names = ["head", "line", "labels", "steps", "buttons", "outcome", "files", "attempts", "relatives", "data", "times", "history"];
 		for (const name of names) this.parts[name] = make("div", { class: `dw-part dw-${name}` });
 		const { head: state, line, labels: about, steps: list, buttons, ...rest } = this.parts;
 		line.setAttribute("aria-live", "polite");
@@ -38,6 +38,7 @@ export class JobView {
 		this.part("steps", job.steps, () => steps(job.steps));
 		this.part("buttons", this.offered(job).map(({ label }) => label), () => this.buttons(job));
 		this.part("outcome", [job.status, job.error_message, job.output_reference, job.result_is_hidden], () => outcome(job));
+		this.part("files", [job.files, job.output_url], () => files(job));
 		this.part("attempts", job.attempts, () => attempts(job));
 		this.part("relatives", [job.relatives, job.batch, job.callback_of], () => relatives(job));
 		this.part("data", [job.parameters, job.result], () => data(job));
@@ -122,6 +123,16 @@ function outcome(job) {
 		nodes.push(make("p", {}, make("strong", {}, __("Outcome")), " ", job.output_reference));
 	}
 	return nodes;
+}
+
+/** The files that the job has made, but for the one that is its outcome. */
+function files(job) {
+	const more = job.files.filter(({ file_url }) => file_url !== job.output_url);
+	const items = more.map(({ name, size, file_url: href }) => {
+		const much = make("span", { class: "text-muted" }, frappe.form.formatters.FileSize(size));
+		return make("li", {}, make("a", { href, download: name }, name), " ", much);
+	});
+	return more.length ? [make("h4", {}, __("Files")), make("ul", { class: "dw-files" }, items)] : [];
 }
 
 function attempts(job) {

@@ -1,0 +1,34 @@
+"""What lies sealed in rows: read and written as nobody but the engine and a test does."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import frappe
+
+from dartwing_core.jobs.access import content
+
+JOB, RUN = "Background Job", "Background Job Run"
+
+
+def stored(name: Any, field: str, doctype: str = JOB) -> Any:
+    """A sealed field of a row, opened."""
+    columns = content.columns([field])
+    row = frappe.db.get_value(doctype, name, columns, as_dict=True)
+    return content.opened(row)[field] if row else None
+
+
+def parameters(name: str) -> Any:
+    """The parameters of a job as its row holds them."""
+    return json.loads(stored(name, "input_parameters"))
+
+
+def opened_row(row: dict[str, Any]) -> dict[str, Any]:
+    """A whole row with its sealed columns opened."""
+    return content.opened(row)
+
+
+def store(name: Any, values: dict[str, Any], doctype: str = JOB) -> None:
+    """Write fields of a row, sealed where they are."""
+    frappe.db.set_value(doctype, name, content.sealed(values))

@@ -1,6 +1,6 @@
 """Hooks: the functions of this app that Frappe calls."""
 
-from dartwing_core.api.names import ENDPOINTS as _ENDPOINTS
+from dartwing_core.endpoint_names import ENDPOINT_NAMES as _ENDPOINT_NAMES
 
 app_name = "dartwing_core"
 app_title = "Dartwing Core"
@@ -93,7 +93,7 @@ background_job_handlers = [
 
 # REST by the names of the original app, which is no function of Frappe's.
 override_whitelisted_methods = {
-    f"dartwing.dartwing_core.api.jobs.{name}": f"dartwing_core.api.jobs.{name}" for name in _ENDPOINTS
+    f"dartwing.dartwing_core.api.jobs.{name}": f"dartwing_core.api.jobs.{name}" for name in _ENDPOINT_NAMES
 }
 
 # Each leaves the answers of other paths as they are.

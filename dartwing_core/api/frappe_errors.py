@@ -14,7 +14,7 @@ from werkzeug.wrappers import Request, Response
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.base.texts import describe_unknown
 
-from . import jobs, registry  # noqa: F401 - `jobs` registers the endpoints
+from . import registry
 from .errors import BUSY_SECONDS, Answer
 from .rate_limits import RETRY_AFTER
 

@@ -11,10 +11,11 @@ from typing import Any
 import frappe
 from frappe import _
 
+from dartwing_core.endpoint_names import ENDPOINT_NAMES
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.errors import InvalidJobError
 
-from . import errors, names, rate_limits
+from . import errors, rate_limits
 from .arguments import check_names
 
 LONGEST_TEXT = 10_000
@@ -36,7 +37,6 @@ class Endpoint:
 
 
 ENDPOINTS: dict[str, Endpoint] = {}
-"""All endpoints, as soon as `jobs` is imported."""
 
 
 def endpoint(
@@ -69,8 +69,8 @@ def endpoint(
             except Exception as error:
                 return errors.answer(error)
 
-        if function.__name__ not in names.ENDPOINTS:
-            raise LookupError(f"dartwing_core.api.names does not name the endpoint {function.__name__}")
+        if function.__name__ not in ENDPOINT_NAMES:
+            raise LookupError(f"dartwing_core.endpoint_names does not hold the endpoint {function.__name__}")
         ENDPOINTS[function.__name__] = Endpoint(function, method, limit, headers or {})
         return frappe.whitelist(methods=[method])(call)
 

@@ -1,6 +1,6 @@
-"""The names of the endpoints. `hooks.py` reads them, also in tools without Frappe."""
+"""The names of all endpoints of `dartwing_core.api`. `hooks.py` reads them, also in tools without Frappe."""
 
-ENDPOINTS = (
+ENDPOINT_NAMES = (
     "bulk_retry_dead_letter",
     "cancel_batch",
     "cancel_job",

@@ -285,6 +285,8 @@ FRAPPES = {
     "search of a field": post(f"{DESK}.search.search_widget", NOTHING, doctype=JOB, txt="<dead>", searchfield="name",
                               filter_fields=["error_message"]),
     "link title": post(f"{DESK}.search.get_link_title", NOTHING, doctype=SCHEDULE, docname="<schedule>"),
+    "link title of an organization": post(f"{DESK}.search.get_link_title", NOTHING, doctype="Organization",
+                                          docname="<organization>"),
     "link preview": get(f"{DESK}.link_preview.get_preview_data", NOTHING, doctype=SCHEDULE, docname="<schedule>"),
     "tagged": get(f"{DESK}.doctype.tag.tag.get_tagged_docs", NOTHING, doctype=JOB, tag="%"),
     "global search": get("utils.global_search.search", NOTHING, text="<title>"),

@@ -7,14 +7,16 @@ SEARCH = "frappe#34995: ignore_user_permissions of a search skips our condition,
 TITLE = "frappe#41374: get_link_title asks nobody"
 LINK = "frappe#35495: validate_link asks for the DocType's permission alone"
 SAVED = "frappe#34063: a save tells whether a link's target exists"
-MISSING = "delete_doc and bulk_update of Frappe have words of their own for what does not exist"
+TRACEBACK = "frappe#31629: a page that fails shows everybody its traceback, on 16 all users of Desk"
+MISSING = "without a number: delete_doc and bulk_update have words of their own for what does not exist"
 HOLES = {
     **dict.fromkeys(("get_count", "get_count of events", "get_count of batches", "get_count of members"), COUNTS),
     "get_count of organizations": COUNTS,
     **dict.fromkeys(("link search past permissions", "search box past permissions"), SEARCH),
     "link search of organizations": SEARCH,
-    "link title": TITLE,
+    "link title of an organization": TITLE,
     "validate_link": LINK,
+    **dict.fromkeys(("print page", "print of a schedule"), TRACEBACK),
     **dict.fromkeys(("insert of a tag", "insert of a ToDo", "insert of a comment"), SAVED),
     **dict.fromkeys(("DELETE", "DELETE 2", "delete", "delete of several", "bulk_update"), MISSING),
     **dict.fromkeys((f"DELETE of a{one}" for one in ("n attempt", " batch", " circuit", " schedule")), MISSING),

@@ -6,7 +6,7 @@ COUNTS = "frappe#35657: get_count asks nobody"
 SEARCH = "frappe#34995: ignore_user_permissions of a search skips our condition, too"
 TITLE = "frappe#41374: get_link_title asks nobody"
 LINK = "frappe#35495: validate_link asks for the DocType's permission alone"
-SAVED = "frappe#34063: a save tells whether a link's target exists"
+SAVED = "frappe#34063: a save tells whether a link's target exists, on 15 also to those who may not save"
 TRACEBACK = "frappe#31629: a page that fails shows everybody its traceback, on 16 all users of Desk"
 MISSING = "without a number: delete_doc and bulk_update have words of their own for what does not exist"
 HOLES = {
@@ -17,7 +17,10 @@ HOLES = {
     "link title of an organization": TITLE,
     "validate_link": LINK,
     **dict.fromkeys(("print page", "print of a schedule"), TRACEBACK),
-    **dict.fromkeys(("insert of a tag", "insert of a ToDo", "insert of a comment"), SAVED),
+    **dict.fromkeys((f"insert of a {one}" for one in ("tag", "ToDo", "comment", "share")), SAVED),
+    **dict.fromkeys(("insert of a circuit", "insert of a dependency"), SAVED),
+    **dict.fromkeys(("insert", "insert_many", "insert of an event", "insert of an attempt", "form, new"), SAVED),
+    **dict.fromkeys(("POST", "POST with a name", "POST 2", "amend", "a new schedule"), SAVED),
     **dict.fromkeys(("DELETE", "DELETE 2", "delete", "delete of several", "bulk_update"), MISSING),
     **dict.fromkeys((f"DELETE of a{one}" for one in ("n attempt", " batch", " circuit", " schedule")), MISSING),
 }

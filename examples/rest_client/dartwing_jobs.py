@@ -36,7 +36,8 @@ class ApiError(Exception):
 
 class Attempt(TypedDict):
     """One attempt of a job. `outcome`: the status with which it ended. `traceback` is only for administrators,
-    `worker` only for System Managers.
+    `worker` only for System Managers. `parameters`: those it ran with, if the job was retried with others since,
+    else null.
     """
 
     attempt: int
@@ -48,6 +49,7 @@ class Attempt(TypedDict):
     error_message: str | None
     traceback: str | None
     log: list[LogLine]
+    parameters: Any
 
 
 class BatchIdAndStatus(TypedDict):
@@ -256,6 +258,7 @@ class JobDetails(TypedDict):
     output_url: str | None
     canceled_at: str | None
     canceled_by: str | None
+    cancel_reason: str | None
     result: Any
     depends_on: str | None
     parents: list[str]
@@ -343,6 +346,7 @@ class JobStatusAnswer(TypedDict):
     output_url: str | None
     canceled_at: str | None
     canceled_by: str | None
+    cancel_reason: str | None
     result: Any
     depends_on: str | None
     parents: list[str]

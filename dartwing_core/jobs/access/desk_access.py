@@ -11,7 +11,6 @@ from pypika.queries import Table
 from pypika.terms import Criterion, EmptyCriterion
 
 from ..base import config
-from ..base.texts import cut
 from . import visibility
 from .visibility import Viewer
 
@@ -104,7 +103,7 @@ def throw_missing(doctype: str, name: Any) -> None:
         error = frappe.DoesNotExistError(doctype=doctype)  # Frappe 16 makes it a 403 for users without a role
     except TypeError:
         error = frappe.DoesNotExistError
-    frappe.throw(_("{0} {1} not found").format(_(doctype), cut(name)), error)
+    frappe.throw(_("{0} {1} not found").format(_(doctype), name), error)
 
 
 def _as_sql(criterion: Criterion) -> str:

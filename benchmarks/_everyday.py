@@ -54,7 +54,7 @@ def calls(todo: str) -> dict[str, Callable[[], Call]]:
             "doctype": "ToDo", "fields": "[]", "filters": "[]", "distinct": "false"}}),
         "form": lambda: ("GET", f"{method}.desk.form.load.getdoc", {"query_string": {"doctype": "ToDo", "name": todo}}),
         "link search": lambda: ("POST", f"{method}.desk.search.search_link", {"data": {
-            "doctype": "Role", "txt": "", "page_length": 10}}),
+            "doctype": "ToDo", "txt": "", "page_length": 10}}),
         "insert": lambda: ("POST", "/api/resource/ToDo", {"json": {"description": "new", "allocated_to": USER}}),
         "save": lambda: ("PUT", f"/api/resource/ToDo/{todo}", {"json": {"description": f"at {time.time()}"}}),
         "upload": lambda: ("POST", f"{method}.handler.upload_file", {"data": {

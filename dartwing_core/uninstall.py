@@ -11,7 +11,7 @@ from typing import Any
 import frappe
 
 from dartwing_core.install import APP, ROLES
-from dartwing_core.jobs.access import desk_access, tenancy
+from dartwing_core.jobs.access import tenancy
 from dartwing_core.jobs.store import job_files
 
 
@@ -25,7 +25,6 @@ def before_uninstall() -> None:
         frappe.db.delete(doctype, {"role": ["in", ROLES]})
     _delete("Role", {"name": ["in", ROLES]})
     frappe.db.delete("Property Setter", {"doc_type": ["in", list(tenancy.LINKS)]})
-    frappe.db.delete("File", {"attached_to_doctype": ["in", desk_access.TENANT_DOCTYPES]})
 
 
 def after_uninstall() -> None:

@@ -95,6 +95,7 @@ def api(_arguments: list[str]) -> int:
 
     alias.install()
     print(f"{python_api.DOCUMENT.relative_to(ROOT)}: {python_api.renew()} names")
+    import dartwing_core.api.jobs  # noqa: F401 - registers the endpoints
     from dartwing_core.api import openapi
 
     description = openapi.describe()

@@ -17,6 +17,8 @@ def answer(file: StoredFile) -> Response:
     Browsers ask again before they use their copy: who may read the file can change.
     """
     made = send_private_file(f"files/{job_files.NAME}/{file['path']}")
+    made.headers["Content-Type"] = file["type"]
+    made.headers.pop("Content-Encoding", None)  # Frappe 16's, for a `.gz`: it would arrive unpacked
     made.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(file['name'], safe='')}"
     made.headers["X-Content-Type-Options"] = "nosniff"
     made.headers["Cache-Control"] = "private, no-cache"

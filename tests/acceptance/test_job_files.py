@@ -104,7 +104,9 @@ def test_a_session_and_the_originals_address_serve_as_well(web, job, alice):
     assert old.content == SECRET
 
 
-@pytest.mark.parametrize("name", ["page.html", "picture.svg", 'Übersicht "2026"; a=b%0d%0aX-Test: x%2F?#.csv'])
+@pytest.mark.parametrize(
+    "name", ["page.html", "picture.svg", "list.csv.gz", 'Übersicht "2026"; a=b%0d%0aX-Test: x%2F?#.csv']
+)
 def test_a_file_is_saved_under_its_name_and_never_shown(web, job, alice, name):
     files.given(job, b"<script>alert(1)</script>", name)
     answer = download(Client(web).with_token(alice), job, name)

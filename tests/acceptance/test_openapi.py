@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+import dartwing_core.api.jobs  # noqa: F401 - registers the endpoints
 from dartwing_core.api import openapi
 from dartwing_core.api.registry import ENDPOINTS
 from tests.support import database, factory, http

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import dartwing_core.api.jobs  # noqa: F401 - registers the endpoints
 from dartwing_core.api import registry
 from tests.support.http import Client
 

@@ -13,6 +13,7 @@ from typing import Any
 import frappe
 import pytest
 
+import dartwing_core.api.jobs  # noqa: F401 - registers the endpoints
 from dartwing_core.api import openapi
 from dartwing_core.api.registry import ENDPOINTS
 from standalone import rest_client

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 import requests
 
+import dartwing_core.api.jobs  # noqa: F401 - registers the endpoints
 from dartwing_core.api.registry import ENDPOINTS
 from dartwing_core.jobs.access.desk_access import TENANT_DOCTYPES
 from tests.support import factory, http

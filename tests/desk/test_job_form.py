@@ -55,6 +55,18 @@ def test_a_form_follows_its_job_to_the_end_without_a_reload(visit, work, member)
     expect(place.locator(".dw-timeline > li")).to_have_count(1)
 
 
+def test_the_form_lists_the_files_of_its_job(visit, member):
+    job = submitted_by(member, factory.job_type("files", "makes_files"), steps=[["<b>1.txt", "b & c.txt"]])
+    run(job)
+    page = visit(member, form(job)).page
+    files = view(page).locator(".dw-files a")
+    expect(files).to_have_text(["<b>1.txt", "b & c.txt"])
+    with page.expect_download() as download:
+        files.nth(1).click()
+    assert download.value.suggested_filename == "b & c.txt"
+    assert download.value.path().read_text() == "1"
+
+
 def test_progress_reaches_the_form_within_a_second(visit, member):
     from dartwing_core.jobs.notify.events import ProgressPublisher
 

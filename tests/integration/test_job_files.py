@@ -14,10 +14,10 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import JobNotFoundError, delete_jobs, get_job_details, open_file
+from dartwing_core.jobs.attempt.attempt import Attempt
 from dartwing_core.jobs.recovery import retention
 from dartwing_core.jobs.store import job_files
 from dartwing_core.jobs.testing import context_for
-from dartwing_core.uninstall import after_uninstall
 from tests.support import database, factory, files, handlers
 from tests.support.jobs import run, submitted, submitted_by
 
@@ -98,6 +98,17 @@ def test_a_checkpoint_keeps_what_was_attached_before_it(job_type):
     again(job, 2)
     assert names(job) == ["a.txt", "c.txt"]
     assert (text(job, "a.txt"), text(job, "c.txt")) == ("1", "2")
+
+
+def test_what_a_killed_worker_leaves_after_its_checkpoint_is_out_of_reach(job_type, monkeypatch):
+    job = submitted(job_type, steps=[["a.txt", "keep", "b.txt", "fail"]])
+    monkeypatch.setattr(Attempt, "_fail", lambda *_arguments: None)
+    run(job)
+    frappe.db.rollback()
+    assert [path.name for path in files.on_disk(job)] == ["a.txt", "b.txt"]
+    assert [file["name"] for file in get_job_details(job.name)["files"]] == ["a.txt"]
+    with pytest.raises(JobNotFoundError):
+        open_file(job.name, "b.txt")
 
 
 def test_of_two_attempts_files_with_one_name_the_later_is_read(job_type):
@@ -252,11 +263,3 @@ def test_folders_without_a_job_go_after_a_month(job):
     retention.clear_old_jobs(30)
     assert (old.exists(), young.exists(), own.exists()) == (False, True, True)
     job_files.delete_now([young.name])
-
-
-def test_all_files_go_with_the_app(job, monkeypatch):
-    after_uninstall()
-    assert files.on_disk(job), "it was a dry run"
-    monkeypatch.setattr(frappe, "get_installed_apps", lambda: ["frappe"])
-    after_uninstall()
-    assert not (job_files.folder() / job.name).exists()

@@ -104,13 +104,8 @@ class Viewer:
         if self.sees_everything:
             return True
         is_own = job.get("owner_user") == self.user
-        is_hidden = job.get("organization") in self.organizations_hiding_results
+        is_hidden = job.get("organization") in self.reach.not_active
         return not is_hidden and (is_own or not is_result_private(job))
-
-    @property
-    def organizations_hiding_results(self) -> list[str]:
-        """Organizations of the user whose results are hidden from them now."""
-        return [] if self.sees_everything else self.reach.not_active
 
     def visible(self, job: Table, organization: str | None = None) -> Criterion:
         """The condition on Background Job (a query builder table) for the rows that the user may see.
@@ -134,18 +129,6 @@ class Viewer:
         if self.sees_everything:
             return condition
         return condition & ((job.owner_user != config.ENGINE) | (job.job_type != config.ENQUEUED))
-
-    def visible_with_result(self, job: Table) -> Criterion:
-        """`can_see_job` and `can_see_result` as a condition on Background Job."""
-        parts = [self.can_see_condition(job)]
-        if self.organizations_hiding_results:
-            parts.append(job.organization.notin(self.organizations_hiding_results))
-        if self.reach.admins and not self.sees_everything:  # other users see only their own jobs
-            of_type = frappe.qb.DocType(config.JOB_TYPE)
-            private = frappe.qb.from_(of_type).select(of_type.name).where(of_type.results_visible_to == OWNER_ONLY)
-            is_open = (job.is_result_private == 0) & job.job_type.notin(private)
-            parts.append((job.owner_user == self.user) | is_open)
-        return Criterion.all(parts)
 
     def without_hidden_result(self, job: Row) -> Row:
         """The job's columns. Hidden result columns are None, and texts of jobs that tell apps of events."""

@@ -113,8 +113,9 @@ def results(job: QueuedRow) -> Results:
     """The results of a job's completed parents, as far as its owner may see them. Reads all of them."""
     if not job["depends_on"]:
         return Results({}, {})
-    found = results_query(job, visibility.viewer(job["owner_user"])).run(as_dict=True)
-    rows = [content.opened(row) for row in found]
+    viewer = visibility.viewer(job["owner_user"])
+    found = results_query(job, viewer).run(as_dict=True)
+    rows = [content.opened(row) for row in found if viewer.can_see_result(row)]
     keys = {row["job_key"]: row["name"] for row in rows if row["job_key"]}
     return Results({row["name"]: canonical.load(row["result"]) for row in rows}, keys)
 
@@ -125,8 +126,9 @@ def results_query(job: QueuedRow, viewer: visibility.Viewer) -> QueryBuilder:
     parent = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(child).left_join(dependency).on(dependency.background_job == child.name)
     query = query.join(parent).on(parent.name == Coalesce(dependency.depends_on, child.depends_on))
-    query = query.select(parent.name, parent.job_key, parent.sealed_result).where(child.name == job["name"])
-    query = query.where(parent.status == str(JobStatus.COMPLETED)).where(viewer.visible_with_result(parent))
+    fields = ("name", "job_key", "sealed_result", *visibility.DECIDING_FIELDS)
+    query = query.select(*(parent[field] for field in fields)).where(child.name == job["name"])
+    query = query.where(parent.status == str(JobStatus.COMPLETED)).where(viewer.can_see_condition(parent))
     return query.orderby(parent.name)
 
 

@@ -90,7 +90,8 @@ class AttemptFiles:
         name = free_name(clean_name(name), {file["name"] for file in self._files})
         path = f"{self._folder}/{name}"
         size = _write(content, folder() / path)
-        kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+        kind, encoding = mimetypes.guess_type(name)  # a `.csv.gz` is no text/csv
+        kind = "application/octet-stream" if encoding or not kind else kind
         self._files.append({"name": name, "size": size, "type": kind, "path": path})
         return JobFile(name, size, address_of(self._job, name))
 

@@ -47,6 +47,20 @@ def test_a_job_is_watched_to_its_end_and_its_file_downloaded(visit, worker, port
     assert download.value.path().read_text() == "Grüße aus dem Job"
 
 
+def test_all_files_of_a_job_are_in_its_details(visit, portal_user):
+    job_type = factory.job_type("files", "makes_files", display_name="Two files")
+    job = submitted_by(portal_user, job_type, steps=[["<b>1.txt", "b & c.txt"]])
+    run(job)
+    page = visit(portal_user).page
+    card(page, job).get_by_role("button", name="Two files").click()
+    files = page.locator("#jc-details").get_by_role("link")
+    expect(files).to_have_text(["<b>1.txt", "b & c.txt"])
+    with page.expect_download() as download:
+        files.nth(1).click()
+    assert download.value.suggested_filename == "b & c.txt"
+    assert download.value.path().read_text() == "1"
+
+
 def test_a_running_job_is_canceled_after_a_question(visit, worker, portal_user):
     job_type = factory.job_type("slow", "slow", display_name="Slow work", default_timeout=120)
     job = submitted_by(portal_user, job_type, seconds=60)

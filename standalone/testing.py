@@ -23,10 +23,8 @@ from .processes import RUN_DIR, Failed, Process
 from .serving import check_own_code
 from .site import ROOT
 
-UNTIMED = [
-    f"tests/acceptance/{name}" for name in ("asked_first", "file_rules", "job_center", "rows_about_ours", "ways_around")
-]
-"""Tests of acceptance that measure no times. They follow the crash tests, which take half as long as acceptance."""
+UNTIMED = ["tests/acceptance/job_center", "tests/tenants"]
+"""Tests over HTTP that measure no times. They follow the crash tests, which take half as long as acceptance."""
 WAITING = "tests/acceptance/test_due_times.py"
 """Tests that wait for minutes and compute little."""
 SIDES = {
@@ -97,7 +95,7 @@ def run(arguments: list[str], counts: Path) -> int:
             )
         if selects:
             return foreground(stage, [*python(), *pytest, "tests"], folder=ROOT)
-        ignored = [f"--ignore={ROOT / part}" for part in ("tests/acceptance", "tests/crash")]
+        ignored = [f"--ignore={ROOT / part}" for part in ("tests/acceptance", "tests/crash", "tests/tenants")]
         return side_by_side(stage, ["nice", "-n", "5", *python(), *pytest, "tests", *ignored], SIDES, rest, counts)
 
 

@@ -18,6 +18,7 @@ TYPED = "tests.support.typed_handlers"
 FAULTS = "tests.support.faults"
 TEXTS = "tests.support.texts"
 REMAINS = "tests.support.remains"
+TENANTS = "tests.tenants.world"
 
 
 def title_of(organization: str) -> str:

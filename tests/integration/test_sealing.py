@@ -1,0 +1,247 @@
+"""Contents are sealed in their rows with the site's key, and opened for who may see them alone.
+
+See also tests/tenants, where accounts ask for them over HTTP.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import frappe
+import pytest
+from cryptography.fernet import Fernet
+
+from dartwing_core.jobs import (
+    cancel_job,
+    executor,
+    generate_job_hash,
+    get_job_details,
+    list_jobs,
+    retry_job,
+    submit_job,
+)
+from dartwing_core.jobs.access import content
+from dartwing_core.jobs.base import sealing
+from dartwing_core.jobs.db import sql
+from dartwing_core.jobs.errors import InvalidJobError
+from tests.support import factory, schedules, web_request
+from tests.support.attempts import begun
+from tests.support.jobs import messages, run, submitted, submitted_for
+from tests.support.sessions import as_user
+
+JOB, RUN, SCHEDULE = "Background Job", "Background Job Run", "Job Schedule"
+WORD = "hush-word"
+
+
+@contextmanager
+def site_key(key: str | None) -> Iterator[None]:
+    """While the block runs, the site has this encryption key, or none."""
+    path = Path(frappe.get_site_path("site_config.json"))
+    text, kept = path.read_text(), frappe.local.conf.get(sealing.KEY)
+    changed = {**json.loads(text), sealing.KEY: key}
+    path.write_text(json.dumps(changed if key else {name: one for name, one in changed.items() if name != sealing.KEY}))
+    frappe.local.conf[sealing.KEY] = key
+    try:
+        yield
+    finally:
+        path.write_text(text)
+        frappe.local.conf[sealing.KEY] = kept
+
+
+def columns(doctype: str, name: str) -> dict[str, Any]:
+    """The row as it lies in the database."""
+    return frappe.db.sql(f"SELECT * FROM `tab{doctype}` WHERE name = %s", name, as_dict=True)[0]
+
+
+def test_equal_contents_have_equal_hashes_that_nobody_can_compute(job_type):
+    first, second = submitted(job_type, text=WORD), submitted(job_type, text=WORD)
+    other = submitted(job_type, text="another")
+    assert first.job_hash == second.job_hash != other.job_hash
+    known = generate_job_hash(job_type, factory.ALPHA, {"text": WORD})
+    row = columns(JOB, first.name)
+    assert known not in str(row)
+    assert WORD not in str(row)
+    assert row["sealed_input_parameters"] != columns(JOB, second.name)["sealed_input_parameters"]
+
+
+def test_another_key_loses_nothing(job_type):
+    job = submitted(job_type, text=WORD)
+    with site_key(Fernet.generate_key().decode()):
+        told = run(job)
+        assert (told["status"], told["error_type"]) == ("Dead Letter", "Permanent")
+        assert sealing.KEY in told["error_message"]
+        (listed,) = list_jobs(organization=factory.ALPHA)["jobs"]
+        assert sealing.KEY in listed["error_message"]
+        details = get_job_details(job.name)
+        assert sealing.KEY in details["parameters"]["not_readable"]
+        assert WORD not in str(details)
+    assert get_job_details(job.name)["parameters"] == {"text": WORD}
+    retry_job(job.name)
+    frappe.db.commit()
+    assert run(job, 2)["status"] == "Completed"
+
+
+def test_without_a_key_nothing_is_submitted(job_type):
+    with site_key(None), pytest.raises(InvalidJobError, match=sealing.KEY):
+        submit_job(job_type, factory.ALPHA, {"text": WORD})
+    frappe.db.rollback()
+    assert frappe.db.count(JOB, {"organization": factory.ALPHA}) == 0
+    assert submitted(job_type, text=WORD)
+
+
+@pytest.mark.parametrize("field", ["input_parameters", "result", "output_reference", "cancel_reason"])
+def test_lists_know_no_sealed_field(job_type, field):
+    submitted(job_type, text=WORD)
+    with pytest.raises(Exception, match=field):
+        frappe.get_all(JOB, fields=[field])
+
+
+@pytest.fixture
+def is_request(site) -> Iterator[None]:
+    """As code that a web request has called."""
+    with web_request.made("GET", "/", "Administrator"):
+        yield
+
+
+def seen_by(user: str, name: str) -> Any:
+    return as_user(user, lambda: frappe.get_doc(JOB, name).input_parameters)
+
+
+def test_code_without_a_request_reads_all(job_type, alice, bob):
+    job = submitted_for(alice, factory.ALPHA, job_type, text=WORD)
+    assert json.loads(seen_by(bob, job.name)) == {"text": WORD}
+
+
+def test_a_request_reads_what_its_user_may_see(job_type, alice, bob, is_request):
+    job = submitted_for(alice, factory.ALPHA, job_type, text=WORD)
+    assert json.loads(seen_by(alice, job.name)) == {"text": WORD}
+    with pytest.raises(frappe.DoesNotExistError):
+        seen_by(bob, job.name)
+    loaded = as_user(alice, frappe.get_doc, JOB, job.name)  # as code of an app may keep it
+    assert as_user(bob, lambda: (loaded.input_parameters, loaded.get("input_parameters"))) == (None, None)
+
+
+def test_a_request_opens_no_token_that_was_sent(job_type, alice, bob, is_request):
+    # Seen failing: Frappe prints documents as they are sent, and a foreign token in one's own opened.
+    foreign = submitted_for(bob, factory.BETA, job_type, text=WORD)
+    own = submitted_for(alice, factory.ALPHA, job_type, text="own")
+    token = columns(JOB, foreign.name)["sealed_input_parameters"]
+    frappe.set_user(alice)
+    sent = {"doctype": JOB, "name": own.name, "owner_user": alice, "organization": factory.ALPHA}
+    for name in (own.name, {"name": foreign.name}, None):
+        made = frappe.get_doc({**sent, "name": name, "sealed_result": token, "sealed_input_parameters": token})
+        assert (made.result, made.input_parameters, made.get("result")) == (None, None, None)
+    loaded = frappe.get_doc(JOB, own.name)
+    loaded.update({"sealed_input_parameters": token})
+    assert WORD not in str(loaded.input_parameters)
+
+
+def test_lines_of_a_running_attempt_are_sealed(site, tmp_path):
+    job_type = factory.job_type("logs", "logs")
+    go_on = tmp_path / "go-on"
+    job = submitted(job_type, lines=[[WORD]], until=str(go_on))
+    attempt = begun(job.name, 1)
+    connect = sql.connector()
+    query = "SELECT sealed_log_lines FROM `tabBackground Job Run` WHERE background_job = %s"
+    seen: list[str] = []
+
+    def look() -> None:
+        with connect() as connection, connection.cursor() as cursor:
+            deadline = time.monotonic() + 20
+            while not seen and time.monotonic() < deadline:
+                cursor.execute(query, (job.name,))
+                seen.extend(line for (line,) in cursor.fetchall() if line)
+        go_on.touch()
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    attempt.make()
+    looking.join()
+    assert sealing.is_sealed(seen[0])
+    assert WORD in sealing.opened(seen[0])
+
+
+def test_the_reason_of_a_cancel_is_told_but_not_stored(job_type):
+    job = submitted(job_type, text="x")
+    cancel_job(job.name, reason=WORD)
+    frappe.db.commit()
+    assert messages(job)[-1].endswith(f": {WORD}")
+    assert frappe.get_doc(JOB, job.name).cancel_reason == WORD
+    log = frappe.db.sql("SELECT message FROM `tabJob Execution Log` WHERE background_job = %s", job.name)
+    assert WORD not in str((columns(JOB, job.name), log))
+
+
+def test_each_series_keeps_its_parameters(site):
+    job_type = factory.job_type("fails", "fails_with")
+    job = submitted(job_type, message="first")
+    run(job)
+    retry_job(job.name, parameters={"message": "second"})
+    frappe.db.commit()
+    executor.execute_job(job.name, 2)
+    retry_job(job.name, parameters={"message": "third"})
+    frappe.db.commit()
+    executor.execute_job(job.name, 3)
+    details = get_job_details(job.name)
+    assert [one["parameters"] for one in details["attempts"]] == [{"message": "first"}, {"message": "second"}, None]
+    assert details["parameters"] == {"message": "third"}
+    rows = frappe.db.sql(f"SELECT * FROM `tab{RUN}` WHERE background_job = %s", job.name, as_dict=True)
+    assert not any("message" in str(row["sealed_input_parameters"]) for row in rows)
+
+
+def test_secret_parameters_of_a_series_stay_masked(site):
+    job_type = factory.job_type("secret", f"{factory.TYPED}.fails_late")
+    job = submitted(job_type, token=WORD)
+    run(job)
+    frappe.db.set_value(JOB, job.name, "status", "Dead Letter")
+    retry_job(job.name, parameters={"token": "another"})
+    frappe.db.commit()
+    (attempt,) = get_job_details(job.name)["attempts"]
+    assert "token" in attempt["parameters"]
+    assert WORD not in str(attempt)
+
+
+def test_parameters_of_a_schedule_are_sealed_wherever_they_are_kept(job_type):
+    schedule = schedules.made(job_type, parameters=json.dumps({"text": WORD}))
+    assert json.loads(schedule.parameters) == {"text": WORD}
+    assert sealing.is_sealed(columns(SCHEDULE, schedule.name)["parameters"])
+    frappe.get_cached_doc(SCHEDULE, schedule.name)
+    kept = [frappe.cache.get(key) for key in frappe.cache.keys("*document_cache*") if SCHEDULE.encode() in key]
+    assert not any(WORD.encode() in (value or b"") for value in kept)
+    again = frappe.get_doc(SCHEDULE, schedule.name)
+    assert json.loads(again.parameters) == {"text": WORD}
+    again.title = "another"
+    again.save()
+    assert sealing.is_sealed(columns(SCHEDULE, schedule.name)["parameters"])
+    frappe.delete_doc(SCHEDULE, schedule.name)
+    deleted = frappe.get_all("Deleted Document", {"deleted_name": schedule.name}, ["data"])
+    assert deleted
+    assert WORD not in str(deleted)
+
+
+def test_a_token_of_anything_else_is_no_schedules_parameters(job_type):
+    job = submitted(job_type, text=WORD)
+    token = columns(JOB, job.name)["sealed_input_parameters"]
+    with pytest.raises(frappe.ValidationError):
+        schedules.made(job_type, parameters=token)
+    frappe.db.rollback()
+    other = schedules.made(job_type, parameters=json.dumps({"text": WORD}))
+    with pytest.raises(frappe.ValidationError):
+        schedules.made(job_type, parameters=columns(SCHEDULE, other.name)["parameters"])
+
+
+def test_only_the_first_line_of_an_error_is_clear(site):
+    job_type = factory.job_type("fails", "fails_with")
+    line = "x" * 200
+    job = submitted(job_type, message=f"{line}\n{WORD}")
+    told = run(job)
+    assert told["error_message"] == f"{line}\n{WORD}"
+    row = columns(JOB, job.name)
+    assert row["error_message"] == f"{line[: content.LINE_LENGTH - 1]}…"
+    assert WORD not in str(row)
+    assert WORD in get_job_details(job.name)["attempts"][0]["error_message"]

@@ -1,0 +1,47 @@
+"""One world for all tests of a module, and the web app that they ask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import frappe
+import pytest
+
+from tests.support import factory, http, processes
+from tests.support.http import Client
+
+from .world import ACCOUNTS, World
+
+
+@pytest.fixture(scope="module")
+def web(_connected: None) -> Iterator[str]:
+    """The address of the running web app."""
+    with processes.web_app() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def world(_connected: None) -> Iterator[World]:
+    """Two organizations with their people and their work."""
+    processes.queue_client().flushdb()  # first: Frappe deletes no document while a queue is long
+    yield World()
+    frappe.db.rollback()
+    factory.wipe()
+    factory.dismiss()
+
+
+@pytest.fixture
+def site(world: World) -> Iterator[None]:
+    """The site with the module's world, which other tests' `site` would take away."""
+    http.forget_limits()
+    yield
+    frappe.set_user("Administrator")
+    frappe.db.rollback()
+
+
+@pytest.fixture(scope="module")
+def clients(world: World, web: str) -> dict[str, Client]:
+    """A client of each account."""
+    for name in ACCOUNTS:
+        world.of(name)
+    return {name: world.client(name, web) for name in ACCOUNTS}

@@ -1,0 +1,62 @@
+"""The matrix: each kind of account, each door, and work of their own, a colleague's and another organization's.
+
+What an account may see, it sees. All else answers as what does not exist, or is refused in the same words.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from dartwing_core.api import jobs, registry
+
+from .doors import CONTENT, DOORS, EXISTS, LABEL, NOTHING, READS, SHOWN, difference, seen
+from .holes import hole_of
+from .operations import OPERATIONS
+from .world import ACCOUNTS
+
+
+def test_each_endpoint_has_a_row():
+    assert jobs
+    rows = {door.path.rpartition(".")[2] for door in READS.values()} | {*OPERATIONS}
+    assert set(registry.ENDPOINTS) - rows == set()
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("account", ACCOUNTS)
+def test_nobody_sees_what_is_not_theirs(clients, world, account, door):
+    way, kind, work = DOORS[door], ACCOUNTS[account], world.of(account)
+    missing = way.ask(clients[account], work["none"])
+    if "Failed to get method" in missing.text or "not a valid method" in missing.text:
+        pytest.skip("this Frappe does not have it")
+    wrong, holes = [], []
+    for relation in ("own", "mate", "far"):
+        if relation == "own" and account == "guest":
+            continue
+        answer = way.ask(clients[account], work[relation])
+        shown, is_open = seen(way, answer, work[relation], missing, work["none"]), way.is_open(kind, relation)
+        told = f"{SHOWN[shown]} of {relation}: {difference(answer, work[relation], missing, work['none'])}"
+        if is_open and shown < way.shows:
+            wrong.append(f"sees only {told}")
+        if answer.status_code >= 500 and door in READS:
+            wrong.append(told)
+        is_known = relation in kind.sees or (relation == "own" and way.keeps_own)
+        is_known |= relation == "mate" and way.is_of_organization and bool(kind.sees)
+        if is_open or shown == NOTHING or (is_known and shown < CONTENT):
+            continue  # what it may see by another door, it may know of
+        (holes if shown in (EXISTS, LABEL) and hole_of(door) else wrong).append(f"sees {told}")
+        assert shown < CONTENT, told
+    assert wrong == [], "\n".join(wrong)
+    if holes:
+        pytest.xfail(f"{hole_of(door)}: {holes}")
+
+
+PRIVATE = ("result", "output", "file", "log")
+
+
+@pytest.mark.parametrize("door", [name for name, door in DOORS.items() if "<job>" in f"{door.path}{door.arguments}"])
+@pytest.mark.parametrize("account", ["alpha org admin", "alpha admin"])
+def test_results_for_their_owner_alone_are_for_no_admin(clients, world, account, door):
+    mate = world.of(account)["mate"]
+    private = type(mate)(mate.person, mate.organization, {**mate.names, "job": mate.names["private"]})
+    told = DOORS[door].ask(clients[account], private).text
+    assert not {word.rpartition("-")[2] for word in mate.words("hush", told)} & {*PRIVATE}, told[:2000]

@@ -123,7 +123,7 @@ def test_a_connections_number_has_room(doctype):
     assert column["Type"].startswith("bigint")
 
 
-@pytest.mark.parametrize("doctype", [*desk_access.TENANT_DOCTYPES, "Job Type"])
+@pytest.mark.parametrize("doctype", [*desk_access.DECIDING, "Job Type"])
 def test_every_field_is_of_a_type_that_may_be_saved(doctype):
     allowed = frappe.get_meta("DocField").get_field("fieldtype").options.split("\n")
     assert [field.fieldname for field in frappe.get_meta(doctype).fields if field.fieldtype not in allowed] == []
@@ -150,7 +150,7 @@ def test_the_sidebar_leads_to_all_that_people_open_each_with_its_icon():
     links = {item["link_to"]: item for item in LINKS if item["type"] == "Link"}
     assert all(frappe.db.exists(item["link_type"], name) for name, item in links.items())
     inner = {"Background Job Dependency"}
-    assert set(links) >= {*desk_access.TENANT_DOCTYPES, "Job Type", "Job Engine Settings", *REPORTS} - inner
+    assert set(links) >= {*desk_access.DECIDING, "Job Type", "Job Engine Settings", *REPORTS} - inner
     icons = [item["icon"] for item in LINKS]
     assert all(icons)
     assert len(set(icons)) == len(icons)

@@ -12,7 +12,7 @@ from dartwing_core.jobs import delete_dead_letter_job, executor, submit_batch, s
 from dartwing_core.jobs import job as part
 from dartwing_core.jobs.access import desk_access
 from dartwing_core.jobs.operations import references
-from tests.support import factory, schedules
+from tests.support import contents, factory, schedules
 
 KEPT = []
 
@@ -108,7 +108,7 @@ def test_deleting_a_finished_job_takes_its_history_along(job):
 
 def test_a_deleted_document_keeps_nothing_of_ours(job):
     executor.execute_job(job.name, 1)
-    frappe.db.set_value("Background Job", job.name, {"input_parameters": '{"text": "s3cret"}', "result": '"s3cret"'})
+    contents.store(job.name, {"input_parameters": '{"text": "s3cret"}', "result": '"s3cret"'})
     batch = submit_batch(factory.ALPHA, [part(job.job_type, {"text": "s3cret"})], description="s3cret").name
     frappe.db.set_value("Job Batch", batch, "status", "Canceled")
     schedule = {"title": "s3cret", "parameters": '{"text": "s3cret"}', "cron": "0 7 * * *", "frequency": "Cron"}
@@ -116,8 +116,8 @@ def test_a_deleted_document_keeps_nothing_of_ours(job):
     schedule = frappe.get_doc(schedule).insert().name
     run = frappe.get_all("Background Job Run", {"background_job": job.name}, pluck="name")[0]
     log = frappe.get_all("Job Execution Log", {"background_job": job.name}, pluck="name")[0]
-    frappe.db.set_value("Background Job Run", run, "traceback", "s3cret")
-    frappe.db.set_value("Job Execution Log", log, "message", "s3cret")
+    contents.store(run, {"traceback": "s3cret"}, "Background Job Run")
+    contents.store(log, {"message": "s3cret"}, "Job Execution Log")
     gone = [("Background Job Run", run), ("Job Execution Log", log), ("Background Job", job.name), ("Job Batch", batch)]
     for doctype, name in (*gone, ("Job Schedule", schedule)):
         frappe.delete_doc(doctype, name)

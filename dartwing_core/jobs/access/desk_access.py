@@ -11,7 +11,6 @@ from pypika.queries import Table
 from pypika.terms import Criterion, EmptyCriterion
 
 from ..base import config
-from ..base.texts import cut
 from . import visibility
 from .visibility import Viewer
 
@@ -22,8 +21,6 @@ ORGANIZATION, MEMBER = "Organization", "Org Member"
 HISTORY = (config.RUN, config.LOG, config.DEPENDENCY)
 ENGINE_DOCTYPES = (config.JOB, *HISTORY, config.BATCH, config.CIRCUIT, config.REMOVAL)
 """DocTypes that only the engine writes."""
-TENANT_DOCTYPES = (*ENGINE_DOCTYPES, config.SCHEDULE, ORGANIZATION, MEMBER)
-WRITTEN_BY_ADMINS = (config.SCHEDULE, ORGANIZATION, MEMBER)
 READING = frozenset({None, "read", "select", "print", "email", "report", "export"})
 DECIDING = {
     config.JOB: visibility.DECIDING_FIELDS,
@@ -33,7 +30,7 @@ DECIDING = {
     **dict.fromkeys((config.REMOVAL, ORGANIZATION), ("name",)),
     MEMBER: ("user", "organization"),
 }
-"""The columns that decide who may see a row."""
+"""The columns that decide who may see a row, of each DocType whose rows are not everybody's."""
 
 
 def conditions(user: str | None = None, doctype: str = config.JOB) -> str:
@@ -67,7 +64,7 @@ def has_permission(doc: Document, ptype: str | None = None, user: str | None = N
     rows = [doc]
     if isinstance(doc.name, str):
         rows += frappe.db.get_values(doc.doctype, doc.name, DECIDING[doc.doctype], as_dict=True)
-    is_write = doc.doctype in WRITTEN_BY_ADMINS and ptype not in READING
+    is_write = ptype not in READING and doc.doctype not in ENGINE_DOCTYPES
     may = _may_write if is_write else may_see
     return viewer.sees_everything or all(may(doc.doctype, row, viewer) for row in rows)
 
@@ -104,7 +101,7 @@ def throw_missing(doctype: str, name: Any) -> None:
         error = frappe.DoesNotExistError(doctype=doctype)  # Frappe 16 makes it a 403 for users without a role
     except TypeError:
         error = frappe.DoesNotExistError
-    frappe.throw(_("{0} {1} not found").format(_(doctype), cut(name)), error)
+    frappe.throw(_("{0} {1} not found").format(_(doctype), name), error)
 
 
 def _as_sql(criterion: Criterion) -> str:

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import frappe
 import pytest
 
-from tests.support import factory, http, processes
+from tests.support import http, processes
 from tests.support.http import Client
 
-from .world import ACCOUNTS, World
+from .world import ACCOUNTS, World, wipe
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +26,7 @@ def world(_connected: None) -> Iterator[World]:
     processes.queue_client().flushdb()  # first: Frappe deletes no document while a queue is long
     yield World()
     frappe.db.rollback()
-    factory.wipe()
-    factory.dismiss()
+    wipe()
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from tests.support.http import Client
 ALPHA, BETA = factory.ALPHA, factory.BETA
 TYPE, PRIVATE_TYPE, BROKEN_TYPE = "test_tenants", "test_tenants_private", "test_tenants_broken"
 FILE = "tell-file.txt"
+MADE_BY_ATTACKERS = ("File", "ToDo", "Comment", "Communication", "Kanban Board", "Report", "Prepared Report")
 ROLE = "Test Desk"
 """A role of another app, which opens Desk and none of our DocTypes."""
 
@@ -126,12 +127,19 @@ def word_of(person: str) -> str:
     return re.sub(r"\W", "", person)
 
 
+def wipe() -> None:
+    """Take the work away, and what attackers have made."""
+    for doctype in MADE_BY_ATTACKERS:
+        frappe.db.delete(doctype, {"owner": ["like", "test_t_%"]})
+    factory.wipe()
+    factory.dismiss()
+
+
 class World:
     """All of it, made anew and committed."""
 
     def __init__(self) -> None:
-        factory.wipe()
-        factory.dismiss()
+        wipe()
         for organization in (ALPHA, BETA):
             factory.organization(organization)
         if not frappe.db.exists("Role", ROLE):

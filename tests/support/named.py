@@ -1,4 +1,4 @@
-"""Organizations as people make them, with an id that the engine has chosen; and as they made them once."""
+"""Organizations as people make them, with an id that the engine has chosen."""
 
 from __future__ import annotations
 
@@ -22,20 +22,6 @@ def organization(name: str, **values: object) -> Iterator[str]:
         yield document.name
     finally:
         remove(document.name)
-
-
-@contextmanager
-def old_organization(name: str) -> Iterator[str]:
-    """One from before organizations had random ids, whose name is its id and can be guessed."""
-    remove(name)
-    document = frappe.get_doc({"doctype": "Organization", "org_name": name, "org_type": "Family", "status": "Active"})
-    document.name = name
-    document.db_insert()
-    frappe.db.commit()
-    try:
-        yield name
-    finally:
-        remove(name)
 
 
 def remove(*organizations: str) -> None:

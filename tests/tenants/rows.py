@@ -47,4 +47,3 @@ def of_work(rows: Rows, work: Work) -> list[str]:
     owned = [row for doctype in (JOB, BATCH, SCHEDULE) for row in rows[doctype] if row["owner_user"] == user]
     owned += [row for doctype in (*OF_JOB, LOG) for row in rows[doctype] if row["background_job"] in jobs]
     return [str(row) for row in owned]
-

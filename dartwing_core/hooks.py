@@ -70,10 +70,9 @@ ignore_links_on_delete = [
 scheduler_events = {
     # Not "all", which Frappe 15 runs every four minutes.
     "cron": {
-        "* * * * *": ["dartwing_core.jobs.sweeper.sweep_background_jobs"],
-        "*/5 * * * *": ["dartwing_core.jobs.alerts.check_alerts"],
+        "* * * * *": ["dartwing_core.jobs.recovery.sweeper.sweep_background_jobs"],
+        "*/5 * * * *": ["dartwing_core.jobs.monitoring.alerts.check_alerts"],
     },
-    "daily": ["dartwing_core.jobs.digest.send_dead_letter_digest"],
 }
 
 default_log_clearing_doctypes = {"Background Job": 30}  # days

@@ -66,7 +66,9 @@ def seed() -> None:
             values = {"doctype": "Role", "role_name": role, "desk_access": 1}
             frappe.get_doc(values).insert(ignore_permissions=True)
     idempotency.make_secret()
-    sealing.make_key()  # now: running processes keep their configuration for a while
+    if sealing.make_key() and frappe.get_all("Background Job", limit=1):
+        text = "dartwing_core: encryption_key was missing in site_config.json. What jobs hold so far needs the old one."
+        click.secho(text, fg="red", err=True)
     sync_types()
     follow_adapter()
 

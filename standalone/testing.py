@@ -35,8 +35,7 @@ SIDES = {
 """These measure times, so the other tests run beside them with less claim to the processors."""
 NOT_FAST = (
     "test_*_plans.py",  # tables with many rows
-    *("test_scanning.py", "test_substitutes.py"),  # many texts; each function of Frappe's that we replace
-    *("test_digest.py", "test_heartbeat.py", "test_late_time_limits.py", "test_notifications.py"),  # they wait
+    *("test_heartbeat.py", "test_late_time_limits.py", "test_notifications.py"),  # they wait
     *("test_desk_figures.py", "test_retention.py", "test_circuit_probes.py", "schedule_runs/*.py"),
 )
 """Files of tests/integration that `--fast` leaves out: those that take longest for each of their tests."""

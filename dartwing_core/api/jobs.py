@@ -182,7 +182,7 @@ def run_now(job_id: JobId = REQUIRED) -> DueAgain:
 
 
 def _due_again(job: Any, done: str) -> DueAgain:
-    reason = waiting_reason.of_job(job.as_dict())
+    reason = waiting_reason.of_job(job.get_valid_dict(ignore_virtual=True))
     return {
         "job_id": job.name,
         "status": job.status,

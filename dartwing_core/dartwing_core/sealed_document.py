@@ -13,13 +13,10 @@ class SealedDocument(Document):
     """A document whose sealed fields are properties, which open them for who may see them."""
 
     def load_from_db(self) -> Any:
-        """Keep the sealed columns beside the document: Frappe takes them out of those that people read."""
+        """Take the sealed columns out of the values of the document."""
         found = super().load_from_db()
-        columns = {name: value for name, value in self.__dict__.items() if name.startswith(content.PREFIX) and value}
-        self.flags[content.KEPT] = columns
-        for field in (name.removeprefix(content.PREFIX) for name in columns):
-            if isinstance(getattr(type(self), field, None), property):
-                self.__dict__.pop(field, None)
+        columns = [name for name in self.__dict__ if name.startswith(content.PREFIX)]
+        content.keep(self, {name: self.__dict__.pop(name) for name in columns})
         return found
 
     def get(self, key: Any, *arguments: Any, **named: Any) -> Any:

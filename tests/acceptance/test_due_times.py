@@ -220,7 +220,7 @@ def test_the_scheduler_ends_when_it_is_told_to(scheduler, number):
 
 def test_frappes_own_loop_ticks_beside_it(sites, start_scheduler, workers):
     # Held at 789c3ef too.
-    scheduled = {"method": ("like", "dartwing_core.jobs.sweeper%")}
+    scheduled = {"method": ("like", "dartwing_core.jobs.recovery.sweeper%")}
     name = frappe.db.get_value(scheduled_types.DOCTYPE, scheduled)
     before = clock.site_time() - timedelta(hours=1)
     frappe.db.set_value(scheduled_types.DOCTYPE, name, "last_execution", before, update_modified=False)

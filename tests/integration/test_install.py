@@ -112,7 +112,8 @@ def test_unique_and_composite_indexes_exist():
 
 
 def test_the_scheduler_sweeps_every_minute():
-    found = frappe.get_doc("Scheduled Job Type", {"method": "dartwing_core.jobs.sweeper.sweep_background_jobs"})
+    method = "dartwing_core.jobs.recovery.sweeper.sweep_background_jobs"
+    found = frappe.get_doc("Scheduled Job Type", {"method": method})
     assert (found.cron_format, found.frequency, found.stopped) == ("* * * * *", "Cron", 0)
 
 

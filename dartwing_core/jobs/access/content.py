@@ -28,7 +28,8 @@ JSON = frozenset({"input_parameters", "result", "state"})
 TEXTS = frozenset({"log_lines", "traceback", "cancel_reason", "last_error"})
 ERROR = "error_message"
 KEPT = "sealed"
-"""In the flags of a document: its sealed columns, which Frappe takes out of those that people read."""
+JOB = "dartwing_job"
+"""In the flags of a document: its sealed columns; of an attempt, what decides who may see its job."""
 TRACEBACK_LEVEL = 1
 LINE_LENGTH = 140
 """Characters of an error that stay readable."""
@@ -69,8 +70,7 @@ def _sealed(field: str, text: str | None) -> str | None:
 
 def parameters_of(job: Mapping[str, Any]) -> str | None:
     """The parameters of a stored job as JSON. Raises SealError."""
-    token = job[column("input_parameters")]
-    return sealing.opened(token) if token else None
+    return opened({"sealed_input_parameters": job[column("input_parameters")]})["input_parameters"]
 
 
 def log_sealer() -> Callable[[str | None], str | None]:
@@ -107,7 +107,7 @@ def _opened(row: Row, open_token: Callable[[str, str], str | None]) -> Row:
         if field == name:
             found.setdefault(name, value)
         elif value is not None:
-            found[field] = open_token(field, value)
+            found[field] = open_token(field, value) if sealing.is_sealed(value) else value
         elif field != ERROR:  # one line lies in its own column
             found[field] = None
     return cast(Row, found)
@@ -146,23 +146,27 @@ def opened_schedule(name: str, parameters: str | None) -> str | None:
 # Documents -----------------------------------------------------------------------------------------------------------
 
 
+def unsealed(row: Mapping[str, Any]) -> Columns:
+    """The columns of a row that are not sealed."""
+    return {name: value for name, value in row.items() if not name.startswith(PREFIX)}
+
+
+def keep(document: Document, columns: Mapping[str, Any]) -> None:
+    """Keep the sealed ones of these columns beside a document, where no request can send any."""
+    document.flags[KEPT] = {name: value for name, value in columns.items() if name.startswith(PREFIX) and value}
+
+
 def of_document(document: Document, field: str) -> str | None:
-    """A sealed field of a document, if the session's user may see it. Code without a request always may."""
-    if field in document.__dict__:  # of a document that code has made, or whose texts are escaped for a print
-        return document.__dict__[field]
-    kept = document.flags.get(KEPT, {}).get(column(field))
-    token = document.get(column(field)) or kept
-    if token is None:
-        return None
-    is_asked = getattr(frappe.local, "request", None) is not None
-    may_open = not is_asked or ((token == kept or _is_stored(document, field, token)) and _may_see(document, field))
-    return _told(field, token) if may_open else None
+    """A sealed field of a document, if the session's user may see it. The engine's and the site's own code always may.
 
-
-def _is_stored(document: Document, field: str, token: Any) -> bool:
-    """Whether the document's row holds the token. The sender of a document may have put another's into it."""
-    name = document.name
-    return isinstance(name, str) and frappe.db.get_value(document.doctype, name, column(field)) == token
+    A background job of Frappe's, such as a print, works for a user as a request does.
+    """
+    written = document.__dict__.get(field)  # by code that has made the document, or escaped its texts for a print
+    token = document.flags.get(KEPT, {}).get(column(field))
+    if written is not None or token is None:
+        return written
+    is_asked = getattr(frappe.local, "request", None) or getattr(frappe.local, "job", None)
+    return None if is_asked and not _may_see(document, field) else _told(field, token)
 
 
 def may_see_tracebacks() -> bool:
@@ -176,14 +180,12 @@ def _may_see(document: Document, field: str) -> bool:
         return True
     if document.doctype in (config.BATCH, config.SCHEDULE):
         return viewer.can_see(document.owner_user, document.organization)
-    job: Any = document if document.doctype == config.JOB else _job_of(document.background_job)
+    job: Any = document
+    if document.doctype != config.JOB:
+        job = document.flags[JOB] = document.flags.get(JOB) or visibility.deciding_row(document.background_job)
     if not job or not viewer.can_see_job(job) or field == "state":
         return False
     if field == "traceback":
         return may_see_tracebacks()
     is_of_result = field in visibility.RESULTS or (field == "log_lines" and job["status"] == JobStatus.COMPLETED)
     return not is_of_result or viewer.can_see_result(job)
-
-
-def _job_of(name: str) -> Any:
-    return frappe.db.get_value(config.JOB, name, ["status", *visibility.DECIDING_FIELDS], as_dict=True)

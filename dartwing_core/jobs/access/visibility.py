@@ -33,6 +33,11 @@ OWNER_ONLY = "Owner Only"
 """`results_visible_to` of a Job Type."""
 
 
+def deciding_row(job: str) -> Any:
+    """The columns that decide who may see a job and its result. None if there is no such job."""
+    return frappe.db.get_value(config.JOB, job, ["status", *DECIDING_FIELDS], as_dict=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Viewer:
     """A user, with what they may see at this moment."""

@@ -192,7 +192,8 @@ def storable(result: Any, max_bytes: int, secrets: Collection[str] = ()) -> str 
     except Exception as error:
         return _note(_("The result can't be stored: {0}").format(describe(error, secrets)))
     if len(text) > max_bytes:
-        return _note(_("The result is larger than {0} bytes; attach it as a File instead.").format(max_bytes))
+        text = _("The result is larger than {0} bytes. Keep it in a file, by context.attach.")
+        return _note(text.format(max_bytes))
     return text
 
 

@@ -110,7 +110,6 @@ class Settings:
     slice_seconds: float = 5
     """Seconds in which a process claims one job after the other. 0: a process for each job."""
     paused_queues: frozenset[str] = frozenset()
-    sends_digest: bool = True
     mutes_alerts: bool = False
     alert_dead_letters: int = 50
     alert_jobs_in_line: int = 1_000
@@ -197,7 +196,6 @@ def _read_settings() -> Settings:
     saved = frappe.get_cached_doc(SETTINGS)
     values: dict[str, Any] = {
         "paused_queues": parse_names(saved.get("paused_queues")),
-        "sends_digest": saved.get("dead_letter_digest") != "Never",
         "default_organization": saved.get("default_organization") or None,
     }
     if saved.get("slice_seconds") is not None:

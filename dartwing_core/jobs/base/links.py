@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
-
 import frappe
-from frappe.utils import get_url, get_url_to_form, get_url_to_list
+from frappe.utils import get_url, get_url_to_form
 
 from . import config
 
@@ -20,9 +18,3 @@ def has_desk(user: str) -> bool:
 def to_job(user: str, job_id: str) -> str:
     """The address of a job for this user."""
     return get_url_to_form(config.JOB, job_id) if has_desk(user) else f"{get_url(JOB_CENTER)}#{job_id}"
-
-
-def to_list(user: str, **filters: str) -> str:
-    """The address of a list of jobs for this user. Filters are fields that both pages know (organization, status)."""
-    page = get_url_to_list(config.JOB) if has_desk(user) else get_url(JOB_CENTER)
-    return f"{page}?{urlencode(filters)}"

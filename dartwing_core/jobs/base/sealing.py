@@ -72,14 +72,14 @@ def _cipher_of(key: str) -> Fernet:
         raise SealError(_("{0} in the site's site_config.json is not valid.").format(KEY)) from error
 
 
-def make_key() -> None:
-    """Give the site an encryption key, as Frappe does, if it has none."""
+def make_key() -> bool:
+    """Give the site an encryption key, as Frappe does, if it has none. Returns whether it has made one."""
     from frappe.utils.password import get_encryption_key  # late, for the same reason
 
-    if not _key():
-        with filelock(KEY):  # of two processes that make one, the second would replace the first one's
-            if not _key():
-                get_encryption_key()
+    if _key():
+        return False
+    with filelock(KEY):  # of two processes that make one, the second would replace the first one's
+        return not _key() and bool(get_encryption_key())
 
 
 def _valid_key() -> str:

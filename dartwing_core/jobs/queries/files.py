@@ -7,6 +7,7 @@ from typing import IO, Any
 from frappe import _
 
 from ..access import visibility
+from ..base.sealing import SealError
 from ..base.texts import cut
 from ..errors import JobNotFoundError
 from ..store import job_files
@@ -15,7 +16,14 @@ from . import visible_jobs
 
 
 def listed(job_id: str) -> list[dict[str, Any]]:
-    """Name, size in bytes, MIME type and address of each file of a job. The caller has asked who may see them."""
+    """Name, size in bytes, MIME type and address of each file of a job. The caller has asked who may see them.
+
+    Empty if the site's key is not the one that has sealed their index.
+    """
+    try:
+        files = job_files.files_of(job_id)
+    except SealError:
+        return []
     return [
         {
             "name": file["name"],
@@ -23,7 +31,7 @@ def listed(job_id: str) -> list[dict[str, Any]]:
             "type": file["type"],
             "file_url": job_files.address_of(job_id, file["name"]),
         }
-        for file in job_files.files_of(job_id)
+        for file in files
     ]
 
 

@@ -14,7 +14,6 @@ from functools import partial
 from typing import TypeVar
 
 import frappe
-from frappe.utils import cint
 from pypika.functions import Coalesce
 from pypika.queries import QueryBuilder
 from pypika.terms import ExistsCriterion
@@ -31,12 +30,6 @@ BATCH = 500
 MAX_SECONDS = 1_200.0
 """A run ends after this time. Frappe's workers give the clean-up of all logs 25 minutes."""
 _HISTORY = (config.LOG, config.RUN, config.DEPENDENCY)
-
-
-def daily_cleanup() -> int:
-    """The original's name for the clean-up by the Log Settings. Returns how many jobs were deleted. Commits."""
-    days = frappe.db.get_value("Logs To Clear", {"ref_doctype": config.JOB, "parent": "Log Settings"}, "days")
-    return clear_old_jobs(cint(days) or DEFAULT_DAYS)
 
 
 def clear_old_jobs(days: int) -> int:

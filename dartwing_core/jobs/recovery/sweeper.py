@@ -120,13 +120,3 @@ def sweep_background_jobs() -> None:
     """Sweep: the scheduler's entry of each minute."""
     sweep()
     best_effort.run(labels.recall_referring)
-
-
-def process_retry_queue() -> None:
-    """The original's name for the part of the sweep that retries failed jobs."""
-    sweep()
-
-
-def process_dependent_jobs() -> None:
-    """The original's name for the part of the sweep that releases dependent jobs."""
-    sweep()

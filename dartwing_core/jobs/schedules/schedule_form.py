@@ -182,6 +182,7 @@ def _keep_state(schedule: Document) -> None:
     state = None if is_new else schedule_store.lock_state(schedule.name)
     for column in schedule_store.STATE_COLUMNS:
         schedule.set(column, state.get(column) if state else None)
+    content.keep(schedule, state or {})
 
 
 def _set_owner(schedule: Document) -> None:
@@ -208,6 +209,7 @@ def _set_next(schedule: Document, found: Recurrence, now: float) -> None:
     due = found.next_after(now) if schedule.enabled else None
     schedule.update(schedule_store.next_columns(due))
     schedule.update({"refusals": 0, content.column("last_error"): None, "last_error_at": None})
+    content.keep(schedule, {})
 
 
 def _differs(schedule: Document, before: Document, fields: Iterable[str]) -> bool:

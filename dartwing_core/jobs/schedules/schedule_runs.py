@@ -17,6 +17,7 @@ from frappe import _
 from ..access import standing, tenancy
 from ..base import clock, plain_text
 from ..base.row_types import Columns
+from ..base.sealing import SealError
 from ..db import best_effort, sql
 from ..errors import InvalidJobError, JobBusyError, RateLimitError
 from ..store import job_store, new_rows, schedule_store
@@ -32,7 +33,7 @@ LOOK_AGAIN = 60
 """Seconds until a schedule that can't run now (suspended, queue full, an unexpected error) is checked again."""
 ERROR_LENGTH = 500
 SKIP, CATCH_UP = "Skip", "Catch Up"
-NOT_NOW = (RateLimitError, JobBusyError)
+NOT_NOW = (RateLimitError, JobBusyError, SealError)
 REFUSED = (InvalidJobError, frappe.PermissionError, frappe.ValidationError)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import frappe
 from frappe import _
 
-from ..access import permission, visibility
+from ..access import content, permission, visibility
 from ..access.standing import Standing
 from ..attempt import declared_types, functions
 from ..attempt.named_paths import HOOK
@@ -279,6 +279,7 @@ def as_new_document(row: Mapping[str, Any]) -> Document:
 
 def as_document(row: Mapping[str, Any]) -> Document:
     """The Background Job document of an inserted row, without reading it back."""
-    document = frappe.get_doc({"doctype": config.JOB, **row})
+    document = frappe.get_doc({"doctype": config.JOB, **content.unsealed(row)})
+    content.keep(document, row)
     document.set("__islocal", False)
     return document

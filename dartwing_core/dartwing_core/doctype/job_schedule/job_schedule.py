@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import frappe
@@ -10,6 +10,7 @@ from dartwing_core.dartwing_core.guarded_document import OrganizationsDocument
 from dartwing_core.dartwing_core.sealed_document import SealedDocument, sealed_field
 from dartwing_core.jobs.access import content
 from dartwing_core.jobs.base import config, ids
+from dartwing_core.jobs.base.sealing import SealError
 from dartwing_core.jobs.schedules import schedule_form
 
 
@@ -23,7 +24,8 @@ class JobSchedule(OrganizationsDocument, SealedDocument):
     def load_from_db(self) -> Any:
         """Open the parameters, which people edit. In the row and in caches they are sealed."""
         found = super().load_from_db()
-        self.parameters = content.opened_schedule(self.name, self.parameters)
+        with suppress(SealError):  # of another key: people can still disable the schedule, or give parameters anew
+            self.parameters = content.opened_schedule(self.name, self.parameters)
         return found
 
     def db_insert(self, *arguments: Any, **named: Any) -> None:

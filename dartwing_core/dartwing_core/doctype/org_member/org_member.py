@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import frappe
 from frappe import _
-from frappe.model.document import Document
 from frappe.utils import escape_html, getdate
 
 from dartwing_core.dartwing_core.guarded_document import OrganizationsDocument
@@ -33,10 +32,6 @@ class OrgMember(OrganizationsDocument):
     def on_trash(self) -> None:
         """Let the end of the membership count at once within this request."""
         visibility.forget()
-
-    def validate_share(self, docshare: Document) -> None:
-        """Refuse every share."""
-        frappe.throw(_("Memberships can't be shared."), frappe.PermissionError)
 
 
 def on_doctype_update() -> None:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import frappe
 from frappe import _
-from frappe.model.document import Document
 from frappe.utils import escape_html
 
 from dartwing_core.dartwing_core.guarded_document import GuardedDocument
@@ -57,7 +56,3 @@ class Organization(GuardedDocument):
         if any(sizes):
             text = _("All data of {0} are being removed for good: {1} jobs, {2} schedules, {3} members.")
             frappe.msgprint(text.format(frappe.bold(escape_html(self.org_name)), *sizes))
-
-    def validate_share(self, docshare: Document) -> None:
-        """Refuse every share."""
-        frappe.throw(_("Organizations can't be shared. Make the user an Org Member instead."), frappe.PermissionError)

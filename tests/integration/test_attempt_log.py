@@ -9,7 +9,7 @@ import pytest
 
 from dartwing_core.jobs import JobNotFoundError, get_job_details
 from dartwing_core.jobs.attempt import attempt_log, heartbeat
-from tests.support import database, factory
+from tests.support import contents, database, factory
 from tests.support.jobs import run, submitted, submitted_by
 from tests.support.listener import listening
 from tests.support.races import Meanwhile
@@ -80,9 +80,11 @@ def test_others_see_it_while_the_job_runs(tmp_path, monkeypatch):
     job = submitted(logging(default_timeout=60), lines=[["read"]], until=str(end))
     with listening() as heard:
         running = Meanwhile(lambda: run(job))
-        stored = "SELECT log_lines FROM `tabBackground Job Run` WHERE background_job = %s"
+        stored = "SELECT sealed_log_lines FROM `tabBackground Job Run` WHERE background_job = %s"
         until(lambda: database.value(stored, job.name), 20, "the heartbeat's log")
-        assert [line["text"] for line in json.loads(database.value(stored, job.name))] == ["read"]
+        assert "read" not in database.value(stored, job.name)
+        lines = json.loads(contents.stored({"background_job": job.name}, "log_lines", contents.RUN))
+        assert [line["text"] for line in lines] == ["read"]
         end.touch()
         running.answer()
     told = heard.of(job, "job_progress", f"user:{job.owner_user}")

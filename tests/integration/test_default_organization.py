@@ -23,9 +23,9 @@ from dartwing_core.jobs import (
 from dartwing_core.jobs.access import tenancy, visibility
 from dartwing_core.jobs.attempt import functions
 from dartwing_core.jobs.operations.default_organization import set_default_organization
-from tests.support import database, factory, processes
+from tests.support import contents, database, factory, processes
 from tests.support.enqueued_functions import NAME, by_pattern
-from tests.support.jobs import run, set_columns, status, submitted_for
+from tests.support.jobs import run, status, submitted_for
 from tests.support.schedules import made as schedule
 from tests.support.sessions import as_user
 from tests.support.settings import settings
@@ -115,7 +115,7 @@ def test_jobs_wait_for_nobody_who_is_no_member_any_more(clerk):
 def test_its_state_counts_for_all(default, clerk, state):
     made = submitted(clerk)
     run(made)
-    set_columns(made, output_reference="REPORT-1")
+    contents.store(made.name, {"output_reference": "REPORT-1"})
     frappe.db.set_value("Organization", default, "status", state)
     frappe.db.commit()
     assert as_user(clerk, get_job_details, made.name)["result_is_hidden"]

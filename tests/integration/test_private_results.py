@@ -58,7 +58,7 @@ def shown(made, user: str) -> bool:
     frappe.set_user(user)
     status, details = get_job_status(made.name), get_job_details(made.name)
     listed = next(one for one in list_jobs(limit=100)["jobs"] if one["job_id"] == made.name)
-    row = visible_jobs.visible_job(made.name, *job_store.light_fields(), "result")
+    row = visible_jobs.visible_job(made.name, *job_store.light_fields(), "result", "output_reference")
     has_file = files.is_readable(made)
     frappe.set_user("Administrator")
     answers = {bool(details["files"]), has_file}

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 APP, TESTS = ROOT / "dartwing_core", ROOT / "tests"
 OF_MODULES = (APP, APP / "dartwing_core", APP / "jobs")
 """Folders that the columns of modules begin at."""
-TABLES = {"SECURITY.md": "## What protects what", "docs/reliability.md": "# Reliability"}
+TABLES = {"SECURITY.md": "## How it is kept", "docs/reliability.md": "# Reliability"}
 """Headings of the tables with a promise, its modules and its tests in each row."""
 
 

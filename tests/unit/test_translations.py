@@ -28,7 +28,6 @@ def test_the_committed_template_is_current():
         "Job Circuit",  # a DocType
         "Log in",  # the job center
         "Seconds",  # a chart
-        "For example",  # an e-mail
     ],
 )
 def test_texts_of_every_kind_are_found(text):

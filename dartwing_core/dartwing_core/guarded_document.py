@@ -9,6 +9,7 @@ from frappe import _
 from frappe.model.document import Document
 
 from dartwing_core.jobs.access import desk_access, visibility
+from dartwing_core.jobs.base.texts import cut
 
 TEXTS = frozenset({"Data", "Small Text", "Text", "Long Text", "JSON"})
 """Types of fields that print formats show as HTML. They escape fields of type Code."""
@@ -67,13 +68,25 @@ class OrganizationsDocument(GuardedDocument):
     organization: Any
 
     def insert(self, *arguments: Any, **named: Any) -> Document:
-        """Insert the document for the organization. Frappe checks the link before any hook of the document."""
-        self.organization = visibility.viewer().id_of(self.organization)
+        """Insert the document for the organization. Frappe 15 looks a link up before it checks permissions.
+
+        So a foreign organization is refused here, in the words for one that does not exist.
+        """
+        viewer = visibility.viewer()
+        self.organization = viewer.id_of(self.organization)
+        if self.organization and not (viewer.sees_everything or self.organization in viewer.reach.members):
+            text = _("You are not a member of the organization {0}.")
+            frappe.throw(text.format(cut(self.organization)), frappe.PermissionError)
         return super().insert(*arguments, **named)
 
 
 class EngineDocument(GuardedDocument):
     """A document that only the engine writes, by SQL. So every save of the document is refused."""
+
+    def insert(self, *arguments: Any, **named: Any) -> Document:
+        """Refuse every insert, before Frappe looks links up."""
+        self.validate()
+        return super().insert(*arguments, **named)
 
     def validate(self) -> None:
         """Refuse every save."""

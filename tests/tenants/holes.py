@@ -18,9 +18,6 @@ HOLES = {
     "validate_link": LINK,
     **dict.fromkeys(("print page", "print of a schedule"), TRACEBACK),
     **dict.fromkeys((f"insert of a {one}" for one in ("tag", "ToDo", "comment", "share")), SAVED),
-    **dict.fromkeys(("insert of a circuit", "insert of a dependency"), SAVED),
-    **dict.fromkeys(("insert", "insert_many", "insert of an event", "insert of an attempt", "form, new"), SAVED),
-    **dict.fromkeys(("POST", "POST with a name", "POST 2", "amend", "a new schedule"), SAVED),
     **dict.fromkeys(("DELETE", "DELETE 2", "delete", "delete of several", "bulk_update"), MISSING),
     **dict.fromkeys((f"DELETE of a{one}" for one in ("n attempt", " batch", " circuit", " schedule")), MISSING),
 }

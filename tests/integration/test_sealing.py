@@ -30,7 +30,9 @@ from dartwing_core.jobs.access import content
 from dartwing_core.jobs.base import sealing
 from dartwing_core.jobs.db import sql
 from dartwing_core.jobs.errors import InvalidJobError
-from tests.support import factory, schedules, web_request
+from dartwing_core.jobs.schedules import schedule_runs
+from dartwing_core.jobs.store import event_jobs
+from tests.support import contents, factory, files, schedules, web_request
 from tests.support.attempts import begun
 from tests.support.jobs import messages, run, submitted, submitted_for
 from tests.support.sessions import as_user
@@ -245,3 +247,77 @@ def test_only_the_first_line_of_an_error_is_clear(site):
     assert row["error_message"] == f"{line[: content.LINE_LENGTH - 1]}…"
     assert WORD not in str(row)
     assert WORD in get_job_details(job.name)["attempts"][0]["error_message"]
+
+
+# A key that is gone, or another one ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", [None, Fernet.generate_key().decode()])
+def test_a_job_that_tells_others_ends_without_the_sites_key(job_type, monkeypatch, key):
+    # Seen failing: the job stayed Running, since the row for the function could not be sealed.
+    monkeypatch.setattr(event_jobs, "_declared", lambda _hook: {"*": {"dead_letter": ["an_app.jobs.hear"]}})
+    job = submitted(job_type, text=WORD)
+    with site_key(key):
+        assert run(job)["status"] == "Dead Letter"
+    assert frappe.db.count(JOB, {"job_type": "enqueued_function", "organization": factory.ALPHA}) == 1
+
+
+def test_a_due_time_waits_for_the_sites_key(job_type):
+    # Seen failing: the due time counted as refused, and no job was made for it.
+    schedule = schedules.made(job_type, **schedules.every(60, parameters=json.dumps({"text": WORD})))
+    due = schedules.due_in(schedule, -5)
+    frappe.db.commit()
+    with site_key(Fernet.generate_key().decode()):
+        schedule_runs.sweep(10)
+    assert schedules.due_times(schedule) == []
+    frappe.db.set_value(SCHEDULE, schedule.name, "look_at_epoch", due)
+    frappe.db.commit()
+    schedule_runs.sweep(10)
+    assert schedules.due_times(schedule) == [due]
+
+
+def test_with_another_key_a_schedule_can_be_disabled_and_deleted(job_type):
+    # Seen failing: it could not even be loaded.
+    schedule = schedules.made(job_type, parameters=json.dumps({"text": WORD}))
+    with site_key(Fernet.generate_key().decode()):
+        loaded = frappe.get_doc(SCHEDULE, schedule.name)
+        loaded.enabled = 0
+        loaded.save()
+        frappe.db.commit()
+        assert frappe.db.get_value(SCHEDULE, schedule.name, "enabled") == 0
+    assert json.loads(frappe.get_doc(SCHEDULE, schedule.name).parameters) == {"text": WORD}
+    with site_key(Fernet.generate_key().decode()):
+        frappe.delete_doc(SCHEDULE, schedule.name)
+
+
+def test_with_another_key_the_page_of_a_job_with_files_opens(job_type):
+    # Seen failing: all of the job's details were an error.
+    job = files.given(submitted(job_type, text=WORD))
+    with site_key(Fernet.generate_key().decode()):
+        assert get_job_details(job.name)["files"] == []
+    assert [file["name"] for file in get_job_details(job.name)["files"]] == [files.NAME]
+
+
+# Frappe's background jobs and names that are filters ---------------------------------------------------------------
+
+
+def test_a_background_job_of_frappes_reads_what_its_user_may_see(site, alice, monkeypatch):
+    # Seen failing: an admin printed a result for its owner alone, by a print in the background.
+    admin = factory.user("prints", factory.ALPHA, org_role="Admin", roles=("Dartwing Admin",))
+    job_type = factory.job_type("store", results_visible_to="Owner Only")
+    job = submitted_for(alice, factory.ALPHA, job_type, kept=WORD)
+    run(job)
+    contents.store(job.name, {"result": json.dumps(WORD)})
+    frappe.db.commit()
+    monkeypatch.setattr(frappe.local, "job", frappe._dict(method="frappe.utils.print_format.print"), raising=False)
+    assert WORD in as_user(alice, lambda: frappe.get_doc(JOB, job.name).result)
+    assert as_user(admin, lambda: frappe.get_doc(JOB, job.name).result) is None
+
+
+def test_a_filter_in_place_of_a_name_finds_nothing(job_type, alice, bob, is_request):
+    # Seen failing: whether the answer was 403 or 404 told if a foreign title matched.
+    submitted_for(bob, factory.BETA, job_type, text=WORD)
+    own = submitted_for(alice, factory.ALPHA, job_type, text="own")
+    for filters in ({"name": own.name}, {"organization": factory.BETA}, {"organization": "none"}):
+        with pytest.raises(frappe.DoesNotExistError, match="document not found"):
+            as_user(alice, frappe.get_doc, JOB, filters)

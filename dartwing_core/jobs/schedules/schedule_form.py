@@ -12,7 +12,7 @@ from frappe import _
 from frappe.utils import cint, get_system_timezone
 
 from ..access import content, visibility
-from ..base import canonical, clock, secret_values
+from ..base import canonical, clock, sealing, secret_values
 from ..errors import InvalidJobError, UnknownHandlerError
 from ..store import schedule_store
 from ..store.schedule_store import ScheduleRow, ScheduleWork
@@ -106,7 +106,8 @@ def _fill_in(schedule: Document) -> None:
     before = schedule.get_doc_before_save()
     if not before or before.parameters != schedule.parameters:
         given_parameters.check_size(len(schedule.parameters or ""))
-    _seal(schedule, parameters_of(schedule.as_dict()) or {})
+    if not before or not sealing.is_sealed(before.parameters) or before.parameters != schedule.parameters:
+        _seal(schedule, parameters_of(schedule.as_dict()) or {})  # else nobody can read them: see `JobSchedule`
     schedule.catch_up_limit = cint(schedule.catch_up_limit) or DEFAULT_CATCH_UP
     if not 1 <= schedule.catch_up_limit <= MOST_CATCH_UP:
         raise InvalidJobError(_("Catch Up at Most must be between {0} and {1}.").format(1, MOST_CATCH_UP))

@@ -15,6 +15,7 @@ import sys
 WORKER_COMMANDS = frozenset({"worker", "worker-pool"})
 MODULES = (
     "pymysql",
+    "cryptography.fernet",
     "pydantic",
     "rq.job",
     "frappe.database.mariadb.database",

@@ -53,22 +53,6 @@ class OrgMemberTenancy:
     All users of Desk are members of the site's Default Organization, without such a row.
     """
 
-    def orgs_of(self, user: str) -> list[str]:
-        """The ids of the organizations of which the user is a member or an admin."""
-        return self.reach_of(user).members
-
-    def is_member(self, user: str, organization: str) -> bool:
-        """Whether the user is a member or an admin of the organization."""
-        return self.standing(user, organization).is_member
-
-    def is_admin(self, user: str, organization: str) -> bool:
-        """Whether the user is an admin of the organization."""
-        return self.standing(user, organization).role == ADMIN
-
-    def state_of(self, organization: str) -> str | None:
-        """The status of the organization. None if there is no such organization."""
-        return frappe.db.get_value("Organization", organization, "status")
-
     def standing(self, user: str, organization: str) -> Standing:
         """The organization's state and the user's role in it, in one statement. It may be given by name."""
         default = config.settings().default_organization

@@ -11,8 +11,8 @@ from ..base.config import JobType
 from ..base.texts import cut
 from ..errors import InvalidJobError, PermanentError
 from . import tenancy, visibility
-from .owner import Owner
 from .standing import Standing
+from .tenancy import Owner
 
 PERMISSION_TYPE = "Permission Type"
 

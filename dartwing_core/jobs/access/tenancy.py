@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import frappe
@@ -146,6 +146,24 @@ def seen_standing(columns: Mapping[str, Any]) -> Standing | None:
         return None
     state = columns["organization_state"]
     return Standing(state, columns["owner_role"], Limits(state, columns["is_paused"] or 0))
+
+
+@dataclass(slots=True)
+class Owner:
+    """The owner of a job, as they were at its claim."""
+
+    user: str
+    organization: str
+    """The job's organization."""
+    is_enabled: bool
+    language: str | None
+    time_zone: str | None
+    seen_standing: Standing | None
+    """Their standing in the organization. None if the site's adapter can't tell it in the statement of a claim."""
+
+    def standing(self) -> Standing:
+        """Their standing in the organization: as read at the claim, else from the adapter now."""
+        return self.seen_standing or standing(self.user, self.organization)
 
 
 _DEFAULT = OrgMemberTenancy()

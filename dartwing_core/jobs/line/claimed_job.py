@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from ..access.owner import Owner
+from ..access.tenancy import Owner
 from ..store.circuits import Circuit
 from ..store.queued_job import QueuedRow
 from .limits import Key

@@ -117,4 +117,4 @@ def _active_organizations(user: str) -> list[str]:
     """Two of the organizations of the site, for a user who sees all. An app's adapter tells those of the user."""
     if tenancy.is_default():
         return frappe.get_all(tenancy.ORGANIZATION, {"status": standing.ACTIVE}, pluck="name", limit=2)
-    return list(tenancy.adapter().orgs_of(user))
+    return tenancy.reach_of(user).members

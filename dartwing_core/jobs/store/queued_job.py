@@ -13,7 +13,7 @@ from pypika.queries import QueryBuilder
 from pypika.terms import Parameter
 
 from ..access import tenancy
-from ..access.owner import Owner
+from ..access.tenancy import Owner
 from ..base import clock, config
 from ..base.row_types import fields_of
 from ..db import sql

@@ -369,7 +369,7 @@ def test_cards_charts_progress_and_reports_have_a_limit(client, alice):
 
 
 def test_a_report_as_a_file_counts_too(web):
-    # Seen failing: without the call of `rate_limits` in the substitute for `export_query`.
+    # Seen failing: without the report's own count.
     manager = Client(web).with_token(factory.user("m_manager", roles=("System Manager", "Dartwing User")))
     body = {"report_name": "Job Type Performance", "filters": "{}", "file_format_type": "CSV", "visible_idx": "[]"}
     with engine_settings.settings(desk_limit=1):

@@ -75,8 +75,8 @@ def test_an_export_can_be_downloaded_by_its_owner_and_by_nobody_else(workers, we
     assert [row[0] for row in rows[1:]] == [f"R{n:04}" for n in range(3_000)]
     assert {row[1] for row in rows[1:]} == {"'=ü\n"}
 
-    assert Client(web).log_in(bob, PASSWORD).http.get(url, timeout=30).status_code == 403
-    assert Client(web).http.get(url, timeout=30).status_code == 403
+    assert Client(web).log_in(bob, PASSWORD).http.get(url, timeout=30).status_code == 404
+    assert Client(web).http.get(url, timeout=30).status_code == 401
 
 
 def test_an_export_that_may_not_be_is_dead_at_once_and_says_why(workers, alice):

@@ -12,7 +12,7 @@ import frappe
 
 from dartwing_core.jobs.rq import doorbells
 from dartwing_core.jobs.store.batch_store import CALLBACKS, PUBLIC_FIELDS
-from tests.support import factory
+from tests.support import contents, factory
 from tests.support.handlers import Upstream
 
 FLOOD = 5
@@ -67,8 +67,10 @@ class State(ABC):
         )
 
     def schedules(self) -> list[dict]:
-        fields = ["name", "anchor_epoch", "next_run_epoch", "look_at_epoch", "organization", "refusals", "last_error"]
-        return frappe.get_all("Job Schedule", {"job_type": self.job_type}, fields, order_by="name asc")
+        fields = ["name", "anchor_epoch", "next_run_epoch", "look_at_epoch", "organization", "refusals"]
+        fields.append("sealed_last_error")
+        rows = frappe.get_all("Job Schedule", {"job_type": self.job_type}, fields, order_by="name asc")
+        return [contents.opened_row(row) for row in rows]
 
     def set_paused(self, paused: bool) -> None:
         self.set_setting("is_paused", int(paused))

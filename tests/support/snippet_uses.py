@@ -95,11 +95,11 @@ def perform_in_their_test(app: types.ModuleType) -> None:
     frappe.db.rollback()
 
 
-def withdraw(app: types.ModuleType) -> None:
-    """The event of a document makes a job only for an invoice with a customer."""
-    assert app.withdrawals_of(Invoice("INV-13", "")) is None
-    asked = app.withdrawals_of(Invoice("INV-13", "Ann"))
-    assert asked["parameters"] == {"customer": "Ann"}
+def send_by_event(app: types.ModuleType) -> None:
+    """Call the function of a document's event."""
+    app.send(Invoice("INV-13", "Ann"), "on_submit")
+    (name,) = frappe.get_all("Background Job", {"job_type": "test_send_invoice"}, pluck="name")
+    assert contents.parameters(name) == {"customer": "Ann"}
 
 
 def send_by_class(app: types.ModuleType) -> None:
@@ -208,7 +208,7 @@ USES = {
     ("In your app's tests", "test_a_statement_is_sent"): run_their_test,
     ("In your app's tests", "test_a_statement_is_performed"): perform_in_their_test,
     ("In your app's tests", "test_a_statement_is_tried_again"): retry_in_their_test,
-    ("Events of documents", "withdrawals_of"): withdraw,
+    ("Events of documents", "send"): send_by_event,
     ("Classes", "SendInvoice"): send_by_class,
     ("In your app's tests", "test_a_statement_is_submitted"): run_their_trap,
     ("Writing handlers", "import_invoices"): run_with_nothing_to_do,

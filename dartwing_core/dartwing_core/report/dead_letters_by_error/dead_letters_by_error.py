@@ -6,12 +6,14 @@ from typing import Any
 
 from frappe import _
 
+from dartwing_core.api import rate_limits
 from dartwing_core.jobs.monitoring import reports
 
 
 def execute(filters: Any = None) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Dead letters that the user may see, by type and kind of error."""
     reports.check_reader()
+    rate_limits.count_view()
     filters = filters or {}
     return columns(), reports.dead_letters_by_error(filters.get("organization"), filters.get("job_type"))
 

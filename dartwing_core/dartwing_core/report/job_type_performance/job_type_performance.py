@@ -6,6 +6,7 @@ from typing import Any
 
 from frappe import _
 
+from dartwing_core.api import rate_limits
 from dartwing_core.jobs.monitoring import charts, reports
 
 CHARTED = 6  # types. With more, their names would be cut
@@ -14,6 +15,7 @@ CHARTED = 6  # types. With more, their names would be cut
 def execute(filters: Any = None) -> tuple[list[dict[str, Any]], list[dict[str, Any]], None, dict[str, Any] | None]:
     """Counts, failure rates and times of jobs that the user may see, by type."""
     reports.check_reader()
+    rate_limits.count_view()
     filters = filters or {}
     rows = reports.type_performance(filters.get("organization"), filters.get("hours") or 24)
     return columns(), rows, None, chart(rows)

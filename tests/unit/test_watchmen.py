@@ -75,7 +75,10 @@ def left_by(process: str, folder: Path) -> list[str]:
     alias = "import standalone.alias; standalone.alias.install()" if os.environ.get("DW_MODE") == "standalone" else ""
     begin = f"import sys; sys.path[:0] = {path!r}\n{alias}\nOTHERS = {OTHERS!r}\nOURS = {OURS!r}\n{LOOK}"
     program = f"{begin}\n{process}\nprint(json.dumps(sorted(set(replaced()))))"
-    ran = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, timeout=120)
+    (folder / "logs").mkdir(exist_ok=True)
+    sites = folder / "sites"  # Frappe 16 opens a log beside its folder as soon as it is imported
+    sites.mkdir(exist_ok=True)
+    ran = subprocess.run([sys.executable, "-c", program], cwd=sites, capture_output=True, text=True, timeout=120)
     assert ran.returncode == 0, ran.stderr
     return json.loads(ran.stdout.splitlines()[-1])
 

@@ -9,7 +9,7 @@ from frappe.model.document import Document
 
 from dartwing_core.jobs import executor, get_job_history, get_job_status, submit_job
 
-from . import factory, processes
+from . import contents, factory, processes
 from .waiting import until
 
 LONG_AGO = 10
@@ -98,7 +98,7 @@ def attempt_of(entry: bytes) -> str:
 
 def set_columns(job: Document, **values: Any) -> None:
     """Write these columns of its row, committed, as nobody but a test does."""
-    frappe.db.set_value("Background Job", job.name, values)
+    contents.store(job.name, values)
     frappe.db.commit()
 
 

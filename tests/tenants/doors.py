@@ -227,7 +227,7 @@ FRAPPES = {
     "REST 2 count": page(f"/api/v2/doctype/{JOB}/count", EXISTS, filters=ONE),
     # frappe.client
     "get": get(f"{CLIENT}.get", CONTENT, doctype=JOB, name="<job>"),
-    "get by filter": get(f"{CLIENT}.get", CONTENT, doctype=JOB, filters={"name": "<job>"}),
+    "get by filter": get(f"{CLIENT}.get", NOTHING, doctype=JOB, filters={"name": "<job>"}),
     "get_value": get(f"{CLIENT}.get_value", doctype=JOB, fieldname="error_message", filters={"name": "<dead>"}),
     "get_list": get(f"{CLIENT}.get_list", doctype=JOB, filters={"name": "<dead>"}, fields=TEXTS),
     "get_count": get(f"{CLIENT}.get_count", EXISTS, doctype=JOB, filters={"name": "<dead>"}),

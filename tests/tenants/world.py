@@ -129,10 +129,11 @@ def word_of(person: str) -> str:
 
 def wipe() -> None:
     """Take the work away, and what attackers have made."""
-    for doctype in MADE_BY_ATTACKERS:
-        frappe.db.delete(doctype, {"owner": ["like", "test_t_%"]})
     factory.wipe()
     factory.dismiss()
+    for doctype in MADE_BY_ATTACKERS:
+        frappe.db.delete(doctype, {"owner": ["like", "test_t_%"]})
+    frappe.db.commit()
 
 
 class World:

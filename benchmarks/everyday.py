@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks import _report
 
-ROUNDS, BLOCK = 300, 15
+ROUNDS, BLOCK = 150, 10
 MOST_RATIO, MOST_MEGABYTES = 1.05, 8
 
 

@@ -16,7 +16,7 @@ from frappe import _
 from ..base import config, sealing
 from ..base.row_types import Columns, Row
 from ..status import JobStatus
-from . import visibility
+from . import desk_access, visibility
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
@@ -178,12 +178,11 @@ def _may_see(document: Document, field: str) -> bool:
     viewer = visibility.viewer()
     if viewer.sees_everything:
         return True
-    if document.doctype in (config.BATCH, config.SCHEDULE):
-        return viewer.can_see(document.owner_user, document.organization)
-    job: Any = document
-    if document.doctype != config.JOB:
+    doctype, job = document.doctype, cast(Any, document)
+    if doctype == config.RUN:
+        doctype = config.JOB
         job = document.flags[JOB] = document.flags.get(JOB) or visibility.deciding_row(document.background_job)
-    if not job or not viewer.can_see_job(job) or field == "state":
+    if not desk_access.may_see(doctype, job, viewer) or field == "state":
         return False
     if field == "traceback":
         return may_see_tracebacks()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import _bare
-from dartwing_core.jobs.attempt import attempt
+from dartwing_core.jobs.run import attempt
 
 NOTES = "DW_SETTLE_NOTES"
 """The environment variable that names the file for notes of workers; without it they note nothing."""

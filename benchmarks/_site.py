@@ -99,7 +99,7 @@ def submit() -> None:
 
 def completed() -> int:
     """How many jobs of the organization are."""
-    from dartwing_core.jobs.base import config
+    from dartwing_core.jobs.lib import config
 
     query = f"SELECT COUNT(*) FROM `tab{config.JOB}` WHERE status = 'Completed' AND organization = %s"
     return database.value(query, ORGANIZATION)

@@ -15,8 +15,8 @@ import frappe
 
 from benchmarks import _report, _site
 from dartwing_core.jobs import batch, cancel_batch, chain, get_batch_status, group, job, retry_batch
-from dartwing_core.jobs.base import config
-from dartwing_core.jobs.ending import batch_end, child_jobs
+from dartwing_core.jobs.after import batch_end, child_jobs
+from dartwing_core.jobs.lib import config
 from tests.support.database import statements
 
 JOBS, PARENTS, ROUNDS = 10_000, 1_000, 200

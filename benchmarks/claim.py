@@ -13,7 +13,7 @@ from collections.abc import Callable
 import frappe
 
 from benchmarks import _report, _settles, _site, _window
-from dartwing_core.jobs.db import sql
+from dartwing_core.jobs.lib import sql
 from dartwing_core.jobs.line import claim, queue_view
 from tests.support import attempts
 from tests.support.database import statements

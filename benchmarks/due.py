@@ -22,9 +22,9 @@ from frappe.utils.scheduler import is_dormant
 
 from benchmarks import _report, _site, _workers
 from dartwing_core.jobs import submit_jobs
-from dartwing_core.jobs.base import clock, config
-from dartwing_core.jobs.recovery import agent
+from dartwing_core.jobs.lib import clock, config
 from dartwing_core.jobs.rq import leader, redis_queue
+from dartwing_core.jobs.sweep import agent
 from tests.support import factory, processes, schedules
 from tests.support.settings import system_settings
 from tests.support.waiting import until

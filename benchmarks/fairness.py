@@ -19,7 +19,7 @@ import frappe
 
 from benchmarks import _report, _site, _workers
 from dartwing_core.jobs import submit_job, submit_jobs
-from dartwing_core.jobs.base import clock
+from dartwing_core.jobs.lib import clock
 from tests.support import database, factory
 from tests.support.waiting import until
 

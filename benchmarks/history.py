@@ -19,7 +19,7 @@ import frappe
 
 from benchmarks import _report, _settles, _site
 from dartwing_core.jobs import submit_job
-from dartwing_core.jobs.base import config
+from dartwing_core.jobs.lib import config
 from tests.support import attempts, factory, population
 
 FINISHED, WAITING = 1_000_000, 100_000

@@ -19,7 +19,7 @@ from rq.job import Job
 
 from benchmarks import _bare, _report, _site, _workers
 from dartwing_core.jobs import submit_job
-from dartwing_core.jobs.base import config
+from dartwing_core.jobs.lib import config
 from tests.support.database import another_connection
 from tests.support.processes import queue_client
 from tests.support.waiting import until

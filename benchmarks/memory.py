@@ -13,7 +13,7 @@ import frappe
 
 from benchmarks import _report, _site, _workers
 from dartwing_core.jobs import JobStatus, get_job_status, submit_job
-from dartwing_core.jobs.store import job_files
+from dartwing_core.jobs.job import job_files
 from tests.support.waiting import until
 
 JOBS = 100

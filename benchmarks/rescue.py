@@ -25,7 +25,7 @@ import psutil
 
 from benchmarks import _report, _site, _workers
 from dartwing_core.jobs import submit_jobs
-from dartwing_core.jobs.base import config
+from dartwing_core.jobs.lib import config
 from tests.support.processes import start_agent
 from tests.support.waiting import until
 

@@ -11,9 +11,9 @@ import time
 import frappe
 
 from benchmarks import _report, _site
-from dartwing_core.jobs.base import config
-from dartwing_core.jobs.recovery import retention
+from dartwing_core.jobs.lib import config
 from dartwing_core.jobs.status import FINISHED
+from dartwing_core.jobs.sweep import retention
 from tests.support import population
 
 TARGET = 2  # seconds: 5,000 rows a second

@@ -19,7 +19,7 @@ import frappe
 
 from benchmarks import _report, _site, _wire
 from dartwing_core.jobs import submit_job, submit_jobs
-from dartwing_core.jobs.base import config
+from dartwing_core.jobs.lib import config
 
 ROUNDS = 300
 COUNTED = 20

@@ -17,8 +17,8 @@ import frappe
 import redis.connection
 
 from benchmarks import _report, _site
-from dartwing_core.jobs.base import clock, config
-from dartwing_core.jobs.recovery import sweeper
+from dartwing_core.jobs.lib import clock, config
+from dartwing_core.jobs.sweep import sweeper
 from tests.support import population
 from tests.support.database import statements
 

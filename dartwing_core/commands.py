@@ -31,7 +31,7 @@ def job_engine() -> None:
 @pass_context
 def agent(context: Any, interval: float) -> None:
     """Start retries, delayed jobs and schedules, and rescue lost jobs, where `bench schedule` does not run."""
-    from dartwing_core.jobs.recovery import agent as loop
+    from dartwing_core.jobs.sweep import agent as loop
 
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -46,7 +46,7 @@ def agent(context: Any, interval: float) -> None:
 @pass_context
 def sweep(context: Any) -> None:
     """Make one sweep, as the agent does every second, and print its counts."""
-    from dartwing_core.jobs.recovery import sweeper
+    from dartwing_core.jobs.sweep import sweeper
 
     with Site(context):
         report = sweeper.sweep()
@@ -66,7 +66,7 @@ def types(context: Any, sync: bool) -> None:
 def print_types(sync: bool) -> None:
     """Print the Job Types of the connected site, each with the fields in which it differs from its code."""
     from dartwing_core import install
-    from dartwing_core.jobs.attempt import declared_types
+    from dartwing_core.jobs.types import declared_types
 
     if sync:
         install.sync_types()

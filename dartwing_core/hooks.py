@@ -70,8 +70,8 @@ ignore_links_on_delete = [
 scheduler_events = {
     # Not "all", which Frappe 15 runs every four minutes.
     "cron": {
-        "* * * * *": ["dartwing_core.jobs.recovery.sweeper.sweep_background_jobs"],
-        "*/5 * * * *": ["dartwing_core.jobs.monitoring.alerts.check_alerts"],
+        "* * * * *": ["dartwing_core.jobs.sweep.sweeper.sweep_background_jobs"],
+        "*/5 * * * *": ["dartwing_core.jobs.sweep.alerts.check_alerts"],
     },
 }
 

@@ -59,7 +59,7 @@ def _keep_on(sites_path: str, stop: threading.Event) -> None:
 def _sweep_sites(sites_path: str, stop: threading.Event) -> None:
     from frappe.utils import get_sites
 
-    from dartwing_core.jobs.recovery import agent  # imported late: it takes a second, and Frappe's loop need not wait
+    from dartwing_core.jobs.sweep import agent  # imported late: it takes a second, and Frappe's loop need not wait
 
     agent.run(stop, lambda: get_sites(sites_path), sites_path)
 

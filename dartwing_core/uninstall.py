@@ -12,7 +12,7 @@ import frappe
 
 from dartwing_core.install import APP, ROLES
 from dartwing_core.jobs.access import tenancy
-from dartwing_core.jobs.store import job_files
+from dartwing_core.jobs.job import job_files
 
 
 def before_uninstall() -> None:

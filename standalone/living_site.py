@@ -22,9 +22,9 @@ import frappe
 from frappe.utils.password import update_password
 
 from dartwing_core.jobs import batch, cancel_job, list_jobs
-from dartwing_core.jobs.attempt import declared_types, handlers
 from dartwing_core.jobs.errors import UnknownHandlerError
 from dartwing_core.jobs.operations import hook_check
+from dartwing_core.jobs.types import declared_types, handlers
 from standalone.demo.scene import COMPANIES
 from standalone.shop_jobs import (
     WITHOUT_ADDRESS,

@@ -80,7 +80,7 @@ def site(_connected: None) -> Iterator[None]:
     """A site with the organizations Test Alpha and Test Beta, no test jobs, and Administrator logged in."""
     import frappe
 
-    from dartwing_core.jobs.db import connection
+    from dartwing_core.jobs.lib import connection
     from dartwing_core.jobs.rq import counters, redis_queue
     from tests.support import processes
 
@@ -103,7 +103,7 @@ def site(_connected: None) -> Iterator[None]:
 @pytest.fixture
 def no_sweeps(site: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody sweeps of their own accord: what is seen then is done by the straight way alone."""
-    from dartwing_core.jobs.recovery import sweeper
+    from dartwing_core.jobs.sweep import sweeper
 
     monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
     monkeypatch.setattr(sweeper, "sweep_after_submit", lambda: None)

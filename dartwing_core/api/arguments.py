@@ -11,8 +11,8 @@ from typing import Any
 import frappe
 from frappe import _
 
-from dartwing_core.jobs.base.texts import describe_unknown
 from dartwing_core.jobs.errors import InvalidJobError
+from dartwing_core.jobs.lib.texts import describe_unknown
 
 JOBS_PER_REQUEST = 100
 """A call about many jobs counts as one request for each begun group of so many jobs."""

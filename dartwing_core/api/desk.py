@@ -13,11 +13,10 @@ import frappe
 from frappe import _
 
 from dartwing_core import jobs as engine
-from dartwing_core.jobs.base import config, plain_text
-from dartwing_core.jobs.base.texts import cut
 from dartwing_core.jobs.errors import InvalidJobError
-from dartwing_core.jobs.monitoring import charts
-from dartwing_core.jobs.queries import job_queries
+from dartwing_core.jobs.lib import config, plain_text
+from dartwing_core.jobs.lib.texts import cut
+from dartwing_core.jobs.read import charts, job_queries
 
 from . import rate_limits
 from .arguments import parsed

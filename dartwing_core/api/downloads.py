@@ -7,8 +7,8 @@ from urllib.parse import quote
 from frappe.utils.response import send_private_file
 from werkzeug.wrappers import Response
 
-from dartwing_core.jobs.store import job_files
-from dartwing_core.jobs.store.job_files import StoredFile
+from dartwing_core.jobs.job import job_files
+from dartwing_core.jobs.job.job_files import StoredFile
 
 
 def answer(file: StoredFile) -> Response:

@@ -9,8 +9,6 @@ import frappe
 from frappe import _
 from werkzeug.wrappers import Response
 
-from dartwing_core.jobs.base import plain_text
-from dartwing_core.jobs.db import server_errors
 from dartwing_core.jobs.errors import (
     DuplicateJobError,
     InvalidTransitionError,
@@ -18,6 +16,7 @@ from dartwing_core.jobs.errors import (
     QueueFullError,
     RateLimitError,
 )
+from dartwing_core.jobs.lib import plain_text, server_errors
 
 BUSY_SECONDS = 1
 

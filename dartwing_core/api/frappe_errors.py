@@ -12,7 +12,7 @@ from frappe import _
 from werkzeug.wrappers import Request, Response
 
 from dartwing_core.jobs.access import visibility
-from dartwing_core.jobs.base.texts import describe_unknown
+from dartwing_core.jobs.lib.texts import describe_unknown
 
 from . import registry
 from .errors import BUSY_SECONDS, Answer

@@ -12,8 +12,8 @@ from frappe import _
 
 from dartwing_core import jobs as engine
 from dartwing_core.jobs.access import visibility
-from dartwing_core.jobs.db import named_locks
 from dartwing_core.jobs.errors import RateLimitError
+from dartwing_core.jobs.lib import named_locks
 from dartwing_core.jobs.status import FINISHED
 
 from .schemas.jobs import JobStatusAnswer

@@ -14,9 +14,9 @@ from frappe import _
 from werkzeug.wrappers import Response
 
 from dartwing_core import jobs as engine
-from dartwing_core.jobs.base import clock
 from dartwing_core.jobs.errors import InvalidJobError
-from dartwing_core.jobs.queries import files, waiting_reason
+from dartwing_core.jobs.lib import clock
+from dartwing_core.jobs.read import files, waiting_reason
 from dartwing_core.jobs.status import JobStatus
 
 from . import downloads, job_waits, openapi

@@ -8,8 +8,8 @@ from __future__ import annotations
 import frappe
 from frappe import _
 
-from dartwing_core.jobs.base import config
 from dartwing_core.jobs.errors import RateLimitError
+from dartwing_core.jobs.lib import config
 from dartwing_core.jobs.rq import counters
 
 from .arguments import requests_for_jobs

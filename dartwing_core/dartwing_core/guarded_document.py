@@ -9,7 +9,7 @@ from frappe import _
 from frappe.model.document import Document
 
 from dartwing_core.jobs.access import desk_access, visibility
-from dartwing_core.jobs.base.texts import cut
+from dartwing_core.jobs.lib.texts import cut
 
 TEXTS = frozenset({"Data", "Small Text", "Text", "Long Text", "JSON"})
 """Types of fields that print formats show as HTML. They escape fields of type Code."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from dartwing_core.jobs import JobContext, job_handler
-from dartwing_core.jobs.attempt import functions
 from dartwing_core.jobs.operations import enqueuing
+from dartwing_core.jobs.types import functions
 
 
 @dataclass

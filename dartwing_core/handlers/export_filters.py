@@ -10,8 +10,8 @@ from frappe import _
 from frappe.utils.data import get_datetime, get_time, get_timespan_date_range
 
 from dartwing_core.jobs import PermanentError
-from dartwing_core.jobs.base import due_times
-from dartwing_core.jobs.base.texts import cut
+from dartwing_core.jobs.lib import due_times
+from dartwing_core.jobs.lib.texts import cut
 
 COMPARISONS = frozenset({"=", "!=", ">", "<", ">=", "<="})
 LIKE = frozenset({"like", "not like"})

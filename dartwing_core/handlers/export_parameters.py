@@ -10,7 +10,7 @@ from frappe import _
 from frappe.permissions import get_role_permissions
 
 from dartwing_core.jobs import PermanentError
-from dartwing_core.jobs.base.texts import cut
+from dartwing_core.jobs.lib.texts import cut
 
 from . import export_filters
 from .export_filters import check_field

@@ -13,7 +13,7 @@ from frappe import _
 from frappe.utils import get_files_path
 
 from dartwing_core.jobs import JobContext, PermanentError, job_handler
-from dartwing_core.jobs.base.texts import cut
+from dartwing_core.jobs.lib.texts import cut
 
 from . import export_parameters, record_files
 from .record_query import RecordQuery

@@ -21,9 +21,9 @@ from dartwing_core.jobs import (
     TransientError,
     job_handler,
 )
-from dartwing_core.jobs.attempt.classification import RETRYABLE_HTTP_STATUS, parse_retry_after
-from dartwing_core.jobs.base.canonical import plain
-from dartwing_core.jobs.base.config import settings
+from dartwing_core.jobs.lib.canonical import plain
+from dartwing_core.jobs.lib.classification import RETRYABLE_HTTP_STATUS, parse_retry_after
+from dartwing_core.jobs.lib.config import settings
 
 from .request_parameters import Request, RequestParameters, read_parameters
 from .safe_connection import Deadline, open_connection

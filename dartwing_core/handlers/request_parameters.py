@@ -13,8 +13,8 @@ from frappe import _
 
 import dartwing_core
 from dartwing_core.jobs import JobContext, PermanentError, Secret
-from dartwing_core.jobs.base.secret_texts import SHORTEST_HIDDEN
-from dartwing_core.jobs.base.texts import cut
+from dartwing_core.jobs.lib.secret_texts import SHORTEST_HIDDEN
+from dartwing_core.jobs.lib.texts import cut
 
 METHODS = ("POST", "PUT", "PATCH", "DELETE", "GET")
 DEFAULT_TIMEOUT = 30

@@ -5,12 +5,6 @@ from dartwing_core.jobs import submit_job, job_handler, TransientError, Permanen
 
 from __future__ import annotations
 
-from .attempt.backoff import calculate_backoff
-from .attempt.classification import classify_error, get_error_type
-from .attempt.context import JobContext, current
-from .attempt.functions import enqueueable
-from .base.canonical import generate_job_hash
-from .base.secret_values import Secret
 from .engine import cancel_job, retry_job, submit_job, submit_jobs
 from .errors import (
     BatchNotFoundError,
@@ -30,9 +24,9 @@ from .errors import (
     TransientError,
     UnknownHandlerError,
 )
-from .monitoring.metrics import get_execution_time_stats, get_job_counts, get_metrics, get_slowest_jobs
-from .monitoring.reports import retry_dead_letters
-from .monitoring.type_overview import get_job_type_overview, list_job_types
+from .lib.canonical import generate_job_hash
+from .lib.classification import classify_error, get_error_type
+from .lib.secret_values import Secret
 from .operations.batches import batch, cancel_batch, get_batch_status, list_batches, retry_batch, submit_batch
 from .operations.builders import chain, group, job
 from .operations.bulk import cancel_jobs, delete_jobs, retry_jobs
@@ -40,12 +34,18 @@ from .operations.circuit_operations import get_open_circuits, manually_close_cir
 from .operations.dead_letter import bulk_retry_dead_letter, delete_dead_letter_job, get_dead_letter_jobs
 from .operations.enqueuing import enqueue
 from .operations.handler_submit import job_handler
+from .operations.reports import retry_dead_letters
 from .operations.reschedule import reschedule_job, run_now
 from .operations.schedules import get_schedule, list_schedules, preview_schedule, run_schedule_now
-from .queries.details import get_job_details
-from .queries.files import open_file
-from .queries.job_queries import get_job_history, get_job_status, list_jobs
+from .operations.type_overview import get_job_type_overview, list_job_types
+from .read.details import get_job_details
+from .read.files import open_file
+from .read.job_queries import get_job_history, get_job_status, list_jobs
+from .read.metrics import get_execution_time_stats, get_job_counts, get_metrics, get_slowest_jobs
+from .run.backoff import calculate_backoff
+from .run.context import JobContext, current
 from .status import JobStatus
+from .types.functions import enqueueable
 
 __all__ = [
     "BatchNotFoundError",

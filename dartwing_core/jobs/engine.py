@@ -14,21 +14,21 @@ import frappe
 from frappe import _
 
 from .access import visibility
-from .base import clock
-from .base.row_types import Columns, changed
-from .base.texts import describe_unknown
-from .ending import batch_end, cancel
+from .after import batch_end, cancel
 from .errors import InvalidJobError, InvalidTransitionError, JobBusyError, JobChangedError
-from .queries import retried_operation
-from .recovery import sweeper
+from .job import batch_store, dependencies, job_store, new_rows, runs
+from .job.job_rows import ChildRow, JobRow, NewJobRow
+from .lib import clock
+from .lib.row_types import Columns, changed
+from .lib.texts import describe_unknown
+from .read import retried_operation
 from .status import RETRYABLE, JobStatus
-from .store import batch_store, dependencies, job_store, new_rows, runs
-from .store.job_rows import ChildRow, JobRow, NewJobRow
 from .submit import dedup, duplicates, quota, submission
 from .submit.after_commit import after_commit, busy, undone_on_error
 from .submit.dependency_check import DependencyCheck, ParentRow
 from .submit.duplicates import Duplicate
 from .submit.request import CALLERS_ARGUMENTS, Prepared, Request
+from .sweep import sweeper
 
 if TYPE_CHECKING:
     from frappe.model.document import Document

@@ -17,19 +17,17 @@ import frappe
 from rq import get_current_job
 from rq.timeouts import BaseTimeoutException, JobTimeoutException, UnixSignalDeathPenalty
 
-from .attempt import isolation, job_hooks, process_state
-from .attempt.attempt import Attempt
-from .attempt.heartbeat import HeartbeatThread
-from .base import clock, config, ids
-from .db import best_effort, connection, sql
-from .ending import after_settle
+from .after import after_settle
+from .job import events, history
+from .lib import best_effort, clock, config, connection, ids, sql
 from .line import claim, wake
 from .line.claim import Claimer
 from .line.claimed_job import ClaimedJob
-from .notify import events
-from .recovery import agent, sweeper
 from .rq import doorbells
-from .store import history
+from .run import isolation, job_hooks, process_state
+from .run.attempt import Attempt
+from .run.heartbeat import HeartbeatThread
+from .sweep import agent, sweeper
 
 SHARED_SECONDS = 0.1
 """Length of a slice, or one job, while entries of other apps or sites wait for its worker."""

@@ -16,15 +16,15 @@ import frappe
 
 from . import executor
 from .access import content
-from .attempt import functions, handlers, parameters
-from .attempt.context import JobContext
-from .base import clock, config, secret_values
+from .job import backlog, job_files, job_store, new_rows, waiting
+from .job.job_rows import CandidateRow, NewJobRow
+from .lib import clock, config, secret_values
 from .line import line_queries, queue_view
-from .recovery import sweeper
+from .run.context import JobContext
 from .status import JobStatus
-from .store import backlog, job_files, job_store, new_rows, waiting
-from .store.job_rows import CandidateRow, NewJobRow
+from .sweep import sweeper
 from .testing_transaction import one_transaction
+from .types import functions, handlers, parameters
 
 
 class HandlerFailed(AssertionError):

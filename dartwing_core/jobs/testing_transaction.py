@@ -10,9 +10,9 @@ from unittest import mock
 import frappe
 from pypika.queries import QueryBuilder
 
-from .attempt.heartbeat import HeartbeatThread
-from .db import connection, sql
+from .lib import connection, sql
 from .rq import doorbells
+from .run.heartbeat import HeartbeatThread
 
 SAVEPOINT = "dartwing_core_commit"
 

@@ -16,8 +16,8 @@ from werkzeug.wrappers import Request, Response
 
 from dartwing_core import __version__
 from dartwing_core.jobs.access import permission, visibility
-from dartwing_core.jobs.base import config
-from dartwing_core.jobs.queries import waiting_reason
+from dartwing_core.jobs.lib import config
+from dartwing_core.jobs.read import waiting_reason
 
 no_cache = 1  # it holds the user's name and CSRF token
 sitemap = 0

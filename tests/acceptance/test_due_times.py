@@ -16,9 +16,9 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import get_job_status
-from dartwing_core.jobs.base import clock
-from dartwing_core.jobs.recovery import scheduled_types
+from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.rq import leader, redis_queue
+from dartwing_core.jobs.sweep import scheduled_types
 from tests.support import database, factory, processes
 from tests.support.jobs import submitted_with
 from tests.support.schedules import due_in, due_times, every, made
@@ -220,7 +220,7 @@ def test_the_scheduler_ends_when_it_is_told_to(scheduler, number):
 
 def test_frappes_own_loop_ticks_beside_it(sites, start_scheduler, workers):
     # Held at 789c3ef too.
-    scheduled = {"method": ("like", "dartwing_core.jobs.recovery.sweeper%")}
+    scheduled = {"method": ("like", "dartwing_core.jobs.sweep.sweeper%")}
     name = frappe.db.get_value(scheduled_types.DOCTYPE, scheduled)
     before = clock.site_time() - timedelta(hours=1)
     frappe.db.set_value(scheduled_types.DOCTYPE, name, "last_execution", before, update_modified=False)

@@ -11,8 +11,8 @@ import openpyxl
 import pytest
 
 from dartwing_core.jobs import get_job_status
-from dartwing_core.jobs.attempt import idempotency
-from dartwing_core.jobs.base import config
+from dartwing_core.jobs.lib import config
+from dartwing_core.jobs.run import idempotency
 from tests.support import factory, http, records
 from tests.support.http import Client
 from tests.support.jobs import submitted_by

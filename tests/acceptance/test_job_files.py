@@ -9,7 +9,7 @@ import frappe
 import pytest
 import requests
 
-from dartwing_core.jobs.store import job_files
+from dartwing_core.jobs.job import job_files
 from tests.support import factory, files, http
 from tests.support.files import NAME, SECRET
 from tests.support.http import Client

@@ -12,10 +12,10 @@ import pytest
 from rq.timeouts import JobTimeoutException
 
 from dartwing_core.jobs import submit_job
-from dartwing_core.jobs.attempt import handlers
+from dartwing_core.jobs.job import job_files
 from dartwing_core.jobs.status import JobStatus
-from dartwing_core.jobs.store import job_files
 from dartwing_core.jobs.testing import run_jobs
+from dartwing_core.jobs.types import handlers
 from standalone import shop_jobs
 from tests.support.http import Client
 

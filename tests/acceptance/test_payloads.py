@@ -14,7 +14,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import InvalidJobError, get_job_status, submit_job
-from dartwing_core.jobs.base import canonical
+from dartwing_core.jobs.lib import canonical
 from tests.support import factory
 from tests.support.jobs import status
 from tests.support.settings import settings

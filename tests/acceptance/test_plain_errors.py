@@ -9,10 +9,9 @@ import pytest
 
 from dartwing_core.jobs import InvalidJobError, engine, retry_dead_letters, retry_jobs
 from dartwing_core.jobs.errors import InvalidTransitionError, JobBusyError
-from dartwing_core.jobs.monitoring import reports
-from dartwing_core.jobs.operations import dead_letter
-from dartwing_core.jobs.recovery import sweeper
+from dartwing_core.jobs.operations import dead_letter, reports
 from dartwing_core.jobs.schedules import schedule_form, schedule_runs
+from dartwing_core.jobs.sweep import sweeper
 from tests.support import factory, records, schedules
 from tests.support.http import Client
 from tests.support.jobs import run, submitted_by

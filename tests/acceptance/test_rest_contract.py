@@ -12,7 +12,7 @@ from werkzeug.wrappers import Request, Response
 
 from dartwing_core.api import errors, frappe_errors, jobs
 from dartwing_core.jobs import InvalidJobError, JobBusyError, submit_job
-from dartwing_core.jobs.monitoring import reports
+from dartwing_core.jobs.operations import reports
 from tests.support import database, factory, http, web_request
 from tests.support import settings as engine_settings
 from tests.support.http import API, Client

@@ -20,7 +20,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import batch, job
-from dartwing_core.jobs.monitoring import reports
+from dartwing_core.jobs.operations import reports
 from dartwing_core.jobs.testing import run_jobs
 from standalone.checks import CHECKS
 from standalone.commands import COMMANDS

@@ -8,7 +8,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import cancel_job, get_job_history, get_job_status, list_jobs, run_now
-from dartwing_core.jobs.recovery import sweeper
+from dartwing_core.jobs.sweep import sweeper
 from tests.support import database, factory, processes
 from tests.support.jobs import submitted_with
 from tests.support.waiting import until

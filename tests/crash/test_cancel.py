@@ -8,9 +8,9 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import cancel_job, get_job_history, submit_job
-from dartwing_core.jobs.recovery import sweeper
+from dartwing_core.jobs.job import job_store
 from dartwing_core.jobs.rq import doorbells, leader, redis_queue, rq_attempts
-from dartwing_core.jobs.store import job_store
+from dartwing_core.jobs.sweep import sweeper
 from tests.support import factory, processes
 from tests.support.fleet import Fleet
 from tests.support.jobs import status, submitted

@@ -12,7 +12,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import submit_jobs
-from dartwing_core.jobs.base import clock
+from dartwing_core.jobs.lib import clock
 from tests.support import database, factory
 from tests.support.circuits import breaking_type
 from tests.support.fleet import Fleet

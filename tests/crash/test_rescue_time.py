@@ -23,7 +23,7 @@ import pytest
 
 from dartwing_core import hooks
 from dartwing_core.jobs import submit_jobs
-from dartwing_core.jobs.base import clock
+from dartwing_core.jobs.lib import clock
 from tests.support import database, factory
 from tests.support.fleet import Fleet
 from tests.support.jobs import status, submitted

@@ -10,8 +10,8 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import RateLimitError, get_job_status, submit_job, submit_jobs
-from dartwing_core.jobs.recovery import sweeper
 from dartwing_core.jobs.rq import counters
+from dartwing_core.jobs.sweep import sweeper
 from tests.support import database, factory, processes
 from tests.support.fleet import Fleet
 from tests.support.jobs import entries, submitted

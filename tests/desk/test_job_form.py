@@ -10,7 +10,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import cancel_job, get_job_status, retry_job, submit_batch, submit_job
-from dartwing_core.jobs.store import runs
+from dartwing_core.jobs.job import runs
 from tests.support import attempts, contents, factory
 from tests.support import browser as browsers
 from tests.support.jobs import run, set_columns, submitted_by
@@ -68,7 +68,7 @@ def test_the_form_lists_the_files_of_its_job(visit, member):
 
 
 def test_progress_reaches_the_form_within_a_second(visit, member):
-    from dartwing_core.jobs.notify.events import ProgressPublisher
+    from dartwing_core.jobs.job.events import ProgressPublisher
 
     job = submitted_by(member, factory.job_type("plain"))
     attempts.taken(job.name, 1)
@@ -100,7 +100,7 @@ def test_the_log_of_a_running_job_grows_in_its_form(visit, work, member, tmp_pat
 
 
 def test_progress_does_not_take_the_place_of_an_answer_under_way(visit, member):
-    from dartwing_core.jobs.notify.events import ProgressPublisher
+    from dartwing_core.jobs.job.events import ProgressPublisher
 
     job = submitted_by(member, factory.job_type("plain"))
     attempts.taken(job.name, 1)

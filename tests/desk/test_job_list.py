@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import frappe
 
-from dartwing_core.jobs.notify.events import ProgressPublisher
-from dartwing_core.jobs.store import runs
+from dartwing_core.jobs.job import runs
+from dartwing_core.jobs.job.events import ProgressPublisher
 from tests.support import attempts, factory
 from tests.support import browser as browsers
 from tests.support.jobs import run, status, submitted_by, submitted_for

@@ -9,8 +9,8 @@ import pytest
 from frappe.custom.doctype.property_setter.property_setter import make_property_setter
 
 from dartwing_core.jobs import manually_close_circuit
-from dartwing_core.jobs.base import clock
-from dartwing_core.jobs.store import circuits
+from dartwing_core.jobs.job import circuits
+from dartwing_core.jobs.lib import clock
 from tests.support import browser as browsers
 from tests.support import contents, factory
 from tests.support.jobs import run, set_columns, submitted_by

@@ -15,9 +15,9 @@ import pytest
 
 from dartwing_core import scheduler_sweeps
 from dartwing_core.jobs.access import permission
-from dartwing_core.jobs.base import clock, config
-from dartwing_core.jobs.recovery import agent, scheduled_types, sweeper
+from dartwing_core.jobs.lib import clock, config
 from dartwing_core.jobs.rq import leader, redis_queue
+from dartwing_core.jobs.sweep import agent, scheduled_types, sweeper
 from tests.support import database, factory, processes
 from tests.support.jobs import set_columns, submitted_with
 from tests.support.schedules import every, made

@@ -8,9 +8,9 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import submit_jobs
-from dartwing_core.jobs.base import clock, config
-from dartwing_core.jobs.monitoring import alerts
-from dartwing_core.jobs.notify import inbox
+from dartwing_core.jobs.job import inbox
+from dartwing_core.jobs.lib import clock, config
+from dartwing_core.jobs.sweep import alerts
 from tests.support import factory
 from tests.support.database import explain
 from tests.support.jobs import run, set_columns, submitted

@@ -12,10 +12,9 @@ from frappe.database.database import Database
 from rq.timeouts import JobTimeoutException
 
 from dartwing_core.jobs import JobContext, executor, get_job_history, get_job_status
-from dartwing_core.jobs.base import config
-from dartwing_core.jobs.db import sql
-from dartwing_core.jobs.recovery import sweeper
-from dartwing_core.jobs.store import runs
+from dartwing_core.jobs.job import runs
+from dartwing_core.jobs.lib import config, sql
+from dartwing_core.jobs.sweep import sweeper
 from tests.support import attempts, contents, database, factory
 from tests.support.handlers import DEADLOCK_ROWS
 from tests.support.jobs import run, submitted

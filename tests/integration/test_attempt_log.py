@@ -8,7 +8,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import JobNotFoundError, get_job_details
-from dartwing_core.jobs.attempt import attempt_log, heartbeat
+from dartwing_core.jobs.run import attempt_log, heartbeat
 from tests.support import contents, database, factory
 from tests.support.jobs import run, submitted, submitted_by
 from tests.support.listener import listening

@@ -8,9 +8,9 @@ from __future__ import annotations
 import frappe
 import pytest
 
-from dartwing_core.jobs.base import clock, config
-from dartwing_core.jobs.recovery import retention
-from dartwing_core.jobs.store import batch_store
+from dartwing_core.jobs.job import batch_store
+from dartwing_core.jobs.lib import clock, config
+from dartwing_core.jobs.sweep import retention
 from tests.support import database, factory, population
 
 MEMBERS = 2_000

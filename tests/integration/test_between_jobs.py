@@ -14,11 +14,11 @@ from frappe.utils import CallbackManager
 from rq.timeouts import JobTimeoutException
 
 from dartwing_core.jobs import executor, get_job_history, get_job_status
-from dartwing_core.jobs.attempt import job_hooks
-from dartwing_core.jobs.db import connection
+from dartwing_core.jobs.job import events
+from dartwing_core.jobs.lib import connection
 from dartwing_core.jobs.line import queue_view
-from dartwing_core.jobs.notify import events
 from dartwing_core.jobs.rq import doorbells, redis_queue
+from dartwing_core.jobs.run import job_hooks
 from tests.support import database, factory, processes
 from tests.support.jobs import submitted
 from tests.support.slices import ENTRY, WORKER, run_slice, statuses

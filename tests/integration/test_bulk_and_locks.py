@@ -17,8 +17,8 @@ from dartwing_core.jobs import (
     submit_job,
     submit_jobs,
 )
-from dartwing_core.jobs.db import named_locks
 from dartwing_core.jobs.errors import JobBusyError
+from dartwing_core.jobs.lib import named_locks
 from dartwing_core.jobs.submit import dedup
 from tests.support import contents, database, factory
 from tests.support.jobs import run

@@ -17,9 +17,9 @@ from dartwing_core.jobs import (
     retry_jobs,
     submit_batch,
 )
-from dartwing_core.jobs.db import named_locks
+from dartwing_core.jobs.job import cancel_lock, job_store
+from dartwing_core.jobs.lib import named_locks
 from dartwing_core.jobs.operations import bulk, dead_letter
-from dartwing_core.jobs.store import cancel_lock, job_store
 from dartwing_core.jobs.submit import dedup
 from tests.support import database, factory
 from tests.support.database import statements

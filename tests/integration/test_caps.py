@@ -11,7 +11,7 @@ import pytest
 
 from dartwing_core.jobs import executor, submit_job, submit_jobs
 from dartwing_core.jobs.line import claim, queue_view
-from dartwing_core.jobs.recovery import sweeper
+from dartwing_core.jobs.sweep import sweeper
 from tests.support import attempts, database, factory, processes
 from tests.support.jobs import lose, messages, set_columns, status, submitted
 from tests.support.queues import listed

@@ -10,9 +10,9 @@ import frappe
 import pytest
 
 from dartwing_core.jobs.access import visibility
-from dartwing_core.jobs.base import clock, config
+from dartwing_core.jobs.job import circuits
+from dartwing_core.jobs.lib import clock, config
 from dartwing_core.jobs.operations import circuit_operations
-from dartwing_core.jobs.store import circuits
 from tests.support import database, factory
 
 ATTEMPTS, LATEST = 20_000, 100

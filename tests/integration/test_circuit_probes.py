@@ -9,16 +9,10 @@ from __future__ import annotations
 import frappe
 import pytest
 
-from dartwing_core.jobs import (
-    cancel_job,
-    get_job_status,
-    get_open_circuits,
-    manually_close_circuit,
-    submit_job,
-)
-from dartwing_core.jobs.ending import circuit_breaker
+from dartwing_core.jobs import cancel_job, get_job_status, get_open_circuits, manually_close_circuit, submit_job
+from dartwing_core.jobs.after import circuit_breaker
 from dartwing_core.jobs.line import claim
-from dartwing_core.jobs.recovery import sweeper
+from dartwing_core.jobs.sweep import sweeper
 from tests.support import attempts, database, factory, processes
 from tests.support.circuits import COOL_DOWN, Times, breaking_type, change, fails, opened, planned, row, state
 from tests.support.jobs import lose, status

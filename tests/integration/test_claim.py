@@ -7,10 +7,10 @@ import pytest
 import redis
 
 from dartwing_core.jobs import get_job_history, submit_jobs
-from dartwing_core.jobs.db import sql
+from dartwing_core.jobs.lib import sql
 from dartwing_core.jobs.line import claim, queue_view
-from dartwing_core.jobs.recovery import sweeper
 from dartwing_core.jobs.rq import redis_queue
+from dartwing_core.jobs.sweep import sweeper
 from tests.support import database, factory, processes
 from tests.support.jobs import set_columns, status, submitted
 from tests.support.queues import age, one, type_of

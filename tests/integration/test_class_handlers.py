@@ -8,8 +8,8 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import InvalidJobError, JobContext, UnknownHandlerError, get_job_status, job_handler
-from dartwing_core.jobs.attempt import declared_types, handlers
 from dartwing_core.jobs.testing import run_jobs
+from dartwing_core.jobs.types import declared_types, handlers
 from tests.support import factory
 from tests.support import handler_classes as own
 from tests.support.handler_classes import SendStatement

@@ -10,7 +10,7 @@ import pytest
 
 from dartwing_core import commands, install
 from dartwing_core.jobs import InvalidJobError, get_job_type_overview, job_handler, submit_job
-from dartwing_core.jobs.attempt import declared_types, handlers
+from dartwing_core.jobs.types import declared_types, handlers
 from tests.support import declared_handlers, factory
 from tests.support.jobs import run, submitted
 

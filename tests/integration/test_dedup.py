@@ -10,12 +10,11 @@ import pytest
 
 from dartwing_core.jobs import DuplicateJobError, retry_job, retry_jobs, submit_job, submit_jobs
 from dartwing_core.jobs.access import visibility
-from dartwing_core.jobs.base import ids
-from dartwing_core.jobs.db import server_errors, transaction
-from dartwing_core.jobs.ending import cancel
+from dartwing_core.jobs.after import cancel
 from dartwing_core.jobs.errors import JobBusyError, JobChangedError, QueueFullError
-from dartwing_core.jobs.queries import visible_jobs
-from dartwing_core.jobs.store import dependencies, history, job_store, runs
+from dartwing_core.jobs.job import dependencies, history, job_store, runs
+from dartwing_core.jobs.lib import ids, server_errors, transaction
+from dartwing_core.jobs.read import visible_jobs
 from tests.support import contents, database, factory
 from tests.support.jobs import run, status, submitted_by
 from tests.support.sessions import as_user

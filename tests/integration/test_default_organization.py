@@ -21,8 +21,8 @@ from dartwing_core.jobs import (
     submit_jobs,
 )
 from dartwing_core.jobs.access import tenancy, visibility
-from dartwing_core.jobs.attempt import functions
 from dartwing_core.jobs.operations.default_organization import set_default_organization
+from dartwing_core.jobs.types import functions
 from tests.support import contents, database, factory, processes
 from tests.support.enqueued_functions import NAME, by_pattern
 from tests.support.jobs import run, status, submitted_for

@@ -13,9 +13,9 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import executor, get_job_history, get_job_status, retry_job
-from dartwing_core.jobs.base import clock, config
-from dartwing_core.jobs.ending import child_jobs
-from dartwing_core.jobs.recovery import sweeper
+from dartwing_core.jobs.after import child_jobs
+from dartwing_core.jobs.lib import clock, config
+from dartwing_core.jobs.sweep import sweeper
 from tests.support import factory
 from tests.support.jobs import entries, set_columns, status, submitted_with
 

@@ -13,9 +13,10 @@ import pytest
 from dartwing_core.api import desk
 from dartwing_core.dartwing_core.report.job_type_performance import job_type_performance
 from dartwing_core.jobs import retry_dead_letters
-from dartwing_core.jobs.base import clock
 from dartwing_core.jobs.errors import InvalidJobError
-from dartwing_core.jobs.monitoring import charts, reports
+from dartwing_core.jobs.lib import clock
+from dartwing_core.jobs.operations import reports
+from dartwing_core.jobs.read import charts
 from tests.support import attempts, factory
 from tests.support.jobs import run, set_columns, status, submitted_by, submitted_for
 from tests.support.sessions import as_user

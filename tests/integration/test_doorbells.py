@@ -13,10 +13,10 @@ from rq import Queue
 from rq.job import Job
 
 from dartwing_core.jobs import cancel_job, executor, get_job_history, submit_job, submit_jobs
-from dartwing_core.jobs.base import clock
+from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.line import claim, wake
-from dartwing_core.jobs.recovery import sweeper
 from dartwing_core.jobs.rq import doorbells, redis_queue
+from dartwing_core.jobs.sweep import sweeper
 from tests.support import database, factory, processes
 from tests.support.jobs import set_columns, status, submitted, submitted_with
 from tests.support.queues import listed, serve, take_out, type_of

@@ -17,8 +17,8 @@ from dartwing_core.jobs import (
     submit_job,
     submit_jobs,
 )
-from dartwing_core.jobs.attempt import functions
 from dartwing_core.jobs.testing import HandlerFailed, run_jobs
+from dartwing_core.jobs.types import functions
 from tests.support import enqueued_functions, factory
 from tests.support.enqueued_functions import NAME, by_pattern, not_registered, refuse, send, wrapped
 from tests.support.jobs import run

@@ -24,13 +24,13 @@ from dartwing_core.jobs import (
     submit_job,
     submit_jobs,
 )
-from dartwing_core.jobs.attempt import functions
-from dartwing_core.jobs.db import sql
+from dartwing_core.jobs.job import event_jobs, history
+from dartwing_core.jobs.lib import sql
 from dartwing_core.jobs.line.claim import Claimer
-from dartwing_core.jobs.recovery import sweeper
 from dartwing_core.jobs.rq import doorbells
-from dartwing_core.jobs.store import event_jobs, history
+from dartwing_core.jobs.sweep import sweeper
 from dartwing_core.jobs.testing import run_jobs, time_passed
+from dartwing_core.jobs.types import functions
 from tests.support import contents, database, factory
 from tests.support.jobs import run, set_columns, status, submitted, submitted_by
 from tests.support.races import claimed

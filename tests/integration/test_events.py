@@ -8,7 +8,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import cancel_job, submit_job
-from dartwing_core.jobs.recovery import sweeper
+from dartwing_core.jobs.sweep import sweeper
 from tests.support import factory
 from tests.support.jobs import lose, run, submitted, submitted_by
 from tests.support.listener import Heard, listening

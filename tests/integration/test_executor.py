@@ -7,9 +7,9 @@ import pytest
 
 from dartwing_core.jobs import executor, get_job_history, get_job_status, retry_job, submit_job
 from dartwing_core.jobs.access import content
-from dartwing_core.jobs.attempt import outcome
-from dartwing_core.jobs.recovery import sweeper
-from dartwing_core.jobs.store import runs as runs_module
+from dartwing_core.jobs.job import runs as runs_module
+from dartwing_core.jobs.run import outcome
+from dartwing_core.jobs.sweep import sweeper
 from tests.support import database, factory, handlers
 from tests.support.jobs import run, submitted, submitted_by
 
@@ -148,7 +148,7 @@ def test_a_swallowed_time_limit_is_timed_out():
     # I9. Broken by not asking for `remaining_seconds` in `executor.Attempt._succeed`.
     job = submitted(factory.job_type("slow", "nothing", default_timeout=1))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dartwing_core.jobs.attempt.context.JobContext.remaining_seconds", lambda self: 0.0)
+        patch.setattr("dartwing_core.jobs.run.context.JobContext.remaining_seconds", lambda self: 0.0)
         status = run(job)
     assert (status["status"], status["error_type"]) == ("Timed Out", "Transient")
     assert "time limit" in status["error_message"]
@@ -157,7 +157,7 @@ def test_a_swallowed_time_limit_is_timed_out():
 def test_a_snooze_behind_the_time_limit_is_timed_out(monkeypatch):
     # I9. Seen failing (Pending): a handler that always does so was run for ever, at no cost of a retry.
     job = submitted(factory.job_type("slow", "snoozes_for", default_timeout=1), seconds=0)
-    monkeypatch.setattr("dartwing_core.jobs.attempt.context.JobContext.remaining_seconds", lambda self: 0.0)
+    monkeypatch.setattr("dartwing_core.jobs.run.context.JobContext.remaining_seconds", lambda self: 0.0)
     status = run(job)
     assert (status["status"], status["retry_count"]) == ("Timed Out", 1)
 
@@ -165,7 +165,7 @@ def test_a_snooze_behind_the_time_limit_is_timed_out(monkeypatch):
 def test_the_last_attempt_that_runs_out_of_time_is_timed_out_and_its_job_dead(monkeypatch):
     # Seen failing: the attempt said "Dead Letter".
     job = submitted(factory.job_type("slow", "nothing", max_retries=0))
-    monkeypatch.setattr("dartwing_core.jobs.attempt.context.JobContext.remaining_seconds", lambda self: 0.0)
+    monkeypatch.setattr("dartwing_core.jobs.run.context.JobContext.remaining_seconds", lambda self: 0.0)
     assert run(job)["status"] == "Dead Letter"
     assert [row.outcome for row in runs(job)] == ["Timed Out"]
 

@@ -9,10 +9,10 @@ from typing import Any
 import frappe
 import pytest
 
-from dartwing_core.jobs.attempt import heartbeat
-from dartwing_core.jobs.db import sql
-from dartwing_core.jobs.recovery import agent, rescue, sweeper
+from dartwing_core.jobs.lib import sql
 from dartwing_core.jobs.rq import leader, redis_queue, rq_attempts
+from dartwing_core.jobs.run import heartbeat
+from dartwing_core.jobs.sweep import agent, rescue, sweeper
 from tests.support import database, factory, handlers
 from tests.support.jobs import lose, run, set_columns, status, submitted, submitted_with
 from tests.support.waiting import until

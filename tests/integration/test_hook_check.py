@@ -11,9 +11,9 @@ import frappe
 import pytest
 
 from dartwing_core import commands, install
-from dartwing_core.jobs.attempt import named_code
+from dartwing_core.jobs.job import event_jobs
 from dartwing_core.jobs.operations import hook_check
-from dartwing_core.jobs.store import event_jobs
+from dartwing_core.jobs.types import named_code
 from tests.support import database
 
 APP = "dartwing_core"

@@ -7,8 +7,7 @@ from datetime import datetime, timedelta
 import frappe
 import pytest
 
-from dartwing_core.jobs.base import config
-from dartwing_core.jobs.db import inserts
+from dartwing_core.jobs.lib import config, inserts
 
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, 678901)
 COLUMNS = (

@@ -11,9 +11,9 @@ import pytest
 
 from dartwing_core import install
 from dartwing_core.jobs.access import desk_access
-from dartwing_core.jobs.attempt import handlers
-from dartwing_core.jobs.base import clock
-from dartwing_core.jobs.recovery import scheduled_types
+from dartwing_core.jobs.lib import clock
+from dartwing_core.jobs.sweep import scheduled_types
+from dartwing_core.jobs.types import handlers
 
 CONTRACT = {
     "sample_job": (60, "Normal", 3, 300),
@@ -112,7 +112,7 @@ def test_unique_and_composite_indexes_exist():
 
 
 def test_the_scheduler_sweeps_every_minute():
-    method = "dartwing_core.jobs.recovery.sweeper.sweep_background_jobs"
+    method = "dartwing_core.jobs.sweep.sweeper.sweep_background_jobs"
     found = frappe.get_doc("Scheduled Job Type", {"method": method})
     assert (found.cron_format, found.frequency, found.stopped) == ("* * * * *", "Cron", 0)
 

@@ -10,8 +10,8 @@ import frappe
 import pytest
 from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 
-from dartwing_core.jobs.attempt import isolation
-from dartwing_core.jobs.recovery import sweeper
+from dartwing_core.jobs.run import isolation
+from dartwing_core.jobs.sweep import sweeper
 from tests.support import database, factory
 from tests.support.faults import CONTEXT_BREAKERS, surroundings
 from tests.support.jobs import run, submitted

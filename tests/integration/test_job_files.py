@@ -14,9 +14,9 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import JobNotFoundError, delete_jobs, get_job_details, open_file
-from dartwing_core.jobs.attempt.attempt import Attempt
-from dartwing_core.jobs.recovery import retention
-from dartwing_core.jobs.store import job_files
+from dartwing_core.jobs.job import job_files
+from dartwing_core.jobs.run.attempt import Attempt
+from dartwing_core.jobs.sweep import retention
 from dartwing_core.jobs.testing import context_for
 from tests.support import database, factory, files, handlers
 from tests.support.jobs import run, submitted, submitted_by
@@ -146,7 +146,7 @@ def test_the_clean_up_after_a_time_limit_may_attach_files(site, monkeypatch):
     job_type = factory.job_type("files", path, timeout_handler_method=path, max_retries=0)
     frappe.db.commit()
     job = submitted(job_type, steps=[["state.txt"]])
-    monkeypatch.setattr("dartwing_core.jobs.attempt.context.JobContext.remaining_seconds", lambda self: 0.0)
+    monkeypatch.setattr("dartwing_core.jobs.run.context.JobContext.remaining_seconds", lambda self: 0.0)
     assert run(job)["status"] == "Dead Letter"
     assert names(job) == ["state.txt"]
 

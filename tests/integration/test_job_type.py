@@ -6,7 +6,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import UnknownHandlerError, job_handler, submit_job
-from dartwing_core.jobs.attempt import handlers
+from dartwing_core.jobs.types import handlers
 from tests.support import factory
 
 HERE = factory.HANDLERS

@@ -8,19 +8,12 @@ from typing import Any
 import frappe
 import pytest
 
-from dartwing_core.jobs import (
-    InvalidJobError,
-    get_job_status,
-    list_jobs,
-    submit_batch,
-    submit_job,
-    submit_jobs,
-)
+from dartwing_core.jobs import InvalidJobError, get_job_status, list_jobs, submit_batch, submit_job, submit_jobs
+from dartwing_core.jobs.job import labels as stored_labels
 from dartwing_core.jobs.operations import references
-from dartwing_core.jobs.queries import pages
-from dartwing_core.jobs.recovery import sweeper
+from dartwing_core.jobs.read import pages
 from dartwing_core.jobs.rq import redis_queue
-from dartwing_core.jobs.store import labels as stored_labels
+from dartwing_core.jobs.sweep import sweeper
 from tests.support import factory
 from tests.support.database import another_connection, plans, statements
 from tests.support.jobs import run, submitted_with

@@ -7,9 +7,9 @@ import pytest
 from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 
 from dartwing_core.jobs import get_job_history
-from dartwing_core.jobs.attempt.settlement import Settlement
-from dartwing_core.jobs.recovery import sweeper
-from dartwing_core.jobs.store import runs
+from dartwing_core.jobs.job import runs
+from dartwing_core.jobs.run.settlement import Settlement
+from dartwing_core.jobs.sweep import sweeper
 from tests.support import factory
 from tests.support.faults import LONG
 from tests.support.handlers import pause

@@ -12,10 +12,10 @@ from functools import partial
 import frappe
 import pytest
 
-from dartwing_core.jobs.base import clock
+from dartwing_core.jobs.job import backlog, waiting
+from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.line import claim, limits, line_queries, queue_view
 from dartwing_core.jobs.line.selection import Line
-from dartwing_core.jobs.store import backlog, waiting
 from tests.support import database, factory, population
 
 ORGANIZATIONS, TYPES, JOBS = 100, 2, 10_000

@@ -7,7 +7,7 @@ from datetime import timedelta
 import frappe
 
 from dartwing_core.jobs import get_metrics
-from dartwing_core.jobs.base import clock
+from dartwing_core.jobs.lib import clock
 from tests.support import factory
 from tests.support.jobs import set_columns, submitted
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import frappe
 import pytest
 
-from dartwing_core.jobs.ending import child_jobs
-from dartwing_core.jobs.notify import inbox, job_owner
-from dartwing_core.jobs.recovery import sweeper
+from dartwing_core.jobs.after import child_jobs
+from dartwing_core.jobs.job import inbox, job_owner
+from dartwing_core.jobs.sweep import sweeper
 from tests.support import factory
 from tests.support.database import statements
 from tests.support.jobs import lose, run, submitted_by, submitted_with

@@ -11,10 +11,10 @@ import pytest
 
 from dartwing_core.jobs import batch, retry_batch, run_schedule_now, submit_job
 from dartwing_core.jobs import job as part
-from dartwing_core.jobs.base import config
-from dartwing_core.jobs.recovery import organization_removal
+from dartwing_core.jobs.job import history
+from dartwing_core.jobs.lib import config
 from dartwing_core.jobs.status import JobStatus
-from dartwing_core.jobs.store import history
+from dartwing_core.jobs.sweep import organization_removal
 from tests.support import database, factory, named, schedules
 from tests.support.jobs import run, submitted
 from tests.support.races import Meanwhile

@@ -29,8 +29,7 @@ from dartwing_core.jobs import (
 )
 from dartwing_core.jobs.access import standing, tenancy
 from dartwing_core.jobs.errors import DuplicateJobError
-from dartwing_core.jobs.monitoring import reports
-from dartwing_core.jobs.operations import builders
+from dartwing_core.jobs.operations import builders, reports
 from tests.support import circuits, database, factory, named, schedules
 from tests.support.jobs import run
 

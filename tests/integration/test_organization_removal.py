@@ -8,9 +8,9 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import job, list_jobs, submit_batch, submit_job, submit_jobs
-from dartwing_core.jobs.base import config
-from dartwing_core.jobs.recovery import organization_removal, retention, sweeper
-from dartwing_core.jobs.store import job_store
+from dartwing_core.jobs.job import job_store
+from dartwing_core.jobs.lib import config
+from dartwing_core.jobs.sweep import organization_removal, retention, sweeper
 from tests.support import attempts, circuits, database, factory, files, named, schedules
 from tests.support.circuits import Times
 from tests.support.jobs import run

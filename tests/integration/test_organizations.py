@@ -18,7 +18,7 @@ from dartwing_core.jobs import (
     submit_job,
 )
 from dartwing_core.jobs.access import tenancy, visibility
-from dartwing_core.jobs.recovery import sweeper
+from dartwing_core.jobs.sweep import sweeper
 from tests.support import attempts, contents, database, factory, files, handlers
 from tests.support.jobs import run, submitted, submitted_by
 

@@ -13,8 +13,8 @@ import pytest
 
 from dartwing_core.jobs import executor, get_job_status, submit_job
 from dartwing_core.jobs.line import claim
-from dartwing_core.jobs.queries import waiting_reason
-from dartwing_core.jobs.recovery import sweeper
+from dartwing_core.jobs.read import waiting_reason
+from dartwing_core.jobs.sweep import sweeper
 from tests.support import attempts, factory, processes
 from tests.support.jobs import messages, status, submitted
 from tests.support.queues import listed, type_of

@@ -16,9 +16,9 @@ from dartwing_core.jobs import (
     submit_batch,
     submit_job,
 )
-from dartwing_core.jobs.queries import visible_jobs
-from dartwing_core.jobs.recovery import sweeper
-from dartwing_core.jobs.store import dependencies, job_store
+from dartwing_core.jobs.job import dependencies, job_store
+from dartwing_core.jobs.read import visible_jobs
+from dartwing_core.jobs.sweep import sweeper
 from tests.support import factory, files, schedules
 from tests.support.jobs import run, submitted_by
 from tests.support.listener import listening

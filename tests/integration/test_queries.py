@@ -18,8 +18,8 @@ from dartwing_core.jobs import (
     list_jobs,
     submit_job,
 )
-from dartwing_core.jobs.queries.job_queries import get_live_progress
-from dartwing_core.jobs.store import job_files, runs
+from dartwing_core.jobs.job import job_files, runs
+from dartwing_core.jobs.read.job_queries import get_live_progress
 from tests.support import attempts, contents, factory
 
 STATUS_FIELDS = {

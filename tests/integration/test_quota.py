@@ -6,17 +6,10 @@ import frappe
 import pytest
 from frappe.realtime import get_user_room
 
-from dartwing_core.jobs import (
-    InvalidJobError,
-    QueueFullError,
-    RateLimitError,
-    cancel_job,
-    submit_job,
-    submit_jobs,
-)
+from dartwing_core.jobs import InvalidJobError, QueueFullError, RateLimitError, cancel_job, submit_job, submit_jobs
 from dartwing_core.jobs.line import claim
-from dartwing_core.jobs.recovery import sweeper
 from dartwing_core.jobs.submit import quota
+from dartwing_core.jobs.sweep import sweeper
 from tests.support import attempts, database, factory
 from tests.support.jobs import run, status, submitted
 from tests.support.sessions import in_parallel

@@ -19,13 +19,13 @@ from dartwing_core.jobs import (
     run_now,
     submit_job,
 )
-from dartwing_core.jobs.base import clock
+from dartwing_core.jobs.job import waiting
+from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.line import claim
 from dartwing_core.jobs.operations import reschedule
-from dartwing_core.jobs.queries import waiting_reason
-from dartwing_core.jobs.recovery import sweeper
+from dartwing_core.jobs.read import waiting_reason
 from dartwing_core.jobs.status import LinePlace
-from dartwing_core.jobs.store import waiting
+from dartwing_core.jobs.sweep import sweeper
 from tests.support import attempts, database, factory
 from tests.support.jobs import run, set_columns, status, submitted, submitted_by, submitted_with
 from tests.support.queues import column, listed

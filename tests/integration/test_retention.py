@@ -9,10 +9,9 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import batch, cancel_job, job, retry_job
-from dartwing_core.jobs.base import clock
-from dartwing_core.jobs.db import deletion
-from dartwing_core.jobs.ending import child_jobs
-from dartwing_core.jobs.recovery import retention, sweeper
+from dartwing_core.jobs.after import child_jobs
+from dartwing_core.jobs.lib import clock, deletion
+from dartwing_core.jobs.sweep import retention, sweeper
 from tests.support import database, factory, files
 from tests.support.database import another_connection, explain
 from tests.support.jobs import run, status, submitted, submitted_with

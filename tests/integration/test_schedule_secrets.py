@@ -8,7 +8,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import get_job_details, get_schedule
-from dartwing_core.jobs.base.secret_values import MASK
+from dartwing_core.jobs.lib.secret_values import MASK
 from dartwing_core.jobs.operations import schedules as schedule_operations
 from dartwing_core.jobs.testing import run_jobs
 from tests.support import factory, schedules

@@ -19,8 +19,8 @@ from dartwing_core.jobs import (
     preview_schedule,
     run_schedule_now,
 )
-from dartwing_core.jobs.base import clock
-from dartwing_core.jobs.recovery import sweeper
+from dartwing_core.jobs.lib import clock
+from dartwing_core.jobs.sweep import sweeper
 from tests.support import database, factory
 from tests.support.jobs import run
 from tests.support.schedules import Wall, document, every, made, state

@@ -27,11 +27,10 @@ from dartwing_core.jobs import (
     submit_job,
 )
 from dartwing_core.jobs.access import content
-from dartwing_core.jobs.base import sealing
-from dartwing_core.jobs.db import sql
 from dartwing_core.jobs.errors import InvalidJobError
+from dartwing_core.jobs.job import event_jobs
+from dartwing_core.jobs.lib import sealing, sql
 from dartwing_core.jobs.schedules import schedule_runs
-from dartwing_core.jobs.store import event_jobs
 from tests.support import contents, factory, files, schedules, web_request
 from tests.support.attempts import begun
 from tests.support.jobs import messages, run, submitted, submitted_for

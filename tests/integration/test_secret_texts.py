@@ -24,10 +24,10 @@ from dartwing_core.jobs import (
     job_handler,
     submit_job,
 )
-from dartwing_core.jobs.attempt import functions
-from dartwing_core.jobs.attempt.parameters import declared_by
-from dartwing_core.jobs.base.secret_texts import spellings, without
-from dartwing_core.jobs.base.secret_values import MASK
+from dartwing_core.jobs.lib.secret_texts import spellings, without
+from dartwing_core.jobs.lib.secret_values import MASK
+from dartwing_core.jobs.types import functions
+from dartwing_core.jobs.types.parameters import declared_by
 from tests.support import enqueued_functions, factory, schedules, typed_handlers
 from tests.support.jobs import run, submitted
 from tests.support.secret_rows import GIVEN, TOKEN, tables_with, typed

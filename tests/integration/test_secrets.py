@@ -20,13 +20,13 @@ from dartwing_core.jobs import (
     retry_job,
     submit_job,
 )
-from dartwing_core.jobs.attempt import parameters
-from dartwing_core.jobs.attempt.parameters import declared_by, parameters_of
-from dartwing_core.jobs.base.secret_values import MASK
-from dartwing_core.jobs.db import connection
-from dartwing_core.jobs.monitoring.type_overview import get_job_type_overview
-from dartwing_core.jobs.store import job_store
+from dartwing_core.jobs.job import job_store
+from dartwing_core.jobs.lib import connection
+from dartwing_core.jobs.lib.secret_values import MASK
+from dartwing_core.jobs.operations.type_overview import get_job_type_overview
 from dartwing_core.jobs.testing import run_jobs, trap_jobs
+from dartwing_core.jobs.types import parameters
+from dartwing_core.jobs.types.parameters import declared_by, parameters_of
 from tests.support import factory, schedules, typed_handlers
 from tests.support.jobs import run, submitted, submitted_by
 from tests.support.secret_rows import GIVEN, TOKEN, tables_with, typed

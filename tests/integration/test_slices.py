@@ -12,9 +12,9 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import executor, get_job_status
-from dartwing_core.jobs.attempt import job_hooks
 from dartwing_core.jobs.line import queue_view
 from dartwing_core.jobs.rq import doorbells, redis_queue
+from dartwing_core.jobs.run import job_hooks
 from tests.support import database, factory, processes
 from tests.support.jobs import run, status, submitted, submitted_by, submitted_for, submitted_with
 from tests.support.queues import listed, type_of

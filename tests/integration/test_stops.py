@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from rq.command import PUBSUB_CHANNEL_TEMPLATE
 
-from dartwing_core.jobs.base import clock
+from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.rq import redis_queue, rq_attempts
 from tests.support import processes
 from tests.support.waiting import until

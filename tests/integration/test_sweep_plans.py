@@ -9,9 +9,9 @@ from __future__ import annotations
 import frappe
 import pytest
 
-from dartwing_core.jobs.base import clock, config
+from dartwing_core.jobs.job import backlog, dependencies
+from dartwing_core.jobs.lib import clock, config
 from dartwing_core.jobs.status import WAITING
-from dartwing_core.jobs.store import backlog, dependencies
 from tests.support import database, factory, population
 
 LIMIT = 100

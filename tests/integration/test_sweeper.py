@@ -9,11 +9,11 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import cancel_job, executor, get_job_history, submit_job
-from dartwing_core.jobs.base import clock
-from dartwing_core.jobs.recovery import sweeper
+from dartwing_core.jobs.job import backlog
+from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.rq import redis_queue
 from dartwing_core.jobs.status import WAITING, JobStatus
-from dartwing_core.jobs.store import backlog
+from dartwing_core.jobs.sweep import sweeper
 from tests.support import database, factory, processes
 from tests.support.jobs import entries, set_columns, status, submitted_with
 from tests.support.settings import settings

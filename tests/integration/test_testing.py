@@ -8,17 +8,9 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import batch, chain, enqueue, job, submit_job
-from dartwing_core.jobs.attempt.functions import HOOK
 from dartwing_core.jobs.line import claim
-from dartwing_core.jobs.testing import (
-    HandlerFailed,
-    JobTests,
-    context_for,
-    fail_next,
-    run_jobs,
-    time_passed,
-    trap_jobs,
-)
+from dartwing_core.jobs.testing import HandlerFailed, JobTests, context_for, fail_next, run_jobs, time_passed, trap_jobs
+from dartwing_core.jobs.types.functions import HOOK
 from tests.support import declared_handlers, enqueued_functions, factory, processes
 from tests.support.handlers import whoami
 from tests.support.jobs import status, submitted

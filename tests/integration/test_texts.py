@@ -23,7 +23,7 @@ from dartwing_core.jobs import (
     submit_job,
     submit_jobs,
 )
-from dartwing_core.jobs.recovery import rescue, sweeper
+from dartwing_core.jobs.sweep import rescue, sweeper
 from tests.support import attempts, contents, database, factory
 from tests.support.jobs import run, submitted
 from tests.support.settings import settings

@@ -10,10 +10,10 @@ import pytest
 from rq.timeouts import JobTimeoutException
 
 from dartwing_core.jobs import get_job_history, get_job_status, retry_job, submit_job, submit_jobs
-from dartwing_core.jobs.db import named_locks
+from dartwing_core.jobs.lib import named_locks
 from dartwing_core.jobs.line import wake
-from dartwing_core.jobs.recovery import sweeper
 from dartwing_core.jobs.submit.after_commit import AfterCommit
+from dartwing_core.jobs.sweep import sweeper
 from tests.support import database, factory, processes
 from tests.support.waiting import until
 

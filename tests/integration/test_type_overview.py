@@ -8,8 +8,8 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import get_job_type_overview, list_job_types
-from dartwing_core.jobs.attempt import handlers
 from dartwing_core.jobs.errors import InvalidJobError
+from dartwing_core.jobs.types import handlers
 from tests.support import factory
 from tests.support.jobs import run, submitted_by, submitted_for
 from tests.support.sessions import as_user

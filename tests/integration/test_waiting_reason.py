@@ -13,11 +13,11 @@ import pytest
 from frappe.utils import formatdate
 
 from dartwing_core.jobs import get_job_status, list_jobs
-from dartwing_core.jobs.base import clock
-from dartwing_core.jobs.queries import waiting_reason
-from dartwing_core.jobs.recovery import sweeper
+from dartwing_core.jobs.lib import clock
+from dartwing_core.jobs.read import waiting_reason
 from dartwing_core.jobs.rq import leader, redis_queue
 from dartwing_core.jobs.status import LinePlace
+from dartwing_core.jobs.sweep import sweeper
 from tests.support import attempts, database, factory, processes
 from tests.support.jobs import reason, run, set_columns, submitted, submitted_with
 from tests.support.queues import serve

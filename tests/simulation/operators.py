@@ -15,8 +15,8 @@ from dartwing_core.jobs import (
     retry_job,
     run_now,
 )
-from dartwing_core.jobs.recovery import retention, sweeper
 from dartwing_core.jobs.status import FINISHED
+from dartwing_core.jobs.sweep import retention, sweeper
 from tests.simulation.state import ORGANIZATIONS, State
 from tests.support import factory, processes, queues
 from tests.support.handlers import Upstream

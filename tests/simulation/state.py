@@ -10,8 +10,8 @@ from typing import Any
 
 import frappe
 
+from dartwing_core.jobs.job.batch_store import CALLBACKS, PUBLIC_FIELDS
 from dartwing_core.jobs.rq import doorbells
-from dartwing_core.jobs.store.batch_store import CALLBACKS, PUBLIC_FIELDS
 from tests.support import contents, factory
 from tests.support.handlers import Upstream
 

@@ -6,18 +6,10 @@ from typing import Any
 
 import frappe
 
-from dartwing_core.jobs import (
-    DuplicateJobError,
-    batch,
-    chain,
-    group,
-    job,
-    run_schedule_now,
-    submit_job,
-)
-from dartwing_core.jobs.recovery import sweeper
-from dartwing_core.jobs.store.batch_store import CALLBACKS
-from dartwing_core.jobs.store.dependencies import POLICIES
+from dartwing_core.jobs import DuplicateJobError, batch, chain, group, job, run_schedule_now, submit_job
+from dartwing_core.jobs.job.batch_store import CALLBACKS
+from dartwing_core.jobs.job.dependencies import POLICIES
+from dartwing_core.jobs.sweep import sweeper
 from tests.simulation.state import FLOOD, ORGANIZATIONS, State
 
 ENDINGS = ("ok", "ok", "ok", "fail", "fail", "late", "dead", "snooze")

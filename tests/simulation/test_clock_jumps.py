@@ -10,8 +10,8 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import get_job_history, get_job_status, submit_job
-from dartwing_core.jobs.base import clock
-from dartwing_core.jobs.recovery import sweeper
+from dartwing_core.jobs.lib import clock
+from dartwing_core.jobs.sweep import sweeper
 from tests.support import attempts, database, factory
 from tests.support.jobs import run, status, submitted
 

@@ -14,7 +14,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import batch, get_batch_status, job
-from dartwing_core.jobs.recovery import sweeper
+from dartwing_core.jobs.sweep import sweeper
 from tests.support import attempts, factory
 from tests.support.database import rows
 

@@ -12,8 +12,8 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import cancel_job, executor, get_job_history, submit_job
-from dartwing_core.jobs.db import sql
-from dartwing_core.jobs.recovery import rescue, sweeper
+from dartwing_core.jobs.lib import sql
+from dartwing_core.jobs.sweep import rescue, sweeper
 from tests.support import attempts, database, factory
 from tests.support.jobs import lose, status
 from tests.support.sessions import in_parallel

@@ -18,8 +18,8 @@ from dartwing_core.jobs import (
     retry_job,
     submit_job,
 )
-from dartwing_core.jobs.attempt import parameters
-from dartwing_core.jobs.recovery import sweeper
+from dartwing_core.jobs.sweep import sweeper
+from dartwing_core.jobs.types import parameters
 from tests.support import attempts, database, factory
 from tests.support.sessions import in_parallel
 

@@ -13,12 +13,12 @@ from collections import Counter
 import frappe
 import pytest
 
-from dartwing_core.jobs.base import priorities
-from dartwing_core.jobs.recovery import sweeper
+from dartwing_core.jobs.job import dependencies
+from dartwing_core.jobs.job.batch_store import CALLBACKS
+from dartwing_core.jobs.lib import priorities
 from dartwing_core.jobs.rq import doorbells
 from dartwing_core.jobs.status import FINISHED, WAITING, LinePlace
-from dartwing_core.jobs.store import dependencies
-from dartwing_core.jobs.store.batch_store import CALLBACKS
+from dartwing_core.jobs.sweep import sweeper
 from tests.simulation.state import ORGANIZATIONS
 from tests.simulation.world import World, now_of
 from tests.support import queues

@@ -18,11 +18,11 @@ import frappe
 from frappe.utils.background_jobs import generate_qname
 
 from dartwing_core.jobs import executor
-from dartwing_core.jobs.ending import after_settle
+from dartwing_core.jobs.after import after_settle
+from dartwing_core.jobs.job import circuits, history
 from dartwing_core.jobs.line import claim, wake
 from dartwing_core.jobs.line.claimed_job import ClaimedJob
 from dartwing_core.jobs.rq import doorbells, redis_queue
-from dartwing_core.jobs.store import circuits, history
 from tests.simulation.state import State
 from tests.support import attempts, processes, queues
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import frappe
 
-from dartwing_core.jobs.base import clock
-from dartwing_core.jobs.recovery import sweeper
+from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.status import FINISHED
+from dartwing_core.jobs.sweep import sweeper
 from tests.simulation.operators import Operators
 from tests.simulation.submitters import Submitters
 from tests.simulation.workers import Workers

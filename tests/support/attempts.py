@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 
-from dartwing_core.jobs.attempt import attempt, heartbeat, isolation
-from dartwing_core.jobs.base import ids
-from dartwing_core.jobs.ending import after_settle
+from dartwing_core.jobs.after import after_settle
+from dartwing_core.jobs.lib import ids
 from dartwing_core.jobs.line import claim
 from dartwing_core.jobs.line.claimed_job import ClaimedJob
-from dartwing_core.jobs.recovery import agent
+from dartwing_core.jobs.run import attempt, heartbeat, isolation
+from dartwing_core.jobs.sweep import agent
 
 
 class Begun(attempt.Attempt):

@@ -10,10 +10,10 @@ import pytest
 from frappe.model.document import Document
 
 from dartwing_core.jobs import executor
-from dartwing_core.jobs.base import clock
+from dartwing_core.jobs.job import circuits
+from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.line import claim
-from dartwing_core.jobs.recovery import sweeper
-from dartwing_core.jobs.store import circuits
+from dartwing_core.jobs.sweep import sweeper
 
 from . import factory
 from .jobs import run, submitted

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import frappe
 
-from dartwing_core.jobs.base import sealing
+from dartwing_core.jobs.lib import sealing
 
 from . import factory
 

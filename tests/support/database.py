@@ -21,7 +21,7 @@ CONTROL = re.compile(r"(commit|rollback|start transaction|begin|savepoint|releas
 @contextmanager
 def another_connection() -> Iterator[Any]:
     """An autocommit connection of its own: what others see."""
-    from dartwing_core.jobs.db.sql import connector
+    from dartwing_core.jobs.lib.sql import connector
 
     connection = connector()()
     try:

@@ -12,7 +12,7 @@ from frappe.model.document import Document
 
 from dartwing_core.handlers.export_records import export_records
 from dartwing_core.jobs import JobContext
-from dartwing_core.jobs.store import job_files
+from dartwing_core.jobs.job import job_files
 from tests.support import factory
 from tests.support.jobs import submitted_by
 from tests.support.records import RECORD

@@ -10,7 +10,7 @@ from typing import Any
 
 import frappe
 
-from dartwing_core.jobs.db import connection
+from dartwing_core.jobs.lib import connection
 
 ALPHA, BETA = "Test Alpha", "Test Beta"
 HANDLERS = "tests.support.handlers"

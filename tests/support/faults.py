@@ -11,7 +11,7 @@ from typing import Any
 import frappe
 
 from dartwing_core.jobs import JobContext, PermanentError, TransientError, job_handler
-from dartwing_core.jobs.db.sql import connector
+from dartwing_core.jobs.lib.sql import connector
 
 from .handlers import fail, pause
 

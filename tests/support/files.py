@@ -10,8 +10,8 @@ import frappe
 from frappe.model.document import Document
 
 from dartwing_core.jobs import JobNotFoundError, open_file
-from dartwing_core.jobs.base import ids
-from dartwing_core.jobs.store import job_files, runs
+from dartwing_core.jobs.job import job_files, runs
+from dartwing_core.jobs.lib import ids
 
 SECRET = b"name,salary\r\nanna,9000"
 NAME = "Salaries.csv"

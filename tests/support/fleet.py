@@ -8,7 +8,7 @@ import signal
 
 import psutil
 
-from dartwing_core.jobs.attempt import outcome
+from dartwing_core.jobs.run import outcome
 
 from . import database, processes
 from .waiting import until

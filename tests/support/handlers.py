@@ -12,7 +12,7 @@ import frappe
 from rq.timeouts import JobTimeoutException
 
 from dartwing_core.jobs import JobCanceledError, JobContext, PermanentError, TransientError, job_handler, open_file
-from dartwing_core.jobs.db.sql import connector
+from dartwing_core.jobs.lib.sql import connector
 from tests.support.database import statements
 
 

@@ -16,7 +16,7 @@ import frappe
 import psutil
 import pymysql
 
-from dartwing_core.jobs.db import connection
+from dartwing_core.jobs.lib import connection
 
 from . import processes
 from .waiting import until

@@ -9,7 +9,7 @@ from frappe.model.document import Document
 
 from dartwing_core.handlers.http_request import http_request
 from dartwing_core.jobs import JobContext
-from dartwing_core.jobs.base import config as engine_config
+from dartwing_core.jobs.lib import config as engine_config
 from tests.support import factory
 from tests.support.jobs import submitted_by
 

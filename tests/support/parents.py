@@ -8,7 +8,7 @@ import frappe
 from frappe.model.document import Document
 
 from dartwing_core.jobs import cancel_job, executor
-from dartwing_core.jobs.recovery import sweeper
+from dartwing_core.jobs.sweep import sweeper
 from tests.support import factory
 from tests.support.jobs import status, submitted, submitted_with
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import frappe
 
-from dartwing_core.jobs.base import clock, config, sealing
+from dartwing_core.jobs.lib import clock, config, sealing
 from dartwing_core.jobs.line import wake
 
 ORGANIZATIONS = 50

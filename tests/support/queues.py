@@ -12,7 +12,7 @@ from frappe.model.document import Document
 from frappe.utils.background_jobs import generate_qname
 
 from dartwing_core.jobs import submit_jobs
-from dartwing_core.jobs.base import clock, priorities
+from dartwing_core.jobs.lib import clock, priorities
 from tests.support import database, factory, processes
 from tests.support.jobs import named, set_columns
 

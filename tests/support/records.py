@@ -8,7 +8,7 @@ from typing import Any
 
 import frappe
 
-from dartwing_core.jobs.store import job_files
+from dartwing_core.jobs.job import job_files
 
 RECORD = "Test Export Record"
 OWN = "Test Export Own"

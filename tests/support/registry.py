@@ -9,8 +9,8 @@ from types import ModuleType
 import frappe
 import pytest
 
-from dartwing_core.jobs.attempt import declared_types
-from dartwing_core.jobs.attempt.named_paths import HOOK
+from dartwing_core.jobs.types import declared_types
+from dartwing_core.jobs.types.named_paths import HOOK
 
 from . import factory
 

@@ -9,7 +9,7 @@ import frappe
 import pytest
 from frappe.model.document import Document
 
-from dartwing_core.jobs.base import clock
+from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.schedules import recurrence
 
 from . import contents, factory

@@ -11,7 +11,7 @@ from typing import Any
 
 import frappe
 
-from dartwing_core.jobs.db import connection
+from dartwing_core.jobs.lib import connection
 
 
 @contextmanager

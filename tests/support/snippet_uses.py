@@ -9,8 +9,8 @@ from typing import Any
 import frappe
 
 from dartwing_core.jobs import open_file, submit_job
-from dartwing_core.jobs.attempt import declared_types, handlers
 from dartwing_core.jobs.testing import run_jobs
+from dartwing_core.jobs.types import declared_types, handlers
 from tests.support import contents, factory, mail
 from tests.support.jobs import run, submitted
 from tests.support.sessions import as_user

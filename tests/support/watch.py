@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from dartwing_core.jobs.db import sql
+from dartwing_core.jobs.lib import sql
 
 
 class Watch:

@@ -15,8 +15,8 @@ from typing import Any
 import frappe
 
 from dartwing_core.jobs import PermanentError, batch, cancel_job, executor, job, job_handler, submit_job
-from dartwing_core.jobs.base import ids
-from dartwing_core.jobs.monitoring import reports
+from dartwing_core.jobs.lib import ids
+from dartwing_core.jobs.operations import reports
 from tests.support import contents, factory
 from tests.support.http import Client
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from dartwing_core.jobs import calculate_backoff
-from dartwing_core.jobs.attempt import backoff
-from dartwing_core.jobs.attempt.backoff import next_delay
-from dartwing_core.jobs.base.config import parse_delays
+from dartwing_core.jobs.lib.config import parse_delays
+from dartwing_core.jobs.run import backoff
+from dartwing_core.jobs.run.backoff import next_delay
 
 
 @pytest.mark.parametrize(("attempt", "middle"), [(1, 60), (2, 120), (3, 240), (4, 480), (5, 960)])

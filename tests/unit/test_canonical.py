@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dartwing_core.jobs import InvalidJobError, generate_job_hash
-from dartwing_core.jobs.base.canonical import canonical_json, load
+from dartwing_core.jobs.lib.canonical import canonical_json, load
 
 plain_json = st.recursive(
     st.none()

@@ -20,7 +20,7 @@ from dartwing_core.jobs import (
     classify_error,
     get_error_type,
 )
-from dartwing_core.jobs.attempt.classification import parse_retry_after, retry_after
+from dartwing_core.jobs.lib.classification import parse_retry_after, retry_after
 from tests.support.database import DRIVERS
 
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from dartwing_core.jobs.base import clock
+from dartwing_core.jobs.lib import clock
 
 BERLIN = ZoneInfo("Europe/Berlin")
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from dartwing_core.jobs import JobCanceledError, JobContext
-from dartwing_core.jobs.base import clock
+from dartwing_core.jobs.lib import clock
 
 
 @pytest.fixture

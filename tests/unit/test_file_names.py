@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dartwing_core.jobs.store.job_files import LONGEST_NAME, clean_name, free_name
+from dartwing_core.jobs.job.job_files import LONGEST_NAME, clean_name, free_name
 
 
 @pytest.mark.parametrize(

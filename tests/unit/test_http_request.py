@@ -8,7 +8,7 @@ from dartwing_core.handlers.http_request import http_request
 from dartwing_core.handlers.request_parameters import read_parameters
 from dartwing_core.handlers.safe_connection import is_public, resolve
 from dartwing_core.jobs import JobCanceledError, JobContext, PermanentError
-from dartwing_core.jobs.attempt import idempotency
+from dartwing_core.jobs.run import idempotency
 
 URL = "https://example.com/hook"
 

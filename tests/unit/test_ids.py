@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dartwing_core.jobs.base import ids
+from dartwing_core.jobs.lib import ids
 
 
 def test_names_sort_in_the_order_of_their_making():

@@ -23,7 +23,7 @@ from types import SimpleNamespace
 import frappe
 import pytest
 
-from dartwing_core.jobs.attempt import isolation, process_state
+from dartwing_core.jobs.run import isolation, process_state
 
 # The session ------------------------------------------------------------------------------------------------------
 

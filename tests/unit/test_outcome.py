@@ -9,7 +9,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import JobError, TransientError
-from dartwing_core.jobs.attempt.outcome import describe, storable, traceback_of
+from dartwing_core.jobs.run.outcome import describe, storable, traceback_of
 
 
 class Unprintable(Exception):

@@ -7,7 +7,7 @@ import time
 import frappe
 import pytest
 
-from dartwing_core.jobs.base import plain_text
+from dartwing_core.jobs.lib import plain_text
 
 
 @pytest.mark.parametrize(

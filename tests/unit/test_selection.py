@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dartwing_core.jobs.base.priorities import HEAD_START_TURNS
+from dartwing_core.jobs.lib.priorities import HEAD_START_TURNS
 from dartwing_core.jobs.line.selection import Choice, Line
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import frappe
 import pytest
 
-from dartwing_core.jobs.db import named_locks, server_errors, sql
+from dartwing_core.jobs.lib import named_locks, server_errors, sql
 from tests.support.database import DRIVERS
 
 

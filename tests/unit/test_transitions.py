@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from dartwing_core.jobs.errors import InvalidTransitionError
+from dartwing_core.jobs.job import job_store, new_rows
 from dartwing_core.jobs.status import TRANSITIONS, JobStatus
-from dartwing_core.jobs.store import job_store, new_rows
 
 MOVES = [(source, target) for source in JobStatus for target in JobStatus]
 

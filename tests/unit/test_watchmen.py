@@ -63,7 +63,7 @@ SCHEDULE = """
 scheduler = importlib.import_module("frappe.commands.scheduler")
 callback = scheduler.start_scheduler.callback
 import dartwing_core.commands
-import dartwing_core.jobs.recovery.agent
+import dartwing_core.jobs.sweep.agent
 assert scheduler.start_scheduler.callback is not callback, "the one exception"
 scheduler.start_scheduler.callback = callback
 """
@@ -99,7 +99,7 @@ def test_no_process_has_anything_of_ours_in_the_place_of_others(process, tmp_pat
     ],
 )
 def test_a_replaced_function_is_found(replace, tmp_path):
-    begin = "import functools, frappe.model.document\nfrom dartwing_core.jobs.recovery import sweeper\n"
+    begin = "import functools, frappe.model.document\nfrom dartwing_core.jobs.sweep import sweeper\n"
     assert left_by(f"{begin}from dartwing_core.dartwing_core import guarded_document\n{replace}", tmp_path)
 
 

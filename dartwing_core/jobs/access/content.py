@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, cast
 import frappe
 from frappe import _
 
-from ..base import config, sealing
-from ..base.row_types import Columns, Row
+from ..lib import config, sealing
+from ..lib.row_types import Columns, Row
 from ..status import JobStatus
 from . import desk_access, visibility
 

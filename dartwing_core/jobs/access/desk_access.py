@@ -10,7 +10,7 @@ from frappe.query_builder.terms import NamedParameterWrapper
 from pypika.queries import Table
 from pypika.terms import Criterion, EmptyCriterion
 
-from ..base import config
+from ..lib import config
 from . import visibility
 from .visibility import Viewer
 

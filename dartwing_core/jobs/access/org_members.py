@@ -12,8 +12,7 @@ from frappe.query_builder.functions import Coalesce, Min
 from pypika.queries import QueryBuilder, Table
 from pypika.terms import Criterion, Parameter, Term, ValueWrapper
 
-from ..base import clock, config
-from ..db import sql
+from ..lib import clock, config, sql
 from .standing import ACTIVE, ADMIN, MEMBER, NO_REACH, Limits, Reach, Standing, resolve_name
 
 DESK_USER = "System User"

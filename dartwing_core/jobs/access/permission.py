@@ -6,10 +6,10 @@ import frappe
 from frappe import _
 from frappe.permissions import rights
 
-from ..base import config
-from ..base.config import JobType
-from ..base.texts import cut
 from ..errors import InvalidJobError, PermanentError
+from ..lib import config
+from ..lib.config import JobType
+from ..lib.texts import cut
 from . import tenancy, visibility
 from .standing import Standing
 from .tenancy import Owner

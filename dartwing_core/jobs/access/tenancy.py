@@ -19,9 +19,9 @@ import frappe
 from frappe import _
 from pypika.queries import QueryBuilder, Table
 
-from ..base import config
-from ..base.modules import find_module
 from ..errors import TenancyHookError
+from ..lib import config
+from ..lib.modules import find_module
 from .org_members import OrgMemberTenancy
 from .standing import ACTIVE, ADMIN, MEMBER, NO_REACH, Limits, Reach, Standing
 

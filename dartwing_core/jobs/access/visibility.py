@@ -16,8 +16,8 @@ import frappe
 from pypika.queries import Table
 from pypika.terms import Criterion, EmptyCriterion
 
-from ..base import config
-from ..base.row_types import Row, changed
+from ..lib import config
+from ..lib.row_types import Row, changed
 from . import tenancy
 from .standing import NO_REACH, Reach, resolve_name
 

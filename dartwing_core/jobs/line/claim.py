@@ -11,13 +11,11 @@ from datetime import datetime
 from functools import lru_cache, partial
 from typing import cast
 
-from ..base import clock, config
-from ..base.row_types import AttemptKey
-from ..db import connection, sql
-from ..notify import events
+from ..job import circuits, event_jobs, events, history, job_store, queued_job
+from ..job.queued_job import QueuedJob, QueuedRow
+from ..lib import clock, config, connection, sql
+from ..lib.row_types import AttemptKey
 from ..status import JobStatus, LinePlace
-from ..store import circuits, event_jobs, history, job_store, queued_job
-from ..store.queued_job import QueuedJob, QueuedRow
 from . import limits, line_queries, queue_view
 from .claimed_job import ClaimedJob, ClaimedRow
 from .selection import Line

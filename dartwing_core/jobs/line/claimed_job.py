@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ..access.tenancy import Owner
-from ..store.circuits import Circuit
-from ..store.queued_job import QueuedRow
+from ..job.circuits import Circuit
+from ..job.queued_job import QueuedRow
 from .limits import Key
 
 

@@ -15,10 +15,9 @@ import frappe
 from frappe.query_builder.functions import Count
 
 from ..access.standing import Limits
-from ..base import config
-from ..base.config import JobType
-from ..base.row_types import TypeAndOrganization
-from ..db import named_locks
+from ..lib import config, named_locks
+from ..lib.config import JobType
+from ..lib.row_types import TypeAndOrganization
 from ..rq import redis_queue
 from ..status import NOT_RUNNING, JobStatus, LinePlace
 

@@ -12,10 +12,10 @@ from pypika.queries import QueryBuilder
 from pypika.terms import Parameter
 
 from ..access import tenancy
-from ..base import config
+from ..job import backlog, waiting
+from ..job.job_rows import CandidateRow, DueRow
+from ..lib import config
 from ..status import JobStatus, LinePlace
-from ..store import backlog, waiting
-from ..store.job_rows import CandidateRow, DueRow
 from . import limits
 from .selection import Line
 

@@ -7,7 +7,7 @@ from typing import TypedDict, TypeVar
 
 import frappe
 
-from ..base import config
+from ..lib import config
 
 MAINTENANCE, EVERYTHING, QUEUE = "maintenance", "everything", "queue"
 

@@ -14,11 +14,10 @@ from pypika.queries import QueryBuilder
 
 from ..access import tenancy
 from ..access.standing import Limits
-from ..base import config
-from ..base.config import JobType
-from ..db import sql
+from ..job import circuits
+from ..lib import config, sql
+from ..lib.config import JobType
 from ..status import JobStatus, LinePlace
-from ..store import circuits
 from . import limits, line_queries, pauses
 from .limits import Key, SlotsRow
 from .line_queries import HeadRow

@@ -6,7 +6,7 @@ no jobs or no slot, or was paused, comes back level with the lowest of the other
 
 Priority is a head start of some turns, which are paid from the organization's own pass. Thus an urgent job goes ahead
 of others' floods, and a flood of urgent jobs starves nobody. Within an organization rank decides
-(`base/priorities.rank`).
+(`lib/priorities.rank`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from operator import attrgetter
 
-from ..base.priorities import HEAD_START_TURNS
+from ..lib.priorities import HEAD_START_TURNS
 
 _Turn = tuple[float, float, str]
 """Pass less head start, then the first job's rank among equals, then the organization."""

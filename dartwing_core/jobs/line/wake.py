@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..base.row_types import RungJob
-from ..db import sql
+from ..job.job_rows import CandidateRow
+from ..lib import sql
+from ..lib.row_types import RungJob
 from ..rq import doorbells, redis_queue
-from ..store.job_rows import CandidateRow
 from . import line_queries, pauses, queue_view, selection
 
 

@@ -13,19 +13,19 @@ from frappe import _
 
 from .. import engine
 from ..access import visibility
-from ..attempt.context import text_for_storage
-from ..base import clock, config, ids
-from ..base.pieces import in_pieces
-from ..base.row_types import Columns
-from ..base.texts import TEXT_LENGTH, cut
-from ..db.rows import standard_columns
-from ..ending import batch_cancel, batch_end
+from ..after import batch_cancel, batch_end
 from ..errors import BatchNotFoundError, InvalidJobError, InvalidTransitionError
-from ..queries import list_arguments, pages
+from ..job import batch_store, job_store
+from ..job.batch_store import CALLBACKS, RUNNING, BatchRow
+from ..job.job_rows import MemberRow
+from ..lib import clock, config, ids
+from ..lib.pieces import in_pieces
+from ..lib.row_types import Columns
+from ..lib.rows import standard_columns
+from ..lib.texts import TEXT_LENGTH, cut
+from ..read import list_arguments, pages
+from ..run.context import text_for_storage
 from ..status import LIVE, RETRYABLE, JobStatus
-from ..store import batch_store, job_store
-from ..store.batch_store import CALLBACKS, RUNNING, BatchRow
-from ..store.job_rows import MemberRow
 from ..submit import dedup, given_parameters, submission
 from ..submit.after_commit import after_commit, undone_on_error
 from ..submit.request import Request

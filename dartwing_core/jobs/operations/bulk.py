@@ -10,12 +10,12 @@ from frappe import _
 
 from .. import engine
 from ..access import permission
-from ..base import config, plain_text
-from ..base.texts import cut
 from ..errors import DuplicateJobError, InvalidJobError
-from ..queries import visible_jobs
+from ..job import backlog
+from ..lib import config, plain_text
+from ..lib.texts import cut
+from ..read import visible_jobs
 from ..status import JobStatus
-from ..store import backlog
 from ..submit import dedup
 from ..submit.after_commit import undone_on_error
 

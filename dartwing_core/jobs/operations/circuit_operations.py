@@ -12,15 +12,15 @@ from pypika import Order
 from pypika.queries import QueryBuilder
 
 from ..access import visibility
-from ..base import config
-from ..base.row_types import changed
-from ..base.texts import cut
-from ..ending import circuit_breaker
+from ..after import circuit_breaker
 from ..errors import CircuitNotFoundError, InvalidTransitionError
+from ..job import circuits
+from ..job.circuits import CircuitRow
+from ..lib import config
+from ..lib.row_types import changed
+from ..lib.texts import cut
 from ..line import wake
-from ..queries import list_arguments, pages
-from ..store import circuits
-from ..store.circuits import CircuitRow
+from ..read import list_arguments, pages
 from ..submit.after_commit import after_commit
 
 MAX_LISTED = 1_000

@@ -9,9 +9,9 @@ from frappe import _
 
 from .. import engine
 from ..access import permission, visibility
-from ..base import config, plain_text
 from ..errors import DuplicateJobError, InvalidTransitionError
-from ..queries import job_queries, list_arguments, visible_jobs
+from ..lib import config, plain_text
+from ..read import job_queries, list_arguments, visible_jobs
 from ..status import JobStatus
 from ..submit import dedup
 from ..submit.after_commit import undone_on_error

@@ -6,9 +6,9 @@ import frappe
 from frappe import _
 
 from ..access import tenancy
-from ..base import config
-from ..base.texts import cut
 from ..errors import InvalidJobError
+from ..lib import config
+from ..lib.texts import cut
 
 
 def set_default_organization(organization: str) -> str:

@@ -13,11 +13,11 @@ from frappe.utils.background_jobs import get_queues_timeout
 
 from .. import engine
 from ..access import standing, tenancy, visibility
-from ..attempt import functions
-from ..base import config
 from ..errors import InvalidJobError
+from ..lib import config
 from ..submit import submission
 from ..submit.request import Request
+from ..types import functions
 
 LONGEST = 86_400
 

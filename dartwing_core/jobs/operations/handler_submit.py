@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar, cast, overl
 
 from frappe import _
 
-from ..attempt import class_handlers, handlers
-from ..attempt.context import JobContext
-from ..attempt.declaration import Options
-from ..attempt.handlers import Handler
-from ..attempt.parameters import declares, parameters_of
-from ..base.texts import as_sentence, describe_unknown
 from ..engine import submit_job
+from ..lib.texts import as_sentence, describe_unknown
+from ..run.context import JobContext
+from ..types import class_handlers, handlers
+from ..types.declaration import Options
+from ..types.handlers import Handler
+from ..types.parameters import declares, parameters_of
 from . import builders
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ import frappe
 from frappe import _
 
 from ..access import tenancy
-from ..attempt import declared_types, functions, named_code, named_paths
-from ..base import config
-from ..base.texts import as_sentence, cut, describe_unknown
 from ..errors import UnknownHandlerError
-from ..store import event_jobs
+from ..job import event_jobs
+from ..lib import config
+from ..lib.texts import as_sentence, cut, describe_unknown
+from ..types import declared_types, functions, named_code, named_paths
 
 SITE_CONFIG = "site_config.json"
 OURS = ("background_job", "job_batch")

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import frappe
 
-from ..base import clock, config
-from ..db import best_effort, sql
-from ..db.rows import update_query
-from ..store import labels
+from ..job import labels
+from ..lib import best_effort, clock, config, sql
+from ..lib.rows import update_query
 
 if TYPE_CHECKING:
     from frappe.model.document import Document

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import frappe
 from frappe import _
 
-from ..base import clock, due_times
-from ..base.row_types import changed
-from ..ending import batch_end
+from ..after import batch_end
 from ..errors import InvalidJobError, InvalidTransitionError, JobChangedError
-from ..queries import retried_operation
+from ..job import history, job_store, waiting
+from ..job.job_rows import JobRow
+from ..lib import clock, due_times
+from ..lib.row_types import changed
+from ..read import retried_operation
 from ..status import WAITING, JobStatus, LinePlace
-from ..store import history, job_store, waiting
-from ..store.job_rows import JobRow
 from ..submit import submission
 from ..submit.after_commit import after_commit
 

@@ -13,14 +13,14 @@ from frappe.utils import get_system_timezone
 
 from .. import engine
 from ..access import content, visibility
-from ..base import clock, config
-from ..base.texts import cut
 from ..errors import InvalidJobError, ScheduleNotFoundError
-from ..queries import list_arguments, pages
+from ..job import history, job_store, schedule_store
+from ..job.schedule_store import ScheduleRow
+from ..lib import clock, config
+from ..lib.texts import cut
+from ..read import list_arguments, pages
 from ..schedules import recurrence, schedule_form, schedule_runs
 from ..status import JobStatus
-from ..store import history, job_store, schedule_store
-from ..store.schedule_store import ScheduleRow
 from ..submit import given_parameters, quota, submission
 from ..submit.after_commit import undone_on_error
 

@@ -22,8 +22,8 @@ from rq import Queue, Worker, get_current_job
 from rq.job import Job
 from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 
-from ..base import clock
-from ..base.row_types import RungJob
+from ..lib import clock
+from ..lib.row_types import RungJob
 from . import redis_queue
 
 ANSWER_SECONDS = 20.0

@@ -12,7 +12,7 @@ import socket
 
 import redis
 
-from ..base import clock
+from ..lib import clock
 from . import redis_queue
 
 LEASE = 5.0

@@ -18,8 +18,8 @@ from frappe.utils.background_jobs import create_job_id, generate_qname, get_queu
 from rq import Callback, Queue
 from rq.job import Job, JobStatus
 
-from ..base import ids
-from ..base.row_types import RungJob
+from ..lib import ids
+from ..lib.row_types import RungJob
 from .redis_server import Availability, client_of
 
 EXECUTE = "dartwing_core.jobs.executor.execute_job"

@@ -12,7 +12,7 @@ from rq.command import send_command
 from rq.job import Job
 from rq.registry import FailedJobRegistry
 
-from ..base import clock, ids
+from ..lib import clock, ids
 from . import redis_queue
 
 STOPPING = "stopping-since"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from ..db import best_effort
+from ..lib import best_effort
 from . import redis_queue
 
 

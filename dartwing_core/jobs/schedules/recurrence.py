@@ -24,8 +24,8 @@ from croniter import croniter
 from croniter.croniter import CroniterBadDateError
 from frappe import _
 
-from ..base.texts import cut
 from ..errors import InvalidJobError
+from ..lib.texts import cut
 
 CRON, INTERVAL = "Cron", "Interval"
 UNITS = {"Minutes": 60, "Hours": 3_600, "Days": 86_400}

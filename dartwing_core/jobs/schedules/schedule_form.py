@@ -12,10 +12,10 @@ from frappe import _
 from frappe.utils import cint, get_system_timezone
 
 from ..access import content, visibility
-from ..base import canonical, clock, sealing, secret_values
 from ..errors import InvalidJobError, UnknownHandlerError
-from ..store import schedule_store
-from ..store.schedule_store import ScheduleRow, ScheduleWork
+from ..job import schedule_store
+from ..job.schedule_store import ScheduleRow, ScheduleWork
+from ..lib import canonical, clock, sealing, secret_values
 from ..submit import given_parameters, submission
 from ..submit.request import Prepared, Request
 from . import recurrence

@@ -10,10 +10,9 @@ from frappe.translate import get_user_lang
 from frappe.utils import escape_html
 
 from ..access import tenancy, visibility
-from ..base import config
-from ..db import sql
-from ..notify import events, inbox
-from ..store.schedule_store import ScheduleRow
+from ..job import events, inbox
+from ..job.schedule_store import ScheduleRow
+from ..lib import config, sql
 
 
 def notify_refused(schedule: ScheduleRow) -> None:

@@ -15,13 +15,12 @@ import frappe
 from frappe import _
 
 from ..access import standing, tenancy
-from ..base import clock, plain_text
-from ..base.row_types import Columns
-from ..base.sealing import SealError
-from ..db import best_effort, sql
 from ..errors import InvalidJobError, JobBusyError, RateLimitError
-from ..store import job_store, new_rows, schedule_store
-from ..store.schedule_store import ScheduleRow
+from ..job import job_store, new_rows, schedule_store
+from ..job.schedule_store import ScheduleRow
+from ..lib import best_effort, clock, plain_text, sql
+from ..lib.row_types import Columns
+from ..lib.sealing import SealError
 from ..submit import dedup, quota
 from ..submit.request import Prepared
 from . import schedule_form, schedule_notices

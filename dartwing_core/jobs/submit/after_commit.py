@@ -10,10 +10,10 @@ from typing import Any
 import frappe
 from frappe import _
 
-from ..base.pieces import in_pieces
-from ..base.row_types import RungJob
-from ..db import best_effort, server_errors, sql, transaction
 from ..errors import JobBusyError
+from ..lib import best_effort, server_errors, sql, transaction
+from ..lib.pieces import in_pieces
+from ..lib.row_types import RungJob
 from ..line import wake
 
 RELEASE_BATCH = 200

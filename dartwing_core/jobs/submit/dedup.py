@@ -26,15 +26,14 @@ from pypika.queries import QueryBuilder
 from pypika.terms import Criterion
 
 from ..access import visibility
-from ..base import clock, config, priorities
-from ..base.config import JobType
-from ..base.pieces import in_pieces
-from ..base.row_types import fields_of
-from ..db import named_locks, server_errors, sql
 from ..errors import DuplicateJobError, InvalidJobError, JobBusyError
+from ..job import backlog, job_store
+from ..job.job_rows import HolderRow, JobRow
+from ..lib import clock, config, named_locks, priorities, server_errors, sql
+from ..lib.config import JobType
+from ..lib.pieces import in_pieces
+from ..lib.row_types import fields_of
 from ..status import FINISHED, LIVE, JobStatus
-from ..store import backlog, job_store
-from ..store.job_rows import HolderRow, JobRow
 from .after_commit import after_commit
 from .request import Prepared
 

@@ -9,13 +9,13 @@ import frappe
 from frappe import _
 
 from ..access import visibility
-from ..base import canonical, config
-from ..base.pieces import in_pieces
-from ..base.texts import cut
 from ..errors import InvalidJobError
+from ..job import backlog, waiting
+from ..job.dependencies import POLICIES
+from ..lib import canonical, config
+from ..lib.pieces import in_pieces
+from ..lib.texts import cut
 from ..status import ENDED_BADLY, LIVE, JobStatus
-from ..store import backlog, waiting
-from ..store.dependencies import POLICIES
 from .request import Prepared
 
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..access import visibility
-from ..base.row_types import changed
+from ..job import job_store
+from ..job.job_rows import HolderRow
+from ..lib.row_types import changed
 from ..status import NOT_BEGUN, JobStatus
-from ..store import job_store
-from ..store.job_rows import HolderRow
 from . import dedup, submission
 from .after_commit import after_commit
 from .request import Prepared

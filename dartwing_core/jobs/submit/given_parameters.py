@@ -8,11 +8,11 @@ from typing import Any
 
 from frappe import _
 
-from ..attempt import handlers
-from ..attempt.parameters import Declared
-from ..base import canonical, config, secret_values
-from ..base.config import JobType
 from ..errors import InvalidJobError, UnknownHandlerError
+from ..lib import canonical, config, secret_values
+from ..lib.config import JobType
+from ..types import handlers
+from ..types.parameters import Declared
 
 
 @dataclass(frozen=True, slots=True)

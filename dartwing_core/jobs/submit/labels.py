@@ -8,11 +8,11 @@ from typing import Any
 
 from frappe import _
 
-from ..base.canonical import plain
-from ..base.row_types import Columns
-from ..base.texts import cut
 from ..errors import InvalidJobError
-from ..store import labels
+from ..job import labels
+from ..lib.canonical import plain
+from ..lib.row_types import Columns
+from ..lib.texts import cut
 
 LONGEST_NAME = 140
 MOST_TAGS, LONGEST_TAG = 10, 30

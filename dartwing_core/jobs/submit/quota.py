@@ -16,11 +16,11 @@ from frappe import _
 from frappe.realtime import get_user_room
 
 from ..access import tenancy
-from ..base import config
 from ..errors import InvalidJobError, QueueFullError, RateLimitError
+from ..job import waiting
+from ..lib import config
 from ..line import limits
 from ..rq import counters, redis_queue
-from ..store import waiting
 from .after_commit import after_commit
 from .request import Prepared
 

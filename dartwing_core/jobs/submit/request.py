@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from ..access.standing import Limits
-from ..base.row_types import Columns
+from ..job import dependencies
+from ..job.job_rows import NewJobRow
+from ..lib.row_types import Columns
 from ..status import LinePlace
-from ..store import dependencies
-from ..store.job_rows import NewJobRow
 
 
 @dataclass(frozen=True, slots=True)

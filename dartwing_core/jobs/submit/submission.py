@@ -12,18 +12,18 @@ from frappe import _
 
 from ..access import content, permission, visibility
 from ..access.standing import Standing
-from ..attempt import declared_types, functions
-from ..attempt.named_paths import HOOK
-from ..attempt.parameters import Declared
-from ..base import canonical, clock, config, due_times, priorities, sealing, secret_values
-from ..base.config import JobType
-from ..base.row_types import Columns
-from ..base.texts import cut
 from ..errors import InvalidJobError
+from ..job import job_store, new_rows
+from ..job.job_rows import JobRow, NewJobRow
+from ..lib import canonical, clock, config, due_times, priorities, sealing, secret_values
+from ..lib.config import JobType
+from ..lib.row_types import Columns
+from ..lib.texts import cut
 from ..rq import redis_queue
 from ..status import JobStatus
-from ..store import job_store, new_rows
-from ..store.job_rows import JobRow, NewJobRow
+from ..types import declared_types, functions
+from ..types.named_paths import HOOK
+from ..types.parameters import Declared
 from . import dedup, dependency_check, given_parameters, labels, titles
 from .given_parameters import Checked
 from .request import Prepared, Request

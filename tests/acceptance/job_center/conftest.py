@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import frappe
 import pytest
 
-from dartwing_core.jobs.store import runs
+from dartwing_core.jobs.job import runs
 from tests.support import attempts, factory, http, processes
 from tests.support.jobs import submitted_by
 

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from dartwing_core.jobs.store import runs
+from dartwing_core.jobs.job import runs
 from tests.support import browser as browsers
 from tests.support import factory
 from tests.support.browser import PHONE

@@ -6,7 +6,7 @@ import json
 
 import frappe
 
-from dartwing_core.jobs.store import runs
+from dartwing_core.jobs.job import runs
 from tests.support import attempts, factory
 from tests.support.job_center import PATH, card, expect, pill, requests_of
 from tests.support.jobs import set_columns, submitted_by

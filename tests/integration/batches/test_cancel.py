@@ -6,9 +6,9 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import InvalidTransitionError, cancel_batch, chain, get_batch_status, retry_batch, retry_job
-from dartwing_core.jobs.ending import batch_cancel
-from dartwing_core.jobs.recovery import sweeper
-from dartwing_core.jobs.store import batch_store
+from dartwing_core.jobs.after import batch_cancel
+from dartwing_core.jobs.job import batch_store
+from dartwing_core.jobs.sweep import sweeper
 from tests.support import attempts
 from tests.support.batches import callbacks, made, members, run, state, status_of
 from tests.support.jobs import status, submitted_with

@@ -6,10 +6,10 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import cancel_batch, cancel_job, chain, executor, get_batch_status, get_job_status, group
-from dartwing_core.jobs.attempt import outcome
-from dartwing_core.jobs.ending import batch_cancel, batch_end
-from dartwing_core.jobs.recovery import rescue, sweeper
-from dartwing_core.jobs.store import batch_store
+from dartwing_core.jobs.after import batch_cancel, batch_end
+from dartwing_core.jobs.job import batch_store
+from dartwing_core.jobs.run import outcome
+from dartwing_core.jobs.sweep import rescue, sweeper
 from tests.support import factory
 from tests.support.batches import callbacks, made, members, run, state, status_of, work
 from tests.support.database import statements

@@ -15,8 +15,8 @@ from dartwing_core.jobs import (
     retry_batch,
     retry_job,
 )
-from dartwing_core.jobs.db import server_errors
-from dartwing_core.jobs.store import batch_store
+from dartwing_core.jobs.job import batch_store
+from dartwing_core.jobs.lib import server_errors
 from tests.support import factory
 from tests.support.batches import made, members, run, state, status_of
 from tests.support.sessions import in_parallel

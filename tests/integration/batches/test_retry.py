@@ -17,8 +17,8 @@ from dartwing_core.jobs import (
     retry_job,
 )
 from dartwing_core.jobs.errors import JobChangedError
-from dartwing_core.jobs.queries import visible_jobs
-from dartwing_core.jobs.store import batch_store, history, job_store
+from dartwing_core.jobs.job import batch_store, history, job_store
+from dartwing_core.jobs.read import visible_jobs
 from tests.support import factory
 from tests.support.batches import callbacks, made, members, run, state, status_of, work
 from tests.support.database import statements

@@ -19,7 +19,7 @@ from dartwing_core.jobs import (
     retry_jobs,
     run_now,
 )
-from dartwing_core.jobs.store import runs
+from dartwing_core.jobs.job import runs
 from tests.support import database, factory
 from tests.support.jobs import set_columns, status, submitted, submitted_with
 from tests.support.races import claimed, elsewhere, look

@@ -15,10 +15,10 @@ from dartwing_core.jobs import (
     cancel_jobs,
     get_job_history,
 )
-from dartwing_core.jobs.db import named_locks
-from dartwing_core.jobs.ending import cancel
-from dartwing_core.jobs.recovery import rescue
-from dartwing_core.jobs.store import cancel_lock, runs
+from dartwing_core.jobs.after import cancel
+from dartwing_core.jobs.job import cancel_lock, runs
+from dartwing_core.jobs.lib import named_locks
+from dartwing_core.jobs.sweep import rescue
 from tests.support import attempts, database, factory
 from tests.support.jobs import lose, run, set_columns, status, submitted
 from tests.support.races import Meanwhile, claimed, committed, elsewhere, look

@@ -15,9 +15,9 @@ from dartwing_core.jobs import (
     manually_close_circuit,
     submit_job,
 )
-from dartwing_core.jobs.ending import circuit_breaker
-from dartwing_core.jobs.recovery import retention
-from dartwing_core.jobs.store import circuits
+from dartwing_core.jobs.after import circuit_breaker
+from dartwing_core.jobs.job import circuits
+from dartwing_core.jobs.sweep import retention
 from tests.support import attempts, factory
 from tests.support.circuits import SAMPLES, attempt, breaking_type, fails, nobody_goes, opened, planned, row, state
 from tests.support.listener import listening

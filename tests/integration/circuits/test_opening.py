@@ -6,9 +6,9 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import cancel_job, submit_job
-from dartwing_core.jobs.base import clock
-from dartwing_core.jobs.ending import circuit_breaker
-from dartwing_core.jobs.recovery import sweeper
+from dartwing_core.jobs.after import circuit_breaker
+from dartwing_core.jobs.lib import clock
+from dartwing_core.jobs.sweep import sweeper
 from tests.support import attempts, factory
 from tests.support.circuits import (
     COOL_DOWN,

@@ -6,10 +6,10 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import executor, get_job_status, get_open_circuits, manually_close_circuit
-from dartwing_core.jobs.base import clock
-from dartwing_core.jobs.ending import circuit_breaker
+from dartwing_core.jobs.after import circuit_breaker
+from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.line import claim
-from dartwing_core.jobs.recovery import sweeper
+from dartwing_core.jobs.sweep import sweeper
 from tests.support import attempts, database, factory, processes
 from tests.support.circuits import (
     attempt,

@@ -7,14 +7,9 @@ from collections.abc import Callable
 import frappe
 import pytest
 
-from dartwing_core.jobs import (
-    get_job_counts,
-    get_job_details,
-    get_job_type_overview,
-    retry_dead_letters,
-)
-from dartwing_core.jobs.base import config
-from dartwing_core.jobs.monitoring import reports
+from dartwing_core.jobs import get_job_counts, get_job_details, get_job_type_overview, retry_dead_letters
+from dartwing_core.jobs.lib import config
+from dartwing_core.jobs.operations import reports
 from tests.support import database
 
 from .conftest import ORGANIZATION, ROWS

@@ -9,8 +9,8 @@ from pypika import Order
 
 from dartwing_core.jobs import list_jobs
 from dartwing_core.jobs.access import visibility
-from dartwing_core.jobs.base import config
-from dartwing_core.jobs.queries import job_queries, list_arguments, pages
+from dartwing_core.jobs.lib import config
+from dartwing_core.jobs.read import job_queries, list_arguments, pages
 from tests.support import crowd, database, factory
 
 from .conftest import ORGANIZATION, ROWS

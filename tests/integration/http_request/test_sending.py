@@ -9,9 +9,9 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import get_job_details
-from dartwing_core.jobs.attempt import idempotency
-from dartwing_core.jobs.base import clock, ids
-from dartwing_core.jobs.base import config as engine_config
+from dartwing_core.jobs.lib import clock, ids
+from dartwing_core.jobs.lib import config as engine_config
+from dartwing_core.jobs.run import idempotency
 from tests.support import factory
 from tests.support.jobs import run
 from tests.support.outgoing import send, submitted

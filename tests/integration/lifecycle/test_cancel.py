@@ -6,10 +6,10 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import DuplicateJobError, InvalidTransitionError, cancel_job, get_job_status, submit_job
-from dartwing_core.jobs.base import clock
+from dartwing_core.jobs.job import job_store, runs
+from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.line import claim
-from dartwing_core.jobs.recovery import rescue
-from dartwing_core.jobs.store import job_store, runs
+from dartwing_core.jobs.sweep import rescue
 from tests.support import attempts, database, factory
 from tests.support.jobs import messages, run, set_columns, submitted
 from tests.support.lifecycle import made, running

@@ -8,8 +8,8 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import get_job_status
-from dartwing_core.jobs.recovery import sweeper
-from dartwing_core.jobs.store import job_store
+from dartwing_core.jobs.job import job_store
+from dartwing_core.jobs.sweep import sweeper
 from tests.support import database
 from tests.support.jobs import messages, run, submitted
 from tests.support.lifecycle import made, notes

@@ -8,7 +8,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import DuplicateJobError, submit_job
-from dartwing_core.jobs.db import named_locks
+from dartwing_core.jobs.lib import named_locks
 from tests.support import attempts, contents, database, factory
 from tests.support.jobs import messages, set_columns
 from tests.support.lifecycle import made

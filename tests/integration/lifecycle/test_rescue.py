@@ -8,9 +8,9 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import cancel_job, get_job_history, get_job_status, submit_job
-from dartwing_core.jobs.base import clock
-from dartwing_core.jobs.recovery import rescue, sweeper
-from dartwing_core.jobs.store import runs
+from dartwing_core.jobs.job import runs
+from dartwing_core.jobs.lib import clock
+from dartwing_core.jobs.sweep import rescue, sweeper
 from tests.support import attempts, database, factory
 from tests.support.jobs import LONG_AGO, lose, lose_long_ago, messages, run, set_columns, submitted
 from tests.support.lifecycle import made, running

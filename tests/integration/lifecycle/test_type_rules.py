@@ -28,7 +28,7 @@ def test_a_type_may_retry_what_is_permanent_and_the_reverse():
 def test_the_clean_up_after_a_time_limit_is_best_effort(cleanup, rows, monkeypatch):
     job_type = made("nothing", timeout_handler_method=f"{factory.HANDLERS}.{cleanup}", max_retries=0)
     job = submitted(job_type, what="key")
-    monkeypatch.setattr("dartwing_core.jobs.attempt.context.JobContext.remaining_seconds", lambda self: 0.0)
+    monkeypatch.setattr("dartwing_core.jobs.run.context.JobContext.remaining_seconds", lambda self: 0.0)
     assert run(job)["status"] == "Dead Letter"
     assert notes(job) == rows
 

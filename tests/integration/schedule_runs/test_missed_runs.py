@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from dartwing_core.jobs import get_job_status
-from dartwing_core.jobs.recovery import sweeper
+from dartwing_core.jobs.job import schedule_store
 from dartwing_core.jobs.schedules import recurrence, schedule_runs
-from dartwing_core.jobs.store import schedule_store
+from dartwing_core.jobs.sweep import sweeper
 from tests.support import factory
 from tests.support.schedule_runs import HOUR, hours
 from tests.support.schedules import due_times, every, made, state

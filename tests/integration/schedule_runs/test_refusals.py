@@ -6,9 +6,9 @@ import frappe
 import pytest
 
 from dartwing_core.jobs.access import permission
-from dartwing_core.jobs.base import clock
-from dartwing_core.jobs.recovery import sweeper
+from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.schedules import schedule_runs
+from dartwing_core.jobs.sweep import sweeper
 from tests.support import database, factory
 from tests.support.schedule_runs import HOUR, hours
 from tests.support.schedules import due_times, every, made, state

@@ -6,7 +6,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import InvalidJobError, executor, get_job_status, retry_job, submit_job, submit_jobs
-from dartwing_core.jobs.ending import child_jobs
+from dartwing_core.jobs.after import child_jobs
 from tests.support import database, factory
 from tests.support.jobs import set_columns, status, submitted
 from tests.support.parents import child_of, end_badly, parents_of, request_of

@@ -6,8 +6,8 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import executor, retry_job, submit_job, submit_jobs
-from dartwing_core.jobs.ending import child_jobs
-from dartwing_core.jobs.recovery import sweeper
+from dartwing_core.jobs.after import child_jobs
+from dartwing_core.jobs.sweep import sweeper
 from tests.support import database, factory, processes
 from tests.support.jobs import entries, set_columns, status, submitted_with
 from tests.support.parents import child_of, parents_of, request_of

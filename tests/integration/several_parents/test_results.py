@@ -6,8 +6,8 @@ import frappe
 
 from dartwing_core.jobs import executor, get_job_status, submit_jobs
 from dartwing_core.jobs.access import visibility
-from dartwing_core.jobs.store import dependencies as job_parents
-from dartwing_core.jobs.store import job_store
+from dartwing_core.jobs.job import dependencies as job_parents
+from dartwing_core.jobs.job import job_store
 from tests.support import database, factory, population
 from tests.support.jobs import set_columns, submitted, submitted_with
 from tests.support.parents import child_of, parents_of, request_of

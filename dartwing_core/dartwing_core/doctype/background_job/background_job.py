@@ -5,11 +5,10 @@ from frappe import _
 
 from dartwing_core.dartwing_core.guarded_document import EngineDocument
 from dartwing_core.dartwing_core.sealed_document import SealedDocument, sealed_field
-from dartwing_core.jobs.base import config
-from dartwing_core.jobs.db import sql
-from dartwing_core.jobs.recovery import retention
+from dartwing_core.jobs.job import batch_store, dependencies, job_files
+from dartwing_core.jobs.lib import config, sql
 from dartwing_core.jobs.status import FINISHED, JobStatus
-from dartwing_core.jobs.store import batch_store, dependencies, job_files
+from dartwing_core.jobs.sweep import retention
 
 
 class BackgroundJob(EngineDocument, SealedDocument):
@@ -44,7 +43,7 @@ class BackgroundJob(EngineDocument, SealedDocument):
 
 
 def on_doctype_update() -> None:
-    """Indexes for the queries of `dartwing_core.jobs.store.backlog`, `job_store`, `job_queries` and `visibility`.
+    """Indexes for the queries of `dartwing_core.jobs.job.backlog`, `job_store`, `job_queries` and `visibility`.
 
     Few indexes hold the status: it changes twice with each job, and each such index changes with it.
     """

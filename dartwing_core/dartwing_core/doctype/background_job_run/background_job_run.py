@@ -4,7 +4,7 @@ import frappe
 
 from dartwing_core.dartwing_core.guarded_document import EngineDocument
 from dartwing_core.dartwing_core.sealed_document import SealedDocument, sealed_field
-from dartwing_core.jobs.base import config
+from dartwing_core.jobs.lib import config
 
 
 class BackgroundJobRun(EngineDocument, SealedDocument):
@@ -18,5 +18,5 @@ class BackgroundJobRun(EngineDocument, SealedDocument):
 
 
 def on_doctype_update() -> None:
-    """Index for `dartwing_core.jobs.store.circuits.tally`. Attempts that do not count have no `circuit_key`."""
+    """Index for `dartwing_core.jobs.job.circuits.tally`. Attempts that do not count have no `circuit_key`."""
     frappe.db.add_index(config.RUN, ["circuit_key", "circuit_epoch", "circuit_failure"])

@@ -5,9 +5,8 @@ from frappe import _
 
 from dartwing_core.dartwing_core.guarded_document import EngineDocument
 from dartwing_core.dartwing_core.sealed_document import SealedDocument, sealed_field
-from dartwing_core.jobs.base import config
-from dartwing_core.jobs.db import sql
-from dartwing_core.jobs.store import batch_store
+from dartwing_core.jobs.job import batch_store
+from dartwing_core.jobs.lib import config, sql
 
 
 class JobBatch(EngineDocument, SealedDocument):
@@ -23,6 +22,6 @@ class JobBatch(EngineDocument, SealedDocument):
 
 
 def on_doctype_update() -> None:
-    """Indexes for the queries of `dartwing_core.jobs.store.batch_store`, `batches` and `retention`."""
+    """Indexes for the queries of `dartwing_core.jobs.job.batch_store`, `batches` and `retention`."""
     for fields in (["status"], ["status", "completed_at"], ["organization", "creation"], ["owner_user", "creation"]):
         frappe.db.add_index(config.BATCH, fields)

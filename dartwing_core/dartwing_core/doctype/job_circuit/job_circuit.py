@@ -4,8 +4,8 @@ import frappe
 from frappe import _
 
 from dartwing_core.dartwing_core.guarded_document import EngineDocument
-from dartwing_core.jobs.base import config
-from dartwing_core.jobs.store import circuits
+from dartwing_core.jobs.job import circuits
+from dartwing_core.jobs.lib import config
 
 
 class JobCircuit(EngineDocument):
@@ -18,7 +18,7 @@ class JobCircuit(EngineDocument):
 
 
 def on_doctype_update() -> None:
-    """Indexes for the queries of `dartwing_core.jobs.store.circuits`, `circuit_breaker` and `retention`."""
+    """Indexes for the queries of `dartwing_core.jobs.job.circuits`, `circuit_breaker` and `retention`."""
     frappe.db.add_unique(config.CIRCUIT, ["job_type", "organization"])
     frappe.db.add_index(config.CIRCUIT, ["status", "job_type", "organization"])
     frappe.db.add_index(config.CIRCUIT, ["organization", "status"])

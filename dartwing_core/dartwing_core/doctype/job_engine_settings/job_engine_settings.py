@@ -8,7 +8,7 @@ from frappe.model.document import Document
 from frappe.utils import cint
 
 from dartwing_core.jobs.access import visibility
-from dartwing_core.jobs.base import config
+from dartwing_core.jobs.lib import config
 from dartwing_core.jobs.line import wake
 from dartwing_core.jobs.rq import redis_queue
 from dartwing_core.jobs.submit.after_commit import after_commit
@@ -18,7 +18,7 @@ ZERO_IS_OFF = frozenset({"slice_seconds"})
 
 
 class JobEngineSettings(Document):
-    """Settings of the job engine; `dartwing_core.jobs.base.config` reads them."""
+    """Settings of the job engine; `dartwing_core.jobs.lib.config` reads them."""
 
     default_organization: str | None
 

@@ -7,12 +7,12 @@ from frappe import _
 from frappe.model.document import Document
 
 from dartwing_core.jobs.access import permission
-from dartwing_core.jobs.attempt import functions, handlers
-from dartwing_core.jobs.base import config
+from dartwing_core.jobs.lib import config
 from dartwing_core.jobs.line import wake
 from dartwing_core.jobs.rq import redis_queue
 from dartwing_core.jobs.submit import titles
 from dartwing_core.jobs.submit.after_commit import after_commit
+from dartwing_core.jobs.types import functions, handlers
 
 RANGES: dict[str, tuple[float, float]] = {
     "default_timeout": (config.MIN_TIMEOUT, config.MAX_TIMEOUT),

@@ -6,7 +6,7 @@ from frappe.utils import escape_html, getdate
 
 from dartwing_core.dartwing_core.guarded_document import OrganizationsDocument
 from dartwing_core.jobs.access import tenancy, visibility
-from dartwing_core.jobs.base import ids
+from dartwing_core.jobs.lib import ids
 
 
 class OrgMember(OrganizationsDocument):

@@ -4,7 +4,7 @@ import frappe
 from frappe import _
 
 from dartwing_core.dartwing_core.guarded_document import EngineDocument
-from dartwing_core.jobs.recovery import organization_removal
+from dartwing_core.jobs.sweep import organization_removal
 
 
 class OrganizationRemoval(EngineDocument):

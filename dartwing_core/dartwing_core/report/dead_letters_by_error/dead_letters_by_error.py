@@ -7,7 +7,7 @@ from typing import Any
 from frappe import _
 
 from dartwing_core.api import rate_limits
-from dartwing_core.jobs.monitoring import reports
+from dartwing_core.jobs.operations import reports
 
 
 def execute(filters: Any = None) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -7,7 +7,8 @@ from typing import Any
 from frappe import _
 
 from dartwing_core.api import rate_limits
-from dartwing_core.jobs.monitoring import charts, reports
+from dartwing_core.jobs.operations import reports
+from dartwing_core.jobs.read import charts
 
 CHARTED = 6  # types. With more, their names would be cut
 

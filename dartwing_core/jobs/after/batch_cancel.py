@@ -1,0 +1,83 @@
+"""Sweeps batches, and cancels one: its waiting members in committed steps, the running ones by a request to stop.
+
+The request stays on the batch's row until no member is live. So a sweep goes on where a cancel broke off.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from functools import partial
+
+from ..job import backlog, batch_store, job_store
+from ..job.job_rows import MemberRow
+from ..lib import best_effort, sql
+from ..lib.pieces import in_pieces
+from ..line import wake
+from ..rq import sweep_cursor
+from ..status import NOT_RUNNING, JobStatus
+from . import batch_end, cancel
+
+AT_ONCE = 500
+ALL = sys.maxsize
+SEEN_BATCHES = "seen-batches"
+BATCHES = 200  # read in one sweep
+
+
+def sweep(limit: int = ALL) -> int:
+    """Do what members' settles and cancels have missed, for the next batches. Returns how many have changed.
+
+    `limit`: end at most so many jobs of each canceled batch.
+    """
+    with sweep_cursor.cursor(SEEN_BATCHES) as seen:
+        names = batch_store.running(seen.after, BATCHES)
+        states = batch_store.states(names)
+        for state in states:
+            if state["cancel_requested"] and state["is_live"]:
+                best_effort.run(partial(drain, state["name"], limit))
+        changed = batch_end.close_states(states)
+        seen.after = names[-1] if len(names) == BATCHES else ""
+    return changed
+
+
+def drain(name: str, limit: int = ALL) -> int:
+    """End the live members of a batch whose cancel was requested, at most `limit` waiting ones. Commits.
+
+    Returns how many were canceled."""
+    sql.commit()  # a fresh snapshot
+    request = batch_store.cancel_request(name)
+    if not request:
+        return 0
+    user, reason = request["canceled_by"], request["cancel_reason"]
+    canceled: list[MemberRow] = []
+    for status in NOT_RUNNING:
+        canceled += _cancel_waiting(name, status, user, reason, limit - len(canceled))
+    if len(canceled) == limit:
+        return limit  # the next sweep goes on, and releases the children
+    for some in in_pieces(canceled, AT_ONCE):
+        awaited = backlog.awaited([job["name"] for job in some])
+        best_effort.run(partial(batch_end.release_and_close, awaited))
+    for member in backlog.to_be_stopped("parent_batch", name):
+        best_effort.run(partial(cancel.request_stop, member, user, reason))
+    batch_end.close_ended([name])
+    return len(canceled)
+
+
+def _cancel_waiting(name: str, status: JobStatus, user: str, reason: str | None, limit: int) -> list[MemberRow]:
+    """Cancel at most `limit` members in one state, the youngest first.
+
+    So children come before their parents: they end canceled, instead of ending with a parent.
+    """
+    canceled: list[MemberRow] = []
+    last = None
+    while (left := limit - len(canceled)) and (jobs := batch_store.members(name, [status], min(AT_ONCE, left), last)):
+        last = jobs[-1]["name"]
+        moved = sql.committed(partial(_cancel, jobs, user, reason))
+        canceled += moved
+        if status == JobStatus.QUEUED and moved:
+            best_effort.run(wake.admit_held)
+    return canceled
+
+
+def _cancel(jobs: Sequence[MemberRow], user: str, reason: str | None) -> list[MemberRow]:
+    return job_store.move_all(jobs, JobStatus.CANCELED, cancel.MESSAGE, cancel.values(user, reason), user)

@@ -1,0 +1,131 @@
+"""The end of a batch: found when a member ends, decided under the lock of the batch's row, made known by callbacks.
+
+A member's settle reads from an index whether a member is live and whether one has failed. It goes on to the batch's row
+only if that changes something. The last two members may settle at once. Each reads after its own commit, so at least
+one finds that no member is live. Only one of them gets the row.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from functools import partial
+from typing import TypedDict, cast
+
+from ..job import batch_store, event_jobs, job_store, new_rows
+from ..job.batch_store import ON_COMPLETE, ON_FAILURE, ON_SUCCESS, BatchState
+from ..job.job_rows import NewJobRow
+from ..lib import best_effort, clock, sql
+from ..lib.row_types import Columns
+from ..line import wake
+from . import child_jobs
+
+
+class EndedJob(TypedDict):
+    """An ended job, by which its children and its batch are found."""
+
+    name: str
+    parent_batch: str | None
+
+
+CALLBACK_COLUMNS = (
+    "job_type",
+    "priority",
+    "queue",
+    "sealed_input_parameters",
+    "job_hash",
+    "job_title",
+    "reference_doctype",
+    "reference_name",
+    "job_tags",
+    "timeout_seconds",
+    "max_retries",
+    "is_result_private",
+)
+"""The columns kept of a callback until it is made, as they were when it was submitted and checked."""
+
+
+def follow_up_end(job: EndedJob) -> None:
+    """Release the children of a job that has ended, and close its batch if it is over. Commits."""
+    release_and_close([job["name"]], {job["parent_batch"]})
+
+
+def release_and_close(parents: Collection[str], batches: Collection[str | None] = ()) -> None:
+    """Release the children of those jobs that are over. Then close these batches, and those of children that ended.
+
+    Commits."""
+    released = child_jobs.release_children(parents)
+    concerned = [*batches, *(child["parent_batch"] for child in released.ended)]
+    close_ended({batch for batch in concerned if batch is not None})
+
+
+def close_ended(names: Collection[str]) -> int:
+    """Close the batches without a live member, and make the due callbacks. Returns how many batches changed.
+
+    Commits: only in workers, in the sweeper and after a commit.
+    """
+    if not names:
+        return 0
+    sql.commit()  # a fresh snapshot
+    return close_states(batch_store.states(sorted(names)))
+
+
+def close_states(states: Collection[BatchState]) -> int:
+    """Close batches whose state is known. Returns how many changed. Commits."""
+    names = [state["name"] for state in states if _is_news(state)]
+    return sum(best_effort.run(partial(_close, name)) is not None for name in names)
+
+
+def _is_news(state: BatchState) -> bool:
+    return not state["is_live"] or bool(state["has_failed"] and state["awaits_failure"])
+
+
+def _close(name: str) -> list[NewJobRow] | None:
+    """Write a batch's end and make its callbacks. Returns the rows of those, None if nothing has changed."""
+    sql.commit()  # the snapshot has to be younger than the lock
+    callbacks = sql.committed(partial(_write, name))
+    if callbacks:
+        best_effort.run(partial(wake.wake_for, callbacks))
+    if callbacks is not None:
+        close_ended([name])  # the last member may have ended meanwhile and found our lock on the row
+    return callbacks
+
+
+def _write(name: str) -> list[NewJobRow] | None:
+    if not batch_store.lock(name):
+        return None
+    state = batch_store.states([name])[0]
+    batch: Columns | None = batch_store.load_whole(name)
+    if not batch or not _is_news(state):
+        return None
+    due = [ON_FAILURE] if state["has_failed"] else []
+    values: Columns = {}
+    if not state["is_live"]:
+        due += [ON_COMPLETE] if state["has_failed"] else [ON_COMPLETE, ON_SUCCESS]
+        values = {"status": _end(state), "completed_at": clock.site_time(), "cancel_requested": 0}
+        event_jobs.insert_for_batch(name, batch["organization"], batch["owner_user"], values["status"])
+    rows = {kind: _callback(batch, kind) for kind in due if batch[kind] and not batch[f"{kind}_job"]}
+    values |= {f"{kind}_job": row["name"] for kind, row in rows.items()}
+    batch_store.update(name, values)
+    if rows:
+        job_store.insert_jobs(list(rows.values()))
+    return list(rows.values())
+
+
+def _end(state: BatchState) -> str:
+    if not state["has_failed"]:
+        return batch_store.COMPLETED
+    return batch_store.CANCELED if state["cancel_requested"] else batch_store.FAILED
+
+
+def as_callback(row: NewJobRow) -> str:
+    """The kept columns of a callback's row, as JSON."""
+    columns: Columns = {**row}
+    return json.dumps({column: columns[column] for column in CALLBACK_COLUMNS})
+
+
+def _callback(batch: Columns, kind: str) -> NewJobRow:
+    kept, now = json.loads(batch[kind]), clock.now_epoch()
+    row = new_rows.new_row(batch["owner_user"], batch["organization"], now) | kept
+    row |= new_rows.columns(now, row["priority"]) | {"callback_of": batch["name"]}
+    return cast(NewJobRow, row)

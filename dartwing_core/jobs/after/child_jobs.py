@@ -1,0 +1,135 @@
+"""Releases or ends jobs that wait for other jobs (`depends_on`), when one of those ends.
+
+A waiting child is only a Pending row. It takes no worker and no RQ entry until all of its parents are over.
+`waits_for` names a parent that is not over, the youngest first. When that one ends, the child goes on to the next
+parent that is not over, or gets in line. So a settle touches only the children that wait for that very job.
+
+No wake-up is lost between two parents that end at once. After moving a child on to another parent and committing, the
+engine reads whether that parent has ended meanwhile. The sweeper finds all other omissions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from ..job import backlog, dependencies, job_store, waiting
+from ..job.backlog import RUN_ANYWAY
+from ..job.job_rows import ChildRow, DueRow
+from ..lib import best_effort, clock, config, sql
+from ..line import wake
+from ..status import LIVE, JobStatus
+
+AT_ONCE = 500  # in one transaction
+END_LIMIT = 10_000
+"""So many end with a parent straight away: as many as a batch may have. The sweeper ends the others."""
+
+
+@dataclass(slots=True)
+class Released:
+    """Children of ended jobs that were released, moved on or ended."""
+
+    went_on: int = 0
+    """How many wait now only for their time, or for another parent."""
+    ended: list[ChildRow] = field(default_factory=list)
+    in_line: list[DueRow] = field(default_factory=list)
+    """Children that are in line now."""
+    next_parents: set[str] = field(default_factory=set)
+
+    def add(self, more: Released) -> None:
+        """Add what a further release has changed."""
+        self.went_on += more.went_on
+        self.ended += more.ended
+        self.in_line += more.in_line
+        self.next_parents |= more.next_parents
+
+    @property
+    def number(self) -> int:
+        """The number of children that were changed."""
+        return self.went_on + len(self.ended)
+
+    @property
+    def next_to_release(self) -> set[str]:
+        """Names of the jobs whose children have to be released now."""
+        return self.next_parents | {job["name"] for job in self.ended}
+
+
+def release_children(parents: Collection[str], limit: int = END_LIMIT) -> Released:
+    """Release or end the children of those jobs that are over, then the children of ended ones.
+
+    At most `limit` of them end. Commits: only in workers, in the sweeper and after a commit.
+    """
+    released, names = Released(), set(parents)
+    while names and len(released.ended) < limit:
+        step = _release_over(names, limit - len(released.ended))
+        released.add(step)
+        names = step.next_to_release
+    if released.in_line:
+        best_effort.run(partial(wake.wake_for, released.in_line))
+    return released
+
+
+def _release_over(parents: Collection[str], limit: int) -> Released:
+    sql.commit()  # a fresh snapshot
+    statuses = backlog.statuses(sorted(parents))
+    over = {name: statuses.get(name) for name in sorted(parents) if statuses.get(name) not in LIVE}
+    if len(over) > 1:  # most of them have no children
+        awaited = backlog.awaited(list(over))
+        over = {name: status for name, status in over.items() if name in awaited}
+    failed = {name: status for name, status in over.items() if status != JobStatus.COMPLETED}
+    released = Released()
+    for name, status in over.items():
+        while len(released.ended) < limit:
+            some = release_some(name, status, min(limit - len(released.ended), AT_ONCE))
+            released.add(some)
+            if not some.number:
+                break
+    while failed and len(released.ended) < limit:
+        others = sql.committed(partial(_end_others, failed, min(limit - len(released.ended), AT_ONCE)))
+        released.ended += others
+        if not others:
+            break
+    return released
+
+
+def release_some(parent: str, status: str | None, limit: int) -> Released:
+    """Release or end the first `limit` jobs that wait for one job, which is over or gone (status None). Commits."""
+    return sql.committed(partial(_release_some, parent, status, limit))
+
+
+def _release_some(parent: str, status: str | None, limit: int) -> Released:
+    released = Released()
+    children = backlog.children(parent, limit)
+    if status != JobStatus.COMPLETED:
+        released.ended = _end([job for job in children if job["on_parent_failure"] != RUN_ANYWAY], parent, status)
+        children = [job for job in children if job["on_parent_failure"] == RUN_ANYWAY]
+    free = [job for job in children if not job["next_parent"]]
+    waits_for = {job["name"]: job["next_parent"] for job in children if job["next_parent"]}
+    released.went_on, released.in_line = waiting.release([job["name"] for job in free], parent)
+    released.went_on += waiting.wait_on(waits_for, parent)
+    released.next_parents = set(waits_for.values())
+    return released
+
+
+def _end_others(failed: Mapping[str, str | None], limit: int) -> list[ChildRow]:
+    """End jobs that depend on failed ones but wait for others. Those may take long, and the wait would be in vain."""
+    by_parent: dict[str, dict[str, ChildRow]] = {}
+    for job in backlog.other_children(sorted(failed), limit):
+        by_parent.setdefault(job["parent"], {})[job["name"]] = job
+    ended: dict[str, ChildRow] = {}
+    for parent, jobs in by_parent.items():
+        left = [job for name, job in jobs.items() if name not in ended]
+        ended |= {job["name"]: job for job in _end(left, parent, failed[parent])}
+    return list(ended.values())
+
+
+def _end(jobs: Sequence[ChildRow], parent: str, status: str | None) -> list[ChildRow]:
+    """End the jobs whose rows are not locked, each by its own policy, and log the reason."""
+    message = f"The job it depends on, {parent}, {f'is {status}' if status else 'was deleted'}"
+    values = {"error_message": message, "error_type": "Permanent"}
+    to_cancel = [job for job in jobs if job["on_parent_failure"] == dependencies.CANCEL]
+    others = [job for job in jobs if job["on_parent_failure"] != dependencies.CANCEL]
+    when = {"canceled_at": clock.site_time()}
+    ended = job_store.move_all(to_cancel, JobStatus.CANCELED, message, values | when, config.ENGINE)
+    return [*ended, *job_store.move_all(others, JobStatus.DEAD_LETTER, message, values, config.ENGINE)]

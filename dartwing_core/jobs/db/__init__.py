@@ -1,1 +1,0 @@
-"""All knowledge of MariaDB: statements, transactions, named locks, connections."""

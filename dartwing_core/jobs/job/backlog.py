@@ -1,0 +1,236 @@
+"""Reads of waiting and running jobs, for the sweeper and for releasing jobs.
+
+Each read goes along an index in the order of its rows and stops at a limit. So its time depends on the rows that it
+returns, and not on the number of jobs (`test_the_sweeps_queries_use_indexes`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import frappe
+from pypika import Order
+from pypika.functions import Coalesce, NullIf
+from pypika.queries import QueryBuilder, Table
+from pypika.terms import Criterion
+
+from ..access import content
+from ..lib import config, sql
+from ..lib.row_types import fields_of
+from ..status import ENDED_BADLY, LIVE, WAITING, JobStatus, LinePlace
+from .job_rows import (
+    AwaitedRow,
+    CandidateRow,
+    ChildRow,
+    ConcernedRow,
+    DoubtfulRow,
+    LiveColumns,
+    ReleasedRow,
+    RunningRow,
+)
+
+RUN_ANYWAY = "run"
+"""`on_parent_failure` of a job that runs however its parents end."""
+BAD_ENDS = tuple(str(status) for status in ENDED_BADLY)
+CANDIDATE_FIELDS = fields_of(CandidateRow)
+CHILD_FIELDS = fields_of(ChildRow)
+RUNNING_FIELDS = fields_of(RunningRow)
+OVERTIME = 60
+"""Seconds after its time limit at which an attempt is ended by force. RQ waits for as long."""
+LIVE_FIELDS = content.columns(fields_of(LiveColumns))
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """When the next sweep is needed."""
+
+    due_epoch: float
+    """Seconds since 1970 at which work is due. 0 while jobs are in line or running, infinity for never."""
+    has_dependents: bool
+    """Whether there are batches that are not over, or jobs that wait for others."""
+
+
+def outlook() -> Outlook:
+    """Issue one statement, which reads the first entry of some ranges of indexes."""
+    *due, batch, child = frappe.db.sql(_outlook_text(frappe.db.db_type))[0]
+    earliest = min((epoch for epoch in due if epoch is not None), default=float("inf"))
+    return Outlook(earliest, bool(batch or child))
+
+
+@lru_cache
+def _outlook_text(_db_type: str) -> str:
+    """The text of `outlook_query`, which takes longer to make than to run."""
+    return outlook_query().get_sql()
+
+
+def outlook_query() -> QueryBuilder:
+    """The query of `outlook`."""
+    job = frappe.qb.DocType(config.JOB)
+    schedule, batch = frappe.qb.DocType(config.SCHEDULE), frappe.qb.DocType(config.BATCH)
+    jobs, waiting = frappe.qb.from_(job), (job.in_line == LinePlace.OUTSIDE) & job.waits_for.isnull()
+    due = jobs.select(job.due_epoch).orderby(job.due_epoch).limit(1)
+    look_at = frappe.qb.from_(schedule).select(schedule.look_at_epoch).where(schedule.enabled == 1)
+    running = frappe.qb.from_(batch).select(1).where(batch.status == "Running")
+    children = jobs.select(1).where(_is_outside(job, JobStatus.PENDING) & (job.waits_for > ""))
+    return frappe.qb.select(
+        jobs.select(0).where(job.status == str(JobStatus.RUNNING)).limit(1),
+        jobs.select(0).where(job.in_line > LinePlace.OUTSIDE).limit(1),
+        *(due.where(waiting & (job.status == str(status))) for status in WAITING),
+        look_at.orderby(schedule.look_at_epoch).limit(1),
+        running.limit(1),
+        children.limit(1),
+    )
+
+
+def due(status: JobStatus, epoch: float, limit: int) -> list[CandidateRow]:
+    """Due jobs of one waiting state that wait for no other job, the longest due first."""
+    return due_query(status, epoch, limit).run(as_dict=True)
+
+
+def due_query(status: JobStatus, epoch: float, limit: int) -> QueryBuilder:
+    """The query of `due`."""
+    job = frappe.qb.DocType(config.JOB)
+    return (
+        frappe.qb.from_(job)
+        .select(*(job[field] for field in CANDIDATE_FIELDS))
+        .where(_is_outside(job, status) & job.waits_for.isnull() & is_due(job, epoch))
+        .orderby(job.due_epoch)
+        .limit(limit)
+    )
+
+
+def children(parent: str, limit: int) -> list[ReleasedRow]:
+    """Jobs that wait for `parent`, the longest due first."""
+    return children_query(parent, limit).run(as_dict=True)
+
+
+def children_query(parent: str, limit: int) -> QueryBuilder:
+    """The query of `children`."""
+    job = frappe.qb.DocType(config.JOB)
+    query = frappe.qb.from_(job).select(*(job[field] for field in CHILD_FIELDS), _next_parent(job, parent))
+    query = query.where(_is_outside(job, JobStatus.PENDING) & (job.waits_for == parent))
+    return query.orderby(job.due_epoch).limit(limit)
+
+
+def _next_parent(job: Table, parent: str) -> QueryBuilder:
+    """The next parent behind `parent` that is not over. A child waits for its youngest parents first.
+
+    The index is read only up to there. So a child passes each of its parents once."""
+    dependency, other = frappe.qb.DocType(config.DEPENDENCY), frappe.qb.DocType(config.JOB).as_("other")
+    has_failed = other.name.isnull() | other.status.isin(BAD_ENDS)
+    is_awaited = other.status.isin([str(status) for status in LIVE]) | (_minds_failure(job) & has_failed)
+    query = frappe.qb.from_(dependency).left_join(other).on(other.name == dependency.depends_on)
+    query = query.select(dependency.depends_on).where(dependency.background_job == job.name)
+    query = query.where((dependency.depends_on < parent) & is_awaited)
+    return query.orderby(dependency.depends_on, order=Order.desc).limit(1).as_("next_parent")
+
+
+def _minds_failure(job: Table) -> Criterion:
+    return Coalesce(job.on_parent_failure, "") != RUN_ANYWAY
+
+
+def other_children(parents: Sequence[str], limit: int) -> list[ConcernedRow]:
+    """Jobs that would end with one of these too, but wait for another one at the moment."""
+    return other_children_query(parents, limit).run(as_dict=True)
+
+
+def other_children_query(parents: Sequence[str], limit: int) -> QueryBuilder:
+    """The query of `other_children`."""
+    dependency, job = frappe.qb.DocType(config.DEPENDENCY), frappe.qb.DocType(config.JOB)
+    query = frappe.qb.from_(dependency).join(job).on(job.name == dependency.background_job)
+    query = query.select(*(job[field] for field in CHILD_FIELDS), dependency.depends_on.as_("parent"))
+    query = query.where(dependency.depends_on.isin(list(parents)) & (job.status == str(JobStatus.PENDING)))
+    query = query.where(job.waits_for.isnotnull() & (job.waits_for != dependency.depends_on))
+    return query.where(_minds_failure(job)).limit(limit)
+
+
+def awaited(names: Sequence[str]) -> set[str]:
+    """The jobs on which a waiting one depends."""
+    job, dependency = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.DEPENDENCY)
+    waits = job.waits_for.isnotnull() & (job.status == str(JobStatus.PENDING))
+    direct = frappe.qb.from_(job).select(job.waits_for).where((job.in_line == LinePlace.OUTSIDE) & waits)
+    direct = direct.where(job.waits_for.isin(list(names)))
+    several = frappe.qb.from_(dependency).join(job).on(job.name == dependency.background_job)
+    several = several.select(dependency.depends_on).where(waits & dependency.depends_on.isin(list(names)))
+    return {name for query in (direct, several) for name in query.distinct().run(pluck=True)}
+
+
+def statuses(names: Sequence[str]) -> dict[str, str]:
+    """The status of each of these jobs that exists."""
+    job = frappe.qb.DocType(config.JOB)
+    return dict(frappe.qb.from_(job).select(job.name, job.status).where(job.name.isin(list(names))).run())
+
+
+def parents(after: str, limit: int) -> list[AwaitedRow]:
+    """The jobs for which others wait, by name and behind the one named `after`."""
+    return parents_query(after, limit).run(as_dict=True)
+
+
+def parents_query(after: str, limit: int) -> QueryBuilder:
+    """The query of `parents`."""
+    child, parent = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.JOB).as_("parent")
+    condition = _is_outside(child, JobStatus.PENDING) & (child.waits_for > after)
+    names = frappe.qb.from_(child).select(child.waits_for.as_("name")).where(condition)
+    window = names.groupby(child.waits_for).orderby(child.waits_for).limit(limit).as_("window")
+    query = frappe.qb.from_(window).left_join(parent).on(parent.name == window.name)
+    return query.select(window.name, parent.status).orderby(window.name)
+
+
+def doubtful(limit: int) -> list[DoubtfulRow]:
+    """Running attempts that may have to be ended, the earliest first.
+
+    They have no lease (or none yet), were asked to stop, or run long after their time limit.
+    """
+    return [content.shown(row) for row in doubtful_query(limit).run(as_dict=True)]
+
+
+def doubtful_query(limit: int) -> QueryBuilder:
+    """The query of `doubtful`."""
+    job, run = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.RUN)
+    return (
+        frappe.qb.from_(job)
+        .left_join(run)
+        .on((run.background_job == job.name) & (run.attempt == job.attempt))
+        .select(*(job[field] for field in RUNNING_FIELDS), *(run[field] for field in LIVE_FIELDS))
+        .select(Coalesce(NullIf(run.connection_id, 0), job.connection_id).as_("connection_id"))
+        .select(sql.database_epoch().as_("database_epoch"))
+        .where(job.status == str(JobStatus.RUNNING))
+        .where(
+            (Coalesce(run.lease_expires_epoch, 0) < sql.database_epoch())
+            | (run.cancel_requested == 1)
+            | (job.started_epoch + job.timeout_seconds + OVERTIME < sql.database_epoch())
+        )
+        .orderby(job.started_at)
+        .limit(limit)
+    )
+
+
+def _is_outside(job: Table, status: JobStatus) -> Criterion:
+    """Query builder condition: the job is in this state and has no place in line, as the index begins."""
+    return (job.in_line == LinePlace.OUTSIDE) & (job.status == str(status))
+
+
+def is_due(job: Table, epoch: float) -> Criterion:
+    """Query builder condition: the job's time has come.
+
+    Compares seconds: `available_at`, for people, is in the site's time zone, which may change.
+    """
+    return job.due_epoch <= epoch
+
+
+def to_be_stopped(field: str, value: str) -> list[str]:
+    """Running jobs with this value in a column, whose attempt was not asked to stop."""
+    job, run = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.RUN)
+    query = frappe.qb.from_(job).left_join(run).on((run.background_job == job.name) & (run.attempt == job.attempt))
+    query = query.where((job[field] == value) & (job.status == str(JobStatus.RUNNING)))
+    return query.where(run.name.isnull() | (run.cancel_requested == 0)).select(job.name).run(pluck=True)
+
+
+def of_organization_query(organization: str, statuses: Iterable[JobStatus], limit: int) -> QueryBuilder:
+    """Jobs of an organization in these states."""
+    job = frappe.qb.DocType(config.JOB)
+    query = frappe.qb.from_(job).select(*(job[field] for field in CHILD_FIELDS))
+    states = sorted(str(status) for status in statuses)
+    return query.where((job.organization == organization) & job.status.isin(states)).limit(limit)

@@ -1,0 +1,184 @@
+"""All SQL on Job Batch, and on jobs as members of one.
+
+A batch's progress is read from its members' rows. The batch itself keeps nothing about them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TypedDict, cast
+
+import frappe
+from frappe.query_builder.functions import Count
+from pypika import Case, Order
+from pypika.queries import QueryBuilder, Table
+
+from ..access import content
+from ..lib import clock, config, sql
+from ..lib.row_types import Columns, fields_of
+from ..lib.rows import insert_row, update_query
+from ..status import LIVE, JobStatus
+from . import backlog, job_store
+from .job_rows import MemberRow
+from .runs import CancelRequest
+
+
+class BatchRow(TypedDict):
+    """A batch. A read that names its columns gets only those."""
+
+    name: str
+    organization: str
+    owner_user: str
+    description: str | None
+    status: str
+    size: int
+    created_at: datetime
+    completed_at: datetime | None
+    cancel_requested: int
+    canceled_by: str | None
+    on_complete_job: str | None
+    on_success_job: str | None
+    on_failure_job: str | None
+
+
+class BatchState(TypedDict):
+    """The state that decides whether a running batch is over."""
+
+    name: str
+    cancel_requested: int
+    canceled_by: str | None
+    is_live: int | None
+    """Whether a member is live."""
+    has_failed: int | None
+    """Whether a member has failed for good or was canceled."""
+    awaits_failure: int
+    """Whether a callback waits for such a failure."""
+
+
+RUNNING, COMPLETED, FAILED, CANCELED = STATUSES = ("Running", "Completed", "Failed", "Canceled")
+ENDED = STATUSES[1:]
+ON_COMPLETE, ON_SUCCESS, ON_FAILURE = CALLBACKS = ("on_complete", "on_success", "on_failure")
+PUBLIC_FIELDS = fields_of(BatchRow)
+MEMBER_FIELDS = fields_of(MemberRow)
+
+
+def insert(row: Columns) -> None:
+    """Insert a batch."""
+    insert_row(config.BATCH, row)
+
+
+def load(name: str) -> BatchRow | None:
+    """The columns of a batch for people."""
+    return frappe.db.get_value(config.BATCH, name, list(PUBLIC_FIELDS), as_dict=True)
+
+
+def load_whole(name: str) -> Columns | None:
+    """The columns of a batch for people, and its callbacks as submitted."""
+    return frappe.db.get_value(config.BATCH, name, [*PUBLIC_FIELDS, *CALLBACKS], as_dict=True)
+
+
+def cancel_request(name: str) -> CancelRequest | None:
+    """The request of a cancel that has not come to its end. None if there is none."""
+    fields = content.columns(fields_of(CancelRequest))
+    row: CancelRequest | None = frappe.db.get_value(config.BATCH, name, fields, as_dict=True)
+    return content.shown(row) if row and row["cancel_requested"] else None
+
+
+def update(name: str, values: Columns, status: str | None = None) -> bool:
+    """Write columns, with `status` only while the batch has it. Locks the row until the commit either way.
+
+    Waits at most `job_store.LOCK_WAIT` seconds for the row. The error is then the database's.
+    """
+    batch = frappe.qb.DocType(config.BATCH)
+    stored = {"modified": clock.site_time(), **content.sealed(values)}
+    query = update_query(config.BATCH, stored).where(batch.name == name)
+    query = query.where(batch.status == status) if status else query
+    return bool(sql.run_update(query, job_store.LOCK_WAIT, by_name=True))
+
+
+def reopen(name: str) -> None:
+    """Open a batch again, in the transaction that retries a failed member, and before that retry.
+
+    A process that closes the batch right now has locked the row. It sees the live member, or the batch is opened again
+    after it. A cancel that has not come to its end goes on, and also cancels the member. One that has is forgotten.
+    """
+    batch = frappe.qb.DocType(config.BATCH)
+    request = ("canceled_by", content.column("cancel_reason"))
+    kept = {field: Case().when(batch.cancel_requested == 1, batch[field]) for field in request}
+    update(name, {"status": RUNNING, "completed_at": None, **kept})
+
+
+def lock(name: str) -> bool:
+    """Lock a running batch for closing until the commit. False if it is not running or is locked already."""
+    batch = frappe.qb.DocType(config.BATCH)
+    query = frappe.qb.from_(batch).select(batch.name).where((batch.name == name) & (batch.status == RUNNING))
+    return bool(sql.run_locking_read(query.for_update(skip_locked=True)))
+
+
+def is_running(name: str) -> bool:
+    """Whether the batch has not ended. False if there is none."""
+    return bool(frappe.db.get_value(config.BATCH, name, "status") == RUNNING)
+
+
+def running(after: str, limit: int) -> list[str]:
+    """Batches that have not ended, by name and behind the one named `after`."""
+    return running_query(after, limit).run(pluck=True)
+
+
+def running_query(after: str, limit: int) -> QueryBuilder:
+    """The query of `running`."""
+    batch = frappe.qb.DocType(config.BATCH)
+    query = frappe.qb.from_(batch).select(batch.name).where((batch.status == RUNNING) & (batch.name > after))
+    return query.orderby(batch.name).limit(limit)
+
+
+def states(names: Sequence[str]) -> list[BatchState]:
+    """The states of the running ones of these batches."""
+    return states_query(names).run(as_dict=True) if names else []
+
+
+def states_query(names: Sequence[str]) -> QueryBuilder:
+    """The query of `states`."""
+    batch = frappe.qb.DocType(config.BATCH)
+    awaits_failure = Case().when(batch.on_failure.isnotnull() & batch.on_failure_job.isnull(), 1).else_(0)
+    query = frappe.qb.from_(batch).select(batch.name, batch.cancel_requested, batch.canceled_by)
+    query = query.select(awaits_failure.as_("awaits_failure"))
+    query = query.select(_a_member(batch, LIVE).as_("is_live"), _a_member(batch, backlog.BAD_ENDS).as_("has_failed"))
+    return query.where(batch.name.isin(list(names)) & (batch.status == RUNNING))
+
+
+def _a_member(batch: Table, statuses: Iterable[str]) -> QueryBuilder:
+    member = frappe.qb.DocType(config.JOB).as_("member")
+    query = frappe.qb.from_(member).select(1).where(member.parent_batch == batch.name)
+    return query.where(member.status.isin([str(status) for status in statuses])).limit(1)
+
+
+def counts(name: str) -> dict[str, int]:
+    """How many members there are in each status."""
+    return dict(counts_query(name).run())
+
+
+def counts_query(name: str) -> QueryBuilder:
+    """The query of `counts`."""
+    job = frappe.qb.DocType(config.JOB)
+    return frappe.qb.from_(job).select(job.status, Count("*")).where(job.parent_batch == name).groupby(job.status)
+
+
+def members(name: str, statuses: Iterable[JobStatus], limit: int, before: str | None = None) -> list[MemberRow]:
+    """Members in one of these states, the youngest first. Only those older than the one named `before`."""
+    return members_query(name, statuses, limit, before).run(as_dict=True)
+
+
+def members_now(name: str, statuses: Iterable[JobStatus], limit: int) -> list[MemberRow]:
+    """Members as committed right now, for a transaction whose snapshot may be older than their changes."""
+    return cast(list[MemberRow], sql.rows_outside_transaction(members_query(name, statuses, limit)))
+
+
+def members_query(name: str, statuses: Iterable[JobStatus], limit: int, before: str | None = None) -> QueryBuilder:
+    """The query of `members`."""
+    job = frappe.qb.DocType(config.JOB)
+    query = frappe.qb.from_(job).select(*(job[field] for field in MEMBER_FIELDS)).where(job.parent_batch == name)
+    query = query.where(job.status.isin([str(status) for status in statuses]))
+    query = query.where(job.name < before) if before else query
+    return query.orderby(job.name, order=Order.desc).limit(limit)

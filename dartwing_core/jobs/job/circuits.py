@@ -1,0 +1,245 @@
+"""All SQL on Job Circuit, and the meaning of its rows: whose jobs may not start, and which attempt is the probe.
+
+A circuit belongs to a Job Type with a circuit breaker and an organization. It has a row from the first time it opens.
+While it is open none of their jobs starts. After the cool-down one attempt may start, the probe. The claim that makes
+it Running writes it here in the same commit. It is the probe for as long as its job's row says that this attempt is
+running. So a probe that is lost, canceled or snoozed makes room for the next by itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import frappe
+from frappe.query_builder.functions import Max, Sum
+from pypika import Case, Order
+from pypika.functions import Coalesce
+from pypika.queries import QueryBuilder, Table
+from pypika.terms import Criterion
+
+from ..lib import clock, config, deletion, ids, sql
+from ..lib.config import JobType
+from ..lib.row_types import Columns, MovableJob, TypeAndOrganization
+from ..lib.rows import insert_row, standard_columns, update_query
+from ..status import JobStatus
+
+
+class CircuitRow(TypeAndOrganization):
+    """A circuit, with the columns for people."""
+
+    name: str
+    status: str
+    opened_at: datetime | None
+    open_until: datetime | None
+    failures: int
+    samples: int
+    probe_job: str | None
+    probe_attempt: int
+
+
+OPEN, HALF_OPEN, CLOSED = STATUSES = ("Open", "Half Open", "Closed")
+NOT_CLOSED = (OPEN, HALF_OPEN)
+LATEST = 1_000
+"""At most so many attempts of the window count, the latest, or the Job Type's minimum if that is more."""
+LOCK_WAIT = 2  # seconds; others hold the row for a few milliseconds
+PUBLIC_FIELDS = ("name", "job_type", "organization", "status", "opened_at", "open_until", "failures", "samples")
+PROBE_FIELDS = ("probe_job", "probe_attempt")
+Pair = tuple[str, str]
+"""Organization and Job Type."""
+
+
+def has_breaker(job_type: JobType | None) -> bool:
+    """Whether the circuits of a Job Type (its document, or None) matter."""
+    return bool(job_type and job_type.is_enabled and job_type.enable_circuit_breaker)
+
+
+def key(job: TypeAndOrganization) -> str:
+    """A short key, one for all jobs of a type and organization."""
+    pair = repr((job["job_type"], job["organization"]))
+    return hashlib.sha1(pair.encode(), usedforsecurity=False).hexdigest()[:20]
+
+
+# The meaning of a row ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Circuit:
+    """A circuit that is not closed, as a snapshot shows it."""
+
+    name: str
+    job_type: str
+    organization: str
+    status: str
+    open_until_epoch: float
+    probe_job: str | None
+    probe_attempt: int
+    is_probed: bool
+    """Whether the attempt noted as its probe is running."""
+
+    @property
+    def is_cooling(self) -> bool:
+        """Whether no job may start, not even a probe."""
+        return self.status == OPEN and clock.now_epoch() < self.open_until_epoch
+
+    @property
+    def stops_jobs(self) -> bool:
+        """Whether no job may start now."""
+        return self.is_cooling or (self.status == HALF_OPEN and self.is_probed)
+
+    def is_probe(self, job: str, attempt: int) -> bool:
+        """Whether this attempt is noted as the probe."""
+        return self.status == HALF_OPEN and (self.probe_job, self.probe_attempt) == (job, attempt)
+
+
+def of_types(job_types: Iterable[str], organizations: Iterable[str] | None = None) -> dict[Pair, Circuit]:
+    """The circuits of these Job Types that are not closed, in one statement. Of all organizations or only of some."""
+    rows = of_types_query(job_types, organizations).run(as_dict=True)
+    return {
+        (row["organization"], row["job_type"]): Circuit(**{**row, "is_probed": bool(row["is_probed"])}) for row in rows
+    }
+
+
+def of_types_query(job_types: Iterable[str], organizations: Iterable[str] | None = None) -> QueryBuilder:
+    """The query of `of_types`."""
+    circuit, probe = frappe.qb.DocType(config.CIRCUIT), frappe.qb.DocType(config.JOB).as_("probe")
+    running = frappe.qb.from_(probe).select(1).where(probe.name == circuit.probe_job)
+    running = running.where((probe.attempt == circuit.probe_attempt) & (probe.status == str(JobStatus.RUNNING)))
+    columns = (circuit[name] for name in Circuit.__dataclass_fields__ if name != "is_probed")
+    query = frappe.qb.from_(circuit).select(*columns, Coalesce(running, 0).as_("is_probed"))
+    query = query.where(circuit.status.isin(NOT_CLOSED) & circuit.job_type.isin(sorted(job_types)))
+    return query.where(circuit.organization.isin(sorted(organizations))) if organizations is not None else query
+
+
+# The ends of attempts -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Counts of a type's and organization's latest attempts, and the circuit's row. `status` is None without a row."""
+
+    samples: int
+    failures: int
+    status: str | None
+    probe_job: str | None
+    probe_attempt: int | None
+
+
+def tally(job: TypeAndOrganization, job_type: JobType) -> Tally:
+    """Count the attempts within the window and since the circuit was last closed. Issues one statement."""
+    since = clock.now_epoch() - 60 * (job_type.circuit_breaker_window_minutes or 0)
+    row = tally_query(job, since, max(LATEST, job_type.circuit_breaker_min_samples or 0)).run(as_dict=True)[0]
+    return Tally(
+        int(row["samples"] or 0), int(row["failures"] or 0), *(row[name] for name in ("status", *PROBE_FIELDS))
+    )
+
+
+def tally_query(job: TypeAndOrganization, since: float, limit: int) -> QueryBuilder:
+    """The query of `tally`. `since`: seconds since the epoch."""
+    run, circuit = frappe.qb.DocType(config.RUN), frappe.qb.DocType(config.CIRCUIT)
+    latest = frappe.qb.from_(run).select(run.circuit_epoch, run.circuit_failure)
+    latest = latest.where((run.circuit_key == key(job)) & (run.circuit_epoch >= since))
+    found = latest.orderby(run.circuit_epoch, order=Order.desc).limit(limit).as_("latest")
+    counts = Case().when(found.circuit_epoch > Coalesce(circuit.closed_epoch, 0), 1).else_(0)
+    is_its = (circuit.job_type == job["job_type"]) & (circuit.organization == job["organization"])
+    return (
+        frappe.qb.from_(found)
+        .left_join(circuit)
+        .on(is_its)
+        .select(Sum(counts).as_("samples"), Sum(counts * found.circuit_failure).as_("failures"))
+        .select(*(Max(circuit[name]).as_(name) for name in ("status", *PROBE_FIELDS)))
+    )
+
+
+# Moves: each a guarded write, of which one of several at once succeeds ---------------------------------------------
+
+
+def open_anew(job: TypeAndOrganization, seen: Tally, until: float) -> bool:
+    """Open the circuit of the job's type and organization. False if another process has."""
+    now = clock.site_time()
+    values = {
+        "status": OPEN,
+        "opened_at": now,
+        **_until(until),
+        "failures": seen.failures,
+        "samples": seen.samples,
+        "probe_job": None,
+        "probe_attempt": 0,
+        "closed_at": None,
+        "closed_by": None,
+    }
+    if seen.status is not None:
+        return _update(_of(job) & (_table().status == CLOSED), values)
+    row = standard_columns(ids.circuit_name(), config.ENGINE, now) | {"closed_epoch": 0}
+    row |= {"job_type": job["job_type"], "organization": job["organization"], **values}
+    try:
+        insert_row(config.CIRCUIT, row)
+    except Exception as error:
+        if not frappe.db.is_duplicate_entry(error):
+            raise
+        return False
+    return True
+
+
+def claim_probe(circuit: Circuit, job: str, attempt: int) -> Circuit | None:
+    """Make this attempt the probe, in the transaction that makes it Running. None if another one is the probe."""
+    table = _table()
+    if circuit.status == OPEN:
+        is_unchanged = (table.status == OPEN) & (table.open_until_epoch <= clock.now_epoch())
+    else:
+        is_unchanged = (table.status == HALF_OPEN) & (table.probe_job == circuit.probe_job)
+        is_unchanged &= table.probe_attempt == circuit.probe_attempt
+    values: Columns = {"status": HALF_OPEN, "probe_job": job, "probe_attempt": attempt}
+    is_taken = _update((table.name == circuit.name) & is_unchanged, values)
+    return replace(circuit, **values, is_probed=True) if is_taken else None
+
+
+def reopen(job: MovableJob, until: float) -> bool:
+    """Open the circuit again after a failed probe: no job starts until then."""
+    return _update(_of(job) & _is_probe(job), {"status": OPEN, **_until(until)})
+
+
+def close(job: MovableJob) -> bool:
+    """Close the circuit after a successful probe. Earlier attempts do not count any more."""
+    return _update(_of(job) & _is_probe(job), _closed(None))
+
+
+def close_by_hand(name: str, user: str) -> bool:
+    """Close an open circuit. False if it is closed. Earlier attempts do not count any more."""
+    table = _table()
+    return _update((table.name == name) & table.status.isin(NOT_CLOSED), _closed(user))
+
+
+def _closed(user: str | None) -> Columns:
+    now = clock.now_epoch()
+    closed = {"status": CLOSED, "closed_at": clock.site_time(now), "closed_epoch": now, "closed_by": user}
+    return closed | {"probe_job": None, "probe_attempt": 0}
+
+
+def _until(epoch: float) -> Columns:
+    return {"open_until": clock.site_time(epoch), "open_until_epoch": epoch}
+
+
+def _table() -> Table:
+    return frappe.qb.DocType(config.CIRCUIT)
+
+
+def _of(job: TypeAndOrganization) -> Criterion:
+    return (_table().job_type == job["job_type"]) & (_table().organization == job["organization"])
+
+
+def _is_probe(job: MovableJob) -> Criterion:
+    table = _table()
+    return (table.status == HALF_OPEN) & (table.probe_job == job["name"]) & (table.probe_attempt == job["attempt"])
+
+
+def _update(condition: Criterion, values: Columns) -> bool:
+    query = update_query(config.CIRCUIT, {"modified": clock.site_time(), **values})
+    return bool(sql.run_update(query.where(condition), LOCK_WAIT))
+
+
+def forget(organization: str) -> None:
+    """Delete the circuits of an organization that is deleted: another one may get its name."""
+    deletion.delete_rows(config.CIRCUIT, "organization", [organization])

@@ -1,0 +1,137 @@
+"""The jobs on which a job depends: one by `depends_on` of its row, several by rows of Background Job Dependency."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
+
+import frappe
+from pypika.functions import Coalesce, Max
+from pypika.queries import QueryBuilder
+
+from ..access import content, visibility
+from ..lib import canonical, clock, config, deletion, ids, inserts
+from ..lib.pieces import in_pieces
+from ..lib.rows import STANDARD, standard_values
+from ..status import LIVE, JobStatus, LinePlace
+from . import backlog, waiting
+from .queued_job import QueuedRow
+
+
+class DependentJob(TypedDict):
+    """A job and one of those that it depends on."""
+
+    name: str
+    depends_on: str | None
+
+
+INSERT_ROWS = 5_000
+POINT_ROWS = 500
+
+
+def insert(pairs: Sequence[tuple[str, str]], owner: str) -> None:
+    """Insert the parents (second) of jobs (first) that have several."""
+    now = clock.site_time()
+    for some in in_pieces(pairs, INSERT_ROWS):
+        values = [(*standard_values(ids.time_ordered_id(), owner, now), *pair) for pair in some]
+        inserts.insert_rows(config.DEPENDENCY, (*STANDARD, "background_job", "depends_on"), values)
+
+
+def parents_of(job: DependentJob) -> list[str]:
+    """The ids of the jobs that a job depends on."""
+    if not job["depends_on"]:
+        return []
+    return _several(job["name"]).run(pluck=True) or [job["depends_on"]]
+
+
+def _several(name: str) -> QueryBuilder:
+    dependency = frappe.qb.DocType(config.DEPENDENCY)
+    query = frappe.qb.from_(dependency).select(dependency.depends_on)
+    return query.where(dependency.background_job == name).orderby(dependency.depends_on)
+
+
+def awaited_by(parent: str, status: str) -> str | None:
+    """A job that still needs the row of a parent that is over, with this status. None if there is none.
+
+    A job may read a completed parent's result until it has finished itself.
+    """
+    job, dependency = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.DEPENDENCY)
+    if status == JobStatus.COMPLETED:
+        needs_it = job.status.isin([str(live) for live in LIVE])
+    else:
+        needs_it = job.waits_for.isnotnull() & (job.status == str(JobStatus.PENDING))
+    only = frappe.qb.from_(job).select(job.name).where(needs_it & (job.depends_on == parent))
+    several = frappe.qb.from_(dependency).join(job).on(job.name == dependency.background_job).select(job.name)
+    return _first(only) or _first(several.where(needs_it & (dependency.depends_on == parent)))
+
+
+def _first(query: QueryBuilder) -> str | None:
+    found = query.limit(1).run()
+    return found[0][0] if found else None
+
+
+def forget(parents: Sequence[str]) -> None:
+    """Drop dependencies on completed jobs before their rows are deleted: missing parents count as failed."""
+    if not parents:
+        return
+    deletion.delete_rows(config.DEPENDENCY, "depends_on", parents)
+    pointing = _pointing_to(parents).run()
+    for some in in_pieces(pointing, POINT_ROWS):
+        waiting.set_parents(dict(some), [JobStatus.DEAD_LETTER])
+
+
+def _pointing_to(parents: Sequence[str]) -> QueryBuilder:
+    """Jobs that ended while they waited for one of these, and the parent for which a retry of them waits next."""
+    job, dependency = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.DEPENDENCY)
+    following = frappe.qb.from_(dependency).select(Max(dependency.depends_on))
+    following = following.where((dependency.background_job == job.name) & (dependency.depends_on < job.waits_for))
+    query = frappe.qb.from_(job).select(job.name, following.as_("following"))
+    query = query.where((job.in_line == LinePlace.OUTSIDE) & (job.status == str(JobStatus.DEAD_LETTER)))
+    return query.where(job.waits_for.isin(list(parents)))
+
+
+class Results(dict[str, Any]):
+    """Results of a job's parents by their ids. A parent's key, if it has one, finds its result too."""
+
+    def __init__(self, results: Mapping[str, Any], ids_by_key: Mapping[str, str]):
+        super().__init__(results)
+        self.ids_by_key = dict(ids_by_key)
+
+    def __missing__(self, key: str) -> Any:
+        return self[self.ids_by_key[key]]
+
+    def __contains__(self, key: object) -> bool:
+        return super().__contains__(key) or key in self.ids_by_key
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The result of the parent with this id or key. `dict.get` itself would ignore keys."""
+        return super().get(key, super().get(self.ids_by_key.get(key, ""), default))
+
+
+def results(job: QueuedRow) -> Results:
+    """The results of a job's completed parents, as far as its owner may see them. Reads all of them."""
+    if not job["depends_on"]:
+        return Results({}, {})
+    viewer = visibility.viewer(job["owner_user"])
+    found = results_query(job, viewer).run(as_dict=True)
+    rows = [content.opened(row) for row in found if viewer.can_see_result(row)]
+    keys = {row["job_key"]: row["name"] for row in rows if row["job_key"]}
+    return Results({row["name"]: canonical.load(row["result"]) for row in rows}, keys)
+
+
+def results_query(job: QueuedRow, viewer: visibility.Viewer) -> QueryBuilder:
+    """The query of `results`, from the child to each parent. For an OR of both kinds the server reads all jobs."""
+    child, dependency = frappe.qb.DocType(config.JOB).as_("child"), frappe.qb.DocType(config.DEPENDENCY)
+    parent = frappe.qb.DocType(config.JOB)
+    query = frappe.qb.from_(child).left_join(dependency).on(dependency.background_job == child.name)
+    query = query.join(parent).on(parent.name == Coalesce(dependency.depends_on, child.depends_on))
+    fields = ("name", "job_key", "sealed_result", *visibility.DECIDING_FIELDS)
+    query = query.select(*(parent[field] for field in fields)).where(child.name == job["name"])
+    query = query.where(parent.status == str(JobStatus.COMPLETED)).where(viewer.can_see_condition(parent))
+    return query.orderby(parent.name)
+
+
+CANCEL, DEAD_LETTER = "cancel", "dead_letter"
+
+POLICIES = (CANCEL, DEAD_LETTER, backlog.RUN_ANYWAY)
+"""`on_parent_failure`: the fate of a job whose parent is canceled, fails for good or is deleted."""

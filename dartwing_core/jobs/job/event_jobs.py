@@ -1,0 +1,169 @@
+"""Jobs that tell other apps what has happened: inserted with the change, so they exist exactly if it is committed.
+
+The hook `background_job_events` names functions by Job Type ("*" for all) and event, `job_batch_events` by event. A Job
+Type may name one for its dead letters. Each
+call is a job of its own, of the Job Type `enqueued_function`. So it is as durable as what it tells, is retried, and
+keeps no request, worker or sweep waiting. It runs as Administrator, like functions of the scheduler: an owner may have
+left. Jobs of that type have no events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, cast
+
+from ..lib import canonical, clock, config, priorities, sql
+from ..lib.row_types import Columns, OwnedJob
+from ..lib.texts import is_path
+from ..rq import doorbells, redis_queue
+from ..status import RETRYABLE, JobStatus
+from . import new_rows
+from .job_rows import NewJobRow
+
+HOOK, BATCH_HOOK = "background_job_events", "job_batch_events"
+ANY_TYPE = "*"
+TIMEOUT = 300
+SUBMITTED, RETRIED, DEAD_LETTER = "submitted", "retried", "dead_letter"
+_OF_STATUS = {
+    JobStatus.RUNNING: "started",
+    JobStatus.COMPLETED: "completed",
+    JobStatus.FAILED: "failed",
+    JobStatus.TIMED_OUT: "failed",
+    JobStatus.DEAD_LETTER: DEAD_LETTER,
+    JobStatus.CANCELED: "canceled",
+}
+EVENTS = frozenset({SUBMITTED, RETRIED, *_OF_STATUS.values()})
+BATCH_EVENTS = frozenset({"completed", "failed", "canceled"})
+
+
+class Call(NamedTuple):
+    """A function's dotted path, the organization and owner of what it is told about, and further arguments."""
+
+    path: str
+    organization: str
+    owner: str
+    details: dict[str, str]
+
+
+class Doorbell:
+    """Wakes workers for the new jobs once the current transaction is committed."""
+
+    is_for_any_commit = True
+
+    def __init__(self) -> None:
+        self.rows: list[NewJobRow] = []
+
+    def __call__(self) -> None:
+        """Wake workers. Without Redis the sweeper does so later."""
+        rows, self.rows = self.rows, []
+        redis_queue.if_there(lambda: doorbells.ring(rows))
+
+
+def rows_for(
+    jobs: Iterable[OwnedJob], from_status: JobStatus | None, to_status: JobStatus, columns: Iterable[str] = ()
+) -> list[NewJobRow]:
+    """A row for each function that is to hear of this change of jobs. `from_status`: None for new jobs.
+
+    `columns`: those of rows with which they are inserted.
+    """
+    event = _event_of(from_status, to_status)
+    by_type = (_declared(HOOK) or {}) if event else {}
+    if not event or not (by_type or event == DEAD_LETTER):
+        return []
+    calls = []
+    for job in jobs:
+        told = {"event": event, "job_id": job["name"], "job_type": job["job_type"]}
+        paths = _paths_for(job["job_type"], by_type, event)
+        calls += [Call(path, job["organization"], job["owner_user"], told) for path in paths]
+    return _rows(calls, tuple(columns))
+
+
+def _paths_for(job_type: str, by_type: Mapping[str, Any], event: str) -> list[str]:
+    """The functions that are to hear of an event of this Job Type's jobs."""
+    if job_type == config.ENQUEUED:
+        return []
+    paths = [path for key in (job_type, ANY_TYPE) for path in _paths(by_type.get(key), event)]
+    found = config.job_type(job_type) if event == DEAD_LETTER else None
+    if found and (own := found.get("dead_letter_handler_method")) and own not in paths:
+        paths += _paths({event: own}, event)
+    return paths
+
+
+def insert_for(jobs: Iterable[OwnedJob], from_status: JobStatus, to_status: JobStatus) -> None:
+    """Insert these rows. Does not commit."""
+    insert(rows_for(jobs, from_status, to_status))
+
+
+def insert_for_batch(batch: str, organization: str, owner: str, status: str) -> None:
+    """Insert the rows for the end of a batch. Does not commit."""
+    told = {"event": status.lower(), "batch_id": batch}
+    paths = _paths(_declared(BATCH_HOOK), told["event"])
+    insert(_rows([Call(path, organization, owner, told) for path in paths]))
+
+
+def ring_later(rows: Sequence[NewJobRow]) -> None:
+    """Wake workers for these rows once the current transaction is committed."""
+    if rows:
+        sql.callback_of_transaction(Doorbell).rows.extend(rows)
+
+
+def named_functions() -> set[str]:
+    """The dotted paths of all functions that the hooks name."""
+    by_type = _declared(HOOK) or {}
+    events = [by_event for by_event in (*by_type.values(), _declared(BATCH_HOOK)) if isinstance(by_event, Mapping)]
+    return {path for by_event in events for event in by_event for path in _paths(by_event, event)}
+
+
+def _event_of(from_status: JobStatus | None, to_status: JobStatus) -> str | None:
+    if from_status is None:
+        return SUBMITTED
+    return _OF_STATUS.get(to_status) or (RETRIED if from_status in RETRYABLE else None)
+
+
+def _declared(hook: str) -> Mapping[str, Any] | None:
+    """The declarations of apps in a hook. A list in its place names no event."""
+    found = config.hook(hook)
+    return found if isinstance(found, Mapping) else None
+
+
+def _paths(by_event: Any, event: str) -> list[str]:
+    """The functions for an event. Other values are left out: they must not fail the change."""
+    found = by_event.get(event) if isinstance(by_event, Mapping) else None
+    paths = found if isinstance(found, list | tuple) else [found]
+    return [path for path in paths if isinstance(path, str) and len(path) <= config.LONGEST_NAME and is_path(path)]
+
+
+def _rows(calls: Sequence[Call], columns: tuple[str, ...] = ()) -> list[NewJobRow]:
+    if not calls:
+        return []
+    job_type, now = config.job_type(config.ENQUEUED), clock.now_epoch()
+    priority = (job_type and job_type.default_priority) or "Normal"
+    queue = job_type.queue if job_type else None
+    shared = {
+        **new_rows.columns(now, priority),
+        "job_type": config.ENQUEUED,
+        "priority": priority,
+        "queue": queue if queue in redis_queue.queue_names() else priorities.QUEUE_OF_PRIORITY[priority],
+        "timeout_seconds": TIMEOUT,
+        "max_retries": job_type.max_retries or 0 if job_type else 0,
+        "is_result_private": 1,
+    }
+    rows = [_row(call, now) | shared for call in calls]
+    return cast(list[NewJobRow], [{column: row.get(column) for column in columns or row} for row in rows])
+
+
+def _row(call: Call, now: float) -> Columns:
+    arguments = {**call.details, "organization": call.organization, "owner_user": call.owner}
+    parameters = canonical.canonical_json({"method": call.path, "arguments": arguments})
+    return new_rows.new_row(config.ENGINE, call.organization, now) | {
+        "job_title": call.path.rpartition(".")[2],
+        "sealed_input_parameters": parameters,  # ids alone; and a change must not fail because the site's key is gone
+        "job_hash": canonical.hash_of(config.ENQUEUED, call.organization, parameters),
+    }
+
+
+def insert(rows: Sequence[NewJobRow]) -> None:
+    """Insert these rows, and wake workers for them once they are committed. Does not commit."""
+    if rows:
+        new_rows.insert(rows)
+        ring_later(rows)

@@ -1,0 +1,163 @@
+"""Realtime events: committed changes go to the job's owner, and without texts to users who have the job open.
+
+They go to the rooms of Frappe's socket.io server. Only users who may read a document may join its room. Best effort: a
+client that misses an event reads the job's status. After a rollback to a savepoint, an event may name a change that the
+job does not show.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import frappe
+from frappe.realtime import get_doc_room, get_user_room
+
+from ..access import standing, tenancy, visibility
+from ..lib import clock, config, sql
+from ..lib.outside_errors import RedisError
+from ..lib.row_types import Columns, OwnedJob
+from ..rq import redis_queue
+from ..status import JobStatus
+
+PROGRESS, STATUS_CHANGED = "job_progress", "job_status_changed"
+CHANNEL = "events"  # of `frappe.realtime.emit_via_redis`, which would take a round trip for each message
+PROGRESS_INTERVAL = 1.0
+Step = Callable[[Any], "Callable[[list[Any]], None] | None"]
+_TOLD_WITH_STATUS = ("output_reference", "error_message")
+_BRIEF = {"progress_message": None, "steps": None}
+"""A job's own room hears no texts: somebody may still listen there who has left the organization since they joined."""
+
+
+Message = tuple[str, dict[str, Any], str, str]
+"""Event, its message, room and site."""
+
+
+class Change(NamedTuple):
+    """A job's change of status, and the message about it."""
+
+    job: OwnedJob
+    message: dict[str, Any]
+
+
+class Announcement:
+    """The changes of status in the current transaction. A rollback drops it with Frappe's other callbacks."""
+
+    is_for_any_commit = True
+
+    def __init__(self) -> None:
+        self.changes: list[Change] = []
+        self.along: list[Step] = []
+
+    def __call__(self) -> None:
+        """Publish the changes of a committed transaction. Without Redis they are dropped."""
+        changes, self.changes = self.changes, []
+        along, self.along = self.along, []
+        redis_queue.if_there(lambda: _publish(_messages(changes), redis_queue.client(), along))
+
+
+def announce(jobs: Iterable[OwnedJob], from_status: JobStatus, to_status: JobStatus, values: Columns) -> None:
+    """Announce these jobs' change of status when the transaction commits.
+
+    `values`: the columns written with the change.
+    """
+    told = {key: values[key] for key in _TOLD_WITH_STATUS if values.get(key)}
+    message = {"from_status": str(from_status), "to_status": str(to_status), **told}
+    changes = [Change(job, {"job_id": job["name"], **message}) for job in jobs]
+    if changes:
+        sql.callback_of_transaction(Announcement).changes.extend(changes)
+
+
+def add_to_pipeline(step: Step) -> None:
+    """Let `step` add commands to the pipeline that announces this transaction's changes. Best effort.
+
+    It may return a function that takes the answers to them.
+    """
+    sql.callback_of_transaction(Announcement).along.append(step)
+
+
+def publish_to_user(user: str, event: str, message: Mapping[str, Any]) -> None:
+    """Send a user an event, now."""
+    told = [(event, dict(message), get_user_room(user), frappe.local.site)]
+    redis_queue.if_there(lambda: _publish(told, redis_queue.client()))
+
+
+class ProgressPublisher:
+    """Publishes an attempt's progress, for threads without a site: at most once a second, and the last one."""
+
+    def __init__(self, job_id: str, owner: str):
+        self._owner_room, self._job_room = get_user_room(owner), get_doc_room(config.JOB, job_id)
+        self._message = {"job_id": job_id, "status": str(JobStatus.RUNNING)}
+        self._site = frappe.local.site
+        self._client = redis_queue.client()
+        self._now = clock.iso_clock()
+        self._told: tuple[Any, ...] = (0.0, "", None, 0)
+        self._at = 0.0
+
+    def publish(self, progress: tuple[float, str, str | None, int], is_last: bool = False) -> None:
+        """Publish progress if it is news and not too soon after the last.
+
+        `progress`: percent, message, steps as JSON, and the number of lines in the log.
+        """
+        is_soon = time.monotonic() - self._at < PROGRESS_INTERVAL
+        if progress == self._told or (is_soon and not is_last):
+            return
+        self._told, self._at = progress, time.monotonic()
+        percent, text, steps, lines = progress
+        message = self._message | {
+            "progress": percent,
+            "progress_message": text or None,
+            "steps": json.loads(steps) if steps else None,
+            "logged_lines": lines,
+            "updated_at": self._now(),
+        }
+        with contextlib.suppress(RedisError):  # the next one, or the row, says it
+            _publish(
+                [
+                    (PROGRESS, message, self._owner_room, self._site),
+                    (PROGRESS, message | _BRIEF, self._job_room, self._site),
+                ],
+                self._client,
+            )
+
+
+def _messages(changes: Sequence[Change]) -> list[Message]:
+    now, site = clock.iso_clock()(), frappe.local.site
+    messages: list[Message] = []
+    have_left: dict[tuple[str, str], bool] = {}
+    for change in changes:
+        job, message = change.job, change.message | {"updated_at": now}
+        brief = {key: value for key, value in message.items() if key not in _TOLD_WITH_STATUS}
+        messages.append((STATUS_CHANGED, brief, get_doc_room(config.JOB, job["name"]), site))
+        if "output_reference" in message and not _is_active(job["organization"]):
+            del message["output_reference"]  # results of a suspended organization are hidden
+        pair = job["owner_user"], job["organization"]
+        if message != brief and pair not in have_left:
+            have_left[pair] = _has_left(*pair)
+        if not have_left.get(pair):  # an owner who has left may still have a socket
+            messages.append((STATUS_CHANGED, message, get_user_room(job["owner_user"]), site))
+    return messages
+
+
+def _has_left(owner: str, organization: str) -> bool:
+    """Whether the owner of a job may not see it any more."""
+    return not visibility.can_see(owner, owner, organization)
+
+
+def _is_active(organization: str) -> bool:
+    return tenancy.limits_of([organization])[organization].state == standing.ACTIVE
+
+
+def _publish(messages: Sequence[Message], client: Any, along: Sequence[Step] = ()) -> None:
+    pipeline = client.pipeline(transaction=False)
+    for event, message, room, site in messages:
+        payload = {"event": event, "message": message, "room": room, "namespace": site}
+        pipeline.publish(CHANNEL, json.dumps(payload))
+    asked = [(len(pipeline), step(pipeline), len(pipeline)) for step in along]
+    answers = pipeline.execute()
+    for begin, take_answers, end in asked:
+        if take_answers is not None:
+            take_answers(answers[begin:end])

@@ -1,0 +1,194 @@
+"""Background Job Run: one row for each attempt, and the only place for what changes while it runs (invariant I7).
+
+The row of a short attempt is inserted when it ends. A longer one gets its row by its heartbeat or by a request to stop,
+whichever comes first. Until then its lease counts from the start noted on the job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TypedDict
+
+import frappe
+from frappe import _
+from pypika import Order
+from pypika.terms import Term, Values
+
+from ..access import content
+from ..errors import JobCanceledError
+from ..lib import clock, config, deletion, ids, inserts, sql
+from ..lib.row_types import AttemptKey, Columns, fields_of
+from ..lib.rows import standard_columns, update_query
+from ..lib.texts import TEXT_LENGTH
+
+
+class ProgressColumns(TypedDict):
+    """A job's progress, from its own row or its attempt's."""
+
+    progress: float | None
+    progress_message: str | None
+
+
+class RunRow(ProgressColumns):
+    """The live columns of a running attempt."""
+
+    background_job: str
+    steps: str | None
+    cancel_requested: int
+
+
+class CancelRequest(TypedDict):
+    """A request to stop an attempt or a batch."""
+
+    cancel_requested: int
+    canceled_by: str
+    cancel_reason: str | None
+
+
+class RunStart(TypedDict):
+    """The columns of an attempt that are known when it begins."""
+
+    background_job: str
+    attempt: int
+    worker: str
+    rq_job_id: str
+    connection_id: int
+    started_at: datetime
+
+
+TRACEBACK_LENGTH = 50_000
+
+
+def write(run: str, values: Columns, lock_wait: int | None = None) -> None:
+    """Write columns of an attempt that may have a row. Waits at most `lock_wait` seconds for its lock.
+
+    Issues one statement: UPDATEs that find no row lock gaps, and two of them deadlock with their INSERTs.
+    """
+    values = content.sealed(values)
+    row = {**_standard(run), **values}
+    query = frappe.qb.into(frappe.qb.DocType(config.RUN)).columns(*row).insert(*row.values())
+    for column in ("modified", *values):
+        query = query.on_duplicate_key_update(column, Values(column))  # a value itself would be put into the SQL's text
+    sql.run_update(query, lock_wait)
+
+
+def settle(run: str, values: Columns, *, is_canceled: bool, exists: bool, lock_wait: int | None = None) -> None:
+    """Write an attempt's end, in the transaction of its settle.
+
+    Raises JobCanceledError if the attempt was asked to stop and this end is not a cancel. For `exists` see `finish`.
+    """
+    if is_canceled:
+        write(run, values, lock_wait)
+    elif not finish(run, values, exists=exists, lock_wait=lock_wait):
+        raise JobCanceledError(_("The job was canceled."))
+
+
+def finish(run: str, values: Columns, *, exists: bool, lock_wait: int | None = None) -> bool:
+    """Write an attempt's end, in the transaction of its settle. False if the attempt was asked to stop.
+
+    `exists`: whether the attempt's heartbeat has made the row. Otherwise a request or a checkpoint may have. A later
+    request waits for the settle's commit, and finds that the attempt is over.
+    """
+    if not exists and _inserted(run, values, lock_wait):
+        return True
+    if _update(run, values, lock_wait, unless_canceled=True):
+        return True
+    if sql.latest(config.RUN, run, "cancel_requested"):
+        return False
+    write(run, values, lock_wait)
+    return True
+
+
+def request_cancel(job: str, attempt: int, user: str, reason: str | None) -> None:
+    """Ask a running attempt to stop. Its heartbeat reads the request.
+
+    Needs a short transaction of its own: while the row is locked, the heartbeat can't renew the lease.
+    """
+    run = ids.run_name(job, attempt)
+    values = {
+        "cancel_requested": 1,
+        "canceled_by": user,
+        "cancel_reason": (reason or "")[:TEXT_LENGTH] or None,
+        "cancel_requested_epoch": sql.database_epoch(),
+    }
+    write(run, {"background_job": job, "attempt": attempt, **values})
+
+
+def cancel_request(run: str) -> CancelRequest | None:
+    """The request to stop the attempt, with user and reason. None if there is none."""
+    fields = content.columns(fields_of(CancelRequest))
+    row: CancelRequest | None = frappe.db.get_value(config.RUN, run, fields, as_dict=True)
+    return content.shown(row) if row and row["cancel_requested"] else None
+
+
+def save_state(run: str, state: str, files: str | None, start: RunStart) -> None:
+    """Keep a handler's checkpoint and the index of its files, in the handler's transaction."""
+    write(run, {**start, "state": state, "sealed_files": files})
+
+
+def latest_state(job: str) -> str | None:
+    """The last checkpoint of the job's attempts, as JSON."""
+    run = frappe.qb.DocType(config.RUN)
+    query = frappe.qb.from_(run).select(run.sealed_state)
+    query = query.where((run.background_job == job) & run.sealed_state.isnotnull())
+    found = query.orderby(run.attempt, order=Order.desc).limit(1).run(as_dict=True)
+    return content.opened(found[0])["state"] if found else None
+
+
+def keep_parameters(job: str, attempt: int, parameters: str) -> None:
+    """Note on the last attempt of a series the parameters that it has run with, without secrets."""
+    run = ids.run_name(job, attempt)
+    if frappe.db.exists(config.RUN, run):
+        _update(run, {"input_parameters": parameters})
+
+
+def forget_state(job: str) -> None:
+    """Drop the checkpoints of a job's attempts, by name: over the index, the gaps beside them would be locked."""
+    run = frappe.qb.DocType(config.RUN)
+    if names := deletion.names_of(config.RUN, "background_job", [job]):
+        query = frappe.qb.update(run).set(run.sealed_state, None).where(run.name.isin(sorted(names)))
+        sql.run_update(query, by_name=True)
+
+
+def live_progress(jobs: Sequence[AttemptKey]) -> dict[str, RunRow]:
+    """The live columns of running attempts, by job, in one statement. Leaves out those too young to have a row."""
+    names = [ids.run_name(job["name"], job["attempt"]) for job in jobs]
+    if not names:
+        return {}
+    run = frappe.qb.DocType(config.RUN)
+    columns = (run.background_job, run.progress, run.progress_message, run.steps, run.cancel_requested)
+    query = frappe.qb.from_(run).select(*columns).where(run.name.isin(names))
+    return {row.background_job: row for row in query.run(as_dict=True)}
+
+
+def _inserted(run: str, values: Columns, lock_wait: int | None) -> bool:
+    """Whether there was no row. Runs as of now: with snapshot isolation a new row would raise error 1020."""
+    try:
+        _insert(run, values, lock_wait)
+    except Exception as error:
+        if not frappe.db.is_primary_key_violation(error):
+            raise
+        return False
+    return True
+
+
+def _insert(run: str, values: Columns, lock_wait: int | None = None) -> None:
+    row = {column: value for column, value in {**_standard(run), **content.sealed(values)}.items() if value is not None}
+    if any(isinstance(value, Term) for value in row.values()):
+        sql.run_update(frappe.qb.into(frappe.qb.DocType(config.RUN)).columns(*row).insert(*row.values()), lock_wait)
+    else:
+        inserts.insert_rows(config.RUN, list(row), [tuple(row.values())], lock_wait)
+
+
+def _update(run: str, values: Columns, lock_wait: int | None = None, *, unless_canceled: bool = False) -> bool:
+    table = frappe.qb.DocType(config.RUN)
+    query = update_query(config.RUN, {"modified": clock.site_time(), **content.sealed(values)})
+    query = query.where(table.name == run)
+    if unless_canceled:
+        query = query.where(table.cancel_requested == 0)
+    return bool(sql.run_update(query, lock_wait))
+
+
+def _standard(run: str) -> Columns:
+    return standard_columns(run, config.ENGINE, clock.site_time())

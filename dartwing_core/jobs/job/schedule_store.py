@@ -1,0 +1,148 @@
+"""All SQL on Job Schedule, and on jobs as made by one.
+
+The sweep writes its columns of a schedule by SQL and leaves `modified` alone. So a form that is open meanwhile can
+still be saved.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any, TypedDict
+
+import frappe
+from pypika.queries import QueryBuilder
+
+from ..access import content
+from ..lib import clock, config, deletion, sql
+from ..lib.row_types import Columns, fields_of
+from ..lib.rows import update_query
+
+
+class ScheduleState(TypedDict):
+    """The engine's columns of a schedule, which only the engine writes."""
+
+    next_run: datetime | None
+    last_run: datetime | None
+    last_job: str | None
+    last_error: str | None
+    last_error_at: datetime | None
+    refusals: int | None
+    next_run_epoch: float
+    look_at_epoch: float
+    anchor_epoch: float | None
+
+
+class ScheduleTiming(TypedDict):
+    """The timing of a schedule."""
+
+    frequency: str
+    cron: str | None
+    every: int | None
+    every_unit: str | None
+    time_zone: str | None
+    enabled: int
+
+
+class ScheduleWork(TypedDict):
+    """The work of a schedule."""
+
+    name: str
+    job_type: str
+    priority: str | None
+    parameters: str | None
+
+
+class ScheduleRow(ScheduleTiming, ScheduleWork, ScheduleState):
+    """A schedule."""
+
+    title: str | None
+    organization: str
+    owner_user: str
+    missed_runs: str
+    catch_up_limit: int
+
+
+WORK_FIELDS = fields_of(ScheduleWork, "name")
+TIMING_FIELDS = fields_of(ScheduleTiming)
+STATE_FIELDS = fields_of(ScheduleState)
+FIELDS = (
+    "name",
+    "title",
+    "organization",
+    "owner_user",
+    *TIMING_FIELDS,
+    *WORK_FIELDS,
+    "missed_runs",
+    "catch_up_limit",
+    *STATE_FIELDS,
+)
+COLUMNS, STATE_COLUMNS = content.columns(FIELDS), content.columns(STATE_FIELDS)
+
+
+def due(epoch: float, limit: int) -> list[str]:
+    """Schedules that are due for a check by now, the longest due first."""
+    return due_query(epoch, limit).run(pluck=True)
+
+
+def due_query(epoch: float, limit: int) -> QueryBuilder:
+    """The query of `due`."""
+    schedule = frappe.qb.DocType(config.SCHEDULE)
+    query = frappe.qb.from_(schedule).select(schedule.name)
+    query = query.where((schedule.enabled == 1) & (schedule.look_at_epoch <= epoch))
+    return query.orderby(schedule.look_at_epoch).limit(limit)
+
+
+def lock_due(name: str, epoch: float) -> ScheduleRow | None:
+    """Lock a due schedule until the commit, and return its columns. None if it is locked or not due any more."""
+    schedule = frappe.qb.DocType(config.SCHEDULE)
+    query = frappe.qb.from_(schedule).select(*(schedule[column] for column in COLUMNS))
+    query = query.where((schedule.name == name) & (schedule.enabled == 1) & (schedule.look_at_epoch <= epoch))
+    rows: list[ScheduleRow] = sql.run_locking_read(query.for_update(skip_locked=True), COLUMNS)
+    return content.shown(rows[0]) if rows else None
+
+
+def lock_state(name: str) -> Columns | None:
+    """Lock a schedule until the transaction ends, and return the engine's columns as committed now."""
+    schedule = frappe.qb.DocType(config.SCHEDULE)
+    query = frappe.qb.from_(schedule).select(*(schedule[column] for column in STATE_COLUMNS))
+    rows: list[Columns] = sql.run_locking_read(query.where(schedule.name == name).for_update(), STATE_COLUMNS)
+    return rows[0] if rows else None
+
+
+def load(name: str) -> ScheduleRow | None:
+    """The schedule's fields, opened, but for the parameters: `schedule_form.parameters_of`."""
+    row: ScheduleRow | None = frappe.db.get_value(config.SCHEDULE, name, list(COLUMNS), as_dict=True)
+    return content.shown(row) if row else None
+
+
+def update(name: str, values: Columns) -> None:
+    """Write some of STATE_FIELDS, or `enabled`."""
+    schedule = frappe.qb.DocType(config.SCHEDULE)
+    sql.run_update(update_query(config.SCHEDULE, content.sealed(values)).where(schedule.name == name), by_name=True)
+
+
+def next_columns(epoch: float | None) -> Columns:
+    """The columns of the next due time, at which the schedule is checked. `epoch`: None if there is none."""
+    moment = clock.site_time(epoch) if epoch is not None else None
+    return {"next_run": moment, "next_run_epoch": epoch or 0, "look_at_epoch": epoch or 0}
+
+
+def run_key(name: str, which: float | str) -> str:
+    """The unique key of a schedule's job: schedule and due time, or for a run by hand the job's own name."""
+    return f"{name}@{which if isinstance(which, str) else int(which)}"
+
+
+def run_pattern(name: Any) -> str:
+    """The pattern for LIKE that matches the keys of all runs of a schedule."""
+    return re.sub(r"([\\%_])", r"\\\1", run_key(str(name), "")) + "%"
+
+
+def schedule_of(key: str | None) -> str | None:
+    """The schedule for which a job was made."""
+    return key.partition("@")[0] if key else None
+
+
+def forget(organization: str) -> None:
+    """Delete the schedules of an organization that is deleted: another one may get its name."""
+    deletion.delete_rows(config.SCHEDULE, "organization", [organization])

@@ -1,0 +1,153 @@
+"""Decides which failures are worth another attempt.
+
+The order of the rules is part of the public contract; `docs/retries.md` lists them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import sys
+from collections.abc import Collection
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import frappe
+
+from ..errors import JobCanceledError, JobError, PermanentError, TransientError
+from .outside_errors import BaseTimeoutException, RedisConnectionError, RedisLoadingError, RedisTimeoutError
+from .server_errors import database_code
+
+RETRYABLE_HTTP_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+# 1020: row changed under snapshot isolation · 1205: lock wait · 1213: deadlock · 2006, 2013: server gone ·
+# 1040, 1053, 1927, 2002, 2003: no connection, shutting down or killed · 3024, 1969: statement time limit
+RETRYABLE_DATABASE_CODES = frozenset({1020, 1040, 1053, 1205, 1213, 1927, 1969, 2002, 2003, 2006, 2013, 3024})
+
+TRANSIENT = (
+    TransientError,
+    BaseTimeoutException,
+    ConnectionError,
+    TimeoutError,
+    http.client.HTTPException,
+    RedisConnectionError,
+    RedisTimeoutError,
+    RedisLoadingError,
+    frappe.QueryDeadlockError,
+    frappe.QueryTimeoutError,
+)
+
+FRAPPE_PERMANENT = (
+    frappe.ValidationError,
+    frappe.PermissionError,
+    frappe.DoesNotExistError,
+    frappe.AuthenticationError,
+    frappe.DuplicateEntryError,
+)
+
+PROGRAMMING_ERRORS = (
+    TypeError,
+    AttributeError,
+    ImportError,
+    NameError,
+    LookupError,
+    ArithmeticError,
+    AssertionError,
+    NotImplementedError,
+    SyntaxError,
+    RecursionError,
+)
+
+
+def classify_error(exc: BaseException, retry_on: Collection[str] = (), never_retry_on: Collection[str] = ()) -> bool:
+    """Whether an attempt that ended with this exception should be retried.
+
+    `retry_on` and `never_retry_on` name exception classes for which a Job Type decides otherwise.
+    """
+    names = {cls.__name__ for cls in type(exc).__mro__}
+    if not names.isdisjoint(never_retry_on):
+        return False
+    if not names.isdisjoint(retry_on):
+        return True
+    if isinstance(exc, PermanentError | JobCanceledError):
+        return False
+    if is_transient(exc):
+        return True
+    if isinstance(exc, JobError):
+        return exc.is_retryable
+    status = http_status(exc)
+    if status in RETRYABLE_HTTP_STATUS:
+        return True
+    if status is not None and 400 <= status < 500:
+        return False
+    return not isinstance(exc, FRAPPE_PERMANENT + PROGRAMMING_ERRORS)
+
+
+def is_transient(exc: BaseException) -> bool:
+    """Whether an exception tells of something that passes: a lost connection, a deadlock, a time limit."""
+    return isinstance(exc, TRANSIENT) or _is_lost_request(exc) or database_code(exc) in RETRYABLE_DATABASE_CODES
+
+
+def get_error_type(exc: BaseException) -> str:
+    """ "Transient" or "Permanent", as stored in a job's `error_type`."""
+    return "Transient" if classify_error(exc) else "Permanent"
+
+
+def http_status(exc: BaseException) -> int | None:
+    """The HTTP status that an exception carries, in any of the usual places."""
+    places = [_attribute(exc, name) for name in ("http_status", "status_code", "http_status_code")]
+    for value in (*places, _attribute(_attribute(exc, "response"), "status_code")):
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+    return None
+
+
+def retry_after(exc: BaseException) -> float | None:
+    """Seconds that the failed peer asked us to wait (RFC 9110, section 10.2.3), or None."""
+    asked = _attribute(exc, "retry_after")
+    if asked is None:
+        headers = _attribute(_attribute(exc, "response"), "headers")
+        with contextlib.suppress(Exception):
+            asked = headers.get("Retry-After")
+    return parse_retry_after(asked)
+
+
+def _attribute(thing: Any, name: str) -> Any:
+    """The attribute's value. None also if reading it raises, as exceptions of libraries may do."""
+    try:
+        return getattr(thing, name, None)
+    except Exception:
+        return None
+
+
+def parse_retry_after(value: Any) -> float | None:
+    """Seconds of a Retry-After value: a number or an HTTP date. None if it is neither."""
+    if value is None or isinstance(value, bool):
+        return None
+    try:
+        seconds: float | None = float(value)
+    except OverflowError:
+        return None
+    except (TypeError, ValueError):
+        seconds = _seconds_until(value) if isinstance(value, str) else None
+    return max(seconds, 0.0) if seconds is not None and seconds < float("inf") else None
+
+
+def _seconds_until(http_date: str) -> float | None:
+    try:
+        moment = parsedate_to_datetime(http_date)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    return (moment - datetime.now(timezone.utc)).total_seconds()
+
+
+def _is_lost_request(exc: BaseException) -> bool:
+    """Whether it is a connection or time-out error of requests. That is slow to import, so only loaded ones count."""
+    if "requests" not in sys.modules:
+        return False
+    from requests import exceptions
+
+    return isinstance(exc, exceptions.ConnectionError | exceptions.Timeout | exceptions.ChunkedEncodingError)

@@ -1,0 +1,276 @@
+"""Statements in which databases differ."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import frappe
+from pypika.queries import QueryBuilder
+from pypika.terms import CustomFunction, Function
+
+from . import server_errors
+from .outside_errors import BaseTimeoutException
+
+# First release of each MariaDB series that knows innodb_snapshot_isolation (MDEV-32898); ON by default since 11.6.2.
+_SNAPSHOT_ISOLATION_SINCE = {
+    (10, 6): 18,
+    (10, 11): 8,
+    (11, 0): 6,
+    (11, 1): 5,
+    (11, 2): 4,
+    (11, 4): 2,
+}
+_VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)-MariaDB")
+
+CONFLICT_TRIES = 3
+T = TypeVar("T")
+MOST_LOCKED_NAMES = 5_000
+"""In one statement. From some 32,000 on, the server locks the whole table, in spite of FORCE INDEX
+(`optimizer_max_sel_arg_weight`)."""
+database_epoch = CustomFunction("UNIX_TIMESTAMP")
+"""Seconds since 1970 by the database's clock, which all workers and sweepers share: for leases."""
+
+
+def run_update(query: QueryBuilder, lock_wait: int | None = None, by_name: bool = False) -> int:
+    """Run an UPDATE against the latest committed rows and return how many it changed.
+
+    `lock_wait`: seconds to wait for a locked row, instead of the server's usual 50. `by_name`: find the rows only by
+    name. Over another index, or the whole table, an UPDATE would wait for rows of others' open transactions.
+
+    Under MariaDB's snapshot isolation, a row changed since this transaction began would end it with error 1020 and
+    undo the handler's work. The guards in WHERE decide instead.
+    """
+    _run_as_of_now(query, lock_wait, by_name)
+    return frappe.db._cursor.rowcount
+
+
+def execute_as_of_now(statement: str, values: Mapping[str, Any] | Sequence[Any], lock_wait: int | None = None) -> int:
+    """Run the finished text of an UPDATE like that. For paths where making the text takes longer than running it."""
+    frappe.db.sql(as_of_now(lock_wait) + statement, values)
+    return frappe.db._cursor.rowcount
+
+
+def array(*columns: Any) -> Function:
+    """Values of a row in one column, as a JSON array: the driver takes long over each column that it reads."""
+    return Function("JSON_ARRAY", *columns)
+
+
+def as_of_now(lock_wait: int | None = None) -> str:
+    """The prefix of a statement that must not fail by snapshot isolation, nor wait longer for a row."""
+    if frappe.db.db_type != "mariadb":
+        return ""
+    variables = [f"innodb_lock_wait_timeout={lock_wait:d}"] if lock_wait else []
+    # From 1,000 names on, the server joins them to a scan of the table, in spite of FORCE INDEX, and locks all rows.
+    variables.append("in_predicate_conversion_threshold=0")
+    if knows_snapshot_isolation(_connected().get_server_info()):
+        variables.append("innodb_snapshot_isolation=OFF")
+    return f"SET STATEMENT {', '.join(variables)} FOR "
+
+
+def run_locking_read(query: QueryBuilder, columns: Sequence[str] | None = None, lock_wait: int | None = None) -> Any:
+    """Run a SELECT … FOR UPDATE against the latest committed rows, also under snapshot isolation.
+
+    Returns tuples, or dictionaries of these `columns`. `lock_wait`: as for `run_update`.
+    """
+    rows = _run_as_of_now(query, lock_wait)
+    return rows if columns is None else [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+def latest(doctype: str, name: str, column: str) -> Any:
+    """A column as committed right now, which this transaction's snapshot may not show yet. None without the row.
+
+    Locks the row until the transaction ends.
+    """
+    table = frappe.qb.DocType(doctype)
+    found = run_locking_read(frappe.qb.from_(table).select(table[column]).where(table.name == name).for_update())
+    return found[0][0] if found else None
+
+
+def _run_as_of_now(query: QueryBuilder, lock_wait: int | None = None, by_name: bool = False) -> tuple[Any, ...]:
+    statement, parameters = query.walk()
+    return frappe.db.sql(as_of_now(lock_wait) + (force_primary(statement) if by_name else statement), parameters)
+
+
+def force_primary(update: str) -> str:
+    """The text of an UPDATE that finds its rows only by name. The query builder knows no FORCE INDEX there."""
+    return update.replace(" SET ", " FORCE INDEX (PRIMARY) SET ", 1) if frappe.db.db_type == "mariadb" else update
+
+
+def commit() -> None:
+    """Commit by SQL alone: `frappe.db.commit()` would run the callbacks of other users of this connection."""
+    if frappe.db.db_type == "mariadb":
+        frappe.db.sql("commit and chain")
+    else:
+        frappe.db.sql("commit")
+        frappe.db.begin()
+    call_all(_take_own_callbacks())
+
+
+def call_all(callbacks: list[Callable[[], Any]]) -> None:
+    """Call each, even if an earlier one raises. Raise the first error in the end."""
+    errors = []
+    for callback in callbacks:
+        try:
+            callback()
+        except BaseException as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+
+
+def rollback() -> None:
+    """Roll back by SQL alone, without the callbacks of other users of this connection."""
+    frappe.db.sql("rollback")
+    frappe.db.begin()
+    _take_own_callbacks()
+
+
+def callback_of_transaction(kind: type[T]) -> T:
+    """The one instance of `kind` that is called when this transaction is committed, by Frappe or by `commit` above.
+
+    It lives only in Frappe's callbacks, so no state beside them can go stale. `commit` calls only kinds with
+    `is_for_any_commit`.
+    """
+    for callback in frappe.db.after_commit._functions:
+        if isinstance(callback, kind):
+            return callback
+    callback = kind()
+    frappe.db.after_commit.add(callback)
+    return callback
+
+
+def _take_own_callbacks() -> list[Callable[[], Any]]:
+    functions = frappe.db.after_commit._functions
+    own = [callback for callback in functions if getattr(callback, "is_for_any_commit", False)]
+    for callback in own:
+        functions.remove(callback)
+    return own
+
+
+def committed(action: Callable[[], T], tries: int = CONFLICT_TRIES) -> T:
+    """Run `action` and commit. Start again, `tries` times in all, if it loses against another session.
+
+    Only in the engine's own transactions: after-commit callbacks, workers, scheduler, command line (invariant I2).
+    """
+    for attempt in range(1, tries + 1):
+        try:
+            result = action()
+            commit()
+            return result
+        except Exception as error:
+            rollback()
+            if attempt == tries or not server_errors.is_conflict(error):
+                raise
+    raise AssertionError("unreachable")
+
+
+def kill_connection(connection_id: int | None, seconds_ago: float) -> None:
+    """End a connection of a lost attempt, with its query, locks and open transaction. Best effort.
+
+    `seconds_ago`: when that connection was in use. A server that started later gives the number to others.
+    """
+    if not _is_known(connection_id, seconds_ago) or connection_id == this_connection():
+        return
+    try:
+        frappe.db.sql("KILL %s", (connection_id,))
+    except Exception as error:
+        if server_errors.database_code(error) not in (server_errors.NO_SUCH_THREAD, server_errors.QUERY_INTERRUPTED):
+            raise
+
+
+def is_connected(connection_id: int | None, seconds_ago: float) -> bool:
+    """Whether a connection that was in use so long ago, and so its process, is still there."""
+    if not _is_known(connection_id, seconds_ago):
+        return False
+    return bool(frappe.db.sql("SELECT 1 FROM information_schema.PROCESSLIST WHERE ID = %s", (connection_id,)))
+
+
+def _is_known(connection_id: int | None, seconds_ago: float) -> bool:
+    if not connection_id or frappe.db.db_type != "mariadb":
+        return False
+    return float(frappe.db.sql("SHOW GLOBAL STATUS LIKE 'Uptime'")[0][1]) >= seconds_ago
+
+
+def rows_outside_transaction(query: QueryBuilder) -> list[dict[str, Any]]:
+    """The rows of a SELECT as committed right now, which this transaction's snapshot may not show yet."""
+    statement, parameters = query.walk()
+    other = connector(is_brief=True)()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute(statement, parameters)
+            columns = [column[0] for column in cursor.description]
+            return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+    finally:
+        other.close()
+
+
+@contextlib.contextmanager
+def locked_outside(query: QueryBuilder, lock_wait: int) -> Iterator[dict[str, Any] | None]:
+    """The row of a SELECT … FOR UPDATE as committed now, locked by a connection of its own while entered.
+
+    None if there is none, or if it stays locked for more than `lock_wait` seconds. For MariaDB.
+    """
+    statement, parameters = query.walk()
+    other = connector(is_brief=True)()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("BEGIN")
+            try:
+                cursor.execute(f"SET STATEMENT innodb_lock_wait_timeout={lock_wait:d} FOR {statement}", parameters)
+                row = cursor.fetchone()
+            except Exception as error:
+                if server_errors.database_code(error) != server_errors.LOCK_WAIT_TIMEOUT:
+                    raise
+                row = None
+            yield dict(zip([column[0] for column in cursor.description], row, strict=True)) if row else None
+    finally:
+        other.close()
+
+
+def connector(is_brief: bool = False) -> Callable[[], Any]:
+    """A function that opens one more connection to the site's database, in autocommit. Any thread may call it.
+
+    `is_brief`: for one statement of plain ASCII. PyMySQL then names the character set only in the handshake. For other
+    text, some servers need a further statement.
+    """
+    settings = dict(frappe.db.get_connection_settings())
+    driver = importlib.import_module(type(_connected()).__module__.split(".")[0])
+    connect = driver.connect
+    if is_brief and driver.__name__ == "pymysql":
+        connect = type("Connection", (driver.connections.Connection,), {"set_character_set": lambda *_: None})
+    return lambda: connect(**settings, autocommit=True)
+
+
+def _connected() -> Any:
+    """The driver's connection. Frappe opens it with the first statement."""
+    if not frappe.db._conn:
+        frappe.db.connect()
+    return frappe.db._conn
+
+
+def this_connection() -> int | None:
+    """The server's number of this connection, by which its query can be killed. None if there is none."""
+    thread_id = getattr(frappe.db._conn, "thread_id", None)
+    try:
+        return int(thread_id()) if callable(thread_id) else None
+    except BaseTimeoutException:
+        raise
+    except Exception:
+        return None  # a connection that is closed already
+
+
+@lru_cache
+def knows_snapshot_isolation(server_version: str) -> bool:
+    """Whether a server of this version, such as "11.8.3-MariaDB", has the variable innodb_snapshot_isolation."""
+    found = _VERSION.search(server_version)
+    if not found:
+        return False
+    major, minor, patch = (int(part) for part in found.groups())
+    if (major, minor) in _SNAPSHOT_ISOLATION_SINCE:
+        return patch >= _SNAPSHOT_ISOLATION_SINCE[major, minor]
+    return (major, minor) >= (11, 5)

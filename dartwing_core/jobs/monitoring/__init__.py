@@ -1,1 +1,0 @@
-"""Figures about many jobs, and alerts to administrators."""

@@ -1,1 +1,0 @@
-"""Events and notices to people, at the moment of a change."""

@@ -1,0 +1,115 @@
+"""A Job Type for its page: figures of its jobs, the latest ones, and the schema of their parameters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import frappe
+from frappe import _
+
+from ..access import permission, visibility
+from ..errors import InvalidJobError, UnknownHandlerError
+from ..job import circuits
+from ..lib import config
+from ..lib.config import JobType
+from ..lib.texts import cut
+from ..read import job_queries, metrics
+from ..submit import submission
+from ..types import declared_types, handlers
+from . import circuit_operations
+
+RECENT = 10
+
+
+def get_job_type_overview(job_type: str, hours: int = 24) -> dict[str, Any]:
+    """Figures of a Job Type's jobs that the user may see, the newest ten, and the JSON Schema of its parameters.
+
+    Times and failure rate are of jobs submitted in the last `hours`. `schema` is that of the Job Type, else of its
+    handler, else None. `circuits`: those that are not closed, for admins of the organizations.
+    `can_run`: whether the user has the permission that it requires. `differences_from_code`: the fields whose values
+    differ from those that the code declares, for users who may change them.
+    Raises InvalidJobError for a type that does not exist. A user who may use no Job Type at all gets it for each one.
+    """
+    found = config.job_type(job_type) if isinstance(job_type, str) and job_type else None
+    if found is None or not _may_know_types():
+        raise InvalidJobError(_("Unknown Job Type: {0}.").format(cut(job_type)))
+    can_change = bool(frappe.has_permission(config.JOB_TYPE, "write"))
+    return {
+        "job_type": found.name,
+        "display_name": found.display_name,
+        "is_paused": bool(found.is_paused),
+        "can_run": bool(found.is_enabled) and permission.has_required(frappe.session.user, found.requires_permission),
+        "can_change": can_change,
+        "differences_from_code": _differences(found) if can_change else [],
+        "schema": schema_of(found),
+        "figures": metrics.get_type_figures(found.name, hours),
+        "circuits": _circuits(found),
+        "recent": job_queries.list_jobs(job_type=found.name, limit=RECENT)["jobs"],
+    }
+
+
+def list_job_types(organization: str | None = None) -> dict[str, list[dict[str, Any]]]:
+    """The Job Types whose jobs the user may submit for an organization, given by id or name.
+
+    `schema`: the JSON Schema of the parameters, or None. Times are in seconds. Raises frappe.PermissionError for users
+    who are no members of the organization.
+    """
+    user = frappe.session.user
+    permission.check_member(user, submission.organization_text(organization))
+    names = frappe.get_all(config.JOB_TYPE, {"is_enabled": 1}, pluck="name", order_by="name")
+    found = [job_type for name in names if (job_type := config.job_type(name))]
+    return {"job_types": [_described(one) for one in found if _may_submit(user, one)]}
+
+
+def _may_submit(user: str, job_type: JobType) -> bool:
+    try:
+        handlers.resolve(job_type.handler_method)
+    except UnknownHandlerError:  # its app is gone
+        return False
+    return permission.has_required(user, job_type.requires_permission)
+
+
+def _described(job_type: JobType) -> dict[str, Any]:
+    return {
+        "job_type": job_type.name,
+        "display_name": job_type.display_name,
+        "description": job_type.get("description") or "",
+        "schema": schema_of(job_type),
+        "priority": job_type.default_priority or "Normal",
+        "timeout_seconds": job_type.default_timeout or config.DEFAULT_TIMEOUT,
+        "max_retries": job_type.max_retries or 0,
+        "is_paused": bool(job_type.is_paused),
+    }
+
+
+def _may_know_types() -> bool:
+    """Whether the user may read Job Types, or has an organization for which to submit jobs."""
+    looking = visibility.viewer()
+    is_concerned = looking.sees_everything or bool(looking.reach.members)
+    return is_concerned or bool(frappe.has_permission(config.JOB_TYPE, "read"))
+
+
+def _differences(job_type: JobType) -> list[dict[str, str]]:
+    label_of = frappe.get_meta(config.JOB_TYPE).get_label
+    return [
+        {"label": _(label_of(fieldname)), "here": str(is_now or ""), "code": str(said or "")}
+        for fieldname, (said, is_now) in declared_types.differences(job_type).items()
+    ]
+
+
+def _circuits(job_type: JobType) -> list[dict[str, Any]]:
+    """The circuits of this type that are not closed, in organizations that the user administers."""
+    if not circuits.has_breaker(job_type):
+        return []
+    return [circuit for circuit in circuit_operations.get_open_circuits() if circuit["job_type"] == job_type.name]
+
+
+def schema_of(job_type: JobType) -> dict[str, Any] | None:
+    """The JSON Schema of the parameters of this type's jobs. None if none is declared."""
+    own = frappe.parse_json(job_type.get("parameters_schema") or None)
+    if own:
+        return own
+    try:
+        return handlers.parameters_schema(job_type.handler_method)
+    except UnknownHandlerError:  # its app is gone
+        return None

@@ -1,0 +1,115 @@
+"""All details of one job, for its page: one request instead of six."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import frappe
+from pypika import Order
+
+from ..access import content, visibility
+from ..job import batch_store
+from ..lib import canonical, config
+from ..status import FINISHED, JobStatus
+from ..submit import given_parameters
+from . import files, job_queries, pages, visible_jobs
+
+ATTEMPTS = 50
+CHILDREN = 20
+_ATTEMPT_FIELDS = (
+    *("attempt", "outcome", "worker", "started_at", "ended_at", "duration", "error_message"),
+    *("traceback", "log_lines", "input_parameters"),
+)
+
+
+def get_job_details(job_id: str) -> dict[str, Any]:
+    """The result of `get_job_status`, the job's parameters, files, attempts, relatives, history and allowed operations.
+
+    Attempts and history have the latest last. Relatives are only those that the user may see. Tracebacks are for
+    administrators, names of workers for System Managers. Raises JobNotFoundError for a missing or invisible job.
+    """
+    shown = job_queries.get_job_status(job_id)
+    job = visible_jobs.visible_job(
+        job_id, "name", "owner_user", "organization", "input_parameters", "callback_of", "queue"
+    )
+    children, events = _children(job["name"]), job_queries.events_of(job["name"], shown["cancel_reason"])
+    return {
+        **shown,
+        "queue": job["queue"],
+        "callback_of": job["callback_of"],
+        "parameters": given_parameters.shown(shown["job_type"], canonical.load(job["input_parameters"])),
+        "files": [] if shown["result_is_hidden"] else files.listed(job["name"]),
+        "attempts": _attempts(shown, events),
+        "relatives": {
+            "parents": _named(shown["parents"]),
+            "children": children[:CHILDREN],
+            "has_more_children": len(children) > CHILDREN,
+        },
+        "batch": _batch(shown["parent_batch"]),
+        "history": events,
+        "can_edit": shown["can_retry"] and visibility.may_edit(shown["owner_user"], frappe.session.user),
+        "can_delete": JobStatus(shown["status"]) in FINISHED and frappe.has_permission(config.JOB, "delete"),
+    }
+
+
+def _attempts(job: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The latest attempts. A running job's has no row in its first seconds; the job's events tell of its start."""
+    hidden = {"worker"} if not visibility.viewer().sees_everything else set()
+    hidden |= {"traceback"} if not content.may_see_tracebacks() else set()
+    if job["result_is_hidden"] and job["status"] == JobStatus.COMPLETED:  # as in lists: then the rows are hidden whole
+        hidden.add("log_lines")
+    fields = [field for field in _ATTEMPT_FIELDS if field not in hidden]
+    run = frappe.qb.DocType(config.RUN)
+    query = frappe.qb.from_(run).select(*(run[column] for column in content.columns(fields)))
+    query = query.where(run.background_job == job["job_id"])
+    found = query.orderby(run.attempt, order=Order.desc).limit(ATTEMPTS).run(as_dict=True)
+    kept = None  # it is noted on the last attempt of a series
+    for row in found:
+        row |= content.shown(row)
+        row["input_parameters"] = kept = row["input_parameters"] or kept
+    rows = {row["attempt"]: _shown({**dict.fromkeys(hidden), **row}) for row in reversed(found)}
+    if job["status"] == JobStatus.RUNNING:
+        begun = _shown(dict.fromkeys(_ATTEMPT_FIELDS)) | rows.get(job["attempt"], {})
+        rows[job["attempt"]] = begun | {
+            "attempt": job["attempt"],
+            "started_at": begun["started_at"] or job["started_at"],
+            "worker": begun["worker"] or next((event["worker"] for event in reversed(events) if event["worker"]), None),
+            "outcome": str(JobStatus.RUNNING),
+        }
+    return list(rows.values())
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    """The columns of an attempt, with its log as a list of lines, each with `logged_at`, `level` and `text`."""
+    log, parameters = canonical.load(row.pop("log_lines")) or [], canonical.load(row.pop("input_parameters"))
+    return {**pages.public(row), "log": log, "parameters": parameters}
+
+
+def _named(names: Sequence[str]) -> list[dict[str, Any]]:
+    """Jobs with type and status, which are None for a job that is gone or that the user may not see."""
+    if not names:
+        return []
+    job = frappe.qb.DocType(config.JOB)
+    query = frappe.qb.from_(job).select(job.name, job.job_type, job.status)
+    found = query.where(visibility.viewer().can_see_condition(job) & job.name.isin(list(names))).run()
+    known = {name: {"job_type": job_type, "status": status} for name, job_type, status in found}
+    unknown = {"job_type": None, "status": None}
+    return [{"job_id": name, **known.get(name, unknown)} for name in names]
+
+
+def _children(parent: str) -> list[dict[str, Any]]:
+    """Visible jobs that depend on this one. One more than are shown, if there are more."""
+    job, dependency = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.DEPENDENCY)
+    only = frappe.qb.from_(job).select(job.name).where(job.depends_on == parent).limit(CHILDREN + 1)
+    among = frappe.qb.from_(dependency).select(dependency.background_job).where(dependency.depends_on == parent)
+    names = {*only.run(pluck=True), *among.limit(CHILDREN + 1).run(pluck=True)}
+    return [child for child in _named(sorted(names)) if child["status"]][: CHILDREN + 1]
+
+
+def _batch(name: str | None) -> dict[str, Any] | None:
+    """The batch of the job. None if there is none that the user may see."""
+    found = batch_store.load(name) if name else None
+    if not found or not visibility.viewer().can_see(found["owner_user"], found["organization"]):
+        return None
+    return {"batch_id": found["name"], "description": found["description"], "status": found["status"]}

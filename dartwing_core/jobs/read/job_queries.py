@@ -1,0 +1,234 @@
+"""Reads jobs: status, lists, history. Only those that the current user may see, for all callers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, cast
+from urllib.parse import quote
+
+import frappe
+from frappe import _
+from pypika import Order
+from pypika.queries import QueryBuilder, Table
+from pypika.terms import Criterion
+
+from ..access import content, visibility
+from ..errors import InvalidJobError
+from ..job import dependencies, history, job_files, runs, schedule_store, waiting
+from ..job import labels as stored_labels
+from ..job.job_rows import JobRow
+from ..job.runs import ProgressColumns, RunRow
+from ..lib import canonical, clock, config, priorities
+from ..lib.row_types import changed
+from ..status import RETRYABLE, JobStatus, can_move
+from ..submit import labels
+from . import list_arguments, pages, visible_jobs, waiting_reason
+
+MAX_ASKED = 500
+
+_LIST_FIELDS = [
+    "name",
+    "job_type",
+    "job_title",
+    "reference_doctype",
+    "reference_name",
+    "job_tags",
+    "organization",
+    "status",
+    "priority",
+    "progress",
+    "progress_message",
+    "owner_user",
+    "attempt",
+    "created_at",
+    "available_at",
+    "started_at",
+    "completed_at",
+    "retry_count",
+    "max_retries",
+    "next_retry_at",
+    "output_reference",
+    "error_message",
+    "error_type",
+]
+_STATUS_FIELDS = [*_LIST_FIELDS, "canceled_at", "canceled_by", "cancel_reason", "result", "depends_on", "schedule_run"]
+_RELATION_FIELDS = ["on_parent_failure", "job_key", "parent_batch"]
+_INNER_FIELDS = [field for field in (*waiting_reason.FIELDS, *visibility.DECIDING_FIELDS) if field not in _LIST_FIELDS]
+"""Columns that are read but not shown."""
+_READ_FIELDS = [*_LIST_FIELDS, *_INNER_FIELDS]
+FILES = ("/files/", "/private/files/")
+
+
+def get_job_status(job_id: str) -> dict[str, Any]:
+    """State, progress and outcome of a job. A running job's progress is live.
+
+    Raises JobNotFoundError for a missing or invisible job.
+    """
+    viewer = visibility.viewer()
+    job = visible_jobs.visible_job(job_id, *_STATUS_FIELDS, *_RELATION_FIELDS, *_INNER_FIELDS, looking=viewer)
+    shown: dict[str, Any] = {**job, "parents": dependencies.parents_of(job), "result": canonical.load(job["result"])}
+    shown["key"] = shown.pop("job_key")
+    shown["schedule"] = schedule_store.schedule_of(shown.pop("schedule_run"))
+    return {**_public([cast(JobRow, shown)], viewer)[0], "result_is_hidden": not viewer.can_see_result(job)}
+
+
+def list_jobs(
+    organization: str | None = None,
+    status: str | None = None,
+    job_type: str | None = None,
+    limit: int = 20,
+    offset: int = 0,
+    priority: str | None = None,
+    owner_user: str | None = None,
+    from_date: datetime | str | None = None,
+    to_date: datetime | str | None = None,
+    order_by: str = "creation desc",
+    batch: str | None = None,
+    schedule: str | None = None,
+    reference: Any = None,
+    tag: str | None = None,
+) -> dict[str, Any]:
+    """Jobs that the user may see, newest first: `{jobs, total, limit, offset}`.
+
+    `limit` is cut to 1–100, `total` to 10,000. Another order than creation sorts the newest 10,000.
+    `from_date` and `to_date` bound the creation. `batch`, `schedule`: only its jobs.
+    `reference`: only jobs about this document, given as to `submit_job`. `tag`: only jobs with this tag,
+    among the newest 10,000 that the other filters leave.
+    `order_by`: creation, modified, status, priority, available_at, started_at or completed_at, with "asc" or "desc".
+    Raises InvalidJobError for an unknown status, priority, field or date.
+    """
+    job = frappe.qb.DocType(config.JOB)
+    list_arguments.check_choice("status", status, [item.value for item in JobStatus])
+    list_arguments.check_choice("priority", priority, priorities.PRIORITIES)
+    viewer = visibility.viewer()
+    condition = viewer.visible(job, list_arguments.organization_filter(organization))
+    filters = {"status": status, "job_type": job_type, "priority": priority, "owner_user": owner_user}
+    condition = list_arguments.narrowed(condition, job, **filters, parent_batch=batch)
+    if schedule:
+        condition &= job.schedule_run.like(schedule_store.run_pattern(schedule))
+    if from_date:
+        condition &= job.creation >= list_arguments.date_of(from_date, "from_date")
+    if to_date:
+        condition &= job.creation <= list_arguments.date_of(to_date, "to_date")
+    condition = _labeled(condition, job, reference, tag)
+    order = list_arguments.order_of(order_by)
+    found = pages.page(condition, job, limit, offset, lambda *bounds: page_query(condition, order, *bounds))
+    rows = [content.shown(viewer.without_hidden_result(row)) for row in found.pop("rows")]
+    return {"jobs": _public(rows, viewer), **found}
+
+
+def _labeled(condition: Criterion, job: Table, reference: Any, tag: str | None) -> Criterion:
+    doctype, name = labels.pair_of(reference)
+    if doctype and name:
+        condition &= stored_labels.is_about(job, doctype, name)
+    return _tagged(condition, job, labels.checked_tag(tag)) if tag not in (None, "") else condition
+
+
+def _tagged(condition: Criterion, job: Table, tag: str) -> Criterion:
+    """Only jobs with this tag, among the newest MAX_TOTAL: no index finds tags."""
+    newest = frappe.qb.from_(job).select(job.name, job.job_tags).where(condition)
+    newest = newest.orderby(job.creation, order=Order.desc).orderby(job.name, order=Order.desc).limit(pages.MAX_TOTAL)
+    found = newest.as_("newest_jobs")
+    return condition & job.name.isin(frappe.qb.from_(found).select(found.name).where(stored_labels.has_tag(found, tag)))
+
+
+def get_live_progress(job_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Progress of the running ones of these jobs: `{job id: {attempt, progress, progress_message}}`.
+
+    Leaves out jobs that do not run or that the user may not see, and all beyond MAX_ASKED.
+    """
+    if not isinstance(job_ids, list | tuple) or not all(isinstance(name, str) for name in job_ids[:MAX_ASKED]):
+        raise InvalidJobError(_("{0} must be a list of job ids.").format("job_ids"))
+    asked = [name for name in job_ids[:MAX_ASKED] if len(name) <= config.LONGEST_NAME]
+    if not asked:
+        return {}
+    job = frappe.qb.DocType(config.JOB)
+    is_running = job.name.isin(asked) & (job.status == str(JobStatus.RUNNING))
+    columns = (job.name, job.attempt, job.progress, job.progress_message)
+    query = frappe.qb.from_(job).select(*columns).where(visibility.viewer().can_see_condition(job) & is_running)
+    rows = query.run(as_dict=True)
+    live = runs.live_progress(rows)
+    return {row["name"]: {"attempt": row["attempt"], **_progress(row, live.get(row["name"]))} for row in rows}
+
+
+def page_query(condition: Criterion, order: tuple[str, Order], limit: int, offset: int) -> QueryBuilder:
+    """One page of jobs: found and sorted on an index, before any whole row is read.
+
+    Only creation has an index in its order. For other orders, the newest MAX_TOTAL jobs are sorted.
+    """
+    job, row = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.JOB).as_("row")
+    column, direction = order
+    names = frappe.qb.from_(job).select(job.name).where(condition)
+    if column == "creation":
+        names = names.orderby(job.creation, order=direction).orderby(job.name, order=direction)
+    else:
+        newest = names.select(job[column]).orderby(job.creation, order=Order.desc).orderby(job.name, order=Order.desc)
+        found = newest.limit(pages.MAX_TOTAL).as_("newest")
+        names = frappe.qb.from_(found).select(found.name)
+        names = names.orderby(found[column], order=direction).orderby(found.name, order=direction)
+    page = names.limit(limit).offset(offset).as_("page")
+    query = frappe.qb.from_(page).join(row).on(row.name == page.name)
+    query = query.select(*(row[column] for column in content.columns(_READ_FIELDS)))
+    return query.orderby(row[column], order=direction).orderby(row.name, order=direction)
+
+
+def get_job_history(job_id: str) -> dict[str, Any]:
+    """Every status change of a job, oldest first: `{job_id, history}`."""
+    job = visible_jobs.visible_job(job_id, "name", "owner_user", "organization", "cancel_reason")
+    return {"job_id": job["name"], "history": events_of(job["name"], job["cancel_reason"])}
+
+
+def events_of(job_id: str, cancel_reason: str | None) -> list[dict[str, Any]]:
+    """The history of a visible job, with the reason of its cancel. Names of workers are for System Managers."""
+    hidden = {} if visibility.viewer().sees_everything else {"worker": None}
+    events = [pages.public(changed(event, hidden)) for event in history.of_job(job_id)]
+    for event in events:
+        if cancel_reason and event["to_status"] == JobStatus.CANCELED:
+            event["message"] += f": {cancel_reason}"
+    return events
+
+
+def _public(jobs: Sequence[JobRow], viewer: visibility.Viewer) -> list[dict[str, Any]]:
+    """Jobs for callers: with live columns of running ones, the reason why others wait, and allowed operations."""
+    live = runs.live_progress([job for job in jobs if job["status"] == str(JobStatus.RUNNING)])
+    reasons = waiting_reason.of_jobs(jobs)
+    shown = viewer.with_organization_names(jobs)
+    return [_public_job(job, live.get(job["name"]), reasons.get(job["name"])) for job in shown]
+
+
+def _public_job(job: JobRow, run: RunRow | None, reason: str | None) -> dict[str, Any]:
+    """A job for callers, with `job_id` instead of name."""
+    shown = pages.public({key: value for key, value in job.items() if key == "name" or key not in _INNER_FIELDS})
+    is_stopping = bool(run and run["cancel_requested"])
+    status = JobStatus(job["status"])
+    return {
+        "job_id": shown.pop("name"),
+        "title": shown.pop("job_title"),
+        "tags": stored_labels.split(shown.pop("job_tags")),
+        **shown,
+        **_progress(job, run),
+        "steps": (canonical.load(run["steps"]) if run else None) or [],
+        "waiting_reason": reason,
+        "cancel_requested": is_stopping,
+        "can_cancel": can_move(status, JobStatus.CANCELED) and not is_stopping,
+        "can_retry": status in RETRYABLE,
+        "can_reschedule": waiting.may_be_rescheduled(job),
+        "can_run_now": waiting.waits_for_its_time(job, clock.now_epoch()),
+        "output_url": _file_url(job["output_reference"]),
+    }
+
+
+def _progress(job: ProgressColumns, run: RunRow | None) -> ProgressColumns:
+    """The progress from the attempt's row, else from the job's."""
+    said: ProgressColumns = run or job
+    return {"progress": round(said["progress"] or 0, 1), "progress_message": said["progress_message"]}
+
+
+def _file_url(reference: str | None) -> str | None:
+    """The address of a file of this site, as it stands in a link. None if its outcome is no such file."""
+    if reference and reference.startswith(f"{job_files.ADDRESS}?"):
+        return reference
+    if not reference or not reference.startswith(FILES) or ".." in reference:
+        return None
+    return quote(reference)

@@ -1,0 +1,60 @@
+"""The jobs that the current user may see. Others are not found, as if they did not exist."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import frappe
+from frappe import _
+from frappe.model.document import Document
+
+from ..access import content
+from ..access.visibility import Viewer, viewer
+from ..errors import JobNotFoundError
+from ..job import job_store
+from ..job.job_rows import JobRow
+from ..lib import config
+from ..lib.texts import cut
+
+
+def visible_job(job_id: Any, *fields: str, looking: Viewer | None = None) -> JobRow:
+    """The job's fields, opened (without `fields` all unsealed ones), if the current user may see it.
+
+    Hidden results are None.
+
+    Raises JobNotFoundError, alike for a missing and an invisible job.
+    """
+    fields = (*fields, "job_type") if fields and "job_type" not in fields else fields
+    if isinstance(job_id, Document) and job_id.doctype == config.JOB:  # as a submit returns it
+        job_id = job_id.name
+    job = job_store.load_sealed(job_id, *fields) if isinstance(job_id, str) and job_id else None
+    looking = looking or viewer()
+    if not job or not looking.can_see_job(job):
+        raise not_found(job_id)
+    return content.shown(looking.without_hidden_result(job))
+
+
+def not_found(job_id: Any) -> JobNotFoundError:
+    """The error for a missing or invisible job."""
+    return JobNotFoundError(_("Background job {0} not found.").format(cut(job_id)))
+
+
+def visible_names(job_ids: Collection[str]) -> list[str]:
+    """The names of these jobs that the current user may see, in one statement."""
+    # As all names are. Drivers refuse half a character, and the server a statement of many megabytes.
+    names = [job_id for job_id in job_ids if job_id.isascii() and len(job_id) <= config.LONGEST_NAME]
+    if not names:
+        return []
+    job = frappe.qb.DocType(config.JOB)
+    query = frappe.qb.from_(job).select(job.name).where(job.name.isin(names))
+    return query.where(viewer().can_see_condition(job)).run(pluck=True)
+
+
+def visible_job_now(name: str) -> JobRow | None:
+    """The light columns of a job that `visible_job` has found, as committed right now. None if it is gone.
+
+    For a transaction whose snapshot may be older than a change of the job.
+    """
+    job = job_store.load_now(name)
+    return viewer().without_hidden_result(job) if job else None

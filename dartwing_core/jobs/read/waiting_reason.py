@@ -1,0 +1,209 @@
+"""Why a job is not running yet, in words for people: one place for REST, Desk and the job center.
+
+    waiting_reason.of_job(job)       # "Waits for JOB-1K11….", "Retries at 14:05 (in 3 min), attempt 3 of 5.", None
+
+The words name nothing of other organizations. They cost one statement, two for types with a circuit breaker, and only
+for due jobs. Due and Queued jobs cost a round trip to Redis, but have words while it is away, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timezone
+from typing import TypedDict
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import frappe
+from frappe import _
+from frappe.utils import formatdate, get_system_timezone
+
+from ..access import tenancy
+from ..access.standing import STOPPED_STATES, Limits
+from ..job import circuits
+from ..lib import clock, config
+from ..lib.row_types import fields_of
+from ..line import pauses, queue_view
+from ..rq import doorbells, leader, redis_queue
+from ..status import WAITING, JobStatus, LinePlace
+
+
+class Job(TypedDict):
+    """The columns of Background Job for the words."""
+
+    name: str
+    status: str
+    organization: str
+    job_type: str
+    queue: str
+    priority: str
+    waits_for: str | None
+    in_line: int
+    due_epoch: float | None
+    retry_count: int
+    max_retries: int
+
+
+FIELDS = fields_of(Job)
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
+
+
+def of_job(job: Job) -> str | None:
+    """The reason why this job is not running. None if it is running or has ended for good."""
+    return of_jobs([job]).get(job["name"])
+
+
+def of_jobs(jobs: Iterable[Job]) -> dict[str, str]:
+    """The reasons of many jobs, by name. Leaves out jobs that wait for nothing."""
+    now = clock.now_epoch()
+    reasons: dict[str, str] = {}
+    due: list[Job] = []
+    for job in jobs:
+        if job["status"] == str(JobStatus.QUEUED) or job["status"] in WAITING:
+            if reason := _until(job, now):
+                reasons[job["name"]] = reason
+            else:
+                due.append(job)
+    return reasons | _due(due, now)
+
+
+def _until(job: Job, now: float) -> str | None:
+    """The reason of a job that waits for another job or for its time."""
+    if job["status"] == str(JobStatus.QUEUED):
+        return None
+    if job["waits_for"]:
+        return _("Waits for {0}.").format(job["waits_for"])
+    due = job["due_epoch"] or 0
+    if due <= now:
+        return None
+    moment, distance = clock_time(due, now), time_until(due, now)
+    if job["status"] == str(JobStatus.PENDING):
+        return _("Starts at {0} ({1}).").format(moment, distance)
+    # Crashes and snoozes cost no retry, so they are not counted.
+    words = _("Retries at {0} ({1}), attempt {2} of {3}.")
+    return words.format(moment, distance, (job["retry_count"] or 0) + 1, (job["max_retries"] or 0) + 1)
+
+
+def _due(jobs: list[Job], now: float) -> dict[str, str]:
+    if not jobs:
+        return {}
+    limits_of = tenancy.limits_of(sorted({job["organization"] for job in jobs}))
+    open_circuits = _circuits(jobs)
+    reasons = {
+        job["name"]: _stopped(job, limits_of[job["organization"]])
+        or _circuit(open_circuits.get((job["organization"], job["job_type"])))
+        for job in jobs
+    }
+    left = [job for job in jobs if not reasons[job["name"]]]
+    in_line = [job for job in left if job["status"] == str(JobStatus.QUEUED)]
+    soon = _not_swept(now) or _("Due, starts within seconds.") if len(in_line) < len(left) else ""
+    numbers = _workers(in_line)
+    turns = {job["name"]: _turn(job, limits_of, numbers) for job in in_line}
+    return {name: reason or turns.get(name) or soon for name, reason in reasons.items()}
+
+
+def _not_swept(now: float) -> str | None:
+    """The reason that keeps due jobs out of the line. None if the site is swept."""
+    asked = redis_queue.if_there(lambda: (leader.looked_at(),))
+    if asked is None:
+        return _("Due. The queue can't be reached at the moment.")
+    (looked_at,) = asked
+    if looked_at is None:
+        return _("Due, but nothing looks for jobs: no scheduler, agent or worker has been seen.")
+    if now - looked_at < leader.SILENCE:
+        return None
+    words = _("Due, but nothing looks for jobs: no scheduler, agent or worker has been seen since {0}.")
+    return words.format(clock_time(looked_at, now))
+
+
+def _circuits(jobs: list[Job]) -> dict[circuits.Pair, circuits.Circuit]:
+    """The jobs' circuits that are not closed. One statement, if a type has a circuit breaker."""
+    types = {job["job_type"] for job in jobs}
+    guarded = {name for name in types if circuits.has_breaker(config.job_type(name))}
+    return circuits.of_types(guarded, {job["organization"] for job in jobs}) if guarded else {}
+
+
+def _circuit(circuit: circuits.Circuit | None) -> str | None:
+    if circuit is None or not circuit.stops_jobs:
+        return None
+    if not circuit.is_cooling:
+        return _("The circuit of {0} is being tried by another job.").format(circuit.job_type)
+    moment = clock_time(circuit.open_until_epoch, clock.now_epoch())
+    return _("The circuit of {0} is open until {1}.").format(circuit.job_type, moment)
+
+
+def _stopped(job: Job, limits: Limits) -> str | None:
+    """The reason that keeps the job from starting, however many workers are free."""
+    if reason := _paused(job["queue"]):
+        return reason
+    if limits.state in STOPPED_STATES:
+        return _("The organization is {0}.").format(_(limits.state).lower())
+    if limits.is_paused:
+        return _("The jobs of the organization are paused.")
+    if not queue_view.may_start(config.job_type(job["job_type"])):
+        return _("Jobs of this type are paused.")
+    if job["in_line"] == LinePlace.HELD:
+        return _("Held: the organization is over its limit of {0} waiting jobs.").format(limits.max_waiting)
+    return None
+
+
+def _paused(queue: str) -> str | None:
+    pause = pauses.pause_in_force(queue)
+    if pause is None:
+        return None
+    return {
+        pauses.MAINTENANCE: _("The site is being maintained."),
+        pauses.EVERYTHING: _("All jobs are paused."),
+        pauses.QUEUE: _("The queue {0} is paused.").format(queue),
+    }[pause]
+
+
+def _turn(job: Job, limits_of: Mapping[str, Limits], workers: Mapping[str, int]) -> str:
+    """The reason of a job that needs a free worker, with the caps that may apply."""
+    if workers.get(job["queue"]) == 0:
+        return _("No worker serves the queue {0} at the moment.").format(job["queue"])
+    job_type = config.job_type(job["job_type"])
+    rules = [
+        (limits_of[job["organization"]].max_running, _("The organization's limit of running jobs is {0}.")),
+        (job_type.max_concurrent if job_type else 0, _("The limit of running jobs of this type is {0}.")),
+        (
+            job_type.max_concurrent_per_organization if job_type else 0,
+            _("The organization's limit of running jobs of this type is {0}."),
+        ),
+    ]
+    caps = [words.format(cap) for cap, words in rules if cap]
+    return " ".join([_("Waits for its turn."), *caps]) if caps else _("Waits for a free worker.")
+
+
+def _workers(jobs: list[Job]) -> Mapping[str, int]:
+    """How many workers serve the queues of these jobs. Empty while Redis is away."""
+    queues = sorted({job["queue"] for job in jobs})
+    return (redis_queue.if_there(lambda: doorbells.workers(queues)) or {}) if queues else {}
+
+
+def clock_time(epoch: float, now: float) -> str:
+    """The moment by the clock of the user's time zone: "14:05", with the date unless it is today."""
+    moment, today = (datetime.fromtimestamp(value, timezone.utc).astimezone(zone()) for value in (epoch, now))
+    text = f"{moment:%H:%M}"
+    return text if moment.date() == today.date() else f"{formatdate(moment.date())} {text}"
+
+
+def time_until(epoch: float, now: float) -> str:
+    """The time until then, in one unit: "in 40 s", "in 3 min", "in 5 h", "in 2 days"."""
+    seconds = max(1, round(epoch - now))
+    if seconds < MINUTE:
+        return _("in {0} s").format(seconds)
+    if seconds < 90 * MINUTE:
+        return _("in {0} min").format(round(seconds / MINUTE))
+    if seconds < 2 * DAY:
+        return _("in {0} h").format(round(seconds / HOUR))
+    return _("in {0} days").format(round(seconds / DAY))
+
+
+def zone() -> ZoneInfo:
+    """The user's time zone, else the site's, as Desk does it."""
+    user = frappe.session.user
+    name = frappe.get_cached_value("User", user, "time_zone") if user != "Guest" else None
+    try:
+        return ZoneInfo(name or get_system_timezone())
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo(get_system_timezone())

@@ -1,0 +1,223 @@
+"""The context of a handler: its job's data, and the ways to report progress and to learn that it should stop."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import IO, Any, NoReturn
+
+import frappe
+
+from ..errors import JobCanceledError, JobSnoozed
+from ..job.job_files import AttemptFiles, JobFile
+from ..lib.secret_texts import spellings, without
+from ..lib.secret_values import Secret
+from . import idempotency
+from .attempt_log import AttemptLog
+
+MESSAGE_LENGTH = 500
+MAX_SNOOZE = 365 * 86_400.0
+CURRENT = "dartwing_job_context"
+"""The name in frappe.local of the context of the job that runs."""
+DONE, ACTIVE, PENDING = "done", "active", "pending"
+
+
+@dataclass
+class Progress:
+    """The latest progress of an attempt. The handler's thread writes it, and the heartbeat's reads it."""
+
+    percent: float = 0.0
+    message: str = ""
+    steps: list[dict[str, str]] = field(default_factory=list)
+
+    def steps_json(self) -> str | None:
+        """The steps as stored on the run row."""
+        return json.dumps(self.steps) if self.steps else None
+
+
+def current() -> JobContext | None:
+    """The context of the job that runs in this process now, for functions that get none. None outside of jobs."""
+    return getattr(frappe.local, CURRENT, None)
+
+
+class JobContext:
+    """The only argument of a job handler.
+
+    Attributes: `job_id`, `job_type`, `organization`, `owner_user`, `parameters`, `attempt` (from 1) and
+    `timeout_seconds`. `state` is what an earlier attempt left by `checkpoint`, or None. `deadline` is the end of the
+    time limit, in seconds of `time.monotonic()`. `reference` is DocType and name of the document that the job is about,
+    or None. `batch_id` is the Job Batch of a member or callback, or None.
+    `time_zone` is the owner's. Frappe itself computes in the site's time zone, whoever the user is.
+    """
+
+    def __init__(
+        self,
+        *,
+        job_id: str,
+        job_type: str,
+        organization: str,
+        parameters: Mapping[str, Any],
+        timeout_seconds: int,
+        attempt: int,
+        owner_user: str,
+        time_zone: str = "UTC",
+        batch_id: str | None = None,
+        started: float | None = None,
+        state: Any = None,
+        reference: tuple[str, str] | None = None,
+    ):
+        self.job_id = job_id
+        self.job_type = job_type
+        self.organization = organization
+        self.parameters = dict(parameters)
+        self.timeout_seconds = timeout_seconds
+        self.attempt = attempt
+        self.owner_user = owner_user
+        self.time_zone = time_zone
+        self.batch_id = batch_id
+        self.reference = reference
+        self.deadline = (time.monotonic() if started is None else started) + timeout_seconds
+        self.state = state
+        self.progress = Progress()
+        self.lines = AttemptLog()
+        self.secrets: tuple[str, ...] = ()  # no text that the attempt leaves may hold them
+        self._parent_results: Mapping[str, Any] | None = None
+        self.files = AttemptFiles(job_id, attempt)
+        self.cancel_requested = threading.Event()
+        self.wake_heartbeat: Callable[[], None] = lambda: None
+        self.load_parent_results: Callable[[], Mapping[str, Any]] = dict
+        self.save_checkpoint: Callable[[Any], None] = lambda _data: None
+
+    @property
+    def idempotency_key(self) -> str:
+        """A key that is equal for all attempts of the job. Hand it to systems outside the database, which may see
+        a job's work more than once. It does not tell the job's id.
+        """
+        return idempotency.key_of(self.job_id)
+
+    @property
+    def parent_results(self) -> Mapping[str, Any]:
+        """The results of the jobs on which this one depends, by their ids, and by their keys if they have one.
+
+        Only of completed jobs. All are read in one query, at the first access.
+        """
+        if self._parent_results is None:
+            self._parent_results = self.load_parent_results()
+        return self._parent_results
+
+    def _shown(self, value: Any) -> str:
+        return without(shown(value), self.secrets)
+
+    def remaining_seconds(self) -> float:
+        """Seconds until the time limit; never below 0."""
+        return max(0.0, self.deadline - time.monotonic())
+
+    def is_canceled(self) -> bool:
+        """Whether somebody asked this job to stop. True within about two seconds of the request."""
+        return self.cancel_requested.is_set()
+
+    def update_progress(self, percent: float, message: str | None = None, force: bool = False) -> None:
+        """Report progress, `percent` cut to 0–100.
+
+        Costs no SQL and can't fail the job: others see it within about two seconds, at once with `force`.
+        Raises JobCanceledError once the job is canceled.
+        """
+        if self.is_canceled():
+            raise JobCanceledError("The job was canceled.")
+        self.progress.percent = _clamp(percent)
+        if message is not None:
+            self.progress.message = self._shown(message)[:MESSAGE_LENGTH]
+        if force:
+            self.wake_heartbeat()
+
+    def set_steps(self, steps: Iterable[str]) -> None:
+        """Name the steps of the work; the first one is active now. Shown beside the progress."""
+        names = [self._shown(step)[:MESSAGE_LENGTH] for step in steps] if isinstance(steps, Iterable) else []
+        self.progress.steps = [{"name": name, "state": PENDING} for name in names]
+        self.next_step()
+
+    def next_step(self) -> None:
+        """The active step is done, the next one begins."""
+        steps = [dict(step) for step in self.progress.steps]
+        for step in steps:
+            if step["state"] == ACTIVE:
+                step["state"] = DONE
+            elif step["state"] == PENDING:
+                step["state"] = ACTIVE
+                break
+        self.progress.steps = steps
+
+    def log(self, text: Any, level: str = "info") -> None:
+        """Add a line to this attempt's log. `level`: debug, info, warning or error.
+
+        All who may see the job read it. Once the job is completed, only who may see its result does.
+        Costs no SQL and can't fail the job: others see it within about two seconds. The newest 200 lines are kept, each
+        cut to 500 characters. They stay with the attempt, however it ends.
+        """
+        self.lines.add(self._shown(text), level)
+
+    def checkpoint(self, data: Any) -> None:
+        """Commit the work done so far together with `data`, which the next attempt finds as `context.state`.
+
+        Later writes are rolled back if the attempt fails. Raises JobCanceledError if the job is canceled
+        or was given to another worker, PermanentError if `data` has no JSON form.
+        """
+        if self.is_canceled():
+            raise JobCanceledError("The job was canceled.")
+        self.save_checkpoint(data)
+        self.state = data
+
+    def attach(self, content: bytes | str | IO[bytes], name: str) -> JobFile:
+        """Store a private file of this job, called `name`. Returns its `name`, `size` in bytes and `file_url`.
+
+        `content` is text, bytes, or a file that is open for reading bytes. Users who may see the job's result may
+        download the file. A handler that returns its `file_url` as `output_reference` shows it as the outcome.
+        If the attempt fails, the file goes, unless a checkpoint has kept it. It also goes with the job. The name loses
+        slashes, control characters and what is beyond 200 bytes. A second `a.txt` of an attempt is `a-2.txt`.
+        """
+        if isinstance(content, str):
+            content = content.encode()
+        if not isinstance(content, bytes) and not hasattr(content, "read"):
+            raise TypeError(f"attach: content is text, bytes or an open file, not {type(content).__name__}")
+        return self.files.add(io.BytesIO(content) if isinstance(content, bytes) else content, self._shown(name))
+
+    def snooze(self, seconds: float) -> NoReturn:
+        """End this attempt and run the job again in `seconds`, at most a year; costs no retry.
+
+        All writes since the last checkpoint are rolled back. Raises ValueError if `seconds` is negative or no number.
+        """
+        delay = float(seconds)
+        if not delay >= 0:  # nor is a NaN
+            raise ValueError(f"snooze: seconds must be 0 or more, not {seconds}")
+        raise JobSnoozed(min(delay, MAX_SNOOZE))
+
+
+def hold_secrets(context: JobContext, secrets: Mapping[str, Secret[str]]) -> None:
+    """Give the handler its secret parameters, and keep them out of progress and log."""
+    context.parameters |= secrets
+    context.secrets = spellings([secret.get_secret_value() for secret in secrets.values()])
+
+
+def _clamp(percent: Any) -> float:
+    try:
+        number = float(percent)
+    except Exception:  # reporting progress must not fail the work
+        return 0.0
+    return min(100.0, max(0.0, number)) if number == number else 0.0
+
+
+def shown(value: Any) -> str:
+    """The value's text, or the name of its type if it has none. Never raises."""
+    try:
+        return text_for_storage(value)
+    except Exception:
+        return type(value).__name__
+
+
+def text_for_storage(value: Any) -> str:
+    """The value's text as the database accepts it. A file name may hold half a character, which no column can."""
+    return str(value).encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,231 @@
+"""Tells the database that an attempt is alive, and the attempt that it should stop.
+
+A daemon thread with a plain autocommit connection of its own renews the lease on the run row. It writes the latest
+progress there and reads the cancel flag. It touches neither the handler's connection nor `frappe.local`, and runs no
+handler code. It serves all attempts of its process, and costs one of under two seconds nothing. If the site is not
+swept, a second thread does that meanwhile (`agent.StandIn`).
+
+It issues one statement each five seconds (a quarter of a shorter lease). It issues more only while progress changes, or
+when Redis says that the attempt was asked to stop. Without Redis the next beat reads that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from typing import Any, Protocol
+
+from ..access import content
+from ..job import events
+from ..job.runs import RunStart
+from ..lib import clock, config, sql
+from ..lib.row_types import Columns
+from ..rq import rq_attempts
+from .context import JobContext
+
+FIRST_BEAT = 2.0
+LOOK_INTERVAL = 0.5
+PROGRESS_INTERVAL = 1.5
+LEASE_INTERVAL = 5.0
+STOP_TIMEOUT = 5.0
+OVERDUE_SECONDS = 1.0
+THREAD = "job-heartbeat"
+
+_BEGUN = (
+    *("modified", "worker", "rq_job_id", "connection_id", "started_at"),
+    *("progress", "progress_message", "steps", "sealed_log_lines", "lease_expires_epoch"),
+)
+"""Columns written to a row that a request or a checkpoint has made, unless its attempt has ended."""
+_BEGIN = """
+    INSERT INTO `tabBackground Job Run`
+        (name, creation, modified, owner, modified_by, docstatus, idx, background_job, attempt, worker, rq_job_id,
+         connection_id, started_at, cancel_requested, progress, progress_message, steps, sealed_log_lines,
+         lease_expires_epoch)
+    VALUES
+        (%(name)s, %(now)s, %(now)s, 'Administrator', 'Administrator', 0, 0, %(background_job)s, %(attempt)s,
+         %(worker)s, %(rq_job_id)s, %(connection_id)s, %(started_at)s, 0, %(progress)s, %(progress_message)s,
+         %(steps)s, %(sealed_log_lines)s, UNIX_TIMESTAMP() + %(lease_seconds)s)
+    ON DUPLICATE KEY UPDATE
+    """ + ", ".join(f"{column} = IF(outcome IS NULL, VALUES({column}), {column})" for column in _BEGUN)
+_BEAT = """
+    UPDATE `tabBackground Job Run`
+    SET modified = %(now)s, progress = %(progress)s, progress_message = %(progress_message)s, steps = %(steps)s,
+        sealed_log_lines = %(sealed_log_lines)s, lease_expires_epoch = UNIX_TIMESTAMP() + %(lease_seconds)s
+    WHERE name = %(name)s AND cancel_requested = %(canceled)s AND outcome IS NULL
+"""
+_READ_STATE = "SELECT cancel_requested, outcome FROM `tabBackground Job Run` WHERE name = %(name)s"
+_KILL_QUERY = "KILL QUERY %(connection_id)s"
+
+
+class StandIn(Protocol):
+    """A sweeper of the site while the worker is busy."""
+
+    def begin_if_needed(self) -> None:
+        """Start, if no other process sweeps."""
+
+    def end(self) -> None:
+        """Stop."""
+
+
+class HeartbeatThread:
+    """The thread that beats for one attempt after the other of a process. It begins with the first."""
+
+    def __init__(self, stand_in: StandIn) -> None:
+        """Needs a connected site. `stand_in`: sweeps the site while this process is busy and no other one does."""
+        self.wake = threading.Event()
+        self.connection: Any = None
+        self.connect = sql.connector()
+        self.stand_in = stand_in
+        self._lock = threading.Lock()
+        self._current: Heartbeat | None = None
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+
+    def attend(self, heartbeat: Heartbeat) -> None:
+        """Beat for this attempt from now on."""
+        self._current = heartbeat
+        if self._thread is None:
+            thread = threading.Thread(target=self._loop, name=THREAD, daemon=True)
+            thread.start()
+            self._thread = thread  # a time limit may strike before it: a thread that was not started can't be joined
+
+    def detach(self) -> bool:
+        """Stop beating for the attempt. Returns whether no beat is under way any more."""
+        if not self._lock.acquire(timeout=STOP_TIMEOUT):
+            self._current = None
+            return False
+        self._current = None
+        self._lock.release()
+        return True
+
+    def end(self) -> None:
+        """End the thread."""
+        self._stopping = True
+        self.wake.set()
+        if self._thread:
+            self._thread.join(STOP_TIMEOUT)
+        self.stand_in.end()
+
+    def _loop(self) -> None:
+        while not self._stopping:
+            self.wake.wait(LOOK_INTERVAL)
+            is_woken = self.wake.is_set()
+            self.wake.clear()
+            with self._lock:
+                if self._current is not None:
+                    self._current.beat_if_due(is_woken)
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection. The next beat opens another."""
+        with contextlib.suppress(Exception):
+            if self.connection is not None:
+                self.connection.close()
+        self.connection = None
+
+
+class Heartbeat:
+    """Beats for one attempt while entered."""
+
+    def __init__(self, context: JobContext, run: str, start: RunStart, heartbeat_thread: HeartbeatThread):
+        """`run`: the name of the attempt's row."""
+        self.began = False
+        """Whether this heartbeat has made the run row."""
+        self.has_ended = True
+        """Whether no beat is under way any more, once the attempt is over."""
+        self._context = context
+        self._run: Columns = {"name": run, **start}
+        self._heartbeat_thread = heartbeat_thread
+        self._clock = clock.site_clock()
+        self._lease_seconds = config.settings().lease_seconds
+        self._lease_interval = min(LEASE_INTERVAL, self._lease_seconds / 4)
+        self._is_asked_to_stop = rq_attempts.stop_flag(start["background_job"], start["attempt"])
+        self._publisher = events.ProgressPublisher(start["background_job"], context.owner_user)
+        self._began_at = time.monotonic()
+        self._last_beat = 0.0
+        self._seal = content.log_sealer()
+        self._shown: tuple[Any, ...] = ()
+        self._killed_query = False
+
+    def __enter__(self) -> None:
+        self._context.wake_heartbeat = self._heartbeat_thread.wake.set
+        self._began_at = time.monotonic()
+        self._heartbeat_thread.attend(self)
+
+    def __exit__(self, *_exception: Any) -> None:
+        """Stop beating: no beat follows when this returns."""
+        self.has_ended = self._heartbeat_thread.detach()
+        self._publisher.publish(self._progress(), is_last=True)
+
+    def beat_if_due(self, is_woken: bool) -> None:
+        """Beat if it is time, or if the handler has asked for it. Runs in the thread."""
+        is_young = not self._last_beat and time.monotonic() - self._began_at < FIRST_BEAT
+        if is_woken or (not is_young and self._is_time()):
+            self._try_beat()
+        if not is_young:
+            self._heartbeat_thread.stand_in.begin_if_needed()
+        self._publisher.publish(self._progress())
+
+    def _is_time(self) -> bool:
+        since = time.monotonic() - self._last_beat
+        if since >= self._lease_interval or self._is_overdue():
+            return True
+        if since >= PROGRESS_INTERVAL and self._shown != self._progress():
+            return True
+        return not self._context.is_canceled() and self._is_asked_to_stop()
+
+    def _try_beat(self) -> None:
+        self._last_beat = time.monotonic()
+        try:
+            if self._heartbeat_thread.connection is None:
+                self._heartbeat_thread.connection = self._heartbeat_thread.connect()
+            self._beat()
+            self._end_overdue_query()
+        except Exception:
+            self._heartbeat_thread.close()  # the next beat tries again; the lease outlasts several lost ones
+
+    def _beat(self) -> None:
+        values = self._values()
+        with self._heartbeat_thread.connection.cursor() as cursor:
+            if self.began:
+                cursor.execute(_BEAT, values)
+                if cursor.rowcount:
+                    return
+            else:
+                cursor.execute(_BEGIN, values)
+                self.began = True
+            cursor.execute(_READ_STATE, values)
+            row = cursor.fetchone()
+            if row and (row[0] or row[1]):
+                # Asked to stop, or settled by another process while this worker was away.
+                self._context.cancel_requested.set()
+
+    def _end_overdue_query(self) -> None:
+        """End a query past the time limit: a driver in C ignores RQ's exception until the server answers."""
+        if not self._is_overdue():
+            return
+        self._killed_query = True
+        with self._heartbeat_thread.connection.cursor() as cursor:
+            cursor.execute(_KILL_QUERY, self._run)
+
+    def _is_overdue(self) -> bool:
+        is_late = time.monotonic() - self._context.deadline >= OVERDUE_SECONDS
+        return is_late and not self._killed_query and bool(self._run["connection_id"])
+
+    def _progress(self) -> tuple[Any, ...]:
+        progress = self._context.progress
+        return progress.percent, progress.message, progress.steps_json(), self._context.lines.number
+
+    def _values(self) -> Columns:
+        self._shown = self._progress()
+        percent, message, steps, _lines = self._shown
+        return self._run | {
+            "now": self._clock(),
+            "canceled": int(self._context.is_canceled()),
+            "progress": percent,
+            "progress_message": message,
+            "steps": steps,
+            "sealed_log_lines": self._seal(self._context.lines.as_json()),
+            "lease_seconds": self._lease_seconds,
+        }

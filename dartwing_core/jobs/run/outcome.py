@@ -1,0 +1,269 @@
+"""Decides what a job becomes when an attempt ends. Pure, without a database."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypedDict
+
+import frappe
+from frappe import _
+
+from ..access.content import first_line
+from ..errors import InvalidJobError, JobError, JobPutBackError, JobSnoozed, JobTimeoutError
+from ..job import circuits, new_rows
+from ..job.job_rows import DoubtfulRow
+from ..lib import canonical, classification, clock, config, plain_text, server_errors
+from ..lib.config import RetryPolicy
+from ..lib.outside_errors import BaseTimeoutException
+from ..lib.row_types import Columns, TypeAndOrganization
+from ..lib.secret_texts import without, without_in
+from ..status import JobStatus
+from . import backoff
+from .context import MAX_SNOOZE, shown, text_for_storage
+
+
+class EndingJob(TypedDict):
+    """The columns on which the outcome of an attempt depends."""
+
+    priority: str
+    retry_count: int
+    max_retries: int
+    crash_count: int
+
+
+ERROR_LENGTH = 5_000
+REFERENCE_LENGTH = 16_000
+"""Characters of an output reference. Its column takes 65,535 bytes, and a character has up to four."""
+MAX_CRASHES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The status an attempt ends with, and the columns written with it."""
+
+    status: JobStatus
+    message: str
+    values: Columns = field(default_factory=dict)
+    error: str | None = None
+    traceback: str | None = None
+    is_transient: bool = False
+    """Whether it failed by an error that may pass or by its time limit, and not by its worker's death."""
+    has_timed_out: bool = False
+
+    @property
+    def of_attempt(self) -> JobStatus:
+        """The attempt's own end. One that ran out of time is Timed Out, also the last of a dead letter."""
+        return JobStatus.TIMED_OUT if self.has_timed_out else self.status
+
+
+def success(result: Any, progress_message: str, max_bytes: int, secrets: Collection[str] = ()) -> Outcome:
+    """The outcome when the handler has returned. `secrets`: texts that nothing of it may hold."""
+    reference, left_out = _reference(result, secrets)
+    values = {
+        "progress": 100,
+        "progress_message": without(progress_message, secrets) or None,
+        "result": storable(result, max_bytes, secrets),
+        "output_reference": reference,
+        "error_message": None,
+        "error_type": None,
+        "crash_count": 0,
+    }
+    return Outcome(JobStatus.COMPLETED, f"Job completed successfully{left_out}", values)
+
+
+def _reference(result: Any, secrets: Collection[str]) -> tuple[str | None, str]:
+    """The result's `output_reference`, and what the history says of it. One that is cut would lead nowhere."""
+    given = result.get("output_reference") if isinstance(result, Mapping) else None
+    if given is None:
+        return None, ""
+    reference = without(shown(given), secrets)
+    if len(reference) > REFERENCE_LENGTH:
+        return None, f"; its output_reference is left out, as it is longer than {REFERENCE_LENGTH} characters"
+    return reference, ""
+
+
+def failure(job: EndingJob, error: BaseException, policy: RetryPolicy, secrets: Collection[str] = ()) -> Outcome:
+    """The outcome when the handler or its settle failed: retry or Dead Letter, with the schedule in the same write.
+
+    `secrets`: texts that neither message nor traceback may hold.
+    """
+    if isinstance(error, JobSnoozed):
+        return _snoozed(job, error)
+    if isinstance(error, JobPutBackError):
+        return _put_back(job, error, secrets)
+    message, trace = describe(error, secrets), traceback_of(error, secrets)
+    if server_errors.database_code(error) == server_errors.TABLE_CHANGED:
+        return _not_to_blame(job, "Table changed by a migration", message, trace)
+    return _failed_attempt(job, error, policy, message, trace)
+
+
+def _failed_attempt(job: EndingJob, error: BaseException, policy: RetryPolicy, message: str, trace: str) -> Outcome:
+    """The outcome of an attempt that its own error has ended."""
+    is_retryable = classification.classify_error(error, policy.retry_on, policy.never_retry_on)
+    details = {
+        "error_message": message,
+        "error_type": "Transient" if is_retryable else "Permanent",
+        "crash_count": 0,
+    }
+    status = JobStatus.TIMED_OUT if is_timeout(error) else JobStatus.FAILED
+    line = first_line(message)
+    ended = partial(
+        Outcome,
+        error=message,
+        traceback=trace,
+        is_transient=is_retryable and isinstance(error, Exception),
+        has_timed_out=is_timeout(error),
+    )
+    if not is_retryable:
+        return ended(JobStatus.DEAD_LETTER, f"Failed for good: {line}", _ended(details))
+    if job["retry_count"] >= job["max_retries"]:
+        return ended(JobStatus.DEAD_LETTER, f"{status} and no retries are left: {line}", _ended(details))
+    number = job["retry_count"] + 1
+    schedule = _schedule(job, number, policy, classification.retry_after(error))
+    text = f"{status}, retry {number} of {job['max_retries']} at {schedule['next_retry_at']:%Y-%m-%d %H:%M:%S}: {line}"
+    return ended(status, text, details | schedule | {"retry_count": number})
+
+
+def lost(job: DoubtfulRow, outlived_its_limit: bool, policy: RetryPolicy) -> Outcome:
+    """The outcome when an attempt's worker is gone: try again at once, or Dead Letter after MAX_CRASHES in a row.
+
+    It costs no retry: killing a worker, as a deploy does, is not the job's fault. An attempt that lived past its time
+    limit is Timed Out. One that had been asked to stop is Canceled.
+    """
+    if job["cancel_requested"]:
+        return canceled(job["canceled_by"], job["cancel_reason"])
+    if outlived_its_limit:
+        return failure(job, JobTimeoutError(), policy)
+    return _not_to_blame(job, "Worker lost", _("The worker was lost."))
+
+
+def _not_to_blame(job: EndingJob, what: str, error: str, trace: str | None = None) -> Outcome:
+    """The outcome when the job is not to blame, unless that happens MAX_CRASHES times in a row."""
+    crashes = job["crash_count"] + 1
+    details = {"error_message": error, "error_type": "Transient", "crash_count": crashes}
+    if crashes >= MAX_CRASHES:
+        return Outcome(JobStatus.DEAD_LETTER, f"{what} {crashes} times in a row", _ended(details), error, trace)
+    schedule = _retry_at(job, clock.now_epoch())
+    del schedule["admission_rank"]  # it has its old place in line
+    return Outcome(JobStatus.FAILED, f"{what}, to be tried again", details | schedule, error, trace)
+
+
+def canceled(user: str | None, reason: str | None, *, by_force: bool = False) -> Outcome:
+    """The outcome when a user has canceled the running job."""
+    text = "Job stopped by force after it was canceled" if by_force else "Job canceled while running"
+    values = {"canceled_at": clock.site_time(), "canceled_by": user, "next_retry_at": None, "cancel_reason": reason}
+    return Outcome(JobStatus.CANCELED, text, values)
+
+
+def _snoozed(job: EndingJob, error: JobSnoozed) -> Outcome:
+    due = clock.now_epoch() + min(error.seconds, MAX_SNOOZE)
+    values = {**new_rows.due_columns(due, job["priority"]), "crash_count": 0}
+    return Outcome(JobStatus.PENDING, f"Snoozed for {error.seconds:g} s", values)
+
+
+def _put_back(job: EndingJob, error: JobPutBackError, secrets: Collection[str]) -> Outcome:
+    values = {**new_rows.due_columns(clock.now_epoch(), job["priority"]), "crash_count": job["crash_count"]}
+    del values["admission_rank"]  # it has its old place in line
+    return Outcome(JobStatus.PENDING, f"Put back in line: {without(str(error), secrets)}", values)
+
+
+def is_timeout(error: BaseException) -> bool:
+    """Whether the attempt ended by its time limit (RQ's exception or the engine's own)."""
+    return isinstance(error, BaseTimeoutException | JobTimeoutError)
+
+
+def storable(result: Any, max_bytes: int, secrets: Collection[str] = ()) -> str | None:
+    """A handler's result as JSON, without these secrets.
+
+    A note replaces a result that can't be stored, since the work itself is done.
+    """
+    if result is None:
+        return None
+    try:
+        if secrets:  # once more as plain values: a document may hold them, too
+            result = without_in(canonical.plain(without_in(result, secrets), "result"), secrets)
+        text = canonical.storage_json(result, "result")
+    except InvalidJobError as error:
+        return _note(without(str(error), secrets))
+    except Exception as error:
+        return _note(_("The result can't be stored: {0}").format(describe(error, secrets)))
+    if len(text) > max_bytes:
+        text = _("The result is larger than {0} bytes. Keep it in a file, by context.attach.")
+        return _note(text.format(max_bytes))
+    return text
+
+
+def describe(error: BaseException, secrets: Collection[str] = ()) -> str:
+    """The error for the owner: its kind and plain text, without a traceback and these secrets. Never raises."""
+    if is_timeout(error):
+        return _("The time limit was reached.")
+    try:
+        said = plain_text.of_error(_with_text(error), lambda text: without(text, secrets))  # before ends are cut off
+        text = without(text_for_storage(said), secrets)
+    except BaseException:  # it may raise SystemExit
+        text = ""
+    if isinstance(error, JobError) and text:
+        return text[:ERROR_LENGTH]
+    return f"{type(error).__name__}: {text}"[:ERROR_LENGTH] if text else type(error).__name__
+
+
+def _with_text(error: BaseException) -> BaseException:
+    """The error, or for a refusal of Frappe's without a text one with the reason that it keeps for its answer."""
+    if not isinstance(error, frappe.PermissionError) or str(error):
+        return error
+    return frappe.PermissionError(frappe.flags.error_message or "")
+
+
+def traceback_of(error: BaseException, secrets: Collection[str] = ()) -> str:
+    """The traceback for administrators, without these secrets. Never raises, whatever the exception's `str()` does."""
+    try:
+        text = text_for_storage("".join(traceback.format_exception(type(error), error, error.__traceback__)))
+        return without(text, secrets)
+    except BaseException:
+        return "".join(traceback.format_tb(error.__traceback__)) + type(error).__name__
+
+
+def without_text(error: BaseException) -> BaseException:
+    """The end of a worker without its text, which RQ keeps."""
+    if isinstance(error, SystemExit):
+        return SystemExit(error.code if isinstance(error.code, int) else 1)
+    return KeyboardInterrupt()
+
+
+def _ended(details: Columns) -> Columns:
+    return details | {"next_retry_at": None}
+
+
+def _schedule(job: EndingJob, number: int, policy: RetryPolicy, asked: float | None) -> Columns:
+    settings = config.settings()
+    delay = backoff.next_delay(
+        number, delays=policy.delays, base_delay=settings.retry_base_delay, cap=settings.retry_delay_cap, at_least=asked
+    )
+    return _retry_at(job, clock.now_epoch() + delay)
+
+
+def _retry_at(job: EndingJob, epoch: float) -> Columns:
+    return {**new_rows.due_columns(epoch, job["priority"]), "next_retry_at": clock.site_time(epoch)}
+
+
+def _note(text: str) -> str:
+    return frappe.as_json({"not_stored": text}, indent=None)
+
+
+def circuit_sample(job: TypeAndOrganization, end: Outcome) -> Columns:
+    """The run row's columns for the circuit, if the attempt says whether the type works for the organization.
+
+    A success says that, and so does a transient failure or a time limit. A permanent error is the job's own. A cancel,
+    a snooze or the death of a worker says nothing. Empty if it says nothing or the type has no breaker.
+    """
+    is_success = end.status == JobStatus.COMPLETED
+    if not (is_success or end.is_transient) or not circuits.has_breaker(config.job_type(job["job_type"])):
+        return {}
+    return {
+        "circuit_key": circuits.key(job),
+        "circuit_epoch": clock.now_epoch(),
+        "circuit_failure": int(not is_success),
+    }

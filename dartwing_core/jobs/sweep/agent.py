@@ -1,0 +1,184 @@
+"""Checks sites about each second, and sweeps those with due work: retries, jobs for later, schedules, rescues.
+
+This loop runs in `bench schedule` for all sites of the bench, in `job-engine agent` for one site, and in workers that
+are busy for long. One of a site's agents leads (`leader`), the others stand by.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable
+from zoneinfo import ZoneInfo
+
+import frappe
+
+from ..job import backlog
+from ..lib import best_effort, clock
+from ..rq import leader
+from . import scheduled_types, sweeper
+
+APP = "dartwing_core"
+INTERVAL = 1.0
+"""Seconds between two checks of a busy site."""
+IDLE = 3.0
+"""Seconds between two checks of an idle site, or less if work is due before."""
+SELDOM = 30.0
+"""Seconds between two checks of a site without the app."""
+WITH_DEPENDENTS, ANYWAY = 10.0, 60.0
+"""Seconds between two sweeps where nothing is due: with batches or jobs that wait for others, and without."""
+LIST_INTERVAL = 5.0
+LONGEST_PAUSE = 10.0
+REST = 3
+"""A check is followed by a rest of so many times its length: many sites take a quarter of a processor at most."""
+LONGEST_REST = 1.0
+SOON = 0.02
+
+
+class SiteWatch:
+    """Sweeps one site when work is due. Each call needs a connected site and a clean context."""
+
+    def __init__(self, interval: float = INTERVAL) -> None:
+        self._interval = interval
+        self._candidate: leader.Candidate | None = None
+        self._has_app = False
+        self._swept_at = float("-inf")
+        self._zone: ZoneInfo | None = None
+
+    def sweep_if_leader(self) -> float:
+        """Sweep if this is the leader and work is due. Returns the seconds until the next check."""
+        if frappe.conf.maintenance_mode:
+            return IDLE
+        if not self._has_app:
+            self._has_app = APP in frappe.get_installed_apps()
+            if not self._has_app:
+                return SELDOM
+        self._candidate = self._candidate or leader.Candidate()
+        if not self._candidate.leads():
+            return self._interval
+        return self._sweep_if_due()
+
+    def _sweep_if_due(self) -> float:
+        now, outlook = clock.now_epoch(), backlog.outlook()
+        patience = WITH_DEPENDENTS if outlook.has_dependents else ANYWAY
+        is_time = time.monotonic() - self._swept_at >= patience
+        if outlook.due_epoch > now and not is_time:
+            return min(IDLE, outlook.due_epoch - now + SOON)
+        if self._zone != (zone := clock.site_zone()):
+            self._zone = zone
+            best_effort.run(scheduled_types.put_right)
+        self._swept_at = time.monotonic()
+        sweeper.sweep()
+        return self._interval
+
+    def resign(self) -> None:
+        """Let another process lead the site at once."""
+        if self._candidate:
+            with contextlib.suppress(Exception):
+                self._candidate.resign()
+
+    def forget(self) -> None:
+        """Check for the app again, after an error: it may have been uninstalled."""
+        self._has_app = False
+
+
+class Site:
+    """One of the checked sites, with the time of its next check and the number of errors in a row."""
+
+    def __init__(self, name: str, interval: float) -> None:
+        self.name = name
+        self.watch = SiteWatch(interval)
+        self.next_look = 0.0
+        self._failures = 0
+
+    def sweep(self, sites_path: str) -> None:
+        """Check the site in a context of its own, which leaves nothing behind.
+
+        Only the first error in a row is logged. Each further one lengthens the pause."""
+        began = time.monotonic()
+        try:
+            pause = contextvars.Context().run(self._connected, sites_path)
+            self._failures = 0
+        except Exception:
+            if not self._failures:
+                self._log()
+            self.watch.forget()
+            self._failures += 1
+            pause = max(min(2.0**self._failures / 2, LONGEST_PAUSE), REST * (time.monotonic() - began))
+        self.next_look = time.monotonic() + pause
+
+    def _connected(self, sites_path: str) -> float:
+        frappe.init(self.name, sites_path=sites_path)
+        try:
+            frappe.connect()
+            return self.watch.sweep_if_leader()
+        finally:
+            frappe.destroy()
+
+    def _log(self) -> None:
+        with contextlib.suppress(Exception):  # in the bench's log: the site may be gone
+            logger = frappe.logger(APP, allow_site=False)
+            logger.exception(f"Could not look at site {self.name}; it is tried again, and not logged until it succeeds")
+
+
+def run(stop: threading.Event, names: Callable[[], Iterable[str]], sites_path: str, interval: float = INTERVAL) -> None:
+    """Check the sites of these names, each about every `interval` seconds, until `stop` is set.
+
+    `names` is called again every few seconds: sites come and go.
+    """
+    sites: dict[str, Site] = {}
+    next_list = 0.0
+    while not stop.is_set():
+        if time.monotonic() >= next_list:
+            sites = {name: sites.get(name) or Site(name, interval) for name in names()}
+            next_list = time.monotonic() + LIST_INTERVAL
+        site = min(sites.values(), key=lambda site: site.next_look, default=None)
+        due = min(next_list, site.next_look) if site else next_list
+        if stop.wait(max(0.0, due - time.monotonic())):
+            break
+        if site and time.monotonic() >= site.next_look:
+            began = time.monotonic()
+            site.sweep(sites_path)
+            stop.wait(min(REST * (time.monotonic() - began), LONGEST_REST))
+    for site in sites.values():
+        site.watch.resign()
+
+
+class StandIn:
+    """Checks the site in a thread of a busy worker, while no other process leads it.
+
+    It is made where the site is connected. `begin_if_needed` is for a thread without a site, and touches neither
+    `frappe.local` nor the handler's connection.
+    """
+
+    JOIN_TIMEOUT = 1.0
+
+    def __init__(self) -> None:
+        self._site, self._sites_path = frappe.local.site, os.path.abspath(frappe.local.sites_path)
+        self._candidate = leader.Candidate()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._asked_at = float("-inf")
+
+    def begin_if_needed(self) -> None:
+        """Start the thread if no process leads the site. Asks Redis about each second."""
+        if self._thread or time.monotonic() - self._asked_at < INTERVAL:
+            return
+        self._asked_at = time.monotonic()
+        with contextlib.suppress(Exception):
+            if self._candidate.leads():
+                self._candidate.resign()
+                self._thread = threading.Thread(target=self._run, name="job-sweeps", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        run(self._stop, lambda: [self._site], self._sites_path)
+
+    def end(self) -> None:
+        """End the thread. A running sweep gets a moment to finish."""
+        self._stop.set()
+        if self._thread:
+            self._thread.join(self.JOIN_TIMEOUT)

@@ -1,0 +1,159 @@
+"""Ends and removes all that belongs to a deleted organization, in committed steps.
+
+A row of Organization Removal keeps the task, so that the next sweep goes on where one broke off. Waiting jobs end at
+once, as jobs of a missing organization. Running ones are asked to stop, and forced to after the grace period. All jobs
+are deleted a minute later: until then people see why their jobs have ended.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import frappe
+from frappe import _
+
+from ..access import visibility
+from ..after import cancel
+from ..job import backlog, circuits, job_store, schedule_store
+from ..lib import best_effort, clock, config, deletion, inserts, sql
+from ..lib.rows import standard_columns
+from ..status import FINISHED, NOT_RUNNING, JobStatus
+from ..submit.after_commit import after_commit
+from . import retention, rows_about
+
+RUNNING, COMPLETED = "Running", "Completed"
+AT_ONCE = 500
+SECONDS = 2.0
+"""Seconds that a sweep spends on one removal, about."""
+SHOWN_FOR = 60
+"""Seconds from the deletion until jobs are removed."""
+LATE = 3_600
+"""Seconds in which a transaction that began before the deletion may still submit a job."""
+MESSAGE = "Organization not found"
+
+
+def begin(organization: str, name: str) -> None:
+    """Begin to remove all that belongs to an organization, which the caller's transaction has deleted.
+
+    Deletes at once what could make new jobs: schedules, and the memberships of users who could submit.
+    """
+    _forget(organization)
+    user, now = frappe.session.user, clock.site_time()
+    row = standard_columns(organization, user, now) | {"organization_name": name, "status": RUNNING}
+    row |= {"removed_jobs": 0, "requested_epoch": clock.now_epoch()}
+    deletion.delete_rows(config.REMOVAL, "name", [organization])
+    inserts.insert_rows(config.REMOVAL, list(row), [tuple(row.values())])
+    after_commit().add_once(partial(go_on, organization))
+
+
+def is_running(organization: str) -> bool:
+    """Whether there may still be jobs of a deleted organization with this id."""
+    return bool(frappe.db.exists(config.REMOVAL, {"name": organization, "status": RUNNING}))
+
+
+def sizes(organization: str) -> dict[str, int]:
+    """The numbers of an organization's jobs, schedules and members."""
+    doctypes = {"jobs": config.JOB, "schedules": config.SCHEDULE, "members": "Org Member"}
+    return {kind: frappe.db.count(doctype, {"organization": organization}) for kind, doctype in doctypes.items()}
+
+
+def sweep() -> int:
+    """Go on with all removals. Returns how many jobs were removed. Commits. Issues one statement if there are none."""
+    names = frappe.get_all(config.REMOVAL, {"status": RUNNING}, pluck="name", order_by="creation asc")
+    return sum(best_effort.run(partial(go_on, name)) or 0 for name in names)
+
+
+def go_on(organization: str) -> int:
+    """Take the next steps of a removal. Returns how many jobs were removed. Commits."""
+    sql.commit()  # a fresh snapshot
+    fields = ["requested_epoch", "owner", "status"]
+    request = frappe.db.get_value(config.REMOVAL, organization, fields, as_dict=True)
+    if not request or request.status != RUNNING:
+        return 0
+    deadline, age = time.monotonic() + SECONDS, clock.now_epoch() - request.requested_epoch
+    _repeat(partial(_delete_batches, organization), deadline)
+    for status in NOT_RUNNING:
+        _repeat(partial(_end_waiting, organization, status, request.owner), deadline)
+    for job in backlog.to_be_stopped("organization", organization):
+        best_effort.run(partial(cancel.request_stop, job, request.owner, _("The organization was deleted.")))
+    removed = _repeat(partial(_delete_jobs, organization), deadline) if age >= SHOWN_FOR else 0
+    if age >= LATE:
+        sql.committed(partial(_complete, organization))
+    return removed
+
+
+def _repeat(step: Callable[[], int], deadline: float) -> int:
+    """Repeat a step until it finds less than AT_ONCE, or the time is up. Returns the sum."""
+    total = 0
+    while time.monotonic() < deadline:
+        number = step()
+        total += number
+        if number < AT_ONCE:
+            break
+    return total
+
+
+def _delete_batches(organization: str) -> int:
+    """Delete batches, before their jobs end: otherwise their callbacks would be made. Commits."""
+    batch = frappe.qb.DocType(config.BATCH)
+    names = frappe.qb.from_(batch).select(batch.name).where(batch.organization == organization).limit(AT_ONCE)
+    found = names.run(pluck=True)
+    sql.committed(partial(_delete_named_batches, found))
+    return len(found)
+
+
+def _delete_named_batches(names: Sequence[str]) -> None:
+    rows_about.delete_with_rows(config.BATCH, names)
+    deletion.delete_named(config.BATCH, names)
+
+
+def _end_waiting(organization: str, status: JobStatus, user: str) -> int:
+    """End waiting jobs, as an attempt ends jobs of a missing organization. Commits."""
+    jobs = backlog.of_organization_query(organization, [status], AT_ONCE).run(as_dict=True)
+    values = {"error_message": MESSAGE, "error_type": "Permanent", "next_retry_at": None}
+    moved = sql.committed(lambda: job_store.move_all(jobs, JobStatus.DEAD_LETTER, MESSAGE, values, user))
+    return len(moved)
+
+
+def _delete_jobs(organization: str) -> int:
+    """Delete ended jobs. Skips locked ones. Commits."""
+    return sql.committed(partial(_delete_some_jobs, organization))
+
+
+def _delete_some_jobs(organization: str) -> int:
+    found = backlog.of_organization_query(organization, FINISHED, AT_ONCE).run(as_dict=True)
+    rows = job_store.lock_finished([row["name"] for row in found])
+    retention.delete_jobs(rows)
+    removal = frappe.qb.DocType(config.REMOVAL)
+    update = frappe.qb.update(removal).set(removal.removed_jobs, removal.removed_jobs + len(rows))
+    sql.run_update(update.where(removal.name == organization))
+    return len(rows)
+
+
+def _complete(organization: str) -> None:
+    """Complete a removal if nothing is left, also nothing made by a transaction older than the deletion."""
+    if any(frappe.db.exists(doctype, {"organization": organization}) for doctype in (config.JOB, config.BATCH)):
+        return
+    _forget(organization)
+    values = {"status": COMPLETED, "completed_at": clock.site_time()}
+    frappe.db.set_value(config.REMOVAL, organization, values)
+
+
+def _forget(organization: str) -> None:
+    rows_about.delete_with_rows(config.SCHEDULE, _names(config.SCHEDULE, organization))
+    schedule_store.forget(organization)
+    circuits.forget(organization)
+    dismiss(organization)
+
+
+def _names(doctype: str, organization: str) -> list[str]:
+    return frappe.get_all(doctype, {"organization": organization}, pluck="name")
+
+
+def dismiss(organization: str) -> None:
+    """Delete all memberships of an organization."""
+    rows_about.delete_with_rows("Org Member", _names("Org Member", organization))
+    deletion.delete_rows("Org Member", "organization", [organization])
+    visibility.forget()

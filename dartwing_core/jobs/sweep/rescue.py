@@ -1,0 +1,208 @@
+"""Ends attempts whose worker is lost, and those that were asked to stop and did not.
+
+The lease decides, never RQ's word alone: RQ may take a dead worker for alive, and the reverse. The job's row moves on
+first, which fences the attempt off (invariant I4). Then its connection is ended, whatever state it is in. A process
+is stopped by force before that: once the row has moved on, no sweep finds it any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from ..after import batch_end, circuit_breaker
+from ..errors import JobCanceledError, JobTimeoutError
+from ..job import backlog, cancel_lock, job_store, runs
+from ..job.job_rows import DoubtfulRow
+from ..lib import best_effort, clock, config, ids, named_locks, server_errors, sql
+from ..lib.row_types import Columns, changed
+from ..line import claim
+from ..rq import rq_attempts
+from ..run import outcome
+from ..run.outcome import Outcome
+from ..status import FINISHED, JobStatus
+
+ATTEMPTS = 500  # read at once
+LOCK_WAIT = 1  # second
+
+
+def doubtful(limit: int = ATTEMPTS) -> list[DoubtfulRow]:
+    """The running attempts that the functions below may have to end."""
+    return backlog.doubtful(limit)
+
+
+def rescue_lost(attempts: Sequence[DoubtfulRow] | None = None) -> int:
+    """End attempts whose lease is over, so that their jobs are tried again. Returns how many."""
+    lost = [job for job in (doubtful() if attempts is None else attempts) if lease_end(job) < job["database_epoch"]]
+    return sum(bool(best_effort.run(partial(_rescue, job))) for job in lost)
+
+
+def _rescue(job: DoubtfulRow) -> bool:
+    if job["cancel_requested"]:
+        return _stop(job, outcome.canceled(job["canceled_by"], job["cancel_reason"]))
+    end = outcome.lost(job, _outlived_its_limit(job), config.retry_policy(job["job_type"]))
+    try:
+        return _end_and_tell(job, end)
+    except JobCanceledError:  # asked to stop since it was read
+        request = runs.cancel_request(ids.run_name(job["name"], job["attempt"]))
+        return _rescue(changed(job, {"cancel_requested": 1, **(request or {})}))
+
+
+def stop_canceled(attempts: Sequence[DoubtfulRow] | None = None) -> int:
+    """End by force attempts that were asked to stop longer than the grace period ago. Returns how many.
+
+    Processes that earlier sweeps have stopped and that still run are stopped again.
+    """
+    best_effort.run(rq_attempts.stop_again)
+    grace = config.settings().cancel_grace_seconds
+    asked = [job for job in (doubtful() if attempts is None else attempts) if job["cancel_requested"]]
+    stubborn = [job for job in asked if job["cancel_requested_epoch"] + grace < job["database_epoch"]]
+    return sum(bool(best_effort.run(partial(_force, job))) for job in stubborn)
+
+
+def stop_overdue(attempts: Sequence[DoubtfulRow] | None = None) -> int:
+    """End by force attempts that run long after their time limit. Returns how many.
+
+    A handler may swallow RQ's exception. RQ itself kills a process only when its entry's time is up. That may be longer
+    than the limit of a later job of the process.
+    """
+    found = doubtful() if attempts is None else attempts
+    alive = [job for job in found if lease_end(job) >= job["database_epoch"]]  # the others are lost
+    overdue = [job for job in alive if age(job) > job["timeout_seconds"] + backlog.OVERTIME]
+    return sum(bool(best_effort.run(partial(_stop_overdue, job))) for job in overdue)
+
+
+def _stop_overdue(job: DoubtfulRow) -> bool:
+    return _stop(job, outcome.failure(job, JobTimeoutError(), config.retry_policy(job["job_type"])))
+
+
+def _force(job: DoubtfulRow) -> bool:
+    return _stop(job, outcome.canceled(job["canceled_by"], job["cancel_reason"], by_force=True))
+
+
+def _stop(job: DoubtfulRow, end: Outcome) -> bool:
+    """Have RQ stop the process, then end the attempt. A sweeper that dies in between leaves both to the next sweep.
+
+    Holds the lock for canceling the attempt: so the process can't settle meanwhile and go on to another job.
+    """
+    with named_locks.named_lock(cancel_lock.lock_of(job), LOCK_WAIT) as is_ours:
+        if not is_ours or not _is_running(job):
+            return False
+        if job["worker"] == claim.worker_name():  # the stand-in of a busy worker stops its own process, so last
+            has_ended = _end_and_tell(job, end)
+            _stop_process(job)
+            return has_ended
+        _stop_process(job)
+        return _end_and_tell(job, end)
+
+
+def _stop_process(job: DoubtfulRow) -> None:
+    """Stop the process, best effort: RQ may be away, and a lost attempt has no process."""
+    if job["rq_job_id"]:
+        best_effort.run(partial(rq_attempts.stop_until_gone, job["rq_job_id"]))
+
+
+def _is_running(job: DoubtfulRow) -> bool:
+    """Whether this attempt is running, as committed now."""
+    sql.commit()  # a fresh snapshot
+    now = job_store.load(job["name"], "status", "attempt")
+    return now == {"status": str(JobStatus.RUNNING), "attempt": job["attempt"]}
+
+
+def lease_end(job: DoubtfulRow) -> float:
+    """The end of the lease, by the database's clock: from the heartbeat, or from the start before the first beat."""
+    return job["lease_expires_epoch"] or (job["started_epoch"] or 0) + config.settings().lease_seconds
+
+
+def age(job: DoubtfulRow) -> float:
+    """Seconds since the attempt began."""
+    return job["database_epoch"] - (job["started_epoch"] or 0)
+
+
+def _outlived_its_limit(job: DoubtfulRow) -> bool:
+    """Whether the attempt was still alive when its time was up.
+
+    A late sweep alone does not count: a worker that dies early costs no retry.
+    """
+    began, limit = job["started_epoch"] or 0, job["timeout_seconds"]
+    if age(job) <= limit:
+        return False
+    if lease_end(job) - config.settings().lease_seconds - began > limit:
+        return True  # by its last beat
+    died_at = best_effort.run(partial(rq_attempts.died_at, job["rq_job_id"])) if job["rq_job_id"] else None
+    if died_at:
+        return died_at - began >= limit  # both are whole seconds
+    return sql.is_connected(job["connection_id"], age(job))
+
+
+def _end_and_tell(job: DoubtfulRow, end: Outcome) -> bool:
+    has_ended = _end(job, end)
+    if has_ended:
+        best_effort.run(partial(circuit_breaker.record_end, job, end, is_probe=False))
+    if has_ended and end.status in FINISHED:
+        best_effort.run(partial(batch_end.follow_up_end, job))
+    return has_ended
+
+
+def _end(job: DoubtfulRow, end: Outcome) -> bool:
+    """Settle an attempt from outside. False if it has just settled itself.
+
+    Raises JobCanceledError if the attempt was asked to stop and `end` is not a cancel.
+    """
+    try:
+        has_moved = sql.committed(partial(_settle, job, end), tries=1)
+    except Exception as error:
+        if not server_errors.is_conflict(error):
+            raise
+        if not _is_running(job):
+            return False  # its own settle held the row, and the connection may be another attempt's by now
+        # Its own transaction may lock the row, by a comment on its job. Its lease is over, so its connection is ended.
+        sql.kill_connection(job["connection_id"], age(job))
+        return sql.committed(partial(_settle, job, end))
+    if has_moved:
+        sql.kill_connection(job["connection_id"], age(job))
+    return has_moved
+
+
+def _settle(job: DoubtfulRow, end: Outcome) -> bool:
+    moved = job_store.transition(
+        job,
+        end.status,
+        end.message,
+        values=end.values,
+        actor=end.values.get("canceled_by") or config.ENGINE,
+        worker=job["worker"],
+        lock_wait=LOCK_WAIT,
+        unless_locked=None if _may_ignore_lock(job, end) else cancel_lock.lock_of(job),
+    )
+    if not moved:
+        return False
+    run, values = ids.run_name(job["name"], job["attempt"]), _run_values(job, end)
+    is_canceled, exists = end.status == JobStatus.CANCELED, job["cancel_requested"] is not None
+    runs.settle(run, values, is_canceled=is_canceled, exists=exists, lock_wait=LOCK_WAIT)
+    return True
+
+
+def _may_ignore_lock(job: DoubtfulRow, end: Outcome) -> bool:
+    """Whether no other caller can be canceling the attempt, or it does not matter."""
+    return end.status == JobStatus.CANCELED or _has_waited(job) or named_locks.has_lock(cancel_lock.lock_of(job))
+
+
+def _has_waited(job: DoubtfulRow) -> bool:
+    """Whether a rescue has waited for a canceling transaction for as long as a settle does."""
+    return job["database_epoch"] > lease_end(job) + config.settings().lease_seconds / 4
+
+
+def _run_values(job: DoubtfulRow, end: Outcome) -> Columns:
+    now = clock.site_time()
+    return {
+        "background_job": job["name"],
+        "attempt": job["attempt"],
+        "started_at": job["started_at"],
+        "outcome": str(end.of_attempt),
+        "ended_at": now,
+        "duration": max(0.0, age(job)),
+        "error_message": end.error,
+        "lease_expires_epoch": 0,
+        **outcome.circuit_sample(job, end),
+    }

@@ -1,0 +1,149 @@
+"""Deletes finished jobs after some time, with their history, files and comments.
+
+Frappe's Log Settings decide after how many days (30 by default). Job Engine Settings decide for dead letters, which
+people may still want to retry. Walks the jobs from the oldest on, in committed batches. A run that breaks off goes on
+the next day.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar
+
+import frappe
+from pypika.functions import Coalesce
+from pypika.queries import QueryBuilder
+from pypika.terms import ExistsCriterion
+
+from ..job import batch_store, circuits, dependencies, job_files
+from ..lib import best_effort, clock, config, deletion, server_errors, sql
+from ..status import FINISHED, LIVE, JobStatus
+from . import rows_about
+
+T = TypeVar("T")
+DEFAULT_DAYS = 30
+BATCH = 500
+MAX_SECONDS = 1_200.0
+"""A run ends after this time. Frappe's workers give the clean-up of all logs 25 minutes."""
+_HISTORY = (config.LOG, config.RUN, config.DEPENDENCY)
+
+
+def clear_old_jobs(days: int) -> int:
+    """Delete jobs that were completed or canceled more than `days` ago. Dead letters stay for the days of Job Engine
+    Settings, but at least as long.
+
+    Keeps jobs on which an unfinished one depends, members of a running batch, and those whose deduplication window
+    lasts. Deletes batches that ended as long ago and have no job left, circuits closed as long ago, and files of
+    missing jobs. A page of jobs with a row that another session keeps locked stays until the
+    next run. Returns how many jobs were deleted. Commits. Raises ValueError if `days` is not positive.
+    """
+    if days <= 0:
+        raise ValueError("days must be positive")
+    now = clock.site_time()
+    ended_before = now - timedelta(days=days)
+    dead_before = now - timedelta(days=max(days, config.settings().dead_letter_days))
+    deadline = time.monotonic() + MAX_SECONDS
+    after, deleted = (datetime.min, ""), 0
+    while time.monotonic() < deadline:
+        page = old_query(after, ended_before).run()
+        if not page:
+            break
+        after = page[-1]
+        names = [name for _creation, name in page]
+        deleted += _unless_locked(partial(_delete, names, ended_before, dead_before), 0)
+    while time.monotonic() < deadline and _unless_locked(partial(_delete_batches, ended_before), 0) == BATCH:
+        pass
+    _unless_locked(partial(_delete_circuits, ended_before), None)
+    best_effort.run(partial(job_files.delete_orphans, deadline))
+    return deleted
+
+
+def old_query(after: tuple[datetime, str], before: datetime) -> QueryBuilder:
+    """The next jobs, by their creation, that are old enough to have ended before this moment."""
+    job = frappe.qb.DocType(config.JOB)
+    creation, name = after
+    query = frappe.qb.from_(job).force_index("creation").select(job.creation, job.name).where(job.creation < before)
+    if name:
+        query = query.where((job.creation > creation) | ((job.creation == creation) & (job.name > name)))
+        query = query.where(job.creation >= creation)
+    return query.orderby(job.creation).orderby(job.name).limit(BATCH)
+
+
+def _unless_locked(delete: partial[T], otherwise: T) -> T:
+    """Delete rows, and commit. Returns `otherwise` if another session keeps one locked: the next run tries again."""
+    try:
+        with deletion.short_lock_waits():
+            return sql.committed(delete)
+    except Exception as error:
+        if not server_errors.is_conflict(error):
+            raise
+        frappe.logger("dartwing_core").warning(f"Old rows are left to the next clean-up: {error}")
+        return otherwise
+
+
+def _delete(names: Sequence[str], ended_before: datetime, dead_before: datetime) -> int:
+    rows = sql.run_locking_read(deletable_query(names, ended_before, dead_before))
+    delete_jobs(dict(rows))
+    return len(rows)
+
+
+def delete_jobs(jobs: Mapping[str, str]) -> None:
+    """Delete jobs, given by name and status, with all that belongs to them. The caller has locked them."""
+    if not jobs:
+        return
+    found = list(jobs)
+    with deletion.short_lock_waits():
+        rows_about.delete_with_rows(config.JOB, found)  # first, since it may wait or fail
+        dependencies.forget([name for name, status in jobs.items() if status == JobStatus.COMPLETED])
+        delete_history(found)
+        job_files.delete_after_commit(found)
+        deletion.delete_named(config.JOB, found, status=[str(status) for status in FINISHED])
+
+
+def delete_history(jobs: Sequence[str]) -> None:
+    """Delete attempts, history and dependencies of these jobs."""
+    for doctype in _HISTORY:
+        deletion.delete_rows(doctype, "background_job", jobs)
+
+
+def deletable_query(names: Sequence[str], ended_before: datetime, dead_before: datetime) -> QueryBuilder:
+    """Lock the jobs that may be deleted. Skips locked ones, such as one that is being retried."""
+    job, child = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.JOB).as_("child")
+    ended = [str(status) for status in FINISHED - {JobStatus.DEAD_LETTER}]
+    is_old = job.status.isin(ended) & (job.modified < ended_before)
+    is_dead = (job.status == str(JobStatus.DEAD_LETTER)) & (job.modified < dead_before)
+    live = [str(status) for status in LIVE]
+    children = frappe.qb.from_(child).select(1).where((child.depends_on == job.name) & child.status.isin(live))
+    dependency, other = frappe.qb.DocType(config.DEPENDENCY), frappe.qb.DocType(config.JOB).as_("other")
+    others = frappe.qb.from_(dependency).join(other).on(other.name == dependency.background_job).select(1)
+    others = others.where((dependency.depends_on == job.name) & other.status.isin(live))
+    query = frappe.qb.from_(job).force_index("PRIMARY").select(job.name, job.status)
+    query = query.where(job.name.isin(list(names)) & (is_old | is_dead))
+    batch = frappe.qb.DocType(config.BATCH)
+    is_running = (batch.name == job.parent_batch) & (batch.status == batch_store.RUNNING)
+    running = frappe.qb.from_(batch).select(1).where(is_running)
+    query = query.where(~ExistsCriterion(running))
+    query = query.where(Coalesce(job.dedup_until, ended_before) <= clock.site_time())
+    return query.where(~ExistsCriterion(children) & ~ExistsCriterion(others)).for_update(skip_locked=True)
+
+
+def _delete_batches(ended_before: datetime) -> int:
+    names = empty_batches_query(ended_before).run(pluck=True)
+    rows_about.delete_with_rows(config.BATCH, names)
+    deletion.delete_named(config.BATCH, names, status=batch_store.ENDED)
+    return len(names)
+
+
+def empty_batches_query(ended_before: datetime) -> QueryBuilder:
+    """Batches that ended before this moment and have no job left."""
+    batch, member = frappe.qb.DocType(config.BATCH), frappe.qb.DocType(config.JOB).as_("member")
+    members = frappe.qb.from_(member).select(1).where(member.parent_batch == batch.name)
+    query = frappe.qb.from_(batch).select(batch.name).where(batch.status.isin(batch_store.ENDED))
+    return query.where((batch.completed_at < ended_before) & ~ExistsCriterion(members)).limit(BATCH)
+
+
+def _delete_circuits(closed_before: datetime) -> None:
+    frappe.db.delete(config.CIRCUIT, {"status": circuits.CLOSED, "closed_at": ("<", closed_before)})

@@ -1,0 +1,121 @@
+"""Repairs missed steps: the promise that a committed job is never lost rests here.
+
+Works in bounded batches, the longest due first. Two sweepers at once are harmless: every move is a guarded UPDATE.
+Commits, by SQL alone. Runs only in scheduler, agent, workers and after-commit callbacks. One agent of a site leads
+(`leader`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from ..after import batch_cancel, child_jobs
+from ..job import backlog, labels, waiting
+from ..lib import best_effort, config, sql
+from ..line import line_queries, pauses, wake
+from ..rq import doorbells, leader, redis_queue, sweep_cursor
+from ..schedules import schedule_runs
+from ..status import LIVE
+from . import organization_removal, rescue
+
+SUBMITTER_BATCH = 50
+SEEN_PARENTS = "seen-parents"
+PARENTS_PER_JOB = 4
+"""So many parents are read in a sweep for each job that it may move."""
+
+
+@dataclass(slots=True)
+class Report:
+    """Counts of one sweep."""
+
+    rescued: int = 0
+    stopped: int = 0
+    orphans: int = 0
+    queued: int = 0
+    """Due jobs that were put in line."""
+    rung: int = 0
+    """Entries that were made for jobs in line."""
+    batches: int = 0
+    scheduled: int = 0
+    removed: int = 0
+
+
+def sweep(batch: int | None = None) -> Report:
+    """Make one pass over all due work. A step that fails is logged and does not hold up the others.
+
+    `batch`: at most so many jobs of each kind, by default the setting `sweep_batch`.
+    """
+    sql.commit()  # a fresh snapshot; a rollback could cost another app's callback its work
+    report = Report()
+    members = batch or batch_cancel.ALL
+    if batch is None:  # not for submitters: it may have to wait for a row that a lost attempt holds
+        batch = config.settings().sweep_batch
+        doubtful = best_effort.run(rescue.doubtful) or []
+        report.rescued = best_effort.run(lambda: rescue.rescue_lost(doubtful)) or 0
+        report.stopped = best_effort.run(lambda: rescue.stop_canceled(doubtful)) or 0
+        report.stopped += best_effort.run(lambda: rescue.stop_overdue(doubtful)) or 0
+        report.removed = best_effort.run(organization_removal.sweep) or 0
+    report.orphans = best_effort.run(lambda: release_children(batch)) or 0
+    report.batches = best_effort.run(lambda: batch_cancel.sweep(members)) or 0
+    report.scheduled = best_effort.run(lambda: schedule_runs.sweep(batch)) or 0
+    report.queued = len(best_effort.run(lambda: sql.committed(lambda: waiting.enter_due(batch))) or ())
+    if not pauses.is_paused():
+        report.rung = best_effort.run(ring) or 0
+    best_effort.run(leader.record_look)
+    sql.commit()  # the next user of this connection gets a fresh snapshot too
+    return report
+
+
+def sweep_now_and_then() -> None:
+    """Sweep in a worker that has just settled, if no process leads and no worker swept a moment ago."""
+    if redis_queue.answers() and leader.may_pass_by():
+        sweep()
+
+
+def sweep_after_submit() -> None:
+    """Sweep in a submitter, if no process leads. In a small batch, since a request waits for it."""
+    if redis_queue.answers() and leader.may_submitter_sweep():
+        sweep(SUBMITTER_BATCH)
+
+
+def release_children(limit: int) -> int:
+    """Release jobs whose parent has completed, and end those whose parent never will. Returns how many were ended.
+
+    The follow-up of a settle did not get that far, or a job was submitted while its parent settled. Each sweep reads
+    the next parents, so that children of unfinished ones do not hide the others.
+    """
+    released = child_jobs.Released()
+    window = limit * PARENTS_PER_JOB
+    with sweep_cursor.cursor(SEEN_PARENTS) as seen:
+        parents = backlog.parents(seen.after, window)
+        for parent in parents:
+            if parent["status"] not in LIVE:
+                some = partial(child_jobs.release_some, parent["name"], parent["status"], limit - released.number)
+                released.add(best_effort.run(some) or child_jobs.Released())
+            if released.number >= limit:
+                break  # this parent may have more children
+            seen.after = parent["name"]
+        else:
+            seen.after = seen.after if len(parents) == window else ""
+    after_them = (
+        best_effort.run(partial(child_jobs.release_children, released.next_to_release, limit))
+        if released.next_to_release
+        else None
+    )
+    return len(released.ended) + (len(after_them.ended) if after_them else 0)
+
+
+def ring() -> int:
+    """Wake workers for jobs in line. Replaces entries that died with a worker or were lost with Redis.
+
+    Returns how many entries were made.
+    """
+    doorbells.forget_lost(line_queries.queues())
+    return wake.wake_for_line()
+
+
+def sweep_background_jobs() -> None:
+    """Sweep: the scheduler's entry of each minute."""
+    sweep()
+    best_effort.run(labels.recall_referring)

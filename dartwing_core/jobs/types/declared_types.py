@@ -1,0 +1,201 @@
+"""Job Types that code declares: made, changed, renamed and disabled as the code says; a site's own changes stay."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import frappe
+from frappe import _
+from frappe.model.rename_doc import rename_doc
+
+from ..errors import InvalidJobError
+from ..lib import config, server_errors
+from ..lib.config import JobType
+from . import handlers
+from .declaration import Declaration
+
+if TYPE_CHECKING:
+    from frappe.model.document import Document
+
+IN_CODE, GONE = "In Code", "No Longer in Code"
+SAVEPOINT = "job_type_in_code"
+
+
+@dataclass
+class SyncReport:
+    """The changes that a sync has made, by the names of Job Types."""
+
+    made: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    renamed: list[str] = field(default_factory=list)
+    disabled: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    """Sentences, each about one type that stays as it is."""
+    unreadable: list[str] = field(default_factory=list)
+    """Sentences on named code that can't be imported. Its types stay as they are. The check of hooks says the same."""
+
+
+def sync_types() -> SyncReport:
+    """Make the Job Types what code says. Writes in the caller's transaction.
+
+    A field that a site has changed keeps its value, and so do all fields of a type that was made by hand before. A type
+    that is no longer in code is disabled, and enabled again when its code is back. None is while some code can't be
+    imported: it may be there. A type of that name with another handler stays as it is.
+    """
+    found, unreadable = handlers.find_declarations()
+    report = SyncReport(unreadable=unreadable)
+    paths: dict[str, str] = {}
+    twice: list[str] = []
+    for path, declaration in found.items():
+        name = declaration.type_name
+        if name in paths:
+            twice.append(_("Job Type {0} is declared by {1} and by {2}.").format(name, paths[name], path))
+        paths.setdefault(name, path)
+    for path in paths.values():
+        _try_to_sync(found[path], path, paths, report)
+    report.problems += twice
+    if not unreadable:
+        _disable_missing(paths, report)
+    return report
+
+
+def _try_to_sync(declaration: Declaration, path: str, declared: Collection[str], report: SyncReport) -> None:
+    """Sync one type. A wrong one is a problem of its own, and leaves nothing behind."""
+    name, messages = declaration.type_name, len(frappe.local.message_log)
+    frappe.db.savepoint(SAVEPOINT)
+    try:
+        for outcome in _sync_one(declaration, path, declared):
+            getattr(report, outcome).append(name)
+    except Exception as error:
+        is_taken = isinstance(error, frappe.DuplicateEntryError)  # another process has just made it
+        if not is_taken and server_errors.database_code(error) is not None:
+            raise  # the transaction may be undone
+        frappe.db.rollback(save_point=SAVEPOINT)
+        del frappe.local.message_log[messages:]
+        if not is_taken:
+            reason = error if isinstance(error, frappe.ValidationError) else f"{type(error).__name__}: {error}"
+            report.problems.append(_("Job Type {0}: {1}").format(name, reason))
+
+
+def _sync_one(declaration: Declaration, path: str, declared: Collection[str]) -> list[str]:
+    """Make, rename or change one type. Returns which of these was done, as in SyncReport."""
+    if declaration.problem:
+        raise InvalidJobError(declaration.problem)
+    name, done = declaration.type_name, list[str]()
+    if not frappe.db.exists(config.JOB_TYPE, name) and (former := _former(declaration, path, declared)):
+        rename_doc(config.JOB_TYPE, former, name, force=True, ignore_permissions=True, show_alert=False)
+        done.append("renamed")
+    if not frappe.db.exists(config.JOB_TYPE, name):
+        made = frappe.get_doc({"doctype": config.JOB_TYPE, "type_name": name, **declaration.values})
+        _keep(made, declaration, path)
+        made.insert(ignore_permissions=True)
+        return [*done, "made"]
+    job_type = frappe.get_doc(config.JOB_TYPE, name)
+    if not job_type.declared_by and job_type.handler_method != path:
+        raise InvalidJobError(
+            _("it was made by hand, with the handler {0}. Rename or delete it, or declare another name.").format(
+                job_type.handler_method
+            )
+        )
+    before = job_type.as_dict()
+    if job_type.declared_by:
+        _follow(job_type, declaration.values)
+    if job_type.code_state == GONE:
+        job_type.is_enabled = 1
+    _keep(job_type, declaration, path)
+    if any(before.get(fieldname) != job_type.get(fieldname) for fieldname in (*before, *declaration.values)):
+        job_type.save(ignore_permissions=True)
+        done.append("changed")
+    return done
+
+
+def _former(declaration: Declaration, path: str, declared: Collection[str]) -> str | None:
+    """The type that has a former name of this one: of the same handler or app, and not declared by its name."""
+    app = path.partition(".")[0]
+    for name in declaration.former_names:
+        row = frappe.db.get_value(config.JOB_TYPE, name, ["declared_by", "handler_method"], as_dict=True)
+        is_its_own = row and (row.handler_method == path or (row.declared_by or "").partition(".")[0] == app)
+        if is_its_own and name not in declared:
+            return name
+    return None
+
+
+def _keep(job_type: Document, declaration: Declaration, path: str) -> None:
+    job_type.update(
+        {
+            "handler_method": path,
+            "declared_by": path,
+            "declared_values": json.dumps(declaration.values, sort_keys=True),
+            "code_state": IN_CODE,
+        }
+    )
+
+
+def _follow(job_type: Document, values: Mapping[str, Any]) -> None:
+    """Take over what code says now, but for the fields that the site has changed since code said something else."""
+    said = frappe.parse_json(job_type.declared_values or "{}")
+    for fieldname in {*said, *values}:
+        if _is_same(job_type.get(fieldname), said.get(fieldname, _default(job_type, fieldname, said))):
+            job_type.set(fieldname, values.get(fieldname, _default(job_type, fieldname, values)))
+
+
+def _default(job_type: Document, fieldname: str, said: Mapping[str, Any]) -> Any:
+    """The value of a field of which the code says nothing, where it says `said` of others."""
+    filled_in = {
+        "display_name": config.title_of(job_type.type_name),
+        "deduplication": config.policy_of_window(said.get("deduplication_window")),
+        "deduplication_window": config.DEFAULT_WINDOW,
+    }
+    return filled_in.get(fieldname, job_type.meta.get_field(fieldname).default)
+
+
+def _is_same(value: Any, other: Any) -> bool:
+    """Whether two values of a field are the same: defaults are texts, and a number may be 0 or missing."""
+    return _as_text(value) == _as_text(other)
+
+
+def _as_text(value: Any) -> str:
+    text = str(value or "").strip()
+    return "" if text == "0" else text
+
+
+def _disable_missing(paths: Mapping[str, str], report: SyncReport) -> None:
+    rows = frappe.get_all(config.JOB_TYPE, {"declared_by": ["is", "set"], "code_state": IN_CODE}, pluck="name")
+    for name in rows:
+        if name not in paths:
+            job_type = frappe.get_doc(config.JOB_TYPE, name)
+            job_type.update({"is_enabled": 0, "code_state": GONE})
+            job_type.flags.ignore_validate = True  # its handler is gone
+            job_type.save(ignore_permissions=True)
+            report.disabled.append(name)
+
+
+def list_types() -> list[dict[str, Any]]:
+    """Each Job Type with its handler, where it comes from, and the fields in which it differs from its code.
+
+    `differences`: by field, the value of the code and that of the site.
+    """
+    names = frappe.get_all(config.JOB_TYPE, pluck="name", order_by="name")
+    return [
+        {
+            "job_type": job_type.name,
+            "handler": job_type.handler_method,
+            "is_enabled": bool(job_type.is_enabled),
+            "source": job_type.code_state or "Made by Hand",
+            "differences": differences(job_type),
+        }
+        for job_type in (frappe.get_doc(config.JOB_TYPE, name) for name in names)
+    ]
+
+
+def differences(job_type: JobType) -> dict[str, tuple[Any, Any]]:
+    """The fields in which a Job Type differs from its code: the value of the code, and its own."""
+    said = frappe.parse_json(job_type.get("declared_values") or "{}")
+    return {
+        fieldname: (value, job_type.get(fieldname))
+        for fieldname, value in said.items()
+        if not _is_same(job_type.get(fieldname), value)
+    }
